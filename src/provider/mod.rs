@@ -1,0 +1,171 @@
+//! What colours: the one trait, what it is given and what it answers.
+//!
+//! A provider gets a small grey picture and answers with colour. It knows nothing of uploads, full
+//! size, caches or budgets. Decorators (retry, breaker, concurrency limit) are providers too. The
+//! registry is the one place that knows all kinds.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::credit::Usage;
+use crate::photo::{Chroma, Grey};
+
+/// Something that colours.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// What it is; the same for its whole life.
+    fn about(&self) -> &About;
+
+    /// Whether it could be called now. Cheap: looks at memory, asks nobody.
+    fn readiness(&self) -> Readiness;
+
+    /// Colours one grey picture. Ends by itself before the call's deadline.
+    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError>;
+}
+
+/// What a provider is.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its kind: `onnx`, `algorithmia`, ...
+    pub kind: &'static str,
+    /// The model that colours, in its maker's words.
+    pub model: String,
+    /// The model's version: a new one never serves old colour.
+    pub version: String,
+    /// Whether pictures leave this machine.
+    pub leaves_machine: bool,
+    /// Most pixels of the grey picture it is sent.
+    pub send_max_pixels: u64,
+    /// Whether its chroma is laid on the photo's own luminance; if not, its own pixels are the answer.
+    pub luma_lock: bool,
+    /// Every further setting of its kind that changes pixels, in a fixed order and spelling.
+    pub settings: String,
+}
+
+impl About {
+    /// SHA-256 over everything that changes pixels; part of every cache key.
+    pub fn identity(&self) -> Identity {
+        let mut hash = Sha256::new();
+        let send = self.send_max_pixels.to_string();
+        let lock = if self.luma_lock { "lock" } else { "own" };
+        for part in [self.kind, &self.model, &self.version, &send, lock, &self.settings] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        Identity(hash.finalize().into())
+    }
+}
+
+/// Who made the colour, down to every setting that changes pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity(pub [u8; 32]);
+
+/// Whether a provider could be called now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It could.
+    Ready,
+    /// It could not, and why, in words for the operator.
+    NotReady(String),
+}
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The picture to colour; at most `About::send_max_pixels`.
+    pub grey: Arc<Grey>,
+    /// When the answer is no longer wanted.
+    pub deadline: Instant,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The colour.
+    pub colour: Colour,
+    /// What the call consumed.
+    pub usage: Usage,
+}
+
+/// Colour as a provider gives it.
+#[derive(Clone, Debug)]
+pub enum Colour {
+    /// Chroma planes of any size, covering the whole picture.
+    Chroma(Chroma),
+    /// An encoded picture of any size; not yet decoded, and not to be trusted.
+    Picture(Bytes),
+}
+
+/// Why a call failed, and what that means for money and for trying again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ProviderError {
+    /// What kind of failure, for metrics and for the next step.
+    pub kind: FailureKind,
+    /// In words a person can act on; never a key, never a body.
+    pub message: String,
+    /// Whether the provider has charged for it.
+    pub billed: Billed,
+    /// How long the provider asked to wait before the next try.
+    pub retry_after: Option<Duration>,
+}
+
+/// What kind of failure. Says, too, whether the same call may succeed when it is made again and
+/// whether another provider should be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// Not set up: no key, no address, a model that does not load.
+    NotReady,
+    /// Too many calls already; its queue is full.
+    Busy,
+    /// No connection, or it broke.
+    Unreachable,
+    /// Took longer than allowed.
+    Timeout,
+    /// The provider refused the key or the account has no credit.
+    Denied,
+    /// The provider said that it failed.
+    Failed,
+    /// The provider refused this picture.
+    Rejected,
+    /// The answer is not what the protocol promises.
+    BadAnswer,
+}
+
+impl FailureKind {
+    /// Whether the same call to the same provider may succeed in a moment.
+    pub const fn again(self) -> bool {
+        matches!(self, Self::Busy | Self::Unreachable)
+    }
+
+    /// The label in metrics and in attempts.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NotReady => "not_ready",
+            Self::Busy => "busy",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::BadAnswer => "bad_answer",
+        }
+    }
+}
+
+/// Whether a failed call has cost something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Billed {
+    /// It cannot have.
+    No,
+    /// It has.
+    Yes,
+    /// Nobody knows: the reservation is kept.
+    Unknown,
+}

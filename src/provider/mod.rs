@@ -4,12 +4,17 @@
 //! size, caches or budgets. Decorators (retry, breaker, concurrency limit) are providers too. The
 //! registry is the one place that knows all kinds.
 
+mod onnx;
+mod registry;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+
+pub use registry::{BuildError, build};
 
 use crate::credit::Usage;
 use crate::photo::{Chroma, Grey};

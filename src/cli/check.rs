@@ -1,0 +1,16 @@
+//! `pixcolor check`: the configuration in effect, with its sources, or what is wrong with it.
+
+use std::process::ExitCode;
+
+use super::CliError;
+use crate::config::{self, Source};
+
+/// Prints the configuration; fails when the gateway could not start with it.
+pub fn run(source: &Source) -> Result<ExitCode, CliError> {
+    let loaded = config::load(source)?;
+    println!("{}", loaded.report());
+    config::server_figment(source)?;
+    // Models and recipes, too, must be there and be what they say.
+    super::gateway(loaded)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,73 @@
+//! The command line: `serve`, `colorize`, `check`.
+
+mod check;
+mod colorize;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Loaded, Source};
+use crate::gateway::{Gateway, Snapshot};
+use crate::observe::{self, Metrics};
+
+/// What went wrong, for a person at a terminal.
+type CliError = Box<dyn std::error::Error>;
+
+/// Colours black-and-white photographs: a gateway for browsers, scripts and SDKs, and a command line.
+#[derive(Parser)]
+#[command(version, after_help = "Without a command, `pixcolor` serves.")]
+struct Cli {
+    /// The folder with pixcolor.toml and providers/ [default: ./config if it is there, else what is
+    /// built in]
+    #[arg(long, global = true, value_name = "DIR", env = "PIXCOLOR_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the page and the API (the default)
+    Serve,
+    /// Colour files without a server
+    Colorize(colorize::Args),
+    /// Show the configuration in effect and where each value comes from, or what is wrong with it
+    Check,
+}
+
+/// Runs what the arguments say. The exit code is 0 if all went well, 1 if something failed, 2 for wrong
+/// arguments.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    observe::init_log();
+    let source = Source::from_process(cli.config);
+    let result = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&source),
+        Command::Colorize(args) => colorize::run(&source, args),
+        Command::Check => check::run(&source),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("pixcolor: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The configuration in effect; what is odd about it is logged.
+fn load(source: &Source) -> Result<Loaded, CliError> {
+    let loaded = config::load(source)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded)
+}
+
+/// A gateway with the configuration in effect.
+fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, CliError> {
+    let report = loaded.report_json();
+    let snapshot = Snapshot::build(loaded.config, report)?;
+    Ok(Gateway::new(snapshot, Metrics::new(prometheus::Registry::new())?))
+}

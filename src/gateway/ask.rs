@@ -1,0 +1,64 @@
+//! What a client asks for, and who the client is.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::photo::OutputFormat;
+
+/// SHA-256 of an upload's picture bytes; never of multipart, JSON or base64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+/// The bytes a client sent, as received, and their fingerprint.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// The picture's bytes.
+    pub bytes: Bytes,
+    /// Their SHA-256.
+    pub fingerprint: Fingerprint,
+}
+
+impl Upload {
+    /// Takes bytes that are whole already, and hashes them.
+    pub fn new(bytes: Bytes) -> Self {
+        let fingerprint = Fingerprint(Sha256::digest(&bytes).into());
+        Self { bytes, fingerprint }
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The address by the rules of `web::guards::client`; `None` for the command line.
+    pub address: Option<IpAddr>,
+    /// The key it sent, if any.
+    pub key: Option<ClientKey>,
+}
+
+/// A client's key. Never shown: its `Debug` is blank.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientKey(pub String);
+
+impl std::fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientKey(…)")
+    }
+}
+
+/// One request for a coloured picture.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The picture.
+    pub upload: Upload,
+    /// Only this provider, instead of the configured route.
+    pub provider: Option<String>,
+    /// The rendition's format; by default the upload's own, or PNG.
+    pub format: Option<OutputFormat>,
+    /// Who asks.
+    pub client: Client,
+    /// When the answer is no longer wanted.
+    pub deadline: Instant,
+}

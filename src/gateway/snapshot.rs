@@ -1,0 +1,47 @@
+//! One whole valid configuration and the providers it describes: read once per request, swapped
+//! whole, never changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::error::Error;
+use crate::config::Config;
+use crate::provider::{BuildError, Provider, build};
+
+/// A configuration and its providers.
+pub struct Snapshot {
+    /// The configuration.
+    pub config: Config,
+    /// The configuration with its sources, secrets masked, for the operator.
+    pub report: serde_json::Value,
+    providers: BTreeMap<String, Arc<dyn Provider>>,
+}
+
+impl Snapshot {
+    /// Sets up every provider of a configuration. May read files: not for async threads.
+    pub fn build(config: Config, report: serde_json::Value) -> Result<Self, BuildError> {
+        let providers = config
+            .providers
+            .iter()
+            .map(|(name, provider)| build(provider).map(|built| (name.clone(), built)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { config, report, providers })
+    }
+
+    /// All providers, by name.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
+        self.providers.values()
+    }
+
+    /// The providers to ask, in order: the one that was named, or the configured route.
+    pub fn route(&self, named: Option<&str>) -> Result<Vec<Arc<dyn Provider>>, Error> {
+        match named {
+            Some(name) => self.providers.get(name).map(|provider| vec![provider.clone()]).ok_or_else(|| {
+                let known: Vec<&str> = self.providers.keys().map(String::as_str).collect();
+                Error::UnknownProvider { name: name.to_owned(), known: known.join(", ") }
+            }),
+            // Validated: every name on the route is a provider.
+            None => Ok(self.config.route.iter().filter_map(|name| self.providers.get(name)).cloned().collect()),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The page: `GET /`, and `POST /` for browsers without JavaScript.
+
+use rocket::http::Status;
+use rocket::{Route, State, get, post, routes};
+use serde_json::json;
+
+use super::assets::{Assets, Page};
+use super::colorize::{ask, credits, data_url};
+use super::guards::Context;
+use super::problem::Problem;
+use super::providers::list;
+use super::upload::Picture;
+
+/// The routes of this file.
+pub fn routes() -> Vec<Route> {
+    routes![index, result]
+}
+
+#[get("/")]
+fn index(context: Context, assets: &State<Assets>) -> Result<Page, Problem> {
+    let config = &context.snapshot.config;
+    let limits = &config.limits;
+    assets.render(
+        "index.html",
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "providers": list(&context.snapshot),
+            "route": config.route,
+            "limits": {
+                "upload_bytes": limits.upload_bytes,
+                "pixels": limits.pixels,
+                "side": limits.side,
+            },
+        }),
+    )
+}
+
+#[post("/", data = "<picture>")]
+async fn result(
+    context: Context,
+    assets: &State<Assets>,
+    picture: Result<Picture, Problem>,
+) -> Result<(Status, Page), Problem> {
+    match colour(&context, picture).await {
+        Ok(facts) => assets.render("result.html", facts).map(|page| (Status::Ok, page)),
+        Err(problem) => {
+            let status = problem.http_status();
+            assets.render("error.html", &problem).map(|page| (status, page))
+        }
+    }
+}
+
+async fn colour(context: &Context, picture: Result<Picture, Problem>) -> Result<serde_json::Value, Problem> {
+    let Picture { upload, fields } = picture?;
+    let rendition = ask(context, upload, fields, None).await?;
+    let seconds: f64 = rendition.timings.iter().map(|(_, took)| took.as_secs_f64()).sum();
+    Ok(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "result": data_url(&rendition),
+        "download_name": format!("coloured.{}", rendition.format.extension()),
+        "provider": rendition.provider,
+        "model": rendition.model,
+        "credits": credits(&rendition),
+        "seconds": format!("{seconds:.1}"),
+        "width": rendition.width,
+        "height": rendition.height,
+    }))
+}

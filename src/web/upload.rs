@@ -1,0 +1,342 @@
+//! The one extractor for all body forms: the picture itself, multipart, JSON, or a data URL as text.
+//!
+//! It hashes while it reads, and the limit is on the picture's own bytes in every form. Past the limit
+//! nothing more is kept; the rest is read and thrown away up to a bound, so that ordinary clients,
+//! which send everything before they listen, can read the answer.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::{Bytes, BytesMut};
+use multer::Multipart;
+use rocket::data::{self, ByteUnit, Data, DataStream, FromData};
+use rocket::http::{ContentType, Status};
+use rocket::outcome::Outcome;
+use rocket::request::Request;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
+
+use super::guards;
+use super::problem::Problem;
+use crate::gateway::{Fingerprint, Upload};
+
+/// Most that is thrown away after the limit, and for how long, before the connection is closed.
+const DISCARD_BYTES: u64 = 64 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(10);
+
+/// What JSON and multipart may add to the picture.
+const ENVELOPE_BYTES: u64 = 64 << 10;
+
+/// Longest value of a form field that is not the picture.
+const FIELD_BYTES: usize = 256;
+
+/// Base64 as browsers write it, and as others do who leave out the padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A picture out of a request's body.
+#[derive(Debug)]
+pub struct Picture {
+    /// The picture.
+    pub upload: Upload,
+    /// What came with it in a form or in JSON.
+    pub fields: Fields,
+}
+
+/// What may come with a picture in a form or in JSON; the query string wins.
+#[derive(Debug, Default)]
+pub struct Fields {
+    /// Which provider to ask.
+    pub provider: Option<String>,
+    /// Which format to answer in.
+    pub format: Option<String>,
+}
+
+/// A data URL as text, whatever the content type says: what the original page sends.
+#[derive(Debug)]
+pub struct DataUrl(pub Upload);
+
+#[rocket::async_trait]
+impl<'r> FromData<'r> for Picture {
+    type Error = Problem;
+
+    async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
+        let body_form = request.content_type().cloned();
+        let boundary = request.headers().get_one("Content-Type").map(multer::parse_boundary);
+        read(request, data, async |body: &mut Body<'_>| match (&body_form, boundary) {
+            (Some(form), Some(Ok(boundary))) if form.is_form_data() => body.multipart(boundary).await,
+            (Some(form), _) if form.is_form_data() => {
+                Err(Problem::bad_request("The multipart body has no boundary in its Content-Type."))
+            }
+            (Some(form), _) if form.is_form() => Err(Problem::new(
+                Status::UnsupportedMediaType,
+                "Send the picture itself, multipart/form-data with a file field `image`, or JSON.",
+            )),
+            (Some(form), _) if is_json(form) => body.json().await,
+            _ => Ok(Picture { upload: body.whole().await?, fields: Fields::default() }),
+        })
+        .await
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromData<'r> for DataUrl {
+    type Error = Problem;
+
+    async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
+        read(request, data, async |body: &mut Body<'_>| {
+            let text = body.text().await?;
+            let text = std::str::from_utf8(&text).map_err(|_| not_a_data_url())?;
+            Ok(Self(Upload::new(decode_data_url(text, body.limit)?)))
+        })
+        .await
+    }
+}
+
+/// Reads a body in one of its forms, within the time a request has; what is left of it after an error
+/// is thrown away within bounds.
+async fn read<'r, T>(
+    request: &'r Request<'_>,
+    data: Data<'r>,
+    form: impl AsyncFnOnce(&mut Body<'r>) -> Result<T, Problem>,
+) -> data::Outcome<'r, T, Problem> {
+    let Some(snapshot) = guards::snapshot(request) else {
+        let problem = Problem::new(Status::InternalServerError, "The gateway is not set up.");
+        return Outcome::Error((problem.http_status(), problem));
+    };
+    let length = request.headers().get_one("Content-Length").and_then(|length| length.parse().ok());
+    let limits = &snapshot.config.limits;
+    let mut body = Body {
+        stream: data.open(ByteUnit::max_value()),
+        limit: limits.upload_bytes,
+        length: length.unwrap_or(0),
+    };
+    let result = match tokio::time::timeout(limits.request, form(&mut body)).await {
+        Ok(result) => result,
+        Err(_) => {
+            let seconds = limits.request.as_secs();
+            let detail = format!("The picture did not arrive within {seconds} seconds. Send it again.");
+            let problem = Problem::new(Status::RequestTimeout, detail).closing();
+            return Outcome::Error((problem.http_status(), problem));
+        }
+    };
+    match result {
+        Ok(value) => Outcome::Success(value),
+        Err(problem) => {
+            let problem = if body.discard().await { problem } else { problem.closing() };
+            Outcome::Error((problem.http_status(), problem))
+        }
+    }
+}
+
+struct Body<'r> {
+    stream: DataStream<'r>,
+    /// Most bytes of the picture itself.
+    limit: u64,
+    /// What Content-Length says; 0 when it says nothing.
+    length: u64,
+}
+
+impl<'r> Body<'r> {
+    /// The body is the picture.
+    async fn whole(&mut self) -> Result<Upload, Problem> {
+        let mut hash = Sha256::new();
+        let bytes = self.collect(self.limit, |chunk| hash.update(chunk)).await?;
+        finish(bytes, hash)
+    }
+
+    /// The body is text around a picture in base64.
+    async fn text(&mut self) -> Result<Bytes, Problem> {
+        self.collect(self.limit.div_ceil(3) * 4 + ENVELOPE_BYTES, |_| ()).await
+    }
+
+    async fn json(&mut self) -> Result<Picture, Problem> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Json<'a> {
+            #[serde(borrow)]
+            image: std::borrow::Cow<'a, str>,
+            provider: Option<String>,
+            format: Option<String>,
+        }
+        let text = self.text().await?;
+        let json: Json<'_> = serde_json::from_slice(&text).map_err(|error| {
+            let example = r#"{"image": "data:image/jpeg;base64,..."}"#;
+            Problem::bad_request(format!("The JSON cannot be read ({error}). Send {example}."))
+        })?;
+        let upload = Upload::new(decode_data_url(&json.image, self.limit)?);
+        Ok(Picture { upload, fields: Fields { provider: json.provider, format: json.format } })
+    }
+
+    async fn multipart(&mut self, boundary: String) -> Result<Picture, Problem> {
+        let limit = self.limit;
+        let capacity = self.length.min(limit) as usize;
+        let broken = |error: multer::Error| {
+            Problem::bad_request(format!("The multipart body cannot be read: {error}."))
+        };
+        let mut multipart = Multipart::with_reader(&mut self.stream, boundary);
+        let mut upload = None;
+        let mut fields = Fields::default();
+        while let Some(mut field) = multipart.next_field().await.map_err(broken)? {
+            match field.name().unwrap_or_default() {
+                "image" if upload.is_some() => {
+                    return Err(Problem::bad_request("Send one picture at a time: there are two fields `image`."));
+                }
+                "image" => {
+                    let (mut bytes, mut hash) = (BytesMut::with_capacity(capacity), Sha256::new());
+                    while let Some(chunk) = field.chunk().await.map_err(broken)? {
+                        if (bytes.len() + chunk.len()) as u64 > limit {
+                            return Err(Problem::too_large(limit));
+                        }
+                        hash.update(&chunk);
+                        bytes.extend_from_slice(&chunk);
+                    }
+                    upload = Some(finish(bytes.freeze(), hash)?);
+                }
+                "provider" => fields.provider = value(&mut field).await?,
+                "format" => fields.format = value(&mut field).await?,
+                name => {
+                    let name: String = name.chars().take(40).collect();
+                    return Err(Problem::bad_request(format!(
+                        "There is no field `{name}`: send the picture as the file field `image`."
+                    )));
+                }
+            }
+        }
+        let upload = upload.ok_or_else(|| {
+            Problem::bad_request("There is no picture: send it as the file field `image`.")
+        })?;
+        Ok(Picture { upload, fields })
+    }
+
+    /// Reads to the end, or to the limit, into one buffer that is as large as it will be.
+    async fn collect(&mut self, limit: u64, mut each: impl FnMut(&[u8])) -> Result<Bytes, Problem> {
+        let too_large = || Problem::too_large(self.limit);
+        if self.length > limit {
+            return Err(too_large());
+        }
+        let mut buffer = BytesMut::with_capacity(self.length.max(8 << 10) as usize);
+        let mut seen = 0;
+        loop {
+            let read = self.stream.read_buf(&mut buffer).await.map_err(interrupted)?;
+            if read == 0 {
+                return Ok(buffer.freeze());
+            }
+            if buffer.len() as u64 > limit {
+                return Err(too_large());
+            }
+            each(&buffer[seen..]);
+            seen = buffer.len();
+        }
+    }
+
+    /// Reads on without keeping anything; whether the end was reached.
+    async fn discard(&mut self) -> bool {
+        let end = Instant::now() + DISCARD_TIME;
+        let mut rest = (&mut self.stream).take(DISCARD_BYTES);
+        let mut sink = tokio::io::sink();
+        let copied = tokio::time::timeout_at(end.into(), tokio::io::copy(&mut rest, &mut sink)).await;
+        matches!(copied, Ok(Ok(bytes)) if bytes < DISCARD_BYTES)
+    }
+}
+
+fn is_json(form: &ContentType) -> bool {
+    form.is_json() || form.media_type().sub().as_str().to_ascii_lowercase().ends_with("+json")
+}
+
+async fn value(field: &mut multer::Field<'_>) -> Result<Option<String>, Problem> {
+    let mut bytes = Vec::new();
+    let unreadable = || Problem::bad_request("A form field is too long or is not text.");
+    while let Some(chunk) = field.chunk().await.map_err(|_| unreadable())? {
+        if bytes.len() + chunk.len() > FIELD_BYTES {
+            return Err(unreadable());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
+    Ok((!text.is_empty()).then_some(text))
+}
+
+fn finish(bytes: Bytes, hash: Sha256) -> Result<Upload, Problem> {
+    if bytes.is_empty() {
+        return Err(Problem::bad_request("The picture is empty: choose a file and send it again."));
+    }
+    Ok(Upload { bytes, fingerprint: Fingerprint(hash.finalize().into()) })
+}
+
+fn interrupted(_: std::io::Error) -> Problem {
+    Problem::bad_request("The upload was interrupted. Send it again.").closing()
+}
+
+fn not_a_data_url() -> Problem {
+    Problem::bad_request("Send the picture as a data URL: `data:image/jpeg;base64,...`.")
+}
+
+/// The bytes in a data URL (RFC 2397) in base64; line breaks in it are overlooked.
+fn decode_data_url(url: &str, limit: u64) -> Result<Bytes, Problem> {
+    let url = url.trim();
+    let prefix = url.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:"));
+    let (head, body) = prefix.and(url.split_once(',')).ok_or_else(not_a_data_url)?;
+    if !head.to_ascii_lowercase().ends_with(";base64") {
+        return Err(not_a_data_url());
+    }
+    let folded: String;
+    let body = match body.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        true => {
+            folded = body.split_ascii_whitespace().collect();
+            &folded
+        }
+        false => body,
+    };
+    if (body.trim_end_matches('=').len() as u64) * 3 / 4 > limit {
+        return Err(Problem::too_large(limit));
+    }
+    let bytes = BASE64
+        .decode(body)
+        .map_err(|error| Problem::bad_request(format!("The base64 in the data URL is broken: {error}.")))?;
+    if bytes.is_empty() {
+        return Err(Problem::bad_request("The picture is empty: choose a file and send it again."));
+    }
+    Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_urls_are_read_as_browsers_and_people_write_them() {
+        for url in [
+            "data:image/png;base64,AAEC",
+            "DATA:image/png;name=x;BASE64,AAEC",
+            "data:;base64,AAEC",
+            " data:image/png;base64,AA\r\nEC\n",
+        ] {
+            assert_eq!(decode_data_url(url, 3).unwrap(), [0, 1, 2][..], "{url}");
+        }
+        assert_eq!(decode_data_url("data:;base64,AA==", 1).unwrap(), [0][..]);
+        assert_eq!(decode_data_url("data:;base64,AA", 1).unwrap(), [0][..]);
+    }
+
+    #[test]
+    fn what_is_no_data_url_is_refused_with_the_right_status() {
+        for (url, status) in [
+            ("", 400),
+            ("hello", 400),
+            ("data:image/png,AAEC", 400),
+            ("data:image/png;base64", 400),
+            ("data:image/png;base64,", 400),
+            ("data:image/png;base64,A*EC", 400),
+            ("http://example.org/a.png", 400),
+            ("dätä:;base64,AAEC", 400),
+            ("data:;base64,AAECAw==", 413),
+        ] {
+            assert_eq!(decode_data_url(url, 3).unwrap_err().status, status, "{url}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod provider;
 pub mod config;
 pub mod observe;
+pub mod cache;
 pub mod photo;
 pub mod credit;
 pub mod queue;

@@ -3,6 +3,7 @@
 //! The rooms of the house, in the order of the way of a picture; imports go downwards only.
 //! `ARCHITECTURE.md` says why they are these.
 
+pub mod config;
 pub mod credit;
 pub mod photo;
 pub mod provider;

@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let loaded = super::load(source)?;
     let figment = config::server_figment(source)?;
-    let assets = Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.files.as_deref())?;
+    let assets = Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
     let gateway = super::gateway(loaded)?;
     let rocket = server(figment, gateway.clone(), assets)
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));

@@ -26,7 +26,7 @@ pub use tasks::Tasks;
 use crate::observe::Metrics;
 use guard::Checked;
 use route::Caller;
-use crate::config::Config;
+use crate::config::{Config, OutputConfig};
 use crate::photo::{self, EncodeOptions, Encoded, OutputFormat, Photo, PhotoError};
 use crate::queue::{Queue, QueueError};
 
@@ -121,7 +121,7 @@ impl Gateway {
 
         let about = coloured.provider.about();
         let format = ask.format.unwrap_or_else(|| head.format.output());
-        let options = snapshot.config.output.options(format, &about.model);
+        let options = encode_options(&snapshot.config.output, format, &about.model);
         let (width, height) = (photo.width(), photo.height());
         let (encoded, etag) = self.cpu(move || merge(&photo, &coloured.colour, &options)).await??;
 
@@ -165,6 +165,14 @@ impl Gateway {
     async fn cpu<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Result<R, Error> {
         self.tasks.spawn_blocking(work).await.map_err(|_| Error::Internal)
     }
+}
+
+fn encode_options(config: &OutputConfig, format: OutputFormat, model: &str) -> EncodeOptions {
+    let quality = match format {
+        OutputFormat::WebP => config.webp_quality,
+        OutputFormat::Jpeg | OutputFormat::Png => config.jpeg_quality,
+    };
+    EncodeOptions { format, quality, note: config.mark.then(|| format!("coloured by {model}")) }
 }
 
 /// Lays the colour on the photo, and names the result by its content.

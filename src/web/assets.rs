@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use include_dir::{Dir, include_dir};
-use minijinja::Environment;
+use minijinja::{Environment, Value};
 use rocket::http::{ContentType, Header, Status};
 use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
@@ -77,7 +77,7 @@ impl Assets {
 
     /// Renders a template.
     pub fn render(&self, name: &str, context: impl Serialize) -> Result<Page, Problem> {
-        let rendered = self.templates.get_template(name).and_then(|template| template.render(context));
+        let rendered = self.templates.get_template(name).and_then(|template| template.render(Value::from_serialize(&context)));
         rendered.map(Page).map_err(|error| {
             tracing::error!("template {name} failed: {error:#}");
             Problem::new(Status::InternalServerError, "The page cannot be rendered; the log says more.")

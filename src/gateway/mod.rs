@@ -23,12 +23,12 @@ pub use error::{Attempt, Error};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
 
-use crate::observe::Metrics;
-use guard::Checked;
-use route::Caller;
 use crate::config::{Config, OutputConfig};
+use crate::observe::Metrics;
 use crate::photo::{self, EncodeOptions, Encoded, OutputFormat, Photo, PhotoError};
 use crate::queue::{Queue, QueueError};
+use guard::Checked;
+use route::Caller;
 
 /// Pixels that one place in front of the decoder stands for.
 const PIXELS_PER_PLACE: u64 = 65_536;
@@ -75,7 +75,12 @@ impl Gateway {
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
-        Arc::new(Self { snapshot: ArcSwap::from_pointee(snapshot), decoding, tasks: Tasks::default(), metrics })
+        Arc::new(Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            decoding,
+            tasks: Tasks::default(),
+            metrics,
+        })
     }
 
     /// The configuration now. A request reads it once.

@@ -8,6 +8,7 @@ mod chroma;
 mod colour;
 mod decode;
 mod encode;
+mod format;
 mod gamut;
 mod grey;
 mod guided;

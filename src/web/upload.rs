@@ -196,7 +196,9 @@ impl<'r> Body<'r> {
         while let Some(mut field) = multipart.next_field().await.map_err(broken)? {
             match field.name().unwrap_or_default() {
                 "image" if upload.is_some() => {
-                    return Err(Problem::bad_request("Send one picture at a time: there are two fields `image`."));
+                    return Err(Problem::bad_request(
+                        "Send one picture at a time: there are two fields `image`.",
+                    ));
                 }
                 "image" => {
                     let (mut bytes, mut hash) = (BytesMut::with_capacity(capacity), Sha256::new());
@@ -219,9 +221,8 @@ impl<'r> Body<'r> {
                 }
             }
         }
-        let upload = upload.ok_or_else(|| {
-            Problem::bad_request("There is no picture: send it as the file field `image`.")
-        })?;
+        let upload = upload
+            .ok_or_else(|| Problem::bad_request("There is no picture: send it as the file field `image`."))?;
         Ok(Picture { upload, fields })
     }
 

@@ -31,11 +31,6 @@ impl Network {
         Ok(Self { model, recipe })
     }
 
-    /// The recipe.
-    pub fn recipe(&self) -> &Recipe {
-        &self.recipe
-    }
-
     /// Colours a picture on the threads of `pool`.
     pub fn colour(&self, grey: &Grey, pool: &Arc<ThreadPool>) -> Result<Chroma, NetworkError> {
         let (width, height) = self.recipe.input.dimensions(grey.width, grey.height);
@@ -60,9 +55,11 @@ fn tensor(input: &Input, grey: &Grey) -> NdTensor<f32, 4> {
 }
 
 fn chroma(output: &Output, value: Value) -> Result<Chroma, NetworkError> {
-    let wrong = |what: String| NetworkError(format!("the network gave {what}, which is not what its recipe says"));
-    let tensor: NdTensor<f32, 4> =
-        value.try_into().map_err(|_| wrong("something other than one 4-dimensional tensor of floats".into()))?;
+    let wrong =
+        |what: String| NetworkError(format!("the network gave {what}, which is not what its recipe says"));
+    let tensor: NdTensor<f32, 4> = value
+        .try_into()
+        .map_err(|_| wrong("something other than one 4-dimensional tensor of floats".into()))?;
     let [batch, planes, height, width] = tensor.shape();
     let expected = match output {
         Output::Ab { .. } => 2,

@@ -61,7 +61,9 @@ impl<'r> FromRequest<'r> for Context {
 fn key(request: &Request<'_>) -> Option<ClientKey> {
     let value = request.headers().get_one("Authorization")?.trim();
     let key = match value.split_once(' ') {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case("simple") || scheme.eq_ignore_ascii_case("bearer") => {
+        Some((scheme, key))
+            if scheme.eq_ignore_ascii_case("simple") || scheme.eq_ignore_ascii_case("bearer") =>
+        {
             key.trim()
         }
         _ => value,

@@ -4,12 +4,12 @@
 //! these.
 
 pub mod cli;
-pub mod web;
-pub mod gateway;
-pub mod provider;
 pub mod config;
+pub mod credit;
+pub mod gateway;
 pub mod observe;
 pub mod cache;
 pub mod photo;
-pub mod credit;
+pub mod provider;
 pub mod queue;
+pub mod web;

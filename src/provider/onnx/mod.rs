@@ -9,6 +9,7 @@ mod recipe;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use cpu_time::ThreadTime;
@@ -77,8 +78,8 @@ impl Onnx {
             settings: digest,
         };
         let path = config.model.as_ref().map_or("(built in)".into(), |path| path.display().to_string());
-        let network = Network::new(model, recipe)
-            .map_err(|NetworkError(reason)| OnnxError::Model { path, reason })?;
+        let network =
+            Network::new(model, recipe).map_err(|NetworkError(reason)| OnnxError::Model { path, reason })?;
         let threads = match config.threads {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             threads => threads,
@@ -115,10 +116,8 @@ fn read(config: &OnnxConfig) -> Result<(Model, Recipe, String), OnnxError> {
     let recipe = Recipe::read(&beside)?;
     let bytes = std::fs::read(path).map_err(|source| OnnxError::Unreadable { path: path.clone(), source })?;
     let digest = digest(&bytes, format!("{recipe:?}").as_bytes());
-    let model = Model::load(bytes).map_err(|error| OnnxError::Model {
-        path: path.display().to_string(),
-        reason: error.to_string(),
-    })?;
+    let model = Model::load(bytes)
+        .map_err(|error| OnnxError::Model { path: path.display().to_string(), reason: error.to_string() })?;
     Ok((model, recipe, digest))
 }
 
@@ -138,6 +137,9 @@ impl Provider for Onnx {
     }
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+        if call.deadline <= Instant::now() {
+            return Err(failure(FailureKind::Timeout, "there was no time left for it"));
+        }
         let place = self.queue.enter(1, call.deadline).await.map_err(|error| match error {
             QueueError::Full => failure(FailureKind::Busy, "its queue is full: try again in a moment"),
             QueueError::Late => failure(FailureKind::Timeout, "its turn did not come in time"),

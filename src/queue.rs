@@ -99,7 +99,7 @@ mod tests {
             drop(all);
         };
         let (patient, ()) = futures::join!(patient, meanwhile);
-        patient.unwrap();
+        drop(patient.unwrap());
         assert_eq!(queue.waiting(), 0);
 
         let _all = queue.enter(2, soon()).await.unwrap();

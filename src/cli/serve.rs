@@ -24,10 +24,10 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let assets =
         Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
     let gateway = super::gateway(loaded)?;
-    let rocket = server(figment, gateway.clone(), assets)
+    let rocket = server(figment.clone(), gateway.clone(), assets)
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
-    let address = rocket.figment().extract::<rocket::Config>().map(|config| address(&config))?;
-    rocket::execute(async {
+    let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;
+    super::runtime(&figment)?.block_on(async {
         let launched = rocket.launch().await;
         if !gateway.tasks().finish(GRACE).await {
             tracing::warn!(

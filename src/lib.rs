@@ -3,12 +3,12 @@
 //! The rooms of the house; imports go downwards only, in this order. `ARCHITECTURE.md` says why they are
 //! these.
 
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod credit;
 pub mod gateway;
 pub mod observe;
-pub mod cache;
 pub mod photo;
 pub mod provider;
 pub mod queue;

@@ -10,6 +10,6 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let loaded = config::load(source)?;
     print!("{}{}", config::server_report(source)?, loaded.report());
     // Models and recipes, too, must be there and be what they say.
-    super::gateway(loaded)?;
+    super::snapshot(loaded)?;
     Ok(ExitCode::SUCCESS)
 }

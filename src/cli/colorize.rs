@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::CliError;
 use crate::config::{self, Source};
-use crate::gateway::{Ask, Client, Gateway, Rendition, Upload};
+use crate::gateway::{Ask, Client, Gateway, Rendition, Reuse, Upload};
 use crate::photo::OutputFormat;
 
 /// What `colorize` is told.
@@ -105,6 +105,7 @@ impl Job {
             provider: self.args.provider.clone(),
             format: self.args.format,
             client: Client { address: None, key: None },
+            reuse: Reuse::default(),
             deadline,
         };
         let rendition = self.gateway.colorize(snapshot, ask).await?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded, Source};
-use crate::gateway::{Gateway, Snapshot};
+use crate::gateway::{Gateway, Snapshot, open_cache};
 use crate::observe::{self, Metrics};
 
 /// What went wrong, for a person at a terminal.
@@ -67,9 +67,16 @@ fn load(source: &Source) -> Result<Loaded, CliError> {
 
 /// A gateway with the configuration in effect.
 fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, CliError> {
+    let metrics = Metrics::new(prometheus::Registry::new())?;
+    let snapshot = snapshot(loaded)?;
+    let cache = open_cache(&snapshot.config.cache, Arc::new(metrics.clone()));
+    Ok(Gateway::new(snapshot, cache, metrics))
+}
+
+/// The configuration in effect, and its providers.
+fn snapshot(loaded: Loaded) -> Result<Snapshot, CliError> {
     let report = loaded.to_json();
-    let snapshot = Snapshot::build(loaded.config, report)?;
-    Ok(Gateway::new(snapshot, Metrics::new(prometheus::Registry::new())?))
+    Ok(Snapshot::build(loaded.config, report)?)
 }
 
 /// The async runtime, as `Rocket.toml` sizes it. Rocket's own would read its file from the current folder

@@ -36,7 +36,7 @@ impl fmt::Display for Credits {
 }
 
 /// What one provider call consumed. Unknown is `None`, never 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Credit charged for the call; `None` when the provider did not say what it must.
     pub credits: Option<Credits>,

@@ -13,8 +13,9 @@ use serde::Serialize;
 
 use super::guards::Context;
 use super::problem::{AttemptFacts, Problem};
+use super::results;
 use super::upload::{Fields, Picture};
-use crate::gateway::{Ask, Rendition, Upload};
+use crate::gateway::{Ask, Origin, Rendition, Saved, Upload};
 use crate::photo::OutputFormat;
 
 /// The routes of this file.
@@ -56,19 +57,21 @@ pub async fn ask(
         provider: fields.provider,
         format,
         client: context.client.clone(),
+        reuse: context.reuse,
         deadline: Instant::now() + context.snapshot.config.limits.request,
     };
     Ok(context.gateway.colorize(context.snapshot.clone(), ask).await?)
 }
 
-fn parse_format(name: &str) -> Result<OutputFormat, Problem> {
+/// A format by its name.
+pub fn parse_format(name: &str) -> Result<OutputFormat, Problem> {
     name.parse().map_err(|_| {
         Problem::bad_request("There is no such format: ask for `png`, `jpeg` or `webp`.".to_owned())
     })
 }
 
 /// The best image type that is named in so many words: `image/*` and `*/*` name none.
-fn explicit_format(accept: &Accept) -> Option<OutputFormat> {
+pub fn explicit_format(accept: &Accept) -> Option<OutputFormat> {
     let format = |media: &MediaType| {
         (media.top() == "image").then(|| media.sub().as_str().to_ascii_lowercase().parse().ok()).flatten()
     };
@@ -104,16 +107,37 @@ struct Facts<'r> {
     width: u32,
     height: u32,
     /// SHA-256 of the picture's bytes.
-    sha256: &'r str,
+    sha256: String,
     provider: &'r str,
     model: &'r str,
     /// Decimal, as text: money is never a float. `null` when unknown.
     credits: Option<String>,
     /// Processor seconds on this machine; `null` when the provider is elsewhere.
     cpu_seconds: Option<f64>,
+    /// Where the picture came from: `memory`, `disk`, `merged`, `coalesced`, or a call for a `miss`, by
+    /// `request`, to `bypass` the cache.
+    cache: &'static str,
+    /// What was not spent; `null` when a provider was called.
+    saved: Option<SavedFacts>,
+    /// Where the picture can be had again; `null` when it is not kept.
+    result: Option<String>,
     /// Seconds by step.
     seconds: serde_json::Map<String, serde_json::Value>,
     attempts: Vec<AttemptFacts>,
+}
+
+/// What was not spent, in JSON.
+#[derive(Serialize)]
+struct SavedFacts {
+    /// Decimal, as text; `null` when unknown.
+    credits: Option<String>,
+    seconds: f64,
+}
+
+impl From<Saved> for SavedFacts {
+    fn from(Saved { credits, time }: Saved) -> Self {
+        Self { credits: credits.map(|credits| credits.to_string()), seconds: time.as_secs_f64() }
+    }
 }
 
 /// The data URL of a rendition.
@@ -136,13 +160,27 @@ fn facts(rendition: &Rendition) -> Facts<'_> {
         format: rendition.format.to_string(),
         width: rendition.width,
         height: rendition.height,
-        sha256: &rendition.etag,
+        sha256: rendition.id(),
         provider: &rendition.provider,
         model: &rendition.model,
         credits: rendition.usage.credits.map(|credits| credits.to_string()),
         cpu_seconds: rendition.usage.cpu.map(|cpu| cpu.as_secs_f64()),
+        cache: rendition.origin.label(),
+        saved: rendition.saved.map(SavedFacts::from),
+        result: rendition.kept_under.map(|_| results::address(rendition.digest)),
         seconds: seconds.collect(),
         attempts: rendition.attempts.iter().map(AttemptFacts::from).collect(),
+    }
+}
+
+/// How the cache dealt with the request, as RFC 9211 says it.
+fn cache_status(rendition: &Rendition) -> String {
+    let stored = if rendition.kept_under.is_some() { "; stored" } else { "" };
+    match rendition.origin {
+        Origin::Kept(tier) => format!("PixColor; hit; detail={}", tier.label()),
+        Origin::Merged(tier) => format!("PixColor; hit; detail=merged-{}", tier.label()),
+        Origin::Shared => "PixColor; fwd=miss; collapsed".to_owned(),
+        Origin::Called(why) => format!("PixColor; fwd={}{stored}", why.label()),
     }
 }
 
@@ -153,20 +191,38 @@ fn server_timing(rendition: &Rendition) -> String {
     rendition.timings.iter().map(step).collect::<Vec<_>>().join(", ")
 }
 
+/// What every answer with a rendition says about it in its headers.
+pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
+    let mut headers = vec![
+        Header::new("X-PixColor-Provider", rendition.provider.clone()),
+        Header::new("X-PixColor-Model", rendition.model.clone()),
+        Header::new("X-PixColor-Credits", credits(rendition)),
+        Header::new("Cache-Status", cache_status(rendition)),
+        Header::new("Server-Timing", server_timing(rendition)),
+    ];
+    if let Some(Saved { credits, time }) = rendition.saved {
+        let credits = credits.map_or("unknown".to_owned(), |credits| credits.to_string());
+        let saved = format!("credits={credits}, seconds={:.3}", time.as_secs_f64());
+        headers.push(Header::new("X-PixColor-Saved", saved));
+    }
+    if !rendition.attempts.is_empty() {
+        let tried =
+            rendition.attempts.iter().map(|tried| format!("{}={}", tried.provider, tried.kind.label()));
+        headers.push(Header::new("X-PixColor-Attempts", tried.collect::<Vec<_>>().join(", ")));
+    }
+    if rendition.kept_under.is_some() {
+        headers.push(Header::new("Content-Location", results::address(rendition.digest)));
+    }
+    headers
+}
+
 impl<'r> Responder<'r, 'static> for Answer {
     fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
         let mut response = Response::build();
         let (Self::Image(rendition) | Self::Json(rendition)) = &self;
-        response
-            .header(Header::new("Vary", "Accept"))
-            .header(Header::new("X-PixColor-Provider", rendition.provider.clone()))
-            .header(Header::new("X-PixColor-Model", rendition.model.clone()))
-            .header(Header::new("X-PixColor-Credits", credits(rendition)))
-            .header(Header::new("Server-Timing", server_timing(rendition)));
-        if !rendition.attempts.is_empty() {
-            let tried =
-                rendition.attempts.iter().map(|tried| format!("{}={}", tried.provider, tried.kind.label()));
-            response.header(Header::new("X-PixColor-Attempts", tried.collect::<Vec<_>>().join(", ")));
+        response.header(Header::new("Vary", "Accept"));
+        for header in headers(rendition) {
+            response.header(header);
         }
         match self {
             Self::Json(rendition) => {
@@ -177,13 +233,11 @@ impl<'r> Responder<'r, 'static> for Answer {
             Self::Image(rendition) => {
                 response
                     .raw_header("Content-Type", rendition.format.media_type())
-                    .header(Header::new("ETag", format!("\"{}\"", rendition.etag)))
+                    .header(Header::new("ETag", format!("\"{}\"", rendition.id())))
                     .sized_body(rendition.bytes.len(), Cursor::new(rendition.bytes));
             }
         }
-        // Rocket copies in steps of 4 KiB unless told otherwise.
-        response.max_chunk_size(256 << 10);
-        response.ok()
+        response.max_chunk_size(super::CHUNK).ok()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The conformance suite for providers.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use pixcolor::photo::{Grey, Limits, Rgb};
@@ -62,10 +63,9 @@ async fn makes_no_call_after_the_deadline(provider: Arc<dyn Provider>) {
 
 async fn stays_usable_when_a_call_is_dropped(provider: Arc<dyn Provider>) {
     for _ in 0..8 {
-        let call = provider.colorize(call(128, 128));
-        // Dropped, or refused because those that were dropped still run.
-        let outcome = tokio::time::timeout(Duration::from_millis(1), call).await;
-        assert!(!matches!(outcome, Ok(Ok(_))), "too fast to be dropped");
+        // Begun and dropped, or refused because those that were dropped still run.
+        let begun = futures::poll!(provider.colorize(call(128, 128)));
+        assert!(!matches!(begun, Poll::Ready(Ok(_))), "too fast to be dropped");
     }
     // What was dropped may still be running; it ends, and then there is place again.
     let end = Instant::now() + Duration::from_secs(60);

@@ -18,3 +18,4 @@ mod configuration;
 mod facts;
 mod limits;
 mod onnx;
+mod proxies;

@@ -19,3 +19,4 @@ mod facts;
 mod limits;
 mod onnx;
 mod proxies;
+mod readme;

@@ -84,7 +84,7 @@ fn it_works_behind_nginx_with_the_shipped_file() {
     );
     works(&Proxy::start(
         "nginx",
-        &["-p", ".", "-c", "nginx.conf", "-g", "daemon off;"],
+        &["-p", ".", "-c", "nginx.conf", "-g", "daemon off; master_process off;"],
         "nginx.conf",
         &config,
         port,

@@ -18,3 +18,5 @@ mod configuration;
 mod facts;
 mod limits;
 mod onnx;
+mod proxies;
+mod readme;

@@ -62,10 +62,8 @@ async fn makes_no_call_after_the_deadline(provider: Arc<dyn Provider>) {
 
 async fn stays_usable_when_a_call_is_dropped(provider: Arc<dyn Provider>) {
     for _ in 0..8 {
-        let call = provider.colorize(call(128, 128));
-        // Dropped, or refused because those that were dropped still run.
-        let outcome = tokio::time::timeout(Duration::from_millis(1), call).await;
-        assert!(!matches!(outcome, Ok(Ok(_))), "too fast to be dropped");
+        // Begun and dropped in the middle, unless it is refused or, by a slow scheduler, done already.
+        let _ = futures::poll!(provider.colorize(call(128, 128)));
     }
     // What was dropped may still be running; it ends, and then there is place again.
     let end = Instant::now() + Duration::from_secs(60);

@@ -1,6 +1,7 @@
 //! HTTP: who asks and what for, and the answers. One file a resource; errors become HTTP in `problem`.
 
 mod admin;
+mod answer;
 mod assets;
 mod colorize;
 mod fairings;

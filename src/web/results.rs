@@ -10,7 +10,8 @@ use rocket::request::{FromRequest, Outcome, Request};
 use rocket::response::{self, Responder, Response};
 use rocket::{Route, get, routes};
 
-use super::colorize::{explicit_format, headers, parse_format};
+use super::answer::headers;
+use super::colorize::{explicit_format, one, parse_format};
 use super::guards::Context;
 use super::problem::Problem;
 use crate::config::Share;
@@ -51,8 +52,8 @@ async fn best(
     accept: Option<&Accept>,
     known: Known<'_>,
     fingerprint: &str,
-    provider: Option<&str>,
-    format: Option<&str>,
+    provider: Vec<String>,
+    format: Vec<String>,
 ) -> Result<Picture, Problem> {
     let missing = || {
         let detail = "There is no result of this picture yet: send the picture to /v1/colorize.";
@@ -61,13 +62,14 @@ async fn best(
     let fingerprint = unhex(&fingerprint.to_ascii_lowercase()).map(Fingerprint).ok_or_else(|| {
         Problem::bad_request("A fingerprint is the SHA-256 of the picture's file, in 64 hexadecimal digits.")
     })?;
+    let (provider, format) = (one("provider", provider)?, one("format", format)?);
     let format = match format {
-        Some(name) => Some(parse_format(name)?),
+        Some(name) => Some(parse_format(&name)?),
         None => accept.and_then(explicit_format),
     };
     let Context { gateway, snapshot, client, .. } = context;
     let whose = visibility(&snapshot);
-    let found = gateway.best(snapshot, fingerprint, provider, format, &client).await?;
+    let found = gateway.best(snapshot, fingerprint, provider.as_deref(), format, &client).await?;
     let rendition = found.ok_or_else(missing)?;
     let mut headers = headers(&rendition);
     headers.push(Header::new("Cache-Control", format!("{whose}, no-cache")));

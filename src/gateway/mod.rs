@@ -17,6 +17,8 @@ mod shelf;
 mod snapshot;
 mod steps;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod tiers;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The page: `GET /`, and `POST /` for browsers without JavaScript.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rocket::http::Status;
 use rocket::{Route, State, get, post, routes};
 use serde_json::json;
@@ -11,7 +13,8 @@ use super::guards::Context;
 use super::problem::Problem;
 use super::providers::list;
 use super::upload::Picture;
-use crate::gateway::Rendition;
+use crate::gateway::{Rendition, Upload};
+use crate::photo::{InputFormat, Limits, read_head};
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
@@ -44,8 +47,8 @@ async fn result(
     picture: Result<Picture, Problem>,
 ) -> Result<Described<(Status, Page)>, Problem> {
     match colour(&context, picture).await {
-        Ok(rendition) => {
-            let page = assets.render("result.html", facts(&rendition))?;
+        Ok((rendition, facts)) => {
+            let page = assets.render("result.html", facts)?;
             Ok(Described::new(&rendition, (Status::Ok, page)))
         }
         Err(problem) => {
@@ -55,15 +58,23 @@ async fn result(
     }
 }
 
-async fn colour(context: &Context, picture: Result<Picture, Problem>) -> Result<Rendition, Problem> {
+/// A rendition, and what the result page shows of it.
+async fn colour(
+    context: &Context,
+    picture: Result<Picture, Problem>,
+) -> Result<(Rendition, serde_json::Value), Problem> {
     let Picture { upload, fields } = picture?;
-    ask(context, upload, fields, None).await
+    let original = original_url(&upload, &context.snapshot.config.limits.photo());
+    let rendition = ask(context, upload, fields, None).await?;
+    let facts = facts(&rendition, original);
+    Ok((rendition, facts))
 }
 
-fn facts(rendition: &Rendition) -> serde_json::Value {
+fn facts(rendition: &Rendition, original: Option<String>) -> serde_json::Value {
     let seconds: f64 = rendition.timings.iter().map(|(_, took)| took.as_secs_f64()).sum();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "original": original,
         "result": data_url(rendition),
         "download_name": format!("coloured.{}", rendition.format.extension()),
         "provider": rendition.provider,
@@ -73,4 +84,11 @@ fn facts(rendition: &Rendition) -> serde_json::Value {
         "width": rendition.width,
         "height": rendition.height,
     })
+}
+
+/// The upload as a data URL, if browsers can show it; they cannot show TIFF.
+fn original_url(upload: &Upload, limits: &Limits) -> Option<String> {
+    let format = read_head(&upload.bytes, limits).ok()?.format;
+    (format != InputFormat::Tiff)
+        .then(|| format!("data:{};base64,{}", format.media_type(), BASE64.encode(&upload.bytes)))
 }

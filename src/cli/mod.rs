@@ -1,5 +1,6 @@
-//! The command line: `serve`, `colorize`, `check`.
+//! The command line: `serve`, `colorize`, `check`, `cache`.
 
+mod cache;
 mod check;
 mod colorize;
 mod serve;
@@ -37,6 +38,9 @@ enum Command {
     Colorize(colorize::Args),
     /// Show the configuration in effect and where each value comes from, or what is wrong with it
     Check,
+    /// Show or forget what is kept of coloured pictures
+    #[command(subcommand)]
+    Cache(cache::Args),
 }
 
 /// Runs what the arguments say. The exit code is 0 if all went well, 1 if something failed, 2 for wrong
@@ -49,6 +53,7 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(&source),
         Command::Colorize(args) => colorize::run(&source, args),
         Command::Check => check::run(&source),
+        Command::Cache(args) => cache::run(&source, args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("pixcolor: {error}");

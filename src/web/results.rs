@@ -28,6 +28,13 @@ pub fn address(digest: [u8; 32]) -> String {
     format!("/v1/results/{}", hex(&digest))
 }
 
+/// A fingerprint as people write it.
+pub fn fingerprint(sha256: &str) -> Result<Fingerprint, Problem> {
+    unhex(&sha256.to_ascii_lowercase()).map(Fingerprint).ok_or_else(|| {
+        Problem::bad_request("A fingerprint is the SHA-256 of the picture's file, in 64 hexadecimal digits.")
+    })
+}
+
 /// One picture. Its address is its content, so that it never changes.
 #[get("/v1/results/<digest>")]
 async fn result(context: Context, known: Known<'_>, digest: &str) -> Result<Picture, Problem> {
@@ -59,9 +66,7 @@ async fn best(
         let detail = "There is no result of this picture yet: send the picture to /v1/colorize.";
         Problem::new(Status::NotFound, detail)
     };
-    let fingerprint = unhex(&fingerprint.to_ascii_lowercase()).map(Fingerprint).ok_or_else(|| {
-        Problem::bad_request("A fingerprint is the SHA-256 of the picture's file, in 64 hexadecimal digits.")
-    })?;
+    let fingerprint = self::fingerprint(fingerprint)?;
     let (provider, format) = (one("provider", provider)?, one("format", format)?);
     let format = match format {
         Some(name) => Some(parse_format(&name)?),

@@ -4,11 +4,11 @@
 //! these.
 
 pub mod cli;
-pub mod web;
-pub mod gateway;
-pub mod provider;
 pub mod config;
+pub mod credit;
+pub mod gateway;
 pub mod observe;
 pub mod photo;
-pub mod credit;
+pub mod provider;
 pub mod queue;
+pub mod web;

@@ -38,23 +38,27 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    let failed = rocket::execute(colour_all(gateway, &args));
-    match failed {
+    let count = args.files.len();
+    match rocket::execute(colour_all(gateway, args)) {
         0 => Ok(ExitCode::SUCCESS),
-        _ => Err(format!("{failed} of {} photographs were not coloured", args.files.len()).into()),
+        failed => Err(format!("{failed} of {count} photographs were not coloured").into()),
     }
 }
 
-async fn colour_all(gateway: Arc<Gateway>, args: &Args) -> usize {
+async fn colour_all(gateway: Arc<Gateway>, args: Args) -> usize {
     let progress = ProgressBar::new(args.files.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len}, {eta} left") {
         progress.set_style(style);
     }
     let at_once = std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1);
-    let job = Job { gateway, args, inputs: canonical(&args.files), written: Mutex::default() };
-    let work = args.files.iter().map(|file| {
-        let job = &job;
-        async move { (file, job.colour(file).await) }
+    let files = args.files.clone();
+    let job = Arc::new(Job { gateway, inputs: canonical(&files), args, written: Mutex::default() });
+    let work = files.into_iter().map(|file| {
+        let job = job.clone();
+        async move {
+            let result = job.colour(&file).await;
+            (file, result)
+        }
     });
     let mut done = futures::stream::iter(work).buffered(at_once);
     let mut failed = 0;
@@ -75,16 +79,16 @@ fn canonical(files: &[PathBuf]) -> HashSet<PathBuf> {
     files.iter().filter_map(|file| file.canonicalize().ok()).collect()
 }
 
-struct Job<'a> {
+struct Job {
     gateway: Arc<Gateway>,
-    args: &'a Args,
+    args: Args,
     /// Never written to.
     inputs: HashSet<PathBuf>,
     /// Results of this run: two photographs of one name do not replace each other.
     written: Mutex<HashSet<PathBuf>>,
 }
 
-impl Job<'_> {
+impl Job {
     /// Colours one file and says what became of it.
     async fn colour(&self, file: &Path) -> Result<String, CliError> {
         let bytes = tokio::fs::read(file).await?;

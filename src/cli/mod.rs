@@ -15,7 +15,7 @@ use crate::gateway::{Gateway, Snapshot};
 use crate::observe::{self, Metrics};
 
 /// What went wrong, for a person at a terminal.
-type CliError = Box<dyn std::error::Error>;
+type CliError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Colours black-and-white photographs: a gateway for browsers, scripts and SDKs, and a command line.
 #[derive(Parser)]
@@ -67,7 +67,7 @@ fn load(source: &Source) -> Result<Loaded, CliError> {
 
 /// A gateway with the configuration in effect.
 fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, CliError> {
-    let report = loaded.report_json();
+    let report = loaded.to_json();
     let snapshot = Snapshot::build(loaded.config, report)?;
     Ok(Gateway::new(snapshot, Metrics::new(prometheus::Registry::new())?))
 }

@@ -20,14 +20,18 @@ const GRACE: Duration = Duration::from_secs(10);
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let loaded = super::load(source)?;
     let figment = config::server_figment(source)?;
-    let assets = Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.files.as_deref())?;
+    let assets =
+        Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
     let gateway = super::gateway(loaded)?;
     let rocket = server(figment, gateway.clone(), assets)
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
     rocket::execute(async {
         let launched = rocket.launch().await;
         if !gateway.tasks().finish(GRACE).await {
-            tracing::warn!("work was still going on {} seconds after the server had stopped", GRACE.as_secs());
+            tracing::warn!(
+                "work was still going on {} seconds after the server had stopped",
+                GRACE.as_secs()
+            );
         }
         launched.map(drop).map_err(|error| explain(&error))
     })?;
@@ -52,7 +56,13 @@ fn announce(rocket: &Rocket<Orbit>) {
                 Readiness::Ready => String::new(),
                 Readiness::NotReady(why) => format!("; not ready: {why}"),
             };
-            println!("  provider {}: {} ({} {}), {where_to}{ready}", place + 1, about.name, about.kind, about.model);
+            println!(
+                "  provider {}: {} ({} {}), {where_to}{ready}",
+                place + 1,
+                about.name,
+                about.kind,
+                about.model
+            );
         }
     }
     println!("Stop it with Ctrl+C.");

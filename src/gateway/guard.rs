@@ -12,7 +12,7 @@ const LEAST_CORRELATION: f64 = 0.9;
 
 /// Least mean chroma (distance from grey in CIE a\*b\*) of a picture that counts as coloured. A JPEG of a
 /// grey picture stays below 0.5; the palest sepia is above 3.
-const LEAST_CHROMA: f32 = 1.0;
+const LEAST_CHROMA: f64 = 1.0;
 
 /// Most that the aspect of the answer may differ, as a factor: sides are rounded, to multiples of 8 by
 /// some models.
@@ -76,7 +76,7 @@ pub fn check(sent: &Grey, colour: Colour, luma_lock: bool, limits: &Limits) -> R
     if luma_correlation(sent, &rgb.grey()) < LEAST_CORRELATION {
         return Err(Flaw::Luminance);
     }
-    let chroma = rgb.chroma();
+    let chroma = rgb.chroma().map_err(|_| Flaw::NotAPicture)?;
     if chroma.mean_chroma() < LEAST_CHROMA {
         return Err(Flaw::Grey);
     }

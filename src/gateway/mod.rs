@@ -23,12 +23,12 @@ pub use error::{Attempt, Error};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
 
+use crate::config::{Config, OutputConfig};
 use crate::observe::Metrics;
-use guard::Checked;
-use route::Caller;
-use crate::config::Config;
 use crate::photo::{self, EncodeOptions, Encoded, OutputFormat, Photo, PhotoError};
 use crate::queue::{Queue, QueueError};
+use guard::Checked;
+use route::Caller;
 
 /// Pixels that one place in front of the decoder stands for.
 const PIXELS_PER_PLACE: u64 = 65_536;
@@ -75,7 +75,12 @@ impl Gateway {
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
-        Arc::new(Self { snapshot: ArcSwap::from_pointee(snapshot), decoding, tasks: Tasks::default(), metrics })
+        Arc::new(Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            decoding,
+            tasks: Tasks::default(),
+            metrics,
+        })
     }
 
     /// The configuration now. A request reads it once.
@@ -121,7 +126,7 @@ impl Gateway {
 
         let about = coloured.provider.about();
         let format = ask.format.unwrap_or_else(|| head.format.output());
-        let options = snapshot.config.output.options(format, &about.model);
+        let options = encode_options(&snapshot.config.output, format, &about.model);
         let (width, height) = (photo.width(), photo.height());
         let (encoded, etag) = self.cpu(move || merge(&photo, &coloured.colour, &options)).await??;
 
@@ -165,6 +170,14 @@ impl Gateway {
     async fn cpu<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Result<R, Error> {
         self.tasks.spawn_blocking(work).await.map_err(|_| Error::Internal)
     }
+}
+
+fn encode_options(config: &OutputConfig, format: OutputFormat, model: &str) -> EncodeOptions {
+    let quality = match format {
+        OutputFormat::WebP => config.webp_quality,
+        OutputFormat::Jpeg | OutputFormat::Png => config.jpeg_quality,
+    };
+    EncodeOptions { format, quality, note: config.mark.then(|| format!("coloured by {model}")) }
 }
 
 /// Lays the colour on the photo, and names the result by its content.

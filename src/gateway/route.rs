@@ -70,7 +70,8 @@ impl Caller<'_> {
         }
         let (photo, send_max_pixels) = (self.photo.clone(), about.send_max_pixels);
         let stopped = |_| unbilled(FailureKind::Failed, "the work stopped unexpectedly".into());
-        let grey = self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels)).await.map_err(stopped)?;
+        let grey =
+            self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels)).await.map_err(stopped)?;
         let grey = Arc::new(grey);
         let answer = provider.colorize(Call { grey: grey.clone(), deadline: self.deadline }).await?;
 

@@ -41,7 +41,9 @@ impl Snapshot {
                 Error::UnknownProvider { name: name.to_owned(), known: known.join(", ") }
             }),
             // Validated: every name on the route is a provider.
-            None => Ok(self.config.route.iter().filter_map(|name| self.providers.get(name)).cloned().collect()),
+            None => {
+                Ok(self.config.route.iter().filter_map(|name| self.providers.get(name)).cloned().collect())
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use bytes::Bytes;
 use include_dir::{Dir, include_dir};
 use minijinja::Environment;
+use minijinja::value::Serde;
 use rocket::http::{ContentType, Header, Status};
 use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
@@ -65,7 +66,8 @@ impl Assets {
 
         let mut environment = Environment::new();
         environment.add_function("asset", move |name: &str| {
-            let missing = || minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, format!("no file {name}"));
+            let missing =
+                || minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, format!("no file {name}"));
             addresses.get(name).cloned().ok_or_else(missing)
         });
         for (name, text) in read(&TEMPLATES, templates)? {
@@ -77,7 +79,7 @@ impl Assets {
 
     /// Renders a template.
     pub fn render(&self, name: &str, context: impl Serialize) -> Result<Page, Problem> {
-        let rendered = self.templates.get_template(name).and_then(|template| template.render(context));
+        let rendered = self.templates.get_template(name).and_then(|template| template.render(Serde(context)));
         rendered.map(Page).map_err(|error| {
             tracing::error!("template {name} failed: {error:#}");
             Problem::new(Status::InternalServerError, "The page cannot be rendered; the log says more.")
@@ -147,7 +149,8 @@ pub fn routes() -> Vec<Route> {
 
 #[get("/static/<name>?<v>")]
 fn file(assets: &State<Assets>, name: &str, v: Option<&str>) -> Result<StaticFile, Problem> {
-    let file = assets.files.get(name).ok_or_else(|| Problem::new(Status::NotFound, "There is no such file."))?;
+    let file =
+        assets.files.get(name).ok_or_else(|| Problem::new(Status::NotFound, "There is no such file."))?;
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     Ok(StaticFile {
         bytes: file.bytes.clone(),

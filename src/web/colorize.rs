@@ -129,7 +129,8 @@ pub fn credits(rendition: &Rendition) -> String {
 }
 
 fn facts(rendition: &Rendition) -> Facts<'_> {
-    let seconds = rendition.timings.iter().map(|(step, took)| ((*step).to_owned(), took.as_secs_f64().into()));
+    let seconds =
+        rendition.timings.iter().map(|(step, took)| ((*step).to_owned(), took.as_secs_f64().into()));
     Facts {
         image: data_url(rendition),
         format: rendition.format.to_string(),
@@ -147,7 +148,8 @@ fn facts(rendition: &Rendition) -> Facts<'_> {
 
 /// `decode;dur=12.3, provider;dur=80.1`, in milliseconds.
 fn server_timing(rendition: &Rendition) -> String {
-    let step = |(name, took): &(&str, std::time::Duration)| format!("{name};dur={:.1}", took.as_secs_f64() * 1e3);
+    let step =
+        |(name, took): &(&str, std::time::Duration)| format!("{name};dur={:.1}", took.as_secs_f64() * 1e3);
     rendition.timings.iter().map(step).collect::<Vec<_>>().join(", ")
 }
 
@@ -162,12 +164,14 @@ impl<'r> Responder<'r, 'static> for Answer {
             .header(Header::new("X-PixColor-Credits", credits(rendition)))
             .header(Header::new("Server-Timing", server_timing(rendition)));
         if !rendition.attempts.is_empty() {
-            let tried = rendition.attempts.iter().map(|tried| format!("{}={}", tried.provider, tried.kind.label()));
+            let tried =
+                rendition.attempts.iter().map(|tried| format!("{}={}", tried.provider, tried.kind.label()));
             response.header(Header::new("X-PixColor-Attempts", tried.collect::<Vec<_>>().join(", ")));
         }
         match self {
             Self::Json(rendition) => {
-                let body = serde_json::to_string(&facts(&rendition)).map_err(|_| Status::InternalServerError)?;
+                let body =
+                    serde_json::to_string(&facts(&rendition)).map_err(|_| Status::InternalServerError)?;
                 response.header(ContentType::JSON).sized_body(body.len(), Cursor::new(body));
             }
             Self::Image(rendition) => {

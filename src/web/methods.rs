@@ -34,7 +34,7 @@ pub fn others(routes: &[Route]) -> Vec<Route> {
     let mut rank = 1_000;
     let mut others = Vec::new();
     for (path, methods) in known {
-        let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let allow = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
         // A rank of its own, so that paths which overlap do not collide.
         rank += 1;
         let missing = METHODS.iter().filter(|method| !methods.contains(method));

@@ -18,6 +18,7 @@ use rocket::request::Request;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
+use tokio::time::error::Elapsed;
 
 use super::guards;
 use super::problem::Problem;
@@ -66,21 +67,9 @@ impl<'r> FromData<'r> for Picture {
     type Error = Problem;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
-        let body_form = request.content_type().cloned();
-        let boundary = request.headers().get_one("Content-Type").map(multer::parse_boundary);
-        read(request, data, async |body: &mut Body<'_>| match (&body_form, boundary) {
-            (Some(form), Some(Ok(boundary))) if form.is_form_data() => body.multipart(boundary).await,
-            (Some(form), _) if form.is_form_data() => {
-                Err(Problem::bad_request("The multipart body has no boundary in its Content-Type."))
-            }
-            (Some(form), _) if form.is_form() => Err(Problem::new(
-                Status::UnsupportedMediaType,
-                "Send the picture itself, multipart/form-data with a file field `image`, or JSON.",
-            )),
-            (Some(form), _) if is_json(form) => body.json().await,
-            _ => Ok(Picture { upload: body.whole().await?, fields: Fields::default() }),
-        })
-        .await
+        let Some(mut body) = Body::open(request, data) else { return not_set_up() };
+        let picture = tokio::time::timeout(body.time, body.picture(request)).await;
+        body.settle(picture).await
     }
 }
 
@@ -89,49 +78,15 @@ impl<'r> FromData<'r> for DataUrl {
     type Error = Problem;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
-        read(request, data, async |body: &mut Body<'_>| {
-            let text = body.text().await?;
-            let text = std::str::from_utf8(&text).map_err(|_| not_a_data_url())?;
-            Ok(Self(Upload::new(decode_data_url(text, body.limit)?)))
-        })
-        .await
+        let Some(mut body) = Body::open(request, data) else { return not_set_up() };
+        let url = tokio::time::timeout(body.time, body.data_url()).await;
+        body.settle(url).await
     }
 }
 
-/// Reads a body in one of its forms, within the time a request has; what is left of it after an error
-/// is thrown away within bounds.
-async fn read<'r, T>(
-    request: &'r Request<'_>,
-    data: Data<'r>,
-    form: impl AsyncFnOnce(&mut Body<'r>) -> Result<T, Problem>,
-) -> data::Outcome<'r, T, Problem> {
-    let Some(snapshot) = guards::snapshot(request) else {
-        let problem = Problem::new(Status::InternalServerError, "The gateway is not set up.");
-        return Outcome::Error((problem.http_status(), problem));
-    };
-    let length = request.headers().get_one("Content-Length").and_then(|length| length.parse().ok());
-    let limits = &snapshot.config.limits;
-    let mut body = Body {
-        stream: data.open(ByteUnit::max_value()),
-        limit: limits.upload_bytes,
-        length: length.unwrap_or(0),
-    };
-    let result = match tokio::time::timeout(limits.request, form(&mut body)).await {
-        Ok(result) => result,
-        Err(_) => {
-            let seconds = limits.request.as_secs();
-            let detail = format!("The picture did not arrive within {seconds} seconds. Send it again.");
-            let problem = Problem::new(Status::RequestTimeout, detail).closing();
-            return Outcome::Error((problem.http_status(), problem));
-        }
-    };
-    match result {
-        Ok(value) => Outcome::Success(value),
-        Err(problem) => {
-            let problem = if body.discard().await { problem } else { problem.closing() };
-            Outcome::Error((problem.http_status(), problem))
-        }
-    }
+fn not_set_up<'r, T>() -> data::Outcome<'r, T, Problem> {
+    let problem = Problem::new(Status::InternalServerError, "The gateway is not set up.");
+    Outcome::Error((problem.http_status(), problem))
 }
 
 struct Body<'r> {
@@ -140,9 +95,65 @@ struct Body<'r> {
     limit: u64,
     /// What Content-Length says; 0 when it says nothing.
     length: u64,
+    /// How long the body may take to arrive.
+    time: Duration,
 }
 
 impl<'r> Body<'r> {
+    /// The body under the limits now; `None` when this server has no gateway.
+    fn open(request: &'r Request<'_>, data: Data<'r>) -> Option<Self> {
+        let snapshot = guards::snapshot(request)?;
+        let length = request.headers().get_one("Content-Length").and_then(|length| length.parse().ok());
+        Some(Self {
+            // The limit is kept here, where what is too much can be told from what was cut.
+            stream: data.open(ByteUnit::max_value()),
+            limit: snapshot.config.limits.upload_bytes,
+            length: length.unwrap_or(0),
+            time: snapshot.config.limits.request,
+        })
+    }
+
+    /// What became of reading; after an error, the rest is thrown away within bounds.
+    async fn settle<T>(mut self, read: Result<Result<T, Problem>, Elapsed>) -> data::Outcome<'r, T, Problem> {
+        let problem = match read {
+            Ok(Ok(value)) => return Outcome::Success(value),
+            Ok(Err(problem)) if self.discard().await => problem,
+            Ok(Err(problem)) => problem.closing(),
+            Err(_) => {
+                let seconds = self.time.as_secs();
+                let detail = format!("The picture did not arrive within {seconds} seconds. Send it again.");
+                Problem::new(Status::RequestTimeout, detail).closing()
+            }
+        };
+        Outcome::Error((problem.http_status(), problem))
+    }
+
+    /// The picture in whatever form it comes.
+    async fn picture(&mut self, request: &Request<'_>) -> Result<Picture, Problem> {
+        match request.content_type() {
+            Some(form) if form.is_form_data() => {
+                let header = request.headers().get_one("Content-Type").unwrap_or_default();
+                let boundary = multer::parse_boundary(header).map_err(|_| {
+                    Problem::bad_request("The multipart body has no boundary in its Content-Type.")
+                })?;
+                self.multipart(boundary).await
+            }
+            Some(form) if form.is_form() => Err(Problem::new(
+                Status::UnsupportedMediaType,
+                "Send the picture itself, multipart/form-data with a file field `image`, or JSON.",
+            )),
+            Some(form) if is_json(form) => self.json().await,
+            _ => Ok(Picture { upload: self.whole().await?, fields: Fields::default() }),
+        }
+    }
+
+    /// A data URL as text.
+    async fn data_url(&mut self) -> Result<DataUrl, Problem> {
+        let text = self.text().await?;
+        let text = std::str::from_utf8(&text).map_err(|_| not_a_data_url())?;
+        Ok(DataUrl(Upload::new(decode_data_url(text, self.limit)?)))
+    }
+
     /// The body is the picture.
     async fn whole(&mut self) -> Result<Upload, Problem> {
         let mut hash = Sha256::new();
@@ -185,7 +196,9 @@ impl<'r> Body<'r> {
         while let Some(mut field) = multipart.next_field().await.map_err(broken)? {
             match field.name().unwrap_or_default() {
                 "image" if upload.is_some() => {
-                    return Err(Problem::bad_request("Send one picture at a time: there are two fields `image`."));
+                    return Err(Problem::bad_request(
+                        "Send one picture at a time: there are two fields `image`.",
+                    ));
                 }
                 "image" => {
                     let (mut bytes, mut hash) = (BytesMut::with_capacity(capacity), Sha256::new());
@@ -208,9 +221,8 @@ impl<'r> Body<'r> {
                 }
             }
         }
-        let upload = upload.ok_or_else(|| {
-            Problem::bad_request("There is no picture: send it as the file field `image`.")
-        })?;
+        let upload = upload
+            .ok_or_else(|| Problem::bad_request("There is no picture: send it as the file field `image`."))?;
         Ok(Picture { upload, fields })
     }
 

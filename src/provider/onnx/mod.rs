@@ -77,8 +77,8 @@ impl Onnx {
             settings: digest,
         };
         let path = config.model.as_ref().map_or("(built in)".into(), |path| path.display().to_string());
-        let network = Network::new(model, recipe)
-            .map_err(|NetworkError(reason)| OnnxError::Model { path, reason })?;
+        let network =
+            Network::new(model, recipe).map_err(|NetworkError(reason)| OnnxError::Model { path, reason })?;
         let threads = match config.threads {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             threads => threads,
@@ -115,10 +115,8 @@ fn read(config: &OnnxConfig) -> Result<(Model, Recipe, String), OnnxError> {
     let recipe = Recipe::read(&beside)?;
     let bytes = std::fs::read(path).map_err(|source| OnnxError::Unreadable { path: path.clone(), source })?;
     let digest = digest(&bytes, format!("{recipe:?}").as_bytes());
-    let model = Model::load(bytes).map_err(|error| OnnxError::Model {
-        path: path.display().to_string(),
-        reason: error.to_string(),
-    })?;
+    let model = Model::load(bytes)
+        .map_err(|error| OnnxError::Model { path: path.display().to_string(), reason: error.to_string() })?;
     Ok((model, recipe, digest))
 }
 

@@ -17,7 +17,7 @@ pub struct Network {
 /// Why a network cannot be used, in words.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct NetworkError(String);
+pub struct NetworkError(pub String);
 
 impl Network {
     /// Takes a model whose one input and one output are what the recipe says.
@@ -29,11 +29,6 @@ impl Network {
             )));
         }
         Ok(Self { model, recipe })
-    }
-
-    /// The recipe.
-    pub fn recipe(&self) -> &Recipe {
-        &self.recipe
     }
 
     /// Colours a picture on the threads of `pool`.
@@ -50,20 +45,21 @@ impl Network {
 }
 
 fn tensor(input: &Input, grey: &Grey) -> NdTensor<f32, 4> {
-    let value: fn(u16) -> f32 = match input.take {
-        Take::LabL => |luma| f32::from(luma) * (100.0 / 65_535.0),
-        Take::Grey => crate::photo::grey_to_srgb,
+    let values: Vec<f32> = match input.take {
+        Take::LabL => grey.luma.iter().map(|&luma| f32::from(luma) * (100.0 / 65_535.0)).collect(),
+        Take::Grey => grey.to_srgb8().iter().map(|&level| f32::from(level) / 255.0).collect(),
     };
-    let plane: Vec<f32> =
-        grey.luma.iter().map(|&luma| (value(luma) - input.mean) / input.scale).collect();
+    let plane: Vec<f32> = values.iter().map(|value| (value - input.mean) / input.scale).collect();
     let shape = [1, input.channels, grey.height as usize, grey.width as usize];
     NdTensor::from_data(shape, plane.repeat(input.channels))
 }
 
 fn chroma(output: &Output, value: Value) -> Result<Chroma, NetworkError> {
-    let wrong = |what: String| NetworkError(format!("the network gave {what}, which is not what its recipe says"));
-    let tensor: NdTensor<f32, 4> =
-        value.try_into().map_err(|_| wrong("something other than one 4-dimensional tensor of floats".into()))?;
+    let wrong =
+        |what: String| NetworkError(format!("the network gave {what}, which is not what its recipe says"));
+    let tensor: NdTensor<f32, 4> = value
+        .try_into()
+        .map_err(|_| wrong("something other than one 4-dimensional tensor of floats".into()))?;
     let [batch, planes, height, width] = tensor.shape();
     let expected = match output {
         Output::Ab { .. } => 2,
@@ -79,22 +75,23 @@ fn chroma(output: &Output, value: Value) -> Result<Chroma, NetworkError> {
     }
     let size = width * height;
     let (width, height) = (width as u32, height as u32);
-    match output {
+    let chroma = match output {
         Output::Ab { scale } => {
             let plane = |i: usize| data[i * size..][..size].iter().map(|v| v * scale).collect();
-            Ok(Chroma::new(width, height, plane(0), plane(1)))
+            Chroma::new(width, height, plane(0), plane(1))
         }
         Output::Rgb { scale } => {
             let level = |v: f32| (v * scale * 255.0).round().clamp(0.0, 255.0) as u8;
             let pixels = (0..size).flat_map(|i| [0, 1, 2].map(|c| level(data[c * size + i]))).collect();
-            Ok(Rgb { width, height, pixels }.chroma())
+            Rgb { width, height, pixels }.chroma()
         }
         Output::Bins { values, temperature, centres } => {
             let view = NdTensorView::from_data([planes, size], &data[..]);
             let (a, b) = annealed_mean(view, *values, *temperature, centres);
-            Ok(Chroma::new(width, height, a, b))
+            Chroma::new(width, height, a, b)
         }
-    }
+    };
+    chroma.map_err(|error| wrong(error.to_string()))
 }
 
 /// The mean of the bins' centres under the re-sharpened distribution, Zhang et al. 2016, equation 5:

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use figment::providers::{Format, Toml};
 use serde::Deserialize;
 
 /// What a network takes and gives.
@@ -131,7 +132,7 @@ impl Recipe {
 
     /// Reads and checks a recipe; what is wrong with it is said in words.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let recipe: Self = figment::providers::Toml::from_str(text).map_err(|error| error.to_string())?;
+        let recipe: Self = Toml::from_str(text).map_err(|error| error.to_string())?;
         recipe.check()?;
         Ok(recipe)
     }

@@ -33,7 +33,9 @@ pub fn hops(lines: &[&str], header: ForwardedHeader) -> Vec<Hop> {
         ForwardedHeader::XForwardedFor => {
             lines.iter().flat_map(|line| line.split(',')).map(|hop| parse(hop.trim())).collect()
         }
-        ForwardedHeader::Forwarded => lines.iter().flat_map(|line| split(line, ',')).map(forwarded_for).collect(),
+        ForwardedHeader::Forwarded => {
+            lines.iter().flat_map(|line| split(line, ',')).map(forwarded_for).collect()
+        }
     }
 }
 
@@ -79,7 +81,8 @@ mod tests {
 
     #[test]
     fn the_client_is_the_right_most_hop_that_is_no_trusted_proxy() {
-        let xff = |peer, lines: &[&str], expected| test(ForwardedHeader::XForwardedFor, peer, lines, expected);
+        let xff =
+            |peer, lines: &[&str], expected| test(ForwardedHeader::XForwardedFor, peer, lines, expected);
         // Nothing forwarded.
         xff("198.51.100.1", &[], "198.51.100.1");
         xff("10.0.0.1", &[], "10.0.0.1");

@@ -11,6 +11,7 @@ use rocket::request::{FromRequest, Outcome};
 
 pub use admin::Admin;
 
+use crate::config::ForwardedHeader;
 use crate::gateway::{Client, ClientKey, Gateway, Snapshot};
 
 /// What every handler needs: the gateway, the configuration as it was when the request came, and who
@@ -43,8 +44,11 @@ impl<'r> FromRequest<'r> for Context {
         let (Some(gateway), Some(snapshot)) = (gateway(request), snapshot(request)) else {
             return Outcome::Error((Status::InternalServerError, ()));
         };
-        let config = &snapshot.config;
-        let header = config.forwarded_header.name();
+        let config = &snapshot.config.clients;
+        let header = match config.forwarded_header {
+            ForwardedHeader::XForwardedFor => "X-Forwarded-For",
+            ForwardedHeader::Forwarded => "Forwarded",
+        };
         let lines: Vec<&str> = request.headers().get(header).collect();
         let hops = client::hops(&lines, config.forwarded_header);
         let address = request.remote().map(|peer| client::address(peer.ip(), &hops, &config.trusted_proxies));
@@ -57,7 +61,9 @@ impl<'r> FromRequest<'r> for Context {
 fn key(request: &Request<'_>) -> Option<ClientKey> {
     let value = request.headers().get_one("Authorization")?.trim();
     let key = match value.split_once(' ') {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case("simple") || scheme.eq_ignore_ascii_case("bearer") => {
+        Some((scheme, key))
+            if scheme.eq_ignore_ascii_case("simple") || scheme.eq_ignore_ascii_case("bearer") =>
+        {
             key.trim()
         }
         _ => value,

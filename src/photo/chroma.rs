@@ -1,0 +1,167 @@
+//! Chroma planes: made, measured, and kept in the cache.
+//!
+//! Values are quantised once, to a quarter of a unit: a twelfth of what people notice, and it lets a
+//! cached chroma and a fresh one give the same rendition, byte for byte.
+
+use std::io::Cursor;
+
+use png::{BitDepth, ColorType, Compression};
+
+use super::{Chroma, PhotoError};
+
+/// Steps per unit of a\* or b\*.
+const STEPS: f32 = 4.0;
+/// Largest magnitude; sRGB reaches 107.9.
+const LARGEST: f32 = 128.0;
+/// What a file of planes begins with: a mark and the version of what follows.
+const MAGIC: &[u8; 5] = b"PXCH\x01";
+/// Most values a plane from the cache may have; see [`Chroma::MAX_PIXELS`].
+const ZERO: i32 = 32_768;
+
+impl Chroma {
+    /// Most values a plane has; larger answers are averaged down to it.
+    pub const MAX_PIXELS: u64 = 1_000_000;
+
+    /// Takes planes of `width * height` values, and rounds them to a quarter of a unit within 128.
+    ///
+    /// # Errors
+    /// [`PhotoError::Broken`] when a plane's length is not that or a value is no number.
+    pub fn new(width: u32, height: u32, mut a: Vec<f32>, mut b: Vec<f32>) -> Result<Self, PhotoError> {
+        let count = width as usize * height as usize;
+        if count == 0 || a.len() != count || b.len() != count {
+            return Err(PhotoError::Broken(format!(
+                "Chroma planes of {} and {} values are not {width} x {height}.",
+                a.len(),
+                b.len()
+            )));
+        }
+        for value in a.iter_mut().chain(&mut b) {
+            if !value.is_finite() {
+                return Err(PhotoError::Broken("A chroma plane has values that are not numbers.".to_owned()));
+            }
+            *value = quantised(*value);
+        }
+        Ok(Self { width, height, a, b })
+    }
+
+    /// Mean of sqrt(a\*^2 + b\*^2); 0 is grey, photographs have about 15 to 25.
+    pub fn mean_chroma(&self) -> f64 {
+        let sum: f64 = self.a.iter().zip(&self.b).map(|(a, b)| f64::from(a.hypot(*b))).sum();
+        sum / (self.a.len().max(1)) as f64
+    }
+
+    /// The planes as compact bytes: a versioned mark, and a 16-bit grey PNG with a\* above b\*, whose
+    /// own checksums guard it.
+    ///
+    /// # Errors
+    /// [`PhotoError::Broken`] when the planes do not have `width * height` values.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, PhotoError> {
+        let checked = |planes: &[&Vec<f32>; 2]| {
+            planes.iter().all(|plane| plane.len() == self.width as usize * self.height as usize)
+        };
+        let planes = [&self.a, &self.b];
+        if !checked(&planes) {
+            return Err(PhotoError::Broken("The chroma planes do not have the size they say.".to_owned()));
+        }
+        let samples: Vec<u8> =
+            planes.into_iter().flatten().flat_map(|&value| code(value).to_be_bytes()).collect();
+        let mut bytes = MAGIC.to_vec();
+        let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height.saturating_mul(2));
+        encoder.set_color(ColorType::Grayscale);
+        encoder.set_depth(BitDepth::Sixteen);
+        encoder.set_compression(Compression::Fast);
+        let mut writer = encoder.write_header().map_err(unwritable)?;
+        writer.write_image_data(&samples).map_err(unwritable)?;
+        writer.finish().map_err(unwritable)?;
+        Ok(bytes)
+    }
+
+    /// Reads what [`Chroma::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`PhotoError::Broken`] for anything else: another version, damage, a size it never writes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PhotoError> {
+        let broken = || PhotoError::Broken("Stored chroma is damaged or of another version.".to_owned());
+        let file = bytes.strip_prefix(MAGIC).ok_or_else(broken)?;
+        let mut reader = png::Decoder::new(Cursor::new(file)).read_info().map_err(|_| broken())?;
+        let (width, rows) = reader.info().size();
+        let count = u64::from(width) * u64::from(rows);
+        let kind = reader.output_color_type();
+        if kind != (ColorType::Grayscale, BitDepth::Sixteen)
+            || !rows.is_multiple_of(2)
+            || !(1..=2 * Self::MAX_PIXELS).contains(&count)
+        {
+            return Err(broken());
+        }
+        let mut samples = vec![0; reader.output_buffer_size().ok_or_else(broken)?];
+        reader.next_frame(&mut samples).map_err(|_| broken())?;
+        let mut a: Vec<f32> =
+            samples.as_chunks().0.iter().map(|&pair| value(u16::from_be_bytes(pair))).collect();
+        let b = a.split_off(a.len() / 2);
+        Self::new(width, rows / 2, a, b)
+    }
+}
+
+fn unwritable(error: png::EncodingError) -> PhotoError {
+    PhotoError::Unwritable(format!("The chroma cannot be stored ({error})."))
+}
+
+/// The nearest value that is kept.
+pub(super) fn quantised(value: f32) -> f32 {
+    (value.clamp(-LARGEST, LARGEST) * STEPS).round() / STEPS
+}
+
+fn code(value: f32) -> u16 {
+    ((quantised(value) * STEPS) as i32 + ZERO) as u16
+}
+
+fn value(code: u16) -> f32 {
+    (i32::from(code) - ZERO) as f32 / STEPS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some() -> Chroma {
+        let (width, height) = (37, 23);
+        let plane = |k: f32| (0..width * height).map(|i| (i as f32 * k).sin() * 90.0).collect();
+        Chroma::new(width, height, plane(0.01), plane(0.017)).unwrap()
+    }
+
+    #[test]
+    fn chroma_comes_back_from_bytes_as_it_went() {
+        let chroma = some();
+        let bytes = chroma.to_bytes().unwrap();
+        assert_eq!(Chroma::from_bytes(&bytes).unwrap(), chroma);
+        assert!(bytes.len() < chroma.a.len() * 4, "{} bytes for {} values", bytes.len(), chroma.a.len());
+    }
+
+    #[test]
+    fn damaged_cut_and_foreign_bytes_are_refused() {
+        let bytes = some().to_bytes().unwrap();
+        for cut in [0, 4, 5, 30, bytes.len() / 2] {
+            assert!(Chroma::from_bytes(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        for at in [0, 4, 20, 60, bytes.len() / 2] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert!(Chroma::from_bytes(&damaged).is_err(), "damaged at {at}");
+        }
+    }
+
+    #[test]
+    fn planes_that_do_not_fit_their_size_or_hold_no_numbers_are_refused() {
+        assert!(Chroma::new(2, 2, vec![0.0; 4], vec![0.0; 3]).is_err());
+        assert!(Chroma::new(0, 2, vec![], vec![]).is_err());
+        assert!(Chroma::new(1, 1, vec![f32::NAN], vec![0.0]).is_err());
+        let largest = Chroma::new(1, 1, vec![1e9], vec![-1e9]).unwrap();
+        assert_eq!((largest.a[0], largest.b[0]), (128.0, -128.0));
+    }
+
+    #[test]
+    fn mean_chroma_is_the_distance_from_grey() {
+        let chroma = Chroma::new(2, 1, vec![3.0, 0.0], vec![4.0, 0.0]).unwrap();
+        assert!((chroma.mean_chroma() - 2.5).abs() < 1e-9);
+    }
+}

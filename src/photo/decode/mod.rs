@@ -1,0 +1,59 @@
+//! From a file's bytes to rows of sRGB, and from those to a photo or to a provider's RGB.
+//!
+//! A format's decoder hands rows to a [`Feed`], as small as the format allows. The feed applies the
+//! ICC profile and passes them to a [`Sink`], which keeps what it needs. So a photo never exists as
+//! full-size 16-bit RGBA.
+
+mod feed;
+mod jpeg;
+mod png;
+mod profile;
+mod sink;
+mod whole;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use image::metadata::Orientation;
+
+use super::{InputFormat, Limits, Photo, PhotoError, Rgb, orient, read_head};
+use feed::{Feed, Source};
+use sink::{LumaSink, RgbSink, Sink};
+
+pub(super) use sink::on_white;
+
+/// See [`Photo::decode`].
+pub(super) fn photo(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoError> {
+    let mut sink = LumaSink::default();
+    let orientation = decode(bytes, limits, &mut sink)?;
+    Ok(sink.finish(orientation))
+}
+
+/// See [`Rgb::decode`].
+pub(super) fn rgb(bytes: &[u8], limits: &Limits) -> Result<Rgb, PhotoError> {
+    let mut sink = RgbSink::default();
+    let orientation = decode(bytes, limits, &mut sink)?;
+    Ok(sink.finish(orientation))
+}
+
+fn decode(bytes: &[u8], limits: &Limits, sink: &mut dyn Sink) -> Result<Orientation, PhotoError> {
+    let head = read_head(bytes, limits)?;
+    let decode = || match head.format {
+        InputFormat::Jpeg => jpeg::decode(bytes, head, sink),
+        InputFormat::Png => png::decode(bytes, head, sink),
+        InputFormat::WebP | InputFormat::Tiff | InputFormat::Bmp | InputFormat::Gif => {
+            whole::decode(bytes, head, sink)
+        }
+    };
+    // A codec that panics on a damaged file is a bug of the codec, but not a reason to answer 500.
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
+        Err(PhotoError::Broken(format!(
+            "The {} file is damaged in a way its decoder does not expect.",
+            head.format
+        )))
+    })
+}
+
+/// The file is damaged, in the decoder's words.
+fn broken(format: InputFormat, error: impl std::fmt::Display) -> PhotoError {
+    PhotoError::Broken(format!("The {format} file is damaged or cut short ({error})."))
+}

@@ -1,0 +1,161 @@
+//! What becomes of decoded rows: luminance for a photo, RGB for a provider's answer.
+
+use image::metadata::Orientation;
+
+use super::feed::eight_bits;
+use super::{Photo, Rgb, orient};
+use crate::photo::lab::{self, LINEAR8, LINEAR16, LUMA8, LUMA16};
+use crate::photo::{ColourStatistics, Grey};
+
+/// Where a row goes: `y`, and for interlaced pictures only every `step`-th pixel from `first` on.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) y: usize,
+    pub(super) first: usize,
+    pub(super) step: usize,
+}
+
+impl Place {
+    pub(super) fn row(y: usize) -> Self {
+        Self { y, first: 0, step: 1 }
+    }
+}
+
+/// A row of sRGB codes.
+pub(super) enum Row<'a> {
+    Grey8(&'a [u8]),
+    Grey16(&'a [u16]),
+    Rgb8(&'a [u8]),
+    Rgb16(&'a [u16]),
+}
+
+/// Takes rows of sRGB.
+pub(super) trait Sink {
+    /// Called once, before the first row.
+    fn begin(&mut self, width: u32, height: u32);
+    fn row(&mut self, place: Place, row: Row<'_>, alpha: Option<&[u8]>);
+}
+
+/// Every how many rows and pixels the colour of an upload is looked at.
+const LOOK: usize = 4;
+
+/// Keeps luminance and opacity.
+#[derive(Default)]
+pub(super) struct LumaSink {
+    width: u32,
+    height: u32,
+    luma: Vec<u16>,
+    alpha: Vec<u8>,
+    colour: ColourStatistics,
+}
+
+impl LumaSink {
+    pub(super) fn finish(self, orientation: Orientation) -> Photo {
+        let (width, height) = if orient::swaps_sides(orientation) {
+            (self.height, self.width)
+        } else {
+            (self.width, self.height)
+        };
+        let luma = orient::turn(self.luma, self.width, self.height, orientation);
+        let opaque = self.alpha.iter().all(|&alpha| alpha == 255);
+        let alpha = (!opaque).then(|| orient::turn(self.alpha, self.width, self.height, orientation));
+        Photo { grey: Grey { width, height, luma }, alpha, colour: self.colour }
+    }
+
+    fn look(&mut self, linear: impl Iterator<Item = [f32; 3]>) {
+        linear.step_by(LOOK).for_each(|linear| self.colour.add(lab::lab_of_linear(linear)));
+    }
+}
+
+impl Sink for LumaSink {
+    fn begin(&mut self, width: u32, height: u32) {
+        (self.width, self.height) = (width, height);
+        self.luma = vec![0; width as usize * height as usize];
+    }
+
+    fn row(&mut self, place: Place, row: Row<'_>, alpha: Option<&[u8]>) {
+        let width = self.width as usize;
+        let out = self.luma[place.y * width..][..width].iter_mut().skip(place.first).step_by(place.step);
+        match row {
+            Row::Grey8(codes) => out.zip(codes).for_each(|(luma, &code)| *luma = LUMA8[code as usize]),
+            Row::Grey16(codes) => {
+                let table = &*LUMA16;
+                out.zip(codes).for_each(|(luma, &code)| *luma = table[code as usize]);
+            }
+            Row::Rgb8(codes) => {
+                let table = &*LINEAR8;
+                let linear =
+                    codes.as_chunks().0.iter().map(|rgb: &[u8; 3]| rgb.map(|code| table[code as usize]));
+                out.zip(linear.clone()).for_each(|(luma, linear)| *luma = lab::luma_of_linear(linear));
+                if place.y.is_multiple_of(LOOK) {
+                    self.look(linear);
+                }
+            }
+            Row::Rgb16(codes) => {
+                let table = &*LINEAR16;
+                let linear =
+                    codes.as_chunks().0.iter().map(|rgb: &[u16; 3]| rgb.map(|code| table[code as usize]));
+                out.zip(linear.clone()).for_each(|(luma, linear)| *luma = lab::luma_of_linear(linear));
+                if place.y.is_multiple_of(LOOK) {
+                    self.look(linear);
+                }
+            }
+        }
+        if let Some(alpha) = alpha {
+            if self.alpha.is_empty() {
+                self.alpha = vec![255; self.luma.len()];
+            }
+            let out = self.alpha[place.y * width..][..width].iter_mut().skip(place.first).step_by(place.step);
+            out.zip(alpha).for_each(|(to, &alpha)| *to = alpha);
+        }
+    }
+}
+
+/// Keeps 8-bit RGB as it looks on white paper.
+#[derive(Default)]
+pub(super) struct RgbSink {
+    width: u32,
+    height: u32,
+    pixels: Vec<[u8; 3]>,
+}
+
+impl RgbSink {
+    pub(super) fn finish(self, orientation: Orientation) -> Rgb {
+        let (width, height) = if orient::swaps_sides(orientation) {
+            (self.height, self.width)
+        } else {
+            (self.width, self.height)
+        };
+        let pixels = orient::turn(self.pixels, self.width, self.height, orientation);
+        Rgb { width, height, pixels: pixels.into_flattened() }
+    }
+}
+
+impl Sink for RgbSink {
+    fn begin(&mut self, width: u32, height: u32) {
+        (self.width, self.height) = (width, height);
+        self.pixels = vec![[0; 3]; width as usize * height as usize];
+    }
+
+    fn row(&mut self, place: Place, row: Row<'_>, alpha: Option<&[u8]>) {
+        let width = self.width as usize;
+        let out = self.pixels[place.y * width..][..width].iter_mut().skip(place.first).step_by(place.step);
+        for (x, pixel) in out.enumerate() {
+            *pixel = match row {
+                Row::Grey8(codes) => [codes[x]; 3],
+                Row::Grey16(codes) => [eight_bits(codes[x]); 3],
+                Row::Rgb8(codes) => [codes[3 * x], codes[3 * x + 1], codes[3 * x + 2]],
+                Row::Rgb16(codes) => [codes[3 * x], codes[3 * x + 1], codes[3 * x + 2]].map(eight_bits),
+            };
+            if let Some(alpha) = alpha {
+                *pixel = pixel.map(|code| on_white(code, alpha[x]));
+            }
+        }
+    }
+}
+
+/// An 8-bit sRGB code as it looks on white, mixed as browsers do.
+pub(crate) fn on_white(code: u8, alpha: u8) -> u8 {
+    let (code, alpha) = (u32::from(code), u32::from(alpha));
+    ((code * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+}

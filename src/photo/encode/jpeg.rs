@@ -1,0 +1,83 @@
+//! JPEG, in rows of blocks.
+
+use std::cell::RefCell;
+
+use jpeg_encoder::{ColorType, Encoder, ImageBuffer, JpegColorType, SamplingFactor, rgb_to_ycbcr};
+
+use super::{EncodeOptions, Rows, note, unwritable};
+use crate::photo::decode::on_white;
+use crate::photo::{Grey, OutputFormat, PhotoError};
+
+pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
+    let (width, height) = size(rows.width, rows.height)?;
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, options.quality.clamp(1, 100));
+    // A provider's chroma is coarser than half resolution already; only the highest qualities gain.
+    let fine = options.quality >= 95;
+    encoder.set_sampling_factor(if fine { SamplingFactor::F_1_1 } else { SamplingFactor::F_2_2 });
+    if let Some(note) = &options.note {
+        encoder
+            .add_app_segment(1, note::jpeg_segment(note))
+            .map_err(|error| unwritable(OutputFormat::Jpeg, error))?;
+    }
+    let row = RefCell::new((vec![0; rows.width as usize * 3], rows));
+    encoder
+        .encode_image(Picture { width, height, row: &row })
+        .map_err(|error| unwritable(OutputFormat::Jpeg, error))?;
+    Ok(bytes)
+}
+
+pub(super) fn grey(grey: &Grey, codes: &[u8], quality: u8) -> Result<Vec<u8>, PhotoError> {
+    let (width, height) = size(grey.width, grey.height)?;
+    let mut bytes = Vec::new();
+    Encoder::new(&mut bytes, quality.clamp(1, 100))
+        .encode(codes, width, height, ColorType::Luma)
+        .map_err(|error| unwritable(OutputFormat::Jpeg, error))?;
+    Ok(bytes)
+}
+
+fn size(width: u32, height: u32) -> Result<(u16, u16), PhotoError> {
+    u16::try_from(width).ok().zip(u16::try_from(height).ok()).ok_or_else(|| {
+        PhotoError::Unwritable(format!(
+            "A JPEG holds at most 65,535 pixels a side, and this picture is {width} x {height}. Ask for PNG."
+        ))
+    })
+}
+
+/// Gives the encoder its rows when it asks; it asks once for each, from the top.
+struct Picture<'a, 'b> {
+    width: u16,
+    height: u16,
+    row: &'a RefCell<(Vec<u8>, Rows<'b>)>,
+}
+
+impl ImageBuffer for Picture<'_, '_> {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        JpegColorType::Ycbcr
+    }
+
+    fn width(&self) -> u16 {
+        self.width
+    }
+
+    fn height(&self) -> u16 {
+        self.height
+    }
+
+    fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
+        let (row, rows) = &mut *self.row.borrow_mut();
+        (rows.fill)(y as usize, row);
+        // JPEG has no opacity: what is transparent shows white paper.
+        if let Some(alpha) = rows.alpha(y as usize) {
+            for (pixel, &alpha) in row.as_chunks_mut::<3>().0.iter_mut().zip(alpha) {
+                *pixel = pixel.map(|code| on_white(code, alpha));
+            }
+        }
+        for &[r, g, b] in row.as_chunks().0 {
+            let (y, cb, cr) = rgb_to_ycbcr(r, g, b);
+            buffers[0].push(y);
+            buffers[1].push(cb);
+            buffers[2].push(cr);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! From rows of pixels to a file: the rows are made while the encoder asks for them, so that a
+//! full-size RGB picture exists only where the encoder cannot do without.
+
+mod jpeg;
+mod note;
+mod own;
+mod png;
+mod webp;
+
+use std::time::{Duration, Instant};
+
+use super::merge::Merge;
+use super::{Chroma, Grey, OutputFormat, Photo, PhotoError, Rgb};
+
+/// How a rendition is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodeOptions {
+    /// The file format.
+    pub format: OutputFormat,
+    /// 1 to 100, for JPEG and WebP; PNG loses nothing.
+    pub quality: u8,
+    /// A remark kept in the file, like "coloured by MODEL"; the file has no other metadata.
+    pub note: Option<String>,
+}
+
+/// An encoded picture and what it took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// Time spent laying colour on the photo.
+    pub merge: Duration,
+    /// Time spent writing the format.
+    pub encode: Duration,
+}
+
+/// The pixels of a picture to be written, one row at a time from the top.
+struct Rows<'a> {
+    width: u32,
+    height: u32,
+    /// Opacity of every pixel, where not full.
+    alpha: Option<&'a [u8]>,
+    /// Writes a row of 8-bit sRGB.
+    fill: &'a mut dyn FnMut(usize, &mut [u8]),
+}
+
+impl<'a> Rows<'a> {
+    fn alpha(&self, y: usize) -> Option<&'a [u8]> {
+        let width = self.width as usize;
+        self.alpha.map(|alpha| &alpha[y * width..][..width])
+    }
+}
+
+/// Lays a provider's chroma on the photo's luminance and writes the result (luma-lock).
+///
+/// # Errors
+/// [`PhotoError::Unwritable`] for a size the format cannot hold, [`PhotoError::Broken`] for chroma
+/// planes that do not have the size they say.
+pub fn encode(photo: &Photo, chroma: &Chroma, options: &EncodeOptions) -> Result<Encoded, PhotoError> {
+    let start = Instant::now();
+    let mut merge = Merge::new(photo, chroma)?;
+    write(photo, start.elapsed(), &mut |y, row| merge.row(y, row), options)
+}
+
+/// Writes a provider's own pixels at the photo's size, with the photo's opacity (luma-lock off).
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_own(photo: &Photo, rgb: &Rgb, options: &EncodeOptions) -> Result<Encoded, PhotoError> {
+    let start = Instant::now();
+    let mut own = own::Own::new(photo, rgb)?;
+    write(photo, start.elapsed(), &mut |y, row| own.row(y, row), options)
+}
+
+/// Writes a picture the size of the photo, and keeps the time of its rows apart from the format's.
+fn write(
+    photo: &Photo,
+    before: Duration,
+    fill: &mut dyn FnMut(usize, &mut [u8]),
+    options: &EncodeOptions,
+) -> Result<Encoded, PhotoError> {
+    let start = Instant::now();
+    let mut merge = Duration::ZERO;
+    let mut timed = |y: usize, row: &mut [u8]| {
+        let start = Instant::now();
+        fill(y, row);
+        merge += start.elapsed();
+    };
+    let rows = Rows {
+        width: photo.width(),
+        height: photo.height(),
+        alpha: photo.alpha.as_deref(),
+        fill: &mut timed,
+    };
+    let bytes = match options.format {
+        OutputFormat::Png => png::write(rows, options),
+        OutputFormat::Jpeg => jpeg::write(rows, options),
+        OutputFormat::WebP => webp::write(rows, options),
+    }?;
+    let encode = start.elapsed().saturating_sub(merge);
+    Ok(Encoded { bytes, merge: before + merge, encode })
+}
+
+/// Writes luminance as an 8-bit grey file.
+pub(super) fn grey(grey: &Grey, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
+    let codes = grey.to_srgb8();
+    match options.format {
+        OutputFormat::Png => png::grey(grey, &codes),
+        OutputFormat::Jpeg => jpeg::grey(grey, &codes, options.quality),
+        OutputFormat::WebP => webp::write(
+            Rows {
+                width: grey.width,
+                height: grey.height,
+                alpha: None,
+                fill: &mut |y, row| {
+                    let codes = &codes[y * grey.width as usize..][..grey.width as usize];
+                    row.chunks_exact_mut(3).zip(codes).for_each(|(pixel, &code)| pixel.fill(code));
+                },
+            },
+            options,
+        ),
+    }
+}
+
+/// The encoder failed, in its words.
+fn unwritable(format: OutputFormat, error: impl std::fmt::Display) -> PhotoError {
+    PhotoError::Unwritable(format!("The picture cannot be written as {format} ({error})."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::photo::{Limits, luma_correlation, read_head};
+
+    const FORMATS: [OutputFormat; 3] = [OutputFormat::Png, OutputFormat::Jpeg, OutputFormat::WebP];
+
+    fn photo(width: u32, height: u32) -> Photo {
+        let luma = (0..width * height)
+            .map(|i| {
+                (20_000.0 + 9000.0 * (i as f32 * 0.05).sin() + 20_000.0 * i as f32 / (width * height) as f32)
+                    as u16
+            })
+            .collect();
+        Photo::from_grey(Grey { width, height, luma })
+    }
+
+    fn options(format: OutputFormat) -> EncodeOptions {
+        EncodeOptions { format, quality: 95, note: Some("coloured by <a & b>".to_owned()) }
+    }
+
+    #[test]
+    fn every_format_gives_back_the_photo_in_the_colour_it_was_given() {
+        let photo = photo(96, 64);
+        let chroma = Chroma::new(3, 2, vec![18.0; 6], vec![24.0; 6]).unwrap();
+        for format in FORMATS {
+            let file = encode(&photo, &chroma, &options(format)).unwrap().bytes;
+            let rgb = Rgb::decode(&file, &Limits::default()).unwrap();
+            assert!(luma_correlation(&photo.grey, &rgb.grey()) > 0.995, "{format}");
+            let got = rgb.chroma().unwrap();
+            let mean = |plane: &[f32]| plane.iter().sum::<f32>() / plane.len() as f32;
+            assert!((mean(&got.a) - 18.0).abs() < 1.5 && (mean(&got.b) - 24.0).abs() < 1.5, "{format}");
+        }
+    }
+
+    #[test]
+    fn the_note_is_in_the_file_and_nothing_is_where_there_is_none() {
+        let photo = photo(16, 16);
+        let chroma = Chroma::new(1, 1, vec![5.0], vec![5.0]).unwrap();
+        for (format, written) in
+            FORMATS.into_iter().zip(["<a & b>", "&lt;a &amp; b&gt;", "&lt;a &amp; b&gt;"])
+        {
+            let find = |file: &[u8]| file.windows(written.len()).any(|part| part == written.as_bytes());
+            let with = encode(&photo, &chroma, &options(format)).unwrap().bytes;
+            assert!(find(&with), "{format}");
+            assert!(read_head(&with, &Limits::default()).is_ok());
+            let without =
+                encode(&photo, &chroma, &EncodeOptions { note: None, ..options(format) }).unwrap().bytes;
+            assert!(!find(&without) && without.len() < with.len(), "{format}");
+        }
+    }
+
+    #[test]
+    fn opacity_is_kept_where_the_format_has_it_and_is_paper_where_not() {
+        let mut photo = photo(32, 32);
+        photo.alpha = Some((0..32 * 32).map(|i| if i % 32 < 16 { 0 } else { 255 }).collect());
+        let chroma = Chroma::new(1, 1, vec![0.0], vec![0.0]).unwrap();
+        for format in FORMATS {
+            let file = encode(&photo, &chroma, &options(format)).unwrap().bytes;
+            let again = Photo::decode(&file, &Limits::default()).unwrap();
+            assert_eq!(again.alpha, photo.alpha.clone().filter(|_| format != OutputFormat::Jpeg), "{format}");
+            assert!(again.grey_for(1 << 20).luma[0] > 64_000, "{format}");
+        }
+    }
+
+    #[test]
+    fn a_provider_s_own_pixels_are_brought_to_the_photo_s_size() {
+        let photo = photo(60, 40);
+        let rgb = Rgb { width: 30, height: 20, pixels: [200, 60, 30].repeat(600) };
+        let file = encode_own(&photo, &rgb, &options(OutputFormat::Png)).unwrap().bytes;
+        let got = Rgb::decode(&file, &Limits::default()).unwrap();
+        assert_eq!((got.width, got.height), (60, 40));
+        assert_eq!(got.pixels, [200, 60, 30].repeat(2400));
+    }
+
+    #[test]
+    fn sides_a_format_cannot_hold_are_said() {
+        let photo = photo(16_384, 1);
+        let chroma = Chroma::new(1, 1, vec![0.0], vec![0.0]).unwrap();
+        let error = encode(&photo, &chroma, &options(OutputFormat::WebP)).unwrap_err();
+        assert!(
+            matches!(error, PhotoError::Unwritable(_)) && error.to_string().contains("16,383"),
+            "{error}"
+        );
+        assert!(encode(&photo, &chroma, &options(OutputFormat::Png)).is_ok());
+    }
+
+    #[test]
+    fn a_grey_file_for_a_provider_is_grey_and_bare() {
+        let photo = photo(40, 30);
+        for format in FORMATS {
+            let file = photo.grey.encode(format, 90).unwrap();
+            let again = Photo::decode(&file, &Limits::default()).unwrap();
+            assert!(luma_correlation(&photo.grey, &again.grey) > 0.995, "{format}");
+            assert!(!again.is_coloured() && again.colour.mean_chroma() < 1.0);
+        }
+    }
+
+    #[test]
+    fn stored_chroma_gives_the_same_file_as_fresh_chroma() {
+        let photo = photo(50, 50);
+        let plane = |k: f32| (0..64).map(|i| (i as f32 * k).sin() * 30.0).collect::<Vec<f32>>();
+        let fresh = Chroma::new(8, 8, plane(0.3), plane(0.7)).unwrap();
+        let stored = Chroma::from_bytes(&fresh.to_bytes().unwrap()).unwrap();
+        for format in FORMATS {
+            let [one, other] = [&fresh, &stored].map(|c| encode(&photo, c, &options(format)).unwrap().bytes);
+            assert_eq!(one, other, "{format}");
+        }
+    }
+}

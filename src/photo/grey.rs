@@ -1,0 +1,167 @@
+//! Working with luminance: the small grey picture for a provider, and comparing two of them.
+
+use super::encode::{self, EncodeOptions};
+use super::lab::GREY8;
+use super::resample::{self, Resample};
+use super::{Grey, OutputFormat, Photo, PhotoError};
+
+impl Grey {
+    /// The same picture at another size, the aspect not kept: by area when smaller, Catmull-Rom when
+    /// larger. A side of 0 becomes 1.
+    #[must_use]
+    pub fn resize(&self, width: u32, height: u32) -> Self {
+        let (width, height) = (width.max(1), height.max(1));
+        if (width, height) == (self.width, self.height) {
+            return self.clone();
+        }
+        let luma = resample::plane(&self.luma, (self.width, self.height), (width, height));
+        Self { width, height, luma: luma.into_iter().map(code).collect() }
+    }
+
+    /// The picture as 8-bit sRGB grey, row by row.
+    pub fn to_srgb8(&self) -> Vec<u8> {
+        let table = &*GREY8;
+        self.luma.iter().map(|&luma| table[luma as usize]).collect()
+    }
+
+    /// An 8-bit grey file without any metadata, as it is sent to a provider. `quality` is 1 to 100
+    /// for JPEG and WebP.
+    ///
+    /// # Errors
+    /// [`PhotoError::Unwritable`] for a size the format cannot hold.
+    pub fn encode(&self, format: OutputFormat, quality: u8) -> Result<Vec<u8>, PhotoError> {
+        encode::grey(self, &EncodeOptions { format, quality, note: None })
+    }
+}
+
+/// A luminance code from an average.
+fn code(value: f32) -> u16 {
+    (value + 0.5).clamp(0.0, 65_535.0) as u16
+}
+
+/// See [`Photo::grey_for`].
+pub(super) fn for_provider(photo: &Photo, max_pixels: u64) -> Grey {
+    let from = (photo.width(), photo.height());
+    let (width, height) = fit(from, max_pixels);
+    if photo.alpha.is_none() {
+        return photo.grey.resize(width, height);
+    }
+    let mut resample = Resample::<1>::new(from, (width, height));
+    let (mut row, mut luma) =
+        (vec![0.0; width as usize], Vec::with_capacity(width as usize * height as usize));
+    for y in 0..height as usize {
+        resample.row(y, |source, weight, sum| add_on_white(photo, source, weight, sum), &mut row);
+        luma.extend(row.iter().copied().map(code));
+    }
+    Grey { width, height, luma }
+}
+
+/// Adds a weighted row of the photo as it looks on white paper.
+fn add_on_white(photo: &Photo, y: usize, weight: f32, sum: &mut [f32]) {
+    let at = y * sum.len()..(y + 1) * sum.len();
+    let Some(alpha) = &photo.alpha else { return resample::add(&photo.grey.luma[at], weight, sum) };
+    for ((sum, &luma), &alpha) in sum.iter_mut().zip(&photo.grey.luma[at.clone()]).zip(&alpha[at]) {
+        let opacity = f32::from(alpha) / 255.0;
+        *sum += weight * (65_535.0 + opacity * (f32::from(luma) - 65_535.0));
+    }
+}
+
+/// The largest size of the same aspect with at most `max_pixels`, no side 0 and none enlarged.
+pub(super) fn fit((width, height): (u32, u32), max_pixels: u64) -> (u32, u32) {
+    let max_pixels = max_pixels.max(1);
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels <= max_pixels {
+        return (width, height);
+    }
+    let scale = (max_pixels as f64 / pixels as f64).sqrt();
+    let side = |side: u32| ((f64::from(side) * scale) as u32).max(1);
+    let (width, height) = (side(width), side(height));
+    // A side kept at 1 leaves too much to the other.
+    let most = |other: u32| u32::try_from(max_pixels / u64::from(other)).unwrap_or(u32::MAX).max(1);
+    if width > height { (width.min(most(height)), height) } else { (width, height.min(most(width))) }
+}
+
+/// How alike two pictures are in luminance, whatever their sizes, brightness and contrast: the
+/// normalised cross-correlation from -1 (negative) over 0 (unrelated) to 1 (the same), both brought
+/// to the smaller width and height. Two even pictures are alike, an even one is like no other.
+pub fn luma_correlation(one: &Grey, other: &Grey) -> f64 {
+    let to = (one.width.min(other.width), one.height.min(other.height));
+    let centred = |grey: &Grey| {
+        let plane = resample::plane(&grey.luma, (grey.width, grey.height), to);
+        let mean = plane.iter().map(|&v| f64::from(v)).sum::<f64>() / plane.len() as f64;
+        plane.into_iter().map(|v| f64::from(v) - mean).collect::<Vec<f64>>()
+    };
+    let (one, other) = (centred(one), centred(other));
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    // Below one code of standard deviation a picture is even; rounding is not structure.
+    let even = |plane: &[f64]| dot(plane, plane) < plane.len() as f64;
+    match (even(&one), even(&other)) {
+        (true, true) => 1.0,
+        (false, false) => dot(&one, &other) / (dot(&one, &one) * dot(&other, &other)).sqrt(),
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waves(width: u32, height: u32) -> Grey {
+        let luma = (0..width * height)
+            .map(|i| {
+                let (x, y) = ((i % width) as f32 / width as f32, (i / width) as f32 / height as f32);
+                (32_000.0 + 20_000.0 * (9.0 * x).sin() * (5.0 * y).cos()) as u16
+            })
+            .collect();
+        Grey { width, height, luma }
+    }
+
+    #[test]
+    fn a_provider_gets_at_most_what_it_may_and_never_more_than_there_is() {
+        for (from, most, to) in [
+            ((4000, 3000), 500_000, (816, 612)),
+            ((100, 50), 500_000, (100, 50)),
+            ((16_384, 1), 100, (100, 1)),
+            ((1, 16_384), 100, (1, 100)),
+            ((3, 3), 0, (1, 1)),
+        ] {
+            assert_eq!(fit(from, most), to, "{from:?} in {most}");
+        }
+    }
+
+    #[test]
+    fn what_is_transparent_is_white_for_the_provider() {
+        let mut photo = Photo::from_grey(Grey { width: 2, height: 1, luma: vec![0, 1000] });
+        photo.alpha = Some(vec![0, 255]);
+        assert_eq!(photo.grey_for(2).luma, [65_535, 1000]);
+        assert_eq!(photo.grey_for(1).luma, [33_268]);
+    }
+
+    #[test]
+    fn the_same_picture_correlates_at_any_size_and_contrast_and_its_negative_does_not() {
+        let picture = waves(120, 90);
+        let mut faded = waves(64, 64);
+        faded.luma.iter_mut().for_each(|v| *v = *v / 3 + 20_000);
+        assert!(luma_correlation(&picture, &faded) > 0.999);
+        let mut negative = picture.clone();
+        negative.luma.iter_mut().for_each(|v| *v = 65_535 - *v);
+        assert!(luma_correlation(&picture, &negative) < -0.999);
+        let mut mirrored = picture.clone();
+        mirrored.luma.chunks_exact_mut(120).for_each(<[u16]>::reverse);
+        assert!(luma_correlation(&picture, &mirrored).abs() < 0.9);
+    }
+
+    #[test]
+    fn an_even_picture_is_like_another_even_one_only() {
+        let even = Grey { width: 5, height: 5, luma: vec![30_000; 25] };
+        assert!((luma_correlation(&even, &Grey { width: 1, height: 1, luma: vec![1] }) - 1.0).abs() < 1e-9);
+        assert!(luma_correlation(&even, &waves(5, 5)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn grey_codes_are_the_ones_of_srgb() {
+        let grey = Grey { width: 4, height: 1, luma: vec![0, 65_535, 35_092, 6_160] };
+        // L* 53.55 is sRGB 128 (rounded), L* 9.4 is sRGB 26.
+        assert_eq!(grey.to_srgb8(), [0, 255, 128, 26]);
+    }
+}

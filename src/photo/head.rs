@@ -1,0 +1,191 @@
+//! What a file says of itself in its first bytes: format by signature, and size in pixels.
+//!
+//! The names of files and media types are claims; signatures are what decoders act on. Sizes are
+//! read here, without any decoder, so that a picture that is too large costs nothing.
+
+use super::{Head, InputFormat, Limits, PhotoError};
+
+/// The formats that are read, for people.
+const READ: &str = "JPEG, PNG, WebP, TIFF, BMP or GIF";
+
+/// Reads format and size from the header and checks them against the limits; decodes nothing.
+///
+/// # Errors
+/// [`PhotoError::Unsupported`] for another format, [`PhotoError::TooManyPixels`] above the limits,
+/// [`PhotoError::Broken`] for a header that is cut, damaged, or says no pixels at all.
+pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, PhotoError> {
+    let format = sniff(bytes)?;
+    let size = match format {
+        InputFormat::Jpeg => jpeg(bytes)?,
+        InputFormat::Png => png(bytes),
+        InputFormat::WebP => webp(bytes),
+        InputFormat::Tiff => tiff(bytes),
+        InputFormat::Bmp => bmp(bytes),
+        InputFormat::Gif => gif(bytes),
+    };
+    let Some((width, height)) = size else {
+        return Err(PhotoError::Broken(format!("The {format} file's header is damaged or cut short.")));
+    };
+    let head = Head { format, width, height };
+    if head.pixels() == 0 {
+        return Err(PhotoError::Broken(format!(
+            "The {format} file says it is {width} x {height} pixels: nothing to colour."
+        )));
+    }
+    if width.max(height) > limits.max_side || head.pixels() > limits.max_pixels {
+        return Err(PhotoError::TooManyPixels(format!(
+            "The picture is {width} x {height} pixels; at most {} pixels in all and {} a side are taken. \
+             Make it smaller and send it again.",
+            limits.max_pixels, limits.max_side
+        )));
+    }
+    Ok(head)
+}
+
+fn sniff(bytes: &[u8]) -> Result<InputFormat, PhotoError> {
+    let format = match bytes {
+        [0xFF, 0xD8, 0xFF, ..] => InputFormat::Jpeg,
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => InputFormat::Png,
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => InputFormat::WebP,
+        // 42 is classic TIFF, 43 BigTIFF.
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => InputFormat::Tiff,
+        // "BM" is too short to be a signature: the size of the information header confirms it.
+        [b'B', b'M', ..] if matches!(le32(bytes, 14), Some(12 | 16 | 40 | 52 | 56 | 64 | 108 | 124)) => {
+            InputFormat::Bmp
+        }
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => InputFormat::Gif,
+        _ => {
+            return Err(PhotoError::Unsupported(format!(
+                "This is not a picture of a kind that is read here. Send {READ}."
+            )));
+        }
+    };
+    Ok(format)
+}
+
+/// Walks the segments to the first frame header (ITU T.81, B.2.2).
+fn jpeg(bytes: &[u8]) -> Result<Option<(u32, u32)>, PhotoError> {
+    let mut at = 2;
+    loop {
+        let (Some(0xFF), Some(&marker)) = (bytes.get(at).copied(), bytes.get(at + 1)) else {
+            return Ok(None);
+        };
+        match marker {
+            // Any number of fill bytes may come before a marker.
+            0xFF => at += 1,
+            // Markers without a length.
+            0x01 | 0xD0..=0xD7 => at += 2,
+            // Scan data or the end before any frame header.
+            0xD8..=0xDA => return Ok(None),
+            0xC0..=0xC2 => return Ok(be16(bytes, at + 7).zip(be16(bytes, at + 5))),
+            0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
+                return Err(PhotoError::Unsupported(
+                    "This JPEG is lossless, hierarchical or arithmetic-coded, which is not read here. \
+                     Save it as an ordinary JPEG or as PNG."
+                        .to_owned(),
+                ));
+            }
+            _ => match be16(bytes, at + 2) {
+                Some(length @ 2..) => at += 2 + length as usize,
+                _ => return Ok(None),
+            },
+        }
+    }
+}
+
+fn png(bytes: &[u8]) -> Option<(u32, u32)> {
+    (bytes.get(8..16)? == b"\0\0\0\x0DIHDR").then_some(())?;
+    be32(bytes, 16).zip(be32(bytes, 20))
+}
+
+/// The three kinds of first chunk (RFC 9649).
+fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
+    match bytes.get(12..16)? {
+        b"VP8 " => {
+            (bytes.get(23..26)? == [0x9D, 0x01, 0x2A]).then_some(())?;
+            Some((le16(bytes, 26)? & 0x3FFF, le16(bytes, 28)? & 0x3FFF))
+        }
+        b"VP8L" => {
+            (*bytes.get(20)? == 0x2F).then_some(())?;
+            let bits = le32(bytes, 21)?;
+            Some(((bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1))
+        }
+        b"VP8X" => {
+            let side = |at| Some((le32(bytes, at)? & 0x00FF_FFFF) + 1);
+            Some((side(24)?, side(27)?))
+        }
+        _ => None,
+    }
+}
+
+/// Width and length (tags 256 and 257) of the first directory; BigTIFF has wider fields.
+fn tiff(bytes: &[u8]) -> Option<(u32, u32)> {
+    let little = bytes.first() == Some(&b'I');
+    let at16 = |at| if little { le16(bytes, at) } else { be16(bytes, at) };
+    let at32 = |at| if little { le32(bytes, at) } else { be32(bytes, at) };
+    let at64 = |at: usize| {
+        let (high, low) = if little { (at.checked_add(4)?, at) } else { (at, at.checked_add(4)?) };
+        Some(u64::from(at32(high)?) << 32 | u64::from(at32(low)?))
+    };
+    let big = at16(2)? == 43;
+    let ifd = usize::try_from(if big { at64(8)? } else { u64::from(at32(4)?) }).ok()?;
+    let (entries, first, step, value_at) = if big {
+        (at64(ifd)?, ifd.checked_add(8)?, 20, 12)
+    } else {
+        (u64::from(at16(ifd)?), ifd.checked_add(2)?, 12, 8)
+    };
+    let (mut width, mut height) = (None, None);
+    for entry in 0..usize::try_from(entries.min(65_535)).ok()? {
+        let at = first.checked_add(entry * step)?;
+        let value = || {
+            let place = at.checked_add(value_at)?;
+            match at16(at.checked_add(2)?)? {
+                3 => at16(place),
+                4 => at32(place),
+                16 => u32::try_from(at64(place)?).ok(),
+                _ => None,
+            }
+        };
+        match at16(at)? {
+            256 => width = value(),
+            257 => height = value(),
+            _ => {}
+        }
+    }
+    width.zip(height)
+}
+
+/// The information header follows 14 bytes of file header; a negative height means top-down rows.
+fn bmp(bytes: &[u8]) -> Option<(u32, u32)> {
+    if le32(bytes, 14)? == 12 {
+        return le16(bytes, 18).zip(le16(bytes, 20));
+    }
+    let width = i32::try_from(le32(bytes, 18)?).ok()?;
+    let height = i32::from_le_bytes(le32(bytes, 22)?.to_le_bytes());
+    Some((width.unsigned_abs(), height.unsigned_abs()))
+}
+
+/// The logical screen.
+fn gif(bytes: &[u8]) -> Option<(u32, u32)> {
+    le16(bytes, 6).zip(le16(bytes, 8))
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
+}
+
+fn le16(bytes: &[u8], at: usize) -> Option<u32> {
+    array(bytes, at).map(|b| u16::from_le_bytes(b).into())
+}
+
+fn be16(bytes: &[u8], at: usize) -> Option<u32> {
+    array(bytes, at).map(|b| u16::from_be_bytes(b).into())
+}
+
+fn le32(bytes: &[u8], at: usize) -> Option<u32> {
+    array(bytes, at).map(u32::from_le_bytes)
+}
+
+fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+    array(bytes, at).map(u32::from_be_bytes)
+}

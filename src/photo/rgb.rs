@@ -1,0 +1,107 @@
+//! A provider's answer as a picture: 8-bit sRGB, at whatever size the provider chose.
+
+use super::lab::{LINEAR8, lab_of_linear, luma_of_linear};
+use super::resample::Resample;
+use super::{Chroma, Grey, Limits, PhotoError, decode};
+
+/// A decoded answer of a provider, upright, in sRGB, on white where it was transparent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rgb {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// `width * height` times red, green, blue.
+    pub pixels: Vec<u8>,
+}
+
+impl Rgb {
+    /// Decodes a provider's answer with the same care as an upload: it is not to be trusted either.
+    ///
+    /// # Errors
+    /// As [`super::Photo::decode`].
+    pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, PhotoError> {
+        decode::rgb(bytes, limits)
+    }
+
+    /// Its colour, averaged down to at most [`Chroma::MAX_PIXELS`].
+    ///
+    /// # Errors
+    /// [`PhotoError::Broken`] when `pixels` is not as long as the size says.
+    pub fn chroma(&self) -> Result<Chroma, PhotoError> {
+        let pixels = self.checked()?;
+        let from = (self.width, self.height);
+        let to = super::grey::fit(from, Chroma::MAX_PIXELS);
+        let mut resample = Resample::<2>::new(from, to);
+        let mut row = vec![0.0; to.0 as usize * 2];
+        let count = to.0 as usize * to.1 as usize;
+        let (mut a, mut b) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for y in 0..to.1 as usize {
+            let add = |source: usize, weight: f32, sum: &mut [f32]| {
+                let row = &pixels[source * self.width as usize..][..self.width as usize];
+                for (sum, &rgb) in sum.as_chunks_mut::<2>().0.iter_mut().zip(row) {
+                    let [_, a, b] = lab_of_linear(linear(rgb));
+                    *sum = [sum[0] + weight * a, sum[1] + weight * b];
+                }
+            };
+            resample.row(y, add, &mut row);
+            a.extend(row.iter().step_by(2));
+            b.extend(row.iter().skip(1).step_by(2));
+        }
+        Chroma::new(to.0, to.1, a, b)
+    }
+
+    /// Its luminance, to see whether it is the same picture.
+    pub fn grey(&self) -> Grey {
+        let luma = self.pixels.as_chunks().0.iter().map(|&rgb| luma_of_linear(linear(rgb))).collect();
+        Grey { width: self.width, height: self.height, luma }
+    }
+
+    /// Its pixels, as many as its size says.
+    pub(super) fn checked(&self) -> Result<&[[u8; 3]], PhotoError> {
+        let pixels = self.pixels.as_chunks().0;
+        if pixels.is_empty() || pixels.len() != self.width as usize * self.height as usize {
+            return Err(PhotoError::Broken(format!(
+                "{} bytes are not {} x {} pixels of RGB.",
+                self.pixels.len(),
+                self.width,
+                self.height
+            )));
+        }
+        Ok(pixels)
+    }
+}
+
+fn linear(rgb: [u8; 3]) -> [f32; 3] {
+    rgb.map(|code| LINEAR8[code as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_primaries_have_the_chroma_of_the_textbook() {
+        let rgb = Rgb { width: 3, height: 1, pixels: vec![255, 0, 0, 0, 255, 0, 0, 0, 255] };
+        let chroma = rgb.chroma().unwrap();
+        for (got, wanted) in chroma.a.iter().zip([80.1, -86.2, 79.2]) {
+            assert!((got - wanted).abs() < 0.2, "a* {got} instead of {wanted}");
+        }
+        for (got, wanted) in chroma.b.iter().zip([67.2, 83.2, -107.9]) {
+            assert!((got - wanted).abs() < 0.2, "b* {got} instead of {wanted}");
+        }
+    }
+
+    #[test]
+    fn an_answer_far_larger_than_needed_is_averaged_down() {
+        let rgb = Rgb { width: 2000, height: 1500, pixels: [200, 40, 40].repeat(3_000_000) };
+        let chroma = rgb.chroma().unwrap();
+        assert!(u64::from(chroma.width) * u64::from(chroma.height) <= Chroma::MAX_PIXELS);
+        assert!(chroma.a.iter().all(|&a| (a - chroma.a[0]).abs() < 1e-6));
+    }
+
+    #[test]
+    fn pixels_that_do_not_fit_the_size_are_refused() {
+        assert!(Rgb { width: 2, height: 2, pixels: vec![0; 11] }.chroma().is_err());
+    }
+}

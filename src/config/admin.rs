@@ -1,7 +1,7 @@
 //! Who may use the admin routes.
 
-use super::reader::Table;
 use super::secret::Secret;
+use super::table::Table;
 
 /// Access to the admin routes.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::reader::Table;
+use super::table::Table;
 
 /// Folders whose files go before the built-in ones of the same name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::reader::Table;
+use super::table::Table;
 
 /// The header in which the proxies in front name the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use figment::value::Dict;
 use super::layer::{Layer, env_value};
 use super::source::{FOLDER_VARIABLE, PROVIDERS, Source};
 
-const PREFIX: &str = "PIXCOLOR_";
+/// What our variables begin with.
+pub(super) const PREFIX: &str = "PIXCOLOR_";
 
 /// What the environment sets.
 pub(super) struct Env {
@@ -38,9 +39,9 @@ pub(super) fn env_layers(source: &Source, files: &Dict) -> Env {
     env
 }
 
-/// The variable that sets a key.
-pub(super) fn variable(path: &[String]) -> String {
-    PREFIX.to_owned() + &path.join("__").to_uppercase().replace('-', "_")
+/// The variable that sets a dotted key.
+pub(super) fn variable(key: &str) -> String {
+    PREFIX.to_owned() + &key.to_uppercase().replace('.', "__").replace('-', "_")
 }
 
 /// The key that a variable sets. No shell lets a variable's name have a hyphen, so that an underscore
@@ -89,7 +90,6 @@ mod tests {
         ] {
             assert_eq!(path(name, &files), expected, "{name}");
         }
-        let key = ["providers", "deep-ai", "kind"].map(str::to_owned);
-        assert_eq!(variable(&key), "PIXCOLOR_PROVIDERS__DEEP_AI__KIND");
+        assert_eq!(variable("providers.deep-ai.kind"), "PIXCOLOR_PROVIDERS__DEEP_AI__KIND");
     }
 }

@@ -11,12 +11,12 @@ use super::problem::{Origin, Problem};
 
 /// A file or an environment variable with what it sets.
 pub(super) struct Layer {
-    from: From,
+    from: Place,
     /// What it sets, from the root of the configuration.
     pub(super) data: Dict,
 }
 
-enum From {
+enum Place {
     File { path: PathBuf, built_in: bool, document: Box<Document<String>>, prefix: Vec<String> },
     Env(String),
 }
@@ -40,7 +40,7 @@ impl Layer {
         }
         let prefix = prefix.iter().map(|key| (*key).to_owned()).collect();
         let document = Box::new(document);
-        Ok(Self { from: From::File { path: path.to_owned(), built_in, document, prefix }, data })
+        Ok(Self { from: Place::File { path: path.to_owned(), built_in, document, prefix }, data })
     }
 
     /// An environment variable that sets the key at `path`.
@@ -49,14 +49,14 @@ impl Layer {
             .iter()
             .rev()
             .fold(value, |value, key| Value::Dict(Tag::Default, Dict::from([(key.clone(), value)])));
-        Self { from: From::Env(name.to_owned()), data: nested.into_dict().unwrap_or_default() }
+        Self { from: Place::Env(name.to_owned()), data: nested.into_dict().unwrap_or_default() }
     }
 
     /// Where the layer has the key at `path`, counted from the root of the configuration.
     pub(super) fn origin(&self, path: &[String]) -> Origin {
         match &self.from {
-            From::Env(name) => Origin::Env(name.clone()),
-            From::File { path: file, built_in, document, prefix } => {
+            Place::Env(name) => Origin::Env(name.clone()),
+            Place::File { path: file, built_in, document, prefix } => {
                 let offset =
                     path.strip_prefix(prefix.as_slice()).and_then(|path| locate(document.as_table(), path));
                 let line = offset.map(|offset| line_of(document.raw(), offset));
@@ -67,15 +67,20 @@ impl Layer {
 
     /// The folder that paths written in it are relative to; none for an environment variable.
     pub(super) fn folder(&self) -> Option<&Path> {
+        self.path()?.parent()
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> Option<&Path> {
         match &self.from {
-            From::File { path, .. } => path.parent(),
-            From::Env(_) => None,
+            Place::File { path, .. } => Some(path),
+            Place::Env(_) => None,
         }
     }
 
     /// Whether it is an environment variable.
     pub(super) fn is_env(&self) -> bool {
-        matches!(self.from, From::Env(_))
+        matches!(self.from, Place::Env(_))
     }
 
     /// What figment calls it; no two layers share it.

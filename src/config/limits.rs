@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::reader::Table;
+use super::table::Table;
 use crate::photo::Limits;
 
 /// Limits on uploads, photos and waiting.

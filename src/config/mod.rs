@@ -5,8 +5,8 @@
 //! Everything that is wrong is found in one go, with its file and line. Loading changes nothing and keeps
 //! nothing, so that it can be done again at any time.
 //!
-//! One struct a concern, one file a struct. `reader` reads keys, `layer` knows their lines, `source` finds
-//! the files, `env` the variables, `server` prepares Rocket's own settings.
+//! One struct a concern, one file a struct. `source` finds the files and `env` the variables, `layer` knows
+//! the lines of keys, `reader` merges, `table` and `values` read; `server` prepares Rocket's own settings.
 
 mod admin;
 mod assets;
@@ -23,8 +23,10 @@ mod report;
 mod secret;
 mod server;
 mod source;
+mod table;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,11 +41,12 @@ pub use problem::{ConfigError, Origin, Problem};
 pub use provider::{Common, KindConfig, ProviderConfig};
 pub use report::Loaded;
 pub use secret::Secret;
-pub use server::server_figment;
+pub use server::{server_figment, server_report};
 pub use source::Source;
 
 use problem::nearest;
-use reader::{Reader, Table};
+use reader::Reader;
+use table::Table;
 
 /// The whole configuration: valid, and never changed.
 #[derive(Clone, Debug)]
@@ -69,14 +72,16 @@ pub struct Config {
 /// Reads, merges and validates a configuration. Reads files: not for async threads.
 pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
     let source::Files { dir, mut layers } = source::read_files(source)?;
-    let (_, files) = reader::merge(figment::Figment::new(), &layers);
+    let (_, files) = reader::merge(&layers);
     let env::Env { layers: variables, ignored } = env::env_layers(source, &files);
     layers.extend(variables);
 
     let reader = Reader::new(source, layers, ignored);
     let (config, notes) = reader.read(|table| Config::read(source, table));
     ConfigError::check(notes.problems)?;
-    Ok(Loaded { config, warnings: notes.warnings, dir, entries: notes.entries })
+    let mut warnings = notes.warnings;
+    warnings.extend(source.overlooked().filter(|_| dir.is_none()));
+    Ok(Loaded { config, warnings, dir, entries: notes.entries })
 }
 
 impl Config {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::reader::Table;
+use super::table::Table;
 
 /// Settings of an ONNX provider.
 #[derive(Clone, Debug, PartialEq, Eq)]

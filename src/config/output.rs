@@ -1,6 +1,6 @@
 //! How renditions are written.
 
-use super::reader::Table;
+use super::table::Table;
 
 /// Settings of the encoders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -90,15 +90,33 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// The candidate a person most likely meant, if one is near: at most a third of the letters differ.
+/// A path as TOML writes it: dotted, with quotes where a part needs them.
+pub(super) fn dotted(path: &[String]) -> String {
+    let bare = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    };
+    let parts = path.iter().map(|part| if bare(part) { part.clone() } else { format!("{part:?}") });
+    parts.collect::<Vec<_>>().join(".")
+}
+
+/// The candidate a person most likely meant, if one is near: of each part between dots or double
+/// underscores at most a third of the letters differ.
 pub(super) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let allowed = (written.chars().count() / 3).max(1);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(written, candidate), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, candidate)| candidate)
+    let near = |candidate: &'c str| Some((distance(written, candidate)?, candidate));
+    candidates.into_iter().filter_map(near).min().map(|(_, candidate)| candidate)
+}
+
+fn distance(written: &str, candidate: &str) -> Option<usize> {
+    let (written, candidate) = (written.replace("__", "."), candidate.replace("__", "."));
+    if written.split('.').count() != candidate.split('.').count() {
+        return None;
+    }
+    let parts = written.split('.').zip(candidate.split('.'));
+    let distances = parts.map(|(written, candidate)| {
+        let distance = strsim::damerau_levenshtein(written, candidate);
+        (distance <= (written.chars().count() / 3).max(1)).then_some(distance)
+    });
+    distances.sum()
 }
 
 #[cfg(test)]
@@ -107,13 +125,15 @@ mod tests {
 
     #[test]
     fn the_nearest_key_is_found_and_a_far_one_is_not_offered() {
-        let keys = ["route", "limits", "state_dir", "pixels"];
+        let keys = ["route", "limits", "state_dir", "pixels", "LIMITS__PIXELS"];
         for (written, meant) in [
             ("rout", Some("route")),
             ("ruote", Some("route")),
             ("limit", Some("limits")),
             ("statedir", Some("state_dir")),
             ("pixel", Some("pixels")),
+            ("LIMIT__PIXEL", Some("LIMITS__PIXELS")),
+            ("NOBODY__PIXELS", None),
             ("colour", None),
             ("x", None),
             ("", None),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::onnx::OnnxConfig;
-use super::reader::Table;
+use super::table::Table;
 
 /// Longest name of a provider.
 const MAX_NAME: usize = 64;
@@ -66,7 +66,7 @@ impl ProviderConfig {
     pub(super) fn read(name: &str, table: &mut Table<'_>) -> Option<Self> {
         if !is_name(name) {
             let message = format!(
-                "a provider cannot be named `{name}`: a name is 1 to {MAX_NAME} of a-z, 0-9, `-` and single `_`, \
+                "a provider cannot be named {name:?}: a name is 1 to {MAX_NAME} of a-z, 0-9, `-` and single `_`, \
                  and begins with a letter or a digit"
             );
             table.problem(&[], message);

@@ -1,13 +1,18 @@
 //! A key or a password: named in the configuration, never written in it, never shown.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
+use figment::value::Value;
 use secrecy::SecretString;
 use serde::{Serialize, Serializer};
+use serde_json::Value as Json;
+
+use super::layer::Layer;
+use super::problem::{Origin, dotted};
+use super::table::Table;
 
 /// Longest secret file that is read, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -27,12 +32,10 @@ enum Keeper {
 }
 
 impl Secret {
-    /// A secret kept in the environment variable `name`.
-    pub(super) fn from_env(name: &str, env: &BTreeMap<String, String>) -> Self {
-        let value = match env.get(name) {
-            None => Err(format!("environment variable {name} is not set")),
-            Some(text) => usable(text).map_err(|why| format!("environment variable {name} {why}")),
-        };
+    /// A secret kept in the environment variable `name`; `text` is the variable's value.
+    pub(super) fn from_env(name: &str, text: Option<&str>) -> Self {
+        let value = text.ok_or("is not set").and_then(usable);
+        let value = value.map_err(|why| format!("environment variable {name} {why}"));
         Self { keeper: Keeper::Env(name.to_owned()), value }
     }
 
@@ -51,6 +54,57 @@ impl Secret {
     /// Why there is no value, in words for the operator; none when there is one.
     pub fn why_unset(&self) -> Option<String> {
         self.value.as_ref().err().cloned()
+    }
+}
+
+impl Table<'_> {
+    /// A secret: `{ env = "NAME" }` or `{ file = "path" }`.
+    pub(super) fn secret(&mut self, key: &'static str) -> Option<Secret> {
+        let (value, origin) = self.take(key, Json::Null, true)?;
+        match self.kept(value) {
+            Ok(secret) => {
+                self.note_entry(key, Json::from(secret.to_string()), true, origin);
+                Some(secret)
+            }
+            Err(wrong) => {
+                // Not the value: it may be the secret itself.
+                self.note_problem(origin, format!("`{}` {wrong}", dotted(&self.at(&[key]))));
+                None
+            }
+        }
+    }
+
+    fn kept(&self, value: &Value) -> Result<Secret, &'static str> {
+        const FORM: &str = "must be either { env = \"NAME\" } or { file = \"path\" }";
+        const LITERAL: &str = "must not be written here: a configuration file is copied, committed and shown. \
+                               Write { env = \"NAME\" } or { file = \"path\" }";
+        let env = &self.reader.source.env;
+        let layer = |value: &Value| self.reader.layer(value);
+        let Some(dict) = value.as_dict() else {
+            // The variable that would set the key is as good a keeper as one that it would name.
+            let Some(Origin::Env(name)) = layer(value).map(|layer| layer.origin(&[])) else {
+                return Err(LITERAL);
+            };
+            let text = value.as_str().or_else(|| env.get(&name).map(String::as_str));
+            return Ok(Secret::from_env(&name, text));
+        };
+        // A variable's word counts more than a file's, whichever of the two it says.
+        let said = |loud: bool| {
+            dict.iter()
+                .filter(|(_, place)| !loud || layer(place).is_some_and(Layer::is_env))
+                .collect::<Vec<_>>()
+        };
+        let loud = said(true);
+        let said = if loud.is_empty() { said(false) } else { loud };
+        let [(keeper, place)] = said.as_slice() else { return Err(FORM) };
+        match (keeper.as_str(), place.as_str()) {
+            ("env", Some(name)) if !name.is_empty() => {
+                self.reader.notes.borrow_mut().keepers.insert(name.to_owned());
+                Ok(Secret::from_env(name, env.get(name).map(String::as_str)))
+            }
+            ("file", Some(path)) if !path.is_empty() => Ok(Secret::from_file(self.resolve(place, path))),
+            _ => Err(FORM),
+        }
     }
 }
 
@@ -108,7 +162,7 @@ mod tests {
     const PLANTED: &str = "hunter2-planted";
 
     fn env(value: &str) -> Secret {
-        Secret::from_env("KEY", &BTreeMap::from([("KEY".to_owned(), value.to_owned())]))
+        Secret::from_env("KEY", Some(value))
     }
 
     #[test]
@@ -135,7 +189,7 @@ mod tests {
         let long = folder.path().join("long");
         std::fs::write(&long, "x".repeat(70_000)).unwrap();
         for (secret, why) in [
-            (Secret::from_env("KEY", &BTreeMap::new()), "environment variable KEY is not set"),
+            (Secret::from_env("KEY", None), "environment variable KEY is not set"),
             (env(" \n"), "environment variable KEY is empty"),
             (env("a\nb"), "environment variable KEY holds line breaks"),
             (env("a\u{fffd}"), "bytes that are not text"),

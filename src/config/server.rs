@@ -5,18 +5,21 @@
 //! is not there; here both are errors, because a misspelt `address` must not go unnoticed. What would let a
 //! client choose its own address, and what this build cannot do, is refused.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::layer::Layer;
-use super::problem::{ConfigError, Origin, Problem, nearest};
+use super::layer::{Layer, env_value};
+use super::problem::{ConfigError, Origin, Problem, dotted, nearest};
 use super::source::{Source, disk_layer};
 
 const FILE: &str = "Rocket.toml";
 const PREFIX: &str = "ROCKET_";
+/// Names another file, as in any Rocket application.
+const FILE_VARIABLE: &str = "ROCKET_CONFIG";
 static BUILT_IN: &str = include_str!("../../Rocket.toml");
 
 /// Keys that Rocket knows but that must not be set, and why.
@@ -31,39 +34,110 @@ const PROFILES: &[&str] = &["default", "debug", "release", "global"];
 
 /// Rocket's settings, for `rocket::custom`. They are valid: Rocket can extract its `Config` from them.
 pub fn server_figment(source: &Source) -> Result<Figment, ConfigError> {
-    let mut layers = Vec::new();
-    let built_in = Layer::file(Path::new(FILE), true, BUILT_IN.to_owned(), &[]);
-    layers.push(built_in.map_err(|problem| ConfigError::one(problem.origin, problem.message))?);
-    if let Some((path, required)) = file(source)? {
-        match disk_layer(&path, &[]) {
-            Ok(Some(layer)) => layers.push(layer),
-            Ok(None) if required => {
-                let message = format!("there is no file {}", path.display());
-                return Err(ConfigError::one(Origin::Env("ROCKET_CONFIG".to_owned()), message));
-            }
-            Ok(None) => {}
-            Err(problem) => return Err(ConfigError::one(problem.origin, problem.message)),
+    Server::read(source).map(|server| server.figment)
+}
+
+/// Every setting of Rocket's that can be set here, what it is worth and where it came from, a line each.
+pub fn server_report(source: &Source) -> Result<String, ConfigError> {
+    let server = Server::read(source)?;
+    let mut lines = String::new();
+    for key in known_keys() {
+        if let Ok(value) = server.figment.find_value(key) {
+            server.report(&mut vec![key.to_owned()], &value, &mut lines);
         }
     }
-    ConfigError::check(layers.iter().flat_map(file_problems).collect())?;
+    Ok(lines)
+}
 
-    let profile = source.var("ROCKET_PROFILE").map_or(rocket::Config::DEFAULT_PROFILE, Profile::new);
-    let variables = env_layers(source);
-    let figment = layers
-        .iter()
-        .fold(Figment::from(rocket::Config::default()), |figment, layer| figment.merge(Nested(layer)));
-    let figment = variables.iter().fold(figment, |figment, layer| figment.merge(Global(layer)));
-    let figment = figment.merge(Serialized::global("ip_header", false)).select(profile);
-    layers.extend(variables);
-    match rocket::Config::try_from(&figment) {
-        Ok(_) => Ok(figment),
-        Err(error) => Err(wrong_values(error, &layers)),
+struct Server {
+    figment: Figment,
+    layers: Vec<Layer>,
+}
+
+impl Server {
+    fn read(source: &Source) -> Result<Self, ConfigError> {
+        let profile = source.var("ROCKET_PROFILE").map_or(rocket::Config::DEFAULT_PROFILE, Profile::new);
+        let mut layers = file_layers(source)?;
+        ConfigError::check(layers.iter().flat_map(|layer| file_problems(layer, &profile)).collect())?;
+
+        let figment = Figment::from(rocket::Config::default());
+        let figment = layers.iter().fold(figment, |figment, layer| figment.merge(Nested(layer)));
+        let variables = env_layers(source);
+        let figment = variables.iter().fold(figment, |figment, layer| figment.merge(Global(layer)));
+        let figment = figment.merge(Serialized::global("ip_header", false)).select(profile);
+        layers.extend(variables);
+
+        let server = Self { figment, layers };
+        ConfigError::check(server.wrong_values()).map(|()| server)
     }
+
+    /// Rocket's own complaints about values, and what it would only notice by a panic.
+    fn wrong_values(&self) -> Vec<Problem> {
+        let config = match rocket::Config::try_from(&self.figment) {
+            Ok(config) => config,
+            Err(error) => {
+                let problems = error.into_iter().map(|error| {
+                    let message = format!("`{}`: {}", error.path.join("."), error.kind);
+                    let name = error.metadata.as_ref().map(|metadata| &*metadata.name);
+                    Problem { origin: self.origin(name, error.profile.as_ref(), &error.path), message }
+                });
+                return problems.collect();
+            }
+        };
+        let threads = [("workers", config.workers), ("max_blocking", config.max_blocking)];
+        let none = threads.iter().filter(|(_, count)| *count == 0).map(|(key, _)| Problem {
+            origin: self.figment.find_value(key).map_or(Origin::Default, |value| {
+                let name = self.figment.get_metadata(value.tag()).map(|metadata| &*metadata.name);
+                self.origin(name, value.tag().profile().as_ref(), &[(*key).to_owned()])
+            }),
+            message: format!("`{key}` must be 1 or more"),
+        });
+        none.collect()
+    }
+
+    /// Where the layer of that name has a key, in that profile or the selected one.
+    fn origin(&self, layer: Option<&str>, profile: Option<&Profile>, path: &[String]) -> Origin {
+        let layer = self.layers.iter().find(|candidate| Some(candidate.name().as_str()) == layer);
+        let profile = profile.unwrap_or(self.figment.profile()).as_str().to_string();
+        let path = [&[profile], path].concat();
+        layer.map_or(Origin::Default, |layer| layer.origin(&path))
+    }
+
+    fn report(&self, path: &mut Vec<String>, value: &Value, lines: &mut String) {
+        if let Some(table) = value.as_dict() {
+            for (key, value) in table {
+                path.push(key.clone());
+                self.report(path, value, lines);
+                path.pop();
+            }
+            return;
+        }
+        let name = self.figment.get_metadata(value.tag()).map(|metadata| &*metadata.name);
+        let origin = self.origin(name, value.tag().profile().as_ref(), path);
+        let value = serde_json::to_value(value).unwrap_or_default();
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "server.{} = {value}  # {origin}", dotted(path));
+    }
+}
+
+/// What is inside the program, and the file on disk if there is one.
+fn file_layers(source: &Source) -> Result<Vec<Layer>, ConfigError> {
+    let alone = |problem: Problem| ConfigError::one(problem.origin, problem.message);
+    let mut layers = vec![Layer::file(Path::new(FILE), true, BUILT_IN.to_owned(), &[]).map_err(alone)?];
+    if let Some((path, required)) = file(source)? {
+        let layer = disk_layer(&path, &[]).map_err(alone)?;
+        if required && layer.is_none() {
+            let message = format!("there is no file {}", path.display());
+            return Err(ConfigError::one(Origin::Env(FILE_VARIABLE.to_owned()), message));
+        }
+        layers.extend(layer);
+    }
+    Ok(layers)
 }
 
 /// The file beside the configuration folder, or the one that `ROCKET_CONFIG` names, which must be there.
 fn file(source: &Source) -> Result<Option<(PathBuf, bool)>, ConfigError> {
-    if let Some(path) = source.var("ROCKET_CONFIG") {
+    if let Some(path) = source.var(FILE_VARIABLE) {
         return Ok(Some((source.resolve(path), true)));
     }
     let beside = |dir: PathBuf| match (dir.file_name(), dir.parent()) {
@@ -77,9 +151,8 @@ fn file(source: &Source) -> Result<Option<(PathBuf, bool)>, ConfigError> {
 fn env_layers(source: &Source) -> Vec<Layer> {
     let set = source.env.iter().filter_map(|(name, text)| {
         let key = name.strip_prefix(PREFIX)?.to_lowercase();
-        // Rocket's own way to read a variable, which never fails.
-        let value = text.parse::<Value>().ok()?;
-        (!matches!(key.as_str(), "profile" | "config")).then(|| Layer::env(name, &[key], value))
+        // Not with figment's parser, which panics at an escape after a letter that is not ASCII.
+        (!matches!(key.as_str(), "profile" | "config")).then(|| Layer::env(name, &[key], env_value(text)))
     });
     set.collect()
 }
@@ -89,7 +162,12 @@ struct Nested<'l>(&'l Layer);
 
 impl Provider for Nested<'_> {
     fn metadata(&self) -> Metadata {
-        Metadata::named(self.0.name())
+        // Rocket takes relative paths in it to be relative to its folder.
+        let named = Metadata::named(self.0.name());
+        match self.0.path() {
+            Some(path) => named.source(path),
+            None => named,
+        }
     }
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
@@ -113,25 +191,26 @@ impl Provider for Global<'_> {
     }
 }
 
+fn known_keys() -> impl Iterator<Item = &'static str> {
+    let refused = |key: &&str| REFUSED.iter().any(|(refused, _)| refused == key);
+    rocket::Config::PARAMETERS.iter().copied().filter(move |key| !refused(key))
+}
+
 /// What Rocket would not notice in a file.
-fn file_problems(layer: &Layer) -> Vec<Problem> {
+fn file_problems(layer: &Layer, selected: &Profile) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut note = |path: &[&str], message: String| {
         let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
         problems.push(Problem { origin: layer.origin(&path), message });
     };
-    let known: Vec<&str> = rocket::Config::PARAMETERS
-        .iter()
-        .copied()
-        .filter(|key| REFUSED.iter().all(|(refused, _)| refused != key))
-        .collect();
+    let known: Vec<&str> = known_keys().collect();
     for (profile, value) in &layer.data {
         let Some(settings) = value.as_dict() else {
             note(&[profile], format!("`{profile}` stands outside of a profile: put it under `[default]`"));
             continue;
         };
         let near = nearest(profile, PROFILES.iter().copied());
-        if let Some(meant) = near.filter(|meant| meant != profile) {
+        if let Some(meant) = near.filter(|meant| meant != profile && *selected != Profile::new(profile)) {
             note(&[profile], format!("unknown profile `{profile}`: did you mean `{meant}`?"));
         }
         for (key, value) in settings {
@@ -157,24 +236,5 @@ fn unknown(key: &str, known: &[&str]) -> String {
     match nearest(key, known.iter().copied()) {
         Some(meant) => format!("unknown key `{key}`: did you mean `{meant}`?"),
         None => format!("unknown key `{key}`: the keys here are {}", known.join(", ")),
-    }
-}
-
-/// Rocket's complaints about values, with the file and line or the variable of each.
-fn wrong_values(error: figment::Error, layers: &[Layer]) -> ConfigError {
-    let problems = error.into_iter().map(|error| {
-        let key = error.path.join(".");
-        let layer = error
-            .metadata
-            .as_ref()
-            .and_then(|metadata| layers.iter().find(|layer| layer.name() == *metadata.name));
-        let profile = error.profile.as_ref().map_or("default", |profile| profile.as_str().as_str());
-        let path: Vec<String> = std::iter::once(profile.to_owned()).chain(error.path).collect();
-        let origin = layer.map_or(Origin::Default, |layer| layer.origin(&path));
-        Problem { origin, message: format!("`{key}`: {}", error.kind) }
-    });
-    match ConfigError::check(problems.collect()) {
-        Err(error) => error,
-        Ok(()) => ConfigError::one(Origin::Default, "Rocket refused its settings without saying why"),
     }
 }

@@ -75,6 +75,18 @@ impl Source {
         Err(ConfigError::one(origin, format!("configuration folder {} {wrong}", dir.display())))
     }
 
+    /// A folder that looks like a configuration but is none.
+    pub(super) fn overlooked(&self) -> Option<String> {
+        let dir = self.cwd.as_ref()?.join("config");
+        let files = provider_files(&dir.join(PROVIDERS)).ok()?;
+        (!files.is_empty() && !dir.join(MAIN_FILE).exists()).then(|| {
+            let dir = dir.display();
+            format!(
+                "{dir}/{PROVIDERS} is ignored, because there is no {dir}/{MAIN_FILE}: an empty one will do"
+            )
+        })
+    }
+
     /// Where what must outlive the process is kept unless the configuration says otherwise, after the
     /// XDG Base Directory Specification; and whether that is only a temporary folder.
     pub(super) fn state_dir(&self) -> (PathBuf, bool) {

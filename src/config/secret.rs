@@ -74,6 +74,22 @@ impl Table<'_> {
         }
     }
 
+    /// A secret that, when the key is not set, the first of these variables that is set keeps.
+    pub(super) fn secret_or_variables(&mut self, key: &'static str, variables: &[&str]) -> Secret {
+        let source = self.reader.source;
+        let written = self.has(key).then(|| self.secret(key)).flatten();
+        written.unwrap_or_else(|| {
+            let set = variables.iter().find(|name| source.var(name).is_some());
+            let name = set.or(variables.first()).copied().unwrap_or_default();
+            let secret = Secret::from_env(name, source.var(name));
+            if !self.has(key) {
+                self.miss(key);
+                self.note_entry(key, Json::from(secret.to_string()), true, Origin::Default);
+            }
+            secret
+        })
+    }
+
     fn kept(&self, value: &Value) -> Result<Secret, &'static str> {
         const FORM: &str = "must be either { env = \"NAME\" } or { file = \"path\" }";
         const LITERAL: &str = "must not be written here: a configuration file is copied, committed and shown. \

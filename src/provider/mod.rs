@@ -1,11 +1,19 @@
 //! What colours: the one trait, what it is given and what it answers.
 //!
 //! A provider gets a small grey picture and answers with colour. It knows nothing of uploads, full
-//! size, caches or budgets. Decorators (retry, breaker, concurrency limit) are providers too. The
+//! size, caches or budgets. Decorators (limit, retry, breaker, time-out) are providers too. The
 //! registry is the one place that knows all kinds.
 
+mod algorithmia;
+mod breaker;
+mod http_client;
+mod limit;
+mod memory;
 mod onnx;
 mod registry;
+mod retry;
+mod timed;
+mod words;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,9 +22,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+pub use http_client::{HttpClient, HttpError, Reply, Times};
+pub use memory::Memory;
 pub use registry::{BuildError, build};
 
-use crate::credit::Usage;
+use crate::credit::{Credits, Usage};
 use crate::photo::{Chroma, Grey};
 
 /// Something that colours.
@@ -76,8 +86,13 @@ pub struct Identity(pub [u8; 32]);
 pub enum Readiness {
     /// It could.
     Ready,
-    /// It could not, and why, in words for the operator.
-    NotReady(String),
+    /// It could not.
+    NotReady {
+        /// Why, in words for the operator.
+        why: String,
+        /// When it may be again, if it comes back by itself.
+        retry_after: Option<Duration>,
+    },
 }
 
 /// One call.
@@ -121,16 +136,43 @@ pub struct ProviderError {
     pub retry_after: Option<Duration>,
 }
 
+impl ProviderError {
+    /// A failure that cannot have cost anything.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), billed: Billed::No, retry_after: None }
+    }
+
+    /// The same, but it has cost something, or may have.
+    #[must_use]
+    pub fn billed(self, billed: Billed) -> Self {
+        Self { billed, ..self }
+    }
+
+    /// The same, and when it makes sense to try again.
+    #[must_use]
+    pub fn retry_after(self, retry_after: Option<Duration>) -> Self {
+        Self { retry_after, ..self }
+    }
+
+    /// Whether the same call to the same provider may succeed in a moment, and whether it may be made
+    /// again: what may have been paid for is never made twice by itself.
+    pub fn again(&self) -> bool {
+        self.kind.again() && self.billed == Billed::No
+    }
+}
+
 /// What kind of failure. Says, too, whether the same call may succeed when it is made again and
 /// whether another provider should be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// Not set up: no key, no address, a model that does not load.
+    /// Not asked: no key, no address, a model that does not load, or left alone after many failures.
     NotReady,
     /// Too many calls already; its queue is full.
     Busy,
     /// No connection, or it broke.
     Unreachable,
+    /// Could not begin: starting, overloaded or down for a moment.
+    Unavailable,
     /// Took longer than allowed.
     Timeout,
     /// The provider refused the key or the account has no credit.
@@ -139,14 +181,14 @@ pub enum FailureKind {
     Failed,
     /// The provider refused this picture.
     Rejected,
-    /// The answer is not what the protocol promises.
+    /// The answer is not what the protocol promises, or the guard refused it.
     BadAnswer,
 }
 
 impl FailureKind {
     /// Whether the same call to the same provider may succeed in a moment.
     pub const fn again(self) -> bool {
-        matches!(self, Self::Busy | Self::Unreachable)
+        matches!(self, Self::Busy | Self::Unreachable | Self::Unavailable)
     }
 
     /// The label in metrics and in attempts.
@@ -155,6 +197,7 @@ impl FailureKind {
             Self::NotReady => "not_ready",
             Self::Busy => "busy",
             Self::Unreachable => "unreachable",
+            Self::Unavailable => "unavailable",
             Self::Timeout => "timeout",
             Self::Denied => "denied",
             Self::Failed => "failed",
@@ -169,8 +212,19 @@ impl FailureKind {
 pub enum Billed {
     /// It cannot have.
     No,
-    /// It has.
-    Yes,
+    /// It has: this much.
+    Yes(Usage),
     /// Nobody knows: the reservation is kept.
     Unknown,
+}
+
+impl Billed {
+    /// What the call consumed, as far as is known.
+    pub const fn usage(self) -> Usage {
+        match self {
+            Self::No => Usage { credits: Some(Credits::ZERO), cpu: None },
+            Self::Yes(usage) => usage,
+            Self::Unknown => Usage { credits: None, cpu: None },
+        }
+    }
 }

@@ -90,24 +90,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_says_so_at_once_and_a_wait_ends_at_its_deadline() {
-        let queue = Arc::new(Queue::new(2, 1));
+        let queue = Queue::new(2, 1);
         let all = queue.enter(99, soon()).await.unwrap();
-        let patient = {
-            let queue = queue.clone();
-            async move { queue.enter(1, Instant::now() + Duration::from_secs(60)).await }
-        };
-        let patient = tokio::task::LocalSet::new().run_until(async move {
-            let patient = tokio::task::spawn_local(patient);
-            tokio::task::yield_now().await;
+        let patient = queue.enter(1, Instant::now() + Duration::from_secs(60));
+        let meanwhile = async {
             assert_eq!(queue.waiting(), 1);
             assert_eq!(queue.enter(1, soon()).await.unwrap_err(), QueueError::Full);
             drop(all);
-            assert!(patient.await.unwrap().is_ok());
-            assert_eq!(queue.waiting(), 0);
-            let _all = queue.enter(2, soon()).await.unwrap();
-            assert_eq!(queue.enter(1, soon()).await.unwrap_err(), QueueError::Late);
-            assert_eq!(queue.waiting(), 0);
-        });
-        patient.await;
+        };
+        let (patient, ()) = futures::join!(patient, meanwhile);
+        drop(patient.unwrap());
+        assert_eq!(queue.waiting(), 0);
+
+        let _all = queue.enter(2, soon()).await.unwrap();
+        assert_eq!(queue.enter(1, soon()).await.unwrap_err(), QueueError::Late);
+        assert_eq!(queue.waiting(), 0);
     }
 }

@@ -8,8 +8,7 @@ use crate::config::{self, Source};
 /// Prints the configuration; fails when the gateway could not start with it.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let loaded = config::load(source)?;
-    println!("{}", loaded.report());
-    config::server_figment(source)?;
+    print!("{}{}", config::server_report(source)?, loaded.report());
     // Models and recipes, too, must be there and be what they say.
     super::gateway(loaded)?;
     Ok(ExitCode::SUCCESS)

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::CliError;
-use crate::config::Source;
+use crate::config::{self, Source};
 use crate::gateway::{Ask, Client, Gateway, Rendition, Upload};
 use crate::photo::OutputFormat;
 
@@ -39,7 +39,7 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
     let count = args.files.len();
-    match rocket::execute(colour_all(gateway, args)) {
+    match super::runtime(&config::server_figment(source)?)?.block_on(colour_all(gateway, args)) {
         0 => Ok(ExitCode::SUCCESS),
         failed => Err(format!("{failed} of {count} photographs were not coloured").into()),
     }

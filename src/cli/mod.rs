@@ -74,3 +74,16 @@ fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, CliError> {
     let snapshot = Snapshot::build(loaded.config, report, &memory)?;
     Ok(Gateway::new(snapshot, memory, metrics))
 }
+
+/// The async runtime, as `Rocket.toml` sizes it. Rocket's own would read its file from the current folder
+/// only.
+fn runtime(figment: &rocket::figment::Figment) -> Result<tokio::runtime::Runtime, CliError> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Ok(workers) = figment.extract_inner("workers") {
+        runtime.worker_threads(workers);
+    }
+    if let Ok(blocking) = figment.extract_inner("max_blocking") {
+        runtime.max_blocking_threads(blocking);
+    }
+    Ok(runtime.thread_name("pixcolor").enable_all().build()?)
+}

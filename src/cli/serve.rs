@@ -1,5 +1,6 @@
 //! `pixcolor serve`: the server, from the first line it prints to the last.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +24,10 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let assets =
         Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
     let gateway = super::gateway(loaded)?;
-    let rocket = server(figment, gateway.clone(), assets)
+    let rocket = server(figment.clone(), gateway.clone(), assets)
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
-    rocket::execute(async {
+    let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;
+    super::runtime(&figment)?.block_on(async {
         let launched = rocket.launch().await;
         if !gateway.tasks().finish(GRACE).await {
             tracing::warn!(
@@ -33,7 +35,7 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
                 GRACE.as_secs()
             );
         }
-        launched.map(drop).map_err(|error| explain(&error))
+        launched.map(drop).map_err(|error| explain(&error, address))
     })?;
     println!("PixColor has stopped.");
     Ok(ExitCode::SUCCESS)
@@ -68,20 +70,20 @@ fn announce(rocket: &Rocket<Orbit>) {
     println!("Stop it with Ctrl+C.");
 }
 
-fn address(config: &rocket::Config) -> std::net::SocketAddr {
+fn address(config: &rocket::Config) -> SocketAddr {
     (config.address, config.port).into()
 }
 
 /// Why the server did not start, in words.
-fn explain(error: &rocket::Error) -> CliError {
+fn explain(error: &rocket::Error, address: SocketAddr) -> CliError {
     use rocket::error::ErrorKind;
     match error.kind() {
         ErrorKind::Bind(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            "the port is taken: another program listens there. Stop it, or choose another port with \
-             ROCKET_PORT=8081"
-                .into()
+            let port = address.port();
+            format!("port {port} is taken: another program listens on {address}. Stop it, or choose another port, \
+                like ROCKET_PORT={}", port.saturating_add(1)).into()
         }
-        ErrorKind::Bind(error) => format!("the server cannot listen on its address: {error}").into(),
+        ErrorKind::Bind(error) => format!("the server cannot listen on {address}: {error}").into(),
         kind => format!("the server did not start: {kind}").into(),
     }
 }

@@ -4,8 +4,9 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// What is logged unless `RUST_LOG` says otherwise: our own news, and other people's trouble.
-const DEFAULT: &str = "warn,pixcolor=info";
+/// What is logged unless `RUST_LOG` says otherwise: our own news and other crates' trouble. Rocket calls its
+/// start a warning and each 404 an error (`_` is its target for details); we log requests ourselves.
+const DEFAULT: &str = "warn,pixcolor=info,rocket=off,_=off";
 
 /// Starts logging to standard error. Must come before Rocket is built, whose own logger would
 /// otherwise be installed. Does nothing when a logger is there already.

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 pub use http_client::{HttpClient, HttpError, Reply, Times};
 pub use memory::Memory;
-pub use registry::{BuildError, build};
+pub use registry::{BuildError, build, guarded};
 
 use crate::credit::{Credits, Usage};
 use crate::photo::{Chroma, Grey};

@@ -53,7 +53,7 @@ impl Fairing for Log {
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         let took = request.local_cache(|| Began(Instant::now())).0.elapsed();
-        let route = request.route().map_or("none", |route| route.uri.as_str());
+        let route = request.route().map_or("none", |route| route.uri.path());
         let (method, status) = (request.method(), response.status().code);
         if let Some(gateway) = guards::gateway(request) {
             gateway.metrics().request_ended(route, status, took);

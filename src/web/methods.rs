@@ -31,12 +31,10 @@ pub fn others(routes: &[Route]) -> Vec<Route> {
             methods.push(Method::Head);
         }
     }
-    let mut rank = 1_000;
     let mut others = Vec::new();
-    for (path, methods) in known {
+    // A rank of its own for each path, so that paths which overlap do not collide.
+    for (rank, (path, methods)) in (1_000..).zip(known) {
         let allow = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
-        // A rank of its own, so that paths which overlap do not collide.
-        rank += 1;
         let missing = METHODS.iter().filter(|method| !methods.contains(method));
         others.extend(missing.map(|method| Route::ranked(rank, *method, path, NotAllowed(allow.clone()))));
     }

@@ -15,10 +15,8 @@ use flate2::read::GzEncoder;
 use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::{Value, json};
 
+use super::KEY;
 use super::http::{Reply, Request, Server};
-
-/// The key that it accepts, and that must never be seen anywhere else.
-pub const KEY: &str = "simPLANTEDKEYofTheTests7Qz9";
 
 /// How it answers one call.
 #[derive(Clone, Debug)]
@@ -130,6 +128,11 @@ impl Algorithmia {
         lock(&self.state).requests.clone()
     }
 
+    /// The last call of an algorithm.
+    pub fn last_call(&self) -> Request {
+        lock(&self.state).requests.iter().rfind(|request| request.method == "POST").unwrap().clone()
+    }
+
     /// How many calls of an algorithm there were.
     pub fn calls(&self) -> usize {
         lock(&self.state).requests.iter().filter(|request| request.method == "POST").count()
@@ -147,9 +150,8 @@ impl State {
         let path = request.path().replacen("//", "/", 1);
         let path = path.trim_end_matches('/');
         if !authorised(request) {
-            // Unkind, but seen in the wild: the answer repeats the key.
-            let said = request.header("Authorization").unwrap_or("nothing");
-            return failure(401, &format!("authorization required, not {said}"), None);
+            return failure(401, "authorization required", None)
+                .with("X-Error-Message", "authorization required");
         }
         if let Some(algorithm) = path.strip_prefix("/v1/algo/") {
             return match request.method.as_str() {
@@ -166,7 +168,10 @@ impl State {
 
     fn call(&mut self, algorithm: &str, request: &Request) -> Reply {
         let parts: Vec<&str> = algorithm.split('/').collect();
-        if !matches!(parts.as_slice(), ["deeplearning", "ColorfulImageColorization"] | ["deeplearning", "ColorfulImageColorization", _]) {
+        if !matches!(
+            parts.as_slice(),
+            ["deeplearning", "ColorfulImageColorization"] | ["deeplearning", "ColorfulImageColorization", _]
+        ) {
             return failure(404, &format!("algorithm algo://{algorithm} not found"), None);
         }
         if request.body.len() > 10 << 20 {
@@ -184,7 +189,9 @@ impl State {
             Behaviour::Alerts(alerts) => self.success(file(coloured), &alerts),
             Behaviour::Envelope(message, kind) => failure(200, message, kind),
             Behaviour::Status(status, message, after) => {
-                let reply = failure(status, message, None);
+                // Unkind, but seen in the wild: the answer repeats the key.
+                let said = request.header("Authorization").unwrap_or_default();
+                let reply = failure(status, &format!("{message}, you sent {said}"), None);
                 after.map_or(reply.clone(), |seconds| reply.with("Retry-After", seconds))
             }
             Behaviour::PlainText(status) => {

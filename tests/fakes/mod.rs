@@ -7,3 +7,7 @@
 
 pub mod algorithmia;
 pub mod http;
+
+/// The key that fakes accept. It is planted: whatever the gateway prints, logs, counts or answers, the key
+/// must not be in it.
+pub const KEY: &str = "sim-planted-key-that-nobody-may-see";

@@ -9,6 +9,7 @@ mod recipe;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use cpu_time::ThreadTime;
@@ -136,6 +137,9 @@ impl Provider for Onnx {
     }
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+        if call.deadline <= Instant::now() {
+            return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
+        }
         let place = self.queue.enter(1, call.deadline).await.map_err(|error| match error {
             QueueError::Full => {
                 ProviderError::new(FailureKind::Busy, "its queue is full: try again in a moment")

@@ -46,3 +46,50 @@ impl Provider for Timed {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::photo::Grey;
+
+    /// Never answers, and has never heard of deadlines.
+    struct Deaf(About);
+
+    #[async_trait]
+    impl Provider for Deaf {
+        fn about(&self) -> &About {
+            &self.0
+        }
+
+        fn readiness(&self) -> Readiness {
+            Readiness::Ready
+        }
+
+        async fn colorize(&self, _: Call) -> Result<Answer, ProviderError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_does_not_end_is_ended_and_only_what_was_sent_may_have_cost_something() {
+        for (leaves_machine, billed) in [(true, Billed::Unknown), (false, Billed::No)] {
+            let about = About {
+                name: "deaf".into(),
+                kind: "test",
+                model: "none".into(),
+                version: "1".into(),
+                leaves_machine,
+                send_max_pixels: 1,
+                luma_lock: true,
+                settings: String::new(),
+            };
+            for (most, deadline) in [(50, 60_000), (60_000, 50)] {
+                let timed = Timed::new(Arc::new(Deaf(about.clone())), Duration::from_millis(most));
+                let grey = Arc::new(Grey { width: 1, height: 1, luma: vec![0] });
+                let call = Call { grey, deadline: Instant::now() + Duration::from_millis(deadline) };
+                let error = timed.colorize(call).await.unwrap_err();
+                assert_eq!((error.kind, error.billed), (FailureKind::Timeout, billed), "{error}");
+            }
+        }
+    }
+}

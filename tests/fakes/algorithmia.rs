@@ -95,13 +95,15 @@ struct State {
 impl Algorithmia {
     /// A host that colours, in 1.4 seconds of its own time.
     pub fn start() -> Self {
-        let state = Arc::new(Mutex::new(State { duration: 1.4, ..State::default() }));
-        let shared = state.clone();
-        let server = Server::start(move |request| {
-            // Behaviour is chosen under the lock; the waiting, if any, is the connection's own.
-            lock(&shared).answer(request)
-        });
-        Self { state, server: Arc::new(server) }
+        let state = State::new();
+        Self { server: Arc::new(Server::start(State::answers(&state))), state }
+    }
+
+    /// The same under TLS, and the authority that says who it is, as a PEM file's text.
+    pub fn start_tls() -> (Self, String) {
+        let state = State::new();
+        let (server, authority) = Server::start_tls(State::answers(&state));
+        (Self { server: Arc::new(server), state }, authority)
     }
 
     pub fn url(&self) -> String {
@@ -144,6 +146,16 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
+    fn new() -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self { duration: 1.4, ..Self::default() }))
+    }
+
+    /// Behaviour is chosen under the lock; the waiting, if any, is the connection's own.
+    fn answers(state: &Arc<Mutex<Self>>) -> impl Fn(&Request) -> Reply + Send + Sync + 'static {
+        let state = state.clone();
+        move |request| lock(&state).answer(request)
+    }
+
     fn answer(&mut self, request: &Request) -> Reply {
         self.requests.push(request.clone());
         // A base address with a slash at its end gives two.

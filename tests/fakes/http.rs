@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -66,12 +69,42 @@ impl Reply {
 
 /// A server on a free port of this machine; it ends with the value.
 pub struct Server {
+    scheme: &'static str,
     address: SocketAddr,
     ending: Arc<AtomicBool>,
 }
 
+/// A connection, in the clear or not.
+trait Stream: Read + Write + Send {}
+impl<S: Read + Write + Send> Stream for S {}
+
 impl Server {
     pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen("http", |stream| Box::new(stream), answer)
+    }
+
+    /// The same under TLS, and the authority that says who it is, as a PEM file's text.
+    pub fn start_tls(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Self, String) {
+        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let secure = move |stream| -> Box<dyn Stream> {
+            Box::new(StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream))
+        };
+        (Self::listen("https", secure, answer), own.cert.pem())
+    }
+
+    fn listen(
+        scheme: &'static str,
+        wrap: impl Fn(TcpStream) -> Box<dyn Stream> + Send + 'static,
+        answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let ending = Arc::new(AtomicBool::new(false));
@@ -81,17 +114,19 @@ impl Server {
                 if ended.load(Ordering::SeqCst) {
                     break;
                 }
-                let (answer, ended) = (answer.clone(), ended.clone());
+                stream.set_nodelay(true).unwrap();
+                stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+                let (stream, answer, ended) = (wrap(stream), answer.clone(), ended.clone());
                 // A client that leaves, or that we cut off, is not the fake's trouble.
                 std::thread::spawn(move || converse(stream, answer.as_ref(), &ended).ok());
             }
         });
-        Self { address, ending }
+        Self { scheme, address, ending }
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, or `https`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 }
 
@@ -109,25 +144,27 @@ pub fn nobody() -> String {
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-fn converse(stream: TcpStream, answer: &dyn Fn(&Request) -> Reply, ended: &AtomicBool) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(Duration::from_secs(30)))?;
-    let mut reader = BufReader::new(stream.try_clone()?);
+/// Answers until one side has enough; the connection ends with the stream.
+fn converse(
+    stream: Box<dyn Stream>,
+    answer: &dyn Fn(&Request) -> Reply,
+    ended: &AtomicBool,
+) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader)? {
         if ended.load(Ordering::SeqCst) {
             break;
         }
-        let reply = answer(&request);
-        let whole = write(&stream, &reply, request.method == "HEAD")?;
+        let whole = write(reader.get_mut(), &answer(&request), request.method == "HEAD")?;
         let close = request.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         if !whole || close {
             break;
         }
     }
-    stream.shutdown(std::net::Shutdown::Both)
+    Ok(())
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
+fn read(reader: &mut BufReader<Box<dyn Stream>>) -> io::Result<Option<Request>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
@@ -150,7 +187,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
     Ok(Some(request))
 }
 
-fn chunks(reader: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
+fn chunks(reader: &mut BufReader<Box<dyn Stream>>) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let mut line = String::new();
@@ -170,7 +207,7 @@ fn chunks(reader: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
 /// Sends a reply; says whether the connection can be used again.
 // A thread of our own may sleep.
 #[allow(clippy::disallowed_methods)]
-fn write(mut stream: &TcpStream, reply: &Reply, head_only: bool) -> io::Result<bool> {
+fn write(stream: &mut dyn Stream, reply: &Reply, head_only: bool) -> io::Result<bool> {
     std::thread::sleep(reply.delay);
     if reply.hang_up {
         return Ok(false);
@@ -199,5 +236,6 @@ fn write(mut stream: &TcpStream, reply: &Reply, head_only: bool) -> io::Result<b
         return Ok(true);
     }
     stream.write_all(&reply.body)?;
+    stream.flush()?;
     Ok(promised == reply.body.len())
 }

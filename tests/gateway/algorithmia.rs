@@ -298,3 +298,26 @@ fn a_proxy_in_the_environment_gets_nothing() {
         .start();
     assert_eq!(facts(&server)["provider"], "algorithmia");
 }
+
+#[test]
+fn under_tls_a_host_must_be_who_it_says_by_an_authority_of_the_system() {
+    let (fake, authority) = Algorithmia::start_tls();
+    let trusted =
+        before_local(&fake.url(), "").file("authority.pem", authority).env("SSL_CERT_FILE", "authority.pem");
+    assert_eq!(facts(&trusted.start())["provider"], "algorithmia");
+    let before = fake.requests().len();
+    // A machine without any authorities still has those inside the program, and they do not know the fake.
+    for nothing in ["nothing.pem", "/dev/null"] {
+        let server = before_local(&fake.url(), "retries = 0\n").env("SSL_CERT_FILE", nothing).start();
+        let facts = facts(&server);
+        assert_eq!(facts["provider"], "local");
+        let attempt = &facts["attempts"][0];
+        assert_eq!(
+            (&attempt["failure"], &attempt["credits"]),
+            (&json!("unreachable"), &json!("0")),
+            "{attempt}"
+        );
+        assert!(attempt["reason"].as_str().unwrap().contains("certificate"), "{attempt}");
+    }
+    assert_eq!(fake.requests().len(), before, "a key was sent to a stranger");
+}

@@ -5,12 +5,24 @@ use std::str::FromStr;
 use super::{InputFormat, OutputFormat};
 
 impl InputFormat {
+    /// The media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::WebP => "image/webp",
+            Self::Tiff => "image/tiff",
+            Self::Bmp => "image/bmp",
+            Self::Gif => "image/gif",
+        }
+    }
+
     /// The rendition's format when nobody asks for one: the upload's own where it can be, else PNG.
     pub const fn output(self) -> OutputFormat {
         match self {
             Self::Jpeg => OutputFormat::Jpeg,
             Self::WebP => OutputFormat::WebP,
-            _ => OutputFormat::Png,
+            Self::Png | Self::Tiff | Self::Bmp | Self::Gif => OutputFormat::Png,
         }
     }
 }

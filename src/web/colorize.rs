@@ -26,17 +26,27 @@ pub fn routes() -> Vec<Route> {
 async fn colorize(
     context: Context,
     accept: Option<&Accept>,
-    provider: Option<String>,
-    format: Option<String>,
+    provider: Vec<String>,
+    format: Vec<String>,
     picture: Result<Picture, Problem>,
 ) -> Result<Answer, Problem> {
     let Picture { upload, fields } = picture?;
-    let fields = Fields { provider: provider.or(fields.provider), format: format.or(fields.format) };
+    let provider = one("provider", provider)?.or(fields.provider);
+    let format = one("format", format)?.or(fields.format);
+    let fields = Fields { provider, format };
     let rendition = ask(&context, upload, fields, accept).await?;
     Ok(match accept.is_some_and(wants_json) {
         true => Answer::Json(rendition),
         false => Answer::Image(rendition),
     })
+}
+
+/// The one value of a query parameter. Rocket would take one that is given twice for none.
+fn one(name: &str, mut values: Vec<String>) -> Result<Option<String>, Problem> {
+    match values.len() {
+        0 | 1 => Ok(values.pop()),
+        _ => Err(Problem::bad_request(format!("`{name}` is given more than once."))),
+    }
 }
 
 /// Asks the gateway for a picture's colour.

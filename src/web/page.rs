@@ -1,5 +1,7 @@
 //! The page: `GET /`, and `POST /` for browsers without JavaScript.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rocket::http::Status;
 use rocket::{Route, State, get, post, routes};
 use serde_json::json;
@@ -10,6 +12,8 @@ use super::guards::Context;
 use super::problem::Problem;
 use super::providers::list;
 use super::upload::Picture;
+use crate::gateway::Upload;
+use crate::photo::{InputFormat, Limits, read_head};
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
@@ -52,10 +56,12 @@ async fn result(
 
 async fn colour(context: &Context, picture: Result<Picture, Problem>) -> Result<serde_json::Value, Problem> {
     let Picture { upload, fields } = picture?;
+    let original = original_url(&upload, &context.snapshot.config.limits.photo());
     let rendition = ask(context, upload, fields, None).await?;
     let seconds: f64 = rendition.timings.iter().map(|(_, took)| took.as_secs_f64()).sum();
     Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "original": original,
         "result": data_url(&rendition),
         "download_name": format!("coloured.{}", rendition.format.extension()),
         "provider": rendition.provider,
@@ -65,4 +71,11 @@ async fn colour(context: &Context, picture: Result<Picture, Problem>) -> Result<
         "width": rendition.width,
         "height": rendition.height,
     }))
+}
+
+/// The upload as a data URL, if browsers can show it; they cannot show TIFF.
+fn original_url(upload: &Upload, limits: &Limits) -> Option<String> {
+    let format = read_head(&upload.bytes, limits).ok()?.format;
+    (format != InputFormat::Tiff)
+        .then(|| format!("data:{};base64,{}", format.media_type(), BASE64.encode(&upload.bytes)))
 }

@@ -21,4 +21,6 @@ mod configuration;
 mod facts;
 mod limits;
 mod onnx;
+mod proxies;
+mod readme;
 mod route;

@@ -12,6 +12,8 @@ mod conformance;
 #[path = "../fakes/mod.rs"]
 mod fakes;
 mod official_clients;
+mod recipes;
+mod tiny;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use fakes::KEY;
 use fakes::algorithmia::Algorithmia;
 use pixcolor::config::{BreakerConfig, RemoteConfig, Source, load};
 use pixcolor::observe::Metrics;
-use pixcolor::provider::{Memory, Provider, build, guarded};
+use pixcolor::provider::{BuildError, Memory, Provider, build, guarded};
 
 fn memory() -> Memory {
     Memory::new(Metrics::new(prometheus::Registry::new()).unwrap())
@@ -28,14 +30,22 @@ fn memory() -> Memory {
 
 /// A provider as a configuration file would set it up, that remembers nothing.
 fn configured(name: &str, file: &str) -> Arc<dyn Provider> {
+    configured_with(name, file, &[]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The same, with more files beside `pixcolor.toml`.
+fn configured_with(name: &str, file: &str, more: &[(&str, &[u8])]) -> Result<Arc<dyn Provider>, BuildError> {
     let folder = tempfile::tempdir().unwrap();
+    for (name, content) in more {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
     std::fs::create_dir(folder.path().join("providers")).unwrap();
     std::fs::write(folder.path().join("pixcolor.toml"), "").unwrap();
     std::fs::write(folder.path().join(format!("providers/{name}.toml")), file).unwrap();
     let env = BTreeMap::from([("API_KEY".to_owned(), KEY.to_owned())]);
     let source = Source { dir: Some(folder.path().to_owned()), env, cwd: None };
     let loaded = load(&source).unwrap();
-    build(&loaded.config.providers[name], &memory()).unwrap()
+    build(&loaded.config.providers[name], &memory())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,8 +78,12 @@ impl Onnx {
             settings: digest,
         };
         let path = config.model.as_ref().map_or("(built in)".into(), |path| path.display().to_string());
-        let network =
-            Network::new(model, recipe).map_err(|NetworkError(reason)| OnnxError::Model { path, reason })?;
+        let network = match &config.model {
+            None => Network::new(model, recipe),
+            // Whether a stranger's network does what its recipe says shows only when it runs.
+            Some(_) => Network::new(model, recipe).and_then(|network| network.try_out().map(|()| network)),
+        };
+        let network = network.map_err(|NetworkError(reason)| OnnxError::Model { path, reason })?;
         let threads = match config.threads {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             threads => threads,

@@ -288,6 +288,23 @@ fn without_an_address_or_a_key_it_says_what_is_missing_and_variables_never_chang
 }
 
 #[test]
+fn not_even_the_most_talkative_log_has_the_key() {
+    let fake = Algorithmia::start();
+    let server = before_local(&fake.url(), "").env("RUST_LOG", "trace").start();
+    assert_eq!(facts(&server)["provider"], "algorithmia");
+    fake.next([Behaviour::Status(401, "bad key", None)]);
+    facts(&server);
+    // The harness looks for the key when the server is dropped; here only that there was something to see.
+    assert!(server.said().contains("TRACE") && server.said().contains("hyper"), "{}", server.said());
+
+    let folder = tempfile::tempdir().unwrap();
+    let check =
+        crate::harness::server::pixcolor(folder.path()).arg("check").env("API_KEY", KEY).output().unwrap();
+    let said = String::from_utf8([check.stdout, check.stderr].concat()).unwrap();
+    assert!(said.contains("(set, from env API_KEY)") && !said.contains(KEY), "{said}");
+}
+
+#[test]
 fn a_proxy_in_the_environment_gets_nothing() {
     let proxy = Http::start(|_| Reply::new(502, "text/plain", "I am a proxy"));
     let fake = Algorithmia::start();

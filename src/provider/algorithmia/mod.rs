@@ -5,6 +5,7 @@
 //! result. The second request goes to the same host as the first, whatever the answer says.
 
 mod data_uri;
+mod host;
 mod wire;
 
 use std::sync::Arc;
@@ -15,18 +16,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use url::Url;
 
 use super::memory::Remembered;
 use super::words::quote;
 use super::{
-    About, Answer, Billed, Call, Colour, FailureKind, HttpClient, HttpError, Provider, ProviderError,
-    Readiness, Reply, Times,
+    About, Answer, Billed, Call, Colour, FailureKind, HttpError, Provider, ProviderError, Readiness, Reply,
 };
-use crate::config::{Algorithm, AlgorithmiaConfig, Common, Secret};
+use crate::config::{Algorithm, AlgorithmiaConfig, Common};
 use crate::credit::Credits;
 use crate::photo::{self, Grey, Limits, OutputFormat};
+use host::Host;
 use wire::Done;
 
 /// For the way there and back, beside the time that the host may work.
@@ -56,13 +57,6 @@ pub struct Algorithmia {
     remembered: Arc<Remembered>,
 }
 
-struct Host {
-    http: HttpClient,
-    base: Url,
-    key: SecretString,
-    authorization: HeaderValue,
-}
-
 impl Algorithmia {
     /// Sets it up. Without an address or a key it is a provider that is not ready.
     pub fn new(name: &str, common: &Common, config: &AlgorithmiaConfig, remembered: Arc<Remembered>) -> Self {
@@ -83,7 +77,7 @@ impl Algorithmia {
             algorithm: config.algorithm.clone(),
             royalty: config.royalty,
             timeout: common.timeout,
-            host: host(common, config),
+            host: Host::new(common, config),
             remembered,
         }
     }
@@ -161,37 +155,6 @@ impl Algorithmia {
     }
 }
 
-/// How to reach the host, or what is missing, in words for the operator.
-fn host(common: &Common, config: &AlgorithmiaConfig) -> Result<Host, String> {
-    let base = config.base_url.clone().ok_or("it has no address: set `base_url`, or ALGORITHMIA_API")?;
-    let missing = |secret: &Secret| format!("it has no key: {}", secret.why_unset().unwrap_or_default());
-    let key = config.api_key.expose().cloned().ok_or_else(|| missing(&config.api_key))?;
-    let text = key.expose_secret();
-    // A token of an on-premises installation comes with its own scheme.
-    let header = match text.split_once(' ') {
-        Some(("Simple" | "Bearer", _)) => text.to_owned(),
-        _ => format!("Simple {text}"),
-    };
-    let mut authorization = HeaderValue::from_bytes(header.as_bytes())
-        .map_err(|_| "its key cannot be sent: it has characters that no header may have")?;
-    authorization.set_sensitive(true);
-    let remote = &config.remote;
-    let first_byte = remote.first_byte_timeout.unwrap_or(common.timeout + TRANSFER);
-    let http = HttpClient::new(Times { connect: remote.connect_timeout, first_byte })?;
-    Ok(Host { http, base, key, authorization })
-}
-
-impl Host {
-    fn url<'s>(&self, segments: impl IntoIterator<Item = &'s str>) -> Result<Url, ProviderError> {
-        let mut url = self.base.clone();
-        let made = url.path_segments_mut().map(|mut path| {
-            path.pop_if_empty().extend(segments);
-        });
-        made.map(|()| url)
-            .map_err(|()| ProviderError::new(FailureKind::NotReady, "its `base_url` cannot have a path"))
-    }
-}
-
 /// The request's body: `{"image": "data:image/jpeg;base64,..."}`. Processor work.
 fn body(grey: &Grey) -> Result<Bytes, ProviderError> {
     let jpeg = grey
@@ -250,5 +213,26 @@ impl Provider for Algorithmia {
         let paid = |error: ProviderError| error.billed(Billed::Yes(usage));
         let picture = self.fetch(host, &output, call.deadline).await.map_err(paid)?;
         Ok(Answer { colour: Colour::Picture(picture), usage })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(side: u32) -> Grey {
+        let code = |i: u32| (i.wrapping_mul(2_654_435_761) >> 16) as u16;
+        Grey { width: side, height: side, luma: (0..side * side).map(code).collect() }
+    }
+
+    #[test]
+    fn a_request_larger_than_the_protocol_allows_is_not_made() {
+        let fits = body(&noise(700)).unwrap();
+        assert!(fits.len() < MOST_REQUEST);
+        let input: serde_json::Value = serde_json::from_slice(&fits).unwrap();
+        assert!(input["image"].as_str().unwrap().starts_with("data:image/jpeg;base64,/9j/"));
+        let error = body(&noise(3600)).unwrap_err();
+        assert_eq!((error.kind, error.billed), (FailureKind::Rejected, Billed::No), "{error}");
+        assert!(error.message.contains("send_max_pixels"), "{error}");
     }
 }

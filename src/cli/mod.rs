@@ -3,6 +3,7 @@
 mod cache;
 mod check;
 mod colorize;
+mod remote;
 mod serve;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Loaded, Source};
 use crate::gateway::{Gateway, Snapshot, open_cache};
 use crate::observe::{self, Metrics};
+use crate::provider::Memory;
 
 /// What went wrong, for a person at a terminal.
 type CliError = Box<dyn std::error::Error + Send + Sync>;
@@ -73,15 +75,16 @@ fn load(source: &Source) -> Result<Loaded, CliError> {
 /// A gateway with the configuration in effect.
 fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, CliError> {
     let metrics = Metrics::new(prometheus::Registry::new())?;
-    let snapshot = snapshot(loaded)?;
+    let (snapshot, memory) = snapshot(loaded, metrics.clone())?;
     let cache = open_cache(&snapshot.config.cache, Arc::new(metrics.clone()));
-    Ok(Gateway::new(snapshot, cache, metrics))
+    Ok(Gateway::new(snapshot, cache, memory, metrics))
 }
 
-/// The configuration in effect, and its providers.
-fn snapshot(loaded: Loaded) -> Result<Snapshot, CliError> {
+/// The configuration in effect and its providers, and what these remember.
+fn snapshot(loaded: Loaded, metrics: Metrics) -> Result<(Snapshot, Memory), CliError> {
     let report = loaded.to_json();
-    Ok(Snapshot::build(loaded.config, report)?)
+    let memory = Memory::new(metrics);
+    Ok((Snapshot::build(loaded.config, report, &memory)?, memory))
 }
 
 /// The async runtime, as `Rocket.toml` sizes it. Rocket's own would read its file from the current folder

@@ -9,6 +9,7 @@
 //! the lines of keys, `reader` merges, `table` and `values` read; `server` prepares Rocket's own settings.
 
 mod admin;
+mod algorithmia;
 mod assets;
 mod cache;
 mod clients;
@@ -20,6 +21,7 @@ mod output;
 mod problem;
 mod provider;
 mod reader;
+mod remote;
 mod report;
 mod secret;
 mod server;
@@ -33,6 +35,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use admin::AdminConfig;
+pub use algorithmia::{Algorithm, AlgorithmiaConfig};
 pub use assets::AssetsConfig;
 pub use cache::{CacheConfig, Share};
 pub use clients::{ClientsConfig, ForwardedHeader};
@@ -41,6 +44,7 @@ pub use onnx::OnnxConfig;
 pub use output::OutputConfig;
 pub use problem::{ConfigError, Origin, Problem};
 pub use provider::{Common, KindConfig, ProviderConfig};
+pub use remote::{BreakerConfig, RemoteConfig};
 pub use report::Loaded;
 pub use secret::Secret;
 pub use server::{server_figment, server_report};

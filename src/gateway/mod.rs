@@ -37,6 +37,7 @@ pub use tiers::{open_cache, open_disk};
 
 use crate::cache::Cache;
 use crate::observe::Metrics;
+use crate::provider::Memory;
 use crate::queue::Queue;
 use flight::{Flights, Landed};
 use plan::Plan;
@@ -56,12 +57,13 @@ pub struct Gateway {
     flights: Flights<Result<Rendition, Error>>,
     decoding: Queue,
     tasks: Tasks,
+    memory: Memory,
     metrics: Metrics,
 }
 
 impl Gateway {
-    /// A gateway with this configuration.
-    pub fn new(snapshot: Snapshot, cache: Arc<dyn Cache>, metrics: Metrics) -> Arc<Self> {
+    /// A gateway with this configuration; `memory` is what its providers were built with.
+    pub fn new(snapshot: Snapshot, cache: Arc<dyn Cache>, memory: Memory, metrics: Metrics) -> Arc<Self> {
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
@@ -72,6 +74,7 @@ impl Gateway {
             flights: Flights::new(tasks.clone()),
             decoding,
             tasks,
+            memory,
             metrics,
         })
     }
@@ -139,17 +142,20 @@ impl Gateway {
 
     /// The way itself, from the upload to the rendition.
     async fn lead(&self, plan: &Plan) -> Result<Rendition, Error> {
+        let began = Instant::now();
         let _place = self.place(plan).await?;
         let decoded = self.decode(plan).await?;
-        let (cache, metrics, tasks) = (self.cache.as_ref(), &self.metrics, &self.tasks);
-        let caller = Caller { plan, decoded: &decoded, cache, metrics, tasks };
+        let Self { metrics, memory, tasks, .. } = self;
+        let caller = Caller { plan, decoded: &decoded, cache: self.cache(), metrics, memory, tasks };
         let coloured = caller.first_colour().await?;
+        let waited = coloured.waited;
         let (merged, ()) = futures::join!(
             self.merge(plan, &decoded, &coloured),
             self.keep_colour(plan, &decoded, &coloured)
         );
         let rendition = Rendition::new(plan, &decoded, coloured, merged?);
         self.keep(plan, &decoded, &rendition).await;
+        metrics.overhead(began.elapsed().saturating_sub(waited));
         Ok(rendition)
     }
 }

@@ -1,7 +1,7 @@
 //! What was made before: looked for in the route's order, before anything is decoded.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -33,7 +33,10 @@ impl Gateway {
             }
             match provider.readiness() {
                 Readiness::Ready => return None,
-                Readiness::NotReady(why) => attempts.push(Attempt::new(&about.name, not_ready(why))),
+                Readiness::NotReady { why, retry_after } => {
+                    let error = not_ready(why, retry_after);
+                    attempts.push(Attempt::new(&about.name, error, Duration::ZERO));
+                }
             }
         }
         None

@@ -12,7 +12,7 @@ use super::steps::{Decoded, Merged};
 use crate::cache::{Key, Tier, hex};
 use crate::credit::{Credits, Usage};
 use crate::photo::OutputFormat;
-use crate::provider::About;
+use crate::provider::{About, Billed};
 
 /// An encoded result: bytes, media type, who made it, what it cost.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct Rendition {
     pub provider: String,
     /// The model that coloured it.
     pub model: String,
-    /// What this request consumed; nothing when the result was there already.
+    /// What the call that gave the colour consumed; nothing when it was there already.
     pub usage: Usage,
     /// What it would have consumed otherwise.
     pub saved: Option<Saved>,
@@ -104,14 +104,14 @@ pub struct Saved {
 
 /// What it took to make something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spent {
+pub struct Cost {
     /// What the provider consumed.
     pub usage: Usage,
     /// How long it took.
     pub time: Duration,
 }
 
-impl Spent {
+impl Cost {
     /// What is saved by not making it again.
     pub const fn saved(self) -> Saved {
         Saved { credits: self.usage.credits, time: self.time }
@@ -128,8 +128,8 @@ impl Rendition {
     pub(super) fn new(plan: &Plan, decoded: &Decoded, coloured: Coloured, merged: Merged) -> Self {
         let about = coloured.provider.about();
         let (step, usage, saved) = match coloured.origin {
-            Origin::Called(_) => ("provider", coloured.spent.usage, None),
-            _ => ("cache", coloured.spent.again(), Some(coloured.spent.saved())),
+            Origin::Called(_) => ("provider", coloured.cost.usage, None),
+            _ => ("cache", coloured.cost.again(), Some(coloured.cost.saved())),
         };
         Self {
             bytes: merged.bytes,
@@ -169,8 +169,8 @@ impl Rendition {
             height: facts.height,
             provider: about.name.clone(),
             model: about.model.clone(),
-            usage: facts.spent.again(),
-            saved: Some(facts.spent.saved()),
+            usage: facts.cost.again(),
+            saved: Some(facts.cost.saved()),
             origin: Origin::Kept(tier),
             attempts: Vec::new(),
             timings: Vec::new(),
@@ -178,26 +178,33 @@ impl Rendition {
         }
     }
 
-    /// The same for one who waited while another had it made.
+    /// The same for one who waited while another had it made, and paid.
     pub(super) fn shared(self, waited: Duration) -> Self {
-        let spent = self.spent();
+        let cost = self.cost();
+        let attempts = self.attempts.into_iter().map(|attempt| Attempt { billed: Billed::No, ..attempt });
         Self {
-            usage: spent.again(),
-            saved: Some(spent.saved()),
+            usage: cost.again(),
+            saved: Some(cost.saved()),
             origin: Origin::Shared,
+            attempts: attempts.collect(),
             timings: vec![("flight", waited)],
             ..self
         }
     }
 
+    /// What this request consumed: calls that failed may have been paid for, too.
+    pub fn spent(&self) -> Usage {
+        self.attempts.iter().fold(self.usage, |sum, attempt| sum.plus(attempt.billed.usage()))
+    }
+
     /// What it takes to make it from nothing.
-    pub(super) fn spent(&self) -> Spent {
+    pub(super) fn cost(&self) -> Cost {
         let time = self.timings.iter().map(|(_, took)| *took).sum();
         match self.saved {
-            None => Spent { usage: self.usage, time },
+            None => Cost { usage: self.usage, time },
             Some(saved) => {
                 let usage = Usage { credits: saved.credits, cpu: self.usage.cpu };
-                Spent { usage, time: time + saved.time }
+                Cost { usage, time: time + saved.time }
             }
         }
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::keys::{self, Scope};
-use super::rendition::Spent;
+use super::rendition::Cost;
 use crate::cache::{Cache, Entry, Hit, Key, Tier, hex, unhex};
 use crate::credit::{Credits, Usage};
 use crate::photo::{OutputFormat, PixelKey};
@@ -28,7 +28,7 @@ pub struct Facts {
     /// The format that the upload's rendition has when nobody asks for one.
     pub own_format: OutputFormat,
     /// What it took to make it.
-    pub spent: Spent,
+    pub cost: Cost,
     /// The pixel key of the upload, under which its chroma is kept.
     pub pixels: PixelKey,
 }
@@ -41,18 +41,18 @@ struct Stored {
     height: u32,
     own_format: String,
     pixels: String,
-    spent: StoredSpent,
+    cost: StoredCost,
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredSpent {
+struct StoredCost {
     micro_credits: Option<i64>,
     cpu_micros: Option<u64>,
     micros: u64,
 }
 
-impl From<Spent> for StoredSpent {
-    fn from(Spent { usage, time }: Spent) -> Self {
+impl From<Cost> for StoredCost {
+    fn from(Cost { usage, time }: Cost) -> Self {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         Self {
             micro_credits: usage.credits.map(Credits::micro),
@@ -62,8 +62,8 @@ impl From<Spent> for StoredSpent {
     }
 }
 
-impl From<StoredSpent> for Spent {
-    fn from(stored: StoredSpent) -> Self {
+impl From<StoredCost> for Cost {
+    fn from(stored: StoredCost) -> Self {
         let usage = Usage {
             credits: stored.micro_credits.map(Credits::from_micro),
             cpu: stored.cpu_micros.map(Duration::from_micros),
@@ -80,7 +80,7 @@ impl Facts {
             height: self.height,
             own_format: self.own_format.to_string(),
             pixels: hex(&self.pixels.0),
-            spent: self.spent.into(),
+            cost: self.cost.into(),
         };
         serde_json::to_vec(&stored).ok().map(Bytes::from)
     }
@@ -92,7 +92,7 @@ impl Facts {
             width: stored.width,
             height: stored.height,
             own_format: stored.own_format.parse().ok()?,
-            spent: stored.spent.into(),
+            cost: stored.cost.into(),
             pixels: PixelKey(unhex(&stored.pixels)?),
         })
     }
@@ -117,17 +117,17 @@ pub async fn keep_rendition(cache: &dyn Cache, key: &Key, facts: &Facts, picture
 }
 
 /// Colour in bytes, what it had cost, and where it was.
-pub async fn colour(cache: &dyn Cache, key: &Key) -> Option<(Bytes, Spent, Tier)> {
+pub async fn colour(cache: &dyn Cache, key: &Key) -> Option<(Bytes, Cost, Tier)> {
     let Hit { entry, tier } = find(cache, key).await?;
     let (length, rest) = entry.bytes.split_first_chunk()?;
     let head = usize::from(u16::from_le_bytes(*length));
-    let spent: StoredSpent = serde_json::from_slice(rest.get(..head)?).ok()?;
-    Some((entry.bytes.slice(length.len() + head..), spent.into(), tier))
+    let cost: StoredCost = serde_json::from_slice(rest.get(..head)?).ok()?;
+    Some((entry.bytes.slice(length.len() + head..), cost.into(), tier))
 }
 
 /// Keeps colour.
-pub async fn keep_colour(cache: &dyn Cache, key: &Key, colour: &[u8], spent: Spent) {
-    let Ok(head) = serde_json::to_vec(&StoredSpent::from(spent)) else { return };
+pub async fn keep_colour(cache: &dyn Cache, key: &Key, colour: &[u8], cost: Cost) {
+    let Ok(head) = serde_json::to_vec(&StoredCost::from(cost)) else { return };
     let Ok(length) = u16::try_from(head.len()) else { return };
     keep(cache, key, [&length.to_le_bytes(), &head[..], colour].concat().into()).await;
 }
@@ -158,7 +158,7 @@ mod tests {
                 width: 30_000,
                 height: 2,
                 own_format: OutputFormat::WebP,
-                spent: Spent { usage, time: Duration::from_millis(1234) },
+                cost: Cost { usage, time: Duration::from_millis(1234) },
                 pixels: PixelKey([2; 32]),
             };
             let bytes = facts.to_bytes().unwrap();

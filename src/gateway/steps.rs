@@ -102,7 +102,7 @@ impl Gateway {
         };
         let written: Result<Result<Vec<u8>, PhotoError>, Error> = self.cpu(written).await;
         match written {
-            Ok(Ok(bytes)) => shelf::keep_colour(self.cache(), &key, &bytes, coloured.spent).await,
+            Ok(Ok(bytes)) => shelf::keep_colour(self.cache(), &key, &bytes, coloured.cost).await,
             Ok(Err(error)) => tracing::warn!("colour cannot be kept: {error}"),
             Err(error) => tracing::warn!("colour cannot be kept: {error}"),
         }
@@ -116,7 +116,7 @@ impl Gateway {
                 width: rendition.width,
                 height: rendition.height,
                 own_format: plan.head.format.output(),
-                spent: rendition.spent(),
+                cost: rendition.cost(),
                 pixels: decoded.key.pixels,
             };
             let picture = rendition.bytes.clone();

@@ -70,9 +70,9 @@ pub fn data_url(rendition: &Rendition) -> String {
     url
 }
 
-/// Credits as people read them.
+/// What a request cost in credits, as people read them.
 pub fn credits(rendition: &Rendition) -> String {
-    rendition.usage.credits.map_or("unknown".into(), |credits| credits.to_string())
+    rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string())
 }
 
 fn facts(rendition: &Rendition) -> Facts<'_> {
@@ -86,8 +86,8 @@ fn facts(rendition: &Rendition) -> Facts<'_> {
         sha256: rendition.id(),
         provider: &rendition.provider,
         model: &rendition.model,
-        credits: rendition.usage.credits.map(|credits| credits.to_string()),
-        cpu_seconds: rendition.usage.cpu.map(|cpu| cpu.as_secs_f64()),
+        credits: rendition.spent().credits.map(|credits| credits.to_string()),
+        cpu_seconds: rendition.spent().cpu.map(|cpu| cpu.as_secs_f64()),
         cache: rendition.origin.label(),
         saved: rendition.saved.map(SavedFacts::from),
         result: rendition.kept_under.map(|_| results::address(rendition.digest)),

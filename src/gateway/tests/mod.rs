@@ -95,7 +95,7 @@ impl Provider for Fake {
     fn readiness(&self) -> Readiness {
         match self.ready.load(Ordering::SeqCst) {
             true => Readiness::Ready,
-            false => Readiness::NotReady("asleep".to_owned()),
+            false => Readiness::NotReady { why: "asleep".to_owned(), retry_after: None },
         }
     }
 
@@ -109,7 +109,7 @@ impl Provider for Fake {
             }
             Then::Colours => self.picture(&call.grey, self.colour),
             Then::Grey => self.picture(&call.grey, 0.0),
-            Then::Fails => return Err(route::not_ready("out of order".to_owned())),
+            Then::Fails => return Err(route::not_ready("out of order".to_owned(), None)),
             Then::Dies => panic!("on purpose"),
             Then::DiesOnce => {
                 *self.then.lock().unwrap() = Then::Colours;
@@ -152,7 +152,8 @@ impl Setup {
         let metrics = Metrics::new(prometheus::Registry::new()).unwrap();
         let cache = open_cache(&config.cache, Arc::new(metrics.clone()));
         let providers = providers.iter().map(|fake| fake.clone() as Arc<dyn Provider>);
-        let gateway = Gateway::new(Snapshot::with(config, providers), cache, metrics);
+        let gateway =
+            Gateway::new(Snapshot::with(config, providers), cache, Memory::new(metrics.clone()), metrics);
         Self { gateway, folder }
     }
 

@@ -112,7 +112,7 @@ impl Job {
         write(&target, &rendition.bytes)?;
         let seconds = start.elapsed().as_secs_f64();
         let (provider, target) = (&rendition.provider, target.display());
-        let credits = rendition.usage.credits.map_or("unknown".into(), |credits| credits.to_string());
+        let credits = rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string());
         Ok(format!("{target}: coloured by {provider} in {seconds:.1} s, {credits} credits"))
     }
 

@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Loaded, Source};
 use crate::gateway::{Gateway, Snapshot};
 use crate::observe::{self, Metrics};
+use crate::provider::Memory;
 
 /// What went wrong, for a person at a terminal.
 type CliError = Box<dyn std::error::Error + Send + Sync>;
@@ -68,8 +69,10 @@ fn load(source: &Source) -> Result<Loaded, CliError> {
 /// A gateway with the configuration in effect.
 fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, CliError> {
     let report = loaded.to_json();
-    let snapshot = Snapshot::build(loaded.config, report)?;
-    Ok(Gateway::new(snapshot, Metrics::new(prometheus::Registry::new())?))
+    let metrics = Metrics::new(prometheus::Registry::new())?;
+    let memory = Memory::new(metrics.clone());
+    let snapshot = Snapshot::build(loaded.config, report, &memory)?;
+    Ok(Gateway::new(snapshot, memory, metrics))
 }
 
 /// The async runtime, as `Rocket.toml` sizes it. Rocket's own would read its file from the current folder

@@ -56,7 +56,7 @@ fn announce(rocket: &Rocket<Orbit>) {
             };
             let ready = match provider.readiness() {
                 Readiness::Ready => String::new(),
-                Readiness::NotReady(why) => format!("; not ready: {why}"),
+                Readiness::NotReady { why, .. } => format!("; not ready: {why}"),
             };
             println!(
                 "  provider {}: {} ({} {}), {where_to}{ready}",

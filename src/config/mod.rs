@@ -9,6 +9,7 @@
 //! the lines of keys, `reader` merges, `table` and `values` read; `server` prepares Rocket's own settings.
 
 mod admin;
+mod algorithmia;
 mod assets;
 mod clients;
 mod env;
@@ -19,6 +20,7 @@ mod output;
 mod problem;
 mod provider;
 mod reader;
+mod remote;
 mod report;
 mod secret;
 mod server;
@@ -32,6 +34,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use admin::AdminConfig;
+pub use algorithmia::{Algorithm, AlgorithmiaConfig};
 pub use assets::AssetsConfig;
 pub use clients::{ClientsConfig, ForwardedHeader};
 pub use limits::LimitsConfig;
@@ -39,6 +42,7 @@ pub use onnx::OnnxConfig;
 pub use output::OutputConfig;
 pub use problem::{ConfigError, Origin, Problem};
 pub use provider::{Common, KindConfig, ProviderConfig};
+pub use remote::{BreakerConfig, RemoteConfig};
 pub use report::Loaded;
 pub use secret::Secret;
 pub use server::{server_figment, server_report};

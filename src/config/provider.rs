@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
+use super::algorithmia::AlgorithmiaConfig;
 use super::onnx::OnnxConfig;
+use super::remote::RemoteConfig;
 use super::table::Table;
 
 /// Longest name of a provider.
@@ -41,14 +43,29 @@ impl Default for Common {
 /// What a provider's kind needs to know.
 #[derive(Clone, Debug)]
 pub enum KindConfig {
+    /// A host that speaks Algorithmia's protocol.
+    Algorithmia(Box<AlgorithmiaConfig>),
     /// A network that runs in this process.
     Onnx(OnnxConfig),
+}
+
+impl KindConfig {
+    /// What every provider elsewhere has; none for what runs on this machine.
+    pub fn remote(&self) -> Option<&RemoteConfig> {
+        match self {
+            Self::Algorithmia(config) => Some(&config.remote),
+            Self::Onnx(_) => None,
+        }
+    }
 }
 
 type ReadKind = fn(&mut Table<'_>) -> KindConfig;
 
 /// Every kind by the word that names it.
-const KINDS: &[(&str, ReadKind)] = &[("onnx", |table| KindConfig::Onnx(OnnxConfig::read(table)))];
+const KINDS: &[(&str, ReadKind)] = &[
+    ("onnx", |table| KindConfig::Onnx(OnnxConfig::read(table))),
+    ("algorithmia", |table| KindConfig::Algorithmia(Box::new(AlgorithmiaConfig::read(table)))),
+];
 
 impl Common {
     fn read(table: &mut Table<'_>) -> Self {

@@ -24,8 +24,10 @@ pub use snapshot::Snapshot;
 pub use tasks::Tasks;
 
 use crate::config::{Config, OutputConfig};
+use crate::credit::Usage;
 use crate::observe::Metrics;
 use crate::photo::{self, EncodeOptions, Encoded, OutputFormat, Photo, PhotoError};
+use crate::provider::Memory;
 use crate::queue::{Queue, QueueError};
 use guard::Checked;
 use route::Caller;
@@ -41,6 +43,7 @@ pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     decoding: Queue,
     tasks: Tasks,
+    memory: Memory,
     metrics: Metrics,
 }
 
@@ -61,17 +64,24 @@ pub struct Rendition {
     pub provider: String,
     /// The model that coloured it.
     pub model: String,
-    /// What the call consumed.
-    pub usage: crate::credit::Usage,
+    /// What the call that gave the colour consumed.
+    pub usage: Usage,
     /// Who failed before.
     pub attempts: Vec<Attempt>,
     /// How long each step took, in order, by name.
     pub timings: Vec<(&'static str, Duration)>,
 }
 
+impl Rendition {
+    /// What this request consumed: calls that failed may have been paid for, too.
+    pub fn spent(&self) -> Usage {
+        self.attempts.iter().fold(self.usage, |sum, attempt| sum.plus(attempt.billed.usage()))
+    }
+}
+
 impl Gateway {
-    /// A gateway with this configuration.
-    pub fn new(snapshot: Snapshot, metrics: Metrics) -> Arc<Self> {
+    /// A gateway with this configuration; `memory` is what its providers were built with.
+    pub fn new(snapshot: Snapshot, memory: Memory, metrics: Metrics) -> Arc<Self> {
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
@@ -79,6 +89,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             decoding,
             tasks: Tasks::default(),
+            memory,
             metrics,
         })
     }
@@ -111,6 +122,7 @@ impl Gateway {
     }
 
     async fn lead(&self, snapshot: &Snapshot, ask: Ask) -> Result<Rendition, Error> {
+        let began = Instant::now();
         let route = snapshot.route(ask.provider.as_deref())?;
         let limits = snapshot.config.limits.photo();
         let head = photo::read_head(&ask.upload.bytes, &limits)?;
@@ -120,8 +132,8 @@ impl Gateway {
         let photo = self.cpu(move || Photo::decode(&ask.upload.bytes, &limits)).await??;
         let (photo, decode) = (Arc::new(photo), start.elapsed());
 
-        let (deadline, metrics, tasks) = (ask.deadline, &self.metrics, &self.tasks);
-        let caller = Caller { photo: &photo, limits, deadline, metrics, tasks };
+        let Self { metrics, memory, tasks, .. } = self;
+        let caller = Caller { photo: &photo, limits, deadline: ask.deadline, metrics, memory, tasks };
         let coloured = caller.first_colour(&route).await?;
 
         let about = coloured.provider.about();
@@ -129,6 +141,7 @@ impl Gateway {
         let options = encode_options(&snapshot.config.output, format, &about.model);
         let (width, height) = (photo.width(), photo.height());
         let (encoded, etag) = self.cpu(move || merge(&photo, &coloured.colour, &options)).await??;
+        self.metrics.overhead(began.elapsed().saturating_sub(coloured.waited));
 
         Ok(Rendition {
             bytes: encoded.bytes.into(),

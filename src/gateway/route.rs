@@ -1,4 +1,7 @@
 //! The providers of a route, asked in order until one gives colour that passes the guard.
+//!
+//! All of them together have the request's time: whoever has others behind it leaves a part to them, so
+//! that a host which hangs does not take the built-in model's chance to answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +11,10 @@ use super::guard::{self, Checked};
 use crate::credit::Usage;
 use crate::observe::Metrics;
 use crate::photo::{Limits, Photo};
-use crate::provider::{Billed, Call, FailureKind, Provider, ProviderError, Readiness};
+use crate::provider::{Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness};
+
+/// The most that is kept back for merging and encoding.
+const FINISH: Duration = Duration::from_secs(2);
 
 /// Colour that passed the guard, and what led to it.
 pub struct Coloured {
@@ -22,6 +28,8 @@ pub struct Coloured {
     pub attempts: Vec<Attempt>,
     /// How long the provider that answered took.
     pub took: Duration,
+    /// How long all providers together took.
+    pub waited: Duration,
 }
 
 /// What all calls for one photo have in common.
@@ -34,6 +42,8 @@ pub struct Caller<'c> {
     pub deadline: Instant,
     /// Where calls are counted.
     pub metrics: &'c Metrics,
+    /// What providers remember.
+    pub memory: &'c Memory,
     /// Runs processor work.
     pub tasks: &'c super::Tasks,
 }
@@ -42,55 +52,80 @@ impl Caller<'_> {
     /// Asks each provider in turn; the first usable colour counts.
     pub async fn first_colour(&self, route: &[Arc<dyn Provider>]) -> Result<Coloured, Error> {
         let mut attempts = Vec::new();
-        for provider in route {
-            let about = provider.about();
-            let start = Instant::now();
-            let outcome = self.ask(provider.as_ref()).await;
-            let took = start.elapsed();
+        let mut waited = Duration::ZERO;
+        for (index, provider) in route.iter().enumerate() {
+            let name = &provider.about().name;
+            let others = route[index + 1..].iter().any(|other| other.readiness() == Readiness::Ready);
+            let mut took = Duration::ZERO;
+            let outcome = match provider.readiness() {
+                Readiness::Ready => self.ask(provider.as_ref(), self.share(others), &mut took).await,
+                Readiness::NotReady { why, retry_after } => {
+                    Err(ProviderError::new(FailureKind::NotReady, why).retry_after(retry_after))
+                }
+            };
+            waited += took;
             let label = outcome.as_ref().map_or_else(|error| error.kind.label(), |_| "ok");
-            self.metrics.provider_call(&about.name, label, took);
+            self.metrics.provider_call(name, label, took);
             match outcome {
                 Ok((colour, usage)) => {
-                    return Ok(Coloured { provider: provider.clone(), colour, usage, attempts, took });
+                    let provider = provider.clone();
+                    return Ok(Coloured { provider, colour, usage, attempts, took, waited });
                 }
                 Err(error) => {
-                    let kind = error.kind.label();
-                    tracing::warn!(provider = %about.name, kind, "provider {} failed: {error}", about.name);
-                    attempts.push(Attempt::new(&about.name, error));
+                    report(name, &error);
+                    attempts.push(Attempt::new(name, error, took));
                 }
             }
         }
         Err(Error::NoProvider { attempts })
     }
 
-    async fn ask(&self, provider: &dyn Provider) -> Result<(Checked, Usage), ProviderError> {
+    /// Until when the next provider may take: three quarters of what is left if there are others.
+    fn share(&self, others: bool) -> Instant {
+        let now = Instant::now();
+        let left = self.deadline.saturating_duration_since(now);
+        let left = left - FINISH.min(left / 20);
+        now + if others { left * 3 / 4 } else { left }
+    }
+
+    /// One call, and the guard's look at its answer. `took` becomes the time that the provider took.
+    async fn ask(
+        &self,
+        provider: &dyn Provider,
+        deadline: Instant,
+        took: &mut Duration,
+    ) -> Result<(Checked, Usage), ProviderError> {
         let about = provider.about();
-        if let Readiness::NotReady(why) = provider.readiness() {
-            return Err(unbilled(FailureKind::NotReady, why));
-        }
         let (photo, send_max_pixels) = (self.photo.clone(), about.send_max_pixels);
-        let stopped = |_| unbilled(FailureKind::Failed, "the work stopped unexpectedly".into());
-        let grey =
-            self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels)).await.map_err(stopped)?;
-        let grey = Arc::new(grey);
-        let answer = provider.colorize(Call { grey: grey.clone(), deadline: self.deadline }).await?;
+        let stopped = |_| ProviderError::new(FailureKind::Failed, "our own work stopped unexpectedly");
+        let grey = self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels));
+        let grey = Arc::new(grey.await.map_err(stopped)?);
+
+        let start = Instant::now();
+        let answer = provider.colorize(Call { grey: grey.clone(), deadline }).await;
+        *took = start.elapsed();
+        let answer = answer?;
 
         let (limits, luma_lock) = (self.limits, about.luma_lock);
-        let check = move || guard::check(&grey, answer.colour, luma_lock, &limits);
-        let checked = self.tasks.spawn_blocking(check).await.map_err(stopped)?;
+        let check = self.tasks.spawn_blocking(move || guard::check(&grey, answer.colour, luma_lock, &limits));
+        let paid = |error: ProviderError| error.billed(Billed::Yes(answer.usage));
+        let checked = check.await.map_err(|error| paid(stopped(error)))?;
         let colour = checked.map_err(|flaw| {
             self.metrics.guard_refusal(&about.name, flaw.label());
-            ProviderError {
-                kind: FailureKind::BadAnswer,
-                message: flaw.reason().to_owned(),
-                billed: Billed::Yes,
-                retry_after: None,
-            }
+            self.memory.refused(&about.name);
+            paid(ProviderError::new(FailureKind::BadAnswer, flaw.reason()))
         })?;
         Ok((colour, answer.usage))
     }
 }
 
-fn unbilled(kind: FailureKind, message: String) -> ProviderError {
-    ProviderError { kind, message, billed: Billed::No, retry_after: None }
+/// A provider that is not ready was passed over, which is not worth a line for every picture.
+fn report(name: &str, error: &ProviderError) {
+    let kind = error.kind.label();
+    match error.kind {
+        FailureKind::NotReady => {
+            tracing::debug!(provider = %name, "provider {name} was passed over: {error}")
+        }
+        _ => tracing::warn!(provider = %name, kind, "provider {name} failed: {error}"),
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::Error;
 use crate::config::Config;
-use crate::provider::{BuildError, Provider, build};
+use crate::provider::{BuildError, Memory, Provider, build};
 
 /// A configuration and its providers.
 pub struct Snapshot {
@@ -18,12 +18,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Sets up every provider of a configuration. May read files: not for async threads.
-    pub fn build(config: Config, report: serde_json::Value) -> Result<Self, BuildError> {
+    /// Sets up every provider of a configuration; what they remember is in `memory`. May read files: not
+    /// for async threads.
+    pub fn build(config: Config, report: serde_json::Value, memory: &Memory) -> Result<Self, BuildError> {
         let providers = config
             .providers
             .iter()
-            .map(|(name, provider)| build(provider).map(|built| (name.clone(), built)))
+            .map(|(name, provider)| build(provider, memory).map(|built| (name.clone(), built)))
             .collect::<Result<_, _>>()?;
         Ok(Self { config, report, providers })
     }

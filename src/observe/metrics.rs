@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Seconds: from a cache hit to a provider at its time-out.
@@ -26,6 +26,9 @@ struct Inner {
     upload_bytes: HistogramVec,
     provider_calls: IntCounterVec,
     provider_seconds: HistogramVec,
+    provider_retries: IntCounterVec,
+    breaker_state: IntGaugeVec,
+    overhead_seconds: Histogram,
     guard_refusals: IntCounterVec,
 }
 
@@ -59,13 +62,39 @@ impl Metrics {
             upload_bytes: register(&registry, HistogramVec::new(bytes, &[])?)?,
             provider_calls: counter(
                 "pixcolor_provider_calls_total",
-                "Calls to providers by outcome: ok, or the kind of failure.",
+                "Calls to providers by outcome: ok, or the kind of failure; not_ready was passed over.",
                 &["provider", "outcome"],
             )?,
             provider_seconds: seconds(
                 "pixcolor_provider_call_duration_seconds",
-                "Time that calls to providers took, the guard's check included.",
+                "Time that calls to providers took, with waiting for a place and being made again.",
                 &["provider"],
+            )?,
+            provider_retries: counter(
+                "pixcolor_provider_retries_total",
+                "Calls to providers that were made again after a failure that cost nothing.",
+                &["provider"],
+            )?,
+            breaker_state: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "pixcolor_provider_breaker_state",
+                        "The provider's circuit breaker: 0 closed, 1 half-open (one call tries it), 2 open.",
+                    ),
+                    &["provider"],
+                )?,
+            )?,
+            overhead_seconds: register(
+                &registry,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "pixcolor_overhead_seconds",
+                        "Time of a colouring that was not spent waiting for a provider: decoding, merging, \
+                         encoding, and the queue before them.",
+                    )
+                    .buckets(SECONDS.to_vec()),
+                )?,
             )?,
             guard_refusals: counter(
                 "pixcolor_guard_refusals_total",
@@ -107,10 +136,27 @@ impl Metrics {
         self.0.upload_bytes.with_label_values::<&str>(&[]).observe(bytes as f64);
     }
 
-    /// A provider was called; `outcome` is `ok` or the kind of failure.
+    /// A provider was called, or passed over; `outcome` is `ok` or the kind of failure.
     pub fn provider_call(&self, provider: &str, outcome: &'static str, took: Duration) {
         self.0.provider_calls.with_label_values(&[provider, outcome]).inc();
-        self.0.provider_seconds.with_label_values(&[provider]).observe(took.as_secs_f64());
+        if outcome != "not_ready" {
+            self.0.provider_seconds.with_label_values(&[provider]).observe(took.as_secs_f64());
+        }
+    }
+
+    /// A provider is called once more for the same picture.
+    pub fn provider_retry(&self, provider: &str) {
+        self.0.provider_retries.with_label_values(&[provider]).inc();
+    }
+
+    /// A provider's circuit breaker is closed (0), half-open (1) or open (2).
+    pub fn breaker_state(&self, provider: &str, state: i64) {
+        self.0.breaker_state.with_label_values(&[provider]).set(state);
+    }
+
+    /// A picture was coloured; this much of its time was our own.
+    pub fn overhead(&self, took: Duration) {
+        self.0.overhead_seconds.observe(took.as_secs_f64());
     }
 
     /// The output guard refused an answer.

@@ -133,9 +133,9 @@ pub fn data_url(rendition: &Rendition) -> String {
     url
 }
 
-/// Credits as people read them.
+/// What a request cost in credits, as people read them.
 pub fn credits(rendition: &Rendition) -> String {
-    rendition.usage.credits.map_or("unknown".into(), |credits| credits.to_string())
+    rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string())
 }
 
 fn facts(rendition: &Rendition) -> Facts<'_> {
@@ -149,8 +149,8 @@ fn facts(rendition: &Rendition) -> Facts<'_> {
         sha256: &rendition.etag,
         provider: &rendition.provider,
         model: &rendition.model,
-        credits: rendition.usage.credits.map(|credits| credits.to_string()),
-        cpu_seconds: rendition.usage.cpu.map(|cpu| cpu.as_secs_f64()),
+        credits: rendition.spent().credits.map(|credits| credits.to_string()),
+        cpu_seconds: rendition.spent().cpu.map(|cpu| cpu.as_secs_f64()),
         seconds: seconds.collect(),
         attempts: rendition.attempts.iter().map(AttemptFacts::from).collect(),
     }

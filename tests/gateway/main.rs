@@ -8,9 +8,12 @@
     reason = "a test fails by panicking, and waits where it must"
 )]
 
+#[path = "../fakes/mod.rs"]
+mod fakes;
 mod harness;
 
 mod admin;
+mod algorithmia;
 mod bodies;
 mod cli;
 mod colorize;
@@ -20,3 +23,4 @@ mod limits;
 mod onnx;
 mod proxies;
 mod readme;
+mod route;

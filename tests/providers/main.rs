@@ -9,16 +9,26 @@
 )]
 
 mod conformance;
+#[path = "../fakes/mod.rs"]
+mod fakes;
+mod official_clients;
 mod recipes;
 mod tiny;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pixcolor::config::{Source, load};
-use pixcolor::provider::{BuildError, Provider, build};
+use fakes::KEY;
+use fakes::algorithmia::Algorithmia;
+use pixcolor::config::{BreakerConfig, RemoteConfig, Source, load};
+use pixcolor::observe::Metrics;
+use pixcolor::provider::{BuildError, Memory, Provider, build, guarded};
 
-/// A provider as a configuration file would set it up.
+fn memory() -> Memory {
+    Memory::new(Metrics::new(prometheus::Registry::new()).unwrap())
+}
+
+/// A provider as a configuration file would set it up, that remembers nothing.
 fn configured(name: &str, file: &str) -> Arc<dyn Provider> {
     configured_with(name, file, &[]).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -32,9 +42,10 @@ fn configured_with(name: &str, file: &str, more: &[(&str, &[u8])]) -> Result<Arc
     std::fs::create_dir(folder.path().join("providers")).unwrap();
     std::fs::write(folder.path().join("pixcolor.toml"), "").unwrap();
     std::fs::write(folder.path().join(format!("providers/{name}.toml")), file).unwrap();
-    let source = Source { dir: Some(folder.path().to_owned()), env: BTreeMap::new(), cwd: None };
+    let env = BTreeMap::from([("API_KEY".to_owned(), KEY.to_owned())]);
+    let source = Source { dir: Some(folder.path().to_owned()), env, cwd: None };
     let loaded = load(&source).unwrap();
-    build(&loaded.config.providers[name])
+    build(&loaded.config.providers[name], &memory())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,4 +56,32 @@ async fn the_built_in_network_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_with_one_thread_and_no_queue_conforms() {
     conformance::run(|| configured("narrow", "kind = \"onnx\"\nthreads = 1\nqueue = 0\n")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_algorithmia_host_conforms() {
+    let fake = Algorithmia::start();
+    let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
+    conformance::run(|| configured("far", &file)).await;
+    assert!(fake.calls() > 16);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_around_a_provider_conforms_alone_and_together() {
+    let nothing = RemoteConfig {
+        retries: 0,
+        breaker: BreakerConfig { failures: 0, ..BreakerConfig::default() },
+        concurrency: 10_000,
+        ..RemoteConfig::default()
+    };
+    let together = RemoteConfig::default();
+    for (name, remote) in [
+        ("limit", RemoteConfig { concurrency: 2, queue: 1, ..nothing }),
+        ("retry", RemoteConfig { retries: 3, ..nothing }),
+        ("breaker", RemoteConfig { breaker: together.breaker, ..nothing }),
+        ("all", together),
+    ] {
+        let inner = configured(name, "kind = \"onnx\"\n");
+        conformance::run(|| guarded(inner.clone(), &remote, &memory())).await;
+    }
 }

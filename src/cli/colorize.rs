@@ -117,8 +117,7 @@ impl Job {
     }
 
     fn target(&self, file: &Path, rendition: &Rendition) -> Result<PathBuf, CliError> {
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        let name = format!("{stem}-coloured.{}", rendition.format.extension());
+        let name = rendition.format.coloured_name(&file.to_string_lossy());
         let folder = match &self.args.output {
             Some(folder) => folder.as_path(),
             None => file.parent().unwrap_or(Path::new("")),

@@ -30,6 +30,10 @@ fn index(context: Context, assets: &State<Assets>) -> Result<Page, Problem> {
             "version": env!("CARGO_PKG_VERSION"),
             "providers": list(&context.snapshot),
             "route": config.route,
+            "formats": InputFormat::ALL.map(|format| json!({
+                "name": format.name(),
+                "media_type": format.media_type(),
+            })),
             "limits": {
                 "upload_bytes": limits.upload_bytes,
                 "pixels": limits.pixels,
@@ -57,13 +61,14 @@ async fn result(
 async fn colour(context: &Context, picture: Result<Picture, Problem>) -> Result<serde_json::Value, Problem> {
     let Picture { upload, fields } = picture?;
     let original = original_url(&upload, &context.snapshot.config.limits.photo());
+    let file_name = fields.file_name.clone().unwrap_or_default();
     let rendition = ask(context, upload, fields, None).await?;
     let seconds: f64 = rendition.timings.iter().map(|(_, took)| took.as_secs_f64()).sum();
     Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "original": original,
         "result": data_url(&rendition),
-        "download_name": format!("coloured.{}", rendition.format.extension()),
+        "download_name": rendition.format.coloured_name(&file_name),
         "provider": rendition.provider,
         "model": rendition.model,
         "credits": credits(&rendition),

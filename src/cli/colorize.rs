@@ -164,8 +164,7 @@ impl Job {
     }
 
     fn target(&self, file: &Path, format: OutputFormat) -> Result<PathBuf, CliError> {
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        let name = format!("{stem}-coloured.{}", format.extension());
+        let name = format.coloured_name(&file.to_string_lossy());
         let folder = match &self.args.output {
             Some(folder) => folder.as_path(),
             None => file.parent().unwrap_or(Path::new("")),

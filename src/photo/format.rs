@@ -5,6 +5,21 @@ use std::str::FromStr;
 use super::{InputFormat, OutputFormat};
 
 impl InputFormat {
+    /// All of them, the usual ones first.
+    pub const ALL: [Self; 6] = [Self::Jpeg, Self::Png, Self::WebP, Self::Tiff, Self::Gif, Self::Bmp];
+
+    /// The name people know it by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+            Self::Tiff => "TIFF",
+            Self::Gif => "GIF",
+            Self::Bmp => "BMP",
+        }
+    }
+
     /// The media type.
     pub const fn media_type(self) -> &'static str {
         match self {
@@ -45,6 +60,17 @@ impl OutputFormat {
             Self::WebP => "webp",
         }
     }
+
+    /// What the coloured copy of a file is called: `grandmother.tif` becomes `grandmother-coloured.png`.
+    pub fn coloured_name(self, original: &str) -> String {
+        let name = original.rsplit(['/', '\\']).next().unwrap_or_default();
+        let stem = match name.rsplit_once('.') {
+            Some((stem, _)) if !stem.is_empty() => stem,
+            _ => name,
+        };
+        let stem = if stem.is_empty() { "photograph" } else { stem };
+        format!("{stem}-coloured.{}", self.extension())
+    }
 }
 
 /// Not the name of a format.
@@ -61,6 +87,25 @@ impl FromStr for OutputFormat {
             "jpeg" | "jpg" => Ok(Self::Jpeg),
             "webp" => Ok(Self::WebP),
             _ => Err(UnknownFormat),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coloured_copy_is_named_after_its_original() {
+        for (original, expected) in [
+            ("grandmother.tif", "grandmother-coloured.jpg"),
+            ("a.b.png", "a.b-coloured.jpg"),
+            ("scans/1931.png", "1931-coloured.jpg"),
+            ("C:\\scans\\1931.png", "1931-coloured.jpg"),
+            (".hidden", ".hidden-coloured.jpg"),
+            ("", "photograph-coloured.jpg"),
+        ] {
+            assert_eq!(OutputFormat::Jpeg.coloured_name(original), expected);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A provider's answer as a picture: 8-bit sRGB, at whatever size the provider chose.
 
-use super::lab::{LINEAR8, lab_of_linear, luma_of_linear};
+use super::lab::{LINEAR8, lab_of_linear, luma_of_row};
 use super::resample::Resample;
 use super::{Chroma, Grey, Limits, PhotoError, decode};
 
@@ -79,7 +79,9 @@ impl Rgb {
 
     /// Its luminance, to see whether it is the same picture.
     pub fn grey(&self) -> Grey {
-        let luma = self.pixels.as_chunks().0.iter().map(|&rgb| luma_of_linear(linear(rgb))).collect();
+        let pixels: &[[u8; 3]] = self.pixels.as_chunks().0;
+        let mut luma = vec![0; pixels.len()];
+        luma_of_row(pixels, &LINEAR8[..], &mut luma);
         Grey { width: self.width, height: self.height, luma }
     }
 

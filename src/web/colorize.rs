@@ -28,7 +28,7 @@ async fn colorize(
     let Picture { upload, fields } = picture?;
     let provider = one("provider", provider)?.or(fields.provider);
     let format = one("format", format)?.or(fields.format);
-    let fields = Fields { provider, format };
+    let fields = Fields { provider, format, ..fields };
     let rendition = ask(&context, upload, fields, accept).await?;
     Ok(match accept.is_some_and(wants_json) {
         true => Answer::Json(rendition),

@@ -31,6 +31,10 @@ fn index(context: Context, assets: &State<Assets>) -> Result<Page, Problem> {
             "version": env!("CARGO_PKG_VERSION"),
             "providers": list(&context.snapshot),
             "route": config.route,
+            "formats": InputFormat::ALL.map(|format| json!({
+                "name": format.name(),
+                "media_type": format.media_type(),
+            })),
             "limits": {
                 "upload_bytes": limits.upload_bytes,
                 "pixels": limits.pixels,
@@ -65,18 +69,19 @@ async fn colour(
 ) -> Result<(Rendition, serde_json::Value), Problem> {
     let Picture { upload, fields } = picture?;
     let original = original_url(&upload, &context.snapshot.config.limits.photo());
+    let file_name = fields.file_name.clone().unwrap_or_default();
     let rendition = ask(context, upload, fields, None).await?;
-    let facts = facts(&rendition, original);
+    let facts = facts(&rendition, original, &file_name);
     Ok((rendition, facts))
 }
 
-fn facts(rendition: &Rendition, original: Option<String>) -> serde_json::Value {
+fn facts(rendition: &Rendition, original: Option<String>, file_name: &str) -> serde_json::Value {
     let seconds: f64 = rendition.timings.iter().map(|(_, took)| took.as_secs_f64()).sum();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "original": original,
         "result": data_url(rendition),
-        "download_name": format!("coloured.{}", rendition.format.extension()),
+        "download_name": rendition.format.coloured_name(file_name),
         "provider": rendition.provider,
         "model": rendition.model,
         "credits": credits(rendition),

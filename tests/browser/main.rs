@@ -12,6 +12,8 @@
     reason = "a test fails by panicking, and waits where it must; it needs not all of what tests share"
 )]
 
+#[path = "../fakes/mod.rs"]
+mod fakes;
 #[path = "../gateway/harness/mod.rs"]
 mod harness;
 

@@ -11,6 +11,7 @@
 mod admin;
 mod algorithmia;
 mod assets;
+mod cache;
 mod clients;
 mod env;
 mod layer;
@@ -36,6 +37,7 @@ use std::path::PathBuf;
 pub use admin::AdminConfig;
 pub use algorithmia::{Algorithm, AlgorithmiaConfig};
 pub use assets::AssetsConfig;
+pub use cache::{CacheConfig, Share};
 pub use clients::{ClientsConfig, ForwardedHeader};
 pub use limits::LimitsConfig;
 pub use onnx::OnnxConfig;
@@ -63,6 +65,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How renditions are written.
     pub output: OutputConfig,
+    /// What is kept of them.
+    pub cache: CacheConfig,
     /// How a client is told from another.
     pub clients: ClientsConfig,
     /// Who may use the admin routes.
@@ -101,6 +105,7 @@ impl Config {
         let state_dir = table.path("state_dir", Some(state_dir)).unwrap_or_default();
         let limits = table.table("limits", LimitsConfig::read);
         let output = table.table("output", OutputConfig::read);
+        let cache = table.table("cache", |table| CacheConfig::read(source, table));
         let admin = table.table("admin", AdminConfig::read);
         let assets = table.table("assets", AssetsConfig::read);
 
@@ -117,7 +122,7 @@ impl Config {
                 ));
             }
         }
-        Self { route, providers, limits, output, clients, admin, state_dir, assets }
+        Self { route, providers, limits, output, cache, clients, admin, state_dir, assets }
     }
 }
 

@@ -32,11 +32,13 @@ pub struct Common {
     pub send_max_pixels: u64,
     /// Whether its chroma is laid on the photo's own luminance; if not, its own pixels are the answer.
     pub luma_lock: bool,
+    /// Whether its results are kept, and looked for before it is called.
+    pub cache: bool,
 }
 
 impl Default for Common {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(60), send_max_pixels: 500_000, luma_lock: true }
+        Self { timeout: Duration::from_secs(60), send_max_pixels: 500_000, luma_lock: true, cache: true }
     }
 }
 
@@ -74,6 +76,7 @@ impl Common {
             timeout: table.seconds("timeout", default.timeout, 0.1..=3600.0),
             send_max_pixels: table.whole("send_max_pixels", default.send_max_pixels, 1024..=1_000_000_000),
             luma_lock: table.flag("luma_lock", default.luma_lock),
+            cache: table.flag("cache", default.cache),
         }
     }
 }

@@ -48,6 +48,14 @@ pub enum Error {
     Internal,
 }
 
+impl Error {
+    /// Whether it says something only about the request that met it: another for the same picture, with
+    /// more time left, may still succeed, and nothing was paid for.
+    pub(super) const fn is_the_leaders_own(&self) -> bool {
+        matches!(self, Self::Deadline { .. } | Self::Internal)
+    }
+}
+
 /// A provider that was asked, or passed over, without success.
 #[derive(Clone, Debug)]
 pub struct Attempt {

@@ -29,6 +29,13 @@ impl Snapshot {
         Ok(Self { config, report, providers })
     }
 
+    /// A configuration with providers of a test's own.
+    #[cfg(test)]
+    pub(super) fn with(config: Config, providers: impl IntoIterator<Item = Arc<dyn Provider>>) -> Self {
+        let providers = providers.into_iter().map(|provider| (provider.about().name.clone(), provider));
+        Self { config, report: serde_json::Value::Null, providers: providers.collect() }
+    }
+
     /// All providers, by name.
     pub fn providers(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
         self.providers.values()

@@ -1,4 +1,4 @@
-//! The one way out of this machine: every HTTP request to a provider is made here.
+//! The one way out of this machine: every HTTP request to a provider, or to another gateway, is made here.
 //!
 //! An answer is read at most up to a cap, counted after decompression, and within its time. Redirects are
 //! followed on the same host only, so that pictures and keys go nowhere else. Proxies named in the

@@ -189,11 +189,14 @@ impl Page {
     }
 
     /// Ends the visit: the console may have said only what contains one of `expected`, and every request
-    /// must have gone to the gateway.
+    /// must have gone to the gateway. A browser writes there, too, that a photograph was not coloured before.
     #[track_caller]
     pub fn finish(self, expected: &[&str]) {
         for entry in self.browser.log("browser") {
             let message = entry["message"].as_str().unwrap();
+            if message.contains("/v1/results/sha256/") && message.contains(" 404 ") {
+                continue;
+            }
             assert!(expected.iter().any(|part| message.contains(part)), "on the console: {message}");
         }
         self.requests();

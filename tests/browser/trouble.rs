@@ -54,19 +54,20 @@ fn a_busy_gateway_is_waited_for_with_a_countdown_and_asked_again() {
     let page = Page::of(setup);
     let busy = Arc::new(AtomicBool::new(true));
     let crowd: Vec<_> = (0..3)
-        .map(|_| {
+        .map(|crowd: u8| {
             let (busy, url) = (busy.clone(), page.server.url("/v1/colorize"));
             std::thread::spawn(move || {
-                let large = Picture::jpeg(3000, 2000, 6);
+                let mut large = Picture::jpeg(3000, 2000, 6);
                 while busy.load(Ordering::Relaxed) {
+                    // Each time another file: what was coloured before is not decoded.
+                    large.bytes.push(crowd);
                     Answer::new(agent().post(&url).send(&large.bytes[..]).expect("an answer"));
                 }
             })
         })
         .collect();
-    let photo = page.file("photo.png", &Picture::png(64, 64, 1).bytes);
-    for _ in 0..50 {
-        page.choose(&photo);
+    for photo in 0..50 {
+        page.choose(&page.file("photo.png", &Picture::png(64, 64, photo).bytes));
         page.until("['done', 'failed'].includes(lab.dataset.phase)");
         if page.phase() == "failed" {
             break;

@@ -212,3 +212,35 @@ fn without_javascript_a_form_and_two_plain_pages_do() {
     assert!(page.text(".problem").contains("Not a picture that can be read"), "{}", page.text(".problem"));
     page.finish(&["415"]);
 }
+
+#[test]
+fn a_photograph_that_was_coloured_before_is_not_sent_again() {
+    let page = Page::open();
+    let picture = Picture::jpeg(600, 400, 3);
+    page.choose_picture("first.jpg", &picture);
+    page.until_done();
+    assert!(page.requests().iter().any(|path| path.starts_with("/v1/colorize")));
+    assert!(!page.text("#facts").contains("coloured before"));
+
+    page.choose_picture("second.jpg", &picture);
+    page.until("lab.dataset.phase === 'done' && download.download === 'second-coloured.jpg'");
+    let requests = page.requests();
+    assert!(requests.iter().all(|path| !path.starts_with("/v1/colorize")), "{requests:?}");
+    assert!(page.text("#facts").contains("coloured before"), "{}", page.text("#facts"));
+    assert!(page.colourfulness("result") > 5.0);
+    page.finish(&[]);
+}
+
+#[test]
+fn where_browsers_do_not_hash_it_is_sent() {
+    let page = Page::open();
+    page.browser.value("Object.defineProperty(globalThis, 'crypto', { value: {} }) && null");
+    let picture = Picture::jpeg(60, 40, 4);
+    for name in ["first", "second"] {
+        page.choose_picture(&format!("{name}.jpg"), &picture);
+        page.until(&format!("lab.dataset.phase === 'done' && download.download === '{name}-coloured.jpg'"));
+        let sent = page.requests().into_iter().filter(|path| path.starts_with("/v1/")).collect::<Vec<_>>();
+        assert_eq!(sent, ["/v1/colorize?"]);
+    }
+    page.finish(&[]);
+}

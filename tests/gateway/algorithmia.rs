@@ -13,18 +13,26 @@ use crate::harness::picture::colourfulness;
 use crate::harness::{Answer, Picture, Server, Setup};
 
 /// A gateway that asks the host at `url` first and the built-in model next, and that never leaves it alone.
+/// Nothing is kept, so that the same picture is a call each time.
 pub fn before_local(url: &str, more: &str) -> Setup {
     let file = format!("kind = \"algorithmia\"\nbase_url = \"{url}\"\nbreaker = {{ failures = 0 }}\n{more}");
     Setup::new()
         .file("config/pixcolor.toml", "route = [\"algorithmia\", \"local\"]\n")
         .file("config/providers/algorithmia.toml", file)
         .env("ALGORITHMIA_API_KEY", KEY)
+        .env("PIXCOLOR_CACHE__ENABLED", "false")
 }
 
 /// A small picture's facts.
 #[track_caller]
 pub fn facts(server: &Server) -> Value {
-    let picture = Picture::png(96, 64, 1);
+    facts_of(server, 1)
+}
+
+/// The facts of one of many small pictures.
+#[track_caller]
+pub fn facts_of(server: &Server, seed: u32) -> Value {
+    let picture = Picture::png(96, 64, seed);
     let answer = server.post("/v1/colorize", &[("Accept", "application/json")], &picture.bytes);
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()

@@ -15,6 +15,7 @@ mod harness;
 mod admin;
 mod algorithmia;
 mod bodies;
+mod cache;
 mod cli;
 mod colorize;
 mod configuration;

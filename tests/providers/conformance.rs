@@ -61,14 +61,12 @@ async fn makes_no_call_after_the_deadline(provider: Arc<dyn Provider>) {
 }
 
 async fn stays_usable_when_a_call_is_dropped(provider: Arc<dyn Provider>) {
-    let mut dropped = 0;
     for milliseconds in 0..8 {
+        // Begun and dropped at once or in the middle, unless it is refused, or done already.
+        let _ = futures::poll!(provider.colorize(call(128, 128)));
         let call = provider.colorize(call(128, 128));
-        // Dropped, or refused because those that were dropped still run, or fast enough to be served.
-        let outcome = tokio::time::timeout(Duration::from_millis(milliseconds), call).await;
-        dropped += usize::from(outcome.is_err());
+        let _ = tokio::time::timeout(Duration::from_millis(milliseconds), call).await;
     }
-    assert!(dropped > 0, "too fast to be dropped");
     // What was dropped may still be running; it ends, and then there is place again.
     let end = Instant::now() + Duration::from_secs(60);
     while let Err(error) = provider.colorize(call(64, 64)).await {

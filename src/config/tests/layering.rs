@@ -2,7 +2,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{
-    Common, ForwardedHeader, KindConfig, LimitsConfig, OnnxConfig, OutputConfig, Source, load,
+    CacheConfig, Common, ForwardedHeader, KindConfig, LimitsConfig, OnnxConfig, OutputConfig, Share, Source,
+    load,
 };
 
 use super::Setup;
@@ -175,16 +176,34 @@ fn providers_in_a_folder_that_is_no_configuration_are_ignored_with_a_warning() {
 }
 
 #[test]
-fn state_is_kept_where_the_base_directory_specification_says() {
-    let state = |set: &[(&str, &str)]| {
+fn state_and_cache_are_kept_where_the_base_directory_specification_says() {
+    let folders = |set: &[(&str, &str)]| {
         let env = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let loaded = load(&Source { env, ..Source::default() }).unwrap();
-        (loaded.config.state_dir, loaded.warnings.len())
+        (loaded.config.state_dir, loaded.config.cache.dir, loaded.warnings.len())
     };
-    let at = |path: &str| (Path::new(path).to_owned(), 0);
-    assert_eq!(state(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")]), at("/s/pixcolor"));
-    assert_eq!(state(&[("XDG_STATE_HOME", "relative"), ("HOME", "/h")]), at("/h/.local/state/pixcolor"));
-    assert_eq!(state(&[]), (std::env::temp_dir().join("pixcolor"), 1));
+    let at = |state: &str, cache: &str| (state.into(), Some(cache.into()), 0);
+    let home = ("HOME", "/h");
+    assert_eq!(folders(&[home]), at("/h/.local/state/pixcolor", "/h/.cache/pixcolor"));
+    assert_eq!(folders(&[("XDG_STATE_HOME", "/s"), home]), at("/s/pixcolor", "/h/.cache/pixcolor"));
+    assert_eq!(folders(&[("XDG_CACHE_HOME", "/c"), home]), at("/h/.local/state/pixcolor", "/c/pixcolor"));
+    let relative = [("XDG_STATE_HOME", "s"), ("XDG_CACHE_HOME", "c"), home];
+    assert_eq!(folders(&relative), folders(&[home]));
+    assert_eq!(folders(&[]), (std::env::temp_dir().join("pixcolor"), None, 2));
+    let off = ("PIXCOLOR_CACHE__MAX_BYTES", "0");
+    assert_eq!(folders(&[off]), (std::env::temp_dir().join("pixcolor"), None, 1));
+}
+
+#[test]
+fn the_cache_is_as_it_is_set() {
+    let setup = Setup::new()
+        .main("[cache]\nmemory = \"1 MiB\"\ndir = \"../kept\"\nmax_bytes = 0\nttl = 0\nshare = \"client\"\n")
+        .env("PIXCOLOR_CACHE__ENABLED", "false");
+    let cache = setup.load().config.cache;
+    let dir = Some(setup.path("config").join("../kept"));
+    let expected =
+        CacheConfig { enabled: false, memory: 1 << 20, dir, max_bytes: 0, ttl: None, share: Share::Client };
+    assert_eq!(cache, expected);
 }
 
 #[test]

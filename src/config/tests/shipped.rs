@@ -2,13 +2,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Setup;
-use crate::config::{KindConfig, Origin, Source, load};
+use crate::config::{CacheConfig, KindConfig, Origin, Source, load};
 
 const MAIN: &str = include_str!("../../../config/pixcolor.toml");
 
 /// Keys that have no default, or one that depends on the machine: the file shows an example.
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
     "state_dir",
+    "cache.dir",
     "admin.token",
     "assets.templates",
     "assets.static",
@@ -61,6 +62,9 @@ fn every_key_shown_in_a_file_is_a_key_with_its_true_default() {
     assert_eq!(format!("{:?}", shown.config.limits), format!("{:?}", plain.config.limits));
     assert_eq!(format!("{:?}", shown.config.output), format!("{:?}", plain.config.output));
     assert_eq!(format!("{:?}", shown.config.clients), format!("{:?}", plain.config.clients));
+    let without_dir =
+        |loaded: &crate::config::Loaded| CacheConfig { dir: None, ..loaded.config.cache.clone() };
+    assert_eq!(without_dir(&shown), without_dir(&plain));
     assert_eq!(shown.config.route, plain.config.route);
     let without_paths = |loaded: &crate::config::Loaded| {
         let local = &loaded.config.providers["local"];

@@ -4,6 +4,7 @@ mod admin;
 mod answer;
 mod assets;
 mod colorize;
+mod data_url;
 mod fairings;
 mod guards;
 mod health;

@@ -10,12 +10,14 @@
 
 mod admin;
 mod assets;
+mod budgets;
 mod clients;
 mod env;
 mod layer;
 mod limits;
 mod onnx;
 mod output;
+mod price;
 mod problem;
 mod provider;
 mod reader;
@@ -44,6 +46,7 @@ pub use secret::Secret;
 pub use server::{server_figment, server_report};
 pub use source::Source;
 
+use crate::credit::Budgets;
 use problem::nearest;
 use reader::Reader;
 use table::Table;
@@ -67,6 +70,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The page's own files on disk.
     pub assets: AssetsConfig,
+    /// Caps on credit, in order of their names.
+    pub budgets: Budgets,
 }
 
 /// Reads, merges and validates a configuration. Reads files: not for async threads.
@@ -113,7 +118,8 @@ impl Config {
                 ));
             }
         }
-        Self { route, providers, limits, output, clients, admin, state_dir, assets }
+        let budgets = budgets::read(table, &names, &providers);
+        Self { route, providers, limits, output, clients, admin, state_dir, assets, budgets }
     }
 }
 

@@ -5,10 +5,12 @@
 use std::time::Duration;
 
 use super::onnx::OnnxConfig;
+use super::price;
 use super::table::Table;
+use crate::credit::{CallFacts, Credits, Price};
 
-/// Longest name of a provider.
-const MAX_NAME: usize = 64;
+/// Longest name of a provider or a budget.
+pub(super) const MAX_NAME: usize = 64;
 
 /// One provider.
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub struct ProviderConfig {
     pub common: Common,
     /// What its kind has.
     pub kind: KindConfig,
+    /// What its calls cost.
+    pub price: Price,
 }
 
 /// What every kind of provider has.
@@ -43,6 +47,15 @@ impl Default for Common {
 pub enum KindConfig {
     /// A network that runs in this process.
     Onnx(OnnxConfig),
+}
+
+impl KindConfig {
+    /// What calls cost unless the configuration says otherwise.
+    fn price(&self) -> Price {
+        match self {
+            Self::Onnx(_) => Price::FREE,
+        }
+    }
 }
 
 type ReadKind = fn(&mut Table<'_>) -> KindConfig;
@@ -74,7 +87,11 @@ impl ProviderConfig {
         let kind = table.required_choice("kind", KINDS);
         let common = Common::read(table);
         match kind {
-            Some(read) => Some(Self { name: name.to_owned(), common, kind: read(table) }),
+            Some(read) => {
+                let kind = read(table);
+                let price = table.table("price", |table| price::read(table, &kind.price()));
+                Some(Self { name: name.to_owned(), common, kind, price })
+            }
             // Without a kind nobody knows which further keys it may have.
             None => {
                 table.accept_all();
@@ -84,8 +101,15 @@ impl ProviderConfig {
     }
 }
 
+impl ProviderConfig {
+    /// The most that one call may cost.
+    pub fn most(&self) -> Credits {
+        self.price.most(&CallFacts { sent_pixels: self.common.send_max_pixels, timeout: self.common.timeout })
+    }
+}
+
 /// Names appear in URLs, metrics and environment variables, where `__` separates keys.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     (1..=MAX_NAME).contains(&name.len())
         && name.starts_with(plain)

@@ -164,7 +164,7 @@ impl Table<'_> {
     }
 
     /// Reads a key; none when it is not set, or is wrong, which is noted.
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         key: &'static str,
         default: Json,

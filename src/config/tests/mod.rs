@@ -2,6 +2,7 @@
 
 mod hostile;
 mod layering;
+mod money;
 mod problems;
 mod secrets;
 mod server;

@@ -7,8 +7,16 @@ use crate::config::{Origin, Source, load};
 const MAIN: &str = include_str!("../../../config/pixcolor.toml");
 
 /// Keys that have no default, or one that depends on the machine: the file shows an example.
-const EXAMPLES: [&str; 6] =
-    ["state_dir", "admin.token", "assets.templates", "assets.static", "model", "recipe"];
+const EXAMPLES: [&str; 8] = [
+    "state_dir",
+    "admin.token",
+    "assets.templates",
+    "assets.static",
+    "model",
+    "recipe",
+    "price.worth",
+    "price.currency",
+];
 
 fn shipped(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()

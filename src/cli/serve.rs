@@ -17,6 +17,9 @@ use crate::web::{Assets, server};
 /// How long work that nobody waits for any more may go on after the server has stopped.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How often the cache is looked through.
+const TIDY_EVERY: Duration = Duration::from_secs(600);
+
 /// Serves until it is told to stop.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let loaded = super::load(source)?;
@@ -28,7 +31,10 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
     let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;
     super::runtime(&figment)?.block_on(async {
-        let launched = rocket.launch().await;
+        let launched = tokio::select! {
+            launched = rocket.launch() => launched,
+            never = tidy(&gateway) => match never {},
+        };
         if !gateway.tasks().finish(GRACE).await {
             tracing::warn!(
                 "work was still going on {} seconds after the server had stopped",
@@ -39,6 +45,16 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     })?;
     println!("PixColor has stopped.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Now and then looks through what is kept, so that what has expired goes though nobody asks for it.
+async fn tidy(gateway: &Gateway) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        if let Err(error) = gateway.cache().sweep().await {
+            tracing::warn!("the cache cannot be tidied: {error}");
+        }
+    }
 }
 
 /// Says the address, the providers in use and how to stop.
@@ -56,7 +72,7 @@ fn announce(rocket: &Rocket<Orbit>) {
             };
             let ready = match provider.readiness() {
                 Readiness::Ready => String::new(),
-                Readiness::NotReady(why) => format!("; not ready: {why}"),
+                Readiness::NotReady { why, .. } => format!("; not ready: {why}"),
             };
             println!(
                 "  provider {}: {} ({} {}), {where_to}{ready}",

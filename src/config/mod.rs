@@ -9,8 +9,10 @@
 //! the lines of keys, `reader` merges, `table` and `values` read; `server` prepares Rocket's own settings.
 
 mod admin;
+mod algorithmia;
 mod assets;
 mod budgets;
+mod cache;
 mod clients;
 mod env;
 mod layer;
@@ -21,6 +23,7 @@ mod price;
 mod problem;
 mod provider;
 mod reader;
+mod remote;
 mod report;
 mod secret;
 mod server;
@@ -34,13 +37,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use admin::AdminConfig;
+pub use algorithmia::{Algorithm, AlgorithmiaConfig};
 pub use assets::AssetsConfig;
+pub use cache::{CacheConfig, Share};
 pub use clients::{ClientsConfig, ForwardedHeader};
 pub use limits::LimitsConfig;
 pub use onnx::OnnxConfig;
 pub use output::OutputConfig;
 pub use problem::{ConfigError, Origin, Problem};
 pub use provider::{Common, KindConfig, ProviderConfig};
+pub use remote::{BreakerConfig, RemoteConfig};
 pub use report::Loaded;
 pub use secret::Secret;
 pub use server::{server_figment, server_report};
@@ -62,6 +68,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How renditions are written.
     pub output: OutputConfig,
+    /// What is kept of them.
+    pub cache: CacheConfig,
     /// How a client is told from another.
     pub clients: ClientsConfig,
     /// Who may use the admin routes.
@@ -102,6 +110,7 @@ impl Config {
         let state_dir = table.path("state_dir", Some(state_dir)).unwrap_or_default();
         let limits = table.table("limits", LimitsConfig::read);
         let output = table.table("output", OutputConfig::read);
+        let cache = table.table("cache", |table| CacheConfig::read(source, table));
         let admin = table.table("admin", AdminConfig::read);
         let assets = table.table("assets", AssetsConfig::read);
 
@@ -119,7 +128,7 @@ impl Config {
             }
         }
         let budgets = budgets::read(table, &names, &providers);
-        Self { route, providers, limits, output, clients, admin, state_dir, assets, budgets }
+        Self { route, providers, limits, output, cache, clients, admin, state_dir, assets, budgets }
     }
 }
 

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use super::algorithmia::{self, AlgorithmiaConfig};
 use super::onnx::OnnxConfig;
 use super::price;
+use super::remote::RemoteConfig;
 use super::table::Table;
 use crate::credit::{CallFacts, Credits, Price};
 
@@ -34,17 +36,21 @@ pub struct Common {
     pub send_max_pixels: u64,
     /// Whether its chroma is laid on the photo's own luminance; if not, its own pixels are the answer.
     pub luma_lock: bool,
+    /// Whether its results are kept, and looked for before it is called.
+    pub cache: bool,
 }
 
 impl Default for Common {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(60), send_max_pixels: 500_000, luma_lock: true }
+        Self { timeout: Duration::from_secs(60), send_max_pixels: 500_000, luma_lock: true, cache: true }
     }
 }
 
 /// What a provider's kind needs to know.
 #[derive(Clone, Debug)]
 pub enum KindConfig {
+    /// A host that speaks Algorithmia's protocol.
+    Algorithmia(Box<AlgorithmiaConfig>),
     /// A network that runs in this process.
     Onnx(OnnxConfig),
 }
@@ -53,7 +59,16 @@ impl KindConfig {
     /// What calls cost unless the configuration says otherwise.
     fn price(&self) -> Price {
         match self {
+            Self::Algorithmia(_) => algorithmia::price(),
             Self::Onnx(_) => Price::FREE,
+        }
+    }
+
+    /// What every provider elsewhere has; none for what runs on this machine.
+    pub fn remote(&self) -> Option<&RemoteConfig> {
+        match self {
+            Self::Algorithmia(config) => Some(&config.remote),
+            Self::Onnx(_) => None,
         }
     }
 }
@@ -61,7 +76,10 @@ impl KindConfig {
 type ReadKind = fn(&mut Table<'_>) -> KindConfig;
 
 /// Every kind by the word that names it.
-const KINDS: &[(&str, ReadKind)] = &[("onnx", |table| KindConfig::Onnx(OnnxConfig::read(table)))];
+const KINDS: &[(&str, ReadKind)] = &[
+    ("onnx", |table| KindConfig::Onnx(OnnxConfig::read(table))),
+    ("algorithmia", |table| KindConfig::Algorithmia(Box::new(AlgorithmiaConfig::read(table)))),
+];
 
 impl Common {
     fn read(table: &mut Table<'_>) -> Self {
@@ -70,6 +88,7 @@ impl Common {
             timeout: table.seconds("timeout", default.timeout, 0.1..=3600.0),
             send_max_pixels: table.whole("send_max_pixels", default.send_max_pixels, 1024..=1_000_000_000),
             luma_lock: table.flag("luma_lock", default.luma_lock),
+            cache: table.flag("cache", default.cache),
         }
     }
 }
@@ -104,7 +123,14 @@ impl ProviderConfig {
 impl ProviderConfig {
     /// The most that one call may cost.
     pub fn most(&self) -> Credits {
-        self.price.most(&CallFacts { sent_pixels: self.common.send_max_pixels, timeout: self.common.timeout })
+        self.most_for(self.common.send_max_pixels)
+    }
+
+    /// The most that a call with a picture of so many pixels may cost. Protocols tell a host in whole
+    /// seconds how long it may work.
+    pub fn most_for(&self, sent_pixels: u64) -> Credits {
+        let seconds = self.common.timeout.as_secs() + u64::from(self.common.timeout.subsec_nanos() > 0);
+        self.price.most(&CallFacts { sent_pixels, timeout: Duration::from_secs(seconds) })
     }
 }
 

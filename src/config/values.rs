@@ -48,16 +48,28 @@ impl Table<'_> {
         default: Duration,
         range: RangeInclusive<f64>,
     ) -> Duration {
-        let seconds = self.or_default(key, Seconds(default), |value| {
-            let number = value
-                .to_num()
-                .and_then(|number| number.to_f64().or_else(|| number.to_i128().map(|whole| whole as f64)));
-            let number = number.filter(|number| range.contains(number));
-            number
-                .map(|number| Seconds(Duration::from_secs_f64(number)))
-                .ok_or_else(|| format!("a number of seconds from {} to {}", range.start(), range.end()))
-        });
-        seconds.0
+        self.or_default(key, Seconds(default), |value| seconds(value, &range).map(Seconds)).0
+    }
+
+    /// A time in seconds that need not be set.
+    pub(super) fn optional_seconds(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<f64>,
+    ) -> Option<Duration> {
+        self.read(key, Json::Null, |value| seconds(value, &range))
+    }
+
+    /// A text that `parse` understands.
+    pub(super) fn text<T: Display>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, Wanted>,
+    ) -> T {
+        let parsed = self
+            .read(key, Json::from(default.to_string()), |value| parse(value.as_str().unwrap_or_default()));
+        parsed.unwrap_or(default)
     }
 
     /// True or false.
@@ -194,6 +206,17 @@ impl Serialize for Seconds {
             _ => serializer.serialize_f64(self.0.as_secs_f64()),
         }
     }
+}
+
+fn seconds(value: &Value, range: &RangeInclusive<f64>) -> Result<Duration, Wanted> {
+    let number = float(value).filter(|number| range.contains(number));
+    number
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("a number of seconds from {} to {}", range.start(), range.end()))
+}
+
+fn float(value: &Value) -> Option<f64> {
+    value.to_num().and_then(|number| number.to_f64().or_else(|| number.to_i128().map(|whole| whole as f64)))
 }
 
 /// A whole number; `50e6` is one too.

@@ -22,10 +22,35 @@ pub use usage::{By, Line, Report, Tally, UsageRow};
 pub use window::{Clock, SystemClock, Window};
 
 /// What one provider call consumed. Unknown is `None`, never 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Credit charged for the call; `None` when the provider did not say what it must.
     pub credits: Option<Credits>,
     /// Processor time spent on this machine, by the thread's clock; `None` for remote providers.
     pub cpu: Option<Duration>,
+}
+
+impl Usage {
+    /// Both together: unknown credit makes the sum unknown.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let credits = self.credits.zip(other.credits).map(|(one, two)| one.plus(two));
+        let cpu = [self.cpu, other.cpu].into_iter().flatten().reduce(Duration::saturating_add);
+        Self { credits, cpu }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_stays_unknown_in_a_sum() {
+        let credits = |micro| Some(Credits::from_micro(micro));
+        let known = Usage { credits: credits(2), cpu: Some(Duration::from_secs(1)) };
+        let remote = Usage { credits: credits(3), cpu: None };
+        let unknown = Usage { credits: None, cpu: Some(Duration::from_secs(2)) };
+        assert_eq!(known.plus(remote), Usage { credits: credits(5), cpu: Some(Duration::from_secs(1)) });
+        assert_eq!(known.plus(unknown), Usage { credits: None, cpu: Some(Duration::from_secs(3)) });
+    }
 }

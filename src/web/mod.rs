@@ -1,6 +1,7 @@
 //! HTTP: who asks and what for, and the answers. One file a resource; errors become HTTP in `problem`.
 
 mod admin;
+mod answer;
 mod assets;
 mod colorize;
 mod fairings;
@@ -12,6 +13,7 @@ mod metrics;
 mod page;
 mod problem;
 mod providers;
+mod results;
 mod upload;
 
 use std::sync::Arc;
@@ -25,6 +27,9 @@ use problem::Problem;
 
 use crate::gateway::Gateway;
 
+/// Bytes of a picture that are handed to the connection at a time; Rocket's own 4 KiB are slow.
+const CHUNK: usize = 256 << 10;
+
 /// The server: every route, guard, fairing and catcher, in front of a gateway.
 pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
     let routes: Vec<_> = [
@@ -32,6 +37,7 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         assets::routes(),
         colorize::routes(),
         legacy::routes(),
+        results::routes(),
         providers::routes(),
         health::routes(),
         metrics::routes(),

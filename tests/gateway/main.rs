@@ -8,13 +8,20 @@
     reason = "a test fails by panicking, and waits where it must"
 )]
 
+#[path = "../fakes/mod.rs"]
+mod fakes;
 mod harness;
 
 mod admin;
+mod algorithmia;
 mod bodies;
+mod cache;
 mod cli;
 mod colorize;
 mod configuration;
 mod facts;
 mod limits;
 mod onnx;
+mod proxies;
+mod readme;
+mod route;

@@ -2,13 +2,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Setup;
-use crate::config::{Origin, Source, load};
+use crate::config::{CacheConfig, KindConfig, Origin, Source, load};
 
 const MAIN: &str = include_str!("../../../config/pixcolor.toml");
 
 /// Keys that have no default, or one that depends on the machine: the file shows an example.
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 12] = [
     "state_dir",
+    "cache.dir",
     "admin.token",
     "assets.templates",
     "assets.static",
@@ -16,6 +17,9 @@ const EXAMPLES: [&str; 8] = [
     "recipe",
     "price.worth",
     "price.currency",
+    "base_url",
+    "api_key",
+    "first_byte_timeout",
 ];
 
 fn shipped(path: &str) -> String {
@@ -36,6 +40,7 @@ fn all_in_force() -> Setup {
     Setup::new()
         .main(&uncommented(MAIN))
         .file("config/providers/local.toml", uncommented(&shipped("config/providers/local.toml")))
+        .file("config/providers/algorithmia.toml", uncommented(&shipped("config/providers/algorithmia.toml")))
         .file("templates/a", "")
         .file("static/a", "")
         .file("models/my-model.onnx", "")
@@ -59,12 +64,20 @@ fn every_key_shown_in_a_file_is_a_key_with_its_true_default() {
     assert_eq!(format!("{:?}", shown.config.limits), format!("{:?}", plain.config.limits));
     assert_eq!(format!("{:?}", shown.config.output), format!("{:?}", plain.config.output));
     assert_eq!(format!("{:?}", shown.config.clients), format!("{:?}", plain.config.clients));
+    let without_dir =
+        |loaded: &crate::config::Loaded| CacheConfig { dir: None, ..loaded.config.cache.clone() };
+    assert_eq!(without_dir(&shown), without_dir(&plain));
     assert_eq!(shown.config.route, plain.config.route);
     let without_paths = |loaded: &crate::config::Loaded| {
         let local = &loaded.config.providers["local"];
-        let crate::config::KindConfig::Onnx(mut onnx) = local.kind.clone();
+        let (KindConfig::Onnx(mut onnx), KindConfig::Algorithmia(mut algorithmia)) =
+            (local.kind.clone(), loaded.config.providers["algorithmia"].kind.clone())
+        else {
+            panic!("of other kinds")
+        };
         (onnx.model, onnx.recipe) = (None, None);
-        (local.common, onnx)
+        (algorithmia.base_url, algorithmia.remote.first_byte_timeout) = (None, None);
+        (local.common, onnx, format!("{algorithmia:?}"))
     };
     assert_eq!(without_paths(&shown), without_paths(&plain));
 }

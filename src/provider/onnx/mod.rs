@@ -16,7 +16,7 @@ use cpu_time::ThreadTime;
 use rten::{Model, ThreadPool};
 use sha2::{Digest, Sha256};
 
-use super::{About, Answer, Billed, Call, Colour, FailureKind, Provider, ProviderError, Readiness};
+use super::{About, Answer, Call, Colour, FailureKind, Provider, ProviderError, Readiness};
 use crate::config::{Common, OnnxConfig};
 use crate::credit::{Credits, Usage};
 use crate::photo::Chroma;
@@ -78,8 +78,12 @@ impl Onnx {
             settings: digest,
         };
         let path = config.model.as_ref().map_or("(built in)".into(), |path| path.display().to_string());
-        let network =
-            Network::new(model, recipe).map_err(|NetworkError(reason)| OnnxError::Model { path, reason })?;
+        let network = match &config.model {
+            None => Network::new(model, recipe),
+            // Whether a stranger's network does what its recipe says shows only when it runs.
+            Some(_) => Network::new(model, recipe).and_then(|network| network.try_out().map(|()| network)),
+        };
+        let network = network.map_err(|NetworkError(reason)| OnnxError::Model { path, reason })?;
         let threads = match config.threads {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             threads => threads,
@@ -138,11 +142,13 @@ impl Provider for Onnx {
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
         if call.deadline <= Instant::now() {
-            return Err(failure(FailureKind::Timeout, "there was no time left for it"));
+            return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
         }
         let place = self.queue.enter(1, call.deadline).await.map_err(|error| match error {
-            QueueError::Full => failure(FailureKind::Busy, "its queue is full: try again in a moment"),
-            QueueError::Late => failure(FailureKind::Timeout, "its turn did not come in time"),
+            QueueError::Full => {
+                ProviderError::new(FailureKind::Busy, "its queue is full: try again in a moment")
+            }
+            QueueError::Late => ProviderError::new(FailureKind::Timeout, "its turn did not come in time"),
         })?;
         let (network, pool) = (self.network.clone(), self.take_pool());
         let run = tokio::task::spawn_blocking(move || {
@@ -154,15 +160,13 @@ impl Provider for Onnx {
             drop(place);
             (ran, pool)
         });
-        let (ran, pool): (Result<(Chroma, _), NetworkError>, _) =
-            run.await.map_err(|_| failure(FailureKind::Failed, "the network stopped in the middle"))?;
+        let (ran, pool): (Result<(Chroma, _), NetworkError>, _) = run
+            .await
+            .map_err(|_| ProviderError::new(FailureKind::Failed, "the network stopped in the middle"))?;
         self.put_pool(pool);
-        let (chroma, cpu) = ran.map_err(|NetworkError(reason)| failure(FailureKind::Failed, &reason))?;
+        let (chroma, cpu) =
+            ran.map_err(|NetworkError(reason)| ProviderError::new(FailureKind::Failed, reason))?;
         let usage = Usage { credits: Some(Credits::ZERO), cpu: Some(cpu) };
         Ok(Answer { colour: Colour::Chroma(chroma), usage })
     }
-}
-
-fn failure(kind: FailureKind, reason: &str) -> ProviderError {
-    ProviderError { kind, message: reason.to_owned(), billed: Billed::No, retry_after: None }
 }

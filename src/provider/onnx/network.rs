@@ -31,6 +31,12 @@ impl Network {
         Ok(Self { model, recipe })
     }
 
+    /// Colours a small flat picture, to see whether it can.
+    pub fn try_out(&self) -> Result<(), NetworkError> {
+        let grey = Grey { width: 8, height: 8, luma: vec![u16::MAX / 2; 64] };
+        self.colour(&grey, &Arc::new(ThreadPool::with_num_threads(1))).map(drop)
+    }
+
     /// Colours a picture on the threads of `pool`.
     pub fn colour(&self, grey: &Grey, pool: &Arc<ThreadPool>) -> Result<Chroma, NetworkError> {
         let (width, height) = self.recipe.input.dimensions(grey.width, grey.height);

@@ -2,6 +2,7 @@
 
 mod admin;
 mod client;
+mod reuse;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use rocket::request::{FromRequest, Outcome};
 pub use admin::Admin;
 
 use crate::config::ForwardedHeader;
-use crate::gateway::{Client, ClientKey, Gateway, Snapshot};
+use crate::gateway::{Client, ClientKey, Gateway, Reuse, Snapshot};
 
 /// What every handler needs: the gateway, the configuration as it was when the request came, and who
 /// asks.
@@ -23,6 +24,8 @@ pub struct Context {
     pub snapshot: Arc<Snapshot>,
     /// Who asks.
     pub client: Client,
+    /// What the request's `Cache-Control` allows.
+    pub reuse: Reuse,
 }
 
 /// The gateway this server serves; it is always managed.
@@ -53,7 +56,8 @@ impl<'r> FromRequest<'r> for Context {
         let hops = client::hops(&lines, config.forwarded_header);
         let address = request.remote().map(|peer| client::address(peer.ip(), &hops, &config.trusted_proxies));
         let client = Client { address, key: key(request) };
-        Outcome::Success(Self { gateway: gateway.clone(), snapshot, client })
+        let reuse = reuse::allowed(request.headers().get("Cache-Control"));
+        Outcome::Success(Self { gateway: gateway.clone(), snapshot, client, reuse })
     }
 }
 

@@ -11,10 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::{Answer, Picture, agent};
-
-/// A secret that some tests give to the gateway and that must never come out of it: not in a log, an
-/// error, a metric or a page.
-pub const PLANTED_KEY: &str = "sim-planted-key-that-nobody-may-see";
+use crate::fakes::KEY;
 
 /// How to start a server.
 pub struct Setup {
@@ -175,7 +172,7 @@ impl Drop for Server {
         let _ = self.child.wait();
         let said = self.said();
         if !std::thread::panicking() {
-            assert!(!said.contains(PLANTED_KEY), "the planted key came out: {said}");
+            assert!(!said.contains(KEY), "the planted key came out: {said}");
             assert!(!said.contains("panicked"), "something panicked: {said}");
         }
     }

@@ -52,7 +52,7 @@ pub use secret::Secret;
 pub use server::{server_figment, server_report};
 pub use source::Source;
 
-use crate::credit::Budgets;
+use crate::credit::{Budgets, Worth};
 use problem::nearest;
 use reader::Reader;
 use table::Table;
@@ -129,6 +129,13 @@ impl Config {
         }
         let budgets = budgets::read(table, &names, &providers);
         Self { route, providers, limits, output, cache, clients, admin, state_dir, assets, budgets }
+    }
+}
+
+impl Config {
+    /// What the credit of a provider is worth now, if that is known.
+    pub fn worth(&self, provider: &str) -> Option<Worth> {
+        self.providers.get(provider)?.price.worth
     }
 }
 

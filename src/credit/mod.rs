@@ -5,6 +5,7 @@
 
 pub mod amount;
 mod budget;
+mod days;
 mod experience;
 pub mod ledger;
 pub mod price;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use amount::{Credits, Currency, Money, Worth};
 pub use budget::{Budget, Budgets, Exhausted, Scope, Standing};
+pub use days::{DaysError, days};
 pub use experience::{Experience, Range, SizeClass};
 pub use ledger::{FileLedger, Ledger, LedgerError, Reservation, ReserveError, Settled, Settlement, Wish};
 pub use price::{CallFacts, Price, UnknownCost};

@@ -135,6 +135,13 @@ impl Line {
         })
     }
 
+    /// What the credit is worth, such as `0.0002 USD`; several currencies are separated by spaces.
+    pub fn money_in_words(&self) -> String {
+        let money: Vec<String> =
+            self.money().map(|(currency, amount)| format!("{amount} {currency}")).collect();
+        money.join(" ")
+    }
+
     fn to_json(&self, by: By) -> Value {
         let Tally { calls, failed, unknown, overruns, credits, overrun, pixels, sent_pixels, .. } =
             self.tally;
@@ -208,9 +215,7 @@ impl Report {
         for line in &self.lines {
             let Tally { calls, failed, unknown, overruns, credits, overrun, pixels, sent_pixels, .. } =
                 line.tally;
-            let money: Vec<String> =
-                line.money().map(|(currency, amount)| format!("{amount} {currency}")).collect();
-            let (name, money) = (field(&line.name), money.join(" "));
+            let (name, money) = (field(&line.name), line.money_in_words());
             let (pixels, sent) = (megapixels(pixels), megapixels(sent_pixels));
             let (seconds, cpu) = (line.seconds().as_secs_f64(), line.cpu().as_secs_f64());
             // Writing to a string cannot fail.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::credit::{Exhausted, ReserveError};
 use crate::photo::PhotoError;
 use crate::provider::{Billed, FailureKind, ProviderError};
 
@@ -69,6 +70,8 @@ pub struct Attempt {
     pub billed: Billed,
     /// When it makes sense to ask again, if the provider said.
     pub retry_after: Option<Duration>,
+    /// The budget that had too little left for it.
+    pub budget: Option<Exhausted>,
     /// How long it took.
     pub took: Duration,
 }
@@ -82,8 +85,28 @@ impl Attempt {
             reason: error.message,
             billed: error.billed,
             retry_after: error.retry_after,
+            budget: None,
             took,
         }
+    }
+
+    /// A provider that was not asked, because nothing could be set aside for the call.
+    pub fn unpaid(provider: &str, error: ReserveError) -> Self {
+        let (kind, reason) = match &error {
+            ReserveError::Budget(_) => (FailureKind::Budget, error.to_string()),
+            ReserveError::Ledger(_) => (FailureKind::Ledger, error.to_string()),
+        };
+        let budget = match error {
+            ReserveError::Budget(exhausted) => Some(exhausted),
+            ReserveError::Ledger(_) => None,
+        };
+        let refused = ProviderError::new(kind, reason);
+        Self { budget, ..Self::new(provider, refused, Duration::ZERO) }
+    }
+
+    /// Whether it was money that stood in the way.
+    pub const fn for_money(&self) -> bool {
+        matches!(self.kind, FailureKind::Budget | FailureKind::Ledger)
     }
 }
 

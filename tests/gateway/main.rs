@@ -19,6 +19,7 @@ mod cache;
 mod cli;
 mod colorize;
 mod configuration;
+mod credit;
 mod facts;
 mod limits;
 mod onnx;

@@ -82,6 +82,16 @@ impl FileLedger {
         Ok(Self { commands: Some(commands), back, shared, clock, thread: Some(thread) })
     }
 
+    /// What the ledger of a folder says was used on these days. Only reads, and needs no lock: another
+    /// program may be writing it. Reads a file: not for async threads.
+    pub fn read_usage(folder: &Path, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError> {
+        let path = folder.join(store::LEDGER);
+        let found = recovery::read(&path).map_err(|unusable| LedgerError {
+            reason: format!("{} is there, but {unusable}", path.display()),
+        })?;
+        Ok(found.map(|found| found.state.usage(days)).unwrap_or_default())
+    }
+
     /// What was found when the file was read the last time.
     pub fn recovered(&self) -> Recovered {
         self.shared.recovered.lock().unwrap_or_else(PoisonError::into_inner).clone()

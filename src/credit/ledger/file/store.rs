@@ -15,7 +15,7 @@ use crate::credit::ledger::state::State;
 use crate::credit::ledger::{Settled, Settlement};
 
 /// The ledger.
-const LEDGER: &str = "ledger";
+pub const LEDGER: &str = "ledger";
 /// Who holds a lock on this file owns the ledger, whatever file that is by now.
 const LOCK: &str = "ledger.lock";
 /// How long a program that is just stopping is waited for.

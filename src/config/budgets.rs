@@ -90,7 +90,8 @@ fn warn_of_longer(table: &Table<'_>, budget: &Budget, budgets: &[Budget]) {
     }
 }
 
-/// The providers that cost something and whose calls a budget counts.
+/// The providers that cost something and whose calls a budget counts. One that is only a template, without
+/// an address, is no concern of anybody.
 fn concerned<'p>(
     budget: &'p Budget,
     providers: &'p BTreeMap<String, ProviderConfig>,
@@ -99,7 +100,9 @@ fn concerned<'p>(
         Scope::Provider(only) => only == name,
         Scope::All | Scope::Client => true,
     };
-    providers.values().filter(move |provider| counts(&provider.name) && !provider.price.is_free())
+    providers.values().filter(move |provider| {
+        counts(&provider.name) && provider.kind.has_address() && !provider.price.is_free()
+    })
 }
 
 /// A provider is never asked where a budget is less than what is reserved for one call.

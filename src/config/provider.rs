@@ -64,6 +64,14 @@ impl KindConfig {
         }
     }
 
+    /// Whether it is known where to call it; what runs on this machine needs no address.
+    pub(super) const fn has_address(&self) -> bool {
+        match self {
+            Self::Algorithmia(config) => config.base_url.is_some(),
+            Self::Onnx(_) => true,
+        }
+    }
+
     /// What every provider elsewhere has; none for what runs on this machine.
     pub fn remote(&self) -> Option<&RemoteConfig> {
         match self {

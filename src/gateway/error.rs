@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
 use crate::credit::{Exhausted, ReserveError};
 use crate::photo::PhotoError;
 use crate::provider::{Billed, FailureKind, ProviderError};
@@ -100,7 +102,10 @@ impl Attempt {
             ReserveError::Budget(exhausted) => Some(exhausted),
             ReserveError::Ledger(_) => None,
         };
-        let refused = ProviderError::new(kind, reason);
+        // It is spent until its next period begins; a total for ever.
+        let renews = budget.as_ref().and_then(|budget| budget.renews);
+        let left = renews.and_then(|renews| Duration::try_from(renews - OffsetDateTime::now_utc()).ok());
+        let refused = ProviderError::new(kind, reason).retry_after(left);
         Self { budget, ..Self::new(provider, refused, Duration::ZERO) }
     }
 

@@ -1,6 +1,6 @@
 //! What a client asks for, and who the client is.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -36,6 +36,20 @@ pub struct Client {
     pub address: Option<IpAddr>,
     /// The key it sent, if any.
     pub key: Option<ClientKey>,
+}
+
+impl Client {
+    /// Whose spending its calls are, for budgets of each client: its address. A key would do only if it
+    /// were checked, since anybody can make up a new one for each request.
+    pub fn account(&self, ipv6_prefix: u8) -> Option<String> {
+        self.address.map(|address| match address {
+            IpAddr::V4(address) => format!("ip:{address}"),
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(ipv6_prefix)).unwrap_or(0);
+                format!("ip:{}/{ipv6_prefix}", Ipv6Addr::from_bits(address.to_bits() & mask))
+            }
+        })
+    }
 }
 
 /// A client's key. Never shown: its `Debug` is blank.

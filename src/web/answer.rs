@@ -44,6 +44,8 @@ struct Facts<'r> {
     saved: Option<SavedFacts>,
     /// Where the picture can be had again; `null` when it is not kept.
     result: Option<String>,
+    /// `budget` when a provider higher on the route was passed over for want of money; else `null`.
+    degraded: Option<&'static str>,
     /// Seconds by step.
     seconds: serde_json::Map<String, serde_json::Value>,
     attempts: Vec<AttemptFacts>,
@@ -91,6 +93,7 @@ fn facts(rendition: &Rendition) -> Facts<'_> {
         cache: rendition.origin.label(),
         saved: rendition.saved.map(SavedFacts::from),
         result: rendition.kept_under.map(|_| results::address(rendition.digest)),
+        degraded: rendition.degraded().then_some("budget"),
         seconds: seconds.collect(),
         attempts: rendition.attempts.iter().map(AttemptFacts::from).collect(),
     }
@@ -127,6 +130,9 @@ pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
         let credits = credits.map_or("unknown".to_owned(), |credits| credits.to_string());
         let saved = format!("credits={credits}, seconds={:.3}", time.as_secs_f64());
         headers.push(Header::new("X-PixColor-Saved", saved));
+    }
+    if rendition.degraded() {
+        headers.push(Header::new("X-PixColor-Degraded", "budget"));
     }
     if !rendition.attempts.is_empty() {
         let tried =

@@ -16,6 +16,7 @@ mod problem;
 mod providers;
 mod results;
 mod upload;
+mod usage;
 
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         legacy::routes(),
         results::routes(),
         providers::routes(),
+        usage::routes(),
         health::routes(),
         metrics::routes(),
         admin::routes(),

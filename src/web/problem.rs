@@ -35,7 +35,7 @@ pub struct Problem {
     attempts: Vec<AttemptFacts>,
     /// The budget that is spent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    budget: Option<BudgetFacts>,
+    budget: Option<Box<BudgetFacts>>,
     #[serde(skip)]
     allow: Option<String>,
     #[serde(skip)]
@@ -180,7 +180,7 @@ impl From<Error> for Problem {
                 let budget = budgets.min_by_key(|budget| (budget.renews.is_none(), budget.renews));
                 let facts = attempts.iter().map(AttemptFacts::from).collect();
                 let problem = Self::new(no_provider(&attempts), detail);
-                Self { attempts: facts, budget: budget.map(BudgetFacts::from), ..problem }.retry_after(after)
+                Self { attempts: facts, budget: budget.map(|budget| Box::new(budget.into())), ..problem }.retry_after(after)
             }
             Error::ShuttingDown => Self::new(Status::ServiceUnavailable, detail),
             Error::Internal => Self::new(Status::InternalServerError, detail),

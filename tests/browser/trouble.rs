@@ -86,3 +86,27 @@ fn a_busy_gateway_is_waited_for_with_a_countdown_and_asked_again() {
     page.until_done();
     page.finish(&["status of 503"]);
 }
+
+#[test]
+fn when_nobody_can_colour_the_page_says_so_and_why() {
+    let page = Page::of(Setup::new().env("PIXCOLOR_ROUTE", "[\"algorithmia\"]"));
+    let said = page.text(".notice");
+    assert!(said.contains("Nothing can be coloured") && said.contains("algorithmia: "), "{said}");
+    assert!(page.text("#place").contains("may be sent to algorithmia"), "{}", page.text("#place"));
+    page.shot("nobody");
+    page.browser.click("#sample");
+    let said = page.until_failed();
+    assert!(said.contains("Not available right now"), "{said}");
+    page.finish(&["status of 503"]);
+}
+
+#[test]
+fn who_could_not_is_named_beside_who_did() {
+    let page = Page::of(Setup::new().env("PIXCOLOR_ROUTE", "[\"algorithmia\", \"local\"]"));
+    assert!(!page.browser.value("document.querySelector('#provider')").is_object(), "there is one to choose");
+    page.browser.click("#sample");
+    page.until_done();
+    let facts = page.text("#facts");
+    assert!(facts.contains("local") && facts.contains("algorithmia: not ready"), "{facts}");
+    page.finish(&[]);
+}

@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::float_cmp,
     reason = "a test fails by panicking, and waits where it must"
 )]
 

@@ -12,7 +12,7 @@ fn origins(answers: &[Result<Rendition, Error>]) -> (usize, usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_at_once_are_one_call_and_equal_answers() {
     let fake = Arc::new(Fake::new("a", 30.0).slow());
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let answers = join_all((0..200).map(|_| setup.ask(ask(&png(1))))).await;
     assert_eq!(fake.calls(), 1);
     assert_eq!(origins(&answers), (1, 199));
@@ -29,7 +29,7 @@ async fn two_hundred_at_once_are_one_call_and_equal_answers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_leaves_does_not_harm_the_others() {
     let fake = Arc::new(Fake::new("a", 30.0).slow());
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let leader = setup.ask(ask(&png(1)));
     assert!(tokio::time::timeout(Duration::from_millis(50), leader).await.is_err(), "it is dropped now");
     assert_eq!(fake.calls(), 1);
@@ -40,7 +40,7 @@ async fn a_leader_that_leaves_does_not_harm_the_others() {
 #[tokio::test]
 async fn when_all_leave_the_result_is_kept_all_the_same() {
     let fake = Arc::new(Fake::new("a", 30.0).slow());
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let leader = setup.ask(ask(&png(1)));
     assert!(tokio::time::timeout(Duration::from_millis(50), leader).await.is_err());
     assert!(setup.gateway.tasks().finish(Duration::from_secs(20)).await);
@@ -51,7 +51,7 @@ async fn when_all_leave_the_result_is_kept_all_the_same() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_the_provider_fails_all_get_the_same_error_and_it_is_asked_once() {
     let fake = Arc::new(Fake::new("a", 30.0).slow().then(Then::Fails));
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let answers = join_all((0..50).map(|_| setup.ask(ask(&png(1))))).await;
     assert_eq!(fake.calls(), 1);
     for answer in answers {
@@ -65,7 +65,7 @@ async fn when_the_provider_fails_all_get_the_same_error_and_it_is_asked_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_a_flight_dies_one_of_the_others_sets_out_again() {
     let fake = Arc::new(Fake::new("a", 30.0).slow().then(Then::DiesOnce));
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let answers = join_all((0..50).map(|_| setup.ask(ask(&png(1))))).await;
     assert_eq!(fake.calls(), 2);
     assert_eq!(origins(&answers), (1, 48));
@@ -75,7 +75,7 @@ async fn when_a_flight_dies_one_of_the_others_sets_out_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_every_flight_dies_all_are_told_and_it_is_not_tried_for_ever() {
     let fake = Arc::new(Fake::new("a", 30.0).slow().then(Then::Dies));
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let answers = join_all((0..50).map(|_| setup.ask(ask(&png(1))))).await;
     assert_eq!(fake.calls(), 2);
     assert!(answers.iter().all(|answer| matches!(answer, Err(Error::Internal))));
@@ -84,7 +84,7 @@ async fn when_every_flight_dies_all_are_told_and_it_is_not_tried_for_ever() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_was_out_of_time_leaves_the_flight_to_who_has_some_left() {
     let fake = Arc::new(Fake::new("a", 30.0).slow());
-    let setup = Setup::with(&[fake.clone()], |config| {
+    let setup = Setup::with(std::slice::from_ref(&fake), |config| {
         config.limits.decoding_pixels = config.limits.pixels;
     });
     // All places before the decoder are taken for a while.
@@ -103,7 +103,7 @@ async fn a_leader_that_was_out_of_time_leaves_the_flight_to_who_has_some_left() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_want_something_else_do_not_share() {
     let fake = Arc::new(Fake::new("a", 30.0).slow());
-    let setup = Setup::with(&[fake.clone()], |config| config.cache.enabled = false);
+    let setup = Setup::with(std::slice::from_ref(&fake), |config| config.cache.enabled = false);
     let plain = ask(&png(1));
     let asks = [
         plain.clone(),

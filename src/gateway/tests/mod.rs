@@ -1,5 +1,7 @@
 //! The way of a picture with providers that count their calls, can be slow, and fail when they are told to.
 
+#![allow(clippy::float_cmp, reason = "counters are whole, or multiples of a half")]
+
 mod flights;
 mod reuse;
 

@@ -15,7 +15,7 @@ fn fakes<const N: usize>(names: [&str; N]) -> [Arc<Fake>; N] {
 #[tokio::test]
 async fn a_repeat_costs_nothing_and_says_what_it_saved() {
     let [fake] = fakes(["a"]);
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let first = setup.colour(&png(1)).await;
     assert_eq!((first.origin, first.saved), (Origin::Called(Why::Miss), None));
     assert_eq!(first.usage.credits, Some(Credits::from_micro(1_500_000)));
@@ -40,9 +40,9 @@ async fn a_repeat_costs_nothing_and_says_what_it_saved() {
 #[tokio::test]
 async fn a_repeat_after_a_restart_costs_nothing() {
     let [fake] = fakes(["a"]);
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let first = setup.colour(&png(1)).await;
-    let setup = setup.again(&[fake.clone()]);
+    let setup = setup.again(std::slice::from_ref(&fake));
     let second = setup.colour(&png(1)).await;
     assert_eq!((fake.calls(), second.origin), (1, Origin::Kept(Tier::Disk)));
     assert_eq!(second.bytes, first.bytes);
@@ -56,7 +56,7 @@ async fn a_repeat_after_a_restart_costs_nothing() {
 #[tokio::test]
 async fn another_file_or_format_of_a_known_picture_is_merged_without_a_call() {
     let [fake] = fakes(["a"]);
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let from_png = setup.colour(&png(1)).await;
     let from_bmp = setup.colour(&file(image::ImageFormat::Bmp, 1)).await;
     assert_eq!((fake.calls(), from_bmp.origin), (1, Origin::Merged(Tier::Memory)));
@@ -81,7 +81,7 @@ async fn another_file_or_format_of_a_known_picture_is_merged_without_a_call() {
 #[tokio::test]
 async fn no_cache_forces_a_call_and_no_store_leaves_nothing_behind() {
     let [fake] = fakes(["a"]);
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let with = |find, keep| Ask { reuse: Reuse { find, keep }, ..ask(&png(1)) };
     let unkept = setup.ask(with(true, false)).await.unwrap();
     assert_eq!((unkept.origin, unkept.kept_under), (Origin::Called(Why::Miss), None));
@@ -104,7 +104,7 @@ async fn nothing_is_kept_of_a_provider_that_says_so_or_when_the_cache_is_off() {
     };
     let off: Change = |config| config.cache.enabled = false;
     for (turn, change) in [by_provider, off].into_iter().enumerate() {
-        let setup = Setup::with(&[fake.clone()], change);
+        let setup = Setup::with(std::slice::from_ref(&fake), change);
         for call in 1..=2 {
             let rendition = setup.colour(&png(1)).await;
             assert_eq!((rendition.origin, rendition.kept_under), (Origin::Called(Why::Bypass), None));
@@ -120,7 +120,7 @@ async fn a_new_version_never_serves_old_colour() {
     let new = Arc::new(Fake::new("a", -30.0).about(|about| about.version = "2".to_owned()));
     let setup = Setup::new(&[old]);
     let first = setup.colour(&png(1)).await;
-    let second = setup.again(&[new.clone()]).colour(&png(1)).await;
+    let second = setup.again(std::slice::from_ref(&new)).colour(&png(1)).await;
     assert_eq!((second.origin, new.calls()), (Origin::Called(Why::Miss), 1));
     assert_ne!(second.digest, first.digest);
 }
@@ -128,11 +128,12 @@ async fn a_new_version_never_serves_old_colour() {
 #[tokio::test]
 async fn another_quality_is_another_jpeg_and_the_same_png() {
     let [fake] = fakes(["a"]);
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let jpeg = Ask { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
     setup.ask(jpeg.clone()).await.unwrap();
     setup.colour(&png(1)).await;
-    let setup = Setup::at(setup.folder, &[fake.clone()], |config| config.output.jpeg_quality = 40);
+    let setup =
+        Setup::at(setup.folder, std::slice::from_ref(&fake), |config| config.output.jpeg_quality = 40);
     assert_eq!(setup.ask(jpeg).await.unwrap().origin, Origin::Merged(Tier::Disk));
     assert_eq!(setup.colour(&png(1)).await.origin, Origin::Kept(Tier::Disk));
     assert_eq!(fake.calls(), 1);
@@ -172,7 +173,7 @@ async fn when_a_higher_provider_fails_a_lower_ones_kept_colour_does() {
 #[tokio::test]
 async fn without_luma_lock_a_providers_own_pixels_are_kept_by_fingerprint() {
     let fake = Arc::new(Fake::new("a", 30.0).about(|about| about.luma_lock = false));
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let first = setup.colour(&png(1)).await;
     let jpeg = Ask { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
     assert_eq!(setup.ask(jpeg).await.unwrap().origin, Origin::Merged(Tier::Memory));
@@ -186,7 +187,7 @@ async fn without_luma_lock_a_providers_own_pixels_are_kept_by_fingerprint() {
 #[tokio::test]
 async fn what_the_guard_refuses_is_not_kept() {
     let fake = Arc::new(Fake::new("a", 30.0).then(Then::Grey));
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     assert!(matches!(setup.ask(ask(&png(1))).await, Err(Error::NoProvider { .. })));
     assert_eq!(setup.kept().await, 0);
     *fake.then.lock().unwrap() = Then::Colours;
@@ -196,7 +197,7 @@ async fn what_the_guard_refuses_is_not_kept() {
 #[tokio::test]
 async fn opacity_is_part_of_what_chroma_is_kept_under() {
     let [fake] = fakes(["a"]);
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     let picture = |alpha: u8| {
         let picture = image::GrayAlphaImage::from_pixel(8, 8, image::LumaA([90, alpha]));
         let mut bytes = std::io::Cursor::new(Vec::new());
@@ -223,7 +224,7 @@ async fn clients_share_results_unless_they_are_told_not_to() {
     ];
     for (share, calls) in [(Share::All, 1), (Share::Client, clients.len())] {
         let [fake] = fakes(["a"]);
-        let setup = Setup::with(&[fake.clone()], |config| config.cache.share = share);
+        let setup = Setup::with(std::slice::from_ref(&fake), |config| config.cache.share = share);
         for client in clients.iter().chain(&clients) {
             let ask = Ask { client: client.clone(), ..ask(&png(1)) };
             let rendition = setup.ask(ask).await.unwrap();
@@ -269,7 +270,7 @@ async fn a_fingerprint_alone_finds_the_best_there_is() {
 #[tokio::test]
 async fn forgetting_a_picture_forgets_all_of_it_and_nothing_else() {
     let [fake] = fakes(["a"]);
-    let setup = Setup::new(&[fake.clone()]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
     setup.colour(&png(1)).await;
     setup.ask(Ask { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) }).await.unwrap();
     setup.colour(&png(2)).await;

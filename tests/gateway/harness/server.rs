@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -45,9 +46,12 @@ impl Setup {
         let started = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = started.expect("the binary starts");
         let said = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take().expect("piped"), said.clone());
-        collect(child.stderr.take().expect("piped"), said.clone());
-        let mut server = Server { child, address: ([127, 0, 0, 1], 0).into(), said, _folder: self.folder };
+        let readers = vec![
+            collect(child.stdout.take().expect("piped"), said.clone()),
+            collect(child.stderr.take().expect("piped"), said.clone()),
+        ];
+        let address = ([127, 0, 0, 1], 0).into();
+        let mut server = Server { child, address, said, readers, _folder: self.folder };
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             let said = server.said();
@@ -77,7 +81,7 @@ pub fn pixcolor(folder: &Path) -> Command {
     command
 }
 
-fn collect(stream: impl Read + Send + 'static, said: Arc<Mutex<String>>) {
+fn collect(stream: impl Read + Send + 'static, said: Arc<Mutex<String>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines() {
             let Ok(line) = line else { return };
@@ -85,7 +89,7 @@ fn collect(stream: impl Read + Send + 'static, said: Arc<Mutex<String>>) {
             said.push_str(&line);
             said.push('\n');
         }
-    });
+    })
 }
 
 /// A running server; dropping it kills it.
@@ -93,6 +97,7 @@ pub struct Server {
     pub child: Child,
     pub address: SocketAddr,
     said: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
     /// Removed when the server is dropped.
     _folder: TempDir,
 }
@@ -161,7 +166,10 @@ impl Server {
     pub fn terminate(&mut self) -> Option<i32> {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(killed.success());
-        self.child.wait().expect("it ends").code()
+        let code = self.child.wait().expect("it ends").code();
+        // Its last words, too.
+        self.readers.drain(..).for_each(|reader| reader.join().expect("nothing panics there"));
+        code
     }
 }
 

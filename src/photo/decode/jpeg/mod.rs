@@ -36,6 +36,9 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Or
             format!("{scans} scans are more than a picture of this size can need"),
         ));
     }
+    if layout.is_starved(bytes, (head.width, head.height)) {
+        return Err(broken(InputFormat::Jpeg, "it has too little data for its size"));
+    }
     let mut decoder = decoder(bytes);
     decoder.decode_headers().map_err(damaged)?;
     let (channels, out) = match (layout.frame.components.len(), decoder.input_colorspace()) {

@@ -87,6 +87,34 @@ impl Layout {
         Ok(Self { frame, segments })
     }
 
+    /// Whether a scan has fewer bits than its blocks need at the least: one for a block's first DC
+    /// coefficient and, unless progressive, one to end the block. Then a small file says that it is a
+    /// large picture, and most of that would be made up.
+    pub(super) fn is_starved(&self, bytes: &[u8], size: (u32, u32)) -> bool {
+        let (most_x, most_y) = self.frame.sampling();
+        let scans = self.segments.iter().filter(|segment| segment.marker == SOS);
+        scans.into_iter().any(|scan| {
+            let header = &bytes[scan.body.clone()];
+            let members = header.first().map_or(0, |&count| usize::from(count));
+            let [.., first, _, bits] = header else { return true };
+            if self.frame.progressive && (*first != 0 || bits >> 4 != 0) {
+                return false;
+            }
+            let ids = header.iter().skip(1).step_by(2).take(members);
+            let components = ids.filter_map(|id| self.frame.components.iter().find(|c| c.id == *id));
+            let blocks: u64 = components
+                .map(|&component| {
+                    let (x, y) = component.sampling;
+                    let across = (u64::from(size.0) * u64::from(x)).div_ceil(8 * u64::from(most_x));
+                    let down = (u64::from(size.1) * u64::from(y)).div_ceil(8 * u64::from(most_y));
+                    across * down
+                })
+                .sum();
+            let needed = if self.frame.progressive { blocks } else { 2 * blocks };
+            (scan.data.len() as u64 * 8) < needed
+        })
+    }
+
     pub(super) fn scans(&self) -> usize {
         self.segments.iter().filter(|segment| segment.marker == SOS).count()
     }

@@ -9,6 +9,7 @@ use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
 use serde::Serialize;
 
+use super::chunk;
 use super::problem::AttemptFacts;
 use super::results;
 use crate::gateway::{Origin, Rendition, Saved};
@@ -157,16 +158,18 @@ impl<'r> Responder<'r, 'static> for Answer {
             Self::Json(rendition) => {
                 let body =
                     serde_json::to_string(&facts(&rendition)).map_err(|_| Status::InternalServerError)?;
-                response.header(ContentType::JSON).sized_body(body.len(), Cursor::new(body));
+                response.header(ContentType::JSON).max_chunk_size(chunk(body.len()));
+                response.sized_body(body.len(), Cursor::new(body));
             }
             Self::Image(rendition) => {
                 response
                     .raw_header("Content-Type", rendition.format.media_type())
                     .header(Header::new("ETag", format!("\"{}\"", rendition.id())))
+                    .max_chunk_size(chunk(rendition.bytes.len()))
                     .sized_body(rendition.bytes.len(), Cursor::new(rendition.bytes));
             }
         }
-        response.max_chunk_size(super::CHUNK).ok()
+        response.ok()
     }
 }
 

@@ -29,8 +29,11 @@ use problem::Problem;
 
 use crate::gateway::Gateway;
 
-/// Bytes of a picture that are handed to the connection at a time; Rocket's own 4 KiB are slow.
-const CHUNK: usize = 256 << 10;
+/// Bytes of a picture of this length that are copied and handed to the connection at a time: Rocket's own
+/// 4 KiB are slow, and it sets aside as much for each answer.
+fn chunk(length: usize) -> usize {
+    length.clamp(4 << 10, 512 << 10)
+}
 
 /// The server: every route, guard, fairing and catcher, in front of a gateway.
 pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {

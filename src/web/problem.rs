@@ -180,7 +180,8 @@ impl From<Error> for Problem {
                 let budget = budgets.min_by_key(|budget| (budget.renews.is_none(), budget.renews));
                 let facts = attempts.iter().map(AttemptFacts::from).collect();
                 let problem = Self::new(no_provider(&attempts), detail);
-                Self { attempts: facts, budget: budget.map(|budget| Box::new(budget.into())), ..problem }.retry_after(after)
+                Self { attempts: facts, budget: budget.map(|budget| Box::new(budget.into())), ..problem }
+                    .retry_after(after)
             }
             Error::ShuttingDown => Self::new(Status::ServiceUnavailable, detail),
             Error::Internal => Self::new(Status::InternalServerError, detail),

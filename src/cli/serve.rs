@@ -11,7 +11,7 @@ use rocket::{Orbit, Rocket};
 use super::CliError;
 use crate::config::{self, Source};
 use crate::gateway::Gateway;
-use crate::provider::Readiness;
+use crate::provider::{Readiness, balances};
 use crate::web::{Assets, server};
 
 /// How long work that nobody waits for any more may go on after the server has stopped.
@@ -19,6 +19,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// How often the cache is looked through.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
+
+/// How often providers are asked what is left on their accounts.
+const BALANCES_EVERY: Duration = Duration::from_secs(900);
 
 /// Serves until it is told to stop.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
@@ -34,6 +37,7 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
         let launched = tokio::select! {
             launched = rocket.launch() => launched,
             never = tidy(&gateway) => match never {},
+            never = ask_balances(&gateway) => match never {},
         };
         if !gateway.tasks().finish(GRACE).await {
             tracing::warn!(
@@ -54,6 +58,14 @@ async fn tidy(gateway: &Gateway) -> std::convert::Infallible {
         if let Err(error) = gateway.cache().sweep().await {
             tracing::warn!("the cache cannot be tidied: {error}");
         }
+    }
+}
+
+/// Now and then asks what is left on the providers' accounts.
+async fn ask_balances(gateway: &Gateway) -> std::convert::Infallible {
+    loop {
+        balances(&gateway.snapshot().config, gateway.metrics()).await;
+        tokio::time::sleep(BALANCES_EVERY).await;
     }
 }
 

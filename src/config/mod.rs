@@ -8,6 +8,7 @@
 //! One struct a concern, one file a struct. `source` finds the files and `env` the variables, `layer` knows
 //! the lines of keys, `reader` merges, `table` and `values` read; `server` prepares Rocket's own settings.
 
+mod address;
 mod admin;
 mod algorithmia;
 mod assets;
@@ -15,6 +16,7 @@ mod budgets;
 mod cache;
 mod clients;
 mod env;
+mod http;
 mod layer;
 mod limits;
 mod onnx;
@@ -41,6 +43,10 @@ pub use algorithmia::{Algorithm, AlgorithmiaConfig};
 pub use assets::AssetsConfig;
 pub use cache::{CacheConfig, Share};
 pub use clients::{ClientsConfig, ForwardedHeader};
+pub use http::{
+    AcceptsConfig, BalanceConfig, BodyConfig, Equals, Field, FormField, HostPattern, HttpConfig,
+    JsonTemplate, Output, Part, Piece, PollConfig, ReplyConfig, RequestConfig, Template,
+};
 pub use limits::LimitsConfig;
 pub use onnx::OnnxConfig;
 pub use output::OutputConfig;

@@ -50,6 +50,7 @@ struct Inner {
     budget_spent: GaugeVec,
     budget_remaining: GaugeVec,
     budget_reset: GaugeVec,
+    balance: GaugeVec,
 }
 
 impl Metrics {
@@ -187,6 +188,16 @@ impl Metrics {
                 "pixcolor_budget_reset_timestamp_seconds",
                 "When the budget's next period begins; not there for a total.",
             )?,
+            balance: register(
+                &registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "pixcolor_provider_balance",
+                        "What is left on a provider's account, in its own unit, as it said when it was last asked.",
+                    ),
+                    &["provider"],
+                )?,
+            )?,
             registry,
         };
         let build = IntGaugeVec::new(
@@ -274,6 +285,15 @@ impl Metrics {
             if let Some(renews) = standing.renews {
                 budget_reset.with_label_values(&name).set(renews.unix_timestamp() as f64);
             }
+        }
+    }
+
+    /// What is left on a provider's account; none if it does not say.
+    pub fn balance(&self, provider: &str, left: Option<f64>) {
+        match left {
+            Some(left) => self.0.balance.with_label_values(&[provider]).set(left),
+            // It may not be there, which is as good.
+            None => drop(self.0.balance.remove_label_values(&[provider])),
         }
     }
 

@@ -22,6 +22,7 @@ mod colorize;
 mod configuration;
 mod credit;
 mod facts;
+mod http;
 mod limits;
 mod onnx;
 mod proxies;

@@ -2,6 +2,7 @@
 
 mod algorithmia;
 mod hostile;
+mod http;
 mod layering;
 mod money;
 mod problems;

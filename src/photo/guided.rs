@@ -14,6 +14,7 @@
 //! - the result stays within the chroma of the window, so that nothing glows beside an edge.
 
 use super::chroma::quantised;
+use super::grey::fit;
 use super::lab::CODES_PER_L;
 use super::{Chroma, Grey, PhotoError, resample};
 
@@ -69,12 +70,9 @@ pub(super) struct Guide {
 impl Guide {
     /// Finds the functions for a photo's luminance. Chroma finer than the photo is averaged first.
     pub(super) fn new(grey: &Grey, chroma: &Chroma) -> Result<Self, PhotoError> {
+        chroma.checked()?;
         let known = (chroma.width, chroma.height);
-        let count = known.0 as usize * known.1 as usize;
-        if count == 0 || chroma.a.len() != count || chroma.b.len() != count {
-            return Err(PhotoError::Broken("The chroma planes do not have the size they say.".to_owned()));
-        }
-        let size = (known.0.min(grey.width), known.1.min(grey.height));
+        let size = fit((known.0.min(grey.width), known.1.min(grey.height)), Chroma::MAX_PIXELS);
         let [a, b] = [&chroma.a, &chroma.b].map(|plane| {
             let plane: Vec<f32> = plane.iter().map(|&value| quantised(value)).collect();
             resample::plane(&plane, known, size)

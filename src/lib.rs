@@ -1,8 +1,15 @@
 //! PixColor: a self-hosted gateway that colours black-and-white photographs.
 //!
-//! The rooms of the house, in the order of the way of a picture; imports go downwards only.
-//! `ARCHITECTURE.md` says why they are these.
+//! The rooms of the house; imports go downwards only, in this order. `ARCHITECTURE.md` says why they are
+//! these.
 
+pub mod cache;
+pub mod cli;
+pub mod config;
 pub mod credit;
+pub mod gateway;
+pub mod observe;
 pub mod photo;
 pub mod provider;
+pub mod queue;
+pub mod web;

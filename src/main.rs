@@ -1,1 +1,7 @@
-fn main() {}
+//! Parses the arguments and starts; nothing else.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pixcolor::cli::run()
+}

@@ -16,7 +16,7 @@ const HALVINGS: usize = 12;
 /// Whether linear sRGB can be shown.
 #[inline]
 pub(super) fn shows([r, g, b]: [f32; 3]) -> bool {
-    let within = |channel: f32| (channel >= -TOLERANCE) & (channel <= 1.0 + TOLERANCE);
+    let within = |channel: f32| (-TOLERANCE..=1.0 + TOLERANCE).contains(&channel);
     within(r) & within(g) & within(b)
 }
 

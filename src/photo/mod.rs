@@ -9,6 +9,7 @@ mod chroma;
 mod colour;
 mod decode;
 mod encode;
+mod format;
 mod gamut;
 mod grey;
 mod guided;

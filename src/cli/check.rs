@@ -1,0 +1,16 @@
+//! `pixcolor check`: the configuration in effect, with its sources, or what is wrong with it.
+
+use std::process::ExitCode;
+
+use super::CliError;
+use crate::config::{self, Source};
+use crate::observe::Metrics;
+
+/// Prints the configuration; fails when the gateway could not start with it.
+pub fn run(source: &Source) -> Result<ExitCode, CliError> {
+    let loaded = config::load(source)?;
+    print!("{}{}", config::server_report(source)?, loaded.report());
+    // Models and recipes, too, must be there and be what they say.
+    super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
+    Ok(ExitCode::SUCCESS)
+}

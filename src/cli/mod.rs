@@ -1,0 +1,106 @@
+//! The command line: `serve`, `colorize`, `check`, `cache`, `usage`.
+
+mod cache;
+mod check;
+mod colorize;
+mod remote;
+mod serve;
+mod usage;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Loaded, Source};
+use crate::gateway::{Gateway, Snapshot, open_cache, open_ledger};
+use crate::observe::{self, Metrics};
+use crate::provider::Memory;
+
+/// What went wrong, for a person at a terminal.
+type CliError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Colours black-and-white photographs: a gateway for browsers, scripts and SDKs, and a command line.
+#[derive(Parser)]
+#[command(version, after_help = "Without a command, `pixcolor` serves.")]
+struct Cli {
+    /// The folder with pixcolor.toml and providers/ [default: ./config if it is there, else what is
+    /// built in]
+    #[arg(long, global = true, value_name = "DIR", env = "PIXCOLOR_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the page and the API (the default)
+    Serve,
+    /// Colour files without a server
+    Colorize(colorize::Args),
+    /// Show the configuration in effect and where each value comes from, or what is wrong with it
+    Check,
+    /// Show or forget what is kept of coloured pictures
+    #[command(subcommand)]
+    Cache(cache::Args),
+    /// Show what was used and what it cost, by provider, day or client
+    Usage(usage::Args),
+}
+
+/// Runs what the arguments say. The exit code is 0 if all went well, 1 if something failed, 2 for wrong
+/// arguments.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    observe::init_log();
+    let source = Source::from_process(cli.config);
+    let result = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&source),
+        Command::Colorize(args) => colorize::run(&source, args),
+        Command::Check => check::run(&source),
+        Command::Cache(args) => cache::run(&source, args),
+        Command::Usage(args) => usage::run(&source, &args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("pixcolor: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The configuration in effect; what is odd about it is logged.
+fn load(source: &Source) -> Result<Loaded, CliError> {
+    let loaded = config::load(source)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded)
+}
+
+/// A gateway with the configuration in effect.
+fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, CliError> {
+    let metrics = Metrics::new(prometheus::Registry::new())?;
+    let (snapshot, memory) = snapshot(loaded, metrics.clone())?;
+    let cache = open_cache(&snapshot.config.cache, Arc::new(metrics.clone()));
+    let ledger = open_ledger(&snapshot.config)?;
+    Ok(Gateway::new(snapshot, cache, ledger, memory, metrics))
+}
+
+/// The configuration in effect and its providers, and what these remember.
+fn snapshot(loaded: Loaded, metrics: Metrics) -> Result<(Snapshot, Memory), CliError> {
+    let report = loaded.to_json();
+    let memory = Memory::new(metrics);
+    Ok((Snapshot::build(loaded.config, report, &memory)?, memory))
+}
+
+/// The async runtime, as `Rocket.toml` sizes it. Rocket's own would read its file from the current folder
+/// only.
+fn runtime(figment: &rocket::figment::Figment) -> Result<tokio::runtime::Runtime, CliError> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Ok(workers) = figment.extract_inner("workers") {
+        runtime.worker_threads(workers);
+    }
+    if let Ok(blocking) = figment.extract_inner("max_blocking") {
+        runtime.max_blocking_threads(blocking);
+    }
+    Ok(runtime.thread_name("pixcolor").enable_all().build()?)
+}

@@ -1,0 +1,105 @@
+//! `pixcolor serve`: the server, from the first line it prints to the last.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rocket::fairing::AdHoc;
+use rocket::{Orbit, Rocket};
+
+use super::CliError;
+use crate::config::{self, Source};
+use crate::gateway::Gateway;
+use crate::provider::Readiness;
+use crate::web::{Assets, server};
+
+/// How long work that nobody waits for any more may go on after the server has stopped.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How often the cache is looked through.
+const TIDY_EVERY: Duration = Duration::from_secs(600);
+
+/// Serves until it is told to stop.
+pub fn run(source: &Source) -> Result<ExitCode, CliError> {
+    let loaded = super::load(source)?;
+    let figment = config::server_figment(source)?;
+    let assets =
+        Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
+    let gateway = super::gateway(loaded)?;
+    let rocket = server(figment.clone(), gateway.clone(), assets)
+        .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
+    let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;
+    super::runtime(&figment)?.block_on(async {
+        let launched = tokio::select! {
+            launched = rocket.launch() => launched,
+            never = tidy(&gateway) => match never {},
+        };
+        if !gateway.tasks().finish(GRACE).await {
+            tracing::warn!(
+                "work was still going on {} seconds after the server had stopped",
+                GRACE.as_secs()
+            );
+        }
+        launched.map(drop).map_err(|error| explain(&error, address))
+    })?;
+    println!("PixColor has stopped.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Now and then looks through what is kept, so that what has expired goes though nobody asks for it.
+async fn tidy(gateway: &Gateway) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        if let Err(error) = gateway.cache().sweep().await {
+            tracing::warn!("the cache cannot be tidied: {error}");
+        }
+    }
+}
+
+/// Says the address, the providers in use and how to stop.
+fn announce(rocket: &Rocket<Orbit>) {
+    let config = rocket.config();
+    println!("PixColor {} listens on http://{}", env!("CARGO_PKG_VERSION"), address(config));
+    if let Some(gateway) = rocket.state::<Arc<Gateway>>() {
+        let snapshot = gateway.snapshot();
+        let named = snapshot.route(None).unwrap_or_default();
+        for (place, provider) in named.iter().enumerate() {
+            let about = provider.about();
+            let where_to = match about.leaves_machine {
+                true => "pictures leave this machine",
+                false => "pictures stay on this machine",
+            };
+            let ready = match provider.readiness() {
+                Readiness::Ready => String::new(),
+                Readiness::NotReady { why, .. } => format!("; not ready: {why}"),
+            };
+            println!(
+                "  provider {}: {} ({} {}), {where_to}{ready}",
+                place + 1,
+                about.name,
+                about.kind,
+                about.model
+            );
+        }
+    }
+    println!("Stop it with Ctrl+C.");
+}
+
+fn address(config: &rocket::Config) -> SocketAddr {
+    (config.address, config.port).into()
+}
+
+/// Why the server did not start, in words.
+fn explain(error: &rocket::Error, address: SocketAddr) -> CliError {
+    use rocket::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::Bind(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let port = address.port();
+            format!("port {port} is taken: another program listens on {address}. Stop it, or choose another port, \
+                like ROCKET_PORT={}", port.saturating_add(1)).into()
+        }
+        ErrorKind::Bind(error) => format!("the server cannot listen on {address}: {error}").into(),
+        kind => format!("the server did not start: {kind}").into(),
+    }
+}

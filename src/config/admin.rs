@@ -1,0 +1,21 @@
+//! Who may use the admin routes.
+
+use super::secret::Secret;
+use super::table::Table;
+
+/// Access to the admin routes.
+#[derive(Clone, Debug, Default)]
+pub struct AdminConfig {
+    /// What an administrator sends. Without a value the admin routes answer 404 to everyone.
+    pub token: Option<Secret>,
+}
+
+impl AdminConfig {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let token = table.secret("token");
+        if let Some(why) = token.as_ref().and_then(Secret::why_unset) {
+            table.warning(format!("`admin.token` has no value, so that admin routes answer 404: {why}"));
+        }
+        Self { token }
+    }
+}

@@ -1,0 +1,59 @@
+//! How a client is told from another: by address, through the proxies in front.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::table::Table;
+
+/// The header in which the proxies in front name the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`, what most proxies send.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+/// Whose word about a client's address is believed, and how much of an address is one client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientsConfig {
+    /// Peers that are proxies of ours.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where those proxies name the client.
+    pub forwarded_header: ForwardedHeader,
+    /// How many bits of an IPv6 address make one client.
+    pub ipv6_prefix: u8,
+}
+
+impl Default for ClientsConfig {
+    fn default() -> Self {
+        Self { trusted_proxies: Vec::new(), forwarded_header: ForwardedHeader::default(), ipv6_prefix: 64 }
+    }
+}
+
+impl ClientsConfig {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        const HEADERS: [(&str, ForwardedHeader); 2] =
+            [("x-forwarded-for", ForwardedHeader::XForwardedFor), ("forwarded", ForwardedHeader::Forwarded)];
+        let default = Self::default();
+        let range = ("an address or a range of addresses (CIDR)", "10.0.0.0/8");
+        let trusted_proxies = table.list("trusted_proxies", default.trusted_proxies, range, network);
+        if let Some(all) = trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
+            table.warning(format!(
+                "`trusted_proxies` has {all}: every client is believed to be whoever it says it is"
+            ));
+        }
+        Self {
+            trusted_proxies,
+            forwarded_header: table.choice("forwarded_header", &HEADERS).unwrap_or_default(),
+            ipv6_prefix: table.whole("ipv6_prefix", default.ipv6_prefix, 1..=128),
+        }
+    }
+}
+
+/// A range, or a single address.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}

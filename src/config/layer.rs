@@ -1,0 +1,234 @@
+//! One layer of the configuration: a TOML file or an environment variable, as figment wants it, and the
+//! line of each key, which figment does not know.
+
+use std::path::{Path, PathBuf};
+
+use figment::value::{Dict, Map, Tag, Value};
+use figment::{Metadata, Profile, Provider};
+use toml_edit::{Document, Item, TableLike};
+
+use super::problem::{Origin, Problem};
+
+/// A file or an environment variable with what it sets.
+pub(super) struct Layer {
+    from: Place,
+    /// What it sets, from the root of the configuration.
+    pub(super) data: Dict,
+}
+
+enum Place {
+    File { path: PathBuf, built_in: bool, document: Box<Document<String>>, prefix: Vec<String> },
+    Env(String),
+}
+
+impl Layer {
+    /// Parses a file. `prefix` is where in the configuration its root lies; empty for the whole.
+    pub(super) fn file(path: &Path, built_in: bool, text: String, prefix: &[&str]) -> Result<Self, Problem> {
+        let lines = text.clone();
+        let document = Document::parse(text).map_err(|error| Problem {
+            origin: Origin::File {
+                path: path.to_owned(),
+                line: error.span().map(|span| line_of(&lines, span.start)),
+                built_in,
+            },
+            // Not the error's own display: it quotes the line, and the line may hold a secret.
+            message: format!("not valid TOML: {}", one_line(error.message())),
+        })?;
+        let mut data = table(document.as_table());
+        for key in prefix.iter().rev() {
+            data = Dict::from([((*key).to_owned(), Value::Dict(Tag::Default, data))]);
+        }
+        let prefix = prefix.iter().map(|key| (*key).to_owned()).collect();
+        let document = Box::new(document);
+        Ok(Self { from: Place::File { path: path.to_owned(), built_in, document, prefix }, data })
+    }
+
+    /// An environment variable that sets the key at `path`.
+    pub(super) fn env(name: &str, path: &[String], value: Value) -> Self {
+        let nested = path
+            .iter()
+            .rev()
+            .fold(value, |value, key| Value::Dict(Tag::Default, Dict::from([(key.clone(), value)])));
+        Self { from: Place::Env(name.to_owned()), data: nested.into_dict().unwrap_or_default() }
+    }
+
+    /// Where the layer has the key at `path`, counted from the root of the configuration.
+    pub(super) fn origin(&self, path: &[String]) -> Origin {
+        match &self.from {
+            Place::Env(name) => Origin::Env(name.clone()),
+            Place::File { path: file, built_in, document, prefix } => {
+                let offset =
+                    path.strip_prefix(prefix.as_slice()).and_then(|path| locate(document.as_table(), path));
+                let line = offset.map(|offset| line_of(document.raw(), offset));
+                Origin::File { path: file.clone(), line, built_in: *built_in }
+            }
+        }
+    }
+
+    /// The folder that paths written in it are relative to; none for an environment variable.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.path()?.parent()
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.from {
+            Place::File { path, .. } => Some(path),
+            Place::Env(_) => None,
+        }
+    }
+
+    /// Whether it is an environment variable.
+    pub(super) fn is_env(&self) -> bool {
+        matches!(self.from, Place::Env(_))
+    }
+
+    /// What figment calls it; no two layers share it.
+    pub(super) fn name(&self) -> String {
+        self.origin(&[]).to_string()
+    }
+}
+
+impl Provider for &Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name())
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        Ok(Map::from([(Profile::Default, self.data.clone())]))
+    }
+}
+
+/// The value that the text of an environment variable stands for: TOML, or else the text itself, so that
+/// a path or a URL needs no quotes.
+pub(super) fn env_value(text: &str) -> Value {
+    match text.trim().parse::<toml_edit::Value>() {
+        Ok(parsed) => value(&parsed),
+        Err(_) => Value::from(text),
+    }
+}
+
+fn table(table: &dyn TableLike) -> Dict {
+    table.iter().filter_map(|(key, item)| Some((key.to_owned(), from_item(item)?))).collect()
+}
+
+fn from_item(item: &Item) -> Option<Value> {
+    Some(match item {
+        Item::None => return None,
+        Item::Value(inner) => value(inner),
+        Item::Table(inner) => Value::Dict(Tag::Default, table(inner)),
+        Item::ArrayOfTables(tables) => {
+            let tables = tables.iter().map(|inner| Value::Dict(Tag::Default, table(inner)));
+            Value::Array(Tag::Default, tables.collect())
+        }
+    })
+}
+
+fn value(value: &toml_edit::Value) -> Value {
+    use toml_edit::Value as Toml;
+    match value {
+        Toml::String(text) => Value::from(text.value().as_str()),
+        Toml::Integer(number) => Value::from(*number.value()),
+        Toml::Float(number) => Value::from(*number.value()),
+        Toml::Boolean(flag) => Value::from(*flag.value()),
+        // No key takes a date; as text it is named in the error.
+        Toml::Datetime(date) => Value::from(date.value().to_string()),
+        Toml::Array(items) => Value::Array(Tag::Default, items.iter().map(self::value).collect()),
+        Toml::InlineTable(inner) => Value::Dict(Tag::Default, table(inner)),
+    }
+}
+
+/// The byte at which the deepest part of `path` that is there begins.
+fn locate(table: &dyn TableLike, path: &[String]) -> Option<usize> {
+    let (first, rest) = path.split_first()?;
+    let (key, item) = table.get_key_value(first)?;
+    let here = key.span().map(|span| span.start);
+    let deeper = match item {
+        Item::ArrayOfTables(tables) => rest.split_first().and_then(|(index, rest)| {
+            let table = tables.get(index.parse().ok()?)?;
+            locate(table, rest).or(table.span().map(|span| span.start))
+        }),
+        Item::Value(value) => locate_in_value(value, rest),
+        Item::Table(table) => locate(table, rest),
+        Item::None => None,
+    };
+    deeper.or(here)
+}
+
+fn locate_in_value(value: &toml_edit::Value, path: &[String]) -> Option<usize> {
+    match value {
+        toml_edit::Value::InlineTable(table) => locate(table, path),
+        toml_edit::Value::Array(items) => {
+            let (index, rest) = path.split_first()?;
+            let item = items.get(index.parse().ok()?)?;
+            locate_in_value(item, rest).or(item.span().map(|span| span.start))
+        }
+        _ => None,
+    }
+}
+
+/// The line that a byte is on, from 1.
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+}
+
+fn one_line(message: &str) -> String {
+    message.lines().map(str::trim).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str, path: &[&str]) -> Option<usize> {
+        let layer = Layer::file(Path::new("a.toml"), false, text.to_owned(), &[]).unwrap();
+        let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
+        match layer.origin(&path) {
+            Origin::File { line, .. } => line,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_way_to_write_a_key_has_its_line() {
+        let text = "# words\na = 1\nb.c = 2\nd = { e = 3 }\nf = [\n  1,\n  { g = 2 },\n]\n\
+                    [h]\ni = 1\n[j.k]\nl = 1\n[[m]]\nn = 1\n[[m]]\nn = 2\n";
+        for (path, expected) in [
+            (&["a"][..], Some(2)),
+            (&["b"], Some(3)),
+            (&["b", "c"], Some(3)),
+            (&["d", "e"], Some(4)),
+            (&["f", "0"], Some(6)),
+            (&["f", "1", "g"], Some(7)),
+            (&["h"], Some(9)),
+            (&["h", "i"], Some(10)),
+            (&["j", "k", "l"], Some(12)),
+            (&["m", "0"], Some(13)),
+            (&["m", "1", "n"], Some(16)),
+            (&["h", "absent"], Some(9)),
+            (&["absent"], None),
+            (&[], None),
+        ] {
+            assert_eq!(line(text, path), expected, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn an_environment_value_is_toml_or_plain_text() {
+        assert_eq!(env_value("12"), Value::from(12_i64));
+        assert_eq!(env_value(" true "), Value::from(true));
+        assert_eq!(env_value("[\"a\"]").as_array().unwrap()[0].as_str(), Some("a"));
+        assert_eq!(env_value("{ env = \"A\" }").find_ref("env").unwrap().as_str(), Some("A"));
+        assert_eq!(env_value("\"12\"").as_str(), Some("12"));
+        assert_eq!(env_value("/var/lib/x y").as_str(), Some("/var/lib/x y"));
+        assert_eq!(env_value("tcp://10.0.0.1:80").as_str(), Some("tcp://10.0.0.1:80"));
+    }
+
+    #[test]
+    fn a_syntax_error_has_its_line_and_never_quotes_the_text() {
+        let text = "a = 1\ntoken = \"hunter2\n".to_owned();
+        let problem = Layer::file(Path::new("a.toml"), false, text, &[]).err().unwrap().to_string();
+        assert!(problem.starts_with("a.toml:2: not valid TOML: "), "{problem}");
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+}

@@ -1,0 +1,66 @@
+//! What one request may cost this machine.
+
+use std::time::Duration;
+
+use super::table::Table;
+use crate::photo::Limits;
+
+/// Limits on uploads, photos and waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Most bytes of an upload, as decoded from whatever form it came in.
+    pub upload_bytes: u64,
+    /// Most pixels of a photo.
+    pub pixels: u64,
+    /// Longest side of a photo, in pixels.
+    pub side: u32,
+    /// A request is answered, one way or the other, within this time.
+    pub request: Duration,
+    /// How many pixels may be decoded and in memory at once; never below `pixels`.
+    pub decoding_pixels: u64,
+    /// How many requests may wait for their turn to be decoded before others are sent away.
+    pub waiting: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            upload_bytes: 20 * 1024 * 1024,
+            pixels: 50_000_000,
+            side: 16_384,
+            request: Duration::from_secs(120),
+            decoding_pixels: 64_000_000,
+            waiting: 32,
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// The largest picture that is decoded.
+    pub const fn photo(&self) -> Limits {
+        Limits { max_pixels: self.pixels, max_side: self.side }
+    }
+
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let default = Self::default();
+        let pixels = table.whole("pixels", default.pixels, 1..=1_000_000_000);
+        let limits = Self {
+            upload_bytes: table.bytes("upload_bytes", default.upload_bytes, 1024..=1 << 30),
+            pixels,
+            side: table.whole("side", default.side, 1..=65_535),
+            request: table.seconds("request_seconds", default.request, 1.0..=3600.0),
+            decoding_pixels: table.whole(
+                "decoding_pixels",
+                default.decoding_pixels.max(pixels),
+                1..=1_000_000_000_000,
+            ),
+            waiting: table.whole("waiting", default.waiting, 0..=100_000),
+        };
+        if limits.decoding_pixels < limits.pixels {
+            let message = "`limits.decoding_pixels` must not be below `limits.pixels`: \
+                           the largest photo would wait for ever";
+            table.problem(&["decoding_pixels"], message);
+        }
+        limits
+    }
+}

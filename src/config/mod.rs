@@ -1,0 +1,163 @@
+//! Configuration: read from files and the environment, validated once, then an immutable value.
+//!
+//! Layers, the lowest first: what is built into the program; the files of a folder (`pixcolor.toml`, and
+//! `providers/NAME.toml` for one provider each); the environment (`PIXCOLOR_A__B` is the key `a.b`).
+//! Everything that is wrong is found in one go, with its file and line. Loading changes nothing and keeps
+//! nothing, so that it can be done again at any time.
+//!
+//! One struct a concern, one file a struct. `source` finds the files and `env` the variables, `layer` knows
+//! the lines of keys, `reader` merges, `table` and `values` read; `server` prepares Rocket's own settings.
+
+mod admin;
+mod algorithmia;
+mod assets;
+mod budgets;
+mod cache;
+mod clients;
+mod env;
+mod layer;
+mod limits;
+mod onnx;
+mod output;
+mod price;
+mod problem;
+mod provider;
+mod reader;
+mod remote;
+mod report;
+mod secret;
+mod server;
+mod source;
+mod table;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub use admin::AdminConfig;
+pub use algorithmia::{Algorithm, AlgorithmiaConfig};
+pub use assets::AssetsConfig;
+pub use cache::{CacheConfig, Share};
+pub use clients::{ClientsConfig, ForwardedHeader};
+pub use limits::LimitsConfig;
+pub use onnx::OnnxConfig;
+pub use output::OutputConfig;
+pub use problem::{ConfigError, Origin, Problem};
+pub use provider::{Common, KindConfig, ProviderConfig};
+pub use remote::{BreakerConfig, RemoteConfig};
+pub use report::Loaded;
+pub use secret::Secret;
+pub use server::{server_figment, server_report};
+pub use source::Source;
+
+use crate::credit::{Budgets, Worth};
+use problem::nearest;
+use reader::Reader;
+use table::Table;
+
+/// The whole configuration: valid, and never changed.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The providers to ask, in order; never empty, all of them in `providers`.
+    pub route: Vec<String>,
+    /// Every provider, by name.
+    pub providers: BTreeMap<String, ProviderConfig>,
+    /// What one request may cost this machine.
+    pub limits: LimitsConfig,
+    /// How renditions are written.
+    pub output: OutputConfig,
+    /// What is kept of them.
+    pub cache: CacheConfig,
+    /// How a client is told from another.
+    pub clients: ClientsConfig,
+    /// Who may use the admin routes.
+    pub admin: AdminConfig,
+    /// Where what must outlive the process is kept. Need not be there yet.
+    pub state_dir: PathBuf,
+    /// The page's own files on disk.
+    pub assets: AssetsConfig,
+    /// Caps on credit, in order of their names.
+    pub budgets: Budgets,
+}
+
+/// Reads, merges and validates a configuration. Reads files: not for async threads.
+pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
+    let source::Files { dir, mut layers } = source::read_files(source)?;
+    let (_, files) = reader::merge(&layers);
+    let env::Env { layers: variables, ignored } = env::env_layers(source, &files);
+    layers.extend(variables);
+
+    let reader = Reader::new(source, layers, ignored);
+    let (config, notes) = reader.read(|table| Config::read(source, table));
+    ConfigError::check(notes.problems)?;
+    let mut warnings = notes.warnings;
+    warnings.extend(source.overlooked().filter(|_| dir.is_none()));
+    Ok(Loaded { config, warnings, dir, entries: notes.entries })
+}
+
+impl Config {
+    fn read(source: &Source, table: &mut Table<'_>) -> Self {
+        let provider = ("the name of a provider", "local");
+        let route = table.list("route", vec!["local".to_owned()], provider, |name| Some(name.to_owned()));
+        let clients = ClientsConfig::read(table);
+        let (state_dir, temporary) = source.state_dir();
+        if temporary && !table.has("state_dir") {
+            let folder = state_dir.display();
+            table.warning(format!("HOME is not set, so that `state_dir` is the temporary folder {folder}"));
+        }
+        let state_dir = table.path("state_dir", Some(state_dir)).unwrap_or_default();
+        let limits = table.table("limits", LimitsConfig::read);
+        let output = table.table("output", OutputConfig::read);
+        let cache = table.table("cache", |table| CacheConfig::read(source, table));
+        let admin = table.table("admin", AdminConfig::read);
+        let assets = table.table("assets", AssetsConfig::read);
+
+        let (mut names, mut providers) = (Vec::new(), BTreeMap::new());
+        table.named("providers", |name, table| {
+            names.push(name.to_owned());
+            providers.extend(ProviderConfig::read(name, table).map(|provider| (name.to_owned(), provider)));
+        });
+        check_route(table, &route, &names);
+        for (name, provider) in &providers {
+            if provider.common.timeout > limits.request {
+                table.warning(format!(
+                    "`providers.{name}.timeout` is longer than `limits.request_seconds`, which ends a call first"
+                ));
+            }
+        }
+        let budgets = budgets::read(table, &names, &providers);
+        Self { route, providers, limits, output, cache, clients, admin, state_dir, assets, budgets }
+    }
+}
+
+impl Config {
+    /// What the credit of a provider is worth now, if that is known.
+    pub fn worth(&self, provider: &str) -> Option<Worth> {
+        self.providers.get(provider)?.price.worth
+    }
+}
+
+fn check_route(table: &Table<'_>, route: &[String], providers: &[String]) {
+    if route.is_empty() {
+        table.problem(&["route"], "`route` is empty: name at least one provider, such as [\"local\"]");
+    }
+    for (index, name) in route.iter().enumerate() {
+        let place = index.to_string();
+        if route.iter().take(index).any(|earlier| earlier == name) {
+            table.problem(&["route", &place], format!("`route` names provider `{name}` twice"));
+        }
+        if !providers.contains(name) {
+            let known = providers.iter().map(String::as_str);
+            let hint = nearest(name, known).map_or_else(
+                || format!("the providers are {}", providers.join(", ")),
+                |meant| format!("did you mean `{meant}`?"),
+            );
+            table.problem(
+                &["route", &place],
+                format!("`route` names provider `{name}`, which is not there: {hint}"),
+            );
+        }
+    }
+}

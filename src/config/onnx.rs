@@ -1,0 +1,40 @@
+//! The kind `onnx`: a network that runs in this process.
+
+use std::path::PathBuf;
+
+use super::table::Table;
+
+/// Settings of an ONNX provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnnxConfig {
+    /// The network's file; none is the model that is built in.
+    pub model: Option<PathBuf>,
+    /// What the network takes and gives; none is the `.toml` file beside the model.
+    pub recipe: Option<PathBuf>,
+    /// How many pictures are coloured at once, one thread each; 0 is one for each core.
+    pub threads: usize,
+    /// How many pictures may wait for a thread before others are refused.
+    pub queue: usize,
+}
+
+impl Default for OnnxConfig {
+    fn default() -> Self {
+        Self { model: None, recipe: None, threads: 0, queue: 32 }
+    }
+}
+
+impl OnnxConfig {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let default = Self::default();
+        let config = Self {
+            model: table.file("model"),
+            recipe: table.file("recipe"),
+            threads: table.whole("threads", default.threads, 0..=1024),
+            queue: table.whole("queue", default.queue, 0..=100_000),
+        };
+        if table.has("recipe") && !table.has("model") {
+            table.problem(&["recipe"], "a `recipe` needs a `model`: the built-in model has its own");
+        }
+        config
+    }
+}

@@ -1,0 +1,31 @@
+//! How renditions are written.
+
+use super::table::Table;
+
+/// Settings of the encoders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputConfig {
+    /// JPEG quality, 1 to 100.
+    pub jpeg_quality: u8,
+    /// WebP quality, 1 to 100.
+    pub webp_quality: u8,
+    /// Whether a rendition says "coloured by MODEL" in its metadata.
+    pub mark: bool,
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        Self { jpeg_quality: 90, webp_quality: 85, mark: false }
+    }
+}
+
+impl OutputConfig {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            jpeg_quality: table.whole("jpeg_quality", default.jpeg_quality, 1..=100),
+            webp_quality: table.whole("webp_quality", default.webp_quality, 1..=100),
+            mark: table.flag("mark", default.mark),
+        }
+    }
+}

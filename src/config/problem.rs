@@ -1,0 +1,144 @@
+//! What is wrong with a configuration, and where: the words an operator reads when the start stops.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// A file; `line` counts from 1.
+    File {
+        /// As the operator would write it.
+        path: PathBuf,
+        /// The line of the key, where there is one.
+        line: Option<usize>,
+        /// Whether it is the copy inside the program and not a file on disk.
+        built_in: bool,
+    },
+    /// An environment variable, by its name.
+    Env(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Env(name) => write!(f, "environment variable {name}"),
+            Self::File { path, line, built_in } => {
+                let kind = if *built_in { "built-in " } else { "" };
+                write!(f, "{kind}{}", path.display())?;
+                line.map_or(Ok(()), |line| write!(f, ":{line}"))
+            }
+        }
+    }
+}
+
+/// One thing that is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file and line, or the environment variable.
+    pub origin: Origin,
+    /// What is wrong and what to do about it; never a secret's value.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.origin {
+            Origin::Default => f.write_str(&self.message),
+            _ => write!(f, "{}: {}", self.origin, self.message),
+        }
+    }
+}
+
+/// Why a configuration cannot be used: every problem that was found, one a line. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    /// Each problem, in the order of the files.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// An error if there is any problem.
+    pub(super) fn check(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
+    }
+
+    /// An error with a single problem.
+    pub(super) fn one(origin: Origin, message: impl Into<String>) -> Self {
+        Self { problems: vec![Problem { origin, message: message.into() }] }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A path as TOML writes it: dotted, with quotes where a part needs them.
+pub(super) fn dotted(path: &[String]) -> String {
+    let bare = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    };
+    let parts = path.iter().map(|part| if bare(part) { part.clone() } else { format!("{part:?}") });
+    parts.collect::<Vec<_>>().join(".")
+}
+
+/// The candidate a person most likely meant, if one is near: of each part between dots or double
+/// underscores at most a third of the letters differ.
+pub(super) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let near = |candidate: &'c str| Some((distance(written, candidate)?, candidate));
+    candidates.into_iter().filter_map(near).min().map(|(_, candidate)| candidate)
+}
+
+fn distance(written: &str, candidate: &str) -> Option<usize> {
+    let (written, candidate) = (written.replace("__", "."), candidate.replace("__", "."));
+    if written.split('.').count() != candidate.split('.').count() {
+        return None;
+    }
+    let parts = written.split('.').zip(candidate.split('.'));
+    let distances = parts.map(|(written, candidate)| {
+        let distance = strsim::damerau_levenshtein(written, candidate);
+        (distance <= (written.chars().count() / 3).max(1)).then_some(distance)
+    });
+    distances.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_key_is_found_and_a_far_one_is_not_offered() {
+        let keys = ["route", "limits", "state_dir", "pixels", "LIMITS__PIXELS"];
+        for (written, meant) in [
+            ("rout", Some("route")),
+            ("ruote", Some("route")),
+            ("limit", Some("limits")),
+            ("statedir", Some("state_dir")),
+            ("pixel", Some("pixels")),
+            ("LIMIT__PIXEL", Some("LIMITS__PIXELS")),
+            ("NOBODY__PIXELS", None),
+            ("colour", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(written, keys), meant, "{written}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Providers: what all kinds have in common, and the one place here that knows all kinds.
+//!
+//! A new kind is a struct of its own, an arm of `KindConfig` and a row of `KINDS`.
+
+use std::time::Duration;
+
+use super::algorithmia::{self, AlgorithmiaConfig};
+use super::onnx::OnnxConfig;
+use super::price;
+use super::remote::RemoteConfig;
+use super::table::Table;
+use crate::credit::{CallFacts, Credits, Price};
+
+/// Longest name of a provider or a budget.
+pub(super) const MAX_NAME: usize = 64;
+
+/// One provider.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    /// Its name: what the route, requests, metrics and the ledger call it.
+    pub name: String,
+    /// What every kind has.
+    pub common: Common,
+    /// What its kind has.
+    pub kind: KindConfig,
+    /// What its calls cost.
+    pub price: Price,
+}
+
+/// What every kind of provider has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Common {
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// Most pixels of the grey picture it is sent.
+    pub send_max_pixels: u64,
+    /// Whether its chroma is laid on the photo's own luminance; if not, its own pixels are the answer.
+    pub luma_lock: bool,
+    /// Whether its results are kept, and looked for before it is called.
+    pub cache: bool,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(60), send_max_pixels: 500_000, luma_lock: true, cache: true }
+    }
+}
+
+/// What a provider's kind needs to know.
+#[derive(Clone, Debug)]
+pub enum KindConfig {
+    /// A host that speaks Algorithmia's protocol.
+    Algorithmia(Box<AlgorithmiaConfig>),
+    /// A network that runs in this process.
+    Onnx(OnnxConfig),
+}
+
+impl KindConfig {
+    /// What calls cost unless the configuration says otherwise.
+    fn price(&self) -> Price {
+        match self {
+            Self::Algorithmia(_) => algorithmia::price(),
+            Self::Onnx(_) => Price::FREE,
+        }
+    }
+
+    /// Whether it is known where to call it; what runs on this machine needs no address.
+    pub(super) const fn has_address(&self) -> bool {
+        match self {
+            Self::Algorithmia(config) => config.base_url.is_some(),
+            Self::Onnx(_) => true,
+        }
+    }
+
+    /// What every provider elsewhere has; none for what runs on this machine.
+    pub fn remote(&self) -> Option<&RemoteConfig> {
+        match self {
+            Self::Algorithmia(config) => Some(&config.remote),
+            Self::Onnx(_) => None,
+        }
+    }
+}
+
+type ReadKind = fn(&mut Table<'_>) -> KindConfig;
+
+/// Every kind by the word that names it.
+const KINDS: &[(&str, ReadKind)] = &[
+    ("onnx", |table| KindConfig::Onnx(OnnxConfig::read(table))),
+    ("algorithmia", |table| KindConfig::Algorithmia(Box::new(AlgorithmiaConfig::read(table)))),
+];
+
+impl Common {
+    fn read(table: &mut Table<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            timeout: table.seconds("timeout", default.timeout, 0.1..=3600.0),
+            send_max_pixels: table.whole("send_max_pixels", default.send_max_pixels, 1024..=1_000_000_000),
+            luma_lock: table.flag("luma_lock", default.luma_lock),
+            cache: table.flag("cache", default.cache),
+        }
+    }
+}
+
+impl ProviderConfig {
+    /// Reads one provider; none if it cannot be told what it is, which is noted.
+    pub(super) fn read(name: &str, table: &mut Table<'_>) -> Option<Self> {
+        if !is_name(name) {
+            let message = format!(
+                "a provider cannot be named {name:?}: a name is 1 to {MAX_NAME} of a-z, 0-9, `-` and single `_`, \
+                 and begins with a letter or a digit"
+            );
+            table.problem(&[], message);
+        }
+        let kind = table.required_choice("kind", KINDS);
+        let common = Common::read(table);
+        match kind {
+            Some(read) => {
+                let kind = read(table);
+                let price = table.table("price", |table| price::read(table, &kind.price()));
+                Some(Self { name: name.to_owned(), common, kind, price })
+            }
+            // Without a kind nobody knows which further keys it may have.
+            None => {
+                table.accept_all();
+                None
+            }
+        }
+    }
+}
+
+impl ProviderConfig {
+    /// The most that one call may cost.
+    pub fn most(&self) -> Credits {
+        self.most_for(self.common.send_max_pixels)
+    }
+
+    /// The most that a call with a picture of so many pixels may cost. Protocols tell a host in whole
+    /// seconds how long it may work.
+    pub fn most_for(&self, sent_pixels: u64) -> Credits {
+        let seconds = self.common.timeout.as_secs() + u64::from(self.common.timeout.subsec_nanos() > 0);
+        self.price.most(&CallFacts { sent_pixels, timeout: Duration::from_secs(seconds) })
+    }
+}
+
+/// Names appear in URLs, metrics and environment variables, where `__` separates keys.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    (1..=MAX_NAME).contains(&name.len())
+        && name.starts_with(plain)
+        && name.chars().all(|c| plain(c) || matches!(c, '-' | '_'))
+        && !name.contains("__")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_safe_in_urls_metrics_and_variables() {
+        for good in ["local", "deep-ai", "a_b", "0", &"a".repeat(64)] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", "A", "a b", "a.b", "-a", "_a", "a__b", "é", "a/b", "a\n", &"a".repeat(65)] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Rocket's own settings: address, port, shutdown and the like, as in any Rocket application.
+//!
+//! Layers, the lowest first: Rocket's defaults, the `Rocket.toml` inside the program, the one beside the
+//! configuration folder, `ROCKET_` variables. Rocket ignores a key that it does not know and a file that
+//! is not there; here both are errors, because a misspelt `address` must not go unnoticed. What would let a
+//! client choose its own address, and what this build cannot do, is refused.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use figment::providers::Serialized;
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::layer::{Layer, env_value};
+use super::problem::{ConfigError, Origin, Problem, dotted, nearest};
+use super::source::{Source, disk_layer};
+
+const FILE: &str = "Rocket.toml";
+const PREFIX: &str = "ROCKET_";
+/// Names another file, as in any Rocket application.
+const FILE_VARIABLE: &str = "ROCKET_CONFIG";
+static BUILT_IN: &str = include_str!("../../Rocket.toml");
+
+/// Keys that Rocket knows but that must not be set, and why.
+const REFUSED: &[(&str, &str)] = &[
+    ("ip_header", "a client could choose its own address; `trusted_proxies` in pixcolor.toml is the way"),
+    ("tls", "this program does not speak TLS; put a reverse proxy in front"),
+    ("secret_key", "this program has no private cookies"),
+];
+
+const SHUTDOWN_KEYS: &[&str] = &["ctrlc", "signals", "grace", "mercy", "force"];
+const PROFILES: &[&str] = &["default", "debug", "release", "global"];
+
+/// Rocket's settings, for `rocket::custom`. They are valid: Rocket can extract its `Config` from them.
+pub fn server_figment(source: &Source) -> Result<Figment, ConfigError> {
+    Server::read(source).map(|server| server.figment)
+}
+
+/// Every setting of Rocket's that can be set here, what it is worth and where it came from, a line each.
+pub fn server_report(source: &Source) -> Result<String, ConfigError> {
+    let server = Server::read(source)?;
+    let mut lines = String::new();
+    for key in known_keys() {
+        if let Ok(value) = server.figment.find_value(key) {
+            server.report(&mut vec![key.to_owned()], &value, &mut lines);
+        }
+    }
+    Ok(lines)
+}
+
+struct Server {
+    figment: Figment,
+    layers: Vec<Layer>,
+}
+
+impl Server {
+    fn read(source: &Source) -> Result<Self, ConfigError> {
+        let profile = source.var("ROCKET_PROFILE").map_or(rocket::Config::DEFAULT_PROFILE, Profile::new);
+        let mut layers = file_layers(source)?;
+        ConfigError::check(layers.iter().flat_map(|layer| file_problems(layer, &profile)).collect())?;
+
+        let figment = Figment::from(rocket::Config::default());
+        let figment = layers.iter().fold(figment, |figment, layer| figment.merge(Nested(layer)));
+        let variables = env_layers(source);
+        let figment = variables.iter().fold(figment, |figment, layer| figment.merge(Global(layer)));
+        let figment = figment.merge(Serialized::global("ip_header", false)).select(profile);
+        layers.extend(variables);
+
+        let server = Self { figment, layers };
+        ConfigError::check(server.wrong_values()).map(|()| server)
+    }
+
+    /// Rocket's own complaints about values, and what it would only notice by a panic.
+    fn wrong_values(&self) -> Vec<Problem> {
+        let config = match rocket::Config::try_from(&self.figment) {
+            Ok(config) => config,
+            Err(error) => {
+                let problems = error.into_iter().map(|error| {
+                    let message = format!("`{}`: {}", error.path.join("."), error.kind);
+                    let name = error.metadata.as_ref().map(|metadata| &*metadata.name);
+                    Problem { origin: self.origin(name, error.profile.as_ref(), &error.path), message }
+                });
+                return problems.collect();
+            }
+        };
+        let threads = [("workers", config.workers), ("max_blocking", config.max_blocking)];
+        let none = threads.iter().filter(|(_, count)| *count == 0).map(|(key, _)| Problem {
+            origin: self.figment.find_value(key).map_or(Origin::Default, |value| {
+                let name = self.figment.get_metadata(value.tag()).map(|metadata| &*metadata.name);
+                self.origin(name, value.tag().profile().as_ref(), &[(*key).to_owned()])
+            }),
+            message: format!("`{key}` must be 1 or more"),
+        });
+        none.collect()
+    }
+
+    /// Where the layer of that name has a key, in that profile or the selected one.
+    fn origin(&self, layer: Option<&str>, profile: Option<&Profile>, path: &[String]) -> Origin {
+        let layer = self.layers.iter().find(|candidate| Some(candidate.name().as_str()) == layer);
+        let profile = profile.unwrap_or(self.figment.profile()).as_str().to_string();
+        let path = [&[profile], path].concat();
+        layer.map_or(Origin::Default, |layer| layer.origin(&path))
+    }
+
+    fn report(&self, path: &mut Vec<String>, value: &Value, lines: &mut String) {
+        if let Some(table) = value.as_dict() {
+            for (key, value) in table {
+                path.push(key.clone());
+                self.report(path, value, lines);
+                path.pop();
+            }
+            return;
+        }
+        let name = self.figment.get_metadata(value.tag()).map(|metadata| &*metadata.name);
+        let origin = self.origin(name, value.tag().profile().as_ref(), path);
+        let value = serde_json::to_value(value).unwrap_or_default();
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "server.{} = {value}  # {origin}", dotted(path));
+    }
+}
+
+/// What is inside the program, and the file on disk if there is one.
+fn file_layers(source: &Source) -> Result<Vec<Layer>, ConfigError> {
+    let alone = |problem: Problem| ConfigError::one(problem.origin, problem.message);
+    let mut layers = vec![Layer::file(Path::new(FILE), true, BUILT_IN.to_owned(), &[]).map_err(alone)?];
+    if let Some((path, required)) = file(source)? {
+        let layer = disk_layer(&path, &[]).map_err(alone)?;
+        if required && layer.is_none() {
+            let message = format!("there is no file {}", path.display());
+            return Err(ConfigError::one(Origin::Env(FILE_VARIABLE.to_owned()), message));
+        }
+        layers.extend(layer);
+    }
+    Ok(layers)
+}
+
+/// The file beside the configuration folder, or the one that `ROCKET_CONFIG` names, which must be there.
+fn file(source: &Source) -> Result<Option<(PathBuf, bool)>, ConfigError> {
+    if let Some(path) = source.var(FILE_VARIABLE) {
+        return Ok(Some((source.resolve(path), true)));
+    }
+    let beside = |dir: PathBuf| match (dir.file_name(), dir.parent()) {
+        (Some(_), Some(parent)) => parent.join(FILE),
+        // The folder is written as `.` or ends in `..`.
+        _ => dir.join("..").join(FILE),
+    };
+    Ok(source.folder()?.map(|dir| (beside(dir), false)))
+}
+
+fn env_layers(source: &Source) -> Vec<Layer> {
+    let set = source.env.iter().filter_map(|(name, text)| {
+        let key = name.strip_prefix(PREFIX)?.to_lowercase();
+        // Not with figment's parser, which panics at an escape after a letter that is not ASCII.
+        (!matches!(key.as_str(), "profile" | "config")).then(|| Layer::env(name, &[key], env_value(text)))
+    });
+    set.collect()
+}
+
+/// A file whose tables are profiles.
+struct Nested<'l>(&'l Layer);
+
+impl Provider for Nested<'_> {
+    fn metadata(&self) -> Metadata {
+        // Rocket takes relative paths in it to be relative to its folder.
+        let named = Metadata::named(self.0.name());
+        match self.0.path() {
+            Some(path) => named.source(path),
+            None => named,
+        }
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        let profiles = self.0.data.iter();
+        Ok(profiles
+            .filter_map(|(name, value)| Some((Profile::new(name), value.as_dict()?.clone())))
+            .collect())
+    }
+}
+
+/// A variable, which counts in every profile.
+struct Global<'l>(&'l Layer);
+
+impl Provider for Global<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.0.name())
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        Ok(Map::from([(Profile::Global, self.0.data.clone())]))
+    }
+}
+
+fn known_keys() -> impl Iterator<Item = &'static str> {
+    let refused = |key: &&str| REFUSED.iter().any(|(refused, _)| refused == key);
+    rocket::Config::PARAMETERS.iter().copied().filter(move |key| !refused(key))
+}
+
+/// What Rocket would not notice in a file.
+fn file_problems(layer: &Layer, selected: &Profile) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut note = |path: &[&str], message: String| {
+        let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
+        problems.push(Problem { origin: layer.origin(&path), message });
+    };
+    let known: Vec<&str> = known_keys().collect();
+    for (profile, value) in &layer.data {
+        let Some(settings) = value.as_dict() else {
+            note(&[profile], format!("`{profile}` stands outside of a profile: put it under `[default]`"));
+            continue;
+        };
+        let near = nearest(profile, PROFILES.iter().copied());
+        if let Some(meant) = near.filter(|meant| meant != profile && *selected != Profile::new(profile)) {
+            note(&[profile], format!("unknown profile `{profile}`: did you mean `{meant}`?"));
+        }
+        for (key, value) in settings {
+            if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| refused == key) {
+                // Off is what it is anyway.
+                if value.to_bool() != Some(false) {
+                    note(&[profile, key], format!("`{key}` cannot be set: {why}"));
+                }
+            } else if !known.contains(&key.as_str()) {
+                note(&[profile, key], unknown(key, &known));
+            }
+        }
+        for key in settings.get("shutdown").and_then(Value::as_dict).into_iter().flat_map(Dict::keys) {
+            if !SHUTDOWN_KEYS.contains(&key.as_str()) {
+                note(&[profile, "shutdown", key], unknown(key, SHUTDOWN_KEYS));
+            }
+        }
+    }
+    problems
+}
+
+fn unknown(key: &str, known: &[&str]) -> String {
+    match nearest(key, known.iter().copied()) {
+        Some(meant) => format!("unknown key `{key}`: did you mean `{meant}`?"),
+        None => format!("unknown key `{key}`: the keys here are {}", known.join(", ")),
+    }
+}

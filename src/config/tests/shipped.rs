@@ -1,0 +1,116 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::Setup;
+use crate::config::{CacheConfig, KindConfig, Origin, Source, load};
+
+const MAIN: &str = include_str!("../../../config/pixcolor.toml");
+
+/// Keys that have no default, or one that depends on the machine: the file shows an example.
+const EXAMPLES: [&str; 12] = [
+    "state_dir",
+    "cache.dir",
+    "admin.token",
+    "assets.templates",
+    "assets.static",
+    "model",
+    "recipe",
+    "price.worth",
+    "price.currency",
+    "base_url",
+    "api_key",
+    "first_byte_timeout",
+];
+
+fn shipped(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// A commented file with each key that it shows in force.
+fn uncommented(text: &str) -> String {
+    text.lines()
+        .map(|line| line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase())))
+        .zip(text.lines())
+        .map(|(shown, line)| format!("{}\n", shown.unwrap_or(line)))
+        .collect()
+}
+
+/// The files as shipped, with every key that they show in force.
+fn all_in_force() -> Setup {
+    Setup::new()
+        .main(&uncommented(MAIN))
+        .file("config/providers/local.toml", uncommented(&shipped("config/providers/local.toml")))
+        .file("config/providers/algorithmia.toml", uncommented(&shipped("config/providers/algorithmia.toml")))
+        .file("templates/a", "")
+        .file("static/a", "")
+        .file("models/my-model.onnx", "")
+        .file("models/my-model.toml", "")
+}
+
+#[test]
+fn every_key_shown_in_a_file_is_a_key_with_its_true_default() {
+    let (shown, plain) = (all_in_force().load(), load(&Source::default()).unwrap());
+    let values = |loaded: &crate::config::Loaded| {
+        let keys: Vec<_> = loaded.to_json()["keys"].as_array().unwrap().clone();
+        let example = |key: &str| {
+            EXAMPLES.iter().any(|example| key == *example || key.ends_with(&format!(".{example}")))
+        };
+        keys.into_iter()
+            .filter(|key| !example(key["key"].as_str().unwrap()))
+            .map(|key| key["key"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(values(&shown), values(&plain));
+    assert_eq!(format!("{:?}", shown.config.limits), format!("{:?}", plain.config.limits));
+    assert_eq!(format!("{:?}", shown.config.output), format!("{:?}", plain.config.output));
+    assert_eq!(format!("{:?}", shown.config.clients), format!("{:?}", plain.config.clients));
+    let without_dir =
+        |loaded: &crate::config::Loaded| CacheConfig { dir: None, ..loaded.config.cache.clone() };
+    assert_eq!(without_dir(&shown), without_dir(&plain));
+    assert_eq!(shown.config.route, plain.config.route);
+    let without_paths = |loaded: &crate::config::Loaded| {
+        let local = &loaded.config.providers["local"];
+        let (KindConfig::Onnx(mut onnx), KindConfig::Algorithmia(mut algorithmia)) =
+            (local.kind.clone(), loaded.config.providers["algorithmia"].kind.clone())
+        else {
+            panic!("of other kinds")
+        };
+        (onnx.model, onnx.recipe) = (None, None);
+        (algorithmia.base_url, algorithmia.remote.first_byte_timeout) = (None, None);
+        (local.common, onnx, format!("{algorithmia:?}"))
+    };
+    assert_eq!(without_paths(&shown), without_paths(&plain));
+}
+
+#[test]
+fn every_key_is_shown_in_a_file() {
+    let setup = all_in_force();
+    let loaded = setup.load();
+    let hidden: Vec<&str> = loaded
+        .entries
+        .iter()
+        .filter(|entry| !matches!(entry.origin, Origin::File { .. }))
+        .map(|entry| entry.key.as_str())
+        .collect();
+    assert_eq!(hidden, Vec::<&str>::new());
+}
+
+#[test]
+fn the_files_as_shipped_are_what_is_built_in() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let from_disk = load(&Source { dir: Some(folder.clone()), ..Source::default() }).unwrap();
+    let built_in = load(&Source::default()).unwrap();
+    assert_eq!(format!("{:?}", from_disk.config), format!("{:?}", built_in.config));
+    assert_eq!(from_disk.warnings, built_in.warnings);
+    let names = |origin: &dyn Fn(&str) -> bool| -> BTreeSet<String> {
+        std::fs::read_dir(folder.join("providers"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| origin(name))
+            .collect()
+    };
+    let on_disk = names(&|name| name.ends_with(".toml"));
+    let inside: BTreeSet<String> =
+        built_in.config.providers.keys().map(|name| format!("{name}.toml")).collect();
+    assert_eq!(on_disk, inside, "a file was added: build again");
+}

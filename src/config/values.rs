@@ -1,0 +1,246 @@
+//! The sorts of value a key can have, and what makes each of them valid.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::value::Value;
+use rocket::data::ByteUnit;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::problem::{dotted, nearest};
+use super::table::{Table, Wanted, shown};
+
+impl Table<'_> {
+    /// A whole number.
+    pub(super) fn whole<T>(&mut self, key: &'static str, default: T, range: RangeInclusive<T>) -> T
+    where
+        T: Copy + Display + PartialOrd + Serialize + TryFrom<u128>,
+    {
+        self.or_default(key, default, |value| {
+            let number = whole(value).and_then(|number| T::try_from(number).ok());
+            number
+                .filter(|number| range.contains(number))
+                .ok_or_else(|| format!("a whole number from {} to {}", range.start(), range.end()))
+        })
+    }
+
+    /// A size in bytes, as a number or with a unit.
+    pub(super) fn bytes(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        self.or_default(key, default, |value| {
+            let parsed = match value.as_str() {
+                Some(text) => text.trim().parse::<ByteUnit>().ok().map(|size| size.as_u64()),
+                None => whole(value).and_then(|number| u64::try_from(number).ok()),
+            };
+            parsed.filter(|size| range.contains(size)).ok_or_else(|| {
+                let unit = ByteUnit::Byte;
+                format!("a size such as \"20 MiB\", from {} to {}", unit(*range.start()), unit(*range.end()))
+            })
+        })
+    }
+
+    /// A time in seconds.
+    pub(super) fn seconds(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        range: RangeInclusive<f64>,
+    ) -> Duration {
+        self.or_default(key, Seconds(default), |value| seconds(value, &range).map(Seconds)).0
+    }
+
+    /// A time in seconds that need not be set.
+    pub(super) fn optional_seconds(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<f64>,
+    ) -> Option<Duration> {
+        self.read(key, Json::Null, |value| seconds(value, &range))
+    }
+
+    /// A text that `parse` understands.
+    pub(super) fn text<T: Display>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, Wanted>,
+    ) -> T {
+        let parsed = self
+            .read(key, Json::from(default.to_string()), |value| parse(value.as_str().unwrap_or_default()));
+        parsed.unwrap_or(default)
+    }
+
+    /// True or false.
+    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        self.or_default(key, default, |value| value.to_bool().ok_or_else(|| "true or false".to_owned()))
+    }
+
+    /// One of a few words; the first is the default.
+    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
+        let (word, default) = choices.first().copied()?;
+        self.read(key, Json::from(word), |value| one_of(value, choices)).or(Some(default))
+    }
+
+    /// One of a few words that must be there.
+    pub(super) fn required_choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        choices: &[(&'static str, T)],
+    ) -> Option<T> {
+        if self.has(key) {
+            return self.read(key, Json::Null, |value| one_of(value, choices));
+        }
+        self.miss(key);
+        self.problem(
+            &[],
+            format!("`{}` has no `{key}`: it must be {}", dotted(&self.at(&[])), words(choices)),
+        );
+        None
+    }
+
+    /// A list, each item of which is parsed from text. `item` says what an item is, with an example.
+    pub(super) fn list<T: Display>(
+        &mut self,
+        key: &'static str,
+        default: Vec<T>,
+        (item, example): (&str, &str),
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
+        let shown_default = Json::from(default.iter().map(T::to_string).collect::<Vec<_>>());
+        let items = self.read(key, shown_default, |value| {
+            value.as_array().map(<[Value]>::to_vec).ok_or_else(|| format!("a list such as [\"{example}\"]"))
+        });
+        let Some(items) = items else { return default };
+        let mut list = Vec::with_capacity(items.len());
+        for (index, value) in items.iter().enumerate() {
+            match value.as_str().and_then(&parse) {
+                Some(parsed) => list.push(parsed),
+                None => {
+                    let key_path = dotted(&self.at(&[key]));
+                    let message =
+                        format!("`{key_path}`: {} is not {item} such as \"{example}\"", shown(value));
+                    self.problem(&[key, &index.to_string()], message);
+                }
+            }
+        }
+        list
+    }
+
+    /// A path, relative to the folder of the file that it is written in.
+    pub(super) fn path(&mut self, key: &'static str, default: Option<PathBuf>) -> Option<PathBuf> {
+        let json = |path: &PathBuf| Json::from(path.to_string_lossy());
+        let given = self.take(key, default.as_ref().map_or(Json::Null, json), false);
+        let Some((value, origin)) = given else { return default };
+        match value.as_str().filter(|text| !text.is_empty()) {
+            Some(text) => {
+                let path = self.resolve(value, text);
+                self.note_entry(key, json(&path), false, origin);
+                Some(path)
+            }
+            None => {
+                self.wrong(key, "a path", value, origin);
+                default
+            }
+        }
+    }
+
+    /// The path of a file that is there.
+    pub(super) fn file(&mut self, key: &'static str) -> Option<PathBuf> {
+        self.there(key, "file", Path::is_file)
+    }
+
+    /// The path of a folder that is there.
+    pub(super) fn folder(&mut self, key: &'static str) -> Option<PathBuf> {
+        self.there(key, "folder", Path::is_dir)
+    }
+
+    fn there(&mut self, key: &'static str, what: &str, is: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+        let path = self.path(key, None)?;
+        if !is(&path) {
+            let name = dotted(&self.at(&[key]));
+            self.problem(&[key], format!("`{name}`: there is no {what} {}", path.display()));
+        }
+        Some(path)
+    }
+
+    fn or_default<T: Serialize>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        parse: impl FnOnce(&Value) -> Result<T, Wanted>,
+    ) -> T {
+        let shown = serde_json::to_value(&default).unwrap_or_default();
+        self.read(key, shown, parse).unwrap_or(default)
+    }
+
+    /// Reads a key; none when it is not set, or is wrong, which is noted.
+    pub(super) fn read<T>(
+        &mut self,
+        key: &'static str,
+        default: Json,
+        parse: impl FnOnce(&Value) -> Result<T, Wanted>,
+    ) -> Option<T> {
+        let (value, origin) = self.take(key, default, false)?;
+        match parse(value) {
+            Ok(parsed) => {
+                self.note_entry(key, serde_json::to_value(value).unwrap_or_default(), false, origin);
+                Some(parsed)
+            }
+            Err(wanted) => {
+                self.wrong(key, &wanted, value, origin);
+                None
+            }
+        }
+    }
+}
+
+/// Seconds as a person writes them: whole where they are.
+struct Seconds(Duration);
+
+impl Serialize for Seconds {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.subsec_nanos() {
+            0 => serializer.serialize_u64(self.0.as_secs()),
+            _ => serializer.serialize_f64(self.0.as_secs_f64()),
+        }
+    }
+}
+
+fn seconds(value: &Value, range: &RangeInclusive<f64>) -> Result<Duration, Wanted> {
+    let number = float(value).filter(|number| range.contains(number));
+    number
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("a number of seconds from {} to {}", range.start(), range.end()))
+}
+
+fn float(value: &Value) -> Option<f64> {
+    value.to_num().and_then(|number| number.to_f64().or_else(|| number.to_i128().map(|whole| whole as f64)))
+}
+
+/// A whole number; `50e6` is one too.
+fn whole(value: &Value) -> Option<u128> {
+    /// Up to here every whole number is a float.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let number = value.to_num()?;
+    number.to_u128_lossy().or_else(|| {
+        let float = number.to_f64().filter(|float| (0.0..=EXACT).contains(float))?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let cut = float as u128;
+        // Exact: a float this small that has a fraction differs from its whole part.
+        (cut as f64).total_cmp(&float).is_eq().then_some(cut)
+    })
+}
+
+fn one_of<T: Copy>(value: &Value, choices: &[(&'static str, T)]) -> Result<T, Wanted> {
+    let found = choices.iter().find(|(word, _)| value.as_str() == Some(word));
+    found.map(|(_, choice)| *choice).ok_or_else(|| {
+        let near = value.as_str().and_then(|text| nearest(text, choices.iter().map(|(word, _)| *word)));
+        near.map_or_else(|| words(choices), |near| format!("\"{near}\""))
+    })
+}
+
+fn words<T>(choices: &[(&'static str, T)]) -> String {
+    choices.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
+}

@@ -1,0 +1,172 @@
+//! The way of a picture, readable top to bottom: each step is one call, and a new feature is a step, a
+//! decorator or data.
+//!
+//! What has memory (the cache, the ledger, flights, queues, tasks, metrics) lives here, outside the snapshot of the
+//! configuration that each request reads once.
+
+mod account;
+mod ask;
+mod error;
+mod flight;
+mod guard;
+mod keys;
+mod plan;
+mod recall;
+mod rendition;
+mod route;
+mod shelf;
+mod snapshot;
+mod steps;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod tiers;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+
+pub use crate::cache::{hex, unhex};
+pub use ask::{Ask, Client, ClientKey, Fingerprint, Reuse, Upload};
+pub use error::{Attempt, Error};
+pub use recall::forget;
+pub use rendition::{Origin, Rendition, Saved, Why};
+pub use snapshot::Snapshot;
+pub use tasks::Tasks;
+pub use tiers::{open_cache, open_disk, open_ledger};
+
+use crate::cache::Cache;
+use crate::credit::Ledger;
+use crate::observe::Metrics;
+use crate::provider::Memory;
+use crate::queue::Queue;
+use flight::{Flights, Landed};
+use plan::Plan;
+use route::Caller;
+
+/// Pixels that one place in front of the decoder stands for.
+const PIXELS_PER_PLACE: u64 = 65_536;
+
+/// How often at most one request sets out: again only when another's flight, that it shared, came to
+/// nothing for a reason of that other's own.
+const MOST_FLIGHTS: usize = 2;
+
+/// The gateway: everything between a client's upload and its rendition.
+pub struct Gateway {
+    snapshot: ArcSwap<Snapshot>,
+    cache: Arc<dyn Cache>,
+    ledger: Arc<dyn Ledger>,
+    flights: Flights<Result<Rendition, Error>>,
+    decoding: Queue,
+    tasks: Tasks,
+    memory: Memory,
+    metrics: Metrics,
+}
+
+impl Gateway {
+    /// A gateway with this configuration; `memory` is what its providers were built with.
+    pub fn new(
+        snapshot: Snapshot,
+        cache: Arc<dyn Cache>,
+        ledger: Arc<dyn Ledger>,
+        memory: Memory,
+        metrics: Metrics,
+    ) -> Arc<Self> {
+        let limits = &snapshot.config.limits;
+        let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
+        let decoding = Queue::new(places, limits.waiting);
+        let tasks = Tasks::default();
+        Arc::new(Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            cache,
+            ledger,
+            flights: Flights::new(tasks.clone()),
+            decoding,
+            tasks,
+            memory,
+            metrics,
+        })
+    }
+
+    /// The configuration now. A request reads it once.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// What runs, for shutdown.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What is kept.
+    pub fn cache(&self) -> &dyn Cache {
+        self.cache.as_ref()
+    }
+
+    /// Colours one picture. The work goes on when the caller leaves.
+    pub async fn colorize(self: &Arc<Self>, snapshot: Arc<Snapshot>, ask: Ask) -> Result<Rendition, Error> {
+        let plan = Arc::new(Plan::new(snapshot, ask)?);
+        let rendition = match self.kept(&plan).await {
+            Some(rendition) => rendition,
+            None => self.fly(&plan).await?,
+        };
+        self.count(&rendition);
+        Ok(rendition)
+    }
+
+    /// What was made before, if the request allows it.
+    async fn kept(&self, plan: &Plan) -> Option<Rendition> {
+        match plan.ask.reuse.find {
+            true => self.recall(&plan.search, Some(plan.format)).await,
+            false => None,
+        }
+    }
+
+    /// Has the picture coloured, or waits for another request that does already.
+    async fn fly(self: &Arc<Self>, plan: &Arc<Plan>) -> Result<Rendition, Error> {
+        let start = Instant::now();
+        let mut last = Error::Internal;
+        for _ in 0..MOST_FLIGHTS {
+            let lead = || {
+                let (gateway, plan) = (self.clone(), plan.clone());
+                async move { gateway.lead(&plan).await }
+            };
+            last = match self.flights.join(plan.flight, plan.ask.deadline, lead).await {
+                Landed::Led(result) => return result,
+                Landed::Shared(Ok(rendition)) => return Ok(rendition.shared(start.elapsed())),
+                Landed::Shared(Err(error)) if error.is_the_leaders_own() => error,
+                Landed::Shared(Err(error)) => return Err(error),
+                Landed::Lost { led: true } => return Err(Error::Internal),
+                Landed::Lost { led: false } => Error::Internal,
+                Landed::Late => return Err(plan.late()),
+            };
+        }
+        Err(last)
+    }
+
+    /// The way itself, from the upload to the rendition.
+    async fn lead(&self, plan: &Plan) -> Result<Rendition, Error> {
+        let began = Instant::now();
+        let _place = self.place(plan).await?;
+        let decoded = self.decode(plan).await?;
+        let (cache, ledger) = (self.cache(), self.ledger.as_ref());
+        let Self { metrics, memory, tasks, .. } = self;
+        let caller = Caller { plan, decoded: &decoded, cache, ledger, metrics, memory, tasks };
+        let coloured = caller.first_colour().await?;
+        let waited = coloured.waited;
+        let (merged, ()) = futures::join!(
+            self.merge(plan, &decoded, &coloured),
+            self.keep_colour(plan, &decoded, &coloured)
+        );
+        let rendition = Rendition::new(plan, &decoded, coloured, merged?);
+        self.keep(plan, &decoded, &rendition).await;
+        metrics.overhead(began.elapsed().saturating_sub(waited));
+        Ok(rendition)
+    }
+}

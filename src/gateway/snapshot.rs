@@ -1,0 +1,65 @@
+//! One whole valid configuration and the providers it describes: read once per request, swapped
+//! whole, never changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::error::Error;
+use crate::config::Config;
+use crate::credit::Credits;
+use crate::provider::{BuildError, Memory, Provider, build};
+
+/// A configuration and its providers.
+pub struct Snapshot {
+    /// The configuration.
+    pub config: Config,
+    /// The configuration with its sources, secrets masked, for the operator.
+    pub report: serde_json::Value,
+    providers: BTreeMap<String, Arc<dyn Provider>>,
+}
+
+impl Snapshot {
+    /// Sets up every provider of a configuration; what they remember is in `memory`. May read files: not
+    /// for async threads.
+    pub fn build(config: Config, report: serde_json::Value, memory: &Memory) -> Result<Self, BuildError> {
+        let providers = config
+            .providers
+            .iter()
+            .map(|(name, provider)| build(provider, memory).map(|built| (name.clone(), built)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { config, report, providers })
+    }
+
+    /// A configuration with providers of a test's own.
+    #[cfg(test)]
+    pub(super) fn with(config: Config, providers: impl IntoIterator<Item = Arc<dyn Provider>>) -> Self {
+        let providers = providers.into_iter().map(|provider| (provider.about().name.clone(), provider));
+        Self { config, report: serde_json::Value::Null, providers: providers.collect() }
+    }
+
+    /// All providers, by name.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
+        self.providers.values()
+    }
+
+    /// The most that a call of a provider with a picture of so many pixels may cost. Of one that there is
+    /// none of nobody can say, so that nothing is ever enough.
+    pub fn most(&self, provider: &str, sent_pixels: u64) -> Credits {
+        let config = self.config.providers.get(provider);
+        config.map_or(Credits::MAX, |config| config.most_for(sent_pixels))
+    }
+
+    /// The providers to ask, in order: the one that was named, or the configured route.
+    pub fn route(&self, named: Option<&str>) -> Result<Vec<Arc<dyn Provider>>, Error> {
+        match named {
+            Some(name) => self.providers.get(name).map(|provider| vec![provider.clone()]).ok_or_else(|| {
+                let known: Vec<&str> = self.providers.keys().map(String::as_str).collect();
+                Error::UnknownProvider { name: name.to_owned(), known: known.join(", ") }
+            }),
+            // Validated: every name on the route is a provider.
+            None => {
+                Ok(self.config.route.iter().filter_map(|name| self.providers.get(name)).cloned().collect())
+            }
+        }
+    }
+}

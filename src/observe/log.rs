@@ -1,0 +1,21 @@
+//! Logs: for people on a terminal, as JSON lines otherwise.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// What is logged unless `RUST_LOG` says otherwise: our own news and other crates' trouble. Rocket calls its
+/// start a warning and each 404 an error (`_` is its target for details); we log requests ourselves.
+const DEFAULT: &str = "warn,pixcolor=info,rocket=off,_=off";
+
+/// Starts logging to standard error. Must come before Rocket is built, whose own logger would
+/// otherwise be installed. Does nothing when a logger is there already.
+pub fn init() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let terminal = std::io::stderr().is_terminal();
+    let result = if terminal { logs.try_init() } else { logs.json().flatten_event(true).try_init() };
+    if let Err(error) = result {
+        tracing::debug!("logging was set up before: {error}");
+    }
+}

@@ -1,0 +1,111 @@
+//! File formats by name: media types, extensions, and which rendition an upload gets by default.
+
+use std::str::FromStr;
+
+use super::{InputFormat, OutputFormat};
+
+impl InputFormat {
+    /// All of them, the usual ones first.
+    pub const ALL: [Self; 6] = [Self::Jpeg, Self::Png, Self::WebP, Self::Tiff, Self::Gif, Self::Bmp];
+
+    /// The name people know it by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+            Self::Tiff => "TIFF",
+            Self::Gif => "GIF",
+            Self::Bmp => "BMP",
+        }
+    }
+
+    /// The media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::WebP => "image/webp",
+            Self::Tiff => "image/tiff",
+            Self::Bmp => "image/bmp",
+            Self::Gif => "image/gif",
+        }
+    }
+
+    /// The rendition's format when nobody asks for one: the upload's own where it can be, else PNG.
+    pub const fn output(self) -> OutputFormat {
+        match self {
+            Self::Jpeg => OutputFormat::Jpeg,
+            Self::WebP => OutputFormat::WebP,
+            Self::Png | Self::Tiff | Self::Bmp | Self::Gif => OutputFormat::Png,
+        }
+    }
+}
+
+impl OutputFormat {
+    /// The media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::WebP => "image/webp",
+        }
+    }
+
+    /// The usual file name extension, without a dot.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+            Self::WebP => "webp",
+        }
+    }
+
+    /// What the coloured copy of a file is called: `grandmother.tif` becomes `grandmother-coloured.png`.
+    pub fn coloured_name(self, original: &str) -> String {
+        let name = original.rsplit(['/', '\\']).next().unwrap_or_default();
+        let stem = match name.rsplit_once('.') {
+            Some((stem, _)) if !stem.is_empty() => stem,
+            _ => name,
+        };
+        let stem = if stem.is_empty() { "photograph" } else { stem };
+        format!("{stem}-coloured.{}", self.extension())
+    }
+}
+
+/// Not the name of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such format: it can be png, jpeg or webp")]
+pub struct UnknownFormat;
+
+impl FromStr for OutputFormat {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        match name.to_ascii_lowercase().as_str() {
+            "png" => Ok(Self::Png),
+            "jpeg" | "jpg" => Ok(Self::Jpeg),
+            "webp" => Ok(Self::WebP),
+            _ => Err(UnknownFormat),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coloured_copy_is_named_after_its_original() {
+        for (original, expected) in [
+            ("grandmother.tif", "grandmother-coloured.jpg"),
+            ("a.b.png", "a.b-coloured.jpg"),
+            ("scans/1931.png", "1931-coloured.jpg"),
+            ("C:\\scans\\1931.png", "1931-coloured.jpg"),
+            (".hidden", ".hidden-coloured.jpg"),
+            ("", "photograph-coloured.jpg"),
+        ] {
+            assert_eq!(OutputFormat::Jpeg.coloured_name(original), expected);
+        }
+    }
+}

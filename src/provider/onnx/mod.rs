@@ -1,0 +1,172 @@
+//! Kind `onnx`: a network that runs in this process, from an ONNX file and the recipe beside it.
+//!
+//! Each picture runs on one thread, so that pictures in parallel do not slow each other down and
+//! processor time can be told per picture. As many run at once as `threads` says; the rest wait in a
+//! bounded queue. The built-in model is compiled into the binary.
+
+mod network;
+mod recipe;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use cpu_time::ThreadTime;
+use rten::{Model, ThreadPool};
+use sha2::{Digest, Sha256};
+
+use super::{About, Answer, Call, Colour, FailureKind, Provider, ProviderError, Readiness};
+use crate::config::{Common, OnnxConfig};
+use crate::credit::{Credits, Usage};
+use crate::photo::Chroma;
+use crate::queue::{Queue, QueueError};
+use network::{Network, NetworkError};
+use recipe::{Recipe, RecipeError};
+
+static BUILT_IN_MODEL: &[u8] = include_bytes!("../../../models/colorizer.onnx");
+static BUILT_IN_RECIPE: &str = include_str!("../../../models/colorizer.toml");
+
+/// Why a network could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum OnnxError {
+    /// The recipe cannot be used.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The built-in recipe cannot be used: a defect of this build.
+    #[error("the built-in recipe: {0}")]
+    BuiltInRecipe(String),
+    /// The model's file cannot be read.
+    #[error("model {path}: {source}")]
+    Unreadable {
+        /// The model's file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The model's file is no network this program can run.
+    #[error("model {path}: {reason}")]
+    Model {
+        /// The model's file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A network as a provider.
+pub struct Onnx {
+    about: About,
+    network: Arc<Network>,
+    queue: Queue,
+    /// Pools of one thread each that are not in use; there are as many as the queue has places.
+    idle: Mutex<Vec<Arc<ThreadPool>>>,
+}
+
+impl Onnx {
+    /// Loads the model and its recipe. Takes a tenth of a second or so: not for async threads.
+    pub fn load(name: &str, common: &Common, config: &OnnxConfig) -> Result<Self, OnnxError> {
+        let (model, recipe, digest) = read(config)?;
+        let about = About {
+            name: name.to_owned(),
+            kind: "onnx",
+            model: recipe.model.clone(),
+            version: recipe.version.clone(),
+            leaves_machine: false,
+            send_max_pixels: common.send_max_pixels,
+            luma_lock: common.luma_lock,
+            settings: digest,
+        };
+        let path = config.model.as_ref().map_or("(built in)".into(), |path| path.display().to_string());
+        let network = match &config.model {
+            None => Network::new(model, recipe),
+            // Whether a stranger's network does what its recipe says shows only when it runs.
+            Some(_) => Network::new(model, recipe).and_then(|network| network.try_out().map(|()| network)),
+        };
+        let network = network.map_err(|NetworkError(reason)| OnnxError::Model { path, reason })?;
+        let threads = match config.threads {
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+            threads => threads,
+        };
+        let pool = |_| Arc::new(ThreadPool::with_num_threads(1));
+        Ok(Self {
+            about,
+            network: Arc::new(network),
+            queue: Queue::new(u32::try_from(threads).unwrap_or(u32::MAX), config.queue),
+            idle: Mutex::new((0..threads).map(pool).collect()),
+        })
+    }
+
+    fn take_pool(&self) -> Arc<ThreadPool> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // As many pools as places: one is there, unless a call was dropped while its network ran on.
+        idle.pop().unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(1)))
+    }
+
+    fn put_pool(&self, pool: Arc<ThreadPool>) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
+    }
+}
+
+/// The model, its recipe, and a digest of both that changes whenever they could give other pixels.
+fn read(config: &OnnxConfig) -> Result<(Model, Recipe, String), OnnxError> {
+    let Some(path) = &config.model else {
+        let recipe = Recipe::parse(BUILT_IN_RECIPE).map_err(OnnxError::BuiltInRecipe)?;
+        let model = Model::load_static_slice(BUILT_IN_MODEL)
+            .map_err(|error| OnnxError::Model { path: "(built in)".into(), reason: error.to_string() })?;
+        return Ok((model, recipe, digest(BUILT_IN_MODEL, BUILT_IN_RECIPE.as_bytes())));
+    };
+    let beside = config.recipe.clone().unwrap_or_else(|| path.with_extension("toml"));
+    let recipe = Recipe::read(&beside)?;
+    let bytes = std::fs::read(path).map_err(|source| OnnxError::Unreadable { path: path.clone(), source })?;
+    let digest = digest(&bytes, format!("{recipe:?}").as_bytes());
+    let model = Model::load(bytes)
+        .map_err(|error| OnnxError::Model { path: path.display().to_string(), reason: error.to_string() })?;
+    Ok((model, recipe, digest))
+}
+
+fn digest(model: &[u8], recipe: &[u8]) -> String {
+    let hash = Sha256::new().chain_update(model).chain_update(recipe).finalize();
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[async_trait]
+impl Provider for Onnx {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::Ready
+    }
+
+    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+        if call.deadline <= Instant::now() {
+            return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
+        }
+        let place = self.queue.enter(1, call.deadline).await.map_err(|error| match error {
+            QueueError::Full => {
+                ProviderError::new(FailureKind::Busy, "its queue is full: try again in a moment")
+            }
+            QueueError::Late => ProviderError::new(FailureKind::Timeout, "its turn did not come in time"),
+        })?;
+        let (network, pool) = (self.network.clone(), self.take_pool());
+        let run = tokio::task::spawn_blocking(move || {
+            let ran = pool.run(|| {
+                let start = ThreadTime::now();
+                network.colour(&call.grey, &pool).map(|chroma| (chroma, start.elapsed()))
+            });
+            // The place is free only now: a call that was dropped still occupies its thread.
+            drop(place);
+            (ran, pool)
+        });
+        let (ran, pool): (Result<(Chroma, _), NetworkError>, _) = run
+            .await
+            .map_err(|_| ProviderError::new(FailureKind::Failed, "the network stopped in the middle"))?;
+        self.put_pool(pool);
+        let (chroma, cpu) =
+            ran.map_err(|NetworkError(reason)| ProviderError::new(FailureKind::Failed, reason))?;
+        let usage = Usage { credits: Some(Credits::ZERO), cpu: Some(cpu) };
+        Ok(Answer { colour: Colour::Chroma(chroma), usage })
+    }
+}

@@ -1,0 +1,147 @@
+//! One network: grey in, chroma out, by its recipe. Synchronous, one thread.
+
+use rten::{Model, RunOptions, ThreadPool, Value};
+use rten_tensor::prelude::*;
+use rten_tensor::{NdTensor, NdTensorView};
+use std::sync::Arc;
+
+use super::recipe::{BinValues, Input, Output, Recipe, Take};
+use crate::photo::{Chroma, Grey, Rgb};
+
+/// A loaded network and its recipe.
+pub struct Network {
+    model: Model,
+    recipe: Recipe,
+}
+
+/// Why a network cannot be used, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NetworkError(pub String);
+
+impl Network {
+    /// Takes a model whose one input and one output are what the recipe says.
+    pub fn new(model: Model, recipe: Recipe) -> Result<Self, NetworkError> {
+        let (inputs, outputs) = (model.input_ids().len(), model.output_ids().len());
+        if inputs != 1 || outputs != 1 {
+            return Err(NetworkError(format!(
+                "the network has {inputs} inputs and {outputs} outputs; a colouriser has one of each"
+            )));
+        }
+        Ok(Self { model, recipe })
+    }
+
+    /// Colours a small flat picture, to see whether it can.
+    pub fn try_out(&self) -> Result<(), NetworkError> {
+        let grey = Grey { width: 8, height: 8, luma: vec![u16::MAX / 2; 64] };
+        self.colour(&grey, &Arc::new(ThreadPool::with_num_threads(1))).map(drop)
+    }
+
+    /// Colours a picture on the threads of `pool`.
+    pub fn colour(&self, grey: &Grey, pool: &Arc<ThreadPool>) -> Result<Chroma, NetworkError> {
+        let (width, height) = self.recipe.input.dimensions(grey.width, grey.height);
+        let input = tensor(&self.recipe.input, &grey.resize(width, height));
+        let options = RunOptions::default().with_thread_pool(Some(pool.clone()));
+        let value = self
+            .model
+            .run_one(input.view().into(), Some(options))
+            .map_err(|error| NetworkError(format!("the network failed: {error}")))?;
+        chroma(&self.recipe.output, value)
+    }
+}
+
+fn tensor(input: &Input, grey: &Grey) -> NdTensor<f32, 4> {
+    let values: Vec<f32> = match input.take {
+        Take::LabL => grey.luma.iter().map(|&luma| f32::from(luma) * (100.0 / 65_535.0)).collect(),
+        Take::Grey => grey.to_srgb8().iter().map(|&level| f32::from(level) / 255.0).collect(),
+    };
+    let plane: Vec<f32> = values.iter().map(|value| (value - input.mean) / input.scale).collect();
+    let shape = [1, input.channels, grey.height as usize, grey.width as usize];
+    NdTensor::from_data(shape, plane.repeat(input.channels))
+}
+
+fn chroma(output: &Output, value: Value) -> Result<Chroma, NetworkError> {
+    let wrong =
+        |what: String| NetworkError(format!("the network gave {what}, which is not what its recipe says"));
+    let tensor: NdTensor<f32, 4> = value
+        .try_into()
+        .map_err(|_| wrong("something other than one 4-dimensional tensor of floats".into()))?;
+    let [batch, planes, height, width] = tensor.shape();
+    let expected = match output {
+        Output::Ab { .. } => 2,
+        Output::Rgb { .. } => 3,
+        Output::Bins { centres, .. } => centres.len(),
+    };
+    if batch != 1 || planes != expected || width == 0 || height == 0 {
+        return Err(wrong(format!("a tensor of {batch} x {planes} x {height} x {width}")));
+    }
+    let data = tensor.to_vec();
+    if data.iter().any(|value| !value.is_finite()) {
+        return Err(wrong("values that are no numbers".into()));
+    }
+    let size = width * height;
+    let (width, height) = (width as u32, height as u32);
+    let chroma = match output {
+        Output::Ab { scale } => {
+            let plane = |i: usize| data[i * size..][..size].iter().map(|v| v * scale).collect();
+            Chroma::new(width, height, plane(0), plane(1))
+        }
+        Output::Rgb { scale } => {
+            let level = |v: f32| (v * scale * 255.0).round().clamp(0.0, 255.0) as u8;
+            let pixels = (0..size).flat_map(|i| [0, 1, 2].map(|c| level(data[c * size + i]))).collect();
+            Rgb { width, height, pixels }.chroma()
+        }
+        Output::Bins { values, temperature, centres } => {
+            let view = NdTensorView::from_data([planes, size], &data[..]);
+            let (a, b) = annealed_mean(view, *values, *temperature, centres);
+            Chroma::new(width, height, a, b)
+        }
+    };
+    chroma.map_err(|error| wrong(error.to_string()))
+}
+
+/// The mean of the bins' centres under the re-sharpened distribution, Zhang et al. 2016, equation 5:
+/// `f_T(z) = exp(log(z) / T) / sum exp(log(z) / T)`. Logits are `log(z)` up to a constant.
+fn annealed_mean(
+    view: NdTensorView<f32, 2>,
+    values: BinValues,
+    temperature: f32,
+    centres: &[[f32; 2]],
+) -> (Vec<f32>, Vec<f32>) {
+    let log = |value: f32| match values {
+        BinValues::Logits => value / temperature,
+        BinValues::Probabilities => value.max(f32::MIN_POSITIVE).ln() / temperature,
+    };
+    let mean = |pixel: usize| {
+        let most = (0..centres.len()).map(|q| log(view[[q, pixel]])).fold(f32::NEG_INFINITY, f32::max);
+        let (mut sum, mut a, mut b) = (0.0f32, 0.0f32, 0.0f32);
+        for (q, centre) in centres.iter().enumerate() {
+            let weight = (log(view[[q, pixel]]) - most).exp();
+            sum += weight;
+            a += weight * centre[0];
+            b += weight * centre[1];
+        }
+        (a / sum, b / sum)
+    };
+    (0..view.size(1)).map(mean).unzip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_annealed_mean_goes_from_mean_to_mode_as_it_cools() {
+        let probabilities = [0.25, 0.75];
+        let centres = [[0.0, 40.0], [100.0, -40.0]];
+        let view = NdTensorView::from_data([2, 1], &probabilities[..]);
+        let a = |temperature| annealed_mean(view, BinValues::Probabilities, temperature, &centres).0[0];
+        assert!((a(1.0) - 75.0).abs() < 1e-3);
+        assert!((a(0.01) - 100.0).abs() < 1e-3);
+
+        let logits = probabilities.map(f32::ln);
+        let view = NdTensorView::from_data([2, 1], &logits[..]);
+        let (a, b) = annealed_mean(view, BinValues::Logits, 1.0, &centres);
+        assert!((a[0] - 75.0).abs() < 1e-3 && (b[0] + 20.0).abs() < 1e-3);
+    }
+}

@@ -1,0 +1,64 @@
+//! What happens around every request: security headers, the request log, request metrics.
+
+use std::time::Instant;
+
+use rocket::fairing::{Fairing, Info, Kind};
+use rocket::http::Header;
+use rocket::{Data, Request, Response};
+
+use super::guards;
+
+/// The page loads from this server alone. `blob:` and `data:` are pictures it has made or was answered.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Everything else runs nothing, wherever it is opened.
+const OTHER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/// Security headers on every answer; stricter on pictures and data than on pages.
+pub struct Headers;
+
+#[rocket::async_trait]
+impl Fairing for Headers {
+    fn info(&self) -> Info {
+        Info { name: "security headers", kind: Kind::Response }
+    }
+
+    async fn on_response<'r>(&self, _: &'r Request<'_>, response: &mut Response<'r>) {
+        let page = response.content_type().is_some_and(|kind| kind.is_html());
+        let policy = if page { PAGE_POLICY } else { OTHER_POLICY };
+        response.set_header(Header::new("Content-Security-Policy", policy));
+        response.set_header(Header::new("X-Content-Type-Options", "nosniff"));
+        response.set_header(Header::new("Referrer-Policy", "no-referrer"));
+    }
+}
+
+/// Counts, times and logs requests. Routes are patterns: never a client's path, body or address.
+pub struct Log;
+
+struct Began(Instant);
+
+#[rocket::async_trait]
+impl Fairing for Log {
+    fn info(&self) -> Info {
+        Info { name: "request log and metrics", kind: Kind::Request | Kind::Response }
+    }
+
+    async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
+        request.local_cache(|| Began(Instant::now()));
+        if let Some(gateway) = guards::gateway(request) {
+            gateway.metrics().request_began();
+        }
+    }
+
+    async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
+        let took = request.local_cache(|| Began(Instant::now())).0.elapsed();
+        let route = request.route().map_or("none", |route| route.uri.path());
+        let (method, status) = (request.method(), response.status().code);
+        if let Some(gateway) = guards::gateway(request) {
+            gateway.metrics().request_ended(route, status, took);
+        }
+        let milliseconds = took.as_secs_f64() * 1e3;
+        tracing::info!(%method, route, status, milliseconds, "{method} {route} {status} in {milliseconds:.1} ms");
+    }
+}

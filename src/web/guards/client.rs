@@ -1,0 +1,146 @@
+//! Who is the client? Its address is the peer's, unless the peer is a trusted proxy: then it is the
+//! right-most hop that is not one. What stands further left was written by the client itself.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+
+use crate::config::ForwardedHeader;
+
+/// One entry of a forwarding header; `None` when it is no address.
+pub type Hop = Option<IpAddr>;
+
+/// The client's address.
+///
+/// The walk goes from the peer to the left, as long as it sees trusted proxies. A malformed hop ends it:
+/// nothing beyond is believed. IPv4-mapped IPv6 is IPv4.
+pub fn address(peer: IpAddr, hops: &[Hop], trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
+    let mut client = peer.to_canonical();
+    for hop in hops.iter().rev() {
+        if !is_trusted(client) {
+            break;
+        }
+        let Some(address) = hop else { break };
+        client = address.to_canonical();
+    }
+    client
+}
+
+/// The hops in the lines of a forwarding header, left to right.
+pub fn hops(lines: &[&str], header: ForwardedHeader) -> Vec<Hop> {
+    match header {
+        ForwardedHeader::XForwardedFor => {
+            lines.iter().flat_map(|line| line.split(',')).map(|hop| parse(hop.trim())).collect()
+        }
+        ForwardedHeader::Forwarded => {
+            lines.iter().flat_map(|line| split(line, ',')).map(forwarded_for).collect()
+        }
+    }
+}
+
+/// The `for` of one element of `Forwarded`, RFC 7239 section 4.
+fn forwarded_for(element: &str) -> Hop {
+    let value = split(element, ';').into_iter().find_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        name.eq_ignore_ascii_case("for").then_some(value)
+    })?;
+    let bare = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
+    parse(bare)
+}
+
+/// Splits at a character outside of quotes.
+fn split(text: &str, at: char) -> Vec<&str> {
+    let mut quoted = false;
+    text.split(|c| {
+        quoted ^= c == '"';
+        c == at && !quoted
+    })
+    .collect()
+}
+
+/// An address, with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
+fn parse(hop: &str) -> Hop {
+    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
+    hop.parse().ok().or_else(bracketed).or_else(with_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRUSTED: &str = "10.0.0.0/8 192.0.2.7/32 2001:db8:f::/48";
+
+    #[track_caller]
+    fn test(header: ForwardedHeader, peer: &str, lines: &[&str], expected: &str) {
+        let trusted: Vec<IpNet> = TRUSTED.split(' ').map(|net| net.parse().unwrap()).collect();
+        let found = address(peer.parse().unwrap(), &hops(lines, header), &trusted);
+        assert_eq!(found, expected.parse::<IpAddr>().unwrap(), "peer {peer}, {lines:?}");
+    }
+
+    #[test]
+    fn the_client_is_the_right_most_hop_that_is_no_trusted_proxy() {
+        let xff =
+            |peer, lines: &[&str], expected| test(ForwardedHeader::XForwardedFor, peer, lines, expected);
+        // Nothing forwarded.
+        xff("198.51.100.1", &[], "198.51.100.1");
+        xff("10.0.0.1", &[], "10.0.0.1");
+        xff("2001:db8::1", &[], "2001:db8::1");
+        xff("::ffff:198.51.100.1", &[], "198.51.100.1");
+        // An untrusted peer says what it likes.
+        xff("198.51.100.1", &["203.0.113.9"], "198.51.100.1");
+        xff("198.51.100.1", &["10.0.0.2"], "198.51.100.1");
+        xff("::ffff:198.51.100.1", &["203.0.113.9"], "198.51.100.1");
+        xff("2001:db8::1", &["203.0.113.9"], "2001:db8::1");
+        // One trusted proxy.
+        xff("10.0.0.1", &["203.0.113.9"], "203.0.113.9");
+        xff("::ffff:10.0.0.1", &["203.0.113.9"], "203.0.113.9");
+        xff("192.0.2.7", &["203.0.113.9"], "203.0.113.9");
+        xff("192.0.2.8", &["203.0.113.9"], "192.0.2.8");
+        xff("2001:db8:f::1", &["2001:db8::9"], "2001:db8::9");
+        xff("10.0.0.1", &["2001:db8::9"], "2001:db8::9");
+        xff("10.0.0.1", &["::ffff:203.0.113.9"], "203.0.113.9");
+        // What the client itself wrote stands to the left.
+        xff("10.0.0.1", &["198.18.0.1, 203.0.113.9"], "203.0.113.9");
+        xff("10.0.0.1", &["10.0.0.9, 203.0.113.9"], "203.0.113.9");
+        xff("10.0.0.1", &["198.18.0.1", "203.0.113.9"], "203.0.113.9");
+        xff("10.0.0.1", &["203.0.113.9", "10.0.0.2"], "203.0.113.9");
+        // A chain of proxies.
+        xff("10.0.0.1", &["203.0.113.9, 10.0.0.2"], "203.0.113.9");
+        xff("10.0.0.1", &["203.0.113.9,10.0.0.3,192.0.2.7"], "203.0.113.9");
+        xff("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3");
+        // Ports and brackets.
+        xff("10.0.0.1", &["203.0.113.9:4711"], "203.0.113.9");
+        xff("10.0.0.1", &["[2001:db8::9]:4711"], "2001:db8::9");
+        xff("10.0.0.1", &["[2001:db8::9]"], "2001:db8::9");
+        // A malformed hop ends the walk.
+        xff("10.0.0.1", &["unknown"], "10.0.0.1");
+        xff("10.0.0.1", &[""], "10.0.0.1");
+        xff("10.0.0.1", &["203.0.113.9, "], "10.0.0.1");
+        xff("10.0.0.1", &["203.0.113.9, nonsense, 10.0.0.2"], "10.0.0.2");
+        xff("10.0.0.1", &["203.0.113.256"], "10.0.0.1");
+        xff("10.0.0.1", &["203.0.113.9:99999"], "10.0.0.1");
+        xff("10.0.0.1", &["203.0.113.9;10.0.0.2"], "10.0.0.1");
+    }
+
+    #[test]
+    fn the_forwarded_header_is_read_as_rfc_7239_says() {
+        let fwd = |peer, lines: &[&str], expected| test(ForwardedHeader::Forwarded, peer, lines, expected);
+        fwd("198.51.100.1", &["for=203.0.113.9"], "198.51.100.1");
+        fwd("10.0.0.1", &["for=203.0.113.9"], "203.0.113.9");
+        fwd("10.0.0.1", &["For=203.0.113.9;proto=https"], "203.0.113.9");
+        fwd("10.0.0.1", &["proto=https;for=203.0.113.9;by=10.0.0.1"], "203.0.113.9");
+        fwd("10.0.0.1", &["for=\"[2001:db8::9]:4711\""], "2001:db8::9");
+        fwd("10.0.0.1", &["for=\"[2001:db8::9]\""], "2001:db8::9");
+        fwd("10.0.0.1", &["for=198.18.0.1, for=203.0.113.9"], "203.0.113.9");
+        fwd("10.0.0.1", &["for=203.0.113.9", "for=10.0.0.2"], "203.0.113.9");
+        fwd("10.0.0.1", &["for=\"a,b;c\", for=203.0.113.9"], "203.0.113.9");
+        fwd("10.0.0.1", &["for=203.0.113.9, for=\"a,b;c\""], "10.0.0.1");
+        fwd("10.0.0.1", &["for=_hidden"], "10.0.0.1");
+        fwd("10.0.0.1", &["for=unknown"], "10.0.0.1");
+        fwd("10.0.0.1", &["proto=https"], "10.0.0.1");
+        fwd("10.0.0.1", &["for=203.0.113.9, proto=https"], "10.0.0.1");
+        fwd("10.0.0.1", &["for=\""], "10.0.0.1");
+    }
+}

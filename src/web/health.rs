@@ -1,0 +1,47 @@
+//! `GET /healthz` and `GET /readyz`: is it alive, and could it colour a picture now. Neither costs a call.
+
+use rocket::http::Status;
+use rocket::serde::json::Json;
+use rocket::{Route, get, routes};
+use serde::Serialize;
+
+use super::guards::Context;
+use super::providers::{ProviderFacts, list};
+
+/// The routes of this file.
+pub fn routes() -> Vec<Route> {
+    routes![healthz, readyz]
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    version: &'static str,
+}
+
+#[get("/healthz")]
+fn healthz() -> Json<Health> {
+    Json(Health { status: "alive", version: env!("CARGO_PKG_VERSION") })
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+    /// Why nobody is called who costs something, if that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid_providers_are_off: Option<String>,
+    /// The route, in order, each with its reason if it is not ready.
+    route: Vec<ProviderFacts>,
+}
+
+#[get("/readyz")]
+fn readyz(context: Context) -> (Status, Json<Readiness>) {
+    let mut route = list(&context);
+    let paid_providers_are_off = context.gateway.ledger_health().err().map(|error| error.to_string());
+    route.truncate(context.snapshot.config.route.len());
+    let (code, status) = match route.iter().any(|provider| provider.ready) {
+        true => (Status::Ok, "ready"),
+        false => (Status::ServiceUnavailable, "no provider on the route is ready"),
+    };
+    (code, Json(Readiness { status, paid_providers_are_off, route }))
+}

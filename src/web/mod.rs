@@ -1,0 +1,75 @@
+//! HTTP: who asks and what for, and the answers. One file a resource; errors become HTTP in `problem`.
+
+mod admin;
+mod answer;
+mod assets;
+mod colorize;
+mod data_url;
+mod fairings;
+mod guards;
+mod health;
+mod legacy;
+mod methods;
+mod metrics;
+mod page;
+mod problem;
+mod providers;
+mod results;
+mod upload;
+mod usage;
+
+use std::sync::Arc;
+
+use rocket::figment::Figment;
+use rocket::http::Status;
+use rocket::{Build, Request, Rocket, catch, catchers};
+
+pub use assets::{AssetError, Assets};
+use problem::Problem;
+
+use crate::gateway::Gateway;
+
+/// Bytes of a picture of this length that are copied and handed to the connection at a time: Rocket's own
+/// 4 KiB are slow, and it sets aside as much for each answer.
+fn chunk(length: usize) -> usize {
+    length.clamp(4 << 10, 512 << 10)
+}
+
+/// The server: every route, guard, fairing and catcher, in front of a gateway.
+pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
+    let routes: Vec<_> = [
+        page::routes(),
+        assets::routes(),
+        colorize::routes(),
+        legacy::routes(),
+        results::routes(),
+        providers::routes(),
+        usage::routes(),
+        health::routes(),
+        metrics::routes(),
+        admin::routes(),
+    ]
+    .concat();
+    rocket::custom(figment)
+        .manage(gateway)
+        .manage(assets)
+        .mount("/", methods::others(&routes))
+        .mount("/", routes)
+        .register("/", catchers![other])
+        .attach(fairings::Headers)
+        .attach(fairings::Log)
+}
+
+/// Whatever no handler answered.
+#[catch(default)]
+fn other(status: Status, request: &Request<'_>) -> Problem {
+    let detail = match status.code {
+        400 => "The request cannot be understood.".into(),
+        401 => "Send the token: `Authorization: Bearer TOKEN`.".into(),
+        403 => "The token is not the right one.".into(),
+        404 => format!("There is nothing at {}.", request.uri().path()),
+        500 => "Something went wrong here; the log says more.".into(),
+        code => format!("The request was refused with status {code}."),
+    };
+    Problem::new(status, detail)
+}

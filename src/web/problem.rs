@@ -1,0 +1,273 @@
+//! The one place where errors become HTTP: `application/problem+json` (RFC 9457) with a stable `type`, a
+//! title, and a detail that a person can act on.
+
+use std::io::Cursor;
+use std::time::Duration;
+
+use rocket::http::{ContentType, Header, Status};
+use rocket::request::Request;
+use rocket::response::{self, Responder, Response};
+use serde::Serialize;
+use time::format_description::well_known::Rfc3339;
+
+use crate::credit::Exhausted;
+use crate::gateway::{Attempt, Error};
+use crate::photo::PhotoError;
+use crate::provider::FailureKind;
+
+/// What went wrong, in HTTP.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    /// A stable name, as a URN.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The name in words; the same for every occurrence.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened this time, and what to do.
+    pub detail: String,
+    /// Seconds after which it makes sense to ask again; the `Retry-After` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// Which providers were asked, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<AttemptFacts>,
+    /// The budget that is spent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<Box<BudgetFacts>>,
+    #[serde(skip)]
+    allow: Option<String>,
+    #[serde(skip)]
+    close: bool,
+}
+
+/// A budget with too little left, as clients see it. Amounts are decimals, as text.
+#[derive(Clone, Debug, Serialize)]
+struct BudgetFacts {
+    name: String,
+    limit: String,
+    left: String,
+    wanted: String,
+    /// RFC 3339, in UTC; `null` for a budget that never renews.
+    renews: Option<String>,
+}
+
+impl From<&Exhausted> for BudgetFacts {
+    fn from(Exhausted { budget, limit, left, wanted, renews }: &Exhausted) -> Self {
+        Self {
+            name: budget.clone(),
+            limit: limit.to_string(),
+            left: left.to_string(),
+            wanted: wanted.to_string(),
+            renews: renews.and_then(|renews| renews.format(&Rfc3339).ok()),
+        }
+    }
+}
+
+/// A failed attempt, as clients see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttemptFacts {
+    provider: String,
+    failure: &'static str,
+    reason: String,
+    /// Decimal, as text; `null` when nobody knows whether, or how much, it has cost.
+    credits: Option<String>,
+    seconds: f64,
+}
+
+impl From<&Attempt> for AttemptFacts {
+    fn from(attempt: &Attempt) -> Self {
+        let Attempt { provider, kind, reason, billed, took, .. } = attempt;
+        Self {
+            provider: provider.clone(),
+            failure: kind.label(),
+            reason: reason.clone(),
+            credits: billed.usage().credits.map(|credits| credits.to_string()),
+            seconds: took.as_secs_f64(),
+        }
+    }
+}
+
+impl Problem {
+    /// A problem of this status, named and entitled by it.
+    pub fn new(status: Status, detail: impl Into<String>) -> Self {
+        let (name, title) = name(status);
+        Self {
+            kind: format!("urn:pixcolor:problem:{name}"),
+            title,
+            status: status.code,
+            detail: detail.into(),
+            retry_after: None,
+            attempts: Vec::new(),
+            budget: None,
+            allow: None,
+            close: false,
+        }
+    }
+
+    /// A request that makes no sense.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(Status::BadRequest, detail)
+    }
+
+    /// An upload over the limit. The connection is closed: there may be more of it.
+    pub fn too_large(limit: u64) -> Self {
+        let mib = limit as f64 / f64::from(1 << 20);
+        let detail = format!("The picture is larger than {mib:.1} MiB. Send a smaller file.");
+        Self::new(Status::PayloadTooLarge, detail).closing()
+    }
+
+    /// A method that a known path does not have.
+    pub fn method_not_allowed(allow: String) -> Self {
+        let detail = format!("This address answers to {allow} only.");
+        Self { allow: Some(allow), ..Self::new(Status::MethodNotAllowed, detail) }
+    }
+
+    /// The same, and the connection is closed after it: its body was not read to the end.
+    pub fn closing(self) -> Self {
+        Self { close: true, ..self }
+    }
+
+    fn retry_after(self, after: Option<Duration>) -> Self {
+        // Rounded up: whoever waits exactly that long must not be too early.
+        let seconds = after.map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0));
+        Self { retry_after: seconds, ..self }
+    }
+
+    /// The status.
+    pub fn http_status(&self) -> Status {
+        Status::new(self.status)
+    }
+}
+
+/// The stable name and the title of each status in use.
+fn name(status: Status) -> (&'static str, &'static str) {
+    match status.code {
+        400 => ("bad-request", "The request makes no sense"),
+        401 => ("unauthorized", "A key is needed"),
+        402 => ("payment-required", "The budget is spent"),
+        403 => ("forbidden", "Not allowed"),
+        404 => ("not-found", "Not found"),
+        405 => ("method-not-allowed", "Wrong method"),
+        408 => ("request-timeout", "The upload took too long"),
+        413 => ("too-large", "The picture is too large"),
+        415 => ("not-a-picture", "Not a picture that can be read"),
+        422 => ("unusable-picture", "The picture cannot be used"),
+        429 => ("too-many-requests", "Too many requests"),
+        502 => ("provider-failed", "No provider could colour the picture"),
+        503 => ("unavailable", "Not available right now"),
+        504 => ("timeout", "It took too long"),
+        code if code < 500 => ("bad-request", "The request makes no sense"),
+        _ => ("internal", "An internal error"),
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            Error::Photo(photo) => photo.into(),
+            Error::UnknownProvider { .. } => Self::bad_request(detail),
+            Error::Busy { retry_after, .. } => {
+                Self::new(Status::ServiceUnavailable, detail).retry_after(Some(retry_after))
+            }
+            Error::Deadline { .. } => Self::new(Status::GatewayTimeout, detail),
+            Error::NoProvider { attempts } => {
+                let after = attempts.iter().filter_map(|attempt| attempt.retry_after).min();
+                // Of several the one that renews first: then there is somebody again.
+                let budgets = attempts.iter().filter_map(|attempt| attempt.budget.as_ref());
+                let budget = budgets.min_by_key(|budget| (budget.renews.is_none(), budget.renews));
+                let facts = attempts.iter().map(AttemptFacts::from).collect();
+                let problem = Self::new(no_provider(&attempts), detail);
+                Self { attempts: facts, budget: budget.map(|budget| Box::new(budget.into())), ..problem }
+                    .retry_after(after)
+            }
+            Error::ShuttingDown => Self::new(Status::ServiceUnavailable, detail),
+            Error::Internal => Self::new(Status::InternalServerError, detail),
+        }
+    }
+}
+
+/// The status when every provider failed: whether it makes sense to come back decides.
+fn no_provider(attempts: &[Attempt]) -> Status {
+    let all = |kinds: &[FailureKind]| attempts.iter().all(|attempt| kinds.contains(&attempt.kind));
+    let budget = attempts.iter().any(|attempt| attempt.kind == FailureKind::Budget);
+    if budget && attempts.iter().all(|attempt| !attempt.kind.was_asked()) {
+        Status::PaymentRequired
+    } else if all(&[
+        FailureKind::Busy,
+        FailureKind::NotReady,
+        FailureKind::Budget,
+        FailureKind::Ledger,
+        FailureKind::Unavailable,
+    ]) {
+        Status::ServiceUnavailable
+    } else if all(&[FailureKind::Timeout]) {
+        Status::GatewayTimeout
+    } else {
+        Status::BadGateway
+    }
+}
+
+impl From<PhotoError> for Problem {
+    fn from(error: PhotoError) -> Self {
+        let detail = sentence(&error.to_string());
+        let status = match error {
+            PhotoError::Unsupported(_) => Status::UnsupportedMediaType,
+            PhotoError::TooManyPixels(_) | PhotoError::Broken(_) | PhotoError::Unwritable(_) => {
+                Status::UnprocessableEntity
+            }
+        };
+        Self::new(status, detail)
+    }
+}
+
+/// Errors begin small and end open, as Rust's do; a detail is a sentence.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{end}", chars.as_str())
+}
+
+impl<'r> Responder<'r, 'static> for Problem {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        // Strings and numbers only: this cannot fail, and were it to, an empty object is still JSON.
+        let body = serde_json::to_string(&self).unwrap_or_else(|_| "{}".to_owned());
+        let mut response = Response::build();
+        response
+            .status(self.http_status())
+            .header(ContentType::new("application", "problem+json"))
+            .raw_header("Cache-Control", "no-store")
+            .sized_body(body.len(), Cursor::new(body));
+        if let Some(seconds) = self.retry_after {
+            response.header(Header::new("Retry-After", seconds.to_string()));
+        }
+        if let Some(allow) = self.allow {
+            response.header(Header::new("Allow", allow));
+        }
+        if self.close {
+            response.header(Header::new("Connection", "close"));
+        }
+        response.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_rounded_up() {
+        let problem = Problem::bad_request("no").retry_after(Some(Duration::from_millis(1_001)));
+        assert_eq!(problem.retry_after, Some(2));
+    }
+
+    #[test]
+    fn an_error_becomes_a_sentence() {
+        assert_eq!(sentence("the file is empty"), "The file is empty.");
+        assert_eq!(sentence("Really?"), "Really?");
+        assert_eq!(sentence(""), ".");
+    }
+}

@@ -1,0 +1,282 @@
+//! The one extractor for all body forms: the picture itself, multipart, JSON, or a data URL as text.
+//!
+//! It hashes while it reads, and the limit is on the picture's own bytes in every form. Past the limit
+//! nothing more is kept; the rest is read and thrown away up to a bound, so that ordinary clients,
+//! which send everything before they listen, can read the answer.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use multer::Multipart;
+use rocket::data::{self, ByteUnit, Data, DataStream, FromData};
+use rocket::http::{ContentType, Status};
+use rocket::outcome::Outcome;
+use rocket::request::Request;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
+use tokio::time::error::Elapsed;
+
+use super::data_url;
+use super::guards;
+use super::problem::Problem;
+use crate::gateway::{Fingerprint, Upload};
+
+/// Most that is thrown away after the limit, and for how long, before the connection is closed.
+const DISCARD_BYTES: u64 = 64 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(10);
+
+/// What JSON and multipart may add to the picture.
+const ENVELOPE_BYTES: u64 = 64 << 10;
+
+/// Longest value of a form field that is not the picture.
+const FIELD_BYTES: usize = 256;
+
+/// A picture out of a request's body.
+#[derive(Debug)]
+pub struct Picture {
+    /// The picture.
+    pub upload: Upload,
+    /// What came with it in a form or in JSON.
+    pub fields: Fields,
+}
+
+/// What may come with a picture in a form or in JSON; the query string wins.
+#[derive(Debug, Default)]
+pub struct Fields {
+    /// Which provider to ask.
+    pub provider: Option<String>,
+    /// Which format to answer in.
+    pub format: Option<String>,
+    /// What the picture's file is called; only a form says it.
+    pub file_name: Option<String>,
+}
+
+/// A data URL as text, whatever the content type says: what the original page sends.
+#[derive(Debug)]
+pub struct DataUrl(pub Upload);
+
+#[rocket::async_trait]
+impl<'r> FromData<'r> for Picture {
+    type Error = Problem;
+
+    async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
+        let Some(mut body) = Body::open(request, data) else { return not_set_up() };
+        let picture = tokio::time::timeout(body.time, body.picture(request)).await;
+        body.settle(picture).await
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromData<'r> for DataUrl {
+    type Error = Problem;
+
+    async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
+        let Some(mut body) = Body::open(request, data) else { return not_set_up() };
+        let url = tokio::time::timeout(body.time, body.data_url()).await;
+        body.settle(url).await
+    }
+}
+
+fn not_set_up<'r, T>() -> data::Outcome<'r, T, Problem> {
+    let problem = Problem::new(Status::InternalServerError, "The gateway is not set up.");
+    Outcome::Error((problem.http_status(), problem))
+}
+
+struct Body<'r> {
+    stream: DataStream<'r>,
+    /// Most bytes of the picture itself.
+    limit: u64,
+    /// What Content-Length says; 0 when it says nothing.
+    length: u64,
+    /// How long the body may take to arrive.
+    time: Duration,
+}
+
+impl<'r> Body<'r> {
+    /// The body under the limits now; `None` when this server has no gateway.
+    fn open(request: &'r Request<'_>, data: Data<'r>) -> Option<Self> {
+        let snapshot = guards::snapshot(request)?;
+        let length = request.headers().get_one("Content-Length").and_then(|length| length.parse().ok());
+        Some(Self {
+            // The limit is kept here, where what is too much can be told from what was cut.
+            stream: data.open(ByteUnit::max_value()),
+            limit: snapshot.config.limits.upload_bytes,
+            length: length.unwrap_or(0),
+            time: snapshot.config.limits.request,
+        })
+    }
+
+    /// What became of reading; after an error, the rest is thrown away within bounds.
+    async fn settle<T>(mut self, read: Result<Result<T, Problem>, Elapsed>) -> data::Outcome<'r, T, Problem> {
+        let problem = match read {
+            Ok(Ok(value)) => return Outcome::Success(value),
+            Ok(Err(problem)) if self.discard().await => problem,
+            Ok(Err(problem)) => problem.closing(),
+            Err(_) => {
+                let seconds = self.time.as_secs();
+                let detail = format!("The picture did not arrive within {seconds} seconds. Send it again.");
+                Problem::new(Status::RequestTimeout, detail).closing()
+            }
+        };
+        Outcome::Error((problem.http_status(), problem))
+    }
+
+    /// The picture in whatever form it comes.
+    async fn picture(&mut self, request: &Request<'_>) -> Result<Picture, Problem> {
+        match request.content_type() {
+            Some(form) if form.is_form_data() => {
+                let header = request.headers().get_one("Content-Type").unwrap_or_default();
+                let boundary = multer::parse_boundary(header).map_err(|_| {
+                    Problem::bad_request("The multipart body has no boundary in its Content-Type.")
+                })?;
+                self.multipart(boundary).await
+            }
+            Some(form) if form.is_form() => Err(Problem::new(
+                Status::UnsupportedMediaType,
+                "Send the picture itself, multipart/form-data with a file field `image`, or JSON.",
+            )),
+            Some(form) if is_json(form) => self.json().await,
+            _ => Ok(Picture { upload: self.whole().await?, fields: Fields::default() }),
+        }
+    }
+
+    /// A data URL as text.
+    async fn data_url(&mut self) -> Result<DataUrl, Problem> {
+        let text = self.text().await?;
+        let text = std::str::from_utf8(&text).map_err(|_| data_url::not_a_data_url())?;
+        Ok(DataUrl(Upload::new(data_url::decode(text, self.limit)?)))
+    }
+
+    /// The body is the picture.
+    async fn whole(&mut self) -> Result<Upload, Problem> {
+        let mut hash = Sha256::new();
+        let bytes = self.collect(self.limit, |chunk| hash.update(chunk)).await?;
+        finish(bytes, hash)
+    }
+
+    /// The body is text around a picture in base64.
+    async fn text(&mut self) -> Result<Bytes, Problem> {
+        self.collect(self.limit.div_ceil(3) * 4 + ENVELOPE_BYTES, |_| ()).await
+    }
+
+    async fn json(&mut self) -> Result<Picture, Problem> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Json<'a> {
+            #[serde(borrow)]
+            image: std::borrow::Cow<'a, str>,
+            provider: Option<String>,
+            format: Option<String>,
+        }
+        let text = self.text().await?;
+        let json: Json<'_> = serde_json::from_slice(&text).map_err(|error| {
+            let example = r#"{"image": "data:image/jpeg;base64,..."}"#;
+            Problem::bad_request(format!("The JSON cannot be read ({error}). Send {example}."))
+        })?;
+        let upload = Upload::new(data_url::decode(&json.image, self.limit)?);
+        let fields = Fields { provider: json.provider, format: json.format, file_name: None };
+        Ok(Picture { upload, fields })
+    }
+
+    async fn multipart(&mut self, boundary: String) -> Result<Picture, Problem> {
+        let limit = self.limit;
+        let capacity = self.length.min(limit) as usize;
+        let broken = |error: multer::Error| {
+            Problem::bad_request(format!("The multipart body cannot be read: {error}."))
+        };
+        let mut multipart = Multipart::with_reader(&mut self.stream, boundary);
+        let mut upload = None;
+        let mut fields = Fields::default();
+        while let Some(mut field) = multipart.next_field().await.map_err(broken)? {
+            match field.name().unwrap_or_default() {
+                "image" if upload.is_some() => {
+                    return Err(Problem::bad_request(
+                        "Send one picture at a time: there are two fields `image`.",
+                    ));
+                }
+                "image" => {
+                    fields.file_name = field.file_name().map(str::to_owned);
+                    let (mut bytes, mut hash) = (BytesMut::with_capacity(capacity), Sha256::new());
+                    while let Some(chunk) = field.chunk().await.map_err(broken)? {
+                        if (bytes.len() + chunk.len()) as u64 > limit {
+                            return Err(Problem::too_large(limit));
+                        }
+                        hash.update(&chunk);
+                        bytes.extend_from_slice(&chunk);
+                    }
+                    upload = Some(finish(bytes.freeze(), hash)?);
+                }
+                "provider" => fields.provider = value(&mut field).await?,
+                "format" => fields.format = value(&mut field).await?,
+                name => {
+                    let name: String = name.chars().take(40).collect();
+                    return Err(Problem::bad_request(format!(
+                        "There is no field `{name}`: send the picture as the file field `image`."
+                    )));
+                }
+            }
+        }
+        let upload = upload
+            .ok_or_else(|| Problem::bad_request("There is no picture: send it as the file field `image`."))?;
+        Ok(Picture { upload, fields })
+    }
+
+    /// Reads to the end, or to the limit, into one buffer that is as large as it will be.
+    async fn collect(&mut self, limit: u64, mut each: impl FnMut(&[u8])) -> Result<Bytes, Problem> {
+        let too_large = || Problem::too_large(self.limit);
+        if self.length > limit {
+            return Err(too_large());
+        }
+        let mut buffer = BytesMut::with_capacity(self.length.max(8 << 10) as usize);
+        let mut seen = 0;
+        loop {
+            let read = self.stream.read_buf(&mut buffer).await.map_err(interrupted)?;
+            if read == 0 {
+                return Ok(buffer.freeze());
+            }
+            if buffer.len() as u64 > limit {
+                return Err(too_large());
+            }
+            each(&buffer[seen..]);
+            seen = buffer.len();
+        }
+    }
+
+    /// Reads on without keeping anything; whether the end was reached.
+    async fn discard(&mut self) -> bool {
+        let end = Instant::now() + DISCARD_TIME;
+        let mut rest = (&mut self.stream).take(DISCARD_BYTES);
+        let mut sink = tokio::io::sink();
+        let copied = tokio::time::timeout_at(end.into(), tokio::io::copy(&mut rest, &mut sink)).await;
+        matches!(copied, Ok(Ok(bytes)) if bytes < DISCARD_BYTES)
+    }
+}
+
+fn is_json(form: &ContentType) -> bool {
+    form.is_json() || form.media_type().sub().as_str().to_ascii_lowercase().ends_with("+json")
+}
+
+async fn value(field: &mut multer::Field<'_>) -> Result<Option<String>, Problem> {
+    let mut bytes = Vec::new();
+    let unreadable = || Problem::bad_request("A form field is too long or is not text.");
+    while let Some(chunk) = field.chunk().await.map_err(|_| unreadable())? {
+        if bytes.len() + chunk.len() > FIELD_BYTES {
+            return Err(unreadable());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
+    Ok((!text.is_empty()).then_some(text))
+}
+
+fn finish(bytes: Bytes, hash: Sha256) -> Result<Upload, Problem> {
+    if bytes.is_empty() {
+        return Err(Problem::bad_request("The picture is empty: choose a file and send it again."));
+    }
+    Ok(Upload { bytes, fingerprint: Fingerprint(hash.finalize().into()) })
+}
+
+fn interrupted(_: std::io::Error) -> Problem {
+    Problem::bad_request("The upload was interrupted. Send it again.").closing()
+}

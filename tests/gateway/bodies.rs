@@ -1,0 +1,118 @@
+//! What is no picture, too large or cut off: a clear problem, and the client can read it.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Picture, Server, Setup};
+
+fn small_limit() -> Server {
+    Setup::new().env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "100000").start()
+}
+
+#[test]
+fn the_limit_is_on_the_pictures_own_bytes_in_every_form() {
+    let server = small_limit();
+    let fits = Picture { bytes: vec![b'x'; 100_000], media_type: "image/png" };
+    let over = Picture { bytes: vec![b'x'; 100_001], media_type: "image/png" };
+    for (picture, status) in [(&fits, 415), (&over, 413)] {
+        server.colorize(picture).problem(status);
+        let (form, body) = picture.multipart(&[]);
+        server.post("/v1/colorize", &[("Content-Type", &form)], &body).problem(status);
+        let json = serde_json::json!({ "image": picture.data_url() }).to_string();
+        server.post("/v1/colorize", &[("Content-Type", "application/json")], json.as_bytes()).problem(status);
+        server.post("/image", &[], picture.data_url().as_bytes()).problem(status);
+    }
+}
+
+#[test]
+fn an_ordinary_client_reads_the_413_even_if_it_sends_everything_first() {
+    let server = Server::start();
+    let body = vec![0; 40 << 20];
+    let problem = server.post("/v1/colorize", &[("Content-Type", "image/png")], &body).problem(413);
+    assert!(problem["detail"].as_str().unwrap().contains("20.0 MiB"), "{problem}");
+    // Without a length, too: the limit is found while reading.
+    let mut stream =
+        server.raw(b"POST /v1/colorize HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunk = [b"100000\r\n".as_slice(), &vec![0; 1 << 20], b"\r\n"].concat();
+    for _ in 0..30 {
+        stream.write_all(&chunk).expect("the server goes on reading");
+    }
+    stream.write_all(b"0\r\n\r\n").unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
+
+#[test]
+fn an_endless_body_is_cut_off_and_the_connection_closed() {
+    let server = small_limit();
+    let mut stream =
+        server.raw(b"POST /v1/colorize HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunk = [b"100000\r\n".as_slice(), &vec![0; 1 << 20], b"\r\n"].concat();
+    let mut sent = 0;
+    while stream.write_all(&chunk).is_ok() {
+        sent += 1;
+        assert!(sent < 1_000, "nobody stops an endless body");
+    }
+}
+
+#[test]
+fn a_body_that_stops_in_the_middle_does_not_hang_the_server() {
+    let server = Setup::new().env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "1").start();
+    let start = Instant::now();
+    let head = b"POST /v1/colorize HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n0123456789abcdef";
+    let mut stream = server.raw(head);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(start.elapsed() < Duration::from_secs(20));
+    // And one that breaks off.
+    drop(server.raw(head));
+    assert_eq!(server.get("/healthz").status, 200);
+}
+
+#[test]
+fn what_is_no_picture_is_refused_in_words() {
+    let server = Server::start();
+    let jpeg = Picture::jpeg(64, 64, 1).bytes;
+    for (content_type, body, status) in [
+        ("image/png", b"".as_slice(), 400),
+        ("image/png", b"hello", 415),
+        ("image/jpeg", b"%PDF-1.7 nothing to see", 415),
+        ("image/jpeg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415),
+        ("image/jpeg", &jpeg[..jpeg.len() / 2], 422),
+        ("application/x-www-form-urlencoded", b"image=x", 415),
+        ("application/json", b"{", 400),
+        ("application/json", b"[]", 400),
+        ("application/json", br#"{"image": "hello"}"#, 400),
+        ("application/json", br#"{"image": "data:image/png;base64,"}"#, 400),
+        ("application/json", br#"{"image": "data:image/png;base64,aGVsbG8="}"#, 415),
+        ("application/json", br#"{"picture": "data:image/png;base64,aGVsbG8="}"#, 400),
+        ("multipart/form-data", b"x", 400),
+        ("multipart/form-data; boundary=b", b"x", 400),
+        ("multipart/form-data; boundary=b", b"--b--\r\n", 400),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\nContent-Disposition: form-data; name=\"photo\"\r\n\r\nx\r\n--b--\r\n",
+            400,
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"\"\r\n\r\n\r\n--b--\r\n",
+            400,
+        ),
+    ] {
+        let answer = server.post("/v1/colorize", &[("Content-Type", content_type)], body);
+        assert_eq!(answer.status, status, "{content_type} {:?}: {answer:?}", String::from_utf8_lossy(body));
+        answer.problem(status);
+    }
+    assert_eq!(server.get("/healthz").status, 200);
+}
+
+#[test]
+fn a_picture_of_too_many_pixels_is_refused_by_its_header() {
+    let server = Setup::new().env("PIXCOLOR_LIMITS__PIXELS", "10000").start();
+    assert_eq!(server.colorize(&Picture::png(100, 100, 1)).status, 200);
+    let problem = server.colorize(&Picture::png(101, 100, 1)).problem(422);
+    assert!(problem["detail"].as_str().unwrap().contains("101"), "{problem}");
+}

@@ -1,0 +1,142 @@
+//! A black-and-white photo in, a coloured photo out, in all its forms.
+
+use image::ImageFormat;
+use serde_json::json;
+
+use crate::harness::picture::colourfulness;
+use crate::harness::{Picture, Server};
+
+#[test]
+fn a_grey_picture_comes_back_coloured_at_its_own_size_and_format() {
+    let server = Server::start();
+    for (picture, format) in [
+        (Picture::png(320, 200, 1), ImageFormat::Png),
+        (Picture::jpeg(200, 320, 2), ImageFormat::Jpeg),
+        (Picture::webp(128, 96, 3), ImageFormat::WebP),
+    ] {
+        let original = image::load_from_memory(&picture.bytes).unwrap();
+        let answer = server.colorize(&picture);
+        let coloured = answer.picture();
+        assert_eq!(answer.header("content-type"), format.to_mime_type());
+        assert_eq!(image::guess_format(&answer.body).unwrap(), format);
+        assert_eq!((coloured.width(), coloured.height()), (original.width(), original.height()));
+        assert!(colourfulness(&coloured) > 5.0, "{}", colourfulness(&coloured));
+        assert_eq!(answer.header("x-pixcolor-provider"), "local");
+        assert_eq!(answer.header("x-pixcolor-credits"), "0");
+        assert_eq!(answer.header("vary"), "Accept");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        let etag = answer.header("etag");
+        assert!(etag.len() == 66 && etag.starts_with('"') && etag.ends_with('"'), "{etag}");
+        for step in ["decode", "provider", "merge", "encode"] {
+            assert!(answer.header("server-timing").contains(&format!("{step};dur=")));
+        }
+    }
+}
+
+#[test]
+fn the_photos_own_luminance_is_kept() {
+    let server = Server::start();
+    let grey = Picture::landscape(300, 200, 4);
+    let coloured = server.colorize(&Picture::new(grey.clone(), ImageFormat::Png)).picture().to_rgb8();
+    // Luminance of a coloured pixel, back as the grey it stands for.
+    let linear = |level: u8| {
+        let v = f64::from(level) / 255.0;
+        if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
+    };
+    for (x, y, pixel) in coloured.enumerate_pixels() {
+        let [r, g, b] = pixel.0.map(linear);
+        let luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        let encoded = if luminance <= 0.003_130_8 {
+            luminance * 12.92
+        } else {
+            1.055 * luminance.powf(1.0 / 2.4) - 0.055
+        };
+        let level = f64::from(grey.get_pixel(x, y).0[0]);
+        assert!((encoded * 255.0 - level).abs() < 2.0, "at {x}, {y}: {} became {}", level, encoded * 255.0);
+    }
+}
+
+#[test]
+fn the_same_picture_in_every_body_form_gives_the_same_rendition() {
+    let server = Server::start();
+    let picture = Picture::png(160, 120, 5);
+    let plain = server.colorize(&picture);
+    let (form, body) = picture.multipart(&[]);
+    let multipart = server.post("/v1/colorize", &[("Content-Type", &form)], &body);
+    let body = json!({ "image": picture.data_url() }).to_string();
+    let json = server.post("/v1/colorize", &[("Content-Type", "application/json")], body.as_bytes());
+    for answer in [&multipart, &json] {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(answer.body == plain.body);
+        assert_eq!(answer.header("etag"), plain.header("etag"));
+    }
+}
+
+#[test]
+fn the_format_is_the_querys_then_the_accept_headers_then_the_uploads() {
+    let server = Server::start();
+    let picture = Picture::jpeg(64, 64, 6);
+    let (form, body) = picture.multipart(&[("format", "webp")]);
+    for (path, accept, expected) in [
+        ("/v1/colorize", "*/*", "image/jpeg"),
+        ("/v1/colorize", "image/*", "image/jpeg"),
+        ("/v1/colorize", "image/webp", "image/webp"),
+        ("/v1/colorize", "image/png;q=0.5, image/webp;q=0.9", "image/webp"),
+        ("/v1/colorize?format=png", "image/webp", "image/png"),
+        ("/v1/colorize?format=JPG", "image/webp", "image/jpeg"),
+    ] {
+        let headers = [("Content-Type", picture.media_type), ("Accept", accept)];
+        let answer = server.post(path, &headers, &picture.bytes);
+        assert_eq!(answer.header("content-type"), expected, "{path} {accept}");
+        answer.picture();
+    }
+    let answer = server.post("/v1/colorize", &[("Content-Type", &form)], &body);
+    assert_eq!(answer.header("content-type"), "image/webp");
+    server.post("/v1/colorize?format=png&format=webp", &[], &picture.bytes).problem(400);
+    let bad = server.post("/v1/colorize?format=tiff", &[], &picture.bytes).problem(400);
+    assert!(bad["detail"].as_str().unwrap().contains("webp"), "{bad}");
+}
+
+#[test]
+fn json_has_the_same_facts_and_a_data_url() {
+    let server = Server::start();
+    let picture = Picture::png(80, 60, 7);
+    let headers = [("Content-Type", picture.media_type), ("Accept", "application/json")];
+    let answer = server.post("/v1/colorize", &headers, &picture.bytes);
+    assert_eq!(answer.header("content-type"), "application/json");
+    let facts = answer.json();
+    let plain = server.colorize(&picture);
+    assert_eq!(facts["provider"], "local");
+    assert_eq!(facts["credits"], "0");
+    assert_eq!((&facts["width"], &facts["height"]), (&json!(80), &json!(60)));
+    assert_eq!(format!("\"{}\"", facts["sha256"].as_str().unwrap()), plain.header("etag"));
+    assert!(facts["seconds"]["provider"].as_f64().unwrap() > 0.0);
+    assert!(facts["cpu_seconds"].as_f64().unwrap() > 0.0);
+    let same = Picture { bytes: plain.body, media_type: "image/png" };
+    assert_eq!(facts["image"], same.data_url());
+}
+
+#[test]
+fn the_page_of_2017_gets_a_data_url_for_a_data_url() {
+    let server = Server::start();
+    let picture = Picture::jpeg(96, 64, 8);
+    for content_type in ["application/x-www-form-urlencoded; charset=UTF-8", "text/plain", "application/json"]
+    {
+        let url = picture.data_url();
+        let answer = server.post("/image", &[("Content-Type", content_type)], url.as_bytes());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(answer.header("content-type").starts_with("text/plain"));
+        let plain = server.colorize(&picture);
+        assert_eq!(answer.text(), Picture { bytes: plain.body, media_type: "image/jpeg" }.data_url());
+    }
+    server.post("/image", &[], b"hello").problem(400);
+}
+
+#[test]
+fn a_provider_can_be_named_and_an_unknown_one_is_told() {
+    let server = Server::start();
+    let picture = Picture::png(64, 64, 9);
+    assert_eq!(server.post("/v1/colorize?provider=local", &[], &picture.bytes).status, 200);
+    let problem = server.post("/v1/colorize?provider=nobody", &[], &picture.bytes).problem(400);
+    assert!(problem["detail"].as_str().unwrap().contains("local"), "{problem}");
+}

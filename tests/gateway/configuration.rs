@@ -1,0 +1,112 @@
+//! Configuration as an operator meets it: files, environment, and what is said when they are wrong.
+
+use crate::harness::server::pixcolor;
+use crate::harness::{Picture, Setup};
+
+#[track_caller]
+fn check(files: &[(&str, &str)], env: &[(&str, &str)]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let output = pixcolor(folder.path()).arg("check").envs(env.iter().copied()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn check_shows_each_value_and_where_it_comes_from() {
+    let files = [("config/pixcolor.toml", "[limits]\nupload_bytes = 5000000\n")];
+    let (code, said) = check(&files, &[("PIXCOLOR_OUTPUT__JPEG_QUALITY", "77")]);
+    assert_eq!(code, Some(0), "{said}");
+    let line = |key: &str| said.lines().find(|line| line.starts_with(key)).unwrap_or_default().to_owned();
+    assert!(line("limits.upload_bytes").contains("config/pixcolor.toml:2"), "{said}");
+    assert!(line("output.jpeg_quality").contains("PIXCOLOR_OUTPUT__JPEG_QUALITY"), "{said}");
+    assert!(line("route").contains("local"), "{said}");
+}
+
+#[test]
+fn a_wrong_key_stops_the_start_with_file_line_and_the_nearest_key() {
+    let (code, said) = check(&[("config/pixcolor.toml", "# mine\nrout = [\"local\"]\n")], &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("config/pixcolor.toml:2") && said.contains("`rout`") && said.contains("`route`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_model_that_is_no_model_is_told_with_its_file() {
+    let recipe = include_str!("../../models/colorizer.toml");
+    let files = [
+        ("config/pixcolor.toml", "route = [\"mine\"]\n"),
+        ("config/providers/mine.toml", "kind = \"onnx\"\nmodel = \"mine.onnx\"\n"),
+        ("config/providers/mine.onnx", "not a model"),
+        ("config/providers/mine.toml.bak", "kind = \"rubbish\""),
+    ];
+    let (code, said) = check(&files, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("`mine`"), "{said}");
+    // With a recipe under the model's name, the model itself is at fault.
+    let files = [
+        ("config/pixcolor.toml", "route = [\"mine\"]\n"),
+        ("config/providers/mine.toml", "kind = \"onnx\"\nmodel = \"net.onnx\"\n"),
+        ("config/providers/net.onnx", "not a model"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    std::fs::write(folder.path().join("net-recipe.toml"), recipe).unwrap();
+    let provider = "kind = \"onnx\"\nmodel = \"net.onnx\"\nrecipe = \"../../net-recipe.toml\"\n";
+    std::fs::write(folder.path().join("config/providers/mine.toml"), provider).unwrap();
+    let output = pixcolor(folder.path()).arg("check").output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("net.onnx"), "{said}");
+}
+
+#[test]
+fn what_kubernetes_puts_into_the_environment_does_not_stop_the_start() {
+    let server = Setup::new()
+        .env("PIXCOLOR_PORT", "tcp://10.0.0.1:8080")
+        .env("PIXCOLOR_SERVICE_HOST", "10.0.0.1")
+        .env("PIXCOLOR_PORT_8080_TCP_ADDR", "10.0.0.1")
+        .start();
+    assert_eq!(server.colorize(&Picture::png(32, 32, 1)).status, 200);
+    assert!(server.said().contains("PIXCOLOR_PORT"), "{}", server.said());
+}
+
+#[test]
+fn a_taken_port_is_told_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = pixcolor(folder.path()).env("ROCKET_PORT", &port).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains(&port) && said.contains("ROCKET_PORT") && !said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn templates_and_static_files_on_disk_replace_those_inside() {
+    let server = Setup::new()
+        .file("pages/index.html", "<p>{{ version }} of our own</p>")
+        .file("files/ours.css", "p { color: green }")
+        .file("config/pixcolor.toml", "[assets]\ntemplates = \"../pages\"\nstatic = \"../files\"\n")
+        .start();
+    assert_eq!(server.get("/").text(), "<p>0.1.0 of our own</p>");
+    assert_eq!(server.get("/static/ours.css").text(), "p { color: green }");
+    assert_eq!(server.get("/static/favicon.svg").status, 200);
+}
+
+#[test]
+fn it_stops_when_told_to() {
+    let mut server = Setup::new().start();
+    assert_eq!(server.terminate(), Some(0));
+    assert!(server.said().contains("has stopped"), "{}", server.said());
+}

@@ -1,0 +1,187 @@
+//! The real binary on a free port, in an empty folder of its own.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::{Answer, Picture, agent};
+use crate::fakes::KEY;
+
+/// How to start a server.
+pub struct Setup {
+    folder: TempDir,
+    command: Command,
+}
+
+impl Setup {
+    pub fn new() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let command = pixcolor(folder.path());
+        Self { folder, command }.env("ROCKET_PORT", "0")
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Writes a file into the server's folder, `config/pixcolor.toml` for one.
+    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder can be made");
+        std::fs::write(path, content).expect("a file can be written");
+        self
+    }
+
+    /// Starts the server and waits until it listens.
+    #[track_caller]
+    pub fn start(mut self) -> Server {
+        let started = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = started.expect("the binary starts");
+        let said = Arc::new(Mutex::new(String::new()));
+        let readers = vec![
+            collect(child.stdout.take().expect("piped"), said.clone()),
+            collect(child.stderr.take().expect("piped"), said.clone()),
+        ];
+        let address = ([127, 0, 0, 1], 0).into();
+        let mut server = Server { child, address, said, readers, _folder: self.folder };
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            let said = server.said();
+            let address = said.split("listens on http://").nth(1).and_then(|rest| rest.lines().next());
+            if let Some(address) = address {
+                server.address = address.parse().expect("an address");
+                return server;
+            }
+            assert!(server.child.try_wait().expect("a child").is_none(), "the server stopped: {said}");
+            assert!(Instant::now() < end, "the server does not listen: {said}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// The binary, without anything of this process's environment that would configure it.
+pub fn pixcolor(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pixcolor"));
+    command.current_dir(folder).env("HOME", folder).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let ours = ["PIXCOLOR_", "ROCKET_", "XDG_", "ALGORITHMIA_", "API_KEY", "RUST_LOG"];
+        if ours.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+fn collect(stream: impl Read + Send + 'static, said: Arc<Mutex<String>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines() {
+            let Ok(line) = line else { return };
+            let mut said = said.lock().expect("nobody panics with it");
+            said.push_str(&line);
+            said.push('\n');
+        }
+    })
+}
+
+/// A running server; dropping it kills it.
+pub struct Server {
+    pub child: Child,
+    pub address: SocketAddr,
+    said: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+    /// Removed when the server is dropped.
+    _folder: TempDir,
+}
+
+impl Server {
+    /// A server as a newcomer starts it.
+    #[track_caller]
+    pub fn start() -> Self {
+        Setup::new().start()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Everything it has printed and logged so far.
+    pub fn said(&self) -> String {
+        self.said.lock().expect("nobody panics with it").clone()
+    }
+
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        self.get_with(path, &[])
+    }
+
+    #[track_caller]
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = agent().get(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::new(request.call().expect("an answer"))
+    }
+
+    #[track_caller]
+    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = agent().post(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::new(request.send(body).expect("an answer"))
+    }
+
+    /// Sends a picture as it is.
+    #[track_caller]
+    pub fn colorize(&self, picture: &Picture) -> Answer {
+        self.post("/v1/colorize", &[("Content-Type", picture.media_type)], &picture.bytes)
+    }
+
+    /// The value of a metric with exactly these labels, as in the text format; 0 when it is not there.
+    pub fn metric(&self, name: &str) -> f64 {
+        let metrics = self.get("/metrics");
+        let value = metrics.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// Writes bytes to a new connection and gives it back.
+    pub fn raw(&self, bytes: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time-out");
+        stream.write_all(bytes).expect("bytes go out");
+        stream
+    }
+
+    /// Asks it to stop as an operator does, and waits until it has.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let killed = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(killed.success());
+        let code = self.child.wait().expect("it ends").code();
+        // Its last words, too.
+        self.readers.drain(..).for_each(|reader| reader.join().expect("nothing panics there"));
+        code
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already, which is fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let said = self.said();
+        if !std::thread::panicking() {
+            assert!(!said.contains(KEY), "the planted key came out: {said}");
+            assert!(!said.contains("panicked"), "something panicked: {said}");
+        }
+    }
+}

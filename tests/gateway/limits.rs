@@ -1,0 +1,60 @@
+//! Many at once: memory stays bounded, and who cannot be served soon is told at once.
+
+use crate::harness::{Picture, Server, Setup};
+
+#[test]
+fn when_the_queue_is_full_the_answer_is_503_with_retry_after() {
+    let server = Setup::new()
+        .env("PIXCOLOR_LIMITS__PIXELS", "4000000")
+        .env("PIXCOLOR_LIMITS__DECODING_PIXELS", "4000000")
+        .env("PIXCOLOR_LIMITS__WAITING", "1")
+        .start();
+    // Eight pictures: of one alone only one would be decoded.
+    let pictures: Vec<_> = (0..8).map(|seed| Picture::png(2000, 2000, seed)).collect();
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let asking: Vec<_> =
+            pictures.iter().map(|picture| scope.spawn(|| server.colorize(picture))).collect();
+        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    let served = answers.iter().filter(|answer| answer.status == 200).count();
+    assert!(served >= 2, "one is decoded, one waits: {served}");
+    assert!(served < 8, "nobody was turned away");
+    for answer in answers.iter().filter(|answer| answer.status != 200) {
+        answer.problem(503);
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+    }
+}
+
+/// The most memory the server has had, in MB.
+fn peak(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024 / 1_000_000
+}
+
+#[test]
+fn sixteen_photos_of_12_megapixels_at_once_stay_under_500_mb() {
+    let server = Server::start();
+    let photo = Picture::jpeg(4000, 3000, 1);
+    // Sixteen files: one alone would be decoded once. A byte after the end is overlooked.
+    let files: Vec<_> = (0..16_u8)
+        .map(|file| Picture { bytes: [&photo.bytes[..], &[file]].concat(), ..photo.clone() })
+        .collect();
+    std::thread::scope(|scope| {
+        let asking: Vec<_> = files.iter().map(|file| scope.spawn(|| server.colorize(file))).collect();
+        for asked in asking {
+            let coloured = asked.join().unwrap().picture();
+            assert_eq!((coloured.width(), coloured.height()), (4000, 3000));
+        }
+    });
+    assert!(peak(&server) < 500, "{} MB", peak(&server));
+}
+
+#[test]
+fn one_photo_of_50_megapixels_stays_under_350_mb() {
+    let server = Server::start();
+    let photo = Picture::jpeg(8160, 6120, 1);
+    let coloured = server.colorize(&photo).picture();
+    assert_eq!((coloured.width(), coloured.height()), (8160, 6120));
+    assert!(peak(&server) < 350, "{} MB", peak(&server));
+}

@@ -1,0 +1,29 @@
+//! Drives the real binary over HTTP and on the command line, as its users do. One file a feature.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::float_cmp,
+    reason = "a test fails by panicking, and waits where it must"
+)]
+
+#[path = "../fakes/mod.rs"]
+mod fakes;
+mod harness;
+
+mod admin;
+mod algorithmia;
+mod bodies;
+mod cache;
+mod cli;
+mod colorize;
+mod configuration;
+mod credit;
+mod facts;
+mod limits;
+mod onnx;
+mod proxies;
+mod readme;
+mod route;

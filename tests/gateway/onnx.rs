@@ -1,0 +1,35 @@
+//! The built-in network: the same colour as ever.
+
+use crate::harness::{Picture, Server};
+
+/// Mean red - green and yellow - blue, in 8-bit levels, in a 4 x 4 grid over the coloured test landscape, as this model gave it when it was
+/// taken in. A new model has new numbers; a new build of the old one must not.
+const GOLDEN: &str = "\
+    0.0 1.0 0.4 1.6 0.9 2.5 0.4 1.6 \
+    37.4 20.9 3.6 8.2 6.8 13.9 19.4 16.2 \
+    65.1 30.1 65.2 30.6 53.4 27.9 69.4 38.3 \
+    14.3 -7.0 107.0 46.3 89.6 40.0 35.0 12.9";
+
+#[test]
+fn the_built_in_model_gives_the_colour_it_is_known_for() {
+    let server = Server::start();
+    let coloured = server.colorize(&Picture::png(256, 256, 11)).picture().to_rgb32f();
+    let mut found = String::new();
+    let mut worst = 0.0f32;
+    let mut golden = GOLDEN.split_whitespace().map(|number| number.parse::<f32>().unwrap());
+    for cell in 0..16 {
+        let (left, top) = ((cell % 4) * 64, (cell / 4) * 64);
+        let mut mean = [0.0f32; 2];
+        for (x, y) in (0..64).flat_map(|y| (0..64).map(move |x| (x, y))) {
+            let image::Rgb([r, g, b]) = *coloured.get_pixel(left + x, top + y);
+            // Opponent colours are enough to notice a change.
+            mean[0] += (r - g) * 255.0 / 4096.0;
+            mean[1] += ((r + g) / 2.0 - b) * 255.0 / 4096.0;
+        }
+        for value in mean {
+            found.push_str(&format!("{value:.1} "));
+            worst = worst.max(golden.next().map_or(f32::INFINITY, |golden| (golden - value).abs()));
+        }
+    }
+    assert!(worst < 1.0, "off by {worst}; the colours now: {found}");
+}

@@ -1,0 +1,51 @@
+//! The commands in README do what it says.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::harness::server::pixcolor;
+use crate::harness::{Picture, Server};
+
+/// The shell commands in README that are marked as run here.
+fn commands() -> Vec<&'static str> {
+    let marked =
+        include_str!("../../README.md").split("<!-- run by tests/gateway/readme.rs -->\n```sh\n").skip(1);
+    marked.map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn every_command_works_as_it_is_written() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("photo.jpg"), Picture::jpeg(320, 240, 1).bytes).unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_pixcolor")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    assert!(commands().len() >= 3);
+    for block in commands() {
+        let script = block.replace("127.0.0.1:8080", &server.address.to_string());
+        // The environment that the binary's tests have, for a shell.
+        let template = pixcolor(folder.path());
+        let mut shell = Command::new("bash");
+        shell.args(["-euo", "pipefail", "-c", &script]).current_dir(folder.path()).env("PATH", &path);
+        for (name, value) in template.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let output = shell.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{block}\n{said}");
+    }
+    for made in [
+        "again.jpg",
+        "coloured.jpg",
+        "coloured.webp",
+        "coloured.png",
+        "photo-coloured.jpg",
+        "coloured/photo-coloured.png",
+    ] {
+        let picture = image::open(folder.path().join(made)).unwrap_or_else(|error| panic!("{made}: {error}"));
+        assert_eq!((picture.width(), picture.height()), (320, 240), "{made}");
+    }
+}

@@ -1,0 +1,86 @@
+//! The conformance suite for providers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pixcolor::photo::{Grey, Limits, Rgb};
+use pixcolor::provider::{Answer, Billed, Call, Colour, FailureKind, Provider, Readiness};
+
+/// Runs the whole suite against providers that `make` makes, each fresh, ready and able to colour.
+pub async fn run(make: impl Fn() -> Arc<dyn Provider>) {
+    says_what_it_is(&make);
+    colours_pictures_of_any_shape(make()).await;
+    makes_no_call_after_the_deadline(make()).await;
+    stays_usable_when_a_call_is_dropped(make()).await;
+    serves_or_refuses_many_at_once(make()).await;
+}
+
+fn grey(width: u32, height: u32) -> Arc<Grey> {
+    let luma = (0..width * height).map(|i| (i.wrapping_mul(40_503) % 65_536) as u16 / 2 + 9_000).collect();
+    Arc::new(Grey { width, height, luma })
+}
+
+fn call(width: u32, height: u32) -> Call {
+    Call { grey: grey(width, height), deadline: Instant::now() + Duration::from_secs(60) }
+}
+
+fn says_what_it_is(make: impl Fn() -> Arc<dyn Provider>) {
+    let (one, other) = (make(), make());
+    let about = one.about();
+    for text in [&about.name, &about.model, &about.version, &about.kind.to_owned()] {
+        assert!(!text.trim().is_empty(), "{about:?}");
+    }
+    assert!(about.send_max_pixels > 0);
+    assert_eq!(one.readiness(), Readiness::Ready);
+    assert_eq!(about.identity(), other.about().identity(), "the same settings, the same identity");
+    let mut changed = about.clone();
+    changed.send_max_pixels += 1;
+    assert_ne!(about.identity(), changed.identity());
+}
+
+async fn colours_pictures_of_any_shape(provider: Arc<dyn Provider>) {
+    for (width, height) in [(64, 64), (320, 200), (1, 1), (500, 3), (3, 500)] {
+        let answer = provider.colorize(call(width, height)).await;
+        let Answer { colour, usage } = answer.unwrap_or_else(|error| panic!("{width} x {height}: {error}"));
+        let chroma = match colour {
+            Colour::Chroma(chroma) => chroma,
+            Colour::Picture(bytes) => Rgb::decode(&bytes, &Limits::default()).unwrap().chroma().unwrap(),
+        };
+        assert!(chroma.width > 0 && chroma.height > 0);
+        if !provider.about().leaves_machine {
+            assert!(usage.cpu.is_some_and(|cpu| cpu > Duration::ZERO), "{usage:?}");
+        }
+        assert!(usage.credits.is_none_or(|credits| credits.micro() >= 0));
+    }
+}
+
+async fn makes_no_call_after_the_deadline(provider: Arc<dyn Provider>) {
+    let late = Call { grey: grey(64, 64), deadline: Instant::now() };
+    let error = provider.colorize(late).await.unwrap_err();
+    assert_eq!((error.kind, error.billed), (FailureKind::Timeout, Billed::No), "{error:?}");
+}
+
+async fn stays_usable_when_a_call_is_dropped(provider: Arc<dyn Provider>) {
+    for milliseconds in 0..8 {
+        // Begun and dropped at once or in the middle, unless it is refused, or done already.
+        let _ = futures::poll!(provider.colorize(call(128, 128)));
+        let call = provider.colorize(call(128, 128));
+        let _ = tokio::time::timeout(Duration::from_millis(milliseconds), call).await;
+    }
+    // What was dropped may still be running; it ends, and then there is place again.
+    let end = Instant::now() + Duration::from_secs(60);
+    while let Err(error) = provider.colorize(call(64, 64)).await {
+        assert!(error.kind == FailureKind::Busy && Instant::now() < end, "{error:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn serves_or_refuses_many_at_once(provider: Arc<dyn Provider>) {
+    let calls = (0..16).map(|_| provider.colorize(call(96, 96)));
+    let answers = futures::future::join_all(calls).await;
+    assert!(answers.iter().any(Result::is_ok));
+    for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
+        assert_eq!((error.kind, error.billed), (FailureKind::Busy, Billed::No), "{error:?}");
+        assert!(error.kind.again());
+    }
+}

@@ -1,0 +1,99 @@
+//! What a recipe says is what is done: networks whose answer can be worked out by hand.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pixcolor::photo::{Chroma, Grey};
+use pixcolor::provider::{BuildError, Call, Colour, Provider, ProviderError};
+
+use crate::{configured_with, conformance, memory, tiny};
+
+const SIZE: &str = "size = 64\nmultiple = 1\n";
+
+fn network(model: &[u8], input: &str, output: &str) -> Arc<dyn Provider> {
+    set_up(model, input, output).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn set_up(model: &[u8], input: &str, output: &str) -> Result<Arc<dyn Provider>, BuildError> {
+    let recipe = format!("model = \"tiny\"\nversion = \"1\"\n[input]\n{input}\n{SIZE}[output]\n{output}\n");
+    let files = [("net.onnx", model), ("net-recipe.txt", recipe.as_bytes())];
+    configured_with(
+        "tiny",
+        "kind = \"onnx\"\nmodel = \"../net.onnx\"\nrecipe = \"../net-recipe.txt\"\n",
+        &files,
+        &memory(),
+    )
+}
+
+/// A flat picture of L\* 60, whose sRGB grey is 145.
+async fn colour(provider: Arc<dyn Provider>) -> Result<Chroma, ProviderError> {
+    let grey = Grey { width: 64, height: 64, luma: vec![39_321; 64 * 64] };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    match provider.colorize(Call { grey: Arc::new(grey), deadline }).await?.colour {
+        Colour::Chroma(chroma) => Ok(chroma),
+        Colour::Picture(_) => unreachable!("a network gives chroma"),
+    }
+}
+
+#[track_caller]
+fn assert_flat(chroma: &Chroma, a: f32, b: f32) {
+    let middle = (chroma.width * chroma.height / 2) as usize;
+    let (found_a, found_b) = (chroma.a[middle], chroma.b[middle]);
+    assert!((found_a - a).abs() < 0.6 && (found_b - b).abs() < 0.6, "{found_a}, {found_b} is not {a}, {b}");
+}
+
+#[tokio::test]
+async fn lab_in_ab_out_with_mean_and_scale() {
+    // (60 - 50) / 100 = 0.1; 0.1 * 2 + 0.1 = 0.3 and 0.1 * -1 = -0.1; times 110.
+    let model = tiny::convolution(&[&[2.0], &[-1.0]], &[0.1, 0.0]);
+    let network =
+        network(&model, "take = \"lab_l\"\nmean = 50.0\nscale = 100.0", "give = \"ab\"\nscale = 110.0");
+    assert_flat(&colour(network).await.unwrap(), 33.0, -11.0);
+}
+
+#[tokio::test]
+async fn three_grey_channels_in_rgb_out() {
+    // 145 / 255 into each channel; red is that, green and blue are half of it: rgb(145, 73, 73).
+    let third = 1.0 / 3.0;
+    let half = third / 2.0;
+    let weights: [&[f32]; 3] = [&[third; 3], &[half; 3], &[half; 3]];
+    let model = tiny::convolution(&weights, &[0.0; 3]);
+    let network = network(&model, "take = \"grey\"\nchannels = 3", "give = \"rgb\"");
+    // CIE L*a*b* of rgb(145, 73, 73) is 40.0, 30.3, 14.0.
+    assert_flat(&colour(network).await.unwrap(), 30.3, 14.0);
+}
+
+#[tokio::test]
+async fn logits_over_bins_out() {
+    // Logits ln 3 and 0: probabilities 3/4 and 1/4 of (40, 0) and (0, -40).
+    let model = tiny::convolution(&[&[0.0], &[0.0]], &[3.0f32.ln(), 0.0]);
+    let bins = "give = \"bins\"\ncentres = [[40.0, 0.0], [0.0, -40.0]]";
+    assert_flat(&colour(network(&model, "take = \"lab_l\"", bins)).await.unwrap(), 30.0, -10.0);
+    // At half the temperature the odds are squared: 9/10 and 1/10.
+    let cooler = format!("{bins}\ntemperature = 0.5");
+    assert_flat(&colour(network(&model, "take = \"lab_l\"", &cooler)).await.unwrap(), 36.0, -4.0);
+    // The same as probabilities.
+    let model = tiny::convolution(&[&[0.0], &[0.0]], &[0.75, 0.25]);
+    let values = format!("{bins}\nvalues = \"probabilities\"");
+    assert_flat(&colour(network(&model, "take = \"lab_l\"", &values)).await.unwrap(), 30.0, -10.0);
+}
+
+#[test]
+fn a_network_that_does_not_do_what_its_recipe_says_is_refused_when_it_is_set_up() {
+    let three = tiny::convolution(&[&[1.0], &[1.0], &[1.0]], &[0.0; 3]);
+    let error = set_up(&three, "take = \"lab_l\"", "give = \"ab\"").err().unwrap().to_string();
+    assert!(error.contains("net.onnx") && error.contains("3 x 64 x 64"), "{error}");
+    let infinite = tiny::convolution(&[&[f32::MAX], &[f32::MAX]], &[0.0; 2]);
+    let error = set_up(&infinite, "take = \"lab_l\"", "give = \"ab\"").err().unwrap().to_string();
+    assert!(error.contains("no numbers"), "{error}");
+    let two = tiny::convolution(&[&[1.0], &[1.0]], &[0.0; 2]);
+    let error = set_up(&two, "take = \"lab_l\"\nchannels = 3", "give = \"ab\"").err().unwrap().to_string();
+    assert!(error.contains("net.onnx"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_from_a_file_conforms() {
+    // Large enough a picture that it can be dropped in the middle.
+    let model = tiny::convolution(&[&[0.3], &[-0.2]], &[0.0; 2]);
+    conformance::run(|| network(&model, "take = \"lab_l\"", "give = \"ab\"")).await;
+}

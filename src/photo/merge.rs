@@ -1,7 +1,7 @@
 //! Luma-lock: a provider's chroma on the photo's own luminance, row by row.
 
 use super::guided::{Guide, GuideRow};
-use super::lab::{CODES_PER_L, ENCODE, linear_of_lab};
+use super::lab::{CODES_PER_L, ENCODE, Encode, linear_of_lab};
 use super::{Chroma, Photo, PhotoError, gamut};
 
 /// Pixels worked on at a time: their numbers stay in the processor's nearest cache.
@@ -49,23 +49,32 @@ impl Block {
     /// Writes the first pixels, as many as there is room for, as 8-bit sRGB.
     fn write(&self, out: &mut [[u8; 3]]) {
         // Each channel for itself, so that many pixels are computed at once.
-        let mut light = [[0.0; BLOCK]; 3];
+        let mut light = [[0; BLOCK]; 3];
         let mut shown = [true; BLOCK];
         for i in 0..BLOCK {
-            let [r, g, b] = linear_of_lab([self.l[i], self.a[i], self.b[i]]);
-            (light[0][i], light[1][i], light[2][i]) = (r, g, b);
-            shown[i] = gamut::shows([r, g, b]);
+            let rgb = linear_of_lab([self.l[i], self.a[i], self.b[i]]);
+            shown[i] = gamut::shows(rgb);
+            [light[0][i], light[1][i], light[2][i]] = rgb.map(Encode::fixed);
         }
-        let lost: Vec<usize> = (0..out.len()).filter(|&i| !shown[i]).collect();
-        let mut colours: Vec<[f32; 3]> = lost.iter().map(|&i| [self.l[i], self.a[i], self.b[i]]).collect();
-        gamut::fit(&mut colours);
-        for (i, [r, g, b]) in lost.into_iter().zip(colours) {
-            (light[0][i], light[1][i], light[2][i]) = (r, g, b);
-        }
+        self.keep_within_gamut(&shown[..out.len()], &mut light);
         let encode = &*ENCODE;
         let [red, green, blue] = &light;
         for (((pixel, &r), &g), &b) in out.iter_mut().zip(red).zip(green).zip(blue) {
-            *pixel = [encode.code(r), encode.code(g), encode.code(b)];
+            *pixel = [r, g, b].map(|channel| encode.code_of(channel));
+        }
+    }
+
+    /// Computes those again that sRGB cannot show.
+    fn keep_within_gamut(&self, shown: &[bool], light: &mut [[u32; BLOCK]; 3]) {
+        // Most blocks have none, and this is faster than looking for the first.
+        if shown.iter().fold(true, |all, &one| all & one) {
+            return;
+        }
+        let lost: Vec<usize> = (0..shown.len()).filter(|&i| !shown[i]).collect();
+        let mut colours: Vec<[f32; 3]> = lost.iter().map(|&i| [self.l[i], self.a[i], self.b[i]]).collect();
+        gamut::fit(&mut colours);
+        for (i, colour) in lost.into_iter().zip(colours) {
+            [light[0][i], light[1][i], light[2][i]] = colour.map(Encode::fixed);
         }
     }
 }

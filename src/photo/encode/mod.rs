@@ -77,7 +77,8 @@ pub fn encode_own(photo: &Photo, rgb: &Rgb, options: &EncodeOptions) -> Result<E
 /// Whether a photo's planes are as long as its size says; rows are cut out of them.
 fn checked(photo: &Photo) -> Result<(), PhotoError> {
     let pixels = photo.width() as usize * photo.height() as usize;
-    let whole = photo.grey.luma.len() == pixels && photo.alpha.as_ref().is_none_or(|alpha| alpha.len() == pixels);
+    let whole =
+        photo.grey.luma.len() == pixels && photo.alpha.as_ref().is_none_or(|alpha| alpha.len() == pixels);
     if pixels == 0 || !whole {
         return Err(PhotoError::Broken("The photo's planes are not as long as its size says.".to_owned()));
     }

@@ -23,6 +23,7 @@ mod configuration;
 mod credit;
 mod facts;
 mod limits;
+mod metadata;
 mod onnx;
 mod proxies;
 mod readme;

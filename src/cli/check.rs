@@ -10,6 +10,7 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let loaded = config::load(source)?;
     print!("{}{}", config::server_report(source)?, loaded.report());
     // Models and recipes, too, must be there and be what they say.
-    super::gateway(loaded)?;
+    let gateway = super::gateway(loaded)?;
+    gateway.quotas().keys.list()?;
     Ok(ExitCode::SUCCESS)
 }

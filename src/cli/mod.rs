@@ -1,7 +1,8 @@
-//! The command line: `serve`, `colorize`, `check`.
+//! The command line: `serve`, `colorize`, `check`, `key`.
 
 mod check;
 mod colorize;
+mod key;
 mod serve;
 
 use std::path::PathBuf;
@@ -37,6 +38,9 @@ enum Command {
     Colorize(colorize::Args),
     /// Show the configuration in effect and where each value comes from, or what is wrong with it
     Check,
+    /// Make, show and revoke the keys of clients
+    #[command(subcommand)]
+    Key(key::Command),
 }
 
 /// Runs what the arguments say. The exit code is 0 if all went well, 1 if something failed, 2 for wrong
@@ -49,6 +53,7 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(&source),
         Command::Colorize(args) => colorize::run(&source, args),
         Command::Check => check::run(&source),
+        Command::Key(command) => key::run(&source, command),
     };
     result.unwrap_or_else(|error| {
         eprintln!("pixcolor: {error}");

@@ -18,6 +18,7 @@ mod onnx;
 mod output;
 mod problem;
 mod provider;
+mod quota;
 mod reader;
 mod report;
 mod secret;
@@ -39,6 +40,7 @@ pub use onnx::OnnxConfig;
 pub use output::OutputConfig;
 pub use problem::{ConfigError, Origin, Problem};
 pub use provider::{Common, KindConfig, ProviderConfig};
+pub use quota::{Amounts, QuotaConfig};
 pub use report::Loaded;
 pub use secret::Secret;
 pub use server::{server_figment, server_report};
@@ -59,8 +61,10 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How renditions are written.
     pub output: OutputConfig,
-    /// How a client is told from another.
+    /// How a client is told from another, and who is let in.
     pub clients: ClientsConfig,
+    /// How much one client may ask for.
+    pub quota: QuotaConfig,
     /// Who may use the admin routes.
     pub admin: AdminConfig,
     /// Where what must outlive the process is kept. Need not be there yet.
@@ -96,6 +100,7 @@ impl Config {
         }
         let state_dir = table.path("state_dir", Some(state_dir)).unwrap_or_default();
         let limits = table.table("limits", LimitsConfig::read);
+        let quota = table.table("quota", |table| QuotaConfig::read(table, &limits));
         let output = table.table("output", OutputConfig::read);
         let admin = table.table("admin", AdminConfig::read);
         let assets = table.table("assets", AssetsConfig::read);
@@ -113,7 +118,7 @@ impl Config {
                 ));
             }
         }
-        Self { route, providers, limits, output, clients, admin, state_dir, assets }
+        Self { route, providers, limits, output, clients, quota, admin, state_dir, assets }
     }
 }
 

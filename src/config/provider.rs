@@ -85,7 +85,7 @@ impl ProviderConfig {
 }
 
 /// Names appear in URLs, metrics and environment variables, where `__` separates keys.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     (1..=MAX_NAME).contains(&name.len())
         && name.starts_with(plain)

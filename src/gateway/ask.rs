@@ -1,12 +1,14 @@
 //! What a client asks for, and who the client is.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::photo::OutputFormat;
+use crate::quota::{Bucket, Ticket};
 
 /// SHA-256 of an upload's picture bytes; never of multipart, JSON or base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,13 +21,15 @@ pub struct Upload {
     pub bytes: Bytes,
     /// Their SHA-256.
     pub fingerprint: Fingerprint,
+    /// With what it was let in, kept for as long as the bytes are; none for the command line's.
+    pub ticket: Option<Arc<Ticket>>,
 }
 
 impl Upload {
     /// Takes bytes that are whole already, and hashes them.
     pub fn new(bytes: Bytes) -> Self {
         let fingerprint = Fingerprint(Sha256::digest(&bytes).into());
-        Self { bytes, fingerprint }
+        Self { bytes, fingerprint, ticket: None }
     }
 }
 
@@ -34,17 +38,19 @@ impl Upload {
 pub struct Client {
     /// The address by the rules of `web::guards::client`; `None` for the command line.
     pub address: Option<IpAddr>,
-    /// The key it sent, if any.
+    /// The key it showed, if any.
     pub key: Option<ClientKey>,
 }
 
-/// A client's key. Never shown: its `Debug` is blank.
-#[derive(Clone, PartialEq, Eq)]
+/// A key of our own store that a client showed, by its name; the key itself goes no further than the door.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientKey(pub String);
 
-impl std::fmt::Debug for ClientKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ClientKey(…)")
+impl Client {
+    /// Whom limits count it as; none for the command line, which is nobody's client.
+    pub fn bucket(&self, ipv6_prefix: u8) -> Option<Bucket> {
+        let key = self.key.as_ref().map(|key| Bucket::Key(key.0.clone()));
+        key.or_else(|| self.address.map(|address| Bucket::network(address, ipv6_prefix)))
     }
 }
 

@@ -7,6 +7,7 @@
 mod ask;
 mod error;
 mod guard;
+mod limits;
 mod route;
 mod snapshot;
 mod tasks;
@@ -23,23 +24,22 @@ pub use error::{Attempt, Error};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
 
-use crate::config::{Config, OutputConfig};
+use crate::config::OutputConfig;
 use crate::observe::Metrics;
 use crate::photo::{self, EncodeOptions, Encoded, OutputFormat, Photo, PhotoError};
-use crate::queue::{Queue, QueueError};
+use crate::queue::Queue;
+use crate::quota::Quotas;
 use guard::Checked;
 use route::Caller;
 
 /// Pixels that one place in front of the decoder stands for.
 const PIXELS_PER_PLACE: u64 = 65_536;
 
-/// When it makes sense to ask again after the queue was full: a few pictures later.
-const BUSY_RETRY: Duration = Duration::from_secs(2);
-
 /// The gateway: everything between a client's upload and its rendition.
 pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     decoding: Queue,
+    quotas: Quotas,
     tasks: Tasks,
     metrics: Metrics,
 }
@@ -75,9 +75,11 @@ impl Gateway {
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
+        let quotas = Quotas::in_process(&snapshot.config.state_dir);
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             decoding,
+            quotas,
             tasks: Tasks::default(),
             metrics,
         })
@@ -91,6 +93,11 @@ impl Gateway {
     /// What runs, for shutdown.
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
+    }
+
+    /// What clients have had, and who they are.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// What is counted.
@@ -114,7 +121,8 @@ impl Gateway {
         let route = snapshot.route(ask.provider.as_deref())?;
         let limits = snapshot.config.limits.photo();
         let head = photo::read_head(&ask.upload.bytes, &limits)?;
-        let _place = self.place(head.pixels(), &snapshot.config, ask.deadline).await?;
+        self.spend(snapshot, &ask, head.pixels()).await?;
+        let _place = self.place(snapshot, &ask, head.pixels()).await?;
 
         let start = Instant::now();
         let photo = self.cpu(move || Photo::decode(&ask.upload.bytes, &limits)).await??;
@@ -146,23 +154,6 @@ impl Gateway {
                 ("merge", encoded.merge),
                 ("encode", encoded.encode),
             ],
-        })
-    }
-
-    /// A place in front of the decoder, for as long as the photo is in memory.
-    async fn place(
-        &self,
-        pixels: u64,
-        config: &Config,
-        deadline: Instant,
-    ) -> Result<tokio::sync::OwnedSemaphorePermit, Error> {
-        let places = u32::try_from(pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
-        self.decoding.enter(places, deadline).await.map_err(|error| match error {
-            QueueError::Full => Error::Busy {
-                waiting: format!("{} pictures are waiting to be decoded", self.decoding.waiting()),
-                retry_after: BUSY_RETRY,
-            },
-            QueueError::Late => Error::Deadline { limit: config.limits.request },
         })
     }
 

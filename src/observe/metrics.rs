@@ -11,6 +11,8 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::quota::Refusal;
+
 /// Seconds: from a cache hit to a provider at its time-out.
 const SECONDS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
 
@@ -27,6 +29,9 @@ struct Inner {
     provider_calls: IntCounterVec,
     provider_seconds: HistogramVec,
     guard_refusals: IntCounterVec,
+    quota_refusals: IntCounterVec,
+    crowded: IntCounterVec,
+    denied: IntCounterVec,
 }
 
 impl Metrics {
@@ -72,6 +77,21 @@ impl Metrics {
                 "Answers of providers that the output guard refused, by reason.",
                 &["provider", "reason"],
             )?,
+            quota_refusals: counter(
+                "pixcolor_quota_refusals_total",
+                "Requests refused (429) by the limit on a rate that refused them.",
+                &["limit"],
+            )?,
+            crowded: counter(
+                "pixcolor_concurrency_refusals_total",
+                "Requests refused (503) by the bound on what is had at once that refused them.",
+                &["bound"],
+            )?,
+            denied: counter(
+                "pixcolor_denied_requests_total",
+                "Requests turned away: address (403), key (401).",
+                &["reason"],
+            )?,
             registry,
         };
         let build = IntGaugeVec::new(
@@ -111,6 +131,23 @@ impl Metrics {
     pub fn provider_call(&self, provider: &str, outcome: &'static str, took: Duration) {
         self.0.provider_calls.with_label_values(&[provider, outcome]).inc();
         self.0.provider_seconds.with_label_values(&[provider]).observe(took.as_secs_f64());
+    }
+
+    /// Limits on rates refused a request.
+    pub fn refused(&self, refusal: &Refusal) {
+        for level in &refusal.levels {
+            self.0.quota_refusals.with_label_values(&[level.limit.name()]).inc();
+        }
+    }
+
+    /// A bound on what is had at once refused a request.
+    pub fn crowded(&self, bound: &'static str) {
+        self.0.crowded.with_label_values(&[bound]).inc();
+    }
+
+    /// A request was turned away for its `address` or its `key`.
+    pub fn denied(&self, reason: &'static str) {
+        self.0.denied.with_label_values(&[reason]).inc();
     }
 
     /// The output guard refused an answer.

@@ -29,6 +29,9 @@ struct Readiness {
     status: &'static str,
     /// The route, in order, each with its reason if it is not ready.
     route: Vec<ProviderFacts>,
+    /// What is odd about the network in front; it stops nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<String>,
 }
 
 #[get("/readyz")]
@@ -39,5 +42,6 @@ fn readyz(context: Context) -> (Status, Json<Readiness>) {
         true => (Status::Ok, "ready"),
         false => (Status::ServiceUnavailable, "no provider on the route is ready"),
     };
-    (code, Json(Readiness { status, route }))
+    let notices = context.gateway.quotas().peers.notices().iter().map(ToString::to_string).collect();
+    (code, Json(Readiness { status, route, notices }))
 }

@@ -1,8 +1,10 @@
 //! HTTP: who asks and what for, and the answers. One file a resource; errors become HTTP in `problem`.
 
 mod admin;
+mod admission;
 mod assets;
 mod colorize;
+mod door;
 mod fairings;
 mod guards;
 mod health;
@@ -12,10 +14,12 @@ mod metrics;
 mod page;
 mod problem;
 mod providers;
+mod quota;
 mod upload;
 
 use std::sync::Arc;
 
+use rocket::fairing::AdHoc;
 use rocket::figment::Figment;
 use rocket::http::Status;
 use rocket::{Build, Request, Rocket, catch, catchers};
@@ -33,6 +37,7 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         colorize::routes(),
         legacy::routes(),
         providers::routes(),
+        quota::routes(),
         health::routes(),
         metrics::routes(),
         admin::routes(),
@@ -41,16 +46,27 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
     rocket::custom(figment)
         .manage(gateway)
         .manage(assets)
-        .mount("/", methods::others(&routes))
-        .mount("/", routes)
+        .mount("/", door::guard(methods::others(&routes)))
+        .mount("/", door::guard(routes))
         .register("/", catchers![other])
         .attach(fairings::Headers)
+        .attach(admission::Fields)
         .attach(fairings::Log)
+        .attach(AdHoc::on_liftoff("forget idle clients", |rocket| {
+            Box::pin(async move {
+                if let Some(gateway) = rocket.state::<Arc<Gateway>>() {
+                    gateway.tasks().spawn(gateway.clone().forget_idle_clients(rocket.shutdown()));
+                }
+            })
+        }))
 }
 
 /// Whatever no handler answered.
 #[catch(default)]
 fn other(status: Status, request: &Request<'_>) -> Problem {
+    if let Some(problem) = guards::turned_away(request) {
+        return problem;
+    }
     let detail = match status.code {
         400 => "The request cannot be understood.".into(),
         401 => "Send the token: `Authorization: Bearer TOKEN`.".into(),

@@ -3,6 +3,7 @@
 mod hostile;
 mod layering;
 mod problems;
+mod quota;
 mod secrets;
 mod server;
 mod shipped;

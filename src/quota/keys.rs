@@ -1,0 +1,374 @@
+//! Clients' keys: one store for every route, a file in `state_dir`. A key is shown once, when it is minted;
+//! only its SHA-256 is kept. (A key is random, 148 bits of it: no slow hash could make it harder to guess.)
+//!
+//! A key is `sim` and 25 letters and digits, as Algorithmia's were: its own tools insist on that.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+const PREFIX: &str = "sim";
+const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const LENGTH: usize = 25;
+
+/// How long a change of the file may go unnoticed.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The keys in a file, read again when it changes.
+#[derive(Debug)]
+pub struct Keys {
+    file: PathBuf,
+    read: tokio::sync::Mutex<Read>,
+    known: Mutex<Arc<Known>>,
+}
+
+/// Names by the SHA-256 of the key.
+type Known = HashMap<[u8; 32], String>;
+
+#[derive(Debug, Default)]
+struct Read {
+    looked: Option<Instant>,
+    stamp: Option<Stamp>,
+}
+
+/// What changes when a file does.
+type Stamp = (SystemTime, u64);
+
+/// What a key that a client sent is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The key of this name.
+    Known(String),
+    /// None of the keys there are.
+    Unknown,
+    /// There are no keys, so that none can be right.
+    NoKeys,
+}
+
+/// A key as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// What it is called.
+    pub name: String,
+    /// When it was minted, by RFC 3339, in UTC.
+    pub created: String,
+    /// Its SHA-256 in hexadecimal.
+    sha256: String,
+}
+
+/// A new key: the only time that it can be seen.
+#[derive(Clone)]
+pub struct Minted(String);
+
+impl Minted {
+    /// The key itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Minted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Minted(…)")
+    }
+}
+
+/// Why keys cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The file or its folder.
+    #[error("{}: {source}", file.display())]
+    File {
+        /// Which.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is no list of keys.
+    #[error("{}: this is no list of keys ({why}): put the last good copy there, or remove it and mint keys anew", file.display())]
+    Broken {
+        /// Which.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A name that is no name.
+    #[error("a key cannot be named {0:?}: a name is 1 to 64 of a-z, A-Z, 0-9, `.`, `_`, `@` and `-`")]
+    Name(String),
+    /// A name that there is already.
+    #[error("there is a key named `{0}` already: revoke it first, or choose another name")]
+    Taken(String),
+    /// A name that there is not.
+    #[error("there is no key named `{0}`: `pixcolor key list` shows those there are")]
+    Missing(String),
+    /// No random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+impl Keys {
+    /// The keys in a folder; the file need not be there.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self { file: folder.join("keys.json"), read: Default::default(), known: Default::default() }
+    }
+
+    /// Whose key this is. What the file said last counts while it cannot be read.
+    pub async fn find(&self, key: &str) -> Found {
+        self.refresh().await;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match known.get::<[u8; 32]>(&Sha256::digest(key.as_bytes()).into()) {
+            Some(name) => Found::Known(name.clone()),
+            None if known.is_empty() => Found::NoKeys,
+            None => Found::Unknown,
+        }
+    }
+
+    /// Reads the file again if it has changed.
+    async fn refresh(&self) {
+        let mut read = self.read.lock().await;
+        if read.looked.is_some_and(|looked| looked.elapsed() < FRESH) {
+            return;
+        }
+        let first = read.looked.replace(Instant::now()).is_none();
+        let stamp = tokio::fs::metadata(&self.file).await.ok().map(|file| (modified(&file), file.len()));
+        if stamp == read.stamp && !first {
+            return;
+        }
+        let text = tokio::fs::read(&self.file).await;
+        match known(&self.file, text) {
+            Ok(keys) => {
+                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+            }
+            Err(error) => tracing::error!("the keys stay as they were: {error}"),
+        }
+        read.stamp = stamp;
+    }
+
+    /// All keys, by name. Reads the file: not for async threads.
+    pub fn list(&self) -> Result<Vec<Kept>, KeysError> {
+        let mut keys = parse(&self.file, fs::read(&self.file))?;
+        keys.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(keys)
+    }
+
+    /// Makes a key. Not for async threads.
+    pub fn mint(&self, name: &str) -> Result<Minted, KeysError> {
+        if !is_name(name) {
+            return Err(KeysError::Name(name.to_owned()));
+        }
+        let key = random_key()?;
+        self.change(|keys| {
+            if keys.iter().any(|kept| kept.name == name) {
+                return Err(KeysError::Taken(name.to_owned()));
+            }
+            let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+            keys.push(Kept {
+                name: name.to_owned(),
+                // Only years beyond four digits cannot be written.
+                created: now.format(&Rfc3339).unwrap_or_default(),
+                sha256: hex(&Sha256::digest(key.as_bytes())),
+            });
+            Ok(())
+        })?;
+        Ok(Minted(key))
+    }
+
+    /// Takes a key out of use. Not for async threads.
+    pub fn revoke(&self, name: &str) -> Result<(), KeysError> {
+        self.change(|keys| {
+            let before = keys.len();
+            keys.retain(|kept| kept.name != name);
+            if keys.len() == before { Err(KeysError::Missing(name.to_owned())) } else { Ok(()) }
+        })
+    }
+
+    /// Changes the file as a whole or not at all; two changes at once happen one after the other.
+    fn change(&self, change: impl FnOnce(&mut Vec<Kept>) -> Result<(), KeysError>) -> Result<(), KeysError> {
+        let failed = |source| KeysError::File { file: self.file.clone(), source };
+        if let Some(folder) = self.file.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let lock = File::create(self.file.with_extension("lock")).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        let mut keys = parse(&self.file, fs::read(&self.file))?;
+        change(&mut keys)?;
+        self.write(&keys).map_err(failed)
+    }
+
+    fn write(&self, keys: &[Kept]) -> io::Result<()> {
+        let part = self.file.with_extension("part");
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&part)?;
+        file.write_all(serde_json::to_string_pretty(keys)?.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(part, &self.file)
+    }
+}
+
+fn modified(file: &fs::Metadata) -> SystemTime {
+    file.modified().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn parse(file: &Path, read: io::Result<Vec<u8>>) -> Result<Vec<Kept>, KeysError> {
+    let text = match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.map_err(|source| KeysError::File { file: file.to_owned(), source })?,
+    };
+    serde_json::from_slice(&text)
+        .map_err(|error| KeysError::Broken { file: file.to_owned(), why: error.to_string() })
+}
+
+fn known(file: &Path, read: io::Result<Vec<u8>>) -> Result<Known, KeysError> {
+    let broken = |name: &str| KeysError::Broken {
+        file: file.to_owned(),
+        why: format!("the `sha256` of `{name}` is not 64 hexadecimal digits"),
+    };
+    let pair = |kept: Kept| Ok((unhex(&kept.sha256).ok_or_else(|| broken(&kept.name))?, kept.name));
+    parse(file, read)?.into_iter().map(pair).collect()
+}
+
+/// `sim` and 25 letters and digits, each as likely as any other.
+fn random_key() -> Result<String, KeysError> {
+    // Bytes beyond the last multiple of 62 would favour the first letters.
+    const FAIR: u8 = 248;
+    let mut key = PREFIX.to_owned();
+    let mut bytes = [0; 64];
+    while key.len() < PREFIX.len() + LENGTH {
+        getrandom::fill(&mut bytes).map_err(KeysError::Random)?;
+        let letters = bytes.iter().filter(|byte| **byte < FAIR).map(|byte| LETTERS[usize::from(byte % 62)]);
+        let missing = PREFIX.len() + LENGTH - key.len();
+        key.extend(letters.take(missing).map(char::from));
+    }
+    Ok(key)
+}
+
+/// Names appear in logs, headers and URLs.
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '@' | '-'))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> (tempfile::TempDir, Keys) {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = Keys::in_folder(&folder.path().join("state"));
+        (folder, keys)
+    }
+
+    #[tokio::test]
+    async fn a_minted_key_is_known_by_its_name_until_it_is_revoked() {
+        let (_folder, keys) = keys();
+        assert_eq!(keys.find("simAAAA").await, Found::NoKeys);
+        let minted = keys.mint("bob").unwrap();
+        let key = minted.expose();
+        assert!(key.starts_with("sim") && key.len() == 28, "{key}");
+        assert!(key.chars().all(|c| c.is_ascii_alphanumeric()), "{key}");
+        assert_ne!(key, keys.mint("ann").unwrap().expose());
+        tokio::time::sleep(FRESH).await;
+        assert_eq!(keys.find(key).await, Found::Known("bob".into()));
+        assert_eq!(keys.find("simAAAA").await, Found::Unknown);
+        keys.revoke("bob").unwrap();
+        tokio::time::sleep(FRESH).await;
+        assert_eq!(keys.find(key).await, Found::Unknown);
+        let names: Vec<String> = keys.list().unwrap().into_iter().map(|kept| kept.name).collect();
+        assert_eq!(names, ["ann"]);
+    }
+
+    #[test]
+    fn the_file_holds_no_key_and_is_for_its_owner_only() {
+        let (folder, keys) = keys();
+        let minted = keys.mint("bob").unwrap();
+        let file = folder.path().join("state/keys.json");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains("bob") && !text.contains(minted.expose()), "{text}");
+        assert!(!format!("{minted:?}").contains(minted.expose()));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn names_are_told_apart_and_safe() {
+        let (_folder, keys) = keys();
+        keys.mint("bob").unwrap();
+        assert!(matches!(keys.mint("bob"), Err(KeysError::Taken(name)) if name == "bob"));
+        assert!(matches!(keys.revoke("ann"), Err(KeysError::Missing(name)) if name == "ann"));
+        for name in ["", "a b", "a\n", "é", "a/b", &"a".repeat(65)] {
+            assert!(matches!(keys.mint(name), Err(KeysError::Name(_))), "{name}");
+        }
+        keys.mint("bob@example.org").unwrap();
+    }
+
+    #[test]
+    fn keys_minted_at_once_are_all_kept() {
+        let (_folder, keys) = keys();
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let keys = &keys;
+                scope.spawn(move || keys.mint(&format!("key-{number}")).unwrap());
+            }
+        });
+        assert_eq!(keys.list().unwrap().len(), 8);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_broken_leaves_the_keys_as_they_were() {
+        let (folder, keys) = keys();
+        let minted = keys.mint("bob").unwrap();
+        assert_eq!(keys.find(minted.expose()).await, Found::Known("bob".into()));
+        for broken in ["not json", "[{\"name\":\"bob\",\"created\":\"\",\"sha256\":\"zz\"}]", "{}"] {
+            fs::write(folder.path().join("state/keys.json"), broken).unwrap();
+            tokio::time::sleep(FRESH).await;
+            assert_eq!(keys.find(minted.expose()).await, Found::Known("bob".into()), "{broken}");
+        }
+        assert!(matches!(keys.mint("ann"), Err(KeysError::Broken { .. })));
+    }
+
+    #[test]
+    fn every_letter_is_as_likely_as_any_other() {
+        let mut counts = [0_u32; 256];
+        for _ in 0..4_000 {
+            for byte in random_key().unwrap().bytes().skip(PREFIX.len()) {
+                counts[usize::from(byte)] += 1;
+            }
+        }
+        // 100,000 letters, 1,613 of each expected; the bounds are 8 standard deviations away.
+        for letter in LETTERS {
+            let count = counts[usize::from(*letter)];
+            assert!((1_290..=1_940).contains(&count), "{}: {count}", char::from(*letter));
+        }
+    }
+}

@@ -104,7 +104,7 @@ fn limit(
     let per = table.choice_or("per", &Per::ALL, shipped.map_or(Per::Minute, |shipped| shipped.per));
     let of = of?;
     let amount = |table: &mut Table<'_>, key, default| match of {
-        Unit::Bytes => table.bytes(key, default, 1024..=1 << 50),
+        Unit::Bytes => table.bytes(key, default, 1024..=1 << 40),
         Unit::Requests | Unit::Pictures | Unit::Megapixels => table.whole(key, default, 1..=1_000_000_000),
     };
     let shipped_rate = shipped.filter(|shipped| shipped.of == of).map(|shipped| shipped.rate);

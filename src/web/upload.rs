@@ -26,9 +26,12 @@ use super::{admission, guards};
 use crate::gateway::{Fingerprint, Upload};
 use crate::quota::Ticket;
 
-/// Most that is thrown away after the limit, and for how long, before the connection is closed.
-const DISCARD_BYTES: u64 = 64 << 20;
+/// Most that is thrown away of what is refused, and for how long, before the connection is closed.
+const DISCARD_BYTES: usize = 64 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(10);
+
+/// Who sends nothing for so long may be waiting for the answer already.
+const DISCARD_PAUSE: Duration = Duration::from_secs(1);
 
 /// What JSON and multipart may add to the picture.
 const ENVELOPE_BYTES: u64 = 64 << 10;
@@ -269,11 +272,17 @@ impl<'r> Body<'r> {
 
     /// Reads on without keeping anything; whether the end was reached.
     async fn discard(&mut self) -> bool {
-        let end = Instant::now() + DISCARD_TIME;
-        let mut rest = (&mut self.stream).take(DISCARD_BYTES);
-        let mut sink = tokio::io::sink();
-        let copied = tokio::time::timeout_at(end.into(), tokio::io::copy(&mut rest, &mut sink)).await;
-        matches!(copied, Ok(Ok(bytes)) if bytes < DISCARD_BYTES)
+        let (end, mut seen) = (Instant::now() + DISCARD_TIME, 0);
+        let mut buffer = BytesMut::with_capacity(64 << 10);
+        while seen < DISCARD_BYTES && Instant::now() < end {
+            buffer.clear();
+            match tokio::time::timeout(DISCARD_PAUSE, self.stream.read_buf(&mut buffer)).await {
+                Ok(Ok(0)) => return true,
+                Ok(Ok(read)) => seen += read,
+                Ok(Err(_)) | Err(_) => return false,
+            }
+        }
+        false
     }
 }
 

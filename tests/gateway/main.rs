@@ -19,4 +19,5 @@ mod facts;
 mod limits;
 mod onnx;
 mod proxies;
+mod quota;
 mod readme;

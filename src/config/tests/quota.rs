@@ -91,7 +91,7 @@ fn rates_that_let_nothing_pass_and_limits_that_cannot_be_are_refused() {
     );
     refused(
         "quota.limits.bytes.burst = 0",
-        &["2: `quota.limits.bytes.burst` must be a size such as \"20 MiB\", from 1KiB to 1PiB, not 0"],
+        &["2: `quota.limits.bytes.burst` must be a size such as \"20 MiB\", from 1KiB to 1TiB, not 0"],
     );
     refused(
         "quota.limits.bytes.burst = \"1 MiB\"",

@@ -50,7 +50,7 @@ impl Setup {
         let said = Arc::new(Mutex::new(String::new()));
         collect(child.stdout.take().expect("piped"), said.clone());
         collect(child.stderr.take().expect("piped"), said.clone());
-        let mut server = Server { child, address: ([127, 0, 0, 1], 0).into(), said, _folder: self.folder };
+        let mut server = Server { child, address: ([127, 0, 0, 1], 0).into(), said, folder: self.folder };
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             let said = server.said();
@@ -97,7 +97,7 @@ pub struct Server {
     pub address: SocketAddr,
     said: Arc<Mutex<String>>,
     /// Removed when the server is dropped.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
@@ -137,6 +137,14 @@ impl Server {
             request = request.header(*name, *value);
         }
         Answer::new(request.send(body).expect("an answer"))
+    }
+
+    /// Runs a command of the binary in the server's own folder, and gives what it printed.
+    #[track_caller]
+    pub fn command(&self, args: &[&str]) -> String {
+        let output = pixcolor(self.folder.path()).args(args).output().expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
     }
 
     /// Sends a picture as it is.

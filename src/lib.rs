@@ -3,6 +3,7 @@
 //! The rooms of the house; imports go downwards only, in this order. `ARCHITECTURE.md` says why they are
 //! these.
 
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod credit;

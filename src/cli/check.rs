@@ -4,13 +4,15 @@ use std::process::ExitCode;
 
 use super::CliError;
 use crate::config::{self, Source};
+use crate::observe::Metrics;
+use crate::quota::Keys;
 
 /// Prints the configuration; fails when the gateway could not start with it.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let loaded = config::load(source)?;
     print!("{}{}", config::server_report(source)?, loaded.report());
     // Models and recipes, too, must be there and be what they say.
-    let gateway = super::gateway(loaded)?;
-    gateway.quotas().keys.list()?;
+    let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
+    Keys::in_folder(&snapshot.config.state_dir).list()?;
     Ok(ExitCode::SUCCESS)
 }

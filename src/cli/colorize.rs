@@ -1,4 +1,4 @@
-//! `pixcolor colorize`: the same way of a picture, without a server.
+//! `pixcolor colorize`: the same way of a picture, without a server, or by a gateway elsewhere.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::CliError;
+use super::remote::Remote;
 use crate::config::{self, Source};
-use crate::gateway::{Ask, Client, Gateway, Rendition, Upload};
+use crate::gateway::{Ask, Client, Gateway, Origin, Reuse, Upload};
 use crate::photo::OutputFormat;
 
 /// What `colorize` is told.
@@ -30,29 +32,56 @@ pub struct Args {
     /// png, jpeg or webp [default: the photograph's own, or png]
     #[arg(long, value_name = "FORMAT")]
     format: Option<OutputFormat>,
+    /// Have a gateway do the work, such as http://127.0.0.1:8080; what it has coloured before is not
+    /// uploaded again
+    #[arg(long, value_name = "URL")]
+    gateway: Option<String>,
+}
+
+/// A coloured photograph.
+pub struct Coloured {
+    /// The encoded picture.
+    pub bytes: Bytes,
+    /// Its format.
+    pub format: OutputFormat,
+    /// Who coloured it.
+    pub provider: String,
+    /// What it cost, as people read it.
+    pub credits: String,
+    /// Whether it was made before.
+    pub found: bool,
+}
+
+/// Who does the work.
+enum Colourer {
+    Here(Arc<Gateway>),
+    There(Remote),
 }
 
 /// Colours every file; fails at the end if one of them did not work.
 pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
-    let gateway = super::gateway(super::load(source)?)?;
+    let colourer = match &args.gateway {
+        Some(address) => Colourer::There(Remote::new(address)?),
+        None => Colourer::Here(super::gateway(super::load(source)?)?),
+    };
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
     let count = args.files.len();
-    match super::runtime(&config::server_figment(source)?)?.block_on(colour_all(gateway, args)) {
+    match super::runtime(&config::server_figment(source)?)?.block_on(colour_all(colourer, args)) {
         0 => Ok(ExitCode::SUCCESS),
         failed => Err(format!("{failed} of {count} photographs were not coloured").into()),
     }
 }
 
-async fn colour_all(gateway: Arc<Gateway>, args: Args) -> usize {
+async fn colour_all(colourer: Colourer, args: Args) -> usize {
     let progress = ProgressBar::new(args.files.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len}, {eta} left") {
         progress.set_style(style);
     }
     let at_once = std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1);
     let files = args.files.clone();
-    let job = Arc::new(Job { gateway, inputs: canonical(&files), args, written: Mutex::default() });
+    let job = Arc::new(Job { colourer, inputs: canonical(&files), args, written: Mutex::default() });
     let work = files.into_iter().map(|file| {
         let job = job.clone();
         async move {
@@ -80,7 +109,7 @@ fn canonical(files: &[PathBuf]) -> HashSet<PathBuf> {
 }
 
 struct Job {
-    gateway: Arc<Gateway>,
+    colourer: Colourer,
     args: Args,
     /// Never written to.
     inputs: HashSet<PathBuf>,
@@ -91,34 +120,51 @@ struct Job {
 impl Job {
     /// Colours one file and says what became of it.
     async fn colour(&self, file: &Path) -> Result<String, CliError> {
-        let bytes = tokio::fs::read(file).await?;
-        let snapshot = self.gateway.snapshot();
-        let limit = snapshot.config.limits.upload_bytes;
-        if bytes.len() as u64 > limit {
+        let bytes = Bytes::from(tokio::fs::read(file).await?);
+        let start = Instant::now();
+        let coloured = match &self.colourer {
+            Colourer::Here(gateway) => self.colour_here(gateway, bytes).await?,
+            Colourer::There(gateway) => {
+                gateway.colour(bytes, self.args.provider.as_deref(), self.args.format).await?
+            }
+        };
+        let target = self.target(file, coloured.format)?;
+        write(&target, &coloured.bytes)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let Coloured { provider, credits, found, .. } = coloured;
+        let (target, found) = (target.display(), if found { " before, found" } else { "" });
+        Ok(format!("{target}: coloured by {provider}{found} in {seconds:.1} s, {credits} credits"))
+    }
+
+    async fn colour_here(&self, gateway: &Arc<Gateway>, bytes: Bytes) -> Result<Coloured, CliError> {
+        let snapshot = gateway.snapshot();
+        let limits = &snapshot.config.limits;
+        if bytes.len() as u64 > limits.upload_bytes {
+            let limit = limits.upload_bytes;
             return Err(format!("the file is larger than the limit of {limit} bytes").into());
         }
-        let start = Instant::now();
         // Nobody waits in front of a screen: the queue for the decoder is part of the time here.
-        let deadline = start + snapshot.config.limits.request.max(Duration::from_secs(600));
+        let deadline = Instant::now() + limits.request.max(Duration::from_secs(600));
         let ask = Ask {
-            upload: Upload::new(bytes.into()),
+            upload: Upload::new(bytes),
             provider: self.args.provider.clone(),
             format: self.args.format,
             client: Client { address: None, key: None },
+            reuse: Reuse::default(),
             deadline,
         };
-        let rendition = self.gateway.colorize(snapshot, ask).await?;
-        let target = self.target(file, &rendition)?;
-        write(&target, &rendition.bytes)?;
-        let seconds = start.elapsed().as_secs_f64();
-        let (provider, target) = (&rendition.provider, target.display());
-        let credits = rendition.usage.credits.map_or("unknown".into(), |credits| credits.to_string());
-        Ok(format!("{target}: coloured by {provider} in {seconds:.1} s, {credits} credits"))
+        let rendition = gateway.colorize(snapshot, ask).await?;
+        Ok(Coloured {
+            format: rendition.format,
+            credits: rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string()),
+            found: matches!(rendition.origin, Origin::Kept(_)),
+            provider: rendition.provider,
+            bytes: rendition.bytes,
+        })
     }
 
-    fn target(&self, file: &Path, rendition: &Rendition) -> Result<PathBuf, CliError> {
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        let name = format!("{stem}-coloured.{}", rendition.format.extension());
+    fn target(&self, file: &Path, format: OutputFormat) -> Result<PathBuf, CliError> {
+        let name = format.coloured_name(&file.to_string_lossy());
         let folder = match &self.args.output {
             Some(folder) => folder.as_path(),
             None => file.parent().unwrap_or(Path::new("")),

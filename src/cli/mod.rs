@@ -1,8 +1,10 @@
-//! The command line: `serve`, `colorize`, `check`, `key`.
+//! The command line: `serve`, `colorize`, `check`, `key`, `cache`.
 
+mod cache;
 mod check;
 mod colorize;
 mod key;
+mod remote;
 mod serve;
 
 use std::path::PathBuf;
@@ -12,8 +14,9 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded, Source};
-use crate::gateway::{Gateway, Snapshot};
+use crate::gateway::{Gateway, Snapshot, open_cache};
 use crate::observe::{self, Metrics};
+use crate::provider::Memory;
 
 /// What went wrong, for a person at a terminal.
 type CliError = Box<dyn std::error::Error + Send + Sync>;
@@ -41,6 +44,9 @@ enum Command {
     /// Make, show and revoke the keys of clients
     #[command(subcommand)]
     Key(key::Command),
+    /// Show or forget what is kept of coloured pictures
+    #[command(subcommand)]
+    Cache(cache::Args),
 }
 
 /// Runs what the arguments say. The exit code is 0 if all went well, 1 if something failed, 2 for wrong
@@ -54,6 +60,7 @@ pub fn run() -> ExitCode {
         Command::Colorize(args) => colorize::run(&source, args),
         Command::Check => check::run(&source),
         Command::Key(command) => key::run(&source, command),
+        Command::Cache(args) => cache::run(&source, args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("pixcolor: {error}");
@@ -72,9 +79,17 @@ fn load(source: &Source) -> Result<Loaded, CliError> {
 
 /// A gateway with the configuration in effect.
 fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, CliError> {
+    let metrics = Metrics::new(prometheus::Registry::new())?;
+    let (snapshot, memory) = snapshot(loaded, metrics.clone())?;
+    let cache = open_cache(&snapshot.config.cache, Arc::new(metrics.clone()));
+    Ok(Gateway::new(snapshot, cache, memory, metrics))
+}
+
+/// The configuration in effect and its providers, and what these remember.
+fn snapshot(loaded: Loaded, metrics: Metrics) -> Result<(Snapshot, Memory), CliError> {
     let report = loaded.to_json();
-    let snapshot = Snapshot::build(loaded.config, report)?;
-    Ok(Gateway::new(snapshot, Metrics::new(prometheus::Registry::new())?))
+    let memory = Memory::new(metrics);
+    Ok((Snapshot::build(loaded.config, report, &memory)?, memory))
 }
 
 /// The async runtime, as `Rocket.toml` sizes it. Rocket's own would read its file from the current folder

@@ -17,6 +17,12 @@ use crate::web::{Assets, server};
 /// How long work that nobody waits for any more may go on after the server has stopped.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How often the cache is looked through.
+const TIDY_EVERY: Duration = Duration::from_secs(600);
+
+/// How often clients that are idle are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(10);
+
 /// Serves until it is told to stop.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let loaded = super::load(source)?;
@@ -29,7 +35,11 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
     let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;
     super::runtime(&figment)?.block_on(async {
-        let launched = rocket.launch().await;
+        let launched = tokio::select! {
+            launched = rocket.launch() => launched,
+            never = tidy(&gateway) => match never {},
+            never = forget_idle_clients(&gateway) => match never {},
+        };
         if !gateway.tasks().finish(GRACE).await {
             tracing::warn!(
                 "work was still going on {} seconds after the server had stopped",
@@ -40,6 +50,26 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     })?;
     println!("PixColor has stopped.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Now and then forgets clients that have not come for a while.
+async fn forget_idle_clients(gateway: &Arc<Gateway>) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(FORGET_EVERY).await;
+        let idle = gateway.clone();
+        // Thousands of clients take a while. It fails only at the end of the program.
+        let _ = gateway.tasks().spawn_blocking(move || idle.quotas().rates.sweep()).await;
+    }
+}
+
+/// Now and then looks through what is kept, so that what has expired goes though nobody asks for it.
+async fn tidy(gateway: &Gateway) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        if let Err(error) = gateway.cache().sweep().await {
+            tracing::warn!("the cache cannot be tidied: {error}");
+        }
+    }
 }
 
 /// Says the address, the providers in use and how to stop.
@@ -57,7 +87,7 @@ fn announce(rocket: &Rocket<Orbit>) {
             };
             let ready = match provider.readiness() {
                 Readiness::Ready => String::new(),
-                Readiness::NotReady(why) => format!("; not ready: {why}"),
+                Readiness::NotReady { why, .. } => format!("; not ready: {why}"),
             };
             println!(
                 "  provider {}: {} ({} {}), {where_to}{ready}",

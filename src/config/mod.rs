@@ -9,7 +9,9 @@
 //! the lines of keys, `reader` merges, `table` and `values` read; `server` prepares Rocket's own settings.
 
 mod admin;
+mod algorithmia;
 mod assets;
+mod cache;
 mod clients;
 mod env;
 mod layer;
@@ -20,6 +22,7 @@ mod problem;
 mod provider;
 mod quota;
 mod reader;
+mod remote;
 mod report;
 mod secret;
 mod server;
@@ -33,7 +36,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use admin::AdminConfig;
+pub use algorithmia::{Algorithm, AlgorithmiaConfig};
 pub use assets::AssetsConfig;
+pub use cache::{CacheConfig, Share};
 pub use clients::{ClientsConfig, ForwardedHeader};
 pub use limits::LimitsConfig;
 pub use onnx::OnnxConfig;
@@ -41,6 +46,7 @@ pub use output::OutputConfig;
 pub use problem::{ConfigError, Origin, Problem};
 pub use provider::{Common, KindConfig, ProviderConfig};
 pub use quota::{Amounts, QuotaConfig};
+pub use remote::{BreakerConfig, RemoteConfig};
 pub use report::Loaded;
 pub use secret::Secret;
 pub use server::{server_figment, server_report};
@@ -61,6 +67,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How renditions are written.
     pub output: OutputConfig,
+    /// What is kept of them.
+    pub cache: CacheConfig,
     /// How a client is told from another, and who is let in.
     pub clients: ClientsConfig,
     /// How much one client may ask for.
@@ -102,6 +110,7 @@ impl Config {
         let limits = table.table("limits", LimitsConfig::read);
         let quota = table.table("quota", |table| QuotaConfig::read(table, &limits));
         let output = table.table("output", OutputConfig::read);
+        let cache = table.table("cache", |table| CacheConfig::read(source, table));
         let admin = table.table("admin", AdminConfig::read);
         let assets = table.table("assets", AssetsConfig::read);
 
@@ -118,7 +127,7 @@ impl Config {
                 ));
             }
         }
-        Self { route, providers, limits, output, clients, quota, admin, state_dir, assets }
+        Self { route, providers, limits, output, cache, clients, quota, admin, state_dir, assets }
     }
 }
 

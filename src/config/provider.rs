@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
+use super::algorithmia::AlgorithmiaConfig;
 use super::onnx::OnnxConfig;
+use super::remote::RemoteConfig;
 use super::table::Table;
 
 /// Longest name of a provider.
@@ -30,25 +32,42 @@ pub struct Common {
     pub send_max_pixels: u64,
     /// Whether its chroma is laid on the photo's own luminance; if not, its own pixels are the answer.
     pub luma_lock: bool,
+    /// Whether its results are kept, and looked for before it is called.
+    pub cache: bool,
 }
 
 impl Default for Common {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(60), send_max_pixels: 500_000, luma_lock: true }
+        Self { timeout: Duration::from_secs(60), send_max_pixels: 500_000, luma_lock: true, cache: true }
     }
 }
 
 /// What a provider's kind needs to know.
 #[derive(Clone, Debug)]
 pub enum KindConfig {
+    /// A host that speaks Algorithmia's protocol.
+    Algorithmia(Box<AlgorithmiaConfig>),
     /// A network that runs in this process.
     Onnx(OnnxConfig),
+}
+
+impl KindConfig {
+    /// What every provider elsewhere has; none for what runs on this machine.
+    pub fn remote(&self) -> Option<&RemoteConfig> {
+        match self {
+            Self::Algorithmia(config) => Some(&config.remote),
+            Self::Onnx(_) => None,
+        }
+    }
 }
 
 type ReadKind = fn(&mut Table<'_>) -> KindConfig;
 
 /// Every kind by the word that names it.
-const KINDS: &[(&str, ReadKind)] = &[("onnx", |table| KindConfig::Onnx(OnnxConfig::read(table)))];
+const KINDS: &[(&str, ReadKind)] = &[
+    ("onnx", |table| KindConfig::Onnx(OnnxConfig::read(table))),
+    ("algorithmia", |table| KindConfig::Algorithmia(Box::new(AlgorithmiaConfig::read(table)))),
+];
 
 impl Common {
     fn read(table: &mut Table<'_>) -> Self {
@@ -57,6 +76,7 @@ impl Common {
             timeout: table.seconds("timeout", default.timeout, 0.1..=3600.0),
             send_max_pixels: table.whole("send_max_pixels", default.send_max_pixels, 1024..=1_000_000_000),
             luma_lock: table.flag("luma_lock", default.luma_lock),
+            cache: table.flag("cache", default.cache),
         }
     }
 }

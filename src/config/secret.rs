@@ -74,6 +74,25 @@ impl Table<'_> {
         }
     }
 
+    /// A secret that, when the key is not set, the first of these variables that is set keeps.
+    pub(super) fn secret_or_variables(&mut self, key: &'static str, variables: &[&str]) -> Secret {
+        let source = self.reader.source;
+        let set = variables.iter().find(|name| source.var(name).is_some());
+        let name = set.or(variables.first()).copied().unwrap_or_default();
+        let kept = Secret::from_env(name, source.var(name));
+        if self.has(key) {
+            // A key that is wrong has been noted; what it is worth does not matter any more.
+            return self.secret(key).unwrap_or(kept);
+        }
+        self.miss(key);
+        let (shown, origin) = match set {
+            Some(name) => (Json::from(kept.to_string()), Origin::Env((*name).to_owned())),
+            None => (Json::Null, Origin::Default),
+        };
+        self.note_entry(key, shown, true, origin);
+        kept
+    }
+
     fn kept(&self, value: &Value) -> Result<Secret, &'static str> {
         const FORM: &str = "must be either { env = \"NAME\" } or { file = \"path\" }";
         const LITERAL: &str = "must not be written here: a configuration file is copied, committed and shown. \

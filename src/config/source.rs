@@ -90,12 +90,22 @@ impl Source {
     /// Where what must outlive the process is kept unless the configuration says otherwise, after the
     /// XDG Base Directory Specification; and whether that is only a temporary folder.
     pub(super) fn state_dir(&self) -> (PathBuf, bool) {
-        let state = self.var("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = || self.var("HOME").map(|home| Path::new(home).join(".local/state"));
-        match state.or_else(home) {
-            Some(state) => (state.join("pixcolor"), false),
+        match self.user_dir("XDG_STATE_HOME", ".local/state") {
+            Some(state) => (state, false),
             None => (std::env::temp_dir().join("pixcolor"), true),
         }
+    }
+
+    /// Where what can be made again is kept unless the configuration says otherwise, after the same
+    /// specification; none without a home.
+    pub(super) fn cache_dir(&self) -> Option<PathBuf> {
+        self.user_dir("XDG_CACHE_HOME", ".cache")
+    }
+
+    fn user_dir(&self, variable: &str, under_home: &str) -> Option<PathBuf> {
+        let named = self.var(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = || self.var("HOME").map(|home| Path::new(home).join(under_home));
+        named.or_else(home).map(|folder| folder.join("pixcolor"))
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 use super::problem::{dotted, nearest};
 use super::table::{Table, Wanted, shown};
+use crate::credit::Credits;
 
 impl Table<'_> {
     /// A whole number.
@@ -48,16 +49,44 @@ impl Table<'_> {
         default: Duration,
         range: RangeInclusive<f64>,
     ) -> Duration {
-        let seconds = self.or_default(key, Seconds(default), |value| {
-            let number = value
-                .to_num()
-                .and_then(|number| number.to_f64().or_else(|| number.to_i128().map(|whole| whole as f64)));
-            let number = number.filter(|number| range.contains(number));
-            number
-                .map(|number| Seconds(Duration::from_secs_f64(number)))
-                .ok_or_else(|| format!("a number of seconds from {} to {}", range.start(), range.end()))
+        self.or_default(key, Seconds(default), |value| seconds(value, &range).map(Seconds)).0
+    }
+
+    /// A time in seconds that need not be set.
+    pub(super) fn optional_seconds(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<f64>,
+    ) -> Option<Duration> {
+        self.read(key, Json::Null, |value| seconds(value, &range))
+    }
+
+    /// An amount of credit, from 0 to a million.
+    pub(super) fn credits(&mut self, key: &'static str, default: Credits) -> Credits {
+        let shown = Json::from(default.micro() / 1_000_000);
+        let amount = self.read(key, shown, |value| {
+            let wanted = || "an amount of credit from 0 to 1000000, with at most 6 decimals".to_owned();
+            let micro = float(value).map(|number| number * 1e6).filter(|micro| (0.0..=1e12).contains(micro));
+            let micro = micro.ok_or_else(wanted)?;
+            // A decimal is not exact as a float, but nearer to its own millionth than to any other.
+            let whole = micro.round();
+            #[allow(clippy::cast_possible_truncation)]
+            let exact = (whole - micro).abs() < 1e-3;
+            exact.then(|| Credits::from_micro(whole as i64)).ok_or_else(wanted)
         });
-        seconds.0
+        amount.unwrap_or(default)
+    }
+
+    /// A text that `parse` understands.
+    pub(super) fn text<T: Display>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, Wanted>,
+    ) -> T {
+        let parsed = self
+            .read(key, Json::from(default.to_string()), |value| parse(value.as_str().unwrap_or_default()));
+        parsed.unwrap_or(default)
     }
 
     /// True or false.
@@ -205,6 +234,17 @@ impl Serialize for Seconds {
             _ => serializer.serialize_f64(self.0.as_secs_f64()),
         }
     }
+}
+
+fn seconds(value: &Value, range: &RangeInclusive<f64>) -> Result<Duration, Wanted> {
+    let number = float(value).filter(|number| range.contains(number));
+    number
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("a number of seconds from {} to {}", range.start(), range.end()))
+}
+
+fn float(value: &Value) -> Option<f64> {
+    value.to_num().and_then(|number| number.to_f64().or_else(|| number.to_i128().map(|whole| whole as f64)))
 }
 
 /// A whole number; `50e6` is one too.

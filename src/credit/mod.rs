@@ -36,7 +36,7 @@ impl fmt::Display for Credits {
 }
 
 /// What one provider call consumed. Unknown is `None`, never 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Credit charged for the call; `None` when the provider did not say what it must.
     pub credits: Option<Credits>,
@@ -44,9 +44,31 @@ pub struct Usage {
     pub cpu: Option<Duration>,
 }
 
+impl Usage {
+    /// Both together: unknown credit makes the sum unknown.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let credits = self.credits.zip(other.credits);
+        let cpu = [self.cpu, other.cpu].into_iter().flatten().reduce(Duration::saturating_add);
+        Self { credits: credits.map(|(one, two)| Credits(one.0.saturating_add(two.0))), cpu }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_unknown_stays_unknown_in_a_sum() {
+        let known = Usage { credits: Some(Credits(2)), cpu: Some(Duration::from_secs(1)) };
+        let remote = Usage { credits: Some(Credits(3)), cpu: None };
+        let unknown = Usage { credits: None, cpu: Some(Duration::from_secs(2)) };
+        assert_eq!(
+            known.plus(remote),
+            Usage { credits: Some(Credits(5)), cpu: Some(Duration::from_secs(1)) }
+        );
+        assert_eq!(known.plus(unknown), Usage { credits: None, cpu: Some(Duration::from_secs(3)) });
+    }
 
     #[test]
     fn credits_are_written_as_short_decimals() {

@@ -54,6 +54,21 @@ impl Client {
     }
 }
 
+/// What a request allows to be done with what is kept: the request's `Cache-Control` (RFC 9111).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reuse {
+    /// Whether an earlier result will do; not with `no-cache`, which forces a fresh call.
+    pub find: bool,
+    /// Whether the result may be kept; not with `no-store`, which leaves nothing behind.
+    pub keep: bool,
+}
+
+impl Default for Reuse {
+    fn default() -> Self {
+        Self { find: true, keep: true }
+    }
+}
+
 /// One request for a coloured picture.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -65,6 +80,8 @@ pub struct Ask {
     pub format: Option<OutputFormat>,
     /// Who asks.
     pub client: Client,
+    /// What may be done with what is kept.
+    pub reuse: Reuse,
     /// When the answer is no longer wanted.
     pub deadline: Instant,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::photo::PhotoError;
-use crate::provider::{FailureKind, ProviderError};
+use crate::provider::{Billed, FailureKind, ProviderError};
 use crate::quota::Refusal;
 
 /// Why a request got no rendition. `web::problem` says what each is in HTTP.
@@ -55,6 +55,14 @@ pub enum Error {
     Internal,
 }
 
+impl Error {
+    /// Whether it says something only about the request that met it: another for the same picture, with
+    /// more time left, may still succeed, and nothing was paid for.
+    pub(super) const fn is_the_leaders_own(&self) -> bool {
+        matches!(self, Self::Deadline { .. } | Self::Internal)
+    }
+}
+
 /// A provider that was asked, or passed over, without success.
 #[derive(Clone, Debug)]
 pub struct Attempt {
@@ -64,18 +72,24 @@ pub struct Attempt {
     pub kind: FailureKind,
     /// In words; never a key, never a body.
     pub reason: String,
+    /// Whether it was paid for nevertheless.
+    pub billed: Billed,
     /// When it makes sense to ask again, if the provider said.
     pub retry_after: Option<Duration>,
+    /// How long it took.
+    pub took: Duration,
 }
 
 impl Attempt {
     /// The attempt that ended in this error.
-    pub fn new(provider: &str, error: ProviderError) -> Self {
+    pub fn new(provider: &str, error: ProviderError, took: Duration) -> Self {
         Self {
             provider: provider.to_owned(),
             kind: error.kind,
             reason: error.message,
+            billed: error.billed,
             retry_after: error.retry_after,
+            took,
         }
     }
 }

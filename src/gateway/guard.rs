@@ -10,13 +10,26 @@ use crate::provider::Colour;
 /// Least correlation of the answer's luminance with the picture that was sent.
 const LEAST_CORRELATION: f64 = 0.9;
 
+/// Below this standard deviation of luminance, in L\*, a picture has nothing in it that could be compared:
+/// what is left is a scanner's noise, which no provider gives back.
+const LEAST_CONTRAST: f64 = 1.0;
+
 /// Least mean chroma (distance from grey in CIE a\*b\*) of a picture that counts as coloured. A JPEG of a
 /// grey picture stays below 0.5; the palest sepia is above 3.
 const LEAST_CHROMA: f64 = 1.0;
 
+/// Only where L\* is within these can a picture have colour worth the name: ink and paper are grey.
+const COLOURABLE: std::ops::RangeInclusive<f64> = 10.0..=95.0;
+
+/// With a smaller share of such pixels, nothing can be said about colour.
+const LEAST_COLOURABLE: f64 = 0.02;
+
 /// Most that the aspect of the answer may differ, as a factor: sides are rounded, to multiples of 8 by
 /// some models.
 const MOST_STRETCH: f64 = 1.1;
+
+/// Sides that differ by less than this many pixels are the same, whatever that does to the aspect.
+const SAME_SIDE: u32 = 8;
 
 /// Colour that has passed.
 pub enum Checked {
@@ -68,17 +81,145 @@ pub fn check(sent: &Grey, colour: Colour, luma_lock: bool, limits: &Limits) -> R
         Colour::Chroma(chroma) => return Ok(Checked::Chroma(chroma)),
         Colour::Picture(bytes) => Rgb::decode(&bytes, limits).map_err(|_| Flaw::NotAPicture)?,
     };
-    let aspect = |width: u32, height: u32| f64::from(width) / f64::from(height.max(1));
-    let stretch = aspect(rgb.width, rgb.height) / aspect(sent.width, sent.height);
-    if !(1.0 / MOST_STRETCH..=MOST_STRETCH).contains(&stretch) {
+    if !same_shape(sent, &rgb) {
         return Err(Flaw::Aspect);
     }
-    if luma_correlation(sent, &rgb.grey()) < LEAST_CORRELATION {
+    let grey = rgb.grey();
+    let even = [sent, &grey].into_iter().all(|grey| contrast(grey) < LEAST_CONTRAST);
+    if !even && luma_correlation(sent, &grey) < LEAST_CORRELATION {
         return Err(Flaw::Luminance);
     }
     let chroma = rgb.chroma().map_err(|_| Flaw::NotAPicture)?;
-    if chroma.mean_chroma() < LEAST_CHROMA {
+    if !is_coloured(sent, &chroma) {
         return Err(Flaw::Grey);
     }
     Ok(if luma_lock { Checked::Chroma(chroma) } else { Checked::Own(rgb) })
+}
+
+fn same_shape(sent: &Grey, rgb: &Rgb) -> bool {
+    let aspect = |width: u32, height: u32| f64::from(width) / f64::from(height.max(1));
+    let stretch = aspect(rgb.width, rgb.height) / aspect(sent.width, sent.height);
+    let same = |one: u32, other: u32| one.abs_diff(other) < SAME_SIDE;
+    let same_size = same(sent.width, rgb.width) && same(sent.height, rgb.height);
+    same_size || (1.0 / MOST_STRETCH..=MOST_STRETCH).contains(&stretch)
+}
+
+/// L\* of a luminance code.
+fn lightness(code: u16) -> f64 {
+    f64::from(code) / 655.35
+}
+
+/// Standard deviation of L\*.
+fn contrast(grey: &Grey) -> f64 {
+    let count = grey.luma.len().max(1) as f64;
+    let mean = grey.luma.iter().map(|&code| lightness(code)).sum::<f64>() / count;
+    let squares = grey.luma.iter().map(|&code| (lightness(code) - mean).powi(2)).sum::<f64>();
+    (squares / count).sqrt()
+}
+
+/// Whether there is colour where there could be some.
+fn is_coloured(sent: &Grey, chroma: &Chroma) -> bool {
+    let luma = sent.resize(chroma.width, chroma.height).luma;
+    let all = luma.iter().zip(chroma.a.iter().zip(&chroma.b));
+    let could: Vec<f64> = all
+        .filter(|(code, _)| COLOURABLE.contains(&lightness(**code)))
+        .map(|(_, (a, b))| f64::from(a.hypot(*b)))
+        .collect();
+    let share = could.len() as f64 / luma.len().max(1) as f64;
+    share < LEAST_COLOURABLE || could.iter().sum::<f64>() / could.len() as f64 >= LEAST_CHROMA
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, imageops};
+
+    use super::*;
+    use crate::photo::Photo;
+
+    /// Hills, as 8-bit grey.
+    fn hills(width: u32, height: u32) -> GrayImage {
+        GrayImage::from_fn(width, height, |x, y| {
+            let (x, y) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
+            image::Luma([(128.0 + 90.0 * (7.0 * x).sin() * (4.0 * y + x).cos()) as u8])
+        })
+    }
+
+    fn tinted(grey: &GrayImage) -> RgbImage {
+        RgbImage::from_fn(grey.width(), grey.height(), |x, y| {
+            let value = grey.get_pixel(x, y).0[0];
+            image::Rgb([value.saturating_add(25), value, value.saturating_sub(25)])
+        })
+    }
+
+    fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        picture.into().write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    fn png(picture: impl Into<DynamicImage>) -> Vec<u8> {
+        encoded(picture, ImageFormat::Png)
+    }
+
+    fn verdict(sent: &GrayImage, answer: Vec<u8>) -> Result<(), Flaw> {
+        let sent = Photo::decode(&png(sent.clone()), &Limits::default()).unwrap().grey;
+        check(&sent, Colour::Picture(answer.into()), true, &Limits::default()).map(drop)
+    }
+
+    #[test]
+    fn the_same_picture_in_colour_passes_at_any_size_and_in_any_format() {
+        let sent = hills(120, 90);
+        for (width, height) in [(120, 90), (64, 64 * 90 / 120), (256, 192), (125, 90), (480, 352)] {
+            let answer = imageops::resize(&tinted(&sent), width, height, imageops::FilterType::Triangle);
+            for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
+                assert_eq!(verdict(&sent, encoded(answer.clone(), format)), Ok(()), "{width} x {height}");
+            }
+        }
+        // Models have multiples of 8; of a narrow picture that changes the aspect.
+        let narrow = hills(12, 90);
+        let answer = imageops::resize(&tinted(&narrow), 16, 96, imageops::FilterType::Triangle);
+        assert_eq!(verdict(&narrow, png(answer)), Ok(()));
+    }
+
+    #[test]
+    fn what_is_no_picture_or_another_or_grey_is_refused_by_name() {
+        let sent = hills(120, 90);
+        let coloured = tinted(&sent);
+        let mut negative = coloured.clone();
+        image::imageops::invert(&mut negative);
+        let half = png(coloured.clone()).len() / 2;
+        for (answer, flaw) in [
+            (b"<html>".to_vec(), Flaw::NotAPicture),
+            (png(coloured.clone())[..half].to_vec(), Flaw::NotAPicture),
+            (png(imageops::rotate90(&coloured)), Flaw::Aspect),
+            (png(imageops::resize(&coloured, 200, 90, imageops::FilterType::Triangle)), Flaw::Aspect),
+            (png(imageops::flip_horizontal(&coloured)), Flaw::Luminance),
+            (png(negative), Flaw::Luminance),
+            (png(RgbImage::from_pixel(120, 90, image::Rgb([200, 80, 80]))), Flaw::Luminance),
+            (png(sent.clone()), Flaw::Grey),
+            (encoded(DynamicImage::from(sent.clone()).to_rgb8(), ImageFormat::Jpeg), Flaw::Grey),
+        ] {
+            assert_eq!(verdict(&sent, answer), Err(flaw));
+        }
+    }
+
+    #[test]
+    fn pictures_in_which_there_is_nothing_to_compare_or_to_colour_are_not_held_against_the_provider() {
+        let paper = GrayImage::from_fn(80, 80, |x, y| image::Luma([200 + ((x * 7 + y * 13) % 3) as u8]));
+        assert_eq!(verdict(&paper, png(RgbImage::from_pixel(80, 80, image::Rgb([210, 200, 180])))), Ok(()));
+        let ink = GrayImage::from_fn(80, 80, |x, _| image::Luma([if x % 40 < 3 { 0 } else { 255 }]));
+        assert_eq!(verdict(&ink, png(ink.clone())), Ok(()));
+        // But what could be coloured must be.
+        assert_eq!(verdict(&paper, png(paper.clone())), Err(Flaw::Grey));
+    }
+
+    #[test]
+    fn more_pixels_than_allowed_are_not_decoded() {
+        let sent = Photo::decode(&png(hills(40, 30)), &Limits::default()).unwrap().grey;
+        let answer = Colour::Picture(png(tinted(&hills(400, 300))).into());
+        let limits = Limits { max_pixels: 10_000, max_side: 1000 };
+        assert_eq!(check(&sent, answer, true, &limits).map(drop), Err(Flaw::NotAPicture));
+    }
 }

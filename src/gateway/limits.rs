@@ -1,22 +1,18 @@
 //! The steps that keep one client from having everything: what a picture takes from its limits, and its place
 //! in front of the decoder.
 
-use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Ask, Error, Gateway, PIXELS_PER_PLACE, Snapshot};
+use super::plan::Plan;
+use super::{Error, Gateway, PIXELS_PER_PLACE};
 use crate::config::Amounts;
 use crate::queue::QueueError;
 use crate::quota::{Gate, Most, Share};
 
 /// When it makes sense to ask again after a queue was full: a few pictures later.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
-
-/// How often clients that are idle are forgotten.
-const SWEEP: Duration = Duration::from_secs(10);
 
 /// A place in front of the decoder; free again when it is dropped.
 pub struct Place {
@@ -26,10 +22,10 @@ pub struct Place {
 
 impl Gateway {
     /// May this client cause a call? What is refused here has taken nothing.
-    pub(super) async fn spend(&self, snapshot: &Snapshot, ask: &Ask, pixels: u64) -> Result<(), Error> {
-        let config = &snapshot.config;
+    pub(super) async fn spend(&self, plan: &Plan) -> Result<(), Error> {
+        let (config, ask) = (plan.config(), &plan.ask);
         let client = ask.client.bucket(config.clients.ipv6_prefix);
-        let amounts = Amounts { pixels, ..Amounts::default() };
+        let amounts = Amounts { pixels: plan.head.pixels(), ..Amounts::default() };
         let charges = config.quota.charges(Gate::Spend, client.as_ref(), amounts);
         let Err(refusal) = self.quotas.rates.check(&charges).await else { return Ok(()) };
         self.metrics.refused(&refusal);
@@ -42,10 +38,10 @@ impl Gateway {
     }
 
     /// A place in front of the decoder, for as long as the photo is in memory.
-    pub(super) async fn place(&self, snapshot: &Snapshot, ask: &Ask, pixels: u64) -> Result<Place, Error> {
-        let config = &snapshot.config;
+    pub(super) async fn place(&self, plan: &Plan) -> Result<Place, Error> {
+        let (config, pixels) = (plan.config(), plan.head.pixels());
         let quota = &config.quota;
-        let client = ask.client.bucket(config.clients.ipv6_prefix).filter(|_| quota.enabled);
+        let client = plan.ask.client.bucket(config.clients.ipv6_prefix).filter(|_| quota.enabled);
         // Together, all of them are bounded by the queue.
         let most = |each| Most { all: u64::MAX, each };
         let own = self.quotas.pixels.take(client.clone(), pixels, most(quota.client_decoding_pixels));
@@ -56,13 +52,13 @@ impl Gateway {
         }
         let turn = self.quotas.waiting.take(client, 1, most(quota.client_waiting));
         let _turn = turn.map_err(|_| self.crowded("client_waiting"))?;
-        let permit = self.decoding.enter(places, ask.deadline).await.map_err(|error| match error {
+        let permit = self.decoding.enter(places, plan.ask.deadline).await.map_err(|error| match error {
             QueueError::Full => {
                 self.metrics.crowded("waiting");
                 let waiting = format!("{} pictures are waiting to be decoded", self.decoding.waiting());
                 Error::Busy { waiting, retry_after: BUSY_RETRY }
             }
-            QueueError::Late => Error::Deadline { limit: config.limits.request },
+            QueueError::Late => plan.late(),
         })?;
         Ok(Place { _permit: permit, _pixels: own })
     }
@@ -72,15 +68,5 @@ impl Gateway {
         self.metrics.crowded(bound);
         let waiting = "as many of your pictures are being worked on already as one client may have at once";
         Error::Busy { waiting: waiting.to_owned(), retry_after: BUSY_RETRY }
-    }
-
-    /// Forgets idle clients now and then, until the end.
-    pub async fn forget_idle_clients(self: Arc<Self>, end: impl Future) {
-        let mut end = std::pin::pin!(end);
-        while tokio::time::timeout(SWEEP, &mut end).await.is_err() {
-            let gateway = self.clone();
-            // Thousands of clients take a while. It fails only at the end of the program.
-            let _ = self.tasks.spawn_blocking(move || gateway.quotas.rates.sweep()).await;
-        }
     }
 }

@@ -1,86 +1,85 @@
 //! The way of a picture, readable top to bottom: each step is one call, and a new feature is a step, a
 //! decorator or data.
 //!
-//! What has memory (queues, tasks, metrics) lives here, outside the snapshot of the configuration that
-//! each request reads once.
+//! What has memory (the cache, flights, queues, tasks, metrics) lives here, outside the snapshot of the
+//! configuration that each request reads once.
 
 mod ask;
 mod error;
+mod flight;
 mod guard;
+mod keys;
 mod limits;
+mod plan;
+mod recall;
+mod rendition;
 mod route;
+mod shelf;
 mod snapshot;
+mod steps;
 mod tasks;
+#[cfg(test)]
+mod tests;
+mod tiers;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
-pub use ask::{Ask, Client, ClientKey, Fingerprint, Upload};
+pub use crate::cache::{hex, unhex};
+pub use ask::{Ask, Client, ClientKey, Fingerprint, Reuse, Upload};
 pub use error::{Attempt, Error};
+pub use recall::forget;
+pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
+pub use tiers::{open_cache, open_disk};
 
-use crate::config::OutputConfig;
+use crate::cache::Cache;
 use crate::observe::Metrics;
-use crate::photo::{self, EncodeOptions, Encoded, OutputFormat, Photo, PhotoError};
+use crate::provider::Memory;
 use crate::queue::Queue;
 use crate::quota::Quotas;
-use guard::Checked;
+use flight::{Flights, Landed};
+use plan::Plan;
 use route::Caller;
 
 /// Pixels that one place in front of the decoder stands for.
 const PIXELS_PER_PLACE: u64 = 65_536;
 
+/// How often at most one request sets out: again only when another's flight, that it shared, came to
+/// nothing for a reason of that other's own.
+const MOST_FLIGHTS: usize = 2;
+
 /// The gateway: everything between a client's upload and its rendition.
 pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
+    cache: Arc<dyn Cache>,
+    flights: Flights<Result<Rendition, Error>>,
     decoding: Queue,
     quotas: Quotas,
     tasks: Tasks,
+    memory: Memory,
     metrics: Metrics,
 }
 
-/// An encoded result: bytes, media type, who made it, what it cost.
-#[derive(Clone, Debug)]
-pub struct Rendition {
-    /// The encoded picture.
-    pub bytes: Bytes,
-    /// Its format.
-    pub format: OutputFormat,
-    /// Its strong entity tag: SHA-256 of `bytes`, in hexadecimal.
-    pub etag: String,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// The provider that coloured it.
-    pub provider: String,
-    /// The model that coloured it.
-    pub model: String,
-    /// What the call consumed.
-    pub usage: crate::credit::Usage,
-    /// Who failed before.
-    pub attempts: Vec<Attempt>,
-    /// How long each step took, in order, by name.
-    pub timings: Vec<(&'static str, Duration)>,
-}
-
 impl Gateway {
-    /// A gateway with this configuration.
-    pub fn new(snapshot: Snapshot, metrics: Metrics) -> Arc<Self> {
+    /// A gateway with this configuration; `memory` is what its providers were built with.
+    pub fn new(snapshot: Snapshot, cache: Arc<dyn Cache>, memory: Memory, metrics: Metrics) -> Arc<Self> {
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
         let quotas = Quotas::in_process(&snapshot.config.state_dir);
+        let tasks = Tasks::default();
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
+            cache,
+            flights: Flights::new(tasks.clone()),
             decoding,
             quotas,
-            tasks: Tasks::default(),
+            tasks,
+            memory,
             metrics,
         })
     }
@@ -105,83 +104,71 @@ impl Gateway {
         &self.metrics
     }
 
-    /// Colours one picture. The work runs in its own task and goes on when the caller leaves.
+    /// What is kept.
+    pub fn cache(&self) -> &dyn Cache {
+        self.cache.as_ref()
+    }
+
+    /// Colours one picture. The work goes on when the caller leaves.
     pub async fn colorize(self: &Arc<Self>, snapshot: Arc<Snapshot>, ask: Ask) -> Result<Rendition, Error> {
-        let limit = snapshot.config.limits.request;
-        let deadline = ask.deadline;
-        let gateway = self.clone();
-        let work = self.tasks.spawn(async move { gateway.lead(&snapshot, ask).await });
-        match tokio::time::timeout_at(deadline.into(), work).await {
-            Ok(done) => done.unwrap_or(Err(Error::Internal)),
-            Err(_) => Err(Error::Deadline { limit }),
+        let plan = Arc::new(Plan::new(snapshot, ask)?);
+        let rendition = match self.kept(&plan).await {
+            Some(rendition) => rendition,
+            None => {
+                self.spend(&plan).await?;
+                self.fly(&plan).await?
+            }
+        };
+        self.count(&rendition);
+        Ok(rendition)
+    }
+
+    /// What was made before, if the request allows it.
+    async fn kept(&self, plan: &Plan) -> Option<Rendition> {
+        match plan.ask.reuse.find {
+            true => self.recall(&plan.search, Some(plan.format)).await,
+            false => None,
         }
     }
 
-    async fn lead(&self, snapshot: &Snapshot, ask: Ask) -> Result<Rendition, Error> {
-        let route = snapshot.route(ask.provider.as_deref())?;
-        let limits = snapshot.config.limits.photo();
-        let head = photo::read_head(&ask.upload.bytes, &limits)?;
-        self.spend(snapshot, &ask, head.pixels()).await?;
-        let _place = self.place(snapshot, &ask, head.pixels()).await?;
-
+    /// Has the picture coloured, or waits for another request that does already.
+    async fn fly(self: &Arc<Self>, plan: &Arc<Plan>) -> Result<Rendition, Error> {
         let start = Instant::now();
-        let photo = self.cpu(move || Photo::decode(&ask.upload.bytes, &limits)).await??;
-        let (photo, decode) = (Arc::new(photo), start.elapsed());
-
-        let (deadline, metrics, tasks) = (ask.deadline, &self.metrics, &self.tasks);
-        let caller = Caller { photo: &photo, limits, deadline, metrics, tasks };
-        let coloured = caller.first_colour(&route).await?;
-
-        let about = coloured.provider.about();
-        let format = ask.format.unwrap_or_else(|| head.format.output());
-        let options = encode_options(&snapshot.config.output, format, &about.model);
-        let (width, height) = (photo.width(), photo.height());
-        let (encoded, etag) = self.cpu(move || merge(&photo, &coloured.colour, &options)).await??;
-
-        Ok(Rendition {
-            bytes: encoded.bytes.into(),
-            format,
-            etag,
-            width,
-            height,
-            provider: about.name.clone(),
-            model: about.model.clone(),
-            usage: coloured.usage,
-            attempts: coloured.attempts,
-            timings: vec![
-                ("decode", decode),
-                ("provider", coloured.took),
-                ("merge", encoded.merge),
-                ("encode", encoded.encode),
-            ],
-        })
+        let mut last = Error::Internal;
+        for _ in 0..MOST_FLIGHTS {
+            let lead = || {
+                let (gateway, plan) = (self.clone(), plan.clone());
+                async move { gateway.lead(&plan).await }
+            };
+            last = match self.flights.join(plan.flight, plan.ask.deadline, lead).await {
+                Landed::Led(result) => return result,
+                Landed::Shared(Ok(rendition)) => return Ok(rendition.shared(start.elapsed())),
+                Landed::Shared(Err(error)) if error.is_the_leaders_own() => error,
+                Landed::Shared(Err(error)) => return Err(error),
+                Landed::Lost { led: true } => return Err(Error::Internal),
+                Landed::Lost { led: false } => Error::Internal,
+                Landed::Late => return Err(plan.late()),
+            };
+        }
+        Err(last)
     }
 
-    /// Runs processor work off the async threads.
-    async fn cpu<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Result<R, Error> {
-        self.tasks.spawn_blocking(work).await.map_err(|_| Error::Internal)
+    /// The way itself, from the upload to the rendition.
+    async fn lead(&self, plan: &Plan) -> Result<Rendition, Error> {
+        let began = Instant::now();
+        let _place = self.place(plan).await?;
+        let decoded = self.decode(plan).await?;
+        let Self { metrics, memory, tasks, .. } = self;
+        let caller = Caller { plan, decoded: &decoded, cache: self.cache(), metrics, memory, tasks };
+        let coloured = caller.first_colour().await?;
+        let waited = coloured.waited;
+        let (merged, ()) = futures::join!(
+            self.merge(plan, &decoded, &coloured),
+            self.keep_colour(plan, &decoded, &coloured)
+        );
+        let rendition = Rendition::new(plan, &decoded, coloured, merged?);
+        self.keep(plan, &decoded, &rendition).await;
+        metrics.overhead(began.elapsed().saturating_sub(waited));
+        Ok(rendition)
     }
-}
-
-fn encode_options(config: &OutputConfig, format: OutputFormat, model: &str) -> EncodeOptions {
-    let quality = match format {
-        OutputFormat::WebP => config.webp_quality,
-        OutputFormat::Jpeg | OutputFormat::Png => config.jpeg_quality,
-    };
-    EncodeOptions { format, quality, note: config.mark.then(|| format!("coloured by {model}")) }
-}
-
-/// Lays the colour on the photo, and names the result by its content.
-fn merge(photo: &Photo, colour: &Checked, options: &EncodeOptions) -> Result<(Encoded, String), PhotoError> {
-    let encoded = match colour {
-        Checked::Chroma(chroma) => photo::encode(photo, chroma, options)?,
-        Checked::Own(rgb) => photo::encode_own(photo, rgb, options)?,
-    };
-    let etag = hex(&Sha256::digest(&encoded.bytes));
-    Ok((encoded, etag))
-}
-
-/// Bytes in hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,96 +1,173 @@
-//! The providers of a route, asked in order until one gives colour that passes the guard.
+//! The providers of a route, asked in order until one gives colour that passes the guard. Before each is
+//! asked, the colour that it gave for this photo before is looked for.
+//!
+//! All of them together have the request's time: whoever has others behind it leaves a part to them, so
+//! that a host which hangs does not take the built-in model's chance to answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::{Attempt, Error};
 use super::guard::{self, Checked};
+use super::plan::Plan;
+use super::rendition::{Cost, Origin, Why};
+use super::shelf;
+use super::steps::Decoded;
+use crate::cache::{Cache, Tier};
 use crate::credit::Usage;
 use crate::observe::Metrics;
-use crate::photo::{Limits, Photo};
-use crate::provider::{Billed, Call, FailureKind, Provider, ProviderError, Readiness};
+use crate::photo::{Chroma, Rgb};
+use crate::provider::{About, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness};
+
+/// The most that is kept back for merging and encoding.
+const FINISH: Duration = Duration::from_secs(2);
 
 /// Colour that passed the guard, and what led to it.
 pub struct Coloured {
     /// Who gave it.
     pub provider: Arc<dyn Provider>,
     /// The colour.
-    pub colour: Checked,
-    /// What the call consumed.
-    pub usage: Usage,
+    pub colour: Arc<Checked>,
+    /// Whether it was made now or kept.
+    pub origin: Origin,
+    /// What it took to make it.
+    pub cost: Cost,
     /// Who failed before, in order.
     pub attempts: Vec<Attempt>,
-    /// How long the provider that answered took.
+    /// How long it took now to make or to find it.
     pub took: Duration,
+    /// How long all providers together took.
+    pub waited: Duration,
 }
 
 /// What all calls for one photo have in common.
 pub struct Caller<'c> {
+    /// The request.
+    pub plan: &'c Plan,
     /// The photo.
-    pub photo: &'c Arc<Photo>,
-    /// The largest answer that is decoded.
-    pub limits: Limits,
-    /// When the answer is no longer wanted.
-    pub deadline: Instant,
+    pub decoded: &'c Decoded,
+    /// Where colour is kept.
+    pub cache: &'c dyn Cache,
     /// Where calls are counted.
     pub metrics: &'c Metrics,
+    /// What providers remember.
+    pub memory: &'c Memory,
     /// Runs processor work.
     pub tasks: &'c super::Tasks,
 }
 
 impl Caller<'_> {
     /// Asks each provider in turn; the first usable colour counts.
-    pub async fn first_colour(&self, route: &[Arc<dyn Provider>]) -> Result<Coloured, Error> {
+    pub async fn first_colour(&self) -> Result<Coloured, Error> {
+        let route = &self.plan.search.route;
         let mut attempts = Vec::new();
-        for provider in route {
-            let about = provider.about();
+        let mut waited = Duration::ZERO;
+        for (index, provider) in route.iter().enumerate() {
             let start = Instant::now();
-            let outcome = self.ask(provider.as_ref()).await;
-            let took = start.elapsed();
+            if let Some((colour, cost, tier)) = self.kept(provider.about()).await {
+                let (provider, colour, origin) = (provider.clone(), Arc::new(colour), Origin::Merged(tier));
+                let took = start.elapsed();
+                return Ok(Coloured { provider, colour, origin, cost, attempts, took, waited });
+            }
+            let name = &provider.about().name;
+            let others = route[index + 1..].iter().any(|other| other.readiness() == Readiness::Ready);
+            let mut took = Duration::ZERO;
+            let outcome = match provider.readiness() {
+                Readiness::Ready => self.ask(provider.as_ref(), self.share(others), &mut took).await,
+                Readiness::NotReady { why, retry_after } => Err(not_ready(why, retry_after)),
+            };
+            waited += took;
             let label = outcome.as_ref().map_or_else(|error| error.kind.label(), |_| "ok");
-            self.metrics.provider_call(&about.name, label, took);
+            self.metrics.provider_call(name, label, took);
             match outcome {
                 Ok((colour, usage)) => {
-                    return Ok(Coloured { provider: provider.clone(), colour, usage, attempts, took });
+                    let origin = Origin::Called(self.why(provider.about()));
+                    let (provider, colour) = (provider.clone(), Arc::new(colour));
+                    let cost = Cost { usage, time: took };
+                    return Ok(Coloured { provider, colour, origin, cost, attempts, took, waited });
                 }
                 Err(error) => {
-                    let kind = error.kind.label();
-                    tracing::warn!(provider = %about.name, kind, "provider {} failed: {error}", about.name);
-                    attempts.push(Attempt::new(&about.name, error));
+                    report(name, &error);
+                    attempts.push(Attempt::new(name, error, took));
                 }
             }
         }
         Err(Error::NoProvider { attempts })
     }
 
-    async fn ask(&self, provider: &dyn Provider) -> Result<(Checked, Usage), ProviderError> {
-        let about = provider.about();
-        if let Readiness::NotReady(why) = provider.readiness() {
-            return Err(unbilled(FailureKind::NotReady, why));
-        }
-        let (photo, send_max_pixels) = (self.photo.clone(), about.send_max_pixels);
-        let stopped = |_| unbilled(FailureKind::Failed, "the work stopped unexpectedly".into());
-        let grey =
-            self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels)).await.map_err(stopped)?;
-        let grey = Arc::new(grey);
-        let answer = provider.colorize(Call { grey: grey.clone(), deadline: self.deadline }).await?;
+    /// The colour that a provider gave for this photo before, if the request allows it.
+    async fn kept(&self, about: &About) -> Option<(Checked, Cost, Tier)> {
+        let key = self.plan.colour_key(about, &self.decoded.key).filter(|_| self.plan.ask.reuse.find)?;
+        let (bytes, cost, tier) = shelf::colour(self.cache, &key).await?;
+        let luma_lock = about.luma_lock;
+        let read = move || match luma_lock {
+            true => Chroma::from_bytes(&bytes).map(Checked::Chroma),
+            false => Rgb::from_bytes(&bytes).map(Checked::Own),
+        };
+        let colour = self.tasks.spawn_blocking(read).await.ok()?;
+        colour.map(|colour| (colour, cost, tier)).ok()
+    }
 
-        let (limits, luma_lock) = (self.limits, about.luma_lock);
-        let check = move || guard::check(&grey, answer.colour, luma_lock, &limits);
-        let checked = self.tasks.spawn_blocking(check).await.map_err(stopped)?;
+    /// Why a provider was called.
+    fn why(&self, about: &About) -> Why {
+        match (self.plan.search.keeps(about), self.plan.ask.reuse.find) {
+            (false, _) => Why::Bypass,
+            (true, false) => Why::Request,
+            (true, true) => Why::Miss,
+        }
+    }
+
+    /// Until when the next provider may take: three quarters of what is left if there are others.
+    fn share(&self, others: bool) -> Instant {
+        let now = Instant::now();
+        let left = self.plan.ask.deadline.saturating_duration_since(now);
+        let left = left - FINISH.min(left / 20);
+        now + if others { left * 3 / 4 } else { left }
+    }
+
+    /// One call, and the guard's look at its answer. `took` becomes the time that the provider took.
+    async fn ask(
+        &self,
+        provider: &dyn Provider,
+        deadline: Instant,
+        took: &mut Duration,
+    ) -> Result<(Checked, Usage), ProviderError> {
+        let about = provider.about();
+        let (photo, send_max_pixels) = (self.decoded.photo.clone(), about.send_max_pixels);
+        let stopped = |_| ProviderError::new(FailureKind::Failed, "our own work stopped unexpectedly");
+        let grey = self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels));
+        let grey = Arc::new(grey.await.map_err(stopped)?);
+
+        let start = Instant::now();
+        let answer = provider.colorize(Call { grey: grey.clone(), deadline }).await;
+        *took = start.elapsed();
+        let answer = answer?;
+
+        let (limits, luma_lock) = (self.plan.config().limits.photo(), about.luma_lock);
+        let check = self.tasks.spawn_blocking(move || guard::check(&grey, answer.colour, luma_lock, &limits));
+        let paid = |error: ProviderError| error.billed(Billed::Yes(answer.usage));
+        let checked = check.await.map_err(|error| paid(stopped(error)))?;
         let colour = checked.map_err(|flaw| {
             self.metrics.guard_refusal(&about.name, flaw.label());
-            ProviderError {
-                kind: FailureKind::BadAnswer,
-                message: flaw.reason().to_owned(),
-                billed: Billed::Yes,
-                retry_after: None,
-            }
+            self.memory.refused(&about.name);
+            paid(ProviderError::new(FailureKind::BadAnswer, flaw.reason()))
         })?;
         Ok((colour, answer.usage))
     }
 }
 
-fn unbilled(kind: FailureKind, message: String) -> ProviderError {
-    ProviderError { kind, message, billed: Billed::No, retry_after: None }
+/// That a provider could not be called.
+pub fn not_ready(why: String, retry_after: Option<Duration>) -> ProviderError {
+    ProviderError::new(FailureKind::NotReady, why).retry_after(retry_after)
+}
+
+/// A provider that is not ready was passed over, which is not worth a line for every picture.
+fn report(name: &str, error: &ProviderError) {
+    let kind = error.kind.label();
+    match error.kind {
+        FailureKind::NotReady => {
+            tracing::debug!(provider = %name, "provider {name} was passed over: {error}")
+        }
+        _ => tracing::warn!(provider = %name, kind, "provider {name} failed: {error}"),
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::Error;
 use crate::config::Config;
-use crate::provider::{BuildError, Provider, build};
+use crate::provider::{BuildError, Memory, Provider, build};
 
 /// A configuration and its providers.
 pub struct Snapshot {
@@ -18,14 +18,22 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Sets up every provider of a configuration. May read files: not for async threads.
-    pub fn build(config: Config, report: serde_json::Value) -> Result<Self, BuildError> {
+    /// Sets up every provider of a configuration; what they remember is in `memory`. May read files: not
+    /// for async threads.
+    pub fn build(config: Config, report: serde_json::Value, memory: &Memory) -> Result<Self, BuildError> {
         let providers = config
             .providers
             .iter()
-            .map(|(name, provider)| build(provider).map(|built| (name.clone(), built)))
+            .map(|(name, provider)| build(provider, memory).map(|built| (name.clone(), built)))
             .collect::<Result<_, _>>()?;
         Ok(Self { config, report, providers })
+    }
+
+    /// A configuration with providers of a test's own.
+    #[cfg(test)]
+    pub(super) fn with(config: Config, providers: impl IntoIterator<Item = Arc<dyn Provider>>) -> Self {
+        let providers = providers.into_iter().map(|provider| (provider.about().name.clone(), provider));
+        Self { config, report: serde_json::Value::Null, providers: providers.collect() }
     }
 
     /// All providers, by name.

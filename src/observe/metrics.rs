@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
+use crate::cache::{Event, Observer, Tier, TierStats};
+use crate::credit::Credits;
 use crate::quota::Refusal;
 
 /// Seconds: from a cache hit to a provider at its time-out.
@@ -28,10 +31,21 @@ struct Inner {
     upload_bytes: HistogramVec,
     provider_calls: IntCounterVec,
     provider_seconds: HistogramVec,
+    provider_retries: IntCounterVec,
+    breaker_state: IntGaugeVec,
+    overhead_seconds: Histogram,
     guard_refusals: IntCounterVec,
     quota_refusals: IntCounterVec,
     crowded: IntCounterVec,
     denied: IntCounterVec,
+    renditions: IntCounterVec,
+    credits_saved: CounterVec,
+    seconds_saved: CounterVec,
+    cache_lookups: IntCounterVec,
+    cache_evictions: IntCounterVec,
+    cache_errors: IntCounterVec,
+    cache_entries: IntGaugeVec,
+    cache_bytes: IntGaugeVec,
 }
 
 impl Metrics {
@@ -44,6 +58,11 @@ impl Metrics {
             let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
             register(&registry, HistogramVec::new(options, labels)?)
         };
+        let sum = |name: &str, help: &str| {
+            register(&registry, CounterVec::new(Opts::new(name, help), &["reason"])?)
+        };
+        let gauge =
+            |name: &str, help: &str| register(&registry, IntGaugeVec::new(Opts::new(name, help), &["tier"])?);
         let bytes = HistogramOpts::new("pixcolor_upload_bytes", "Size of the pictures that were uploaded.")
             .buckets(prometheus::exponential_buckets(16_384.0, 4.0, 7)?);
         let inner = Inner {
@@ -64,13 +83,39 @@ impl Metrics {
             upload_bytes: register(&registry, HistogramVec::new(bytes, &[])?)?,
             provider_calls: counter(
                 "pixcolor_provider_calls_total",
-                "Calls to providers by outcome: ok, or the kind of failure.",
+                "Calls to providers by outcome: ok, or the kind of failure; not_ready was passed over.",
                 &["provider", "outcome"],
             )?,
             provider_seconds: seconds(
                 "pixcolor_provider_call_duration_seconds",
-                "Time that calls to providers took, the guard's check included.",
+                "Time that calls to providers took, with waiting for a place and being made again.",
                 &["provider"],
+            )?,
+            provider_retries: counter(
+                "pixcolor_provider_retries_total",
+                "Calls to providers that were made again after a failure that cost nothing.",
+                &["provider"],
+            )?,
+            breaker_state: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "pixcolor_provider_breaker_state",
+                        "The provider's circuit breaker: 0 closed, 1 half-open (one call tries it), 2 open.",
+                    ),
+                    &["provider"],
+                )?,
+            )?,
+            overhead_seconds: register(
+                &registry,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "pixcolor_overhead_seconds",
+                        "Time of a colouring that was not spent waiting for a provider: decoding, merging, \
+                         encoding, and the queue before them.",
+                    )
+                    .buckets(SECONDS.to_vec()),
+                )?,
             )?,
             guard_refusals: counter(
                 "pixcolor_guard_refusals_total",
@@ -92,6 +137,38 @@ impl Metrics {
                 "Requests turned away: address (403), key (401).",
                 &["reason"],
             )?,
+            renditions: counter(
+                "pixcolor_renditions_total",
+                "Pictures that were answered, by where they came from: memory, disk, merged (only the colour was \
+                 kept), coalesced (another request was having it made), or a call for a miss, by request, or to \
+                 bypass the cache.",
+                &["origin"],
+            )?,
+            credits_saved: sum(
+                "pixcolor_saved_credits_total",
+                "Credits that calls had cost which were not made, as far as known, by reason: hit, coalesced.",
+            )?,
+            seconds_saved: sum(
+                "pixcolor_saved_seconds_total",
+                "Seconds that work had taken which was not done, by reason: hit, coalesced.",
+            )?,
+            cache_lookups: counter(
+                "pixcolor_cache_lookups_total",
+                "Values looked up, by tier and result: hit, miss. A rendition is two values.",
+                &["tier", "result"],
+            )?,
+            cache_evictions: counter(
+                "pixcolor_cache_evictions_total",
+                "Values that had to go to make room, by tier.",
+                &["tier"],
+            )?,
+            cache_errors: counter(
+                "pixcolor_cache_errors_total",
+                "What went wrong, by tier: values found damaged, reads and writes that failed.",
+                &["tier", "error"],
+            )?,
+            cache_entries: gauge("pixcolor_cache_entries", "Values that are kept now, by tier.")?,
+            cache_bytes: gauge("pixcolor_cache_bytes", "Bytes that are kept now, by tier.")?,
             registry,
         };
         let build = IntGaugeVec::new(
@@ -127,10 +204,27 @@ impl Metrics {
         self.0.upload_bytes.with_label_values::<&str>(&[]).observe(bytes as f64);
     }
 
-    /// A provider was called; `outcome` is `ok` or the kind of failure.
+    /// A provider was called, or passed over; `outcome` is `ok` or the kind of failure.
     pub fn provider_call(&self, provider: &str, outcome: &'static str, took: Duration) {
         self.0.provider_calls.with_label_values(&[provider, outcome]).inc();
-        self.0.provider_seconds.with_label_values(&[provider]).observe(took.as_secs_f64());
+        if outcome != "not_ready" {
+            self.0.provider_seconds.with_label_values(&[provider]).observe(took.as_secs_f64());
+        }
+    }
+
+    /// A provider is called once more for the same picture.
+    pub fn provider_retry(&self, provider: &str) {
+        self.0.provider_retries.with_label_values(&[provider]).inc();
+    }
+
+    /// A provider's circuit breaker is closed (0), half-open (1) or open (2).
+    pub fn breaker_state(&self, provider: &str, state: i64) {
+        self.0.breaker_state.with_label_values(&[provider]).set(state);
+    }
+
+    /// A picture was coloured; this much of its time was our own.
+    pub fn overhead(&self, took: Duration) {
+        self.0.overhead_seconds.observe(took.as_secs_f64());
     }
 
     /// Limits on rates refused a request.
@@ -153,6 +247,38 @@ impl Metrics {
     /// The output guard refused an answer.
     pub fn guard_refusal(&self, provider: &str, reason: &'static str) {
         self.0.guard_refusals.with_label_values(&[provider, reason]).inc();
+    }
+
+    /// A picture was answered; `origin` says where it came from.
+    pub fn rendition(&self, origin: &'static str) {
+        self.0.renditions.with_label_values(&[origin]).inc();
+    }
+
+    /// A call was not made; unknown credit is not counted.
+    pub fn saved(&self, reason: &'static str, credits: Option<Credits>, time: Duration) {
+        let credits = credits.map_or(0, Credits::micro).max(0) as f64 / 1e6;
+        self.0.credits_saved.with_label_values(&[reason]).inc_by(credits);
+        self.0.seconds_saved.with_label_values(&[reason]).inc_by(time.as_secs_f64());
+    }
+}
+
+impl Observer for Metrics {
+    fn event(&self, tier: Tier, event: Event) {
+        let labels = [tier.label(), event.label()];
+        match event {
+            Event::Hit | Event::Miss => self.0.cache_lookups.with_label_values(&labels).inc(),
+            Event::Evicted => self.0.cache_evictions.with_label_values(&labels[..1]).inc(),
+            Event::Damaged | Event::ReadError | Event::WriteError => {
+                self.0.cache_errors.with_label_values(&labels).inc();
+            }
+        }
+    }
+
+    fn keeps(&self, stats: TierStats) {
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let tier = [stats.tier.label()];
+        self.0.cache_entries.with_label_values(&tier).set(count(stats.entries));
+        self.0.cache_bytes.with_label_values(&tier).set(count(stats.bytes));
     }
 }
 

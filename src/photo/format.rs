@@ -5,12 +5,39 @@ use std::str::FromStr;
 use super::{InputFormat, OutputFormat};
 
 impl InputFormat {
+    /// All of them, the usual ones first.
+    pub const ALL: [Self; 6] = [Self::Jpeg, Self::Png, Self::WebP, Self::Tiff, Self::Gif, Self::Bmp];
+
+    /// The name people know it by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+            Self::Tiff => "TIFF",
+            Self::Gif => "GIF",
+            Self::Bmp => "BMP",
+        }
+    }
+
+    /// The media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::WebP => "image/webp",
+            Self::Tiff => "image/tiff",
+            Self::Bmp => "image/bmp",
+            Self::Gif => "image/gif",
+        }
+    }
+
     /// The rendition's format when nobody asks for one: the upload's own where it can be, else PNG.
     pub const fn output(self) -> OutputFormat {
         match self {
             Self::Jpeg => OutputFormat::Jpeg,
             Self::WebP => OutputFormat::WebP,
-            _ => OutputFormat::Png,
+            Self::Png | Self::Tiff | Self::Bmp | Self::Gif => OutputFormat::Png,
         }
     }
 }
@@ -33,6 +60,17 @@ impl OutputFormat {
             Self::WebP => "webp",
         }
     }
+
+    /// What the coloured copy of a file is called: `grandmother.tif` becomes `grandmother-coloured.png`.
+    pub fn coloured_name(self, original: &str) -> String {
+        let name = original.rsplit(['/', '\\']).next().unwrap_or_default();
+        let stem = match name.rsplit_once('.') {
+            Some((stem, _)) if !stem.is_empty() => stem,
+            _ => name,
+        };
+        let stem = if stem.is_empty() { "photograph" } else { stem };
+        format!("{stem}-coloured.{}", self.extension())
+    }
 }
 
 /// Not the name of a format.
@@ -49,6 +87,25 @@ impl FromStr for OutputFormat {
             "jpeg" | "jpg" => Ok(Self::Jpeg),
             "webp" => Ok(Self::WebP),
             _ => Err(UnknownFormat),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coloured_copy_is_named_after_its_original() {
+        for (original, expected) in [
+            ("grandmother.tif", "grandmother-coloured.jpg"),
+            ("a.b.png", "a.b-coloured.jpg"),
+            ("scans/1931.png", "1931-coloured.jpg"),
+            ("C:\\scans\\1931.png", "1931-coloured.jpg"),
+            (".hidden", ".hidden-coloured.jpg"),
+            ("", "photograph-coloured.jpg"),
+        ] {
+            assert_eq!(OutputFormat::Jpeg.coloured_name(original), expected);
         }
     }
 }

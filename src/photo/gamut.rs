@@ -1,31 +1,111 @@
 //! Colours sRGB cannot show lose chroma at constant L\* and hue; channels are never clipped.
 //!
 //! Clipping a channel changes luminance and hue, and luminance is what luma-lock promises to keep.
+//! On a ray from grey the colours that can be shown are the ones up to some chroma (but for a sliver
+//! of yellow at L\* 95 to 98, where any of them may be found), so halving finds it.
 
 use super::lab::linear_of_lab;
 
-/// How far outside 0..1 a linear channel may be by rounding alone.
+/// How far outside 0..1 a linear channel may be: a twentieth of an 8-bit code where codes are
+/// closest in light.
 const TOLERANCE: f32 = 1e-5;
+
+/// Halvings: chroma is found to a 4,096th of what was asked for.
+const HALVINGS: usize = 12;
 
 /// Whether linear sRGB can be shown.
 #[inline]
-pub(super) fn shows(linear: [f32; 3]) -> bool {
-    linear.iter().all(|&channel| (-TOLERANCE..=1.0 + TOLERANCE).contains(&channel))
+pub(super) fn shows([r, g, b]: [f32; 3]) -> bool {
+    let within = |channel: f32| (-TOLERANCE..=1.0 + TOLERANCE).contains(&channel);
+    within(r) & within(g) & within(b)
 }
 
-/// Linear sRGB of the most saturated colour that can be shown with this L\* and hue, at most as
-/// saturated as asked.
-pub(super) fn fit([l, a, b]: [f32; 3]) -> [f32; 3] {
-    let mut kept = 0.0;
-    let mut lost = 1.0;
-    // Grey is always in the gamut and the gamut is star-shaped around it for practical purposes.
-    for _ in 0..16 {
-        let share = (kept + lost) / 2.0;
-        if shows(linear_of_lab([l, a * share, b * share])) {
-            kept = share;
-        } else {
-            lost = share;
+/// Linear sRGB of the most saturated colours that can be shown with these L\* and hues, at most as
+/// saturated as asked; in place of L\*, a\*, b\*.
+pub(super) fn fit(colours: &mut [[f32; 3]]) {
+    const LANES: usize = 8;
+    for group in colours.chunks_mut(LANES) {
+        let mut lab = [[0.0; LANES]; 3];
+        for (lane, colour) in group.iter().enumerate() {
+            (lab[0][lane], lab[1][lane], lab[2][lane]) = (colour[0], colour[1], colour[2]);
+        }
+        let (mut kept, mut step) = ([0.0_f32; LANES], 0.5);
+        for _ in 0..HALVINGS {
+            for lane in 0..LANES {
+                let share = kept[lane] + step;
+                let shown = shows(linear_of_lab([lab[0][lane], lab[1][lane] * share, lab[2][lane] * share]));
+                kept[lane] = if shown { share } else { kept[lane] };
+            }
+            step *= 0.5;
+        }
+        for (lane, colour) in group.iter_mut().enumerate() {
+            *colour = linear_of_lab([colour[0], colour[1] * kept[lane], colour[2] * kept[lane]]);
         }
     }
-    linear_of_lab([l, a * kept, b * kept])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::photo::lab::{LINEAR8, lab_of_linear};
+
+    /// Most chroma that can be shown, by small steps from grey.
+    fn most([l, a, b]: [f32; 3]) -> f32 {
+        let steps = 4000;
+        let shown = |step: &i32| shows(linear_of_lab([l, a, b].map_with(*step as f32 / steps as f32)));
+        (0..=steps).take_while(shown).last().unwrap_or(0) as f32 / steps as f32
+    }
+
+    trait MapWith {
+        fn map_with(self, share: f32) -> Self;
+    }
+
+    impl MapWith for [f32; 3] {
+        fn map_with(self, share: f32) -> Self {
+            [self[0], self[1] * share, self[2] * share]
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn what_cannot_be_shown_keeps_luminance_and_hue_and_loses_no_more_chroma_than_it_must(
+            l in 0.0_f32..=100.0, a in -128.0_f32..=128.0, b in -128.0_f32..=128.0,
+        ) {
+            let asked = [l, a, b];
+            prop_assume!(!shows(linear_of_lab(asked)));
+            let mut colours = [asked];
+            fit(&mut colours);
+            prop_assert!(shows(colours[0]), "{:?}", colours[0]);
+            let [got_l, got_a, got_b] = lab_of_linear(colours[0]);
+            prop_assert!((got_l - l).abs() < 0.02, "L* {got_l} instead of {l}");
+            // The same direction from grey: no component across it.
+            let across = (got_a * b - got_b * a) / a.hypot(b);
+            prop_assert!(across.abs() < 0.1, "hue moved by {across}");
+            let (got, wanted) = (got_a.hypot(got_b), most(asked) * a.hypot(b));
+            prop_assert!(got > wanted - 0.15, "chroma {got} where {wanted} can be shown");
+        }
+    }
+
+    #[test]
+    fn black_and_white_have_no_colour() {
+        let mut colours = [[0.0, 40.0, -60.0], [100.0, 40.0, -60.0]];
+        fit(&mut colours);
+        for (colour, wanted) in colours.into_iter().zip([0.0, 1.0]) {
+            assert!(colour.iter().all(|channel| (channel - wanted).abs() < 1e-4), "{colour:?}");
+        }
+    }
+
+    #[test]
+    fn every_colour_of_srgb_is_left_as_it_is() {
+        for rgb in
+            [[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [12, 200, 77]]
+        {
+            let light = rgb.map(|code: u8| LINEAR8[code as usize]);
+            assert!(shows(linear_of_lab(lab_of_linear(light))), "{rgb:?}");
+        }
+    }
 }

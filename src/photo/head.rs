@@ -64,7 +64,7 @@ fn sniff(bytes: &[u8]) -> Result<InputFormat, PhotoError> {
 }
 
 /// Walks the segments to the first frame header (ITU T.81, B.2.2).
-fn jpeg(bytes: &[u8]) -> Result<Option<(u32, u32)>, PhotoError> {
+pub(super) fn jpeg(bytes: &[u8]) -> Result<Option<(u32, u32)>, PhotoError> {
     let mut at = 2;
     loop {
         let (Some(0xFF), Some(&marker)) = (bytes.get(at).copied(), bytes.get(at + 1)) else {
@@ -98,61 +98,77 @@ fn png(bytes: &[u8]) -> Option<(u32, u32)> {
     be32(bytes, 16).zip(be32(bytes, 20))
 }
 
-/// The three kinds of first chunk (RFC 9649).
+/// The three kinds of first chunk (RFC 9649, 2.5 to 2.7).
 fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
-    match bytes.get(12..16)? {
+    if bytes.get(12..16)? != b"VP8X" {
+        return webp_frame(bytes, 12);
+    }
+    let side = |at| Some((le32(bytes, at)? & 0x00FF_FFFF) + 1);
+    // The fourth byte read with the height belongs to the next chunk, or to nothing.
+    let height = bytes.get(27..30)?;
+    Some((side(24)?, u32::from_le_bytes([height[0], height[1], height[2], 0]) + 1))
+}
+
+/// The size of the picture in a chunk that begins at a place.
+pub(super) fn webp_frame(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
+    let bytes = bytes.get(at..)?;
+    match bytes.get(..4)? {
         b"VP8 " => {
-            (bytes.get(23..26)? == [0x9D, 0x01, 0x2A]).then_some(())?;
-            Some((le16(bytes, 26)? & 0x3FFF, le16(bytes, 28)? & 0x3FFF))
+            (bytes.get(11..14)? == [0x9D, 0x01, 0x2A]).then_some(())?;
+            Some((le16(bytes, 14)? & 0x3FFF, le16(bytes, 16)? & 0x3FFF))
         }
         b"VP8L" => {
-            (*bytes.get(20)? == 0x2F).then_some(())?;
-            let bits = le32(bytes, 21)?;
+            (*bytes.get(8)? == 0x2F).then_some(())?;
+            let bits = le32(bytes, 9)?;
             Some(((bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1))
-        }
-        b"VP8X" => {
-            let side = |at| Some((le32(bytes, at)? & 0x00FF_FFFF) + 1);
-            Some((side(24)?, side(27)?))
         }
         _ => None,
     }
 }
 
-/// Width and length (tags 256 and 257) of the first directory; BigTIFF has wider fields.
+/// Width and length of the first directory.
 fn tiff(bytes: &[u8]) -> Option<(u32, u32)> {
+    Some((tiff_tag(bytes, 256)?.value, tiff_tag(bytes, 257)?.value))
+}
+
+/// A number in a TIFF's first directory.
+pub(super) struct TiffTag {
+    pub(super) value: u32,
+    /// Where it is in the file.
+    pub(super) place: usize,
+}
+
+/// Finds a tag with one whole number in the first directory of a TIFF (TIFF 6.0, section 2) or a
+/// BigTIFF, whose fields are wider.
+pub(super) fn tiff_tag(bytes: &[u8], wanted: u32) -> Option<TiffTag> {
     let little = bytes.first() == Some(&b'I');
     let at16 = |at| if little { le16(bytes, at) } else { be16(bytes, at) };
     let at32 = |at| if little { le32(bytes, at) } else { be32(bytes, at) };
     let at64 = |at: usize| {
         let (high, low) = if little { (at.checked_add(4)?, at) } else { (at, at.checked_add(4)?) };
-        Some(u64::from(at32(high)?) << 32 | u64::from(at32(low)?))
+        usize::try_from(u64::from(at32(high)?) << 32 | u64::from(at32(low)?)).ok()
     };
-    let big = at16(2)? == 43;
-    let ifd = usize::try_from(if big { at64(8)? } else { u64::from(at32(4)?) }).ok()?;
-    let (entries, first, step, value_at) = if big {
-        (at64(ifd)?, ifd.checked_add(8)?, 20, 12)
+    let (entries, first, step, value_at) = if at16(2)? == 43 {
+        let directory = at64(8)?;
+        (at64(directory)?, directory.checked_add(8)?, 20, 12)
     } else {
-        (u64::from(at16(ifd)?), ifd.checked_add(2)?, 12, 8)
+        let directory = at32(4)? as usize;
+        (at16(directory)? as usize, directory.checked_add(2)?, 12, 8)
     };
-    let (mut width, mut height) = (None, None);
-    for entry in 0..usize::try_from(entries.min(65_535)).ok()? {
+    for entry in 0..entries.min(65_535) {
         let at = first.checked_add(entry * step)?;
-        let value = || {
+        if at16(at)? == wanted {
             let place = at.checked_add(value_at)?;
-            match at16(at.checked_add(2)?)? {
+            let value = match at16(at + 2)? {
                 3 => at16(place),
                 4 => at32(place),
                 16 => u32::try_from(at64(place)?).ok(),
                 _ => None,
-            }
-        };
-        match at16(at)? {
-            256 => width = value(),
-            257 => height = value(),
-            _ => {}
+            }?;
+            return Some(TiffTag { value, place });
         }
     }
-    width.zip(height)
+    None
 }
 
 /// The information header follows 14 bytes of file header; a negative height means top-down rows.
@@ -182,10 +198,10 @@ fn be16(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(|b| u16::from_be_bytes(b).into())
 }
 
-fn le32(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn le32(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_le_bytes)
 }
 
-fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_be_bytes)
 }

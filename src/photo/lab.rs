@@ -1,36 +1,39 @@
-//! sRGB and CIE L\*a\*b\* (D65), both ways, for whole rows.
+//! sRGB and CIE L\*a\*b\* (D65), both ways.
 //!
 //! The sRGB curve is IEC 61966-2-1, L\*a\*b\* is CIE 15. XYZ is divided by the white point
-//! (0.95047, 1, 1.08883) inside the matrices, so that their rows add up to 1 and grey is exactly
-//! neutral. Luminance is L\* from 0 to 100 as 0 to 65,535.
+//! (0.95047, 1, 1.08883) inside the matrices, so that their rows add up to 1 and grey is neutral.
+//! Luminance is L\* from 0 to 100 as 0 to 65,535. Curves of codes are tables, exact to rounding; the
+//! rest is arithmetic without branches, which compilers turn into vector instructions.
 
 use std::sync::LazyLock;
 
 /// Linear sRGB to X/Xn, Y/Yn, Z/Zn.
-pub(super) const TO_XYZ: [[f32; 3]; 3] = [
+const TO_XYZ: [[f32; 3]; 3] = [
     [0.433_949_98, 0.376_209_75, 0.189_840_27],
     [0.212_672_85, 0.715_152_15, 0.072_175],
     [0.017_756_58, 0.109_467_98, 0.872_775_44],
 ];
 
 /// X/Xn, Y/Yn, Z/Zn to linear sRGB.
-pub(super) const FROM_XYZ: [[f32; 3]; 3] = [
+const FROM_XYZ: [[f32; 3]; 3] = [
     [3.079_954_5, -1.537_138_5, -0.542_816],
     [-0.921_258_3, 1.876_010_8, 0.045_247_44],
     [0.052_887_41, -0.204_025_9, 1.151_138_5],
 ];
 
-/// Where the cube root of f(t) gives way to a line: (6/29)^3.
+/// Where the cube root in f(t) gives way to a line: (6/29)^3, and the same seen from f.
 const EPSILON: f32 = 216.0 / 24_389.0;
-/// Slope of that line: (29/6)^2 / 3, and where it crosses t = 0.
+const F_EPSILON: f32 = 6.0 / 29.0;
+/// Slope of that line, (29/6)^2 / 3, its inverse, and its value at t = 0.
 const SLOPE: f32 = 841.0 / 108.0;
+const FLATNESS: f32 = 108.0 / 841.0;
 const OFFSET: f32 = 4.0 / 29.0;
 
 /// Luminance codes per unit of L\*.
 pub(super) const CODES_PER_L: f32 = 655.35;
 
 /// The sRGB decoding curve: encoded 0..1 to linear light 0..1.
-pub(super) fn linear(encoded: f64) -> f64 {
+fn linear(encoded: f64) -> f64 {
     if encoded <= 0.040_45 { encoded / 12.92 } else { ((encoded + 0.055) / 1.055).powf(2.4) }
 }
 
@@ -48,29 +51,60 @@ pub(super) static LUMA8: LazyLock<[u16; 256]> =
 
 /// Luminance of each grey 16-bit code.
 pub(super) static LUMA16: LazyLock<Vec<u16>> =
-    LazyLock::new(|| LINEAR16.iter().map(|&y| luma_of_y(y)).collect());
+    LazyLock::new(|| LINEAR16.iter().map(|&light| luma_of_y(light)).collect());
+
+/// Cube root of a number from [`EPSILON`] to 1, but for the last bits. Finds the inverse root, which
+/// needs no division: a guess by dividing the exponent by three, a step of fourth order (the series
+/// of (1 - h)^(-1/3)) and one of second.
+#[inline]
+fn cube_root(x: f32) -> f32 {
+    let mut inverse = f32::from_bits(0x54A2_1D2A - x.to_bits() / 3);
+    let h = 1.0 - x * inverse * inverse * inverse;
+    inverse += inverse * h * (1.0 / 3.0 + h * (2.0 / 9.0 + h * (14.0 / 81.0)));
+    let h = 1.0 - x * inverse * inverse * inverse;
+    inverse += inverse * h * (1.0 / 3.0);
+    x * inverse * inverse
+}
 
 /// f of CIE L\*a\*b\*.
-pub(super) fn f(t: f32) -> f32 {
-    if t > EPSILON { t.cbrt() } else { SLOPE * t + OFFSET }
+#[inline]
+fn f(t: f32) -> f32 {
+    let root = cube_root(if t > EPSILON { t } else { EPSILON });
+    if t > EPSILON { root } else { SLOPE * t + OFFSET }
 }
 
 /// The inverse of [`f`].
 #[inline]
-pub(super) fn f_inverse(f: f32) -> f32 {
-    if f > 6.0 / 29.0 { f * f * f } else { (f - OFFSET) / SLOPE }
+fn f_inverse(f: f32) -> f32 {
+    if f > F_EPSILON { f * f * f } else { (f - OFFSET) * FLATNESS }
 }
 
-/// Luminance code of a relative luminance Y/Yn from 0 to 1.
-pub(super) fn luma_of_y(y: f32) -> u16 {
-    ((116.0 * f(y) - 16.0) * CODES_PER_L + 0.5) as u16
-}
-
-/// Luminance code of linear sRGB.
+/// Luminance code of Y/Yn from 0 to 1.
 #[inline]
-pub(super) fn luma_of_linear([r, g, b]: [f32; 3]) -> u16 {
+fn luma_of_y(y: f32) -> u16 {
+    let y = if y < 1.0 { y } else { 1.0 };
+    nearest((116.0 * f(y) - 16.0) * CODES_PER_L) as u16
+}
+
+/// Luminance codes of a row of pixels, given the linear light of each of their codes.
+pub(super) fn luma_of_row<T: Copy + Into<usize>>(row: &[[T; 3]], light: &[f32], out: &mut [u16]) {
+    const BLOCK: usize = 256;
     let [wr, wg, wb] = TO_XYZ[1];
-    luma_of_y((wr * r + wg * g + wb * b).min(1.0))
+    for (pixels, out) in row.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        // First the tables, then the arithmetic: only the second can be done for many at once.
+        let mut ys = [0.0; BLOCK];
+        for (y, &[r, g, b]) in ys.iter_mut().zip(pixels) {
+            *y = wr * light[r.into()] + wg * light[g.into()] + wb * light[b.into()];
+        }
+        out.iter_mut().zip(ys).for_each(|(luma, y)| *luma = luma_of_y(y));
+    }
+}
+
+/// The nearest whole number, for 0 to 8,388,607: adding 2^23 leaves it in the last bits of the
+/// fraction. A conversion would be ten times slower, because vectors have none that saturates.
+#[inline]
+fn nearest(value: f32) -> u32 {
+    (value + 8_388_608.0).to_bits() & 0x7F_FFFF
 }
 
 /// L\*, a\*, b\* of linear sRGB.
@@ -82,50 +116,106 @@ pub(super) fn lab_of_linear([r, g, b]: [f32; 3]) -> [f32; 3] {
 /// Linear sRGB of L\*, a\*, b\*; outside 0..1 where sRGB has no such colour.
 #[inline]
 pub(super) fn linear_of_lab([l, a, b]: [f32; 3]) -> [f32; 3] {
-    let fy = (l + 16.0) / 116.0;
-    let (x, y, z) = (f_inverse(fy + a / 500.0), f_inverse(fy), f_inverse(fy - b / 200.0));
+    let fy = (l + 16.0) * (1.0 / 116.0);
+    let (x, y, z) = (f_inverse(fy + a * (1.0 / 500.0)), f_inverse(fy), f_inverse(fy - b * (1.0 / 200.0)));
     FROM_XYZ.map(|[wx, wy, wz]| wx * x + wy * y + wz * z)
 }
 
-/// Steps of the first table of [`Encode`]; small enough that no two codes begin within one step.
+/// Steps of the first table of [`Encode`]; so many that no step has two codes beginning in it.
 const STEPS: usize = 4096;
 
-/// Linear light to 8-bit sRGB, rounded exactly: a table finds the code at the start of the step, a
-/// comparison with where the next code begins does the rest.
+/// Linear light to 8-bit sRGB, rounded exactly: a table finds the code where the nearest step begins,
+/// a comparison with where the next code begins does the rest.
 pub(super) struct Encode {
-    start: Box<[u8; STEPS + 1]>,
+    start: [u8; STEPS + 1],
     next: [f32; 256],
 }
 
 /// The one encoding table.
 pub(super) static ENCODE: LazyLock<Encode> = LazyLock::new(|| {
-    // Code n is right from the linear light of n - 1/2 on.
-    let begins: [f32; 257] = std::array::from_fn(|code| match code {
-        0 => 0.0,
-        256 => f32::INFINITY,
-        _ => linear((code as f64 - 0.5) / 255.0) as f32,
+    // A code is right from the linear light of half a code below it.
+    let begins: [f32; 256] = std::array::from_fn(|code| linear((code as f64 - 0.5).max(0.0) / 255.0) as f32);
+    let start = std::array::from_fn(|step| {
+        // A little early, because rounding to steps is not exact either.
+        let light = (step as f32 - 0.501) / STEPS as f32;
+        begins.partition_point(|&begin| begin <= light).saturating_sub(1) as u8
     });
-    let start = Box::new(std::array::from_fn(|step| {
-        let light = step as f32 / STEPS as f32;
-        (begins.partition_point(|&begin| begin <= light) - 1) as u8
-    }));
-    Encode { start, next: std::array::from_fn(|code| begins[code + 1]) }
+    let next = std::array::from_fn(|code| begins.get(code + 1).copied().unwrap_or(f32::INFINITY));
+    Encode { start, next }
 });
 
 impl Encode {
     /// The code nearest to a linear light; below 0 is 0 and above 1 is 255.
     #[inline]
     pub(super) fn code(&self, light: f32) -> u8 {
-        let light = light.clamp(0.0, 1.0);
-        let code = self.start[(light * STEPS as f32) as usize];
+        let code = self.start[nearest(light.clamp(0.0, 1.0) * STEPS as f32) as usize];
         code + u8::from(light >= self.next[code as usize])
     }
 }
 
-/// 8-bit sRGB of a luminance code without colour.
-pub(super) fn grey8(luma: u16) -> u8 {
-    ENCODE.code(f_inverse((f32::from(luma) / CODES_PER_L + 16.0) / 116.0))
-}
-
 /// 8-bit sRGB of every luminance code without colour.
-pub(super) static GREY8: LazyLock<Vec<u8>> = LazyLock::new(|| (0..=u16::MAX).map(grey8).collect());
+pub(super) static GREY8: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let light = |luma: u16| f_inverse((f32::from(luma) / CODES_PER_L + 16.0) / 116.0);
+    (0..=u16::MAX).map(|luma| ENCODE.code(light(luma))).collect()
+});
+
+#[cfg(test)]
+mod tests {
+    use palette::white_point::D65;
+    use palette::{FromColor, Lab, Srgb};
+
+    use super::*;
+
+    fn theirs(rgb: [u8; 3]) -> Lab<D65, f64> {
+        Lab::from_color(Srgb::<u8>::from(rgb).into_format::<f64>())
+    }
+
+    #[test]
+    fn the_whole_cube_of_srgb_agrees_with_palette_and_comes_back() {
+        for code in 0..1_u32 << 24 {
+            let [_, rgb @ ..] = code.to_be_bytes();
+            let light = rgb.map(|code| LINEAR8[code as usize]);
+            let (ours, theirs) = (lab_of_linear(light), theirs(rgb));
+            for (ours, theirs) in ours.into_iter().zip([theirs.l, theirs.a, theirs.b]) {
+                assert!((f64::from(ours) - theirs).abs() < 1e-3, "{rgb:?}: {ours} is not {theirs}");
+            }
+            let mut luma = [0];
+            luma_of_row(&[rgb], &LINEAR8[..], &mut luma);
+            let luma = f64::from(luma[0]) / 655.35;
+            assert!((luma - theirs.l).abs() < 0.001_8, "{rgb:?}: luminance {luma} is not {}", theirs.l);
+            let back = linear_of_lab(ours).map(|light| ENCODE.code(light));
+            assert_eq!(back, rgb, "there and back");
+            let wanted = Srgb::<f64>::from_color(theirs).into_format::<u8>();
+            assert_eq!([wanted.red, wanted.green, wanted.blue], back);
+        }
+    }
+
+    #[test]
+    fn every_linear_light_gets_the_nearest_code() {
+        let encode = |light: f64| {
+            let encoded =
+                if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
+            encoded * 255.0
+        };
+        for step in 0..=1_000_000 {
+            let light = step as f32 / 1_000_000.0;
+            let wanted = encode(f64::from(light));
+            let code = f64::from(ENCODE.code(light));
+            assert!((code - wanted).abs() <= 0.5 + 1e-4, "{light}: {code} is not {wanted}");
+        }
+        assert_eq!((ENCODE.code(-0.1), ENCODE.code(1.1)), (0, 255));
+    }
+
+    #[test]
+    fn luminance_of_every_grey_is_exact_and_comes_back() {
+        for code in 0..=u16::MAX {
+            let y = linear(f64::from(code) / 65_535.0);
+            let l = if y > 216.0 / 24_389.0 { 116.0 * y.cbrt() - 16.0 } else { y * 24_389.0 / 27.0 };
+            let luma = f64::from(LUMA16[code as usize]);
+            assert!((luma - l * 655.35).abs() < 0.52, "{code}: {luma} is not {}", l * 655.35);
+        }
+        for code in 0..=255 {
+            assert_eq!(GREY8[LUMA8[code] as usize] as usize, code);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! A provider's answer as a picture: 8-bit sRGB, at whatever size the provider chose.
 
-use super::lab::{LINEAR8, lab_of_linear, luma_of_linear};
+use super::lab::{LINEAR8, lab_of_linear, luma_of_row};
 use super::resample::Resample;
 use super::{Chroma, Grey, Limits, PhotoError, decode};
 
@@ -22,6 +22,32 @@ impl Rgb {
     /// As [`super::Photo::decode`].
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, PhotoError> {
         decode::rgb(bytes, limits)
+    }
+
+    /// The pixels as compact bytes, for the cache: a PNG, whose own checksums guard it.
+    ///
+    /// # Errors
+    /// [`PhotoError::Broken`] when `pixels` is not as long as the size says.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, PhotoError> {
+        let pixels = self.checked()?.as_flattened();
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_compression(png::Compression::Fast);
+        let written = encoder.write_header().and_then(|mut writer| {
+            writer.write_image_data(pixels)?;
+            writer.finish()
+        });
+        written.map_err(|error| PhotoError::Unwritable(format!("The pixels cannot be stored ({error}).")))?;
+        Ok(bytes)
+    }
+
+    /// Reads what [`Rgb::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// As [`super::Photo::decode`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PhotoError> {
+        Self::decode(bytes, &Limits { max_pixels: u64::MAX, max_side: u32::MAX })
     }
 
     /// Its colour, averaged down to at most [`Chroma::MAX_PIXELS`].
@@ -53,7 +79,9 @@ impl Rgb {
 
     /// Its luminance, to see whether it is the same picture.
     pub fn grey(&self) -> Grey {
-        let luma = self.pixels.as_chunks().0.iter().map(|&rgb| luma_of_linear(linear(rgb))).collect();
+        let pixels: &[[u8; 3]] = self.pixels.as_chunks().0;
+        let mut luma = vec![0; pixels.len()];
+        luma_of_row(pixels, &LINEAR8[..], &mut luma);
         Grey { width: self.width, height: self.height, luma }
     }
 
@@ -90,6 +118,14 @@ mod tests {
         for (got, wanted) in chroma.b.iter().zip([67.2, 83.2, -107.9]) {
             assert!((got - wanted).abs() < 0.2, "b* {got} instead of {wanted}");
         }
+    }
+
+    #[test]
+    fn pixels_come_back_from_bytes_as_they_went() {
+        let pixels = (0..37 * 23 * 3_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let rgb = Rgb { width: 37, height: 23, pixels };
+        assert_eq!(Rgb::from_bytes(&rgb.to_bytes().unwrap()).unwrap(), rgb);
+        assert!(Rgb { width: 38, ..rgb }.to_bytes().is_err());
     }
 
     #[test]

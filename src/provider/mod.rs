@@ -1,11 +1,20 @@
 //! What colours: the one trait, what it is given and what it answers.
 //!
 //! A provider gets a small grey picture and answers with colour. It knows nothing of uploads, full
-//! size, caches or budgets. Decorators (retry, breaker, concurrency limit) are providers too. The
+//! size, caches or budgets. Decorators (limit, retry, breaker, time-out) are providers too. The
 //! registry is the one place that knows all kinds.
 
+mod algorithmia;
+mod breaker;
+mod error;
+mod http_client;
+mod limit;
+mod memory;
 mod onnx;
 mod registry;
+mod retry;
+mod timed;
+mod words;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +23,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-pub use registry::{BuildError, build};
+pub use error::{Billed, FailureKind, ProviderError};
+pub use http_client::{HttpClient, HttpError, Reply, Times};
+pub use memory::Memory;
+pub use registry::{BuildError, build, guarded};
 
 use crate::credit::Usage;
 use crate::photo::{Chroma, Grey};
@@ -76,8 +88,13 @@ pub struct Identity(pub [u8; 32]);
 pub enum Readiness {
     /// It could.
     Ready,
-    /// It could not, and why, in words for the operator.
-    NotReady(String),
+    /// It could not.
+    NotReady {
+        /// Why, in words for the operator.
+        why: String,
+        /// When it may be again, if it comes back by itself.
+        retry_after: Option<Duration>,
+    },
 }
 
 /// One call.
@@ -105,72 +122,4 @@ pub enum Colour {
     Chroma(Chroma),
     /// An encoded picture of any size; not yet decoded, and not to be trusted.
     Picture(Bytes),
-}
-
-/// Why a call failed, and what that means for money and for trying again.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct ProviderError {
-    /// What kind of failure, for metrics and for the next step.
-    pub kind: FailureKind,
-    /// In words a person can act on; never a key, never a body.
-    pub message: String,
-    /// Whether the provider has charged for it.
-    pub billed: Billed,
-    /// How long the provider asked to wait before the next try.
-    pub retry_after: Option<Duration>,
-}
-
-/// What kind of failure. Says, too, whether the same call may succeed when it is made again and
-/// whether another provider should be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FailureKind {
-    /// Not set up: no key, no address, a model that does not load.
-    NotReady,
-    /// Too many calls already; its queue is full.
-    Busy,
-    /// No connection, or it broke.
-    Unreachable,
-    /// Took longer than allowed.
-    Timeout,
-    /// The provider refused the key or the account has no credit.
-    Denied,
-    /// The provider said that it failed.
-    Failed,
-    /// The provider refused this picture.
-    Rejected,
-    /// The answer is not what the protocol promises.
-    BadAnswer,
-}
-
-impl FailureKind {
-    /// Whether the same call to the same provider may succeed in a moment.
-    pub const fn again(self) -> bool {
-        matches!(self, Self::Busy | Self::Unreachable)
-    }
-
-    /// The label in metrics and in attempts.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::NotReady => "not_ready",
-            Self::Busy => "busy",
-            Self::Unreachable => "unreachable",
-            Self::Timeout => "timeout",
-            Self::Denied => "denied",
-            Self::Failed => "failed",
-            Self::Rejected => "rejected",
-            Self::BadAnswer => "bad_answer",
-        }
-    }
-}
-
-/// Whether a failed call has cost something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Billed {
-    /// It cannot have.
-    No,
-    /// It has.
-    Yes,
-    /// Nobody knows: the reservation is kept.
-    Unknown,
 }

@@ -24,7 +24,7 @@ pub use gcra::InProcess;
 pub use keys::{Found, Keys, KeysError, Minted};
 pub use limit::{By, Gate, Limit, LimitError, Per, Unit};
 pub use lists::Lists;
-pub use peers::{Notice, Peers};
+pub use peers::{Notice, Peers, Visit};
 pub use shares::{Crowded, Most, Share, Shares};
 
 /// What one request takes from one limit.

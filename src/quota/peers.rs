@@ -35,6 +35,19 @@ struct Seen {
     forwarder: Option<IpAddr>,
 }
 
+/// What is looked at of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// Who holds the other end of the connection.
+    pub peer: IpAddr,
+    /// Whether there is a header that names another.
+    pub forwarded: bool,
+    /// Whether the peer is a proxy of ours.
+    pub trusted: bool,
+    /// Whether only programs on this machine can connect: then it is no wonder that they do.
+    pub near: bool,
+}
+
 /// Something about the network that the operator should know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -49,9 +62,8 @@ impl std::fmt::Display for Notice {
         match self {
             Self::OnePeer(peer) => write!(
                 f,
-                "nearly all requests come from {peer}, a private address without a forwarding header: if that is a \
-                 container engine's proxy or gateway, all clients share one client's limits (docs/network.md says \
-                 what to do)"
+                "nearly all requests come from {peer} and name nobody else: if that is no client but a container \
+                 engine's or another proxy, all clients share the limits of one (docs/network.md says what to do)"
             ),
             Self::Forwarder(peer) => write!(
                 f,
@@ -64,9 +76,7 @@ impl std::fmt::Display for Notice {
 
 impl Peers {
     /// Counts a request; what it newly makes clear is told once.
-    ///
-    /// `forwarded`: whether it has a forwarding header; `trusted`: whether the peer is a proxy of ours.
-    pub fn note(&self, peer: IpAddr, forwarded: bool, trusted: bool) -> Option<Notice> {
+    pub fn note(&self, Visit { peer, forwarded, trusted, near }: Visit) -> Option<Notice> {
         let peer = peer.to_canonical();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if forwarded {
@@ -74,7 +84,7 @@ impl Peers {
             return (!trusted).then(|| seen.forwarded_by(peer)).flatten();
         }
         // A proxy that we trust and that names nobody is as good as none.
-        seen.count(Some(peer));
+        seen.count(Some(peer).filter(|_| !near));
         let lonely = seen.lonely().filter(|_| !seen.told_lonely)?;
         seen.told_lonely = true;
         Some(Notice::OnePeer(lonely))
@@ -91,7 +101,7 @@ impl Peers {
 impl Seen {
     /// Anybody out there may send such headers, and one who does must not hide that a proxy here does, too.
     fn forwarded_by(&mut self, peer: IpAddr) -> Option<Notice> {
-        let near = is_private(peer) || peer.is_loopback();
+        let near = is_private(peer);
         if near {
             self.forwarder = Some(peer);
         }
@@ -114,8 +124,8 @@ impl Seen {
         }
     }
 
-    /// The private address that nearly all requests come from. This machine's own loopback is none: nobody
-    /// but programs here can come from it.
+    /// The private address that nearly all requests come from. Rootless engines make this machine's own
+    /// loopback of every client.
     fn lonely(&self) -> Option<IpAddr> {
         let peer = self.peer.filter(|peer| is_private(*peer))?;
         // Each request of another took one off its count as well.
@@ -124,9 +134,10 @@ impl Seen {
     }
 }
 
-/// Addresses of private networks, by RFC 1918, RFC 6598, RFC 3927, RFC 4193 and RFC 4291.
+/// Addresses of private networks, by RFC 1918, RFC 6598, RFC 3927, RFC 4193 and RFC 4291, and of this machine.
 fn is_private(address: IpAddr) -> bool {
-    match address {
+    let here = address.is_loopback();
+    here || match address {
         IpAddr::V4(address) => {
             let [first, second, ..] = address.octets();
             address.is_private() || address.is_link_local() || (first == 100 && second & 0xc0 == 64)
@@ -144,12 +155,22 @@ mod tests {
     }
 
     fn told(peers: &Peers, peer: &str, times: usize) -> Vec<Notice> {
-        (0..times).filter_map(|_| peers.note(ip(peer), false, false)).collect()
+        (0..times).filter_map(|_| peers.note(visit(ip(peer)))).collect()
+    }
+
+    fn visit(peer: IpAddr) -> Visit {
+        Visit { peer, forwarded: false, trusted: false, near: false }
+    }
+
+    fn forwarded(peer: IpAddr) -> Visit {
+        Visit { forwarded: true, ..visit(peer) }
     }
 
     #[test]
     fn one_private_peer_behind_nearly_all_requests_is_told_once() {
-        for peer in ["172.17.0.1", "10.0.2.2", "192.168.65.1", "100.64.0.1", "fd00::1", "::ffff:172.17.0.1"] {
+        for peer in
+            ["172.17.0.1", "10.0.2.2", "192.168.65.1", "100.64.0.1", "fd00::1", "::ffff:172.17.0.1", "127.0.0.1"]
+        {
             let peers = Peers::default();
             let notice = Notice::OnePeer(ip(peer).to_canonical());
             assert_eq!(told(&peers, peer, 99), [], "{peer}");
@@ -160,12 +181,17 @@ mod tests {
     }
 
     #[test]
-    fn public_addresses_and_this_machine_are_no_bridge() {
-        for peer in ["198.51.100.1", "127.0.0.1", "::1", "2001:db8::1", "172.32.0.1", "100.128.0.1"] {
+    fn public_addresses_are_no_bridge_nor_is_this_machine_where_nobody_else_can_connect() {
+        for peer in ["198.51.100.1", "2001:db8::1", "172.32.0.1", "100.128.0.1"] {
             let peers = Peers::default();
             assert_eq!(told(&peers, peer, 5_000), [], "{peer}");
             assert_eq!(peers.notices(), [], "{peer}");
         }
+        let peers = Peers::default();
+        for _ in 0..5_000 {
+            assert_eq!(peers.note(Visit { near: true, ..visit(ip("127.0.0.1")) }), None);
+        }
+        assert_eq!(peers.notices(), []);
     }
 
     #[test]
@@ -174,7 +200,7 @@ mod tests {
             let peers = Peers::default();
             for number in 0..2_000 {
                 let peer = if number % every == 0 { "192.168.1.9" } else { "172.17.0.1" };
-                peers.note(ip(peer), false, false);
+                peers.note(visit(ip(peer)));
             }
             peers.notices()
         };
@@ -189,7 +215,7 @@ mod tests {
         told(&peers, "172.17.0.1", 500);
         assert_eq!(peers.notices().len(), 1);
         for number in 0..2_000_u32 {
-            peers.note(IpAddr::from((0xC633_6400 | (number % 200)).to_be_bytes()), false, false);
+            peers.note(visit(IpAddr::from((0xC633_6400 | (number % 200)).to_be_bytes())));
         }
         assert_eq!(peers.notices(), []);
     }
@@ -198,17 +224,17 @@ mod tests {
     fn a_proxy_that_is_not_trusted_is_told_once_and_a_trusted_one_never() {
         let peers = Peers::default();
         let proxy = ip("127.0.0.1");
-        assert_eq!(peers.note(proxy, true, false), Some(Notice::Forwarder(proxy)));
-        assert_eq!(peers.note(proxy, true, false), None);
+        assert_eq!(peers.note(forwarded(proxy)), Some(Notice::Forwarder(proxy)));
+        assert_eq!(peers.note(forwarded(proxy)), None);
         assert_eq!(peers.notices(), [Notice::Forwarder(proxy)]);
         let peers = Peers::default();
         let stranger = ip("198.51.100.1");
-        assert_eq!(peers.note(stranger, true, false), Some(Notice::Forwarder(stranger)));
+        assert_eq!(peers.note(forwarded(stranger)), Some(Notice::Forwarder(stranger)));
         assert_eq!(peers.notices(), [], "an address of a stranger is nobody's business");
-        assert_eq!(peers.note(proxy, true, false), Some(Notice::Forwarder(proxy)));
+        assert_eq!(peers.note(forwarded(proxy)), Some(Notice::Forwarder(proxy)));
         let peers = Peers::default();
         for _ in 0..500 {
-            assert_eq!(peers.note(ip("172.17.0.1"), true, true), None);
+            assert_eq!(peers.note(Visit { trusted: true, ..forwarded(ip("172.17.0.1")) }), None);
         }
         assert_eq!(peers.notices(), []);
     }

@@ -1,17 +1,73 @@
 //! Admin routes, behind the admin token.
 
+use rocket::http::Status;
 use rocket::serde::json::Json;
-use rocket::{Route, get, routes};
+use rocket::{Route, delete, get, routes};
+use serde::Serialize;
 
 use super::guards::{Admin, Context};
+use super::problem::Problem;
+use super::results::fingerprint;
+use crate::cache::{CacheError, TierStats};
+use crate::gateway::forget;
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
-    routes![config]
+    routes![config, cache, clear, remove]
 }
 
 /// The effective configuration with its sources, secrets masked: what `pixcolor check` prints.
 #[get("/v1/admin/config")]
 fn config(_admin: Admin, context: Context) -> Json<serde_json::Value> {
     Json(context.snapshot.report.clone())
+}
+
+/// What one tier of the cache keeps.
+#[derive(Serialize)]
+struct TierFacts {
+    tier: &'static str,
+    entries: u64,
+    bytes: u64,
+}
+
+impl From<TierStats> for TierFacts {
+    fn from(TierStats { tier, entries, bytes }: TierStats) -> Self {
+        Self { tier: tier.label(), entries, bytes }
+    }
+}
+
+#[derive(Serialize)]
+struct Kept {
+    tiers: Vec<TierFacts>,
+}
+
+#[derive(Serialize)]
+struct Forgotten {
+    forgotten: usize,
+}
+
+/// What is kept, by tier.
+#[get("/v1/admin/cache")]
+async fn cache(_admin: Admin, context: Context) -> Result<Json<Kept>, Problem> {
+    let stats = context.gateway.cache().sweep().await.map_err(failed)?;
+    Ok(Json(Kept { tiers: stats.into_iter().map(TierFacts::from).collect() }))
+}
+
+/// Forgets everything, in every tier.
+#[delete("/v1/admin/cache")]
+async fn clear(_admin: Admin, context: Context) -> Result<Status, Problem> {
+    context.gateway.cache().clear().await.map_err(failed)?;
+    Ok(Status::NoContent)
+}
+
+/// Forgets everything that was made of the upload with this SHA-256, in every tier.
+#[delete("/v1/admin/cache/<sha256>")]
+async fn remove(_admin: Admin, context: Context, sha256: &str) -> Result<Json<Forgotten>, Problem> {
+    let forgotten = forget(context.gateway.cache(), fingerprint(sha256)?).await.map_err(failed)?;
+    Ok(Json(Forgotten { forgotten }))
+}
+
+/// Only who has the admin token is told of paths.
+fn failed(error: CacheError) -> Problem {
+    Problem::new(Status::InternalServerError, format!("The cache cannot be changed: {error}."))
 }

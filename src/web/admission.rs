@@ -11,10 +11,10 @@ use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::{Header, Status};
 use rocket::request::Outcome;
 
-use super::guards::{self, Context};
+use super::guards::{self, Context, Origin};
 use super::problem::Problem;
 use crate::config::Amounts;
-use crate::quota::{Charge, Crowded, Gate, Level, Limit, Most, Ticket, Unit};
+use crate::quota::{Charge, Crowded, Gate, Level, Limit, Most, Ticket, Unit, Visit};
 
 /// When it makes sense to come again after too many uploads were on their way: most take seconds.
 const CROWDED_RETRY: Duration = Duration::from_secs(2);
@@ -29,10 +29,11 @@ pub async fn admit(request: &Request<'_>, bytes: u64) -> Result<Arc<Ticket>, Pro
     };
     let Context { gateway, snapshot, client, .. } = &context;
     let (config, quotas) = (&snapshot.config, gateway.quotas());
-    if let Some(origin) = guards::origin(request)
-        && let Some(notice) = quotas.peers.note(origin.peer, origin.forwarded, origin.trusted)
-    {
-        tracing::warn!("{notice}");
+    if let Some(Origin { peer, forwarded, trusted, .. }) = guards::origin(request) {
+        let near = request.rocket().config().address.is_loopback();
+        if let Some(notice) = quotas.peers.note(Visit { peer, forwarded, trusted, near }) {
+            tracing::warn!("{notice}");
+        }
     }
     context.permitted()?;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use bytes::Bytes;
 use include_dir::{Dir, include_dir};
 use minijinja::Environment;
-use minijinja::value::Serde;
+use minijinja::value::{Serde, Value};
 use rocket::http::{ContentType, Header, Status};
 use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
@@ -68,7 +68,8 @@ impl Assets {
         environment.add_function("asset", move |name: &str| {
             let missing =
                 || minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, format!("no file {name}"));
-            addresses.get(name).cloned().ok_or_else(missing)
+            // Our own names and hexadecimal digits: nothing in them to escape.
+            addresses.get(name).cloned().map(Value::from_safe_string).ok_or_else(missing)
         });
         for (name, text) in read(&TEMPLATES, templates)? {
             let text = String::from_utf8_lossy(&text).into_owned();

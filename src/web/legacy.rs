@@ -3,7 +3,8 @@
 use rocket::http::{ContentType, MediaType};
 use rocket::{Route, post, routes};
 
-use super::colorize::{ask, data_url};
+use super::answer::{Described, data_url};
+use super::colorize::ask;
 use super::guards::Context;
 use super::problem::Problem;
 use super::upload::{DataUrl, Fields};
@@ -17,8 +18,8 @@ pub fn routes() -> Vec<Route> {
 async fn image(
     context: Context,
     picture: Result<DataUrl, Problem>,
-) -> Result<(ContentType, String), Problem> {
+) -> Result<Described<(ContentType, String)>, Problem> {
     let DataUrl(upload) = picture?;
     let rendition = ask(&context, upload, Fields::default(), None).await?;
-    Ok((ContentType(MediaType::Plain), data_url(&rendition)))
+    Ok(Described::new(&rendition, (ContentType(MediaType::Plain), data_url(&rendition))))
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod admission;
+mod answer;
 mod assets;
 mod colorize;
 mod door;
@@ -15,11 +16,11 @@ mod page;
 mod problem;
 mod providers;
 mod quota;
+mod results;
 mod upload;
 
 use std::sync::Arc;
 
-use rocket::fairing::AdHoc;
 use rocket::figment::Figment;
 use rocket::http::Status;
 use rocket::{Build, Request, Rocket, catch, catchers};
@@ -29,6 +30,9 @@ use problem::Problem;
 
 use crate::gateway::Gateway;
 
+/// Bytes of a picture that are handed to the connection at a time; Rocket's own 4 KiB are slow.
+const CHUNK: usize = 256 << 10;
+
 /// The server: every route, guard, fairing and catcher, in front of a gateway.
 pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
     let routes: Vec<_> = [
@@ -36,6 +40,7 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         assets::routes(),
         colorize::routes(),
         legacy::routes(),
+        results::routes(),
         providers::routes(),
         quota::routes(),
         health::routes(),
@@ -52,13 +57,6 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         .attach(fairings::Headers)
         .attach(admission::Fields)
         .attach(fairings::Log)
-        .attach(AdHoc::on_liftoff("forget idle clients", |rocket| {
-            Box::pin(async move {
-                if let Some(gateway) = rocket.state::<Arc<Gateway>>() {
-                    gateway.tasks().spawn(gateway.clone().forget_idle_clients(rocket.shutdown()));
-                }
-            })
-        }))
 }
 
 /// Whatever no handler answered.

@@ -1,15 +1,20 @@
 //! The page: `GET /`, and `POST /` for browsers without JavaScript.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rocket::http::Status;
 use rocket::{Route, State, get, post, routes};
 use serde_json::json;
 
+use super::answer::{Described, credits, data_url};
 use super::assets::{Assets, Page};
-use super::colorize::{ask, credits, data_url};
+use super::colorize::ask;
 use super::guards::Context;
 use super::problem::Problem;
 use super::providers::list;
 use super::upload::Picture;
+use crate::gateway::{Rendition, Upload};
+use crate::photo::{InputFormat, Limits, read_head};
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
@@ -26,6 +31,10 @@ fn index(context: Context, assets: &State<Assets>) -> Result<Page, Problem> {
             "version": env!("CARGO_PKG_VERSION"),
             "providers": list(&context.snapshot),
             "route": config.route,
+            "formats": InputFormat::ALL.map(|format| json!({
+                "name": format.name(),
+                "media_type": format.media_type(),
+            })),
             "limits": {
                 "upload_bytes": limits.upload_bytes,
                 "pixels": limits.pixels,
@@ -40,29 +49,51 @@ async fn result(
     context: Context,
     assets: &State<Assets>,
     picture: Result<Picture, Problem>,
-) -> Result<(Status, Page), Problem> {
+) -> Result<Described<(Status, Page)>, Problem> {
     match colour(&context, picture).await {
-        Ok(facts) => assets.render("result.html", facts).map(|page| (Status::Ok, page)),
+        Ok((rendition, facts)) => {
+            let page = assets.render("result.html", facts)?;
+            Ok(Described::new(&rendition, (Status::Ok, page)))
+        }
         Err(problem) => {
-            let status = problem.http_status();
-            assets.render("error.html", &problem).map(|page| (status, page))
+            let page = assets.render("error.html", &problem)?;
+            Ok(Described::bare((problem.http_status(), page)))
         }
     }
 }
 
-async fn colour(context: &Context, picture: Result<Picture, Problem>) -> Result<serde_json::Value, Problem> {
+/// A rendition, and what the result page shows of it.
+async fn colour(
+    context: &Context,
+    picture: Result<Picture, Problem>,
+) -> Result<(Rendition, serde_json::Value), Problem> {
     let Picture { upload, fields } = picture?;
+    let original = original_url(&upload, &context.snapshot.config.limits.photo());
+    let file_name = fields.file_name.clone().unwrap_or_default();
     let rendition = ask(context, upload, fields, None).await?;
+    let facts = facts(&rendition, original, &file_name);
+    Ok((rendition, facts))
+}
+
+fn facts(rendition: &Rendition, original: Option<String>, file_name: &str) -> serde_json::Value {
     let seconds: f64 = rendition.timings.iter().map(|(_, took)| took.as_secs_f64()).sum();
-    Ok(json!({
+    json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "result": data_url(&rendition),
-        "download_name": format!("coloured.{}", rendition.format.extension()),
+        "original": original,
+        "result": data_url(rendition),
+        "download_name": rendition.format.coloured_name(file_name),
         "provider": rendition.provider,
         "model": rendition.model,
-        "credits": credits(&rendition),
+        "credits": credits(rendition),
         "seconds": format!("{seconds:.1}"),
         "width": rendition.width,
         "height": rendition.height,
-    }))
+    })
+}
+
+/// The upload as a data URL, if browsers can show it; they cannot show TIFF.
+fn original_url(upload: &Upload, limits: &Limits) -> Option<String> {
+    let format = read_head(&upload.bytes, limits).ok()?.format;
+    (format != InputFormat::Tiff)
+        .then(|| format!("data:{};base64,{}", format.media_type(), BASE64.encode(&upload.bytes)))
 }

@@ -49,12 +49,21 @@ pub struct AttemptFacts {
     provider: String,
     failure: &'static str,
     reason: String,
+    /// Decimal, as text; `null` when nobody knows whether, or how much, it has cost.
+    credits: Option<String>,
+    seconds: f64,
 }
 
 impl From<&Attempt> for AttemptFacts {
     fn from(attempt: &Attempt) -> Self {
-        let Attempt { provider, kind, reason, .. } = attempt;
-        Self { provider: provider.clone(), failure: kind.label(), reason: reason.clone() }
+        let Attempt { provider, kind, reason, billed, took, .. } = attempt;
+        Self {
+            provider: provider.clone(),
+            failure: kind.label(),
+            reason: reason.clone(),
+            credits: billed.usage().credits.map(|credits| credits.to_string()),
+            seconds: took.as_secs_f64(),
+        }
     }
 }
 
@@ -158,7 +167,7 @@ impl From<Error> for Problem {
 /// The status when every provider failed: whether it makes sense to come back decides.
 fn no_provider(attempts: &[&Attempt]) -> Status {
     let all = |kinds: &[FailureKind]| attempts.iter().all(|attempt| kinds.contains(&attempt.kind));
-    if all(&[FailureKind::Busy, FailureKind::NotReady]) {
+    if all(&[FailureKind::Busy, FailureKind::NotReady, FailureKind::Unavailable]) {
         Status::ServiceUnavailable
     } else if all(&[FailureKind::Timeout]) {
         Status::GatewayTimeout

@@ -39,7 +39,7 @@ impl ProviderFacts {
         let about = provider.about();
         let reason = match provider.readiness() {
             Readiness::Ready => None,
-            Readiness::NotReady(why) => Some(why),
+            Readiness::NotReady { why, .. } => Some(why),
         };
         Self {
             name: about.name.clone(),

@@ -61,6 +61,8 @@ pub struct Fields {
     pub provider: Option<String>,
     /// Which format to answer in.
     pub format: Option<String>,
+    /// What the picture's file is called; only a form says it.
+    pub file_name: Option<String>,
 }
 
 /// A data URL as text, whatever the content type says: what the original page sends.
@@ -138,8 +140,11 @@ impl<'r> Body<'r> {
                 upload(&mut value).ticket = ticket;
                 return Outcome::Success(value);
             }
-            Ok(Err(problem)) if self.discard().await => problem,
-            Ok(Err(problem)) => problem.closing(),
+            Ok(Err(problem)) => {
+                // Nothing of it is kept any more.
+                drop(ticket);
+                if self.discard().await { problem } else { problem.closing() }
+            }
             Err(_) => {
                 let seconds = self.time.as_secs();
                 let detail = format!("The picture did not arrive within {seconds} seconds. Send it again.");
@@ -204,7 +209,8 @@ impl<'r> Body<'r> {
             Problem::bad_request(format!("The JSON cannot be read ({error}). Send {example}."))
         })?;
         let upload = Upload::new(decode_data_url(&json.image, self.limit)?);
-        Ok(Picture { upload, fields: Fields { provider: json.provider, format: json.format } })
+        let fields = Fields { provider: json.provider, format: json.format, file_name: None };
+        Ok(Picture { upload, fields })
     }
 
     async fn multipart(&mut self, boundary: String) -> Result<Picture, Problem> {
@@ -224,6 +230,7 @@ impl<'r> Body<'r> {
                     ));
                 }
                 "image" => {
+                    fields.file_name = field.file_name().map(str::to_owned);
                     let (mut bytes, mut hash) = (BytesMut::with_capacity(capacity), Sha256::new());
                     while let Some(chunk) = field.chunk().await.map_err(broken)? {
                         if (bytes.len() + chunk.len()) as u64 > limit {

@@ -1,6 +1,6 @@
 //! Admin routes: not there without a token, closed without the right one.
 
-use crate::harness::server::PLANTED_KEY;
+use crate::fakes::KEY as PLANTED_KEY;
 use crate::harness::{Server, Setup};
 
 #[test]

@@ -9,9 +9,11 @@ fn when_the_queue_is_full_the_answer_is_503_with_retry_after() {
         .env("PIXCOLOR_LIMITS__DECODING_PIXELS", "4000000")
         .env("PIXCOLOR_LIMITS__WAITING", "1")
         .start();
-    let picture = Picture::png(2000, 2000, 1);
+    // Eight pictures: of one alone only one would be decoded.
+    let pictures: Vec<_> = (0..8).map(|seed| Picture::png(2000, 2000, seed)).collect();
     let answers: Vec<_> = std::thread::scope(|scope| {
-        let asking: Vec<_> = (0..8).map(|_| scope.spawn(|| server.colorize(&picture))).collect();
+        let asking: Vec<_> =
+            pictures.iter().map(|picture| scope.spawn(|| server.colorize(picture))).collect();
         asking.into_iter().map(|asked| asked.join().unwrap()).collect()
     });
     let served = answers.iter().filter(|answer| answer.status == 200).count();
@@ -34,8 +36,12 @@ fn peak(server: &Server) -> u64 {
 fn sixteen_photos_of_12_megapixels_at_once_stay_under_500_mb() {
     let server = Server::start();
     let photo = Picture::jpeg(4000, 3000, 1);
+    // Sixteen files: one alone would be decoded once. A byte after the end is overlooked.
+    let files: Vec<_> = (0..16_u8)
+        .map(|file| Picture { bytes: [&photo.bytes[..], &[file]].concat(), ..photo.clone() })
+        .collect();
     std::thread::scope(|scope| {
-        let asking: Vec<_> = (0..16).map(|_| scope.spawn(|| server.colorize(&photo))).collect();
+        let asking: Vec<_> = files.iter().map(|file| scope.spawn(|| server.colorize(file))).collect();
         for asked in asking {
             let coloured = asked.join().unwrap().picture();
             assert_eq!((coloured.width(), coloured.height()), (4000, 3000));

@@ -5,13 +5,18 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::float_cmp,
     reason = "a test fails by panicking, and waits where it must"
 )]
 
+#[path = "../fakes/mod.rs"]
+mod fakes;
 mod harness;
 
 mod admin;
+mod algorithmia;
 mod bodies;
+mod cache;
 mod cli;
 mod colorize;
 mod configuration;
@@ -21,3 +26,4 @@ mod onnx;
 mod proxies;
 mod quota;
 mod readme;
+mod route;

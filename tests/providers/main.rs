@@ -9,22 +9,39 @@
 )]
 
 mod conformance;
+#[path = "../fakes/mod.rs"]
+mod fakes;
+mod official_clients;
 mod recipes;
 mod tiny;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use pixcolor::config::{Source, load};
-use pixcolor::provider::{BuildError, Provider, build};
+use fakes::KEY;
+use fakes::algorithmia::Algorithmia;
+use pixcolor::config::{BreakerConfig, RemoteConfig, Source, load};
+use pixcolor::observe::Metrics;
+use pixcolor::photo::Grey;
+use pixcolor::provider::{BuildError, Call, FailureKind, Memory, Provider, Readiness, build, guarded};
 
-/// A provider as a configuration file would set it up.
-fn configured(name: &str, file: &str) -> Arc<dyn Provider> {
-    configured_with(name, file, &[]).unwrap_or_else(|error| panic!("{error}"))
+fn memory() -> Memory {
+    Memory::new(Metrics::new(prometheus::Registry::new()).unwrap())
 }
 
-/// The same, with more files beside `pixcolor.toml`.
-fn configured_with(name: &str, file: &str, more: &[(&str, &[u8])]) -> Result<Arc<dyn Provider>, BuildError> {
+/// A provider as a configuration file would set it up, that remembers nothing.
+fn configured(name: &str, file: &str) -> Arc<dyn Provider> {
+    configured_with(name, file, &[], &memory()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The same, with more files beside `pixcolor.toml`, and with a memory.
+fn configured_with(
+    name: &str,
+    file: &str,
+    more: &[(&str, &[u8])],
+    memory: &Memory,
+) -> Result<Arc<dyn Provider>, BuildError> {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in more {
         std::fs::write(folder.path().join(name), content).unwrap();
@@ -32,9 +49,10 @@ fn configured_with(name: &str, file: &str, more: &[(&str, &[u8])]) -> Result<Arc
     std::fs::create_dir(folder.path().join("providers")).unwrap();
     std::fs::write(folder.path().join("pixcolor.toml"), "").unwrap();
     std::fs::write(folder.path().join(format!("providers/{name}.toml")), file).unwrap();
-    let source = Source { dir: Some(folder.path().to_owned()), env: BTreeMap::new(), cwd: None };
+    let env = BTreeMap::from([("API_KEY".to_owned(), KEY.to_owned())]);
+    let source = Source { dir: Some(folder.path().to_owned()), env, cwd: None };
     let loaded = load(&source).unwrap();
-    build(&loaded.config.providers[name])
+    build(&loaded.config.providers[name], memory)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,4 +63,56 @@ async fn the_built_in_network_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_with_one_thread_and_no_queue_conforms() {
     conformance::run(|| configured("narrow", "kind = \"onnx\"\nthreads = 1\nqueue = 0\n")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_algorithmia_host_conforms() {
+    let fake = Algorithmia::start();
+    let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
+    conformance::run(|| configured("far", &file)).await;
+    assert!(fake.calls() > 16);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_around_a_provider_conforms_alone_and_together() {
+    let nothing = RemoteConfig {
+        retries: 0,
+        breaker: BreakerConfig { failures: 0, ..BreakerConfig::default() },
+        concurrency: 10_000,
+        ..RemoteConfig::default()
+    };
+    let together = RemoteConfig::default();
+    for (name, remote) in [
+        ("limit", RemoteConfig { concurrency: 2, queue: 1, ..nothing }),
+        ("retry", RemoteConfig { retries: 3, ..nothing }),
+        ("breaker", RemoteConfig { breaker: together.breaker, ..nothing }),
+        ("all", together),
+    ] {
+        let inner = configured(name, "kind = \"onnx\"\n");
+        conformance::run(|| guarded(inner.clone(), &remote, &memory())).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_provider_remembers_outlives_a_change_of_the_configuration() {
+    let memory = memory();
+    let start = |name: &str, timeout: u32| {
+        let url = fakes::http::nobody();
+        let breaker = "breaker = { failures = 1, pause = 60 }";
+        let file = format!(
+            "kind = \"algorithmia\"\nbase_url = \"{url}\"\ntimeout = {timeout}\nretries = 0\n{breaker}\n"
+        );
+        configured_with(name, &file, &[], &memory).unwrap()
+    };
+    let before = start("far", 30);
+    assert_eq!(before.readiness(), Readiness::Ready);
+    let grey = Arc::new(Grey { width: 8, height: 8, luma: vec![30_000; 64] });
+    let call = Call { grey, deadline: Instant::now() + Duration::from_secs(20) };
+    assert_eq!(before.colorize(call.clone()).await.unwrap_err().kind, FailureKind::Unreachable);
+    let after = start("far", 31);
+    for provider in [&before, &after] {
+        assert!(matches!(provider.readiness(), Readiness::NotReady { retry_after: Some(_), .. }));
+        assert_eq!(provider.colorize(call.clone()).await.unwrap_err().kind, FailureKind::NotReady);
+    }
+    assert_eq!(start("other", 30).readiness(), Readiness::Ready);
 }

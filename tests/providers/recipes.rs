@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pixcolor::photo::{Chroma, Grey};
 use pixcolor::provider::{BuildError, Call, Colour, Provider, ProviderError};
 
-use crate::{configured_with, conformance, tiny};
+use crate::{configured_with, conformance, memory, tiny};
 
 const SIZE: &str = "size = 64\nmultiple = 1\n";
 
@@ -21,6 +21,7 @@ fn set_up(model: &[u8], input: &str, output: &str) -> Result<Arc<dyn Provider>, 
         "tiny",
         "kind = \"onnx\"\nmodel = \"../net.onnx\"\nrecipe = \"../net-recipe.txt\"\n",
         &files,
+        &memory(),
     )
 }
 

@@ -21,7 +21,7 @@ fn survives(main: &str, provider: &str, rocket: &str, variables: &[(String, Stri
 }
 
 fn key() -> impl Strategy<Value = String> {
-    const KEYS: &str = "route trusted_proxies forwarded_header ipv6_prefix state_dir limits output admin assets \
+    const KEYS: &str = "route trusted_proxies forwarded_header ipv6_prefix state_dir limits output cache admin assets \
         providers upload_bytes pixels side request_seconds decoding_pixels waiting jpeg_quality mark token env file \
         templates static local x kind model recipe threads queue timeout send_max_pixels luma_lock default shutdown \
         grace port address ident ip_header rout \"a\\nb\" \"\" 1";

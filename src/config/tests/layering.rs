@@ -2,7 +2,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{
-    Common, ForwardedHeader, KindConfig, LimitsConfig, OnnxConfig, OutputConfig, Source, load,
+    CacheConfig, Common, ForwardedHeader, KindConfig, LimitsConfig, OnnxConfig, OutputConfig, Share, Source,
+    load,
 };
 
 use super::Setup;
@@ -82,7 +83,7 @@ fn a_file_dropped_in_adds_a_provider() {
     let setup = Setup::new()
         .main("route = [\"spare\", \"local\"]")
         .file("config/providers/spare.toml", "kind = \"onnx\"\ntimeout = 9\n");
-    assert_eq!(setup.load().config.providers.keys().collect::<Vec<_>>(), ["local", "spare"]);
+    assert_eq!(setup.load().config.providers.keys().collect::<Vec<_>>(), ["algorithmia", "local", "spare"]);
     assert_eq!(setup.load().config.providers["spare"].common.timeout, Duration::from_secs(9));
     assert_eq!(setup.from("providers.spare.timeout"), "config/providers/spare.toml:2");
 }
@@ -90,7 +91,7 @@ fn a_file_dropped_in_adds_a_provider() {
 #[test]
 fn a_providers_file_replaces_the_built_in_one_of_its_name_as_a_whole() {
     let setup = Setup::new().file("config/providers/local.toml", "timeout = 9");
-    let missing = "config/providers/local.toml: `providers.local` has no `kind`: it must be \"onnx\"";
+    let missing = "config/providers/local.toml: `providers.local` has no `kind`: it must be \"onnx\" or \"algorithmia\"";
     assert_eq!(setup.problems(), [missing]);
     let setup = Setup::new().main("[providers.local]\nkind = \"onnx\"\nthreads = 3\n");
     assert_eq!(setup.from("providers.local.threads"), "config/pixcolor.toml:3");
@@ -117,7 +118,7 @@ fn what_editors_and_kubernetes_leave_behind_is_no_provider() {
     }
     std::fs::create_dir_all(setup.path("config/providers/..2024_01_01")).unwrap();
     std::fs::create_dir_all(setup.path("config/providers/folder.toml")).unwrap();
-    assert_eq!(setup.load().config.providers.keys().collect::<Vec<_>>(), ["local"]);
+    assert_eq!(setup.load().config.providers.keys().collect::<Vec<_>>(), ["algorithmia", "local"]);
 }
 
 #[cfg(unix)]
@@ -141,7 +142,7 @@ fn paths_in_a_file_are_relative_to_its_folder_and_in_a_variable_to_the_working_f
     assert_eq!(loaded.config.state_dir, setup.path("config/state"));
     assert_eq!(loaded.config.assets.templates, Some(setup.path("config/../pages")));
     assert_eq!(loaded.config.assets.r#static, Some(setup.path("looks")));
-    let KindConfig::Onnx(onnx) = &loaded.config.providers["local"].kind;
+    let KindConfig::Onnx(onnx) = &loaded.config.providers["local"].kind else { panic!("not of kind onnx") };
     assert_eq!(onnx.model, Some(setup.path("config/providers/../../m.onnx")));
     assert!(loaded.report().contains(&format!("state_dir = \"{}/state\"", setup.path("config").display())));
 }
@@ -170,21 +171,39 @@ fn providers_in_a_folder_that_is_no_configuration_are_ignored_with_a_warning() {
     let mut setup = Setup::new().file("config/providers/x.toml", "kind = \"onnx\"");
     setup.source.dir = None;
     let loaded = setup.load();
-    assert_eq!(loaded.config.providers.len(), 1);
+    assert!(!loaded.config.providers.contains_key("x"));
     assert!(loaded.warnings[0].contains("config/providers is ignored"), "{:?}", loaded.warnings);
 }
 
 #[test]
-fn state_is_kept_where_the_base_directory_specification_says() {
-    let state = |set: &[(&str, &str)]| {
+fn state_and_cache_are_kept_where_the_base_directory_specification_says() {
+    let folders = |set: &[(&str, &str)]| {
         let env = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let loaded = load(&Source { env, ..Source::default() }).unwrap();
-        (loaded.config.state_dir, loaded.warnings.len())
+        (loaded.config.state_dir, loaded.config.cache.dir, loaded.warnings.len())
     };
-    let at = |path: &str| (Path::new(path).to_owned(), 0);
-    assert_eq!(state(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")]), at("/s/pixcolor"));
-    assert_eq!(state(&[("XDG_STATE_HOME", "relative"), ("HOME", "/h")]), at("/h/.local/state/pixcolor"));
-    assert_eq!(state(&[]), (std::env::temp_dir().join("pixcolor"), 1));
+    let at = |state: &str, cache: &str| (state.into(), Some(cache.into()), 0);
+    let home = ("HOME", "/h");
+    assert_eq!(folders(&[home]), at("/h/.local/state/pixcolor", "/h/.cache/pixcolor"));
+    assert_eq!(folders(&[("XDG_STATE_HOME", "/s"), home]), at("/s/pixcolor", "/h/.cache/pixcolor"));
+    assert_eq!(folders(&[("XDG_CACHE_HOME", "/c"), home]), at("/h/.local/state/pixcolor", "/c/pixcolor"));
+    let relative = [("XDG_STATE_HOME", "s"), ("XDG_CACHE_HOME", "c"), home];
+    assert_eq!(folders(&relative), folders(&[home]));
+    assert_eq!(folders(&[]), (std::env::temp_dir().join("pixcolor"), None, 2));
+    let off = ("PIXCOLOR_CACHE__MAX_BYTES", "0");
+    assert_eq!(folders(&[off]), (std::env::temp_dir().join("pixcolor"), None, 1));
+}
+
+#[test]
+fn the_cache_is_as_it_is_set() {
+    let setup = Setup::new()
+        .main("[cache]\nmemory = \"1 MiB\"\ndir = \"../kept\"\nmax_bytes = 0\nttl = 0\nshare = \"client\"\n")
+        .env("PIXCOLOR_CACHE__ENABLED", "false");
+    let cache = setup.load().config.cache;
+    let dir = Some(setup.path("config").join("../kept"));
+    let expected =
+        CacheConfig { enabled: false, memory: 1 << 20, dir, max_bytes: 0, ttl: None, share: Share::Client };
+    assert_eq!(cache, expected);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What an operator meets: folders with files, an environment, and the words that come back.
 
+mod algorithmia;
 mod hostile;
 mod layering;
 mod problems;

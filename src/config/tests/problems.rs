@@ -22,7 +22,8 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest_key() {
     refused(
         "\"a\\nb\".c = 1",
         "2: unknown key `\"a\\nb\"`: the keys here are route, trusted_proxies, \
-        forwarded_header, ipv6_prefix, allow, deny, anonymous, state_dir, limits, quota, output, admin, assets, providers",
+        forwarded_header, ipv6_prefix, allow, deny, anonymous, state_dir, limits, quota, output, cache, admin, \
+        assets, providers",
     );
     refused(
         "[providers.x]\nkind = \"onnx\"\nthread = 1",
@@ -99,7 +100,7 @@ fn keys_that_contradict_each_other_are_refused() {
     );
     refused(
         "route = [\"deepai\"]",
-        "2: `route` names provider `deepai`, which is not there: the providers are local",
+        "2: `route` names provider `deepai`, which is not there: the providers are algorithmia, local",
     );
     refused(
         "[providers.x]\nkind = \"onnx\"\nrecipe = \"pixcolor.toml\"",
@@ -112,9 +113,12 @@ fn a_provider_must_say_what_it_is() {
     refused("[providers.x]\nkind = \"onxn\"", "3: `providers.x.kind` must be \"onnx\", not \"onxn\"");
     refused(
         "[providers.x]\nkind = \"magic\"\nwand = 1",
-        "3: `providers.x.kind` must be \"onnx\", not \"magic\"",
+        "3: `providers.x.kind` must be \"onnx\" or \"algorithmia\", not \"magic\"",
     );
-    refused("[providers.x]\nthreads = 1", "2: `providers.x` has no `kind`: it must be \"onnx\"");
+    refused(
+        "[providers.x]\nthreads = 1",
+        "2: `providers.x` has no `kind`: it must be \"onnx\" or \"algorithmia\"",
+    );
     let setup = Setup::new().file("config/providers/Deep AI.toml", "kind = \"onnx\"");
     assert_eq!(
         setup.problems(),

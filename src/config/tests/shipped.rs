@@ -2,13 +2,23 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Setup;
-use crate::config::{Origin, Source, load};
+use crate::config::{CacheConfig, KindConfig, Origin, Source, load};
 
 const MAIN: &str = include_str!("../../../config/pixcolor.toml");
 
 /// Keys that have no default, or one that depends on the machine: the file shows an example.
-const EXAMPLES: [&str; 6] =
-    ["state_dir", "admin.token", "assets.templates", "assets.static", "model", "recipe"];
+const EXAMPLES: [&str; 10] = [
+    "state_dir",
+    "cache.dir",
+    "admin.token",
+    "assets.templates",
+    "assets.static",
+    "model",
+    "recipe",
+    "base_url",
+    "api_key",
+    "first_byte_timeout",
+];
 
 fn shipped(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -28,6 +38,7 @@ fn all_in_force() -> Setup {
     Setup::new()
         .main(&uncommented(MAIN))
         .file("config/providers/local.toml", uncommented(&shipped("config/providers/local.toml")))
+        .file("config/providers/algorithmia.toml", uncommented(&shipped("config/providers/algorithmia.toml")))
         .file("templates/a", "")
         .file("static/a", "")
         .file("models/my-model.onnx", "")
@@ -52,12 +63,20 @@ fn every_key_shown_in_a_file_is_a_key_with_its_true_default() {
     assert_eq!(format!("{:?}", shown.config.output), format!("{:?}", plain.config.output));
     assert_eq!(format!("{:?}", shown.config.clients), format!("{:?}", plain.config.clients));
     assert_eq!(shown.config.quota, plain.config.quota);
+    let without_dir =
+        |loaded: &crate::config::Loaded| CacheConfig { dir: None, ..loaded.config.cache.clone() };
+    assert_eq!(without_dir(&shown), without_dir(&plain));
     assert_eq!(shown.config.route, plain.config.route);
     let without_paths = |loaded: &crate::config::Loaded| {
         let local = &loaded.config.providers["local"];
-        let crate::config::KindConfig::Onnx(mut onnx) = local.kind.clone();
+        let (KindConfig::Onnx(mut onnx), KindConfig::Algorithmia(mut algorithmia)) =
+            (local.kind.clone(), loaded.config.providers["algorithmia"].kind.clone())
+        else {
+            panic!("of other kinds")
+        };
         (onnx.model, onnx.recipe) = (None, None);
-        (local.common, onnx)
+        (algorithmia.base_url, algorithmia.remote.first_byte_timeout) = (None, None);
+        (local.common, onnx, format!("{algorithmia:?}"))
     };
     assert_eq!(without_paths(&shown), without_paths(&plain));
 }

@@ -2,6 +2,7 @@
 
 use image::metadata::Orientation;
 
+use super::jpeg::ycc_to_rgb;
 use super::profile::ToSrgb;
 use super::sink::{Place, Row, Sink};
 
@@ -12,19 +13,34 @@ pub(super) enum Channels {
     GreyAlpha,
     Rgb,
     Rgba,
+    /// RGB and a sample without meaning.
+    Rgbx,
+    /// Inks, 0 for none.
+    Cmyk,
+    /// Inks, the largest value for none: what Photoshop writes into JPEG.
+    CmykInverted,
+    /// Y, Cb, Cr of the inks cyan, magenta, yellow, and inverted black: what Photoshop compresses.
+    Ycck,
 }
 
 impl Channels {
     /// Samples per pixel without opacity.
-    pub(super) fn colours(self) -> usize {
+    fn colours(self) -> usize {
         match self {
             Self::Grey | Self::GreyAlpha => 1,
-            Self::Rgb | Self::Rgba => 3,
+            Self::Rgb | Self::Rgba | Self::Rgbx => 3,
+            Self::Cmyk | Self::CmykInverted | Self::Ycck => 4,
         }
     }
 
-    pub(super) fn alpha(self) -> bool {
-        matches!(self, Self::GreyAlpha | Self::Rgba)
+    /// Whether a sample follows the colours.
+    fn alpha(self) -> bool {
+        matches!(self, Self::GreyAlpha | Self::Rgba | Self::Rgbx)
+    }
+
+    /// Samples per pixel.
+    pub(super) fn samples(self) -> usize {
+        self.colours() + usize::from(self.alpha())
     }
 }
 
@@ -52,7 +68,7 @@ impl<'a> Feed<'a> {
         Self {
             sink,
             channels: source.channels,
-            to_srgb: ToSrgb::new(source.icc.as_deref(), source.channels),
+            to_srgb: ToSrgb::new(source.icc.as_deref(), source.channels.colours()),
             orientation: source.orientation,
             width: source.width as usize,
         }
@@ -63,59 +79,93 @@ impl<'a> Feed<'a> {
         self.orientation
     }
 
-    /// Takes all rows at once, 8 bits a sample.
-    pub(super) fn all8(&mut self, pixels: &[u8]) {
-        let samples = self.width * (self.channels.colours() + usize::from(self.channels.alpha()));
-        for (y, row) in pixels.chunks_exact(samples).enumerate() {
-            self.row8(Place::row(y), row);
-        }
-    }
-
-    /// Takes all rows at once, 16 bits a sample.
-    pub(super) fn all16(&mut self, pixels: &[u16]) {
-        let samples = self.width * (self.channels.colours() + usize::from(self.channels.alpha()));
-        for (y, row) in pixels.chunks_exact(samples).enumerate() {
-            self.row16(Place::row(y), row);
+    /// Takes a whole picture of 8 bits a sample. From the bottom up, so that its memory can be given
+    /// back while the sink's fills: the two are never there together.
+    pub(super) fn whole8(&mut self, mut pixels: Vec<u8>) {
+        const GIVE_BACK: usize = 16 << 20;
+        let row = self.width * self.channels.samples();
+        for y in (0..pixels.len() / row).rev() {
+            self.row8(Place::row(y), &pixels[y * row..][..row]);
+            if pixels.len() - y * row > GIVE_BACK {
+                pixels.truncate(y * row);
+                pixels.shrink_to_fit();
+            }
         }
     }
 
     /// Takes a row of 8 bits a sample.
     pub(super) fn row8(&mut self, place: Place, samples: &[u8]) {
-        if self.channels.alpha() {
-            let (colours, alpha) = split(samples, self.channels.colours());
-            self.colours8(place, &colours, Some(&alpha));
-        } else {
-            self.colours8(place, samples, None);
+        match self.channels {
+            Channels::Grey | Channels::Rgb => self.colours8(place, samples, None),
+            Channels::GreyAlpha | Channels::Rgba => {
+                let (colours, alpha) = split(samples, self.channels.colours());
+                self.colours8(place, &colours, Some(&alpha));
+            }
+            Channels::Rgbx => {
+                let (colours, _) = split(samples, 3);
+                self.colours8(place, &colours, None);
+            }
+            Channels::Cmyk => self.inks(place, samples.to_vec()),
+            Channels::CmykInverted => self.inks(place, samples.iter().map(|value| 255 - value).collect()),
+            Channels::Ycck => {
+                let ink = |&[y, cb, cr, k]: &[u8; 4]| {
+                    let [c, m, y] = ycc_to_rgb([y, cb, cr].map(f32::from));
+                    [c, m, y, 255 - k]
+                };
+                self.inks(place, samples.as_chunks().0.iter().flat_map(ink).collect());
+            }
         }
     }
 
     /// Takes a row of 16 bits a sample.
     pub(super) fn row16(&mut self, place: Place, samples: &[u16]) {
-        if self.channels.alpha() {
-            let (colours, alpha) = split(samples, self.channels.colours());
-            let alpha: Vec<u8> = alpha.into_iter().map(eight_bits).collect();
-            self.colours16(place, &colours, Some(&alpha));
-        } else {
-            self.colours16(place, samples, None);
+        match self.channels {
+            Channels::Grey | Channels::Rgb => self.colours16(place, samples, None),
+            Channels::GreyAlpha | Channels::Rgba => {
+                let (colours, alpha) = split(samples, self.channels.colours());
+                let alpha: Vec<u8> = alpha.into_iter().map(eight_bits).collect();
+                self.colours16(place, &colours, Some(&alpha));
+            }
+            // Nothing of these is finer than 8 bits.
+            Channels::Rgbx | Channels::Cmyk | Channels::CmykInverted | Channels::Ycck => {
+                self.row8(place, &samples.iter().copied().map(eight_bits).collect::<Vec<_>>());
+            }
         }
     }
 
     fn colours8(&mut self, place: Place, samples: &[u8], alpha: Option<&[u8]>) {
-        let converted = self.to_srgb.row8(samples);
-        let row = match (&converted, self.channels.colours()) {
-            (Some(codes), 1) => Row::Grey16(codes),
-            (Some(codes), _) => Row::Rgb16(codes),
-            (None, 1) => Row::Grey8(samples),
-            (None, _) => Row::Rgb8(samples),
+        let grey = self.channels.colours() == 1;
+        let row = match self.to_srgb.row8(samples) {
+            Some(codes) if grey => Row::Grey16(codes),
+            Some(codes) => Row::Rgb16(codes),
+            None if grey => Row::Grey8(samples),
+            None => Row::Rgb8(samples),
         };
         self.sink.row(place, row, alpha);
     }
 
     fn colours16(&mut self, place: Place, samples: &[u16], alpha: Option<&[u8]>) {
-        let converted = self.to_srgb.row16(samples);
-        let codes = converted.as_deref().unwrap_or(samples);
+        let codes = self.to_srgb.row16(samples).unwrap_or(samples);
         let row = if self.channels.colours() == 1 { Row::Grey16(codes) } else { Row::Rgb16(codes) };
         self.sink.row(place, row, alpha);
+    }
+
+    /// A row of cyan, magenta, yellow and black, 0 for no ink.
+    fn inks(&mut self, place: Place, mut inks: Vec<u8>) {
+        let row = match self.to_srgb.row8(&inks) {
+            Some(codes) => Row::Rgb16(codes),
+            None => {
+                // Without a profile paper is white, and each ink takes away one primary.
+                let pixels = inks.as_chunks_mut::<4>().0;
+                for pixel in pixels.iter_mut() {
+                    let [c, m, y, k] = pixel.map(|ink| 255 - u32::from(ink));
+                    *pixel = [c * k, m * k, y * k, 0].map(|code| ((code + 127) / 255) as u8);
+                }
+                let rgb: Vec<u8> = pixels.iter().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+                return self.sink.row(place, Row::Rgb8(&rgb), None);
+            }
+        };
+        self.sink.row(place, row, None);
     }
 }
 

@@ -4,12 +4,15 @@
 //! ICC profile and passes them to a [`Sink`], which keeps what it needs. So a photo never exists as
 //! full-size 16-bit RGBA.
 
+mod bmp;
 mod feed;
+mod gif;
 mod jpeg;
 mod png;
 mod profile;
 mod sink;
-mod whole;
+mod tiff;
+mod webp;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -40,9 +43,10 @@ fn decode(bytes: &[u8], limits: &Limits, sink: &mut dyn Sink) -> Result<Orientat
     let decode = || match head.format {
         InputFormat::Jpeg => jpeg::decode(bytes, head, sink),
         InputFormat::Png => png::decode(bytes, head, sink),
-        InputFormat::WebP | InputFormat::Tiff | InputFormat::Bmp | InputFormat::Gif => {
-            whole::decode(bytes, head, sink)
-        }
+        InputFormat::WebP => webp::decode(bytes, head, sink),
+        InputFormat::Tiff => tiff::decode(bytes, head, sink),
+        InputFormat::Bmp => bmp::decode(bytes, head, sink),
+        InputFormat::Gif => gif::decode(bytes, head, sink),
     };
     // A codec that panics on a damaged file is a bug of the codec, but not a reason to answer 500.
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {

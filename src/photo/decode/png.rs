@@ -9,10 +9,17 @@ use super::feed::Channels;
 use super::sink::Place;
 use super::{Feed, InputFormat, PhotoError, Sink, Source, broken};
 use crate::photo::Head;
+use crate::photo::head::be32;
+
+/// Most bytes for a profile and for what decoding needs besides one row.
+const MEMORY: usize = 8 << 20;
 
 pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Orientation, PhotoError> {
+    if !is_whole(bytes) {
+        return Err(broken(InputFormat::Png, "it has no end"));
+    }
     let broken = |error| broken(InputFormat::Png, error);
-    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: MEMORY });
     decoder.set_transformations(Transformations::EXPAND);
     decoder.set_ignore_text_chunk(true);
     let mut reader = decoder.read_info().map_err(broken)?;
@@ -62,4 +69,17 @@ fn interlaced(head: Head) -> impl Iterator<Item = Place> {
     PASSES.into_iter().filter(move |&(x, ..)| x < width).flat_map(move |(first, step, y, every)| {
         (y..height).step_by(every).map(move |y| Place { y, first, step })
     })
+}
+
+/// Whether there is a chunk after the other up to the last one; seen before anything is inflated.
+fn is_whole(bytes: &[u8]) -> bool {
+    let mut at = 8;
+    while let Some(length) = be32(bytes, at) {
+        if bytes.get(at + 4..at + 8) == Some(b"IEND") {
+            return true;
+        }
+        // Length, name and checksum around the data.
+        at = at.saturating_add(length as usize + 12);
+    }
+    false
 }

@@ -1,63 +1,115 @@
-//! ICC profiles to sRGB.
+//! ICC profiles to sRGB, row by row.
 //!
-//! A profile that cannot be read is left out, as browsers do: the picture is then taken for sRGB.
+//! A profile that cannot be read, or is for other channels than the picture has, is left out, as
+//! browsers do: the picture is then taken for sRGB. Most profiles are sRGB's own and are left out too.
 
 use std::sync::Arc;
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformExecutor, TransformOptions};
 
-use super::feed::Channels;
+/// Largest profile that is read; printers' are 2 MB.
+const LARGEST: usize = 8 << 20;
 
 /// Brings rows to 16-bit sRGB, or says that they are sRGB already.
-pub(super) enum ToSrgb {
+pub(super) struct ToSrgb {
+    way: Way,
+    samples: Vec<u16>,
+    codes: Vec<u16>,
+}
+
+enum Way {
     Nothing,
-    /// Codes of every 16-bit grey.
+    /// The sRGB code of every 16-bit grey.
     Grey(Vec<u16>),
-    Rgb(Arc<dyn TransformExecutor<u16> + Send + Sync>),
+    /// A transform of this many samples a pixel to three.
+    Colour(Arc<dyn TransformExecutor<u16> + Send + Sync>, usize),
 }
 
 impl ToSrgb {
-    pub(super) fn new(icc: Option<&[u8]>, channels: Channels) -> Self {
-        icc.and_then(|icc| Self::of_profile(icc, channels)).unwrap_or(Self::Nothing)
+    /// For rows of `colours` samples a pixel: 1 grey, 3 RGB, 4 inks.
+    pub(super) fn new(icc: Option<&[u8]>, colours: usize) -> Self {
+        let profile = icc.filter(|icc| icc.len() <= LARGEST);
+        let way = profile.and_then(|icc| Way::of_profile(icc, colours)).unwrap_or(Way::Nothing);
+        Self { way, samples: Vec::new(), codes: Vec::new() }
     }
 
-    fn of_profile(icc: &[u8], channels: Channels) -> Option<Self> {
+    /// Converts a row of 8 bits a sample; `None` when it is sRGB already.
+    pub(super) fn row8(&mut self, samples: &[u8]) -> Option<&[u16]> {
+        if matches!(self.way, Way::Nothing) {
+            return None;
+        }
+        let mut wide = std::mem::take(&mut self.samples);
+        wide.clear();
+        wide.extend(samples.iter().map(|&code| u16::from(code) * 257));
+        let done = self.convert(&wide);
+        self.samples = wide;
+        done.then_some(&self.codes)
+    }
+
+    /// Converts a row of 16 bits a sample; `None` when it is sRGB already.
+    pub(super) fn row16(&mut self, samples: &[u16]) -> Option<&[u16]> {
+        self.convert(samples).then_some(&self.codes)
+    }
+
+    fn convert(&mut self, samples: &[u16]) -> bool {
+        self.codes.clear();
+        match &self.way {
+            Way::Nothing => false,
+            Way::Grey(table) => {
+                self.codes.extend(samples.iter().map(|&code| table[code as usize]));
+                true
+            }
+            Way::Colour(transform, colours) => {
+                self.codes.resize(samples.len() / colours * 3, 0);
+                transform.transform(samples, &mut self.codes).is_ok()
+            }
+        }
+    }
+}
+
+impl Way {
+    fn of_profile(icc: &[u8], colours: usize) -> Option<Self> {
         let profile = ColorProfile::new_from_slice(icc).ok()?;
-        let srgb = ColorProfile::new_srgb();
-        let options = TransformOptions::default();
-        match (profile.color_space, channels.colours()) {
-            (DataColorSpace::Gray, 1) => {
-                let transform =
-                    profile.create_transform_16bit(Layout::Gray, &srgb, Layout::Rgb, options).ok()?;
+        let (space, layout) = match colours {
+            1 => (DataColorSpace::Gray, Layout::Gray),
+            3 => (DataColorSpace::Rgb, Layout::Rgb),
+            _ => (DataColorSpace::Cmyk, Layout::Rgba),
+        };
+        (profile.color_space == space).then_some(())?;
+        let transform = profile
+            .create_transform_16bit(
+                layout,
+                &ColorProfile::new_srgb(),
+                Layout::Rgb,
+                TransformOptions::default(),
+            )
+            .ok()?;
+        match colours {
+            1 => {
                 let greys: Vec<u16> = (0..=u16::MAX).collect();
                 let mut codes = vec![0; greys.len() * 3];
                 transform.transform(&greys, &mut codes).ok()?;
-                Some(Self::Grey(codes.chunks_exact(3).map(|rgb| rgb[1]).collect()))
+                let green: Vec<u16> = codes.chunks_exact(3).map(|rgb| rgb[1]).collect();
+                (!alike(&greys, &green)).then_some(Self::Grey(green))
             }
-            (DataColorSpace::Rgb, 3) => {
-                let transform =
-                    profile.create_transform_16bit(Layout::Rgb, &srgb, Layout::Rgb, options).ok()?;
-                Some(Self::Rgb(transform))
+            3 => {
+                let cube = cube();
+                let mut codes = vec![0; cube.len()];
+                transform.transform(&cube, &mut codes).ok()?;
+                (!alike(&cube, &codes)).then_some(Self::Colour(transform, 3))
             }
-            _ => None,
+            _ => Some(Self::Colour(transform, colours)),
         }
     }
+}
 
-    pub(super) fn row8(&self, samples: &[u8]) -> Option<Vec<u16>> {
-        match self {
-            Self::Nothing => None,
-            _ => self.row16(&samples.iter().map(|&code| u16::from(code) * 257).collect::<Vec<_>>()),
-        }
-    }
+/// Whether no code differs by as much as an 8-bit step.
+fn alike(before: &[u16], after: &[u16]) -> bool {
+    before.iter().zip(after).all(|(before, after)| before.abs_diff(*after) < 257)
+}
 
-    pub(super) fn row16(&self, samples: &[u16]) -> Option<Vec<u16>> {
-        match self {
-            Self::Nothing => None,
-            Self::Grey(codes) => Some(samples.iter().map(|&code| codes[code as usize]).collect()),
-            Self::Rgb(transform) => {
-                let mut codes = vec![0; samples.len()];
-                transform.transform(samples, &mut codes).ok().map(|()| codes)
-            }
-        }
-    }
+/// Colours all over the RGB cube.
+fn cube() -> Vec<u16> {
+    let codes = || (0..=8).map(|step: u16| (u32::from(step) * 65_535 / 8) as u16);
+    codes().flat_map(|r| codes().flat_map(move |g| codes().flat_map(move |b| [r, g, b]))).collect()
 }

@@ -19,6 +19,15 @@ impl Place {
     pub(super) fn row(y: usize) -> Self {
         Self { y, first: 0, step: 1 }
     }
+
+    /// Puts a row's items where they belong in the full row.
+    fn put<T: Copy>(self, items: &[T], full: &mut [T]) {
+        if self.step == 1 && items.len() == full.len() {
+            full.copy_from_slice(items);
+        } else {
+            full.iter_mut().skip(self.first).step_by(self.step).zip(items).for_each(|(to, &item)| *to = item);
+        }
+    }
 }
 
 /// A row of sRGB codes.
@@ -47,6 +56,8 @@ pub(super) struct LumaSink {
     luma: Vec<u16>,
     alpha: Vec<u8>,
     colour: ColourStatistics,
+    /// One row, on its way.
+    row: Vec<u16>,
 }
 
 impl LumaSink {
@@ -62,8 +73,15 @@ impl LumaSink {
         Photo { grey: Grey { width, height, luma }, alpha, colour: self.colour }
     }
 
-    fn look(&mut self, linear: impl Iterator<Item = [f32; 3]>) {
-        linear.step_by(LOOK).for_each(|linear| self.colour.add(lab::lab_of_linear(linear)));
+    fn rgb<T: Copy + Into<usize>>(&mut self, y: usize, codes: &[T], light: &[f32]) {
+        let pixels: &[[T; 3]] = codes.as_chunks().0;
+        self.row.resize(pixels.len(), 0);
+        lab::luma_of_row(pixels, light, &mut self.row);
+        if y.is_multiple_of(LOOK) {
+            for pixel in pixels.iter().step_by(LOOK) {
+                self.colour.add(lab::lab_of_linear(pixel.map(|code| light[code.into()])));
+            }
+        }
     }
 }
 
@@ -75,38 +93,25 @@ impl Sink for LumaSink {
 
     fn row(&mut self, place: Place, row: Row<'_>, alpha: Option<&[u8]>) {
         let width = self.width as usize;
-        let out = self.luma[place.y * width..][..width].iter_mut().skip(place.first).step_by(place.step);
+        self.row.clear();
         match row {
-            Row::Grey8(codes) => out.zip(codes).for_each(|(luma, &code)| *luma = LUMA8[code as usize]),
+            Row::Grey8(codes) => {
+                let table = &*LUMA8;
+                self.row.extend(codes.iter().map(|&code| table[code as usize]));
+            }
             Row::Grey16(codes) => {
                 let table = &*LUMA16;
-                out.zip(codes).for_each(|(luma, &code)| *luma = table[code as usize]);
+                self.row.extend(codes.iter().map(|&code| table[code as usize]));
             }
-            Row::Rgb8(codes) => {
-                let table = &*LINEAR8;
-                let linear =
-                    codes.as_chunks().0.iter().map(|rgb: &[u8; 3]| rgb.map(|code| table[code as usize]));
-                out.zip(linear.clone()).for_each(|(luma, linear)| *luma = lab::luma_of_linear(linear));
-                if place.y.is_multiple_of(LOOK) {
-                    self.look(linear);
-                }
-            }
-            Row::Rgb16(codes) => {
-                let table = &*LINEAR16;
-                let linear =
-                    codes.as_chunks().0.iter().map(|rgb: &[u16; 3]| rgb.map(|code| table[code as usize]));
-                out.zip(linear.clone()).for_each(|(luma, linear)| *luma = lab::luma_of_linear(linear));
-                if place.y.is_multiple_of(LOOK) {
-                    self.look(linear);
-                }
-            }
+            Row::Rgb8(codes) => self.rgb(place.y, codes, &LINEAR8[..]),
+            Row::Rgb16(codes) => self.rgb(place.y, codes, &LINEAR16),
         }
+        place.put(&self.row, &mut self.luma[place.y * width..][..width]);
         if let Some(alpha) = alpha {
             if self.alpha.is_empty() {
                 self.alpha = vec![255; self.luma.len()];
             }
-            let out = self.alpha[place.y * width..][..width].iter_mut().skip(place.first).step_by(place.step);
-            out.zip(alpha).for_each(|(to, &alpha)| *to = alpha);
+            place.put(alpha, &mut self.alpha[place.y * width..][..width]);
         }
     }
 }

@@ -73,11 +73,11 @@ impl ImageBuffer for Picture<'_, '_> {
                 *pixel = pixel.map(|code| on_white(code, alpha));
             }
         }
-        for &[r, g, b] in row.as_chunks().0 {
-            let (y, cb, cr) = rgb_to_ycbcr(r, g, b);
-            buffers[0].push(y);
-            buffers[1].push(cb);
-            buffers[2].push(cr);
-        }
+        // One plane after the other: the encoder's vectors grow once for each, not with every pixel.
+        let pixels: &[[u8; 3]] = row.as_chunks().0;
+        let [luma, blue, red, _] = buffers;
+        luma.extend(pixels.iter().map(|&[r, g, b]| rgb_to_ycbcr(r, g, b).0));
+        blue.extend(pixels.iter().map(|&[r, g, b]| rgb_to_ycbcr(r, g, b).1));
+        red.extend(pixels.iter().map(|&[r, g, b]| rgb_to_ycbcr(r, g, b).2));
     }
 }

@@ -16,7 +16,7 @@ use cpu_time::ThreadTime;
 use rten::{Model, ThreadPool};
 use sha2::{Digest, Sha256};
 
-use super::{About, Answer, Billed, Call, Colour, FailureKind, Provider, ProviderError, Readiness};
+use super::{About, Answer, Call, Colour, FailureKind, Provider, ProviderError, Readiness};
 use crate::config::{Common, OnnxConfig};
 use crate::credit::{Credits, Usage};
 use crate::photo::Chroma;
@@ -142,11 +142,13 @@ impl Provider for Onnx {
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
         if call.deadline <= Instant::now() {
-            return Err(failure(FailureKind::Timeout, "there was no time left for it"));
+            return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
         }
         let place = self.queue.enter(1, call.deadline).await.map_err(|error| match error {
-            QueueError::Full => failure(FailureKind::Busy, "its queue is full: try again in a moment"),
-            QueueError::Late => failure(FailureKind::Timeout, "its turn did not come in time"),
+            QueueError::Full => {
+                ProviderError::new(FailureKind::Busy, "its queue is full: try again in a moment")
+            }
+            QueueError::Late => ProviderError::new(FailureKind::Timeout, "its turn did not come in time"),
         })?;
         let (network, pool) = (self.network.clone(), self.take_pool());
         let run = tokio::task::spawn_blocking(move || {
@@ -158,15 +160,13 @@ impl Provider for Onnx {
             drop(place);
             (ran, pool)
         });
-        let (ran, pool): (Result<(Chroma, _), NetworkError>, _) =
-            run.await.map_err(|_| failure(FailureKind::Failed, "the network stopped in the middle"))?;
+        let (ran, pool): (Result<(Chroma, _), NetworkError>, _) = run
+            .await
+            .map_err(|_| ProviderError::new(FailureKind::Failed, "the network stopped in the middle"))?;
         self.put_pool(pool);
-        let (chroma, cpu) = ran.map_err(|NetworkError(reason)| failure(FailureKind::Failed, &reason))?;
+        let (chroma, cpu) =
+            ran.map_err(|NetworkError(reason)| ProviderError::new(FailureKind::Failed, reason))?;
         let usage = Usage { credits: Some(Credits::ZERO), cpu: Some(cpu) };
         Ok(Answer { colour: Colour::Chroma(chroma), usage })
     }
-}
-
-fn failure(kind: FailureKind, reason: &str) -> ProviderError {
-    ProviderError { kind, message: reason.to_owned(), billed: Billed::No, retry_after: None }
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod client;
+mod reuse;
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ pub use admin::Admin;
 pub use client::Origin;
 
 use super::problem::Problem;
-use crate::gateway::{Client, ClientKey, Gateway, Snapshot};
+use crate::gateway::{Client, ClientKey, Gateway, Reuse, Snapshot};
 use crate::quota::Found;
 
 /// What every handler needs: the gateway, the configuration as it was when the request came, and who
@@ -25,6 +26,8 @@ pub struct Context {
     pub snapshot: Arc<Snapshot>,
     /// Who asks. A key that is not right is no key here.
     pub client: Client,
+    /// What the request's `Cache-Control` allows.
+    pub reuse: Reuse,
     leave: Result<(), Problem>,
 }
 
@@ -90,7 +93,8 @@ impl<'r> FromRequest<'r> for Context {
         };
         let known = request.local_cache_async(known(request, gateway, &snapshot)).await;
         let Known { client, leave } = known.clone();
-        Outcome::Success(Self { gateway: gateway.clone(), snapshot, client, leave })
+        let reuse = reuse::allowed(request.headers().get("Cache-Control"));
+        Outcome::Success(Self { gateway: gateway.clone(), snapshot, client, reuse, leave })
     }
 }
 

@@ -21,6 +21,8 @@ impl Answer {
     pub fn new(response: Response<Body>) -> Self {
         let (parts, body) = response.into_parts();
         let body = body.into_with_config().limit(1 << 30).read_to_vec().expect("a whole body");
+        let shown = format!("{:?} {}", parts.headers, String::from_utf8_lossy(&body));
+        assert!(!shown.contains(crate::fakes::KEY), "the planted key came out: {shown}");
         Self { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 

@@ -6,15 +6,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::{Answer, Picture, agent};
-
-/// A secret that some tests give to the gateway and that must never come out of it: not in a log, an
-/// error, a metric or a page.
-pub const PLANTED_KEY: &str = "sim-planted-key-that-nobody-may-see";
+use crate::fakes::KEY;
 
 /// How to start a server.
 pub struct Setup {
@@ -48,9 +46,12 @@ impl Setup {
         let started = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = started.expect("the binary starts");
         let said = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take().expect("piped"), said.clone());
-        collect(child.stderr.take().expect("piped"), said.clone());
-        let mut server = Server { child, address: ([127, 0, 0, 1], 0).into(), said, folder: self.folder };
+        let readers = vec![
+            collect(child.stdout.take().expect("piped"), said.clone()),
+            collect(child.stderr.take().expect("piped"), said.clone()),
+        ];
+        let address = ([127, 0, 0, 1], 0).into();
+        let mut server = Server { child, address, said, readers, folder: self.folder };
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             let said = server.said();
@@ -80,7 +81,7 @@ pub fn pixcolor(folder: &Path) -> Command {
     command
 }
 
-fn collect(stream: impl Read + Send + 'static, said: Arc<Mutex<String>>) {
+fn collect(stream: impl Read + Send + 'static, said: Arc<Mutex<String>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines() {
             let Ok(line) = line else { return };
@@ -88,7 +89,7 @@ fn collect(stream: impl Read + Send + 'static, said: Arc<Mutex<String>>) {
             said.push_str(&line);
             said.push('\n');
         }
-    });
+    })
 }
 
 /// A running server; dropping it kills it.
@@ -96,6 +97,7 @@ pub struct Server {
     pub child: Child,
     pub address: SocketAddr,
     said: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
     /// Removed when the server is dropped.
     folder: TempDir,
 }
@@ -172,7 +174,10 @@ impl Server {
     pub fn terminate(&mut self) -> Option<i32> {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(killed.success());
-        self.child.wait().expect("it ends").code()
+        let code = self.child.wait().expect("it ends").code();
+        // Its last words, too.
+        self.readers.drain(..).for_each(|reader| reader.join().expect("nothing panics there"));
+        code
     }
 }
 
@@ -183,7 +188,7 @@ impl Drop for Server {
         let _ = self.child.wait();
         let said = self.said();
         if !std::thread::panicking() {
-            assert!(!said.contains(PLANTED_KEY), "the planted key came out: {said}");
+            assert!(!said.contains(KEY), "the planted key came out: {said}");
             assert!(!said.contains("panicked"), "something panicked: {said}");
         }
     }

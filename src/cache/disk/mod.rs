@@ -1,0 +1,266 @@
+//! Values in a folder, bounded in bytes; whoever was used longest ago goes first.
+//!
+//! The folder itself is the truth. A value's file appears whole, by a rename, and says in its header what
+//! it is; its time of modification is when it was last used. So a process may be killed at any moment,
+//! and several may share the folder: each looks again at everything there whenever it has itself written
+//! a sixteenth of the bound. One process alone never goes over the bound; each further one may pass it by
+//! a sixteenth, or by the largest value if that is more.
+
+mod entry;
+mod folder;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+
+use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
+use entry::{HEADER, ReadError};
+use folder::{Folder, Found, there};
+
+/// How a folder is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskOptions {
+    /// Most bytes of all values and their headers.
+    pub max_bytes: u64,
+    /// How long a value is kept; for ever, or until there is no more room, if `None`.
+    pub ttl: Option<Duration>,
+    /// How exactly the last use of a value is known: it is written down at most this often.
+    pub touch_every: Duration,
+}
+
+impl Default for DiskOptions {
+    /// 10 GiB, for ever, a minute.
+    fn default() -> Self {
+        Self { max_bytes: 10 << 30, ttl: None, touch_every: Duration::from_secs(60) }
+    }
+}
+
+/// A folder with values.
+#[derive(Clone)]
+pub struct Disk(Arc<Inner>);
+
+struct Inner {
+    folder: Folder,
+    options: DiskOptions,
+    room: Mutex<Room>,
+    observer: Arc<dyn Observer>,
+}
+
+/// What is known of the folder's size; other processes change it behind our back.
+#[derive(Debug, Default)]
+struct Room {
+    entries: u64,
+    bytes: u64,
+    /// Bytes of values that are being written.
+    reserved: u64,
+    /// Bytes written since everything was looked at.
+    written: u64,
+}
+
+impl Disk {
+    /// Takes a folder, made if it is not there, and looks at everything in it. Blocks: not for async
+    /// threads.
+    pub fn open(
+        folder: PathBuf,
+        options: DiskOptions,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, CacheError> {
+        let folder = Folder::open(folder.clone()).map_err(CacheError::io(&folder))?;
+        let inner = Inner { folder, options, room: Mutex::default(), observer };
+        inner.sweep()?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Runs file work off the async threads.
+    async fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<R, CacheError> + Send + 'static,
+    ) -> Result<R, CacheError> {
+        let inner = self.0.clone();
+        tokio::task::spawn_blocking(move || work(&inner)).await.unwrap_or(Err(CacheError::Stopped))
+    }
+}
+
+#[async_trait]
+impl Cache for Disk {
+    async fn get(&self, key: &Key) -> Result<Option<Hit>, CacheError> {
+        let key = *key;
+        let found = self.run(move |disk| disk.read(&key)).await?;
+        let hit = found.map(|entry| Hit { entry, tier: Tier::Disk });
+        self.0.observer.event(Tier::Disk, if hit.is_some() { Event::Hit } else { Event::Miss });
+        Ok(hit)
+    }
+
+    async fn put(&self, key: &Key, entry: Entry) -> Result<(), CacheError> {
+        let key = *key;
+        self.run(move |disk| disk.write(&key, &entry)).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<bool, CacheError> {
+        let key = *key;
+        self.run(move |disk| disk.remove(&disk.folder.file(&key))).await
+    }
+
+    async fn list(&self, subject: &Subject) -> Result<Vec<Key>, CacheError> {
+        let subject = *subject;
+        self.run(move |disk| disk.folder.list(&subject).map_err(CacheError::io(disk.folder.path()))).await
+    }
+
+    async fn clear(&self) -> Result<(), CacheError> {
+        self.run(|disk| {
+            let found = disk.folder.scan().map_err(CacheError::io(disk.folder.path()))?;
+            found.iter().try_for_each(|found| disk.remove(&found.path).map(drop))
+        })
+        .await?;
+        self.sweep().await.map(drop)
+    }
+
+    async fn sweep(&self) -> Result<Vec<TierStats>, CacheError> {
+        self.run(|disk| disk.sweep().map(|stats| vec![stats])).await
+    }
+}
+
+impl Inner {
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, key: &Key) -> Result<Option<Entry>, CacheError> {
+        let path = self.folder.file(key);
+        let io = || CacheError::io(&path);
+        let Some(mut file) = there(File::open(&path)).map_err(io())? else { return Ok(None) };
+        match entry::read(&mut file, key) {
+            Ok(entry) if entry.expired(self.options.ttl) => {
+                self.remove(&path)?;
+                Ok(None)
+            }
+            Ok(entry) => {
+                self.touch(&file);
+                Ok(Some(entry))
+            }
+            Err(ReadError::Io(error)) => Err(io()(error)),
+            Err(ReadError::Damaged(why)) => {
+                let path = path.display();
+                tracing::warn!("{path} was damaged, and is dropped: {why}");
+                self.observer.event(Tier::Disk, Event::Damaged);
+                self.remove(&self.folder.file(key))?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes down that a value was used. Failing that, it only goes sooner than it should.
+    fn touch(&self, file: &File) {
+        let used = file.metadata().and_then(|data| data.modified());
+        let now = SystemTime::now();
+        if used.is_ok_and(|used| now.duration_since(used).is_ok_and(|ago| ago >= self.options.touch_every)) {
+            let _ = file.set_modified(now);
+        }
+    }
+
+    fn write(&self, key: &Key, entry: &Entry) -> Result<(), CacheError> {
+        let bytes = (HEADER + entry.bytes.len()) as u64;
+        if entry.expired(self.options.ttl) || !self.reserve(bytes)? {
+            return Ok(());
+        }
+        let placed = self.folder.write([&entry::header(key, entry), &entry.bytes]).and_then(|part| {
+            let placed = self.folder.prepare(key).and_then(|()| self.place(&part, key, bytes));
+            if placed.is_err() {
+                let _ = fs::remove_file(part);
+            }
+            placed
+        });
+        let mut room = self.room();
+        room.reserved -= bytes;
+        if placed.is_ok() {
+            self.observer.keeps(room.stats());
+        }
+        drop(room);
+        placed.and_then(|()| self.folder.sync(key)).map_err(CacheError::io(&self.folder.file(key)))
+    }
+
+    /// Gives a written file its name, and counts it.
+    fn place(&self, part: &Path, key: &Key, bytes: u64) -> std::io::Result<()> {
+        let path = self.folder.file(key);
+        let mut room = self.room();
+        let before = fs::metadata(&path).map(|data| data.len()).ok();
+        fs::rename(part, &path)?;
+        room.entries += u64::from(before.is_none());
+        room.bytes = (room.bytes + bytes).saturating_sub(before.unwrap_or(0));
+        room.written += bytes;
+        Ok(())
+    }
+
+    /// Sets room aside for a value, making some first if need be; whether there is any.
+    fn reserve(&self, bytes: u64) -> Result<bool, CacheError> {
+        let most = self.options.max_bytes;
+        let mut room = self.room();
+        if room.reserved + bytes > most {
+            return Ok(false);
+        }
+        // Looking at everything is slow. It is done for a sixteenth of the bound at a time, and makes
+        // that much room, so that its cost is shared by many.
+        let step = most / 16;
+        if room.bytes + room.reserved + bytes > most || room.written + bytes > step {
+            let wanted = room.reserved + bytes.max(step);
+            self.look(&mut room, most.saturating_sub(wanted))?;
+        }
+        room.reserved += bytes;
+        Ok(true)
+    }
+
+    fn sweep(&self) -> Result<TierStats, CacheError> {
+        let mut room = self.room();
+        let most = self.options.max_bytes.saturating_sub(room.reserved);
+        self.look(&mut room, most)
+    }
+
+    /// Looks at everything that is there, and removes what has expired and, above `most` bytes, what was
+    /// used longest ago.
+    fn look(&self, room: &mut Room, most: u64) -> Result<TierStats, CacheError> {
+        let mut found = self.folder.scan().map_err(CacheError::io(self.folder.path()))?;
+        found.sort_unstable_by_key(|found| found.used);
+        room.written = 0;
+        room.entries = found.len() as u64;
+        room.bytes = found.iter().map(|found| found.bytes).sum();
+        let now = SystemTime::now();
+        for Found { path, bytes, used } in found {
+            // A value is made before it is used: by this clock it has expired for certain, by its own
+            // it may have before, which is seen when it is read.
+            let expired =
+                self.options.ttl.is_some_and(|ttl| now.duration_since(used).is_ok_and(|ago| ago >= ttl));
+            if !expired && room.bytes <= most {
+                break;
+            }
+            if folder::remove(&path).map_err(CacheError::io(&path))? && !expired {
+                self.observer.event(Tier::Disk, Event::Evicted);
+            }
+            room.entries -= 1;
+            room.bytes -= bytes;
+        }
+        self.observer.keeps(room.stats());
+        Ok(room.stats())
+    }
+
+    /// Removes a file, and counts it; whether it was there.
+    fn remove(&self, path: &Path) -> Result<bool, CacheError> {
+        let mut room = self.room();
+        let Some(data) = there(fs::metadata(path)).map_err(CacheError::io(path))? else { return Ok(false) };
+        let removed = folder::remove(path).map_err(CacheError::io(path))?;
+        if removed {
+            room.entries = room.entries.saturating_sub(1);
+            room.bytes = room.bytes.saturating_sub(data.len());
+            self.observer.keeps(room.stats());
+        }
+        Ok(removed)
+    }
+}
+
+impl Room {
+    fn stats(&self) -> TierStats {
+        TierStats { tier: Tier::Disk, entries: self.entries, bytes: self.bytes }
+    }
+}

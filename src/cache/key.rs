@@ -1,0 +1,118 @@
+//! What values are kept under.
+
+use std::fmt;
+
+/// SHA-256 of what a value is about.
+pub type Subject = [u8; 32];
+
+/// What a value is about, and which of the values about it this is.
+///
+/// Everything about one subject can be listed, and so be removed, without knowing the variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// What the value is about: the fingerprint of an upload, a pixel key, the digest of a rendition.
+    pub subject: Subject,
+    /// What sort of value.
+    pub kind: Kind,
+    /// SHA-256 of everything else that the value depends on.
+    pub variant: [u8; 32],
+}
+
+/// What sort of value; keeps sorts apart that share a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// What is known of a rendition, the digest of its picture among it, by fingerprint.
+    Rendition,
+    /// An encoded picture, by its own digest.
+    Picture,
+    /// A provider's chroma, by pixel key.
+    Chroma,
+    /// A provider's own pixels, by fingerprint.
+    Own,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Rendition, Self::Picture, Self::Chroma, Self::Own];
+
+    /// Its name, which is in file names.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Rendition => "rendition",
+            Self::Picture => "picture",
+            Self::Chroma => "chroma",
+            Self::Own => "own",
+        }
+    }
+}
+
+impl Key {
+    /// The key that is written like this, if one is.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let (hashes, kind) = name.split_once('.')?;
+        let (subject, variant) = hashes.split_once('-')?;
+        let kind = Kind::ALL.into_iter().find(|known| known.label() == kind)?;
+        Some(Self { subject: unhex(subject)?, kind, variant: unhex(variant)? })
+    }
+}
+
+/// As a file name: `SUBJECT-VARIANT.KIND`.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}.{}", hex(&self.subject), hex(&self.variant), self.kind.label())
+    }
+}
+
+/// Bytes in hexadecimal, in small letters.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+}
+
+/// The 32 bytes that 64 hexadecimal digits in small letters stand for: each hash has one spelling.
+pub fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digit = |c: u8| match c {
+        b'0'..=b'9' => Some(c - b'0'),
+        b'a'..=b'f' => Some(c - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let mut bytes = [0; 32];
+    if pairs.len() != bytes.len() {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_back_from_its_name_and_nothing_else_is_a_key() {
+        let subject = std::array::from_fn(|i| i as u8 * 7);
+        for kind in Kind::ALL {
+            let key = Key { subject, kind, variant: [0xf0; 32] };
+            assert_eq!(Key::parse(&key.to_string()), Some(key));
+        }
+        let name = Key { subject, kind: Kind::Own, variant: [1; 32] }.to_string();
+        for wrong in [
+            name.to_uppercase(),
+            name.replace(".own", ""),
+            name.replace(".own", ".png"),
+            name.replace('-', ""),
+            name[1..].to_owned(),
+            format!("0{name}"),
+            format!("{name}.part"),
+            name.replace("01", "0g"),
+            "é".repeat(32),
+            String::new(),
+        ] {
+            assert_eq!(Key::parse(&wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Values in this process, bounded in bytes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use moka::Expiry;
+use moka::future::Cache as Moka;
+use moka::notification::RemovalCause;
+use moka::policy::EvictionPolicy;
+
+use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
+
+/// What one value takes beside its bytes: keys, counters, queues, the timer of its expiry. Measured with
+/// 200,000 small values, and counted so that these are bounded, too.
+const OVERHEAD: u64 = 500;
+
+/// Weights are 32 bits wide: in units of this many bytes, the largest value is far from them.
+const UNIT: u64 = 64;
+
+/// The newest values, by use.
+pub struct Memory {
+    values: Moka<Key, Entry>,
+    ttl: Option<Duration>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Memory {
+    /// Keeps at most so many bytes, each value for at most so long.
+    pub fn new(max_bytes: u64, ttl: Option<Duration>, observer: Arc<dyn Observer>) -> Self {
+        let told = observer.clone();
+        let values = Moka::builder()
+            .max_capacity(max_bytes / UNIT)
+            .weigher(|_, entry: &Entry| weight(entry))
+            // Not by frequency: what was just paid for is never the one to go.
+            .eviction_policy(EvictionPolicy::lru())
+            .expire_after(TimeToLive(ttl))
+            .eviction_listener(move |_, _, cause| {
+                if cause == RemovalCause::Size {
+                    told.event(Tier::Memory, Event::Evicted);
+                }
+            })
+            .build();
+        Self { values, ttl, observer }
+    }
+
+    /// Does what moka would otherwise put off: it lets 64 new values wait before it looks at the bound.
+    async fn settle(&self) -> TierStats {
+        self.values.run_pending_tasks().await;
+        let (entries, bytes) = (self.values.entry_count(), self.values.weighted_size() * UNIT);
+        let stats = TierStats { tier: Tier::Memory, entries, bytes };
+        self.observer.keeps(stats);
+        stats
+    }
+}
+
+fn weight(entry: &Entry) -> u32 {
+    u32::try_from((entry.bytes.len() as u64 + OVERHEAD).div_ceil(UNIT)).unwrap_or(u32::MAX)
+}
+
+struct TimeToLive(Option<Duration>);
+
+impl Expiry<Key, Entry> for TimeToLive {
+    fn expire_after_create(&self, _: &Key, entry: &Entry, _: Instant) -> Option<Duration> {
+        self.0.map(|ttl| entry.left(ttl))
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Key,
+        entry: &Entry,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        self.0.map(|ttl| entry.left(ttl))
+    }
+}
+
+#[async_trait]
+impl Cache for Memory {
+    async fn get(&self, key: &Key) -> Result<Option<Hit>, CacheError> {
+        let hit = self.values.get(key).await.map(|entry| Hit { entry, tier: Tier::Memory });
+        self.observer.event(Tier::Memory, if hit.is_some() { Event::Hit } else { Event::Miss });
+        Ok(hit)
+    }
+
+    async fn put(&self, key: &Key, entry: Entry) -> Result<(), CacheError> {
+        if entry.expired(self.ttl) {
+            return Ok(());
+        }
+        self.values.insert(*key, entry).await;
+        self.settle().await;
+        Ok(())
+    }
+
+    async fn remove(&self, key: &Key) -> Result<bool, CacheError> {
+        let removed = self.values.remove(key).await.is_some();
+        self.settle().await;
+        Ok(removed)
+    }
+
+    async fn list(&self, subject: &Subject) -> Result<Vec<Key>, CacheError> {
+        Ok(self.values.iter().filter(|(key, _)| key.subject == *subject).map(|(key, _)| *key).collect())
+    }
+
+    async fn clear(&self) -> Result<(), CacheError> {
+        self.values.invalidate_all();
+        self.settle().await;
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<Vec<TierStats>, CacheError> {
+        Ok(vec![self.settle().await])
+    }
+}

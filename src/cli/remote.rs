@@ -1,0 +1,99 @@
+//! A gateway elsewhere does the work. It is asked for the result by the photograph's SHA-256 first: what
+//! it has coloured before is not uploaded again.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{StatusCode, Url};
+use sha2::{Digest, Sha256};
+
+use super::CliError;
+use super::colorize::Coloured;
+use crate::gateway::hex;
+use crate::photo::OutputFormat;
+use crate::provider::{HttpClient, Reply, Times};
+
+/// How long one photograph may take, its way there and back included.
+const TIME: Duration = Duration::from_secs(600);
+
+/// Most bytes of a result: more than the largest photo as PNG.
+const MOST: u64 = 1 << 30;
+
+/// A gateway.
+pub struct Remote {
+    client: HttpClient,
+    base: Url,
+}
+
+impl Remote {
+    /// The gateway at an address such as `http://127.0.0.1:8080`.
+    pub fn new(address: &str) -> Result<Self, CliError> {
+        let wrong = || format!("{address} is no address of a gateway: it is like http://127.0.0.1:8080");
+        let mut base: Url = address.parse().map_err(|_| wrong())?;
+        if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
+            return Err(wrong().into());
+        }
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let client = HttpClient::new(Times { connect: Duration::from_secs(10), first_byte: TIME })?;
+        Ok(Self { client, base })
+    }
+
+    /// Has a photograph coloured, or fetches what was made of it before.
+    pub async fn colour(
+        &self,
+        photograph: Bytes,
+        provider: Option<&str>,
+        format: Option<OutputFormat>,
+    ) -> Result<Coloured, CliError> {
+        let deadline = Instant::now() + TIME;
+        let fingerprint = hex(&Sha256::digest(&photograph));
+        let kept = self.url(&format!("v1/results/sha256/{fingerprint}"), provider, format)?;
+        let found = self.client.send(self.client.get(kept), MOST, deadline).await?;
+        if found.status == StatusCode::OK {
+            return coloured(&found, true);
+        }
+        // Whatever kept it from being found, an upload says what is wrong, or works.
+        let post = self.client.post(self.url("v1/colorize", provider, format)?);
+        let request = post.header(CONTENT_TYPE, "application/octet-stream").body(photograph);
+        let made = self.client.send(request, MOST, deadline).await?;
+        match made.status {
+            StatusCode::OK => coloured(&made, false),
+            status => Err(problem(status, &made.body).into()),
+        }
+    }
+
+    fn url(&self, path: &str, provider: Option<&str>, format: Option<OutputFormat>) -> Result<Url, CliError> {
+        let mut url = self.base.join(path)?;
+        let format = format.map(|format| format.to_string());
+        for (name, value) in [("provider", provider), ("format", format.as_deref())] {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        Ok(url)
+    }
+}
+
+fn coloured(reply: &Reply, found: bool) -> Result<Coloured, CliError> {
+    let header =
+        |name: &str| reply.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = header("content-type");
+    let format = kind.strip_prefix("image/").and_then(|name| name.parse().ok());
+    Ok(Coloured {
+        bytes: reply.body.clone(),
+        format: format.ok_or_else(|| format!("the gateway answered with {kind:?}, which is no picture"))?,
+        provider: header("x-pixcolor-provider").to_owned(),
+        credits: header("x-pixcolor-credits").to_owned(),
+        found: found || header("cache-status").contains("; hit"),
+    })
+}
+
+/// What the gateway says is wrong.
+fn problem(status: StatusCode, body: &[u8]) -> String {
+    let problem: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let detail = problem.as_ref().and_then(|problem| problem.get("detail")?.as_str());
+    detail.map_or_else(|| format!("the gateway answered with status {status}"), str::to_owned)
+}

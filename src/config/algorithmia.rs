@@ -1,0 +1,221 @@
+//! The kind `algorithmia`: a host that speaks Algorithmia's protocol.
+//!
+//! The names of its clients' variables work here too: `ALGORITHMIA_API_KEY` and, as in the original app,
+//! `API_KEY` supply a key, `ALGORITHMIA_API` an address. They never change who is asked. The public service
+//! closed in 2021: whoever has its domain now gets no photograph and no key, unless somebody has written
+//! the address into a file himself.
+
+use serde_json::Value as Json;
+use url::Url;
+
+use super::problem::Origin;
+use super::remote::RemoteConfig;
+use super::secret::Secret;
+use super::table::{Table, Wanted};
+use crate::credit::Credits;
+
+/// Supplies the address, as for Algorithmia's clients.
+const ADDRESS_VARIABLE: &str = "ALGORITHMIA_API";
+/// Supply the key: the clients' own name, then the original app's.
+const KEY_VARIABLES: [&str; 2] = ["ALGORITHMIA_API_KEY", "API_KEY"];
+/// The domain of the public service.
+const PUBLIC: &str = "algorithmia.com";
+
+/// Settings of an Algorithmia provider.
+#[derive(Clone, Debug)]
+pub struct AlgorithmiaConfig {
+    /// The host, without `/v1`; without one the provider is not ready.
+    pub base_url: Option<Url>,
+    /// The key; without a value the provider is not ready.
+    pub api_key: Secret,
+    /// Who made the algorithm, its name, and its version if one is asked for.
+    pub algorithm: Algorithm,
+    /// What each call costs beside its time.
+    pub royalty: Credits,
+    /// What every provider elsewhere has.
+    pub remote: RemoteConfig,
+}
+
+/// An algorithm: `OWNER/NAME` or `OWNER/NAME/VERSION`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Algorithm {
+    /// Whose it is.
+    pub owner: String,
+    /// Its name.
+    pub name: String,
+    /// Its version; none is the latest.
+    pub version: Option<String>,
+}
+
+impl AlgorithmiaConfig {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let api_key = table.secret_or_variables("api_key", &KEY_VARIABLES);
+        Self {
+            base_url: if table.has("base_url") { written(table) } else { from_variable(table) },
+            api_key,
+            algorithm: table.text("algorithm", Algorithm::default(), Algorithm::parse),
+            royalty: table.credits("royalty", Credits::ZERO),
+            remote: RemoteConfig::read(table),
+        }
+    }
+}
+
+/// The address that the configuration gives.
+fn written(table: &mut Table<'_>) -> Option<Url> {
+    let (value, origin) = table.take("base_url", Json::Null, false)?;
+    let text = value.as_str().unwrap_or_default();
+    match address(text) {
+        Ok(url) if is_public(&url) && !matches!(origin, Origin::File { built_in: false, .. }) => {
+            dead(table, &origin.to_string());
+            None
+        }
+        Ok(url) => {
+            table.note_entry("base_url", Json::from(url.as_str()), false, origin);
+            Some(url)
+        }
+        Err(wrong) => {
+            // Not the value: a password may stand in it.
+            let key = super::problem::dotted(&table.at(&["base_url"]));
+            table.note_problem(origin, format!("`{key}` {wrong}"));
+            None
+        }
+    }
+}
+
+/// The address that a client of Algorithmia would use.
+fn from_variable(table: &mut Table<'_>) -> Option<Url> {
+    table.miss("base_url");
+    let text = table.reader.source.var(ADDRESS_VARIABLE);
+    let url = match text.map(address) {
+        Some(Ok(url)) if is_public(&url) => {
+            dead(table, &format!("environment variable {ADDRESS_VARIABLE}"));
+            None
+        }
+        Some(Ok(url)) => Some(url),
+        Some(Err(wrong)) => {
+            table.warning(format!("environment variable {ADDRESS_VARIABLE} is ignored: it {wrong}"));
+            None
+        }
+        None => None,
+    };
+    let (shown, origin) = match &url {
+        Some(url) => (Json::from(url.as_str()), Origin::Env(ADDRESS_VARIABLE.to_owned())),
+        None => (Json::Null, Origin::Default),
+    };
+    table.note_entry("base_url", shown, false, origin);
+    url
+}
+
+fn dead(table: &mut Table<'_>, whose: &str) {
+    table.warning(format!(
+        "{whose} names {PUBLIC}, which is ignored: that service closed in 2021, and nothing is sent there \
+         unless a file in providers/ says so"
+    ));
+    let origin = Origin::Default;
+    table.note_entry("base_url", Json::Null, false, origin);
+}
+
+fn is_public(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    host == PUBLIC || host.strip_suffix(PUBLIC).is_some_and(|rest| rest.ends_with('.'))
+}
+
+/// A host's address, or what it must be.
+fn address(text: &str) -> Result<Url, &'static str> {
+    const FORM: &str = "must be the address of a host, such as \"https://api.example.com\"";
+    let url = Url::parse(text.trim()).map_err(|_| FORM)?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        Err(FORM)
+    } else if !url.username().is_empty() || url.password().is_some() {
+        Err("must not hold a name or a password: the key belongs into `api_key`")
+    } else if url.query().is_some() || url.fragment().is_some() {
+        Err("must end before the `?` or `#`")
+    } else {
+        Ok(url)
+    }
+}
+
+impl Default for Algorithm {
+    /// What the original app called.
+    fn default() -> Self {
+        Self {
+            owner: "deeplearning".to_owned(),
+            name: "ColorfulImageColorization".to_owned(),
+            version: Some("1.1.5".to_owned()),
+        }
+    }
+}
+
+impl Algorithm {
+    fn parse(text: &str) -> Result<Self, Wanted> {
+        let path = text.strip_prefix("algo://").or_else(|| text.strip_prefix('/')).unwrap_or(text);
+        let parts: Vec<&str> = path.split('/').collect();
+        let plain = |part: &&str| {
+            !matches!(*part, "" | "." | "..")
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        };
+        match parts.as_slice() {
+            [owner, name, version @ ..] if version.len() <= 1 && parts.iter().all(plain) => Ok(Self {
+                owner: (*owner).to_owned(),
+                name: (*name).to_owned(),
+                version: version.first().map(|version| (*version).to_owned()),
+            }),
+            _ => Err("an algorithm, such as \"OWNER/NAME\" or \"OWNER/NAME/1.1.5\"".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)?;
+        self.version.as_ref().map_or(Ok(()), |version| write!(f, "/{version}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_algorithm_is_written_as_its_clients_write_it() {
+        for text in ["o/n/1.1.5", "/o/n/1.1.5", "algo://o/n/1.1.5"] {
+            assert_eq!(Algorithm::parse(text).unwrap().to_string(), "o/n/1.1.5");
+        }
+        assert_eq!(Algorithm::parse("o/n").unwrap().to_string(), "o/n");
+        for bad in ["", "o", "o/", "/n", "o/n/1/2", "o/../n", "o/n?timeout=3", "o/n m", "http://h/o/n", "ö/n"]
+        {
+            assert!(Algorithm::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_public_service_is_known_by_every_name_of_it() {
+        for (text, public) in [
+            ("https://api.algorithmia.com", true),
+            ("http://ALGORITHMIA.com./", true),
+            ("https://api.algorithmia.com:8443/x", true),
+            ("https://notalgorithmia.com", false),
+            ("https://algorithmia.com.example.org", false),
+            ("https://algorithmia.example.com", false),
+        ] {
+            assert_eq!(is_public(&address(text).unwrap()), public, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_nothing_secret() {
+        for bad in [
+            "",
+            "api.example.com",
+            "ftp://h",
+            "data:x",
+            "https://u:p@h",
+            "https://u@h",
+            "http://h/?a=b",
+            "http://",
+        ] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+        assert_eq!(address(" http://h:9000/ ").unwrap().as_str(), "http://h:9000/");
+    }
+}

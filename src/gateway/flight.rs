@@ -1,0 +1,178 @@
+//! One provider call shared by all requests for the same rendition at the same time.
+//!
+//! The call is made in a task of its own. Whoever waits for it, the one who began it included, may leave
+//! without harm to the others; and should the task itself die, those who wait are told, so that one of
+//! them can begin again.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use super::Tasks;
+
+/// What is under way, by key. `T` is what comes of it.
+pub struct Flights<T> {
+    tasks: Tasks,
+    under_way: UnderWay<T>,
+}
+
+type UnderWay<T> = Arc<Mutex<HashMap<[u8; 32], watch::Receiver<Option<T>>>>>;
+
+/// How a flight ended for one of those who waited.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Landed<T> {
+    /// It was this one's own.
+    Led(T),
+    /// It was another's.
+    Shared(T),
+    /// It died without a result.
+    Lost {
+        /// Whether it was this one's own.
+        led: bool,
+    },
+    /// The deadline came first. The flight goes on.
+    Late,
+}
+
+impl<T: Clone + Send + Sync + 'static> Flights<T> {
+    /// None under way; each will be one of these tasks.
+    pub fn new(tasks: Tasks) -> Self {
+        Self { tasks, under_way: Arc::default() }
+    }
+
+    /// Waits for the flight of this key, and begins it with `lead` if there is none.
+    pub async fn join<F>(&self, key: [u8; 32], deadline: Instant, lead: impl FnOnce() -> F) -> Landed<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (mut flight, led) = self.find(key, lead);
+        let landed = flight.wait_for(Option::is_some);
+        match tokio::time::timeout_at(deadline.into(), landed).await {
+            Ok(Ok(value)) => match value.clone() {
+                Some(value) if led => Landed::Led(value),
+                Some(value) => Landed::Shared(value),
+                None => Landed::Lost { led },
+            },
+            Ok(Err(_)) => Landed::Lost { led },
+            Err(_) => Landed::Late,
+        }
+    }
+
+    fn find<F>(&self, key: [u8; 32], lead: impl FnOnce() -> F) -> (watch::Receiver<Option<T>>, bool)
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let mut under_way = lock(&self.under_way);
+        if let Some(flight) = under_way.get(&key) {
+            return (flight.clone(), false);
+        }
+        let (result, flight) = watch::channel(None);
+        under_way.insert(key, flight.clone());
+        drop(under_way);
+        let seat = Seat { key, under_way: self.under_way.clone() };
+        let work = lead();
+        self.tasks.spawn(async move {
+            // In this order whatever happens: the seat is given up, then those who wait are told, so that
+            // whoever comes after that begins anew.
+            let value = {
+                let _seat = seat;
+                work.await
+            };
+            // Nobody may be waiting any more.
+            let _ = result.send(Some(value));
+        });
+        (flight, true)
+    }
+}
+
+/// A flight's place among those under way, given up even when its task dies.
+struct Seat<T> {
+    key: [u8; 32],
+    under_way: UnderWay<T>,
+}
+
+impl<T> Drop for Seat<T> {
+    fn drop(&mut self) {
+        lock(&self.under_way).remove(&self.key);
+    }
+}
+
+fn lock<T>(under_way: &UnderWay<T>) -> MutexGuard<'_, HashMap<[u8; 32], watch::Receiver<Option<T>>>> {
+    under_way.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    const KEY: [u8; 32] = [7; 32];
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[tokio::test]
+    async fn those_who_come_during_a_flight_share_it_and_those_after_do_not() {
+        let flights = Flights::new(Tasks::default());
+        let calls = Arc::new(AtomicU32::new(0));
+        let lead = || {
+            let calls = calls.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                calls.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+        let all = futures::future::join_all((0..200).map(|_| flights.join(KEY, later(), lead))).await;
+        assert_eq!(all.iter().filter(|landed| **landed == Landed::Led(0)).count(), 1);
+        assert_eq!(all.iter().filter(|landed| **landed == Landed::Shared(0)).count(), 199);
+        assert_eq!(flights.join(KEY, later(), lead).await, Landed::Led(1));
+        assert!(lock(&flights.under_way).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_leaves_does_not_end_the_flight() {
+        let flights = Flights::new(Tasks::default());
+        let (open, gate) = tokio::sync::oneshot::channel::<()>();
+        let leader = flights.join(KEY, later(), || async {
+            gate.await.unwrap();
+            5
+        });
+        assert!(tokio::time::timeout(Duration::from_millis(10), leader).await.is_err(), "it was dropped");
+        let follower = flights.join(KEY, later(), || async { unreachable!() });
+        let (landed, ()) = tokio::join!(follower, async { open.send(()).unwrap() });
+        assert_eq!(landed, Landed::Shared(5));
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_dies_is_told_and_the_next_begins_anew() {
+        let flights = Flights::new(Tasks::default());
+        let dies = || async {
+            tokio::task::yield_now().await;
+            panic!("on purpose")
+        };
+        let (one, other) = tokio::join!(
+            flights.join(KEY, later(), dies),
+            flights.join(KEY, later(), || async { unreachable!() })
+        );
+        assert_eq!((one, other), (Landed::Lost { led: true }, Landed::Lost { led: false }));
+        assert_eq!(flights.join(KEY, later(), || async { 1 }).await, Landed::Led(1));
+    }
+
+    #[tokio::test]
+    async fn a_deadline_ends_the_wait_and_not_the_flight() {
+        let flights = Flights::new(Tasks::default());
+        let soon = Instant::now() + Duration::from_millis(5);
+        let lead = || async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            3
+        };
+        assert_eq!(flights.join(KEY, soon, lead).await, Landed::Late);
+        assert_eq!(flights.join(KEY, later(), lead).await, Landed::Shared(3));
+    }
+}

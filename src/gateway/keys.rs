@@ -1,0 +1,111 @@
+//! What results are kept under, and when two requests are the same one.
+//!
+//! Every key is a hash over everything that changes the result, each part with its length before it, so
+//! that no two lists of parts look alike. A new way to make pixels is a new part here, or in a provider's
+//! identity, or it would be answered with old pictures.
+
+use sha2::{Digest, Sha256};
+
+use super::ask::{Ask, Client, Fingerprint};
+use super::plan::Search;
+use crate::cache::{Key, Kind};
+use crate::config::{Config, OutputConfig, Share};
+use crate::photo::{EncodeOptions, OutputFormat, Photo, PixelKey};
+use crate::provider::{About, Identity};
+
+/// Counts up when merging or encoding changes, so that pictures made before are not found any more.
+const PIPELINE: &[u8] = b"1";
+
+/// Whose results are looked at: everybody's, or those of one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Scope(Option<[u8; 32]>);
+
+impl Scope {
+    /// What a client may see, and where its own results go.
+    pub fn of(client: &Client, config: &Config) -> Self {
+        Self(match (config.cache.share, client.bucket(config.clients.ipv6_prefix)) {
+            (Share::All, _) => None,
+            (Share::Client, Some(client)) => Some(hash(&[b"client", client.to_string().as_bytes()])),
+            (Share::Client, None) => Some(hash(&[b"here"])),
+        })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |scope| scope)
+    }
+}
+
+/// How a rendition of a format is written.
+pub fn encode_options(config: &OutputConfig, format: OutputFormat, about: &About) -> EncodeOptions {
+    let quality = match format {
+        OutputFormat::WebP => config.webp_quality,
+        OutputFormat::Jpeg => config.jpeg_quality,
+        // Loses nothing: another quality of the others is not another PNG.
+        OutputFormat::Png => 100,
+    };
+    EncodeOptions { format, quality, note: config.mark.then(|| format!("coloured by {}", about.model)) }
+}
+
+/// Under what a rendition's facts are kept.
+pub fn rendition(fingerprint: Fingerprint, identity: Identity, options: &EncodeOptions, scope: Scope) -> Key {
+    let EncodeOptions { format, quality, note } = options;
+    let note = note.as_deref().unwrap_or_default().as_bytes();
+    let variant =
+        hash(&[PIPELINE, &identity.0, format.extension().as_bytes(), &[*quality], note, scope.bytes()]);
+    Key { subject: fingerprint.0, kind: Kind::Rendition, variant }
+}
+
+/// Under what an encoded picture is kept, by its own SHA-256.
+pub fn picture(digest: [u8; 32], scope: Scope) -> Key {
+    Key { subject: digest, kind: Kind::Picture, variant: hash(&[scope.bytes()]) }
+}
+
+/// What a photo's chroma is kept under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhotoKey {
+    /// The luminance.
+    pub pixels: PixelKey,
+    /// Opacity is no part of the pixel key, but a provider sees paper where a photo is transparent.
+    alpha: [u8; 32],
+}
+
+impl PhotoKey {
+    /// Hashes every pixel: not for async threads.
+    pub fn new(photo: &Photo) -> Self {
+        let alpha = Sha256::digest(photo.alpha.as_deref().unwrap_or_default()).into();
+        Self { pixels: photo.pixel_key(), alpha }
+    }
+}
+
+/// Under what a provider's chroma is kept.
+pub fn chroma(photo: &PhotoKey, identity: Identity, scope: Scope) -> Key {
+    let variant = hash(&[PIPELINE, &identity.0, &photo.alpha, scope.bytes()]);
+    Key { subject: photo.pixels.0, kind: Kind::Chroma, variant }
+}
+
+/// Under what a provider's own pixels are kept, luma-lock being off.
+pub fn own(fingerprint: Fingerprint, identity: Identity, scope: Scope) -> Key {
+    Key { subject: fingerprint.0, kind: Kind::Own, variant: hash(&[PIPELINE, &identity.0, scope.bytes()]) }
+}
+
+/// Requests that may share one call: same picture, same route, same parameters.
+pub fn flight(ask: &Ask, search: &Search, format: OutputFormat) -> [u8; 32] {
+    let Search { snapshot, fingerprint, route, scope } = search;
+    let flags = [ask.reuse.find, ask.reuse.keep].map(u8::from);
+    let mut parts = vec![fingerprint.0.to_vec(), flags.to_vec(), scope.bytes().to_vec()];
+    for about in route.iter().map(|provider| provider.about()) {
+        let options = encode_options(&snapshot.config.output, format, about);
+        parts.push(about.name.clone().into());
+        parts.push(rendition(*fingerprint, about.identity(), &options, *scope).variant.to_vec());
+    }
+    hash(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+fn hash(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,95 @@
+//! One request, with everything that follows from it before any work is done.
+
+use std::sync::Arc;
+
+use super::ask::{Ask, Client, Fingerprint};
+use super::error::Error;
+use super::keys::{self, PhotoKey, Scope};
+use super::snapshot::Snapshot;
+use crate::cache::Key;
+use crate::config::Config;
+use crate::photo::{self, Head, OutputFormat};
+use crate::provider::{About, Provider};
+
+/// A request to colour.
+pub struct Plan {
+    /// What is asked for.
+    pub ask: Ask,
+    /// What the upload's header says.
+    pub head: Head,
+    /// The rendition's format.
+    pub format: OutputFormat,
+    /// What may be found, and by whom.
+    pub search: Search,
+    /// The flight that this request may share.
+    pub flight: [u8; 32],
+}
+
+/// A search for a rendition of an upload that need not be here.
+pub struct Search {
+    /// The configuration.
+    pub snapshot: Arc<Snapshot>,
+    /// The upload.
+    pub fingerprint: Fingerprint,
+    /// The providers whose renditions will do, the best first.
+    pub route: Vec<Arc<dyn Provider>>,
+    /// Whose results are looked at.
+    pub scope: Scope,
+}
+
+impl Plan {
+    /// Follows from a request and the configuration. Reads the upload's header.
+    pub fn new(snapshot: Arc<Snapshot>, ask: Ask) -> Result<Self, Error> {
+        let head = photo::read_head(&ask.upload.bytes, &snapshot.config.limits.photo())?;
+        let format = ask.format.unwrap_or_else(|| head.format.output());
+        let search = Search::new(snapshot, ask.upload.fingerprint, ask.provider.as_deref(), &ask.client)?;
+        let flight = keys::flight(&ask, &search, format);
+        Ok(Self { ask, head, format, search, flight })
+    }
+
+    /// The configuration that counts for this request.
+    pub fn config(&self) -> &Config {
+        &self.search.snapshot.config
+    }
+
+    /// That the deadline came first.
+    pub fn late(&self) -> Error {
+        Error::Deadline { limit: self.config().limits.request }
+    }
+
+    /// Under what a provider's colour for this photo is kept, if it is.
+    pub fn colour_key(&self, about: &About, photo: &PhotoKey) -> Option<Key> {
+        let Search { fingerprint, scope, .. } = self.search;
+        self.search.keeps(about).then(|| match about.luma_lock {
+            true => keys::chroma(photo, about.identity(), scope),
+            false => keys::own(fingerprint, about.identity(), scope),
+        })
+    }
+}
+
+impl Search {
+    /// Follows from a request and the configuration.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        fingerprint: Fingerprint,
+        provider: Option<&str>,
+        client: &Client,
+    ) -> Result<Self, Error> {
+        let route = snapshot.route(provider)?;
+        let scope = Scope::of(client, &snapshot.config);
+        Ok(Self { snapshot, fingerprint, route, scope })
+    }
+
+    /// Whether anything is kept of a provider.
+    pub fn keeps(&self, about: &About) -> bool {
+        let config = &self.snapshot.config;
+        config.cache.enabled
+            && config.providers.get(&about.name).is_some_and(|provider| provider.common.cache)
+    }
+
+    /// Under what a provider's rendition in a format is kept, if it is.
+    pub fn rendition_key(&self, about: &About, format: OutputFormat) -> Option<Key> {
+        let options = keys::encode_options(&self.snapshot.config.output, format, about);
+        self.keeps(about).then(|| keys::rendition(self.fingerprint, about.identity(), &options, self.scope))
+    }
+}

@@ -1,0 +1,114 @@
+//! What was made before: looked for in the route's order, before anything is decoded.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::ask::{Client, Fingerprint};
+use super::error::{Attempt, Error};
+use super::keys::Scope;
+use super::plan::Search;
+use super::rendition::Rendition;
+use super::route::not_ready;
+use super::shelf;
+use super::{Gateway, Snapshot};
+use crate::cache::{Cache, CacheError, Kind, Tier};
+use crate::photo::OutputFormat;
+use crate::provider::{About, Readiness};
+
+/// Every format a rendition can have.
+const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::WebP];
+
+impl Gateway {
+    /// The rendition that a request can be answered with without a call. A lower provider's counts only
+    /// when every higher one cannot be used now. `format`: this one, or else the upload's own before any.
+    pub(super) async fn recall(&self, search: &Search, format: Option<OutputFormat>) -> Option<Rendition> {
+        let start = Instant::now();
+        let mut attempts = Vec::new();
+        for provider in &search.route {
+            let about = provider.about();
+            if let Some(rendition) = self.recall_from(search, about, format).await {
+                return Some(Rendition { attempts, timings: vec![("cache", start.elapsed())], ..rendition });
+            }
+            match provider.readiness() {
+                Readiness::Ready => return None,
+                Readiness::NotReady { why, retry_after } => {
+                    let error = not_ready(why, retry_after);
+                    attempts.push(Attempt::new(&about.name, error, Duration::ZERO));
+                }
+            }
+        }
+        None
+    }
+
+    async fn recall_from(
+        &self,
+        search: &Search,
+        about: &About,
+        format: Option<OutputFormat>,
+    ) -> Option<Rendition> {
+        let mut any = None;
+        for format in FORMATS.into_iter().filter(|known| format.is_none_or(|format| format == *known)) {
+            let key = search.rendition_key(about, format)?;
+            if let Some(facts) = shelf::facts(self.cache(), &key).await {
+                let own = facts.own_format == format;
+                if own || any.is_none() {
+                    any = Some((key, facts, format));
+                }
+                if own {
+                    break;
+                }
+            }
+        }
+        let (key, facts, format) = any?;
+        let picture = shelf::picture(self.cache(), facts.digest, search.scope).await?;
+        Some(Rendition::kept(key, &facts, format, picture, about))
+    }
+
+    /// The best rendition there is now of an upload that is known by its fingerprint alone.
+    pub async fn best(
+        &self,
+        snapshot: Arc<Snapshot>,
+        fingerprint: Fingerprint,
+        provider: Option<&str>,
+        format: Option<OutputFormat>,
+        client: &Client,
+    ) -> Result<Option<Rendition>, Error> {
+        let search = Search::new(snapshot, fingerprint, provider, client)?;
+        let found = self.recall(&search, format).await;
+        if let Some(rendition) = &found {
+            self.count(rendition);
+        }
+        Ok(found)
+    }
+
+    /// The picture with this SHA-256, and where it was.
+    pub async fn picture(
+        &self,
+        snapshot: &Snapshot,
+        digest: [u8; 32],
+        client: &Client,
+    ) -> Option<(Bytes, Tier)> {
+        shelf::picture(self.cache(), digest, Scope::of(client, &snapshot.config)).await
+    }
+}
+
+/// Forgets everything about an upload, for whomever and by whatever provider it was made: renditions,
+/// their pictures, and the colour. Says how many values that were.
+pub async fn forget(cache: &dyn Cache, fingerprint: Fingerprint) -> Result<usize, CacheError> {
+    let mut keys = cache.list(&fingerprint.0).await?;
+    for key in keys.clone().iter().filter(|key| key.kind == Kind::Rendition) {
+        if let Some(facts) = shelf::facts(cache, key).await {
+            let found = [cache.list(&facts.digest).await?, cache.list(&facts.pixels.0).await?];
+            keys.extend(found.concat());
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    let mut removed = 0;
+    for key in &keys {
+        removed += usize::from(cache.remove(key).await?);
+    }
+    Ok(removed)
+}

@@ -1,0 +1,216 @@
+//! What a request is answered with, and how it came about.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::error::Attempt;
+use super::plan::Plan;
+use super::route::Coloured;
+use super::shelf::Facts;
+use super::steps::{Decoded, Merged};
+use crate::cache::{Key, Tier, hex};
+use crate::credit::{Credits, Usage};
+use crate::photo::OutputFormat;
+use crate::provider::{About, Billed};
+
+/// An encoded result: bytes, media type, who made it, what it cost.
+#[derive(Clone, Debug)]
+pub struct Rendition {
+    /// The encoded picture.
+    pub bytes: Bytes,
+    /// SHA-256 of `bytes`: its strong entity tag, and its address among the results.
+    pub digest: [u8; 32],
+    /// Its format.
+    pub format: OutputFormat,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// The provider that coloured it.
+    pub provider: String,
+    /// The model that coloured it.
+    pub model: String,
+    /// What the call that gave the colour consumed; nothing when it was there already.
+    pub usage: Usage,
+    /// What it would have consumed otherwise.
+    pub saved: Option<Saved>,
+    /// How it came about.
+    pub origin: Origin,
+    /// Who failed before.
+    pub attempts: Vec<Attempt>,
+    /// How long each step took, in order, by name.
+    pub timings: Vec<(&'static str, Duration)>,
+    /// Under what it is kept, if it is: then it can be asked for by its address.
+    pub kept_under: Option<Key>,
+}
+
+/// How a rendition came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A provider was called.
+    Called(Why),
+    /// It was kept as it is.
+    Kept(Tier),
+    /// Its colour was kept, and laid on the photo anew.
+    Merged(Tier),
+    /// Another request was having it made already.
+    Shared,
+}
+
+/// Why a provider was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Nothing was kept of this picture.
+    Miss,
+    /// The request wanted a fresh result.
+    Request,
+    /// Nothing is ever kept of this provider.
+    Bypass,
+}
+
+impl Origin {
+    /// The label in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Called(why) => why.label(),
+            Self::Kept(Tier::Memory) => "memory",
+            Self::Kept(Tier::Disk) => "disk",
+            Self::Merged(_) => "merged",
+            Self::Shared => "coalesced",
+        }
+    }
+}
+
+impl Why {
+    /// The label in metrics, and the reason in `Cache-Status` (RFC 9211, section 2.2).
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Miss => "miss",
+            Self::Request => "request",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+/// What was not spent, because it had been before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The credit that the call had cost; `None` when that was unknown.
+    pub credits: Option<Credits>,
+    /// The time that it had taken.
+    pub time: Duration,
+}
+
+/// What it took to make something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// What the provider consumed.
+    pub usage: Usage,
+    /// How long it took.
+    pub time: Duration,
+}
+
+impl Cost {
+    /// What is saved by not making it again.
+    pub const fn saved(self) -> Saved {
+        Saved { credits: self.usage.credits, time: self.time }
+    }
+
+    /// What using it again consumes: nothing.
+    pub fn again(self) -> Usage {
+        Usage { credits: Some(Credits::ZERO), cpu: self.usage.cpu.map(|_| Duration::ZERO) }
+    }
+}
+
+impl Rendition {
+    /// One that was made now, with colour that may have been kept.
+    pub(super) fn new(plan: &Plan, decoded: &Decoded, coloured: Coloured, merged: Merged) -> Self {
+        let about = coloured.provider.about();
+        let (step, usage, saved) = match coloured.origin {
+            Origin::Called(_) => ("provider", coloured.cost.usage, None),
+            _ => ("cache", coloured.cost.again(), Some(coloured.cost.saved())),
+        };
+        Self {
+            bytes: merged.bytes,
+            digest: merged.digest,
+            format: plan.format,
+            width: decoded.photo.width(),
+            height: decoded.photo.height(),
+            provider: about.name.clone(),
+            model: about.model.clone(),
+            usage,
+            saved,
+            origin: coloured.origin,
+            timings: vec![
+                ("decode", decoded.took),
+                (step, coloured.took),
+                ("merge", merged.merge),
+                ("encode", merged.encode),
+            ],
+            kept_under: plan.search.rendition_key(about, plan.format).filter(|_| plan.ask.reuse.keep),
+            attempts: coloured.attempts,
+        }
+    }
+
+    /// One that was made before.
+    pub(super) fn kept(
+        key: Key,
+        facts: &Facts,
+        format: OutputFormat,
+        (bytes, tier): (Bytes, Tier),
+        about: &About,
+    ) -> Self {
+        Self {
+            bytes,
+            digest: facts.digest,
+            format,
+            width: facts.width,
+            height: facts.height,
+            provider: about.name.clone(),
+            model: about.model.clone(),
+            usage: facts.cost.again(),
+            saved: Some(facts.cost.saved()),
+            origin: Origin::Kept(tier),
+            attempts: Vec::new(),
+            timings: Vec::new(),
+            kept_under: Some(key),
+        }
+    }
+
+    /// The same for one who waited while another had it made, and paid.
+    pub(super) fn shared(self, waited: Duration) -> Self {
+        let cost = self.cost();
+        let attempts = self.attempts.into_iter().map(|attempt| Attempt { billed: Billed::No, ..attempt });
+        Self {
+            usage: cost.again(),
+            saved: Some(cost.saved()),
+            origin: Origin::Shared,
+            attempts: attempts.collect(),
+            timings: vec![("flight", waited)],
+            ..self
+        }
+    }
+
+    /// What this request consumed: calls that failed may have been paid for, too.
+    pub fn spent(&self) -> Usage {
+        self.attempts.iter().fold(self.usage, |sum, attempt| sum.plus(attempt.billed.usage()))
+    }
+
+    /// What it takes to make it from nothing.
+    pub(super) fn cost(&self) -> Cost {
+        let time = self.timings.iter().map(|(_, took)| *took).sum();
+        match self.saved {
+            None => Cost { usage: self.usage, time },
+            Some(saved) => {
+                let usage = Usage { credits: saved.credits, cpu: self.usage.cpu };
+                Cost { usage, time: time + saved.time }
+            }
+        }
+    }
+
+    /// Its digest in hexadecimal.
+    pub fn id(&self) -> String {
+        hex(&self.digest)
+    }
+}

@@ -1,0 +1,169 @@
+//! Renditions and colour as values of the cache, and back.
+//!
+//! Of a rendition two values are kept: its facts, found by the upload's fingerprint, and its picture,
+//! found by the picture's own digest. So a result has an address that can never mean another picture, and
+//! two uploads that give the same picture keep it once. The picture is written first: facts without a
+//! picture are a miss.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::keys::{self, Scope};
+use super::rendition::Cost;
+use crate::cache::{Cache, Entry, Hit, Key, Tier, hex, unhex};
+use crate::credit::{Credits, Usage};
+use crate::photo::{OutputFormat, PixelKey};
+
+/// What is known of a rendition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// SHA-256 of the encoded picture.
+    pub digest: [u8; 32],
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// The format that the upload's rendition has when nobody asks for one.
+    pub own_format: OutputFormat,
+    /// What it took to make it.
+    pub cost: Cost,
+    /// The pixel key of the upload, under which its chroma is kept.
+    pub pixels: PixelKey,
+}
+
+/// As it is kept. What cannot be read is of another version, and a miss.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    digest: String,
+    width: u32,
+    height: u32,
+    own_format: String,
+    pixels: String,
+    cost: StoredCost,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredCost {
+    micro_credits: Option<i64>,
+    cpu_micros: Option<u64>,
+    micros: u64,
+}
+
+impl From<Cost> for StoredCost {
+    fn from(Cost { usage, time }: Cost) -> Self {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Self {
+            micro_credits: usage.credits.map(Credits::micro),
+            cpu_micros: usage.cpu.map(micros),
+            micros: micros(time),
+        }
+    }
+}
+
+impl From<StoredCost> for Cost {
+    fn from(stored: StoredCost) -> Self {
+        let usage = Usage {
+            credits: stored.micro_credits.map(Credits::from_micro),
+            cpu: stored.cpu_micros.map(Duration::from_micros),
+        };
+        Self { usage, time: Duration::from_micros(stored.micros) }
+    }
+}
+
+impl Facts {
+    fn to_bytes(&self) -> Option<Bytes> {
+        let stored = Stored {
+            digest: hex(&self.digest),
+            width: self.width,
+            height: self.height,
+            own_format: self.own_format.to_string(),
+            pixels: hex(&self.pixels.0),
+            cost: self.cost.into(),
+        };
+        serde_json::to_vec(&stored).ok().map(Bytes::from)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let stored: Stored = serde_json::from_slice(bytes).ok()?;
+        Some(Self {
+            digest: unhex(&stored.digest)?,
+            width: stored.width,
+            height: stored.height,
+            own_format: stored.own_format.parse().ok()?,
+            cost: stored.cost.into(),
+            pixels: PixelKey(unhex(&stored.pixels)?),
+        })
+    }
+}
+
+/// The facts of a rendition; `None` when there are none.
+pub async fn facts(cache: &dyn Cache, key: &Key) -> Option<Facts> {
+    Facts::from_bytes(&find(cache, key).await?.entry.bytes)
+}
+
+/// An encoded picture by its digest, and where it was.
+pub async fn picture(cache: &dyn Cache, digest: [u8; 32], scope: Scope) -> Option<(Bytes, Tier)> {
+    find(cache, &keys::picture(digest, scope)).await.map(|hit| (hit.entry.bytes, hit.tier))
+}
+
+/// Keeps a rendition.
+pub async fn keep_rendition(cache: &dyn Cache, key: &Key, facts: &Facts, picture: Bytes, scope: Scope) {
+    keep(cache, &keys::picture(facts.digest, scope), picture).await;
+    if let Some(facts) = facts.to_bytes() {
+        keep(cache, key, facts).await;
+    }
+}
+
+/// Colour in bytes, what it had cost, and where it was.
+pub async fn colour(cache: &dyn Cache, key: &Key) -> Option<(Bytes, Cost, Tier)> {
+    let Hit { entry, tier } = find(cache, key).await?;
+    let (length, rest) = entry.bytes.split_first_chunk()?;
+    let head = usize::from(u16::from_le_bytes(*length));
+    let cost: StoredCost = serde_json::from_slice(rest.get(..head)?).ok()?;
+    Some((entry.bytes.slice(length.len() + head..), cost.into(), tier))
+}
+
+/// Keeps colour.
+pub async fn keep_colour(cache: &dyn Cache, key: &Key, colour: &[u8], cost: Cost) {
+    let Ok(head) = serde_json::to_vec(&StoredCost::from(cost)) else { return };
+    let Ok(length) = u16::try_from(head.len()) else { return };
+    keep(cache, key, [&length.to_le_bytes(), &head[..], colour].concat().into()).await;
+}
+
+async fn find(cache: &dyn Cache, key: &Key) -> Option<Hit> {
+    cache.get(key).await.unwrap_or_else(|error| {
+        tracing::warn!("the cache cannot be read: {error}");
+        None
+    })
+}
+
+async fn keep(cache: &dyn Cache, key: &Key, bytes: Bytes) {
+    if let Err(error) = cache.put(key, Entry::new(bytes)).await {
+        tracing::warn!("a result cannot be kept, so that it may be paid for again: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_come_back_as_they_went_and_unknown_stays_unknown() {
+        for credits in [None, Some(Credits::from_micro(1_500_000))] {
+            let usage = Usage { credits, cpu: Some(Duration::from_micros(7)) };
+            let facts = Facts {
+                digest: [1; 32],
+                width: 30_000,
+                height: 2,
+                own_format: OutputFormat::WebP,
+                cost: Cost { usage, time: Duration::from_millis(1234) },
+                pixels: PixelKey([2; 32]),
+            };
+            let bytes = facts.to_bytes().unwrap();
+            assert_eq!(Facts::from_bytes(&bytes), Some(facts));
+            assert_eq!(Facts::from_bytes(&bytes[1..]), None);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The steps of the way that are done here, on this machine: decode, merge, keep, count.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::error::Error;
+use super::guard::Checked;
+use super::keys::{self, PhotoKey};
+use super::plan::Plan;
+use super::rendition::{Origin, Rendition};
+use super::route::Coloured;
+use super::shelf::{self, Facts};
+use super::Gateway;
+use crate::photo::{self, Photo, PhotoError};
+
+/// A photo and what is known of it.
+pub struct Decoded {
+    /// The photo.
+    pub photo: Arc<Photo>,
+    /// What its chroma is kept under.
+    pub key: PhotoKey,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// An encoded rendition.
+pub struct Merged {
+    /// The encoded picture.
+    pub bytes: Bytes,
+    /// Its SHA-256.
+    pub digest: [u8; 32],
+    /// How long it took to lay the colour on the photo.
+    pub merge: Duration,
+    /// How long it took to write the format.
+    pub encode: Duration,
+}
+
+impl Gateway {
+    /// From the upload to a photo and its pixel key.
+    pub(super) async fn decode(&self, plan: &Plan) -> Result<Decoded, Error> {
+        let (bytes, limits) = (plan.ask.upload.bytes.clone(), plan.config().limits.photo());
+        let decode = move || {
+            let start = Instant::now();
+            let photo = Photo::decode(&bytes, &limits)?;
+            let key = PhotoKey::new(&photo);
+            Ok(Decoded { photo: Arc::new(photo), key, took: start.elapsed() })
+        };
+        self.cpu(decode).await?
+    }
+
+    /// Lays the colour on the photo, and names the result by its content.
+    pub(super) async fn merge(
+        &self,
+        plan: &Plan,
+        decoded: &Decoded,
+        coloured: &Coloured,
+    ) -> Result<Merged, Error> {
+        let options = keys::encode_options(&plan.config().output, plan.format, coloured.provider.about());
+        let (photo, colour) = (decoded.photo.clone(), coloured.colour.clone());
+        let merge = move || {
+            let encoded = match &*colour {
+                Checked::Chroma(chroma) => photo::encode(&photo, chroma, &options)?,
+                Checked::Own(rgb) => photo::encode_own(&photo, rgb, &options)?,
+            };
+            // What is kept in memory is counted by its length: no more than that may hang on it.
+            let bytes = Bytes::from(encoded.bytes.into_boxed_slice());
+            let digest = Sha256::digest(&bytes).into();
+            Ok(Merged { bytes, digest, merge: encoded.merge, encode: encoded.encode })
+        };
+        self.cpu(merge).await?
+    }
+
+    /// Keeps the colour, so that another format or another file of this picture needs no call.
+    pub(super) async fn keep_colour(&self, plan: &Plan, decoded: &Decoded, coloured: &Coloured) {
+        let called = matches!(coloured.origin, Origin::Called(_));
+        let key = plan.colour_key(coloured.provider.about(), &decoded.key);
+        let Some(key) = key.filter(|_| called && plan.ask.reuse.keep) else { return };
+        let colour = coloured.colour.clone();
+        let written = move || match &*colour {
+            Checked::Chroma(chroma) => chroma.to_bytes(),
+            Checked::Own(rgb) => rgb.to_bytes(),
+        };
+        let written: Result<Result<Vec<u8>, PhotoError>, Error> = self.cpu(written).await;
+        match written {
+            Ok(Ok(bytes)) => shelf::keep_colour(self.cache(), &key, &bytes, coloured.cost).await,
+            Ok(Err(error)) => tracing::warn!("colour cannot be kept: {error}"),
+            Err(error) => tracing::warn!("colour cannot be kept: {error}"),
+        }
+    }
+
+    /// Keeps the rendition.
+    pub(super) async fn keep(&self, plan: &Plan, decoded: &Decoded, rendition: &Rendition) {
+        if let Some(key) = rendition.kept_under {
+            let facts = Facts {
+                digest: rendition.digest,
+                width: rendition.width,
+                height: rendition.height,
+                own_format: plan.head.format.output(),
+                cost: rendition.cost(),
+                pixels: decoded.key.pixels,
+            };
+            let picture = rendition.bytes.clone();
+            shelf::keep_rendition(self.cache(), &key, &facts, picture, plan.search.scope).await;
+        }
+    }
+
+    /// Counts an answer, and what it saved.
+    pub(super) fn count(&self, rendition: &Rendition) {
+        self.metrics.rendition(rendition.origin.label());
+        if let Some(saved) = rendition.saved {
+            let reason = if rendition.origin == Origin::Shared { "coalesced" } else { "hit" };
+            self.metrics.saved(reason, saved.credits, saved.time);
+        }
+    }
+
+    /// Runs processor work off the async threads.
+    async fn cpu<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Result<R, Error> {
+        self.tasks.spawn_blocking(work).await.map_err(|_| Error::Internal)
+    }
+}

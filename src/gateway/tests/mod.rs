@@ -1,0 +1,208 @@
+//! The way of a picture with providers that count their calls, can be slow, and fail when they are told to.
+
+#![allow(clippy::float_cmp, reason = "counters are whole, or multiples of a half")]
+
+mod flights;
+mod reuse;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::config::{Config, Source};
+use crate::credit::{Credits, Usage};
+use crate::photo::{self, Chroma, EncodeOptions, Grey, OutputFormat, Photo};
+use crate::provider::{About, Answer, Call, Colour, Provider, ProviderError, Readiness};
+
+/// A provider that gives one colour for the whole picture, for 1.5 credits a call.
+struct Fake {
+    about: About,
+    colour: f32,
+    calls: AtomicUsize,
+    ready: AtomicBool,
+    delay: Duration,
+    then: Mutex<Then>,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Colours,
+    /// Answers with the grey picture that it got.
+    Grey,
+    Fails,
+    Dies,
+    /// Dies this once, and colours from then on.
+    DiesOnce,
+}
+
+impl Fake {
+    fn new(name: &str, colour: f32) -> Self {
+        Self {
+            about: About {
+                name: name.to_owned(),
+                kind: "fake",
+                model: format!("model of {name}"),
+                version: "1".to_owned(),
+                leaves_machine: true,
+                send_max_pixels: 10_000,
+                luma_lock: true,
+                settings: String::new(),
+            },
+            colour,
+            calls: AtomicUsize::new(0),
+            ready: AtomicBool::new(true),
+            delay: Duration::ZERO,
+            then: Mutex::new(Then::Colours),
+        }
+    }
+
+    fn slow(self) -> Self {
+        Self { delay: Duration::from_millis(200), ..self }
+    }
+
+    fn then(self, then: Then) -> Self {
+        *self.then.lock().unwrap() = then;
+        self
+    }
+
+    fn about(mut self, change: impl FnOnce(&mut About)) -> Self {
+        change(&mut self.about);
+        self
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Its own picture: one colour over the picture that it got.
+    fn picture(&self, grey: &Grey, colour: f32) -> Colour {
+        let photo = Photo::from_grey(grey.clone());
+        let chroma = Chroma::new(1, 1, vec![colour], vec![colour]).unwrap();
+        let options = EncodeOptions { format: OutputFormat::Png, quality: 90, note: None };
+        Colour::Picture(photo::encode(&photo, &chroma, &options).unwrap().bytes.into())
+    }
+}
+
+#[async_trait]
+impl Provider for Fake {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn readiness(&self) -> Readiness {
+        match self.ready.load(Ordering::SeqCst) {
+            true => Readiness::Ready,
+            false => Readiness::NotReady { why: "asleep".to_owned(), retry_after: None },
+        }
+    }
+
+    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(self.delay).await;
+        let then = *self.then.lock().unwrap();
+        let colour = match then {
+            Then::Colours if self.about.luma_lock => {
+                Colour::Chroma(Chroma::new(1, 1, vec![self.colour], vec![self.colour]).unwrap())
+            }
+            Then::Colours => self.picture(&call.grey, self.colour),
+            Then::Grey => self.picture(&call.grey, 0.0),
+            Then::Fails => return Err(route::not_ready("out of order".to_owned(), None)),
+            Then::Dies => panic!("on purpose"),
+            Then::DiesOnce => {
+                *self.then.lock().unwrap() = Then::Colours;
+                panic!("on purpose")
+            }
+        };
+        let usage = Usage { credits: Some(Credits::from_micro(1_500_000)), cpu: None };
+        Ok(Answer { colour, usage })
+    }
+}
+
+/// A configuration whose route is these providers.
+fn config(providers: &[Arc<Fake>]) -> Config {
+    let mut config = crate::config::load(&Source::default()).unwrap().config;
+    config.route = providers.iter().map(|fake| fake.about.name.clone()).collect();
+    let like = config.providers["local"].clone();
+    config.providers = config.route.iter().map(|name| (name.clone(), like.clone())).collect();
+    config
+}
+
+/// A gateway, and the folder in which it keeps results.
+struct Setup {
+    gateway: Arc<Gateway>,
+    folder: tempfile::TempDir,
+}
+
+impl Setup {
+    fn new(providers: &[Arc<Fake>]) -> Self {
+        Self::with(providers, |_| ())
+    }
+
+    fn with(providers: &[Arc<Fake>], change: impl FnOnce(&mut Config)) -> Self {
+        Self::at(tempfile::tempdir().unwrap(), providers, change)
+    }
+
+    fn at(folder: tempfile::TempDir, providers: &[Arc<Fake>], change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config(providers);
+        config.cache.dir = Some(PathBuf::from(folder.path()));
+        change(&mut config);
+        let metrics = Metrics::new(prometheus::Registry::new()).unwrap();
+        let cache = open_cache(&config.cache, Arc::new(metrics.clone()));
+        let providers = providers.iter().map(|fake| fake.clone() as Arc<dyn Provider>);
+        let gateway =
+            Gateway::new(Snapshot::with(config, providers), cache, Memory::new(metrics.clone()), metrics);
+        Self { gateway, folder }
+    }
+
+    /// The same with other providers, or after a restart.
+    fn again(self, providers: &[Arc<Fake>]) -> Self {
+        Self::at(self.folder, providers, |_| ())
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<Rendition, Error> {
+        self.gateway.colorize(self.gateway.snapshot(), ask).await
+    }
+
+    async fn colour(&self, bytes: &[u8]) -> Rendition {
+        self.ask(ask(bytes)).await.unwrap()
+    }
+
+    /// How many values are kept on the disk.
+    async fn kept(&self) -> u64 {
+        self.gateway.cache().sweep().await.unwrap().iter().map(|stats| stats.entries).max().unwrap_or(0)
+    }
+
+    fn metric(&self, line: &str) -> f64 {
+        let text = self.gateway.metrics().text().unwrap();
+        let value = text.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap())
+    }
+}
+
+fn ask(bytes: &[u8]) -> Ask {
+    Ask {
+        upload: Upload::new(bytes.to_vec().into()),
+        provider: None,
+        format: None,
+        client: Client { address: None, key: None },
+        reuse: Reuse::default(),
+        deadline: Instant::now() + Duration::from_secs(60),
+    }
+}
+
+/// A grey picture as a file.
+fn file(format: image::ImageFormat, seed: u8) -> Vec<u8> {
+    let picture = image::GrayImage::from_fn(40, 30, |x, y| image::Luma([(x * 4 + y) as u8 ^ seed]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn png(seed: u8) -> Vec<u8> {
+    file(image::ImageFormat::Png, seed)
+}

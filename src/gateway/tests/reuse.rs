@@ -1,0 +1,284 @@
+//! What was made once is never paid for again, and never answers what it should not.
+
+use super::*;
+use crate::cache::Tier;
+use crate::config::Share;
+
+fn fakes<const N: usize>(names: [&str; N]) -> [Arc<Fake>; N] {
+    let mut colour = 0.0;
+    names.map(|name| {
+        colour += 20.0;
+        Arc::new(Fake::new(name, colour))
+    })
+}
+
+#[tokio::test]
+async fn a_repeat_costs_nothing_and_says_what_it_saved() {
+    let [fake] = fakes(["a"]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
+    let first = setup.colour(&png(1)).await;
+    assert_eq!((first.origin, first.saved), (Origin::Called(Why::Miss), None));
+    assert_eq!(first.usage.credits, Some(Credits::from_micro(1_500_000)));
+
+    let second = setup.colour(&png(1)).await;
+    assert_eq!(fake.calls(), 1);
+    assert_eq!(second.origin, Origin::Kept(Tier::Memory));
+    assert_eq!((second.bytes, second.digest), (first.bytes, first.digest));
+    assert_eq!((second.width, second.height, second.format), (40, 30, OutputFormat::Png));
+    assert_eq!((second.provider, second.model), (first.provider, first.model));
+    assert_eq!(second.usage.credits, Some(Credits::ZERO));
+    let saved = second.saved.unwrap();
+    assert_eq!(saved.credits, Some(Credits::from_micro(1_500_000)));
+    assert!(saved.time > Duration::ZERO);
+
+    assert_eq!(setup.metric("pixcolor_renditions_total{origin=\"miss\"}"), 1.0);
+    assert_eq!(setup.metric("pixcolor_renditions_total{origin=\"memory\"}"), 1.0);
+    assert_eq!(setup.metric("pixcolor_saved_credits_total{reason=\"hit\"}"), 1.5);
+    assert!(setup.metric("pixcolor_saved_seconds_total{reason=\"hit\"}") > 0.0);
+}
+
+#[tokio::test]
+async fn a_repeat_after_a_restart_costs_nothing() {
+    let [fake] = fakes(["a"]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
+    let first = setup.colour(&png(1)).await;
+    let setup = setup.again(std::slice::from_ref(&fake));
+    let second = setup.colour(&png(1)).await;
+    assert_eq!((fake.calls(), second.origin), (1, Origin::Kept(Tier::Disk)));
+    assert_eq!(second.bytes, first.bytes);
+    assert_eq!(
+        setup.colour(&png(1)).await.origin,
+        Origin::Kept(Tier::Memory),
+        "it was fetched from the disk"
+    );
+}
+
+#[tokio::test]
+async fn another_file_or_format_of_a_known_picture_is_merged_without_a_call() {
+    let [fake] = fakes(["a"]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
+    let from_png = setup.colour(&png(1)).await;
+    let from_bmp = setup.colour(&file(image::ImageFormat::Bmp, 1)).await;
+    assert_eq!((fake.calls(), from_bmp.origin), (1, Origin::Merged(Tier::Memory)));
+    assert_eq!(from_bmp.bytes, from_png.bytes, "fresh and kept colour give the same picture");
+    assert_eq!(from_bmp.saved.unwrap().credits, Some(Credits::from_micro(1_500_000)));
+    assert_eq!(from_bmp.usage.credits, Some(Credits::ZERO));
+
+    let webp = Ask { format: Some(OutputFormat::WebP), ..ask(&png(1)) };
+    let webp = setup.ask(webp).await.unwrap();
+    assert_eq!(
+        (fake.calls(), webp.origin, webp.format),
+        (1, Origin::Merged(Tier::Memory), OutputFormat::WebP)
+    );
+    let again = setup.colour(&file(image::ImageFormat::Bmp, 1)).await;
+    assert_eq!(again.origin, Origin::Kept(Tier::Memory));
+    assert_eq!(again.saved.unwrap().credits, Some(Credits::from_micro(1_500_000)));
+
+    assert_eq!(setup.colour(&png(2)).await.origin, Origin::Called(Why::Miss), "another picture");
+    assert_eq!(fake.calls(), 2);
+}
+
+#[tokio::test]
+async fn no_cache_forces_a_call_and_no_store_leaves_nothing_behind() {
+    let [fake] = fakes(["a"]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
+    let with = |find, keep| Ask { reuse: Reuse { find, keep }, ..ask(&png(1)) };
+    let unkept = setup.ask(with(true, false)).await.unwrap();
+    assert_eq!((unkept.origin, unkept.kept_under), (Origin::Called(Why::Miss), None));
+    assert_eq!(setup.kept().await, 0);
+
+    setup.ask(with(true, true)).await.unwrap();
+    assert_eq!((fake.calls(), setup.kept().await), (2, 3));
+    assert_eq!(setup.ask(with(true, false)).await.unwrap().origin, Origin::Kept(Tier::Memory));
+    let forced = setup.ask(with(false, true)).await.unwrap();
+    assert_eq!((forced.origin, fake.calls()), (Origin::Called(Why::Request), 3));
+    assert!(forced.kept_under.is_some());
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_a_provider_that_says_so_or_when_the_cache_is_off() {
+    let [fake] = fakes(["a"]);
+    type Change = fn(&mut Config);
+    let by_provider: Change = |config| {
+        config.providers.values_mut().for_each(|provider| provider.common.cache = false);
+    };
+    let off: Change = |config| config.cache.enabled = false;
+    for (turn, change) in [by_provider, off].into_iter().enumerate() {
+        let setup = Setup::with(std::slice::from_ref(&fake), change);
+        for call in 1..=2 {
+            let rendition = setup.colour(&png(1)).await;
+            assert_eq!((rendition.origin, rendition.kept_under), (Origin::Called(Why::Bypass), None));
+            assert_eq!(fake.calls(), turn * 2 + call);
+        }
+        assert_eq!(setup.kept().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_new_version_never_serves_old_colour() {
+    let [old] = fakes(["a"]);
+    let new = Arc::new(Fake::new("a", -30.0).about(|about| about.version = "2".to_owned()));
+    let setup = Setup::new(&[old]);
+    let first = setup.colour(&png(1)).await;
+    let second = setup.again(std::slice::from_ref(&new)).colour(&png(1)).await;
+    assert_eq!((second.origin, new.calls()), (Origin::Called(Why::Miss), 1));
+    assert_ne!(second.digest, first.digest);
+}
+
+#[tokio::test]
+async fn another_quality_is_another_jpeg_and_the_same_png() {
+    let [fake] = fakes(["a"]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
+    let jpeg = Ask { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
+    setup.ask(jpeg.clone()).await.unwrap();
+    setup.colour(&png(1)).await;
+    let setup =
+        Setup::at(setup.folder, std::slice::from_ref(&fake), |config| config.output.jpeg_quality = 40);
+    assert_eq!(setup.ask(jpeg).await.unwrap().origin, Origin::Merged(Tier::Disk));
+    assert_eq!(setup.colour(&png(1)).await.origin, Origin::Kept(Tier::Disk));
+    assert_eq!(fake.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_lower_providers_hit_counts_only_while_no_higher_one_can_be_used() {
+    let [high, low] = fakes(["high", "low"]);
+    let setup = Setup::new(&[high.clone(), low.clone()]);
+    high.ready.store(false, Ordering::SeqCst);
+    assert_eq!(setup.colour(&png(1)).await.provider, "low");
+    let hit = setup.colour(&png(1)).await;
+    assert_eq!((hit.provider.as_str(), hit.origin), ("low", Origin::Kept(Tier::Memory)));
+    assert_eq!(hit.attempts.len(), 1, "it says who was passed over");
+
+    high.ready.store(true, Ordering::SeqCst);
+    let better = setup.colour(&png(1)).await;
+    assert_eq!((better.provider.as_str(), better.origin), ("high", Origin::Called(Why::Miss)));
+    high.ready.store(false, Ordering::SeqCst);
+    let kept = setup.colour(&png(1)).await;
+    assert_eq!((kept.provider.as_str(), kept.attempts.len()), ("high", 0), "kept results need no provider");
+    assert_eq!((high.calls(), low.calls()), (1, 1));
+}
+
+#[tokio::test]
+async fn when_a_higher_provider_fails_a_lower_ones_kept_colour_does() {
+    let [high, low] = fakes(["high", "low"]);
+    let setup = Setup::new(&[high.clone(), low.clone()]);
+    let named = Ask { provider: Some("low".to_owned()), ..ask(&png(1)) };
+    setup.ask(named).await.unwrap();
+    *high.then.lock().unwrap() = Then::Fails;
+    let answer = setup.colour(&png(1)).await;
+    assert_eq!((answer.provider.as_str(), answer.origin), ("low", Origin::Merged(Tier::Memory)));
+    assert_eq!((high.calls(), low.calls(), answer.attempts.len()), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn without_luma_lock_a_providers_own_pixels_are_kept_by_fingerprint() {
+    let fake = Arc::new(Fake::new("a", 30.0).about(|about| about.luma_lock = false));
+    let setup = Setup::new(std::slice::from_ref(&fake));
+    let first = setup.colour(&png(1)).await;
+    let jpeg = Ask { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
+    assert_eq!(setup.ask(jpeg).await.unwrap().origin, Origin::Merged(Tier::Memory));
+    assert_eq!(setup.colour(&png(1)).await.origin, Origin::Kept(Tier::Memory));
+    assert_eq!(fake.calls(), 1);
+    let other_file = setup.colour(&file(image::ImageFormat::Bmp, 1)).await;
+    assert_eq!((other_file.origin, fake.calls()), (Origin::Called(Why::Miss), 2));
+    assert_eq!(other_file.bytes, first.bytes);
+}
+
+#[tokio::test]
+async fn what_the_guard_refuses_is_not_kept() {
+    let fake = Arc::new(Fake::new("a", 30.0).then(Then::Grey));
+    let setup = Setup::new(std::slice::from_ref(&fake));
+    assert!(matches!(setup.ask(ask(&png(1))).await, Err(Error::NoProvider { .. })));
+    assert_eq!(setup.kept().await, 0);
+    *fake.then.lock().unwrap() = Then::Colours;
+    assert_eq!(setup.colour(&png(1)).await.origin, Origin::Called(Why::Miss));
+}
+
+#[tokio::test]
+async fn opacity_is_part_of_what_chroma_is_kept_under() {
+    let [fake] = fakes(["a"]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
+    let picture = |alpha: u8| {
+        let picture = image::GrayAlphaImage::from_pixel(8, 8, image::LumaA([90, alpha]));
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        bytes.into_inner()
+    };
+    setup.colour(&picture(255)).await;
+    assert_eq!(setup.colour(&picture(100)).await.origin, Origin::Called(Why::Miss));
+}
+
+#[tokio::test]
+async fn clients_share_results_unless_they_are_told_not_to() {
+    let client = |key: Option<&str>, address: &str| Client {
+        key: key.map(|key| ClientKey(key.to_owned())),
+        address: Some(address.parse().unwrap()),
+    };
+    let clients = [
+        client(Some("one"), "192.0.2.1"),
+        client(Some("two"), "192.0.2.1"),
+        client(None, "192.0.2.1"),
+        client(None, "192.0.2.2"),
+        client(None, "2001:db8::1"),
+        client(None, "2001:db8:0:1::1"),
+    ];
+    for (share, calls) in [(Share::All, 1), (Share::Client, clients.len())] {
+        let [fake] = fakes(["a"]);
+        let setup = Setup::with(std::slice::from_ref(&fake), |config| config.cache.share = share);
+        for client in clients.iter().chain(&clients) {
+            let ask = Ask { client: client.clone(), ..ask(&png(1)) };
+            let rendition = setup.ask(ask).await.unwrap();
+            let found = setup.gateway.picture(&setup.gateway.snapshot(), rendition.digest, client).await;
+            assert_eq!(found.unwrap().0, rendition.bytes);
+        }
+        assert_eq!(fake.calls(), calls, "{share:?}");
+        let neighbour = client(None, "2001:db8::2");
+        let ask = Ask { client: neighbour, ..ask(&png(1)) };
+        assert!(matches!(setup.ask(ask).await.unwrap().origin, Origin::Kept(_)), "an IPv6 client is a /64");
+    }
+}
+
+#[tokio::test]
+async fn a_fingerprint_alone_finds_the_best_there_is() {
+    let [high, low] = fakes(["high", "low"]);
+    let setup = Setup::new(&[high.clone(), low.clone()]);
+    let nobody = Client { address: None, key: None };
+    let jpeg_file = file(image::ImageFormat::Jpeg, 1);
+    let fingerprint = Upload::new(jpeg_file.clone().into()).fingerprint;
+    let best = async |provider: Option<&str>, format: Option<OutputFormat>| {
+        let found =
+            setup.gateway.best(setup.gateway.snapshot(), fingerprint, provider, format, &nobody).await;
+        found.unwrap().map(|found| (found.provider, found.format))
+    };
+    let found = |provider: &str, format| Some((provider.to_owned(), format));
+    assert_eq!(best(None, None).await, None);
+
+    setup.ask(Ask { format: Some(OutputFormat::Png), ..ask(&jpeg_file) }).await.unwrap();
+    assert_eq!(best(None, None).await, found("high", OutputFormat::Png), "better than nothing");
+    assert_eq!(best(None, Some(OutputFormat::Jpeg)).await, None);
+    setup.colour(&jpeg_file).await;
+    assert_eq!(best(None, None).await, found("high", OutputFormat::Jpeg), "the upload's own format");
+    assert_eq!(best(None, Some(OutputFormat::Png)).await, found("high", OutputFormat::Png));
+    assert_eq!(best(Some("low"), None).await, None);
+    setup.ask(Ask { provider: Some("low".to_owned()), ..ask(&jpeg_file) }).await.unwrap();
+    assert_eq!(best(Some("low"), None).await, found("low", OutputFormat::Jpeg));
+    assert_eq!(best(None, None).await, found("high", OutputFormat::Jpeg));
+    let unknown = setup.gateway.best(setup.gateway.snapshot(), fingerprint, Some("x"), None, &nobody).await;
+    assert!(matches!(unknown, Err(Error::UnknownProvider { .. })));
+}
+
+#[tokio::test]
+async fn forgetting_a_picture_forgets_all_of_it_and_nothing_else() {
+    let [fake] = fakes(["a"]);
+    let setup = Setup::new(std::slice::from_ref(&fake));
+    setup.colour(&png(1)).await;
+    setup.ask(Ask { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) }).await.unwrap();
+    setup.colour(&png(2)).await;
+    assert_eq!(setup.kept().await, 5 + 3);
+    let fingerprint = Upload::new(png(1).into()).fingerprint;
+    assert_eq!(forget(setup.gateway.cache(), fingerprint).await.unwrap(), 5);
+    assert_eq!(forget(setup.gateway.cache(), fingerprint).await.unwrap(), 0);
+    assert_eq!(setup.kept().await, 3);
+    assert_eq!(setup.colour(&png(1)).await.origin, Origin::Called(Why::Miss));
+    assert_eq!(setup.colour(&png(2)).await.origin, Origin::Kept(Tier::Memory));
+}

@@ -1,0 +1,143 @@
+//! JPEG, with zune-jpeg: the fastest decoder here that needs neither an assembler nor C, as
+//! `benches/README.md` shows.
+
+mod split;
+mod walk;
+
+use image::metadata::Orientation;
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::feed::Channels;
+use super::sink::Place;
+use super::{Feed, InputFormat, PhotoError, Sink, Source, broken};
+use crate::photo::Head;
+use crate::photo::resample::{self, Resample};
+use walk::Layout;
+
+/// Most scans, and most scans times pixels: a progressive file has ten to twenty, and each costs a
+/// pass over all coefficients.
+const MAX_SCANS: usize = 100;
+const MAX_WORK: u64 = 1_200_000_000;
+
+/// A progressive colour picture with more pixels is decoded one component after the other, which is
+/// slower and takes half the memory.
+const SPLIT_ABOVE: u64 = 16_000_000;
+
+pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Orientation, PhotoError> {
+    let layout = Layout::of(bytes)?;
+    let scans = layout.scans();
+    if scans > MAX_SCANS || scans as u64 * head.pixels() > MAX_WORK {
+        return Err(broken(
+            InputFormat::Jpeg,
+            format!("{scans} scans are more than a picture of this size can need"),
+        ));
+    }
+    if layout.is_starved(bytes, (head.width, head.height)) {
+        return Err(broken(InputFormat::Jpeg, "it has too little data for its size"));
+    }
+    let mut decoder = decoder(bytes);
+    decoder.decode_headers().map_err(damaged)?;
+    let (channels, out) = match (layout.frame.components.len(), decoder.input_colorspace()) {
+        (1, _) => (Channels::Grey, ColorSpace::Luma),
+        (3, _) => (Channels::Rgb, ColorSpace::RGB),
+        (4, Some(ColorSpace::YCCK)) => (Channels::Ycck, ColorSpace::YCCK),
+        (4, _) if adobe(bytes, &layout) => (Channels::CmykInverted, ColorSpace::CMYK),
+        (4, _) => (Channels::Cmyk, ColorSpace::CMYK),
+        (count, _) => {
+            return Err(PhotoError::Unsupported(format!(
+                "A JPEG of {count} components is not read here. Save it as an ordinary JPEG or as PNG."
+            )));
+        }
+    };
+    let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
+    let source = Source {
+        width: head.width,
+        height: head.height,
+        channels,
+        icc: decoder.icc_profile(),
+        orientation: orientation.unwrap_or(Orientation::NoTransforms),
+    };
+    let in_parts = layout.frame.progressive
+        && decoder.input_colorspace() == Some(ColorSpace::YCbCr)
+        && channels == Channels::Rgb
+        && head.pixels() > SPLIT_ABOVE;
+    if in_parts {
+        drop(decoder);
+        return by_component(bytes, &layout, head, source, sink);
+    }
+    decoder.set_options(decoder.options().jpeg_set_out_colorspace(out));
+    let pixels = decoder.decode().map_err(damaged)?;
+    // The decoder may hold all coefficients; what follows needs memory of its own.
+    drop(decoder);
+    let mut feed = Feed::new(source, sink);
+    feed.whole8(pixels);
+    Ok(feed.orientation())
+}
+
+fn decoder(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
+    let side = usize::from(u16::MAX);
+    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(side).set_max_height(side);
+    JpegDecoder::new_with_options(ZCursor::new(bytes), options)
+}
+
+fn damaged(error: DecodeErrors) -> PhotoError {
+    broken(InputFormat::Jpeg, error)
+}
+
+/// Whether Adobe's segment says that inks are written inverted, as Photoshop does.
+fn adobe(bytes: &[u8], layout: &Layout) -> bool {
+    const APP14: u8 = 0xEE;
+    layout
+        .segments
+        .iter()
+        .any(|segment| segment.marker == APP14 && bytes[segment.body.clone()].starts_with(b"Adobe"))
+}
+
+/// Decodes Y, Cb and Cr one after the other, each from a grey JPEG of its own.
+fn by_component(
+    bytes: &[u8],
+    layout: &Layout,
+    head: Head,
+    source: Source,
+    sink: &mut dyn Sink,
+) -> Result<Orientation, PhotoError> {
+    let size = (head.width, head.height);
+    let plane = |place: usize| {
+        let file = split::component(bytes, layout, size, place)?;
+        let mut decoder = decoder(&file);
+        decoder.decode_headers().map_err(damaged)?;
+        decoder.set_options(decoder.options().jpeg_set_out_colorspace(ColorSpace::Luma));
+        let plane = decoder.decode().map_err(damaged)?;
+        Ok((plane, split::size(layout, layout.frame.components[place], size)))
+    };
+    let planes: [(Vec<u8>, (u32, u32)); 3] = [plane(0)?, plane(1)?, plane(2)?];
+    let mut feed = Feed::new(source, sink);
+    let width = head.width as usize;
+    let mut enlarge = planes.each_ref().map(|(_, from)| Resample::<1>::new(*from, size));
+    let mut rows = [const { Vec::new() }; 3].map(|_: Vec<f32>| vec![0.0; width]);
+    let mut rgb = vec![0; width * 3];
+    for y in 0..head.height as usize {
+        for (((plane, from), enlarge), row) in planes.iter().zip(&mut enlarge).zip(&mut rows) {
+            let add = |source: usize, weight: f32, sum: &mut [f32]| {
+                resample::add(&plane[source * from.0 as usize..][..from.0 as usize], weight, sum);
+            };
+            enlarge.row(y, add, row);
+        }
+        for (x, pixel) in rgb.as_chunks_mut().0.iter_mut().enumerate() {
+            *pixel = ycc_to_rgb([rows[0][x], rows[1][x], rows[2][x]]);
+        }
+        feed.row8(Place::row(y), &rgb);
+    }
+    Ok(feed.orientation())
+}
+
+/// JFIF's RGB of Y, Cb, Cr from 0 to 255 (ITU T.871, 7).
+pub(super) fn ycc_to_rgb([y, cb, cr]: [f32; 3]) -> [u8; 3] {
+    let (cb, cr) = (cb - 128.0, cr - 128.0);
+    let code = |value: f32| (value + 0.5).clamp(0.0, 255.0) as u8;
+    [code(y + 1.402 * cr), code(y - 0.344_136 * cb - 0.714_136 * cr), code(y + 1.772 * cb)]
+}

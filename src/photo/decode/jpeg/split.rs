@@ -1,0 +1,319 @@
+//! Taking one component out of a progressive JPEG, as a grey JPEG of its own.
+//!
+//! A progressive file can only be decoded with all coefficients of all components in memory: 300 MB
+//! for 50 megapixels, before the first pixel. Decoded one component after the other it is a third of
+//! that. Scans of AC coefficients belong to one component already and are copied; a scan of DC
+//! coefficients may hold several, and is written anew with the one that is wanted (ITU T.81, annex G).
+
+use super::walk::{Component, DHT, DQT, DRI, EOI, Layout, SOI, SOS, Segment};
+use super::{InputFormat, PhotoError, broken};
+
+const SOF2: u8 = 0xC2;
+
+/// The DC code of ITU T.81, table K.3: how many codes have each length, for categories 0 to 11.
+const DC_LENGTHS: [u8; 16] = [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
+const DC_CATEGORIES: u8 = 12;
+
+/// Writes the grey JPEG of the component with this place in the frame.
+pub(super) fn component(
+    bytes: &[u8],
+    layout: &Layout,
+    (width, height): (u32, u32),
+    place: usize,
+) -> Result<Vec<u8>, PhotoError> {
+    let wanted = layout.frame.components[place];
+    let (cols, rows) = size(layout, wanted, (width, height));
+    let mut split = Split { layout, wanted, size: (width, height), tables: [const { None }; 4], restart: 0 };
+    let mut out = vec![0xFF, SOI];
+    for segment in &layout.segments {
+        let body = &bytes[segment.body.clone()];
+        match segment.marker {
+            DQT => write(&mut out, DQT, body),
+            DHT => {
+                split.read_tables(body).ok_or_else(damaged)?;
+                write(&mut out, DHT, body);
+            }
+            DRI => {
+                split.restart = body.first_chunk().map_or(0, |&pair| u16::from_be_bytes(pair).into());
+                write(&mut out, DRI, body);
+            }
+            SOF2 => {
+                let [high, low] = (rows as u16).to_be_bytes();
+                let [wide, narrow] = (cols as u16).to_be_bytes();
+                write(&mut out, SOF2, &[8, high, low, wide, narrow, 1, wanted.id, 0x11, wanted.table]);
+            }
+            SOS => split.scan(bytes, segment, &mut out).ok_or_else(damaged)?,
+            _ => {}
+        }
+    }
+    out.extend([0xFF, EOI]);
+    Ok(out)
+}
+
+/// Width and height of a component (ITU T.81, A.1.1).
+pub(super) fn size(layout: &Layout, component: Component, (width, height): (u32, u32)) -> (u32, u32) {
+    let (most_x, most_y) = layout.frame.sampling();
+    let (x, y) = component.sampling;
+    ((width * u32::from(x)).div_ceil(most_x.into()), (height * u32::from(y)).div_ceil(most_y.into()))
+}
+
+fn damaged() -> PhotoError {
+    broken(InputFormat::Jpeg, "a scan makes no sense")
+}
+
+fn write(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
+    out.extend([0xFF, marker]);
+    out.extend(((body.len() + 2) as u16).to_be_bytes());
+    out.extend(body);
+}
+
+/// What is known while the segments go by.
+struct Split<'a> {
+    layout: &'a Layout,
+    wanted: Component,
+    size: (u32, u32),
+    /// DC codes by their number.
+    tables: [Option<Codes>; 4],
+    /// MCUs between restarts; 0 for none.
+    restart: u32,
+}
+
+impl Split<'_> {
+    fn read_tables(&mut self, mut body: &[u8]) -> Option<()> {
+        while let Some((&kind, rest)) = body.split_first() {
+            let (lengths, rest) = rest.split_first_chunk::<16>()?;
+            let count = lengths.iter().map(|&count| usize::from(count)).sum();
+            let (values, rest) = rest.split_at_checked(count)?;
+            if kind >> 4 == 0 {
+                *self.tables.get_mut(usize::from(kind & 15))? = Some(Codes::new(lengths, values));
+            }
+            body = rest;
+        }
+        Some(())
+    }
+
+    /// Copies, rewrites or leaves out a scan.
+    fn scan(&self, bytes: &[u8], segment: &Segment, out: &mut Vec<u8>) -> Option<()> {
+        let header = &bytes[segment.body.clone()];
+        let (&count, rest) = header.split_first()?;
+        let (members, &[first, last, bits]) = rest.split_at_checked(usize::from(count) * 2)? else {
+            return None;
+        };
+        let members = members.as_chunks::<2>().0;
+        let data = &bytes[segment.data.clone()];
+        if members.iter().all(|[id, _]| *id != self.wanted.id) {
+            return Some(());
+        }
+        if members.len() == 1 {
+            write(out, SOS, header);
+            out.extend(data);
+            return Some(());
+        }
+        if (first, last) != (0, 0) {
+            return None;
+        }
+        let refine = bits >> 4 != 0;
+        let values = self.dc_values(members, refine, Bits::new(data))?;
+        write(out, DRI, &[0, 0]);
+        if !refine {
+            let mut body = vec![0];
+            body.extend(DC_LENGTHS);
+            body.extend(0..DC_CATEGORIES);
+            write(out, DHT, &body);
+        }
+        write(out, SOS, &[1, self.wanted.id, 0, 0, 0, bits]);
+        self.write_dc(&values, refine, out)?;
+        write(out, DRI, &(self.restart as u16).to_be_bytes());
+        Some(())
+    }
+
+    /// Blocks across and down in an interleaved scan: whole MCUs.
+    fn padded(&self) -> (usize, usize) {
+        let (mcus_x, mcus_y) = self.mcus();
+        (mcus_x * usize::from(self.wanted.sampling.0), mcus_y * usize::from(self.wanted.sampling.1))
+    }
+
+    fn mcus(&self) -> (usize, usize) {
+        let (x, y) = self.layout.frame.sampling();
+        let mcus = |side: u32, sampling: u8| side.div_ceil(8 * u32::from(sampling)) as usize;
+        (mcus(self.size.0, x), mcus(self.size.1, y))
+    }
+
+    /// The wanted component's DC coefficients, or their refining bits, block by block.
+    fn dc_values(&self, members: &[[u8; 2]], refine: bool, mut bits: Bits<'_>) -> Option<Vec<i16>> {
+        let find = |id: u8| self.layout.frame.components.iter().find(|component| component.id == id);
+        let members: Vec<(&Component, u8)> =
+            members.iter().map(|&[id, table]| Some((find(id)?, table >> 4))).collect::<Option<_>>()?;
+        let (across, down) = self.padded();
+        let mut values = vec![0; across * down];
+        let mut before = [0_i32; 4];
+        let (mcus_x, mcus_y) = self.mcus();
+        for mcu in 0..mcus_x * mcus_y {
+            if self.restart != 0 && mcu != 0 && (mcu as u32).is_multiple_of(self.restart) {
+                bits.restart()?;
+                before = [0; 4];
+            }
+            for (&(component, table), before) in members.iter().zip(&mut before) {
+                let (x, y) = component.sampling;
+                for block in 0..usize::from(x) * usize::from(y) {
+                    let value = if refine {
+                        bits.take(1)? as i32
+                    } else {
+                        *before += bits.difference(self.tables.get(usize::from(table))?.as_ref()?)?;
+                        *before
+                    };
+                    if component.id == self.wanted.id {
+                        let (x, y) = (usize::from(x), usize::from(y));
+                        let row = mcu / mcus_x * y + block / x;
+                        values[row * across + mcu % mcus_x * x + block % x] = i16::try_from(value).ok()?;
+                    }
+                }
+            }
+        }
+        Some(values)
+    }
+
+    /// Writes the blocks a scan of one component has, in its order: without those that fill up MCUs.
+    fn write_dc(&self, values: &[i16], refine: bool, out: &mut Vec<u8>) -> Option<()> {
+        let (cols, rows) = size(self.layout, self.wanted, self.size);
+        let (across, down) = (cols.div_ceil(8) as usize, rows.div_ceil(8) as usize);
+        let codes = dc_codes();
+        let mut writer = Writer { out, pending: 0, count: 0 };
+        let mut before = 0;
+        for row in values.chunks_exact(self.padded().0).take(down) {
+            for &value in &row[..across] {
+                if refine {
+                    writer.put(value as u32, 1);
+                    continue;
+                }
+                let difference = i32::from(value) - before;
+                before = value.into();
+                let category = 32 - difference.unsigned_abs().leading_zeros();
+                let &(code, length) = codes.get(category as usize)?;
+                writer.put(code, length);
+                // A negative number is written less one, in its category's width.
+                let low = if difference < 0 { difference - 1 } else { difference };
+                writer.put(low as u32 & ((1 << category) - 1), category);
+            }
+        }
+        writer.finish();
+        Some(())
+    }
+}
+
+/// The code and its length for each category of [`DC_LENGTHS`].
+fn dc_codes() -> Vec<(u32, u32)> {
+    let (mut codes, mut code) = (Vec::new(), 0);
+    for (length, count) in (1..).zip(DC_LENGTHS) {
+        for _ in 0..count {
+            codes.push((code, length));
+            code += 1;
+        }
+        code <<= 1;
+    }
+    codes
+}
+
+/// A Huffman code: for each length the first code, how many there are, and their values.
+struct Codes {
+    lengths: [u8; 16],
+    values: Vec<u8>,
+}
+
+impl Codes {
+    fn new(lengths: &[u8; 16], values: &[u8]) -> Self {
+        Self { lengths: *lengths, values: values.to_vec() }
+    }
+}
+
+/// Reads entropy-coded data.
+struct Bits<'a> {
+    data: &'a [u8],
+    at: usize,
+    byte: u8,
+    left: u32,
+}
+
+impl<'a> Bits<'a> {
+    fn new(data: &'a [u8]) -> Self {
+        Self { data, at: 0, byte: 0, left: 0 }
+    }
+
+    /// The next bit; none at a marker or the end.
+    fn bit(&mut self) -> Option<u32> {
+        if self.left == 0 {
+            self.byte = *self.data.get(self.at)?;
+            self.at += 1;
+            if self.byte == 0xFF {
+                (*self.data.get(self.at)? == 0).then_some(())?;
+                self.at += 1;
+            }
+            self.left = 8;
+        }
+        self.left -= 1;
+        Some(u32::from(self.byte >> self.left) & 1)
+    }
+
+    fn take(&mut self, count: u32) -> Option<u32> {
+        (0..count).try_fold(0, |value, _| Some(value << 1 | self.bit()?))
+    }
+
+    /// A difference of DC coefficients (ITU T.81, F.2.2.1).
+    fn difference(&mut self, codes: &Codes) -> Option<i32> {
+        let (mut code, mut first, mut passed) = (0, 0, 0);
+        for &count in &codes.lengths {
+            code = code << 1 | self.bit()?;
+            first <<= 1;
+            let count = u32::from(count);
+            if code < first + count {
+                let category = u32::from(*codes.values.get((passed + code.checked_sub(first)?) as usize)?);
+                (category <= 15).then_some(())?;
+                let value = self.take(category)? as i32;
+                let negative = category > 0 && value < 1 << (category - 1);
+                return Some(if negative { value - (1 << category) + 1 } else { value });
+            }
+            first += count;
+            passed += count;
+        }
+        None
+    }
+
+    /// Goes on behind the next restart marker.
+    fn restart(&mut self) -> Option<()> {
+        self.left = 0;
+        while *self.data.get(self.at)? != 0xFF || *self.data.get(self.at + 1)? == 0xFF {
+            self.at += 1;
+        }
+        matches!(self.data.get(self.at + 1)?, 0xD0..=0xD7).then_some(())?;
+        self.at += 2;
+        Some(())
+    }
+}
+
+/// Writes entropy-coded data.
+struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    pending: u64,
+    count: u32,
+}
+
+impl Writer<'_> {
+    fn put(&mut self, value: u32, count: u32) {
+        self.pending = self.pending << count | u64::from(value);
+        self.count += count;
+        while self.count >= 8 {
+            self.count -= 8;
+            let byte = (self.pending >> self.count) as u8;
+            self.out.push(byte);
+            if byte == 0xFF {
+                self.out.push(0);
+            }
+        }
+    }
+
+    /// Fills the last byte with ones.
+    fn finish(mut self) {
+        let rest = (8 - self.count) % 8;
+        self.put((1 << rest) - 1, rest);
+    }
+}

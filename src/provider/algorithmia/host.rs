@@ -1,0 +1,79 @@
+//! The one host that a provider talks to: its address, its key, and the connections to it.
+
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::TRANSFER;
+use crate::config::{AlgorithmiaConfig, Common, Secret};
+use crate::provider::{FailureKind, HttpClient, ProviderError, Times};
+
+/// How to reach it.
+pub struct Host {
+    /// Makes its requests.
+    pub http: HttpClient,
+    /// Its key, to be kept out of what it says.
+    pub key: SecretString,
+    /// The header that holds the key.
+    pub authorization: HeaderValue,
+    base: Url,
+}
+
+impl Host {
+    /// What is missing is told in words for the operator.
+    pub fn new(common: &Common, config: &AlgorithmiaConfig) -> Result<Self, String> {
+        let base = config.base_url.clone().ok_or("it has no address: set `base_url`, or ALGORITHMIA_API")?;
+        let missing = |secret: &Secret| format!("it has no key: {}", secret.why_unset().unwrap_or_default());
+        let written = config.api_key.expose().ok_or_else(|| missing(&config.api_key))?.expose_secret();
+        // A token of an on-premises installation comes with its own scheme.
+        let (scheme, key) = match written.split_once(' ') {
+            Some((scheme @ ("Simple" | "Bearer"), key)) => (scheme, key),
+            _ => ("Simple", written),
+        };
+        let header = format!("{scheme} {key}");
+        let mut authorization = HeaderValue::from_bytes(header.as_bytes())
+            .map_err(|_| "its key cannot be sent: it has characters that no header may have")?;
+        authorization.set_sensitive(true);
+        let remote = &config.remote;
+        let first_byte = remote.first_byte_timeout.unwrap_or(common.timeout + TRANSFER);
+        let http = HttpClient::new(Times { connect: remote.connect_timeout, first_byte })?;
+        Ok(Self { http, base, key: SecretString::from(key), authorization })
+    }
+
+    /// A path below the address, each segment percent-encoded.
+    pub fn url<'s>(&self, segments: impl IntoIterator<Item = &'s str>) -> Result<Url, ProviderError> {
+        let mut url = self.base.clone();
+        let made = url.path_segments_mut().map(|mut path| {
+            path.pop_if_empty().extend(segments);
+        });
+        made.map(|()| url)
+            .map_err(|()| ProviderError::new(FailureKind::NotReady, "its `base_url` cannot have a path"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_below_the_address_and_names_are_encoded() {
+        for (base, expected) in [
+            ("http://h:9000", "http://h:9000/v1/connector/data/.my/a%20%C3%A4%3F%23/x%252f.png"),
+            ("http://h:9000/", "http://h:9000/v1/connector/data/.my/a%20%C3%A4%3F%23/x%252f.png"),
+            ("https://h/sub", "https://h/sub/v1/connector/data/.my/a%20%C3%A4%3F%23/x%252f.png"),
+        ] {
+            let host = Host {
+                http: HttpClient::new(Times {
+                    connect: std::time::Duration::from_secs(1),
+                    first_byte: std::time::Duration::from_secs(1),
+                })
+                .unwrap(),
+                key: SecretString::from("key"),
+                authorization: HeaderValue::from_static("Simple key"),
+                base: Url::parse(base).unwrap(),
+            };
+            let url = host.url(["v1", "connector", "data", ".my", "a ä?#", "x%2f.png"]).unwrap();
+            assert_eq!(url.as_str(), expected);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Kind `algorithmia`: pipe a picture into an algorithm, then fetch the file that it made.
+//!
+//! The protocol of api.algorithmia.com from 2016 to 2022, which companies still run: `POST
+//! /v1/algo/OWNER/NAME/VERSION` with a picture as a data URL, and `GET /v1/connector/data/...` for the
+//! result. The second request goes to the same host as the first, whatever the answer says.
+
+mod data_uri;
+mod host;
+mod wire;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::memory::Remembered;
+use super::words::quote;
+use super::{
+    About, Answer, Billed, Call, Colour, FailureKind, HttpError, Provider, ProviderError, Readiness, Reply,
+};
+use crate::config::{Algorithm, AlgorithmiaConfig, Common};
+use crate::credit::Credits;
+use crate::photo::{self, Grey, Limits, OutputFormat};
+use host::Host;
+use wire::Done;
+
+/// For the way there and back, beside the time that the host may work.
+pub const TRANSFER: Duration = Duration::from_secs(5);
+
+/// Largest request that the protocol allows, in bytes.
+const MOST_REQUEST: usize = 10 << 20;
+/// Largest answer to a call that is read: it is a few lines.
+const MOST_ANSWER: u64 = 1 << 20;
+/// Largest result file that is fetched: the service itself gave out 15 MB at most.
+const MOST_FILE: u64 = 32 << 20;
+/// Longest time-out that the protocol allows, in seconds.
+const MOST_SECONDS: u64 = 3000;
+/// JPEG, because the way to the host costs more than the picture's last few percent.
+const QUALITY: u8 = 95;
+/// Waits before a result that has been paid for is fetched once more.
+const FETCH_WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
+
+/// A host that speaks Algorithmia's protocol, and one algorithm there.
+pub struct Algorithmia {
+    about: About,
+    algorithm: Algorithm,
+    royalty: Credits,
+    timeout: Duration,
+    /// How to reach it, or why that is not known.
+    host: Result<Host, String>,
+    remembered: Arc<Remembered>,
+}
+
+impl Algorithmia {
+    /// Sets it up. Without an address or a key it is a provider that is not ready.
+    pub fn new(name: &str, common: &Common, config: &AlgorithmiaConfig, remembered: Arc<Remembered>) -> Self {
+        let Algorithm { owner, name: algorithm, version } = &config.algorithm;
+        let about = About {
+            name: name.to_owned(),
+            kind: "algorithmia",
+            model: format!("{owner}/{algorithm}"),
+            version: version.clone().unwrap_or_else(|| "latest".to_owned()),
+            leaves_machine: true,
+            send_max_pixels: common.send_max_pixels,
+            luma_lock: common.luma_lock,
+            // Another host may run something else under the same name.
+            settings: format!("jpeg {QUALITY} {}", config.base_url.as_ref().map_or("", Url::as_str)),
+        };
+        Self {
+            about,
+            algorithm: config.algorithm.clone(),
+            royalty: config.royalty,
+            timeout: common.timeout,
+            host: Host::new(common, config),
+            remembered,
+        }
+    }
+
+    fn host(&self) -> Result<&Host, ProviderError> {
+        self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))
+    }
+
+    /// Calls the algorithm. Whatever fails here after the request was sent may have cost something.
+    async fn pipe(&self, host: &Host, grey: Arc<Grey>, deadline: Instant) -> Result<Done, ProviderError> {
+        let body = tokio::task::spawn_blocking(move || body(&grey)).await;
+        let body =
+            body.map_err(|_| ProviderError::new(FailureKind::Failed, "the picture could not be prepared"))??;
+        let Algorithm { owner, name, version } = &self.algorithm;
+        let path = ["v1", "algo", owner, name].into_iter().chain(version.as_deref());
+        let mut url = host.url(path)?;
+        url.query_pairs_mut().append_pair("timeout", &self.seconds(deadline)?.to_string());
+        let request = host
+            .http
+            .post(url)
+            .header(AUTHORIZATION, &host.authorization)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(body);
+        let reply = host.http.send(request, MOST_ANSWER, deadline).await.map_err(|error| {
+            let billed = if error.sent() { Billed::Unknown } else { Billed::No };
+            failure(&error).billed(billed)
+        })?;
+        let key = host.key.expose_secret();
+        let done = wire::read(&reply, self.royalty, key)?;
+        for alert in done.alerts.iter().map(|alert| quote(alert, key)) {
+            if self.remembered.is_news(&alert) {
+                let name = &self.about.name;
+                tracing::warn!(provider = %name, "provider {name} wants you to know: {alert}");
+            }
+        }
+        Ok(done)
+    }
+
+    /// How many seconds the host is told to work at most: what the configuration allows, and never so
+    /// many that the answer would come too late. Less than half a second is not worth asking for.
+    fn seconds(&self, deadline: Instant) -> Result<u64, ProviderError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Of a short time, the way there and back gets a share only.
+        let work = left.saturating_sub(TRANSFER.min(left / 4)).min(self.timeout);
+        match (work + Duration::from_millis(500)).as_secs().min(MOST_SECONDS) {
+            0 if work < self.timeout => {
+                Err(ProviderError::new(FailureKind::Timeout, "too little time is left for it"))
+            }
+            seconds => Ok(seconds.max(1)),
+        }
+    }
+
+    /// Fetches a result. It has been paid for, so that a broken connection is tried again.
+    async fn fetch(&self, host: &Host, uri: &str, deadline: Instant) -> Result<Bytes, ProviderError> {
+        let bad = |message: String| ProviderError::new(FailureKind::BadAnswer, message);
+        let segments =
+            data_uri::segments(uri, &self.algorithm).map_err(|refusal| bad(refusal.to_string()))?;
+        let path = ["v1", "connector", "data"].into_iter().chain(segments.iter().map(String::as_str));
+        let url = host.url(path)?;
+        let mut waits = FETCH_WAITS.into_iter();
+        let reply = loop {
+            let request = host.http.get(url.clone()).header(AUTHORIZATION, &host.authorization);
+            let result = host.http.send(request, MOST_FILE, deadline).await;
+            let broken = match &result {
+                Err(HttpError::NoConnection(_) | HttpError::Broken(_) | HttpError::NoFirstByte(_)) => true,
+                Err(_) => false,
+                Ok(reply) => reply.status.is_server_error(),
+            };
+            match waits.next().filter(|_| broken) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => break result.map_err(|error| failure(&error))?,
+            }
+        };
+        check(reply).map_err(bad)
+    }
+}
+
+/// The request's body: `{"image": "data:image/jpeg;base64,..."}`. Processor work.
+fn body(grey: &Grey) -> Result<Bytes, ProviderError> {
+    let jpeg = grey
+        .encode(OutputFormat::Jpeg, QUALITY)
+        .map_err(|error| ProviderError::new(FailureKind::Rejected, error.to_string()))?;
+    let mut body = String::with_capacity(jpeg.len() * 4 / 3 + 64);
+    body.push_str("{\"image\": \"data:image/jpeg;base64,");
+    BASE64.encode_string(&jpeg, &mut body);
+    body.push_str("\"}");
+    if body.len() > MOST_REQUEST {
+        let message = "the picture is larger than the 10 MiB that it takes: set a smaller `send_max_pixels`";
+        return Err(ProviderError::new(FailureKind::Rejected, message));
+    }
+    Ok(body.into())
+}
+
+/// Whether the reply is a file that is a picture; if not, why.
+fn check(reply: Reply) -> Result<Bytes, String> {
+    if reply.status != reqwest::StatusCode::OK {
+        return Err(format!("its result cannot be fetched: status {}", reply.status.as_u16()));
+    }
+    if reply.headers.get("X-Data-Type").is_some_and(|kind| kind != "file") {
+        return Err("its result is a folder, not a file".to_owned());
+    }
+    match photo::read_head(&reply.body, &Limits::default()) {
+        Ok(_) => Ok(reply.body),
+        Err(error) => Err(format!("its result is not a usable picture: {error}")),
+    }
+}
+
+fn failure(error: &HttpError) -> ProviderError {
+    let kind = match error {
+        HttpError::NoConnection(_) | HttpError::Broken(_) => FailureKind::Unreachable,
+        HttpError::NoFirstByte(_) | HttpError::Late => FailureKind::Timeout,
+        HttpError::TooLarge(_) | HttpError::Redirected => FailureKind::BadAnswer,
+    };
+    ProviderError::new(kind, error.to_string())
+}
+
+#[async_trait]
+impl Provider for Algorithmia {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn readiness(&self) -> Readiness {
+        match &self.host {
+            Ok(_) => Readiness::Ready,
+            Err(why) => Readiness::NotReady { why: why.clone(), retry_after: None },
+        }
+    }
+
+    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+        let host = self.host()?;
+        let Done { output, usage, .. } = self.pipe(host, call.grey, call.deadline).await?;
+        let paid = |error: ProviderError| error.billed(Billed::Yes(usage));
+        let picture = self.fetch(host, &output, call.deadline).await.map_err(paid)?;
+        Ok(Answer { colour: Colour::Picture(picture), usage })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(side: u32) -> Grey {
+        let code = |i: u32| (i.wrapping_mul(2_654_435_761) >> 16) as u16;
+        Grey { width: side, height: side, luma: (0..side * side).map(code).collect() }
+    }
+
+    #[test]
+    fn a_request_larger_than_the_protocol_allows_is_not_made() {
+        let fits = body(&noise(700)).unwrap();
+        assert!(fits.len() < MOST_REQUEST);
+        let input: serde_json::Value = serde_json::from_slice(&fits).unwrap();
+        assert!(input["image"].as_str().unwrap().starts_with("data:image/jpeg;base64,/9j/"));
+        let error = body(&noise(3600)).unwrap_err();
+        assert_eq!((error.kind, error.billed), (FailureKind::Rejected, Billed::No), "{error}");
+        assert!(error.message.contains("send_max_pixels"), "{error}");
+    }
+}

@@ -1,0 +1,260 @@
+//! The protocol's answers: what was said, what it means for money, and whether to ask again.
+//!
+//! An answer is JSON at any status, and an `error` in it counts first; the status alone speaks when there
+//! is no envelope. Calls that end in an error were never charged for, says the service's documentation;
+//! for what ends without one (a proxy's page, a time-out) nobody knows.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::StatusCode;
+use reqwest::header::RETRY_AFTER;
+use serde_json::Value;
+
+use crate::credit::{Credits, Usage};
+use crate::provider::words::quote;
+use crate::provider::{Billed, FailureKind, ProviderError, Reply};
+
+/// A call that succeeded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done {
+    /// The URI of the result's file.
+    pub output: String,
+    /// What the call consumed.
+    pub usage: Usage,
+    /// What the host wants the operator to know, such as a low balance; not yet fit to be shown.
+    pub alerts: Vec<String>,
+}
+
+/// Reads the answer to a call.
+pub fn read(reply: &Reply, royalty: Credits, key: &str) -> Result<Done, ProviderError> {
+    let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
+    if let Some(error) = json.as_ref().and_then(|json| json.get("error")).filter(|error| !error.is_null()) {
+        return Err(said(reply, error, key));
+    }
+    if !reply.status.is_success() {
+        return Err(silent(reply));
+    }
+    let json = json.ok_or_else(|| {
+        ProviderError::new(FailureKind::BadAnswer, "its answer is not JSON").billed(Billed::Unknown)
+    })?;
+    let usage = usage(&json["metadata"]["duration"], royalty);
+    let odd = |what: &str| {
+        ProviderError::new(FailureKind::BadAnswer, format!("its answer has no {what}"))
+            .billed(Billed::Yes(usage))
+    };
+    if json["metadata"]["content_type"] != "json" {
+        return Err(odd("result of `content_type` json"));
+    }
+    let output = json["result"]["output"].as_str().ok_or_else(|| odd("text at `result.output`"))?;
+    let alerts = json["metadata"]["alerts"].as_array().into_iter().flatten();
+    Ok(Done {
+        output: output.to_owned(),
+        usage,
+        alerts: alerts.filter_map(Value::as_str).map(str::to_owned).collect(),
+    })
+}
+
+/// One credit for each second of execution, rounded up for each call, at least one; and the royalty.
+fn usage(duration: &Value, royalty: Credits) -> Usage {
+    /// Longer than any call: the number is not what it should be.
+    const MOST: f64 = 1e6;
+    let seconds = duration.as_f64().filter(|seconds| (0.0..=MOST).contains(seconds));
+    #[allow(clippy::cast_possible_truncation)]
+    let whole = seconds.map(|seconds| seconds.ceil().max(1.0) as i64);
+    let micro = whole.map(|seconds| (seconds * 1_000_000).saturating_add(royalty.micro()));
+    Usage { credits: micro.map(Credits::from_micro), cpu: None }
+}
+
+/// What an error envelope means.
+fn said(reply: &Reply, error: &Value, key: &str) -> ProviderError {
+    // Calls say {"message": ..., "error_type": ...}, the management API a bare string too.
+    let text = error["message"].as_str().or(error.as_str()).unwrap_or_default();
+    let sort = error["error_type"].as_str().unwrap_or_default();
+    let (kind, billed) = meaning(reply.status, sort, text);
+    let text = if text.is_empty() { "nothing else" } else { text };
+    ProviderError::new(kind, format!("it says: {}", quote(text, key)))
+        .billed(billed)
+        .retry_after(retry_after(reply))
+}
+
+/// The protocol's words for each sort of failure: by `error_type`, which is known since 2018, by the
+/// messages of the live service, and by status.
+fn meaning(status: StatusCode, sort: &str, text: &str) -> (FailureKind, Billed) {
+    use FailureKind::{Busy, Denied, Failed, Rejected, Timeout, Unavailable};
+    match (status.as_u16(), sort) {
+        (401..=403, _) | (_, "PaymentRequiredError") => (Denied, Billed::No),
+        _ if text.contains("authorization required") => (Denied, Billed::No),
+        (429, _) => (Busy, Billed::No),
+        _ if text.contains("max number of active calls") => (Busy, Billed::No),
+        _ if text.starts_with("Failed to start algorithm") => (Unavailable, Billed::No),
+        (504, _) | (_, "TimeoutError") => (Timeout, Billed::Unknown),
+        _ if text.contains("did not complete within") => (Timeout, Billed::Unknown),
+        (500..=599, _) => (Unavailable, Billed::No),
+        (400 | 413 | 415, _) | (_, "InputError" | "UnsupportedError" | "TooLargeError" | "ParsingError") => {
+            (Rejected, Billed::No)
+        }
+        _ => (Failed, Billed::No),
+    }
+}
+
+/// What a status without an envelope means: the words of a proxy or of another program.
+fn silent(reply: &Reply) -> ProviderError {
+    use FailureKind::{Busy, Denied, Failed, Rejected, Timeout, Unavailable};
+    let (kind, billed) = match reply.status.as_u16() {
+        401..=403 => (Denied, Billed::No),
+        400 | 413 | 415 => (Rejected, Billed::No),
+        429 => (Busy, Billed::No),
+        // Refused before anything was run; a proxy's 500 and 502 may come after.
+        503 => (Unavailable, Billed::No),
+        504 => (Timeout, Billed::Unknown),
+        500..=599 => (Failed, Billed::Unknown),
+        _ => (Failed, Billed::No),
+    };
+    let message =
+        format!("it answers with status {} and without the protocol's words", reply.status.as_u16());
+    ProviderError::new(kind, message).billed(billed).retry_after(retry_after(reply))
+}
+
+/// `Retry-After`: seconds, or a date.
+fn retry_after(reply: &Reply) -> Option<Duration> {
+    let text = reply.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let date = httpdate::parse_http_date(text).ok()?;
+            Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use reqwest::header::HeaderMap;
+    use serde_json::json;
+
+    use super::*;
+
+    fn reply(status: u16, body: impl ToString) -> Reply {
+        let status = StatusCode::from_u16(status).unwrap();
+        Reply { status, headers: HeaderMap::new(), body: Bytes::from(body.to_string()) }
+    }
+
+    fn error(status: u16, body: impl ToString) -> ProviderError {
+        read(&reply(status, body), Credits::ZERO, "simKEY").unwrap_err()
+    }
+
+    #[test]
+    fn every_started_second_is_a_credit_and_the_royalty_comes_on_top() {
+        for (duration, royalty, micro) in [
+            (json!(0.000183), 0, Some(1_000_000)),
+            (json!(0), 0, Some(1_000_000)),
+            (json!(1), 0, Some(1_000_000)),
+            (json!(1.000001), 0, Some(2_000_000)),
+            (json!(17.489276079), 250_000, Some(18_250_000)),
+            (json!(-1), 0, None),
+            (json!(1e300), 0, None),
+            (json!("1"), 0, None),
+            (json!(null), 0, None),
+        ] {
+            let credits = usage(&duration, Credits::from_micro(royalty)).credits;
+            assert_eq!(credits.map(Credits::micro), micro, "{duration}");
+        }
+    }
+
+    #[test]
+    fn a_recorded_answer_of_the_live_service_is_read() {
+        let text = r#"{"result":{"output":"data://.algo/deeplearning/ColorfulImageColorization/temp/DHuyYr-V0AAN6x2.png"},
+                       "metadata":{"content_type":"json","duration":17.489276079,"alerts":["low balance"]}}"#;
+        let done = read(&reply(200, text), Credits::ZERO, "k").unwrap();
+        assert_eq!(
+            done.output,
+            "data://.algo/deeplearning/ColorfulImageColorization/temp/DHuyYr-V0AAN6x2.png"
+        );
+        assert_eq!(done.usage.credits, Some(Credits::from_micro(18_000_000)));
+        assert_eq!(done.alerts, ["low balance"]);
+    }
+
+    #[test]
+    fn an_error_in_the_answer_counts_at_any_status() {
+        use FailureKind::*;
+        let message = |text: &str| json!({ "error": { "message": text } });
+        let typed = |sort: &str| json!({ "error": { "message": "m", "error_type": sort } });
+        let failed_start = "Failed to start algorithm - Unable to load algorithm due to algorithm error";
+        for (status, body, kind, billed, again) in [
+            (200, message("apply() functions do not match"), Failed, Billed::No, false),
+            (200, json!({ "error": "No such algorithm" }), Failed, Billed::No, false),
+            (404, message("algorithm algo://a/b not found"), Failed, Billed::No, false),
+            (200, message("authorization required"), Denied, Billed::No, false),
+            (401, message("authorization required"), Denied, Billed::No, false),
+            (402, message("no credit"), Denied, Billed::No, false),
+            (200, typed("PaymentRequiredError"), Denied, Billed::No, false),
+            (200, typed("InputError"), Rejected, Billed::No, false),
+            (413, message("too large"), Rejected, Billed::No, false),
+            (200, message("algorithm hit max number of active calls per session"), Busy, Billed::No, true),
+            (429, message("slow down"), Busy, Billed::No, true),
+            (200, message(failed_start), Unavailable, Billed::No, true),
+            (500, typed("SystemError"), Unavailable, Billed::No, true),
+            (200, message("algorithm did not complete within 60.0 seconds"), Timeout, Billed::Unknown, false),
+            (504, message("m"), Timeout, Billed::Unknown, false),
+            (200, json!({ "error": null, "result": 1 }), BadAnswer, Billed::Yes(Usage::default()), false),
+        ] {
+            let error = error(status, &body);
+            assert_eq!((error.kind, error.billed, error.again()), (kind, billed, again), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_status_without_an_envelope_speaks_for_itself_and_its_page_is_not_repeated() {
+        use FailureKind::*;
+        for (status, kind, billed, again) in [
+            (401, Denied, Billed::No, false),
+            (404, Failed, Billed::No, false),
+            (429, Busy, Billed::No, true),
+            (500, Failed, Billed::Unknown, false),
+            (502, Failed, Billed::Unknown, false),
+            (503, Unavailable, Billed::No, true),
+            (504, Timeout, Billed::Unknown, false),
+            (200, BadAnswer, Billed::Unknown, false),
+        ] {
+            let error = error(status, "<h1>simKEY</h1>");
+            assert_eq!((error.kind, error.billed, error.again()), (kind, billed, again), "{status}");
+            assert!(!error.message.contains("simKEY"), "{error}");
+        }
+    }
+
+    #[test]
+    fn odd_answers_have_been_paid_for() {
+        for body in [
+            json!({ "result": { "output": 5 }, "metadata": { "content_type": "json", "duration": 1.5 } }),
+            json!({ "result": "x", "metadata": { "content_type": "json", "duration": 1.5 } }),
+            json!({ "result": { "output": "data://a/b" }, "metadata": { "content_type": "text", "duration": 1.5 } }),
+            json!({ "metadata": { "content_type": "json", "duration": 1.5 } }),
+        ] {
+            let error = error(200, &body);
+            assert_eq!(error.kind, FailureKind::BadAnswer, "{body}");
+            assert_eq!(error.billed.usage().credits, Some(Credits::from_micro(2_000_000)), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_repeats_the_key_is_quoted_without_it() {
+        let error = error(401, json!({ "error": { "message": "bad key simKEY\nfor you" } }));
+        assert_eq!(error.message, "it says: bad key (the key) for you");
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let with = |text: &str| {
+            let mut reply = reply(429, "");
+            reply.headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&reply)
+        };
+        assert_eq!(with("7"), Some(Duration::from_secs(7)));
+        assert_eq!(with("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
+        assert!((90..=100).contains(&with(&soon).unwrap().as_secs()));
+        assert_eq!(with("-1"), None);
+        assert_eq!(with("soon"), None);
+    }
+}

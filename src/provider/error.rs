@@ -1,0 +1,112 @@
+//! Failed calls: what kind of failure, whether it cost something, and whether to ask again.
+
+use std::time::Duration;
+
+use crate::credit::{Credits, Usage};
+
+/// Why a call failed, and what that means for money and for trying again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ProviderError {
+    /// What kind of failure, for metrics and for the next step.
+    pub kind: FailureKind,
+    /// In words a person can act on; never a key, never a body.
+    pub message: String,
+    /// Whether the provider has charged for it.
+    pub billed: Billed,
+    /// How long the provider asked to wait before the next try.
+    pub retry_after: Option<Duration>,
+}
+
+impl ProviderError {
+    /// A failure that cannot have cost anything.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), billed: Billed::No, retry_after: None }
+    }
+
+    /// The same, but it has cost something, or may have.
+    #[must_use]
+    pub fn billed(self, billed: Billed) -> Self {
+        Self { billed, ..self }
+    }
+
+    /// The same, and when it makes sense to try again.
+    #[must_use]
+    pub fn retry_after(self, retry_after: Option<Duration>) -> Self {
+        Self { retry_after, ..self }
+    }
+
+    /// Whether the same call to the same provider may succeed in a moment, and whether it may be made
+    /// again: what may have been paid for is never made twice by itself.
+    pub fn again(&self) -> bool {
+        self.kind.again() && self.billed == Billed::No
+    }
+}
+
+/// What kind of failure. Says, too, whether the same call may succeed when it is made again and
+/// whether another provider should be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// Not asked: no key, no address, a model that does not load, or left alone after many failures.
+    NotReady,
+    /// Too many calls already; its queue is full.
+    Busy,
+    /// No connection, or it broke.
+    Unreachable,
+    /// Could not begin: starting, overloaded or down for a moment.
+    Unavailable,
+    /// Took longer than allowed.
+    Timeout,
+    /// The provider refused the key or the account has no credit.
+    Denied,
+    /// The provider said that it failed.
+    Failed,
+    /// The provider refused this picture.
+    Rejected,
+    /// The answer is not what the protocol promises, or the guard refused it.
+    BadAnswer,
+}
+
+impl FailureKind {
+    /// Whether the same call to the same provider may succeed in a moment.
+    pub const fn again(self) -> bool {
+        matches!(self, Self::Busy | Self::Unreachable | Self::Unavailable)
+    }
+
+    /// The label in metrics and in attempts.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NotReady => "not_ready",
+            Self::Busy => "busy",
+            Self::Unreachable => "unreachable",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::BadAnswer => "bad_answer",
+        }
+    }
+}
+
+/// Whether a failed call has cost something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Billed {
+    /// It cannot have.
+    No,
+    /// It has: this much.
+    Yes(Usage),
+    /// Nobody knows: the reservation is kept.
+    Unknown,
+}
+
+impl Billed {
+    /// What the call consumed, as far as is known.
+    pub const fn usage(self) -> Usage {
+        match self {
+            Self::No => Usage { credits: Some(Credits::ZERO), cpu: None },
+            Self::Yes(usage) => usage,
+            Self::Unknown => Usage { credits: None, cpu: None },
+        }
+    }
+}

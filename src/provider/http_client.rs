@@ -1,0 +1,194 @@
+//! The one way out of this machine: every HTTP request to a provider, or to another gateway, is made here.
+//!
+//! An answer is read at most up to a cap, counted after decompression, and within its time. Redirects are
+//! followed on the same host only, so that pictures and keys go nowhere else. Proxies named in the
+//! environment are not used: a picture takes the way the configuration says. Certificates are checked
+//! against Mozilla's roots, which are compiled in, and against the system's (`SSL_CERT_FILE` names
+//! others), so that it works on a machine without any and with a company's own.
+//!
+//! Errors are in words of ours: they never hold a URL, a header or a body, in which a key could stand.
+
+use std::error::Error;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use rustls::{ClientConfig, RootCertStore};
+
+/// Most redirects that are followed.
+const MOST_REDIRECTS: usize = 3;
+
+/// How long a connection is kept for the next request. Shorter than what servers grant, so that no
+/// request is sent into a connection that the other side is just closing.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Name look-up, connection and TLS together.
+    pub connect: Duration,
+    /// From the start of a request to the head of its answer.
+    pub first_byte: Duration,
+}
+
+/// Makes requests. Cheap to clone; clones share their connections.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: Client,
+    first_byte: Duration,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Its status, whatever it is.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, decompressed.
+    pub body: Bytes,
+}
+
+/// Why there is no whole answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// There was no connection, so that nothing was sent.
+    #[error("no connection: {0}")]
+    NoConnection(String),
+    /// The answer did not begin in time.
+    #[error("no answer within {:.1} s", .0.as_secs_f64())]
+    NoFirstByte(Duration),
+    /// The answer was not whole in time.
+    #[error("no whole answer in time")]
+    Late,
+    /// The connection broke, or what came was not HTTP.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// The answer is larger than the cap.
+    #[error("its answer is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The answer is elsewhere, where nothing is sent.
+    #[error("it redirects to another host, which is not followed")]
+    Redirected,
+}
+
+impl HttpError {
+    /// Whether the host may have received the request.
+    pub fn sent(&self) -> bool {
+        !matches!(self, Self::NoConnection(_))
+    }
+}
+
+impl HttpClient {
+    /// A client with its own connections. Reads the system's certificates the first time: not for async
+    /// threads. An error is in words for the operator.
+    pub fn new(times: Times) -> Result<Self, String> {
+        static TLS: LazyLock<Result<ClientConfig, String>> = LazyLock::new(tls);
+        let client = Client::builder()
+            .tls_backend_preconfigured(TLS.clone()?)
+            .user_agent(concat!("PixColor/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(times.connect)
+            .pool_idle_timeout(IDLE)
+            .redirect(Policy::custom(same_host))
+            .referer(false)
+            .no_proxy()
+            .build()
+            .map_err(|error| format!("the HTTP client cannot be set up: {}", cause(&error)))?;
+        Ok(Self { client, first_byte: times.first_byte })
+    }
+
+    /// Begins a `GET`.
+    pub fn get(&self, url: Url) -> RequestBuilder {
+        self.client.get(url)
+    }
+
+    /// Begins a `POST`.
+    pub fn post(&self, url: Url) -> RequestBuilder {
+        self.client.post(url)
+    }
+
+    /// Sends a request and reads its answer, at most `most` bytes of it, until the deadline.
+    pub async fn send(
+        &self,
+        request: RequestBuilder,
+        most: u64,
+        deadline: Instant,
+    ) -> Result<Reply, HttpError> {
+        let exchange = async {
+            let response = tokio::time::timeout(self.first_byte, request.send())
+                .await
+                .map_err(|_| HttpError::NoFirstByte(self.first_byte))?
+                .map_err(|error| classify(&error))?;
+            read(response, most).await
+        };
+        tokio::time::timeout_at(deadline.into(), exchange).await.unwrap_or(Err(HttpError::Late))
+    }
+}
+
+async fn read(mut response: Response, most: u64) -> Result<Reply, HttpError> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    if status.is_redirection() && headers.contains_key(LOCATION) {
+        return Err(HttpError::Redirected);
+    }
+    let promised = response.content_length().unwrap_or(0);
+    if promised > most {
+        return Err(HttpError::TooLarge(most));
+    }
+    let mut body = BytesMut::with_capacity(usize::try_from(promised).unwrap_or(0));
+    while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+        if (body.len() + chunk.len()) as u64 > most {
+            return Err(HttpError::TooLarge(most));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Reply { status, headers, body: body.freeze() })
+}
+
+/// Follows a redirect within the same scheme, host and port; anything else is handed back as it is.
+fn same_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let from = attempt.previous();
+    let same = from.last().is_some_and(|from| from.origin() == attempt.url().origin());
+    if same && from.len() <= MOST_REDIRECTS { attempt.follow() } else { attempt.stop() }
+}
+
+fn classify(error: &reqwest::Error) -> HttpError {
+    match error.is_connect() {
+        true if error.is_timeout() => HttpError::NoConnection("the host did not answer in time".to_owned()),
+        true => HttpError::NoConnection(cause(error)),
+        false => HttpError::Broken(cause(error)),
+    }
+}
+
+/// The innermost reason. The outer ones repeat the URL.
+fn cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    match innermost.downcast_ref::<reqwest::Error>() {
+        Some(_) => "it could not be said why".to_owned(),
+        None => innermost.to_string(),
+    }
+}
+
+fn tls() -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let system = rustls_native_certs::load_native_certs();
+    for error in system.errors {
+        tracing::debug!("some of the system's certificates cannot be read: {error}");
+    }
+    roots.add_parsable_certificates(system.certs);
+    // The provider is named, not installed for the process: nothing here depends on who came first.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS cannot be set up: {error}"))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}

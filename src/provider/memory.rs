@@ -1,0 +1,93 @@
+//! What providers remember beyond a change of the configuration, by provider name: whether the breaker
+//! is open, how many calls are under way, which news the operator has been told already.
+//!
+//! Providers are built anew with every configuration. Were this inside them, saving a file would forget
+//! that a host is down, and let twice as many calls through as its limit says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::breaker::Circuit;
+use crate::observe::Metrics;
+use crate::queue::Queue;
+
+/// Most different news of one provider that are told; a host that invents new ones is not listened to.
+const MOST_NEWS: usize = 32;
+
+/// What all providers remember. Cheap to clone; clones are the same memory.
+#[derive(Clone)]
+pub struct Memory {
+    metrics: Metrics,
+    by_name: Arc<Mutex<BTreeMap<String, Arc<Remembered>>>>,
+}
+
+/// What one provider remembers.
+pub struct Remembered {
+    /// Whether it is called at all.
+    pub(super) circuit: Circuit,
+    /// Where its calls are counted.
+    pub(super) metrics: Metrics,
+    queue: Mutex<Option<(Size, Arc<Queue>)>>,
+    news: Mutex<BTreeSet<String>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Size {
+    places: u32,
+    waiting: usize,
+}
+
+impl Memory {
+    /// Nothing remembered yet.
+    pub fn new(metrics: Metrics) -> Self {
+        Self { metrics, by_name: Arc::default() }
+    }
+
+    /// What the provider of this name remembers.
+    pub(super) fn of(&self, name: &str) -> Arc<Remembered> {
+        let mut all = lock(&self.by_name);
+        let new = || {
+            Arc::new(Remembered {
+                circuit: Circuit::new(name, self.metrics.clone()),
+                metrics: self.metrics.clone(),
+                queue: Mutex::default(),
+                news: Mutex::default(),
+            })
+        };
+        all.entry(name.to_owned()).or_insert_with(new).clone()
+    }
+
+    /// The guard refused what a call answered: for the breaker that call has failed.
+    pub fn refused(&self, name: &str) {
+        if let Some(remembered) = lock(&self.by_name).get(name) {
+            remembered.circuit.refused();
+        }
+    }
+}
+
+impl Remembered {
+    /// The queue for this many calls at once; another only when the numbers have changed.
+    pub(super) fn queue(&self, places: u32, waiting: usize) -> Arc<Queue> {
+        let wanted = Size { places, waiting };
+        let mut kept = lock(&self.queue);
+        if let Some((_, queue)) = kept.as_ref().filter(|(size, _)| *size == wanted) {
+            return queue.clone();
+        }
+        let queue = Arc::new(Queue::new(places, waiting));
+        *kept = Some((wanted, queue.clone()));
+        queue
+    }
+
+    /// Whether the operator has not been told this yet. Numbers do not make it news: a balance changes
+    /// with every call.
+    pub(super) fn is_news(&self, text: &str) -> bool {
+        let text: String = text.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let mut told = lock(&self.news);
+        told.len() < MOST_NEWS && told.insert(text)
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these locks is whole after every statement.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

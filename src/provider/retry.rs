@@ -1,0 +1,79 @@
+//! Retry: a call that failed without having cost anything, and may succeed in a moment, is made again.
+//!
+//! Waits double each time and are jittered, so that many callers do not come back together. A host that
+//! says `Retry-After` is given that time on top, or not asked again at all: when it is too long for a
+//! person, or for the deadline, the next provider answers sooner.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use super::memory::Remembered;
+use super::{About, Answer, Call, Provider, ProviderError, Readiness};
+
+/// The first wait; jitter at most doubles it.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// The longest wait before jitter, and the longest `Retry-After` that is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// The least time in which a call is worth making.
+const LEAST_CALL: Duration = Duration::from_secs(1);
+
+/// A provider that is asked again.
+pub struct Retry {
+    inner: Arc<dyn Provider>,
+    waits: ExponentialBuilder,
+    remembered: Arc<Remembered>,
+}
+
+impl Retry {
+    /// Asks at most `retries` times more.
+    pub fn new(inner: Arc<dyn Provider>, retries: u32, remembered: Arc<Remembered>) -> Self {
+        let waits = ExponentialBuilder::new()
+            .with_min_delay(FIRST_WAIT)
+            .with_max_delay(LONGEST_WAIT)
+            .with_max_times(retries as usize)
+            .with_jitter();
+        Self { inner, waits, remembered }
+    }
+}
+
+#[async_trait]
+impl Provider for Retry {
+    fn about(&self) -> &About {
+        self.inner.about()
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.inner.readiness()
+    }
+
+    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+        let mut waits = self.waits.build();
+        let mut tries = 1;
+        loop {
+            let mut error = match self.inner.colorize(call.clone()).await {
+                Err(error) => error,
+                answer => return answer,
+            };
+            let asked = error.retry_after.unwrap_or_default();
+            let wait = waits.next().map(|wait| asked + wait);
+            let in_time = |wait: &Duration| Instant::now() + *wait + LEAST_CALL <= call.deadline;
+            let Some(wait) = wait.filter(|wait| error.again() && asked <= LONGEST_WAIT && in_time(wait))
+            else {
+                if tries > 1 {
+                    error.message += &format!(" (tried {tries} times)");
+                }
+                return Err(error);
+            };
+            let name = &self.about().name;
+            tracing::debug!(provider = %name, "provider {name} is asked again in {wait:?}: {error}");
+            tokio::time::sleep(wait).await;
+            self.remembered.metrics.provider_retry(name);
+            tries += 1;
+        }
+    }
+}

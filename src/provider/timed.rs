@@ -1,0 +1,95 @@
+//! Total time-out: no call takes longer than its provider's `timeout`, whatever time the request has.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use super::{About, Answer, Billed, Call, FailureKind, Provider, ProviderError, Readiness};
+
+/// How long after its time a call may end by itself, with words better than ours.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// A provider whose calls end.
+pub struct Timed {
+    inner: Arc<dyn Provider>,
+    most: Duration,
+}
+
+impl Timed {
+    /// Ends every call after `most`.
+    pub fn new(inner: Arc<dyn Provider>, most: Duration) -> Self {
+        Self { inner, most }
+    }
+}
+
+#[async_trait]
+impl Provider for Timed {
+    fn about(&self) -> &About {
+        self.inner.about()
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.inner.readiness()
+    }
+
+    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+        let start = Instant::now();
+        let deadline = call.deadline.min(start + self.most);
+        let work = self.inner.colorize(Call { deadline, ..call });
+        tokio::time::timeout_at((deadline + GRACE).into(), work).await.unwrap_or_else(|_| {
+            let seconds = start.elapsed().as_secs_f64();
+            // What happens elsewhere goes on without us.
+            let billed = if self.about().leaves_machine { Billed::Unknown } else { Billed::No };
+            Err(ProviderError::new(FailureKind::Timeout, format!("no answer after {seconds:.1} s"))
+                .billed(billed))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::photo::Grey;
+
+    /// Never answers, and has never heard of deadlines.
+    struct Deaf(About);
+
+    #[async_trait]
+    impl Provider for Deaf {
+        fn about(&self) -> &About {
+            &self.0
+        }
+
+        fn readiness(&self) -> Readiness {
+            Readiness::Ready
+        }
+
+        async fn colorize(&self, _: Call) -> Result<Answer, ProviderError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_does_not_end_is_ended_and_only_what_was_sent_may_have_cost_something() {
+        for (leaves_machine, billed) in [(true, Billed::Unknown), (false, Billed::No)] {
+            let about = About {
+                name: "deaf".into(),
+                kind: "test",
+                model: "none".into(),
+                version: "1".into(),
+                leaves_machine,
+                send_max_pixels: 1,
+                luma_lock: true,
+                settings: String::new(),
+            };
+            for (most, deadline) in [(50, 60_000), (60_000, 50)] {
+                let timed = Timed::new(Arc::new(Deaf(about.clone())), Duration::from_millis(most));
+                let grey = Arc::new(Grey { width: 1, height: 1, luma: vec![0] });
+                let call = Call { grey, deadline: Instant::now() + Duration::from_millis(deadline) };
+                let error = timed.colorize(call).await.unwrap_err();
+                assert_eq!((error.kind, error.billed), (FailureKind::Timeout, billed), "{error}");
+            }
+        }
+    }
+}

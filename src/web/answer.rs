@@ -1,0 +1,193 @@
+//! A rendition as an answer: the picture itself or JSON, and what its headers say about it.
+
+use std::io::Cursor;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rocket::http::{ContentType, Header, Status};
+use rocket::request::Request;
+use rocket::response::{self, Responder, Response};
+use serde::Serialize;
+
+use super::problem::AttemptFacts;
+use super::results;
+use crate::gateway::{Origin, Rendition, Saved};
+
+/// A rendition as an answer.
+pub enum Answer {
+    /// The picture itself.
+    Image(Rendition),
+    /// An object with the same facts and a data URL.
+    Json(Rendition),
+}
+
+/// A rendition in JSON.
+#[derive(Serialize)]
+struct Facts<'r> {
+    /// The picture as a data URL.
+    image: String,
+    format: String,
+    width: u32,
+    height: u32,
+    /// SHA-256 of the picture's bytes.
+    sha256: String,
+    provider: &'r str,
+    model: &'r str,
+    /// Decimal, as text: money is never a float. `null` when unknown.
+    credits: Option<String>,
+    /// Processor seconds on this machine; `null` when the provider is elsewhere.
+    cpu_seconds: Option<f64>,
+    /// Where the picture came from: `memory`, `disk`, `merged`, `coalesced`, or a call for a `miss`, by
+    /// `request`, to `bypass` the cache.
+    cache: &'static str,
+    /// What was not spent; `null` when a provider was called.
+    saved: Option<SavedFacts>,
+    /// Where the picture can be had again; `null` when it is not kept.
+    result: Option<String>,
+    /// Seconds by step.
+    seconds: serde_json::Map<String, serde_json::Value>,
+    attempts: Vec<AttemptFacts>,
+}
+
+/// What was not spent, in JSON.
+#[derive(Serialize)]
+struct SavedFacts {
+    /// Decimal, as text; `null` when unknown.
+    credits: Option<String>,
+    seconds: f64,
+}
+
+impl From<Saved> for SavedFacts {
+    fn from(Saved { credits, time }: Saved) -> Self {
+        Self { credits: credits.map(|credits| credits.to_string()), seconds: time.as_secs_f64() }
+    }
+}
+
+/// The data URL of a rendition.
+pub fn data_url(rendition: &Rendition) -> String {
+    let mut url = format!("data:{};base64,", rendition.format.media_type());
+    BASE64.encode_string(&rendition.bytes, &mut url);
+    url
+}
+
+/// What a request cost in credits, as people read them.
+pub fn credits(rendition: &Rendition) -> String {
+    rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string())
+}
+
+fn facts(rendition: &Rendition) -> Facts<'_> {
+    let seconds =
+        rendition.timings.iter().map(|(step, took)| ((*step).to_owned(), took.as_secs_f64().into()));
+    Facts {
+        image: data_url(rendition),
+        format: rendition.format.to_string(),
+        width: rendition.width,
+        height: rendition.height,
+        sha256: rendition.id(),
+        provider: &rendition.provider,
+        model: &rendition.model,
+        credits: rendition.spent().credits.map(|credits| credits.to_string()),
+        cpu_seconds: rendition.spent().cpu.map(|cpu| cpu.as_secs_f64()),
+        cache: rendition.origin.label(),
+        saved: rendition.saved.map(SavedFacts::from),
+        result: rendition.kept_under.map(|_| results::address(rendition.digest)),
+        seconds: seconds.collect(),
+        attempts: rendition.attempts.iter().map(AttemptFacts::from).collect(),
+    }
+}
+
+/// How the cache dealt with the request, as RFC 9211 says it.
+fn cache_status(rendition: &Rendition) -> String {
+    let stored = if rendition.kept_under.is_some() { "; stored" } else { "" };
+    match rendition.origin {
+        Origin::Kept(tier) => format!("PixColor; hit; detail={}", tier.label()),
+        Origin::Merged(tier) => format!("PixColor; hit; detail=merged-{}", tier.label()),
+        Origin::Shared => "PixColor; fwd=miss; collapsed".to_owned(),
+        Origin::Called(why) => format!("PixColor; fwd={}{stored}", why.label()),
+    }
+}
+
+/// `decode;dur=12.3, provider;dur=80.1`, in milliseconds.
+fn server_timing(rendition: &Rendition) -> String {
+    let step =
+        |(name, took): &(&str, std::time::Duration)| format!("{name};dur={:.1}", took.as_secs_f64() * 1e3);
+    rendition.timings.iter().map(step).collect::<Vec<_>>().join(", ")
+}
+
+/// What every answer with a rendition says about it in its headers.
+pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
+    let mut headers = vec![
+        Header::new("X-PixColor-Provider", rendition.provider.clone()),
+        Header::new("X-PixColor-Model", rendition.model.clone()),
+        Header::new("X-PixColor-Credits", credits(rendition)),
+        Header::new("Cache-Status", cache_status(rendition)),
+        Header::new("Server-Timing", server_timing(rendition)),
+    ];
+    if let Some(Saved { credits, time }) = rendition.saved {
+        let credits = credits.map_or("unknown".to_owned(), |credits| credits.to_string());
+        let saved = format!("credits={credits}, seconds={:.3}", time.as_secs_f64());
+        headers.push(Header::new("X-PixColor-Saved", saved));
+    }
+    if !rendition.attempts.is_empty() {
+        let tried =
+            rendition.attempts.iter().map(|tried| format!("{}={}", tried.provider, tried.kind.label()));
+        headers.push(Header::new("X-PixColor-Attempts", tried.collect::<Vec<_>>().join(", ")));
+    }
+    if rendition.kept_under.is_some() {
+        headers.push(Header::new("Content-Location", results::address(rendition.digest)));
+    }
+    headers
+}
+
+impl<'r> Responder<'r, 'static> for Answer {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        let mut response = Response::build();
+        let (Self::Image(rendition) | Self::Json(rendition)) = &self;
+        response.header(Header::new("Vary", "Accept"));
+        for header in headers(rendition) {
+            response.header(header);
+        }
+        match self {
+            Self::Json(rendition) => {
+                let body =
+                    serde_json::to_string(&facts(&rendition)).map_err(|_| Status::InternalServerError)?;
+                response.header(ContentType::JSON).sized_body(body.len(), Cursor::new(body));
+            }
+            Self::Image(rendition) => {
+                response
+                    .raw_header("Content-Type", rendition.format.media_type())
+                    .header(Header::new("ETag", format!("\"{}\"", rendition.id())))
+                    .sized_body(rendition.bytes.len(), Cursor::new(rendition.bytes));
+            }
+        }
+        response.max_chunk_size(super::CHUNK).ok()
+    }
+}
+
+/// Another form of answer with the same headers about its rendition.
+pub struct Described<R> {
+    headers: Vec<Header<'static>>,
+    inner: R,
+}
+
+impl<R> Described<R> {
+    /// An answer that was made of this rendition.
+    pub fn new(rendition: &Rendition, inner: R) -> Self {
+        Self { headers: headers(rendition), inner }
+    }
+
+    /// An answer without a rendition.
+    pub const fn bare(inner: R) -> Self {
+        Self { headers: Vec::new(), inner }
+    }
+}
+
+impl<'r, R: Responder<'r, 'static>> Responder<'r, 'static> for Described<R> {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let mut response = self.inner.respond_to(request)?;
+        for header in self.headers {
+            response.set_header(header);
+        }
+        Ok(response)
+    }
+}

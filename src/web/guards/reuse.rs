@@ -1,0 +1,36 @@
+//! What a request's `Cache-Control` says about results that are kept (RFC 9111, section 5.2.1).
+
+use crate::gateway::Reuse;
+
+/// `no-cache` forces a fresh call, `no-store` leaves nothing behind; nothing else means anything here.
+pub fn allowed<'h>(lines: impl Iterator<Item = &'h str>) -> Reuse {
+    let mut reuse = Reuse::default();
+    for directive in lines.flat_map(|line| line.split(',')) {
+        match directive.trim() {
+            word if word.eq_ignore_ascii_case("no-cache") => reuse.find = false,
+            word if word.eq_ignore_ascii_case("no-store") => reuse.keep = false,
+            _ => {}
+        }
+    }
+    reuse
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_directives_count_in_whatever_way_they_are_written() {
+        for (lines, find, keep) in [
+            (&[][..], true, true),
+            (&["max-age=0"], true, true),
+            (&["no-cache"], false, true),
+            (&["No-Store"], true, false),
+            (&["max-age=0, no-cache,no-store"], false, false),
+            (&["no-cache", "no-store"], false, false),
+            (&["no-cachet, xno-store"], true, true),
+        ] {
+            assert_eq!(allowed(lines.iter().copied()), Reuse { find, keep }, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The little of WebDriver (W3C) that these tests need, and of what Chromium's driver adds to it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ureq::Agent;
+
+use crate::harness::Answer;
+
+/// The name under which WebDriver wraps an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A Chromium with one window and a profile of its own; dropping it ends it.
+pub struct Browser {
+    driver: Child,
+    agent: Agent,
+    /// The address of the session.
+    session: String,
+    /// Where downloads go.
+    pub folder: TempDir,
+}
+
+impl Browser {
+    pub fn start() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("chromedriver: {error}; tests/run installs it"));
+        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = loop {
+            let line = said.next().expect("chromedriver says its port").unwrap();
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        // What else it says would fill the pipe.
+        std::thread::spawn(move || said.for_each(drop));
+
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(120)))
+            .build()
+            .into();
+        let folder = tempfile::tempdir().unwrap();
+        let session = format!("http://127.0.0.1:{port}");
+        let mut browser = Self { driver, agent, session, folder };
+        let profile = browser.folder.path().join("profile");
+        let options = json!({
+            "binary": program("chromium"),
+            "args": [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                "--disable-dev-shm-usage", "--force-color-profile=srgb", "--lang=en-GB",
+                // Whoever asks for any other machine is told that there is none.
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                format!("--user-data-dir={}", profile.display()),
+            ],
+        });
+        let wanted = json!({"capabilities": {"alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+        }}});
+        let id = browser.post("/session", wanted)["sessionId"].as_str().unwrap().to_owned();
+        browser.session = format!("{}/session/{id}", browser.session);
+        let downloads = browser.folder.path().join("downloads");
+        browser.cdp(
+            "Browser.setDownloadBehavior",
+            json!({"behavior": "allow", "downloadPath": downloads, "eventsEnabled": false}),
+        );
+        // Away from the page a new window begins with, and what that asked for is nobody's matter.
+        browser.open("about:blank");
+        for log in ["performance", "browser"] {
+            browser.log(log);
+        }
+        browser
+    }
+
+    #[track_caller]
+    fn post(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.session);
+        let request = self.agent.post(&url).header("Content-Type", "application/json");
+        let answer = Answer::new(request.send(body.to_string()).expect("an answer of the driver"));
+        let mut value = answer.json();
+        assert_eq!(answer.status, 200, "{path} {body}: {value}");
+        value["value"].take()
+    }
+
+    /// A command of the Chrome DevTools Protocol.
+    #[track_caller]
+    pub fn cdp(&self, command: &str, parameters: Value) -> Value {
+        self.post("/goog/cdp/execute", json!({"cmd": command, "params": parameters}))
+    }
+
+    #[track_caller]
+    pub fn open(&self, url: &str) {
+        self.post("/url", json!({"url": url}));
+    }
+
+    /// The value of a JavaScript expression in the page.
+    #[track_caller]
+    pub fn value(&self, expression: &str) -> Value {
+        self.post("/execute/sync", json!({"script": format!("return {expression};"), "args": []}))
+    }
+
+    #[track_caller]
+    fn element(&self, selector: &str) -> String {
+        let found = self.post("/element", json!({"using": "css selector", "value": selector}));
+        format!("/element/{}", found[ELEMENT].as_str().unwrap())
+    }
+
+    #[track_caller]
+    pub fn click(&self, selector: &str) {
+        self.post(&format!("{}/click", self.element(selector)), json!({}));
+    }
+
+    /// Types into an element; a file field takes a path.
+    #[track_caller]
+    pub fn type_into(&self, selector: &str, text: &str) {
+        self.post(&format!("{}/value", self.element(selector)), json!({"text": text}));
+    }
+
+    /// Presses keys, one after another, wherever the focus is. WebDriver has its own codes for those that
+    /// write nothing: see [`Key`].
+    #[track_caller]
+    pub fn press(&self, keys: &[Key]) {
+        let actions: Vec<Value> = keys
+            .iter()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key.code()})))
+            .collect();
+        self.post("/actions", json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}));
+    }
+
+    /// What the window shows, as a PNG.
+    pub fn screenshot(&self) -> Vec<u8> {
+        use base64::Engine;
+        let shot = self.cdp("Page.captureScreenshot", json!({"format": "png"}));
+        base64::engine::general_purpose::STANDARD.decode(shot["data"].as_str().unwrap()).unwrap()
+    }
+
+    /// What was logged since the last look: `browser` is the console, `performance` the network.
+    #[track_caller]
+    pub fn log(&self, kind: &str) -> Vec<Value> {
+        self.post("/se/log", json!({"type": kind})).as_array().unwrap().clone()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Ends Chromium; the driver alone would leave it running. It may be gone already, which is fine.
+        let _ = self.agent.delete(&self.session).call();
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// A key.
+#[derive(Clone, Copy, Debug)]
+pub enum Key {
+    Tab,
+    Enter,
+    Space,
+    Right,
+}
+
+impl Key {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Tab => "\u{e004}",
+            Self::Enter => "\u{e007}",
+            Self::Space => " ",
+            Self::Right => "\u{e014}",
+        }
+    }
+}
+
+/// Where a program is: the driver does not look along the path.
+fn program(name: &str) -> String {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("there is no {name}; tests/run installs it")).display().to_string()
+}

@@ -1,0 +1,204 @@
+//! The page as a person has it: a gateway, a browser in front of it, and what can be seen and done.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::driver::Browser;
+use crate::harness::{Picture, Server, Setup};
+
+/// Longer than anything should take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The page, open.
+pub struct Page {
+    pub browser: Browser,
+    pub server: Server,
+    files: tempfile::TempDir,
+}
+
+impl Page {
+    /// The page of a gateway as a newcomer starts it, in a window of 1280 by 900.
+    pub fn open() -> Self {
+        Self::of(Setup::new())
+    }
+
+    /// The page of a gateway with these settings.
+    pub fn of(setup: Setup) -> Self {
+        Self::prepared(setup, |_| ())
+    }
+
+    /// The same; `prepare` is done to the browser before it opens the page.
+    pub fn prepared(setup: Setup, prepare: impl FnOnce(&Self)) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let page = Self { server: setup.start(), browser: Browser::start(), files };
+        page.window(1280, 900);
+        prepare(&page);
+        page.browser.open(&page.server.url("/"));
+        page
+    }
+
+    /// Makes the window so many CSS pixels large; below 600 it is a phone's, with two pixels each.
+    pub fn window(&self, width: u32, height: u32) {
+        let phone = width < 600;
+        let metrics = json!({
+            "width": width, "height": height, "mobile": phone, "deviceScaleFactor": if phone { 2 } else { 1 },
+        });
+        self.browser.cdp("Emulation.setDeviceMetricsOverride", metrics);
+    }
+
+    /// Sets a media feature, `prefers-color-scheme` for one.
+    pub fn prefers(&self, feature: &str, value: &str) {
+        let features = json!({"features": [{"name": feature, "value": value}]});
+        self.browser.cdp("Emulation.setEmulatedMedia", features);
+    }
+
+    /// A file on disk with this content.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.files.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Chooses a file in the page's file field.
+    #[track_caller]
+    pub fn choose(&self, path: &Path) {
+        self.browser.type_into("#file", path.to_str().unwrap());
+    }
+
+    /// Chooses a picture of this name.
+    #[track_caller]
+    pub fn choose_picture(&self, name: &str, picture: &Picture) {
+        self.choose(&self.file(name, &picture.bytes));
+    }
+
+    /// Waits until a JavaScript expression is true.
+    #[track_caller]
+    pub fn until(&self, expression: &str) {
+        let end = Instant::now() + PATIENCE;
+        while self.browser.value(&format!("!!({expression})")) != true {
+            if Instant::now() > end {
+                self.shot("failed");
+                panic!("never: {expression}; the page says {:?}", self.text("main"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until the photograph is coloured and both pictures are there.
+    #[track_caller]
+    pub fn until_done(&self) {
+        self.until("['done', 'failed'].includes(lab.dataset.phase)");
+        assert_eq!(self.phase(), "done", "{}", self.text("main"));
+        self.until("result.complete && result.naturalWidth > 0");
+    }
+
+    /// Waits until something went wrong, and gives back what the page says of it.
+    #[track_caller]
+    pub fn until_failed(&self) -> String {
+        self.until("['done', 'failed'].includes(lab.dataset.phase)");
+        assert_eq!(self.phase(), "failed", "{}", self.text("main"));
+        self.text("#problem")
+    }
+
+    pub fn phase(&self) -> String {
+        self.string("lab.dataset.phase")
+    }
+
+    /// The text of an element as it is seen.
+    #[track_caller]
+    pub fn text(&self, selector: &str) -> String {
+        self.string(&format!("document.querySelector({}).innerText", json!(selector)))
+    }
+
+    /// Whether an element takes any room.
+    #[track_caller]
+    pub fn is_seen(&self, selector: &str) -> bool {
+        let expression = format!("document.querySelector({}).checkVisibility()", json!(selector));
+        self.browser.value(&expression) == true
+    }
+
+    #[track_caller]
+    pub fn string(&self, expression: &str) -> String {
+        self.browser
+            .value(expression)
+            .as_str()
+            .unwrap_or_else(|| panic!("{expression} is no text"))
+            .to_owned()
+    }
+
+    #[track_caller]
+    pub fn number(&self, expression: &str) -> f64 {
+        self.browser.value(expression).as_f64().unwrap_or_else(|| panic!("{expression} is no number"))
+    }
+
+    /// How colourful an image of the page is: mean distance between the largest and the smallest channel,
+    /// in 8-bit levels.
+    #[track_caller]
+    pub fn colourfulness(&self, image: &str) -> f64 {
+        self.number(&format!(
+            "(() => {{
+                const canvas = new OffscreenCanvas(64, 64).getContext('2d');
+                canvas.drawImage({image}, 0, 0, 64, 64);
+                const {{ data }} = canvas.getImageData(0, 0, 64, 64);
+                let sum = 0;
+                for (let i = 0; i < data.length; i += 4) {{
+                    const pixel = data.slice(i, i + 3);
+                    sum += Math.max(...pixel) - Math.min(...pixel);
+                }}
+                return sum / (64 * 64);
+            }})()"
+        ))
+    }
+
+    /// Where an element lies in the window: left, top, right, bottom.
+    #[track_caller]
+    pub fn place(&self, selector: &str) -> [f64; 4] {
+        let of = format!("document.querySelector({}).getBoundingClientRect()", json!(selector));
+        ["left", "top", "right", "bottom"].map(|side| self.number(&format!("{of}.{side}")))
+    }
+
+    /// Keeps what the window shows, for people to look at.
+    pub fn shot(&self, name: &str) {
+        let Some(folder) = std::env::var_os("PIXCOLOR_TEST_OUTPUT") else { return };
+        // Nothing fades in while it is photographed.
+        self.until("document.getAnimations().every((a) => a.effect.getTiming().iterations === Infinity || a.playState !== 'running')");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = Path::new(&folder).join(format!("page-{name}.png"));
+        std::fs::write(file, self.browser.screenshot()).unwrap();
+    }
+
+    /// The paths that were asked for since the last look; none may have been asked of anybody else.
+    #[track_caller]
+    pub fn requests(&self) -> Vec<String> {
+        let origin = self.server.url("");
+        let mut paths = Vec::new();
+        for entry in self.browser.log("performance") {
+            let event: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
+            if event["message"]["method"] != "Network.requestWillBeSent" {
+                continue;
+            }
+            let url = event["message"]["params"]["request"]["url"].as_str().unwrap();
+            match url.strip_prefix(&origin) {
+                Some(path) => paths.push(path.to_owned()),
+                None => assert!(url.starts_with("data:") || url.starts_with("blob:"), "asked for {url}"),
+            }
+        }
+        paths
+    }
+
+    /// Ends the visit: the console may have said only what contains one of `expected`, and every request
+    /// must have gone to the gateway. A browser writes there, too, that a photograph was not coloured before.
+    #[track_caller]
+    pub fn finish(self, expected: &[&str]) {
+        for entry in self.browser.log("browser") {
+            let message = entry["message"].as_str().unwrap();
+            if message.contains("/v1/results/sha256/") && message.contains(" 404 ") {
+                continue;
+            }
+            assert!(expected.iter().any(|part| message.contains(part)), "on the console: {message}");
+        }
+        self.requests();
+    }
+}

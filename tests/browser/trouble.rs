@@ -1,0 +1,112 @@
+//! When something goes wrong, the page says in words what happened and what to do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::harness::{Answer, Picture, Setup, agent};
+use crate::page::Page;
+
+#[test]
+fn what_is_no_picture_is_explained_and_another_can_be_chosen() {
+    let page = Page::open();
+    page.choose(&page.file("notes.txt", "Dear diary"));
+    let said = page.until_failed();
+    assert!(said.contains("Not a picture that can be read"), "{said}");
+    assert!(!page.is_seen("#retry"), "sending the same again would not help");
+    page.shot("problem");
+    page.choose_picture("photo.png", &Picture::png(64, 64, 1));
+    page.until_done();
+    assert!(!page.is_seen("#problem"));
+    page.finish(&["status of 415"]);
+}
+
+#[test]
+fn too_large_and_empty_files_are_refused_before_they_are_sent() {
+    let page = Page::of(Setup::new().env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "\"100 KiB\""));
+    page.choose(&page.file("large.png", vec![0; 150 * 1024]));
+    let said = page.until_failed();
+    assert!(said.contains("too large") && said.contains("0.1"), "{said}");
+    page.choose(&page.file("empty.png", ""));
+    page.until("trouble.textContent.includes('empty')");
+    assert!(page.requests().iter().all(|path| !path.contains("colorize")));
+    page.finish(&[]);
+}
+
+#[test]
+fn a_gateway_that_is_gone_is_said_to_be() {
+    let mut page = Page::open();
+    page.server.terminate();
+    page.choose_picture("photo.png", &Picture::png(64, 64, 1));
+    let said = page.until_failed();
+    assert!(said.contains("cannot be reached") && said.contains("try again"), "{said}");
+    assert!(page.is_seen("#retry"));
+    page.shot("gone");
+    page.finish(&["ERR_CONNECTION_REFUSED"]);
+}
+
+#[test]
+fn a_busy_gateway_is_waited_for_with_a_countdown_and_asked_again() {
+    // As much is decoded at once as one photograph needs, and nobody may wait.
+    let setup = Setup::new()
+        .env("PIXCOLOR_LIMITS__PIXELS", "6_000_000")
+        .env("PIXCOLOR_LIMITS__DECODING_PIXELS", "6_000_000")
+        .env("PIXCOLOR_LIMITS__WAITING", "0");
+    let page = Page::of(setup);
+    let busy = Arc::new(AtomicBool::new(true));
+    let crowd: Vec<_> = (0..3)
+        .map(|crowd: u8| {
+            let (busy, url) = (busy.clone(), page.server.url("/v1/colorize"));
+            std::thread::spawn(move || {
+                let mut large = Picture::jpeg(3000, 2000, 6);
+                while busy.load(Ordering::Relaxed) {
+                    // Each time another file: what was coloured before is not decoded.
+                    large.bytes.push(crowd);
+                    Answer::new(agent().post(&url).send(&large.bytes[..]).expect("an answer"));
+                }
+            })
+        })
+        .collect();
+    for photo in 0..50 {
+        page.choose(&page.file("photo.png", &Picture::png(64, 64, photo).bytes));
+        page.until("['done', 'failed'].includes(lab.dataset.phase)");
+        if page.phase() == "failed" {
+            break;
+        }
+    }
+    let said = page.until_failed();
+    busy.store(false, Ordering::Relaxed);
+    assert!(said.contains("You can try again in") && page.browser.value("retry.disabled") == true, "{said}");
+    page.shot("busy");
+    for thread in crowd {
+        thread.join().unwrap();
+    }
+    page.until("!retry.disabled");
+    assert_eq!(page.text("#wait"), "");
+    page.browser.click("#retry");
+    page.until_done();
+    page.finish(&["status of 503"]);
+}
+
+#[test]
+fn when_nobody_can_colour_the_page_says_so_and_why() {
+    let page = Page::of(Setup::new().env("PIXCOLOR_ROUTE", "[\"algorithmia\"]"));
+    let said = page.text(".notice");
+    assert!(said.contains("Nothing can be coloured") && said.contains("algorithmia: "), "{said}");
+    assert!(page.text("#place").contains("may be sent to algorithmia"), "{}", page.text("#place"));
+    page.shot("nobody");
+    page.browser.click("#sample");
+    let said = page.until_failed();
+    assert!(said.contains("Not available right now"), "{said}");
+    page.finish(&["status of 503"]);
+}
+
+#[test]
+fn who_could_not_is_named_beside_who_did() {
+    let page = Page::of(Setup::new().env("PIXCOLOR_ROUTE", "[\"algorithmia\", \"local\"]"));
+    assert!(!page.browser.value("document.querySelector('#provider')").is_object(), "there is one to choose");
+    page.browser.click("#sample");
+    page.until_done();
+    let facts = page.text("#facts");
+    assert!(facts.contains("local") && facts.contains("algorithmia: not ready"), "{facts}");
+    page.finish(&[]);
+}

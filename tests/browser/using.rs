@@ -1,0 +1,246 @@
+//! Photographs in, coloured photographs out: every way of choosing, looking and keeping.
+
+use std::time::Duration;
+
+use image::ImageFormat;
+use serde_json::json;
+
+use crate::driver::Key;
+use crate::harness::{Picture, Setup};
+use crate::page::Page;
+
+#[test]
+fn a_chosen_file_is_coloured_shown_beside_its_original_and_can_be_kept() {
+    let page = Page::open();
+    page.shot("start");
+    page.browser.value(
+        "(() => {
+            window.phases = [];
+            new MutationObserver(() => {
+                if (phases.at(-1) !== lab.dataset.phase) phases.push(lab.dataset.phase);
+            }).observe(lab, { attributeFilter: ['data-phase'] });
+        })()",
+    );
+    page.choose_picture("grandmother.jpg", &Picture::jpeg(900, 600, 1));
+    page.until_done();
+    let phases = page.browser.value("phases");
+    assert_eq!(phases, json!(["sending", "colouring", "receiving", "done"]));
+
+    assert!(page.colourfulness("original") < 1.0);
+    assert!(page.colourfulness("result") > 5.0);
+    let ([_, top, right, _], after) = (page.place("#original"), page.place("#result"));
+    assert!(right <= after[0] && (top - after[1]).abs() < 1.0, "the result is beside the original");
+    assert!(after[2] - after[0] > 500.0, "at a useful size: {after:?}");
+
+    let facts = page.text("#facts");
+    for fact in ["Coloured by", "local", "Took", " s\n", "provider ", "Cost", "nothing", "900 × 600 pixels"]
+    {
+        assert!(facts.contains(fact), "no {fact:?} in {facts}");
+    }
+    page.browser.click("#download");
+    let kept = page.browser.folder.path().join("downloads/grandmother-coloured.jpg");
+    let arrived = (0..200).any(|_| {
+        kept.exists() || {
+            std::thread::sleep(Duration::from_millis(50));
+            false
+        }
+    });
+    assert!(arrived, "the download has the name of the original");
+    let kept = image::load_from_memory(&std::fs::read(kept).unwrap()).unwrap();
+    assert_eq!((kept.width(), kept.height()), (900, 600));
+    page.finish(&[]);
+}
+
+#[test]
+fn the_sample_is_coloured_and_the_next_photograph_takes_its_place() {
+    let page = Page::open();
+    page.browser.click("#sample");
+    page.until_done();
+    assert!(page.colourfulness("result") > 10.0);
+    assert_eq!(page.string("download.download"), "dust-bowl-home-coloured.jpg");
+    page.shot("done");
+    page.choose_picture("next.png", &Picture::png(300, 200, 2));
+    page.until("document.querySelector('#facts').innerText.includes('300 × 200')");
+    assert_eq!(page.string("download.download"), "next-coloured.png");
+    page.finish(&[]);
+}
+
+#[test]
+fn a_photograph_can_be_dropped_or_pasted() {
+    let page = Page::open();
+    // What a browser makes of a file that is held over a window, dropped or pasted.
+    let with_sample = |then: &str| {
+        page.browser.value(&format!(
+            "fetch(sample.dataset.address).then((answer) => answer.blob()).then((blob) => {{
+                const held = new DataTransfer();
+                held.items.add(new File([blob], 'attic.jpg', {{ type: 'image/jpeg' }}));
+                {then}
+            }})"
+        ));
+    };
+    with_sample(
+        "document.body.dispatchEvent(new DragEvent('dragover', { dataTransfer: held, bubbles: true }))",
+    );
+    assert_eq!(page.browser.value("document.body.className"), "dragging");
+    page.shot("dragging");
+    with_sample(
+        "document.body.dispatchEvent(new DragEvent('drop', {
+            dataTransfer: held, bubbles: true, cancelable: true,
+        }))",
+    );
+    page.until_done();
+    assert_eq!(page.browser.value("document.body.className"), "");
+    assert_eq!(page.string("download.download"), "attic-coloured.jpg");
+
+    let dropped = page.string("download.href");
+    with_sample(
+        "document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData: held, bubbles: true }))",
+    );
+    page.until(&format!("lab.dataset.phase === 'done' && download.href !== '{dropped}'"));
+    page.finish(&[]);
+}
+
+#[test]
+fn what_is_on_its_way_shows_how_far_it_is_and_can_be_called_off() {
+    let page = Page::open();
+    let slow = json!({"offline": false, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 60_000});
+    page.browser.cdp("Network.enable", json!({}));
+    page.browser.cdp("Network.emulateNetworkConditions", slow);
+    page.browser.click("#sample");
+    page.until("/^Sending [1-9]\\d? %$/.test(doing.textContent)");
+    let sent = page.number("bar.value");
+    assert!(sent > 0.0 && sent < 1.0, "{sent}");
+    assert!(page.text("#status").contains("Sending dust-bowl-home.jpg"), "{}", page.text("#status"));
+    page.shot("sending");
+    page.browser.click("#cancel");
+    page.until("lab.dataset.phase === 'idle'");
+    assert!(!page.is_seen("#stage") && page.is_seen("#sample"));
+    assert_eq!(page.string("document.activeElement.id"), "file");
+    page.finish(&[]);
+}
+
+#[test]
+fn everything_can_be_done_with_the_keyboard_alone() {
+    let page = Page::open();
+    let focus = || page.string("document.activeElement.id || document.activeElement.value || ''");
+    let tab_to = |wanted: &str| {
+        for _ in 0..20 {
+            page.browser.press(&[Key::Tab]);
+            if focus() == wanted {
+                return;
+            }
+        }
+        panic!("no way to {wanted} with the Tab key; the focus is on {}", focus());
+    };
+    tab_to("file");
+    let outline = page.string("getComputedStyle(document.querySelector('label[for=file]')).outlineStyle");
+    assert_eq!(outline, "solid", "who comes to the file field sees it");
+    tab_to("sample");
+    page.browser.press(&[Key::Enter]);
+    page.until_done();
+    tab_to("download");
+    tab_to("side");
+    page.browser.press(&[Key::Right]);
+    page.until("prints.dataset.view === 'wipe'");
+    page.browser.value("split.focus()");
+    page.browser.press(&[Key::Right, Key::Right, Key::Right]);
+    assert_eq!(page.string("prints.style.getPropertyValue('--split')"), "53");
+    page.shot("slider");
+    page.finish(&[]);
+}
+
+#[test]
+fn a_file_that_the_browser_cannot_show_is_coloured_all_the_same() {
+    let page = Page::open();
+    let tiff = Picture::new(Picture::landscape(320, 240, 3), ImageFormat::Tiff);
+    page.choose_picture("scan.tif", &tiff);
+    page.until_done();
+    page.until("!blind.hidden");
+    assert!(page.text("#before").contains("cannot show"), "{}", page.text("#before"));
+    assert!(!page.is_seen("#views"), "there is nothing to compare with");
+    assert_eq!(page.string("download.download"), "scan-coloured.png");
+    page.shot("blind");
+    page.finish(&[]);
+}
+
+#[test]
+fn with_more_than_one_provider_and_format_people_can_choose_and_choose_again() {
+    let setup = Setup::new()
+        .file("config/pixcolor.toml", "route = [\"local\"]\n")
+        .file("config/providers/second.toml", "kind = \"onnx\"\n");
+    let page = Page::of(setup);
+    assert!(page.is_seen("#provider"));
+    page.choose_picture("photo.png", &Picture::png(200, 150, 4));
+    page.until_done();
+    assert!(page.text("#facts").contains("local"));
+    assert!(!page.is_seen("#again"));
+    page.browser.type_into("#provider", "second");
+    page.browser.type_into("#format", "WebP");
+    page.until("again.checkVisibility()");
+    page.shot("again");
+    page.browser.click("#again");
+    page.until("download.download === 'photo-coloured.webp'");
+    assert!(page.text("#facts").contains("second"), "{}", page.text("#facts"));
+    let asked: Vec<_> = page.requests().into_iter().filter(|path| path.contains("/v1/colorize")).collect();
+    assert_eq!(asked, ["/v1/colorize?", "/v1/colorize?provider=second&format=webp"]);
+    page.finish(&[]);
+}
+
+#[test]
+fn without_javascript_a_form_and_two_plain_pages_do() {
+    let page = Page::prepared(Setup::new(), |page| {
+        page.browser.cdp("Emulation.setScriptExecutionDisabled", json!({"value": true}));
+    });
+    page.shot("plain-start");
+    assert!(!page.is_seen("#sample") && page.is_seen("#submit") && page.is_seen("noscript"));
+    page.choose_picture("grandfather.png", &Picture::png(600, 400, 5));
+    page.browser.click("#submit");
+    page.until("document.querySelector('.facts')");
+    page.shot("plain-done");
+    assert_eq!(page.browser.value("document.querySelector('.before img').naturalWidth"), 600);
+    assert_eq!(page.browser.value("document.querySelector('.after img').naturalWidth"), 600);
+    assert_eq!(page.string("document.querySelector('[download]').download"), "grandfather-coloured.png");
+    for fact in ["local", "nothing", "600 × 400"] {
+        assert!(page.text(".facts").contains(fact), "{}", page.text(".facts"));
+    }
+
+    page.browser.click("a.mark");
+    page.choose(&page.file("notes.txt", "no picture"));
+    page.browser.click("#submit");
+    page.until("document.querySelector('.problem')");
+    page.shot("plain-problem");
+    assert!(page.text(".problem").contains("Not a picture that can be read"), "{}", page.text(".problem"));
+    page.finish(&["415"]);
+}
+
+#[test]
+fn a_photograph_that_was_coloured_before_is_not_sent_again() {
+    let page = Page::open();
+    let picture = Picture::jpeg(600, 400, 3);
+    page.choose_picture("first.jpg", &picture);
+    page.until_done();
+    assert!(page.requests().iter().any(|path| path.starts_with("/v1/colorize")));
+    assert!(!page.text("#facts").contains("coloured before"));
+
+    page.choose_picture("second.jpg", &picture);
+    page.until("lab.dataset.phase === 'done' && download.download === 'second-coloured.jpg'");
+    let requests = page.requests();
+    assert!(requests.iter().all(|path| !path.starts_with("/v1/colorize")), "{requests:?}");
+    assert!(page.text("#facts").contains("coloured before"), "{}", page.text("#facts"));
+    assert!(page.colourfulness("result") > 5.0);
+    page.finish(&[]);
+}
+
+#[test]
+fn where_browsers_do_not_hash_it_is_sent() {
+    let page = Page::open();
+    page.browser.value("Object.defineProperty(globalThis, 'crypto', { value: {} }) && null");
+    let picture = Picture::jpeg(60, 40, 4);
+    for name in ["first", "second"] {
+        page.choose_picture(&format!("{name}.jpg"), &picture);
+        page.until(&format!("lab.dataset.phase === 'done' && download.download === '{name}-coloured.jpg'"));
+        let sent = page.requests().into_iter().filter(|path| path.starts_with("/v1/")).collect::<Vec<_>>();
+        assert_eq!(sent, ["/v1/colorize?"]);
+    }
+    page.finish(&[]);
+}

@@ -1,0 +1,135 @@
+//! Caches to test, values to put into them, and an observer that remembers.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use pixcolor::cache::{
+    Cache, Disk, DiskOptions, Entry, Event, Key, Kind, Memory, Observer, Tier, TierStats, Tiered,
+};
+use tempfile::TempDir;
+
+/// What was observed.
+#[derive(Default)]
+pub struct Log {
+    events: Mutex<HashMap<(Tier, Event), u64>>,
+    keeps: Mutex<HashMap<Tier, TierStats>>,
+}
+
+impl Observer for Log {
+    fn event(&self, tier: Tier, event: Event) {
+        *self.events.lock().unwrap().entry((tier, event)).or_default() += 1;
+    }
+
+    fn keeps(&self, stats: TierStats) {
+        self.keeps.lock().unwrap().insert(stats.tier, stats);
+    }
+}
+
+impl Log {
+    pub fn count(&self, tier: Tier, event: Event) -> u64 {
+        self.events.lock().unwrap().get(&(tier, event)).copied().unwrap_or(0)
+    }
+
+    pub fn keeps(&self, tier: Tier) -> TierStats {
+        self.keeps.lock().unwrap()[&tier]
+    }
+}
+
+/// A cache under test.
+pub struct Setup {
+    pub cache: Arc<dyn Cache>,
+    pub log: Arc<Log>,
+    /// Where it keeps its files, removed at the end.
+    pub folder: Option<TempDir>,
+}
+
+/// Sets up a cache of so many bytes and such a time to live.
+pub type Make = fn(u64, Option<Duration>) -> Setup;
+
+pub const LARGE: u64 = 64 << 20;
+
+pub fn memory(max_bytes: u64, ttl: Option<Duration>) -> Setup {
+    let log = Arc::new(Log::default());
+    Setup { cache: Arc::new(Memory::new(max_bytes, ttl, log.clone())), log, folder: None }
+}
+
+pub fn disk(max_bytes: u64, ttl: Option<Duration>) -> Setup {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(Log::default());
+    let cache = Arc::new(open(folder.path(), max_bytes, ttl, &log));
+    Setup { cache, log, folder: Some(folder) }
+}
+
+/// Both tiers, each of the same size.
+pub fn tiered(max_bytes: u64, ttl: Option<Duration>) -> Setup {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(Log::default());
+    let slow = Arc::new(open(folder.path(), max_bytes, ttl, &log));
+    let fast = Arc::new(Memory::new(max_bytes, ttl, log.clone()));
+    let cache = Tiered::new(vec![(Tier::Memory, fast), (Tier::Disk, slow)], log.clone());
+    Setup { cache: Arc::new(cache), log, folder: Some(folder) }
+}
+
+/// Opens a folder, with the last use of a value known exactly.
+pub fn open(folder: &Path, max_bytes: u64, ttl: Option<Duration>, log: &Arc<Log>) -> Disk {
+    let options = DiskOptions { max_bytes, ttl, touch_every: Duration::ZERO };
+    Disk::open(folder.to_owned(), options, log.clone()).unwrap()
+}
+
+/// A key for each number; every fourth shares its subject.
+pub fn key(number: u32) -> Key {
+    let mut subject = [0x5a; 32];
+    subject[..4].copy_from_slice(&(number / 4).wrapping_mul(0x9e37_79b9).to_le_bytes());
+    let mut variant = [0xc3; 32];
+    variant[..4].copy_from_slice(&number.to_le_bytes());
+    Key { subject, kind: Kind::ALL[number as usize % 4], variant }
+}
+
+/// A value that is unlike any other, `length` bytes of it.
+pub fn value(number: u32, version: u32, length: usize) -> Bytes {
+    let mut state = u64::from(number) << 32 | u64::from(version) | 1 << 63;
+    let next = move || {
+        // Marsaglia's xorshift64*.
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 56) as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+impl Setup {
+    pub async fn put(&self, number: u32, bytes: Bytes) {
+        self.cache.put(&key(number), Entry::new(bytes)).await.unwrap();
+    }
+
+    pub async fn get(&self, number: u32) -> Option<Bytes> {
+        self.cache.get(&key(number)).await.unwrap().map(|hit| hit.entry.bytes)
+    }
+
+    pub async fn bytes(&self) -> u64 {
+        self.cache.sweep().await.unwrap().iter().map(|stats| stats.bytes).max().unwrap_or(0)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.as_ref().unwrap().path()
+    }
+}
+
+/// Every file under a folder but the tag, with its size.
+pub fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // Other processes may be removing files.
+        match std::fs::metadata(&path) {
+            Ok(data) if data.is_dir() => found.extend(files(&path)),
+            Ok(data) if !path.ends_with("CACHEDIR.TAG") => found.push((path, data.len())),
+            _ => {}
+        }
+    }
+    found
+}

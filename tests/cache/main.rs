@@ -1,0 +1,9 @@
+//! Caches: one conformance suite for every implementation, and what only some of them must bear.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+mod conformance;
+mod disk;
+mod killed;
+mod properties;
+mod tiered;

@@ -1,0 +1,328 @@
+//! A host that speaks Algorithmia's protocol as its clients and documents of 2016 to 2022 describe it:
+//! `POST /v1/algo/OWNER/NAME/VERSION`, and the files it made under `/v1/data/` and `/v1/connector/data/`.
+//! It really colours the picture it gets, with a tint that keeps the luminance, and does wrong whatever
+//! a test asks for.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, Cursor, Read};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use flate2::Compression;
+use flate2::read::GzEncoder;
+use image::{DynamicImage, ImageFormat, RgbImage};
+use serde_json::{Value, json};
+
+use super::KEY;
+use super::http::{Reply, Request, Server};
+
+/// How it answers one call.
+#[derive(Clone, Debug)]
+pub enum Behaviour {
+    /// Colours.
+    Colour,
+    /// Colours, and answers only after this time.
+    Slow(Duration),
+    /// Colours, with these words in `metadata.alerts`.
+    Alerts(Vec<&'static str>),
+    /// An error envelope at status 200: message and `error_type`.
+    Envelope(&'static str, Option<&'static str>),
+    /// An error envelope at this status; `Retry-After` if given.
+    Status(u16, &'static str, Option<&'static str>),
+    /// No envelope: a text, as a proxy in front sends.
+    PlainText(u16),
+    /// Reads the request and hangs up.
+    HangUp,
+    /// Hangs up in the middle of the answer.
+    CutAnswer,
+    /// Sends the answer's head and nothing for this time.
+    Stalled(Duration),
+    /// Answers with something else than the protocol's object.
+    Odd(Value),
+    /// Redirects the call.
+    Redirect(String),
+    /// Answers that the result is at this address; says so after really having coloured.
+    Output(String),
+    /// Colours, and gives the file out wrongly.
+    File(File),
+}
+
+/// What is wrong with a result file.
+#[derive(Clone, Debug)]
+pub enum File {
+    /// The picture as it came.
+    Grey,
+    /// Of another shape.
+    WrongShape,
+    /// Another picture of the same shape.
+    OtherPicture,
+    /// Words.
+    NotAnImage,
+    /// The first half of it, and its length is the half's.
+    Truncated,
+    /// The first half of it, then the connection is cut.
+    Cut,
+    /// A length of a gigabyte is promised.
+    Oversized,
+    /// It never ends.
+    Endless,
+    /// 64 MiB of zeros in a few KiB of gzip.
+    GzipBomb,
+    /// Found at another host.
+    Redirect(String),
+    /// Not there.
+    Missing,
+}
+
+/// The host. Clones are the same host.
+#[derive(Clone)]
+pub struct Algorithmia {
+    state: Arc<Mutex<State>>,
+    server: Arc<Server>,
+}
+
+#[derive(Default)]
+struct State {
+    script: VecDeque<Behaviour>,
+    usual: Option<Behaviour>,
+    duration: f64,
+    files: HashMap<String, Reply>,
+    requests: Vec<Request>,
+}
+
+impl Algorithmia {
+    /// A host that colours, in 1.4 seconds of its own time.
+    pub fn start() -> Self {
+        let state = State::new();
+        Self { server: Arc::new(Server::start(State::answers(&state))), state }
+    }
+
+    /// The same under TLS, and the authority that says who it is, as a PEM file's text.
+    pub fn start_tls() -> (Self, String) {
+        let state = State::new();
+        let (server, authority) = Server::start_tls(State::answers(&state));
+        (Self { server: Arc::new(server), state }, authority)
+    }
+
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// From now on, until told otherwise.
+    pub fn always(&self, behaviour: Behaviour) {
+        lock(&self.state).usual = Some(behaviour);
+    }
+
+    /// The next calls, one after the other; then as usual.
+    pub fn next(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
+        lock(&self.state).script.extend(behaviours);
+    }
+
+    /// What it says a call took, in seconds.
+    pub fn takes(&self, seconds: f64) {
+        lock(&self.state).duration = seconds;
+    }
+
+    /// Every request so far.
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.state).requests.clone()
+    }
+
+    /// The last call of an algorithm.
+    pub fn last_call(&self) -> Request {
+        lock(&self.state).requests.iter().rfind(|request| request.method == "POST").unwrap().clone()
+    }
+
+    /// How many calls of an algorithm there were.
+    pub fn calls(&self) -> usize {
+        lock(&self.state).requests.iter().filter(|request| request.method == "POST").count()
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap()
+}
+
+impl State {
+    fn new() -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self { duration: 1.4, ..Self::default() }))
+    }
+
+    /// Behaviour is chosen under the lock; the waiting, if any, is the connection's own.
+    fn answers(state: &Arc<Mutex<Self>>) -> impl Fn(&Request) -> Reply + Send + Sync + 'static {
+        let state = state.clone();
+        move |request| lock(&state).answer(request)
+    }
+
+    fn answer(&mut self, request: &Request) -> Reply {
+        self.requests.push(request.clone());
+        // A base address with a slash at its end gives two.
+        let path = request.path().replacen("//", "/", 1);
+        let path = path.trim_end_matches('/');
+        if !authorised(request) {
+            return failure(401, "authorization required", None)
+                .with("X-Error-Message", "authorization required");
+        }
+        if let Some(algorithm) = path.strip_prefix("/v1/algo/") {
+            return match request.method.as_str() {
+                "POST" => self.call(algorithm, request),
+                _ => failure(405, "only POST calls an algorithm", None),
+            };
+        }
+        let file = path.strip_prefix("/v1/data/").or_else(|| path.strip_prefix("/v1/connector/data/"));
+        match file {
+            Some(file) => self.file(&file.replace("%2F", "/")),
+            None => failure(404, "no such route", None),
+        }
+    }
+
+    fn call(&mut self, algorithm: &str, request: &Request) -> Reply {
+        let parts: Vec<&str> = algorithm.split('/').collect();
+        if !matches!(
+            parts.as_slice(),
+            ["deeplearning", "ColorfulImageColorization"] | ["deeplearning", "ColorfulImageColorization", _]
+        ) {
+            return failure(404, &format!("algorithm algo://{algorithm} not found"), None);
+        }
+        if request.body.len() > 10 << 20 {
+            return failure(413, "the request is larger than 10 MiB", None);
+        }
+        let behaviour = self.script.pop_front().or_else(|| self.usual.clone()).unwrap_or(Behaviour::Colour);
+        let picture = match picture(request) {
+            Ok(picture) => picture,
+            Err(why) => return failure(200, &why, Some("InputError")),
+        };
+        let coloured = png(&tinted(&picture));
+        match behaviour {
+            Behaviour::Colour => self.success(file(coloured), &[]),
+            Behaviour::Slow(delay) => Reply { delay, ..self.success(file(coloured), &[]) },
+            Behaviour::Alerts(alerts) => self.success(file(coloured), &alerts),
+            Behaviour::Envelope(message, kind) => failure(200, message, kind),
+            Behaviour::Status(status, message, after) => {
+                // Unkind, but seen in the wild: the answer repeats the key.
+                let said = request.header("Authorization").unwrap_or_default();
+                let reply = failure(status, &format!("{message}, you sent {said}"), None);
+                after.map_or(reply.clone(), |seconds| reply.with("Retry-After", seconds))
+            }
+            Behaviour::PlainText(status) => {
+                // A proxy's page may show anything, the request's headers too.
+                Reply::new(status, "text/html", format!("<h1>{status}</h1><pre>Authorization: {KEY}</pre>"))
+            }
+            Behaviour::HangUp => Reply { hang_up: true, ..Reply::default() },
+            Behaviour::CutAnswer => {
+                let mut reply = self.success(file(coloured), &[]);
+                reply.promised = Some(reply.body.len());
+                reply.body.truncate(reply.body.len() / 2);
+                reply
+            }
+            Behaviour::Stalled(pause) => Reply { pause, ..self.success(file(coloured), &[]) },
+            Behaviour::Odd(answer) => Reply::new(200, "application/json", answer.to_string()),
+            Behaviour::Redirect(location) => Reply::new(307, "text/plain", "").with("Location", location),
+            Behaviour::Output(uri) => self.result(&uri, &[]),
+            Behaviour::File(wrong) => self.success(wrong_file(wrong, &picture, coloured), &[]),
+        }
+    }
+
+    /// Keeps the file under a name of its own and answers with its address.
+    fn success(&mut self, file: Reply, alerts: &[&str]) -> Reply {
+        let name = format!("{:08x}.png", self.files.len() + 1);
+        let path = format!(".algo/deeplearning/ColorfulImageColorization/temp/{name}");
+        self.files.insert(path.clone(), file);
+        self.result(&format!("data://{path}"), alerts)
+    }
+
+    fn result(&self, output: &str, alerts: &[&str]) -> Reply {
+        let mut answer = json!({
+            "result": { "output": output },
+            "metadata": { "content_type": "json", "duration": self.duration },
+        });
+        if !alerts.is_empty() {
+            answer["metadata"]["alerts"] = json!(alerts);
+        }
+        Reply::new(200, "application/json; charset=utf-8", answer.to_string())
+    }
+
+    fn file(&self, path: &str) -> Reply {
+        let missing = || failure(404, "file not found", None).with("X-Error-Message", "file not found");
+        self.files.get(path).cloned().unwrap_or_else(missing)
+    }
+}
+
+fn authorised(request: &Request) -> bool {
+    let said = request.header("Authorization").unwrap_or_default();
+    let bare = ["Simple ", "Bearer "].iter().find_map(|scheme| said.strip_prefix(scheme)).unwrap_or(said);
+    bare == KEY
+}
+
+fn failure(status: u16, message: &str, kind: Option<&str>) -> Reply {
+    let mut error = json!({ "message": message });
+    if let Some(kind) = kind {
+        error["error_type"] = json!(kind);
+    }
+    let envelope = json!({ "error": error, "metadata": { "duration": 0.0 } });
+    Reply::new(status, "application/json; charset=utf-8", envelope.to_string())
+}
+
+fn file(bytes: Vec<u8>) -> Reply {
+    Reply::new(200, "image/png", bytes).with("X-Data-Type", "file")
+}
+
+fn wrong_file(wrong: File, picture: &DynamicImage, coloured: Vec<u8>) -> Reply {
+    let (width, height) = (picture.width(), picture.height());
+    let half = coloured.len() / 2;
+    match wrong {
+        File::Grey => file(png(picture)),
+        File::WrongShape => {
+            file(png(&tinted(&picture.resize_exact(height + 80, width + 20, image::imageops::Triangle))))
+        }
+        File::OtherPicture => file(png(&tinted(&picture.rotate180()))),
+        File::NotAnImage => file(b"This is not the picture you are looking for.".to_vec()),
+        File::Truncated => file(coloured[..half].to_vec()),
+        File::Cut => Reply { promised: Some(coloured.len()), ..file(coloured[..half].to_vec()) },
+        File::Oversized => Reply { promised: Some(1 << 30), ..file(coloured) },
+        File::Endless => Reply { endless: true, ..file(coloured) },
+        File::GzipBomb => file(gzip_of_zeros(64 << 20)).with("Content-Encoding", "gzip"),
+        File::Redirect(location) => Reply::new(302, "text/plain", "").with("Location", location),
+        File::Missing => failure(404, "file not found", None).with("X-Error-Message", "file not found"),
+    }
+}
+
+/// The picture of a call: `{"image": "data:image/...;base64,..."}`.
+fn picture(request: &Request) -> Result<DynamicImage, String> {
+    let input: Value = serde_json::from_slice(&request.body).map_err(|_| "the input is not JSON")?;
+    let url = input["image"].as_str().ok_or("the input has no `image`")?;
+    let data = url.strip_prefix("data:image/").and_then(|rest| rest.split_once(";base64,"));
+    let (_, data) = data.ok_or("`image` is no data URL")?;
+    let bytes = BASE64.decode(data).map_err(|_| "`image` is not base64")?;
+    image::load_from_memory(&bytes).map_err(|error| error.to_string())
+}
+
+/// A warm tint above and a cool one below; green gives back what red and blue take of the luminance
+/// (Rec. 709), and nothing is clipped.
+fn tinted(picture: &DynamicImage) -> DynamicImage {
+    let grey = picture.to_luma8();
+    let (width, height) = grey.dimensions();
+    let tint = |x, y| {
+        let value = f32::from(grey.get_pixel(x, y).0[0]);
+        let room = value.min(255.0 - value).min(60.0);
+        let warm = if 2 * y < height { 0.8 } else { -0.5 };
+        let (red, blue) = (warm * room, -warm * room);
+        let green = -(0.2126 * red + 0.0722 * blue) / 0.7152;
+        image::Rgb([red, green, blue].map(|shift| (value + shift).round().clamp(0.0, 255.0) as u8))
+    };
+    RgbImage::from_fn(width, height, tint).into()
+}
+
+fn png(picture: &DynamicImage) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+fn gzip_of_zeros(count: u64) -> Vec<u8> {
+    let mut file = Vec::new();
+    GzEncoder::new(io::repeat(0).take(count), Compression::best()).read_to_end(&mut file).unwrap();
+    file
+}

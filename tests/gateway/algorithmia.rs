@@ -1,0 +1,348 @@
+//! Kind `algorithmia` against a real host on this machine that behaves well, and in every way badly.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::fakes::KEY;
+use crate::fakes::algorithmia::{Algorithmia, Behaviour, File};
+use crate::fakes::http::{Reply, Server as Http, nobody};
+use crate::harness::picture::colourfulness;
+use crate::harness::{Answer, Picture, Server, Setup};
+
+/// A gateway that asks the host at `url` first and the built-in model next, and that never leaves it alone.
+/// Nothing is kept, so that the same picture is a call each time.
+pub fn before_local(url: &str, more: &str) -> Setup {
+    let file = format!("kind = \"algorithmia\"\nbase_url = \"{url}\"\nbreaker = {{ failures = 0 }}\n{more}");
+    Setup::new()
+        .file("config/pixcolor.toml", "route = [\"algorithmia\", \"local\"]\n")
+        .file("config/providers/algorithmia.toml", file)
+        .env("ALGORITHMIA_API_KEY", KEY)
+        .env("PIXCOLOR_CACHE__ENABLED", "false")
+}
+
+/// A small picture's facts.
+#[track_caller]
+pub fn facts(server: &Server) -> Value {
+    facts_of(server, 1)
+}
+
+/// The facts of one of many small pictures.
+#[track_caller]
+pub fn facts_of(server: &Server, seed: u32) -> Value {
+    let picture = Picture::png(96, 64, seed);
+    let answer = server.post("/v1/colorize", &[("Accept", "application/json")], &picture.bytes);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+#[test]
+fn a_picture_goes_out_small_and_grey_and_comes_back_with_its_colour_at_full_size() {
+    let fake = Algorithmia::start();
+    let server = before_local(&fake.url(), "").start();
+    let picture = Picture::jpeg(1600, 1200, 3);
+    let answer = server.colorize(&picture);
+    let coloured = answer.picture();
+    assert_eq!((coloured.width(), coloured.height()), (1600, 1200));
+    assert!(colourfulness(&coloured) > 5.0);
+    assert_eq!(answer.header("x-pixcolor-provider"), "algorithmia");
+    assert_eq!(answer.header("x-pixcolor-model"), "deeplearning/ColorfulImageColorization");
+    // 1.4 seconds are two.
+    assert_eq!(answer.header("x-pixcolor-credits"), "2");
+    assert_eq!(answer.header("x-pixcolor-attempts"), "");
+
+    let requests = fake.requests();
+    assert_eq!(requests.len(), 2, "one call and one file");
+    let (call, file) = (&requests[0], &requests[1]);
+    assert_eq!(call.target, "/v1/algo/deeplearning/ColorfulImageColorization/1.1.5?timeout=60");
+    assert_eq!(call.header("authorization"), Some(format!("Simple {KEY}").as_str()));
+    assert_eq!(call.header("content-type"), Some("application/json"));
+    let input: Value = serde_json::from_slice(&call.body).unwrap();
+    let url = input["image"].as_str().unwrap().strip_prefix("data:image/jpeg;base64,").unwrap();
+    let sent = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, url).unwrap();
+    let sent = image::load_from_memory(&sent).unwrap();
+    assert!(sent.width() * sent.height() <= 500_000, "{} x {}", sent.width(), sent.height());
+    assert_eq!(sent.color(), image::ColorType::L8);
+    let path = "/v1/connector/data/.algo/deeplearning/ColorfulImageColorization/temp/00000001.png";
+    assert_eq!((file.method.as_str(), file.target.as_str()), ("GET", path));
+    assert_eq!(file.header("authorization"), Some(format!("Simple {KEY}").as_str()));
+}
+
+#[test]
+fn what_it_costs_and_how_long_it_may_work_are_settings() {
+    let fake = Algorithmia::start();
+    let more = "royalty = 0.25\ntimeout = 7\nalgorithm = \"algo://deeplearning/ColorfulImageColorization\"\n";
+    let server = before_local(&fake.url(), more).start();
+    fake.takes(17.489);
+    assert_eq!(facts(&server)["credits"], "18.25");
+    let target = fake.last_call().target;
+    assert_eq!(target, "/v1/algo/deeplearning/ColorfulImageColorization?timeout=7");
+    fake.takes(0.000_183);
+    assert_eq!(facts(&server)["credits"], "1.25");
+}
+
+#[test]
+fn without_luma_lock_its_own_picture_is_the_answer() {
+    let fake = Algorithmia::start();
+    let server = before_local(&fake.url(), "luma_lock = false\n").start();
+    let answer = server.colorize(&Picture::png(120, 80, 2));
+    let coloured = answer.picture().to_rgb8();
+    assert_eq!((answer.header("x-pixcolor-provider"), coloured.dimensions()), ("algorithmia", (120, 80)));
+    // The fake's tint: warm above, cool below.
+    let [red, _, blue] = coloured.get_pixel(60, 5).0;
+    assert!(red > blue, "{red} {blue}");
+    let [red, _, blue] = coloured.get_pixel(60, 75).0;
+    assert!(red < blue, "{red} {blue}");
+}
+
+/// What goes wrong; the failure's label; what it cost; how often the algorithm was called.
+type Case = (Behaviour, &'static str, Option<&'static str>, usize);
+
+fn cases(elsewhere: &str) -> Vec<Case> {
+    let free = Some("0");
+    let paid = Some("2");
+    let there = format!("{elsewhere}/v1/data/x.png");
+    vec![
+        (Behaviour::Envelope("apply() functions do not match input data", None), "failed", free, 1),
+        (Behaviour::Envelope("not a cat", Some("InputError")), "rejected", free, 1),
+        (Behaviour::Envelope("authorization required", None), "denied", free, 1),
+        (Behaviour::Envelope("no credit", Some("PaymentRequiredError")), "denied", free, 1),
+        (Behaviour::Envelope("algorithm did not complete within 60.0 seconds", None), "timeout", None, 1),
+        (
+            Behaviour::Envelope("Failed to start algorithm - due to algorithm error", None),
+            "unavailable",
+            free,
+            3,
+        ),
+        (Behaviour::Status(401, "authorization required", None), "denied", free, 1),
+        (Behaviour::Status(402, "payment required", None), "denied", free, 1),
+        (Behaviour::Status(429, "slow down", None), "busy", free, 3),
+        (Behaviour::Status(429, "come back later", Some("3600")), "busy", free, 1),
+        (Behaviour::Status(500, "internal", None), "unavailable", free, 3),
+        (Behaviour::PlainText(500), "failed", None, 1),
+        (Behaviour::PlainText(502), "failed", None, 1),
+        (Behaviour::PlainText(503), "unavailable", free, 3),
+        (Behaviour::PlainText(504), "timeout", None, 1),
+        (Behaviour::PlainText(200), "bad_answer", None, 1),
+        (Behaviour::HangUp, "unreachable", None, 1),
+        (Behaviour::CutAnswer, "unreachable", None, 1),
+        (Behaviour::Odd(json!({ "result": "x" })), "bad_answer", None, 1),
+        (Behaviour::Redirect(there.clone()), "bad_answer", None, 1),
+        (Behaviour::Output(there.clone()), "bad_answer", paid, 1),
+        (Behaviour::Output("s3://bucket/x.png".into()), "bad_answer", paid, 1),
+        (Behaviour::Output("data://../../../admin".into()), "bad_answer", paid, 1),
+        (Behaviour::File(File::Redirect(there)), "bad_answer", paid, 1),
+        (Behaviour::File(File::Missing), "bad_answer", paid, 1),
+        (Behaviour::File(File::NotAnImage), "bad_answer", paid, 1),
+        (Behaviour::File(File::Truncated), "bad_answer", paid, 1),
+        (Behaviour::File(File::Cut), "unreachable", paid, 1),
+        (Behaviour::File(File::Oversized), "bad_answer", paid, 1),
+        (Behaviour::File(File::Endless), "bad_answer", paid, 1),
+        (Behaviour::File(File::GzipBomb), "bad_answer", paid, 1),
+        (Behaviour::File(File::Grey), "bad_answer", paid, 1),
+        (Behaviour::File(File::WrongShape), "bad_answer", paid, 1),
+        (Behaviour::File(File::OtherPicture), "bad_answer", paid, 1),
+    ]
+}
+
+#[test]
+fn whatever_goes_wrong_the_built_in_model_answers_and_the_answer_says_so() {
+    let fake = Algorithmia::start();
+    let strays = Arc::new(AtomicUsize::new(0));
+    let counted = strays.clone();
+    let elsewhere = Http::start(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Reply::new(200, "image/png", "")
+    });
+    let server = before_local(&fake.url(), "").start();
+    for (behaviour, failure, credits, calls) in cases(&elsewhere.url()) {
+        let before = fake.calls();
+        fake.always(behaviour.clone());
+        let facts = facts(&server);
+        assert_eq!(facts["provider"], "local", "{behaviour:?}");
+        let attempts = facts["attempts"].as_array().unwrap();
+        assert_eq!(attempts.len(), 1, "{behaviour:?}");
+        let attempt = &attempts[0];
+        assert_eq!(
+            (&attempt["provider"], &attempt["failure"]),
+            (&json!("algorithmia"), &json!(failure)),
+            "{behaviour:?} {attempt}"
+        );
+        assert_eq!(attempt["credits"], json!(credits), "{behaviour:?} {attempt}");
+        // The whole costs what the failed call cost: the built-in model is free.
+        assert_eq!(facts["credits"], json!(credits), "{behaviour:?}");
+        assert_eq!(fake.calls() - before, calls, "{behaviour:?}");
+        assert!(!attempt["reason"].as_str().unwrap().is_empty());
+    }
+    assert_eq!(strays.load(Ordering::SeqCst), 0, "something was sent to another host");
+    fake.always(Behaviour::Colour);
+    assert_eq!(facts(&server)["provider"], "algorithmia");
+
+    let metric = |name: &str| server.metric(name);
+    for (outcome, least) in [("ok", 1.0), ("bad_answer", 10.0), ("denied", 4.0), ("busy", 2.0)] {
+        let name = format!("pixcolor_provider_calls_total{{outcome=\"{outcome}\",provider=\"algorithmia\"}}");
+        assert!(metric(&name) >= least, "{name}");
+    }
+    for (reason, count) in [("grey", 1.0), ("aspect", 1.0), ("luminance", 1.0), ("not_a_picture", 1.0)] {
+        let name = format!("pixcolor_guard_refusals_total{{provider=\"algorithmia\",reason=\"{reason}\"}}");
+        assert!((metric(&name) - count).abs() < 0.1, "{name}: {}", metric(&name));
+    }
+    // Twice each for a failed start, 429, 500 and 503.
+    let retries = metric("pixcolor_provider_retries_total{provider=\"algorithmia\"}");
+    assert!((retries - 8.0).abs() < 0.1, "{retries}");
+    let memory = metric("process_resident_memory_bytes");
+    assert!(memory < 400e6, "{memory} bytes");
+    nothing_shows_the_key(&server);
+}
+
+/// The harness searches everything that is printed and answered; here everything is asked for.
+#[track_caller]
+fn nothing_shows_the_key(server: &Server) {
+    for path in ["/", "/metrics", "/v1/providers", "/readyz", "/healthz", "/v1/nothing"] {
+        server.get(path);
+    }
+    // In words for the operator it is a place, not a value.
+    assert!(server.said().contains("(the key)"), "the host repeated the key, and nobody noticed");
+}
+
+#[test]
+fn what_could_not_begin_is_called_again_and_answers() {
+    let fake = Algorithmia::start();
+    let server = before_local(&fake.url(), "").start();
+    for behaviours in [
+        vec![Behaviour::Envelope("Failed to start algorithm - Unable to load algorithm", None)],
+        vec![Behaviour::Status(429, "slow down", None), Behaviour::PlainText(503)],
+    ] {
+        let (before, failures) = (fake.calls(), behaviours.len());
+        fake.next(behaviours);
+        let facts = facts(&server);
+        assert_eq!((&facts["provider"], &facts["attempts"]), (&json!("algorithmia"), &json!([])));
+        assert_eq!(fake.calls() - before, failures + 1);
+    }
+    let start = std::time::Instant::now();
+    fake.next([Behaviour::Status(429, "slow down", Some("1"))]);
+    assert_eq!(facts(&server)["provider"], "algorithmia");
+    assert!(start.elapsed() >= Duration::from_secs(1), "it did not wait as long as it was asked to");
+}
+
+#[test]
+fn a_result_that_was_paid_for_is_fetched_again_when_the_way_breaks() {
+    let fake = Algorithmia::start();
+    let server = before_local(&fake.url(), "").start();
+    fake.always(Behaviour::File(File::Cut));
+    facts(&server);
+    let files = fake.requests().iter().filter(|request| request.method == "GET").count();
+    assert_eq!((fake.calls(), files), (1, 3));
+}
+
+#[test]
+fn a_host_that_is_not_there_costs_nothing() {
+    for url in [nobody(), "http://no-such-host.invalid".to_owned()] {
+        let server = before_local(&url, "retries = 1\n").start();
+        let facts = facts(&server);
+        assert_eq!(facts["provider"], "local");
+        let attempt = &facts["attempts"][0];
+        assert_eq!(
+            (&attempt["failure"], &attempt["credits"]),
+            (&json!("unreachable"), &json!("0")),
+            "{attempt}"
+        );
+        assert!(attempt["reason"].as_str().unwrap().contains("tried 2 times"), "{attempt}");
+    }
+}
+
+#[test]
+fn its_news_are_told_once() {
+    let fake = Algorithmia::start();
+    let server = before_local(&fake.url(), "").start();
+    fake.next([
+        Behaviour::Alerts(vec!["only 12 credits\nare left"]),
+        Behaviour::Alerts(vec!["only 11 credits\nare left", "maintenance on Sunday"]),
+    ]);
+    for _ in 0..3 {
+        assert_eq!(facts(&server)["provider"], "algorithmia");
+    }
+    let said = server.said();
+    assert_eq!(said.matches("credits are left").count(), 1, "{said}");
+    assert_eq!(said.matches("maintenance on Sunday").count(), 1, "{said}");
+}
+
+#[test]
+fn without_an_address_or_a_key_it_says_what_is_missing_and_variables_never_change_the_route() {
+    let missing = |server: &Server| {
+        let facts = server.get("/v1/providers").json();
+        let all = facts["providers"].as_array().unwrap();
+        all.iter().find(|provider| provider["name"] == "algorithmia").unwrap()["reason"].clone()
+    };
+    assert!(missing(&Server::start()).as_str().unwrap().contains("base_url"));
+    let fake = Algorithmia::start();
+    let keyless = Setup::new().env("ALGORITHMIA_API", fake.url()).start();
+    assert!(missing(&keyless).as_str().unwrap().contains("ALGORITHMIA_API_KEY"));
+    let named = |server: &Server| -> Answer {
+        server.post("/v1/colorize?provider=algorithmia", &[], &Picture::png(64, 48, 4).bytes)
+    };
+    named(&keyless).problem(503);
+
+    let server = Setup::new().env("ALGORITHMIA_API", fake.url()).env("API_KEY", KEY).start();
+    assert_eq!(facts(&server)["provider"], "local");
+    assert_eq!(fake.requests().len(), 0, "the route was changed");
+    assert_eq!(named(&server).header("x-pixcolor-provider"), "algorithmia");
+    let public =
+        Setup::new().env("ALGORITHMIA_API", "https://api.algorithmia.com").env("API_KEY", KEY).start();
+    assert!(public.said().contains("closed in 2021"), "{}", public.said());
+    named(&public).problem(503);
+}
+
+#[test]
+fn not_even_the_most_talkative_log_has_the_key() {
+    let fake = Algorithmia::start();
+    let server = before_local(&fake.url(), "").env("RUST_LOG", "trace").start();
+    assert_eq!(facts(&server)["provider"], "algorithmia");
+    fake.next([Behaviour::Status(401, "bad key", None)]);
+    facts(&server);
+    // The harness looks for the key when the server is dropped; here only that there was something to see.
+    assert!(server.said().contains("TRACE") && server.said().contains("hyper"), "{}", server.said());
+
+    let folder = tempfile::tempdir().unwrap();
+    let check =
+        crate::harness::server::pixcolor(folder.path()).arg("check").env("API_KEY", KEY).output().unwrap();
+    let said = String::from_utf8([check.stdout, check.stderr].concat()).unwrap();
+    assert!(said.contains("(set, from env API_KEY)") && !said.contains(KEY), "{said}");
+}
+
+#[test]
+fn a_proxy_in_the_environment_gets_nothing() {
+    let proxy = Http::start(|_| Reply::new(502, "text/plain", "I am a proxy"));
+    let fake = Algorithmia::start();
+    let server = before_local(&fake.url(), "")
+        .env("HTTP_PROXY", proxy.url())
+        .env("http_proxy", proxy.url())
+        .env("ALL_PROXY", proxy.url())
+        .start();
+    assert_eq!(facts(&server)["provider"], "algorithmia");
+}
+
+#[test]
+fn under_tls_a_host_must_be_who_it_says_by_an_authority_of_the_system() {
+    let (fake, authority) = Algorithmia::start_tls();
+    let trusted =
+        before_local(&fake.url(), "").file("authority.pem", authority).env("SSL_CERT_FILE", "authority.pem");
+    assert_eq!(facts(&trusted.start())["provider"], "algorithmia");
+    let before = fake.requests().len();
+    // A machine without any authorities still has those inside the program, and they do not know the fake.
+    for nothing in ["nothing.pem", "/dev/null"] {
+        let server = before_local(&fake.url(), "retries = 0\n").env("SSL_CERT_FILE", nothing).start();
+        let facts = facts(&server);
+        assert_eq!(facts["provider"], "local");
+        let attempt = &facts["attempts"][0];
+        assert_eq!(
+            (&attempt["failure"], &attempt["credits"]),
+            (&json!("unreachable"), &json!("0")),
+            "{attempt}"
+        );
+        assert!(attempt["reason"].as_str().unwrap().contains("certificate"), "{attempt}");
+    }
+    assert_eq!(fake.requests().len(), before, "a key was sent to a stranger");
+}

@@ -1,0 +1,182 @@
+//! The route: who is asked, for how long, and when somebody is left alone.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::algorithmia::{before_local, facts, facts_of};
+use crate::fakes::KEY;
+use crate::fakes::algorithmia::{Algorithmia, Behaviour, File};
+use crate::harness::{Picture, Server, Setup};
+
+#[test]
+fn switching_between_the_built_in_model_and_algorithmia_is_one_line_in_one_file() {
+    let fake = Algorithmia::start();
+    let start = |route: &str| {
+        Setup::new()
+            .file("config/pixcolor.toml", format!("{route}\n[limits]\npixels = 1_000_000\n"))
+            .env("ALGORITHMIA_API", fake.url())
+            .env("ALGORITHMIA_API_KEY", KEY)
+            .start()
+    };
+    for (route, provider) in [
+        ("route = [\"local\"]", "local"),
+        ("route = [\"algorithmia\", \"local\"]", "algorithmia"),
+        ("route = [\"local\"]", "local"),
+    ] {
+        let server = start(route);
+        let answer = server.colorize(&Picture::png(96, 64, 1));
+        answer.picture();
+        assert_eq!(answer.header("x-pixcolor-provider"), provider, "{route}");
+    }
+    let server = start("route = [\"algorithmia\", \"local\"]");
+    drop(fake);
+    let answer = server.colorize(&Picture::png(96, 64, 1));
+    answer.picture();
+    assert_eq!(answer.header("x-pixcolor-provider"), "local");
+    assert_eq!(answer.header("x-pixcolor-attempts"), "algorithmia=unreachable");
+}
+
+#[test]
+fn a_host_that_hangs_leaves_time_for_the_next_provider() {
+    let fake = Algorithmia::start();
+    let setup = before_local(&fake.url(), "").env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "6");
+    let server = setup.start();
+    for behaviour in [Behaviour::Slow(Duration::from_secs(20)), Behaviour::Stalled(Duration::from_secs(20))] {
+        fake.always(behaviour.clone());
+        let start = Instant::now();
+        let facts = facts(&server);
+        assert!(start.elapsed() < Duration::from_secs(6), "{behaviour:?}");
+        assert_eq!(facts["provider"], "local", "{behaviour:?}");
+        let attempt = &facts["attempts"][0];
+        assert_eq!(attempt["failure"], "timeout", "{attempt}");
+        // Nobody knows what it did meanwhile.
+        assert_eq!((&attempt["credits"], &facts["credits"]), (&json!(null), &json!(null)), "{attempt}");
+        assert!(attempt["seconds"].as_f64().unwrap() > 2.0, "{attempt}");
+    }
+    // It was told not to work longer than its answer is waited for.
+    let target = fake.last_call().target;
+    let seconds: u64 = target.rsplit_once("timeout=").unwrap().1.parse().unwrap();
+    assert!((1..=5).contains(&seconds), "{target}");
+}
+
+#[test]
+fn with_nobody_else_on_the_route_the_answer_is_a_time_out_that_names_who_was_asked() {
+    let fake = Algorithmia::start();
+    fake.always(Behaviour::Slow(Duration::from_secs(20)));
+    let server = before_local(&fake.url(), "")
+        .file("config/pixcolor.toml", "route = [\"algorithmia\"]\nlimits.request_seconds = 6\n")
+        .start();
+    let problem = server.colorize(&Picture::png(64, 48, 1)).problem(504);
+    assert_eq!(problem["attempts"][0]["failure"], "timeout", "{problem}");
+    assert_eq!(fake.calls(), 1, "what may have been paid for was called again");
+}
+
+#[test]
+fn connecting_the_first_byte_and_the_whole_have_time_outs_of_their_own() {
+    let fake = Algorithmia::start();
+    fake.always(Behaviour::Slow(Duration::from_secs(20)));
+    let server = before_local(&fake.url(), "first_byte_timeout = 0.4\n").start();
+    let start = Instant::now();
+    assert_eq!(facts(&server)["attempts"][0]["failure"], "timeout");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+
+    // Five seconds for the way come on top of half a second's work.
+    let server = before_local(&fake.url(), "timeout = 0.5\n").start();
+    let start = Instant::now();
+    assert_eq!(facts(&server)["attempts"][0]["failure"], "timeout");
+    assert!((4.0..15.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
+
+    // A host that takes connections and never says a word of TLS.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", silent.local_addr().unwrap());
+    let server = before_local(&url, "connect_timeout = 0.4\nretries = 0\n").start();
+    let start = Instant::now();
+    let attempt = facts(&server)["attempts"][0].clone();
+    assert_eq!((&attempt["failure"], &attempt["credits"]), (&json!("unreachable"), &json!("0")), "{attempt}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+const STATE: &str = "pixcolor_provider_breaker_state{provider=\"algorithmia\"}";
+
+fn state(server: &Server, wanted: f64) -> bool {
+    (server.metric(STATE) - wanted).abs() < 0.1
+}
+
+/// Left alone after two failures, for so many seconds.
+fn with_breaker(fake: &Algorithmia, pause: f64) -> Server {
+    let url = fake.url();
+    let breaker = format!("breaker = {{ failures = 2, pause = {pause:?} }}");
+    let file = format!("kind = \"algorithmia\"\nbase_url = \"{url}\"\n{breaker}\n");
+    before_local(&url, "").file("config/providers/algorithmia.toml", file).start()
+}
+
+#[test]
+fn a_host_that_fails_again_and_again_is_left_alone() {
+    for wrong in [Behaviour::HangUp, Behaviour::File(File::Grey)] {
+        let fake = Algorithmia::start();
+        let server = with_breaker(&fake, 300.0);
+        assert!(state(&server, 0.0), "closed");
+        fake.always(wrong.clone());
+        for _ in 0..4 {
+            assert_eq!(facts(&server)["provider"], "local", "{wrong:?}");
+        }
+        assert_eq!(fake.calls(), 2, "{wrong:?}");
+        assert_eq!(facts(&server)["attempts"][0]["failure"], "not_ready", "{wrong:?}");
+        assert!(state(&server, 2.0), "open: {}", server.get("/metrics").text());
+        // Asked for alone, it is a refusal that says when to come back.
+        let answer = server.post("/v1/colorize?provider=algorithmia", &[], &Picture::png(64, 48, 1).bytes);
+        let problem = answer.problem(503);
+        let seconds: u64 = answer.header("retry-after").parse().unwrap();
+        assert!((200..=300).contains(&seconds), "{problem}");
+    }
+}
+
+#[test]
+fn a_host_that_was_left_alone_is_tried_after_a_pause() {
+    let fake = Algorithmia::start();
+    let server = with_breaker(&fake, 0.2);
+    fake.always(Behaviour::HangUp);
+    for _ in 0..2 {
+        assert_eq!(facts(&server)["provider"], "local");
+    }
+    assert!(state(&server, 2.0), "open");
+    std::thread::sleep(Duration::from_millis(300));
+    fake.always(Behaviour::Colour);
+    assert_eq!(facts(&server)["provider"], "algorithmia");
+    assert!(state(&server, 0.0), "closed again");
+}
+
+#[test]
+fn more_calls_than_it_may_get_wait_or_go_to_the_next_provider() {
+    let fake = Algorithmia::start();
+    fake.always(Behaviour::Slow(Duration::from_millis(1500)));
+    for (queue, by_algorithmia) in [(0, 1), (5, 3)] {
+        let server = before_local(&fake.url(), &format!("concurrency = 1\nqueue = {queue}\n")).start();
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let server = &server;
+            let asked: Vec<_> = (0..3).map(|seed| scope.spawn(move || facts_of(server, seed))).collect();
+            asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+        });
+        let coloured = answers.iter().filter(|facts| facts["provider"] == "algorithmia").count();
+        assert_eq!(coloured, by_algorithmia, "queue = {queue}");
+        for facts in answers.iter().filter(|facts| facts["provider"] == "local") {
+            assert_eq!(facts["attempts"][0]["failure"], "busy", "{facts}");
+        }
+    }
+}
+
+#[test]
+fn the_time_that_is_ours_is_told_from_the_providers() {
+    let fake = Algorithmia::start();
+    fake.always(Behaviour::Slow(Duration::from_millis(1500)));
+    let server = before_local(&fake.url(), "").start();
+    facts(&server);
+    let sum = |name: &str| server.metric(&format!("{name}_sum"));
+    let own = sum("pixcolor_overhead_seconds");
+    let there = server.metric("pixcolor_provider_call_duration_seconds_sum{provider=\"algorithmia\"}");
+    assert!(there >= 1.5, "{there}");
+    assert!(own > 0.0 && own < there, "{own} of ours, {there} of the provider's");
+    assert!(server.metric("pixcolor_overhead_seconds_count") > 0.9);
+}

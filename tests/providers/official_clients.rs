@@ -1,0 +1,73 @@
+//! The fake speaks Algorithmia's protocol: the vendor's own Python clients, of the time of the original app
+//! and the last one, call it and fetch what it made. So what the gateway is tested against is not merely
+//! what we think the protocol is.
+
+use std::io::Cursor;
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use image::{GrayImage, ImageFormat, Luma};
+
+use crate::fakes::KEY;
+use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+
+/// Calls the algorithm with the picture of the second argument; writes the result as base64, or what went
+/// wrong.
+const SCRIPT: &str = r#"
+import base64, sys
+import Algorithmia
+address, key, picture = sys.argv[1:]
+client = Algorithmia.client(key, address)
+try:
+    algo = client.algo("deeplearning/ColorfulImageColorization/1.1.5")
+    output = algo.pipe({"image": picture}).result["output"]
+    file = client.file(output)
+    assert file.exists()
+    print(base64.b64encode(file.getBytes()).decode())
+except Exception as error:
+    print("error:", error)
+"#;
+
+/// What a client of this version says; none where `tests/run` has not installed it.
+fn client(version: &str, address: &str, key: &str, picture: &str) -> Option<String> {
+    let python =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(".test/algorithmia-{version}/bin/python"));
+    if !python.exists() {
+        assert!(std::env::var_os("CI").is_none(), "{} is missing: run tests/run", python.display());
+        eprintln!("left out: {} is missing, which tests/run installs", python.display());
+        return None;
+    }
+    let output = Command::new(python).args(["-c", SCRIPT, address, key, picture]).output().unwrap();
+    let (said, complained) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}{complained}");
+    Some(said.trim().to_owned())
+}
+
+#[test]
+fn the_vendors_own_clients_get_their_picture_coloured_by_the_fake() {
+    let grey = GrayImage::from_fn(40, 30, |x, y| Luma([(60 + 3 * x + y) as u8]));
+    let mut bytes = Cursor::new(Vec::new());
+    grey.write_to(&mut bytes, ImageFormat::Png).unwrap();
+    let picture = format!("data:image/png;base64,{}", BASE64.encode(bytes.into_inner()));
+    for version in ["1.0.8", "2.0.5"] {
+        let fake = Algorithmia::start();
+        let Some(said) = client(version, &fake.url(), KEY, &picture) else { return };
+        let coloured = image::load_from_memory(&BASE64.decode(&said).expect(&said)).unwrap().to_rgb8();
+        assert_eq!(coloured.dimensions(), (40, 30));
+        assert!(coloured.pixels().any(|pixel| pixel.0[0] != pixel.0[2]), "it is grey");
+
+        let denied = client(version, &fake.url(), "simWRONG", &picture).unwrap();
+        assert!(denied.starts_with("error:"), "{denied}");
+        fake.next([Behaviour::Envelope("the cat sat on the model", None)]);
+        let failed = client(version, &fake.url(), KEY, &picture).unwrap();
+        assert!(failed.starts_with("error:"), "{failed}");
+        if version == "1.0.8" {
+            // The last client looks for `error` in the wrong place.
+            assert!(failed.contains("the cat sat on the model"), "{failed}");
+        }
+        assert_eq!(fake.calls(), 3);
+    }
+}

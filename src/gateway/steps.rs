@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::Gateway;
 use super::error::Error;
 use super::guard::Checked;
 use super::keys::{self, PhotoKey};
@@ -13,7 +14,6 @@ use super::plan::Plan;
 use super::rendition::{Origin, Rendition};
 use super::route::Coloured;
 use super::shelf::{self, Facts};
-use super::Gateway;
 use crate::photo::{self, Photo, PhotoError};
 
 /// A photo and what is known of it.

@@ -168,9 +168,15 @@ mod tests {
 
     #[test]
     fn one_private_peer_behind_nearly_all_requests_is_told_once() {
-        for peer in
-            ["172.17.0.1", "10.0.2.2", "192.168.65.1", "100.64.0.1", "fd00::1", "::ffff:172.17.0.1", "127.0.0.1"]
-        {
+        for peer in [
+            "172.17.0.1",
+            "10.0.2.2",
+            "192.168.65.1",
+            "100.64.0.1",
+            "fd00::1",
+            "::ffff:172.17.0.1",
+            "127.0.0.1",
+        ] {
             let peers = Peers::default();
             let notice = Notice::OnePeer(ip(peer).to_canonical());
             assert_eq!(told(&peers, peer, 99), [], "{peer}");

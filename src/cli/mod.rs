@@ -1,4 +1,4 @@
-//! The command line: `serve`, `colorize`, `check`, `key`, `cache`.
+//! The command line: `serve`, `colorize`, `check`, `cache`, `usage`, `key`.
 
 mod cache;
 mod check;
@@ -6,6 +6,7 @@ mod colorize;
 mod key;
 mod remote;
 mod serve;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded, Source};
-use crate::gateway::{Gateway, Snapshot, open_cache};
+use crate::gateway::{Gateway, Snapshot, open_cache, open_ledger};
 use crate::observe::{self, Metrics};
 use crate::provider::Memory;
 
@@ -47,6 +48,8 @@ enum Command {
     /// Show or forget what is kept of coloured pictures
     #[command(subcommand)]
     Cache(cache::Args),
+    /// Show what was used and what it cost, by provider, day or client
+    Usage(usage::Args),
 }
 
 /// Runs what the arguments say. The exit code is 0 if all went well, 1 if something failed, 2 for wrong
@@ -61,6 +64,7 @@ pub fn run() -> ExitCode {
         Command::Check => check::run(&source),
         Command::Key(command) => key::run(&source, command),
         Command::Cache(args) => cache::run(&source, args),
+        Command::Usage(args) => usage::run(&source, &args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("pixcolor: {error}");
@@ -82,7 +86,8 @@ fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, CliError> {
     let metrics = Metrics::new(prometheus::Registry::new())?;
     let (snapshot, memory) = snapshot(loaded, metrics.clone())?;
     let cache = open_cache(&snapshot.config.cache, Arc::new(metrics.clone()));
-    Ok(Gateway::new(snapshot, cache, memory, metrics))
+    let ledger = open_ledger(&snapshot.config)?;
+    Ok(Gateway::new(snapshot, cache, ledger, memory, metrics))
 }
 
 /// The configuration in effect and its providers, and what these remember.

@@ -12,7 +12,9 @@ use super::problem::Origin;
 use super::remote::RemoteConfig;
 use super::secret::Secret;
 use super::table::{Table, Wanted};
-use crate::credit::Credits;
+use crate::credit::amount::{Rate, Round};
+use crate::credit::price::{Most, Per, Pointer, Term};
+use crate::credit::{Credits, Currency, Price, Worth};
 
 /// Supplies the address, as for Algorithmia's clients.
 const ADDRESS_VARIABLE: &str = "ALGORITHMIA_API";
@@ -30,8 +32,6 @@ pub struct AlgorithmiaConfig {
     pub api_key: Secret,
     /// Who made the algorithm, its name, and its version if one is asked for.
     pub algorithm: Algorithm,
-    /// What each call costs beside its time.
-    pub royalty: Credits,
     /// What every provider elsewhere has.
     pub remote: RemoteConfig,
 }
@@ -54,9 +54,25 @@ impl AlgorithmiaConfig {
             base_url: if table.has("base_url") { written(table) } else { from_variable(table) },
             api_key,
             algorithm: table.text("algorithm", Algorithm::default(), Algorithm::parse),
-            royalty: table.credits("royalty", Credits::ZERO),
             remote: RemoteConfig::read(table),
         }
+    }
+}
+
+/// What the public service charged: a credit for each second of work, rounded up for each call, at least
+/// one; 10,000 credits for 1 USD. An algorithm's royalty is one more term, for each call.
+pub(super) fn price() -> Price {
+    let duration = Pointer::parse("/metadata/duration").map(|pointer| Term {
+        per: Per::Number { pointer, most: Most::Timeout },
+        rate: Rate::ONE,
+        round: Round::Up,
+        minimum: Credits::from_micro(1_000_000),
+    });
+    let worth = Rate::parse("0.0001").ok().zip(Currency::parse("USD"));
+    Price {
+        terms: duration.into_iter().collect(),
+        minimum: Credits::from_micro(1_000_000),
+        worth: worth.map(|(one, currency)| Worth { one, currency }),
     }
 }
 

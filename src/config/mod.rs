@@ -11,6 +11,7 @@
 mod admin;
 mod algorithmia;
 mod assets;
+mod budgets;
 mod cache;
 mod clients;
 mod env;
@@ -18,6 +19,7 @@ mod layer;
 mod limits;
 mod onnx;
 mod output;
+mod price;
 mod problem;
 mod provider;
 mod quota;
@@ -52,6 +54,7 @@ pub use secret::Secret;
 pub use server::{server_figment, server_report};
 pub use source::Source;
 
+use crate::credit::{Budgets, Worth};
 use problem::nearest;
 use reader::Reader;
 use table::Table;
@@ -79,6 +82,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The page's own files on disk.
     pub assets: AssetsConfig,
+    /// Caps on credit, in order of their names.
+    pub budgets: Budgets,
 }
 
 /// Reads, merges and validates a configuration. Reads files: not for async threads.
@@ -127,7 +132,15 @@ impl Config {
                 ));
             }
         }
-        Self { route, providers, limits, output, cache, clients, quota, admin, state_dir, assets }
+        let budgets = budgets::read(table, &names, &providers);
+        Self { route, providers, limits, output, cache, clients, quota, admin, state_dir, assets, budgets }
+    }
+}
+
+impl Config {
+    /// What the credit of a provider is worth now, if that is known.
+    pub fn worth(&self, provider: &str) -> Option<Worth> {
+        self.providers.get(provider)?.price.worth
     }
 }
 

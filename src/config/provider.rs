@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
-use super::algorithmia::AlgorithmiaConfig;
+use super::algorithmia::{self, AlgorithmiaConfig};
 use super::onnx::OnnxConfig;
+use super::price;
 use super::remote::RemoteConfig;
 use super::table::Table;
+use crate::credit::{CallFacts, Credits, Price};
 
-/// Longest name of a provider.
-const MAX_NAME: usize = 64;
+/// Longest name of a provider or a budget.
+pub(super) const MAX_NAME: usize = 64;
 
 /// One provider.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub struct ProviderConfig {
     pub common: Common,
     /// What its kind has.
     pub kind: KindConfig,
+    /// What its calls cost.
+    pub price: Price,
 }
 
 /// What every kind of provider has.
@@ -52,6 +56,22 @@ pub enum KindConfig {
 }
 
 impl KindConfig {
+    /// What calls cost unless the configuration says otherwise.
+    fn price(&self) -> Price {
+        match self {
+            Self::Algorithmia(_) => algorithmia::price(),
+            Self::Onnx(_) => Price::FREE,
+        }
+    }
+
+    /// Whether it is known where to call it; what runs on this machine needs no address.
+    pub(super) const fn has_address(&self) -> bool {
+        match self {
+            Self::Algorithmia(config) => config.base_url.is_some(),
+            Self::Onnx(_) => true,
+        }
+    }
+
     /// What every provider elsewhere has; none for what runs on this machine.
     pub fn remote(&self) -> Option<&RemoteConfig> {
         match self {
@@ -94,13 +114,31 @@ impl ProviderConfig {
         let kind = table.required_choice("kind", KINDS);
         let common = Common::read(table);
         match kind {
-            Some(read) => Some(Self { name: name.to_owned(), common, kind: read(table) }),
+            Some(read) => {
+                let kind = read(table);
+                let price = table.table("price", |table| price::read(table, &kind.price()));
+                Some(Self { name: name.to_owned(), common, kind, price })
+            }
             // Without a kind nobody knows which further keys it may have.
             None => {
                 table.accept_all();
                 None
             }
         }
+    }
+}
+
+impl ProviderConfig {
+    /// The most that one call may cost.
+    pub fn most(&self) -> Credits {
+        self.most_for(self.common.send_max_pixels)
+    }
+
+    /// The most that a call with a picture of so many pixels may cost. Protocols tell a host in whole
+    /// seconds how long it may work.
+    pub fn most_for(&self, sent_pixels: u64) -> Credits {
+        let seconds = self.common.timeout.as_secs() + u64::from(self.common.timeout.subsec_nanos() > 0);
+        self.price.most(&CallFacts { sent_pixels, timeout: Duration::from_secs(seconds) })
     }
 }
 

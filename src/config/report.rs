@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value as Json, json};
 
 use super::Config;
-use super::problem::Origin;
+use super::problem::{Origin, dotted};
 use super::reader::Entry;
 
 /// A configuration as loaded.
@@ -37,8 +37,7 @@ impl Loaded {
             let line = match value {
                 Json::Null => format!("# {key} is not set"),
                 Json::String(mask) if *secret => format!("{key} = {mask}  # {origin}"),
-                // One line of JSON is TOML too, as long as no table is in it.
-                value => format!("{key} = {value}  # {origin}"),
+                value => format!("{key} = {}  # {origin}", toml(value)),
             };
             // Writing to a string cannot fail.
             let _ = writeln!(lines, "{line}");
@@ -55,5 +54,20 @@ impl Loaded {
             json!({ "key": key, "value": value, "from": origin.to_string() })
         });
         json!({ "folder": self.dir, "keys": keys.collect::<Vec<_>>(), "warnings": self.warnings })
+    }
+}
+
+/// A value as TOML on one line.
+fn toml(value: &Json) -> String {
+    match value {
+        Json::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Json::Object(table) => {
+            let keys = table
+                .iter()
+                .map(|(key, value)| format!("{} = {}", dotted(std::slice::from_ref(key)), toml(value)));
+            format!("{{ {} }}", keys.collect::<Vec<_>>().join(", "))
+        }
+        // JSON's strings, numbers and truth values are TOML's, too.
+        plain => plain.to_string(),
     }
 }

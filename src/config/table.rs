@@ -19,6 +19,8 @@ pub(super) struct Table<'r> {
     path: Vec<String>,
     dict: Option<&'r Dict>,
     known: Vec<&'static str>,
+    /// Whether its keys are noted one by one; those of a table in a list are noted with the list.
+    listed: bool,
 }
 
 /// What a key's value must be, for a sentence that begins with "must be".
@@ -27,7 +29,7 @@ pub(super) type Wanted = String;
 impl<'r> Table<'r> {
     /// The whole configuration.
     pub(super) fn root(reader: &'r Reader<'r>) -> Self {
-        Self { reader, path: Vec::new(), dict: Some(&reader.root), known: Vec::new() }
+        Self { reader, path: Vec::new(), dict: Some(&reader.root), known: Vec::new(), listed: true }
     }
 
     /// Reads a table inside this one.
@@ -65,8 +67,46 @@ impl<'r> Table<'r> {
         });
     }
 
+    /// Reads a list of tables; `read` notes what is wrong with one and gives none. None if it is not set or
+    /// is no list.
+    pub(super) fn tables<T>(
+        &mut self,
+        key: &'static str,
+        default: Json,
+        mut read: impl FnMut(&mut Table<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let (value, origin) = self.take(key, default, false)?;
+        let Some(items) = value.as_array() else {
+            self.wrong(key, "a list of tables such as [{ ... }]", value, origin);
+            return None;
+        };
+        let mut tables = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let place = index.to_string();
+            let path = self.at(&[key, &place]);
+            let Some(dict) = item.as_dict() else {
+                let message =
+                    format!("`{}` must be a table such as {{ ... }}, not {}", dotted(&path), shown(item));
+                self.problem(&[key, &place], message);
+                continue;
+            };
+            let mut table =
+                Table { reader: self.reader, path, dict: Some(dict), known: Vec::new(), listed: false };
+            tables.extend(read(&mut table));
+            table.note_unknown();
+        }
+        self.note_entry(key, serde_json::to_value(value).unwrap_or_default(), false, origin);
+        Some(tables)
+    }
+
     fn inner<T>(&self, key: &str, dict: Option<&'r Dict>, read: impl FnOnce(&mut Table<'_>) -> T) -> T {
-        let mut table = Table { reader: self.reader, path: self.at(&[key]), dict, known: Vec::new() };
+        let mut table = Table {
+            reader: self.reader,
+            path: self.at(&[key]),
+            dict,
+            known: Vec::new(),
+            listed: self.listed,
+        };
         let read = read(&mut table);
         table.note_unknown();
         read
@@ -126,6 +166,9 @@ impl<'r> Table<'r> {
 
     /// Notes what a key is worth.
     pub(super) fn note_entry(&self, key: &str, value: Json, secret: bool, origin: Origin) {
+        if !self.listed {
+            return;
+        }
         let key = dotted(&self.at(&[key]));
         self.reader.notes.borrow_mut().entries.push(Entry { key, value, secret, origin });
     }

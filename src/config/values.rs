@@ -12,7 +12,6 @@ use serde_json::Value as Json;
 
 use super::problem::{dotted, nearest};
 use super::table::{Table, Wanted, shown};
-use crate::credit::Credits;
 
 impl Table<'_> {
     /// A whole number.
@@ -59,22 +58,6 @@ impl Table<'_> {
         range: RangeInclusive<f64>,
     ) -> Option<Duration> {
         self.read(key, Json::Null, |value| seconds(value, &range))
-    }
-
-    /// An amount of credit, from 0 to a million.
-    pub(super) fn credits(&mut self, key: &'static str, default: Credits) -> Credits {
-        let shown = Json::from(default.micro() / 1_000_000);
-        let amount = self.read(key, shown, |value| {
-            let wanted = || "an amount of credit from 0 to 1000000, with at most 6 decimals".to_owned();
-            let micro = float(value).map(|number| number * 1e6).filter(|micro| (0.0..=1e12).contains(micro));
-            let micro = micro.ok_or_else(wanted)?;
-            // A decimal is not exact as a float, but nearer to its own millionth than to any other.
-            let whole = micro.round();
-            #[allow(clippy::cast_possible_truncation)]
-            let exact = (whole - micro).abs() < 1e-3;
-            exact.then(|| Credits::from_micro(whole as i64)).ok_or_else(wanted)
-        });
-        amount.unwrap_or(default)
     }
 
     /// A text that `parse` understands.
@@ -204,7 +187,7 @@ impl Table<'_> {
     }
 
     /// Reads a key; none when it is not set, or is wrong, which is noted.
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         key: &'static str,
         default: Json,

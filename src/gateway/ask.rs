@@ -52,6 +52,11 @@ impl Client {
         let key = self.key.as_ref().map(|key| Bucket::Key(key.0.clone()));
         key.or_else(|| self.address.map(|address| Bucket::network(address, ipv6_prefix)))
     }
+
+    /// Whose spending its calls are, for the ledger and budgets of each client: `key:bob`, `ip:192.0.2.1`.
+    pub fn account(&self, ipv6_prefix: u8) -> Option<String> {
+        self.bucket(ipv6_prefix).map(|bucket| bucket.to_string())
+    }
 }
 
 /// What a request allows to be done with what is kept: the request's `Cache-Control` (RFC 9111).

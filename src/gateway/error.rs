@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
+use crate::credit::{Exhausted, ReserveError};
 use crate::photo::PhotoError;
 use crate::provider::{Billed, FailureKind, ProviderError};
 use crate::quota::Refusal;
@@ -76,6 +79,8 @@ pub struct Attempt {
     pub billed: Billed,
     /// When it makes sense to ask again, if the provider said.
     pub retry_after: Option<Duration>,
+    /// The budget that had too little left for it.
+    pub budget: Option<Exhausted>,
     /// How long it took.
     pub took: Duration,
 }
@@ -89,8 +94,31 @@ impl Attempt {
             reason: error.message,
             billed: error.billed,
             retry_after: error.retry_after,
+            budget: None,
             took,
         }
+    }
+
+    /// A provider that was not asked, because nothing could be set aside for the call.
+    pub fn unpaid(provider: &str, error: ReserveError) -> Self {
+        let (kind, reason) = match &error {
+            ReserveError::Budget(_) => (FailureKind::Budget, error.to_string()),
+            ReserveError::Ledger(_) => (FailureKind::Ledger, error.to_string()),
+        };
+        let budget = match error {
+            ReserveError::Budget(exhausted) => Some(exhausted),
+            ReserveError::Ledger(_) => None,
+        };
+        // It is spent until its next period begins; a total for ever.
+        let renews = budget.as_ref().and_then(|budget| budget.renews);
+        let left = renews.and_then(|renews| Duration::try_from(renews - OffsetDateTime::now_utc()).ok());
+        let refused = ProviderError::new(kind, reason).retry_after(left);
+        Self { budget, ..Self::new(provider, refused, Duration::ZERO) }
+    }
+
+    /// Whether it was money that stood in the way.
+    pub const fn for_money(&self) -> bool {
+        matches!(self.kind, FailureKind::Budget | FailureKind::Ledger)
     }
 }
 

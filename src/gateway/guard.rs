@@ -209,7 +209,9 @@ mod tests {
     fn pictures_in_which_there_is_nothing_to_compare_or_to_colour_are_not_held_against_the_provider() {
         let paper = GrayImage::from_fn(80, 80, |x, y| image::Luma([200 + ((x * 7 + y * 13) % 3) as u8]));
         assert_eq!(verdict(&paper, png(RgbImage::from_pixel(80, 80, image::Rgb([210, 200, 180])))), Ok(()));
-        let ink = GrayImage::from_fn(80, 80, |x, _| image::Luma([if x % 40 < 3 { 0 } else { 255 }]));
+        // Three levels: of two alone a scan gets its greys back, and those can be coloured.
+        let ink = |x: u32, y: u32| if x % 40 < 3 { (y % 2) as u8 } else { 255 };
+        let ink = GrayImage::from_fn(80, 80, |x, y| image::Luma([ink(x, y)]));
         assert_eq!(verdict(&ink, png(ink.clone())), Ok(()));
         // But what could be coloured must be.
         assert_eq!(verdict(&paper, png(paper.clone())), Err(Flaw::Grey));

@@ -1,9 +1,10 @@
 //! The way of a picture, readable top to bottom: each step is one call, and a new feature is a step, a
 //! decorator or data.
 //!
-//! What has memory (the cache, flights, queues, tasks, metrics) lives here, outside the snapshot of the
+//! What has memory (the cache, the ledger, flights, queues, tasks, metrics) lives here, outside the snapshot of the
 //! configuration that each request reads once.
 
+mod account;
 mod ask;
 mod error;
 mod flight;
@@ -34,9 +35,10 @@ pub use recall::forget;
 pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
-pub use tiers::{open_cache, open_disk};
+pub use tiers::{open_cache, open_disk, open_ledger};
 
 use crate::cache::Cache;
+use crate::credit::Ledger;
 use crate::observe::Metrics;
 use crate::provider::Memory;
 use crate::queue::Queue;
@@ -56,6 +58,7 @@ const MOST_FLIGHTS: usize = 2;
 pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     cache: Arc<dyn Cache>,
+    ledger: Arc<dyn Ledger>,
     flights: Flights<Result<Rendition, Error>>,
     decoding: Queue,
     quotas: Quotas,
@@ -66,7 +69,13 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway with this configuration; `memory` is what its providers were built with.
-    pub fn new(snapshot: Snapshot, cache: Arc<dyn Cache>, memory: Memory, metrics: Metrics) -> Arc<Self> {
+    pub fn new(
+        snapshot: Snapshot,
+        cache: Arc<dyn Cache>,
+        ledger: Arc<dyn Ledger>,
+        memory: Memory,
+        metrics: Metrics,
+    ) -> Arc<Self> {
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
@@ -75,6 +84,7 @@ impl Gateway {
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             cache,
+            ledger,
             flights: Flights::new(tasks.clone()),
             decoding,
             quotas,
@@ -158,8 +168,9 @@ impl Gateway {
         let began = Instant::now();
         let _place = self.place(plan).await?;
         let decoded = self.decode(plan).await?;
+        let (cache, ledger) = (self.cache(), self.ledger.as_ref());
         let Self { metrics, memory, tasks, .. } = self;
-        let caller = Caller { plan, decoded: &decoded, cache: self.cache(), metrics, memory, tasks };
+        let caller = Caller { plan, decoded: &decoded, cache, ledger, metrics, memory, tasks };
         let coloured = caller.first_colour().await?;
         let waited = coloured.waited;
         let (merged, ()) = futures::join!(

@@ -192,6 +192,11 @@ impl Rendition {
         }
     }
 
+    /// Whether a provider higher on the route was passed over for want of money.
+    pub fn degraded(&self) -> bool {
+        self.attempts.iter().any(Attempt::for_money)
+    }
+
     /// What this request consumed: calls that failed may have been paid for, too.
     pub fn spent(&self) -> Usage {
         self.attempts.iter().fold(self.usage, |sum, attempt| sum.plus(attempt.billed.usage()))

@@ -1,5 +1,6 @@
 //! The providers of a route, asked in order until one gives colour that passes the guard. Before each is
-//! asked, the colour that it gave for this photo before is looked for.
+//! asked, the colour that it gave for this photo before is looked for, and the most that it may cost is set
+//! aside; after it, the account is settled, whatever came of the call.
 //!
 //! All of them together have the request's time: whoever has others behind it leaves a part to them, so
 //! that a host which hangs does not take the built-in model's chance to answer.
@@ -14,9 +15,9 @@ use super::rendition::{Cost, Origin, Why};
 use super::shelf;
 use super::steps::Decoded;
 use crate::cache::{Cache, Tier};
-use crate::credit::Usage;
+use crate::credit::{Ledger, Reservation, Settlement, Usage, Wish};
 use crate::observe::Metrics;
-use crate::photo::{Chroma, Rgb};
+use crate::photo::{Chroma, Grey, Rgb};
 use crate::provider::{About, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness};
 
 /// The most that is kept back for merging and encoding.
@@ -48,6 +49,8 @@ pub struct Caller<'c> {
     pub decoded: &'c Decoded,
     /// Where colour is kept.
     pub cache: &'c dyn Cache,
+    /// Where calls are paid for.
+    pub ledger: &'c dyn Ledger,
     /// Where calls are counted.
     pub metrics: &'c Metrics,
     /// What providers remember.
@@ -74,11 +77,13 @@ impl Caller<'_> {
             let mut took = Duration::ZERO;
             let outcome = match provider.readiness() {
                 Readiness::Ready => self.ask(provider.as_ref(), self.share(others), &mut took).await,
-                Readiness::NotReady { why, retry_after } => Err(not_ready(why, retry_after)),
+                Readiness::NotReady { why, retry_after } => {
+                    Err(Attempt::new(name, not_ready(why, retry_after), took))
+                }
             };
             waited += took;
-            let label = outcome.as_ref().map_or_else(|error| error.kind.label(), |_| "ok");
-            self.metrics.provider_call(name, label, took);
+            let kind = outcome.as_ref().err().map(|attempt| attempt.kind);
+            self.metrics.provider_call(name, kind, took);
             match outcome {
                 Ok((colour, usage)) => {
                     let origin = Origin::Called(self.why(provider.about()));
@@ -86,9 +91,9 @@ impl Caller<'_> {
                     let cost = Cost { usage, time: took };
                     return Ok(Coloured { provider, colour, origin, cost, attempts, took, waited });
                 }
-                Err(error) => {
-                    report(name, &error);
-                    attempts.push(Attempt::new(name, error, took));
+                Err(attempt) => {
+                    report(&attempt);
+                    attempts.push(attempt);
                 }
             }
         }
@@ -125,19 +130,71 @@ impl Caller<'_> {
         now + if others { left * 3 / 4 } else { left }
     }
 
-    /// One call, and the guard's look at its answer. `took` becomes the time that the provider took.
+    /// One call that is paid for. `took` becomes the time that the provider took.
     async fn ask(
         &self,
         provider: &dyn Provider,
         deadline: Instant,
         took: &mut Duration,
-    ) -> Result<(Checked, Usage), ProviderError> {
+    ) -> Result<(Checked, Usage), Attempt> {
         let about = provider.about();
         let (photo, send_max_pixels) = (self.decoded.photo.clone(), about.send_max_pixels);
-        let stopped = |_| ProviderError::new(FailureKind::Failed, "our own work stopped unexpectedly");
-        let grey = self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels));
-        let grey = Arc::new(grey.await.map_err(stopped)?);
+        let grey = self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels)).await;
+        let grey = Arc::new(grey.map_err(|_| Attempt::new(&about.name, stopped(), *took))?);
+        // Dropped from here on, or in a panic, the reservation is charged in full.
+        let reservation = self.reserve(about, &grey).await?;
+        let result = self.call(provider, grey, deadline, took).await;
+        self.settle(about, reservation, &result, *took).await;
+        result.map_err(|error| Attempt::new(&about.name, error, *took))
+    }
 
+    /// Sets the most that a call may cost aside.
+    async fn reserve(&self, about: &About, grey: &Grey) -> Result<Reservation, Attempt> {
+        let Plan { ask, search, .. } = self.plan;
+        let config = &search.snapshot.config;
+        let sent_pixels = u64::from(grey.width) * u64::from(grey.height);
+        let wish = Wish {
+            provider: about.name.clone(),
+            client: ask.client.account(config.clients.ipv6_prefix),
+            most: search.snapshot.most(&about.name, sent_pixels),
+            pixels: self.plan.head.pixels(),
+            sent_pixels,
+            budgets: config.budgets.clone(),
+        };
+        self.ledger.reserve(wish).await.map_err(|error| Attempt::unpaid(&about.name, error))
+    }
+
+    /// Replaces a reservation by what the call has cost; what nobody knows is charged in full.
+    async fn settle(
+        &self,
+        about: &About,
+        reservation: Reservation,
+        result: &Result<(Checked, Usage), ProviderError>,
+        took: Duration,
+    ) {
+        let usage = match result {
+            Ok((_, usage)) => *usage,
+            Err(error) => error.billed.usage(),
+        };
+        let settlement = Settlement {
+            credits: usage.credits,
+            coloured: result.is_ok(),
+            took,
+            cpu: usage.cpu.unwrap_or_default(),
+        };
+        let settled = self.ledger.settle(reservation, settlement).await;
+        self.metrics.spent(&about.name, &settled);
+    }
+
+    /// One call, and the guard's look at its answer. `took` becomes the time that the provider took.
+    async fn call(
+        &self,
+        provider: &dyn Provider,
+        grey: Arc<Grey>,
+        deadline: Instant,
+        took: &mut Duration,
+    ) -> Result<(Checked, Usage), ProviderError> {
+        let about = provider.about();
         let start = Instant::now();
         let answer = provider.colorize(Call { grey: grey.clone(), deadline }).await;
         *took = start.elapsed();
@@ -146,7 +203,7 @@ impl Caller<'_> {
         let (limits, luma_lock) = (self.plan.config().limits.photo(), about.luma_lock);
         let check = self.tasks.spawn_blocking(move || guard::check(&grey, answer.colour, luma_lock, &limits));
         let paid = |error: ProviderError| error.billed(Billed::Yes(answer.usage));
-        let checked = check.await.map_err(|error| paid(stopped(error)))?;
+        let checked = check.await.map_err(|_| paid(stopped()))?;
         let colour = checked.map_err(|flaw| {
             self.metrics.guard_refusal(&about.name, flaw.label());
             self.memory.refused(&about.name);
@@ -156,18 +213,21 @@ impl Caller<'_> {
     }
 }
 
+fn stopped() -> ProviderError {
+    ProviderError::new(FailureKind::Failed, "our own work stopped unexpectedly")
+}
+
 /// That a provider could not be called.
 pub fn not_ready(why: String, retry_after: Option<Duration>) -> ProviderError {
     ProviderError::new(FailureKind::NotReady, why).retry_after(retry_after)
 }
 
-/// A provider that is not ready was passed over, which is not worth a line for every picture.
-fn report(name: &str, error: &ProviderError) {
-    let kind = error.kind.label();
-    match error.kind {
-        FailureKind::NotReady => {
-            tracing::debug!(provider = %name, "provider {name} was passed over: {error}")
-        }
-        _ => tracing::warn!(provider = %name, kind, "provider {name} failed: {error}"),
+/// A provider that was not asked was passed over, which is not worth a line for every picture.
+fn report(Attempt { provider, kind, reason, .. }: &Attempt) {
+    if kind.was_asked() {
+        let kind = kind.label();
+        tracing::warn!(%provider, kind, "provider {provider} failed: {reason}");
+    } else {
+        tracing::debug!(%provider, "provider {provider} was passed over: {reason}");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::error::Error;
 use crate::config::Config;
+use crate::credit::Credits;
 use crate::provider::{BuildError, Memory, Provider, build};
 
 /// A configuration and its providers.
@@ -39,6 +40,13 @@ impl Snapshot {
     /// All providers, by name.
     pub fn providers(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
         self.providers.values()
+    }
+
+    /// The most that a call of a provider with a picture of so many pixels may cost. Of one that there is
+    /// none of nobody can say, so that nothing is ever enough.
+    pub fn most(&self, provider: &str, sent_pixels: u64) -> Credits {
+        let config = self.config.providers.get(provider);
+        config.map_or(Credits::MAX, |config| config.most_for(sent_pixels))
     }
 
     /// The providers to ask, in order: the one that was named, or the configured route.

@@ -1,9 +1,12 @@
-//! The one place that knows all caches, and puts those in front of each other that are configured.
+//! The one place that knows all caches, and puts those in front of each other that are configured; and all
+//! ledgers.
 
 use std::sync::Arc;
 
 use crate::cache::{Cache, Disk, DiskOptions, Memory, Observer, Tier, Tiered};
-use crate::config::CacheConfig;
+use crate::config::{CacheConfig, Config};
+use crate::credit::ledger::{FileOptions, Recovered};
+use crate::credit::{FileLedger, Ledger, SystemClock};
 
 /// The tiers as configured. Looks at everything on the disk: not for async threads. A disk that cannot be
 /// used is warned of; results are then paid for again after a restart, which is better than not to start.
@@ -20,6 +23,23 @@ pub fn open_cache(config: &CacheConfig, observer: Arc<dyn Observer>) -> Arc<dyn 
         None => {}
     }
     Arc::new(Tiered::new(tiers, observer))
+}
+
+/// The ledger as configured. Reads and writes files: not for async threads. One that cannot be used says
+/// so, and providers that cost something are off until it can. An error means that there can be no thread.
+pub fn open_ledger(config: &Config) -> std::io::Result<Arc<dyn Ledger>> {
+    let ledger = FileLedger::open(&config.state_dir, Arc::new(SystemClock), FileOptions::default())?;
+    let Recovered { unsettled, unsettled_credits, kept_aside, .. } = ledger.recovered();
+    if unsettled > 0 {
+        tracing::warn!(
+            "{unsettled} calls were under way when the program stopped; nobody knows what they have cost, \
+            and the {unsettled_credits} credits that were reserved for them count as spent"
+        );
+    }
+    if let Some(path) = kept_aside {
+        tracing::warn!("the ledger was damaged; what could not be read is kept in {}", path.display());
+    }
+    Ok(Arc::new(ledger))
 }
 
 /// The tier on disk alone; none when it is not configured.

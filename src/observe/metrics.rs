@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::cache::{Event, Observer, Tier, TierStats};
-use crate::credit::Credits;
+use crate::credit::{Credits, Settled, Standing};
+use crate::provider::FailureKind;
 use crate::quota::Refusal;
 
 /// Seconds: from a cache hit to a provider at its time-out.
@@ -46,6 +47,13 @@ struct Inner {
     cache_errors: IntCounterVec,
     cache_entries: IntGaugeVec,
     cache_bytes: IntGaugeVec,
+    credits_spent: CounterVec,
+    unknown_costs: IntCounterVec,
+    credits_overrun: CounterVec,
+    budget_limit: GaugeVec,
+    budget_spent: GaugeVec,
+    budget_remaining: GaugeVec,
+    budget_reset: GaugeVec,
 }
 
 impl Metrics {
@@ -63,6 +71,11 @@ impl Metrics {
         };
         let gauge =
             |name: &str, help: &str| register(&registry, IntGaugeVec::new(Opts::new(name, help), &["tier"])?);
+        let credits = |name: &str, help: &str| {
+            register(&registry, CounterVec::new(Opts::new(name, help), &["provider"])?)
+        };
+        let budget =
+            |name: &str, help: &str| register(&registry, GaugeVec::new(Opts::new(name, help), &["budget"])?);
         let bytes = HistogramOpts::new("pixcolor_upload_bytes", "Size of the pictures that were uploaded.")
             .buckets(prometheus::exponential_buckets(16_384.0, 4.0, 7)?);
         let inner = Inner {
@@ -83,7 +96,8 @@ impl Metrics {
             upload_bytes: register(&registry, HistogramVec::new(bytes, &[])?)?,
             provider_calls: counter(
                 "pixcolor_provider_calls_total",
-                "Calls to providers by outcome: ok, or the kind of failure; not_ready was passed over.",
+                "Calls to providers by outcome: ok, or the kind of failure. Passed over: not_ready, budget (too little \
+                 left), ledger (it cannot be used).",
                 &["provider", "outcome"],
             )?,
             provider_seconds: seconds(
@@ -169,6 +183,29 @@ impl Metrics {
             )?,
             cache_entries: gauge("pixcolor_cache_entries", "Values that are kept now, by tier.")?,
             cache_bytes: gauge("pixcolor_cache_bytes", "Bytes that are kept now, by tier.")?,
+            credits_spent: credits(
+                "pixcolor_spent_credits_total",
+                "Credits charged for calls by provider; a call of unknown cost is charged what was reserved for it.",
+            )?,
+            unknown_costs: counter(
+                "pixcolor_unknown_costs_total",
+                "Calls whose cost nobody knows, by provider.",
+                &["provider"],
+            )?,
+            credits_overrun: credits(
+                "pixcolor_overrun_credits_total",
+                "Credits that calls have cost beyond what was reserved for them, by provider.",
+            )?,
+            budget_limit: budget("pixcolor_budget_limit_credits", "What a budget allows in one period.")?,
+            budget_spent: budget("pixcolor_budget_spent_credits", "What was charged in this period.")?,
+            budget_remaining: budget(
+                "pixcolor_budget_remaining_credits",
+                "What may still be reserved in this period: neither charged nor set aside for calls under way.",
+            )?,
+            budget_reset: budget(
+                "pixcolor_budget_reset_timestamp_seconds",
+                "When the budget's next period begins; not there for a total.",
+            )?,
             registry,
         };
         let build = IntGaugeVec::new(
@@ -204,10 +241,11 @@ impl Metrics {
         self.0.upload_bytes.with_label_values::<&str>(&[]).observe(bytes as f64);
     }
 
-    /// A provider was called, or passed over; `outcome` is `ok` or the kind of failure.
-    pub fn provider_call(&self, provider: &str, outcome: &'static str, took: Duration) {
+    /// A provider was called, or passed over; `failure` is of which kind, if it was one.
+    pub fn provider_call(&self, provider: &str, failure: Option<FailureKind>, took: Duration) {
+        let outcome = failure.map_or("ok", FailureKind::label);
         self.0.provider_calls.with_label_values(&[provider, outcome]).inc();
-        if outcome != "not_ready" {
+        if failure.is_none_or(FailureKind::was_asked) {
             self.0.provider_seconds.with_label_values(&[provider]).observe(took.as_secs_f64());
         }
     }
@@ -249,6 +287,32 @@ impl Metrics {
         self.0.guard_refusals.with_label_values(&[provider, reason]).inc();
     }
 
+    /// A call was settled.
+    pub fn spent(&self, provider: &str, settled: &Settled) {
+        let provider = [provider];
+        self.0.credits_spent.with_label_values(&provider).inc_by(float(settled.charged));
+        self.0.unknown_costs.with_label_values(&provider).inc_by(settled.unknown.into());
+        self.0.credits_overrun.with_label_values(&provider).inc_by(float(settled.overrun));
+    }
+
+    /// How all budgets stand now. Of budgets for each client only the limit could be said, so that they
+    /// are not among these.
+    pub fn budgets(&self, standings: &[Standing]) {
+        let Inner { budget_limit, budget_spent, budget_remaining, budget_reset, .. } = &*self.0;
+        for gauge in [budget_limit, budget_spent, budget_remaining, budget_reset] {
+            gauge.reset();
+        }
+        for standing in standings {
+            let name = [&standing.budget.name];
+            budget_limit.with_label_values(&name).set(float(standing.budget.limit));
+            budget_spent.with_label_values(&name).set(float(standing.spent));
+            budget_remaining.with_label_values(&name).set(float(standing.left()));
+            if let Some(renews) = standing.renews {
+                budget_reset.with_label_values(&name).set(renews.unix_timestamp() as f64);
+            }
+        }
+    }
+
     /// A picture was answered; `origin` says where it came from.
     pub fn rendition(&self, origin: &'static str) {
         self.0.renditions.with_label_values(&[origin]).inc();
@@ -256,7 +320,7 @@ impl Metrics {
 
     /// A call was not made; unknown credit is not counted.
     pub fn saved(&self, reason: &'static str, credits: Option<Credits>, time: Duration) {
-        let credits = credits.map_or(0, Credits::micro).max(0) as f64 / 1e6;
+        let credits = credits.map_or(0.0, float);
         self.0.credits_saved.with_label_values(&[reason]).inc_by(credits);
         self.0.seconds_saved.with_label_values(&[reason]).inc_by(time.as_secs_f64());
     }
@@ -280,6 +344,11 @@ impl Observer for Metrics {
         self.0.cache_entries.with_label_values(&tier).set(count(stats.entries));
         self.0.cache_bytes.with_label_values(&tier).set(count(stats.bytes));
     }
+}
+
+/// Prometheus knows floats only; counters cannot go down.
+fn float(credits: Credits) -> f64 {
+    credits.micro().max(0) as f64 / 1e6
 }
 
 fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {

@@ -4,6 +4,7 @@
 //! plane of 16-bit luminance: it is all that colouring needs, and a third of the memory of RGB.
 //! Everything here is plain computing on one thread; callers keep it off the async threads.
 
+mod bilevel;
 mod chroma;
 mod colour;
 mod decode;
@@ -133,7 +134,7 @@ pub struct Photo {
 
 impl Photo {
     /// Decodes an upload: limits are checked on the header first, then it is brought to sRGB by its
-    /// ICC profile, to luminance, and upright.
+    /// ICC profile, to luminance, and upright. The dots of a one-bit scan become greys.
     ///
     /// # Errors
     /// [`PhotoError::Unsupported`] for what is no picture we read, [`PhotoError::TooManyPixels`]

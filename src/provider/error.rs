@@ -49,6 +49,10 @@ impl ProviderError {
 pub enum FailureKind {
     /// Not asked: no key, no address, a model that does not load, or left alone after many failures.
     NotReady,
+    /// Not asked: a budget has too little left for it.
+    Budget,
+    /// Not asked: it costs something, and the ledger cannot be used.
+    Ledger,
     /// Too many calls already; its queue is full.
     Busy,
     /// No connection, or it broke.
@@ -73,10 +77,17 @@ impl FailureKind {
         matches!(self, Self::Busy | Self::Unreachable | Self::Unavailable)
     }
 
+    /// Whether the provider was asked at all.
+    pub const fn was_asked(self) -> bool {
+        !matches!(self, Self::NotReady | Self::Budget | Self::Ledger)
+    }
+
     /// The label in metrics and in attempts.
     pub const fn label(self) -> &'static str {
         match self {
             Self::NotReady => "not_ready",
+            Self::Budget => "budget",
+            Self::Ledger => "ledger",
             Self::Busy => "busy",
             Self::Unreachable => "unreachable",
             Self::Unavailable => "unavailable",

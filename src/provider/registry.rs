@@ -28,9 +28,10 @@ pub fn build(config: &ProviderConfig, memory: &Memory) -> Result<Arc<dyn Provide
     let failed = |source| BuildError { name: name.clone(), source };
     let (kind, transfer): (Arc<dyn Provider>, Duration) = match &config.kind {
         KindConfig::Onnx(onnx) => (Arc::new(Onnx::load(name, common, onnx).map_err(failed)?), Duration::ZERO),
-        KindConfig::Algorithmia(host) => {
-            (Arc::new(Algorithmia::new(name, common, host, memory.of(name))), algorithmia::TRANSFER)
-        }
+        KindConfig::Algorithmia(host) => (
+            Arc::new(Algorithmia::new(name, common, host, &config.price, memory.of(name))),
+            algorithmia::TRANSFER,
+        ),
     };
     let timed = Arc::new(Timed::new(kind, common.timeout + transfer));
     Ok(match config.kind.remote() {

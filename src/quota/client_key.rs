@@ -59,13 +59,13 @@ fn cut(address: IpAddr, prefix: u8) -> IpNet {
     }
 }
 
-/// `192.0.2.1`, `2001:db8::/64`, `key bob`, `all`.
+/// `ip:192.0.2.1`, `ip:2001:db8::/64`, `key:bob`, `all`: what the ledger and everybody else calls it.
 impl fmt::Display for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Network(net) if net.prefix_len() == net.max_prefix_len() => write!(f, "{}", net.addr()),
-            Self::Network(net) => write!(f, "{net}"),
-            Self::Key(name) => write!(f, "key {name}"),
+            Self::Network(net) if net.prefix_len() == net.max_prefix_len() => write!(f, "ip:{}", net.addr()),
+            Self::Network(net) => write!(f, "ip:{net}"),
+            Self::Key(name) => write!(f, "key:{name}"),
             Self::All => f.write_str("all"),
         }
     }
@@ -85,7 +85,8 @@ mod tests {
             ("2001:db8:1:2:3:4:5:6", 128, "2001:db8:1:2:3:4:5:6"),
             ("::1", 64, "::/64"),
         ] {
-            assert_eq!(Bucket::network(address.parse().unwrap(), prefix).to_string(), shown, "{address}");
+            let bucket = Bucket::network(address.parse().unwrap(), prefix);
+            assert_eq!(bucket.to_string(), format!("ip:{shown}"), "{address}");
         }
     }
 
@@ -103,8 +104,9 @@ mod tests {
     #[test]
     fn a_coarse_client_is_a_large_network() {
         for (address, shown) in [("192.0.2.1", "192.0.0.0/16"), ("2001:db8:1:2:3:4:5:6", "2001:db8::/32")] {
-            assert_eq!(Bucket::network(address.parse().unwrap(), 64).coarse().to_string(), shown);
+            let bucket = Bucket::network(address.parse().unwrap(), 64);
+            assert_eq!(bucket.coarse().to_string(), format!("ip:{shown}"));
         }
-        assert_eq!(Bucket::Key("bob".into()).coarse(), Bucket::Key("bob".into()));
+        assert_eq!(Bucket::Key("bob".into()).coarse().to_string(), "key:bob");
     }
 }

@@ -9,6 +9,7 @@ use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
 use serde::Serialize;
 
+use super::chunk;
 use super::problem::AttemptFacts;
 use super::results;
 use crate::gateway::{Origin, Rendition, Saved};
@@ -44,6 +45,8 @@ struct Facts<'r> {
     saved: Option<SavedFacts>,
     /// Where the picture can be had again; `null` when it is not kept.
     result: Option<String>,
+    /// `budget` when a provider higher on the route was passed over for want of money; else `null`.
+    degraded: Option<&'static str>,
     /// Seconds by step.
     seconds: serde_json::Map<String, serde_json::Value>,
     attempts: Vec<AttemptFacts>,
@@ -91,6 +94,7 @@ fn facts(rendition: &Rendition) -> Facts<'_> {
         cache: rendition.origin.label(),
         saved: rendition.saved.map(SavedFacts::from),
         result: rendition.kept_under.map(|_| results::address(rendition.digest)),
+        degraded: rendition.degraded().then_some("budget"),
         seconds: seconds.collect(),
         attempts: rendition.attempts.iter().map(AttemptFacts::from).collect(),
     }
@@ -128,6 +132,9 @@ pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
         let saved = format!("credits={credits}, seconds={:.3}", time.as_secs_f64());
         headers.push(Header::new("X-PixColor-Saved", saved));
     }
+    if rendition.degraded() {
+        headers.push(Header::new("X-PixColor-Degraded", "budget"));
+    }
     if !rendition.attempts.is_empty() {
         let tried =
             rendition.attempts.iter().map(|tried| format!("{}={}", tried.provider, tried.kind.label()));
@@ -151,16 +158,18 @@ impl<'r> Responder<'r, 'static> for Answer {
             Self::Json(rendition) => {
                 let body =
                     serde_json::to_string(&facts(&rendition)).map_err(|_| Status::InternalServerError)?;
-                response.header(ContentType::JSON).sized_body(body.len(), Cursor::new(body));
+                response.header(ContentType::JSON).max_chunk_size(chunk(body.len()));
+                response.sized_body(body.len(), Cursor::new(body));
             }
             Self::Image(rendition) => {
                 response
                     .raw_header("Content-Type", rendition.format.media_type())
                     .header(Header::new("ETag", format!("\"{}\"", rendition.id())))
+                    .max_chunk_size(chunk(rendition.bytes.len()))
                     .sized_body(rendition.bytes.len(), Cursor::new(rendition.bytes));
             }
         }
-        response.max_chunk_size(super::CHUNK).ok()
+        response.ok()
     }
 }
 

@@ -27,6 +27,9 @@ fn healthz() -> Json<Health> {
 #[derive(Serialize)]
 struct Readiness {
     status: &'static str,
+    /// Why nobody is called who costs something, if that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid_providers_are_off: Option<String>,
     /// The route, in order, each with its reason if it is not ready.
     route: Vec<ProviderFacts>,
     /// What is odd about the network in front; it stops nothing.
@@ -36,12 +39,13 @@ struct Readiness {
 
 #[get("/readyz")]
 fn readyz(context: Context) -> (Status, Json<Readiness>) {
-    let mut route = list(&context.snapshot);
+    let mut route = list(&context);
+    let paid_providers_are_off = context.gateway.ledger_health().err().map(|error| error.to_string());
     route.truncate(context.snapshot.config.route.len());
     let (code, status) = match route.iter().any(|provider| provider.ready) {
         true => (Status::Ok, "ready"),
         false => (Status::ServiceUnavailable, "no provider on the route is ready"),
     };
     let notices = context.gateway.quotas().peers.notices().iter().map(ToString::to_string).collect();
-    (code, Json(Readiness { status, route, notices }))
+    (code, Json(Readiness { status, paid_providers_are_off, route, notices }))
 }

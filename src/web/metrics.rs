@@ -14,8 +14,9 @@ pub fn routes() -> Vec<Route> {
 }
 
 #[get("/metrics")]
-fn metrics(gateway: &State<Arc<Gateway>>) -> Result<(ContentType, String), Problem> {
+async fn metrics(gateway: &State<Arc<Gateway>>) -> Result<(ContentType, String), Problem> {
     let kind = ContentType::new("text", "plain").with_params([("version", "0.0.4"), ("charset", "utf-8")]);
+    gateway.show_budgets().await;
     let text = gateway.metrics().text().map_err(|error| {
         tracing::error!("metrics cannot be written: {error}");
         Problem::new(Status::InternalServerError, "The metrics cannot be written; the log says more.")

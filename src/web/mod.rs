@@ -5,6 +5,7 @@ mod admission;
 mod answer;
 mod assets;
 mod colorize;
+mod data_url;
 mod door;
 mod fairings;
 mod guards;
@@ -18,6 +19,7 @@ mod providers;
 mod quota;
 mod results;
 mod upload;
+mod usage;
 
 use std::sync::Arc;
 
@@ -30,8 +32,11 @@ use problem::Problem;
 
 use crate::gateway::Gateway;
 
-/// Bytes of a picture that are handed to the connection at a time; Rocket's own 4 KiB are slow.
-const CHUNK: usize = 256 << 10;
+/// Bytes of a picture of this length that are copied and handed to the connection at a time: Rocket's own
+/// 4 KiB are slow, and it sets aside as much for each answer.
+fn chunk(length: usize) -> usize {
+    length.clamp(4 << 10, 512 << 10)
+}
 
 /// The server: every route, guard, fairing and catcher, in front of a gateway.
 pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
@@ -43,6 +48,7 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         results::routes(),
         providers::routes(),
         quota::routes(),
+        usage::routes(),
         health::routes(),
         metrics::routes(),
         admin::routes(),

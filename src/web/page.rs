@@ -29,7 +29,7 @@ fn index(context: Context, assets: &State<Assets>) -> Result<Page, Problem> {
         "index.html",
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "providers": list(&context.snapshot),
+            "providers": list(&context),
             "route": config.route,
             "formats": InputFormat::ALL.map(|format| json!({
                 "name": format.name(),

@@ -8,8 +8,10 @@ use rocket::http::{ContentType, Header, Status};
 use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
 use serde::Serialize;
+use time::format_description::well_known::Rfc3339;
 
 use super::admission::seconds;
+use crate::credit::Exhausted;
 use crate::gateway::{Attempt, Error};
 use crate::photo::PhotoError;
 use crate::provider::FailureKind;
@@ -37,10 +39,36 @@ pub struct Problem {
     /// Which providers were asked, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<AttemptFacts>,
+    /// The budget that is spent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<Box<BudgetFacts>>,
     #[serde(skip)]
     allow: Option<String>,
     #[serde(skip)]
     close: bool,
+}
+
+/// A budget with too little left, as clients see it. Amounts are decimals, as text.
+#[derive(Clone, Debug, Serialize)]
+struct BudgetFacts {
+    name: String,
+    limit: String,
+    left: String,
+    wanted: String,
+    /// RFC 3339, in UTC; `null` for a budget that never renews.
+    renews: Option<String>,
+}
+
+impl From<&Exhausted> for BudgetFacts {
+    fn from(Exhausted { budget, limit, left, wanted, renews }: &Exhausted) -> Self {
+        Self {
+            name: budget.clone(),
+            limit: limit.to_string(),
+            left: left.to_string(),
+            wanted: wanted.to_string(),
+            renews: renews.and_then(|renews| renews.format(&Rfc3339).ok()),
+        }
+    }
 }
 
 /// A failed attempt, as clients see it.
@@ -79,6 +107,7 @@ impl Problem {
             retry_after: None,
             limits: Vec::new(),
             attempts: Vec::new(),
+            budget: None,
             allow: None,
             close: false,
         }
@@ -154,9 +183,13 @@ impl From<Error> for Problem {
             Error::Deadline { .. } => Self::new(Status::GatewayTimeout, detail),
             Error::NoProvider { attempts } => {
                 let after = attempts.iter().filter_map(|attempt| attempt.retry_after).min();
-                let attempts = attempts.iter().collect::<Vec<_>>();
-                let facts = attempts.iter().map(|attempt| AttemptFacts::from(*attempt)).collect();
-                Self { attempts: facts, ..Self::new(no_provider(&attempts), detail) }.retry_after(after)
+                // Of several the one that renews first: then there is somebody again.
+                let budgets = attempts.iter().filter_map(|attempt| attempt.budget.as_ref());
+                let budget = budgets.min_by_key(|budget| (budget.renews.is_none(), budget.renews));
+                let facts = attempts.iter().map(AttemptFacts::from).collect();
+                let problem = Self::new(no_provider(&attempts), detail);
+                Self { attempts: facts, budget: budget.map(|budget| Box::new(budget.into())), ..problem }
+                    .retry_after(after)
             }
             Error::ShuttingDown => Self::new(Status::ServiceUnavailable, detail),
             Error::Internal => Self::new(Status::InternalServerError, detail),
@@ -165,9 +198,18 @@ impl From<Error> for Problem {
 }
 
 /// The status when every provider failed: whether it makes sense to come back decides.
-fn no_provider(attempts: &[&Attempt]) -> Status {
+fn no_provider(attempts: &[Attempt]) -> Status {
     let all = |kinds: &[FailureKind]| attempts.iter().all(|attempt| kinds.contains(&attempt.kind));
-    if all(&[FailureKind::Busy, FailureKind::NotReady, FailureKind::Unavailable]) {
+    let budget = attempts.iter().any(|attempt| attempt.kind == FailureKind::Budget);
+    if budget && attempts.iter().all(|attempt| !attempt.kind.was_asked()) {
+        Status::PaymentRequired
+    } else if all(&[
+        FailureKind::Busy,
+        FailureKind::NotReady,
+        FailureKind::Budget,
+        FailureKind::Ledger,
+        FailureKind::Unavailable,
+    ]) {
         Status::ServiceUnavailable
     } else if all(&[FailureKind::Timeout]) {
         Status::GatewayTimeout

@@ -1,13 +1,10 @@
 //! `GET /v1/providers`: who could colour, and what that would mean.
 
-use std::sync::Arc;
-
 use rocket::serde::json::Json;
 use rocket::{Route, get, routes};
 use serde::Serialize;
 
 use super::guards::Context;
-use crate::gateway::Snapshot;
 use crate::provider::{Provider, Readiness};
 
 /// The routes of this file.
@@ -35,9 +32,9 @@ pub struct ProviderFacts {
 }
 
 impl ProviderFacts {
-    fn new(provider: &dyn Provider, route: &[String]) -> Self {
+    fn new(context: &Context, provider: &dyn Provider) -> Self {
         let about = provider.about();
-        let reason = match provider.readiness() {
+        let reason = match context.gateway.readiness(&context.snapshot, provider) {
             Readiness::Ready => None,
             Readiness::NotReady { why, .. } => Some(why),
         };
@@ -49,16 +46,22 @@ impl ProviderFacts {
             ready: reason.is_none(),
             reason,
             leaves_machine: about.leaves_machine,
-            place: route.iter().position(|name| *name == about.name).map(|index| index + 1),
+            place: context
+                .snapshot
+                .config
+                .route
+                .iter()
+                .position(|name| *name == about.name)
+                .map(|index| index + 1),
         }
     }
 }
 
 /// All providers: those on the route in its order, then the others by name.
-pub fn list(snapshot: &Arc<Snapshot>) -> Vec<ProviderFacts> {
-    let route = &snapshot.config.route;
+pub fn list(context: &Context) -> Vec<ProviderFacts> {
+    let providers = context.snapshot.providers();
     let mut facts: Vec<_> =
-        snapshot.providers().map(|provider| ProviderFacts::new(provider.as_ref(), route)).collect();
+        providers.map(|provider| ProviderFacts::new(context, provider.as_ref())).collect();
     facts.sort_by_key(|facts| facts.place.unwrap_or(usize::MAX));
     facts
 }
@@ -72,5 +75,5 @@ struct Providers {
 #[get("/v1/providers")]
 fn providers(context: Context) -> Json<Providers> {
     let snapshot = &context.snapshot;
-    Json(Providers { providers: list(snapshot), route: snapshot.config.route.clone() })
+    Json(Providers { providers: list(&context), route: snapshot.config.route.clone() })
 }

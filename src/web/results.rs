@@ -137,8 +137,8 @@ impl<'r> Responder<'r, 'static> for Picture {
         }
         response
             .raw_header("Content-Type", self.media_type)
+            .max_chunk_size(super::chunk(self.bytes.len()))
             .sized_body(self.bytes.len(), Cursor::new(self.bytes))
-            .max_chunk_size(super::CHUNK)
             .ok()
     }
 }

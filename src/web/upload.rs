@@ -7,9 +7,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::{Bytes, BytesMut};
 use multer::Multipart;
 use rocket::data::{self, ByteUnit, Data, DataStream, FromData};
@@ -22,7 +19,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::error::Elapsed;
 
 use super::problem::Problem;
-use super::{admission, guards};
+use super::{admission, data_url, guards};
 use crate::gateway::{Fingerprint, Upload};
 use crate::quota::Ticket;
 
@@ -38,12 +35,6 @@ const ENVELOPE_BYTES: u64 = 64 << 10;
 
 /// Longest value of a form field that is not the picture.
 const FIELD_BYTES: usize = 256;
-
-/// Base64 as browsers write it, and as others do who leave out the padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// A picture out of a request's body.
 #[derive(Debug)]
@@ -178,8 +169,8 @@ impl<'r> Body<'r> {
     async fn data_url(&mut self, request: &Request<'_>) -> Result<DataUrl, Problem> {
         self.ticket = Some(admission::admit(request, self.charged).await?);
         let text = self.text().await?;
-        let text = std::str::from_utf8(&text).map_err(|_| not_a_data_url())?;
-        Ok(DataUrl(Upload::new(decode_data_url(text, self.limit)?)))
+        let text = std::str::from_utf8(&text).map_err(|_| data_url::not_a_data_url())?;
+        Ok(DataUrl(Upload::new(data_url::decode(text, self.limit)?)))
     }
 
     /// The body is the picture.
@@ -208,7 +199,7 @@ impl<'r> Body<'r> {
             let example = r#"{"image": "data:image/jpeg;base64,..."}"#;
             Problem::bad_request(format!("The JSON cannot be read ({error}). Send {example}."))
         })?;
-        let upload = Upload::new(decode_data_url(&json.image, self.limit)?);
+        let upload = Upload::new(data_url::decode(&json.image, self.limit)?);
         let fields = Fields { provider: json.provider, format: json.format, file_name: None };
         Ok(Picture { upload, fields })
     }
@@ -324,72 +315,4 @@ fn finish(bytes: Bytes, hash: Sha256) -> Result<Upload, Problem> {
 
 fn interrupted(_: std::io::Error) -> Problem {
     Problem::bad_request("The upload was interrupted. Send it again.").closing()
-}
-
-fn not_a_data_url() -> Problem {
-    Problem::bad_request("Send the picture as a data URL: `data:image/jpeg;base64,...`.")
-}
-
-/// The bytes in a data URL (RFC 2397) in base64; line breaks in it are overlooked.
-fn decode_data_url(url: &str, limit: u64) -> Result<Bytes, Problem> {
-    let url = url.trim();
-    let prefix = url.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:"));
-    let (head, body) = prefix.and(url.split_once(',')).ok_or_else(not_a_data_url)?;
-    if !head.to_ascii_lowercase().ends_with(";base64") {
-        return Err(not_a_data_url());
-    }
-    let folded: String;
-    let body = match body.bytes().any(|byte| byte.is_ascii_whitespace()) {
-        true => {
-            folded = body.split_ascii_whitespace().collect();
-            &folded
-        }
-        false => body,
-    };
-    if (body.trim_end_matches('=').len() as u64) * 3 / 4 > limit {
-        return Err(Problem::too_large(limit));
-    }
-    let bytes = BASE64
-        .decode(body)
-        .map_err(|error| Problem::bad_request(format!("The base64 in the data URL is broken: {error}.")))?;
-    if bytes.is_empty() {
-        return Err(Problem::bad_request("The picture is empty: choose a file and send it again."));
-    }
-    Ok(bytes.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn data_urls_are_read_as_browsers_and_people_write_them() {
-        for url in [
-            "data:image/png;base64,AAEC",
-            "DATA:image/png;name=x;BASE64,AAEC",
-            "data:;base64,AAEC",
-            " data:image/png;base64,AA\r\nEC\n",
-        ] {
-            assert_eq!(decode_data_url(url, 3).unwrap(), [0, 1, 2][..], "{url}");
-        }
-        assert_eq!(decode_data_url("data:;base64,AA==", 1).unwrap(), [0][..]);
-        assert_eq!(decode_data_url("data:;base64,AA", 1).unwrap(), [0][..]);
-    }
-
-    #[test]
-    fn what_is_no_data_url_is_refused_with_the_right_status() {
-        for (url, status) in [
-            ("", 400),
-            ("hello", 400),
-            ("data:image/png,AAEC", 400),
-            ("data:image/png;base64", 400),
-            ("data:image/png;base64,", 400),
-            ("data:image/png;base64,A*EC", 400),
-            ("http://example.org/a.png", 400),
-            ("dätä:;base64,AAEC", 400),
-            ("data:;base64,AAECAw==", 413),
-        ] {
-            assert_eq!(decode_data_url(url, 3).unwrap_err().status, status, "{url}");
-        }
-    }
 }

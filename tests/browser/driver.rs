@@ -139,6 +139,8 @@ impl Browser {
     /// What the window shows, as a PNG.
     pub fn screenshot(&self) -> Vec<u8> {
         use base64::Engine;
+        // A page at rest may draw no frame to capture until it is asked to the front.
+        self.cdp("Page.bringToFront", json!({}));
         let shot = self.cdp("Page.captureScreenshot", json!({"format": "png"}));
         base64::engine::general_purpose::STANDARD.decode(shot["data"].as_str().unwrap()).unwrap()
     }

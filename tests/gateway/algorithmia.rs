@@ -73,8 +73,10 @@ fn a_picture_goes_out_small_and_grey_and_comes_back_with_its_colour_at_full_size
 #[test]
 fn what_it_costs_and_how_long_it_may_work_are_settings() {
     let fake = Algorithmia::start();
-    let more = "royalty = 0.25\ntimeout = 7\nalgorithm = \"algo://deeplearning/ColorfulImageColorization\"\n";
-    let server = before_local(&fake.url(), more).start();
+    let royalty = "price.terms = [{ per = \"second\", rate = 1, pointer = \"/metadata/duration\", round = \"up\", minimum = 1 }, { per = \"call\", rate = 0.25 }]";
+    let more =
+        format!("{royalty}\ntimeout = 7\nalgorithm = \"algo://deeplearning/ColorfulImageColorization\"\n");
+    let server = before_local(&fake.url(), &more).start();
     fake.takes(17.489);
     assert_eq!(facts(&server)["credits"], "18.25");
     let target = fake.last_call().target;

@@ -20,6 +20,7 @@ mod cache;
 mod cli;
 mod colorize;
 mod configuration;
+mod credit;
 mod facts;
 mod limits;
 mod onnx;

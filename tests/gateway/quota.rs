@@ -217,7 +217,7 @@ fn behind_a_trusted_proxy_each_address_and_each_ipv6_network_is_a_client() {
     // Nine for everybody together: two are left, whoever takes them.
     assert_eq!(statuses(&["203.0.113.3", "203.0.113.4", "203.0.113.5"]), [400, 400, 429]);
     let standing = server.get_with("/v1/quota", &[("X-Forwarded-For", "2001:db8::7")]).json();
-    assert_eq!((&standing["client"], &standing["peer"]), (&"2001:db8::/64".into(), &"127.0.0.1".into()));
+    assert_eq!((&standing["client"], &standing["peer"]), (&"ip:2001:db8::/64".into(), &"127.0.0.1".into()));
     assert_eq!(standing["notices"], serde_json::Value::Null);
     assert!(!server.said().contains("forwarding headers"), "{}", server.said());
 }
@@ -232,7 +232,7 @@ fn a_client_can_see_how_it_stands_which_costs_nothing() {
     let standing = server.get("/v1/quota");
     assert_eq!(standing.header("cache-control"), "no-store");
     let standing = standing.json();
-    assert_eq!((&standing["client"], &standing["enabled"]), (&"127.0.0.1".into(), &true.into()));
+    assert_eq!((&standing["client"], &standing["enabled"]), (&"ip:127.0.0.1".into(), &true.into()));
     let pictures = standing["limits"].as_array().unwrap().iter().find(|limit| limit["name"] == "pictures");
     let mut pictures = pictures.unwrap().clone();
     let more_in = pictures["more_in_seconds"].take().as_u64().unwrap();
@@ -322,7 +322,7 @@ fn a_key_opens_every_route_in_every_form_and_counts_by_itself() {
         server.post("/v1/colorize", &[bob], &picture.bytes).picture();
         assert_eq!(server.post("/image", &[bob], picture.data_url().as_bytes()).status, 200);
         assert_eq!(server.post("/", &[bob, ("Content-Type", &form)], &body).status, 200);
-        assert_eq!(server.get_with("/v1/quota", &[bob]).json()["client"], "key bob@example.org");
+        assert_eq!(server.get_with("/v1/quota", &[bob]).json()["client"], "key:bob@example.org");
     }
     let bearer = format!("Bearer {key}");
     assert_eq!(remaining(&server, "key-requests", &[("Authorization", &bearer)]), 85);

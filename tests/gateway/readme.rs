@@ -37,9 +37,14 @@ fn every_command_works_as_it_is_written() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{block}\n{said}");
     }
-    for made in
-        ["coloured.jpg", "coloured.webp", "coloured.png", "photo-coloured.jpg", "coloured/photo-coloured.png"]
-    {
+    for made in [
+        "again.jpg",
+        "coloured.jpg",
+        "coloured.webp",
+        "coloured.png",
+        "photo-coloured.jpg",
+        "coloured/photo-coloured.png",
+    ] {
         let picture = image::open(folder.path().join(made)).unwrap_or_else(|error| panic!("{made}: {error}"));
         assert_eq!((picture.width(), picture.height()), (320, 240), "{made}");
     }

@@ -278,11 +278,22 @@ pub fn vp8x(flags: u8, width: u32, height: u32) -> Vec<u8> {
     webp_chunk(b"VP8X", &data)
 }
 
+/// A WebP of a picture, lossless without a quality.
+pub fn webp_file(picture: &DynamicImage, quality: Option<f32>) -> Vec<u8> {
+    let (width, height) = (picture.width(), picture.height());
+    let bytes = picture.as_bytes();
+    let encoder = if picture.color().has_alpha() {
+        webpx::Encoder::new_rgba(bytes, width, height)
+    } else {
+        webpx::Encoder::new_rgb(bytes, width, height)
+    };
+    let encoder = encoder.quality(quality.unwrap_or(100.0)).lossless(quality.is_none());
+    encoder.encode(webpx::Unstoppable).unwrap()
+}
+
 /// A WebP of the small scene, and its one chunk's data.
 pub fn small_webp(lossless: bool) -> (Vec<u8>, Vec<u8>) {
-    let picture = scene(64, 48);
-    let encoder = webp::Encoder::from_rgb(&picture, 64, 48);
-    let file = if lossless { encoder.encode_lossless() } else { encoder.encode(90.0) }.to_vec();
+    let file = webp_file(&scene(64, 48).into(), (!lossless).then_some(90.0));
     let length = u32::from_le_bytes(file[16..20].try_into().unwrap()) as usize;
     let data = file[20..20 + length].to_vec();
     (file, data)

@@ -131,3 +131,8 @@ fn a_progressive_jpeg_of_50_megapixels() {
 fn a_png_of_50_megapixels_of_16_bits_with_opacity() {
     needs_little("PNG", &png(), "png");
 }
+
+#[test]
+fn a_grey_jpeg_of_50_megapixels_to_webp() {
+    needs_little("JPEG", &jpeg(false, SamplingFactor::F_2_2, 8), "webp");
+}

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use secrecy::ExposeSecret;
 
 use super::Setup;
 use crate::config::{AlgorithmiaConfig, KindConfig};
-use crate::credit::Credits;
+use crate::credit::{CallFacts, Price};
 
 fn algorithmia(setup: &Setup) -> AlgorithmiaConfig {
     match setup.load().config.providers["algorithmia"].kind.clone() {
@@ -75,8 +77,10 @@ fn a_wrong_value_is_refused_with_its_line_and_an_address_is_not_repeated() {
         ("base_url = \"https://own?key=hunter2\"", "must end before the `?` or `#`"),
         ("api_key = \"hunter2\"", "`providers.algorithmia.api_key` must not be written here"),
         ("algorithm = \"just-a-name\"", "`providers.algorithmia.algorithm` must be an algorithm, such as"),
-        ("royalty = -1", "must be an amount of credit from 0 to 1000000, with at most 6 decimals, not -1"),
-        ("royalty = 0.0000001", "with at most 6 decimals"),
+        (
+            "price.minimum = -1",
+            "must be a number of credits from 0 to 1000000 with at most 6 decimals, not -1",
+        ),
         ("retries = 11", "must be a whole number from 0 to 10, not 11"),
         ("breaker = { failures = 33 }", "must be a whole number from 0 to 32, not 33"),
         ("breaker = 5", "must be a table"),
@@ -94,14 +98,19 @@ fn a_wrong_value_is_refused_with_its_line_and_an_address_is_not_repeated() {
 }
 
 #[test]
-fn amounts_of_credit_are_exact_to_the_millionth() {
-    for (text, micro) in
-        [("1", 1_000_000), ("0.1", 100_000), ("0.000001", 1), ("2.3", 2_300_000), ("7e-1", 700_000)]
-    {
-        assert_eq!(
-            algorithmia(&file(&format!("royalty = {text}"))).royalty,
-            Credits::from_micro(micro),
-            "{text}"
-        );
-    }
+fn its_price_is_that_of_the_public_service_unless_a_file_says_otherwise() {
+    let price = |text: &str| file(text).load().config.providers["algorithmia"].price.clone();
+    let actual = |price: &Price, duration: f64| {
+        let call = CallFacts { sent_pixels: 1, timeout: Duration::from_secs(60) };
+        let reply = serde_json::json!({ "metadata": { "duration": duration } });
+        price.actual(&call, Some(&reply)).unwrap().to_string()
+    };
+    let usual = price("");
+    assert_eq!((actual(&usual, 0.0), actual(&usual, 17.49)), ("1".into(), "18".into()));
+    assert_eq!(usual.worth.unwrap().to_string(), "0.0001 USD");
+    let royalty = price(
+        "price.terms = [{ per = \"second\", rate = 1, pointer = \"/metadata/duration\", round = \"up\", minimum = 1 }, \
+         { per = \"call\", rate = 0.25 }]",
+    );
+    assert_eq!((actual(&royalty, 0.0), actual(&royalty, 17.49)), ("1.25".into(), "18.25".into()));
 }

@@ -24,6 +24,7 @@ fn key() -> impl Strategy<Value = String> {
     const KEYS: &str = "route trusted_proxies forwarded_header ipv6_prefix state_dir limits output cache admin assets \
         providers upload_bytes pixels side request_seconds decoding_pixels waiting jpeg_quality mark token env file \
         templates static local x kind model recipe threads queue timeout send_max_pixels luma_lock default shutdown \
+        price terms per rate round minimum most pointer worth currency budgets scope window credits \
         grace port address ident ip_header rout \"a\\nb\" \"\" 1";
     prop::sample::select(KEYS.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
 }
@@ -36,6 +37,10 @@ fn value() -> impl Strategy<Value = String> {
         Just("1979-05-27".to_owned()),
         prop::sample::select(vec![
             "\"onnx\"",
+            "\"second\"",
+            "\"provider:x\"",
+            "\"/a~1b\"",
+            "0.0000001",
             "\"local\"",
             "\"20 MiB\"",
             "\"é\\u0000\"",

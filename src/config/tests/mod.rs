@@ -3,6 +3,7 @@
 mod algorithmia;
 mod hostile;
 mod layering;
+mod money;
 mod problems;
 mod quota;
 mod secrets;

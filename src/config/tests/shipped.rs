@@ -7,7 +7,7 @@ use crate::config::{CacheConfig, KindConfig, Origin, Source, load};
 const MAIN: &str = include_str!("../../../config/pixcolor.toml");
 
 /// Keys that have no default, or one that depends on the machine: the file shows an example.
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 12] = [
     "state_dir",
     "cache.dir",
     "admin.token",
@@ -15,6 +15,8 @@ const EXAMPLES: [&str; 10] = [
     "assets.static",
     "model",
     "recipe",
+    "price.worth",
+    "price.currency",
     "base_url",
     "api_key",
     "first_byte_timeout",

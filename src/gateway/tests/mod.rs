@@ -153,9 +153,16 @@ impl Setup {
         change(&mut config);
         let metrics = Metrics::new(prometheus::Registry::new()).unwrap();
         let cache = open_cache(&config.cache, Arc::new(metrics.clone()));
+        config.state_dir = folder.path().join("state");
+        let ledger = open_ledger(&config).unwrap();
         let providers = providers.iter().map(|fake| fake.clone() as Arc<dyn Provider>);
-        let gateway =
-            Gateway::new(Snapshot::with(config, providers), cache, Memory::new(metrics.clone()), metrics);
+        let gateway = Gateway::new(
+            Snapshot::with(config, providers),
+            cache,
+            ledger,
+            Memory::new(metrics.clone()),
+            metrics,
+        );
         Self { gateway, folder }
     }
 

@@ -5,7 +5,7 @@ use image::metadata::Orientation;
 use super::feed::eight_bits;
 use super::{Photo, Rgb, orient};
 use crate::photo::lab::{self, LINEAR8, LINEAR16, LUMA8, LUMA16};
-use crate::photo::{ColourStatistics, Grey};
+use crate::photo::{ColourStatistics, Grey, bilevel};
 
 /// Where a row goes: `y`, and for interlaced pictures only every `step`-th pixel from `first` on.
 #[derive(Clone, Copy)]
@@ -67,7 +67,8 @@ impl LumaSink {
         } else {
             (self.width, self.height)
         };
-        let luma = orient::turn(self.luma, self.width, self.height, orientation);
+        let mut luma = orient::turn(self.luma, self.width, self.height, orientation);
+        bilevel::soften(&mut luma, width as usize);
         let opaque = self.alpha.iter().all(|&alpha| alpha == 255);
         let alpha = (!opaque).then(|| orient::turn(self.alpha, self.width, self.height, orientation));
         Photo { grey: Grey { width, height, luma }, alpha, colour: self.colour }

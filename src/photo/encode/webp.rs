@@ -1,74 +1,62 @@
-//! WebP, lossy, with libwebp: the one encoder here that needs the whole picture at once.
+//! WebP, lossy, with libwebp. It needs the whole picture at once, but takes it as it stores it: a plane
+//! of luma and two of chroma at half size, half the memory of RGB.
 
-use webp::{Encoder, PixelLayout};
+use webpx::{Encoder, EncoderConfig, Unstoppable, YuvPlanes, YuvPlanesRef};
 
 use super::{EncodeOptions, Rows, note, unwritable};
 use crate::photo::{OutputFormat, PhotoError};
 
-/// Longest side of a WebP (RFC 9649, 2.7).
-const LONGEST: u32 = 16_383;
-
 pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
     let (width, height) = (rows.width, rows.height);
-    if width.max(height) > LONGEST {
+    // The longest side is 16,383 (RFC 9649, 2.7).
+    let Some(mut planes) = YuvPlanes::new_checked(width, height, false) else {
         return Err(PhotoError::Unwritable(format!(
             "A WebP holds at most 16,383 pixels a side, and this picture is {width} x {height}. \
              Ask for PNG or JPEG."
         )));
-    }
-    let (samples, layout) = if rows.alpha.is_some() { (4, PixelLayout::Rgba) } else { (3, PixelLayout::Rgb) };
-    let mut pixels = vec![0; width as usize * height as usize * samples];
-    let mut row = vec![0; width as usize * 3];
-    for (y, out) in pixels.chunks_exact_mut(width as usize * samples).enumerate() {
-        let Some(alpha) = rows.alpha(y) else {
-            (rows.fill)(y, out);
-            continue;
-        };
-        (rows.fill)(y, &mut row);
-        for ((pixel, rgb), &alpha) in out.chunks_exact_mut(4).zip(row.chunks_exact(3)).zip(alpha) {
-            pixel[..3].copy_from_slice(rgb);
-            pixel[3] = alpha;
+    };
+    let across = width as usize;
+    let mut pair = vec![0; across * 6];
+    for top in (0..height as usize).step_by(2) {
+        let (upper, lower) = pair.split_at_mut(across * 3);
+        (rows.fill)(top, upper);
+        if top + 1 < height as usize {
+            (rows.fill)(top + 1, lower);
+        } else {
+            lower.copy_from_slice(upper);
+        }
+        let pixels: &[[u8; 3]] = pair.as_chunks().0;
+        let luma = planes.y[top * across..].iter_mut().zip(pixels);
+        luma.take(across * 2).for_each(|(luma, &pixel)| *luma = luma_of(pixel));
+        let half = top / 2 * planes.u_stride..(top / 2 + 1) * planes.u_stride;
+        let chroma = planes.u[half.clone()].iter_mut().zip(&mut planes.v[half]);
+        for (x, (u, v)) in chroma.enumerate() {
+            let right = (2 * x + 1).min(across - 1);
+            let four = [pixels[2 * x], pixels[right], pixels[across + 2 * x], pixels[across + right]];
+            (*u, *v) = chroma_of(four);
         }
     }
-    let file = Encoder::new(&pixels, layout, width, height)
-        .encode_simple(false, f32::from(options.quality.clamp(1, 100)))
-        .map_err(|error| unwritable(OutputFormat::WebP, format!("{error:?}")))?;
-    match &options.note {
-        None => Ok(file.to_vec()),
-        Some(note) => with_xmp(&file, width, height, rows.alpha.is_some(), note::packet(note).as_bytes())
-            .ok_or_else(|| unwritable(OutputFormat::WebP, "its note does not fit")),
+    let planes = YuvPlanesRef { a: rows.alpha, ..YuvPlanesRef::from(&planes) };
+    let mut config = EncoderConfig::new().quality(f32::from(options.quality.clamp(1, 100)));
+    if let Some(note) = &options.note {
+        config = config.xmp(note::packet(note));
     }
+    Encoder::new_yuv(planes)
+        .config(config)
+        .encode(Unstoppable)
+        .map_err(|error| unwritable(OutputFormat::WebP, error))
 }
 
-/// Adds XMP to a file with one picture: the extended header says that it is there, and it comes last
-/// (RFC 9649, 2.7).
-fn with_xmp(file: &[u8], width: u32, height: u32, alpha: bool, xmp: &[u8]) -> Option<Vec<u8>> {
-    const XMP: u8 = 0b0000_0100;
-    const ALPHA: u8 = 0b0001_0000;
-    let mut picture = file.get(12..)?;
-    if picture.starts_with(b"VP8X") {
-        picture = picture.get(18..)?;
-    }
-    let mut extended = [0; 10];
-    extended[0] = XMP | if alpha { ALPHA } else { 0 };
-    extended[4..7].copy_from_slice(&(width - 1).to_le_bytes()[..3]);
-    extended[7..10].copy_from_slice(&(height - 1).to_le_bytes()[..3]);
-    let mut out = b"RIFF\0\0\0\0WEBP".to_vec();
-    chunk(&mut out, b"VP8X", &extended)?;
-    out.extend_from_slice(picture);
-    chunk(&mut out, b"XMP ", xmp)?;
-    let size = u32::try_from(out.len() - 8).ok()?;
-    out[4..8].copy_from_slice(&size.to_le_bytes());
-    Some(out)
+/// Luma from 16 to 235 (ITU-R BT.601), in 65,536ths.
+fn luma_of([r, g, b]: [u8; 3]) -> u8 {
+    let sum = 16_839 * u32::from(r) + 33_059 * u32::from(g) + 6_420 * u32::from(b);
+    ((sum + (16 << 16) + (1 << 15)) >> 16) as u8
 }
 
-/// A chunk: name, length, data, and a zero after data of odd length.
-fn chunk(out: &mut Vec<u8>, name: &[u8; 4], data: &[u8]) -> Option<()> {
-    out.extend_from_slice(name);
-    out.extend_from_slice(&u32::try_from(data.len()).ok()?.to_le_bytes());
-    out.extend_from_slice(data);
-    if !data.len().is_multiple_of(2) {
-        out.push(0);
-    }
-    Some(())
+/// Blue and red chroma around 128 of four pixels together, in 65,536ths of a quarter.
+fn chroma_of(four: [[u8; 3]; 4]) -> (u8, u8) {
+    let [r, g, b] =
+        std::array::from_fn(|channel| four.iter().map(|pixel| i32::from(pixel[channel])).sum::<i32>());
+    let code = |sum: i32| ((sum + (128 << 18) + (1 << 17)) >> 18).clamp(0, 255) as u8;
+    (code(-9_719 * r - 19_081 * g + 28_800 * b), code(28_800 * r - 24_116 * g - 4_684 * b))
 }

@@ -25,7 +25,7 @@ use super::{
     About, Answer, Billed, Call, Colour, FailureKind, HttpError, Provider, ProviderError, Readiness, Reply,
 };
 use crate::config::{Algorithm, AlgorithmiaConfig, Common};
-use crate::credit::Credits;
+use crate::credit::{CallFacts, Price};
 use crate::photo::{self, Grey, Limits, OutputFormat};
 use host::Host;
 use wire::Done;
@@ -50,7 +50,7 @@ const FETCH_WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_m
 pub struct Algorithmia {
     about: About,
     algorithm: Algorithm,
-    royalty: Credits,
+    price: Price,
     timeout: Duration,
     /// How to reach it, or why that is not known.
     host: Result<Host, String>,
@@ -59,7 +59,13 @@ pub struct Algorithmia {
 
 impl Algorithmia {
     /// Sets it up. Without an address or a key it is a provider that is not ready.
-    pub fn new(name: &str, common: &Common, config: &AlgorithmiaConfig, remembered: Arc<Remembered>) -> Self {
+    pub fn new(
+        name: &str,
+        common: &Common,
+        config: &AlgorithmiaConfig,
+        price: &Price,
+        remembered: Arc<Remembered>,
+    ) -> Self {
         let Algorithm { owner, name: algorithm, version } = &config.algorithm;
         let about = About {
             name: name.to_owned(),
@@ -75,7 +81,7 @@ impl Algorithmia {
         Self {
             about,
             algorithm: config.algorithm.clone(),
-            royalty: config.royalty,
+            price: price.clone(),
             timeout: common.timeout,
             host: Host::new(common, config),
             remembered,
@@ -88,6 +94,8 @@ impl Algorithmia {
 
     /// Calls the algorithm. Whatever fails here after the request was sent may have cost something.
     async fn pipe(&self, host: &Host, grey: Arc<Grey>, deadline: Instant) -> Result<Done, ProviderError> {
+        let sent_pixels = u64::from(grey.width) * u64::from(grey.height);
+        let facts = CallFacts { sent_pixels, timeout: self.timeout };
         let body = tokio::task::spawn_blocking(move || body(&grey)).await;
         let body =
             body.map_err(|_| ProviderError::new(FailureKind::Failed, "the picture could not be prepared"))??;
@@ -106,7 +114,7 @@ impl Algorithmia {
             failure(&error).billed(billed)
         })?;
         let key = host.key.expose_secret();
-        let done = wire::read(&reply, self.royalty, key)?;
+        let done = wire::read(&reply, &self.price, &facts, key)?;
         for alert in done.alerts.iter().map(|alert| quote(alert, key)) {
             if self.remembered.is_news(&alert) {
                 let name = &self.about.name;

@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 use serde_json::Value;
 
-use crate::credit::{Credits, Usage};
+use crate::credit::{CallFacts, Price, Usage};
 use crate::provider::words::quote;
 use crate::provider::{Billed, FailureKind, ProviderError, Reply};
 
@@ -26,7 +26,7 @@ pub struct Done {
 }
 
 /// Reads the answer to a call.
-pub fn read(reply: &Reply, royalty: Credits, key: &str) -> Result<Done, ProviderError> {
+pub fn read(reply: &Reply, price: &Price, facts: &CallFacts, key: &str) -> Result<Done, ProviderError> {
     let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
     if let Some(error) = json.as_ref().and_then(|json| json.get("error")).filter(|error| !error.is_null()) {
         return Err(said(reply, error, key));
@@ -37,7 +37,8 @@ pub fn read(reply: &Reply, royalty: Credits, key: &str) -> Result<Done, Provider
     let json = json.ok_or_else(|| {
         ProviderError::new(FailureKind::BadAnswer, "its answer is not JSON").billed(Billed::Unknown)
     })?;
-    let usage = usage(&json["metadata"]["duration"], royalty);
+    // What the price needs and is not there makes the cost unknown; the ledger warns of it.
+    let usage = Usage { credits: price.actual(facts, Some(&json)).ok(), cpu: None };
     let odd = |what: &str| {
         ProviderError::new(FailureKind::BadAnswer, format!("its answer has no {what}"))
             .billed(Billed::Yes(usage))
@@ -52,17 +53,6 @@ pub fn read(reply: &Reply, royalty: Credits, key: &str) -> Result<Done, Provider
         usage,
         alerts: alerts.filter_map(Value::as_str).map(str::to_owned).collect(),
     })
-}
-
-/// One credit for each second of execution, rounded up for each call, at least one; and the royalty.
-fn usage(duration: &Value, royalty: Credits) -> Usage {
-    /// Longer than any call: the number is not what it should be.
-    const MOST: f64 = 1e6;
-    let seconds = duration.as_f64().filter(|seconds| (0.0..=MOST).contains(seconds));
-    #[allow(clippy::cast_possible_truncation)]
-    let whole = seconds.map(|seconds| seconds.ceil().max(1.0) as i64);
-    let micro = whole.map(|seconds| (seconds * 1_000_000).saturating_add(royalty.micro()));
-    Usage { credits: micro.map(Credits::from_micro), cpu: None }
 }
 
 /// What an error envelope means.
@@ -134,6 +124,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::credit::Credits;
+
+    fn read_it(reply: &Reply) -> Result<Done, ProviderError> {
+        let config = crate::config::load(&crate::config::Source::default()).unwrap().config;
+        let facts = CallFacts { sent_pixels: 1, timeout: Duration::from_secs(60) };
+        read(reply, &config.providers["algorithmia"].price, &facts, "simKEY")
+    }
 
     fn reply(status: u16, body: impl ToString) -> Reply {
         let status = StatusCode::from_u16(status).unwrap();
@@ -141,23 +138,22 @@ mod tests {
     }
 
     fn error(status: u16, body: impl ToString) -> ProviderError {
-        read(&reply(status, body), Credits::ZERO, "simKEY").unwrap_err()
+        read_it(&reply(status, body)).unwrap_err()
     }
 
     #[test]
-    fn every_started_second_is_a_credit_and_the_royalty_comes_on_top() {
-        for (duration, royalty, micro) in [
-            (json!(0.000183), 0, Some(1_000_000)),
-            (json!(0), 0, Some(1_000_000)),
-            (json!(1), 0, Some(1_000_000)),
-            (json!(1.000001), 0, Some(2_000_000)),
-            (json!(17.489276079), 250_000, Some(18_250_000)),
-            (json!(-1), 0, None),
-            (json!(1e300), 0, None),
-            (json!("1"), 0, None),
-            (json!(null), 0, None),
+    fn a_cost_that_the_answer_does_not_say_is_unknown() {
+        for (duration, micro) in [
+            (json!(0.000183), Some(1_000_000)),
+            (json!(17.489276079), Some(18_000_000)),
+            (json!(-1), None),
+            (json!(1e300), None),
+            (json!("long"), None),
+            (json!(null), None),
         ] {
-            let credits = usage(&duration, Credits::from_micro(royalty)).credits;
+            let metadata = json!({ "content_type": "json", "duration": duration });
+            let body = json!({ "result": { "output": "data://a/b" }, "metadata": metadata });
+            let credits = read_it(&reply(200, &body)).unwrap().usage.credits;
             assert_eq!(credits.map(Credits::micro), micro, "{duration}");
         }
     }
@@ -166,7 +162,7 @@ mod tests {
     fn a_recorded_answer_of_the_live_service_is_read() {
         let text = r#"{"result":{"output":"data://.algo/deeplearning/ColorfulImageColorization/temp/DHuyYr-V0AAN6x2.png"},
                        "metadata":{"content_type":"json","duration":17.489276079,"alerts":["low balance"]}}"#;
-        let done = read(&reply(200, text), Credits::ZERO, "k").unwrap();
+        let done = read_it(&reply(200, text)).unwrap();
         assert_eq!(
             done.output,
             "data://.algo/deeplearning/ColorfulImageColorization/temp/DHuyYr-V0AAN6x2.png"

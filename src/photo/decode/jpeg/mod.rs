@@ -141,3 +141,71 @@ pub(super) fn ycc_to_rgb([y, cb, cr]: [f32; 3]) -> [u8; 3] {
     let code = |value: f32| (value + 0.5).clamp(0.0, 255.0) as u8;
     [code(y + 1.402 * cr), code(y - 0.344_136 * cb - 0.714_136 * cr), code(y + 1.772 * cb)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::photo::decode::sink::LumaSink;
+    use crate::photo::{Limits, Photo, read_head};
+
+    const FILES: [&[u8]; 3] = [
+        include_bytes!("../../../../tests/data/progressive-420.jpg"),
+        include_bytes!("../../../../tests/data/progressive-444.jpg"),
+        include_bytes!("../../../../tests/data/progressive-422-restarts.jpg"),
+    ];
+
+    #[test]
+    fn decoding_one_component_after_the_other_gives_the_same_photo() {
+        for bytes in FILES {
+            let head = read_head(bytes, &Limits::default()).unwrap();
+            let layout = Layout::of(bytes).unwrap();
+            assert!(layout.frame.progressive);
+            let source = Source {
+                width: head.width,
+                height: head.height,
+                channels: Channels::Rgb,
+                icc: None,
+                orientation: Orientation::NoTransforms,
+            };
+            let mut sink = LumaSink::default();
+            by_component(bytes, &layout, head, source, &mut sink).unwrap();
+            let parts = sink.finish(Orientation::NoTransforms).grey.luma;
+            let whole = Photo::decode(bytes, &Limits::default()).unwrap().grey.luma;
+            // Chroma is enlarged in another way; luminance is the same numbers.
+            let sum: u32 = parts.iter().zip(&whole).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+            let mean = f64::from(sum) / whole.len() as f64 / 655.35;
+            assert!(mean < 0.3, "{mean} L* between the two ways");
+        }
+    }
+
+    #[test]
+    fn the_grey_jpeg_of_luminance_is_exactly_the_luminance() {
+        for bytes in FILES {
+            let head = read_head(bytes, &Limits::default()).unwrap();
+            let layout = Layout::of(bytes).unwrap();
+            let luma = |bytes: &[u8]| {
+                let mut decoder = decoder(bytes);
+                decoder.decode_headers().unwrap();
+                decoder.set_options(decoder.options().jpeg_set_out_colorspace(ColorSpace::Luma));
+                decoder.decode().unwrap()
+            };
+            let split = split::component(bytes, &layout, (head.width, head.height), 0).unwrap();
+            assert!(luma(&split) == luma(bytes));
+        }
+    }
+
+    #[test]
+    fn damaged_scans_are_an_error_and_never_a_panic() {
+        for bytes in FILES {
+            for at in (200..bytes.len() - 2).step_by(7) {
+                let mut damaged = bytes.to_vec();
+                damaged[at] ^= 0x55;
+                let Ok(layout) = Layout::of(&damaged) else { continue };
+                let size = (123, 77);
+                for place in 0..layout.frame.components.len() {
+                    let _ = split::component(&damaged, &layout, size, place);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Caps on credit: `[budgets.NAME]`, each for a scope and a window.
+
+use std::collections::BTreeMap;
+
+use super::price::decimal;
+use super::problem::nearest;
+use super::provider::{MAX_NAME, ProviderConfig, is_name};
+use super::table::Table;
+use crate::credit::{Budget, Budgets, Credits, Scope, Window, Worth};
+
+/// The most that a budget can be, in credits.
+const MOST: i64 = 1_000_000_000_000;
+
+const CREDITS: &str = "a number of credits from 0 to 1000000000000 with at most 6 decimals";
+const SCOPE: &str = "\"all\", \"client\" or \"provider:NAME\"";
+
+/// Reads every budget, and compares them with each other and with the providers. `names` are those of all
+/// providers, also of such as could not be read.
+pub(super) fn read(
+    table: &mut Table<'_>,
+    names: &[String],
+    providers: &BTreeMap<String, ProviderConfig>,
+) -> Budgets {
+    let mut budgets: Vec<Budget> = Vec::new();
+    table.named("budgets", |name, table| {
+        if !is_name(name) {
+            let message = format!(
+                "a budget cannot be named {name:?}: a name is 1 to {MAX_NAME} of a-z, 0-9, `-` and single `_`, and \
+                 begins with a letter or a digit"
+            );
+            table.problem(&[], message);
+        }
+        let scope = read_scope(table, names);
+        let window = table.choice("window", &[("month", Window::Month), ("day", Window::Day), ("total", Window::Total)]);
+        let limit = table.required("credits", CREDITS, |value| limit(&decimal(value)?));
+        let (Some(window), Some(limit)) = (window, limit) else { return };
+        let same = |other: &&Budget| other.scope == scope && other.window == window;
+        if let Some(other) = budgets.iter().find(same) {
+            let other = &other.name;
+            table.problem(
+                &[],
+                format!("`budgets.{name}` and `budgets.{other}` cap the same: {scope}, {window}. Keep one of them"),
+            );
+        }
+        budgets.push(Budget { name: name.to_owned(), scope, window, limit });
+    });
+    for budget in &budgets {
+        warn_of_longer(table, budget, &budgets);
+        warn_of_calls(table, budget, providers);
+        warn_of_worths(table, budget, providers);
+    }
+    budgets.into()
+}
+
+fn limit(text: &str) -> Option<Credits> {
+    let most = Credits::from_micro(MOST * 1_000_000);
+    text.parse().ok().filter(|amount| (Credits::ZERO..=most).contains(amount))
+}
+
+fn read_scope(table: &mut Table<'_>, providers: &[String]) -> Scope {
+    let parse = |text: &str| match (text, text.strip_prefix("provider:")) {
+        ("all", _) => Some(Scope::All),
+        ("client", _) => Some(Scope::Client),
+        (_, name) => name.map(|name| Scope::Provider(name.to_owned())),
+    };
+    let scope = table.parsed("scope", Some(Scope::All), SCOPE, |value| parse(value.as_str()?));
+    let scope = scope.unwrap_or(Scope::All);
+    if let Scope::Provider(name) = &scope
+        && !providers.contains(name)
+    {
+        let hint = nearest(name, providers.iter().map(String::as_str)).map_or_else(
+            || format!("the providers are {}", providers.join(", ")),
+            |meant| format!("did you mean `provider:{meant}`?"),
+        );
+        table.problem(&["scope"], format!("there is no provider `{name}`: {hint}"));
+    }
+    scope
+}
+
+/// A budget that a shorter window's can never let anybody reach is one that somebody mistook.
+fn warn_of_longer(table: &Table<'_>, budget: &Budget, budgets: &[Budget]) {
+    let longer = |other: &&Budget| {
+        other.scope == budget.scope && other.window > budget.window && other.limit < budget.limit
+    };
+    if let Some(other) = budgets.iter().find(longer) {
+        table.warning(format!(
+            "`budgets.{}` allows {} credits each {}, which is more than `budgets.{}` allows: {} each {}",
+            budget.name, budget.limit, budget.window, other.name, other.limit, other.window
+        ));
+    }
+}
+
+/// The providers that cost something and whose calls a budget counts. One that is only a template, without
+/// an address, is no concern of anybody.
+fn concerned<'p>(
+    budget: &'p Budget,
+    providers: &'p BTreeMap<String, ProviderConfig>,
+) -> impl Iterator<Item = &'p ProviderConfig> {
+    let counts = |name: &str| match &budget.scope {
+        Scope::Provider(only) => only == name,
+        Scope::All | Scope::Client => true,
+    };
+    providers.values().filter(move |provider| {
+        counts(&provider.name) && provider.kind.has_address() && !provider.price.is_free()
+    })
+}
+
+/// A provider is never asked where a budget is less than what is reserved for one call.
+fn warn_of_calls(table: &Table<'_>, budget: &Budget, providers: &BTreeMap<String, ProviderConfig>) {
+    for provider in concerned(budget, providers).filter(|provider| provider.most() > budget.limit) {
+        table.warning(format!(
+            "`budgets.{}` is {} credits, and one call of provider `{}` may cost {}: it is never asked",
+            budget.name,
+            budget.limit,
+            provider.name,
+            provider.most()
+        ));
+    }
+}
+
+/// Credits of different worth cannot be added up to anything that means something.
+fn warn_of_worths(table: &Table<'_>, budget: &Budget, providers: &BTreeMap<String, ProviderConfig>) {
+    let words = |worth: Option<Worth>| worth.map_or("unknown".to_owned(), |worth| worth.to_string());
+    let mut each = concerned(budget, providers).map(|provider| (&provider.name, provider.price.worth));
+    let Some((first, worth)) = each.next() else { return };
+    if let Some((other, unlike)) = each.find(|(_, other)| *other != worth) {
+        table.warning(format!(
+            "`budgets.{}` adds credits of different worth: {} for one of provider `{first}`, {} for one of `{other}`",
+            budget.name,
+            words(worth),
+            words(unlike)
+        ));
+    }
+}

@@ -1,0 +1,90 @@
+//! Decimals as people and protocols write them, to and from whole numbers of a small part.
+
+use std::fmt;
+
+/// Longest decimal that is read, in bytes: any float in full has fewer digits.
+const LONGEST: usize = 400;
+
+/// Not a decimal, or one that is out of range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a decimal number in range")]
+pub struct NotDecimal;
+
+/// A number of units, 10^`places` of which are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    /// How many.
+    pub units: u128,
+    /// How small.
+    pub places: u32,
+}
+
+impl Decimal {
+    /// The units of a decimal that has no more than so many places.
+    pub fn exact(text: &str, places: u32) -> Result<u128, NotDecimal> {
+        match Self::cut(text, places)? {
+            (units, false) => Ok(units),
+            (_, true) => Err(NotDecimal),
+        }
+    }
+
+    /// The units of a decimal, rounded up where it has more places.
+    pub fn rounded_up(text: &str, places: u32) -> Result<u128, NotDecimal> {
+        let (units, rest) = Self::cut(text, places)?;
+        units.checked_add(rest.into()).ok_or(NotDecimal)
+    }
+
+    /// The units of a decimal without the places that are too many, and whether there was anything in them.
+    fn cut(text: &str, places: u32) -> Result<(u128, bool), NotDecimal> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if text.len() > LONGEST || !digits(whole) || !digits(fraction) {
+            return Err(NotDecimal);
+        }
+        let (kept, rest) = fraction.split_at(fraction.len().min(places as usize));
+        let mut units = 0_u128;
+        let zeros = std::iter::repeat_n(b'0', (places as usize).saturating_sub(kept.len()));
+        for digit in whole.bytes().chain(kept.bytes()).chain(zeros) {
+            let next = units.checked_mul(10).and_then(|units| units.checked_add((digit - b'0').into()));
+            units = next.ok_or(NotDecimal)?;
+        }
+        Ok((units, rest.bytes().any(|digit| digit != b'0')))
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one = 10_u128.pow(self.places);
+        let (whole, fraction) = (self.units / one, self.units % one);
+        if fraction == 0 {
+            return write!(f, "{whole}");
+        }
+        let digits = format!("{fraction:0places$}", places = self.places as usize);
+        write!(f, "{whole}.{}", digits.trim_end_matches('0'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_is_read_to_the_last_place_and_beyond_it_rounded_up() {
+        for (text, exact, up) in [
+            ("0", Ok(0), Ok(0)),
+            ("007.50", Ok(7500), Ok(7500)),
+            ("1.234", Ok(1234), Ok(1234)),
+            ("1.2340000", Ok(1234), Ok(1234)),
+            ("1.2340001", Err(NotDecimal), Ok(1235)),
+            ("0.0000001", Err(NotDecimal), Ok(1)),
+            ("1.2.3", Err(NotDecimal), Err(NotDecimal)),
+            ("400000000000000000000000000000000000", Err(NotDecimal), Err(NotDecimal)),
+        ] {
+            assert_eq!(Decimal::exact(text, 3), exact, "{text}");
+            assert_eq!(Decimal::rounded_up(text, 3), up, "{text}");
+        }
+        assert_eq!(Decimal::exact(&"0".repeat(401), 3), Err(NotDecimal));
+        // The smallest float there is, in full.
+        assert_eq!(Decimal::rounded_up(&f64::from_bits(1).to_string(), 9), Ok(1));
+    }
+}

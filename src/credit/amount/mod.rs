@@ -1,0 +1,140 @@
+//! Amounts: credit, rates, quantities and money, all of them integers.
+//!
+//! A sum of money in a float is wrong sooner or later. Everything that is counted here is a whole number
+//! of some small part, each with its own type, and decimals exist only where a person or a protocol
+//! writes them.
+
+mod decimal;
+mod money;
+mod rate;
+
+use std::fmt;
+use std::iter::Sum;
+use std::str::FromStr;
+
+use decimal::{Decimal, NotDecimal};
+use serde::{Deserialize, Serialize};
+
+pub use money::{Currency, Money, Worth};
+pub use rate::{Quantity, Rate, Round};
+
+/// An amount of provider credit, in micro-credits.
+///
+/// Sums stop at `MAX` (9 million million credits) instead of going round. That is more than any budget can
+/// allow, so that such a sum is always refused and never mistaken for a small one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Credits(i64);
+
+impl Credits {
+    /// No credit at all.
+    pub const ZERO: Self = Self(0);
+    /// More than there can be.
+    pub const MAX: Self = Self(i64::MAX);
+    /// Decimal places.
+    const PLACES: u32 = 6;
+
+    /// An amount given in millionths of a credit.
+    pub const fn from_micro(micro: i64) -> Self {
+        Self(micro)
+    }
+
+    /// The amount in millionths of a credit.
+    pub const fn micro(self) -> i64 {
+        self.0
+    }
+
+    /// Whether it is nothing.
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Both together, at most `MAX`.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// What is left; may be below zero.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Sum for Credits {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Self::plus)
+    }
+}
+
+/// Decimal, with at most 6 places and no trailing zeros: `0`, `1.5`, `0.000001`.
+impl fmt::Display for Credits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        write!(f, "{sign}{}", Decimal { units: self.0.unsigned_abs().into(), places: Self::PLACES })
+    }
+}
+
+/// Reads what `Display` writes: no exponent, no more than 6 places.
+impl FromStr for Credits {
+    type Err = NotDecimal;
+
+    fn from_str(text: &str) -> Result<Self, NotDecimal> {
+        let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+        let micro = Decimal::exact(digits, Self::PLACES)?;
+        // The smallest i64 has no positive counterpart; that it cannot be read back is no loss.
+        i64::try_from(micro).map(|micro| Self(sign * micro)).map_err(|_| NotDecimal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn credits_are_written_as_short_decimals() {
+        for (micro, text) in [
+            (0, "0"),
+            (1, "0.000001"),
+            (1_500_000, "1.5"),
+            (-250_000, "-0.25"),
+            (12_000_000, "12"),
+            (i64::MIN, "-9223372036854.775808"),
+        ] {
+            assert_eq!(Credits::from_micro(micro).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_amount_is_not_read_as_one() {
+        for text in
+            ["", "-", ".", "1.", ".5", "1e3", "+1", " 1", "1,5", "0.0000001", "--1", "9223372036855", "١"]
+        {
+            assert_eq!(text.parse::<Credits>(), Err(NotDecimal), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_sum_stops_at_its_end() {
+        assert_eq!(Credits::MAX.plus(Credits(1)), Credits::MAX);
+        assert_eq!([Credits::MAX, Credits::MAX].into_iter().sum::<Credits>(), Credits::MAX);
+        assert_eq!(Credits(i64::MIN).minus(Credits(1)), Credits(i64::MIN));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(micro in i64::MIN + 1..) {
+            prop_assert_eq!(Credits(micro).to_string().parse(), Ok(Credits(micro)));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC*|[-0-9.]{0,40}") {
+            if let Ok(amount) = text.parse::<Credits>() {
+                prop_assert_eq!(amount.to_string().parse(), Ok(amount));
+            }
+        }
+    }
+}

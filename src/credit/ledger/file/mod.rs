@@ -1,0 +1,178 @@
+//! A ledger in one file, for one machine.
+//!
+//! One thread owns the file and the account in memory, so that a reservation is checked, counted and
+//! written in one step, and whatever is wanted while it waits for the disk shares the next sync.
+//! `recovery` reads the file, `store` writes it, `writer` is the thread.
+
+mod recovery;
+mod store;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use time::Date;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+
+pub use recovery::Recovered;
+
+use super::reservation::{Reservation, Return, Ticket};
+use super::state::State;
+use super::{Ledger, LedgerError, ReserveError, Settled, Settlement, Wish};
+use crate::credit::budget::{Budgets, Standing};
+use crate::credit::experience::{Experience, SizeClass};
+use crate::credit::usage::UsageRow;
+use crate::credit::window::Clock;
+use writer::{Command, Writer};
+
+/// How a ledger's file is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct FileOptions {
+    /// A file longer than this many bytes is written anew, with sums in place of calls, when it is four
+    /// times as long as it would be.
+    pub rewrite_above: u64,
+    /// How long a ledger that cannot be used is left alone before it is tried again.
+    pub retry: Duration,
+}
+
+impl Default for FileOptions {
+    fn default() -> Self {
+        Self { rewrite_above: 1 << 20, retry: Duration::from_secs(5) }
+    }
+}
+
+/// The ledger in a folder: `ledger`, `ledger.lock`, and what recovery keeps aside.
+pub struct FileLedger {
+    /// None only while it is being dropped.
+    commands: Option<UnboundedSender<Command>>,
+    back: Return,
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What can be seen without asking the thread.
+#[derive(Default)]
+struct Shared {
+    trouble: Mutex<Option<LedgerError>>,
+    recovered: Mutex<Recovered>,
+}
+
+impl FileLedger {
+    /// Opens the ledger of a folder, which is made if it is not there. Reads and writes files: not for
+    /// async threads. What is wrong with the ledger is no error here: `health` says it, calls that cost
+    /// nothing go on, and it is tried again later. An error means that there can be no thread.
+    pub fn open(folder: &Path, clock: Arc<dyn Clock>, options: FileOptions) -> std::io::Result<Self> {
+        let (commands, received) = unbounded_channel();
+        let weak = commands.downgrade();
+        // A ledger that is gone charges what was not settled when it is opened the next time.
+        let back: Return = Arc::new(move |ticket, dropped| {
+            let _ = weak.upgrade().map(|commands| commands.send(Command::Return(ticket, dropped)));
+        });
+        let shared = Arc::new(Shared::default());
+        let folder: PathBuf = folder.to_owned();
+        let writer = Writer::open(folder, clock.clone(), options, shared.clone(), back.clone());
+        let thread = std::thread::Builder::new().name("ledger".into()).spawn(move || writer.run(received))?;
+        Ok(Self { commands: Some(commands), back, shared, clock, thread: Some(thread) })
+    }
+
+    /// What the ledger of a folder says was used on these days. Only reads, and needs no lock: another
+    /// program may be writing it. Reads a file: not for async threads.
+    pub fn read_usage(folder: &Path, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError> {
+        let path = folder.join(store::LEDGER);
+        let found = recovery::read(&path).map_err(|unusable| LedgerError {
+            reason: format!("{} is there, but {unusable}", path.display()),
+        })?;
+        Ok(found.map(|found| found.state.usage(days)).unwrap_or_default())
+    }
+
+    /// What was found when the file was read the last time.
+    pub fn recovered(&self) -> Recovered {
+        self.shared.recovered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn send(&self, command: Command) -> Result<(), LedgerError> {
+        let sent = self.commands.as_ref().map(|commands| commands.send(command));
+        sent.and_then(Result::ok).ok_or_else(stopped)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&State, Date) -> T + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Command::Read(Box::new(move |state, today| {
+            // Nobody may be waiting any more.
+            let _ = answer.send(state.map(|state| look(state, today)));
+        })))?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+fn stopped() -> LedgerError {
+    LedgerError { reason: "its thread has stopped; the log says more".into() }
+}
+
+#[async_trait]
+impl Ledger for FileLedger {
+    async fn reserve(&self, wish: Wish) -> Result<Reservation, ReserveError> {
+        if wish.most.is_zero() {
+            let ticket = Ticket::new(0, self.clock.now(), wish);
+            return Ok(Reservation::new(ticket, self.back.clone()).hand_over());
+        }
+        let (answer, answered) = oneshot::channel();
+        self.send(Command::Reserve(wish, answer))?;
+        answered.await.map_err(|_| stopped())?.map(Reservation::hand_over)
+    }
+
+    async fn settle(&self, reservation: Reservation, settlement: Settlement) -> Settled {
+        let most = reservation.most();
+        let settled = Settled::new(most, &settlement);
+        let Some(ticket) = reservation.take() else { return settled };
+        settled.warn(&ticket);
+        let (answer, answered) = oneshot::channel();
+        let sent = self.send(Command::Settle(ticket, settlement, answer));
+        // What costs nothing needs not be durable, and must not wait for a disk that hangs.
+        let written = match sent {
+            Ok(()) if !most.is_zero() => answered.await.is_ok(),
+            sent => sent.is_ok(),
+        };
+        if !written {
+            tracing::error!("a settlement was not written: the thread of the ledger has stopped");
+        }
+        settled
+    }
+
+    async fn usage(&self, days: RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError> {
+        self.read(move |state, _| state.usage(&days)).await
+    }
+
+    async fn standing(&self, budgets: Budgets, client: Option<String>) -> Result<Vec<Standing>, LedgerError> {
+        self.read(move |state, today| state.standing(&budgets, client.as_deref(), today)).await
+    }
+
+    async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), Experience>, LedgerError> {
+        self.read(|state, _| state.experience().clone()).await
+    }
+
+    fn health(&self) -> Result<(), LedgerError> {
+        let trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.clone().map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for FileLedger {
+    /// Waits until everything is written.
+    fn drop(&mut self) {
+        self.commands = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread of the ledger stopped unexpectedly");
+        }
+    }
+}

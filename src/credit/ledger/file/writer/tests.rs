@@ -1,0 +1,135 @@
+//! A disk that fails while the ledger is in use.
+
+use std::fs::{self, OpenOptions};
+use std::time::Duration;
+
+use time::macros::date;
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::credit::amount::Credits;
+use crate::credit::budget::{Budget, Scope, Standing};
+use crate::credit::window::{SystemClock, Window};
+
+const TEN: Credits = Credits::from_micro(10);
+
+struct Setup {
+    folder: tempfile::TempDir,
+    writer: Writer,
+}
+
+fn setup(retry: Duration) -> Setup {
+    let folder = tempfile::tempdir().unwrap();
+    let options = FileOptions { retry, ..FileOptions::default() };
+    let back: Return = Arc::new(|_, _| ());
+    let writer = Writer::open(folder.path().into(), Arc::new(SystemClock), options, Arc::default(), back);
+    Setup { folder, writer }
+}
+
+impl Setup {
+    /// Does one thing, as the thread would.
+    fn does(&mut self, command: Command) {
+        let mut batch = Batch::default();
+        self.writer.take(command, &mut batch);
+        self.writer.commit(batch);
+    }
+
+    fn reserve(&mut self) -> Result<Ticket, ReserveError> {
+        let (answer, mut answered) = oneshot::channel();
+        let wish = Wish {
+            provider: "paid".into(),
+            client: None,
+            most: TEN,
+            pixels: 1,
+            sent_pixels: 1,
+            budgets: Arc::new([]),
+        };
+        self.does(Command::Reserve(wish, answer));
+        answered.try_recv().unwrap().map(|reservation| reservation.take().unwrap())
+    }
+
+    fn settle(&mut self, ticket: Ticket, micro: i64) {
+        let settlement = Settlement { credits: Some(Credits::from_micro(micro)), ..Settlement::UNKNOWN };
+        self.does(Command::Settle(ticket, settlement, oneshot::channel().0));
+    }
+
+    /// The disk is full from now on: every write is refused by the kernel.
+    fn fill_disk(&mut self) {
+        let Access::Open(store) = &mut self.writer.access else { panic!("it is not open") };
+        store.break_file(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        fs::create_dir(self.folder.path().join("ledger.new")).unwrap();
+    }
+
+    fn empty_disk(&mut self) {
+        fs::remove_dir(self.folder.path().join("ledger.new")).unwrap();
+    }
+
+    fn standing(&self) -> (i64, i64) {
+        let all =
+            Budget { name: "all".into(), scope: Scope::All, window: Window::Total, limit: Credits::MAX };
+        let standing = self.writer.state.as_ref().unwrap().standing(&[all], None, date!(2026 - 03 - 01));
+        let [Standing { spent, reserved, .. }] = standing.as_slice() else { panic!("one budget") };
+        (spent.micro(), reserved.micro())
+    }
+}
+
+#[test]
+fn nothing_is_granted_while_nothing_can_be_written_and_all_is_there_when_it_can_again() {
+    let mut setup = setup(Duration::ZERO);
+    let (before, open) = (setup.reserve().unwrap(), setup.reserve().unwrap());
+    setup.fill_disk();
+    let refused = setup.reserve().unwrap_err();
+    let ReserveError::Ledger(LedgerError { reason }) = &refused else { panic!("{refused:?}") };
+    assert!(reason.starts_with("it cannot be written: "), "{reason}");
+    assert_eq!(setup.writer.trouble().reason, *reason);
+    // What was refused is not set aside, and what is under way ends as it ends.
+    assert_eq!(setup.standing(), (0, 20));
+    setup.settle(before, 3);
+    assert_eq!(setup.standing(), (3, 10));
+    assert!(setup.reserve().is_err());
+
+    setup.empty_disk();
+    let after = setup.reserve().unwrap();
+    assert_eq!(setup.writer.shared.trouble.lock().unwrap().clone(), None);
+    assert_eq!(setup.standing(), (3, 20));
+    setup.settle(after, 4);
+    drop(open);
+    let Setup { folder, writer } = setup;
+    drop(writer);
+
+    let (_, state, recovered) = Store::open(folder.path(), SystemClock.now()).ok().unwrap();
+    assert_eq!((recovered.unsettled, recovered.unsettled_credits), (1, TEN));
+    let rows = state.usage(&(Date::MIN..=Date::MAX));
+    let charged: Credits = rows.iter().map(|row| row.tally.credits).sum();
+    assert_eq!(charged, Credits::from_micro(3 + 4 + 10));
+}
+
+#[test]
+fn a_disk_that_failed_is_left_alone_for_a_while() {
+    let mut setup = setup(Duration::from_secs(3600));
+    setup.fill_disk();
+    assert!(setup.reserve().is_err());
+    setup.empty_disk();
+    assert!(setup.reserve().is_err());
+}
+
+#[test]
+fn a_file_that_cannot_be_shortened_grows_on() {
+    let mut setup = setup(Duration::ZERO);
+    setup.writer.options.rewrite_above = 100;
+    fs::create_dir(setup.folder.path().join("ledger.new")).unwrap();
+    let length = |setup: &Setup| fs::metadata(setup.folder.path().join("ledger")).unwrap().len();
+    for _ in 0..100 {
+        let ticket = setup.reserve().unwrap();
+        setup.settle(ticket, 1);
+    }
+    let long = length(&setup);
+    assert!(long > 10_000, "{long}");
+    setup.empty_disk();
+    for _ in 0..400 {
+        let ticket = setup.reserve().unwrap();
+        setup.settle(ticket, 1);
+    }
+    assert!(length(&setup) < long, "{}", length(&setup));
+    assert_eq!(setup.standing(), (500, 0));
+}

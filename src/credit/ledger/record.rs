@@ -1,0 +1,239 @@
+//! The ledger's records: a line each, with a checksum, that a person can read and `grep` can find.
+//!
+//! `CHECKSUM {"KIND": {...}}`, where the checksum is the first 8 hexadecimal digits of the SHA-256 of the
+//! JSON. A settlement repeats what its reservation said, so that losing one line never loses more than
+//! that line.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use time::{Date, OffsetDateTime};
+
+use super::reservation::Ticket;
+use super::{Settled, Settlement};
+use crate::credit::amount::Credits;
+use crate::credit::experience::{Sample, SizeClass, Sums};
+use crate::credit::usage::Tally;
+
+time::serde::format_description!(iso_date, Date, "[year]-[month]-[day]");
+
+/// Digits of a checksum.
+const CHECKSUM: usize = 8;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Record {
+    /// Credit was set aside.
+    Reserve(Reserve),
+    /// A call has ended.
+    Settle(Settle),
+    /// A reservation that nobody was told of has ended.
+    Release {
+        /// The reservation.
+        id: u64,
+    },
+    /// Of days past: what one provider did for one client, or for all that are not named.
+    Day {
+        /// The day in UTC.
+        #[serde(with = "iso_date")]
+        day: Date,
+        /// The provider.
+        provider: String,
+        /// The client.
+        client: Option<String>,
+        /// The sums.
+        tally: Tally,
+    },
+    /// Of days long past: what was charged for one client.
+    Client {
+        /// The client.
+        client: String,
+        /// The sum.
+        credits: Credits,
+    },
+    /// What calls of one provider for photographs of one size have cost and taken.
+    Experience {
+        /// The provider.
+        provider: String,
+        /// The size.
+        size: SizeClass,
+        /// Since the ledger began.
+        sums: Sums,
+        /// The latest, the oldest first.
+        recent: Vec<Sample>,
+    },
+}
+
+/// Credit was set aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reserve {
+    /// Its number.
+    pub id: u64,
+    /// When, in UTC.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// Who is called.
+    pub provider: String,
+    /// Who causes it.
+    pub client: Option<String>,
+    /// How much.
+    pub most: Credits,
+    /// Pixels of the photograph.
+    pub pixels: u64,
+    /// Pixels of the picture that is sent.
+    pub sent_pixels: u64,
+}
+
+/// A call has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settle {
+    /// The reservation.
+    pub reserve: Reserve,
+    /// What was charged.
+    pub charged: Credits,
+    /// Whether nobody knows what it has cost.
+    pub unknown: bool,
+    /// Whether it gave colour.
+    pub coloured: bool,
+    /// How long the provider took, in milliseconds.
+    pub took_ms: u64,
+    /// Processor time on this machine, in microseconds.
+    pub cpu_us: u64,
+}
+
+impl From<Ticket> for Reserve {
+    fn from(Ticket { id, at, provider, client, most, pixels, sent_pixels }: Ticket) -> Self {
+        Self { id, at, provider, client, most, pixels, sent_pixels }
+    }
+}
+
+impl Settle {
+    /// The end of a call.
+    pub fn new(reserve: Reserve, settled: Settled, settlement: &Settlement) -> Self {
+        let whole = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+        Self {
+            reserve,
+            charged: settled.charged,
+            unknown: settled.unknown,
+            coloured: settlement.coloured,
+            took_ms: whole(settlement.took.as_millis()),
+            cpu_us: whole(settlement.cpu.as_micros()),
+        }
+    }
+
+    /// What it adds to the sums.
+    pub fn tally(&self) -> Tally {
+        let overrun = self.charged.minus(self.reserve.most).max(Credits::ZERO);
+        Tally {
+            calls: 1,
+            failed: u64::from(!self.coloured),
+            unknown: u64::from(self.unknown),
+            overruns: u64::from(overrun > Credits::ZERO),
+            credits: self.charged,
+            overrun,
+            pixels: if self.coloured { self.reserve.pixels } else { 0 },
+            sent_pixels: self.reserve.sent_pixels,
+            took_ms: self.took_ms,
+            cpu_us: self.cpu_us,
+        }
+    }
+}
+
+/// Why a line is no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoRecord {
+    /// It is not what was written.
+    Broken,
+    /// It is what was written, but not by a program that this one can follow.
+    Foreign(String),
+}
+
+/// Adds a record's line.
+pub fn encode(record: &Record, lines: &mut Vec<u8>) -> serde_json::Result<()> {
+    let json = serde_json::to_vec(record)?;
+    lines.extend_from_slice(checksum(&json).as_bytes());
+    lines.push(b' ');
+    lines.extend_from_slice(&json);
+    lines.push(b'\n');
+    Ok(())
+}
+
+/// Reads a line, with its end.
+pub fn decode(line: &[u8]) -> Result<Record, NoRecord> {
+    let line = line.strip_suffix(b"\n").ok_or(NoRecord::Broken)?;
+    let (sum, json) = line.split_at_checked(CHECKSUM).ok_or(NoRecord::Broken)?;
+    let json = json.strip_prefix(b" ").ok_or(NoRecord::Broken)?;
+    if checksum(json).as_bytes() != sum {
+        return Err(NoRecord::Broken);
+    }
+    serde_json::from_slice(json).map_err(|error| NoRecord::Foreign(error.to_string()))
+}
+
+fn checksum(json: &[u8]) -> String {
+    Sha256::digest(json).iter().take(CHECKSUM / 2).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn settle(provider: String, client: Option<String>, number: i64) -> Record {
+        let most = Credits::from_micro(number);
+        let at = datetime!(2026-03-01 12:00:05 UTC);
+        Record::Settle(Settle {
+            reserve: Reserve { id: 7, at, provider, client, most, pixels: u64::MAX, sent_pixels: 0 },
+            charged: most,
+            unknown: true,
+            coloured: false,
+            took_ms: 1,
+            cpu_us: 2,
+        })
+    }
+
+    #[test]
+    fn a_record_is_a_line_that_a_person_can_read() {
+        let mut line = Vec::new();
+        encode(&Record::Release { id: 7 }, &mut line).unwrap();
+        // As `sha256sum` says.
+        assert_eq!(String::from_utf8(line).unwrap(), "9b755d3b {\"release\":{\"id\":7}}\n");
+    }
+
+    #[test]
+    fn a_record_of_another_program_is_told_from_a_broken_one() {
+        for json in [r#"{"audit":{"id":1}}"#, r#"{"release":{"id":1,"why":"x"}}"#, "[]", "7"] {
+            let line = format!("{} {json}\n", checksum(json.as_bytes()));
+            assert!(matches!(decode(line.as_bytes()), Err(NoRecord::Foreign(_))), "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(provider in "\\PC*", client in proptest::option::of("\\PC*"), number: i64) {
+            let record = settle(provider, client, number);
+            let mut line = Vec::new();
+            encode(&record, &mut line).unwrap();
+            prop_assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            prop_assert_eq!(decode(&line), Ok(record));
+        }
+
+        #[test]
+        fn a_line_that_was_changed_or_cut_is_no_record(at: prop::sample::Index, bit in 0..8_u8, cut: bool) {
+            let record = settle("algorithmia".into(), None, 5);
+            let mut line = Vec::new();
+            encode(&record, &mut line).unwrap();
+            let at = at.index(line.len());
+            if cut { line.truncate(at) } else { line[at] ^= 1 << bit }
+            prop_assert_eq!(decode(&line), Err(NoRecord::Broken));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            prop_assert!(decode(&bytes).is_err());
+        }
+    }
+}

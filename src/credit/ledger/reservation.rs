@@ -1,0 +1,95 @@
+//! A reservation in somebody's hands, which cannot get lost: who drops it has called or not, and the
+//! ledger is told either way.
+
+use std::fmt;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::{Credits, Wish};
+
+/// What the ledger knows of a reservation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Its number; 0 is a reservation of nothing.
+    pub id: u64,
+    /// When it was made, in UTC.
+    pub at: OffsetDateTime,
+    /// Who is to be called.
+    pub provider: String,
+    /// Who causes it.
+    pub client: Option<String>,
+    /// What is set aside.
+    pub most: Credits,
+    /// Pixels of the photograph.
+    pub pixels: u64,
+    /// Pixels of the picture that is to be sent.
+    pub sent_pixels: u64,
+}
+
+impl Ticket {
+    /// The ticket of a wish that is granted.
+    pub(super) fn new(id: u64, at: OffsetDateTime, wish: Wish) -> Self {
+        let Wish { provider, client, most, pixels, sent_pixels, budgets: _ } = wish;
+        // Who causes calls that cost nothing is nobody's business, and would let anybody fill the ledger.
+        let client = client.filter(|_| !most.is_zero());
+        Self { id, at: at.truncate_to_second(), provider, client, most, pixels, sent_pixels }
+    }
+}
+
+/// What a ledger does with a reservation that nobody settles. It must not wait.
+pub(super) type Return = Arc<dyn Fn(Ticket, Dropped) + Send + Sync>;
+
+/// In which state a reservation was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dropped {
+    /// Nobody was told of it: no call can have been made.
+    Unseen,
+    /// Somebody had it: a call may have been made, and nobody knows what it has cost.
+    Held,
+}
+
+/// Credit that is set aside for one call. To be settled; if it is dropped instead, all of it is charged.
+pub struct Reservation {
+    ticket: Option<Ticket>,
+    most: Credits,
+    dropped: Dropped,
+    back: Return,
+}
+
+impl Reservation {
+    /// A reservation on its way to who asked for it.
+    pub(super) fn new(ticket: Ticket, back: Return) -> Self {
+        Self { most: ticket.most, ticket: Some(ticket), dropped: Dropped::Unseen, back }
+    }
+
+    /// It has reached who asked for it.
+    pub(super) fn hand_over(mut self) -> Self {
+        self.dropped = Dropped::Held;
+        self
+    }
+
+    /// What is set aside.
+    pub const fn most(&self) -> Credits {
+        self.most
+    }
+
+    /// Ends the reservation in an orderly way.
+    pub(super) fn take(mut self) -> Option<Ticket> {
+        self.ticket.take()
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            (self.back)(ticket, self.dropped);
+        }
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation").field("ticket", &self.ticket).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,328 @@
+//! What all records together say: the account in memory, and what may still be reserved.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
+
+use time::{Date, OffsetDateTime};
+
+use super::Wish;
+use super::record::{Record, Reserve, Settle};
+use super::reservation::Ticket;
+use crate::credit::amount::Credits;
+use crate::credit::budget::{Account, Budget, Exhausted, Standing};
+use crate::credit::experience::{Experience, SizeClass};
+use crate::credit::usage::{Tally, UsageRow};
+use crate::credit::window::{Period, Window, last_month};
+
+/// A row's day, provider and client.
+type RowKey = (Date, String, Option<String>);
+
+/// The account.
+#[derive(Debug, Default)]
+pub struct State {
+    rows: BTreeMap<RowKey, Tally>,
+    /// What was charged for clients on days whose rows no longer name them.
+    clients: BTreeMap<String, Credits>,
+    experience: BTreeMap<(String, SizeClass), Experience>,
+    open: BTreeMap<u64, Reserve>,
+    /// What is charged and set aside: what budgets are compared with. Follows from all of the above.
+    /// Wider than an amount, so that nothing is lost when absurd amounts come and go.
+    spent: HashMap<(Account, Period), i128>,
+    last_id: u64,
+}
+
+impl State {
+    /// Grants a wish if every budget concerned allows it. Changes nothing: that is for the record.
+    pub fn admit(&self, wish: Wish, now: OffsetDateTime) -> Result<Ticket, Exhausted> {
+        let client = wish.client.as_deref();
+        let refused = wish.budgets.iter().filter_map(|budget| {
+            let period = budget.window.period(now.date());
+            let spent = self.spent(budget.account(&wish.provider, client)?, period);
+            let left = budget.limit.minus(spent).max(Credits::ZERO);
+            (wish.most > left).then(|| Exhausted {
+                budget: budget.name.clone(),
+                limit: budget.limit,
+                left,
+                wanted: wish.most,
+                renews: period.end(),
+            })
+        });
+        // A total renews never, which is later than any time.
+        let last = refused.max_by_key(|exhausted| (exhausted.renews.is_none(), exhausted.renews));
+        match last {
+            Some(exhausted) => Err(exhausted),
+            None => Ok(Ticket::new(self.last_id + 1, now, wish)),
+        }
+    }
+
+    /// Takes a record into account.
+    pub fn apply(&mut self, record: Record) {
+        match record {
+            Record::Reserve(reserve) => {
+                self.last_id = self.last_id.max(reserve.id);
+                self.charge(&reserve, reserve.most.micro().into());
+                self.open.insert(reserve.id, reserve);
+            }
+            Record::Release { id } => self.release(id),
+            Record::Settle(settle) => self.settle(&settle),
+            Record::Day { day, provider, client, tally } => {
+                self.add(day, &provider, client.as_deref(), tally.credits.micro().into());
+                self.rows.entry((day, provider, client)).or_default().add(&tally);
+            }
+            Record::Client { client, credits } => {
+                self.add_to(Account::Client(client.clone()), Period::Total, credits.micro().into());
+                let sum = self.clients.entry(client).or_default();
+                *sum = sum.plus(credits);
+            }
+            Record::Experience { provider, size, sums, recent } => {
+                let recent = recent.into();
+                self.experience.insert((provider, size), Experience { sums, recent });
+            }
+        }
+    }
+
+    fn release(&mut self, id: u64) {
+        if let Some(reserve) = self.open.remove(&id) {
+            self.charge(&reserve, -i128::from(reserve.most.micro()));
+        }
+    }
+
+    /// The reservation may be one that this account has lost: then the call counts all the same.
+    fn settle(&mut self, settle: &Settle) {
+        let Reserve { id, at, provider, client, .. } = &settle.reserve;
+        self.release(*id);
+        self.charge(&settle.reserve, settle.charged.micro().into());
+        let key = (at.date(), provider.clone(), client.clone());
+        self.rows.entry(key).or_default().add(&settle.tally());
+        let coloured = settle.coloured.then_some((settle.reserve.pixels, settle.took_ms));
+        let experience =
+            self.experience.entry((provider.clone(), SizeClass::of(settle.reserve.pixels))).or_default();
+        experience.count(settle.charged, coloured, !settle.unknown);
+    }
+
+    fn charge(&mut self, reserve: &Reserve, micro: i128) {
+        self.add(reserve.at.date(), &reserve.provider, reserve.client.as_deref(), micro);
+    }
+
+    fn add(&mut self, day: Date, provider: &str, client: Option<&str>, micro: i128) {
+        for account in Account::of(provider, client) {
+            for window in Window::ALL {
+                self.add_to(account.clone(), window.period(day), micro);
+            }
+        }
+    }
+
+    fn add_to(&mut self, account: Account, period: Period, micro: i128) {
+        if micro != 0 {
+            *self.spent.entry((account, period)).or_default() += micro;
+        }
+    }
+
+    fn spent(&self, account: Account, period: Period) -> Credits {
+        let micro = self.spent.get(&(account, period)).copied().unwrap_or_default();
+        Credits::from_micro(i64::try_from(micro).unwrap_or(i64::MAX))
+    }
+
+    /// How budgets stand on a day; those for each client are left out without one.
+    pub fn standing(&self, budgets: &[Budget], client: Option<&str>, day: Date) -> Vec<Standing> {
+        let standing = |budget: &Budget| {
+            let account = budget.account(budget.provider(), client)?;
+            let period = budget.window.period(day);
+            let reserved = self.open.values().filter(|open| {
+                let mut accounts = Account::of(&open.provider, open.client.as_deref());
+                accounts.any(|one| one == account) && budget.window.period(open.at.date()) == period
+            });
+            let reserved = reserved.map(|open| open.most).sum();
+            let spent = self.spent(account, period).minus(reserved);
+            Some(Standing { budget: budget.clone(), spent, reserved, renews: period.end() })
+        };
+        budgets.iter().filter_map(standing).collect()
+    }
+
+    /// What was used on these days.
+    pub fn usage(&self, days: &RangeInclusive<Date>) -> Vec<UsageRow> {
+        let rows = self.rows.iter().filter(|((day, _, _), _)| days.contains(day));
+        let row = |((day, provider, client), tally): (&RowKey, &Tally)| UsageRow {
+            day: *day,
+            provider: provider.clone(),
+            client: client.clone(),
+            tally: *tally,
+        };
+        rows.map(row).collect()
+    }
+
+    /// What calls have cost and taken.
+    pub const fn experience(&self) -> &BTreeMap<(String, SizeClass), Experience> {
+        &self.experience
+    }
+
+    /// Reservations that are not settled, the oldest first.
+    pub fn open(&self) -> impl Iterator<Item = &Reserve> {
+        self.open.values()
+    }
+
+    /// Forgets what no window and no report needs any more: who the clients were on days before last
+    /// month. What was charged for each of them is kept.
+    pub fn fold(&mut self, today: Date) {
+        let kept = self.rows.split_off(&(last_month(today), String::new(), None));
+        for ((day, provider, client), tally) in std::mem::replace(&mut self.rows, kept) {
+            if let Some(client) = client.filter(|_| !tally.credits.is_zero()) {
+                let sum = self.clients.entry(client).or_default();
+                *sum = sum.plus(tally.credits);
+            }
+            self.rows.entry((day, provider, None)).or_default().add(&tally);
+        }
+        let oldest = last_month(today);
+        self.spent.retain(|(_, period), _| match period {
+            Period::Day(day) => *day >= oldest,
+            Period::Month(year, month) => (*year, u8::from(*month)) >= (oldest.year(), oldest.month().into()),
+            Period::Total => true,
+        });
+    }
+
+    /// Records that say all of this, and nothing of how it came about.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        let days = self.rows.iter().map(|((day, provider, client), tally)| Record::Day {
+            day: *day,
+            provider: provider.clone(),
+            client: client.clone(),
+            tally: *tally,
+        });
+        let clients = self
+            .clients
+            .iter()
+            .map(|(client, credits)| Record::Client { client: client.clone(), credits: *credits });
+        let experience = self.experience.iter().map(|((provider, size), experience)| Record::Experience {
+            provider: provider.clone(),
+            size: *size,
+            sums: experience.sums,
+            recent: experience.recent.iter().copied().collect(),
+        });
+        let open = self.open.values().cloned().map(Record::Reserve);
+        days.chain(clients).chain(experience).chain(open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::credit::budget::Scope;
+    use crate::credit::ledger::{Settled, Settlement};
+
+    /// Calls on 400 days, by three clients of two providers, settled in every way.
+    fn busy() -> State {
+        let mut state = State::default();
+        let start = datetime!(2026-01-15 23:59:59 UTC);
+        for n in 0..1600_i32 {
+            let most = Credits::from_micro(1000 + i64::from(n));
+            let wish = Wish {
+                provider: ["a", "b"][n as usize % 2].into(),
+                client: [Some("x"), Some("y"), None][n as usize % 3].map(Into::into),
+                most,
+                pixels: 1 << (n % 26),
+                sent_pixels: 1,
+                budgets: Arc::new([]),
+            };
+            let at = start + time::Duration::hours(6 * i64::from(n));
+            let reserve = Reserve::from(state.admit(wish, at).unwrap());
+            state.apply(Record::Reserve(reserve.clone()));
+            let credits = match n % 7 {
+                0 => continue,
+                1 => None,
+                2 => Some(Credits::ZERO),
+                3 => Some(most.plus(most)),
+                _ => Some(Credits::from_micro(i64::from(n))),
+            };
+            let settlement = Settlement { credits, coloured: n % 5 > 0, ..Settlement::UNKNOWN };
+            let settled = Settled::new(most, &settlement);
+            state.apply(Record::Settle(Settle::new(reserve, settled, &settlement)));
+        }
+        state
+    }
+
+    fn budgets() -> Vec<Budget> {
+        let scopes = [Scope::All, Scope::Provider("a".into()), Scope::Provider("b".into()), Scope::Client];
+        let each = scopes.into_iter().flat_map(|scope| Window::ALL.map(|window| (scope.clone(), window)));
+        each.map(|(scope, window)| Budget {
+            name: format!("{scope} {window}"),
+            scope,
+            window,
+            limit: Credits::MAX,
+        })
+        .collect()
+    }
+
+    fn all_standings(state: &State, today: Date) -> Vec<Standing> {
+        let clients = [None, Some("x"), Some("y")].into_iter();
+        clients.flat_map(|client| state.standing(&budgets(), client, today)).collect()
+    }
+
+    fn by_provider(state: &State) -> BTreeMap<(Date, String), Tally> {
+        let mut sums = BTreeMap::<_, Tally>::new();
+        for row in state.usage(&(Date::MIN..=Date::MAX)) {
+            sums.entry((row.day, row.provider)).or_default().add(&row.tally);
+        }
+        sums
+    }
+
+    #[test]
+    fn a_rewritten_account_says_the_same_in_every_window_and_on_every_day() {
+        let mut state = busy();
+        // The days of the last call and of one a month before, so that rows are folded and open ones stay.
+        for today in [time::macros::date!(2027 - 01 - 20), time::macros::date!(2027 - 02 - 18)] {
+            let (standings, days) = (all_standings(&state, today), by_provider(&state));
+            assert!(standings.iter().filter(|standing| !standing.spent.is_zero()).count() > 20);
+            state.fold(today);
+            assert_eq!(all_standings(&state, today), standings);
+            assert_eq!(by_provider(&state), days);
+
+            let mut read = State::default();
+            state.records().for_each(|record| read.apply(record));
+            assert_eq!(all_standings(&read, today), standings);
+            assert_eq!(by_provider(&read), days);
+            assert_eq!(read.experience(), state.experience());
+            assert!(read.open().eq(state.open()) && read.open().count() > 200);
+        }
+        assert!(state.records().count() < 1600);
+        let named = |row: &&UsageRow| row.client.is_some();
+        let oldest = state.usage(&(Date::MIN..=Date::MAX)).iter().filter(named).map(|row| row.day).min();
+        assert_eq!(oldest, Some(time::macros::date!(2027 - 01 - 01)));
+    }
+
+    #[test]
+    fn a_call_whose_reservation_was_lost_counts_all_the_same() {
+        let mut state = State::default();
+        let at = datetime!(2026-03-01 12:00 UTC);
+        let most = Credits::from_micro(10);
+        let reserve =
+            Reserve { id: 3, at, provider: "a".into(), client: None, most, pixels: 1, sent_pixels: 1 };
+        let settlement = Settlement { credits: Some(Credits::from_micro(4)), ..Settlement::FREE };
+        state.apply(Record::Settle(Settle::new(reserve, Settled::new(most, &settlement), &settlement)));
+        let [standing] = state.standing(&budgets()[..1], None, at.date()).try_into().unwrap();
+        assert_eq!((standing.spent, standing.reserved), (Credits::from_micro(4), Credits::ZERO));
+    }
+
+    #[test]
+    fn of_several_budgets_the_one_that_renews_last_is_named() {
+        let state = State::default();
+        let at = datetime!(2026-03-01 12:00 UTC);
+        let mut budgets = budgets();
+        for (index, expected) in [(0, "all day"), (4, "provider:a month"), (2, "all total"), (3, "all total")]
+        {
+            budgets[index].limit = Credits::ZERO;
+            let wish = Wish {
+                provider: "a".into(),
+                client: None,
+                most: Credits::from_micro(1),
+                pixels: 1,
+                sent_pixels: 1,
+                budgets: budgets.clone().into(),
+            };
+            assert_eq!(state.admit(wish, at).unwrap_err().budget, expected);
+        }
+    }
+}

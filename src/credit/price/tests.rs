@@ -1,0 +1,167 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn credits(text: &str) -> Credits {
+    text.parse().unwrap()
+}
+
+fn pointer(text: &str) -> Pointer {
+    Pointer::parse(text).unwrap()
+}
+
+fn term(per: Per, rate: &str) -> Term {
+    Term { per, rate: Rate::parse(rate).unwrap(), round: Round::Exact, minimum: Credits::ZERO }
+}
+
+/// One credit for each second, rounded up, at least one; and a royalty for each call.
+fn algorithmia(royalty: &str) -> Price {
+    let duration = Per::Number { pointer: pointer("/metadata/duration"), most: Most::Timeout };
+    let seconds = Term { round: Round::Up, minimum: credits("1"), ..term(duration, "1") };
+    Price { terms: vec![seconds, term(Per::Call, royalty)], ..Price::FREE }
+}
+
+const CALL: CallFacts = CallFacts { sent_pixels: 500_000, timeout: Duration::from_secs(60) };
+
+#[test]
+fn algorithmia_charges_each_begun_second_at_least_one_and_the_royalty() {
+    for (duration, royalty, cost) in [
+        (json!(0.0002), "0", "1"),
+        (json!(0), "0.5", "1.5"),
+        (json!(1), "0", "1"),
+        (json!(17.489_276_079), "0", "18"),
+        (json!("1.659112994"), "0.25", "2.25"),
+    ] {
+        let reply = json!({ "metadata": { "duration": duration } });
+        let actual = algorithmia(royalty).actual(&CALL, Some(&reply));
+        assert_eq!(actual, Ok(credits(cost)), "{duration} {royalty}");
+    }
+    assert_eq!(algorithmia("0.25").most(&CALL), credits("60.25"));
+    let half = CallFacts { timeout: Duration::from_millis(500), ..CALL };
+    assert_eq!(algorithmia("0").most(&half), credits("1"));
+}
+
+#[test]
+fn a_number_that_is_missing_makes_the_cost_unknown_and_never_0() {
+    let price = algorithmia("0");
+    let missing = UnknownCost::Missing { pointer: "/metadata/duration".into() };
+    let odd = UnknownCost::NotCountable { pointer: "/metadata/duration".into() };
+    for (reply, why) in [
+        (json!({}), &missing),
+        (json!({ "metadata": {} }), &missing),
+        (json!({ "metadata": { "duration": null } }), &missing),
+        (json!([]), &missing),
+        (json!({ "metadata": { "duration": -1 } }), &odd),
+        (json!({ "metadata": { "duration": 1e300 } }), &odd),
+        (json!({ "metadata": { "duration": "1 s" } }), &odd),
+        (json!({ "metadata": { "duration": true } }), &odd),
+        (json!({ "metadata": { "duration": [1] } }), &odd),
+    ] {
+        assert_eq!(price.actual(&CALL, Some(&reply)).as_ref(), Err(why), "{reply}");
+    }
+    let error = price.actual(&CALL, None).unwrap_err();
+    assert_eq!(error.to_string(), "its reply has no JSON, and the price needs `/metadata/duration` in it");
+}
+
+#[test]
+fn terms_are_added_up_and_a_call_costs_at_least_the_minimum() {
+    let tokens = Per::Number {
+        pointer: pointer("/usage/total~1tokens"),
+        most: Most::Units(Quantity::parse("4096").unwrap()),
+    };
+    let price = Price {
+        terms: vec![term(Per::Call, "0.01"), term(Per::Megapixel, "0.02"), term(tokens, "0.0000025")],
+        minimum: credits("0.025"),
+        worth: None,
+    };
+    assert_eq!(price.most(&CALL), credits("0.03024"));
+    let used = |tokens: u32| price.actual(&CALL, Some(&json!({ "usage": { "total/tokens": tokens } })));
+    assert_eq!(used(0), Ok(credits("0.025")));
+    assert_eq!(used(3000), Ok(credits("0.0275")));
+    // More than the limit that was written down: it is what was billed.
+    assert_eq!(used(1_000_000), Ok(credits("2.52")));
+    assert!(!price.is_fixed() && !price.is_free());
+}
+
+#[test]
+fn what_is_known_beforehand_needs_no_reply() {
+    let price = Price { terms: vec![term(Per::Megapixel, "1")], minimum: credits("0.1"), worth: None };
+    assert!(price.is_fixed() && !price.is_free());
+    assert_eq!(price.actual(&CALL, None), Ok(credits("0.5")));
+    assert!(Price::FREE.is_free());
+    assert_eq!(Price::FREE.most(&CALL), Credits::ZERO);
+    assert!(!Price { minimum: credits("0.000001"), ..Price::FREE }.is_free());
+}
+
+#[test]
+fn a_pointer_is_what_rfc_6901_says() {
+    for good in ["", "/", "/a", "/a/0/b", "/a~0b~1c", "//", "/é"] {
+        assert!(Pointer::parse(good).is_some(), "{good}");
+    }
+    for bad in ["a", "a/b", "/a~", "/a~2", "/~~0", "#/a", "$.a", "~0"] {
+        assert!(Pointer::parse(bad).is_none(), "{bad}");
+    }
+}
+
+fn any_price() -> impl Strategy<Value = Price> {
+    let rate = (0..1_000_000_u64, 0..1_000_000_000_000_u64)
+        .prop_map(|(whole, part)| Rate::parse(&format!("{whole}.{part:012}")).unwrap());
+    let per = prop_oneof![
+        Just(Per::Call),
+        Just(Per::Megapixel),
+        Just(Per::Number { pointer: pointer("/seconds"), most: Most::Timeout }),
+        (0.0..1e9_f64).prop_map(|most| Per::Number {
+            pointer: pointer("/units"),
+            most: Most::Units(Quantity::from_float(most).unwrap()),
+        }),
+    ];
+    let round = prop_oneof![Just(Round::Exact), Just(Round::Up), Just(Round::Nearest), Just(Round::Down)];
+    let minimum = || (0..1_000_000_000_000_i64).prop_map(Credits::from_micro);
+    let term = (per, rate, round, minimum()).prop_map(|(per, rate, round, minimum)| Term {
+        per,
+        rate,
+        round,
+        minimum,
+    });
+    (vec(term, 0..16), minimum()).prop_map(|(terms, minimum)| Price { terms, minimum, worth: None })
+}
+
+proptest! {
+    /// What is reserved is enough for every reply that keeps to the bounds.
+    #[test]
+    fn no_reply_within_its_bounds_costs_more_than_is_reserved(
+        price in any_price(),
+        sent_pixels in any::<u64>(),
+        timeout in 0.0..4000.0_f64,
+        share in 0.0..=1.0_f64,
+    ) {
+        let call = CallFacts { sent_pixels, timeout: Duration::from_secs_f64(timeout) };
+        let units = price.terms.iter().filter_map(|term| match &term.per {
+            Per::Number { most: Most::Units(most), .. } => Some(most.to_string().parse::<f64>().unwrap()),
+            _ => None,
+        });
+        let units = units.fold(1e9_f64, f64::min);
+        let reply = json!({ "seconds": call.timeout.as_secs_f64() * share, "units": units * share * 0.999_999 });
+        let actual = price.actual(&call, Some(&reply)).unwrap();
+        prop_assert!(actual <= price.most(&call), "{actual} > {}", price.most(&call));
+        prop_assert!(actual >= price.minimum);
+    }
+
+    #[test]
+    fn a_reply_may_be_anything(price in any_price(), text in "\\PC*", float in any::<f64>()) {
+        for value in [json!(text), json!(float), json!([float]), json!({ "seconds": text, "units": float })] {
+            if let Ok(cost) = price.actual(&CALL, Some(&value)) {
+                prop_assert!(cost >= price.minimum);
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_makes_a_pointer_panic(text in "\\PC*|[/~01a]{0,12}") {
+        if let Some(pointer) = Pointer::parse(&text) {
+            let _ = json!({}).pointer(&pointer.to_string());
+        }
+    }
+}

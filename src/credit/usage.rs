@@ -1,0 +1,307 @@
+//! What was used: sums by day, provider and client, and the report of them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use time::Date;
+
+use super::amount::{Credits, Currency, Money, Worth};
+
+/// Sums over calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Calls that were made.
+    pub calls: u64,
+    /// Those of them that gave no colour.
+    pub failed: u64,
+    /// Those whose cost nobody knows; they are charged what was reserved for them.
+    pub unknown: u64,
+    /// Those that cost more than was reserved for them.
+    pub overruns: u64,
+    /// What was charged for all of them.
+    pub credits: Credits,
+    /// How much of it was above what was reserved.
+    pub overrun: Credits,
+    /// Pixels of the photographs that were coloured.
+    pub pixels: u64,
+    /// Pixels of the pictures that were sent.
+    pub sent_pixels: u64,
+    /// Waiting for providers, in milliseconds.
+    pub took_ms: u64,
+    /// Processor time on this machine, in microseconds.
+    pub cpu_us: u64,
+}
+
+impl Tally {
+    /// Adds other sums.
+    pub fn add(&mut self, other: &Self) {
+        let Self { calls, failed, unknown, overruns, credits, overrun, pixels, sent_pixels, took_ms, cpu_us } =
+            self;
+        for (sum, more) in [
+            (calls, other.calls),
+            (failed, other.failed),
+            (unknown, other.unknown),
+            (overruns, other.overruns),
+            (pixels, other.pixels),
+            (sent_pixels, other.sent_pixels),
+            (took_ms, other.took_ms),
+            (cpu_us, other.cpu_us),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        *credits = credits.plus(other.credits);
+        *overrun = overrun.plus(other.overrun);
+    }
+}
+
+/// Sums of one provider's calls on one day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageRow {
+    /// The day in UTC on which the calls began.
+    pub day: Date,
+    /// The provider.
+    pub provider: String,
+    /// The client that caused the calls. None for calls that cannot cost anything, for callers that are
+    /// no client, and before last month.
+    pub client: Option<String>,
+    /// The sums.
+    pub tally: Tally,
+}
+
+/// What the lines of a report are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Providers.
+    Provider,
+    /// Days.
+    Day,
+    /// Clients.
+    Client,
+}
+
+impl By {
+    /// Every way, by the word for it.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("provider", Self::Provider), ("day", Self::Day), ("client", Self::Client)];
+
+    /// The word for it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Day => "day",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// Usage in lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What a line is.
+    pub by: By,
+    /// A line each, in order of their names.
+    pub lines: Vec<Line>,
+    /// All of them together.
+    pub total: Line,
+}
+
+/// A line of a report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// The provider, the day or the client; empty where no client is known.
+    pub name: String,
+    /// The sums.
+    pub tally: Tally,
+    /// What the credit is worth now, by currency. Providers without a known worth are not in it.
+    pub money: BTreeMap<Currency, i64>,
+}
+
+impl Line {
+    fn add(&mut self, tally: &Tally, worth: Option<Worth>) {
+        self.tally.add(tally);
+        if let Some(worth) = worth {
+            let Money { micro, currency } = worth.of(tally.credits);
+            let sum = self.money.entry(currency).or_default();
+            *sum = sum.saturating_add(micro);
+        }
+    }
+
+    fn money(&self) -> impl Iterator<Item = (String, String)> {
+        self.money.iter().map(|(currency, micro)| {
+            (currency.to_string(), Money { micro: *micro, currency: *currency }.amount())
+        })
+    }
+
+    /// What the credit is worth, such as `0.0002 USD`; several currencies are separated by spaces.
+    pub fn money_in_words(&self) -> String {
+        let money: Vec<String> =
+            self.money().map(|(currency, amount)| format!("{amount} {currency}")).collect();
+        money.join(" ")
+    }
+
+    fn to_json(&self, by: By) -> Value {
+        let Tally { calls, failed, unknown, overruns, credits, overrun, pixels, sent_pixels, .. } =
+            self.tally;
+        let mut line = json!({
+            "calls": calls,
+            "failed": failed,
+            "unknown_costs": unknown,
+            "overruns": overruns,
+            // Decimals as text: money is never a float.
+            "credits": credits.to_string(),
+            "overrun_credits": overrun.to_string(),
+            "money": self.money().collect::<BTreeMap<_, _>>(),
+            "megapixels": megapixels(pixels),
+            "sent_megapixels": megapixels(sent_pixels),
+            "provider_seconds": self.seconds().as_secs_f64(),
+            "cpu_seconds": self.cpu().as_secs_f64(),
+        });
+        if !self.name.is_empty() {
+            line[by.label()] = Value::from(self.name.clone());
+        }
+        line
+    }
+
+    /// Waiting for providers.
+    pub const fn seconds(&self) -> Duration {
+        Duration::from_millis(self.tally.took_ms)
+    }
+
+    /// Processor time on this machine.
+    pub const fn cpu(&self) -> Duration {
+        Duration::from_micros(self.tally.cpu_us)
+    }
+}
+
+fn megapixels(pixels: u64) -> f64 {
+    pixels as f64 / 1e6
+}
+
+impl Report {
+    /// Sums up rows. `worth` is what the credit of a provider is worth now.
+    pub fn new(rows: &[UsageRow], by: By, worth: impl Fn(&str) -> Option<Worth>) -> Self {
+        let mut lines: BTreeMap<String, Line> = BTreeMap::new();
+        let mut total = Line::default();
+        for row in rows {
+            let name = match by {
+                By::Provider => row.provider.clone(),
+                By::Day => row.day.to_string(),
+                By::Client => row.client.clone().unwrap_or_default(),
+            };
+            let worth = worth(&row.provider);
+            lines.entry(name).or_default().add(&row.tally, worth);
+            total.add(&row.tally, worth);
+        }
+        let lines = lines.into_iter().map(|(name, line)| Line { name, ..line }).collect();
+        Self { by, lines, total }
+    }
+
+    /// `{"by": ..., "lines": [...], "total": {...}}`, amounts as decimals in text.
+    pub fn to_json(&self) -> Value {
+        let lines: Vec<Value> = self.lines.iter().map(|line| line.to_json(self.by)).collect();
+        json!({ "by": self.by.label(), "lines": lines, "total": self.total.to_json(self.by) })
+    }
+
+    /// A line of names, then a line each (RFC 4180). Several currencies are separated by spaces.
+    pub fn to_csv(&self) -> String {
+        let mut csv = format!(
+            "{},calls,failed,unknown_costs,overruns,credits,overrun_credits,money,megapixels,sent_megapixels,\
+             provider_seconds,cpu_seconds\r\n",
+            self.by.label()
+        );
+        for line in &self.lines {
+            let Tally { calls, failed, unknown, overruns, credits, overrun, pixels, sent_pixels, .. } =
+                line.tally;
+            let (name, money) = (field(&line.name), line.money_in_words());
+            let (pixels, sent) = (megapixels(pixels), megapixels(sent_pixels));
+            let (seconds, cpu) = (line.seconds().as_secs_f64(), line.cpu().as_secs_f64());
+            // Writing to a string cannot fail.
+            let _ = write!(
+                csv,
+                "{name},{calls},{failed},{unknown},{overruns},{credits},{overrun},{money},{pixels},{sent},\
+                 {seconds},{cpu}\r\n"
+            );
+        }
+        csv
+    }
+}
+
+/// A field of CSV: in quotes where it must be.
+fn field(text: &str) -> String {
+    if text.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::date;
+
+    use super::*;
+    use crate::credit::amount::Rate;
+
+    fn row(day: Date, provider: &str, client: Option<&str>, credits: i64) -> UsageRow {
+        let tally = Tally {
+            calls: 2,
+            failed: 1,
+            credits: Credits::from_micro(credits),
+            pixels: 12_000_000,
+            sent_pixels: 500_000,
+            took_ms: 1500,
+            cpu_us: 250_000,
+            ..Tally::default()
+        };
+        UsageRow { day, provider: provider.into(), client: client.map(Into::into), tally }
+    }
+
+    fn rows() -> Vec<UsageRow> {
+        vec![
+            row(date!(2026 - 03 - 01), "algorithmia", Some("ip:192.0.2.1"), 1_500_000),
+            row(date!(2026 - 03 - 01), "local", None, 0),
+            row(date!(2026 - 03 - 02), "algorithmia", Some("ip:192.0.2.1"), 10_000_000),
+        ]
+    }
+
+    fn worth(provider: &str) -> Option<Worth> {
+        let dollar = Currency::parse("USD").unwrap();
+        (provider == "algorithmia").then(|| Worth { one: Rate::parse("0.0001").unwrap(), currency: dollar })
+    }
+
+    #[test]
+    fn a_report_has_a_line_for_each_provider_day_or_client() {
+        for (by, expected) in [
+            (By::Provider, vec![("algorithmia", "11.5"), ("local", "0")]),
+            (By::Day, vec![("2026-03-01", "1.5"), ("2026-03-02", "10")]),
+            (By::Client, vec![("", "0"), ("ip:192.0.2.1", "11.5")]),
+        ] {
+            let report = Report::new(&rows(), by, worth);
+            let lines: Vec<(String, String)> =
+                report.lines.iter().map(|line| (line.name.clone(), line.tally.credits.to_string())).collect();
+            let lines: Vec<(&str, &str)> = lines.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+            assert_eq!(lines, expected);
+            assert_eq!(report.total.tally.calls, 6);
+            assert_eq!(report.total.to_json(by)["money"], json!({ "USD": "0.00115" }));
+        }
+    }
+
+    #[test]
+    fn csv_says_the_same_as_json() {
+        let csv = Report::new(&rows(), By::Provider, worth).to_csv();
+        let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
+        assert_eq!(
+            lines,
+            [
+                "provider,calls,failed,unknown_costs,overruns,credits,overrun_credits,money,megapixels,\
+                 sent_megapixels,provider_seconds,cpu_seconds",
+                "algorithmia,4,2,0,0,11.5,0,0.00115 USD,24,1,3,0.5",
+                "local,2,1,0,0,0,0,,12,0.5,1.5,0.25",
+            ]
+        );
+        assert_eq!(field("a\"b,c"), "\"a\"\"b,c\"");
+    }
+}

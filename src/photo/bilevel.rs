@@ -1,0 +1,103 @@
+//! Scans of one bit: black and white dots that stand for greys.
+//!
+//! Black and white have no room for colour, so on its own luminance such a scan could not be coloured
+//! at all. The greys its dots stand for are given back first, by averaging each pixel with its
+//! neighbours; detail finer than the dots was never there. A picture with even one grey is not touched.
+
+use std::collections::VecDeque;
+
+/// Binomial weights, about a normal curve of standard deviation 1.7; they add up to 4,096.
+const WEIGHTS: [u32; 13] = [1, 12, 66, 220, 495, 792, 924, 792, 495, 220, 66, 12, 1];
+const REACH: usize = WEIGHTS.len() / 2;
+
+/// Least distance of the two values: half of black to white.
+const CONTRAST: u16 = 32_768;
+
+/// Turns dots into greys if the picture has exactly two values, far apart.
+pub(super) fn soften(luma: &mut [u16], width: usize) {
+    if !is_bilevel(luma) {
+        return;
+    }
+    let height = luma.len() / width;
+    // The rows around the one in work, averaged along themselves and not yet across.
+    let mut rows: VecDeque<Vec<u16>> = VecDeque::new();
+    let mut next = 0;
+    for y in 0..height {
+        while next < height && next <= y + REACH {
+            rows.push_back(along(&luma[next * width..][..width]));
+            next += 1;
+            if rows.len() > WEIGHTS.len() {
+                rows.pop_front();
+            }
+        }
+        let first = next - rows.len();
+        let mut sums = vec![0; width];
+        for (offset, weight) in WEIGHTS.into_iter().enumerate() {
+            // Beyond the border the last row counts.
+            let row = (y + offset).saturating_sub(REACH).min(height - 1).max(first) - first;
+            sums.iter_mut().zip(&rows[row]).for_each(|(sum, &value)| *sum += weight * u32::from(value));
+        }
+        luma[y * width..][..width].iter_mut().zip(sums).for_each(|(luma, sum)| *luma = (sum >> 12) as u16);
+    }
+}
+
+fn along(row: &[u16]) -> Vec<u16> {
+    let last = row.len() - 1;
+    let sum = |x: usize| -> u32 {
+        let place = |offset: usize| (x + offset).saturating_sub(REACH).min(last);
+        WEIGHTS.into_iter().enumerate().map(|(offset, weight)| weight * u32::from(row[place(offset)])).sum()
+    };
+    (0..row.len()).map(|x| (sum(x) >> 12) as u16).collect()
+}
+
+fn is_bilevel(luma: &[u16]) -> bool {
+    let Some(&one) = luma.first() else { return false };
+    let Some(&other) = luma.iter().find(|&&value| value != one) else { return false };
+    one.abs_diff(other) >= CONTRAST && luma.iter().all(|&value| value == one || value == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkerboard_becomes_the_grey_it_stands_for() {
+        let (width, height) = (40, 30);
+        let mut luma: Vec<u16> =
+            (0..width * height).map(|i| if (i % width + i / width) % 2 == 0 { 0 } else { 65_535 }).collect();
+        soften(&mut luma, width);
+        assert!(luma.iter().all(|&value| value.abs_diff(32_767) < 20_000));
+        assert!(luma[width * 15 + 20].abs_diff(32_767) < 40);
+    }
+
+    #[test]
+    fn an_edge_stays_where_it_was_and_the_mean_is_kept() {
+        let (width, height) = (60, 5);
+        let mut luma: Vec<u16> =
+            (0..width * height).map(|i| if i % width < 30 { 10_000 } else { 60_000 }).collect();
+        soften(&mut luma, width);
+        for row in luma.chunks(width) {
+            assert!(row.is_sorted() && row[0] == 10_000 && row[59] == 60_000);
+            assert!(row[29] < 35_000 && row[30] > 35_000);
+        }
+    }
+
+    #[test]
+    fn pictures_with_greys_or_little_contrast_are_left_alone() {
+        for picture in [vec![0, 65_535, 30_000, 0], vec![20_000, 30_000, 20_000, 30_000], vec![5; 4], vec![]]
+        {
+            let mut luma = picture.clone();
+            soften(&mut luma, 2);
+            assert_eq!(luma, picture);
+        }
+    }
+
+    #[test]
+    fn the_smallest_pictures_are_no_trouble() {
+        for (width, count) in [(1, 2), (2, 2), (1, 30), (30, 30)] {
+            let mut luma: Vec<u16> = (0..count).map(|i| if i % 2 == 0 { 0 } else { 65_535 }).collect();
+            soften(&mut luma, width);
+            assert!(luma.iter().any(|&value| value > 0 && value < 65_535));
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `GET /v1/usage`: what was used, by provider, day or client, as JSON or CSV.
+
+use rocket::http::{Accept, ContentType, Status};
+use rocket::{Route, get, routes};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::colorize::one;
+use super::guards::{Admin, Context};
+use super::problem::Problem;
+use crate::credit::{By, days};
+
+/// The routes of this file.
+pub fn routes() -> Vec<Route> {
+    routes![usage]
+}
+
+#[get("/v1/usage?<from>&<to>&<by>&<format>")]
+async fn usage(
+    context: Context,
+    accept: Option<&Accept>,
+    admin: Result<Admin, Status>,
+    from: Vec<String>,
+    to: Vec<String>,
+    by: Vec<String>,
+    format: Vec<String>,
+) -> Result<(ContentType, String), Problem> {
+    let (from, to) = (one("from", from)?, one("to", to)?);
+    let days = days(from.as_deref(), to.as_deref(), OffsetDateTime::now_utc().date())
+        .map_err(|error| Problem::bad_request(format!("{error}.")))?;
+    let by = lines(one("by", by)?.as_deref())?;
+    let csv = wants_csv(one("format", format)?.as_deref(), accept)?;
+    if by == By::Client {
+        admin.map_err(|status| {
+            Problem::new(status, "Who used what is told to who has the admin token only.")
+        })?;
+    }
+    let report = context.gateway.usage(&context.snapshot, days.clone(), by).await.map_err(|error| {
+        tracing::warn!("what was used cannot be told: {error}");
+        Problem::new(Status::ServiceUnavailable, "The ledger cannot be read now; the log says more.")
+    })?;
+    Ok(match csv {
+        true => (ContentType::CSV, report.to_csv()),
+        false => {
+            let mut json = report.to_json();
+            json["from"] = Value::from(days.start().to_string());
+            json["to"] = Value::from(days.end().to_string());
+            (ContentType::JSON, json.to_string())
+        }
+    })
+}
+
+fn lines(by: Option<&str>) -> Result<By, Problem> {
+    let known = By::ALL.into_iter().find(|(word, _)| by.is_none_or(|by| by == *word));
+    known.map(|(_, by)| by).ok_or_else(|| Problem::bad_request("`by` must be `provider`, `day` or `client`."))
+}
+
+fn wants_csv(format: Option<&str>, accept: Option<&Accept>) -> Result<bool, Problem> {
+    match format {
+        Some("csv") => Ok(true),
+        Some("json") => Ok(false),
+        Some(_) => Err(Problem::bad_request("There is no such format: ask for `json` or `csv`.")),
+        None => Ok(accept.is_some_and(|accept| accept.preferred().media_type().is_csv())),
+    }
+}

@@ -1,0 +1,87 @@
+//! What the tests of ledgers have in common.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+pub use pixcolor::credit::Wish;
+use pixcolor::credit::ledger::{FileLedger, FileOptions};
+use pixcolor::credit::{Budget, Budgets, Clock, Credits, Ledger, Scope, Settlement, Standing, Window};
+use tempfile::TempDir;
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+/// A clock that somebody moves.
+pub struct Hand(Mutex<OffsetDateTime>);
+
+impl Hand {
+    /// Two hours before the end of a month.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(datetime!(2026-02-28 22:00 UTC))))
+    }
+
+    pub fn forward(&self, time: Duration) {
+        *self.0.lock().unwrap() += time;
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> OffsetDateTime {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// An empty folder, in memory where there is such a thing: these tests wait for the disk thousands of
+/// times.
+pub fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+pub fn open(folder: &Path, clock: Arc<dyn Clock>) -> FileLedger {
+    let options = FileOptions { retry: std::time::Duration::ZERO, ..FileOptions::default() };
+    FileLedger::open(folder, clock, options).unwrap()
+}
+
+pub const fn micro(micro: i64) -> Credits {
+    Credits::from_micro(micro)
+}
+
+/// A budget that is named after what it is.
+pub fn budget(scope: Scope, window: Window, limit: i64) -> Budget {
+    Budget { name: format!("{scope} {window}"), scope, window, limit: micro(limit) }
+}
+
+/// A call of provider `paid` by client `me`, for a photograph of 12 megapixels.
+pub fn wish(most: i64, budgets: &Budgets) -> Wish {
+    Wish {
+        provider: "paid".into(),
+        client: Some("me".into()),
+        most: micro(most),
+        pixels: 12_000_000,
+        sent_pixels: 500_000,
+        budgets: budgets.clone(),
+    }
+}
+
+/// A call that gave colour and cost so much.
+pub fn cost(credits: i64) -> Settlement {
+    Settlement { credits: Some(micro(credits)), coloured: true, ..Settlement::UNKNOWN }
+}
+
+/// What the budgets say is spent and reserved, in micro-credits; `client` is `me`.
+pub async fn standing(ledger: &dyn Ledger, budgets: &Budgets) -> Vec<(i64, i64)> {
+    let standings = ledger.standing(budgets.clone(), Some("me".into())).await.unwrap();
+    let each = |standing: Standing| (standing.spent.micro(), standing.reserved.micro());
+    standings.into_iter().map(each).collect()
+}
+
+/// The same, when everything that somebody dropped has come back.
+pub async fn settled_standing(ledger: &dyn Ledger, budgets: &Budgets) -> Vec<(i64, i64)> {
+    for _ in 0..1000 {
+        let standings = standing(ledger, budgets).await;
+        if standings.iter().all(|(_, reserved)| *reserved == 0) {
+            return standings;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("a reservation is stranded: {:?}", standing(ledger, budgets).await);
+}

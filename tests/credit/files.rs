@@ -1,0 +1,304 @@
+//! What may become of a ledger's file: cut off, damaged, foreign, locked, in the way, long.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pixcolor::credit::ledger::{FileLedger, FileOptions};
+use pixcolor::credit::{Budgets, Ledger, ReserveError, Scope, Settlement, Window};
+use proptest::prelude::*;
+use tokio::runtime::Runtime;
+
+use super::common::{Hand, Wish, budget, cost, folder, micro, open, standing, wish};
+
+fn total() -> Budgets {
+    [budget(Scope::All, Window::Total, i64::MAX)].into()
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().build().unwrap()
+}
+
+/// Makes calls that cost 1, 2, 3, ... micro-credits, and gives what each record adds to what is spent, in
+/// the order of the file.
+async fn calls(folder: &Path, count: i64) -> Vec<i64> {
+    let ledger = open(folder, Hand::new());
+    let mut steps = Vec::new();
+    for number in 1..=count {
+        let reservation = ledger.reserve(wish(100, &total())).await.unwrap();
+        ledger.settle(reservation, cost(number)).await;
+        // A reservation alone counts in full.
+        steps.extend([100, number - 100]);
+    }
+    steps
+}
+
+fn ledger_file(folder: &Path) -> PathBuf {
+    folder.join("ledger")
+}
+
+/// What is spent, by a ledger opened anew.
+fn spent(folder: &Path) -> i64 {
+    let ledger = open(folder, Hand::new());
+    assert_eq!(ledger.health(), Ok(()));
+    runtime().block_on(standing(&ledger, &total()))[0].0
+}
+
+fn reason(ledger: &FileLedger) -> String {
+    ledger.health().unwrap_err().reason.replace(env!("CARGO_PKG_VERSION"), "VERSION")
+}
+
+#[test]
+fn a_ledger_is_what_it_was_when_it_is_opened_again() {
+    let folder = folder();
+    runtime().block_on(calls(folder.path(), 10));
+    assert_eq!(spent(folder.path()), 55);
+    let ledger = open(folder.path(), Hand::new());
+    assert_eq!(ledger.recovered().records, 20);
+    assert_eq!((ledger.recovered().kept_aside, ledger.recovered().unsettled), (None, 0));
+    let first = fs::read_to_string(ledger_file(folder.path())).unwrap().lines().next().unwrap().to_owned();
+    assert_eq!(first, "pixcolor-ledger 1");
+}
+
+#[test]
+fn a_reservation_without_a_settlement_counts_as_spent_once() {
+    let folder = folder();
+    runtime().block_on(async {
+        let ledger = open(folder.path(), Hand::new());
+        let reservation = ledger.reserve(wish(70, &total())).await.unwrap();
+        // The program ends before the call does.
+        std::mem::forget(reservation);
+    });
+    for unsettled in [1, 0, 0] {
+        let ledger = open(folder.path(), Hand::new());
+        assert_eq!(ledger.recovered().unsettled, unsettled);
+        assert_eq!(runtime().block_on(standing(&ledger, &total())), [(70, 0)]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// However much of the end is missing or nonsense, all that is before it counts, and nothing is lost.
+    #[test]
+    fn a_broken_tail_is_cut_off_and_kept_aside(cut: prop::sample::Index, garbage in "[ -~]{0,40}") {
+        let folder = folder();
+        let steps = runtime().block_on(calls(folder.path(), 5));
+        let path = ledger_file(folder.path());
+        let whole = fs::read(&path).unwrap();
+        let header = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        let cut = header + cut.index(whole.len() - header + 1);
+        let broken = [&whole[..cut], garbage.as_bytes()].concat();
+        fs::write(&path, &broken).unwrap();
+
+        let lines = whole[header..cut].iter().filter(|byte| **byte == b'\n').count();
+        prop_assert_eq!(spent(folder.path()), steps[..lines].iter().sum::<i64>());
+        let end = whole[..cut].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+        let ledger = fs::read(&path).unwrap();
+        prop_assert!(ledger.starts_with(&whole[..end]));
+        let aside: Vec<Vec<u8>> = kept_aside(folder.path());
+        let expected: Vec<Vec<u8>> = Some(broken[end..].to_vec()).filter(|tail| !tail.is_empty()).into_iter().collect();
+        prop_assert_eq!(aside, expected);
+        // It is whole now.
+        spent(folder.path());
+        prop_assert!(kept_aside(folder.path()).len() <= 1);
+    }
+
+    /// A damaged line in the middle loses that line only.
+    #[test]
+    fn damage_in_the_middle_loses_one_line_and_the_file_is_kept(at: prop::sample::Index, bit in 0..7_u8) {
+        let folder = folder();
+        runtime().block_on(calls(folder.path(), 5));
+        let path = ledger_file(folder.path());
+        let mut bytes = fs::read(&path).unwrap();
+        let lines: Vec<usize> = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
+        // Not the first line, and not the last.
+        let at = lines[0] + 1 + at.index(lines[lines.len() - 2] - lines[0]);
+        // Without the end of a line, the next one is lost as well.
+        prop_assume!(bytes[at] != b'\n');
+        bytes[at] ^= 1 << bit;
+        fs::write(&path, &bytes).unwrap();
+
+        // A lost reservation is made good by its settlement; a lost settlement leaves the reservation.
+        let spent_now = spent(folder.path());
+        prop_assert!((15..=15 + 99).contains(&spent_now), "{spent_now}");
+        prop_assert_eq!(kept_aside(folder.path()), vec![bytes]);
+        prop_assert_eq!(spent(folder.path()), spent_now);
+        prop_assert_eq!(kept_aside(folder.path()).len(), 1);
+    }
+
+    #[test]
+    fn no_file_makes_it_panic_or_is_overwritten(bytes: Vec<u8>, header: bool) {
+        let folder = folder();
+        let bytes = if header { [b"pixcolor-ledger 1\n", bytes.as_slice()].concat() } else { bytes };
+        fs::write(ledger_file(folder.path()), &bytes).unwrap();
+        let ledger = open(folder.path(), Hand::new());
+        let usable = header || bytes.is_empty();
+        prop_assert_eq!(ledger.health().is_ok(), usable, "{:?}", ledger.health());
+        drop(ledger);
+        if !usable {
+            prop_assert_eq!(fs::read(ledger_file(folder.path())).unwrap(), bytes);
+        }
+    }
+}
+
+fn kept_aside(folder: &Path) -> Vec<Vec<u8>> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let aside =
+        names.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("ledger.broken-"));
+    aside.map(|path| fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn a_newer_ledger_is_refused_with_a_sentence_and_left_alone() {
+    let foreign = "pixcolor-ledger 1\n2c3ca063 {\"audit\":{\"id\":1}}\n";
+    for (text, what) in [("pixcolor-ledger 2\nwhatever\n", "format 2"), (foreign, "unknown variant `audit`")]
+    {
+        let folder = folder();
+        let path = ledger_file(folder.path());
+        fs::write(&path, text).unwrap();
+        let ledger = open(folder.path(), Hand::new());
+        let reason = reason(&ledger);
+        let (start, end) = (
+            format!("{} is there, but a newer version of PixColor wrote it ({what}", path.display()),
+            "), and this one, VERSION, would lose what it says. Run that version, or move the file away to begin a \
+             new one",
+        );
+        assert!(reason.starts_with(&start) && reason.ends_with(end), "{reason}");
+        runtime().block_on(async {
+            assert!(matches!(ledger.reserve(wish(1, &total())).await, Err(ReserveError::Ledger(_))));
+            assert!(ledger.usage(time::Date::MIN..=time::Date::MAX).await.is_err());
+            let free = ledger.reserve(wish(0, &total())).await.unwrap();
+            ledger.settle(free, cost(0)).await;
+        });
+        drop(ledger);
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+}
+
+#[test]
+fn what_is_no_ledger_is_refused_and_left_alone() {
+    for text in ["hello\n", "pixcolor-ledger x\n", "pixcolor-ledger 0\n", "pixcolor-ledger 1", "\n"] {
+        let folder = folder();
+        fs::write(ledger_file(folder.path()), text).unwrap();
+        let reason = reason(&open(folder.path(), Hand::new()));
+        assert!(reason.contains("it does not begin as a ledger does"), "{reason}");
+        assert_eq!(fs::read_to_string(ledger_file(folder.path())).unwrap(), text);
+    }
+}
+
+#[tokio::test]
+async fn a_second_program_may_look_but_not_spend_until_the_first_has_gone() {
+    let folder = folder();
+    calls(folder.path(), 3).await;
+    let first = open(folder.path(), Hand::new());
+    let second = open(folder.path(), Hand::new());
+    let reason = reason(&second);
+    assert!(reason.starts_with("another program uses it, such as a gateway that is running"), "{reason}");
+    assert_eq!(standing(&second, &total()).await, [(6, 0)]);
+    assert!(matches!(second.reserve(wish(1, &total())).await, Err(ReserveError::Ledger(_))));
+    let more = first.reserve(wish(100, &total())).await.unwrap();
+    first.settle(more, cost(4)).await;
+    drop(first);
+    let reservation = second.reserve(wish(100, &total())).await.unwrap();
+    assert_eq!(second.health(), Ok(()));
+    second.settle(reservation, cost(5)).await;
+    assert_eq!(standing(&second, &total()).await, [(15, 0)]);
+}
+
+#[tokio::test]
+async fn without_a_folder_what_costs_is_off_until_there_is_one() {
+    let folder = folder();
+    let state_dir = folder.path().join("state");
+    fs::write(&state_dir, "in the way").unwrap();
+    let ledger = open(&state_dir, Hand::new());
+    let reason = reason(&ledger);
+    assert!(reason.starts_with(&format!("the folder {} cannot be made: ", state_dir.display())), "{reason}");
+    let refused = ledger.reserve(wish(1, &total())).await.unwrap_err();
+    let start = "providers that cost something are off, because the ledger cannot be used: the folder ";
+    assert!(refused.to_string().starts_with(start), "{refused}");
+    let free = ledger.reserve(wish(0, &total())).await.unwrap();
+    ledger.settle(free, cost(0)).await;
+    assert_eq!(standing(&ledger, &total()).await, [(0, 0)]);
+
+    fs::remove_file(&state_dir).unwrap();
+    let reservation = ledger.reserve(wish(1, &total())).await.unwrap();
+    ledger.settle(reservation, cost(1)).await;
+    drop(ledger);
+    assert_eq!(standing(&open(&state_dir, Hand::new()), &total()).await, [(1, 0)]);
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_read_a_ledger() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    runtime().block_on(calls(folder.path(), 1));
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", entry.path());
+    }
+}
+
+/// A year of calls in a file that is written anew all the time says the same as one that never is.
+#[tokio::test]
+async fn a_long_file_is_shortened_and_says_the_same() {
+    let (long, short) = (folder(), folder());
+    let (long_clock, short_clock) = (Hand::new(), Hand::new());
+    let never = FileOptions { rewrite_above: u64::MAX, ..FileOptions::default() };
+    let often = FileOptions { rewrite_above: 4096, ..FileOptions::default() };
+    let budgets: Budgets = [Scope::All, Scope::Provider("a".into()), Scope::Client]
+        .into_iter()
+        .flat_map(|scope| Window::ALL.map(|window| budget(scope.clone(), window, i64::MAX)))
+        .collect();
+    let open =
+        |folder: &Path, clock: &Arc<Hand>, options| FileLedger::open(folder, clock.clone(), options).unwrap();
+    let (mut one, mut two) = (open(long.path(), &long_clock, never), open(short.path(), &short_clock, often));
+    let mut most_bytes = 0;
+    for number in 0..3000_i64 {
+        for ledger in [&one, &two] {
+            let provider = ["a", "b"][number as usize % 2].to_owned();
+            let client = [Some("me"), Some("you"), None][number as usize % 3].map(Into::into);
+            let wish = Wish { provider, client, pixels: 1 << (number % 25), ..wish(number % 90, &budgets) };
+            let reservation = ledger.reserve(wish).await.unwrap();
+            if number % 50 == 0 {
+                drop(reservation);
+            } else {
+                ledger
+                    .settle(
+                        reservation,
+                        if number % 7 == 0 { Settlement::UNKNOWN } else { cost(number % 70) },
+                    )
+                    .await;
+            }
+        }
+        for clock in [&long_clock, &short_clock] {
+            clock.forward(time::Duration::hours(3));
+        }
+        most_bytes = most_bytes.max(fs::metadata(ledger_file(short.path())).unwrap().len());
+        if number % 250 == 249 {
+            assert_eq!(standing(&one, &budgets).await, standing(&two, &budgets).await);
+            assert_eq!(one.experience().await, two.experience().await);
+            (one, two) = {
+                drop((one, two));
+                (open(long.path(), &long_clock, never), open(short.path(), &short_clock, often))
+            };
+        }
+    }
+    let long_bytes = fs::metadata(ledger_file(long.path())).unwrap().len();
+    assert!(most_bytes < long_bytes / 2, "{most_bytes} of {long_bytes}");
+    let by_provider = |rows: Vec<pixcolor::credit::UsageRow>| {
+        let mut sums = std::collections::BTreeMap::new();
+        for row in rows {
+            sums.entry((row.day, row.provider))
+                .or_insert_with(pixcolor::credit::Tally::default)
+                .add(&row.tally);
+        }
+        sums
+    };
+    let always = time::Date::MIN..=time::Date::MAX;
+    let days = by_provider(one.usage(always.clone()).await.unwrap());
+    assert_eq!(days, by_provider(two.usage(always).await.unwrap()));
+    assert!(days.len() > 700);
+    assert!(standing(&two, &budgets).await[2].0 > micro(90_000).micro());
+}

@@ -1,0 +1,14 @@
+//! Ledgers: one conformance suite for every implementation, and what a file must bear.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+
+mod common;
+mod conformance;
+mod files;
+mod killed;
+mod schedules;
+
+#[tokio::test]
+async fn a_file_conforms() {
+    let folder = common::folder();
+    conformance::run(|name, clock| Box::new(common::open(&folder.path().join(name), clock))).await;
+}

@@ -1,0 +1,333 @@
+//! Credit over HTTP: reserved before a call, settled after it, capped by budgets, and shown.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::algorithmia::{before_local, facts, facts_of};
+use crate::fakes::KEY;
+use crate::fakes::algorithmia::{Algorithmia, Behaviour, File};
+use crate::harness::server::pixcolor;
+use crate::harness::{Picture, Server, Setup};
+
+/// A call may cost 5 credits: its time-out is 5 seconds.
+const FIVE_SECONDS: &str = "timeout = 5\n";
+
+fn main_file(route: &str, credits: u32, more: &str) -> String {
+    format!("route = {route}\n[budgets.small]\nscope = \"provider:algorithmia\"\ncredits = {credits}\n{more}")
+}
+
+const BOTH: &str = "[\"algorithmia\", \"local\"]";
+const ALONE: &str = "[\"algorithmia\"]";
+
+/// A gateway with a budget of so many credits a month.
+fn budget(fake: &Algorithmia, route: &str, credits: u32, more: &str) -> Setup {
+    before_local(&fake.url(), FIVE_SECONDS).file("config/pixcolor.toml", main_file(route, credits, more))
+}
+
+fn state(setup: Setup, folder: &Path) -> Setup {
+    setup.env("PIXCOLOR_STATE_DIR", format!("\"{}\"", folder.display()))
+}
+
+#[track_caller]
+fn metric_is(server: &Server, name: &str, expected: f64) {
+    let value = server.metric(name);
+    assert!((value - expected).abs() < 1e-9, "{name} is {value}, not {expected}");
+}
+
+fn spent(server: &Server) -> f64 {
+    server.metric("pixcolor_budget_spent_credits{budget=\"small\"}")
+}
+
+/// The line of a provider in `/v1/usage`.
+#[track_caller]
+fn line(server: &Server, provider: &str) -> Value {
+    let usage = server.get("/v1/usage").json();
+    let lines = usage["lines"].as_array().unwrap();
+    lines.iter().find(|line| line["provider"] == provider).unwrap_or_else(|| panic!("{usage}")).clone()
+}
+
+#[test]
+fn when_the_budget_is_spent_the_next_provider_answers_and_the_answer_says_so() {
+    let fake = Algorithmia::start();
+    let server = budget(&fake, BOTH, 12, "").start();
+    // 2 credits each; the fifth may cost 5, and 4 are left.
+    for _ in 0..4 {
+        let facts = facts(&server);
+        assert_eq!((&facts["provider"], &facts["degraded"]), (&json!("algorithmia"), &json!(null)));
+    }
+    let facts = facts(&server);
+    assert_eq!((&facts["provider"], &facts["degraded"]), (&json!("local"), &json!("budget")));
+    assert_eq!(facts["credits"], "0");
+    let attempt = &facts["attempts"][0];
+    assert_eq!((&attempt["failure"], &attempt["credits"]), (&json!("budget"), &json!("0")));
+    let reason = attempt["reason"].as_str().unwrap();
+    assert!(reason.contains("`small` has 4 of 12 credits left, and this may cost 5"), "{reason}");
+    let answer = server.colorize(&Picture::png(64, 48, 2));
+    assert_eq!(answer.header("x-pixcolor-degraded"), "budget");
+    assert_eq!(answer.header("x-pixcolor-attempts"), "algorithmia=budget");
+    assert_eq!(fake.calls(), 4);
+
+    metric_is(&server, "pixcolor_spent_credits_total{provider=\"algorithmia\"}", 8.0);
+    metric_is(&server, "pixcolor_spent_credits_total{provider=\"local\"}", 0.0);
+    metric_is(&server, "pixcolor_budget_limit_credits{budget=\"small\"}", 12.0);
+    metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 8.0);
+    metric_is(&server, "pixcolor_budget_remaining_credits{budget=\"small\"}", 4.0);
+    let reset = server.metric("pixcolor_budget_reset_timestamp_seconds{budget=\"small\"}");
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    assert!(reset > now && reset < now + 31.0 * 86_400.0, "{reset}");
+}
+
+#[test]
+fn many_at_once_never_overspend_and_strand_nothing() {
+    let fake = Algorithmia::start();
+    fake.always(Behaviour::Slow(Duration::from_millis(300)));
+    fake.takes(4.2);
+    let server = budget(&fake, BOTH, 20, "").start();
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let server = &server;
+        let asked: Vec<_> = (0..24).map(|seed| scope.spawn(move || facts_of(server, seed))).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    let by = |name: &str| answers.iter().filter(|facts| facts["provider"] == name).count();
+    // Each costs all of its 5.
+    assert_eq!((by("algorithmia"), by("local"), fake.calls()), (4, 20, 4));
+    metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 20.0);
+    metric_is(&server, "pixcolor_budget_remaining_credits{budget=\"small\"}", 0.0);
+
+    // Where less is charged than was set aside, the rest is there for others.
+    fake.takes(0.5);
+    let server = budget(&fake, BOTH, 20, "").start();
+    std::thread::scope(|scope| {
+        let server = &server;
+        (0..24).for_each(|seed| drop(scope.spawn(move || facts_of(server, seed))));
+    });
+    let mut seed = 100;
+    while facts_of(&server, seed)["degraded"].is_null() {
+        seed += 1;
+    }
+    metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 16.0);
+    metric_is(&server, "pixcolor_budget_remaining_credits{budget=\"small\"}", 4.0);
+}
+
+#[test]
+fn with_nobody_left_the_answer_is_402_with_the_budget_what_is_left_and_when_it_renews() {
+    let fake = Algorithmia::start();
+    let server = budget(&fake, ALONE, 4, "").start();
+    let answer = server.colorize(&Picture::png(64, 48, 1));
+    let problem = answer.problem(402);
+    assert_eq!(problem["type"], "urn:pixcolor:problem:payment-required");
+    let budget_facts = &problem["budget"];
+    assert_eq!(budget_facts["name"], "small");
+    let amounts = ["limit", "left", "wanted"].map(|amount| budget_facts[amount].as_str().unwrap());
+    assert_eq!(amounts, ["4", "4", "5"]);
+    assert!(budget_facts["renews"].as_str().unwrap().ends_with("-01T00:00:00Z"), "{problem}");
+    let seconds: u64 = answer.header("retry-after").parse().unwrap();
+    assert!((1..=31 * 86_400).contains(&seconds), "{seconds}");
+
+    let server = budget(&fake, BOTH, 4, "window = \"total\"\n").start();
+    let asked = server.post("/v1/colorize?provider=algorithmia", &[], &Picture::png(64, 48, 1).bytes);
+    assert_eq!(asked.problem(402)["budget"]["renews"], json!(null));
+    assert_eq!(asked.header("retry-after"), "");
+    assert_eq!(fake.calls(), 0);
+}
+
+#[test]
+fn each_client_has_a_budget_of_its_own_that_no_invented_key_evades() {
+    let fake = Algorithmia::start();
+    let main = format!(
+        "route = {BOTH}\ntrusted_proxies = [\"127.0.0.1\"]\n[budgets.each]\nscope = \"client\"\ncredits = 6\n"
+    );
+    let server = before_local(&fake.url(), FIVE_SECONDS).file("config/pixcolor.toml", main).start();
+    let by = |client: &str, key: &str| {
+        let headers = [("X-Forwarded-For", client), ("Authorization", key)];
+        let answer = server.post("/v1/colorize", &headers, &Picture::png(64, 48, 1).bytes);
+        answer.header("x-pixcolor-provider").to_owned()
+    };
+    assert_eq!(by("203.0.113.1", "sim1"), "algorithmia");
+    assert_eq!(by("203.0.113.1", "sim2"), "local");
+    assert_eq!(by("203.0.113.2", "sim1"), "algorithmia");
+    assert_eq!(by("2001:db8::1", "sim1"), "algorithmia");
+    // The same /64.
+    assert_eq!(by("2001:db8::2", "sim1"), "local");
+}
+
+#[test]
+fn failures_are_charged_what_they_cost_and_unknown_ones_what_was_reserved() {
+    let fake = Algorithmia::start();
+    let server = budget(&fake, BOTH, 1000, "").start();
+    let mut expected = 0.0;
+    for (behaviour, charged) in [
+        (Behaviour::Envelope("not a cat", Some("InputError")), 0.0),
+        // Paid for, and then the file was not there, or the guard refused it.
+        (Behaviour::File(File::Missing), 2.0),
+        (Behaviour::File(File::Grey), 2.0),
+        // Nobody knows.
+        (Behaviour::PlainText(502), 5.0),
+        (Behaviour::HangUp, 5.0),
+        (
+            Behaviour::Odd(
+                json!({ "result": { "output": "data://a/b" }, "metadata": { "content_type": "json" } }),
+            ),
+            5.0,
+        ),
+    ] {
+        fake.always(behaviour.clone());
+        assert_eq!(facts(&server)["provider"], "local", "{behaviour:?}");
+        expected += charged;
+        let spent = spent(&server);
+        assert!((spent - expected).abs() < 1e-9, "{behaviour:?}: {spent}, not {expected}");
+    }
+    metric_is(&server, "pixcolor_unknown_costs_total{provider=\"algorithmia\"}", 3.0);
+    let line = line(&server, "algorithmia");
+    assert_eq!((&line["calls"], &line["failed"], &line["unknown_costs"]), (&json!(6), &json!(6), &json!(3)));
+    assert_eq!((&line["credits"], &line["money"]["USD"]), (&json!("19"), &json!("0.0019")));
+    assert!(server.said().contains("nobody knows what a call of provider algorithmia has cost"));
+}
+
+#[test]
+fn more_than_was_reserved_is_charged_counted_and_told() {
+    let fake = Algorithmia::start();
+    fake.takes(8.5);
+    let server = budget(&fake, BOTH, 20, "").start();
+    assert_eq!(facts(&server)["credits"], "9");
+    metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 9.0);
+    metric_is(&server, "pixcolor_overrun_credits_total{provider=\"algorithmia\"}", 4.0);
+    assert!(server.said().contains("which is 4 more than were reserved"), "{}", server.said());
+}
+
+#[test]
+fn a_restart_keeps_the_account_and_kill_9_in_a_call_counts_as_spent() {
+    let fake = Algorithmia::start();
+    let folder = tempfile::tempdir().unwrap();
+    let start = || state(budget(&fake, BOTH, 100, ""), folder.path()).start();
+    let mut server = start();
+    assert_eq!(facts(&server)["credits"], "2");
+    assert_eq!(server.terminate(), Some(0));
+
+    let mut server = start();
+    metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 2.0);
+    fake.always(Behaviour::Slow(Duration::from_secs(30)));
+    let picture = Picture::png(64, 48, 1).bytes;
+    let head = format!("POST /v1/colorize HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", picture.len());
+    let _connection = server.raw(&[head.as_bytes(), &picture].concat());
+    let end = Instant::now() + Duration::from_secs(30);
+    while fake.calls() < 2 {
+        assert!(Instant::now() < end, "no call was made");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+
+    let server = start();
+    metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 7.0);
+    metric_is(&server, "pixcolor_budget_remaining_credits{budget=\"small\"}", 93.0);
+    assert!(server.said().contains("the 5 credits that were reserved for them count as spent"));
+    let line = line(&server, "algorithmia");
+    assert_eq!(
+        (&line["calls"], &line["unknown_costs"], &line["credits"]),
+        (&json!(2), &json!(1), &json!("7"))
+    );
+}
+
+#[test]
+fn while_the_ledger_cannot_be_written_the_built_in_model_answers_and_readyz_says_why() {
+    let fake = Algorithmia::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "").unwrap();
+    let server = state(budget(&fake, BOTH, 100, ""), &file).start();
+    let facts = facts(&server);
+    assert_eq!((&facts["provider"], &facts["degraded"]), (&json!("local"), &json!("budget")));
+    assert_eq!(facts["attempts"][0]["failure"], "ledger");
+    let ready = server.get("/readyz");
+    assert_eq!(ready.status, 200);
+    let ready = ready.json();
+    let why = ready["paid_providers_are_off"].as_str().unwrap();
+    assert!(why.contains("the ledger cannot be used") && why.contains("a-file"), "{why}");
+    assert_eq!((&ready["route"][0]["ready"], &ready["route"][0]["reason"]), (&json!(false), &json!(why)));
+    assert_eq!(ready["route"][1]["ready"], true);
+
+    let server = state(budget(&fake, ALONE, 100, ""), &file).start();
+    assert_eq!(server.get("/readyz").status, 503);
+    server.colorize(&Picture::png(64, 48, 1)).problem(503);
+    assert_eq!(fake.calls(), 0);
+    let server = budget(&fake, ALONE, 100, "").start();
+    assert_eq!(server.get("/readyz").json()["paid_providers_are_off"], json!(null));
+}
+
+#[test]
+fn the_command_line_leaves_the_ledger_to_a_gateway_that_runs() {
+    let fake = Algorithmia::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    };
+    file("config/pixcolor.toml", main_file(BOTH, 100, "").as_bytes());
+    let provider = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n{FIVE_SECONDS}", fake.url());
+    file("config/providers/algorithmia.toml", provider.as_bytes());
+    file("a.png", &Picture::png(64, 48, 1).bytes);
+    let run = |args: &[&str]| {
+        let mut command = pixcolor(folder.path());
+        command.env("ALGORITHMIA_API_KEY", KEY).env("PIXCOLOR_CACHE__ENABLED", "false");
+        command.env("PIXCOLOR_STATE_DIR", format!("\"{}\"", folder.path().join("state").display()));
+        let output = command.args(args).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    assert!(run(&["colorize", "a.png"]).contains("coloured by algorithmia"));
+    let server = state(budget(&fake, BOTH, 100, ""), &folder.path().join("state")).start();
+    let said = run(&["colorize", "a.png"]);
+    assert!(said.contains("coloured by local") && said.contains("the ledger cannot be used"), "{said}");
+    assert_eq!(facts(&server)["provider"], "algorithmia");
+
+    let table = run(&["usage"]);
+    let line = table.lines().find(|line| line.starts_with("algorithmia")).unwrap();
+    let columns: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(columns[..6], ["algorithmia", "2", "0", "0", "4", "0.0004"], "{table}");
+    assert!(run(&["usage", "--by", "client"]).contains("ip:127.0.0.1"));
+    assert!(run(&["usage", "--csv", "--to", "2020-01-31"]).starts_with("provider,calls,"));
+}
+
+#[test]
+fn usage_is_told_by_provider_and_day_to_all_and_by_client_to_the_administrator() {
+    let fake = Algorithmia::start();
+    let server = budget(&fake, BOTH, 7, "")
+        .env("MY_TOKEN", "let-me-in")
+        .env("PIXCOLOR_ADMIN__TOKEN", "{ env = \"MY_TOKEN\" }")
+        .start();
+    (0..3).for_each(|_| drop(facts(&server)));
+    // 2 credits, 2 credits, and then 3 are left for a call that may cost 5.
+    let algorithmia = line(&server, "algorithmia");
+    assert_eq!((&algorithmia["calls"], &algorithmia["credits"]), (&json!(2), &json!("4")));
+    let local = line(&server, "local");
+    assert_eq!((&local["calls"], &local["credits"]), (&json!(1), &json!("0")));
+    assert!(local["cpu_seconds"].as_f64().unwrap() > 0.0, "{local}");
+    let day = server.get("/v1/usage?by=day").json();
+    assert_eq!((day["lines"].as_array().unwrap().len(), &day["total"]["calls"]), (1, &json!(3)), "{day}");
+    assert_eq!(day["lines"][0]["day"], day["to"]);
+    assert_eq!(server.get("/v1/usage?from=2020-01-01&to=2020-12-31").json()["total"]["calls"], 0);
+
+    for answer in
+        [server.get("/v1/usage?format=csv"), server.get_with("/v1/usage", &[("Accept", "text/csv")])]
+    {
+        assert!(answer.header("content-type").starts_with("text/csv"), "{answer:?}");
+        let lines: Vec<&str> = answer.text().split("\r\n").collect();
+        assert!(lines[0].starts_with("provider,calls,failed,") && lines[1].starts_with("algorithmia,2,0,"));
+    }
+    for bad in ["by=month", "from=yesterday", "from=2026-02-02&to=2026-02-01", "format=xml", "by=day&by=day"]
+    {
+        server.get(&format!("/v1/usage?{bad}")).problem(400);
+    }
+
+    server.get("/v1/usage?by=client").problem(401);
+    server.get_with("/v1/usage?by=client", &[("Authorization", "wrong")]).problem(403);
+    let clients = server.get_with("/v1/usage?by=client", &[("Authorization", "Bearer let-me-in")]).json();
+    let named = clients["lines"].as_array().unwrap().iter().find(|line| line["client"] == "ip:127.0.0.1");
+    assert_eq!(named.unwrap()["credits"], "4");
+    Server::start().get("/v1/usage?by=client").problem(404);
+}

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use super::CliError;
 use crate::config::{self, Source};
 use crate::observe::Metrics;
-use crate::quota::Keys;
 
 /// Prints the configuration; fails when the gateway could not start with it.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
@@ -13,6 +12,6 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     print!("{}{}", config::server_report(source)?, loaded.report());
     // Models and recipes, too, must be there and be what they say.
     let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
-    Keys::in_folder(&snapshot.config.state_dir).list()?;
+    super::key::check(&snapshot.config)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::CliError;
-use crate::config::{self, Source};
+use crate::config::{self, Config, Source};
 use crate::quota::Keys;
 
 /// What is to be done with keys.
@@ -23,6 +23,19 @@ pub enum Command {
         /// The name it was made with
         name: String,
     },
+}
+
+/// Whether the keys can be read; warns when nobody is let in.
+pub fn check(config: &Config) -> Result<(), CliError> {
+    let keys = Keys::in_folder(&config.state_dir).list()?;
+    if keys.is_empty() && !config.clients.anonymous {
+        tracing::warn!(
+            "nobody can use this gateway: `anonymous` is false, and there are no keys in {} (`pixcolor key new \
+             NAME` makes one)",
+            config.state_dir.display()
+        );
+    }
+    Ok(())
 }
 
 /// Does it, with the keys in `state_dir`.

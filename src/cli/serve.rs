@@ -29,8 +29,8 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let figment = config::server_figment(source)?;
     let assets =
         Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
+    super::key::check(&loaded.config)?;
     let gateway = super::gateway(loaded)?;
-    gateway.quotas().keys.list()?;
     let rocket = server(figment.clone(), gateway.clone(), assets)
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
     let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;

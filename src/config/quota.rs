@@ -102,7 +102,11 @@ fn limit(
     };
     let by = table.choice_or("by", &By::ALL, shipped.map_or(By::Client, |shipped| shipped.by));
     let per = table.choice_or("per", &Per::ALL, shipped.map_or(Per::Minute, |shipped| shipped.per));
-    let of = of?;
+    let Some(of) = of else {
+        // What the others must be depends on it.
+        table.accept_all();
+        return None;
+    };
     let amount = |table: &mut Table<'_>, key, default| match of {
         Unit::Bytes => table.bytes(key, default, 1024..=1 << 40),
         Unit::Requests | Unit::Pictures | Unit::Megapixels => table.whole(key, default, 1..=1_000_000_000),

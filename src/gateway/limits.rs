@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::{Error, Gateway, PIXELS_PER_PLACE};
 use crate::config::Amounts;
 use crate::queue::QueueError;
-use crate::quota::{Gate, Most, Share};
+use crate::quota::{Charge, Gate, Most, Refusal, Share};
 
 /// When it makes sense to ask again after a queue was full: a few pictures later.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
@@ -21,14 +21,20 @@ pub struct Place {
 }
 
 impl Gateway {
+    /// Takes these charges from their limits, all of them or none, and counts what was decided.
+    pub async fn charge(&self, charges: &[Charge]) -> Result<(), Refusal> {
+        let decided = self.quotas.rates.check(charges).await;
+        self.metrics.quota_check(charges, &decided);
+        decided
+    }
+
     /// May this client cause a call? What is refused here has taken nothing.
     pub(super) async fn spend(&self, plan: &Plan) -> Result<(), Error> {
         let (config, ask) = (plan.config(), &plan.ask);
         let client = ask.client.bucket(config.clients.ipv6_prefix);
         let amounts = Amounts { pixels: plan.head.pixels(), ..Amounts::default() };
         let charges = config.quota.charges(Gate::Spend, client.as_ref(), amounts);
-        let Err(refusal) = self.quotas.rates.check(&charges).await else { return Ok(()) };
-        self.metrics.refused(&refusal);
+        let Err(refusal) = self.charge(&charges).await else { return Ok(()) };
         // Whoever comes back is charged for being let in again.
         let refusal = match &ask.upload.ticket {
             Some(ticket) => refusal.and_then(&self.quotas.rates.look(&ticket.charges).await),

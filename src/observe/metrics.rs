@@ -3,6 +3,8 @@
 //! The registry is handed in, never global, so that tests and several gateways in one process do not
 //! share counts.
 
+mod quota;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,6 @@ use prometheus::{
 use crate::cache::{Event, Observer, Tier, TierStats};
 use crate::credit::{Credits, Settled, Standing};
 use crate::provider::FailureKind;
-use crate::quota::Refusal;
 
 /// Seconds: from a cache hit to a provider at its time-out.
 const SECONDS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
@@ -36,9 +37,7 @@ struct Inner {
     breaker_state: IntGaugeVec,
     overhead_seconds: Histogram,
     guard_refusals: IntCounterVec,
-    quota_refusals: IntCounterVec,
-    crowded: IntCounterVec,
-    denied: IntCounterVec,
+    quota: quota::Quotas,
     renditions: IntCounterVec,
     credits_saved: CounterVec,
     seconds_saved: CounterVec,
@@ -136,21 +135,7 @@ impl Metrics {
                 "Answers of providers that the output guard refused, by reason.",
                 &["provider", "reason"],
             )?,
-            quota_refusals: counter(
-                "pixcolor_quota_refusals_total",
-                "Requests refused (429) by the limit on a rate that refused them.",
-                &["limit"],
-            )?,
-            crowded: counter(
-                "pixcolor_concurrency_refusals_total",
-                "Requests refused (503) by the bound on what is had at once that refused them.",
-                &["bound"],
-            )?,
-            denied: counter(
-                "pixcolor_denied_requests_total",
-                "Requests turned away: address (403), key (401).",
-                &["reason"],
-            )?,
+            quota: quota::Quotas::new(&counter)?,
             renditions: counter(
                 "pixcolor_renditions_total",
                 "Pictures that were answered, by where they came from: memory, disk, merged (only the colour was \
@@ -263,23 +248,6 @@ impl Metrics {
     /// A picture was coloured; this much of its time was our own.
     pub fn overhead(&self, took: Duration) {
         self.0.overhead_seconds.observe(took.as_secs_f64());
-    }
-
-    /// Limits on rates refused a request.
-    pub fn refused(&self, refusal: &Refusal) {
-        for level in &refusal.levels {
-            self.0.quota_refusals.with_label_values(&[level.limit.name()]).inc();
-        }
-    }
-
-    /// A bound on what is had at once refused a request.
-    pub fn crowded(&self, bound: &'static str) {
-        self.0.crowded.with_label_values(&[bound]).inc();
-    }
-
-    /// A request was turned away for its `address` or its `key`.
-    pub fn denied(&self, reason: &'static str) {
-        self.0.denied.with_label_values(&[reason]).inc();
     }
 
     /// The output guard refused an answer.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::limit::By;
+use super::words::By;
 
 /// Whose a share or a rate is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -215,5 +215,4 @@ impl ShrinkableKeyedStateStore<Visit> for Store {
 }
 
 #[cfg(test)]
-#[path = "gcra_tests.rs"]
 mod tests;

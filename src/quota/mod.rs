@@ -13,6 +13,7 @@ mod limit;
 mod lists;
 mod peers;
 mod shares;
+mod words;
 
 use std::fmt;
 use std::path::Path;
@@ -22,10 +23,11 @@ use std::time::Duration;
 pub use client_key::Bucket;
 pub use gcra::InProcess;
 pub use keys::{Found, Keys, KeysError, Minted};
-pub use limit::{By, Gate, Limit, LimitError, Per, Unit};
+pub use limit::{Limit, LimitError};
 pub use lists::Lists;
 pub use peers::{Notice, Peers, Visit};
 pub use shares::{Crowded, Most, Share, Shares};
+pub use words::{By, Gate, Per, Unit};
 
 /// What one request takes from one limit.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -55,10 +55,7 @@ pub async fn admit(request: &Request<'_>, bytes: u64) -> Result<Arc<Ticket>, Pro
         gateway.metrics().crowded(bound);
         Problem::new(Status::ServiceUnavailable, detail).retry_after(Some(CROWDED_RETRY))
     })?;
-    quotas.rates.check(&charges).await.map_err(|refusal| {
-        gateway.metrics().refused(&refusal);
-        Problem::from(refusal)
-    })?;
+    gateway.charge(&charges).await?;
     Ok(Arc::new(Ticket { charges, share }))
 }
 

@@ -88,9 +88,11 @@ async fn best(
 
 /// Whether caches between here and the client may keep an answer for others.
 fn visibility(snapshot: &Snapshot) -> &'static str {
-    match snapshot.config.cache.share {
-        Share::All => "public",
-        Share::Client => "private",
+    let config = &snapshot.config;
+    match config.cache.share {
+        // A cache in between cannot tell who has a key.
+        Share::All if config.clients.anonymous => "public",
+        Share::All | Share::Client => "private",
     }
 }
 

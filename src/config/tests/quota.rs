@@ -70,14 +70,14 @@ fn what_a_request_is_charged_depends_on_the_client_and_the_gate() {
     let is = |limit: &str, bucket: &str, amount| (limit.to_owned(), bucket.to_owned(), amount);
     assert_eq!(
         charged(Gate::Admit, Some(&network)),
-        [is("requests", "192.0.2.1", 1), is("bytes", "192.0.2.1", 5), is("all", "all", 5)]
+        [is("requests", "ip:192.0.2.1", 1), is("bytes", "ip:192.0.2.1", 5), is("all", "all", 5)]
     );
     assert_eq!(
         charged(Gate::Spend, Some(&network)),
-        [is("pictures", "192.0.2.1", 1), is("megapixels", "192.0.2.1", 7)]
+        [is("pictures", "ip:192.0.2.1", 1), is("megapixels", "ip:192.0.2.1", 7)]
     );
-    assert_eq!(charged(Gate::Admit, Some(&key)), [is("key-requests", "key bob", 1), is("all", "all", 5)]);
-    assert_eq!(charged(Gate::Spend, Some(&key)), [is("key-pictures", "key bob", 1)]);
+    assert_eq!(charged(Gate::Admit, Some(&key)), [is("key-requests", "key:bob", 1), is("all", "all", 5)]);
+    assert_eq!(charged(Gate::Spend, Some(&key)), [is("key-pictures", "key:bob", 1)]);
     assert_eq!(charged(Gate::Admit, None), []);
     let off = Setup::new().main("quota.enabled = false").load().config.quota;
     assert_eq!(off.charges(Gate::Admit, Some(&network), amounts), []);

@@ -226,7 +226,10 @@ fn modified(file: &fs::Metadata) -> SystemTime {
 
 fn parse(file: &Path, read: io::Result<Vec<u8>>) -> Result<Vec<Kept>, KeysError> {
     let text = match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // Where there is no file, nor a folder for it, nobody has made a key.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         read => read.map_err(|source| KeysError::File { file: file.to_owned(), source })?,
     };
     serde_json::from_slice(&text)

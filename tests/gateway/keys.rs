@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::algorithmia::before_local;
+use super::cache::by_fingerprint;
 use super::quota::{knock, remaining, server, setup, small};
 use crate::fakes::algorithmia::Algorithmia;
 use crate::harness::{Picture, Setup};
@@ -104,8 +105,7 @@ fn where_nobody_is_anonymous_results_need_a_key_and_no_cache_in_between_may_keep
     let bob = ("Authorization", key.as_str());
     let picture = Picture::png(64, 48, 1);
     let made = server.post("/v1/colorize", &[bob], &picture.bytes);
-    let fingerprint = format!("/v1/results/sha256/{}", made.header("x-pixcolor-fingerprint"));
-    for path in [made.header("content-location"), &fingerprint] {
+    for path in [made.header("content-location"), &by_fingerprint(&picture)] {
         server.get(path).problem(401);
         let found = server.get_with(path, &[bob]);
         assert_eq!(found.picture(), made.picture());

@@ -31,7 +31,7 @@ pub struct InProcess<C: Clock = MonotonicClock> {
 
 type Limiters<C> = HashMap<Arc<Limit>, Limiter<C>>;
 
-type Limiter<C> = RateLimiter<Visit, Store, C, StateInformationMiddleware>;
+type Limiter<C> = RateLimiter<Errand, Store, C, StateInformationMiddleware>;
 
 impl InProcess {
     /// With nobody remembered.
@@ -76,7 +76,7 @@ impl<C: Clock + Clone> InProcess<C> {
     }
 
     fn level(&self, limiter: &Limiter<C>, Charge { limit, bucket, amount }: &Charge) -> Level {
-        let look = |cells| self.visit(limiter, bucket, Purpose::Look, cells);
+        let look = |cells| self.run(limiter, bucket, Purpose::Look, cells);
         let burst = limit.cells(limit.burst());
         // What would be left after taking one, and that one.
         let remaining = look(1).map_or(0, |left| left + 1);
@@ -90,7 +90,7 @@ impl<C: Clock + Clone> InProcess<C> {
     }
 
     /// How many cells are left after taking some, or else how long until they can be taken.
-    fn visit(
+    fn run(
         &self,
         limiter: &Limiter<C>,
         bucket: &Bucket,
@@ -98,8 +98,8 @@ impl<C: Clock + Clone> InProcess<C> {
         cells: u32,
     ) -> Result<u32, Duration> {
         let Some(cells) = NonZeroU32::new(cells) else { return Ok(u32::MAX) };
-        let visit = Visit { bucket: bucket.clone(), purpose };
-        match limiter.check_key_n(&visit, cells) {
+        let errand = Errand { bucket: bucket.clone(), purpose };
+        match limiter.check_key_n(&errand, cells) {
             Ok(Ok(after)) => Ok(after.remaining_burst_capacity()),
             Ok(Err(not_until)) => Err(self.wait(&not_until)),
             // More than the burst: `Limit::cells` never asks for that.
@@ -128,7 +128,7 @@ where
         for charge in charges {
             if let Some(limiter) = limiters.get(&charge.limit) {
                 // It was there a moment ago, nobody else was let in since, and time only adds to it.
-                let _ = self.visit(limiter, &charge.bucket, Purpose::Take, charge.limit.cells(charge.amount));
+                let _ = self.run(limiter, &charge.bucket, Purpose::Take, charge.limit.cells(charge.amount));
             }
         }
         Ok(())
@@ -150,7 +150,7 @@ where
 
 /// Who comes, and what for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Visit {
+struct Errand {
     bucket: Bucket,
     purpose: Purpose,
 }
@@ -173,30 +173,30 @@ impl Store {
 }
 
 impl StateStore for Store {
-    type Key = Visit;
+    type Key = Errand;
 
-    fn measure_and_replace<T, F, E>(&self, visit: &Visit, decide: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, errand: &Errand, decide: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let mut times = self.lock();
         let coarse;
-        let bucket = match times.len() < MOST_CLIENTS || times.contains_key(&visit.bucket) {
-            true => &visit.bucket,
+        let bucket = match times.len() < MOST_CLIENTS || times.contains_key(&errand.bucket) {
+            true => &errand.bucket,
             false => {
-                coarse = visit.bucket.coarse();
+                coarse = errand.bucket.coarse();
                 &coarse
             }
         };
         let (outcome, time) = decide(times.get(bucket).copied().map(Nanos::from))?;
-        if visit.purpose == Purpose::Take {
+        if errand.purpose == Purpose::Take {
             times.insert(bucket.clone(), time.as_u64());
         }
         Ok(outcome)
     }
 }
 
-impl ShrinkableKeyedStateStore<Visit> for Store {
+impl ShrinkableKeyedStateStore<Errand> for Store {
     fn retain_recent(&self, drop_below: Nanos) {
         self.lock().retain(|_, time| *time > drop_below.as_u64());
     }

@@ -1,6 +1,6 @@
 use super::Setup;
 use crate::config::{Amounts, QuotaConfig, Source, load};
-use crate::quota::{Bucket, By, Gate, Limit, Per, Unit};
+use crate::quota::{Bucket, By, Gate, InProcess, Limit, Per, Quota, Unit};
 
 fn limits(quota: &QuotaConfig) -> Vec<&str> {
     quota.limits.iter().map(|limit| limit.name()).collect()
@@ -29,6 +29,20 @@ fn sensible_limits_are_on_by_default() {
     );
     let pictures = limit(&quota, "pictures");
     assert_eq!((pictures.by(), pictures.of(), pictures.burst()), (By::Client, Unit::Pictures, 600));
+}
+
+#[tokio::test]
+async fn a_household_with_a_hundred_large_photographs_at_once_is_within_the_default_limits() {
+    let config = load(&Source::default()).unwrap().config;
+    let household = Bucket::network("192.0.2.1".parse().unwrap(), 64);
+    let largest = Amounts { bytes: config.limits.upload_bytes, pixels: config.limits.pixels };
+    let rates = InProcess::new();
+    for photograph in 0..100 {
+        for gate in [Gate::Admit, Gate::Spend] {
+            let decided = rates.check(&config.quota.charges(gate, Some(&household), largest)).await;
+            assert_eq!(decided, Ok(()), "{photograph}");
+        }
+    }
 }
 
 #[test]

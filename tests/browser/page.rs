@@ -77,7 +77,9 @@ impl Page {
     #[track_caller]
     pub fn until(&self, expression: &str) {
         let end = Instant::now() + PATIENCE;
-        while self.browser.value(&format!("!!({expression})")) != true {
+        // An element of a page that is still arriving may not have its text yet.
+        let whole = format!("document.readyState === 'complete' && !!({expression})");
+        while self.browser.value(&whole) != true {
             if Instant::now() > end {
                 self.shot("failed");
                 panic!("never: {expression}; the page says {:?}", self.text("main"));

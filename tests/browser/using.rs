@@ -195,7 +195,7 @@ fn without_javascript_a_form_and_two_plain_pages_do() {
     assert!(!page.is_seen("#sample") && page.is_seen("#submit") && page.is_seen("noscript"));
     page.choose_picture("grandfather.png", &Picture::png(600, 400, 5));
     page.browser.click("#submit");
-    page.until("document.querySelector('.facts')");
+    page.until("document.querySelector('[data-phase=done]')");
     page.shot("plain-done");
     assert_eq!(page.browser.value("document.querySelector('.before img').naturalWidth"), 600);
     assert_eq!(page.browser.value("document.querySelector('.after img').naturalWidth"), 600);
@@ -207,9 +207,10 @@ fn without_javascript_a_form_and_two_plain_pages_do() {
     page.browser.click("a.mark");
     page.choose(&page.file("notes.txt", "no picture"));
     page.browser.click("#submit");
-    page.until("document.querySelector('.problem')");
+    page.until("document.querySelector('[data-phase=failed]')");
     page.shot("plain-problem");
-    assert!(page.text(".problem").contains("Not a picture that can be read"), "{}", page.text(".problem"));
+    let said = page.text(".problem");
+    assert!(said.contains("Not a picture that can be read"), "{said:?}");
     page.finish(&["415"]);
 }
 

@@ -6,6 +6,7 @@ mod http;
 mod layering;
 mod money;
 mod problems;
+mod quota;
 mod secrets;
 mod server;
 mod shipped;

@@ -131,6 +131,11 @@ impl Config {
             providers.extend(ProviderConfig::read(name, table).map(|provider| (name.to_owned(), provider)));
         });
         check_route(table, &route, &names);
+        let routed = route.iter().filter_map(|name| providers.get(name));
+        for (provider, missing) in routed.filter_map(|it: &ProviderConfig| Some((it, it.kind.missing()?))) {
+            let name = &provider.name;
+            table.warning(format!("provider `{name}` is on the route and will be passed over: {missing}"));
+        }
         for (name, provider) in &providers {
             if provider.common.timeout > limits.request {
                 table.warning(format!(

@@ -76,6 +76,15 @@ impl KindConfig {
         }
     }
 
+    /// Why it will not be called, if that is known from its file alone.
+    pub(super) fn missing(&self) -> Option<String> {
+        match self {
+            Self::Http(config) => config.missing(),
+            // It has words of its own for each way to set it up.
+            Self::Algorithmia(_) | Self::Onnx(_) => None,
+        }
+    }
+
     /// What every provider elsewhere has; none for what runs on this machine.
     pub fn remote(&self) -> Option<&RemoteConfig> {
         match self {

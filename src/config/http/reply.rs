@@ -6,6 +6,7 @@ use figment::value::Value;
 use reqwest::Method;
 
 use super::hosts::HostPattern;
+use super::request::ToMethod;
 use crate::config::table::Table;
 use crate::config::values::whole;
 use crate::credit::price::Pointer;
@@ -99,7 +100,7 @@ const OUTPUTS: [(&str, OutputWord); 4] = [
     ("json_url", OutputWord::Url),
 ];
 
-const CANCEL_METHODS: [(&str, fn() -> Method); 3] =
+const CANCEL_METHODS: [(&str, ToMethod); 3] =
     [("POST", || Method::POST), ("PUT", || Method::PUT), ("DELETE", || Method::DELETE)];
 
 impl ReplyConfig {

@@ -11,8 +11,11 @@ use crate::config::Secret;
 use crate::config::problem::dotted;
 use crate::config::table::Table;
 
+/// A method, which is no constant to choose from.
+pub(super) type ToMethod = fn() -> Method;
+
 /// Methods of a request that has a body.
-const METHODS: [(&str, fn() -> Method); 3] =
+const METHODS: [(&str, ToMethod); 3] =
     [("POST", || Method::POST), ("PUT", || Method::PUT), ("PATCH", || Method::PATCH)];
 
 /// What is sent.

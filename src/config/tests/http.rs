@@ -97,44 +97,34 @@ fn a_mistake_is_told_with_its_line_and_a_hint() {
         let problems = file(text).problems();
         assert!(problems.len() == 1 && problems[0].contains(said), "{text}: {problems:#?}");
     }
-    for (head, text, line, said) in [
+    for (text, said) in [
         (
-            FINE,
             "base_ulr = \"https://h\"",
-            8,
             "unknown key `providers.x.base_ulr`: did you mean `providers.x.base_url`?",
         ),
-        (FINE, "accepts.formats = [\"gif\"]", 8, "\"gif\" is not jpeg, png or webp, such as \"jpeg\""),
-        (FINE, "accepts.formats = []", 8, "`formats` is empty: name at least one of jpeg, png, webp"),
+        ("accepts.formats = [\"gif\"]", "\"gif\" is not jpeg, png or webp, such as \"jpeg\""),
+        ("accepts.formats = []", "`formats` is empty: name at least one of jpeg, png, webp"),
         (
-            FINE,
             "accepts.sizes = [\"1024\"]",
-            8,
             "\"1024\" is not a width and a height in pixels such as \"1024x1024\"",
         ),
-        (FINE, "accepts = { min_side = 200, max_side = 100 }", 8, "no picture would ever fit"),
-        (FINE, "accepts.max_aspect = 0.5", 8, "must be a number from 1 to 100, not 0.5"),
-        (FINE, "secrets.other = \"hunter2\"", 8, "`providers.x.secrets.other` must not be written here"),
+        ("accepts = { min_side = 200, max_side = 100 }", "no picture would ever fit"),
+        ("accepts.max_aspect = 0.5", "must be a number from 1 to 100, not 0.5"),
+        ("secrets.other = \"hunter2\"", "`providers.x.secrets.other` must not be written here"),
         (
-            FINE,
             "poll = { url = \"/a\", status = \"/b\", done = [\"c\"], failed = [\"d\"] }",
-            8,
             "cannot be with `output = \"raw\"`",
         ),
         (
-            FINE,
             "balance = { pointer = \"credits\" }",
-            8,
             "`providers.x.balance.pointer` must be a JSON pointer (RFC 6901)",
         ),
         (
-            FINE,
             "balance = { pointer = \"/credits\", path = \"/{{image.width}}\" }",
-            8,
             "which stands in headers, the query and a body only",
         ),
     ] {
-        one(&format!("{head}{text}\n"), line, said);
+        one(&format!("{FINE}{text}\n"), 8, said);
     }
     for (request, said) in [
         (
@@ -151,7 +141,7 @@ fn a_mistake_is_told_with_its_line_and_a_hint() {
         ("path = \"/a?b=c\"", "what follows belongs into `query`"),
         ("path = \"/a/../b\"", "must not go up"),
         ("path = \"/{{secret.key}}\"", "which stands in headers, the query and a body only"),
-        ("method = \"GET\"", "must be \"PUT\", not \"GET\""),
+        ("method = \"GET\"", "must be \"POST\" or \"PUT\" or \"PATCH\", not \"GET\""),
         ("json = { a = 1 }", "unknown key `providers.x.request.json`"),
     ] {
         let text = FINE.replace("request = { body = \"raw\" }\n", "")
@@ -217,6 +207,16 @@ fn what_is_not_set_makes_it_wait_and_stops_nothing() {
     assert_eq!(missing(file(&no_address).env("KEY", "k")).unwrap(), "it has no address: set `base_url`");
     // The variable that would set the key is as good a keeper as the one that it names.
     assert_eq!(missing(file(FINE).env("PIXCOLOR_PROVIDERS__X__SECRETS__KEY", "k")), None);
+}
+
+#[test]
+fn one_on_the_route_that_waits_is_warned_of() {
+    let warnings = Setup::new().main("route = [\"deepai\", \"local\"]\n").load().warnings;
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert!(
+        warning.contains("`deepai` is on the route and will be passed over: its secret `key`"),
+        "{warning}"
+    );
 }
 
 #[test]

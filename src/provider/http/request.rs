@@ -279,7 +279,7 @@ impl fmt::Display for Sketch {
                 write!(f, "content-type: {media_type}\n\n({} bytes)", bytes.len())
             }
             Body::Form(fields) => {
-                write!(f, "content-type: multipart/form-data\n")?;
+                writeln!(f, "content-type: multipart/form-data")?;
                 for (name, filled) in fields {
                     match filled {
                         Filled::Text(text) => write!(f, "\n{name} = {text}")?,

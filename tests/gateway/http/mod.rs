@@ -1,18 +1,20 @@
-//! Kind `http`: the files as shipped, each against a host of the shape that it describes; the example in the
-//! documentation; and hosts that answer anything at all.
+//! Kind `http`: the files as shipped, each against a host of the shape that it describes, and the example in the
+//! documentation.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod anything;
+mod elsewhere;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::algorithmia::{facts, facts_of};
+use crate::algorithmia::{facts, facts_of};
 use crate::fakes::KEY;
 use crate::fakes::apis::{self, Api};
-use crate::fakes::http::{Reply, Request, Server as Http, nobody};
+use crate::fakes::http::{Reply, Request, Server as Http};
 use crate::fakes::multipart::parts;
-use crate::fakes::picture::{coloured, gzip_of_zeros};
+use crate::fakes::picture::coloured;
 use crate::harness::picture::colourfulness;
 use crate::harness::{Picture, Setup};
 
@@ -41,9 +43,6 @@ fn described(url: &str, file: &str) -> Setup {
 }
 
 const RAW: &str = "request = { body = \"raw\", headers = { A = \"{{secret.key}}\" } }\nreply = { output = \"raw\", error = \"/error\" }\n";
-const URL: &str = "request = { body = \"raw\", headers = { A = \"{{secret.key}}\" } }\n\
-    reply = { output = \"json_url\", pointer = \"/url\", error = \"/error\" }\n";
-
 /// The coloured copy of the picture in a request's body.
 fn tint(request: &Request) -> Vec<u8> {
     coloured(&request.body).unwrap()
@@ -253,216 +252,6 @@ fn trouble_while_waiting_is_waited_out_and_a_failure_ends_it() {
     assert_eq!(stranger.requests().len(), 0);
 }
 
-/// A reply; the failure's label; what it cost; how often the host was asked.
-type Case = (&'static str, Reply, &'static str, Option<&'static str>, usize);
-
-fn anything() -> Vec<Case> {
-    let text = |status: u16, body: &str| Reply::new(status, "text/html", body);
-    let some = |body: &[u8]| Reply::new(200, "image/png", body);
-    let half = {
-        let mut picture = coloured(&Picture::png(96, 64, 1).bytes).unwrap();
-        picture.truncate(picture.len() / 2);
-        picture
-    };
-    let bomb = some(&gzip_of_zeros(1 << 30)).with("Content-Encoding", "gzip");
-    vec![
-        ("HTML", text(200, "<html><h1>Welcome</h1>"), "bad_answer", Some("3"), 1),
-        ("nothing", some(b""), "bad_answer", Some("3"), 1),
-        ("half a picture", some(&half), "bad_answer", Some("3"), 1),
-        ("cut", Reply { promised: Some(half.len() * 2), ..some(&half) }, "unreachable", None, 1),
-        ("shorter than it is", Reply { promised: Some(10), ..some(&half) }, "bad_answer", Some("3"), 1),
-        ("2 GB", Reply { promised: Some(2 << 30), ..some(&half) }, "bad_answer", None, 1),
-        ("never ending", Reply { endless: true, ..some(&half) }, "bad_answer", None, 1),
-        ("gzip bomb", bomb, "bad_answer", None, 1),
-        ("broken gzip", some(b"\x1f\x8bno").with("Content-Encoding", "gzip"), "unreachable", None, 1),
-        ("silence", apis::slow(some(&half), 5), "timeout", None, 1),
-        (
-            "silence in the middle",
-            Reply { pause: Duration::from_secs(30), ..some(&half) },
-            "timeout",
-            None,
-            1,
-        ),
-        ("no answer", Reply { hang_up: true, ..Reply::default() }, "unreachable", None, 1),
-        ("redirect", text(307, "").with("Location", nobody()), "bad_answer", None, 1),
-        ("400", apis::json(400, &json!({ "error": "no cats" })), "rejected", Some("0"), 1),
-        ("403", text(403, "no"), "denied", Some("0"), 1),
-        ("404", text(404, "no"), "failed", Some("0"), 1),
-        ("429", text(429, "no"), "busy", Some("0"), 3),
-        ("429, in an hour", text(429, "no").with("Retry-After", "3600"), "busy", Some("0"), 1),
-        ("500", text(500, "no"), "failed", None, 1),
-        ("502", text(502, KEY), "failed", None, 1),
-        ("503", text(503, "no"), "unavailable", Some("0"), 3),
-        ("504", text(504, "no"), "timeout", None, 1),
-    ]
-}
-
-#[test]
-fn whatever_a_host_answers_the_built_in_model_does_in_bounded_time_and_memory() {
-    let host = Api::blank();
-    let server = described(&host.url(), &format!("first_byte_timeout = 1\ntimeout = 1\n{RAW}")).start();
-    for (what, reply, failure, credits, calls) in anything() {
-        let (before, start) = (host.requests().len(), Instant::now());
-        host.always(reply);
-        let facts = facts(&server);
-        let attempt = &facts["attempts"][0];
-        assert_eq!(facts["provider"], "local", "{what}");
-        assert_eq!(
-            (&attempt["failure"], &attempt["credits"]),
-            (&json!(failure), &json!(credits)),
-            "{what}: {attempt}"
-        );
-        assert_eq!(host.requests().len() - before, calls, "{what}");
-        // `timeout`, the way there and back, and colouring here.
-        assert!(start.elapsed() < Duration::from_secs(15), "{what}: {:?}", start.elapsed());
-    }
-    let memory = server.metric("process_resident_memory_bytes");
-    assert!(memory < 400e6, "{memory} bytes");
-}
-
-#[test]
-fn json_that_is_long_deep_or_odd_is_a_bad_answer() {
-    let host = Api::blank();
-    let file = "request = { body = \"raw\" }\nreply = { output = \"json_base64\", pointer = \"/a/0\", max_bytes = \"8 MiB\" }\n";
-    let server = described(&host.url(), file).start();
-    let memory = server.metric("process_resident_memory_bytes");
-    for (what, body) in [
-        (
-            "many numbers",
-            format!("{{\"a\": [{}0], \"b\": [{}0]}}", "0,".repeat(2_000_000), "0,".repeat(2_000_000)),
-        ),
-        ("deep", "[".repeat(4_000_000)),
-        (
-            "many names",
-            format!("{{{}\"z\":0}}", (0..400_000).map(|i| format!("\"k{i}\":[],")).collect::<String>()),
-        ),
-        ("too long", format!("{{\"a\": [\"{}\"]}}", "A".repeat(16 << 20))),
-        ("no picture", json!({ "a": ["aGVsbG8="] }).to_string()),
-        ("no base64", json!({ "a": ["%%%"] }).to_string()),
-        ("a number", json!({ "a": [7] }).to_string()),
-        ("not there", "{}".to_owned()),
-        ("a list", "[]".to_owned()),
-        ("null", "null".to_owned()),
-        ("two documents", "{}{}".to_owned()),
-        ("no text", "\u{0}\u{1}".to_owned()),
-    ] {
-        host.always(Reply::new(200, "application/json", body));
-        let facts = facts(&server);
-        assert_eq!(
-            (&facts["provider"], &facts["attempts"][0]["failure"]),
-            (&json!("local"), &json!("bad_answer")),
-            "{what}"
-        );
-    }
-    let grown = server.metric("process_resident_memory_bytes") - memory;
-    assert!(grown < 200e6, "{grown} bytes more");
-}
-
-#[test]
-fn a_result_elsewhere_is_fetched_from_listed_hosts_only_and_without_the_key() {
-    let good = Arc::new(Mutex::new(Vec::new()));
-    let seen = good.clone();
-    let strays = Arc::new(AtomicUsize::new(0));
-    let counted = strays.clone();
-    let stranger = Http::start(move |_| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        Reply::new(200, "image/png", "")
-    });
-    let away = stranger.url();
-    let cdn = Http::start(move |request| {
-        seen.lock().unwrap().push(request.clone());
-        match request.path() {
-            "/x.png" => Reply::new(200, "image/png", coloured(&Picture::png(96, 64, 1).bytes).unwrap()),
-            "/there" => Reply::new(302, "text/plain", "").with("Location", "/x.png"),
-            "/away" => Reply::new(302, "text/plain", "").with("Location", away.clone()),
-            "/metadata" => {
-                Reply::new(302, "text/plain", "").with("Location", "http://169.254.169.254/latest")
-            }
-            "/round" => Reply::new(302, "text/plain", "").with("Location", "/round"),
-            "/endless" => Reply { endless: true, ..Reply::new(200, "image/png", vec![0; 65_536]) },
-            "/huge" => Reply { promised: Some(2 << 30), ..Reply::new(200, "image/png", "x") },
-            "/bomb" => Reply::new(200, "image/png", gzip_of_zeros(1 << 30)).with("Content-Encoding", "gzip"),
-            "/html" => Reply::new(200, "text/html", "<h1>gone</h1>"),
-            _ => Reply::new(410, "text/plain", "gone"),
-        }
-    });
-    let host = Api::blank();
-    let listed = cdn.url().replace("http://", "");
-    let file = URL.replace("pointer", &format!("hosts = [\"{listed}\"], pointer"));
-    let server = described(&host.url(), &file).start();
-    let say = |address: &str| {
-        host.always(apis::json(200, &json!({ "url": address })));
-        facts(&server)
-    };
-    for path in ["/x.png", "/there"] {
-        assert_eq!(say(&format!("{}{path}", cdn.url()))["provider"], "far", "{path}");
-    }
-    for (address, said) in [
-        (format!("{}/away", cdn.url()), "redirects to an address that is at 127.0.0.1, which is neither"),
-        (format!("{}/metadata", cdn.url()), "169.254.169.254"),
-        (format!("{}/round", cdn.url()), "more than 3 times"),
-        (format!("{}/endless", cdn.url()), "larger than"),
-        (format!("{}/huge", cdn.url()), "larger than"),
-        (format!("{}/bomb", cdn.url()), "larger than"),
-        (format!("{}/html", cdn.url()), "not a usable picture"),
-        (format!("{}/gone", cdn.url()), "status 410"),
-        (format!("{}/x.png", stranger.url()), "neither its own host nor among its `reply.hosts`"),
-        ("http://169.254.169.254/latest/meta-data".to_owned(), "neither its own host nor"),
-        ("http://localhost:22/".to_owned(), "neither its own host nor"),
-        ("file:///etc/passwd".to_owned(), "not an http or https address"),
-        ("http://[".to_owned(), "no address"),
-    ] {
-        let facts = say(&address);
-        let attempt = &facts["attempts"][0];
-        // It has been paid for.
-        assert_eq!(
-            (&attempt["failure"], &attempt["credits"]),
-            (&json!("bad_answer"), &json!("3")),
-            "{address}: {attempt}"
-        );
-        assert!(attempt["reason"].as_str().unwrap().contains(said), "{address}: {attempt}");
-    }
-    assert_eq!(strays.load(Ordering::SeqCst), 0, "a stranger was asked");
-    assert!(
-        good.lock().unwrap().iter().all(|request| request.header("A").is_none()),
-        "the key went to another host"
-    );
-    assert!(host.requests().iter().all(|request| request.header("A") == Some(KEY)));
-
-    // With `auth` the key goes along, to its own host and to no other.
-    let host = Api::blank();
-    let file = file.replace("pointer =", "auth = true, pointer =");
-    let server = described(&host.url(), &file).start();
-    host.file("/own.png", coloured(&Picture::png(96, 64, 1).bytes).unwrap());
-    host.always(apis::json(200, &json!({ "url": "/own.png" })));
-    assert_eq!(facts(&server)["provider"], "far");
-    assert_eq!(host.requests().last().unwrap().header("A"), Some(KEY));
-    host.always(apis::json(200, &json!({ "url": format!("{}/x.png", cdn.url()) })));
-    let facts = facts(&server);
-    assert!(facts["attempts"][0]["reason"].as_str().unwrap().contains("its key may be sent"), "{facts}");
-}
-
-#[test]
-fn a_private_address_is_asked_only_when_its_file_says_so() {
-    let host = Http::start(|request| Reply::new(200, "image/png", tint(request)));
-    let port = host.url().rsplit(':').next().unwrap().to_owned();
-    let without =
-        |base: &str| described(base, RAW).env("PIXCOLOR_PROVIDERS__FAR__ALLOW_PRIVATE", "false").start();
-    let server = without(&host.url());
-    let facts = server.get("/v1/providers").json();
-    let reason = facts["providers"][0]["reason"].as_str().unwrap().to_owned();
-    assert!(reason.contains("127.0.0.1 is this machine itself, which `allow_private = true`"), "{reason}");
-    // By name it is found out when the name is looked up.
-    let server = without(&format!("http://localhost:{port}"));
-    let named = self::facts(&server);
-    let attempt = &named["attempts"][0];
-    assert_eq!((&attempt["failure"], &attempt["credits"]), (&json!("bad_answer"), &json!("0")), "{attempt}");
-    assert!(attempt["reason"].as_str().unwrap().contains("this machine itself"), "{attempt}");
-    for base in [host.url(), format!("http://localhost:{port}")] {
-        assert_eq!(self::facts(&described(&base, RAW).start())["provider"], "far", "{base}");
-    }
-}
-
 #[test]
 fn what_changes_pixels_makes_another_result() {
     let host = Http::start(|request| Reply::new(200, "image/png", tint(request)));
@@ -505,8 +294,8 @@ fn the_balance_is_a_metric_and_no_request_asks_for_it() {
 
 /// The example in the documentation, as it is written.
 fn example() -> &'static str {
-    let (_, rest) = include_str!("../../docs/providers.md")
-        .split_once("<!-- providers/colorist.toml: run by tests/gateway/http.rs -->\n```toml\n")
+    let (_, rest) = include_str!("../../../docs/providers.md")
+        .split_once("<!-- providers/colorist.toml: run by tests/gateway/http/mod.rs -->\n```toml\n")
         .unwrap();
     rest.split_once("```").unwrap().0
 }

@@ -132,6 +132,12 @@ impl Price {
         terms.sum::<Credits>().max(self.minimum)
     }
 
+    /// The least that a call costs.
+    pub fn least(&self, call: &CallFacts) -> Credits {
+        let terms = self.terms.iter().map(|term| term.cost(term.per.least(call)));
+        terms.sum::<Credits>().max(self.minimum)
+    }
+
     /// What a call has cost. `reply` is the provider's JSON, if it gave any.
     pub fn actual(&self, call: &CallFacts, reply: Option<&Value>) -> Result<Credits, UnknownCost> {
         let terms = self.terms.iter().map(|term| Ok(term.cost(term.per.measured(call, reply)?)));
@@ -157,6 +163,13 @@ impl Per {
             Self::Megapixel => Quantity::megapixels(call.sent_pixels),
             Self::Number { most: Most::Timeout, .. } => Quantity::seconds(call.timeout),
             Self::Number { most: Most::Units(units), .. } => *units,
+        }
+    }
+
+    fn least(&self, call: &CallFacts) -> Quantity {
+        match self {
+            Self::Call | Self::Megapixel => self.most(call),
+            Self::Number { .. } => Quantity::default(),
         }
     }
 

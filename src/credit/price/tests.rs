@@ -39,6 +39,7 @@ fn algorithmia_charges_each_begun_second_at_least_one_and_the_royalty() {
         assert_eq!(actual, Ok(credits(cost)), "{duration} {royalty}");
     }
     assert_eq!(algorithmia("0.25").most(&CALL), credits("60.25"));
+    assert_eq!(algorithmia("0.25").least(&CALL), credits("1.25"));
     let half = CallFacts { timeout: Duration::from_millis(500), ..CALL };
     assert_eq!(algorithmia("0").most(&half), credits("1"));
 }

@@ -85,7 +85,7 @@ fn coloured(reply: &Reply, found: bool) -> Result<Coloured, CliError> {
     Ok(Coloured {
         bytes: reply.body.clone(),
         format: format.ok_or_else(|| format!("the gateway answered with {kind:?}, which is no picture"))?,
-        provider: header("x-pixcolor-provider").to_owned(),
+        provider: Some(header("x-pixcolor-provider").to_owned()).filter(|name| !name.is_empty()),
         credits: header("x-pixcolor-credits").to_owned(),
         found: found || header("cache-status").contains("; hit"),
     })

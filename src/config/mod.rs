@@ -17,6 +17,7 @@ mod clients;
 mod env;
 mod layer;
 mod limits;
+mod on_colour;
 mod onnx;
 mod output;
 mod price;
@@ -42,6 +43,7 @@ pub use assets::AssetsConfig;
 pub use cache::{CacheConfig, Share};
 pub use clients::{ClientsConfig, ForwardedHeader};
 pub use limits::LimitsConfig;
+pub use on_colour::OnColour;
 pub use onnx::OnnxConfig;
 pub use output::OutputConfig;
 pub use problem::{ConfigError, Origin, Problem};
@@ -62,6 +64,8 @@ use table::Table;
 pub struct Config {
     /// The providers to ask, in order; never empty, all of them in `providers`.
     pub route: Vec<String>,
+    /// What becomes of an upload that is in colour already.
+    pub on_colour: OnColour,
     /// Every provider, by name.
     pub providers: BTreeMap<String, ProviderConfig>,
     /// What one request may cost this machine.
@@ -101,6 +105,7 @@ impl Config {
     fn read(source: &Source, table: &mut Table<'_>) -> Self {
         let provider = ("the name of a provider", "local");
         let route = table.list("route", vec!["local".to_owned()], provider, |name| Some(name.to_owned()));
+        let on_colour = OnColour::read(table);
         let clients = ClientsConfig::read(table);
         let (state_dir, temporary) = source.state_dir();
         if temporary && !table.has("state_dir") {
@@ -128,7 +133,19 @@ impl Config {
             }
         }
         let budgets = budgets::read(table, &names, &providers);
-        Self { route, providers, limits, output, cache, clients, admin, state_dir, assets, budgets }
+        Self {
+            route,
+            on_colour,
+            providers,
+            limits,
+            output,
+            cache,
+            clients,
+            admin,
+            state_dir,
+            assets,
+            budgets,
+        }
     }
 }
 

@@ -7,8 +7,10 @@
 mod account;
 mod ask;
 mod error;
+mod estimate;
 mod flight;
 mod guard;
+mod in_colour;
 mod keys;
 mod plan;
 mod recall;
@@ -30,6 +32,7 @@ use arc_swap::ArcSwap;
 pub use crate::cache::{hex, unhex};
 pub use ask::{Ask, Client, ClientKey, Fingerprint, Reuse, Upload};
 pub use error::{Attempt, Error};
+pub use estimate::{Estimate, Expected, Inquiry, Kept, Offer};
 pub use recall::forget;
 pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
@@ -155,6 +158,9 @@ impl Gateway {
         let began = Instant::now();
         let _place = self.place(plan).await?;
         let decoded = self.decode(plan).await?;
+        if let Some(passed) = self.in_colour(plan, &decoded).await? {
+            return Ok(passed);
+        }
         let (cache, ledger) = (self.cache(), self.ledger.as_ref());
         let Self { metrics, memory, tasks, .. } = self;
         let caller = Caller { plan, decoded: &decoded, cache, ledger, metrics, memory, tasks };

@@ -117,7 +117,8 @@ impl Gateway {
                 height: rendition.height,
                 own_format: plan.head.format.output(),
                 cost: rendition.cost(),
-                pixels: decoded.key.pixels,
+                photo: decoded.key,
+                in_colour: rendition.in_colour,
             };
             let picture = rendition.bytes.clone();
             shelf::keep_rendition(self.cache(), &key, &facts, picture, plan.search.scope).await;
@@ -128,13 +129,20 @@ impl Gateway {
     pub(super) fn count(&self, rendition: &Rendition) {
         self.metrics.rendition(rendition.origin.label());
         if let Some(saved) = rendition.saved {
-            let reason = if rendition.origin == Origin::Shared { "coalesced" } else { "hit" };
+            let reason = match rendition.origin {
+                Origin::Shared => "coalesced",
+                Origin::Passed => "already_colour",
+                _ => "hit",
+            };
             self.metrics.saved(reason, saved.credits, saved.time);
         }
     }
 
     /// Runs processor work off the async threads.
-    async fn cpu<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Result<R, Error> {
+    pub(super) async fn cpu<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Error> {
         self.tasks.spawn_blocking(work).await.map_err(|_| Error::Internal)
     }
 }

@@ -135,17 +135,18 @@ impl Metrics {
             renditions: counter(
                 "pixcolor_renditions_total",
                 "Pictures that were answered, by where they came from: memory, disk, merged (only the colour was \
-                 kept), coalesced (another request was having it made), or a call for a miss, by request, or to \
+                 kept), coalesced (another request was having it made), passed (in colour already), or a call for a miss, by request, or to \
                  bypass the cache.",
                 &["origin"],
             )?,
             credits_saved: sum(
                 "pixcolor_saved_credits_total",
-                "Credits that calls had cost which were not made, as far as known, by reason: hit, coalesced.",
+                "Credits that calls had cost which were not made, as far as known, by reason: hit, coalesced, \
+                 already_colour (what a call would most likely have cost).",
             )?,
             seconds_saved: sum(
                 "pixcolor_saved_seconds_total",
-                "Seconds that work had taken which was not done, by reason: hit, coalesced.",
+                "Seconds that work had taken which was not done, by reason: hit, coalesced, already_colour.",
             )?,
             cache_lookups: counter(
                 "pixcolor_cache_lookups_total",

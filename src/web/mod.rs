@@ -5,6 +5,7 @@ mod answer;
 mod assets;
 mod colorize;
 mod data_url;
+mod estimate;
 mod fairings;
 mod guards;
 mod health;
@@ -41,6 +42,7 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         page::routes(),
         assets::routes(),
         colorize::routes(),
+        estimate::routes(),
         legacy::routes(),
         results::routes(),
         providers::routes(),

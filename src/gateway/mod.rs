@@ -12,6 +12,7 @@ mod flight;
 mod guard;
 mod in_colour;
 mod keys;
+mod limits;
 mod plan;
 mod recall;
 mod rendition;
@@ -44,6 +45,7 @@ use crate::credit::Ledger;
 use crate::observe::Metrics;
 use crate::provider::Memory;
 use crate::queue::Queue;
+use crate::quota::Quotas;
 use flight::{Flights, Landed};
 use plan::Plan;
 use route::Caller;
@@ -62,6 +64,7 @@ pub struct Gateway {
     ledger: Arc<dyn Ledger>,
     flights: Flights<Result<Rendition, Error>>,
     decoding: Queue,
+    quotas: Quotas,
     tasks: Tasks,
     memory: Memory,
     metrics: Metrics,
@@ -79,6 +82,7 @@ impl Gateway {
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
+        let quotas = Quotas::in_process(&snapshot.config.state_dir);
         let tasks = Tasks::default();
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -86,6 +90,7 @@ impl Gateway {
             ledger,
             flights: Flights::new(tasks.clone()),
             decoding,
+            quotas,
             tasks,
             memory,
             metrics,
@@ -100,6 +105,11 @@ impl Gateway {
     /// What runs, for shutdown.
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
+    }
+
+    /// What clients have had, and who they are.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// What is counted.
@@ -117,7 +127,10 @@ impl Gateway {
         let plan = Arc::new(Plan::new(snapshot, ask)?);
         let rendition = match self.kept(&plan).await {
             Some(rendition) => rendition,
-            None => self.fly(&plan).await?,
+            None => {
+                self.spend(&plan).await?;
+                self.fly(&plan).await?
+            }
         };
         self.count(&rendition);
         Ok(rendition)

@@ -3,6 +3,8 @@
 //! The registry is handed in, never global, so that tests and several gateways in one process do not
 //! share counts.
 
+mod quota;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ struct Inner {
     breaker_state: IntGaugeVec,
     overhead_seconds: Histogram,
     guard_refusals: IntCounterVec,
+    quota: quota::Quotas,
     renditions: IntCounterVec,
     credits_saved: CounterVec,
     seconds_saved: CounterVec,
@@ -132,6 +135,7 @@ impl Metrics {
                 "Answers of providers that the output guard refused, by reason.",
                 &["provider", "reason"],
             )?,
+            quota: quota::Quotas::new(&counter)?,
             renditions: counter(
                 "pixcolor_renditions_total",
                 "Pictures that were answered, by where they came from: memory, disk, merged (only the colour was \

@@ -162,7 +162,7 @@ async fn estimate(
         Some(name) => Some(parse_format(&name)?),
         None => accept.and_then(explicit_format).or(own),
     };
-    let Context { gateway, snapshot, client, reuse } = context;
+    let Context { gateway, snapshot, client, reuse, .. } = context;
     let inquiry = Inquiry {
         size: known.size,
         fingerprint: known.fingerprint,

@@ -1,10 +1,12 @@
 //! HTTP: who asks and what for, and the answers. One file a resource; errors become HTTP in `problem`.
 
 mod admin;
+mod admission;
 mod answer;
 mod assets;
 mod colorize;
 mod data_url;
+mod door;
 mod estimate;
 mod fairings;
 mod guards;
@@ -15,6 +17,7 @@ mod metrics;
 mod page;
 mod problem;
 mod providers;
+mod quota;
 mod results;
 mod upload;
 mod usage;
@@ -46,6 +49,7 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         legacy::routes(),
         results::routes(),
         providers::routes(),
+        quota::routes(),
         usage::routes(),
         health::routes(),
         metrics::routes(),
@@ -55,16 +59,20 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
     rocket::custom(figment)
         .manage(gateway)
         .manage(assets)
-        .mount("/", methods::others(&routes))
-        .mount("/", routes)
+        .mount("/", door::guard(methods::others(&routes)))
+        .mount("/", door::guard(routes))
         .register("/", catchers![other])
         .attach(fairings::Headers)
+        .attach(admission::Fields)
         .attach(fairings::Log)
 }
 
 /// Whatever no handler answered.
 #[catch(default)]
 fn other(status: Status, request: &Request<'_>) -> Problem {
+    if let Some(problem) = guards::turned_away(request) {
+        return problem;
+    }
     let detail = match status.code {
         400 => "The request cannot be understood.".into(),
         401 => "Send the token: `Authorization: Bearer TOKEN`.".into(),

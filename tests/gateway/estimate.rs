@@ -1,8 +1,11 @@
 //! What it would cost, asked before it is paid.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::algorithmia::{before_local, facts_of};
+use super::quota;
 use crate::fakes::algorithmia::{Algorithmia, Behaviour};
 use crate::harness::{Answer, Picture, Server, Setup};
 
@@ -55,6 +58,7 @@ fn before_anything_is_learnt_the_price_says_what_it_costs_and_afterwards_the_led
     assert_eq!((&free["credits"], &free["money"]), (&amounts("0", Some("0"), "0", "0"), &Value::Null));
     assert_eq!((fake.calls(), server.get("/v1/usage").json()["total"]["calls"].clone()), (0, json!(0)));
 
+    fake.always(Behaviour::Slow(Duration::from_millis(50)));
     for (seed, seconds) in [(1, 0.5), (2, 1.5), (3, 1.5), (4, 3.5)] {
         fake.takes(seconds);
         assert_eq!(facts_of(&server, seed)["provider"], "algorithmia");
@@ -65,7 +69,7 @@ fn before_anything_is_learnt_the_price_says_what_it_costs_and_afterwards_the_led
     assert_eq!(paid["money"]["typical"], "0.0002");
     let seconds = &paid["seconds"];
     let [low, typical, high] = ["low", "typical", "high"].map(|which| seconds[which].as_f64().unwrap());
-    assert!(0.0 < low && low <= typical && typical <= high && high < 60.0, "{seconds}");
+    assert!(0.05 <= low && low <= typical && typical <= high && high < 60.0, "{seconds}");
     // Nothing is learnt yet of this size.
     let large = ask(&server, "", &json!({ "width": 3000, "height": 2000 }));
     assert_eq!((&large["size"], &of(&large, "algorithmia")["calls"]), (&json!("<=8"), &json!(0)));
@@ -231,4 +235,18 @@ fn the_plain_page_says_when_to_come_back_as_the_programs_answer_does() {
     assert!(api.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0), "{api:?}");
     assert_eq!(page.header("retry-after"), api.header("retry-after"));
     assert_eq!(page.header("cache-control"), "no-store");
+}
+
+#[test]
+fn an_estimate_is_a_request_but_no_picture_and_needs_a_key_where_colouring_does() {
+    let limits = ["REQUESTS", "PICTURES"].map(|limit| (limit, r#"{ rate = 60, per = "hour", burst = 60 }"#));
+    let server = quota::server(&limits);
+    let left = |limit| quota::remaining(&server, limit, &[]);
+    ask(&server, "", &json!({ "width": 96, "height": 64 }));
+    server.post("/v1/estimate", &[], &Picture::png(96, 64, 1).bytes);
+    assert_eq!((left("requests"), left("pictures")), (58, 60));
+
+    let server = Setup::new().env("PIXCOLOR_ANONYMOUS", "false").start();
+    answer(&server, "", &json!({})).problem(401);
+    server.post("/v1/estimate", &[], &Picture::png(96, 64, 1).bytes).problem(401);
 }

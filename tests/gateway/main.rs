@@ -13,6 +13,7 @@
 mod fakes;
 mod harness;
 
+mod addresses;
 mod admin;
 mod algorithmia;
 mod bodies;
@@ -24,8 +25,12 @@ mod configuration;
 mod credit;
 mod estimate;
 mod facts;
+mod keys;
 mod limits;
+mod metadata;
 mod onnx;
 mod proxies;
+mod quota;
 mod readme;
 mod route;
+mod shares;

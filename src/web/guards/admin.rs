@@ -7,7 +7,7 @@ use rocket::request::{FromRequest, Outcome};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use super::{key, snapshot};
+use super::{snapshot, token};
 
 /// A request that showed the admin token.
 pub struct Admin(());
@@ -20,13 +20,13 @@ impl<'r> FromRequest<'r> for Admin {
         let Some(snapshot) = snapshot(request) else {
             return Outcome::Error((Status::InternalServerError, Status::InternalServerError));
         };
-        let Some(token) = snapshot.config.admin.token.as_ref().and_then(|token| token.expose()) else {
+        let Some(secret) = snapshot.config.admin.token.as_ref().and_then(|token| token.expose()) else {
             return Outcome::Error((Status::NotFound, Status::NotFound));
         };
         // Digests are compared, so that the time says nothing about the token.
         let digest = |text: &str| Sha256::digest(text.as_bytes());
-        match key(request) {
-            Some(sent) if digest(&sent.0) == digest(token.expose_secret()) => Outcome::Success(Self(())),
+        match token(request) {
+            Some(sent) if digest(&sent.0) == digest(secret.expose_secret()) => Outcome::Success(Self(())),
             Some(_) => Outcome::Error((Status::Forbidden, Status::Forbidden)),
             None => Outcome::Error((Status::Unauthorized, Status::Unauthorized)),
         }

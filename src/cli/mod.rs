@@ -3,6 +3,7 @@
 mod cache;
 mod check;
 mod colorize;
+mod metrics;
 mod remote;
 mod serve;
 mod usage;

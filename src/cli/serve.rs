@@ -8,7 +8,7 @@ use std::time::Duration;
 use rocket::fairing::AdHoc;
 use rocket::{Orbit, Rocket};
 
-use super::CliError;
+use super::{CliError, metrics};
 use crate::config::{self, Source};
 use crate::gateway::Gateway;
 use crate::provider::Readiness;
@@ -31,9 +31,15 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
     let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;
     super::runtime(&figment)?.block_on(async {
-        let launched = tokio::select! {
-            launched = rocket.launch() => launched,
-            never = tidy(&gateway) => match never {},
+        let serving = async {
+            tokio::select! {
+                launched = rocket.launch() => launched,
+                never = tidy(&gateway) => match never {},
+            }
+        };
+        let launched = match gateway.snapshot().config.metrics.address {
+            Some(own) => metrics::beside(figment.clone(), gateway.clone(), own, serving).await?,
+            None => serving.await,
         };
         if !gateway.tasks().finish(GRACE).await {
             tracing::warn!(
@@ -41,7 +47,10 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
                 GRACE.as_secs()
             );
         }
-        launched.map(drop).map_err(|error| explain(&error, address))
+        launched.map(drop).map_err(|error| {
+            let next = address.port().saturating_add(1);
+            explain(&error, address, &format!("another port, like ROCKET_PORT={next}"))
+        })
     })?;
     println!("PixColor has stopped.");
     Ok(ExitCode::SUCCESS)
@@ -86,18 +95,18 @@ fn announce(rocket: &Rocket<Orbit>) {
     println!("Stop it with Ctrl+C.");
 }
 
-fn address(config: &rocket::Config) -> SocketAddr {
+pub(super) fn address(config: &rocket::Config) -> SocketAddr {
     (config.address, config.port).into()
 }
 
-/// Why the server did not start, in words.
-fn explain(error: &rocket::Error, address: SocketAddr) -> CliError {
+/// Why a server did not start, in words; `other` is how to choose another address.
+pub(super) fn explain(error: &rocket::Error, address: SocketAddr, other: &str) -> CliError {
     use rocket::error::ErrorKind;
     match error.kind() {
         ErrorKind::Bind(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             let port = address.port();
-            format!("port {port} is taken: another program listens on {address}. Stop it, or choose another port, \
-                like ROCKET_PORT={}", port.saturating_add(1)).into()
+            format!("port {port} is taken: another program listens on {address}. Stop it, or choose {other}")
+                .into()
         }
         ErrorKind::Bind(error) => format!("the server cannot listen on {address}: {error}").into(),
         kind => format!("the server did not start: {kind}").into(),

@@ -17,6 +17,7 @@ mod clients;
 mod env;
 mod layer;
 mod limits;
+mod metrics;
 mod onnx;
 mod output;
 mod price;
@@ -42,6 +43,7 @@ pub use assets::AssetsConfig;
 pub use cache::{CacheConfig, Share};
 pub use clients::{ClientsConfig, ForwardedHeader};
 pub use limits::LimitsConfig;
+pub use metrics::MetricsConfig;
 pub use onnx::OnnxConfig;
 pub use output::OutputConfig;
 pub use problem::{ConfigError, Origin, Problem};
@@ -74,6 +76,8 @@ pub struct Config {
     pub clients: ClientsConfig,
     /// Who may use the admin routes.
     pub admin: AdminConfig,
+    /// Who may see the metrics, and where.
+    pub metrics: MetricsConfig,
     /// Where what must outlive the process is kept. Need not be there yet.
     pub state_dir: PathBuf,
     /// The page's own files on disk.
@@ -112,6 +116,7 @@ impl Config {
         let output = table.table("output", OutputConfig::read);
         let cache = table.table("cache", |table| CacheConfig::read(source, table));
         let admin = table.table("admin", AdminConfig::read);
+        let metrics = table.table("metrics", MetricsConfig::read);
         let assets = table.table("assets", AssetsConfig::read);
 
         let (mut names, mut providers) = (Vec::new(), BTreeMap::new());
@@ -128,7 +133,7 @@ impl Config {
             }
         }
         let budgets = budgets::read(table, &names, &providers);
-        Self { route, providers, limits, output, cache, clients, admin, state_dir, assets, budgets }
+        Self { route, providers, limits, output, cache, clients, admin, metrics, state_dir, assets, budgets }
     }
 }
 

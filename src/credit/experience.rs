@@ -71,8 +71,22 @@ pub struct Sums {
     pub pixels: u64,
     /// How long they took, in milliseconds.
     pub took_ms: u64,
+    /// Processor time of theirs on this machine, in microseconds.
+    #[serde(default)]
+    pub cpu_us: u64,
     /// What was charged for all calls, those that gave no colour included.
     pub credits: Credits,
+}
+
+/// What a call that gave colour has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Pixels of the photograph.
+    pub pixels: u64,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Processor time on this machine, in microseconds.
+    pub cpu_us: u64,
 }
 
 /// What calls of one provider for photographs of one size have cost and taken.
@@ -96,15 +110,16 @@ pub struct Range<T> {
 }
 
 impl Experience {
-    /// Counts a call. `pixels` are the photograph's, if it was coloured; a sample is given where the cost
-    /// is known.
-    pub fn count(&mut self, charged: Credits, coloured: Option<(u64, u64)>, known: bool) {
+    /// Counts a call: what was charged for it, whether that is what it has cost, and what it has done if it
+    /// gave colour.
+    pub fn count(&mut self, charged: Credits, known: bool, done: Option<Done>) {
         let sums = &mut self.sums;
         sums.credits = sums.credits.plus(charged);
-        if let Some((pixels, took_ms)) = coloured {
+        if let Some(Done { pixels, took_ms, cpu_us }) = done {
             sums.calls = sums.calls.saturating_add(1);
             sums.pixels = sums.pixels.saturating_add(pixels);
             sums.took_ms = sums.took_ms.saturating_add(took_ms);
+            sums.cpu_us = sums.cpu_us.saturating_add(cpu_us);
             if known {
                 self.remember(Sample { credits: charged, took_ms });
             }
@@ -176,10 +191,13 @@ mod tests {
     fn what_failed_makes_a_megapixel_dearer() {
         let mut experience = Experience::default();
         assert_eq!(experience.credits_per_megapixel(), None);
-        experience.count(Credits::from_micro(2_000_000), None, true);
+        experience.count(Credits::from_micro(2_000_000), true, None);
         assert_eq!((experience.credits_per_megapixel(), experience.time_per_megapixel()), (None, None));
         assert_eq!(experience.credits(), None);
-        experience.count(Credits::from_micro(1_000_000), Some((3_000_000, 4_500)), true);
+        let done = Done { pixels: 3_000_000, took_ms: 4_500, cpu_us: 7 };
+        experience.count(Credits::from_micro(1_000_000), true, Some(done));
+        experience.count(Credits::ZERO, true, None);
+        assert_eq!(experience.sums.cpu_us, 7);
         assert_eq!(experience.credits_per_megapixel(), Some(Credits::from_micro(1_000_000)));
         assert_eq!(experience.time_per_megapixel(), Some(Duration::from_millis(1500)));
     }
@@ -188,7 +206,8 @@ mod tests {
     fn a_range_leaves_out_the_lowest_and_the_highest_of_the_latest() {
         let mut experience = Experience::default();
         for n in 0..1000_u64 {
-            experience.count(Credits::from_micro(n as i64), Some((1, n)), n % 2 == 0);
+            let done = Done { pixels: 1, took_ms: n, cpu_us: 0 };
+            experience.count(Credits::from_micro(n as i64), n % 2 == 0, Some(done));
         }
         // The latest 64 with a known cost: 872, 874, ... 998.
         let range = experience.credits().unwrap();

@@ -77,6 +77,7 @@ impl Gateway {
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
         let tasks = Tasks::default();
+        snapshot.providers().for_each(|provider| metrics.provider(&provider.about().name));
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             cache,

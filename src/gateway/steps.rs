@@ -15,6 +15,7 @@ use super::rendition::{Origin, Rendition};
 use super::route::Coloured;
 use super::shelf::{self, Facts};
 use super::{Gateway, PIXELS_PER_PLACE};
+use crate::observe::Saving;
 use crate::photo::{self, Photo, PhotoError};
 use crate::queue::QueueError;
 
@@ -128,8 +129,9 @@ impl Gateway {
     pub(super) fn count(&self, rendition: &Rendition) {
         self.metrics.rendition(rendition.origin.label());
         if let Some(saved) = rendition.saved {
-            let reason = if rendition.origin == Origin::Shared { "coalesced" } else { "hit" };
-            self.metrics.saved(reason, saved.credits, saved.time);
+            let saving = if rendition.origin == Origin::Shared { Saving::Coalesced } else { Saving::Hit };
+            self.metrics.saved(&rendition.provider, saving, saved.credits);
+            self.metrics.saved_time(saving, saved.time);
         }
     }
 

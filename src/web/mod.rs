@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use rocket::figment::Figment;
 use rocket::http::Status;
-use rocket::{Build, Request, Rocket, catch, catchers};
+use rocket::{Build, Request, Rocket, Route, catch, catchers};
 
 pub use assets::{AssetError, Assets};
 use problem::Problem;
@@ -35,8 +35,10 @@ fn chunk(length: usize) -> usize {
     length.clamp(4 << 10, 512 << 10)
 }
 
-/// The server: every route, guard, fairing and catcher, in front of a gateway.
+/// The server: every route, guard, fairing and catcher, in front of a gateway. Metrics are not among them when
+/// they have an address of their own.
 pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
+    let metrics_here = gateway.snapshot().config.metrics.address.is_none();
     let routes: Vec<_> = [
         page::routes(),
         assets::routes(),
@@ -46,13 +48,22 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         providers::routes(),
         usage::routes(),
         health::routes(),
-        metrics::routes(),
+        if metrics_here { metrics::routes() } else { Vec::new() },
         admin::routes(),
     ]
     .concat();
+    serve(figment, gateway, routes).manage(assets)
+}
+
+/// The server of the metrics alone, at an address of their own.
+pub fn metrics_server(figment: Figment, gateway: Arc<Gateway>) -> Rocket<Build> {
+    serve(figment, gateway, metrics::routes())
+}
+
+/// Routes, and what stands around all of them.
+fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<Build> {
     rocket::custom(figment)
         .manage(gateway)
-        .manage(assets)
         .mount("/", methods::others(&routes))
         .mount("/", routes)
         .register("/", catchers![other])

@@ -10,7 +10,7 @@ use super::record::{Record, Reserve, Settle};
 use super::reservation::Ticket;
 use crate::credit::amount::Credits;
 use crate::credit::budget::{Account, Budget, Exhausted, Standing};
-use crate::credit::experience::{Experience, SizeClass};
+use crate::credit::experience::{Done, Experience, SizeClass};
 use crate::credit::usage::{Tally, UsageRow};
 use crate::credit::window::{Period, Window, last_month};
 
@@ -94,10 +94,10 @@ impl State {
         self.charge(&settle.reserve, settle.charged.micro().into());
         let key = (at.date(), provider.clone(), client.clone());
         self.rows.entry(key).or_default().add(&settle.tally());
-        let coloured = settle.coloured.then_some((settle.reserve.pixels, settle.took_ms));
-        let experience =
-            self.experience.entry((provider.clone(), SizeClass::of(settle.reserve.pixels))).or_default();
-        experience.count(settle.charged, coloured, !settle.unknown);
+        let (pixels, took_ms, cpu_us) = (settle.reserve.pixels, settle.took_ms, settle.cpu_us);
+        let done = settle.coloured.then_some(Done { pixels, took_ms, cpu_us });
+        let experience = self.experience.entry((provider.clone(), SizeClass::of(pixels))).or_default();
+        experience.count(settle.charged, !settle.unknown, done);
     }
 
     fn charge(&mut self, reserve: &Reserve, micro: i128) {

@@ -10,7 +10,7 @@ use rocket::Request;
 use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 
-pub use admin::Admin;
+pub use admin::{Admin, Scraper};
 
 use crate::config::ForwardedHeader;
 use crate::gateway::{Client, ClientKey, Gateway, Reuse, Snapshot};

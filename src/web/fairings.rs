@@ -33,7 +33,7 @@ impl Fairing for Headers {
     }
 }
 
-/// A method as metrics tell it: few, whatever a client sends.
+/// A method as metrics tell it: one of three words, whatever a client sends.
 const fn folded(method: Method) -> &'static str {
     match method {
         Method::Get | Method::Head => "GET",

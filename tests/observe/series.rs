@@ -87,7 +87,7 @@ fn request(random: &mut Random) -> (String, bool) {
         if matches!(method, "POST" | "PUT") { random.word(&["{}", "", "rubbish"]) } else { String::new() };
     let mut text = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
-        if random.next() % 3 == 0 {
+        if random.next().is_multiple_of(3) {
             continue;
         }
         text += &format!("{name}: {value}\r\n");

@@ -30,6 +30,12 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let rocket = server(figment.clone(), gateway.clone(), assets)
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
     let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;
+    let own = gateway.snapshot().config.metrics.address;
+    if own.is_some_and(|own| own == address && own.port() > 0) {
+        let twice =
+            format!("`metrics.address` is {address}, where the server itself listens: choose another port");
+        return Err(twice.into());
+    }
     super::runtime(&figment)?.block_on(async {
         let serving = async {
             tokio::select! {
@@ -37,7 +43,7 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
                 never = tidy(&gateway) => match never {},
             }
         };
-        let launched = match gateway.snapshot().config.metrics.address {
+        let launched = match own {
             Some(own) => metrics::beside(figment.clone(), gateway.clone(), own, serving).await?,
             None => serving.await,
         };

@@ -80,4 +80,8 @@ fn an_address_that_cannot_be_had_is_told_in_a_sentence() {
         assert!(!status.success() && said.contains(&sentence), "{sentence}\n{said}");
         assert!(!said.contains("listens on http://"), "{said}");
     }
+    let mut command = pixcolor(folder.path());
+    command.env("ROCKET_PORT", "9464").env("PIXCOLOR_METRICS__ADDRESS", "\"127.0.0.1:9464\"");
+    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(said.contains("`metrics.address` is 127.0.0.1:9464, where the server itself listens"), "{said}");
 }

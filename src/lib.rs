@@ -12,4 +12,5 @@ pub mod observe;
 pub mod photo;
 pub mod provider;
 pub mod queue;
+pub mod quota;
 pub mod web;

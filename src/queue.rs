@@ -41,11 +41,16 @@ impl Queue {
         }
     }
 
+    /// Takes `wanted` places if they are free now.
+    pub fn try_enter(&self, wanted: u32) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().try_acquire_many_owned(wanted.clamp(1, self.total)).ok()
+    }
+
     /// Waits for `wanted` places, in order of arrival; more than there are means all of them. The
     /// places are free again when the permit is dropped.
     pub async fn enter(&self, wanted: u32, deadline: Instant) -> Result<OwnedSemaphorePermit, QueueError> {
         let wanted = wanted.clamp(1, self.total);
-        if let Ok(permit) = self.places.clone().try_acquire_many_owned(wanted) {
+        if let Some(permit) = self.try_enter(wanted) {
             return Ok(permit);
         }
         let _waiting = self.wait()?;

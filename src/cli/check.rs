@@ -11,6 +11,7 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let loaded = config::load(source)?;
     print!("{}{}", config::server_report(source)?, loaded.report());
     // Models and recipes, too, must be there and be what they say.
-    super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
+    let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
+    super::key::check(&snapshot.config)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -36,6 +36,9 @@ pub struct Args {
     /// uploaded again
     #[arg(long, value_name = "URL")]
     gateway: Option<String>,
+    /// The file with the key to show that gateway
+    #[arg(long, value_name = "FILE", requires = "gateway")]
+    key_file: Option<PathBuf>,
 }
 
 /// A coloured photograph.
@@ -61,7 +64,7 @@ enum Colourer {
 /// Colours every file; fails at the end if one of them did not work.
 pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
     let colourer = match &args.gateway {
-        Some(address) => Colourer::There(Remote::new(address)?),
+        Some(address) => Colourer::There(Remote::new(address, args.key_file.as_deref())?),
         None => Colourer::Here(super::gateway(super::load(source)?)?),
     };
     if let Some(folder) = &args.output {

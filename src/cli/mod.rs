@@ -1,8 +1,9 @@
-//! The command line: `serve`, `colorize`, `check`, `cache`, `usage`.
+//! The command line: `serve`, `colorize`, `check`, `cache`, `usage`, `key`.
 
 mod cache;
 mod check;
 mod colorize;
+mod key;
 mod metrics;
 mod remote;
 mod serve;
@@ -42,6 +43,9 @@ enum Command {
     Colorize(colorize::Args),
     /// Show the configuration in effect and where each value comes from, or what is wrong with it
     Check,
+    /// Make, show and revoke the keys of clients
+    #[command(subcommand)]
+    Key(key::Command),
     /// Show or forget what is kept of coloured pictures
     #[command(subcommand)]
     Cache(cache::Args),
@@ -59,6 +63,7 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(&source),
         Command::Colorize(args) => colorize::run(&source, args),
         Command::Check => check::run(&source),
+        Command::Key(command) => key::run(&source, command),
         Command::Cache(args) => cache::run(&source, args),
         Command::Usage(args) => usage::run(&source, &args),
     };

@@ -1,11 +1,12 @@
 //! A gateway elsewhere does the work, or says what was used. It is asked for a result by the photograph's
 //! SHA-256 first: what it has coloured before is not uploaded again.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{StatusCode, Url};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -28,11 +29,12 @@ const MOST_REPORT: u64 = 64 << 20;
 pub struct Remote {
     client: HttpClient,
     base: Url,
+    key: Option<SecretString>,
 }
 
 impl Remote {
-    /// The gateway at an address such as `http://127.0.0.1:8080`.
-    pub fn new(address: &str) -> Result<Self, CliError> {
+    /// The gateway at an address such as `http://127.0.0.1:8080`, and the file with the key to show it.
+    pub fn new(address: &str, key_file: Option<&Path>) -> Result<Self, CliError> {
         let wrong = || format!("{address} is no address of a gateway: it is like http://127.0.0.1:8080");
         let mut base: Url = address.parse().map_err(|_| wrong())?;
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
@@ -42,7 +44,8 @@ impl Remote {
             base.set_path(&format!("{}/", base.path()));
         }
         let client = HttpClient::new(Times { connect: Duration::from_secs(10), first_byte: TIME })?;
-        Ok(Self { client, base })
+        let key = key_file.map(read_key).transpose()?;
+        Ok(Self { client, base, key })
     }
 
     /// Has a photograph coloured, or fetches what was made of it before.
@@ -55,12 +58,12 @@ impl Remote {
         let deadline = Instant::now() + TIME;
         let fingerprint = hex(&Sha256::digest(&photograph));
         let kept = self.url(&format!("v1/results/sha256/{fingerprint}"), provider, format)?;
-        let found = self.client.send(self.client.get(kept), MOST, deadline).await?;
+        let found = self.client.send(self.signed(self.client.get(kept)), MOST, deadline).await?;
         if found.status == StatusCode::OK {
             return coloured(&found, true);
         }
         // Whatever kept it from being found, an upload says what is wrong, or works.
-        let post = self.client.post(self.url("v1/colorize", provider, format)?);
+        let post = self.signed(self.client.post(self.url("v1/colorize", provider, format)?));
         let request = post.header(CONTENT_TYPE, "application/octet-stream").body(photograph);
         let made = self.client.send(request, MOST, deadline).await?;
         match made.status {
@@ -88,6 +91,13 @@ impl Remote {
         }
     }
 
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.key {
+            Some(key) => request.bearer_auth(key.expose_secret()),
+            None => request,
+        }
+    }
+
     fn url(&self, path: &str, provider: Option<&str>, format: Option<OutputFormat>) -> Result<Url, CliError> {
         let mut url = self.base.join(path)?;
         let format = format.map(|format| format.to_string());
@@ -98,6 +108,12 @@ impl Remote {
         }
         Ok(url)
     }
+}
+
+/// A key in a file of its own: on a command line every program on the machine would see it.
+fn read_key(file: &Path) -> Result<SecretString, CliError> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(text.trim().to_owned().into())
 }
 
 fn coloured(reply: &Reply, found: bool) -> Result<Coloured, CliError> {

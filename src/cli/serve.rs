@@ -20,12 +20,16 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How often the cache is looked through.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
 
+/// How often clients that are idle are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(10);
+
 /// Serves until it is told to stop.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let loaded = super::load(source)?;
     let figment = config::server_figment(source)?;
     let assets =
         Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
+    super::key::check(&loaded.config)?;
     let gateway = super::gateway(loaded)?;
     let rocket = server(figment.clone(), gateway.clone(), assets)
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
@@ -41,6 +45,7 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
             tokio::select! {
                 launched = rocket.launch() => launched,
                 never = tidy(&gateway) => match never {},
+                never = forget_idle_clients(&gateway) => match never {},
             }
         };
         let launched = match own {
@@ -60,6 +65,16 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     })?;
     println!("PixColor has stopped.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Now and then forgets clients that have not come for a while.
+async fn forget_idle_clients(gateway: &Arc<Gateway>) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(FORGET_EVERY).await;
+        let idle = gateway.clone();
+        // Thousands of clients take a while. It fails only at the end of the program.
+        let _ = gateway.tasks().spawn_blocking(move || idle.quotas().rates.sweep()).await;
+    }
 }
 
 /// Now and then looks through what is kept, so that what has expired goes though nobody asks for it.

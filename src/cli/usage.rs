@@ -75,7 +75,7 @@ fn there(gateway: &str, args: &Args) -> Result<String, CliError> {
     query.extend(args.to.as_deref().map(|day| ("to", day)));
     let token = std::env::var(TOKEN).ok().map(SecretString::from);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(Remote::new(gateway)?.usage(&query, token.as_ref()))
+    runtime.block_on(Remote::new(gateway, None)?.usage(&query, token.as_ref()))
 }
 
 /// The answer of `/v1/usage`.

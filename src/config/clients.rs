@@ -1,10 +1,11 @@
-//! How a client is told from another: by address, through the proxies in front.
+//! How a client is told from another, by address, through the proxies in front; and who is let in.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::table::Table;
+use crate::quota::Lists;
 
 /// The header in which the proxies in front name the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,11 +26,21 @@ pub struct ClientsConfig {
     pub forwarded_header: ForwardedHeader,
     /// How many bits of an IPv6 address make one client.
     pub ipv6_prefix: u8,
+    /// Who is let in at all.
+    pub lists: Lists,
+    /// Whether clients without a key may colour.
+    pub anonymous: bool,
 }
 
 impl Default for ClientsConfig {
     fn default() -> Self {
-        Self { trusted_proxies: Vec::new(), forwarded_header: ForwardedHeader::default(), ipv6_prefix: 64 }
+        Self {
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
+            ipv6_prefix: 64,
+            lists: Lists::default(),
+            anonymous: true,
+        }
     }
 }
 
@@ -49,11 +60,20 @@ impl ClientsConfig {
             trusted_proxies,
             forwarded_header: table.choice("forwarded_header", &HEADERS).unwrap_or_default(),
             ipv6_prefix: table.whole("ipv6_prefix", default.ipv6_prefix, 1..=128),
+            lists: Lists {
+                allow: table.list("allow", default.lists.allow, range, network),
+                deny: table.list("deny", default.lists.deny, range, network),
+            },
+            anonymous: table.flag("anonymous", default.anonymous),
         }
     }
 }
 
-/// A range, or a single address.
+/// A range, or a single address. IPv4-mapped IPv6 is IPv4, as it is with clients.
 fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    let net = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
+    match (net.addr().to_canonical(), net.prefix_len().checked_sub(96)) {
+        (address @ IpAddr::V4(_), Some(prefix)) => IpNet::new(address, prefix).ok(),
+        _ => Some(net),
+    }
 }

@@ -20,6 +20,8 @@ pub struct LimitsConfig {
     pub decoding_pixels: u64,
     /// How many requests may wait for their turn to be decoded before others are sent away.
     pub waiting: usize,
+    /// Most bytes of uploads in memory at once; never below `upload_bytes`.
+    pub upload_memory: u64,
 }
 
 impl Default for LimitsConfig {
@@ -31,6 +33,7 @@ impl Default for LimitsConfig {
             request: Duration::from_secs(120),
             decoding_pixels: 64_000_000,
             waiting: 32,
+            upload_memory: 512 << 20,
         }
     }
 }
@@ -44,8 +47,9 @@ impl LimitsConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
         let default = Self::default();
         let pixels = table.whole("pixels", default.pixels, 1..=1_000_000_000);
+        let upload_bytes = table.bytes("upload_bytes", default.upload_bytes, 1024..=1 << 30);
         let limits = Self {
-            upload_bytes: table.bytes("upload_bytes", default.upload_bytes, 1024..=1 << 30),
+            upload_bytes,
             pixels,
             side: table.whole("side", default.side, 1..=65_535),
             request: table.seconds("request_seconds", default.request, 1.0..=3600.0),
@@ -55,7 +59,17 @@ impl LimitsConfig {
                 1..=1_000_000_000_000,
             ),
             waiting: table.whole("waiting", default.waiting, 0..=100_000),
+            upload_memory: table.bytes(
+                "upload_memory",
+                default.upload_memory.max(upload_bytes),
+                1024..=1 << 50,
+            ),
         };
+        if limits.upload_memory < limits.upload_bytes {
+            let message = "`limits.upload_memory` must not be below `limits.upload_bytes`: \
+                           the largest photograph would never be let in";
+            table.problem(&["upload_memory"], message);
+        }
         if limits.decoding_pixels < limits.pixels {
             let message = "`limits.decoding_pixels` must not be below `limits.pixels`: \
                            the largest photo would wait for ever";

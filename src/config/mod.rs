@@ -23,6 +23,7 @@ mod output;
 mod price;
 mod problem;
 mod provider;
+mod quota;
 mod reader;
 mod remote;
 mod report;
@@ -48,6 +49,7 @@ pub use onnx::OnnxConfig;
 pub use output::OutputConfig;
 pub use problem::{ConfigError, Origin, Problem};
 pub use provider::{Common, KindConfig, ProviderConfig};
+pub use quota::{Amounts, QuotaConfig};
 pub use remote::{BreakerConfig, RemoteConfig};
 pub use report::Loaded;
 pub use secret::Secret;
@@ -72,8 +74,10 @@ pub struct Config {
     pub output: OutputConfig,
     /// What is kept of them.
     pub cache: CacheConfig,
-    /// How a client is told from another.
+    /// How a client is told from another, and who is let in.
     pub clients: ClientsConfig,
+    /// How much one client may ask for.
+    pub quota: QuotaConfig,
     /// Who may use the admin routes.
     pub admin: AdminConfig,
     /// Who may see the metrics, and where.
@@ -113,6 +117,7 @@ impl Config {
         }
         let state_dir = table.path("state_dir", Some(state_dir)).unwrap_or_default();
         let limits = table.table("limits", LimitsConfig::read);
+        let quota = table.table("quota", |table| QuotaConfig::read(table, &limits));
         let output = table.table("output", OutputConfig::read);
         let cache = table.table("cache", |table| CacheConfig::read(source, table));
         let admin = table.table("admin", AdminConfig::read);
@@ -133,7 +138,20 @@ impl Config {
             }
         }
         let budgets = budgets::read(table, &names, &providers);
-        Self { route, providers, limits, output, cache, clients, admin, metrics, state_dir, assets, budgets }
+        Self {
+            route,
+            providers,
+            limits,
+            output,
+            cache,
+            clients,
+            quota,
+            admin,
+            metrics,
+            state_dir,
+            assets,
+            budgets,
+        }
     }
 }
 

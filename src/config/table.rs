@@ -40,9 +40,25 @@ impl<'r> Table<'r> {
     }
 
     /// Reads the tables inside the table `key`, whose names the operator chooses.
-    pub(super) fn named(&mut self, key: &'static str, mut read: impl FnMut(&str, &mut Table<'_>)) {
+    pub(super) fn named(&mut self, key: &'static str, read: impl FnMut(&str, &mut Table<'_>)) {
+        self.named_with(key, &[], read);
+    }
+
+    /// The same, and these are always there.
+    pub(super) fn named_with(
+        &mut self,
+        key: &'static str,
+        always: &[&'static str],
+        mut read: impl FnMut(&str, &mut Table<'_>),
+    ) {
         self.table(key, |table| {
+            for name in always {
+                table.table(name, |inner| read(name, inner));
+            }
             for (name, value) in table.dict.into_iter().flatten() {
+                if always.contains(&name.as_str()) {
+                    continue;
+                }
                 if let Some(dict) = table.dict_of(name, value) {
                     table.inner(name, Some(dict), |inner| read(name, inner));
                 }

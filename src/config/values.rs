@@ -83,6 +83,17 @@ impl Table<'_> {
         self.read(key, Json::from(word), |value| one_of(value, choices)).or(Some(default))
     }
 
+    /// One of a few words, with a default.
+    pub(super) fn choice_or<T: Copy + PartialEq>(
+        &mut self,
+        key: &'static str,
+        choices: &[(&'static str, T)],
+        default: T,
+    ) -> T {
+        let word = choices.iter().find(|(_, choice)| *choice == default).map(|(word, _)| *word);
+        self.read(key, Json::from(word), |value| one_of(value, choices)).unwrap_or(default)
+    }
+
     /// One of a few words that must be there.
     pub(super) fn required_choice<T: Copy>(
         &mut self,

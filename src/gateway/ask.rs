@@ -1,12 +1,14 @@
 //! What a client asks for, and who the client is.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::photo::OutputFormat;
+use crate::quota::{Bucket, Ticket};
 
 /// SHA-256 of an upload's picture bytes; never of multipart, JSON or base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,13 +21,15 @@ pub struct Upload {
     pub bytes: Bytes,
     /// Their SHA-256.
     pub fingerprint: Fingerprint,
+    /// With what it was let in, kept for as long as the bytes are; none for the command line's.
+    pub ticket: Option<Arc<Ticket>>,
 }
 
 impl Upload {
     /// Takes bytes that are whole already, and hashes them.
     pub fn new(bytes: Bytes) -> Self {
         let fingerprint = Fingerprint(Sha256::digest(&bytes).into());
-        Self { bytes, fingerprint }
+        Self { bytes, fingerprint, ticket: None }
     }
 }
 
@@ -34,31 +38,24 @@ impl Upload {
 pub struct Client {
     /// The address by the rules of `web::guards::client`; `None` for the command line.
     pub address: Option<IpAddr>,
-    /// The key it sent, if any.
+    /// The key it showed, if any.
     pub key: Option<ClientKey>,
 }
 
-impl Client {
-    /// Whose spending its calls are, for budgets of each client: its address. A key would do only if it
-    /// were checked, since anybody can make up a new one for each request.
-    pub fn account(&self, ipv6_prefix: u8) -> Option<String> {
-        self.address.map(|address| match address {
-            IpAddr::V4(address) => format!("ip:{address}"),
-            IpAddr::V6(address) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(ipv6_prefix)).unwrap_or(0);
-                format!("ip:{}/{ipv6_prefix}", Ipv6Addr::from_bits(address.to_bits() & mask))
-            }
-        })
-    }
-}
-
-/// A client's key. Never shown: its `Debug` is blank.
-#[derive(Clone, PartialEq, Eq)]
+/// A key of our own store that a client showed, by its name; the key itself goes no further than the door.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientKey(pub String);
 
-impl std::fmt::Debug for ClientKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ClientKey(…)")
+impl Client {
+    /// Whom limits count it as; none for the command line, which is nobody's client.
+    pub fn bucket(&self, ipv6_prefix: u8) -> Option<Bucket> {
+        let key = self.key.as_ref().map(|key| Bucket::Key(key.0.clone()));
+        key.or_else(|| self.address.map(|address| Bucket::network(address, ipv6_prefix)))
+    }
+
+    /// Whose spending its calls are, for the ledger and budgets of each client: `key:bob`, `ip:192.0.2.1`.
+    pub fn account(&self, ipv6_prefix: u8) -> Option<String> {
+        self.bucket(ipv6_prefix).map(|bucket| bucket.to_string())
     }
 }
 

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use crate::credit::{Exhausted, ReserveError};
 use crate::photo::PhotoError;
 use crate::provider::{Billed, FailureKind, ProviderError};
+use crate::quota::Refusal;
 
 /// Why a request got no rendition. `web::problem` says what each is in HTTP.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -30,6 +31,12 @@ pub enum Error {
         waiting: String,
         /// When it makes sense to ask again.
         retry_after: Duration,
+    },
+    /// The client has asked for too much lately.
+    #[error("this is more than {refusal} allows")]
+    Quota {
+        /// The limits, and the time to wait.
+        refusal: Refusal,
     },
     /// The time for a request was over.
     #[error("the picture was not ready within {} seconds", limit.as_secs())]

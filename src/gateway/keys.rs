@@ -4,8 +4,6 @@
 //! that no two lists of parts look alike. A new way to make pixels is a new part here, or in a provider's
 //! identity, or it would be answered with old pictures.
 
-use std::net::IpAddr;
-
 use sha2::{Digest, Sha256};
 
 use super::ask::{Ask, Client, Fingerprint};
@@ -26,16 +24,10 @@ pub struct Scope(Option<[u8; 32]>);
 impl Scope {
     /// What a client may see, and where its own results go.
     pub fn of(client: &Client, config: &Config) -> Self {
-        let prefix = config.clients.ipv6_prefix;
-        Self(match (config.cache.share, &client.key, client.address) {
-            (Share::All, ..) => None,
-            (Share::Client, Some(key), _) => Some(hash(&[b"key", key.0.as_bytes()])),
-            (Share::Client, None, Some(IpAddr::V4(address))) => Some(hash(&[b"address", &address.octets()])),
-            (Share::Client, None, Some(IpAddr::V6(address))) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
-                Some(hash(&[b"address", &(address.to_bits() & mask).to_be_bytes()]))
-            }
-            (Share::Client, None, None) => Some(hash(&[b"here"])),
+        Self(match (config.cache.share, client.bucket(config.clients.ipv6_prefix)) {
+            (Share::All, _) => None,
+            (Share::Client, Some(client)) => Some(hash(&[b"client", client.to_string().as_bytes()])),
+            (Share::Client, None) => Some(hash(&[b"here"])),
         })
     }
 

@@ -10,6 +10,7 @@ mod error;
 mod flight;
 mod guard;
 mod keys;
+mod limits;
 mod plan;
 mod recall;
 mod rendition;
@@ -41,6 +42,7 @@ use crate::credit::Ledger;
 use crate::observe::Metrics;
 use crate::provider::Memory;
 use crate::queue::Queue;
+use crate::quota::Quotas;
 use flight::{Flights, Landed};
 use plan::Plan;
 use route::Caller;
@@ -59,6 +61,7 @@ pub struct Gateway {
     ledger: Arc<dyn Ledger>,
     flights: Flights<Result<Rendition, Error>>,
     decoding: Queue,
+    quotas: Quotas,
     tasks: Tasks,
     memory: Memory,
     metrics: Metrics,
@@ -76,14 +79,19 @@ impl Gateway {
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
+        let quotas = Quotas::in_process(&snapshot.config.state_dir);
         let tasks = Tasks::default();
-        snapshot.providers().for_each(|provider| metrics.provider(&provider.about().name));
+        let about = snapshot.providers().map(|provider| provider.about());
+        about
+            .filter(|about| !snapshot.most(&about.name, about.send_max_pixels).is_zero())
+            .for_each(|about| metrics.paid_provider(&about.name));
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             cache,
             ledger,
             flights: Flights::new(tasks.clone()),
             decoding,
+            quotas,
             tasks,
             memory,
             metrics,
@@ -98,6 +106,11 @@ impl Gateway {
     /// What runs, for shutdown.
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
+    }
+
+    /// What clients have had, and who they are.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// What is counted.
@@ -115,7 +128,10 @@ impl Gateway {
         let plan = Arc::new(Plan::new(snapshot, ask)?);
         let rendition = match self.kept(&plan).await {
             Some(rendition) => rendition,
-            None => self.fly(&plan).await?,
+            None => {
+                self.spend(&plan).await?;
+                self.fly(&plan).await?
+            }
         };
         self.count(&rendition);
         Ok(rendition)

@@ -1,12 +1,12 @@
-//! The steps of the way that are done here, on this machine: a place, decode, merge, keep, count.
+//! The steps of the way that are done here, on this machine: decode, merge, keep, count.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::Gateway;
 use super::error::Error;
 use super::guard::Checked;
 use super::keys::{self, PhotoKey};
@@ -14,13 +14,8 @@ use super::plan::Plan;
 use super::rendition::{Origin, Rendition};
 use super::route::Coloured;
 use super::shelf::{self, Facts};
-use super::{Gateway, PIXELS_PER_PLACE};
 use crate::observe::Saving;
 use crate::photo::{self, Photo, PhotoError};
-use crate::queue::QueueError;
-
-/// When it makes sense to ask again after the queue was full: a few pictures later.
-const BUSY_RETRY: Duration = Duration::from_secs(2);
 
 /// A photo and what is known of it.
 pub struct Decoded {
@@ -45,18 +40,6 @@ pub struct Merged {
 }
 
 impl Gateway {
-    /// A place in front of the decoder, for as long as the photo is in memory.
-    pub(super) async fn place(&self, plan: &Plan) -> Result<OwnedSemaphorePermit, Error> {
-        let places = u32::try_from(plan.head.pixels().div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
-        self.decoding.enter(places, plan.ask.deadline).await.map_err(|error| match error {
-            QueueError::Full => Error::Busy {
-                waiting: format!("{} pictures are waiting to be decoded", self.decoding.waiting()),
-                retry_after: BUSY_RETRY,
-            },
-            QueueError::Late => plan.late(),
-        })
-    }
-
     /// From the upload to a photo and its pixel key.
     pub(super) async fn decode(&self, plan: &Plan) -> Result<Decoded, Error> {
         let (bytes, limits) = (plan.ask.upload.bytes.clone(), plan.config().limits.photo());

@@ -32,6 +32,9 @@ struct Readiness {
     paid_providers_are_off: Option<String>,
     /// The route, in order, each with its reason if it is not ready.
     route: Vec<ProviderFacts>,
+    /// What is odd about the network in front; it stops nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<String>,
 }
 
 #[get("/readyz")]
@@ -43,5 +46,6 @@ fn readyz(context: Context) -> (Status, Json<Readiness>) {
         true => (Status::Ok, "ready"),
         false => (Status::ServiceUnavailable, "no provider on the route is ready"),
     };
-    (code, Json(Readiness { status, paid_providers_are_off, route }))
+    let notices = context.gateway.quotas().peers.notices().iter().map(ToString::to_string).collect();
+    (code, Json(Readiness { status, paid_providers_are_off, route, notices }))
 }

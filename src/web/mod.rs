@@ -1,10 +1,12 @@
 //! HTTP: who asks and what for, and the answers. One file a resource; errors become HTTP in `problem`.
 
 mod admin;
+mod admission;
 mod answer;
 mod assets;
 mod colorize;
 mod data_url;
+mod door;
 mod fairings;
 mod guards;
 mod health;
@@ -14,6 +16,7 @@ mod metrics;
 mod page;
 mod problem;
 mod providers;
+mod quota;
 mod results;
 mod upload;
 mod usage;
@@ -46,34 +49,41 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         legacy::routes(),
         results::routes(),
         providers::routes(),
+        quota::routes(),
         usage::routes(),
         health::routes(),
         if metrics_here { metrics::routes() } else { Vec::new() },
         admin::routes(),
     ]
     .concat();
+    let routes = [door::guard(methods::others(&routes)), door::guard(routes)].concat();
     serve(figment, gateway, routes).manage(assets)
 }
 
-/// The server of the metrics alone, at an address of their own.
+/// The server of the metrics alone, at an address of their own: for the operator, whichever clients are let in.
 pub fn metrics_server(figment: Figment, gateway: Arc<Gateway>) -> Rocket<Build> {
-    serve(figment, gateway, metrics::routes())
+    let routes = metrics::routes();
+    let routes = [methods::others(&routes), routes].concat();
+    serve(figment, gateway, routes)
 }
 
 /// Routes, and what stands around all of them.
 fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<Build> {
     rocket::custom(figment)
         .manage(gateway)
-        .mount("/", methods::others(&routes))
         .mount("/", routes)
         .register("/", catchers![other])
         .attach(fairings::Headers)
+        .attach(admission::Fields)
         .attach(fairings::Log)
 }
 
 /// Whatever no handler answered.
 #[catch(default)]
 fn other(status: Status, request: &Request<'_>) -> Problem {
+    if let Some(problem) = guards::turned_away(request) {
+        return problem;
+    }
     let detail = match status.code {
         400 => "The request cannot be understood.".into(),
         401 => "Send the token: `Authorization: Bearer TOKEN`.".into(),

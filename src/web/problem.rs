@@ -10,10 +10,12 @@ use rocket::response::{self, Responder, Response};
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
+use super::admission::seconds;
 use crate::credit::Exhausted;
 use crate::gateway::{Attempt, Error};
 use crate::photo::PhotoError;
 use crate::provider::FailureKind;
+use crate::quota::Refusal;
 
 /// What went wrong, in HTTP.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +32,10 @@ pub struct Problem {
     /// Seconds after which it makes sense to ask again; the `Retry-After` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// The limits that were passed, by name, under the name that draft-ietf-httpapi-ratelimit-headers-10 gives
+    /// this member.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    limits: Vec<String>,
     /// Which providers were asked, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<AttemptFacts>,
@@ -99,6 +105,7 @@ impl Problem {
             status: status.code,
             detail: detail.into(),
             retry_after: None,
+            limits: Vec::new(),
             attempts: Vec::new(),
             budget: None,
             allow: None,
@@ -129,10 +136,10 @@ impl Problem {
         Self { close: true, ..self }
     }
 
-    fn retry_after(self, after: Option<Duration>) -> Self {
+    /// The same, and when it makes sense to ask again.
+    pub fn retry_after(self, after: Option<Duration>) -> Self {
         // Rounded up: whoever waits exactly that long must not be too early.
-        let seconds = after.map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0));
-        Self { retry_after: seconds, ..self }
+        Self { retry_after: after.map(seconds), ..self }
     }
 
     /// The status.
@@ -172,6 +179,7 @@ impl From<Error> for Problem {
             Error::Busy { retry_after, .. } => {
                 Self::new(Status::ServiceUnavailable, detail).retry_after(Some(retry_after))
             }
+            Error::Quota { refusal } => refusal.into(),
             Error::Deadline { .. } => Self::new(Status::GatewayTimeout, detail),
             Error::NoProvider { attempts } => {
                 let after = attempts.iter().filter_map(|attempt| attempt.retry_after).min();
@@ -210,6 +218,15 @@ fn no_provider(attempts: &[Attempt]) -> Status {
     }
 }
 
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let wait = seconds(refusal.wait);
+        let detail = format!("This is more than {refusal} allows. Ask again in {wait} seconds.");
+        let limits = refusal.levels.iter().map(|level| level.limit.name().to_owned()).collect();
+        Self { limits, ..Self::new(Status::TooManyRequests, detail) }.retry_after(Some(refusal.wait))
+    }
+}
+
 impl From<PhotoError> for Problem {
     fn from(error: PhotoError) -> Self {
         let detail = sentence(&error.to_string());
@@ -243,6 +260,9 @@ impl<'r> Responder<'r, 'static> for Problem {
             .sized_body(body.len(), Cursor::new(body));
         if let Some(seconds) = self.retry_after {
             response.header(Header::new("Retry-After", seconds.to_string()));
+        }
+        if self.status == Status::Unauthorized.code {
+            response.raw_header("WWW-Authenticate", "Bearer");
         }
         if let Some(allow) = self.allow {
             response.header(Header::new("Allow", allow));

@@ -38,6 +38,7 @@ pub fn fingerprint(sha256: &str) -> Result<Fingerprint, Problem> {
 /// One picture. Its address is its content, so that it never changes.
 #[get("/v1/results/<digest>")]
 async fn result(context: Context, known: Known<'_>, digest: &str) -> Result<Picture, Problem> {
+    context.permitted()?;
     let missing = || Problem::new(Status::NotFound, "There is no such result, or it is not kept any more.");
     let digest = unhex(digest).ok_or_else(missing)?;
     let found = context.gateway.picture(&context.snapshot, digest, &context.client).await;
@@ -62,6 +63,7 @@ async fn best(
     provider: Vec<String>,
     format: Vec<String>,
 ) -> Result<Picture, Problem> {
+    context.permitted()?;
     let missing = || {
         let detail = "There is no result of this picture yet: send the picture to /v1/colorize.";
         Problem::new(Status::NotFound, detail)
@@ -86,9 +88,11 @@ async fn best(
 
 /// Whether caches between here and the client may keep an answer for others.
 fn visibility(snapshot: &Snapshot) -> &'static str {
-    match snapshot.config.cache.share {
-        Share::All => "public",
-        Share::Client => "private",
+    let config = &snapshot.config;
+    match config.cache.share {
+        // A cache in between cannot tell who has a key.
+        Share::All if config.clients.anonymous => "public",
+        Share::All | Share::Client => "private",
     }
 }
 

@@ -4,6 +4,7 @@
 //! nothing more is kept; the rest is read and thrown away up to a bound, so that ordinary clients,
 //! which send everything before they listen, can read the answer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -17,14 +18,17 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::time::error::Elapsed;
 
-use super::data_url;
-use super::guards;
 use super::problem::Problem;
+use super::{admission, data_url, guards};
 use crate::gateway::{Fingerprint, Upload};
+use crate::quota::Ticket;
 
-/// Most that is thrown away after the limit, and for how long, before the connection is closed.
-const DISCARD_BYTES: u64 = 64 << 20;
+/// Most that is thrown away of what is refused, and for how long, before the connection is closed.
+const DISCARD_BYTES: usize = 64 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(10);
+
+/// Who sends nothing for so long may be waiting for the answer already.
+const DISCARD_PAUSE: Duration = Duration::from_secs(1);
 
 /// What JSON and multipart may add to the picture.
 const ENVELOPE_BYTES: u64 = 64 << 10;
@@ -63,7 +67,7 @@ impl<'r> FromData<'r> for Picture {
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
         let picture = tokio::time::timeout(body.time, body.picture(request)).await;
-        body.settle(picture).await
+        body.settle(picture, |picture| &mut picture.upload).await
     }
 }
 
@@ -73,8 +77,8 @@ impl<'r> FromData<'r> for DataUrl {
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let url = tokio::time::timeout(body.time, body.data_url()).await;
-        body.settle(url).await
+        let url = tokio::time::timeout(body.time, body.data_url(request)).await;
+        body.settle(url, |url| &mut url.0).await
     }
 }
 
@@ -89,6 +93,10 @@ struct Body<'r> {
     limit: u64,
     /// What Content-Length says; 0 when it says nothing.
     length: u64,
+    /// What is charged for: the length, or without one the most there may be.
+    charged: u64,
+    /// With what the upload was let in.
+    ticket: Option<Arc<Ticket>>,
     /// How long the body may take to arrive.
     time: Duration,
 }
@@ -97,22 +105,37 @@ impl<'r> Body<'r> {
     /// The body under the limits now; `None` when this server has no gateway.
     fn open(request: &'r Request<'_>, data: Data<'r>) -> Option<Self> {
         let snapshot = guards::snapshot(request)?;
+        let limit = snapshot.config.limits.upload_bytes;
         let length = request.headers().get_one("Content-Length").and_then(|length| length.parse().ok());
+        let peeked = data.peek_complete().then_some(0);
         Some(Self {
             // The limit is kept here, where what is too much can be told from what was cut.
             stream: data.open(ByteUnit::max_value()),
-            limit: snapshot.config.limits.upload_bytes,
+            limit,
             length: length.unwrap_or(0),
+            charged: length.or(peeked).unwrap_or(limit).min(text_limit(limit)),
+            ticket: None,
             time: snapshot.config.limits.request,
         })
     }
 
     /// What became of reading; after an error, the rest is thrown away within bounds.
-    async fn settle<T>(mut self, read: Result<Result<T, Problem>, Elapsed>) -> data::Outcome<'r, T, Problem> {
+    async fn settle<T>(
+        mut self,
+        read: Result<Result<T, Problem>, Elapsed>,
+        upload: impl FnOnce(&mut T) -> &mut Upload,
+    ) -> data::Outcome<'r, T, Problem> {
+        let ticket = self.ticket.take();
         let problem = match read {
-            Ok(Ok(value)) => return Outcome::Success(value),
-            Ok(Err(problem)) if self.discard().await => problem,
-            Ok(Err(problem)) => problem.closing(),
+            Ok(Ok(mut value)) => {
+                upload(&mut value).ticket = ticket;
+                return Outcome::Success(value);
+            }
+            Ok(Err(problem)) => {
+                // Nothing of it is kept any more.
+                drop(ticket);
+                if self.discard().await { problem } else { problem.closing() }
+            }
             Err(_) => {
                 let seconds = self.time.as_secs();
                 let detail = format!("The picture did not arrive within {seconds} seconds. Send it again.");
@@ -124,6 +147,7 @@ impl<'r> Body<'r> {
 
     /// The picture in whatever form it comes.
     async fn picture(&mut self, request: &Request<'_>) -> Result<Picture, Problem> {
+        self.ticket = Some(admission::admit(request, self.charged).await?);
         match request.content_type() {
             Some(form) if form.is_form_data() => {
                 let header = request.headers().get_one("Content-Type").unwrap_or_default();
@@ -142,7 +166,8 @@ impl<'r> Body<'r> {
     }
 
     /// A data URL as text.
-    async fn data_url(&mut self) -> Result<DataUrl, Problem> {
+    async fn data_url(&mut self, request: &Request<'_>) -> Result<DataUrl, Problem> {
+        self.ticket = Some(admission::admit(request, self.charged).await?);
         let text = self.text().await?;
         let text = std::str::from_utf8(&text).map_err(|_| data_url::not_a_data_url())?;
         Ok(DataUrl(Upload::new(data_url::decode(text, self.limit)?)))
@@ -157,7 +182,7 @@ impl<'r> Body<'r> {
 
     /// The body is text around a picture in base64.
     async fn text(&mut self) -> Result<Bytes, Problem> {
-        self.collect(self.limit.div_ceil(3) * 4 + ENVELOPE_BYTES, |_| ()).await
+        self.collect(text_limit(self.limit), |_| ()).await
     }
 
     async fn json(&mut self) -> Result<Picture, Problem> {
@@ -245,12 +270,23 @@ impl<'r> Body<'r> {
 
     /// Reads on without keeping anything; whether the end was reached.
     async fn discard(&mut self) -> bool {
-        let end = Instant::now() + DISCARD_TIME;
-        let mut rest = (&mut self.stream).take(DISCARD_BYTES);
-        let mut sink = tokio::io::sink();
-        let copied = tokio::time::timeout_at(end.into(), tokio::io::copy(&mut rest, &mut sink)).await;
-        matches!(copied, Ok(Ok(bytes)) if bytes < DISCARD_BYTES)
+        let (end, mut seen) = (Instant::now() + DISCARD_TIME, 0);
+        let mut buffer = BytesMut::with_capacity(64 << 10);
+        while seen < DISCARD_BYTES && Instant::now() < end {
+            buffer.clear();
+            match tokio::time::timeout(DISCARD_PAUSE, self.stream.read_buf(&mut buffer)).await {
+                Ok(Ok(0)) => return true,
+                Ok(Ok(read)) => seen += read,
+                Ok(Err(_)) | Err(_) => return false,
+            }
+        }
+        false
     }
+}
+
+/// Most bytes of text around a picture in base64.
+const fn text_limit(limit: u64) -> u64 {
+    limit.div_ceil(3) * 4 + ENVELOPE_BYTES
 }
 
 fn is_json(form: &ContentType) -> bool {
@@ -274,7 +310,7 @@ fn finish(bytes: Bytes, hash: Sha256) -> Result<Upload, Problem> {
     if bytes.is_empty() {
         return Err(Problem::bad_request("The picture is empty: choose a file and send it again."));
     }
-    Ok(Upload { bytes, fingerprint: Fingerprint(hash.finalize().into()) })
+    Ok(Upload { bytes, fingerprint: Fingerprint(hash.finalize().into()), ticket: None })
 }
 
 fn interrupted(_: std::io::Error) -> Problem {

@@ -28,7 +28,8 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn by_fingerprint(picture: &Picture) -> String {
+/// Where the best result of a picture is.
+pub fn by_fingerprint(picture: &Picture) -> String {
     format!("/v1/results/sha256/{}", sha256(&picture.bytes))
 }
 
@@ -304,18 +305,17 @@ fn when_the_provider_fails_all_are_told_the_same_and_it_is_asked_once() {
 fn clients_can_be_kept_apart() {
     let server = Setup::new().env("PIXCOLOR_CACHE__SHARE", "client").start();
     let picture = Picture::png(64, 48, 1);
-    let ask = |key: &str| {
-        server.post("/v1/colorize", &[("Authorization", &format!("Bearer {key}"))], &picture.bytes)
-    };
-    let one = ask("one");
-    is(&one, "fwd=miss; stored");
-    is(&ask("one"), "hit; detail=memory");
-    is(&ask("two"), "fwd=miss; stored");
-    for address in [one.header("content-location"), &by_fingerprint(&picture)] {
-        let theirs = server.get_with(address, &[("Authorization", "Bearer one")]);
+    let [one, two, three] = ["one", "two", "three"].map(|name| server.command(&["key", "new", name]));
+    let ask = |key: &str| server.post("/v1/colorize", &[("Authorization", key)], &picture.bytes);
+    let made = ask(&one);
+    is(&made, "fwd=miss; stored");
+    is(&ask(&one), "hit; detail=memory");
+    is(&ask(&two), "fwd=miss; stored");
+    for address in [made.header("content-location"), &by_fingerprint(&picture)] {
+        let theirs = server.get_with(address, &[("Authorization", &one)]);
         is(&theirs, "hit; detail=memory");
         assert!(theirs.header("cache-control").starts_with("private, "));
-        server.get_with(address, &[("Authorization", "Bearer three")]).problem(404);
+        server.get_with(address, &[("Authorization", &three)]).problem(404);
         server.get(address).problem(404);
     }
 }

@@ -13,6 +13,7 @@
 mod fakes;
 mod harness;
 
+mod addresses;
 mod admin;
 mod algorithmia;
 mod bodies;
@@ -22,8 +23,11 @@ mod colorize;
 mod configuration;
 mod credit;
 mod facts;
+mod keys;
 mod limits;
 mod onnx;
 mod proxies;
+mod quota;
 mod readme;
 mod route;
+mod shares;

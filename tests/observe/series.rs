@@ -161,7 +161,6 @@ fn metrics_are_in_good_form_and_at_most_200_after_100_000_requests_of_every_sort
     }
     let metrics = server.get("/metrics").text().to_owned();
     let series: Vec<&str> = metrics.lines().filter(|line| !line.starts_with('#')).collect();
-    println!("{} series", series.len());
     assert!(series.len() <= MOST, "{} series:\n{metrics}", series.len());
     let counted: f64 = series
         .iter()

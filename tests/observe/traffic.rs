@@ -1,7 +1,7 @@
 //! A gateway with three providers, and everything that can happen to pictures there.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::fakes::KEY;
 use crate::fakes::algorithmia::{Algorithmia, Behaviour, File};
@@ -17,6 +17,12 @@ pub struct Setting {
 /// The first on the route charges by the second and for megapixels, and has a budget; the second by the second.
 const MAIN: &str = r#"
 route = ["algorithmia", "spare", "local"]
+trusted_proxies = ["127.0.0.1"]
+deny = ["198.51.100.0/24"]
+[quota]
+client_upload_memory = "20 MiB"
+[quota.limits.requests]
+burst = 300
 [budgets.day]
 scope = "provider:algorithmia"
 window = "day"
@@ -100,8 +106,25 @@ impl Setting {
             server.post("/v1/colorize?provider=algorithmia", &[], &Picture::png(64, 48, 7).bytes).status,
             402
         );
+        self.limits();
         for rubbish in [&b"rubbish"[..], b"\x89PNG\r\n\x1a\n"] {
             assert!(server.post("/v1/colorize", &[], rubbish).status >= 400);
+        }
+    }
+
+    /// Clients who may not, who want too much, and who want it at once.
+    fn limits(&self) {
+        let Self { server, .. } = self;
+        let from = |client| server.post("/v1/colorize", &[("X-Forwarded-For", client)], b"rubbish").status;
+        assert_eq!(from("198.51.100.9"), 403);
+        assert!((0..1000).any(|_| from("203.0.113.77") == 429));
+        let head = "POST /v1/colorize HTTP/1.1\r\nHost: x\r\nContent-Length: 19000000\r\n\r\n";
+        let _uploads = [(); 2].map(|()| server.raw(format!("{head}{head}").as_bytes()));
+        let crowded = "pixcolor_concurrency_refusals_total{bound=\"client_upload_memory\"}";
+        let end = Instant::now() + Duration::from_secs(30);
+        while server.metric(crowded) < 1.0 {
+            assert!(Instant::now() < end, "both uploads are let in");
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 

@@ -33,10 +33,10 @@ fn the_names_of_the_clients_variables_work_and_what_is_written_goes_before_them(
     assert_eq!(address(&var(file("base_url = \"https://own\""))).as_deref(), Some("https://own/"));
 
     let key = |setup: Setup| algorithmia(&setup).api_key.expose().map(|key| key.expose_secret().to_owned());
-    let vars = |setup: Setup| setup.env("API_KEY", "app").env("ALGORITHMIA_API_KEY", "client");
+    let vars = |setup: Setup| setup.env("API_KEY", "app").env("ALGORITHMIA_API_KEY", "sdks-own");
     assert_eq!(key(Setup::new()), None);
     assert_eq!(key(Setup::new().env("API_KEY", "app")).as_deref(), Some("app"));
-    assert_eq!(key(vars(Setup::new())).as_deref(), Some("client"));
+    assert_eq!(key(vars(Setup::new())).as_deref(), Some("sdks-own"));
     assert_eq!(
         key(Setup::new().env("API_KEY", "app").env("ALGORITHMIA_API_KEY", "")).as_deref(),
         Some("app")
@@ -48,7 +48,7 @@ fn the_names_of_the_clients_variables_work_and_what_is_written_goes_before_them(
     let loaded = vars(var(Setup::new())).load();
     assert_eq!(loaded.config.route, ["local"], "variables change the route");
     assert!(loaded.report().contains("providers.algorithmia.api_key = (set, from env ALGORITHMIA_API_KEY)"));
-    assert!(!format!("{loaded:?}{}", loaded.report()).contains("\"client\""));
+    assert!(!format!("{loaded:?}{}", loaded.report()).contains("sdks-own"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod hostile;
 mod layering;
 mod money;
 mod problems;
+mod quota;
 mod secrets;
 mod server;
 mod shipped;

@@ -66,6 +66,7 @@ fn every_key_shown_in_a_file_is_a_key_with_its_true_default() {
     assert_eq!(format!("{:?}", shown.config.limits), format!("{:?}", plain.config.limits));
     assert_eq!(format!("{:?}", shown.config.output), format!("{:?}", plain.config.output));
     assert_eq!(format!("{:?}", shown.config.clients), format!("{:?}", plain.config.clients));
+    assert_eq!(shown.config.quota, plain.config.quota);
     let without_dir =
         |loaded: &crate::config::Loaded| CacheConfig { dir: None, ..loaded.config.cache.clone() };
     assert_eq!(without_dir(&shown), without_dir(&plain));

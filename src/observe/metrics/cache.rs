@@ -56,5 +56,11 @@ impl Observer for Metrics {
         let tier = [stats.tier.label()];
         self.0.cache.entries.with_label_values(&tier).set(count(stats.entries));
         self.0.cache.bytes.with_label_values(&tier).set(count(stats.bytes));
+        if stats.tier == Tier::Disk {
+            // An alert watches for the first.
+            for error in [Event::Damaged, Event::ReadError, Event::WriteError] {
+                self.0.cache.errors.with_label_values(&[tier[0], error.label()]);
+            }
+        }
     }
 }

@@ -22,12 +22,15 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
+        let requests = make.counter(
+            "pixcolor_http_requests_total",
+            "HTTP requests by method (GET with HEAD, POST, other) and status.",
+            &["method", "status"],
+        )?;
+        // An alert watches for the first.
+        requests.with_label_values(&["POST", "402"]);
         Ok(Self {
-            requests: make.counter(
-                "pixcolor_http_requests_total",
-                "HTTP requests by method (GET with HEAD, POST, other) and status.",
-                &["method", "status"],
-            )?,
+            requests,
             seconds: make.histogram(
                 "pixcolor_http_request_duration_seconds",
                 "Time from a request's head to its answer's head, for GET and POST. Pictures come by POST.",

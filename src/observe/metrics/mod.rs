@@ -13,6 +13,7 @@ mod http;
 mod ledger;
 mod make;
 mod provider;
+mod quota;
 mod rendition;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ struct Inner {
     provider: provider::Providers,
     rendition: rendition::Renditions,
     cache: cache::Caches,
+    quota: quota::Quotas,
 }
 
 impl Metrics {
@@ -44,6 +46,7 @@ impl Metrics {
         let provider = provider::Providers::new(&make)?;
         let rendition = rendition::Renditions::new(&make)?;
         let cache = cache::Caches::new(&make)?;
+        let quota = quota::Quotas::new(&make)?;
         let build = IntGaugeVec::new(
             Opts::new("pixcolor_build_info", "Always 1; its labels say which build this is."),
             &["version"],
@@ -52,7 +55,7 @@ impl Metrics {
         registry.register(Box::new(build))?;
         let process = prometheus::process_collector::ProcessCollector::for_self();
         registry.register(Box::new(process))?;
-        Ok(Self(Arc::new(Inner { registry, http, provider, rendition, cache })))
+        Ok(Self(Arc::new(Inner { registry, http, provider, rendition, cache, quota })))
     }
 
     /// All metrics in Prometheus' text format, with what the ledger says now.

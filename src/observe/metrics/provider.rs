@@ -67,11 +67,13 @@ impl Providers {
 }
 
 impl Metrics {
-    /// There is such a provider. What alerts watch is 0 from now on: a counter that begins with 1 has never
-    /// increased.
-    pub fn provider(&self, provider: &str) {
-        self.0.provider.unknown_costs.with_label_values(&[provider]);
-        self.0.provider.overrun.with_label_values(&[provider]);
+    /// There is such a provider, and it costs something. What alerts watch is 0 from now on: to Prometheus a
+    /// counter that begins with 1 has never increased.
+    pub fn paid_provider(&self, provider: &str) {
+        let providers = &self.0.provider;
+        providers.unknown_costs.with_label_values(&[provider]);
+        providers.overrun.with_label_values(&[provider]);
+        providers.calls.with_label_values(&[provider, FailureKind::Budget.label()]);
     }
 
     /// A provider was called, or passed over; `failure` is of which kind, if it was one.
@@ -101,8 +103,12 @@ impl Metrics {
     /// A call was settled. What was charged, the ledger says itself.
     pub fn settled(&self, provider: &str, settled: &Settled) {
         let providers = &self.0.provider;
-        providers.unknown_costs.with_label_values(&[provider]).inc_by(settled.unknown.into());
-        providers.overrun.with_label_values(&[provider]).inc_by(float(settled.overrun));
+        if settled.unknown {
+            providers.unknown_costs.with_label_values(&[provider]).inc();
+        }
+        if !settled.overrun.is_zero() {
+            providers.overrun.with_label_values(&[provider]).inc_by(float(settled.overrun));
+        }
         // Who is called now may be found later.
         self.saves(provider, Saving::Hit);
     }

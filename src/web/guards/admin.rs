@@ -8,7 +8,7 @@ use rocket::request::{FromRequest, Outcome};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use super::{key, snapshot};
+use super::{snapshot, token};
 use crate::config::Secret;
 
 /// A request that showed the admin token.
@@ -52,10 +52,10 @@ fn outcome<T>(result: Result<T, Status>) -> Outcome<T, Status> {
 }
 
 /// Whether the request shows this token. One that has no value opens nothing.
-fn shown(request: &Request<'_>, token: Option<&Secret>) -> Result<(), Status> {
-    let token = token.and_then(|token| token.expose()).ok_or(Status::NotFound)?;
-    let sent = key(request).ok_or(Status::Unauthorized)?;
+fn shown(request: &Request<'_>, secret: Option<&Secret>) -> Result<(), Status> {
+    let secret = secret.and_then(|secret| secret.expose()).ok_or(Status::NotFound)?;
+    let sent = token(request).ok_or(Status::Unauthorized)?;
     // Digests are compared, so that the time says nothing about the token.
     let digest = |text: &str| Sha256::digest(text.as_bytes());
-    if digest(&sent.0) == digest(token.expose_secret()) { Ok(()) } else { Err(Status::Forbidden) }
+    if digest(&sent.0) == digest(secret.expose_secret()) { Ok(()) } else { Err(Status::Forbidden) }
 }

@@ -1,11 +1,48 @@
 //! Who is the client? Its address is the peer's, unless the peer is a trusted proxy: then it is the
 //! right-most hop that is not one. What stands further left was written by the client itself.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
+use rocket::Request;
 
-use crate::config::ForwardedHeader;
+use crate::config::{ClientsConfig, ForwardedHeader};
+
+/// Headers in which proxies name the client, ours or not.
+const FORWARDING: [&str; 3] = ["X-Forwarded-For", "Forwarded", "X-Real-IP"];
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Who holds the other end of the connection.
+    pub peer: IpAddr,
+    /// Whether that is a proxy of ours.
+    pub trusted: bool,
+    /// Whether there is a header that names another.
+    pub forwarded: bool,
+    /// The client.
+    pub address: IpAddr,
+}
+
+impl Origin {
+    /// Where this request comes from.
+    pub fn of(request: &Request<'_>, config: &ClientsConfig) -> Self {
+        let header = match config.forwarded_header {
+            ForwardedHeader::XForwardedFor => "X-Forwarded-For",
+            ForwardedHeader::Forwarded => "Forwarded",
+        };
+        let lines: Vec<&str> = request.headers().get(header).collect();
+        let hops = hops(&lines, config.forwarded_header);
+        // A connection without an address is none of TCP; what comes through such ones is one client.
+        let peer = request.remote().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip().to_canonical());
+        Self {
+            peer,
+            trusted: config.trusted_proxies.iter().any(|net| net.contains(&peer)),
+            forwarded: FORWARDING.iter().any(|name| request.headers().contains(name)),
+            address: address(peer, &hops, &config.trusted_proxies),
+        }
+    }
+}
 
 /// One entry of a forwarding header; `None` when it is no address.
 pub type Hop = Option<IpAddr>;

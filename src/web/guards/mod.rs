@@ -11,9 +11,11 @@ use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 
 pub use admin::{Admin, Scraper};
+pub use client::Origin;
 
-use crate::config::ForwardedHeader;
+use super::problem::Problem;
 use crate::gateway::{Client, ClientKey, Gateway, Reuse, Snapshot};
+use crate::quota::Found;
 
 /// What every handler needs: the gateway, the configuration as it was when the request came, and who
 /// asks.
@@ -22,10 +24,19 @@ pub struct Context {
     pub gateway: Arc<Gateway>,
     /// The configuration, read once per request.
     pub snapshot: Arc<Snapshot>,
-    /// Who asks.
+    /// Who asks. A key that is not right is no key here.
     pub client: Client,
     /// What the request's `Cache-Control` allows.
     pub reuse: Reuse,
+    leave: Result<(), Problem>,
+}
+
+impl Context {
+    /// Whether the client may have what a wrong key does not open, and none does not where clients must not
+    /// be anonymous. Uploads have asked already.
+    pub fn permitted(&self) -> Result<(), Problem> {
+        self.leave.clone().inspect_err(|_| self.gateway.metrics().denied("key"))
+    }
 }
 
 /// The gateway this server serves; it is always managed.
@@ -39,6 +50,39 @@ pub fn snapshot(request: &Request<'_>) -> Option<Arc<Snapshot>> {
     Some(request.local_cache(|| gateway.snapshot()).clone())
 }
 
+/// Where a request comes from.
+pub fn origin(request: &Request<'_>) -> Option<Origin> {
+    let snapshot = snapshot(request)?;
+    Some(*request.local_cache(|| Origin::of(request, &snapshot.config.clients)))
+}
+
+/// The answer to a request from an address that is not let in.
+pub fn turned_away(request: &Request<'_>) -> Option<Problem> {
+    let (snapshot, origin) = (snapshot(request)?, origin(request)?);
+    if snapshot.config.clients.lists.let_in(origin.address) {
+        return None;
+    }
+    gateway(request)?.metrics().denied("address");
+    // Nothing of a body is read.
+    Some(Problem::new(Status::Forbidden, "Your address is not let in here.").closing())
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Origin {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
+        origin(request).map_or(Outcome::Error((Status::InternalServerError, ())), Outcome::Success)
+    }
+}
+
+/// Who asks, and whether that is enough to be served.
+#[derive(Clone)]
+struct Known {
+    client: Client,
+    leave: Result<(), Problem>,
+}
+
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for Context {
     type Error = ();
@@ -47,30 +91,45 @@ impl<'r> FromRequest<'r> for Context {
         let (Some(gateway), Some(snapshot)) = (gateway(request), snapshot(request)) else {
             return Outcome::Error((Status::InternalServerError, ()));
         };
-        let config = &snapshot.config.clients;
-        let header = match config.forwarded_header {
-            ForwardedHeader::XForwardedFor => "X-Forwarded-For",
-            ForwardedHeader::Forwarded => "Forwarded",
-        };
-        let lines: Vec<&str> = request.headers().get(header).collect();
-        let hops = client::hops(&lines, config.forwarded_header);
-        let address = request.remote().map(|peer| client::address(peer.ip(), &hops, &config.trusted_proxies));
-        let client = Client { address, key: key(request) };
+        let known = request.local_cache_async(known(request, gateway, &snapshot)).await;
+        let Known { client, leave } = known.clone();
         let reuse = reuse::allowed(request.headers().get("Cache-Control"));
-        Outcome::Success(Self { gateway: gateway.clone(), snapshot, client, reuse })
+        Outcome::Success(Self { gateway: gateway.clone(), snapshot, client, reuse, leave })
     }
 }
 
-/// The key a client sent: bare, as `Simple`, or as `Bearer`, as Algorithmia's and OpenAI's clients do.
-fn key(request: &Request<'_>) -> Option<ClientKey> {
+async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) -> Known {
+    let found = match token(request) {
+        Some(token) => gateway.quotas().keys.find(&token.0).await,
+        None => Found::NoKeys,
+    };
+    let refused = |detail: &str| Err(Problem::new(Status::Unauthorized, detail));
+    let (key, leave) = match found {
+        Found::Known(name) => (Some(ClientKey(name)), Ok(())),
+        // While there are no keys, whatever a client's tool insists on sending will do.
+        Found::NoKeys if snapshot.config.clients.anonymous => (None, Ok(())),
+        Found::NoKeys => (None, refused("A key is needed here: send `Authorization: Bearer KEY`.")),
+        Found::Unknown => (None, refused("This key is not known here: it is mistyped, or was revoked.")),
+    };
+    let address = origin(request).map(|origin| origin.address);
+    Known { client: Client { address, key }, leave }
+}
+
+/// What a client sent to show who it is. Never shown itself.
+pub struct Token(pub String);
+
+/// The key a client sent: bare, as `Simple`, or as `Bearer`, as Algorithmia's and OpenAI's clients do. Another
+/// scheme, such as `Basic` for a proxy in front, has none.
+fn token(request: &Request<'_>) -> Option<Token> {
     let value = request.headers().get_one("Authorization")?.trim();
-    let key = match value.split_once(' ') {
+    let key = match value.split_once(char::is_whitespace) {
         Some((scheme, key))
             if scheme.eq_ignore_ascii_case("simple") || scheme.eq_ignore_ascii_case("bearer") =>
         {
             key.trim()
         }
-        _ => value,
+        Some(_) => return None,
+        None => value,
     };
-    (!key.is_empty()).then(|| ClientKey(key.to_owned()))
+    (!key.is_empty()).then(|| Token(key.to_owned()))
 }

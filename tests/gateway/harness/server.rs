@@ -51,7 +51,7 @@ impl Setup {
             collect(child.stderr.take().expect("piped"), said.clone()),
         ];
         let address = ([127, 0, 0, 1], 0).into();
-        let mut server = Server { child, address, said, readers, _folder: self.folder };
+        let mut server = Server { child, address, said, readers, folder: self.folder };
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             let said = server.said();
@@ -99,7 +99,7 @@ pub struct Server {
     said: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
     /// Removed when the server is dropped.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
@@ -139,6 +139,14 @@ impl Server {
             request = request.header(*name, *value);
         }
         Answer::new(request.send(body).expect("an answer"))
+    }
+
+    /// Runs a command of the binary in the server's own folder, and gives what it printed.
+    #[track_caller]
+    pub fn command(&self, args: &[&str]) -> String {
+        let output = pixcolor(self.folder.path()).args(args).output().expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
     }
 
     /// Sends a picture as it is.

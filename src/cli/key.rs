@@ -1,0 +1,64 @@
+//! `pixcolor key`: the keys of clients. A gateway that runs notices changes within a second.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::CliError;
+use crate::config::{self, Config, Source};
+use crate::quota::Keys;
+
+/// What is to be done with keys.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a key and print it; it cannot be shown again
+    New {
+        /// Whose it is, in your words: for lists, logs and limits
+        name: String,
+    },
+    /// Show the names of all keys, and when each was made
+    List,
+    /// Take a key out of use
+    Revoke {
+        /// The name it was made with
+        name: String,
+    },
+}
+
+/// Whether the keys can be read; warns when nobody is let in.
+pub fn check(config: &Config) -> Result<(), CliError> {
+    let keys = Keys::in_folder(&config.state_dir).list()?;
+    if keys.is_empty() && !config.clients.anonymous {
+        tracing::warn!(
+            "nobody can use this gateway: `anonymous` is false, and there are no keys in {} (`pixcolor key new \
+             NAME` makes one)",
+            config.state_dir.display()
+        );
+    }
+    Ok(())
+}
+
+/// Does it, with the keys in `state_dir`.
+pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
+    let state_dir = config::load(source)?.config.state_dir;
+    let keys = Keys::in_folder(&state_dir);
+    match command {
+        Command::New { name } => {
+            println!("{}", keys.mint(&name)?.expose());
+            eprintln!(
+                "Keep it now, it cannot be shown again. Clients send it as `Authorization: Bearer KEY`."
+            );
+        }
+        Command::List => {
+            let keys = keys.list()?;
+            if keys.is_empty() {
+                eprintln!("There are no keys in {}.", state_dir.display());
+            }
+            for key in keys {
+                println!("{}  {}", key.created, key.name);
+            }
+        }
+        Command::Revoke { name } => keys.revoke(&name)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,141 @@
+//! How much one client may ask for.
+
+use std::sync::Arc;
+
+use super::limits::LimitsConfig;
+use super::problem::dotted;
+use super::provider::is_name;
+use super::table::Table;
+use crate::quota::{Bucket, By, Charge, Gate, Limit, LimitError, Per, Unit};
+
+/// Limits on one client, and on all together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaConfig {
+    /// Whether any of this counts.
+    pub enabled: bool,
+    /// Most bytes of one client's uploads that are in memory at once.
+    pub client_upload_memory: u64,
+    /// Most pixels of one client's photos that are decoded, or wait for it.
+    pub client_decoding_pixels: u64,
+    /// Most requests of one client that wait for the decoder.
+    pub client_waiting: u64,
+    /// Limits on rates, each by a name of its own.
+    pub limits: Vec<Arc<Limit>>,
+}
+
+/// A limit that is there unless it is turned off; its burst is its rate.
+struct Shipped {
+    name: &'static str,
+    by: By,
+    of: Unit,
+    rate: u64,
+    per: Per,
+}
+
+/// A person, a page and a script that takes one picture after another do not meet these.
+const SHIPPED: [Shipped; 6] = [
+    Shipped { name: "requests", by: By::Client, of: Unit::Requests, rate: 3_000, per: Per::Minute },
+    Shipped { name: "bytes", by: By::Client, of: Unit::Bytes, rate: 4 << 30, per: Per::Minute },
+    Shipped { name: "pictures", by: By::Client, of: Unit::Pictures, rate: 600, per: Per::Minute },
+    Shipped { name: "megapixels", by: By::Client, of: Unit::Megapixels, rate: 6_000, per: Per::Minute },
+    Shipped { name: "key-requests", by: By::Key, of: Unit::Requests, rate: 30_000, per: Per::Minute },
+    Shipped { name: "key-pictures", by: By::Key, of: Unit::Pictures, rate: 6_000, per: Per::Minute },
+];
+
+/// What one request amounts to, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts {
+    /// Bytes of its body.
+    pub bytes: u64,
+    /// Pixels of its photo.
+    pub pixels: u64,
+}
+
+impl QuotaConfig {
+    pub(super) fn read(table: &mut Table<'_>, sizes: &LimitsConfig) -> Self {
+        let enabled = table.flag("enabled", true);
+        let client_upload_memory = table.bytes("client_upload_memory", 256 << 20, 1024..=1 << 50);
+        let client_decoding_pixels =
+            table.whole("client_decoding_pixels", 400_000_000, 1..=1_000_000_000_000);
+        let client_waiting = table.whole("client_waiting", 24, 1..=100_000);
+        let mut limits = Vec::new();
+        let shipped = SHIPPED.map(|limit| limit.name);
+        table.named_with("limits", &shipped, |name, table| {
+            let shipped = SHIPPED.iter().find(|limit| limit.name == name);
+            limits.extend(limit(name, shipped, table, sizes).map(Arc::new));
+        });
+        Self { enabled, client_upload_memory, client_decoding_pixels, client_waiting, limits }
+    }
+
+    /// What a request of this client takes at a gate; nothing when there are no quotas. Whoever is no client,
+    /// such as the command line, is not limited.
+    pub fn charges(&self, gate: Gate, client: Option<&Bucket>, amounts: Amounts) -> Vec<Charge> {
+        let Some(client) = client.filter(|_| self.enabled) else { return Vec::new() };
+        let charge = |limit: &Arc<Limit>| {
+            let bucket = client.under(limit.by())?;
+            let amount = match limit.of() {
+                Unit::Requests | Unit::Pictures => 1,
+                Unit::Bytes => amounts.bytes,
+                Unit::Megapixels => amounts.pixels,
+            };
+            Some(Charge { limit: limit.clone(), bucket, amount })
+        };
+        self.limits.iter().filter(|limit| limit.of().gate() == gate).filter_map(charge).collect()
+    }
+}
+
+/// Reads one limit; none if it is turned off or cannot be, which is noted.
+fn limit(
+    name: &str,
+    shipped: Option<&Shipped>,
+    table: &mut Table<'_>,
+    sizes: &LimitsConfig,
+) -> Option<Limit> {
+    if !is_name(name) {
+        let message = format!("a limit cannot be named {name:?}: take a-z, 0-9, `-` and single `_`");
+        table.problem(&[], message);
+    }
+    let enabled = table.flag("enabled", true);
+    let of = match shipped {
+        Some(shipped) => Some(table.choice_or("of", &Unit::ALL, shipped.of)),
+        None => table.required_choice("of", &Unit::ALL),
+    };
+    let by = table.choice_or("by", &By::ALL, shipped.map_or(By::Client, |shipped| shipped.by));
+    let per = table.choice_or("per", &Per::ALL, shipped.map_or(Per::Minute, |shipped| shipped.per));
+    let Some(of) = of else {
+        // What the others must be depends on it.
+        table.accept_all();
+        return None;
+    };
+    let amount = |table: &mut Table<'_>, key, default| match of {
+        Unit::Bytes => table.bytes(key, default, 1024..=1 << 40),
+        Unit::Requests | Unit::Pictures | Unit::Megapixels => table.whole(key, default, 1..=1_000_000_000),
+    };
+    let shipped_rate = shipped.filter(|shipped| shipped.of == of).map(|shipped| shipped.rate);
+    if shipped_rate.is_none() && !table.has("rate") {
+        let name = dotted(&table.at(&[]));
+        table.problem(&[], format!("`{name}` has no `rate`: how many {} per {}?", of.label(), per.label()));
+    }
+    // What one request may take must fit into the burst, or it would never pass.
+    let (largest, setting) = match of {
+        Unit::Requests | Unit::Pictures => (1, ""),
+        Unit::Bytes => (sizes.upload_bytes, "limits.upload_bytes"),
+        Unit::Megapixels => (sizes.pixels.div_ceil(of.scale()), "limits.pixels"),
+    };
+    let rate = amount(table, "rate", shipped_rate.unwrap_or(1024));
+    let burst = amount(table, "burst", rate.max(largest));
+    if enabled && burst < largest {
+        let path = dotted(&table.at(&["burst"]));
+        let message =
+            format!("`{path}` must not be below `{setting}`: the largest photograph would never pass");
+        table.problem(&["burst"], message);
+    }
+    match Limit::new(name, by, of, rate, per, burst) {
+        Ok(limit) => enabled.then_some(limit),
+        Err(error) => {
+            let key = if error == LimitError::TooFast { "rate" } else { "burst" };
+            table.problem(&[key], format!("`{}`: {error}", dotted(&table.at(&[key]))));
+            None
+        }
+    }
+}

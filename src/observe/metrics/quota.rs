@@ -1,0 +1,57 @@
+//! Clients: what limits on rates decided, what bounds on what is had at once refused, and who was turned away.
+
+use prometheus::IntCounterVec;
+
+use super::Metrics;
+use super::make::Make;
+use crate::quota::{Charge, Refusal};
+
+pub(super) struct Quotas {
+    checks: IntCounterVec,
+    crowded: IntCounterVec,
+    denied: IntCounterVec,
+}
+
+impl Quotas {
+    pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            checks: make.counter(
+                "pixcolor_quota_checks_total",
+                "Requests by what each limit on a rate decided: allowed, or refused (429). What one limit refuses is \
+                 not counted with those that would have allowed it.",
+                &["limit", "outcome"],
+            )?,
+            crowded: make.counter(
+                "pixcolor_concurrency_refusals_total",
+                "Requests refused (503) by the bound on what is had at once that refused them.",
+                &["bound"],
+            )?,
+            denied: make.counter(
+                "pixcolor_denied_requests_total",
+                "Requests turned away: address (403), key (401).",
+                &["reason"],
+            )?,
+        })
+    }
+}
+
+impl Metrics {
+    /// Limits on rates were asked for these charges.
+    pub fn quota_check(&self, charges: &[Charge], outcome: &Result<(), Refusal>) {
+        let count = |limit, outcome| self.0.quota.checks.with_label_values(&[limit, outcome]).inc();
+        match outcome {
+            Ok(()) => charges.iter().for_each(|charge| count(charge.limit.name(), "allowed")),
+            Err(refusal) => refusal.levels.iter().for_each(|level| count(level.limit.name(), "refused")),
+        }
+    }
+
+    /// A bound on what is had at once refused a request.
+    pub fn crowded(&self, bound: &'static str) {
+        self.0.quota.crowded.with_label_values(&[bound]).inc();
+    }
+
+    /// A request was turned away for its `address` or its `key`.
+    pub fn denied(&self, reason: &'static str) {
+        self.0.quota.denied.with_label_values(&[reason]).inc();
+    }
+}

@@ -1,0 +1,112 @@
+//! Who is one client: a key, or an address without one. Of an IPv6 address only the network counts, since
+//! one household has a whole /64 and more.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::words::By;
+
+/// Whose a share or a rate is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Bucket {
+    /// A network that counts as one client: an IPv4 address, or an IPv6 prefix.
+    Network(IpNet),
+    /// A key, by its name.
+    Key(String),
+    /// Everybody's.
+    All,
+}
+
+impl Bucket {
+    /// The client at an address that sends no key.
+    pub fn network(address: IpAddr, ipv6_prefix: u8) -> Self {
+        let prefix = match address.to_canonical() {
+            IpAddr::V4(_) => 32,
+            IpAddr::V6(_) => ipv6_prefix.min(128),
+        };
+        Self::Network(cut(address.to_canonical(), prefix))
+    }
+
+    /// Whom a limit counts this client with; none if the limit is no concern of it.
+    pub fn under(&self, by: By) -> Option<Self> {
+        match (by, self) {
+            (By::All, _) => Some(Self::All),
+            (By::Client, Self::Network(_)) | (By::Key, Self::Key(_)) => Some(self.clone()),
+            (By::Client | By::Key, _) => None,
+        }
+    }
+
+    /// A coarser client: what is left to tell networks apart by when there are too many to remember.
+    pub(super) fn coarse(&self) -> Self {
+        match self {
+            Self::Network(IpNet::V4(net)) => Self::Network(cut(net.addr().into(), net.prefix_len().min(16))),
+            Self::Network(IpNet::V6(net)) => Self::Network(cut(net.addr().into(), net.prefix_len().min(32))),
+            Self::Key(_) | Self::All => self.clone(),
+        }
+    }
+}
+
+fn cut(address: IpAddr, prefix: u8) -> IpNet {
+    match address {
+        IpAddr::V4(address) => {
+            Ipv4Net::new(address, prefix).unwrap_or_else(|_| address.into()).trunc().into()
+        }
+        IpAddr::V6(address) => {
+            Ipv6Net::new(address, prefix).unwrap_or_else(|_| address.into()).trunc().into()
+        }
+    }
+}
+
+/// `ip:192.0.2.1`, `ip:2001:db8::/64`, `key:bob`, `all`: what the ledger and everybody else calls it.
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(net) if net.prefix_len() == net.max_prefix_len() => write!(f, "ip:{}", net.addr()),
+            Self::Network(net) => write!(f, "ip:{net}"),
+            Self::Key(name) => write!(f, "key:{name}"),
+            Self::All => f.write_str("all"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_client_and_of_ipv6_the_network_is() {
+        for (address, prefix, shown) in [
+            ("192.0.2.1", 64, "192.0.2.1"),
+            ("::ffff:192.0.2.1", 64, "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", 64, "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:3:4:5:6", 56, "2001:db8:1::/56"),
+            ("2001:db8:1:2:3:4:5:6", 128, "2001:db8:1:2:3:4:5:6"),
+            ("::1", 64, "::/64"),
+        ] {
+            let bucket = Bucket::network(address.parse().unwrap(), prefix);
+            assert_eq!(bucket.to_string(), format!("ip:{shown}"), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_limit_counts_those_it_is_about() {
+        let network = Bucket::network("192.0.2.1".parse().unwrap(), 64);
+        let key = Bucket::Key("bob".into());
+        assert_eq!(network.under(By::Client).as_ref(), Some(&network));
+        assert_eq!(network.under(By::Key), None);
+        assert_eq!(key.under(By::Client), None);
+        assert_eq!(key.under(By::Key).as_ref(), Some(&key));
+        assert_eq!((network.under(By::All), key.under(By::All)), (Some(Bucket::All), Some(Bucket::All)));
+    }
+
+    #[test]
+    fn a_coarse_client_is_a_large_network() {
+        for (address, shown) in [("192.0.2.1", "192.0.0.0/16"), ("2001:db8:1:2:3:4:5:6", "2001:db8::/32")] {
+            let bucket = Bucket::network(address.parse().unwrap(), 64);
+            assert_eq!(bucket.coarse().to_string(), format!("ip:{shown}"));
+        }
+        assert_eq!(Bucket::Key("bob".into()).coarse().to_string(), "key:bob");
+    }
+}

@@ -1,0 +1,188 @@
+use futures::FutureExt;
+use governor::clock::FakeRelativeClock;
+use proptest::prelude::*;
+
+use super::super::{By, Per, Unit};
+use super::*;
+
+fn limit(name: &str, of: Unit, rate: u64, per: Per, burst: u64) -> Arc<Limit> {
+    Arc::new(Limit::new(name, By::Client, of, rate, per, burst).unwrap())
+}
+
+fn client(number: u32) -> Bucket {
+    Bucket::network(std::net::Ipv4Addr::from(number).into(), 64)
+}
+
+fn charge(limit: &Arc<Limit>, number: u32, amount: u64) -> Charge {
+    Charge { limit: limit.clone(), bucket: client(number), amount }
+}
+
+fn quota() -> (InProcess<FakeRelativeClock>, FakeRelativeClock) {
+    let clock = FakeRelativeClock::default();
+    clock.advance(Duration::from_secs(1_000));
+    (InProcess::with_clock(clock.clone()), clock)
+}
+
+fn clients(quota: &InProcess<impl Clock + Clone>) -> usize {
+    quota.lock().values().map(RateLimiter::len).sum()
+}
+
+#[tokio::test]
+async fn a_burst_passes_at_once_and_then_the_rate_counts_for_each_client_alone() {
+    let (quota, clock) = quota();
+    let limit = limit("requests", Unit::Requests, 2, Per::Second, 5);
+    let one = [charge(&limit, 1, 1)];
+    for left in (0..5).rev() {
+        quota.check(&one).await.unwrap();
+        let level = quota.look(&one).await.remove(0);
+        assert_eq!((level.remaining, level.more_in), (left, Duration::from_millis(500)));
+    }
+    let refusal = quota.check(&one).await.unwrap_err();
+    assert_eq!(refusal.wait, Duration::from_millis(500));
+    assert_eq!(refusal.levels[0].limit, limit);
+    quota.check(&[charge(&limit, 2, 1)]).await.unwrap();
+    clock.advance(Duration::from_millis(499));
+    assert_eq!(quota.check(&one).await.unwrap_err().wait, Duration::from_millis(1));
+    clock.advance(Duration::from_millis(1));
+    quota.check(&one).await.unwrap();
+    assert!(quota.check(&one).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_refused_takes_nothing_from_any_limit() {
+    let (quota, clock) = quota();
+    let (few, many) = (
+        limit("few", Unit::Requests, 1, Per::Second, 1),
+        limit("many", Unit::Bytes, 10 << 10, Per::Second, 100 << 10),
+    );
+    let both = [charge(&many, 1, 50 << 10), charge(&few, 1, 1)];
+    quota.check(&both).await.unwrap();
+    for _ in 0..10 {
+        let refusal = quota.check(&both).await.unwrap_err();
+        assert_eq!(refusal.levels.iter().map(|level| level.limit.name()).collect::<Vec<_>>(), ["few"]);
+    }
+    let level = quota.look(&both).await.remove(0);
+    assert_eq!((level.remaining, level.wait), (50 << 10, Duration::ZERO));
+    clock.advance(Duration::from_secs(1));
+    quota.check(&both).await.unwrap();
+    // Both refuse now: who waits as long as it says is let in.
+    let refusal = quota.check(&both).await.unwrap_err();
+    assert_eq!((refusal.levels.len(), refusal.wait), (2, Duration::from_secs(4)));
+    clock.advance(refusal.wait);
+    quota.check(&both).await.unwrap();
+}
+
+#[tokio::test]
+async fn looking_takes_nothing_and_remembers_nobody() {
+    let (quota, _clock) = quota();
+    let limit = limit("pictures", Unit::Pictures, 1, Per::Day, 3);
+    for _ in 0..100 {
+        let level = quota.look(&[charge(&limit, 1, 1)]).await.remove(0);
+        assert_eq!((level.remaining, level.more_in, level.wait), (3, Duration::ZERO, Duration::ZERO));
+    }
+    assert_eq!(clients(&quota), 0);
+}
+
+#[tokio::test]
+async fn more_than_the_burst_counts_as_all_of_it() {
+    let (quota, clock) = quota();
+    let limit = limit("megapixels", Unit::Megapixels, 60, Per::Minute, 50);
+    let huge = [charge(&limit, 1, 90_000_000)];
+    quota.check(&huge).await.unwrap();
+    assert_eq!(quota.look(&huge).await[0].remaining, 0);
+    assert_eq!(quota.check(&huge).await.unwrap_err().wait, Duration::from_secs(50));
+    clock.advance(Duration::from_secs(50));
+    quota.check(&huge).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_limit_that_changes_begins_anew_and_the_old_one_is_forgotten() {
+    let (quota, clock) = quota();
+    let (old, new) =
+        (limit("x", Unit::Requests, 1, Per::Minute, 1), limit("x", Unit::Requests, 2, Per::Minute, 2));
+    quota.check(&[charge(&old, 1, 1)]).await.unwrap();
+    assert!(quota.check(&[charge(&old, 1, 1)]).await.is_err());
+    quota.check(&[charge(&new, 1, 1)]).await.unwrap();
+    // Governor keeps a client for the time of one more than it must.
+    clock.advance(Duration::from_secs(121));
+    quota.sweep();
+    assert_eq!(quota.lock().len(), 0);
+}
+
+#[tokio::test]
+async fn a_million_addresses_are_bounded_in_memory_and_forgotten_when_idle() {
+    let (quota, clock) = quota();
+    let limit = limit("requests", Unit::Requests, 10, Per::Second, 10);
+    for number in 0..1_000_000_u32 {
+        // Spread over the whole address space, so that neighbours are as many as can be.
+        let spread = number.wrapping_mul(2_654_435_761);
+        quota.check(&[charge(&limit, spread, 1)]).await.unwrap_or_default();
+    }
+    // Those remembered by themselves, and the networks of the others: some 10 MB.
+    let most = MOST_CLIENTS + (1 << 16);
+    assert!((MOST_CLIENTS..=most).contains(&clients(&quota)), "{}", clients(&quota));
+    assert!(std::mem::size_of::<(Bucket, u64)>() <= 48);
+    // Not idle yet: nothing is lost.
+    let before = clients(&quota);
+    quota.sweep();
+    assert_eq!(clients(&quota), before);
+    clock.advance(Duration::from_secs(2));
+    quota.sweep();
+    assert_eq!(clients(&quota), 0);
+}
+
+#[tokio::test]
+async fn a_flood_from_one_network_does_not_lock_out_other_networks() {
+    let (quota, _clock) = quota();
+    let limit = limit("requests", Unit::Requests, 1, Per::Hour, 5);
+    let v6 =
+        |high: u128, low: u128| Bucket::network(std::net::Ipv6Addr::from(high << 96 | low << 64).into(), 64);
+    let charge = |bucket| Charge { limit: limit.clone(), bucket, amount: 1 };
+    let mut refused = 0;
+    for low in 0..200_000 {
+        refused += usize::from(quota.check(&[charge(v6(0x2001_0db8, low))]).await.is_err());
+    }
+    assert!(refused > 90_000, "{refused}");
+    quota.check(&[charge(v6(0x2001_0db9, 7))]).await.unwrap();
+    // And who was there before keeps its own count.
+    let known = quota.look(&[charge(v6(0x2001_0db8, 0))]).await.remove(0);
+    assert_eq!(known.remaining, 4);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Against the definition: in no span of time does a client get more than burst + rate x span; and waiting
+    /// as long as a refusal says always helps.
+    #[test]
+    fn no_schedule_gets_more_than_the_limit_and_every_wait_is_true(
+        rate in 1_u64..50,
+        burst in 1_u64..20,
+        steps in prop::collection::vec((0_u64..2_000, 1_u64..25), 1..60),
+    ) {
+        let (quota, clock) = quota();
+        let limit = limit("x", Unit::Requests, rate, Per::Second, burst);
+        let mut now = 0;
+        let mut taken: Vec<(u64, u64)> = Vec::new();
+        for (pause, amount) in steps {
+            clock.advance(Duration::from_millis(pause));
+            now += pause * 1_000_000;
+            let asked = [charge(&limit, 1, amount)];
+            if let Err(refusal) = quota.check(&asked).now_or_never().unwrap() {
+                prop_assert!(refusal.wait > Duration::ZERO);
+                clock.advance(refusal.wait);
+                now += u64::try_from(refusal.wait.as_nanos()).unwrap();
+                prop_assert!(quota.check(&asked).now_or_never().unwrap().is_ok());
+            }
+            taken.push((now, amount.min(burst)));
+        }
+        let cell = 1_000_000_000 / rate;
+        for (index, (from, _)) in taken.iter().enumerate() {
+            let mut sum = 0;
+            for (until, amount) in &taken[index..] {
+                sum += amount;
+                prop_assert!(sum <= burst + (until - from) / cell + 1, "{sum} in {} ns", until - from);
+            }
+        }
+    }
+}

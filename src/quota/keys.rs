@@ -1,0 +1,270 @@
+//! Clients' keys: one store for every route, a file in `state_dir`. A key is shown once, when it is minted;
+//! only its SHA-256 is kept. (A key is random, 148 bits of it: no slow hash could make it harder to guess.)
+//!
+//! A key is `sim` and 25 letters and digits, as Algorithmia's were: its own tools insist on that.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::cache::{hex, unhex};
+
+const PREFIX: &str = "sim";
+const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const LENGTH: usize = 25;
+
+/// How long a change of the file may go unnoticed.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The keys in a file, read again when it changes.
+#[derive(Debug)]
+pub struct Keys {
+    file: PathBuf,
+    read: tokio::sync::Mutex<Read>,
+    known: Mutex<Arc<Known>>,
+}
+
+/// Names by the SHA-256 of the key.
+type Known = HashMap<[u8; 32], String>;
+
+#[derive(Debug, Default)]
+struct Read {
+    looked: Option<Instant>,
+    stamp: Option<Stamp>,
+}
+
+/// What changes when a file does.
+type Stamp = (SystemTime, u64);
+
+/// What a key that a client sent is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The key of this name.
+    Known(String),
+    /// None of the keys there are.
+    Unknown,
+    /// There are no keys, so that none can be right.
+    NoKeys,
+}
+
+/// A key as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// What it is called.
+    pub name: String,
+    /// When it was minted, by RFC 3339, in UTC.
+    pub created: String,
+    /// Its SHA-256 in hexadecimal.
+    sha256: String,
+}
+
+/// A new key: the only time that it can be seen.
+#[derive(Clone)]
+pub struct Minted(String);
+
+impl Minted {
+    /// The key itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Minted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Minted(…)")
+    }
+}
+
+/// Why keys cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The file or its folder.
+    #[error("{}: {source}", file.display())]
+    File {
+        /// Which.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is no list of keys.
+    #[error("{}: this is no list of keys ({why}): put the last good copy there, or remove it and mint keys anew", file.display())]
+    Broken {
+        /// Which.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A name that is no name.
+    #[error("a key cannot be named {0:?}: a name is 1 to 64 of a-z, A-Z, 0-9, `.`, `_`, `@` and `-`")]
+    Name(String),
+    /// A name that there is already.
+    #[error("there is a key named `{0}` already: revoke it first, or choose another name")]
+    Taken(String),
+    /// A name that there is not.
+    #[error("there is no key named `{0}`: `pixcolor key list` shows those there are")]
+    Missing(String),
+    /// No random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+impl Keys {
+    /// The keys in a folder; the file need not be there.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self { file: folder.join("keys.json"), read: Default::default(), known: Default::default() }
+    }
+
+    /// Whose key this is. What the file said last counts while it cannot be read.
+    pub async fn find(&self, key: &str) -> Found {
+        self.refresh().await;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match known.get::<[u8; 32]>(&Sha256::digest(key.as_bytes()).into()) {
+            Some(name) => Found::Known(name.clone()),
+            None if known.is_empty() => Found::NoKeys,
+            None => Found::Unknown,
+        }
+    }
+
+    /// Reads the file again if it has changed.
+    async fn refresh(&self) {
+        let mut read = self.read.lock().await;
+        if read.looked.is_some_and(|looked| looked.elapsed() < FRESH) {
+            return;
+        }
+        let first = read.looked.replace(Instant::now()).is_none();
+        let stamp = tokio::fs::metadata(&self.file).await.ok().map(|file| (modified(&file), file.len()));
+        if stamp == read.stamp && !first {
+            return;
+        }
+        let text = tokio::fs::read(&self.file).await;
+        match known(&self.file, text) {
+            Ok(keys) => {
+                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+            }
+            Err(error) => tracing::error!("the keys stay as they were: {error}"),
+        }
+        read.stamp = stamp;
+    }
+
+    /// All keys, by name. Reads the file: not for async threads.
+    pub fn list(&self) -> Result<Vec<Kept>, KeysError> {
+        let mut keys = parse(&self.file, fs::read(&self.file))?;
+        keys.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(keys)
+    }
+
+    /// Makes a key. Not for async threads.
+    pub fn mint(&self, name: &str) -> Result<Minted, KeysError> {
+        if !is_name(name) {
+            return Err(KeysError::Name(name.to_owned()));
+        }
+        let key = random_key()?;
+        self.change(|keys| {
+            if keys.iter().any(|kept| kept.name == name) {
+                return Err(KeysError::Taken(name.to_owned()));
+            }
+            let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+            keys.push(Kept {
+                name: name.to_owned(),
+                // Only years beyond four digits cannot be written.
+                created: now.format(&Rfc3339).unwrap_or_default(),
+                sha256: hex(&Sha256::digest(key.as_bytes())),
+            });
+            Ok(())
+        })?;
+        Ok(Minted(key))
+    }
+
+    /// Takes a key out of use. Not for async threads.
+    pub fn revoke(&self, name: &str) -> Result<(), KeysError> {
+        self.change(|keys| {
+            let before = keys.len();
+            keys.retain(|kept| kept.name != name);
+            if keys.len() == before { Err(KeysError::Missing(name.to_owned())) } else { Ok(()) }
+        })
+    }
+
+    /// Changes the file as a whole or not at all; two changes at once happen one after the other.
+    fn change(&self, change: impl FnOnce(&mut Vec<Kept>) -> Result<(), KeysError>) -> Result<(), KeysError> {
+        let failed = |source| KeysError::File { file: self.file.clone(), source };
+        if let Some(folder) = self.file.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let lock = File::create(self.file.with_extension("lock")).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        let mut keys = parse(&self.file, fs::read(&self.file))?;
+        change(&mut keys)?;
+        self.write(&keys).map_err(failed)
+    }
+
+    fn write(&self, keys: &[Kept]) -> io::Result<()> {
+        let part = self.file.with_extension("part");
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&part)?;
+        file.write_all(serde_json::to_string_pretty(keys)?.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(part, &self.file)
+    }
+}
+
+fn modified(file: &fs::Metadata) -> SystemTime {
+    file.modified().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn parse(file: &Path, read: io::Result<Vec<u8>>) -> Result<Vec<Kept>, KeysError> {
+    let text = match read {
+        // Where there is no file, nor a folder for it, nobody has made a key.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        read => read.map_err(|source| KeysError::File { file: file.to_owned(), source })?,
+    };
+    serde_json::from_slice(&text)
+        .map_err(|error| KeysError::Broken { file: file.to_owned(), why: error.to_string() })
+}
+
+fn known(file: &Path, read: io::Result<Vec<u8>>) -> Result<Known, KeysError> {
+    let broken = |name: &str| KeysError::Broken {
+        file: file.to_owned(),
+        why: format!("the `sha256` of `{name}` is not 64 hexadecimal digits"),
+    };
+    let pair = |kept: Kept| Ok((unhex(&kept.sha256).ok_or_else(|| broken(&kept.name))?, kept.name));
+    parse(file, read)?.into_iter().map(pair).collect()
+}
+
+/// `sim` and 25 letters and digits, each as likely as any other.
+fn random_key() -> Result<String, KeysError> {
+    // Bytes beyond the last multiple of 62 would favour the first letters.
+    const FAIR: u8 = 248;
+    let mut key = PREFIX.to_owned();
+    let mut bytes = [0; 64];
+    while key.len() < PREFIX.len() + LENGTH {
+        getrandom::fill(&mut bytes).map_err(KeysError::Random)?;
+        let letters = bytes.iter().filter(|byte| **byte < FAIR).map(|byte| LETTERS[usize::from(byte % 62)]);
+        let missing = PREFIX.len() + LENGTH - key.len();
+        key.extend(letters.take(missing).map(char::from));
+    }
+    Ok(key)
+}
+
+/// Names appear in logs, headers and URLs.
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '@' | '-'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+use super::*;
+
+fn keys() -> (tempfile::TempDir, Keys) {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::in_folder(&folder.path().join("state"));
+    (folder, keys)
+}
+
+#[tokio::test]
+async fn a_minted_key_is_known_by_its_name_until_it_is_revoked() {
+    let (_folder, keys) = keys();
+    assert_eq!(keys.find("simAAAA").await, Found::NoKeys);
+    let minted = keys.mint("bob").unwrap();
+    let key = minted.expose();
+    assert!(key.starts_with("sim") && key.len() == 28, "{key}");
+    assert!(key.chars().all(|c| c.is_ascii_alphanumeric()), "{key}");
+    assert_ne!(key, keys.mint("ann").unwrap().expose());
+    tokio::time::sleep(FRESH).await;
+    assert_eq!(keys.find(key).await, Found::Known("bob".into()));
+    assert_eq!(keys.find("simAAAA").await, Found::Unknown);
+    keys.revoke("bob").unwrap();
+    tokio::time::sleep(FRESH).await;
+    assert_eq!(keys.find(key).await, Found::Unknown);
+    let names: Vec<String> = keys.list().unwrap().into_iter().map(|kept| kept.name).collect();
+    assert_eq!(names, ["ann"]);
+}
+
+#[test]
+fn the_file_holds_no_key_and_is_for_its_owner_only() {
+    let (folder, keys) = keys();
+    let minted = keys.mint("bob").unwrap();
+    let file = folder.path().join("state/keys.json");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("bob") && !text.contains(minted.expose()), "{text}");
+    assert!(!format!("{minted:?}").contains(minted.expose()));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn names_are_told_apart_and_safe() {
+    let (_folder, keys) = keys();
+    keys.mint("bob").unwrap();
+    assert!(matches!(keys.mint("bob"), Err(KeysError::Taken(name)) if name == "bob"));
+    assert!(matches!(keys.revoke("ann"), Err(KeysError::Missing(name)) if name == "ann"));
+    for name in ["", "a b", "a\n", "é", "a/b", &"a".repeat(65)] {
+        assert!(matches!(keys.mint(name), Err(KeysError::Name(_))), "{name}");
+    }
+    keys.mint("bob@example.org").unwrap();
+}
+
+#[test]
+fn keys_minted_at_once_are_all_kept() {
+    let (_folder, keys) = keys();
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let keys = &keys;
+            scope.spawn(move || keys.mint(&format!("key-{number}")).unwrap());
+        }
+    });
+    assert_eq!(keys.list().unwrap().len(), 8);
+}
+
+#[tokio::test]
+async fn a_file_that_is_broken_leaves_the_keys_as_they_were() {
+    let (folder, keys) = keys();
+    let minted = keys.mint("bob").unwrap();
+    assert_eq!(keys.find(minted.expose()).await, Found::Known("bob".into()));
+    for broken in ["not json", "[{\"name\":\"bob\",\"created\":\"\",\"sha256\":\"zz\"}]", "{}"] {
+        fs::write(folder.path().join("state/keys.json"), broken).unwrap();
+        tokio::time::sleep(FRESH).await;
+        assert_eq!(keys.find(minted.expose()).await, Found::Known("bob".into()), "{broken}");
+    }
+    assert!(matches!(keys.mint("ann"), Err(KeysError::Broken { .. })));
+}
+
+#[test]
+fn every_letter_is_as_likely_as_any_other() {
+    let mut counts = [0_u32; 256];
+    for _ in 0..4_000 {
+        for byte in random_key().unwrap().bytes().skip(PREFIX.len()) {
+            counts[usize::from(byte)] += 1;
+        }
+    }
+    // 100,000 letters, 1,613 of each expected; the bounds are 8 standard deviations away.
+    for letter in LETTERS {
+        let count = counts[usize::from(*letter)];
+        assert!((1_290..=1_940).contains(&count), "{}: {count}", char::from(*letter));
+    }
+}

@@ -1,0 +1,172 @@
+//! A limit on a rate, by the generic cell rate algorithm (GCRA): over the long run so much in so much time,
+//! and up to a burst of it at once.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::words::{By, Per, Unit};
+
+/// A limit that can be kept: no part is zero, and the arithmetic cannot overflow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Limit {
+    name: String,
+    by: By,
+    of: Unit,
+    rate: u64,
+    per: Per,
+    burst: u64,
+}
+
+/// Why there can be no such limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// Nothing would ever pass.
+    #[error("a rate or a burst of less than one lets nothing pass")]
+    Nothing,
+    /// The clock is too coarse for it.
+    #[error(
+        "more than {MOST_CELLS_A_SECOND} requests, KiB or hundredths of a megapixel a second cannot be counted"
+    )]
+    TooFast,
+    /// Whoever used it up would wait for ages.
+    #[error("it would take more than a year until the burst is there again")]
+    TooSlow,
+    /// More than the counter holds.
+    #[error(
+        "a burst of more than 4 thousand million requests, KiB or hundredths of a megapixel cannot be counted"
+    )]
+    TooMuch,
+}
+
+/// Keeps a cell's time long against the nanosecond it is rounded to: the rate is kept to a thousandth.
+const MOST_CELLS_A_SECOND: u64 = 1_000_000;
+
+const YEAR: Duration = Duration::from_secs(366 * 86_400);
+
+impl Limit {
+    /// A limit of so many `of` per `per`, and `burst` at once; both as they are told: megapixels, not pixels.
+    pub fn new(name: &str, by: By, of: Unit, rate: u64, per: Per, burst: u64) -> Result<Self, LimitError> {
+        let (rate, burst) = (rate.saturating_mul(of.scale()), burst.saturating_mul(of.scale()));
+        let limit = Self { name: name.to_owned(), by, of, rate, per, burst };
+        if rate < of.cell() || burst < of.cell() {
+            Err(LimitError::Nothing)
+        } else if rate / of.cell() > MOST_CELLS_A_SECOND * per.seconds() {
+            Err(LimitError::TooFast)
+        } else if limit.window() > YEAR {
+            Err(LimitError::TooSlow)
+        } else if u32::try_from(burst / of.cell()).is_err() {
+            Err(LimitError::TooMuch)
+        } else {
+            Ok(limit)
+        }
+    }
+
+    /// Its name in the configuration, headers and metrics.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whom it counts together.
+    pub const fn by(&self) -> By {
+        self.by
+    }
+
+    /// What it counts.
+    pub const fn of(&self) -> Unit {
+        self.of
+    }
+
+    /// Amount per `per`.
+    pub const fn rate(&self) -> u64 {
+        self.rate
+    }
+
+    /// The time that `rate` is for.
+    pub const fn per(&self) -> Per {
+        self.per
+    }
+
+    /// Amount that may be taken at once.
+    pub const fn burst(&self) -> u64 {
+        self.burst
+    }
+
+    /// The time in which the whole burst is there again.
+    pub fn window(&self) -> Duration {
+        let seconds = self.burst as f64 / self.rate as f64 * self.per.seconds() as f64;
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+
+    /// The time in which one cell is there again.
+    pub(super) fn cell_time(&self) -> Duration {
+        let cells = self.rate / self.of.cell();
+        Duration::from_nanos(self.per.seconds() * 1_000_000_000 / cells)
+    }
+
+    /// An amount in cells, never more than the burst.
+    pub(super) fn cells(&self, amount: u64) -> u32 {
+        let cells = amount.min(self.burst).div_ceil(self.of.cell()).min(self.burst / self.of.cell());
+        u32::try_from(cells).unwrap_or(u32::MAX)
+    }
+}
+
+/// The limit `pictures`, which is 600 pictures per minute for each client.
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rate, unit, per) = (self.rate / self.of.scale(), self.of.label(), self.per.label());
+        let whom = match self.by {
+            By::Client => "for each client",
+            By::Key => "for each key",
+            By::All => "for all clients together",
+        };
+        write!(f, "the limit `{}`, which is {rate} {unit} per {per} {whom}", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(of: Unit, rate: u64, per: Per, burst: u64) -> Result<Limit, LimitError> {
+        Limit::new("x", By::Client, of, rate, per, burst)
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_no_limit() {
+        for (of, rate, per, burst, error) in [
+            (Unit::Requests, 0, Per::Second, 1, LimitError::Nothing),
+            (Unit::Requests, 1, Per::Second, 0, LimitError::Nothing),
+            (Unit::Bytes, 1023, Per::Second, 1024, LimitError::Nothing),
+            (Unit::Requests, 1_000_001, Per::Second, 1, LimitError::TooFast),
+            (Unit::Bytes, 1 << 40, Per::Second, 1 << 40, LimitError::TooFast),
+            (Unit::Megapixels, u64::MAX, Per::Day, 1, LimitError::TooFast),
+            (Unit::Requests, 1, Per::Day, 367, LimitError::TooSlow),
+            (Unit::Requests, 1, Per::Day, u64::MAX, LimitError::TooSlow),
+            (Unit::Requests, 1_000_000, Per::Second, 1 << 33, LimitError::TooMuch),
+        ] {
+            assert_eq!(limit(of, rate, per, burst), Err(error), "{of:?} {rate} {per:?} {burst}");
+        }
+        for (of, rate, per, burst) in [
+            (Unit::Requests, 1, Per::Day, 366),
+            (Unit::Requests, 1_000_000, Per::Second, 1 << 31),
+            (Unit::Bytes, 1024, Per::Second, 1024),
+            (Unit::Megapixels, 1, Per::Day, 1),
+        ] {
+            assert!(limit(of, rate, per, burst).is_ok(), "{of:?} {rate} {per:?} {burst}");
+        }
+    }
+
+    #[test]
+    fn an_amount_in_cells_is_rounded_up_and_never_more_than_the_burst() {
+        let bytes = limit(Unit::Bytes, 10_240, Per::Second, 10_240 + 1).unwrap();
+        for (amount, cells) in [(0, 0), (1, 1), (1024, 1), (1025, 2), (10_240, 10), (u64::MAX, 10)] {
+            assert_eq!(bytes.cells(amount), cells, "{amount}");
+        }
+        assert_eq!(bytes.cell_time(), Duration::from_millis(100));
+        let megapixels = limit(Unit::Megapixels, 60, Per::Minute, 30).unwrap();
+        assert_eq!(megapixels.cells(12_000_000), 1200);
+        assert_eq!(megapixels.cells(99_000_000), 3000);
+        assert_eq!(megapixels.window(), Duration::from_secs(30));
+        assert!(megapixels.to_string().contains("60 megapixels per minute for each client"));
+    }
+}

@@ -1,0 +1,48 @@
+//! Who is let in at all, by address: behind a container engine's network rules a packet filter cannot do it.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// Ranges of addresses that may come in, and that may not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// If there are any, nobody else may come in.
+    pub allow: Vec<IpNet>,
+    /// These may not, even if they are allowed.
+    pub deny: Vec<IpNet>,
+}
+
+impl Lists {
+    /// Whether an address is let in. IPv4-mapped IPv6 is IPv4.
+    pub fn let_in(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let within = |list: &[IpNet]| list.iter().any(|net| net.contains(&address));
+        !within(&self.deny) && (self.allow.is_empty() || within(&self.allow))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn denied_goes_before_allowed_and_nobody_else_is_let_in_where_some_are_allowed() {
+        let nets = |text: &str| text.split_whitespace().map(|net| net.parse().unwrap()).collect();
+        for (allow, deny, address, expected) in [
+            ("", "", "192.0.2.1", true),
+            ("", "192.0.2.0/24", "192.0.2.1", false),
+            ("", "192.0.2.0/24", "::ffff:192.0.2.1", false),
+            ("", "192.0.2.0/24", "192.0.3.1", true),
+            ("", "2001:db8::/32", "2001:db8:1::1", false),
+            ("192.0.2.0/24", "", "192.0.2.1", true),
+            ("192.0.2.0/24", "", "192.0.3.1", false),
+            ("192.0.2.0/24", "", "2001:db8::1", false),
+            ("192.0.2.0/24 2001:db8::/32", "192.0.2.7/32", "192.0.2.7", false),
+            ("192.0.2.0/24 2001:db8::/32", "192.0.2.7/32", "2001:db8::1", true),
+        ] {
+            let lists = Lists { allow: nets(allow), deny: nets(deny) };
+            assert_eq!(lists.let_in(address.parse().unwrap()), expected, "{allow} / {deny} / {address}");
+        }
+    }
+}

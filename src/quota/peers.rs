@@ -1,0 +1,247 @@
+//! Where requests come from, and what that says about the network in front.
+//!
+//! Behind the userland proxy of a container engine, or rootless networking, every client arrives as the
+//! bridge's own address, without any header: then all of them share one client's limits, and nobody can be
+//! told from another. And a proxy in front that is not trusted names its clients in vain. Both look like
+//! nothing is wrong, so that both are noticed here and said.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+/// So many requests are looked at before anything is said.
+const ENOUGH: u32 = 100;
+
+/// Counts are halved here, so that an old network is forgotten.
+const PLENTY: u32 = 1_000;
+
+/// In percent: nearly all.
+const NEARLY_ALL: u32 = 95;
+
+/// Where requests come from.
+#[derive(Debug, Default)]
+pub struct Peers(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    requests: u32,
+    /// The peer of most of them, if any peer is.
+    peer: Option<IpAddr>,
+    /// How many of them were its.
+    its: u32,
+    told_lonely: bool,
+    /// Near peers, and others.
+    told_forwarded: [bool; 2],
+    /// The last near peer that forwarded and is not trusted.
+    forwarder: Option<IpAddr>,
+}
+
+/// What is looked at of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// Who holds the other end of the connection.
+    pub peer: IpAddr,
+    /// Whether there is a header that names another.
+    pub forwarded: bool,
+    /// Whether the peer is a proxy of ours.
+    pub trusted: bool,
+    /// Whether only programs on this machine can connect: then it is no wonder that they do.
+    pub near: bool,
+}
+
+/// Something about the network that the operator should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Nearly all requests come from this one private address.
+    OnePeer(IpAddr),
+    /// This peer sends forwarding headers and is not trusted.
+    Forwarder(IpAddr),
+}
+
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::OnePeer(peer) => write!(
+                f,
+                "nearly all requests come from {peer} and name nobody else: if that is no client but a container \
+                 engine's or another proxy, all clients share the limits of one (docs/network.md says what to do)"
+            ),
+            Self::Forwarder(peer) => write!(
+                f,
+                "{peer} sends forwarding headers and is not in `trusted_proxies`, so that they are ignored: if it is \
+                 a proxy of yours, name it there (docs/network.md)"
+            ),
+        }
+    }
+}
+
+impl Peers {
+    /// Counts a request; what it newly makes clear is told once.
+    pub fn note(&self, Visit { peer, forwarded, trusted, near }: Visit) -> Option<Notice> {
+        let peer = peer.to_canonical();
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if forwarded {
+            seen.count(None);
+            return (!trusted).then(|| seen.forwarded_by(peer)).flatten();
+        }
+        // A proxy that we trust and that names nobody is as good as none.
+        seen.count(Some(peer).filter(|_| !near));
+        let lonely = seen.lonely().filter(|_| !seen.told_lonely)?;
+        seen.told_lonely = true;
+        Some(Notice::OnePeer(lonely))
+    }
+
+    /// What is to be said now, to everybody: no address of another client is in it.
+    pub fn notices(&self) -> Vec<Notice> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lonely = seen.lonely().map(Notice::OnePeer);
+        lonely.into_iter().chain(seen.forwarder.map(Notice::Forwarder)).collect()
+    }
+}
+
+impl Seen {
+    /// Anybody out there may send such headers, and one who does must not hide that a proxy here does, too.
+    fn forwarded_by(&mut self, peer: IpAddr) -> Option<Notice> {
+        let near = is_private(peer);
+        if near {
+            self.forwarder = Some(peer);
+        }
+        let told = &mut self.told_forwarded[usize::from(near)];
+        (!std::mem::replace(told, true)).then_some(Notice::Forwarder(peer))
+    }
+
+    /// Counts a request, and keeps the one peer that could be behind most of them (after Boyer and Moore, who
+    /// let each of the others cancel one of its).
+    fn count(&mut self, peer: Option<IpAddr>) {
+        if self.requests >= PLENTY {
+            self.requests /= 2;
+            self.its /= 2;
+        }
+        self.requests += 1;
+        match (peer, self.peer) {
+            (Some(peer), Some(candidate)) if peer == candidate => self.its += 1,
+            (Some(peer), _) if self.its == 0 => (self.peer, self.its) = (Some(peer), 1),
+            _ => self.its = self.its.saturating_sub(1),
+        }
+    }
+
+    /// The private address that nearly all requests come from. Rootless engines make this machine's own
+    /// loopback of every client.
+    fn lonely(&self) -> Option<IpAddr> {
+        let peer = self.peer.filter(|peer| is_private(*peer))?;
+        // Each request of another took one off its count as well.
+        let its = (self.requests + self.its) / 2;
+        (self.requests >= ENOUGH && its * 100 >= self.requests * NEARLY_ALL).then_some(peer)
+    }
+}
+
+/// Addresses of private networks, by RFC 1918, RFC 6598, RFC 3927, RFC 4193 and RFC 4291, and of this machine.
+fn is_private(address: IpAddr) -> bool {
+    let here = address.is_loopback();
+    here || match address {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            address.is_private() || address.is_link_local() || (first == 100 && second & 0xc0 == 64)
+        }
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn told(peers: &Peers, peer: &str, times: usize) -> Vec<Notice> {
+        (0..times).filter_map(|_| peers.note(visit(ip(peer)))).collect()
+    }
+
+    fn visit(peer: IpAddr) -> Visit {
+        Visit { peer, forwarded: false, trusted: false, near: false }
+    }
+
+    fn forwarded(peer: IpAddr) -> Visit {
+        Visit { forwarded: true, ..visit(peer) }
+    }
+
+    #[test]
+    fn one_private_peer_behind_nearly_all_requests_is_told_once() {
+        for peer in [
+            "172.17.0.1",
+            "10.0.2.2",
+            "192.168.65.1",
+            "100.64.0.1",
+            "fd00::1",
+            "::ffff:172.17.0.1",
+            "127.0.0.1",
+        ] {
+            let peers = Peers::default();
+            let notice = Notice::OnePeer(ip(peer).to_canonical());
+            assert_eq!(told(&peers, peer, 99), [], "{peer}");
+            assert_eq!(told(&peers, peer, 5_000), [notice], "{peer}");
+            assert_eq!(peers.notices(), [notice], "{peer}");
+            assert!(notice.to_string().contains(&ip(peer).to_canonical().to_string()));
+        }
+    }
+
+    #[test]
+    fn public_addresses_are_no_bridge_nor_is_this_machine_where_nobody_else_can_connect() {
+        for peer in ["198.51.100.1", "2001:db8::1", "172.32.0.1", "100.128.0.1"] {
+            let peers = Peers::default();
+            assert_eq!(told(&peers, peer, 5_000), [], "{peer}");
+            assert_eq!(peers.notices(), [], "{peer}");
+        }
+        let peers = Peers::default();
+        for _ in 0..5_000 {
+            assert_eq!(peers.note(Visit { near: true, ..visit(ip("127.0.0.1")) }), None);
+        }
+        assert_eq!(peers.notices(), []);
+    }
+
+    #[test]
+    fn a_few_others_make_no_difference_and_many_do() {
+        let mixed = |every: usize| {
+            let peers = Peers::default();
+            for number in 0..2_000 {
+                let peer = if number % every == 0 { "192.168.1.9" } else { "172.17.0.1" };
+                peers.note(visit(ip(peer)));
+            }
+            peers.notices()
+        };
+        assert_eq!(mixed(50), [Notice::OnePeer(ip("172.17.0.1"))]);
+        assert_eq!(mixed(10), []);
+        assert_eq!(mixed(2), []);
+    }
+
+    #[test]
+    fn what_was_once_so_is_forgotten_when_it_is_not_any_more() {
+        let peers = Peers::default();
+        told(&peers, "172.17.0.1", 500);
+        assert_eq!(peers.notices().len(), 1);
+        for number in 0..2_000_u32 {
+            peers.note(visit(IpAddr::from((0xC633_6400 | (number % 200)).to_be_bytes())));
+        }
+        assert_eq!(peers.notices(), []);
+    }
+
+    #[test]
+    fn a_proxy_that_is_not_trusted_is_told_once_and_a_trusted_one_never() {
+        let peers = Peers::default();
+        let proxy = ip("127.0.0.1");
+        assert_eq!(peers.note(forwarded(proxy)), Some(Notice::Forwarder(proxy)));
+        assert_eq!(peers.note(forwarded(proxy)), None);
+        assert_eq!(peers.notices(), [Notice::Forwarder(proxy)]);
+        let peers = Peers::default();
+        let stranger = ip("198.51.100.1");
+        assert_eq!(peers.note(forwarded(stranger)), Some(Notice::Forwarder(stranger)));
+        assert_eq!(peers.notices(), [], "an address of a stranger is nobody's business");
+        assert_eq!(peers.note(forwarded(proxy)), Some(Notice::Forwarder(proxy)));
+        let peers = Peers::default();
+        for _ in 0..500 {
+            assert_eq!(peers.note(Visit { trusted: true, ..forwarded(ip("172.17.0.1")) }), None);
+        }
+        assert_eq!(peers.notices(), []);
+    }
+}

@@ -1,0 +1,150 @@
+//! *Admit*: may this client upload something now? Asked by the extractor of uploads before it reads any of it;
+//! and the headers that say how the client stands.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rocket::Request;
+use rocket::Response;
+use rocket::fairing::{Fairing, Info, Kind};
+use rocket::http::{Header, Status};
+use rocket::request::Outcome;
+
+use super::guards::{self, Context, Origin};
+use super::problem::Problem;
+use crate::config::Amounts;
+use crate::quota::{Charge, Crowded, Gate, Level, Limit, Most, Ticket, Unit, Visit};
+
+/// When it makes sense to come again after too many uploads were on their way: most take seconds.
+const CROWDED_RETRY: Duration = Duration::from_secs(2);
+
+/// That a request is of a limited route, with all limits that its client has.
+struct Limited(Vec<Charge>);
+
+/// Lets an upload of so many bytes in, or says why not. What is refused has taken nothing.
+pub async fn admit(request: &Request<'_>, bytes: u64) -> Result<Arc<Ticket>, Problem> {
+    let Outcome::Success(context) = request.guard::<Context>().await else {
+        return Err(Problem::new(Status::InternalServerError, "The gateway is not set up."));
+    };
+    let Context { gateway, snapshot, client, .. } = &context;
+    let (config, quotas) = (&snapshot.config, gateway.quotas());
+    if let Some(Origin { peer, forwarded, trusted, .. }) = guards::origin(request) {
+        let near = request.rocket().config().address.is_loopback();
+        if let Some(notice) = quotas.peers.note(Visit { peer, forwarded, trusted, near }) {
+            tracing::warn!("{notice}");
+        }
+    }
+    context.permitted()?;
+
+    let client = client.bucket(config.clients.ipv6_prefix);
+    let amounts = Amounts { bytes, ..Amounts::default() };
+    let charges = config.quota.charges(Gate::Admit, client.as_ref(), amounts);
+    let spend = config.quota.charges(Gate::Spend, client.as_ref(), Amounts::default());
+    request.local_cache(|| Limited([charges.clone(), spend].concat()));
+
+    let most = Most { all: config.limits.upload_memory, each: config.quota.client_upload_memory };
+    let each = client.filter(|_| config.quota.enabled);
+    let share = quotas.uploads.take(each, bytes, most).map_err(|crowded| {
+        let (bound, detail) = match crowded {
+            Crowded::All => {
+                ("upload_memory", "As many uploads are on their way in as this server has room for.")
+            }
+            Crowded::Client => ("client_upload_memory", "Wait for the answers to your other uploads."),
+        };
+        gateway.metrics().crowded(bound);
+        Problem::new(Status::ServiceUnavailable, detail).retry_after(Some(CROWDED_RETRY))
+    })?;
+    gateway.charge(&charges).await?;
+    Ok(Arc::new(Ticket { charges, share }))
+}
+
+/// `RateLimit` and `RateLimit-Policy` on every answer of a limited route, by
+/// draft-ietf-httpapi-ratelimit-headers-10: structured fields (RFC 9651), a list with an item for each limit.
+pub struct Fields;
+
+#[rocket::async_trait]
+impl Fairing for Fields {
+    fn info(&self) -> Info {
+        Info { name: "rate limit headers", kind: Kind::Response }
+    }
+
+    async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
+        let Limited(charges) = request.local_cache(|| Limited(Vec::new()));
+        let Some(gateway) = guards::gateway(request).filter(|_| !charges.is_empty()) else { return };
+        let levels = gateway.quotas().rates.look(charges).await;
+        response.set_header(Header::new("RateLimit-Policy", list(&levels, policy)));
+        response.set_header(Header::new("RateLimit", list(&levels, service_limit)));
+    }
+}
+
+fn list(levels: &[Level], item: impl Fn(&Level) -> String) -> String {
+    levels.iter().map(item).collect::<Vec<_>>().join(", ")
+}
+
+/// `"bytes";q=4294967296;qu="content-bytes";w=60`: so much at once, which is there again in so many seconds.
+/// Names are of letters, digits, `-` and `_`: a quoted string takes them as they are.
+fn policy(level: &Level) -> String {
+    let Level { limit, .. } = level;
+    let unit = match limit.of() {
+        Unit::Requests => "",
+        Unit::Bytes => ";qu=\"content-bytes\"",
+        // The draft has no words for these; a vendor's parameter is a comment to others.
+        Unit::Pictures => ";pixcolor-unit=\"pictures\"",
+        Unit::Megapixels => ";pixcolor-unit=\"megapixels\"",
+    };
+    let (quota, window) = (told(limit, limit.burst()), seconds(limit.window()).max(1));
+    format!("\"{}\";q={quota}{unit};w={window}", limit.name())
+}
+
+/// `"bytes";r=1048576;t=1`: so much is left, and more in so many seconds.
+fn service_limit(level: &Level) -> String {
+    let mut item = format!("\"{}\";r={}", level.limit.name(), told(&level.limit, level.remaining));
+    if !level.more_in.is_zero() {
+        // Writing to a string cannot fail.
+        let _ = write!(item, ";t={}", seconds(level.more_in));
+    }
+    item
+}
+
+/// An amount as limits are told.
+pub fn told(limit: &Limit, amount: u64) -> u64 {
+    amount / limit.of().scale()
+}
+
+/// Whole seconds, rounded up: who waits that long is not too early.
+pub fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::{By, Per};
+
+    #[test]
+    fn each_limit_is_an_item_of_a_structured_list() {
+        let level = |name, of, rate, per, burst, remaining, more_in| Level {
+            limit: Arc::new(Limit::new(name, By::Client, of, rate, per, burst).unwrap()),
+            remaining,
+            more_in: Duration::from_millis(more_in),
+            wait: Duration::ZERO,
+        };
+        let levels = [
+            level("requests", Unit::Requests, 10, Per::Second, 5, 5, 0),
+            level("bytes", Unit::Bytes, 1 << 20, Per::Minute, 1 << 21, 1 << 20, 59),
+            level("pictures", Unit::Pictures, 100, Per::Day, 100, 0, 863_001),
+            level("megapixels", Unit::Megapixels, 60, Per::Minute, 50, 12_990_000, 10),
+        ];
+        assert_eq!(
+            list(&levels, policy),
+            "\"requests\";q=5;w=1, \"bytes\";q=2097152;qu=\"content-bytes\";w=120, \
+             \"pictures\";q=100;pixcolor-unit=\"pictures\";w=86400, \
+             \"megapixels\";q=50;pixcolor-unit=\"megapixels\";w=50"
+        );
+        assert_eq!(
+            list(&levels, service_limit),
+            "\"requests\";r=5, \"bytes\";r=1048576;t=1, \"pictures\";r=0;t=864, \"megapixels\";r=12;t=1"
+        );
+    }
+}

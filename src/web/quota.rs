@@ -1,0 +1,93 @@
+//! `GET /v1/quota`: how the client that asks stands with its limits, and what this server takes it for. Costs
+//! nothing.
+
+use rocket::serde::json::Json;
+use rocket::{Route, get, routes};
+use serde::Serialize;
+
+use super::admission::{seconds, told};
+use super::guards::{Context, Origin};
+use super::problem::Problem;
+use crate::config::Amounts;
+use crate::quota::{Gate, Level};
+
+/// The routes of this file.
+pub fn routes() -> Vec<Route> {
+    routes![quota]
+}
+
+/// How a client stands.
+#[derive(Serialize)]
+struct Standing {
+    /// Whom limits count the client as: an address, an IPv6 network, or a key by its name.
+    client: Option<String>,
+    /// Who holds the other end of the connection: a proxy in front, or the client itself.
+    peer: String,
+    /// Whether anything is limited.
+    enabled: bool,
+    limits: Vec<LimitFacts>,
+    /// What is odd about the network.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<String>,
+}
+
+/// One limit, with what is left of it.
+#[derive(Serialize)]
+struct LimitFacts {
+    name: String,
+    gate: &'static str,
+    of: &'static str,
+    by: &'static str,
+    rate: u64,
+    per: &'static str,
+    burst: u64,
+    remaining: u64,
+    /// Seconds until there is more; 0 when nothing has been taken.
+    more_in_seconds: u64,
+}
+
+impl From<Level> for LimitFacts {
+    fn from(Level { limit, remaining, more_in, .. }: Level) -> Self {
+        Self {
+            name: limit.name().to_owned(),
+            gate: limit.of().gate().label(),
+            of: limit.of().label(),
+            by: limit.by().label(),
+            rate: told(&limit, limit.rate()),
+            per: limit.per().label(),
+            burst: told(&limit, limit.burst()),
+            remaining: told(&limit, remaining),
+            more_in_seconds: seconds(more_in),
+        }
+    }
+}
+
+#[get("/v1/quota")]
+async fn quota(context: Context, origin: Origin) -> Result<Uncached<Json<Standing>>, Problem> {
+    context.permitted()?;
+    let Context { gateway, snapshot, client, .. } = context;
+    let (config, quotas) = (&snapshot.config, gateway.quotas());
+    let client = client.bucket(config.clients.ipv6_prefix);
+    let charges = |gate| config.quota.charges(gate, client.as_ref(), Amounts::default());
+    let levels = quotas.rates.look(&[charges(Gate::Admit), charges(Gate::Spend)].concat()).await;
+    Ok(Uncached::new(Json(Standing {
+        client: client.map(|client| client.to_string()),
+        peer: origin.peer.to_string(),
+        enabled: config.quota.enabled,
+        limits: levels.into_iter().map(LimitFacts::from).collect(),
+        notices: quotas.peers.notices().iter().map(ToString::to_string).collect(),
+    })))
+}
+
+/// An answer that is different the next time.
+#[derive(rocket::Responder)]
+struct Uncached<R> {
+    inner: R,
+    cache_control: rocket::http::Header<'static>,
+}
+
+impl<R> Uncached<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, cache_control: rocket::http::Header::new("Cache-Control", "no-store") }
+    }
+}

@@ -1,0 +1,87 @@
+//! Bounds on what is had at once, for each client and for all.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::addresses::behind_proxy;
+use crate::harness::{Answer, Picture, Server};
+
+/// A request whose upload of this many bytes has begun and goes no further.
+fn begun(server: &Server, from: &str, bytes: usize) -> TcpStream {
+    let mut stream = server.raw(
+        format!(
+            "POST /v1/colorize HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {from}\r\nContent-Length: {bytes}\r\n\r\n"
+        )
+        .as_bytes(),
+    );
+    stream.write_all(&[0; 1_000]).unwrap();
+    stream
+}
+
+#[test]
+fn uploads_in_progress_are_bounded_for_each_client_and_for_all_and_others_are_told_at_once() {
+    let server = behind_proxy(&[])
+        .env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "1 MiB")
+        .env("PIXCOLOR_LIMITS__UPLOAD_MEMORY", "3 MiB")
+        .env("PIXCOLOR_QUOTA__CLIENT_UPLOAD_MEMORY", "2 MiB")
+        .start();
+    let upload = |from: &str| {
+        let picture = Picture { bytes: vec![7; 1 << 20], media_type: "image/png" };
+        let start = Instant::now();
+        let answer = server.post("/v1/colorize", &[("X-Forwarded-For", from)], &picture.bytes);
+        (answer, start.elapsed())
+    };
+    #[track_caller]
+    fn refused((answer, took): (Answer, Duration)) {
+        answer.problem(503);
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+    let one = begun(&server, "203.0.113.1", 1 << 20);
+    let two = begun(&server, "203.0.113.1", 1 << 20);
+    std::thread::sleep(Duration::from_millis(300));
+    refused(upload("203.0.113.1"));
+    assert_eq!(upload("203.0.113.2").0.status, 415);
+    let three = begun(&server, "203.0.113.3", 1 << 20);
+    std::thread::sleep(Duration::from_millis(300));
+    refused(upload("203.0.113.2"));
+    // Who leaves makes room.
+    drop((one, two, three));
+    let end = Instant::now() + Duration::from_secs(20);
+    while upload("203.0.113.1").0.status == 503 {
+        assert!(Instant::now() < end, "the room of uploads that broke off is never free again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for bound in ["client_upload_memory", "upload_memory"] {
+        assert!(server.metric(&format!("pixcolor_concurrency_refusals_total{{bound=\"{bound}\"}}")) > 0.9);
+    }
+}
+
+#[test]
+fn one_client_cannot_have_all_that_is_decoded_and_others_get_their_turn() {
+    let server = behind_proxy(&[])
+        .env("PIXCOLOR_LIMITS__PIXELS", "4000000")
+        .env("PIXCOLOR_LIMITS__DECODING_PIXELS", "4000000")
+        .env("PIXCOLOR_QUOTA__CLIENT_DECODING_PIXELS", "8000000")
+        .start();
+    let pictures: Vec<_> = (0..9).map(|seed| Picture::png(2000, 2000, seed)).collect();
+    let (server, pictures) = (&server, &pictures);
+    let colorize = move |from: &str, index: usize| {
+        server.post("/v1/colorize", &[("X-Forwarded-For", from)], &pictures[index].bytes)
+    };
+    let (greedy, other) = std::thread::scope(|scope| {
+        let asking: Vec<_> =
+            (0..8).map(|index| scope.spawn(move || colorize("203.0.113.1", index))).collect();
+        std::thread::sleep(Duration::from_millis(100));
+        let other = scope.spawn(move || colorize("203.0.113.2", 8));
+        (asking.into_iter().map(|asked| asked.join().unwrap()).collect::<Vec<_>>(), other.join().unwrap())
+    });
+    other.picture();
+    let served = greedy.iter().filter(|answer| answer.status == 200).count();
+    assert!((2..8).contains(&served), "{served}");
+    for answer in greedy.iter().filter(|answer| answer.status != 200) {
+        answer.problem(503);
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+    }
+}

@@ -25,6 +25,7 @@ mod credit;
 mod facts;
 mod keys;
 mod limits;
+mod metadata;
 mod onnx;
 mod proxies;
 mod quota;

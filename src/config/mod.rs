@@ -17,6 +17,7 @@ mod clients;
 mod env;
 mod layer;
 mod limits;
+mod metrics;
 mod on_colour;
 mod onnx;
 mod output;
@@ -44,6 +45,7 @@ pub use assets::AssetsConfig;
 pub use cache::{CacheConfig, Share};
 pub use clients::{ClientsConfig, ForwardedHeader};
 pub use limits::LimitsConfig;
+pub use metrics::MetricsConfig;
 pub use on_colour::OnColour;
 pub use onnx::OnnxConfig;
 pub use output::OutputConfig;
@@ -82,6 +84,8 @@ pub struct Config {
     pub quota: QuotaConfig,
     /// Who may use the admin routes.
     pub admin: AdminConfig,
+    /// Who may see the metrics, and where.
+    pub metrics: MetricsConfig,
     /// Where what must outlive the process is kept. Need not be there yet.
     pub state_dir: PathBuf,
     /// The page's own files on disk.
@@ -122,6 +126,7 @@ impl Config {
         let output = table.table("output", OutputConfig::read);
         let cache = table.table("cache", |table| CacheConfig::read(source, table));
         let admin = table.table("admin", AdminConfig::read);
+        let metrics = table.table("metrics", MetricsConfig::read);
         let assets = table.table("assets", AssetsConfig::read);
 
         let (mut names, mut providers) = (Vec::new(), BTreeMap::new());
@@ -148,6 +153,7 @@ impl Config {
             clients,
             quota,
             admin,
+            metrics,
             state_dir,
             assets,
             budgets,

@@ -84,6 +84,10 @@ impl Gateway {
         let decoding = Queue::new(places, limits.waiting);
         let quotas = Quotas::in_process(&snapshot.config.state_dir);
         let tasks = Tasks::default();
+        let about = snapshot.in_order().map(|(_, provider)| provider.about());
+        about
+            .filter(|about| !snapshot.most(&about.name, about.send_max_pixels).is_zero())
+            .for_each(|about| metrics.paid_provider(&about.name));
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             cache,

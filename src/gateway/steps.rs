@@ -14,6 +14,7 @@ use super::plan::Plan;
 use super::rendition::{Origin, Rendition};
 use super::route::Coloured;
 use super::shelf::{self, Facts};
+use crate::observe::Saving;
 use crate::photo::{self, Photo, PhotoError};
 
 /// A photo and what is known of it.
@@ -112,12 +113,13 @@ impl Gateway {
     pub(super) fn count(&self, rendition: &Rendition) {
         self.metrics.rendition(rendition.origin.label());
         if let Some(saved) = rendition.saved {
-            let reason = match rendition.origin {
-                Origin::Shared => "coalesced",
-                Origin::Passed => "already_colour",
-                _ => "hit",
+            let saving = match rendition.origin {
+                Origin::Shared => Saving::Coalesced,
+                Origin::Passed => Saving::AlreadyColour,
+                _ => Saving::Hit,
             };
-            self.metrics.saved(reason, saved.credits, saved.time);
+            self.metrics.saved(&rendition.provider, saving, saved.credits);
+            self.metrics.saved_time(saving, saved.time);
         }
     }
 

@@ -144,6 +144,21 @@ impl Price {
         Ok(terms.sum::<Result<Credits, UnknownCost>>()?.max(self.minimum))
     }
 
+    /// What a call that has cost `charged` was cheaper for the size of its picture, had otherwise one of
+    /// `full_pixels` been sent: nothing where megapixels cost nothing. Where the minimum hides what the rest
+    /// of the call came to, it is the least that it can have been.
+    pub fn saved_by_size(&self, charged: Credits, sent_pixels: u64, full_pixels: u64) -> Credits {
+        let sum = |per: Per, quantity: Quantity| -> Credits {
+            self.terms.iter().filter(|term| term.per == per).map(|term| term.cost(quantity)).sum()
+        };
+        let by_size = |pixels| sum(Per::Megapixel, Quantity::megapixels(pixels));
+        let rest = match charged > self.minimum {
+            true => charged.minus(by_size(sent_pixels)),
+            false => sum(Per::Call, Quantity::ONE),
+        };
+        rest.plus(by_size(full_pixels)).max(self.minimum).minus(charged).max(Credits::ZERO)
+    }
+
     /// What credit at this price is worth in money.
     pub fn money(&self, credits: Credits) -> Option<Money> {
         self.worth.map(|worth| worth.of(credits))

@@ -133,7 +133,6 @@ impl Experience {
             sums.calls = sums.calls.saturating_add(1);
             sums.pixels = sums.pixels.saturating_add(pixels);
             sums.took_ms = sums.took_ms.saturating_add(took_ms);
-            sums.cpu_us = sums.cpu_us.saturating_add(cpu_us);
             if known {
                 self.remember(Sample { credits: charged, took_ms });
             }

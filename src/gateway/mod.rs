@@ -7,8 +7,10 @@
 mod account;
 mod ask;
 mod error;
+mod estimate;
 mod flight;
 mod guard;
+mod in_colour;
 mod keys;
 mod limits;
 mod plan;
@@ -31,6 +33,7 @@ use arc_swap::ArcSwap;
 pub use crate::cache::{hex, unhex};
 pub use ask::{Ask, Client, ClientKey, Fingerprint, Reuse, Upload};
 pub use error::{Attempt, Error};
+pub use estimate::{Estimate, Expected, Inquiry, Kept, Offer};
 pub use recall::forget;
 pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
@@ -40,7 +43,7 @@ pub use tiers::{open_cache, open_disk, open_ledger};
 use crate::cache::Cache;
 use crate::credit::Ledger;
 use crate::observe::Metrics;
-use crate::provider::Memory;
+use crate::provider::{Memory, Readiness};
 use crate::queue::Queue;
 use crate::quota::Quotas;
 use flight::{Flights, Landed};
@@ -81,6 +84,12 @@ impl Gateway {
         let decoding = Queue::new(places, limits.waiting);
         let quotas = Quotas::in_process(&snapshot.config.state_dir);
         let tasks = Tasks::default();
+        // One that waits for its key is nothing to count yet.
+        let set_up = snapshot.in_order().filter(|(_, provider)| provider.readiness() == Readiness::Ready);
+        set_up
+            .map(|(_, provider)| provider.about())
+            .filter(|about| !snapshot.most(&about.name, about.send_max_pixels).is_zero())
+            .for_each(|about| metrics.paid_provider(&about.name));
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             cache,
@@ -168,6 +177,9 @@ impl Gateway {
         let began = Instant::now();
         let _place = self.place(plan).await?;
         let decoded = self.decode(plan).await?;
+        if let Some(passed) = self.in_colour(plan, &decoded).await? {
+            return Ok(passed);
+        }
         let (cache, ledger) = (self.cache(), self.ledger.as_ref());
         let Self { metrics, memory, tasks, .. } = self;
         let caller = Caller { plan, decoded: &decoded, cache, ledger, metrics, memory, tasks };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::keys::{self, Scope};
+use super::keys::{self, PhotoKey, Scope};
 use super::rendition::Cost;
 use crate::cache::{Cache, Entry, Hit, Key, Tier, hex, unhex};
 use crate::credit::{Credits, Usage};
@@ -29,8 +29,10 @@ pub struct Facts {
     pub own_format: OutputFormat,
     /// What it took to make it.
     pub cost: Cost,
-    /// The pixel key of the upload, under which its chroma is kept.
-    pub pixels: PixelKey,
+    /// What the chroma of the upload is kept under.
+    pub photo: PhotoKey,
+    /// Whether the upload was in colour already.
+    pub in_colour: bool,
 }
 
 /// As it is kept. What cannot be read is of another version, and a miss.
@@ -41,6 +43,8 @@ struct Stored {
     height: u32,
     own_format: String,
     pixels: String,
+    alpha: String,
+    in_colour: bool,
     cost: StoredCost,
 }
 
@@ -79,7 +83,9 @@ impl Facts {
             width: self.width,
             height: self.height,
             own_format: self.own_format.to_string(),
-            pixels: hex(&self.pixels.0),
+            pixels: hex(&self.photo.pixels.0),
+            alpha: hex(&self.photo.alpha),
+            in_colour: self.in_colour,
             cost: self.cost.into(),
         };
         serde_json::to_vec(&stored).ok().map(Bytes::from)
@@ -93,7 +99,8 @@ impl Facts {
             height: stored.height,
             own_format: stored.own_format.parse().ok()?,
             cost: stored.cost.into(),
-            pixels: PixelKey(unhex(&stored.pixels)?),
+            photo: PhotoKey { pixels: PixelKey(unhex(&stored.pixels)?), alpha: unhex(&stored.alpha)? },
+            in_colour: stored.in_colour,
         })
     }
 }
@@ -159,7 +166,8 @@ mod tests {
                 height: 2,
                 own_format: OutputFormat::WebP,
                 cost: Cost { usage, time: Duration::from_millis(1234) },
-                pixels: PixelKey([2; 32]),
+                photo: PhotoKey { pixels: PixelKey([2; 32]), alpha: [3; 32] },
+                in_colour: true,
             };
             let bytes = facts.to_bytes().unwrap();
             assert_eq!(Facts::from_bytes(&bytes), Some(facts));

@@ -153,7 +153,15 @@ fn form(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Vec
         table.problem(&[], message);
         return None;
     }
-    let fields = table.tables("fields", serde_json::Value::Null, |table| form_field(table, secrets))?;
+    let mut wrong = false;
+    let fields = table.tables("fields", serde_json::Value::Null, |table| {
+        let field = form_field(table, secrets);
+        wrong |= field.is_none();
+        field
+    })?;
+    if wrong {
+        return None;
+    }
     let files: Vec<usize> =
         (0..fields.len()).filter(|at| matches!(fields[*at].part, Part::File(_))).collect();
     let image = |field: &FormField| matches!(&field.part, Part::Text(text) if has_image(text));

@@ -138,9 +138,9 @@ impl Metrics {
             quota: quota::Quotas::new(&counter)?,
             renditions: counter(
                 "pixcolor_renditions_total",
-                "Pictures that were answered, by where they came from: memory, disk, merged (only the colour was \
-                 kept), coalesced (another request was having it made), or a call for a miss, by request, or to \
-                 bypass the cache.",
+                "Pictures that were answered, by where they came from: memory, disk, store (shared by gateways), \
+                 merged (only the colour was kept), coalesced (another request was having it made), or a call \
+                 for a miss, by request, or to bypass the cache.",
                 &["origin"],
             )?,
             credits_saved: sum(
@@ -163,11 +163,15 @@ impl Metrics {
             )?,
             cache_errors: counter(
                 "pixcolor_cache_errors_total",
-                "What went wrong, by tier: values found damaged, reads and writes that failed.",
+                "What went wrong, by tier: values found damaged, reads and writes that failed or that a pause after \
+                 failures has left out.",
                 &["tier", "error"],
             )?,
-            cache_entries: gauge("pixcolor_cache_entries", "Values that are kept now, by tier.")?,
-            cache_bytes: gauge("pixcolor_cache_bytes", "Bytes that are kept now, by tier.")?,
+            cache_entries: gauge(
+                "pixcolor_cache_entries",
+                "Values that are kept now, in memory and on disk.",
+            )?,
+            cache_bytes: gauge("pixcolor_cache_bytes", "Bytes that are kept now, in memory and on disk.")?,
             credits_spent: credits(
                 "pixcolor_spent_credits_total",
                 "Credits charged for calls by provider; a call of unknown cost is charged what was reserved for it.",

@@ -12,13 +12,17 @@ mod usage;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded, Source};
-use crate::gateway::{Gateway, Snapshot, open_cache, open_ledger};
+use crate::gateway::{Gateway, Snapshot, Tasks, open_cache, open_ledger};
 use crate::observe::{self, Metrics};
 use crate::provider::Memory;
+
+/// How long work that nobody waits for any more may go on at the end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What went wrong, for a person at a terminal.
 type CliError = Box<dyn std::error::Error + Send + Sync>;
@@ -86,9 +90,10 @@ fn load(source: &Source) -> Result<Loaded, CliError> {
 fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, CliError> {
     let metrics = Metrics::new(prometheus::Registry::new())?;
     let (snapshot, memory) = snapshot(loaded, metrics.clone())?;
-    let cache = open_cache(&snapshot.config.cache, Arc::new(metrics.clone()));
+    let tasks = Tasks::default();
+    let cache = open_cache(&snapshot.config.cache, Some(&tasks), Arc::new(metrics.clone()));
     let ledger = open_ledger(&snapshot.config)?;
-    Ok(Gateway::new(snapshot, cache, ledger, memory, metrics))
+    Ok(Gateway::new(snapshot, cache, ledger, tasks, memory, metrics))
 }
 
 /// The configuration in effect and its providers, and what these remember.

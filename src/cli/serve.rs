@@ -8,14 +8,11 @@ use std::time::Duration;
 use rocket::fairing::AdHoc;
 use rocket::{Orbit, Rocket};
 
-use super::{CliError, metrics};
+use super::{CliError, GRACE, metrics};
 use crate::config::{self, Source};
 use crate::gateway::Gateway;
 use crate::provider::{Readiness, balances};
 use crate::web::{Assets, server};
-
-/// How long work that nobody waits for any more may go on after the server has stopped.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// How often the cache is looked through.
 const TIDY_EVERY: Duration = Duration::from_secs(600);

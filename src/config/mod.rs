@@ -33,6 +33,7 @@ mod report;
 mod secret;
 mod server;
 mod source;
+mod store;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,7 @@ pub use report::Loaded;
 pub use secret::Secret;
 pub use server::{server_figment, server_report};
 pub use source::Source;
+pub use store::{StoreConfig, StoreCredentials};
 
 use crate::credit::{Budgets, Worth};
 use problem::nearest;

@@ -38,7 +38,7 @@ pub use recall::forget;
 pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
-pub use tiers::{open_cache, open_disk, open_ledger};
+pub use tiers::{open_cache, open_disk, open_ledger, open_store};
 
 use crate::cache::Cache;
 use crate::credit::Ledger;
@@ -71,11 +71,13 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway with this configuration; `memory` is what its providers were built with.
+    /// A gateway with this configuration; `memory` is what its providers were built with, `tasks` is what
+    /// its cache writes with, if it does.
     pub fn new(
         snapshot: Snapshot,
         cache: Arc<dyn Cache>,
         ledger: Arc<dyn Ledger>,
+        tasks: Tasks,
         memory: Memory,
         metrics: Metrics,
     ) -> Arc<Self> {
@@ -83,7 +85,6 @@ impl Gateway {
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
         let quotas = Quotas::in_process(&snapshot.config.state_dir);
-        let tasks = Tasks::default();
         // One that waits for its key is nothing to count yet.
         let set_up = snapshot.in_order().filter(|(_, provider)| provider.readiness() == Readiness::Ready);
         set_up

@@ -29,6 +29,11 @@ impl Tasks {
         self.0.spawn_blocking(work)
     }
 
+    /// For a room that has tasks of its own, so that shutdown waits for them, too.
+    pub fn tracker(&self) -> TaskTracker {
+        self.0.clone()
+    }
+
     /// Waits until nothing runs, or the grace period is over; says which.
     pub async fn finish(&self, grace: Duration) -> bool {
         self.0.close();

@@ -1,4 +1,5 @@
-//! The one way out of this machine: every HTTP request to a provider, or to another gateway, is made here.
+//! The one way out of this machine: every HTTP request to a provider, to another gateway or to a store is
+//! made here.
 //!
 //! An answer is read at most up to a cap, counted after decompression, and within its time. Redirects are
 //! followed on the same host only, so that pictures and keys go nowhere else. Proxies named in the
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::outgoing::{Forbidden, Names, Reach, System};
@@ -125,32 +126,23 @@ impl HttpClient {
     /// addresses it connects to. Reads the system's certificates the first time: not for async threads.
     /// An error is in words for the operator.
     pub fn new(times: Times, reach: Reach) -> Result<Self, String> {
-        let names = (reach != Reach::Anywhere).then(|| Names::new(Arc::new(System), reach));
-        Self::build(times, names, Policy::custom(same_host))
+        let mut builder = builder(times.connect)?;
+        if reach != Reach::Anywhere {
+            builder = builder.dns_resolver(Arc::new(Names::new(Arc::new(System), reach)));
+        }
+        Ok(Self { client: built(builder)?, first_byte: times.first_byte })
     }
 
     /// The same, that follows no redirect: each is handed back. It finds hosts by `names`.
     pub(super) fn without_redirects(times: Times, names: Names) -> Result<Self, String> {
-        Self::build(times, Some(names), Policy::none())
+        let builder = builder(times.connect)?.redirect(Policy::none()).dns_resolver(Arc::new(names));
+        Ok(Self { client: built(builder)?, first_byte: times.first_byte })
     }
 
-    fn build(times: Times, names: Option<Names>, redirects: Policy) -> Result<Self, String> {
-        static TLS: LazyLock<Result<ClientConfig, String>> = LazyLock::new(tls);
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(TLS.clone()?)
-            .user_agent(concat!("PixColor/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(times.connect)
-            .pool_idle_timeout(IDLE)
-            .redirect(redirects)
-            .referer(false)
-            .no_proxy();
-        if let Some(names) = names {
-            builder = builder.dns_resolver(Arc::new(names));
-        }
-        let client = builder
-            .build()
-            .map_err(|error| format!("the HTTP client cannot be set up: {}", cause(&error)))?;
-        Ok(Self { client, first_byte: times.first_byte })
+    /// What makes the requests, for a library that speaks a protocol of its own and bounds them itself:
+    /// the same way out, and bodies are handed on as they come.
+    pub fn bare(connect: Duration) -> Result<Client, String> {
+        built(builder(connect)?.no_gzip())
     }
 
     /// Begins a request.
@@ -196,6 +188,22 @@ impl HttpClient {
         };
         tokio::time::timeout_at(deadline.into(), exchange).await.unwrap_or(Err(HttpError::Late))
     }
+}
+
+fn builder(connect: Duration) -> Result<ClientBuilder, String> {
+    static TLS: LazyLock<Result<ClientConfig, String>> = LazyLock::new(tls);
+    Ok(Client::builder()
+        .tls_backend_preconfigured(TLS.clone()?)
+        .user_agent(concat!("PixColor/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(connect)
+        .pool_idle_timeout(IDLE)
+        .redirect(Policy::custom(same_host))
+        .referer(false)
+        .no_proxy())
+}
+
+fn built(builder: ClientBuilder) -> Result<Client, String> {
+    builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", cause(&error)))
 }
 
 async fn read(mut response: Response, most: u64) -> Result<Reply, HttpError> {

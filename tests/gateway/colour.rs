@@ -43,7 +43,8 @@ fn it_is_given_back_as_it_is_and_nothing_is_spent() {
     // What a call costs at least: nothing is learnt yet.
     assert_eq!(facts["saved"]["credits"], "1");
     assert_eq!(fake.calls(), 0);
-    let saved = server.metric(r#"pixcolor_saved_credits_total{reason="already_colour"}"#);
+    let saved =
+        server.metric(r#"pixcolor_saved_credits_total{provider="algorithmia",reason="already_colour"}"#);
     assert!((saved - 2.0).abs() < 1e-9, "{saved}");
     assert!(server.metric(r#"pixcolor_renditions_total{origin="passed"}"#) > 1.9);
 

@@ -10,6 +10,7 @@ mod quota;
 mod secrets;
 mod server;
 mod shipped;
+mod store;
 
 use std::path::PathBuf;
 

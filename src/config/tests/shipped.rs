@@ -7,9 +7,15 @@ use crate::config::{CacheConfig, KindConfig, Origin, Source, load};
 const MAIN: &str = include_str!("../../../config/pixcolor.toml");
 
 /// Keys that have no default, or one that depends on the machine: the file shows an example.
-const EXAMPLES: [&str; 14] = [
+const EXAMPLES: [&str; 20] = [
     "state_dir",
     "cache.dir",
+    "cache.store",
+    "endpoint",
+    "region",
+    "access_key_id",
+    "secret_access_key",
+    "session_token",
     "admin.token",
     "metrics.address",
     "metrics.token",
@@ -43,6 +49,9 @@ fn all_in_force() -> Setup {
         .main(&uncommented(MAIN))
         .file("config/providers/local.toml", uncommented(&shipped("config/providers/local.toml")))
         .file("config/providers/algorithmia.toml", uncommented(&shipped("config/providers/algorithmia.toml")))
+        .env("AWS_ACCESS_KEY_ID", "me")
+        .env("AWS_SECRET_ACCESS_KEY", "mine")
+        .env("AWS_SESSION_TOKEN", "for now")
         .file("templates/a", "")
         .file("static/a", "")
         .file("models/my-model.onnx", "")
@@ -67,9 +76,13 @@ fn every_key_shown_in_a_file_is_a_key_with_its_true_default() {
     assert_eq!(format!("{:?}", shown.config.output), format!("{:?}", plain.config.output));
     assert_eq!(format!("{:?}", shown.config.clients), format!("{:?}", plain.config.clients));
     assert_eq!(shown.config.quota, plain.config.quota);
-    let without_dir =
-        |loaded: &crate::config::Loaded| CacheConfig { dir: None, ..loaded.config.cache.clone() };
-    assert_eq!(without_dir(&shown), without_dir(&plain));
+    let store = shown.config.cache.store.as_ref().unwrap().to_string();
+    assert_eq!(store, "s3://photos/pixcolor");
+    let without_places = |loaded: &crate::config::Loaded| {
+        let cache = CacheConfig { dir: None, store: None, ..loaded.config.cache.clone() };
+        format!("{cache:?}")
+    };
+    assert_eq!(without_places(&shown), without_places(&plain));
     assert_eq!(shown.config.route, plain.config.route);
     let without_paths = |loaded: &crate::config::Loaded| {
         let local = &loaded.config.providers["local"];

@@ -153,7 +153,7 @@ impl Setup {
         config.cache.dir = Some(PathBuf::from(folder.path()));
         change(&mut config);
         let metrics = Metrics::new(prometheus::Registry::new()).unwrap();
-        let cache = open_cache(&config.cache, Arc::new(metrics.clone()));
+        let cache = open_cache(&config.cache, None, Arc::new(metrics.clone()));
         config.state_dir = folder.path().join("state");
         let ledger = open_ledger(&config).unwrap();
         let providers = providers.iter().map(|fake| fake.clone() as Arc<dyn Provider>);
@@ -161,6 +161,7 @@ impl Setup {
             Snapshot::with(config, providers),
             cache,
             ledger,
+            Tasks::default(),
             Memory::new(metrics.clone()),
             metrics,
         );

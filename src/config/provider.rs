@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::algorithmia::{self, AlgorithmiaConfig};
+use super::exec::ExecConfig;
 use super::onnx::OnnxConfig;
 use super::price;
 use super::remote::RemoteConfig;
@@ -51,6 +52,8 @@ impl Default for Common {
 pub enum KindConfig {
     /// A host that speaks Algorithmia's protocol.
     Algorithmia(Box<AlgorithmiaConfig>),
+    /// A program that is started for each picture.
+    Exec(Box<ExecConfig>),
     /// A network that runs in this process.
     Onnx(OnnxConfig),
 }
@@ -60,7 +63,7 @@ impl KindConfig {
     fn price(&self) -> Price {
         match self {
             Self::Algorithmia(_) => algorithmia::price(),
-            Self::Onnx(_) => Price::FREE,
+            Self::Exec(_) | Self::Onnx(_) => Price::FREE,
         }
     }
 
@@ -68,7 +71,7 @@ impl KindConfig {
     pub(super) const fn has_address(&self) -> bool {
         match self {
             Self::Algorithmia(config) => config.base_url.is_some(),
-            Self::Onnx(_) => true,
+            Self::Exec(_) | Self::Onnx(_) => true,
         }
     }
 
@@ -76,7 +79,7 @@ impl KindConfig {
     pub fn remote(&self) -> Option<&RemoteConfig> {
         match self {
             Self::Algorithmia(config) => Some(&config.remote),
-            Self::Onnx(_) => None,
+            Self::Exec(_) | Self::Onnx(_) => None,
         }
     }
 }
@@ -87,6 +90,7 @@ type ReadKind = fn(&mut Table<'_>) -> KindConfig;
 const KINDS: &[(&str, ReadKind)] = &[
     ("onnx", |table| KindConfig::Onnx(OnnxConfig::read(table))),
     ("algorithmia", |table| KindConfig::Algorithmia(Box::new(AlgorithmiaConfig::read(table)))),
+    ("exec", |table| KindConfig::Exec(Box::new(ExecConfig::read(table)))),
 ];
 
 impl Common {

@@ -13,6 +13,7 @@ mod keys;
 mod limits;
 mod plan;
 mod recall;
+mod reload;
 mod rendition;
 mod route;
 mod shelf;
@@ -32,6 +33,7 @@ pub use crate::cache::{hex, unhex};
 pub use ask::{Ask, Client, ClientKey, Fingerprint, Reuse, Upload};
 pub use error::{Attempt, Error};
 pub use recall::forget;
+pub use reload::Reloads;
 pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
@@ -65,16 +67,19 @@ pub struct Gateway {
     tasks: Tasks,
     memory: Memory,
     metrics: Metrics,
+    reloads: Reloads,
 }
 
 impl Gateway {
-    /// A gateway with this configuration; `memory` is what its providers were built with.
+    /// A gateway with this configuration; `memory` is what its providers were built with, `reloads` knows where it
+    /// comes from.
     pub fn new(
         snapshot: Snapshot,
         cache: Arc<dyn Cache>,
         ledger: Arc<dyn Ledger>,
         memory: Memory,
         metrics: Metrics,
+        reloads: Reloads,
     ) -> Arc<Self> {
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
@@ -91,6 +96,7 @@ impl Gateway {
             tasks,
             memory,
             metrics,
+            reloads,
         })
     }
 

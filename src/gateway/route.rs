@@ -15,10 +15,10 @@ use super::rendition::{Cost, Origin, Why};
 use super::shelf;
 use super::steps::Decoded;
 use crate::cache::{Cache, Tier};
-use crate::credit::{Ledger, Reservation, Settlement, Usage, Wish};
+use crate::credit::{Credits, Ledger, Reservation, Settlement, Usage, Wish};
 use crate::observe::Metrics;
 use crate::photo::{Chroma, Grey, Rgb};
-use crate::provider::{About, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness};
+use crate::provider::{About, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness, Step};
 
 /// The most that is kept back for merging and encoding.
 const FINISH: Duration = Duration::from_secs(2);
@@ -143,8 +143,12 @@ impl Caller<'_> {
         let grey = Arc::new(grey.map_err(|_| Attempt::new(&about.name, stopped(), *took))?);
         // Dropped from here on, or in a panic, the reservation is charged in full.
         let reservation = self.reserve(about, &grey).await?;
+        let trace = &self.plan.ask.trace;
         let result = self.call(provider, grey, deadline, took).await;
-        self.settle(about, reservation, &result, *took).await;
+        let charged = self.settle(about, reservation, &result, *took).await;
+        trace.tell(Step::Cost, || {
+            format!("{charged} credits are charged, {:.3} s were taken", took.as_secs_f64())
+        });
         result.map_err(|error| Attempt::new(&about.name, error, *took))
     }
 
@@ -161,17 +165,19 @@ impl Caller<'_> {
             sent_pixels,
             budgets: config.budgets.clone(),
         };
+        ask.trace.tell(Step::Cost, || format!("at most {} credits, which are set aside", wish.most));
         self.ledger.reserve(wish).await.map_err(|error| Attempt::unpaid(&about.name, error))
     }
 
-    /// Replaces a reservation by what the call has cost; what nobody knows is charged in full.
+    /// Replaces a reservation by what the call has cost; what nobody knows is charged in full. Gives what was
+    /// charged.
     async fn settle(
         &self,
         about: &About,
         reservation: Reservation,
         result: &Result<(Checked, Usage), ProviderError>,
         took: Duration,
-    ) {
+    ) -> Credits {
         let usage = match result {
             Ok((_, usage)) => *usage,
             Err(error) => error.billed.usage(),
@@ -184,6 +190,7 @@ impl Caller<'_> {
         };
         let settled = self.ledger.settle(reservation, settlement).await;
         self.metrics.spent(&about.name, &settled);
+        settled.charged
     }
 
     /// One call, and the guard's look at its answer. `took` becomes the time that the provider took.
@@ -196,7 +203,9 @@ impl Caller<'_> {
     ) -> Result<(Checked, Usage), ProviderError> {
         let about = provider.about();
         let start = Instant::now();
-        let answer = provider.colorize(Call { grey: grey.clone(), deadline }).await;
+        let answer = provider
+            .colorize(Call { grey: grey.clone(), deadline, trace: self.plan.ask.trace.clone() })
+            .await;
         *took = start.elapsed();
         let answer = answer?;
 
@@ -204,6 +213,10 @@ impl Caller<'_> {
         let check = self.tasks.spawn_blocking(move || guard::check(&grey, answer.colour, luma_lock, &limits));
         let paid = |error: ProviderError| error.billed(Billed::Yes(answer.usage));
         let checked = check.await.map_err(|_| paid(stopped()))?;
+        self.plan.ask.trace.tell(Step::Result, || match &checked {
+            Ok(_) => "the picture sent, in colour: it is used".to_owned(),
+            Err(flaw) => format!("refused: {}", flaw.reason()),
+        });
         let colour = checked.map_err(|flaw| {
             self.metrics.guard_refusal(&about.name, flaw.label());
             self.memory.refused(&about.name);

@@ -4,6 +4,7 @@
 //! share counts.
 
 mod quota;
+mod reload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ struct Inner {
     overhead_seconds: Histogram,
     guard_refusals: IntCounterVec,
     quota: quota::Quotas,
+    reload: reload::Reloads,
     renditions: IntCounterVec,
     credits_saved: CounterVec,
     seconds_saved: CounterVec,
@@ -136,6 +138,7 @@ impl Metrics {
                 &["provider", "reason"],
             )?,
             quota: quota::Quotas::new(&counter)?,
+            reload: reload::Reloads::new(&registry, &counter)?,
             renditions: counter(
                 "pixcolor_renditions_total",
                 "Pictures that were answered, by where they came from: memory, disk, merged (only the colour was \

@@ -7,6 +7,7 @@
 mod algorithmia;
 mod breaker;
 mod error;
+mod exec;
 mod http_client;
 mod limit;
 mod memory;
@@ -14,6 +15,7 @@ mod onnx;
 mod registry;
 mod retry;
 mod timed;
+mod trace;
 mod words;
 
 use std::sync::Arc;
@@ -27,6 +29,7 @@ pub use error::{Billed, FailureKind, ProviderError};
 pub use http_client::{HttpClient, HttpError, Reply, Times};
 pub use memory::Memory;
 pub use registry::{BuildError, build, guarded};
+pub use trace::{Step, Trace};
 
 use crate::credit::Usage;
 use crate::photo::{Chroma, Grey};
@@ -104,6 +107,8 @@ pub struct Call {
     pub grey: Arc<Grey>,
     /// When the answer is no longer wanted.
     pub deadline: Instant,
+    /// Who wants to know what is done; by default nobody.
+    pub trace: Trace,
 }
 
 /// What came back.

@@ -16,7 +16,7 @@ use super::*;
 use crate::config::{Config, Source};
 use crate::credit::{Credits, Usage};
 use crate::photo::{self, Chroma, EncodeOptions, Grey, OutputFormat, Photo};
-use crate::provider::{About, Answer, Call, Colour, Provider, ProviderError, Readiness};
+use crate::provider::{About, Answer, Call, Colour, Provider, ProviderError, Readiness, Trace};
 
 /// A provider that gives one colour for the whole picture, for 1.5 credits a call.
 struct Fake {
@@ -162,6 +162,7 @@ impl Setup {
             ledger,
             Memory::new(metrics.clone()),
             metrics,
+            Reloads::default(),
         );
         Self { gateway, folder }
     }
@@ -199,6 +200,7 @@ fn ask(bytes: &[u8]) -> Ask {
         client: Client { address: None, key: None },
         reuse: Reuse::default(),
         deadline: Instant::now() + Duration::from_secs(60),
+        trace: Trace::default(),
     }
 }
 

@@ -19,7 +19,7 @@ use pixcolor::config::{Common, KindConfig, OnnxConfig, ProviderConfig};
 use pixcolor::credit::Price;
 use pixcolor::observe::Metrics;
 use pixcolor::photo::{EncodeOptions, OutputFormat, Photo, encode};
-use pixcolor::provider::{self, Call, Colour, Memory, Provider};
+use pixcolor::provider::{self, Call, Colour, Memory, Provider, Trace};
 use tokio::runtime::Runtime;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 
@@ -65,7 +65,11 @@ fn steps(upload: &[u8], network: &Arc<dyn Provider>, runtime: &Runtime) -> Steps
         black_box(photo.pixel_key());
         photo.grey_for(about)
     });
-    let call = Call { grey: Arc::new(grey), deadline: Instant::now() + Duration::from_secs(60) };
+    let call = Call {
+        grey: Arc::new(grey),
+        deadline: Instant::now() + Duration::from_secs(60),
+        trace: Trace::default(),
+    };
     let (answer, network) = timed(|| runtime.block_on(network.colorize(call)).unwrap());
     let chroma = match answer.colour {
         Colour::Chroma(chroma) => chroma,

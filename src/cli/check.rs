@@ -6,12 +6,18 @@ use super::CliError;
 use crate::config::{self, Source};
 use crate::observe::Metrics;
 
-/// Prints the configuration; fails when the gateway could not start with it.
+/// Prints the configuration; fails when the gateway could not start with it, or a provider on the route lacks a
+/// secret.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let loaded = config::load(source)?;
     print!("{}{}", config::server_report(source)?, loaded.report());
     // Models and recipes, too, must be there and be what they say.
+    let unset = loaded.unset.clone();
     let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
     super::key::check(&snapshot.config)?;
+    // The gateway starts all the same, and asks the others.
+    if !unset.is_empty() {
+        return Err(unset.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into());
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -13,9 +13,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::CliError;
 use super::remote::Remote;
-use crate::config::{self, Source};
+use crate::config::{self, Source, Values};
 use crate::gateway::{Ask, Client, Gateway, Origin, Reuse, Upload};
 use crate::photo::OutputFormat;
+use crate::provider::Trace;
 
 /// What `colorize` is told.
 #[derive(clap::Args)]
@@ -65,7 +66,7 @@ enum Colourer {
 pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
     let colourer = match &args.gateway {
         Some(address) => Colourer::There(Remote::new(address, args.key_file.as_deref())?),
-        None => Colourer::Here(super::gateway(super::load(source)?)?),
+        None => Colourer::Here(super::gateway(super::load(source)?, Values::default())?),
     };
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -164,6 +165,7 @@ impl Job {
             client: Client { address: None, key: None },
             reuse: Reuse::default(),
             deadline,
+            trace: Trace::default(),
         };
         let rendition = gateway.colorize(snapshot, ask).await?;
         Ok(Coloured {

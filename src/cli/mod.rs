@@ -1,10 +1,11 @@
-//! The command line: `serve`, `colorize`, `check`, `cache`, `usage`, `key`.
+//! The command line: `serve`, `colorize`, `check`, `provider`, `cache`, `usage`, `key`.
 
 mod cache;
 mod check;
 mod colorize;
 mod key;
 mod metrics;
+mod provider;
 mod remote;
 mod serve;
 mod usage;
@@ -16,8 +17,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Loaded, Source};
-use crate::gateway::{Gateway, Snapshot, Tasks, open_cache, open_ledger};
+use crate::config::{self, Loaded, Source, Values};
+use crate::gateway::{Gateway, Reloads, Snapshot, Tasks, open_cache, open_ledger};
 use crate::observe::{self, Metrics};
 use crate::provider::Memory;
 
@@ -47,6 +48,9 @@ enum Command {
     Colorize(colorize::Args),
     /// Show the configuration in effect and where each value comes from, or what is wrong with it
     Check,
+    /// Show the providers, or try one out
+    #[command(subcommand)]
+    Provider(provider::Command),
     /// Make, show and revoke the keys of clients
     #[command(subcommand)]
     Key(key::Command),
@@ -67,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(&source),
         Command::Colorize(args) => colorize::run(&source, args),
         Command::Check => check::run(&source),
+        Command::Provider(command) => provider::run(&source, command),
         Command::Key(command) => key::run(&source, command),
         Command::Cache(args) => cache::run(&source, args),
         Command::Usage(args) => usage::run(&source, &args),
@@ -80,20 +85,19 @@ pub fn run() -> ExitCode {
 /// The configuration in effect; what is odd about it is logged.
 fn load(source: &Source) -> Result<Loaded, CliError> {
     let loaded = config::load(source)?;
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
+    loaded.warn();
     Ok(loaded)
 }
 
-/// A gateway with the configuration in effect.
-fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, CliError> {
+/// A gateway with the configuration in effect, behind a server with these settings if there is one.
+fn gateway(loaded: Loaded, server: Values) -> Result<Arc<Gateway>, CliError> {
+    let reloads = Reloads::new(&loaded, server);
     let metrics = Metrics::new(prometheus::Registry::new())?;
     let (snapshot, memory) = snapshot(loaded, metrics.clone())?;
     let tasks = Tasks::default();
     let cache = open_cache(&snapshot.config.cache, Some(&tasks), Arc::new(metrics.clone()));
     let ledger = open_ledger(&snapshot.config)?;
-    Ok(Gateway::new(snapshot, cache, ledger, tasks, memory, metrics))
+    Ok(Gateway::new(snapshot, cache, ledger, tasks, memory, metrics, reloads))
 }
 
 /// The configuration in effect and its providers, and what these remember.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use rocket::fairing::AdHoc;
 use rocket::{Orbit, Rocket};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, GRACE, metrics};
-use crate::config::{self, Source};
+use crate::config::{self, Source, Watch};
 use crate::gateway::Gateway;
 use crate::provider::{Readiness, balances};
 use crate::web::{Assets, server};
@@ -25,12 +26,14 @@ const FORGET_EVERY: Duration = Duration::from_secs(10);
 
 /// Serves until it is told to stop.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
+    // Before it is read: no change is missed.
+    let watch = Watch::new(source.clone());
     let loaded = super::load(source)?;
     let figment = config::server_figment(source)?;
     let assets =
         Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
     super::key::check(&loaded.config)?;
-    let gateway = super::gateway(loaded)?;
+    let gateway = super::gateway(loaded, config::server_values(source)?)?;
     let rocket = server(figment.clone(), gateway.clone(), assets)
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
     let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;
@@ -47,6 +50,7 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
                 never = tidy(&gateway) => match never {},
                 never = ask_balances(&gateway) => match never {},
                 never = forget_idle_clients(&gateway) => match never {},
+                never = follow(source, watch, &gateway) => match never {},
             }
         };
         let launched = match own {
@@ -66,6 +70,30 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     })?;
     println!("PixColor has stopped.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the configuration again whenever it has changed, and when it is told to with SIGHUP.
+async fn follow(source: &Source, mut watch: Watch, gateway: &Arc<Gateway>) -> std::convert::Infallible {
+    let source = Arc::new(source.clone());
+    let mut hangups = signal(SignalKind::hangup())
+        .inspect_err(|error| {
+            tracing::warn!("SIGHUP will stop the program instead of reading the configuration: {error}")
+        })
+        .ok();
+    loop {
+        let told = async {
+            match &mut hangups {
+                Some(hangups) => hangups.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = watch.changed() => {}
+            _ = told => {}
+        }
+        watch.renew().await;
+        gateway.reload(&source).await;
+    }
 }
 
 /// Now and then forgets clients that have not come for a while.

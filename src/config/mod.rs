@@ -16,6 +16,7 @@ mod budgets;
 mod cache;
 mod clients;
 mod env;
+mod exec;
 mod http;
 mod layer;
 mod limits;
@@ -38,6 +39,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod values;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,6 +49,7 @@ pub use algorithmia::{Algorithm, AlgorithmiaConfig};
 pub use assets::AssetsConfig;
 pub use cache::{CacheConfig, Share};
 pub use clients::{ClientsConfig, ForwardedHeader};
+pub use exec::{ExecConfig, Variable, Word};
 pub use http::{
     AcceptsConfig, BalanceConfig, BodyConfig, Equals, Field, FormField, HostPattern, HttpConfig,
     JsonTemplate, Output, Part, Piece, PollConfig, ReplyConfig, RequestConfig, Template,
@@ -60,11 +63,12 @@ pub use problem::{ConfigError, Origin, Problem};
 pub use provider::{Common, KindConfig, ProviderConfig};
 pub use quota::{Amounts, QuotaConfig};
 pub use remote::{BreakerConfig, RemoteConfig};
-pub use report::Loaded;
+pub use report::{Loaded, Values, changed};
 pub use secret::Secret;
-pub use server::{server_figment, server_report};
+pub use server::{server_figment, server_report, server_values};
 pub use source::Source;
 pub use store::{StoreConfig, StoreCredentials};
+pub use watch::Watch;
 
 use crate::credit::{Budgets, Worth};
 use problem::nearest;
@@ -114,7 +118,16 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
     ConfigError::check(notes.problems)?;
     let mut warnings = notes.warnings;
     warnings.extend(source.overlooked().filter(|_| dir.is_none()));
-    Ok(Loaded { config, warnings, dir, entries: notes.entries })
+    let on_route = |path: &[String]| match path {
+        [all, name, ..] => all == source::PROVIDERS && config.route.contains(name),
+        _ => false,
+    };
+    let unset = notes.unset.into_iter().filter(|(path, _)| on_route(path)).map(|(_, mut problem)| {
+        problem.message += "; set it, or take this provider off the route";
+        problem
+    });
+    let unset = unset.collect();
+    Ok(Loaded { config, warnings, unset, dir, entries: notes.entries })
 }
 
 impl Config {

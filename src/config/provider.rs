@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::algorithmia::{self, AlgorithmiaConfig};
+use super::exec::ExecConfig;
 use super::http::HttpConfig;
 use super::onnx::OnnxConfig;
 use super::price;
@@ -54,6 +55,8 @@ pub enum KindConfig {
     Algorithmia(Box<AlgorithmiaConfig>),
     /// Any HTTP API, described by its file.
     Http(Box<HttpConfig>),
+    /// A program that is started for each picture.
+    Exec(Box<ExecConfig>),
     /// A network that runs in this process.
     Onnx(OnnxConfig),
 }
@@ -63,7 +66,7 @@ impl KindConfig {
     fn price(&self) -> Price {
         match self {
             Self::Algorithmia(_) => algorithmia::price(),
-            Self::Http(_) | Self::Onnx(_) => Price::FREE,
+            Self::Exec(_) | Self::Http(_) | Self::Onnx(_) => Price::FREE,
         }
     }
 
@@ -72,7 +75,7 @@ impl KindConfig {
         match self {
             Self::Algorithmia(config) => config.base_url.is_some(),
             Self::Http(config) => config.missing().is_none(),
-            Self::Onnx(_) => true,
+            Self::Exec(_) | Self::Onnx(_) => true,
         }
     }
 
@@ -81,7 +84,7 @@ impl KindConfig {
         match self {
             Self::Http(config) => config.missing(),
             // It has words of its own for each way to set it up.
-            Self::Algorithmia(_) | Self::Onnx(_) => None,
+            Self::Algorithmia(_) | Self::Exec(_) | Self::Onnx(_) => None,
         }
     }
 
@@ -90,7 +93,7 @@ impl KindConfig {
         match self {
             Self::Algorithmia(config) => Some(&config.remote),
             Self::Http(config) => Some(&config.remote),
-            Self::Onnx(_) => None,
+            Self::Exec(_) | Self::Onnx(_) => None,
         }
     }
 }
@@ -103,6 +106,7 @@ const KINDS: &[(&str, ReadKind)] = &[
     ("onnx", |table| Some(KindConfig::Onnx(OnnxConfig::read(table)))),
     ("algorithmia", |table| Some(KindConfig::Algorithmia(Box::new(AlgorithmiaConfig::read(table))))),
     ("http", |table| HttpConfig::read(table).map(|config| KindConfig::Http(Box::new(config)))),
+    ("exec", |table| Some(KindConfig::Exec(Box::new(ExecConfig::read(table))))),
 ];
 
 impl Common {

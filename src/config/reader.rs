@@ -33,6 +33,8 @@ pub(super) struct Notes {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
     pub(super) entries: Vec<Entry>,
+    /// Secrets that are named but have no value, by the path of their key.
+    pub(super) unset: Vec<(Vec<String>, Problem)>,
     /// Keys that nobody asked for.
     pub(super) unknown: Vec<Unknown>,
     /// Variables that are set, begin with our prefix and set no key.

@@ -1,13 +1,31 @@
 //! The effective configuration in words: every key, what it is worth and who set it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 
 use super::Config;
-use super::problem::{Origin, dotted};
+use super::problem::{Origin, Problem, dotted};
 use super::reader::Entry;
+
+/// Keys that are read once, at the start: what they set up has memory, or is Rocket's own.
+const AT_START: [&str; 10] = [
+    "state_dir",
+    "limits.decoding_pixels",
+    "limits.waiting",
+    "cache.enabled",
+    "cache.memory",
+    "cache.max_bytes",
+    "cache.dir",
+    "cache.ttl",
+    "assets.templates",
+    "assets.static",
+];
+
+/// What keys were worth: to see which have changed.
+pub type Values = BTreeMap<String, Json>;
 
 /// A configuration as loaded.
 #[derive(Clone, Debug)]
@@ -18,6 +36,8 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// The folder it was read from; none if only what is built in was used.
     pub dir: Option<PathBuf>,
+    /// Secrets without a value that a provider on the route needs: it is not ready without them.
+    pub unset: Vec<Problem>,
     pub(super) entries: Vec<Entry>,
 }
 
@@ -25,6 +45,28 @@ impl Loaded {
     /// Where the value of a dotted key came from; none if there is no such key.
     pub fn provenance(&self, key: &str) -> Option<&Origin> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.origin)
+    }
+
+    /// Logs what an operator should know.
+    pub fn warn(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
+        for problem in &self.unset {
+            tracing::warn!("{problem}");
+        }
+    }
+
+    /// What each key is worth, secrets masked.
+    pub fn values(&self) -> Values {
+        self.entries.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect()
+    }
+
+    /// What the keys are worth whose changes count from the next start only.
+    pub fn values_at_start(&self) -> Values {
+        let mut values = self.values();
+        values.retain(|key, _| AT_START.contains(&key.as_str()));
+        values
     }
 
     /// Every key with its value and where it came from, a line each, secrets masked; then the warnings.
@@ -55,6 +97,13 @@ impl Loaded {
         });
         json!({ "folder": self.dir, "keys": keys.collect::<Vec<_>>(), "warnings": self.warnings })
     }
+}
+
+/// The keys that are worth something else in one than in the other, or are in one only.
+pub fn changed(old: &Values, new: &Values) -> Vec<String> {
+    let differs = |key: &&String| old.get(*key) != new.get(*key);
+    let gone = old.keys().filter(|key| !new.contains_key(*key));
+    new.keys().filter(differs).chain(gone).cloned().collect()
 }
 
 /// A value as TOML on one line.

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
 use super::layer::Layer;
-use super::problem::{Origin, dotted};
+use super::problem::{Origin, Problem, dotted};
 use super::table::Table;
 
 /// Longest secret file that is read, in bytes.
@@ -64,7 +64,8 @@ impl Table<'_> {
         let (value, origin) = self.take(key, Json::Null, true)?;
         match self.kept(value) {
             Ok(secret) => {
-                self.note_entry(key, Json::from(secret.to_string()), true, origin);
+                self.note_entry(key, Json::from(secret.to_string()), true, origin.clone());
+                self.note_unset(&[key], &secret, origin);
                 Some(secret)
             }
             Err(wrong) => {
@@ -94,6 +95,15 @@ impl Table<'_> {
         })
     }
 
+    /// Notes that a secret which is named has no value, if that is so.
+    pub(super) fn note_unset(&self, tail: &[&str], secret: &Secret, origin: Origin) {
+        if let Some(why) = secret.why_unset() {
+            let path = self.at(tail);
+            let message = format!("`{}` has no value: {why}", dotted(&path));
+            self.reader.notes.borrow_mut().unset.push((path, Problem { origin, message }));
+        }
+    }
+
     /// A secret that, when the key is not set, the first of these variables that is set keeps.
     pub(super) fn secret_or_variables(&mut self, key: &'static str, variables: &[&str]) -> Secret {
         let source = self.reader.source;
@@ -113,7 +123,8 @@ impl Table<'_> {
         kept
     }
 
-    fn kept(&self, value: &Value) -> Result<Secret, &'static str> {
+    /// The secret that a value stands for, or what it must be.
+    pub(super) fn kept(&self, value: &Value) -> Result<Secret, &'static str> {
         const FORM: &str = "must be either { env = \"NAME\" } or { file = \"path\" }";
         const LITERAL: &str = "must not be written here: a configuration file is copied, committed and shown. \
                                Write { env = \"NAME\" } or { file = \"path\" }";

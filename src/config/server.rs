@@ -5,15 +5,16 @@
 //! is not there; here both are errors, because a misspelt `address` must not go unnoticed. What would let a
 //! client choose its own address, and what this build cannot do, is refused.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use serde_json::Value as Json;
 
 use super::layer::{Layer, env_value};
 use super::problem::{ConfigError, Origin, Problem, dotted, nearest};
+use super::report::Values;
 use super::source::{Source, disk_layer};
 
 const FILE: &str = "Rocket.toml";
@@ -39,14 +40,14 @@ pub fn server_figment(source: &Source) -> Result<Figment, ConfigError> {
 
 /// Every setting of Rocket's that can be set here, what it is worth and where it came from, a line each.
 pub fn server_report(source: &Source) -> Result<String, ConfigError> {
-    let server = Server::read(source)?;
-    let mut lines = String::new();
-    for key in known_keys() {
-        if let Ok(value) = server.figment.find_value(key) {
-            server.report(&mut vec![key.to_owned()], &value, &mut lines);
-        }
-    }
-    Ok(lines)
+    let lines = Server::read(source)?.entries().into_iter();
+    Ok(lines.map(|(key, value, origin)| format!("{key} = {value}  # {origin}\n")).collect())
+}
+
+/// What each of these settings is worth. All of them count from the start.
+pub fn server_values(source: &Source) -> Result<Values, ConfigError> {
+    let entries = Server::read(source)?.entries().into_iter();
+    Ok(entries.map(|(key, value, _)| (key, value)).collect())
 }
 
 struct Server {
@@ -103,11 +104,22 @@ impl Server {
         layer.map_or(Origin::Default, |layer| layer.origin(&path))
     }
 
-    fn report(&self, path: &mut Vec<String>, value: &Value, lines: &mut String) {
+    /// Each setting, what it is worth, and where it came from.
+    fn entries(&self) -> Vec<(String, Json, Origin)> {
+        let mut entries = Vec::new();
+        for key in known_keys() {
+            if let Ok(value) = self.figment.find_value(key) {
+                self.note(&mut vec![key.to_owned()], &value, &mut entries);
+            }
+        }
+        entries
+    }
+
+    fn note(&self, path: &mut Vec<String>, value: &Value, entries: &mut Vec<(String, Json, Origin)>) {
         if let Some(table) = value.as_dict() {
             for (key, value) in table {
                 path.push(key.clone());
-                self.report(path, value, lines);
+                self.note(path, value, entries);
                 path.pop();
             }
             return;
@@ -115,8 +127,7 @@ impl Server {
         let name = self.figment.get_metadata(value.tag()).map(|metadata| &*metadata.name);
         let origin = self.origin(name, value.tag().profile().as_ref(), path);
         let value = serde_json::to_value(value).unwrap_or_default();
-        // Writing to a string cannot fail.
-        let _ = writeln!(lines, "server.{} = {value}  # {origin}", dotted(path));
+        entries.push((format!("server.{}", dotted(path)), value, origin));
     }
 }
 

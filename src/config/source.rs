@@ -75,6 +75,20 @@ impl Source {
         Err(ConfigError::one(origin, format!("configuration folder {} {wrong}", dir.display())))
     }
 
+    /// A text about this configuration without the path of its folder, which is nobody else's business.
+    pub fn without_folder(&self, text: &str) -> String {
+        match self.place() {
+            Some(dir) => text.replace(&format!("{}/", dir.display()), ""),
+            None => text.to_owned(),
+        }
+    }
+
+    /// Where the configuration folder is, or would be; none if none is looked for.
+    pub(super) fn place(&self) -> Option<PathBuf> {
+        let asked = self.dir.clone().or_else(|| self.var(FOLDER_VARIABLE).map(PathBuf::from));
+        asked.map(|dir| self.resolve(dir)).or_else(|| Some(self.cwd.as_ref()?.join("config")))
+    }
+
     /// A folder that looks like a configuration but is none.
     pub(super) fn overlooked(&self) -> Option<String> {
         let dir = self.cwd.as_ref()?.join("config");

@@ -155,6 +155,22 @@ impl<'r> Table<'r> {
         self.known.push(key);
     }
 
+    /// The keys of the table `key`, whose names the operator chooses, with their values and where each comes
+    /// from. What they are worth is for the caller to note.
+    pub(super) fn free_keys(&mut self, key: &'static str) -> Vec<(&'r str, &'r Value, Origin)> {
+        self.known.push(key);
+        let dict = self.dict.and_then(|dict| dict.get(key)).and_then(|value| self.dict_of(key, value));
+        let keys = dict.into_iter().flatten();
+        keys.map(|(name, value)| (name.as_str(), value, self.reader.origin(&self.at(&[key, name]), value)))
+            .collect()
+    }
+
+    /// The folder of the file that a key is written in; the working folder if it is in none.
+    pub(super) fn folder_of(&self, key: &str) -> PathBuf {
+        let value = self.dict.and_then(|dict| dict.get(key));
+        value.map_or_else(|| self.reader.source.resolve(""), |value| self.resolve(value, ""))
+    }
+
     /// A path as written in a value, relative to the folder of its file.
     pub(super) fn resolve(&self, value: &Value, path: &str) -> PathBuf {
         match self.reader.layer(value).and_then(Layer::folder) {
@@ -175,10 +191,15 @@ impl<'r> Table<'r> {
 
     /// Notes what a key is worth.
     pub(super) fn note_entry(&self, key: &str, value: Json, secret: bool, origin: Origin) {
+        self.note_entry_at(&[key], value, secret, origin);
+    }
+
+    /// Notes what a key inside a table of this one is worth.
+    pub(super) fn note_entry_at(&self, tail: &[&str], value: Json, secret: bool, origin: Origin) {
         if !self.listed {
             return;
         }
-        let key = dotted(&self.at(&[key]));
+        let key = dotted(&self.at(tail));
         self.reader.notes.borrow_mut().entries.push(Entry { key, value, secret, origin });
     }
 

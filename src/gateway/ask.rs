@@ -8,6 +8,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::photo::OutputFormat;
+use crate::provider::Trace;
 use crate::quota::{Bucket, Ticket};
 
 /// SHA-256 of an upload's picture bytes; never of multipart, JSON or base64.
@@ -89,4 +90,6 @@ pub struct Ask {
     pub reuse: Reuse,
     /// When the answer is no longer wanted.
     pub deadline: Instant,
+    /// Who wants to know what providers do; by default nobody.
+    pub trace: Trace,
 }

@@ -15,6 +15,7 @@ mod keys;
 mod limits;
 mod plan;
 mod recall;
+mod reload;
 mod rendition;
 mod route;
 mod shelf;
@@ -35,6 +36,7 @@ pub use ask::{Ask, Client, ClientKey, Fingerprint, Reuse, Upload};
 pub use error::{Attempt, Error};
 pub use estimate::{Estimate, Expected, Inquiry, Kept, Offer};
 pub use recall::forget;
+pub use reload::Reloads;
 pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
@@ -68,11 +70,12 @@ pub struct Gateway {
     tasks: Tasks,
     memory: Memory,
     metrics: Metrics,
+    reloads: Reloads,
 }
 
 impl Gateway {
     /// A gateway with this configuration; `memory` is what its providers were built with, `tasks` is what
-    /// its cache writes with, if it does.
+    /// its cache writes with, if it does, and `reloads` knows where the configuration comes from.
     pub fn new(
         snapshot: Snapshot,
         cache: Arc<dyn Cache>,
@@ -80,6 +83,7 @@ impl Gateway {
         tasks: Tasks,
         memory: Memory,
         metrics: Metrics,
+        reloads: Reloads,
     ) -> Arc<Self> {
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
@@ -101,6 +105,7 @@ impl Gateway {
             tasks,
             memory,
             metrics,
+            reloads,
         })
     }
 

@@ -18,7 +18,7 @@ use crate::cache::{Cache, Tier};
 use crate::credit::{Credits, Ledger, Reservation, Settlement, Usage, Wish};
 use crate::observe::{Metrics, Saving};
 use crate::photo::{Chroma, Grey, Rgb};
-use crate::provider::{About, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness};
+use crate::provider::{About, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness, Step};
 
 /// The most that is kept back for merging and encoding.
 const FINISH: Duration = Duration::from_secs(2);
@@ -145,7 +145,10 @@ impl Caller<'_> {
         let sent_pixels = u64::from(grey.width) * u64::from(grey.height);
         let reservation = self.reserve(about, sent_pixels).await?;
         let result = self.call(provider, grey, deadline, took).await;
-        self.settle(about, reservation, &result, *took).await;
+        let charged = self.settle(about, reservation, &result, *took).await;
+        self.plan.ask.trace.tell(Step::Cost, || {
+            format!("{charged} credits are charged, {:.3} s were taken", took.as_secs_f64())
+        });
         if let Ok((_, Usage { credits: Some(credits), .. })) = &result {
             self.count_luma_lock(about, sent_pixels, *credits);
         }
@@ -164,17 +167,19 @@ impl Caller<'_> {
             sent_pixels,
             budgets: config.budgets.clone(),
         };
+        ask.trace.tell(Step::Cost, || format!("at most {} credits, which are set aside", wish.most));
         self.ledger.reserve(wish).await.map_err(|error| Attempt::unpaid(&about.name, error))
     }
 
-    /// Replaces a reservation by what the call has cost; what nobody knows is charged in full.
+    /// Replaces a reservation by what the call has cost; what nobody knows is charged in full. Gives what was
+    /// charged.
     async fn settle(
         &self,
         about: &About,
         reservation: Reservation,
         result: &Result<(Checked, Usage), ProviderError>,
         took: Duration,
-    ) {
+    ) -> Credits {
         let usage = match result {
             Ok((_, usage)) => *usage,
             Err(error) => error.billed.usage(),
@@ -187,6 +192,7 @@ impl Caller<'_> {
         };
         let settled = self.ledger.settle(reservation, settlement).await;
         self.metrics.settled(&about.name, &settled);
+        settled.charged
     }
 
     /// Counts what a call was cheaper because only a small picture was sent.
@@ -210,7 +216,9 @@ impl Caller<'_> {
     ) -> Result<(Checked, Usage), ProviderError> {
         let about = provider.about();
         let start = Instant::now();
-        let answer = provider.colorize(Call { grey: grey.clone(), deadline }).await;
+        let answer = provider
+            .colorize(Call { grey: grey.clone(), deadline, trace: self.plan.ask.trace.clone() })
+            .await;
         *took = start.elapsed();
         let answer = answer?;
 
@@ -218,6 +226,10 @@ impl Caller<'_> {
         let check = self.tasks.spawn_blocking(move || guard::check(&grey, answer.colour, luma_lock, &limits));
         let paid = |error: ProviderError| error.billed(Billed::Yes(answer.usage));
         let checked = check.await.map_err(|_| paid(stopped()))?;
+        self.plan.ask.trace.tell(Step::Result, || match &checked {
+            Ok(_) => "the picture sent, in colour: it is used".to_owned(),
+            Err(flaw) => format!("refused: {}", flaw.reason()),
+        });
         let colour = checked.map_err(|flaw| {
             self.metrics.guard_refusal(&about.name, flaw.label());
             self.memory.refused(&about.name);

@@ -5,9 +5,10 @@
 //! that a host is down, and let twice as many calls through as its limit says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::breaker::Circuit;
+use super::onnx::{Onnx, OnnxError};
 use crate::observe::Metrics;
 use crate::queue::Queue;
 
@@ -29,6 +30,8 @@ pub struct Remembered {
     pub(super) metrics: Metrics,
     queue: Mutex<Option<(Size, Arc<Queue>)>>,
     news: Mutex<BTreeSet<String>>,
+    /// The network that is in use, and what it was loaded from.
+    network: Mutex<(String, Weak<Onnx>)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,7 @@ impl Memory {
                 metrics: self.metrics.clone(),
                 queue: Mutex::default(),
                 news: Mutex::default(),
+                network: Mutex::default(),
             })
         };
         all.entry(name.to_owned()).or_insert_with(new).clone()
@@ -76,6 +80,22 @@ impl Remembered {
         let queue = Arc::new(Queue::new(places, waiting));
         *kept = Some((wanted, queue.clone()));
         queue
+    }
+
+    /// The network that is in use if it was loaded from the same; else it is loaded. Loading takes time and
+    /// memory, and another queue would let twice as many pictures through.
+    pub(super) fn network(
+        &self,
+        from: String,
+        load: impl FnOnce() -> Result<Onnx, OnnxError>,
+    ) -> Result<Arc<Onnx>, OnnxError> {
+        let mut kept = lock(&self.network);
+        if let Some(network) = kept.1.upgrade().filter(|_| kept.0 == from) {
+            return Ok(network);
+        }
+        let network = Arc::new(load()?);
+        *kept = (from, Arc::downgrade(&network));
+        Ok(network)
     }
 
     /// Whether the operator has not been told this yet. Numbers do not make it news: a balance changes

@@ -7,6 +7,7 @@
 mod algorithmia;
 mod breaker;
 mod error;
+mod exec;
 mod http;
 mod http_client;
 mod limit;
@@ -16,6 +17,7 @@ mod outgoing;
 mod registry;
 mod retry;
 mod timed;
+mod trace;
 mod words;
 
 use std::sync::Arc;
@@ -26,11 +28,12 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 pub use error::{Billed, FailureKind, ProviderError};
-pub use http::{Http, Sketch, Trace, balances};
+pub use http::balances;
 pub use http_client::{HttpClient, HttpError, Reply, Times};
 pub use memory::Memory;
 pub use outgoing::{Forbidden, Reach};
 pub use registry::{BuildError, build, guarded};
+pub use trace::{Step, Trace};
 
 use crate::credit::Usage;
 use crate::photo::{Chroma, Grey};
@@ -108,6 +111,8 @@ pub struct Call {
     pub grey: Arc<Grey>,
     /// When the answer is no longer wanted.
     pub deadline: Instant,
+    /// Who wants to know what is done; by default nobody.
+    pub trace: Trace,
 }
 
 /// What came back.

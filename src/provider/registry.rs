@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Provider;
 use super::algorithmia::{self, Algorithmia};
 use super::breaker::Breaker;
+use super::exec::Exec;
 use super::http::{self, Http};
 use super::limit::Limit;
 use super::memory::Memory;
@@ -28,12 +29,19 @@ pub fn build(config: &ProviderConfig, memory: &Memory) -> Result<Arc<dyn Provide
     let (name, common) = (&config.name, &config.common);
     let failed = |source| BuildError { name: name.clone(), source };
     let (kind, transfer): (Arc<dyn Provider>, Duration) = match &config.kind {
-        KindConfig::Onnx(onnx) => (Arc::new(Onnx::load(name, common, onnx).map_err(failed)?), Duration::ZERO),
+        KindConfig::Onnx(onnx) => {
+            let load = || Onnx::load(name, common, onnx);
+            (memory.of(name).network(Onnx::source(common, onnx), load).map_err(failed)?, Duration::ZERO)
+        }
         KindConfig::Algorithmia(host) => (
             Arc::new(Algorithmia::new(name, common, host, &config.price, memory.of(name))),
             algorithmia::TRANSFER,
         ),
         KindConfig::Http(api) => (Arc::new(Http::new(name, common, api, &config.price)), http::TRANSFER),
+        KindConfig::Exec(exec) => {
+            let queue = memory.of(name).queue(exec.places(), exec.queue);
+            (Arc::new(Exec::new(name, common, exec, &config.price, queue)), Duration::ZERO)
+        }
     };
     let timed = Arc::new(Timed::new(kind, common.timeout + transfer));
     Ok(match config.kind.remote() {

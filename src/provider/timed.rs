@@ -51,6 +51,7 @@ impl Provider for Timed {
 mod tests {
     use super::*;
     use crate::photo::Grey;
+    use crate::provider::Trace;
 
     /// Never answers, and has never heard of deadlines.
     struct Deaf(About);
@@ -86,7 +87,11 @@ mod tests {
             for (most, deadline) in [(50, 60_000), (60_000, 50)] {
                 let timed = Timed::new(Arc::new(Deaf(about.clone())), Duration::from_millis(most));
                 let grey = Arc::new(Grey { width: 1, height: 1, luma: vec![0] });
-                let call = Call { grey, deadline: Instant::now() + Duration::from_millis(deadline) };
+                let call = Call {
+                    grey,
+                    deadline: Instant::now() + Duration::from_millis(deadline),
+                    trace: Trace::default(),
+                };
                 let error = timed.colorize(call).await.unwrap_err();
                 assert_eq!((error.kind, error.billed), (FailureKind::Timeout, billed), "{error}");
             }

@@ -11,6 +11,7 @@ use super::problem::Problem;
 use super::upload::{Fields, Picture};
 use crate::gateway::{Ask, Rendition, Upload};
 use crate::photo::OutputFormat;
+use crate::provider::Trace;
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
@@ -63,6 +64,7 @@ pub async fn ask(
         client: context.client.clone(),
         reuse: context.reuse,
         deadline: Instant::now() + context.snapshot.config.limits.request,
+        trace: Trace::default(),
     };
     Ok(context.gateway.colorize(context.snapshot.clone(), ask).await?)
 }

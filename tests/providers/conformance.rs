@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pixcolor::photo::{Grey, Limits, Rgb};
-use pixcolor::provider::{Answer, Billed, Call, Colour, FailureKind, Provider, Readiness};
+use pixcolor::provider::{Answer, Billed, Call, Colour, FailureKind, Provider, Readiness, Trace};
 
 /// Runs the whole suite against providers that `make` makes, each fresh, ready and able to colour.
 pub async fn run(make: impl Fn() -> Arc<dyn Provider>) {
@@ -21,7 +21,11 @@ fn grey(width: u32, height: u32) -> Arc<Grey> {
 }
 
 fn call(width: u32, height: u32) -> Call {
-    Call { grey: grey(width, height), deadline: Instant::now() + Duration::from_secs(60) }
+    Call {
+        grey: grey(width, height),
+        deadline: Instant::now() + Duration::from_secs(60),
+        trace: Trace::default(),
+    }
 }
 
 fn says_what_it_is(make: impl Fn() -> Arc<dyn Provider>) {
@@ -55,7 +59,7 @@ async fn colours_pictures_of_any_shape(provider: Arc<dyn Provider>) {
 }
 
 async fn makes_no_call_after_the_deadline(provider: Arc<dyn Provider>) {
-    let late = Call { grey: grey(64, 64), deadline: Instant::now() };
+    let late = Call { grey: grey(64, 64), deadline: Instant::now(), trace: Trace::default() };
     let error = provider.colorize(late).await.unwrap_err();
     assert_eq!((error.kind, error.billed), (FailureKind::Timeout, Billed::No), "{error:?}");
 }

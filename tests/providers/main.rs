@@ -8,7 +8,9 @@
     reason = "a test fails by panicking, and waits where it must"
 )]
 
+mod by_trait;
 mod conformance;
+mod exec;
 #[path = "../fakes/mod.rs"]
 mod fakes;
 mod official_clients;
@@ -25,7 +27,7 @@ use fakes::apis::Api;
 use pixcolor::config::{BreakerConfig, RemoteConfig, Source, load};
 use pixcolor::observe::Metrics;
 use pixcolor::photo::Grey;
-use pixcolor::provider::{BuildError, Call, FailureKind, Memory, Provider, Readiness, build, guarded};
+use pixcolor::provider::{BuildError, Call, FailureKind, Memory, Provider, Readiness, Trace, build, guarded};
 
 fn memory() -> Memory {
     Memory::new(Metrics::new(prometheus::Registry::new()).unwrap())
@@ -97,6 +99,16 @@ async fn described_hosts_conform() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_rust_example_of_the_handbook_conforms() {
+    let handbook = include_str!("../../docs/providers.md");
+    assert!(
+        handbook.contains(include_str!("by_trait.rs")),
+        "docs/providers.md shows tests/providers/by_trait.rs"
+    );
+    conformance::run(|| Arc::new(by_trait::Sepia::new("mine", (6.0, 18.0)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_stands_around_a_provider_conforms_alone_and_together() {
     let nothing = RemoteConfig {
         retries: 0,
@@ -130,7 +142,7 @@ async fn what_a_provider_remembers_outlives_a_change_of_the_configuration() {
     let before = start("far", 30);
     assert_eq!(before.readiness(), Readiness::Ready);
     let grey = Arc::new(Grey { width: 8, height: 8, luma: vec![30_000; 64] });
-    let call = Call { grey, deadline: Instant::now() + Duration::from_secs(20) };
+    let call = Call { grey, deadline: Instant::now() + Duration::from_secs(20), trace: Trace::default() };
     assert_eq!(before.colorize(call.clone()).await.unwrap_err().kind, FailureKind::Unreachable);
     let after = start("far", 31);
     for provider in [&before, &after] {

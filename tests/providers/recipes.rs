@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pixcolor::photo::{Chroma, Grey};
-use pixcolor::provider::{BuildError, Call, Colour, Provider, ProviderError};
+use pixcolor::provider::{BuildError, Call, Colour, Provider, ProviderError, Trace};
 
 use crate::{configured_with, conformance, memory, tiny};
 
@@ -29,7 +29,7 @@ fn set_up(model: &[u8], input: &str, output: &str) -> Result<Arc<dyn Provider>, 
 async fn colour(provider: Arc<dyn Provider>) -> Result<Chroma, ProviderError> {
     let grey = Grey { width: 64, height: 64, luma: vec![39_321; 64 * 64] };
     let deadline = Instant::now() + Duration::from_secs(60);
-    match provider.colorize(Call { grey: Arc::new(grey), deadline }).await?.colour {
+    match provider.colorize(Call { grey: Arc::new(grey), deadline, trace: Trace::default() }).await?.colour {
         Colour::Chroma(chroma) => Ok(chroma),
         Colour::Picture(_) => unreachable!("a network gives chroma"),
     }

@@ -97,7 +97,7 @@ fn a_file_dropped_in_adds_a_provider() {
 #[test]
 fn a_providers_file_replaces_the_built_in_one_of_its_name_as_a_whole() {
     let setup = Setup::new().file("config/providers/local.toml", "timeout = 9");
-    let missing = "config/providers/local.toml: `providers.local` has no `kind`: it must be \"onnx\" or \"algorithmia\" or \"http\"";
+    let missing = "config/providers/local.toml: `providers.local` has no `kind`: it must be \"onnx\" or \"algorithmia\" or \"http\" or \"exec\"";
     assert_eq!(setup.problems(), [missing]);
     let setup = Setup::new().main("[providers.local]\nkind = \"onnx\"\nthreads = 3\n");
     assert_eq!(setup.from("providers.local.threads"), "config/pixcolor.toml:3");

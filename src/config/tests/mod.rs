@@ -1,6 +1,7 @@
 //! What an operator meets: folders with files, an environment, and the words that come back.
 
 mod algorithmia;
+mod exec;
 mod hostile;
 mod http;
 mod layering;

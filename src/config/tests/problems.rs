@@ -116,11 +116,11 @@ fn a_provider_must_say_what_it_is() {
     refused("[providers.x]\nkind = \"onxn\"", "3: `providers.x.kind` must be \"onnx\", not \"onxn\"");
     refused(
         "[providers.x]\nkind = \"magic\"\nwand = 1",
-        "3: `providers.x.kind` must be \"onnx\" or \"algorithmia\" or \"http\", not \"magic\"",
+        "3: `providers.x.kind` must be \"onnx\" or \"algorithmia\" or \"http\" or \"exec\", not \"magic\"",
     );
     refused(
         "[providers.x]\nthreads = 1",
-        "2: `providers.x` has no `kind`: it must be \"onnx\" or \"algorithmia\" or \"http\"",
+        "2: `providers.x` has no `kind`: it must be \"onnx\" or \"algorithmia\" or \"http\" or \"exec\"",
     );
     let setup = Setup::new().file("config/providers/Deep AI.toml", "kind = \"onnx\"");
     assert_eq!(

@@ -17,7 +17,7 @@ use crate::config::{Config, Source};
 use crate::credit::{Credits, Usage};
 use crate::observe::Account;
 use crate::photo::{self, Chroma, EncodeOptions, Grey, OutputFormat, Photo};
-use crate::provider::{About, Answer, Call, Colour, Provider, ProviderError, Readiness};
+use crate::provider::{About, Answer, Call, Colour, Provider, ProviderError, Readiness, Trace};
 
 /// A provider that gives one colour for the whole picture, for 1.5 credits a call.
 struct Fake {
@@ -164,6 +164,7 @@ impl Setup {
             Tasks::default(),
             Memory::new(metrics.clone()),
             metrics,
+            Reloads::default(),
         );
         Self { gateway, folder }
     }
@@ -201,6 +202,7 @@ fn ask(bytes: &[u8]) -> Ask {
         client: Client { address: None, key: None },
         reuse: Reuse::default(),
         deadline: Instant::now() + Duration::from_secs(60),
+        trace: Trace::default(),
     }
 }
 

@@ -14,6 +14,7 @@ mod ledger;
 mod make;
 mod provider;
 mod quota;
+mod reload;
 mod rendition;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ struct Inner {
     rendition: rendition::Renditions,
     cache: cache::Caches,
     quota: quota::Quotas,
+    reload: reload::Reloads,
 }
 
 impl Metrics {
@@ -47,6 +49,7 @@ impl Metrics {
         let rendition = rendition::Renditions::new(&make)?;
         let cache = cache::Caches::new(&make)?;
         let quota = quota::Quotas::new(&make)?;
+        let reload = reload::Reloads::new(&make)?;
         let build = IntGaugeVec::new(
             Opts::new("pixcolor_build_info", "Always 1; its labels say which build this is."),
             &["version"],
@@ -55,7 +58,7 @@ impl Metrics {
         registry.register(Box::new(build))?;
         let process = prometheus::process_collector::ProcessCollector::for_self();
         registry.register(Box::new(process))?;
-        Ok(Self(Arc::new(Inner { registry, http, provider, rendition, cache, quota })))
+        Ok(Self(Arc::new(Inner { registry, http, provider, rendition, cache, quota, reload })))
     }
 
     /// All metrics in Prometheus' text format, with what the ledger says now.

@@ -23,6 +23,7 @@ use super::memory::Remembered;
 use super::words::quote;
 use super::{
     About, Answer, Billed, Call, Colour, FailureKind, HttpError, Provider, ProviderError, Readiness, Reply,
+    Step, Trace,
 };
 use crate::config::{Algorithm, AlgorithmiaConfig, Common};
 use crate::credit::{CallFacts, Price};
@@ -43,6 +44,8 @@ const MOST_FILE: u64 = 32 << 20;
 const MOST_SECONDS: u64 = 3000;
 /// JPEG, because the way to the host costs more than the picture's last few percent.
 const QUALITY: u8 = 95;
+/// How much of a request is shown to who tries it out, in bytes.
+const SHOWN: usize = 60;
 /// Waits before a result that has been paid for is fetched once more.
 const FETCH_WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
@@ -93,7 +96,13 @@ impl Algorithmia {
     }
 
     /// Calls the algorithm. Whatever fails here after the request was sent may have cost something.
-    async fn pipe(&self, host: &Host, grey: Arc<Grey>, deadline: Instant) -> Result<Done, ProviderError> {
+    async fn pipe(
+        &self,
+        host: &Host,
+        grey: Arc<Grey>,
+        deadline: Instant,
+        trace: &Trace,
+    ) -> Result<Done, ProviderError> {
         let sent_pixels = u64::from(grey.width) * u64::from(grey.height);
         let facts = CallFacts { sent_pixels, timeout: self.timeout };
         let body = tokio::task::spawn_blocking(move || body(&grey)).await;
@@ -103,6 +112,11 @@ impl Algorithmia {
         let path = ["v1", "algo", owner, name].into_iter().chain(version.as_deref());
         let mut url = host.url(path)?;
         url.query_pairs_mut().append_pair("timeout", &self.seconds(deadline)?.to_string());
+        trace.tell(Step::Request, || {
+            let (start, bytes) = (String::from_utf8_lossy(&body[..SHOWN.min(body.len())]), body.len());
+            format!("POST {url}, Authorization: (the key), Content-Type: application/json, {bytes} bytes: {start}...")
+        });
+        trace.may_send()?;
         let request = host
             .http
             .post(url)
@@ -114,7 +128,16 @@ impl Algorithmia {
             error.failure().billed(billed)
         })?;
         let key = host.key.expose_secret();
+        trace.tell(Step::Reply, || {
+            let text = String::from_utf8_lossy(&reply.body);
+            format!("status {}: {}", reply.status.as_u16(), quote(&text, key))
+        });
         let done = wire::read(&reply, &self.price, &facts, key)?;
+        trace.tell(Step::Mapping, || {
+            let cost = done.usage.credits.map_or("unknown".to_owned(), |credits| credits.to_string());
+            let output = quote(&done.output, key);
+            format!("`/result/output` is {output}; by the price, the call costs {cost} credits")
+        });
         for alert in done.alerts.iter().map(|alert| quote(alert, key)) {
             if self.remembered.is_news(&alert) {
                 let name = &self.about.name;
@@ -139,12 +162,19 @@ impl Algorithmia {
     }
 
     /// Fetches a result. It has been paid for, so that a broken connection is tried again.
-    async fn fetch(&self, host: &Host, uri: &str, deadline: Instant) -> Result<Bytes, ProviderError> {
+    async fn fetch(
+        &self,
+        host: &Host,
+        uri: &str,
+        deadline: Instant,
+        trace: &Trace,
+    ) -> Result<Bytes, ProviderError> {
         let bad = |message: String| ProviderError::new(FailureKind::BadAnswer, message);
         let segments =
             data_uri::segments(uri, &self.algorithm).map_err(|refusal| bad(refusal.to_string()))?;
         let path = ["v1", "connector", "data"].into_iter().chain(segments.iter().map(String::as_str));
         let url = host.url(path)?;
+        trace.tell(Step::Request, || format!("GET {url}, Authorization: (the key)"));
         let mut waits = FETCH_WAITS.into_iter();
         let reply = loop {
             let request = host.http.get(url.clone()).header(AUTHORIZATION, &host.authorization);
@@ -159,6 +189,7 @@ impl Algorithmia {
                 None => break result.map_err(|error| error.failure())?,
             }
         };
+        trace.tell(Step::Reply, || format!("status {}, {} bytes", reply.status.as_u16(), reply.body.len()));
         check(reply).map_err(bad)
     }
 }
@@ -208,9 +239,9 @@ impl Provider for Algorithmia {
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
         let host = self.host()?;
-        let Done { output, usage, .. } = self.pipe(host, call.grey, call.deadline).await?;
+        let Done { output, usage, .. } = self.pipe(host, call.grey, call.deadline, &call.trace).await?;
         let paid = |error: ProviderError| error.billed(Billed::Yes(usage));
-        let picture = self.fetch(host, &output, call.deadline).await.map_err(paid)?;
+        let picture = self.fetch(host, &output, call.deadline, &call.trace).await.map_err(paid)?;
         Ok(Answer { colour: Colour::Picture(picture), usage })
     }
 }

@@ -10,12 +10,11 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::pick::Picker;
-use super::trace::Trace;
 use crate::config::{HttpConfig, Output, PollConfig};
 use crate::credit::price::{Per, Pointer};
 use crate::credit::{CallFacts, Price, Usage};
 use crate::provider::words::quote;
-use crate::provider::{Billed, FailureKind, ProviderError, Reply};
+use crate::provider::{Billed, FailureKind, ProviderError, Reply, Step, Trace};
 
 /// How the replies of one provider are read.
 pub struct Mapping {
@@ -78,19 +77,14 @@ impl Mapping {
     }
 
     /// Reads a reply. Processor work.
-    pub fn read(
-        &self,
-        reply: &Reply,
-        facts: &CallFacts,
-        trace: &mut Trace,
-    ) -> Result<Reading, ProviderError> {
+    pub fn read(&self, reply: &Reply, facts: &CallFacts, trace: &Trace) -> Result<Reading, ProviderError> {
         let status = reply.status.as_u16();
         let rules = &self.config.reply;
         if !rules.status.contains(&status) {
-            trace.note(format!("status {status} is no success"));
+            trace.tell(Step::Mapping, || format!("status {status} is no success"));
             return Err(self.refused(reply, trace));
         }
-        trace.note(format!("status {status} is a success"));
+        trace.tell(Step::Mapping, || format!("status {status} is a success"));
         let bad = |message: String, billed: Billed| {
             ProviderError::new(FailureKind::BadAnswer, message).billed(billed)
         };
@@ -99,7 +93,7 @@ impl Mapping {
         let usage = Usage { credits: self.price.actual(facts, json.as_ref()).ok(), cpu: None };
         let billed = usage.credits.map_or(Billed::Unknown, |_| Billed::Yes(usage));
         if rules.output == Output::Raw {
-            trace.note(format!("the picture is the reply, {} bytes", reply.body.len()));
+            trace.tell(Step::Mapping, || format!("the picture is the reply, {} bytes", reply.body.len()));
             return Ok(Reading::Done(Found::File(reply.body.clone()), usage));
         }
         let Some(json) = json else {
@@ -107,12 +101,9 @@ impl Mapping {
         };
         if let Some(success) = &rules.success {
             let said = text(&json, &success.pointer);
-            trace.note(format!(
-                "{} is {}, wanted {}",
-                success.pointer,
-                self.shown(said.as_deref()),
-                success.equals
-            ));
+            trace.tell(Step::Mapping, || {
+                format!("{} is {}, wanted {}", success.pointer, self.shown(said.as_deref()), success.equals)
+            });
             if said.as_ref() != Some(&success.equals) {
                 return Err(self.said(&json, trace).billed(billed));
             }
@@ -123,25 +114,25 @@ impl Mapping {
             let missing = || bad(format!("its answer has nothing at `{}`", poll.status), Billed::Unknown);
             let said = said.ok_or_else(missing)?;
             if poll.failed.contains(&said) {
-                trace.note(format!("{} is {shown}: it has failed", poll.status));
+                trace.tell(Step::Mapping, || format!("{} is {shown}: it has failed", poll.status));
                 return Err(self.said(&json, trace).billed(billed));
             }
             if !poll.done.contains(&said) {
-                trace.note(format!("{} is {shown}: not done yet", poll.status));
+                trace.tell(Step::Mapping, || format!("{} is {shown}: not done yet", poll.status));
                 let cancel = poll.cancel.as_ref().and_then(|pointer| text(&json, pointer));
                 return Ok(Reading::Pending { url: text(&json, &poll.url), cancel });
             }
-            trace.note(format!("{} is {shown}: it is done", poll.status));
+            trace.tell(Step::Mapping, || format!("{} is {shown}: it is done", poll.status));
         }
         let found = self.found(&json, trace).map_err(|why| bad(why, billed))?;
-        trace.note(match usage.credits {
+        trace.tell(Step::Mapping, || match usage.credits {
             Some(credits) => format!("it cost {credits} credits"),
             None => "what it cost is unknown: the reply lacks a number that the price needs".to_owned(),
         });
         Ok(Reading::Done(found, usage))
     }
 
-    fn found(&self, json: &Value, trace: &mut Trace) -> Result<Found, String> {
+    fn found(&self, json: &Value, trace: &Trace) -> Result<Found, String> {
         let at = |pointer: &Pointer| {
             let text = json.pointer(pointer.as_str()).and_then(Value::as_str);
             text.ok_or_else(|| format!("its answer has no text at `{pointer}`"))
@@ -159,7 +150,9 @@ impl Mapping {
             Output::Raw => return Err("its answer is no picture".to_owned()),
             Output::Base64(pointer) => {
                 let file = decode(pointer, at(pointer)?)?;
-                trace.note(format!("{pointer} is a picture in base64, {} bytes", file.len()));
+                trace.tell(Step::Mapping, || {
+                    format!("{pointer} is a picture in base64, {} bytes", file.len())
+                });
                 Found::File(file)
             }
             Output::DataUrl(pointer) => {
@@ -168,24 +161,23 @@ impl Mapping {
                 let data =
                     data.ok_or_else(|| format!("its answer has no data URL in base64 at `{pointer}`"))?;
                 let file = decode(pointer, data)?;
-                trace.note(format!("{pointer} is a data URL, {} bytes", file.len()));
+                trace.tell(Step::Mapping, || format!("{pointer} is a data URL, {} bytes", file.len()));
                 Found::File(file)
             }
             Output::Url { pointer, .. } => {
                 let address = at(pointer)?;
                 // Not the path: in a signed address it is a key.
                 let host = url::Url::parse(address).ok().and_then(|url| url.host_str().map(str::to_owned));
-                trace.note(format!(
-                    "{pointer} is an address at {}",
-                    host.as_deref().unwrap_or("its own host")
-                ));
+                trace.tell(Step::Mapping, || {
+                    format!("{pointer} is an address at {}", host.as_deref().unwrap_or("its own host"))
+                });
                 Found::Address(address.to_owned())
             }
         })
     }
 
     /// What a status that is no success means.
-    fn refused(&self, reply: &Reply, trace: &mut Trace) -> ProviderError {
+    fn refused(&self, reply: &Reply, trace: &Trace) -> ProviderError {
         use FailureKind::{BadAnswer, Busy, Denied, Failed, Rejected, Timeout, Unavailable};
         let status = reply.status.as_u16();
         let (kind, billed) = match status {
@@ -207,17 +199,17 @@ impl Mapping {
     }
 
     /// A failure that the host tells of in a reply that is none by its status.
-    fn said(&self, json: &Value, trace: &mut Trace) -> ProviderError {
+    fn said(&self, json: &Value, trace: &Trace) -> ProviderError {
         let said = self.words(json, trace).unwrap_or_else(|| "nothing else".to_owned());
         ProviderError::new(FailureKind::Failed, format!("it says that it failed, and: {said}"))
     }
 
     /// The host's words for a failure.
-    fn words(&self, json: &Value, trace: &mut Trace) -> Option<String> {
+    fn words(&self, json: &Value, trace: &Trace) -> Option<String> {
         let pointers = &self.config.reply.error;
         let (pointer, said) = pointers.iter().find_map(|pointer| Some((pointer, text(json, pointer)?)))?;
         let said = self.shown(Some(&said));
-        trace.note(format!("{pointer} says: {said}"));
+        trace.tell(Step::Mapping, || format!("{pointer} says: {said}"));
         Some(said)
     }
 

@@ -2,8 +2,8 @@
 //! (`picture`), the request made out of templates (`request`), the reply read (`mapping`), and where it is
 //! not ready yet, waited for (`poll`). Addresses that a reply names go through `outgoing`.
 //!
-//! Each of these is by itself, so that somebody who writes a file can be shown every step: `Http::sketch`
-//! is the request with its secrets masked, and a `Trace` what a call did.
+//! Each of these is by itself, and each tells its steps, so that somebody who writes a file can be shown
+//! what a call does.
 
 mod balance;
 mod mapping;
@@ -11,7 +11,6 @@ mod pick;
 mod picture;
 mod poll;
 mod request;
-mod trace;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,13 +21,11 @@ use reqwest::header::HeaderMap;
 use url::Url;
 
 pub use balance::balances;
-pub use request::Sketch;
-pub use trace::Trace;
 
 use super::outgoing::{self, Names, Reach, Rules, System};
 use super::{
     About, Answer, Billed, Call, Colour, FailureKind, HttpClient, HttpError, Provider, ProviderError,
-    Readiness, Reply, Times,
+    Readiness, Reply, Step, Times, Trace,
 };
 use crate::config::{BodyConfig, Common, HttpConfig, JsonTemplate, Output, Part};
 use crate::credit::{CallFacts, Price};
@@ -103,54 +100,12 @@ impl Http {
         Self { about, config: shared, mapping, timeout: common.timeout, host: Host::new(common, config) }
     }
 
-    /// The request that a picture would be sent with, its secrets masked; sends nothing. Processor work.
-    pub fn sketch(&self, grey: &Grey) -> Result<Sketch, ProviderError> {
+    /// The request that a picture would be sent with, its secrets masked. Processor work.
+    fn sketch(&self, base: &Url, grey: &Grey) -> Result<String, ProviderError> {
         let picture = picture::prepare(grey, &self.config.accepts)?;
         let seconds = self.timeout.as_secs();
         let values = Values { config: &self.config, picture: Some(&picture), seconds, shown: true };
-        let base = self.config.base_url.as_ref();
-        let base = base
-            .ok_or_else(|| ProviderError::new(FailureKind::NotReady, "it has no address: set `base_url`"))?;
-        values.render(base).map(Sketch::new)
-    }
-
-    /// Colours one grey picture, and notes each step.
-    pub async fn traced(&self, call: Call, trace: &mut Trace) -> Result<Answer, ProviderError> {
-        let host =
-            self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
-        let facts = CallFacts {
-            sent_pixels: u64::from(call.grey.width) * u64::from(call.grey.height),
-            timeout: self.timeout,
-        };
-        let (rendered, keys, frame) = self.rendered(host, call.grey, call.deadline).await?;
-        let reply =
-            host.http.send(rendered.request(&host.http), self.mapping.most_bytes(), call.deadline).await;
-        let reply = reply.map_err(|error| {
-            trace.note(format!("no reply: {error}"));
-            error.failure().billed(if error.sent() { Billed::Unknown } else { Billed::No })
-        })?;
-        let (found, usage) = match self.read(reply, facts, trace).await? {
-            Reading::Done(found, usage) => (found, usage),
-            Reading::Pending { url, cancel } => {
-                let job = poll::Job { url, cancel };
-                poll::wait(self, host, &keys, job, facts, call.deadline, trace).await?
-            }
-        };
-        // It is done: whatever fails from here on has been paid for.
-        let paid = |error: ProviderError| {
-            error.billed(usage.credits.map_or(Billed::Unknown, |_| Billed::Yes(usage)))
-        };
-        let file = match found {
-            Found::File(file) => file,
-            Found::Address(address) => {
-                self.fetch(host, &address, &keys, call.deadline).await.map_err(paid)?
-            }
-        };
-        trace.note(format!("the result has {} bytes", file.len()));
-        let finished = tokio::task::spawn_blocking(move || picture::finish(file, frame)).await;
-        let finished = finished.unwrap_or_else(|_| Err("its result could not be read".to_owned()));
-        let picture = finished.map_err(|why| paid(ProviderError::new(FailureKind::BadAnswer, why)))?;
-        Ok(Answer { colour: Colour::Picture(picture), usage })
+        values.render(base).map(|rendered| rendered.to_string())
     }
 
     /// The request with its picture, the headers that hold its secrets, and where in the picture the photo is.
@@ -184,24 +139,15 @@ impl Http {
     }
 
     /// Reads a reply, off the async threads: it may be long.
-    async fn read(
-        &self,
-        reply: Reply,
-        facts: CallFacts,
-        trace: &mut Trace,
-    ) -> Result<Reading, ProviderError> {
+    async fn read(&self, reply: Reply, facts: CallFacts, trace: &Trace) -> Result<Reading, ProviderError> {
         let mapping = self.mapping.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut steps = Trace::default();
-            let reading = mapping.read(&reply, &facts, &mut steps);
-            (reading, steps)
-        });
-        let failed = || {
-            ProviderError::new(FailureKind::Failed, "its answer could not be read").billed(Billed::Unknown)
+        let trace = trace.clone();
+        let read = tokio::task::spawn_blocking(move || mapping.read(&reply, &facts, &trace));
+        let failed = |_| {
+            let message = "its answer could not be read";
+            Err(ProviderError::new(FailureKind::Failed, message).billed(Billed::Unknown))
         };
-        let (reading, steps) = read.await.map_err(|_| failed())?;
-        steps.steps().iter().for_each(|step| trace.note(step));
-        reading
+        read.await.unwrap_or_else(failed)
     }
 
     /// Fetches a result. It has been paid for, so that a broken connection is tried again.
@@ -303,10 +249,45 @@ impl Provider for Http {
     }
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
-        let mut trace = Trace::default();
-        let result = self.traced(call, &mut trace).await;
-        let name = &self.about.name;
-        tracing::debug!(provider = %name, "provider {name}: {}", trace.steps().join("; "));
-        result
+        let host =
+            self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
+        let facts = CallFacts {
+            sent_pixels: u64::from(call.grey.width) * u64::from(call.grey.height),
+            timeout: self.timeout,
+        };
+        let trace = &call.trace;
+        trace.tell(Step::Request, || {
+            self.sketch(&host.rules.own, &call.grey).unwrap_or_else(|error| error.to_string())
+        });
+        trace.may_send()?;
+        let (rendered, keys, frame) = self.rendered(host, call.grey, call.deadline).await?;
+        let reply =
+            host.http.send(rendered.request(&host.http), self.mapping.most_bytes(), call.deadline).await;
+        let reply = reply.map_err(|error| {
+            trace.tell(Step::Reply, || format!("none: {error}"));
+            error.failure().billed(if error.sent() { Billed::Unknown } else { Billed::No })
+        })?;
+        let (found, usage) = match self.read(reply, facts, trace).await? {
+            Reading::Done(found, usage) => (found, usage),
+            Reading::Pending { url, cancel } => {
+                let job = poll::Job { url, cancel };
+                poll::wait(self, host, &keys, job, facts, call.deadline, trace).await?
+            }
+        };
+        // It is done: whatever fails from here on has been paid for.
+        let paid = |error: ProviderError| {
+            error.billed(usage.credits.map_or(Billed::Unknown, |_| Billed::Yes(usage)))
+        };
+        let file = match found {
+            Found::File(file) => file,
+            Found::Address(address) => {
+                self.fetch(host, &address, &keys, call.deadline).await.map_err(paid)?
+            }
+        };
+        trace.tell(Step::Mapping, || format!("the result has {} bytes", file.len()));
+        let finished = tokio::task::spawn_blocking(move || picture::finish(file, frame)).await;
+        let finished = finished.unwrap_or_else(|_| Err("its result could not be read".to_owned()));
+        let picture = finished.map_err(|why| paid(ProviderError::new(FailureKind::BadAnswer, why)))?;
+        Ok(Answer { colour: Colour::Picture(picture), usage })
     }
 }

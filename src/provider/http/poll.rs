@@ -7,12 +7,11 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 
 use super::mapping::{Found, Reading};
-use super::trace::Trace;
 use super::{Host, Http, TRANSFER};
 use crate::config::PollConfig;
 use crate::credit::{CallFacts, Usage};
 use crate::provider::outgoing::Refusal;
-use crate::provider::{Billed, FailureKind, HttpError, ProviderError, Reply};
+use crate::provider::{Billed, FailureKind, HttpError, ProviderError, Reply, Step, Trace};
 
 /// How long telling a host to stop may take.
 const CANCEL_TIME: Duration = Duration::from_secs(2);
@@ -37,7 +36,7 @@ pub async fn wait(
     job: Job,
     facts: CallFacts,
     deadline: Instant,
-    trace: &mut Trace,
+    trace: &Trace,
 ) -> Result<(Found, Usage), ProviderError> {
     let Some(poll) = &http.config.poll else {
         return Err(bad("its answer is not done, and how to wait is not known".to_owned()));
@@ -76,7 +75,7 @@ async fn ask(
     job: &Job,
     facts: CallFacts,
     end: Instant,
-    trace: &mut Trace,
+    trace: &Trace,
 ) -> Result<(Found, Usage), Ended> {
     let given_up = |message: String| Ended::GivenUp(bad(message));
     let url =
@@ -98,7 +97,7 @@ async fn ask(
         match host.http.send(request, http.mapping.most_bytes(), end).await {
             Ok(reply) if passing(&reply) => {
                 last = format!("it answers with status {}", reply.status.as_u16());
-                trace.note(format!("{last}: asked again"));
+                trace.tell(Step::Mapping, || format!("{last}: asked again"));
                 wait = wait.max(reply.retry_after().unwrap_or_default());
             }
             Ok(reply) => match http.read(reply, facts, trace).await {
@@ -113,7 +112,7 @@ async fn ask(
                 return Err(Ended::GivenUp(error.failure().billed(Billed::Unknown)));
             }
             Err(error) => {
-                trace.note(format!("no reply: {error}; asked again"));
+                trace.tell(Step::Mapping, || format!("no reply: {error}; asked again"));
                 last = error.to_string();
             }
         }
@@ -132,7 +131,7 @@ async fn stop(
     poll: &PollConfig,
     address: &str,
     deadline: Instant,
-    trace: &mut Trace,
+    trace: &Trace,
 ) {
     let said = match host.rules.read_own(address) {
         Err(refusal) => format!("the address to stop it {refusal}"),
@@ -145,7 +144,7 @@ async fn stop(
             }
         }
     };
-    trace.note(said);
+    trace.tell(Step::Mapping, || said);
 }
 
 fn bad(message: String) -> ProviderError {

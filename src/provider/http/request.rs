@@ -255,18 +255,10 @@ impl Rendered {
     }
 }
 
-/// A request as it is shown: made with `Values::shown`, so that it holds no secret.
-pub struct Sketch(Rendered);
-
-impl Sketch {
-    pub(super) fn new(rendered: Rendered) -> Self {
-        Self(rendered)
-    }
-}
-
-impl fmt::Display for Sketch {
+/// As it is shown: it holds secrets unless made with [`Values::shown`].
+impl fmt::Display for Rendered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(Rendered { method, url, headers, body }) = self;
+        let Self { method, url, headers, body } = self;
         writeln!(f, "{method} {url}")?;
         for (name, value) in headers {
             writeln!(f, "{name}: {}", value.to_str().unwrap_or(MASK))?;
@@ -350,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_sketch_shows_everything_but_secrets_and_pictures() {
-        let sketch = Sketch::new(render(&config(JSON), true)).to_string();
+        let sketch = render(&config(JSON), true).to_string();
         for shown in
             ["POST https://h/base/v1/", "k=***&n=5", "x: A ***", "data:image/jpeg;base64,(6 bytes in base64)"]
         {
@@ -358,9 +350,9 @@ mod tests {
         }
         assert!(!sketch.contains("plant"), "{sketch}");
         let form = "body = \"multipart\"\nfields = [{ name = \"k\", value = \"{{secret.key}}\" }, { name = \"f\", file = \"p\" }]";
-        let sketch = Sketch::new(render(&config(form), true)).to_string();
+        let sketch = render(&config(form), true).to_string();
         assert!(sketch.ends_with("\nk = ***\nf = file p.jpg, image/jpeg, 6 bytes"), "{sketch}");
-        let sketch = Sketch::new(render(&config("body = \"raw\""), true)).to_string();
+        let sketch = render(&config("body = \"raw\""), true).to_string();
         assert_eq!(sketch, "POST https://h/base/\ncontent-type: image/jpeg\n\n(6 bytes)");
     }
 }

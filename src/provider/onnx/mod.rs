@@ -16,7 +16,7 @@ use cpu_time::ThreadTime;
 use rten::{Model, ThreadPool};
 use sha2::{Digest, Sha256};
 
-use super::{About, Answer, Call, Colour, FailureKind, Provider, ProviderError, Readiness};
+use super::{About, Answer, Call, Colour, FailureKind, Provider, ProviderError, Readiness, Step};
 use crate::config::{Common, OnnxConfig};
 use crate::credit::{Credits, Usage};
 use crate::photo::Chroma;
@@ -97,6 +97,15 @@ impl Onnx {
         })
     }
 
+    /// What a network would be loaded from: another text, another network. Asks how old its files are.
+    pub fn source(common: &Common, config: &OnnxConfig) -> String {
+        let recipe = config.recipe.clone().or_else(|| Some(config.model.as_ref()?.with_extension("toml")));
+        let stamp =
+            |path: &PathBuf| std::fs::metadata(path).ok().map(|found| (found.len(), found.modified().ok()));
+        let stamps: Vec<_> = [&config.model, &recipe].into_iter().flatten().map(stamp).collect();
+        format!("{common:?} {config:?} {stamps:?}")
+    }
+
     fn take_pool(&self) -> Arc<ThreadPool> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // As many pools as places: one is there, unless a call was dropped while its network ran on.
@@ -150,7 +159,16 @@ impl Provider for Onnx {
             }
             QueueError::Late => ProviderError::new(FailureKind::Timeout, "its turn did not come in time"),
         })?;
-        let (network, pool) = (self.network.clone(), self.take_pool());
+        let trace = &call.trace;
+        trace.tell(Step::Request, || {
+            let (model, grey) = (&self.about.model, &call.grey);
+            format!(
+                "run {model} on this machine with a grey picture of {} x {} pixels",
+                grey.width, grey.height
+            )
+        });
+        trace.may_send()?;
+        let (network, pool, trace) = (self.network.clone(), self.take_pool(), trace.clone());
         let run = tokio::task::spawn_blocking(move || {
             let ran = pool.run(|| {
                 let start = ThreadTime::now();
@@ -166,6 +184,10 @@ impl Provider for Onnx {
         self.put_pool(pool);
         let (chroma, cpu) =
             ran.map_err(|NetworkError(reason)| ProviderError::new(FailureKind::Failed, reason))?;
+        trace.tell(Step::Reply, || {
+            let (width, height, seconds) = (chroma.width, chroma.height, cpu.as_secs_f64());
+            format!("colour of {width} x {height} pixels, {seconds:.3} s of processor time")
+        });
         let usage = Usage { credits: Some(Credits::ZERO), cpu: Some(cpu) };
         Ok(Answer { colour: Colour::Chroma(chroma), usage })
     }

@@ -1,3 +1,4 @@
+use std::sync::Mutex;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -28,9 +29,11 @@ fn read(mapping: &Mapping, status: u16, body: &str) -> (Result<Reading, Provider
     let status = StatusCode::from_u16(status).unwrap();
     let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::from(body.to_owned()) };
     let facts = CallFacts { sent_pixels: 1, timeout: Duration::from_secs(60) };
-    let mut trace = Trace::default();
-    let reading = mapping.read(&reply, &facts, &mut trace);
-    (reading, trace.steps().to_vec())
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let told = steps.clone();
+    let trace = Trace::new(false, move |_, words| told.lock().unwrap().push(words.to_owned()));
+    let reading = mapping.read(&reply, &facts, &trace);
+    (reading, std::mem::take(&mut steps.lock().unwrap()))
 }
 
 fn usage(credits: i64) -> Usage {

@@ -1,0 +1,129 @@
+//! `pixcolor provider`: who could colour, and what a call looks like from the inside.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::CliError;
+use crate::config::{self, Loaded, Source, Values};
+use crate::gateway::{Ask, Client, Rendition, Reuse, Snapshot, Upload};
+use crate::observe::Metrics;
+use crate::photo::Photo;
+use crate::provider::{Call, Provider, Readiness, Trace};
+
+/// A photograph for who has none at hand.
+static SAMPLE: &[u8] = include_bytes!("../../static/sample.jpg");
+
+/// What is to be done with providers.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Show all providers: ready or why not, their place on the route, what a call may cost
+    List,
+    /// Have one colour a photograph, and show the request, the reply, what was read in it, and the cost
+    Test {
+        /// The provider
+        name: String,
+        /// The photograph [default: the sample that is built in]
+        picture: Option<PathBuf>,
+        /// Show the request, and send nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Does it.
+pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
+    let loaded = super::load(source)?;
+    match command {
+        Command::List => list(loaded),
+        Command::Test { name, picture, dry_run } => {
+            let picture = match picture {
+                Some(path) => {
+                    Bytes::from(fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?)
+                }
+                None => Bytes::from_static(SAMPLE),
+            };
+            let runtime = super::runtime(&config::server_figment(source)?)?;
+            let trace = Trace::new(dry_run, |step, words| println!("{:<8} {words}", step.label()));
+            match dry_run {
+                true => runtime.block_on(dry(loaded, &name, &picture, trace))?,
+                false => runtime.block_on(test(loaded, name, picture, trace))?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn list(loaded: Loaded) -> Result<ExitCode, CliError> {
+    let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
+    let lines: Vec<[String; 6]> =
+        snapshot.in_order().map(|(_, provider)| columns(&snapshot, provider.as_ref())).collect();
+    let head = ["name", "kind", "model", "route", "at most", "state"].map(str::to_owned);
+    let all: Vec<[String; 6]> = std::iter::once(head).chain(lines).collect();
+    let width = |column: usize| all.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    for line in &all {
+        let cells = line.iter().zip(widths).map(|(text, width)| format!("{text:<width$}"));
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn columns(snapshot: &Snapshot, provider: &dyn Provider) -> [String; 6] {
+    let about = provider.about();
+    let place = snapshot.config.route.iter().position(|name| *name == about.name);
+    let most = snapshot.most(&about.name, about.send_max_pixels);
+    [
+        about.name.clone(),
+        about.kind.to_owned(),
+        format!("{} {}", about.model, about.version),
+        place.map_or("-".to_owned(), |index| (index + 1).to_string()),
+        format!("{most} credits"),
+        match provider.readiness() {
+            Readiness::Ready => "ready".to_owned(),
+            Readiness::NotReady { why, .. } => format!("not ready: {why}"),
+        },
+    ]
+}
+
+/// The request alone. Needs no ledger, which a gateway that runs may hold.
+async fn dry(loaded: Loaded, name: &str, picture: &[u8], trace: Trace) -> Result<(), CliError> {
+    let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
+    let provider = snapshot.route(Some(name))?.pop().ok_or("there is no such provider")?;
+    if let Readiness::NotReady { why, .. } = provider.readiness() {
+        return Err(format!("provider {name} is not ready: {why}").into());
+    }
+    let photo = Photo::decode(picture, &snapshot.config.limits.photo())?;
+    let grey = Arc::new(photo.grey_for(provider.about().send_max_pixels));
+    let most = snapshot.most(name, u64::from(grey.width) * u64::from(grey.height));
+    let deadline = Instant::now() + snapshot.config.limits.request;
+    // The end of a dry run is an error like any other for a provider.
+    match provider.colorize(Call { grey, deadline, trace }).await {
+        Err(end) => println!("{:<8} {end}; a call may cost {most} credits", "end"),
+        Ok(_) => return Err(format!("provider {name} coloured in a dry run").into()),
+    }
+    Ok(())
+}
+
+/// The whole way of a picture, with this provider alone and without the cache.
+async fn test(loaded: Loaded, name: String, picture: Bytes, trace: Trace) -> Result<(), CliError> {
+    let gateway = super::gateway(loaded, Values::default())?;
+    let snapshot = gateway.snapshot();
+    let ask = Ask {
+        upload: Upload::new(picture),
+        provider: Some(name),
+        format: None,
+        client: Client { address: None, key: None },
+        reuse: Reuse { find: false, keep: false },
+        deadline: Instant::now() + snapshot.config.limits.request,
+        trace,
+    };
+    let Rendition { width, height, format, bytes, .. } = gateway.colorize(snapshot, ask).await?;
+    let format = format.media_type();
+    println!("{:<8} {width} x {height} pixels, {format}, {} bytes", "end", bytes.len());
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! The kind `exec`: a program that is started for each picture.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use figment::value::Value;
+use serde_json::Value as Json;
+
+use super::problem::dotted;
+use super::secret::Secret;
+use super::table::{Table, shown};
+
+/// Variables that a program gets from ours unless the configuration says otherwise: without these many do not
+/// run at all.
+const KEPT: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
+
+/// Settings of a program.
+#[derive(Clone, Debug)]
+pub struct ExecConfig {
+    /// The program and its arguments; never empty in a valid configuration.
+    pub command: Vec<String>,
+    /// The folder that it runs in.
+    pub dir: PathBuf,
+    /// All of its environment.
+    pub env: Vec<Variable>,
+    /// Where the program is looked for: our own `PATH`, whatever its own is.
+    pub path: String,
+    /// The model's name, in its maker's words.
+    pub model: String,
+    /// The model's version.
+    pub version: String,
+    /// Whether it sends pictures elsewhere.
+    pub leaves_machine: bool,
+    /// Most bytes that it may write.
+    pub max_output: u64,
+    /// How many processes run at once; 0 is one for each core.
+    pub concurrency: u32,
+    /// How many pictures may wait for that before others are refused.
+    pub queue: usize,
+}
+
+/// A variable of a program's environment.
+#[derive(Clone)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Word,
+    /// Whether it is passed on from our own environment, and not set by the configuration.
+    pub kept: bool,
+}
+
+/// A value that may be a secret.
+#[derive(Clone)]
+pub enum Word {
+    /// It is none.
+    Plain(String),
+    /// It is one, and kept elsewhere.
+    Secret(Secret),
+}
+
+impl ExecConfig {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let word = |text: &str| (!text.contains('\0')).then(|| text.to_owned());
+        let home = table.folder_of("command");
+        let command = table.list("command", Vec::new(), ("a word of a command", "python3"), word);
+        if command.first().is_none_or(String::is_empty) {
+            let name = dotted(&table.at(&["command"]));
+            let example = "[\"python3\", \"colorize.py\"]";
+            table.problem(
+                &["command"],
+                format!("`{name}` must be a program and its arguments, such as {example}"),
+            );
+        }
+        let name = |text: &str| match text.trim() {
+            "" => Err("a name".to_owned()),
+            text => Ok(text.to_owned()),
+        };
+        let path = table.reader.source.var("PATH").unwrap_or_default().to_owned();
+        let dir = table.folder("dir").unwrap_or(home);
+        Self {
+            model: table.text("model", command.join(" "), name),
+            version: table.text("version", "1".to_owned(), name),
+            command,
+            dir,
+            env: read_env(table),
+            path,
+            leaves_machine: table.flag("leaves_machine", false),
+            max_output: table.bytes("max_output", 64 << 20, 1024..=1 << 30),
+            concurrency: table.whole("concurrency", 0, 0..=1024),
+            queue: table.whole("queue", 32, 0..=100_000),
+        }
+    }
+
+    /// How many processes run at once, counted.
+    pub fn places(&self) -> u32 {
+        let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        match self.concurrency {
+            0 => u32::try_from(cores()).unwrap_or(u32::MAX),
+            places => places,
+        }
+    }
+}
+
+/// `keep_env` and the table `env`: what is passed on, and what is set. The latter counts more.
+fn read_env(table: &mut Table<'_>) -> Vec<Variable> {
+    let kept = KEPT.map(str::to_owned).to_vec();
+    let kept = table.list("keep_env", kept, ("the name of a variable", "HF_HOME"), |name| {
+        is_name(name).then(|| name.to_owned())
+    });
+    let mut env = Vec::new();
+    for (name, value, origin) in table.free_keys("env") {
+        let path = dotted(&table.at(&["env", name]));
+        if !is_name(name) {
+            table.note_problem(origin, format!("`{path}`: {name:?} cannot be the name of a variable"));
+            continue;
+        }
+        let word = match value {
+            Value::String(_, text) if !text.contains('\0') => Ok(Word::Plain(text.clone())),
+            Value::Dict(..) => {
+                table.kept(value).map(Word::Secret).map_err(|wrong| format!("`{path}` {wrong}"))
+            }
+            other => Err(format!(
+                "`{path}` must be a text, {{ env = \"NAME\" }} or {{ file = \"path\" }}, not {}",
+                shown(other)
+            )),
+        };
+        match word {
+            Ok(word) => {
+                let (shown, secret) = match &word {
+                    Word::Plain(text) => (Json::from(text.as_str()), false),
+                    Word::Secret(secret) => (Json::from(secret.to_string()), true),
+                };
+                table.note_entry_at(&["env", name], shown, secret, origin.clone());
+                if let Word::Secret(secret) = &word {
+                    table.note_unset(&["env", name], secret, origin);
+                }
+                env.push(Variable { name: name.to_owned(), value: word, kept: false });
+            }
+            Err(wrong) => table.note_problem(origin, wrong),
+        }
+    }
+    for name in kept {
+        let ours = table.reader.source.env.get(&name).cloned();
+        if let Some(value) = ours.filter(|_| env.iter().all(|set| set.name != name)) {
+            env.push(Variable { name, value: Word::Plain(value), kept: true });
+        }
+    }
+    env
+}
+
+/// What a system takes for the name of a variable.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0'])
+}
+
+/// Not the value: our own environment may hold secrets.
+impl fmt::Debug for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}

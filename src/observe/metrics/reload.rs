@@ -1,0 +1,60 @@
+//! The configuration: how often it was read again, and whether the last time went well.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::{Gauge, IntCounterVec, IntGauge};
+
+use super::Metrics;
+use super::make::Make;
+
+pub(super) struct Reloads {
+    total: IntCounterVec,
+    successful: IntGauge,
+    succeeded_at: Gauge,
+}
+
+impl Reloads {
+    pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
+        let reloads = Self {
+            total: make.counter(
+                "pixcolor_config_reloads_total",
+                "How often the configuration was read again, by outcome: ok, or failed (the old one stays).",
+                &["outcome"],
+            )?,
+            successful: make.one_level(
+                "pixcolor_config_last_reload_successful",
+                "Whether the configuration in force is the one on disk, as far as known: 1, or 0 when it could \
+                 not be used.",
+            )?,
+            succeeded_at: make.one_amount(
+                "pixcolor_config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was read.",
+            )?,
+        };
+        // An alert watches for the first.
+        for outcome in ["ok", "failed"] {
+            reloads.total.with_label_values(&[outcome]);
+        }
+        reloads.succeeded();
+        Ok(reloads)
+    }
+
+    fn succeeded(&self) {
+        self.successful.set(1);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.succeeded_at.set(now.as_secs_f64());
+    }
+}
+
+impl Metrics {
+    /// The configuration was read again, and is in force or could not be used.
+    pub fn config_reload(&self, worked: bool) {
+        let reloads = &self.0.reload;
+        reloads.total.with_label_values(&[if worked { "ok" } else { "failed" }]).inc();
+        if worked {
+            reloads.succeeded();
+        } else {
+            reloads.successful.set(0);
+        }
+    }
+}

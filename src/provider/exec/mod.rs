@@ -1,0 +1,229 @@
+//! Kind `exec`: a program that is started for each picture. It gets the grey picture as a PNG file (8 bits, one
+//! channel, no metadata) on standard input and writes a coloured picture, in any format that uploads may have,
+//! on standard output.
+//!
+//! As many run at once as there are places; the rest wait in a bounded queue, which outlives a change of the
+//! configuration. What a program may take is bounded: its time, its output, and what of its words is logged.
+
+mod process;
+mod stderr;
+
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use secrecy::ExposeSecret;
+
+use super::{
+    About, Answer, Billed, Call, Colour, FailureKind, Provider, ProviderError, Readiness, Step, Trace,
+};
+use crate::config::{Common, ExecConfig, Variable, Word};
+use crate::credit::{CallFacts, Price, Usage};
+use crate::photo::{Limits, OutputFormat, read_head};
+use crate::queue::{Queue, QueueError};
+use process::{Ended, Program, RunError};
+use stderr::Listener;
+
+/// A program as a provider.
+pub struct Exec {
+    about: About,
+    /// How to start it, or why that is not known.
+    program: Result<Program, String>,
+    /// Values that are never shown.
+    secrets: Vec<String>,
+    /// What is run, for people.
+    shown: String,
+    max_output: u64,
+    timeout: Duration,
+    price: Price,
+    queue: Arc<Queue>,
+}
+
+impl Exec {
+    /// Sets it up. Without the program's file, or a secret, it is a provider that is not ready. Looks at files:
+    /// not for async threads.
+    pub fn new(name: &str, common: &Common, config: &ExecConfig, price: &Price, queue: Arc<Queue>) -> Self {
+        let set = config.env.iter().filter(|variable| !variable.kept);
+        let plain = set.clone().filter_map(|variable| match &variable.value {
+            Word::Plain(text) => Some((&variable.name, text)),
+            Word::Secret(_) => None,
+        });
+        let about = About {
+            name: name.to_owned(),
+            kind: "exec",
+            model: config.model.clone(),
+            version: config.version.clone(),
+            leaves_machine: config.leaves_machine,
+            send_max_pixels: common.send_max_pixels,
+            luma_lock: common.luma_lock,
+            settings: format!("png {:?} {:?}", config.command, plain.collect::<Vec<_>>()),
+        };
+        let secrets = set.filter_map(|variable| match &variable.value {
+            Word::Plain(_) => None,
+            Word::Secret(secret) => Some(secret.expose()?.expose_secret().to_owned()),
+        });
+        Self {
+            about,
+            program: program(config),
+            secrets: secrets.collect(),
+            shown: shown(config),
+            max_output: config.max_output,
+            timeout: common.timeout,
+            price: price.clone(),
+            queue,
+        }
+    }
+
+    /// That a program which ran was of no use. Whether that has cost something only its price can say.
+    fn failed(&self, kind: FailureKind, message: impl Into<String>) -> ProviderError {
+        let billed = if self.price.is_free() { Billed::No } else { Billed::Unknown };
+        ProviderError::new(kind, message).billed(billed)
+    }
+
+    fn run_failed(&self, error: &RunError) -> ProviderError {
+        let kind = match error {
+            RunError::Start(error) => match error.kind() {
+                // Too many processes or too little memory: that passes.
+                ErrorKind::WouldBlock | ErrorKind::OutOfMemory => FailureKind::Unavailable,
+                _ => FailureKind::NotReady,
+            },
+            RunError::TooMuch(_) => FailureKind::BadAnswer,
+            RunError::Late => FailureKind::Timeout,
+            RunError::Lost(_) => FailureKind::Failed,
+        };
+        match error {
+            RunError::Start(_) => ProviderError::new(kind, error.to_string()),
+            _ => self.failed(kind, error.to_string()),
+        }
+    }
+
+    /// The picture that a run ended with.
+    fn judge(&self, ended: Ended, trace: &Trace) -> Result<Bytes, ProviderError> {
+        let Ended { status, output, last_words, cpu } = ended;
+        trace.tell(Step::Reply, || {
+            let words = if last_words.is_empty() { String::new() } else { format!(", saying: {last_words}") };
+            let (bytes, seconds) = (output.len(), cpu.as_secs_f64());
+            format!("{status}, {bytes} bytes on standard output, {seconds:.3} s of processor time{words}")
+        });
+        if !status.success() {
+            let words = if last_words.is_empty() { "it said nothing".to_owned() } else { last_words };
+            return Err(self.failed(FailureKind::Failed, format!("its program ended with {status}: {words}")));
+        }
+        let bad = |message: String| self.failed(FailureKind::BadAnswer, message);
+        if output.is_empty() {
+            return Err(bad("its program wrote nothing to standard output".to_owned()));
+        }
+        let head = read_head(&output, &Limits::default())
+            .map_err(|error| bad(format!("what its program wrote is not a usable picture: {error}")))?;
+        trace.tell(Step::Mapping, || {
+            format!(
+                "the output is a {} picture of {} x {} pixels",
+                head.format.name(),
+                head.width,
+                head.height
+            )
+        });
+        Ok(output)
+    }
+}
+
+#[async_trait]
+impl Provider for Exec {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn readiness(&self) -> Readiness {
+        match &self.program {
+            Ok(_) => Readiness::Ready,
+            Err(why) => Readiness::NotReady { why: why.clone(), retry_after: None },
+        }
+    }
+
+    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+        let Call { grey, deadline, trace } = call;
+        let program =
+            self.program.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
+        if deadline <= Instant::now() {
+            return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
+        }
+        let place = self.queue.enter(1, deadline).await.map_err(|error| match error {
+            QueueError::Full => {
+                ProviderError::new(FailureKind::Busy, "its queue is full: try again in a moment")
+            }
+            QueueError::Late => ProviderError::new(FailureKind::Timeout, "its turn did not come in time"),
+        })?;
+        let (width, height) = (grey.width, grey.height);
+        let input = tokio::task::spawn_blocking(move || grey.encode(OutputFormat::Png, 100)).await;
+        let input = input
+            .map_err(|_| ProviderError::new(FailureKind::Failed, "the picture could not be prepared"))?
+            .map_err(|error| ProviderError::new(FailureKind::Rejected, error.to_string()))?;
+        trace.tell(Step::Request, || self.shown.clone());
+        trace.tell(Step::Request, || {
+            format!("standard input: a grey PNG of {width} x {height} pixels, {} bytes", input.len())
+        });
+        trace.may_send()?;
+        let mut listener = Listener::new(&self.about.name, &self.secrets);
+        let ran = program.run(input.into(), self.max_output, deadline, &mut listener, place).await;
+        let ended = ran.map_err(|error| self.run_failed(&error))?;
+        let cpu = ended.cpu;
+        let picture = self.judge(ended, &trace)?;
+        let facts = CallFacts { sent_pixels: u64::from(width) * u64::from(height), timeout: self.timeout };
+        let usage = Usage { credits: self.price.actual(&facts, None).ok(), cpu: Some(cpu) };
+        Ok(Answer { colour: Colour::Picture(picture), usage })
+    }
+}
+
+/// How to start the program, or what is missing, in words for the operator.
+fn program(config: &ExecConfig) -> Result<Program, String> {
+    let dir = std::path::absolute(&config.dir)
+        .map_err(|error| format!("its folder {} cannot be used: {error}", config.dir.display()))?;
+    let [name, arguments @ ..] = config.command.as_slice() else {
+        return Err("it has no command".to_owned());
+    };
+    let env = config.env.iter().map(|Variable { name, value, .. }| match value {
+        Word::Plain(text) => Ok((name.clone(), text.clone())),
+        Word::Secret(secret) => match secret.expose() {
+            Some(value) => Ok((name.clone(), value.expose_secret().to_owned())),
+            None => Err(format!("`env.{name}` has no value: {}", secret.why_unset().unwrap_or_default())),
+        },
+    });
+    Ok(Program {
+        file: find(name, &dir, &config.path)?,
+        arguments: arguments.to_vec(),
+        env: env.collect::<Result<_, _>>()?,
+        dir,
+    })
+}
+
+/// The file of a program: a path with a `/` is relative to the folder it runs in, another name is looked for
+/// in `PATH`.
+fn find(name: &str, dir: &Path, path: &str) -> Result<PathBuf, String> {
+    let runs = |file: &PathBuf| {
+        std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    if name.contains('/') {
+        let file = dir.join(name);
+        return match runs(&file) {
+            true => Ok(file),
+            false => Err(format!("its program {} is not there, or may not be run", file.display())),
+        };
+    }
+    let found = std::env::split_paths(path).map(|folder| dir.join(folder).join(name)).find(runs);
+    found.ok_or_else(|| format!("its program `{name}` is not in any folder of PATH"))
+}
+
+/// What is run, with secrets masked.
+fn shown(config: &ExecConfig) -> String {
+    let env = config.env.iter().map(|Variable { name, value, kept }| match value {
+        _ if *kept => name.clone(),
+        Word::Plain(text) => format!("{name}={text}"),
+        Word::Secret(secret) => format!("{name}={secret}"),
+    });
+    let env = env.collect::<Vec<_>>().join(", ");
+    format!("run {:?} in {}, environment: {env}", config.command, config.dir.display())
+}

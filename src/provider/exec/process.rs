@@ -1,0 +1,243 @@
+//! One run of a program: fed and read at the same time, watched, and ended with everything that it started.
+//!
+//! The program leads a process group of its own, and the whole group is killed when the program ends, when it
+//! takes too long or writes too much, and when nobody waits for it any more. Its leader is not reaped before
+//! that, so that the group's number cannot have become somebody else's meanwhile.
+
+use std::future::Future;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use tokio::sync::oneshot;
+use wait4::Wait4;
+
+use super::stderr::Listener;
+use crate::provider::memory::lock;
+
+/// How long after the program's end its output is still read: what it has written is there already, unless a
+/// process that has left its group holds the pipe open.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// How to start a program.
+#[derive(Clone)]
+pub struct Program {
+    /// Its file, absolute.
+    pub file: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// The folder that it runs in.
+    pub dir: PathBuf,
+    /// All of its environment.
+    pub env: Vec<(String, String)>,
+}
+
+/// A run that ended by itself.
+pub struct Ended {
+    /// How.
+    pub status: ExitStatus,
+    /// What it wrote.
+    pub output: Bytes,
+    /// The last line that it said.
+    pub last_words: String,
+    /// Processor time of the program, and of those of its children that it waited for.
+    pub cpu: Duration,
+}
+
+/// Why a run was of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It did not start.
+    #[error("its program cannot be started: {0}")]
+    Start(io::Error),
+    /// It wrote more than it may.
+    #[error("its program wrote more than {0} bytes, and was ended")]
+    TooMuch(u64),
+    /// It took too long.
+    #[error("its program was not done in time, and was ended")]
+    Late,
+    /// The system failed us.
+    #[error("its program was lost sight of: {0}")]
+    Lost(io::Error),
+}
+
+impl Program {
+    /// Runs it with this input until it ends, or the deadline comes, or it has written more than `most` bytes.
+    /// `place` is dropped when the process is gone, which may be after the future was dropped.
+    pub async fn run(
+        &self,
+        input: Bytes,
+        most: u64,
+        deadline: Instant,
+        listener: &mut Listener<'_>,
+        place: impl Send + 'static,
+    ) -> Result<Ended, RunError> {
+        let group = Guard(Group::default());
+        let (started, pipes) = oneshot::channel();
+        let watch = {
+            let (program, group) = (self.clone(), group.0.clone());
+            move || {
+                let watched = group.watch(program.command(), started);
+                drop(place);
+                watched
+            }
+        };
+        let mut watch = tokio::task::spawn_blocking(watch)
+            .map(|watched| watched.unwrap_or_else(|error| Err(RunError::Lost(io::Error::other(error)))));
+        let Ok(pipes) = pipes.await else {
+            // Nothing was started: the watch says why.
+            return match watch.await {
+                Err(error) => Err(error),
+                Ok(_) => Err(RunError::Late),
+            };
+        };
+        let Pipes { mut stdin, mut stdout, mut stderr } = pipes.map_err(RunError::Lost)?;
+        let mut output = Vec::new();
+        let feed = async move {
+            // A program need not read everything, or anything: its answer counts.
+            let _ = stdin.write_all(&input).await;
+            drop(stdin);
+        };
+        let listen = listener.listen(&mut stderr);
+        let read = read(&mut stdout, &mut output, most);
+        let work = async {
+            let mut talk = pin!(async { futures::try_join!(feed.map(Ok), listen.map(Ok), read).map(|_| ()) });
+            let (ended, heard) = tokio::select! {
+                ended = &mut watch => (ended, None),
+                heard = &mut talk => {
+                    heard.as_ref().map_err(|()| RunError::TooMuch(most))?;
+                    (watch.await, Some(heard))
+                }
+            };
+            if heard.is_none() {
+                let heard = tokio::time::timeout(DRAIN, &mut talk).await.unwrap_or(Ok(()));
+                heard.map_err(|()| RunError::TooMuch(most))?;
+            }
+            ended
+        };
+        let (status, cpu) = by(deadline, work).await.unwrap_or(Err(RunError::Late))?;
+        let last_words = listener.last_words();
+        Ok(Ended { status, output: output.into(), last_words, cpu })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.file);
+        command
+            .args(&self.arguments)
+            .current_dir(&self.dir)
+            .env_clear()
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+async fn by<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout_at(deadline.into(), work).await.ok()
+}
+
+/// Reads to the end; an error when there is more than that.
+async fn read(from: &mut (impl AsyncRead + Unpin), into: &mut Vec<u8>, most: u64) -> Result<(), ()> {
+    // A pipe that breaks has ended; what was written before counts.
+    let _ = from.take(most + 1).read_to_end(into).await;
+    if into.len() as u64 > most { Err(()) } else { Ok(()) }
+}
+
+struct Pipes {
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    stderr: ChildStderr,
+}
+
+impl Pipes {
+    fn of(child: &mut Child) -> io::Result<Self> {
+        let piped = || io::Error::other("it has no pipes");
+        Ok(Self {
+            stdin: ChildStdin::from_std(child.stdin.take().ok_or_else(piped)?)?,
+            stdout: ChildStdout::from_std(child.stdout.take().ok_or_else(piped)?)?,
+            stderr: ChildStderr::from_std(child.stderr.take().ok_or_else(piped)?)?,
+        })
+    }
+}
+
+/// The processes of one run.
+#[derive(Clone, Default)]
+struct Group(Arc<Mutex<State>>);
+
+#[derive(Clone, Copy, Default)]
+enum State {
+    #[default]
+    Planned,
+    /// The leader is not reaped, so that the number is its group's.
+    Running(Pid),
+    Over,
+}
+
+impl Group {
+    /// Starts a program, hands its pipes over, and waits for its end. Blocks.
+    fn watch(
+        &self,
+        mut command: Command,
+        started: oneshot::Sender<io::Result<Pipes>>,
+    ) -> Result<(ExitStatus, Duration), RunError> {
+        if matches!(*lock(&self.0), State::Over) {
+            return Err(RunError::Late);
+        }
+        let mut child = command.spawn().map_err(RunError::Start)?;
+        let pid = Pid::from_child(&child);
+        {
+            let mut state = lock(&self.0);
+            match *state {
+                State::Planned => *state = State::Running(pid),
+                // Nobody waits for it any more.
+                State::Running(_) | State::Over => kill(pid),
+            }
+        }
+        // If nobody takes them, they are closed, and the program was killed or soon is.
+        let _ = started.send(Pipes::of(&mut child));
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), ended) {}
+        let mut state = lock(&self.0);
+        // Its children end with it.
+        kill(pid);
+        *state = State::Over;
+        let used = child.wait4().map_err(RunError::Lost)?;
+        Ok((used.status, used.rusage.utime + used.rusage.stime))
+    }
+
+    fn end(&self) {
+        let mut state = lock(&self.0);
+        match *state {
+            State::Running(pid) => kill(pid),
+            State::Planned => *state = State::Over,
+            State::Over => {}
+        }
+    }
+}
+
+/// It fails only when no process is left.
+fn kill(group: Pid) {
+    let _ = kill_process_group(group, Signal::KILL);
+}
+
+/// Ends the processes when nobody waits for them any more.
+struct Guard(Group);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}

@@ -1,0 +1,96 @@
+//! What a program says on standard error: into the log, line by line, up to a bound; and its last line, which
+//! mostly says why it failed.
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::provider::words::quote;
+
+/// Most bytes of one run that are logged.
+const MOST_LOGGED: usize = 8 << 10;
+/// Most bytes of a line that are looked at.
+const MOST_LINE: usize = 1 << 10;
+
+/// Listens to one run.
+pub struct Listener<'p> {
+    provider: &'p str,
+    /// Values that are never shown.
+    secrets: &'p [String],
+    line: Vec<u8>,
+    last: String,
+    logged: usize,
+    unheard: usize,
+}
+
+impl<'p> Listener<'p> {
+    /// A listener to a program of this provider.
+    pub fn new(provider: &'p str, secrets: &'p [String]) -> Self {
+        Self { provider, secrets, line: Vec::new(), last: String::new(), logged: 0, unheard: 0 }
+    }
+
+    /// Listens to the end. What is beyond the bound is read and thrown away: a program that cannot write stops.
+    pub async fn listen(&mut self, from: &mut (impl AsyncRead + Unpin)) {
+        let mut chunk = vec![0; 4096];
+        loop {
+            let read = from.read(&mut chunk).await.unwrap_or(0);
+            for &byte in &chunk[..read] {
+                match byte {
+                    b'\n' | b'\r' => self.end_line(),
+                    byte if self.line.len() < MOST_LINE => self.line.push(byte),
+                    _ => {}
+                }
+            }
+            if read == 0 {
+                break;
+            }
+        }
+    }
+
+    /// The last line that was not empty, fit to be shown.
+    pub fn last_words(&mut self) -> String {
+        self.end_line();
+        if self.unheard > 0 {
+            let (provider, unheard) = (self.provider, self.unheard);
+            tracing::info!(%provider, "provider {provider}: its program said {unheard} lines more");
+        }
+        std::mem::take(&mut self.last)
+    }
+
+    fn end_line(&mut self) {
+        let line = String::from_utf8_lossy(&self.line).into_owned();
+        self.line.clear();
+        let line = self.secrets.iter().fold(line, |line, secret| line.replace(secret.as_str(), "(a secret)"));
+        let line = quote(&line, "");
+        if line.is_empty() {
+            return;
+        }
+        if self.logged + line.len() <= MOST_LOGGED {
+            let provider = self.provider;
+            tracing::info!(%provider, "provider {provider}: its program says: {line}");
+            self.logged += line.len();
+        } else {
+            self.unheard += 1;
+        }
+        self.last = line;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_are_bounded_and_hold_no_secret_and_the_last_one_is_kept() {
+        let secrets = ["hunter2".to_owned()];
+        let mut listener = Listener::new("it", &secrets);
+        let said = format!("{}\n1%\r2%\r\nkey hunter2 is \x1b[31mbad\n\n  \n", "x".repeat(100_000));
+        listener.listen(&mut said.as_bytes()).await;
+        assert_eq!(listener.last_words(), "key (a secret) is [31mbad");
+        assert_eq!(listener.unheard, 0);
+
+        let mut listener = Listener::new("it", &[]);
+        listener.listen(&mut "a line of twenty byte\n".repeat(10_000).as_bytes()).await;
+        assert!(listener.logged <= MOST_LOGGED);
+        assert!(listener.unheard > 9_000);
+        assert!(listener.line.capacity() <= 2 * MOST_LINE);
+    }
+}

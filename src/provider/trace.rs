@@ -1,0 +1,80 @@
+//! What a call does, told step by step to whoever wants to know: `pixcolor provider test` prints it. For
+//! everybody else the words are not even made.
+//!
+//! Every kind tells the same steps: what it sends, what came back, what was read out of that, and what it cost.
+//! Keys are masked where the words are made.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{FailureKind, ProviderError};
+
+/// Which step is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// What is sent, or started.
+    Request,
+    /// What came back.
+    Reply,
+    /// What was read where in the reply, and what it was taken for.
+    Mapping,
+    /// What was set aside for the call, and what it came to.
+    Cost,
+    /// What becomes of the answer.
+    Result,
+}
+
+impl Step {
+    /// The word that it is shown with.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Reply => "reply",
+            Self::Mapping => "mapping",
+            Self::Cost => "cost",
+            Self::Result => "result",
+        }
+    }
+}
+
+/// Who is told, if anybody. Cheap to clone; clones tell the same listener.
+#[derive(Clone, Default)]
+pub struct Trace(Option<Arc<Listener>>);
+
+type Tell = dyn Fn(Step, &str) + Send + Sync;
+
+struct Listener {
+    dry: bool,
+    tell: Box<Tell>,
+}
+
+impl Trace {
+    /// Tells `tell` of each step. In a dry run no provider sends anything.
+    pub fn new(dry: bool, tell: impl Fn(Step, &str) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(Listener { dry, tell: Box::new(tell) })))
+    }
+
+    /// Tells a step. The words are made only when somebody listens.
+    pub fn tell(&self, step: Step, words: impl FnOnce() -> String) {
+        if let Some(listener) = &self.0 {
+            (listener.tell)(step, &words());
+        }
+    }
+
+    /// Asked by every kind after it has told its request and before it sends or starts anything: an error in a
+    /// dry run.
+    pub fn may_send(&self) -> Result<(), ProviderError> {
+        match &self.0 {
+            Some(listener) if listener.dry => {
+                Err(ProviderError::new(FailureKind::NotReady, "this is a dry run: nothing was sent"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Trace(told)" } else { "Trace(nobody)" })
+    }
+}

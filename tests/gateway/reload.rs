@@ -1,0 +1,365 @@
+//! Another configuration while the server runs: in force soon, or not at all, and no request is lost.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::fakes::http::nobody;
+use crate::harness::{Picture, Server, Setup};
+
+/// What is promised.
+const SOON: Duration = Duration::from_secs(2);
+/// What a machine with more to do may take in a single case.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A provider of this version that cannot be called.
+fn version(version: u32) -> String {
+    format!("kind = \"exec\"\ncommand = [\"true\"]\nversion = \"{version}\"\n")
+}
+
+fn setup() -> Setup {
+    Setup::new().file("config/pixcolor.toml", "# mine\n").file("config/providers/it.toml", version(0))
+}
+
+/// The version of the provider `it`; none when there is none.
+fn seen(server: &Server) -> Option<String> {
+    let providers = server.get("/v1/providers").json();
+    let it = providers["providers"].as_array().unwrap().iter().find(|it| it["name"] == "it")?;
+    Some(it["version"].as_str().unwrap().to_owned())
+}
+
+/// Waits until it is true, and says how long that took.
+#[track_caller]
+fn until(server: &Server, what: impl Fn(&Server) -> bool) -> Duration {
+    let start = Instant::now();
+    while !what(server) {
+        assert!(start.elapsed() < PATIENCE, "{}", server.said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    start.elapsed()
+}
+
+/// Waits until this version is in force.
+#[track_caller]
+fn until_version(server: &Server, wanted: Option<u32>) -> Duration {
+    let wanted = wanted.map(|version| version.to_string());
+    until(server, |server| seen(server) == wanted)
+}
+
+fn reloads(server: &Server, outcome: &str) -> f64 {
+    server.metric(&format!("pixcolor_config_reloads_total{{outcome=\"{outcome}\"}}"))
+}
+
+#[test]
+fn every_way_to_change_a_file_is_in_force_soon() {
+    let server = setup().start();
+    let it = server.path("config/providers/it.toml");
+    let mut took = Vec::new();
+
+    // Written over in place.
+    fs::write(&it, version(1)).unwrap();
+    took.push(until_version(&server, Some(1)));
+    // Saved as editors do.
+    let beside = server.path("config/providers/.it.toml.swp");
+    fs::write(&beside, version(2)).unwrap();
+    fs::rename(&beside, &it).unwrap();
+    took.push(until_version(&server, Some(2)));
+    // Renamed away and written anew, as others do.
+    fs::rename(&it, server.path("config/providers/it.toml~")).unwrap();
+    fs::write(&it, version(3)).unwrap();
+    took.push(until_version(&server, Some(3)));
+    // Removed, and added.
+    fs::remove_file(&it).unwrap();
+    took.push(until_version(&server, None));
+    fs::write(&it, version(4)).unwrap();
+    took.push(until_version(&server, Some(4)));
+    // With all other files of its folder.
+    fs::rename(server.path("config/providers"), server.path("config/old")).unwrap();
+    took.push(until_version(&server, None));
+    fs::create_dir(server.path("config/providers")).unwrap();
+    fs::write(&it, version(5)).unwrap();
+    took.push(until_version(&server, Some(5)));
+    // With the whole configuration.
+    fs::create_dir_all(server.path("next/providers")).unwrap();
+    fs::write(server.path("next/pixcolor.toml"), "").unwrap();
+    fs::write(server.path("next/providers/it.toml"), version(6)).unwrap();
+    fs::rename(server.path("config"), server.path("previous")).unwrap();
+    fs::rename(server.path("next"), server.path("config")).unwrap();
+    took.push(until_version(&server, Some(6)));
+    fs::write(&it, version(7)).unwrap();
+    took.push(until_version(&server, Some(7)));
+
+    took.sort_unstable();
+    assert!(took[took.len() / 2] < SOON, "{took:?}");
+    assert!(server.said().contains("changed: providers.it.version"), "{}", server.said());
+}
+
+#[test]
+fn a_config_map_that_is_swapped_is_in_force_soon() {
+    let setup = Setup::new()
+        .file("config/..1/pixcolor.toml", "")
+        .file("config/..1/it.toml", version(1))
+        .file("config/..2/pixcolor.toml", "")
+        .file("config/..2/it.toml", version(2));
+    let config = setup.path("config");
+    fs::create_dir(config.join("providers")).unwrap();
+    symlink("..1", config.join("..data")).unwrap();
+    symlink("..data/pixcolor.toml", config.join("pixcolor.toml")).unwrap();
+    symlink("../..data/it.toml", config.join("providers/it.toml")).unwrap();
+    let server = setup.start();
+    assert_eq!(seen(&server).as_deref(), Some("1"));
+    for (folder, number) in [("..2", 2), ("..1", 1)] {
+        symlink(folder, config.join("..data_tmp")).unwrap();
+        fs::rename(config.join("..data_tmp"), config.join("..data")).unwrap();
+        until_version(&server, Some(number));
+    }
+}
+
+#[test]
+fn a_file_that_is_half_written_is_waited_for() {
+    let server = setup().start();
+    let mut file = fs::File::create(server.path("config/providers/it.toml")).unwrap();
+    file.write_all(b"kind = \"exec\"\ncommand = [\"tr").unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    file.write_all(b"ue\"]\nversion = \"1\"\n").unwrap();
+    drop(file);
+    until_version(&server, Some(1));
+    assert_eq!(reloads(&server, "failed"), 0.0, "{}", server.said());
+    // One that takes longer changes nothing before it is whole.
+    let mut file = fs::File::create(server.path("config/providers/it.toml")).unwrap();
+    file.write_all(b"kind = \"exec\"\ncommand = [\"tr").unwrap();
+    until(&server, |server| reloads(server, "failed") > 0.0);
+    assert_eq!(seen(&server).as_deref(), Some("1"));
+    file.write_all(b"ue\"]\nversion = \"2\"\n").unwrap();
+    drop(file);
+    until_version(&server, Some(2));
+}
+
+#[test]
+fn what_cannot_be_used_changes_nothing_and_says_why_until_it_is_mended() {
+    let server = setup().start();
+    let gauge = |server: &Server| server.metric("pixcolor_config_last_reload_successful");
+    let since = server.metric("pixcolor_config_last_reload_success_timestamp_seconds");
+    assert!(since > 1.7e9 && (gauge(&server) - 1.0).abs() < 0.1);
+    let cases = [
+        ("config/pixcolor.toml", "route = [\"loc", "pixcolor.toml:1: not valid TOML"),
+        ("config/pixcolor.toml", "\nrout = [\"local\"]\n", "pixcolor.toml:2: unknown key `rout`"),
+        (
+            "config/pixcolor.toml",
+            "[providers.it]\nkind = \"onnx\"\n",
+            "provider `it` is defined here and in providers/it.toml",
+        ),
+        ("config/providers/new.toml", "", "`providers.new` has no `kind`"),
+        (
+            "config/providers/new.toml",
+            "kind = \"onnx\"\nmodel = \"../pixcolor.toml\"\nrecipe = \"../pixcolor.toml\"\n",
+            "provider `new`: ",
+        ),
+        ("Rocket.toml", "[default]\nprt = 1\n", "unknown key `prt`"),
+    ];
+    for (count, (name, text, why)) in (1..).zip(cases) {
+        let before = fs::read_to_string(server.path(name)).ok();
+        fs::write(server.path(name), text).unwrap();
+        if name == "Rocket.toml" {
+            server.signal("HUP");
+        }
+        until(&server, |server| reloads(server, "failed") >= f64::from(count));
+        assert!(gauge(&server) < 0.5);
+        let ready = server.get("/readyz");
+        assert_eq!(ready.status, 200, "{}", ready.text());
+        let said = ready.json()["configuration_is_not_in_force"].as_str().unwrap_or_default().to_owned();
+        assert!(said.contains(why), "{why}: {said}");
+        assert!(!said.contains(server.path("").to_str().unwrap()), "{said}");
+        assert!(server.get("/").text().contains("cannot be used; the one before is still in force"), "{why}");
+        assert!(server.said().contains("the configuration stays as it was"), "{}", server.said());
+        assert_eq!(server.colorize(&Picture::png(32, 24, count)).status, 200);
+        assert_eq!(seen(&server).as_deref(), Some("0"));
+
+        match before {
+            Some(before) => fs::write(server.path(name), before).unwrap(),
+            None => fs::remove_file(server.path(name)).unwrap(),
+        }
+        if name == "Rocket.toml" {
+            server.signal("HUP");
+        }
+        until(&server, |server| gauge(server) > 0.5);
+        assert!(server.get("/readyz").json().get("configuration_is_not_in_force").is_none());
+        assert!(!server.get("/").text().contains("still in force"));
+    }
+    assert!(server.metric("pixcolor_config_last_reload_success_timestamp_seconds") > since);
+}
+
+#[test]
+fn a_configuration_that_is_gone_stays_in_force_until_it_is_back() {
+    let server = setup().start();
+    fs::rename(server.path("config"), server.path("away")).unwrap();
+    until(&server, |server| reloads(server, "failed") > 0.0);
+    assert_eq!(seen(&server).as_deref(), Some("0"));
+    let why = server.get("/readyz").json()["configuration_is_not_in_force"].as_str().unwrap().to_owned();
+    assert!(why.contains("is not there any more"), "{why}");
+    fs::rename(server.path("away"), server.path("config")).unwrap();
+    until(&server, |server| server.get("/readyz").json().get("configuration_is_not_in_force").is_none());
+
+    // One that was never there may come.
+    let server = Server::start();
+    fs::create_dir_all(server.path("config/providers")).unwrap();
+    fs::write(server.path("config/providers/it.toml"), version(1)).unwrap();
+    fs::write(server.path("config/pixcolor.toml"), "").unwrap();
+    until_version(&server, Some(1));
+}
+
+#[test]
+fn sighup_reads_what_is_elsewhere_and_what_counts_later_is_named() {
+    let setup = setup()
+        .file("token", "first")
+        .file("config/pixcolor.toml", "admin.token = { file = \"../token\" }\n");
+    let server = setup.start();
+    let admin = |token: &str| {
+        server.get_with("/v1/admin/config", &[("Authorization", &format!("Bearer {token}"))]).status
+    };
+    assert_eq!((admin("first"), admin("second")), (200, 403));
+    fs::write(server.path("token"), "second").unwrap();
+    server.signal("HUP");
+    until(&server, |_| admin("second") == 200);
+    assert_eq!(admin("first"), 403);
+
+    let main = "admin.token = { file = \"../token\" }\nstate_dir = \"../elsewhere\"\n[limits]\nwaiting = 7\n\
+                [cache]\ndir = \"../kept\"\n[output]\njpeg_quality = 80\n";
+    fs::write(server.path("Rocket.toml"), "[default]\nkeep_alive = 77\n").unwrap();
+    fs::write(server.path("config/pixcolor.toml"), main).unwrap();
+    for key in ["state_dir", "limits.waiting", "cache.dir", "server.keep_alive"] {
+        let words = format!("`{key}` has changed, but that counts from the next start only");
+        until(&server, |server| server.said().contains(&words));
+    }
+    assert!(!server.said().contains("`output.jpeg_quality` has changed"));
+    assert!(!server.path("elsewhere").exists());
+}
+
+#[test]
+fn what_is_remembered_outlives_a_reload() {
+    let far = format!(
+        "kind = \"algorithmia\"\nbase_url = \"{}\"\nretries = 0\nbreaker = {{ failures = 1, pause = 600 }}\n",
+        nobody()
+    );
+    let main = "route = [\"far\", \"local\"]\n[quota.limits.few]\nof = \"pictures\"\nper = \"day\"\nrate = 2\nburst = 2\n";
+    let server = setup()
+        .env("API_KEY", crate::fakes::KEY)
+        .file("config/providers/far.toml", &far)
+        .file("config/pixcolor.toml", main)
+        .start();
+    let (first, second) = (Picture::png(48, 36, 1), Picture::png(48, 36, 2));
+    assert_eq!(server.colorize(&first).header("x-pixcolor-attempts"), "far=unreachable");
+    let remembered = |server: &Server| {
+        let providers = server.get("/v1/providers").json();
+        let far = providers["providers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|far| far["name"] == "far")
+            .unwrap()
+            .clone();
+        assert!(far["reason"].as_str().unwrap().starts_with("left alone"), "{far}");
+        let again = server.colorize(&first);
+        assert!(again.header("cache-status").contains("hit"), "{}", again.header("cache-status"));
+        server.get("/v1/usage").json()["total"]["calls"].as_u64().unwrap()
+    };
+    let calls = remembered(&server);
+    fs::write(server.path("config/providers/it.toml"), version(1)).unwrap();
+    until_version(&server, Some(1));
+    assert_eq!(remembered(&server), calls);
+    // The second of two for today, and no third.
+    assert_eq!(server.colorize(&second).status, 200);
+    assert_eq!(server.colorize(&Picture::png(48, 36, 3)).status, 429);
+}
+
+#[test]
+fn a_request_that_has_begun_ends_as_it_began() {
+    let slow =
+        "kind = \"exec\"\ncommand = [\"sh\", \"-c\", \"sleep 2; exec python3 sepia.py\"]\nmodel = \"slow\"\n";
+    let handbook = include_str!("../../docs/providers.md");
+    let marker = "<!-- file of tests/providers/exec.rs: sepia.py -->\n```python\n";
+    let program = handbook.split(marker).nth(1).unwrap().split("```").next().unwrap();
+    let server = setup()
+        .file("config/providers/slow.toml", slow)
+        .file("config/providers/sepia.py", program)
+        .file("config/pixcolor.toml", "route = [\"slow\"]\n")
+        .start();
+    std::thread::scope(|scope| {
+        let picture = Picture::png(64, 48, 1);
+        let server = &server;
+        let request = scope.spawn(move || server.colorize(&picture));
+        until(server, |server| server.metric("pixcolor_http_requests_in_flight") > 1.0);
+        std::thread::sleep(Duration::from_millis(300));
+        fs::write(server.path("config/pixcolor.toml"), "route = [\"local\"]\n").unwrap();
+        fs::remove_file(server.path("config/providers/slow.toml")).unwrap();
+        until(server, |server| {
+            server.get("/v1/providers").json()["providers"].as_array().unwrap().len() == 3
+        });
+        let answer = request.join().unwrap();
+        assert_eq!((answer.status, answer.header("x-pixcolor-provider")), (200, "slow"), "{}", answer.text());
+    });
+}
+
+/// Resident memory of the server, in bytes.
+fn memory(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1024
+}
+
+/// So many reloads, by files and by signals, while pictures are coloured. Gives how much more memory, in bytes, the
+/// second half of them took at most than the first.
+fn reload_under_load(count: u32) -> i64 {
+    let server =
+        setup().env("PIXCOLOR_QUOTA__ENABLED", "false").env("PIXCOLOR_CACHE__ENABLED", "false").start();
+    let (done, coloured) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let growth = std::thread::scope(|scope| {
+        for thread in 0..2 {
+            let (server, done, coloured) = (&server, &done, &coloured);
+            scope.spawn(move || {
+                for seed in 0.. {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let answer = server.colorize(&Picture::png(96, 64, 1000 * thread + seed % 1000));
+                    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+                    coloured.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        // An allocator keeps more at one time than at another: the most counts.
+        let (mut first_half, mut second_half) = (0, 0);
+        for number in 1..=count {
+            fs::write(server.path("config/providers/it.toml"), version(number)).unwrap();
+            if number % 2 == 0 {
+                server.signal("HUP");
+            }
+            until_version(&server, Some(number));
+            let most = if number <= count / 2 { &mut first_half } else { &mut second_half };
+            *most = memory(&server).max(*most);
+        }
+        done.store(true, Ordering::Relaxed);
+        second_half.cast_signed() - first_half.cast_signed()
+    });
+    assert!(reloads(&server, "ok") >= f64::from(count));
+    assert_eq!(reloads(&server, "failed"), 0.0, "{}", server.said());
+    let coloured = coloured.into_inner();
+    assert!(coloured > 20, "{coloured}");
+    println!("{count} reloads, {coloured} pictures, memory grew by {growth} bytes");
+    growth
+}
+
+#[test]
+fn a_hundred_reloads_under_load_lose_no_request_and_no_memory() {
+    let growth = reload_under_load(100);
+    assert!(growth < 16 << 20, "{growth}");
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_thousand_reloads_under_load_lose_no_request_and_no_memory() {
+    let growth = reload_under_load(1000);
+    assert!(growth < 16 << 20, "{growth}");
+}

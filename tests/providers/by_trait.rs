@@ -1,0 +1,61 @@
+//! Kind `sepia`: the same warm tone everywhere.
+
+use std::time::Instant;
+
+use async_trait::async_trait;
+use cpu_time::ThreadTime;
+use pixcolor::credit::{Credits, Usage};
+use pixcolor::photo::Chroma;
+use pixcolor::provider::{
+    About, Answer, Call, Colour, FailureKind, Provider, ProviderError, Readiness, Step,
+};
+
+/// A tone as a provider.
+pub struct Sepia {
+    about: About,
+    /// CIE a\* and b\*.
+    tone: (f32, f32),
+}
+
+impl Sepia {
+    /// A provider of this name and tone.
+    pub fn new(name: &str, tone: (f32, f32)) -> Self {
+        let about = About {
+            name: name.to_owned(),
+            kind: "sepia",
+            model: "sepia".to_owned(),
+            version: "1".to_owned(),
+            leaves_machine: false,
+            send_max_pixels: 500_000,
+            luma_lock: true,
+            // Whatever changes pixels belongs here: it is part of the key that results are kept under.
+            settings: format!("{tone:?}"),
+        };
+        Self { about, tone }
+    }
+}
+
+#[async_trait]
+impl Provider for Sepia {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::Ready
+    }
+
+    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+        if call.deadline <= Instant::now() {
+            return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
+        }
+        call.trace.tell(Step::Request, || format!("{} x {} pixels", call.grey.width, call.grey.height));
+        call.trace.may_send()?;
+        let start = ThreadTime::now();
+        // One value stands for the whole picture; usually there are as many as the picture has pixels.
+        let chroma = Chroma::new(1, 1, vec![self.tone.0], vec![self.tone.1])
+            .map_err(|error| ProviderError::new(FailureKind::Failed, error.to_string()))?;
+        let usage = Usage { credits: Some(Credits::ZERO), cpu: Some(start.elapsed()) };
+        Ok(Answer { colour: Colour::Chroma(chroma), usage })
+    }
+}

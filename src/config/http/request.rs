@@ -185,16 +185,20 @@ fn form_field(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Opti
         value.as_str().filter(|text| !text.is_empty() && text.chars().all(good)).map(str::to_owned)
     };
     let name = table.required("name", NAME, plain);
-    let part = if table.has("file") {
-        table.required("file", FILE, plain).map(Part::File)
-    } else {
-        table.miss("file");
-        let text = |value: &Value| Template::of(value, Place::Body, secrets);
-        if table.has("value") {
-            table.judged("value", text).map(Part::Text)
-        } else {
+    let part = match (table.has("file"), table.has("value")) {
+        (true, false) => {
             table.miss("value");
-            table.problem(&[], format!("`{}` has neither `value` nor `file`", dotted(&table.at(&[]))));
+            table.required("file", FILE, plain).map(Part::File)
+        }
+        (false, true) => {
+            table.miss("file");
+            table.judged("value", |value| Template::of(value, Place::Body, secrets)).map(Part::Text)
+        }
+        (both, _) => {
+            let wrong = if both { "both `value` and `file`" } else { "neither `value` nor `file`" };
+            let message = format!("`{}` has {wrong}", dotted(&table.at(&[])));
+            table.problem(&[], message);
+            table.accept_all();
             None
         }
     };

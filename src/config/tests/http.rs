@@ -157,6 +157,11 @@ fn a_mistake_is_told_with_its_line_and_a_hint() {
         ("request.body = \"multipart\"\nrequest.fields = [{ name = \"a\", file = \"b\" }, { name = \"c\", value = \"d\" }]\n".to_owned(), 8, "must end with the file"),
         ("request.body = \"multipart\"\nrequest.fields = [{ name = \"a\", file = \"b\" }, { name = \"c\", file = \"d\" }]\n".to_owned(), 8, "has the file twice"),
         ("request.body = \"multipart\"\nrequest.fields = [{ name = \"a\" }]\n".to_owned(), 8, "`providers.x.request.fields.0` has neither `value` nor `file`"),
+        (
+            "request.body = \"multipart\"\nrequest.fields = [{ name = \"a\", file = \"b\", value = \"c\" }]\n".to_owned(),
+            8,
+            "`providers.x.request.fields.0` has both `value` and `file`",
+        ),
         ("request.body = \"multipart\"\nrequest.fields = [{ name = \"a\", file = \"b\", valeu = 1 }]\n".to_owned(), 8, "did you mean `providers.x.request.fields.0.value`?"),
     ] {
         one(&(FINE.replace("request = { body = \"raw\" }\n", "") + &request), line, said);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded, Source};
-use crate::gateway::{Gateway, Snapshot, open_cache, open_ledger};
+use crate::gateway::{Gateway, Snapshot, Stores};
 use crate::observe::{self, Metrics};
 use crate::provider::Memory;
 
@@ -85,9 +85,8 @@ fn load(source: &Source) -> Result<Loaded, CliError> {
 fn gateway(loaded: Loaded) -> Result<Arc<Gateway>, CliError> {
     let metrics = Metrics::new(prometheus::Registry::new())?;
     let (snapshot, memory) = snapshot(loaded, metrics.clone())?;
-    let cache = open_cache(&snapshot.config.cache, Arc::new(metrics.clone()));
-    let ledger = open_ledger(&snapshot.config)?;
-    Ok(Gateway::new(snapshot, cache, ledger, memory, metrics))
+    let stores = Stores::open(&snapshot.config, &metrics)?;
+    Ok(Gateway::new(snapshot, stores, memory, metrics))
 }
 
 /// The configuration in effect and its providers, and what these remember.

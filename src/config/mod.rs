@@ -28,6 +28,7 @@ mod remote;
 mod report;
 mod secret;
 mod server;
+mod shared;
 mod source;
 mod table;
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub use remote::{BreakerConfig, RemoteConfig};
 pub use report::Loaded;
 pub use secret::Secret;
 pub use server::{server_figment, server_report};
+pub use shared::{SharedConfig, WhenDown};
 pub use source::Source;
 
 use crate::credit::{Budgets, Worth};
@@ -82,6 +84,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The page's own files on disk.
     pub assets: AssetsConfig,
+    /// What several replicas have in common.
+    pub shared: SharedConfig,
     /// Caps on credit, in order of their names.
     pub budgets: Budgets,
 }
@@ -118,6 +122,7 @@ impl Config {
         let cache = table.table("cache", |table| CacheConfig::read(source, table));
         let admin = table.table("admin", AdminConfig::read);
         let assets = table.table("assets", AssetsConfig::read);
+        let shared = table.table("shared", SharedConfig::read);
 
         let (mut names, mut providers) = (Vec::new(), BTreeMap::new());
         table.named("providers", |name, table| {
@@ -133,7 +138,7 @@ impl Config {
             }
         }
         let budgets = budgets::read(table, &names, &providers);
-        Self { route, providers, limits, output, cache, clients, quota, admin, state_dir, assets, budgets }
+        Self { route, providers, limits, output, cache, clients, quota, admin, state_dir, assets, shared, budgets }
     }
 }
 

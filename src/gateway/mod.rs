@@ -35,7 +35,7 @@ pub use recall::forget;
 pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
-pub use tiers::{open_cache, open_disk, open_ledger};
+pub use tiers::{Stores, open_cache, open_disk};
 
 use crate::cache::Cache;
 use crate::credit::Ledger;
@@ -43,6 +43,7 @@ use crate::observe::Metrics;
 use crate::provider::Memory;
 use crate::queue::Queue;
 use crate::quota::Quotas;
+use crate::shared::Shared;
 use flight::{Flights, Landed};
 use plan::Plan;
 use route::Caller;
@@ -62,6 +63,7 @@ pub struct Gateway {
     flights: Flights<Result<Rendition, Error>>,
     decoding: Queue,
     quotas: Quotas,
+    shared: Option<Shared>,
     tasks: Tasks,
     memory: Memory,
     metrics: Metrics,
@@ -71,16 +73,15 @@ impl Gateway {
     /// A gateway with this configuration; `memory` is what its providers were built with.
     pub fn new(
         snapshot: Snapshot,
-        cache: Arc<dyn Cache>,
-        ledger: Arc<dyn Ledger>,
+        stores: Stores,
         memory: Memory,
         metrics: Metrics,
     ) -> Arc<Self> {
+        let Stores { cache, ledger, rates, shared, tasks } = stores;
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
-        let quotas = Quotas::in_process(&snapshot.config.state_dir);
-        let tasks = Tasks::default();
+        let quotas = Quotas::new(rates, &snapshot.config.state_dir);
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             cache,
@@ -88,6 +89,7 @@ impl Gateway {
             flights: Flights::new(tasks.clone()),
             decoding,
             quotas,
+            shared,
             tasks,
             memory,
             metrics,
@@ -107,6 +109,11 @@ impl Gateway {
     /// What clients have had, and who they are.
     pub fn quotas(&self) -> &Quotas {
         &self.quotas
+    }
+
+    /// What replicas share, if they do.
+    pub const fn shared(&self) -> Option<&Shared> {
+        self.shared.as_ref()
     }
 
     /// What is counted.

@@ -29,6 +29,11 @@ impl Tasks {
         self.0.spawn_blocking(work)
     }
 
+    /// The same, for rooms further down.
+    pub const fn tracker(&self) -> &TaskTracker {
+        &self.0
+    }
+
     /// Waits until nothing runs, or the grace period is over; says which.
     pub async fn finish(&self, grace: Duration) -> bool {
         self.0.close();

@@ -4,6 +4,7 @@
 //! share counts.
 
 mod quota;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ struct Inner {
     overhead_seconds: Histogram,
     guard_refusals: IntCounterVec,
     quota: quota::Quotas,
+    shared: shared::Shared,
     renditions: IntCounterVec,
     credits_saved: CounterVec,
     seconds_saved: CounterVec,
@@ -136,6 +138,7 @@ impl Metrics {
                 &["provider", "reason"],
             )?,
             quota: quota::Quotas::new(&counter)?,
+            shared: shared::Shared::new(&registry)?,
             renditions: counter(
                 "pixcolor_renditions_total",
                 "Pictures that were answered, by where they came from: memory, disk, merged (only the colour was \

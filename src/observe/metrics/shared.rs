@@ -1,0 +1,36 @@
+//! The Redis that replicas share: whether it answers, and what failed. Neither is there where nothing is shared.
+
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+
+use super::{Metrics, register};
+use crate::shared::{Observer, Purpose};
+
+pub(super) struct Shared {
+    up: IntGaugeVec,
+    errors: IntCounterVec,
+}
+
+impl Shared {
+    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let up = Opts::new("pixcolor_redis_up", "Whether Redis answered the last time that it was asked.");
+        let errors = Opts::new(
+            "pixcolor_redis_errors_total",
+            "Commands to Redis that failed, by what they were for: quota, ledger, flight, ping. While it does not \
+             answer only a few a second are tried.",
+        );
+        Ok(Self {
+            up: register(registry, IntGaugeVec::new(up, &[])?)?,
+            errors: register(registry, IntCounterVec::new(errors, &["purpose"])?)?,
+        })
+    }
+}
+
+impl Observer for Metrics {
+    fn answers(&self, yes: bool) {
+        self.0.shared.up.with_label_values::<&str>(&[]).set(yes.into());
+    }
+
+    fn failed(&self, purpose: Purpose) {
+        self.0.shared.errors.with_label_values(&[purpose.label()]).inc();
+    }
+}

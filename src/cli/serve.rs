@@ -23,6 +23,9 @@ const TIDY_EVERY: Duration = Duration::from_secs(600);
 /// How often clients that are idle are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
+/// How often Redis is asked whether it is there.
+const PING_EVERY: Duration = Duration::from_secs(2);
+
 /// Serves until it is told to stop.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let loaded = super::load(source)?;
@@ -30,15 +33,18 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let assets =
         Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
     super::key::check(&loaded.config)?;
+    let key = loaded.provenance("shared.redis").map_or_else(String::new, |origin| format!("{origin}: "));
     let gateway = super::gateway(loaded)?;
     let rocket = server(figment.clone(), gateway.clone(), assets)
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
     let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;
     super::runtime(&figment)?.block_on(async {
+        meet(&gateway).await.map_err(|trouble| format!("{key}`shared.redis`: {trouble}"))?;
         let launched = tokio::select! {
             launched = rocket.launch() => launched,
             never = tidy(&gateway) => match never {},
             never = forget_idle_clients(&gateway) => match never {},
+            never = look_after(&gateway) => match never {},
         };
         if !gateway.tasks().finish(GRACE).await {
             tracing::warn!(
@@ -50,6 +56,28 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     })?;
     println!("PixColor has stopped.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sees whether what replicas share is there; an error only where it must be.
+async fn meet(gateway: &Gateway) -> Result<(), String> {
+    let Some(shared) = gateway.shared() else { return Ok(()) };
+    match (shared.ping().await, gateway.snapshot().config.shared.required) {
+        (Err(trouble), true) => {
+            Err(format!("{trouble}; with `shared.required` the gateway does not start without it"))
+        }
+        // The trouble itself has been warned of.
+        _ => Ok(()),
+    }
+}
+
+/// Now and then sees whether what replicas share is there, so that `/readyz` and metrics are true though nobody asks.
+async fn look_after(gateway: &Gateway) -> std::convert::Infallible {
+    let Some(shared) = gateway.shared() else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(PING_EVERY).await;
+        // What is wrong is noted where it happens.
+        let _ = shared.ping().await;
+    }
 }
 
 /// Now and then forgets clients that have not come for a while.

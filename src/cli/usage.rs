@@ -1,12 +1,17 @@
 //! `pixcolor usage`: what was used, as a table.
 
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
+use tokio_util::task::TaskTracker;
 
 use super::CliError;
-use crate::config::Source;
-use crate::credit::{By, FileLedger, Line, Report, days};
+use crate::config::{Config, Source};
+use crate::credit::ledger::RedisLedger;
+use crate::credit::{By, FileLedger, Ledger, LedgerError, Line, Report, UsageRow, days};
+use crate::shared::Shared;
 
 /// What `usage` is told.
 #[derive(clap::Args)]
@@ -30,18 +35,29 @@ fn by(text: &str) -> Result<By, &'static str> {
     known.map(|(_, by)| by).ok_or("provider, day or client")
 }
 
-/// Prints what the ledger on this machine says. A gateway may be running.
+/// Prints what the ledger says. A gateway may be running.
 pub fn run(source: &Source, args: &Args) -> Result<ExitCode, CliError> {
     let config = super::load(source)?.config;
     let days = days(args.from.as_deref(), args.to.as_deref(), OffsetDateTime::now_utc().date())?;
-    let rows = FileLedger::read_usage(&config.state_dir, &days)
-        .map_err(|error| format!("the ledger cannot be read: {}", error.reason))?;
+    let rows =
+        read(&config, &days).map_err(|error| format!("the ledger cannot be read: {}", error.reason))?;
     let report = Report::new(&rows, args.by, |provider| config.worth(provider));
     match args.csv {
         true => print!("{}", report.to_csv()),
         false => print!("{} to {}\n{}", days.start(), days.end(), table(&report)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the ledger says was used on these days: that of all replicas, or the file on this machine.
+fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError> {
+    let Some(options) = config.shared.options() else {
+        return FileLedger::read_usage(&config.state_dir, days);
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| LedgerError { reason: error.to_string() })?;
+    let ledger = RedisLedger::new(Shared::new(options, Arc::new(())), None, TaskTracker::new());
+    runtime.block_on(ledger.usage(days.clone()))
 }
 
 /// Lines with columns as wide as they need to be: the first to the left, numbers to the right.

@@ -138,7 +138,20 @@ impl Config {
             }
         }
         let budgets = budgets::read(table, &names, &providers);
-        Self { route, providers, limits, output, cache, clients, quota, admin, state_dir, assets, shared, budgets }
+        Self {
+            route,
+            providers,
+            limits,
+            output,
+            cache,
+            clients,
+            quota,
+            admin,
+            state_dir,
+            assets,
+            shared,
+            budgets,
+        }
     }
 }
 

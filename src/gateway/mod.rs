@@ -22,6 +22,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tiers;
+mod together;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,9 +45,10 @@ use crate::provider::Memory;
 use crate::queue::Queue;
 use crate::quota::Quotas;
 use crate::shared::Shared;
-use flight::{Flights, Landed};
+use flight::{Elsewhere, Flights, Landed};
 use plan::Plan;
 use route::Caller;
+use shelf::Facts;
 
 /// Pixels that one place in front of the decoder stands for.
 const PIXELS_PER_PLACE: u64 = 65_536;
@@ -61,6 +63,7 @@ pub struct Gateway {
     cache: Arc<dyn Cache>,
     ledger: Arc<dyn Ledger>,
     flights: Flights<Result<Rendition, Error>>,
+    elsewhere: Option<Box<dyn Elsewhere>>,
     decoding: Queue,
     quotas: Quotas,
     shared: Option<Shared>,
@@ -71,13 +74,8 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway with this configuration; `memory` is what its providers were built with.
-    pub fn new(
-        snapshot: Snapshot,
-        stores: Stores,
-        memory: Memory,
-        metrics: Metrics,
-    ) -> Arc<Self> {
-        let Stores { cache, ledger, rates, shared, tasks } = stores;
+    pub fn new(snapshot: Snapshot, stores: Stores, memory: Memory, metrics: Metrics) -> Arc<Self> {
+        let Stores { cache, ledger, rates, elsewhere, shared, tasks } = stores;
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
@@ -87,6 +85,7 @@ impl Gateway {
             cache,
             ledger,
             flights: Flights::new(tasks.clone()),
+            elsewhere,
             decoding,
             quotas,
             shared,
@@ -155,7 +154,7 @@ impl Gateway {
         for _ in 0..MOST_FLIGHTS {
             let lead = || {
                 let (gateway, plan) = (self.clone(), plan.clone());
-                async move { gateway.lead(&plan).await }
+                async move { gateway.lead_for_all(&plan).await }
             };
             last = match self.flights.join(plan.flight, plan.ask.deadline, lead).await {
                 Landed::Led(result) => return result,
@@ -171,7 +170,7 @@ impl Gateway {
     }
 
     /// The way itself, from the upload to the rendition.
-    async fn lead(&self, plan: &Plan) -> Result<Rendition, Error> {
+    async fn lead(&self, plan: &Plan) -> Result<(Rendition, Facts), Error> {
         let began = Instant::now();
         let _place = self.place(plan).await?;
         let decoded = self.decode(plan).await?;
@@ -185,8 +184,8 @@ impl Gateway {
             self.keep_colour(plan, &decoded, &coloured)
         );
         let rendition = Rendition::new(plan, &decoded, coloured, merged?);
-        self.keep(plan, &decoded, &rendition).await;
+        let facts = self.keep(plan, &decoded, &rendition).await;
         metrics.overhead(began.elapsed().saturating_sub(waited));
-        Ok(rendition)
+        Ok((rendition, facts))
     }
 }

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::cache::{Cache, Disk, DiskOptions, Memory, Observer, Tier, Tiered};
 use super::Tasks;
+use super::flight::{Elsewhere, RedisFlights};
+use crate::cache::{Cache, Disk, DiskOptions, Memory, Observer, Tier, Tiered};
 use crate::config::{CacheConfig, Config, WhenDown};
 use crate::credit::ledger::{FileOptions, Recovered, RedisLedger};
 use crate::credit::{FileLedger, Ledger, SystemClock};
@@ -37,6 +38,8 @@ pub struct Stores {
     pub ledger: Arc<dyn Ledger>,
     /// What clients have had.
     pub rates: Box<dyn Quota>,
+    /// What other replicas are having made.
+    pub elsewhere: Option<Box<dyn Elsewhere>>,
     /// What replicas share; none is one process by itself.
     pub shared: Option<Shared>,
     /// What runs.
@@ -55,7 +58,9 @@ impl Stores {
             None => open_ledger(config)?,
         };
         let rates = open_rates(config, shared.as_ref());
-        Ok(Self { cache, ledger, rates, shared, tasks })
+        let elsewhere =
+            shared.clone().map(|shared| -> Box<dyn Elsewhere> { Box::new(RedisFlights::new(shared)) });
+        Ok(Self { cache, ledger, rates, elsewhere, shared, tasks })
     }
 }
 

@@ -21,12 +21,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::redis::InRedis;
 pub use client_key::Bucket;
 pub use gcra::InProcess;
 pub use keys::{Found, Keys, KeysError, Minted};
 pub use limit::{Limit, LimitError};
 pub use lists::Lists;
-pub use self::redis::InRedis;
 pub use peers::{Notice, Peers, Visit};
 pub use shares::{Crowded, Most, Share, Shares};
 pub use words::{By, Gate, Per, Unit};

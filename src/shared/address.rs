@@ -60,9 +60,12 @@ mod tests {
 
     #[test]
     fn an_address_is_a_url_of_a_redis_without_a_password() {
-        for good in
-            ["redis://127.0.0.1:6379", "rediss://me@redis.example:6380/3", "valkey://[::1]", "unix:///run/redis.sock"]
-        {
+        for good in [
+            "redis://127.0.0.1:6379",
+            "rediss://me@redis.example:6380/3",
+            "valkey://[::1]",
+            "unix:///run/redis.sock",
+        ] {
             assert_eq!(good.parse::<Address>().map(|address| address.to_string()), Ok(good.to_owned()));
         }
         for bad in ["", "127.0.0.1:6379", "http://127.0.0.1", "redis://", "redis://h/x", "redis://h:99999"] {

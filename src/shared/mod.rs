@@ -67,6 +67,12 @@ pub trait Observer: Send + Sync {
     fn failed(&self, purpose: Purpose);
 }
 
+/// Nobody is told.
+impl Observer for () {
+    fn answers(&self, _: bool) {}
+    fn failed(&self, _: Purpose) {}
+}
+
 /// Why a command was not carried out, or is not known to have been.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Redis at {address} {}: {reason}", if *.refused { "refuses" } else { "does not answer" })]
@@ -195,8 +201,10 @@ impl Shared {
             Err(error) => {
                 let trouble = trouble(address, &error);
                 if health.trouble.is_none() {
-                    tracing::warn!("{trouble}; until it does, each replica counts its own requests, and providers \
-                        that cost something are off");
+                    tracing::warn!(
+                        "{trouble}; until it does, each replica counts its own requests, and providers \
+                        that cost something are off"
+                    );
                 }
                 health.trouble = Some(trouble.clone());
                 health.pause = Some(Instant::now() + PAUSE);

@@ -30,6 +30,9 @@ struct Readiness {
     /// Why nobody is called who costs something, if that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     paid_providers_are_off: Option<String>,
+    /// Why replicas share nothing now, if they should.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replicas_are_on_their_own: Option<String>,
     /// The route, in order, each with its reason if it is not ready.
     route: Vec<ProviderFacts>,
     /// What is odd about the network in front; it stops nothing.
@@ -41,11 +44,13 @@ struct Readiness {
 fn readyz(context: Context) -> (Status, Json<Readiness>) {
     let mut route = list(&context);
     let paid_providers_are_off = context.gateway.ledger_health().err().map(|error| error.to_string());
+    let trouble = context.gateway.shared().and_then(|shared| shared.health().err());
+    let replicas_are_on_their_own = trouble.map(|trouble| trouble.to_string());
     route.truncate(context.snapshot.config.route.len());
     let (code, status) = match route.iter().any(|provider| provider.ready) {
         true => (Status::Ok, "ready"),
         false => (Status::ServiceUnavailable, "no provider on the route is ready"),
     };
     let notices = context.gateway.quotas().peers.notices().iter().map(ToString::to_string).collect();
-    (code, Json(Readiness { status, paid_providers_are_off, route, notices }))
+    (code, Json(Readiness { status, paid_providers_are_off, replicas_are_on_their_own, route, notices }))
 }

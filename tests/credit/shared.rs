@@ -6,20 +6,12 @@ use std::time::Duration;
 use futures::future::join_all;
 use pixcolor::credit::ledger::RedisLedger;
 use pixcolor::credit::{Budgets, Clock, Ledger, ReserveError, Scope, Window};
-use pixcolor::shared::{Observer, Options, Purpose, Shared};
-use time::{Date, OffsetDateTime};
+use pixcolor::shared::{Options, Shared};
+use time::Date;
 use tokio_util::task::TaskTracker;
 
 use super::common::{Hand, Wish, budget, cost, micro, settled_standing, standing, wish};
 use super::redis::Redis;
-
-/// Nobody is told.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn answers(&self, _: bool) {}
-    fn failed(&self, _: Purpose) {}
-}
 
 /// A ledger under a name; those of the same name are replicas.
 pub fn open(redis: &Redis, name: &str, clock: Option<Arc<dyn Clock>>) -> RedisLedger {
@@ -29,7 +21,7 @@ pub fn open(redis: &Redis, name: &str, clock: Option<Arc<dyn Clock>>) -> RedisLe
         prefix: name.to_owned(),
         timeout: Duration::from_secs(2),
     };
-    RedisLedger::new(Shared::new(options, Arc::new(Nobody)), clock, TaskTracker::new())
+    RedisLedger::new(Shared::new(options, Arc::new(())), clock, TaskTracker::new())
 }
 
 fn total(limit: i64) -> Budgets {
@@ -52,12 +44,14 @@ async fn replicas_that_spend_at_once_never_pass_a_budget() {
         async move {
             let ledger: &RedisLedger = ledger;
             let reservation = ledger.reserve(wish(7, budgets)).await.ok()?;
-            let at_most: i64 = standing(ledger, budgets).await.iter().take(1).map(|(spent, held)| spent + held).sum();
+            let at_most: i64 =
+                standing(ledger, budgets).await.iter().take(1).map(|(spent, held)| spent + held).sum();
             assert!(at_most <= 1000, "{at_most}");
             Some(ledger.settle(reservation, cost(5)).await.charged.micro())
         }
     };
-    let charged: Vec<i64> = join_all((0..600).map(|n| spend(&replicas[n % 3]))).await.into_iter().flatten().collect();
+    let charged: Vec<i64> =
+        join_all((0..600).map(|n| spend(&replicas[n % 3]))).await.into_iter().flatten().collect();
     assert!((142..=200).contains(&charged.len()), "{}", charged.len());
     let spent = charged.iter().sum();
     for replica in &replicas {
@@ -68,11 +62,13 @@ async fn replicas_that_spend_at_once_never_pass_a_budget() {
 }
 
 #[tokio::test]
-async fn a_process_that_is_gone_leaves_its_reservation_charged_and_the_next_day_it_is_a_call_of_unknown_cost() {
+async fn a_process_that_is_gone_leaves_its_reservation_charged_and_the_next_day_it_is_a_call_of_unknown_cost()
+{
     let (redis, clock) = (Redis::start(), Hand::new());
     let dies = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let gone = open(&redis, "gone", Some(clock.clone()));
-    let held = dies.spawn(async move { (gone.reserve(wish(60, &total(100))).await.unwrap(), gone) }).await.unwrap();
+    let held =
+        dies.spawn(async move { (gone.reserve(wish(60, &total(100))).await.unwrap(), gone) }).await.unwrap();
     dies.shutdown_background();
     // As a killed process does: nobody is told.
     std::mem::forget(held);
@@ -89,8 +85,10 @@ async fn a_process_that_is_gone_leaves_its_reservation_charged_and_the_next_day_
 async fn while_redis_is_away_nothing_is_reserved_and_what_was_reserved_is_settled_later() {
     let mut redis = Redis::start();
     let (ledger, budgets) = (open(&redis, "away", None), total(100));
-    let (settled, held) =
-        (ledger.reserve(wish(10, &budgets)).await.unwrap(), ledger.reserve(wish(30, &budgets)).await.unwrap());
+    let (settled, held) = (
+        ledger.reserve(wish(10, &budgets)).await.unwrap(),
+        ledger.reserve(wish(30, &budgets)).await.unwrap(),
+    );
     redis.stop();
     assert_eq!(ledger.settle(settled, cost(4)).await.charged, micro(4));
     assert!(matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Ledger(_))));
@@ -127,7 +125,11 @@ async fn a_redis_that_hangs_costs_a_moment_and_what_it_did_late_is_given_back() 
     redis.signal("CONT");
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        if ledger.standing(budgets.clone(), None).await.is_ok_and(|standings| standings[0].reserved == micro(0)) {
+        if ledger
+            .standing(budgets.clone(), None)
+            .await
+            .is_ok_and(|standings| standings[0].reserved == micro(0))
+        {
             break;
         }
     }
@@ -137,28 +139,23 @@ async fn a_redis_that_hangs_costs_a_moment_and_what_it_did_late_is_given_back() 
 }
 
 #[tokio::test]
-async fn the_clock_is_that_of_redis_and_not_each_replicas_own() {
-    let redis = Redis::start();
-    let ledger = open(&redis, "clock", None);
-    let reservation = ledger.reserve(wish(5, &total(100))).await.unwrap();
-    ledger.settle(reservation, cost(5)).await;
-    let day = ledger.usage(Date::MIN..=Date::MAX).await.unwrap()[0].day;
-    assert!(OffsetDateTime::now_utc() - day.midnight().assume_utc() < time::Duration::hours(25), "{day}");
-}
-
-#[tokio::test]
 async fn amounts_are_exact_where_numbers_of_lua_are_not() {
     let redis = Redis::start();
     let ledger = open(&redis, "exact", None);
     let limit = (1_i64 << 60) + 1;
     let budgets = total(limit);
     let most = ledger.reserve(wish(limit - 1, &budgets)).await.unwrap();
-    let Err(ReserveError::Budget(refused)) = ledger.reserve(wish(2, &budgets)).await else { panic!("1 is left") };
+    let Err(ReserveError::Budget(refused)) = ledger.reserve(wish(2, &budgets)).await else {
+        panic!("1 is left")
+    };
     assert_eq!(refused.left, micro(1));
     let last = ledger.reserve(wish(1, &budgets)).await.unwrap();
     ledger.settle(last, cost(1)).await;
     ledger.settle(most, cost(i64::MAX)).await;
-    assert!(matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Budget(_))), "an absurd cost counts");
+    assert!(
+        matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Budget(_))),
+        "an absurd cost counts"
+    );
     let other = Wish { client: Some("you".into()), ..wish(1, &[].into()) };
     ledger.settle(ledger.reserve(other).await.unwrap(), cost(1)).await;
     assert_eq!(ledger.standing(budgets, None).await.unwrap()[0].spent, micro(i64::MAX));

@@ -155,12 +155,8 @@ impl Setup {
         config.state_dir = folder.path().join("state");
         let stores = Stores::open(&config, &metrics).unwrap();
         let providers = providers.iter().map(|fake| fake.clone() as Arc<dyn Provider>);
-        let gateway = Gateway::new(
-            Snapshot::with(config, providers),
-            stores,
-            Memory::new(metrics.clone()),
-            metrics,
-        );
+        let gateway =
+            Gateway::new(Snapshot::with(config, providers), stores, Memory::new(metrics.clone()), metrics);
         Self { gateway, folder }
     }
 

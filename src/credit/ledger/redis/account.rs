@@ -47,7 +47,8 @@ impl RedisAccount {
     pub fn now(&self) -> OffsetDateTime {
         match &self.clock {
             Some(clock) => clock.now(),
-            None => OffsetDateTime::now_utc().saturating_add(Duration::seconds(self.ahead.load(Ordering::Relaxed))),
+            None => OffsetDateTime::now_utc()
+                .saturating_add(Duration::seconds(self.ahead.load(Ordering::Relaxed))),
         }
     }
 
@@ -63,9 +64,12 @@ impl RedisAccount {
         for _ in 0..TRIES {
             let concerned: Vec<(&Budget, Account)> = budgets
                 .iter()
-                .filter_map(|budget| Some((budget, budget.account(&ticket.provider, ticket.client.as_deref())?)))
+                .filter_map(|budget| {
+                    Some((budget, budget.account(&ticket.provider, ticket.client.as_deref())?))
+                })
                 .collect();
-            let answer = self.try_reserve(&ticket, &concerned).await.map_err(|trouble| (trouble, ticket.clone()))?;
+            let answer =
+                self.try_reserve(&ticket, &concerned).await.map_err(|trouble| (trouble, ticket.clone()))?;
             let mut words = answer.into_iter();
             match words.next().as_deref() {
                 Some("taken") => return Ok(Ok(ticket)),
@@ -88,14 +92,19 @@ impl RedisAccount {
         Err((trouble, ticket))
     }
 
-    async fn try_reserve(&self, ticket: &Ticket, concerned: &[(&Budget, Account)]) -> Result<Vec<String>, Trouble> {
+    async fn try_reserve(
+        &self,
+        ticket: &Ticket,
+        concerned: &[(&Budget, Account)],
+    ) -> Result<Vec<String>, Trouble> {
         let day = ticket.at.date();
         let first_second = match self.clock {
             Some(_) => -1,
             None => day.with_time(Time::MIDNIGHT).assume_utc().unix_timestamp(),
         };
         let open = Open { owner: self.owner.clone(), reserve: Reserve::from(ticket.clone()) };
-        let record = serde_json::to_string(&open).map_err(|error| self.shared.confused(&error.to_string()))?;
+        let record =
+            serde_json::to_string(&open).map_err(|error| self.shared.confused(&error.to_string()))?;
         let mut script = self.reserve.prepare_invoke();
         for key in keys::spent(&self.shared, day) {
             script.key(key);
@@ -200,3 +209,6 @@ fn refusal(
     });
     refused.max_by_key(|exhausted| (exhausted.renews.is_none(), exhausted.renews))
 }
+
+#[cfg(test)]
+mod tests;

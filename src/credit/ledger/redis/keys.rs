@@ -206,7 +206,9 @@ mod tests {
 
     #[test]
     fn a_field_is_read_back_whatever_a_client_is_called() {
-        for (provider, of) in [("a", None), ("a", Some("ip:2001:db8::/64")), ("a", Some("odd\nname")), ("b", Some(""))] {
+        for (provider, of) in
+            [("a", None), ("a", Some("ip:2001:db8::/64")), ("a", Some("odd\nname")), ("b", Some(""))]
+        {
             assert_eq!(read_field(&field(provider, of, "calls")), Some((provider, of, "calls")));
         }
         assert_eq!(read_field("calls"), None);

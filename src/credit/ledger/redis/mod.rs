@@ -53,7 +53,9 @@ impl RedisLedger {
             // A desk that is gone, or a program that ends, leaves the reservation charged.
             let back: Return = Arc::new(move |ticket, dropped| {
                 if let (Some(desk), Ok(runtime)) = (desk.upgrade(), Handle::try_current()) {
-                    desk.tasks.clone().spawn_on(async move { desk.take_back(&ticket, dropped).await }, &runtime);
+                    desk.tasks
+                        .clone()
+                        .spawn_on(async move { desk.take_back(&ticket, dropped).await }, &runtime);
                 }
             });
             Desk { account: RedisAccount::new(shared, clock), tasks, back }
@@ -106,15 +108,21 @@ impl Desk {
             told = tell().await;
         }
         if let Err(trouble) = told {
-            tracing::error!("the end of a call was not written down, and what was reserved stays charged: {trouble}");
+            tracing::error!(
+                "the end of a call was not written down, and what was reserved stays charged: {trouble}"
+            );
         }
     }
 
     /// Charges what nobody can hold any more: its process was killed.
     fn close(self: &Arc<Self>, abandoned: Vec<Ticket>) {
         for ticket in abandoned {
-            tracing::warn!("a call of provider {} was under way when its process ended: nobody knows what it has \
-                cost, and the {} credits that were reserved for it are charged", ticket.provider, ticket.most);
+            tracing::warn!(
+                "a call of provider {} was under way when its process ended: nobody knows what it has \
+                cost, and the {} credits that were reserved for it are charged",
+                ticket.provider,
+                ticket.most
+            );
             let desk = self.clone();
             self.tasks.spawn(async move { desk.settle(&ticket, Settlement::UNKNOWN, |_| ()).await });
         }

@@ -6,7 +6,7 @@ const lab = at("lab");
 const phone = matchMedia("(max-width: 46rem)");
 
 const state = {
-  /** "idle", "sending", "colouring", "receiving", "done" or "failed" */
+  /** "idle", "asking" (what it would cost), "offered" (the price is shown), "sending", "colouring", "receiving", "done" or "failed" */
   phase: "idle",
   /** The photograph: { file, name, address } */
   photo: null,
@@ -16,6 +16,8 @@ const state = {
   began: 0,
   /** The options it was sent with, as in the address. */
   asked: "",
+  /** What it would cost, as `POST /v1/estimate` says it. */
+  estimate: null,
   /** What came back: { address, name, facts: [[term, value, more]] } */
   result: null,
   /** What went wrong: { title, detail, attempts, again: when to try again, or null when it makes no sense } */
@@ -29,12 +31,14 @@ const state = {
   split: 50,
   /** Whether a file is being held over the page. */
   dragging: false,
+  /** What megapixels have cost so far: a section of the page, newer than the one that is shown. */
+  spent: null,
   /** Seconds on a clock that is never set. */
   now: 0,
 };
 
 const clock = () => performance.now() / 1000;
-const busy = () => ["sending", "colouring", "receiving"].includes(state.phase);
+const busy = () => ["asking", "sending", "colouring", "receiving"].includes(state.phase);
 
 function change(what) {
   Object.assign(state, what, { now: clock() });
@@ -48,6 +52,7 @@ const percent = (part) => `${Math.floor(part * 100)} %`;
 const count = (amount, word) => `${number(amount)} ${word}${amount === 1 ? "" : "s"}`;
 
 function doing() {
+  if (state.phase === "asking") return "Looking at it";
   if (state.phase === "sending") return state.part ? `Sending ${percent(state.part)}` : "Sending";
   if (state.phase === "receiving") return state.part === null ? "Receiving" : `Receiving ${percent(state.part)}`;
   return `Colouring, ${Math.floor(state.now - state.began)} s`;
@@ -61,6 +66,7 @@ function waiting() {
 /** What is read out: only what is new in each phase, never a running number. */
 function news() {
   switch (state.phase) {
+    case "offered": return `It would cost ${price(first())}. Nothing has been sent yet.`;
     case "sending": return `Sending ${state.photo.name}.`;
     case "colouring": return "The photograph has arrived and is being coloured.";
     case "receiving": return "Receiving the coloured photograph.";
@@ -71,10 +77,40 @@ function news() {
   }
 }
 
+const units = (credits) => `${credits} ${credits === "1" ? "credit" : "credits"}`;
+
 function cost(credits) {
   if (credits === "0") return "nothing";
   if (!credits || credits === "unknown") return "unknown: the provider did not say";
-  return `${credits} ${credits === "1" ? "credit" : "credits"}`;
+  return units(credits);
+}
+
+/** The provider that would answer now, if there is one. */
+const first = () => state.estimate?.providers.find(({ name }) => name === state.estimate.first);
+
+/** What a request to a provider would cost: "about 2 credits (1 to 3), 0.0002 USD". */
+function price(provider) {
+  if (!provider) return "unknown";
+  const { credits, money } = provider;
+  if (credits.most === "0") return provider.cache === "hit" || provider.cache === "merged" ? "nothing: it was coloured before" : "nothing";
+  const certain = credits.low === credits.high;
+  const about = (typical) => (certain ? "" : "about ") + typical;
+  const range = ({ low, high }) => `${low} to ${high}`;
+  const inCredits = credits.typical
+    ? about(units(credits.typical)) + (certain ? "" : ` (${range(credits)})`)
+    : `${range(credits)} credits`;
+  return money ? `${inCredits}, ${money.typical ?? range(money)} ${money.currency}` : inCredits;
+}
+
+/** The same and all else that is known of it beforehand. */
+function terms(provider) {
+  if (!provider.ready) return `not ready: ${provider.reason}`;
+  const { budget, credits, seconds } = provider;
+  if (budget) return `the budget ${budget.name} has ${units(budget.left)} left, and it may cost ${budget.wanted}`;
+  const said = [price(provider)];
+  if (credits.most !== "0" && credits.most !== credits.high) said.push(`never more than ${credits.most}`);
+  if (seconds) said.push(`about ${number(seconds.typical, 1)} s`);
+  return said.join("; ");
 }
 
 /** "grandmother.tif" and "image/png" make "grandmother-coloured.png". */
@@ -105,7 +141,7 @@ function take(file) {
     const mib = (bytes) => number(bytes / 1048576, 1);
     fail("The picture is too large", `It has ${mib(file.size)} MiB and may have ${mib(limit)}. Save it smaller, as a JPEG for example, and choose it again.`);
   } else {
-    send();
+    ask();
   }
 }
 
@@ -126,7 +162,7 @@ function forget() {
   request?.abort();
   request = null;
   for (const address of [state.photo?.address, state.result?.address]) if (address) URL.revokeObjectURL(address);
-  change({ phase: "idle", photo: null, result: null, problem: null, size: null, blind: false, split: 50 });
+  change({ phase: "idle", photo: null, estimate: null, result: null, problem: null, size: null, blind: false, split: 50 });
 }
 
 function fail(title, detail, more = {}) {
@@ -144,14 +180,35 @@ function options() {
   return chosen.toString();
 }
 
-async function send() {
+/** Asks what it would cost. Where that is nothing it is coloured at once, unless somebody is still choosing. */
+async function ask(choosing = false) {
   const asked = options();
-  const { file, name } = state.photo;
   const look = new AbortController();
   request = look;
   if (state.result) URL.revokeObjectURL(state.result.address);
-  change({ phase: "sending", asked, part: 0, began: clock(), problem: null, result: null });
-  const kept = await known(file, asked, look.signal);
+  if (!choosing) change({ phase: "asking", part: 0, began: clock(), problem: null, result: null });
+  change({ asked });
+  const [sha256, size] = await Promise.all([fingerprint(state.photo.file), measure()]);
+  const body = JSON.stringify({ sha256, ...size, bytes: state.photo.file.size });
+  const headers = { "Content-Type": "application/json" };
+  const question = { method: "POST", signal: look.signal, headers, body };
+  const answer = await fetch(`/v1/estimate?${asked}`, question).catch(() => null);
+  if (look !== request) return;
+  if (!answer) return unreachable();
+  if (!answer.ok) return refused(answer, answer.text());
+  const estimate = await answer.json();
+  if (look !== request) return;
+  change({ estimate });
+  if (choosing || (first() && first().credits.most !== "0")) change({ phase: "offered" });
+  else send();
+}
+
+async function send() {
+  const { asked, photo: { file, name } } = state;
+  const look = new AbortController();
+  request = look;
+  change({ phase: "sending", part: 0, began: clock(), problem: null });
+  const kept = first()?.cache === "hit" ? await fetchKept(asked, look.signal) : null;
   if (look !== request) return;
   if (kept) {
     receive(kept.blob, kept.header, name);
@@ -170,20 +227,36 @@ async function send() {
   xhr.onprogress = mine((event) => { if (xhr.status === 200) change({ phase: "receiving", part: part(event) }); });
   xhr.onerror = mine(unreachable);
   const header = (key) => xhr.getResponseHeader(key);
-  xhr.onload = mine(() => (xhr.status === 200 ? receive(xhr.response, header, name) : refused(xhr)));
+  xhr.onload = mine(() => {
+    if (xhr.status === 200) return receive(xhr.response, header, name);
+    return refused({ status: xhr.status, statusText: xhr.statusText, headers: { get: header } }, xhr.response.text());
+  });
   request = xhr;
   xhr.send(file);
 }
 
-/**
- * What the gateway has made of a photograph before, asked for by its SHA-256: then it need not be sent. Browsers hash
- * on https and on this machine only; elsewhere, and whenever something is in the way, the photograph is sent.
- */
-async function known(file, asked, signal) {
+/** The SHA-256 of a file, where browsers hash: on https and on this machine. */
+async function fingerprint(file) {
   try {
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
-    const fingerprint = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    const answer = await fetch(`/v1/results/sha256/${fingerprint}?${asked}`, { signal, headers: { Accept: "*/*" } });
+    return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Width and height of the photograph, if the browser can show it. */
+async function measure() {
+  const image = at("original");
+  const shown = await image.decode().then(() => true, () => false);
+  return shown ? { width: image.naturalWidth, height: image.naturalHeight } : {};
+}
+
+/** What the gateway has made of the photograph before: then it need not be sent. */
+async function fetchKept(asked, signal) {
+  try {
+    const address = `/v1/results/sha256/${state.estimate.sha256}?${asked}`;
+    const answer = await fetch(address, { signal, headers: { Accept: "*/*" } });
     return answer.ok ? { blob: await answer.blob(), header: (key) => answer.headers.get(key) } : null;
   } catch {
     return null;
@@ -193,24 +266,41 @@ async function known(file, asked, signal) {
 function receive(blob, header, name) {
   const provider = header("X-PixColor-Provider");
   const attempts = header("X-PixColor-Attempts");
+  const inColour = header("X-PixColor-Input") === "colour";
+  const before = header("Cache-Status")?.includes("; hit") ? "coloured before" : "";
+  const estimated = first()?.name === provider && first().credits.most !== "0" ? `estimated: ${price(first())}` : "";
   const facts = [
-    ["Coloured by", provider, header("X-PixColor-Model")],
+    provider ? ["Coloured by", provider, header("X-PixColor-Model")] : ["In colour already", "given back as it was"],
     ["Took", `${number(clock() - state.began, 1)} s`, steps(header("Server-Timing"))],
-    ["Cost", cost(header("X-PixColor-Credits")), header("Cache-Status")?.includes("; hit") ? "coloured before" : ""],
+    ["Cost", cost(header("X-PixColor-Credits")), before || estimated],
   ];
+  if (inColour && provider) facts.push(["Noticed", "it was in colour already"]);
   if (attempts) facts.push(["Tried before", attempts.replaceAll("=", ": ").replaceAll("_", " ")]);
   const result = { address: URL.createObjectURL(blob), name: downloadName(name, blob.type), facts };
   change({ phase: "done", result });
+  refreshSpent();
+}
+
+/** The page itself has what megapixels have cost so far; after each photograph there is something new. */
+async function refreshSpent() {
+  try {
+    const page = new DOMParser().parseFromString(await (await fetch("/")).text(), "text/html");
+    const spent = page.getElementById("spent");
+    if (spent) change({ spent });
+  } catch {
+    // What was there stays.
+  }
 }
 
 /** An answer that is no picture: a problem (RFC 9457), or whatever a proxy in between says. */
-async function refused(xhr) {
-  const problem = await xhr.response.text().then(JSON.parse).catch(() => ({}));
-  if (xhr !== request) return;
-  const seconds = Number(xhr.getResponseHeader("Retry-After") ?? problem.retry_after ?? 0) || 0;
+async function refused({ status, statusText, headers }, text) {
+  const asked = request;
+  const problem = await text.then(JSON.parse).catch(() => ({}));
+  if (asked !== request) return;
+  const seconds = Number(headers.get("Retry-After") ?? problem.retry_after ?? 0) || 0;
   // Asking again helps when the trouble is elsewhere, not when it is the picture.
-  const again = xhr.status >= 500 || [408, 429].includes(xhr.status) ? clock() + seconds : null;
-  const title = problem.title ?? `The answer was “${xhr.status} ${xhr.statusText}”`;
+  const again = status >= 500 || [408, 429].includes(status) ? clock() + seconds : null;
+  const title = problem.title ?? `The answer was “${status} ${statusText}”`;
   const detail = problem.detail ?? "Something between this page and the gateway refused the picture. Whoever runs it can find out why.";
   fail(title, detail, { attempts: problem.attempts ?? [], again });
 }
@@ -242,13 +332,19 @@ function element(name, text, ...children) {
   return made;
 }
 
+function offer({ name, said, chosen }) {
+  const item = element("li", "", element("strong", name), `: ${said}`);
+  if (chosen) item.setAttribute("aria-current", "true");
+  return item;
+}
+
 function fact([term, value, more]) {
   const small = more ? [element("small", more)] : [];
   return element("div", "", element("dt", term), element("dd", value, ...small));
 }
 
 function render() {
-  const { phase, photo, result, problem, size } = state;
+  const { phase, photo, estimate, result, problem, size, spent } = state;
   const wipe = phase === "done" && state.view === "wipe" && !state.blind;
 
   put(lab.dataset, "phase", phase);
@@ -280,6 +376,13 @@ function render() {
   if (phase === "colouring" || state.part === null) at("bar").removeAttribute("value");
   else put(at("bar"), "value", state.part);
 
+  put(at("offer"), "hidden", phase !== "offered");
+  put(at("price"), "textContent", phase === "offered" ? `It would cost ${price(first())}` : "");
+  const offers = (estimate?.providers ?? []).filter(({ ready, place }) => ready || place);
+  const chosen = (name) => name === estimate.first;
+  fill(at("offers"), offers.map((one) => ({ name: one.name, said: terms(one), chosen: chosen(one.name) })), offer);
+  put(at("accept"), "textContent", first() ? `Colour it with ${first().name}` : "Colour it");
+
   put(at("problem"), "hidden", phase !== "failed");
   put(at("trouble"), "textContent", problem?.title ?? "");
   put(at("advice"), "textContent", problem?.detail ?? "");
@@ -299,6 +402,7 @@ function render() {
   }
   const pixels = size ? [["Size", `${size.width} × ${size.height} pixels`]] : [];
   fill(at("facts"), result ? [...result.facts, ...pixels] : [], fact);
+  if (spent && !at("spent").isEqualNode(spent)) at("spent").replaceWith(spent);
 }
 
 // Who calls what
@@ -311,10 +415,11 @@ at("file").addEventListener("change", ({ target }) => {
 });
 at("form").addEventListener("submit", (event) => event.preventDefault());
 at("sample").addEventListener("click", ({ currentTarget }) => takeSample(currentTarget.dataset.address));
-at("cancel").addEventListener("click", () => { forget(); at("file").focus(); });
-for (const id of ["retry", "again"]) at(id).addEventListener("click", send);
+for (const id of ["cancel", "decline"]) at(id).addEventListener("click", () => { forget(); at("file").focus(); });
+for (const id of ["retry", "again"]) at(id).addEventListener("click", () => ask());
+at("accept").addEventListener("click", send);
 for (const id of ["provider", "format"]) {
-  at(id)?.addEventListener("change", () => change({}));
+  at(id)?.addEventListener("change", () => (state.phase === "offered" ? ask(true) : change({})));
 }
 at("views").addEventListener("change", ({ target }) => change({ view: target.value }));
 at("split").addEventListener("input", ({ target }) => change({ split: Number(target.value) }));

@@ -47,8 +47,8 @@ pub struct Coloured {
     pub bytes: Bytes,
     /// Its format.
     pub format: OutputFormat,
-    /// Who coloured it.
-    pub provider: String,
+    /// Who coloured it; none if it was in colour already and is given back as it was.
+    pub provider: Option<String>,
     /// What it cost, as people read it.
     pub credits: String,
     /// Whether it was made before.
@@ -136,7 +136,12 @@ impl Job {
         let seconds = start.elapsed().as_secs_f64();
         let Coloured { provider, credits, found, .. } = coloured;
         let (target, found) = (target.display(), if found { " before, found" } else { "" });
-        Ok(format!("{target}: coloured by {provider}{found} in {seconds:.1} s, {credits} credits"))
+        Ok(match provider {
+            Some(provider) => {
+                format!("{target}: coloured by {provider}{found} in {seconds:.1} s, {credits} credits")
+            }
+            None => format!("{target}: {} is in colour already and was not coloured anew", file.display()),
+        })
     }
 
     async fn colour_here(&self, gateway: &Arc<Gateway>, bytes: Bytes) -> Result<Coloured, CliError> {
@@ -161,7 +166,7 @@ impl Job {
             format: rendition.format,
             credits: rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string()),
             found: matches!(rendition.origin, Origin::Kept(_)),
-            provider: rendition.provider,
+            provider: rendition.coloured_by().map(|(provider, _)| provider.to_owned()),
             bytes: rendition.bytes,
         })
     }

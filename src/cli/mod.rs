@@ -4,6 +4,7 @@ mod cache;
 mod check;
 mod colorize;
 mod key;
+mod metrics;
 mod remote;
 mod serve;
 mod usage;

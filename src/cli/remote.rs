@@ -1,5 +1,5 @@
-//! A gateway elsewhere does the work. It is asked for the result by the photograph's SHA-256 first: what
-//! it has coloured before is not uploaded again.
+//! A gateway elsewhere does the work, or says what was used. It is asked for a result by the photograph's
+//! SHA-256 first: what it has coloured before is not uploaded again.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,6 +21,9 @@ const TIME: Duration = Duration::from_secs(600);
 
 /// Most bytes of a result: more than the largest photo as PNG.
 const MOST: u64 = 1 << 30;
+
+/// Most bytes of a report: a line each for more clients than a gateway has.
+const MOST_REPORT: u64 = 64 << 20;
 
 /// A gateway.
 pub struct Remote {
@@ -69,6 +72,25 @@ impl Remote {
         }
     }
 
+    /// What `/v1/usage` answers to a query.
+    pub async fn usage(
+        &self,
+        query: &[(&str, &str)],
+        token: Option<&SecretString>,
+    ) -> Result<String, CliError> {
+        let mut url = self.base.join("v1/usage")?;
+        url.query_pairs_mut().extend_pairs(query);
+        let mut request = self.client.get(url);
+        if let Some(token) = token {
+            request = request.bearer_auth(token.expose_secret());
+        }
+        let reply = self.client.send(request, MOST_REPORT, Instant::now() + TIME).await?;
+        match reply.status {
+            StatusCode::OK => Ok(String::from_utf8(reply.body.to_vec())?),
+            status => Err(problem(status, &reply.body).into()),
+        }
+    }
+
     fn signed(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.key {
             Some(key) => request.bearer_auth(key.expose_secret()),
@@ -102,7 +124,7 @@ fn coloured(reply: &Reply, found: bool) -> Result<Coloured, CliError> {
     Ok(Coloured {
         bytes: reply.body.clone(),
         format: format.ok_or_else(|| format!("the gateway answered with {kind:?}, which is no picture"))?,
-        provider: header("x-pixcolor-provider").to_owned(),
+        provider: Some(header("x-pixcolor-provider").to_owned()).filter(|name| !name.is_empty()),
         credits: header("x-pixcolor-credits").to_owned(),
         found: found || header("cache-status").contains("; hit"),
     })

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rocket::fairing::AdHoc;
 use rocket::{Orbit, Rocket};
 
-use super::CliError;
+use super::{CliError, metrics};
 use crate::config::{self, Source};
 use crate::gateway::Gateway;
 use crate::provider::Readiness;
@@ -38,13 +38,25 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let rocket = server(figment.clone(), gateway.clone(), assets)
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
     let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;
+    let own = gateway.snapshot().config.metrics.address;
+    if own.is_some_and(|own| own == address && own.port() > 0) {
+        let twice =
+            format!("`metrics.address` is {address}, where the server itself listens: choose another port");
+        return Err(twice.into());
+    }
     super::runtime(&figment)?.block_on(async {
         meet(&gateway).await.map_err(|trouble| format!("{key}`shared.redis`: {trouble}"))?;
-        let launched = tokio::select! {
-            launched = rocket.launch() => launched,
-            never = tidy(&gateway) => match never {},
-            never = forget_idle_clients(&gateway) => match never {},
-            never = look_after(&gateway) => match never {},
+        let serving = async {
+            tokio::select! {
+                launched = rocket.launch() => launched,
+                never = tidy(&gateway) => match never {},
+                never = forget_idle_clients(&gateway) => match never {},
+                never = look_after(&gateway) => match never {},
+            }
+        };
+        let launched = match own {
+            Some(own) => metrics::beside(figment.clone(), gateway.clone(), own, serving).await?,
+            None => serving.await,
         };
         if !gateway.tasks().finish(GRACE).await {
             tracing::warn!(
@@ -52,7 +64,10 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
                 GRACE.as_secs()
             );
         }
-        launched.map(drop).map_err(|error| explain(&error, address))
+        launched.map(drop).map_err(|error| {
+            let next = address.port().saturating_add(1);
+            explain(&error, address, &format!("another port, like ROCKET_PORT={next}"))
+        })
     })?;
     println!("PixColor has stopped.");
     Ok(ExitCode::SUCCESS)
@@ -129,18 +144,18 @@ fn announce(rocket: &Rocket<Orbit>) {
     println!("Stop it with Ctrl+C.");
 }
 
-fn address(config: &rocket::Config) -> SocketAddr {
+pub(super) fn address(config: &rocket::Config) -> SocketAddr {
     (config.address, config.port).into()
 }
 
-/// Why the server did not start, in words.
-fn explain(error: &rocket::Error, address: SocketAddr) -> CliError {
+/// Why a server did not start, in words; `other` is how to choose another address.
+pub(super) fn explain(error: &rocket::Error, address: SocketAddr, other: &str) -> CliError {
     use rocket::error::ErrorKind;
     match error.kind() {
         ErrorKind::Bind(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             let port = address.port();
-            format!("port {port} is taken: another program listens on {address}. Stop it, or choose another port, \
-                like ROCKET_PORT={}", port.saturating_add(1)).into()
+            format!("port {port} is taken: another program listens on {address}. Stop it, or choose {other}")
+                .into()
         }
         ErrorKind::Bind(error) => format!("the server cannot listen on {address}: {error}").into(),
         kind => format!("the server did not start: {kind}").into(),

@@ -1,17 +1,24 @@
-//! `pixcolor usage`: what was used, as a table.
+//! `pixcolor usage`: what was used, as a table. The ledger on this machine says it, or a gateway elsewhere.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use secrecy::SecretString;
+use serde::Deserialize;
 use time::{Date, OffsetDateTime};
 use tokio_util::task::TaskTracker;
 
 use super::CliError;
+use super::remote::Remote;
 use crate::config::{Config, Source};
 use crate::credit::ledger::RedisLedger;
-use crate::credit::{By, FileLedger, Ledger, LedgerError, Line, Report, UsageRow, days};
+use crate::credit::{By, FileLedger, Ledger, LedgerError, Report, UsageRow, days};
 use crate::shared::Shared;
+
+/// The variable with the admin token of a gateway elsewhere, which tells of clients to nobody without it.
+const TOKEN: &str = "PIXCOLOR_ADMIN_TOKEN";
 
 /// What `usage` is told.
 #[derive(clap::Args)]
@@ -28,6 +35,10 @@ pub struct Args {
     /// Print CSV, with more columns
     #[arg(long)]
     csv: bool,
+    /// Ask a running gateway, such as http://127.0.0.1:8080, instead of reading the ledger here; it tells of
+    /// clients to who has its admin token in PIXCOLOR_ADMIN_TOKEN
+    #[arg(long, value_name = "URL")]
+    gateway: Option<String>,
 }
 
 fn by(text: &str) -> Result<By, &'static str> {
@@ -35,18 +46,65 @@ fn by(text: &str) -> Result<By, &'static str> {
     known.map(|(_, by)| by).ok_or("provider, day or client")
 }
 
-/// Prints what the ledger says. A gateway may be running.
+/// Prints what the ledger on this machine or a gateway says. A gateway may be running here, too.
 pub fn run(source: &Source, args: &Args) -> Result<ExitCode, CliError> {
+    let said = match &args.gateway {
+        Some(gateway) => there(gateway, args)?,
+        None => here(source, args)?,
+    };
+    match args.csv {
+        true => print!("{said}"),
+        false => print!("{}", table(args.by, &serde_json::from_str(&said)?)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the ledger on this machine says, as CSV or as the JSON of `/v1/usage`.
+fn here(source: &Source, args: &Args) -> Result<String, CliError> {
     let config = super::load(source)?.config;
     let days = days(args.from.as_deref(), args.to.as_deref(), OffsetDateTime::now_utc().date())?;
     let rows =
         read(&config, &days).map_err(|error| format!("the ledger cannot be read: {}", error.reason))?;
     let report = Report::new(&rows, args.by, |provider| config.worth(provider));
-    match args.csv {
-        true => print!("{}", report.to_csv()),
-        false => print!("{} to {}\n{}", days.start(), days.end(), table(&report)),
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(match args.csv {
+        true => report.to_csv(),
+        false => report.to_json(&days).to_string(),
+    })
+}
+
+/// What a gateway says, in the same words.
+fn there(gateway: &str, args: &Args) -> Result<String, CliError> {
+    let format = if args.csv { "csv" } else { "json" };
+    let mut query = vec![("by", args.by.label()), ("format", format)];
+    query.extend(args.from.as_deref().map(|day| ("from", day)));
+    query.extend(args.to.as_deref().map(|day| ("to", day)));
+    let token = std::env::var(TOKEN).ok().map(SecretString::from);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(Remote::new(gateway, None)?.usage(&query, token.as_ref()))
+}
+
+/// The answer of `/v1/usage`.
+#[derive(Deserialize)]
+struct Usage {
+    from: String,
+    to: String,
+    lines: Vec<Line>,
+    total: Line,
+}
+
+/// A line of it.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(alias = "provider", alias = "day", alias = "client")]
+    name: Option<String>,
+    calls: u64,
+    failed: u64,
+    unknown_costs: u64,
+    credits: String,
+    money: BTreeMap<String, String>,
+    megapixels: f64,
+    provider_seconds: f64,
+    cpu_seconds: f64,
 }
 
 /// What the ledger says was used on these days: that of all replicas, or the file on this machine.
@@ -61,33 +119,19 @@ fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, L
 }
 
 /// Lines with columns as wide as they need to be: the first to the left, numbers to the right.
-fn table(report: &Report) -> String {
-    let head = [
-        report.by.label(),
-        "calls",
-        "failed",
-        "unknown",
-        "credits",
-        "money",
-        "megapixels",
-        "seconds",
-        "cpu s",
-    ];
-    let lines = report.lines.iter().map(|line| {
-        let name = if line.name.is_empty() { "(no client)" } else { &line.name };
-        columns(name, line)
-    });
-    let all: Vec<[String; 9]> = std::iter::once(head.map(str::to_owned))
-        .chain(lines)
-        .chain([columns("total", &report.total)])
-        .collect();
+fn table(by: By, usage: &Usage) -> String {
+    let head =
+        [by.label(), "calls", "failed", "unknown", "credits", "money", "megapixels", "seconds", "cpu s"];
+    let lines = usage.lines.iter().map(|line| line.columns("(no client)"));
+    let all: Vec<[String; 9]> =
+        std::iter::once(head.map(str::to_owned)).chain(lines).chain([usage.total.columns("total")]).collect();
     let mut widths = [0; 9];
     for line in &all {
         for (width, text) in widths.iter_mut().zip(line) {
             *width = (*width).max(text.chars().count());
         }
     }
-    let mut table = String::new();
+    let mut table = format!("{} to {}\n", usage.from, usage.to);
     for line in &all {
         for (index, (width, text)) in widths.iter().zip(line).enumerate() {
             let cell = if index == 0 { format!("{text:<width$}") } else { format!("  {text:>width$}") };
@@ -98,17 +142,20 @@ fn table(report: &Report) -> String {
     table
 }
 
-fn columns(name: &str, line: &Line) -> [String; 9] {
-    let tally = &line.tally;
-    [
-        name.to_owned(),
-        tally.calls.to_string(),
-        tally.failed.to_string(),
-        tally.unknown.to_string(),
-        tally.credits.to_string(),
-        line.money_in_words(),
-        format!("{:.2}", tally.pixels as f64 / 1e6),
-        format!("{:.1}", line.seconds().as_secs_f64()),
-        format!("{:.1}", line.cpu().as_secs_f64()),
-    ]
+impl Line {
+    fn columns(&self, without_name: &str) -> [String; 9] {
+        let money: Vec<String> =
+            self.money.iter().map(|(currency, amount)| format!("{amount} {currency}")).collect();
+        [
+            self.name.clone().unwrap_or_else(|| without_name.to_owned()),
+            self.calls.to_string(),
+            self.failed.to_string(),
+            self.unknown_costs.to_string(),
+            self.credits.clone(),
+            money.join(" "),
+            format!("{:.2}", self.megapixels),
+            format!("{:.1}", self.provider_seconds),
+            format!("{:.1}", self.cpu_seconds),
+        ]
+    }
 }

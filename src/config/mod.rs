@@ -17,6 +17,8 @@ mod clients;
 mod env;
 mod layer;
 mod limits;
+mod metrics;
+mod on_colour;
 mod onnx;
 mod output;
 mod price;
@@ -44,6 +46,8 @@ pub use assets::AssetsConfig;
 pub use cache::{CacheConfig, Share};
 pub use clients::{ClientsConfig, ForwardedHeader};
 pub use limits::LimitsConfig;
+pub use metrics::MetricsConfig;
+pub use on_colour::OnColour;
 pub use onnx::OnnxConfig;
 pub use output::OutputConfig;
 pub use problem::{ConfigError, Origin, Problem};
@@ -66,6 +70,8 @@ use table::Table;
 pub struct Config {
     /// The providers to ask, in order; never empty, all of them in `providers`.
     pub route: Vec<String>,
+    /// What becomes of an upload that is in colour already.
+    pub on_colour: OnColour,
     /// Every provider, by name.
     pub providers: BTreeMap<String, ProviderConfig>,
     /// What one request may cost this machine.
@@ -80,6 +86,8 @@ pub struct Config {
     pub quota: QuotaConfig,
     /// Who may use the admin routes.
     pub admin: AdminConfig,
+    /// Who may see the metrics, and where.
+    pub metrics: MetricsConfig,
     /// Where what must outlive the process is kept. Need not be there yet.
     pub state_dir: PathBuf,
     /// The page's own files on disk.
@@ -109,6 +117,7 @@ impl Config {
     fn read(source: &Source, table: &mut Table<'_>) -> Self {
         let provider = ("the name of a provider", "local");
         let route = table.list("route", vec!["local".to_owned()], provider, |name| Some(name.to_owned()));
+        let on_colour = OnColour::read(table);
         let clients = ClientsConfig::read(table);
         let (state_dir, temporary) = source.state_dir();
         if temporary && !table.has("state_dir") {
@@ -121,6 +130,7 @@ impl Config {
         let output = table.table("output", OutputConfig::read);
         let cache = table.table("cache", |table| CacheConfig::read(source, table));
         let admin = table.table("admin", AdminConfig::read);
+        let metrics = table.table("metrics", MetricsConfig::read);
         let assets = table.table("assets", AssetsConfig::read);
         let shared = table.table("shared", SharedConfig::read);
 
@@ -140,6 +150,7 @@ impl Config {
         let budgets = budgets::read(table, &names, &providers);
         Self {
             route,
+            on_colour,
             providers,
             limits,
             output,
@@ -147,6 +158,7 @@ impl Config {
             clients,
             quota,
             admin,
+            metrics,
             state_dir,
             assets,
             shared,

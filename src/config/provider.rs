@@ -134,11 +134,20 @@ impl ProviderConfig {
         self.most_for(self.common.send_max_pixels)
     }
 
-    /// The most that a call with a picture of so many pixels may cost. Protocols tell a host in whole
-    /// seconds how long it may work.
+    /// The most that a call with a picture of so many pixels may cost.
     pub fn most_for(&self, sent_pixels: u64) -> Credits {
+        self.price.most(&self.call(sent_pixels))
+    }
+
+    /// The least that it costs.
+    pub fn least_for(&self, sent_pixels: u64) -> Credits {
+        self.price.least(&self.call(sent_pixels))
+    }
+
+    /// What is known of a call. Protocols tell a host in whole seconds how long it may work.
+    fn call(&self, sent_pixels: u64) -> CallFacts {
         let seconds = self.common.timeout.as_secs() + u64::from(self.common.timeout.subsec_nanos() > 0);
-        self.price.most(&CallFacts { sent_pixels, timeout: Duration::from_secs(seconds) })
+        CallFacts { sent_pixels, timeout: Duration::from_secs(seconds) }
     }
 }
 

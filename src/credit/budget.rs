@@ -73,6 +73,23 @@ impl Budget {
         }
     }
 
+    /// That so little of it is left that a call which may cost `wanted` is refused; `renews` is when its
+    /// next period begins.
+    pub(super) fn refuses(
+        &self,
+        wanted: Credits,
+        left: Credits,
+        renews: Option<OffsetDateTime>,
+    ) -> Option<Exhausted> {
+        (wanted > left).then(|| Exhausted {
+            budget: self.name.clone(),
+            limit: self.limit,
+            left,
+            wanted,
+            renews,
+        })
+    }
+
     /// The account that it caps for this call; none if the call is no concern of it. Callers without an
     /// identity, such as the command line, are no client.
     pub fn account(&self, provider: &str, client: Option<&str>) -> Option<Account> {
@@ -103,6 +120,13 @@ pub struct Exhausted {
     pub renews: Option<OffsetDateTime>,
 }
 
+impl Exhausted {
+    /// Of several the one that renews last. A total renews never, which is later than any time.
+    pub(super) fn last(refused: impl Iterator<Item = Self>) -> Option<Self> {
+        refused.max_by_key(|exhausted| (exhausted.renews.is_none(), exhausted.renews))
+    }
+}
+
 /// How a budget stands now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -120,5 +144,56 @@ impl Standing {
     /// What may still be reserved; zero after an overrun.
     pub fn left(&self) -> Credits {
         self.budget.limit.minus(self.spent).minus(self.reserved).max(Credits::ZERO)
+    }
+
+    /// The budget that would refuse a call of a provider now, if the call may cost so much. Of several, the
+    /// one that renews last. A reservation later may find another answer.
+    pub fn refusal(standings: &[Self], provider: &str, wanted: Credits) -> Option<Exhausted> {
+        let concerned = standings.iter().filter(|Self { budget, .. }| match &budget.scope {
+            Scope::Provider(name) => name == provider,
+            // Those for each client are about this client, or not among them.
+            Scope::All | Scope::Client => true,
+        });
+        Exhausted::last(
+            concerned
+                .filter_map(|standing| standing.budget.refuses(wanted, standing.left(), standing.renews)),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn of_the_budgets_concerned_the_one_that_renews_last_refuses() {
+        let standing = |name: &str, scope: Scope, left: i64, renews| Standing {
+            budget: Budget {
+                name: name.to_owned(),
+                scope,
+                window: Window::Day,
+                limit: Credits::from_micro(left),
+            },
+            spent: Credits::ZERO,
+            reserved: Credits::ZERO,
+            renews,
+        };
+        let tomorrow = Some(datetime!(2026-03-02 0:00 UTC));
+        let standings = [
+            standing("all", Scope::All, 10, tomorrow),
+            standing("mine", Scope::Client, 5, None),
+            standing("other", Scope::Provider("other".into()), 0, None),
+        ];
+        let refusal = |wanted| {
+            let refusal = Standing::refusal(&standings, "paid", Credits::from_micro(wanted));
+            refusal.map(|exhausted| (exhausted.budget, exhausted.left.micro()))
+        };
+        assert_eq!(refusal(5), None);
+        assert_eq!(refusal(6), Some(("mine".to_owned(), 5)));
+        assert_eq!(refusal(11), Some(("mine".to_owned(), 5)), "a total renews never");
+        let free = Standing::refusal(&standings, "other", Credits::ZERO);
+        assert_eq!(free, None, "what costs nothing needs no budget");
     }
 }

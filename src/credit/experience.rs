@@ -73,6 +73,26 @@ pub struct Sums {
     pub took_ms: u64,
     /// What was charged for all calls, those that gave no colour included.
     pub credits: Credits,
+    /// Processor time of all calls on this machine, in microseconds. Not in ledgers of the first days.
+    #[serde(default)]
+    pub cpu_us: u64,
+}
+
+/// One call that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What was charged for it.
+    pub charged: Credits,
+    /// Whether that is known to be what it cost.
+    pub known: bool,
+    /// Whether it gave colour.
+    pub coloured: bool,
+    /// Pixels of the photograph.
+    pub pixels: u64,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Processor time on this machine, in microseconds.
+    pub cpu_us: u64,
 }
 
 /// What calls of one provider for photographs of one size have cost and taken.
@@ -95,13 +115,21 @@ pub struct Range<T> {
     pub high: T,
 }
 
+impl<T> Range<T> {
+    /// The same range of something else.
+    pub fn map<U>(self, change: impl Fn(T) -> U) -> Range<U> {
+        Range { low: change(self.low), typical: change(self.typical), high: change(self.high) }
+    }
+}
+
 impl Experience {
-    /// Counts a call. `pixels` are the photograph's, if it was coloured; a sample is given where the cost
-    /// is known.
-    pub fn count(&mut self, charged: Credits, coloured: Option<(u64, u64)>, known: bool) {
+    /// Counts a call.
+    pub fn count(&mut self, call: Ended) {
+        let Ended { charged, known, coloured, pixels, took_ms, cpu_us } = call;
         let sums = &mut self.sums;
         sums.credits = sums.credits.plus(charged);
-        if let Some((pixels, took_ms)) = coloured {
+        sums.cpu_us = sums.cpu_us.saturating_add(cpu_us);
+        if coloured {
             sums.calls = sums.calls.saturating_add(1);
             sums.pixels = sums.pixels.saturating_add(pixels);
             sums.took_ms = sums.took_ms.saturating_add(took_ms);
@@ -129,8 +157,16 @@ impl Experience {
 
     /// Time for each megapixel that was coloured; none before the first.
     pub fn time_per_megapixel(&self) -> Option<Duration> {
-        let each = u128::from(self.sums.took_ms) * 1_000_000_000_000
-            / Some(u128::from(self.sums.pixels)).filter(|n| *n > 0)?;
+        self.per_megapixel(u128::from(self.sums.took_ms) * 1_000_000)
+    }
+
+    /// Processor time for each megapixel that was coloured; none before the first.
+    pub fn cpu_per_megapixel(&self) -> Option<Duration> {
+        self.per_megapixel(u128::from(self.sums.cpu_us) * 1000)
+    }
+
+    fn per_megapixel(&self, nanos: u128) -> Option<Duration> {
+        let each = nanos.checked_mul(1_000_000)?.checked_div(self.sums.pixels.into())?;
         Some(Duration::from_nanos(u64::try_from(each).unwrap_or(u64::MAX)))
     }
 
@@ -176,19 +212,42 @@ mod tests {
     fn what_failed_makes_a_megapixel_dearer() {
         let mut experience = Experience::default();
         assert_eq!(experience.credits_per_megapixel(), None);
-        experience.count(Credits::from_micro(2_000_000), None, true);
+        let coloured = Ended {
+            charged: Credits::from_micro(1_000_000),
+            known: true,
+            coloured: true,
+            pixels: 3_000_000,
+            took_ms: 4500,
+            cpu_us: 300,
+        };
+        experience.count(Ended { charged: Credits::from_micro(2_000_000), coloured: false, ..coloured });
         assert_eq!((experience.credits_per_megapixel(), experience.time_per_megapixel()), (None, None));
-        assert_eq!(experience.credits(), None);
-        experience.count(Credits::from_micro(1_000_000), Some((3_000_000, 4_500)), true);
+        assert_eq!((experience.credits(), experience.cpu_per_megapixel()), (None, None));
+        experience.count(coloured);
         assert_eq!(experience.credits_per_megapixel(), Some(Credits::from_micro(1_000_000)));
         assert_eq!(experience.time_per_megapixel(), Some(Duration::from_millis(1500)));
+        assert_eq!(experience.cpu_per_megapixel(), Some(Duration::from_micros(200)));
+    }
+
+    #[test]
+    fn a_ledger_of_the_first_days_knows_no_processor_time() {
+        let old = r#"{"calls":1,"pixels":2,"took_ms":3,"credits":4}"#;
+        let sums: Sums = serde_json::from_str(old).unwrap();
+        assert_eq!((sums.took_ms, sums.cpu_us), (3, 0));
     }
 
     #[test]
     fn a_range_leaves_out_the_lowest_and_the_highest_of_the_latest() {
         let mut experience = Experience::default();
         for n in 0..1000_u64 {
-            experience.count(Credits::from_micro(n as i64), Some((1, n)), n % 2 == 0);
+            experience.count(Ended {
+                charged: Credits::from_micro(n as i64),
+                known: n % 2 == 0,
+                coloured: true,
+                pixels: 1,
+                took_ms: n,
+                cpu_us: 0,
+            });
         }
         // The latest 64 with a known cost: 872, 874, ... 998.
         let range = experience.credits().unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -199,10 +200,17 @@ impl Report {
         Self { by, lines, total }
     }
 
-    /// `{"by": ..., "lines": [...], "total": {...}}`, amounts as decimals in text.
-    pub fn to_json(&self) -> Value {
+    /// `{"from": ..., "to": ..., "by": ..., "lines": [...], "total": {...}}`, amounts as decimals in text;
+    /// `days` are those that it is of.
+    pub fn to_json(&self, days: &RangeInclusive<Date>) -> Value {
         let lines: Vec<Value> = self.lines.iter().map(|line| line.to_json(self.by)).collect();
-        json!({ "by": self.by.label(), "lines": lines, "total": self.total.to_json(self.by) })
+        json!({
+            "from": days.start().to_string(),
+            "to": days.end().to_string(),
+            "by": self.by.label(),
+            "lines": lines,
+            "total": self.total.to_json(self.by),
+        })
     }
 
     /// A line of names, then a line each (RFC 4180). Several currencies are separated by spaces.

@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 use time::Date;
 
 use super::{Gateway, Snapshot};
+use crate::config::Config;
 use crate::credit::{By, LedgerError, Report};
+use crate::observe::Account;
 use crate::provider::{Provider, Readiness};
 
 impl Gateway {
@@ -34,11 +36,15 @@ impl Gateway {
         Ok(Report::new(&rows, by, |provider| snapshot.config.worth(provider)))
     }
 
-    /// Brings the gauges of all budgets up to date. While the ledger cannot be read there are none.
-    pub async fn show_budgets(&self) {
-        let budgets = self.snapshot().config.budgets.clone();
-        let standings = self.ledger.standing(budgets, None).await.unwrap_or_default();
-        self.metrics.budgets(&standings);
+    /// What the ledger says, for metrics: of the budgets and the providers that there are. While it cannot
+    /// be read there is nothing.
+    pub async fn account(&self) -> Account {
+        let snapshot = self.snapshot();
+        let Config { budgets, providers, .. } = &snapshot.config;
+        let standings = self.ledger.standing(budgets.clone(), None).await.unwrap_or_default();
+        let mut experience = self.ledger.experience().await.unwrap_or_default();
+        experience.retain(|(provider, _), _| providers.contains_key(provider));
+        Account { standings, experience, writable: self.ledger.health().is_ok() }
     }
 
     /// Whether providers that cost something can be called; if not, why not.

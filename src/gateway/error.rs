@@ -24,6 +24,12 @@ pub enum Error {
         /// The names there are.
         known: String,
     },
+    /// The upload is in colour already, and such are refused.
+    #[error(
+        "this photograph is in colour already, and this gateway colours black-and-white ones only; nothing was \
+         spent. Send a black-and-white photograph, or have whoever runs the gateway change `on_colour`"
+    )]
+    InColour,
     /// Too much is going on; nothing was begun.
     #[error("the gateway is busy: {waiting}")]
     Busy {

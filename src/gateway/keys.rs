@@ -66,8 +66,9 @@ pub fn picture(digest: [u8; 32], scope: Scope) -> Key {
 pub struct PhotoKey {
     /// The luminance.
     pub pixels: PixelKey,
-    /// Opacity is no part of the pixel key, but a provider sees paper where a photo is transparent.
-    alpha: [u8; 32],
+    /// SHA-256 of its opacity, which is no part of the pixel key, but a provider sees paper where a photo is
+    /// transparent.
+    pub alpha: [u8; 32],
 }
 
 impl PhotoKey {
@@ -94,6 +95,7 @@ pub fn flight(ask: &Ask, search: &Search, format: OutputFormat) -> [u8; 32] {
     let Search { snapshot, fingerprint, route, scope } = search;
     let flags = [ask.reuse.find, ask.reuse.keep].map(u8::from);
     let mut parts = vec![fingerprint.0.to_vec(), flags.to_vec(), scope.bytes().to_vec()];
+    parts.push(format!("{:?}", snapshot.config.on_colour).into());
     // One client's budget must not decide what another gets.
     let config = &snapshot.config;
     if config.budgets.iter().any(|budget| budget.scope == credit::Scope::Client) {

@@ -7,8 +7,10 @@
 mod account;
 mod ask;
 mod error;
+mod estimate;
 mod flight;
 mod guard;
+mod in_colour;
 mod keys;
 mod limits;
 mod plan;
@@ -32,6 +34,7 @@ use arc_swap::ArcSwap;
 pub use crate::cache::{hex, unhex};
 pub use ask::{Ask, Client, ClientKey, Fingerprint, Reuse, Upload};
 pub use error::{Attempt, Error};
+pub use estimate::{Estimate, Expected, Inquiry, Kept, Offer};
 pub use recall::forget;
 pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
@@ -80,6 +83,10 @@ impl Gateway {
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
         let quotas = Quotas::new(rates, &snapshot.config.state_dir);
+        let about = snapshot.in_order().map(|(_, provider)| provider.about());
+        about
+            .filter(|about| !snapshot.most(&about.name, about.send_max_pixels).is_zero())
+            .for_each(|about| metrics.paid_provider(&about.name));
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             cache,
@@ -169,11 +176,14 @@ impl Gateway {
         Err(last)
     }
 
-    /// The way itself, from the upload to the rendition.
-    async fn lead(&self, plan: &Plan) -> Result<(Rendition, Facts), Error> {
+    /// The way itself, from the upload to the rendition; and its facts, if it was coloured.
+    async fn lead(&self, plan: &Plan) -> Result<(Rendition, Option<Facts>), Error> {
         let began = Instant::now();
         let _place = self.place(plan).await?;
         let decoded = self.decode(plan).await?;
+        if let Some(passed) = self.in_colour(plan, &decoded).await? {
+            return Ok((passed, None));
+        }
         let (cache, ledger) = (self.cache(), self.ledger.as_ref());
         let Self { metrics, memory, tasks, .. } = self;
         let caller = Caller { plan, decoded: &decoded, cache, ledger, metrics, memory, tasks };
@@ -186,6 +196,6 @@ impl Gateway {
         let rendition = Rendition::new(plan, &decoded, coloured, merged?);
         let facts = self.keep(plan, &decoded, &rendition).await;
         metrics.overhead(began.elapsed().saturating_sub(waited));
-        Ok((rendition, facts))
+        Ok((rendition, Some(facts)))
     }
 }

@@ -59,11 +59,7 @@ impl Plan {
 
     /// Under what a provider's colour for this photo is kept, if it is.
     pub fn colour_key(&self, about: &About, photo: &PhotoKey) -> Option<Key> {
-        let Search { fingerprint, scope, .. } = self.search;
-        self.search.keeps(about).then(|| match about.luma_lock {
-            true => keys::chroma(photo, about.identity(), scope),
-            false => keys::own(fingerprint, about.identity(), scope),
-        })
+        self.search.colour_key(about, photo)
     }
 }
 
@@ -85,6 +81,14 @@ impl Search {
         let config = &self.snapshot.config;
         config.cache.enabled
             && config.providers.get(&about.name).is_some_and(|provider| provider.common.cache)
+    }
+
+    /// Under what a provider's colour for this photo is kept, if it is.
+    pub fn colour_key(&self, about: &About, photo: &PhotoKey) -> Option<Key> {
+        self.keeps(about).then(|| match about.luma_lock {
+            true => keys::chroma(photo, about.identity(), self.scope),
+            false => keys::own(self.fingerprint, about.identity(), self.scope),
+        })
     }
 
     /// Under what a provider's rendition in a format is kept, if it is.

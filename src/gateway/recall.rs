@@ -14,11 +14,12 @@ use super::route::not_ready;
 use super::shelf;
 use super::{Gateway, Snapshot};
 use crate::cache::{Cache, CacheError, Kind, Tier};
+use crate::config::OnColour;
 use crate::photo::OutputFormat;
 use crate::provider::{About, Readiness};
 
 /// Every format a rendition can have.
-const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::WebP];
+pub(super) const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::WebP];
 
 impl Gateway {
     /// The rendition that a request can be answered with without a call. A lower provider's counts only
@@ -42,7 +43,7 @@ impl Gateway {
         None
     }
 
-    async fn recall_from(
+    pub(super) async fn recall_from(
         &self,
         search: &Search,
         about: &About,
@@ -61,7 +62,9 @@ impl Gateway {
                 }
             }
         }
-        let (key, facts, format) = any?;
+        // Made while such uploads were coloured: what becomes of them now is for the rest of the way.
+        let recolour = search.snapshot.config.on_colour == OnColour::Recolour;
+        let (key, facts, format) = any.filter(|(_, facts, _)| recolour || !facts.in_colour)?;
         let picture = shelf::picture(self.cache(), facts.digest, search.scope).await?;
         Some(Rendition::kept(key, &facts, format, picture, about))
     }
@@ -100,7 +103,7 @@ pub async fn forget(cache: &dyn Cache, fingerprint: Fingerprint) -> Result<usize
     let mut keys = cache.list(&fingerprint.0).await?;
     for key in keys.clone().iter().filter(|key| key.kind == Kind::Rendition) {
         if let Some(facts) = shelf::facts(cache, key).await {
-            let found = [cache.list(&facts.digest).await?, cache.list(&facts.pixels.0).await?];
+            let found = [cache.list(&facts.digest).await?, cache.list(&facts.photo.pixels.0).await?];
             keys.extend(found.concat());
         }
     }

@@ -27,9 +27,9 @@ pub struct Rendition {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// The provider that coloured it.
+    /// The provider that coloured it; of one that was passed, the one that would have been asked.
     pub provider: String,
-    /// The model that coloured it.
+    /// Its model.
     pub model: String,
     /// What the call that gave the colour consumed; nothing when it was there already.
     pub usage: Usage,
@@ -37,6 +37,8 @@ pub struct Rendition {
     pub saved: Option<Saved>,
     /// How it came about.
     pub origin: Origin,
+    /// Whether the upload was in colour already.
+    pub in_colour: bool,
     /// Who failed before.
     pub attempts: Vec<Attempt>,
     /// How long each step took, in order, by name.
@@ -56,6 +58,8 @@ pub enum Origin {
     Merged(Tier),
     /// Another request was having it made already.
     Shared,
+    /// It is the upload as it was: in colour already.
+    Passed,
 }
 
 /// Why a provider was called.
@@ -78,6 +82,7 @@ impl Origin {
             Self::Kept(Tier::Disk) => "disk",
             Self::Merged(_) => "merged",
             Self::Shared => "coalesced",
+            Self::Passed => "passed",
         }
     }
 }
@@ -142,6 +147,7 @@ impl Rendition {
             usage,
             saved,
             origin: coloured.origin,
+            in_colour: decoded.photo.is_coloured(),
             timings: vec![
                 ("decode", decoded.took),
                 (step, coloured.took),
@@ -172,6 +178,7 @@ impl Rendition {
             usage: facts.cost.again(),
             saved: Some(facts.cost.saved()),
             origin: Origin::Kept(tier),
+            in_colour: facts.in_colour,
             attempts: Vec::new(),
             timings: Vec::new(),
             kept_under: Some(key),
@@ -185,11 +192,17 @@ impl Rendition {
         Self {
             usage: cost.again(),
             saved: Some(cost.saved()),
-            origin: Origin::Shared,
+            // What costs nobody anything is not shared.
+            origin: if self.origin == Origin::Passed { Origin::Passed } else { Origin::Shared },
             attempts: attempts.collect(),
             timings: vec![("flight", waited)],
             ..self
         }
+    }
+
+    /// Who coloured it, and with which model; nobody, if it was passed.
+    pub fn coloured_by(&self) -> Option<(&str, &str)> {
+        (self.origin != Origin::Passed).then_some((&self.provider, &self.model))
     }
 
     /// Whether a provider higher on the route was passed over for want of money.

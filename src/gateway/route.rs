@@ -15,8 +15,8 @@ use super::rendition::{Cost, Origin, Why};
 use super::shelf;
 use super::steps::Decoded;
 use crate::cache::{Cache, Tier};
-use crate::credit::{Ledger, Reservation, Settlement, Usage, Wish};
-use crate::observe::Metrics;
+use crate::credit::{Credits, Ledger, Reservation, Settlement, Usage, Wish};
+use crate::observe::{Metrics, Saving};
 use crate::photo::{Chroma, Grey, Rgb};
 use crate::provider::{About, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness};
 
@@ -142,17 +142,20 @@ impl Caller<'_> {
         let grey = self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels)).await;
         let grey = Arc::new(grey.map_err(|_| Attempt::new(&about.name, stopped(), *took))?);
         // Dropped from here on, or in a panic, the reservation is charged in full.
-        let reservation = self.reserve(about, &grey).await?;
+        let sent_pixels = u64::from(grey.width) * u64::from(grey.height);
+        let reservation = self.reserve(about, sent_pixels).await?;
         let result = self.call(provider, grey, deadline, took).await;
         self.settle(about, reservation, &result, *took).await;
+        if let Ok((_, Usage { credits: Some(credits), .. })) = &result {
+            self.count_luma_lock(about, sent_pixels, *credits);
+        }
         result.map_err(|error| Attempt::new(&about.name, error, *took))
     }
 
     /// Sets the most that a call may cost aside.
-    async fn reserve(&self, about: &About, grey: &Grey) -> Result<Reservation, Attempt> {
+    async fn reserve(&self, about: &About, sent_pixels: u64) -> Result<Reservation, Attempt> {
         let Plan { ask, search, .. } = self.plan;
         let config = &search.snapshot.config;
-        let sent_pixels = u64::from(grey.width) * u64::from(grey.height);
         let wish = Wish {
             provider: about.name.clone(),
             client: ask.client.account(config.clients.ipv6_prefix),
@@ -183,7 +186,18 @@ impl Caller<'_> {
             cpu: usage.cpu.unwrap_or_default(),
         };
         let settled = self.ledger.settle(reservation, settlement).await;
-        self.metrics.spent(&about.name, &settled);
+        self.metrics.settled(&about.name, &settled);
+    }
+
+    /// Counts what a call was cheaper because only a small picture was sent.
+    fn count_luma_lock(&self, about: &About, sent_pixels: u64, credits: Credits) {
+        let price = self.plan.config().providers.get(&about.name).map(|provider| &provider.price);
+        let saved = price
+            .filter(|_| about.luma_lock)
+            .map(|price| price.saved_by_size(credits, sent_pixels, self.plan.head.pixels()));
+        if let Some(saved) = saved.filter(|saved| !saved.is_zero()) {
+            self.metrics.saved(&about.name, Saving::LumaLock, Some(saved));
+        }
     }
 
     /// One call, and the guard's look at its answer. `took` becomes the time that the provider took.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::keys::{self, Scope};
+use super::keys::{self, PhotoKey, Scope};
 use super::rendition::Cost;
 use crate::cache::{Cache, Entry, Hit, Key, Tier, hex, unhex};
 use crate::credit::{Credits, Usage};
@@ -29,8 +29,10 @@ pub struct Facts {
     pub own_format: OutputFormat,
     /// What it took to make it.
     pub cost: Cost,
-    /// The pixel key of the upload, under which its chroma is kept.
-    pub pixels: PixelKey,
+    /// What the chroma of the upload is kept under.
+    pub photo: PhotoKey,
+    /// Whether the upload was in colour already.
+    pub in_colour: bool,
 }
 
 /// As it is kept. What cannot be read is of another version, and a miss.
@@ -41,6 +43,8 @@ pub struct Stored {
     height: u32,
     own_format: String,
     pixels: String,
+    alpha: String,
+    in_colour: bool,
     cost: StoredCost,
 }
 
@@ -79,7 +83,9 @@ impl From<&Facts> for Stored {
             width: facts.width,
             height: facts.height,
             own_format: facts.own_format.to_string(),
-            pixels: hex(&facts.pixels.0),
+            pixels: hex(&facts.photo.pixels.0),
+            alpha: hex(&facts.photo.alpha),
+            in_colour: facts.in_colour,
             cost: facts.cost.into(),
         }
     }
@@ -94,7 +100,8 @@ impl Stored {
             height: self.height,
             own_format: self.own_format.parse().ok()?,
             cost: self.cost.into(),
-            pixels: PixelKey(unhex(&self.pixels)?),
+            photo: PhotoKey { pixels: PixelKey(unhex(&self.pixels)?), alpha: unhex(&self.alpha)? },
+            in_colour: self.in_colour,
         })
     }
 }
@@ -170,7 +177,8 @@ mod tests {
                 height: 2,
                 own_format: OutputFormat::WebP,
                 cost: Cost { usage, time: Duration::from_millis(1234) },
-                pixels: PixelKey([2; 32]),
+                photo: PhotoKey { pixels: PixelKey([2; 32]), alpha: [3; 32] },
+                in_colour: true,
             };
             let bytes = facts.to_bytes().unwrap();
             assert_eq!(Facts::from_bytes(&bytes), Some(facts));

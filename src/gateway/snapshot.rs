@@ -37,9 +37,15 @@ impl Snapshot {
         Self { config, report: serde_json::Value::Null, providers: providers.collect() }
     }
 
-    /// All providers, by name.
-    pub fn providers(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
-        self.providers.values()
+    /// All providers: those on the route in its order, with their places from 1, then the others by name.
+    pub fn in_order(&self) -> impl Iterator<Item = (Option<usize>, &Arc<dyn Provider>)> {
+        let route = &self.config.route;
+        let on_route = route
+            .iter()
+            .enumerate()
+            .filter_map(|(index, name)| self.providers.get(name).map(|provider| (Some(index + 1), provider)));
+        let others = self.providers.iter().filter(|(name, _)| !route.contains(name));
+        on_route.chain(others.map(|(_, provider)| (None, provider)))
     }
 
     /// The most that a call of a provider with a picture of so many pixels may cost. Of one that there is
@@ -47,6 +53,12 @@ impl Snapshot {
     pub fn most(&self, provider: &str, sent_pixels: u64) -> Credits {
         let config = self.config.providers.get(provider);
         config.map_or(Credits::MAX, |config| config.most_for(sent_pixels))
+    }
+
+    /// The least and the most that a call with a picture of so many pixels may cost.
+    pub fn bounds(&self, provider: &str, sent_pixels: u64) -> (Credits, Credits) {
+        let least = self.config.providers.get(provider).map(|config| config.least_for(sent_pixels));
+        (least.unwrap_or_default(), self.most(provider, sent_pixels))
     }
 
     /// The providers to ask, in order: the one that was named, or the configured route.

@@ -14,6 +14,7 @@ use super::plan::Plan;
 use super::rendition::{Origin, Rendition};
 use super::route::Coloured;
 use super::shelf::{self, Facts};
+use crate::observe::Saving;
 use crate::photo::{self, Photo, PhotoError};
 
 /// A photo and what is known of it.
@@ -99,7 +100,8 @@ impl Gateway {
             height: rendition.height,
             own_format: plan.head.format.output(),
             cost: rendition.cost(),
-            pixels: decoded.key.pixels,
+            photo: decoded.key,
+            in_colour: rendition.in_colour,
         };
         if let Some(key) = rendition.kept_under {
             let picture = rendition.bytes.clone();
@@ -112,13 +114,21 @@ impl Gateway {
     pub(super) fn count(&self, rendition: &Rendition) {
         self.metrics.rendition(rendition.origin.label());
         if let Some(saved) = rendition.saved {
-            let reason = if rendition.origin == Origin::Shared { "coalesced" } else { "hit" };
-            self.metrics.saved(reason, saved.credits, saved.time);
+            let saving = match rendition.origin {
+                Origin::Shared => Saving::Coalesced,
+                Origin::Passed => Saving::AlreadyColour,
+                _ => Saving::Hit,
+            };
+            self.metrics.saved(&rendition.provider, saving, saved.credits);
+            self.metrics.saved_time(saving, saved.time);
         }
     }
 
     /// Runs processor work off the async threads.
-    async fn cpu<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Result<R, Error> {
+    pub(super) async fn cpu<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Error> {
         self.tasks.spawn_blocking(work).await.map_err(|_| Error::Internal)
     }
 }

@@ -22,7 +22,9 @@ impl Gateway {
                         made = self.lead(plan) => made,
                         never = elsewhere.hold(&lead) => match never {},
                     };
-                    let left = made.as_ref().ok().map(|(rendition, facts)| landing::write(rendition, facts));
+                    let left = made.as_ref().ok();
+                    let left =
+                        left.and_then(|(rendition, facts)| Some(landing::write(rendition, facts.as_ref()?)));
                     elsewhere.land(lead, left).await;
                     return made.map(|(rendition, _)| rendition);
                 }

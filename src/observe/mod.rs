@@ -4,4 +4,4 @@ mod log;
 mod metrics;
 
 pub use log::init as init_log;
-pub use metrics::Metrics;
+pub use metrics::{Account, Metrics, Saving};

@@ -7,7 +7,8 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Compression};
 
-use super::{Chroma, PhotoError};
+use super::grey::fit;
+use super::{Chroma, PhotoError, resample};
 
 /// Steps per unit of a\* or b\*.
 const STEPS: f32 = 4.0;
@@ -15,33 +16,50 @@ const STEPS: f32 = 4.0;
 const LARGEST: f32 = 128.0;
 /// What a file of planes begins with: a mark and the version of what follows.
 const MAGIC: &[u8; 5] = b"PXCH\x01";
-/// Most values a plane from the cache may have; see [`Chroma::MAX_PIXELS`].
+/// The code of 0.
 const ZERO: i32 = 32_768;
 
 impl Chroma {
     /// Most values a plane has; larger answers are averaged down to it.
     pub const MAX_PIXELS: u64 = 1_000_000;
 
-    /// Takes planes of `width * height` values, and rounds them to a quarter of a unit within 128.
+    /// Takes planes of `width * height` values, averages them down to [`Chroma::MAX_PIXELS`], and rounds
+    /// them to a quarter of a unit within 128.
     ///
     /// # Errors
     /// [`PhotoError::Broken`] when a plane's length is not that or a value is no number.
-    pub fn new(width: u32, height: u32, mut a: Vec<f32>, mut b: Vec<f32>) -> Result<Self, PhotoError> {
-        let count = width as usize * height as usize;
-        if count == 0 || a.len() != count || b.len() != count {
+    pub fn new(width: u32, height: u32, a: Vec<f32>, b: Vec<f32>) -> Result<Self, PhotoError> {
+        let given = Self { width, height, a, b };
+        given.checked()?;
+        let (width, height) = fit((given.width, given.height), Self::MAX_PIXELS);
+        let rounded = |plane: Vec<f32>| {
+            let mut plane = if (width, height) == (given.width, given.height) {
+                plane
+            } else {
+                resample::plane(&plane, (given.width, given.height), (width, height))
+            };
+            plane.iter_mut().for_each(|value| *value = quantised(*value));
+            plane
+        };
+        Ok(Self { width, height, a: rounded(given.a), b: rounded(given.b) })
+    }
+
+    /// Whether the planes are as long as the size says, and hold numbers.
+    pub(super) fn checked(&self) -> Result<(), PhotoError> {
+        let count = self.width as usize * self.height as usize;
+        if count == 0 || self.a.len() != count || self.b.len() != count {
             return Err(PhotoError::Broken(format!(
-                "Chroma planes of {} and {} values are not {width} x {height}.",
-                a.len(),
-                b.len()
+                "Chroma planes of {} and {} values are not {} x {}.",
+                self.a.len(),
+                self.b.len(),
+                self.width,
+                self.height
             )));
         }
-        for value in a.iter_mut().chain(&mut b) {
-            if !value.is_finite() {
-                return Err(PhotoError::Broken("A chroma plane has values that are not numbers.".to_owned()));
-            }
-            *value = quantised(*value);
+        if !self.a.iter().chain(&self.b).all(|value| value.is_finite()) {
+            return Err(PhotoError::Broken("A chroma plane has values that are not numbers.".to_owned()));
         }
-        Ok(Self { width, height, a, b })
+        Ok(())
     }
 
     /// Mean of sqrt(a\*^2 + b\*^2); 0 is grey, photographs have about 15 to 25.
@@ -54,17 +72,11 @@ impl Chroma {
     /// own checksums guard it.
     ///
     /// # Errors
-    /// [`PhotoError::Broken`] when the planes do not have `width * height` values.
+    /// [`PhotoError::Broken`] when the planes are not as long as the size says.
     pub fn to_bytes(&self) -> Result<Vec<u8>, PhotoError> {
-        let checked = |planes: &[&Vec<f32>; 2]| {
-            planes.iter().all(|plane| plane.len() == self.width as usize * self.height as usize)
-        };
-        let planes = [&self.a, &self.b];
-        if !checked(&planes) {
-            return Err(PhotoError::Broken("The chroma planes do not have the size they say.".to_owned()));
-        }
+        self.checked()?;
         let samples: Vec<u8> =
-            planes.into_iter().flatten().flat_map(|&value| code(value).to_be_bytes()).collect();
+            [&self.a, &self.b].into_iter().flatten().flat_map(|&value| code(value).to_be_bytes()).collect();
         let mut bytes = MAGIC.to_vec();
         let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height.saturating_mul(2));
         encoder.set_color(ColorType::Grayscale);
@@ -157,6 +169,16 @@ mod tests {
         assert!(Chroma::new(1, 1, vec![f32::NAN], vec![0.0]).is_err());
         let largest = Chroma::new(1, 1, vec![1e9], vec![-1e9]).unwrap();
         assert_eq!((largest.a[0], largest.b[0]), (128.0, -128.0));
+    }
+
+    #[test]
+    fn planes_larger_than_colour_ever_needs_are_averaged_down_and_can_be_stored() {
+        let (width, height) = (1500, 1000);
+        let plane = vec![7.5; width as usize * height as usize];
+        let chroma = Chroma::new(width, height, plane.clone(), plane).unwrap();
+        assert!(u64::from(chroma.width) * u64::from(chroma.height) <= Chroma::MAX_PIXELS);
+        assert!(chroma.a.iter().all(|&a| (a - 7.5).abs() < 0.01));
+        assert_eq!(Chroma::from_bytes(&chroma.to_bytes().unwrap()).unwrap(), chroma);
     }
 
     #[test]

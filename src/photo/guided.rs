@@ -14,32 +14,49 @@
 //! - the result stays within the chroma of the window, so that nothing glows beside an edge.
 
 use super::chroma::quantised;
+use super::grey::fit;
 use super::lab::CODES_PER_L;
 use super::{Chroma, Grey, PhotoError, resample};
 
 /// Variance of L\* below which luminance says little about chroma; film grain has 1 to 25.
 const EPSILON: f32 = 40.0;
 
-/// What is known at a place of the chroma's grid; index 0 is a\*, 1 is b\*.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Cell([f32; 8]);
+/// What is known at a place of the chroma's grid: the slopes for a\* and b\*, their offsets, the
+/// lowest values and the highest.
+type Cell = [f32; 8];
 
-impl Cell {
-    /// Between this cell and another.
-    #[inline]
-    pub(super) fn mix(&self, other: &Self, share: f32) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] + share * (other.0[i] - self.0[i])))
-    }
+/// Between two cells.
+#[inline]
+fn mix(one: &Cell, step: &Cell, share: f32) -> Cell {
+    std::array::from_fn(|i| one[i] + share * step[i])
+}
 
-    /// a\* and b\* of a pixel of luminance L\*.
-    #[inline]
-    pub(super) fn at(&self, l: f32) -> [f32; 2] {
-        let [slope_a, slope_b, offset_a, offset_b, low_a, low_b, high_a, high_b] = self.0;
-        let within = |value: f32, low: f32, high: f32| {
-            let value = if value > low { value } else { low };
-            if value < high { value } else { high }
-        };
-        [within(slope_a * l + offset_a, low_a, high_a), within(slope_b * l + offset_b, low_b, high_b)]
+/// a\* and b\* of a pixel of luminance L\*.
+#[inline]
+fn chroma_of([slope_a, slope_b, offset_a, offset_b, low_a, low_b, high_a, high_b]: Cell, l: f32) -> [f32; 2] {
+    let within = |value: f32, low: f32, high: f32| {
+        let value = if value > low { value } else { low };
+        if value < high { value } else { high }
+    };
+    [within(slope_a * l + offset_a, low_a, high_a), within(slope_b * l + offset_b, low_b, high_b)]
+}
+
+/// One full-size row, while its pixels are asked for.
+pub(super) struct GuideRow {
+    /// For each full-size column the cell before it, and how far it is on the way to the next.
+    columns: Vec<(u32, f32)>,
+    /// The cells of the row, and what is added on the way to the next.
+    cells: Vec<(Cell, Cell)>,
+}
+
+impl GuideRow {
+    /// a\* and b\* of pixels from column `first` on, given their L\*.
+    pub(super) fn chroma(&self, first: usize, l: &[f32], a: &mut [f32], b: &mut [f32]) {
+        let pixels = self.columns[first..].iter().zip(l).zip(a.iter_mut().zip(b));
+        for ((&(column, share), &l), (a, b)) in pixels {
+            let (cell, step) = &self.cells[column as usize];
+            [*a, *b] = chroma_of(mix(cell, step, share), l);
+        }
     }
 }
 
@@ -53,12 +70,9 @@ pub(super) struct Guide {
 impl Guide {
     /// Finds the functions for a photo's luminance. Chroma finer than the photo is averaged first.
     pub(super) fn new(grey: &Grey, chroma: &Chroma) -> Result<Self, PhotoError> {
+        chroma.checked()?;
         let known = (chroma.width, chroma.height);
-        let count = known.0 as usize * known.1 as usize;
-        if count == 0 || chroma.a.len() != count || chroma.b.len() != count {
-            return Err(PhotoError::Broken("The chroma planes do not have the size they say.".to_owned()));
-        }
-        let size = (known.0.min(grey.width), known.1.min(grey.height));
+        let size = fit((known.0.min(grey.width), known.1.min(grey.height)), Chroma::MAX_PIXELS);
         let [a, b] = [&chroma.a, &chroma.b].map(|plane| {
             let plane: Vec<f32> = plane.iter().map(|&value| quantised(value)).collect();
             resample::plane(&plane, known, size)
@@ -70,18 +84,26 @@ impl Guide {
         Ok(Self { width, height, cells: cells(&lab, width, height) })
     }
 
-    /// The cells of a full-size row of `height` rows, still at the chroma's width.
-    pub(super) fn row(&self, y: usize, height: usize, out: &mut Vec<Cell>) {
-        let (first, second, share) = between(y, height, self.height);
-        let row = |row: usize| &self.cells[row * self.width..][..self.width];
-        out.clear();
-        out.extend(row(first).iter().zip(row(second)).map(|(one, other)| one.mix(other, share)));
+    /// Makes room for rows of `width` pixels.
+    pub(super) fn rows(&self, width: usize) -> GuideRow {
+        let column = |x| between(x, width, self.width);
+        let columns = (0..width).map(column).map(|(first, _, share)| (first as u32, share)).collect();
+        GuideRow { columns, cells: Vec::with_capacity(self.width) }
     }
 
-    /// Where each full-size column lies between the chroma's columns.
-    pub(super) fn columns(&self, width: usize) -> Vec<(u32, u32, f32)> {
-        let column = |x| between(x, width, self.width);
-        (0..width).map(column).map(|(first, second, share)| (first as u32, second as u32, share)).collect()
+    /// Goes to row `y` of `height` full-size rows.
+    pub(super) fn go_to(&self, y: usize, height: usize, row: &mut GuideRow) {
+        let (first, second, share) = between(y, height, self.height);
+        let cells = |row: usize| &self.cells[row * self.width..][..self.width];
+        let difference = |one: &Cell, other: &Cell| std::array::from_fn(|i| other[i] - one[i]);
+        let between =
+            |(one, other): (&Cell, &Cell)| (mix(one, &difference(one, other), share), Cell::default());
+        row.cells.clear();
+        row.cells.extend(cells(first).iter().zip(cells(second)).map(between));
+        // The last cell has nothing to go to.
+        for i in 1..row.cells.len() {
+            row.cells[i - 1].1 = difference(&row.cells[i - 1].0, &row.cells[i].0);
+        }
     }
 }
 
@@ -139,7 +161,7 @@ fn cells(lab: &[[f32; 3]], width: usize, height: usize) -> Vec<Cell> {
             let [own_l, own_a, own_b] = lab[y * width + x];
             let offset = [own_a - slope[0] * own_l, own_b - slope[1] * own_l];
             let ([low_a, low_b], [high_a, high_b]) = (window.low, window.high);
-            cells.push(Cell([slope[0], slope[1], offset[0], offset[1], low_a, low_b, high_a, high_b]));
+            cells.push([slope[0], slope[1], offset[0], offset[1], low_a, low_b, high_a, high_b]);
         }
     }
     cells
@@ -154,17 +176,17 @@ mod tests {
         let mut guide = Guide::new(grey, chroma).unwrap();
         if !guided {
             for (cell, &a) in guide.cells.iter_mut().zip(&chroma.a) {
-                *cell = Cell([0.0, 0.0, a, 0.0, a, 0.0, a, 0.0]);
+                *cell = [0.0, 0.0, a, 0.0, a, 0.0, a, 0.0];
             }
         }
-        let (width, columns, mut row) = (grey.width as usize, guide.columns(grey.width as usize), Vec::new());
-        let mut out = Vec::new();
+        let width = grey.width as usize;
+        let (mut row, mut out) = (guide.rows(width), Vec::new());
         for (y, luma) in grey.luma.chunks_exact(width).enumerate() {
-            guide.row(y, grey.height as usize, &mut row);
-            for (&code, &(first, second, share)) in luma.iter().zip(&columns) {
-                let cell = row[first as usize].mix(&row[second as usize], share);
-                out.push(cell.at(f32::from(code) / CODES_PER_L)[0]);
-            }
+            guide.go_to(y, grey.height as usize, &mut row);
+            let l: Vec<f32> = luma.iter().map(|&code| f32::from(code) / CODES_PER_L).collect();
+            let (mut a, mut b) = (vec![0.0; width], vec![0.0; width]);
+            row.chroma(0, &l, &mut a, &mut b);
+            out.extend(a);
         }
         out
     }

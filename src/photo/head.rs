@@ -27,19 +27,29 @@ pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, PhotoError> {
         return Err(PhotoError::Broken(format!("The {format} file's header is damaged or cut short.")));
     };
     let head = Head { format, width, height };
-    if head.pixels() == 0 {
+    check_size(width, height, limits)?;
+    Ok(head)
+}
+
+/// Checks the size of a picture against the limits.
+///
+/// # Errors
+/// [`PhotoError::TooManyPixels`] above the limits, [`PhotoError::Broken`] for no pixels at all.
+pub fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), PhotoError> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels == 0 {
         return Err(PhotoError::Broken(format!(
-            "The {format} file says it is {width} x {height} pixels: nothing to colour."
+            "The picture says it is {width} x {height} pixels: nothing to colour."
         )));
     }
-    if width.max(height) > limits.max_side || head.pixels() > limits.max_pixels {
+    if width.max(height) > limits.max_side || pixels > limits.max_pixels {
         return Err(PhotoError::TooManyPixels(format!(
             "The picture is {width} x {height} pixels; at most {} pixels in all and {} a side are taken. \
              Make it smaller and send it again.",
             limits.max_pixels, limits.max_side
         )));
     }
-    Ok(head)
+    Ok(())
 }
 
 fn sniff(bytes: &[u8]) -> Result<InputFormat, PhotoError> {

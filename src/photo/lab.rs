@@ -121,35 +121,49 @@ pub(super) fn linear_of_lab([l, a, b]: [f32; 3]) -> [f32; 3] {
     FROM_XYZ.map(|[wx, wy, wz]| wx * x + wy * y + wz * z)
 }
 
-/// Steps of the first table of [`Encode`]; so many that no step has two codes beginning in it.
+/// Linear light of 0 to 1 as a whole number of 23 bits, as fine as a number from 0.5 to 1 has them.
+const LIGHT: f32 = 8_388_607.0;
+/// The last bits of such a number, and how many steps of so many the first ones count.
+const FINE: u32 = 11;
 const STEPS: usize = 4096;
 
-/// Linear light to 8-bit sRGB, rounded exactly: a table finds the code where the nearest step begins,
-/// a comparison with where the next code begins does the rest.
-pub(super) struct Encode {
-    start: [u8; STEPS + 1],
-    next: [f32; 256],
-}
+/// Linear light to 8-bit sRGB, rounded exactly: steps are so narrow that at most one code begins in
+/// each. A step's entry is its first code times 2,048, and what is missing to the next where that
+/// begins: added to the last bits of the light it gives the code, with neither branch nor comparison.
+pub(super) struct Encode([u32; STEPS]);
 
 /// The one encoding table.
 pub(super) static ENCODE: LazyLock<Encode> = LazyLock::new(|| {
     // A code is right from the linear light of half a code below it.
-    let begins: [f32; 256] = std::array::from_fn(|code| linear((code as f64 - 0.5).max(0.0) / 255.0) as f32);
-    let start = std::array::from_fn(|step| {
-        // A little early, because rounding to steps is not exact either.
-        let light = (step as f32 - 0.501) / STEPS as f32;
-        begins.partition_point(|&begin| begin <= light).saturating_sub(1) as u8
-    });
-    let next = std::array::from_fn(|code| begins.get(code + 1).copied().unwrap_or(f32::INFINITY));
-    Encode { start, next }
+    let begins: [u32; 255] =
+        std::array::from_fn(|code| (linear((code as f64 + 0.5) / 255.0) * f64::from(LIGHT)).ceil() as u32);
+    Encode(std::array::from_fn(|step| {
+        let (first, end) = ((step as u32) << FINE, (step as u32 + 1) << FINE);
+        let code = begins.partition_point(|&begin| begin <= first);
+        let missing = begins.get(code).filter(|&&begin| begin < end).map_or(0, |begin| end - begin);
+        ((code as u32) << FINE) + missing
+    }))
 });
 
 impl Encode {
     /// The code nearest to a linear light; below 0 is 0 and above 1 is 255.
     #[inline]
     pub(super) fn code(&self, light: f32) -> u8 {
-        let code = self.start[nearest(light.clamp(0.0, 1.0) * STEPS as f32) as usize];
-        code + u8::from(light >= self.next[code as usize])
+        self.code_of(Self::fixed(light))
+    }
+
+    /// A linear light as [`Encode::code_of`] takes it: the part of the work that can be done for many
+    /// at once.
+    #[inline]
+    pub(super) fn fixed(light: f32) -> u32 {
+        nearest(light.clamp(0.0, 1.0) * LIGHT)
+    }
+
+    /// The code of a number that [`Encode::fixed`] gave.
+    #[inline]
+    pub(super) fn code_of(&self, light: u32) -> u8 {
+        let step = (light >> FINE) as usize % STEPS;
+        ((self.0[step] + light % (1 << FINE)) >> FINE) as u8
     }
 }
 

@@ -1,7 +1,7 @@
 //! Luma-lock: a provider's chroma on the photo's own luminance, row by row.
 
-use super::guided::{Cell, Guide};
-use super::lab::{CODES_PER_L, ENCODE, linear_of_lab};
+use super::guided::{Guide, GuideRow};
+use super::lab::{CODES_PER_L, ENCODE, Encode, linear_of_lab};
 use super::{Chroma, Photo, PhotoError, gamut};
 
 /// Pixels worked on at a time: their numbers stay in the processor's nearest cache.
@@ -11,8 +11,7 @@ const BLOCK: usize = 256;
 pub(super) struct Merge<'a> {
     photo: &'a Photo,
     guide: Guide,
-    columns: Vec<(u32, u32, f32)>,
-    row: Vec<Cell>,
+    row: GuideRow,
     block: Block,
 }
 
@@ -26,50 +25,56 @@ struct Block {
 impl<'a> Merge<'a> {
     pub(super) fn new(photo: &'a Photo, chroma: &Chroma) -> Result<Self, PhotoError> {
         let guide = Guide::new(&photo.grey, chroma)?;
-        let columns = guide.columns(photo.width() as usize);
+        let row = guide.rows(photo.width() as usize);
         let block = Block { l: [0.0; BLOCK], a: [0.0; BLOCK], b: [0.0; BLOCK] };
-        Ok(Self { photo, guide, columns, row: Vec::new(), block })
+        Ok(Self { photo, guide, row, block })
     }
 
     /// Writes row `y` as 8-bit sRGB.
     pub(super) fn row(&mut self, y: usize, out: &mut [u8]) {
-        self.guide.row(y, self.photo.height() as usize, &mut self.row);
+        self.guide.go_to(y, self.photo.height() as usize, &mut self.row);
         let width = self.photo.width() as usize;
         let luma = &self.photo.grey.luma[y * width..][..width];
-        let blocks = luma.chunks(BLOCK).zip(self.columns.chunks(BLOCK)).zip(out.chunks_mut(BLOCK * 3));
-        for ((luma, columns), out) in blocks {
+        let pixels: &mut [[u8; 3]] = out.as_chunks_mut().0;
+        for (i, (luma, pixels)) in luma.chunks(BLOCK).zip(pixels.chunks_mut(BLOCK)).enumerate() {
             let Block { l, a, b } = &mut self.block;
-            for (i, (&luma, &(first, second, share))) in luma.iter().zip(columns).enumerate() {
-                l[i] = f32::from(luma) * (1.0 / CODES_PER_L);
-                let cell = self.row[first as usize].mix(&self.row[second as usize], share);
-                [a[i], b[i]] = cell.at(l[i]);
-            }
-            self.block.write(out);
+            l.iter_mut().zip(luma).for_each(|(l, &luma)| *l = f32::from(luma) * (1.0 / CODES_PER_L));
+            self.row.chroma(i * BLOCK, &l[..luma.len()], a, b);
+            self.block.write(pixels);
         }
     }
 }
 
 impl Block {
-    /// Writes the first pixels, as many as fit in `out`, as 8-bit sRGB.
-    fn write(&self, out: &mut [u8]) {
+    /// Writes the first pixels, as many as there is room for, as 8-bit sRGB.
+    fn write(&self, out: &mut [[u8; 3]]) {
         // Each channel for itself, so that many pixels are computed at once.
-        let mut light = [[0.0; BLOCK]; 3];
+        let mut light = [[0; BLOCK]; 3];
         let mut shown = [true; BLOCK];
         for i in 0..BLOCK {
-            let [r, g, b] = linear_of_lab([self.l[i], self.a[i], self.b[i]]);
-            (light[0][i], light[1][i], light[2][i]) = (r, g, b);
-            shown[i] = gamut::shows([r, g, b]);
+            let rgb = linear_of_lab([self.l[i], self.a[i], self.b[i]]);
+            shown[i] = gamut::shows(rgb);
+            [light[0][i], light[1][i], light[2][i]] = rgb.map(Encode::fixed);
         }
-        let count = out.len() / 3;
-        let lost: Vec<usize> = (0..count).filter(|&i| !shown[i]).collect();
+        self.keep_within_gamut(&shown[..out.len()], &mut light);
+        let encode = &*ENCODE;
+        let [red, green, blue] = &light;
+        for (((pixel, &r), &g), &b) in out.iter_mut().zip(red).zip(green).zip(blue) {
+            *pixel = [r, g, b].map(|channel| encode.code_of(channel));
+        }
+    }
+
+    /// Computes those again that sRGB cannot show.
+    fn keep_within_gamut(&self, shown: &[bool], light: &mut [[u32; BLOCK]; 3]) {
+        // Most blocks have none, and this is faster than looking for the first.
+        if shown.iter().fold(true, |all, &one| all & one) {
+            return;
+        }
+        let lost: Vec<usize> = (0..shown.len()).filter(|&i| !shown[i]).collect();
         let mut colours: Vec<[f32; 3]> = lost.iter().map(|&i| [self.l[i], self.a[i], self.b[i]]).collect();
         gamut::fit(&mut colours);
-        for (i, [r, g, b]) in lost.into_iter().zip(colours) {
-            (light[0][i], light[1][i], light[2][i]) = (r, g, b);
-        }
-        let encode = &*ENCODE;
-        for (i, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-            *pixel = light.each_ref().map(|channel| encode.code(channel[i]));
+        for (i, colour) in lost.into_iter().zip(colours) {
+            [light[0][i], light[1][i], light[2][i]] = colour.map(Encode::fixed);
         }
     }
 }

@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 pub use colour::ColourStatistics;
 pub use encode::{EncodeOptions, Encoded, encode, encode_own};
 pub use grey::luma_correlation;
-pub use head::read_head;
+pub use head::{check_size, read_head};
 pub use rgb::Rgb;
 
 /// The largest picture that is decoded; read from the header, before any pixel.

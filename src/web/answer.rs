@@ -10,7 +10,7 @@ use rocket::response::{self, Responder, Response};
 use serde::Serialize;
 
 use super::chunk;
-use super::problem::AttemptFacts;
+use super::problem::{AttemptFacts, Problem};
 use super::results;
 use crate::gateway::{Origin, Rendition, Saved};
 
@@ -32,13 +32,16 @@ struct Facts<'r> {
     height: u32,
     /// SHA-256 of the picture's bytes.
     sha256: String,
-    provider: &'r str,
-    model: &'r str,
+    /// `null` when nobody was asked, because the upload is in colour.
+    provider: Option<&'r str>,
+    model: Option<&'r str>,
     /// Decimal, as text: money is never a float. `null` when unknown.
     credits: Option<String>,
     /// Processor seconds on this machine; `null` when the provider is elsewhere.
     cpu_seconds: Option<f64>,
-    /// Where the picture came from: `memory`, `disk`, `merged`, `coalesced`, or a call for a `miss`, by
+    /// `colour` when the upload was in colour already; else `null`.
+    input: Option<&'static str>,
+    /// Where the picture came from: `memory`, `disk`, `merged`, `coalesced`, `passed`, or a call for a `miss`, by
     /// `request`, to `bypass` the cache.
     cache: &'static str,
     /// What was not spent; `null` when a provider was called.
@@ -87,10 +90,11 @@ fn facts(rendition: &Rendition) -> Facts<'_> {
         width: rendition.width,
         height: rendition.height,
         sha256: rendition.id(),
-        provider: &rendition.provider,
-        model: &rendition.model,
+        provider: rendition.coloured_by().map(|(provider, _)| provider),
+        model: rendition.coloured_by().map(|(_, model)| model),
         credits: rendition.spent().credits.map(|credits| credits.to_string()),
         cpu_seconds: rendition.spent().cpu.map(|cpu| cpu.as_secs_f64()),
+        input: rendition.in_colour.then_some("colour"),
         cache: rendition.origin.label(),
         saved: rendition.saved.map(SavedFacts::from),
         result: rendition.kept_under.map(|_| results::address(rendition.digest)),
@@ -106,6 +110,7 @@ fn cache_status(rendition: &Rendition) -> String {
     match rendition.origin {
         Origin::Kept(tier) => format!("PixColor; hit; detail={}", tier.label()),
         Origin::Merged(tier) => format!("PixColor; hit; detail=merged-{}", tier.label()),
+        Origin::Passed => "PixColor; detail=passed".to_owned(),
         Origin::Shared => "PixColor; fwd=miss; collapsed".to_owned(),
         Origin::Called(why) => format!("PixColor; fwd={}{stored}", why.label()),
     }
@@ -121,12 +126,17 @@ fn server_timing(rendition: &Rendition) -> String {
 /// What every answer with a rendition says about it in its headers.
 pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
     let mut headers = vec![
-        Header::new("X-PixColor-Provider", rendition.provider.clone()),
-        Header::new("X-PixColor-Model", rendition.model.clone()),
         Header::new("X-PixColor-Credits", credits(rendition)),
         Header::new("Cache-Status", cache_status(rendition)),
         Header::new("Server-Timing", server_timing(rendition)),
     ];
+    if let Some((provider, model)) = rendition.coloured_by() {
+        headers.push(Header::new("X-PixColor-Provider", provider.to_owned()));
+        headers.push(Header::new("X-PixColor-Model", model.to_owned()));
+    }
+    if rendition.in_colour {
+        headers.push(Header::new("X-PixColor-Input", "colour"));
+    }
     if let Some(Saved { credits, time }) = rendition.saved {
         let credits = credits.map_or("unknown".to_owned(), |credits| credits.to_string());
         let saved = format!("credits={credits}, seconds={:.3}", time.as_secs_f64());
@@ -185,9 +195,9 @@ impl<R> Described<R> {
         Self { headers: headers(rendition), inner }
     }
 
-    /// An answer without a rendition.
-    pub const fn bare(inner: R) -> Self {
-        Self { headers: Vec::new(), inner }
+    /// An answer that tells this problem.
+    pub fn problem(problem: &Problem, inner: R) -> Self {
+        Self { headers: problem.headers(), inner }
     }
 }
 

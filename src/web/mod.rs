@@ -7,6 +7,7 @@ mod assets;
 mod colorize;
 mod data_url;
 mod door;
+mod estimate;
 mod fairings;
 mod guards;
 mod health;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 use rocket::figment::Figment;
 use rocket::http::Status;
-use rocket::{Build, Request, Rocket, catch, catchers};
+use rocket::{Build, Request, Rocket, Route, catch, catchers};
 
 pub use assets::{AssetError, Assets};
 use problem::Problem;
@@ -38,27 +39,41 @@ fn chunk(length: usize) -> usize {
     length.clamp(4 << 10, 512 << 10)
 }
 
-/// The server: every route, guard, fairing and catcher, in front of a gateway.
+/// The server: every route, guard, fairing and catcher, in front of a gateway. Metrics are not among them when
+/// they have an address of their own.
 pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
+    let metrics_here = gateway.snapshot().config.metrics.address.is_none();
     let routes: Vec<_> = [
         page::routes(),
         assets::routes(),
         colorize::routes(),
+        estimate::routes(),
         legacy::routes(),
         results::routes(),
         providers::routes(),
         quota::routes(),
         usage::routes(),
         health::routes(),
-        metrics::routes(),
+        if metrics_here { metrics::routes() } else { Vec::new() },
         admin::routes(),
     ]
     .concat();
+    let routes = [door::guard(methods::others(&routes)), door::guard(routes)].concat();
+    serve(figment, gateway, routes).manage(assets)
+}
+
+/// The server of the metrics alone, at an address of their own: for the operator, whichever clients are let in.
+pub fn metrics_server(figment: Figment, gateway: Arc<Gateway>) -> Rocket<Build> {
+    let routes = metrics::routes();
+    let routes = [methods::others(&routes), routes].concat();
+    serve(figment, gateway, routes)
+}
+
+/// Routes, and what stands around all of them.
+fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<Build> {
     rocket::custom(figment)
         .manage(gateway)
-        .manage(assets)
-        .mount("/", door::guard(methods::others(&routes)))
-        .mount("/", door::guard(routes))
+        .mount("/", routes)
         .register("/", catchers![other])
         .attach(fairings::Headers)
         .attach(admission::Fields)

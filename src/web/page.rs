@@ -11,7 +11,7 @@ use super::assets::{Assets, Page};
 use super::colorize::ask;
 use super::guards::Context;
 use super::problem::Problem;
-use super::providers::list;
+use super::providers::learnt;
 use super::upload::Picture;
 use crate::gateway::{Rendition, Upload};
 use crate::photo::{InputFormat, Limits, read_head};
@@ -22,14 +22,14 @@ pub fn routes() -> Vec<Route> {
 }
 
 #[get("/")]
-fn index(context: Context, assets: &State<Assets>) -> Result<Page, Problem> {
+async fn index(context: Context, assets: &State<Assets>) -> Result<Page, Problem> {
     let config = &context.snapshot.config;
     let limits = &config.limits;
     assets.render(
         "index.html",
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "providers": list(&context),
+            "providers": learnt(&context).await,
             "route": config.route,
             "formats": InputFormat::ALL.map(|format| json!({
                 "name": format.name(),
@@ -57,7 +57,7 @@ async fn result(
         }
         Err(problem) => {
             let page = assets.render("error.html", &problem)?;
-            Ok(Described::bare((problem.http_status(), page)))
+            Ok(Described::problem(&problem, (problem.http_status(), page)))
         }
     }
 }
@@ -82,8 +82,8 @@ fn facts(rendition: &Rendition, original: Option<String>, file_name: &str) -> se
         "original": original,
         "result": data_url(rendition),
         "download_name": rendition.format.coloured_name(file_name),
-        "provider": rendition.provider,
-        "model": rendition.model,
+        "coloured_by": rendition.coloured_by().map(|(provider, model)| format!("{provider}: {model}")),
+        "in_colour": rendition.in_colour,
         "credits": credits(rendition),
         "seconds": format!("{seconds:.1}"),
         "width": rendition.width,

@@ -42,6 +42,9 @@ pub struct Problem {
     /// The budget that is spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     budget: Option<Box<BudgetFacts>>,
+    /// `colour` where the upload was refused because it is in colour; the `X-PixColor-Input` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<&'static str>,
     #[serde(skip)]
     allow: Option<String>,
     #[serde(skip)]
@@ -50,7 +53,7 @@ pub struct Problem {
 
 /// A budget with too little left, as clients see it. Amounts are decimals, as text.
 #[derive(Clone, Debug, Serialize)]
-struct BudgetFacts {
+pub struct BudgetFacts {
     name: String,
     limit: String,
     left: String,
@@ -108,6 +111,7 @@ impl Problem {
             limits: Vec::new(),
             attempts: Vec::new(),
             budget: None,
+            input: None,
             allow: None,
             close: false,
         }
@@ -140,6 +144,18 @@ impl Problem {
     pub fn retry_after(self, after: Option<Duration>) -> Self {
         // Rounded up: whoever waits exactly that long must not be too early.
         Self { retry_after: after.map(seconds), ..self }
+    }
+
+    /// What its headers say, whatever form its body has.
+    pub fn headers(&self) -> Vec<Header<'static>> {
+        let retry_after = self.retry_after.map(|seconds| Header::new("Retry-After", seconds.to_string()));
+        let allow = self.allow.clone().map(|allow| Header::new("Allow", allow));
+        let input = self.input.map(|input| Header::new("X-PixColor-Input", input));
+        let close = self.close.then(|| Header::new("Connection", "close"));
+        let key =
+            (self.status == Status::Unauthorized.code).then(|| Header::new("WWW-Authenticate", "Bearer"));
+        let all = [Some(Header::new("Cache-Control", "no-store")), retry_after, allow, input, key, close];
+        all.into_iter().flatten().collect()
     }
 
     /// The status.
@@ -176,6 +192,9 @@ impl From<Error> for Problem {
         match error {
             Error::Photo(photo) => photo.into(),
             Error::UnknownProvider { .. } => Self::bad_request(detail),
+            Error::InColour => {
+                Self { input: Some("colour"), ..Self::new(Status::UnprocessableEntity, detail) }
+            }
             Error::Busy { retry_after, .. } => {
                 Self::new(Status::ServiceUnavailable, detail).retry_after(Some(retry_after))
             }
@@ -256,19 +275,9 @@ impl<'r> Responder<'r, 'static> for Problem {
         response
             .status(self.http_status())
             .header(ContentType::new("application", "problem+json"))
-            .raw_header("Cache-Control", "no-store")
             .sized_body(body.len(), Cursor::new(body));
-        if let Some(seconds) = self.retry_after {
-            response.header(Header::new("Retry-After", seconds.to_string()));
-        }
-        if self.status == Status::Unauthorized.code {
-            response.raw_header("WWW-Authenticate", "Bearer");
-        }
-        if let Some(allow) = self.allow {
-            response.header(Header::new("Allow", allow));
-        }
-        if self.close {
-            response.header(Header::new("Connection", "close"));
+        for header in self.headers() {
+            response.header(header);
         }
         response.ok()
     }

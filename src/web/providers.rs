@@ -1,10 +1,13 @@
-//! `GET /v1/providers`: who could colour, and what that would mean.
+//! `GET /v1/providers`: who could colour, what that would mean, and what it has cost and taken so far.
+
+use std::collections::BTreeMap;
 
 use rocket::serde::json::Json;
 use rocket::{Route, get, routes};
 use serde::Serialize;
 
 use super::guards::Context;
+use crate::credit::{Experience, SizeClass, Worth};
 use crate::provider::{Provider, Readiness};
 
 /// The routes of this file.
@@ -31,8 +34,53 @@ pub struct ProviderFacts {
     place: Option<usize>,
 }
 
+/// One provider, and what is learnt of it.
+#[derive(Serialize)]
+pub struct Learnt {
+    #[serde(flatten)]
+    facts: ProviderFacts,
+    /// What a megapixel has cost and taken so far, by size of the photograph; sizes without a call that
+    /// gave colour are left out.
+    per_megapixel: Vec<PerMegapixel>,
+}
+
+/// What a megapixel of photographs of one size has cost and taken.
+#[derive(Serialize)]
+struct PerMegapixel {
+    /// In megapixels: `<=0.5`, `<=2`, `<=8`, `>8`.
+    size: &'static str,
+    /// Calls that gave colour.
+    calls: u64,
+    /// Of their photographs.
+    megapixels: f64,
+    /// Decimal, as text; calls that failed and were paid for are in it.
+    credits: String,
+    /// What that is worth now, by currency.
+    money: BTreeMap<String, String>,
+    /// Waiting for the provider.
+    seconds: f64,
+    /// Of this machine's processors.
+    cpu_seconds: f64,
+}
+
+impl PerMegapixel {
+    fn new(size: SizeClass, learnt: &Experience, worth: Option<Worth>) -> Option<Self> {
+        let credits = learnt.credits_per_megapixel()?;
+        let money = worth.map(|worth| worth.of(credits));
+        Some(Self {
+            size: size.label(),
+            calls: learnt.sums.calls,
+            megapixels: learnt.sums.pixels as f64 / 1e6,
+            credits: credits.to_string(),
+            money: money.iter().map(|money| (money.currency.to_string(), money.amount())).collect(),
+            seconds: learnt.time_per_megapixel()?.as_secs_f64(),
+            cpu_seconds: learnt.cpu_per_megapixel()?.as_secs_f64(),
+        })
+    }
+}
+
 impl ProviderFacts {
-    fn new(context: &Context, provider: &dyn Provider) -> Self {
+    fn new(context: &Context, (place, provider): (Option<usize>, &dyn Provider)) -> Self {
         let about = provider.about();
         let reason = match context.gateway.readiness(&context.snapshot, provider) {
             Readiness::Ready => None,
@@ -46,34 +94,36 @@ impl ProviderFacts {
             ready: reason.is_none(),
             reason,
             leaves_machine: about.leaves_machine,
-            place: context
-                .snapshot
-                .config
-                .route
-                .iter()
-                .position(|name| *name == about.name)
-                .map(|index| index + 1),
+            place,
         }
     }
 }
 
 /// All providers: those on the route in its order, then the others by name.
 pub fn list(context: &Context) -> Vec<ProviderFacts> {
-    let providers = context.snapshot.providers();
-    let mut facts: Vec<_> =
-        providers.map(|provider| ProviderFacts::new(context, provider.as_ref())).collect();
-    facts.sort_by_key(|facts| facts.place.unwrap_or(usize::MAX));
-    facts
+    let in_order = context.snapshot.in_order();
+    in_order.map(|(place, provider)| ProviderFacts::new(context, (place, provider.as_ref()))).collect()
+}
+
+/// The same, with what is learnt of them.
+pub async fn learnt(context: &Context) -> Vec<Learnt> {
+    let experience = context.gateway.experience().await;
+    let learnt = |facts: ProviderFacts| {
+        let worth = context.snapshot.config.worth(&facts.name);
+        let of = |size| PerMegapixel::new(size, experience.get(&(facts.name.clone(), size))?, worth);
+        Learnt { per_megapixel: SizeClass::ALL.into_iter().filter_map(of).collect(), facts }
+    };
+    list(context).into_iter().map(learnt).collect()
 }
 
 #[derive(Serialize)]
 struct Providers {
-    providers: Vec<ProviderFacts>,
+    providers: Vec<Learnt>,
     route: Vec<String>,
 }
 
 #[get("/v1/providers")]
-fn providers(context: Context) -> Json<Providers> {
+async fn providers(context: Context) -> Json<Providers> {
     let snapshot = &context.snapshot;
-    Json(Providers { providers: list(&context), route: snapshot.config.route.clone() })
+    Json(Providers { providers: learnt(&context).await, route: snapshot.config.route.clone() })
 }

@@ -4,6 +4,7 @@
 //! nothing more is kept; the rest is read and thrown away up to a bound, so that ordinary clients,
 //! which send everything before they listen, can read the answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use rocket::http::{ContentType, Status};
 use rocket::outcome::Outcome;
 use rocket::request::Request;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::time::error::Elapsed;
@@ -67,7 +69,46 @@ impl<'r> FromData<'r> for Picture {
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
         let picture = tokio::time::timeout(body.time, body.picture(request)).await;
-        body.settle(picture, |picture| &mut picture.upload).await
+        body.settle(picture, |picture| Some(&mut picture.upload)).await
+    }
+}
+
+/// A picture, or what is known of one that is not sent.
+#[derive(Debug)]
+pub enum Subject {
+    /// The picture.
+    Picture(Picture),
+    /// What is known of it.
+    Known(Known),
+}
+
+/// What is known of a picture that is not sent.
+#[derive(Debug)]
+pub struct Known {
+    /// Width and height in pixels.
+    pub size: Option<(u32, u32)>,
+    /// Length of its file.
+    pub bytes: Option<u64>,
+    /// SHA-256 of its file.
+    pub fingerprint: Option<Fingerprint>,
+    /// Which provider would be asked.
+    pub provider: Option<String>,
+    /// Which format would be asked for.
+    pub format: Option<String>,
+}
+
+#[rocket::async_trait]
+impl<'r> FromData<'r> for Subject {
+    type Error = Problem;
+
+    async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
+        let Some(mut body) = Body::open(request, data) else { return not_set_up() };
+        let subject = tokio::time::timeout(body.time, body.subject(request)).await;
+        body.settle(subject, |subject| match subject {
+            Subject::Picture(picture) => Some(&mut picture.upload),
+            Subject::Known(_) => None,
+        })
+        .await
     }
 }
 
@@ -78,7 +119,7 @@ impl<'r> FromData<'r> for DataUrl {
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
         let url = tokio::time::timeout(body.time, body.data_url(request)).await;
-        body.settle(url, |url| &mut url.0).await
+        body.settle(url, |url| Some(&mut url.0)).await
     }
 }
 
@@ -123,12 +164,14 @@ impl<'r> Body<'r> {
     async fn settle<T>(
         mut self,
         read: Result<Result<T, Problem>, Elapsed>,
-        upload: impl FnOnce(&mut T) -> &mut Upload,
+        upload: impl FnOnce(&mut T) -> Option<&mut Upload>,
     ) -> data::Outcome<'r, T, Problem> {
         let ticket = self.ticket.take();
         let problem = match read {
             Ok(Ok(mut value)) => {
-                upload(&mut value).ticket = ticket;
+                if let Some(upload) = upload(&mut value) {
+                    upload.ticket = ticket;
+                }
                 return Outcome::Success(value);
             }
             Ok(Err(problem)) => {
@@ -160,8 +203,19 @@ impl<'r> Body<'r> {
                 Status::UnsupportedMediaType,
                 "Send the picture itself, multipart/form-data with a file field `image`, or JSON.",
             )),
-            Some(form) if is_json(form) => self.json().await,
+            Some(form) if is_json(form) => json_picture(&self.text().await?, self.limit),
             _ => Ok(Picture { upload: self.whole().await?, fields: Fields::default() }),
+        }
+    }
+
+    /// The picture in whatever form it comes, or JSON that says something of it.
+    async fn subject(&mut self, request: &Request<'_>) -> Result<Subject, Problem> {
+        match request.content_type() {
+            Some(form) if is_json(form) => {
+                self.ticket = Some(admission::admit(request, self.charged).await?);
+                json_subject(&self.text().await?, self.limit)
+            }
+            _ => self.picture(request).await.map(Subject::Picture),
         }
     }
 
@@ -183,25 +237,6 @@ impl<'r> Body<'r> {
     /// The body is text around a picture in base64.
     async fn text(&mut self) -> Result<Bytes, Problem> {
         self.collect(text_limit(self.limit), |_| ()).await
-    }
-
-    async fn json(&mut self) -> Result<Picture, Problem> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Json<'a> {
-            #[serde(borrow)]
-            image: std::borrow::Cow<'a, str>,
-            provider: Option<String>,
-            format: Option<String>,
-        }
-        let text = self.text().await?;
-        let json: Json<'_> = serde_json::from_slice(&text).map_err(|error| {
-            let example = r#"{"image": "data:image/jpeg;base64,..."}"#;
-            Problem::bad_request(format!("The JSON cannot be read ({error}). Send {example}."))
-        })?;
-        let upload = Upload::new(data_url::decode(&json.image, self.limit)?);
-        let fields = Fields { provider: json.provider, format: json.format, file_name: None };
-        Ok(Picture { upload, fields })
     }
 
     async fn multipart(&mut self, boundary: String) -> Result<Picture, Problem> {
@@ -282,6 +317,50 @@ impl<'r> Body<'r> {
         }
         false
     }
+}
+
+fn json_picture(text: &[u8], limit: u64) -> Result<Picture, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Json<'a> {
+        #[serde(borrow)]
+        image: Cow<'a, str>,
+        provider: Option<String>,
+        format: Option<String>,
+    }
+    let json: Json<'_> = read_json(text, r#"{"image": "data:image/jpeg;base64,..."}"#)?;
+    let upload = Upload::new(data_url::decode(&json.image, limit)?);
+    let fields = Fields { provider: json.provider, format: json.format, file_name: None };
+    Ok(Picture { upload, fields })
+}
+
+fn json_subject(text: &[u8], limit: u64) -> Result<Subject, Problem> {
+    /// Skims a text, which may be long.
+    #[derive(Deserialize)]
+    struct Kind {
+        image: Option<IgnoredAny>,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Json {
+        width: Option<u32>,
+        height: Option<u32>,
+        bytes: Option<u64>,
+        sha256: Option<String>,
+        provider: Option<String>,
+        format: Option<String>,
+    }
+    if serde_json::from_slice(text).is_ok_and(|kind: Kind| kind.image.is_some()) {
+        return json_picture(text, limit).map(Subject::Picture);
+    }
+    let json: Json = read_json(text, r#"{"width": 3000, "height": 2000, "bytes": 1500000}, or a picture"#)?;
+    let size = (json.width, json.height);
+    Known::new(size, json.bytes, json.sha256.as_deref(), json.provider, json.format).map(Subject::Known)
+}
+
+fn read_json<'a, T: Deserialize<'a>>(text: &'a [u8], example: &str) -> Result<T, Problem> {
+    serde_json::from_slice(text)
+        .map_err(|error| Problem::bad_request(format!("The JSON cannot be read ({error}). Send {example}.")))
 }
 
 /// Most bytes of text around a picture in base64.

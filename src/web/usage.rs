@@ -2,7 +2,6 @@
 
 use rocket::http::{Accept, ContentType, Status};
 use rocket::{Route, get, routes};
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::colorize::one;
@@ -41,12 +40,7 @@ async fn usage(
     })?;
     Ok(match csv {
         true => (ContentType::CSV, report.to_csv()),
-        false => {
-            let mut json = report.to_json();
-            json["from"] = Value::from(days.start().to_string());
-            json["to"] = Value::from(days.end().to_string());
-            (ContentType::JSON, json.to_string())
-        }
+        false => (ContentType::JSON, report.to_json(&days).to_string()),
     })
 }
 

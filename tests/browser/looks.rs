@@ -5,7 +5,7 @@ use crate::page::Page;
 
 /// Nothing sticks out to the right.
 #[track_caller]
-fn fits(page: &Page) {
+pub fn fits(page: &Page) {
     let [width, window] =
         ["scrollWidth", "clientWidth"].map(|of| page.number(&format!("document.documentElement.{of}")));
     assert!(width <= window, "{width} pixels wide in a window of {window}");
@@ -13,7 +13,7 @@ fn fits(page: &Page) {
 
 /// The contrast of an element's text with what is behind it, by the formula of WCAG 2.2.
 #[track_caller]
-fn contrast(page: &Page, selector: &str) -> f64 {
+pub fn contrast(page: &Page, selector: &str) -> f64 {
     page.number(&format!(
         "(() => {{
             const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);

@@ -19,6 +19,7 @@ mod harness;
 
 mod driver;
 mod looks;
+mod money;
 mod page;
 mod trouble;
 mod using;

@@ -24,7 +24,7 @@ fn a_chosen_file_is_coloured_shown_beside_its_original_and_can_be_kept() {
     page.choose_picture("grandmother.jpg", &Picture::jpeg(900, 600, 1));
     page.until_done();
     let phases = page.browser.value("phases");
-    assert_eq!(phases, json!(["sending", "colouring", "receiving", "done"]));
+    assert_eq!(phases, json!(["asking", "sending", "colouring", "receiving", "done"]));
 
     assert!(page.colourfulness("original") < 1.0);
     assert!(page.colourfulness("result") > 5.0);
@@ -241,7 +241,7 @@ fn where_browsers_do_not_hash_it_is_sent() {
         page.choose_picture(&format!("{name}.jpg"), &picture);
         page.until(&format!("lab.dataset.phase === 'done' && download.download === '{name}-coloured.jpg'"));
         let sent = page.requests().into_iter().filter(|path| path.starts_with("/v1/")).collect::<Vec<_>>();
-        assert_eq!(sent, ["/v1/colorize?"]);
+        assert_eq!(sent, ["/v1/estimate?", "/v1/colorize?"]);
     }
     page.finish(&[]);
 }

@@ -106,6 +106,10 @@ fn what_is_no_picture_is_refused_in_words() {
         assert_eq!(answer.status, status, "{content_type} {:?}: {answer:?}", String::from_utf8_lossy(body));
         answer.problem(status);
     }
+    let problem = server.post("/v1/colorize", &[("Content-Type", "image/heic")], b"hello").problem(415);
+    for format in ["JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF"] {
+        assert!(problem["detail"].as_str().unwrap().contains(format), "{problem}");
+    }
     assert_eq!(server.get("/healthz").status, 200);
 }
 

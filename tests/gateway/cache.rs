@@ -73,7 +73,7 @@ fn a_repeat_costs_nothing_and_says_what_it_saved() {
 
     assert_eq!(server.metric("pixcolor_renditions_total{origin=\"memory\"}"), 2.0);
     assert_eq!(server.metric("pixcolor_renditions_total{origin=\"merged\"}"), 1.0);
-    assert_eq!(server.metric("pixcolor_saved_credits_total{reason=\"hit\"}"), 6.0);
+    assert_eq!(server.metric("pixcolor_saved_credits_total{provider=\"algorithmia\",reason=\"hit\"}"), 6.0);
     assert_eq!(server.metric("pixcolor_cache_entries{tier=\"disk\"}"), 8.0);
 }
 
@@ -250,7 +250,9 @@ fn two_hundred_at_once_are_one_call_and_equal_answers() {
         }
     }
     assert_eq!(paid, 1);
-    assert!(server.metric("pixcolor_saved_credits_total{reason=\"coalesced\"}") > 300.0);
+    assert!(
+        server.metric("pixcolor_saved_credits_total{provider=\"algorithmia\",reason=\"coalesced\"}") > 300.0
+    );
 }
 
 #[test]

@@ -69,8 +69,8 @@ fn when_the_budget_is_spent_the_next_provider_answers_and_the_answer_says_so() {
     assert_eq!(answer.header("x-pixcolor-attempts"), "algorithmia=budget");
     assert_eq!(fake.calls(), 4);
 
-    metric_is(&server, "pixcolor_spent_credits_total{provider=\"algorithmia\"}", 8.0);
-    metric_is(&server, "pixcolor_spent_credits_total{provider=\"local\"}", 0.0);
+    metric_is(&server, "pixcolor_spent_credits_total{provider=\"algorithmia\",size=\"<=0.5\"}", 8.0);
+    metric_is(&server, "pixcolor_spent_credits_total{provider=\"local\",size=\"<=0.5\"}", 0.0);
     metric_is(&server, "pixcolor_budget_limit_credits{budget=\"small\"}", 12.0);
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 8.0);
     metric_is(&server, "pixcolor_budget_remaining_credits{budget=\"small\"}", 4.0);
@@ -151,6 +151,59 @@ fn each_client_has_a_budget_of_its_own_that_no_invented_key_evades() {
     assert_eq!(by("2001:db8::1", "sim1"), "algorithmia");
     // The same /64.
     assert_eq!(by("2001:db8::2", "sim1"), "local");
+}
+
+#[test]
+fn what_a_small_picture_saved_is_counted_where_megapixels_cost() {
+    let fake = Algorithmia::start();
+    let price = "price.terms = [{ per = \"megapixel\", rate = 4 }, { per = \"call\", rate = 0.5 }]\nprice.minimum = 0\n";
+    let server = before_local(&fake.url(), price).start();
+    let answer = server.colorize(&Picture::jpeg(1600, 1200, 3));
+    let cost: f64 = answer.header("x-pixcolor-credits").parse().unwrap();
+    // Half a megapixel instead of 1.92.
+    assert!((2.0..=2.5).contains(&cost), "{cost}");
+    let saved = "pixcolor_saved_credits_total{provider=\"algorithmia\",reason=\"luma_lock\"}";
+    metric_is(&server, saved, 4.0 * 1.92 + 0.5 - cost);
+    // By the second it may be cheaper, too, but nobody knows.
+    let server = before_local(&fake.url(), "").start();
+    server.colorize(&Picture::jpeg(1600, 1200, 3));
+    assert!(!server.get("/metrics").text().contains("luma_lock\"}"));
+}
+
+#[test]
+fn what_a_megapixel_costs_and_takes_is_counted_by_size_and_survives_a_restart() {
+    let fake = Algorithmia::start();
+    let folder = tempfile::tempdir().unwrap();
+    let start = || state(budget(&fake, BOTH, 100, ""), folder.path()).start();
+    let mut server = start();
+    let picture = Picture::jpeg(1600, 1200, 3);
+    assert_eq!(server.colorize(&picture).header("x-pixcolor-credits"), "2");
+    assert_eq!(server.post("/v1/colorize?provider=local", &[], &picture.bytes).status, 200);
+    facts(&server);
+    let sums = |server: &Server| -> Vec<String> {
+        let wanted = ["pixcolor_spent_credits_total", "pixcolor_coloured_"];
+        let text = server.get("/metrics").text().to_owned();
+        let lines = text.lines().filter(|line| wanted.iter().any(|name| line.starts_with(name)));
+        lines.map(str::to_owned).collect()
+    };
+    let before = sums(&server);
+    for (name, labels, value) in [
+        ("spent_credits", "provider=\"algorithmia\",size=\"<=2\"", "2"),
+        ("coloured_pixels", "provider=\"algorithmia\",size=\"<=2\"", "1920000"),
+        ("coloured_pixels", "provider=\"algorithmia\",size=\"<=0.5\"", "6144"),
+        ("coloured_pixels", "provider=\"local\",size=\"<=2\"", "1920000"),
+        ("spent_credits", "provider=\"local\",size=\"<=2\"", "0"),
+    ] {
+        let line = format!("pixcolor_{name}_total{{{labels}}} {value}");
+        assert!(before.contains(&line), "{line}: {before:?}");
+    }
+    let local = "{provider=\"local\",size=\"<=2\"}";
+    for name in ["coloured_seconds", "coloured_cpu_seconds"] {
+        assert!(server.metric(&format!("pixcolor_{name}_total{local}")) > 0.0, "{name}: {before:?}");
+    }
+    assert!(!before.iter().any(|line| line.contains("cpu") && line.contains("algorithmia")), "{before:?}");
+    assert_eq!(server.terminate(), Some(0));
+    assert_eq!(sums(&start()), before);
 }
 
 #[test]
@@ -248,6 +301,7 @@ fn while_the_ledger_cannot_be_written_the_built_in_model_answers_and_readyz_says
     assert!(why.contains("the ledger cannot be used") && why.contains("a-file"), "{why}");
     assert_eq!((&ready["route"][0]["ready"], &ready["route"][0]["reason"]), (&json!(false), &json!(why)));
     assert_eq!(ready["route"][1]["ready"], true);
+    metric_is(&server, "pixcolor_ledger_writable", 0.0);
 
     let server = state(budget(&fake, ALONE, 100, ""), &file).start();
     assert_eq!(server.get("/readyz").status, 503);
@@ -255,6 +309,7 @@ fn while_the_ledger_cannot_be_written_the_built_in_model_answers_and_readyz_says
     assert_eq!(fake.calls(), 0);
     let server = budget(&fake, ALONE, 100, "").start();
     assert_eq!(server.get("/readyz").json()["paid_providers_are_off"], json!(null));
+    metric_is(&server, "pixcolor_ledger_writable", 1.0);
 }
 
 #[test]
@@ -330,4 +385,42 @@ fn usage_is_told_by_provider_and_day_to_all_and_by_client_to_the_administrator()
     let named = clients["lines"].as_array().unwrap().iter().find(|line| line["client"] == "ip:127.0.0.1");
     assert_eq!(named.unwrap()["credits"], "4");
     Server::start().get("/v1/usage?by=client").problem(404);
+}
+
+#[test]
+fn the_command_line_asks_a_gateway_elsewhere_what_was_used() {
+    let fake = Algorithmia::start();
+    let server = budget(&fake, BOTH, 7, "")
+        .env("MY_TOKEN", "let-me-in")
+        .env("PIXCOLOR_ADMIN__TOKEN", "{ env = \"MY_TOKEN\" }")
+        .start();
+    (0..3).for_each(|_| drop(facts(&server)));
+    let empty = tempfile::tempdir().unwrap();
+    let run = |args: &[&str], token: Option<&str>| {
+        let mut command = pixcolor(empty.path());
+        command.args(["usage", "--gateway", &server.url("")]).args(args);
+        command.envs(token.map(|token| ("PIXCOLOR_ADMIN_TOKEN", token)));
+        let output = command.output().unwrap();
+        (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (done, table) = run(&[], None);
+    let line = |name: &str| -> Vec<String> {
+        let line = table.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{table}"));
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    assert!(done && table.contains(" to 20"), "{table}");
+    assert_eq!(line("algorithmia")[..7], ["algorithmia", "2", "0", "0", "4", "0.0004", "USD"], "{table}");
+    assert_eq!(line("local")[..5], ["local", "1", "0", "0", "0"], "{table}");
+    assert_eq!(line("total")[..5], ["total", "3", "0", "0", "4"], "{table}");
+    let (done, csv) = run(&["--csv", "--by", "day", "--from", "2020-01-01"], None);
+    assert!(done && csv.starts_with("day,calls,") && csv.contains(",3,0,0,0,4,"), "{csv}");
+
+    for (token, said) in [(None, "admin token only"), (Some("wrong"), "admin token only")] {
+        let (done, words) = run(&["--by", "client"], token);
+        assert!(!done && words.contains(said), "{words}");
+    }
+    let (done, table) = run(&["--by", "client"], Some("let-me-in"));
+    assert!(done && table.contains("ip:127.0.0.1") && table.contains("(no client)"), "{table}");
+    let (done, words) = run(&["--from", "yesterday"], None);
+    assert!(!done && words.contains("must be a day such as"), "{words}");
 }

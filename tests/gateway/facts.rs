@@ -29,7 +29,7 @@ fn metrics_count_what_happened() {
     server.colorize(&Picture { bytes: b"rubbish".to_vec(), media_type: "image/png" });
     assert!(server.metric(r#"pixcolor_provider_calls_total{outcome="ok",provider="local"}"#) > 0.9);
     for (status, count) in [("200", 1.0), ("415", 1.0)] {
-        let name = format!(r#"pixcolor_http_requests_total{{route="/v1/colorize",status="{status}"}}"#);
+        let name = format!(r#"pixcolor_http_requests_total{{method="POST",status="{status}"}}"#);
         // The count follows the answer by a moment.
         let counted = (0..100).any(|_| {
             server.metric(&name) >= count || {

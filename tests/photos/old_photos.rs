@@ -212,7 +212,10 @@ fn old_photographs_come_out_sensible() {
         imageops::replace(&mut sheet, &thumbnail(&case.upload), x + 5, y + 5);
         imageops::replace(&mut sheet, &thumbnail(&file), x + 310, y + 5);
     }
-    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("old-photographs.png");
+    // `tests/run` names a folder for what people look at.
+    let folder =
+        std::env::var_os("PIXCOLOR_TEST_OUTPUT").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    let path = std::path::PathBuf::from(folder).join("old-photographs.png");
     sheet.save(&path).unwrap();
     println!("the sheet is {}", path.display());
 }

@@ -21,9 +21,9 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest_key() {
     );
     refused(
         "\"a\\nb\".c = 1",
-        "2: unknown key `\"a\\nb\"`: the keys here are route, trusted_proxies, \
+        "2: unknown key `\"a\\nb\"`: the keys here are route, on_colour, trusted_proxies, \
         forwarded_header, ipv6_prefix, allow, deny, anonymous, state_dir, limits, quota, output, cache, admin, \
-        assets, shared, providers, budgets",
+        metrics, assets, shared, providers, budgets",
     );
     refused(
         "[providers.x]\nkind = \"onnx\"\nthread = 1",
@@ -41,6 +41,8 @@ fn a_value_of_the_wrong_type_or_size_is_refused_with_what_it_must_be() {
     );
     refused("ipv6_prefix = 129", "2: `ipv6_prefix` must be a whole number from 1 to 128, not 129");
     refused("ipv6_prefix = 0", "2: `ipv6_prefix` must be a whole number from 1 to 128, not 0");
+    refused("on_colour = \"recolor\"", "2: `on_colour` must be \"recolour\", not \"recolor\"");
+    refused("on_colour = true", "2: `on_colour` must be \"pass\" or \"refuse\" or \"recolour\", not true");
     refused("state_dir = 5", "2: `state_dir` must be a path, not 5");
     refused("state_dir = \"\"", "2: `state_dir` must be a path, not \"\"");
     refused(

@@ -7,12 +7,14 @@ use crate::config::{CacheConfig, KindConfig, Origin, Source, load};
 const MAIN: &str = include_str!("../../../config/pixcolor.toml");
 
 /// Keys that have no default, or one that depends on the machine: the file shows an example.
-const EXAMPLES: [&str; 14] = [
+const EXAMPLES: [&str; 16] = [
     "state_dir",
     "cache.dir",
     "admin.token",
     "shared.redis",
     "shared.password",
+    "metrics.address",
+    "metrics.token",
     "assets.templates",
     "assets.static",
     "model",

@@ -11,7 +11,7 @@ use time::{Date, OffsetDateTime};
 use super::reservation::Ticket;
 use super::{Settled, Settlement};
 use crate::credit::amount::Credits;
-use crate::credit::experience::{Sample, SizeClass, Sums};
+use crate::credit::experience::{Ended, Sample, SizeClass, Sums};
 use crate::credit::usage::Tally;
 
 time::serde::format_description!(iso_date, Date, "[year]-[month]-[day]");
@@ -126,6 +126,18 @@ impl Settle {
             coloured: settlement.coloured,
             took_ms: whole(settlement.took.as_millis()),
             cpu_us: whole(settlement.cpu.as_micros()),
+        }
+    }
+
+    /// What is learnt of it.
+    pub fn ended(&self) -> Ended {
+        Ended {
+            charged: self.charged,
+            known: !self.unknown,
+            coloured: self.coloured,
+            pixels: self.reserve.pixels,
+            took_ms: self.took_ms,
+            cpu_us: self.cpu_us,
         }
     }
 

@@ -39,17 +39,9 @@ impl State {
             let period = budget.window.period(now.date());
             let spent = self.spent(budget.account(&wish.provider, client)?, period);
             let left = budget.limit.minus(spent).max(Credits::ZERO);
-            (wish.most > left).then(|| Exhausted {
-                budget: budget.name.clone(),
-                limit: budget.limit,
-                left,
-                wanted: wish.most,
-                renews: period.end(),
-            })
+            budget.refuses(wish.most, left, period.end())
         });
-        // A total renews never, which is later than any time.
-        let last = refused.max_by_key(|exhausted| (exhausted.renews.is_none(), exhausted.renews));
-        match last {
+        match Exhausted::last(refused) {
             Some(exhausted) => Err(exhausted),
             None => Ok(Ticket::new(self.last_id + 1, now, wish)),
         }
@@ -94,10 +86,9 @@ impl State {
         self.charge(&settle.reserve, settle.charged.micro().into());
         let key = (at.date(), provider.clone(), client.clone());
         self.rows.entry(key).or_default().add(&settle.tally());
-        let coloured = settle.coloured.then_some((settle.reserve.pixels, settle.took_ms));
         let experience =
             self.experience.entry((provider.clone(), SizeClass::of(settle.reserve.pixels))).or_default();
-        experience.count(settle.charged, coloured, !settle.unknown);
+        experience.count(settle.ended());
     }
 
     fn charge(&mut self, reserve: &Reserve, micro: i128) {

@@ -132,10 +132,31 @@ impl Price {
         terms.sum::<Credits>().max(self.minimum)
     }
 
+    /// The least that a call costs.
+    pub fn least(&self, call: &CallFacts) -> Credits {
+        let terms = self.terms.iter().map(|term| term.cost(term.per.least(call)));
+        terms.sum::<Credits>().max(self.minimum)
+    }
+
     /// What a call has cost. `reply` is the provider's JSON, if it gave any.
     pub fn actual(&self, call: &CallFacts, reply: Option<&Value>) -> Result<Credits, UnknownCost> {
         let terms = self.terms.iter().map(|term| Ok(term.cost(term.per.measured(call, reply)?)));
         Ok(terms.sum::<Result<Credits, UnknownCost>>()?.max(self.minimum))
+    }
+
+    /// What a call that has cost `charged` was cheaper for the size of its picture, had otherwise one of
+    /// `full_pixels` been sent: nothing where megapixels cost nothing. Where the minimum hides what the rest
+    /// of the call came to, it is the least that it can have been.
+    pub fn saved_by_size(&self, charged: Credits, sent_pixels: u64, full_pixels: u64) -> Credits {
+        let sum = |per: Per, quantity: Quantity| -> Credits {
+            self.terms.iter().filter(|term| term.per == per).map(|term| term.cost(quantity)).sum()
+        };
+        let by_size = |pixels| sum(Per::Megapixel, Quantity::megapixels(pixels));
+        let rest = match charged > self.minimum {
+            true => charged.minus(by_size(sent_pixels)),
+            false => sum(Per::Call, Quantity::ONE),
+        };
+        rest.plus(by_size(full_pixels)).max(self.minimum).minus(charged).max(Credits::ZERO)
     }
 
     /// What credit at this price is worth in money.
@@ -157,6 +178,13 @@ impl Per {
             Self::Megapixel => Quantity::megapixels(call.sent_pixels),
             Self::Number { most: Most::Timeout, .. } => Quantity::seconds(call.timeout),
             Self::Number { most: Most::Units(units), .. } => *units,
+        }
+    }
+
+    fn least(&self, call: &CallFacts) -> Quantity {
+        match self {
+            Self::Call | Self::Megapixel => self.most(call),
+            Self::Number { .. } => Quantity::default(),
         }
     }
 

@@ -39,6 +39,7 @@ fn algorithmia_charges_each_begun_second_at_least_one_and_the_royalty() {
         assert_eq!(actual, Ok(credits(cost)), "{duration} {royalty}");
     }
     assert_eq!(algorithmia("0.25").most(&CALL), credits("60.25"));
+    assert_eq!(algorithmia("0.25").least(&CALL), credits("1.25"));
     let half = CallFacts { timeout: Duration::from_millis(500), ..CALL };
     assert_eq!(algorithmia("0").most(&half), credits("1"));
 }
@@ -163,5 +164,29 @@ proptest! {
         if let Some(pointer) = Pointer::parse(&text) {
             let _ = json!({}).pointer(&pointer.to_string());
         }
+    }
+}
+
+#[test]
+fn a_small_picture_saves_what_its_megapixels_had_cost_and_nothing_where_they_cost_nothing() {
+    let by_size = |minimum: &str, more: Vec<Term>| {
+        let terms = [vec![term(Per::Megapixel, "4"), term(Per::Call, "0.5")], more].concat();
+        Price { terms, minimum: credits(minimum), ..Price::FREE }
+    };
+    let tokens = term(Per::Number { pointer: pointer("/tokens"), most: Most::Timeout }, "1");
+    for (price, charged, saved) in [
+        // 0.5 of 12 megapixels: 2 and not 48, and the call is paid for either way.
+        (by_size("0", vec![]), "2.5", "46"),
+        (by_size("0", vec![tokens.clone()]), "9.5", "46"),
+        // The minimum was charged for 2.5; it had been 48.5.
+        (by_size("10", vec![]), "10", "38.5"),
+        (by_size("100", vec![]), "100", "0"),
+        // Nobody knows how much of the minimum the tokens were: at least nothing.
+        (by_size("10", vec![tokens]), "10", "38.5"),
+        (algorithmia("1"), "3", "0"),
+        (Price::FREE, "0", "0"),
+    ] {
+        assert_eq!(price.saved_by_size(credits(charged), 500_000, 12_000_000), credits(saved), "{price:?}");
+        assert_eq!(price.saved_by_size(credits(charged), 500_000, 500_000), Credits::ZERO, "{price:?}");
     }
 }

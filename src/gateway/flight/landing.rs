@@ -70,6 +70,7 @@ pub fn read(plan: &Plan, landed: &Bytes) -> Option<(Rendition, Facts)> {
         usage: facts.cost.usage,
         saved: None,
         origin: Origin::Shared,
+        in_colour: facts.in_colour,
         attempts: attempts.collect::<Option<_>>()?,
         timings: vec![("provider", facts.cost.time)],
         kept_under: plan.search.rendition_key(about, plan.format),

@@ -23,7 +23,10 @@ async fn two_hundred_at_once_are_one_call_and_equal_answers() {
         let saved = answer.saved.map_or(Credits::ZERO, |saved| saved.credits.unwrap());
         assert_eq!(paid.micro() + saved.micro(), 1_500_000);
     }
-    assert_eq!(setup.metric("pixcolor_saved_credits_total{reason=\"coalesced\"}"), 199.0 * 1.5);
+    assert_eq!(
+        setup.metric("pixcolor_saved_credits_total{provider=\"a\",reason=\"coalesced\"}"),
+        199.0 * 1.5
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

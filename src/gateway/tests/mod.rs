@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::config::{Config, Source};
 use crate::credit::{Credits, Usage};
+use crate::observe::Account;
 use crate::photo::{self, Chroma, EncodeOptions, Grey, OutputFormat, Photo};
 use crate::provider::{About, Answer, Call, Colour, Provider, ProviderError, Readiness};
 
@@ -179,7 +180,7 @@ impl Setup {
     }
 
     fn metric(&self, line: &str) -> f64 {
-        let text = self.gateway.metrics().text().unwrap();
+        let text = self.gateway.metrics().text(&Account::default()).unwrap();
         let value = text.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().unwrap())
     }

@@ -33,7 +33,7 @@ async fn a_repeat_costs_nothing_and_says_what_it_saved() {
 
     assert_eq!(setup.metric("pixcolor_renditions_total{origin=\"miss\"}"), 1.0);
     assert_eq!(setup.metric("pixcolor_renditions_total{origin=\"memory\"}"), 1.0);
-    assert_eq!(setup.metric("pixcolor_saved_credits_total{reason=\"hit\"}"), 1.5);
+    assert_eq!(setup.metric("pixcolor_saved_credits_total{provider=\"a\",reason=\"hit\"}"), 1.5);
     assert!(setup.metric("pixcolor_saved_seconds_total{reason=\"hit\"}") > 0.0);
 }
 

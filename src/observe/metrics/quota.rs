@@ -3,6 +3,7 @@
 use prometheus::IntCounterVec;
 
 use super::Metrics;
+use super::make::Make;
 use crate::quota::{Charge, Refusal};
 
 pub(super) struct Quotas {
@@ -12,22 +13,20 @@ pub(super) struct Quotas {
 }
 
 impl Quotas {
-    pub(super) fn new(
-        counter: &impl Fn(&str, &str, &[&str]) -> Result<IntCounterVec, prometheus::Error>,
-    ) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            checks: counter(
+            checks: make.counter(
                 "pixcolor_quota_checks_total",
                 "Requests by what each limit on a rate decided: allowed, or refused (429). What one limit refuses is \
                  not counted with those that would have allowed it.",
                 &["limit", "outcome"],
             )?,
-            crowded: counter(
+            crowded: make.counter(
                 "pixcolor_concurrency_refusals_total",
                 "Requests refused (503) by the bound on what is had at once that refused them.",
                 &["bound"],
             )?,
-            denied: counter(
+            denied: make.counter(
                 "pixcolor_denied_requests_total",
                 "Requests turned away: address (403), key (401).",
                 &["reason"],

@@ -1,8 +1,9 @@
 //! The Redis that replicas share: whether it answers, and what failed. Neither is there where nothing is shared.
 
-use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounterVec, IntGaugeVec};
 
-use super::{Metrics, register};
+use super::Metrics;
+use super::make::Make;
 use crate::shared::{Observer, Purpose};
 
 pub(super) struct Shared {
@@ -11,16 +12,19 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let up = Opts::new("pixcolor_redis_up", "Whether Redis answered the last time that it was asked.");
-        let errors = Opts::new(
-            "pixcolor_redis_errors_total",
-            "Commands to Redis that failed, by what they were for: quota, ledger, flight, ping. While it does not \
-             answer only a few a second are tried.",
-        );
+    pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            up: register(registry, IntGaugeVec::new(up, &[])?)?,
-            errors: register(registry, IntCounterVec::new(errors, &["purpose"])?)?,
+            up: make.level(
+                "pixcolor_redis_up",
+                "Whether Redis answered the last time that it was asked.",
+                &[],
+            )?,
+            errors: make.counter(
+                "pixcolor_redis_errors_total",
+                "Commands to Redis that failed, by what they were for: quota, ledger, flight, ping. While it does \
+                 not answer only a few a second are tried.",
+                &["purpose"],
+            )?,
         })
     }
 }

@@ -32,8 +32,8 @@ pub(super) fn photo(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoError> 
 }
 
 /// See [`Rgb::decode`].
-pub(super) fn rgb(bytes: &[u8], limits: &Limits) -> Result<Rgb, PhotoError> {
-    let mut sink = RgbSink::default();
+pub(super) fn rgb(bytes: &[u8], limits: &Limits, on_paper: bool) -> Result<Rgb, PhotoError> {
+    let mut sink = RgbSink::new(on_paper);
     let orientation = decode(bytes, limits, &mut sink)?;
     Ok(sink.finish(orientation))
 }

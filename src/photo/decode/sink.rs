@@ -4,8 +4,9 @@ use image::metadata::Orientation;
 
 use super::feed::eight_bits;
 use super::{Photo, Rgb, orient};
+use crate::photo::colour::ColourSampler;
 use crate::photo::lab::{self, LINEAR8, LINEAR16, LUMA8, LUMA16};
-use crate::photo::{ColourStatistics, Grey, bilevel};
+use crate::photo::{Grey, bilevel};
 
 /// Where a row goes: `y`, and for interlaced pictures only every `step`-th pixel from `first` on.
 #[derive(Clone, Copy)]
@@ -45,9 +46,6 @@ pub(super) trait Sink {
     fn row(&mut self, place: Place, row: Row<'_>, alpha: Option<&[u8]>);
 }
 
-/// Every how many rows and pixels the colour of an upload is looked at.
-const LOOK: usize = 4;
-
 /// Keeps luminance and opacity.
 #[derive(Default)]
 pub(super) struct LumaSink {
@@ -55,7 +53,7 @@ pub(super) struct LumaSink {
     height: u32,
     luma: Vec<u16>,
     alpha: Vec<u8>,
-    colour: ColourStatistics,
+    colour: ColourSampler,
     /// One row, on its way.
     row: Vec<u16>,
 }
@@ -71,16 +69,22 @@ impl LumaSink {
         bilevel::soften(&mut luma, width as usize);
         let opaque = self.alpha.iter().all(|&alpha| alpha == 255);
         let alpha = (!opaque).then(|| orient::turn(self.alpha, self.width, self.height, orientation));
-        Photo { grey: Grey { width, height, luma }, alpha, colour: self.colour }
+        Photo { grey: Grey { width, height, luma }, alpha, colour: self.colour.finish() }
     }
 
-    fn rgb<T: Copy + Into<usize>>(&mut self, y: usize, codes: &[T], light: &[f32]) {
+    fn rgb<T: Copy + Into<usize>>(&mut self, place: Place, codes: &[T], light: &[f32], alpha: Option<&[u8]>) {
         let pixels: &[[T; 3]] = codes.as_chunks().0;
         self.row.resize(pixels.len(), 0);
         lab::luma_of_row(pixels, light, &mut self.row);
-        if y.is_multiple_of(LOOK) {
-            for pixel in pixels.iter().step_by(LOOK) {
-                self.colour.add(lab::lab_of_linear(pixel.map(|code| light[code.into()])));
+        if !self.colour.wants_row(place.y) {
+            return;
+        }
+        for (index, pixel) in pixels.iter().enumerate() {
+            let x = place.first + index * place.step;
+            // What lies under transparent parts is arbitrary.
+            let seen = alpha.is_none_or(|alpha| alpha[index] >= 128);
+            if seen && self.colour.wants(x) {
+                self.colour.add(x, place.y, lab::lab_of_linear(pixel.map(|code| light[code.into()])));
             }
         }
     }
@@ -89,6 +93,7 @@ impl LumaSink {
 impl Sink for LumaSink {
     fn begin(&mut self, width: u32, height: u32) {
         (self.width, self.height) = (width, height);
+        self.colour = ColourSampler::new(width, height);
         self.luma = vec![0; width as usize * height as usize];
     }
 
@@ -104,8 +109,8 @@ impl Sink for LumaSink {
                 let table = &*LUMA16;
                 self.row.extend(codes.iter().map(|&code| table[code as usize]));
             }
-            Row::Rgb8(codes) => self.rgb(place.y, codes, &LINEAR8[..]),
-            Row::Rgb16(codes) => self.rgb(place.y, codes, &LINEAR16),
+            Row::Rgb8(codes) => self.rgb(place, codes, &LINEAR8[..], alpha),
+            Row::Rgb16(codes) => self.rgb(place, codes, &LINEAR16, alpha),
         }
         place.put(&self.row, &mut self.luma[place.y * width..][..width]);
         if let Some(alpha) = alpha {
@@ -117,15 +122,20 @@ impl Sink for LumaSink {
     }
 }
 
-/// Keeps 8-bit RGB as it looks on white paper.
-#[derive(Default)]
+/// Keeps 8-bit RGB.
 pub(super) struct RgbSink {
+    /// Whether it is kept as it looks on white paper.
+    on_paper: bool,
     width: u32,
     height: u32,
     pixels: Vec<[u8; 3]>,
 }
 
 impl RgbSink {
+    pub(super) fn new(on_paper: bool) -> Self {
+        Self { on_paper, width: 0, height: 0, pixels: Vec::new() }
+    }
+
     pub(super) fn finish(self, orientation: Orientation) -> Rgb {
         let (width, height) = if orient::swaps_sides(orientation) {
             (self.height, self.width)
@@ -153,7 +163,7 @@ impl Sink for RgbSink {
                 Row::Rgb8(codes) => [codes[3 * x], codes[3 * x + 1], codes[3 * x + 2]],
                 Row::Rgb16(codes) => [codes[3 * x], codes[3 * x + 1], codes[3 * x + 2]].map(eight_bits),
             };
-            if let Some(alpha) = alpha {
+            if let Some(alpha) = alpha.filter(|_| self.on_paper) {
                 *pixel = pixel.map(|code| on_white(code, alpha[x]));
             }
         }

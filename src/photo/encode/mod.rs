@@ -54,9 +54,10 @@ impl<'a> Rows<'a> {
 /// Lays a provider's chroma on the photo's luminance and writes the result (luma-lock).
 ///
 /// # Errors
-/// [`PhotoError::Unwritable`] for a size the format cannot hold, [`PhotoError::Broken`] for chroma
-/// planes that do not have the size they say.
+/// [`PhotoError::Unwritable`] for a size the format cannot hold, [`PhotoError::Broken`] for planes that
+/// are not as long as their size says.
 pub fn encode(photo: &Photo, chroma: &Chroma, options: &EncodeOptions) -> Result<Encoded, PhotoError> {
+    checked(photo)?;
     let start = Instant::now();
     let mut merge = Merge::new(photo, chroma)?;
     write(photo, start.elapsed(), &mut |y, row| merge.row(y, row), options)
@@ -67,9 +68,21 @@ pub fn encode(photo: &Photo, chroma: &Chroma, options: &EncodeOptions) -> Result
 /// # Errors
 /// As [`encode`].
 pub fn encode_own(photo: &Photo, rgb: &Rgb, options: &EncodeOptions) -> Result<Encoded, PhotoError> {
+    checked(photo)?;
     let start = Instant::now();
     let mut own = own::Own::new(photo, rgb)?;
     write(photo, start.elapsed(), &mut |y, row| own.row(y, row), options)
+}
+
+/// Whether a photo's planes are as long as its size says; rows are cut out of them.
+fn checked(photo: &Photo) -> Result<(), PhotoError> {
+    let pixels = photo.width() as usize * photo.height() as usize;
+    let whole =
+        photo.grey.luma.len() == pixels && photo.alpha.as_ref().is_none_or(|alpha| alpha.len() == pixels);
+    if pixels == 0 || !whole {
+        return Err(PhotoError::Broken("The photo's planes are not as long as its size says.".to_owned()));
+    }
+    Ok(())
 }
 
 /// Writes a picture the size of the photo, and keeps the time of its rows apart from the format's.

@@ -1,5 +1,6 @@
-//! Whether a request may administrate: by `admin.token`. While that is unset, nobody may, and admin
-//! routes are not there: they answer 404 to all.
+//! Whether a request shows a token of the configuration: `admin.token` to administrate, `metrics.token` to
+//! see the metrics. While `admin.token` is unset, nobody may, and admin routes are not there: they answer 404
+//! to all. Metrics are for everybody until a token is named.
 
 use rocket::Request;
 use rocket::http::Status;
@@ -8,9 +9,13 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use super::{snapshot, token};
+use crate::config::Secret;
 
 /// A request that showed the admin token.
 pub struct Admin(());
+
+/// A request that may see the metrics.
+pub struct Scraper(());
 
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for Admin {
@@ -20,15 +25,37 @@ impl<'r> FromRequest<'r> for Admin {
         let Some(snapshot) = snapshot(request) else {
             return Outcome::Error((Status::InternalServerError, Status::InternalServerError));
         };
-        let Some(secret) = snapshot.config.admin.token.as_ref().and_then(|token| token.expose()) else {
-            return Outcome::Error((Status::NotFound, Status::NotFound));
-        };
-        // Digests are compared, so that the time says nothing about the token.
-        let digest = |text: &str| Sha256::digest(text.as_bytes());
-        match token(request) {
-            Some(sent) if digest(&sent.0) == digest(secret.expose_secret()) => Outcome::Success(Self(())),
-            Some(_) => Outcome::Error((Status::Forbidden, Status::Forbidden)),
-            None => Outcome::Error((Status::Unauthorized, Status::Unauthorized)),
-        }
+        outcome(shown(request, snapshot.config.admin.token.as_ref()).map(|()| Self(())))
     }
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Scraper {
+    type Error = Status;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Status> {
+        let Some(snapshot) = snapshot(request) else {
+            return Outcome::Error((Status::InternalServerError, Status::InternalServerError));
+        };
+        outcome(match &snapshot.config.metrics.token {
+            None => Ok(Self(())),
+            token => shown(request, token.as_ref()).map(|()| Self(())),
+        })
+    }
+}
+
+fn outcome<T>(result: Result<T, Status>) -> Outcome<T, Status> {
+    match result {
+        Ok(guard) => Outcome::Success(guard),
+        Err(status) => Outcome::Error((status, status)),
+    }
+}
+
+/// Whether the request shows this token. One that has no value opens nothing.
+fn shown(request: &Request<'_>, secret: Option<&Secret>) -> Result<(), Status> {
+    let secret = secret.and_then(|secret| secret.expose()).ok_or(Status::NotFound)?;
+    let sent = token(request).ok_or(Status::Unauthorized)?;
+    // Digests are compared, so that the time says nothing about the token.
+    let digest = |text: &str| Sha256::digest(text.as_bytes());
+    if digest(&sent.0) == digest(secret.expose_secret()) { Ok(()) } else { Err(Status::Forbidden) }
 }

@@ -10,7 +10,7 @@ use rocket::Request;
 use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 
-pub use admin::Admin;
+pub use admin::{Admin, Scraper};
 pub use client::Origin;
 
 use super::problem::Problem;

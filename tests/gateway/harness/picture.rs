@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, GrayImage, ImageFormat, Luma};
+use image::{DynamicImage, GrayImage, ImageFormat, Luma, RgbImage};
 
 /// An encoded picture.
 #[derive(Clone)]
@@ -22,6 +22,30 @@ impl Picture {
             let grain = f64::from(noise.wrapping_mul(noise ^ 0x5bd1) >> 24) / 255.0;
             let level = if v < ridge { 225.0 - 60.0 * v } else { 45.0 + 70.0 * (v - ridge) + 40.0 * grain };
             Luma([level as u8])
+        })
+    }
+
+    /// The same in colour: blue sky, green ground, and a red house.
+    pub fn in_colour(width: u32, height: u32, seed: u32) -> RgbImage {
+        let grey = Self::landscape(width, height, seed);
+        RgbImage::from_fn(width, height, |x, y| {
+            let value = grey.get_pixel(x, y).0[0];
+            let house = (width / 3..width / 2).contains(&x) && (height / 2..height * 3 / 4).contains(&y);
+            let scales = match (house, value > 150) {
+                (true, _) => [1.5, 0.6, 0.5],
+                (false, true) => [0.7, 0.9, 1.1],
+                (false, false) => [0.8, 1.2, 0.5],
+            };
+            image::Rgb(scales.map(|scale| (f64::from(value) * scale).min(255.0) as u8))
+        })
+    }
+
+    /// The same in one tone: what each level of grey becomes.
+    pub fn toned(width: u32, height: u32, tone: impl Fn(f64) -> [f64; 3]) -> RgbImage {
+        let grey = Self::landscape(width, height, 1);
+        RgbImage::from_fn(width, height, |x, y| {
+            let level = f64::from(grey.get_pixel(x, y).0[0]) / 255.0;
+            image::Rgb(tone(level).map(|channel| (channel * 255.0) as u8))
         })
     }
 

@@ -151,8 +151,7 @@ impl RedisAccount {
         }
         // By itself a call's experience is what it adds to that of others.
         let mut experience = Experience::default();
-        let coloured = settle.coloured.then_some((*pixels, settle.took_ms));
-        experience.count(settle.charged, coloured, !settle.unknown);
+        experience.count(settle.ended());
         let sums = keys::sums(&experience.sums);
         script.arg(sums.len());
         for (name, amount) in sums {
@@ -199,15 +198,9 @@ fn refusal(
 ) -> Option<Exhausted> {
     let refused = concerned.iter().zip(spent).filter_map(|((budget, _), spent)| {
         let left = budget.limit.minus(spent).max(Credits::ZERO);
-        (ticket.most > left).then(|| Exhausted {
-            budget: budget.name.clone(),
-            limit: budget.limit,
-            left,
-            wanted: ticket.most,
-            renews: budget.window.period(ticket.at.date()).end(),
-        })
+        budget.refuses(ticket.most, left, budget.window.period(ticket.at.date()).end())
     });
-    refused.max_by_key(|exhausted| (exhausted.renews.is_none(), exhausted.renews))
+    Exhausted::last(refused)
 }
 
 #[cfg(test)]

@@ -140,12 +140,13 @@ pub fn read_tally(tally: &mut Tally, name: &str, value: i64) {
 }
 
 /// The fields of experience, and what they add.
-pub fn sums(sums: &Sums) -> [(&'static str, i64); 4] {
+pub fn sums(sums: &Sums) -> [(&'static str, i64); 5] {
     [
         ("calls", count(sums.calls)),
         ("pixels", count(sums.pixels)),
         ("took_ms", count(sums.took_ms)),
         ("credits", sums.credits.micro()),
+        ("cpu_us", count(sums.cpu_us)),
     ]
 }
 
@@ -156,6 +157,7 @@ pub fn read_sums(sums: &mut Sums, name: &str, value: i64) {
         "calls" => sums.calls = number,
         "pixels" => sums.pixels = number,
         "took_ms" => sums.took_ms = number,
+        "cpu_us" => sums.cpu_us = number,
         "credits" => sums.credits = Credits::from_micro(value),
         // Of a later version.
         _ => {}
@@ -231,7 +233,7 @@ mod tests {
         let mut read = Tally::default();
         tally(&all).into_iter().for_each(|(name, value)| read_tally(&mut read, name, value));
         assert_eq!(read, all);
-        let all = Sums { calls: 1, pixels: 2, took_ms: 3, credits: Credits::from_micro(4) };
+        let all = Sums { calls: 1, pixels: 2, took_ms: 3, credits: Credits::from_micro(4), cpu_us: 5 };
         let mut read = Sums::default();
         sums(&all).into_iter().for_each(|(name, value)| read_sums(&mut read, name, value));
         assert_eq!(read, all);

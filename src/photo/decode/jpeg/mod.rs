@@ -1,6 +1,7 @@
-//! JPEG, with zune-jpeg: the fastest decoder here that needs neither an assembler nor C, as
-//! `benches/README.md` shows.
+//! JPEG, with zune-jpeg: as fast as any that needs neither an assembler nor C; ARCHITECTURE.md has the
+//! comparison.
 
+mod bits;
 mod split;
 mod walk;
 

@@ -1,24 +1,15 @@
-//! Files made to hurt: each gives a clear error or a correct picture, and costs next to nothing.
+//! The files, made byte by byte, and what must become of each.
 
-use std::time::Duration;
-
-use cpu_time::ThreadTime;
 use jpeg_encoder::SamplingFactor;
-use pixcolor::photo::{Limits, Photo, PhotoError};
 
-use crate::child;
 use crate::make::{
     self, Tag, chunk, find, frame_at, gif, gif_frame, insert, jpeg_sized, overwrite, png, segment,
     small_jpeg, small_png, small_webp, strip, tiff, vp8x, webp, webp_chunk, with,
 };
 
-/// Most a hostile file may cost.
-const MEMORY: u64 = 8 << 20;
-const TIME: Duration = Duration::from_millis(50);
-
 /// What must become of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Becomes {
+pub enum Becomes {
     Picture(u32, u32),
     Unsupported,
     TooMany,
@@ -29,7 +20,12 @@ use Becomes::{Broken, Picture, TooMany, Unsupported};
 
 const SMALL: Becomes = Picture(64, 48);
 
-type File = (&'static str, Vec<u8>, Becomes);
+pub type File = (&'static str, Vec<u8>, Becomes);
+
+/// All of them.
+pub fn corpus() -> Vec<File> {
+    [pngs(), jpegs(), gifs(), webps(), tiffs(), others()].concat()
+}
 
 fn pngs() -> Vec<File> {
     let small = small_png();
@@ -277,66 +273,4 @@ fn others() -> Vec<File> {
         ("BMP of 77 bits", overwrite(&bmp, 28, &[77]), Broken),
         ("BMP of run lengths that are none", runs, Broken),
     ]
-}
-
-fn corpus() -> Vec<File> {
-    [pngs(), jpegs(), gifs(), webps(), tiffs(), others()].concat()
-}
-
-fn outcome(bytes: &[u8]) -> (Becomes, String) {
-    match Photo::decode(bytes, &Limits::default()) {
-        Ok(photo) => (Picture(photo.width(), photo.height()), String::new()),
-        Err(error) => {
-            let kind = match error {
-                PhotoError::Unsupported(_) => Unsupported,
-                PhotoError::TooManyPixels(_) => TooMany,
-                PhotoError::Broken(_) => Broken,
-                PhotoError::Unwritable(_) => panic!("decoding writes nothing"),
-            };
-            (kind, error.to_string())
-        }
-    }
-}
-
-#[test]
-fn hostile_files_become_a_clear_error_or_a_correct_picture() {
-    let corpus = corpus();
-    assert!(corpus.len() >= 100, "{} files", corpus.len());
-    let wrong: Vec<String> = corpus
-        .iter()
-        .filter_map(|(name, bytes, wanted)| {
-            let (got, words) = outcome(bytes);
-            (got != *wanted).then(|| format!("{name}: {got:?} instead of {wanted:?} {words}"))
-        })
-        .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn hostile_files_cost_little_time_and_memory() {
-    let report = child::run("hostile::measured", "");
-    assert!(report.contains("measured"), "{report}");
-}
-
-#[test]
-#[ignore = "run by another test, in a process of its own"]
-fn measured() {
-    if child::argument().is_none() {
-        return;
-    }
-    // Tables that are made once, and the like, are not the files' cost.
-    for bytes in [small_png(), small_jpeg(), small_webp(false).0] {
-        outcome(&bytes);
-    }
-    let mut dear = Vec::new();
-    for (name, bytes, _) in corpus() {
-        let start = ThreadTime::now();
-        let (_, memory) = child::peak(|| outcome(&bytes));
-        let time = start.elapsed();
-        println!("measured {name}: {time:?}, {} KB", memory >> 10);
-        if time > TIME || memory > MEMORY {
-            dear.push(format!("{name}: {time:?}, {} KB", memory >> 10));
-        }
-    }
-    assert!(dear.is_empty(), "{}", dear.join("\n"));
 }

@@ -1,0 +1,120 @@
+//! What share of a picture's way is PixColor's own: `cargo bench --bench shares`.
+//!
+//! A colour JPEG in, the built-in network, a JPEG out, at 1, 12 and 50 megapixels. Time is the
+//! processor's, of all threads, the least of some rounds: what else the machine does is not counted.
+//! `cargo bench --bench photo` measures each step and each format.
+
+#![allow(clippy::unwrap_used, reason = "a bench that cannot begin may panic")]
+
+mod photograph;
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cpu_time::ProcessTime;
+use image::DynamicImage;
+use photograph::{LIMITS, SIZES, jpeg, photograph};
+use pixcolor::config::{Common, KindConfig, OnnxConfig, ProviderConfig};
+use pixcolor::credit::Price;
+use pixcolor::observe::Metrics;
+use pixcolor::photo::{EncodeOptions, OutputFormat, Photo, encode};
+use pixcolor::provider::{self, Call, Colour, Memory, Provider};
+use tokio::runtime::Runtime;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+
+const ROUNDS: usize = 7;
+
+/// Time of the steps of one picture.
+#[derive(Clone, Copy)]
+struct Steps {
+    /// From the file to RGB, by the codec.
+    decode: Duration,
+    /// From RGB to luminance, looking for colour, the pixel key, the small grey picture.
+    prepare: Duration,
+    network: Duration,
+    merge: Duration,
+    /// From RGB to the file, by the codec.
+    encode: Duration,
+}
+
+impl Steps {
+    fn least(self, other: Self) -> Self {
+        Self {
+            decode: self.decode.min(other.decode),
+            prepare: self.prepare.min(other.prepare),
+            network: self.network.min(other.network),
+            merge: self.merge.min(other.merge),
+            encode: self.encode.min(other.encode),
+        }
+    }
+}
+
+fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
+    let start = ProcessTime::now();
+    let value = black_box(run());
+    (value, start.elapsed())
+}
+
+fn steps(upload: &[u8], network: &Arc<dyn Provider>, runtime: &Runtime) -> Steps {
+    let (pixels, decode) = timed(|| zune_jpeg::JpegDecoder::new(ZCursor::new(upload)).decode().unwrap());
+    drop(pixels);
+    let (photo, decode_and_luminance) = timed(|| Photo::decode(upload, &LIMITS).unwrap());
+    let about = network.about().send_max_pixels;
+    let (grey, small) = timed(|| {
+        black_box(photo.pixel_key());
+        photo.grey_for(about)
+    });
+    let call = Call { grey: Arc::new(grey), deadline: Instant::now() + Duration::from_secs(60) };
+    let (answer, network) = timed(|| runtime.block_on(network.colorize(call)).unwrap());
+    let chroma = match answer.colour {
+        Colour::Chroma(chroma) => chroma,
+        Colour::Picture(_) => unreachable!("the built-in network gives chroma"),
+    };
+    let options = EncodeOptions { format: OutputFormat::Jpeg, quality: 90, note: None };
+    let (encoded, both) = timed(|| encode(&photo, &chroma, &options).unwrap());
+    // The two take turns with every row: their shares of the time on the wall are told.
+    let merge = both.mul_f64(encoded.merge.as_secs_f64() / (encoded.merge + encoded.encode).as_secs_f64());
+    let prepare = decode_and_luminance.saturating_sub(decode) + small;
+    Steps { decode, prepare, network, merge, encode: both.saturating_sub(merge) }
+}
+
+fn main() {
+    // `cargo test --benches` starts benches, too.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let config = ProviderConfig {
+        name: "local".to_owned(),
+        common: Common::default(),
+        kind: KindConfig::Onnx(OnnxConfig::default()),
+        price: Price::FREE,
+    };
+    let memory = Memory::new(Metrics::new(prometheus::Registry::new()).unwrap());
+    let network = provider::build(&config, &memory).unwrap();
+    let runtime = Runtime::new().unwrap();
+
+    println!(
+        "| picture | JPEG decode | ours: prepare | network | ours: merge | JPEG encode | ours, of all | ours, without the network |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for (size, width, height) in SIZES {
+        let upload = jpeg(&DynamicImage::ImageRgb8(photograph(width, height)));
+        let first = steps(&upload, &network, &runtime);
+        let Steps { decode, prepare, network, merge, encode } =
+            (1..ROUNDS).fold(first, |least, _| least.least(steps(&upload, &network, &runtime)));
+        let ms = |time: Duration| format!("{:.0} ms", time.as_secs_f64() * 1e3);
+        let ours = (prepare + merge).as_secs_f64();
+        let codecs = (decode + encode).as_secs_f64();
+        println!(
+            "| {size} | {} | {} | {} | {} | {} | {:.0} % | {:.0} % |",
+            ms(decode),
+            ms(prepare),
+            ms(network),
+            ms(merge),
+            ms(encode),
+            100.0 * ours / (ours + codecs + network.as_secs_f64()),
+            100.0 * ours / (ours + codecs),
+        );
+    }
+}

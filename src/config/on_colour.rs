@@ -1,0 +1,23 @@
+//! What becomes of a photograph that is in colour already.
+
+use super::table::Table;
+
+/// What is done with an upload in colour, so that no credit is spent on it by accident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnColour {
+    /// It is given back as it is. The default: nothing is spent, and no client meets an error that it does
+    /// not know.
+    #[default]
+    Pass,
+    /// It is refused.
+    Refuse,
+    /// It is coloured anew, as if it were black and white.
+    Recolour,
+}
+
+impl OnColour {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let words = [("pass", Self::Pass), ("refuse", Self::Refuse), ("recolour", Self::Recolour)];
+        table.choice("on_colour", &words).unwrap_or_default()
+    }
+}

@@ -1,0 +1,228 @@
+//! What it would cost to have a picture coloured, by each provider, before anything is sent or spent.
+//!
+//! Nothing is decoded and nobody is called: the answer comes from what is kept, from what calls for
+//! photographs of that size have cost and taken so far, and from prices. Whoever asks may know the picture
+//! itself, its SHA-256, its size, or nothing of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::ask::{Client, Fingerprint};
+use super::error::Error;
+use super::keys;
+use super::plan::Search;
+use super::recall::FORMATS;
+use super::shelf;
+use super::{Gateway, Snapshot};
+use crate::credit::{Credits, Exhausted, Experience, Range, SizeClass, Standing, Worth};
+use crate::photo::{self, OutputFormat};
+use crate::provider::{About, Readiness};
+
+/// How long the ledger is waited for: an answer without it is better than none.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is known of a picture that may be sent.
+#[derive(Clone, Debug)]
+pub struct Inquiry {
+    /// Width and height in pixels.
+    pub size: Option<(u32, u32)>,
+    /// SHA-256 of its file.
+    pub fingerprint: Option<Fingerprint>,
+    /// Only this provider, instead of the configured route.
+    pub provider: Option<String>,
+    /// The format that will be asked for.
+    pub format: Option<OutputFormat>,
+    /// Who asks.
+    pub client: Client,
+    /// Whether an earlier result would do.
+    pub find: bool,
+}
+
+/// What it would cost.
+#[derive(Clone, Debug)]
+pub struct Estimate {
+    /// Who would answer now; none when nobody could.
+    pub first: Option<String>,
+    /// Every provider: those on the route in its order, then the others by name.
+    pub offers: Vec<Offer>,
+}
+
+/// What it would cost by one provider.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The provider's name.
+    pub provider: String,
+    /// Its place on the configured route, from 1.
+    pub place: Option<usize>,
+    /// Whether pictures leave this machine.
+    pub leaves_machine: bool,
+    /// Whether it could be called now.
+    pub readiness: Readiness,
+    /// What is kept of it; none when the picture is not known well enough to tell.
+    pub kept: Option<Kept>,
+    /// What a call costs and takes.
+    pub expected: Expected,
+    /// The budget that would refuse it.
+    pub refusal: Option<Exhausted>,
+}
+
+/// What is kept of a picture by a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The rendition: there is nothing to do.
+    Rendition,
+    /// The colour: only the rendition must be made.
+    Colour,
+    /// Nothing: it must be called.
+    Nothing,
+}
+
+/// What a call costs and takes, most likely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Few calls cost less: one of ten, or, while nothing is learnt, none.
+    pub low: Credits,
+    /// As many cost less as more; while nothing is learnt only known where the price leaves no choice.
+    pub typical: Option<Credits>,
+    /// Few calls cost more: one of ten, or, while nothing is learnt, none.
+    pub high: Credits,
+    /// The most that a call may cost: so much is set aside for it.
+    pub most: Credits,
+    /// What a credit is worth.
+    pub worth: Option<Worth>,
+    /// How long the provider takes; none while nothing is learnt.
+    pub time: Option<Range<Duration>>,
+    /// From how many calls for photographs of this size this is learnt.
+    pub calls: u64,
+}
+
+impl Expected {
+    /// What a request costs that needs no call.
+    pub const NOTHING: Self = Self {
+        low: Credits::ZERO,
+        typical: Some(Credits::ZERO),
+        high: Credits::ZERO,
+        most: Credits::ZERO,
+        worth: None,
+        time: None,
+        calls: 0,
+    };
+}
+
+impl Offer {
+    /// Whether a request would cost nothing, because what it needs is kept.
+    pub fn is_hit(&self) -> bool {
+        matches!(self.kept, Some(Kept::Rendition | Kept::Colour))
+    }
+
+    fn could_answer(&self) -> bool {
+        self.is_hit() || (self.readiness == Readiness::Ready && self.refusal.is_none())
+    }
+}
+
+type Experiences = BTreeMap<(String, SizeClass), Experience>;
+
+impl Gateway {
+    /// What it would cost to have a picture coloured now.
+    pub async fn estimate(&self, snapshot: Arc<Snapshot>, inquiry: Inquiry) -> Result<Estimate, Error> {
+        let Inquiry { size, fingerprint, provider, format, client, find } = inquiry;
+        let config = &snapshot.config;
+        if let Some((width, height)) = size {
+            photo::check_size(width, height, &config.limits.photo())?;
+        }
+        let pixels = size.map(|(width, height)| u64::from(width) * u64::from(height));
+        let route = snapshot.route(provider.as_deref())?;
+        let account = client.account(config.clients.ipv6_prefix);
+        let standings = timeout(PATIENCE, self.ledger.standing(config.budgets.clone(), account));
+        let (experience, standings) = futures::join!(self.experience(), standings);
+        // While the ledger cannot be read nothing that costs is ready, which is said there.
+        let standings = standings.ok().and_then(Result::ok).unwrap_or_default();
+        let search = match fingerprint {
+            Some(fingerprint) => Some(Search::new(snapshot.clone(), fingerprint, None, &client)?),
+            None => None,
+        };
+
+        let mut offers = Vec::new();
+        for (place, provider) in snapshot.in_order() {
+            let about = provider.about();
+            let kept = match &search {
+                Some(search) if find => Some(self.kept_of(search, about, format).await),
+                Some(_) => Some(Kept::Nothing),
+                None => None,
+            };
+            let expected = expected(&snapshot, about, &experience, pixels);
+            offers.push(Offer {
+                provider: about.name.clone(),
+                place,
+                leaves_machine: about.leaves_machine,
+                readiness: self.readiness(&snapshot, provider.as_ref()),
+                kept,
+                expected,
+                refusal: Standing::refusal(&standings, &about.name, expected.most),
+            });
+        }
+        let by_name = |name: &str| offers.iter().find(|offer| offer.provider == name);
+        let mut asked = route.iter().filter_map(|provider| by_name(&provider.about().name));
+        let first = asked.find(|offer| offer.could_answer()).map(|offer| offer.provider.clone());
+        Ok(Estimate { first, offers })
+    }
+
+    /// What calls have cost and taken so far; nothing while the ledger cannot be read.
+    pub async fn experience(&self) -> Experiences {
+        timeout(PATIENCE, self.ledger.experience()).await.ok().and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// What a provider's call for a photograph of so many pixels costs and takes.
+    pub(super) async fn expected(&self, snapshot: &Snapshot, about: &About, pixels: u64) -> Expected {
+        expected(snapshot, about, &self.experience().await, Some(pixels))
+    }
+
+    /// What is kept of an upload by a provider.
+    async fn kept_of(&self, search: &Search, about: &About, format: Option<OutputFormat>) -> Kept {
+        if self.recall_from(search, about, format).await.is_some() {
+            return Kept::Rendition;
+        }
+        match self.colour_key_of(search, about).await {
+            Some(key) if shelf::colour(self.cache(), &key).await.is_some() => Kept::Colour,
+            _ => Kept::Nothing,
+        }
+    }
+
+    /// Under what the colour of an upload is kept, as far as that is known without decoding it: from the
+    /// facts of a rendition in any format.
+    async fn colour_key_of(&self, search: &Search, about: &About) -> Option<crate::cache::Key> {
+        if !about.luma_lock {
+            return search
+                .keeps(about)
+                .then(|| keys::own(search.fingerprint, about.identity(), search.scope));
+        }
+        for format in FORMATS {
+            let key = search.rendition_key(about, format)?;
+            if let Some(facts) = shelf::facts(self.cache(), &key).await {
+                return search.colour_key(about, &facts.photo);
+            }
+        }
+        None
+    }
+}
+
+fn expected(snapshot: &Snapshot, about: &About, experience: &Experiences, pixels: Option<u64>) -> Expected {
+    let sent = pixels.unwrap_or(u64::MAX).min(about.send_max_pixels);
+    let (least, most) = snapshot.bounds(&about.name, sent);
+    let learnt = pixels.and_then(|pixels| experience.get(&(about.name.clone(), SizeClass::of(pixels))));
+    // Prices change; what is learnt at an old one must not contradict the new one.
+    let credits =
+        learnt.and_then(Experience::credits).map(|range| range.map(|credits| credits.max(least).min(most)));
+    Expected {
+        low: credits.map_or(least, |range| range.low),
+        typical: credits.map(|range| range.typical).or_else(|| (least == most).then_some(most)),
+        high: credits.map_or(most, |range| range.high),
+        most,
+        worth: snapshot.config.worth(&about.name),
+        time: learnt.and_then(Experience::time),
+        calls: learnt.map_or(0, |learnt| learnt.sums.calls),
+    }
+}

@@ -1,0 +1,91 @@
+//! A photograph that is in colour already: noticed after it was decoded, before anybody is asked or paid.
+//!
+//! A client cannot choose what becomes of it: an operator who refuses such pictures, or gives them back,
+//! does so to save what colouring costs.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::Gateway;
+use super::error::Error;
+use super::keys;
+use super::plan::Plan;
+use super::rendition::{Origin, Rendition, Saved};
+use super::steps::Decoded;
+use crate::config::OnColour;
+use crate::credit::{Credits, Usage};
+use crate::photo::{self, EncodeOptions, PhotoError, Rgb};
+use crate::provider::{Provider, Readiness};
+
+impl Gateway {
+    /// What an upload in colour is answered with; none if it is to be coloured.
+    pub(super) async fn in_colour(&self, plan: &Plan, decoded: &Decoded) -> Result<Option<Rendition>, Error> {
+        match plan.config().on_colour {
+            _ if !decoded.photo.is_coloured() => Ok(None),
+            OnColour::Recolour => Ok(None),
+            OnColour::Refuse => Err(Error::InColour),
+            OnColour::Pass => Ok(Some(self.pass(plan, decoded).await?)),
+        }
+    }
+
+    /// The picture as it is, in the format that was asked for. Nothing is kept of it.
+    async fn pass(&self, plan: &Plan, decoded: &Decoded) -> Result<Rendition, Error> {
+        let provider = would_be_asked(plan)?;
+        let about = provider.about();
+        let expected = self.expected(&plan.search.snapshot, about, plan.head.pixels()).await;
+        let start = Instant::now();
+        let options = keys::encode_options(&plan.config().output, plan.format, about);
+        let (bytes, digest) = self.rewrite(plan, decoded, EncodeOptions { note: None, ..options }).await?;
+        Ok(Rendition {
+            bytes,
+            digest,
+            format: plan.format,
+            width: decoded.photo.width(),
+            height: decoded.photo.height(),
+            provider: about.name.clone(),
+            model: about.model.clone(),
+            usage: Usage { credits: Some(Credits::ZERO), cpu: None },
+            saved: Some(Saved {
+                // Where nothing is learnt yet, what is sure.
+                credits: Some(expected.typical.unwrap_or(expected.low)),
+                time: expected.time.map_or(Duration::ZERO, |time| time.typical),
+            }),
+            origin: Origin::Passed,
+            in_colour: true,
+            attempts: Vec::new(),
+            timings: vec![("decode", decoded.took), ("encode", start.elapsed())],
+            kept_under: None,
+        })
+    }
+
+    /// The upload itself, or its pixels in another format; and the SHA-256 of that.
+    async fn rewrite(
+        &self,
+        plan: &Plan,
+        decoded: &Decoded,
+        options: EncodeOptions,
+    ) -> Result<(Bytes, [u8; 32]), Error> {
+        let upload = plan.ask.upload.clone();
+        if plan.head.format.media_type() == plan.format.media_type() {
+            return Ok((upload.bytes, upload.fingerprint.0));
+        }
+        let (photo, limits) = (decoded.photo.clone(), plan.config().limits.photo());
+        let encode = move || -> Result<(Bytes, [u8; 32]), PhotoError> {
+            let rgb = Rgb::decode_bare(&upload.bytes, &limits)?;
+            let bytes = Bytes::from(photo::encode_own(&photo, &rgb, &options)?.bytes);
+            let digest = Sha256::digest(&bytes).into();
+            Ok((bytes, digest))
+        };
+        Ok(self.cpu(encode).await??)
+    }
+}
+
+/// The first on the route that is ready, else the first.
+fn would_be_asked(plan: &Plan) -> Result<&dyn Provider, Error> {
+    let route = &plan.search.route;
+    let ready = route.iter().find(|provider| provider.readiness() == Readiness::Ready);
+    // Validated: a route is never empty.
+    ready.or_else(|| route.first()).map(AsRef::as_ref).ok_or(Error::Internal)
+}

@@ -1,0 +1,66 @@
+//! What the cache finds, keeps and drops, by tier.
+
+use prometheus::{IntCounterVec, IntGaugeVec};
+
+use super::Metrics;
+use super::make::Make;
+use crate::cache::{Event, Observer, Tier, TierStats};
+
+pub(super) struct Caches {
+    lookups: IntCounterVec,
+    evictions: IntCounterVec,
+    errors: IntCounterVec,
+    entries: IntGaugeVec,
+    bytes: IntGaugeVec,
+}
+
+impl Caches {
+    pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            lookups: make.counter(
+                "pixcolor_cache_lookups_total",
+                "Values looked up, by tier and result: hit, miss. A rendition is two values.",
+                &["tier", "result"],
+            )?,
+            evictions: make.counter(
+                "pixcolor_cache_evictions_total",
+                "Values that had to go to make room, by tier.",
+                &["tier"],
+            )?,
+            errors: make.counter(
+                "pixcolor_cache_errors_total",
+                "What went wrong, by tier: values found damaged, reads and writes that failed.",
+                &["tier", "error"],
+            )?,
+            entries: make.level("pixcolor_cache_entries", "Values that are kept now, by tier.", &["tier"])?,
+            bytes: make.level("pixcolor_cache_bytes", "Bytes that are kept now, by tier.", &["tier"])?,
+        })
+    }
+}
+
+impl Observer for Metrics {
+    fn event(&self, tier: Tier, event: Event) {
+        let caches = &self.0.cache;
+        let labels = [tier.label(), event.label()];
+        match event {
+            Event::Hit | Event::Miss => caches.lookups.with_label_values(&labels).inc(),
+            Event::Evicted => caches.evictions.with_label_values(&labels[..1]).inc(),
+            Event::Damaged | Event::ReadError | Event::WriteError => {
+                caches.errors.with_label_values(&labels).inc();
+            }
+        }
+    }
+
+    fn keeps(&self, stats: TierStats) {
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let tier = [stats.tier.label()];
+        self.0.cache.entries.with_label_values(&tier).set(count(stats.entries));
+        self.0.cache.bytes.with_label_values(&tier).set(count(stats.bytes));
+        if stats.tier == Tier::Disk {
+            // An alert watches for the first.
+            for error in [Event::Damaged, Event::ReadError, Event::WriteError] {
+                self.0.cache.errors.with_label_values(&[tier[0], error.label()]);
+            }
+        }
+    }
+}

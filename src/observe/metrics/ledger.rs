@@ -1,0 +1,100 @@
+//! What the ledger says: how budgets stand, and what each provider has cost and taken. Read when the metrics
+//! are asked for, so that it is the same before and after a restart.
+//!
+//! Cost and time of a megapixel are told as sums from which a dashboard forms them for any span of time:
+//! credits, seconds and pixels, by provider and size of the photograph.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use prometheus::Registry;
+use prometheus::proto::MetricFamily;
+
+use super::make::{Make, float};
+use crate::credit::{Experience, SizeClass, Standing};
+
+/// What the ledger says now.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// How all budgets stand. Of budgets for each client only the limit could be said, so that they are not
+    /// among these.
+    pub standings: Vec<Standing>,
+    /// What the calls of each provider that there is have cost and taken.
+    pub experience: BTreeMap<(String, SizeClass), Experience>,
+    /// Whether credit can be reserved.
+    pub writable: bool,
+}
+
+impl Account {
+    pub(super) fn families(&self) -> Result<Vec<MetricFamily>, prometheus::Error> {
+        let registry = Registry::new();
+        let make = Make(&registry);
+        make.one_level(
+            "pixcolor_ledger_writable",
+            "1 while credit can be reserved; 0: providers that cost something are off.",
+        )?
+        .set(self.writable.into());
+        self.budgets(&make)?;
+        self.providers(&make)?;
+        Ok(registry.gather())
+    }
+
+    fn budgets(&self, make: &Make<'_>) -> Result<(), prometheus::Error> {
+        let amount = |name, help| make.amount(name, help, &["budget"]);
+        let limit = amount("pixcolor_budget_limit_credits", "What a budget allows in one period.")?;
+        let spent = amount(
+            "pixcolor_budget_spent_credits",
+            "What was charged in this period: begins at 0 with each, and never goes down in between.",
+        )?;
+        let remaining = amount(
+            "pixcolor_budget_remaining_credits",
+            "What may still be reserved in this period: neither charged nor set aside for calls under way.",
+        )?;
+        let reset = amount(
+            "pixcolor_budget_reset_timestamp_seconds",
+            "When the budget's next period begins; not there for a total.",
+        )?;
+        for standing in &self.standings {
+            let name = [&standing.budget.name];
+            limit.with_label_values(&name).set(float(standing.budget.limit));
+            spent.with_label_values(&name).set(float(standing.spent));
+            remaining.with_label_values(&name).set(float(standing.left()));
+            if let Some(renews) = standing.renews {
+                reset.with_label_values(&name).set(renews.unix_timestamp() as f64);
+            }
+        }
+        Ok(())
+    }
+
+    fn providers(&self, make: &Make<'_>) -> Result<(), prometheus::Error> {
+        let sum = |name, help| make.sum(name, help, &["provider", "size"]);
+        let credits = sum(
+            "pixcolor_spent_credits_total",
+            "Credits charged for calls since the ledger began, those that gave no colour included, by provider \
+             and megapixels of the photograph. A call of unknown cost is charged what was reserved for it.",
+        )?;
+        let seconds = sum(
+            "pixcolor_coloured_seconds_total",
+            "Seconds that providers took for what they coloured since the ledger began.",
+        )?;
+        let cpu = sum(
+            "pixcolor_coloured_cpu_seconds_total",
+            "Processor seconds on this machine for calls of providers since the ledger began.",
+        )?;
+        let pixels = sum(
+            "pixcolor_coloured_pixels_total",
+            "Pixels of the photographs that were coloured since the ledger began. Credits or seconds by a \
+             million of these are what a megapixel costs or takes.",
+        )?;
+        for ((provider, size), Experience { sums, .. }) in &self.experience {
+            let labels = [provider.as_str(), size.label()];
+            credits.with_label_values(&labels).inc_by(float(sums.credits));
+            seconds.with_label_values(&labels).inc_by(Duration::from_millis(sums.took_ms).as_secs_f64());
+            pixels.with_label_values(&labels).inc_by(sums.pixels as f64);
+            if sums.cpu_us > 0 {
+                cpu.with_label_values(&labels).inc_by(Duration::from_micros(sums.cpu_us).as_secs_f64());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! Calls of providers: how they went, how long they took, and what nobody knows of their cost.
+
+use std::time::Duration;
+
+use prometheus::{CounterVec, HistogramVec, IntCounterVec, IntGaugeVec};
+
+use super::make::{Make, float};
+use super::{Metrics, Saving};
+use crate::credit::Settled;
+use crate::provider::FailureKind;
+
+/// Seconds: from the built-in model to a host at its time-out.
+const SECONDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
+pub(super) struct Providers {
+    calls: IntCounterVec,
+    seconds: HistogramVec,
+    retries: IntCounterVec,
+    breaker: IntGaugeVec,
+    guard_refusals: IntCounterVec,
+    unknown_costs: IntCounterVec,
+    overrun: CounterVec,
+}
+
+impl Providers {
+    pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            calls: make.counter(
+                "pixcolor_provider_calls_total",
+                "Calls to providers by outcome: ok, or the kind of failure. Passed over: not_ready, budget (too little \
+                 left), ledger (it cannot be used).",
+                &["provider", "outcome"],
+            )?,
+            seconds: make.histogram(
+                "pixcolor_provider_call_duration_seconds",
+                "Time that calls to providers took, with waiting for a place and being made again.",
+                &["provider"],
+                SECONDS,
+            )?,
+            retries: make.counter(
+                "pixcolor_provider_retries_total",
+                "Calls to providers that were made again after a failure that cost nothing.",
+                &["provider"],
+            )?,
+            breaker: make.level(
+                "pixcolor_provider_breaker_state",
+                "The provider's circuit breaker: 0 closed, 1 half-open (one call tries it), 2 open.",
+                &["provider"],
+            )?,
+            guard_refusals: make.counter(
+                "pixcolor_guard_refusals_total",
+                "Answers of providers that the output guard refused, by reason.",
+                &["provider", "reason"],
+            )?,
+            unknown_costs: make.counter(
+                "pixcolor_unknown_costs_total",
+                "Calls whose cost nobody knows, by provider; each is charged what was reserved for it.",
+                &["provider"],
+            )?,
+            overrun: make.sum(
+                "pixcolor_overrun_credits_total",
+                "Credits that calls have cost beyond what was reserved for them, by provider.",
+                &["provider"],
+            )?,
+        })
+    }
+}
+
+impl Metrics {
+    /// There is such a provider, and it costs something. What alerts watch is 0 from now on: to Prometheus a
+    /// counter that begins with 1 has never increased.
+    pub fn paid_provider(&self, provider: &str) {
+        let providers = &self.0.provider;
+        providers.unknown_costs.with_label_values(&[provider]);
+        providers.overrun.with_label_values(&[provider]);
+        providers.calls.with_label_values(&[provider, FailureKind::Budget.label()]);
+    }
+
+    /// A provider was called, or passed over; `failure` is of which kind, if it was one.
+    pub fn provider_call(&self, provider: &str, failure: Option<FailureKind>, took: Duration) {
+        let outcome = failure.map_or("ok", FailureKind::label);
+        self.0.provider.calls.with_label_values(&[provider, outcome]).inc();
+        if failure.is_none_or(FailureKind::was_asked) {
+            self.0.provider.seconds.with_label_values(&[provider]).observe(took.as_secs_f64());
+        }
+    }
+
+    /// A provider is called once more for the same picture.
+    pub fn provider_retry(&self, provider: &str) {
+        self.0.provider.retries.with_label_values(&[provider]).inc();
+    }
+
+    /// A provider's circuit breaker is closed (0), half-open (1) or open (2).
+    pub fn breaker_state(&self, provider: &str, state: i64) {
+        self.0.provider.breaker.with_label_values(&[provider]).set(state);
+    }
+
+    /// The output guard refused an answer.
+    pub fn guard_refusal(&self, provider: &str, reason: &'static str) {
+        self.0.provider.guard_refusals.with_label_values(&[provider, reason]).inc();
+    }
+
+    /// A call was settled. What was charged, the ledger says itself.
+    pub fn settled(&self, provider: &str, settled: &Settled) {
+        let providers = &self.0.provider;
+        if settled.unknown {
+            providers.unknown_costs.with_label_values(&[provider]).inc();
+        }
+        if !settled.overrun.is_zero() {
+            providers.overrun.with_label_values(&[provider]).inc_by(float(settled.overrun));
+        }
+        // Who is called now may be found later.
+        self.saves(provider, Saving::Hit);
+    }
+}

@@ -1,0 +1,105 @@
+//! Answers with a picture: where they came from, what they saved, and how long our own work took.
+
+use std::time::Duration;
+
+use prometheus::{CounterVec, Histogram, IntCounterVec};
+
+use super::Metrics;
+use super::make::{Make, float};
+use crate::credit::Credits;
+
+/// Seconds: from a thumbnail to the largest photo.
+const SECONDS: &[f64] = &[0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// Why credit was not spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saving {
+    /// The picture, or its colour, was kept.
+    Hit,
+    /// Another request was having it made.
+    Coalesced,
+    /// A small picture was sent instead of the photo, to a provider that charges by the megapixel.
+    LumaLock,
+    /// The picture had colour already.
+    AlreadyColour,
+}
+
+impl Saving {
+    /// The label in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Coalesced => "coalesced",
+            Self::LumaLock => "luma_lock",
+            Self::AlreadyColour => "already_colour",
+        }
+    }
+}
+
+pub(super) struct Renditions {
+    answered: IntCounterVec,
+    overhead: Histogram,
+    saved_credits: CounterVec,
+    saved_seconds: CounterVec,
+}
+
+impl Renditions {
+    pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            answered: make.counter(
+                "pixcolor_renditions_total",
+                "Pictures that were answered, by where they came from: memory, disk, merged (only the colour was \
+                 kept), coalesced (another request was having it made), passed (in colour already), or a call \
+                 for a miss, by request, or to bypass the cache.",
+                &["origin"],
+            )?,
+            overhead: make.one_histogram(
+                "pixcolor_overhead_seconds",
+                "Time of a colouring that was not spent waiting for a provider: decoding, merging, encoding, and \
+                 the queue before them.",
+                SECONDS,
+            )?,
+            saved_credits: make.sum(
+                "pixcolor_saved_credits_total",
+                "Credits that were not spent, as far as known, by provider and reason: hit, coalesced, luma_lock \
+                 (a small picture was sent, and megapixels cost), already_colour (what a call would most \
+                 likely have cost).",
+                &["provider", "reason"],
+            )?,
+            saved_seconds: make.sum(
+                "pixcolor_saved_seconds_total",
+                "Seconds that work had taken which was not done, by reason: hit, coalesced, already_colour.",
+                &["reason"],
+            )?,
+        })
+    }
+}
+
+impl Metrics {
+    /// A picture was answered; `origin` says where it came from.
+    pub fn rendition(&self, origin: &'static str) {
+        self.0.rendition.answered.with_label_values(&[origin]).inc();
+    }
+
+    /// A picture was coloured; this much of its time was our own.
+    pub fn overhead(&self, took: Duration) {
+        self.0.rendition.overhead.observe(took.as_secs_f64());
+    }
+
+    /// Credit was not spent; what is unknown is not counted.
+    pub fn saved(&self, provider: &str, saving: Saving, credits: Option<Credits>) {
+        let credits = credits.map_or(0.0, float);
+        self.0.rendition.saved_credits.with_label_values(&[provider, saving.label()]).inc_by(credits);
+    }
+
+    /// Work was not done.
+    pub fn saved_time(&self, saving: Saving, time: Duration) {
+        self.0.rendition.saved_seconds.with_label_values(&[saving.label()]).inc_by(time.as_secs_f64());
+    }
+
+    /// Credit may be saved like this: 0 until it is.
+    pub(super) fn saves(&self, provider: &str, saving: Saving) {
+        self.saved(provider, saving, None);
+        self.saved_time(saving, Duration::ZERO);
+    }
+}

@@ -1,0 +1,203 @@
+//! `POST /v1/estimate`: what it would cost to have a picture coloured, before it is. Spends nothing.
+
+use rocket::http::Accept;
+use rocket::serde::json::Json;
+use rocket::{Route, post, routes};
+use serde::Serialize;
+
+use super::colorize::{explicit_format, one, parse_format};
+use super::guards::Context;
+use super::problem::{BudgetFacts, Problem};
+use super::results;
+use super::upload::{Fields, Known, Picture, Subject};
+use crate::credit::{Credits, SizeClass, Worth};
+use crate::gateway::{Estimate, Expected, Inquiry, Kept, Offer, hex};
+use crate::photo;
+use crate::provider::Readiness;
+
+/// The routes of this file.
+pub fn routes() -> Vec<Route> {
+    routes![estimate]
+}
+
+#[derive(Serialize)]
+struct Answer {
+    /// As far as they are known; else `null`.
+    width: Option<u32>,
+    height: Option<u32>,
+    sha256: Option<String>,
+    /// In megapixels, as in what `/v1/providers` has learnt.
+    size: Option<&'static str>,
+    /// Who would answer now; `null` when nobody could.
+    first: Option<String>,
+    providers: Vec<OfferFacts>,
+}
+
+/// What it would cost by one provider.
+#[derive(Serialize)]
+struct OfferFacts {
+    name: String,
+    /// Its place on the route, from 1; `null` when it is asked only by name.
+    place: Option<usize>,
+    leaves_machine: bool,
+    ready: bool,
+    /// Why it is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// `hit`: the result is kept; `merged`: its colour is; `miss`; `unknown`: that needs the picture, or
+    /// its SHA-256.
+    cache: &'static str,
+    /// What a request would cost: nothing where there is a result.
+    credits: Amounts,
+    /// The same in money; `null` where nobody knows what a credit is worth.
+    money: Option<MoneyFacts>,
+    /// How long the provider takes; `null` while nothing is learnt, and where it is not called.
+    seconds: Option<Seconds>,
+    /// From how many calls for photographs of this size this is learnt; 0: it follows from the price alone.
+    calls: u64,
+    /// Whether the budgets have enough left for the most that it may cost.
+    allowed: bool,
+    /// The budget that has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<BudgetFacts>,
+}
+
+/// Decimals, as text: money is never a float.
+#[derive(Serialize)]
+struct Amounts {
+    /// One of ten calls costs less, or none while nothing is learnt.
+    low: String,
+    /// `null` while nothing is learnt, unless the price leaves no choice.
+    typical: Option<String>,
+    /// One of ten calls costs more, or none while nothing is learnt.
+    high: String,
+    /// No call costs more: what is set aside.
+    most: String,
+}
+
+#[derive(Serialize)]
+struct MoneyFacts {
+    currency: String,
+    #[serde(flatten)]
+    amounts: Amounts,
+}
+
+#[derive(Serialize)]
+struct Seconds {
+    low: f64,
+    typical: f64,
+    high: f64,
+}
+
+impl Amounts {
+    fn new(expected: &Expected, write: impl Fn(Credits) -> String) -> Self {
+        let Expected { low, typical, high, most, .. } = *expected;
+        Self { low: write(low), typical: typical.map(&write), high: write(high), most: write(most) }
+    }
+}
+
+impl From<Offer> for OfferFacts {
+    fn from(offer: Offer) -> Self {
+        let expected = match offer.is_hit() {
+            true => Expected::NOTHING,
+            false => offer.expected,
+        };
+        let Offer { provider, place, leaves_machine, readiness, kept, refusal, .. } = offer;
+        let reason = match readiness {
+            Readiness::Ready => None,
+            Readiness::NotReady { why, .. } => Some(why),
+        };
+        let refusal = refusal.filter(|_| !expected.most.is_zero());
+        let money = |worth: Worth| MoneyFacts {
+            currency: worth.currency.to_string(),
+            amounts: Amounts::new(&expected, |credits| worth.of(credits).amount()),
+        };
+        Self {
+            name: provider,
+            place,
+            leaves_machine,
+            ready: reason.is_none(),
+            reason,
+            cache: match kept {
+                Some(Kept::Rendition) => "hit",
+                Some(Kept::Colour) => "merged",
+                Some(Kept::Nothing) => "miss",
+                None => "unknown",
+            },
+            credits: Amounts::new(&expected, |credits| credits.to_string()),
+            money: offer.expected.worth.map(money),
+            seconds: expected.time.map(|time| time.map(|time| time.as_secs_f64())).map(|time| Seconds {
+                low: time.low,
+                typical: time.typical,
+                high: time.high,
+            }),
+            calls: expected.calls,
+            allowed: refusal.is_none(),
+            budget: refusal.as_ref().map(BudgetFacts::from),
+        }
+    }
+}
+
+#[post("/v1/estimate?<provider>&<format>", data = "<subject>")]
+async fn estimate(
+    context: Context,
+    accept: Option<&Accept>,
+    provider: Vec<String>,
+    format: Vec<String>,
+    subject: Result<Subject, Problem>,
+) -> Result<Json<Answer>, Problem> {
+    let limits = &context.snapshot.config.limits;
+    let (known, own) = match subject? {
+        Subject::Known(known) => (known, None),
+        Subject::Picture(Picture { upload, fields: Fields { provider, format, .. } }) => {
+            let head = photo::read_head(&upload.bytes, &limits.photo())?;
+            let (size, fingerprint) = (Some((head.width, head.height)), Some(upload.fingerprint));
+            (Known { size, fingerprint, bytes: None, provider, format }, Some(head.format.output()))
+        }
+    };
+    if known.bytes.is_some_and(|bytes| bytes > limits.upload_bytes) {
+        return Err(Problem::too_large(limits.upload_bytes));
+    }
+    let format = match one("format", format)?.or(known.format) {
+        Some(name) => Some(parse_format(&name)?),
+        None => accept.and_then(explicit_format).or(own),
+    };
+    let Context { gateway, snapshot, client, reuse, .. } = context;
+    let inquiry = Inquiry {
+        size: known.size,
+        fingerprint: known.fingerprint,
+        provider: one("provider", provider)?.or(known.provider),
+        format,
+        client,
+        find: reuse.find,
+    };
+    let Estimate { first, offers } = gateway.estimate(snapshot, inquiry).await?;
+    let pixels = known.size.map(|(width, height)| u64::from(width) * u64::from(height));
+    Ok(Json(Answer {
+        width: known.size.map(|(width, _)| width),
+        height: known.size.map(|(_, height)| height),
+        sha256: known.fingerprint.map(|fingerprint| hex(&fingerprint.0)),
+        size: pixels.map(|pixels| SizeClass::of(pixels).label()),
+        first,
+        providers: offers.into_iter().map(OfferFacts::from).collect(),
+    }))
+}
+
+impl Known {
+    /// What a client says of a picture that it does not send.
+    pub(super) fn new(
+        size: (Option<u32>, Option<u32>),
+        bytes: Option<u64>,
+        sha256: Option<&str>,
+        provider: Option<String>,
+        format: Option<String>,
+    ) -> Result<Self, Problem> {
+        let size = match size {
+            (Some(width), Some(height)) => Some((width, height)),
+            (None, None) => None,
+            _ => return Err(Problem::bad_request("Send both `width` and `height`, or neither.")),
+        };
+        let fingerprint = sha256.map(results::fingerprint).transpose()?;
+        Ok(Self { size, bytes, fingerprint, provider, format })
+    }
+}

@@ -1,0 +1,152 @@
+//! Photographs that are in colour already: noticed, said, and never paid for by accident.
+
+use image::ImageFormat;
+use serde_json::{Value, json};
+
+use super::algorithmia::before_local;
+use crate::fakes::algorithmia::Algorithmia;
+use crate::harness::picture::colourfulness;
+use crate::harness::{Picture, Server, Setup};
+
+fn in_colour(format: ImageFormat) -> Picture {
+    Picture::new(Picture::in_colour(120, 90, 1), format)
+}
+
+fn set_to(setup: Setup, what: &str) -> Setup {
+    setup.env("PIXCOLOR_ON_COLOUR", format!("\"{what}\""))
+}
+
+#[track_caller]
+fn facts(server: &Server, picture: &Picture) -> Value {
+    let answer = server.post("/v1/colorize", &[("Accept", "application/json")], &picture.bytes);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+#[test]
+fn it_is_given_back_as_it_is_and_nothing_is_spent() {
+    let fake = Algorithmia::start();
+    let server = before_local(&fake.url(), "").start();
+    let picture = in_colour(ImageFormat::Jpeg);
+    let answer = server.colorize(&picture);
+    assert_eq!((answer.status, &answer.body), (200, &picture.bytes));
+    assert_eq!(answer.header("content-type"), "image/jpeg");
+    assert_eq!(answer.header("x-pixcolor-input"), "colour");
+    assert_eq!(answer.header("x-pixcolor-credits"), "0");
+    assert_eq!(answer.header("x-pixcolor-provider"), "");
+    assert_eq!(answer.header("cache-status"), "PixColor; detail=passed");
+    assert_eq!(answer.header("content-location"), "");
+
+    let facts = facts(&server, &picture);
+    assert_eq!((&facts["input"], &facts["cache"]), (&json!("colour"), &json!("passed")));
+    assert_eq!((&facts["provider"], &facts["credits"]), (&Value::Null, &json!("0")));
+    // What a call costs at least: nothing is learnt yet.
+    assert_eq!(facts["saved"]["credits"], "1");
+    assert_eq!(fake.calls(), 0);
+    let saved =
+        server.metric(r#"pixcolor_saved_credits_total{provider="algorithmia",reason="already_colour"}"#);
+    assert!((saved - 2.0).abs() < 1e-9, "{saved}");
+    assert!(server.metric(r#"pixcolor_renditions_total{origin="passed"}"#) > 1.9);
+
+    let (form, body) = picture.multipart(&[]);
+    let page = server.post("/", &[("Content-Type", &form)], &body);
+    assert!(page.text().contains("In colour already") && page.text().contains("nothing"), "{}", page.text());
+    assert_eq!(page.header("x-pixcolor-input"), "colour");
+    let url = server.post("/image", &[], picture.data_url().as_bytes());
+    assert_eq!(url.text(), picture.data_url());
+}
+
+#[test]
+fn in_another_format_it_is_the_same_picture_with_its_transparency() {
+    let server = Server::start();
+    let pixels = Picture::in_colour(120, 90, 1);
+    let mut see_through = image::DynamicImage::ImageRgb8(pixels).to_rgba8();
+    see_through.enumerate_pixels_mut().for_each(|(x, _, pixel)| pixel.0[3] = if x < 20 { 100 } else { 255 });
+    let picture = Picture::new(see_through.clone(), ImageFormat::Tiff);
+    let answer = server.colorize(&picture);
+    assert_eq!((answer.header("content-type"), answer.header("x-pixcolor-input")), ("image/png", "colour"));
+    assert!(answer.picture().to_rgba8() == see_through, "not a pixel is different");
+
+    let answer = server.post("/v1/colorize?format=webp", &[], &in_colour(ImageFormat::Png).bytes);
+    assert_eq!(answer.header("content-type"), "image/webp");
+    assert!(colourfulness(&answer.picture()) > 20.0);
+}
+
+#[test]
+fn it_is_refused_where_the_operator_says_so_with_words_that_say_what_to_do() {
+    let fake = Algorithmia::start();
+    let server = set_to(before_local(&fake.url(), ""), "refuse").start();
+    let answer = server.colorize(&in_colour(ImageFormat::Png));
+    let problem = answer.problem(422);
+    assert_eq!((&problem["input"], answer.header("x-pixcolor-input")), (&json!("colour"), "colour"));
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("in colour already") && detail.contains("Send a black-and-white"), "{detail}");
+    assert_eq!(fake.calls(), 0);
+    let (form, body) = in_colour(ImageFormat::Png).multipart(&[]);
+    let page = server.post("/", &[("Content-Type", &form)], &body);
+    assert_eq!((page.status, page.header("x-pixcolor-input")), (422, "colour"));
+    assert_eq!(server.colorize(&Picture::png(96, 64, 1)).status, 200);
+}
+
+#[test]
+fn it_is_coloured_anew_where_the_operator_says_so_and_that_is_told_each_time() {
+    let server = set_to(Setup::new(), "recolour").start();
+    let picture = in_colour(ImageFormat::Png);
+    for cache in ["PixColor; fwd=miss; stored", "PixColor; hit; detail=memory"] {
+        let answer = server.colorize(&picture);
+        assert_eq!((answer.header("x-pixcolor-provider"), answer.header("cache-status")), ("local", cache));
+        assert_eq!(answer.header("x-pixcolor-input"), "colour");
+        assert!(answer.body != picture.bytes);
+    }
+    assert_eq!(facts(&server, &picture)["input"], "colour");
+    assert_eq!(server.colorize(&Picture::png(96, 64, 1)).header("x-pixcolor-input"), "");
+}
+
+#[test]
+fn what_was_coloured_anew_before_is_not_the_answer_any_more() {
+    let state = tempfile::tempdir().unwrap();
+    let start = |what: &str| {
+        let dir = format!("\"{}\"", state.path().display());
+        set_to(Setup::new(), what).env("PIXCOLOR_CACHE__DIR", dir).start()
+    };
+    let picture = in_colour(ImageFormat::Png);
+    assert_eq!(start("recolour").colorize(&picture).header("x-pixcolor-provider"), "local");
+    assert_eq!(start("pass").colorize(&picture).body, picture.bytes);
+    start("refuse").colorize(&picture).problem(422);
+    assert!(start("recolour").colorize(&picture).header("cache-status").contains("hit"));
+}
+
+#[test]
+fn one_tone_is_not_colour() {
+    type Tone = fn(f64) -> [f64; 3];
+    let tones: [(&str, Tone); 5] = [
+        ("grey in RGB", |v| [v, v, v]),
+        ("sepia", |v| [0.12 + 0.88 * v, 0.07 + 0.85 * v, 0.03 + 0.72 * v]),
+        ("cyanotype", |v| [0.02 + 0.9 * v * v, 0.1 + 0.85 * v, 0.25 + 0.72 * v.sqrt()]),
+        ("selenium", |v| [0.08 + 0.9 * v, 0.05 + 0.92 * v, 0.08 + 0.89 * v]),
+        ("yellowed paper", |v| [v * 0.97, v * 0.92, v * 0.7]),
+    ];
+    let server = Server::start();
+    for (name, tone) in tones {
+        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
+            let answer = server.colorize(&Picture::new(Picture::toned(240, 160, tone), format));
+            assert_eq!((answer.status, answer.header("x-pixcolor-input")), (200, ""), "{name} {format:?}");
+            assert_eq!(answer.header("x-pixcolor-provider"), "local", "{name} {format:?}");
+        }
+    }
+    for colour in ["rocket.jpg", "grace_hopper.jpg"] {
+        let file = format!("{}/tests/data/{colour}", env!("CARGO_MANIFEST_DIR"));
+        let picture = Picture { bytes: std::fs::read(file).unwrap(), media_type: "image/jpeg" };
+        assert_eq!(server.colorize(&picture).header("x-pixcolor-input"), "colour", "{colour}");
+    }
+}
+
+#[test]
+fn the_command_line_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.png"), in_colour(ImageFormat::Png).bytes).unwrap();
+    let output =
+        crate::harness::server::pixcolor(folder.path()).args(["colorize", "a.png"]).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success() && said.contains("a.png is in colour already"), "{said}");
+}

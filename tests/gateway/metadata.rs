@@ -1,0 +1,71 @@
+//! What a photo's file says besides its picture stays here; a rendition says who coloured it where that is
+//! configured, and nothing else.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::algorithmia::before_local;
+use crate::fakes::algorithmia::Algorithmia;
+use crate::harness::{Picture, Server, Setup};
+
+/// What must never leave.
+const SECRET: &[u8] = b"taken by Ada at 41.3874 N, 2.1686 E";
+
+fn has(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|part| part == wanted)
+}
+
+/// A JPEG that tells the secret as EXIF, as XMP and as a comment.
+fn telling() -> Picture {
+    let picture = Picture::jpeg(160, 120, 5);
+    let segment = |marker: u8, name: &[u8]| {
+        let length = (2 + name.len() + SECRET.len()) as u16;
+        [&[0xFF, marker][..], &length.to_be_bytes(), name, SECRET].concat()
+    };
+    let segments = [
+        segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"),
+        segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0"),
+        segment(0xFE, b""),
+    ];
+    let bytes = [&picture.bytes[..2], &segments.concat(), &picture.bytes[2..]].concat();
+    assert!(has(&bytes, SECRET));
+    Picture { bytes, ..picture }
+}
+
+/// The rendition of the telling picture in each format.
+fn renditions(server: &Server) -> Vec<(&'static str, Vec<u8>)> {
+    let picture = telling();
+    let rendition = |format| {
+        let path = format!("/v1/colorize?format={format}");
+        let answer = server.post(&path, &[("Content-Type", "image/jpeg")], &picture.bytes);
+        answer.picture();
+        (format, answer.body)
+    };
+    ["jpeg", "png", "webp"].map(rendition).into()
+}
+
+#[test]
+fn metadata_is_neither_sent_on_nor_returned() {
+    let fake = Algorithmia::start();
+    let server = before_local(&fake.url(), "").start();
+    for (format, file) in renditions(&server) {
+        assert!(!has(&file, SECRET) && !has(&file, b"Exif") && !has(&file, b"coloured by"), "{format}");
+    }
+    let input: Value = serde_json::from_slice(&fake.last_call().body).unwrap();
+    let url = input["image"].as_str().unwrap();
+    let sent = STANDARD.decode(url.split_once(',').unwrap().1).unwrap();
+    assert!(image::load_from_memory(&sent).is_ok());
+    assert!(!has(&sent, SECRET) && !has(&sent, b"Exif"));
+}
+
+#[test]
+fn a_rendition_says_who_coloured_it_where_that_is_configured() {
+    let server = Setup::new().env("PIXCOLOR_OUTPUT__MARK", "true").start();
+    let model = server.colorize(&Picture::png(32, 32, 1)).header("x-pixcolor-model").to_owned();
+    assert!(!model.is_empty());
+    for (format, file) in renditions(&server) {
+        assert!(has(&file, format!("coloured by {model}").as_bytes()), "{format}");
+        assert!(!has(&file, SECRET), "{format}");
+    }
+}

@@ -1,0 +1,22 @@
+//! What an operator sees of the real binary: metrics, and what Prometheus and the dashboard make of them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    dead_code,
+    reason = "a test fails by panicking, and waits where it must; it needs not all of what tests share"
+)]
+
+#[path = "../fakes/mod.rs"]
+mod fakes;
+#[path = "../gateway/harness/mod.rs"]
+mod harness;
+
+mod access;
+mod dashboard;
+mod prometheus;
+mod rules;
+mod series;
+mod traffic;

@@ -1,0 +1,57 @@
+//! JPEG of every sampling, progressive, in grey and in inks.
+
+use jpeg_encoder::{ColorType, SamplingFactor};
+
+use super::common::{SIZE, same, same_grey};
+use crate::make;
+
+#[test]
+fn jpeg_of_every_sampling_baseline_and_progressive() {
+    for sampling in [
+        SamplingFactor::F_1_1,
+        SamplingFactor::F_2_1,
+        SamplingFactor::F_1_2,
+        SamplingFactor::F_2_2,
+        SamplingFactor::F_4_1,
+    ] {
+        for progressive in [false, true] {
+            let bytes = make::jpeg(&make::scene(SIZE.0, SIZE.1), progressive, sampling);
+            same(&format!("{sampling:?}, progressive {progressive}"), &bytes, 1.5);
+        }
+    }
+}
+
+#[test]
+fn jpeg_in_grey_with_restarts_and_with_inks() {
+    let (width, height) = (SIZE.0 as u16, SIZE.1 as u16);
+    let encode = |pixels: &[u8], kind: ColorType, restart: bool| {
+        let mut bytes = Vec::new();
+        let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 97);
+        encoder.set_sampling_factor(SamplingFactor::F_1_1);
+        if restart {
+            encoder.set_restart_interval(3);
+        }
+        encoder.encode(pixels, width, height, kind).unwrap();
+        bytes
+    };
+    let picture = make::scene(SIZE.0, SIZE.1);
+    same_grey("grey", &encode(&make::grey_scene(SIZE.0, SIZE.1), ColorType::Luma, false), 1.0);
+    same("restarts", &encode(&picture, ColorType::Rgb, true), 1.0);
+    // Inks without black: the amount of cyan is what red lacks. Half of it may be black ink as well.
+    let inks: Vec<u8> = picture
+        .pixels()
+        .flat_map(|pixel| {
+            let most = pixel.0.into_iter().max().unwrap().max(1);
+            let ink = |code: u8| 255 - (u32::from(code) * 255 / u32::from(most)) as u8;
+            [ink(pixel[0]), ink(pixel[1]), ink(pixel[2]), 255 - most]
+        })
+        .collect();
+    // The encoder writes Adobe's segment and inverts, as Photoshop does.
+    same("CMYK", &encode(&inks, ColorType::Cmyk, false), 1.0);
+    same("YCCK", &encode(&inks, ColorType::CmykAsYcck, false), 1.5);
+    // Without Adobe's segment, inks are what they are.
+    let inverted: Vec<u8> = inks.iter().map(|ink| 255 - ink).collect();
+    let adobe = encode(&inverted, ColorType::Cmyk, false);
+    let at = make::find(&adobe, b"Adobe") - 4;
+    same("CMYK without Adobe", &[&adobe[..at], &adobe[at + 16..]].concat(), 1.0);
+}

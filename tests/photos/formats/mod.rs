@@ -1,0 +1,155 @@
+//! Every kind of file gives the same photo.
+
+mod common;
+mod jpeg;
+mod png;
+mod raster;
+mod tiff;
+
+use image::{DynamicImage, GrayAlphaImage, ImageBuffer, ImageFormat, Luma, RgbaImage};
+use jpeg_encoder::SamplingFactor;
+use pixcolor::photo::{InputFormat, Limits, PhotoError, Rgb, read_head};
+
+use self::common::{SIZE, colour, decode, difference, same, same_grey};
+use crate::make::{self, strip, tiff, with};
+
+#[test]
+fn orientation_is_applied_wherever_a_format_says_it() {
+    let picture = make::scene(SIZE.0, SIZE.1);
+    let png = make::file(&DynamicImage::ImageRgb8(picture.clone()), ImageFormat::Png);
+    let jpeg = make::jpeg(&picture, false, SamplingFactor::F_1_1);
+    let lossless = make::webp_file(&colour(), None);
+    for orientation in 1..=8_u8 {
+        let exif = make::exif(orientation);
+        let app1 = make::segment(0xE1, &[b"Exif\0\0", &exif[..]].concat());
+        let rgb = picture.as_raw();
+        let tags = with(&strip(SIZE.0, SIZE.1, 8, 3, 2, 1, rgb), 274, Some(vec![orientation.into()]));
+        let files = [
+            ("PNG", make::insert(&png, 33, &make::chunk(b"eXIf", &exif))),
+            ("JPEG", make::insert(&jpeg, 2, &app1)),
+            (
+                "WebP",
+                make::webp(&[
+                    make::vp8x(8, SIZE.0, SIZE.1),
+                    lossless[12..].to_vec(),
+                    make::webp_chunk(b"EXIF", &exif),
+                ]),
+            ),
+            ("TIFF", tiff(&tags, rgb, 0)),
+        ];
+        let mut upright = colour();
+        upright.apply_orientation(image::metadata::Orientation::from_exif(orientation).unwrap());
+        let truth =
+            Rgb { width: upright.width(), height: upright.height(), pixels: upright.to_rgb8().into_raw() };
+        for (name, bytes) in files {
+            let got = difference(&decode(name, &bytes).grey, &truth.grey());
+            assert!(got < 1.0, "{name}, orientation {orientation}: {got}");
+        }
+    }
+}
+
+#[test]
+fn profiles_are_brought_to_srgb_and_broken_ones_left_out() {
+    use moxcms::{ColorProfile, Layout, TransformOptions};
+    let rgb = make::scene(SIZE.0, SIZE.1).into_raw();
+    let in_png = |pixels: &[u8], kind: ::png::ColorType, icc: &[u8]| {
+        let mut info = ::png::Info::with_size(SIZE.0, SIZE.1);
+        (info.color_type, info.bit_depth) = (kind, ::png::BitDepth::Eight);
+        info.icc_profile = Some(icc.to_vec().into());
+        let mut bytes = Vec::new();
+        let mut writer = ::png::Encoder::with_info(&mut bytes, info).unwrap().write_header().unwrap();
+        writer.write_image_data(pixels).unwrap();
+        writer.finish().unwrap();
+        bytes
+    };
+    for profile in [ColorProfile::new_adobe_rgb(), ColorProfile::new_display_p3(), ColorProfile::new_srgb()] {
+        let transform = ColorProfile::new_srgb()
+            .create_transform_8bit(Layout::Rgb, &profile, Layout::Rgb, TransformOptions::default())
+            .unwrap();
+        let mut codes = vec![0; rgb.len()];
+        transform.transform(&rgb, &mut codes).unwrap();
+        let icc = profile.encode().unwrap();
+        same("PNG", &in_png(&codes, ::png::ColorType::Rgb, &icc), 0.5);
+        // The same in a JPEG's segment, in a WebP's chunk and in a TIFF's tag.
+        let scene = make::jpeg(
+            &image::RgbImage::from_raw(SIZE.0, SIZE.1, codes.clone()).unwrap(),
+            false,
+            SamplingFactor::F_1_1,
+        );
+        let app2 = make::segment(0xE2, &[b"ICC_PROFILE\0\x01\x01", &icc[..]].concat());
+        same("JPEG", &make::insert(&scene, 2, &app2), 1.5);
+        let scene = image::RgbImage::from_raw(SIZE.0, SIZE.1, codes.clone()).unwrap();
+        let scene = make::webp_file(&scene.into(), None);
+        let chunks =
+            [make::vp8x(0x20, SIZE.0, SIZE.1), make::webp_chunk(b"ICCP", &icc), scene[12..].to_vec()];
+        same("WebP", &make::webp(&chunks), 0.5);
+        let mut tags = strip(SIZE.0, SIZE.1, 8, 3, 2, 1, &codes);
+        tags.push((34_675, 1, icc.iter().map(|&byte| byte.into()).collect()));
+        same("TIFF", &tiff(&tags, &codes, 0), 0.5);
+        same("damaged", &in_png(&rgb, ::png::ColorType::Rgb, &icc[..icc.len() / 2]), 0.0);
+    }
+    let grey = make::grey_scene(SIZE.0, SIZE.1);
+    let linear: Vec<u8> = grey
+        .iter()
+        .map(|&code| {
+            let encoded = f64::from(code) / 255.0;
+            let light =
+                if encoded <= 0.040_45 { encoded / 12.92 } else { ((encoded + 0.055) / 1.055).powf(2.4) };
+            (light * 255.0).round() as u8
+        })
+        .collect();
+    let icc = ColorProfile::new_gray_with_gamma(1.0).encode().unwrap();
+    same_grey("linear grey", &in_png(&linear, ::png::ColorType::Grayscale, &icc), 1.5);
+}
+
+#[test]
+fn opacity_is_found_only_where_something_shows_through() {
+    let opaque = RgbaImage::from_pixel(8, 8, image::Rgba([9, 9, 9, 255]));
+    assert!(decode("opaque", &make::file(&opaque.into(), ImageFormat::Png)).alpha.is_none());
+    let mut half = GrayAlphaImage::from_pixel(8, 8, image::LumaA([200, 255]));
+    half.put_pixel(3, 0, image::LumaA([200, 128]));
+    let photo = decode("half", &make::file(&DynamicImage::ImageLumaA8(half), ImageFormat::Png));
+    assert_eq!(photo.alpha.unwrap()[3], 128);
+    let deep = ImageBuffer::<image::Rgba<u16>, _>::from_pixel(2, 2, image::Rgba([1, 2, 3, 0x8080]));
+    let photo = decode("deep", &make::file(&DynamicImage::ImageRgba16(deep), ImageFormat::Png));
+    assert_eq!(photo.alpha.unwrap(), [128; 4]);
+}
+
+#[test]
+fn the_same_picture_in_another_file_has_the_same_pixel_key_and_another_picture_has_not() {
+    let png = decode("PNG", &make::file(&colour(), ImageFormat::Png));
+    let bmp = decode("BMP", &make::file(&colour(), ImageFormat::Bmp));
+    assert_eq!(png.pixel_key(), bmp.pixel_key());
+    let mut changed = make::scene(SIZE.0, SIZE.1);
+    changed.get_pixel_mut(60, 46)[1] ^= 1;
+    assert_ne!(
+        decode("changed", &make::file(&changed.into(), ImageFormat::Png)).pixel_key(),
+        png.pixel_key()
+    );
+    // The same values in another shape are another picture.
+    let flat = |width, height| {
+        let picture = ImageBuffer::<Luma<u8>, _>::from_pixel(width, height, Luma([50]));
+        decode("flat", &make::file(&DynamicImage::ImageLuma8(picture), ImageFormat::Png)).pixel_key()
+    };
+    assert_ne!(flat(4, 6), flat(6, 4));
+}
+
+#[test]
+fn the_header_is_read_without_the_picture() {
+    let limits = Limits::default();
+    for (bytes, format) in [
+        (make::file(&colour(), ImageFormat::Png), InputFormat::Png),
+        (make::file(&colour(), ImageFormat::Jpeg), InputFormat::Jpeg),
+        (make::file(&colour(), ImageFormat::WebP), InputFormat::WebP),
+        (make::file(&colour(), ImageFormat::Tiff), InputFormat::Tiff),
+        (make::file(&colour(), ImageFormat::Bmp), InputFormat::Bmp),
+        (make::file(&colour(), ImageFormat::Gif), InputFormat::Gif),
+    ] {
+        let head = read_head(&bytes, &limits).unwrap();
+        assert_eq!((head.format, head.width, head.height), (format, SIZE.0, SIZE.1));
+        let few = Limits { max_pixels: 61 * 47 - 1, max_side: 100 };
+        assert!(matches!(read_head(&bytes, &few), Err(PhotoError::TooManyPixels(_))), "{format}");
+        let short = Limits { max_pixels: 10_000, max_side: 60 };
+        assert!(matches!(read_head(&bytes, &short), Err(PhotoError::TooManyPixels(_))), "{format}");
+    }
+}

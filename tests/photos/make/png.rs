@@ -1,0 +1,70 @@
+//! PNG files and parts of them.
+
+use std::io::Write;
+
+use image::{DynamicImage, ImageFormat};
+
+use super::{file, scene};
+
+pub fn small_png() -> Vec<u8> {
+    file(&DynamicImage::ImageRgb8(scene(64, 48)), ImageFormat::Png)
+}
+
+/// A PNG chunk with its checksum.
+pub fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut bytes = (data.len() as u32).to_be_bytes().to_vec();
+    bytes.extend(name);
+    bytes.extend(data);
+    let mut crc = u32::MAX;
+    for &byte in &bytes[4..] {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = crc >> 1 ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 };
+        }
+    }
+    bytes.extend((!crc).to_be_bytes());
+    bytes
+}
+
+/// A PNG of a header and some chunks, and its end.
+pub fn png(width: u32, height: u32, depth: u8, colour: u8, chunks: &[Vec<u8>]) -> Vec<u8> {
+    let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    header.extend([depth, colour, 0, 0, 0]);
+    let mut bytes = b"\x89PNG\r\n\x1A\n".to_vec();
+    bytes.extend(chunk(b"IHDR", &header));
+    bytes.extend(chunks.concat());
+    bytes.extend(chunk(b"IEND", &[]));
+    bytes
+}
+
+/// A zlib stream of this many zeros, at a thousandth of the size.
+pub fn zeros(count: usize) -> Vec<u8> {
+    let width = 1 << 16;
+    let mut bytes = Vec::new();
+    let mut encoder = ::png::Encoder::new(&mut bytes, width, (count >> 16) as u32);
+    encoder.set_color(::png::ColorType::Grayscale);
+    encoder.set_compression(::png::Compression::Fast);
+    encoder.set_filter(::png::Filter::NoFilter);
+    let mut writer = encoder.write_header().unwrap();
+    let mut stream = writer.stream_writer_with_size(1 << 20).unwrap();
+    let row = vec![0; width as usize];
+    for _ in 0..count >> 16 {
+        stream.write_all(&row).unwrap();
+    }
+    stream.finish().unwrap();
+    writer.finish().unwrap();
+    data(&bytes)
+}
+
+/// The image data of a PNG.
+pub fn data(png: &[u8]) -> Vec<u8> {
+    let (mut at, mut data) = (8, Vec::new());
+    while at < png.len() {
+        let length = u32::from_be_bytes(png[at..at + 4].try_into().unwrap()) as usize;
+        if &png[at + 4..at + 8] == b"IDAT" {
+            data.extend(&png[at + 8..at + 8 + length]);
+        }
+        at += length + 12;
+    }
+    data
+}

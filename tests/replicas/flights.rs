@@ -22,7 +22,7 @@ fn three_hundred_identical_uploads_over_three_replicas_are_one_call_and_equal_an
     assert_eq!(fake.calls(), 1);
     for server in &servers {
         // Each has answered some, and knows the result by its address now.
-        assert!(server.metric("pixcolor_http_requests_total{route=\"/v1/colorize\",status=\"200\"}") >= 50.0);
+        assert!(server.metric("pixcolor_http_requests_total{method=\"POST\",status=\"200\"}") >= 50.0);
         assert_eq!(server.get(answers[0].header("content-location")).body, answers[0].body);
     }
 }

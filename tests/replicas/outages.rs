@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::common::{setup, small, until};
-use crate::fakes::algorithmia::Algorithmia;
+use crate::common::{post_all, setup, small, three, until};
+use crate::fakes::algorithmia::{Algorithmia, Behaviour};
 use crate::harness::server::pixcolor;
 use crate::harness::{Answer, Server, Setup};
 use crate::redis::{Redis, free_port};
@@ -58,6 +58,47 @@ fn redis_stopped_and_started_again_requests_are_answered_no_budget_is_passed_and
         assert_eq!(server.metric("pixcolor_budget_spent_credits{budget=\"small\"}"), 8.0);
         assert_eq!(server.metric("pixcolor_budget_remaining_credits{budget=\"small\"}"), 92.0);
     }
+}
+
+#[test]
+fn redis_stopped_and_started_under_load_no_budget_is_passed_and_every_call_is_settled_in_the_end() {
+    let (mut redis, fake) = (Redis::start(), Algorithmia::start());
+    fake.always(Behaviour::Slow(Duration::from_millis(100)));
+    let servers = three(&redis, &fake, "[budgets.small]\nscope = \"all\"\ncredits = 40\n");
+    let urls: Vec<String> = servers.iter().map(|server| server.url("/v1/colorize")).collect();
+    let load = std::thread::spawn(move || {
+        // Each replica all the while, one request at a time.
+        let ask = |url: String, first: u32| {
+            move || {
+                (first..first + 40)
+                    .map(|seed| post_all([(url.clone(), small(seed))])[0].status)
+                    .collect::<Vec<_>>()
+            }
+        };
+        let threads =
+            urls.into_iter().zip([100, 200, 300]).map(|(url, first)| std::thread::spawn(ask(url, first)));
+        threads
+            .collect::<Vec<_>>()
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect::<Vec<u16>>()
+    });
+    until(Duration::from_secs(20), "calls are made", || fake.calls() >= 3);
+    for _ in 0..2 {
+        redis.stop();
+        std::thread::sleep(Duration::from_millis(300));
+        redis.start_again();
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    let answers = load.join().unwrap();
+    let coloured = answers.iter().filter(|status| **status == 200).count();
+    assert_eq!(coloured, fake.calls());
+    assert!(coloured <= 18, "{coloured} calls for 2 credits each, and 5 have to be left for one");
+    let left = |name: &str| servers[0].metric(&format!("pixcolor_budget_{name}_credits{{budget=\"small\"}}"));
+    let spent = 2.0 * coloured as f64;
+    until(Duration::from_secs(15), "every call is settled and nothing stays set aside", || {
+        left("spent") == spent && left("remaining") == 40.0 - spent
+    });
 }
 
 #[test]

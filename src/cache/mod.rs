@@ -2,12 +2,15 @@
 //!
 //! This room keeps opaque bytes under keys and knows nothing of pictures or money. There is one trait,
 //! one implementation a file, and one conformance suite (`tests/cache`) that each of them passes:
-//! `memory`, `disk`, and `tiered`, which puts the fast in front of the slow and turns their failures into
-//! warnings. The trait is shaped for a network; the ones here are just fast.
+//! `memory`, `disk`, `objects` for a bucket that many machines share, and `tiered`, which puts the fast in
+//! front of the slow and turns their failures into warnings.
 
 mod disk;
+mod entry;
 mod key;
 mod memory;
+mod objects;
+mod pause;
 mod tiered;
 
 use std::sync::Arc;
@@ -19,7 +22,8 @@ use bytes::Bytes;
 pub use disk::{Disk, DiskOptions};
 pub use key::{Key, Kind, Subject, hex, unhex};
 pub use memory::Memory;
-pub use tiered::Tiered;
+pub use objects::{Credentials, Objects, ObjectsOptions};
+pub use tiered::{Behind, Tiered};
 
 /// Keeps values for a while. Everything may be forgotten at any time; nothing may be wrong.
 ///
@@ -30,8 +34,10 @@ pub trait Cache: Send + Sync {
     /// What is kept under a key; `None` is a miss. Expired or damaged values are misses.
     async fn get(&self, key: &Key) -> Result<Option<Hit>, CacheError>;
 
-    /// Keeps a value, in place of an older one of the same key. `Ok` is no promise: a value that is too
-    /// large, or expired already, may be left out at once.
+    /// Keeps a value, in place of an older one of the same key. Once this has returned, whoever shares the
+    /// place where values are kept finds this one there, if it was kept; it returns within the cache's own
+    /// limit on time, whether it was or not. `Ok` does not say that it was: a value that is too large, or
+    /// expired already, may be left out at once.
     async fn put(&self, key: &Key, entry: Entry) -> Result<(), CacheError>;
 
     /// Forgets one value; whether there was one.
@@ -90,18 +96,26 @@ pub enum Tier {
     Memory,
     /// In a folder of this machine.
     Disk,
+    /// In a store that other machines use, too.
+    Store,
 }
 
 impl Tier {
     /// Every tier, the fastest first.
-    pub const ALL: [Self; 2] = [Self::Memory, Self::Disk];
+    pub const ALL: [Self; 3] = [Self::Memory, Self::Disk, Self::Store];
 
     /// The label in metrics and in `Cache-Status`.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Disk => "disk",
+            Self::Store => "store",
         }
+    }
+
+    /// Whether other machines use it, too, and it is reached over a network.
+    pub const fn is_shared(self) -> bool {
+        matches!(self, Self::Store)
     }
 }
 
@@ -176,6 +190,24 @@ pub enum CacheError {
         path: String,
         /// What the system said.
         source: Arc<std::io::Error>,
+    },
+    /// A store elsewhere did not do what it was asked.
+    #[error("{store}: {why}")]
+    Store {
+        /// Which, as `s3://bucket/prefix`.
+        store: String,
+        /// What became of the request; no address and no key stands in it.
+        why: String,
+    },
+    /// A store that has failed is not asked for a while.
+    #[error("{store} is left alone for {:.0} s: {why}", .left.as_secs_f64().ceil())]
+    Paused {
+        /// Which, as `s3://bucket/prefix`.
+        store: String,
+        /// For how long.
+        left: Duration,
+        /// How it failed.
+        why: String,
     },
     /// A defect, or the end of the process: the work stopped in the middle.
     #[error("the work on the cache stopped in the middle")]

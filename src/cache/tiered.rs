@@ -4,21 +4,33 @@
 //! once a minute, and otherwise passed over: a full disk costs money later, never an answer now. So this
 //! cache never fails a read or a write, and without any tier it is a cache that keeps nothing. What a
 //! person asks for, to remove or to clear, does fail when a tier fails.
+//!
+//! A tier that other machines share is slow to write to. Where they wait for a value to be there, `put`
+//! waits, too; where nobody does, it is written afterwards, in a task of its own (`Behind`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
 
 /// How often at most the same trouble is warned of.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
+/// How many values may be on their way to shared tiers while nobody waits. Beyond that `put` waits, so
+/// that a slow store does not fill the memory.
+const MOST_BEHIND: usize = 64;
+
 /// Caches, the fastest first.
-pub struct Tiered {
+pub struct Tiered(Arc<Inner>);
+
+struct Inner {
     tiers: Vec<Level>,
     observer: Arc<dyn Observer>,
+    behind: Option<Behind>,
 }
 
 struct Level {
@@ -28,16 +40,36 @@ struct Level {
     writes: Trouble,
 }
 
+/// Has shared tiers written to by tasks that shutdown waits for; `put` does not.
+pub struct Behind {
+    tasks: TaskTracker,
+    room: Arc<Semaphore>,
+}
+
+impl Behind {
+    /// By these tasks.
+    pub fn new(tasks: TaskTracker) -> Self {
+        Self { tasks, room: Arc::new(Semaphore::new(MOST_BEHIND)) }
+    }
+}
+
 impl Tiered {
-    /// Puts caches in front of each other, the fastest first.
-    pub fn new(tiers: Vec<(Tier, Arc<dyn Cache>)>, observer: Arc<dyn Observer>) -> Self {
+    /// Puts caches in front of each other, the fastest first. Without `behind`, `put` keeps its promise
+    /// for shared tiers, too: what it returned for is there for everybody, as far as it could be kept.
+    pub fn new(
+        tiers: Vec<(Tier, Arc<dyn Cache>)>,
+        behind: Option<Behind>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
         let level =
             |(tier, cache)| Level { tier, cache, reads: Trouble::default(), writes: Trouble::default() };
-        Self { tiers: tiers.into_iter().map(level).collect(), observer }
+        Self(Arc::new(Inner { tiers: tiers.into_iter().map(level).collect(), behind, observer }))
     }
+}
 
+impl Inner {
     /// Puts a value into these tiers; each stands for itself.
-    async fn fill(&self, tiers: &[Level], key: &Key, entry: &Entry) {
+    async fn fill(&self, tiers: impl Iterator<Item = &Level>, key: &Key, entry: &Entry) {
         for level in tiers {
             if let Err(error) = level.cache.put(key, entry.clone()).await {
                 self.observer.event(level.tier, Event::WriteError);
@@ -52,20 +84,25 @@ impl Tiered {
             }
         }
     }
+
+    async fn fill_shared(&self, key: &Key, entry: &Entry) {
+        self.fill(self.tiers.iter().filter(|level| level.tier.is_shared()), key, entry).await;
+    }
 }
 
 #[async_trait]
 impl Cache for Tiered {
     async fn get(&self, key: &Key) -> Result<Option<Hit>, CacheError> {
-        for (place, level) in self.tiers.iter().enumerate() {
+        let tiers = &self.0.tiers;
+        for (place, level) in tiers.iter().enumerate() {
             match level.cache.get(key).await {
                 Ok(Some(hit)) => {
-                    self.fill(&self.tiers[..place], key, &hit.entry).await;
+                    self.0.fill(tiers[..place].iter(), key, &hit.entry).await;
                     return Ok(Some(hit));
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    self.observer.event(level.tier, Event::ReadError);
+                    self.0.observer.event(level.tier, Event::ReadError);
                     level.reads.warn(|before| {
                         let (tier, failures) = (level.tier.label(), before + 1);
                         tracing::warn!(
@@ -81,14 +118,36 @@ impl Cache for Tiered {
     }
 
     async fn put(&self, key: &Key, entry: Entry) -> Result<(), CacheError> {
-        self.fill(&self.tiers, key, &entry).await;
+        let inner = &self.0;
+        let own = inner.fill(inner.tiers.iter().filter(|level| !level.tier.is_shared()), key, &entry);
+        if !inner.tiers.iter().any(|level| level.tier.is_shared()) {
+            own.await;
+            return Ok(());
+        }
+        let room = inner
+            .behind
+            .as_ref()
+            .and_then(|behind| Some((behind, behind.room.clone().try_acquire_owned().ok()?)));
+        match room {
+            Some((behind, place)) => {
+                let (inner, key, entry) = (inner.clone(), *key, entry.clone());
+                behind.tasks.spawn(async move {
+                    inner.fill_shared(&key, &entry).await;
+                    drop(place);
+                });
+                own.await;
+            }
+            None => {
+                futures::join!(own, inner.fill_shared(key, &entry));
+            }
+        }
         Ok(())
     }
 
     async fn remove(&self, key: &Key) -> Result<bool, CacheError> {
         let mut removed = false;
         // The slowest first: a faster tier cannot be filled again from what is gone.
-        for level in self.tiers.iter().rev() {
+        for level in self.0.tiers.iter().rev() {
             removed |= level.cache.remove(key).await?;
         }
         Ok(removed)
@@ -96,7 +155,7 @@ impl Cache for Tiered {
 
     async fn list(&self, subject: &Subject) -> Result<Vec<Key>, CacheError> {
         let mut keys = Vec::new();
-        for level in &self.tiers {
+        for level in &self.0.tiers {
             keys.extend(level.cache.list(subject).await?);
         }
         keys.sort_unstable();
@@ -105,15 +164,17 @@ impl Cache for Tiered {
     }
 
     async fn clear(&self) -> Result<(), CacheError> {
-        for level in self.tiers.iter().rev() {
+        for level in self.0.tiers.iter().rev() {
             level.cache.clear().await?;
         }
         Ok(())
     }
 
+    /// Of the tiers that are this machine's own. To look through a shared one takes a request for each
+    /// thousand values, which would be made by every machine, and is paid for.
     async fn sweep(&self) -> Result<Vec<TierStats>, CacheError> {
         let mut stats = Vec::new();
-        for level in &self.tiers {
+        for level in self.0.tiers.iter().filter(|level| !level.tier.is_shared()) {
             stats.extend(level.cache.sweep().await?);
         }
         Ok(stats)

@@ -1,18 +1,19 @@
-//! `pixcolor cache`: what is kept on disk, and how to forget it.
+//! `pixcolor cache`: what is kept on disk and in the store, and how to forget it.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::CliError;
-use crate::cache::{Cache, Disk};
-use crate::config::{Config, Source};
-use crate::gateway::{Fingerprint, forget, open_disk, unhex};
+use crate::cache::{Cache, Tier, Tiered};
+use crate::config::{CacheConfig, Source};
+use crate::gateway::{Fingerprint, forget, open_disk, open_store, unhex};
 
 /// What `cache` is told.
 #[derive(clap::Subcommand)]
 pub enum Args {
-    /// Show how much is kept on disk
+    /// Show how much is kept on disk, and in the store if one is set
     Stats,
-    /// Forget everything on disk
+    /// Forget everything on disk, and in the store if one is set
     Clear,
     /// Forget everything that was made of a picture
     Rm {
@@ -28,49 +29,87 @@ fn fingerprint(text: &str) -> Result<Fingerprint, &'static str> {
         .ok_or("64 hexadecimal digits, as sha256sum prints them")
 }
 
-/// Does it, on this machine's disk.
+/// Does it, on this machine's disk and in the store.
 pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
-    let config = super::load(source)?.config;
-    let disk = disk(&config)?;
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(act(&config, &disk, args))?;
+    let config = super::load(source)?.config.cache;
+    let places = places(&config)?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(act(places, args))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn disk(config: &Config) -> Result<Disk, CliError> {
-    let off = "nothing is kept on disk: `cache.enabled` is false, `cache.max_bytes` is 0, or `cache.dir` is not set";
-    Ok(open_disk(&config.cache, std::sync::Arc::new(())).ok_or(off)??)
+/// Where something is kept that outlives a gateway.
+struct Place {
+    tier: Tier,
+    cache: Arc<dyn Cache>,
+    name: String,
+    /// Its bound in bytes, if it has one from here.
+    most: Option<u64>,
 }
 
-async fn act(config: &Config, disk: &Disk, args: Args) -> Result<(), CliError> {
-    let dir = config.cache.dir.as_deref().unwrap_or(std::path::Path::new("")).display();
+fn places(config: &CacheConfig) -> Result<Vec<Place>, CliError> {
+    let mut places = Vec::new();
+    if let Some(disk) = open_disk(config, Arc::new(())) {
+        let name = config.dir.as_deref().unwrap_or(std::path::Path::new("")).display().to_string();
+        places.push(Place { tier: Tier::Disk, cache: Arc::new(disk?), name, most: Some(config.max_bytes) });
+    }
+    if let Some(store) = open_store(config, Arc::new(())) {
+        let name = config.store.as_ref().map(ToString::to_string).unwrap_or_default();
+        places.push(Place { tier: Tier::Store, cache: Arc::new(store?), name, most: None });
+    }
+    if places.is_empty() {
+        return Err(
+            "nothing is kept on disk: `cache.enabled` is false, `cache.max_bytes` is 0, or `cache.dir` is \
+                    not set; and no `cache.store` is set"
+                .into(),
+        );
+    }
+    Ok(places)
+}
+
+async fn act(places: Vec<Place>, args: Args) -> Result<(), CliError> {
     match args {
         Args::Stats => {
-            for stats in disk.sweep().await? {
-                let (bytes, most) = (mebibytes(stats.bytes), mebibytes(config.cache.max_bytes));
-                println!("{dir}: {} entries, {bytes} of at most {most} MiB", stats.entries);
+            for place in places {
+                for stats in place.cache.sweep().await? {
+                    let most = place.most.map(|most| format!(" of at most {}", mebibytes(most)));
+                    let (bytes, most) = (mebibytes(stats.bytes), most.unwrap_or_default());
+                    println!("{}: {} entries, {bytes}{most} MiB", place.name, stats.entries);
+                }
             }
         }
         Args::Clear => {
-            disk.clear().await?;
-            println!("{dir}: everything is forgotten. {RUNNING}");
+            for place in &places {
+                place.cache.clear().await?;
+                println!("{}: everything is forgotten", place.name);
+            }
+            println!("{}", running(&places));
         }
         Args::Rm { fingerprints } => {
+            let names = places.iter().map(|place| place.name.as_str()).collect::<Vec<_>>().join(", ");
+            let running = running(&places);
+            let tiers = places.into_iter().map(|place| (place.tier, place.cache)).collect();
+            let cache = Tiered::new(tiers, None, Arc::new(()));
             let mut forgotten = 0;
             for fingerprint in fingerprints {
-                forgotten += forget(disk, fingerprint).await?;
+                forgotten += forget(&cache, fingerprint).await?;
             }
-            println!("{dir}: {forgotten} entries are forgotten. {RUNNING}");
+            println!("{names}: {forgotten} entries are forgotten");
+            println!("{running}");
         }
     }
     Ok(())
 }
 
-/// The memory of another process is out of reach from here.
-const RUNNING: &str = "A gateway that is running has its own memory: \
-                       DELETE /v1/admin/cache there, or restart it.";
+/// What is out of reach from here.
+fn running(places: &[Place]) -> &'static str {
+    match places.iter().any(|place| place.tier.is_shared()) {
+        false => "A gateway that is running has its own memory: DELETE /v1/admin/cache there, or restart it.",
+        true => {
+            "Gateways that are running have their own memory, and on other machines their own disk: DELETE \
+             /v1/admin/cache there."
+        }
+    }
+}
 
 fn mebibytes(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / f64::from(1 << 20))

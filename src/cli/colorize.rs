@@ -103,6 +103,10 @@ async fn colour_all(colourer: Colourer, args: Args) -> usize {
         failed += usize::from(result.is_err());
     }
     progress.finish_and_clear();
+    if let Colourer::Here(gateway) = &job.colourer {
+        // What is being kept elsewhere; what cannot be has been warned of.
+        gateway.tasks().finish(super::GRACE).await;
+    }
     failed
 }
 

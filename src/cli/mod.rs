@@ -12,6 +12,7 @@ mod usage;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -19,6 +20,9 @@ use crate::config::{self, Loaded, Source};
 use crate::gateway::{Gateway, Snapshot, Stores};
 use crate::observe::{self, Metrics};
 use crate::provider::Memory;
+
+/// How long work that nobody waits for any more may go on at the end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What went wrong, for a person at a terminal.
 type CliError = Box<dyn std::error::Error + Send + Sync>;

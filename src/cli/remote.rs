@@ -14,7 +14,7 @@ use super::CliError;
 use super::colorize::Coloured;
 use crate::gateway::hex;
 use crate::photo::OutputFormat;
-use crate::provider::{HttpClient, Reply, Times};
+use crate::provider::{HttpClient, Reach, Reply, Times};
 
 /// How long one photograph may take, its way there and back included.
 const TIME: Duration = Duration::from_secs(600);
@@ -43,7 +43,8 @@ impl Remote {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let client = HttpClient::new(Times { connect: Duration::from_secs(10), first_byte: TIME })?;
+        let client =
+            HttpClient::new(Times { connect: Duration::from_secs(10), first_byte: TIME }, Reach::Anywhere)?;
         let key = key_file.map(read_key).transpose()?;
         Ok(Self { client, base, key })
     }

@@ -8,17 +8,17 @@ use std::time::Duration;
 use rocket::fairing::AdHoc;
 use rocket::{Orbit, Rocket};
 
-use super::{CliError, metrics};
+use super::{CliError, GRACE, metrics};
 use crate::config::{self, Source};
 use crate::gateway::Gateway;
-use crate::provider::Readiness;
+use crate::provider::{Readiness, balances};
 use crate::web::{Assets, server};
-
-/// How long work that nobody waits for any more may go on after the server has stopped.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// How often the cache is looked through.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
+
+/// How often providers are asked what is left on their accounts.
+const BALANCES_EVERY: Duration = Duration::from_secs(900);
 
 /// How often clients that are idle are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
@@ -50,6 +50,7 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
             tokio::select! {
                 launched = rocket.launch() => launched,
                 never = tidy(&gateway) => match never {},
+                never = ask_balances(&gateway) => match never {},
                 never = forget_idle_clients(&gateway) => match never {},
                 never = look_after(&gateway) => match never {},
             }
@@ -112,6 +113,14 @@ async fn tidy(gateway: &Gateway) -> std::convert::Infallible {
         if let Err(error) = gateway.cache().sweep().await {
             tracing::warn!("the cache cannot be tidied: {error}");
         }
+    }
+}
+
+/// Now and then asks what is left on the providers' accounts.
+async fn ask_balances(gateway: &Gateway) -> std::convert::Infallible {
+    loop {
+        balances(&gateway.snapshot().config, gateway.metrics()).await;
+        tokio::time::sleep(BALANCES_EVERY).await;
     }
 }
 

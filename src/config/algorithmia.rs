@@ -8,6 +8,7 @@
 use serde_json::Value as Json;
 use url::Url;
 
+use super::address::address;
 use super::problem::Origin;
 use super::remote::RemoteConfig;
 use super::secret::Secret;
@@ -20,6 +21,8 @@ use crate::credit::{Credits, Currency, Price, Worth};
 const ADDRESS_VARIABLE: &str = "ALGORITHMIA_API";
 /// Supply the key: the clients' own name, then the original app's.
 const KEY_VARIABLES: [&str; 2] = ["ALGORITHMIA_API_KEY", "API_KEY"];
+/// Where the key belongs.
+const KEY: &str = "api_key";
 /// The domain of the public service.
 const PUBLIC: &str = "algorithmia.com";
 
@@ -30,6 +33,8 @@ pub struct AlgorithmiaConfig {
     pub base_url: Option<Url>,
     /// The key; without a value the provider is not ready.
     pub api_key: Secret,
+    /// Whether the host may have a private address. Nothing that it answers leads anywhere else.
+    pub allow_private: bool,
     /// Who made the algorithm, its name, and its version if one is asked for.
     pub algorithm: Algorithm,
     /// What every provider elsewhere has.
@@ -53,6 +58,7 @@ impl AlgorithmiaConfig {
         Self {
             base_url: if table.has("base_url") { written(table) } else { from_variable(table) },
             api_key,
+            allow_private: table.flag("allow_private", true),
             algorithm: table.text("algorithm", Algorithm::default(), Algorithm::parse),
             remote: RemoteConfig::read(table),
         }
@@ -80,7 +86,7 @@ pub(super) fn price() -> Price {
 fn written(table: &mut Table<'_>) -> Option<Url> {
     let (value, origin) = table.take("base_url", Json::Null, false)?;
     let text = value.as_str().unwrap_or_default();
-    match address(text) {
+    match address(text, KEY) {
         Ok(url) if is_public(&url) && !matches!(origin, Origin::File { built_in: false, .. }) => {
             dead(table, &origin.to_string());
             None
@@ -102,7 +108,7 @@ fn written(table: &mut Table<'_>) -> Option<Url> {
 fn from_variable(table: &mut Table<'_>) -> Option<Url> {
     table.miss("base_url");
     let text = table.reader.source.var(ADDRESS_VARIABLE);
-    let url = match text.map(address) {
+    let url = match text.map(|text| address(text, KEY)) {
         Some(Ok(url)) if is_public(&url) => {
             dead(table, &format!("environment variable {ADDRESS_VARIABLE}"));
             None
@@ -134,21 +140,6 @@ fn dead(table: &mut Table<'_>, whose: &str) {
 fn is_public(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
     host == PUBLIC || host.strip_suffix(PUBLIC).is_some_and(|rest| rest.ends_with('.'))
-}
-
-/// A host's address, or what it must be.
-fn address(text: &str) -> Result<Url, &'static str> {
-    const FORM: &str = "must be the address of a host, such as \"https://api.example.com\"";
-    let url = Url::parse(text.trim()).map_err(|_| FORM)?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        Err(FORM)
-    } else if !url.username().is_empty() || url.password().is_some() {
-        Err("must not hold a name or a password: the key belongs into `api_key`")
-    } else if url.query().is_some() || url.fragment().is_some() {
-        Err("must end before the `?` or `#`")
-    } else {
-        Ok(url)
-    }
 }
 
 impl Default for Algorithm {
@@ -214,24 +205,7 @@ mod tests {
             ("https://algorithmia.com.example.org", false),
             ("https://algorithmia.example.com", false),
         ] {
-            assert_eq!(is_public(&address(text).unwrap()), public, "{text}");
+            assert_eq!(is_public(&address(text, KEY).unwrap()), public, "{text}");
         }
-    }
-
-    #[test]
-    fn an_address_is_a_host_and_nothing_secret() {
-        for bad in [
-            "",
-            "api.example.com",
-            "ftp://h",
-            "data:x",
-            "https://u:p@h",
-            "https://u@h",
-            "http://h/?a=b",
-            "http://",
-        ] {
-            assert!(address(bad).is_err(), "{bad}");
-        }
-        assert_eq!(address(" http://h:9000/ ").unwrap().as_str(), "http://h:9000/");
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::source::Source;
+use super::store::StoreConfig;
 use super::table::Table;
 
 /// Whether what was made for one client may answer another.
@@ -17,7 +18,7 @@ pub enum Share {
 }
 
 /// Settings of the cache. Its tiers are set up when the program starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct CacheConfig {
     /// Whether anything is kept at all.
     pub enabled: bool,
@@ -27,6 +28,8 @@ pub struct CacheConfig {
     pub dir: Option<PathBuf>,
     /// Most bytes on disk; 0 keeps nothing there.
     pub max_bytes: u64,
+    /// What other gateways share; none shares nothing. It is bounded by its own rules.
+    pub store: Option<StoreConfig>,
     /// How long a result is kept; none is until there is no more room.
     pub ttl: Option<Duration>,
     /// Who may be answered with it.
@@ -47,6 +50,7 @@ impl CacheConfig {
             memory: table.bytes("memory", Self::MEMORY, 0..=1 << 40),
             dir: table.path("dir", source.cache_dir()),
             max_bytes: table.bytes("max_bytes", Self::MAX_BYTES, 0..=1 << 50),
+            store: StoreConfig::read(table),
             ttl: Some(table.seconds("ttl", Self::TTL, 0.0..=CENTURY)).filter(|ttl| !ttl.is_zero()),
             share: table.choice("share", &SHARES).unwrap_or_default(),
         };

@@ -8,6 +8,7 @@
 //! One struct a concern, one file a struct. `source` finds the files and `env` the variables, `layer` knows
 //! the lines of keys, `reader` merges, `table` and `values` read; `server` prepares Rocket's own settings.
 
+mod address;
 mod admin;
 mod algorithmia;
 mod assets;
@@ -15,6 +16,7 @@ mod budgets;
 mod cache;
 mod clients;
 mod env;
+mod http;
 mod layer;
 mod limits;
 mod metrics;
@@ -32,6 +34,7 @@ mod secret;
 mod server;
 mod shared;
 mod source;
+mod store;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -45,6 +48,10 @@ pub use algorithmia::{Algorithm, AlgorithmiaConfig};
 pub use assets::AssetsConfig;
 pub use cache::{CacheConfig, Share};
 pub use clients::{ClientsConfig, ForwardedHeader};
+pub use http::{
+    AcceptsConfig, BalanceConfig, BodyConfig, Equals, Field, FormField, HostPattern, HttpConfig,
+    JsonTemplate, Output, Part, Piece, PollConfig, ReplyConfig, RequestConfig, Template,
+};
 pub use limits::LimitsConfig;
 pub use metrics::MetricsConfig;
 pub use on_colour::OnColour;
@@ -59,6 +66,7 @@ pub use secret::Secret;
 pub use server::{server_figment, server_report};
 pub use shared::{SharedConfig, WhenDown};
 pub use source::Source;
+pub use store::{StoreConfig, StoreCredentials};
 
 use crate::credit::{Budgets, Worth};
 use problem::nearest;
@@ -140,6 +148,11 @@ impl Config {
             providers.extend(ProviderConfig::read(name, table).map(|provider| (name.to_owned(), provider)));
         });
         check_route(table, &route, &names);
+        let routed = route.iter().filter_map(|name| providers.get(name));
+        for (provider, missing) in routed.filter_map(|it: &ProviderConfig| Some((it, it.kind.missing()?))) {
+            let name = &provider.name;
+            table.warning(format!("provider `{name}` is on the route and will be passed over: {missing}"));
+        }
         for (name, provider) in &providers {
             if provider.common.timeout > limits.request {
                 table.warning(format!(

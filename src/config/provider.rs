@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::algorithmia::{self, AlgorithmiaConfig};
+use super::http::HttpConfig;
 use super::onnx::OnnxConfig;
 use super::price;
 use super::remote::RemoteConfig;
@@ -51,6 +52,8 @@ impl Default for Common {
 pub enum KindConfig {
     /// A host that speaks Algorithmia's protocol.
     Algorithmia(Box<AlgorithmiaConfig>),
+    /// Any HTTP API, described by its file.
+    Http(Box<HttpConfig>),
     /// A network that runs in this process.
     Onnx(OnnxConfig),
 }
@@ -60,15 +63,25 @@ impl KindConfig {
     fn price(&self) -> Price {
         match self {
             Self::Algorithmia(_) => algorithmia::price(),
-            Self::Onnx(_) => Price::FREE,
+            Self::Http(_) | Self::Onnx(_) => Price::FREE,
         }
     }
 
     /// Whether it is known where to call it; what runs on this machine needs no address.
-    pub(super) const fn has_address(&self) -> bool {
+    pub(super) fn has_address(&self) -> bool {
         match self {
             Self::Algorithmia(config) => config.base_url.is_some(),
+            Self::Http(config) => config.missing().is_none(),
             Self::Onnx(_) => true,
+        }
+    }
+
+    /// Why it will not be called, if that is known from its file alone.
+    pub(super) fn missing(&self) -> Option<String> {
+        match self {
+            Self::Http(config) => config.missing(),
+            // It has words of its own for each way to set it up.
+            Self::Algorithmia(_) | Self::Onnx(_) => None,
         }
     }
 
@@ -76,17 +89,20 @@ impl KindConfig {
     pub fn remote(&self) -> Option<&RemoteConfig> {
         match self {
             Self::Algorithmia(config) => Some(&config.remote),
+            Self::Http(config) => Some(&config.remote),
             Self::Onnx(_) => None,
         }
     }
 }
 
-type ReadKind = fn(&mut Table<'_>) -> KindConfig;
+/// None when what is wrong leaves nothing to work with.
+type ReadKind = fn(&mut Table<'_>) -> Option<KindConfig>;
 
 /// Every kind by the word that names it.
 const KINDS: &[(&str, ReadKind)] = &[
-    ("onnx", |table| KindConfig::Onnx(OnnxConfig::read(table))),
-    ("algorithmia", |table| KindConfig::Algorithmia(Box::new(AlgorithmiaConfig::read(table)))),
+    ("onnx", |table| Some(KindConfig::Onnx(OnnxConfig::read(table)))),
+    ("algorithmia", |table| Some(KindConfig::Algorithmia(Box::new(AlgorithmiaConfig::read(table))))),
+    ("http", |table| HttpConfig::read(table).map(|config| KindConfig::Http(Box::new(config)))),
 ];
 
 impl Common {
@@ -116,8 +132,12 @@ impl ProviderConfig {
         match kind {
             Some(read) => {
                 let kind = read(table);
-                let price = table.table("price", |table| price::read(table, &kind.price()));
-                Some(Self { name: name.to_owned(), common, kind, price })
+                if matches!(kind, Some(KindConfig::Http(_))) && !table.has("price") {
+                    table.problem(&[], unpriced(name));
+                }
+                let usual = kind.as_ref().map_or(Price::FREE, KindConfig::price);
+                let price = table.table("price", |table| price::read(table, &usual));
+                Some(Self { name: name.to_owned(), common, kind: kind?, price })
             }
             // Without a kind nobody knows which further keys it may have.
             None => {
@@ -149,6 +169,14 @@ impl ProviderConfig {
         let seconds = self.common.timeout.as_secs() + u64::from(self.common.timeout.subsec_nanos() > 0);
         CallFacts { sent_pixels, timeout: Duration::from_secs(seconds) }
     }
+}
+
+/// What an API costs is for its file to say: taken for nothing, it would be spent without a budget.
+fn unpriced(name: &str) -> String {
+    format!(
+        "`providers.{name}` has no `price`: say what a call costs, such as price.terms = [{{ per = \"call\", rate = 1 }}], \
+         or that it costs nothing: price.terms = []"
+    )
 }
 
 /// Names appear in URLs, metrics and environment variables, where `__` separates keys.

@@ -1,5 +1,6 @@
 //! A key or a password: named in the configuration, never written in it, never shown.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -72,6 +73,25 @@ impl Table<'_> {
                 None
             }
         }
+    }
+
+    /// A table of secrets, whose names the operator chooses.
+    pub(super) fn secrets(&mut self, key: &'static str) -> BTreeMap<String, Secret> {
+        self.table(key, |table| {
+            let mut secrets = BTreeMap::new();
+            for (name, value, origin) in table.chosen() {
+                match table.kept(value) {
+                    Ok(secret) => {
+                        table.note_entry(name, Json::from(secret.to_string()), true, origin);
+                        secrets.insert(name.to_owned(), secret);
+                    }
+                    Err(wrong) => {
+                        table.note_problem(origin, format!("`{}` {wrong}", dotted(&table.at(&[name]))))
+                    }
+                }
+            }
+            secrets
+        })
     }
 
     /// A secret that, when the key is not set, the first of these variables that is set keeps.

@@ -121,6 +121,15 @@ impl<'r> Table<'r> {
         value.as_dict()
     }
 
+    /// What is in this table, whose names the operator chooses; nothing more is asked about them.
+    pub(super) fn chosen(&mut self) -> Vec<(&'r str, &'r Value, Origin)> {
+        let dict = self.dict.take();
+        let entry = |(name, value): (&'r String, &'r Value)| {
+            (name.as_str(), value, self.reader.origin(&self.at(&[name]), value))
+        };
+        dict.into_iter().flatten().map(entry).collect()
+    }
+
     /// Whether the key is set.
     pub(super) fn has(&self, key: &str) -> bool {
         self.dict.is_some_and(|dict| dict.contains_key(key))

@@ -231,7 +231,7 @@ fn float(value: &Value) -> Option<f64> {
 }
 
 /// A whole number; `50e6` is one too.
-fn whole(value: &Value) -> Option<u128> {
+pub(super) fn whole(value: &Value) -> Option<u128> {
     /// Up to here every whole number is a float.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let number = value.to_num()?;

@@ -39,12 +39,12 @@ pub use recall::forget;
 pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
-pub use tiers::{Stores, open_cache, open_disk};
+pub use tiers::{Stores, open_cache, open_disk, open_store};
 
 use crate::cache::Cache;
 use crate::credit::Ledger;
 use crate::observe::Metrics;
-use crate::provider::Memory;
+use crate::provider::{Memory, Readiness};
 use crate::queue::Queue;
 use crate::quota::Quotas;
 use crate::shared::Shared;
@@ -83,8 +83,10 @@ impl Gateway {
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
         let quotas = Quotas::new(rates, &snapshot.config.state_dir);
-        let about = snapshot.in_order().map(|(_, provider)| provider.about());
-        about
+        // One that waits for its key is nothing to count yet.
+        let set_up = snapshot.in_order().filter(|(_, provider)| provider.readiness() == Readiness::Ready);
+        set_up
+            .map(|(_, provider)| provider.about())
             .filter(|about| !snapshot.most(&about.name, about.send_max_pixels).is_zero())
             .for_each(|about| metrics.paid_provider(&about.name));
         Arc::new(Self {

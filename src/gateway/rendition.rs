@@ -78,8 +78,7 @@ impl Origin {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Called(why) => why.label(),
-            Self::Kept(Tier::Memory) => "memory",
-            Self::Kept(Tier::Disk) => "disk",
+            Self::Kept(tier) => tier.label(),
             Self::Merged(_) => "merged",
             Self::Shared => "coalesced",
             Self::Passed => "passed",

@@ -29,9 +29,9 @@ impl Tasks {
         self.0.spawn_blocking(work)
     }
 
-    /// The same, for rooms further down.
-    pub const fn tracker(&self) -> &TaskTracker {
-        &self.0
+    /// For a room that has tasks of its own, so that shutdown waits for them, too.
+    pub fn tracker(&self) -> TaskTracker {
+        self.0.clone()
     }
 
     /// Waits until nothing runs, or the grace period is over; says which.

@@ -5,17 +5,30 @@ use std::sync::Arc;
 
 use super::Tasks;
 use super::flight::{Elsewhere, RedisFlights};
-use crate::cache::{Cache, Disk, DiskOptions, Memory, Observer, Tier, Tiered};
-use crate::config::{CacheConfig, Config, WhenDown};
+use crate::cache::{
+    Behind, Cache, CacheError, Credentials, Disk, DiskOptions, Memory, Objects, ObjectsOptions, Observer,
+    Tier, Tiered,
+};
+use crate::config::{CacheConfig, Config, StoreConfig, StoreCredentials, WhenDown};
 use crate::credit::ledger::{FileOptions, Recovered, RedisLedger};
 use crate::credit::{FileLedger, Ledger, SystemClock};
 use crate::observe::Metrics;
+use crate::provider::HttpClient;
 use crate::quota::{InProcess, InRedis, Quota};
 use crate::shared::Shared;
 
-/// The tiers as configured. Looks at everything on the disk: not for async threads. A disk that cannot be
-/// used is warned of; results are then paid for again after a restart, which is better than not to start.
-pub fn open_cache(config: &CacheConfig, observer: Arc<dyn Observer>) -> Arc<dyn Cache> {
+/// The tiers as configured. Looks at everything on the disk: not for async threads. A disk or a store that
+/// cannot be used is warned of; results are then paid for again after a restart, or by another gateway,
+/// which is better than not to start.
+///
+/// With `behind`, these tasks write to the store and `put` does not wait for it; without, what `put` has
+/// returned for can be read by every gateway on the store, so that a flight that others wait for elsewhere
+/// may end.
+pub fn open_cache(
+    config: &CacheConfig,
+    behind: Option<&Tasks>,
+    observer: Arc<dyn Observer>,
+) -> Arc<dyn Cache> {
     let mut tiers: Vec<(Tier, Arc<dyn Cache>)> = Vec::new();
     if config.enabled && config.memory > 0 {
         tiers.push((Tier::Memory, Arc::new(Memory::new(config.memory, config.ttl, observer.clone()))));
@@ -27,7 +40,14 @@ pub fn open_cache(config: &CacheConfig, observer: Arc<dyn Observer>) -> Arc<dyn 
         }
         None => {}
     }
-    Arc::new(Tiered::new(tiers, observer))
+    match open_store(config, observer.clone()) {
+        Some(Ok(store)) => tiers.push((Tier::Store, Arc::new(store))),
+        Some(Err(error)) => {
+            tracing::warn!("results are not shared, because `cache.store` cannot be used: {error}");
+        }
+        None => {}
+    }
+    Arc::new(Tiered::new(tiers, behind.map(|tasks| Behind::new(tasks.tracker())), observer))
 }
 
 /// What is kept by the gateway and outlives a configuration.
@@ -52,9 +72,11 @@ impl Stores {
     pub fn open(config: &Config, metrics: &Metrics) -> std::io::Result<Self> {
         let tasks = Tasks::default();
         let shared = config.shared.options().map(|options| Shared::new(options, Arc::new(metrics.clone())));
-        let cache = open_cache(&config.cache, Arc::new(metrics.clone()));
+        // Where replicas share flights, what has landed must be in the store.
+        let behind = Some(&tasks).filter(|_| shared.is_none());
+        let cache = open_cache(&config.cache, behind, Arc::new(metrics.clone()));
         let ledger: Arc<dyn Ledger> = match &shared {
-            Some(shared) => Arc::new(RedisLedger::new(shared.clone(), None, tasks.tracker().clone())),
+            Some(shared) => Arc::new(RedisLedger::new(shared.clone(), None, tasks.tracker())),
             None => open_ledger(config)?,
         };
         let rates = open_rates(config, shared.as_ref());
@@ -93,11 +115,33 @@ fn open_ledger(config: &Config) -> std::io::Result<Arc<dyn Ledger>> {
 }
 
 /// The tier on disk alone; none when it is not configured.
-pub fn open_disk(
-    config: &CacheConfig,
-    observer: Arc<dyn Observer>,
-) -> Option<Result<Disk, crate::cache::CacheError>> {
+pub fn open_disk(config: &CacheConfig, observer: Arc<dyn Observer>) -> Option<Result<Disk, CacheError>> {
     let dir = config.dir.clone().filter(|_| config.enabled && config.max_bytes > 0)?;
     let options = DiskOptions { max_bytes: config.max_bytes, ttl: config.ttl, ..DiskOptions::default() };
     Some(Disk::open(dir, options, observer))
+}
+
+/// The store alone; none when it is not configured. Asks it nothing yet.
+pub fn open_store(config: &CacheConfig, observer: Arc<dyn Observer>) -> Option<Result<Objects, CacheError>> {
+    let store = config.store.clone().filter(|_| config.enabled)?;
+    let name = store.to_string();
+    let client = match HttpClient::bare(store.timeout) {
+        Ok(client) => client,
+        Err(why) => return Some(Err(CacheError::Store { store: name, why })),
+    };
+    let StoreConfig { bucket, prefix, endpoint, region, credentials, timeout, pause } = store;
+    let credentials = match credentials {
+        StoreCredentials::Key { id, secret, token } => {
+            let (Some(id), Some(secret)) = (id.expose().cloned(), secret.expose().cloned()) else {
+                let why = "its key has no value".to_owned();
+                return Some(Err(CacheError::Store { store: name, why }));
+            };
+            Credentials::Key { id, secret, token: token.and_then(|token| token.expose().cloned()) }
+        }
+        StoreCredentials::Role(settings) => Credentials::Role(settings),
+    };
+    let endpoint = endpoint.map(String::from);
+    let options =
+        ObjectsOptions { bucket, prefix, endpoint, region, credentials, ttl: config.ttl, timeout, pause };
+    Some(Objects::open(options, client, observer))
 }

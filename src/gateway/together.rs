@@ -43,7 +43,11 @@ impl Gateway {
     /// What another replica has made, kept here too, so that its address is known on both.
     async fn landed(&self, plan: &Plan, landed: &bytes::Bytes) -> Option<Rendition> {
         let Some((rendition, facts)) = landing::read(plan, landed) else { return self.kept(plan).await };
-        if let Some(key) = &rendition.kept_under {
+        let key = rendition.kept_under.as_ref();
+        // In a store that both share it is there already.
+        if let Some(key) = key
+            && shelf::facts(self.cache(), key).await.as_ref() != Some(&facts)
+        {
             shelf::keep_rendition(self.cache(), key, &facts, rendition.bytes.clone(), plan.search.scope)
                 .await;
         }

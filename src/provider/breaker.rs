@@ -25,7 +25,10 @@ pub struct Breaker {
 impl Breaker {
     /// Puts a provider behind the circuit that is remembered for it.
     pub fn new(inner: Arc<dyn Provider>, config: BreakerConfig, remembered: Arc<Remembered>) -> Self {
-        remembered.circuit.show();
+        // One that waits for its key is nothing to show yet.
+        if inner.readiness() == Readiness::Ready {
+            remembered.circuit.show();
+        }
         Self { inner, config, remembered }
     }
 

@@ -1,4 +1,5 @@
-//! The one way out of this machine: every HTTP request to a provider, or to another gateway, is made here.
+//! The one way out of this machine: every HTTP request to a provider, to another gateway or to a store is
+//! made here.
 //!
 //! An answer is read at most up to a cap, counted after decompression, and within its time. Redirects are
 //! followed on the same host only, so that pictures and keys go nowhere else. Proxies named in the
@@ -10,13 +11,16 @@
 
 use std::error::Error;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
+
+use super::outgoing::{Forbidden, Names, Reach, System};
+use super::{FailureKind, ProviderError};
 
 /// Most redirects that are followed.
 const MOST_REDIRECTS: usize = 3;
@@ -24,6 +28,9 @@ const MOST_REDIRECTS: usize = 3;
 /// How long a connection is kept for the next request. Shorter than what servers grant, so that no
 /// request is sent into a connection that the other side is just closing.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// Most bytes that are set aside because a host says that it will send them.
+const MOST_TRUSTED: u64 = 1 << 20;
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,31 +80,74 @@ pub enum HttpError {
     /// The answer is elsewhere, where nothing is sent.
     #[error("it redirects to another host, which is not followed")]
     Redirected,
+    /// The host's name leads to an address that nothing is sent to.
+    #[error("not asked: {0}")]
+    Forbidden(Forbidden),
 }
 
 impl HttpError {
     /// Whether the host may have received the request.
     pub fn sent(&self) -> bool {
-        !matches!(self, Self::NoConnection(_))
+        !matches!(self, Self::NoConnection(_) | Self::Forbidden(_))
+    }
+
+    /// What it means for a call; whether that has cost something is for the protocol to say.
+    pub fn failure(&self) -> ProviderError {
+        let kind = match self {
+            Self::NoConnection(_) | Self::Broken(_) => FailureKind::Unreachable,
+            Self::NoFirstByte(_) | Self::Late => FailureKind::Timeout,
+            Self::TooLarge(_) | Self::Redirected | Self::Forbidden(_) => FailureKind::BadAnswer,
+        };
+        ProviderError::new(kind, self.to_string())
+    }
+}
+
+impl Reply {
+    /// `Retry-After` (RFC 9110): seconds, or a date.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        match text.parse() {
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => {
+                let date = httpdate::parse_http_date(text).ok()?;
+                Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+            }
+        }
+    }
+
+    /// Where it redirects to, if it does.
+    pub fn location(&self) -> Option<&HeaderValue> {
+        self.headers.get(LOCATION).filter(|_| self.status.is_redirection())
     }
 }
 
 impl HttpClient {
-    /// A client with its own connections. Reads the system's certificates the first time: not for async
-    /// threads. An error is in words for the operator.
-    pub fn new(times: Times) -> Result<Self, String> {
-        static TLS: LazyLock<Result<ClientConfig, String>> = LazyLock::new(tls);
-        let client = Client::builder()
-            .tls_backend_preconfigured(TLS.clone()?)
-            .user_agent(concat!("PixColor/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(times.connect)
-            .pool_idle_timeout(IDLE)
-            .redirect(Policy::custom(same_host))
-            .referer(false)
-            .no_proxy()
-            .build()
-            .map_err(|error| format!("the HTTP client cannot be set up: {}", cause(&error)))?;
-        Ok(Self { client, first_byte: times.first_byte })
+    /// A client with its own connections, that follows redirects within a host; `reach` says which
+    /// addresses it connects to. Reads the system's certificates the first time: not for async threads.
+    /// An error is in words for the operator.
+    pub fn new(times: Times, reach: Reach) -> Result<Self, String> {
+        let mut builder = builder(times.connect)?;
+        if reach != Reach::Anywhere {
+            builder = builder.dns_resolver(Arc::new(Names::new(Arc::new(System), reach)));
+        }
+        Ok(Self { client: built(builder)?, first_byte: times.first_byte })
+    }
+
+    /// The same, that follows no redirect: each is handed back. It finds hosts by `names`.
+    pub(super) fn without_redirects(times: Times, names: Names) -> Result<Self, String> {
+        let builder = builder(times.connect)?.redirect(Policy::none()).dns_resolver(Arc::new(names));
+        Ok(Self { client: built(builder)?, first_byte: times.first_byte })
+    }
+
+    /// What makes the requests, for a library that speaks a protocol of its own and bounds them itself:
+    /// the same way out, and bodies are handed on as they come.
+    pub fn bare(connect: Duration) -> Result<Client, String> {
+        built(builder(connect)?.no_gzip())
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url)
     }
 
     /// Begins a `GET`.
@@ -110,8 +160,20 @@ impl HttpClient {
         self.client.post(url)
     }
 
-    /// Sends a request and reads its answer, at most `most` bytes of it, until the deadline.
+    /// Sends a request and reads its answer, at most `most` bytes of it, until the deadline. A redirect that
+    /// was not followed is an error.
     pub async fn send(
+        &self,
+        request: RequestBuilder,
+        most: u64,
+        deadline: Instant,
+    ) -> Result<Reply, HttpError> {
+        let reply = self.send_once(request, most, deadline).await?;
+        if reply.location().is_some() { Err(HttpError::Redirected) } else { Ok(reply) }
+    }
+
+    /// The same, but a redirect that was not followed is an answer.
+    pub async fn send_once(
         &self,
         request: RequestBuilder,
         most: u64,
@@ -128,16 +190,34 @@ impl HttpClient {
     }
 }
 
+fn builder(connect: Duration) -> Result<ClientBuilder, String> {
+    static TLS: LazyLock<Result<ClientConfig, String>> = LazyLock::new(tls);
+    Ok(Client::builder()
+        .tls_backend_preconfigured(TLS.clone()?)
+        .user_agent(concat!("PixColor/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(connect)
+        .pool_idle_timeout(IDLE)
+        .redirect(Policy::custom(same_host))
+        .referer(false)
+        .no_proxy())
+}
+
+fn built(builder: ClientBuilder) -> Result<Client, String> {
+    builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", cause(&error)))
+}
+
 async fn read(mut response: Response, most: u64) -> Result<Reply, HttpError> {
     let (status, headers) = (response.status(), response.headers().clone());
     if status.is_redirection() && headers.contains_key(LOCATION) {
-        return Err(HttpError::Redirected);
+        // Nobody wants its body.
+        return Ok(Reply { status, headers, body: Bytes::new() });
     }
     let promised = response.content_length().unwrap_or(0);
     if promised > most {
         return Err(HttpError::TooLarge(most));
     }
-    let mut body = BytesMut::with_capacity(usize::try_from(promised).unwrap_or(0));
+    // A promise costs the host nothing; the memory for it comes with the bytes.
+    let mut body = BytesMut::with_capacity(usize::try_from(promised.min(MOST_TRUSTED)).unwrap_or(0));
     while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
         if (body.len() + chunk.len()) as u64 > most {
             return Err(HttpError::TooLarge(most));
@@ -155,6 +235,9 @@ fn same_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 }
 
 fn classify(error: &reqwest::Error) -> HttpError {
+    if let Some(forbidden) = innermost(error).downcast_ref::<Forbidden>() {
+        return HttpError::Forbidden(forbidden.clone());
+    }
     match error.is_connect() {
         true if error.is_timeout() => HttpError::NoConnection("the host did not answer in time".to_owned()),
         true => HttpError::NoConnection(cause(error)),
@@ -164,14 +247,19 @@ fn classify(error: &reqwest::Error) -> HttpError {
 
 /// The innermost reason. The outer ones repeat the URL.
 fn cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
+    let innermost = innermost(error);
     match innermost.downcast_ref::<reqwest::Error>() {
         Some(_) => "it could not be said why".to_owned(),
         None => innermost.to_string(),
     }
+}
+
+fn innermost(error: &reqwest::Error) -> &(dyn Error + 'static) {
+    let mut innermost: &(dyn Error + 'static) = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost
 }
 
 fn tls() -> Result<ClientConfig, String> {
@@ -191,4 +279,23 @@ fn tls() -> Result<ClientConfig, String> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let with = |text: &str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            Reply { status: StatusCode::TOO_MANY_REQUESTS, headers, body: Bytes::new() }.retry_after()
+        };
+        assert_eq!(with("7"), Some(Duration::from_secs(7)));
+        assert_eq!(with("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
+        assert!((90..=100).contains(&with(&soon).unwrap().as_secs()));
+        assert_eq!(with("-1"), None);
+        assert_eq!(with("soon"), None);
+    }
 }

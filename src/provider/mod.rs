@@ -7,10 +7,12 @@
 mod algorithmia;
 mod breaker;
 mod error;
+mod http;
 mod http_client;
 mod limit;
 mod memory;
 mod onnx;
+mod outgoing;
 mod registry;
 mod retry;
 mod timed;
@@ -24,8 +26,10 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 pub use error::{Billed, FailureKind, ProviderError};
+pub use http::{Http, Sketch, Trace, balances};
 pub use http_client::{HttpClient, HttpError, Reply, Times};
 pub use memory::Memory;
+pub use outgoing::{Forbidden, Reach};
 pub use registry::{BuildError, build, guarded};
 
 use crate::credit::Usage;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Provider;
 use super::algorithmia::{self, Algorithmia};
 use super::breaker::Breaker;
+use super::http::{self, Http};
 use super::limit::Limit;
 use super::memory::Memory;
 use super::onnx::{Onnx, OnnxError};
@@ -32,6 +33,7 @@ pub fn build(config: &ProviderConfig, memory: &Memory) -> Result<Arc<dyn Provide
             Arc::new(Algorithmia::new(name, common, host, &config.price, memory.of(name))),
             algorithmia::TRANSFER,
         ),
+        KindConfig::Http(api) => (Arc::new(Http::new(name, common, api, &config.price)), http::TRANSFER),
     };
     let timed = Arc::new(Timed::new(kind, common.timeout + transfer));
     Ok(match config.kind.remote() {

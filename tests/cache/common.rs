@@ -2,14 +2,19 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use pixcolor::cache::{
-    Cache, Disk, DiskOptions, Entry, Event, Key, Kind, Memory, Observer, Tier, TierStats, Tiered,
+    Cache, Credentials, Disk, DiskOptions, Entry, Event, Key, Kind, Memory, Objects, ObjectsOptions,
+    Observer, Tier, TierStats, Tiered,
 };
+use pixcolor::provider::HttpClient;
 use tempfile::TempDir;
+
+use super::s3::S3;
 
 /// What was observed.
 #[derive(Default)]
@@ -69,8 +74,40 @@ pub fn tiered(max_bytes: u64, ttl: Option<Duration>) -> Setup {
     let log = Arc::new(Log::default());
     let slow = Arc::new(open(folder.path(), max_bytes, ttl, &log));
     let fast = Arc::new(Memory::new(max_bytes, ttl, log.clone()));
-    let cache = Tiered::new(vec![(Tier::Memory, fast), (Tier::Disk, slow)], log.clone());
+    let cache = Tiered::new(vec![(Tier::Memory, fast), (Tier::Disk, slow)], None, log.clone());
     Setup { cache: Arc::new(cache), log, folder: Some(folder) }
+}
+
+/// The store of most tests; none where it is not installed.
+pub static STORE: LazyLock<Option<S3>> = LazyLock::new(S3::start);
+
+/// A part of a bucket that no other test uses, which has no bound.
+pub fn objects(_: u64, ttl: Option<Duration>) -> Setup {
+    static USED: AtomicU32 = AtomicU32::new(0);
+    let log = Arc::new(Log::default());
+    let prefix = format!("test/{}", USED.fetch_add(1, Ordering::Relaxed));
+    let options = ObjectsOptions { prefix, ttl, ..options(STORE.as_ref().unwrap()) };
+    Setup { cache: Arc::new(open_objects(options, &log)), log, folder: None }
+}
+
+/// The bucket of a store.
+pub fn options(store: &S3) -> ObjectsOptions {
+    let (id, secret) = (store.key.0.as_str(), store.key.1.as_str());
+    ObjectsOptions {
+        bucket: "photos".to_owned(),
+        prefix: String::new(),
+        endpoint: Some(store.url()),
+        region: "us-east-1".to_owned(),
+        credentials: Credentials::Key { id: id.into(), secret: secret.into(), token: None },
+        ttl: None,
+        timeout: Duration::from_secs(10),
+        pause: Duration::from_secs(1),
+    }
+}
+
+pub fn open_objects(options: ObjectsOptions, log: &Arc<Log>) -> Objects {
+    let client = HttpClient::bare(options.timeout).unwrap();
+    Objects::open(options, client, log.clone()).unwrap()
 }
 
 /// Opens a folder, with the last use of a value known exactly.

@@ -5,5 +5,8 @@ mod common;
 mod conformance;
 mod disk;
 mod killed;
+mod objects;
 mod properties;
+#[path = "../servers/s3.rs"]
+mod s3;
 mod tiered;

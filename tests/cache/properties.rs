@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::common::{LARGE, Make, Setup, disk, key, memory, tiered, value};
+use super::common::{LARGE, Make, STORE, Setup, disk, key, memory, objects, tiered, value};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -63,7 +63,7 @@ async fn behaves_as_a_map(setup: &Setup, steps: &[Step], most: u64, forgetful: b
 }
 
 fn holds(make: Make, most: u64, forgetful: bool) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases: 24,
         failure_persistence: None,
@@ -82,6 +82,9 @@ fn holds(make: Make, most: u64, forgetful: bool) {
 fn a_roomy_cache_is_a_map() {
     for make in [memory as Make, disk, tiered] {
         holds(make, LARGE, false);
+    }
+    if STORE.is_some() {
+        holds(objects, LARGE, false);
     }
 }
 

@@ -13,7 +13,7 @@ async fn a_value_from_a_slow_tier_is_in_the_fast_one_afterwards() {
     let slow = Arc::new(open(folder.path(), LARGE, None, &log));
     slow.put(&key(1), Entry::new(value(1, 0, 1000))).await.unwrap();
     let fast = Arc::new(Memory::new(LARGE, None, log.clone()));
-    let both = Tiered::new(vec![(Tier::Memory, fast), (Tier::Disk, slow)], log.clone());
+    let both = Tiered::new(vec![(Tier::Memory, fast), (Tier::Disk, slow)], None, log.clone());
 
     let first = both.get(&key(1)).await.unwrap().unwrap();
     let second = both.get(&key(1)).await.unwrap().unwrap();
@@ -23,7 +23,7 @@ async fn a_value_from_a_slow_tier_is_in_the_fast_one_afterwards() {
 
 #[tokio::test]
 async fn without_any_tier_it_keeps_nothing_and_fails_nothing() {
-    let none = Tiered::new(Vec::new(), Arc::new(()));
+    let none = Tiered::new(Vec::new(), None, Arc::new(()));
     none.put(&key(1), Entry::new(value(1, 0, 10))).await.unwrap();
     assert_eq!(none.get(&key(1)).await.unwrap(), None);
     assert!(!none.remove(&key(1)).await.unwrap());

@@ -4,19 +4,17 @@
 //! a test asks for.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, Cursor, Read};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use flate2::Compression;
-use flate2::read::GzEncoder;
-use image::{DynamicImage, ImageFormat, RgbImage};
+use image::DynamicImage;
 use serde_json::{Value, json};
 
 use super::KEY;
 use super::http::{Reply, Request, Server};
+use super::picture::{gzip_of_zeros, png, tinted};
 
 /// How it answers one call.
 #[derive(Clone, Debug)]
@@ -297,32 +295,4 @@ fn picture(request: &Request) -> Result<DynamicImage, String> {
     let (_, data) = data.ok_or("`image` is no data URL")?;
     let bytes = BASE64.decode(data).map_err(|_| "`image` is not base64")?;
     image::load_from_memory(&bytes).map_err(|error| error.to_string())
-}
-
-/// A warm tint above and a cool one below; green gives back what red and blue take of the luminance
-/// (Rec. 709), and nothing is clipped.
-fn tinted(picture: &DynamicImage) -> DynamicImage {
-    let grey = picture.to_luma8();
-    let (width, height) = grey.dimensions();
-    let tint = |x, y| {
-        let value = f32::from(grey.get_pixel(x, y).0[0]);
-        let room = value.min(255.0 - value).min(60.0);
-        let warm = if 2 * y < height { 0.8 } else { -0.5 };
-        let (red, blue) = (warm * room, -warm * room);
-        let green = -(0.2126 * red + 0.0722 * blue) / 0.7152;
-        image::Rgb([red, green, blue].map(|shift| (value + shift).round().clamp(0.0, 255.0) as u8))
-    };
-    RgbImage::from_fn(width, height, tint).into()
-}
-
-fn png(picture: &DynamicImage) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
-    bytes.into_inner()
-}
-
-fn gzip_of_zeros(count: u64) -> Vec<u8> {
-    let mut file = Vec::new();
-    GzEncoder::new(io::repeat(0).take(count), Compression::best()).read_to_end(&mut file).unwrap();
-    file
 }

@@ -6,7 +6,10 @@
 #![allow(dead_code)]
 
 pub mod algorithmia;
+pub mod apis;
 pub mod http;
+pub mod multipart;
+pub mod picture;
 
 /// The key that fakes accept. It is planted: whatever the gateway prints, logs, counts or answers, the key
 /// must not be in it.

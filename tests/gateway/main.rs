@@ -12,6 +12,8 @@
 #[path = "../fakes/mod.rs"]
 mod fakes;
 mod harness;
+#[path = "../servers/s3.rs"]
+mod s3;
 
 mod addresses;
 mod admin;
@@ -25,6 +27,7 @@ mod configuration;
 mod credit;
 mod estimate;
 mod facts;
+mod http;
 mod keys;
 mod limits;
 mod metadata;
@@ -34,3 +37,4 @@ mod quota;
 mod readme;
 mod route;
 mod shares;
+mod store;

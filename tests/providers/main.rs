@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use fakes::KEY;
 use fakes::algorithmia::Algorithmia;
+use fakes::apis::Api;
 use pixcolor::config::{BreakerConfig, RemoteConfig, Source, load};
 use pixcolor::observe::Metrics;
 use pixcolor::photo::Grey;
@@ -71,6 +72,28 @@ async fn an_algorithmia_host_conforms() {
     let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
     conformance::run(|| configured("far", &file)).await;
     assert!(fake.calls() > 16);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn described_hosts_conform() {
+    let (cog, replicate, openai) = (Api::cog(), Api::replicate(), Api::openai());
+    for (name, host, shipped) in [
+        ("cog", &cog, include_str!("../../config/providers/cog.toml")),
+        ("replicate", &replicate, include_str!("../../config/providers/replicate.toml")),
+        ("openai", &openai, include_str!("../../config/providers/openai.toml")),
+    ] {
+        let own = format!("base_url = \"{}\"\nallow_private = true\n", host.url());
+        let kept = shipped
+            .lines()
+            .filter(|line| !line.starts_with("base_url") && !line.starts_with("allow_private"));
+        let text = kept
+            .collect::<Vec<_>>()
+            .join("\n")
+            .replace(&format!("PIXCOLOR_{}_KEY", name.to_uppercase()), "API_KEY");
+        let file = text.replace("kind = \"http\"", &format!("kind = \"http\"\n{own}"));
+        conformance::run(|| configured(name, &file)).await;
+        assert!(host.count("POST") > 16, "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,6 @@
 //! a sixteenth of the bound. One process alone never goes over the bound; each further one may pass it by
 //! a sixteenth, or by the largest value if that is more.
 
-mod entry;
 mod folder;
 
 use std::fs::{self, File};
@@ -16,8 +15,8 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
+use super::entry::{self, HEADER, ReadError};
 use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
-use entry::{HEADER, ReadError};
 use folder::{Folder, Found, there};
 
 /// How a folder is used.

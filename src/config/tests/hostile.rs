@@ -25,7 +25,8 @@ fn key() -> impl Strategy<Value = String> {
         providers upload_bytes pixels side request_seconds decoding_pixels waiting jpeg_quality mark token env file \
         templates static local x kind model recipe threads queue timeout send_max_pixels luma_lock default shutdown \
         price terms per rate round minimum most pointer worth currency budgets scope window credits \
-        grace port address ident ip_header rout \"a\\nb\" \"\" 1";
+        base_url secrets accepts formats sizes request method path query headers body fields json value reply status \
+        success equals output error poll done failed url balance grace port address ident ip_header rout \"a\\nb\" \"\" 1";
     prop::sample::select(KEYS.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
 }
 
@@ -37,6 +38,12 @@ fn value() -> impl Strategy<Value = String> {
         Just("1979-05-27".to_owned()),
         prop::sample::select(vec![
             "\"onnx\"",
+            "\"http\"",
+            "\"json\"",
+            "\"multipart\"",
+            "\"json_url\"",
+            "\"{{image.base64}}\"",
+            "\"{{\"",
             "\"second\"",
             "\"provider:x\"",
             "\"/a~1b\"",

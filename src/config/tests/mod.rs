@@ -2,6 +2,7 @@
 
 mod algorithmia;
 mod hostile;
+mod http;
 mod layering;
 mod money;
 mod problems;
@@ -9,6 +10,7 @@ mod quota;
 mod secrets;
 mod server;
 mod shipped;
+mod store;
 
 use std::path::PathBuf;
 

@@ -101,8 +101,9 @@ fn keys_that_contradict_each_other_are_refused() {
         "2: `route` names provider `locla`, which is not there: did you mean `local`?",
     );
     refused(
-        "route = [\"deepai\"]",
-        "2: `route` names provider `deepai`, which is not there: the providers are algorithmia, local",
+        "route = [\"palette\"]",
+        "2: `route` names provider `palette`, which is not there: the providers are algorithmia, cog, deepai, \
+         huggingface, local, openai, replicate",
     );
     refused(
         "[providers.x]\nkind = \"onnx\"\nrecipe = \"pixcolor.toml\"",
@@ -115,11 +116,11 @@ fn a_provider_must_say_what_it_is() {
     refused("[providers.x]\nkind = \"onxn\"", "3: `providers.x.kind` must be \"onnx\", not \"onxn\"");
     refused(
         "[providers.x]\nkind = \"magic\"\nwand = 1",
-        "3: `providers.x.kind` must be \"onnx\" or \"algorithmia\", not \"magic\"",
+        "3: `providers.x.kind` must be \"onnx\" or \"algorithmia\" or \"http\", not \"magic\"",
     );
     refused(
         "[providers.x]\nthreads = 1",
-        "2: `providers.x` has no `kind`: it must be \"onnx\" or \"algorithmia\"",
+        "2: `providers.x` has no `kind`: it must be \"onnx\" or \"algorithmia\" or \"http\"",
     );
     let setup = Setup::new().file("config/providers/Deep AI.toml", "kind = \"onnx\"");
     assert_eq!(

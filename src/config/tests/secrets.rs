@@ -105,7 +105,10 @@ fn the_report_says_what_each_key_is_worth_and_who_set_it() {
     ] {
         assert!(report.lines().any(|found| found == line), "{line}\n{report}");
     }
-    assert!(report.parse::<toml_edit::DocumentMut>().is_ok(), "{report}");
+    // But for secrets, of which only the place is shown.
+    let toml: String =
+        report.lines().filter(|line| !line.contains(" = (")).map(|line| format!("{line}\n")).collect();
+    assert!(toml.parse::<toml_edit::DocumentMut>().is_ok(), "{toml}");
 
     let json = loaded.to_json();
     let keys = json["keys"].as_array().unwrap();

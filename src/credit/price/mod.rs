@@ -71,6 +71,11 @@ impl Pointer {
         let escaped = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         ((text.is_empty() || text.starts_with('/')) && escaped).then(|| Self(text.to_owned()))
     }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for Pointer {

@@ -29,11 +29,12 @@ impl Caches {
             )?,
             errors: make.counter(
                 "pixcolor_cache_errors_total",
-                "What went wrong, by tier: values found damaged, reads and writes that failed.",
+                "What went wrong, by tier: values found damaged, reads and writes that failed or that a pause \
+                 after failures has left out.",
                 &["tier", "error"],
             )?,
-            entries: make.level("pixcolor_cache_entries", "Values that are kept now, by tier.", &["tier"])?,
-            bytes: make.level("pixcolor_cache_bytes", "Bytes that are kept now, by tier.", &["tier"])?,
+            entries: make.level("pixcolor_cache_entries", "Values that are kept now, in memory and on disk.", &["tier"])?,
+            bytes: make.level("pixcolor_cache_bytes", "Bytes that are kept now, in memory and on disk.", &["tier"])?,
         })
     }
 }

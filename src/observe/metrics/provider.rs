@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{CounterVec, HistogramVec, IntCounterVec, IntGaugeVec};
+use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec};
 
 use super::make::{Make, float};
 use super::{Metrics, Saving};
@@ -20,6 +20,7 @@ pub(super) struct Providers {
     guard_refusals: IntCounterVec,
     unknown_costs: IntCounterVec,
     overrun: CounterVec,
+    balance: GaugeVec,
 }
 
 impl Providers {
@@ -62,6 +63,11 @@ impl Providers {
                 "Credits that calls have cost beyond what was reserved for them, by provider.",
                 &["provider"],
             )?,
+            balance: make.amount(
+                "pixcolor_provider_balance",
+                "What is left on a provider's account, in its own unit, as it said when it was last asked.",
+                &["provider"],
+            )?,
         })
     }
 }
@@ -98,6 +104,15 @@ impl Metrics {
     /// The output guard refused an answer.
     pub fn guard_refusal(&self, provider: &str, reason: &'static str) {
         self.0.provider.guard_refusals.with_label_values(&[provider, reason]).inc();
+    }
+
+    /// What is left on a provider's account; none if it does not say.
+    pub fn balance(&self, provider: &str, left: Option<f64>) {
+        match left {
+            Some(left) => self.0.provider.balance.with_label_values(&[provider]).set(left),
+            // It may not be there, which is as good.
+            None => drop(self.0.provider.balance.remove_label_values(&[provider])),
+        }
     }
 
     /// A call was settled. What was charged, the ledger says itself.

@@ -48,9 +48,9 @@ impl Renditions {
         Ok(Self {
             answered: make.counter(
                 "pixcolor_renditions_total",
-                "Pictures that were answered, by where they came from: memory, disk, merged (only the colour was \
-                 kept), coalesced (another request was having it made), passed (in colour already), or a call \
-                 for a miss, by request, or to bypass the cache.",
+                "Pictures that were answered, by where they came from: memory, disk, store (shared by gateways), \
+                 merged (only the colour was kept), coalesced (another request was having it made), passed (in \
+                 colour already), or a call for a miss, by request, or to bypass the cache.",
                 &["origin"],
             )?,
             overhead: make.one_histogram(

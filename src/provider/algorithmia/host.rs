@@ -6,6 +6,7 @@ use url::Url;
 
 use super::TRANSFER;
 use crate::config::{AlgorithmiaConfig, Common, Secret};
+use crate::provider::outgoing::{self, Reach};
 use crate::provider::{FailureKind, HttpClient, ProviderError, Times};
 
 /// How to reach it.
@@ -35,8 +36,10 @@ impl Host {
             .map_err(|_| "its key cannot be sent: it has characters that no header may have")?;
         authorization.set_sensitive(true);
         let remote = &config.remote;
+        let reach = if config.allow_private { Reach::Anywhere } else { Reach::Public };
+        outgoing::literal(&base, reach).map_err(|why| format!("its `base_url` is not asked: {why}"))?;
         let first_byte = remote.first_byte_timeout.unwrap_or(common.timeout + TRANSFER);
-        let http = HttpClient::new(Times { connect: remote.connect_timeout, first_byte })?;
+        let http = HttpClient::new(Times { connect: remote.connect_timeout, first_byte }, reach)?;
         Ok(Self { http, base, key: SecretString::from(key), authorization })
     }
 
@@ -63,10 +66,13 @@ mod tests {
             ("https://h/sub", "https://h/sub/v1/connector/data/.my/a%20%C3%A4%3F%23/x%252f.png"),
         ] {
             let host = Host {
-                http: HttpClient::new(Times {
-                    connect: std::time::Duration::from_secs(1),
-                    first_byte: std::time::Duration::from_secs(1),
-                })
+                http: HttpClient::new(
+                    Times {
+                        connect: std::time::Duration::from_secs(1),
+                        first_byte: std::time::Duration::from_secs(1),
+                    },
+                    Reach::Anywhere,
+                )
                 .unwrap(),
                 key: SecretString::from("key"),
                 authorization: HeaderValue::from_static("Simple key"),

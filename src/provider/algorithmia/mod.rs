@@ -111,7 +111,7 @@ impl Algorithmia {
             .body(body);
         let reply = host.http.send(request, MOST_ANSWER, deadline).await.map_err(|error| {
             let billed = if error.sent() { Billed::Unknown } else { Billed::No };
-            failure(&error).billed(billed)
+            error.failure().billed(billed)
         })?;
         let key = host.key.expose_secret();
         let done = wire::read(&reply, &self.price, &facts, key)?;
@@ -156,7 +156,7 @@ impl Algorithmia {
             };
             match waits.next().filter(|_| broken) {
                 Some(wait) => tokio::time::sleep(wait).await,
-                None => break result.map_err(|error| failure(&error))?,
+                None => break result.map_err(|error| error.failure())?,
             }
         };
         check(reply).map_err(bad)
@@ -191,15 +191,6 @@ fn check(reply: Reply) -> Result<Bytes, String> {
         Ok(_) => Ok(reply.body),
         Err(error) => Err(format!("its result is not a usable picture: {error}")),
     }
-}
-
-fn failure(error: &HttpError) -> ProviderError {
-    let kind = match error {
-        HttpError::NoConnection(_) | HttpError::Broken(_) => FailureKind::Unreachable,
-        HttpError::NoFirstByte(_) | HttpError::Late => FailureKind::Timeout,
-        HttpError::TooLarge(_) | HttpError::Redirected => FailureKind::BadAnswer,
-    };
-    ProviderError::new(kind, error.to_string())
 }
 
 #[async_trait]

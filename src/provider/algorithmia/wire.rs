@@ -4,10 +4,7 @@
 //! is no envelope. Calls that end in an error were never charged for, says the service's documentation;
 //! for what ends without one (a proxy's page, a time-out) nobody knows.
 
-use std::time::{Duration, SystemTime};
-
 use reqwest::StatusCode;
-use reqwest::header::RETRY_AFTER;
 use serde_json::Value;
 
 use crate::credit::{CallFacts, Price, Usage};
@@ -64,7 +61,7 @@ fn said(reply: &Reply, error: &Value, key: &str) -> ProviderError {
     let text = if text.is_empty() { "nothing else" } else { text };
     ProviderError::new(kind, format!("it says: {}", quote(text, key)))
         .billed(billed)
-        .retry_after(retry_after(reply))
+        .retry_after(reply.retry_after())
 }
 
 /// The protocol's words for each sort of failure: by `error_type`, which is known since 2018, by the
@@ -102,23 +99,13 @@ fn silent(reply: &Reply) -> ProviderError {
     };
     let message =
         format!("it answers with status {} and without the protocol's words", reply.status.as_u16());
-    ProviderError::new(kind, message).billed(billed).retry_after(retry_after(reply))
-}
-
-/// `Retry-After`: seconds, or a date.
-fn retry_after(reply: &Reply) -> Option<Duration> {
-    let text = reply.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => {
-            let date = httpdate::parse_http_date(text).ok()?;
-            Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-        }
-    }
+    ProviderError::new(kind, message).billed(billed).retry_after(reply.retry_after())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
     use reqwest::header::HeaderMap;
     use serde_json::json;
@@ -237,20 +224,5 @@ mod tests {
     fn a_host_that_repeats_the_key_is_quoted_without_it() {
         let error = error(401, json!({ "error": { "message": "bad key simKEY\nfor you" } }));
         assert_eq!(error.message, "it says: bad key (the key) for you");
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let with = |text: &str| {
-            let mut reply = reply(429, "");
-            reply.headers.insert(RETRY_AFTER, text.parse().unwrap());
-            retry_after(&reply)
-        };
-        assert_eq!(with("7"), Some(Duration::from_secs(7)));
-        assert_eq!(with("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
-        assert!((90..=100).contains(&with(&soon).unwrap().as_secs()));
-        assert_eq!(with("-1"), None);
-        assert_eq!(with("soon"), None);
     }
 }

@@ -73,7 +73,7 @@ pub fn pixcolor(folder: &Path) -> Command {
     command.current_dir(folder).env("HOME", folder).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        let ours = ["PIXCOLOR_", "ROCKET_", "XDG_", "ALGORITHMIA_", "API_KEY", "RUST_LOG"];
+        let ours = ["PIXCOLOR_", "ROCKET_", "XDG_", "ALGORITHMIA_", "API_KEY", "AWS_", "RUST_LOG"];
         if ours.iter().any(|prefix| text.starts_with(prefix)) {
             command.env_remove(&name);
         }

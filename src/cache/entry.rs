@@ -1,0 +1,126 @@
+//! One value in one file or object: a header that says what it should be, and the value.
+//!
+//! ```text
+//! 0   4  "PXC" and the version of this format, 1
+//! 4   4  the kind of key, in ASCII, cut or padded with blanks
+//! 8  32  the key's subject
+//! 40 32  the key's variant
+//! 72  8  when it was made: milliseconds since 1970, little endian
+//! 80  8  length of the value in bytes, little endian
+//! 88 32  SHA-256 of bytes 0 to 87 and the value
+//! 120    the value
+//! ```
+//!
+//! The key is inside, so that a value in the wrong place answers for nothing; the digest is over
+//! everything, so that a value is believed whole or not at all.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::{Entry, Key};
+
+/// Bytes before the value.
+pub const HEADER: usize = 120;
+
+/// Bytes of the header that the digest is over.
+const SIGNED: usize = 88;
+
+const MAGIC: &[u8; 4] = b"PXC\x01";
+
+/// Why a file gave no value.
+#[derive(Debug)]
+pub enum ReadError {
+    /// It could not be read.
+    Io(io::Error),
+    /// It is not what it should be, and why.
+    Damaged(&'static str),
+}
+
+/// The header of a value.
+pub fn header(key: &Key, entry: &Entry) -> [u8; HEADER] {
+    let made = entry.made.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let signed = signed(key, u64::try_from(made).unwrap_or(u64::MAX), entry.bytes.len() as u64);
+    let digest = Sha256::new_with_prefix(signed).chain_update(&entry.bytes).finalize();
+    let mut header = [0; HEADER];
+    header[..SIGNED].copy_from_slice(&signed);
+    header[SIGNED..].copy_from_slice(&digest);
+    header
+}
+
+fn signed(key: &Key, made: u64, length: u64) -> [u8; SIGNED] {
+    let mut kind = [b' '; 4];
+    kind.iter_mut().zip(key.kind.label().bytes()).for_each(|(place, letter)| *place = letter);
+    let mut signed = [0; SIGNED];
+    let parts: [&[u8]; 6] =
+        [MAGIC, &kind, &key.subject, &key.variant, &made.to_le_bytes(), &length.to_le_bytes()];
+    let mut at = 0;
+    for part in parts {
+        signed[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+    signed
+}
+
+/// Reads the value of a key from its file. Reads no more than the file's own size, and that only when its
+/// header is right.
+pub fn read(file: &mut File, key: &Key) -> Result<Entry, ReadError> {
+    let size = file.metadata().map_err(ReadError::Io)?.len();
+    let mut header = [0; HEADER];
+    file.read_exact(&mut header).map_err(cut_short)?;
+    let head = Head::read(&header, key, size).map_err(ReadError::Damaged)?;
+    let mut value = vec![0; head.length];
+    file.read_exact(&mut value).map_err(cut_short)?;
+    head.entry(Bytes::from(value)).map_err(ReadError::Damaged)
+}
+
+/// The value of a key from all the bytes of an object, or why it has none. Copies nothing.
+pub fn open(bytes: &Bytes, key: &Key) -> Result<Entry, &'static str> {
+    let header = bytes.first_chunk().ok_or(CUT_SHORT)?;
+    Head::read(header, key, bytes.len() as u64)?.entry(bytes.slice(HEADER..))
+}
+
+const CUT_SHORT: &str = "it ends too early";
+
+/// A header that is the key's.
+struct Head<'h> {
+    header: &'h [u8; HEADER],
+    made: u64,
+    length: usize,
+}
+
+impl<'h> Head<'h> {
+    /// Reads a header, of so many bytes with its value.
+    fn read(header: &'h [u8; HEADER], key: &Key, size: u64) -> Result<Self, &'static str> {
+        let number = |at: usize| header[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let (made, length) = (number(72), number(80));
+        if header[..SIGNED] != signed(key, made, length) {
+            return Err("it is not the value of its key, or of another format");
+        }
+        if (HEADER as u64).checked_add(length) != Some(size) {
+            return Err("it is not as long as its header says");
+        }
+        let length = usize::try_from(length).map_err(|_| "it is longer than memory")?;
+        Ok(Self { header, made, length })
+    }
+
+    /// The value, if it is the one that was written.
+    fn entry(&self, bytes: Bytes) -> Result<Entry, &'static str> {
+        let digest = Sha256::new_with_prefix(&self.header[..SIGNED]).chain_update(&bytes).finalize();
+        if self.header[SIGNED..] != digest[..] {
+            return Err("its checksum is wrong");
+        }
+        let made = UNIX_EPOCH.checked_add(Duration::from_millis(self.made)).unwrap_or_else(SystemTime::now);
+        Ok(Entry { bytes, made })
+    }
+}
+
+fn cut_short(error: io::Error) -> ReadError {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => ReadError::Damaged(CUT_SHORT),
+        _ => ReadError::Io(error),
+    }
+}

@@ -1,0 +1,381 @@
+//! Values in a bucket that several machines share, over the S3 protocol.
+//!
+//! One object a value, `PREFIX/SUBJECT/VARIANT.KIND`, in the form of a file on disk: what comes back whole
+//! and right is believed, whoever sent it. A store is far away and may fail, which must only slow things
+//! down, and only so much: each request has a limit on time, and after a failure the store is left alone
+//! for a while (`pause`). A bucket is bounded by its own lifecycle rules, not from here; only the time to
+//! live is looked at.
+//!
+//! S3 lets everybody read a value as soon as its `PUT` was answered, which is what `put` waits for
+//! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>).
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::client::{HttpClient, HttpConnector};
+use object_store::path::Path;
+use object_store::{
+    BackoffConfig, ClientOptions, Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::entry::{self, HEADER};
+use super::pause::Pause;
+use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats, hex};
+
+/// Largest object that is read, in bytes: far above any rendition.
+const MOST: u64 = 1 << 30;
+
+/// How often a request that failed at once is made again, within its limit on time.
+const RETRIES: usize = 2;
+
+/// How long one of the many requests of a list may take, for which no client waits.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Objects that are removed by one request, the most that S3 allows.
+const BATCH: usize = 1000;
+
+/// Where the bucket is, and how it is used.
+#[derive(Clone, Debug)]
+pub struct ObjectsOptions {
+    /// The bucket.
+    pub bucket: String,
+    /// What the names of all objects begin with; may be empty.
+    pub prefix: String,
+    /// The store's address; none is AWS in that region.
+    pub endpoint: Option<String>,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// How long a value is kept; for ever if `None`.
+    pub ttl: Option<Duration>,
+    /// How long a value may take to be read or written.
+    pub timeout: Duration,
+    /// How long at most a store that has failed is left alone.
+    pub pause: Duration,
+}
+
+/// Who asks a store.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// An access key.
+    Key {
+        /// Its name.
+        id: SecretString,
+        /// Its secret.
+        secret: SecretString,
+        /// The token of a key that is valid for a while only.
+        token: Option<SecretString>,
+    },
+    /// The role that this machine or container has, found by these settings as AWS's tools know them, by
+    /// name and value, and else by the metadata service.
+    Role(Vec<(String, String)>),
+}
+
+/// A bucket with values.
+pub struct Objects {
+    store: AmazonS3,
+    prefix: Path,
+    /// What it is called in messages.
+    name: String,
+    ttl: Option<Duration>,
+    timeout: Duration,
+    pause: Pause,
+    observer: Arc<dyn Observer>,
+}
+
+impl Objects {
+    /// Takes a bucket; asks it nothing yet. `client` makes the requests: without decompression, which
+    /// would hide the size of objects.
+    pub fn open(
+        options: ObjectsOptions,
+        client: reqwest::Client,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, CacheError> {
+        let ObjectsOptions { bucket, prefix, endpoint, region, credentials, ttl, timeout, pause } = options;
+        let mut name = format!("s3://{bucket}");
+        if !prefix.is_empty() {
+            name = format!("{name}/{prefix}");
+        }
+        let unusable = |error: Error| CacheError::Store { store: name.clone(), why: words(&error) };
+        let backoff = BackoffConfig {
+            init_backoff: Duration::from_millis(20),
+            max_backoff: Duration::from_millis(200),
+            base: 2.0,
+        };
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_region(region)
+            .with_retry(RetryConfig { backoff, max_retries: RETRIES, retry_timeout: timeout })
+            .with_http_connector(Connector(client));
+        if let Some(endpoint) = endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        match credentials {
+            Credentials::Key { id, secret, token } => {
+                builder = builder
+                    .with_access_key_id(id.expose_secret())
+                    .with_secret_access_key(secret.expose_secret());
+                if let Some(token) = token {
+                    builder = builder.with_token(token.expose_secret());
+                }
+            }
+            Credentials::Role(settings) => {
+                for (setting, value) in settings {
+                    let setting = setting.to_lowercase().parse().map_err(unusable)?;
+                    builder = builder.with_config(setting, value);
+                }
+            }
+        }
+        let store = builder.build().map_err(unusable)?;
+        let prefix = Path::parse(prefix).map_err(|error| unusable(error.into()))?;
+        Ok(Self { store, prefix, name, ttl, timeout, pause: Pause::new(pause), observer })
+    }
+
+    fn under(&self, subject: &Subject) -> Path {
+        self.prefix.clone().join(hex(subject))
+    }
+
+    fn path(&self, key: &Key) -> Path {
+        let (variant, kind) = (hex(&key.variant), key.kind.label());
+        self.under(&key.subject).join(format!("{variant}.{kind}"))
+    }
+
+    /// The key of an object; none when it is somebody else's.
+    fn key(&self, path: &Path) -> Option<Key> {
+        let mut parts = path.prefix_match(&self.prefix)?;
+        let (subject, name) = (parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        Key::parse(&format!("{}-{}", subject.as_ref(), name.as_ref()))
+    }
+
+    fn failed(&self, why: String) -> CacheError {
+        CacheError::Store { store: self.name.clone(), why }
+    }
+
+    /// Waits for an answer of the store, so long and no longer. `None`: there is no such object.
+    async fn ask<T>(
+        &self,
+        most: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Option<T>, CacheError> {
+        match tokio::time::timeout(most, work).await {
+            Ok(Ok(answer)) => Ok(Some(answer)),
+            Ok(Err(error @ Error::NotFound { .. })) if code(&error) != Some("NoSuchBucket".into()) => {
+                Ok(None)
+            }
+            Ok(Err(error)) => Err(self.failed(words(&error))),
+            Err(_) => Err(self.failed(format!("no answer within {} s", most.as_secs_f64()))),
+        }
+    }
+
+    /// Asks, unless the store is being left alone.
+    async fn unless_paused<T>(
+        &self,
+        work: impl Future<Output = Result<T, CacheError>>,
+    ) -> Result<T, CacheError> {
+        let pass = self.pause.enter(Instant::now()).map_err(|(left, why)| CacheError::Paused {
+            store: self.name.clone(),
+            left,
+            why,
+        })?;
+        let result = work.await;
+        let failure = result.as_ref().err().map(|error| match error {
+            CacheError::Store { why, .. } => why.clone(),
+            other => other.to_string(),
+        });
+        if pass.ended(failure, Instant::now()) && result.is_ok() {
+            tracing::info!("{} works again", self.name);
+        }
+        result
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Entry>, CacheError> {
+        let path = self.path(key);
+        let object = async {
+            let object = self.store.get(&path).await?;
+            match object.meta.size {
+                0..=MOST => object.bytes().await.map(Some),
+                _ => Ok(None),
+            }
+        };
+        let Some(bytes) = self.ask(self.timeout, object).await? else { return Ok(None) };
+        let (key, ttl) = (*key, self.ttl);
+        let opened = match bytes {
+            Some(bytes) => blocking(move || entry::open(&bytes, &key)).await?,
+            None => Err("it is too large"),
+        };
+        match opened {
+            Ok(entry) if !entry.expired(ttl) => return Ok(Some(entry)),
+            Ok(_) => {}
+            Err(why) => {
+                tracing::warn!("{}/{path} was damaged, and is dropped: {why}", self.name);
+                self.observer.event(Tier::Store, Event::Damaged);
+            }
+        }
+        self.ask(self.timeout, self.store.delete(&path)).await?;
+        Ok(None)
+    }
+
+    async fn write(&self, key: &Key, entry: Entry) -> Result<(), CacheError> {
+        let (key, path) = (*key, self.path(key));
+        let payload = blocking(move || {
+            let header = Bytes::from_owner(entry::header(&key, &entry));
+            PutPayload::from_iter([header, entry.bytes])
+        })
+        .await?;
+        match self.ask(self.timeout, self.store.put(&path, payload)).await? {
+            Some(_) => Ok(()),
+            None => Err(self.failed("there is no such bucket".to_owned())),
+        }
+    }
+
+    /// The next object of a list that is one of ours.
+    async fn next(&self, list: &mut List<'_>) -> Result<Option<(Key, ObjectMeta)>, CacheError> {
+        while let Some(object) = self.ask(PATIENCE, list.try_next()).await?.flatten() {
+            if let Some(key) = self.key(&object.location) {
+                return Ok(Some((key, object)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn delete(&self, paths: Vec<Path>) -> Result<(), CacheError> {
+        let paths = futures::stream::iter(paths.into_iter().map(Ok)).boxed();
+        let deleted = self.store.delete_stream(paths).try_for_each(|_| async { Ok(()) });
+        self.ask(PATIENCE, deleted).await.map(drop)
+    }
+
+    /// Looks at everything; removes what `unwanted` says, and counts the rest.
+    async fn look(&self, unwanted: impl Fn(&ObjectMeta) -> bool + Sync) -> Result<TierStats, CacheError> {
+        let mut stats = TierStats { tier: Tier::Store, entries: 0, bytes: 0 };
+        let mut batch = Vec::new();
+        let mut list = self.store.list(Some(&self.prefix));
+        while let Some((_, object)) = self.next(&mut list).await? {
+            if unwanted(&object) {
+                batch.push(object.location);
+            } else {
+                stats.entries += 1;
+                stats.bytes += object.size;
+            }
+            if batch.len() == BATCH {
+                self.delete(std::mem::take(&mut batch)).await?;
+            }
+        }
+        if !batch.is_empty() {
+            self.delete(batch).await?;
+        }
+        self.observer.keeps(stats);
+        Ok(stats)
+    }
+}
+
+type List<'s> = futures::stream::BoxStream<'s, Result<ObjectMeta, Error>>;
+
+#[async_trait]
+impl Cache for Objects {
+    async fn get(&self, key: &Key) -> Result<Option<Hit>, CacheError> {
+        let found = self.unless_paused(self.read(key)).await?;
+        let hit = found.map(|entry| Hit { entry, tier: Tier::Store });
+        self.observer.event(Tier::Store, if hit.is_some() { Event::Hit } else { Event::Miss });
+        Ok(hit)
+    }
+
+    async fn put(&self, key: &Key, entry: Entry) -> Result<(), CacheError> {
+        if entry.expired(self.ttl) || (entry.bytes.len() + HEADER) as u64 > MOST {
+            return Ok(());
+        }
+        self.unless_paused(self.write(key, entry)).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<bool, CacheError> {
+        let path = self.path(key);
+        let there = self.ask(self.timeout, self.store.head(&path)).await?.is_some();
+        if there {
+            self.ask(self.timeout, self.store.delete(&path)).await?;
+        }
+        Ok(there)
+    }
+
+    async fn list(&self, subject: &Subject) -> Result<Vec<Key>, CacheError> {
+        let mut list = self.store.list(Some(&self.under(subject)));
+        let mut keys = Vec::new();
+        while let Some((key, _)) = self.next(&mut list).await? {
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+
+    async fn clear(&self) -> Result<(), CacheError> {
+        self.look(|_| true).await.map(drop)
+    }
+
+    async fn sweep(&self) -> Result<Vec<TierStats>, CacheError> {
+        // A value is made before it is stored: by the store's clock it has expired for certain.
+        let last = self.ttl.and_then(|ttl| SystemTime::now().checked_sub(ttl));
+        let expired =
+            |object: &ObjectMeta| last.is_some_and(|last| SystemTime::from(object.last_modified) < last);
+        Ok(vec![self.look(expired).await?])
+    }
+}
+
+/// Hashing a large value takes a while.
+async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, CacheError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| CacheError::Stopped)
+}
+
+/// Has requests made by the client that makes all of ours.
+#[derive(Debug)]
+struct Connector(reqwest::Client);
+
+impl HttpConnector for Connector {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(self.0.clone()))
+    }
+}
+
+/// The code of an error of S3, such as `NoSuchBucket`
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>).
+fn code(error: &Error) -> Option<String> {
+    let text = error.to_string();
+    let (_, rest) = text.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    (code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric())).then(|| code.to_owned())
+}
+
+/// What went wrong, in few words; the whole would hold addresses and what the store says of our request.
+fn words(error: &Error) -> String {
+    let code = code(error);
+    match (error, code) {
+        (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }, code) => {
+            let code = code.map_or_else(String::new, |code| format!(" ({code})"));
+            format!("it refuses the key or the role, or that has not the rights it needs{code}")
+        }
+        (_, Some(code)) if code == "NoSuchBucket" => "there is no such bucket".to_owned(),
+        (_, Some(code)) => format!("it answered {code}"),
+        (error, None) => {
+            let mut innermost: &dyn std::error::Error = error;
+            while let Some(source) = innermost.source() {
+                innermost = source;
+            }
+            // After a `<` would come a page of somebody in between.
+            innermost
+                .to_string()
+                .split(['<', '\n'])
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .chars()
+                .take(200)
+                .collect()
+        }
+    }
+}

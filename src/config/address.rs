@@ -1,0 +1,62 @@
+//! Addresses of hosts, as an operator writes them.
+
+use serde_json::Value as Json;
+use url::Url;
+
+use super::problem::dotted;
+use super::table::Table;
+
+/// A host's address, or what it must be. `secrets` is the key that a password belongs into.
+pub(super) fn address(text: &str, secrets: &str) -> Result<Url, String> {
+    const FORM: &str = "must be the address of a host, such as \"https://api.example.com\"";
+    let url = Url::parse(text.trim()).map_err(|_| FORM)?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        Err(FORM.to_owned())
+    } else if !url.username().is_empty() || url.password().is_some() {
+        Err(format!("must not hold a name or a password: the key belongs into `{secrets}`"))
+    } else if url.query().is_some() || url.fragment().is_some() {
+        Err("must end before the `?` or `#`".to_owned())
+    } else {
+        Ok(url)
+    }
+}
+
+impl Table<'_> {
+    /// The address of a host; none if it is not set or is wrong, which is noted without the value: a
+    /// password may stand in it.
+    pub(super) fn address(&mut self, key: &'static str, secrets: &str) -> Option<Url> {
+        let (value, origin) = self.take(key, Json::Null, false)?;
+        match address(value.as_str().unwrap_or_default(), secrets) {
+            Ok(url) => {
+                self.note_entry(key, Json::from(url.as_str()), false, origin);
+                Some(url)
+            }
+            Err(wrong) => {
+                self.note_problem(origin, format!("`{}` {wrong}", dotted(&self.at(&[key]))));
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_nothing_secret() {
+        for bad in [
+            "",
+            "api.example.com",
+            "ftp://h",
+            "data:x",
+            "https://u:p@h",
+            "https://u@h",
+            "http://h/?a=b",
+            "http://",
+        ] {
+            assert!(address(bad, "api_key").is_err(), "{bad}");
+        }
+        assert_eq!(address(" http://h:9000/ ", "api_key").unwrap().as_str(), "http://h:9000/");
+    }
+}

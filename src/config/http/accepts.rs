@@ -1,0 +1,115 @@
+//! Which pictures a host takes. They are made for it, so that most of this is what to make.
+
+use std::cell::Cell;
+
+use figment::value::Value;
+
+use crate::config::table::Table;
+use crate::config::values::whole;
+use crate::photo::OutputFormat;
+
+/// Largest file that a request may hold.
+const MOST_BYTES: u64 = 100 << 20;
+
+/// Which pictures a host takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptsConfig {
+    /// File formats, in the order they are tried: the next one where a file is larger than `max_bytes`.
+    pub formats: Vec<OutputFormat>,
+    /// 1 to 100, for JPEG and WebP.
+    pub quality: u8,
+    /// Largest file, in bytes.
+    pub max_bytes: u64,
+    /// Most pixels; none is as many as `send_max_pixels` allows.
+    pub max_pixels: Option<u64>,
+    /// Longest side, in pixels.
+    pub max_side: u32,
+    /// Shortest side, in pixels.
+    pub min_side: u32,
+    /// Most that the longer side may be of the shorter one, in hundredths; none is any.
+    pub max_aspect: Option<u32>,
+    /// The only sizes that it takes, width and height; empty is any. A picture is laid in the middle of
+    /// the nearest one, and cut out of the answer again.
+    pub sizes: Vec<(u32, u32)>,
+}
+
+impl Default for AcceptsConfig {
+    fn default() -> Self {
+        Self {
+            formats: vec![OutputFormat::Jpeg],
+            quality: 95,
+            max_bytes: 10 << 20,
+            max_pixels: None,
+            max_side: 16_383,
+            min_side: 1,
+            max_aspect: None,
+            sizes: Vec::new(),
+        }
+    }
+}
+
+impl AcceptsConfig {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let default = Self::default();
+        let seen = Cell::new(false);
+        let format = |text: &str| {
+            seen.set(true);
+            text.parse().ok()
+        };
+        let formats = table.list("formats", default.formats, ("jpeg, png or webp,", "jpeg"), format);
+        // One that is no format has been told.
+        if formats.is_empty() && !seen.get() {
+            table.problem(&["formats"], "`formats` is empty: name at least one of jpeg, png, webp");
+        }
+        let size = |text: &str| Size::parse(text);
+        let sizes = table.list("sizes", Vec::new(), ("a width and a height in pixels", "1024x1024"), size);
+        let config = Self {
+            formats,
+            quality: table.whole("quality", default.quality, 1..=100),
+            max_bytes: table.bytes("max_bytes", default.max_bytes, 1024..=MOST_BYTES),
+            max_pixels: table.optional("max_pixels", "a whole number from 1024 to 1000000000", |value| {
+                let number = whole(value).and_then(|number| u64::try_from(number).ok());
+                number.filter(|number| (1024..=1_000_000_000).contains(number))
+            }),
+            max_side: table.whole("max_side", default.max_side, 16..=default.max_side),
+            min_side: table.whole("min_side", default.min_side, 1..=default.max_side),
+            max_aspect: table.optional("max_aspect", "a number from 1 to 100", aspect),
+            sizes: sizes.into_iter().map(|Size(width, height)| (width, height)).collect(),
+        };
+        if config.min_side > config.max_side {
+            table.problem(&["min_side"], "`min_side` is larger than `max_side`: no picture would ever fit");
+        }
+        config
+    }
+
+    /// Whatever changes the pixels that are sent, in a fixed order and spelling.
+    pub fn settings(&self) -> String {
+        let Self { formats, quality, max_bytes, max_pixels, max_side, sizes, .. } = self;
+        let formats: Vec<_> = formats.iter().map(ToString::to_string).collect();
+        format!("{} {quality} {max_bytes} {max_pixels:?} {max_side} {sizes:?}", formats.join(","))
+    }
+}
+
+/// `WIDTHxHEIGHT`.
+struct Size(u32, u32);
+
+impl Size {
+    fn parse(text: &str) -> Option<Self> {
+        let (width, height) = text.split_once('x')?;
+        let side = |text: &str| text.parse().ok().filter(|side| (16..=8192).contains(side));
+        Some(Self(side(width)?, side(height)?))
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}", self.0, self.1)
+    }
+}
+
+fn aspect(value: &Value) -> Option<u32> {
+    let number = value.to_num()?;
+    let number = number.to_f64().or_else(|| u32::try_from(whole(value)?).ok().map(f64::from))?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    (1.0..=100.0).contains(&number).then(|| (number * 100.0).round() as u32)
+}

@@ -1,0 +1,106 @@
+//! Hosts that may be asked for a result, beside the provider's own.
+
+use std::fmt;
+
+use url::{Host, Url};
+
+/// A host, or all below a domain: `cdn.example.com`, `*.example.com`, `127.0.0.1:8000`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPattern {
+    /// Whether it is all hosts below `host`, and not `host` itself.
+    below: bool,
+    host: String,
+    /// None is the usual port of the scheme.
+    port: Option<u16>,
+}
+
+impl HostPattern {
+    /// None if it is not one. A star alone, or above a whole country, is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (below, rest) = text.strip_prefix("*.").map_or((false, text), |rest| (true, rest));
+        // As a URL's host is read, so that both are spelt alike.
+        let url = Url::parse(&format!("http://{rest}")).ok()?;
+        let host = url.host()?;
+        let bare =
+            url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !rest.contains('/');
+        let clean =
+            bare && url.username().is_empty() && url.password().is_none() && !rest.contains(['*', '@']);
+        let name = matches!(&host, Host::Domain(name) if name.trim_end_matches('.').contains('.'));
+        // 80 is what is left out of an address.
+        let port = url.port().or_else(|| rest.ends_with(":80").then_some(80));
+        (clean && (!below || name)).then(|| Self { below, host: name_of(&host), port })
+    }
+
+    /// Whether it stands for the host of an address.
+    pub fn matches(&self, url: &Url) -> bool {
+        let Some(host) = url.host() else { return false };
+        let named = match self.below {
+            true => name_of(&host)
+                .strip_suffix(&self.host)
+                .is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
+            false => name_of(&host) == self.host,
+        };
+        let port = match self.port {
+            None => url.port().is_none(),
+            port => url.port_or_known_default() == port,
+        };
+        named && port
+    }
+}
+
+/// A host's name as compared: a final dot makes no other host.
+fn name_of(host: &Host<&str>) -> String {
+    host.to_string().trim_end_matches('.').to_owned()
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let star = if self.below { "*." } else { "" };
+        write!(f, "{star}{}", self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_stands_for_what_it_says_and_no_more() {
+        for (pattern, url, matches) in [
+            ("cdn.example.com", "https://cdn.example.com/x", true),
+            ("cdn.example.com", "https://CDN.example.com./x", true),
+            ("cdn.example.com", "https://cdn.example.com:8443/x", false),
+            ("cdn.example.com", "https://evil-cdn.example.com/x", false),
+            ("cdn.example.com", "https://cdn.example.com.evil.org/x", false),
+            ("*.example.com", "https://a.b.example.com/", true),
+            ("*.example.com", "https://example.com/", false),
+            ("*.example.com", "https://notexample.com/", false),
+            ("127.0.0.1:8000", "http://127.0.0.1:8000/", true),
+            ("127.0.0.1:8000", "http://127.1:8000/", true),
+            ("127.0.0.1:8000", "http://127.0.0.1:8001/", false),
+            ("[::1]:80", "http://[0:0::1]/", true),
+        ] {
+            assert_eq!(
+                HostPattern::parse(pattern).unwrap().matches(&Url::parse(url).unwrap()),
+                matches,
+                "{pattern} {url}"
+            );
+        }
+        for bad in [
+            "",
+            "*",
+            "*.",
+            "*.com",
+            "*.127.0.0.1",
+            "a/b",
+            "https://a.com",
+            "u@a.com",
+            "a.*.com",
+            "a.com?x",
+            "a b",
+        ] {
+            assert!(HostPattern::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The kind `http`: any HTTP API, described and not programmed. What is sent, which pictures the host takes,
+//! where the coloured one is in its reply, how to wait for it, and what it costs.
+
+mod accepts;
+mod hosts;
+mod reply;
+mod request;
+mod template;
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+pub use accepts::AcceptsConfig;
+pub use hosts::HostPattern;
+pub use reply::{Equals, Output, PollConfig, ReplyConfig};
+pub use request::{BodyConfig, FormField, JsonTemplate, Part, RequestConfig};
+pub use template::{Field, Piece, Template};
+
+use super::problem::dotted;
+use super::remote::RemoteConfig;
+use super::secret::Secret;
+use super::table::Table;
+use crate::credit::price::Pointer;
+use template::Place;
+
+/// Settings of an HTTP provider.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// The model that colours, in its maker's words.
+    pub model: String,
+    /// The model's version: a new one never serves old colour.
+    pub version: String,
+    /// The host, and what all paths there begin with; without one the provider is not ready.
+    pub base_url: Option<Url>,
+    /// Whether it and the hosts of its results may have private addresses.
+    pub allow_private: bool,
+    /// Secrets by the names that templates have for them; one without a value makes it not ready.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Which pictures it takes.
+    pub accepts: AcceptsConfig,
+    /// What is sent.
+    pub request: RequestConfig,
+    /// How the reply is read.
+    pub reply: ReplyConfig,
+    /// How to wait for the picture, where the first reply need not have it.
+    pub poll: Option<PollConfig>,
+    /// How to ask what is left on the account.
+    pub balance: Option<BalanceConfig>,
+    /// What every provider elsewhere has.
+    pub remote: RemoteConfig,
+}
+
+/// How to ask what is left on an account: a `GET` with the request's headers.
+#[derive(Clone, Debug)]
+pub struct BalanceConfig {
+    /// Below `base_url`.
+    pub path: Template,
+    /// Where the number is.
+    pub pointer: Pointer,
+}
+
+impl HttpConfig {
+    /// None if something essential is missing or wrong, which is noted.
+    pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
+        const TEXT: &str = "a text such as \"piddnad/ddcolor\"";
+        let text = |value: &figment::value::Value| {
+            value.as_str().filter(|text| !text.trim().is_empty() && text.len() <= 200).map(str::to_owned)
+        };
+        let model = table.required("model", TEXT, text);
+        let version = table.text("version", "1".to_owned(), |version| match version.trim() {
+            "" => Err("a text such as \"2\"".to_owned()),
+            version => Ok(version.to_owned()),
+        });
+        let base_url = table.address("base_url", "secrets");
+        let allow_private = table.flag("allow_private", false);
+        let secrets = table.secrets("secrets");
+        let accepts = table.table("accepts", AcceptsConfig::read);
+        let request = table.table("request", |table| RequestConfig::read(table, &secrets));
+        let reply = table.table("reply", ReplyConfig::read);
+        let poll = table.has("poll").then(|| table.table("poll", PollConfig::read));
+        if poll.is_none() {
+            table.miss("poll");
+        }
+        let balance = table.has("balance").then(|| table.table("balance", |table| balance(table, &secrets)));
+        if balance.is_none() {
+            table.miss("balance");
+        }
+        let remote = RemoteConfig::read(table);
+        let (request, reply) = (request?, reply?);
+        if reply.output == Output::Raw {
+            let said = "cannot be with `output = \"raw\"`: then the reply is the picture and no JSON";
+            if poll.is_some() {
+                table.problem(&["poll"], format!("`{}` {said}", dotted(&table.at(&["poll"]))));
+            }
+            if reply.success.is_some() {
+                let path = ["reply", "success"];
+                table.problem(&path, format!("`{}` {said}", dotted(&table.at(&path))));
+            }
+        }
+        let (poll, balance) = (poll.map_or(Some(None), |poll| poll.map(Some))?, balance.flatten());
+        Some(Self {
+            model: model?,
+            version,
+            base_url,
+            allow_private,
+            secrets,
+            accepts,
+            request,
+            reply,
+            poll,
+            balance,
+            remote,
+        })
+    }
+
+    /// Why it cannot be called, if something is not set.
+    pub fn missing(&self) -> Option<String> {
+        if self.base_url.is_none() {
+            return Some("it has no address: set `base_url`".to_owned());
+        }
+        let unset = |(name, secret): (&String, &Secret)| {
+            secret.why_unset().map(|why| format!("its secret `{name}` is not there: {why}"))
+        };
+        self.secrets.iter().find_map(unset)
+    }
+}
+
+fn balance(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<BalanceConfig> {
+    let path = table.template("path", "/", Place::Path, secrets);
+    let pointer = table.pointer("pointer");
+    Some(BalanceConfig { path: path?, pointer: pointer? })
+}

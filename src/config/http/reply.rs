@@ -1,0 +1,234 @@
+//! What comes back: which replies are successes, where the picture is in them, and how to wait for it.
+
+use std::time::Duration;
+
+use figment::value::Value;
+use reqwest::Method;
+
+use super::hosts::HostPattern;
+use super::request::ToMethod;
+use crate::config::table::Table;
+use crate::config::values::whole;
+use crate::credit::price::Pointer;
+
+const POINTER: &str = "a JSON pointer (RFC 6901) such as \"/data/0/url\"";
+const STATUSES: &str = "a list of HTTP statuses such as [200, 201]";
+const WORDS: &str = "a list such as [\"succeeded\"]";
+const SCALAR: &str = "a text, a number, or true or false";
+
+/// How a reply is read.
+#[derive(Clone, Debug)]
+pub struct ReplyConfig {
+    /// Statuses of a success.
+    pub status: Vec<u16>,
+    /// Statuses that say that nothing was begun and that asking again makes sense.
+    pub retry_on: Vec<u16>,
+    /// What a success must say beside its status.
+    pub success: Option<Equals>,
+    /// Where the picture is.
+    pub output: Output,
+    /// Where the words for a failure are; the first that is there counts.
+    pub error: Vec<Pointer>,
+    /// Largest reply and largest picture that is read, in bytes.
+    pub max_bytes: u64,
+}
+
+/// Something that a reply must say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Equals {
+    /// Where.
+    pub pointer: Pointer,
+    /// What; numbers and truth values as they are written.
+    pub equals: String,
+}
+
+/// Where the picture is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The reply is the picture.
+    Raw,
+    /// In base64.
+    Base64(Pointer),
+    /// As a `data:` URL.
+    DataUrl(Pointer),
+    /// Elsewhere, at an address.
+    Url {
+        /// Where the address is.
+        pointer: Pointer,
+        /// Whether the request's headers are sent there, too: only ever to `base_url`'s own host.
+        auth: bool,
+        /// Hosts beside `base_url`'s that may be asked.
+        hosts: Vec<HostPattern>,
+    },
+}
+
+/// How to wait for a picture.
+#[derive(Clone, Debug)]
+pub struct PollConfig {
+    /// Where the first reply says what to ask.
+    pub url: Pointer,
+    /// Where a reply says how far it is.
+    pub status: Pointer,
+    /// What it says when it is done.
+    pub done: Vec<String>,
+    /// What it says when it has failed.
+    pub failed: Vec<String>,
+    /// The first wait; each is half as long again as the one before.
+    pub interval: Duration,
+    /// The longest wait.
+    pub max_interval: Duration,
+    /// How long to ask; none is as long as the call may take.
+    pub deadline: Option<Duration>,
+    /// Where the first reply says how to stop it.
+    pub cancel: Option<Pointer>,
+    /// The method that stops it.
+    pub cancel_method: Method,
+}
+
+#[derive(Clone, Copy)]
+enum OutputWord {
+    Raw,
+    Base64,
+    DataUrl,
+    Url,
+}
+
+const OUTPUTS: [(&str, OutputWord); 4] = [
+    ("raw", OutputWord::Raw),
+    ("json_base64", OutputWord::Base64),
+    ("json_data_url", OutputWord::DataUrl),
+    ("json_url", OutputWord::Url),
+];
+
+const CANCEL_METHODS: [(&str, ToMethod); 3] =
+    [("POST", || Method::POST), ("PUT", || Method::PUT), ("DELETE", || Method::DELETE)];
+
+impl ReplyConfig {
+    /// None if it cannot be told where the picture is, which is noted.
+    pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
+        let status = table.statuses("status", &[200, 201, 202]);
+        let retry_on = table.statuses("retry_on", &[429, 503]);
+        if retry_on.iter().any(|code| status.contains(code)) {
+            table.problem(
+                &["retry_on"],
+                "`retry_on` has a status that is in `status`: it is one or the other",
+            );
+        }
+        let success = table.has("success").then(|| table.table("success", equals));
+        if success.is_none() {
+            table.miss("success");
+        }
+        let error = table.pointers("error");
+        let max_bytes = table.bytes("max_bytes", 32 << 20, 1024..=256 << 20);
+        let output = match table.required_choice("output", &OUTPUTS) {
+            Some(OutputWord::Raw) => Some(Output::Raw),
+            Some(word) => table.pointer("pointer").and_then(|pointer| match word {
+                OutputWord::Raw => None,
+                OutputWord::Base64 => Some(Output::Base64(pointer)),
+                OutputWord::DataUrl => Some(Output::DataUrl(pointer)),
+                OutputWord::Url => {
+                    let host = ("a host", "cdn.example.com");
+                    let hosts = table.list("hosts", Vec::new(), host, HostPattern::parse);
+                    Some(Output::Url { pointer, auth: table.flag("auth", false), hosts })
+                }
+            }),
+            None => {
+                table.accept_all();
+                None
+            }
+        };
+        let success = match success {
+            Some(equals) => Some(equals?),
+            None => None,
+        };
+        Some(Self { status, retry_on, success, output: output?, error, max_bytes })
+    }
+}
+
+fn equals(table: &mut Table<'_>) -> Option<Equals> {
+    let pointer = table.pointer("pointer");
+    let equals = table.required("equals", SCALAR, scalar);
+    Some(Equals { pointer: pointer?, equals: equals? })
+}
+
+impl PollConfig {
+    pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
+        let (url, status) = (table.pointer("url"), table.pointer("status"));
+        let words = |value: &Value| {
+            let words = value.as_array()?.iter().map(scalar).collect::<Option<Vec<_>>>();
+            words.filter(|words| !words.is_empty())
+        };
+        let (done, failed) = (table.required("done", WORDS, words), table.required("failed", WORDS, words));
+        let interval = table.seconds("interval", Duration::from_secs(1), 0.05..=60.0);
+        let max_interval = table.seconds("max_interval", Duration::from_secs(5), 0.05..=60.0);
+        let deadline = table.optional_seconds("deadline", 0.1..=3600.0);
+        let cancel = if table.has("cancel") { table.pointer("cancel") } else { None };
+        if cancel.is_none() {
+            table.miss("cancel");
+        }
+        let cancel_method =
+            table.choice("cancel_method", &CANCEL_METHODS).map_or(Method::POST, |method| method());
+        let both = |done: &Vec<String>| failed.iter().flatten().any(|word| done.contains(word));
+        if done.as_ref().is_some_and(both) {
+            table.problem(&["failed"], "`failed` has a word that is in `done`: it is one or the other");
+        }
+        Some(Self {
+            url: url?,
+            status: status?,
+            done: done?,
+            failed: failed?,
+            interval,
+            max_interval: max_interval.max(interval),
+            deadline,
+            cancel,
+            cancel_method,
+        })
+    }
+}
+
+/// A text, a number or a truth value, as text.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(_, text) => Some(text.clone()),
+        Value::Num(..) | Value::Bool(..) => serde_json::to_string(value).ok(),
+        _ => None,
+    }
+}
+
+impl Table<'_> {
+    /// A JSON pointer that must be there.
+    pub(super) fn pointer(&mut self, key: &'static str) -> Option<Pointer> {
+        self.required(key, POINTER, |value| Pointer::parse(value.as_str()?))
+    }
+
+    /// One JSON pointer or a list of them.
+    fn pointers(&mut self, key: &'static str) -> Vec<Pointer> {
+        let read = self.optional(key, POINTER, |value| match value.as_array() {
+            Some(items) => items.iter().map(|item| Pointer::parse(item.as_str()?)).collect(),
+            None => Some(vec![Pointer::parse(value.as_str()?)?]),
+        });
+        read.unwrap_or_default()
+    }
+
+    /// A list of HTTP statuses.
+    fn statuses(&mut self, key: &'static str, default: &[u16]) -> Vec<u16> {
+        let status = |value: &Value| {
+            whole(value).and_then(|code| u16::try_from(code).ok()).filter(|code| (100..=599).contains(code))
+        };
+        let read = self.read(key, serde_json::json!(default), |value| {
+            let codes = value.as_array().and_then(|codes| codes.iter().map(status).collect());
+            codes.ok_or_else(|| STATUSES.to_owned())
+        });
+        read.unwrap_or_else(|| default.to_vec())
+    }
+
+    /// A value that need not be set.
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        wanted: &str,
+        parse: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        self.read(key, serde_json::Value::Null, |value| parse(value).ok_or_else(|| wanted.to_owned()))
+    }
+}

@@ -1,0 +1,334 @@
+//! What is sent: method, path, query, headers and body.
+
+use std::collections::BTreeMap;
+
+use figment::value::Value;
+use reqwest::Method;
+use reqwest::header::{HeaderName, HeaderValue};
+
+use super::template::{Place, Template};
+use crate::config::Secret;
+use crate::config::problem::dotted;
+use crate::config::table::Table;
+
+/// A method, which is no constant to choose from.
+pub(super) type ToMethod = fn() -> Method;
+
+/// Methods of a request that has a body.
+const METHODS: [(&str, ToMethod); 3] =
+    [("POST", || Method::POST), ("PUT", || Method::PUT), ("PATCH", || Method::PATCH)];
+
+/// What is sent.
+#[derive(Clone, Debug)]
+pub struct RequestConfig {
+    /// Its method.
+    pub method: Method,
+    /// Below `base_url`; begins with `/`.
+    pub path: Template,
+    /// The query, in order of the names.
+    pub query: Vec<(String, Template)>,
+    /// Headers, in order of the names.
+    pub headers: Vec<(HeaderName, Template)>,
+    /// The body.
+    pub body: BodyConfig,
+}
+
+/// A request's body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyConfig {
+    /// The picture's file and nothing else.
+    Raw,
+    /// A form, in this order; the file is its last part.
+    Multipart(Vec<FormField>),
+    /// JSON.
+    Json(JsonTemplate),
+}
+
+/// A part of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormField {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub part: Part,
+}
+
+/// What a part of a form holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Text.
+    Text(Template),
+    /// The picture's file, under this name without an extension.
+    File(String),
+}
+
+/// JSON whose texts are templates. A text that is a single number's field becomes a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JsonTemplate {
+    /// A number, or true or false, as it is.
+    Plain(serde_json::Value),
+    /// A text.
+    Text(Template),
+    /// A list.
+    List(Vec<JsonTemplate>),
+    /// An object, in order of the names.
+    Object(Vec<(String, JsonTemplate)>),
+}
+
+#[derive(Clone, Copy)]
+enum BodyWord {
+    Raw,
+    Multipart,
+    Json,
+}
+
+/// What a body is, by the word for it.
+const BODIES: [(&str, BodyWord); 3] =
+    [("raw", BodyWord::Raw), ("multipart", BodyWord::Multipart), ("json", BodyWord::Json)];
+
+impl RequestConfig {
+    /// None if it cannot be told what the body is, which is noted.
+    pub(super) fn read(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Self> {
+        let method = table.choice("method", &METHODS).map_or(Method::POST, |method| method());
+        let path = table.template("path", "/", Place::Path, secrets);
+        if let Some(wrong) = path.as_ref().and_then(|path| wrong_path(&path.to_string())) {
+            table.problem(&["path"], format!("`{}` {wrong}", dotted(&table.at(&["path"]))));
+        }
+        let query = table.templates("query", Place::Line, secrets);
+        let headers = headers(table, secrets);
+        let body = match table.required_choice("body", &BODIES) {
+            Some(BodyWord::Raw) => Some(BodyConfig::Raw),
+            Some(BodyWord::Multipart) => form(table, secrets).map(BodyConfig::Multipart),
+            Some(BodyWord::Json) => json(table, secrets).map(BodyConfig::Json),
+            None => {
+                table.accept_all();
+                None
+            }
+        };
+        Some(Self { method, path: path?, query, headers, body: body? })
+    }
+}
+
+fn wrong_path(path: &str) -> Option<&'static str> {
+    if !path.starts_with('/') {
+        Some("must begin with `/`: it comes behind `base_url`")
+    } else if path.contains(['?', '#']) {
+        Some("must end before the `?` or `#`: what follows belongs into `query`")
+    } else if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        Some("must not go up with `..`")
+    } else {
+        None
+    }
+}
+
+fn headers(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Vec<(HeaderName, Template)> {
+    /// Headers that follow from the rest of the request.
+    const OWN: [&str; 5] = ["host", "content-length", "content-type", "transfer-encoding", "connection"];
+    let mut headers = Vec::new();
+    for (name, template) in table.templates("headers", Place::Line, secrets) {
+        let wrong = match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(header) if OWN.contains(&header.as_str()) => {
+                "follows from the rest of the request: leave it out"
+            }
+            // What is between the fields; the fields are text on one line.
+            Ok(_) if HeaderValue::from_str(&template.to_string()).is_err() => "must be one line of text",
+            Ok(header) => {
+                headers.push((header, template));
+                continue;
+            }
+            Err(_) => "is no name that a header can have",
+        };
+        table.problem(&["headers", &name], format!("`{}` {wrong}", dotted(&table.at(&["headers", &name]))));
+    }
+    headers
+}
+
+fn form(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Vec<FormField>> {
+    let key = dotted(&table.at(&["fields"]));
+    if !table.has("fields") {
+        table.miss("fields");
+        let message = format!(
+            "`{key}` is missing: a form has fields, such as [{{ name = \"image\", file = \"photo\" }}]"
+        );
+        table.problem(&[], message);
+        return None;
+    }
+    let mut wrong = false;
+    let fields = table.tables("fields", serde_json::Value::Null, |table| {
+        let field = form_field(table, secrets);
+        wrong |= field.is_none();
+        field
+    })?;
+    if wrong {
+        return None;
+    }
+    let files: Vec<usize> =
+        (0..fields.len()).filter(|at| matches!(fields[*at].part, Part::File(_))).collect();
+    let image = |field: &FormField| matches!(&field.part, Part::Text(text) if has_image(text));
+    let wrong = match files.as_slice() {
+        [] if fields.iter().any(image) => return Some(fields),
+        [] => "has no picture: one field is { name = \"image\", file = \"photo\" }",
+        // Hosts that read a form as it comes must know the rest before the file.
+        [file] if file + 1 < fields.len() => "must end with the file: hosts read the other fields before it",
+        [_] => return Some(fields),
+        _ => "has the file twice",
+    };
+    table.problem(&["fields"], format!("`{key}` {wrong}"));
+    None
+}
+
+fn form_field(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<FormField> {
+    const NAME: &str = "a name of ASCII letters, digits and punctuation, such as \"image\"";
+    const FILE: &str = "the name of the file without an extension, such as \"photo\"";
+    let plain = |value: &Value| {
+        let good = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
+        value.as_str().filter(|text| !text.is_empty() && text.chars().all(good)).map(str::to_owned)
+    };
+    let name = table.required("name", NAME, plain);
+    let part = if table.has("file") {
+        table.required("file", FILE, plain).map(Part::File)
+    } else {
+        table.miss("file");
+        let text = |value: &Value| Template::of(value, Place::Body, secrets);
+        if table.has("value") {
+            table.judged("value", text).map(Part::Text)
+        } else {
+            table.miss("value");
+            table.problem(&[], format!("`{}` has neither `value` nor `file`", dotted(&table.at(&[]))));
+            None
+        }
+    };
+    Some(FormField { name: name?, part: part? })
+}
+
+fn json(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<JsonTemplate> {
+    let key = table.at(&["json"]);
+    if !table.has("json") {
+        table.miss("json");
+        let message = format!("`{0}` is missing: write the body as a table, such as [{0}]", dotted(&key));
+        table.problem(&[], message);
+        return None;
+    }
+    let (value, origin) = table.take("json", serde_json::Value::Null, false)?;
+    let mut found = Found { table, path: key.clone(), secrets, image: false };
+    let read = found.read(value);
+    let image = found.image;
+    if read.is_some() && !image {
+        let message =
+            format!("`{}` has no picture: {{{{image.data_url}}}} or {{{{image.base64}}}}", dotted(&key));
+        table.problem(&["json"], message);
+        return None;
+    }
+    table.note_entry("json", serde_json::to_value(value).unwrap_or_default(), false, origin);
+    read
+}
+
+/// A walk through a JSON template.
+struct Found<'t, 'r> {
+    table: &'t Table<'r>,
+    path: Vec<String>,
+    secrets: &'t BTreeMap<String, Secret>,
+    image: bool,
+}
+
+impl Found<'_, '_> {
+    fn read(&mut self, value: &Value) -> Option<JsonTemplate> {
+        match value {
+            Value::String(_, text) => match Template::parse(text, Place::Body, self.secrets) {
+                Ok(template) => {
+                    self.image |= has_image(&template);
+                    Some(JsonTemplate::Text(template))
+                }
+                Err(wrong) => {
+                    let origin = self.table.reader.origin_of(&self.path);
+                    self.table.note_problem(origin, format!("`{}` {wrong}", dotted(&self.path)));
+                    None
+                }
+            },
+            Value::Array(_, items) => {
+                let items = items.iter().enumerate();
+                let items = items.map(|(index, item)| self.at(&index.to_string(), item)).collect::<Vec<_>>();
+                items.into_iter().collect::<Option<_>>().map(JsonTemplate::List)
+            }
+            Value::Dict(_, dict) => {
+                let items = dict.iter().map(|(name, item)| Some((name.clone(), self.at(name, item)?)));
+                items.collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(JsonTemplate::Object)
+            }
+            plain => serde_json::to_value(plain).ok().map(JsonTemplate::Plain),
+        }
+    }
+
+    fn at(&mut self, key: &str, value: &Value) -> Option<JsonTemplate> {
+        self.path.push(key.to_owned());
+        let read = self.read(value);
+        self.path.pop();
+        read
+    }
+}
+
+fn has_image(template: &Template) -> bool {
+    use super::template::{Field, Piece};
+    let image = |piece: &Piece| matches!(piece, Piece::Field(Field::ImageBase64 | Field::ImageDataUrl));
+    template.pieces().iter().any(image)
+}
+
+impl Table<'_> {
+    /// A template.
+    pub(super) fn template(
+        &mut self,
+        key: &'static str,
+        default: &str,
+        place: Place,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Option<Template> {
+        if self.has(key) {
+            return self.judged(key, |value| Template::of(value, place, secrets));
+        }
+        self.miss(key);
+        self.note_entry(key, default.into(), false, crate::config::Origin::Default);
+        Template::parse(default, place, secrets).ok()
+    }
+
+    /// A table of templates, whose names the operator chooses.
+    pub(super) fn templates(
+        &mut self,
+        key: &'static str,
+        place: Place,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Vec<(String, Template)> {
+        self.table(key, |table| {
+            let mut templates = Vec::new();
+            for (name, value, origin) in table.chosen() {
+                match Template::of(value, place, secrets) {
+                    Ok(template) => {
+                        table.note_entry(name, template.to_string().into(), false, origin);
+                        templates.push((name.to_owned(), template));
+                    }
+                    Err(wrong) => {
+                        table.note_problem(origin, format!("`{}` {wrong}", dotted(&table.at(&[name]))))
+                    }
+                }
+            }
+            templates
+        })
+    }
+
+    /// A value that `parse` judges: its error is what is wrong with it, not what it must be.
+    pub(super) fn judged<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Option<T> {
+        let (value, origin) = self.take(key, serde_json::Value::Null, false)?;
+        match parse(value) {
+            Ok(parsed) => {
+                self.note_entry(key, serde_json::to_value(value).unwrap_or_default(), false, origin);
+                Some(parsed)
+            }
+            Err(wrong) => {
+                self.note_problem(origin, format!("`{}` {wrong}", dotted(&self.at(&[key]))));
+                None
+            }
+        }
+    }
+}

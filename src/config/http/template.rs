@@ -1,0 +1,202 @@
+//! Text with fields in it: `Bearer {{secret.key}}`, `{{image.data_url}}`. Which fields there are depends on
+//! the place; a field that is not there is an error that names the nearest one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use figment::value::Value;
+
+use crate::config::Secret;
+use crate::config::problem::nearest;
+
+/// Something that a request is filled in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// The picture in base64 (RFC 4648, with padding).
+    ImageBase64,
+    /// The picture as a `data:` URL (RFC 2397).
+    ImageDataUrl,
+    /// The picture's media type, such as `image/jpeg`.
+    ImageMediaType,
+    /// The picture's width in pixels.
+    ImageWidth,
+    /// The picture's height in pixels.
+    ImageHeight,
+    /// The length of the picture's file in bytes.
+    ImageBytes,
+    /// `model` of the provider's file.
+    Model,
+    /// `version` of the provider's file.
+    Version,
+    /// How many whole seconds the host may work.
+    Timeout,
+    /// A secret, by its name in `secrets`.
+    Secret(String),
+}
+
+/// Where a template stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the path of an address: the same for every call.
+    Path,
+    /// In a line: a header, a query.
+    Line,
+    /// In a body.
+    Body,
+}
+
+/// Every field but the secrets: its name and the smallest place that has it.
+const FIELDS: [(&str, Field, Place); 9] = [
+    ("image.base64", Field::ImageBase64, Place::Body),
+    ("image.data_url", Field::ImageDataUrl, Place::Body),
+    ("image.media_type", Field::ImageMediaType, Place::Line),
+    ("image.width", Field::ImageWidth, Place::Line),
+    ("image.height", Field::ImageHeight, Place::Line),
+    ("image.bytes", Field::ImageBytes, Place::Line),
+    ("model", Field::Model, Place::Path),
+    ("version", Field::Version, Place::Path),
+    ("timeout", Field::Timeout, Place::Line),
+];
+
+impl Place {
+    fn has(self, from: Self) -> bool {
+        from as u8 <= self as u8
+    }
+}
+
+/// A part of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Text as it is.
+    Text(String),
+    /// What is filled in.
+    Field(Field),
+}
+
+/// Text with fields in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    source: String,
+    pieces: Vec<Piece>,
+}
+
+impl Template {
+    /// Its parts, in order.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// Reads a template; an error is what is wrong with it.
+    pub(super) fn parse(
+        source: &str,
+        place: Place,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut rest = source;
+        while let Some((before, after)) = rest.split_once("{{") {
+            let (name, behind) = after.split_once("}}").ok_or("has a `{{` without its `}}`")?;
+            if !before.is_empty() {
+                pieces.push(Piece::Text(before.to_owned()));
+            }
+            pieces.push(Piece::Field(field(name.trim(), place, secrets)?));
+            rest = behind;
+        }
+        if !rest.is_empty() || pieces.is_empty() {
+            pieces.push(Piece::Text(rest.to_owned()));
+        }
+        Ok(Self { source: source.to_owned(), pieces })
+    }
+
+    /// The same, from a value that is text, a number, or true or false.
+    pub(super) fn of(
+        value: &Value,
+        place: Place,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Result<Self, String> {
+        let text = match value {
+            Value::String(_, text) => text.clone(),
+            Value::Num(..) | Value::Bool(..) => serde_json::to_string(value).unwrap_or_default(),
+            _ => return Err("must be text, such as \"a {{model}}\"".to_owned()),
+        };
+        Self::parse(&text, place, secrets)
+    }
+}
+
+fn field(name: &str, place: Place, secrets: &BTreeMap<String, Secret>) -> Result<Field, String> {
+    if let Some(secret) = name.strip_prefix("secret.").filter(|secret| secrets.contains_key(*secret)) {
+        let field = Field::Secret(secret.to_owned());
+        return if place.has(Place::Line) { Ok(field) } else { Err(misplaced(name, Place::Line)) };
+    }
+    if let Some((_, field, from)) = FIELDS.iter().find(|(known, ..)| *known == name) {
+        return if place.has(*from) { Ok(field.clone()) } else { Err(misplaced(name, *from)) };
+    }
+    let secrets: Vec<String> = secrets.keys().map(|name| format!("secret.{name}")).collect();
+    let there = FIELDS.iter().filter(|(.., from)| place.has(*from)).map(|(name, ..)| *name);
+    let there: Vec<&str> =
+        there.chain(secrets.iter().map(String::as_str).filter(|_| place.has(Place::Line))).collect();
+    let hint = nearest(name, there.iter().copied()).map_or_else(
+        || format!("the fields here are {}", there.join(", ")),
+        |meant| format!("did you mean `{{{{{meant}}}}}`?"),
+    );
+    Err(format!("has an unknown field `{{{{{name}}}}}`: {hint}"))
+}
+
+fn misplaced(name: &str, from: Place) -> String {
+    let place = if from == Place::Body { "a body only" } else { "headers, the query and a body only" };
+    format!("has `{{{{{name}}}}}`, which stands in {place}")
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(source: &str, place: Place) -> Result<Template, String> {
+        let secrets = BTreeMap::from([("key".to_owned(), Secret::from_env("KEY", None))]);
+        Template::parse(source, place, &secrets)
+    }
+
+    #[test]
+    fn text_and_fields_are_told_apart() {
+        let text = |text: &str| Piece::Text(text.to_owned());
+        let key = || Piece::Field(Field::Secret("key".to_owned()));
+        for (source, pieces) in [
+            ("", vec![text("")]),
+            ("a", vec![text("a")]),
+            ("Bearer {{ secret.key }}", vec![text("Bearer "), key()]),
+            ("{{secret.key}}{{model}}.", vec![key(), Piece::Field(Field::Model), text(".")]),
+            ("{a} }}", vec![text("{a} }}")]),
+        ] {
+            let template = parse(source, Place::Line).unwrap();
+            assert_eq!((template.pieces(), template.to_string().as_str()), (pieces.as_slice(), source));
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_not_there_is_named_with_the_nearest() {
+        for (source, place, said) in [
+            (
+                "{{image.base46}}",
+                Place::Body,
+                "unknown field `{{image.base46}}`: did you mean `{{image.base64}}`?",
+            ),
+            ("{{image.widht}}", Place::Line, "did you mean `{{image.width}}`?"),
+            ("{{secret.kee}}", Place::Line, "did you mean `{{secret.key}}`?"),
+            ("{{photo}}", Place::Path, "the fields here are model, version"),
+            ("{{", Place::Line, "has a `{{` without its `}}`"),
+            ("{{image.base64}}", Place::Line, "`{{image.base64}}`, which stands in a body only"),
+            ("{{image.data_url}}", Place::Path, "which stands in a body only"),
+            ("{{secret.key}}", Place::Path, "which stands in headers, the query and a body only"),
+            ("{{timeout}}", Place::Path, "which stands in headers, the query and a body only"),
+        ] {
+            let error = parse(source, place).unwrap_err();
+            assert!(error.contains(said), "{source}: {error}");
+        }
+    }
+}

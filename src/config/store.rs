@@ -1,0 +1,279 @@
+//! The store that several gateways share: a bucket that is spoken to as S3 is.
+//!
+//! The names of AWS's own variables work here, too: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
+//! `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL_S3` and those by which a role is found. They count
+//! only when a store is set, and each only when its key is not.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use url::Url;
+
+use super::problem::{Origin, dotted};
+use super::secret::Secret;
+use super::table::{Table, Wanted};
+
+/// Supply the name and the secret of an access key, and its token.
+const KEY_VARIABLES: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+/// Supply the region.
+const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+/// Supply the address.
+const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+/// Say how the role of a machine or a container is found. Without any it is asked of the metadata service.
+const ROLE_VARIABLES: [&str; 7] = [
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
+
+/// A bucket, and how it is reached. Shown as `s3://bucket/prefix`.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The bucket.
+    pub bucket: String,
+    /// What the names of all objects begin with; may be empty.
+    pub prefix: String,
+    /// The store's address; none is AWS itself.
+    pub endpoint: Option<Url>,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// Who asks.
+    pub credentials: StoreCredentials,
+    /// How long a value may take to be read or written.
+    pub timeout: Duration,
+    /// How long at most a store that has failed is left alone.
+    pub pause: Duration,
+}
+
+/// Who asks a store.
+#[derive(Clone, Debug)]
+pub enum StoreCredentials {
+    /// An access key; its name and secret have values.
+    Key {
+        /// Its name.
+        id: Secret,
+        /// Its secret.
+        secret: Secret,
+        /// The token of a key that is valid for a while only.
+        token: Option<Secret>,
+    },
+    /// The role that this machine or container has: AWS's settings by which it is found, by name.
+    Role(Vec<(String, String)>),
+}
+
+impl fmt::Display for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slash = if self.prefix.is_empty() { "" } else { "/" };
+        write!(f, "s3://{}{slash}{}", self.bucket, self.prefix)
+    }
+}
+
+impl StoreConfig {
+    const TIMEOUT: Duration = Duration::from_secs(3);
+    const PAUSE: Duration = Duration::from_secs(30);
+    const REGION: &str = "us-east-1";
+
+    /// Reads `store` and `s3` of the table of the cache.
+    pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
+        let wanted = table.has("store");
+        let place = table.read("store", Json::Null, |value| place(value.as_str().unwrap_or_default()));
+        let s3 = table.table("s3", |table| S3::read(table, wanted));
+        let ((bucket, prefix), S3 { endpoint, region, credentials, timeout, pause }) = (place?, s3);
+        Some(Self { bucket, prefix, endpoint, region, credentials: credentials?, timeout, pause })
+    }
+}
+
+/// What stands in the table `s3`.
+struct S3 {
+    endpoint: Option<Url>,
+    region: String,
+    credentials: Option<StoreCredentials>,
+    timeout: Duration,
+    pause: Duration,
+}
+
+impl S3 {
+    fn read(table: &mut Table<'_>, wanted: bool) -> Self {
+        let endpoint = or_variable(table, "endpoint", &ENDPOINT_VARIABLES, wanted, address);
+        let insecure = endpoint.as_ref().is_some_and(|url| url.scheme() == "http");
+        if !table.flag("allow_http", false) && insecure {
+            let key = dotted(&table.at(&["endpoint"]));
+            table.problem(
+                &["endpoint"],
+                format!(
+                    "`{key}` begins with http://, so that anybody on the way can read the pictures: use \
+                     https://, or set `allow_http = true` beside it"
+                ),
+            );
+        }
+        let region = or_variable(table, "region", &REGION_VARIABLES, wanted, |text| Ok(text.to_owned()));
+        Self {
+            endpoint,
+            region: region.unwrap_or_else(|| StoreConfig::REGION.to_owned()),
+            credentials: credentials(table, wanted),
+            timeout: table.seconds("timeout", StoreConfig::TIMEOUT, 0.1..=60.0),
+            pause: table.seconds("pause", StoreConfig::PAUSE, 0.1..=3600.0),
+        }
+    }
+}
+
+fn credentials(table: &mut Table<'_>, wanted: bool) -> Option<StoreCredentials> {
+    let role = table.choice("credentials", &[("key", false), ("role", true)]).unwrap_or_default();
+    // A token belongs to its key, so that both come from the same place.
+    let foreign = !wanted || table.has("access_key_id");
+    let keys = ["access_key_id", "secret_access_key", "session_token"];
+    let mut secrets = keys.into_iter().zip(KEY_VARIABLES).map(|(key, variable)| {
+        match role || !wanted || foreign && key == "session_token" {
+            true => table.secret(key),
+            false => Some(table.secret_or_variables(key, &[variable])),
+        }
+    });
+    let (id, secret, token) = (secrets.next()?, secrets.next()?, secrets.next()?);
+    drop(secrets);
+    if role {
+        let source = table.reader.source;
+        let settings = ROLE_VARIABLES.iter();
+        let settings = settings.filter_map(|name| Some(((*name).to_owned(), source.var(name)?.to_owned())));
+        return Some(StoreCredentials::Role(settings.collect()));
+    }
+    let (id, secret) = (id?, secret?);
+    for (key, kept) in keys.into_iter().zip([&id, &secret]) {
+        if let Some(why) = kept.why_unset().filter(|_| wanted) {
+            let name = dotted(&table.at(&[key]));
+            let message = format!(
+                "`cache.store` needs `{name}`, which has no value: {why}. Or set `credentials = \"role\"` \
+                 beside it, where this machine has a role"
+            );
+            // Where the key is set, or else where the store is.
+            match table.has(key) {
+                true => table.problem(&[key], message),
+                false => {
+                    table.note_problem(table.reader.origin_of(&["cache".into(), "store".into()]), message)
+                }
+            }
+        }
+    }
+    let token = token.filter(|token| foreign || token.expose().is_some());
+    if let Some(why) = token.as_ref().and_then(Secret::why_unset) {
+        let name = dotted(&table.at(&["session_token"]));
+        table.problem(&["session_token"], format!("`{name}` has no value: {why}"));
+    }
+    Some(StoreCredentials::Key { id, secret, token })
+}
+
+/// A key's value, or else that of the first of these variables that is set, if they count.
+fn or_variable<T>(
+    table: &mut Table<'_>,
+    key: &'static str,
+    variables: &[&str],
+    count: bool,
+    parse: impl FnOnce(&str) -> Result<T, Wanted>,
+) -> Option<T> {
+    let source = table.reader.source;
+    let set = variables.iter().find_map(|name| Some((*name, source.var(name)?))).filter(|_| count);
+    let Some((name, text)) = set.filter(|_| !table.has(key)) else {
+        return table.read(key, Json::Null, |value| parse(value.as_str().unwrap_or_default()));
+    };
+    table.miss(key);
+    let origin = Origin::Env(name.to_owned());
+    match parse(text) {
+        Ok(parsed) => {
+            table.note_entry(key, Json::from(text), false, origin);
+            Some(parsed)
+        }
+        Err(wanted) => {
+            let key = dotted(&table.at(&[key]));
+            table.note_problem(origin, format!("`{key}`, which is taken from here, must be {wanted}"));
+            None
+        }
+    }
+}
+
+/// The bucket and the prefix that a text such as `s3://bucket/prefix` names.
+fn place(text: &str) -> Result<(String, String), Wanted> {
+    let wanted = |what: &str| format!("{what} such as \"s3://bucket\" or \"s3://bucket/prefix\"");
+    let Some(rest) = text.strip_prefix("s3://") else {
+        return Err(wanted("the address of a bucket that is spoken to as S3 is,"));
+    };
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let (bare, prefix) = (prefix.is_empty(), prefix.strip_suffix('/').unwrap_or(prefix));
+    // What every store takes, and nothing that would have to be written otherwise in an address.
+    let plain = |part: &str| {
+        !matches!(part, "" | "." | "..")
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    if !plain(bucket) || bucket.len() > 63 {
+        return Err(wanted("an address with the name of a bucket in letters, digits, `-`, `_` and `.`,"));
+    }
+    if !bare && !prefix.split('/').all(plain) || prefix.len() > 512 {
+        return Err(wanted("an address with a short prefix in letters, digits, `-`, `_`, `.` and `/`,"));
+    }
+    Ok((bucket.to_owned(), prefix.to_owned()))
+}
+
+/// The address of a store.
+fn address(text: &str) -> Result<Url, Wanted> {
+    let wanted = || "the address of a store, such as \"https://s3.example.com\"".to_owned();
+    let url = Url::parse(text.trim()).map_err(|_| wanted())?;
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    let known = matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
+    if known && plain { Ok(url) } else { Err(wanted()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_bucket_and_perhaps_a_prefix() {
+        for (text, bucket, prefix) in [
+            ("s3://b", "b", ""),
+            ("s3://b/", "b", ""),
+            ("s3://my.photos-1/a", "my.photos-1", "a"),
+            ("s3://b/a/b_c/", "b", "a/b_c"),
+        ] {
+            assert_eq!(place(text), Ok((bucket.to_owned(), prefix.to_owned())), "{text}");
+        }
+        let long = format!("s3://{}", "b".repeat(64));
+        let deep = format!("s3://b/{}", "a/".repeat(300));
+        for bad in [
+            "",
+            "b",
+            "s3:b",
+            "s3://",
+            "s3:///a",
+            "S3://b",
+            "gs://b",
+            "https://b",
+            "s3://b/a//b",
+            "s3://b//",
+            "s3://b/../c",
+            "s3://b/./c",
+            "s3://../c",
+            "s3://b/ä",
+            "s3://b c",
+            "s3://b?x",
+            "s3://u:p@b",
+            &long,
+            &deep,
+        ] {
+            assert!(place(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_store_and_nothing_secret() {
+        for bad in ["", "s3.example.com", "ftp://h", "https://u:p@h", "https://h/?a", "https://h/#a"] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+        assert_eq!(address("http://h:9000").unwrap().as_str(), "http://h:9000/");
+    }
+}

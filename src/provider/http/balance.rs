@@ -1,0 +1,56 @@
+//! What is left on the accounts of providers that can be asked for it. Asked now and then, never by a
+//! request, and shown as a metric.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::Host;
+use super::pick::Picker;
+use super::request::Values;
+use crate::config::{BalanceConfig, Common, Config, HttpConfig, KindConfig};
+use crate::observe::Metrics;
+
+/// How long one host may take to say it.
+const TIME: Duration = Duration::from_secs(20);
+
+/// Largest answer that is read.
+const MOST: u64 = 1 << 20;
+
+/// Asks every provider whose file says how, and shows what it says. One that does not say it is not shown.
+pub async fn balances(config: &Config, metrics: &Metrics) {
+    for (name, provider) in &config.providers {
+        let KindConfig::Http(http) = &provider.kind else { continue };
+        let Some(balance) = http.balance.as_ref().filter(|_| http.missing().is_none()) else { continue };
+        let said = ask(provider.common, http, balance).await;
+        if let Err(why) = &said {
+            tracing::debug!(provider = %name, "provider {name} does not say its balance: {why}");
+        }
+        metrics.balance(name, said.ok());
+    }
+}
+
+async fn ask(common: Common, config: &HttpConfig, balance: &BalanceConfig) -> Result<f64, String> {
+    let copy = config.clone();
+    // Setting up a client may read certificates.
+    let host = tokio::task::spawn_blocking(move || Host::new(&common, &copy)).await;
+    let host = host.map_err(|error| error.to_string())??;
+    let values = Values { config, picture: None, seconds: TIME.as_secs(), shown: false };
+    let keys = values.keys().map_err(|error| error.to_string())?;
+    let request = host.http.request(Method::GET, values.url(&host.rules.own, &balance.path)).headers(keys);
+    let reply =
+        host.http.send(request, MOST, Instant::now() + TIME).await.map_err(|error| error.to_string())?;
+    if !reply.status.is_success() {
+        return Err(format!("status {}", reply.status.as_u16()));
+    }
+    let json = Picker::new([&balance.pointer]).read(&reply.body).unwrap_or_default();
+    let number = match json.pointer(balance.pointer.as_str()) {
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number
+        .filter(|number| number.is_finite())
+        .ok_or_else(|| format!("there is no number at {}", balance.pointer))
+}

@@ -1,0 +1,247 @@
+//! From a reply to what it means: the picture, where it is, that it is not ready yet, or a failure with its
+//! words and its cost. Pure: nothing is sent here.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::pick::Picker;
+use super::trace::Trace;
+use crate::config::{HttpConfig, Output, PollConfig};
+use crate::credit::price::{Per, Pointer};
+use crate::credit::{CallFacts, Price, Usage};
+use crate::provider::words::quote;
+use crate::provider::{Billed, FailureKind, ProviderError, Reply};
+
+/// How the replies of one provider are read.
+pub struct Mapping {
+    config: Arc<HttpConfig>,
+    price: Price,
+    picker: Picker,
+}
+
+/// What a reply says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading {
+    /// The picture, and what the call consumed.
+    Done(Found, Usage),
+    /// Not yet: ask there again; and there to stop it.
+    Pending {
+        /// Where to ask; only the first reply need say it.
+        url: Option<String>,
+        /// Where to stop it.
+        cancel: Option<String>,
+    },
+}
+
+/// A picture, or where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The file.
+    File(Bytes),
+    /// An address.
+    Address(String),
+}
+
+impl Mapping {
+    /// For a provider's file and its price.
+    pub fn new(config: Arc<HttpConfig>, price: &Price) -> Self {
+        let reply = &config.reply;
+        let mut pointers: Vec<&Pointer> = reply.error.iter().collect();
+        pointers.extend(reply.success.as_ref().map(|success| &success.pointer));
+        pointers.extend(match &reply.output {
+            Output::Raw => None,
+            Output::Base64(pointer) | Output::DataUrl(pointer) | Output::Url { pointer, .. } => Some(pointer),
+        });
+        if let Some(PollConfig { url, status, cancel, .. }) = &config.poll {
+            pointers.extend([url, status].into_iter().chain(cancel));
+        }
+        pointers.extend(price.terms.iter().filter_map(|term| match &term.per {
+            Per::Number { pointer, .. } => Some(pointer),
+            Per::Call | Per::Megapixel => None,
+        }));
+        let picker = Picker::new(pointers);
+        Self { config, price: price.clone(), picker }
+    }
+
+    /// Most bytes of a reply: base64 is a third longer than what it stands for.
+    pub fn most_bytes(&self) -> u64 {
+        let most = self.config.reply.max_bytes;
+        match self.config.reply.output {
+            Output::Raw | Output::Url { .. } => most,
+            Output::Base64(_) | Output::DataUrl(_) => most / 3 * 4 + (1 << 20),
+        }
+    }
+
+    /// Reads a reply. Processor work.
+    pub fn read(
+        &self,
+        reply: &Reply,
+        facts: &CallFacts,
+        trace: &mut Trace,
+    ) -> Result<Reading, ProviderError> {
+        let status = reply.status.as_u16();
+        let rules = &self.config.reply;
+        if !rules.status.contains(&status) {
+            trace.note(format!("status {status} is no success"));
+            return Err(self.refused(reply, trace));
+        }
+        trace.note(format!("status {status} is a success"));
+        let bad = |message: String, billed: Billed| {
+            ProviderError::new(FailureKind::BadAnswer, message).billed(billed)
+        };
+        let json = self.picker.read(&reply.body);
+        // What the price needs and is not there makes the cost unknown; the ledger warns of it.
+        let usage = Usage { credits: self.price.actual(facts, json.as_ref()).ok(), cpu: None };
+        let billed = usage.credits.map_or(Billed::Unknown, |_| Billed::Yes(usage));
+        if rules.output == Output::Raw {
+            trace.note(format!("the picture is the reply, {} bytes", reply.body.len()));
+            return Ok(Reading::Done(Found::File(reply.body.clone()), usage));
+        }
+        let Some(json) = json else {
+            return Err(bad("its answer is not JSON".to_owned(), Billed::Unknown));
+        };
+        if let Some(success) = &rules.success {
+            let said = text(&json, &success.pointer);
+            trace.note(format!(
+                "{} is {}, wanted {}",
+                success.pointer,
+                self.shown(said.as_deref()),
+                success.equals
+            ));
+            if said.as_ref() != Some(&success.equals) {
+                return Err(self.said(&json, trace).billed(billed));
+            }
+        }
+        if let Some(poll) = &self.config.poll {
+            let said = text(&json, &poll.status);
+            let shown = self.shown(said.as_deref());
+            let missing = || bad(format!("its answer has nothing at `{}`", poll.status), Billed::Unknown);
+            let said = said.ok_or_else(missing)?;
+            if poll.failed.contains(&said) {
+                trace.note(format!("{} is {shown}: it has failed", poll.status));
+                return Err(self.said(&json, trace).billed(billed));
+            }
+            if !poll.done.contains(&said) {
+                trace.note(format!("{} is {shown}: not done yet", poll.status));
+                let cancel = poll.cancel.as_ref().and_then(|pointer| text(&json, pointer));
+                return Ok(Reading::Pending { url: text(&json, &poll.url), cancel });
+            }
+            trace.note(format!("{} is {shown}: it is done", poll.status));
+        }
+        let found = self.found(&json, trace).map_err(|why| bad(why, billed))?;
+        trace.note(match usage.credits {
+            Some(credits) => format!("it cost {credits} credits"),
+            None => "what it cost is unknown: the reply lacks a number that the price needs".to_owned(),
+        });
+        Ok(Reading::Done(found, usage))
+    }
+
+    fn found(&self, json: &Value, trace: &mut Trace) -> Result<Found, String> {
+        let at = |pointer: &Pointer| {
+            let text = json.pointer(pointer.as_str()).and_then(Value::as_str);
+            text.ok_or_else(|| format!("its answer has no text at `{pointer}`"))
+        };
+        let decode = |pointer: &Pointer, text: &str| {
+            let wrong = |_| format!("its answer has no base64 at `{pointer}`");
+            // Some break it into lines.
+            let broken = text.contains(['\n', '\r', ' ']);
+            let joined = if broken { text.split_whitespace().collect() } else { String::new() };
+            let text = if broken { joined.as_str() } else { text };
+            BASE64.decode(text).map(Bytes::from).map_err(wrong)
+        };
+        Ok(match &self.config.reply.output {
+            // Read before anything is taken for JSON.
+            Output::Raw => return Err("its answer is no picture".to_owned()),
+            Output::Base64(pointer) => {
+                let file = decode(pointer, at(pointer)?)?;
+                trace.note(format!("{pointer} is a picture in base64, {} bytes", file.len()));
+                Found::File(file)
+            }
+            Output::DataUrl(pointer) => {
+                let data = at(pointer)?.strip_prefix("data:").and_then(|rest| rest.split_once(','));
+                let data = data.and_then(|(kind, data)| kind.ends_with(";base64").then_some(data));
+                let data =
+                    data.ok_or_else(|| format!("its answer has no data URL in base64 at `{pointer}`"))?;
+                let file = decode(pointer, data)?;
+                trace.note(format!("{pointer} is a data URL, {} bytes", file.len()));
+                Found::File(file)
+            }
+            Output::Url { pointer, .. } => {
+                let address = at(pointer)?;
+                // Not the path: in a signed address it is a key.
+                let host = url::Url::parse(address).ok().and_then(|url| url.host_str().map(str::to_owned));
+                trace.note(format!(
+                    "{pointer} is an address at {}",
+                    host.as_deref().unwrap_or("its own host")
+                ));
+                Found::Address(address.to_owned())
+            }
+        })
+    }
+
+    /// What a status that is no success means.
+    fn refused(&self, reply: &Reply, trace: &mut Trace) -> ProviderError {
+        use FailureKind::{BadAnswer, Busy, Denied, Failed, Rejected, Timeout, Unavailable};
+        let status = reply.status.as_u16();
+        let (kind, billed) = match status {
+            503 if self.config.reply.retry_on.contains(&503) => (Unavailable, Billed::No),
+            _ if self.config.reply.retry_on.contains(&status) => (Busy, Billed::No),
+            401..=403 => (Denied, Billed::No),
+            400 | 413 | 415 | 422 => (Rejected, Billed::No),
+            408 | 504 => (Timeout, Billed::Unknown),
+            404..=499 => (Failed, Billed::No),
+            500..=599 => (Failed, Billed::Unknown),
+            _ => (BadAnswer, Billed::Unknown),
+        };
+        let said = self.picker.read(&reply.body).and_then(|json| self.words(&json, trace));
+        let message = match said {
+            Some(said) => format!("it answers with status {status} and says: {said}"),
+            None => format!("it answers with status {status} and nothing else"),
+        };
+        ProviderError::new(kind, message).billed(billed).retry_after(reply.retry_after())
+    }
+
+    /// A failure that the host tells of in a reply that is none by its status.
+    fn said(&self, json: &Value, trace: &mut Trace) -> ProviderError {
+        let said = self.words(json, trace).unwrap_or_else(|| "nothing else".to_owned());
+        ProviderError::new(FailureKind::Failed, format!("it says that it failed, and: {said}"))
+    }
+
+    /// The host's words for a failure.
+    fn words(&self, json: &Value, trace: &mut Trace) -> Option<String> {
+        let pointers = &self.config.reply.error;
+        let (pointer, said) = pointers.iter().find_map(|pointer| Some((pointer, text(json, pointer)?)))?;
+        let said = self.shown(Some(&said));
+        trace.note(format!("{pointer} says: {said}"));
+        Some(said)
+    }
+
+    /// What a host says, made fit to be shown: hosts have been seen to repeat keys.
+    fn shown(&self, said: Option<&str>) -> String {
+        let Some(said) = said else { return "not there".to_owned() };
+        let keys = self.config.secrets.values().filter_map(|secret| secret.expose());
+        let mut keys: Vec<&str> = keys.map(|key| key.expose_secret()).collect();
+        // A key that holds another one goes first.
+        keys.sort_by_key(|key| std::cmp::Reverse(key.len()));
+        let clean = keys.iter().fold(said.to_owned(), |said, key| said.replace(key, "(the key)"));
+        quote(&clean, "")
+    }
+}
+
+/// A text, a number or a truth value at a place, as text.
+fn text(json: &Value, pointer: &Pointer) -> Option<String> {
+    match json.pointer(pointer.as_str())? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,312 @@
+//! Kind `http`: any HTTP API that its file describes. The picture is prepared as the host takes it
+//! (`picture`), the request made out of templates (`request`), the reply read (`mapping`), and where it is
+//! not ready yet, waited for (`poll`). Addresses that a reply names go through `outgoing`.
+//!
+//! Each of these is by itself, so that somebody who writes a file can be shown every step: `Http::sketch`
+//! is the request with its secrets masked, and a `Trace` what a call did.
+
+mod balance;
+mod mapping;
+mod pick;
+mod picture;
+mod poll;
+mod request;
+mod trace;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use url::Url;
+
+pub use balance::balances;
+pub use request::Sketch;
+pub use trace::Trace;
+
+use super::outgoing::{self, Names, Reach, Rules, System};
+use super::{
+    About, Answer, Billed, Call, Colour, FailureKind, HttpClient, HttpError, Provider, ProviderError,
+    Readiness, Reply, Times,
+};
+use crate::config::{BodyConfig, Common, HttpConfig, JsonTemplate, Output, Part};
+use crate::credit::{CallFacts, Price};
+use crate::photo::Grey;
+use mapping::{Found, Mapping, Reading};
+use picture::Prepared;
+use request::{Rendered, Values};
+
+/// For the way there and back, beside the time that the host may work.
+pub const TRANSFER: Duration = Duration::from_secs(5);
+
+/// Waits before a result that has been paid for is fetched once more.
+const FETCH_WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
+
+/// An HTTP API.
+pub struct Http {
+    about: About,
+    config: Arc<HttpConfig>,
+    mapping: Arc<Mapping>,
+    timeout: Duration,
+    /// How to reach it, or why that is not known.
+    host: Result<Host, String>,
+}
+
+/// How to reach a host.
+struct Host {
+    /// For requests to itself.
+    http: HttpClient,
+    /// For addresses that its replies name.
+    fetcher: HttpClient,
+    /// Which of them are asked.
+    rules: Rules,
+}
+
+impl Host {
+    /// What is missing is told in words for the operator.
+    fn new(common: &Common, config: &HttpConfig) -> Result<Self, String> {
+        if let Some(missing) = config.missing() {
+            return Err(missing);
+        }
+        let own = config.base_url.clone().ok_or("it has no address")?;
+        let reach = if config.allow_private { Reach::Private } else { Reach::Public };
+        outgoing::literal(&own, reach).map_err(|why| format!("its `base_url` is not asked: {why}"))?;
+        let hosts = match &config.reply.output {
+            Output::Url { hosts, .. } => hosts.clone(),
+            Output::Raw | Output::Base64(_) | Output::DataUrl(_) => Vec::new(),
+        };
+        let first_byte = config.remote.first_byte_timeout.unwrap_or(common.timeout + TRANSFER);
+        let times = Times { connect: config.remote.connect_timeout, first_byte };
+        let http = HttpClient::new(times, reach)?;
+        let fetcher = HttpClient::without_redirects(times, Names::new(Arc::new(System), reach))?;
+        Ok(Self { http, fetcher, rules: Rules { own, hosts, reach } })
+    }
+}
+
+impl Http {
+    /// Sets it up. Without an address or a secret it is a provider that is not ready.
+    pub fn new(name: &str, common: &Common, config: &HttpConfig, price: &Price) -> Self {
+        let most = config.accepts.max_pixels.unwrap_or(u64::MAX);
+        let about = About {
+            name: name.to_owned(),
+            kind: "http",
+            model: config.model.clone(),
+            version: config.version.clone(),
+            leaves_machine: true,
+            send_max_pixels: common.send_max_pixels.min(most),
+            luma_lock: common.luma_lock,
+            settings: settings(config),
+        };
+        let shared = Arc::new(config.clone());
+        let mapping = Arc::new(Mapping::new(shared.clone(), price));
+        Self { about, config: shared, mapping, timeout: common.timeout, host: Host::new(common, config) }
+    }
+
+    /// The request that a picture would be sent with, its secrets masked; sends nothing. Processor work.
+    pub fn sketch(&self, grey: &Grey) -> Result<Sketch, ProviderError> {
+        let picture = picture::prepare(grey, &self.config.accepts)?;
+        let seconds = self.timeout.as_secs();
+        let values = Values { config: &self.config, picture: Some(&picture), seconds, shown: true };
+        let base = self.config.base_url.as_ref();
+        let base = base
+            .ok_or_else(|| ProviderError::new(FailureKind::NotReady, "it has no address: set `base_url`"))?;
+        values.render(base).map(Sketch::new)
+    }
+
+    /// Colours one grey picture, and notes each step.
+    pub async fn traced(&self, call: Call, trace: &mut Trace) -> Result<Answer, ProviderError> {
+        let host =
+            self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
+        let facts = CallFacts {
+            sent_pixels: u64::from(call.grey.width) * u64::from(call.grey.height),
+            timeout: self.timeout,
+        };
+        let (rendered, keys, frame) = self.rendered(host, call.grey, call.deadline).await?;
+        let reply =
+            host.http.send(rendered.request(&host.http), self.mapping.most_bytes(), call.deadline).await;
+        let reply = reply.map_err(|error| {
+            trace.note(format!("no reply: {error}"));
+            error.failure().billed(if error.sent() { Billed::Unknown } else { Billed::No })
+        })?;
+        let (found, usage) = match self.read(reply, facts, trace).await? {
+            Reading::Done(found, usage) => (found, usage),
+            Reading::Pending { url, cancel } => {
+                let job = poll::Job { url, cancel };
+                poll::wait(self, host, &keys, job, facts, call.deadline, trace).await?
+            }
+        };
+        // It is done: whatever fails from here on has been paid for.
+        let paid = |error: ProviderError| {
+            error.billed(usage.credits.map_or(Billed::Unknown, |_| Billed::Yes(usage)))
+        };
+        let file = match found {
+            Found::File(file) => file,
+            Found::Address(address) => {
+                self.fetch(host, &address, &keys, call.deadline).await.map_err(paid)?
+            }
+        };
+        trace.note(format!("the result has {} bytes", file.len()));
+        let finished = tokio::task::spawn_blocking(move || picture::finish(file, frame)).await;
+        let finished = finished.unwrap_or_else(|_| Err("its result could not be read".to_owned()));
+        let picture = finished.map_err(|why| paid(ProviderError::new(FailureKind::BadAnswer, why)))?;
+        Ok(Answer { colour: Colour::Picture(picture), usage })
+    }
+
+    /// The request with its picture, the headers that hold its secrets, and where in the picture the photo is.
+    async fn rendered(
+        &self,
+        host: &Host,
+        grey: Arc<Grey>,
+        deadline: Instant,
+    ) -> Result<(Rendered, HeaderMap, Option<picture::Frame>), ProviderError> {
+        let (config, base, seconds) = (self.config.clone(), host.rules.own.clone(), self.seconds(deadline)?);
+        let work = tokio::task::spawn_blocking(move || {
+            let picture: Prepared = picture::prepare(&grey, &config.accepts)?;
+            let values = Values { config: &config, picture: Some(&picture), seconds, shown: false };
+            Ok((values.render(&base)?, values.keys()?, picture.frame))
+        });
+        let failed = |_| Err(ProviderError::new(FailureKind::Failed, "the picture could not be prepared"));
+        work.await.unwrap_or_else(failed)
+    }
+
+    /// How many seconds the host may work, if it is told: never so many that the answer would come too late.
+    fn seconds(&self, deadline: Instant) -> Result<u64, ProviderError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Of a short time, the way there and back gets a share only.
+        let work = left.saturating_sub(TRANSFER.min(left / 4)).min(self.timeout);
+        match (work + Duration::from_millis(500)).as_secs() {
+            0 if work < self.timeout => {
+                Err(ProviderError::new(FailureKind::Timeout, "too little time is left for it"))
+            }
+            seconds => Ok(seconds.max(1)),
+        }
+    }
+
+    /// Reads a reply, off the async threads: it may be long.
+    async fn read(
+        &self,
+        reply: Reply,
+        facts: CallFacts,
+        trace: &mut Trace,
+    ) -> Result<Reading, ProviderError> {
+        let mapping = self.mapping.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut steps = Trace::default();
+            let reading = mapping.read(&reply, &facts, &mut steps);
+            (reading, steps)
+        });
+        let failed = || {
+            ProviderError::new(FailureKind::Failed, "its answer could not be read").billed(Billed::Unknown)
+        };
+        let (reading, steps) = read.await.map_err(|_| failed())?;
+        steps.steps().iter().for_each(|step| trace.note(step));
+        reading
+    }
+
+    /// Fetches a result. It has been paid for, so that a broken connection is tried again.
+    async fn fetch(
+        &self,
+        host: &Host,
+        address: &str,
+        keys: &HeaderMap,
+        deadline: Instant,
+    ) -> Result<Bytes, ProviderError> {
+        let auth = matches!(self.config.reply.output, Output::Url { auth: true, .. });
+        let url = if auth { host.rules.read_own(address) } else { host.rules.read(address) };
+        let url = url.map_err(|refusal| {
+            ProviderError::new(FailureKind::BadAnswer, format!("the address of its result {refusal}"))
+        })?;
+        let none = HeaderMap::new();
+        let (keys, most) = (if auth { keys } else { &none }, self.config.reply.max_bytes);
+        let mut waits = FETCH_WAITS.into_iter();
+        let reply = loop {
+            let result = host.rules.fetch(&host.fetcher, &url, keys, most, deadline).await;
+            let broken = match &result {
+                Err(outgoing::FetchError::Http(error)) => {
+                    matches!(
+                        error,
+                        HttpError::NoConnection(_) | HttpError::Broken(_) | HttpError::NoFirstByte(_)
+                    )
+                }
+                Err(_) => false,
+                // Some give the address out a moment before the file is there.
+                Ok(reply) => reply.status.is_server_error() || reply.status == reqwest::StatusCode::NOT_FOUND,
+            };
+            match waits.next().filter(|_| broken) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => break result.map_err(|error| error.failure())?,
+            }
+        };
+        if reply.status != reqwest::StatusCode::OK {
+            let message = format!("its result cannot be fetched: status {}", reply.status.as_u16());
+            return Err(ProviderError::new(FailureKind::BadAnswer, message));
+        }
+        Ok(reply.body)
+    }
+}
+
+/// Everything in a file that changes pixels, beside model and version: another host, or another word in
+/// the request, may colour differently.
+fn settings(config: &HttpConfig) -> String {
+    let request = &config.request;
+    let mut parts = vec![
+        config.base_url.as_ref().map_or("", Url::as_str).to_owned(),
+        config.accepts.settings(),
+        request.method.to_string(),
+        request.path.to_string(),
+    ];
+    parts.extend(request.query.iter().map(|(name, value)| format!("{name}={value}")));
+    parts.extend(request.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    match &request.body {
+        BodyConfig::Raw => parts.push("raw".to_owned()),
+        BodyConfig::Multipart(fields) => parts.extend(fields.iter().map(|field| match &field.part {
+            Part::Text(text) => format!("{}={text}", field.name),
+            Part::File(name) => format!("{}=file {name}", field.name),
+        })),
+        BodyConfig::Json(template) => parts.push(spelt(template).to_string()),
+    }
+    parts.push(match &config.reply.output {
+        Output::Raw => "raw".to_owned(),
+        Output::Base64(pointer) | Output::DataUrl(pointer) | Output::Url { pointer, .. } => {
+            pointer.to_string()
+        }
+    });
+    serde_json::Value::from(parts).to_string()
+}
+
+/// A template as JSON, its fields as they are written.
+fn spelt(template: &JsonTemplate) -> serde_json::Value {
+    match template {
+        JsonTemplate::Plain(value) => value.clone(),
+        JsonTemplate::Text(text) => text.to_string().into(),
+        JsonTemplate::List(parts) => parts.iter().map(spelt).collect(),
+        JsonTemplate::Object(parts) => parts
+            .iter()
+            .map(|(name, part)| (name.clone(), spelt(part)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+    }
+}
+
+#[async_trait]
+impl Provider for Http {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn readiness(&self) -> Readiness {
+        match &self.host {
+            Ok(_) => Readiness::Ready,
+            Err(why) => Readiness::NotReady { why: why.clone(), retry_after: None },
+        }
+    }
+
+    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+        let mut trace = Trace::default();
+        let result = self.traced(call, &mut trace).await;
+        let name = &self.about.name;
+        tracing::debug!(provider = %name, "provider {name}: {}", trace.steps().join("; "));
+        result
+    }
+}

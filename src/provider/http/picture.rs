@@ -1,0 +1,211 @@
+//! The picture as a host takes it, and the coloured one as it was asked for.
+
+use bytes::Bytes;
+
+use crate::config::AcceptsConfig;
+use crate::photo::{Grey, Limits, OutputFormat, Rgb, read_head};
+use crate::provider::{FailureKind, ProviderError};
+
+/// Most that the shape of an answer may differ from that of the size that was sent, as a factor.
+const MOST_STRETCH: f64 = 1.02;
+
+/// A picture that is ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The file.
+    pub file: Bytes,
+    /// Its format.
+    pub format: OutputFormat,
+    /// Its width in pixels.
+    pub width: u32,
+    /// Its height in pixels.
+    pub height: u32,
+    /// Where in it the photo is, if it is not the whole.
+    pub frame: Option<Frame>,
+}
+
+/// A photo within a larger picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The whole: width and height.
+    whole: (u32, u32),
+    /// The photo's left and top.
+    at: (u32, u32),
+    /// The photo's width and height.
+    size: (u32, u32),
+}
+
+/// Makes the file that a host takes of a grey picture. Processor work.
+pub fn prepare(grey: &Grey, accepts: &AcceptsConfig) -> Result<Prepared, ProviderError> {
+    let refused = |why: String| ProviderError::new(FailureKind::Rejected, why);
+    let (long, short) = (grey.width.max(grey.height), grey.width.min(grey.height).max(1));
+    if accepts.max_aspect.is_some_and(|most| u64::from(long) * 100 > u64::from(short) * u64::from(most)) {
+        let size = (grey.width, grey.height);
+        return Err(refused(format!("it takes no picture as narrow as {} x {}", size.0, size.1)));
+    }
+    let (grey, frame) = laid_out(grey, accepts);
+    let (width, height) = (grey.width, grey.height);
+    if width.min(height) < accepts.min_side {
+        return Err(refused(format!("it takes no picture as small as {width} x {height}")));
+    }
+    let mut smallest = u64::MAX;
+    for &format in &accepts.formats {
+        let file = grey.encode(format, accepts.quality).map_err(|error| refused(error.to_string()))?;
+        smallest = smallest.min(file.len() as u64);
+        if file.len() as u64 <= accepts.max_bytes {
+            return Ok(Prepared { file: file.into(), format, width, height, frame });
+        }
+    }
+    let most = accepts.max_bytes;
+    Err(refused(format!(
+        "the picture is {smallest} bytes and it takes {most}: set a smaller `send_max_pixels`"
+    )))
+}
+
+/// A picture of a size that the host takes.
+fn laid_out(grey: &Grey, accepts: &AcceptsConfig) -> (Grey, Option<Frame>) {
+    let Some(whole) = nearest(grey, &accepts.sizes) else {
+        let (width, height) = within(grey, (accepts.max_side, accepts.max_side), 1.0);
+        return (grey.resize(width, height), None);
+    };
+    let size = within(grey, whole, f64::INFINITY);
+    let at = ((whole.0 - size.0) / 2, (whole.1 - size.1) / 2);
+    let photo = grey.resize(size.0, size.1);
+    // The edge is drawn out to the border: a plain one would be something for the model to paint.
+    let inner = |outer: u32, at: u32, size: u32| outer.saturating_sub(at).min(size - 1) as usize;
+    let mut luma = Vec::with_capacity(whole.0 as usize * whole.1 as usize);
+    for y in 0..whole.1 {
+        let row = &photo.luma[inner(y, at.1, size.1) * size.0 as usize..][..size.0 as usize];
+        luma.extend((0..whole.0).map(|x| row[inner(x, at.0, size.0)]));
+    }
+    (Grey { width: whole.0, height: whole.1, luma }, Some(Frame { whole, at, size }))
+}
+
+/// The size of the most similar shape, the smaller of two alike.
+fn nearest(grey: &Grey, sizes: &[(u32, u32)]) -> Option<(u32, u32)> {
+    let aspect = |(width, height): (u32, u32)| (f64::from(width.max(1)) / f64::from(height.max(1))).ln();
+    let wanted = aspect((grey.width, grey.height));
+    let far = |size: (u32, u32)| (aspect(size) - wanted).abs();
+    let area = |size: (u32, u32)| u64::from(size.0) * u64::from(size.1);
+    sizes.iter().copied().min_by(|&a, &b| far(a).total_cmp(&far(b)).then(area(a).cmp(&area(b))))
+}
+
+/// The largest size of the same shape within `most`, enlarged at most by a factor.
+fn within(grey: &Grey, most: (u32, u32), factor: f64) -> (u32, u32) {
+    let scale = (f64::from(most.0) / f64::from(grey.width.max(1)))
+        .min(f64::from(most.1) / f64::from(grey.height.max(1)))
+        .min(factor);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let side = |side: u32, most: u32| ((f64::from(side) * scale).round() as u32).clamp(1, most);
+    (side(grey.width, most.0), side(grey.height, most.1))
+}
+
+/// The coloured picture in a host's answer; an error is what is wrong with it. Processor work if it has to
+/// be cut.
+pub fn finish(file: Bytes, frame: Option<Frame>) -> Result<Bytes, String> {
+    let unusable = |error| format!("its result is not a usable picture: {error}");
+    // Whether it can be decoded is for the guard to see.
+    read_head(&file, &Limits::default()).map_err(unusable)?;
+    let Some(frame) = frame else { return Ok(file) };
+    let answer = Rgb::decode(&file, &Limits::default()).map_err(unusable)?;
+    frame.cut(&answer)?.to_bytes().map(Bytes::from).map_err(unusable)
+}
+
+impl Frame {
+    /// The photo, out of an answer of whatever size but of the same shape.
+    fn cut(&self, answer: &Rgb) -> Result<Rgb, String> {
+        let scale = |answer: u32, whole: u32| f64::from(answer) / f64::from(whole);
+        let (x, y) = (scale(answer.width, self.whole.0), scale(answer.height, self.whole.1));
+        if !(1.0 / MOST_STRETCH..=MOST_STRETCH).contains(&(x / y)) {
+            return Err("its result has another shape than the picture sent".to_owned());
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let span = |at: u32, size: u32, scale: f64, most: u32| {
+            let from = ((f64::from(at) * scale).round() as u32).min(most.saturating_sub(1));
+            let to = ((f64::from(at + size) * scale).round() as u32).clamp(from + 1, most.max(from + 1));
+            from as usize..to as usize
+        };
+        let columns = span(self.at.0, self.size.0, x, answer.width);
+        let rows = span(self.at.1, self.size.1, y, answer.height);
+        let (width, height) = (columns.len(), rows.len());
+        let mut pixels = Vec::with_capacity(width * height * 3);
+        for row in rows {
+            let start = (row * answer.width as usize + columns.start) * 3;
+            pixels.extend_from_slice(answer.pixels.get(start..start + width * 3).unwrap_or_default());
+        }
+        let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+        Ok(Rgb { width: side(width), height: side(height), pixels })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grey(width: u32, height: u32) -> Grey {
+        let luma = (0..width * height).map(|i| (i % width * 60_000 / width) as u16).collect();
+        Grey { width, height, luma }
+    }
+
+    fn size(prepared: &Prepared) -> (u32, u32) {
+        (prepared.width, prepared.height)
+    }
+
+    #[test]
+    fn a_picture_is_made_to_fit_or_refused() {
+        let accepts =
+            AcceptsConfig { max_side: 100, min_side: 10, max_aspect: Some(400), ..AcceptsConfig::default() };
+        assert_eq!(size(&prepare(&grey(80, 40), &accepts).unwrap()), (80, 40));
+        assert_eq!(size(&prepare(&grey(300, 150), &accepts).unwrap()), (100, 50));
+        for (picture, said) in [(grey(300, 60), "as narrow as 300 x 60"), (grey(12, 9), "as small as 12 x 9")]
+        {
+            let error = prepare(&picture, &accepts).unwrap_err();
+            assert!(error.kind == FailureKind::Rejected && error.message.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_next_format_is_tried_when_a_file_is_too_large() {
+        let noise = (0..200 * 200u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as u16).collect();
+        let noise = Grey { width: 200, height: 200, luma: noise };
+        let formats = vec![OutputFormat::Png, OutputFormat::Jpeg];
+        let accepts = AcceptsConfig { formats, quality: 20, max_bytes: 25_000, ..AcceptsConfig::default() };
+        assert_eq!(prepare(&noise, &accepts).unwrap().format, OutputFormat::Jpeg);
+        assert_eq!(prepare(&grey(200, 200), &accepts).unwrap().format, OutputFormat::Png);
+        let error = prepare(&noise, &AcceptsConfig { max_bytes: 2000, ..accepts }).unwrap_err();
+        assert!(error.message.contains("send_max_pixels"), "{error}");
+    }
+
+    #[test]
+    fn a_picture_laid_on_a_size_of_the_hosts_is_found_again_in_an_answer_of_any_size() {
+        let sizes = vec![(64, 64), (96, 64), (64, 96)];
+        let accepts = AcceptsConfig { sizes, formats: vec![OutputFormat::Png], ..AcceptsConfig::default() };
+        for (from, whole) in
+            [((40, 30), (96, 64)), ((30, 40), (64, 96)), ((200, 201), (64, 64)), ((300, 100), (96, 64))]
+        {
+            let prepared = prepare(&grey(from.0, from.1), &accepts).unwrap();
+            assert_eq!(size(&prepared), whole, "{from:?}");
+            let sent = Rgb::decode(&prepared.file, &Limits::default()).unwrap();
+            for factor in [1, 2] {
+                let answer = Rgb {
+                    width: whole.0 * factor,
+                    height: whole.1 * factor,
+                    pixels: (0..whole.1 * factor)
+                        .flat_map(|y| {
+                            (0..whole.0 * factor)
+                                .map(move |x| (y / factor * whole.0 + x / factor) as usize * 3)
+                        })
+                        .flat_map(|at| sent.pixels[at..at + 3].to_vec())
+                        .collect(),
+                };
+                let cut = prepared.frame.unwrap().cut(&answer).unwrap();
+                let aspect = |(width, height): (u32, u32)| f64::from(width) / f64::from(height);
+                assert!((aspect((cut.width, cut.height)) / aspect(from) - 1.0).abs() < 0.04, "{from:?}");
+                // From the darkest edge to the brightest: nothing of the border, nothing missing.
+                assert!(cut.pixels[0] < 24 && cut.pixels[cut.pixels.len() - 1] > 200, "{from:?}");
+            }
+            let square = Rgb { width: 50, height: 40, pixels: vec![0; 6000] };
+            assert!(prepared.frame.unwrap().cut(&square).is_err());
+        }
+    }
+}

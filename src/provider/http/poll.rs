@@ -1,0 +1,153 @@
+//! Waiting for a picture that the first reply only promises: the host is asked now and then how far it is,
+//! until it is done, has failed, or the time is over; then it is told to stop.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+
+use super::mapping::{Found, Reading};
+use super::trace::Trace;
+use super::{Host, Http, TRANSFER};
+use crate::config::PollConfig;
+use crate::credit::{CallFacts, Usage};
+use crate::provider::outgoing::Refusal;
+use crate::provider::{Billed, FailureKind, HttpError, ProviderError, Reply};
+
+/// How long telling a host to stop may take.
+const CANCEL_TIME: Duration = Duration::from_secs(2);
+
+/// Largest reply to that which is read.
+const CANCEL_MOST: u64 = 64 << 10;
+
+/// What the first reply says of the work.
+pub struct Job {
+    /// Where to ask.
+    pub url: Option<String>,
+    /// Where to stop it.
+    pub cancel: Option<String>,
+}
+
+/// Waits until the picture is done. Whatever else comes of it, the work was begun: what it costs is unknown
+/// unless the host says it.
+pub async fn wait(
+    http: &Http,
+    host: &Host,
+    keys: &HeaderMap,
+    job: Job,
+    facts: CallFacts,
+    deadline: Instant,
+    trace: &mut Trace,
+) -> Result<(Found, Usage), ProviderError> {
+    let Some(poll) = &http.config.poll else {
+        return Err(bad("its answer is not done, and how to wait is not known".to_owned()));
+    };
+    let now = Instant::now();
+    // What is left after waiting is for stopping it, or for fetching the result.
+    let left = deadline.saturating_duration_since(now);
+    let end = deadline - TRANSFER.min(left / 4);
+    let end = poll.deadline.map_or(end, |time| end.min(now + time));
+    match ask(http, host, keys, poll, &job, facts, end, trace).await {
+        Ok(done) => Ok(done),
+        Err(Ended::Failed(error)) => Err(error),
+        Err(Ended::GivenUp(error)) => {
+            if let Some(cancel) = &job.cancel {
+                stop(host, keys, poll, cancel, deadline, trace).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Why waiting has ended without a picture.
+enum Ended {
+    /// The host has ended it.
+    Failed(ProviderError),
+    /// We have: it may still be at work.
+    GivenUp(ProviderError),
+}
+
+#[allow(clippy::too_many_arguments, reason = "all of one call; a struct would only rename them")]
+async fn ask(
+    http: &Http,
+    host: &Host,
+    keys: &HeaderMap,
+    poll: &PollConfig,
+    job: &Job,
+    facts: CallFacts,
+    end: Instant,
+    trace: &mut Trace,
+) -> Result<(Found, Usage), Ended> {
+    let given_up = |message: String| Ended::GivenUp(bad(message));
+    let url =
+        job.url.as_deref().ok_or_else(|| given_up(format!("its answer has no text at `{}`", poll.url)))?;
+    // The key is sent there.
+    let url = host.rules.read_own(url);
+    let url =
+        url.map_err(|refusal: Refusal| given_up(format!("the address to ask for its result {refusal}")))?;
+    let mut wait = poll.interval;
+    let mut last = "it was not done".to_owned();
+    loop {
+        if Instant::now() + wait >= end {
+            let error = ProviderError::new(FailureKind::Timeout, format!("no result in time: {last}"));
+            return Err(Ended::GivenUp(error.billed(Billed::Unknown)));
+        }
+        tokio::time::sleep(wait).await;
+        wait = wait.mul_f64(1.5).min(poll.max_interval);
+        let request = host.http.request(Method::GET, url.clone()).headers(keys.clone());
+        match host.http.send(request, http.mapping.most_bytes(), end).await {
+            Ok(reply) if passing(&reply) => {
+                last = format!("it answers with status {}", reply.status.as_u16());
+                trace.note(format!("{last}: asked again"));
+                wait = wait.max(reply.retry_after().unwrap_or_default());
+            }
+            Ok(reply) => match http.read(reply, facts, trace).await {
+                Ok(Reading::Done(found, usage)) => return Ok((found, usage)),
+                Ok(Reading::Pending { .. }) => "it was not done".clone_into(&mut last),
+                Err(error) if error.billed == Billed::No => {
+                    return Err(Ended::GivenUp(error.billed(Billed::Unknown)));
+                }
+                Err(error) => return Err(Ended::Failed(error)),
+            },
+            Err(error @ (HttpError::TooLarge(_) | HttpError::Redirected | HttpError::Forbidden(_))) => {
+                return Err(Ended::GivenUp(error.failure().billed(Billed::Unknown)));
+            }
+            Err(error) => {
+                trace.note(format!("no reply: {error}; asked again"));
+                last = error.to_string();
+            }
+        }
+    }
+}
+
+/// Whether a reply says nothing about the work, but that the host has trouble of its own for a moment.
+fn passing(reply: &Reply) -> bool {
+    reply.status.as_u16() == 429 || reply.status.is_server_error()
+}
+
+/// Tells the host to stop. Whether it does is not known, and changes nothing here.
+async fn stop(
+    host: &Host,
+    keys: &HeaderMap,
+    poll: &PollConfig,
+    address: &str,
+    deadline: Instant,
+    trace: &mut Trace,
+) {
+    let said = match host.rules.read_own(address) {
+        Err(refusal) => format!("the address to stop it {refusal}"),
+        Ok(url) => {
+            let request = host.http.request(poll.cancel_method.clone(), url).headers(keys.clone());
+            let end = deadline.min(Instant::now() + CANCEL_TIME);
+            match host.http.send(request, CANCEL_MOST, end).await {
+                Ok(reply) => format!("told to stop, it answers with status {}", reply.status.as_u16()),
+                Err(error) => format!("it could not be told to stop: {error}"),
+            }
+        }
+    };
+    trace.note(said);
+}
+
+fn bad(message: String) -> ProviderError {
+    ProviderError::new(FailureKind::BadAnswer, message).billed(Billed::Unknown)
+}

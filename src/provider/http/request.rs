@@ -1,0 +1,366 @@
+//! A request, out of its description and a picture: to be sent, or to be shown with its secrets masked.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::multipart::{Form, Part as FormPart};
+use reqwest::{Method, RequestBuilder};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::picture::Prepared;
+use crate::config::{BodyConfig, Field, HttpConfig, JsonTemplate, Part, Piece, Template};
+use crate::provider::{FailureKind, HttpClient, ProviderError};
+
+/// What stands for a secret where it is shown.
+const MASK: &str = "***";
+
+/// What a template is filled in with.
+pub struct Values<'v> {
+    /// The provider's file.
+    pub config: &'v HttpConfig,
+    /// The picture; none where there is none to speak of, as in a path.
+    pub picture: Option<&'v Prepared>,
+    /// How many seconds the host may work.
+    pub seconds: u64,
+    /// Whether it is shown and not sent: secrets are masked, pictures are named.
+    pub shown: bool,
+}
+
+/// A request.
+pub struct Rendered {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Body,
+}
+
+enum Body {
+    Whole { media_type: &'static str, bytes: Bytes },
+    Form(Vec<(String, Filled)>),
+}
+
+enum Filled {
+    Text(String),
+    File { name: String, media_type: &'static str, bytes: Bytes },
+}
+
+impl Values<'_> {
+    /// The whole request. Processor work: the picture is brought to base64 where the body wants that,
+    /// straight into the body.
+    pub fn render(&self, base: &Url) -> Result<Rendered, ProviderError> {
+        let request = &self.config.request;
+        let mut url = self.url(base, &request.path);
+        if !request.query.is_empty() {
+            let pairs = request.query.iter().map(|(name, template)| (name, self.text(template)));
+            url.query_pairs_mut().extend_pairs(pairs);
+        }
+        let headers = self.headers(|_| true)?;
+        let body = match &request.body {
+            BodyConfig::Raw => {
+                let (media_type, bytes) = self.file();
+                Body::Whole { media_type, bytes }
+            }
+            BodyConfig::Json(template) => {
+                let mut json = String::with_capacity(self.file().1.len() * 4 / 3 + 4096);
+                self.json(template, &mut json);
+                Body::Whole { media_type: "application/json", bytes: json.into() }
+            }
+            BodyConfig::Multipart(fields) => {
+                let filled = |part: &Part| match part {
+                    Part::Text(template) => Filled::Text(self.text(template)),
+                    Part::File(name) => {
+                        let (media_type, bytes) = self.file();
+                        let extension = self.picture.map_or("", |picture| picture.format.extension());
+                        Filled::File { name: format!("{name}.{extension}"), media_type, bytes }
+                    }
+                };
+                Body::Form(fields.iter().map(|field| (field.name.clone(), filled(&field.part))).collect())
+            }
+        };
+        Ok(Rendered { method: request.method.clone(), url, headers, body })
+    }
+
+    /// A path below the provider's address.
+    pub fn url(&self, base: &Url, path: &Template) -> Url {
+        let mut url = base.clone();
+        url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), self.text(path)));
+        url
+    }
+
+    /// The headers that hold a secret: what else is asked of the host is sent with these.
+    pub fn keys(&self) -> Result<HeaderMap, ProviderError> {
+        self.headers(has_secret)
+    }
+
+    fn headers(&self, wanted: impl Fn(&Template) -> bool) -> Result<HeaderMap, ProviderError> {
+        let mut headers = HeaderMap::new();
+        for (name, template) in self.config.request.headers.iter().filter(|(_, template)| wanted(template)) {
+            let mut value = HeaderValue::from_str(&self.text(template)).map_err(|_| {
+                let message =
+                    format!("its header {name} cannot be sent: it has characters that no header may have");
+                ProviderError::new(FailureKind::NotReady, message)
+            })?;
+            value.set_sensitive(has_secret(template));
+            headers.insert(name.clone(), value);
+        }
+        Ok(headers)
+    }
+
+    fn file(&self) -> (&'static str, Bytes) {
+        self.picture.map_or(("", Bytes::new()), |picture| (picture.format.media_type(), picture.file.clone()))
+    }
+
+    /// A template as text.
+    fn text(&self, template: &Template) -> String {
+        let mut text = String::new();
+        for piece in template.pieces() {
+            match piece {
+                Piece::Text(plain) => text.push_str(plain),
+                Piece::Field(field) => self.fill(field, &mut text),
+            }
+        }
+        text
+    }
+
+    fn fill(&self, field: &Field, text: &mut String) {
+        let (media_type, file) = self.file();
+        let number = match field {
+            Field::ImageBase64 if self.shown => {
+                text.push_str(&format!("({} bytes in base64)", file.len()));
+                return;
+            }
+            Field::ImageBase64 => return BASE64.encode_string(&file, text),
+            Field::ImageDataUrl => {
+                text.push_str("data:");
+                text.push_str(media_type);
+                text.push_str(";base64,");
+                return self.fill(&Field::ImageBase64, text);
+            }
+            Field::ImageMediaType => return text.push_str(media_type),
+            Field::Model => return text.push_str(&self.config.model),
+            Field::Version => return text.push_str(&self.config.version),
+            Field::Secret(_) if self.shown => return text.push_str(MASK),
+            Field::Secret(name) => {
+                // A provider with a secret that is not set is not ready, and makes no request.
+                let secret = self.config.secrets.get(name).and_then(|secret| secret.expose());
+                return text.push_str(secret.map_or("", |secret| secret.expose_secret()));
+            }
+            Field::ImageWidth => self.picture.map_or(0, |picture| u64::from(picture.width)),
+            Field::ImageHeight => self.picture.map_or(0, |picture| u64::from(picture.height)),
+            Field::ImageBytes => file.len() as u64,
+            Field::Timeout => self.seconds,
+        };
+        text.push_str(&number.to_string());
+    }
+
+    fn json(&self, template: &JsonTemplate, json: &mut String) {
+        let list = |json: &mut String,
+                    open: char,
+                    close: char,
+                    items: &mut dyn FnMut(&mut String, usize) -> bool| {
+            json.push(open);
+            let mut index = 0;
+            while items(json, index) {
+                index += 1;
+            }
+            json.push(close);
+        };
+        match template {
+            JsonTemplate::Plain(value) => json.push_str(&value.to_string()),
+            JsonTemplate::Text(template) => self.json_text(template, json),
+            JsonTemplate::List(parts) => list(json, '[', ']', &mut |json, index| {
+                let Some(part) = parts.get(index) else { return false };
+                comma(json, index);
+                self.json(part, json);
+                true
+            }),
+            JsonTemplate::Object(parts) => list(json, '{', '}', &mut |json, index| {
+                let Some((name, part)) = parts.get(index) else { return false };
+                comma(json, index);
+                json.push('"');
+                escape(name, json);
+                json.push_str("\":");
+                self.json(part, json);
+                true
+            }),
+        }
+    }
+
+    fn json_text(&self, template: &Template, json: &mut String) {
+        if let [Piece::Field(field)] = template.pieces()
+            && matches!(field, Field::ImageWidth | Field::ImageHeight | Field::ImageBytes | Field::Timeout)
+        {
+            return self.fill(field, json);
+        }
+        json.push('"');
+        for piece in template.pieces() {
+            match piece {
+                Piece::Text(plain) => escape(plain, json),
+                // Nothing in these has to be escaped, and they are long.
+                Piece::Field(field @ (Field::ImageBase64 | Field::ImageDataUrl)) => self.fill(field, json),
+                Piece::Field(field) => {
+                    let mut text = String::new();
+                    self.fill(field, &mut text);
+                    escape(&text, json);
+                }
+            }
+        }
+        json.push('"');
+    }
+}
+
+fn comma(json: &mut String, index: usize) {
+    if index > 0 {
+        json.push(',');
+    }
+}
+
+/// Text as it stands between the quotes of a JSON string.
+fn escape(text: &str, json: &mut String) {
+    let quoted = serde_json::Value::from(text).to_string();
+    json.push_str(quoted.get(1..quoted.len() - 1).unwrap_or_default());
+}
+
+fn has_secret(template: &Template) -> bool {
+    template.pieces().iter().any(|piece| matches!(piece, Piece::Field(Field::Secret(_))))
+}
+
+impl Rendered {
+    /// The request, ready to be sent.
+    pub fn request(self, http: &HttpClient) -> RequestBuilder {
+        let request = http.request(self.method, self.url).headers(self.headers);
+        match self.body {
+            Body::Whole { media_type, bytes } => {
+                request.header(CONTENT_TYPE, HeaderValue::from_static(media_type)).body(bytes)
+            }
+            Body::Form(fields) => {
+                request.multipart(fields.into_iter().fold(Form::new(), |form, (name, filled)| {
+                    let part = match filled {
+                        Filled::Text(text) => FormPart::text(text),
+                        Filled::File { name, media_type, bytes } => {
+                            let length = bytes.len() as u64;
+                            let headers =
+                                HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media_type))]);
+                            FormPart::stream_with_length(bytes, length).file_name(name).headers(headers)
+                        }
+                    };
+                    form.part(name, part)
+                }))
+            }
+        }
+    }
+}
+
+/// A request as it is shown: made with `Values::shown`, so that it holds no secret.
+pub struct Sketch(Rendered);
+
+impl Sketch {
+    pub(super) fn new(rendered: Rendered) -> Self {
+        Self(rendered)
+    }
+}
+
+impl fmt::Display for Sketch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(Rendered { method, url, headers, body }) = self;
+        writeln!(f, "{method} {url}")?;
+        for (name, value) in headers {
+            writeln!(f, "{name}: {}", value.to_str().unwrap_or(MASK))?;
+        }
+        match body {
+            Body::Whole { media_type: "application/json", bytes } => {
+                write!(f, "content-type: application/json\n\n{}", String::from_utf8_lossy(bytes))
+            }
+            Body::Whole { media_type, bytes } => {
+                write!(f, "content-type: {media_type}\n\n({} bytes)", bytes.len())
+            }
+            Body::Form(fields) => {
+                writeln!(f, "content-type: multipart/form-data")?;
+                for (name, filled) in fields {
+                    match filled {
+                        Filled::Text(text) => write!(f, "\n{name} = {text}")?,
+                        Filled::File { name: file, media_type, bytes } => {
+                            write!(f, "\n{name} = file {file}, {media_type}, {} bytes", bytes.len())?;
+                        }
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{KindConfig, Source, load};
+    use crate::photo::OutputFormat;
+
+    fn config(request: &str) -> HttpConfig {
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!(
+            "kind = \"http\"\nmodel = \"a \\\"b\\\"/c\"\nprice.terms = []\nsecrets.key = {{ env = \"K\" }}\n\
+             reply.output = \"raw\"\n[request]\n{request}\n"
+        );
+        std::fs::create_dir(folder.path().join("providers")).unwrap();
+        std::fs::write(folder.path().join("pixcolor.toml"), "").unwrap();
+        std::fs::write(folder.path().join("providers/x.toml"), file).unwrap();
+        let env = [("K".to_owned(), "plant\"ed".to_owned())].into();
+        let loaded = load(&Source { dir: Some(folder.path().to_owned()), env, cwd: None }).unwrap();
+        match &loaded.config.providers["x"].kind {
+            KindConfig::Http(config) => (**config).clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn render(config: &HttpConfig, shown: bool) -> Rendered {
+        let file = Bytes::from_static(b"\xffhello");
+        let picture = Prepared { file, format: OutputFormat::Jpeg, width: 40, height: 30, frame: None };
+        let values = Values { config, picture: Some(&picture), seconds: 7, shown };
+        values.render(&Url::parse("https://h/base/").unwrap()).unwrap()
+    }
+
+    fn body(rendered: &Rendered) -> &str {
+        let Body::Whole { bytes, .. } = &rendered.body else { panic!("a form") };
+        std::str::from_utf8(bytes).unwrap()
+    }
+
+    const JSON: &str = "path = \"/v1/{{model}}\"\nquery = { k = \"{{secret.key}}\", n = 5 }\nheaders.X = \"A {{secret.key}}\"\n\
+        body = \"json\"\n[request.json]\nimage = \"{{image.data_url}}\"\nlist = [1, true, 2.5, \"{{image.width}}\", \"{{image.width}}px\"]\n\
+        key = \"{{secret.key}}\"\nmodel = \"{{model}}, {{timeout}} s\"\n";
+
+    #[test]
+    fn a_json_request_is_filled_in_and_whatever_is_filled_in_is_escaped() {
+        let rendered = render(&config(JSON), false);
+        assert_eq!(rendered.url.as_str(), "https://h/base/v1/a%20%22b%22/c?k=plant%22ed&n=5");
+        assert!(rendered.headers["x"] == "A plant\"ed" && rendered.headers["x"].is_sensitive());
+        let json: serde_json::Value = serde_json::from_str(body(&rendered)).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "image": "data:image/jpeg;base64,/2hlbGxv", "list": [1, true, 2.5, 40, "40px"],
+                "key": "plant\"ed", "model": "a \"b\"/c, 7 s",
+            })
+        );
+    }
+
+    #[test]
+    fn a_sketch_shows_everything_but_secrets_and_pictures() {
+        let sketch = Sketch::new(render(&config(JSON), true)).to_string();
+        for shown in
+            ["POST https://h/base/v1/", "k=***&n=5", "x: A ***", "data:image/jpeg;base64,(6 bytes in base64)"]
+        {
+            assert!(sketch.contains(shown), "{shown}: {sketch}");
+        }
+        assert!(!sketch.contains("plant"), "{sketch}");
+        let form = "body = \"multipart\"\nfields = [{ name = \"k\", value = \"{{secret.key}}\" }, { name = \"f\", file = \"p\" }]";
+        let sketch = Sketch::new(render(&config(form), true)).to_string();
+        assert!(sketch.ends_with("\nk = ***\nf = file p.jpg, image/jpeg, 6 bytes"), "{sketch}");
+        let sketch = Sketch::new(render(&config("body = \"raw\""), true)).to_string();
+        assert_eq!(sketch, "POST https://h/base/\ncontent-type: image/jpeg\n\n(6 bytes)");
+    }
+}

@@ -1,0 +1,133 @@
+//! Addresses: those that a host's replies name, and its own.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use super::{RAW, described, tint};
+use crate::algorithmia::{before_local, facts};
+use crate::fakes::KEY;
+use crate::fakes::apis::{self, Api};
+use crate::fakes::http::{Reply, Server as Http};
+use crate::fakes::picture::{coloured, gzip_of_zeros};
+use crate::harness::Picture;
+
+const URL: &str = "request = { body = \"raw\", headers = { A = \"{{secret.key}}\" } }\n\
+    reply = { output = \"json_url\", pointer = \"/url\", error = \"/error\" }\n";
+
+#[test]
+fn a_result_elsewhere_is_fetched_from_listed_hosts_only_and_without_the_key() {
+    let good = Arc::new(Mutex::new(Vec::new()));
+    let seen = good.clone();
+    let strays = Arc::new(AtomicUsize::new(0));
+    let counted = strays.clone();
+    let stranger = Http::start(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Reply::new(200, "image/png", "")
+    });
+    let away = stranger.url();
+    let cdn = Http::start(move |request| {
+        seen.lock().unwrap().push(request.clone());
+        match request.path() {
+            "/x.png" => Reply::new(200, "image/png", coloured(&Picture::png(96, 64, 1).bytes).unwrap()),
+            "/there" => Reply::new(302, "text/plain", "").with("Location", "/x.png"),
+            "/away" => Reply::new(302, "text/plain", "").with("Location", away.clone()),
+            "/metadata" => {
+                Reply::new(302, "text/plain", "").with("Location", "http://169.254.169.254/latest")
+            }
+            "/round" => Reply::new(302, "text/plain", "").with("Location", "/round"),
+            "/endless" => Reply { endless: true, ..Reply::new(200, "image/png", vec![0; 65_536]) },
+            "/huge" => Reply { promised: Some(2 << 30), ..Reply::new(200, "image/png", "x") },
+            "/bomb" => {
+                Reply::new(200, "image/png", gzip_of_zeros(128 << 20)).with("Content-Encoding", "gzip")
+            }
+            "/html" => Reply::new(200, "text/html", "<h1>gone</h1>"),
+            _ => Reply::new(410, "text/plain", "gone"),
+        }
+    });
+    let host = Api::blank();
+    let listed = cdn.url().replace("http://", "");
+    let file = URL.replace("pointer", &format!("hosts = [\"{listed}\"], pointer"));
+    let server = described(&host.url(), &file).start();
+    let say = |address: &str| {
+        host.always(apis::json(200, &json!({ "url": address })));
+        facts(&server)
+    };
+    for path in ["/x.png", "/there"] {
+        assert_eq!(say(&format!("{}{path}", cdn.url()))["provider"], "far", "{path}");
+    }
+    for (address, said) in [
+        (format!("{}/away", cdn.url()), "redirects to an address that is at 127.0.0.1, which is neither"),
+        (format!("{}/metadata", cdn.url()), "169.254.169.254"),
+        (format!("{}/round", cdn.url()), "more than 3 times"),
+        (format!("{}/endless", cdn.url()), "larger than"),
+        (format!("{}/huge", cdn.url()), "larger than"),
+        (format!("{}/bomb", cdn.url()), "larger than"),
+        (format!("{}/html", cdn.url()), "not a usable picture"),
+        (format!("{}/gone", cdn.url()), "status 410"),
+        (format!("{}/x.png", stranger.url()), "neither its own host nor among its `reply.hosts`"),
+        ("http://169.254.169.254/latest/meta-data".to_owned(), "neither its own host nor"),
+        ("http://localhost:22/".to_owned(), "neither its own host nor"),
+        ("file:///etc/passwd".to_owned(), "not an http or https address"),
+        ("http://[".to_owned(), "no address"),
+    ] {
+        let facts = say(&address);
+        let attempt = &facts["attempts"][0];
+        // It has been paid for.
+        assert_eq!(
+            (&attempt["failure"], &attempt["credits"]),
+            (&json!("bad_answer"), &json!("3")),
+            "{address}: {attempt}"
+        );
+        assert!(attempt["reason"].as_str().unwrap().contains(said), "{address}: {attempt}");
+    }
+    assert_eq!(strays.load(Ordering::SeqCst), 0, "a stranger was asked");
+    assert!(
+        good.lock().unwrap().iter().all(|request| request.header("A").is_none()),
+        "the key went to another host"
+    );
+    assert!(host.requests().iter().all(|request| request.header("A") == Some(KEY)));
+
+    // With `auth` the key goes along, to its own host and to no other.
+    let host = Api::blank();
+    let file = file.replace("pointer =", "auth = true, pointer =");
+    let server = described(&host.url(), &file).start();
+    host.file("/own.png", coloured(&Picture::png(96, 64, 1).bytes).unwrap());
+    host.always(apis::json(200, &json!({ "url": "/own.png" })));
+    assert_eq!(facts(&server)["provider"], "far");
+    assert_eq!(host.requests().last().unwrap().header("A"), Some(KEY));
+    host.always(apis::json(200, &json!({ "url": format!("{}/x.png", cdn.url()) })));
+    let facts = facts(&server);
+    assert!(facts["attempts"][0]["reason"].as_str().unwrap().contains("its key may be sent"), "{facts}");
+}
+
+#[test]
+fn a_private_address_is_asked_only_when_its_file_says_so() {
+    let host = Http::start(|request| Reply::new(200, "image/png", tint(request)));
+    let port = host.url().rsplit(':').next().unwrap().to_owned();
+    let without =
+        |base: &str| described(base, RAW).env("PIXCOLOR_PROVIDERS__FAR__ALLOW_PRIVATE", "false").start();
+    let server = without(&host.url());
+    let facts = server.get("/v1/providers").json();
+    let reason = facts["providers"][0]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("127.0.0.1 is this machine itself, which `allow_private = true`"), "{reason}");
+    // By name it is found out when the name is looked up.
+    let server = without(&format!("http://localhost:{port}"));
+    let named = self::facts(&server);
+    let attempt = &named["attempts"][0];
+    assert_eq!((&attempt["failure"], &attempt["credits"]), (&json!("bad_answer"), &json!("0")), "{attempt}");
+    assert!(attempt["reason"].as_str().unwrap().contains("this machine itself"), "{attempt}");
+    for base in [host.url(), format!("http://localhost:{port}")] {
+        assert_eq!(self::facts(&described(&base, RAW).start())["provider"], "far", "{base}");
+    }
+}
+
+#[test]
+fn a_host_of_algorithmias_protocol_can_be_kept_off_private_addresses() {
+    let host = Http::start(|_| Reply::new(500, "text/plain", ""));
+    let server = before_local(&host.url(), "allow_private = false\n").start();
+    let facts = server.get("/v1/providers").json();
+    let reason = facts["providers"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("127.0.0.1 is this machine itself"), "{reason}");
+}

@@ -1,0 +1,138 @@
+//! Several gateways on one store: what one has coloured the others have, and a store that fails only slows
+//! things down.
+
+use std::time::{Duration, Instant};
+
+use crate::cache::by_fingerprint;
+use crate::fakes::KEY;
+use crate::fakes::algorithmia::Algorithmia;
+use crate::harness::{Answer, Picture, Server, Setup};
+use crate::s3::S3;
+
+/// A gateway with memory and disk of its own, this store, and a provider elsewhere.
+fn on(store: &S3, fake: &Algorithmia) -> Setup {
+    let config = format!(
+        "route = [\"algorithmia\"]\n[cache]\nstore = \"s3://photos/pixcolor\"\n[cache.s3]\nendpoint = {:?}\n\
+         allow_http = true\naccess_key_id = {{ file = \"id\" }}\nsecret_access_key = {{ file = \"secret\" }}\n\
+         timeout = 0.5\npause = 1\n",
+        store.url()
+    );
+    Setup::new()
+        .file("config/pixcolor.toml", config)
+        .file("config/id", &store.key.0)
+        .file("config/secret", &store.key.1)
+        .env("ALGORITHMIA_API", fake.url())
+        .env("ALGORITHMIA_API_KEY", KEY)
+}
+
+#[track_caller]
+fn is(answer: &Answer, cache_status: &str) {
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    assert_eq!(answer.header("cache-status"), format!("PixColor; {cache_status}"));
+}
+
+/// Waits for something that is done behind an answer.
+#[track_caller]
+fn wait(what: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !what() {
+        assert!(Instant::now() < end, "it does not happen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn errors(server: &Server, error: &str) -> f64 {
+    server.metric(&format!("pixcolor_cache_errors_total{{error=\"{error}\",tier=\"store\"}}"))
+}
+
+#[test]
+fn what_one_gateway_has_coloured_another_answers_with_and_the_command_line_forgets() {
+    let Some(store) = S3::start() else { return };
+    let fake = Algorithmia::start();
+    let (one, other) = (on(&store, &fake).start(), on(&store, &fake).start());
+    let (picture, unseen) = (Picture::jpeg(300, 200, 1), Picture::jpeg(300, 200, 2));
+    let first = one.colorize(&picture);
+    is(&first, "fwd=miss; stored");
+    wait(|| store.objects().len() == 3);
+
+    let second = other.colorize(&picture);
+    is(&second, "hit; detail=store");
+    assert_eq!(second.body, first.body);
+    assert_eq!(second.header("etag"), first.header("etag"));
+    assert_eq!((second.header("x-pixcolor-credits"), fake.calls()), ("0", 1));
+    is(&other.colorize(&picture), "hit; detail=memory");
+    is(&other.get(first.header("content-location")), "hit; detail=memory");
+    assert_eq!(other.metric("pixcolor_renditions_total{origin=\"store\"}"), 1.0);
+    assert_eq!(other.metric("pixcolor_cache_lookups_total{result=\"hit\",tier=\"store\"}"), 2.0);
+    // Another format of it: the colour is shared, too.
+    let png = other.post("/v1/colorize?format=png", &[("Content-Type", "image/jpeg")], &picture.bytes);
+    is(&png, "hit; detail=merged-store");
+    is(&other.colorize(&unseen), "fwd=miss; stored");
+    assert_eq!(fake.calls(), 2);
+    wait(|| store.objects().len() == 8);
+
+    let stats = one.command(&["cache", "stats"]);
+    let lines: Vec<&str> = stats.lines().collect();
+    assert!(lines[0].contains(".cache/pixcolor: 3 entries") && lines[0].contains(" of at most "), "{stats}");
+    assert!(lines[1].starts_with("s3://photos/pixcolor: 8 entries, "), "{stats}");
+    let address = by_fingerprint(&picture);
+    let removed = one.command(&["cache", "rm", address.rsplit('/').next().unwrap()]);
+    assert!(removed.contains("s3://photos/pixcolor: 5 entries are forgotten"), "{removed}");
+    assert_eq!(store.objects().len(), 3);
+    let cleared = one.command(&["cache", "clear"]);
+    assert!(cleared.contains("s3://photos/pixcolor: everything is forgotten"), "{cleared}");
+    assert_eq!(store.objects(), Vec::<String>::new());
+}
+
+#[test]
+fn a_store_that_hangs_dies_and_comes_back_costs_time_and_no_answer() {
+    let Some(store) = S3::start() else { return };
+    let fake = Algorithmia::start();
+    let (one, other) = (on(&store, &fake).start(), on(&store, &fake).start());
+    let known = Picture::png(96, 64, 0);
+    is(&one.colorize(&known), "fwd=miss; stored");
+    wait(|| store.objects().len() == 3);
+
+    store.hang();
+    let start = Instant::now();
+    is(&one.colorize(&known), "hit; detail=memory");
+    assert!(start.elapsed() < Duration::from_millis(400), "{:?}", start.elapsed());
+    let start = Instant::now();
+    let new: Vec<Picture> = (1..20).map(|seed| Picture::png(96, 64, seed)).collect();
+    for picture in &new {
+        is(&one.colorize(picture), "fwd=miss; stored");
+    }
+    // One limit of half a second out of each pause of a second, beside the work itself.
+    let bound = Duration::from_secs(10);
+    assert!(start.elapsed() < bound, "19 pictures took {:?}", start.elapsed());
+    assert!(errors(&one, "read_error") > 0.0 && errors(&one, "write_error") > 0.0);
+    assert_eq!(one.said().matches("the store cache cannot be read").count(), 1, "{}", one.said());
+    store.go_on();
+
+    // Refused at once, and back with nothing in it.
+    let store = store.start_again();
+    let unknown = Picture::png(96, 64, 100);
+    wait(|| {
+        // It looks there, whether it finds anything or not.
+        one.get(&by_fingerprint(&unknown)).problem(404);
+        one.said().contains("works again")
+    });
+    let last = Picture::png(96, 64, 101);
+    is(&one.colorize(&last), "fwd=miss; stored");
+    wait(|| store.objects().len() >= 3);
+    let calls = fake.calls();
+    is(&other.colorize(&last), "hit; detail=store");
+    assert_eq!(fake.calls(), calls);
+}
+
+#[test]
+fn a_store_that_cannot_be_used_as_configured_is_told_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("config")).unwrap();
+    std::fs::write(folder.path().join("config/pixcolor.toml"), "[cache]\nstore = \"s3://photos\"\n").unwrap();
+    let mut check = crate::harness::server::pixcolor(folder.path());
+    let output = check.arg("check").output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("config/pixcolor.toml:2: `cache.store` needs `cache.s3.access_key_id`"), "{said}");
+}

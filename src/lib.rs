@@ -13,4 +13,5 @@ pub mod photo;
 pub mod provider;
 pub mod queue;
 pub mod quota;
+pub mod shared;
 pub mod web;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded, Source, Values};
-use crate::gateway::{Gateway, Reloads, Snapshot, Tasks, open_cache, open_ledger};
+use crate::gateway::{Gateway, Reloads, Snapshot, Stores};
 use crate::observe::{self, Metrics};
 use crate::provider::Memory;
 
@@ -94,10 +94,8 @@ fn gateway(loaded: Loaded, server: Values) -> Result<Arc<Gateway>, CliError> {
     let reloads = Reloads::new(&loaded, server);
     let metrics = Metrics::new(prometheus::Registry::new())?;
     let (snapshot, memory) = snapshot(loaded, metrics.clone())?;
-    let tasks = Tasks::default();
-    let cache = open_cache(&snapshot.config.cache, Some(&tasks), Arc::new(metrics.clone()));
-    let ledger = open_ledger(&snapshot.config)?;
-    Ok(Gateway::new(snapshot, cache, ledger, tasks, memory, metrics, reloads))
+    let stores = Stores::open(&snapshot.config, &metrics)?;
+    Ok(Gateway::new(snapshot, stores, memory, metrics, reloads))
 }
 
 /// The configuration in effect and its providers, and what these remember.

@@ -24,6 +24,9 @@ const BALANCES_EVERY: Duration = Duration::from_secs(900);
 /// How often clients that are idle are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
+/// How often Redis is asked whether it is there.
+const PING_EVERY: Duration = Duration::from_secs(2);
+
 /// Serves until it is told to stop.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     // Before it is read: no change is missed.
@@ -33,6 +36,7 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let assets =
         Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
     super::key::check(&loaded.config)?;
+    let key = loaded.provenance("shared.redis").map_or_else(String::new, |origin| format!("{origin}: "));
     let gateway = super::gateway(loaded, config::server_values(source)?)?;
     let rocket = server(figment.clone(), gateway.clone(), assets)
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
@@ -44,6 +48,7 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
         return Err(twice.into());
     }
     super::runtime(&figment)?.block_on(async {
+        meet(&gateway).await.map_err(|trouble| format!("{key}`shared.redis`: {trouble}"))?;
         let serving = async {
             tokio::select! {
                 launched = rocket.launch() => launched,
@@ -51,6 +56,7 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
                 never = ask_balances(&gateway) => match never {},
                 never = forget_idle_clients(&gateway) => match never {},
                 never = follow(source, watch, &gateway) => match never {},
+                never = look_after(&gateway) => match never {},
             }
         };
         let launched = match own {
@@ -93,6 +99,28 @@ async fn follow(source: &Source, mut watch: Watch, gateway: &Arc<Gateway>) -> st
         }
         watch.renew().await;
         gateway.reload(&source).await;
+    }
+}
+
+/// Sees whether what replicas share is there; an error only where it must be.
+async fn meet(gateway: &Gateway) -> Result<(), String> {
+    let Some(shared) = gateway.shared() else { return Ok(()) };
+    match (shared.ping().await, gateway.snapshot().config.shared.required) {
+        (Err(trouble), true) => {
+            Err(format!("{trouble}; with `shared.required` the gateway does not start without it"))
+        }
+        // The trouble itself has been warned of.
+        _ => Ok(()),
+    }
+}
+
+/// Now and then sees whether what replicas share is there, so that `/readyz` and metrics are true though nobody asks.
+async fn look_after(gateway: &Gateway) -> std::convert::Infallible {
+    let Some(shared) = gateway.shared() else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(PING_EVERY).await;
+        // What is wrong is noted where it happens.
+        let _ = shared.ping().await;
     }
 }
 

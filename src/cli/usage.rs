@@ -1,16 +1,21 @@
 //! `pixcolor usage`: what was used, as a table. The ledger on this machine says it, or a gateway elsewhere.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
+use tokio_util::task::TaskTracker;
 
 use super::CliError;
 use super::remote::Remote;
-use crate::config::Source;
-use crate::credit::{By, FileLedger, Report, days};
+use crate::config::{Config, Source};
+use crate::credit::ledger::RedisLedger;
+use crate::credit::{By, FileLedger, Ledger, LedgerError, Report, UsageRow, days};
+use crate::shared::Shared;
 
 /// The variable with the admin token of a gateway elsewhere, which tells of clients to nobody without it.
 const TOKEN: &str = "PIXCOLOR_ADMIN_TOKEN";
@@ -58,8 +63,8 @@ pub fn run(source: &Source, args: &Args) -> Result<ExitCode, CliError> {
 fn here(source: &Source, args: &Args) -> Result<String, CliError> {
     let config = super::load(source)?.config;
     let days = days(args.from.as_deref(), args.to.as_deref(), OffsetDateTime::now_utc().date())?;
-    let rows = FileLedger::read_usage(&config.state_dir, &days)
-        .map_err(|error| format!("the ledger cannot be read: {}", error.reason))?;
+    let rows =
+        read(&config, &days).map_err(|error| format!("the ledger cannot be read: {}", error.reason))?;
     let report = Report::new(&rows, args.by, |provider| config.worth(provider));
     Ok(match args.csv {
         true => report.to_csv(),
@@ -100,6 +105,17 @@ struct Line {
     megapixels: f64,
     provider_seconds: f64,
     cpu_seconds: f64,
+}
+
+/// What the ledger says was used on these days: that of all replicas, or the file on this machine.
+fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError> {
+    let Some(options) = config.shared.options() else {
+        return FileLedger::read_usage(&config.state_dir, days);
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| LedgerError { reason: error.to_string() })?;
+    let ledger = RedisLedger::new(Shared::new(options, Arc::new(())), None, TaskTracker::new());
+    runtime.block_on(ledger.usage(days.clone()))
 }
 
 /// Lines with columns as wide as they need to be: the first to the left, numbers to the right.

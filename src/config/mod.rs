@@ -33,6 +33,7 @@ mod remote;
 mod report;
 mod secret;
 mod server;
+mod shared;
 mod source;
 mod store;
 mod table;
@@ -66,6 +67,7 @@ pub use remote::{BreakerConfig, RemoteConfig};
 pub use report::{Loaded, Values, changed};
 pub use secret::Secret;
 pub use server::{server_figment, server_report, server_values};
+pub use shared::{SharedConfig, WhenDown};
 pub use source::Source;
 pub use store::{StoreConfig, StoreCredentials};
 pub use watch::Watch;
@@ -102,6 +104,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The page's own files on disk.
     pub assets: AssetsConfig,
+    /// What several replicas have in common.
+    pub shared: SharedConfig,
     /// Caps on credit, in order of their names.
     pub budgets: Budgets,
 }
@@ -149,6 +153,7 @@ impl Config {
         let admin = table.table("admin", AdminConfig::read);
         let metrics = table.table("metrics", MetricsConfig::read);
         let assets = table.table("assets", AssetsConfig::read);
+        let shared = table.table("shared", SharedConfig::read);
 
         let (mut names, mut providers) = (Vec::new(), BTreeMap::new());
         table.named("providers", |name, table| {
@@ -182,6 +187,7 @@ impl Config {
             metrics,
             state_dir,
             assets,
+            shared,
             budgets,
         }
     }

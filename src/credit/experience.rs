@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::amount::Credits;
 
 /// How many of the latest calls are remembered one by one.
-const RECENT: usize = 64;
+pub(super) const RECENT: usize = 64;
 
 /// Photographs of about one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -25,6 +25,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tiers;
+mod together;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,7 +41,7 @@ pub use reload::Reloads;
 pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
 pub use tasks::Tasks;
-pub use tiers::{open_cache, open_disk, open_ledger, open_store};
+pub use tiers::{Stores, open_cache, open_disk, open_store};
 
 use crate::cache::Cache;
 use crate::credit::Ledger;
@@ -48,9 +49,11 @@ use crate::observe::Metrics;
 use crate::provider::{Memory, Readiness};
 use crate::queue::Queue;
 use crate::quota::Quotas;
-use flight::{Flights, Landed};
+use crate::shared::Shared;
+use flight::{Elsewhere, Flights, Landed};
 use plan::Plan;
 use route::Caller;
+use shelf::Facts;
 
 /// Pixels that one place in front of the decoder stands for.
 const PIXELS_PER_PLACE: u64 = 65_536;
@@ -65,8 +68,10 @@ pub struct Gateway {
     cache: Arc<dyn Cache>,
     ledger: Arc<dyn Ledger>,
     flights: Flights<Result<Rendition, Error>>,
+    elsewhere: Option<Box<dyn Elsewhere>>,
     decoding: Queue,
     quotas: Quotas,
+    shared: Option<Shared>,
     tasks: Tasks,
     memory: Memory,
     metrics: Metrics,
@@ -74,21 +79,20 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway with this configuration; `memory` is what its providers were built with, `tasks` is what
-    /// its cache writes with, if it does, and `reloads` knows where the configuration comes from.
+    /// A gateway with this configuration; `memory` is what its providers were built with, and `reloads` knows
+    /// where the configuration comes from.
     pub fn new(
         snapshot: Snapshot,
-        cache: Arc<dyn Cache>,
-        ledger: Arc<dyn Ledger>,
-        tasks: Tasks,
+        stores: Stores,
         memory: Memory,
         metrics: Metrics,
         reloads: Reloads,
     ) -> Arc<Self> {
+        let Stores { cache, ledger, rates, elsewhere, shared, tasks } = stores;
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
-        let quotas = Quotas::in_process(&snapshot.config.state_dir);
+        let quotas = Quotas::new(rates, &snapshot.config.state_dir);
         // One that waits for its key is nothing to count yet.
         let set_up = snapshot.in_order().filter(|(_, provider)| provider.readiness() == Readiness::Ready);
         set_up
@@ -100,8 +104,10 @@ impl Gateway {
             cache,
             ledger,
             flights: Flights::new(tasks.clone()),
+            elsewhere,
             decoding,
             quotas,
+            shared,
             tasks,
             memory,
             metrics,
@@ -122,6 +128,11 @@ impl Gateway {
     /// What clients have had, and who they are.
     pub fn quotas(&self) -> &Quotas {
         &self.quotas
+    }
+
+    /// What replicas share, if they do.
+    pub const fn shared(&self) -> Option<&Shared> {
+        self.shared.as_ref()
     }
 
     /// What is counted.
@@ -163,7 +174,7 @@ impl Gateway {
         for _ in 0..MOST_FLIGHTS {
             let lead = || {
                 let (gateway, plan) = (self.clone(), plan.clone());
-                async move { gateway.lead(&plan).await }
+                async move { gateway.lead_for_all(&plan).await }
             };
             last = match self.flights.join(plan.flight, plan.ask.deadline, lead).await {
                 Landed::Led(result) => return result,
@@ -178,13 +189,13 @@ impl Gateway {
         Err(last)
     }
 
-    /// The way itself, from the upload to the rendition.
-    async fn lead(&self, plan: &Plan) -> Result<Rendition, Error> {
+    /// The way itself, from the upload to the rendition; and its facts, if it was coloured.
+    async fn lead(&self, plan: &Plan) -> Result<(Rendition, Option<Facts>), Error> {
         let began = Instant::now();
         let _place = self.place(plan).await?;
         let decoded = self.decode(plan).await?;
         if let Some(passed) = self.in_colour(plan, &decoded).await? {
-            return Ok(passed);
+            return Ok((passed, None));
         }
         let (cache, ledger) = (self.cache(), self.ledger.as_ref());
         let Self { metrics, memory, tasks, .. } = self;
@@ -196,8 +207,8 @@ impl Gateway {
             self.keep_colour(plan, &decoded, &coloured)
         );
         let rendition = Rendition::new(plan, &decoded, coloured, merged?);
-        self.keep(plan, &decoded, &rendition).await;
+        let facts = self.keep(plan, &decoded, &rendition).await;
         metrics.overhead(began.elapsed().saturating_sub(waited));
-        Ok(rendition)
+        Ok((rendition, Some(facts)))
     }
 }

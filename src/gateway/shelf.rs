@@ -37,7 +37,7 @@ pub struct Facts {
 
 /// As it is kept. What cannot be read is of another version, and a miss.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+pub struct Stored {
     digest: String,
     width: u32,
     height: u32,
@@ -76,32 +76,43 @@ impl From<StoredCost> for Cost {
     }
 }
 
-impl Facts {
-    fn to_bytes(&self) -> Option<Bytes> {
-        let stored = Stored {
-            digest: hex(&self.digest),
+impl From<&Facts> for Stored {
+    fn from(facts: &Facts) -> Self {
+        Self {
+            digest: hex(&facts.digest),
+            width: facts.width,
+            height: facts.height,
+            own_format: facts.own_format.to_string(),
+            pixels: hex(&facts.photo.pixels.0),
+            alpha: hex(&facts.photo.alpha),
+            in_colour: facts.in_colour,
+            cost: facts.cost.into(),
+        }
+    }
+}
+
+impl Stored {
+    /// The facts; none where they are of another version.
+    pub fn facts(self) -> Option<Facts> {
+        Some(Facts {
+            digest: unhex(&self.digest)?,
             width: self.width,
             height: self.height,
-            own_format: self.own_format.to_string(),
-            pixels: hex(&self.photo.pixels.0),
-            alpha: hex(&self.photo.alpha),
-            in_colour: self.in_colour,
+            own_format: self.own_format.parse().ok()?,
             cost: self.cost.into(),
-        };
-        serde_json::to_vec(&stored).ok().map(Bytes::from)
+            photo: PhotoKey { pixels: PixelKey(unhex(&self.pixels)?), alpha: unhex(&self.alpha)? },
+            in_colour: self.in_colour,
+        })
+    }
+}
+
+impl Facts {
+    fn to_bytes(&self) -> Option<Bytes> {
+        serde_json::to_vec(&Stored::from(self)).ok().map(Bytes::from)
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let stored: Stored = serde_json::from_slice(bytes).ok()?;
-        Some(Self {
-            digest: unhex(&stored.digest)?,
-            width: stored.width,
-            height: stored.height,
-            own_format: stored.own_format.parse().ok()?,
-            cost: stored.cost.into(),
-            photo: PhotoKey { pixels: PixelKey(unhex(&stored.pixels)?), alpha: unhex(&stored.alpha)? },
-            in_colour: stored.in_colour,
-        })
+        serde_json::from_slice::<Stored>(bytes).ok()?.facts()
     }
 }
 

@@ -92,21 +92,22 @@ impl Gateway {
         }
     }
 
-    /// Keeps the rendition.
-    pub(super) async fn keep(&self, plan: &Plan, decoded: &Decoded, rendition: &Rendition) {
+    /// Keeps the rendition, if it may be; gives its facts.
+    pub(super) async fn keep(&self, plan: &Plan, decoded: &Decoded, rendition: &Rendition) -> Facts {
+        let facts = Facts {
+            digest: rendition.digest,
+            width: rendition.width,
+            height: rendition.height,
+            own_format: plan.head.format.output(),
+            cost: rendition.cost(),
+            photo: decoded.key,
+            in_colour: rendition.in_colour,
+        };
         if let Some(key) = rendition.kept_under {
-            let facts = Facts {
-                digest: rendition.digest,
-                width: rendition.width,
-                height: rendition.height,
-                own_format: plan.head.format.output(),
-                cost: rendition.cost(),
-                photo: decoded.key,
-                in_colour: rendition.in_colour,
-            };
             let picture = rendition.bytes.clone();
             shelf::keep_rendition(self.cache(), &key, &facts, picture, plan.search.scope).await;
         }
+        facts
     }
 
     /// Counts an answer, and what it saved.

@@ -1,17 +1,21 @@
 //! The one place that knows all caches, and puts those in front of each other that are configured; and all
-//! ledgers.
+//! ledgers and limits, in this process or shared with other replicas.
 
 use std::sync::Arc;
 
 use super::Tasks;
+use super::flight::{Elsewhere, RedisFlights};
 use crate::cache::{
     Behind, Cache, CacheError, Credentials, Disk, DiskOptions, Memory, Objects, ObjectsOptions, Observer,
     Tier, Tiered,
 };
-use crate::config::{CacheConfig, Config, StoreConfig, StoreCredentials};
-use crate::credit::ledger::{FileOptions, Recovered};
+use crate::config::{CacheConfig, Config, StoreConfig, StoreCredentials, WhenDown};
+use crate::credit::ledger::{FileOptions, Recovered, RedisLedger};
 use crate::credit::{FileLedger, Ledger, SystemClock};
+use crate::observe::Metrics;
 use crate::provider::HttpClient;
+use crate::quota::{InProcess, InRedis, Quota};
+use crate::shared::Shared;
 
 /// The tiers as configured. Looks at everything on the disk: not for async threads. A disk or a store that
 /// cannot be used is warned of; results are then paid for again after a restart, or by another gateway,
@@ -46,9 +50,56 @@ pub fn open_cache(
     Arc::new(Tiered::new(tiers, behind.map(|tasks| Behind::new(tasks.tracker())), observer))
 }
 
-/// The ledger as configured. Reads and writes files: not for async threads. One that cannot be used says
+/// What is kept by the gateway and outlives a configuration.
+pub struct Stores {
+    /// What was made before.
+    pub cache: Arc<dyn Cache>,
+    /// What it has cost.
+    pub ledger: Arc<dyn Ledger>,
+    /// What clients have had.
+    pub rates: Box<dyn Quota>,
+    /// What other replicas are having made.
+    pub elsewhere: Option<Box<dyn Elsewhere>>,
+    /// What replicas share; none is one process by itself.
+    pub shared: Option<Shared>,
+    /// What runs.
+    pub tasks: Tasks,
+}
+
+impl Stores {
+    /// Everything as configured. Reads and writes files: not for async threads. Connects to nobody yet. An error
+    /// means that there can be no thread.
+    pub fn open(config: &Config, metrics: &Metrics) -> std::io::Result<Self> {
+        let tasks = Tasks::default();
+        let shared = config.shared.options().map(|options| Shared::new(options, Arc::new(metrics.clone())));
+        // Where replicas share flights, what has landed must be in the store.
+        let behind = Some(&tasks).filter(|_| shared.is_none());
+        let cache = open_cache(&config.cache, behind, Arc::new(metrics.clone()));
+        let ledger: Arc<dyn Ledger> = match &shared {
+            Some(shared) => Arc::new(RedisLedger::new(shared.clone(), None, tasks.tracker())),
+            None => open_ledger(config)?,
+        };
+        let rates = open_rates(config, shared.as_ref());
+        let elsewhere =
+            shared.clone().map(|shared| -> Box<dyn Elsewhere> { Box::new(RedisFlights::new(shared)) });
+        Ok(Self { cache, ledger, rates, elsewhere, shared, tasks })
+    }
+}
+
+/// The memory of limits on rates.
+fn open_rates(config: &Config, shared: Option<&Shared>) -> Box<dyn Quota> {
+    let here = || -> Box<dyn Quota> { Box::new(InProcess::new()) };
+    let Some(shared) = shared else { return here() };
+    let meanwhile = match config.shared.quota_when_down {
+        WhenDown::Process => Some(here()),
+        WhenDown::Off => None,
+    };
+    Box::new(InRedis::new(shared.clone(), meanwhile))
+}
+
+/// The ledger of this machine. Reads and writes files: not for async threads. One that cannot be used says
 /// so, and providers that cost something are off until it can. An error means that there can be no thread.
-pub fn open_ledger(config: &Config) -> std::io::Result<Arc<dyn Ledger>> {
+fn open_ledger(config: &Config) -> std::io::Result<Arc<dyn Ledger>> {
     let ledger = FileLedger::open(&config.state_dir, Arc::new(SystemClock), FileOptions::default())?;
     let Recovered { unsettled, unsettled_credits, kept_aside, .. } = ledger.recovered();
     if unsettled > 0 {

@@ -72,6 +72,21 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::NotReady,
+        Self::Budget,
+        Self::Ledger,
+        Self::Busy,
+        Self::Unreachable,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Denied,
+        Self::Failed,
+        Self::Rejected,
+        Self::BadAnswer,
+    ];
+
     /// Whether the same call to the same provider may succeed in a moment.
     pub const fn again(self) -> bool {
         matches!(self, Self::Busy | Self::Unreachable | Self::Unavailable)

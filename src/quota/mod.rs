@@ -12,6 +12,7 @@ mod keys;
 mod limit;
 mod lists;
 mod peers;
+mod redis;
 mod shares;
 mod words;
 
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::redis::InRedis;
 pub use client_key::Bucket;
 pub use gcra::InProcess;
 pub use keys::{Found, Keys, KeysError, Minted};
@@ -107,10 +109,10 @@ pub struct Quotas {
 }
 
 impl Quotas {
-    /// Everything in this process, but the keys: those are in a file in `state_dir`.
-    pub fn in_process(state_dir: &Path) -> Self {
+    /// Everything but rates in this process, and the keys in a file in `state_dir`.
+    pub fn new(rates: Box<dyn Quota>, state_dir: &Path) -> Self {
         Self {
-            rates: Box::new(InProcess::new()),
+            rates,
             uploads: Shares::default(),
             pixels: Shares::default(),
             waiting: Shares::default(),

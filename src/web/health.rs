@@ -33,6 +33,9 @@ struct Readiness {
     /// Why the configuration on disk is not in force, if it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration_is_not_in_force: Option<String>,
+    /// Why replicas share nothing now, if they should.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replicas_are_on_their_own: Option<String>,
     /// The route, in order, each with its reason if it is not ready.
     route: Vec<ProviderFacts>,
     /// What is odd about the network in front; it stops nothing.
@@ -45,13 +48,21 @@ fn readyz(context: Context) -> (Status, Json<Readiness>) {
     let mut route = list(&context);
     let paid_providers_are_off = context.gateway.ledger_health().err().map(|error| error.to_string());
     let configuration_is_not_in_force = context.gateway.configuration_trouble();
+    let trouble = context.gateway.shared().and_then(|shared| shared.health().err());
+    let replicas_are_on_their_own = trouble.map(|trouble| trouble.to_string());
     route.truncate(context.snapshot.config.route.len());
     let (code, status) = match route.iter().any(|provider| provider.ready) {
         true => (Status::Ok, "ready"),
         false => (Status::ServiceUnavailable, "no provider on the route is ready"),
     };
     let notices = context.gateway.quotas().peers.notices().iter().map(ToString::to_string).collect();
-    let readiness =
-        Readiness { status, paid_providers_are_off, configuration_is_not_in_force, route, notices };
+    let readiness = Readiness {
+        status,
+        paid_providers_are_off,
+        configuration_is_not_in_force,
+        replicas_are_on_their_own,
+        route,
+        notices,
+    };
     (code, Json(readiness))
 }

@@ -5,7 +5,10 @@ mod common;
 mod conformance;
 mod files;
 mod killed;
+#[path = "../servers/redis.rs"]
+mod redis;
 mod schedules;
+mod shared;
 
 #[tokio::test]
 async fn a_file_conforms() {

@@ -7,7 +7,7 @@ use crate::config::{CacheConfig, KindConfig, Origin, Source, load};
 const MAIN: &str = include_str!("../../../config/pixcolor.toml");
 
 /// Keys that have no default, or one that depends on the machine: the file shows an example.
-const EXAMPLES: [&str; 20] = [
+const EXAMPLES: [&str; 22] = [
     "state_dir",
     "cache.dir",
     "cache.store",
@@ -17,6 +17,8 @@ const EXAMPLES: [&str; 20] = [
     "secret_access_key",
     "session_token",
     "admin.token",
+    "shared.redis",
+    "shared.password",
     "metrics.address",
     "metrics.token",
     "assets.templates",

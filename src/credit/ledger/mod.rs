@@ -10,6 +10,7 @@
 
 mod file;
 mod record;
+mod redis;
 mod reservation;
 mod state;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::Date;
 
+pub use self::redis::RedisLedger;
 pub use file::{FileLedger, FileOptions, Recovered};
 pub use reservation::Reservation;
 use reservation::Ticket;

@@ -109,6 +109,12 @@ impl From<Ticket> for Reserve {
     }
 }
 
+impl From<Reserve> for Ticket {
+    fn from(Reserve { id, at, provider, client, most, pixels, sent_pixels }: Reserve) -> Self {
+        Self { id, at, provider, client, most, pixels, sent_pixels }
+    }
+}
+
 impl Settle {
     /// The end of a call.
     pub fn new(reserve: Reserve, settled: Settled, settlement: &Settlement) -> Self {

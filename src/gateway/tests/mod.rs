@@ -153,15 +153,12 @@ impl Setup {
         config.cache.dir = Some(PathBuf::from(folder.path()));
         change(&mut config);
         let metrics = Metrics::new(prometheus::Registry::new()).unwrap();
-        let cache = open_cache(&config.cache, None, Arc::new(metrics.clone()));
         config.state_dir = folder.path().join("state");
-        let ledger = open_ledger(&config).unwrap();
+        let stores = Stores::open(&config, &metrics).unwrap();
         let providers = providers.iter().map(|fake| fake.clone() as Arc<dyn Provider>);
         let gateway = Gateway::new(
             Snapshot::with(config, providers),
-            cache,
-            ledger,
-            Tasks::default(),
+            stores,
             Memory::new(metrics.clone()),
             metrics,
             Reloads::default(),

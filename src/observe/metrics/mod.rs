@@ -16,6 +16,7 @@ mod provider;
 mod quota;
 mod reload;
 mod rendition;
+mod shared;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ struct Inner {
     cache: cache::Caches,
     quota: quota::Quotas,
     reload: reload::Reloads,
+    shared: shared::Shared,
 }
 
 impl Metrics {
@@ -50,6 +52,7 @@ impl Metrics {
         let cache = cache::Caches::new(&make)?;
         let quota = quota::Quotas::new(&make)?;
         let reload = reload::Reloads::new(&make)?;
+        let shared = shared::Shared::new(&make)?;
         let build = IntGaugeVec::new(
             Opts::new("pixcolor_build_info", "Always 1; its labels say which build this is."),
             &["version"],
@@ -58,7 +61,8 @@ impl Metrics {
         registry.register(Box::new(build))?;
         let process = prometheus::process_collector::ProcessCollector::for_self();
         registry.register(Box::new(process))?;
-        Ok(Self(Arc::new(Inner { registry, http, provider, rendition, cache, quota, reload })))
+        let inner = Inner { registry, http, provider, rendition, cache, quota, reload, shared };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// All metrics in Prometheus' text format, with what the ledger says now.

@@ -1,4 +1,4 @@
-//! One provider call shared by all requests for the same rendition at the same time.
+//! One provider call shared by all requests of this process for the same rendition at the same time.
 //!
 //! The call is made in a task of its own. Whoever waits for it, the one who began it included, may leave
 //! without harm to the others; and should the task itself die, those who wait are told, so that one of
@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::Tasks;
+use super::super::Tasks;
 
 /// What is under way, by key. `T` is what comes of it.
 pub struct Flights<T> {

@@ -1,0 +1,207 @@
+//! The account in Redis as it is written: reservations, and how they end. `reading` reads it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use redis::{Script, ScriptInvocation};
+use time::{Duration, OffsetDateTime, Time};
+
+use super::super::record::{Reserve, Settle};
+use super::super::reservation::Ticket;
+use super::super::{Settled, Settlement, Wish};
+use super::keys::{self, Open};
+use crate::credit::amount::Credits;
+use crate::credit::budget::{Account, Budget, Exhausted};
+use crate::credit::experience::{Experience, RECENT, SizeClass};
+use crate::credit::window::Clock;
+use crate::shared::{Purpose, Shared, Trouble};
+
+/// How often a reservation is tried when the day turns out to be another.
+const TRIES: usize = 3;
+
+/// The account.
+pub struct RedisAccount {
+    pub(super) shared: Shared,
+    clock: Option<Arc<dyn Clock>>,
+    /// How far Redis's clock is ahead of ours, in seconds, as of the last time that it mattered.
+    ahead: AtomicI64,
+    owner: String,
+    reserve: Script,
+    settle: Script,
+}
+
+impl RedisAccount {
+    /// The account in what is shared. Without a clock it is Redis's own.
+    pub fn new(shared: Shared, clock: Option<Arc<dyn Clock>>) -> Self {
+        Self {
+            shared,
+            clock,
+            ahead: AtomicI64::new(0),
+            owner: uuid::Uuid::new_v4().to_string(),
+            reserve: Script::new(include_str!("reserve.lua")),
+            settle: Script::new(include_str!("settle.lua")),
+        }
+    }
+
+    /// The time, as nearly as is known without asking.
+    pub fn now(&self) -> OffsetDateTime {
+        match &self.clock {
+            Some(clock) => clock.now(),
+            None => OffsetDateTime::now_utc()
+                .saturating_add(Duration::seconds(self.ahead.load(Ordering::Relaxed))),
+        }
+    }
+
+    /// Whether it can be used, as of the last time that it was.
+    pub fn health(&self) -> Result<(), Trouble> {
+        self.shared.health()
+    }
+
+    /// Sets credit aside. Where that may have happened without our knowing, the ticket is given with the trouble.
+    pub async fn reserve(&self, wish: Wish) -> Result<Result<Ticket, Exhausted>, (Trouble, Ticket)> {
+        let budgets = wish.budgets.clone();
+        let mut ticket = Ticket::new(number(), self.now(), wish);
+        for _ in 0..TRIES {
+            let concerned: Vec<(&Budget, Account)> = budgets
+                .iter()
+                .filter_map(|budget| {
+                    Some((budget, budget.account(&ticket.provider, ticket.client.as_deref())?))
+                })
+                .collect();
+            let answer =
+                self.try_reserve(&ticket, &concerned).await.map_err(|trouble| (trouble, ticket.clone()))?;
+            let mut words = answer.into_iter();
+            match words.next().as_deref() {
+                Some("taken") => return Ok(Ok(ticket)),
+                Some("refused") => {
+                    let spent = words.map(|text| text.parse().unwrap_or(i64::MAX)).map(Credits::from_micro);
+                    if let Some(exhausted) = refusal(&ticket, &concerned, spent) {
+                        return Ok(Err(exhausted));
+                    }
+                }
+                // A new number: the old one has ended.
+                Some("ended") => ticket.id = number(),
+                _ => {
+                    let now = words.next().and_then(|text| text.parse::<i64>().ok()).unwrap_or_default();
+                    self.ahead.store(now - OffsetDateTime::now_utc().unix_timestamp(), Ordering::Relaxed);
+                    ticket.at = self.now().truncate_to_second();
+                }
+            }
+        }
+        let trouble = self.shared.confused("its clock jumps");
+        Err((trouble, ticket))
+    }
+
+    async fn try_reserve(
+        &self,
+        ticket: &Ticket,
+        concerned: &[(&Budget, Account)],
+    ) -> Result<Vec<String>, Trouble> {
+        let day = ticket.at.date();
+        let first_second = match self.clock {
+            Some(_) => -1,
+            None => day.with_time(Time::MIDNIGHT).assume_utc().unix_timestamp(),
+        };
+        let open = Open { owner: self.owner.clone(), reserve: Reserve::from(ticket.clone()) };
+        let record =
+            serde_json::to_string(&open).map_err(|error| self.shared.confused(&error.to_string()))?;
+        let mut script = self.reserve.prepare_invoke();
+        for key in keys::spent(&self.shared, day) {
+            script.key(key);
+        }
+        script.key(keys::open(&self.shared)).key(keys::ended(&self.shared, ticket.id));
+        script.arg(ticket.id).arg(record).arg(ticket.most.micro()).arg(first_second);
+        script.arg(keys::kept_for(day, self.now()).as_secs());
+        let accounts = accounts(ticket);
+        script.arg(accounts.len()).arg(accounts);
+        for (budget, account) in concerned {
+            let room = budget.limit.minus(ticket.most).micro();
+            script.arg(keys::place(budget.window) + 1).arg(keys::account(account)).arg(room);
+        }
+        self.shared.run(Purpose::Ledger, &script).await
+    }
+
+    /// Gives a reservation back that nobody has seen.
+    pub async fn release(&self, ticket: &Ticket) -> Result<(), Trouble> {
+        let mut script = self.settle.prepare_invoke();
+        self.ending_keys(&mut script, ticket);
+        self.ending_args(&mut script, ticket, Credits::ZERO);
+        self.shared.run(Purpose::Ledger, &script).await
+    }
+
+    /// Replaces a reservation by what the call has cost.
+    pub async fn settle(&self, ticket: &Ticket, settlement: &Settlement) -> Result<(), Trouble> {
+        let settled = Settled::new(ticket.most, settlement);
+        let settle = Settle::new(Reserve::from(ticket.clone()), settled, settlement);
+        let Ticket { at, provider, client, pixels, .. } = ticket;
+        let (day, size) = (at.date(), SizeClass::of(*pixels));
+
+        let mut script = self.settle.prepare_invoke();
+        self.ending_keys(&mut script, ticket);
+        script.key(keys::by_client(&self.shared, day)).key(keys::by_provider(&self.shared, day));
+        script.key(keys::days(&self.shared)).key(keys::experience(&self.shared));
+        script.key(keys::recent(&self.shared, provider, size));
+        self.ending_args(&mut script, ticket, settle.charged);
+
+        let sums = keys::tally(&settle.tally());
+        script.arg(day.to_string()).arg(sums.len());
+        for (name, amount) in sums {
+            script.arg(keys::field(provider, client.as_deref(), name));
+            script.arg(keys::field(provider, None, name)).arg(amount);
+        }
+        // By itself a call's experience is what it adds to that of others.
+        let mut experience = Experience::default();
+        experience.count(settle.ended());
+        let sums = keys::sums(&experience.sums);
+        script.arg(sums.len());
+        for (name, amount) in sums {
+            script.arg(keys::field(provider, Some(size.label()), name)).arg(amount);
+        }
+        let sample = experience.recent.front().and_then(|sample| serde_json::to_string(sample).ok());
+        script.arg(sample.unwrap_or_default()).arg(RECENT);
+        self.shared.run(Purpose::Ledger, &script).await
+    }
+
+    /// The keys that the end of every reservation is about.
+    fn ending_keys(&self, script: &mut ScriptInvocation<'_>, ticket: &Ticket) {
+        for key in keys::spent(&self.shared, ticket.at.date()) {
+            script.key(key);
+        }
+        script.key(keys::open(&self.shared)).key(keys::ended(&self.shared, ticket.id));
+    }
+
+    /// What is told of the end of every reservation.
+    fn ending_args(&self, script: &mut ScriptInvocation<'_>, ticket: &Ticket, charged: Credits) {
+        let id = if ticket.id == 0 { String::new() } else { ticket.id.to_string() };
+        script.arg(id).arg(Credits::ZERO.minus(ticket.most).micro()).arg(charged.micro());
+        script.arg(keys::kept_for(ticket.at.date(), self.now()).as_secs());
+        let accounts = accounts(ticket);
+        script.arg(accounts.len()).arg(accounts);
+    }
+}
+
+/// The accounts that a call is counted on, as fields.
+fn accounts(ticket: &Ticket) -> Vec<String> {
+    Account::of(&ticket.provider, ticket.client.as_deref()).map(|account| keys::account(&account)).collect()
+}
+
+/// The number of a reservation: nobody else's, and not 0.
+fn number() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0
+}
+
+/// The budget that has too little left; of several, the one that renews last.
+fn refusal(
+    ticket: &Ticket,
+    concerned: &[(&Budget, Account)],
+    spent: impl Iterator<Item = Credits>,
+) -> Option<Exhausted> {
+    let refused = concerned.iter().zip(spent).filter_map(|((budget, _), spent)| {
+        let left = budget.limit.minus(spent).max(Credits::ZERO);
+        budget.refuses(ticket.most, left, budget.window.period(ticket.at.date()).end())
+    });
+    Exhausted::last(refused)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+use super::*;
+use crate::credit::{Budgets, Scope, Window};
+use crate::shared::Options;
+
+#[path = "../../../../../tests/servers/redis.rs"]
+mod redis;
+
+#[tokio::test]
+async fn a_replica_whose_clock_is_wrong_counts_on_the_day_that_redis_says_it_is() {
+    let redis = redis::Redis::start();
+    let options = Options {
+        address: redis.url().parse().unwrap(),
+        password: None,
+        prefix: "clock".to_owned(),
+        timeout: std::time::Duration::from_secs(2),
+    };
+    let account = RedisAccount::new(Shared::new(options, Arc::new(())), None);
+    let (scope, window, limit) = (Scope::All, Window::Day, Credits::from_micro(10));
+    let budgets: Budgets = [Budget { name: "day".to_owned(), scope, window, limit }].into();
+    let wish = Wish {
+        provider: "paid".to_owned(),
+        client: None,
+        most: Credits::from_micro(6),
+        pixels: 1,
+        sent_pixels: 1,
+        budgets: budgets.clone(),
+    };
+    account.reserve(wish.clone()).await.unwrap().unwrap();
+    for wrong in [-3 * 86_400, 40 * 86_400] {
+        account.ahead.store(wrong, Ordering::Relaxed);
+        account.reserve(wish.clone()).await.unwrap().unwrap_err();
+        assert!(account.ahead.load(Ordering::Relaxed).abs() < 5, "it knows better now");
+    }
+    let (standings, _) = account.standing(&budgets, None).await.unwrap();
+    assert_eq!(standings[0].reserved, Credits::from_micro(6));
+}

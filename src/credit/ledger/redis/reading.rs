@@ -1,0 +1,135 @@
+//! The account in Redis as it is read: budgets, usage, experience.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
+
+use redis::{FromRedisValue, Value};
+use time::{Date, Duration};
+
+use super::super::record::Reserve;
+use super::super::reservation::Ticket;
+use super::account::RedisAccount;
+use super::keys::{self, Open};
+use crate::credit::amount::Credits;
+use crate::credit::budget::{Account, Budget, Standing};
+use crate::credit::experience::{Experience, Sample, SizeClass};
+use crate::credit::usage::{Tally, UsageRow};
+use crate::credit::window::last_month;
+use crate::shared::{Purpose, Trouble};
+
+/// After so long nobody holds a reservation any more: requests end within an hour.
+const ABANDONED: Duration = Duration::hours(24);
+
+impl RedisAccount {
+    /// How budgets stand, and reservations that nobody can hold any more.
+    pub async fn standing(
+        &self,
+        budgets: &[Budget],
+        client: Option<&str>,
+    ) -> Result<(Vec<Standing>, Vec<Ticket>), Trouble> {
+        let now = self.now();
+        let account = |budget: &Budget| budget.account(budget.provider(), client);
+        let concerned: Vec<(&Budget, Account)> =
+            budgets.iter().filter_map(|budget| Some((budget, account(budget)?))).collect();
+        let spent = keys::spent(&self.shared, now.date());
+        let mut commands = redis::pipe();
+        commands.atomic().hvals(keys::open(&self.shared));
+        for (budget, account) in &concerned {
+            commands.hget(&spent[keys::place(budget.window)], keys::account(account));
+        }
+        let mut answers = self.ask(&commands).await?.into_iter();
+        let open: Vec<String> = self.next(&mut answers)?;
+        let open = open.iter().map(|record| serde_json::from_str(record).map(|Open { reserve, .. }| reserve));
+        let open: Vec<Reserve> = open.collect::<Result<_, _>>().map_err(|error| self.confused(&error))?;
+
+        let mut standings = Vec::new();
+        for (budget, account) in concerned {
+            let charged: Option<i64> = self.next(&mut answers)?;
+            let period = budget.window.period(now.date());
+            let reserved = open.iter().filter(|open| {
+                let mut accounts = Account::of(&open.provider, open.client.as_deref());
+                accounts.any(|one| one == account) && budget.window.period(open.at.date()) == period
+            });
+            let reserved = reserved.map(|open| open.most).sum();
+            let spent = Credits::from_micro(charged.unwrap_or_default()).minus(reserved);
+            standings.push(Standing { budget: budget.clone(), spent, reserved, renews: period.end() });
+        }
+        let abandoned = open.into_iter().filter(|open| now - open.at > ABANDONED).map(Ticket::from);
+        Ok((standings, abandoned.collect()))
+    }
+
+    /// What was used on these days, in order of day, provider and client.
+    pub async fn usage(&self, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, Trouble> {
+        let named = last_month(self.now().date());
+        let mut commands = redis::pipe();
+        commands.smembers(keys::days(&self.shared));
+        let known: Vec<String> = self.next(&mut self.ask(&commands).await?.into_iter())?;
+        let format = time::macros::format_description!("[year]-[month]-[day]");
+        let known = known.iter().filter_map(|day| Date::parse(day, &format).ok());
+        let known: Vec<Date> = known.filter(|day| days.contains(day)).collect();
+        if known.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut commands = redis::pipe();
+        for day in &known {
+            let by_client = *day >= named;
+            commands.hgetall(match by_client {
+                true => keys::by_client(&self.shared, *day),
+                false => keys::by_provider(&self.shared, *day),
+            });
+        }
+        let mut answers = self.ask(&commands).await?.into_iter();
+        let mut rows = BTreeMap::<_, Tally>::new();
+        for day in known {
+            let sums: HashMap<String, i64> = self.next(&mut answers)?;
+            for (field, value) in &sums {
+                let Some((provider, client, name)) = keys::read_field(field) else { continue };
+                let row = (day, provider.to_owned(), client.map(str::to_owned));
+                keys::read_tally(rows.entry(row).or_default(), name, *value);
+            }
+        }
+        let row = |((day, provider, client), tally)| UsageRow { day, provider, client, tally };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    /// What calls have cost and taken, by provider and size of the photograph.
+    pub async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), Experience>, Trouble> {
+        let mut commands = redis::pipe();
+        commands.hgetall(keys::experience(&self.shared));
+        let sums: HashMap<String, i64> = self.next(&mut self.ask(&commands).await?.into_iter())?;
+        let mut all = BTreeMap::<_, Experience>::new();
+        for (field, value) in &sums {
+            let Some((provider, Some(size), name)) = keys::read_field(field) else { continue };
+            let Some(size) = SizeClass::ALL.into_iter().find(|known| known.label() == size) else { continue };
+            let experience = all.entry((provider.to_owned(), size)).or_default();
+            keys::read_sums(&mut experience.sums, name, *value);
+        }
+        if all.is_empty() {
+            return Ok(all);
+        }
+        let mut commands = redis::pipe();
+        for (provider, size) in all.keys() {
+            commands.lrange(keys::recent(&self.shared, provider, *size), 0, -1);
+        }
+        let mut answers = self.ask(&commands).await?.into_iter();
+        for experience in all.values_mut() {
+            let samples: Vec<String> = self.next(&mut answers)?;
+            let samples = samples.iter().filter_map(|sample| serde_json::from_str::<Sample>(sample).ok());
+            samples.for_each(|sample| experience.remember(sample));
+        }
+        Ok(all)
+    }
+
+    async fn ask(&self, commands: &redis::Pipeline) -> Result<Vec<Value>, Trouble> {
+        self.shared.query(Purpose::Ledger, commands).await
+    }
+
+    /// The next of several answers.
+    fn next<T: FromRedisValue>(&self, answers: &mut impl Iterator<Item = Value>) -> Result<T, Trouble> {
+        redis::from_redis_value(answers.next().unwrap_or(Value::Nil)).map_err(|error| self.confused(&error))
+    }
+
+    fn confused(&self, error: &dyn std::fmt::Display) -> Trouble {
+        self.shared.confused(&format!("the ledger there is not what was written: {error}"))
+    }
+}

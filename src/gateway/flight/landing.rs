@@ -1,0 +1,79 @@
+//! A rendition as it is left to other replicas: its facts, who made it and who failed before, and the picture.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::super::error::Attempt;
+use super::super::plan::Plan;
+use super::super::rendition::{Origin, Rendition};
+use super::super::shelf::{Facts, Stored};
+use crate::provider::{Billed, FailureKind, ProviderError};
+
+/// A larger picture is not left in Redis: those who wait find it in the cache that they share, or have it made.
+const MOST: usize = 8 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    facts: Stored,
+    provider: String,
+    attempts: Vec<StoredAttempt>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredAttempt {
+    provider: String,
+    kind: String,
+    reason: String,
+}
+
+/// What is left of a rendition; empty where it is too large.
+pub fn write(rendition: &Rendition, facts: &Facts) -> Bytes {
+    if rendition.bytes.len() > MOST {
+        return Bytes::new();
+    }
+    let attempt = |attempt: &Attempt| StoredAttempt {
+        provider: attempt.provider.clone(),
+        kind: attempt.kind.label().to_owned(),
+        reason: attempt.reason.clone(),
+    };
+    let attempts = rendition.attempts.iter().map(attempt).collect();
+    let head = Head { facts: facts.into(), provider: rendition.provider.clone(), attempts };
+    let Ok(head) = serde_json::to_vec(&head) else { return Bytes::new() };
+    let Ok(length) = u32::try_from(head.len()) else { return Bytes::new() };
+    [&length.to_le_bytes(), &head[..], &rendition.bytes[..]].concat().into()
+}
+
+/// The rendition that was left for this request; none where it is not there, or of another version.
+pub fn read(plan: &Plan, landed: &Bytes) -> Option<(Rendition, Facts)> {
+    let (length, rest) = landed.split_first_chunk()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let Head { facts, provider, attempts } = serde_json::from_slice(rest.get(..length)?).ok()?;
+    let facts = facts.facts()?;
+    // The same flight has the same route.
+    let about =
+        plan.search.route.iter().map(|provider| provider.about()).find(|about| about.name == provider)?;
+    let attempts = attempts.into_iter().map(|StoredAttempt { provider, kind, reason }| {
+        let kind = FailureKind::ALL.into_iter().find(|known| known.label() == kind)?;
+        let error = ProviderError::new(kind, reason).billed(Billed::No);
+        Some(Attempt::new(&provider, error, Duration::ZERO))
+    });
+    let rendition = Rendition {
+        bytes: landed.slice(size_of::<u32>() + length..),
+        digest: facts.digest,
+        format: plan.format,
+        width: facts.width,
+        height: facts.height,
+        provider: about.name.clone(),
+        model: about.model.clone(),
+        usage: facts.cost.usage,
+        saved: None,
+        origin: Origin::Shared,
+        in_colour: facts.in_colour,
+        attempts: attempts.collect::<Option<_>>()?,
+        timings: vec![("provider", facts.cost.time)],
+        kept_under: plan.search.rendition_key(about, plan.format),
+    };
+    Some((rendition, facts))
+}

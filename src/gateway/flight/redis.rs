@@ -1,0 +1,131 @@
+//! Flights of several replicas: a lock in Redis with a fence and an end, which its leader renews, and beside it
+//! what has landed.
+
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use redis::Script;
+
+use super::{Elsewhere, Lead, Turn};
+use crate::cache::hex;
+use crate::shared::{Purpose, Shared, Trouble};
+
+/// How long a leader that is gone is waited for. One that lives renews four times meanwhile.
+const LEASE: Duration = Duration::from_secs(10);
+/// How long what has landed is there for those who waited, and for those who come just then.
+const LANDED: Duration = Duration::from_secs(30);
+/// How often those who wait look: soon at first, then less often.
+const LOOK: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
+
+/// Flights in what replicas share.
+pub struct RedisFlights {
+    shared: Shared,
+    join: Script,
+    hold: Script,
+    land: Script,
+}
+
+impl RedisFlights {
+    /// Flights in what is shared.
+    pub fn new(shared: Shared) -> Self {
+        Self {
+            shared,
+            join: Script::new(include_str!("join.lua")),
+            hold: Script::new(include_str!("hold.lua")),
+            land: Script::new(include_str!("land.lua")),
+        }
+    }
+
+    fn leads(&self, key: &[u8; 32]) -> String {
+        self.shared.key(format_args!("flight:{}", hex(key)))
+    }
+
+    fn landed(&self, key: &[u8; 32]) -> String {
+        self.shared.key(format_args!("landed:{}", hex(key)))
+    }
+
+    async fn try_join(
+        &self,
+        key: &[u8; 32],
+        earlier: bool,
+        waited: Option<u64>,
+    ) -> Result<(String, Bytes), Trouble> {
+        let mut script = self.join.prepare_invoke();
+        script.key(self.leads(key)).key(self.landed(key)).key(self.shared.key("fence"));
+        script.arg(millis(LEASE)).arg(u8::from(earlier));
+        script.arg(waited.map(|fence| fence.to_string()).unwrap_or_default());
+        let (turn, what): (String, Vec<u8>) = self.shared.run(Purpose::Flight, &script).await?;
+        Ok((turn, what.into()))
+    }
+
+    /// Whether the lead is still ours.
+    async fn renew(&self, key: &[u8; 32], fence: u64) -> Result<bool, Trouble> {
+        let mut script = self.hold.prepare_invoke();
+        script.key(self.leads(key)).arg(fence).arg(millis(LEASE));
+        self.shared.run(Purpose::Flight, &script).await
+    }
+}
+
+#[async_trait]
+impl Elsewhere for RedisFlights {
+    async fn join(&self, key: [u8; 32], earlier: bool, deadline: Instant) -> Turn {
+        let (mut waited, mut heard, mut pause) = (None, None, LOOK.0);
+        loop {
+            match self.try_join(&key, earlier, waited).await {
+                Ok((turn, what)) if turn == "landed" => return Turn::Landed(what),
+                Ok((turn, what)) => {
+                    let fence = std::str::from_utf8(&what).ok().and_then(|text| text.parse().ok());
+                    if turn == "lead" {
+                        return Turn::Lead(Lead { key, fence });
+                    }
+                    waited = waited.or(fence);
+                    heard = Some(Instant::now());
+                }
+                // A leader that was there is there for as long as its lead lasts, whatever Redis does.
+                Err(_) if heard.is_some_and(|heard: Instant| heard.elapsed() < LEASE) => {}
+                Err(_) => return Turn::Lead(Lead { key, fence: None }),
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Turn::Late;
+            }
+            tokio::time::sleep(pause.min(left)).await;
+            pause = (pause * 2).min(LOOK.1);
+        }
+    }
+
+    async fn hold(&self, lead: &Lead) -> Infallible {
+        if let Some(fence) = lead.fence {
+            loop {
+                tokio::time::sleep(LEASE / 4).await;
+                // While Redis does not answer it is tried on; nobody else can take the lead then.
+                if let Ok(false) = self.renew(&lead.key, fence).await {
+                    tracing::warn!(
+                        "a call took so long without a sign of life that another replica makes it, too"
+                    );
+                    break;
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
+    async fn land(&self, lead: Lead, result: Option<Bytes>) {
+        let Some(fence) = lead.fence else { return };
+        let mut script = self.land.prepare_invoke();
+        script.key(self.leads(&lead.key)).key(self.landed(&lead.key)).arg(fence).arg(millis(LANDED));
+        match &result {
+            Some(result) => script.arg(1).arg(&result[..]),
+            None => script.arg(0),
+        };
+        if let Err(trouble) = self.shared.run::<bool>(Purpose::Flight, &script).await {
+            tracing::debug!("other replicas were not told of a result: {trouble}");
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

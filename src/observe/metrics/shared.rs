@@ -1,0 +1,40 @@
+//! The Redis that replicas share: whether it answers, and what failed. Neither is there where nothing is shared.
+
+use prometheus::{IntCounterVec, IntGaugeVec};
+
+use super::Metrics;
+use super::make::Make;
+use crate::shared::{Observer, Purpose};
+
+pub(super) struct Shared {
+    up: IntGaugeVec,
+    errors: IntCounterVec,
+}
+
+impl Shared {
+    pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            up: make.level(
+                "pixcolor_redis_up",
+                "Whether Redis answered the last time that it was asked.",
+                &[],
+            )?,
+            errors: make.counter(
+                "pixcolor_redis_errors_total",
+                "Commands to Redis that failed, by what they were for: quota, ledger, flight, ping. While it does \
+                 not answer only a few a second are tried.",
+                &["purpose"],
+            )?,
+        })
+    }
+}
+
+impl Observer for Metrics {
+    fn answers(&self, yes: bool) {
+        self.0.shared.up.with_label_values::<&str>(&[]).set(yes.into());
+    }
+
+    fn failed(&self, purpose: Purpose) {
+        self.0.shared.errors.with_label_values(&[purpose.label()]).inc();
+    }
+}

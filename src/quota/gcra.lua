@@ -1,0 +1,35 @@
+-- The generic cell rate algorithm (GCRA) for several limits at once: all of them are charged, or none.
+-- KEYS: one for each limit and client: when the client will have had no more than its rate (the theoretical
+-- arrival time), in microseconds since 2026. Redis forgets it when it is past: then it makes no difference.
+-- ARGV: 1 to take, 0 to look; then for each key a cell's time in nanoseconds, the burst and what is wanted in cells.
+-- Answers for each key: for how long the rate has been used up in advance, and how long until what is wanted can
+-- be had, both in nanoseconds. The clock is Redis's own, so that those of replicas do not matter.
+local time = redis.call('TIME')
+local now = (tonumber(time[1]) - 1767225600) * 1000000 + tonumber(time[2])
+
+local answer, takes, allowed = {}, {}, true
+for i, key in ipairs(KEYS) do
+  local cell = tonumber(ARGV[3 * i - 1]) / 1000
+  local burst, wanted = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
+  local arrival = math.max(tonumber(redis.call('GET', key) or now) or now, now)
+  -- A clock that was set back must lock nobody out for longer than an empty burst would.
+  arrival = math.min(arrival, now + burst * cell)
+  local wait = arrival + (wanted - burst) * cell - now
+  -- Below what a number can tell at this size.
+  if wait < 0.01 then wait = 0 end
+  if wait > 0 then allowed = false end
+  takes[i] = { arrival + wanted * cell, wanted }
+  answer[2 * i - 1] = math.ceil((arrival - now) * 1000)
+  answer[2 * i] = math.ceil(wait * 1000)
+end
+
+if ARGV[1] == '1' and allowed then
+  for i, key in ipairs(KEYS) do
+    local arrival, wanted = takes[i][1], takes[i][2]
+    if wanted > 0 then
+      local left = math.max(math.ceil((arrival - now) / 1000), 1)
+      redis.call('SET', key, string.format('%.3f', arrival), 'PX', string.format('%.0f', left))
+    end
+  end
+end
+return answer

@@ -1,0 +1,110 @@
+//! Rates that several replicas share: one script decides for all limits of a request at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::Script;
+
+use super::{Charge, Level, Limit, Quota, Refusal};
+use crate::shared::{Purpose, Shared, Trouble};
+
+/// Rates in Redis, and in place of it while it does not answer.
+pub struct InRedis {
+    shared: Shared,
+    script: Script,
+    /// Who decides meanwhile; without it nothing is limited.
+    meanwhile: Option<Box<dyn Quota>>,
+}
+
+impl InRedis {
+    /// Rates in what is shared; `meanwhile` decides while it does not answer.
+    pub fn new(shared: Shared, meanwhile: Option<Box<dyn Quota>>) -> Self {
+        Self { shared, script: Script::new(include_str!("gcra.lua")), meanwhile }
+    }
+
+    /// How things stand, a level for each charge; takes them all if asked to and none is too much.
+    async fn ask(&self, charges: &[Charge], take: bool) -> Result<Vec<Level>, Trouble> {
+        let mut script = self.script.prepare_invoke();
+        script.arg(u8::from(take));
+        for Charge { limit, bucket, amount } in charges {
+            let cell = u64::try_from(limit.cell_time().as_nanos()).unwrap_or(u64::MAX);
+            script.key(self.shared.key(format_args!("quota:{}:{bucket}", limit.name())));
+            script.arg(cell).arg(limit.cells(limit.burst())).arg(limit.cells(*amount));
+        }
+        let answer: Vec<u64> = self.shared.run(Purpose::Quota, &script).await?;
+        let (pairs, _) = answer.as_chunks::<2>();
+        let nanos = Duration::from_nanos;
+        let each = charges.iter().zip(pairs);
+        Ok(each.map(|(charge, [ahead, wait])| level(&charge.limit, nanos(*ahead), nanos(*wait))).collect())
+    }
+}
+
+/// How a client stands who has used up a limit for so long in advance.
+fn level(limit: &Arc<Limit>, ahead: Duration, wait: Duration) -> Level {
+    let (cell, burst) = (limit.cell_time(), limit.cells(limit.burst()));
+    // What has been taken and is not there again, in cells.
+    let taken = u32::try_from(ahead.as_nanos().div_ceil(cell.as_nanos().max(1))).unwrap_or(u32::MAX);
+    let remaining = burst.saturating_sub(taken);
+    let more_in = match taken {
+        0 => Duration::ZERO,
+        _ => ahead.saturating_sub(cell * (taken.min(burst) - 1)),
+    };
+    let remaining = (u64::from(remaining) * limit.of().cell()).min(limit.burst());
+    Level { limit: limit.clone(), remaining, more_in, wait }
+}
+
+#[async_trait::async_trait]
+impl Quota for InRedis {
+    async fn check(&self, charges: &[Charge]) -> Result<(), Refusal> {
+        if charges.is_empty() {
+            return Ok(());
+        }
+        match (self.ask(charges, true).await, &self.meanwhile) {
+            (Ok(mut levels), _) => {
+                levels.retain(|level| !level.wait.is_zero());
+                match levels.iter().map(|level| level.wait).max() {
+                    Some(wait) => Err(Refusal { levels, wait }),
+                    None => Ok(()),
+                }
+            }
+            (Err(_), Some(meanwhile)) => meanwhile.check(charges).await,
+            (Err(_), None) => Ok(()),
+        }
+    }
+
+    async fn look(&self, charges: &[Charge]) -> Vec<Level> {
+        if charges.is_empty() {
+            return Vec::new();
+        }
+        match (self.ask(charges, false).await, &self.meanwhile) {
+            (Ok(levels), _) => levels,
+            (Err(_), Some(meanwhile)) => meanwhile.look(charges).await,
+            (Err(_), None) => {
+                let full = |charge: &Charge| level(&charge.limit, Duration::ZERO, Duration::ZERO);
+                charges.iter().map(full).collect()
+            }
+        }
+    }
+
+    fn sweep(&self) {
+        self.meanwhile.iter().for_each(|meanwhile| meanwhile.sweep());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::{By, Per, Unit};
+
+    #[test]
+    fn what_is_left_follows_from_how_far_ahead_a_client_is() {
+        let limit = Arc::new(Limit::new("x", By::Client, Unit::Requests, 2, Per::Second, 5).unwrap());
+        let millis = Duration::from_millis;
+        for (ahead, remaining, more_in) in
+            [(0, 5, 0), (1, 4, 1), (500, 4, 500), (501, 3, 1), (2499, 0, 499), (2500, 0, 500)]
+        {
+            let level = level(&limit, millis(ahead), Duration::ZERO);
+            assert_eq!((level.remaining, level.more_in), (remaining, millis(more_in)), "{ahead}");
+        }
+    }
+}

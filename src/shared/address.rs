@@ -1,0 +1,78 @@
+//! Where a Redis is, as a URL without its password.
+
+use std::fmt;
+use std::str::FromStr;
+
+use redis::{Client, ConnectionInfo, IntoConnectionInfo, RedisResult};
+
+/// An address such as `redis://127.0.0.1:6379/0`; `rediss` for TLS, and `valkey` for either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(String);
+
+/// Why a text is no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// It is no URL of a Redis.
+    #[error("is not an address such as \"redis://127.0.0.1:6379\", or \"rediss://\" with TLS")]
+    Unknown,
+    /// There is a secret in it.
+    #[error("must not have the password in it, which is shown: set `shared.password`")]
+    Password,
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let url = redis::parse_redis_url(text).ok_or(AddressError::Unknown)?;
+        if url.password().is_some() || url.query_pairs().any(|(name, _)| name == "pass") {
+            return Err(AddressError::Password);
+        }
+        info(text).map(|_| Self(text.to_owned())).map_err(|_| AddressError::Unknown)
+    }
+}
+
+impl Address {
+    /// A client for it, which connects to nobody yet.
+    pub(super) fn client(&self, password: Option<&str>) -> RedisResult<Client> {
+        let info = info(&self.0)?;
+        let mut settings = info.redis_settings().clone();
+        if let Some(password) = password {
+            settings = settings.set_password(password);
+        }
+        Client::open(info.set_redis_settings(settings))
+    }
+}
+
+fn info(text: &str) -> RedisResult<ConnectionInfo> {
+    text.into_connection_info()
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_url_of_a_redis_without_a_password() {
+        for good in [
+            "redis://127.0.0.1:6379",
+            "rediss://me@redis.example:6380/3",
+            "valkey://[::1]",
+            "unix:///run/redis.sock",
+        ] {
+            assert_eq!(good.parse::<Address>().map(|address| address.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "127.0.0.1:6379", "http://127.0.0.1", "redis://", "redis://h/x", "redis://h:99999"] {
+            assert_eq!(bad.parse::<Address>(), Err(AddressError::Unknown), "{bad}");
+        }
+        for secret in ["redis://:p@h", "redis://me:p@h:1/0", "unix:///run/redis.sock?pass=p"] {
+            assert_eq!(secret.parse::<Address>(), Err(AddressError::Password), "{secret}");
+        }
+    }
+}

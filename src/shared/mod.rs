@@ -1,0 +1,230 @@
+//! What replicas share: the connection to one Redis (or Valkey), the prefix of its keys, and whether it answers.
+//!
+//! The rooms that keep something there (`quota`, `credit::ledger`, `gateway::flight`) each have their own
+//! scripts; this room knows none of them. A Redis that does not answer must not slow every request down: after a
+//! failure everybody is told so at once, and only one command at a time goes out to see whether it is back.
+
+mod address;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, ScriptInvocation};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OnceCell;
+
+pub use address::{Address, AddressError};
+
+/// How long after a failure nobody asks again.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How to reach what is shared.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it is.
+    pub address: Address,
+    /// The password, if it wants one.
+    pub password: Option<SecretString>,
+    /// What all keys begin with.
+    pub prefix: String,
+    /// How long connecting may take, and each answer.
+    pub timeout: Duration,
+}
+
+/// What a command is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Limits on rates.
+    Quota,
+    /// The account of credit.
+    Ledger,
+    /// One call for all who want the same.
+    Flight,
+    /// To see whether it answers.
+    Ping,
+}
+
+impl Purpose {
+    /// The label in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Quota => "quota",
+            Self::Ledger => "ledger",
+            Self::Flight => "flight",
+            Self::Ping => "ping",
+        }
+    }
+}
+
+/// Told what happens; must be quick.
+pub trait Observer: Send + Sync {
+    /// Whether Redis answered the last time.
+    fn answers(&self, yes: bool);
+
+    /// A command failed.
+    fn failed(&self, purpose: Purpose);
+}
+
+/// Nobody is told.
+impl Observer for () {
+    fn answers(&self, _: bool) {}
+    fn failed(&self, _: Purpose) {}
+}
+
+/// Why a command was not carried out, or is not known to have been.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Redis at {address} {}: {reason}", if *.refused { "refuses" } else { "does not answer" })]
+pub struct Trouble {
+    address: Address,
+    reason: String,
+    /// It answered, with an error.
+    refused: bool,
+    /// Whether the command may have been carried out all the same.
+    pub sent: bool,
+}
+
+/// What replicas share. Clones are the same connection.
+#[derive(Clone)]
+pub struct Shared(Arc<Inner>);
+
+struct Inner {
+    options: Options,
+    observer: Arc<dyn Observer>,
+    connection: OnceCell<ConnectionManager>,
+    health: Mutex<Health>,
+}
+
+#[derive(Default)]
+struct Health {
+    trouble: Option<Trouble>,
+    /// Until when nobody asks.
+    pause: Option<Instant>,
+}
+
+impl Shared {
+    /// Connects to nobody yet.
+    pub fn new(options: Options, observer: Arc<dyn Observer>) -> Self {
+        let (connection, health) = (OnceCell::new(), Mutex::default());
+        Self(Arc::new(Inner { options, observer, connection, health }))
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &Address {
+        &self.0.options.address
+    }
+
+    /// A key of ours.
+    pub fn key(&self, rest: impl fmt::Display) -> String {
+        format!("{}:{rest}", self.0.options.prefix)
+    }
+
+    /// Runs a script.
+    pub async fn run<T: FromRedisValue>(
+        &self,
+        purpose: Purpose,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, Trouble> {
+        let mut connection = self.connection(purpose).await?;
+        self.note(purpose, script.invoke_async(&mut connection).await)
+    }
+
+    /// Sends commands together.
+    pub async fn query<T: FromRedisValue>(
+        &self,
+        purpose: Purpose,
+        commands: &Pipeline,
+    ) -> Result<T, Trouble> {
+        let mut connection = self.connection(purpose).await?;
+        self.note(purpose, commands.query_async(&mut connection).await)
+    }
+
+    /// Sees whether it answers.
+    pub async fn ping(&self) -> Result<(), Trouble> {
+        self.query::<(String,)>(Purpose::Ping, redis::pipe().cmd("PING")).await.map(drop)
+    }
+
+    /// Whether it answered the last time that somebody asked. Asks nobody.
+    pub fn health(&self) -> Result<(), Trouble> {
+        self.lock().trouble.clone().map_or(Ok(()), Err)
+    }
+
+    /// That an answer makes no sense.
+    pub fn confused(&self, reason: &str) -> Trouble {
+        Trouble { address: self.address().clone(), reason: reason.to_owned(), refused: true, sent: true }
+    }
+
+    /// The connection, unless it has just failed.
+    async fn connection(&self, purpose: Purpose) -> Result<ConnectionManager, Trouble> {
+        {
+            let mut health = self.lock();
+            let now = Instant::now();
+            if let (Some(trouble), Some(pause)) = (&health.trouble, health.pause) {
+                if now < pause {
+                    return Err(Trouble { sent: false, ..trouble.clone() });
+                }
+                // This one tries; the others wait until it knows.
+                health.pause = Some(now + self.0.options.timeout.max(PAUSE));
+            }
+        }
+        let connection = self.0.connection.get_or_try_init(|| async { self.open() }).await;
+        match connection {
+            Ok(connection) => Ok(connection.clone()),
+            Err(error) => self.note(purpose, Err(error)),
+        }
+    }
+
+    fn open(&self) -> RedisResult<ConnectionManager> {
+        let Options { address, password, timeout, .. } = &self.0.options;
+        let client = address.client(password.as_ref().map(ExposeSecret::expose_secret))?;
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(0)
+            .set_connection_timeout(Some(*timeout))
+            .set_response_timeout(Some(*timeout));
+        ConnectionManager::new_lazy_with_config(client, config)
+    }
+
+    /// Takes note of how a command went.
+    fn note<T>(&self, purpose: Purpose, result: RedisResult<T>) -> Result<T, Trouble> {
+        let Inner { options: Options { address, .. }, observer, .. } = &*self.0;
+        let mut health = self.lock();
+        match result {
+            Ok(value) => {
+                health.pause = None;
+                if health.trouble.take().is_some() {
+                    tracing::info!("Redis at {address} answers again");
+                }
+                observer.answers(true);
+                Ok(value)
+            }
+            Err(error) => {
+                let trouble = trouble(address, &error);
+                if health.trouble.is_none() {
+                    tracing::warn!(
+                        "{trouble}; until it does, each replica counts its own requests, and providers \
+                        that cost something are off"
+                    );
+                }
+                health.trouble = Some(trouble.clone());
+                health.pause = Some(Instant::now() + PAUSE);
+                observer.answers(false);
+                observer.failed(purpose);
+                Err(trouble)
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Health> {
+        self.0.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn trouble(address: &Address, error: &RedisError) -> Trouble {
+    let refused = error.code().is_some();
+    let reason = match error.is_timeout() {
+        true => "it took too long".to_owned(),
+        false => error.to_string(),
+    };
+    Trouble { address: address.clone(), reason, refused, sent: !error.is_connection_refusal() && !refused }
+}

@@ -1,0 +1,162 @@
+//! What a ledger in Redis must bear: other replicas, being told twice, being lost, clocks that differ.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use pixcolor::credit::ledger::RedisLedger;
+use pixcolor::credit::{Budgets, Clock, Ledger, ReserveError, Scope, Window};
+use pixcolor::shared::{Options, Shared};
+use time::Date;
+use tokio_util::task::TaskTracker;
+
+use super::common::{Hand, Wish, budget, cost, micro, settled_standing, standing, wish};
+use super::redis::Redis;
+
+/// A ledger under a name; those of the same name are replicas.
+pub fn open(redis: &Redis, name: &str, clock: Option<Arc<dyn Clock>>) -> RedisLedger {
+    let options = Options {
+        address: redis.url().parse().unwrap(),
+        password: None,
+        prefix: name.to_owned(),
+        timeout: Duration::from_secs(2),
+    };
+    RedisLedger::new(Shared::new(options, Arc::new(())), clock, TaskTracker::new())
+}
+
+fn total(limit: i64) -> Budgets {
+    [budget(Scope::All, Window::Total, limit), budget(Scope::Client, Window::Month, i64::MAX)].into()
+}
+
+#[tokio::test]
+async fn redis_conforms() {
+    let redis = Redis::start();
+    super::conformance::run(|name, clock| Box::new(open(&redis, name, Some(clock)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_that_spend_at_once_never_pass_a_budget() {
+    let redis = Redis::start();
+    let replicas: Vec<_> = (0..3).map(|_| open(&redis, "replicas", None)).collect();
+    let budgets = total(1000);
+    let spend = |ledger| {
+        let budgets = &budgets;
+        async move {
+            let ledger: &RedisLedger = ledger;
+            let reservation = ledger.reserve(wish(7, budgets)).await.ok()?;
+            let at_most: i64 =
+                standing(ledger, budgets).await.iter().take(1).map(|(spent, held)| spent + held).sum();
+            assert!(at_most <= 1000, "{at_most}");
+            Some(ledger.settle(reservation, cost(5)).await.charged.micro())
+        }
+    };
+    let charged: Vec<i64> =
+        join_all((0..600).map(|n| spend(&replicas[n % 3]))).await.into_iter().flatten().collect();
+    assert!((142..=200).contains(&charged.len()), "{}", charged.len());
+    let spent = charged.iter().sum();
+    for replica in &replicas {
+        assert_eq!(standing(replica, &budgets).await[0], (spent, 0));
+        let usage = replica.usage(Date::MIN..=Date::MAX).await.unwrap();
+        assert_eq!(usage.iter().map(|row| row.tally.credits.micro()).sum::<i64>(), spent);
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_is_gone_leaves_its_reservation_charged_and_the_next_day_it_is_a_call_of_unknown_cost()
+{
+    let (redis, clock) = (Redis::start(), Hand::new());
+    let dies = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let gone = open(&redis, "gone", Some(clock.clone()));
+    let held =
+        dies.spawn(async move { (gone.reserve(wish(60, &total(100))).await.unwrap(), gone) }).await.unwrap();
+    dies.shutdown_background();
+    // As a killed process does: nobody is told.
+    std::mem::forget(held);
+    let ledger = open(&redis, "gone", Some(clock.clone()));
+    assert_eq!(standing(&ledger, &total(100)).await[0], (0, 60));
+    assert!(matches!(ledger.reserve(wish(41, &total(100))).await, Err(ReserveError::Budget(_))));
+    clock.forward(time::Duration::hours(25));
+    assert_eq!(settled_standing(&ledger, &total(100)).await[0], (60, 0));
+    let tally = ledger.usage(Date::MIN..=Date::MAX).await.unwrap()[0].tally;
+    assert_eq!((tally.calls, tally.unknown, tally.credits), (1, 1, micro(60)));
+}
+
+#[tokio::test]
+async fn while_redis_is_away_nothing_is_reserved_and_what_was_reserved_is_settled_later() {
+    let mut redis = Redis::start();
+    let (ledger, budgets) = (open(&redis, "away", None), total(100));
+    let (settled, held) = (
+        ledger.reserve(wish(10, &budgets)).await.unwrap(),
+        ledger.reserve(wish(30, &budgets)).await.unwrap(),
+    );
+    redis.stop();
+    assert_eq!(ledger.settle(settled, cost(4)).await.charged, micro(4));
+    assert!(matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Ledger(_))));
+    assert!(ledger.health().is_err());
+    // What costs nothing goes on.
+    let free = ledger.reserve(wish(0, &budgets)).await.unwrap();
+    ledger.settle(free, cost(0)).await;
+    redis.start_again();
+    let mut after = Vec::new();
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        after = ledger.standing(budgets.clone(), None).await.unwrap_or_default();
+        if after.first().is_some_and(|standing| standing.spent == micro(4)) {
+            break;
+        }
+    }
+    assert_eq!((after[0].spent, after[0].reserved), (micro(4), micro(30)));
+    assert_eq!(ledger.health(), Ok(()));
+    ledger.settle(held, cost(30)).await;
+    assert_eq!(standing(&ledger, &budgets).await[0], (34, 0));
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_costs_a_moment_and_what_it_did_late_is_given_back() {
+    let redis = Redis::start();
+    let (ledger, budgets) = (open(&redis, "hangs", None), total(100));
+    ledger.settle(ledger.reserve(wish(1, &budgets)).await.unwrap(), cost(1)).await;
+    redis.signal("STOP");
+    let start = std::time::Instant::now();
+    for _ in 0..50 {
+        assert!(matches!(ledger.reserve(wish(9, &budgets)).await, Err(ReserveError::Ledger(_))));
+    }
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    redis.signal("CONT");
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if ledger
+            .standing(budgets.clone(), None)
+            .await
+            .is_ok_and(|standings| standings[0].reserved == micro(0))
+        {
+            break;
+        }
+    }
+    // Longer than the next try to give something back.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(standing(&ledger, &budgets).await[0], (1, 0));
+}
+
+#[tokio::test]
+async fn amounts_are_exact_where_numbers_of_lua_are_not() {
+    let redis = Redis::start();
+    let ledger = open(&redis, "exact", None);
+    let limit = (1_i64 << 60) + 1;
+    let budgets = total(limit);
+    let most = ledger.reserve(wish(limit - 1, &budgets)).await.unwrap();
+    let Err(ReserveError::Budget(refused)) = ledger.reserve(wish(2, &budgets)).await else {
+        panic!("1 is left")
+    };
+    assert_eq!(refused.left, micro(1));
+    let last = ledger.reserve(wish(1, &budgets)).await.unwrap();
+    ledger.settle(last, cost(1)).await;
+    ledger.settle(most, cost(i64::MAX)).await;
+    assert!(
+        matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Budget(_))),
+        "an absurd cost counts"
+    );
+    let other = Wish { client: Some("you".into()), ..wish(1, &[].into()) };
+    ledger.settle(ledger.reserve(other).await.unwrap(), cost(1)).await;
+    assert_eq!(ledger.standing(budgets, None).await.unwrap()[0].spent, micro(i64::MAX));
+}

@@ -1,0 +1,87 @@
+//! One call for all who want the same picture, whichever replica they ask.
+
+use std::time::{Duration, Instant};
+
+use crate::common::{Balancer, post_all, setup, small, three, until};
+use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::redis::Redis;
+
+#[test]
+fn three_hundred_identical_uploads_over_three_replicas_are_one_call_and_equal_answers() {
+    let (redis, fake) = (Redis::start(), Algorithmia::start());
+    fake.always(Behaviour::Slow(Duration::from_millis(1500)));
+    let servers = three(&redis, &fake, "");
+    let balancer = Balancer::start(&servers);
+    let answers = post_all((0..300).map(|_| (format!("{}/v1/colorize", balancer.url), small(1))));
+    let first = answers[0].picture();
+    assert!(crate::harness::picture::colourfulness(&first) > 5.0);
+    for answer in &answers {
+        assert_eq!((answer.status, &answer.body), (200, &answers[0].body));
+        assert_eq!(answer.header("etag"), answers[0].header("etag"));
+    }
+    assert_eq!(fake.calls(), 1);
+    for server in &servers {
+        // Each has answered some, and knows the result by its address now.
+        assert!(server.metric("pixcolor_http_requests_total{method=\"POST\",status=\"200\"}") >= 50.0);
+        assert_eq!(server.get(answers[0].header("content-location")).body, answers[0].body);
+    }
+}
+
+#[test]
+fn a_fresh_result_is_made_anew_and_what_must_leave_nothing_behind_is_not_shared() {
+    let (redis, fake) = (Redis::start(), Algorithmia::start());
+    let [one, other, _] = three(&redis, &fake, "");
+    let ask = |server: &crate::harness::Server, control: &str| {
+        let headers = [("Content-Type", "image/png"), ("Cache-Control", control)];
+        assert_eq!(server.post("/v1/colorize", &headers, &small(1).bytes).status, 200);
+        fake.calls()
+    };
+    assert_eq!(ask(&one, "no-cache"), 1);
+    assert_eq!(ask(&other, "no-cache"), 2, "the earlier result is not fresh");
+    assert_eq!(ask(&one, "no-store"), 2, "this one knows it");
+    // Another picture, of which nothing is kept anywhere.
+    let headers = [("Content-Type", "image/png"), ("Cache-Control", "no-store")];
+    assert_eq!(one.post("/v1/colorize", &headers, &small(2).bytes).status, 200);
+    assert_eq!(other.post("/v1/colorize", &headers, &small(2).bytes).status, 200);
+    assert_eq!(fake.calls(), 4);
+}
+
+#[test]
+fn a_failure_is_not_taken_for_a_result_and_who_waited_tries_again() {
+    let (redis, fake) = (Redis::start(), Algorithmia::start());
+    fake.next([Behaviour::Envelope("out of order", Some("SystemError"))]);
+    let servers = three(&redis, &fake, "");
+    let answers = post_all(servers.iter().map(|server| (server.url("/v1/colorize"), small(1))));
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 2, "{answers:?}");
+    assert_eq!(fake.calls(), 2);
+}
+
+#[test]
+fn a_killed_leader_is_replaced_at_the_cost_of_one_call_and_its_reservation_is_kept() {
+    const BUDGET: &str = "[budgets.small]\nscope = \"all\"\ncredits = 100\n";
+    let (redis, fake) = (Redis::start(), Algorithmia::start());
+    fake.always(Behaviour::Slow(Duration::from_secs(2)));
+    let start = || setup(&redis, &fake, BUDGET).start();
+    let (mut leader, others) = (start(), [start(), start()]);
+    let request = format!(
+        "POST /v1/colorize HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {}\r\n\r\n",
+        small(1).bytes.len()
+    );
+    let _waits = leader.raw(&[request.as_bytes(), &small(1).bytes].concat());
+    until(Duration::from_secs(20), "the leader calls", || fake.calls() == 1);
+    let urls: Vec<_> = others.iter().map(|server| server.url("/v1/colorize")).collect();
+    let waiting = std::thread::spawn(move || post_all(urls.into_iter().map(|url| (url, small(1)))));
+    // They wait for it by now.
+    std::thread::sleep(Duration::from_millis(500));
+    leader.child.kill().unwrap();
+    let killed = Instant::now();
+    let answers = waiting.join().unwrap();
+    // A lock lasts 10 seconds, and the call 2; the rest is for a slow machine.
+    assert!(killed.elapsed() < Duration::from_secs(10 + 2 + 8), "{:?}", killed.elapsed());
+    answers.iter().for_each(|answer| assert_eq!((answer.status, &answer.body), (200, &answers[0].body)));
+    assert_eq!(fake.calls(), 2);
+    let [one, _] = &others;
+    assert_eq!(one.metric("pixcolor_budget_spent_credits{budget=\"small\"}"), 2.0);
+    // 5 are still set aside for the call of which nobody knows what became.
+    assert_eq!(one.metric("pixcolor_budget_remaining_credits{budget=\"small\"}"), 93.0);
+}

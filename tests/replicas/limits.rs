@@ -1,0 +1,140 @@
+//! One client's limits, whichever replica it asks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use pixcolor::quota::{Bucket, By, Charge, InProcess, InRedis, Limit, Per, Quota, Unit};
+use pixcolor::shared::{Options, Shared};
+
+use crate::common::{Balancer, post_all, setup, small};
+use crate::fakes::algorithmia::Algorithmia;
+use crate::harness::Picture;
+use crate::redis::Redis;
+
+fn rates(redis: &Redis) -> InRedis {
+    let options = Options {
+        address: redis.url().parse().unwrap(),
+        password: None,
+        prefix: "test".to_owned(),
+        timeout: Duration::from_secs(2),
+    };
+    InRedis::new(Shared::new(options, Arc::new(())), Some(Box::new(InProcess::new())))
+}
+
+fn limit(name: &str, of: Unit, rate: u64, per: Per, burst: u64) -> Arc<Limit> {
+    Arc::new(Limit::new(name, By::Client, of, rate, per, burst).unwrap())
+}
+
+fn charge(limit: &Arc<Limit>, client: u32, amount: u64) -> Charge {
+    let bucket = Bucket::network(std::net::Ipv4Addr::from(client).into(), 64);
+    Charge { limit: limit.clone(), bucket, amount }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_is_one_for_all_replicas_to_the_last_request() {
+    let redis = Redis::start();
+    let replicas = [rates(&redis), rates(&redis), rates(&redis)];
+    let limit = limit("requests", Unit::Requests, 1, Per::Hour, 100);
+    let one = [charge(&limit, 1, 1)];
+    let checks = join_all((0..300).map(|n| replicas[n % 3].check(&one))).await;
+    assert_eq!(checks.iter().filter(|check| check.is_ok()).count(), 100);
+    let level = replicas[0].look(&one).await.remove(0);
+    assert_eq!((level.remaining, level.more_in > Duration::from_secs(3590)), (0, true));
+    // Somebody else has all of it.
+    replicas[1].check(&[charge(&limit, 2, 1)]).await.unwrap();
+    assert_eq!(replicas[2].look(&[charge(&limit, 2, 1)]).await[0].remaining, 99);
+}
+
+#[tokio::test]
+async fn of_several_limits_all_are_taken_or_none_and_the_wait_is_true() {
+    let redis = Redis::start();
+    let quota = rates(&redis);
+    let few = limit("few", Unit::Requests, 2, Per::Second, 1);
+    let many = limit("many", Unit::Bytes, 1 << 20, Per::Hour, 100 << 10);
+    let both = [charge(&many, 1, 10 << 10), charge(&few, 1, 1)];
+    for left in [90, 80] {
+        quota.check(&both).await.unwrap();
+        let mut refused = quota.check(&both).await.unwrap_err();
+        for _ in 0..5 {
+            refused = quota.check(&both).await.unwrap_err();
+        }
+        assert_eq!(refused.levels.iter().map(|level| level.limit.name()).collect::<Vec<_>>(), ["few"]);
+        let level = quota.look(&both).await.remove(0);
+        assert!((left << 10..=(left + 1) << 10).contains(&level.remaining), "{level:?}");
+        assert!(refused.wait <= Duration::from_millis(500), "{:?}", refused.wait);
+        tokio::time::sleep(refused.wait).await;
+    }
+    // More than the burst counts as all of it; nothing is nothing.
+    let all = [charge(&many, 2, u64::MAX)];
+    quota.check(&all).await.unwrap();
+    assert_eq!(quota.look(&all).await[0].remaining, 0);
+    quota.check(&[charge(&many, 2, 0)]).await.unwrap();
+    assert!(quota.check(&all).await.unwrap_err().wait > Duration::from_secs(350));
+}
+
+#[tokio::test]
+async fn the_rate_is_kept_over_time_and_idle_clients_are_forgotten() {
+    let redis = Redis::start();
+    let quota = rates(&redis);
+    let limit = limit("requests", Unit::Requests, 50, Per::Second, 5);
+    let (start, mut allowed) = (Instant::now(), 0);
+    while start.elapsed() < Duration::from_secs(2) {
+        allowed += usize::from(quota.check(&[charge(&limit, 1, 1)]).await.is_ok());
+    }
+    let most = 5 + (start.elapsed().as_secs_f64() * 50.0) as usize + 1;
+    assert!((most - 8..=most).contains(&allowed), "{allowed} of {most}");
+    join_all(
+        (0..1000)
+            .map(|client| async move { client })
+            .map(|client| async { quota.check(&[charge(&limit, client.await, 1)]).await }),
+    )
+    .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut connection = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+    assert_eq!(redis::cmd("DBSIZE").query::<u64>(&mut connection).unwrap(), 0);
+}
+
+#[tokio::test]
+async fn while_redis_is_away_each_process_counts_for_itself() {
+    let mut redis = Redis::start();
+    let replicas = [rates(&redis), rates(&redis)];
+    let limit = limit("requests", Unit::Requests, 1, Per::Hour, 10);
+    let one = [charge(&limit, 1, 1)];
+    let all = async || {
+        let checks = join_all((0..60).map(|n| replicas[n % 2].check(&one))).await;
+        checks.iter().filter(|check| check.is_ok()).count()
+    };
+    assert_eq!(all().await, 10);
+    redis.stop();
+    assert_eq!(all().await, 20);
+    redis.start_again();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // What wakes the connection may still be told that it is broken.
+    for replica in &replicas {
+        replica.look(&one).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(all().await, 0, "what was taken before counts again");
+}
+
+#[test]
+fn a_clients_limit_holds_across_gateways() {
+    let (redis, fake) = (Redis::start(), Algorithmia::start());
+    let limited = || {
+        let setup = setup(&redis, &fake, "");
+        setup.env("PIXCOLOR_QUOTA__LIMITS__REQUESTS", r#"{ rate = 1, per = "hour", burst = 20 }"#).start()
+    };
+    let servers = [limited(), limited(), limited()];
+    let balancer = Balancer::start(&servers);
+    let nothing = Picture { bytes: Vec::new(), ..small(1) };
+    let answers = post_all((0..60).map(|_| (format!("{}/v1/colorize", balancer.url), nothing.clone())));
+    let refused = answers.iter().filter(|answer| answer.status == 429).count();
+    assert!((39..=40).contains(&refused), "{refused}");
+    for server in &servers {
+        let standing = server.get("/v1/quota").json();
+        let limits = standing["limits"].as_array().unwrap();
+        let requests = limits.iter().find(|limit| limit["name"] == "requests").unwrap();
+        assert_eq!(requests["remaining"], 0);
+    }
+}

@@ -1,0 +1,24 @@
+//! Several gateways as one: real `redis-server`, real nginx in front, real gateways.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::float_cmp,
+    reason = "a test fails by panicking, and waits where it must"
+)]
+
+#[path = "../fakes/mod.rs"]
+mod fakes;
+#[allow(dead_code)]
+#[path = "../gateway/harness/mod.rs"]
+mod harness;
+#[path = "../servers/redis.rs"]
+mod redis;
+
+mod common;
+mod flights;
+mod limits;
+mod money;
+mod outages;

@@ -1,0 +1,33 @@
+//! One budget for all replicas.
+
+use crate::common::{post_all, small, three};
+use crate::fakes::algorithmia::Algorithmia;
+use crate::redis::Redis;
+
+#[test]
+fn three_replicas_that_spend_at_once_never_pass_a_budget_and_tell_the_same_of_it() {
+    const BUDGET: &str = "[budgets.small]\nscope = \"all\"\ncredits = 40\n";
+    let (redis, fake) = (Redis::start(), Algorithmia::start());
+    let servers = three(&redis, &fake, BUDGET);
+    let url = |seed: u32| servers[seed as usize % 3].url("/v1/colorize");
+    let answers = post_all((0..60).map(|seed| (url(seed), small(seed))));
+    let coloured = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(coloured, fake.calls());
+    // 2 credits each, and 5 must be left for one.
+    assert!((8..=18).contains(&coloured), "{coloured}");
+    // One after the other the rest is used, as far as it goes.
+    let more = (100..120).map(|seed| servers[seed as usize % 3].colorize(&small(seed)).status);
+    let coloured = coloured + more.filter(|status| *status == 200).count();
+    assert_eq!((coloured, fake.calls()), (18, 18));
+    for server in &servers {
+        assert_eq!(server.metric("pixcolor_budget_spent_credits{budget=\"small\"}"), 36.0);
+        assert_eq!(server.metric("pixcolor_budget_remaining_credits{budget=\"small\"}"), 4.0);
+        let usage = server.get("/v1/usage").json();
+        assert_eq!(
+            (&usage["lines"][0]["provider"], &usage["lines"][0]["calls"]),
+            (&"algorithmia".into(), &18.into())
+        );
+    }
+    let table = servers[1].command(&["usage", "--csv"]);
+    assert!(table.lines().any(|line| line.starts_with("algorithmia,18,")), "{table}");
+}

@@ -1,0 +1,114 @@
+//! A real `redis-server` on a free port, in an empty folder of its own; it keeps what it is told on disk.
+
+// Every test binary uses another part; a test fails by panicking, and waits where it must.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A server; dropping it kills it.
+pub struct Redis {
+    pub port: u16,
+    folder: TempDir,
+    /// How it listens.
+    listens: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Redis {
+    #[track_caller]
+    pub fn start() -> Self {
+        let (port, folder) = (free_port(), TempDir::new().unwrap());
+        let listens = vec!["--port".to_owned(), port.to_string()];
+        let mut redis = Self { port, folder, listens, child: None };
+        redis.start_again();
+        redis
+    }
+
+    /// One that is spoken to under TLS and with a password only; and the authority that says who it is, as the path
+    /// of a PEM file that is there for as long as the server is.
+    #[track_caller]
+    pub fn start_tls(password: &str) -> (Self, PathBuf) {
+        let (port, folder) = (free_port(), TempDir::new().unwrap());
+        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let authority = folder.path().join("certificate.pem");
+        std::fs::write(&authority, own.cert.pem()).unwrap();
+        std::fs::write(folder.path().join("key.pem"), own.signing_key.serialize_pem()).unwrap();
+        let listens = format!(
+            "--port 0 --tls-port {port} --tls-cert-file certificate.pem --tls-key-file key.pem \
+             --tls-ca-cert-file certificate.pem --tls-auth-clients no --requirepass {password}"
+        );
+        let listens = listens.split(' ').map(str::to_owned).collect();
+        let mut redis = Self { port, folder, listens, child: None };
+        redis.start_again();
+        (redis, authority)
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts it where it was stopped, with what it had kept.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        let child = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
+            .args(&self.listens)
+            .current_dir(self.folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.child =
+            Some(child.unwrap_or_else(|error| panic!("redis-server: {error}; tests/run installs it")));
+        let end = Instant::now() + Duration::from_secs(30);
+        while !self.answers() {
+            assert!(Instant::now() < end, "redis-server does not answer");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+        if self.listens.len() > 2 {
+            // Who speaks TLS would have to be spoken to in it.
+            return true;
+        }
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let mut answer = [0; 7];
+        stream.write_all(b"PING\r\n").and_then(|()| stream.read_exact(&mut answer)).is_ok()
+            && &answer == b"+PONG\r\n"
+    }
+
+    /// Asks it to stop, as an operator does, and waits until it has.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.signal("TERM");
+        self.child.take().unwrap().wait().unwrap();
+    }
+
+    /// Sends it a signal: STOP and CONT, for one.
+    #[track_caller]
+    pub fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

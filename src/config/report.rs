@@ -11,7 +11,7 @@ use super::problem::{Origin, Problem, dotted};
 use super::reader::Entry;
 
 /// Keys that are read once, at the start: what they set up has memory, or is Rocket's own.
-const AT_START: [&str; 10] = [
+const AT_START: [&str; 17] = [
     "state_dir",
     "limits.decoding_pixels",
     "limits.waiting",
@@ -20,6 +20,13 @@ const AT_START: [&str; 10] = [
     "cache.max_bytes",
     "cache.dir",
     "cache.ttl",
+    "cache.store",
+    "shared.redis",
+    "shared.password",
+    "shared.prefix",
+    "shared.required",
+    "shared.timeout",
+    "shared.quota_when_down",
     "assets.templates",
     "assets.static",
 ];

@@ -108,7 +108,7 @@ fn programs_and_networks_are_tested_alike_with_the_sample_if_there_is_no_photogr
 fn a_wrong_name_or_photograph_is_told() {
     let folder = folder(&[]);
     for (args, words) in [
-        (&["test", "nobody"][..], "there is no provider `nobody`; there is: algorithmia, local"),
+        (&["test", "nobody"][..], "there is no provider `nobody`; there is: algorithmia, "),
         (&["test", "local", "missing.jpg"], "missing.jpg: "),
         (&["test", "algorithmia", "--dry-run"], "provider algorithmia is not ready: it has no address"),
     ] {

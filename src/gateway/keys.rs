@@ -92,7 +92,7 @@ pub fn own(fingerprint: Fingerprint, identity: Identity, scope: Scope) -> Key {
 
 /// Requests that may share one call: same picture, same route, same parameters.
 pub fn flight(ask: &Ask, search: &Search, format: OutputFormat) -> [u8; 32] {
-    let Search { snapshot, fingerprint, route, scope } = search;
+    let Search { snapshot, fingerprint, route, scope, .. } = search;
     let flags = [ask.reuse.find, ask.reuse.keep].map(u8::from);
     let mut parts = vec![fingerprint.0.to_vec(), flags.to_vec(), scope.bytes().to_vec()];
     parts.push(format!("{:?}", snapshot.config.on_colour).into());

@@ -35,6 +35,10 @@ pub struct Search {
     pub route: Vec<Arc<dyn Provider>>,
     /// Whose results are looked at.
     pub scope: Scope,
+    /// Whose spending a call would be; none is nobody's client.
+    pub account: Option<String>,
+    /// The photograph's pixels, where its header is here.
+    pub pixels: Option<u64>,
 }
 
 impl Plan {
@@ -43,6 +47,7 @@ impl Plan {
         let head = photo::read_head(&ask.upload.bytes, &snapshot.config.limits.photo())?;
         let format = ask.format.unwrap_or_else(|| head.format.output());
         let search = Search::new(snapshot, ask.upload.fingerprint, ask.provider.as_deref(), &ask.client)?;
+        let search = Search { pixels: Some(head.pixels()), ..search };
         let flight = keys::flight(&ask, &search, format);
         Ok(Self { ask, head, format, search, flight })
     }
@@ -73,7 +78,8 @@ impl Search {
     ) -> Result<Self, Error> {
         let route = snapshot.route(provider)?;
         let scope = Scope::of(client, &snapshot.config);
-        Ok(Self { snapshot, fingerprint, route, scope })
+        let account = client.account(snapshot.config.clients.ipv6_prefix);
+        Ok(Self { snapshot, fingerprint, route, scope, account, pixels: None })
     }
 
     /// Whether anything is kept of a provider.

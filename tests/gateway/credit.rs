@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::algorithmia::{before_local, facts, facts_of};
+use super::cache::by_fingerprint;
 use crate::fakes::KEY;
 use crate::fakes::algorithmia::{Algorithmia, Behaviour, File};
 use crate::harness::server::pixcolor;
@@ -77,6 +78,40 @@ fn when_the_budget_is_spent_the_next_provider_answers_and_the_answer_says_so() {
     let reset = server.metric("pixcolor_budget_reset_timestamp_seconds{budget=\"small\"}");
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
     assert!(reset > now && reset < now + 31.0 * 86_400.0, "{reset}");
+}
+
+#[test]
+fn while_the_budget_is_spent_what_the_next_provider_made_is_found_again() {
+    let fake = Algorithmia::start();
+    let folder = tempfile::tempdir().unwrap();
+    let no_folder = folder.path().join("a-file");
+    std::fs::write(&no_folder, "").unwrap();
+    let spent = budget(&fake, BOTH, 4, "");
+    let off = state(budget(&fake, BOTH, 100, ""), &no_folder);
+    for (setup, failure) in [(spent, "budget"), (off, "ledger")] {
+        let quota = r#"{ rate = 2, per = "hour", burst = 2 }"#;
+        let setup = setup.env("PIXCOLOR_QUOTA__LIMITS__PICTURES", quota);
+        let server = setup.env("PIXCOLOR_CACHE__ENABLED", "true").start();
+        let picture = Picture::png(64, 48, 1);
+        let made = server.colorize(&picture);
+        assert_eq!(made.header("cache-status"), "PixColor; fwd=miss; stored");
+        // More often than the quota of what must be made allows.
+        for _ in 0..4 {
+            let again = server.colorize(&picture);
+            assert_eq!(again.header("cache-status"), "PixColor; hit; detail=memory");
+            assert_eq!(again.header("x-pixcolor-provider"), "local");
+            assert_eq!(again.header("x-pixcolor-degraded"), "budget");
+            assert_eq!(again.header("x-pixcolor-attempts"), format!("algorithmia={failure}"));
+            assert_eq!(again.body, made.body);
+        }
+        let found = server.get(&by_fingerprint(&picture));
+        assert_eq!((found.status, &found.body), (200, &made.body));
+        let estimate = server.post("/v1/estimate", &[], &picture.bytes).json();
+        assert_eq!(estimate["first"], "local", "{estimate}");
+        assert_eq!(estimate["providers"][1]["cache"], "hit", "{estimate}");
+        assert_eq!(server.metric("pixcolor_renditions_total{origin=\"miss\"}"), 1.0);
+    }
+    assert_eq!(fake.calls(), 0);
 }
 
 #[test]

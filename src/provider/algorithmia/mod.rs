@@ -114,7 +114,7 @@ impl Algorithmia {
             error.failure().billed(billed)
         })?;
         let key = host.key.expose_secret();
-        let done = wire::read(&reply, &self.price, &facts, key)?;
+        let done = wire::read(&self.about.name, &reply, &self.price, &facts, key)?;
         for alert in done.alerts.iter().map(|alert| quote(alert, key)) {
             if self.remembered.is_news(&alert) {
                 let name = &self.about.name;

@@ -48,8 +48,8 @@ impl Gateway {
             provider: about.name.clone(),
             model: about.model.clone(),
             usage: Usage { credits: Some(Credits::ZERO), cpu: None },
-            saved: Some(Saved {
-                // Where nothing is learnt yet, what is sure.
+            // Where nothing is learnt yet, what is sure; of a call that costs nothing, nothing.
+            saved: (!expected.most.is_zero()).then(|| Saved {
                 credits: Some(expected.typical.unwrap_or(expected.low)),
                 time: expected.time.map_or(Duration::ZERO, |time| time.typical),
             }),

@@ -64,7 +64,8 @@ impl Gateway {
         Some(Rendition::kept(key, &facts, format, picture, about))
     }
 
-    /// The best rendition there is now of an upload that is known by its fingerprint alone.
+    /// The best rendition there is now of an upload that is known by its fingerprint alone. It is not
+    /// counted: that is for who hands it out.
     pub async fn best(
         &self,
         snapshot: Arc<Snapshot>,
@@ -74,11 +75,7 @@ impl Gateway {
         client: &Client,
     ) -> Result<Option<Rendition>, Error> {
         let search = Search::new(snapshot, fingerprint, provider, client)?;
-        let found = self.recall(&search, format).await;
-        if let Some(rendition) = &found {
-            self.count(rendition);
-        }
-        Ok(found)
+        Ok(self.recall(&search, format).await)
     }
 
     /// The picture with this SHA-256, and where it was.

@@ -9,7 +9,7 @@ use crate::cache::{
     Tier, Tiered,
 };
 use crate::config::{CacheConfig, Config, StoreConfig, StoreCredentials};
-use crate::credit::ledger::{FileOptions, Recovered};
+use crate::credit::ledger::FileOptions;
 use crate::credit::{FileLedger, Ledger, SystemClock};
 use crate::provider::HttpClient;
 
@@ -50,16 +50,6 @@ pub fn open_cache(
 /// so, and providers that cost something are off until it can. An error means that there can be no thread.
 pub fn open_ledger(config: &Config) -> std::io::Result<Arc<dyn Ledger>> {
     let ledger = FileLedger::open(&config.state_dir, Arc::new(SystemClock), FileOptions::default())?;
-    let Recovered { unsettled, unsettled_credits, kept_aside, .. } = ledger.recovered();
-    if unsettled > 0 {
-        tracing::warn!(
-            "{unsettled} calls were under way when the program stopped; nobody knows what they have cost, \
-            and the {unsettled_credits} credits that were reserved for them count as spent"
-        );
-    }
-    if let Some(path) = kept_aside {
-        tracing::warn!("the ledger was damaged; what could not be read is kept in {}", path.display());
-    }
     Ok(Arc::new(ledger))
 }
 

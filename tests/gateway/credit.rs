@@ -272,6 +272,7 @@ fn failures_are_charged_what_they_cost_and_unknown_ones_what_was_reserved() {
     assert_eq!((&line["calls"], &line["failed"], &line["unknown_costs"]), (&json!(6), &json!(6), &json!(3)));
     assert_eq!((&line["credits"], &line["money"]["USD"]), (&json!("19"), &json!("0.0019")));
     assert!(server.said().contains("nobody knows what a call of provider algorithmia has cost"));
+    assert!(server.said().contains("its reply has nothing at `/metadata/duration`, which the price needs"));
 }
 
 #[test]
@@ -311,7 +312,8 @@ fn a_restart_keeps_the_account_and_kill_9_in_a_call_counts_as_spent() {
     let server = start();
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 7.0);
     metric_is(&server, "pixcolor_budget_remaining_credits{budget=\"small\"}", 93.0);
-    assert!(server.said().contains("the 5 credits that were reserved for them count as spent"));
+    let told = server.said().matches("the 5 credits that were reserved for them count as spent").count();
+    assert_eq!(told, 1, "{}", server.said());
     let line = line(&server, "algorithmia");
     assert_eq!(
         (&line["calls"], &line["unknown_costs"], &line["credits"]),
@@ -414,7 +416,8 @@ fn usage_is_told_by_provider_and_day_to_all_and_by_client_to_the_administrator()
         server.get(&format!("/v1/usage?{bad}")).problem(400);
     }
 
-    server.get("/v1/usage?by=client").problem(401);
+    let problem = server.get("/v1/usage?by=client").problem(401);
+    assert!(problem["detail"].as_str().unwrap().starts_with("Send the admin token"), "{problem}");
     server.get_with("/v1/usage?by=client", &[("Authorization", "wrong")]).problem(403);
     let clients = server.get_with("/v1/usage?by=client", &[("Authorization", "Bearer let-me-in")]).json();
     let named = clients["lines"].as_array().unwrap().iter().find(|line| line["client"] == "ip:127.0.0.1");

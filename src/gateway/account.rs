@@ -1,14 +1,70 @@
 //! What the ledger says, as the rest of the gateway and its operator see it.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use time::Date;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
+use super::error::Attempt;
+use super::route::not_ready;
 use super::{Gateway, Snapshot};
 use crate::config::Config;
-use crate::credit::{By, LedgerError, Report};
+use crate::credit::{By, LedgerError, Report, ReserveError, Standing};
 use crate::observe::Account;
 use crate::provider::{Provider, Readiness};
+
+/// How long the ledger is waited for: an answer without it is better than none.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Who could be called now for a client, by what the ledger says; it is asked once at most, and only if
+/// that decides anything.
+pub(super) struct Purse<'g> {
+    gateway: &'g Gateway,
+    snapshot: &'g Snapshot,
+    account: Option<String>,
+    standings: OnceCell<Vec<Standing>>,
+}
+
+impl<'g> Purse<'g> {
+    /// Of this client; none is nobody's client.
+    pub(super) fn new(gateway: &'g Gateway, snapshot: &'g Snapshot, account: Option<String>) -> Self {
+        Self { gateway, snapshot, account, standings: OnceCell::new() }
+    }
+
+    /// Why a provider cannot be called now for a photograph of so many pixels, or of any size; none if it
+    /// can. Calls nobody, and sets nothing aside: a reservation later may find another answer.
+    pub(super) async fn obstacle(&self, provider: &dyn Provider, pixels: Option<u64>) -> Option<Attempt> {
+        let about = provider.about();
+        if let Readiness::NotReady { why, retry_after } = provider.readiness() {
+            return Some(Attempt::new(&about.name, not_ready(why, retry_after), Duration::ZERO));
+        }
+        let sent = pixels.unwrap_or(u64::MAX).min(about.send_max_pixels);
+        let most = self.snapshot.most(&about.name, sent);
+        if most.is_zero() {
+            return None;
+        }
+        let refused = match self.gateway.ledger.health() {
+            Err(error) => ReserveError::Ledger(error),
+            Ok(()) => ReserveError::Budget(Standing::refusal(self.standings().await, &about.name, most)?),
+        };
+        Some(Attempt::unpaid(&about.name, refused))
+    }
+
+    async fn standings(&self) -> &[Standing] {
+        let budgets = &self.snapshot.config.budgets;
+        if budgets.is_empty() {
+            return &[];
+        }
+        let ask = || async {
+            let standings = self.gateway.ledger.standing(budgets.clone(), self.account.clone());
+            // While it cannot be read nothing that costs is ready, which is said there.
+            timeout(PATIENCE, standings).await.ok().and_then(Result::ok).unwrap_or_default()
+        };
+        self.standings.get_or_init(ask).await
+    }
+}
 
 impl Gateway {
     /// Whether a provider could be called now: by its own word, and by the ledger's if it costs something.

@@ -10,19 +10,17 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::account::{PATIENCE, Purse};
 use super::ask::{Client, Fingerprint};
-use super::error::Error;
+use super::error::{Attempt, Error};
 use super::keys;
 use super::plan::Search;
 use super::recall::FORMATS;
 use super::shelf;
 use super::{Gateway, Snapshot};
-use crate::credit::{Credits, Exhausted, Experience, Range, SizeClass, Standing, Worth};
+use crate::credit::{Credits, Exhausted, Experience, Range, SizeClass, Worth};
 use crate::photo::{self, OutputFormat};
 use crate::provider::{About, Readiness};
-
-/// How long the ledger is waited for: an answer without it is better than none.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is known of a picture that may be sent.
 #[derive(Clone, Debug)]
@@ -135,11 +133,8 @@ impl Gateway {
         }
         let pixels = size.map(|(width, height)| u64::from(width) * u64::from(height));
         let route = snapshot.route(provider.as_deref())?;
-        let account = client.account(config.clients.ipv6_prefix);
-        let standings = timeout(PATIENCE, self.ledger.standing(config.budgets.clone(), account));
-        let (experience, standings) = futures::join!(self.experience(), standings);
-        // While the ledger cannot be read nothing that costs is ready, which is said there.
-        let standings = standings.ok().and_then(Result::ok).unwrap_or_default();
+        let purse = Purse::new(self, &snapshot, client.account(config.clients.ipv6_prefix));
+        let experience = self.experience().await;
         let search = match fingerprint {
             Some(fingerprint) => Some(Search::new(snapshot.clone(), fingerprint, None, &client)?),
             None => None,
@@ -153,15 +148,20 @@ impl Gateway {
                 Some(_) => Some(Kept::Nothing),
                 None => None,
             };
-            let expected = expected(&snapshot, about, &experience, pixels);
+            let obstacle = purse.obstacle(provider.as_ref(), pixels).await;
             offers.push(Offer {
                 provider: about.name.clone(),
                 place,
                 leaves_machine: about.leaves_machine,
-                readiness: self.readiness(&snapshot, provider.as_ref()),
+                readiness: match &obstacle {
+                    Some(Attempt { budget: None, reason, retry_after, .. }) => {
+                        Readiness::NotReady { why: reason.clone(), retry_after: *retry_after }
+                    }
+                    _ => Readiness::Ready,
+                },
                 kept,
-                expected,
-                refusal: Standing::refusal(&standings, &about.name, expected.most),
+                expected: expected(&snapshot, about, &experience, pixels),
+                refusal: obstacle.and_then(|obstacle| obstacle.budget),
             });
         }
         let by_name = |name: &str| offers.iter().find(|offer| offer.provider == name);

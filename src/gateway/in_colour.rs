@@ -9,15 +9,16 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::Gateway;
+use super::account::Purse;
 use super::error::Error;
 use super::keys;
-use super::plan::Plan;
+use super::plan::{Plan, Search};
 use super::rendition::{Origin, Rendition, Saved};
 use super::steps::Decoded;
 use crate::config::OnColour;
 use crate::credit::{Credits, Usage};
 use crate::photo::{self, EncodeOptions, PhotoError, Rgb};
-use crate::provider::{Provider, Readiness};
+use crate::provider::Provider;
 
 impl Gateway {
     /// What an upload in colour is answered with; none if it is to be coloured.
@@ -32,7 +33,7 @@ impl Gateway {
 
     /// The picture as it is, in the format that was asked for. Nothing is kept of it.
     async fn pass(&self, plan: &Plan, decoded: &Decoded) -> Result<Rendition, Error> {
-        let provider = would_be_asked(plan)?;
+        let provider = self.would_be_asked(plan).await?;
         let about = provider.about();
         let expected = self.expected(&plan.search.snapshot, about, plan.head.pixels()).await;
         let start = Instant::now();
@@ -47,8 +48,8 @@ impl Gateway {
             provider: about.name.clone(),
             model: about.model.clone(),
             usage: Usage { credits: Some(Credits::ZERO), cpu: None },
-            saved: Some(Saved {
-                // Where nothing is learnt yet, what is sure.
+            // Where nothing is learnt yet, what is sure; of a call that costs nothing, nothing.
+            saved: (!expected.most.is_zero()).then(|| Saved {
                 credits: Some(expected.typical.unwrap_or(expected.low)),
                 time: expected.time.map_or(Duration::ZERO, |time| time.typical),
             }),
@@ -80,12 +81,17 @@ impl Gateway {
         };
         Ok(self.cpu(encode).await??)
     }
-}
 
-/// The first on the route that is ready, else the first.
-fn would_be_asked(plan: &Plan) -> Result<&dyn Provider, Error> {
-    let route = &plan.search.route;
-    let ready = route.iter().find(|provider| provider.readiness() == Readiness::Ready);
-    // Validated: a route is never empty.
-    ready.or_else(|| route.first()).map(AsRef::as_ref).ok_or(Error::Internal)
+    /// The first on the route that can be called now, else the first.
+    async fn would_be_asked<'p>(&self, plan: &'p Plan) -> Result<&'p dyn Provider, Error> {
+        let Search { route, snapshot, account, pixels, .. } = &plan.search;
+        let purse = Purse::new(self, snapshot, account.clone());
+        for provider in route {
+            if purse.obstacle(provider.as_ref(), *pixels).await.is_none() {
+                return Ok(provider.as_ref());
+            }
+        }
+        // Validated: a route is never empty.
+        route.first().map(AsRef::as_ref).ok_or(Error::Internal)
+    }
 }

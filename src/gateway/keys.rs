@@ -10,7 +10,6 @@ use super::ask::{Ask, Client, Fingerprint};
 use super::plan::Search;
 use crate::cache::{Key, Kind};
 use crate::config::{Config, OutputConfig, Share};
-use crate::credit;
 use crate::photo::{EncodeOptions, OutputFormat, Photo, PixelKey};
 use crate::provider::{About, Identity};
 
@@ -92,21 +91,21 @@ pub fn own(fingerprint: Fingerprint, identity: Identity, scope: Scope) -> Key {
 
 /// Requests that may share one call: same picture, same route, same parameters.
 pub fn flight(ask: &Ask, search: &Search, format: OutputFormat) -> [u8; 32] {
-    let Search { snapshot, fingerprint, route, scope } = search;
+    let Search { snapshot, fingerprint, route, scope, .. } = search;
     let flags = [ask.reuse.find, ask.reuse.keep].map(u8::from);
     let mut parts = vec![fingerprint.0.to_vec(), flags.to_vec(), scope.bytes().to_vec()];
     parts.push(format!("{:?}", snapshot.config.on_colour).into());
-    // One client's budget must not decide what another gets.
-    let config = &snapshot.config;
-    if config.budgets.iter().any(|budget| budget.scope == credit::Scope::Client) {
-        parts.push(ask.client.account(config.clients.ipv6_prefix).unwrap_or_default().into());
-    }
     for about in route.iter().map(|provider| provider.about()) {
         let options = encode_options(&snapshot.config.output, format, about);
         parts.push(about.name.clone().into());
         parts.push(rendition(*fingerprint, about.identity(), &options, *scope).variant.to_vec());
     }
     hash(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// The same for requests of one client alone.
+pub fn own_flight(flight: [u8; 32], account: Option<&str>) -> [u8; 32] {
+    hash(&[&flight, account.unwrap_or_default().as_bytes()])
 }
 
 fn hash(parts: &[&[u8]]) -> [u8; 32] {

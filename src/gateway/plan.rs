@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::ask::{Ask, Client, Fingerprint};
 use super::error::Error;
 use super::keys::{self, PhotoKey, Scope};
+use super::rendition::Rendition;
 use super::snapshot::Snapshot;
 use crate::cache::Key;
 use crate::config::Config;
+use crate::credit;
 use crate::photo::{self, Head, OutputFormat};
 use crate::provider::{About, Provider};
 
@@ -35,6 +37,10 @@ pub struct Search {
     pub route: Vec<Arc<dyn Provider>>,
     /// Whose results are looked at.
     pub scope: Scope,
+    /// Whose spending a call would be; none is nobody's client.
+    pub account: Option<String>,
+    /// The photograph's pixels, where its header is here.
+    pub pixels: Option<u64>,
 }
 
 impl Plan {
@@ -43,6 +49,7 @@ impl Plan {
         let head = photo::read_head(&ask.upload.bytes, &snapshot.config.limits.photo())?;
         let format = ask.format.unwrap_or_else(|| head.format.output());
         let search = Search::new(snapshot, ask.upload.fingerprint, ask.provider.as_deref(), &ask.client)?;
+        let search = Search { pixels: Some(head.pixels()), ..search };
         let flight = keys::flight(&ask, &search, format);
         Ok(Self { ask, head, format, search, flight })
     }
@@ -50,6 +57,25 @@ impl Plan {
     /// The configuration that counts for this request.
     pub fn config(&self) -> &Config {
         &self.search.snapshot.config
+    }
+
+    /// Whether a flight ended as it did for want of a budget that each client has for itself: another
+    /// client's may be enough, and one client's must not decide what another gets.
+    pub fn was_for_a_clients_budget(&self, result: &Result<Rendition, Error>) -> bool {
+        let attempts = match result {
+            Ok(Rendition { attempts, .. }) | Err(Error::NoProvider { attempts }) => attempts,
+            Err(_) => return false,
+        };
+        let is_each = |name: &str| {
+            let budgets = &self.config().budgets;
+            budgets.iter().any(|budget| budget.name == name && budget.scope == credit::Scope::Client)
+        };
+        attempts.iter().filter_map(|attempt| attempt.budget.as_ref()).any(|budget| is_each(&budget.budget))
+    }
+
+    /// The flight that only this client's requests may share.
+    pub fn own_flight(&self) -> [u8; 32] {
+        keys::own_flight(self.flight, self.search.account.as_deref())
     }
 
     /// That the deadline came first.
@@ -73,7 +99,8 @@ impl Search {
     ) -> Result<Self, Error> {
         let route = snapshot.route(provider)?;
         let scope = Scope::of(client, &snapshot.config);
-        Ok(Self { snapshot, fingerprint, route, scope })
+        let account = client.account(snapshot.config.clients.ipv6_prefix);
+        Ok(Self { snapshot, fingerprint, route, scope, account, pixels: None })
     }
 
     /// Whether anything is kept of a provider.

@@ -1,44 +1,39 @@
 //! What was made before: looked for in the route's order, before anything is decoded.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::account::Purse;
 use super::ask::{Client, Fingerprint};
-use super::error::{Attempt, Error};
+use super::error::Error;
 use super::keys::Scope;
 use super::plan::Search;
 use super::rendition::Rendition;
-use super::route::not_ready;
 use super::shelf;
 use super::{Gateway, Snapshot};
 use crate::cache::{Cache, CacheError, Kind, Tier};
 use crate::config::OnColour;
 use crate::photo::OutputFormat;
-use crate::provider::{About, Readiness};
+use crate::provider::About;
 
 /// Every format a rendition can have.
 pub(super) const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::WebP];
 
 impl Gateway {
     /// The rendition that a request can be answered with without a call. A lower provider's counts only
-    /// when every higher one cannot be used now. `format`: this one, or else the upload's own before any.
+    /// when every higher one cannot be used now, by its own word or for want of money. `format`: this one, or else the upload's own before any.
     pub(super) async fn recall(&self, search: &Search, format: Option<OutputFormat>) -> Option<Rendition> {
         let start = Instant::now();
+        let purse = Purse::new(self, &search.snapshot, search.account.clone());
         let mut attempts = Vec::new();
         for provider in &search.route {
             let about = provider.about();
             if let Some(rendition) = self.recall_from(search, about, format).await {
                 return Some(Rendition { attempts, timings: vec![("cache", start.elapsed())], ..rendition });
             }
-            match provider.readiness() {
-                Readiness::Ready => return None,
-                Readiness::NotReady { why, retry_after } => {
-                    let error = not_ready(why, retry_after);
-                    attempts.push(Attempt::new(&about.name, error, Duration::ZERO));
-                }
-            }
+            attempts.push(purse.obstacle(provider.as_ref(), search.pixels).await?);
         }
         None
     }
@@ -69,7 +64,8 @@ impl Gateway {
         Some(Rendition::kept(key, &facts, format, picture, about))
     }
 
-    /// The best rendition there is now of an upload that is known by its fingerprint alone.
+    /// The best rendition there is now of an upload that is known by its fingerprint alone. It is not
+    /// counted: that is for who hands it out.
     pub async fn best(
         &self,
         snapshot: Arc<Snapshot>,
@@ -79,11 +75,7 @@ impl Gateway {
         client: &Client,
     ) -> Result<Option<Rendition>, Error> {
         let search = Search::new(snapshot, fingerprint, provider, client)?;
-        let found = self.recall(&search, format).await;
-        if let Some(rendition) = &found {
-            self.count(rendition);
-        }
-        Ok(found)
+        Ok(self.recall(&search, format).await)
     }
 
     /// The picture with this SHA-256, and where it was.

@@ -111,7 +111,7 @@ impl Gateway {
     }
 
     /// Counts an answer, and what it saved.
-    pub(super) fn count(&self, rendition: &Rendition) {
+    pub fn count(&self, rendition: &Rendition) {
         self.metrics.rendition(rendition.origin.label());
         if let Some(saved) = rendition.saved {
             let saving = match rendition.origin {

@@ -10,7 +10,7 @@ use crate::cache::{
     Tier, Tiered,
 };
 use crate::config::{CacheConfig, Config, StoreConfig, StoreCredentials, WhenDown};
-use crate::credit::ledger::{FileOptions, Recovered, RedisLedger};
+use crate::credit::ledger::{FileOptions, RedisLedger};
 use crate::credit::{FileLedger, Ledger, SystemClock};
 use crate::observe::Metrics;
 use crate::provider::HttpClient;
@@ -101,16 +101,6 @@ fn open_rates(config: &Config, shared: Option<&Shared>) -> Box<dyn Quota> {
 /// so, and providers that cost something are off until it can. An error means that there can be no thread.
 fn open_ledger(config: &Config) -> std::io::Result<Arc<dyn Ledger>> {
     let ledger = FileLedger::open(&config.state_dir, Arc::new(SystemClock), FileOptions::default())?;
-    let Recovered { unsettled, unsettled_credits, kept_aside, .. } = ledger.recovered();
-    if unsettled > 0 {
-        tracing::warn!(
-            "{unsettled} calls were under way when the program stopped; nobody knows what they have cost, \
-            and the {unsettled_credits} credits that were reserved for them count as spent"
-        );
-    }
-    if let Some(path) = kept_aside {
-        tracing::warn!("the ledger was damaged; what could not be read is kept in {}", path.display());
-    }
     Ok(Arc::new(ledger))
 }
 

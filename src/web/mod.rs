@@ -88,7 +88,10 @@ fn other(status: Status, request: &Request<'_>) -> Problem {
     }
     let detail = match status.code {
         400 => "The request cannot be understood.".into(),
-        401 => "Send the token: `Authorization: Bearer TOKEN`.".into(),
+        401 => {
+            let which = if request.uri().path() == "/metrics" { "metrics" } else { "admin" };
+            format!("Send the {which} token: `Authorization: Bearer TOKEN`.")
+        }
         403 => "The token is not the right one.".into(),
         404 => format!("There is nothing at {}.", request.uri().path()),
         500 => "Something went wrong here; the log says more.".into(),

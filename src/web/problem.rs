@@ -168,7 +168,7 @@ impl Problem {
 fn name(status: Status) -> (&'static str, &'static str) {
     match status.code {
         400 => ("bad-request", "The request makes no sense"),
-        401 => ("unauthorized", "A key is needed"),
+        401 => ("unauthorized", "A key or a token is needed"),
         402 => ("payment-required", "The budget is spent"),
         403 => ("forbidden", "Not allowed"),
         404 => ("not-found", "Not found"),

@@ -5,7 +5,7 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
-use rocket::http::{Accept, Header, Status};
+use rocket::http::{Accept, Header, Method, Status};
 use rocket::request::{FromRequest, Outcome, Request};
 use rocket::response::{self, Responder, Response};
 use rocket::{Route, get, routes};
@@ -78,6 +78,10 @@ async fn best(
     let whose = visibility(&snapshot);
     let found = gateway.best(snapshot, fingerprint, provider.as_deref(), format, &client).await?;
     let rendition = found.ok_or_else(missing)?;
+    // Who gets no picture would not have had one made either.
+    if !known.head && !known.is(rendition.digest) {
+        gateway.count(&rendition);
+    }
     let mut headers = headers(&rendition);
     headers.push(Header::new("Cache-Control", format!("{whose}, no-cache")));
     headers.push(Header::new("Vary", "Accept"));
@@ -96,14 +100,17 @@ fn visibility(snapshot: &Snapshot) -> &'static str {
     }
 }
 
-/// The entity tags in `If-None-Match`: what the client has already.
-struct Known<'r>(Vec<&'r str>);
+/// What the client has already: the entity tags in `If-None-Match`; and whether it wants no picture at all.
+struct Known<'r> {
+    tags: Vec<&'r str>,
+    head: bool,
+}
 
 impl Known<'_> {
     /// Whether the picture with this digest is among them (RFC 9110, section 13.1.2).
     fn is(&self, digest: [u8; 32]) -> bool {
         let tag = format!("\"{}\"", hex(&digest));
-        self.0.iter().any(|known| *known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+        self.tags.iter().any(|known| *known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
     }
 }
 
@@ -114,7 +121,7 @@ impl<'r> FromRequest<'r> for Known<'r> {
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
         // Our tags have no comma in them.
         let tags = request.headers().get("If-None-Match").flat_map(|line| line.split(',')).map(str::trim);
-        Outcome::Success(Self(tags.collect()))
+        Outcome::Success(Self { tags: tags.collect(), head: request.method() == Method::Head })
     }
 }
 

@@ -359,6 +359,10 @@ fn json_subject(text: &[u8], limit: u64) -> Result<Subject, Problem> {
 }
 
 fn read_json<'a, T: Deserialize<'a>>(text: &'a [u8], example: &str) -> Result<T, Problem> {
+    // Of a list its parts would be taken in order.
+    if !text.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::bad_request(format!("The JSON must be an object. Send {example}.")));
+    }
     serde_json::from_slice(text)
         .map_err(|error| Problem::bad_request(format!("The JSON cannot be read ({error}). Send {example}.")))
 }

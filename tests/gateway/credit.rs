@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::algorithmia::{before_local, facts, facts_of};
+use super::cache::by_fingerprint;
 use crate::fakes::KEY;
 use crate::fakes::algorithmia::{Algorithmia, Behaviour, File};
 use crate::harness::server::pixcolor;
@@ -77,6 +78,40 @@ fn when_the_budget_is_spent_the_next_provider_answers_and_the_answer_says_so() {
     let reset = server.metric("pixcolor_budget_reset_timestamp_seconds{budget=\"small\"}");
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
     assert!(reset > now && reset < now + 31.0 * 86_400.0, "{reset}");
+}
+
+#[test]
+fn while_the_budget_is_spent_what_the_next_provider_made_is_found_again() {
+    let fake = Algorithmia::start();
+    let folder = tempfile::tempdir().unwrap();
+    let no_folder = folder.path().join("a-file");
+    std::fs::write(&no_folder, "").unwrap();
+    let spent = budget(&fake, BOTH, 4, "");
+    let off = state(budget(&fake, BOTH, 100, ""), &no_folder);
+    for (setup, failure) in [(spent, "budget"), (off, "ledger")] {
+        let quota = r#"{ rate = 2, per = "hour", burst = 2 }"#;
+        let setup = setup.env("PIXCOLOR_QUOTA__LIMITS__PICTURES", quota);
+        let server = setup.env("PIXCOLOR_CACHE__ENABLED", "true").start();
+        let picture = Picture::png(64, 48, 1);
+        let made = server.colorize(&picture);
+        assert_eq!(made.header("cache-status"), "PixColor; fwd=miss; stored");
+        // More often than the quota of what must be made allows.
+        for _ in 0..4 {
+            let again = server.colorize(&picture);
+            assert_eq!(again.header("cache-status"), "PixColor; hit; detail=memory");
+            assert_eq!(again.header("x-pixcolor-provider"), "local");
+            assert_eq!(again.header("x-pixcolor-degraded"), "budget");
+            assert_eq!(again.header("x-pixcolor-attempts"), format!("algorithmia={failure}"));
+            assert_eq!(again.body, made.body);
+        }
+        let found = server.get(&by_fingerprint(&picture));
+        assert_eq!((found.status, &found.body), (200, &made.body));
+        let estimate = server.post("/v1/estimate", &[], &picture.bytes).json();
+        assert_eq!(estimate["first"], "local", "{estimate}");
+        assert_eq!(estimate["providers"][1]["cache"], "hit", "{estimate}");
+        assert_eq!(server.metric("pixcolor_renditions_total{origin=\"miss\"}"), 1.0);
+    }
+    assert_eq!(fake.calls(), 0);
 }
 
 #[test]
@@ -237,6 +272,7 @@ fn failures_are_charged_what_they_cost_and_unknown_ones_what_was_reserved() {
     assert_eq!((&line["calls"], &line["failed"], &line["unknown_costs"]), (&json!(6), &json!(6), &json!(3)));
     assert_eq!((&line["credits"], &line["money"]["USD"]), (&json!("19"), &json!("0.0019")));
     assert!(server.said().contains("nobody knows what a call of provider algorithmia has cost"));
+    assert!(server.said().contains("its reply has nothing at `/metadata/duration`, which the price needs"));
 }
 
 #[test]
@@ -276,7 +312,8 @@ fn a_restart_keeps_the_account_and_kill_9_in_a_call_counts_as_spent() {
     let server = start();
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 7.0);
     metric_is(&server, "pixcolor_budget_remaining_credits{budget=\"small\"}", 93.0);
-    assert!(server.said().contains("the 5 credits that were reserved for them count as spent"));
+    let told = server.said().matches("the 5 credits that were reserved for them count as spent").count();
+    assert_eq!(told, 1, "{}", server.said());
     let line = line(&server, "algorithmia");
     assert_eq!(
         (&line["calls"], &line["unknown_costs"], &line["credits"]),
@@ -379,7 +416,8 @@ fn usage_is_told_by_provider_and_day_to_all_and_by_client_to_the_administrator()
         server.get(&format!("/v1/usage?{bad}")).problem(400);
     }
 
-    server.get("/v1/usage?by=client").problem(401);
+    let problem = server.get("/v1/usage?by=client").problem(401);
+    assert!(problem["detail"].as_str().unwrap().starts_with("Send the admin token"), "{problem}");
     server.get_with("/v1/usage?by=client", &[("Authorization", "wrong")]).problem(403);
     let clients = server.get_with("/v1/usage?by=client", &[("Authorization", "Bearer let-me-in")]).json();
     let named = clients["lines"].as_array().unwrap().iter().find(|line| line["client"] == "ip:127.0.0.1");

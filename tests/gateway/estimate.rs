@@ -154,6 +154,8 @@ fn who_cannot_be_called_is_told_with_the_reason() {
         (&of(&estimate, "local")["ready"], &of(&estimate, "local")["place"]),
         (&json!(true), &Value::Null)
     );
+    let list = server.post("/v1/estimate", &[JSON], b" []").problem(400);
+    assert!(list["detail"].as_str().unwrap().starts_with("The JSON must be an object."), "{list}");
     // Nothing at all is known of the picture.
     assert_eq!(of(&ask(&server, "", &json!({})), "local")["cache"], "unknown");
 }

@@ -4,6 +4,9 @@ use futures::future::join_all;
 
 use super::*;
 
+/// As many as a page that everybody opens at once.
+const CROWD: usize = 200;
+
 fn origins(answers: &[Result<Rendition, Error>]) -> (usize, usize) {
     let count = |origin| answers.iter().flatten().filter(|answer| answer.origin == origin).count();
     (count(Origin::Called(Why::Miss)), count(Origin::Shared))
@@ -13,9 +16,9 @@ fn origins(answers: &[Result<Rendition, Error>]) -> (usize, usize) {
 async fn two_hundred_at_once_are_one_call_and_equal_answers() {
     let fake = Arc::new(Fake::new("a", 30.0).slow());
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let answers = join_all((0..200).map(|_| setup.ask(ask(&png(1))))).await;
+    let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
     assert_eq!(fake.calls(), 1);
-    assert_eq!(origins(&answers), (1, 199));
+    assert_eq!(origins(&answers), (1, CROWD - 1));
     let first = answers[0].as_ref().unwrap();
     for answer in answers.iter().flatten() {
         assert_eq!((&answer.bytes, answer.digest), (&first.bytes, first.digest));
@@ -36,8 +39,8 @@ async fn a_leader_that_leaves_does_not_harm_the_others() {
     let leader = setup.ask(ask(&png(1)));
     assert!(tokio::time::timeout(Duration::from_millis(50), leader).await.is_err(), "it is dropped now");
     assert_eq!(fake.calls(), 1);
-    let answers = join_all((0..20).map(|_| setup.ask(ask(&png(1))))).await;
-    assert_eq!((fake.calls(), origins(&answers)), (1, (0, 20)));
+    let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
+    assert_eq!((fake.calls(), origins(&answers)), (1, (0, CROWD)));
 }
 
 #[tokio::test]
@@ -55,7 +58,7 @@ async fn when_all_leave_the_result_is_kept_all_the_same() {
 async fn when_the_provider_fails_all_get_the_same_error_and_it_is_asked_once() {
     let fake = Arc::new(Fake::new("a", 30.0).slow().then(Then::Fails));
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let answers = join_all((0..50).map(|_| setup.ask(ask(&png(1))))).await;
+    let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
     assert_eq!(fake.calls(), 1);
     for answer in answers {
         let Err(Error::NoProvider { attempts }) = answer else { panic!("{answer:?}") };
@@ -69,9 +72,9 @@ async fn when_the_provider_fails_all_get_the_same_error_and_it_is_asked_once() {
 async fn when_a_flight_dies_one_of_the_others_sets_out_again() {
     let fake = Arc::new(Fake::new("a", 30.0).slow().then(Then::DiesOnce));
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let answers = join_all((0..50).map(|_| setup.ask(ask(&png(1))))).await;
+    let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
     assert_eq!(fake.calls(), 2);
-    assert_eq!(origins(&answers), (1, 48));
+    assert_eq!(origins(&answers), (1, CROWD - 2));
     assert_eq!(answers.iter().filter(|answer| matches!(answer, Err(Error::Internal))).count(), 1);
 }
 
@@ -79,7 +82,7 @@ async fn when_a_flight_dies_one_of_the_others_sets_out_again() {
 async fn when_every_flight_dies_all_are_told_and_it_is_not_tried_for_ever() {
     let fake = Arc::new(Fake::new("a", 30.0).slow().then(Then::Dies));
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let answers = join_all((0..50).map(|_| setup.ask(ask(&png(1))))).await;
+    let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
     assert_eq!(fake.calls(), 2);
     assert!(answers.iter().all(|answer| matches!(answer, Err(Error::Internal))));
 }
@@ -121,4 +124,56 @@ async fn requests_that_want_something_else_do_not_share() {
     let answers = join_all(asks.map(|ask| setup.ask(ask))).await;
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(fake.calls(), 5);
+}
+
+/// A gateway where each client may spend 2 credits: one call.
+fn with_a_budget_each(fakes: &[Arc<Fake>]) -> Setup {
+    Setup::with(fakes, |config| {
+        cost(config, "high");
+        config.budgets = [budget(Scope::Client, 2_000_000)].into();
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_with_budgets_of_their_own_share_a_call_too() {
+    let high = Arc::new(Fake::new("high", 30.0).slow());
+    let setup = with_a_budget_each(std::slice::from_ref(&high));
+    let asks = (1..=200).map(|client| Ask { client: client_at(client), ..ask(&png(1)) });
+    let answers = join_all(asks.map(|ask| setup.ask(ask))).await;
+    assert_eq!((high.calls(), origins(&answers)), (1, (1, 199)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_out_of_budget_does_not_decide_for_other_clients() {
+    let by = |client: u8, seed: u8| Ask { client: client_at(client), ..ask(&png(seed)) };
+    for with_another in [true, false] {
+        let [high, low] = ["high", "low"].map(|name| Arc::new(Fake::new(name, 30.0).slow()));
+        let route = [high.clone(), low.clone()];
+        let setup = with_a_budget_each(&route[..if with_another { 2 } else { 1 }]);
+        setup.ask(by(1, 1)).await.unwrap();
+
+        // Whoever comes first is asked first: the poor one leads, and has no place to decode in for now.
+        let taken = setup.gateway.decoding.enter(u32::MAX, Instant::now()).await.unwrap();
+        let asked = [(1, 0), (1, 50), (2, 50), (2, 50)].map(|(client, wait)| {
+            let (setup, ask) = (&setup, by(client, 2));
+            async move {
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                setup.ask(ask).await
+            }
+        });
+        let (answers, ()) = futures::join!(join_all(asked), async {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            drop(taken);
+        });
+        let by_high = |answer: &Rendition| answer.provider == "high" && !answer.degraded();
+        assert!(answers[2..].iter().flatten().filter(|answer| by_high(answer)).count() == 2, "{answers:?}");
+        for poor in &answers[..2] {
+            match poor {
+                Ok(answer) => assert!(with_another && answer.provider == "low" && answer.degraded()),
+                Err(Error::NoProvider { .. }) => assert!(!with_another),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!((high.calls(), low.calls()), (2, usize::from(with_another)));
+    }
 }

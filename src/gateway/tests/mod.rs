@@ -14,7 +14,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::config::{Config, Source};
-use crate::credit::{Credits, Usage};
+use crate::credit::{Budget, Credits, Price, Scope, Usage, Window};
 use crate::observe::Account;
 use crate::photo::{self, Chroma, EncodeOptions, Grey, OutputFormat, Photo};
 use crate::provider::{About, Answer, Call, Colour, Provider, ProviderError, Readiness, Trace};
@@ -201,6 +201,20 @@ fn ask(bytes: &[u8]) -> Ask {
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
     }
+}
+
+/// Has a provider cost what a `Fake` charges.
+fn cost(config: &mut Config, provider: &str) {
+    let minimum = Credits::from_micro(1_500_000);
+    config.providers.get_mut(provider).unwrap().price = Price { minimum, ..Price::default() };
+}
+
+fn budget(scope: Scope, micro: i64) -> Budget {
+    Budget { name: "small".to_owned(), scope, window: Window::Total, limit: Credits::from_micro(micro) }
+}
+
+fn client_at(number: u8) -> Client {
+    Client { address: Some([192, 0, 2, number].into()), key: None }
 }
 
 /// A grey picture as a file.

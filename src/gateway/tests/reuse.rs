@@ -159,6 +159,51 @@ async fn a_lower_providers_hit_counts_only_while_no_higher_one_can_be_used() {
 }
 
 #[tokio::test]
+async fn who_is_out_of_budget_cannot_be_used_and_a_lower_providers_hit_answers() {
+    let [high, low] = fakes(["high", "low"]);
+    let setup = Setup::with(&[high.clone(), low.clone()], |config| {
+        cost(config, "high");
+        config.budgets = [budget(Scope::Client, 2_000_000)].into();
+    });
+    let by = async |client: u8, seed: u8| {
+        let ask = Ask { client: client_at(client), ..ask(&png(seed)) };
+        setup.ask(ask).await.unwrap()
+    };
+    assert_eq!(by(1, 1).await.provider, "high");
+    let made = by(1, 2).await;
+    assert_eq!((made.provider.as_str(), made.origin), ("low", Origin::Called(Why::Miss)));
+
+    let hit = by(1, 2).await;
+    assert_eq!((hit.provider.as_str(), hit.origin), ("low", Origin::Kept(Tier::Memory)));
+    assert!(hit.degraded(), "{:?}", hit.attempts);
+    assert_eq!(hit.attempts[0].budget.as_ref().unwrap().left.micro(), 500_000);
+    let fingerprint = Upload::new(png(2).into()).fingerprint;
+    let best = async |client: u8| {
+        let client = client_at(client);
+        setup.gateway.best(setup.gateway.snapshot(), fingerprint, None, None, &client).await.unwrap()
+    };
+    assert_eq!(best(1).await.unwrap().provider, "low");
+    assert_eq!(by(1, 1).await.provider, "high", "kept results need no budget");
+    assert_eq!((high.calls(), low.calls()), (1, 1));
+
+    assert!(best(2).await.is_none(), "another client has a budget of its own");
+    assert_eq!(by(2, 2).await.provider, "high");
+}
+
+#[tokio::test]
+async fn while_the_ledger_cannot_be_used_a_lower_providers_hit_answers() {
+    let [high, low] = fakes(["high", "low"]);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("state"), "no folder").unwrap();
+    let setup = Setup::at(folder, &[high.clone(), low.clone()], |config| cost(config, "high"));
+    assert_eq!(setup.colour(&png(1)).await.provider, "low");
+    let hit = setup.colour(&png(1)).await;
+    assert_eq!((hit.provider.as_str(), hit.origin), ("low", Origin::Kept(Tier::Memory)));
+    assert!(hit.degraded());
+    assert_eq!((high.calls(), low.calls()), (0, 1));
+}
+
+#[tokio::test]
 async fn when_a_higher_provider_fails_a_lower_ones_kept_colour_does() {
     let [high, low] = fakes(["high", "low"]);
     let setup = Setup::new(&[high.clone(), low.clone()]);

@@ -132,7 +132,7 @@ impl Algorithmia {
             let text = String::from_utf8_lossy(&reply.body);
             format!("status {}: {}", reply.status.as_u16(), quote(&text, key))
         });
-        let done = wire::read(&reply, &self.price, &facts, key)?;
+        let done = wire::read(&self.about.name, &reply, &self.price, &facts, key)?;
         trace.tell(Step::Mapping, || {
             let cost = done.usage.credits.map_or("unknown".to_owned(), |credits| credits.to_string());
             let output = quote(&done.output, key);

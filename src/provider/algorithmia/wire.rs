@@ -23,7 +23,13 @@ pub struct Done {
 }
 
 /// Reads the answer to a call.
-pub fn read(reply: &Reply, price: &Price, facts: &CallFacts, key: &str) -> Result<Done, ProviderError> {
+pub fn read(
+    provider: &str,
+    reply: &Reply,
+    price: &Price,
+    facts: &CallFacts,
+    key: &str,
+) -> Result<Done, ProviderError> {
     let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
     if let Some(error) = json.as_ref().and_then(|json| json.get("error")).filter(|error| !error.is_null()) {
         return Err(said(reply, error, key));
@@ -34,8 +40,11 @@ pub fn read(reply: &Reply, price: &Price, facts: &CallFacts, key: &str) -> Resul
     let json = json.ok_or_else(|| {
         ProviderError::new(FailureKind::BadAnswer, "its answer is not JSON").billed(Billed::Unknown)
     })?;
-    // What the price needs and is not there makes the cost unknown; the ledger warns of it.
-    let usage = Usage { credits: price.actual(facts, Some(&json)).ok(), cpu: None };
+    // What the price needs and is not there makes the cost unknown; the ledger says what that comes to.
+    let credits = price.actual(facts, Some(&json)).inspect_err(|unknown| {
+        tracing::warn!(%provider, "what a call of provider {provider} has cost is unknown: {unknown}");
+    });
+    let usage = Usage { credits: credits.ok(), cpu: None };
     let odd = |what: &str| {
         ProviderError::new(FailureKind::BadAnswer, format!("its answer has no {what}"))
             .billed(Billed::Yes(usage))
@@ -116,7 +125,7 @@ mod tests {
     fn read_it(reply: &Reply) -> Result<Done, ProviderError> {
         let config = crate::config::load(&crate::config::Source::default()).unwrap().config;
         let facts = CallFacts { sent_pixels: 1, timeout: Duration::from_secs(60) };
-        read(reply, &config.providers["algorithmia"].price, &facts, "simKEY")
+        read("algorithmia", reply, &config.providers["algorithmia"].price, &facts, "simKEY")
     }
 
     fn reply(status: u16, body: impl ToString) -> Reply {

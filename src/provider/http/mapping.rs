@@ -89,10 +89,18 @@ impl Mapping {
             ProviderError::new(FailureKind::BadAnswer, message).billed(billed)
         };
         let json = self.picker.read(&reply.body);
-        // What the price needs and is not there makes the cost unknown; the ledger warns of it.
-        let usage = Usage { credits: self.price.actual(facts, json.as_ref()).ok(), cpu: None };
+        // What the price needs and is not there makes the cost unknown. What is not done yet need not say it.
+        let credits = self.price.actual(facts, json.as_ref());
+        let told = || {
+            if let Err(unknown) = &credits {
+                let model = &self.config.model;
+                tracing::warn!(%model, "what a call of {model} has cost is unknown: {unknown}");
+            }
+        };
+        let usage = Usage { credits: credits.as_ref().ok().copied(), cpu: None };
         let billed = usage.credits.map_or(Billed::Unknown, |_| Billed::Yes(usage));
         if rules.output == Output::Raw {
+            told();
             trace.tell(Step::Mapping, || format!("the picture is the reply, {} bytes", reply.body.len()));
             return Ok(Reading::Done(Found::File(reply.body.clone()), usage));
         }
@@ -125,9 +133,10 @@ impl Mapping {
             trace.tell(Step::Mapping, || format!("{} is {shown}: it is done", poll.status));
         }
         let found = self.found(&json, trace).map_err(|why| bad(why, billed))?;
-        trace.tell(Step::Mapping, || match usage.credits {
-            Some(credits) => format!("it cost {credits} credits"),
-            None => "what it cost is unknown: the reply lacks a number that the price needs".to_owned(),
+        told();
+        trace.tell(Step::Mapping, || match &credits {
+            Ok(credits) => format!("it cost {credits} credits"),
+            Err(unknown) => format!("what it cost is unknown: {unknown}"),
         });
         Ok(Reading::Done(found, usage))
     }

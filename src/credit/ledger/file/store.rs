@@ -119,8 +119,8 @@ impl Store {
             Damage::Middle { lines } => {
                 let aside = keep_aside(folder, 0, now)?;
                 tracing::error!(
-                    "{lines} lines of {} are damaged, and what they said does not count any more. The file as it was is \
-                     kept in {}, and every whole record counts",
+                    "damaged lines in {}: {lines}. What they said does not count any more. The file as it was is kept in \
+                     {}, and every whole record counts",
                     path.display(),
                     aside.display()
                 );
@@ -156,8 +156,8 @@ impl Store {
         }
         if recovered.unsettled_credits > Credits::ZERO {
             tracing::warn!(
-                "{} calls were under way when the program stopped the last time: nobody knows what they have cost, and \
-                 the {} credits that were reserved for them are charged",
+                "calls that were under way when the program stopped the last time: {}. Nobody knows what they have cost, \
+                 and the {} credits that were reserved for them count as spent",
                 recovered.unsettled,
                 recovered.unsettled_credits
             );

@@ -9,6 +9,7 @@ mod data_url;
 mod door;
 mod estimate;
 mod fairings;
+mod form_reader;
 mod guards;
 mod health;
 mod legacy;

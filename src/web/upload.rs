@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use multer::Multipart;
+use multer::{Constraints, Multipart, SizeLimit};
 use rocket::data::{self, ByteUnit, Data, DataStream, FromData};
 use rocket::http::{ContentType, Status};
 use rocket::outcome::Outcome;
@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::time::error::Elapsed;
 
+use super::form_reader::{Allowance, FormReader};
 use super::problem::Problem;
 use super::{admission, data_url, guards};
 use crate::gateway::{Fingerprint, Upload};
@@ -34,6 +35,9 @@ const DISCARD_PAUSE: Duration = Duration::from_secs(1);
 
 /// What JSON and multipart may add to the picture.
 const ENVELOPE_BYTES: u64 = 64 << 10;
+
+/// Most fields of a form: each that there is, and a few sent twice.
+const FORM_FIELDS: usize = 16;
 
 /// Longest value of a form field that is not the picture.
 const FIELD_BYTES: usize = 256;
@@ -201,7 +205,8 @@ impl<'r> Body<'r> {
             }
             Some(form) if form.is_form() => Err(Problem::new(
                 Status::UnsupportedMediaType,
-                "Send the picture itself, multipart/form-data with a file field `image`, or JSON.",
+                "Send the picture itself and say so (curl: -H 'Content-Type: image/jpeg'), \
+                 multipart/form-data with a file field `image`, or JSON.",
             )),
             Some(form) if is_json(form) => json_picture(&self.text().await?, self.limit),
             _ => Ok(Picture { upload: self.whole().await?, fields: Fields::default() }),
@@ -242,13 +247,20 @@ impl<'r> Body<'r> {
     async fn multipart(&mut self, boundary: String) -> Result<Picture, Problem> {
         let limit = self.limit;
         let capacity = self.length.min(limit) as usize;
-        let broken = |error: multer::Error| {
-            Problem::bad_request(format!("The multipart body cannot be read: {error}."))
-        };
-        let mut multipart = Multipart::with_reader(&mut self.stream, boundary);
+        let broken = |error| broken_form(error, limit);
+        let allowance = Allowance::default();
+        let reader = FormReader::new(&mut self.stream, allowance.clone());
+        let whole = SizeLimit::new().whole_stream(limit + ENVELOPE_BYTES);
+        let constraints = Constraints::new().size_limit(whole);
+        let mut multipart = Multipart::with_reader_with_constraints(reader, boundary, constraints);
         let mut upload = None;
         let mut fields = Fields::default();
-        while let Some(mut field) = multipart.next_field().await.map_err(broken)? {
+        for count in 0.. {
+            allowance.head();
+            let Some(mut field) = multipart.next_field().await.map_err(broken)? else { break };
+            if count == FORM_FIELDS {
+                return Err(Problem::bad_request(format!("The form has more than {FORM_FIELDS} fields.")));
+            }
             match field.name().unwrap_or_default() {
                 "image" if upload.is_some() => {
                     return Err(Problem::bad_request(
@@ -257,6 +269,7 @@ impl<'r> Body<'r> {
                 }
                 "image" => {
                     fields.file_name = field.file_name().map(str::to_owned);
+                    allowance.body();
                     let (mut bytes, mut hash) = (BytesMut::with_capacity(capacity), Sha256::new());
                     while let Some(chunk) = field.chunk().await.map_err(broken)? {
                         if (bytes.len() + chunk.len()) as u64 > limit {
@@ -394,6 +407,18 @@ fn finish(bytes: Bytes, hash: Sha256) -> Result<Upload, Problem> {
         return Err(Problem::bad_request("The picture is empty: choose a file and send it again."));
     }
     Ok(Upload { bytes, fingerprint: Fingerprint(hash.finalize().into()), ticket: None })
+}
+
+/// What is wrong with a form; `limit` is the picture's.
+fn broken_form(error: multer::Error, limit: u64) -> Problem {
+    match error {
+        multer::Error::StreamSizeExceeded { .. } => Problem::too_large(limit),
+        // Its own words are only that reading failed; the reader's say why.
+        multer::Error::StreamReadFailed(error) => {
+            Problem::bad_request(format!("The multipart body cannot be read: {error}."))
+        }
+        error => Problem::bad_request(format!("The multipart body cannot be read: {error}.")),
+    }
 }
 
 fn interrupted(_: std::io::Error) -> Problem {

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use super::limits::peak;
 use crate::harness::{Picture, Server, Setup};
 
 fn small_limit() -> Server {
@@ -119,4 +120,75 @@ fn a_picture_of_too_many_pixels_is_refused_by_its_header() {
     assert_eq!(server.colorize(&Picture::png(100, 100, 1)).status, 200);
     let problem = server.colorize(&Picture::png(101, 100, 1)).problem(422);
     assert!(problem["detail"].as_str().unwrap().contains("101"), "{problem}");
+}
+
+/// Sends a chunked form for as long as anybody reads it; the status line and how much was sent, in MB.
+fn endless_form(server: &Server, path: &str, begin: &[u8], more: &[u8]) -> (String, usize) {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\
+         Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    );
+    let mut stream = server.raw(head.as_bytes());
+    let chunk = |body: &[u8]| [format!("{:x}\r\n", body.len()).as_bytes(), body, b"\r\n"].concat();
+    let mut answer = stream.try_clone().unwrap();
+    // Its answer is read while it is sent, as it may come before the connection is closed.
+    let answer = std::thread::spawn(move || {
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while line.last() != Some(&b'\r') && answer.read(&mut byte).is_ok_and(|read| read == 1) {
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).unwrap()
+    });
+    let (more, mut sent) = (chunk(&more.repeat((1 << 20) / more.len())), 0);
+    let mut going = stream.write_all(&chunk(begin)).is_ok();
+    while going {
+        assert!(sent < 1_000, "nobody stops an endless form");
+        going = stream.write_all(&more).is_ok();
+        sent += 1;
+    }
+    (answer.join().unwrap(), sent)
+}
+
+#[test]
+fn an_endless_form_is_refused_and_not_kept() {
+    let server = Server::start();
+    let part: &[u8] = b"--b\r\nContent-Disposition: form-data; name=\"format\"\r\n\r\npng\r\n";
+    let header: &[u8] = b"--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"";
+    server.get("/healthz");
+    let before = peak(&server);
+    for path in ["/v1/colorize", "/v1/estimate", "/"] {
+        for (name, begin, more) in [
+            ("header", header, b"a".as_slice()),
+            ("preamble", b"a", b"-"),
+            ("fields", part, part),
+            ("padding", b"--b", b" "),
+            ("headers", b"--b\r\n", b"A: b\r\n"),
+            ("picture", b"--b\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\n", b"\r\n--"),
+        ] {
+            let start = Instant::now();
+            let (status, sent) = endless_form(&server, path, begin, more);
+            let expected = if name == "picture" { "HTTP/1.1 413" } else { "HTTP/1.1 400" };
+            assert!(status.starts_with(expected), "{name} to {path}: {status}");
+            let took = start.elapsed();
+            assert!(took < Duration::from_secs(30), "{name} to {path}: {took:?} for {sent} MB");
+        }
+    }
+    // A picture of 20 MiB is kept until it is known to be too large, in a buffer that grows by doubling.
+    let grown = peak(&server) - before;
+    assert!(grown < 100, "{grown} MB");
+}
+
+#[test]
+fn a_form_of_a_thousand_fields_is_refused() {
+    let server = Server::start();
+    for count in [10, 1_000] {
+        let (form, body) = Picture::png(32, 24, 1).multipart(&vec![("format", "png"); count]);
+        let answer = server.post("/v1/colorize", &[("Content-Type", &form)], &body);
+        if count == 10 {
+            answer.picture();
+        } else {
+            assert!(answer.problem(400)["detail"].as_str().unwrap().contains("more than 16 fields"));
+        }
+    }
 }

@@ -26,7 +26,7 @@ fn when_the_queue_is_full_the_answer_is_503_with_retry_after() {
 }
 
 /// The most memory the server has had, in MB.
-fn peak(server: &Server) -> u64 {
+pub fn peak(server: &Server) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024 / 1_000_000

@@ -228,7 +228,7 @@ fn no_cache_makes_it_anew_and_no_store_leaves_nothing() {
 #[test]
 fn two_hundred_at_once_are_one_call_and_equal_answers() {
     let fake = Algorithmia::start();
-    fake.always(Behaviour::Slow(Duration::from_millis(1500)));
+    fake.always(Behaviour::Slow(Duration::from_secs(5)));
     let server = paid(&fake).start();
     let picture = Picture::png(96, 64, 1);
     let answers: Vec<_> = std::thread::scope(|scope| {
@@ -288,7 +288,7 @@ fn a_client_that_leaves_does_not_take_the_call_with_it() {
 fn when_the_provider_fails_all_are_told_the_same_and_it_is_asked_once() {
     let fake = Algorithmia::start();
     // So slow that all come meanwhile: a failure is not kept.
-    fake.always(Behaviour::SlowEnvelope(Duration::from_secs(3), "not today", Some("InputError")));
+    fake.always(Behaviour::SlowEnvelope(Duration::from_secs(6), "not today", Some("InputError")));
     let server = paid(&fake).start();
     let picture = Picture::png(96, 64, 1);
     let answers: Vec<_> = std::thread::scope(|scope| {

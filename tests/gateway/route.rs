@@ -41,13 +41,13 @@ fn switching_between_the_built_in_model_and_algorithmia_is_one_line_in_one_file(
 #[test]
 fn a_host_that_hangs_leaves_time_for_the_next_provider() {
     let fake = Algorithmia::start();
-    let setup = before_local(&fake.url(), "").env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "6");
+    let setup = before_local(&fake.url(), "").env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "12");
     let server = setup.start();
-    for behaviour in [Behaviour::Slow(Duration::from_secs(20)), Behaviour::Stalled(Duration::from_secs(20))] {
+    for behaviour in [Behaviour::Slow(Duration::from_secs(30)), Behaviour::Stalled(Duration::from_secs(30))] {
         fake.always(behaviour.clone());
         let start = Instant::now();
         let facts = facts(&server);
-        assert!(start.elapsed() < Duration::from_secs(6), "{behaviour:?}");
+        assert!(start.elapsed() < Duration::from_secs(12), "{behaviour:?}");
         assert_eq!(facts["provider"], "local", "{behaviour:?}");
         let attempt = &facts["attempts"][0];
         assert_eq!(attempt["failure"], "timeout", "{attempt}");
@@ -58,7 +58,7 @@ fn a_host_that_hangs_leaves_time_for_the_next_provider() {
     // It was told not to work longer than its answer is waited for.
     let target = fake.last_call().target;
     let seconds: u64 = target.rsplit_once("timeout=").unwrap().1.parse().unwrap();
-    assert!((1..=5).contains(&seconds), "{target}");
+    assert!((1..=11).contains(&seconds), "{target}");
 }
 
 #[test]

@@ -45,7 +45,19 @@ const fn folded(method: Method) -> &'static str {
 /// Counts, times and logs requests. Routes are patterns: never a client's path, body or address.
 pub struct Log;
 
-struct Began(Instant);
+/// When a request came, and by which method.
+struct Began(Instant, Method);
+
+impl Began {
+    fn of<'r>(request: &'r Request<'_>) -> &'r Self {
+        request.local_cache(|| Self(Instant::now(), request.method()))
+    }
+}
+
+/// Whether a request came as `HEAD`: its handler sees a `GET`.
+pub fn is_head(request: &Request<'_>) -> bool {
+    Began::of(request).1 == Method::Head
+}
 
 #[rocket::async_trait]
 impl Fairing for Log {
@@ -54,14 +66,14 @@ impl Fairing for Log {
     }
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
-        request.local_cache(|| Began(Instant::now()));
+        Began::of(request);
         if let Some(gateway) = guards::gateway(request) {
             gateway.metrics().request_began();
         }
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
-        let took = request.local_cache(|| Began(Instant::now())).0.elapsed();
+        let took = Began::of(request).0.elapsed();
         let route = request.route().map_or("none", |route| route.uri.path());
         let (method, status) = (request.method(), response.status().code);
         if let Some(gateway) = guards::gateway(request) {

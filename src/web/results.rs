@@ -5,13 +5,14 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
-use rocket::http::{Accept, Header, Method, Status};
+use rocket::http::{Accept, Header, Status};
 use rocket::request::{FromRequest, Outcome, Request};
 use rocket::response::{self, Responder, Response};
 use rocket::{Route, get, routes};
 
 use super::answer::headers;
 use super::colorize::{explicit_format, one, parse_format};
+use super::fairings::is_head;
 use super::guards::Context;
 use super::problem::Problem;
 use crate::config::Share;
@@ -121,7 +122,7 @@ impl<'r> FromRequest<'r> for Known<'r> {
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
         // Our tags have no comma in them.
         let tags = request.headers().get("If-None-Match").flat_map(|line| line.split(',')).map(str::trim);
-        Outcome::Success(Self { tags: tags.collect(), head: request.method() == Method::Head })
+        Outcome::Success(Self { tags: tags.collect(), head: is_head(request) })
     }
 }
 

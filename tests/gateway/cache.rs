@@ -194,6 +194,8 @@ fn who_knows_the_fingerprint_need_not_upload() {
     assert_eq!(server.get_with(&address, &[("If-None-Match", made.header("etag"))]).status, 304);
     assert_eq!(crate::harness::agent().head(server.url(&address)).call().unwrap().status(), 200);
     assert_eq!((before, hits()), (1.0, 1.0), "who gets no picture saves nothing");
+    let again = server.get(&address);
+    assert_eq!((again.status, hits()), (200, 2.0));
 
     server.get(&format!("{address}?format=png")).problem(404);
     server.get_with(&address, &[("Accept", "image/png")]).problem(404);

@@ -110,7 +110,7 @@ impl Limit {
     }
 }
 
-/// The limit `pictures`, which is 600 pictures per minute for each client.
+/// The limit `pictures` (600 pictures per minute for each client).
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rate, unit, per) = (self.rate / self.of.scale(), self.of.label(), self.per.label());
@@ -119,7 +119,7 @@ impl fmt::Display for Limit {
             By::Key => "for each key",
             By::All => "for all clients together",
         };
-        write!(f, "the limit `{}`, which is {rate} {unit} per {per} {whom}", self.name)
+        write!(f, "the limit `{}` ({rate} {unit} per {per} {whom})", self.name)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Pictures as data URLs (RFC 2397), out of JSON and out of the page of 2017.
 
-use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{DecodeError, Engine};
 use bytes::Bytes;
 
 use super::problem::Problem;
@@ -39,11 +39,24 @@ pub fn decode(url: &str, limit: u64) -> Result<Bytes, Problem> {
     }
     let bytes = BASE64
         .decode(body)
-        .map_err(|error| Problem::bad_request(format!("The base64 in the data URL is broken: {error}.")))?;
+        .map_err(|error| Problem::bad_request(format!("The base64 in the data URL {}.", flaw(&error))))?;
     if bytes.is_empty() {
         return Err(Problem::bad_request("The picture is empty: choose a file and send it again."));
     }
     Ok(bytes.into())
+}
+
+/// What is wrong with base64, in words that go on from it.
+fn flaw(error: &DecodeError) -> String {
+    match error {
+        DecodeError::InvalidByte(at, byte) => {
+            let shown = char::from(*byte).escape_default();
+            format!("has `{shown}` at byte {} of its data, which is no letter of base64", at + 1)
+        }
+        DecodeError::InvalidLength(_) | DecodeError::InvalidLastSymbol(..) | DecodeError::InvalidPadding => {
+            "is cut off or padded wrongly at its end".to_owned()
+        }
+    }
 }
 
 #[cfg(test)]

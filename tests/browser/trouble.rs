@@ -76,7 +76,8 @@ fn a_busy_gateway_is_waited_for_with_a_countdown_and_asked_again() {
     }
     let said = page.until_failed();
     busy.store(false, Ordering::Relaxed);
-    assert!(said.contains("You can try again in") && page.browser.value("retry.disabled") == true, "{said}");
+    // The two seconds may be over by now; the test of limits sees the button while it counts down.
+    assert!(said.contains("You can try again in"), "{said}");
     page.shot("busy");
     for thread in crowd {
         thread.join().unwrap();
@@ -90,13 +91,13 @@ fn a_busy_gateway_is_waited_for_with_a_countdown_and_asked_again() {
 
 #[test]
 fn who_has_asked_too_often_sees_which_limit_and_counts_down_to_the_next_try() {
-    let limit = r#"{ rate = 6, per = "minute", burst = 1 }"#;
+    let limit = r#"{ rate = 4, per = "minute", burst = 1 }"#;
     let page = Page::of(Setup::new().env("PIXCOLOR_QUOTA__LIMITS__PICTURES", limit));
     page.choose(&page.file("one.png", &Picture::png(64, 64, 1).bytes));
     page.until_done();
     page.choose(&page.file("two.png", &Picture::png(64, 64, 2).bytes));
     let said = page.until_failed();
-    assert!(said.contains("the limit `pictures`, which is 6 pictures per minute"), "{said}");
+    assert!(said.contains("the limit `pictures` (4 pictures per minute"), "{said}");
     assert!(said.contains("You can try again in") && page.browser.value("retry.disabled") == true, "{said}");
     page.until("!retry.disabled");
     page.browser.click("#retry");

@@ -88,6 +88,7 @@ struct State {
     script: VecDeque<Behaviour>,
     usual: Option<Behaviour>,
     duration: f64,
+    held: bool,
     files: HashMap<String, Reply>,
     requests: Vec<Request>,
 }
@@ -118,6 +119,11 @@ impl Algorithmia {
     /// The next calls, one after the other; then as usual.
     pub fn next(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
         lock(&self.state).script.extend(behaviours);
+    }
+
+    /// Holds every answer back until told otherwise.
+    pub fn hold(&self, held: bool) {
+        lock(&self.state).held = held;
     }
 
     /// What it says a call took, in seconds.
@@ -151,9 +157,16 @@ impl State {
     }
 
     /// Behaviour is chosen under the lock; the waiting, if any, is the connection's own.
+    #[allow(clippy::disallowed_methods)]
     fn answers(state: &Arc<Mutex<Self>>) -> impl Fn(&Request) -> Reply + Send + Sync + 'static {
         let state = state.clone();
-        move |request| lock(&state).answer(request)
+        move |request| {
+            let reply = lock(&state).answer(request);
+            while lock(&state).held {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            reply
+        }
     }
 
     fn answer(&mut self, request: &Request) -> Reply {

@@ -230,11 +230,13 @@ fn no_cache_makes_it_anew_and_no_store_leaves_nothing() {
 #[test]
 fn two_hundred_at_once_are_one_call_and_equal_answers() {
     let fake = Algorithmia::start();
-    fake.always(Behaviour::Slow(Duration::from_secs(5)));
+    fake.hold(true);
     let server = paid(&fake).start();
     let picture = Picture::png(96, 64, 1);
     let answers: Vec<_> = std::thread::scope(|scope| {
         let asked: Vec<_> = (0..200).map(|_| scope.spawn(|| server.colorize(&picture))).collect();
+        server.until_in_flight(200);
+        fake.hold(false);
         asked.into_iter().map(|asked| asked.join().unwrap()).collect()
     });
     assert_eq!(fake.calls(), 1);
@@ -289,12 +291,15 @@ fn a_client_that_leaves_does_not_take_the_call_with_it() {
 #[test]
 fn when_the_provider_fails_all_are_told_the_same_and_it_is_asked_once() {
     let fake = Algorithmia::start();
-    // So slow that all come meanwhile: a failure is not kept.
-    fake.always(Behaviour::SlowEnvelope(Duration::from_secs(6), "not today", Some("InputError")));
-    let server = paid(&fake).start();
-    let picture = Picture::png(96, 64, 1);
+    // Nobody is answered before all have come.
+    fake.hold(true);
+    fake.always(Behaviour::Envelope("not today", Some("InputError")));
+    let server = paid(&fake).env("PIXCOLOR_LIMITS__DECODING_PIXELS", "50000000").start();
+    let picture = Picture::png(2000, 1500, 1);
     let answers: Vec<_> = std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..200).map(|_| scope.spawn(|| server.colorize(&picture))).collect();
+        let asked: Vec<_> = (0..30).map(|_| scope.spawn(|| server.colorize(&picture))).collect();
+        server.until_in_flight(30);
+        fake.hold(false);
         asked.into_iter().map(|asked| asked.join().unwrap()).collect()
     });
     assert_eq!(fake.calls(), 1);

@@ -47,7 +47,7 @@ pub fn read_head(stream: &mut TcpStream) -> String {
 
 #[test]
 fn who_is_over_a_limit_gets_429_with_a_true_retry_after_and_the_limits_name() {
-    let server = server(&[("PICTURES", r#"{ rate = 8, per = "minute", burst = 2 }"#)]);
+    let server = server(&[("PICTURES", r#"{ rate = 4, per = "minute", burst = 2 }"#)]);
     for seed in 1..=2 {
         let answer = server.colorize(&small(seed));
         assert_eq!(answer.status, 200);
@@ -56,15 +56,15 @@ fn who_is_over_a_limit_gets_429_with_a_true_retry_after_and_the_limits_name() {
     let refused = server.colorize(&small(3));
     let problem = refused.problem(429);
     let wait: u64 = refused.header("retry-after").parse().unwrap();
-    assert!((1..=8).contains(&wait), "{wait}");
+    assert!((1..=15).contains(&wait), "{wait}");
     assert_eq!(problem["retry_after"], wait);
     assert_eq!(problem["violated-policies"], serde_json::json!(["pictures"]));
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("`pictures`") && detail.contains("8 pictures per minute"), "{detail}");
+    assert!(detail.contains("`pictures`") && detail.contains("4 pictures per minute"), "{detail}");
     let limits = refused.header("ratelimit");
     assert!(limits.contains("\"pictures\";r=0;t=") && limits.contains("\"requests\";r="), "{limits}");
     let policy = refused.header("ratelimit-policy");
-    assert!(policy.contains("\"pictures\";q=2;pixcolor-unit=\"pictures\";w=15"), "{policy}");
+    assert!(policy.contains("\"pictures\";q=2;pixcolor-unit=\"pictures\";w=30"), "{policy}");
     assert!(policy.contains("\"bytes\";q=4294967296;qu=\"content-bytes\";w=60"), "{policy}");
     server.colorize(&small(3)).problem(429);
     std::thread::sleep(Duration::from_secs(wait));
@@ -81,7 +81,7 @@ fn who_is_over_a_limit_gets_429_with_a_true_retry_after_and_the_limits_name() {
 fn the_wait_is_true_when_several_limits_count_at_once() {
     let server = server(&[
         ("REQUESTS", r#"{ rate = 1, per = "second", burst = 2 }"#),
-        ("PICTURES", r#"{ rate = 10, per = "minute", burst = 1 }"#),
+        ("PICTURES", r#"{ rate = 6, per = "minute", burst = 1 }"#),
         ("MEGAPIXELS", r#"{ rate = 60, per = "minute", burst = 50 }"#),
     ]);
     assert_eq!(server.colorize(&small(1)).status, 200);

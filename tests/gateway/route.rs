@@ -41,13 +41,13 @@ fn switching_between_the_built_in_model_and_algorithmia_is_one_line_in_one_file(
 #[test]
 fn a_host_that_hangs_leaves_time_for_the_next_provider() {
     let fake = Algorithmia::start();
-    let setup = before_local(&fake.url(), "").env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "12");
+    let setup = before_local(&fake.url(), "").env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "20");
     let server = setup.start();
-    for behaviour in [Behaviour::Slow(Duration::from_secs(30)), Behaviour::Stalled(Duration::from_secs(30))] {
+    for behaviour in [Behaviour::Slow(Duration::from_secs(60)), Behaviour::Stalled(Duration::from_secs(60))] {
         fake.always(behaviour.clone());
         let start = Instant::now();
         let facts = facts(&server);
-        assert!(start.elapsed() < Duration::from_secs(12), "{behaviour:?}");
+        assert!(start.elapsed() < Duration::from_secs(20), "{behaviour:?}");
         assert_eq!(facts["provider"], "local", "{behaviour:?}");
         let attempt = &facts["attempts"][0];
         assert_eq!(attempt["failure"], "timeout", "{attempt}");
@@ -58,7 +58,7 @@ fn a_host_that_hangs_leaves_time_for_the_next_provider() {
     // It was told not to work longer than its answer is waited for.
     let target = fake.last_call().target;
     let seconds: u64 = target.rsplit_once("timeout=").unwrap().1.parse().unwrap();
-    assert!((1..=11).contains(&seconds), "{target}");
+    assert!((1..=19).contains(&seconds), "{target}");
 }
 
 #[test]
@@ -151,12 +151,19 @@ fn a_host_that_was_left_alone_is_tried_after_a_pause() {
 #[test]
 fn more_calls_than_it_may_get_wait_or_go_to_the_next_provider() {
     let fake = Algorithmia::start();
-    fake.always(Behaviour::Slow(Duration::from_millis(1500)));
     for (queue, by_algorithmia) in [(0, 1), (5, 3)] {
+        fake.hold(true);
         let server = before_local(&fake.url(), &format!("concurrency = 1\nqueue = {queue}\n")).start();
         let answers: Vec<_> = std::thread::scope(|scope| {
             let server = &server;
             let asked: Vec<_> = (0..3).map(|seed| scope.spawn(move || facts_of(server, seed))).collect();
+            // Those who do not wait are answered while the host is still at the first.
+            let end = Instant::now() + Duration::from_secs(60);
+            while asked.iter().filter(|asked| asked.is_finished()).count() < 3 - by_algorithmia {
+                assert!(Instant::now() < end, "who finds no room waits all the same");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            fake.hold(false);
             asked.into_iter().map(|asked| asked.join().unwrap()).collect()
         });
         let coloured = answers.iter().filter(|facts| facts["provider"] == "algorithmia").count();
@@ -170,13 +177,13 @@ fn more_calls_than_it_may_get_wait_or_go_to_the_next_provider() {
 #[test]
 fn the_time_that_is_ours_is_told_from_the_providers() {
     let fake = Algorithmia::start();
-    fake.always(Behaviour::Slow(Duration::from_millis(1500)));
+    fake.always(Behaviour::Slow(Duration::from_secs(6)));
     let server = before_local(&fake.url(), "").start();
     facts(&server);
     let sum = |name: &str| server.metric(&format!("{name}_sum"));
     let own = sum("pixcolor_overhead_seconds");
     let there = server.metric("pixcolor_provider_call_duration_seconds_sum{provider=\"algorithmia\"}");
-    assert!(there >= 1.5, "{there}");
+    assert!(there >= 6.0, "{there}");
     assert!(own > 0.0 && own < there, "{own} of ours, {there} of the provider's");
     assert!(server.metric("pixcolor_overhead_seconds_count") > 0.9);
 }

@@ -178,6 +178,18 @@ impl Server {
         value.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
+    /// Waits until so many requests are being answered, besides the one that asks, and then a little more:
+    /// a request counts from its head on, shortly before it is let in.
+    #[track_caller]
+    pub fn until_in_flight(&self, count: usize) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while self.metric("pixcolor_http_requests_in_flight") < count as f64 + 0.9 {
+            assert!(Instant::now() < end, "{count} requests do not arrive");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+
     /// Writes bytes to a new connection and gives it back.
     pub fn raw(&self, bytes: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).expect("a connection");

@@ -27,8 +27,6 @@ pub enum Behaviour {
     Alerts(Vec<&'static str>),
     /// An error envelope at status 200: message and `error_type`.
     Envelope(&'static str, Option<&'static str>),
-    /// The same after this time.
-    SlowEnvelope(Duration, &'static str, Option<&'static str>),
     /// An error envelope at this status; `Retry-After` if given.
     Status(u16, &'static str, Option<&'static str>),
     /// No envelope: a text, as a proxy in front sends.
@@ -213,7 +211,6 @@ impl State {
             Behaviour::Slow(delay) => Reply { delay, ..self.success(file(coloured), &[]) },
             Behaviour::Alerts(alerts) => self.success(file(coloured), &alerts),
             Behaviour::Envelope(message, kind) => failure(200, message, kind),
-            Behaviour::SlowEnvelope(delay, message, kind) => Reply { delay, ..failure(200, message, kind) },
             Behaviour::Status(status, message, after) => {
                 // Unkind, but seen in the wild: the answer repeats the key.
                 let said = request.header("Authorization").unwrap_or_default();

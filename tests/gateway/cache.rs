@@ -294,11 +294,11 @@ fn when_the_provider_fails_all_are_told_the_same_and_it_is_asked_once() {
     // Nobody is answered before all have come.
     fake.hold(true);
     fake.always(Behaviour::Envelope("not today", Some("InputError")));
-    let server = paid(&fake).env("PIXCOLOR_LIMITS__DECODING_PIXELS", "50000000").start();
-    let picture = Picture::png(2000, 1500, 1);
+    let server = paid(&fake).start();
+    let picture = Picture::png(96, 64, 1);
     let answers: Vec<_> = std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..30).map(|_| scope.spawn(|| server.colorize(&picture))).collect();
-        server.until_in_flight(30);
+        let asked: Vec<_> = (0..200).map(|_| scope.spawn(|| server.colorize(&picture))).collect();
+        server.until_in_flight(200);
         fake.hold(false);
         asked.into_iter().map(|asked| asked.join().unwrap()).collect()
     });

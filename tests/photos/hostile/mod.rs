@@ -15,7 +15,7 @@ use corpus::{Becomes, corpus};
 const MEMORY: u64 = 8 << 20;
 const TIME: Duration = Duration::from_millis(50);
 
-/// What [`calibration`] takes on a server's core of 2026 (40 to 41 ms in four runs); a slower core has as much more time.
+/// What [`calibration`] takes on a server's core of 2026 (40 to 41 ms in three runs); a slower core has as much more time.
 const CALIBRATION: Duration = Duration::from_millis(40);
 
 /// The time of a fixed piece of work: 40 million steps that depend on each other.

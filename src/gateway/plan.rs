@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ask::{Ask, Client, Fingerprint};
-use super::error::Error;
+use super::error::{Attempt, Error};
 use super::keys::{self, PhotoKey, Scope};
 use super::rendition::Rendition;
 use super::snapshot::Snapshot;
@@ -66,6 +66,11 @@ impl Plan {
             Ok(Rendition { attempts, .. }) | Err(Error::NoProvider { attempts }) => attempts,
             Err(_) => return false,
         };
+        self.met_a_clients_budget(attempts)
+    }
+
+    /// Whether a client's own budget has turned somebody away here.
+    pub fn met_a_clients_budget(&self, attempts: &[Attempt]) -> bool {
         let is_each = |name: &str| {
             let budgets = &self.config().budgets;
             budgets.iter().any(|budget| budget.name == name && budget.scope == credit::Scope::Client)

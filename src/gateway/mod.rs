@@ -46,7 +46,7 @@ pub use tiers::{Stores, open_cache, open_disk, open_store};
 use crate::cache::Cache;
 use crate::credit::Ledger;
 use crate::observe::Metrics;
-use crate::provider::{Memory, Readiness};
+use crate::provider::Memory;
 use crate::queue::Queue;
 use crate::quota::Quotas;
 use crate::shared::Shared;
@@ -93,12 +93,7 @@ impl Gateway {
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
         let quotas = Quotas::new(rates, &snapshot.config.state_dir);
-        // One that waits for its key is nothing to count yet.
-        let set_up = snapshot.in_order().filter(|(_, provider)| provider.readiness() == Readiness::Ready);
-        set_up
-            .map(|(_, provider)| provider.about())
-            .filter(|about| !snapshot.most(&about.name, about.send_max_pixels).is_zero())
-            .for_each(|about| metrics.paid_provider(&about.name));
+        snapshot.count_paid(&metrics);
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             cache,

@@ -63,7 +63,10 @@ impl Gateway {
         let worked = prepared.is_ok();
         match prepared {
             Ok(Prepared { snapshot, values, dir, later }) => {
-                self.snapshot.store(Arc::new(snapshot));
+                snapshot.count_paid(&self.metrics);
+                let now = Arc::new(snapshot);
+                let before = self.snapshot.swap(now.clone());
+                before.without(&now).for_each(|gone| self.metrics.forget_provider(gone));
                 let changes = self.reloads.last(|last| {
                     let changes = changed(&last.values, &values);
                     *last = Last { values, dir, trouble: None };

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::error::Error;
 use crate::config::Config;
 use crate::credit::Credits;
-use crate::provider::{BuildError, Memory, Provider, build};
+use crate::observe::Metrics;
+use crate::provider::{BuildError, Memory, Provider, Readiness, build};
 
 /// A configuration and its providers.
 pub struct Snapshot {
@@ -35,6 +36,20 @@ impl Snapshot {
     pub(super) fn with(config: Config, providers: impl IntoIterator<Item = Arc<dyn Provider>>) -> Self {
         let providers = providers.into_iter().map(|provider| (provider.about().name.clone(), provider));
         Self { config, report: serde_json::Value::Null, providers: providers.collect() }
+    }
+
+    /// Lets the counters of providers that cost something begin. One that waits for its key is nothing to count yet.
+    pub(super) fn count_paid(&self, metrics: &Metrics) {
+        let ready = self.providers.values().filter(|provider| provider.readiness() == Readiness::Ready);
+        ready
+            .map(|provider| provider.about())
+            .filter(|about| !self.most(&about.name, about.send_max_pixels).is_zero())
+            .for_each(|about| metrics.paid_provider(&about.name));
+    }
+
+    /// The names of providers that are here and not in `other`.
+    pub(super) fn without<'s>(&'s self, other: &'s Self) -> impl Iterator<Item = &'s str> {
+        self.providers.keys().filter(|name| !other.providers.contains_key(*name)).map(String::as_str)
     }
 
     /// All providers: those on the route in its order, with their places from 1, then the others by name.

@@ -5,6 +5,7 @@ use std::process::Output;
 
 use crate::fakes::KEY;
 use crate::fakes::algorithmia::Algorithmia;
+use crate::fakes::apis::Api;
 use crate::harness::Picture;
 use crate::harness::server::pixcolor;
 
@@ -81,6 +82,52 @@ fn a_test_shows_the_call_step_by_step_and_a_dry_run_only_the_request() {
     assert!(steps(&said, "cost")[0].starts_with("at most 60 credits"), "{said}");
     assert!(steps(&said, "cost")[1].contains("credits are charged"), "{said}");
     assert_eq!(steps(&said, "end")[0].split(", ").next(), Some("120 x 90 pixels"), "{said}");
+}
+
+#[test]
+fn a_host_that_is_described_is_shown_down_to_the_reading_of_its_reply() {
+    let host = Api::replicate();
+    host.takes_polls(1);
+    let folder = folder(&[]);
+    let test = |more: &[&str]| {
+        let mut command = pixcolor(folder.path());
+        command.args(["provider", "test", "replicate", "photo.png"]).args(more);
+        command.env("PIXCOLOR_PROVIDERS__REPLICATE__BASE_URL", host.url());
+        command.env("PIXCOLOR_PROVIDERS__REPLICATE__ALLOW_PRIVATE", "true");
+        command.env("PIXCOLOR_PROVIDERS__REPLICATE__POLL__INTERVAL", "0.1");
+        let Output { status, stdout, stderr } = command.env("PIXCOLOR_REPLICATE_KEY", KEY).output().unwrap();
+        let said = String::from_utf8([stdout, stderr].concat()).unwrap();
+        assert!(!said.contains(KEY), "the planted key came out: {said}");
+        assert!(status.success(), "{said}");
+        said
+    };
+
+    let said = test(&["--dry-run"]);
+    let (dry, _) = said.split_once("\nend ").unwrap();
+    let dry = dry.to_owned();
+    assert!(dry.starts_with(&format!("request  POST {}/v1/predictions\n", host.url())), "{said}");
+    assert!(dry.contains("\nauthorization: Bearer ***\nprefer: wait=10\n"), "{said}");
+    assert!(dry.contains("{\"input\":{\"image\":\"data:image/jpeg;base64,("), "{said}");
+    assert!(!host.asked().iter().any(|asked| asked.starts_with("POST")), "{:?}", host.asked());
+
+    let said = test(&[]);
+    assert_eq!(host.count("POST"), 1, "{said}");
+    assert!(said.contains(&dry), "{said}");
+    let mapping = steps(&said, "mapping");
+    let step = |words: &str| mapping.iter().position(|line| line.contains(words)).unwrap_or(usize::MAX);
+    let read = [
+        "status 201 is a success",
+        "/status is starting: not done yet",
+        "/status is processing: not done yet",
+        "/status is succeeded: it is done",
+        "/output is an address at 127.0.0.1",
+        // 3.25 s at 2.25 credits.
+        "it cost 7.3125 credits",
+    ]
+    .map(step);
+    assert!(read.is_sorted() && read[5] < usize::MAX, "{read:?} {said}");
+    assert!(steps(&said, "cost").iter().any(|line| line.contains("7.3125 credits")), "{said}");
+    assert!(steps(&said, "end")[0].starts_with("120 x 90 pixels"), "{said}");
 }
 
 #[test]

@@ -364,3 +364,18 @@ fn a_thousand_reloads_under_load_lose_no_request_and_no_memory() {
     let growth = reload_under_load(1000);
     assert!(growth < 16 << 20, "{growth}");
 }
+
+#[test]
+fn a_provider_that_comes_is_counted_from_0_and_one_that_goes_has_no_state() {
+    let server = setup().env("API_KEY", crate::fakes::KEY).start();
+    let unknown = "pixcolor_unknown_costs_total{provider=\"paid\"} 0";
+    let breaker = "pixcolor_provider_breaker_state{provider=\"paid\"} 0";
+    let shown = |server: &Server, line: &str| server.get("/metrics").text().lines().any(|it| it == line);
+    assert!(!shown(&server, unknown) && !shown(&server, breaker));
+    let paid = server.path("config/providers/paid.toml");
+    fs::write(&paid, format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", nobody())).unwrap();
+    until(&server, |server| shown(server, unknown) && shown(server, breaker));
+    fs::remove_file(&paid).unwrap();
+    until(&server, |server| !shown(server, breaker));
+    assert!(shown(&server, unknown), "what was counted stays");
+}

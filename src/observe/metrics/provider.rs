@@ -82,6 +82,13 @@ impl Metrics {
         providers.calls.with_label_values(&[provider, FailureKind::Budget.label()]);
     }
 
+    /// There is no such provider any more: what it has counted stays, how it is does not.
+    pub fn forget_provider(&self, provider: &str) {
+        // It may not be there, which is as good.
+        drop(self.0.provider.breaker.remove_label_values(&[provider]));
+        self.balance(provider, None);
+    }
+
     /// A provider was called, or passed over; `failure` is of which kind, if it was one.
     pub fn provider_call(&self, provider: &str, failure: Option<FailureKind>, took: Duration) {
         let outcome = failure.map_or("ok", FailureKind::label);

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::CliError;
 use crate::config::{self, Config, Source};
-use crate::quota::Keys;
+use crate::quota::{Kept, Keys};
 
 /// What is to be done with keys.
 #[derive(Subcommand)]
@@ -25,9 +25,15 @@ pub enum Command {
     },
 }
 
-/// Whether the keys can be read; warns when nobody is let in.
+/// Whether the keys can be read; warns when nobody is let in, and of what is configured for a key that is not there.
 pub fn check(config: &Config) -> Result<(), CliError> {
-    let keys = Keys::in_folder(&config.state_dir).list()?;
+    let mut keys = Keys::in_folder(&config.state_dir).list()?;
+    keys.retain(|key| key.revoked.is_none());
+    for name in config.keys.names.iter().filter(|name| keys.iter().all(|key| key.name != **name)) {
+        tracing::warn!(
+            "`keys.{name}` is for a key that is not there yet: `pixcolor key new {name}` makes it"
+        );
+    }
     if keys.is_empty() && !config.clients.anonymous {
         tracing::warn!(
             "nobody can use this gateway: `anonymous` is false, and there are no keys in {} (`pixcolor key new \
@@ -54,8 +60,9 @@ pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
             if keys.is_empty() {
                 eprintln!("There are no keys in {}.", state_dir.display());
             }
-            for key in keys {
-                println!("{}  {}", key.created, key.name);
+            for Kept { name, created, revoked, .. } in keys {
+                let revoked = revoked.map(|when| format!("  revoked {when}")).unwrap_or_default();
+                println!("{created}  {name}{revoked}");
             }
         }
         Command::Revoke { name } => keys.revoke(&name)?,

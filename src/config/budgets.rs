@@ -1,9 +1,9 @@
-//! Caps on credit: `[budgets.NAME]`, each for a scope and a window.
+//! Caps on credit: `[budgets.NAME]`, each for a scope and a window; and those that a key has of its own.
 
 use std::collections::BTreeMap;
 
 use super::price::decimal;
-use super::problem::nearest;
+use super::problem::{dotted, nearest};
 use super::provider::{MAX_NAME, ProviderConfig, is_name};
 use super::table::Table;
 use crate::credit::{Budget, Budgets, Credits, Scope, Window, Worth};
@@ -12,6 +12,10 @@ use crate::credit::{Budget, Budgets, Credits, Scope, Window, Worth};
 const MOST: i64 = 1_000_000_000_000;
 
 const CREDITS: &str = "a number of credits from 0 to 1000000000000 with at most 6 decimals";
+/// The first is the default.
+const WINDOWS: [(&str, Window); 3] =
+    [("month", Window::Month), ("day", Window::Day), ("total", Window::Total)];
+
 const SCOPE: &str = "\"all\", \"client\" or \"provider:NAME\"";
 
 /// Reads every budget, and compares them with each other and with the providers. `names` are those of all
@@ -23,15 +27,9 @@ pub(super) fn read(
 ) -> Budgets {
     let mut budgets: Vec<Budget> = Vec::new();
     table.named("budgets", |name, table| {
-        if !is_name(name) {
-            let message = format!(
-                "a budget cannot be named {name:?}: a name is 1 to {MAX_NAME} of a-z, 0-9, `-` and single `_`, and \
-                 begins with a letter or a digit"
-            );
-            table.problem(&[], message);
-        }
+        check_name(name, table);
         let scope = read_scope(table, names);
-        let window = table.choice("window", &[("month", Window::Month), ("day", Window::Day), ("total", Window::Total)]);
+        let window = table.choice("window", &WINDOWS);
         let limit = table.required("credits", CREDITS, |value| limit(&decimal(value)?));
         let (Some(window), Some(limit)) = (window, limit) else { return };
         let same = |other: &&Budget| other.scope == scope && other.window == window;
@@ -39,17 +37,66 @@ pub(super) fn read(
             let other = &other.name;
             table.problem(
                 &[],
-                format!("`budgets.{name}` and `budgets.{other}` cap the same: {scope}, {window}. Keep one of them"),
+                format!(
+                    "`budgets.{name}` and `budgets.{other}` cap the same: {scope}, {window}. Keep one of them"
+                ),
             );
         }
         budgets.push(Budget { name: name.to_owned(), scope, window, limit });
     });
     for budget in &budgets {
         warn_of_longer(table, budget, &budgets);
-        warn_of_calls(table, budget, providers);
+        warn_of_calls(table, &format!("budgets.{}", budget.name), budget, providers);
         warn_of_worths(table, budget, providers);
     }
     budgets.into()
+}
+
+/// Reads the budgets that one key has of its own: one of the name of a budget for each client counts in its place.
+/// Gives all budgets that count for this key.
+pub(super) fn read_own(
+    table: &mut Table<'_>,
+    budgets: &Budgets,
+    providers: &BTreeMap<String, ProviderConfig>,
+) -> Budgets {
+    let mut own = budgets.to_vec();
+    table.named("budgets", |name, table| {
+        check_name(name, table);
+        let path = dotted(&table.at(&[]));
+        let other = budgets.iter().find(|budget| budget.name == name);
+        if let Some(other) = other.filter(|budget| budget.scope != Scope::Client) {
+            let message = format!(
+                "`{path}`: the budget `{name}` is not for each client, but for {}. Another name adds one",
+                other.scope
+            );
+            table.problem(&[], message);
+        }
+        let usual = other.map_or(Window::Month, |budget| budget.window);
+        let window = table.choice_or("window", &WINDOWS, usual);
+        let limit = table.required("credits", CREDITS, |value| limit(&decimal(value)?));
+        let Some(limit) = limit else { return };
+        own.retain(|budget| budget.name != name);
+        if let Some(same) = own.iter().find(|budget| budget.scope == Scope::Client && budget.window == window)
+        {
+            let message =
+                format!("`{path}` and the budget `{}` cap the same, {window}. Keep one of them", same.name);
+            table.problem(&[], message);
+        }
+        let budget = Budget { name: name.to_owned(), scope: Scope::Client, window, limit };
+        warn_of_calls(table, &path, &budget, providers);
+        own.push(budget);
+    });
+    own.into()
+}
+
+fn check_name(name: &str, table: &Table<'_>) {
+    if !is_name(name) {
+        let message = format!(
+            "a budget cannot be named {name:?}: a name is 1 to {MAX_NAME} of a-z, 0-9, `-` and single `_`, and \
+             begins with a letter or a digit"
+        );
+        table.problem(&[], message);
+    }
 }
 
 fn limit(text: &str) -> Option<Credits> {
@@ -106,11 +153,15 @@ fn concerned<'p>(
 }
 
 /// A provider is never asked where a budget is less than what is reserved for one call.
-fn warn_of_calls(table: &Table<'_>, budget: &Budget, providers: &BTreeMap<String, ProviderConfig>) {
+fn warn_of_calls(
+    table: &Table<'_>,
+    path: &str,
+    budget: &Budget,
+    providers: &BTreeMap<String, ProviderConfig>,
+) {
     for provider in concerned(budget, providers).filter(|provider| provider.most() > budget.limit) {
         table.warning(format!(
-            "`budgets.{}` is {} credits, and one call of provider `{}` may cost {}: it is never asked",
-            budget.name,
+            "`{path}` is {} credits, and one call of provider `{}` may cost {}: it is never asked",
             budget.limit,
             provider.name,
             provider.most()

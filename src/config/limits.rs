@@ -22,6 +22,10 @@ pub struct LimitsConfig {
     pub waiting: usize,
     /// Most bytes of uploads in memory at once; never below `upload_bytes`.
     pub upload_memory: u64,
+    /// How long an upload may take whatever its size.
+    pub upload_grace: Duration,
+    /// How many bytes of it must arrive in each second after that; 0: as slowly as may be.
+    pub upload_speed: u64,
 }
 
 impl Default for LimitsConfig {
@@ -34,6 +38,8 @@ impl Default for LimitsConfig {
             decoding_pixels: 64_000_000,
             waiting: 32,
             upload_memory: 512 << 20,
+            upload_grace: Duration::from_secs(10),
+            upload_speed: 16 << 10,
         }
     }
 }
@@ -64,6 +70,8 @@ impl LimitsConfig {
                 default.upload_memory.max(upload_bytes),
                 1024..=1 << 50,
             ),
+            upload_grace: table.seconds("upload_grace_seconds", default.upload_grace, 0.1..=3600.0),
+            upload_speed: table.bytes("upload_speed", default.upload_speed, 0..=1 << 30),
         };
         if limits.upload_memory < limits.upload_bytes {
             let message = "`limits.upload_memory` must not be below `limits.upload_bytes`: \

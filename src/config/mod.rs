@@ -18,6 +18,7 @@ mod clients;
 mod env;
 mod exec;
 mod http;
+mod keys;
 mod layer;
 mod limits;
 mod metrics;
@@ -55,6 +56,7 @@ pub use http::{
     AcceptsConfig, BalanceConfig, BodyConfig, Equals, Field, FormField, HostPattern, HttpConfig,
     JsonTemplate, Output, Part, Piece, PollConfig, ReplyConfig, RequestConfig, Template,
 };
+pub use keys::KeysConfig;
 pub use limits::LimitsConfig;
 pub use metrics::MetricsConfig;
 pub use on_colour::OnColour;
@@ -108,6 +110,8 @@ pub struct Config {
     pub shared: SharedConfig,
     /// Caps on credit, in order of their names.
     pub budgets: Budgets,
+    /// What clients' keys have of their own.
+    pub keys: KeysConfig,
 }
 
 /// Reads, merges and validates a configuration. Reads files: not for async threads.
@@ -147,7 +151,7 @@ impl Config {
         }
         let state_dir = table.path("state_dir", Some(state_dir)).unwrap_or_default();
         let limits = table.table("limits", LimitsConfig::read);
-        let quota = table.table("quota", |table| QuotaConfig::read(table, &limits));
+        let mut quota = table.table("quota", |table| QuotaConfig::read(table, &limits));
         let output = table.table("output", OutputConfig::read);
         let cache = table.table("cache", |table| CacheConfig::read(source, table));
         let admin = table.table("admin", AdminConfig::read);
@@ -174,6 +178,7 @@ impl Config {
             }
         }
         let budgets = budgets::read(table, &names, &providers);
+        let keys = KeysConfig::read(table, &mut quota, &limits, &budgets, &providers);
         Self {
             route,
             on_colour,
@@ -189,6 +194,7 @@ impl Config {
             assets,
             shared,
             budgets,
+            keys,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! How much one client may ask for.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::limits::LimitsConfig;
-use super::problem::dotted;
+use super::problem::{dotted, nearest};
 use super::provider::is_name;
 use super::table::Table;
 use crate::quota::{Bucket, By, Charge, Gate, Limit, LimitError, Per, Unit};
@@ -21,11 +22,15 @@ pub struct QuotaConfig {
     pub client_waiting: u64,
     /// Limits on rates, each by a name of its own.
     pub limits: Vec<Arc<Limit>>,
+    /// All limits of each key that has some of its own.
+    own: HashMap<Bucket, Vec<Arc<Limit>>>,
+    /// Those too that are turned off.
+    known: Vec<Arc<Limit>>,
 }
 
-/// A limit that is there unless it is turned off; its burst is its rate.
-struct Shipped {
-    name: &'static str,
+/// What a limit is where nothing else is said; its burst is its rate.
+#[derive(Clone, Copy)]
+struct Usual {
     by: By,
     of: Unit,
     rate: u64,
@@ -33,13 +38,13 @@ struct Shipped {
 }
 
 /// A person, a page and a script that takes one picture after another do not meet these.
-const SHIPPED: [Shipped; 6] = [
-    Shipped { name: "requests", by: By::Client, of: Unit::Requests, rate: 3_000, per: Per::Minute },
-    Shipped { name: "bytes", by: By::Client, of: Unit::Bytes, rate: 4 << 30, per: Per::Minute },
-    Shipped { name: "pictures", by: By::Client, of: Unit::Pictures, rate: 600, per: Per::Minute },
-    Shipped { name: "megapixels", by: By::Client, of: Unit::Megapixels, rate: 6_000, per: Per::Minute },
-    Shipped { name: "key-requests", by: By::Key, of: Unit::Requests, rate: 30_000, per: Per::Minute },
-    Shipped { name: "key-pictures", by: By::Key, of: Unit::Pictures, rate: 6_000, per: Per::Minute },
+const SHIPPED: [(&str, Usual); 6] = [
+    ("requests", Usual { by: By::Client, of: Unit::Requests, rate: 3_000, per: Per::Minute }),
+    ("bytes", Usual { by: By::Client, of: Unit::Bytes, rate: 4 << 30, per: Per::Minute }),
+    ("pictures", Usual { by: By::Client, of: Unit::Pictures, rate: 600, per: Per::Minute }),
+    ("megapixels", Usual { by: By::Client, of: Unit::Megapixels, rate: 6_000, per: Per::Minute }),
+    ("key-requests", Usual { by: By::Key, of: Unit::Requests, rate: 30_000, per: Per::Minute }),
+    ("key-pictures", Usual { by: By::Key, of: Unit::Pictures, rate: 6_000, per: Per::Minute }),
 ];
 
 /// What one request amounts to, as far as it is known.
@@ -58,13 +63,51 @@ impl QuotaConfig {
         let client_decoding_pixels =
             table.whole("client_decoding_pixels", 400_000_000, 1..=1_000_000_000_000);
         let client_waiting = table.whole("client_waiting", 24, 1..=100_000);
-        let mut limits = Vec::new();
-        let shipped = SHIPPED.map(|limit| limit.name);
+        let (mut limits, mut known) = (Vec::new(), Vec::new());
+        let shipped = SHIPPED.map(|(name, _)| name);
         table.named_with("limits", &shipped, |name, table| {
-            let shipped = SHIPPED.iter().find(|limit| limit.name == name);
-            limits.extend(limit(name, shipped, table, sizes).map(Arc::new));
+            let usual = SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, usual)| *usual);
+            let by =
+                |table: &mut Table<'_>| table.choice_or("by", &By::ALL, usual.map_or(By::Client, |it| it.by));
+            let Some((limit, enabled)) = limit(name, usual, &shipped, by, table, sizes) else { return };
+            limits.extend(enabled.then(|| limit.clone()));
+            known.push(limit);
         });
-        Self { enabled, client_upload_memory, client_decoding_pixels, client_waiting, limits }
+        let own = HashMap::new();
+        Self { enabled, client_upload_memory, client_decoding_pixels, client_waiting, limits, own, known }
+    }
+
+    /// Reads the limits that one key has of its own: those of a name that is there already count in its place.
+    pub(super) fn read_own(&mut self, key: Bucket, table: &mut Table<'_>, sizes: &LimitsConfig) {
+        let mut limits = self.limits.clone();
+        let by_key: Vec<&str> =
+            self.known.iter().filter(|limit| limit.by() == By::Key).map(|limit| limit.name()).collect();
+        table.named("limits", |name, table| {
+            let known = self.known.iter().find(|limit| limit.name() == name);
+            if let Some(other) = known.filter(|limit| limit.by() != By::Key) {
+                table.problem(
+                    &[],
+                    format!(
+                        "`{}`: the limit `{name}` is by {}. Those by key are {}; another name adds one",
+                        dotted(&table.at(&[])),
+                        other.by().label(),
+                        by_key.join(", ")
+                    ),
+                );
+                table.accept_all();
+                return;
+            }
+            let usual = known.map(|limit| Usual {
+                by: By::Key,
+                of: limit.of(),
+                rate: limit.rate() / limit.of().scale(),
+                per: limit.per(),
+            });
+            let Some((own, enabled)) = limit(name, usual, &by_key, |_| By::Key, table, sizes) else { return };
+            limits.retain(|limit| limit.name() != name);
+            limits.extend(enabled.then_some(own));
+        });
+        self.own.insert(key, limits);
     }
 
     /// What a request of this client takes at a gate; nothing when there are no quotas. Whoever is no client,
@@ -80,28 +123,40 @@ impl QuotaConfig {
             };
             Some(Charge { limit: limit.clone(), bucket, amount })
         };
-        self.limits.iter().filter(|limit| limit.of().gate() == gate).filter_map(charge).collect()
+        let limits = self.own.get(client).unwrap_or(&self.limits);
+        limits.iter().filter(|limit| limit.of().gate() == gate).filter_map(charge).collect()
     }
 }
 
-/// Reads one limit; none if it is turned off or cannot be, which is noted.
+/// Reads one limit, and whether it counts; none if it cannot be, which is noted. `names` are those that may
+/// have been meant.
 fn limit(
     name: &str,
-    shipped: Option<&Shipped>,
+    usual: Option<Usual>,
+    names: &[&str],
+    by: impl FnOnce(&mut Table<'_>) -> By,
     table: &mut Table<'_>,
     sizes: &LimitsConfig,
-) -> Option<Limit> {
+) -> Option<(Arc<Limit>, bool)> {
     if !is_name(name) {
         let message = format!("a limit cannot be named {name:?}: take a-z, 0-9, `-` and single `_`");
         table.problem(&[], message);
     }
     let enabled = table.flag("enabled", true);
-    let of = match shipped {
-        Some(shipped) => Some(table.choice_or("of", &Unit::ALL, shipped.of)),
-        None => table.required_choice("of", &Unit::ALL),
+    let of = match (usual, nearest(name, names.iter().copied())) {
+        (Some(usual), _) => Some(table.choice_or("of", &Unit::ALL, usual.of)),
+        (None, Some(meant)) if !table.has("of") => {
+            let path = dotted(&table.at(&[]));
+            table.problem(
+                &[],
+                format!("there is no limit `{path}` and it has no `of`: did you mean `{meant}`?"),
+            );
+            None
+        }
+        (None, _) => table.required_choice("of", &Unit::ALL),
     };
-    let by = table.choice_or("by", &By::ALL, shipped.map_or(By::Client, |shipped| shipped.by));
-    let per = table.choice_or("per", &Per::ALL, shipped.map_or(Per::Minute, |shipped| shipped.per));
+    let by = by(table);
+    let per = table.choice_or("per", &Per::ALL, usual.map_or(Per::Minute, |usual| usual.per));
     let Some(of) = of else {
         // What the others must be depends on it.
         table.accept_all();
@@ -111,8 +166,8 @@ fn limit(
         Unit::Bytes => table.bytes(key, default, 1024..=1 << 40),
         Unit::Requests | Unit::Pictures | Unit::Megapixels => table.whole(key, default, 1..=1_000_000_000),
     };
-    let shipped_rate = shipped.filter(|shipped| shipped.of == of).map(|shipped| shipped.rate);
-    if shipped_rate.is_none() && !table.has("rate") {
+    let usual_rate = usual.filter(|usual| usual.of == of).map(|usual| usual.rate);
+    if usual_rate.is_none() && !table.has("rate") {
         let name = dotted(&table.at(&[]));
         table.problem(&[], format!("`{name}` has no `rate`: how many {} per {}?", of.label(), per.label()));
     }
@@ -122,7 +177,7 @@ fn limit(
         Unit::Bytes => (sizes.upload_bytes, "limits.upload_bytes"),
         Unit::Megapixels => (sizes.pixels.div_ceil(of.scale()), "limits.pixels"),
     };
-    let rate = amount(table, "rate", shipped_rate.unwrap_or(1024));
+    let rate = amount(table, "rate", usual_rate.unwrap_or(1024));
     let burst = amount(table, "burst", rate.max(largest));
     if enabled && burst < largest {
         let path = dotted(&table.at(&["burst"]));
@@ -131,7 +186,7 @@ fn limit(
         table.problem(&["burst"], message);
     }
     match Limit::new(name, by, of, rate, per, burst) {
-        Ok(limit) => enabled.then_some(limit),
+        Ok(limit) => Some((Arc::new(limit), enabled)),
         Err(error) => {
             let key = if error == LimitError::TooFast { "rate" } else { "burst" };
             table.problem(&[key], format!("`{}`: {error}", dotted(&table.at(&[key]))));

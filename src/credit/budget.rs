@@ -83,6 +83,7 @@ impl Budget {
     ) -> Option<Exhausted> {
         (wanted > left).then(|| Exhausted {
             budget: self.name.clone(),
+            scope: self.scope.clone(),
             limit: self.limit,
             left,
             wanted,
@@ -110,6 +111,8 @@ impl Budget {
 pub struct Exhausted {
     /// The budget's name.
     pub budget: String,
+    /// Whose spending it counts.
+    pub scope: Scope,
     /// Its limit.
     pub limit: Credits,
     /// What is left of it; never below zero.

@@ -53,7 +53,7 @@ impl<'g> Purse<'g> {
     }
 
     async fn standings(&self) -> &[Standing] {
-        let budgets = &self.snapshot.config.budgets;
+        let budgets = self.snapshot.config.budgets_of(self.account.as_deref());
         if budgets.is_empty() {
             return &[];
         }

@@ -175,7 +175,9 @@ impl Gateway {
             };
             last = match self.flights.join(flight, plan.ask.deadline, lead).await {
                 Landed::Led(result) => return result,
-                Landed::Shared(result) if flight == plan.flight && plan.was_for_a_clients_budget(&result) => {
+                Landed::Shared(result)
+                    if flight == plan.flight && Plan::was_for_a_clients_budget(&result) =>
+                {
                     (flight, left) = (plan.own_flight(), MOST_FLIGHTS);
                     continue;
                 }

@@ -61,21 +61,18 @@ impl Plan {
 
     /// Whether a flight ended as it did for want of a budget that each client has for itself: another
     /// client's may be enough, and one client's must not decide what another gets.
-    pub fn was_for_a_clients_budget(&self, result: &Result<Rendition, Error>) -> bool {
+    pub fn was_for_a_clients_budget(result: &Result<Rendition, Error>) -> bool {
         let attempts = match result {
             Ok(Rendition { attempts, .. }) | Err(Error::NoProvider { attempts }) => attempts,
             Err(_) => return false,
         };
-        self.met_a_clients_budget(attempts)
+        Self::met_a_clients_budget(attempts)
     }
 
     /// Whether a client's own budget has turned somebody away here.
-    pub fn met_a_clients_budget(&self, attempts: &[Attempt]) -> bool {
-        let is_each = |name: &str| {
-            let budgets = &self.config().budgets;
-            budgets.iter().any(|budget| budget.name == name && budget.scope == credit::Scope::Client)
-        };
-        attempts.iter().filter_map(|attempt| attempt.budget.as_ref()).any(|budget| is_each(&budget.budget))
+    pub fn met_a_clients_budget(attempts: &[Attempt]) -> bool {
+        let mut budgets = attempts.iter().filter_map(|attempt| attempt.budget.as_ref());
+        budgets.any(|budget| budget.scope == credit::Scope::Client)
     }
 
     /// The flight that only this client's requests may share.

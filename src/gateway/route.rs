@@ -159,13 +159,14 @@ impl Caller<'_> {
     async fn reserve(&self, about: &About, sent_pixels: u64) -> Result<Reservation, Attempt> {
         let Plan { ask, search, .. } = self.plan;
         let config = &search.snapshot.config;
+        let client = ask.client.account(config.clients.ipv6_prefix);
         let wish = Wish {
             provider: about.name.clone(),
-            client: ask.client.account(config.clients.ipv6_prefix),
             most: search.snapshot.most(&about.name, sent_pixels),
             pixels: self.plan.head.pixels(),
             sent_pixels,
-            budgets: config.budgets.clone(),
+            budgets: config.budgets_of(client.as_deref()).clone(),
+            client,
         };
         ask.trace.tell(Step::Cost, || format!("at most {} credits, which are set aside", wish.most));
         self.ledger.reserve(wish).await.map_err(|error| Attempt::unpaid(&about.name, error))

@@ -24,7 +24,7 @@ impl Gateway {
                     };
                     // What one client's budget has decided is not for others.
                     let left = made.as_ref().ok();
-                    let left = left.filter(|(rendition, _)| !plan.met_a_clients_budget(&rendition.attempts));
+                    let left = left.filter(|(rendition, _)| !Plan::met_a_clients_budget(&rendition.attempts));
                     let left =
                         left.and_then(|(rendition, facts)| Some(landing::write(rendition, facts.as_ref()?)));
                     elsewhere.land(lead, left).await;

@@ -32,8 +32,8 @@ pub struct Keys {
     known: Mutex<Arc<Known>>,
 }
 
-/// Names by the SHA-256 of the key.
-type Known = HashMap<[u8; 32], String>;
+/// Keys by their SHA-256: their names, or nothing for those that were revoked.
+type Known = HashMap<[u8; 32], Option<String>>;
 
 #[derive(Debug, Default)]
 struct Read {
@@ -49,9 +49,9 @@ type Stamp = (SystemTime, u64);
 pub enum Found {
     /// The key of this name.
     Known(String),
-    /// None of the keys there are.
+    /// None of the keys there are, or one that was revoked.
     Unknown,
-    /// There are no keys, so that none can be right.
+    /// No key was ever made, so that none can be right. Where all are revoked, keys are still wanted.
     NoKeys,
 }
 
@@ -63,8 +63,18 @@ pub struct Kept {
     pub name: String,
     /// When it was minted, by RFC 3339, in UTC.
     pub created: String,
+    /// When it was revoked; it is remembered, so that who still sends it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
     /// Its SHA-256 in hexadecimal.
     sha256: String,
+}
+
+impl Kept {
+    /// Whether it is the key in use that is called this.
+    fn is(&self, name: &str) -> bool {
+        self.revoked.is_none() && self.name == name
+    }
 }
 
 /// A new key: the only time that it can be seen.
@@ -128,9 +138,9 @@ impl Keys {
         self.refresh().await;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known.get::<[u8; 32]>(&Sha256::digest(key.as_bytes()).into()) {
-            Some(name) => Found::Known(name.clone()),
+            Some(Some(name)) => Found::Known(name.clone()),
             None if known.is_empty() => Found::NoKeys,
-            None => Found::Unknown,
+            Some(None) | None => Found::Unknown,
         }
     }
 
@@ -155,10 +165,10 @@ impl Keys {
         read.stamp = stamp;
     }
 
-    /// All keys, by name. Reads the file: not for async threads.
+    /// All keys, those revoked too, by name and then by age. Reads the file: not for async threads.
     pub fn list(&self) -> Result<Vec<Kept>, KeysError> {
         let mut keys = parse(&self.file, fs::read(&self.file))?;
-        keys.sort_by(|a, b| a.name.cmp(&b.name));
+        keys.sort_by(|a, b| (&a.name, &a.created).cmp(&(&b.name, &b.created)));
         Ok(keys)
     }
 
@@ -169,14 +179,13 @@ impl Keys {
         }
         let key = random_key()?;
         self.change(|keys| {
-            if keys.iter().any(|kept| kept.name == name) {
+            if keys.iter().any(|kept| kept.is(name)) {
                 return Err(KeysError::Taken(name.to_owned()));
             }
-            let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
             keys.push(Kept {
                 name: name.to_owned(),
-                // Only years beyond four digits cannot be written.
-                created: now.format(&Rfc3339).unwrap_or_default(),
+                created: now(),
+                revoked: None,
                 sha256: hex(&Sha256::digest(key.as_bytes())),
             });
             Ok(())
@@ -184,12 +193,12 @@ impl Keys {
         Ok(Minted(key))
     }
 
-    /// Takes a key out of use. Not for async threads.
+    /// Takes a key out of use; its name is free for another. Not for async threads.
     pub fn revoke(&self, name: &str) -> Result<(), KeysError> {
         self.change(|keys| {
-            let before = keys.len();
-            keys.retain(|kept| kept.name != name);
-            if keys.len() == before { Err(KeysError::Missing(name.to_owned())) } else { Ok(()) }
+            let key = keys.iter_mut().find(|kept| kept.is(name));
+            key.ok_or_else(|| KeysError::Missing(name.to_owned()))?.revoked = Some(now());
+            Ok(())
         })
     }
 
@@ -220,6 +229,13 @@ impl Keys {
     }
 }
 
+/// The time in whole seconds, by RFC 3339.
+fn now() -> String {
+    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    // Only years beyond four digits cannot be written.
+    now.format(&Rfc3339).unwrap_or_default()
+}
+
 fn modified(file: &fs::Metadata) -> SystemTime {
     file.modified().unwrap_or(SystemTime::UNIX_EPOCH)
 }
@@ -241,7 +257,10 @@ fn known(file: &Path, read: io::Result<Vec<u8>>) -> Result<Known, KeysError> {
         file: file.to_owned(),
         why: format!("the `sha256` of `{name}` is not 64 hexadecimal digits"),
     };
-    let pair = |kept: Kept| Ok((unhex(&kept.sha256).ok_or_else(|| broken(&kept.name))?, kept.name));
+    let pair = |kept: Kept| {
+        let digest = unhex(&kept.sha256).ok_or_else(|| broken(&kept.name))?;
+        Ok((digest, kept.revoked.is_none().then_some(kept.name)))
+    };
     parse(file, read)?.into_iter().map(pair).collect()
 }
 
@@ -260,8 +279,8 @@ fn random_key() -> Result<String, KeysError> {
     Ok(key)
 }
 
-/// Names appear in logs, headers and URLs.
-fn is_name(name: &str) -> bool {
+/// Whether a key can be called this. Names appear in logs, headers and URLs.
+pub fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '@' | '-'))
 }

@@ -116,7 +116,7 @@ impl fmt::Display for Limit {
         let (rate, unit, per) = (self.rate / self.of.scale(), self.of.label(), self.per.label());
         let whom = match self.by {
             By::Client => "for each client",
-            By::Key => "for each key",
+            By::Key => "for one key",
             By::All => "for all clients together",
         };
         write!(f, "the limit `{}` ({rate} {unit} per {per} {whom})", self.name)

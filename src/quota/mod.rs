@@ -24,7 +24,7 @@ use std::time::Duration;
 pub use self::redis::InRedis;
 pub use client_key::Bucket;
 pub use gcra::InProcess;
-pub use keys::{Found, Keys, KeysError, Minted};
+pub use keys::{Found, Kept, Keys, KeysError, Minted, is_name as is_key_name};
 pub use limit::{Limit, LimitError};
 pub use lists::Lists;
 pub use peers::{Notice, Peers, Visit};

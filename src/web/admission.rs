@@ -14,13 +14,10 @@ use rocket::request::Outcome;
 use super::guards::{self, Context, Origin};
 use super::problem::Problem;
 use crate::config::Amounts;
-use crate::quota::{Charge, Crowded, Gate, Level, Limit, Most, Ticket, Unit, Visit};
+use crate::quota::{Crowded, Gate, Level, Limit, Most, Ticket, Unit, Visit};
 
 /// When it makes sense to come again after too many uploads were on their way: most take seconds.
 const CROWDED_RETRY: Duration = Duration::from_secs(2);
-
-/// That a request is of a limited route, with all limits that its client has.
-struct Limited(Vec<Charge>);
 
 /// Lets an upload of so many bytes in, or says why not. What is refused has taken nothing.
 pub async fn admit(request: &Request<'_>, bytes: u64) -> Result<Arc<Ticket>, Problem> {
@@ -35,13 +32,13 @@ pub async fn admit(request: &Request<'_>, bytes: u64) -> Result<Arc<Ticket>, Pro
             tracing::warn!("{notice}");
         }
     }
-    context.permitted()?;
+    context.permitted().await?;
 
     let client = client.bucket(config.clients.ipv6_prefix);
     let amounts = Amounts { bytes, ..Amounts::default() };
     let charges = config.quota.charges(Gate::Admit, client.as_ref(), amounts);
     let spend = config.quota.charges(Gate::Spend, client.as_ref(), Amounts::default());
-    request.local_cache(|| Limited([charges.clone(), spend].concat()));
+    context.limited.by([charges.clone(), spend].concat());
 
     let most = Most { all: config.limits.upload_memory, each: config.quota.client_upload_memory };
     let each = client.filter(|_| config.quota.enabled);
@@ -59,7 +56,7 @@ pub async fn admit(request: &Request<'_>, bytes: u64) -> Result<Arc<Ticket>, Pro
     Ok(Arc::new(Ticket { charges, share }))
 }
 
-/// `RateLimit` and `RateLimit-Policy` on every answer of a limited route, by
+/// `RateLimit` and `RateLimit-Policy` on every answer of a limited route and to every wrong key, by
 /// draft-ietf-httpapi-ratelimit-headers-10: structured fields (RFC 9651), a list with an item for each limit.
 pub struct Fields;
 
@@ -70,7 +67,7 @@ impl Fairing for Fields {
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
-        let Limited(charges) = request.local_cache(|| Limited(Vec::new()));
+        let charges = guards::limited(request).charges();
         let Some(gateway) = guards::gateway(request).filter(|_| !charges.is_empty()) else { return };
         let levels = gateway.quotas().rates.look(charges).await;
         response.set_header(Header::new("RateLimit-Policy", list(&levels, policy)));

@@ -15,6 +15,7 @@ mod health;
 mod legacy;
 mod methods;
 mod metrics;
+mod pace;
 mod page;
 mod problem;
 mod providers;

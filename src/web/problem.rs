@@ -63,7 +63,7 @@ pub struct BudgetFacts {
 }
 
 impl From<&Exhausted> for BudgetFacts {
-    fn from(Exhausted { budget, limit, left, wanted, renews }: &Exhausted) -> Self {
+    fn from(Exhausted { budget, limit, left, wanted, renews, .. }: &Exhausted) -> Self {
         Self {
             name: budget.clone(),
             limit: limit.to_string(),

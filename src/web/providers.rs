@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use rocket::http::Status;
 use rocket::serde::json::Json;
 use rocket::{Route, get, routes};
 use serde::Serialize;
 
-use super::guards::Context;
+use super::guards::{Admin, Context};
+use super::problem::Problem;
 use crate::credit::{Experience, SizeClass, Worth};
 use crate::provider::{Provider, Readiness};
 
@@ -123,7 +125,8 @@ struct Providers {
 }
 
 #[get("/v1/providers")]
-async fn providers(context: Context) -> Json<Providers> {
-    let snapshot = &context.snapshot;
-    Json(Providers { providers: learnt(&context).await, route: snapshot.config.route.clone() })
+async fn providers(context: Context, admin: Result<Admin, Status>) -> Result<Json<Providers>, Problem> {
+    context.informed(admin.as_ref()).await?;
+    let route = context.snapshot.config.route.clone();
+    Ok(Json(Providers { providers: learnt(&context).await, route }))
 }

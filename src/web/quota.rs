@@ -64,7 +64,7 @@ impl From<Level> for LimitFacts {
 
 #[get("/v1/quota")]
 async fn quota(context: Context, origin: Origin) -> Result<Uncached<Json<Standing>>, Problem> {
-    context.permitted()?;
+    context.permitted().await?;
     let Context { gateway, snapshot, client, .. } = context;
     let (config, quotas) = (&snapshot.config, gateway.quotas());
     let client = client.bucket(config.clients.ipv6_prefix);

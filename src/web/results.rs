@@ -39,7 +39,7 @@ pub fn fingerprint(sha256: &str) -> Result<Fingerprint, Problem> {
 /// One picture. Its address is its content, so that it never changes.
 #[get("/v1/results/<digest>")]
 async fn result(context: Context, known: Known<'_>, digest: &str) -> Result<Picture, Problem> {
-    context.permitted()?;
+    context.permitted().await?;
     let missing = || Problem::new(Status::NotFound, "There is no such result, or it is not kept any more.");
     let digest = unhex(digest).ok_or_else(missing)?;
     let found = context.gateway.picture(&context.snapshot, digest, &context.client).await;
@@ -64,7 +64,7 @@ async fn best(
     provider: Vec<String>,
     format: Vec<String>,
 ) -> Result<Picture, Problem> {
-    context.permitted()?;
+    context.permitted().await?;
     let missing = || {
         let detail = "There is no result of this picture yet: send the picture to /v1/colorize.";
         Problem::new(Status::NotFound, detail)

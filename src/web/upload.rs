@@ -18,9 +18,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
-use tokio::time::error::Elapsed;
 
 use super::form_reader::{Allowance, FormReader};
+use super::pace::{Counted, Pace, TooSlow};
 use super::problem::Problem;
 use super::{admission, data_url, guards};
 use crate::gateway::{Fingerprint, Upload};
@@ -72,7 +72,10 @@ impl<'r> FromData<'r> for Picture {
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let picture = tokio::time::timeout(body.time, body.picture(request)).await;
+        let picture = match body.admit(request).await {
+            Ok(pace) => pace.keep(body.picture(request)).await,
+            Err(problem) => Ok(Err(problem)),
+        };
         body.settle(picture, |picture| Some(&mut picture.upload)).await
     }
 }
@@ -107,7 +110,10 @@ impl<'r> FromData<'r> for Subject {
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let subject = tokio::time::timeout(body.time, body.subject(request)).await;
+        let subject = match body.admit(request).await {
+            Ok(pace) => pace.keep(body.subject(request)).await,
+            Err(problem) => Ok(Err(problem)),
+        };
         body.settle(subject, |subject| match subject {
             Subject::Picture(picture) => Some(&mut picture.upload),
             Subject::Known(_) => None,
@@ -122,7 +128,10 @@ impl<'r> FromData<'r> for DataUrl {
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let url = tokio::time::timeout(body.time, body.data_url(request)).await;
+        let url = match body.admit(request).await {
+            Ok(pace) => pace.keep(body.data_url()).await,
+            Err(problem) => Ok(Err(problem)),
+        };
         body.settle(url, |url| Some(&mut url.0)).await
     }
 }
@@ -133,7 +142,7 @@ fn not_set_up<'r, T>() -> data::Outcome<'r, T, Problem> {
 }
 
 struct Body<'r> {
-    stream: DataStream<'r>,
+    stream: Counted<DataStream<'r>>,
     /// Most bytes of the picture itself.
     limit: u64,
     /// What Content-Length says; 0 when it says nothing.
@@ -143,7 +152,7 @@ struct Body<'r> {
     /// With what the upload was let in.
     ticket: Option<Arc<Ticket>>,
     /// How long the body may take to arrive.
-    time: Duration,
+    pace: Pace,
 }
 
 impl<'r> Body<'r> {
@@ -153,21 +162,28 @@ impl<'r> Body<'r> {
         let limit = snapshot.config.limits.upload_bytes;
         let length = request.headers().get_one("Content-Length").and_then(|length| length.parse().ok());
         let peeked = data.peek_complete().then_some(0);
+        let pace = Pace::new(&snapshot.config.limits);
         Some(Self {
             // The limit is kept here, where what is too much can be told from what was cut.
-            stream: data.open(ByteUnit::max_value()),
+            stream: pace.count(data.open(ByteUnit::max_value())),
             limit,
             length: length.unwrap_or(0),
             charged: length.or(peeked).unwrap_or(limit).min(text_limit(limit)),
             ticket: None,
-            time: snapshot.config.limits.request,
+            pace,
         })
+    }
+
+    /// Lets it in; gives the time that it has.
+    async fn admit(&mut self, request: &Request<'_>) -> Result<Pace, Problem> {
+        self.ticket = Some(admission::admit(request, self.charged).await?);
+        Ok(self.pace.clone())
     }
 
     /// What became of reading; after an error, the rest is thrown away within bounds.
     async fn settle<T>(
         mut self,
-        read: Result<Result<T, Problem>, Elapsed>,
+        read: Result<Result<T, Problem>, TooSlow>,
         upload: impl FnOnce(&mut T) -> Option<&mut Upload>,
     ) -> data::Outcome<'r, T, Problem> {
         let ticket = self.ticket.take();
@@ -183,18 +199,13 @@ impl<'r> Body<'r> {
                 drop(ticket);
                 if self.discard().await { problem } else { problem.closing() }
             }
-            Err(_) => {
-                let seconds = self.time.as_secs();
-                let detail = format!("The picture did not arrive within {seconds} seconds. Send it again.");
-                Problem::new(Status::RequestTimeout, detail).closing()
-            }
+            Err(slow) => Problem::new(Status::RequestTimeout, slow.to_string()).closing(),
         };
         Outcome::Error((problem.http_status(), problem))
     }
 
     /// The picture in whatever form it comes.
     async fn picture(&mut self, request: &Request<'_>) -> Result<Picture, Problem> {
-        self.ticket = Some(admission::admit(request, self.charged).await?);
         match request.content_type() {
             Some(form) if form.is_form_data() => {
                 let header = request.headers().get_one("Content-Type").unwrap_or_default();
@@ -216,17 +227,13 @@ impl<'r> Body<'r> {
     /// The picture in whatever form it comes, or JSON that says something of it.
     async fn subject(&mut self, request: &Request<'_>) -> Result<Subject, Problem> {
         match request.content_type() {
-            Some(form) if is_json(form) => {
-                self.ticket = Some(admission::admit(request, self.charged).await?);
-                json_subject(&self.text().await?, self.limit)
-            }
+            Some(form) if is_json(form) => json_subject(&self.text().await?, self.limit),
             _ => self.picture(request).await.map(Subject::Picture),
         }
     }
 
     /// A data URL as text.
-    async fn data_url(&mut self, request: &Request<'_>) -> Result<DataUrl, Problem> {
-        self.ticket = Some(admission::admit(request, self.charged).await?);
+    async fn data_url(&mut self) -> Result<DataUrl, Problem> {
         let text = self.text().await?;
         let text = std::str::from_utf8(&text).map_err(|_| data_url::not_a_data_url())?;
         Ok(DataUrl(Upload::new(data_url::decode(text, self.limit)?)))

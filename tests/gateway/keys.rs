@@ -1,6 +1,6 @@
 //! Clients' keys: made and revoked on the command line, shown over HTTP.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -8,12 +8,12 @@ use super::algorithmia::before_local;
 use super::cache::by_fingerprint;
 use super::quota::{knock, remaining, server, setup, small};
 use crate::fakes::algorithmia::Algorithmia;
-use crate::harness::{Picture, Setup};
+use crate::harness::{Picture, Server, Setup};
 
 #[test]
 fn a_key_opens_every_route_in_every_form_and_counts_by_itself() {
     let server = setup(&[
-        ("REQUESTS", r#"{ rate = 1, per = "day", burst = 1 }"#),
+        ("REQUESTS", r#"{ rate = 1, per = "day", burst = 14 }"#),
         ("KEY_REQUESTS", r#"{ rate = 100, per = "day", burst = 100 }"#),
     ])
     .env("PIXCOLOR_ANONYMOUS", "false")
@@ -42,6 +42,8 @@ fn a_key_opens_every_route_in_every_form_and_counts_by_itself() {
         let refused = server.post("/v1/colorize", headers, &picture.bytes);
         refused.problem(401);
         assert_eq!(refused.header("www-authenticate"), "Bearer");
+        assert!(refused.header("ratelimit").starts_with("\"requests\";r="), "{refused:?}");
+        assert!(refused.header("ratelimit-policy").starts_with("\"requests\";q=14;"), "{refused:?}");
         server.post("/image", headers, picture.data_url().as_bytes()).problem(401);
         assert_eq!(server.post("/", &[headers, &[("Content-Type", &form)]].concat(), &body).status, 401);
         server.get_with("/v1/quota", headers).problem(401);
@@ -57,8 +59,93 @@ fn a_key_opens_every_route_in_every_form_and_counts_by_itself() {
 }
 
 #[test]
+fn wrong_keys_count_as_requests_of_their_address_whatever_they_are_tried_on() {
+    let server = setup(&[
+        ("REQUESTS", r#"{ rate = 1, per = "day", burst = 5 }"#),
+        ("EVERYBODY", r#"{ of = "requests", by = "all", rate = 5, per = "day" }"#),
+    ])
+    .start();
+    let key = server.command(&["key", "new", "bob"]);
+    let wrong = [("Authorization", "Bearer whatever")];
+    until_known(&server, &key);
+    let missing = format!("/v1/results/{}", "0".repeat(64));
+    for path in ["/v1/quota", "/v1/usage", "/v1/providers", &missing] {
+        let refused = server.get_with(path, &wrong);
+        refused.problem(401);
+        assert!(refused.header("ratelimit").starts_with("\"requests\";r="), "{refused:?}");
+    }
+    knock(&server, &wrong).problem(401);
+    for refused in [knock(&server, &wrong), server.get_with("/v1/quota", &wrong)] {
+        assert_eq!(refused.problem(429)["violated-policies"], json!(["requests"]));
+        assert!(refused.header("retry-after").parse::<u64>().unwrap() > 10_000);
+    }
+    // Neither a right key nor everybody's limit is touched.
+    let bob = [("Authorization", key.as_str())];
+    assert_eq!(remaining(&server, "everybody", &bob), 5);
+    assert_eq!(knock(&server, &bob).status, 400);
+}
+
+#[test]
+fn a_revoked_key_is_refused_for_as_long_as_it_is_remembered_though_it_was_the_only_one() {
+    let server = server(&[]);
+    let key = server.command(&["key", "new", "bob"]);
+    until_known(&server, &key);
+    server.command(&["key", "revoke", "bob"]);
+    let revoked = [("Authorization", key.as_str())];
+    let end = Instant::now() + Duration::from_secs(20);
+    while knock(&server, &revoked).status != 401 {
+        assert!(Instant::now() < end, "it is still let in");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let told = server.get_with("/v1/quota", &revoked).problem(401);
+    assert!(told["detail"].as_str().unwrap().contains("was revoked"), "{told}");
+    // There were keys: whatever somebody sends is no longer good enough. Without one it is.
+    knock(&server, &[("Authorization", "Bearer whatever")]).problem(401);
+    assert_eq!(knock(&server, &[]).status, 400);
+    let list = server.command(&["key", "list"]);
+    assert!(list.contains("  bob  revoked 20"), "{list}");
+    // The name is free for a new one, and the old one stays what it is.
+    let new = server.command(&["key", "new", "bob"]);
+    until_known(&server, &new);
+    knock(&server, &revoked).problem(401);
+}
+
+#[test]
+fn where_nobody_is_anonymous_what_is_told_of_the_server_needs_a_key_or_the_admin_token() {
+    let server = Setup::new()
+        .env("PIXCOLOR_ANONYMOUS", "false")
+        .env("MY_TOKEN", "let-me-in")
+        .env("PIXCOLOR_ADMIN__TOKEN", "{ env = \"MY_TOKEN\" }")
+        .start();
+    let key = server.command(&["key", "new", "bob"]);
+    until_known(&server, &key);
+    for path in ["/v1/usage", "/v1/providers"] {
+        server.get(path).problem(401);
+        server.get_with(path, &[("Authorization", "Bearer sardine")]).problem(401);
+        for right in [key.as_str(), "Bearer let-me-in"] {
+            assert_eq!(server.get_with(path, &[("Authorization", right)]).status, 200, "{path}");
+        }
+    }
+    server.post("/v1/estimate", &[], b"").problem(401);
+    for path in ["/", "/healthz", "/readyz", "/metrics", "/static/app.css"] {
+        assert_eq!(server.get(path).status, 200, "{path}");
+    }
+}
+
+/// Waits until a key that was just made is known.
+#[track_caller]
+fn until_known(server: &Server, key: &str) {
+    let end = Instant::now() + Duration::from_secs(20);
+    let client = || server.get_with("/v1/quota", &[("Authorization", key)]);
+    while !client().text().contains("\"key:") {
+        assert!(Instant::now() < end, "the key is not known: {:?}", client());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
 fn keys_are_optional_and_a_wrong_one_is_told_as_soon_as_there_are_any() {
-    let server = server(&[("REQUESTS", r#"{ rate = 3, per = "day", burst = 3 }"#)]);
+    let server = server(&[("REQUESTS", r#"{ rate = 4, per = "day", burst = 4 }"#)]);
     // A tool that insists on a key is content with any, while there are none.
     assert_eq!(knock(&server, &[("Authorization", "Bearer whatever")]).status, 400);
     let key = server.command(&["key", "new", "ann"]);
@@ -159,4 +246,40 @@ fn each_key_has_a_budget_of_its_own_and_is_called_by_its_name_in_the_account() {
         assert!(told.contains(&(json!(client), json!("2"))), "{told:?}");
     }
     assert!(!usage.text().contains(&keys[0]) && !server.said().contains(&keys[0]));
+}
+
+#[test]
+fn a_key_may_have_limits_and_budgets_of_its_own_and_others_keep_the_usual_ones() {
+    let fake = Algorithmia::start();
+    // A call costs 2 credits and may cost 5: with 6 there is one, with 7 there are two.
+    let own = "[budgets.each]\nscope = \"client\"\ncredits = 6\n[keys.bob.budgets.each]\ncredits = 7\n\
+               [keys.bob.limits.key-requests]\nrate = 3\n";
+    let server = before_local(&fake.url(), "timeout = 5\n")
+        .file("config/pixcolor.toml", format!("route = [\"algorithmia\", \"local\"]\n{own}"))
+        .start();
+    assert!(server.said().contains("`keys.bob` is for a key that is not there"), "{}", server.said());
+    let keys = ["bob", "ann"].map(|name| server.command(&["key", "new", name]));
+    let [bob, ann] = keys.each_ref().map(|key| [("Authorization", key.as_str())]);
+    until_known(&server, &keys[1]);
+    let standing = server.get_with("/v1/quota", &bob).json();
+    let limits: Vec<_> =
+        standing["limits"].as_array().unwrap().iter().map(|it| (&it["name"], &it["rate"])).collect();
+    assert_eq!(limits, [(&json!("key-requests"), &json!(3)), (&json!("key-pictures"), &json!(6_000))]);
+    for (client, seed, provider) in [
+        (&bob, 1, "algorithmia"),
+        (&bob, 2, "algorithmia"),
+        (&bob, 3, "local"),
+        (&ann, 4, "algorithmia"),
+        (&ann, 5, "local"),
+        (&ann, 6, "local"),
+        (&ann, 7, "local"),
+    ] {
+        let answer = server.post("/v1/colorize", client, &small(seed).bytes);
+        assert_eq!(answer.header("x-pixcolor-provider"), provider, "{seed}: {answer:?}");
+    }
+    let refused = server.post("/v1/colorize", &bob, &small(8).bytes);
+    let problem = refused.problem(429);
+    assert_eq!(problem["violated-policies"], json!(["key-requests"]));
+    assert!(problem["detail"].as_str().unwrap().contains("3 requests per minute for one key"), "{problem}");
+    assert!(refused.header("ratelimit-policy").contains("\"key-requests\";q=3;w=60"), "{refused:?}");
 }

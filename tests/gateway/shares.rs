@@ -1,10 +1,11 @@
 //! Bounds on what is had at once, for each client and for all.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::addresses::behind_proxy;
+use super::quota::read_head;
 use crate::harness::{Answer, Picture, Server};
 
 /// A request whose upload of this many bytes has begun and goes no further.
@@ -24,6 +25,7 @@ fn uploads_in_progress_are_bounded_for_each_client_and_for_all_and_others_are_to
     let server = behind_proxy(&[])
         .env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "1 MiB")
         .env("PIXCOLOR_LIMITS__UPLOAD_MEMORY", "3 MiB")
+        .env("PIXCOLOR_LIMITS__UPLOAD_SPEED", "0")
         .env("PIXCOLOR_QUOTA__CLIENT_UPLOAD_MEMORY", "2 MiB")
         .start();
     let upload = |from: &str| {
@@ -56,6 +58,43 @@ fn uploads_in_progress_are_bounded_for_each_client_and_for_all_and_others_are_to
     for bound in ["client_upload_memory", "upload_memory"] {
         assert!(server.metric(&format!("pixcolor_concurrency_refusals_total{{bound=\"{bound}\"}}")) > 0.9);
     }
+}
+
+#[test]
+fn uploads_that_hardly_move_get_408_and_hold_nobodys_room() {
+    let server = behind_proxy(&[])
+        .env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "1 MiB")
+        .env("PIXCOLOR_LIMITS__UPLOAD_MEMORY", "2 MiB")
+        .env("PIXCOLOR_LIMITS__UPLOAD_GRACE_SECONDS", "1")
+        .env("PIXCOLOR_LIMITS__UPLOAD_SPEED", "1 KiB")
+        .start();
+    let start = Instant::now();
+    // Together they have all the room: one stops, one sends a byte now and then.
+    let (mut stops, mut dribbles) =
+        (begun(&server, "203.0.113.1", 1 << 20), begun(&server, "203.0.113.2", 1 << 20));
+    let mut drops = dribbles.try_clone().unwrap();
+    std::thread::spawn(move || {
+        while drops.write_all(&[0]).is_ok() {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    });
+    let mut answer = String::new();
+    stops.read_to_string(&mut answer).unwrap();
+    let lower = answer.to_ascii_lowercase();
+    assert!(answer.starts_with("HTTP/1.1 408") && lower.contains("connection: close"), "{answer}");
+    assert!(answer.contains("urn:pixcolor:problem:request-timeout"), "{answer}");
+    assert!(answer.contains("arrives too slowly: 1000 bytes in 1 seconds"), "{answer}");
+    assert!(read_head(&mut dribbles).starts_with("HTTP/1.1 408"));
+    // The rest is for a slow machine: a request may last two minutes.
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    // Who takes long but moves is waited for.
+    let size = 32 << 10;
+    let mut steady = begun(&server, "203.0.113.3", size + 1_000);
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(250));
+        steady.write_all(&vec![0; size / 8]).unwrap();
+    }
+    assert!(read_head(&mut steady).starts_with("HTTP/1.1 415"));
 }
 
 #[test]

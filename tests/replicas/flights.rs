@@ -85,3 +85,28 @@ fn a_killed_leader_is_replaced_at_the_cost_of_one_call_and_its_reservation_is_ke
     // 5 are still set aside for the call of which nobody knows what became.
     assert_eq!(one.metric("pixcolor_budget_remaining_credits{budget=\"small\"}"), 93.0);
 }
+
+#[test]
+fn what_one_clients_budget_has_decided_is_not_left_for_a_client_of_another_replica() {
+    // A call costs 2 credits and may cost 5: each client can have one.
+    const EACH: &str = "[budgets.each]\nscope = \"client\"\ncredits = 6\n";
+    let (redis, fake) = (Redis::start(), Algorithmia::start());
+    let [one, other] = [(); 2].map(|()| {
+        setup(&redis, &fake, EACH)
+            .env("PIXCOLOR_ROUTE", r#"["algorithmia", "local"]"#)
+            .env("PIXCOLOR_TRUSTED_PROXIES", r#"["127.0.0.1"]"#)
+            .start()
+    });
+    let provider = |server: &crate::harness::Server, client: &str, seed: u32| {
+        let answer = server.post("/v1/colorize", &[("X-Forwarded-For", client)], &small(seed).bytes);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.header("x-pixcolor-provider").to_owned()
+    };
+    let [bob, ann] = ["203.0.113.1", "203.0.113.2"];
+    assert_eq!(provider(&one, bob, 1), "algorithmia");
+    assert_eq!(provider(&one, bob, 2), "local", "his budget is spent");
+    assert_eq!(provider(&other, ann, 2), "algorithmia", "and hers is not");
+    // What a budget had no say in is left for everybody.
+    assert_eq!((provider(&one, bob, 2).as_str(), fake.calls()), ("local", 2));
+    assert_eq!((provider(&other, bob, 1).as_str(), fake.calls()), ("algorithmia", 2));
+}

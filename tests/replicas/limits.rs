@@ -7,7 +7,7 @@ use futures::future::join_all;
 use pixcolor::quota::{Bucket, By, Charge, InProcess, InRedis, Limit, Per, Quota, Unit};
 use pixcolor::shared::{Options, Shared};
 
-use crate::common::{Balancer, post_all, setup, small};
+use crate::common::{Balancer, post_all, setup, small, three, until};
 use crate::fakes::algorithmia::Algorithmia;
 use crate::harness::Picture;
 use crate::redis::Redis;
@@ -137,4 +137,43 @@ fn a_clients_limit_holds_across_gateways() {
         let requests = limits.iter().find(|limit| limit["name"] == "requests").unwrap();
         assert_eq!(requests["remaining"], 0);
     }
+}
+
+#[test]
+fn a_keys_own_limits_and_budgets_hold_across_gateways_and_are_no_other_keys() {
+    const OWN: &str = "[keys.bob.limits.key-requests]\nrate = 20\nper = \"day\"\n\
+                       [keys.eve.budgets.few]\nwindow = \"total\"\ncredits = 9\n";
+    let (redis, fake) = (Redis::start(), Algorithmia::start());
+    let servers = three(&redis, &fake, OWN);
+    let keys = ["bob", "eve", "ann"].map(|name| servers[0].command(&["key", "new", name]));
+    // One file of keys for all.
+    let file = ".local/state/pixcolor/keys.json";
+    for server in &servers[1..] {
+        std::fs::create_dir_all(server.path(file).parent().unwrap()).unwrap();
+        std::fs::copy(servers[0].path(file), server.path(file)).unwrap();
+    }
+    let [bob, eve, ann] = keys.each_ref().map(|key| [("Authorization", key.as_str())]);
+    for server in &servers {
+        until(Duration::from_secs(20), "the keys are known", || {
+            server.get_with("/v1/quota", &ann).text().contains("\"key:ann\"")
+        });
+    }
+    let knock = |client: &[(&str, &str)]| {
+        let knock = |number: usize| servers[number % 3].post("/v1/colorize", client, b"").status;
+        std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..30).map(|number| scope.spawn(move || knock(number))).collect();
+            asking.into_iter().map(|asked| asked.join().unwrap()).filter(|status| *status == 429).count()
+        })
+    };
+    let refused = knock(&bob);
+    assert!((9..=10).contains(&refused), "{refused}");
+    assert_eq!(knock(&ann), 0);
+    // A call costs 2 credits and may cost 5: three of them fit.
+    let colour = |client: &[(&str, &str)], seed: u32| {
+        servers[seed as usize % 3].post("/v1/colorize", client, &small(seed).bytes)
+    };
+    let statuses: Vec<u16> = (0..5).map(|seed| colour(&eve, seed).status).collect();
+    assert_eq!(statuses, [200, 200, 200, 402, 402]);
+    assert_eq!(colour(&eve, 6).problem(402)["budget"]["name"], "few");
+    assert_eq!((colour(&ann, 6).status, fake.calls()), (200, 4));
 }

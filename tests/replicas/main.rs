@@ -16,9 +16,13 @@ mod fakes;
 mod harness;
 #[path = "../servers/redis.rs"]
 mod redis;
+#[allow(dead_code, reason = "other groups use the rest")]
+#[path = "../servers/s3.rs"]
+mod s3;
 
 mod common;
 mod flights;
 mod limits;
 mod money;
 mod outages;
+mod store;

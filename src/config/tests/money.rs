@@ -174,6 +174,34 @@ fn budgets_are_read_in_order_of_their_names() {
 }
 
 #[test]
+fn a_key_has_budgets_of_its_own_in_place_of_those_for_each_client() {
+    let setup = Setup::new().main(
+        "[budgets.all]\ncredits = 100\n[budgets.each]\nscope = \"client\"\nwindow = \"day\"\ncredits = 5\n\
+         [keys.bob.budgets.each]\ncredits = 50\n[keys.bob.budgets.in-all]\nwindow = \"total\"\ncredits = 70\n",
+    );
+    let config = setup.load().config;
+    let shown = |account: Option<&str>| {
+        let budgets = config.budgets_of(account).iter();
+        budgets
+            .map(|one| format!("{} {} {} {}", one.name, one.scope, one.window, one.limit))
+            .collect::<Vec<_>>()
+    };
+    let usual = ["all all month 100", "each client day 5"];
+    for account in [None, Some("key:ann"), Some("ip:192.0.2.1"), Some("bob")] {
+        assert_eq!(shown(account), usual, "{account:?}");
+    }
+    assert_eq!(shown(Some("key:bob")), ["all all month 100", "each client day 50", "in-all client total 70"]);
+    main_refused(
+        "[budgets.all]\ncredits = 1\n[keys.bob.budgets.all]\ncredits = 1\n",
+        "3: `keys.bob.budgets.all`: the budget `all` is not for each client, but for all. Another name adds one",
+    );
+    main_refused(
+        "[budgets.each]\nscope = \"client\"\ncredits = 1\n[keys.bob.budgets.mine]\ncredits = 1\n",
+        "4: `keys.bob.budgets.mine` and the budget `each` cap the same, month. Keep one of them",
+    );
+}
+
+#[test]
 fn budgets_that_cannot_be_meant_are_refused_with_their_line() {
     let credits = "a number of credits from 0 to 1000000000000 with at most 6 decimals";
     main_refused("[budgets.a]\n", &format!("1: `budgets.a` has no `credits`: it must be {credits}"));

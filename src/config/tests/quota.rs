@@ -138,6 +138,14 @@ fn rates_that_let_nothing_pass_and_limits_that_cannot_be_are_refused() {
            \"megapixels\""],
     );
     refused(
+        "[quota.limits.picture]\nrate = 5",
+        &["2: there is no limit `quota.limits.picture` and it has no `of`: did you mean `pictures`?"],
+    );
+    refused(
+        "[quota.limits.pictures]\nper = \"mnute\"",
+        &["3: `quota.limits.pictures.per` must be \"minute\", not \"mnute\""],
+    );
+    refused(
         "[quota.limits.mine]\nof = \"pictures\"",
         &["2: `quota.limits.mine` has no `rate`: how many pictures per minute?"],
     );
@@ -179,4 +187,61 @@ fn lists_hold_addresses_and_ranges_and_mapped_ones_are_ipv4() {
             "3: `deny`: \"10.0.0.0/33\" is not an address or a range of addresses (CIDR) such as \"10.0.0.0/8\"",
         ],
     );
+}
+
+#[test]
+fn a_key_has_limits_of_its_own_in_place_of_those_by_key() {
+    let setup = Setup::new().main(
+        "[quota.limits.key-pictures]\nenabled = false\n[keys.bob.limits.key-requests]\nrate = 2\n\
+         [keys.bob.limits.key-pictures]\nrate = 5\nper = \"day\"\n\
+         [keys.bob.limits.bytes-of-bob]\nof = \"bytes\"\nrate = \"1 GiB\"\n\
+         [keys.\"Ann@example.org\".limits.key-requests]\nenabled = false\n",
+    );
+    let config = setup.load().config;
+    assert_eq!(config.keys.names, ["Ann@example.org", "bob"]);
+    let limits = |key: &str| {
+        let key = Bucket::Key(key.to_owned());
+        let charges =
+            [Gate::Admit, Gate::Spend].map(|gate| config.quota.charges(gate, Some(&key), Amounts::default()));
+        let limits = charges.concat().into_iter().map(|charge| charge.limit);
+        limits.map(|limit| (limit.name().to_owned(), limit.rate(), limit.per())).collect::<Vec<_>>()
+    };
+    let limit = |name: &str, rate, per| (name.to_owned(), rate, per);
+    assert_eq!(limits("Ann@example.org"), []);
+    assert_eq!(limits("carl"), [limit("key-requests", 30_000, Per::Minute)]);
+    let bobs = [
+        limit("key-requests", 2, Per::Minute),
+        limit("bytes-of-bob", 1 << 30, Per::Minute),
+        limit("key-pictures", 5, Per::Day),
+    ];
+    assert!(
+        limits("bob").len() == 3 && bobs.iter().all(|limit| limits("bob").contains(limit)),
+        "{:?}",
+        limits("bob")
+    );
+}
+
+#[test]
+fn what_a_key_cannot_have_of_its_own_is_refused_with_its_line() {
+    refused(
+        "[keys.bob.limits.pictures]\nrate = 1",
+        &[
+            "2: `keys.bob.limits.pictures`: the limit `pictures` is by client. Those by key are key-requests, \
+           key-pictures; another name adds one",
+        ],
+    );
+    refused(
+        "[keys.bob.limits.key-request]\nrate = 1",
+        &[
+            "2: there is no limit `keys.bob.limits.key-request` and it has no `of`: did you mean `key-requests`?",
+        ],
+    );
+    refused(
+        "[keys.bob.limits.key-requests]\nby = \"all\"",
+        &[
+            "3: unknown key `keys.bob.limits.key-requests.by`: did you mean `keys.bob.limits.key-requests.of`?",
+        ],
+    );
+    refused("[keys.bob]\nlimit = 1", &["3: unknown key `keys.bob.limit`: did you mean `keys.bob.limits`?"]);
+    refused("[keys.\"b b\"]", &["2: `keys.\"b b\"`: no key can be named \"b b\""]);
 }

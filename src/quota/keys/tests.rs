@@ -21,8 +21,19 @@ async fn a_minted_key_is_known_by_its_name_until_it_is_revoked() {
     keys.revoke("bob").unwrap();
     tokio::time::sleep(FRESH).await;
     assert_eq!(keys.find(key).await, Found::Unknown);
-    let names: Vec<String> = keys.list().unwrap().into_iter().map(|kept| kept.name).collect();
-    assert_eq!(names, ["ann"]);
+    keys.revoke("ann").unwrap();
+    tokio::time::sleep(FRESH).await;
+    assert_eq!(keys.find(key).await, Found::Unknown, "it is remembered");
+    assert_eq!(keys.find("simAAAA").await, Found::Unknown, "there were keys");
+    assert!(matches!(keys.revoke("bob"), Err(KeysError::Missing(_))));
+    let again = keys.mint("bob").unwrap();
+    tokio::time::sleep(FRESH).await;
+    assert_eq!(keys.find(again.expose()).await, Found::Known("bob".into()));
+    assert_eq!(keys.find(key).await, Found::Unknown);
+    let list = keys.list().unwrap();
+    let list: Vec<_> = list.iter().map(|kept| (kept.name.as_str(), kept.revoked.is_some())).collect();
+    assert_eq!((list[0], list.len()), (("ann", true), 3));
+    assert_eq!(list.iter().filter(|kept| **kept == ("bob", true)).count(), 1);
 }
 
 #[test]

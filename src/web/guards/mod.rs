@@ -4,7 +4,7 @@ mod admin;
 mod client;
 mod reuse;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rocket::Request;
 use rocket::http::Status;
@@ -14,8 +14,9 @@ pub use admin::{Admin, Scraper};
 pub use client::Origin;
 
 use super::problem::Problem;
+use crate::config::Amounts;
 use crate::gateway::{Client, ClientKey, Gateway, Reuse, Snapshot};
-use crate::quota::Found;
+use crate::quota::{By, Charge, Found, Gate};
 
 /// What every handler needs: the gateway, the configuration as it was when the request came, and who
 /// asks.
@@ -28,15 +29,57 @@ pub struct Context {
     pub client: Client,
     /// What the request's `Cache-Control` allows.
     pub reuse: Reuse,
+    /// By what the request is limited.
+    pub limited: Limited,
     leave: Result<(), Problem>,
 }
 
 impl Context {
     /// Whether the client may have what a wrong key does not open, and none does not where clients must not
     /// be anonymous. Uploads have asked already.
-    pub fn permitted(&self) -> Result<(), Problem> {
-        self.leave.clone().inspect_err(|_| self.gateway.metrics().denied("key"))
+    ///
+    /// Who is refused has made a request all the same, by its address: keys are not guessed as fast as one likes.
+    /// Limits on everybody are not touched, so that nobody without a key uses them up.
+    pub async fn permitted(&self) -> Result<(), Problem> {
+        let Err(refused) = &self.leave else { return Ok(()) };
+        self.gateway.metrics().denied("key");
+        let config = &self.snapshot.config;
+        let client = self.client.bucket(config.clients.ipv6_prefix);
+        let mut charges = config.quota.charges(Gate::Admit, client.as_ref(), Amounts::default());
+        charges.retain(|charge| charge.limit.by() == By::Client);
+        self.limited.by(charges.clone());
+        self.gateway.charge(&charges).await?;
+        Err(refused.clone())
     }
+
+    /// The same for what is told of this server; who administrates it is told without a key.
+    pub async fn informed(&self, admin: Result<&Admin, &Status>) -> Result<(), Problem> {
+        match admin {
+            Ok(_) => Ok(()),
+            Err(_) => self.permitted().await,
+        }
+    }
+}
+
+/// All limits of the client that asks, on requests that meet any: an answer's headers tell how they stand.
+#[derive(Clone, Default)]
+pub struct Limited(Arc<OnceLock<Vec<Charge>>>);
+
+impl Limited {
+    /// Whatever was told first counts.
+    pub fn by(&self, charges: Vec<Charge>) {
+        self.0.get_or_init(|| charges);
+    }
+
+    /// None on a request that is not limited.
+    pub fn charges(&self) -> &[Charge] {
+        self.0.get().map_or(&[], Vec::as_slice)
+    }
+}
+
+/// By what this request is limited.
+pub fn limited<'r>(request: &'r Request<'_>) -> &'r Limited {
+    request.local_cache(Limited::default)
 }
 
 /// The gateway this server serves; it is always managed.
@@ -94,7 +137,8 @@ impl<'r> FromRequest<'r> for Context {
         let known = request.local_cache_async(known(request, gateway, &snapshot)).await;
         let Known { client, leave } = known.clone();
         let reuse = reuse::allowed(request.headers().get("Cache-Control"));
-        Outcome::Success(Self { gateway: gateway.clone(), snapshot, client, reuse, leave })
+        let (gateway, limited) = (gateway.clone(), limited(request).clone());
+        Outcome::Success(Self { gateway, snapshot, client, reuse, limited, leave })
     }
 }
 
@@ -106,7 +150,7 @@ async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) ->
     let refused = |detail: &str| Err(Problem::new(Status::Unauthorized, detail));
     let (key, leave) = match found {
         Found::Known(name) => (Some(ClientKey(name)), Ok(())),
-        // While there are no keys, whatever a client's tool insists on sending will do.
+        // While no key was ever made, whatever a client's tool insists on sending will do.
         Found::NoKeys if snapshot.config.clients.anonymous => (None, Ok(())),
         Found::NoKeys => (None, refused("A key is needed here: send `Authorization: Bearer KEY`.")),
         Found::Unknown => (None, refused("This key is not known here: it is mistyped, or was revoked.")),

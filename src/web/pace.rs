@@ -1,0 +1,143 @@
+//! How long an upload may take to arrive: what it holds of the memory for uploads is nobody else's meanwhile, and
+//! a client that sends a byte now and then would hold it for as long as a request may last.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::config::LimitsConfig;
+
+/// The time that an upload has: some to begin with, and more with each byte that arrives.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    arrived: Arc<AtomicU64>,
+    /// In any case.
+    most: Duration,
+    grace: Duration,
+    /// Bytes a second; 0 gives all the time at once.
+    speed: u64,
+}
+
+/// Why an upload is not waited for any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooSlow {
+    /// No request may last longer.
+    #[error("The picture did not arrive within {} seconds. Send it again.", .0.as_secs())]
+    Late(Duration),
+    /// It would take too long.
+    #[error(
+        "The picture arrives too slowly: {arrived} bytes in {} seconds. Send it again on a better line, or a smaller file.",
+        took.as_secs()
+    )]
+    Dawdling {
+        /// Bytes of the body that are here.
+        arrived: u64,
+        /// Since when it was waited for.
+        took: Duration,
+    },
+}
+
+impl Pace {
+    /// What the limits allow.
+    pub fn new(limits: &LimitsConfig) -> Self {
+        let LimitsConfig { request, upload_grace, upload_speed, .. } = *limits;
+        Self { arrived: Arc::default(), most: request, grace: upload_grace, speed: upload_speed }
+    }
+
+    /// The same reader, whose bytes count.
+    pub fn count<R>(&self, inner: R) -> Counted<R> {
+        Counted { inner, arrived: self.arrived.clone() }
+    }
+
+    /// Reads for as long as it goes fast enough.
+    pub async fn keep<T>(&self, reading: impl Future<Output = T>) -> Result<T, TooSlow> {
+        let (began, mut reading) = (Instant::now(), pin!(reading));
+        loop {
+            let time = self.time();
+            match tokio::time::timeout_at((began + time).into(), &mut reading).await {
+                Ok(read) => return Ok(read),
+                // More has arrived meanwhile.
+                Err(_) if self.time() > time => {}
+                Err(_) if time == self.most => return Err(TooSlow::Late(time)),
+                Err(_) => return Err(TooSlow::Dawdling { arrived: self.arrived(), took: time }),
+            }
+        }
+    }
+
+    /// How much time what has arrived is worth.
+    fn time(&self) -> Duration {
+        let worth = self.arrived().saturating_mul(1_000_000).checked_div(self.speed);
+        let time = worth.map(|micros| self.grace.saturating_add(Duration::from_micros(micros)));
+        time.map_or(self.most, |time| time.min(self.most))
+    }
+
+    fn arrived(&self) -> u64 {
+        self.arrived.load(Ordering::Relaxed)
+    }
+}
+
+/// A reader whose bytes count for a [`Pace`].
+#[derive(Debug)]
+pub struct Counted<R> {
+    inner: R,
+    arrived: Arc<AtomicU64>,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Counted<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        let read = (buffer.filled().len() - before) as u64;
+        self.arrived.fetch_add(read, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    fn pace(speed: u64) -> Pace {
+        Pace { arrived: Arc::default(), most: 1_000 * MILLI, grace: 200 * MILLI, speed }
+    }
+
+    #[test]
+    fn each_byte_that_arrives_is_worth_time() {
+        for (bytes, time) in [(0, 200), (50, 250), (400, 600), (800, 1_000), (u64::MAX, 1_000)] {
+            let pace = pace(1_000);
+            pace.arrived.store(bytes, Ordering::Relaxed);
+            assert_eq!(pace.time(), time * MILLI, "{bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_sends_nothing_has_the_grace_and_what_arrives_meanwhile_counts() {
+        let never = || std::future::pending::<()>();
+        let took = 200 * MILLI;
+        assert_eq!(pace(1_000).keep(never()).await, Err(TooSlow::Dawdling { arrived: 0, took }));
+        assert_eq!(pace(0).keep(never()).await, Err(TooSlow::Late(1_000 * MILLI)));
+        let pace = Pace { most: 100_000 * MILLI, ..pace(1_000) };
+        let stops = async {
+            pace.arrived.store(300, Ordering::Relaxed);
+            never().await;
+        };
+        assert_eq!(pace.keep(stops).await, Err(TooSlow::Dawdling { arrived: 300, took: 500 * MILLI }));
+        let moves = async {
+            pace.arrived.store(60_000, Ordering::Relaxed);
+            tokio::time::sleep(300 * MILLI).await;
+        };
+        assert_eq!(pace.keep(moves).await, Ok(()));
+    }
+}

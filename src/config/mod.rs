@@ -20,6 +20,7 @@ mod exec;
 mod http;
 mod layer;
 mod limits;
+mod log;
 mod metrics;
 mod on_colour;
 mod onnx;
@@ -56,6 +57,7 @@ pub use http::{
     JsonTemplate, Output, Part, Piece, PollConfig, ReplyConfig, RequestConfig, Template,
 };
 pub use limits::LimitsConfig;
+pub use log::LogConfig;
 pub use metrics::MetricsConfig;
 pub use on_colour::OnColour;
 pub use onnx::OnnxConfig;
@@ -66,7 +68,7 @@ pub use quota::{Amounts, QuotaConfig};
 pub use remote::{BreakerConfig, RemoteConfig};
 pub use report::{Loaded, Values, changed};
 pub use secret::Secret;
-pub use server::{server_figment, server_report, server_values};
+pub use server::{StopTimes, server_figment, server_report, server_values, stop_times};
 pub use shared::{SharedConfig, WhenDown};
 pub use source::Source;
 pub use store::{StoreConfig, StoreCredentials};
@@ -100,6 +102,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// Who may see the metrics, and where.
     pub metrics: MetricsConfig,
+    /// How much the log says of clients.
+    pub log: LogConfig,
     /// Where what must outlive the process is kept. Need not be there yet.
     pub state_dir: PathBuf,
     /// The page's own files on disk.
@@ -152,6 +156,7 @@ impl Config {
         let cache = table.table("cache", |table| CacheConfig::read(source, table));
         let admin = table.table("admin", AdminConfig::read);
         let metrics = table.table("metrics", MetricsConfig::read);
+        let log = table.table("log", LogConfig::read);
         let assets = table.table("assets", AssetsConfig::read);
         let shared = table.table("shared", SharedConfig::read);
 
@@ -185,6 +190,7 @@ impl Config {
             quota,
             admin,
             metrics,
+            log,
             state_dir,
             assets,
             shared,

@@ -13,8 +13,10 @@ use rocket::request::{FromRequest, Outcome};
 pub use admin::{Admin, Scraper};
 pub use client::Origin;
 
+use super::identity::Identity;
 use super::problem::Problem;
 use crate::gateway::{Client, ClientKey, Gateway, Reuse, Snapshot};
+use crate::observe::TraceParent;
 use crate::quota::Found;
 
 /// What every handler needs: the gateway, the configuration as it was when the request came, and who
@@ -28,6 +30,8 @@ pub struct Context {
     pub client: Client,
     /// What the request's `Cache-Control` allows.
     pub reuse: Reuse,
+    /// The trace that the request is part of.
+    pub parent: Option<TraceParent>,
     leave: Result<(), Problem>,
 }
 
@@ -94,7 +98,8 @@ impl<'r> FromRequest<'r> for Context {
         let known = request.local_cache_async(known(request, gateway, &snapshot)).await;
         let Known { client, leave } = known.clone();
         let reuse = reuse::allowed(request.headers().get("Cache-Control"));
-        Outcome::Success(Self { gateway: gateway.clone(), snapshot, client, reuse, leave })
+        let parent = Identity::of(request).parent;
+        Outcome::Success(Self { gateway: gateway.clone(), snapshot, client, reuse, parent, leave })
     }
 }
 

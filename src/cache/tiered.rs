@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
 
@@ -131,10 +132,11 @@ impl Cache for Tiered {
         match room {
             Some((behind, place)) => {
                 let (inner, key, entry) = (inner.clone(), *key, entry.clone());
-                behind.tasks.spawn(async move {
+                let write = async move {
                     inner.fill_shared(&key, &entry).await;
                     drop(place);
-                });
+                };
+                behind.tasks.spawn(write.in_current_span());
                 own.await;
             }
             None => {

@@ -8,8 +8,8 @@ use rocket::fairing::AdHoc;
 use rocket::figment::Figment;
 use tokio::sync::oneshot;
 
-use super::CliError;
 use super::serve::{address, explain};
+use super::{CliError, say};
 use crate::gateway::Gateway;
 use crate::web::metrics_server;
 
@@ -25,12 +25,10 @@ pub async fn beside<T>(
         .merge(Serialized::global("address", own.ip()))
         .merge(Serialized::global("port", own.port()))
         // It ends with the public server, which the operator stops, and has nothing to wait for.
-        .merge(Serialized::global("shutdown.ctrlc", false))
-        .merge(Serialized::global("shutdown.signals", Vec::<String>::new()))
         .merge(Serialized::global("shutdown.grace", 0));
     let begun = AdHoc::on_liftoff("metrics", |rocket| {
         Box::pin(async move {
-            println!("  metrics at http://{}/metrics", address(rocket.config()));
+            say(format_args!("  metrics at http://{}/metrics", address(rocket.config())));
             // Nobody waits any more if the program ends already.
             let _ = up.send(());
         })

@@ -1,15 +1,18 @@
-//! The command line: `serve`, `colorize`, `check`, `provider`, `cache`, `usage`, `key`.
+//! The command line: `serve`, `colorize`, `check`, `provider`, `cache`, `usage`, `key`, `health`.
 
 mod cache;
 mod check;
 mod colorize;
+mod health;
 mod key;
 mod metrics;
 mod provider;
 mod remote;
 mod serve;
+mod stop;
 mod usage;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -59,6 +62,8 @@ enum Command {
     Cache(cache::Args),
     /// Show what was used and what it cost, by provider, day or client
     Usage(usage::Args),
+    /// Ask a gateway whether it is alive; the exit code says it, for container engines
+    Health(health::Args),
 }
 
 /// Runs what the arguments say. The exit code is 0 if all went well, 1 if something failed, 2 for wrong
@@ -75,11 +80,17 @@ pub fn run() -> ExitCode {
         Command::Key(command) => key::run(&source, command),
         Command::Cache(args) => cache::run(&source, args),
         Command::Usage(args) => usage::run(&source, &args),
+        Command::Health(args) => health::run(&source, &args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("pixcolor: {error}");
         ExitCode::FAILURE
     })
+}
+
+/// Tells the person who has started the program. Nobody may be there any more, which is no reason to end.
+fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// The configuration in effect; what is odd about it is logged.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use rocket::fairing::AdHoc;
 use rocket::{Orbit, Rocket};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{CliError, GRACE, metrics};
+use super::stop::{self, Connections, Signals};
+use super::{CliError, metrics, say};
 use crate::config::{self, Source, Watch};
 use crate::gateway::Gateway;
 use crate::provider::{Readiness, balances};
@@ -27,6 +28,9 @@ const FORGET_EVERY: Duration = Duration::from_secs(10);
 /// How often Redis is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(2);
 
+/// How long the program waits at its very end for work that is off the async threads and cannot be ended.
+const LAST: Duration = Duration::from_millis(500);
+
 /// Serves until it is told to stop.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     // Before it is read: no change is missed.
@@ -38,7 +42,9 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     super::key::check(&loaded.config)?;
     let key = loaded.provenance("shared.redis").map_or_else(String::new, |origin| format!("{origin}: "));
     let gateway = super::gateway(loaded, config::server_values(source)?)?;
+    let (connections, connected) = Connections::new();
     let rocket = server(figment.clone(), gateway.clone(), assets)
+        .manage(connected)
         .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
     let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;
     let own = gateway.snapshot().config.metrics.address;
@@ -47,45 +53,59 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
             format!("`metrics.address` is {address}, where the server itself listens: choose another port");
         return Err(twice.into());
     }
-    super::runtime(&figment)?.block_on(async {
+    let runtime = super::runtime(&figment)?;
+    let served = runtime.block_on(async {
+        // Before anybody can know that it runs: from here on no signal kills.
+        let mut signals = Signals::new()?;
+        let hangups = if signals.takes_hangup() { None } else { hangups() };
         meet(&gateway).await.map_err(|trouble| format!("{key}`shared.redis`: {trouble}"))?;
+        let explain = |error: rocket::Error| {
+            let next = address.port().saturating_add(1);
+            explain(&error, address, &format!("another port, like ROCKET_PORT={next}"))
+        };
+        let rocket = rocket.ignite().await.map_err(explain)?;
+        let times = config::stop_times(&figment);
         let serving = async {
             tokio::select! {
-                launched = rocket.launch() => launched,
+                served = stop::serve(rocket, connections, &mut signals, gateway.tasks(), times) => served,
                 never = tidy(&gateway) => match never {},
                 never = ask_balances(&gateway) => match never {},
                 never = forget_idle_clients(&gateway) => match never {},
-                never = follow(source, watch, &gateway) => match never {},
+                never = follow(source, watch, hangups, &gateway) => match never {},
                 never = look_after(&gateway) => match never {},
             }
         };
-        let launched = match own {
+        let served = match own {
             Some(own) => metrics::beside(figment.clone(), gateway.clone(), own, serving).await?,
             None => serving.await,
         };
-        if !gateway.tasks().finish(GRACE).await {
-            tracing::warn!(
-                "work was still going on {} seconds after the server had stopped",
-                GRACE.as_secs()
-            );
-        }
-        launched.map(drop).map_err(|error| {
-            let next = address.port().saturating_add(1);
-            explain(&error, address, &format!("another port, like ROCKET_PORT={next}"))
-        })
-    })?;
-    println!("PixColor has stopped.");
+        served.map_err(explain)
+    });
+    // Reservations that are cut off go back to the ledger here, and the ledger is written to its end after that.
+    runtime.shutdown_timeout(LAST);
+    drop(gateway);
+    served?;
+    say("PixColor has stopped.");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the configuration again whenever it has changed, and when it is told to with SIGHUP.
-async fn follow(source: &Source, mut watch: Watch, gateway: &Arc<Gateway>) -> std::convert::Infallible {
-    let source = Arc::new(source.clone());
-    let mut hangups = signal(SignalKind::hangup())
+/// What asks for the configuration to be read again.
+fn hangups() -> Option<Signal> {
+    signal(SignalKind::hangup())
         .inspect_err(|error| {
             tracing::warn!("SIGHUP will stop the program instead of reading the configuration: {error}")
         })
-        .ok();
+        .ok()
+}
+
+/// Reads the configuration again whenever it has changed, and when it is told to.
+async fn follow(
+    source: &Source,
+    mut watch: Watch,
+    mut hangups: Option<Signal>,
+    gateway: &Arc<Gateway>,
+) -> std::convert::Infallible {
+    let source = Arc::new(source.clone());
     loop {
         let told = async {
             match &mut hangups {
@@ -155,7 +175,7 @@ async fn ask_balances(gateway: &Gateway) -> std::convert::Infallible {
 /// Says the address, the providers in use and how to stop.
 fn announce(rocket: &Rocket<Orbit>) {
     let config = rocket.config();
-    println!("PixColor {} listens on http://{}", env!("CARGO_PKG_VERSION"), address(config));
+    say(format_args!("PixColor {} listens on http://{}", env!("CARGO_PKG_VERSION"), address(config)));
     if let Some(gateway) = rocket.state::<Arc<Gateway>>() {
         let snapshot = gateway.snapshot();
         let named = snapshot.route(None).unwrap_or_default();
@@ -169,16 +189,16 @@ fn announce(rocket: &Rocket<Orbit>) {
                 Readiness::Ready => String::new(),
                 Readiness::NotReady { why, .. } => format!("; not ready: {why}"),
             };
-            println!(
+            say(format_args!(
                 "  provider {}: {} ({} {}), {where_to}{ready}",
                 place + 1,
                 about.name,
                 about.kind,
                 about.model
-            );
+            ));
         }
     }
-    println!("Stop it with Ctrl+C.");
+    say("Stop it with Ctrl+C.");
 }
 
 pub(super) fn address(config: &rocket::Config) -> SocketAddr {

@@ -21,6 +21,7 @@ mod http;
 mod keys;
 mod layer;
 mod limits;
+mod log;
 mod metrics;
 mod on_colour;
 mod onnx;
@@ -58,6 +59,7 @@ pub use http::{
 };
 pub use keys::KeysConfig;
 pub use limits::LimitsConfig;
+pub use log::LogConfig;
 pub use metrics::MetricsConfig;
 pub use on_colour::OnColour;
 pub use onnx::OnnxConfig;
@@ -68,7 +70,7 @@ pub use quota::{Amounts, QuotaConfig};
 pub use remote::{BreakerConfig, RemoteConfig};
 pub use report::{Loaded, Values, changed};
 pub use secret::Secret;
-pub use server::{server_figment, server_report, server_values};
+pub use server::{StopTimes, server_figment, server_report, server_values, stop_times};
 pub use shared::{SharedConfig, WhenDown};
 pub use source::Source;
 pub use store::{StoreConfig, StoreCredentials};
@@ -102,6 +104,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// Who may see the metrics, and where.
     pub metrics: MetricsConfig,
+    /// How much the log says of clients.
+    pub log: LogConfig,
     /// Where what must outlive the process is kept. Need not be there yet.
     pub state_dir: PathBuf,
     /// The page's own files on disk.
@@ -156,6 +160,7 @@ impl Config {
         let cache = table.table("cache", |table| CacheConfig::read(source, table));
         let admin = table.table("admin", AdminConfig::read);
         let metrics = table.table("metrics", MetricsConfig::read);
+        let log = table.table("log", LogConfig::read);
         let assets = table.table("assets", AssetsConfig::read);
         let shared = table.table("shared", SharedConfig::read);
 
@@ -190,6 +195,7 @@ impl Config {
             quota,
             admin,
             metrics,
+            log,
             state_dir,
             assets,
             shared,

@@ -6,6 +6,7 @@
 //! client choose its own address, and what this build cannot do, is refused.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
@@ -30,7 +31,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("secret_key", "this program has no private cookies"),
 ];
 
-const SHUTDOWN_KEYS: &[&str] = &["ctrlc", "signals", "grace", "mercy", "force"];
+/// `delay` is ours. Which signals stop the program is no setting: it listens to them itself.
+const SHUTDOWN_KEYS: &[&str] = &["delay", "grace", "mercy"];
 const PROFILES: &[&str] = &["default", "debug", "release", "global"];
 
 /// Rocket's settings, for `rocket::custom`. They are valid: Rocket can extract its `Config` from them.
@@ -50,6 +52,27 @@ pub fn server_values(source: &Source) -> Result<Values, ConfigError> {
     Ok(entries.map(|(key, value, _)| (key, value)).collect())
 }
 
+/// How long stopping takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopTimes {
+    /// From being told to no new connections.
+    pub delay: Duration,
+    /// For what is under way then.
+    pub grace: Duration,
+    /// For sending the rest of it.
+    pub mercy: Duration,
+}
+
+/// How long stopping takes with these settings of Rocket's.
+pub fn stop_times(figment: &Figment) -> StopTimes {
+    let seconds = |key: &str| {
+        let seconds = figment.extract_inner::<u32>(&format!("shutdown.{key}"));
+        // They are valid: whoever made these settings has looked.
+        Duration::from_secs(seconds.unwrap_or_default().into())
+    };
+    StopTimes { delay: seconds("delay"), grace: seconds("grace"), mercy: seconds("mercy") }
+}
+
 struct Server {
     figment: Figment,
     layers: Vec<Layer>,
@@ -65,7 +88,11 @@ impl Server {
         let figment = layers.iter().fold(figment, |figment, layer| figment.merge(Nested(layer)));
         let variables = env_layers(source);
         let figment = variables.iter().fold(figment, |figment, layer| figment.merge(Global(layer)));
-        let figment = figment.merge(Serialized::global("ip_header", false)).select(profile);
+        let figment = figment
+            .merge(Serialized::global("ip_header", false))
+            .merge(Serialized::global("shutdown.ctrlc", false))
+            .merge(Serialized::global("shutdown.signals", Vec::<String>::new()))
+            .select(profile);
         layers.extend(variables);
 
         let server = Self { figment, layers };
@@ -93,7 +120,14 @@ impl Server {
             }),
             message: format!("`{key}` must be 1 or more"),
         });
-        none.collect()
+        let delay = self.figment.extract_inner::<u32>("shutdown.delay").err();
+        let delay = delay.into_iter().flatten().map(|error| {
+            let path = ["shutdown".to_owned(), "delay".to_owned()];
+            let name = error.metadata.as_ref().map(|metadata| &*metadata.name);
+            let origin = self.origin(name, error.profile.as_ref(), &path);
+            Problem { origin, message: format!("`{}`: {}", path.join("."), error.kind) }
+        });
+        none.chain(delay).collect()
     }
 
     /// Where the layer of that name has a key, in that profile or the selected one.
@@ -117,7 +151,11 @@ impl Server {
 
     fn note(&self, path: &mut Vec<String>, value: &Value, entries: &mut Vec<(String, Json, Origin)>) {
         if let Some(table) = value.as_dict() {
-            for (key, value) in table {
+            let shutdown = path.len() == 1 && path[0] == "shutdown";
+            // Rocket's own of these are not for anybody to set.
+            for (key, value) in
+                table.iter().filter(|(key, _)| !shutdown || SHUTDOWN_KEYS.contains(&key.as_str()))
+            {
                 path.push(key.clone());
                 self.note(path, value, entries);
                 path.pop();

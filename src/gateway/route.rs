@@ -18,7 +18,9 @@ use crate::cache::{Cache, Tier};
 use crate::credit::{Credits, Ledger, Reservation, Settlement, Usage, Wish};
 use crate::observe::{Metrics, Saving};
 use crate::photo::{Chroma, Grey, Rgb};
-use crate::provider::{About, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness, Step};
+use crate::provider::{
+    About, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness, Step, within,
+};
 
 /// The most that is kept back for merging and encoding.
 const FINISH: Duration = Duration::from_secs(2);
@@ -217,9 +219,9 @@ impl Caller<'_> {
     ) -> Result<(Checked, Usage), ProviderError> {
         let about = provider.about();
         let start = Instant::now();
-        let answer = provider
-            .colorize(Call { grey: grey.clone(), deadline, trace: self.plan.ask.trace.clone() })
-            .await;
+        let trace = self.plan.ask.trace.clone();
+        let parent = trace.parent();
+        let answer = within(parent, provider.colorize(Call { grey: grey.clone(), deadline, trace })).await;
         *took = start.elapsed();
         let answer = answer?;
 

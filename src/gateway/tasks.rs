@@ -1,14 +1,20 @@
 //! Work that outlives the request that caused it, counted, so that shutdown waits for it.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
 
-/// The tasks that run. The only place that spawns.
+/// The tasks that run. The only place that spawns. What they log is of the request that began them.
 #[derive(Clone, Debug, Default)]
-pub struct Tasks(TaskTracker);
+pub struct Tasks {
+    running: TaskTracker,
+    stopping: Arc<AtomicBool>,
+}
 
 impl Tasks {
     /// Runs a future to its end, whoever else leaves.
@@ -17,7 +23,7 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.0.spawn(future)
+        self.running.spawn(future.in_current_span())
     }
 
     /// Runs processor work off the async threads.
@@ -26,17 +32,38 @@ impl Tasks {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.0.spawn_blocking(work)
+        let span = Span::current();
+        self.running.spawn_blocking(move || span.in_scope(work))
     }
 
     /// For a room that has tasks of its own, so that shutdown waits for them, too.
     pub fn tracker(&self) -> TaskTracker {
-        self.0.clone()
+        self.running.clone()
     }
 
-    /// Waits until nothing runs, or the grace period is over; says which.
+    /// Says that the end has begun: what is new should go elsewhere.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the end has begun.
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Waits until nothing runs.
+    pub async fn ended(&self) {
+        self.running.close();
+        self.running.wait().await;
+    }
+
+    /// The same, but no longer than the grace period; says whether nothing runs.
     pub async fn finish(&self, grace: Duration) -> bool {
-        self.0.close();
-        tokio::time::timeout(grace, self.0.wait()).await.is_ok()
+        tokio::time::timeout(grace, self.ended()).await.is_ok()
+    }
+
+    /// How many run.
+    pub fn count(&self) -> usize {
+        self.running.len()
     }
 }

@@ -1,4 +1,5 @@
-//! Logs: for people on a terminal, as JSON lines otherwise.
+//! Logs: for people on a terminal, as JSON lines otherwise. What is logged while a request is answered is told with its
+//! id (`web/identity.rs`). No line holds a body, a key, a query or a client's whole address.
 
 use std::io::IsTerminal;
 
@@ -12,9 +13,15 @@ const DEFAULT: &str = "warn,pixcolor=info,rocket=off,_=off";
 /// otherwise be installed. Does nothing when a logger is there already.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let terminal = std::io::stderr().is_terminal();
-    let result = if terminal { logs.try_init() } else { logs.json().flatten_event(true).try_init() };
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Where a line cannot be written, no other can: saying so would end the program.
+        .log_internal_errors(false);
+    let result = match std::io::stderr().is_terminal() {
+        true => logs.try_init(),
+        false => logs.json().flatten_event(true).with_span_list(false).try_init(),
+    };
     if let Err(error) = result {
         tracing::debug!("logging was set up before: {error}");
     }

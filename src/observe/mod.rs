@@ -1,7 +1,9 @@
-//! What the operator sees: metrics and logs.
+//! What the operator sees: metrics, logs, and the traces that requests are part of.
 
 mod log;
 mod metrics;
+mod trace_parent;
 
 pub use log::init as init_log;
 pub use metrics::{Account, Metrics, Saving};
+pub use trace_parent::TraceParent;

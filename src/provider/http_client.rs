@@ -19,6 +19,7 @@ use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::context::next_hop;
 use super::outgoing::{Forbidden, Names, Reach, System};
 use super::{FailureKind, ProviderError};
 
@@ -179,6 +180,10 @@ impl HttpClient {
         most: u64,
         deadline: Instant,
     ) -> Result<Reply, HttpError> {
+        let request = match next_hop() {
+            Some(place) => request.header("traceparent", place.to_string()),
+            None => request,
+        };
         let exchange = async {
             let response = tokio::time::timeout(self.first_byte, request.send())
                 .await

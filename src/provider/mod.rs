@@ -6,6 +6,7 @@
 
 mod algorithmia;
 mod breaker;
+mod context;
 mod error;
 mod exec;
 mod http;
@@ -27,6 +28,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+pub use context::within;
 pub use error::{Billed, FailureKind, ProviderError};
 pub use http::balances;
 pub use http_client::{HttpClient, HttpError, Reply, Times};

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{FailureKind, ProviderError};
+use crate::observe::TraceParent;
 
 /// Which step is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +38,13 @@ impl Step {
     }
 }
 
-/// Who is told, if anybody. Cheap to clone; clones tell the same listener.
+/// Who is told, if anybody; and which trace of its caller's a call is part of. Cheap to clone; clones tell the same
+/// listener.
 #[derive(Clone, Default)]
-pub struct Trace(Option<Arc<Listener>>);
+pub struct Trace {
+    listener: Option<Arc<Listener>>,
+    parent: Option<TraceParent>,
+}
 
 type Tell = dyn Fn(Step, &str) + Send + Sync;
 
@@ -51,12 +56,22 @@ struct Listener {
 impl Trace {
     /// Tells `tell` of each step. In a dry run no provider sends anything.
     pub fn new(dry: bool, tell: impl Fn(Step, &str) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(Listener { dry, tell: Box::new(tell) })))
+        Self { listener: Some(Arc::new(Listener { dry, tell: Box::new(tell) })), parent: None }
+    }
+
+    /// Of a request that is part of a trace, or not. Nobody is told.
+    pub const fn of_request(parent: Option<TraceParent>) -> Self {
+        Self { listener: None, parent }
+    }
+
+    /// The trace that it is part of.
+    pub const fn parent(&self) -> Option<TraceParent> {
+        self.parent
     }
 
     /// Tells a step. The words are made only when somebody listens.
     pub fn tell(&self, step: Step, words: impl FnOnce() -> String) {
-        if let Some(listener) = &self.0 {
+        if let Some(listener) = &self.listener {
             (listener.tell)(step, &words());
         }
     }
@@ -64,7 +79,7 @@ impl Trace {
     /// Asked by every kind after it has told its request and before it sends or starts anything: an error in a
     /// dry run.
     pub fn may_send(&self) -> Result<(), ProviderError> {
-        match &self.0 {
+        match &self.listener {
             Some(listener) if listener.dry => {
                 Err(ProviderError::new(FailureKind::NotReady, "this is a dry run: nothing was sent"))
             }
@@ -75,6 +90,6 @@ impl Trace {
 
 impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Trace(told)" } else { "Trace(nobody)" })
+        f.write_str(if self.listener.is_some() { "Trace(told)" } else { "Trace(nobody)" })
     }
 }

@@ -8,6 +8,8 @@
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use ipnet::IpNet;
+
 /// So many requests are looked at before anything is said.
 const ENOUGH: u32 = 100;
 
@@ -70,6 +72,18 @@ impl std::fmt::Display for Notice {
                 "{peer} sends forwarding headers and is not in `trusted_proxies`, so that they are ignored: if it is \
                  a proxy of yours, name it there (docs/network.md)"
             ),
+        }
+    }
+}
+
+impl Notice {
+    /// The same for the log. A private address is a machine of the operator's, who has to know which; of any other,
+    /// which may be a client's, only the network is told.
+    pub fn logged(self, network: impl FnOnce(IpAddr) -> IpNet) -> String {
+        let (Self::OnePeer(peer) | Self::Forwarder(peer)) = self;
+        match is_private(peer) {
+            true => self.to_string(),
+            false => self.to_string().replace(&peer.to_string(), &network(peer).to_string()),
         }
     }
 }

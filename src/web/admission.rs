@@ -29,7 +29,7 @@ pub async fn admit(request: &Request<'_>, bytes: u64) -> Result<Arc<Ticket>, Pro
     if let Some(Origin { peer, forwarded, trusted, .. }) = guards::origin(request) {
         let near = request.rocket().config().address.is_loopback();
         if let Some(notice) = quotas.peers.note(Visit { peer, forwarded, trusted, near }) {
-            tracing::warn!("{notice}");
+            tracing::warn!("{}", notice.logged(|peer| config.log.network(peer)));
         }
     }
     context.permitted().await?;

@@ -64,7 +64,7 @@ pub async fn ask(
         client: context.client.clone(),
         reuse: context.reuse,
         deadline: Instant::now() + context.snapshot.config.limits.request,
-        trace: Trace::default(),
+        trace: Trace::of_request(context.parent),
     };
     Ok(context.gateway.colorize(context.snapshot.clone(), ask).await?)
 }

@@ -7,6 +7,7 @@ use rocket::http::{Header, Method};
 use rocket::{Data, Request, Response};
 
 use super::guards;
+use super::identity::{Identity, REQUEST_ID};
 
 /// The page loads from this server alone. `blob:` and `data:` are pictures it has made or was answered.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -24,12 +25,16 @@ impl Fairing for Headers {
         Info { name: "security headers", kind: Kind::Response }
     }
 
-    async fn on_response<'r>(&self, _: &'r Request<'_>, response: &mut Response<'r>) {
+    async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         let page = response.content_type().is_some_and(|kind| kind.is_html());
         let policy = if page { PAGE_POLICY } else { OTHER_POLICY };
         response.set_header(Header::new("Content-Security-Policy", policy));
         response.set_header(Header::new("X-Content-Type-Options", "nosniff"));
         response.set_header(Header::new("Referrer-Policy", "no-referrer"));
+        // What comes next on this connection would not be answered any more.
+        if guards::gateway(request).is_some_and(|gateway| gateway.tasks().stopping()) {
+            response.set_header(Header::new("Connection", "close"));
+        }
     }
 }
 
@@ -42,7 +47,18 @@ const fn folded(method: Method) -> &'static str {
     }
 }
 
-/// Counts, times and logs requests. Routes are patterns: never a client's path, body or address.
+/// How the cache dealt with a request, in a word: what `Cache-Status` says at length.
+fn outcome(cache_status: &str) -> &'static str {
+    match cache_status {
+        hit if hit.contains("; hit") => "hit",
+        shared if shared.contains("; collapsed") => "shared",
+        made if made.contains("; fwd=") => "miss",
+        _ => "passed",
+    }
+}
+
+/// Counts, times and logs requests, and gives each answer its request's id. Routes are patterns: never a client's path
+/// or query; of its address only the network is told.
 pub struct Log;
 
 /// When a request came, and by which method.
@@ -67,6 +83,7 @@ impl Fairing for Log {
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
         Began::of(request);
+        Identity::of(request);
         if let Some(gateway) = guards::gateway(request) {
             gateway.metrics().request_began();
         }
@@ -80,6 +97,18 @@ impl Fairing for Log {
             gateway.metrics().request_ended(folded(method), status, took);
         }
         let milliseconds = took.as_secs_f64() * 1e3;
-        tracing::info!(%method, route, status, milliseconds, "{method} {route} {status} in {milliseconds:.1} ms");
+        let identity = Identity::of(request);
+        let config = guards::snapshot(request).map(|snapshot| snapshot.config.log);
+        let client = config.zip(guards::origin(request)).map(|(log, origin)| log.network(origin.address));
+        let told = |name| response.headers().get_one(name);
+        let outcome = told("Cache-Status").map(outcome);
+        let (provider, credits) = (told("X-PixColor-Provider"), told("X-PixColor-Credits"));
+        identity.span.in_scope(|| {
+            tracing::info!(
+                %method, route, status, milliseconds, client = client.map(tracing::field::display), outcome, provider,
+                credits, "{method} {route} {status} in {milliseconds:.1} ms"
+            );
+        });
+        response.set_header(Header::new(REQUEST_ID, identity.id.clone()));
     }
 }

@@ -51,7 +51,9 @@ fn readyz(context: Context) -> (Status, Json<Readiness>) {
     let trouble = context.gateway.shared().and_then(|shared| shared.health().err());
     let replicas_are_on_their_own = trouble.map(|trouble| trouble.to_string());
     route.truncate(context.snapshot.config.route.len());
-    let (code, status) = match route.iter().any(|provider| provider.ready) {
+    let ready = route.iter().any(|provider| provider.ready);
+    let (code, status) = match ready {
+        _ if context.gateway.tasks().stopping() => (Status::ServiceUnavailable, "stopping"),
         true => (Status::Ok, "ready"),
         false => (Status::ServiceUnavailable, "no provider on the route is ready"),
     };

@@ -12,6 +12,7 @@ mod fairings;
 mod form_reader;
 mod guards;
 mod health;
+mod identity;
 mod legacy;
 mod methods;
 mod metrics;
@@ -75,7 +76,7 @@ pub fn metrics_server(figment: Figment, gateway: Arc<Gateway>) -> Rocket<Build> 
 fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<Build> {
     rocket::custom(figment)
         .manage(gateway)
-        .mount("/", routes)
+        .mount("/", identity::within(routes))
         .register("/", catchers![other])
         .attach(fairings::Headers)
         .attach(admission::Fields)

@@ -103,10 +103,3 @@ fn templates_and_static_files_on_disk_replace_those_inside() {
     assert_eq!(server.get("/static/ours.css").text(), "p { color: green }");
     assert_eq!(server.get("/static/favicon.svg").status, 200);
 }
-
-#[test]
-fn it_stops_when_told_to() {
-    let mut server = Setup::new().start();
-    assert_eq!(server.terminate(), Some(0));
-    assert!(server.said().contains("has stopped"), "{}", server.said());
-}

@@ -39,4 +39,5 @@ mod readme;
 mod reload;
 mod route;
 mod shares;
+mod shutdown;
 mod store;

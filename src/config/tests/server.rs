@@ -1,9 +1,10 @@
 use std::net::IpAddr;
+use std::time::Duration;
 
 use rocket::data::ToByteUnit;
 
 use super::Setup;
-use crate::config::{Source, server_figment, server_report};
+use crate::config::{Source, StopTimes, server_figment, server_report, stop_times};
 
 fn settings(setup: &Setup) -> rocket::Config {
     rocket::Config::try_from(server_figment(&setup.source).unwrap()).unwrap()
@@ -24,8 +25,10 @@ fn with_nothing_given_it_listens_on_this_machine_only() {
     assert_eq!(config.ip_header, None);
     assert_eq!(config.ident.as_str(), Some("PixColor"));
     assert_eq!(config.limits.get("data-form"), Some(32.mebibytes()));
-    assert!(config.shutdown.ctrlc && config.shutdown.signals.contains(&rocket::config::Sig::Term));
-    assert!(config.shutdown.grace + config.shutdown.mercy + 1 < 10, "container engines kill after 10 s");
+    assert!(!config.shutdown.ctrlc && config.shutdown.signals.is_empty(), "the program listens itself");
+    let times = stop_times(&server_figment(&Source::default()).unwrap());
+    let all = times.delay + times.grace + times.mercy + Duration::from_secs(1);
+    assert!(all < Duration::from_secs(10), "container engines kill after 10 s");
     assert!(!config.cli_colors);
 }
 
@@ -43,6 +46,11 @@ fn the_file_beside_the_folder_goes_before_what_is_built_in_and_variables_before_
     let setup = setup.env("ROCKET_PORT", "83").env("ROCKET_SHUTDOWN", "{grace=3}");
     let config = settings(&setup);
     assert_eq!((config.port, config.shutdown.grace, config.shutdown.mercy), (83, 3, 1));
+    let seconds = Duration::from_secs;
+    let times = stop_times(&server_figment(&setup.source).unwrap());
+    assert_eq!(times, StopTimes { delay: seconds(0), grace: seconds(3), mercy: seconds(1) });
+    let setup = Setup::new().env("ROCKET_SHUTDOWN", "{delay=5}");
+    assert_eq!(stop_times(&server_figment(&setup.source).unwrap()).delay, seconds(5));
     let setup = Setup::new().file("Rocket.toml", "[stage]\nport = 84\n").env("ROCKET_PROFILE", "stage");
     assert_eq!(settings(&setup).port, 84);
 }
@@ -86,6 +94,10 @@ fn what_rocket_would_not_notice_is_refused() {
     refused("[default]\nadress = \"::\"\n", "2: unknown key `adress`: did you mean `address`?");
     refused("[default]\nfoo = 1\n", "2: unknown key `foo`: the keys here are address, port");
     refused("[default.shutdown]\ngrase = 1\n", "2: unknown key `grase`: did you mean `grace`?");
+    refused(
+        "[default.shutdown]\nsignals = [\"hup\"]\n",
+        "2: unknown key `signals`: the keys here are delay, grace",
+    );
     refused("port = 80\n", "1: `port` stands outside of a profile: put it under `[default]`");
     refused("[defualt]\nport = 80\n", "1: unknown profile `defualt`: did you mean `default`?");
     refused("[default.tls]\ncerts = \"a\"\n", "1: `tls` cannot be set: this program does not speak TLS");
@@ -98,6 +110,7 @@ fn a_value_that_rocket_cannot_use_is_refused_with_its_place() {
     refused("[default]\naddress = 5\n", "2: `address`: ");
     refused("[default]\nworkers = 0\n", "2: `workers` must be 1 or more");
     refused("[default.shutdown]\ngrace = -1\n", "2: `shutdown.grace`: ");
+    refused("[default.shutdown]\ndelay = -1\n", "2: `shutdown.delay`: ");
     let setup = Setup::new().env("ROCKET_PORT", "99999");
     let said = setup.relative(server_figment(&setup.source).err().unwrap());
     assert!(said[0].starts_with("environment variable ROCKET_PORT: `port`: "), "{said:?}");

@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use wait4::Wait4;
 
 use super::stderr::Listener;
+use crate::provider::context::next_hop;
 use crate::provider::memory::lock;
 
 /// How long after the program's end its output is still read: what it has written is there already, unless a
@@ -83,11 +84,14 @@ impl Program {
         place: impl Send + 'static,
     ) -> Result<Ended, RunError> {
         let group = Guard(Group::default());
+        let mut command = self.command();
+        // By OpenTelemetry's convention for programs, which have no headers.
+        command.envs(next_hop().map(|hop| ("TRACEPARENT", hop.to_string())));
         let (started, pipes) = oneshot::channel();
         let watch = {
-            let (program, group) = (self.clone(), group.0.clone());
+            let group = group.0.clone();
             move || {
-                let watched = group.watch(program.command(), started);
+                let watched = group.watch(command, started);
                 drop(place);
                 watched
             }

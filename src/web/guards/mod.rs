@@ -13,9 +13,11 @@ use rocket::request::{FromRequest, Outcome};
 pub use admin::{Admin, Scraper};
 pub use client::Origin;
 
+use super::identity::Identity;
 use super::problem::Problem;
 use crate::config::Amounts;
 use crate::gateway::{Client, ClientKey, Gateway, Reuse, Snapshot};
+use crate::observe::TraceParent;
 use crate::quota::{By, Charge, Found, Gate};
 
 /// What every handler needs: the gateway, the configuration as it was when the request came, and who
@@ -31,6 +33,8 @@ pub struct Context {
     pub reuse: Reuse,
     /// By what the request is limited.
     pub limited: Limited,
+    /// The trace that the request is part of.
+    pub parent: Option<TraceParent>,
     leave: Result<(), Problem>,
 }
 
@@ -138,7 +142,8 @@ impl<'r> FromRequest<'r> for Context {
         let Known { client, leave } = known.clone();
         let reuse = reuse::allowed(request.headers().get("Cache-Control"));
         let (gateway, limited) = (gateway.clone(), limited(request).clone());
-        Outcome::Success(Self { gateway, snapshot, client, reuse, limited, leave })
+        let parent = Identity::of(request).parent;
+        Outcome::Success(Self { gateway, snapshot, client, reuse, limited, parent, leave })
     }
 }
 

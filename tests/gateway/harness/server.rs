@@ -56,7 +56,7 @@ impl Setup {
             collect(child.stderr.take().expect("piped"), said.clone()),
         ];
         let address = ([127, 0, 0, 1], 0).into();
-        let mut server = Server { child, address, said, readers, folder: self.folder };
+        let mut server = Server { child, address, said, readers, command: self.command, folder: self.folder };
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             let said = server.said();
@@ -103,6 +103,7 @@ pub struct Server {
     pub address: SocketAddr,
     said: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
+    command: Command,
     /// Removed when the server is dropped.
     folder: TempDir,
 }
@@ -196,6 +197,14 @@ impl Server {
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time-out");
         stream.write_all(bytes).expect("bytes go out");
         stream
+    }
+
+    /// Starts it once more, in the folder that it leaves, after it has stopped.
+    #[track_caller]
+    pub fn start_again(mut self) -> Self {
+        let folder = std::mem::replace(&mut self.folder, TempDir::new().expect("a temporary folder"));
+        let command = std::mem::replace(&mut self.command, Command::new("true"));
+        Setup { folder, command }.start()
     }
 
     /// Asks it to stop as an operator does, and waits until it has.

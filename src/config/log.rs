@@ -1,0 +1,60 @@
+//! How much the log says of a client.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::table::Table;
+
+/// Of a client's address only the network is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// How many bits of an IPv4 address.
+    pub ipv4_prefix: u8,
+    /// How many bits of an IPv6 address.
+    pub ipv6_prefix: u8,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { ipv4_prefix: 24, ipv6_prefix: 48 }
+    }
+}
+
+impl LogConfig {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            ipv4_prefix: table.whole("ipv4_prefix", default.ipv4_prefix, 0..=32),
+            ipv6_prefix: table.whole("ipv6_prefix", default.ipv6_prefix, 0..=128),
+        }
+    }
+
+    /// What is logged of an address.
+    pub fn network(&self, address: IpAddr) -> IpNet {
+        let address = address.to_canonical();
+        let prefix = if address.is_ipv4() { self.ipv4_prefix } else { self.ipv6_prefix };
+        IpNet::new(address, prefix).map_or_else(|_| IpNet::from(address), |network| network.trunc())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_address_only_its_network_is_left() {
+        let logged = |config: LogConfig, address: &str| config.network(address.parse().unwrap()).to_string();
+        let usual = LogConfig::default();
+        assert_eq!(logged(usual, "203.0.113.77"), "203.0.113.0/24");
+        assert_eq!(logged(usual, "::ffff:203.0.113.77"), "203.0.113.0/24");
+        assert_eq!(logged(usual, "2001:db8:1:2:3::4"), "2001:db8:1::/48");
+        let nothing = LogConfig { ipv4_prefix: 0, ipv6_prefix: 0 };
+        assert_eq!(
+            (logged(nothing, "203.0.113.77"), logged(nothing, "2001:db8::1")),
+            ("0.0.0.0/0".into(), "::/0".into())
+        );
+        let all = LogConfig { ipv4_prefix: 32, ipv6_prefix: 128 };
+        assert_eq!(logged(all, "203.0.113.77"), "203.0.113.77/32");
+    }
+}

@@ -1,0 +1,295 @@
+//! How it stops: nothing that was begun is cut off, what was spent is accounted for, and what was kept is there again.
+
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::algorithmia::before_local;
+use super::cache::by_fingerprint;
+use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::harness::server::pixcolor;
+use crate::harness::{Picture, Server, Setup};
+
+const CONNECTIONS: usize = 16;
+
+/// What became of one request.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// A whole answer, and whether its connection goes on.
+    Answered { status: u16, goes_on: bool },
+    /// Nobody listened.
+    Refused,
+    /// The connection ended without one byte of an answer.
+    NotTaken,
+    /// A part of an answer.
+    Broken(String),
+}
+
+/// Sends a request over a connection, a new one if there is none, and reads its answer to the end.
+fn ask(address: SocketAddr, kept: &mut Option<TcpStream>, picture: &Picture) -> Fate {
+    let stream = match kept.take() {
+        Some(stream) => Ok(stream),
+        None => TcpStream::connect(address),
+    };
+    let Ok(mut stream) = stream else { return Fate::Refused };
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let head = format!(
+        "POST /v1/colorize HTTP/1.1\r\nHost: test\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
+        picture.media_type,
+        picture.bytes.len()
+    );
+    // If it is refused by now, reading says so.
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&picture.bytes));
+    let mut answer = Vec::new();
+    let mut chunk = [0; 65_536];
+    loop {
+        if let Some(fate) = whole(&answer) {
+            if fate == (Fate::Answered { status: 200, goes_on: true }) {
+                *kept = Some(stream);
+            }
+            return fate;
+        }
+        match stream.read(&mut chunk) {
+            Ok(count) if count > 0 => answer.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            _ if answer.is_empty() => return Fate::NotTaken,
+            end => return Fate::Broken(format!("{end:?} after {} bytes", answer.len())),
+        }
+    }
+}
+
+/// An answer, if all of it is there.
+fn whole(answer: &[u8]) -> Option<Fate> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&answer[..end]).unwrap().to_lowercase();
+    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let length: usize = field("content-length:").unwrap().parse().unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let goes_on = field("connection:") != Some("close");
+    (answer.len() == end + 4 + length).then_some(Fate::Answered { status, goes_on })
+}
+
+/// Reservations in the ledger that have not ended.
+fn open_reservations(server: &Server) -> BTreeSet<u64> {
+    let ledger = std::fs::read_to_string(server.path(".local/state/pixcolor/ledger")).unwrap();
+    let records = ledger.lines().skip(1).map(|line| {
+        let (_, json) = line.split_once(' ').unwrap();
+        serde_json::from_str::<Value>(json).unwrap()
+    });
+    let mut open = BTreeSet::new();
+    for record in records {
+        if let Some(id) = record["reserve"]["id"].as_u64() {
+            open.insert(id);
+        }
+        let ended = record["settle"]["reserve"]["id"].as_u64().or(record["release"]["id"].as_u64());
+        ended.map(|id| open.remove(&id));
+    }
+    open
+}
+
+/// Requests for colour in the log that were answered with this status.
+fn logged(said: &str, status: u16) -> usize {
+    let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["route"] == "/v1/colorize" && line["status"] == status).count()
+}
+
+/// Sixteen clients that ask without a pause, each over a connection that it keeps, while the server is told to stop.
+fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
+    fake.always(Behaviour::Slow(Duration::from_millis(150)));
+    let mut server = setup.start();
+    let (address, answered) = (server.address, Arc::new(AtomicUsize::new(0)));
+    let over = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..CONNECTIONS as u32)
+        .map(|client| {
+            let (answered, over) = (answered.clone(), over.clone());
+            thread::spawn(move || {
+                let (mut kept, mut fates, mut number) = (None, Vec::new(), 0);
+                while !over.load(Ordering::SeqCst) {
+                    // Every other picture is one that all of them send.
+                    let seed = if number % 2 == 0 { 1_000 * (client + 1) + number } else { number };
+                    let fate = ask(address, &mut kept, &Picture::png(96, 64, seed));
+                    let ended = fate == Fate::Refused;
+                    answered.fetch_add(1, Ordering::SeqCst);
+                    fates.push(fate);
+                    if ended {
+                        break;
+                    }
+                    number += 1;
+                }
+                fates
+            })
+        })
+        .collect();
+    let begun = Instant::now();
+    while answered.load(Ordering::SeqCst) < 3 * CONNECTIONS {
+        assert!(begun.elapsed() < Duration::from_secs(60), "too slow: {}", server.said());
+        thread::sleep(Duration::from_millis(20));
+    }
+    let told = Instant::now();
+    assert_eq!(server.terminate(), Some(0), "{}", server.said());
+    let took = told.elapsed();
+    over.store(true, Ordering::SeqCst);
+    let fates: Vec<Fate> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+
+    let said = server.said();
+    let broken: Vec<_> = fates.iter().filter(|fate| matches!(fate, Fate::Broken(_))).collect();
+    assert!(broken.is_empty(), "{broken:?}");
+    let of = |status: u16| {
+        fates
+            .iter()
+            .filter(|fate| matches!(fate, Fate::Answered { status: found, .. } if *found == status))
+            .count()
+    };
+    let answers = fates.iter().filter(|fate| matches!(fate, Fate::Answered { .. })).count();
+    assert_eq!(of(200), answers, "every answer is a picture: {fates:?}");
+    // Whatever the server has begun has reached its client: nobody was left without an answer.
+    assert_eq!(of(200), logged(&said, 200), "{fates:?}\n{said}");
+    let closing = |fate: &&Fate| **fate == Fate::Answered { status: 200, goes_on: false };
+    assert!(fates.iter().filter(closing).count() > 0, "nobody was told that the connection ends: {fates:?}");
+    assert!(took < Duration::from_secs(9), "{took:?}");
+    assert!(said.contains("because of SIGTERM"), "{said}");
+    assert!(!said.contains("is cut off"), "{said}");
+    assert_eq!(open_reservations(&server), BTreeSet::new());
+
+    // What was coloured is there again.
+    let again = server.start_again();
+    let found = again.get(&by_fingerprint(&Picture::png(96, 64, 1_000)));
+    assert_eq!(found.status, 200, "{found:?}");
+    assert!(found.header("cache-status").contains("hit; detail=disk"), "{found:?}");
+    assert_eq!(again.colorize(&Picture::png(96, 64, 1)).header("x-pixcolor-credits"), "0");
+}
+
+#[test]
+fn under_load_every_request_that_was_taken_is_answered_and_paid_for_and_kept() {
+    let fake = Algorithmia::start();
+    let cached = |setup: Setup| setup.env("PIXCOLOR_CACHE__ENABLED", "true");
+    stopped_under_load(cached(before_local(&fake.url(), "")), &fake);
+    // The same while somebody in front is given time to notice.
+    let delayed = before_local(&fake.url(), "").env("ROCKET_SHUTDOWN", "{delay=1}");
+    stopped_under_load(cached(delayed), &fake);
+}
+
+#[test]
+fn a_call_that_outlives_the_time_to_stop_is_charged_and_its_reservation_ended() {
+    let fake = Algorithmia::start();
+    let setup = before_local(&fake.url(), "timeout = 60\n").env("ROCKET_SHUTDOWN", "{grace=1, mercy=0}");
+    let mut server = setup.start();
+    fake.hold(true);
+    let address = server.address;
+    let client = thread::spawn(move || ask(address, &mut None, &Picture::png(96, 64, 1)));
+    let end = Instant::now() + Duration::from_secs(60);
+    while fake.calls() == 0 {
+        assert!(Instant::now() < end, "{}", server.said());
+        thread::sleep(Duration::from_millis(10));
+    }
+    let told = Instant::now();
+    assert_eq!(server.terminate(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(8), "{:?}", told.elapsed());
+    assert_eq!(client.join().unwrap(), Fate::NotTaken);
+    assert!(
+        server.said().contains("the time to stop is over, though 1 tasks were running"),
+        "{}",
+        server.said()
+    );
+    assert_eq!(open_reservations(&server), BTreeSet::new());
+    let usage = server.command(&["usage", "--csv"]);
+    let mut rows = usage.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let place = rows.next().unwrap().iter().position(|name| *name == "credits").unwrap();
+    assert_eq!(rows.next().unwrap()[place], "60", "{usage}");
+}
+
+#[test]
+fn until_it_stops_listening_it_answers_and_says_that_it_is_not_ready() {
+    let mut server = Setup::new().env("ROCKET_SHUTDOWN", "{delay=60}").start();
+    let ready = server.get("/readyz");
+    assert_eq!((ready.status, ready.header("connection")), (200, ""));
+    server.signal("TERM");
+    let end = Instant::now() + Duration::from_secs(20);
+    let stopping = loop {
+        let ready = server.get("/readyz");
+        if ready.status == 503 {
+            break ready;
+        }
+        assert!(Instant::now() < end, "{}", server.said());
+        thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!((&stopping.json()["status"], stopping.header("connection")), (&"stopping".into(), "close"));
+    let coloured = server.colorize(&Picture::png(64, 48, 1));
+    assert_eq!((coloured.status, coloured.header("connection")), (200, "close"));
+    assert_eq!(server.get("/healthz").status, 200, "it is alive");
+    // Who is in a hurry tells it once more.
+    let told = Instant::now();
+    assert_eq!(server.terminate(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+}
+
+#[test]
+fn with_nothing_to_do_it_stops_at_once() {
+    let mut server = Setup::new().start();
+    let told = Instant::now();
+    assert_eq!(server.terminate(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(4), "{:?}", told.elapsed());
+    assert!(server.said().contains("has stopped"), "{}", server.said());
+}
+
+#[test]
+fn no_signal_kills_it_from_the_moment_that_it_says_that_it_listens() {
+    for signal in ["TERM", "INT"] {
+        for _ in 0..10 {
+            let mut server = Setup::new().start();
+            server.signal(signal);
+            assert_eq!(server.child.wait().unwrap().code(), Some(0), "SIG{signal}");
+        }
+    }
+}
+
+/// A terminal that goes away while the server runs in it, and one that a reload is asked for from elsewhere.
+#[test]
+fn it_ends_with_its_terminal_and_without_one_sighup_reads_the_configuration_again() {
+    const TERMINAL: &str = r#"
+import os, pty, sys, time
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], [sys.argv[1]])
+said = b""
+while b"Stop it with" not in said:
+    said += os.read(terminal, 4096)
+os.close(terminal)
+end = time.time() + 20
+while time.time() < end:
+    ended, status = os.waitpid(child, os.WNOHANG)
+    if ended:
+        sys.exit(0 if status == 0 else f"it ended with {status}")
+    time.sleep(0.05)
+os.kill(child, 9)
+sys.exit("it goes on")
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    let template = pixcolor(folder.path());
+    let mut python = Command::new("python3");
+    python.args(["-c", TERMINAL]).arg(template.get_program()).current_dir(folder.path());
+    for (name, value) in template.get_envs() {
+        match value {
+            Some(value) => python.env(name, value),
+            None => python.env_remove(name),
+        };
+    }
+    let output = python.env("ROCKET_PORT", "0").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let server = Setup::new().start();
+    server.signal("HUP");
+    let end = Instant::now() + Duration::from_secs(20);
+    while !server.said().contains("read again") {
+        assert!(Instant::now() < end, "{}", server.said());
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.get("/healthz").status, 200);
+}

@@ -4,11 +4,14 @@ mod admin;
 mod admission;
 mod answer;
 mod assets;
+mod base64_body;
 mod colorize;
 mod data_url;
 mod door;
 mod estimate;
+mod facades;
 mod fairings;
+mod form;
 mod form_reader;
 mod guards;
 mod health;
@@ -59,6 +62,7 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         health::routes(),
         if metrics_here { metrics::routes() } else { Vec::new() },
         admin::routes(),
+        facades::openai::routes(),
     ]
     .concat();
     let routes = [door::guard(methods::others(&routes)), door::guard(routes)].concat();

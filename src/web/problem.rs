@@ -11,11 +11,15 @@ use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
 use super::admission::seconds;
+use super::facades::{self, Rendering};
 use crate::credit::Exhausted;
 use crate::gateway::{Attempt, Error};
 use crate::photo::PhotoError;
 use crate::provider::FailureKind;
 use crate::quota::Refusal;
+
+/// What the type of every problem begins with.
+const URN: &str = "urn:pixcolor:problem:";
 
 /// What went wrong, in HTTP.
 #[derive(Clone, Debug, Serialize)]
@@ -45,6 +49,9 @@ pub struct Problem {
     /// `colour` where the upload was refused because it is in colour; the `X-PixColor-Input` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<&'static str>,
+    /// The parameter that is at fault, where a facade tells it.
+    #[serde(skip)]
+    param: Option<&'static str>,
     #[serde(skip)]
     allow: Option<String>,
     #[serde(skip)]
@@ -103,7 +110,7 @@ impl Problem {
     pub fn new(status: Status, detail: impl Into<String>) -> Self {
         let (name, title) = name(status);
         Self {
-            kind: format!("urn:pixcolor:problem:{name}"),
+            kind: format!("{URN}{name}"),
             title,
             status: status.code,
             detail: detail.into(),
@@ -112,6 +119,7 @@ impl Problem {
             attempts: Vec::new(),
             budget: None,
             input: None,
+            param: None,
             allow: None,
             close: false,
         }
@@ -135,6 +143,26 @@ impl Problem {
         Self { allow: Some(allow), ..Self::new(Status::MethodNotAllowed, detail) }
     }
 
+    /// The same, and which parameter is at fault.
+    pub fn about(self, param: &'static str) -> Self {
+        Self { param: Some(param), ..self }
+    }
+
+    /// The parameter that is at fault.
+    pub fn param(&self) -> Option<&'static str> {
+        self.param
+    }
+
+    /// Its stable name.
+    pub fn name(&self) -> &str {
+        self.kind.strip_prefix(URN).unwrap_or(&self.kind)
+    }
+
+    /// Whether providers may have been paid all the same.
+    pub fn may_have_cost(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.credits.as_deref() != Some("0"))
+    }
+
     /// The same, and the connection is closed after it: its body was not read to the end.
     pub fn closing(self) -> Self {
         Self { close: true, ..self }
@@ -156,6 +184,17 @@ impl Problem {
             (self.status == Status::Unauthorized.code).then(|| Header::new("WWW-Authenticate", "Bearer"));
         let all = [Some(Header::new("Cache-Control", "no-store")), retry_after, allow, input, key, close];
         all.into_iter().flatten().collect()
+    }
+
+    /// As our own API tells it.
+    fn rendering(&self) -> Rendering {
+        Rendering {
+            status: self.http_status(),
+            media_type: ContentType::new("application", "problem+json"),
+            // Strings and numbers only: this cannot fail, and were it to, an empty object is still JSON.
+            body: serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned()),
+            headers: Vec::new(),
+        }
     }
 
     /// The status.
@@ -268,15 +307,12 @@ fn sentence(text: &str) -> String {
 }
 
 impl<'r> Responder<'r, 'static> for Problem {
-    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
-        // Strings and numbers only: this cannot fail, and were it to, an empty object is still JSON.
-        let body = serde_json::to_string(&self).unwrap_or_else(|_| "{}".to_owned());
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let Rendering { status, media_type, body, headers } =
+            facades::rendering(request, &self).unwrap_or_else(|| self.rendering());
         let mut response = Response::build();
-        response
-            .status(self.http_status())
-            .header(ContentType::new("application", "problem+json"))
-            .sized_body(body.len(), Cursor::new(body));
-        for header in self.headers() {
+        response.status(status).header(media_type).sized_body(body.len(), Cursor::new(body));
+        for header in self.headers().into_iter().chain(headers) {
             response.header(header);
         }
         response.ok()

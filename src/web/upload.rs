@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use multer::{Constraints, Multipart, SizeLimit};
 use rocket::data::{self, ByteUnit, Data, DataStream, FromData};
 use rocket::http::{ContentType, Status};
 use rocket::outcome::Outcome;
@@ -19,7 +18,7 @@ use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
-use super::form_reader::{Allowance, FormReader};
+use super::form::{self, Form, Part, finish};
 use super::pace::{Counted, Pace, TooSlow};
 use super::problem::Problem;
 use super::{admission, data_url, guards};
@@ -33,14 +32,8 @@ const DISCARD_TIME: Duration = Duration::from_secs(10);
 /// Who sends nothing for so long may be waiting for the answer already.
 const DISCARD_PAUSE: Duration = Duration::from_secs(1);
 
-/// What JSON and multipart may add to the picture.
+/// What JSON may add to the picture.
 const ENVELOPE_BYTES: u64 = 64 << 10;
-
-/// Most fields of a form: each that there is, and a few sent twice.
-const FORM_FIELDS: usize = 16;
-
-/// Longest value of a form field that is not the picture.
-const FIELD_BYTES: usize = 256;
 
 /// A picture out of a request's body.
 #[derive(Debug)]
@@ -136,12 +129,14 @@ impl<'r> FromData<'r> for DataUrl {
     }
 }
 
-fn not_set_up<'r, T>() -> data::Outcome<'r, T, Problem> {
+/// The answer of a server without a gateway.
+pub fn not_set_up<'r, T>() -> data::Outcome<'r, T, Problem> {
     let problem = Problem::new(Status::InternalServerError, "The gateway is not set up.");
     Outcome::Error((problem.http_status(), problem))
 }
 
-struct Body<'r> {
+/// A request's body, under its limits.
+pub struct Body<'r> {
     stream: Counted<DataStream<'r>>,
     /// Most bytes of the picture itself.
     limit: u64,
@@ -157,7 +152,7 @@ struct Body<'r> {
 
 impl<'r> Body<'r> {
     /// The body under the limits now; `None` when this server has no gateway.
-    fn open(request: &'r Request<'_>, data: Data<'r>) -> Option<Self> {
+    pub fn open(request: &'r Request<'_>, data: Data<'r>) -> Option<Self> {
         let snapshot = guards::snapshot(request)?;
         let limit = snapshot.config.limits.upload_bytes;
         let length = request.headers().get_one("Content-Length").and_then(|length| length.parse().ok());
@@ -174,14 +169,14 @@ impl<'r> Body<'r> {
         })
     }
 
-    /// Lets it in; gives the time that it has.
-    async fn admit(&mut self, request: &Request<'_>) -> Result<Pace, Problem> {
+    /// Lets it in, before any of it is read; gives the time that it has.
+    pub async fn admit(&mut self, request: &Request<'_>) -> Result<Pace, Problem> {
         self.ticket = Some(admission::admit(request, self.charged).await?);
         Ok(self.pace.clone())
     }
 
     /// What became of reading; after an error, the rest is thrown away within bounds.
-    async fn settle<T>(
+    pub async fn settle<T>(
         mut self,
         read: Result<Result<T, Problem>, TooSlow>,
         upload: impl FnOnce(&mut T) -> Option<&mut Upload>,
@@ -208,11 +203,9 @@ impl<'r> Body<'r> {
     async fn picture(&mut self, request: &Request<'_>) -> Result<Picture, Problem> {
         match request.content_type() {
             Some(form) if form.is_form_data() => {
-                let header = request.headers().get_one("Content-Type").unwrap_or_default();
-                let boundary = multer::parse_boundary(header).map_err(|_| {
-                    Problem::bad_request("The multipart body has no boundary in its Content-Type.")
-                })?;
-                self.multipart(boundary).await
+                let Form { upload, file_name, mut texts, .. } = self.form(request, own_part).await?;
+                let [provider, format] = ["provider", "format"].map(|name| texts.remove(name));
+                Ok(Picture { upload, fields: Fields { provider, format, file_name } })
             }
             Some(form) if form.is_form() => Err(Problem::new(
                 Status::UnsupportedMediaType,
@@ -251,55 +244,16 @@ impl<'r> Body<'r> {
         self.collect(text_limit(self.limit), |_| ()).await
     }
 
-    async fn multipart(&mut self, boundary: String) -> Result<Picture, Problem> {
-        let limit = self.limit;
-        let capacity = self.length.min(limit) as usize;
-        let broken = |error| broken_form(error, limit);
-        let allowance = Allowance::default();
-        let reader = FormReader::new(&mut self.stream, allowance.clone());
-        let whole = SizeLimit::new().whole_stream(limit + ENVELOPE_BYTES);
-        let constraints = Constraints::new().size_limit(whole);
-        let mut multipart = Multipart::with_reader_with_constraints(reader, boundary, constraints);
-        let mut upload = None;
-        let mut fields = Fields::default();
-        for count in 0.. {
-            allowance.head();
-            let Some(mut field) = multipart.next_field().await.map_err(broken)? else { break };
-            if count == FORM_FIELDS {
-                return Err(Problem::bad_request(format!("The form has more than {FORM_FIELDS} fields.")));
-            }
-            match field.name().unwrap_or_default() {
-                "image" if upload.is_some() => {
-                    return Err(Problem::bad_request(
-                        "Send one picture at a time: there are two fields `image`.",
-                    ));
-                }
-                "image" => {
-                    fields.file_name = field.file_name().map(str::to_owned);
-                    allowance.body();
-                    let (mut bytes, mut hash) = (BytesMut::with_capacity(capacity), Sha256::new());
-                    while let Some(chunk) = field.chunk().await.map_err(broken)? {
-                        if (bytes.len() + chunk.len()) as u64 > limit {
-                            return Err(Problem::too_large(limit));
-                        }
-                        hash.update(&chunk);
-                        bytes.extend_from_slice(&chunk);
-                    }
-                    upload = Some(finish(bytes.freeze(), hash)?);
-                }
-                "provider" => fields.provider = value(&mut field).await?,
-                "format" => fields.format = value(&mut field).await?,
-                name => {
-                    let name: String = name.chars().take(40).collect();
-                    return Err(Problem::bad_request(format!(
-                        "There is no field `{name}`: send the picture as the file field `image`."
-                    )));
-                }
-            }
-        }
-        let upload = upload
-            .ok_or_else(|| Problem::bad_request("There is no picture: send it as the file field `image`."))?;
-        Ok(Picture { upload, fields })
+    /// The body is a form with these fields.
+    pub async fn form(
+        &mut self,
+        request: &Request<'_>,
+        part: impl Fn(&str) -> Part,
+    ) -> Result<Form, Problem> {
+        let header = request.headers().get_one("Content-Type").unwrap_or_default();
+        let boundary = multer::parse_boundary(header)
+            .map_err(|_| Problem::bad_request("The multipart body has no boundary in its Content-Type."))?;
+        form::read(&mut self.stream, boundary, (self.limit, self.length), part).await
     }
 
     /// Reads to the end, or to the limit, into one buffer that is as large as it will be.
@@ -336,6 +290,17 @@ impl<'r> Body<'r> {
             }
         }
         false
+    }
+}
+
+/// The fields of our own form.
+fn own_part(name: &str) -> Part {
+    match name {
+        "image" => Part::Picture,
+        "provider" | "format" => Part::Text,
+        name => Part::Refused(Problem::bad_request(format!(
+            "There is no field `{name}`: send the picture as the file field `image`."
+        ))),
     }
 }
 
@@ -394,38 +359,6 @@ const fn text_limit(limit: u64) -> u64 {
 
 fn is_json(form: &ContentType) -> bool {
     form.is_json() || form.media_type().sub().as_str().to_ascii_lowercase().ends_with("+json")
-}
-
-async fn value(field: &mut multer::Field<'_>) -> Result<Option<String>, Problem> {
-    let mut bytes = Vec::new();
-    let unreadable = || Problem::bad_request("A form field is too long or is not text.");
-    while let Some(chunk) = field.chunk().await.map_err(|_| unreadable())? {
-        if bytes.len() + chunk.len() > FIELD_BYTES {
-            return Err(unreadable());
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
-    Ok((!text.is_empty()).then_some(text))
-}
-
-fn finish(bytes: Bytes, hash: Sha256) -> Result<Upload, Problem> {
-    if bytes.is_empty() {
-        return Err(Problem::bad_request("The picture is empty: choose a file and send it again."));
-    }
-    Ok(Upload { bytes, fingerprint: Fingerprint(hash.finalize().into()), ticket: None })
-}
-
-/// What is wrong with a form; `limit` is the picture's.
-fn broken_form(error: multer::Error, limit: u64) -> Problem {
-    match error {
-        multer::Error::StreamSizeExceeded { .. } => Problem::too_large(limit),
-        // Its own words are only that reading failed; the reader's say why.
-        multer::Error::StreamReadFailed(error) => {
-            Problem::bad_request(format!("The multipart body cannot be read: {error}."))
-        }
-        error => Problem::bad_request(format!("The multipart body cannot be read: {error}.")),
-    }
 }
 
 fn interrupted(_: std::io::Error) -> Problem {

@@ -188,7 +188,7 @@ fn a_form_of_a_thousand_fields_is_refused() {
         if count == 10 {
             answer.picture();
         } else {
-            assert!(answer.problem(400)["detail"].as_str().unwrap().contains("more than 16 fields"));
+            assert!(answer.problem(400)["detail"].as_str().unwrap().contains("more than 24 fields"));
         }
     }
 }

@@ -1,0 +1,191 @@
+//! `POST /v1/images/edits`: a photograph in a form, and the coloured one as base64 in JSON.
+
+use rocket::data::{self, Data, FromData};
+use rocket::http::{ContentType, Header};
+use rocket::request::Request;
+use rocket::response::{self, Responder, Response};
+use rocket::{Route, post, routes};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::{Meant, meant};
+use crate::gateway::{Origin, Rendition, Snapshot, Upload};
+use crate::photo::OutputFormat;
+use crate::web::answer::Described;
+use crate::web::base64_body::Base64Body;
+use crate::web::chunk;
+use crate::web::colorize::ask;
+use crate::web::form::{Form, Part};
+use crate::web::guards::Context;
+use crate::web::problem::Problem;
+use crate::web::upload::{Body, Fields, not_set_up};
+
+/// The routes of this file.
+pub fn routes() -> Vec<Route> {
+    routes![edit]
+}
+
+/// The parameters that are read; what they may be is in [`Edit::new`].
+const READ: [&str; 6] = ["model", "n", "size", "response_format", "output_format", "stream"];
+
+/// What to do with a part of the form.
+fn part(name: &str) -> Part {
+    match name {
+        "image" | "image[]" => Part::Picture,
+        "mask" => refused("mask", "The whole photograph is coloured: send it without `mask`."),
+        "markup" => refused("markup", "There is nothing to be drawn: send the photograph without `markup`."),
+        name if READ.contains(&name) => Part::Text,
+        _ => Part::Skipped,
+    }
+}
+
+fn refused(param: &'static str, detail: &str) -> Part {
+    Part::Refused(Problem::bad_request(detail).about(param))
+}
+
+/// A request, as far as it can be read without the configuration.
+#[derive(Debug)]
+pub struct Edit {
+    upload: Upload,
+    model: Option<String>,
+    format: OutputFormat,
+    /// Parameters that change nothing.
+    ignored: Vec<String>,
+}
+
+impl Edit {
+    fn new(form: Form) -> Result<Self, Problem> {
+        let Form { upload, mut texts, skipped: mut ignored, .. } = form;
+        let mut only = |name: &'static str, taken: &[&str], detail: &str| match texts.remove(name) {
+            Some(value) if !taken.contains(&value.as_str()) => {
+                Err(Problem::bad_request(detail.to_owned()).about(name))
+            }
+            _ => Ok(()),
+        };
+        only("n", &["1"], "One photograph becomes one: `n` must be 1.")?;
+        only("stream", &["false", "False"], "Nothing can be streamed: leave `stream` out.")?;
+        let detail = "The picture comes as base64 only: ask for `response_format=b64_json`.";
+        only("response_format", &["b64_json"], detail)?;
+        if texts.remove("size").is_some_and(|size| size != "auto") {
+            ignored.push("size".to_owned());
+        }
+        let no_format = |_| {
+            Problem::bad_request("There is no such format: ask for `png`, `jpeg` or `webp`.")
+                .about("output_format")
+        };
+        let format = texts.remove("output_format").map(|name| name.parse().map_err(no_format)).transpose()?;
+        // What OpenAI answers with if nothing else is asked for.
+        let format = format.unwrap_or(OutputFormat::Png);
+        Ok(Self { upload, model: texts.remove("model"), format, ignored })
+    }
+
+    async fn read(body: &mut Body<'_>, request: &Request<'_>) -> Result<Self, Problem> {
+        if !request.content_type().is_some_and(|form| form.is_form_data()) {
+            return Err(Problem::bad_request(
+                "Send the photograph as multipart/form-data, in the file field `image`.",
+            ));
+        }
+        Self::new(body.form(request, part).await?)
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromData<'r> for Edit {
+    type Error = Problem;
+
+    async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
+        let Some(mut body) = Body::open(request, data) else { return not_set_up() };
+        let edit = match body.admit(request).await {
+            Ok(pace) => pace.keep(Self::read(&mut body, request)).await,
+            Err(problem) => Ok(Err(problem)),
+        };
+        body.settle(edit, |edit| Some(&mut edit.upload)).await
+    }
+}
+
+#[post("/v1/images/edits", data = "<edit>")]
+async fn edit(context: Context, edit: Result<Edit, Problem>) -> Result<Described<Images>, Problem> {
+    let Edit { upload, model, format, mut ignored } = edit?;
+    let provider = match meant(&context.snapshot, model)? {
+        Meant::Route => None,
+        Meant::RouteInstead => {
+            ignored.push("model".to_owned());
+            None
+        }
+        Meant::Provider(name) => Some(name),
+    };
+    let fields = Fields { provider, format: Some(format.to_string()), file_name: None };
+    let rendition = ask(&context, upload, fields, None).await?;
+    let usage = (!may_have_used_tokens(&context.snapshot, &rendition)).then(Usage::default);
+    ignored.sort();
+    ignored.dedup();
+    Ok(Described::new(&rendition, Images { rendition: rendition.clone(), usage, ignored }))
+}
+
+/// Whether this request had somebody elsewhere asked, who may count tokens that we are not told of.
+fn may_have_used_tokens(snapshot: &Snapshot, rendition: &Rendition) -> bool {
+    let elsewhere = |name: &str| {
+        let mut providers = snapshot.in_order().map(|(_, provider)| provider.about());
+        providers.find(|about| about.name == name).is_none_or(|about| about.leaves_machine)
+    };
+    let called = matches!(rendition.origin, Origin::Called(_)) && elsewhere(&rendition.provider);
+    let failed = |attempt: &crate::gateway::Attempt| attempt.kind.was_asked() && elsewhere(&attempt.provider);
+    called || rendition.attempts.iter().any(failed)
+}
+
+/// Tokens, of which nothing here consumes any.
+#[derive(Debug, Default, Serialize)]
+struct Usage {
+    input_tokens: u64,
+    input_tokens_details: Details,
+    output_tokens: u64,
+    total_tokens: u64,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Details {
+    image_tokens: u64,
+    text_tokens: u64,
+}
+
+/// OpenAI's `ImagesResponse`.
+struct Images {
+    rendition: Rendition,
+    /// `None` where nobody here knows: what a host counts in tokens is told in credits.
+    usage: Option<Usage>,
+    ignored: Vec<String>,
+}
+
+/// All of it but the picture.
+#[derive(Serialize)]
+struct Head {
+    created: i64,
+    output_format: String,
+    size: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+}
+
+impl<'r> Responder<'r, 'static> for Images {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        let Self { rendition, usage, ignored } = self;
+        let head = Head {
+            created: OffsetDateTime::now_utc().unix_timestamp(),
+            output_format: rendition.format.to_string(),
+            size: format!("{}x{}", rendition.width, rendition.height),
+            usage,
+        };
+        // Strings and numbers only: this cannot fail.
+        let mut head = serde_json::to_string(&head).unwrap_or_default();
+        // The picture takes the place of the closing brace.
+        head.pop();
+        head.push_str(",\"data\":[{\"b64_json\":\"");
+        let body = Base64Body::new(head, rendition.bytes, "\"}]}");
+        let mut response = Response::build();
+        response.header(ContentType::JSON).header(Header::new("Cache-Control", "no-store"));
+        if !ignored.is_empty() {
+            response.header(Header::new("X-PixColor-Ignored", ignored.join(", ")));
+        }
+        response.max_chunk_size(chunk(body.len())).sized_body(body.len(), body).ok()
+    }
+}

@@ -1,0 +1,150 @@
+//! A form (`multipart/form-data`, RFC 7578) with one picture in it, hashed as it is read. Which fields there are,
+//! and what to do with each, is said by who asks for it.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use multer::{Constraints, Multipart, SizeLimit};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncRead;
+
+use super::form_reader::{Allowance, FormReader};
+use super::problem::Problem;
+use crate::gateway::{Fingerprint, Upload};
+
+/// Most fields of a form: each that there is, and a few sent twice.
+const FORM_FIELDS: usize = 24;
+
+/// Longest value of a form field that is kept.
+const FIELD_BYTES: usize = 256;
+
+/// What the fields that are not the picture may add to it: OpenAI's prompts have up to 32,000 characters.
+const FIELDS_BYTES: u64 = 192 << 10;
+
+/// What to do with a field of a form.
+pub enum Part {
+    /// It is the picture.
+    Picture,
+    /// It is a short text.
+    Text,
+    /// It is thrown away.
+    Skipped,
+    /// There must be none.
+    Refused(Problem),
+}
+
+/// A form.
+pub struct Form {
+    /// Its picture.
+    pub upload: Upload,
+    /// What the picture's file is called.
+    pub file_name: Option<String>,
+    /// Its texts by name, without those that are empty.
+    pub texts: BTreeMap<String, String>,
+    /// What was thrown away, by name.
+    pub skipped: Vec<String>,
+}
+
+/// Reads a form; its picture has at most `limit` bytes, and by what the client says of its length room is made.
+pub async fn read<R: AsyncRead + Send + Unpin>(
+    stream: R,
+    boundary: String,
+    (limit, length): (u64, u64),
+    part: impl Fn(&str) -> Part,
+) -> Result<Form, Problem> {
+    let broken = |error| broken_form(error, limit);
+    let allowance = Allowance::default();
+    let reader = FormReader::new(stream, allowance.clone());
+    let whole = SizeLimit::new().whole_stream(limit + FIELDS_BYTES);
+    let constraints = Constraints::new().size_limit(whole);
+    let mut multipart = Multipart::with_reader_with_constraints(reader, boundary, constraints);
+    let mut picture = None;
+    let (mut texts, mut skipped) = (BTreeMap::new(), Vec::new());
+    for count in 0.. {
+        allowance.head();
+        let Some(mut field) = multipart.next_field().await.map_err(broken)? else { break };
+        if count == FORM_FIELDS {
+            return Err(Problem::bad_request(format!("The form has more than {FORM_FIELDS} fields.")));
+        }
+        let name: String = field.name().unwrap_or_default().chars().take(40).collect();
+        match part(&name) {
+            Part::Picture if picture.is_some() => {
+                let detail = "Send one picture at a time: there are two fields `image`.";
+                return Err(Problem::bad_request(detail).about("image"));
+            }
+            Part::Picture => {
+                let file_name = field.file_name().map(str::to_owned);
+                allowance.body();
+                let (mut bytes, mut hash) =
+                    (BytesMut::with_capacity(length.min(limit) as usize), Sha256::new());
+                while let Some(chunk) = field.chunk().await.map_err(broken)? {
+                    if (bytes.len() + chunk.len()) as u64 > limit {
+                        return Err(Problem::too_large(limit));
+                    }
+                    hash.update(&chunk);
+                    bytes.extend_from_slice(&chunk);
+                }
+                picture = Some((finish(bytes.freeze(), hash)?, file_name));
+            }
+            Part::Text => {
+                let text = value(&mut field).await?;
+                texts.remove(&name);
+                if !text.is_empty() {
+                    texts.insert(name, text);
+                }
+            }
+            Part::Skipped => {
+                allowance.body();
+                while field.chunk().await.map_err(broken)?.is_some() {}
+                skipped.push(plain(name)?);
+            }
+            Part::Refused(problem) => return Err(problem),
+        }
+    }
+    let (upload, file_name) = picture.ok_or_else(|| {
+        Problem::bad_request("There is no picture: send it as the file field `image`.").about("image")
+    })?;
+    Ok(Form { upload, file_name, texts, skipped })
+}
+
+/// A picture that has come whole.
+pub fn finish(bytes: Bytes, hash: Sha256) -> Result<Upload, Problem> {
+    if bytes.is_empty() {
+        let detail = "The picture is empty: choose a file and send it again.";
+        return Err(Problem::bad_request(detail).about("image"));
+    }
+    Ok(Upload { bytes, fingerprint: Fingerprint(hash.finalize().into()), ticket: None })
+}
+
+/// A field's name that can be told in a header.
+fn plain(name: String) -> Result<String, Problem> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-[].".contains(c);
+    if !name.is_empty() && name.chars().all(plain) {
+        return Ok(name);
+    }
+    Err(Problem::bad_request("A form field's name must be of letters, digits, `_`, `-`, `.`, `[` and `]`."))
+}
+
+async fn value(field: &mut multer::Field<'_>) -> Result<String, Problem> {
+    let mut bytes = Vec::new();
+    let unreadable = || Problem::bad_request("A form field is too long or is not text.");
+    while let Some(chunk) = field.chunk().await.map_err(|_| unreadable())? {
+        if bytes.len() + chunk.len() > FIELD_BYTES {
+            return Err(unreadable());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    String::from_utf8(bytes).map_err(|_| unreadable())
+}
+
+/// What is wrong with a form; `limit` is the picture's.
+fn broken_form(error: multer::Error, limit: u64) -> Problem {
+    match error {
+        multer::Error::StreamSizeExceeded { .. } => Problem::too_large(limit),
+        // Its own words are only that reading failed; the reader's say why.
+        multer::Error::StreamReadFailed(error) => {
+            Problem::bad_request(format!("The multipart body cannot be read: {error}."))
+        }
+        error => Problem::bad_request(format!("The multipart body cannot be read: {error}.")),
+    }
+}

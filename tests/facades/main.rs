@@ -1,0 +1,17 @@
+//! Other people's clients, unchanged, in front of the real binary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    dead_code,
+    reason = "a test fails by panicking, and waits where it must; it needs not all of what tests share"
+)]
+
+#[path = "../fakes/mod.rs"]
+mod fakes;
+#[path = "../gateway/harness/mod.rs"]
+mod harness;
+
+mod openai;

@@ -8,6 +8,7 @@ mod colorize;
 mod data_url;
 mod door;
 mod estimate;
+mod facades;
 mod fairings;
 mod form_reader;
 mod guards;
@@ -57,6 +58,7 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         health::routes(),
         if metrics_here { metrics::routes() } else { Vec::new() },
         admin::routes(),
+        facades::routes(),
     ]
     .concat();
     let routes = [door::guard(methods::others(&routes)), door::guard(routes)].concat();

@@ -127,12 +127,14 @@ impl<'r> FromData<'r> for DataUrl {
     }
 }
 
-fn not_set_up<'r, T>() -> data::Outcome<'r, T, Problem> {
+/// That this server has no gateway.
+pub fn not_set_up<'r, T>() -> data::Outcome<'r, T, Problem> {
     let problem = Problem::new(Status::InternalServerError, "The gateway is not set up.");
     Outcome::Error((problem.http_status(), problem))
 }
 
-struct Body<'r> {
+/// A request's body under the limits there are, and with what it was let in.
+pub struct Body<'r> {
     stream: DataStream<'r>,
     /// Most bytes of the picture itself.
     limit: u64,
@@ -148,7 +150,7 @@ struct Body<'r> {
 
 impl<'r> Body<'r> {
     /// The body under the limits now; `None` when this server has no gateway.
-    fn open(request: &'r Request<'_>, data: Data<'r>) -> Option<Self> {
+    pub fn open(request: &'r Request<'_>, data: Data<'r>) -> Option<Self> {
         let snapshot = guards::snapshot(request)?;
         let limit = snapshot.config.limits.upload_bytes;
         let length = request.headers().get_one("Content-Length").and_then(|length| length.parse().ok());
@@ -164,8 +166,20 @@ impl<'r> Body<'r> {
         })
     }
 
+    /// Asks whether the client may send it; what it was let in with.
+    pub async fn admit(&mut self, request: &Request<'_>) -> Result<Arc<Ticket>, Problem> {
+        let ticket = admission::admit(request, self.charged).await?;
+        self.ticket = Some(ticket.clone());
+        Ok(ticket)
+    }
+
+    /// How long it may take to arrive.
+    pub const fn time(&self) -> Duration {
+        self.time
+    }
+
     /// What became of reading; after an error, the rest is thrown away within bounds.
-    async fn settle<T>(
+    pub async fn settle<T>(
         mut self,
         read: Result<Result<T, Problem>, Elapsed>,
         upload: impl FnOnce(&mut T) -> Option<&mut Upload>,
@@ -233,15 +247,20 @@ impl<'r> Body<'r> {
     }
 
     /// The body is the picture.
-    async fn whole(&mut self) -> Result<Upload, Problem> {
+    pub async fn whole(&mut self) -> Result<Upload, Problem> {
         let mut hash = Sha256::new();
         let bytes = self.collect(self.limit, |chunk| hash.update(chunk)).await?;
         finish(bytes, hash)
     }
 
     /// The body is text around a picture in base64.
-    async fn text(&mut self) -> Result<Bytes, Problem> {
+    pub async fn text(&mut self) -> Result<Bytes, Problem> {
         self.collect(text_limit(self.limit), |_| ()).await
+    }
+
+    /// The body is a file, of whatever it may be.
+    pub async fn file(&mut self) -> Result<Bytes, Problem> {
+        self.collect(self.limit, |_| ()).await
     }
 
     async fn multipart(&mut self, boundary: String) -> Result<Picture, Problem> {

@@ -8,7 +8,7 @@ use super::error::Error;
 use crate::config::Config;
 use crate::credit::Credits;
 use crate::observe::Metrics;
-use crate::provider::{BuildError, Memory, Provider, Readiness, build};
+use crate::provider::{BuildError, Inputs, Memory, Provider, Readiness, build};
 
 /// A configuration and its providers.
 pub struct Snapshot {
@@ -16,6 +16,8 @@ pub struct Snapshot {
     pub config: Config,
     /// The configuration with its sources, secrets masked, for the operator.
     pub report: serde_json::Value,
+    /// Fetches pictures whose address a client sends; none where that is off.
+    pub inputs: Option<Inputs>,
     providers: BTreeMap<String, Arc<dyn Provider>>,
 }
 
@@ -28,14 +30,19 @@ impl Snapshot {
             .iter()
             .map(|(name, provider)| build(provider, memory).map(|built| (name.clone(), built)))
             .collect::<Result<_, _>>()?;
-        Ok(Self { config, report, providers })
+        let facade = &config.facades.algorithmia;
+        let inputs =
+            (!facade.hosts.is_empty()).then(|| Inputs::new(facade.hosts.clone(), facade.allow_private));
+        let inputs = inputs.transpose().map_err(BuildError::Inputs)?;
+        Ok(Self { config, report, inputs, providers })
     }
 
     /// A configuration with providers of a test's own.
     #[cfg(test)]
     pub(super) fn with(config: Config, providers: impl IntoIterator<Item = Arc<dyn Provider>>) -> Self {
         let providers = providers.into_iter().map(|provider| (provider.about().name.clone(), provider));
-        Self { config, report: serde_json::Value::Null, providers: providers.collect() }
+        let report = serde_json::Value::Null;
+        Self { config, report, inputs: None, providers: providers.collect() }
     }
 
     /// Lets the counters of providers that cost something begin. One that waits for its key is nothing to count yet.

@@ -62,7 +62,7 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         health::routes(),
         if metrics_here { metrics::routes() } else { Vec::new() },
         admin::routes(),
-        facades::openai::routes(),
+        facades::routes(),
     ]
     .concat();
     let routes = [door::guard(methods::others(&routes)), door::guard(routes)].concat();

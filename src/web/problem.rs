@@ -13,9 +13,10 @@ use time::format_description::well_known::Rfc3339;
 use super::admission::seconds;
 use super::facades::{self, Rendering};
 use crate::credit::Exhausted;
+use crate::datastore::{NameError, StoreError};
 use crate::gateway::{Attempt, Error};
 use crate::photo::PhotoError;
-use crate::provider::FailureKind;
+use crate::provider::{FailureKind, InputError};
 use crate::quota::Refusal;
 
 /// What the type of every problem begins with.
@@ -213,6 +214,7 @@ fn name(status: Status) -> (&'static str, &'static str) {
         404 => ("not-found", "Not found"),
         405 => ("method-not-allowed", "Wrong method"),
         408 => ("request-timeout", "The upload took too long"),
+        409 => ("conflict", "Something is in the way"),
         413 => ("too-large", "The picture is too large"),
         415 => ("not-a-picture", "Not a picture that can be read"),
         422 => ("unusable-picture", "The picture cannot be used"),
@@ -220,6 +222,7 @@ fn name(status: Status) -> (&'static str, &'static str) {
         502 => ("provider-failed", "No provider could colour the picture"),
         503 => ("unavailable", "Not available right now"),
         504 => ("timeout", "It took too long"),
+        507 => ("storage-full", "There is no room"),
         code if code < 500 => ("bad-request", "The request makes no sense"),
         _ => ("internal", "An internal error"),
     }
@@ -295,6 +298,40 @@ impl From<PhotoError> for Problem {
             }
         };
         Self::new(status, detail)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            StoreError::NoCollection => Self::new(Status::NotFound, detail),
+            StoreError::Exists | StoreError::NotEmpty(_) => Self::new(Status::Conflict, detail),
+            StoreError::Full(_) => Self::new(Status::InsufficientStorage, detail),
+            StoreError::Io { .. } | StoreError::Stopped => {
+                tracing::error!("files of clients: {error}");
+                Self::new(
+                    Status::InternalServerError,
+                    "Files cannot be read or written here now; the log says more.",
+                )
+            }
+        }
+    }
+}
+
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        Self::bad_request(sentence(&error.to_string()))
+    }
+}
+
+impl From<InputError> for Problem {
+    fn from(error: InputError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            InputError::TooLarge(_) => Self::new(Status::PayloadTooLarge, detail),
+            InputError::Refused | InputError::Failed | InputError::Status(_) => Self::bad_request(detail),
+        }
     }
 }
 

@@ -135,7 +135,7 @@ pub fn not_set_up<'r, T>() -> data::Outcome<'r, T, Problem> {
     Outcome::Error((problem.http_status(), problem))
 }
 
-/// A request's body, under its limits.
+/// A request's body under the limits there are, and with what it was let in.
 pub struct Body<'r> {
     stream: Counted<DataStream<'r>>,
     /// Most bytes of the picture itself.
@@ -173,6 +173,11 @@ impl<'r> Body<'r> {
     pub async fn admit(&mut self, request: &Request<'_>) -> Result<Pace, Problem> {
         self.ticket = Some(admission::admit(request, self.charged).await?);
         Ok(self.pace.clone())
+    }
+
+    /// With what it was let in.
+    pub fn ticket(&self) -> Option<Arc<Ticket>> {
+        self.ticket.clone()
     }
 
     /// What became of reading; after an error, the rest is thrown away within bounds.
@@ -233,15 +238,20 @@ impl<'r> Body<'r> {
     }
 
     /// The body is the picture.
-    async fn whole(&mut self) -> Result<Upload, Problem> {
+    pub async fn whole(&mut self) -> Result<Upload, Problem> {
         let mut hash = Sha256::new();
         let bytes = self.collect(self.limit, |chunk| hash.update(chunk)).await?;
         finish(bytes, hash)
     }
 
     /// The body is text around a picture in base64.
-    async fn text(&mut self) -> Result<Bytes, Problem> {
+    pub async fn text(&mut self) -> Result<Bytes, Problem> {
         self.collect(text_limit(self.limit), |_| ()).await
+    }
+
+    /// The body is a file, of whatever it may be.
+    pub async fn file(&mut self) -> Result<Bytes, Problem> {
+        self.collect(self.limit, |_| ()).await
     }
 
     /// The body is a form with these fields.

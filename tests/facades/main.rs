@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::float_cmp,
     dead_code,
     reason = "a test fails by panicking, and waits where it must; it needs not all of what tests share"
 )]
@@ -14,4 +15,5 @@ mod fakes;
 #[path = "../gateway/harness/mod.rs"]
 mod harness;
 
+mod algorithmia;
 mod openai;

@@ -1,14 +1,20 @@
-//! Other people's APIs, so that their clients work unchanged. A facade translates; everything else is done by the
-//! steps that our own API goes through.
+//! Facades: other people's APIs, so that their clients work unchanged. Each only translates, its errors included: what
+//! an error is in HTTP is for `problem` to say, in what words its clients read it is for the facade.
 
-pub mod openai;
+mod algorithmia;
+mod openai;
 
-use rocket::Request;
 use rocket::http::{ContentType, Header, Status};
+use rocket::{Request, Route};
 
 use super::problem::Problem;
 
-/// A problem as the clients of a facade read it.
+/// The routes of all facades.
+pub fn routes() -> Vec<Route> {
+    [algorithmia::routes(), openai::routes()].concat()
+}
+
+/// A problem as somebody's clients read it.
 pub struct Rendering {
     /// The status that they know what to do with.
     pub status: Status,
@@ -22,5 +28,5 @@ pub struct Rendering {
 
 /// A problem in the words of the facade that was asked; `None` where our own API was.
 pub fn rendering(request: &Request<'_>, problem: &Problem) -> Option<Rendering> {
-    openai::is_asked(request).then(|| openai::problem::rendering(problem))
+    algorithmia::rendering(request, problem).or_else(|| openai::rendering(request, problem))
 }

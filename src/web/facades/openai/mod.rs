@@ -3,13 +3,14 @@
 //! [`ROUTE`] for whoever is first on the route.
 
 mod edits;
-pub mod problem;
+mod problem;
 
 use rocket::http::Status;
 use rocket::serde::json::Json;
 use rocket::{Request, Route, get, routes};
 use serde::Serialize;
 
+use super::Rendering;
 use crate::gateway::Snapshot;
 use crate::provider::Readiness;
 use crate::web::guards::Context;
@@ -27,12 +28,15 @@ pub fn routes() -> Vec<Route> {
     [routes![models, model], edits::routes()].concat()
 }
 
-/// Whether this request is for this facade, whatever becomes of it.
-pub fn is_asked(request: &Request<'_>) -> bool {
+/// A problem as these clients read it, if it was this facade that was asked.
+pub fn rendering(request: &Request<'_>, problem: &Problem) -> Option<Rendering> {
     let path = request.uri().path();
-    let mut segments = path.raw_segments().filter(|segment| !segment.is_empty());
-    segments.next().is_some_and(|first| first == "v1")
-        && segments.next().is_some_and(|second| second == "images" || second == "models")
+    let mut segments =
+        path.raw_segments().map(rocket::http::RawStr::as_str).filter(|segment| !segment.is_empty());
+    match (segments.next(), segments.next()) {
+        (Some("v1"), Some("images" | "models")) => Some(problem::rendering(problem)),
+        _ => None,
+    }
 }
 
 /// Whom a model's name means.

@@ -15,6 +15,7 @@ use rocket::{Route, State, get, routes};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::openapi;
 use super::problem::Problem;
 use crate::gateway::hex;
 
@@ -71,6 +72,7 @@ impl Assets {
             // Our own names and hexadecimal digits: nothing in them to escape.
             addresses.get(name).cloned().map(Value::from_safe_string).ok_or_else(missing)
         });
+        openapi::teach(&mut environment);
         for (name, text) in read(&TEMPLATES, templates)? {
             let text = String::from_utf8_lossy(&text).into_owned();
             environment.add_template_owned(name, text).map_err(AssetError::Template)?;

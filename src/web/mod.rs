@@ -19,6 +19,7 @@ mod identity;
 mod legacy;
 mod methods;
 mod metrics;
+mod openapi;
 mod pace;
 mod page;
 mod problem;
@@ -45,11 +46,9 @@ fn chunk(length: usize) -> usize {
     length.clamp(4 << 10, 512 << 10)
 }
 
-/// The server: every route, guard, fairing and catcher, in front of a gateway. Metrics are not among them when
-/// they have an address of their own.
-pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
-    let metrics_here = gateway.snapshot().config.metrics.address.is_none();
-    let routes: Vec<_> = [
+/// Every route, but for those that answer to wrong methods.
+fn own_routes(with_metrics: bool) -> Vec<Route> {
+    [
         page::routes(),
         assets::routes(),
         colorize::routes(),
@@ -60,11 +59,18 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
         quota::routes(),
         usage::routes(),
         health::routes(),
-        if metrics_here { metrics::routes() } else { Vec::new() },
+        if with_metrics { metrics::routes() } else { Vec::new() },
         admin::routes(),
         facades::routes(),
+        openapi::routes(),
     ]
-    .concat();
+    .concat()
+}
+
+/// The server: every route, guard, fairing and catcher, in front of a gateway. Metrics are not among them when
+/// they have an address of their own.
+pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
+    let routes = own_routes(gateway.snapshot().config.metrics.address.is_none());
     let routes = [door::guard(methods::others(&routes)), door::guard(routes)].concat();
     serve(figment, gateway, routes).manage(assets)
 }

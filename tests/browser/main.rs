@@ -17,6 +17,7 @@ mod fakes;
 #[path = "../gateway/harness/mod.rs"]
 mod harness;
 
+mod docs;
 mod driver;
 mod looks;
 mod money;

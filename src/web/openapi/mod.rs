@@ -1,0 +1,152 @@
+//! What this server answers, described for programs (`GET /openapi.json`, OpenAPI 3.1) and for people
+//! (`GET /docs`). The document is `docs/openapi.json`, kept by hand; tests hold it against the routes, and against
+//! what the real binary answers.
+
+mod words;
+
+use std::io::Cursor;
+
+use minijinja::{Environment, Value};
+use rocket::http::{ContentType, Header};
+use rocket::request::Request;
+use rocket::response::{self, Responder, Response};
+use rocket::{Route, State, get, routes};
+use serde_json::json;
+
+use super::assets::{Assets, Page};
+use super::problem::Problem;
+
+/// The document.
+const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
+
+/// The routes of this file.
+pub fn routes() -> Vec<Route> {
+    routes![document, page]
+}
+
+/// The document as it is.
+struct Document;
+
+impl<'r> Responder<'r, 'static> for Document {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        Response::build()
+            .header(ContentType::JSON)
+            .header(Header::new("Cache-Control", "no-cache"))
+            .max_chunk_size(super::chunk(DOCUMENT.len()))
+            .sized_body(DOCUMENT.len(), Cursor::new(DOCUMENT))
+            .ok()
+    }
+}
+
+#[get("/openapi.json")]
+fn document() -> Document {
+    Document
+}
+
+#[get("/docs")]
+fn page(assets: &State<Assets>) -> Result<Page, Problem> {
+    // A test reads the document: it can be read.
+    let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap_or_default();
+    assets.render("docs.html", json!({ "version": env!("CARGO_PKG_VERSION"), "doc": document }))
+}
+
+/// Teaches templates to read the document: `resolve`, `prose` and `words`.
+pub fn teach(environment: &mut Environment<'_>) {
+    environment.add_function("resolve", |document: Value, value: Value| words::resolve(&document, value));
+    environment.add_filter("prose", |text: &str| Value::from_safe_string(words::prose(text)));
+    environment.add_filter("words", |schema: Value| Value::from_safe_string(words::words(&schema)));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn document() -> Value {
+        serde_json::from_str(DOCUMENT).unwrap()
+    }
+
+    /// `/v1/results/<digest>?<format>` as `/v1/results/{digest}`.
+    fn path(route: &Route) -> String {
+        route.uri.path().replace("..>", ">").replace('<', "{").replace('>', "}")
+    }
+
+    /// The parameters of an operation that are in this place.
+    fn parameters(document: &Value, operation: &Value, place: &str) -> BTreeSet<String> {
+        let all = operation["parameters"].as_array().cloned().unwrap_or_default();
+        let resolved = all.iter().map(|one| match one["$ref"].as_str() {
+            Some(reference) => document.pointer(&reference[1..]).unwrap(),
+            None => one,
+        });
+        let here = resolved.filter(|parameter| parameter["in"] == place);
+        here.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_route_is_in_the_document_with_its_parameters_and_nothing_else_is() {
+        let document = document();
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for method in operations.as_object().unwrap().keys() {
+                known.insert(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+        let mut mounted = BTreeSet::new();
+        for route in crate::web::own_routes(true) {
+            let path = path(&route);
+            let method = route.method.as_str();
+            let operation = &document["paths"][&path][method.to_lowercase()];
+            let name = format!("{method} {path}");
+            let within = |text: &str| -> BTreeSet<String> {
+                let names = text.split('<').skip(1).map(|rest| rest.split(['>', '.']).next().unwrap());
+                names.map(str::to_owned).collect()
+            };
+            assert_eq!(parameters(&document, operation, "path"), within(route.uri.path()), "{name}");
+            let query = route.uri.query().map(ToString::to_string).unwrap_or_default();
+            assert_eq!(parameters(&document, operation, "query"), within(&query), "{name}");
+            mounted.insert(name);
+        }
+        assert_eq!(mounted, known);
+    }
+
+    #[test]
+    fn the_document_is_of_this_version_and_every_reference_in_it_leads_somewhere() {
+        let document = document();
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+        let mut used = BTreeSet::new();
+        references(&document, &mut used);
+        for reference in &used {
+            assert!(document.pointer(&reference[1..]).is_some(), "{reference}");
+        }
+        for kind in ["schemas", "headers", "parameters", "responses"] {
+            for name in document["components"][kind].as_object().unwrap().keys() {
+                let reference = format!("#/components/{kind}/{name}");
+                assert!(used.contains(&reference), "nobody needs {reference}");
+            }
+        }
+        let names: Vec<&str> = document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|operations| operations.as_object().unwrap().values())
+            .map(|operation| operation["operationId"].as_str().unwrap())
+            .collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+    }
+
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => {
+                if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
+                    found.insert(reference.to_owned());
+                }
+                members.values().for_each(|member| references(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Our own API as it is described: the document, what schemathesis makes of it, and the examples in `docs/api.md`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    dead_code,
+    reason = "a test fails by panicking, and waits where it must; it needs not all of what tests share"
+)]
+
+#[path = "../fakes/mod.rs"]
+mod fakes;
+#[path = "../gateway/harness/mod.rs"]
+mod harness;
+
+mod document;
+mod examples;

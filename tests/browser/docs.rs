@@ -1,0 +1,59 @@
+//! `/docs`: the API for people.
+
+use crate::harness::Setup;
+use crate::looks::{contrast, fits};
+use crate::page::Page;
+
+#[test]
+fn the_api_can_be_read_without_javascript_in_the_light_and_in_the_dark_and_on_a_phone() {
+    for scheme in ["light", "dark"] {
+        let page = Page::prepared(Setup::new(), |page| {
+            page.prefers("prefers-color-scheme", scheme);
+            page.browser.cdp("Emulation.setScriptExecutionDisabled", serde_json::json!({ "value": true }));
+        });
+        page.browser.open(&page.server.url("/docs"));
+        assert!(!page.is_seen("#colorize .about"), "what is not asked for is folded away");
+        page.shot(&format!("docs-{scheme}"));
+        page.browser.click("#colorize summary");
+        page.until("document.querySelector('#colorize').open");
+        let told = page.text("#colorize");
+        for word in ["/v1/colorize", "provider", "image/jpeg", "Coloured", "X-PixColor-Credits", "402", "Retry-After"] {
+            assert!(told.contains(word), "no {word:?} in {told}");
+        }
+        page.shot(&format!("docs-open-{scheme}"));
+        for selector in [
+            "h1",
+            ".lead p",
+            "pre code",
+            ".summary",
+            ".method.post",
+            ".method.get",
+            "#colorize dd",
+            "#colorize dt small",
+            ".status.s4",
+            ".schema dd",
+            ".schema a",
+        ] {
+            let contrast = contrast(&page, selector);
+            assert!(contrast >= 4.5, "{selector} in {scheme}: {contrast:.2}");
+        }
+        page.window(360, 740);
+        fits(&page);
+        page.shot(&format!("docs-phone-{scheme}"));
+        page.finish(&[]);
+    }
+}
+
+#[test]
+fn from_the_page_the_api_is_one_click_away_and_its_links_lead_somewhere() {
+    let page = Page::open();
+    page.browser.click(".foot a[href='/docs']");
+    page.until("document.title === 'PixColor for programs'");
+    let dead = page.string(
+        "[...document.querySelectorAll('main a[href^=\"#\"]')]
+            .filter((link) => !document.getElementById(link.hash.slice(1))).map((link) => link.hash).join(' ')",
+    );
+    assert_eq!(dead, "");
+    assert!(page.requests().iter().all(|path| !path.contains(".js") || path.starts_with("/static/")));
+    page.finish(&[]);
+}

@@ -77,6 +77,7 @@ fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<
         .mount("/", routes)
         .register("/", catchers![other])
         .attach(fairings::Headers)
+        .attach(fairings::CacheStatus)
         .attach(admission::Fields)
         .attach(fairings::Log)
 }

@@ -270,7 +270,7 @@ function receive(blob, header, name) {
   const before = header("Cache-Status")?.includes("; hit") ? "coloured before" : "";
   const estimated = first()?.name === provider && first().credits.most !== "0" ? `estimated: ${price(first())}` : "";
   const facts = [
-    provider ? ["Coloured by", provider, header("X-PixColor-Model")] : ["In colour already", "given back as it was"],
+    provider ? ["Coloured by", provider, header("X-PixColor-Model")] : ["In colour already", "given back as it looks"],
     ["Took", `${number(clock() - state.began, 1)} s`, steps(header("Server-Timing"))],
     ["Cost", cost(header("X-PixColor-Credits")), before || estimated],
   ];

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::CliError;
 use crate::cache::{Cache, Tier, Tiered};
-use crate::config::{CacheConfig, Source};
-use crate::gateway::{Fingerprint, forget, open_disk, open_store, unhex};
+use crate::config::{CacheConfig, LimitsConfig, Source};
+use crate::gateway::{Fingerprint, Upload, forget, open_disk, open_store, unhex};
+use crate::photo::{Photo, PixelKey};
 
 /// What `cache` is told.
 #[derive(clap::Subcommand)]
@@ -17,23 +18,31 @@ pub enum Args {
     Clear,
     /// Forget everything that was made of a picture
     Rm {
-        /// The SHA-256 of the picture's file, as sha256sum prints it
-        #[arg(required = true, value_name = "FINGERPRINT", value_parser = fingerprint)]
-        fingerprints: Vec<Fingerprint>,
+        /// The picture's file; or its SHA-256, as sha256sum prints it, which finds no colour that has outlived
+        /// what was known of the picture
+        #[arg(required = true, value_name = "FINGERPRINT|FILE")]
+        pictures: Vec<String>,
     },
 }
 
-fn fingerprint(text: &str) -> Result<Fingerprint, &'static str> {
-    unhex(&text.to_ascii_lowercase())
-        .map(Fingerprint)
-        .ok_or("64 hexadecimal digits, as sha256sum prints them")
+/// A picture that is to be forgotten, and its pixel key if its file is here.
+fn picture(text: &str, config: &LimitsConfig) -> Result<(Fingerprint, Option<PixelKey>), CliError> {
+    if let Some(fingerprint) = unhex(&text.to_ascii_lowercase()) {
+        return Ok((Fingerprint(fingerprint), None));
+    }
+    let bytes = std::fs::read(text).map_err(|error| {
+        format!("{text}: {error}; it is no SHA-256 of 64 hexadecimal digits either, as sha256sum prints them")
+    })?;
+    let photo = Photo::decode(&bytes, &config.photo()).map_err(|error| format!("{text}: {error}"))?;
+    Ok((Upload::new(bytes.into()).fingerprint, Some(photo.pixel_key())))
 }
 
 /// Does it, on this machine's disk and in the store.
 pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
-    let config = super::load(source)?.config.cache;
-    let places = places(&config)?;
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(act(places, args))?;
+    let config = super::load(source)?.config;
+    let places = places(&config.cache)?;
+    let act = act(places, args, &config.limits);
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(act)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -66,7 +75,7 @@ fn places(config: &CacheConfig) -> Result<Vec<Place>, CliError> {
     Ok(places)
 }
 
-async fn act(places: Vec<Place>, args: Args) -> Result<(), CliError> {
+async fn act(places: Vec<Place>, args: Args, limits: &LimitsConfig) -> Result<(), CliError> {
     match args {
         Args::Stats => {
             for place in places {
@@ -84,16 +93,29 @@ async fn act(places: Vec<Place>, args: Args) -> Result<(), CliError> {
             }
             println!("{}", running(&places));
         }
-        Args::Rm { fingerprints } => {
+        Args::Rm { pictures } => {
+            // All of them, before anything is forgotten.
+            let known = pictures.iter().map(|text| picture(text, limits)).collect::<Result<Vec<_>, _>>()?;
             let names = places.iter().map(|place| place.name.as_str()).collect::<Vec<_>>().join(", ");
             let running = running(&places);
             let tiers = places.into_iter().map(|place| (place.tier, place.cache)).collect();
             let cache = Tiered::new(tiers, None, Arc::new(()));
-            let mut forgotten = 0;
-            for fingerprint in fingerprints {
-                forgotten += forget(&cache, fingerprint).await?;
+            let (mut forgotten, mut unknown) = (0, Vec::new());
+            for (text, (fingerprint, pixels)) in pictures.iter().zip(known) {
+                let gone = forget(&cache, fingerprint, pixels).await?;
+                forgotten += gone.values;
+                if !gone.pixels_known {
+                    unknown.push(text.as_str());
+                }
             }
             println!("{names}: {forgotten} entries are forgotten");
+            if !unknown.is_empty() {
+                println!(
+                    "Nothing is known here of {}: if colour of it is left, which only its pixels lead to, give \
+                     the picture's file instead.",
+                    unknown.join(", ")
+                );
+            }
             println!("{running}");
         }
     }

@@ -48,7 +48,7 @@ pub struct Coloured {
     pub bytes: Bytes,
     /// Its format.
     pub format: OutputFormat,
-    /// Who coloured it; none if it was in colour already and is given back as it was.
+    /// Who coloured it; none if it was in colour already and is given back as it looks.
     pub provider: Option<String>,
     /// What it cost, as people read it.
     pub credits: String,

@@ -1,8 +1,11 @@
 //! A photograph that is in colour already: noticed after it was decoded, before anybody is asked or paid.
 //!
 //! A client cannot choose what becomes of it: an operator who refuses such pictures, or gives them back,
-//! does so to save what colouring costs.
+//! does so to save what colouring costs. What is given back is a file of ours, as every rendition is: where a
+//! photograph was taken, and whatever else its file says, is not told on.
 
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,34 +20,39 @@ use super::rendition::{Origin, Rendition, Saved};
 use super::steps::Decoded;
 use crate::config::OnColour;
 use crate::credit::{Credits, Usage};
-use crate::photo::{self, EncodeOptions, PhotoError, Rgb};
+use crate::photo::{self, EncodeOptions, Photo, PhotoError};
 use crate::provider::Provider;
 
 impl Gateway {
-    /// What an upload in colour is answered with; none if it is to be coloured.
-    pub(super) async fn in_colour(&self, plan: &Plan, decoded: &Decoded) -> Result<Option<Rendition>, Error> {
+    /// What an upload in colour is answered with, or the photo again if it is to be coloured.
+    pub(super) async fn in_colour(
+        &self,
+        plan: &Plan,
+        decoded: Decoded,
+    ) -> Result<ControlFlow<Rendition, Decoded>, Error> {
         match plan.config().on_colour {
-            _ if !decoded.photo.is_coloured() => Ok(None),
-            OnColour::Recolour => Ok(None),
+            _ if !decoded.photo.is_coloured() => Ok(Continue(decoded)),
+            OnColour::Recolour => Ok(Continue(decoded)),
             OnColour::Refuse => Err(Error::InColour),
-            OnColour::Pass => Ok(Some(self.pass(plan, decoded).await?)),
+            OnColour::Pass => Ok(Break(self.pass(plan, decoded).await?)),
         }
     }
 
-    /// The picture as it is, in the format that was asked for. Nothing is kept of it.
-    async fn pass(&self, plan: &Plan, decoded: &Decoded) -> Result<Rendition, Error> {
+    /// The picture as it looks, without its metadata, in the format that was asked for. Nothing is kept of it.
+    async fn pass(&self, plan: &Plan, decoded: Decoded) -> Result<Rendition, Error> {
         let provider = self.would_be_asked(plan).await?;
         let about = provider.about();
         let expected = self.expected(&plan.search.snapshot, about, plan.head.pixels()).await;
         let start = Instant::now();
         let options = keys::encode_options(&plan.config().output, plan.format, about);
+        let (width, height, took) = (decoded.photo.width(), decoded.photo.height(), decoded.took);
         let (bytes, digest) = self.rewrite(plan, decoded, EncodeOptions { note: None, ..options }).await?;
         Ok(Rendition {
             bytes,
             digest,
             format: plan.format,
-            width: decoded.photo.width(),
-            height: decoded.photo.height(),
+            width,
+            height,
             provider: about.name.clone(),
             model: about.model.clone(),
             usage: Usage { credits: Some(Credits::ZERO), cpu: None },
@@ -56,26 +64,24 @@ impl Gateway {
             origin: Origin::Passed,
             in_colour: true,
             attempts: Vec::new(),
-            timings: vec![("decode", decoded.took), ("encode", start.elapsed())],
+            timings: vec![("decode", took), ("encode", start.elapsed())],
             kept_under: None,
         })
     }
 
-    /// The upload itself, or its pixels in another format; and the SHA-256 of that.
+    /// The upload's own pixels in a file of ours; and the SHA-256 of that.
     async fn rewrite(
         &self,
         plan: &Plan,
-        decoded: &Decoded,
+        decoded: Decoded,
         options: EncodeOptions,
     ) -> Result<(Bytes, [u8; 32]), Error> {
-        let upload = plan.ask.upload.clone();
-        if plan.head.format.media_type() == plan.format.media_type() {
-            return Ok((upload.bytes, upload.fingerprint.0));
-        }
-        let (photo, limits) = (decoded.photo.clone(), plan.config().limits.photo());
+        let (upload, limits) = (plan.ask.upload.clone(), plan.config().limits.photo());
         let encode = move || -> Result<(Bytes, [u8; 32]), PhotoError> {
-            let rgb = Rgb::decode_bare(&upload.bytes, &limits)?;
-            let bytes = Bytes::from(photo::encode_own(&photo, &rgb, &options)?.bytes);
+            // Its luminance is not needed any more: the pixels get its memory.
+            let Photo { alpha, .. } = Arc::unwrap_or_clone(decoded.photo);
+            let encoded = photo::encode_upload(&upload.bytes, &limits, alpha.as_deref(), &options)?;
+            let bytes = Bytes::from(encoded.bytes.into_boxed_slice());
             let digest = Sha256::digest(&bytes).into();
             Ok((bytes, digest))
         };

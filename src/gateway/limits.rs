@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::plan::Plan;
-use super::{Error, Gateway, PIXELS_PER_PLACE};
+use super::{Error, Gateway, places};
 use crate::config::Amounts;
 use crate::queue::QueueError;
 use crate::quota::{Charge, Gate, Most, Refusal, Share};
@@ -52,7 +52,7 @@ impl Gateway {
         let most = |each| Most { all: u64::MAX, each };
         let own = self.quotas.pixels.take(client.clone(), pixels, most(quota.client_decoding_pixels));
         let own = own.map_err(|_| self.crowded("client_decoding_pixels"))?;
-        let places = u32::try_from(pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
+        let places = places(plan.head.memory(plan.format));
         if let Some(permit) = self.decoding.try_enter(places) {
             return Ok(Place { _permit: permit, _pixels: own });
         }

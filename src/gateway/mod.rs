@@ -27,6 +27,7 @@ mod tests;
 mod tiers;
 mod together;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,7 +37,7 @@ pub use crate::cache::{hex, unhex};
 pub use ask::{Ask, Client, ClientKey, Fingerprint, Reuse, Upload};
 pub use error::{Attempt, Error};
 pub use estimate::{Estimate, Expected, Inquiry, Kept, Offer};
-pub use recall::forget;
+pub use recall::{Forgotten, forget};
 pub use reload::Reloads;
 pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
@@ -56,8 +57,17 @@ use plan::Plan;
 use route::Caller;
 use shelf::Facts;
 
-/// Pixels that one place in front of the decoder stands for.
-const PIXELS_PER_PLACE: u64 = 65_536;
+/// Bytes of memory that one place in front of the decoder stands for.
+const BYTES_PER_PLACE: u64 = 256 << 10;
+
+/// Bytes of memory for each of the pixels that may be decoded at once (`limits.decoding_pixels`): what an ordinary
+/// photograph takes, a JPEG without opacity.
+const BYTES_PER_PIXEL: u64 = 4;
+
+/// How many places a picture takes that needs so much memory.
+fn places(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(BYTES_PER_PLACE)).unwrap_or(u32::MAX)
+}
 
 /// How often at most one request sets out: again only when another's flight, that it shared, came to
 /// nothing for a reason of that other's own.
@@ -92,8 +102,8 @@ impl Gateway {
     ) -> Arc<Self> {
         let Stores { cache, ledger, rates, elsewhere, shared, tasks } = stores;
         let limits = &snapshot.config.limits;
-        let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
-        let decoding = Queue::new(places, limits.waiting);
+        let memory_of_photos = limits.decoding_pixels.saturating_mul(BYTES_PER_PIXEL);
+        let decoding = Queue::new(places(memory_of_photos), limits.waiting);
         let quotas = Quotas::new(rates, &snapshot.config.state_dir);
         let files = Datastore::in_folder(&snapshot.config.state_dir);
         snapshot.count_paid(&metrics);
@@ -206,9 +216,10 @@ impl Gateway {
         let began = Instant::now();
         let _place = self.place(plan).await?;
         let decoded = self.decode(plan).await?;
-        if let Some(passed) = self.in_colour(plan, &decoded).await? {
-            return Ok((passed, None));
-        }
+        let decoded = match self.in_colour(plan, decoded).await? {
+            ControlFlow::Break(passed) => return Ok((passed, None)),
+            ControlFlow::Continue(decoded) => decoded,
+        };
         let (cache, ledger) = (self.cache(), self.ledger.as_ref());
         let Self { metrics, memory, tasks, .. } = self;
         let caller = Caller { plan, decoded: &decoded, cache, ledger, metrics, memory, tasks };

@@ -15,7 +15,7 @@ use super::shelf;
 use super::{Gateway, Snapshot};
 use crate::cache::{Cache, CacheError, Kind, Tier};
 use crate::config::OnColour;
-use crate::photo::OutputFormat;
+use crate::photo::{OutputFormat, PixelKey};
 use crate::provider::About;
 
 /// Every format a rendition can have.
@@ -89,21 +89,40 @@ impl Gateway {
     }
 }
 
+/// What became of a wish to forget an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// How many values were removed.
+    pub values: usize,
+    /// Whether the upload's pixels were known, which its colour is kept under. If not, colour may be left that
+    /// was kept for longer than what leads to it: nobody can tell from a fingerprint which is whose.
+    pub pixels_known: bool,
+}
+
 /// Forgets everything about an upload, for whomever and by whatever provider it was made: renditions,
-/// their pictures, and the colour. Says how many values that were.
-pub async fn forget(cache: &dyn Cache, fingerprint: Fingerprint) -> Result<usize, CacheError> {
+/// their pictures, and the colour. Whoever has the photograph itself gives its pixel key, too: then nothing is
+/// left.
+pub async fn forget(
+    cache: &dyn Cache,
+    fingerprint: Fingerprint,
+    pixels: Option<PixelKey>,
+) -> Result<Forgotten, CacheError> {
     let mut keys = cache.list(&fingerprint.0).await?;
+    let mut photos: Vec<PixelKey> = pixels.into_iter().collect();
     for key in keys.clone().iter().filter(|key| key.kind == Kind::Rendition) {
         if let Some(facts) = shelf::facts(cache, key).await {
-            let found = [cache.list(&facts.digest).await?, cache.list(&facts.photo.pixels.0).await?];
-            keys.extend(found.concat());
+            keys.extend(cache.list(&facts.digest).await?);
+            photos.push(facts.photo.pixels);
         }
+    }
+    for photo in &photos {
+        keys.extend(cache.list(&photo.0).await?);
     }
     keys.sort_unstable();
     keys.dedup();
-    let mut removed = 0;
+    let mut values = 0;
     for key in &keys {
-        removed += usize::from(cache.remove(key).await?);
+        values += usize::from(cache.remove(key).await?);
     }
-    Ok(removed)
+    Ok(Forgotten { values, pixels_known: !photos.is_empty() })
 }

@@ -59,9 +59,19 @@ impl ColourSampler {
         y.is_multiple_of(self.look)
     }
 
-    /// Whether this pixel of such a row is looked at.
-    pub(super) fn wants(&self, x: usize) -> bool {
-        x.is_multiple_of(self.look)
+    /// Which of `count` pixels of such a row are looked at, and at which column of the picture each is: the
+    /// row may have only every `step`-th pixel of the picture, from `first` on.
+    pub(super) fn wanted(
+        &self,
+        first: usize,
+        step: usize,
+        count: usize,
+    ) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let look = self.look;
+        let columns = (first..).step_by(step).take(count).enumerate();
+        // A whole row need not be searched.
+        let stride = if (first, step) == (0, 1) { look } else { 1 };
+        columns.step_by(stride).filter(move |(_, x)| stride > 1 || x.is_multiple_of(look))
     }
 
     /// Looks at a pixel.
@@ -209,14 +219,32 @@ mod tests {
     #[test]
     fn grain_is_not_colour_though_every_pixel_has_some() {
         let mut sampler = ColourSampler::new(600, 400);
-        for (x, y) in (0..400).flat_map(|y| (0..600).map(move |x| (x, y))) {
-            if sampler.wants_row(y) && sampler.wants(x) {
+        for y in (0..400).filter(|y| y % 2 == 0) {
+            assert!(sampler.wants_row(y));
+            for (index, x) in sampler.wanted(0, 1, 600) {
+                assert!(index == x && x % 2 == 0);
                 let random = (y as u32 * 600 + x as u32).wrapping_mul(2_654_435_761) >> 8;
                 sampler.add(x, y, [(x % 100) as f32, noise(random, 0) * 20.0, noise(random, 8) * 20.0]);
             }
         }
+        assert!(!sampler.wants_row(1));
         let seen = sampler.finish();
         assert!(!seen.is_coloured(), "{} {}", seen.spread(), seen.spread_across());
+    }
+
+    #[test]
+    fn of_every_part_of_an_interlaced_row_the_same_columns_are_looked_at() {
+        let sampler = ColourSampler::new(2000, 10);
+        let whole: Vec<usize> = sampler.wanted(0, 1, 2000).map(|(_, x)| x).collect();
+        assert_eq!(whole, (0..2000).step_by(4).collect::<Vec<_>>());
+        for step in [2, 4, 8] {
+            let mut parts: Vec<usize> = (0..step)
+                .flat_map(|first| sampler.wanted(first, step, (2000 - first).div_ceil(step)))
+                .map(|(_, x)| x)
+                .collect();
+            parts.sort_unstable();
+            assert_eq!(parts, whole, "every {step}th");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The names of files and media types are claims; signatures are what decoders act on. Sizes are
 //! read here, without any decoder, so that a picture that is too large costs nothing.
 
+use super::needs::Needs;
 use super::{Head, InputFormat, Limits, PhotoError};
 
 /// The formats that are read, for people.
@@ -26,9 +27,31 @@ pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, PhotoError> {
     let Some((width, height)) = size else {
         return Err(PhotoError::Broken(format!("The {format} file's header is damaged or cut short.")));
     };
-    let head = Head { format, width, height };
     check_size(width, height, limits)?;
+    let head = Head { format, width, height, needs: Needs::of(bytes, format, (width, height)) };
+    check_memory(&head, limits)?;
     Ok(head)
+}
+
+/// Most bytes of memory for each pixel that the limits allow, and the least bound that follows from it: a
+/// picture of the default limits, at five bytes a pixel, leaves 350 MB for the whole process.
+const MOST_PER_PIXEL: u64 = 5;
+const LEAST_BOUND: u64 = 250_000_000;
+
+/// Checks what a picture's format needs while it is decoded.
+fn check_memory(head: &Head, limits: &Limits) -> Result<(), PhotoError> {
+    let bound = limits.max_pixels.saturating_mul(MOST_PER_PIXEL).max(LEAST_BOUND);
+    if head.needs.decoding <= bound {
+        return Ok(());
+    }
+    let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+    Err(PhotoError::TooManyPixels(format!(
+        "Decoding this kind of {} takes {} MB, and one picture may take {} MB here. Save it as an ordinary \
+         (baseline) JPEG or as PNG, or make it smaller, and send it again.",
+        head.format,
+        megabytes(head.needs.decoding),
+        megabytes(bound)
+    )))
 }
 
 /// Checks the size of a picture against the limits.
@@ -73,8 +96,13 @@ fn sniff(bytes: &[u8]) -> Result<InputFormat, PhotoError> {
     Ok(format)
 }
 
-/// Walks the segments to the first frame header (ITU T.81, B.2.2).
+/// The size in the first frame header.
 pub(super) fn jpeg(bytes: &[u8]) -> Result<Option<(u32, u32)>, PhotoError> {
+    Ok(jpeg_frame(bytes)?.and_then(|at| be16(bytes, at + 7).zip(be16(bytes, at + 5))))
+}
+
+/// Walks the segments to the first frame header (ITU T.81, B.2.2); gives the place of its marker.
+pub(super) fn jpeg_frame(bytes: &[u8]) -> Result<Option<usize>, PhotoError> {
     let mut at = 2;
     loop {
         let (Some(0xFF), Some(&marker)) = (bytes.get(at).copied(), bytes.get(at + 1)) else {
@@ -87,7 +115,7 @@ pub(super) fn jpeg(bytes: &[u8]) -> Result<Option<(u32, u32)>, PhotoError> {
             0x01 | 0xD0..=0xD7 => at += 2,
             // Scan data or the end before any frame header.
             0xD8..=0xDA => return Ok(None),
-            0xC0..=0xC2 => return Ok(be16(bytes, at + 7).zip(be16(bytes, at + 5))),
+            0xC0..=0xC2 => return Ok(Some(at)),
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
                 return Err(PhotoError::Unsupported(
                     "This JPEG is lossless, hierarchical or arithmetic-coded, which is not read here. \
@@ -143,12 +171,13 @@ fn tiff(bytes: &[u8]) -> Option<(u32, u32)> {
 
 /// A number in a TIFF's first directory.
 pub(super) struct TiffTag {
+    /// Of several, the first.
     pub(super) value: u32,
     /// Where it is in the file.
     pub(super) place: usize,
 }
 
-/// Finds a tag with one whole number in the first directory of a TIFF (TIFF 6.0, section 2) or a
+/// Finds a tag of whole numbers in the first directory of a TIFF (TIFF 6.0, section 2) or a
 /// BigTIFF, whose fields are wider.
 pub(super) fn tiff_tag(bytes: &[u8], wanted: u32) -> Option<TiffTag> {
     let little = bytes.first() == Some(&b'I');
@@ -168,12 +197,23 @@ pub(super) fn tiff_tag(bytes: &[u8], wanted: u32) -> Option<TiffTag> {
     for entry in 0..entries.min(65_535) {
         let at = first.checked_add(entry * step)?;
         if at16(at)? == wanted {
-            let place = at.checked_add(value_at)?;
-            let value = match at16(at + 2)? {
+            let kind = at16(at + 2)?;
+            let each = match kind {
+                3 => 2,
+                4 => 4,
+                16 => 8,
+                _ => return None,
+            };
+            let (count, room) = if step == 20 { (at64(at + 4)?, 8) } else { (at32(at + 4)? as usize, 4) };
+            let mut place = at.checked_add(value_at)?;
+            // What does not fit is elsewhere.
+            if count.saturating_mul(each) > room {
+                place = if step == 20 { at64(place)? } else { at32(place)? as usize };
+            }
+            let value = match kind {
                 3 => at16(place),
                 4 => at32(place),
-                16 => u32::try_from(at64(place)?).ok(),
-                _ => None,
+                _ => u32::try_from(at64(place)?).ok(),
             }?;
             return Some(TiffTag { value, place });
         }
@@ -200,11 +240,11 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 
-fn le16(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn le16(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(|b| u16::from_le_bytes(b).into())
 }
 
-fn be16(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn be16(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(|b| u16::from_be_bytes(b).into())
 }
 

@@ -16,6 +16,7 @@ mod guided;
 mod head;
 mod lab;
 mod merge;
+mod needs;
 mod orient;
 mod resample;
 mod rgb;
@@ -25,7 +26,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 pub use colour::ColourStatistics;
-pub use encode::{EncodeOptions, Encoded, encode, encode_own};
+pub use encode::{EncodeOptions, Encoded, encode, encode_own, encode_upload};
 pub use grey::luma_correlation;
 pub use head::{check_size, read_head};
 pub use rgb::Rgb;
@@ -83,9 +84,16 @@ pub struct Head {
     pub width: u32,
     /// Height in pixels as stored, before orientation is applied.
     pub height: u32,
+    needs: needs::Needs,
 }
 
 impl Head {
+    /// Most bytes of memory that the picture takes at once while it is decoded, upright and written in a
+    /// format, with its own colour or a provider's; without the file itself.
+    pub fn memory(&self, to: OutputFormat) -> u64 {
+        self.needs.memory(self.pixels(), to)
+    }
+
     /// Width times height.
     pub fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)

@@ -2,6 +2,33 @@
 
 use image::metadata::Orientation;
 
+/// What an orientation does: columns and rows change places first, and then each may run backwards.
+#[derive(Clone, Copy)]
+struct Turn {
+    transpose: bool,
+    flip_x: bool,
+    flip_y: bool,
+}
+
+impl From<Orientation> for Turn {
+    fn from(orientation: Orientation) -> Self {
+        let (transpose, flip_x, flip_y) = match orientation {
+            Orientation::NoTransforms => (false, false, false),
+            Orientation::FlipHorizontal => (false, true, false),
+            Orientation::Rotate180 => (false, true, true),
+            Orientation::FlipVertical => (false, false, true),
+            Orientation::Rotate90FlipH => (true, false, false),
+            Orientation::Rotate90 => (true, true, false),
+            Orientation::Rotate270FlipH => (true, true, true),
+            Orientation::Rotate270 => (true, false, true),
+        };
+        Self { transpose, flip_x, flip_y }
+    }
+}
+
+/// Items of a row or column that are turned at a time.
+const BLOCK: usize = 32;
+
 /// Turns a plane of `width` x `height` items; the result's width and height are swapped for
 /// quarter turns.
 pub(super) fn turn<T: Copy + Default>(
@@ -11,16 +38,7 @@ pub(super) fn turn<T: Copy + Default>(
     orientation: Orientation,
 ) -> Vec<T> {
     let (w, h) = (width as usize, height as usize);
-    let (transpose, flip_x, flip_y) = match orientation {
-        Orientation::NoTransforms => (false, false, false),
-        Orientation::FlipHorizontal => (false, true, false),
-        Orientation::Rotate180 => (false, true, true),
-        Orientation::FlipVertical => (false, false, true),
-        Orientation::Rotate90FlipH => (true, false, false),
-        Orientation::Rotate90 => (true, true, false),
-        Orientation::Rotate270FlipH => (true, true, true),
-        Orientation::Rotate270 => (true, false, true),
-    };
+    let Turn { transpose, flip_x, flip_y } = orientation.into();
     if !transpose {
         if flip_x && flip_y {
             plane.reverse();
@@ -35,7 +53,6 @@ pub(super) fn turn<T: Copy + Default>(
         }
         return plane;
     }
-    const BLOCK: usize = 32;
     let mut turned = vec![T::default(); plane.len()];
     for top in (0..w).step_by(BLOCK) {
         for left in (0..h).step_by(BLOCK) {
@@ -49,6 +66,59 @@ pub(super) fn turn<T: Copy + Default>(
         }
     }
     turned
+}
+
+/// A plane whose rows are turned upright when they are asked for, some at a time: for one that is too large
+/// to be in memory twice.
+pub(super) struct Turned<'a, T> {
+    plane: &'a [T],
+    width: usize,
+    height: usize,
+    turn: Turn,
+    /// The upright rows from `first` on, if `turn` makes columns of them.
+    band: Vec<T>,
+    first: Option<usize>,
+}
+
+impl<'a, T: Copy + Default> Turned<'a, T> {
+    /// Of a plane of `width` x `height` items as they are stored, at least one.
+    pub(super) fn new(plane: &'a [T], width: u32, height: u32, orientation: Orientation) -> Self {
+        let (width, height, turn) = (width as usize, height as usize, Turn::from(orientation));
+        let band = if turn.transpose { vec![T::default(); BLOCK * height] } else { Vec::new() };
+        Self { plane, width, height, turn, band, first: None }
+    }
+
+    /// Writes the upright row `y`; quick for rows one after the other.
+    pub(super) fn row(&mut self, y: usize, out: &mut [T]) {
+        let Turn { transpose, flip_x, flip_y } = self.turn;
+        let (w, h) = (self.width, self.height);
+        if transpose {
+            let first = y / BLOCK * BLOCK;
+            if self.first != Some(first) {
+                self.fill(first);
+            }
+            out.copy_from_slice(&self.band[(y - first) * h..][..h]);
+            return;
+        }
+        let from = if flip_y { h - 1 - y } else { y };
+        out.copy_from_slice(&self.plane[from * w..][..w]);
+        if flip_x {
+            out.reverse();
+        }
+    }
+
+    fn fill(&mut self, first: usize) {
+        let Turn { flip_x, flip_y, .. } = self.turn;
+        let (w, h) = (self.width, self.height);
+        for x in 0..h {
+            let from = if flip_x { h - 1 - x } else { x };
+            let stored = &self.plane[from * w..][..w];
+            for y in first..(first + BLOCK).min(w) {
+                self.band[(y - first) * h + x] = stored[if flip_y { w - 1 - y } else { y }];
+            }
+        }
+        self.first = Some(first);
+    }
 }
 
 /// Whether width and height change places.
@@ -85,6 +155,11 @@ mod tests {
             let turned = turn(stored.clone(), 3, 2, orientation);
             assert_eq!(String::from_utf8(turned).unwrap(), upright, "EXIF orientation {exif}");
             assert_eq!(swaps_sides(orientation), exif >= 5);
+            let mut rows = Turned::new(&stored, 3, 2, orientation);
+            let width = if exif >= 5 { 2 } else { 3 };
+            let mut by_row = vec![0; 6];
+            by_row.chunks_mut(width).enumerate().for_each(|(y, row)| rows.row(y, row));
+            assert_eq!(by_row, upright.as_bytes(), "by row, EXIF orientation {exif}");
         }
     }
 
@@ -93,6 +168,10 @@ mod tests {
         let (w, h) = (67, 45);
         let plane: Vec<u32> = (0..w * h).collect();
         let turned = turn(plane.clone(), w, h, Orientation::Rotate90);
+        let mut rows = Turned::new(&plane, w, h, Orientation::Rotate90);
+        let mut by_row = vec![0; plane.len()];
+        by_row.chunks_mut(h as usize).enumerate().for_each(|(y, row)| rows.row(y, row));
+        assert!(by_row == turned);
         assert_eq!(turn(turned, h, w, Orientation::Rotate270), plane);
     }
 }

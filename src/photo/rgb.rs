@@ -4,7 +4,7 @@ use super::lab::{LINEAR8, lab_of_linear, luma_of_row};
 use super::resample::Resample;
 use super::{Chroma, Grey, Limits, PhotoError, decode};
 
-/// A decoded answer of a provider, or an upload in colour, upright, in sRGB.
+/// A decoded answer of a provider, upright, in sRGB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rgb {
     /// Width in pixels.
@@ -21,15 +21,7 @@ impl Rgb {
     /// # Errors
     /// As [`super::Photo::decode`].
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, PhotoError> {
-        decode::rgb(bytes, limits, true)
-    }
-
-    /// Decodes an upload as it is: where it is transparent there is what lies under, and no paper.
-    ///
-    /// # Errors
-    /// As [`super::Photo::decode`].
-    pub fn decode_bare(bytes: &[u8], limits: &Limits) -> Result<Self, PhotoError> {
-        decode::rgb(bytes, limits, false)
+        decode::rgb(bytes, limits)
     }
 
     /// The pixels as compact bytes, for the cache: a PNG, whose own checksums guard it.

@@ -42,8 +42,10 @@ struct Kept {
 }
 
 #[derive(Serialize)]
-struct Forgotten {
+struct ForgottenFacts {
     forgotten: usize,
+    /// `unknown` when nothing was kept that says which colour belongs to the upload: some may be left.
+    colour: &'static str,
 }
 
 /// What is kept, by tier.
@@ -62,9 +64,10 @@ async fn clear(_admin: Admin, context: Context) -> Result<Status, Problem> {
 
 /// Forgets everything that was made of the upload with this SHA-256, in every tier.
 #[delete("/v1/admin/cache/<sha256>")]
-async fn remove(_admin: Admin, context: Context, sha256: &str) -> Result<Json<Forgotten>, Problem> {
-    let forgotten = forget(context.gateway.cache(), fingerprint(sha256)?).await.map_err(failed)?;
-    Ok(Json(Forgotten { forgotten }))
+async fn remove(_admin: Admin, context: Context, sha256: &str) -> Result<Json<ForgottenFacts>, Problem> {
+    let gone = forget(context.gateway.cache(), fingerprint(sha256)?, None).await.map_err(failed)?;
+    let colour = if gone.pixels_known { "forgotten" } else { "unknown" };
+    Ok(Json(ForgottenFacts { forgotten: gone.values, colour }))
 }
 
 /// Only who has the admin token is told of paths.

@@ -9,7 +9,7 @@ use super::answer::Answer;
 use super::guards::Context;
 use super::problem::Problem;
 use super::upload::{Fields, Picture};
-use crate::gateway::{Ask, Rendition, Upload};
+use crate::gateway::{Ask, Error, Rendition, Upload};
 use crate::photo::OutputFormat;
 use crate::provider::Trace;
 
@@ -66,7 +66,14 @@ pub async fn ask(
         deadline: Instant::now() + context.snapshot.config.limits.request,
         trace: Trace::of_request(context.parent),
     };
-    Ok(context.gateway.colorize(context.snapshot.clone(), ask).await?)
+    let made = context.gateway.colorize(context.snapshot.clone(), ask).await;
+    made.map_err(|error| {
+        // What is no picture, or for nobody, is not looked for.
+        let asked = !matches!(error, Error::Photo(_) | Error::UnknownProvider { .. } | Error::ShuttingDown);
+        let forward = if context.reuse.find { "miss" } else { "request" };
+        let problem = Problem::from(error);
+        if asked { problem.not_in_cache(forward) } else { problem }
+    })
 }
 
 /// A format by its name.

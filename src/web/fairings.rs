@@ -38,6 +38,30 @@ impl Fairing for Headers {
     }
 }
 
+/// `Cache-Status` (RFC 9211) on every answer of the routes that answer from the cache: who was refused before the
+/// cache was asked is told so.
+pub struct CacheStatus;
+
+/// The routes that answer from the cache.
+const CACHED: [&str; 3] = ["/v1/colorize", "/image", "/v1/results/"];
+
+#[rocket::async_trait]
+impl Fairing for CacheStatus {
+    fn info(&self) -> Info {
+        Info { name: "cache status", kind: Kind::Response }
+    }
+
+    async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
+        let path = request.uri().path();
+        let cached =
+            CACHED.iter().any(|known| path == *known || (known.ends_with('/') && path.starts_with(known)));
+        let page = path == "/" && request.method() == Method::Post;
+        if (cached || page) && !response.headers().contains("Cache-Status") {
+            response.set_raw_header("Cache-Status", "PixColor; detail=not-asked");
+        }
+    }
+}
+
 /// A method as metrics tell it: one of three words, whatever a client sends.
 const fn folded(method: Method) -> &'static str {
     match method {

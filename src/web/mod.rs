@@ -89,6 +89,7 @@ fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<
         .mount("/", identity::within(routes))
         .register("/", catchers![other])
         .attach(fairings::Headers)
+        .attach(fairings::CacheStatus)
         .attach(admission::Fields)
         .attach(fairings::Log)
 }

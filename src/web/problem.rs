@@ -53,6 +53,9 @@ pub struct Problem {
     /// The parameter that is at fault, where a facade tells it.
     #[serde(skip)]
     param: Option<&'static str>,
+    /// How the cache dealt with the request, if it was asked; the `Cache-Status` header.
+    #[serde(skip)]
+    cache: Option<String>,
     #[serde(skip)]
     allow: Option<String>,
     #[serde(skip)]
@@ -121,6 +124,7 @@ impl Problem {
             budget: None,
             input: None,
             param: None,
+            cache: None,
             allow: None,
             close: false,
         }
@@ -169,6 +173,13 @@ impl Problem {
         Self { close: true, ..self }
     }
 
+    /// The same, after the cache was asked and had no answer: why the request went further (RFC 9211, section
+    /// 2.2), and that nothing came of it.
+    pub fn not_in_cache(self, forward: &str) -> Self {
+        let name = self.kind.rsplit(':').next().unwrap_or_default();
+        Self { cache: Some(format!("PixColor; fwd={forward}; detail={name}")), ..self }
+    }
+
     /// The same, and when it makes sense to ask again.
     pub fn retry_after(self, after: Option<Duration>) -> Self {
         // Rounded up: whoever waits exactly that long must not be too early.
@@ -180,10 +191,12 @@ impl Problem {
         let retry_after = self.retry_after.map(|seconds| Header::new("Retry-After", seconds.to_string()));
         let allow = self.allow.clone().map(|allow| Header::new("Allow", allow));
         let input = self.input.map(|input| Header::new("X-PixColor-Input", input));
+        let cache = self.cache.clone().map(|cache| Header::new("Cache-Status", cache));
         let close = self.close.then(|| Header::new("Connection", "close"));
         let key =
             (self.status == Status::Unauthorized.code).then(|| Header::new("WWW-Authenticate", "Bearer"));
-        let all = [Some(Header::new("Cache-Control", "no-store")), retry_after, allow, input, key, close];
+        let all =
+            [Some(Header::new("Cache-Control", "no-store")), retry_after, allow, input, cache, key, close];
         all.into_iter().flatten().collect()
     }
 

@@ -40,7 +40,10 @@ pub fn fingerprint(sha256: &str) -> Result<Fingerprint, Problem> {
 #[get("/v1/results/<digest>")]
 async fn result(context: Context, known: Known<'_>, digest: &str) -> Result<Picture, Problem> {
     context.permitted().await?;
-    let missing = || Problem::new(Status::NotFound, "There is no such result, or it is not kept any more.");
+    let missing = || {
+        Problem::new(Status::NotFound, "There is no such result, or it is not kept any more.")
+            .not_in_cache("uri-miss")
+    };
     let digest = unhex(digest).ok_or_else(missing)?;
     let found = context.gateway.picture(&context.snapshot, digest, &context.client).await;
     let (bytes, tier) = found.ok_or_else(missing)?;
@@ -67,7 +70,7 @@ async fn best(
     context.permitted().await?;
     let missing = || {
         let detail = "There is no result of this picture yet: send the picture to /v1/colorize.";
-        Problem::new(Status::NotFound, detail)
+        Problem::new(Status::NotFound, detail).not_in_cache("uri-miss")
     };
     let fingerprint = self::fingerprint(fingerprint)?;
     let (provider, format) = (one("provider", provider)?, one("format", format)?);

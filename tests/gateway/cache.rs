@@ -352,14 +352,42 @@ fn administrators_see_what_is_kept_and_forget_it() {
     };
     let address = format!("/v1/admin/cache/{}", sha256(&one.bytes));
     delete(&address, "Bearer wrong").problem(403);
-    assert_eq!(delete(&address, admin.1).json()["forgotten"], 3);
-    assert_eq!(delete(&address, admin.1).json()["forgotten"], 0);
+    let gone = delete(&address, admin.1).json();
+    assert_eq!((&gone["forgotten"], &gone["colour"]), (&3.into(), &"forgotten".into()));
+    let gone = delete(&address, admin.1).json();
+    assert_eq!((&gone["forgotten"], &gone["colour"]), (&0.into(), &"unknown".into()));
     server.get(&by_fingerprint(&one)).problem(404);
     is(&server.get(&by_fingerprint(&other)), "hit; detail=memory");
     delete("/v1/admin/cache/abc", admin.1).problem(400);
     assert_eq!(delete("/v1/admin/cache", admin.1).status, 204);
     is(&server.colorize(&other), "fwd=miss; stored");
     Server::start().get_with("/v1/admin/cache", &[admin]).problem(404);
+}
+
+#[test]
+fn every_answer_of_the_routes_that_use_the_cache_says_how_it_dealt_with_the_request() {
+    let fake = Algorithmia::start();
+    let server = paid(&fake).start();
+    let picture = Picture::png(64, 48, 1);
+    let says = |answer: &Answer, status: u16, cache_status: &str| {
+        assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(&answer.body));
+        assert_eq!(answer.header("cache-status"), format!("PixColor; {cache_status}"));
+    };
+    says(&server.get(&by_fingerprint(&picture)), 404, "fwd=uri-miss; detail=not-found");
+    says(&server.get(&format!("/v1/results/{}", "0".repeat(64))), 404, "fwd=uri-miss; detail=not-found");
+    says(&server.get("/v1/results/sha256/abc"), 400, "detail=not-asked");
+    says(&server.post("/v1/colorize", &[], b"no picture"), 415, "detail=not-asked");
+    says(&server.post("/image", &[], b"no data URL"), 400, "detail=not-asked");
+    says(&server.post("/v1/colorize?provider=nobody", &[], &picture.bytes), 400, "detail=not-asked");
+    says(&server.post("/", &[("Content-Type", "image/png")], b"no picture"), 415, "detail=not-asked");
+    says(&server.get("/v1/colorize"), 405, "detail=not-asked");
+    fake.always(Behaviour::PlainText(500));
+    says(&server.colorize(&picture), 502, "fwd=miss; detail=provider-failed");
+    let fresh = [("Cache-Control", "no-cache")];
+    says(&server.post("/v1/colorize", &fresh, &picture.bytes), 502, "fwd=request; detail=provider-failed");
+    let page = server.post("/", &[("Content-Type", "image/png")], &picture.bytes);
+    says(&page, 502, "fwd=miss; detail=provider-failed");
+    assert_eq!(server.get("/healthz").header("cache-status"), "");
 }
 
 /// Runs the command line in a folder; its exit code and everything it said.
@@ -381,11 +409,24 @@ fn the_command_line_keeps_finds_counts_and_forgets() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains(".cache/pixcolor: 3 entries"), "{said}");
     let (code, said) = run(folder.path(), &["cache", "rm", "abc"]);
-    assert_eq!(code, Some(2));
+    assert_eq!(code, Some(1));
     assert!(said.contains("sha256sum"), "{said}");
     let (code, said) = run(folder.path(), &["cache", "rm", &sha256(&picture.bytes)]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("3 entries are forgotten"), "{said}");
+    assert!(said.contains("3 entries are forgotten") && !said.contains("Nothing is known"), "{said}");
+    assert!(colour().contains("coloured by local in"));
+
+    // Of three entries the colour alone is left: only its pixels lead to it.
+    let kept = files(&folder.path().join(".cache/pixcolor"));
+    let (colour_alone, others): (Vec<_>, Vec<_>) =
+        kept.into_iter().partition(|path| path.extension().is_some_and(|kind| kind == "chroma"));
+    assert_eq!((colour_alone.len(), others.len()), (1, 2));
+    others.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    let (_, said) = run(folder.path(), &["cache", "rm", &sha256(&picture.bytes)]);
+    assert!(said.contains("0 entries are forgotten") && said.contains("Nothing is known here of"), "{said}");
+    let (_, said) = run(folder.path(), &["cache", "rm", "a.jpg"]);
+    assert!(said.contains("1 entries are forgotten") && !said.contains("Nothing is known"), "{said}");
+    assert!(!colour_alone[0].exists());
     assert!(colour().contains("coloured by local in"));
     assert_eq!(run(folder.path(), &["cache", "clear"]).0, Some(0));
     assert!(run(folder.path(), &["cache", "stats"]).1.contains(" 0 entries"));

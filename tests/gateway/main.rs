@@ -9,9 +9,14 @@
     reason = "a test fails by panicking, and waits where it must"
 )]
 
+#[path = "../photos/hostile/corpus.rs"]
+mod corpus;
 #[path = "../fakes/mod.rs"]
 mod fakes;
 mod harness;
+#[allow(dead_code, unused_imports, reason = "made for the tests of the photo room; some is of use here")]
+#[path = "../photos/make/mod.rs"]
+mod make;
 #[path = "../servers/s3.rs"]
 mod s3;
 
@@ -27,6 +32,7 @@ mod configuration;
 mod credit;
 mod estimate;
 mod facts;
+mod hostile;
 mod http;
 mod keys;
 mod limits;

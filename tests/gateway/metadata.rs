@@ -16,15 +16,14 @@ fn has(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|part| part == wanted)
 }
 
-/// A JPEG that tells the secret as EXIF, as XMP and as a comment.
-fn telling() -> Picture {
-    let picture = Picture::jpeg(160, 120, 5);
+/// A JPEG that tells the secret as EXIF, as XMP and as a comment, and says that it lies on its side.
+fn telling(picture: Picture) -> Picture {
     let segment = |marker: u8, name: &[u8]| {
         let length = (2 + name.len() + SECRET.len()) as u16;
         [&[0xFF, marker][..], &length.to_be_bytes(), name, SECRET].concat()
     };
     let segments = [
-        segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"),
+        segment(0xE1, &[b"Exif\0\0", &crate::make::exif(6)[..]].concat()),
         segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0"),
         segment(0xFE, b""),
     ];
@@ -35,11 +34,12 @@ fn telling() -> Picture {
 
 /// The rendition of the telling picture in each format.
 fn renditions(server: &Server) -> Vec<(&'static str, Vec<u8>)> {
-    let picture = telling();
+    let picture = telling(Picture::jpeg(160, 120, 5));
     let rendition = |format| {
         let path = format!("/v1/colorize?format={format}");
         let answer = server.post(&path, &[("Content-Type", "image/jpeg")], &picture.bytes);
-        answer.picture();
+        let upright = answer.picture();
+        assert_eq!((upright.width(), upright.height()), (120, 160));
         (format, answer.body)
     };
     ["jpeg", "png", "webp"].map(rendition).into()
@@ -57,6 +57,27 @@ fn metadata_is_neither_sent_on_nor_returned() {
     let sent = STANDARD.decode(url.split_once(',').unwrap().1).unwrap();
     assert!(image::load_from_memory(&sent).is_ok());
     assert!(!has(&sent, SECRET) && !has(&sent, b"Exif"));
+}
+
+#[test]
+fn nor_is_it_returned_with_a_photograph_that_is_in_colour_already() {
+    let server = Setup::new().env("PIXCOLOR_OUTPUT__MARK", "true").start();
+    let colour = Picture::in_colour(160, 120, 5);
+    let picture = telling(Picture::new(colour.clone(), image::ImageFormat::Jpeg));
+    for format in ["jpeg", "png", "webp"] {
+        let path = format!("/v1/colorize?format={format}");
+        let answer = server.post(&path, &[("Content-Type", "image/jpeg")], &picture.bytes);
+        assert_eq!(answer.header("x-pixcolor-input"), "colour");
+        for told in [SECRET, b"Exif", b"coloured by"] {
+            assert!(!has(&answer.body, told), "{format}");
+        }
+        // A quarter turn clockwise, and nothing else.
+        let upright = image::imageops::rotate90(&colour);
+        let got = answer.picture().to_rgb8();
+        assert_eq!(got.dimensions(), upright.dimensions());
+        let off: u64 = got.iter().zip(upright.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        assert!(off / (got.len() as u64) < 8, "{format}: {off}");
+    }
 }
 
 #[test]

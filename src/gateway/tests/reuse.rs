@@ -321,8 +321,11 @@ async fn forgetting_a_picture_forgets_all_of_it_and_nothing_else() {
     setup.colour(&png(2)).await;
     assert_eq!(setup.kept().await, 5 + 3);
     let fingerprint = Upload::new(png(1).into()).fingerprint;
-    assert_eq!(forget(setup.gateway.cache(), fingerprint).await.unwrap(), 5);
-    assert_eq!(forget(setup.gateway.cache(), fingerprint).await.unwrap(), 0);
+    let cache = setup.gateway.cache();
+    let gone = forget(cache, fingerprint, None).await.unwrap();
+    assert_eq!(gone, Forgotten { values: 5, pixels_known: true });
+    let gone = forget(cache, fingerprint, None).await.unwrap();
+    assert_eq!(gone, Forgotten { values: 0, pixels_known: false });
     assert_eq!(setup.kept().await, 3);
     assert_eq!(setup.colour(&png(1)).await.origin, Origin::Called(Why::Miss));
     assert_eq!(setup.colour(&png(2)).await.origin, Origin::Kept(Tier::Memory));

@@ -82,14 +82,10 @@ impl<'a> Feed<'a> {
     /// Takes a whole picture of 8 bits a sample. From the bottom up, so that its memory can be given
     /// back while the sink's fills: the two are never there together.
     pub(super) fn whole8(&mut self, mut pixels: Vec<u8>) {
-        const GIVE_BACK: usize = 16 << 20;
         let row = self.width * self.channels.samples();
         for y in (0..pixels.len() / row).rev() {
             self.row8(Place::row(y), &pixels[y * row..][..row]);
-            if pixels.len() - y * row > GIVE_BACK {
-                pixels.truncate(y * row);
-                pixels.shrink_to_fit();
-            }
+            give_back(&mut pixels, y * row);
         }
     }
 
@@ -166,6 +162,15 @@ impl<'a> Feed<'a> {
             }
         };
         self.sink.row(place, row, None);
+    }
+}
+
+/// Gives the memory beyond so many bytes back, once it is worth it.
+pub(super) fn give_back(bytes: &mut Vec<u8>, needed: usize) {
+    const WORTH: usize = 16 << 20;
+    if bytes.len() - needed > WORTH {
+        bytes.truncate(needed);
+        bytes.shrink_to_fit();
     }
 }
 

@@ -22,7 +22,7 @@ use super::{InputFormat, Limits, Photo, PhotoError, Rgb, orient, read_head};
 use feed::{Feed, Source};
 use sink::{LumaSink, RgbSink, Sink};
 
-pub(super) use sink::on_white;
+pub(super) use sink::{Stored, on_white};
 
 /// See [`Photo::decode`].
 pub(super) fn photo(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoError> {
@@ -32,10 +32,18 @@ pub(super) fn photo(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoError> 
 }
 
 /// See [`Rgb::decode`].
-pub(super) fn rgb(bytes: &[u8], limits: &Limits, on_paper: bool) -> Result<Rgb, PhotoError> {
-    let mut sink = RgbSink::new(on_paper);
+pub(super) fn rgb(bytes: &[u8], limits: &Limits) -> Result<Rgb, PhotoError> {
+    let mut sink = RgbSink::new(true);
     let orientation = decode(bytes, limits, &mut sink)?;
     Ok(sink.finish(orientation))
+}
+
+/// Decodes an upload's own pixels as they are stored: where it is transparent there is what lies under, and no
+/// paper.
+pub(super) fn stored(bytes: &[u8], limits: &Limits) -> Result<Stored, PhotoError> {
+    let mut sink = RgbSink::new(false);
+    let orientation = decode(bytes, limits, &mut sink)?;
+    Ok(sink.stored(orientation))
 }
 
 fn decode(bytes: &[u8], limits: &Limits, sink: &mut dyn Sink) -> Result<Orientation, PhotoError> {

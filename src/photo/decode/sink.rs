@@ -79,12 +79,10 @@ impl LumaSink {
         if !self.colour.wants_row(place.y) {
             return;
         }
-        for (index, pixel) in pixels.iter().enumerate() {
-            let x = place.first + index * place.step;
+        for (index, x) in self.colour.wanted(place.first, place.step, pixels.len()) {
             // What lies under transparent parts is arbitrary.
-            let seen = alpha.is_none_or(|alpha| alpha[index] >= 128);
-            if seen && self.colour.wants(x) {
-                self.colour.add(x, place.y, lab::lab_of_linear(pixel.map(|code| light[code.into()])));
+            if alpha.is_none_or(|alpha| alpha[index] >= 128) {
+                self.colour.add(x, place.y, lab::lab_of_linear(pixels[index].map(|code| light[code.into()])));
             }
         }
     }
@@ -145,6 +143,19 @@ impl RgbSink {
         let pixels = orient::turn(self.pixels, self.width, self.height, orientation);
         Rgb { width, height, pixels: pixels.into_flattened() }
     }
+
+    pub(super) fn stored(self, orientation: Orientation) -> Stored {
+        let Self { width, height, pixels, .. } = self;
+        Stored { width, height, pixels, orientation }
+    }
+}
+
+/// RGB as a file has it, and how it is to be turned.
+pub(crate) struct Stored {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) pixels: Vec<[u8; 3]>,
+    pub(crate) orientation: Orientation,
 }
 
 impl Sink for RgbSink {

@@ -7,7 +7,7 @@ use tiff::decoder::{Decoder, Limits, TiffCodingUnit};
 use tiff::tags::Tag;
 use tiff::{ColorType, TiffError};
 
-use super::feed::Channels;
+use super::feed::{Channels, give_back};
 use super::jpeg::ycc_to_rgb;
 use super::sink::Place;
 use super::{Feed, InputFormat, PhotoError, Sink, Source, broken};
@@ -220,10 +220,13 @@ fn read(
         let (first, top) = ((unit % across) * unit_width, (unit / across) * unit_height);
         let (width, rows) = (unit_width.min(head.width - first), unit_height.min(head.height - top));
         let stride = layout.row_stride.map_or(buffer.len(), std::num::NonZeroUsize::get);
-        for y in 0..rows as usize {
+        // From the bottom up: a strip may be the whole picture, and its memory is given back while the
+        // sink's fills.
+        for y in (0..rows as usize).rev() {
             let place = Place { y: top as usize + y, first: first as usize, step: 1 };
             if layout.planes == 1 {
                 pixels.row(&mut feed, place, &buffer[y * stride..][..stride], width as usize);
+                give_back(&mut buffer, y * stride);
                 continue;
             }
             let plane = layout.plane_stride.map_or(0, std::num::NonZeroUsize::get);

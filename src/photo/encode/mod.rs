@@ -10,7 +10,8 @@ mod webp;
 use std::time::{Duration, Instant};
 
 use super::merge::Merge;
-use super::{Chroma, Grey, OutputFormat, Photo, PhotoError, Rgb};
+use super::orient::{Turned, swaps_sides};
+use super::{Chroma, Grey, Limits, OutputFormat, Photo, PhotoError, Rgb, decode};
 
 /// How a rendition is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub fn encode(photo: &Photo, chroma: &Chroma, options: &EncodeOptions) -> Result
     checked(photo)?;
     let start = Instant::now();
     let mut merge = Merge::new(photo, chroma)?;
-    write(photo, start.elapsed(), &mut |y, row| merge.row(y, row), options)
+    write(Size::of(photo), start.elapsed(), &mut |y, row| merge.row(y, row), options)
 }
 
 /// Writes a provider's own pixels at the photo's size, with the photo's opacity (luma-lock off).
@@ -71,7 +72,33 @@ pub fn encode_own(photo: &Photo, rgb: &Rgb, options: &EncodeOptions) -> Result<E
     checked(photo)?;
     let start = Instant::now();
     let mut own = own::Own::new(photo, rgb)?;
-    write(photo, start.elapsed(), &mut |y, row| own.row(y, row), options)
+    write(Size::of(photo), start.elapsed(), &mut |y, row| own.row(y, row), options)
+}
+
+/// Writes an upload anew as it looks: upright, in sRGB, with its own opacity (`alpha`, upright, as its photo
+/// has it) and without its metadata. For one that is in colour already.
+///
+/// # Errors
+/// As [`Photo::decode`] and [`encode`].
+pub fn encode_upload(
+    bytes: &[u8],
+    limits: &Limits,
+    alpha: Option<&[u8]>,
+    options: &EncodeOptions,
+) -> Result<Encoded, PhotoError> {
+    // Turned while it is written: at full size it is in memory once.
+    let stored = decode::stored(bytes, limits)?;
+    let (width, height) = match swaps_sides(stored.orientation) {
+        true => (stored.height, stored.width),
+        false => (stored.width, stored.height),
+    };
+    let pixels = width as usize * height as usize;
+    if stored.pixels.len() != pixels || alpha.is_some_and(|alpha| alpha.len() != pixels) {
+        return Err(PhotoError::Broken("The opacity is not as large as the picture.".to_owned()));
+    }
+    let mut turned = Turned::new(&stored.pixels, stored.width, stored.height, stored.orientation);
+    let size = Size { width, height, alpha };
+    write(size, Duration::ZERO, &mut |y, row| turned.row(y, row.as_chunks_mut().0), options)
 }
 
 /// Whether a photo's planes are as long as its size says; rows are cut out of them.
@@ -85,9 +112,22 @@ fn checked(photo: &Photo) -> Result<(), PhotoError> {
     Ok(())
 }
 
-/// Writes a picture the size of the photo, and keeps the time of its rows apart from the format's.
+/// How large a picture is to be, and its opacity.
+struct Size<'a> {
+    width: u32,
+    height: u32,
+    alpha: Option<&'a [u8]>,
+}
+
+impl<'a> Size<'a> {
+    fn of(photo: &'a Photo) -> Self {
+        Self { width: photo.width(), height: photo.height(), alpha: photo.alpha.as_deref() }
+    }
+}
+
+/// Writes a picture of this size, and keeps the time of its rows apart from the format's.
 fn write(
-    photo: &Photo,
+    size: Size<'_>,
     before: Duration,
     fill: &mut dyn FnMut(usize, &mut [u8]),
     options: &EncodeOptions,
@@ -99,12 +139,7 @@ fn write(
         fill(y, row);
         merge += start.elapsed();
     };
-    let rows = Rows {
-        width: photo.width(),
-        height: photo.height(),
-        alpha: photo.alpha.as_deref(),
-        fill: &mut timed,
-    };
+    let rows = Rows { width: size.width, height: size.height, alpha: size.alpha, fill: &mut timed };
     let bytes = match options.format {
         OutputFormat::Png => png::write(rows, options),
         OutputFormat::Jpeg => jpeg::write(rows, options),

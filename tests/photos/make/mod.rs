@@ -1,6 +1,7 @@
 //! Pictures, and files built byte by byte.
 
 mod gif;
+mod icc;
 mod jpeg;
 mod png;
 mod tiff;
@@ -11,6 +12,7 @@ use std::io::Cursor;
 use image::{DynamicImage, GrayImage, ImageFormat, Rgb, RgbImage};
 
 pub use self::gif::{gif, gif_frame};
+pub use self::icc::ink_profile;
 pub use self::jpeg::{frame_at, jpeg, jpeg_sized, segment, small_jpeg};
 pub use self::png::{chunk, data, png, small_png, zeros};
 pub use self::tiff::{Tag, strip, tiff, with};

@@ -12,10 +12,11 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::feed::Channels;
+use super::feed::{Channels, give_back};
 use super::sink::Place;
 use super::{Feed, InputFormat, PhotoError, Sink, Source, broken};
 use crate::photo::Head;
+use crate::photo::needs::SPLIT_ABOVE;
 use crate::photo::resample::{self, Resample};
 use walk::Layout;
 
@@ -23,10 +24,6 @@ use walk::Layout;
 /// pass over all coefficients.
 const MAX_SCANS: usize = 100;
 const MAX_WORK: u64 = 1_200_000_000;
-
-/// A progressive colour picture with more pixels is decoded one component after the other, which is
-/// slower and takes half the memory.
-const SPLIT_ABOVE: u64 = 16_000_000;
 
 pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Orientation, PhotoError> {
     let layout = Layout::of(bytes)?;
@@ -62,13 +59,10 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Or
         icc: decoder.icc_profile(),
         orientation: orientation.unwrap_or(Orientation::NoTransforms),
     };
-    let in_parts = layout.frame.progressive
-        && decoder.input_colorspace() == Some(ColorSpace::YCbCr)
-        && channels == Channels::Rgb
-        && head.pixels() > SPLIT_ABOVE;
-    if in_parts {
+    if layout.frame.progressive && channels == Channels::Rgb && head.pixels() > SPLIT_ABOVE {
+        let ycc = decoder.input_colorspace() == Some(ColorSpace::YCbCr);
         drop(decoder);
-        return by_component(bytes, &layout, head, source, sink);
+        return by_component(bytes, &layout, ycc, source, sink);
     }
     decoder.set_options(decoder.options().jpeg_set_out_colorspace(out));
     let pixels = decoder.decode().map_err(damaged)?;
@@ -98,15 +92,16 @@ fn adobe(bytes: &[u8], layout: &Layout) -> bool {
         .any(|segment| segment.marker == APP14 && bytes[segment.body.clone()].starts_with(b"Adobe"))
 }
 
-/// Decodes Y, Cb and Cr one after the other, each from a grey JPEG of its own.
+/// Decodes three components one after the other, each from a grey JPEG of its own: Y, Cb and Cr (`ycc`), or
+/// red, green and blue.
 fn by_component(
     bytes: &[u8],
     layout: &Layout,
-    head: Head,
+    ycc: bool,
     source: Source,
     sink: &mut dyn Sink,
 ) -> Result<Orientation, PhotoError> {
-    let size = (head.width, head.height);
+    let size = (source.width, source.height);
     let plane = |place: usize| {
         let file = split::component(bytes, layout, size, place)?;
         let mut decoder = decoder(&file);
@@ -115,21 +110,28 @@ fn by_component(
         let plane = decoder.decode().map_err(damaged)?;
         Ok((plane, split::size(layout, layout.frame.components[place], size)))
     };
-    let planes: [(Vec<u8>, (u32, u32)); 3] = [plane(0)?, plane(1)?, plane(2)?];
+    let mut planes: [(Vec<u8>, (u32, u32)); 3] = [plane(0)?, plane(1)?, plane(2)?];
+    let (width, height) = (source.width as usize, source.height as usize);
     let mut feed = Feed::new(source, sink);
-    let width = head.width as usize;
     let mut enlarge = planes.each_ref().map(|(_, from)| Resample::<1>::new(*from, size));
     let mut rows = [const { Vec::new() }; 3].map(|_: Vec<f32>| vec![0.0; width]);
     let mut rgb = vec![0; width * 3];
-    for y in 0..head.height as usize {
-        for (((plane, from), enlarge), row) in planes.iter().zip(&mut enlarge).zip(&mut rows) {
+    // From the bottom up, so that the planes' memory can be given back while the sink's fills.
+    for y in (0..height).rev() {
+        for (((plane, from), enlarge), row) in planes.iter_mut().zip(&mut enlarge).zip(&mut rows) {
+            let across = from.0 as usize;
+            let mut needed = 0;
             let add = |source: usize, weight: f32, sum: &mut [f32]| {
-                resample::add(&plane[source * from.0 as usize..][..from.0 as usize], weight, sum);
+                needed = needed.max(source + 1);
+                resample::add(&plane[source * across..][..across], weight, sum);
             };
             enlarge.row(y, add, row);
+            // Rows above need no more than this one does.
+            give_back(plane, needed * across);
         }
         for (x, pixel) in rgb.as_chunks_mut().0.iter_mut().enumerate() {
-            *pixel = ycc_to_rgb([rows[0][x], rows[1][x], rows[2][x]]);
+            let samples = [rows[0][x], rows[1][x], rows[2][x]];
+            *pixel = if ycc { ycc_to_rgb(samples) } else { samples.map(|value| (value + 0.5) as u8) };
         }
         feed.row8(Place::row(y), &rgb);
     }
@@ -169,7 +171,7 @@ mod tests {
                 orientation: Orientation::NoTransforms,
             };
             let mut sink = LumaSink::default();
-            by_component(bytes, &layout, head, source, &mut sink).unwrap();
+            by_component(bytes, &layout, true, source, &mut sink).unwrap();
             let parts = sink.finish(Orientation::NoTransforms).grey.luma;
             let whole = Photo::decode(bytes, &Limits::default()).unwrap().grey.luma;
             // Chroma is enlarged in another way; luminance is the same numbers.

@@ -1,0 +1,162 @@
+//! How much memory a picture takes, by its header: a place in front of the decoder is as large.
+//!
+//! The file's format decides: rows of a PNG come one by one, while a progressive JPEG cannot be decoded
+//! without all its coefficients in memory. The numbers are those of the decoders that are used here, and
+//! `tests/photos/memory.rs` measures that no picture takes more.
+
+use super::head::{be16, be32, jpeg_frame, le16, le32, tiff_tag};
+use super::{InputFormat, OutputFormat};
+
+/// A progressive colour JPEG with more pixels is decoded one component after the other, which is slower
+/// and takes half the memory.
+pub(super) const SPLIT_ABOVE: u64 = 16_000_000;
+
+/// What a picture needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// Most bytes while it is decoded.
+    pub(super) decoding: u64,
+    /// Whether parts of it may be transparent.
+    alpha: bool,
+}
+
+impl Needs {
+    /// What a file of this format and size needs. Of a damaged one as much as can be read is believed; its
+    /// decoder sees the rest.
+    pub(super) fn of(bytes: &[u8], format: InputFormat, (width, height): (u32, u32)) -> Self {
+        let pixels = u64::from(width) * u64::from(height);
+        let (decoding, alpha) = match format {
+            InputFormat::Jpeg => (jpeg(bytes, pixels), false),
+            // A row at a time.
+            InputFormat::Png => (0, png_alpha(bytes)),
+            InputFormat::WebP => webp(bytes, pixels),
+            InputFormat::Tiff => tiff(bytes, (width, height)),
+            // Whole, with or without opacity.
+            InputFormat::Bmp => (4 * pixels, le16(bytes, 28) == Some(32)),
+            // Indices, beside what is kept.
+            InputFormat::Gif => (4 * pixels, true),
+        };
+        Self { decoding, alpha }
+    }
+
+    /// See [`super::Head::memory`].
+    pub(super) fn memory(&self, pixels: u64, to: OutputFormat) -> u64 {
+        // Luminance at two bytes a pixel, and as much again while it is turned upright.
+        let kept = 4 + u64::from(self.alpha);
+        // libwebp takes the picture whole, at a byte and a half, and works on about as much again; opacity
+        // it compresses as a picture of its own.
+        let written = match to {
+            OutputFormat::WebP => 5 + 8 * u64::from(self.alpha),
+            OutputFormat::Jpeg | OutputFormat::Png => 0,
+        };
+        self.decoding.max(pixels * kept.max(written))
+    }
+}
+
+/// Pixels as they come out, and besides them, unless every block is done with when it is read, all
+/// coefficients at two bytes each.
+fn jpeg(bytes: &[u8], pixels: u64) -> u64 {
+    const SOF2: u8 = 0xC2;
+    let Ok(Some(frame)) = jpeg_frame(bytes) else { return 0 };
+    let (Some(&kind), Some(&count)) = (bytes.get(frame + 1), bytes.get(frame + 9)) else { return 0 };
+    let count = usize::from(count);
+    let sampling = bytes.get(frame + 10..).unwrap_or_default().chunks_exact(3).take(count);
+    let sampling: Vec<(u64, u64)> = sampling.map(|c| (u64::from(c[1] >> 4), u64::from(c[1] & 15))).collect();
+    let most = |side: fn(&(u64, u64)) -> u64| sampling.iter().map(side).max().unwrap_or(1).max(1);
+    let block = most(|side| side.0) * most(|side| side.1);
+    // One byte for each sample of each component.
+    let planes = pixels * sampling.iter().map(|(x, y)| x * y).sum::<u64>() / block;
+    let whole = count as u64 * pixels;
+    let at_once = kind != SOF2 && first_scan(bytes, frame) == Some(count);
+    match at_once {
+        true => whole,
+        // The coefficients of one component beside the samples of all; and the file once more.
+        false if kind == SOF2 && count == 3 && pixels > SPLIT_ABOVE => {
+            planes + 2 * pixels + bytes.len() as u64
+        }
+        false => whole + 2 * planes,
+    }
+}
+
+/// How many components the first scan after a frame header has.
+fn first_scan(bytes: &[u8], frame: usize) -> Option<usize> {
+    const SOS: u8 = 0xDA;
+    let mut at = frame;
+    loop {
+        match (bytes.get(at)?, *bytes.get(at + 1)?) {
+            (0xFF, 0xFF) => at += 1,
+            (0xFF, SOS) => return bytes.get(at + 4).copied().map(usize::from),
+            (0xFF, _) => at += 2 + be16(bytes, at + 2)? as usize,
+            _ => return None,
+        }
+    }
+}
+
+/// By its colour type, or by a transparent colour before its data.
+fn png_alpha(bytes: &[u8]) -> bool {
+    let mut at = 8;
+    while let (Some(length), Some(name)) = (be32(bytes, at), bytes.get(at + 4..at + 8)) {
+        match name {
+            b"IDAT" => return false,
+            b"tRNS" => return true,
+            b"IHDR" if bytes.get(at + 17).is_some_and(|colour| colour & 4 != 0) => return true,
+            _ => at = at.saturating_add(length as usize + 12),
+        }
+    }
+    false
+}
+
+/// Lossless: four bytes a pixel, and the file once more. Lossy: planes of luma and chroma beside the pixels;
+/// opacity is a lossless picture of its own. Of a moving one a frame, the canvas and what is given out.
+fn webp(bytes: &[u8], pixels: u64) -> (u64, bool) {
+    const ALPHA: u8 = 0x10;
+    const MOVES: u8 = 0x02;
+    let flags = match bytes.get(12..16) {
+        Some(b"VP8X") => bytes.get(20).copied().unwrap_or_default(),
+        Some(b"VP8L") => ALPHA,
+        _ => 0,
+    };
+    let alpha = flags & ALPHA != 0;
+    let lossless = bytes.get(12..).is_some_and(|chunks| has_lossless(chunks));
+    let tenths = match (flags & MOVES != 0, lossless, alpha) {
+        (true, ..) => 190,
+        (_, true, _) => 40,
+        (_, _, true) => 105,
+        _ => 45,
+    };
+    (pixels * tenths / 10 + if lossless { bytes.len() as u64 } else { 0 }, alpha)
+}
+
+/// Whether there is a lossless picture among some chunks.
+fn has_lossless(chunks: &[u8]) -> bool {
+    let mut at = 0;
+    while let (Some(name), Some(length)) = (chunks.get(at..at + 4), le32(chunks, at + 4)) {
+        if name == b"VP8L" {
+            return true;
+        }
+        at = at.saturating_add(8 + length as usize + length as usize % 2);
+    }
+    false
+}
+
+/// The largest strip or tile as it is stored, and what is kept beside it when its planes lie one after the
+/// other; the file once more, where a palette or the order of bits is changed in it.
+fn tiff(bytes: &[u8], (width, height): (u32, u32)) -> (u64, bool) {
+    const PLANAR: u64 = 2;
+    const JPEG: u64 = 7;
+    let pixels = u64::from(width) * u64::from(height);
+    let tag = |number, default: u64| tiff_tag(bytes, number).map_or(default, |tag| u64::from(tag.value));
+    let (bits, samples) = (tag(258, 1), tag(277, 1));
+    let strip = u64::from(width).saturating_mul(tag(278, u64::MAX).min(height.into()));
+    let unit = match tag(322, 0).saturating_mul(tag(323, 0)) {
+        0 => strip,
+        tile => tile,
+    };
+    let stored = unit.saturating_mul(samples).saturating_mul(bits) / 8;
+    // A tag of its own says what samples beyond the colours are.
+    let alpha = tiff_tag(bytes, 338).is_some();
+    let kept = if tag(284, 1) == PLANAR { pixels * (2 + u64::from(alpha)) } else { 0 };
+    // A strip in JPEG is decoded by itself first, with coefficients if it is progressive.
+    let stored = if tag(259, 1) == JPEG { stored.saturating_mul(4) } else { stored };
+    (stored.saturating_add(kept).saturating_add(bytes.len() as u64), alpha)
+}

@@ -1,0 +1,78 @@
+//! Files made to hurt, over HTTP: each is refused with words or is a picture, none costs much, and the server
+//! goes on as if nothing had been.
+
+use crate::corpus::{Becomes, corpus};
+use crate::harness::{Picture, Server};
+use crate::limits::peak;
+use crate::make::{small_jpeg, small_png, small_webp};
+
+/// Most that the whole corpus may add to the server's memory, one file after the other, with what is kept of
+/// them in the memory tier and by the allocator.
+const MEMORY: u64 = 64;
+
+/// Most processor time of the server for a file on average, and for one. A file is decoded in 50 ms at most,
+/// which is measured where nothing else is; a slow machine in the middle of other tests takes longer.
+const TIME_EACH: f64 = 0.1;
+const TIME_ONE: f64 = 1.0;
+
+/// The processor time that a server has used, in seconds (proc(5): fields 14 and 15, in hundredths).
+fn processor(server: &Server) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.child.id())).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    [11, 12].iter().map(|&at| fields[at].parse::<f64>().unwrap()).sum::<f64>() / 100.0
+}
+
+fn send(server: &Server, bytes: &[u8]) -> crate::harness::Answer {
+    server.post("/v1/colorize", &[("Content-Type", "application/octet-stream")], bytes)
+}
+
+#[test]
+fn hostile_files_are_refused_with_words_and_the_server_goes_on() {
+    let server = Server::start();
+    // What is made once, the network's room included, is not the files' cost.
+    for bytes in [small_png(), small_jpeg(), small_webp(false).0, Picture::png(64, 48, 9).bytes] {
+        send(&server, &bytes).picture();
+    }
+    std::fs::write(format!("/proc/{}/clear_refs", server.child.id()), "5").unwrap();
+    let before = (peak(&server), processor(&server));
+
+    let corpus = corpus();
+    let mut dear = Vec::new();
+    for (name, bytes, becomes) in &corpus {
+        let start = processor(&server);
+        let answer = send(&server, bytes);
+        let took = processor(&server) - start;
+        if took > TIME_ONE {
+            dear.push(format!("{name}: {took} s"));
+        }
+        let status = match becomes {
+            // There is nothing to look at.
+            _ if bytes.is_empty() => 400,
+            Becomes::Picture(..) => 200,
+            Becomes::Unsupported => 415,
+            Becomes::TooMany | Becomes::Broken => 422,
+        };
+        assert_eq!(answer.status, status, "{name}: {}", String::from_utf8_lossy(&answer.body));
+        match becomes {
+            Becomes::Picture(width, height) => {
+                let picture = answer.picture();
+                assert_eq!((picture.width(), picture.height()), (*width, *height), "{name}");
+            }
+            _ => {
+                let detail = answer.problem(status)["detail"].as_str().unwrap().to_owned();
+                assert!(detail.len() > 20 && detail.ends_with('.'), "{name}: {detail}");
+            }
+        }
+    }
+    let (memory, time) = (peak(&server) - before.0, processor(&server) - before.1);
+    println!("{} files: {memory} MB and {time} s more", corpus.len());
+    assert!(dear.is_empty(), "{}", dear.join("\n"));
+    assert!(memory < MEMORY, "{memory} MB");
+    assert!(time < TIME_EACH * corpus.len() as f64, "{time} s");
+
+    // More than may be sent at all.
+    send(&server, &vec![0xFF; 21 << 20]).problem(413);
+    let answer = server.colorize(&Picture::png(96, 64, 1));
+    assert_eq!(answer.header("x-pixcolor-provider"), "local");
+    answer.picture();
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::price::decimal;
 use super::problem::nearest;
 use super::provider::{MAX_NAME, ProviderConfig, is_name};
+use super::reference::Words;
 use super::table::Table;
 use crate::credit::{Budget, Budgets, Credits, Scope, Window, Worth};
 
@@ -13,6 +14,12 @@ const MOST: i64 = 1_000_000_000_000;
 
 const CREDITS: &str = "a number of credits from 0 to 1000000000000 with at most 6 decimals";
 const SCOPE: &str = "\"all\", \"client\" or \"provider:NAME\"";
+
+const WORDS: Words = &[
+    ("scope", "Whose calls it counts: everybody's, each client's by itself, or those of one provider."),
+    ("window", "The time after which it begins anew, in UTC; `total` never does."),
+    ("credits", "The cap: no call is made that could pass it."),
+];
 
 /// Reads every budget, and compares them with each other and with the providers. `names` are those of all
 /// providers, also of such as could not be read.
@@ -30,6 +37,7 @@ pub(super) fn read(
             );
             table.problem(&[], message);
         }
+        table.describe(WORDS);
         let scope = read_scope(table, names);
         let window = table.choice("window", &[("month", Window::Month), ("day", Window::Day), ("total", Window::Total)]);
         let limit = table.required("credits", CREDITS, |value| limit(&decimal(value)?));

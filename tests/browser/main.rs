@@ -17,9 +17,11 @@ mod fakes;
 #[path = "../gateway/harness/mod.rs"]
 mod harness;
 
+mod axe;
 mod driver;
 mod looks;
 mod money;
 mod page;
+mod pictures;
 mod trouble;
 mod using;

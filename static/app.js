@@ -1,6 +1,8 @@
 // The page: one photograph at a time goes to POST /v1/colorize and is shown beside what comes back.
 // Everything that can change is in `state`; `render` is the only function that writes to the document.
 
+import { cost, count, downloadName, number, percent, price, steps, terms } from "./words.js";
+
 const at = (id) => document.getElementById(id);
 const lab = at("lab");
 const phone = matchMedia("(max-width: 46rem)");
@@ -47,10 +49,6 @@ function change(what) {
 
 // Words
 
-const number = (value, digits = 0) => value.toLocaleString("en-GB", { maximumFractionDigits: digits });
-const percent = (part) => `${Math.floor(part * 100)} %`;
-const count = (amount, word) => `${number(amount)} ${word}${amount === 1 ? "" : "s"}`;
-
 function doing() {
   if (state.phase === "asking") return "Looking at it";
   if (state.phase === "sending") return state.part ? `Sending ${percent(state.part)}` : "Sending";
@@ -77,56 +75,8 @@ function news() {
   }
 }
 
-const units = (credits) => `${credits} ${credits === "1" ? "credit" : "credits"}`;
-
-function cost(credits) {
-  if (credits === "0") return "nothing";
-  if (!credits || credits === "unknown") return "unknown: the provider did not say";
-  return units(credits);
-}
-
 /** The provider that would answer now, if there is one. */
 const first = () => state.estimate?.providers.find(({ name }) => name === state.estimate.first);
-
-/** What a request to a provider would cost: "about 2 credits (1 to 3), 0.0002 USD". */
-function price(provider) {
-  if (!provider) return "unknown";
-  const { credits, money } = provider;
-  if (credits.most === "0") return provider.cache === "hit" || provider.cache === "merged" ? "nothing: it was coloured before" : "nothing";
-  const certain = credits.low === credits.high;
-  const about = (typical) => (certain ? "" : "about ") + typical;
-  const range = ({ low, high }) => `${low} to ${high}`;
-  const inCredits = credits.typical
-    ? about(units(credits.typical)) + (certain ? "" : ` (${range(credits)})`)
-    : `${range(credits)} credits`;
-  return money ? `${inCredits}, ${money.typical ?? range(money)} ${money.currency}` : inCredits;
-}
-
-/** The same and all else that is known of it beforehand. */
-function terms(provider) {
-  if (!provider.ready) return `not ready: ${provider.reason}`;
-  const { budget, credits, seconds } = provider;
-  if (budget) return `the budget ${budget.name} has ${units(budget.left)} left, and it may cost ${budget.wanted}`;
-  const said = [price(provider)];
-  if (credits.most !== "0" && credits.most !== credits.high) said.push(`never more than ${credits.most}`);
-  if (seconds) said.push(`about ${number(seconds.typical, 1)} s`);
-  return said.join("; ");
-}
-
-/** "grandmother.tif" and "image/png" make "grandmother-coloured.png". */
-function downloadName(name, type) {
-  const stem = name.replace(/\.[^.]*$/, "") || "photograph";
-  const extension = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp" }[type] ?? "img";
-  return `${stem}-coloured.${extension}`;
-}
-
-/** "decode;dur=3.1, provider;dur=80" as "decode 3 ms, provider 80 ms". */
-function steps(timing) {
-  return (timing ?? "").split(",").flatMap((step) => {
-    const [, name, milliseconds] = step.match(/^\s*([\w-]+);.*?dur=([\d.]+)/) ?? [];
-    return name ? [`${name} ${number(Number(milliseconds))} ms`] : [];
-  }).join(", ");
-}
 
 // What people do
 

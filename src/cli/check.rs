@@ -6,9 +6,21 @@ use super::CliError;
 use crate::config::{self, Source};
 use crate::observe::Metrics;
 
+/// What to show.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Show every key there is instead, what it is for and its default, as Markdown
+    #[arg(long)]
+    reference: bool,
+}
+
 /// Prints the configuration; fails when the gateway could not start with it, or a provider on the route lacks a
 /// secret.
-pub fn run(source: &Source) -> Result<ExitCode, CliError> {
+pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
+    if args.reference {
+        print!("{}", config::reference()?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let loaded = config::load(source)?;
     print!("{}{}", config::server_report(source)?, loaded.report());
     // Models and recipes, too, must be there and be what they say.

@@ -50,7 +50,7 @@ enum Command {
     /// Colour files without a server
     Colorize(colorize::Args),
     /// Show the configuration in effect and where each value comes from, or what is wrong with it
-    Check,
+    Check(check::Args),
     /// Show the providers, or try one out
     #[command(subcommand)]
     Provider(provider::Command),
@@ -75,7 +75,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&source),
         Command::Colorize(args) => colorize::run(&source, args),
-        Command::Check => check::run(&source),
+        Command::Check(args) => check::run(&source, args),
         Command::Provider(command) => provider::run(&source, command),
         Command::Key(command) => key::run(&source, command),
         Command::Cache(args) => cache::run(&source, args),

@@ -6,12 +6,15 @@ use url::Url;
 use super::problem::dotted;
 use super::table::Table;
 
+/// What an address of a host is.
+pub(super) const HOST: &str = "the address of a host, such as \"https://api.example.com\"";
+
 /// A host's address, or what it must be. `secrets` is the key that a password belongs into.
 pub(super) fn address(text: &str, secrets: &str) -> Result<Url, String> {
-    const FORM: &str = "must be the address of a host, such as \"https://api.example.com\"";
-    let url = Url::parse(text.trim()).map_err(|_| FORM)?;
+    let form = || format!("must be {HOST}");
+    let url = Url::parse(text.trim()).map_err(|_| form())?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        Err(FORM.to_owned())
+        Err(form())
     } else if !url.username().is_empty() || url.password().is_some() {
         Err(format!("must not hold a name or a password: the key belongs into `{secrets}`"))
     } else if url.query().is_some() || url.fragment().is_some() {
@@ -25,7 +28,7 @@ impl Table<'_> {
     /// The address of a host; none if it is not set or is wrong, which is noted without the value: a
     /// password may stand in it.
     pub(super) fn address(&mut self, key: &'static str, secrets: &str) -> Option<Url> {
-        let (value, origin) = self.take(key, Json::Null, false)?;
+        let (value, origin) = self.take(key, Json::Null, false, || HOST.to_owned())?;
         match address(value.as_str().unwrap_or_default(), secrets) {
             Ok(url) => {
                 self.note_entry(key, Json::from(url.as_str()), false, origin);

@@ -8,8 +8,9 @@
 use serde_json::Value as Json;
 use url::Url;
 
-use super::address::address;
+use super::address::{HOST, address};
 use super::problem::Origin;
+use super::reference::Words;
 use super::remote::RemoteConfig;
 use super::secret::Secret;
 use super::table::{Table, Wanted};
@@ -25,6 +26,19 @@ const KEY_VARIABLES: [&str; 2] = ["ALGORITHMIA_API_KEY", "API_KEY"];
 const KEY: &str = "api_key";
 /// The domain of the public service.
 const PUBLIC: &str = "algorithmia.com";
+
+const WORDS: Words = &[
+    (
+        "base_url",
+        "The host, without `/v1`; not set, what `ALGORITHMIA_API` says, and without either nothing is sent.",
+    ),
+    (
+        "api_key",
+        "Its key; not set, the variable `ALGORITHMIA_API_KEY` or, as in the original app, `API_KEY`.",
+    ),
+    ("allow_private", "Whether the host may have a private address."),
+    ("algorithm", "What is called; with a version, so that a new one does not change the colours."),
+];
 
 /// Settings of an Algorithmia provider.
 #[derive(Clone, Debug)]
@@ -54,6 +68,7 @@ pub struct Algorithm {
 
 impl AlgorithmiaConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
+        table.describe(WORDS);
         let api_key = table.secret_or_variables("api_key", &KEY_VARIABLES);
         Self {
             base_url: if table.has("base_url") { written(table) } else { from_variable(table) },
@@ -84,7 +99,7 @@ pub(super) fn price() -> Price {
 
 /// The address that the configuration gives.
 fn written(table: &mut Table<'_>) -> Option<Url> {
-    let (value, origin) = table.take("base_url", Json::Null, false)?;
+    let (value, origin) = table.take("base_url", Json::Null, false, || HOST.to_owned())?;
     let text = value.as_str().unwrap_or_default();
     match address(text, KEY) {
         Ok(url) if is_public(&url) && !matches!(origin, Origin::File { built_in: false, .. }) => {

@@ -2,7 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::reference::Words;
 use super::table::Table;
+
+const WORDS: Words = &[
+    ("templates", "A folder with templates of your own, which replace the built-in ones of the same name."),
+    ("static", "The same for style sheets, scripts and pictures."),
+];
 
 /// Folders whose files go before the built-in ones of the same name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +21,7 @@ pub struct AssetsConfig {
 
 impl AssetsConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
+        table.describe(WORDS);
         Self { templates: table.folder("templates"), r#static: table.folder("static") }
     }
 }

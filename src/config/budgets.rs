@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::price::decimal;
 use super::problem::{dotted, nearest};
 use super::provider::{MAX_NAME, ProviderConfig, is_name};
+use super::reference::Words;
 use super::table::Table;
 use crate::credit::{Budget, Budgets, Credits, Scope, Window, Worth};
 
@@ -18,6 +19,12 @@ const WINDOWS: [(&str, Window); 3] =
 
 const SCOPE: &str = "\"all\", \"client\" or \"provider:NAME\"";
 
+const WORDS: Words = &[
+    ("scope", "Whose calls it counts: everybody's, each client's by itself, or those of one provider."),
+    ("window", "The time after which it begins anew, in UTC; `total` never does."),
+    ("credits", "The cap: no call is made that could pass it."),
+];
+
 /// Reads every budget, and compares them with each other and with the providers. `names` are those of all
 /// providers, also of such as could not be read.
 pub(super) fn read(
@@ -28,6 +35,7 @@ pub(super) fn read(
     let mut budgets: Vec<Budget> = Vec::new();
     table.named("budgets", |name, table| {
         check_name(name, table);
+        table.describe(WORDS);
         let scope = read_scope(table, names);
         let window = table.choice("window", &WINDOWS);
         let limit = table.required("credits", CREDITS, |value| limit(&decimal(value)?));

@@ -3,9 +3,24 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::reference::Words;
 use super::source::Source;
 use super::store::StoreConfig;
 use super::table::Table;
+
+const WORDS: Words = &[
+    ("enabled", "Whether anything is kept of what was coloured."),
+    ("memory", "What is kept in memory, in bytes; 0 keeps nothing there."),
+    ("dir", "The folder on disk; not set without a home, and then nothing is kept on disk."),
+    ("max_bytes", "What is kept on disk, in bytes; 0 keeps nothing there."),
+    (
+        "store",
+        "A bucket on S3, or on what speaks as S3 does, that several gateways share; its size is for its own lifecycle rules to bound.",
+    ),
+    ("s3", "How that bucket is reached. Each key that is not set is taken from AWS's own variables."),
+    ("ttl", "Seconds after which a result is forgotten; 0 is when there is no more room."),
+    ("share", "Whether what was coloured for one client may answer another, or each finds only its own."),
+];
 
 /// Whether what was made for one client may answer another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +60,7 @@ impl CacheConfig {
     pub(super) fn read(source: &Source, table: &mut Table<'_>) -> Self {
         const SHARES: [(&str, Share); 2] = [("all", Share::All), ("client", Share::Client)];
         const CENTURY: f64 = 3.2e9;
+        table.describe(WORDS);
         let config = Self {
             enabled: table.flag("enabled", true),
             memory: table.bytes("memory", Self::MEMORY, 0..=1 << 40),

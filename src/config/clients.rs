@@ -4,8 +4,21 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::reference::Words;
 use super::table::Table;
 use crate::quota::Lists;
+
+const WORDS: Words = &[
+    (
+        "trusted_proxies",
+        "Proxies of yours in front: their word about a client's address is believed, nobody else's.",
+    ),
+    ("forwarded_header", "The header in which those proxies name the client."),
+    ("ipv6_prefix", "How many bits of an IPv6 address are one client."),
+    ("allow", "Who is let in; if it is not empty, nobody else is."),
+    ("deny", "Who is not let in, whatever `allow` says."),
+    ("anonymous", "Whether clients without a key may colour, and fetch results."),
+];
 
 /// The header in which the proxies in front name the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +61,7 @@ impl ClientsConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
         const HEADERS: [(&str, ForwardedHeader); 2] =
             [("x-forwarded-for", ForwardedHeader::XForwardedFor), ("forwarded", ForwardedHeader::Forwarded)];
+        table.describe(WORDS);
         let default = Self::default();
         let range = ("an address or a range of addresses (CIDR)", "10.0.0.0/8");
         let trusted_proxies = table.list("trusted_proxies", default.trusted_proxies, range, network);

@@ -7,12 +7,31 @@ use figment::value::Value;
 use serde_json::Value as Json;
 
 use super::problem::dotted;
+use super::reference::Words;
 use super::secret::Secret;
 use super::table::{Table, shown};
 
+/// What a variable that is set can be.
+const VARIABLE: &str = "a text, { env = \"NAME\" } or { file = \"path\" }";
 /// Variables that a program gets from ours unless the configuration says otherwise: without these many do not
 /// run at all.
 const KEPT: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
+
+const WORDS: Words = &[
+    ("command", "The program and its arguments."),
+    ("dir", "The folder that it runs in; not set, that of the file which `command` is written in."),
+    ("model", "The model's name in results; not set, the command."),
+    ("version", "Its version: count it up when the program changes, so that no old result answers."),
+    ("keep_env", "Variables of the gateway's own environment that it gets; no others reach it."),
+    ("env", "Variables that it gets beside those."),
+    (
+        "leaves_machine",
+        "Whether it sends pictures elsewhere, so that the page and `/v1/providers` can say so.",
+    ),
+    ("max_output", "The largest picture that it may write, in bytes."),
+    ("concurrency", "Processes that run at once; 0 is one for each core."),
+    ("queue", "Pictures that may wait for that before others go to the next provider."),
+];
 
 /// Settings of a program.
 #[derive(Clone, Debug)]
@@ -61,9 +80,11 @@ pub enum Word {
 
 impl ExecConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
+        table.describe(WORDS);
         let word = |text: &str| (!text.contains('\0')).then(|| text.to_owned());
         let home = table.folder_of("command");
         let command = table.list("command", Vec::new(), ("a word of a command", "python3"), word);
+        table.tell_needed();
         if command.first().is_none_or(String::is_empty) {
             let name = dotted(&table.at(&["command"]));
             let example = "[\"python3\", \"colorize.py\"]";
@@ -109,7 +130,7 @@ fn read_env(table: &mut Table<'_>) -> Vec<Variable> {
         is_name(name).then(|| name.to_owned())
     });
     let mut env = Vec::new();
-    for (name, value, origin) in table.free_keys("env") {
+    for (name, value, origin) in table.free_keys("env", VARIABLE) {
         let path = dotted(&table.at(&["env", name]));
         if !is_name(name) {
             table.note_problem(origin, format!("`{path}`: {name:?} cannot be the name of a variable"));
@@ -120,10 +141,7 @@ fn read_env(table: &mut Table<'_>) -> Vec<Variable> {
             Value::Dict(..) => {
                 table.kept(value).map(Word::Secret).map_err(|wrong| format!("`{path}` {wrong}"))
             }
-            other => Err(format!(
-                "`{path}` must be a text, {{ env = \"NAME\" }} or {{ file = \"path\" }}, not {}",
-                shown(other)
-            )),
+            other => Err(format!("`{path}` must be {VARIABLE}, not {}", shown(other))),
         };
         match word {
             Ok(word) => {

@@ -2,8 +2,22 @@
 
 use std::time::Duration;
 
+use super::reference::Words;
 use super::table::Table;
 use crate::photo::Limits;
+
+const WORDS: Words = &[
+    ("upload_bytes", "The largest file of a photograph."),
+    ("pixels", "Most pixels of a photograph."),
+    ("side", "The longest side of a photograph, in pixels."),
+    ("request_seconds", "Within so many seconds a request is answered, one way or the other."),
+    ("decoding_pixels", "Pixels that may be decoded and in memory at once; at least `limits.pixels`."),
+    ("waiting", "Requests that may wait for that before others get 503."),
+    (
+        "upload_memory",
+        "Uploads in memory at once, in bytes, before others get 503; at least `limits.upload_bytes`.",
+    ),
+];
 
 /// Limits on uploads, photos and waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +65,7 @@ impl LimitsConfig {
     }
 
     pub(super) fn read(table: &mut Table<'_>) -> Self {
+        table.describe(WORDS);
         let default = Self::default();
         let pixels = table.whole("pixels", default.pixels, 1..=1_000_000_000);
         let upload_bytes = table.bytes("upload_bytes", default.upload_bytes, 1024..=1 << 30);

@@ -4,8 +4,17 @@ use std::net::SocketAddr;
 
 use serde_json::Value as Json;
 
+use super::reference::Words;
 use super::secret::Secret;
 use super::table::Table;
+
+const WORDS: Words = &[
+    ("address", "An address of its own for `GET /metrics`, which then is not at the public one."),
+    (
+        "token",
+        "What Prometheus sends as `Authorization: Bearer TOKEN`; where it is not set, everybody may see the metrics.",
+    ),
+];
 
 /// Access to the metrics.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +28,7 @@ pub struct MetricsConfig {
 
 impl MetricsConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
+        table.describe(WORDS);
         let address = table.read("address", Json::Null, |value| {
             let parsed = value.as_str().and_then(|text| text.parse().ok());
             parsed.ok_or_else(|| "an address and a port such as \"127.0.0.1:9464\"".to_owned())

@@ -32,6 +32,7 @@ mod problem;
 mod provider;
 mod quota;
 mod reader;
+mod reference;
 mod remote;
 mod report;
 mod secret;
@@ -69,6 +70,7 @@ pub use output::OutputConfig;
 pub use problem::{ConfigError, Origin, Problem};
 pub use provider::{Common, KindConfig, ProviderConfig};
 pub use quota::{Amounts, QuotaConfig};
+pub use reference::reference;
 pub use remote::{BreakerConfig, RemoteConfig};
 pub use report::{Loaded, Values, changed};
 pub use secret::Secret;
@@ -81,7 +83,26 @@ pub use watch::Watch;
 use crate::credit::{Budgets, Worth};
 use problem::nearest;
 use reader::Reader;
+use reference::Words;
 use table::Table;
+
+const WORDS: Words = &[
+    ("route", "The providers to ask, in order: the first that can, colours."),
+    ("state_dir", "The folder of what must outlive the program: the account of credit, and clients' keys."),
+    ("limits", "What one request may cost this machine, and all together."),
+    ("quota", "How much one client may ask for."),
+    ("output", "How results are written."),
+    ("cache", "What is kept of coloured pictures, so that the same one again costs nothing."),
+    ("admin", "Who may use the admin routes."),
+    ("metrics", "Who may see the metrics, and where."),
+    ("assets", "The page's files on disk, instead of those inside the program."),
+    ("shared", "What several gateways have in common."),
+    (
+        "providers",
+        "A provider. `providers/NAME.toml` is this table in a file of its own, where its keys stand alone: `timeout`, and `failures` under `[breaker]`.",
+    ),
+    ("budgets", "A cap on credit; as many as you like, each with a name of its own."),
+];
 
 /// The whole configuration: valid, and never changed.
 #[derive(Clone, Debug)]
@@ -148,6 +169,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
 
 impl Config {
     fn read(source: &Source, table: &mut Table<'_>) -> Self {
+        table.describe(WORDS);
         let provider = ("the name of a provider", "local");
         let route = table.list("route", vec!["local".to_owned()], provider, |name| Some(name.to_owned()));
         let on_colour = OnColour::read(table);

@@ -1,6 +1,12 @@
 //! What becomes of a photograph that is in colour already.
 
+use super::reference::Words;
 use super::table::Table;
+
+const WORDS: Words = &[(
+    "on_colour",
+    "What becomes of a photograph that is in colour already: given back as it is, refused with 422, or coloured anew and paid for.",
+)];
 
 /// What is done with an upload in colour, so that no credit is spent on it by accident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +23,7 @@ pub enum OnColour {
 
 impl OnColour {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
+        table.describe(WORDS);
         let words = [("pass", Self::Pass), ("refuse", Self::Refuse), ("recolour", Self::Recolour)];
         table.choice("on_colour", &words).unwrap_or_default()
     }

@@ -2,7 +2,15 @@
 
 use std::path::PathBuf;
 
+use super::reference::Words;
 use super::table::Table;
+
+const WORDS: Words = &[
+    ("model", "The network's ONNX file; not set, the model that is built in."),
+    ("recipe", "What the network takes and gives; not set, the `.toml` file beside the model."),
+    ("threads", "Pictures that are coloured at once, one thread each; 0 is one for each core."),
+    ("queue", "Pictures that may wait for a thread before others go to the next provider."),
+];
 
 /// Settings of an ONNX provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +33,7 @@ impl Default for OnnxConfig {
 
 impl OnnxConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
+        table.describe(WORDS);
         let default = Self::default();
         let config = Self {
             model: table.file("model"),

@@ -1,6 +1,13 @@
 //! How renditions are written.
 
+use super::reference::Words;
 use super::table::Table;
+
+const WORDS: Words = &[
+    ("jpeg_quality", "The quality of JPEG results."),
+    ("webp_quality", "The quality of WebP results."),
+    ("mark", "Whether a coloured picture says \"coloured by MODEL\" in its metadata."),
+];
 
 /// Settings of the encoders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +28,7 @@ impl Default for OutputConfig {
 
 impl OutputConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
+        table.describe(WORDS);
         let default = Self::default();
         Self {
             jpeg_quality: table.whole("jpeg_quality", default.jpeg_quality, 1..=100),

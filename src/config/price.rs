@@ -6,6 +6,7 @@ use figment::value::Value;
 use serde_json::Value as Json;
 
 use super::problem::dotted;
+use super::reference::Words;
 use super::table::Table;
 use crate::credit::amount::{Quantity, Rate, Round};
 use crate::credit::price::{Most, Per, Pointer, Term};
@@ -38,8 +39,28 @@ enum PerWord {
     Unit,
 }
 
+const WORDS: Words = &[
+    ("terms", "What a call costs, in credits: the sum of these."),
+    ("minimum", "Credits that a call costs at least."),
+    ("worth", "What one credit is worth, in `currency`, to show money beside it."),
+    ("currency", "The money that `worth` is in."),
+];
+
+const TERM_WORDS: Words = &[
+    (
+        "per",
+        "What the rate is for one of: a call, a megapixel that is sent, a second or a unit of the number at `pointer`.",
+    ),
+    ("rate", "Credits for one of it."),
+    ("pointer", "Where the number stands in the reply, as a JSON pointer."),
+    ("most", "The most that the number can be; of seconds it is `timeout` where it is not set."),
+    ("round", "How the number is rounded before it is multiplied."),
+    ("minimum", "Credits that this term amounts to at least."),
+];
+
 /// Reads a price; what is not set is as in `default`.
 pub(super) fn read(table: &mut Table<'_>, default: &Price) -> Price {
+    table.describe(WORDS);
     let minimum = table.decimal("minimum", Some(default.minimum), MINIMUM, minimum).unwrap_or_default();
     let worth = read_worth(table, default.worth);
     let shown = default.terms.iter().map(term_json).collect();
@@ -65,6 +86,7 @@ fn read_worth(table: &mut Table<'_>, default: Option<Worth>) -> Option<Worth> {
 
 /// Reads one term. Each sort of it has its own keys.
 fn read_term(table: &mut Table<'_>) -> Option<Term> {
+    table.describe(TERM_WORDS);
     let Some(word) = table.required_choice("per", &PER) else {
         table.accept_all();
         return None;
@@ -158,7 +180,7 @@ impl Table<'_> {
         key: &'static str,
         default: Option<T>,
         wanted: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
+        parse: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
         let shown = default.map_or(Json::Null, |default| json(&default));
         let parse =
@@ -172,7 +194,7 @@ impl Table<'_> {
         key: &'static str,
         default: Option<T>,
         wanted: &str,
-        parse: impl FnOnce(&Value) -> Option<T>,
+        parse: impl Fn(&Value) -> Option<T>,
     ) -> Option<T> {
         let shown = default.as_ref().map_or(Json::Null, |default| default.to_string().into());
         self.read(key, shown, |value| parse(value).ok_or_else(|| wanted.to_owned())).or(default)
@@ -183,10 +205,12 @@ impl Table<'_> {
         &mut self,
         key: &'static str,
         wanted: &str,
-        parse: impl FnOnce(&Value) -> Option<T>,
+        parse: impl Fn(&Value) -> Option<T>,
     ) -> Option<T> {
         if self.has(key) {
-            return self.read(key, Json::Null, |value| parse(value).ok_or_else(|| wanted.to_owned()));
+            let read = self.read(key, Json::Null, |value| parse(value).ok_or_else(|| wanted.to_owned()));
+            self.tell_needed();
+            return read;
         }
         self.miss(key);
         self.problem(&[], format!("`{}` has no `{key}`: it must be {wanted}", dotted(&self.at(&[]))));

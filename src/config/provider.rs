@@ -9,12 +9,28 @@ use super::exec::ExecConfig;
 use super::http::HttpConfig;
 use super::onnx::OnnxConfig;
 use super::price;
+use super::reference::Words;
 use super::remote::RemoteConfig;
 use super::table::Table;
 use crate::credit::{CallFacts, Credits, Price};
 
 /// Longest name of a provider or a budget.
 pub(super) const MAX_NAME: usize = 64;
+
+const WORDS: Words = &[
+    ("kind", "What it is."),
+    ("timeout", "Seconds that one call may take."),
+    (
+        "send_max_pixels",
+        "Most pixels of the grey picture that it gets: less is faster and, elsewhere, cheaper.",
+    ),
+    (
+        "luma_lock",
+        "Whether its colour is laid on the photograph's own detail; if not, its picture is the answer.",
+    ),
+    ("cache", "Whether its results are kept, and looked for before it is called."),
+    ("price", "What its calls cost. Kind `http` needs it: `price.terms = []` is nothing."),
+];
 
 /// One provider.
 #[derive(Clone, Debug)]
@@ -131,6 +147,7 @@ impl ProviderConfig {
             );
             table.problem(&[], message);
         }
+        table.describe(WORDS);
         let kind = table.required_choice("kind", KINDS);
         let common = Common::read(table);
         match kind {

@@ -6,8 +6,34 @@ use std::sync::Arc;
 use super::limits::LimitsConfig;
 use super::problem::{dotted, nearest};
 use super::provider::is_name;
+use super::reference::Words;
 use super::table::Table;
 use crate::quota::{Bucket, By, Charge, Gate, Limit, LimitError, Per, Unit};
+
+const WORDS: Words = &[
+    ("enabled", "Whether any limit on clients counts."),
+    ("client_upload_memory", "Uploads of one client in memory at once, in bytes, before it gets 503."),
+    ("client_decoding_pixels", "Pixels of one client that are decoded, or wait for it, before it gets 503."),
+    ("client_waiting", "Requests of one client that wait to be decoded before others of its own get 503."),
+    (
+        "limits",
+        "Limits on rates; who is over one gets 429 with the time to wait. The names below are there unless they are turned off; another name adds a limit, and needs `of` and `rate`.",
+    ),
+];
+const LIMIT_WORDS: Words = &[
+    ("enabled", "Whether this limit counts."),
+    (
+        "of",
+        "What it counts: requests and bytes before an upload is read, pictures and megapixels only when the cache does not have the answer.",
+    ),
+    ("by", "Whom it counts together: each address that sends no key, each key, or everybody."),
+    ("per", "The time that `rate` is for."),
+    ("rate", "How much may be taken in that time, in the long run."),
+    (
+        "burst",
+        "How much of it may be taken at once; not set, the rate, or the largest photograph if that is more.",
+    ),
+];
 
 /// Limits on one client, and on all together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +84,7 @@ pub struct Amounts {
 
 impl QuotaConfig {
     pub(super) fn read(table: &mut Table<'_>, sizes: &LimitsConfig) -> Self {
+        table.describe(WORDS);
         let enabled = table.flag("enabled", true);
         let client_upload_memory = table.bytes("client_upload_memory", 256 << 20, 1024..=1 << 50);
         let client_decoding_pixels =
@@ -142,6 +169,7 @@ fn limit(
         let message = format!("a limit cannot be named {name:?}: take a-z, 0-9, `-` and single `_`");
         table.problem(&[], message);
     }
+    table.describe(LIMIT_WORDS);
     let enabled = table.flag("enabled", true);
     let of = match (usual, nearest(name, names.iter().copied())) {
         (Some(usual), _) => Some(table.choice_or("of", &Unit::ALL, usual.of)),
@@ -178,6 +206,9 @@ fn limit(
         Unit::Megapixels => (sizes.pixels.div_ceil(of.scale()), "limits.pixels"),
     };
     let rate = amount(table, "rate", usual_rate.unwrap_or(1024));
+    if usual_rate.is_none() {
+        table.tell_needed();
+    }
     let burst = amount(table, "burst", rate.max(largest));
     if enabled && burst < largest {
         let path = dotted(&table.at(&["burst"]));

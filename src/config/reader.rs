@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use super::env::{PREFIX, variable};
 use super::layer::Layer;
 use super::problem::{Origin, Problem, dotted, nearest};
+use super::reference::Told;
 use super::source::Source;
 use super::table::Table;
 
@@ -41,6 +42,8 @@ pub(super) struct Notes {
     ignored: Vec<String>,
     /// Variables that secrets are kept in.
     pub(super) keepers: BTreeSet<String>,
+    /// What each key is for, where a reference is being written.
+    pub(super) told: Option<Told>,
 }
 
 /// A key that nobody asked for.

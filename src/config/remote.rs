@@ -3,7 +3,21 @@
 
 use std::time::Duration;
 
+use super::reference::Words;
 use super::table::Table;
+
+const WORDS: Words = &[
+    ("connect_timeout", "Seconds that connecting may take."),
+    ("first_byte_timeout", "Seconds until an answer must begin; not set, as long as the call may take."),
+    ("retries", "How often a call that cannot have cost anything is made again."),
+    ("breaker", "When a provider that fails is left alone."),
+    ("concurrency", "Calls that may be under way at once."),
+    ("queue", "Calls that may wait for that before others go to the next provider."),
+];
+const BREAKER_WORDS: Words = &[
+    ("failures", "After so many failures among twice as many calls it is left alone; 0 is never."),
+    ("pause", "For so many seconds; then one call tries it."),
+];
 
 /// Settings of a provider elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,17 +71,25 @@ impl Default for BreakerConfig {
     }
 }
 
+impl BreakerConfig {
+    fn read(table: &mut Table<'_>, default: Self) -> Self {
+        table.describe(BREAKER_WORDS);
+        Self {
+            failures: table.whole("failures", default.failures, 0..=32),
+            pause: table.seconds("pause", default.pause, 0.1..=3600.0),
+        }
+    }
+}
+
 impl RemoteConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
+        table.describe(WORDS);
         let default = Self::default();
         Self {
             connect_timeout: table.seconds("connect_timeout", default.connect_timeout, 0.1..=300.0),
             first_byte_timeout: table.optional_seconds("first_byte_timeout", 0.1..=3600.0),
             retries: table.whole("retries", default.retries, 0..=10),
-            breaker: table.table("breaker", |table| BreakerConfig {
-                failures: table.whole("failures", default.breaker.failures, 0..=32),
-                pause: table.seconds("pause", default.breaker.pause, 0.1..=3600.0),
-            }),
+            breaker: table.table("breaker", |table| BreakerConfig::read(table, default.breaker)),
             concurrency: table.whole("concurrency", default.concurrency, 1..=10_000),
             queue: table.whole("queue", default.queue, 0..=100_000),
         }

@@ -11,7 +11,7 @@ use super::problem::{Origin, Problem, dotted};
 use super::reader::Entry;
 
 /// Keys that are read once, at the start: what they set up has memory, or is Rocket's own.
-const AT_START: [&str; 17] = [
+pub(super) const AT_START: [&str; 18] = [
     "state_dir",
     "limits.decoding_pixels",
     "limits.waiting",
@@ -27,6 +27,7 @@ const AT_START: [&str; 17] = [
     "shared.required",
     "shared.timeout",
     "shared.quota_when_down",
+    "metrics.address",
     "assets.templates",
     "assets.static",
 ];
@@ -114,7 +115,7 @@ pub fn changed(old: &Values, new: &Values) -> Vec<String> {
 }
 
 /// A value as TOML on one line.
-fn toml(value: &Json) -> String {
+pub(super) fn toml(value: &Json) -> String {
     match value {
         Json::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
         Json::Object(table) => {

@@ -17,6 +17,8 @@ use super::table::Table;
 
 /// Longest secret file that is read, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
+/// What a secret is, in a configuration.
+const WANTED: &str = "{ env = \"NAME\" } or { file = \"path\" }";
 
 /// A secret: where it is kept, and its value if it could be had when the configuration was loaded.
 /// Whatever prints, formats or serialises it sees only where it is kept.
@@ -61,7 +63,7 @@ impl Secret {
 impl Table<'_> {
     /// A secret: `{ env = "NAME" }` or `{ file = "path" }`.
     pub(super) fn secret(&mut self, key: &'static str) -> Option<Secret> {
-        let (value, origin) = self.take(key, Json::Null, true)?;
+        let (value, origin) = self.take(key, Json::Null, true, || WANTED.to_owned())?;
         match self.kept(value) {
             Ok(secret) => {
                 self.note_entry(key, Json::from(secret.to_string()), true, origin.clone());
@@ -80,7 +82,7 @@ impl Table<'_> {
     pub(super) fn secrets(&mut self, key: &'static str) -> BTreeMap<String, Secret> {
         self.table(key, |table| {
             let mut secrets = BTreeMap::new();
-            for (name, value, origin) in table.chosen() {
+            for (name, value, origin) in table.chosen(WANTED) {
                 match table.kept(value) {
                     Ok(secret) => {
                         table.note_entry(name, Json::from(secret.to_string()), true, origin);

@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 use super::layer::{Layer, env_value};
 use super::problem::{ConfigError, Origin, Problem, dotted, nearest};
-use super::report::Values;
+use super::report::{Values, toml};
 use super::source::{Source, disk_layer};
 
 const FILE: &str = "Rocket.toml";
@@ -29,6 +29,31 @@ const REFUSED: &[(&str, &str)] = &[
     ("ip_header", "a client could choose its own address; `trusted_proxies` in pixcolor.toml is the way"),
     ("tls", "this program does not speak TLS; put a reverse proxy in front"),
     ("secret_key", "this program has no private cookies"),
+];
+
+/// What each setting is for, and its default where that depends on the machine.
+const WORDS: &[(&str, &str, Option<&str>)] = &[
+    ("address", "The address it listens on; `0.0.0.0` lets other machines in.", None),
+    ("port", "The port it listens on.", None),
+    ("workers", "Threads that serve requests; colouring has threads of its own.", Some("one for each core")),
+    ("max_blocking", "Threads at most for what may block: files, decoding, programs.", None),
+    ("keep_alive", "Seconds that an idle connection is kept open; 0 closes each after its answer.", None),
+    ("ident", "The name in the `Server` header; `false` leaves the header out.", None),
+    (
+        "limits",
+        "The largest body in each of Rocket's own forms. A photograph's is `limits.upload_bytes` of `pixcolor.toml`.",
+        None,
+    ),
+    ("temp_dir", "Where Rocket would put files; nothing that is uploaded goes there.", Some("the system's")),
+    (
+        "log_level",
+        "What Rocket itself logs: \"off\", \"critical\", \"normal\" or \"debug\". The gateway's own log is `RUST_LOG`'s.",
+        None,
+    ),
+    ("shutdown.delay", "Seconds after being told to stop in which new connections are still taken, while `/readyz` says no.", None),
+    ("shutdown.grace", "Seconds for what is under way then.", None),
+    ("shutdown.mercy", "Seconds after that to send what is left.", None),
+    ("cli_colors", "Whether Rocket's log is coloured.", None),
 ];
 
 /// `delay` is ours. Which signals stop the program is no setting: it listens to them itself.
@@ -71,6 +96,19 @@ pub fn stop_times(figment: &Figment) -> StopTimes {
         Duration::from_secs(seconds.unwrap_or_default().into())
     };
     StopTimes { delay: seconds("delay"), grace: seconds("grace"), mercy: seconds("mercy") }
+}
+
+/// The reference of these settings: key, what it is for, its default.
+pub(super) fn server_words() -> Result<Vec<(&'static str, &'static str, String)>, ConfigError> {
+    let figment = Server::read(&Source::default())?.figment;
+    let default = |key: &str| {
+        let value = figment.find_value(key).ok().and_then(|value| serde_json::to_value(value).ok());
+        value.map_or_else(|| "not set".to_owned(), |value| format!("`{}`", toml(&value)))
+    };
+    let row = |(key, about, fixed): &(&'static str, &'static str, Option<&str>)| {
+        (*key, *about, fixed.map_or_else(|| default(key), str::to_owned))
+    };
+    Ok(WORDS.iter().map(row).collect())
 }
 
 struct Server {
@@ -285,5 +323,23 @@ fn unknown(key: &str, known: &[&str]) -> String {
     match nearest(key, known.iter().copied()) {
         Some(meant) => format!("unknown key `{key}`: did you mean `{meant}`?"),
         None => format!("unknown key `{key}`: the keys here are {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_words() {
+        let nested = |key: &'static str| match key {
+            "shutdown" => SHUTDOWN_KEYS.iter().map(|inner| format!("shutdown.{inner}")).collect(),
+            key => vec![key.to_owned()],
+        };
+        let mut known: Vec<String> = known_keys().flat_map(nested).collect();
+        let mut told: Vec<String> = WORDS.iter().map(|(key, ..)| (*key).to_owned()).collect();
+        known.sort();
+        told.sort();
+        assert_eq!(told, known);
     }
 }

@@ -5,9 +5,29 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::problem::dotted;
+use super::reference::Words;
 use super::secret::Secret;
 use super::table::Table;
 use crate::shared::{Address, AddressError, Options};
+
+const WORDS: Words = &[
+    (
+        "redis",
+        "The address of a Redis or Valkey: limits on rates, budgets, usage and calls under way are then common to all gateways that name it.",
+    ),
+    ("password", "The password of that Redis."),
+    ("prefix", "What all keys in it begin with: gateways with another prefix share nothing with these."),
+    ("required", "Whether the program does not start while it does not answer."),
+    ("timeout", "Seconds that connecting may take, and each answer."),
+    (
+        "quota_when_down",
+        "What limits on rates do while it does not answer: each process counts for itself, or nothing is limited.",
+    ),
+];
+
+/// What an address of it is.
+const REDIS: &str =
+    "the address of a Redis or Valkey, such as \"redis://127.0.0.1:6379\" or \"rediss://host:6380/0\"";
 
 /// The Redis that replicas share. It is connected to when the program starts.
 #[derive(Clone, Debug)]
@@ -40,6 +60,7 @@ impl SharedConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
         const WHEN_DOWN: [(&str, WhenDown); 2] = [("process", WhenDown::Process), ("off", WhenDown::Off)];
         const PREFIX: &str = "1 to 64 of a-z, A-Z, 0-9, `-`, `_`, `.` and `:`";
+        table.describe(WORDS);
         let password = table.secret("password");
         if let Some(why) = password.as_ref().and_then(Secret::why_unset) {
             table.warning(format!("`shared.password` has no value: {why}"));
@@ -70,7 +91,7 @@ impl SharedConfig {
 
 /// Not by `Table::read`, which repeats a wrong value: there may be a password in it.
 fn address(table: &mut Table<'_>) -> Option<Address> {
-    let (value, origin) = table.take("redis", Json::Null, false)?;
+    let (value, origin) = table.take("redis", Json::Null, false, || REDIS.to_owned())?;
     let parsed = value.as_str().ok_or(AddressError::Unknown).and_then(str::parse::<Address>);
     match parsed {
         Ok(address) => {

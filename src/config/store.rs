@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use url::Url;
 
 use super::problem::{Origin, dotted};
+use super::reference::Words;
 use super::secret::Secret;
 use super::table::{Table, Wanted};
 
@@ -29,6 +30,24 @@ const ROLE_VARIABLES: [&str; 7] = [
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
+
+const WORDS: Words = &[
+    ("endpoint", "The store's address; not set, AWS itself (`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`)."),
+    ("allow_http", "Whether that may be `http://`, over which anybody on the way can read the pictures."),
+    (
+        "region",
+        "The region that requests are signed for; not set, us-east-1 (`AWS_REGION`, `AWS_DEFAULT_REGION`).",
+    ),
+    ("credentials", "Who asks: the access key below, or the role of this machine or container."),
+    ("access_key_id", "The access key's name (`AWS_ACCESS_KEY_ID`)."),
+    ("secret_access_key", "Its secret (`AWS_SECRET_ACCESS_KEY`)."),
+    ("session_token", "The token of a key that is valid for a while only (`AWS_SESSION_TOKEN`)."),
+    ("timeout", "Seconds that a result may take to be read or written."),
+    (
+        "pause",
+        "Seconds at most that a store which has failed is left alone; pictures are coloured without it meanwhile.",
+    ),
 ];
 
 /// A bucket, and how it is reached. Shown as `s3://bucket/prefix`.
@@ -99,6 +118,7 @@ struct S3 {
 
 impl S3 {
     fn read(table: &mut Table<'_>, wanted: bool) -> Self {
+        table.describe(WORDS);
         let endpoint = or_variable(table, "endpoint", &ENDPOINT_VARIABLES, wanted, address);
         let insecure = endpoint.as_ref().is_some_and(|url| url.scheme() == "http");
         if !table.flag("allow_http", false) && insecure {
@@ -111,7 +131,10 @@ impl S3 {
                 ),
             );
         }
-        let region = or_variable(table, "region", &REGION_VARIABLES, wanted, |text| Ok(text.to_owned()));
+        let region = or_variable(table, "region", &REGION_VARIABLES, wanted, |text| match text {
+            "" => Err("the name of a region such as \"eu-west-3\"".to_owned()),
+            text => Ok(text.to_owned()),
+        });
         Self {
             endpoint,
             region: region.unwrap_or_else(|| StoreConfig::REGION.to_owned()),
@@ -172,7 +195,7 @@ fn or_variable<T>(
     key: &'static str,
     variables: &[&str],
     count: bool,
-    parse: impl FnOnce(&str) -> Result<T, Wanted>,
+    parse: impl Fn(&str) -> Result<T, Wanted>,
 ) -> Option<T> {
     let source = table.reader.source;
     let set = variables.iter().find_map(|name| Some((*name, source.var(name)?))).filter(|_| count);

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use super::layer::Layer;
 use super::problem::{Origin, Problem, dotted};
 use super::reader::{Entry, Reader, Unknown};
+use super::reference::{About, Words};
 
 /// One table.
 pub(super) struct Table<'r> {
@@ -19,6 +20,9 @@ pub(super) struct Table<'r> {
     path: Vec<String>,
     dict: Option<&'r Dict>,
     known: Vec<&'static str>,
+    /// What its keys are for, and what it is for itself.
+    words: Vec<Words>,
+    about: &'static str,
     /// Whether its keys are noted one by one; those of a table in a list are noted with the list.
     listed: bool,
 }
@@ -29,14 +33,48 @@ pub(super) type Wanted = String;
 impl<'r> Table<'r> {
     /// The whole configuration.
     pub(super) fn root(reader: &'r Reader<'r>) -> Self {
-        Self { reader, path: Vec::new(), dict: Some(&reader.root), known: Vec::new(), listed: true }
+        let dict = Some(&reader.root);
+        Self { reader, path: Vec::new(), dict, known: Vec::new(), words: Vec::new(), about: "", listed: true }
+    }
+
+    /// Says what keys are for, before they are asked for.
+    pub(super) fn describe(&mut self, words: Words) {
+        self.words.push(words);
+        if let Some(told) = &mut self.reader.notes.borrow_mut().told {
+            told.promised.extend(words.iter().map(|(key, _)| self.at(&[key])));
+        }
+    }
+
+    /// Takes note that a key exists, and gives back what it is for.
+    fn know(&mut self, key: &'static str) -> &'static str {
+        let about = self.words.iter().copied().flatten().find(|(name, _)| *name == key);
+        #[cfg(test)]
+        assert!(about.is_some(), "`{key}` of {:?} is in no list of words: say what it is for", self.path);
+        self.known.push(key);
+        about.map_or("", |(_, about)| about)
+    }
+
+    /// Tells the reference about a key, if it is being written.
+    fn tell(&self, key: &str, about: &'static str, default: Json, wanted: impl FnOnce() -> Wanted) {
+        if let Some(told) = &mut self.reader.notes.borrow_mut().told {
+            told.keys.push(About { path: self.at(&[key]), about, wanted: wanted(), default, needed: false });
+        }
+    }
+
+    /// The same of the last key that it was told about: it must be set.
+    pub(super) fn tell_needed(&self) {
+        if let Some(last) = self.reader.notes.borrow_mut().told.as_mut().and_then(|told| told.keys.last_mut())
+        {
+            last.needed = true;
+        }
     }
 
     /// Reads a table inside this one.
     pub(super) fn table<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Table<'_>) -> T) -> T {
-        self.known.push(key);
+        let about = self.know(key);
+        self.tell(key, about, Json::Null, String::new);
         let dict = self.dict.and_then(|dict| dict.get(key)).and_then(|value| self.dict_of(key, value));
-        self.inner(key, dict, read)
+        self.inner(key, about, dict, read)
     }
 
     /// Reads the tables inside the table `key`, whose names the operator chooses.
@@ -53,14 +91,16 @@ impl<'r> Table<'r> {
     ) {
         self.table(key, |table| {
             for name in always {
-                table.table(name, |inner| read(name, inner));
+                let dict = table.dict.and_then(|dict| dict.get(*name));
+                let dict = dict.and_then(|value| table.dict_of(name, value));
+                table.inner(name, table.about, dict, |inner| read(name, inner));
             }
             for (name, value) in table.dict.into_iter().flatten() {
                 if always.contains(&name.as_str()) {
                     continue;
                 }
                 if let Some(dict) = table.dict_of(name, value) {
-                    table.inner(name, Some(dict), |inner| read(name, inner));
+                    table.inner(name, table.about, Some(dict), |inner| read(name, inner));
                 }
             }
             table.accept_all();
@@ -75,9 +115,10 @@ impl<'r> Table<'r> {
         default: Json,
         mut read: impl FnMut(&mut Table<'_>) -> Option<T>,
     ) -> Option<Vec<T>> {
-        let (value, origin) = self.take(key, default, false)?;
+        const LIST: &str = "a list of tables such as [{ ... }]";
+        let (value, origin) = self.take(key, default, false, || LIST.to_owned())?;
         let Some(items) = value.as_array() else {
-            self.wrong(key, "a list of tables such as [{ ... }]", value, origin);
+            self.wrong(key, LIST, value, origin);
             return None;
         };
         let mut tables = Vec::new();
@@ -90,8 +131,15 @@ impl<'r> Table<'r> {
                 self.problem(&[key, &place], message);
                 continue;
             };
-            let mut table =
-                Table { reader: self.reader, path, dict: Some(dict), known: Vec::new(), listed: false };
+            let mut table = Table {
+                reader: self.reader,
+                path,
+                dict: Some(dict),
+                known: Vec::new(),
+                words: Vec::new(),
+                about: "",
+                listed: false,
+            };
             tables.extend(read(&mut table));
             table.note_unknown();
         }
@@ -99,12 +147,20 @@ impl<'r> Table<'r> {
         Some(tables)
     }
 
-    fn inner<T>(&self, key: &str, dict: Option<&'r Dict>, read: impl FnOnce(&mut Table<'_>) -> T) -> T {
+    fn inner<T>(
+        &self,
+        key: &str,
+        about: &'static str,
+        dict: Option<&'r Dict>,
+        read: impl FnOnce(&mut Table<'_>) -> T,
+    ) -> T {
         let mut table = Table {
             reader: self.reader,
             path: self.at(&[key]),
             dict,
             known: Vec::new(),
+            words: Vec::new(),
+            about,
             listed: self.listed,
         };
         let read = read(&mut table);
@@ -121,8 +177,10 @@ impl<'r> Table<'r> {
         value.as_dict()
     }
 
-    /// What is in this table, whose names the operator chooses; nothing more is asked about them.
-    pub(super) fn chosen(&mut self) -> Vec<(&'r str, &'r Value, Origin)> {
+    /// What is in this table, whose names the operator chooses; nothing more is asked about them. `wanted` is
+    /// what each must be.
+    pub(super) fn chosen(&mut self, wanted: &str) -> Vec<(&'r str, &'r Value, Origin)> {
+        self.tell("NAME", self.about, Json::Null, || wanted.to_owned());
         let dict = self.dict.take();
         let entry = |(name, value): (&'r String, &'r Value)| {
             (name.as_str(), value, self.reader.origin(&self.at(&[name]), value))
@@ -136,13 +194,16 @@ impl<'r> Table<'r> {
     }
 
     /// The value of a key and where it comes from. If it is not set, `default` is noted as what it is worth.
+    /// `wanted` is what the value must be.
     pub(super) fn take(
         &mut self,
         key: &'static str,
         default: Json,
         secret: bool,
+        wanted: impl FnOnce() -> Wanted,
     ) -> Option<(&'r Value, Origin)> {
-        self.known.push(key);
+        let about = self.know(key);
+        self.tell(key, about, default.clone(), wanted);
         let value = self.dict.and_then(|dict| dict.get(key));
         if value.is_none() {
             self.note_entry(key, default, secret, Origin::Default);
@@ -152,13 +213,14 @@ impl<'r> Table<'r> {
 
     /// Takes note that a key must exist, though it is not set.
     pub(super) fn miss(&mut self, key: &'static str) {
-        self.known.push(key);
+        self.know(key);
     }
 
     /// The keys of the table `key`, whose names the operator chooses, with their values and where each comes
-    /// from. What they are worth is for the caller to note.
-    pub(super) fn free_keys(&mut self, key: &'static str) -> Vec<(&'r str, &'r Value, Origin)> {
-        self.known.push(key);
+    /// from; `wanted` is what each must be. What they are worth is for the caller to note.
+    pub(super) fn free_keys(&mut self, key: &'static str, wanted: &str) -> Vec<(&'r str, &'r Value, Origin)> {
+        let about = self.know(key);
+        self.tell(&format!("{key}.NAME"), about, Json::Null, || wanted.to_owned());
         let dict = self.dict.and_then(|dict| dict.get(key)).and_then(|value| self.dict_of(key, value));
         let keys = dict.into_iter().flatten();
         keys.map(|(name, value)| (name.as_str(), value, self.reader.origin(&self.at(&[key, name]), value)))

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use figment::value::Value;
+use figment::value::{Dict, Value};
 use rocket::data::ByteUnit;
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -29,16 +29,17 @@ impl Table<'_> {
 
     /// A size in bytes, as a number or with a unit.
     pub(super) fn bytes(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        self.or_default(key, default, |value| {
+        let size = self.or_default(key, Size(default), |value| {
             let parsed = match value.as_str() {
                 Some(text) => text.trim().parse::<ByteUnit>().ok().map(|size| size.as_u64()),
                 None => whole(value).and_then(|number| u64::try_from(number).ok()),
             };
-            parsed.filter(|size| range.contains(size)).ok_or_else(|| {
+            parsed.filter(|size| range.contains(size)).map(Size).ok_or_else(|| {
                 let unit = ByteUnit::Byte;
                 format!("a size such as \"20 MiB\", from {} to {}", unit(*range.start()), unit(*range.end()))
             })
-        })
+        });
+        size.0
     }
 
     /// A time in seconds.
@@ -65,7 +66,7 @@ impl Table<'_> {
         &mut self,
         key: &'static str,
         default: T,
-        parse: impl FnOnce(&str) -> Result<T, Wanted>,
+        parse: impl Fn(&str) -> Result<T, Wanted>,
     ) -> T {
         let parsed = self
             .read(key, Json::from(default.to_string()), |value| parse(value.as_str().unwrap_or_default()));
@@ -101,7 +102,9 @@ impl Table<'_> {
         choices: &[(&'static str, T)],
     ) -> Option<T> {
         if self.has(key) {
-            return self.read(key, Json::Null, |value| one_of(value, choices));
+            let read = self.read(key, Json::Null, |value| one_of(value, choices));
+            self.tell_needed();
+            return read;
         }
         self.miss(key);
         self.problem(
@@ -142,7 +145,9 @@ impl Table<'_> {
     /// A path, relative to the folder of the file that it is written in.
     pub(super) fn path(&mut self, key: &'static str, default: Option<PathBuf>) -> Option<PathBuf> {
         let json = |path: &PathBuf| Json::from(path.to_string_lossy());
-        let given = self.take(key, default.as_ref().map_or(Json::Null, json), false);
+        const PATH: &str = "a path";
+        let shown = default.as_ref().map_or(Json::Null, json);
+        let given = self.take(key, shown, false, || PATH.to_owned());
         let Some((value, origin)) = given else { return default };
         match value.as_str().filter(|text| !text.is_empty()) {
             Some(text) => {
@@ -151,7 +156,7 @@ impl Table<'_> {
                 Some(path)
             }
             None => {
-                self.wrong(key, "a path", value, origin);
+                self.wrong(key, PATH, value, origin);
                 default
             }
         }
@@ -180,7 +185,7 @@ impl Table<'_> {
         &mut self,
         key: &'static str,
         default: T,
-        parse: impl FnOnce(&Value) -> Result<T, Wanted>,
+        parse: impl Fn(&Value) -> Result<T, Wanted>,
     ) -> T {
         let shown = serde_json::to_value(&default).unwrap_or_default();
         self.read(key, shown, parse).unwrap_or(default)
@@ -191,9 +196,11 @@ impl Table<'_> {
         &mut self,
         key: &'static str,
         default: Json,
-        parse: impl FnOnce(&Value) -> Result<T, Wanted>,
+        parse: impl Fn(&Value) -> Result<T, Wanted>,
     ) -> Option<T> {
-        let (value, origin) = self.take(key, default, false)?;
+        // No key that is read here takes a table, so that the answer to one is what it does take.
+        let wanted = || parse(&Value::from(Dict::new())).err().unwrap_or_default();
+        let (value, origin) = self.take(key, default, false, wanted)?;
         match parse(value) {
             Ok(parsed) => {
                 self.note_entry(key, serde_json::to_value(value).unwrap_or_default(), false, origin);
@@ -215,6 +222,19 @@ impl Serialize for Seconds {
         match self.0.subsec_nanos() {
             0 => serializer.serialize_u64(self.0.as_secs()),
             _ => serializer.serialize_f64(self.0.as_secs_f64()),
+        }
+    }
+}
+
+/// Bytes as a person writes them: with the largest unit of which they are a whole number.
+struct Size(u64);
+
+impl Serialize for Size {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+        match units.into_iter().find(|(bits, _)| self.0 > 0 && self.0.trailing_zeros() >= *bits) {
+            Some((bits, unit)) => serializer.collect_str(&format_args!("{} {unit}", self.0 >> bits)),
+            None => serializer.serialize_u64(self.0),
         }
     }
 }

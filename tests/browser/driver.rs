@@ -1,6 +1,7 @@
 //! The little of WebDriver (W3C) that these tests need, and of what Chromium's driver adds to it.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -90,6 +91,12 @@ impl Browser {
         self.post("/url", json!({"url": url}));
     }
 
+    /// Runs JavaScript in the page.
+    #[track_caller]
+    pub fn run(&self, script: &str) {
+        self.post("/execute/sync", json!({"script": script, "args": []}));
+    }
+
     /// The value of a JavaScript expression in the page.
     #[track_caller]
     pub fn value(&self, expression: &str) -> Value {
@@ -113,6 +120,15 @@ impl Browser {
         self.post(&format!("{}/value", self.element(selector)), json!({"text": text}));
     }
 
+    /// Presses a key while Ctrl is held.
+    #[track_caller]
+    pub fn press_with_ctrl(&self, key: &str) {
+        const CTRL: &str = "\u{e009}";
+        let strokes = [("keyDown", CTRL), ("keyDown", key), ("keyUp", key), ("keyUp", CTRL)];
+        let actions = strokes.map(|(kind, value)| json!({"type": kind, "value": value}));
+        self.post("/actions", json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}));
+    }
+
     /// Presses keys, one after another, wherever the focus is. WebDriver has its own codes for those that
     /// write nothing: see [`Key`].
     #[track_caller]
@@ -124,12 +140,26 @@ impl Browser {
         self.post("/actions", json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}));
     }
 
-    /// What the window shows, as a PNG.
-    pub fn screenshot(&self) -> Vec<u8> {
+    /// Holds a file of this machine over a place in the window; then drops it, if `drop`.
+    #[track_caller]
+    pub fn drag(&self, file: &Path, (x, y): (u32, u32), drop: bool) {
+        let data = json!({"items": [], "files": [file], "dragOperationsMask": 1});
+        let steps: &[&str] = if drop { &["drop"] } else { &["dragEnter", "dragOver"] };
+        for step in steps {
+            self.cdp("Input.dispatchDragEvent", json!({"type": step, "x": x, "y": y, "data": data}));
+        }
+    }
+
+    /// What the window shows, as a PNG; as a WebP of this quality if there is one.
+    pub fn screenshot(&self, webp_quality: Option<u8>) -> Vec<u8> {
         use base64::Engine;
         // A page at rest may draw no frame to capture until it is asked to the front.
         self.cdp("Page.bringToFront", json!({}));
-        let shot = self.cdp("Page.captureScreenshot", json!({"format": "png"}));
+        let wanted = match webp_quality {
+            Some(quality) => json!({"format": "webp", "quality": quality}),
+            None => json!({"format": "png"}),
+        };
+        let shot = self.cdp("Page.captureScreenshot", wanted);
         base64::engine::general_purpose::STANDARD.decode(shot["data"].as_str().unwrap()).unwrap()
     }
 

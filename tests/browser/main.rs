@@ -17,10 +17,12 @@ mod fakes;
 #[path = "../gateway/harness/mod.rs"]
 mod harness;
 
+mod axe;
 mod docs;
 mod driver;
 mod looks;
 mod money;
 mod page;
+mod pictures;
 mod trouble;
 mod using;

@@ -9,7 +9,7 @@ use crate::looks::{contrast, fits};
 use crate::page::Page;
 
 /// Algorithmia before the built-in model; a call costs at most 5 credits.
-fn paid(fake: &Algorithmia) -> Setup {
+pub fn paid(fake: &Algorithmia) -> Setup {
     let url = fake.url();
     Setup::new()
         .file("config/pixcolor.toml", "route = [\"algorithmia\", \"local\"]\n")

@@ -169,14 +169,19 @@ impl Page {
         ["left", "top", "right", "bottom"].map(|side| self.number(&format!("{of}.{side}")))
     }
 
+    /// Waits until nothing moves any more, but for what moves without end.
+    #[track_caller]
+    pub fn until_still(&self) {
+        self.until("document.getAnimations().every((a) => a.effect.getTiming().iterations === Infinity || a.playState !== 'running')");
+    }
+
     /// Keeps what the window shows, for people to look at.
     pub fn shot(&self, name: &str) {
         let Some(folder) = std::env::var_os("PIXCOLOR_TEST_OUTPUT") else { return };
-        // Nothing fades in while it is photographed.
-        self.until("document.getAnimations().every((a) => a.effect.getTiming().iterations === Infinity || a.playState !== 'running')");
+        self.until_still();
         std::fs::create_dir_all(&folder).unwrap();
         let file = Path::new(&folder).join(format!("page-{name}.png"));
-        std::fs::write(file, self.browser.screenshot()).unwrap();
+        std::fs::write(file, self.browser.screenshot(None)).unwrap();
     }
 
     /// The paths that were asked for since the last look; none may have been asked of anybody else.

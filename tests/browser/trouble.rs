@@ -99,6 +99,10 @@ fn who_has_asked_too_often_sees_which_limit_and_counts_down_to_the_next_try() {
     let said = page.until_failed();
     assert!(said.contains("the limit `pictures` (4 pictures per minute"), "{said}");
     assert!(said.contains("You can try again in") && page.browser.value("retry.disabled") == true, "{said}");
+    let left = || page.number("Number(wait.textContent.match(/\\d+/)?.[0] ?? 0)");
+    let first = left();
+    assert!((1.0..=15.0).contains(&first), "{first}");
+    page.until(&format!("Number(wait.textContent.match(/\\d+/)?.[0] ?? 0) < {first}"));
     page.until("!retry.disabled");
     page.browser.click("#retry");
     page.until_done();

@@ -66,37 +66,40 @@ fn the_sample_is_coloured_and_the_next_photograph_takes_its_place() {
 }
 
 #[test]
-fn a_photograph_can_be_dropped_or_pasted() {
+fn a_photograph_can_be_dropped_anywhere() {
     let page = Page::open();
-    // What a browser makes of a file that is held over a window, dropped or pasted.
-    let with_sample = |then: &str| {
-        page.browser.value(&format!(
-            "fetch(sample.dataset.address).then((answer) => answer.blob()).then((blob) => {{
-                const held = new DataTransfer();
-                held.items.add(new File([blob], 'attic.jpg', {{ type: 'image/jpeg' }}));
-                {then}
-            }})"
-        ));
-    };
-    with_sample(
-        "document.body.dispatchEvent(new DragEvent('dragover', { dataTransfer: held, bubbles: true }))",
-    );
-    assert_eq!(page.browser.value("document.body.className"), "dragging");
+    let file = page.file("attic.jpg", Picture::jpeg(600, 400, 1).bytes);
+    page.browser.drag(&file, (1000, 800), false);
+    page.until("document.body.className === 'dragging'");
     page.shot("dragging");
-    with_sample(
-        "document.body.dispatchEvent(new DragEvent('drop', {
-            dataTransfer: held, bubbles: true, cancelable: true,
-        }))",
-    );
+    page.browser.drag(&file, (1000, 800), true);
     page.until_done();
     assert_eq!(page.browser.value("document.body.className"), "");
     assert_eq!(page.string("download.download"), "attic-coloured.jpg");
+    page.finish(&[]);
+}
 
-    let dropped = page.string("download.href");
-    with_sample(
-        "document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData: held, bubbles: true }))",
+#[test]
+fn a_picture_that_was_copied_can_be_pasted() {
+    let page = Page::open();
+    page.browser.cdp(
+        "Browser.grantPermissions",
+        json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}),
     );
-    page.until(&format!("lab.dataset.phase === 'done' && download.href !== '{dropped}'"));
+    // Who may write to the clipboard is the page in front.
+    page.browser.cdp("Page.bringToFront", json!({}));
+    page.browser.value(
+        "(async () => {
+            const canvas = new OffscreenCanvas(400, 308);
+            await sample.firstElementChild.decode();
+            canvas.getContext('2d').drawImage(sample.firstElementChild, 0, 0, 400, 308);
+            await navigator.clipboard.write([new ClipboardItem({ 'image/png': canvas.convertToBlob() })]);
+        })()",
+    );
+    page.browser.press_with_ctrl("v");
+    page.until_done();
+    assert_eq!(page.string("download.download"), "image-coloured.png");
+    assert!(page.text("#facts").contains("400 × 308"), "{}", page.text("#facts"));
     page.finish(&[]);
 }
 

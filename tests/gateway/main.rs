@@ -30,6 +30,7 @@ mod colorize;
 mod colour;
 mod configuration;
 mod credit;
+mod docs;
 mod estimate;
 mod facts;
 mod hostile;

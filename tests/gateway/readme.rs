@@ -1,4 +1,4 @@
-//! The commands in README do what it says.
+//! The commands in README and in the guides do what they say.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,10 +6,16 @@ use std::process::Command;
 use crate::harness::server::pixcolor;
 use crate::harness::{Picture, Server};
 
-/// The shell commands in README that are marked as run here.
+/// The shell commands that are marked as run here.
 fn commands() -> Vec<&'static str> {
+    let pages = [
+        include_str!("../../README.md"),
+        include_str!("../../docs/quick-start.md"),
+        include_str!("../../docs/guide.md"),
+        include_str!("../../docs/sizing.md"),
+    ];
     let marked =
-        include_str!("../../README.md").split("<!-- run by tests/gateway/readme.rs -->\n```sh\n").skip(1);
+        pages.iter().flat_map(|page| page.split("<!-- run by tests/gateway/readme.rs -->\n```sh\n").skip(1));
     marked.map(|rest| rest.split("```").next().unwrap()).collect()
 }
 
@@ -20,7 +26,7 @@ fn every_command_works_as_it_is_written() {
     std::fs::write(folder.path().join("photo.jpg"), Picture::jpeg(320, 240, 1).bytes).unwrap();
     let binary = Path::new(env!("CARGO_BIN_EXE_pixcolor")).parent().unwrap();
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
-    assert!(commands().len() >= 3);
+    assert!(commands().len() >= 7);
     for block in commands() {
         let script = block.replace("127.0.0.1:8080", &server.address.to_string());
         // The environment that the binary's tests have, for a shell.

@@ -4,12 +4,30 @@ use std::cell::Cell;
 
 use figment::value::Value;
 
+use crate::config::reference::Words;
 use crate::config::table::Table;
 use crate::config::values::whole;
 use crate::photo::OutputFormat;
 
 /// Largest file that a request may hold.
 const MOST_BYTES: u64 = 100 << 20;
+
+const WORDS: Words = &[
+    (
+        "formats",
+        "File formats that the host takes, in the order they are tried: the next one where a file is larger than `max_bytes`.",
+    ),
+    ("quality", "The quality of JPEG and WebP that it is sent."),
+    ("max_bytes", "The largest file that it takes."),
+    ("max_pixels", "Most pixels that it takes; not set, as many as `send_max_pixels` allows."),
+    ("max_side", "The longest side that it takes, in pixels: a larger picture is made smaller."),
+    ("min_side", "The shortest side that it takes, in pixels: a smaller picture goes to the next provider."),
+    ("max_aspect", "How many times the shorter side the longer one may be; not set, any."),
+    (
+        "sizes",
+        "The only sizes that it takes: a picture is laid in the middle of the nearest one, and cut out of the answer again.",
+    ),
+];
 
 /// Which pictures a host takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +68,7 @@ impl Default for AcceptsConfig {
 
 impl AcceptsConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
+        table.describe(WORDS);
         let default = Self::default();
         let seen = Cell::new(false);
         let format = |text: &str| {

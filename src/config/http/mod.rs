@@ -18,11 +18,30 @@ pub use request::{BodyConfig, FormField, JsonTemplate, Part, RequestConfig};
 pub use template::{Field, Piece, Template};
 
 use super::problem::dotted;
+use super::reference::Words;
 use super::remote::RemoteConfig;
 use super::secret::Secret;
 use super::table::Table;
 use crate::credit::price::Pointer;
 use template::Place;
+
+const WORDS: Words = &[
+    ("model", "The model that colours, in its maker's words."),
+    ("version", "The model's version: a new one never serves old colour."),
+    ("base_url", "The host, with what all paths begin with; not set, nothing is sent."),
+    ("allow_private", "Whether it, and the hosts of its results, may have private addresses."),
+    ("secrets", "Secrets, by the names that templates have for them: `{{secret.NAME}}`."),
+    ("accepts", "Which pictures the host takes."),
+    ("request", "What is sent."),
+    ("reply", "How the reply is read."),
+    ("poll", "How to wait for the picture, where the first reply need not have it."),
+    (
+        "balance",
+        "How to ask what is left on the account: a `GET` with the request's headers, every 15 minutes.",
+    ),
+];
+const BALANCE_WORDS: Words =
+    &[("path", "What comes behind `base_url`."), ("pointer", "Where the number is.")];
 
 /// Settings of an HTTP provider.
 #[derive(Clone, Debug)]
@@ -63,6 +82,7 @@ pub struct BalanceConfig {
 impl HttpConfig {
     /// None if something essential is missing or wrong, which is noted.
     pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
+        table.describe(WORDS);
         const TEXT: &str = "a text such as \"piddnad/ddcolor\"";
         let text = |value: &figment::value::Value| {
             value.as_str().filter(|text| !text.trim().is_empty() && text.len() <= 200).map(str::to_owned)
@@ -127,6 +147,7 @@ impl HttpConfig {
 }
 
 fn balance(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<BalanceConfig> {
+    table.describe(BALANCE_WORDS);
     let path = table.template("path", "/", Place::Path, secrets);
     let pointer = table.pointer("pointer");
     Some(BalanceConfig { path: path?, pointer: pointer? })

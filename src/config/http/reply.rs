@@ -7,14 +7,48 @@ use reqwest::Method;
 
 use super::hosts::HostPattern;
 use super::request::ToMethod;
+use crate::config::reference::Words;
 use crate::config::table::Table;
 use crate::config::values::whole;
 use crate::credit::price::Pointer;
 
 const POINTER: &str = "a JSON pointer (RFC 6901) such as \"/data/0/url\"";
 const STATUSES: &str = "a list of HTTP statuses such as [200, 201]";
-const WORDS: &str = "a list such as [\"succeeded\"]";
+const TEXTS: &str = "a list such as [\"succeeded\"]";
 const SCALAR: &str = "a text, a number, or true or false";
+
+const WORDS: Words = &[
+    ("status", "Statuses of a success."),
+    ("retry_on", "Statuses that say that nothing was begun and that asking again makes sense."),
+    ("success", "What a success must say beside its status."),
+    (
+        "error",
+        "Where the host's words for a failure are: one place, or a list of which the first that is there counts.",
+    ),
+    ("max_bytes", "The largest reply, and the largest picture, that is read."),
+    (
+        "output",
+        "What the picture is: the reply itself, base64 or a `data:` URL in JSON, or at an address that JSON names.",
+    ),
+    ("pointer", "Where it is in JSON; not for `raw`."),
+    ("hosts", "Hosts beside `base_url`'s that may be asked for it; for `json_url` only."),
+    (
+        "auth",
+        "Whether the request's headers are sent there, too: only ever to `base_url`'s own host; for `json_url` only.",
+    ),
+];
+const SUCCESS_WORDS: Words = &[("pointer", "Where a success says so."), ("equals", "What it says there.")];
+const POLL_WORDS: Words = &[
+    ("url", "Where the first reply says what to ask."),
+    ("status", "Where a reply says how far it is."),
+    ("done", "What it says when it is done."),
+    ("failed", "What it says when it has failed."),
+    ("interval", "Seconds before it is asked first; each wait is half as long again as the one before."),
+    ("max_interval", "The longest wait, in seconds."),
+    ("deadline", "Seconds after which it is given up; not set, as long as the call may take."),
+    ("cancel", "Where the first reply says how to stop it when it is given up."),
+    ("cancel_method", "The method for that."),
+];
 
 /// How a reply is read.
 #[derive(Clone, Debug)]
@@ -106,6 +140,7 @@ const CANCEL_METHODS: [(&str, ToMethod); 3] =
 impl ReplyConfig {
     /// None if it cannot be told where the picture is, which is noted.
     pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
+        table.describe(WORDS);
         let status = table.statuses("status", &[200, 201, 202]);
         let retry_on = table.statuses("retry_on", &[429, 503]);
         if retry_on.iter().any(|code| status.contains(code)) {
@@ -146,6 +181,7 @@ impl ReplyConfig {
 }
 
 fn equals(table: &mut Table<'_>) -> Option<Equals> {
+    table.describe(SUCCESS_WORDS);
     let pointer = table.pointer("pointer");
     let equals = table.required("equals", SCALAR, scalar);
     Some(Equals { pointer: pointer?, equals: equals? })
@@ -153,19 +189,17 @@ fn equals(table: &mut Table<'_>) -> Option<Equals> {
 
 impl PollConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
+        table.describe(POLL_WORDS);
         let (url, status) = (table.pointer("url"), table.pointer("status"));
         let words = |value: &Value| {
             let words = value.as_array()?.iter().map(scalar).collect::<Option<Vec<_>>>();
             words.filter(|words| !words.is_empty())
         };
-        let (done, failed) = (table.required("done", WORDS, words), table.required("failed", WORDS, words));
+        let (done, failed) = (table.required("done", TEXTS, words), table.required("failed", TEXTS, words));
         let interval = table.seconds("interval", Duration::from_secs(1), 0.05..=60.0);
         let max_interval = table.seconds("max_interval", Duration::from_secs(5), 0.05..=60.0);
         let deadline = table.optional_seconds("deadline", 0.1..=3600.0);
-        let cancel = if table.has("cancel") { table.pointer("cancel") } else { None };
-        if cancel.is_none() {
-            table.miss("cancel");
-        }
+        let cancel = table.optional("cancel", POINTER, |value| Pointer::parse(value.as_str()?));
         let cancel_method =
             table.choice("cancel_method", &CANCEL_METHODS).map_or(Method::POST, |method| method());
         let both = |done: &Vec<String>| failed.iter().flatten().any(|word| done.contains(word));
@@ -227,7 +261,7 @@ impl Table<'_> {
         &mut self,
         key: &'static str,
         wanted: &str,
-        parse: impl FnOnce(&Value) -> Option<T>,
+        parse: impl Fn(&Value) -> Option<T>,
     ) -> Option<T> {
         self.read(key, serde_json::Value::Null, |value| parse(value).ok_or_else(|| wanted.to_owned()))
     }

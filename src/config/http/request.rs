@@ -5,18 +5,39 @@ use std::collections::BTreeMap;
 use figment::value::Value;
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
+use serde_json::Value as Json;
 
 use super::template::{Place, Template};
 use crate::config::Secret;
 use crate::config::problem::dotted;
+use crate::config::reference::Words;
 use crate::config::table::Table;
 
 /// A method, which is no constant to choose from.
 pub(super) type ToMethod = fn() -> Method;
 
+/// What a template is, and what a body of JSON.
+const TEMPLATE: &str = "a text, in which {{fields}} are filled in";
+const BODY: &str = "a table, in whose texts {{fields}} are filled in";
+
 /// Methods of a request that has a body.
 const METHODS: [(&str, ToMethod); 3] =
     [("POST", || Method::POST), ("PUT", || Method::PUT), ("PATCH", || Method::PATCH)];
+
+const WORDS: Words = &[
+    ("method", "Its method."),
+    ("path", "What comes behind `base_url`."),
+    ("query", "The query, by names of the host's."),
+    ("headers", "Headers, by names of the host's."),
+    ("body", "What the body is: the picture's file and nothing else, a form, or JSON."),
+    ("fields", "The form, in this order; the file comes last. For `multipart` only."),
+    ("json", "The body, a table of any shape; for `json` only."),
+];
+const FIELD_WORDS: Words = &[
+    ("name", "The field's name."),
+    ("file", "It is the picture, under this file name without an extension."),
+    ("value", "It is this text."),
+];
 
 /// What is sent.
 #[derive(Clone, Debug)]
@@ -66,7 +87,7 @@ pub enum Part {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JsonTemplate {
     /// A number, or true or false, as it is.
-    Plain(serde_json::Value),
+    Plain(Json),
     /// A text.
     Text(Template),
     /// A list.
@@ -89,6 +110,7 @@ const BODIES: [(&str, BodyWord); 3] =
 impl RequestConfig {
     /// None if it cannot be told what the body is, which is noted.
     pub(super) fn read(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Self> {
+        table.describe(WORDS);
         let method = table.choice("method", &METHODS).map_or(Method::POST, |method| method());
         let path = table.template("path", "/", Place::Path, secrets);
         if let Some(wrong) = path.as_ref().and_then(|path| wrong_path(&path.to_string())) {
@@ -154,7 +176,7 @@ fn form(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Vec
         return None;
     }
     let mut wrong = false;
-    let fields = table.tables("fields", serde_json::Value::Null, |table| {
+    let fields = table.tables("fields", Json::Null, |table| {
         let field = form_field(table, secrets);
         wrong |= field.is_none();
         field
@@ -184,15 +206,18 @@ fn form_field(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Opti
         let good = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
         value.as_str().filter(|text| !text.is_empty() && text.chars().all(good)).map(str::to_owned)
     };
+    table.describe(FIELD_WORDS);
     let name = table.required("name", NAME, plain);
     let part = match (table.has("file"), table.has("value")) {
         (true, false) => {
             table.miss("value");
-            table.required("file", FILE, plain).map(Part::File)
+            table.optional("file", FILE, plain).map(Part::File)
         }
         (false, true) => {
             table.miss("file");
-            table.judged("value", |value| Template::of(value, Place::Body, secrets)).map(Part::Text)
+            table
+                .judged("value", Json::Null, |value| Template::of(value, Place::Body, secrets))
+                .map(Part::Text)
         }
         (both, _) => {
             let wrong = if both { "both `value` and `file`" } else { "neither `value` nor `file`" };
@@ -213,7 +238,7 @@ fn json(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Jso
         table.problem(&[], message);
         return None;
     }
-    let (value, origin) = table.take("json", serde_json::Value::Null, false)?;
+    let (value, origin) = table.take("json", Json::Null, false, || BODY.to_owned())?;
     let mut found = Found { table, path: key.clone(), secrets, image: false };
     let read = found.read(value);
     let image = found.image;
@@ -286,7 +311,7 @@ impl Table<'_> {
         secrets: &BTreeMap<String, Secret>,
     ) -> Option<Template> {
         if self.has(key) {
-            return self.judged(key, |value| Template::of(value, place, secrets));
+            return self.judged(key, default.into(), |value| Template::of(value, place, secrets));
         }
         self.miss(key);
         self.note_entry(key, default.into(), false, crate::config::Origin::Default);
@@ -302,7 +327,7 @@ impl Table<'_> {
     ) -> Vec<(String, Template)> {
         self.table(key, |table| {
             let mut templates = Vec::new();
-            for (name, value, origin) in table.chosen() {
+            for (name, value, origin) in table.chosen(TEMPLATE) {
                 match Template::of(value, place, secrets) {
                     Ok(template) => {
                         table.note_entry(name, template.to_string().into(), false, origin);
@@ -317,13 +342,14 @@ impl Table<'_> {
         })
     }
 
-    /// A value that `parse` judges: its error is what is wrong with it, not what it must be.
+    /// A template that `parse` judges: its error is what is wrong with it, not what it must be.
     pub(super) fn judged<T>(
         &mut self,
         key: &'static str,
+        default: Json,
         parse: impl FnOnce(&Value) -> Result<T, String>,
     ) -> Option<T> {
-        let (value, origin) = self.take(key, serde_json::Value::Null, false)?;
+        let (value, origin) = self.take(key, default, false, || TEMPLATE.to_owned())?;
         match parse(value) {
             Ok(parsed) => {
                 self.note_entry(key, serde_json::to_value(value).unwrap_or_default(), false, origin);

@@ -8,6 +8,7 @@ mod layering;
 mod money;
 mod problems;
 mod quota;
+mod reference;
 mod secrets;
 mod server;
 mod shipped;

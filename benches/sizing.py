@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""What a gateway needs for pictures of several sizes: memory, processor time, room on disk. Prints the table of
+docs/sizing.md. Needs Linux and Python, no packages.
+
+    cargo build --release && benches/sizing.py target/release/pixcolor
+"""
+
+import http.client
+import os
+import random
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import zlib
+from pathlib import Path
+
+SIZES = [(1200, 900), (4000, 3000), (8000, 6000)]  # 1, 12 and 48 megapixels
+AT_ONCE = [1, 2, 4]
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def grey_png(path, width, height):
+    """Light above, dark below, and grain: about as large as a photograph when it is a JPEG."""
+    noise = bytes(random.Random(1).choices(range(12), k=width + 4099))
+    packer, packed = zlib.compressobj(1), []
+    for y in range(height):
+        base = 210 - 160 * y // height
+        row = noise[(y * 61) % 4096:][:width].translate(bytes(min(255, base + level) for level in range(256)))
+        packed.append(packer.compress(b"\0" + row))
+    packed.append(packer.flush())
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"".join(packed)) + chunk(b"IEND", b""))
+
+
+class Gateway:
+    """A gateway with an empty cache; `peak` is the most memory that it has had, in MiB."""
+
+    def __init__(self, binary, folder):
+        self.folder = Path(tempfile.mkdtemp(dir=folder))
+        env = dict(os.environ, HOME=str(self.folder), ROCKET_PORT="0", PIXCOLOR_QUOTA__ENABLED="false",
+                   PIXCOLOR_ON_COLOUR="recolour", PIXCOLOR_LIMITS__DECODING_PIXELS="1000000000")
+        self.process = subprocess.Popen([binary], env=env, cwd=self.folder, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True)
+        for line in self.process.stdout:
+            if found := re.search(r"listens on http://127\.0\.0\.1:(\d+)", line):
+                self.port = int(found[1])
+                break
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    def colour(self, picture):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        connection.request("POST", "/v1/colorize", picture, 
+                           {"Content-Type": "image/jpeg", "Cache-Control": "no-cache"})
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status == 200, body
+        return body
+
+    def peak(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+
+    def seconds(self):
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def on_disk(self):
+        cache = self.folder / ".cache"
+        return sum(file.stat().st_blocks * 512 for file in cache.rglob("*") if file.is_file())
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.folder)
+
+
+def main():
+    binary = os.path.abspath(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        gateway = Gateway(binary, folder)
+        print(f"at rest: {gateway.peak():.0f} MiB\n")
+        gateway.stop()
+        print("| picture | its JPEG | memory, 1 at once | 2 | 4 | processor seconds | on disk, 1,000 results |")
+        print("|---|---|---|---|---|---|---|")
+        for width, height in SIZES:
+            png = Path(folder) / "photo.png"
+            grey_png(png, width, height)
+            subprocess.run([binary, "colorize", png, "-o", folder, "--format", "jpeg"], check=True, cwd=folder,
+                           env=dict(os.environ, HOME=folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            picture = (Path(folder) / "photo-coloured.jpg").read_bytes()
+            (Path(folder) / "photo-coloured.jpg").unlink()
+            peaks = []
+            for count in AT_ONCE:
+                gateway = Gateway(binary, folder)
+                # Bytes behind its end make it another upload: nobody shares a call.
+                clients = [threading.Thread(target=gateway.colour, args=(picture + bytes([client]),))
+                           for client in range(count)]
+                for client in clients:
+                    client.start()
+                for client in clients:
+                    client.join()
+                peaks.append(f"{gateway.peak():.0f} MiB")
+                gateway.stop()
+            gateway = Gateway(binary, folder)
+            gateway.colour(picture)
+            before, disk = gateway.seconds(), gateway.on_disk()
+            for _ in range(3):
+                gateway.colour(picture)
+            seconds = (gateway.seconds() - before) / 3
+            gateway.stop()
+            print(f"| {width * height / 1e6:.0f} megapixel{'' if width * height < 2e6 else 's'} | {len(picture) / 1e6:.1f} MB | {' | '.join(peaks)} "
+                  f"| {seconds:.2f} | {disk * 1000 / 2**30:.1f} GiB |", flush=True)
+
+
+main()

@@ -1,0 +1,263 @@
+//! The reference of the configuration, docs/configuration.md: every key with what it is for, what it can be and
+//! its default, each in the words of the code that reads it.
+//!
+//! It is written by reading a configuration in which everything is read: a provider of every kind, a price of
+//! every sort. What a key can be is what the reader says of a value that cannot be; what it is for stands in a
+//! list of words beside the reader, without which no test may ask for a key.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use super::Config;
+use super::env::variable;
+use super::layer::Layer;
+use super::problem::ConfigError;
+use super::reader::Reader;
+use super::report::{AT_START, toml};
+use super::server::server_words;
+use super::source::Source;
+
+/// Keys and what they are for, a sentence each.
+pub(super) type Words = &'static [(&'static str, &'static str)];
+
+/// What a reader says of a key.
+pub(super) struct About {
+    pub(super) path: Vec<String>,
+    pub(super) about: &'static str,
+    /// What a value must be; empty for a table.
+    pub(super) wanted: String,
+    pub(super) default: Json,
+    /// Whether it must be set.
+    pub(super) needed: bool,
+}
+
+/// What all readers say.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) keys: Vec<About>,
+    /// The path of every key that there are words for.
+    pub(super) promised: Vec<Vec<String>>,
+}
+
+/// What stands before the keys, and between those of the two files.
+const HEAD: &str = include_str!("reference/head.md");
+const PROVIDERS: &str = include_str!("reference/providers.md");
+const SERVER: &str = include_str!("reference/server.md");
+const VARIABLES: &str = include_str!("reference/variables.md");
+
+/// A configuration in which every key is asked for. The name of a provider begins with its kind.
+const EVERYTHING: &str = include_str!("reference/everything.toml");
+
+/// The whole reference, as Markdown.
+pub fn reference() -> Result<String, ConfigError> {
+    let (gateway, providers): (Vec<_>, Vec<_>) =
+        sections(told()?.keys).into_iter().partition(|it| !it.of_provider());
+    let mut text = HEAD.to_owned();
+    gateway.iter().for_each(|section| section.write(&mut text));
+    text += PROVIDERS;
+    providers.iter().for_each(|section| section.write(&mut text));
+    text += SERVER;
+    text += "\n| key | what it is for | default |\n|---|---|---|\n";
+    for (key, about, default) in server_words()? {
+        let name = format!("ROCKET_{}", key.to_uppercase());
+        let name = if key.contains('.') { String::new() } else { format!("<br>`{name}`") };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| `{key}`{name} | {about} | {default} |");
+    }
+    text += VARIABLES;
+    Ok(text)
+}
+
+/// What every reader says.
+fn told() -> Result<Told, ConfigError> {
+    let alone = |problem: super::Problem| ConfigError::one(problem.origin, problem.message);
+    let layer = Layer::file(Path::new("everything.toml"), true, EVERYTHING.to_owned(), &[]).map_err(alone)?;
+    let mut source = Source::default();
+    source.env.insert("HOME".to_owned(), "~".to_owned());
+    let reader = Reader::new(&source, vec![layer], Vec::new());
+    reader.notes.borrow_mut().told = Some(Told::default());
+    let (_, notes) = reader.read(|table| Config::read(&source, table));
+    ConfigError::check(notes.problems)?;
+    Ok(notes.told.unwrap_or_default())
+}
+
+/// Keys that stand together.
+struct Section {
+    /// Where their table is, with NAME for what an operator chooses.
+    table: Vec<String>,
+    /// What the table is for.
+    about: &'static str,
+    /// The kinds of provider that have these keys.
+    kinds: Vec<String>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    /// From the root.
+    path: Vec<String>,
+    about: &'static str,
+    /// What a value must be, each way that some reader says it.
+    wanted: Vec<String>,
+    /// What it is worth when it is not set, by kind of provider or name of limit.
+    defaults: Vec<(String, String)>,
+}
+
+/// The same place in the reference for all that an operator may name as he likes, and which of them this is.
+fn place(path: &[String]) -> (Vec<String>, String) {
+    let chosen = match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["providers" | "budgets", _, ..] => Some(1),
+        ["quota", "limits", _, ..] => Some(2),
+        _ => None,
+    };
+    let mut general: Vec<String> = Vec::new();
+    for (index, part) in path.iter().enumerate() {
+        match (Some(index) == chosen, general.last_mut()) {
+            (true, _) => general.push("NAME".to_owned()),
+            // A place in a list.
+            (false, Some(list)) if part.chars().all(|c| c.is_ascii_digit()) => list.push_str("[]"),
+            _ => general.push(part.clone()),
+        }
+    }
+    let variant = chosen.and_then(|chosen| path.get(chosen)).map_or("", String::as_str);
+    let kind =
+        if path.first().is_some_and(|first| first == "providers") { variant.split('-').next() } else { None };
+    (general, kind.unwrap_or(variant).to_owned())
+}
+
+fn sections(told: Vec<About>) -> Vec<Section> {
+    let (mut tables, mut rows) = (BTreeMap::new(), Vec::<Row>::new());
+    for About { path, about, wanted, default, needed } in told {
+        let (path, variant) = place(&path);
+        if wanted.is_empty() {
+            tables.insert(path, about);
+            continue;
+        }
+        let same = |row: &Row| row.path == path && row.about == about;
+        let at = rows.iter().position(same).unwrap_or_else(|| {
+            rows.push(Row { path, about, wanted: Vec::new(), defaults: Vec::new() });
+            rows.len() - 1
+        });
+        let Some(row) = rows.get_mut(at) else { continue };
+        if !row.wanted.contains(&wanted) {
+            row.wanted.push(wanted);
+        }
+        if row.defaults.iter().all(|(seen, _)| *seen != variant) {
+            let default = match default {
+                _ if needed => "must be set".to_owned(),
+                Json::Null => "not set".to_owned(),
+                value => format!("`{}`", toml(&value)),
+            };
+            row.defaults.push((variant, default));
+        }
+    }
+    let mut sections = Vec::<Section>::new();
+    for row in rows {
+        let table = row.path.split_last().map_or(&[][..], |(_, table)| table);
+        let kinds = match row.path.first().is_some_and(|first| first == "providers") {
+            true => row.defaults.iter().map(|(kind, _)| kind.clone()).collect(),
+            false => Vec::new(),
+        };
+        let same = |section: &Section| section.table == table && section.kinds == kinds;
+        let at = sections.iter().position(same).unwrap_or_else(|| {
+            let named = table.strip_suffix(&["NAME".to_owned()]).unwrap_or(table);
+            let about = tables.get(table).or_else(|| tables.get(named)).copied().unwrap_or_default();
+            sections.push(Section { table: table.to_vec(), about, kinds, rows: Vec::new() });
+            sections.len() - 1
+        });
+        if let Some(section) = sections.get_mut(at) {
+            section.rows.push(row);
+        }
+    }
+    // What more kinds have comes first.
+    sections.sort_by_key(|section| (Reverse(section.kinds.len()), section.kinds.clone()));
+    sections
+}
+
+impl Section {
+    fn of_provider(&self) -> bool {
+        self.table.first().is_some_and(|first| first == "providers")
+    }
+
+    fn write(&self, text: &mut String) {
+        // In a provider's own file its table is the root.
+        let own = if self.of_provider() { self.table.get(2..).unwrap_or_default() } else { &self.table };
+        let place = match own.join(".") {
+            place if place.is_empty() => "At the top".to_owned(),
+            place => match place.strip_suffix("[]") {
+                Some(list) => format!("Each of `{list}`"),
+                None => format!("`[{place}]`"),
+            },
+        };
+        let names: Vec<String> = self.kinds.iter().map(|kind| format!("`{kind}`")).collect();
+        let kinds = if names.is_empty() { String::new() } else { format!(": kind {}", names.join(", ")) };
+        let said = own.is_empty() || self.rows.iter().any(|row| row.about == self.about);
+        let about = if said || self.about.is_empty() { String::new() } else { format!("{}\n\n", self.about) };
+        let _ = write!(
+            text,
+            "\n### {place}{kinds}\n\n{about}| key | what it is for | what it can be | default |\n|---|---|---|---|\n"
+        );
+        self.rows.iter().for_each(|row| row.write(text));
+    }
+}
+
+impl Row {
+    fn write(&self, text: &mut String) {
+        let key = self.path.last().map_or("", String::as_str);
+        let dotted = self.path.join(".");
+        let without = dotted.contains("[]") || key.ends_with("NAME") || dotted.starts_with("providers.");
+        let variable = if without { String::new() } else { format!("<br>`{}`", variable(&dotted)) };
+        let start = if AT_START.contains(&dotted.as_str()) { " Counts from the next start." } else { "" };
+        let (about, wanted) = (self.about, self.wanted.join("; ").replace('|', "\\|"));
+        let default = self.default();
+        let _ = writeln!(text, "| `{key}`{variable} | {about}{start} | {wanted} | {default} |");
+    }
+
+    fn default(&self) -> String {
+        // The same for all, or each with those who have it.
+        let mut each: Vec<(&String, Vec<&str>)> = Vec::new();
+        for (variant, value) in &self.defaults {
+            match each.iter_mut().find(|(seen, _)| *seen == value) {
+                Some((_, variants)) => variants.push(variant),
+                None => each.push((value, vec![variant])),
+            }
+        }
+        match each.as_slice() {
+            [(only, _)] => (*only).clone(),
+            each => each
+                .iter()
+                .map(|(value, variants)| format!("{value} ({})", variants.join(", ")))
+                .collect::<Vec<_>>()
+                .join("<br>"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_that_there_are_words_for_is_asked_for_and_shown() {
+        let told = told().unwrap();
+        let shown: Vec<_> = told.keys.iter().map(|key| place(&key.path).0).collect();
+        for path in told.promised.iter().map(|path| place(path).0.join(".")) {
+            let shows = |shown: &Vec<String>| {
+                let shown = shown.join(".");
+                shown == path || shown.strip_prefix(&path).is_some_and(|rest| rest == ".NAME")
+            };
+            assert!(shown.iter().any(shows), "{path}: everything.toml must reach it");
+        }
+    }
+
+    #[test]
+    fn every_key_says_what_it_can_be() {
+        for About { path, about, wanted, .. } in told().unwrap().keys {
+            assert!(about.ends_with('.'), "{path:?}: {about}");
+            assert!(!wanted.contains("not a"), "{path:?}: {wanted}");
+        }
+    }
+}

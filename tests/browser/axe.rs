@@ -1,0 +1,111 @@
+//! axe-core, which knows the rules of WCAG and good practice, finds nothing wrong with the page, whatever it shows.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::fakes::algorithmia::Algorithmia;
+use crate::harness::{Picture, Setup};
+use crate::money::paid;
+use crate::page::Page;
+
+/// What `tests/run` has fetched.
+const AXE: &str = ".test/axe-core-4.14.1/axe.min.js";
+
+/// axe-core has nothing against what the page shows.
+#[track_caller]
+fn finds_nothing(page: &Page, state: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE);
+    let axe =
+        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{AXE}: {error}; tests/run fetches it"));
+    // What fades in has not its own contrast yet.
+    page.until_still();
+    page.browser.run(&axe);
+    let found = page.browser.value(
+        "axe.run().then(({ passes, violations }) => ({
+            rules: passes.length,
+            wrong: violations.map(({ id, help, nodes }) => [id, help, nodes.map(({ target }) => target.join(' '))]),
+        }))",
+    );
+    assert!(found["rules"].as_u64().unwrap() > 10, "{state}: {found}");
+    assert_eq!(found["wrong"], json!([]), "{state}");
+}
+
+/// Every state of the page, one after another.
+fn in_every_state(look: &str, prepare: impl FnOnce(&Page)) {
+    let fake = Algorithmia::start();
+    let page = Page::prepared(paid(&fake), prepare);
+    let check = |state: &str| finds_nothing(&page, &format!("{look}, {state}"));
+    check("start");
+    page.browser.click("#sample");
+    page.until_offered();
+    check("price");
+    let slow = |bytes: i32| {
+        let network =
+            json!({"offline": false, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes});
+        page.browser.cdp("Network.emulateNetworkConditions", network);
+    };
+    page.browser.cdp("Network.enable", json!({}));
+    slow(2000);
+    page.browser.click("#accept");
+    page.until("lab.dataset.phase === 'sending' && bar.value > 0");
+    check("sending");
+    assert_eq!(page.phase(), "sending", "it took longer to look than to send");
+    slow(-1);
+    page.browser.click("#cancel");
+    page.browser.click("#sample");
+    page.until_offered();
+    page.browser.click("#accept");
+    page.until_done();
+    page.until("spent.checkVisibility()");
+    for view in ["side", "wipe"] {
+        page.browser.click(&format!(".views input[value={view}]"));
+        check(view);
+    }
+    page.choose(&page.file("notes.txt", "no picture"));
+    page.until_offered();
+    page.browser.click("#accept");
+    page.until_failed();
+    check("problem");
+    page.finish(&["status of 415"]);
+}
+
+#[test]
+fn by_day() {
+    in_every_state("by day", |_| ());
+}
+
+#[test]
+fn in_the_dark() {
+    in_every_state("in the dark", |page| page.prefers("prefers-color-scheme", "dark"));
+}
+
+#[test]
+fn on_a_phone() {
+    in_every_state("on a phone", |page| page.window(360, 740));
+}
+
+#[test]
+fn without_javascript() {
+    let scripts = |page: &Page, off: bool| {
+        page.browser.cdp("Emulation.setScriptExecutionDisabled", json!({"value": off}));
+    };
+    let page = Page::prepared(Setup::new(), |page| scripts(page, true));
+    // axe-core itself is a script; the page's own have not run.
+    let check = |state: &str| {
+        scripts(&page, false);
+        finds_nothing(&page, state);
+        scripts(&page, true);
+    };
+    check("plain start");
+    page.choose_picture("grandfather.png", &Picture::png(600, 400, 5));
+    page.browser.click("#submit");
+    page.until("document.querySelector('[data-phase=done]')");
+    check("plain result");
+    page.browser.click("a.mark");
+    page.choose(&page.file("notes.txt", "no picture"));
+    page.browser.click("#submit");
+    page.until("document.querySelector('[data-phase=failed]')");
+    check("plain problem");
+    page.finish(&["415"]);
+}

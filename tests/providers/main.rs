@@ -16,6 +16,7 @@ mod fakes;
 mod official_clients;
 mod recipes;
 mod tiny;
+mod zhang;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

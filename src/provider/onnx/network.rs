@@ -144,4 +144,26 @@ mod tests {
         let (a, b) = annealed_mean(view, BinValues::Logits, 1.0, &centres);
         assert!((a[0] - 75.0).abs() < 1e-3 && (b[0] + 20.0).abs() < 1e-3);
     }
+
+    /// What `models/training/export.py` wrote beside the model: a picture and what onnxruntime made of it.
+    #[derive(serde::Deserialize)]
+    struct Check {
+        lightness: Vec<Vec<f32>>,
+        ab: Vec<f32>,
+    }
+
+    #[test]
+    fn the_built_in_network_gives_what_it_gave_where_it_was_exported() {
+        let check: Check =
+            serde_json::from_str(include_str!("../../../models/colorizer.check.json")).unwrap();
+        let shape = [1, 1, check.lightness.len(), check.lightness[0].len()];
+        let input = NdTensor::from_data(shape, check.lightness.concat());
+        let model = Model::load_static_slice(super::super::BUILT_IN_MODEL).unwrap();
+        let output: NdTensor<f32, 4> = model.run_one(input.view().into(), None).unwrap().try_into().unwrap();
+        let output = output.to_vec();
+        assert_eq!(output.len(), check.ab.len());
+        let far = output.iter().zip(&check.ab).map(|(ours, theirs)| (ours - theirs).abs());
+        let worst = far.fold(0.0, f32::max);
+        assert!(worst < 1e-3, "off by {worst} in units of a* and b*");
+    }
 }

@@ -1,0 +1,6 @@
+"""Lets the tests import the modules beside this folder."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))

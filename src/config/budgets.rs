@@ -25,6 +25,12 @@ const WORDS: Words = &[
     ("credits", "The cap: no call is made that could pass it."),
 ];
 
+/// One of a key's own has the key's scope.
+const OWN_WORDS: Words = &[
+    ("window", "The time after which it begins anew, in UTC."),
+    ("credits", "The cap: no call is made for this key that could pass it."),
+];
+
 /// Reads every budget, and compares them with each other and with the providers. `names` are those of all
 /// providers, also of such as could not be read.
 pub(super) fn read(
@@ -70,6 +76,7 @@ pub(super) fn read_own(
     let mut own = budgets.to_vec();
     table.named("budgets", |name, table| {
         check_name(name, table);
+        table.describe(OWN_WORDS);
         let path = dotted(&table.at(&[]));
         let other = budgets.iter().find(|budget| budget.name == name);
         if let Some(other) = other.filter(|budget| budget.scope != Scope::Client) {

@@ -9,7 +9,26 @@ use url::Url;
 use super::algorithmia::Algorithm;
 use super::http::HostPattern;
 use super::problem::{Origin, dotted, nearest};
+use super::reference::Words;
 use super::table::{Table, shown};
+
+const WORDS: Words = &[("algorithmia", "What clients of Algorithmia find here.")];
+
+const ALGORITHMIA_WORDS: Words = &[
+    (
+        "algorithms",
+        "Who answers for which algorithm, by OWNER/NAME. Unless they are set, `deeplearning/ColorfulImageColorization` is \"route\" and `demo/Hello` is \"hello\".",
+    ),
+    (
+        "hosts",
+        "Hosts from which pictures are fetched whose address a client sends; \"*\" is any. None: such a request is refused.",
+    ),
+    ("allow_private", "Whether those hosts may have private addresses."),
+    ("storage", "Whether clients may keep files here, at `data://.my/`."),
+    ("max_bytes", "Most bytes of all clients' files together."),
+    ("client_max_bytes", "Most bytes of one client's files."),
+    ("temp_max_bytes", "Most bytes of results that the cache does not keep, each for a day."),
+];
 
 /// Facades, by whose protocol they speak.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +108,7 @@ const SERVES: &str = "\"route\", \"provider:NAME\", \"hello\" or \"off\"";
 
 impl FacadesConfig {
     pub(super) fn read(table: &mut Table<'_>, providers: &[String]) -> Self {
+        table.describe(WORDS);
         Self { algorithmia: table.table("algorithmia", |table| AlgorithmiaFacade::read(table, providers)) }
     }
 }
@@ -100,6 +120,7 @@ impl AlgorithmiaFacade {
 
     fn read(table: &mut Table<'_>, providers: &[String]) -> Self {
         const MOST: u64 = 1 << 50;
+        table.describe(ALGORITHMIA_WORDS);
         let host = ("a host", "images.example.com");
         let facade = Self {
             algorithms: algorithms(table, providers),
@@ -125,7 +146,7 @@ fn algorithms(table: &mut Table<'_>, providers: &[String]) -> BTreeMap<String, S
         .iter()
         .map(|(name, word)| ((*name).to_owned(), ((*word).to_owned(), Origin::Default)))
         .collect();
-    for (name, value, origin) in table.free_keys("algorithms") {
+    for (name, value, origin) in table.free_keys("algorithms", SERVES) {
         let path = dotted(&table.at(&["algorithms", name]));
         let named = Algorithm::parse(name).is_ok_and(|algorithm| algorithm.to_string() == name)
             && name.matches('/').count() == 1;

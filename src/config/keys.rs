@@ -9,9 +9,18 @@ use super::limits::LimitsConfig;
 use super::problem::dotted;
 use super::provider::ProviderConfig;
 use super::quota::QuotaConfig;
+use super::reference::Words;
 use super::table::Table;
 use crate::credit::Budgets;
 use crate::quota::{Bucket, is_key_name};
+
+const WORDS: Words = &[
+    (
+        "limits",
+        "Limits in place of those of the same name that each key has, or more of them; the keys of each are those of `quota.limits`, without `by`.",
+    ),
+    ("budgets", "Budgets in place of those of the same name for each client, or more of them."),
+];
 
 /// The keys that have something of their own. Their limits are with all others, in [`QuotaConfig`].
 #[derive(Clone, Debug, Default)]
@@ -37,6 +46,7 @@ impl KeysConfig {
                 let message = format!("`{}`: no key can be named {name:?}", dotted(&table.at(&[])));
                 table.problem(&[], message);
             }
+            table.describe(WORDS);
             let key = Bucket::Key(name.to_owned());
             let own = budgets::read_own(table, budgets, providers);
             keys.budgets.insert(key.to_string(), own);

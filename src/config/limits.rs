@@ -17,6 +17,11 @@ const WORDS: Words = &[
         "upload_memory",
         "Uploads in memory at once, in bytes, before others get 503; at least `limits.upload_bytes`.",
     ),
+    ("upload_grace_seconds", "How long an upload may take whatever its size."),
+    (
+        "upload_speed",
+        "Bytes of an upload that must arrive in each second after that, or it is given up with 408; 0: as slowly as may be.",
+    ),
 ];
 
 /// Limits on uploads, photos and waiting.

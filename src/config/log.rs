@@ -4,7 +4,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::reference::Words;
 use super::table::Table;
+
+const WORDS: Words = &[
+    ("ipv4_prefix", "Bits of a client's IPv4 address that are logged; 0 logs none."),
+    ("ipv6_prefix", "Bits of a client's IPv6 address that are logged; 0 logs none."),
+];
 
 /// Of a client's address only the network is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +29,7 @@ impl Default for LogConfig {
 
 impl LogConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
+        table.describe(WORDS);
         let default = Self::default();
         Self {
             ipv4_prefix: table.whole("ipv4_prefix", default.ipv4_prefix, 0..=32),

@@ -95,6 +95,8 @@ const WORDS: Words = &[
     ("cache", "What is kept of coloured pictures, so that the same one again costs nothing."),
     ("admin", "Who may use the admin routes."),
     ("metrics", "Who may see the metrics, and where."),
+    ("log", "How much the log says of clients."),
+    ("facades", "Other services' protocols, for their clients."),
     ("assets", "The page's files on disk, instead of those inside the program."),
     ("shared", "What several gateways have in common."),
     (
@@ -102,6 +104,7 @@ const WORDS: Words = &[
         "A provider. `providers/NAME.toml` is this table in a file of its own, where its keys stand alone: `timeout`, and `failures` under `[breaker]`.",
     ),
     ("budgets", "A cap on credit; as many as you like, each with a name of its own."),
+    ("keys", "What one client's key has of its own, by the name that `pixcolor key new` gave it."),
 ];
 
 /// The whole configuration: valid, and never changed.

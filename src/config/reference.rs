@@ -108,21 +108,22 @@ struct Row {
 
 /// The same place in the reference for all that an operator may name as he likes, and which of them this is.
 fn place(path: &[String]) -> (Vec<String>, String) {
-    let chosen = match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["providers" | "budgets", _, ..] => Some(1),
-        ["quota", "limits", _, ..] => Some(2),
-        _ => None,
+    let chosen: &[usize] = match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["keys", _, _, _, ..] => &[1, 3],
+        ["providers" | "budgets" | "keys", _, ..] => &[1],
+        ["quota", "limits", _, ..] => &[2],
+        _ => &[],
     };
     let mut general: Vec<String> = Vec::new();
     for (index, part) in path.iter().enumerate() {
-        match (Some(index) == chosen, general.last_mut()) {
+        match (chosen.contains(&index), general.last_mut()) {
             (true, _) => general.push("NAME".to_owned()),
             // A place in a list.
             (false, Some(list)) if part.chars().all(|c| c.is_ascii_digit()) => list.push_str("[]"),
             _ => general.push(part.clone()),
         }
     }
-    let variant = chosen.and_then(|chosen| path.get(chosen)).map_or("", String::as_str);
+    let variant = chosen.last().and_then(|chosen| path.get(*chosen)).map_or("", String::as_str);
     let kind =
         if path.first().is_some_and(|first| first == "providers") { variant.split('-').next() } else { None };
     (general, kind.unwrap_or(variant).to_owned())

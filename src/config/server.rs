@@ -50,7 +50,11 @@ const WORDS: &[(&str, &str, Option<&str>)] = &[
         "What Rocket itself logs: \"off\", \"critical\", \"normal\" or \"debug\". The gateway's own log is `RUST_LOG`'s.",
         None,
     ),
-    ("shutdown.delay", "Seconds after being told to stop in which new connections are still taken, while `/readyz` says no.", None),
+    (
+        "shutdown.delay",
+        "Seconds after being told to stop in which new connections are still taken, while `/readyz` says no.",
+        None,
+    ),
     ("shutdown.grace", "Seconds for what is under way then.", None),
     ("shutdown.mercy", "Seconds after that to send what is left.", None),
     ("cli_colors", "Whether Rocket's log is coloured.", None),

@@ -68,7 +68,7 @@ async fn read(
     marker: Vec<String>,
     acl: Vec<String>,
 ) -> Result<Found, Problem> {
-    context.permitted()?;
+    context.permitted().await?;
     let after = listing::after(one("marker", marker)?.as_deref())?;
     let acl = one("acl", acl)?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
     let store = context.gateway.files();
@@ -164,7 +164,7 @@ async fn change(
 
 #[delete("/<_..>?<force>")]
 async fn remove(context: Context, target: Target, force: Vec<String>) -> Result<Said, Problem> {
-    context.permitted()?;
+    context.permitted().await?;
     let _ticket = admission::again(&context, 0).await?;
     let force = one("force", force)?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
     let files = Files::of(&context)?;

@@ -102,14 +102,14 @@ fn list(context: &Context) -> Vec<Model> {
 }
 
 #[get("/v1/models")]
-fn models(context: Context) -> Result<Json<Models>, Problem> {
-    context.permitted()?;
+async fn models(context: Context) -> Result<Json<Models>, Problem> {
+    context.permitted().await?;
     Ok(Json(Models { object: "list", data: list(&context) }))
 }
 
 #[get("/v1/models/<model>")]
-fn model(context: Context, model: &str) -> Result<Json<Model>, Problem> {
-    context.permitted()?;
+async fn model(context: Context, model: &str) -> Result<Json<Model>, Problem> {
+    context.permitted().await?;
     let found = list(&context).into_iter().find(|known| known.id == model);
     found.map(Json).ok_or_else(|| no_model(model))
 }

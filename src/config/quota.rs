@@ -130,7 +130,8 @@ impl QuotaConfig {
                 rate: limit.rate() / limit.of().scale(),
                 per: limit.per(),
             });
-            let Some((own, enabled)) = limit(name, usual, &by_key, |_| By::Key, table, sizes) else { return };
+            let by = |table: &mut Table<'_>| table.choice_or("by", &[("key", By::Key)], By::Key);
+            let Some((own, enabled)) = limit(name, usual, &by_key, by, table, sizes) else { return };
             limits.retain(|limit| limit.name() != name);
             limits.extend(enabled.then_some(own));
         });

@@ -238,9 +238,7 @@ fn what_a_key_cannot_have_of_its_own_is_refused_with_its_line() {
     );
     refused(
         "[keys.bob.limits.key-requests]\nby = \"all\"",
-        &[
-            "3: unknown key `keys.bob.limits.key-requests.by`: did you mean `keys.bob.limits.key-requests.of`?",
-        ],
+        &["3: `keys.bob.limits.key-requests.by` must be \"key\", not \"all\""],
     );
     refused("[keys.bob]\nlimit = 1", &["3: unknown key `keys.bob.limit`: did you mean `keys.bob.limits`?"]);
     refused("[keys.\"b b\"]", &["2: `keys.\"b b\"`: no key can be named \"b b\""]);

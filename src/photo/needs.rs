@@ -123,7 +123,7 @@ fn webp(bytes: &[u8], pixels: u64) -> (u64, bool) {
         _ => 0,
     };
     let alpha = flags & ALPHA != 0;
-    let lossless = bytes.get(12..).is_some_and(|chunks| has_lossless(chunks));
+    let lossless = bytes.get(12..).is_some_and(has_lossless);
     let tenths = match (flags & MOVES != 0, lossless, alpha) {
         (true, ..) => 190,
         (_, true, _) => 40,

@@ -29,7 +29,7 @@ pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, PhotoError> {
     };
     check_size(width, height, limits)?;
     let head = Head { format, width, height, needs: Needs::of(bytes, format, (width, height)) };
-    check_memory(&head, limits)?;
+    check_memory(&head, bytes.len() as u64, limits)?;
     Ok(head)
 }
 
@@ -38,9 +38,9 @@ pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, PhotoError> {
 const MOST_PER_PIXEL: u64 = 5;
 const LEAST_BOUND: u64 = 250_000_000;
 
-/// Checks what a picture's format needs while it is decoded.
-fn check_memory(head: &Head, limits: &Limits) -> Result<(), PhotoError> {
-    let bound = limits.max_pixels.saturating_mul(MOST_PER_PIXEL).max(LEAST_BOUND);
+/// Checks what a picture's format needs while it is decoded; a copy of its file may come on top.
+fn check_memory(head: &Head, file: u64, limits: &Limits) -> Result<(), PhotoError> {
+    let bound = limits.max_pixels.saturating_mul(MOST_PER_PIXEL).max(LEAST_BOUND).saturating_add(file);
     if head.needs.decoding <= bound {
         return Ok(());
     }

@@ -11,6 +11,10 @@ use super::{InputFormat, OutputFormat};
 /// and takes half the memory.
 pub(super) const SPLIT_ABOVE: u64 = 16_000_000;
 
+/// Most pixels whose opacity libwebp compresses: it takes up to 37 bytes for each of them, more than anything
+/// else here. That of larger pictures is stored as it is.
+pub(super) const OPACITY_COMPRESSED: u64 = 2_000_000;
+
 /// What a picture needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Needs {
@@ -31,8 +35,9 @@ impl Needs {
             InputFormat::Png => (0, png_alpha(bytes)),
             InputFormat::WebP => webp(bytes, pixels),
             InputFormat::Tiff => tiff(bytes, (width, height)),
-            // Whole, with or without opacity.
-            InputFormat::Bmp => (4 * pixels, le16(bytes, 28) == Some(32)),
+            // Whole, beside a copy of its own.
+            InputFormat::Bmp if le16(bytes, 28) == Some(32) => (8 * pixels, true),
+            InputFormat::Bmp => (6 * pixels, false),
             // Indices, beside what is kept.
             InputFormat::Gif => (4 * pixels, true),
         };
@@ -43,11 +48,12 @@ impl Needs {
     pub(super) fn memory(&self, pixels: u64, to: OutputFormat) -> u64 {
         // Luminance at two bytes a pixel, and as much again while it is turned upright.
         let kept = 4 + u64::from(self.alpha);
-        // libwebp takes the picture whole, at a byte and a half, and works on about as much again; opacity
-        // it compresses as a picture of its own.
-        let written = match to {
-            OutputFormat::WebP => 5 + 8 * u64::from(self.alpha),
-            OutputFormat::Jpeg | OutputFormat::Png => 0,
+        // libwebp takes the picture whole, at a byte and a half, and works on about as much again.
+        let written = match (to, self.alpha) {
+            (OutputFormat::WebP, true) if pixels <= OPACITY_COMPRESSED => 40,
+            (OutputFormat::WebP, true) => 10,
+            (OutputFormat::WebP, false) => 7,
+            (OutputFormat::Jpeg | OutputFormat::Png, _) => 0,
         };
         self.decoding.max(pixels * kept.max(written))
     }
@@ -117,7 +123,7 @@ fn webp(bytes: &[u8], pixels: u64) -> (u64, bool) {
         _ => 0,
     };
     let alpha = flags & ALPHA != 0;
-    let lossless = bytes.get(12..).is_some_and(|chunks| has_lossless(chunks));
+    let lossless = bytes.get(12..).is_some_and(has_lossless);
     let tenths = match (flags & MOVES != 0, lossless, alpha) {
         (true, ..) => 190,
         (_, true, _) => 40,

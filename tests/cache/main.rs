@@ -9,4 +9,5 @@ mod objects;
 mod properties;
 #[path = "../servers/s3.rs"]
 mod s3;
+mod synced;
 mod tiered;

@@ -4,6 +4,7 @@
 use webpx::{Encoder, EncoderConfig, Unstoppable, YuvPlanes, YuvPlanesRef};
 
 use super::{EncodeOptions, Rows, note, unwritable};
+use crate::photo::needs::OPACITY_COMPRESSED;
 use crate::photo::{OutputFormat, PhotoError};
 
 pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
@@ -37,7 +38,9 @@ pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, 
         }
     }
     let planes = YuvPlanesRef { a: rows.alpha, ..YuvPlanesRef::from(&planes) };
-    let mut config = EncoderConfig::new().quality(f32::from(options.quality.clamp(1, 100)));
+    let compressed = u64::from(width) * u64::from(height) <= OPACITY_COMPRESSED;
+    let quality = f32::from(options.quality.clamp(1, 100));
+    let mut config = EncoderConfig::new().quality(quality).alpha_compression(compressed);
     if let Some(note) = &options.note {
         config = config.xmp(note::packet(note));
     }

@@ -2,7 +2,7 @@
 
 use jpeg_encoder::{ColorType, SamplingFactor};
 
-use super::common::{SIZE, same, same_grey};
+use super::common::{SIZE, decode, same, same_grey};
 use crate::make;
 
 #[test]
@@ -54,4 +54,48 @@ fn jpeg_in_grey_with_restarts_and_with_inks() {
     let adobe = encode(&inverted, ColorType::Cmyk, false);
     let at = make::find(&adobe, b"Adobe") - 4;
     same("CMYK without Adobe", &[&adobe[..at], &adobe[at + 16..]].concat(), 1.0);
+}
+
+#[test]
+fn a_jpeg_in_inks_is_brought_to_srgb_by_its_profile() {
+    // Inks of a press on its paper: full cyan is much darker than the screen's.
+    let lightness = |inks: [bool; 4]| match inks {
+        [false, false, false, false] => 100.0,
+        [true, false, false, false] => 55.0,
+        [false, true, false, false] => 48.0,
+        [false, false, true, false] => 88.0,
+        [false, false, false, true] => 22.0,
+        _ => 10.0,
+    };
+    let profile = make::ink_profile(|inks| [lightness(inks), 0.0, 0.0]);
+    // One stripe of each ink, and one of none.
+    let stripes = [[false; 4], [true, false, false, false], [false, true, false, false]];
+    let stripes = [&stripes[..], &[[false, false, true, false], [false, false, false, true]]].concat();
+    let (width, height) = (32 * stripes.len() as u16, 32_u16);
+    let inks: Vec<u8> = (0..usize::from(width) * usize::from(height))
+        .flat_map(|at| stripes[at % usize::from(width) / 32].map(|ink| if ink { 255 } else { 0 }))
+        .collect();
+    let encode = |profile: Option<&[u8]>| {
+        let mut bytes = Vec::new();
+        let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 97);
+        if let Some(profile) = profile {
+            encoder.add_icc_profile(profile).unwrap();
+        }
+        encoder.encode(&inks, width, height, ColorType::Cmyk).unwrap();
+        bytes
+    };
+    let in_the_middle = |bytes: &[u8]| {
+        let grey = decode("inks", bytes).grey;
+        let row = 16 * usize::from(width);
+        (0..stripes.len())
+            .map(|stripe| f64::from(grey.luma[row + stripe * 32 + 16]) / 655.35)
+            .collect::<Vec<_>>()
+    };
+    let printed = in_the_middle(&encode(Some(&profile)));
+    for (got, inks) in printed.iter().zip(&stripes) {
+        assert!((got - f64::from(lightness(*inks))).abs() < 1.5, "{inks:?}: L* {got}");
+    }
+    // Without it, cyan is the screen's.
+    let screen = in_the_middle(&encode(None));
+    assert!((screen[1] - 91.1).abs() < 1.5 && screen[4] < 1.0, "{screen:?}");
 }

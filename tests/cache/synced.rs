@@ -1,0 +1,67 @@
+//! A value is on the disk before it has its name, and its name is before `put` returns: seen in what the process
+//! asks of the system, for no test can pull the plug.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use pixcolor::cache::{Cache, Entry};
+
+use super::common::{LARGE, key, open, value};
+
+const FOLDER: &str = "PIXCOLOR_TEST_SYNCED";
+
+/// A command that writes to a file what is asked of the system, with the paths of what is open.
+fn strace(log: &std::path::Path) -> Command {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-y", "-e", "trace=fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat", "-o"]);
+    command.arg(log);
+    command
+}
+
+#[test]
+fn a_value_is_synced_before_it_is_named_and_its_name_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, cache) = (folder.path().join("log"), folder.path().join("cache"));
+    // Some containers let nobody be watched.
+    if !strace(&log).arg("true").status().is_ok_and(|status| status.success()) {
+        eprintln!("strace is missing, or may not watch: not tested");
+        return;
+    }
+    let mut child = strace(&log);
+    child.arg(std::env::current_exe().unwrap());
+    child.args(["--exact", "synced::synced_child", "--ignored", "--nocapture"]).env(FOLDER, &cache);
+    let output = child.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let log = std::fs::read_to_string(log).unwrap();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(cache.to_str().unwrap())).collect();
+    let place = |what: &str, is: &dyn Fn(&str) -> bool| {
+        lines.iter().position(|line| is(line)).unwrap_or_else(|| panic!("no {what} in\n{log}"))
+    };
+    let syncs = |line: &str| line.contains(" fsync(") || line.contains(" fdatasync(");
+    let value = place("sync of the value", &|line| syncs(line) && line.contains(".part>"));
+    let named = place("rename", &|line| line.contains(" rename") && line.contains(".part\""));
+    let leaf = cache.join(files_leaf(&cache));
+    let in_leaf = format!("{}>", leaf.display());
+    let name = place("sync of the name", &|line| syncs(line) && line.contains(&in_leaf));
+    assert!(value < named && named < name, "{log}");
+    // The folders that were made for it have names, too.
+    let above = format!("{}>", leaf.parent().unwrap().display());
+    assert!(place("sync of the folder's name", &|line| syncs(line) && line.contains(&above)) < name);
+}
+
+/// Where the only value is, as `ab/cd`.
+fn files_leaf(cache: &std::path::Path) -> PathBuf {
+    let (file, _) = super::common::files(cache).remove(0);
+    file.parent().unwrap().strip_prefix(cache).unwrap().to_owned()
+}
+
+/// The process that is watched; alone it does nothing.
+#[tokio::test]
+#[ignore = "is run by another test"]
+async fn synced_child() {
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let cache = open(&folder, LARGE, None, &Arc::default());
+    cache.put(&key(1), Entry::new(value(1, 0, 3000))).await.unwrap();
+}

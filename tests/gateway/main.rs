@@ -30,6 +30,7 @@ mod facts;
 mod http;
 mod keys;
 mod limits;
+mod logs;
 mod metadata;
 mod onnx;
 mod provider;

@@ -1,10 +1,11 @@
 //! Which request is it? An id of its own, that the client or a proxy in front may have given it, goes into every line
 //! that is logged while it is answered, and into its answer. With it goes the trace that it is part of.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Route};
 use tracing::{Instrument, Span};
-use uuid::Uuid;
 
 use crate::observe::TraceParent;
 
@@ -29,13 +30,24 @@ impl Identity {
     pub fn of<'r>(request: &'r Request<'_>) -> &'r Self {
         request.local_cache(|| {
             let id = one(request, REQUEST_ID).filter(|id| well_formed(id)).map(str::to_owned);
-            let id = id.unwrap_or_else(|| Uuid::new_v4().to_string());
+            let id = id.unwrap_or_else(new_id);
             let parent = one(request, "traceparent").and_then(TraceParent::parse);
             let trace_id = parent.map(|parent| parent.trace_id());
             // Also while only trouble is logged: it wants to be found, too.
             let span = tracing::error_span!("request", request_id = id, trace_id);
             Self { id, parent, span }
         })
+    }
+}
+
+/// A random id; where the system gives no random numbers, which is no reason to answer nobody, one that this process
+/// gives out once.
+fn new_id() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut random = [0; 16];
+    match getrandom::fill(&mut random) {
+        Ok(()) => uuid::Builder::from_random_bytes(random).into_uuid().to_string(),
+        Err(_) => format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)),
     }
 }
 

@@ -37,6 +37,7 @@ mod hostile;
 mod http;
 mod keys;
 mod limits;
+mod logs;
 mod metadata;
 mod onnx;
 mod provider;

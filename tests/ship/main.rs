@@ -1,0 +1,25 @@
+//! What is shipped around the binary: the image, and the files in `deploy/` that run it. They are held against the binary
+//! and the Containerfile, so that none of them names what is not there.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    dead_code,
+    reason = "a test fails by panicking, and waits where it must; it needs not all of what tests share"
+)]
+
+#[path = "../fakes/mod.rs"]
+mod fakes;
+#[allow(unused_imports, reason = "it needs not all of what tests share")]
+#[path = "../gateway/harness/mod.rs"]
+mod harness;
+
+mod compose;
+mod containerfile;
+mod files;
+mod image;
+mod kubernetes;
+mod sbom;
+mod systemd;

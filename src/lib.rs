@@ -7,6 +7,7 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod credit;
+pub mod datastore;
 pub mod gateway;
 pub mod observe;
 pub mod photo;

@@ -141,6 +141,9 @@ async fn tidy(gateway: &Gateway) -> std::convert::Infallible {
         if let Err(error) = gateway.cache().sweep().await {
             tracing::warn!("the cache cannot be tidied: {error}");
         }
+        if let Err(error) = gateway.files().sweep().await {
+            tracing::warn!("temporary results cannot be tidied: {error}");
+        }
     }
 }
 

@@ -154,7 +154,7 @@ impl Default for Algorithm {
 }
 
 impl Algorithm {
-    fn parse(text: &str) -> Result<Self, Wanted> {
+    pub(super) fn parse(text: &str) -> Result<Self, Wanted> {
         let path = text.strip_prefix("algo://").or_else(|| text.strip_prefix('/')).unwrap_or(text);
         let parts: Vec<&str> = path.split('/').collect();
         let plain = |part: &&str| {

@@ -17,6 +17,7 @@ mod cache;
 mod clients;
 mod env;
 mod exec;
+mod facades;
 mod http;
 mod layer;
 mod limits;
@@ -51,6 +52,7 @@ pub use assets::AssetsConfig;
 pub use cache::{CacheConfig, Share};
 pub use clients::{ClientsConfig, ForwardedHeader};
 pub use exec::{ExecConfig, Variable, Word};
+pub use facades::{AlgorithmiaFacade, FacadesConfig, InputHost, Serves};
 pub use http::{
     AcceptsConfig, BalanceConfig, BodyConfig, Equals, Field, FormField, HostPattern, HttpConfig,
     JsonTemplate, Output, Part, Piece, PollConfig, ReplyConfig, RequestConfig, Template,
@@ -106,6 +108,8 @@ pub struct Config {
     pub assets: AssetsConfig,
     /// What several replicas have in common.
     pub shared: SharedConfig,
+    /// Other services' protocols that are spoken.
+    pub facades: FacadesConfig,
     /// Caps on credit, in order of their names.
     pub budgets: Budgets,
 }
@@ -173,6 +177,7 @@ impl Config {
                 ));
             }
         }
+        let facades = table.table("facades", |table| FacadesConfig::read(table, &names));
         let budgets = budgets::read(table, &names, &providers);
         Self {
             route,
@@ -188,6 +193,7 @@ impl Config {
             state_dir,
             assets,
             shared,
+            facades,
             budgets,
         }
     }

@@ -45,6 +45,7 @@ pub use tiers::{Stores, open_cache, open_disk, open_store};
 
 use crate::cache::Cache;
 use crate::credit::Ledger;
+use crate::datastore::Datastore;
 use crate::observe::Metrics;
 use crate::provider::{Memory, Readiness};
 use crate::queue::Queue;
@@ -71,6 +72,7 @@ pub struct Gateway {
     elsewhere: Option<Box<dyn Elsewhere>>,
     decoding: Queue,
     quotas: Quotas,
+    files: Datastore,
     shared: Option<Shared>,
     tasks: Tasks,
     memory: Memory,
@@ -93,6 +95,7 @@ impl Gateway {
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
         let quotas = Quotas::new(rates, &snapshot.config.state_dir);
+        let files = Datastore::in_folder(&snapshot.config.state_dir);
         // One that waits for its key is nothing to count yet.
         let set_up = snapshot.in_order().filter(|(_, provider)| provider.readiness() == Readiness::Ready);
         set_up
@@ -107,6 +110,7 @@ impl Gateway {
             elsewhere,
             decoding,
             quotas,
+            files,
             shared,
             tasks,
             memory,
@@ -128,6 +132,11 @@ impl Gateway {
     /// What clients have had, and who they are.
     pub fn quotas(&self) -> &Quotas {
         &self.quotas
+    }
+
+    /// What clients keep here, and results that the cache does not keep.
+    pub const fn files(&self) -> &Datastore {
+        &self.files
     }
 
     /// What replicas share, if they do.

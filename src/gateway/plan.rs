@@ -1,6 +1,7 @@
 //! One request, with everything that follows from it before any work is done.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::ask::{Ask, Client, Fingerprint};
 use super::error::{Attempt, Error};
@@ -25,6 +26,8 @@ pub struct Plan {
     pub search: Search,
     /// The flight that this request may share.
     pub flight: [u8; 32],
+    /// The time it has, in whole seconds.
+    limit: Duration,
 }
 
 /// A search for a rendition of an upload that need not be here.
@@ -51,7 +54,9 @@ impl Plan {
         let search = Search::new(snapshot, ask.upload.fingerprint, ask.provider.as_deref(), &ask.client)?;
         let search = Search { pixels: Some(head.pixels()), ..search };
         let flight = keys::flight(&ask, &search, format);
-        Ok(Self { ask, head, format, search, flight })
+        let left = ask.deadline.saturating_duration_since(Instant::now());
+        let limit = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
+        Ok(Self { ask, head, format, search, flight, limit })
     }
 
     /// The configuration that counts for this request.
@@ -85,7 +90,7 @@ impl Plan {
 
     /// That the deadline came first.
     pub fn late(&self) -> Error {
-        Error::Deadline { limit: self.config().limits.request }
+        Error::Deadline { limit: self.limit }
     }
 
     /// Under what a provider's colour for this photo is kept, if it is.

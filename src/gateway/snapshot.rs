@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::Error;
 use crate::config::Config;
 use crate::credit::Credits;
-use crate::provider::{BuildError, Memory, Provider, build};
+use crate::provider::{BuildError, Inputs, Memory, Provider, build};
 
 /// A configuration and its providers.
 pub struct Snapshot {
@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub config: Config,
     /// The configuration with its sources, secrets masked, for the operator.
     pub report: serde_json::Value,
+    /// Fetches pictures whose address a client sends; none where that is off.
+    pub inputs: Option<Inputs>,
     providers: BTreeMap<String, Arc<dyn Provider>>,
 }
 
@@ -27,14 +29,19 @@ impl Snapshot {
             .iter()
             .map(|(name, provider)| build(provider, memory).map(|built| (name.clone(), built)))
             .collect::<Result<_, _>>()?;
-        Ok(Self { config, report, providers })
+        let facade = &config.facades.algorithmia;
+        let inputs =
+            (!facade.hosts.is_empty()).then(|| Inputs::new(facade.hosts.clone(), facade.allow_private));
+        let inputs = inputs.transpose().map_err(BuildError::Inputs)?;
+        Ok(Self { config, report, inputs, providers })
     }
 
     /// A configuration with providers of a test's own.
     #[cfg(test)]
     pub(super) fn with(config: Config, providers: impl IntoIterator<Item = Arc<dyn Provider>>) -> Self {
         let providers = providers.into_iter().map(|provider| (provider.about().name.clone(), provider));
-        Self { config, report: serde_json::Value::Null, providers: providers.collect() }
+        let report = serde_json::Value::Null;
+        Self { config, report, inputs: None, providers: providers.collect() }
     }
 
     /// All providers: those on the route in its order, with their places from 1, then the others by name.

@@ -31,7 +31,7 @@ pub use error::{Billed, FailureKind, ProviderError};
 pub use http::balances;
 pub use http_client::{HttpClient, HttpError, Reply, Times};
 pub use memory::Memory;
-pub use outgoing::{Forbidden, Reach};
+pub use outgoing::{Forbidden, InputError, Inputs, Reach};
 pub use registry::{BuildError, build, guarded};
 pub use trace::{Step, Trace};
 

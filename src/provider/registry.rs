@@ -15,19 +15,27 @@ use super::retry::Retry;
 use super::timed::Timed;
 use crate::config::{KindConfig, ProviderConfig, RemoteConfig};
 
-/// Why a provider could not be set up.
+/// Why what a configuration describes could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("provider `{name}`: {source}")]
-pub struct BuildError {
-    name: String,
-    source: OnnxError,
+pub enum BuildError {
+    /// A provider's network cannot be used.
+    #[error("provider `{name}`: {source}")]
+    Network {
+        /// The provider.
+        name: String,
+        /// What is wrong with it.
+        source: OnnxError,
+    },
+    /// Nothing can be fetched for clients.
+    #[error("pictures cannot be fetched for clients: {0}")]
+    Inputs(String),
 }
 
 /// Sets up the provider that a configuration describes; what it remembers is in `memory`. May read files:
 /// not for async threads.
 pub fn build(config: &ProviderConfig, memory: &Memory) -> Result<Arc<dyn Provider>, BuildError> {
     let (name, common) = (&config.name, &config.common);
-    let failed = |source| BuildError { name: name.clone(), source };
+    let failed = |source| BuildError::Network { name: name.clone(), source };
     let (kind, transfer): (Arc<dyn Provider>, Duration) = match &config.kind {
         KindConfig::Onnx(onnx) => {
             let load = || Onnx::load(name, common, onnx);

@@ -27,22 +27,27 @@ pub async fn admit(request: &Request<'_>, bytes: u64) -> Result<Arc<Ticket>, Pro
     let Outcome::Success(context) = request.guard::<Context>().await else {
         return Err(Problem::new(Status::InternalServerError, "The gateway is not set up."));
     };
-    let Context { gateway, snapshot, client, .. } = &context;
-    let (config, quotas) = (&snapshot.config, gateway.quotas());
+    let config = &context.snapshot.config;
     if let Some(Origin { peer, forwarded, trusted, .. }) = guards::origin(request) {
         let near = request.rocket().config().address.is_loopback();
-        if let Some(notice) = quotas.peers.note(Visit { peer, forwarded, trusted, near }) {
+        if let Some(notice) = context.gateway.quotas().peers.note(Visit { peer, forwarded, trusted, near }) {
             tracing::warn!("{notice}");
         }
     }
     context.permitted()?;
 
-    let client = client.bucket(config.clients.ipv6_prefix);
-    let amounts = Amounts { bytes, ..Amounts::default() };
-    let charges = config.quota.charges(Gate::Admit, client.as_ref(), amounts);
-    let spend = config.quota.charges(Gate::Spend, client.as_ref(), Amounts::default());
-    request.local_cache(|| Limited([charges.clone(), spend].concat()));
+    let client = context.client.bucket(config.clients.ipv6_prefix);
+    let charges = |gate| config.quota.charges(gate, client.as_ref(), Amounts { bytes, ..Amounts::default() });
+    request.local_cache(|| Limited([charges(Gate::Admit), charges(Gate::Spend)].concat()));
+    again(&context, bytes).await
+}
 
+/// The same for one more picture of a request that was let in: one that its body only names.
+pub async fn again(context: &Context, bytes: u64) -> Result<Arc<Ticket>, Problem> {
+    let Context { gateway, snapshot, client, .. } = context;
+    let (config, quotas) = (&snapshot.config, gateway.quotas());
+    let client = client.bucket(config.clients.ipv6_prefix);
+    let charges = config.quota.charges(Gate::Admit, client.as_ref(), Amounts { bytes, ..Amounts::default() });
     let most = Most { all: config.limits.upload_memory, each: config.quota.client_upload_memory };
     let each = client.filter(|_| config.quota.enabled);
     let share = quotas.uploads.take(each, bytes, most).map_err(|crowded| {

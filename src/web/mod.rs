@@ -59,7 +59,7 @@ fn own_routes(with_metrics: bool) -> Vec<Route> {
         health::routes(),
         if with_metrics { metrics::routes() } else { Vec::new() },
         admin::routes(),
-        facades::openai::routes(),
+        facades::routes(),
         openapi::routes(),
     ]
     .concat()

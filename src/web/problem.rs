@@ -11,11 +11,12 @@ use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
 use super::admission::seconds;
-use super::facades::{self, Rendering};
+use super::facades;
 use crate::credit::Exhausted;
+use crate::datastore::{NameError, StoreError};
 use crate::gateway::{Attempt, Error};
 use crate::photo::PhotoError;
-use crate::provider::FailureKind;
+use crate::provider::{FailureKind, InputError};
 use crate::quota::Refusal;
 
 /// What the type of every problem begins with.
@@ -186,17 +187,6 @@ impl Problem {
         all.into_iter().flatten().collect()
     }
 
-    /// As our own API tells it.
-    fn rendering(&self) -> Rendering {
-        Rendering {
-            status: self.http_status(),
-            media_type: ContentType::new("application", "problem+json"),
-            // Strings and numbers only: this cannot fail, and were it to, an empty object is still JSON.
-            body: serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned()),
-            headers: Vec::new(),
-        }
-    }
-
     /// The status.
     pub fn http_status(&self) -> Status {
         Status::new(self.status)
@@ -213,6 +203,7 @@ fn name(status: Status) -> (&'static str, &'static str) {
         404 => ("not-found", "Not found"),
         405 => ("method-not-allowed", "Wrong method"),
         408 => ("request-timeout", "The upload took too long"),
+        409 => ("conflict", "Something is in the way"),
         413 => ("too-large", "The picture is too large"),
         415 => ("not-a-picture", "Not a picture that can be read"),
         422 => ("unusable-picture", "The picture cannot be used"),
@@ -220,6 +211,7 @@ fn name(status: Status) -> (&'static str, &'static str) {
         502 => ("provider-failed", "No provider could colour the picture"),
         503 => ("unavailable", "Not available right now"),
         504 => ("timeout", "It took too long"),
+        507 => ("storage-full", "There is no room"),
         code if code < 500 => ("bad-request", "The request makes no sense"),
         _ => ("internal", "An internal error"),
     }
@@ -298,6 +290,40 @@ impl From<PhotoError> for Problem {
     }
 }
 
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            StoreError::NoCollection => Self::new(Status::NotFound, detail),
+            StoreError::Exists | StoreError::NotEmpty(_) => Self::new(Status::Conflict, detail),
+            StoreError::Full(_) => Self::new(Status::InsufficientStorage, detail),
+            StoreError::Io { .. } | StoreError::Stopped => {
+                tracing::error!("files of clients: {error}");
+                Self::new(
+                    Status::InternalServerError,
+                    "Files cannot be read or written here now; the log says more.",
+                )
+            }
+        }
+    }
+}
+
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        Self::bad_request(sentence(&error.to_string()))
+    }
+}
+
+impl From<InputError> for Problem {
+    fn from(error: InputError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            InputError::TooLarge(_) => Self::new(Status::PayloadTooLarge, detail),
+            InputError::Refused | InputError::Failed | InputError::Status(_) => Self::bad_request(detail),
+        }
+    }
+}
+
 /// Errors begin small and end open, as Rust's do; a detail is a sentence.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
@@ -306,12 +332,37 @@ fn sentence(text: &str) -> String {
     format!("{first}{}{end}", chars.as_str())
 }
 
+/// A problem in the form that somebody's clients read.
+pub struct Form {
+    /// The status that they expect.
+    pub status: Status,
+    /// What the body is.
+    pub content_type: ContentType,
+    /// The problem in their words.
+    pub body: String,
+    /// What they look for in headers, besides a problem's own.
+    pub headers: Vec<Header<'static>>,
+}
+
+impl Problem {
+    /// As RFC 9457 has it.
+    fn form(&self) -> Form {
+        Form {
+            status: self.http_status(),
+            content_type: ContentType::new("application", "problem+json"),
+            // Strings and numbers only: this cannot fail, and were it to, an empty object is still JSON.
+            body: serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned()),
+            headers: Vec::new(),
+        }
+    }
+}
+
 impl<'r> Responder<'r, 'static> for Problem {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
-        let Rendering { status, media_type, body, headers } =
-            facades::rendering(request, &self).unwrap_or_else(|| self.rendering());
+        let Form { status, content_type, body, headers } =
+            facades::form(&self, request).unwrap_or_else(|| self.form());
         let mut response = Response::build();
-        response.status(status).header(media_type).sized_body(body.len(), Cursor::new(body));
+        response.status(status).header(content_type).sized_body(body.len(), Cursor::new(body));
         for header in self.headers().into_iter().chain(headers) {
             response.header(header);
         }

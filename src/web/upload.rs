@@ -120,13 +120,13 @@ impl<'r> FromData<'r> for DataUrl {
     }
 }
 
-/// The answer of a server without a gateway.
+/// That this server has no gateway.
 pub fn not_set_up<'r, T>() -> data::Outcome<'r, T, Problem> {
     let problem = Problem::new(Status::InternalServerError, "The gateway is not set up.");
     Outcome::Error((problem.http_status(), problem))
 }
 
-/// A request's body, under its limits.
+/// A request's body under the limits there are, and with what it was let in.
 pub struct Body<'r> {
     stream: DataStream<'r>,
     /// Most bytes of the picture itself.
@@ -138,7 +138,7 @@ pub struct Body<'r> {
     /// With what the upload was let in.
     ticket: Option<Arc<Ticket>>,
     /// How long the body may take to arrive.
-    pub time: Duration,
+    time: Duration,
 }
 
 impl<'r> Body<'r> {
@@ -157,6 +157,18 @@ impl<'r> Body<'r> {
             ticket: None,
             time: snapshot.config.limits.request,
         })
+    }
+
+    /// Asks whether the client may send it; what it was let in with.
+    pub async fn admit(&mut self, request: &Request<'_>) -> Result<Arc<Ticket>, Problem> {
+        let ticket = admission::admit(request, self.charged).await?;
+        self.ticket = Some(ticket.clone());
+        Ok(ticket)
+    }
+
+    /// How long it may take to arrive.
+    pub const fn time(&self) -> Duration {
+        self.time
     }
 
     /// What became of reading; after an error, the rest is thrown away within bounds.
@@ -185,12 +197,6 @@ impl<'r> Body<'r> {
             }
         };
         Outcome::Error((problem.http_status(), problem))
-    }
-
-    /// Asks whether it may come, before any of it is read.
-    pub async fn admit(&mut self, request: &Request<'_>) -> Result<(), Problem> {
-        self.ticket = Some(admission::admit(request, self.charged).await?);
-        Ok(())
     }
 
     /// The picture in whatever form it comes.
@@ -232,15 +238,20 @@ impl<'r> Body<'r> {
     }
 
     /// The body is the picture.
-    async fn whole(&mut self) -> Result<Upload, Problem> {
+    pub async fn whole(&mut self) -> Result<Upload, Problem> {
         let mut hash = Sha256::new();
         let bytes = self.collect(self.limit, |chunk| hash.update(chunk)).await?;
         finish(bytes, hash)
     }
 
     /// The body is text around a picture in base64.
-    async fn text(&mut self) -> Result<Bytes, Problem> {
+    pub async fn text(&mut self) -> Result<Bytes, Problem> {
         self.collect(text_limit(self.limit), |_| ()).await
+    }
+
+    /// The body is a file, of whatever it may be.
+    pub async fn file(&mut self) -> Result<Bytes, Problem> {
+        self.collect(self.limit, |_| ()).await
     }
 
     /// The body is a form with these fields.

@@ -17,7 +17,9 @@ fn the_api_can_be_read_without_javascript_in_the_light_and_in_the_dark_and_on_a_
         page.browser.click("#colorize summary");
         page.until("document.querySelector('#colorize').open");
         let told = page.text("#colorize");
-        for word in ["/v1/colorize", "provider", "image/jpeg", "Coloured", "X-PixColor-Credits", "402", "Retry-After"] {
+        for word in
+            ["/v1/colorize", "provider", "image/jpeg", "Coloured", "X-PixColor-Credits", "402", "Retry-After"]
+        {
             assert!(told.contains(word), "no {word:?} in {told}");
         }
         page.shot(&format!("docs-open-{scheme}"));

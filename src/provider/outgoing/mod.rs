@@ -6,6 +6,7 @@
 //! insecure one. Each of at most three redirects is checked again. Bytes and time are capped.
 
 mod address;
+mod inputs;
 mod names;
 
 use std::time::Instant;
@@ -15,6 +16,7 @@ use reqwest::header::HeaderMap;
 use url::Url;
 
 pub use address::{Forbidden, Reach, literal};
+pub use inputs::{InputError, Inputs};
 pub use names::{Names, System};
 
 use super::words::quote;
@@ -56,6 +58,9 @@ pub enum Refusal {
     /// Its host is not listed.
     #[error("is at {0}, which is neither its own host nor among its `reply.hosts`")]
     NotListed(String),
+    /// Its host is none from which pictures of clients are fetched.
+    #[error("is at {0}, which is not among the hosts that pictures are fetched from")]
+    NotServed(String),
     /// Only the provider's own host is allowed.
     #[error("is at {0} and not at its own host, where alone its key may be sent")]
     NotOwn(String),
@@ -139,22 +144,33 @@ impl Rules {
         most: u64,
         deadline: Instant,
     ) -> Result<Reply, FetchError> {
-        self.admit(address).map_err(FetchError::Refused)?;
-        let mut url = address.clone();
-        for _ in 0..=MOST_REDIRECTS {
-            let mut request = http.request(Method::GET, url.clone());
-            if self.is_own(&url) {
-                request = request.headers(headers.clone());
-            }
-            let reply = http.send_once(request, most, deadline).await.map_err(FetchError::Http)?;
-            let Some(location) = reply.location() else { return Ok(reply) };
-            let refused = FetchError::Redirected;
-            let location = location.to_str().map_err(|_| refused(Refusal::NoAddress))?;
-            url = url.join(location).map_err(|_| refused(Refusal::NoAddress))?;
-            self.admit(&url).map_err(refused)?;
-        }
-        Err(FetchError::TooMany)
+        let headers = |url: &Url| if self.is_own(url) { headers.clone() } else { HeaderMap::new() };
+        follow(http, address, headers, |url| self.admit(url), most, deadline).await
     }
+}
+
+/// Fetches an address and follows at most three redirects; `admit` says of each whether it may be asked, and
+/// `headers` what it is sent.
+async fn follow(
+    http: &HttpClient,
+    address: &Url,
+    headers: impl Fn(&Url) -> HeaderMap,
+    admit: impl Fn(&Url) -> Result<(), Refusal>,
+    most: u64,
+    deadline: Instant,
+) -> Result<Reply, FetchError> {
+    admit(address).map_err(FetchError::Refused)?;
+    let mut url = address.clone();
+    for _ in 0..=MOST_REDIRECTS {
+        let request = http.request(Method::GET, url.clone()).headers(headers(&url));
+        let reply = http.send_once(request, most, deadline).await.map_err(FetchError::Http)?;
+        let Some(location) = reply.location() else { return Ok(reply) };
+        let refused = FetchError::Redirected;
+        let location = location.to_str().map_err(|_| refused(Refusal::NoAddress))?;
+        url = url.join(location).map_err(|_| refused(Refusal::NoAddress))?;
+        admit(&url).map_err(refused)?;
+    }
+    Err(FetchError::TooMany)
 }
 
 /// A host in words.

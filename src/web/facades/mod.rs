@@ -1,26 +1,19 @@
-//! Other people's APIs, so that their clients work unchanged. A facade translates; everything else is done by the
-//! steps that our own API goes through.
+//! Facades: other services' protocols, in front of the same gateway. Each only translates, its errors included: what
+//! an error is in HTTP is for `problem` to say, in what words its clients read it is for the facade.
 
-pub mod openai;
+mod algorithmia;
+mod openai;
 
-use rocket::Request;
-use rocket::http::{ContentType, Header, Status};
+use rocket::{Request, Route};
 
-use super::problem::Problem;
+use super::problem::{Form, Problem};
 
-/// A problem as the clients of a facade read it.
-pub struct Rendering {
-    /// The status that they know what to do with.
-    pub status: Status,
-    /// What the body is.
-    pub media_type: ContentType,
-    /// The body.
-    pub body: String,
-    /// Headers beside those of the problem itself.
-    pub headers: Vec<Header<'static>>,
+/// The routes of all facades.
+pub fn routes() -> Vec<Route> {
+    [algorithmia::routes(), openai::routes()].concat()
 }
 
-/// A problem in the words of the facade that was asked; `None` where our own API was.
-pub fn rendering(request: &Request<'_>, problem: &Problem) -> Option<Rendering> {
-    openai::is_asked(request).then(|| openai::problem::rendering(problem))
+/// A problem in the form that the clients of the facade read that was asked; none if it was none.
+pub fn form(problem: &Problem, request: &Request<'_>) -> Option<Form> {
+    algorithmia::form(problem, request).or_else(|| openai::form(problem, request))
 }

@@ -96,7 +96,7 @@ impl<'r> FromData<'r> for Edit {
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let edit = tokio::time::timeout(body.time, Self::read(&mut body, request)).await;
+        let edit = tokio::time::timeout(body.time(), Self::read(&mut body, request)).await;
         body.settle(edit, |edit| Some(&mut edit.upload)).await
     }
 }

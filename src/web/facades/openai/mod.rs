@@ -3,7 +3,7 @@
 //! [`ROUTE`] for whoever is first on the route.
 
 mod edits;
-pub mod problem;
+mod problem;
 
 use rocket::http::Status;
 use rocket::serde::json::Json;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::gateway::Snapshot;
 use crate::provider::Readiness;
 use crate::web::guards::Context;
-use crate::web::problem::Problem;
+use crate::web::problem::{Form, Problem};
 
 /// The model that is the configured route.
 const ROUTE: &str = "pixcolor";
@@ -27,12 +27,13 @@ pub fn routes() -> Vec<Route> {
     [routes![models, model], edits::routes()].concat()
 }
 
-/// Whether this request is for this facade, whatever becomes of it.
-pub fn is_asked(request: &Request<'_>) -> bool {
+/// A problem in OpenAI's shape, if this facade was asked.
+pub fn form(problem: &Problem, request: &Request<'_>) -> Option<Form> {
     let path = request.uri().path();
     let mut segments = path.raw_segments().filter(|segment| !segment.is_empty());
-    segments.next().is_some_and(|first| first == "v1")
-        && segments.next().is_some_and(|second| second == "images" || second == "models")
+    let asked = segments.next().is_some_and(|first| first == "v1")
+        && segments.next().is_some_and(|second| second == "images" || second == "models");
+    asked.then(|| problem::form(problem))
 }
 
 /// Whom a model's name means.

@@ -4,8 +4,7 @@
 use rocket::http::{ContentType, Header, Status};
 use serde::Serialize;
 
-use crate::web::facades::Rendering;
-use crate::web::problem::Problem;
+use crate::web::problem::{Form, Problem};
 
 #[derive(Serialize)]
 struct Body<'p> {
@@ -26,7 +25,7 @@ struct Error<'p> {
 ///
 /// Its clients send again what failed with 408, 409, 429 or 5xx, unless `x-should-retry` forbids it: then it does
 /// where that could not help, or might be paid for again.
-pub fn rendering(problem: &Problem) -> Rendering {
+pub fn form(problem: &Problem) -> Form {
     const INVALID: &str = "invalid_request_error";
     let (status, kind, code) = match problem.status {
         400 => (400, INVALID, problem.param().map(|_| "invalid_value")),
@@ -46,9 +45,9 @@ pub fn rendering(problem: &Problem) -> Rendering {
     let code = code.map_or_else(|| problem.name().replace('-', "_"), str::to_owned);
     let error = Error { message: &problem.detail, kind, param: problem.param(), code: Some(code) };
     let no_use = problem.status == 402 || problem.may_have_cost();
-    Rendering {
+    Form {
         status: Status::new(status),
-        media_type: ContentType::JSON,
+        content_type: ContentType::JSON,
         // Strings only: this cannot fail.
         body: serde_json::to_string(&Body { error }).unwrap_or_default(),
         headers: no_use.then(|| Header::new("x-should-retry", "false")).into_iter().collect(),

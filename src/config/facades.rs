@@ -1,0 +1,168 @@
+//! Other services' protocols that this gateway speaks, so that their clients find what they look for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value as Json;
+use url::Url;
+
+use super::algorithmia::Algorithm;
+use super::http::HostPattern;
+use super::problem::{Origin, dotted, nearest};
+use super::table::{Table, shown};
+
+/// Facades, by whose protocol they speak.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FacadesConfig {
+    /// Algorithmia's.
+    pub algorithmia: AlgorithmiaFacade,
+}
+
+/// What clients of Algorithmia find here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlgorithmiaFacade {
+    /// Who answers for which algorithm, by OWNER/NAME.
+    pub algorithms: BTreeMap<String, Serves>,
+    /// Where pictures are fetched from whose address a client sends; nowhere if empty.
+    pub hosts: Vec<InputHost>,
+    /// Whether those hosts may have private addresses.
+    pub allow_private: bool,
+    /// Whether clients may keep files here.
+    pub storage: bool,
+    /// Most bytes of all clients' files together.
+    pub max_bytes: u64,
+    /// Most bytes of one client's.
+    pub client_max_bytes: u64,
+    /// Most bytes of results that the cache does not keep, each for a day.
+    pub temp_max_bytes: u64,
+}
+
+/// Who answers for an algorithm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// The configured route, which colours.
+    Route,
+    /// One provider.
+    Provider(String),
+    /// Nobody: it says hello, so that a client can be tried out.
+    Hello,
+}
+
+/// Hosts that pictures are fetched from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InputHost {
+    /// All there are.
+    Any,
+    /// These.
+    Pattern(HostPattern),
+}
+
+impl InputHost {
+    fn parse(text: &str) -> Option<Self> {
+        if text == "*" { Some(Self::Any) } else { HostPattern::parse(text).map(Self::Pattern) }
+    }
+
+    /// Whether it stands for the host of an address.
+    pub fn matches(&self, url: &Url) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Pattern(pattern) => pattern.matches(url),
+        }
+    }
+}
+
+impl fmt::Display for InputHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Pattern(pattern) => pattern.fmt(f),
+        }
+    }
+}
+
+/// What is served unless the configuration says otherwise, and how that is written.
+const SHIPPED: [(&str, &str); 2] =
+    [("deeplearning/ColorfulImageColorization", "route"), ("demo/Hello", "hello")];
+
+/// What a value of `algorithms` must be, for a sentence that begins with "must be".
+const SERVES: &str = "\"route\", \"provider:NAME\", \"hello\" or \"off\"";
+
+impl FacadesConfig {
+    pub(super) fn read(table: &mut Table<'_>, providers: &[String]) -> Self {
+        Self { algorithmia: table.table("algorithmia", |table| AlgorithmiaFacade::read(table, providers)) }
+    }
+}
+
+impl AlgorithmiaFacade {
+    const MAX_BYTES: u64 = 1 << 30;
+    const CLIENT_MAX_BYTES: u64 = 100 << 20;
+    const TEMP_MAX_BYTES: u64 = 1 << 30;
+
+    fn read(table: &mut Table<'_>, providers: &[String]) -> Self {
+        const MOST: u64 = 1 << 50;
+        let host = ("a host", "images.example.com");
+        let facade = Self {
+            algorithms: algorithms(table, providers),
+            hosts: table.list("hosts", Vec::new(), host, InputHost::parse),
+            allow_private: table.flag("allow_private", false),
+            storage: table.flag("storage", false),
+            max_bytes: table.bytes("max_bytes", Self::MAX_BYTES, 0..=MOST),
+            client_max_bytes: table.bytes("client_max_bytes", Self::CLIENT_MAX_BYTES, 0..=MOST),
+            temp_max_bytes: table.bytes("temp_max_bytes", Self::TEMP_MAX_BYTES, 0..=MOST),
+        };
+        if facade.allow_private && facade.hosts.contains(&InputHost::Any) {
+            let message = "`facades.algorithmia.hosts` has \"*\" and `allow_private` is true: any client could \
+                           have this machine ask inside its own network. Name the hosts";
+            table.problem(&["hosts"], message);
+        }
+        facade
+    }
+}
+
+/// `algorithms`: what is shipped, changed by what is set.
+fn algorithms(table: &mut Table<'_>, providers: &[String]) -> BTreeMap<String, Serves> {
+    let mut words: BTreeMap<String, (String, Origin)> = SHIPPED
+        .iter()
+        .map(|(name, word)| ((*name).to_owned(), ((*word).to_owned(), Origin::Default)))
+        .collect();
+    for (name, value, origin) in table.free_keys("algorithms") {
+        let path = dotted(&table.at(&["algorithms", name]));
+        let named = Algorithm::parse(name).is_ok_and(|algorithm| algorithm.to_string() == name)
+            && name.matches('/').count() == 1;
+        match value.as_str() {
+            _ if !named => {
+                table.note_problem(origin, format!("`{path}`: an algorithm is named OWNER/NAME here"));
+            }
+            None => table.note_problem(origin, format!("`{path}` must be {SERVES}, not {}", shown(value))),
+            Some(word) => {
+                words.insert(name.to_owned(), (word.to_owned(), origin));
+            }
+        }
+    }
+    let mut algorithms = BTreeMap::new();
+    for (name, (word, origin)) in words {
+        let path = dotted(&table.at(&["algorithms", &name]));
+        table.note_entry_at(&["algorithms", &name], Json::from(word.as_str()), false, origin.clone());
+        match (word.as_str(), word.strip_prefix("provider:")) {
+            ("off", _) => {}
+            ("route", _) => {
+                algorithms.insert(name, Serves::Route);
+            }
+            ("hello", _) => {
+                algorithms.insert(name, Serves::Hello);
+            }
+            (_, Some(provider)) if providers.iter().any(|known| known == provider) => {
+                algorithms.insert(name, Serves::Provider(provider.to_owned()));
+            }
+            (_, Some(provider)) => {
+                let hint = nearest(provider, providers.iter().map(String::as_str)).map_or_else(
+                    || format!("the providers are {}", providers.join(", ")),
+                    |meant| format!("did you mean `provider:{meant}`?"),
+                );
+                table.note_problem(origin, format!("`{path}`: there is no provider `{provider}`: {hint}"));
+            }
+            _ => table.note_problem(origin, format!("`{path}` must be {SERVES}, not {word:?}")),
+        }
+    }
+    algorithms
+}

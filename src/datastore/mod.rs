@@ -1,0 +1,472 @@
+//! Files of clients, for as long as they want them, and results that clients fetch once and that the cache does
+//! not keep. Both on disk, bounded in bytes, and by client.
+//!
+//! This room knows names and bytes, and nothing of HTTP or pictures. A client's files are in collections, one level
+//! deep: `files/OWNER/COLLECTION/FILE`, where OWNER is a hash and names are spelt so that they cannot lead
+//! elsewhere (`name`). Temporary files are `temp/RANDOM.EXTENSION`: whoever knows the name may read them, for a day.
+
+mod folder;
+mod name;
+mod room;
+mod temp;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+pub use folder::Opened;
+pub use name::{Name, NameError};
+pub use temp::LIFE;
+
+use crate::cache::hex;
+use room::{Room, weight};
+
+/// Where a collection says who may read it. No name is spelt like this.
+const READERS: &str = ".readers";
+
+/// A client's files and temporary results. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Datastore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    /// None until it is first needed.
+    room: Mutex<Option<Room>>,
+}
+
+/// Whose files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner(String);
+
+impl Owner {
+    /// By the name that limits and the ledger know a client under, such as `key:bob`.
+    pub fn new(client: &str) -> Self {
+        Self(hex(&Sha256::digest(client.as_bytes())))
+    }
+}
+
+/// Most bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Of everybody's files together.
+    pub all: u64,
+    /// Of one owner's.
+    pub each: u64,
+}
+
+/// Whose bound was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The owner's.
+    Own,
+    /// That of all together.
+    All,
+}
+
+/// Who may read a collection, besides its owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Readers {
+    /// The owner's own algorithms, which here is the owner.
+    #[default]
+    Algorithms,
+    /// Nobody.
+    Nobody,
+    /// Every client.
+    Everybody,
+}
+
+/// A file in a collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Its name.
+    pub name: Name,
+    /// Its length.
+    pub bytes: u64,
+    /// When it was written.
+    pub modified: SystemTime,
+}
+
+/// A part of a list, in order of names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Whether there is more after the last of them.
+    pub more: bool,
+}
+
+/// Why a file could not be kept, or not be taken away.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such collection.
+    #[error("there is no such collection: create it first")]
+    NoCollection,
+    /// There is one of that name.
+    #[error("there is a collection of that name already")]
+    Exists,
+    /// It has files.
+    #[error("the collection is not empty: {0} files are in it; delete them first, or force it")]
+    NotEmpty(u64),
+    /// There is no room.
+    #[error("{}", match .0 {
+        Whose::Own => "this is more than one client may keep here: delete something first",
+        Whose::All => "there is no more room for files here",
+    })]
+    Full(Whose),
+    /// The disk.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// What was to be read or written.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The end of the process.
+    #[error("the work stopped in the middle")]
+    Stopped,
+}
+
+impl StoreError {
+    fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+}
+
+impl Datastore {
+    /// In a folder below `state_dir`, made when it is first needed.
+    pub fn in_folder(state_dir: &Path) -> Self {
+        Self(Arc::new(Inner { root: state_dir.join("data"), room: Mutex::default() }))
+    }
+
+    /// An owner's collections after one of this name, at most so many.
+    pub async fn collections(
+        &self,
+        owner: &Owner,
+        after: Option<Name>,
+        most: usize,
+    ) -> Result<Page<Name>, StoreError> {
+        let folder = self.0.owner(owner);
+        self.run(move |inner| {
+            if !inner.is_there(&folder)? {
+                return Ok(Page { items: Vec::new(), more: false });
+            }
+            let is_collection = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+            page(&folder, after.as_ref(), most, is_collection, |name, _| Ok(Some(name)))
+        })
+        .await
+    }
+
+    /// Makes a collection.
+    pub async fn create(
+        &self,
+        owner: &Owner,
+        collection: &Name,
+        readers: Readers,
+        bounds: Bounds,
+    ) -> Result<(), StoreError> {
+        let (owner, folder) = (owner.clone(), self.0.collection(owner, collection));
+        self.run(move |inner| {
+            inner.make_all(&[&inner.files(), &inner.owner(&owner)])?;
+            let mut room = inner.room()?;
+            let counted = room_of(&mut room);
+            if inner.is_there(&folder)? {
+                return Err(StoreError::Exists);
+            }
+            counted.take(&owner.0, weight(0), bounds).map_err(StoreError::Full)?;
+            if let Err(error) = folder::make(&folder) {
+                counted.give(&owner.0, weight(0));
+                return Err(StoreError::io(&folder)(error));
+            }
+            drop(room);
+            inner.set_readers(&folder, readers)
+        })
+        .await
+    }
+
+    /// Who may read a collection; none if there is none.
+    pub async fn readers(&self, owner: &Owner, collection: &Name) -> Result<Option<Readers>, StoreError> {
+        let folder = self.0.collection(owner, collection);
+        self.run(move |inner| {
+            if !inner.is_there(&folder)? {
+                return Ok(None);
+            }
+            let file = folder.join(READERS);
+            let opened = folder::open(&file).map_err(StoreError::io(&file))?;
+            let text = opened.map(|opened| std::io::read_to_string(opened.file)).transpose();
+            Ok(Some(match text.map_err(StoreError::io(&file))?.as_deref() {
+                None => Readers::Algorithms,
+                Some("everybody") => Readers::Everybody,
+                Some(_) => Readers::Nobody,
+            }))
+        })
+        .await
+    }
+
+    /// Says who may read a collection.
+    pub async fn allow(&self, owner: &Owner, collection: &Name, readers: Readers) -> Result<(), StoreError> {
+        let folder = self.0.collection(owner, collection);
+        self.run(move |inner| {
+            if !inner.is_there(&folder)? {
+                return Err(StoreError::NoCollection);
+            }
+            inner.set_readers(&folder, readers)
+        })
+        .await
+    }
+
+    /// The files of a collection after one of this name, at most so many; none if there is no collection.
+    pub async fn list(
+        &self,
+        owner: &Owner,
+        collection: &Name,
+        after: Option<Name>,
+        most: usize,
+    ) -> Result<Option<Page<FileFacts>>, StoreError> {
+        let folder = self.0.collection(owner, collection);
+        self.run(move |inner| {
+            if !inner.is_there(&folder)? {
+                return Ok(None);
+            }
+            let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
+            let facts = |name: Name, entry: &fs::DirEntry| {
+                // Gone meanwhile, perhaps.
+                let Some(data) = folder::there(entry.metadata())? else { return Ok(None) };
+                Ok(Some(FileFacts { name, bytes: data.len(), modified: data.modified()? }))
+            };
+            page(&folder, after.as_ref(), most, is_file, facts).map(Some)
+        })
+        .await
+    }
+
+    /// Opens a file; none where there is none.
+    pub async fn open(
+        &self,
+        owner: &Owner,
+        collection: &Name,
+        file: &Name,
+    ) -> Result<Option<Opened>, StoreError> {
+        let folder = self.0.collection(owner, collection);
+        let path = folder.join(file.on_disk());
+        self.run(move |inner| {
+            if !inner.is_there(&folder)? {
+                return Ok(None);
+            }
+            folder::open(&path).map_err(StoreError::io(&path))
+        })
+        .await
+    }
+
+    /// Keeps a file, in place of another of that name: the one or the other is there at any time.
+    pub async fn write(
+        &self,
+        owner: &Owner,
+        collection: &Name,
+        file: &Name,
+        bytes: Bytes,
+        bounds: Bounds,
+    ) -> Result<(), StoreError> {
+        let (owner, folder) = (owner.clone(), self.0.collection(owner, collection));
+        let path = folder.join(file.on_disk());
+        self.run(move |inner| {
+            if !inner.is_there(&folder)? {
+                return Err(StoreError::NoCollection);
+            }
+            let amount = weight(bytes.len() as u64);
+            room_of(&mut inner.room()?).take(&owner.0, amount, bounds).map_err(StoreError::Full)?;
+            let placed = inner.place(&path, &bytes);
+            let mut room = inner.room()?;
+            room_of(&mut room).give(&owner.0, if placed.is_ok() { 0 } else { amount });
+            let before = placed?;
+            room_of(&mut room).give(&owner.0, before.map_or(0, weight));
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes a file away; whether it was there.
+    pub async fn remove(&self, owner: &Owner, collection: &Name, file: &Name) -> Result<bool, StoreError> {
+        let (owner, folder) = (owner.clone(), self.0.collection(owner, collection));
+        let path = folder.join(file.on_disk());
+        self.run(move |inner| {
+            if !inner.is_there(&folder)? {
+                return Ok(false);
+            }
+            inner.take_away(&owner, &path)
+        })
+        .await
+    }
+
+    /// Takes a collection away, with its files if `force`; says how many those were.
+    pub async fn remove_collection(
+        &self,
+        owner: &Owner,
+        collection: &Name,
+        force: bool,
+    ) -> Result<u64, StoreError> {
+        let (owner, folder) = (owner.clone(), self.0.collection(owner, collection));
+        self.run(move |inner| {
+            if !inner.is_there(&folder)? {
+                return Err(StoreError::NoCollection);
+            }
+            let entries = folder::entries(&folder).map_err(StoreError::io(&folder))?;
+            let files: Vec<PathBuf> =
+                entries.iter().filter(|entry| entry.file_name() != READERS).map(fs::DirEntry::path).collect();
+            if !files.is_empty() && !force {
+                return Err(StoreError::NotEmpty(files.len() as u64));
+            }
+            let mut removed = 0;
+            for file in files {
+                removed += u64::from(inner.take_away(&owner, &file)?);
+            }
+            inner.take_away(&owner, &folder.join(READERS))?;
+            fs::remove_dir(&folder).map_err(StoreError::io(&folder))?;
+            room_of(&mut inner.room()?).give(&owner.0, weight(0));
+            Ok(removed)
+        })
+        .await
+    }
+
+    /// Removes what is older than it may be, and what was left half-written.
+    pub async fn sweep(&self) -> Result<(), StoreError> {
+        self.run(|inner| {
+            if !inner.is_there(&inner.root)? {
+                return Ok(());
+            }
+            inner.sweep_temp(u64::MAX)?;
+            folder::remove_abandoned(&inner.parts()).map_err(StoreError::io(&inner.parts()))
+        })
+        .await
+    }
+
+    /// Runs file work off the async threads.
+    async fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<R, StoreError> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let inner = self.0.clone();
+        tokio::task::spawn_blocking(move || work(&inner)).await.unwrap_or(Err(StoreError::Stopped))
+    }
+}
+
+impl Inner {
+    fn files(&self) -> PathBuf {
+        self.root.join("files")
+    }
+
+    fn parts(&self) -> PathBuf {
+        self.root.join("parts")
+    }
+
+    fn owner(&self, owner: &Owner) -> PathBuf {
+        self.files().join(&owner.0)
+    }
+
+    fn collection(&self, owner: &Owner, collection: &Name) -> PathBuf {
+        self.owner(owner).join(collection.on_disk())
+    }
+
+    /// What is taken, counted if it has not been yet.
+    fn room(&self) -> Result<MutexGuard<'_, Option<Room>>, StoreError> {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        if room.is_none() {
+            *room = Some(Room::count(&self.files(), &self.temp()).map_err(StoreError::io(&self.root))?);
+        }
+        Ok(room)
+    }
+
+    /// Whether a folder of ours is there, and every folder above it is one.
+    fn is_there(&self, folder: &Path) -> Result<bool, StoreError> {
+        let mut above: Vec<&Path> =
+            folder.ancestors().take_while(|path| path.starts_with(&self.root)).collect();
+        above.reverse();
+        for path in above {
+            if !folder::is_folder(path).map_err(StoreError::io(path))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes folders, and the root above them.
+    fn make_all(&self, folders: &[&Path]) -> Result<(), StoreError> {
+        if let Some(state_dir) = self.root.parent() {
+            fs::create_dir_all(state_dir).map_err(StoreError::io(state_dir))?;
+        }
+        for folder in std::iter::once(&self.root.as_path()).chain(folders) {
+            folder::make(folder).map_err(StoreError::io(folder))?;
+        }
+        Ok(())
+    }
+
+    /// Has a file at `path`, whole or not at all; gives the length of the one that was there.
+    fn place(&self, path: &Path, bytes: &[u8]) -> Result<Option<u64>, StoreError> {
+        let parts = self.parts();
+        self.make_all(&[&parts])?;
+        let part = folder::write_part(&parts, bytes).map_err(StoreError::io(path))?;
+        // Nobody else replaces it in between.
+        let _room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = folder::size(path).map_err(StoreError::io(path))?;
+        folder::place(&part, path).map_err(StoreError::io(path))?;
+        Ok(before)
+    }
+
+    /// Removes a file and gives its room back; whether it was there.
+    fn take_away(&self, owner: &Owner, path: &Path) -> Result<bool, StoreError> {
+        let mut room = self.room()?;
+        let Some(bytes) = folder::size(path).map_err(StoreError::io(path))? else { return Ok(false) };
+        fs::remove_file(path).map_err(StoreError::io(path))?;
+        if path.file_name().is_none_or(|name| name != READERS) {
+            room_of(&mut room).give(&owner.0, weight(bytes));
+        }
+        Ok(true)
+    }
+
+    /// Says who may read a collection: a few bytes, which nobody is charged for.
+    fn set_readers(&self, folder: &Path, readers: Readers) -> Result<(), StoreError> {
+        let file = folder.join(READERS);
+        let word = match readers {
+            Readers::Algorithms => {
+                return folder::there(fs::remove_file(&file)).map(drop).map_err(StoreError::io(&file));
+            }
+            Readers::Nobody => "nobody",
+            Readers::Everybody => "everybody",
+        };
+        self.place(&file, word.as_bytes()).map(drop)
+    }
+}
+
+/// The room behind a lock, which has been counted.
+fn room_of<'r>(room: &'r mut MutexGuard<'_, Option<Room>>) -> &'r mut Room {
+    room.get_or_insert_default()
+}
+
+/// What is in a folder after a name, as `facts` says it; at most `most`.
+fn page<T>(
+    folder: &Path,
+    after: Option<&Name>,
+    most: usize,
+    is: impl Fn(&fs::DirEntry) -> bool,
+    facts: impl Fn(Name, &fs::DirEntry) -> std::io::Result<Option<T>>,
+) -> Result<Page<T>, StoreError> {
+    let entries = folder::entries(folder).map_err(StoreError::io(folder))?;
+    let named = entries
+        .iter()
+        .filter(|entry| is(entry))
+        .filter_map(|entry| Some((Name::from_disk(entry.file_name().to_str()?)?, entry)));
+    let mut named: Vec<_> = named.filter(|(name, _)| after.is_none_or(|after| name > after)).collect();
+    named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let more = named.len() > most;
+    named.truncate(most);
+    let items = named.into_iter().filter_map(|(name, entry)| facts(name, entry).transpose());
+    let items = items.collect::<std::io::Result<_>>().map_err(StoreError::io(folder))?;
+    Ok(Page { items, more })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+use std::fs::File;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::{Duration, SystemTime};
+
+use super::*;
+
+const BOUNDS: Bounds = Bounds { all: 100_000, each: 60_000 };
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn owner(name: &str) -> Owner {
+    Owner::new(&format!("key:{name}"))
+}
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    store: Datastore,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Datastore::in_folder(&folder.path().join("state"));
+        Self { folder, store }
+    }
+
+    /// The same folder, as the next process finds it.
+    fn again(&self) -> Datastore {
+        Datastore::in_folder(&self.folder.path().join("state"))
+    }
+
+    async fn write(&self, who: &str, file: &str, bytes: usize) -> Result<(), StoreError> {
+        let bytes = Bytes::from(vec![7; bytes]);
+        self.store.write(&owner(who), &name("c"), &name(file), bytes, BOUNDS).await
+    }
+
+    async fn with_collections() -> Self {
+        let fixture = Self::new();
+        for who in ["bob", "ann"] {
+            fixture.store.create(&owner(who), &name("c"), Readers::default(), BOUNDS).await.unwrap();
+        }
+        fixture
+    }
+}
+
+async fn read(store: &Datastore, who: &str, file: &str) -> Option<Vec<u8>> {
+    let opened = store.open(&owner(who), &name("c"), &name(file)).await.unwrap()?;
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut &opened.file, &mut bytes).unwrap();
+    assert_eq!(opened.bytes, bytes.len() as u64);
+    Some(bytes)
+}
+
+#[tokio::test]
+async fn files_are_their_owners_alone_and_outlive_the_process() {
+    let fixture = Fixture::with_collections().await;
+    fixture.write("bob", "a b", 3).await.unwrap();
+    for store in [fixture.store.clone(), fixture.again()] {
+        assert_eq!(read(&store, "bob", "a b").await.unwrap(), [7, 7, 7]);
+        assert_eq!(read(&store, "ann", "a b").await, None);
+        assert_eq!(read(&store, "bob", "a").await, None);
+    }
+    let none = fixture.store.open(&owner("bob"), &name("d"), &name("a b")).await.unwrap();
+    assert!(none.is_none());
+    assert!(matches!(
+        fixture.store.create(&owner("bob"), &name("c"), Readers::Nobody, BOUNDS).await,
+        Err(StoreError::Exists)
+    ));
+    let bytes = Bytes::from_static(b"x");
+    let nowhere = fixture.store.write(&owner("bob"), &name("d"), &name("a"), bytes, BOUNDS).await;
+    assert!(matches!(nowhere, Err(StoreError::NoCollection)));
+    // For this user's eyes alone.
+    let root = fixture.folder.path().join("state/data");
+    for path in [root.clone(), root.join("files"), root.join("files").join(&owner("bob").0)] {
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o077, 0);
+    }
+    assert_eq!(fs::read_dir(root.join("parts")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn nobody_keeps_more_than_their_share_and_all_together_not_more_than_there_is() {
+    let fixture = Fixture::with_collections().await;
+    fixture.write("bob", "a", 40_000).await.unwrap();
+    assert!(matches!(fixture.write("bob", "b", 20_000).await, Err(StoreError::Full(Whose::Own))));
+    fixture.write("ann", "a", 36_000).await.unwrap();
+    assert!(matches!(fixture.write("ann", "b", 17_000).await, Err(StoreError::Full(Whose::All))));
+    // What is deleted or made smaller gives its room back, in this process and the next.
+    fixture.write("bob", "a", 1_000).await.unwrap();
+    assert!(fixture.store.remove(&owner("ann"), &name("c"), &name("a")).await.unwrap());
+    assert!(!fixture.store.remove(&owner("ann"), &name("c"), &name("a")).await.unwrap());
+    for store in [fixture.store.clone(), fixture.again()] {
+        let bytes = Bytes::from(vec![1; 50_000]);
+        store.write(&owner("ann"), &name("c"), &name("b"), bytes.clone(), BOUNDS).await.unwrap();
+        let full = store.write(&owner("bob"), &name("c"), &name("b"), bytes, BOUNDS).await;
+        assert!(matches!(full, Err(StoreError::Full(Whose::All))), "{full:?}");
+        assert!(store.remove(&owner("ann"), &name("c"), &name("b")).await.unwrap());
+    }
+    // Empty ones take room, too.
+    let mut made = 0;
+    while fixture.write("bob", &made.to_string(), 0).await.is_ok() {
+        made += 1;
+    }
+    assert_eq!(made, 60_000 / 4096 - 2);
+    let removed = fixture.store.remove_collection(&owner("bob"), &name("c"), true).await.unwrap();
+    assert_eq!(removed, made + 1);
+    let folders = (0..20).map(|i| name(&format!("f{i}")));
+    let mut made = 0;
+    for folder in folders {
+        made +=
+            u32::from(fixture.store.create(&owner("bob"), &folder, Readers::Nobody, BOUNDS).await.is_ok());
+    }
+    assert_eq!(made, 60_000 / 4096);
+}
+
+#[tokio::test]
+async fn a_list_is_in_order_and_goes_on_where_it_ended() {
+    let fixture = Fixture::with_collections().await;
+    for file in ["b", "a", "ä", "c d", ".x"] {
+        fixture.write("bob", file, 1).await.unwrap();
+    }
+    let mut names = Vec::new();
+    let mut after = None;
+    loop {
+        let page = fixture.store.list(&owner("bob"), &name("c"), after, 2).await.unwrap().unwrap();
+        names.extend(page.items.iter().map(|facts| facts.name.to_string()));
+        after = page.items.last().map(|facts| facts.name.clone());
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(names, [".x", "a", "b", "c d", "ä"]);
+    assert!(fixture.store.list(&owner("bob"), &name("d"), None, 2).await.unwrap().is_none());
+    let page = fixture.store.collections(&owner("bob"), None, 2).await.unwrap();
+    assert_eq!(page, Page { items: vec![name("c")], more: false });
+    let nobody = fixture.store.collections(&owner("eve"), None, 2).await.unwrap();
+    assert!(nobody.items.is_empty());
+    let full = fixture.store.remove_collection(&owner("bob"), &name("c"), false).await;
+    assert!(matches!(full, Err(StoreError::NotEmpty(5))));
+}
+
+#[tokio::test]
+async fn who_may_read_is_remembered() {
+    let fixture = Fixture::with_collections().await;
+    for readers in [Readers::Everybody, Readers::Nobody, Readers::Algorithms] {
+        fixture.store.allow(&owner("bob"), &name("c"), readers).await.unwrap();
+        assert_eq!(fixture.again().readers(&owner("bob"), &name("c")).await.unwrap(), Some(readers));
+    }
+    assert_eq!(fixture.store.readers(&owner("bob"), &name("d")).await.unwrap(), None);
+    assert_eq!(fixture.store.remove_collection(&owner("bob"), &name("c"), false).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn no_link_is_followed_anywhere() {
+    let fixture = Fixture::with_collections().await;
+    let secret = fixture.folder.path().join("secret");
+    fs::create_dir(&secret).unwrap();
+    fs::write(secret.join("x"), "secret").unwrap();
+    let files = fixture.folder.path().join("state/data/files");
+    let collection = files.join(&owner("bob").0).join("c");
+
+    symlink(secret.join("x"), collection.join("x")).unwrap();
+    assert!(fixture.store.open(&owner("bob"), &name("c"), &name("x")).await.is_err());
+    let page = fixture.store.list(&owner("bob"), &name("c"), None, 9).await.unwrap().unwrap();
+    assert!(page.items.is_empty());
+    // A file of that name takes the link's place.
+    fixture.write("bob", "x", 2).await.unwrap();
+    assert_eq!(fs::read_to_string(secret.join("x")).unwrap(), "secret");
+    assert_eq!(read(&fixture.store, "bob", "x").await.unwrap(), [7, 7]);
+
+    symlink(&secret, files.join(&owner("bob").0).join("d")).unwrap();
+    assert!(fixture.store.open(&owner("bob"), &name("d"), &name("x")).await.is_err());
+    assert!(fixture.store.list(&owner("bob"), &name("d"), None, 9).await.is_err());
+    assert!(fixture.store.remove_collection(&owner("bob"), &name("d"), true).await.is_err());
+    let written =
+        fixture.store.write(&owner("bob"), &name("d"), &name("y"), Bytes::from_static(b"y"), BOUNDS).await;
+    assert!(written.is_err());
+    assert_eq!(fs::read_dir(&secret).unwrap().count(), 1);
+
+    // Nor one to a pipe, that nobody writes to.
+    let fifo = std::process::Command::new("mkfifo").arg(collection.join("pipe")).status().unwrap();
+    assert!(fifo.success());
+    assert!(fixture.store.open(&owner("bob"), &name("c"), &name("pipe")).await.is_err());
+}
+
+#[tokio::test]
+async fn temporary_files_are_there_for_a_day_and_the_oldest_make_room() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let put = async |bytes: usize| store.write_temp(Bytes::from(vec![9; bytes]), "png", 30_000).await;
+    let first = put(8_000).await.unwrap();
+    assert_eq!(first.len(), 36);
+    assert_eq!(store.open_temp(&first).await.unwrap().unwrap().bytes, 8_000);
+    for other in ["", "x.png", "../keys.json", &first[1..], &first.to_uppercase(), &format!("{first}x")] {
+        assert!(store.open_temp(other).await.unwrap().is_none(), "{other}");
+    }
+    // Its day is over.
+    let temp = fixture.folder.path().join("state/data/temp");
+    let set_age = |file: &str, age: Duration| {
+        let file = File::options().write(true).open(temp.join(file)).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+    };
+    set_age(&first, LIFE - Duration::from_secs(60));
+    assert!(store.open_temp(&first).await.unwrap().is_some());
+    set_age(&first, LIFE);
+    assert!(store.open_temp(&first).await.unwrap().is_none());
+    store.sweep().await.unwrap();
+    assert_eq!(fs::read_dir(&temp).unwrap().count(), 0);
+
+    let second = put(8_000).await.unwrap();
+    set_age(&second, Duration::from_secs(60));
+    let third = put(8_000).await.unwrap();
+    set_age(&third, Duration::from_secs(30));
+    let fourth = put(12_000).await.unwrap();
+    let there = async |name: &str| store.open_temp(name).await.unwrap().is_some();
+    assert!(!there(&second).await && there(&third).await && there(&fourth).await);
+    assert!(matches!(put(40_000).await, Err(StoreError::Full(Whose::All))));
+    assert!(there(&fourth).await);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_half_written_goes() {
+    let fixture = Fixture::with_collections().await;
+    fixture.write("bob", "a", 1).await.unwrap();
+    let part = fixture.folder.path().join("state/data/parts/old.part");
+    fs::write(&part, "half").unwrap();
+    fixture.store.sweep().await.unwrap();
+    assert!(part.exists());
+    let file = File::options().write(true).open(&part).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(700)).unwrap();
+    fixture.store.sweep().await.unwrap();
+    assert!(!part.exists());
+}

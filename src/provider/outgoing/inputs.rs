@@ -1,0 +1,135 @@
+//! Pictures whose address a client sends instead of the picture. Whoever sends one chooses what this machine asks,
+//! so that the operator says from which hosts anything is fetched, and special addresses are refused as ever.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use url::Url;
+
+use super::{FetchError, LONGEST, Names, Reach, Refusal, System, follow, host, literal};
+use crate::config::InputHost;
+use crate::provider::{HttpClient, HttpError, Times};
+
+/// How long to wait for a host that a client names.
+const TIMES: Times = Times { connect: Duration::from_secs(10), first_byte: Duration::from_secs(30) };
+
+/// Fetches pictures for clients.
+#[derive(Clone)]
+pub struct Inputs {
+    hosts: Vec<InputHost>,
+    reach: Reach,
+    http: HttpClient,
+}
+
+/// Why a picture was not fetched, in words that tell a client nothing of this machine's network: what a name
+/// leads to is for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// The address is none that is asked.
+    #[error("pictures are not fetched from this address: send the picture itself")]
+    Refused,
+    /// Nothing came, or not in time.
+    #[error("the picture at this address cannot be fetched: send the picture itself")]
+    Failed,
+    /// The host answered with something else.
+    #[error("the picture at this address cannot be fetched: its host answers with status {0}")]
+    Status(u16),
+    /// It is too large.
+    #[error("the picture at this address is larger than {0} bytes")]
+    TooLarge(u64),
+}
+
+impl Inputs {
+    /// From these hosts; reads the system's certificates the first time: not for async threads.
+    pub fn new(hosts: Vec<InputHost>, allow_private: bool) -> Result<Self, String> {
+        let reach = if allow_private { Reach::Private } else { Reach::Public };
+        let http = HttpClient::without_redirects(TIMES, Names::new(Arc::new(System), reach))?;
+        Ok(Self { hosts, reach, http })
+    }
+
+    /// The bytes at an address, at most `most`, until the deadline.
+    pub async fn fetch(&self, address: &str, most: u64, deadline: Instant) -> Result<Bytes, InputError> {
+        let url = Url::parse(address.trim()).ok().filter(|_| address.len() <= LONGEST);
+        let url = url.ok_or(InputError::Refused)?;
+        let nothing = |_: &Url| HeaderMap::new();
+        let reply = follow(&self.http, &url, nothing, |url| self.admit(url), most, deadline).await;
+        let reply = reply.map_err(|error| {
+            tracing::warn!("a picture that a client named was not fetched: {error}");
+            match error {
+                FetchError::Http(HttpError::TooLarge(most)) => InputError::TooLarge(most),
+                FetchError::Http(HttpError::Forbidden(_)) => InputError::Refused,
+                FetchError::Http(_) => InputError::Failed,
+                FetchError::Refused(_) | FetchError::Redirected(_) | FetchError::TooMany => {
+                    InputError::Refused
+                }
+            }
+        })?;
+        match reply.status {
+            StatusCode::OK => Ok(reply.body),
+            status => Err(InputError::Status(status.as_u16())),
+        }
+    }
+
+    /// Whether an address may be asked, as far as that can be told without looking up a name.
+    fn admit(&self, url: &Url) -> Result<(), Refusal> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Refusal::Scheme);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refusal::Password);
+        }
+        if !self.hosts.iter().any(|pattern| pattern.matches(url)) {
+            return Err(Refusal::NotServed(host(url)));
+        }
+        literal(url, self.reach).map_err(Refusal::Forbidden)
+    }
+}
+
+impl fmt::Debug for Inputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inputs").field("hosts", &self.hosts).field("reach", &self.reach).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(hosts: &[&str], allow_private: bool) -> Inputs {
+        let main = format!("[facades.algorithmia]\nhosts = {hosts:?}\nallow_private = {allow_private}\n");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("pixcolor.toml"), main).unwrap();
+        let source =
+            crate::config::Source { dir: Some(folder.path().to_owned()), ..crate::config::Source::default() };
+        let config = crate::config::load(&source).unwrap().config;
+        Inputs::new(config.facades.algorithmia.hosts, allow_private).unwrap()
+    }
+
+    #[test]
+    fn only_listed_hosts_at_public_addresses_are_asked() {
+        let any = inputs(&["*"], false);
+        let some = inputs(&["*.example.com", "127.0.0.1:8000"], true);
+        for (address, of_any, of_some) in [
+            ("https://a.example.com/x.png", true, true),
+            ("http://a.example.com/x.png", true, true),
+            ("https://example.org/x.png", true, false),
+            ("http://127.0.0.1:8000/x", false, true),
+            ("http://127.0.0.1:9000/x", false, false),
+            ("http://2130706433/x", false, false),
+            ("http://[::1]/x", false, false),
+            ("http://169.254.169.254/latest/meta-data/", false, false),
+            ("http://user:pass@a.example.com/", false, false),
+            ("file:///etc/passwd", false, false),
+            ("ftp://a.example.com/x", false, false),
+            ("gopher://a.example.com/x", false, false),
+        ] {
+            let url = Url::parse(address).unwrap();
+            assert_eq!(any.admit(&url).is_ok(), of_any, "{address}");
+            assert_eq!(some.admit(&url).is_ok(), of_some, "{address}");
+        }
+    }
+}

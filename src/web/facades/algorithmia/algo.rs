@@ -1,0 +1,225 @@
+//! `POST /v1/algo/OWNER/NAME[/VERSION]`: calls an algorithm.
+
+use std::time::{Duration, Instant};
+
+use rocket::http::Status;
+use rocket::{Responder, Route, post, routes};
+use serde_json::Value;
+
+use super::colour::{self, Colouring};
+use super::envelope::{Accepted, Answer, Failed, Made, Output};
+use super::input::{Given, Input};
+use crate::config::Serves;
+use crate::web::colorize::one;
+use crate::web::guards::Context;
+use crate::web::problem::Problem;
+
+/// How long a call may take unless its caller says, in seconds; and the most that one may say.
+const TIMEOUT: f64 = 300.0;
+const MOST_TIMEOUT: f64 = 3000.0;
+
+/// The routes of this file.
+pub fn routes() -> Vec<Route> {
+    routes![call, call_version]
+}
+
+/// What a call is answered with.
+#[derive(Responder)]
+#[allow(clippy::large_enum_variant)]
+enum Reply {
+    Answer(Answer),
+    Accepted(Accepted),
+    Failed(Failed),
+}
+
+/// What stands in a call's query.
+struct Options {
+    timeout: Vec<String>,
+    stdout: Vec<String>,
+    output: Vec<String>,
+}
+
+#[post("/v1/algo/<owner>/<name>?<timeout>&<stdout>&<output>", data = "<input>")]
+async fn call(
+    context: Context,
+    owner: &str,
+    name: &str,
+    timeout: Vec<String>,
+    stdout: Vec<String>,
+    output: Vec<String>,
+    input: Result<Input, Problem>,
+) -> Result<Reply, Problem> {
+    run(context, [owner, name, "latest"], Options { timeout, stdout, output }, input?).await
+}
+
+#[post("/v1/algo/<owner>/<name>/<version>?<timeout>&<stdout>&<output>", data = "<input>")]
+#[allow(clippy::too_many_arguments)]
+async fn call_version(
+    context: Context,
+    owner: &str,
+    name: &str,
+    version: &str,
+    timeout: Vec<String>,
+    stdout: Vec<String>,
+    output: Vec<String>,
+    input: Result<Input, Problem>,
+) -> Result<Reply, Problem> {
+    run(context, [owner, name, version], Options { timeout, stdout, output }, input?).await
+}
+
+async fn run(
+    context: Context,
+    [owner, name, version]: [&str; 3],
+    options: Options,
+    input: Input,
+) -> Result<Reply, Problem> {
+    let algorithm = format!("{owner}/{name}");
+    let serves = context.snapshot.config.facades.algorithmia.algorithms.get(&algorithm);
+    let serves = serves.filter(|_| is_version(version)).cloned().ok_or_else(|| {
+        let version = if version == "latest" { String::new() } else { format!("/{version}") };
+        Problem::new(Status::NotFound, format!("algorithm algo://{algorithm}{version} not found"))
+    })?;
+    let start = Instant::now();
+    let limit = context.snapshot.config.limits.request;
+    let deadline = start + timeout(one("timeout", options.timeout)?.as_deref())?.min(limit);
+    let stdout = flag("stdout", one("stdout", options.stdout)?.as_deref())?;
+    let output = output(one("output", options.output)?.as_deref())?;
+
+    let call = Colouring { algorithm, serves, deadline };
+    if output == Output::Void {
+        let tasks = context.gateway.tasks().clone();
+        tasks.spawn(async move {
+            if let Err(problem) = work(&context, &call, input).await {
+                tracing::info!("a call whose result nobody wants came to nothing: {}", problem.detail);
+            }
+        });
+        return Ok(Reply::Accepted(Accepted));
+    }
+    Ok(match work(&context, &call, input).await {
+        Err(problem) => Reply::Failed(Failed(problem, start.elapsed().as_secs_f64())),
+        Ok(Done { made, said, alerts, headers }) => Reply::Answer(Answer {
+            made,
+            duration: start.elapsed().as_secs_f64(),
+            stdout: stdout.then_some(said),
+            alerts,
+            raw: output == Output::Raw,
+            headers,
+        }),
+    })
+}
+
+/// What came of a call.
+pub struct Done {
+    /// The result.
+    pub made: Made,
+    /// What there is to say of it: what an algorithm prints.
+    pub said: String,
+    /// What the caller should know.
+    pub alerts: Vec<String>,
+    /// The same for who reads headers.
+    pub headers: Vec<rocket::http::Header<'static>>,
+}
+
+async fn work(context: &Context, call: &Colouring, input: Input) -> Result<Done, Problem> {
+    match call.serves {
+        Serves::Hello => hello(&input.given),
+        Serves::Route | Serves::Provider(_) => colour::run(context, call, input).await,
+    }
+}
+
+/// What everybody tries first.
+fn hello(given: &Given) -> Result<Done, Problem> {
+    let name = match given.value()? {
+        Some(Value::String(name)) => name,
+        Some(value) => value.to_string(),
+        None => return Err(Problem::bad_request("Send a name, as text or as JSON.")),
+    };
+    let made = Made::Text(format!("Hello {name}"));
+    Ok(Done { made, said: String::new(), alerts: Vec::new(), headers: Vec::new() })
+}
+
+/// Whether a version is one by its looks: `1.1.5`, `1.1.*`, `latest`, `latestPrivate`, a git hash. There is only one of
+/// each algorithm here, whichever is asked for.
+fn is_version(version: &str) -> bool {
+    let hash = version.len() == 40 && version.bytes().all(|b| b.is_ascii_hexdigit());
+    let parts: Vec<&str> = version.split('.').collect();
+    let number = |part: &&str| (1..=9).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    let line = match parts.split_last() {
+        Some((last, rest)) => {
+            parts.len() <= 3
+                && rest.iter().all(number)
+                && (number(last) || (*last == "*" && !rest.is_empty()))
+        }
+        None => false,
+    };
+    hash || line || matches!(version, "latest" | "latestPrivate")
+}
+
+/// How long a call may take.
+fn timeout(word: Option<&str>) -> Result<Duration, Problem> {
+    let Some(word) = word else { return Ok(Duration::from_secs_f64(TIMEOUT)) };
+    let seconds = word.trim().parse().ok().filter(|seconds: &f64| *seconds > 0.0 && seconds.is_finite());
+    seconds
+        .map(|seconds| Duration::from_secs_f64(seconds.min(MOST_TIMEOUT)))
+        .ok_or_else(|| Problem::bad_request("`timeout` must be a number of seconds, such as 300."))
+}
+
+/// A flag as any language writes it: Python's clients say `True`.
+fn flag(name: &str, word: Option<&str>) -> Result<bool, Problem> {
+    match word.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("" | "false" | "0") => Ok(false),
+        Some("true" | "1") => Ok(true),
+        Some(_) => Err(Problem::bad_request(format!("`{name}` must be true or false."))),
+    }
+}
+
+fn output(word: Option<&str>) -> Result<Output, Problem> {
+    match word.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("" | "default") => Ok(Output::Envelope),
+        Some("raw") => Ok(Output::Raw),
+        Some("void") => Ok(Output::Void),
+        Some(_) => Err(Problem::bad_request("`output` must be raw or void, or not be there.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_by_their_looks() {
+        for good in [
+            "1.1.5",
+            "1.1",
+            "1",
+            "1.*",
+            "1.1.*",
+            "latest",
+            "latestPrivate",
+            "0123456789abcdef0123456789abcdef01234567",
+        ] {
+            assert!(is_version(good), "{good}");
+        }
+        for bad in ["", "*", "1.1.5.2", "1..2", "v1", "1.*.2", "latest ", "..", "0123"] {
+            assert!(!is_version(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn options_are_read_as_each_client_writes_them() {
+        assert_eq!(timeout(None).unwrap(), Duration::from_secs(300));
+        assert_eq!(timeout(Some("60")).unwrap(), Duration::from_secs(60));
+        assert_eq!(timeout(Some("1e9")).unwrap(), Duration::from_secs(3000));
+        for bad in ["", "0", "-1", "soon", "nan", "inf"] {
+            assert_eq!(timeout(Some(bad)).unwrap_err().status, 400, "{bad}");
+        }
+        for (word, expected) in
+            [(None, false), (Some("True"), true), (Some("true"), true), (Some("False"), false)]
+        {
+            assert_eq!(flag("stdout", word).unwrap(), expected);
+        }
+        assert!(flag("stdout", Some("yes")).is_err());
+        assert_eq!(output(Some("RAW")).unwrap(), Output::Raw);
+        assert!(output(Some("binary")).is_err());
+    }
+}

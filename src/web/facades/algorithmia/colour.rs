@@ -1,0 +1,295 @@
+//! Colouring, as `deeplearning/ColorfulImageColorization` took and gave it: one picture or a list, each as a data URL, a
+//! `data://` file, an address, or as bytes; the answer says where the coloured PNG is.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use rocket::http::Status;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+
+use super::algo::Done;
+use super::envelope::Made;
+use super::files::{Files, missing};
+use super::input::{Given, Input};
+use super::place::Place;
+use super::results;
+use crate::config::Serves;
+use crate::datastore::{Name, Opened, Owner};
+use crate::gateway::{Ask, Rendition, Upload};
+use crate::photo::OutputFormat;
+use crate::provider::Trace;
+use crate::quota::Ticket;
+use crate::web::answer::headers;
+use crate::web::guards::Context;
+use crate::web::problem::Problem;
+use crate::web::{admission, data_url};
+
+/// Most pictures of one call.
+const MOST_PICTURES: usize = 64;
+
+/// What is asked for where something else came.
+const EXAMPLE: &str = r#"Send {"image": "data:image/jpeg;base64,..."}"#;
+
+/// A call of an algorithm.
+#[derive(Clone, Debug)]
+pub struct Colouring {
+    /// What it was called by: OWNER/NAME.
+    pub algorithm: String,
+    /// Who answers for it.
+    pub serves: Serves,
+    /// When the answer is no longer wanted.
+    pub deadline: Instant,
+}
+
+/// One thing, or a list of such.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore<'a> {
+    #[serde(borrow)]
+    One(Text<'a>),
+    #[serde(borrow)]
+    More(Vec<Text<'a>>),
+}
+
+/// A text that is not copied unless it has to be: it may be a whole picture.
+#[derive(Debug, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The input as callers wrote it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Json<'a> {
+    Object {
+        #[serde(borrow)]
+        image: OneOrMore<'a>,
+        #[serde(borrow, default)]
+        location: Option<OneOrMore<'a>>,
+    },
+    #[serde(borrow)]
+    Bare(OneOrMore<'a>),
+}
+
+/// A file to write a result to.
+struct Location {
+    owner: Owner,
+    collection: Name,
+    file: Name,
+}
+
+/// Colours what was sent.
+pub async fn run(context: &Context, call: &Colouring, input: Input) -> Result<Done, Problem> {
+    let Input { given, ticket } = input;
+    match given {
+        Given::Binary(upload) => {
+            let upload = Upload { ticket: Some(ticket), ..upload };
+            let mut report = Report::default();
+            let uri = one(context, call, upload, None, &mut report).await?;
+            Ok(report.done(json!({ "output": uri })))
+        }
+        Given::Text(bytes) => {
+            let text =
+                std::str::from_utf8(&bytes).map_err(|_| Problem::bad_request("The text is not UTF-8."))?;
+            let image = OneOrMore::One(Text(Cow::Borrowed(text)));
+            all(context, call, image, None, &ticket).await
+        }
+        Given::Json(bytes) => {
+            let json: Json<'_> = serde_json::from_slice(&bytes).map_err(|error| {
+                let why = if error.is_data() { String::new() } else { format!(" ({error})") };
+                Problem::bad_request(format!("The input cannot be read{why}. {EXAMPLE}."))
+            })?;
+            let (image, location) = match json {
+                Json::Object { image, location } => (image, location),
+                Json::Bare(image) => (image, None),
+            };
+            all(context, call, image, location, &ticket).await
+        }
+    }
+}
+
+/// One picture, or each of a list in turn.
+async fn all(
+    context: &Context,
+    call: &Colouring,
+    image: OneOrMore<'_>,
+    location: Option<OneOrMore<'_>>,
+    ticket: &Arc<Ticket>,
+) -> Result<Done, Problem> {
+    let (images, is_list) = match image {
+        OneOrMore::One(image) => (vec![image], false),
+        OneOrMore::More(images) => (images, true),
+    };
+    if images.is_empty() || images.len() > MOST_PICTURES {
+        return Err(Problem::bad_request(format!("Send 1 to {MOST_PICTURES} pictures.")));
+    }
+    let locations = locations(context, location, images.len()).await?;
+    let mut report = Report::default();
+    let mut uris = Vec::with_capacity(images.len());
+    for (Text(image), location) in images.into_iter().zip(locations) {
+        let upload = upload(context, call, &image, ticket).await?;
+        uris.push(one(context, call, upload, location, &mut report).await?);
+    }
+    let output = if is_list { Value::from(uris) } else { uris.pop().into() };
+    Ok(report.done(json!({ "output": output })))
+}
+
+/// Where the results are to be written: known to be the caller's before anything is spent.
+async fn locations(
+    context: &Context,
+    location: Option<OneOrMore<'_>>,
+    count: usize,
+) -> Result<Vec<Option<Location>>, Problem> {
+    let uris = match location {
+        None => return Ok((0..count).map(|_| None).collect()),
+        Some(OneOrMore::One(uri)) => vec![uri],
+        Some(OneOrMore::More(uris)) => uris,
+    };
+    if uris.len() != count {
+        return Err(Problem::bad_request("Give each picture a `location`, or none."));
+    }
+    let files = Files::of(context)?;
+    let mut locations = Vec::with_capacity(count);
+    for Text(uri) in uris {
+        let Place::File(whose, collection, file) = Place::of_uri(&uri)? else {
+            return Err(Problem::bad_request("A `location` is a file: data://.my/COLLECTION/FILE."));
+        };
+        let owner = files.own(&whose)?;
+        if context.gateway.files().readers(&owner, &collection).await?.is_none() {
+            return Err(missing("such collection as `location` names: create it first"));
+        }
+        locations.push(Some(Location { owner, collection, file }));
+    }
+    Ok(locations)
+}
+
+/// The picture that a text is, or says where to find.
+async fn upload(
+    context: &Context,
+    call: &Colouring,
+    text: &str,
+    ticket: &Arc<Ticket>,
+) -> Result<Upload, Problem> {
+    let limit = context.snapshot.config.limits.upload_bytes;
+    let text = text.trim();
+    let is = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    if text.starts_with("data://") {
+        return stored(context, text, limit).await;
+    }
+    if is("data:") {
+        let upload = Upload::new(data_url::decode(text, limit)?);
+        return Ok(Upload { ticket: Some(ticket.clone()), ..upload });
+    }
+    if is("http://") || is("https://") {
+        let inputs = context.snapshot.inputs.as_ref().ok_or_else(|| {
+            let detail =
+                "Pictures are not fetched from addresses here: send the picture itself, as a data URL.";
+            Problem::new(Status::UnprocessableEntity, detail)
+        })?;
+        let ticket = admission::again(context, limit).await?;
+        let bytes = inputs.fetch(text, limit, call.deadline).await?;
+        return Ok(Upload { ticket: Some(ticket), ..Upload::new(bytes) });
+    }
+    Err(Problem::bad_request(format!(
+        "A picture is a data URL, a file at data://, or the bytes themselves. {EXAMPLE}."
+    )))
+}
+
+/// The picture in a file that the caller may read.
+async fn stored(context: &Context, uri: &str, limit: u64) -> Result<Upload, Problem> {
+    let store = context.gateway.files();
+    let opened = match Place::of_uri(uri)? {
+        Place::Result(name) => match results::find(context, &name).await {
+            Some((bytes, _)) => {
+                let ticket = admission::again(context, bytes.len() as u64).await?;
+                return Ok(Upload { ticket: Some(ticket), ..Upload::new(bytes) });
+            }
+            None => store.open_temp(name.as_str()).await?,
+        },
+        Place::File(whose, collection, file) => {
+            let owner = Files::of(context)?.readable(&whose, &collection).await?;
+            store.open(&owner, &collection, &file).await?
+        }
+        Place::Accounts | Place::Account(_) | Place::Collection(..) => None,
+    };
+    let Opened { file, bytes: length, .. } = opened.ok_or_else(|| missing("such file"))?;
+    if length > limit {
+        return Err(Problem::too_large(limit));
+    }
+    let ticket = admission::again(context, length).await?;
+    let mut bytes = Vec::new();
+    let mut reader = tokio::fs::File::from_std(file).take(limit);
+    reader.read_to_end(&mut bytes).await.map_err(|error| {
+        tracing::error!("a client's file cannot be read: {error}");
+        Problem::new(Status::InternalServerError, "The file cannot be read now; the log says more.")
+    })?;
+    Ok(Upload { ticket: Some(ticket), ..Upload::new(Bytes::from(bytes)) })
+}
+
+/// Colours one picture the way of every picture, and gives the URI of the result.
+async fn one(
+    context: &Context,
+    call: &Colouring,
+    upload: Upload,
+    location: Option<Location>,
+    report: &mut Report,
+) -> Result<String, Problem> {
+    context.gateway.metrics().uploaded(upload.bytes.len());
+    let ask = Ask {
+        upload,
+        provider: match &call.serves {
+            Serves::Provider(name) => Some(name.clone()),
+            Serves::Route | Serves::Hello => None,
+        },
+        format: Some(OutputFormat::Png),
+        client: context.client.clone(),
+        reuse: context.reuse,
+        deadline: call.deadline,
+        trace: Trace::default(),
+    };
+    let rendition = context.gateway.colorize(context.snapshot.clone(), ask).await?;
+    let uri = match location {
+        None => format!("data://.algo/{}/temp/{}", call.algorithm, results::keep(context, &rendition).await?),
+        Some(Location { owner, collection, file }) => {
+            let bounds = Files::of(context)?.bounds();
+            let (store, bytes) = (context.gateway.files(), rendition.bytes.clone());
+            store.write(&owner, &collection, &file, bytes, bounds).await?;
+            format!("data://.my/{collection}/{file}")
+        }
+    };
+    report.note(&rendition);
+    Ok(uri)
+}
+
+/// What there is to say of the pictures of a call.
+#[derive(Default)]
+struct Report {
+    renditions: usize,
+    said: String,
+    alerts: Vec<String>,
+    headers: Vec<rocket::http::Header<'static>>,
+}
+
+impl Report {
+    fn note(&mut self, rendition: &Rendition) {
+        let Rendition { width, height, .. } = rendition;
+        let who = match rendition.coloured_by() {
+            Some((provider, model)) => format!("coloured by {provider} ({model})"),
+            None => "in colour already".to_owned(),
+        };
+        let cost = rendition.spent().credits.map_or("unknown".to_owned(), |credits| credits.to_string());
+        self.said += &format!("{width} x {height}, {who}, {}, {cost} credits\n", rendition.origin.label());
+        let passed_over = rendition.attempts.iter().filter(|attempt| attempt.for_money());
+        self.alerts.extend(passed_over.map(ToString::to_string));
+        self.renditions += 1;
+        // The answer's own place is none of the pictures'.
+        self.headers = headers(rendition).into_iter().filter(|h| h.name() != "Content-Location").collect();
+    }
+
+    fn done(self, output: Value) -> Done {
+        let headers = if self.renditions == 1 { self.headers } else { Vec::new() };
+        Done { made: Made::Json(output), said: self.said, alerts: self.alerts, headers }
+    }
+}

@@ -1,0 +1,250 @@
+//! The data API: `/v1/data/...` and, the same, `/v1/connector/data/...`.
+
+use std::io::Cursor;
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+use rocket::http::{ContentType, Header, Status};
+use rocket::request::Request;
+use rocket::response::{self, Responder, Response};
+use rocket::{Route, delete, get, patch, post, put, routes};
+use serde_json::{Map, Value, json};
+
+use super::files::{Files, account, missing};
+use super::input::FileBody;
+use super::listing;
+use super::place::{Place, Target};
+use super::results;
+use crate::datastore::{Name, Opened, Readers};
+use crate::gateway::hex;
+use crate::photo::{self, Limits};
+use crate::web::admission;
+use crate::web::chunk;
+use crate::web::colorize::one;
+use crate::web::guards::Context;
+use crate::web::problem::Problem;
+
+/// The two families of addresses.
+const BASES: [&str; 2] = ["/v1/data", "/v1/connector/data"];
+
+/// The routes of this file.
+pub fn routes() -> Vec<Route> {
+    let below = |base: &'static str| {
+        let routes = routes![read, write, create, change, remove].into_iter();
+        // Both bases are paths: none fails.
+        routes.filter_map(move |route| route.map_base(|_| base.to_owned()).ok())
+    };
+    BASES.into_iter().flat_map(below).collect()
+}
+
+/// What is read.
+#[derive(rocket::Responder)]
+#[allow(clippy::large_enum_variant)]
+enum Found {
+    Stored(Stored),
+    Picture(Picture),
+    Listing(Listing),
+}
+
+/// A client's file, read from the disk as it is sent.
+struct Stored(Opened);
+
+/// A result in the cache.
+struct Picture {
+    bytes: Bytes,
+    digest: [u8; 32],
+}
+
+/// What is in an account or a collection.
+struct Listing(Map<String, Value>);
+
+/// JSON, at 200: some clients take no other status for success.
+struct Said(Value);
+
+#[get("/<_..>?<marker>&<acl>")]
+async fn read(
+    context: Context,
+    target: Target,
+    marker: Vec<String>,
+    acl: Vec<String>,
+) -> Result<Found, Problem> {
+    context.permitted()?;
+    let after = listing::after(one("marker", marker)?.as_deref())?;
+    let acl = one("acl", acl)?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
+    let store = context.gateway.files();
+    match target.0? {
+        Place::Accounts => Ok(Found::Listing(Listing(Map::from_iter([(
+            "folders".to_owned(),
+            json!([{ "name": account(&context) }]),
+        )])))),
+        Place::Account(whose) => {
+            let owner = Files::of(&context)?.own(&whose)?;
+            let page = store.collections(&owner, after, listing::MOST).await?;
+            Ok(Found::Listing(Listing(listing::folders(&page))))
+        }
+        Place::Collection(whose, collection) => {
+            let owner = Files::of(&context)?.readable(&whose, &collection).await?;
+            let page = store.list(&owner, &collection, after, listing::MOST).await?;
+            let mut facts = listing::files(&page.ok_or_else(|| missing("such collection"))?);
+            if acl {
+                let readers = store.readers(&owner, &collection).await?.unwrap_or_default();
+                facts.insert("acl".to_owned(), listing::acl(readers));
+            }
+            Ok(Found::Listing(Listing(facts)))
+        }
+        Place::File(whose, collection, file) => {
+            let owner = Files::of(&context)?.readable(&whose, &collection).await?;
+            let opened = store.open(&owner, &collection, &file).await?;
+            opened.map(|opened| Found::Stored(Stored(opened))).ok_or_else(|| missing("such file"))
+        }
+        Place::Result(name) => {
+            if let Some((bytes, digest)) = results::find(&context, &name).await {
+                return Ok(Found::Picture(Picture { bytes, digest }));
+            }
+            let opened = store.open_temp(name.as_str()).await?;
+            let gone = || {
+                let detail = "There is no such result, or not any more: results are there for a day, or until the \
+                              cache needs their room.";
+                Problem::new(Status::NotFound, detail)
+            };
+            opened.map(|opened| Found::Stored(Stored(opened))).ok_or_else(gone)
+        }
+    }
+}
+
+#[put("/<_..>", data = "<body>")]
+async fn write(context: Context, target: Target, body: Result<FileBody, Problem>) -> Result<Said, Problem> {
+    let body = body?;
+    let Place::File(whose, collection, file) = target.0? else {
+        return Err(Problem::bad_request("A file is at data://.my/COLLECTION/FILE."));
+    };
+    let files = Files::of(&context)?;
+    let owner = files.own(&whose)?;
+    context.gateway.files().write(&owner, &collection, &file, body.bytes, files.bounds()).await?;
+    Ok(Said(json!({ "result": format!("data://.my/{collection}/{file}") })))
+}
+
+/// Makes a collection, in the account that is its parent.
+#[post("/<_..>", data = "<body>")]
+async fn create(context: Context, target: Target, body: Result<FileBody, Problem>) -> Result<Said, Problem> {
+    let body = json_object(&body?)?;
+    let Place::Account(whose) = target.0? else {
+        return Err(Problem::bad_request("Collections are one level deep: make one in data://.my."));
+    };
+    let name = body["name"]
+        .as_str()
+        .ok_or_else(|| Problem::bad_request(r#"Name the collection: {"name": "photos"}."#))?;
+    let name = Name::parse(name)?;
+    let readers = match &body["acl"] {
+        Value::Null => Readers::default(),
+        acl => listing::readers(acl)?,
+    };
+    let files = Files::of(&context)?;
+    let owner = files.own(&whose)?;
+    context.gateway.files().create(&owner, &name, readers, files.bounds()).await?;
+    Ok(Said(json!({ "result": format!("data://.my/{name}") })))
+}
+
+/// Says who may read a collection.
+#[patch("/<_..>", data = "<body>")]
+async fn change(
+    context: Context,
+    target: Target,
+    body: Result<FileBody, Problem>,
+) -> Result<Status, Problem> {
+    let body = json_object(&body?)?;
+    let Place::Collection(whose, collection) = target.0? else {
+        return Err(Problem::bad_request("Only collections, data://.my/COLLECTION, have an `acl`."));
+    };
+    let readers = listing::readers(&body["acl"])?;
+    let owner = Files::of(&context)?.own(&whose)?;
+    context.gateway.files().allow(&owner, &collection, readers).await?;
+    Ok(Status::Ok)
+}
+
+#[delete("/<_..>?<force>")]
+async fn remove(context: Context, target: Target, force: Vec<String>) -> Result<Said, Problem> {
+    context.permitted()?;
+    let _ticket = admission::again(&context, 0).await?;
+    let force = one("force", force)?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
+    let files = Files::of(&context)?;
+    let store = context.gateway.files();
+    let deleted = match target.0? {
+        Place::Collection(whose, collection) => {
+            store.remove_collection(&files.own(&whose)?, &collection, force).await?
+        }
+        Place::File(whose, collection, file) => {
+            match store.remove(&files.own(&whose)?, &collection, &file).await? {
+                true => 1,
+                false => return Err(missing("such file")),
+            }
+        }
+        Place::Accounts | Place::Account(_) | Place::Result(_) => {
+            return Err(Problem::bad_request("Only your own files and collections can be deleted."));
+        }
+    };
+    Ok(Said(json!({ "result": { "deleted": deleted } })))
+}
+
+fn json_object(body: &FileBody) -> Result<Value, Problem> {
+    serde_json::from_slice(&body.bytes)
+        .ok()
+        .filter(Value::is_object)
+        .ok_or_else(|| Problem::bad_request("The body must be a JSON object."))
+}
+
+/// What all answers with a file say.
+fn file_response(kind: &str, tag: String) -> Response<'static> {
+    let mut response = Response::new();
+    response.set_raw_header("Content-Type", kind.to_owned());
+    response.set_header(Header::new("X-Data-Type", "file"));
+    response.set_header(Header::new("ETag", format!("\"{tag}\"")));
+    // The name is the key to it; and it is there for a while only.
+    response.set_header(Header::new("Cache-Control", "private, no-cache"));
+    response
+}
+
+impl<'r> Responder<'r, 'static> for Stored {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        let Opened { file, bytes, modified } = self.0;
+        let written = modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        // Neither text nor JSON: clients would make something else of it than the bytes that were put there.
+        let mut response = file_response("application/octet-stream", format!("{written:x}-{bytes:x}"));
+        let length = usize::try_from(bytes).map_err(|_| Status::InternalServerError)?;
+        response.set_max_chunk_size(chunk(length));
+        response.set_sized_body(length, tokio::fs::File::from_std(file));
+        Ok(response)
+    }
+}
+
+impl<'r> Responder<'r, 'static> for Picture {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        let all = Limits { max_pixels: u64::MAX, max_side: u32::MAX };
+        let head = photo::read_head(&self.bytes, &all);
+        let kind = head.map_or("application/octet-stream", |head| head.format.media_type());
+        let mut response = file_response(kind, hex(&self.digest));
+        response.set_max_chunk_size(chunk(self.bytes.len()));
+        response.set_sized_body(self.bytes.len(), Cursor::new(self.bytes));
+        Ok(response)
+    }
+}
+
+impl<'r> Responder<'r, 'static> for Listing {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let mut response = Said(self.0.into()).respond_to(request)?;
+        response.set_header(Header::new("X-Data-Type", "directory"));
+        Ok(response)
+    }
+}
+
+impl<'r> Responder<'r, 'static> for Said {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        let body = self.0.to_string();
+        Response::build()
+            .header(ContentType::JSON)
+            .header(Header::new("Cache-Control", "no-store"))
+            .max_chunk_size(chunk(body.len()))
+            .sized_body(body.len(), Cursor::new(body))
+            .ok()
+    }
+}

@@ -1,0 +1,32 @@
+//! Algorithmia's protocol, as its clients of 2016 to 2022 speak it: call an algorithm with a picture, then fetch the
+//! file it made. `docs/algorithmia.md` says what is served. Colouring goes the way of every picture.
+
+mod algo;
+mod colour;
+mod data;
+mod envelope;
+mod files;
+mod input;
+mod listing;
+mod place;
+mod results;
+
+use rocket::{Request, Route};
+
+use crate::web::problem::{Form, Problem};
+
+/// The routes of this facade.
+pub fn routes() -> Vec<Route> {
+    [algo::routes(), data::routes()].concat()
+}
+
+/// A problem as these clients read it, if it was this facade that was asked.
+pub fn form(problem: &Problem, request: &Request<'_>) -> Option<Form> {
+    let path = request.uri().path();
+    let mut segments = path.raw_segments().map(rocket::http::RawStr::as_str);
+    match (segments.next(), segments.next()) {
+        (Some("v1"), Some("algo")) => Some(envelope::of_call(problem, request, None)),
+        (Some("v1"), Some("data" | "connector")) => Some(envelope::of_data(problem, request)),
+        _ => None,
+    }
+}

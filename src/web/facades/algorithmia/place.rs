@@ -1,0 +1,211 @@
+//! What a `data://` URI, or a path below `/v1/data`, stands for. Hosted collections are one level deep.
+
+use std::borrow::Cow;
+
+use rocket::http::{RawStr, Status};
+use rocket::request::{FromRequest, Outcome, Request};
+
+use crate::datastore::{Name, NameError};
+use crate::web::problem::Problem;
+
+/// A place in the data API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `data://`: the accounts that the caller can see.
+    Accounts,
+    /// `data://.my`: an account's collections.
+    Account(Account),
+    /// `data://.my/photos`.
+    Collection(Account, Name),
+    /// `data://.my/photos/a.png`.
+    File(Account, Name, Name),
+    /// `data://.algo/OWNER/NAME/temp/x.png`: what an algorithm has made.
+    Result(Name),
+}
+
+/// Whose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// The caller's.
+    My,
+    /// That of this name, the caller's own perhaps.
+    Named(Name),
+}
+
+/// Why something is no place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoPlace {
+    /// It is kept elsewhere.
+    Elsewhere,
+    /// It is one of the service's own places that there are not here.
+    NotHere,
+    /// It is too deep.
+    Deep,
+    /// A name in it is none.
+    Name(NameError),
+    /// It is not UTF-8.
+    Text,
+}
+
+impl From<NoPlace> for Problem {
+    fn from(wrong: NoPlace) -> Self {
+        match wrong {
+            NoPlace::Elsewhere => Self::bad_request("Only files at data:// are served here."),
+            NoPlace::NotHere => Self::new(
+                Status::NotFound,
+                "There is nothing here but data://.my/..., the same by the account's name, and \
+                 data://.algo/.../temp/... for results.",
+            ),
+            NoPlace::Deep => {
+                Self::bad_request("Collections are one level deep: a file is at data://.my/COLLECTION/FILE.")
+            }
+            NoPlace::Name(error) => error.into(),
+            NoPlace::Text => Self::bad_request("The path is not UTF-8."),
+        }
+    }
+}
+
+impl Place {
+    /// What a URI stands for.
+    pub fn of_uri(uri: &str) -> Result<Self, NoPlace> {
+        let path = uri.strip_prefix("data://").ok_or(NoPlace::Elsewhere)?;
+        Self::of_segments(&path.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>())
+    }
+
+    /// What the raw path of a request stands for. Some clients encode the slashes of a path too, and then write a
+    /// space as `+`, as forms do.
+    pub fn of_path(raw: &str) -> Result<Self, NoPlace> {
+        let mut segments = raw.split('/').filter(|segment| !segment.is_empty());
+        let family = segments.nth(1);
+        if family == Some("connector") && segments.next() != Some("data") {
+            return Err(NoPlace::Elsewhere);
+        }
+        let segments: Vec<&str> = segments.collect();
+        let form = segments.iter().any(|segment| segment.contains("%2F") || segment.contains("%2f"));
+        let decode = |segment: &str| -> Result<String, NoPlace> {
+            let plain = if form { Cow::Owned(segment.replace('+', " ")) } else { Cow::Borrowed(segment) };
+            let decoded = RawStr::new(&*plain).percent_decode().map_err(|_| NoPlace::Text)?;
+            Ok(decoded.into_owned())
+        };
+        let decoded = segments.into_iter().map(decode).collect::<Result<Vec<_>, _>>()?.join("/");
+        // `client.file("s3://x/y")` of Python asks for `/v1/data/s3://x/y`.
+        if decoded.split_once(":/").is_some_and(|(scheme, _)| {
+            !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+')
+        }) {
+            return Err(NoPlace::Elsewhere);
+        }
+        Self::of_segments(&decoded.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>())
+    }
+
+    fn of_segments(segments: &[&str]) -> Result<Self, NoPlace> {
+        let name = |text: &str| Name::parse(text).map_err(NoPlace::Name);
+        let account = |text: &str| match text {
+            ".my" => Ok(Account::My),
+            text if text.starts_with('.') && text != "." && text != ".." => Err(NoPlace::NotHere),
+            text => name(text).map(Account::Named),
+        };
+        match segments {
+            [] => Ok(Self::Accounts),
+            // The short form is what an algorithm itself may say; names are the same for all.
+            [".algo", _, _, "temp", file] | [".algo", "temp", file] => name(file).map(Self::Result),
+            [whose] => account(whose).map(Self::Account),
+            [whose, collection] => Ok(Self::Collection(account(whose)?, name(collection)?)),
+            [whose, collection, file] => Ok(Self::File(account(whose)?, name(collection)?, name(file)?)),
+            [whose, ..] => account(whose).and(Err(NoPlace::Deep)),
+        }
+    }
+}
+
+/// The place that a request's path stands for.
+pub struct Target(pub Result<Place, Problem>);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Target {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
+        Outcome::Success(Self(Place::of_path(request.uri().path().raw().as_str()).map_err(Problem::from)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    #[test]
+    fn each_client_finds_the_same_place_its_own_way() {
+        let file = || Place::File(Account::My, name("robots"), name("T 800.txt"));
+        let result = || Place::Result(name("x.png"));
+        for (path, place) in [
+            ("/v1/data", Place::Accounts),
+            ("/v1/data/", Place::Accounts),
+            ("/v1/data/.my", Place::Account(Account::My)),
+            ("//v1//data/.my/robots/", Place::Collection(Account::My, name("robots"))),
+            ("/v1/data/.my/robots/T%20800.txt", file()),
+            ("/v1/connector/data/.my/robots/T%20800.txt", file()),
+            ("/v1/data/.my%2Frobots%2FT+800.txt", file()),
+            ("/v1/data/.my/robots/a+b", Place::File(Account::My, name("robots"), name("a+b"))),
+            ("/v1/data/bob/robots", Place::Collection(Account::Named(name("bob")), name("robots"))),
+            ("/v1/data/.algo/o/n/temp/x.png", result()),
+            ("/v1/connector/data/.algo%2Fo%2Fn%2Ftemp%2Fx.png", result()),
+            ("/v1/data/.algo/temp/x.png", result()),
+        ] {
+            assert_eq!(Place::of_path(path), Ok(place), "{path}");
+        }
+        assert_eq!(Place::of_uri("data://.my/robots/T 800.txt"), Ok(file()));
+        assert_eq!(Place::of_uri("data://.algo/o/n/temp/x.png"), Ok(result()));
+        for (path, wrong) in [
+            ("/v1/connector/s3/.my/a/b", NoPlace::Elsewhere),
+            ("/v1/data/dropbox://x/y.png", NoPlace::Elsewhere),
+            ("/v1/data/s3+label%3A%2F%2Fx/y.png", NoPlace::Elsewhere),
+            ("/v1/data/.session/x", NoPlace::NotHere),
+            ("/v1/data/.algo/o/n/perm/x", NoPlace::NotHere),
+            ("/v1/data/.algo/o/n/temp", NoPlace::NotHere),
+            ("/v1/data/.my/a/b/c", NoPlace::Deep),
+            ("/v1/data/../../etc/passwd", NoPlace::Deep),
+            ("/v1/data/.my/../x", NoPlace::Name(NameError::Nothing)),
+            ("/v1/data/.my/%2e%2e/x", NoPlace::Name(NameError::Nothing)),
+            ("/v1/data/.my/a/%2E", NoPlace::Name(NameError::Nothing)),
+            ("/v1/data/.my/a%00/x", NoPlace::Name(NameError::Characters)),
+            ("/v1/data/.my/a/..%5Cx", NoPlace::Name(NameError::Characters)),
+            ("/v1/data/.my/a/%ff", NoPlace::Text),
+        ] {
+            assert_eq!(Place::of_path(path), Err(wrong), "{path}");
+        }
+        for uri in ["s3://a/b", "file:///etc/passwd", "DATA://a/b", ".my/a/b", ""] {
+            assert_eq!(Place::of_uri(uri), Err(NoPlace::Elsewhere), "{uri}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_asked_for_leads_out_of_a_collection(path in "(/?(v1|data|connector|\\.\\.|\\.my|%2e|%2f|%5c|%00|[a-z.:+]{0,4}|\\PC)){0,8}") {
+            let Ok(place) = Place::of_path(&path) else { return Ok(()) };
+            let names = match place {
+                Place::File(_, collection, file) => vec![collection, file],
+                Place::Collection(_, collection) => vec![collection],
+                Place::Result(file) => vec![file],
+                Place::Account(_) | Place::Accounts => Vec::new(),
+            };
+            for name in names {
+                let disk = name.on_disk();
+                prop_assert!(disk != ".." && disk != "." && !disk.contains(['/', '\\', '\0']));
+            }
+        }
+
+        #[test]
+        fn a_uri_and_its_encoded_path_are_the_same_place(collection in "[^/\\\\\\x00-\\x1f:]{1,12}", file in "[^/\\\\\\x00-\\x1f:]{1,12}") {
+            let uri = format!("data://.my/{collection}/{file}");
+            let mut url = url::Url::parse("http://h/").unwrap();
+            url.path_segments_mut().unwrap().extend(["v1", "data", ".my", &collection, &file]);
+            prop_assume!(![".", ".."].contains(&collection.as_str()) && ![".", ".."].contains(&file.as_str()));
+            prop_assert_eq!(Place::of_uri(&uri), Place::of_path(url.path()));
+        }
+    }
+}

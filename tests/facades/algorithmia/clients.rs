@@ -1,0 +1,138 @@
+//! A whole session with each of the vendor's clients: call, exists, get, put, list, delete, errors.
+
+use std::process::Command;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use image::GenericImageView;
+use serde_json::{Value, json};
+
+use super::{installed, key, storing};
+use crate::harness::Picture;
+use crate::harness::picture::colourfulness;
+
+/// What a session said, step by step.
+fn session(mut command: Command, args: [&str; 3]) -> Value {
+    let output = command.args(args).output().unwrap();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complained}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {complained}"))
+}
+
+/// A picture that came back as base64: in colour, and of the size of the one that was sent.
+#[track_caller]
+fn is_coloured(base64: &Value, sent: &Picture) {
+    let bytes = BASE64.decode(base64.as_str().unwrap()).unwrap_or_else(|_| panic!("{base64}"));
+    assert_eq!(image::guess_format(&bytes).unwrap(), image::ImageFormat::Png);
+    let coloured = image::load_from_memory(&bytes).unwrap();
+    let sent = image::load_from_memory(&sent.bytes).unwrap();
+    assert_eq!(coloured.dimensions(), sent.dimensions());
+    assert!(colourfulness(&coloured) > 3.0, "it is grey");
+}
+
+/// What every client of Python says at a step.
+#[track_caller]
+fn says(said: &Value, step: &str, expected: impl Into<Value>) {
+    assert_eq!(said[step], expected.into(), "{step}: {said}");
+}
+
+#[track_caller]
+fn complains(said: &Value, step: &str, words: &str) {
+    let text = said[step].as_str().unwrap_or_default();
+    assert!(text.starts_with("error: ") && text.contains(words), "{step}: {said}");
+}
+
+#[test]
+fn pythons_clients_of_2017_and_2022_work_unchanged() {
+    for version in ["1.0.8", "2.0.5"] {
+        let Some(python) = installed(&format!("algorithmia-{version}/bin/python")) else { return };
+        let server = storing().start();
+        let key = key(&server, "bob");
+        let picture = Picture::jpeg(120, 90, 5);
+        let mut command = Command::new(python);
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facades/scripts/session.py"));
+        let said = session(command, [&server.url(""), &key, &picture.data_url()]);
+
+        says(&said, "hello", "Hello HAL 9000");
+        says(&said, "hello_json", "Hello {\"a\":1}");
+        says(&said, "raw", "Hello HAL 9000");
+        assert!(said["void"].as_str().unwrap().starts_with("req-"), "{said}");
+        is_coloured(&said["colour"], &picture);
+        let [kind, duration, stdout] = [0, 1, 2].map(|part| said["metadata"][part].clone());
+        assert!(kind == "json" && duration.as_f64().is_some_and(|seconds| seconds > 0.0), "{said}");
+        assert!(stdout.as_str().unwrap().contains("120 x 90, coloured by local"), "{said}");
+        assert!(said["octets"].as_str().unwrap().starts_with("data://.algo/deeplearning/"), "{said}");
+
+        // The last client shows nothing but the status of what is not 200.
+        let refused = |words, status: &str| match version {
+            "2.0.5" => format!("<Response [{status}]>"),
+            _ => String::from(words),
+        };
+        complains(
+            &said,
+            "unknown_algorithm",
+            &refused("algorithm algo://util/whoopsWrongAlgo not found", "404"),
+        );
+        complains(&said, "wrong_key", &refused("authorization required", "401"));
+        complains(&said, "not_a_picture", "This is not a picture");
+        complains(&said, "nothing", "The input cannot be read");
+        complains(&said, "gone", "There is no such result");
+        says(&said, "gone_exists", false);
+        complains(&said, "wrong_key_file", "authorization required");
+
+        says(&said, "no_collection", false);
+        says(&said, "create", Value::Null);
+        complains(&said, "create_again", "already");
+        for step in ["exists", "private", "permit", "permitted"] {
+            says(&said, step, true);
+        }
+        says(&said, "put", ".my/robots/T-800 ä.txt");
+        says(&said, "get", "123");
+        says(&said, "get_json", json!({ "a": [1, null] }));
+        let list = said["list"].as_array().unwrap();
+        assert_eq!(list.len(), 3, "{said}");
+        assert_eq!((&list[0][0], &list[0][1]), (&json!("T-800 ä.txt"), &json!(3)));
+        assert!(list[0][2].as_i64().unwrap() >= 2026);
+        says(&said, "dirs", json!(["robots"]));
+        complains(&said, "put_nowhere", "There is no such collection");
+        complains(&said, "put_deep", "one level deep");
+        complains(&said, "delete_full", "not empty");
+        says(&said, "delete_file", true);
+        complains(&said, "delete_file_again", "There is no such file");
+        says(&said, "delete", true);
+        says(&said, "deleted", false);
+        complains(&said, "elsewhere", "Only files at data://");
+        if version == "2.0.5" {
+            says(&said, "username", "bob");
+        }
+    }
+}
+
+#[test]
+fn nodes_client_works_unchanged() {
+    let Some(module) = installed("algorithmia-npm-0.3.10/node_modules/algorithmia") else { return };
+    let server = storing().start();
+    let key = key(&server, "bob");
+    let picture = Picture::png(96, 64, 6);
+    let mut command = Command::new("node");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facades/scripts/session.js")).arg(module);
+    let said = session(command, [&server.url(""), &key, &picture.data_url()]);
+    says(&said, "hello", "Hello HAL 9000");
+    says(&said, "exists", json!([true, 200]));
+    is_coloured(&said["get"], &picture);
+    assert!(said["octets"]["output"].as_str().unwrap().ends_with(".png"), "{said}");
+    complains(&said, "unknown_algorithm", "algorithm algo://util/whoopsWrongAlgo not found");
+    complains(&said, "not_a_picture", "This is not a picture");
+    complains(&said, "wrong_key", "authorization required");
+    complains(&said, "gone", "There is no such result");
+    says(&said, "gone_exists", json!([false, 404]));
+    says(&said, "create", 200);
+    says(&said, "put", json!({ "result": "data://.my/droids/R2 D2.txt" }));
+    says(&said, "put_octets", json!({ "result": "data://.my/droids/bytes" }));
+    says(&said, "get_text", "beep");
+    says(&said, "list", json!([["R2 D2.txt", 4], ["bytes", 3]]));
+    complains(&said, "delete_full", "not empty");
+    says(&said, "delete_file", json!({ "result": { "deleted": 1 } }));
+    says(&said, "delete", json!({ "result": { "deleted": 1 } }));
+    says(&said, "deleted", false);
+}

@@ -1,0 +1,85 @@
+//! Algorithmia's clients: the vendor's own, of the time of the original app and the last ones, unmodified.
+
+mod chain;
+mod clients;
+mod inputs;
+mod storage;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Picture, Server, Setup};
+
+/// The one that everybody called.
+pub const ALGORITHM: &str = "/v1/algo/deeplearning/ColorfulImageColorization/1.1.5";
+
+/// A gateway that keeps clients' files.
+pub fn storing() -> Setup {
+    Setup::new().env("PIXCOLOR_FACADES__ALGORITHMIA__STORAGE", "true")
+}
+
+/// Calls the algorithm with JSON.
+#[track_caller]
+pub fn pipe(server: &Server, input: &Value) -> Answer {
+    post_json(server, ALGORITHM, &[], input)
+}
+
+#[track_caller]
+pub fn post_json(server: &Server, path: &str, headers: &[(&str, &str)], input: &Value) -> Answer {
+    let headers = [&[("Content-Type", "application/json")], headers].concat();
+    server.post(path, &headers, input.to_string().as_bytes())
+}
+
+/// The path below /v1/data of the picture that an answer says it has made.
+#[track_caller]
+pub fn output(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let envelope = answer.json();
+    assert!(envelope.get("error").is_none(), "{envelope}");
+    assert_eq!(envelope["metadata"]["content_type"], "json");
+    assert!(envelope["metadata"]["duration"].as_f64().is_some_and(|seconds| seconds >= 0.0), "{envelope}");
+    path(envelope["result"]["output"].as_str().expect("a URI"))
+}
+
+/// The path of a URI.
+pub fn path(uri: &str) -> String {
+    format!("/v1/data/{}", uri.strip_prefix("data://").expect("a data URI"))
+}
+
+/// The words of an error, and whether they are where each client looks.
+#[track_caller]
+pub fn error(answer: &Answer, status: u16) -> String {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), "application/json");
+    let message = answer.json()["error"]["message"].as_str().expect("a message").to_owned();
+    assert!(!message.is_empty() && answer.json().get("result").is_none());
+    let header = answer.header("x-error-message");
+    assert!(header.bytes().all(|b| (b' '..=b'~').contains(&b)) && !header.is_empty(), "{header:?}");
+    message
+}
+
+/// A key of a gateway that has none yet, once it is known.
+pub fn key(server: &Server, name: &str) -> String {
+    let key = server.command(&["key", "new", name]);
+    std::thread::sleep(Duration::from_millis(1_100));
+    key
+}
+
+/// What `tests/run` has installed.
+pub fn installed(path: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".test").join(path);
+    if !path.exists() {
+        assert!(std::env::var_os("CI").is_none(), "{} is missing: run tests/run", path.display());
+        eprintln!("left out: {} is missing, which tests/run installs", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// A picture as the input of the algorithm.
+pub fn image(picture: &Picture) -> Value {
+    json!({ "image": picture.data_url() })
+}

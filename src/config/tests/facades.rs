@@ -33,17 +33,17 @@ fn what_is_wrong_with_a_facade_is_told_with_its_line() {
     refused(
         "[facades.algorithmia]\nalgorithms = { \"me/Mine\" = \"provider:locl\" }\n",
         &[
-            "2: `facades.algorithmia.algorithms.me/Mine`: there is no provider `locl`: did you mean `provider:local`?",
+            "2: `facades.algorithmia.algorithms.\"me/Mine\"`: there is no provider `locl`: did you mean `provider:local`?",
         ],
     );
     refused(
         "[facades.algorithmia]\nalgorithms = { \"me/Mine/1.0\" = \"route\" }\n",
-        &["2: `facades.algorithmia.algorithms.me/Mine/1.0`: an algorithm is named OWNER/NAME here"],
+        &["2: `facades.algorithmia.algorithms.\"me/Mine/1.0\"`: an algorithm is named OWNER/NAME here"],
     );
     refused(
         "[facades.algorithmia]\nalgorithms = { \"me/Mine\" = \"local\" }\n",
         &[
-            "2: `facades.algorithmia.algorithms.me/Mine` must be \"route\", \"provider:NAME\", \"hello\" or \"off\", not \"local\"",
+            "2: `facades.algorithmia.algorithms.\"me/Mine\"` must be \"route\", \"provider:NAME\", \"hello\" or \"off\", not \"local\"",
         ],
     );
     refused(

@@ -94,8 +94,8 @@ fn pythons_clients_of_2017_and_2022_work_unchanged() {
         assert_eq!((&list[0][0], &list[0][1]), (&json!("T-800 ä.txt"), &json!(3)));
         assert!(list[0][2].as_i64().unwrap() >= 2026);
         says(&said, "dirs", json!(["robots"]));
-        complains(&said, "put_nowhere", "There is no such collection");
-        complains(&said, "put_deep", "one level deep");
+        complains(&said, "put_nowhere", &refused("There is no such collection", "404"));
+        complains(&said, "put_deep", &refused("one level deep", "400"));
         complains(&said, "delete_full", "not empty");
         says(&said, "delete_file", true);
         complains(&said, "delete_file_again", "There is no such file");
@@ -161,7 +161,7 @@ fn rusts_client_works_unchanged() {
     }
     says(&said, "get", "beep");
     says(&said, "list", json!([["R2 D2.txt", 4]]));
-    says(&said, "kind", "Dir");
+    says(&said, "is_folder", true);
     complains(&said, "delete_full", "not empty");
     says(&said, "delete", 0);
     says(&said, "deleted", false);

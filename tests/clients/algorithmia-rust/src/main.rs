@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use algorithmia::algo::ByteVec;
-use algorithmia::data::{DataItem, HasDataPath, ReadAcl};
+use algorithmia::data::{DataItem, DataType, HasDataPath, ReadAcl};
 use algorithmia::Algorithmia;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
@@ -63,12 +63,13 @@ fn main() {
     note("put", step(file.put("beep").map(|()| true)));
     note("get", step(file.get().map(|data| data.into_string().expect("text"))));
     let listed = droids.list().map(|item| match item {
-        Ok(DataItem::File(item)) => json!([item.file.basename(), item.size]),
-        Ok(DataItem::Dir(item)) => json!([item.dir.basename(), "folder"]),
+        Ok(DataItem::File(item)) => json!([item.basename(), item.size]),
+        Ok(DataItem::Dir(item)) => json!([item.basename(), "folder"]),
         Err(error) => format!("error: {error}").into(),
     });
     note("list", listed.collect::<Vec<_>>().into());
-    note("kind", step(client.data("data://.my/droids").get_type().map(|kind| format!("{kind:?}"))));
+    let kind = client.data("data://.my/droids").get_type();
+    note("is_folder", step(kind.map(|kind| matches!(kind, DataType::Dir))));
     note("delete_full", step(droids.delete(false).map(|gone| gone.deleted)));
     note("delete_file", step(file.delete().map(|()| true)));
     note("delete", step(droids.delete(true).map(|gone| gone.deleted)));

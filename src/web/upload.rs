@@ -15,6 +15,7 @@ use rocket::outcome::Outcome;
 use rocket::request::Request;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Number;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
@@ -338,9 +339,9 @@ fn json_subject(text: &[u8], limit: u64) -> Result<Subject, Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Json {
-        width: Option<u32>,
-        height: Option<u32>,
-        bytes: Option<u64>,
+        width: Option<Number>,
+        height: Option<Number>,
+        bytes: Option<Number>,
         sha256: Option<String>,
         provider: Option<String>,
         format: Option<String>,
@@ -349,8 +350,21 @@ fn json_subject(text: &[u8], limit: u64) -> Result<Subject, Problem> {
         return json_picture(text, limit).map(Subject::Picture);
     }
     let json: Json = read_json(text, r#"{"width": 3000, "height": 2000, "bytes": 1500000}, or a picture"#)?;
-    let size = (json.width, json.height);
-    Known::new(size, json.bytes, json.sha256.as_deref(), json.provider, json.format).map(Subject::Known)
+    let side = |name, side| whole::<u32>(name, side, "pixels");
+    let size = (side("width", json.width)?, side("height", json.height)?);
+    let bytes = whole("bytes", json.bytes, "bytes")?;
+    Known::new(size, bytes, json.sha256.as_deref(), json.provider, json.format).map(Subject::Known)
+}
+
+/// A number of so many, however it is written: to JSON Schema `640.0` is whole, too.
+fn whole<T: TryFrom<u64>>(name: &str, number: Option<Number>, of: &str) -> Result<Option<T>, Problem> {
+    let Some(number) = number else { return Ok(None) };
+    let written = number.as_f64().filter(|float| (0.0..u64::MAX as f64).contains(float));
+    let rounded = written.filter(|float| float.fract().abs() < f64::EPSILON).map(|float| float as u64);
+    let whole = number.as_u64().or(rounded).and_then(|whole| T::try_from(whole).ok());
+    whole.map(Some).ok_or_else(|| {
+        Problem::bad_request(format!("`{name}` must be a whole number of {of}, and {number} is not."))
+    })
 }
 
 fn read_json<'a, T: Deserialize<'a>>(text: &'a [u8], example: &str) -> Result<T, Problem> {

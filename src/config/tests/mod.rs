@@ -2,6 +2,7 @@
 
 mod algorithmia;
 mod exec;
+mod facades;
 mod hostile;
 mod http;
 mod layering;

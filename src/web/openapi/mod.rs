@@ -69,9 +69,9 @@ mod tests {
         serde_json::from_str(DOCUMENT).unwrap()
     }
 
-    /// `/v1/results/<digest>?<format>` as `/v1/results/{digest}`.
+    /// `/v1/results/<digest>?<format>` as `/v1/results/{digest}`; whatever may follow is `{path}`.
     fn path(route: &Route) -> String {
-        route.uri.path().replace("..>", ">").replace('<', "{").replace('>', "}")
+        route.uri.path().replace("<_..>", "<path>").replace('<', "{").replace('>', "}")
     }
 
     /// The parameters of an operation that are in this place.
@@ -100,13 +100,13 @@ mod tests {
             let method = route.method.as_str();
             let operation = &document["paths"][&path][method.to_lowercase()];
             let name = format!("{method} {path}");
-            let within = |text: &str| -> BTreeSet<String> {
-                let names = text.split('<').skip(1).map(|rest| rest.split(['>', '.']).next().unwrap());
+            let within = |text: &str, open| -> BTreeSet<String> {
+                let names = text.split(open).skip(1).map(|rest| rest.split(['>', '}']).next().unwrap());
                 names.map(str::to_owned).collect()
             };
-            assert_eq!(parameters(&document, operation, "path"), within(route.uri.path()), "{name}");
+            assert_eq!(parameters(&document, operation, "path"), within(&path, '{'), "{name}");
             let query = route.uri.query().map(ToString::to_string).unwrap_or_default();
-            assert_eq!(parameters(&document, operation, "query"), within(&query), "{name}");
+            assert_eq!(parameters(&document, operation, "query"), within(&query, '<'), "{name}");
             mounted.insert(name);
         }
         assert_eq!(mounted, known);

@@ -2,6 +2,7 @@
 
 mod chain;
 mod clients;
+mod docs;
 mod inputs;
 mod storage;
 mod wire;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Picture, Server, Setup};
+use crate::harness::{Answer, Picture, Server, Setup, agent};
 
 /// The one that everybody called.
 pub const ALGORITHM: &str = "/v1/algo/deeplearning/ColorfulImageColorization/1.1.5";
@@ -31,6 +32,38 @@ pub fn pipe(server: &Server, input: &Value) -> Answer {
 pub fn post_json(server: &Server, path: &str, headers: &[(&str, &str)], input: &Value) -> Answer {
     let headers = [&[("Content-Type", "application/json")], headers].concat();
     server.post(path, &headers, input.to_string().as_bytes())
+}
+
+/// The methods that only files know.
+pub trait Files {
+    fn put(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer;
+    fn patch(&self, path: &str, body: &[u8]) -> Answer;
+    fn delete_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer;
+
+    fn delete(&self, path: &str) -> Answer {
+        self.delete_with(path, &[])
+    }
+}
+
+impl Files for Server {
+    #[track_caller]
+    fn put(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let request = agent().put(self.url(path));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        Answer::new(request.send(body).expect("an answer"))
+    }
+
+    #[track_caller]
+    fn patch(&self, path: &str, body: &[u8]) -> Answer {
+        Answer::new(agent().patch(self.url(path)).send(body).expect("an answer"))
+    }
+
+    #[track_caller]
+    fn delete_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = agent().delete(self.url(path));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        Answer::new(request.call().expect("an answer"))
+    }
 }
 
 /// The path below /v1/data of the picture that an answer says it has made.

@@ -4,7 +4,9 @@
 
 What is measured is the exported file, run by onnxruntime at the size the program gives it: the aspect kept,
 about `--size` squared pixels, sides multiples of 32; ab is brought to the photograph's size (short side at
-most 176) and joined with its own lightness. Intervals are 95 % bootstrap intervals over pictures.
+most 176) and joined with its own lightness. `--contrast` stretches faded pictures as a recipe may say, `--worn` shows
+the networks each photograph as age may have left it (`degrade.py`). Intervals are 95 % bootstrap intervals over
+pictures.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bins import SoftEncoding, bins_in_gamut
+from degrade import degrade
 from lab import lab_of_srgb, srgb_of_lab
 from metrics import MEASURES, Score, bootstrap, colourfulness, interval, means, score
 from photos import Cache, Photo
@@ -45,18 +48,29 @@ def _srgb(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
 
 
+def stretched(lightness: Tensor, span: float) -> Tensor:
+    """Lightness spanning at least `span`, as `onnx::contrast` of the program has it."""
+    low, high = np.percentile(lightness.numpy(), [1, 99])
+    factor = min(span / max(high - low, 1e-3), 4.0)
+    if factor <= 1:
+        return lightness
+    middle, half = (low + high) / 2, (high - low) * factor / 2
+    return ((lightness - middle) * factor + min(max(middle, half), 100 - half)).clamp(0, 100)
+
+
 class Colour:
     """An exported network: the ab of a picture's lightness."""
 
-    def __init__(self, file: Path, size: int, flip: bool) -> None:
+    def __init__(self, file: Path, size: int, flip: bool, contrast: float = 0) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        self.size, self.flip = size, flip
+        self.size, self.flip, self.contrast = size, flip, contrast
 
     def __call__(self, lightness: Tensor) -> Tensor:
         height, width = lightness.shape[-2:]
         small = F.interpolate(lightness, size=input_size(height, width, self.size), mode="bicubic", antialias=True)
+        small = stretched(small, self.contrast)
         ab = self._run(small)
         if self.flip:
             ab = (ab + self._run(small.flip(-1)).flip(-1)) / 2
@@ -67,20 +81,24 @@ class Colour:
         return torch.from_numpy(ab)
 
 
-def evaluate(cache: Cache, photos: list[Photo], models: dict[str, Colour]) -> tuple[dict, list[float]]:
+def evaluate(cache: Cache, photos: list[Photo], models: dict[str, Colour], worn: bool) -> tuple[dict, list[float]]:
     """Scores of each model, grey first, and the truth's colourfulness, per photograph."""
     nearest = SoftEncoding(bins_in_gamut())
     weights = class_weights(cache, photos, nearest)
     scores: dict[str, list[Score]] = {name: [] for name in ["grey", *models]}
     true_colour = []
-    for photo in photos:
+    for index, photo in enumerate(photos):
         truth = _srgb(cache[photo])
         lab = lab_of_srgb(truth)
+        seen = lab[:, :1]
+        if worn:
+            light, _ = degrade(seen[0, 0].numpy() / 100, np.random.default_rng(index))
+            seen = torch.from_numpy(light)[None, None] * 100
         weight = weights[nearest(lab[:, 1:])[0][:, 0]][0].numpy()
         planes = [t[0].permute(1, 2, 0).numpy() for t in (lab, truth)]
         true_colour.append(colourfulness(planes[1]))
         for name, kept in scores.items():
-            ab = models[name](lab[:, :1]) if name in models else torch.zeros_like(lab[:, 1:])
+            ab = models[name](seen) if name in models else torch.zeros_like(lab[:, 1:])
             made = torch.cat([lab[:, :1], ab], 1)
             srgb = srgb_of_lab(made)
             kept.append(score(*(t[0].permute(1, 2, 0).numpy() for t in (made, srgb)), *planes, weight))
@@ -113,18 +131,20 @@ def main() -> None:
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX files: L* in, ab out")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256], help="sides of the network's input")
     parser.add_argument("--flip", action="store_true", help="also the mean of the picture and its mirror image")
+    parser.add_argument("--contrast", type=float, default=0, help="as in a recipe")
+    parser.add_argument("--worn", action="store_true", help="show the networks worn photographs")
     parser.add_argument("--every", type=int, default=1, help="only one of so many photographs: quicker")
     parser.add_argument("--short", type=int, default=176, help="pixels of the short side in the cache")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cache = Cache(options.cache, options.photos, options.short)
     models = {
-        f"{file.stem} at {size}" + (" with its mirror image" if flip else ""): Colour(file, size, flip)
+        f"{file.stem} at {size}" + (" with its mirror image" if flip else ""): Colour(file, size, flip, options.contrast)
         for file in options.models
         for size in options.sizes
         for flip in ([False, True] if options.flip else [False])
     }
-    scores, truth = evaluate(cache, cache.part(held_out=True)[:: options.every], models)
+    scores, truth = evaluate(cache, cache.part(held_out=True)[:: options.every], models, options.worn)
     print(f"{len(truth)} held-out photographs\n")
     print(table(scores, truth))
 

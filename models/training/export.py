@@ -1,6 +1,6 @@
 """Writes a trained network as ONNX, the colour decided inside: L* in, ab out.
 
-    python export.py RUN/last.pt ../colorizer.onnx [--alpha 0.45] [--temperature 0.38]
+    python export.py RUN/last.pt ../colorizer.onnx [--alpha 0.45] [--temperature 0.5]
 
 Logits minus `alpha` times the logarithm of the class weights undoes that share of the rebalancing; then the
 annealed mean. Beside the model a `.check.json` is written: a picture and its colour by onnxruntime, for the
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("model", type=Path, help="the ONNX file to write")
     parser.add_argument("--alpha", type=float, default=0.45, help="share of the rebalancing that is undone")
-    parser.add_argument("--temperature", type=float, default=0.38, help="of the annealed mean")
+    parser.add_argument("--temperature", type=float, default=0.5, help="of the annealed mean")
     options = parser.parse_args()
     module = load(options.checkpoint, options.alpha, options.temperature)
     model = simplify(to_onnx(module, torch.rand(1, 1, 256, 256) * 100))

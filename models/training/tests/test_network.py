@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from bins import SoftEncoding, bins_in_gamut, rebalanced_cross_entropy
-from evaluate import input_size
+from evaluate import input_size, stretched
 from export import Exported, check, halve, merge_padding, run, simplify, to_onnx
 from network import Colouriser, image_net_weights
 from train import train
@@ -100,6 +100,13 @@ def test_the_input_has_the_size_that_the_program_gives_it():
         (1, 16_384): (32, 1024),
     }.items():
         assert input_size(height, width, 256) == expected
+
+
+def test_a_faded_picture_is_stretched_as_the_program_does_it():
+    # The cases of `onnx::contrast`.
+    for (low, high), expected in {(40, 70): (25, 85), (10, 90): (10, 90), (75, 95): (40, 100), (49, 51): (46, 54)}.items():
+        found = np.percentile(stretched(torch.linspace(low, high, 1000), 60).numpy(), [1, 99])
+        assert np.abs(found - expected).max() < 1
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path):

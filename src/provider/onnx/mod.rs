@@ -4,6 +4,7 @@
 //! processor time can be told per picture. As many run at once as `threads` says; the rest wait in a
 //! bounded queue. The built-in model is compiled into the binary.
 
+mod contrast;
 mod network;
 mod recipe;
 

@@ -5,6 +5,7 @@ use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, NdTensorView};
 use std::sync::Arc;
 
+use super::contrast::stretched;
 use super::recipe::{BinValues, Input, Output, Recipe, Take};
 use crate::photo::{Chroma, Grey, Rgb};
 
@@ -40,7 +41,12 @@ impl Network {
     /// Colours a picture on the threads of `pool`.
     pub fn colour(&self, grey: &Grey, pool: &Arc<ThreadPool>) -> Result<Chroma, NetworkError> {
         let (width, height) = self.recipe.input.dimensions(grey.width, grey.height);
-        let input = tensor(&self.recipe.input, &grey.resize(width, height));
+        let seen = grey.resize(width, height);
+        let seen = match self.recipe.input.contrast {
+            Some(span) => stretched(seen, span),
+            None => seen,
+        };
+        let input = tensor(&self.recipe.input, &seen);
         let options = RunOptions::default().with_thread_pool(Some(pool.clone()));
         let value = self
             .model

@@ -40,6 +40,8 @@ pub struct Input {
     pub size: u32,
     /// Both sides are multiples of this; absent: the picture is stretched to `size` by `size`.
     pub multiple: Option<u32>,
+    /// A picture whose lightness spans less than this (L\*, of 100) is stretched to it; absent: none is.
+    pub contrast: Option<f32>,
 }
 
 /// What a value of the input stands for.
@@ -148,6 +150,9 @@ impl Recipe {
         if multiple.is_some_and(|m| m == 0 || m > size) {
             return Err("`input.multiple` must be 1 to `input.size`".into());
         }
+        if self.input.contrast.is_some_and(|span| !(0.0..=100.0).contains(&span)) {
+            return Err("`input.contrast` must be 0 to 100".into());
+        }
         let positive = |name: &str, value: f32| match value.is_finite() && value > 0.0 {
             true => Ok(()),
             false => Err(format!("`{name}` must be a number above 0")),
@@ -188,7 +193,7 @@ mod tests {
     use super::*;
 
     fn input(multiple: Option<u32>) -> Input {
-        Input { take: Take::LabL, channels: 1, mean: 0.0, scale: 1.0, size: 256, multiple }
+        Input { take: Take::LabL, channels: 1, mean: 0.0, scale: 1.0, size: 256, multiple, contrast: None }
     }
 
     #[test]
@@ -216,7 +221,8 @@ mod tests {
         let good = include_str!("../../../models/colorizer.toml");
         for (from, to, word) in [
             ("multiple = 32", "multiple = 0", "multiple"),
-            ("size = 256", "size = 0", "size"),
+            ("size = 224", "size = 0", "size"),
+            ("contrast = 70.0", "contrast = 101.0", "contrast"),
             ("give = \"ab\"", "give = \"cmyk\"", "cmyk"),
             ("give = \"ab\"", "give = \"ab\"\nscale = -1.0", "output.scale"),
             ("give = \"ab\"", "give = \"bins\"\ncentres = []", "centres"),

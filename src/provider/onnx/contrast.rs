@@ -1,0 +1,76 @@
+//! Faded prints: a picture that keeps little of the scale from black to white is stretched before a
+//! network sees it, as networks have learnt their colours from photographs that use all of it. Only what
+//! the network sees changes; the photograph keeps its own lightness.
+
+use crate::photo::Grey;
+
+/// Shares of pixels that may be darker or lighter than what counts as the picture's own range.
+const TAIL: f64 = 0.01;
+/// More would make colour out of the grain of a picture of nothing.
+const MOST: f32 = 4.0;
+
+/// The picture with its lightness spanning at least `span` (L\*, 0 to 100), moved as little as it can be.
+pub fn stretched(grey: Grey, span: f32) -> Grey {
+    let unit = f32::from(u16::MAX) / 100.0;
+    let (low, high) = range(&grey.luma);
+    let factor = (span * unit / (high - low).max(1.0)).min(MOST);
+    if factor <= 1.0 {
+        return grey;
+    }
+    let (middle, half) = ((low + high) / 2.0, (high - low) * factor / 2.0);
+    let centre = middle.max(half).min(f32::from(u16::MAX) - half);
+    let code = |luma: &u16| ((f32::from(*luma) - middle) * factor + centre + 0.5).clamp(0.0, 65_535.0) as u16;
+    Grey { luma: grey.luma.iter().map(code).collect(), ..grey }
+}
+
+/// The least and the greatest luminance but for the tails.
+fn range(luma: &[u16]) -> (f32, f32) {
+    let mut sorted = luma.to_vec();
+    let tail = (sorted.len() as f64 * TAIL) as usize;
+    let Some(last) = sorted.len().checked_sub(1 + tail) else { return (0.0, f32::from(u16::MAX)) };
+    let low = *sorted.select_nth_unstable(tail).1;
+    let high = *sorted.select_nth_unstable(last).1;
+    (f32::from(low), f32::from(high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ramp from one lightness (0 to 100) to another.
+    fn ramp(from: f32, to: f32) -> Grey {
+        let luma = (0..1000).map(|i| ((from + (to - from) * i as f32 / 999.0) * 655.35) as u16).collect();
+        Grey { width: 100, height: 10, luma }
+    }
+
+    #[track_caller]
+    fn spans(grey: &Grey, low: f32, high: f32) {
+        let (found_low, found_high) = range(&grey.luma);
+        let found = (found_low / 655.35, found_high / 655.35);
+        assert!((found.0 - low).abs() < 0.7 && (found.1 - high).abs() < 0.7, "{found:?}");
+    }
+
+    #[test]
+    fn a_faded_picture_gets_the_span_around_its_own_middle() {
+        spans(&stretched(ramp(40.0, 70.0), 60.0), 25.0, 85.0);
+    }
+
+    #[test]
+    fn a_picture_that_has_the_span_stays_as_it_is() {
+        let grey = ramp(10.0, 90.0);
+        assert_eq!(stretched(grey.clone(), 60.0).luma, grey.luma);
+    }
+
+    #[test]
+    fn a_light_picture_stays_light() {
+        spans(&stretched(ramp(75.0, 95.0), 60.0), 40.0, 100.0);
+    }
+
+    #[test]
+    fn grain_is_not_blown_up_without_end() {
+        spans(&stretched(ramp(49.0, 51.0), 60.0), 46.0, 54.0);
+        let flat = Grey { width: 2, height: 2, luma: vec![30_000; 4] };
+        assert_eq!(stretched(flat, 60.0).luma, [30_000; 4]);
+        assert!(stretched(Grey { width: 0, height: 0, luma: Vec::new() }, 60.0).luma.is_empty());
+    }
+}

@@ -5,6 +5,7 @@
 //! configuration that each request reads once.
 
 mod account;
+mod answers;
 mod ask;
 mod error;
 mod estimate;
@@ -50,6 +51,7 @@ use crate::provider::Memory;
 use crate::queue::Queue;
 use crate::quota::Quotas;
 use crate::shared::Shared;
+use answers::Answers;
 use flight::{Elsewhere, Flights, Landed};
 use plan::Plan;
 use route::Caller;
@@ -70,6 +72,7 @@ pub struct Gateway {
     flights: Flights<Result<Rendition, Error>>,
     elsewhere: Option<Box<dyn Elsewhere>>,
     decoding: Queue,
+    answers: Answers,
     quotas: Quotas,
     shared: Option<Shared>,
     tasks: Tasks,
@@ -92,8 +95,10 @@ impl Gateway {
         let limits = &snapshot.config.limits;
         let places = u32::try_from(limits.decoding_pixels.div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
         let decoding = Queue::new(places, limits.waiting);
+        let answers = Answers::new(limits);
         let quotas = Quotas::new(rates, &snapshot.config.state_dir);
         snapshot.count_paid(&metrics);
+        memory.in_force(snapshot.names());
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             cache,
@@ -101,6 +106,7 @@ impl Gateway {
             flights: Flights::new(tasks.clone()),
             elsewhere,
             decoding,
+            answers,
             quotas,
             shared,
             tasks,
@@ -133,6 +139,11 @@ impl Gateway {
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What providers remember.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// What is kept.
@@ -199,8 +210,8 @@ impl Gateway {
             return Ok((passed, None));
         }
         let (cache, ledger) = (self.cache(), self.ledger.as_ref());
-        let Self { metrics, memory, tasks, .. } = self;
-        let caller = Caller { plan, decoded: &decoded, cache, ledger, metrics, memory, tasks };
+        let Self { metrics, memory, tasks, answers, .. } = self;
+        let caller = Caller { plan, decoded: &decoded, cache, ledger, metrics, memory, tasks, answers };
         let coloured = caller.first_colour().await?;
         let waited = coloured.waited;
         let (merged, ()) = futures::join!(

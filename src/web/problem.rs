@@ -181,6 +181,7 @@ fn name(status: Status) -> (&'static str, &'static str) {
         502 => ("provider-failed", "No provider could colour the picture"),
         503 => ("unavailable", "Not available right now"),
         504 => ("timeout", "It took too long"),
+        508 => ("loop", "The gateway asks itself"),
         code if code < 500 => ("bad-request", "The request makes no sense"),
         _ => ("internal", "An internal error"),
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::CliError;
+use super::{CliError, say};
 use crate::cache::{Cache, Tier, Tiered};
 use crate::config::{CacheConfig, Source};
 use crate::gateway::{Fingerprint, forget, open_disk, open_store, unhex};
@@ -73,16 +73,16 @@ async fn act(places: Vec<Place>, args: Args) -> Result<(), CliError> {
                 for stats in place.cache.sweep().await? {
                     let most = place.most.map(|most| format!(" of at most {}", mebibytes(most)));
                     let (bytes, most) = (mebibytes(stats.bytes), most.unwrap_or_default());
-                    println!("{}: {} entries, {bytes}{most} MiB", place.name, stats.entries);
+                    say(format_args!("{}: {} entries, {bytes}{most} MiB", place.name, stats.entries));
                 }
             }
         }
         Args::Clear => {
             for place in &places {
                 place.cache.clear().await?;
-                println!("{}: everything is forgotten", place.name);
+                say(format_args!("{}: everything is forgotten", place.name));
             }
-            println!("{}", running(&places));
+            say(running(&places));
         }
         Args::Rm { fingerprints } => {
             let names = places.iter().map(|place| place.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -93,8 +93,8 @@ async fn act(places: Vec<Place>, args: Args) -> Result<(), CliError> {
             for fingerprint in fingerprints {
                 forgotten += forget(&cache, fingerprint).await?;
             }
-            println!("{names}: {forgotten} entries are forgotten");
-            println!("{running}");
+            say(format_args!("{names}: {forgotten} entries are forgotten"));
+            say(running);
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ mod remote;
 mod serve;
 mod usage;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -77,9 +78,19 @@ pub fn run() -> ExitCode {
         Command::Usage(args) => usage::run(&source, &args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("pixcolor: {error}");
+        complain(format_args!("pixcolor: {error}"));
         ExitCode::FAILURE
     })
+}
+
+/// Tells the person who has started the program. Nobody may be there any more, which is no reason to end.
+fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// The same where errors go.
+fn complain(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// The configuration in effect; what is odd about it is logged.

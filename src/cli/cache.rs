@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::CliError;
+use super::{CliError, say};
 use crate::cache::{Cache, Tier, Tiered};
 use crate::config::{CacheConfig, LimitsConfig, Source};
 use crate::gateway::{Fingerprint, Upload, forget, open_disk, open_store, unhex};
@@ -82,16 +82,16 @@ async fn act(places: Vec<Place>, args: Args, limits: &LimitsConfig) -> Result<()
                 for stats in place.cache.sweep().await? {
                     let most = place.most.map(|most| format!(" of at most {}", mebibytes(most)));
                     let (bytes, most) = (mebibytes(stats.bytes), most.unwrap_or_default());
-                    println!("{}: {} entries, {bytes}{most} MiB", place.name, stats.entries);
+                    say(format_args!("{}: {} entries, {bytes}{most} MiB", place.name, stats.entries));
                 }
             }
         }
         Args::Clear => {
             for place in &places {
                 place.cache.clear().await?;
-                println!("{}: everything is forgotten", place.name);
+                say(format_args!("{}: everything is forgotten", place.name));
             }
-            println!("{}", running(&places));
+            say(running(&places));
         }
         Args::Rm { pictures } => {
             // All of them, before anything is forgotten.
@@ -108,15 +108,15 @@ async fn act(places: Vec<Place>, args: Args, limits: &LimitsConfig) -> Result<()
                     unknown.push(text.as_str());
                 }
             }
-            println!("{names}: {forgotten} entries are forgotten");
+            say(format_args!("{names}: {forgotten} entries are forgotten"));
             if !unknown.is_empty() {
-                println!(
-                    "Nothing is known here of {}: if colour of it is left, which only its pixels lead to, give \
-                     the picture's file instead.",
+                say(format_args!(
+                    "Nothing is known here of {}: if colour of it is left, which only its pixels lead to, give the \
+                     picture's file instead.",
                     unknown.join(", ")
-                );
+                ));
             }
-            println!("{running}");
+            say(running);
         }
     }
     Ok(())

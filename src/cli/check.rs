@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::CliError;
-use crate::config::{self, Source};
+use super::{CliError, say};
+use crate::config::{self, Origin, Problem, Source};
 use crate::observe::Metrics;
+use crate::provider::forbidden;
 
 /// What to show.
 #[derive(clap::Args)]
@@ -14,22 +15,28 @@ pub struct Args {
     reference: bool,
 }
 
-/// Prints the configuration; fails when the gateway could not start with it, or a provider on the route lacks a
-/// secret.
+/// Prints the configuration; fails when the gateway could not start with it, a provider on the route lacks a secret,
+/// or one has an address that is never asked.
 pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
     if args.reference {
-        print!("{}", config::reference()?);
+        say(config::reference()?.trim_end_matches('\n'));
         return Ok(ExitCode::SUCCESS);
     }
     let loaded = config::load(source)?;
-    print!("{}{}", config::server_report(source)?, loaded.report());
+    let report = format!("{}{}", config::server_report(source)?, loaded.report());
+    say(report.trim_end_matches('\n'));
     // Models and recipes, too, must be there and be what they say.
-    let unset = loaded.unset.clone();
+    let mut wrong = loaded.unset.clone();
+    wrong.extend(loaded.config.providers.values().filter_map(|provider| {
+        let key = format!("providers.{}.base_url", provider.name);
+        let message = format!("`{key}` is not asked: {}", forbidden(provider)?);
+        Some(Problem { origin: loaded.provenance(&key).cloned().unwrap_or(Origin::Default), message })
+    }));
     let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
     super::key::check(&snapshot.config)?;
     // The gateway starts all the same, and asks the others.
-    if !unset.is_empty() {
-        return Err(unset.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into());
+    if !wrong.is_empty() {
+        return Err(wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into());
     }
     Ok(ExitCode::SUCCESS)
 }

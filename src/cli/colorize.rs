@@ -11,8 +11,8 @@ use bytes::Bytes;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::CliError;
 use super::remote::Remote;
+use super::{CliError, complain, say};
 use crate::config::{self, Source, Values};
 use crate::gateway::{Ask, Client, Gateway, Origin, Reuse, Upload};
 use crate::photo::OutputFormat;
@@ -98,8 +98,8 @@ async fn colour_all(colourer: Colourer, args: Args) -> usize {
     while let Some((file, result)) = done.next().await {
         progress.inc(1);
         progress.suspend(|| match &result {
-            Ok(line) => println!("{line}"),
-            Err(error) => eprintln!("{}: {error}", file.display()),
+            Ok(line) => say(line),
+            Err(error) => complain(format_args!("{}: {error}", file.display())),
         });
         failed += usize::from(result.is_err());
     }

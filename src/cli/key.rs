@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::CliError;
+use super::{CliError, complain, say};
 use crate::config::{self, Config, Source};
 use crate::quota::{Kept, Keys};
 
@@ -50,19 +50,19 @@ pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
     let keys = Keys::in_folder(&state_dir);
     match command {
         Command::New { name } => {
-            println!("{}", keys.mint(&name)?.expose());
-            eprintln!(
-                "Keep it now, it cannot be shown again. Clients send it as `Authorization: Bearer KEY`."
+            say(keys.mint(&name)?.expose());
+            complain(
+                "Keep it now, it cannot be shown again. Clients send it as `Authorization: Bearer KEY`.",
             );
         }
         Command::List => {
             let keys = keys.list()?;
             if keys.is_empty() {
-                eprintln!("There are no keys in {}.", state_dir.display());
+                complain(format_args!("There are no keys in {}.", state_dir.display()));
             }
             for Kept { name, created, revoked, .. } in keys {
                 let revoked = revoked.map(|when| format!("  revoked {when}")).unwrap_or_default();
-                println!("{created}  {name}{revoked}");
+                say(format_args!("{created}  {name}{revoked}"));
             }
         }
         Command::Revoke { name } => keys.revoke(&name)?,

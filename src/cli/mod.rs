@@ -83,7 +83,7 @@ pub fn run() -> ExitCode {
         Command::Health(args) => health::run(&source, &args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("pixcolor: {error}");
+        complain(format_args!("pixcolor: {error}"));
         ExitCode::FAILURE
     })
 }
@@ -91,6 +91,11 @@ pub fn run() -> ExitCode {
 /// Tells the person who has started the program. Nobody may be there any more, which is no reason to end.
 fn say(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// The same where errors go.
+fn complain(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// The configuration in effect; what is odd about it is logged.

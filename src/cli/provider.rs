@@ -4,16 +4,17 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::CliError;
+use super::{CliError, complain, say};
 use crate::config::{self, Loaded, Source, Values};
-use crate::gateway::{Ask, Client, Rendition, Reuse, Snapshot, Upload};
+use crate::gateway::{Ask, Client, Error, Rendition, Reuse, Snapshot, Upload};
 use crate::observe::Metrics;
 use crate::photo::Photo;
-use crate::provider::{Call, Provider, Readiness, Trace};
+use crate::provider::{Call, FailureKind, Provider, Readiness, Trace};
 
 /// A photograph for who has none at hand.
 static SAMPLE: &[u8] = include_bytes!("../../static/sample.jpg");
@@ -48,9 +49,14 @@ pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
                 None => Bytes::from_static(SAMPLE),
             };
             let runtime = super::runtime(&config::server_figment(source)?)?;
-            let trace = Trace::new(dry_run, |step, words| println!("{:<8} {words}", step.label()));
+            let told = Arc::new(AtomicBool::new(false));
+            let telling = told.clone();
+            let trace = Trace::new(dry_run, move |step, words| {
+                telling.store(true, Ordering::Relaxed);
+                say(format_args!("{:<8} {words}", step.label()));
+            });
             match dry_run {
-                true => runtime.block_on(dry(loaded, &name, &picture, trace))?,
+                true => runtime.block_on(dry(loaded, &name, &picture, trace, &told))?,
                 false => runtime.block_on(test(loaded, name, picture, trace))?,
             }
             Ok(ExitCode::SUCCESS)
@@ -68,7 +74,7 @@ fn list(loaded: Loaded) -> Result<ExitCode, CliError> {
     let widths: [usize; 6] = std::array::from_fn(width);
     for line in &all {
         let cells = line.iter().zip(widths).map(|(text, width)| format!("{text:<width$}"));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        say(cells.collect::<Vec<_>>().join("  ").trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -91,19 +97,29 @@ fn columns(snapshot: &Snapshot, provider: &dyn Provider) -> [String; 6] {
 }
 
 /// The request alone. Needs no ledger, which a gateway that runs may hold.
-async fn dry(loaded: Loaded, name: &str, picture: &[u8], trace: Trace) -> Result<(), CliError> {
+async fn dry(
+    loaded: Loaded,
+    name: &str,
+    picture: &[u8],
+    trace: Trace,
+    told: &AtomicBool,
+) -> Result<(), CliError> {
     let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
     let provider = snapshot.route(Some(name))?.pop().ok_or("there is no such provider")?;
-    if let Readiness::NotReady { why, .. } = provider.readiness() {
-        return Err(format!("provider {name} is not ready: {why}").into());
-    }
     let photo = Photo::decode(picture, &snapshot.config.limits.photo())?;
     let grey = Arc::new(photo.grey_for(provider.about().send_max_pixels));
     let most = snapshot.most(name, u64::from(grey.width) * u64::from(grey.height));
     let deadline = Instant::now() + snapshot.config.limits.request;
     // The end of a dry run is an error like any other for a provider.
     match provider.colorize(Call { grey, deadline, trace }).await {
-        Err(end) => println!("{:<8} {end}; a call may cost {most} credits", "end"),
+        Err(end) if told.load(Ordering::Relaxed) => {
+            say(format_args!("{:<8} {end}; a call may cost {most} credits", "end"));
+            // Its key need not be there to see the request.
+            if let Readiness::NotReady { why, .. } = provider.readiness() {
+                complain(format_args!("provider {name} is not ready: {why}"));
+            }
+        }
+        Err(end) => return Err(format!("provider {name} is not ready: {end}").into()),
         Ok(_) => return Err(format!("provider {name} coloured in a dry run").into()),
     }
     Ok(())
@@ -122,8 +138,26 @@ async fn test(loaded: Loaded, name: String, picture: Bytes, trace: Trace) -> Res
         deadline: Instant::now() + snapshot.config.limits.request,
         trace,
     };
-    let Rendition { width, height, format, bytes, .. } = gateway.colorize(snapshot, ask).await?;
+    let coloured = gateway.colorize(snapshot, ask).await.map_err(explained)?;
+    let Rendition { width, height, format, bytes, .. } = coloured;
     let format = format.media_type();
-    println!("{:<8} {width} x {height} pixels, {format}, {} bytes", "end", bytes.len());
+    say(format_args!("{:<8} {width} x {height} pixels, {format}, {} bytes", "end", bytes.len()));
     Ok(())
+}
+
+/// Why it did not work, and what to do where that is not plain.
+fn explained(error: Error) -> CliError {
+    let attempts = match &error {
+        Error::NoProvider { attempts } => attempts.as_slice(),
+        _ => &[],
+    };
+    match attempts.iter().any(|attempt| attempt.kind == FailureKind::Ledger) {
+        true => format!(
+            "{error}. A call that costs something is booked, and one program at a time does that: stop the gateway \
+             that is running, or give the test an account of its own with PIXCOLOR_STATE_DIR=FOLDER; --dry-run shows \
+             the request and books nothing"
+        )
+        .into(),
+        false => error.into(),
+    }
 }

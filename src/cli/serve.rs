@@ -170,7 +170,7 @@ async fn tidy(gateway: &Gateway) -> std::convert::Infallible {
 /// Now and then asks what is left on the providers' accounts.
 async fn ask_balances(gateway: &Gateway) -> std::convert::Infallible {
     loop {
-        balances(&gateway.snapshot().config, gateway.metrics()).await;
+        balances(&gateway.snapshot().config, gateway.memory()).await;
         tokio::time::sleep(BALANCES_EVERY).await;
     }
 }

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use time::{Date, OffsetDateTime};
 use tokio_util::task::TaskTracker;
 
-use super::CliError;
 use super::remote::Remote;
+use super::{CliError, say};
 use crate::config::{Config, Source};
 use crate::credit::ledger::RedisLedger;
 use crate::credit::{By, FileLedger, Ledger, LedgerError, Report, UsageRow, days};
@@ -52,10 +52,11 @@ pub fn run(source: &Source, args: &Args) -> Result<ExitCode, CliError> {
         Some(gateway) => there(gateway, args)?,
         None => here(source, args)?,
     };
-    match args.csv {
-        true => print!("{said}"),
-        false => print!("{}", table(args.by, &serde_json::from_str(&said)?)),
-    }
+    let said = match args.csv {
+        true => said,
+        false => table(args.by, &serde_json::from_str(&said)?),
+    };
+    say(said.trim_end_matches(['\r', '\n']));
     Ok(ExitCode::SUCCESS)
 }
 

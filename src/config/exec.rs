@@ -78,6 +78,15 @@ pub enum Word {
     Secret(Secret),
 }
 
+impl Variable {
+    /// Whether its value should not be repeated: one that somebody has had passed on may be a key. Paths and
+    /// switches are none.
+    pub fn may_be_secret(&self) -> bool {
+        let Word::Plain(text) = &self.value else { return true };
+        self.kept && !KEPT.contains(&self.name.as_str()) && text.len() >= 8 && !text.starts_with('/')
+    }
+}
+
 impl ExecConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
         table.describe(WORDS);

@@ -27,6 +27,7 @@ mod metrics;
 mod on_colour;
 mod onnx;
 mod output;
+mod places;
 mod price;
 mod problem;
 mod provider;
@@ -167,7 +168,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
         problem
     });
     let unset = unset.collect();
-    Ok(Loaded { config, warnings, unset, dir, entries: notes.entries })
+    Ok(Loaded { config, warnings, unset, dir, files: notes.files, entries: notes.entries })
 }
 
 impl Config {
@@ -247,12 +248,16 @@ fn check_route(table: &Table<'_>, route: &[String], providers: &[String]) {
     if route.is_empty() {
         table.problem(&["route"], "`route` is empty: name at least one provider, such as [\"local\"]");
     }
+    // One that is written but is no table has been told of.
+    let Some(written) = table.reader.root.get(source::PROVIDERS).and_then(|all| all.as_dict()) else {
+        return;
+    };
     for (index, name) in route.iter().enumerate() {
         let place = index.to_string();
         if route.iter().take(index).any(|earlier| earlier == name) {
             table.problem(&["route", &place], format!("`route` names provider `{name}` twice"));
         }
-        if !providers.contains(name) {
+        if !written.contains_key(name) {
             let known = providers.iter().map(String::as_str);
             let hint = nearest(name, known).map_or_else(
                 || format!("the providers are {}", providers.join(", ")),

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use super::algorithmia::{self, AlgorithmiaConfig};
 use super::exec::ExecConfig;
-use super::http::HttpConfig;
+use super::http::{HttpConfig, Output};
 use super::onnx::OnnxConfig;
 use super::price;
+use super::problem::dotted;
 use super::reference::Words;
 use super::remote::RemoteConfig;
 use super::table::Table;
+use crate::credit::price::Per;
 use crate::credit::{CallFacts, Credits, Price};
 
 /// Longest name of a provider or a budget.
@@ -86,6 +88,18 @@ impl KindConfig {
         }
     }
 
+    /// Why no number can be read in a reply, where that is so.
+    fn without_numbers(&self) -> Option<&'static str> {
+        match self {
+            Self::Http(config) if config.reply.output == Output::Raw => {
+                Some("with `reply.output = \"raw\"` the reply is the picture and no JSON")
+            }
+            Self::Exec(_) => Some("a program answers with a picture and no JSON"),
+            Self::Onnx(_) => Some("a network in this process answers with no JSON"),
+            Self::Http(_) | Self::Algorithmia(_) => None,
+        }
+    }
+
     /// Whether it is known where to call it; what runs on this machine needs no address.
     pub(super) fn has_address(&self) -> bool {
         match self {
@@ -98,7 +112,8 @@ impl KindConfig {
     /// Why it will not be called, if that is known from its file alone.
     pub(super) fn missing(&self) -> Option<String> {
         match self {
-            Self::Http(config) => config.missing(),
+            // Secrets that are not set are told with their lines.
+            Self::Http(config) => config.no_address(),
             // It has words of its own for each way to set it up.
             Self::Algorithmia(_) | Self::Exec(_) | Self::Onnx(_) => None,
         }
@@ -158,6 +173,9 @@ impl ProviderConfig {
                 }
                 let usual = kind.as_ref().map_or(Price::FREE, KindConfig::price);
                 let price = table.table("price", |table| price::read(table, &usual));
+                if let Some(without) = kind.as_ref().and_then(KindConfig::without_numbers) {
+                    uncountable(table, &price, without);
+                }
                 Some(Self { name: name.to_owned(), common, kind: kind?, price })
             }
             // Without a kind nobody knows which further keys it may have.
@@ -189,6 +207,20 @@ impl ProviderConfig {
     fn call(&self, sent_pixels: u64) -> CallFacts {
         let seconds = self.common.timeout.as_secs() + u64::from(self.common.timeout.subsec_nanos() > 0);
         CallFacts { sent_pixels, timeout: Duration::from_secs(seconds) }
+    }
+}
+
+/// A price that counts with a number of a reply which has none could never be known.
+fn uncountable(table: &Table<'_>, price: &Price, without: &str) {
+    let numbers = price.terms.iter().enumerate().filter(|(_, term)| matches!(term.per, Per::Number { .. }));
+    for (index, _) in numbers {
+        let path = ["price", "terms", &index.to_string()];
+        let message = format!(
+            "`{}` counts with a number in the reply, and {without}: what a call has cost would never be known. Say it \
+             with per = \"call\" or per = \"megapixel\"",
+            dotted(&table.at(&path))
+        );
+        table.problem(&path, message);
     }
 }
 

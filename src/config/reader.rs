@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use figment::Figment;
 use figment::value::{Dict, Value};
@@ -36,6 +37,8 @@ pub(super) struct Notes {
     pub(super) entries: Vec<Entry>,
     /// Secrets that are named but have no value, by the path of their key.
     pub(super) unset: Vec<(Vec<String>, Problem)>,
+    /// Files whose content counts, beside those of the configuration itself.
+    pub(super) files: BTreeSet<PathBuf>,
     /// Keys that nobody asked for.
     pub(super) unknown: Vec<Unknown>,
     /// Variables that are set, begin with our prefix and set no key.

@@ -1,6 +1,6 @@
 //! The effective configuration in words: every key, what it is worth and who set it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -44,6 +44,8 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// The folder it was read from; none if only what is built in was used.
     pub dir: Option<PathBuf>,
+    /// Files that were named and whose content counts: networks, recipes, secrets.
+    pub files: BTreeSet<PathBuf>,
     /// Secrets without a value that a provider on the route needs: it is not ready without them.
     pub unset: Vec<Problem>,
     pub(super) entries: Vec<Entry>,

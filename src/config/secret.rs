@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use figment::value::Value;
 use secrecy::SecretString;
@@ -85,7 +85,8 @@ impl Table<'_> {
             for (name, value, origin) in table.chosen(WANTED) {
                 match table.kept(value) {
                     Ok(secret) => {
-                        table.note_entry(name, Json::from(secret.to_string()), true, origin);
+                        table.note_entry(name, Json::from(secret.to_string()), true, origin.clone());
+                        table.note_unset(&[name], &secret, origin);
                         secrets.insert(name.to_owned(), secret);
                     }
                     Err(wrong) => {
@@ -154,14 +155,26 @@ impl Table<'_> {
                 self.reader.notes.borrow_mut().keepers.insert(name.to_owned());
                 Ok(Secret::from_env(name, env.get(name).map(String::as_str)))
             }
-            ("file", Some(path)) if !path.is_empty() => Ok(Secret::from_file(self.resolve(place, path))),
+            ("file", Some(path)) if !path.is_empty() => {
+                let path = self.resolve(place, path);
+                self.note_file(&path);
+                Ok(Secret::from_file(path))
+            }
             _ => Err(FORM),
         }
     }
 }
 
+/// Whether a path leads to a file that is read to its end at once. A pipe, and much in `/dev`, is waited for for
+/// ever.
+fn regular(path: &Path) -> Result<(), String> {
+    let found = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
+    if found.is_file() { Ok(()) } else { Err("cannot be read: it is no regular file".to_owned()) }
+}
+
 fn read(path: &PathBuf) -> Result<String, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    regular(path)?;
     let mut bytes = Vec::new();
     File::open(path).map_err(unreadable)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_BYTES {

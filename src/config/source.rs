@@ -198,7 +198,7 @@ fn defined_twice(name: &str, layer: &Layer, main: &Layer) -> Option<Problem> {
 
 /// The provider files of a folder, by provider name. Hidden files and everything that does not end in
 /// `.toml` are what editors and Kubernetes leave behind, or a file put out of use.
-fn provider_files(folder: &Path) -> Result<Vec<(String, PathBuf)>, Problem> {
+pub(super) fn provider_files(folder: &Path) -> Result<Vec<(String, PathBuf)>, Problem> {
     let unreadable = |error: std::io::Error| unreadable(folder, &error.to_string());
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -234,13 +234,16 @@ fn unreadable(path: &Path, why: &str) -> Problem {
 }
 
 fn read_text(path: &Path) -> Result<Option<String>, String> {
-    let file = match File::open(path) {
+    match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => {
             return Ok(None);
         }
-        file => file.map_err(|error| error.to_string())?,
+        // A pipe would be waited for for ever.
+        Ok(found) if !found.is_file() => return Err("it is no regular file".to_owned()),
+        found => found.map_err(|error| error.to_string())?,
     };
     let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| error.to_string())?;
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("it is longer than {MAX_BYTES} bytes"));

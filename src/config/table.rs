@@ -4,7 +4,7 @@
 //! This is done here and not by deriving `Deserialize`, because a derived one stops at the first thing
 //! that is wrong and knows no lines.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Value};
 use serde_json::Value as Json;
@@ -263,6 +263,11 @@ impl<'r> Table<'r> {
         }
         let key = dotted(&self.at(tail));
         self.reader.notes.borrow_mut().entries.push(Entry { key, value, secret, origin });
+    }
+
+    /// Notes a file whose content counts, beside those of the configuration itself.
+    pub(super) fn note_file(&self, path: &Path) {
+        self.reader.notes.borrow_mut().files.insert(path.to_owned());
     }
 
     /// Notes something an operator should know.

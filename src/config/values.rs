@@ -164,7 +164,8 @@ impl Table<'_> {
 
     /// The path of a file that is there.
     pub(super) fn file(&mut self, key: &'static str) -> Option<PathBuf> {
-        self.there(key, "file", Path::is_file)
+        let path = self.there(key, "file", Path::is_file);
+        path.inspect(|path| self.note_file(path))
     }
 
     /// The path of a folder that is there.

@@ -44,6 +44,8 @@ pub enum Checked {
 pub enum Flaw {
     /// Not a picture this program can read.
     NotAPicture,
+    /// Far larger than what was sent.
+    TooLarge,
     /// Of another shape.
     Aspect,
     /// Of something else, or damaged.
@@ -57,6 +59,7 @@ impl Flaw {
     pub const fn label(self) -> &'static str {
         match self {
             Self::NotAPicture => "not_a_picture",
+            Self::TooLarge => "too_large",
             Self::Aspect => "aspect",
             Self::Luminance => "luminance",
             Self::Grey => "grey",
@@ -67,6 +70,7 @@ impl Flaw {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::NotAPicture => "its answer is not a picture",
+            Self::TooLarge => "its answer has far more pixels than the picture sent, and is not decoded",
             Self::Aspect => "its answer has another shape than the picture sent",
             Self::Luminance => "its answer shows another picture than the one sent",
             Self::Grey => "its answer is as grey as the picture sent",
@@ -80,6 +84,10 @@ pub fn check(sent: &Grey, colour: Colour, luma_lock: bool, limits: &Limits) -> R
         // A network in this process cannot answer with another picture; it may find nothing to colour.
         Colour::Chroma(chroma) => return Ok(Checked::Chroma(chroma)),
         Colour::Picture(bytes) => Rgb::decode(&bytes, limits).map_err(|_| Flaw::NotAPicture)?,
+        Colour::Framed(bytes, frame) => {
+            let whole = Rgb::decode(&bytes, limits).map_err(|_| Flaw::NotAPicture)?;
+            frame.cut(&whole).map_err(|_| Flaw::Aspect)?
+        }
     };
     if !same_shape(sent, &rgb) {
         return Err(Flaw::Aspect);

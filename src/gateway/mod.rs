@@ -5,6 +5,7 @@
 //! configuration that each request reads once.
 
 mod account;
+mod answers;
 mod ask;
 mod error;
 mod estimate;
@@ -52,6 +53,7 @@ use crate::provider::Memory;
 use crate::queue::Queue;
 use crate::quota::Quotas;
 use crate::shared::Shared;
+use answers::Answers;
 use flight::{Elsewhere, Flights, Landed};
 use plan::Plan;
 use route::Caller;
@@ -81,6 +83,7 @@ pub struct Gateway {
     flights: Flights<Result<Rendition, Error>>,
     elsewhere: Option<Box<dyn Elsewhere>>,
     decoding: Queue,
+    answers: Answers,
     quotas: Quotas,
     files: Datastore,
     shared: Option<Shared>,
@@ -104,9 +107,11 @@ impl Gateway {
         let limits = &snapshot.config.limits;
         let memory_of_photos = limits.decoding_pixels.saturating_mul(BYTES_PER_PIXEL);
         let decoding = Queue::new(places(memory_of_photos), limits.waiting);
+        let answers = Answers::new(limits);
         let quotas = Quotas::new(rates, &snapshot.config.state_dir);
         let files = Datastore::in_folder(&snapshot.config.state_dir);
         snapshot.count_paid(&metrics);
+        memory.in_force(snapshot.names());
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             cache,
@@ -114,6 +119,7 @@ impl Gateway {
             flights: Flights::new(tasks.clone()),
             elsewhere,
             decoding,
+            answers,
             quotas,
             files,
             shared,
@@ -152,6 +158,11 @@ impl Gateway {
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What providers remember.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// What is kept.
@@ -221,8 +232,8 @@ impl Gateway {
             ControlFlow::Continue(decoded) => decoded,
         };
         let (cache, ledger) = (self.cache(), self.ledger.as_ref());
-        let Self { metrics, memory, tasks, .. } = self;
-        let caller = Caller { plan, decoded: &decoded, cache, ledger, metrics, memory, tasks };
+        let Self { metrics, memory, tasks, answers, .. } = self;
+        let caller = Caller { plan, decoded: &decoded, cache, ledger, metrics, memory, tasks, answers };
         let coloured = caller.first_colour().await?;
         let waited = coloured.waited;
         let (merged, ()) = futures::join!(

@@ -65,8 +65,8 @@ impl Gateway {
             Ok(Prepared { snapshot, values, dir, later }) => {
                 snapshot.count_paid(&self.metrics);
                 let now = Arc::new(snapshot);
-                let before = self.snapshot.swap(now.clone());
-                before.without(&now).for_each(|gone| self.metrics.forget_provider(gone));
+                self.snapshot.store(now.clone());
+                self.memory.in_force(now.names());
                 let changes = self.reloads.last(|last| {
                     let changes = changed(&last.values, &values);
                     *last = Last { values, dir, trouble: None };

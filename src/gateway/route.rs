@@ -5,9 +5,13 @@
 //! All of them together have the request's time: whoever has others behind it leaves a part to them, so
 //! that a host which hangs does not take the built-in model's chance to answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
+
+use super::answers::{Answers, NoRoom, Room};
 use super::error::{Attempt, Error};
 use super::guard::{self, Checked};
 use super::plan::Plan;
@@ -17,9 +21,9 @@ use super::steps::Decoded;
 use crate::cache::{Cache, Tier};
 use crate::credit::{Credits, Ledger, Reservation, Settlement, Usage, Wish};
 use crate::observe::{Metrics, Saving};
-use crate::photo::{Chroma, Grey, Rgb};
+use crate::photo::{Chroma, Grey, Limits, Rgb};
 use crate::provider::{
-    About, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness, Step, within,
+    About, Answer, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness, Step, within,
 };
 
 /// The most that is kept back for merging and encoding.
@@ -41,6 +45,8 @@ pub struct Coloured {
     pub took: Duration,
     /// How long all providers together took.
     pub waited: Duration,
+    /// Its own pixels stay in memory until they are written.
+    _room: Option<Room>,
 }
 
 /// What all calls for one photo have in common.
@@ -59,6 +65,8 @@ pub struct Caller<'c> {
     pub memory: &'c Memory,
     /// Runs processor work.
     pub tasks: &'c super::Tasks,
+    /// Room for what providers answer.
+    pub answers: &'c Answers,
 }
 
 impl Caller<'_> {
@@ -69,10 +77,10 @@ impl Caller<'_> {
         let mut waited = Duration::ZERO;
         for (index, provider) in route.iter().enumerate() {
             let start = Instant::now();
-            if let Some((colour, cost, tier)) = self.kept(provider.about()).await {
+            if let Some((colour, cost, tier, room)) = self.kept(provider.about()).await {
                 let (provider, colour, origin) = (provider.clone(), Arc::new(colour), Origin::Merged(tier));
                 let took = start.elapsed();
-                return Ok(Coloured { provider, colour, origin, cost, attempts, took, waited });
+                return Ok(Coloured { provider, colour, origin, cost, attempts, took, waited, _room: room });
             }
             let name = &provider.about().name;
             let others = route[index + 1..].iter().any(|other| other.readiness() == Readiness::Ready);
@@ -87,11 +95,20 @@ impl Caller<'_> {
             let kind = outcome.as_ref().err().map(|attempt| attempt.kind);
             self.metrics.provider_call(name, kind, took);
             match outcome {
-                Ok((colour, usage)) => {
+                Ok((Given { colour, room }, usage)) => {
                     let origin = Origin::Called(self.why(provider.about()));
                     let (provider, colour) = (provider.clone(), Arc::new(colour));
                     let cost = Cost { usage, time: took };
-                    return Ok(Coloured { provider, colour, origin, cost, attempts, took, waited });
+                    return Ok(Coloured {
+                        provider,
+                        colour,
+                        origin,
+                        cost,
+                        attempts,
+                        took,
+                        waited,
+                        _room: room,
+                    });
                 }
                 Err(attempt) => {
                     report(&attempt);
@@ -103,16 +120,20 @@ impl Caller<'_> {
     }
 
     /// The colour that a provider gave for this photo before, if the request allows it.
-    async fn kept(&self, about: &About) -> Option<(Checked, Cost, Tier)> {
+    async fn kept(&self, about: &About) -> Option<(Checked, Cost, Tier, Option<Room>)> {
         let key = self.plan.colour_key(about, &self.decoded.key).filter(|_| self.plan.ask.reuse.find)?;
         let (bytes, cost, tier) = shelf::colour(self.cache, &key).await?;
         let luma_lock = about.luma_lock;
+        let room = match luma_lock {
+            true => None,
+            false => Some(self.answers.of(&bytes, Limits::NONE, self.plan.ask.deadline).await.ok()?),
+        };
         let read = move || match luma_lock {
             true => Chroma::from_bytes(&bytes).map(Checked::Chroma),
             false => Rgb::from_bytes(&bytes).map(Checked::Own),
         };
         let colour = self.tasks.spawn_blocking(read).await.ok()?;
-        colour.map(|colour| (colour, cost, tier)).ok()
+        colour.map(|colour| (colour, cost, tier, room)).ok()
     }
 
     /// Why a provider was called.
@@ -138,7 +159,7 @@ impl Caller<'_> {
         provider: &dyn Provider,
         deadline: Instant,
         took: &mut Duration,
-    ) -> Result<(Checked, Usage), Attempt> {
+    ) -> Result<(Given, Usage), Attempt> {
         let about = provider.about();
         let (photo, send_max_pixels) = (self.decoded.photo.clone(), about.send_max_pixels);
         let grey = self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels)).await;
@@ -180,12 +201,12 @@ impl Caller<'_> {
         &self,
         about: &About,
         reservation: Reservation,
-        result: &Result<(Checked, Usage), ProviderError>,
+        result: &Result<(Given, Usage), ProviderError>,
         took: Duration,
     ) -> Credits {
         let usage = match result {
             Ok((_, usage)) => *usage,
-            Err(error) => error.billed.usage(),
+            Err(error) => error.usage(),
         };
         let settlement = Settlement {
             credits: usage.credits,
@@ -216,19 +237,37 @@ impl Caller<'_> {
         grey: Arc<Grey>,
         deadline: Instant,
         took: &mut Duration,
-    ) -> Result<(Checked, Usage), ProviderError> {
+    ) -> Result<(Given, Usage), ProviderError> {
         let about = provider.about();
         let start = Instant::now();
         let trace = self.plan.ask.trace.clone();
         let parent = trace.parent();
-        let answer = within(parent, provider.colorize(Call { grey: grey.clone(), deadline, trace })).await;
+        let call = within(parent, provider.colorize(Call { grey: grey.clone(), deadline, trace }));
+        // A defect in one provider is no reason not to ask the next. What it has cost by then nobody knows.
+        let answer = AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
+            self.memory.refused(&about.name);
+            Err(stopped().billed(Billed::Unknown))
+        });
         *took = start.elapsed();
-        let answer = answer?;
+        let Answer { colour, usage } = answer?;
 
+        let paid = |error: ProviderError| error.billed(Billed::Yes(usage));
         let (limits, luma_lock) = (self.plan.config().limits.photo(), about.luma_lock);
-        let check = self.tasks.spawn_blocking(move || guard::check(&grey, answer.colour, luma_lock, &limits));
-        let paid = |error: ProviderError| error.billed(Billed::Yes(answer.usage));
-        let checked = check.await.map_err(|_| paid(stopped()))?;
+        let full = if luma_lock { 0 } else { self.plan.head.pixels() };
+        let room = self.answers.room(&grey, &colour, full, limits, self.plan.ask.deadline).await;
+        let (checked, room) = match room {
+            Ok(room) => {
+                let limits = room.limits;
+                let check = move || guard::check(&grey, colour, luma_lock, &limits);
+                let checked = self.tasks.spawn_blocking(check).await.map_err(|_| paid(stopped()))?;
+                (checked, Some(room))
+            }
+            Err(NoRoom::Refused(flaw)) => (Err(flaw), None),
+            Err(NoRoom::Late) => {
+                let late = "there was no room for its answer in time: too many others are being decoded";
+                return Err(paid(ProviderError::new(FailureKind::Timeout, late)));
+            }
+        };
         self.plan.ask.trace.tell(Step::Result, || match &checked {
             Ok(_) => "the picture sent, in colour: it is used".to_owned(),
             Err(flaw) => format!("refused: {}", flaw.reason()),
@@ -238,8 +277,15 @@ impl Caller<'_> {
             self.memory.refused(&about.name);
             paid(ProviderError::new(FailureKind::BadAnswer, flaw.reason()))
         })?;
-        Ok((colour, answer.usage))
+        let room = room.filter(|_| matches!(colour, Checked::Own(_)));
+        Ok((Given { colour, room }, usage))
     }
+}
+
+/// Colour that passed the guard, and the room that it takes while it is in memory.
+struct Given {
+    colour: Checked,
+    room: Option<Room>,
 }
 
 fn stopped() -> ProviderError {

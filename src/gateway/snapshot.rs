@@ -54,9 +54,9 @@ impl Snapshot {
             .for_each(|about| metrics.paid_provider(&about.name));
     }
 
-    /// The names of providers that are here and not in `other`.
-    pub(super) fn without<'s>(&'s self, other: &'s Self) -> impl Iterator<Item = &'s str> {
-        self.providers.keys().filter(|name| !other.providers.contains_key(*name)).map(String::as_str)
+    /// The names of all providers.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.providers.keys().map(String::as_str)
     }
 
     /// All providers: those on the route in its order, with their places from 1, then the others by name.

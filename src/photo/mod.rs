@@ -40,6 +40,11 @@ pub struct Limits {
     pub max_side: u32,
 }
 
+impl Limits {
+    /// None: for who only wants to know what a file says it is.
+    pub const NONE: Self = Self { max_pixels: u64::MAX, max_side: u32::MAX };
+}
+
 impl Default for Limits {
     /// 50 megapixels and 16,384 a side.
     fn default() -> Self {

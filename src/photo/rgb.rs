@@ -47,7 +47,7 @@ impl Rgb {
     /// # Errors
     /// As [`super::Photo::decode`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PhotoError> {
-        Self::decode(bytes, &Limits { max_pixels: u64::MAX, max_side: u32::MAX })
+        Self::decode(bytes, &Limits::NONE)
     }
 
     /// Its colour, averaged down to at most [`Chroma::MAX_PIXELS`].

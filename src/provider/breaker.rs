@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::memory::{Remembered, lock};
+use super::memory::lock;
 use super::{About, Answer, Billed, Call, FailureKind, Provider, ProviderError, Readiness};
 use crate::config::BreakerConfig;
 use crate::observe::Metrics;
@@ -19,17 +19,15 @@ use crate::observe::Metrics;
 pub struct Breaker {
     inner: Arc<dyn Provider>,
     config: BreakerConfig,
-    remembered: Arc<Remembered>,
+    circuit: Arc<Circuit>,
 }
 
 impl Breaker {
-    /// Puts a provider behind the circuit that is remembered for it.
-    pub fn new(inner: Arc<dyn Provider>, config: BreakerConfig, remembered: Arc<Remembered>) -> Self {
+    /// Puts a provider behind its circuit.
+    pub fn new(inner: Arc<dyn Provider>, config: BreakerConfig, circuit: Arc<Circuit>) -> Self {
         // One that waits for its key is nothing to show yet.
-        if inner.readiness() == Readiness::Ready {
-            remembered.circuit.show();
-        }
-        Self { inner, config, remembered }
+        lock(&circuit.shown).worth_it = inner.readiness() == Readiness::Ready;
+        Self { inner, config, circuit }
     }
 
     fn words(&self, left: Duration) -> String {
@@ -46,15 +44,14 @@ impl Provider for Breaker {
     }
 
     fn readiness(&self) -> Readiness {
-        match self.remembered.circuit.left(Instant::now()) {
+        match self.circuit.left(Instant::now()) {
             Some(left) => Readiness::NotReady { why: self.words(left), retry_after: Some(left) },
             None => self.inner.readiness(),
         }
     }
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
-        let circuit = &self.remembered.circuit;
-        let pass = circuit.enter(Instant::now(), &self.config).map_err(|left| {
+        let pass = self.circuit.enter(Instant::now(), &self.config).map_err(|left| {
             ProviderError::new(FailureKind::NotReady, self.words(left)).retry_after(Some(left))
         })?;
         let result = self.inner.colorize(call).await;
@@ -87,6 +84,16 @@ pub struct Circuit {
     name: String,
     metrics: Metrics,
     state: Mutex<State>,
+    /// Taken while the other is held, never the other way round.
+    shown: Mutex<Shown>,
+}
+
+#[derive(Default)]
+struct Shown {
+    /// Whether there is something to show.
+    worth_it: bool,
+    /// Whether it is the provider's circuit now: calls through an earlier one may still be under way.
+    in_force: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,12 +126,14 @@ struct Pass<'c> {
 impl Circuit {
     /// A circuit through which nothing has passed yet.
     pub fn new(name: &str, metrics: Metrics) -> Self {
-        Self { name: name.to_owned(), metrics, state: Mutex::new(State::Closed(0)) }
+        Self { name: name.to_owned(), metrics, state: Mutex::new(State::Closed(0)), shown: Mutex::default() }
     }
 
-    /// Tells the gauge.
-    pub fn show(&self) {
-        self.set(&mut lock(&self.state), None);
+    /// Tells the gauge from now on, or never more.
+    pub fn show(&self, in_force: bool) {
+        let mut state = lock(&self.state);
+        lock(&self.shown).in_force = in_force;
+        self.set(&mut state, None);
     }
 
     /// How long no call will pass; none when one would.
@@ -181,7 +190,10 @@ impl Circuit {
 
     fn set(&self, state: &mut State, to: Option<State>) {
         *state = to.unwrap_or(*state);
-        self.metrics.breaker_state(&self.name, state.level());
+        let shown = lock(&self.shown);
+        if shown.worth_it && shown.in_force {
+            self.metrics.breaker_state(&self.name, state.level());
+        }
     }
 }
 
@@ -283,6 +295,24 @@ mod tests {
             circuit.refused();
         }
         assert!(circuit.enter(now, &CONFIG).is_err());
+    }
+
+    #[test]
+    fn one_that_is_not_in_force_any_more_is_not_shown_whatever_calls_still_end() {
+        let now = Instant::now();
+        let circuit = circuit();
+        let shown =
+            || circuit.metrics.text(&crate::observe::Account::default()).unwrap().contains("breaker_state{");
+        lock(&circuit.shown).worth_it = true;
+        calls(&circuit, now, &[false; 3]);
+        assert!(!shown());
+        circuit.show(true);
+        assert!(shown());
+        circuit.show(false);
+        circuit.metrics.forget_provider("it");
+        let later = now + CONFIG.pause;
+        circuit.enter(later, &CONFIG).ok().unwrap().ended(true, later, &CONFIG);
+        assert!(!shown());
     }
 
     #[test]

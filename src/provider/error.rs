@@ -16,12 +16,14 @@ pub struct ProviderError {
     pub billed: Billed,
     /// How long the provider asked to wait before the next try.
     pub retry_after: Option<Duration>,
+    /// Processor time that it has taken all the same, if that is known.
+    pub cpu: Option<Duration>,
 }
 
 impl ProviderError {
     /// A failure that cannot have cost anything.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), billed: Billed::No, retry_after: None }
+        Self { kind, message: message.into(), billed: Billed::No, retry_after: None, cpu: None }
     }
 
     /// The same, but it has cost something, or may have.
@@ -34,6 +36,18 @@ impl ProviderError {
     #[must_use]
     pub fn retry_after(self, retry_after: Option<Duration>) -> Self {
         Self { retry_after, ..self }
+    }
+
+    /// The same, and the processor time that it has taken.
+    #[must_use]
+    pub fn cpu(self, cpu: Duration) -> Self {
+        Self { cpu: Some(cpu), ..self }
+    }
+
+    /// What the call consumed, as far as is known.
+    pub fn usage(&self) -> Usage {
+        let usage = self.billed.usage();
+        Usage { cpu: usage.cpu.or(self.cpu), ..usage }
     }
 
     /// Whether the same call to the same provider may succeed in a moment, and whether it may be made

@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
@@ -25,6 +25,9 @@ use super::{FailureKind, ProviderError};
 
 /// Most redirects that are followed.
 const MOST_REDIRECTS: usize = 3;
+
+/// The longest `Retry-After` that is believed: whoever says more is not asked again by one call anyway.
+const LONGEST_RETRY: Duration = Duration::from_secs(86_400);
 
 /// How long a connection is kept for the next request. Shorter than what servers grant, so that no
 /// request is sent into a connection that the other side is just closing.
@@ -78,6 +81,9 @@ pub enum HttpError {
     /// The answer is larger than the cap.
     #[error("its answer is larger than {0} bytes")]
     TooLarge(u64),
+    /// It redirects again and again.
+    #[error("it redirects more than {MOST_REDIRECTS} times")]
+    Astray,
     /// The answer is elsewhere, where nothing is sent.
     #[error("it redirects to another host, which is not followed")]
     Redirected,
@@ -97,23 +103,28 @@ impl HttpError {
         let kind = match self {
             Self::NoConnection(_) | Self::Broken(_) => FailureKind::Unreachable,
             Self::NoFirstByte(_) | Self::Late => FailureKind::Timeout,
-            Self::TooLarge(_) | Self::Redirected | Self::Forbidden(_) => FailureKind::BadAnswer,
+            Self::TooLarge(_) | Self::Astray | Self::Redirected | Self::Forbidden(_) => {
+                FailureKind::BadAnswer
+            }
         };
         ProviderError::new(kind, self.to_string())
     }
 }
 
 impl Reply {
-    /// `Retry-After` (RFC 9110): seconds, or a date.
+    /// `Retry-After` (RFC 9110): seconds, or a date. At most a day.
     pub fn retry_after(&self) -> Option<Duration> {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        match text.parse() {
-            Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_) => {
+        let seconds = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let wait = match seconds {
+            // More than fits is long.
+            true => Duration::from_secs(text.parse().unwrap_or(u64::MAX)),
+            false => {
                 let date = httpdate::parse_http_date(text).ok()?;
-                Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+                date.duration_since(SystemTime::now()).unwrap_or_default()
             }
-        }
+        };
+        Some(wait.min(LONGEST_RETRY))
     }
 
     /// Where it redirects to, if it does.
@@ -127,7 +138,7 @@ impl HttpClient {
     /// addresses it connects to. Reads the system's certificates the first time: not for async threads.
     /// An error is in words for the operator.
     pub fn new(times: Times, reach: Reach) -> Result<Self, String> {
-        let mut builder = builder(times.connect)?;
+        let mut builder = named(builder(times.connect)?)?;
         if reach != Reach::Anywhere {
             builder = builder.dns_resolver(Arc::new(Names::new(Arc::new(System), reach)));
         }
@@ -136,7 +147,7 @@ impl HttpClient {
 
     /// The same, that follows no redirect: each is handed back. It finds hosts by `names`.
     pub(super) fn without_redirects(times: Times, names: Names) -> Result<Self, String> {
-        let builder = builder(times.connect)?.redirect(Policy::none()).dns_resolver(Arc::new(names));
+        let builder = named(builder(times.connect)?)?.redirect(Policy::none()).dns_resolver(Arc::new(names));
         Ok(Self { client: built(builder)?, first_byte: times.first_byte })
     }
 
@@ -195,6 +206,16 @@ impl HttpClient {
     }
 }
 
+/// Names whoever has passed a request on (RFC 8586), so that a gateway that is set up to ask itself, through
+/// whatever stands in between, notices at once.
+pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+
+/// The name of this process there. Another gateway is not this one: two may well stand in a row.
+pub fn own_name() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| format!("pixcolor-{}", uuid::Uuid::new_v4().simple()));
+    &NAME
+}
+
 fn builder(connect: Duration) -> Result<ClientBuilder, String> {
     static TLS: LazyLock<Result<ClientConfig, String>> = LazyLock::new(tls);
     Ok(Client::builder()
@@ -205,6 +226,12 @@ fn builder(connect: Duration) -> Result<ClientBuilder, String> {
         .redirect(Policy::custom(same_host))
         .referer(false)
         .no_proxy())
+}
+
+/// Whose requests say who makes them.
+fn named(builder: ClientBuilder) -> Result<ClientBuilder, String> {
+    let name = HeaderValue::from_str(own_name()).map_err(|error| error.to_string())?;
+    Ok(builder.default_headers(HeaderMap::from_iter([(CDN_LOOP, name)])))
 }
 
 fn built(builder: ClientBuilder) -> Result<Client, String> {
@@ -236,12 +263,19 @@ async fn read(mut response: Response, most: u64) -> Result<Reply, HttpError> {
 fn same_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let from = attempt.previous();
     let same = from.last().is_some_and(|from| from.origin() == attempt.url().origin());
-    if same && from.len() <= MOST_REDIRECTS { attempt.follow() } else { attempt.stop() }
+    match same {
+        true if from.len() <= MOST_REDIRECTS => attempt.follow(),
+        true => attempt.error(HttpError::Astray),
+        false => attempt.stop(),
+    }
 }
 
 fn classify(error: &reqwest::Error) -> HttpError {
     if let Some(forbidden) = innermost(error).downcast_ref::<Forbidden>() {
         return HttpError::Forbidden(forbidden.clone());
+    }
+    if let Some(own) = innermost(error).downcast_ref::<HttpError>() {
+        return own.clone();
     }
     match error.is_connect() {
         true if error.is_timeout() => HttpError::NoConnection("the host did not answer in time".to_owned()),
@@ -301,6 +335,10 @@ mod tests {
         let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
         assert!((90..=100).contains(&with(&soon).unwrap().as_secs()));
         assert_eq!(with("-1"), None);
+        for long in ["86401", "18446744073709551615", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"]
+        {
+            assert_eq!(with(long), Some(LONGEST_RETRY), "{long}");
+        }
         assert_eq!(with("soon"), None);
     }
 }

@@ -24,8 +24,9 @@ pub struct Memory {
 
 /// What one provider remembers.
 pub struct Remembered {
-    /// Whether it is called at all.
-    pub(super) circuit: Circuit,
+    name: String,
+    /// Whether it is called at all: one circuit for each way to ask it that is in use, the latest last.
+    circuits: Mutex<Vec<(Way, Weak<Circuit>)>>,
     /// Where its calls are counted.
     pub(super) metrics: Metrics,
     queue: Mutex<Option<(Size, Arc<Queue>)>>,
@@ -33,6 +34,9 @@ pub struct Remembered {
     /// The network that is in use, and what it was loaded from.
     network: Mutex<(String, Weak<Onnx>)>,
 }
+
+/// Whom a provider asks, how, and with which keys, as a digest.
+pub type Way = [u8; 32];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Size {
@@ -51,7 +55,8 @@ impl Memory {
         let mut all = lock(&self.by_name);
         let new = || {
             Arc::new(Remembered {
-                circuit: Circuit::new(name, self.metrics.clone()),
+                name: name.to_owned(),
+                circuits: Mutex::default(),
                 metrics: self.metrics.clone(),
                 queue: Mutex::default(),
                 news: Mutex::default(),
@@ -64,12 +69,62 @@ impl Memory {
     /// The guard refused what a call answered: for the breaker that call has failed.
     pub fn refused(&self, name: &str) {
         if let Some(remembered) = lock(&self.by_name).get(name) {
-            remembered.circuit.refused();
+            remembered.latest(|circuit| circuit.refused());
+        }
+    }
+
+    /// These are the providers from now on: what is known of others is forgotten, and no call of theirs that
+    /// is still under way shows anything any more.
+    pub fn in_force<'n>(&self, names: impl Iterator<Item = &'n str>) {
+        let names: BTreeSet<&str> = names.collect();
+        lock(&self.by_name).retain(|name, remembered| {
+            let there = names.contains(name.as_str());
+            remembered.show(there);
+            if !there {
+                self.metrics.forget_provider(name);
+            }
+            there
+        });
+    }
+
+    /// What is left on a provider's account, if it says so and is still there.
+    pub fn balance(&self, name: &str, left: Option<f64>) {
+        let all = lock(&self.by_name);
+        if all.contains_key(name) {
+            self.metrics.balance(name, left);
         }
     }
 }
 
 impl Remembered {
+    /// The circuit for this way to ask. With another address or another key it is another one: what was wrong
+    /// may be mended.
+    pub(super) fn circuit(&self, way: Way) -> Arc<Circuit> {
+        let mut kept = lock(&self.circuits);
+        kept.retain(|(_, circuit)| circuit.strong_count() > 0);
+        let found = kept.iter().position(|(kept, _)| *kept == way).map(|index| kept.remove(index));
+        let circuit = found.and_then(|(_, circuit)| circuit.upgrade());
+        let circuit = circuit.unwrap_or_else(|| Arc::new(Circuit::new(&self.name, self.metrics.clone())));
+        kept.push((way, Arc::downgrade(&circuit)));
+        circuit
+    }
+
+    /// Shows the latest circuit and no other; or none at all.
+    fn show(&self, there: bool) {
+        let circuits: Vec<_> =
+            lock(&self.circuits).iter().filter_map(|(_, circuit)| circuit.upgrade()).collect();
+        let Some((latest, earlier)) = circuits.split_last() else { return };
+        earlier.iter().for_each(|circuit| circuit.show(false));
+        latest.show(there);
+    }
+
+    fn latest(&self, look: impl FnOnce(&Circuit)) {
+        let latest = lock(&self.circuits).iter().rev().find_map(|(_, circuit)| circuit.upgrade());
+        if let Some(circuit) = latest {
+            look(&circuit);
+        }
+    }
+
     /// The queue for this many calls at once; another only when the numbers have changed.
     pub(super) fn queue(&self, places: u32, waiting: usize) -> Arc<Queue> {
         let wanted = Size { places, waiting };

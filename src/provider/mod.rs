@@ -30,11 +30,11 @@ use sha2::{Digest, Sha256};
 
 pub use context::within;
 pub use error::{Billed, FailureKind, ProviderError};
-pub use http::balances;
-pub use http_client::{HttpClient, HttpError, Reply, Times};
+pub use http::{Frame, balances};
+pub use http_client::{CDN_LOOP, HttpClient, HttpError, Reply, Times, own_name};
 pub use memory::Memory;
 pub use outgoing::{Forbidden, InputError, Inputs, Reach};
-pub use registry::{BuildError, build, guarded};
+pub use registry::{BuildError, build, forbidden, guarded};
 pub use trace::{Step, Trace};
 
 use crate::credit::Usage;
@@ -133,4 +133,6 @@ pub enum Colour {
     Chroma(Chroma),
     /// An encoded picture of any size; not yet decoded, and not to be trusted.
     Picture(Bytes),
+    /// The same, but the photo is only a part of it.
+    Framed(Bytes, Frame),
 }

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+
 use super::Provider;
 use super::algorithmia::{self, Algorithmia};
 use super::breaker::Breaker;
 use super::exec::Exec;
 use super::http::{self, Http};
 use super::limit::Limit;
-use super::memory::Memory;
+use super::memory::{Memory, Way};
 use super::onnx::{Onnx, OnnxError};
+use super::outgoing::{Forbidden, literal};
 use super::retry::Retry;
 use super::timed::Timed;
-use crate::config::{KindConfig, ProviderConfig, RemoteConfig};
+use crate::config::{KindConfig, ProviderConfig, RemoteConfig, Secret};
 
 /// Why what a configuration describes could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -53,19 +57,50 @@ pub fn build(config: &ProviderConfig, memory: &Memory) -> Result<Arc<dyn Provide
     };
     let timed = Arc::new(Timed::new(kind, common.timeout + transfer));
     Ok(match config.kind.remote() {
-        Some(remote) => guarded(timed, remote, memory),
+        Some(remote) => behind(timed, remote, memory, way(&config.kind)),
         None => timed,
     })
+}
+
+/// Why the address of a provider is never asked, if that is so and can be told without looking up a name.
+pub fn forbidden(config: &ProviderConfig) -> Option<Forbidden> {
+    let (address, reach) = match &config.kind {
+        KindConfig::Algorithmia(host) => (&host.base_url, algorithmia::reach(host)),
+        KindConfig::Http(api) => (&api.base_url, http::reach(api)),
+        KindConfig::Exec(_) | KindConfig::Onnx(_) => return None,
+    };
+    literal(address.as_ref()?, reach).err()
+}
+
+/// Whom a provider asks, how, and with which keys.
+fn way(kind: &KindConfig) -> Way {
+    let secrets: Vec<&Secret> = match kind {
+        KindConfig::Algorithmia(host) => vec![&host.api_key],
+        KindConfig::Http(api) => api.secrets.values().collect(),
+        KindConfig::Exec(_) | KindConfig::Onnx(_) => Vec::new(),
+    };
+    let keys = secrets.into_iter().map(|secret| secret.expose().map_or("", |key| key.expose_secret()));
+    let mut hash = Sha256::new();
+    // Keys are not in what is shown of it.
+    for part in [format!("{kind:?}").as_str()].into_iter().chain(keys) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
 }
 
 /// Puts around a provider what stands before one elsewhere. From the outside: a limit, so that waiting for
 /// a place is nobody's time-out, and a place is kept while a call is made again; retry; and a breaker,
 /// which sees every try.
 pub fn guarded(inner: Arc<dyn Provider>, remote: &RemoteConfig, memory: &Memory) -> Arc<dyn Provider> {
+    behind(inner, remote, memory, Way::default())
+}
+
+fn behind(inner: Arc<dyn Provider>, remote: &RemoteConfig, memory: &Memory, way: Way) -> Arc<dyn Provider> {
     let remembered = memory.of(&inner.about().name);
     let mut provider = inner;
     if remote.breaker.failures > 0 {
-        provider = Arc::new(Breaker::new(provider, remote.breaker, remembered.clone()));
+        provider = Arc::new(Breaker::new(provider, remote.breaker, remembered.circuit(way)));
     }
     if remote.retries > 0 {
         provider = Arc::new(Retry::new(provider, remote.retries, remembered.clone()));

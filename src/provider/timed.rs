@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{About, Answer, Billed, Call, FailureKind, Provider, ProviderError, Readiness};
 
 /// How long after its time a call may end by itself, with words better than ours.
-const GRACE: Duration = Duration::from_millis(200);
+const GRACE: Duration = Duration::from_millis(500);
 
 /// A provider whose calls end.
 pub struct Timed {

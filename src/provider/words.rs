@@ -1,12 +1,18 @@
 //! What others say, made fit for our logs and answers.
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
 /// Most characters of somebody else's words that are passed on.
 const MOST: usize = 200;
+
+/// Shortest base64 that is looked for: less is found by chance.
+const LEAST_BASE64: usize = 8;
 
 /// A text from outside on one short line, without control characters and without the key: hosts have
 /// been seen to repeat it.
 pub fn quote(text: &str, key: &str) -> String {
-    let clean = if key.is_empty() { text.to_owned() } else { text.replace(key, "(the key)") };
+    let clean = masked(text, &[key], "(the key)");
     let words: Vec<&str> = clean.split(|c: char| c.is_whitespace() || c.is_control()).collect();
     let line = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(MOST) {
@@ -15,8 +21,34 @@ pub fn quote(text: &str, key: &str) -> String {
     }
 }
 
+/// A text without these keys, as they are and in base64, by themselves or within something longer.
+pub fn masked(text: &str, keys: &[&str], mask: &str) -> String {
+    let mut forms: Vec<String> =
+        keys.iter().filter(|key| !key.is_empty()).flat_map(|key| forms(key)).collect();
+    // A key that holds another one goes first.
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    forms.iter().fold(text.to_owned(), |text, form| text.replace(form.as_str(), mask))
+}
+
+/// A key as it is, and what of it is the same in whatever base64 it stands: three bytes are four characters, so
+/// that there are three ways to begin, and characters at both ends depend on what is beside.
+fn forms(key: &str) -> Vec<String> {
+    let mut forms = vec![key.to_owned()];
+    for before in 0..3 {
+        let bytes = [&[0; 2][..before], key.as_bytes()].concat();
+        let (first, last) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+        for text in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
+            let own = text.get(first..last).filter(|own| own.len() >= LEAST_BASE64);
+            forms.extend(own.filter(|own| forms.iter().all(|form| form != own)).map(str::to_owned));
+        }
+    }
+    forms
+}
+
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
     use super::*;
 
     #[test]
@@ -35,5 +67,26 @@ mod tests {
         let long = quote(&"é".repeat(500), "");
         assert_eq!(long.chars().count(), MOST + 1);
         assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn a_key_is_found_in_base64_whatever_stands_around_it() {
+        let key = "sk-a?b>c~hunter2-ÿÿ";
+        for around in ["", "a", "ab", "Bearer ", "user:", "Basic abcd "] {
+            for after in ["", "x", "\"}"] {
+                let whole = format!("{around}{key}{after}");
+                for said in [STANDARD.encode(&whole), URL_SAFE.encode(&whole), STANDARD_NO_PAD.encode(&whole)]
+                {
+                    let shown = quote(&format!("bad header {said}, sorry"), key);
+                    // At most the two characters at either end that are not the key's alone.
+                    let left =
+                        shown.replace("bad header ", "").replace(", sorry", "").replace("(the key)", "");
+                    let beside = (around.len() + after.len()) * 4 / 3 + 8;
+                    assert!(shown.contains("(the key)") && left.len() <= beside, "{whole}: {said} {shown}");
+                }
+            }
+        }
+        assert_eq!(masked("one two", &["", "two"], "x"), "one x");
+        assert_eq!(masked("abcdef", &["abc", "abcdef"], "x"), "x");
     }
 }

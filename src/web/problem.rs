@@ -236,6 +236,7 @@ fn name(status: Status) -> (&'static str, &'static str) {
         503 => ("unavailable", "Not available right now"),
         504 => ("timeout", "It took too long"),
         507 => ("storage-full", "There is no room"),
+        508 => ("loop", "The gateway asks itself"),
         code if code < 500 => ("bad-request", "The request makes no sense"),
         _ => ("internal", "An internal error"),
     }

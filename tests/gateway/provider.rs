@@ -1,13 +1,14 @@
 //! `pixcolor provider`: who could colour, and what a call looks like from the inside.
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::fakes::KEY;
 use crate::fakes::algorithmia::Algorithmia;
 use crate::fakes::apis::Api;
-use crate::harness::Picture;
 use crate::harness::server::pixcolor;
+use crate::harness::{Picture, Setup};
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -115,6 +116,11 @@ fn a_host_that_is_described_is_shown_down_to_the_reading_of_its_reply() {
     assert!(said.contains(&dry), "{said}");
     let mapping = steps(&said, "mapping");
     let step = |words: &str| mapping.iter().position(|line| line.contains(words)).unwrap_or(usize::MAX);
+    let replies = steps(&said, "reply");
+    assert_eq!(replies.len(), 4, "{said}");
+    assert!(replies[0].starts_with("status 201, application/json, "), "{said}");
+    assert!(replies[0].contains(" bytes: {") && replies[1].contains(" bytes: {"), "{said}");
+    assert!(replies[3].starts_with("status 200, image/png, ") && replies[3].ends_with(" bytes"), "{said}");
     let read = [
         "status 201 is a success",
         "/status is starting: not done yet",
@@ -179,4 +185,164 @@ fn check_fails_for_a_secret_that_the_route_needs_and_does_not_have() {
                  set it, or take this provider off the route";
     assert!(said.contains(words), "{said}");
     assert_eq!(check("route = [\"local\"]").0, Some(0));
+}
+
+#[test]
+fn check_fails_for_what_can_never_work() {
+    let check = |text: &str| {
+        let route = "route = [\"far\", \"local\"]";
+        let head = "kind = \"http\"\nmodel = \"m\"\nprice.terms = []\nrequest = { body = \"raw\" }\nreply = { output = \"raw\" }\n";
+        let far = format!("{head}{text}");
+        let folder = folder(&[("config/pixcolor.toml", route), ("config/providers/far.toml", &far)]);
+        let output = pixcolor(folder.path()).arg("check").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (text, words) in [
+        (
+            "base_url = \"https://h.example\"\nsecrets.key = { env = \"UNSET\" }\n",
+            "config/providers/far.toml:7: `providers.far.secrets.key` has no value: environment variable UNSET is not set; \
+             set it, or take this provider off the route",
+        ),
+        (
+            "base_url = \"http://127.0.0.1:9\"\n",
+            "config/providers/far.toml:6: `providers.far.base_url` is not asked: 127.0.0.1 is this machine itself, which \
+             `allow_private = true`",
+        ),
+        (
+            "base_url = \"http://100.100.100.200\"\nallow_private = true\n",
+            "`providers.far.base_url` is not asked: 100.100.100.200 is a cloud's metadata service",
+        ),
+    ] {
+        let (code, said) = check(text);
+        assert_eq!(code, Some(1), "{text}: {said}");
+        assert!(said.contains(words), "{said}");
+    }
+    assert_eq!(check("base_url = \"http://127.0.0.1:9\"\nallow_private = true\n").0, Some(0));
+}
+
+#[test]
+fn a_pipe_in_the_folder_is_told_of_and_not_waited_for() {
+    let folder = folder(&[("config/pixcolor.toml", "admin.token = { file = \"token\" }")]);
+    std::fs::create_dir(folder.path().join("config/providers")).unwrap();
+    for path in ["config/token", "config/providers/it.toml"] {
+        assert!(Command::new("mkfifo").arg(folder.path().join(path)).status().unwrap().success());
+    }
+    let mut child =
+        pixcolor(folder.path()).arg("check").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(30);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > end {
+            child.kill().unwrap();
+            panic!("it waits for the pipe");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("config/providers/it.toml: cannot be read: it is no regular file"), "{said}");
+    std::fs::remove_file(folder.path().join("config/providers/it.toml")).unwrap();
+    let output = pixcolor(folder.path()).arg("check").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("token cannot be read: it is no regular file"), "{said}");
+}
+
+/// Runs a command whose output nobody reads.
+fn unread(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = pixcolor(folder)
+        .args(args)
+        .env("API_KEY", KEY)
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = output.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn whoever_stops_reading_ends_no_call() {
+    let fake = Algorithmia::start();
+    let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
+    let folder = folder(&[("config/pixcolor.toml", ""), ("config/providers/far.toml", &file)]);
+    let (code, said) = unread(folder.path(), &["provider", "test", "far", "photo.png"]);
+    assert!(code == Some(0) && !said.contains("panicked"), "{said}");
+    assert_eq!(fake.calls(), 1);
+    let usage = pixcolor(folder.path()).args(["usage", "--csv"]).output().unwrap();
+    let usage = String::from_utf8(usage.stdout).unwrap();
+    assert!(usage.contains("far,1,0,0,0,2,"), "{usage}");
+    for args in
+        [&["check"][..], &["provider", "list"], &["usage"], &["cache", "stats"], &["key", "new", "bob"]]
+    {
+        let (code, said) = unread(folder.path(), args);
+        assert!(code == Some(0) && !said.contains("panicked"), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn a_dry_run_needs_no_key() {
+    let folder = folder(&[]);
+    let address = "PIXCOLOR_PROVIDERS__ALGORITHMIA__BASE_URL";
+    for (name, shown, missing) in [
+        ("deepai", "api-key: ***", "PIXCOLOR_DEEPAI_KEY is not set"),
+        ("algorithmia", "POST https://h.example/v1/algo/", "ALGORITHMIA_API_KEY is not set"),
+    ] {
+        let output = pixcolor(folder.path())
+            .args(["provider", "test", name, "photo.png", "--dry-run"])
+            .env(address, "https://h.example")
+            .output()
+            .unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains(shown) && said.contains("nothing was sent"), "{said}");
+        assert!(
+            said.contains(&format!("provider {name} is not ready: ")) && said.contains(missing),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn beside_a_gateway_that_runs_it_says_what_to_do() {
+    let fake = Algorithmia::start();
+    let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
+    let server = Setup::new()
+        .file("config/pixcolor.toml", "")
+        .file("config/providers/far.toml", file)
+        .env("API_KEY", KEY)
+        .start();
+    let test = |state: Option<&str>| {
+        let mut command = pixcolor(&server.path(""));
+        command.args(["provider", "test", "far"]).env("API_KEY", KEY);
+        if let Some(state) = state {
+            command.env("PIXCOLOR_STATE_DIR", state);
+        }
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        (status.code(), String::from_utf8([stdout, stderr].concat()).unwrap())
+    };
+    let (code, said) = test(None);
+    assert_eq!((code, fake.calls()), (Some(1), 0), "{said}");
+    assert!(
+        said.contains("stop the gateway that is running, or give the test an account of its own"),
+        "{said}"
+    );
+    let (code, said) = test(Some("elsewhere"));
+    assert_eq!((code, fake.calls()), (Some(0), 1), "{said}");
+}
+
+#[test]
+fn processor_time_of_programs_that_failed_or_took_too_long_is_counted() {
+    for script in ["i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; exit 4", "while :; do :; done"] {
+        let program = format!("kind = \"exec\"\ncommand = [\"sh\", \"-c\", \"{script}\"]\ntimeout = 2\n");
+        let folder = folder(&[("config/pixcolor.toml", ""), ("config/providers/busy.toml", &program)]);
+        assert_eq!(provider(folder.path(), &["test", "busy"]).0, Some(1));
+        let usage = pixcolor(folder.path()).args(["usage", "--csv"]).output().unwrap();
+        let usage = String::from_utf8(usage.stdout).unwrap();
+        let mut lines = usage.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let column = lines.next().unwrap().iter().position(|name| *name == "cpu_seconds").unwrap();
+        let line = lines.find(|line| line[0] == "busy").unwrap();
+        assert!(line[column].parse::<f64>().unwrap() > 0.02, "{script}: {usage}");
+    }
 }

@@ -379,3 +379,94 @@ fn a_provider_that_comes_is_counted_from_0_and_one_that_goes_has_no_state() {
     until(&server, |server| !shown(server, breaker));
     assert!(shown(&server, unknown), "what was counted stays");
 }
+
+#[test]
+fn what_others_write_beside_a_configuration_is_no_change_of_it() {
+    let server = setup().start();
+    let before = reloads(&server, "ok");
+    let end = Instant::now() + Duration::from_millis(3500);
+    while Instant::now() < end {
+        for name in ["config/serve.log", "config/providers/it.log"] {
+            let mut log = fs::OpenOptions::new().create(true).append(true).open(server.path(name)).unwrap();
+            writeln!(log, "a line").unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(reloads(&server, "ok") - before, 0.0, "{}", server.said());
+    fs::write(server.path("config/providers/it.toml"), version(1)).unwrap();
+    until_version(&server, Some(1));
+}
+
+#[test]
+fn links_on_the_way_and_files_that_are_named_are_followed() {
+    let main = "admin.token = { file = \"../../token\" }\n";
+    let mut setup = Setup::new().file("token", "first").file("shared/it.toml", version(0));
+    for number in [1, 2] {
+        setup = setup.file(&format!("rel{number}/config/pixcolor.toml"), main);
+        let providers = setup.path(&format!("rel{number}/config/providers"));
+        fs::create_dir(&providers).unwrap();
+        fs::write(providers.join("other.toml"), version(70 + number)).unwrap();
+        symlink("../../../shared/it.toml", providers.join("it.toml")).unwrap();
+    }
+    symlink("rel1", setup.path("current")).unwrap();
+    let server = setup.env("PIXCOLOR_CONFIG", "current/config").start();
+    assert_eq!(seen(&server).as_deref(), Some("0"));
+    // The target of a link is written.
+    fs::write(server.path("shared/it.toml"), version(5)).unwrap();
+    until_version(&server, Some(5));
+    // A link above the folder is swapped.
+    symlink("rel2", server.path("next")).unwrap();
+    fs::rename(server.path("next"), server.path("current")).unwrap();
+    let other = |server: &Server| server.get("/v1/providers").text().contains("\"version\":\"72\"");
+    until(&server, other);
+    fs::write(server.path("rel2/config/providers/it.toml.new"), version(6)).unwrap();
+    fs::rename(
+        server.path("rel2/config/providers/it.toml.new"),
+        server.path("rel2/config/providers/it.toml"),
+    )
+    .unwrap();
+    until_version(&server, Some(6));
+    // A secret is renewed.
+    let admin = |token: &str| {
+        server.get_with("/v1/admin/config", &[("Authorization", &format!("Bearer {token}"))]).status
+    };
+    assert_eq!((admin("first"), admin("second")), (200, 403));
+    fs::write(server.path("token"), "second").unwrap();
+    until(&server, |_| admin("second") == 200);
+}
+
+#[test]
+fn a_provider_whose_address_or_key_was_mended_is_asked_again_at_once() {
+    let fake = crate::fakes::algorithmia::Algorithmia::start();
+    let far = |url: &str, more: &str| {
+        format!(
+            "kind = \"algorithmia\"\nbase_url = \"{url}\"\nretries = 0\n\
+             breaker = {{ failures = 1, pause = 600 }}\n{more}"
+        )
+    };
+    let server = setup()
+        .env("API_KEY", crate::fakes::KEY)
+        .env("PIXCOLOR_CACHE__ENABLED", "false")
+        .file("wrong", "not-the-key")
+        .file("config/providers/far.toml", far(&nobody(), ""))
+        .file("config/pixcolor.toml", "route = [\"far\", \"local\"]\n")
+        .start();
+    let picture = Picture::png(48, 36, 1);
+    let open = "pixcolor_provider_breaker_state{provider=\"far\"} 2";
+    let shown = |server: &Server, line: &str| server.get("/metrics").text().lines().any(|it| it == line);
+    assert_eq!(server.colorize(&picture).header("x-pixcolor-attempts"), "far=unreachable");
+    assert!(shown(&server, open));
+    // Another address, but the wrong key; then the right one.
+    let path = server.path("config/providers/far.toml");
+    fs::write(&path, far(&fake.url(), "api_key = { file = \"../../wrong\" }\n")).unwrap();
+    until(&server, |server| !shown(server, open));
+    assert_eq!(server.colorize(&picture).header("x-pixcolor-attempts"), "far=denied");
+    assert!(shown(&server, open));
+    fs::write(&path, far(&fake.url(), "")).unwrap();
+    until(&server, |server| !shown(server, open));
+    assert_eq!(server.colorize(&picture).header("x-pixcolor-provider"), "far");
+    // One that is gone has no state.
+    fs::write(server.path("config/pixcolor.toml"), "route = [\"local\"]\n").unwrap();
+    fs::remove_file(&path).unwrap();
+    until(&server, |server| !server.get("/metrics").text().contains("breaker_state{provider=\"far\"}"));
+}

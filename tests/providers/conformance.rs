@@ -49,6 +49,9 @@ async fn colours_pictures_of_any_shape(provider: Arc<dyn Provider>) {
         let chroma = match colour {
             Colour::Chroma(chroma) => chroma,
             Colour::Picture(bytes) => Rgb::decode(&bytes, &Limits::default()).unwrap().chroma().unwrap(),
+            Colour::Framed(bytes, frame) => {
+                frame.cut(&Rgb::decode(&bytes, &Limits::default()).unwrap()).unwrap().chroma().unwrap()
+            }
         };
         assert!(chroma.width > 0 && chroma.height > 0);
         if !provider.about().leaves_machine {

@@ -31,7 +31,7 @@ async fn colour(provider: Arc<dyn Provider>) -> Result<Chroma, ProviderError> {
     let deadline = Instant::now() + Duration::from_secs(60);
     match provider.colorize(Call { grey: Arc::new(grey), deadline, trace: Trace::default() }).await?.colour {
         Colour::Chroma(chroma) => Ok(chroma),
-        Colour::Picture(_) => unreachable!("a network gives chroma"),
+        Colour::Picture(_) | Colour::Framed(..) => unreachable!("a network gives chroma"),
     }
 }
 

@@ -134,15 +134,17 @@ impl HttpConfig {
         })
     }
 
+    /// That it has no address, if it has none.
+    pub(super) fn no_address(&self) -> Option<String> {
+        self.base_url.is_none().then(|| "it has no address: set `base_url`".to_owned())
+    }
+
     /// Why it cannot be called, if something is not set.
     pub fn missing(&self) -> Option<String> {
-        if self.base_url.is_none() {
-            return Some("it has no address: set `base_url`".to_owned());
-        }
         let unset = |(name, secret): (&String, &Secret)| {
             secret.why_unset().map(|why| format!("its secret `{name}` is not there: {why}"))
         };
-        self.secrets.iter().find_map(unset)
+        self.no_address().or_else(|| self.secrets.iter().find_map(unset))
     }
 }
 

@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value as Json;
 
-use super::template::{Place, Template};
+use super::template::{Field, Piece, Place, Template};
 use crate::config::Secret;
 use crate::config::problem::dotted;
 use crate::config::reference::Words;
@@ -117,6 +117,9 @@ impl RequestConfig {
             table.problem(&["path"], format!("`{}` {wrong}", dotted(&table.at(&["path"]))));
         }
         let query = table.templates("query", Place::Line, secrets);
+        for (name, _) in query.iter().filter(|(name, template)| is_key(name, template)) {
+            literal_key(table, &["query", name]);
+        }
         let headers = headers(table, secrets);
         let body = match table.required_choice("body", &BODIES) {
             Some(BodyWord::Raw) => Some(BodyConfig::Raw),
@@ -143,6 +146,26 @@ fn wrong_path(path: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether a header or a part of the query, by its name, holds a key that stands there as it is.
+fn is_key(name: &str, template: &Template) -> bool {
+    const WHOLE: [&str; 5] = ["authorization", "proxyauthorization", "auth", "cookie", "credentials"];
+    const END: [&str; 5] = ["key", "token", "secret", "password", "signature"];
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    let secret = template.pieces().iter().any(|piece| matches!(piece, Piece::Field(Field::Secret(_))));
+    let text = template.to_string();
+    let nothing = matches!(text.trim(), "" | "true" | "false");
+    !secret && !nothing && (WHOLE.contains(&name.as_str()) || END.iter().any(|end| name.ends_with(end)))
+}
+
+fn literal_key(table: &Table<'_>, path: &[&str]) {
+    let message = format!(
+        "`{}` must not hold its key here: a configuration file is copied, committed and shown. Name it, such as \
+         `secrets.key = {{ env = \"NAME\" }}`, and write \"{{{{secret.key}}}}\" in its place",
+        dotted(&table.at(path))
+    );
+    table.problem(path, message);
+}
+
 fn headers(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Vec<(HeaderName, Template)> {
     /// Headers that follow from the rest of the request.
     const OWN: [&str; 5] = ["host", "content-length", "content-type", "transfer-encoding", "connection"];
@@ -154,6 +177,10 @@ fn headers(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Vec<(He
             }
             // What is between the fields; the fields are text on one line.
             Ok(_) if HeaderValue::from_str(&template.to_string()).is_err() => "must be one line of text",
+            Ok(header) if is_key(header.as_str(), &template) => {
+                literal_key(table, &["headers", &name]);
+                continue;
+            }
             Ok(header) => {
                 headers.push((header, template));
                 continue;
@@ -296,7 +323,6 @@ impl Found<'_, '_> {
 }
 
 fn has_image(template: &Template) -> bool {
-    use super::template::{Field, Piece};
     let image = |piece: &Piece| matches!(piece, Piece::Field(Field::ImageBase64 | Field::ImageDataUrl));
     template.pieces().iter().any(image)
 }

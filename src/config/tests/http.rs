@@ -136,6 +136,15 @@ fn a_mistake_is_told_with_its_line_and_a_hint() {
         ("headers.Content-Type = \"c\"", "follows from the rest of the request"),
         ("headers.A = \"c\\nd\"", "must be one line of text"),
         ("headers.A = [1]", "must be text, such as"),
+        (
+            "headers.Authorization = \"Bearer hunter2\"",
+            "`providers.x.request.headers.Authorization` must not hold its key here",
+        ),
+        ("headers.X-Api-Key = \"hunter2\"", "write \"{{secret.key}}\" in its place"),
+        (
+            "query.access_token = \"hunter2\"",
+            "`providers.x.request.query.access_token` must not hold its key",
+        ),
         ("query.a = \"{{\"", "`providers.x.request.query.a` has a `{{` without its `}}`"),
         ("path = \"v1\"", "`providers.x.request.path` must begin with `/`"),
         ("path = \"/a?b=c\"", "what follows belongs into `query`"),
@@ -201,6 +210,40 @@ fn one(text: &str, line: usize, said: &str) {
 }
 
 #[test]
+fn names_that_only_look_like_keys_may_have_values() {
+    for request in [
+        "headers.Authorization = \"Bearer {{secret.key}}\"",
+        "query.max_tokens = 5",
+        "query.keywords = \"old\"",
+        "query.use_key = true",
+    ] {
+        let text = FINE.replace("request = { body = \"raw\" }\n", "")
+            + &format!("[request]\nbody = \"raw\"\n{request}\n");
+        file(&text).load();
+    }
+}
+
+#[test]
+fn a_price_that_could_never_be_known_is_refused() {
+    let price = "price.terms = [\n  { per = \"call\", rate = 1 },\n  { per = \"second\", rate = 1, pointer = \"/s\" },\n]\n";
+    let raw = FINE.replace("price.terms = []\n", price);
+    one(
+        &raw,
+        6,
+        "`providers.x.price.terms.1` counts with a number in the reply, and with `reply.output = \"raw\"`",
+    );
+    for (kind, said) in [
+        ("exec\"\ncommand = [\"true\"]\n", "a program answers with a picture and no JSON"),
+        ("onnx\"\n", "a network in this process answers with no JSON"),
+    ] {
+        let problems = file(&format!("kind = \"{kind}{price}")).problems();
+        assert!(problems.len() == 1 && problems[0].contains(said), "{problems:?}");
+    }
+    let json = raw.replace("output = \"raw\"", "output = \"json_url\", pointer = \"/a\"");
+    file(&json).load();
+}
+
+#[test]
 fn what_is_not_set_makes_it_wait_and_stops_nothing() {
     let missing = |setup: Setup| http(&setup.load()).missing();
     assert_eq!(missing(file(FINE).env("KEY", "k")), None);
@@ -216,11 +259,17 @@ fn what_is_not_set_makes_it_wait_and_stops_nothing() {
 
 #[test]
 fn one_on_the_route_that_waits_is_warned_of() {
-    let warnings = Setup::new().main("route = [\"deepai\", \"local\"]\n").load().warnings;
-    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    let loaded = Setup::new().main("route = [\"deepai\", \"cog\", \"local\"]\n").load();
+    let [warning] = loaded.warnings.as_slice() else { panic!("{:?}", loaded.warnings) };
     assert!(
-        warning.contains("`deepai` is on the route and will be passed over: its secret `key`"),
+        warning.contains("`cog` is on the route and will be passed over: it has no address"),
         "{warning}"
+    );
+    let unset: Vec<_> = loaded.unset.iter().map(ToString::to_string).collect();
+    let [unset] = unset.as_slice() else { panic!("{unset:?}") };
+    assert!(
+        unset.contains("deepai.toml:") && unset.contains("`providers.deepai.secrets.key` has no value"),
+        "{unset}"
     );
 }
 

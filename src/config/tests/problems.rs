@@ -291,3 +291,10 @@ fn an_error_is_one_line_for_each_problem() {
     let error = load(&Source { dir: Some("absent".into()), ..Source::default() }).err().unwrap();
     assert_eq!(error.problems().len(), error.to_string().lines().count());
 }
+
+#[test]
+fn providers_that_are_no_table_are_told_once_and_with_their_line() {
+    let problems = Setup::new().main("\nproviders = \"a\"\n").problems();
+    let words = "config/pixcolor.toml:2: `providers` must be a table, such as `[providers]`, not \"a\"";
+    assert_eq!(problems, [words]);
+}

@@ -3,6 +3,7 @@
 use futures::future::join_all;
 
 use super::*;
+use crate::provider::{Billed, FailureKind};
 
 /// As many as a page that everybody opens at once.
 const CROWD: usize = 200;
@@ -176,4 +177,15 @@ async fn a_leader_that_is_out_of_budget_does_not_decide_for_other_clients() {
         }
         assert_eq!((high.calls(), low.calls()), (2, usize::from(with_another)));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_panics_has_failed_and_the_next_one_is_asked() {
+    let fakes = [Arc::new(Fake::new("a", 30.0).then(Then::Panics)), Arc::new(Fake::new("b", 30.0))];
+    let setup = Setup::with(&fakes, |config| cost(config, "a"));
+    let rendition = setup.colour(&png(1)).await;
+    let [attempt] = rendition.attempts.as_slice() else { panic!("{rendition:?}") };
+    assert_eq!((attempt.provider.as_str(), attempt.kind), ("a", FailureKind::Failed));
+    assert_eq!(attempt.billed, Billed::Unknown);
+    assert_eq!(setup.metric("pixcolor_unknown_costs_total{provider=\"a\"}"), 1.0);
 }

@@ -27,6 +27,7 @@ struct Fake {
     ready: AtomicBool,
     delay: Duration,
     then: Mutex<Then>,
+    dying: AtomicBool,
 }
 
 /// What becomes of a call.
@@ -36,8 +37,11 @@ enum Then {
     /// Answers with the grey picture that it got.
     Grey,
     Fails,
+    /// Panics in its call.
+    Panics,
+    /// Colours, and whoever asked dies of it.
     Dies,
-    /// Dies this once, and colours from then on.
+    /// The same this once.
     DiesOnce,
 }
 
@@ -59,6 +63,7 @@ impl Fake {
             ready: AtomicBool::new(true),
             delay: Duration::ZERO,
             then: Mutex::new(Then::Colours),
+            dying: AtomicBool::new(false),
         }
     }
 
@@ -92,6 +97,7 @@ impl Fake {
 #[async_trait]
 impl Provider for Fake {
     fn about(&self) -> &About {
+        assert!(!self.dying.swap(false, Ordering::SeqCst), "on purpose");
         &self.about
     }
 
@@ -107,17 +113,20 @@ impl Provider for Fake {
         tokio::time::sleep(self.delay).await;
         let then = *self.then.lock().unwrap();
         let colour = match then {
+            Then::Panics => panic!("on purpose"),
+            Then::Dies | Then::DiesOnce => {
+                self.dying.store(true, Ordering::SeqCst);
+                if then == Then::DiesOnce {
+                    *self.then.lock().unwrap() = Then::Colours;
+                }
+                self.picture(&call.grey, self.colour)
+            }
             Then::Colours if self.about.luma_lock => {
                 Colour::Chroma(Chroma::new(1, 1, vec![self.colour], vec![self.colour]).unwrap())
             }
             Then::Colours => self.picture(&call.grey, self.colour),
             Then::Grey => self.picture(&call.grey, 0.0),
             Then::Fails => return Err(route::not_ready("out of order".to_owned(), None)),
-            Then::Dies => panic!("on purpose"),
-            Then::DiesOnce => {
-                *self.then.lock().unwrap() = Then::Colours;
-                panic!("on purpose")
-            }
         };
         let usage = Usage { credits: Some(Credits::from_micro(1_500_000)), cpu: None };
         Ok(Answer { colour, usage })

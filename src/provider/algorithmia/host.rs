@@ -17,7 +17,8 @@ pub struct Host {
     pub key: SecretString,
     /// The header that holds the key.
     pub authorization: HeaderValue,
-    base: Url,
+    /// Its address.
+    pub base: Url,
 }
 
 impl Host {
@@ -36,22 +37,27 @@ impl Host {
             .map_err(|_| "its key cannot be sent: it has characters that no header may have")?;
         authorization.set_sensitive(true);
         let remote = &config.remote;
-        let reach = if config.allow_private { Reach::Anywhere } else { Reach::Public };
+        let reach = reach(config);
         outgoing::literal(&base, reach).map_err(|why| format!("its `base_url` is not asked: {why}"))?;
         let first_byte = remote.first_byte_timeout.unwrap_or(common.timeout + TRANSFER);
         let http = HttpClient::new(Times { connect: remote.connect_timeout, first_byte }, reach)?;
         Ok(Self { http, base, key: SecretString::from(key), authorization })
     }
+}
 
-    /// A path below the address, each segment percent-encoded.
-    pub fn url<'s>(&self, segments: impl IntoIterator<Item = &'s str>) -> Result<Url, ProviderError> {
-        let mut url = self.base.clone();
-        let made = url.path_segments_mut().map(|mut path| {
-            path.pop_if_empty().extend(segments);
-        });
-        made.map(|()| url)
-            .map_err(|()| ProviderError::new(FailureKind::NotReady, "its `base_url` cannot have a path"))
-    }
+/// Which addresses it may have.
+pub fn reach(config: &AlgorithmiaConfig) -> Reach {
+    if config.allow_private { Reach::Anywhere } else { Reach::Public }
+}
+
+/// A path below an address, each segment percent-encoded.
+pub fn url<'s>(base: &Url, segments: impl IntoIterator<Item = &'s str>) -> Result<Url, ProviderError> {
+    let mut url = base.clone();
+    let made = url.path_segments_mut().map(|mut path| {
+        path.pop_if_empty().extend(segments);
+    });
+    made.map(|()| url)
+        .map_err(|()| ProviderError::new(FailureKind::NotReady, "its `base_url` cannot have a path"))
 }
 
 #[cfg(test)]
@@ -65,20 +71,9 @@ mod tests {
             ("http://h:9000/", "http://h:9000/v1/connector/data/.my/a%20%C3%A4%3F%23/x%252f.png"),
             ("https://h/sub", "https://h/sub/v1/connector/data/.my/a%20%C3%A4%3F%23/x%252f.png"),
         ] {
-            let host = Host {
-                http: HttpClient::new(
-                    Times {
-                        connect: std::time::Duration::from_secs(1),
-                        first_byte: std::time::Duration::from_secs(1),
-                    },
-                    Reach::Anywhere,
-                )
-                .unwrap(),
-                key: SecretString::from("key"),
-                authorization: HeaderValue::from_static("Simple key"),
-                base: Url::parse(base).unwrap(),
-            };
-            let url = host.url(["v1", "connector", "data", ".my", "a ä?#", "x%2f.png"]).unwrap();
+            let url =
+                url(&Url::parse(base).unwrap(), ["v1", "connector", "data", ".my", "a ä?#", "x%2f.png"])
+                    .unwrap();
             assert_eq!(url.as_str(), expected);
         }
     }

@@ -29,6 +29,7 @@ use crate::config::{Algorithm, AlgorithmiaConfig, Common};
 use crate::credit::{CallFacts, Price};
 use crate::photo::{self, Grey, Limits, OutputFormat};
 use host::Host;
+pub use host::reach;
 use wire::Done;
 
 /// For the way there and back, beside the time that the host may work.
@@ -52,6 +53,7 @@ const FETCH_WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_m
 /// A host that speaks Algorithmia's protocol, and one algorithm there.
 pub struct Algorithmia {
     about: About,
+    base: Option<Url>,
     algorithm: Algorithm,
     price: Price,
     timeout: Duration,
@@ -83,6 +85,7 @@ impl Algorithmia {
         };
         Self {
             about,
+            base: config.base_url.clone(),
             algorithm: config.algorithm.clone(),
             price: price.clone(),
             timeout: common.timeout,
@@ -96,13 +99,7 @@ impl Algorithmia {
     }
 
     /// Calls the algorithm. Whatever fails here after the request was sent may have cost something.
-    async fn pipe(
-        &self,
-        host: &Host,
-        grey: Arc<Grey>,
-        deadline: Instant,
-        trace: &Trace,
-    ) -> Result<Done, ProviderError> {
+    async fn pipe(&self, grey: Arc<Grey>, deadline: Instant, trace: &Trace) -> Result<Done, ProviderError> {
         let sent_pixels = u64::from(grey.width) * u64::from(grey.height);
         let facts = CallFacts { sent_pixels, timeout: self.timeout };
         let body = tokio::task::spawn_blocking(move || body(&grey)).await;
@@ -110,13 +107,16 @@ impl Algorithmia {
             body.map_err(|_| ProviderError::new(FailureKind::Failed, "the picture could not be prepared"))??;
         let Algorithm { owner, name, version } = &self.algorithm;
         let path = ["v1", "algo", owner, name].into_iter().chain(version.as_deref());
-        let mut url = host.url(path)?;
+        // The request can be shown without the key that it needs.
+        let Some(base) = &self.base else { return Err(self.host().err().unwrap_or_else(no_address)) };
+        let mut url = host::url(base, path)?;
         url.query_pairs_mut().append_pair("timeout", &self.seconds(deadline)?.to_string());
         trace.tell(Step::Request, || {
             let (start, bytes) = (String::from_utf8_lossy(&body[..SHOWN.min(body.len())]), body.len());
             format!("POST {url}, Authorization: (the key), Content-Type: application/json, {bytes} bytes: {start}...")
         });
         trace.may_send()?;
+        let host = self.host()?;
         let request = host
             .http
             .post(url)
@@ -173,7 +173,7 @@ impl Algorithmia {
         let segments =
             data_uri::segments(uri, &self.algorithm).map_err(|refusal| bad(refusal.to_string()))?;
         let path = ["v1", "connector", "data"].into_iter().chain(segments.iter().map(String::as_str));
-        let url = host.url(path)?;
+        let url = host::url(&host.base, path)?;
         trace.tell(Step::Request, || format!("GET {url}, Authorization: (the key)"));
         let mut waits = FETCH_WAITS.into_iter();
         let reply = loop {
@@ -192,6 +192,10 @@ impl Algorithmia {
         trace.tell(Step::Reply, || format!("status {}, {} bytes", reply.status.as_u16(), reply.body.len()));
         check(reply).map_err(bad)
     }
+}
+
+fn no_address() -> ProviderError {
+    ProviderError::new(FailureKind::NotReady, "it has no address")
 }
 
 /// The request's body: `{"image": "data:image/jpeg;base64,..."}`. Processor work.
@@ -218,7 +222,7 @@ fn check(reply: Reply) -> Result<Bytes, String> {
     if reply.headers.get("X-Data-Type").is_some_and(|kind| kind != "file") {
         return Err("its result is a folder, not a file".to_owned());
     }
-    match photo::read_head(&reply.body, &Limits::default()) {
+    match photo::read_head(&reply.body, &Limits::NONE) {
         Ok(_) => Ok(reply.body),
         Err(error) => Err(format!("its result is not a usable picture: {error}")),
     }
@@ -238,8 +242,8 @@ impl Provider for Algorithmia {
     }
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+        let Done { output, usage, .. } = self.pipe(call.grey, call.deadline, &call.trace).await?;
         let host = self.host()?;
-        let Done { output, usage, .. } = self.pipe(host, call.grey, call.deadline, &call.trace).await?;
         let paid = |error: ProviderError| error.billed(Billed::Yes(usage));
         let picture = self.fetch(host, &output, call.deadline, &call.trace).await.map_err(paid)?;
         Ok(Answer { colour: Colour::Picture(picture), usage })

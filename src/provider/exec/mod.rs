@@ -25,7 +25,7 @@ use crate::config::{Common, ExecConfig, Variable, Word};
 use crate::credit::{CallFacts, Price, Usage};
 use crate::photo::{Limits, OutputFormat, read_head};
 use crate::queue::{Queue, QueueError};
-use process::{Ended, Program, RunError};
+use process::{Ended, Program, RunError, Useless};
 use stderr::Listener;
 
 /// A program as a provider.
@@ -48,7 +48,7 @@ impl Exec {
     /// not for async threads.
     pub fn new(name: &str, common: &Common, config: &ExecConfig, price: &Price, queue: Arc<Queue>) -> Self {
         let set = config.env.iter().filter(|variable| !variable.kept);
-        let plain = set.clone().filter_map(|variable| match &variable.value {
+        let plain = set.filter_map(|variable| match &variable.value {
             Word::Plain(text) => Some((&variable.name, text)),
             Word::Secret(_) => None,
         });
@@ -62,8 +62,8 @@ impl Exec {
             luma_lock: common.luma_lock,
             settings: format!("png {:?} {:?}", config.command, plain.collect::<Vec<_>>()),
         };
-        let secrets = set.filter_map(|variable| match &variable.value {
-            Word::Plain(_) => None,
+        let secrets = config.env.iter().filter_map(|variable| match &variable.value {
+            Word::Plain(text) => Some(text.clone()).filter(|_| variable.may_be_secret()),
             Word::Secret(secret) => Some(secret.expose()?.expose_secret().to_owned()),
         });
         Self {
@@ -84,7 +84,7 @@ impl Exec {
         ProviderError::new(kind, message).billed(billed)
     }
 
-    fn run_failed(&self, error: &RunError) -> ProviderError {
+    fn run_failed(&self, Useless { why: error, cpu }: &Useless) -> ProviderError {
         let kind = match error {
             RunError::Start(error) => match error.kind() {
                 // Too many processes or too little memory: that passes.
@@ -97,7 +97,7 @@ impl Exec {
         };
         match error {
             RunError::Start(_) => ProviderError::new(kind, error.to_string()),
-            _ => self.failed(kind, error.to_string()),
+            _ => ProviderError { cpu: *cpu, ..self.failed(kind, error.to_string()) },
         }
     }
 
@@ -117,7 +117,7 @@ impl Exec {
         if output.is_empty() {
             return Err(bad("its program wrote nothing to standard output".to_owned()));
         }
-        let head = read_head(&output, &Limits::default())
+        let head = read_head(&output, &Limits::NONE)
             .map_err(|error| bad(format!("what its program wrote is not a usable picture: {error}")))?;
         trace.tell(Step::Mapping, || {
             format!(
@@ -146,8 +146,6 @@ impl Provider for Exec {
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
         let Call { grey, deadline, trace } = call;
-        let program =
-            self.program.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
         if deadline <= Instant::now() {
             return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
         }
@@ -167,11 +165,13 @@ impl Provider for Exec {
             format!("standard input: a grey PNG of {width} x {height} pixels, {} bytes", input.len())
         });
         trace.may_send()?;
+        let program =
+            self.program.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
         let mut listener = Listener::new(&self.about.name, &self.secrets);
         let ran = program.run(input.into(), self.max_output, deadline, &mut listener, place).await;
         let ended = ran.map_err(|error| self.run_failed(&error))?;
         let cpu = ended.cpu;
-        let picture = self.judge(ended, &trace)?;
+        let picture = self.judge(ended, &trace).map_err(|error| error.cpu(cpu))?;
         let facts = CallFacts { sent_pixels: u64::from(width) * u64::from(height), timeout: self.timeout };
         let usage = Usage { credits: self.price.actual(&facts, None).ok(), cpu: Some(cpu) };
         Ok(Answer { colour: Colour::Picture(picture), usage })

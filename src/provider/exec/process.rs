@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::FutureExt;
+use futures::future::FusedFuture;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -29,6 +30,9 @@ use crate::provider::memory::lock;
 /// How long after the program's end its output is still read: what it has written is there already, unless a
 /// process that has left its group holds the pipe open.
 const DRAIN: Duration = Duration::from_millis(500);
+
+/// How long is waited for a program that was killed, to learn what it took.
+const REAP: Duration = Duration::from_millis(400);
 
 /// How to start a program.
 #[derive(Clone)]
@@ -53,6 +57,14 @@ pub struct Ended {
     pub last_words: String,
     /// Processor time of the program, and of those of its children that it waited for.
     pub cpu: Duration,
+}
+
+/// A run that was of no use.
+pub struct Useless {
+    /// Why.
+    pub why: RunError,
+    /// Processor time that it took all the same, if that is known.
+    pub cpu: Option<Duration>,
 }
 
 /// Why a run was of no use.
@@ -82,7 +94,8 @@ impl Program {
         deadline: Instant,
         listener: &mut Listener<'_>,
         place: impl Send + 'static,
-    ) -> Result<Ended, RunError> {
+    ) -> Result<Ended, Useless> {
+        let useless = |why| Useless { why, cpu: None };
         let group = Guard(Group::default());
         let mut command = self.command();
         // By OpenTelemetry's convention for programs, which have no headers.
@@ -100,12 +113,10 @@ impl Program {
             .map(|watched| watched.unwrap_or_else(|error| Err(RunError::Lost(io::Error::other(error)))));
         let Ok(pipes) = pipes.await else {
             // Nothing was started: the watch says why.
-            return match watch.await {
-                Err(error) => Err(error),
-                Ok(_) => Err(RunError::Late),
-            };
+            return Err(useless(watch.await.err().unwrap_or(RunError::Late)));
         };
-        let Pipes { mut stdin, mut stdout, mut stderr } = pipes.map_err(RunError::Lost)?;
+        let Pipes { mut stdin, mut stdout, mut stderr } =
+            pipes.map_err(|error| useless(RunError::Lost(error)))?;
         let mut output = Vec::new();
         let feed = async move {
             // A program need not read everything, or anything: its answer counts.
@@ -120,7 +131,7 @@ impl Program {
                 ended = &mut watch => (ended, None),
                 heard = &mut talk => {
                     heard.as_ref().map_err(|()| RunError::TooMuch(most))?;
-                    (watch.await, Some(heard))
+                    ((&mut watch).await, Some(heard))
                 }
             };
             if heard.is_none() {
@@ -129,7 +140,18 @@ impl Program {
             }
             ended
         };
-        let (status, cpu) = by(deadline, work).await.unwrap_or(Err(RunError::Late))?;
+        let ended = by(deadline, work).await.unwrap_or(Err(RunError::Late));
+        let (status, cpu) = match ended {
+            Ok(ended) => ended,
+            Err(why) => {
+                group.0.end();
+                if !watch.is_terminated() {
+                    // If it takes longer, nobody knows.
+                    let _ = tokio::time::timeout(REAP, &mut watch).await;
+                }
+                return Err(Useless { why, cpu: group.0.cpu() });
+            }
+        };
         let last_words = listener.last_words();
         Ok(Ended { status, output: output.into(), last_words, cpu })
     }
@@ -187,7 +209,8 @@ enum State {
     Planned,
     /// The leader is not reaped, so that the number is its group's.
     Running(Pid),
-    Over,
+    /// With its processor time, if that is known.
+    Over(Option<Duration>),
 }
 
 impl Group {
@@ -197,7 +220,7 @@ impl Group {
         mut command: Command,
         started: oneshot::Sender<io::Result<Pipes>>,
     ) -> Result<(ExitStatus, Duration), RunError> {
-        if matches!(*lock(&self.0), State::Over) {
+        if matches!(*lock(&self.0), State::Over(_)) {
             return Err(RunError::Late);
         }
         let mut child = command.spawn().map_err(RunError::Start)?;
@@ -207,7 +230,7 @@ impl Group {
             match *state {
                 State::Planned => *state = State::Running(pid),
                 // Nobody waits for it any more.
-                State::Running(_) | State::Over => kill(pid),
+                State::Running(_) | State::Over(_) => kill(pid),
             }
         }
         // If nobody takes them, they are closed, and the program was killed or soon is.
@@ -217,17 +240,26 @@ impl Group {
         let mut state = lock(&self.0);
         // Its children end with it.
         kill(pid);
-        *state = State::Over;
+        *state = State::Over(None);
         let used = child.wait4().map_err(RunError::Lost)?;
-        Ok((used.status, used.rusage.utime + used.rusage.stime))
+        let cpu = used.rusage.utime + used.rusage.stime;
+        *state = State::Over(Some(cpu));
+        Ok((used.status, cpu))
     }
 
     fn end(&self) {
         let mut state = lock(&self.0);
         match *state {
             State::Running(pid) => kill(pid),
-            State::Planned => *state = State::Over,
-            State::Over => {}
+            State::Planned => *state = State::Over(None),
+            State::Over(_) => {}
+        }
+    }
+
+    fn cpu(&self) -> Option<Duration> {
+        match *lock(&self.0) {
+            State::Over(cpu) => cpu,
+            State::Planned | State::Running(_) => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::provider::words::quote;
+use crate::provider::words::{masked, quote};
 
 /// Most bytes of one run that are logged.
 const MOST_LOGGED: usize = 8 << 10;
@@ -58,7 +58,8 @@ impl<'p> Listener<'p> {
     fn end_line(&mut self) {
         let line = String::from_utf8_lossy(&self.line).into_owned();
         self.line.clear();
-        let line = self.secrets.iter().fold(line, |line, secret| line.replace(secret.as_str(), "(a secret)"));
+        let secrets: Vec<&str> = self.secrets.iter().map(String::as_str).collect();
+        let line = masked(&line, &secrets, "(a secret)");
         let line = quote(&line, "");
         if line.is_empty() {
             return;

@@ -10,7 +10,7 @@ use super::Host;
 use super::pick::Picker;
 use super::request::Values;
 use crate::config::{BalanceConfig, Common, Config, HttpConfig, KindConfig};
-use crate::observe::Metrics;
+use crate::provider::Memory;
 
 /// How long one host may take to say it.
 const TIME: Duration = Duration::from_secs(20);
@@ -19,15 +19,18 @@ const TIME: Duration = Duration::from_secs(20);
 const MOST: u64 = 1 << 20;
 
 /// Asks every provider whose file says how, and shows what it says. One that does not say it is not shown.
-pub async fn balances(config: &Config, metrics: &Metrics) {
+pub async fn balances(config: &Config, memory: &Memory) {
     for (name, provider) in &config.providers {
         let KindConfig::Http(http) = &provider.kind else { continue };
-        let Some(balance) = http.balance.as_ref().filter(|_| http.missing().is_none()) else { continue };
+        let Some(balance) = http.balance.as_ref().filter(|_| http.missing().is_none()) else {
+            memory.balance(name, None);
+            continue;
+        };
         let said = ask(provider.common, http, balance).await;
         if let Err(why) = &said {
             tracing::debug!(provider = %name, "provider {name} does not say its balance: {why}");
         }
-        metrics.balance(name, said.ok());
+        memory.balance(name, said.ok());
     }
 }
 

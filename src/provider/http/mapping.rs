@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use reqwest::header::CONTENT_TYPE;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use super::pick::Picker;
 use crate::config::{HttpConfig, Output, PollConfig};
 use crate::credit::price::{Per, Pointer};
 use crate::credit::{CallFacts, Price, Usage};
-use crate::provider::words::quote;
+use crate::provider::words::{masked, quote};
 use crate::provider::{Billed, FailureKind, ProviderError, Reply, Step, Trace};
 
 /// How the replies of one provider are read.
@@ -226,11 +227,19 @@ impl Mapping {
     fn shown(&self, said: Option<&str>) -> String {
         let Some(said) = said else { return "not there".to_owned() };
         let keys = self.config.secrets.values().filter_map(|secret| secret.expose());
-        let mut keys: Vec<&str> = keys.map(|key| key.expose_secret()).collect();
-        // A key that holds another one goes first.
-        keys.sort_by_key(|key| std::cmp::Reverse(key.len()));
-        let clean = keys.iter().fold(said.to_owned(), |said, key| said.replace(key, "(the key)"));
-        quote(&clean, "")
+        let keys: Vec<&str> = keys.map(|key| key.expose_secret()).collect();
+        quote(&masked(said, &keys, "(the key)"), "")
+    }
+
+    /// A reply as it is shown to who tries the provider out: of text its beginning.
+    pub fn told(&self, reply: &Reply) -> String {
+        let media_type = reply.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let words = ["text/", "json", "xml", "urlencoded"];
+        let is_text = media_type.is_none_or(|kind| words.iter().any(|word| kind.contains(word)));
+        let text = std::str::from_utf8(&reply.body).ok().filter(|text| is_text && !text.is_empty());
+        let text = text.map_or(String::new(), |text| format!(": {}", self.shown(Some(text))));
+        let media_type = self.shown(Some(media_type.unwrap_or("no media type")));
+        format!("status {}, {media_type}, {} bytes{text}", reply.status.as_u16(), reply.body.len())
     }
 }
 

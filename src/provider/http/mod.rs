@@ -21,11 +21,12 @@ use reqwest::header::HeaderMap;
 use url::Url;
 
 pub use balance::balances;
+pub use picture::Frame;
 
 use super::outgoing::{self, Names, Reach, Rules, System};
 use super::{
-    About, Answer, Billed, Call, Colour, FailureKind, HttpClient, HttpError, Provider, ProviderError,
-    Readiness, Reply, Step, Times, Trace,
+    About, Answer, Billed, Call, FailureKind, HttpClient, HttpError, Provider, ProviderError, Readiness,
+    Reply, Step, Times, Trace,
 };
 use crate::config::{BodyConfig, Common, HttpConfig, JsonTemplate, Output, Part};
 use crate::credit::{CallFacts, Price};
@@ -39,6 +40,11 @@ pub const TRANSFER: Duration = Duration::from_secs(5);
 
 /// Waits before a result that has been paid for is fetched once more.
 const FETCH_WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
+
+/// Which addresses it, and the hosts of its results, may have.
+pub fn reach(config: &HttpConfig) -> Reach {
+    if config.allow_private { Reach::Private } else { Reach::Public }
+}
 
 /// An HTTP API.
 pub struct Http {
@@ -67,7 +73,7 @@ impl Host {
             return Err(missing);
         }
         let own = config.base_url.clone().ok_or("it has no address")?;
-        let reach = if config.allow_private { Reach::Private } else { Reach::Public };
+        let reach = reach(config);
         outgoing::literal(&own, reach).map_err(|why| format!("its `base_url` is not asked: {why}"))?;
         let hosts = match &config.reply.output {
             Output::Url { hosts, .. } => hosts.clone(),
@@ -157,6 +163,7 @@ impl Http {
         address: &str,
         keys: &HeaderMap,
         deadline: Instant,
+        trace: &Trace,
     ) -> Result<Bytes, ProviderError> {
         let auth = matches!(self.config.reply.output, Output::Url { auth: true, .. });
         let url = if auth { host.rules.read_own(address) } else { host.rules.read(address) };
@@ -165,6 +172,8 @@ impl Http {
         })?;
         let none = HeaderMap::new();
         let (keys, most) = (if auth { keys } else { &none }, self.config.reply.max_bytes);
+        // Not the path: in a signed address it is a key.
+        trace.tell(Step::Request, || format!("GET the result at {}", url.host_str().unwrap_or_default()));
         let mut waits = FETCH_WAITS.into_iter();
         let reply = loop {
             let result = host.rules.fetch(&host.fetcher, &url, keys, most, deadline).await;
@@ -184,6 +193,7 @@ impl Http {
                 None => break result.map_err(|error| error.failure())?,
             }
         };
+        trace.tell(Step::Reply, || self.mapping.told(&reply));
         if reply.status != reqwest::StatusCode::OK {
             let message = format!("its result cannot be fetched: status {}", reply.status.as_u16());
             return Err(ProviderError::new(FailureKind::BadAnswer, message));
@@ -249,17 +259,20 @@ impl Provider for Http {
     }
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
-        let host =
-            self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
         let facts = CallFacts {
             sent_pixels: u64::from(call.grey.width) * u64::from(call.grey.height),
             timeout: self.timeout,
         };
         let trace = &call.trace;
-        trace.tell(Step::Request, || {
-            self.sketch(&host.rules.own, &call.grey).unwrap_or_else(|error| error.to_string())
-        });
-        trace.may_send()?;
+        // Its keys are masked, and need not be there.
+        if let Some(base) = &self.config.base_url {
+            trace.tell(Step::Request, || {
+                self.sketch(base, &call.grey).unwrap_or_else(|error| error.to_string())
+            });
+            trace.may_send()?;
+        }
+        let host =
+            self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
         let (rendered, keys, frame) = self.rendered(host, call.grey, call.deadline).await?;
         let reply =
             host.http.send(rendered.request(&host.http), self.mapping.most_bytes(), call.deadline).await;
@@ -267,6 +280,7 @@ impl Provider for Http {
             trace.tell(Step::Reply, || format!("none: {error}"));
             error.failure().billed(if error.sent() { Billed::Unknown } else { Billed::No })
         })?;
+        trace.tell(Step::Reply, || self.mapping.told(&reply));
         let (found, usage) = match self.read(reply, facts, trace).await? {
             Reading::Done(found, usage) => (found, usage),
             Reading::Pending { url, cancel } => {
@@ -281,13 +295,12 @@ impl Provider for Http {
         let file = match found {
             Found::File(file) => file,
             Found::Address(address) => {
-                self.fetch(host, &address, &keys, call.deadline).await.map_err(paid)?
+                self.fetch(host, &address, &keys, call.deadline, trace).await.map_err(paid)?
             }
         };
         trace.tell(Step::Mapping, || format!("the result has {} bytes", file.len()));
-        let finished = tokio::task::spawn_blocking(move || picture::finish(file, frame)).await;
-        let finished = finished.unwrap_or_else(|_| Err("its result could not be read".to_owned()));
-        let picture = finished.map_err(|why| paid(ProviderError::new(FailureKind::BadAnswer, why)))?;
-        Ok(Answer { colour: Colour::Picture(picture), usage })
+        let colour = picture::finish(file, frame);
+        let colour = colour.map_err(|why| paid(ProviderError::new(FailureKind::BadAnswer, why)))?;
+        Ok(Answer { colour, usage })
     }
 }

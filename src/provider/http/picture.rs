@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::config::AcceptsConfig;
 use crate::photo::{Grey, Limits, OutputFormat, Rgb, read_head};
-use crate::provider::{FailureKind, ProviderError};
+use crate::provider::{Colour, FailureKind, ProviderError};
 
 /// Most that the shape of an answer may differ from that of the size that was sent, as a factor.
 const MOST_STRETCH: f64 = 1.02;
@@ -100,20 +100,25 @@ fn within(grey: &Grey, most: (u32, u32), factor: f64) -> (u32, u32) {
     (side(grey.width, most.0), side(grey.height, most.1))
 }
 
-/// The coloured picture in a host's answer; an error is what is wrong with it. Processor work if it has to
-/// be cut.
-pub fn finish(file: Bytes, frame: Option<Frame>) -> Result<Bytes, String> {
-    let unusable = |error| format!("its result is not a usable picture: {error}");
-    // Whether it can be decoded is for the guard to see.
-    read_head(&file, &Limits::default()).map_err(unusable)?;
-    let Some(frame) = frame else { return Ok(file) };
-    let answer = Rgb::decode(&file, &Limits::default()).map_err(unusable)?;
-    frame.cut(&answer)?.to_bytes().map(Bytes::from).map_err(unusable)
+/// The coloured picture in a host's answer; an error is what is wrong with it. How large it may be, and whether
+/// it can be decoded, is for the guard to see.
+pub fn finish(file: Bytes, frame: Option<Frame>) -> Result<Colour, String> {
+    read_head(&file, &Limits::NONE)
+        .map_err(|error| format!("its result is not a usable picture: {error}"))?;
+    Ok(match frame {
+        Some(frame) => Colour::Framed(file, frame),
+        None => Colour::Picture(file),
+    })
 }
 
 impl Frame {
-    /// The photo, out of an answer of whatever size but of the same shape.
-    fn cut(&self, answer: &Rgb) -> Result<Rgb, String> {
+    /// Pixels of the whole.
+    pub fn pixels(&self) -> u64 {
+        u64::from(self.whole.0) * u64::from(self.whole.1)
+    }
+
+    /// The photo, out of an answer of whatever size but of the same shape. An error is what is wrong with it.
+    pub fn cut(&self, answer: &Rgb) -> Result<Rgb, String> {
         let scale = |answer: u32, whole: u32| f64::from(answer) / f64::from(whole);
         let (x, y) = (scale(answer.width, self.whole.0), scale(answer.height, self.whole.1));
         if !(1.0 / MOST_STRETCH..=MOST_STRETCH).contains(&(x / y)) {

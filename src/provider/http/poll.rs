@@ -94,7 +94,11 @@ async fn ask(
         tokio::time::sleep(wait).await;
         wait = wait.mul_f64(1.5).min(poll.max_interval);
         let request = host.http.request(Method::GET, url.clone()).headers(keys.clone());
-        match host.http.send(request, http.mapping.most_bytes(), end).await {
+        let replied = host.http.send(request, http.mapping.most_bytes(), end).await;
+        if let Ok(reply) = &replied {
+            trace.tell(Step::Reply, || http.mapping.told(reply));
+        }
+        match replied {
             Ok(reply) if passing(&reply) => {
                 last = format!("it answers with status {}", reply.status.as_u16());
                 trace.tell(Step::Mapping, || format!("{last}: asked again"));
@@ -108,7 +112,12 @@ async fn ask(
                 }
                 Err(error) => return Err(Ended::Failed(error)),
             },
-            Err(error @ (HttpError::TooLarge(_) | HttpError::Redirected | HttpError::Forbidden(_))) => {
+            Err(
+                error @ (HttpError::TooLarge(_)
+                | HttpError::Astray
+                | HttpError::Redirected
+                | HttpError::Forbidden(_)),
+            ) => {
                 return Err(Ended::GivenUp(error.failure().billed(Billed::Unknown)));
             }
             Err(error) => {

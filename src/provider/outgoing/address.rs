@@ -31,6 +31,16 @@ pub struct Forbidden {
     private: bool,
 }
 
+/// What nobody can allow though it lies within what an operator can: the services that tell a machine in a cloud who
+/// it is, and its keys. Those at link-local addresses are refused with all of these.
+const CLOUDS: [(&str, &str); 4] = [
+    // Amazon, Google, Alibaba, and Azure's host agent.
+    ("fd00:ec2::254/128", "a cloud's metadata service"),
+    ("fd20:ce::254/128", "a cloud's metadata service"),
+    ("100.100.100.200/32", "a cloud's metadata service"),
+    ("168.63.129.16/32", "a cloud's metadata service"),
+];
+
 /// What an operator can allow: his own networks.
 const PRIVATE: [(&str, &str); 6] = [
     ("127.0.0.0/8", "this machine itself"),
@@ -89,7 +99,8 @@ static ROWS: LazyLock<Option<(Vec<Row>, Ipv6Net)>> = LazyLock::new(|| {
         move |(net, what): &(&str, &'static str)| Some(Row { net: net.parse().ok()?, what, private })
     };
     let own = PRIVATE.iter().chain([&CARRIER]).map(row(true));
-    let rows = own.chain(NEVER.iter().map(row(false))).collect::<Option<_>>()?;
+    let clouds = CLOUDS.iter().map(row(false));
+    let rows = clouds.chain(own).chain(NEVER.iter().map(row(false))).collect::<Option<_>>()?;
     Some((rows, GLOBAL.parse().ok()?))
 });
 
@@ -164,6 +175,13 @@ mod tests {
             ("::1", false, true),
             ("fc00::1", false, true),
             ("fd12:3456:789a::1", false, true),
+            ("fd00:ec2::254", false, false),
+            ("fd00:ec2::253", false, true),
+            ("fd20:ce::254", false, false),
+            ("100.100.100.200", false, false),
+            ("100.100.100.201", false, true),
+            ("168.63.129.16", false, false),
+            ("168.63.129.17", true, true),
             ("0.0.0.0", false, false),
             ("0.1.2.3", false, false),
             ("169.254.169.254", false, false),

@@ -18,6 +18,7 @@ use super::problem::Problem;
 use crate::config::Amounts;
 use crate::gateway::{Client, ClientKey, Gateway, Reuse, Snapshot};
 use crate::observe::TraceParent;
+use crate::provider::{CDN_LOOP, own_name};
 use crate::quota::{By, Charge, Found, Gate};
 
 /// What every handler needs: the gateway, the configuration as it was when the request came, and who
@@ -103,8 +104,14 @@ pub fn origin(request: &Request<'_>) -> Option<Origin> {
     Some(*request.local_cache(|| Origin::of(request, &snapshot.config.clients)))
 }
 
-/// The answer to a request from an address that is not let in.
+/// The answer to a request of this gateway to itself, or from an address that is not let in.
 pub fn turned_away(request: &Request<'_>) -> Option<Problem> {
+    // RFC 8586: a list of who has passed it on, each with parameters behind a `;`.
+    let passed_on = request.headers().get(CDN_LOOP.as_str()).flat_map(|list| list.split(','));
+    if passed_on.into_iter().any(|by| by.split(';').next().unwrap_or_default().trim() == own_name()) {
+        let detail = "This gateway is asking itself: a provider's address leads back to it.";
+        return Some(Problem::new(Status::LoopDetected, detail).closing());
+    }
     let (snapshot, origin) = (snapshot(request)?, origin(request)?);
     if snapshot.config.clients.lists.let_in(origin.address) {
         return None;

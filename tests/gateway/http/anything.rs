@@ -49,6 +49,8 @@ fn anything() -> Vec<Case> {
         ("404", text(404, "no"), "failed", Some("0"), 1),
         ("429", text(429, "no"), "busy", Some("0"), 3),
         ("429, in an hour", text(429, "no").with("Retry-After", "3600"), "busy", Some("0"), 1),
+        ("429, for ever", text(429, "no").with("Retry-After", "18446744073709551615"), "busy", Some("0"), 1),
+        ("redirects to itself", text(307, "").with("Location", "/round"), "bad_answer", None, 4),
         ("500", text(500, "no"), "failed", None, 1),
         ("502", text(502, KEY), "failed", None, 1),
         ("503", text(503, "no"), "unavailable", Some("0"), 3),
@@ -115,4 +117,61 @@ fn json_that_is_long_deep_or_odd_is_a_bad_answer() {
     }
     let grown = server.metric("process_resident_memory_bytes") - memory;
     assert!(grown < 200e6, "{grown} bytes more");
+}
+
+/// A picture of one colour, which is few bytes whatever its size.
+fn plain(side: u32) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let picture = image::RgbImage::from_pixel(side, side, image::Rgb([180, 90, 60]));
+    picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+#[test]
+fn answers_that_are_large_when_they_are_decoded_have_bounded_memory_together() {
+    // 50 megapixels, which is not decoded; and 4, which is, but not two dozen times at once.
+    let bombs = [(7060, "far more pixels than the picture sent"), (2048, "")];
+    let host = Api::blank();
+    let setup = described(&host.url(), &format!("luma_lock = false\nconcurrency = 24\n{RAW}"));
+    let setup = setup.env("PIXCOLOR_QUOTA__ENABLED", "false").env("PIXCOLOR_ROUTE", "[\"far\"]");
+    // The last one waits for all others, on a slow machine for long.
+    let server = setup.env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "600").start();
+    for (side, said) in bombs {
+        host.always(Reply::new(200, "image/png", plain(side)));
+        // Pictures that have nothing in them, so that nobody can say that the answer shows something else.
+        let grey = |seed: u8| image::GrayImage::from_pixel(64, 64, image::Luma([100 + seed]));
+        let pictures: Vec<_> =
+            (0..24).map(|seed| Picture::new(grey(seed), image::ImageFormat::Png)).collect();
+        std::thread::scope(|scope| {
+            let asked: Vec<_> =
+                pictures.iter().map(|picture| scope.spawn(|| server.colorize(picture))).collect();
+            for answer in asked.into_iter().map(|asked| asked.join().unwrap()) {
+                match said {
+                    "" => drop(answer.picture()),
+                    said => assert!(answer.problem(502)["detail"].as_str().unwrap().contains(said)),
+                }
+            }
+        });
+        let peak = crate::limits::peak(&server);
+        println!("{side}: {peak} MB");
+        assert!(peak < 450, "{side}: {peak} MB");
+    }
+}
+
+#[test]
+fn a_host_that_says_wait_for_ever_while_it_is_polled_is_given_up_in_time() {
+    let host = Api::replicate();
+    let server = super::shipped("replicate", &host.url())
+        .env("PIXCOLOR_PROVIDERS__REPLICATE__TIMEOUT", "2")
+        .env("PIXCOLOR_PROVIDERS__REPLICATE__POLL__INTERVAL", "0.05")
+        .start();
+    let urls = json!({ "get": "/v1/predictions/x" });
+    let later = apis::json(429, &json!({})).with("Retry-After", "18446744073709551615");
+    host.next([apis::json(201, &json!({ "status": "starting", "urls": urls })), later]);
+    let facts = facts(&server);
+    assert_eq!(
+        (&facts["provider"], &facts["attempts"][0]["failure"]),
+        (&json!("local"), &json!("timeout")),
+        "{facts}"
+    );
 }

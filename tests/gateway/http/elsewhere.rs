@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use crate::fakes::KEY;
 use crate::fakes::apis::{self, Api};
 use crate::fakes::http::{Reply, Server as Http};
 use crate::fakes::picture::{coloured, gzip_of_zeros};
-use crate::harness::Picture;
+use crate::harness::{Picture, Setup};
 
 const URL: &str = "request = { body = \"raw\", headers = { A = \"{{secret.key}}\" } }\n\
     reply = { output = \"json_url\", pointer = \"/url\", error = \"/error\" }\n";
@@ -130,4 +131,39 @@ fn a_host_of_algorithmias_protocol_can_be_kept_off_private_addresses() {
     let facts = server.get("/v1/providers").json();
     let reason = facts["providers"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("127.0.0.1 is this machine itself"), "{reason}");
+}
+
+#[test]
+fn a_gateway_that_is_set_up_to_ask_itself_notices_at_once() {
+    let server = Setup::new()
+        .file("config/pixcolor.toml", "")
+        .file("config/providers/me.toml", "kind = \"onnx\"\n")
+        .env("PIXCOLOR_CACHE__ENABLED", "false")
+        .start();
+    // Its port is known only now.
+    let me = format!(
+        "kind = \"http\"\nmodel = \"me\"\nbase_url = \"{}\"\nallow_private = true\nprice.terms = []\n\
+         request = {{ path = \"/v1/colorize\", body = \"raw\", query = {{ provider = \"me\" }} }}\n\
+         reply = {{ output = \"raw\", error = \"/detail\" }}\n",
+        server.url("")
+    );
+    std::fs::write(server.path("config/providers/me.toml"), me).unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    let asks_itself = || {
+        let providers = server.get("/v1/providers").json();
+        providers["providers"].as_array().unwrap().iter().any(|it| it["name"] == "me" && it["kind"] == "http")
+    };
+    while !asks_itself() {
+        assert!(Instant::now() < end, "{}", server.said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let start = Instant::now();
+    let picture = Picture::png(96, 64, 1);
+    let answer = server.post("/v1/colorize?provider=me", &[], &picture.bytes);
+    let detail = answer.problem(502)["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("status 508") && detail.contains("is asking itself"), "{detail}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    // Others may have passed it on.
+    let others = [("CDN-Loop", "pixcolor-0123, example.com; a=b")];
+    assert_eq!(server.post("/v1/colorize", &others, &picture.bytes).status, 200);
 }

@@ -98,7 +98,7 @@ fn what_is_not_as_described_is_a_bad_answer() {
 fn a_status_says_what_it_costs_and_whether_to_ask_again() {
     use FailureKind::*;
     let mapping = mapping(
-        "reply = { output = \"raw\", status = [200], retry_on = [409, 429, 503], error = [\"/detail/0/msg\", \"/detail\"] }\n",
+        "reply = { output = \"json_url\", pointer = \"/url\", status = [200], retry_on = [409, 429, 503], error = [\"/detail/0/msg\", \"/detail\"] }\n",
     );
     for (status, kind, billed, again) in [
         (400, Rejected, Billed::No, false),

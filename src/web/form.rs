@@ -30,7 +30,7 @@ pub enum Part {
     /// It is thrown away.
     Skipped,
     /// There must be none.
-    Refused(Problem),
+    Refused(Box<Problem>),
 }
 
 /// A form.
@@ -98,7 +98,7 @@ pub async fn read<R: AsyncRead + Send + Unpin>(
                 while field.chunk().await.map_err(broken)?.is_some() {}
                 skipped.push(plain(name)?);
             }
-            Part::Refused(problem) => return Err(problem),
+            Part::Refused(problem) => return Err(*problem),
         }
     }
     let (upload, file_name) = picture.ok_or_else(|| {

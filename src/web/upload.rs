@@ -309,9 +309,9 @@ fn own_part(name: &str) -> Part {
     match name {
         "image" => Part::Picture,
         "provider" | "format" => Part::Text,
-        name => Part::Refused(Problem::bad_request(format!(
+        name => Part::Refused(Box::new(Problem::bad_request(format!(
             "There is no field `{name}`: send the picture as the file field `image`."
-        ))),
+        )))),
     }
 }
 

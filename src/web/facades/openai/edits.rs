@@ -40,7 +40,7 @@ fn part(name: &str) -> Part {
 }
 
 fn refused(param: &'static str, detail: &str) -> Part {
-    Part::Refused(Problem::bad_request(detail).about(param))
+    Part::Refused(Box::new(Problem::bad_request(detail).about(param)))
 }
 
 /// A request, as far as it can be read without the configuration.

@@ -110,7 +110,7 @@ pub enum StoreError {
     #[error("there is a collection of that name already")]
     Exists,
     /// It has files.
-    #[error("the collection is not empty: {0} files are in it; delete them first, or force it")]
+    #[error("the collection is not empty: delete its files first ({0} of them), or force it")]
     NotEmpty(u64),
     /// There is no room.
     #[error("{}", match .0 {

@@ -42,8 +42,11 @@ pub fn build(config: &ProviderConfig, memory: &Memory) -> Result<Arc<dyn Provide
     let failed = |source| BuildError::Network { name: name.clone(), source };
     let (kind, transfer): (Arc<dyn Provider>, Duration) = match &config.kind {
         KindConfig::Onnx(onnx) => {
-            let load = || Onnx::load(name, common, onnx);
-            (memory.of(name).network(Onnx::source(common, onnx), load).map_err(failed)?, Duration::ZERO)
+            let load = || Onnx::load(name, common, onnx, &config.price);
+            (
+                memory.of(name).network(Onnx::source(common, onnx, &config.price), load).map_err(failed)?,
+                Duration::ZERO,
+            )
         }
         KindConfig::Algorithmia(host) => (
             Arc::new(Algorithmia::new(name, common, host, &config.price, memory.of(name))),

@@ -10,7 +10,7 @@ mod recipe;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use cpu_time::ThreadTime;
@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::{About, Answer, Call, Colour, FailureKind, Provider, ProviderError, Readiness, Step};
 use crate::config::{Common, OnnxConfig};
-use crate::credit::{Credits, Usage};
+use crate::credit::{CallFacts, Price, Usage};
 use crate::photo::Chroma;
 use crate::queue::{Queue, QueueError};
 use network::{Network, NetworkError};
@@ -58,6 +58,8 @@ pub enum OnnxError {
 /// A network as a provider.
 pub struct Onnx {
     about: About,
+    price: Price,
+    timeout: Duration,
     network: Arc<Network>,
     queue: Queue,
     /// Pools of one thread each that are not in use; there are as many as the queue has places.
@@ -66,7 +68,7 @@ pub struct Onnx {
 
 impl Onnx {
     /// Loads the model and its recipe. Takes a tenth of a second or so: not for async threads.
-    pub fn load(name: &str, common: &Common, config: &OnnxConfig) -> Result<Self, OnnxError> {
+    pub fn load(name: &str, common: &Common, config: &OnnxConfig, price: &Price) -> Result<Self, OnnxError> {
         let (model, recipe, digest) = read(config)?;
         let about = About {
             name: name.to_owned(),
@@ -92,6 +94,8 @@ impl Onnx {
         let pool = |_| Arc::new(ThreadPool::with_num_threads(1));
         Ok(Self {
             about,
+            price: price.clone(),
+            timeout: common.timeout,
             network: Arc::new(network),
             queue: Queue::new(u32::try_from(threads).unwrap_or(u32::MAX), config.queue),
             idle: Mutex::new((0..threads).map(pool).collect()),
@@ -99,12 +103,12 @@ impl Onnx {
     }
 
     /// What a network would be loaded from: another text, another network. Asks how old its files are.
-    pub fn source(common: &Common, config: &OnnxConfig) -> String {
+    pub fn source(common: &Common, config: &OnnxConfig, price: &Price) -> String {
         let recipe = config.recipe.clone().or_else(|| Some(config.model.as_ref()?.with_extension("toml")));
         let stamp =
             |path: &PathBuf| std::fs::metadata(path).ok().map(|found| (found.len(), found.modified().ok()));
         let stamps: Vec<_> = [&config.model, &recipe].into_iter().flatten().map(stamp).collect();
-        format!("{common:?} {config:?} {stamps:?}")
+        format!("{common:?} {config:?} {price:?} {stamps:?}")
     }
 
     fn take_pool(&self) -> Arc<ThreadPool> {
@@ -169,6 +173,10 @@ impl Provider for Onnx {
             )
         });
         trace.may_send()?;
+        let facts = CallFacts {
+            sent_pixels: u64::from(call.grey.width) * u64::from(call.grey.height),
+            timeout: self.timeout,
+        };
         let (network, pool, trace) = (self.network.clone(), self.take_pool(), trace.clone());
         let run = tokio::task::spawn_blocking(move || {
             let ran = pool.run(|| {
@@ -189,7 +197,7 @@ impl Provider for Onnx {
             let (width, height, seconds) = (chroma.width, chroma.height, cpu.as_secs_f64());
             format!("colour of {width} x {height} pixels, {seconds:.3} s of processor time")
         });
-        let usage = Usage { credits: Some(Credits::ZERO), cpu: Some(cpu) };
+        let usage = Usage { credits: self.price.actual(&facts, None).ok(), cpu: Some(cpu) };
         Ok(Answer { colour: Colour::Chroma(chroma), usage })
     }
 }

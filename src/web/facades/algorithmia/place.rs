@@ -89,9 +89,8 @@ impl Place {
         };
         let decoded = segments.into_iter().map(decode).collect::<Result<Vec<_>, _>>()?.join("/");
         // `client.file("s3://x/y")` of Python asks for `/v1/data/s3://x/y`.
-        if decoded.split_once(":/").is_some_and(|(scheme, _)| {
-            !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+')
-        }) {
+        let scheme = decoded.split_once(":/").map(|(scheme, _)| scheme);
+        if scheme.is_some_and(|scheme| !scheme.is_empty() && !scheme.contains('/')) {
             return Err(NoPlace::Elsewhere);
         }
         Self::of_segments(&decoded.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>())

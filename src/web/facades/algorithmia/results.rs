@@ -69,11 +69,11 @@ mod tests {
     #[test]
     fn a_name_is_good_for_a_day() {
         let made = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let name = name([7; 32], "png", made);
-        assert_eq!(name, format!("{:08x}{}.png", 1_800_086_400, "07".repeat(32)));
+        let name = name([0xab; 32], "png", made);
+        assert_eq!(name, format!("{:08x}{}.png", 1_800_086_400, "ab".repeat(32)));
         for (after, found) in [(0, true), (1, true), (86_399, true), (86_400, false), (10_000_000, false)] {
             let read = read(&name, made + Duration::from_secs(after));
-            assert_eq!(read, found.then_some([7; 32]), "{after}");
+            assert_eq!(read, found.then_some([0xab; 32]), "{after}");
         }
         // Nobody was given it by a clock that is right.
         assert_eq!(read(&name, made - Duration::from_secs(301)), None);

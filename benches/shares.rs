@@ -73,7 +73,7 @@ fn steps(upload: &[u8], network: &Arc<dyn Provider>, runtime: &Runtime) -> Steps
     let (answer, network) = timed(|| runtime.block_on(network.colorize(call)).unwrap());
     let chroma = match answer.colour {
         Colour::Chroma(chroma) => chroma,
-        Colour::Picture(_) => unreachable!("the built-in network gives chroma"),
+        Colour::Picture(_) | Colour::Framed(..) => unreachable!("the built-in network gives chroma"),
     };
     let options = EncodeOptions { format: OutputFormat::Jpeg, quality: 90, note: None };
     let (encoded, both) = timed(|| encode(&photo, &chroma, &options).unwrap());

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-TILE = 160
+TILE = 130
 """Height of a tile in pixels."""
 
 
@@ -107,7 +107,7 @@ def main() -> None:
     for line in rows:
         sheet.paste(line, (0, top))
         top += line.height
-    sheet.save(options.out, quality=85)
+    sheet.save(options.out, quality=80)
     print(", ".join(CASES))
 
 

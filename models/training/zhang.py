@@ -122,8 +122,9 @@ def randomly(name: str, width: int) -> nn.Module:
             nn.init.normal_(module.running_mean, 0, 0.1)
             nn.init.uniform_(module.running_var, 0.01, 0.1)
     if isinstance(network, Eccv16):
-        # Else the mean over so many bins is nearly grey.
-        nn.init.normal_(network.model_out.weight)
+        # Else every bin is as likely as any other, and the mean over them grey everywhere.
+        nn.init.normal_(network.model8[-1].weight, 0, 30)
+        nn.init.normal_(network.model_out.weight, 0, 0.5)
     return network
 
 

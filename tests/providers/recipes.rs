@@ -52,6 +52,19 @@ async fn lab_in_ab_out_with_mean_and_scale() {
 }
 
 #[tokio::test]
+async fn a_faded_print_is_stretched_before_the_network_sees_it() {
+    // a* is L* itself: 40 and 60 become 10 and 90, four times as far apart.
+    let model = tiny::convolution(&[&[1.0], &[0.0]], &[0.0; 2]);
+    let network = network(&model, "take = \"lab_l\"\ncontrast = 80.0", "give = \"ab\"");
+    let luma = (0..64 * 64).map(|i| if i < 32 * 64 { 26_214 } else { 39_321 }).collect();
+    let grey = Arc::new(Grey { width: 64, height: 64, luma });
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let answer = network.colorize(Call { grey, deadline, trace: Trace::default() }).await.unwrap();
+    let Colour::Chroma(chroma) = answer.colour else { unreachable!("a network gives chroma") };
+    assert!((chroma.a[0] - 10.0).abs() < 0.5 && (chroma.a[4095] - 90.0).abs() < 0.5);
+}
+
+#[tokio::test]
 async fn three_grey_channels_in_rgb_out() {
     // 145 / 255 into each channel; red is that, green and blue are half of it: rgb(145, 73, 73).
     let third = 1.0 / 3.0;

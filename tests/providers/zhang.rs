@@ -50,8 +50,8 @@ async fn gives_what_onnxruntime_gives(name: &str, recipe: &str) {
     assert_eq!((chroma.width, chroma.height), (width, height));
     let found = chroma.a.iter().chain(&chroma.b);
     let worst = found.zip(&check.ab).map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
-    // The program keeps lightness in 16 bits.
-    assert!(worst < 0.05, "{name} is off by {worst} in units of a* and b*");
+    // The program rounds chroma to a quarter, and lightness to 16 bits.
+    assert!(worst < 0.15, "{name} is off by {worst} in units of a* and b*");
 }
 
 #[tokio::test]

@@ -167,7 +167,7 @@ mod tests {
             ("/v1/data/.algo/o/n/perm/x", NoPlace::NotHere),
             ("/v1/data/.algo/o/n/temp", NoPlace::NotHere),
             ("/v1/data/.my/a/b/c", NoPlace::Deep),
-            ("/v1/data/../../etc/passwd", NoPlace::Deep),
+            ("/v1/data/../../etc/passwd", NoPlace::Name(NameError::Nothing)),
             ("/v1/data/.my/../x", NoPlace::Name(NameError::Nothing)),
             ("/v1/data/.my/%2e%2e/x", NoPlace::Name(NameError::Nothing)),
             ("/v1/data/.my/a/%2E", NoPlace::Name(NameError::Nothing)),

@@ -25,8 +25,8 @@ def data_url(kind):
 # What a request that is to be right must name, and only a server knows: by parameter, and by operation.
 NAMES = {"provider": "local", "model": "local"}
 PLACES = {
-    "result": {"digest": os.environ["RESULT"]},
-    "best": {"fingerprint": os.environ["FINGERPRINT"]},
+    "resultByDigest": {"digest": os.environ["RESULT"]},
+    "bestResult": {"fingerprint": os.environ["FINGERPRINT"]},
     "static": {"name": "app.css"},
     "openaiModel": {"model": "local"},
     "algorithmiaCall": {"owner": "deeplearning", "name": "ColorfulImageColorization"},
@@ -58,12 +58,8 @@ def before_call(context, case, kwargs):
         case.body = {"image": [data_url("jpeg"), data_url("png")]}
     elif isinstance(case.body, dict):
         body = known(case.body, NAMES)
-        for field in ("image", "image[]"):
-            if field in body:
-                body[field] = data_url("jpeg") if case.media_type == "application/json" else Binary(PICTURES["webp"])
         if "image" in body:
-            # They are two names for one picture.
-            body.pop("image[]", None)
+            body["image"] = data_url("jpeg") if case.media_type == "application/json" else Binary(PICTURES["webp"])
         case.body = body
     elif case.media_type == "text/plain":
         case.body = data_url("png")

@@ -140,7 +140,12 @@ pub fn of_call(problem: &Problem, request: &Request<'_>, seconds: Option<f64>) -
     let message = message(problem);
     if output(request) == Output::Raw {
         // Python's clients raise these two, and take the body of all others for the answer.
-        let status = if status.code < 500 { Status::BadRequest } else { Status::InternalServerError };
+        let status = match status.code {
+            // No call at all: the method is wrong.
+            405 => status,
+            code if code < 500 => Status::BadRequest,
+            _ => Status::InternalServerError,
+        };
         return Rendering { status, media_type: ContentType::Plain, body: message, headers: Vec::new() };
     }
     // May not, or not now: a caller has to know, and so has what stands in between.

@@ -11,7 +11,10 @@ const WORDS: Words = &[
     ("pixels", "Most pixels of a photograph."),
     ("side", "The longest side of a photograph, in pixels."),
     ("request_seconds", "Within so many seconds a request is answered, one way or the other."),
-    ("decoding_pixels", "Pixels that may be decoded and in memory at once; at least `limits.pixels`."),
+    (
+        "decoding_pixels",
+        "Pixels that may be decoded and in memory at once, of four bytes each: a file whose format needs more counts for more; at least `limits.pixels`.",
+    ),
     ("waiting", "Requests that may wait for that before others get 503."),
     (
         "upload_memory",

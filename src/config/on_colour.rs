@@ -5,13 +5,13 @@ use super::table::Table;
 
 const WORDS: Words = &[(
     "on_colour",
-    "What becomes of a photograph that is in colour already: given back as it is, refused with 422, or coloured anew and paid for.",
+    "What becomes of a photograph that is in colour already: given back as it looks but without its metadata, refused with 422, or coloured anew and paid for.",
 )];
 
 /// What is done with an upload in colour, so that no credit is spent on it by accident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnColour {
-    /// It is given back as it is. The default: nothing is spent, and no client meets an error that it does
+    /// It is given back as it looks. The default: nothing is spent, and no client meets an error that it does
     /// not know.
     #[default]
     Pass,

@@ -42,3 +42,30 @@ fn what_it_names_is_there() {
     assert_eq!(format!("{}/pixcolor", image.env["XDG_STATE_HOME"]), image.volume);
     assert!(image.env["XDG_CACHE_HOME"].starts_with(&image.volume));
 }
+
+/// The builder has only what `.dockerignore` leaves it, and the program is built out of more than `src/`.
+#[test]
+fn what_the_program_is_built_of_is_not_left_out() {
+    let ignored = read(".dockerignore");
+    let ignored: Vec<&str> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
+    let mut folders = vec![crate::files::path("src")];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            for named in text.split("include_").skip(1).filter_map(|rest| rest.split('"').nth(1)) {
+                // Out of `src/`, or from the root of the project.
+                let outside = named.trim_start_matches("$CARGO_MANIFEST_DIR/").trim_start_matches("../");
+                let top = outside.split('/').next().unwrap();
+                assert!(!ignored.contains(&top), "{}: {named} is left out", path.display());
+                seen += usize::from(outside != named);
+            }
+        }
+    }
+    assert!(seen > 3, "{seen}");
+}

@@ -166,7 +166,8 @@ fn bad_questions_are_problems() {
     for (body, status) in [
         (json!({ "width": 10 }), 400),
         (json!({ "width": -1, "height": 10 }), 400),
-        (json!({ "width": 1e9, "height": 10 }), 400),
+        (json!({ "width": 1e10, "height": 10 }), 400),
+        (json!({ "width": 10.5, "height": 10 }), 400),
         (json!({ "width": 10, "height": 10, "colour": true }), 400),
         (json!([]), 400),
         (json!({ "sha256": "abc" }), 400),

@@ -15,10 +15,7 @@ use crate::credit::Budgets;
 use crate::quota::{Bucket, is_key_name};
 
 const WORDS: Words = &[
-    (
-        "limits",
-        "Limits in place of those of the same name that each key has, or more of them; the keys of each are those of `quota.limits`, without `by`.",
-    ),
+    ("limits", "Limits in place of those of the same name that each key has, or more of them."),
     ("budgets", "Budgets in place of those of the same name for each client, or more of them."),
 ];
 

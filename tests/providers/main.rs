@@ -132,23 +132,25 @@ async fn what_stands_around_a_provider_conforms_alone_and_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_provider_remembers_outlives_a_change_of_the_configuration() {
     let memory = memory();
-    let start = |name: &str, timeout: u32| {
-        let url = fakes::http::nobody();
+    let (url, mended) = (fakes::http::nobody(), fakes::http::nobody());
+    let start = |name: &str, url: &str, timeout: u32| {
         let breaker = "breaker = { failures = 1, pause = 60 }";
         let file = format!(
             "kind = \"algorithmia\"\nbase_url = \"{url}\"\ntimeout = {timeout}\nretries = 0\n{breaker}\n"
         );
         configured_with(name, &file, &[], &memory).unwrap()
     };
-    let before = start("far", 30);
+    let before = start("far", &url, 30);
     assert_eq!(before.readiness(), Readiness::Ready);
     let grey = Arc::new(Grey { width: 8, height: 8, luma: vec![30_000; 64] });
     let call = Call { grey, deadline: Instant::now() + Duration::from_secs(20), trace: Trace::default() };
     assert_eq!(before.colorize(call.clone()).await.unwrap_err().kind, FailureKind::Unreachable);
-    let after = start("far", 31);
+    let after = start("far", &url, 31);
     for provider in [&before, &after] {
         assert!(matches!(provider.readiness(), Readiness::NotReady { retry_after: Some(_), .. }));
         assert_eq!(provider.colorize(call.clone()).await.unwrap_err().kind, FailureKind::NotReady);
     }
-    assert_eq!(start("other", 30).readiness(), Readiness::Ready);
+    assert_eq!(start("other", &url, 30).readiness(), Readiness::Ready);
+    // What was known of another address says nothing about this one.
+    assert_eq!(start("far", &mended, 31).readiness(), Readiness::Ready);
 }

@@ -45,7 +45,11 @@ pub fn make(path: &Path) -> io::Result<bool> {
     if is_folder(path)? {
         return Ok(false);
     }
-    DirBuilder::new().mode(0o700).create(path)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        // Somebody else was quicker.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && is_folder(path)? => return Ok(false),
+        made => made?,
+    }
     path.parent().map_or(Ok(()), sync)?;
     Ok(true)
 }

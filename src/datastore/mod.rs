@@ -172,17 +172,16 @@ impl Datastore {
     ) -> Result<(), StoreError> {
         let (owner, folder) = (owner.clone(), self.0.collection(owner, collection));
         self.run(move |inner| {
-            inner.make_all(&[&inner.files(), &inner.owner(&owner)])?;
             let mut room = inner.room()?;
             let counted = room_of(&mut room);
             if inner.is_there(&folder)? {
                 return Err(StoreError::Exists);
             }
             counted.take(&owner.0, weight(0), bounds).map_err(StoreError::Full)?;
-            if let Err(error) = folder::make(&folder) {
-                counted.give(&owner.0, weight(0));
-                return Err(StoreError::io(&folder)(error));
-            }
+            // Whom there is no room for leaves no folder either.
+            let made = inner.make_all(&[&inner.files(), &inner.owner(&owner)]);
+            made.and_then(|()| folder::make(&folder).map(drop).map_err(StoreError::io(&folder)))
+                .inspect_err(|_| counted.give(&owner.0, weight(0)))?;
             drop(room);
             inner.set_readers(&folder, readers)
         })
@@ -338,7 +337,7 @@ impl Datastore {
             if !inner.is_there(&inner.root)? {
                 return Ok(());
             }
-            inner.sweep_temp(u64::MAX)?;
+            inner.sweep_temp(room_of(&mut inner.room()?), u64::MAX)?;
             folder::remove_abandoned(&inner.parts()).map_err(StoreError::io(&inner.parts()))
         })
         .await

@@ -25,6 +25,8 @@ pub struct Room {
     all: u64,
     /// By temporary files.
     pub temp: u64,
+    /// By those that are being written.
+    pub temp_coming: u64,
 }
 
 impl Room {

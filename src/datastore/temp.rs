@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::folder::{self, Opened, there};
-use super::room::weight;
+use super::room::{Room, weight};
 use super::{Datastore, Inner, StoreError, Whose, room_of};
 
 /// How long a temporary file is there.
@@ -29,17 +29,22 @@ impl Datastore {
                 return Err(StoreError::Full(Whose::All));
             }
             inner.make_all(&[&inner.temp()])?;
-            let taken = room_of(&mut inner.room()?).temp;
-            if taken.saturating_add(amount) > most {
-                inner.sweep_temp(most - amount)?;
-            }
-            room_of(&mut inner.room()?).temp += amount;
-            inner.place(&path, &bytes).map(drop).inspect_err(|_| {
-                if let Ok(mut room) = inner.room() {
-                    let room = room_of(&mut room);
-                    room.temp = room.temp.saturating_sub(amount);
+            {
+                let mut room = inner.room()?;
+                let room = room_of(&mut room);
+                let wanted = room.temp_coming.saturating_add(amount);
+                if room.temp.saturating_add(wanted) > most {
+                    // What others are writing cannot go.
+                    let left = most.checked_sub(wanted).ok_or(StoreError::Full(Whose::All))?;
+                    inner.sweep_temp(room, left)?;
                 }
-            })
+                room.temp_coming = wanted;
+            }
+            let placed = inner.place(&path, &bytes);
+            let mut room = inner.room()?;
+            let room = room_of(&mut room);
+            room.temp_coming = room.temp_coming.saturating_sub(amount);
+            placed.map(|_| room.temp += amount)
         })
         .await?;
         Ok(name)
@@ -68,8 +73,7 @@ impl Inner {
     }
 
     /// Removes what is over, and above `most` bytes the oldest.
-    pub(super) fn sweep_temp(&self, most: u64) -> Result<(), StoreError> {
-        let mut room = self.room()?;
+    pub(super) fn sweep_temp(&self, room: &mut Room, most: u64) -> Result<(), StoreError> {
         let folder = self.temp();
         if !self.is_there(&folder)? {
             return Ok(());
@@ -91,7 +95,7 @@ impl Inner {
             there(fs::remove_file(path)).map_err(io())?;
             taken -= bytes;
         }
-        room_of(&mut room).temp = taken;
+        room.temp = taken;
         Ok(())
     }
 }

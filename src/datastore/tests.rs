@@ -233,3 +233,18 @@ async fn what_a_killed_process_left_half_written_goes() {
     fixture.store.sweep().await.unwrap();
     assert!(!part.exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_files_written_at_once_stay_within_their_bound() {
+    const MOST: u64 = 60_000;
+    let fixture = Fixture::new();
+    let writes = (0..40).map(|_| fixture.store.write_temp(Bytes::from(vec![9; 8_000]), "png", MOST));
+    let written = futures::future::join_all(writes).await;
+    assert!(written.iter().any(Result::is_ok));
+    for result in written {
+        assert!(matches!(result, Ok(_) | Err(StoreError::Full(Whose::All))), "{result:?}");
+    }
+    let temp = fixture.folder.path().join("state/data/temp");
+    let taken: u64 = fs::read_dir(temp).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    assert!(taken <= MOST, "{taken}");
+}

@@ -77,6 +77,7 @@ fn outcome(cache_status: &str) -> &'static str {
         hit if hit.contains("; hit") => "hit",
         shared if shared.contains("; collapsed") => "shared",
         made if made.contains("; fwd=") => "miss",
+        refused if refused.contains("not-asked") => "refused",
         _ => "passed",
     }
 }

@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use super::limits::peak;
 use crate::harness::{Picture, Server, Setup};
 
 fn small_limit() -> Server {
@@ -156,7 +155,7 @@ fn an_endless_form_is_refused_and_not_kept() {
     let part: &[u8] = b"--b\r\nContent-Disposition: form-data; name=\"format\"\r\n\r\npng\r\n";
     let header: &[u8] = b"--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"";
     server.get("/healthz");
-    let before = peak(&server);
+    let before = server.peak();
     for path in ["/v1/colorize", "/v1/estimate", "/"] {
         for (name, begin, more) in [
             ("header", header, b"a".as_slice()),
@@ -175,7 +174,7 @@ fn an_endless_form_is_refused_and_not_kept() {
         }
     }
     // Of these, a picture of 20 MiB is kept until it is known to be too large, in a buffer that grows by doubling.
-    let grown = peak(&server) - before;
+    let grown = server.peak() - before;
     assert!(grown < 80, "{grown} MB");
 }
 

@@ -3,7 +3,6 @@
 
 use crate::corpus::{Becomes, corpus};
 use crate::harness::{Picture, Server};
-use crate::limits::peak;
 use crate::make::{small_jpeg, small_png, small_webp};
 
 /// Most that the whole corpus may add to the server's memory, one file after the other, with what is kept of
@@ -34,7 +33,7 @@ fn hostile_files_are_refused_with_words_and_the_server_goes_on() {
         send(&server, &bytes).picture();
     }
     std::fs::write(format!("/proc/{}/clear_refs", server.child.id()), "5").unwrap();
-    let before = (peak(&server), processor(&server));
+    let before = (server.peak(), processor(&server));
 
     let corpus = corpus();
     let mut dear = Vec::new();
@@ -64,7 +63,7 @@ fn hostile_files_are_refused_with_words_and_the_server_goes_on() {
             }
         }
     }
-    let (memory, time) = (peak(&server) - before.0, processor(&server) - before.1);
+    let (memory, time) = (server.peak() - before.0, processor(&server) - before.1);
     println!("{} files: {memory} MB and {time} s more", corpus.len());
     assert!(dear.is_empty(), "{}", dear.join("\n"));
     assert!(memory < MEMORY, "{memory} MB");

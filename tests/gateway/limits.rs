@@ -26,13 +26,6 @@ fn when_the_queue_is_full_the_answer_is_503_with_retry_after() {
     }
 }
 
-/// The most memory the server has had, in MB.
-pub fn peak(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024 / 1_000_000
-}
-
 /// Sends sixteen files of a photograph at once, and gives the most memory that the server has had, in MB.
 #[track_caller]
 fn sixteen(photo: &Picture) -> u64 {
@@ -49,7 +42,7 @@ fn sixteen(photo: &Picture) -> u64 {
             assert_eq!((coloured.width(), coloured.height()), (4000, 3000));
         }
     });
-    let peak = peak(&server);
+    let peak = server.peak();
     println!("{} of {} MB: {peak} MB", photo.media_type, photo.bytes.len() / 1_000_000);
     peak
 }
@@ -95,5 +88,5 @@ fn one_photo_of_50_megapixels_stays_under_350_mb() {
     let photo = Picture::jpeg(8160, 6120, 1);
     let coloured = server.colorize(&photo).picture();
     assert_eq!((coloured.width(), coloured.height()), (8160, 6120));
-    assert!(peak(&server) < 350, "{} MB", peak(&server));
+    assert!(server.peak() < 350, "{} MB", server.peak());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{ALGORITHM, error, image, key, output, pipe, post_json};
+use super::{ALGORITHM, error, image, key, output, pipe, post_json, storing};
 use crate::fakes::KEY;
 use crate::fakes::algorithmia::{Algorithmia, Behaviour};
 use crate::harness::{Picture, Server, Setup, agent};
@@ -271,4 +271,47 @@ fn who_is_passed_over_for_want_of_money_is_an_alert() {
     output(&answer);
     let alert = answer.json()["metadata"]["alerts"][0].as_str().unwrap().to_owned();
     assert!(alert.contains("algorithmia") && alert.contains("small"), "{alert}");
+}
+
+#[test]
+fn what_fails_behind_doubled_slashes_is_told_as_elsewhere() {
+    let server = storing().start();
+    error(&server.get("//v1/data/.my/none/x"), 404);
+    let answer = server.post("//v1/algo/nobody/Nothing", &[("Content-Type", "text/plain")], b"x");
+    assert!(answer.json()["error"]["message"].is_string(), "{}", answer.text());
+}
+
+#[test]
+fn json_of_a_million_values_takes_no_memory() {
+    let server = storing().start();
+    let before = server.peak();
+    let nested = format!("[{}0]", "[0],".repeat(2_000_000));
+    let json = [("Content-Type", "application/json")];
+    for path in [ALGORITHM, "/v1/algo/demo/Hello"] {
+        let answer = server.post(path, &json, nested.as_bytes());
+        assert!(answer.text().contains("1000 values"), "{}", answer.text());
+    }
+    let folder = format!("{{\"name\": \"c\", \"more\": {nested}}}");
+    assert_eq!(server.post("/v1/data/.my", &json, folder.as_bytes()).status, 400);
+    let more = server.peak() - before;
+    assert!(more < 100, "{more} MB");
+}
+
+#[test]
+fn the_first_results_of_a_new_gateway_may_come_all_at_once() {
+    let server = Server::start();
+    std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..12)
+            .map(|seed| {
+                let server = &server;
+                let coloured = Picture::new(Picture::in_colour(96, 64, seed), image::ImageFormat::Png).bytes;
+                let binary = [("Content-Type", "application/octet-stream")];
+                scope.spawn(move || server.post(ALGORITHM, &binary, &coloured))
+            })
+            .collect();
+        for call in calls {
+            let answer = call.join().unwrap();
+            assert!(answer.json()["result"]["output"].is_string(), "{}", answer.text());
+        }
+    });
 }

@@ -130,6 +130,13 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
+    /// The most memory that it has had, in MB.
+    pub fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024 / 1_000_000
+    }
+
     /// Everything it has printed and logged so far.
     pub fn said(&self) -> String {
         self.said.lock().expect("nobody panics with it").clone()

@@ -152,7 +152,7 @@ fn answers_that_are_large_when_they_are_decoded_have_bounded_memory_together() {
                 }
             }
         });
-        let peak = crate::limits::peak(&server);
+        let peak = server.peak();
         println!("{side}: {peak} MB");
         assert!(peak < 450, "{side}: {peak} MB");
     }

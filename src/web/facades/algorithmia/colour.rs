@@ -14,7 +14,7 @@ use tokio::io::AsyncReadExt;
 use super::algo::Done;
 use super::envelope::Made;
 use super::files::{Files, missing};
-use super::input::{Given, Input};
+use super::input::{Given, Input, read_json};
 use super::place::Place;
 use super::results;
 use crate::config::Serves;
@@ -97,9 +97,9 @@ pub async fn run(context: &Context, call: &Colouring, input: Input) -> Result<Do
             all(context, call, image, None, &ticket).await
         }
         Given::Json(bytes) => {
-            let json: Json<'_> = serde_json::from_slice(&bytes).map_err(|error| {
-                let why = if error.is_data() { String::new() } else { format!(" ({error})") };
-                Problem::bad_request(format!("The input cannot be read{why}. {EXAMPLE}."))
+            let json: Json<'_> = read_json(&bytes).map_err(|mut problem| {
+                problem.detail.push_str(&format!(" {EXAMPLE}."));
+                problem
             })?;
             let (image, location) = match json {
                 Json::Object { image, location } => (image, location),

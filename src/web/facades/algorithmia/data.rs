@@ -11,7 +11,7 @@ use rocket::{Route, delete, get, patch, post, put, routes};
 use serde_json::{Map, Value, json};
 
 use super::files::{Files, account, missing};
-use super::input::FileBody;
+use super::input::{FileBody, read_json};
 use super::listing;
 use super::place::{Place, Target};
 use super::results;
@@ -187,7 +187,7 @@ async fn remove(context: Context, target: Target, force: Vec<String>) -> Result<
 }
 
 fn json_object(body: &FileBody) -> Result<Value, Problem> {
-    serde_json::from_slice(&body.bytes)
+    read_json::<Value>(&body.bytes)
         .ok()
         .filter(Value::is_object)
         .ok_or_else(|| Problem::bad_request("The body must be a JSON object."))

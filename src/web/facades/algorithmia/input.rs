@@ -6,6 +6,7 @@ use bytes::Bytes;
 use rocket::data::{self, Data, FromData};
 use rocket::http::{ContentType, Status};
 use rocket::request::Request;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::gateway::Upload;
@@ -112,17 +113,72 @@ fn kind(content_type: Option<&ContentType>) -> Result<Kind, Problem> {
     }
 }
 
+/// Most values in JSON: two lists with a picture and a place each, and some to spare. Each takes a hundred bytes once it
+/// is read, so that many small ones take far more memory than their text.
+const MOST_VALUES: usize = 1000;
+
+/// JSON of few values.
+pub fn read_json<'t, T: Deserialize<'t>>(text: &'t [u8]) -> Result<T, Problem> {
+    if !has_few_values(text) {
+        return Err(Problem::bad_request(format!("The JSON has more than {MOST_VALUES} values.")));
+    }
+    serde_json::from_slice(text).map_err(|error| {
+        let why = if error.is_data() { String::new() } else { format!(" ({error})") };
+        Problem::bad_request(format!("The input cannot be read{why}."))
+    })
+}
+
+/// Counts what begins or parts values, outside of strings.
+fn has_few_values(mut text: &[u8]) -> bool {
+    let mut count = 0;
+    while let Some(at) = text.iter().position(|byte| b"\"[{,".contains(byte)) {
+        let is_string = text.get(at) == Some(&b'"');
+        let mut rest = text.get(at + 1..).unwrap_or_default();
+        while let Some(end) = memchr::memchr2(b'"', b'\\', rest).filter(|_| is_string) {
+            let escaped = rest.get(end) == Some(&b'\\');
+            rest = rest.get(end + 1 + usize::from(escaped)..).unwrap_or_default();
+            if !escaped {
+                break;
+            }
+        }
+        count += usize::from(!is_string);
+        if count > MOST_VALUES {
+            return false;
+        }
+        text = rest;
+    }
+    true
+}
+
 impl Given {
     /// The input as JSON, which a text is too; none of bytes.
     pub fn value(&self) -> Result<Option<Value>, Problem> {
         match self {
-            Self::Json(bytes) => serde_json::from_slice(bytes)
-                .map(Some)
-                .map_err(|error| Problem::bad_request(format!("The JSON cannot be read ({error})."))),
+            Self::Json(bytes) => read_json(bytes).map(Some),
             Self::Text(bytes) => std::str::from_utf8(bytes)
                 .map(|text| Some(Value::from(text)))
                 .map_err(|_| Problem::bad_request("The text is not UTF-8.")),
             Self::Binary(_) => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_small_values_are_not_read_and_one_large_is() {
+        let large = format!("{{\"image\": \"{}\"}}", ",[{\\\"".repeat(10_000));
+        assert!(read_json::<Value>(large.as_bytes()).is_ok());
+        let list = |count: usize| format!("[{}0]", "0,".repeat(count));
+        assert!(read_json::<Value>(list(MOST_VALUES - 1).as_bytes()).is_ok());
+        for many in [list(MOST_VALUES), "[".repeat(MOST_VALUES + 1), "{\"a\":[],".repeat(MOST_VALUES)] {
+            let problem = read_json::<Value>(many.as_bytes()).unwrap_err();
+            assert!(problem.detail.contains("1000 values"), "{}", problem.detail);
+        }
+        for broken in ["", "\"", "\"\\", "{", "[\"a\\\""] {
+            assert!(read_json::<Value>(broken.as_bytes()).is_err(), "{broken}");
         }
     }
 }

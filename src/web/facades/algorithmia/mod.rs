@@ -24,7 +24,9 @@ pub fn routes() -> Vec<Route> {
 /// A problem as these clients read it, if it was this facade that was asked.
 pub fn rendering(request: &Request<'_>, problem: &Problem) -> Option<Rendering> {
     let path = request.uri().path();
-    let mut segments = path.raw_segments().map(rocket::http::RawStr::as_str);
+    // Some clients begin with `//`.
+    let mut segments =
+        path.raw_segments().map(rocket::http::RawStr::as_str).filter(|segment| !segment.is_empty());
     match (segments.next(), segments.next()) {
         (Some("v1"), Some("algo")) => Some(envelope::of_call(problem, request, None)),
         (Some("v1"), Some("data" | "connector")) => Some(envelope::of_data(problem, request)),

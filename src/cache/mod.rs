@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use disk::{Disk, DiskOptions};
-pub use key::{Key, Kind, Subject, hex, unhex};
+pub use key::{Key, Kind, Subject};
 pub use memory::Memory;
 pub use objects::{Credentials, Objects, ObjectsOptions};
 pub use tiered::{Behind, Tiered};

@@ -26,7 +26,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::entry::{self, HEADER};
 use super::pause::Pause;
-use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats, hex};
+use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
+use crate::hex::hex;
 
 /// Largest object that is read, in bytes: far above any rendition.
 const MOST: u64 = 1 << 30;

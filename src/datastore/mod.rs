@@ -22,7 +22,8 @@ pub use folder::Opened;
 pub use name::{Name, NameError};
 pub use temp::LIFE;
 
-use crate::cache::hex;
+use crate::files;
+use crate::hex::hex;
 use room::{Room, weight};
 
 /// Where a collection says who may read it. No name is spelt like this.
@@ -235,7 +236,7 @@ impl Datastore {
             let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
             let facts = |name: Name, entry: &fs::DirEntry| {
                 // Gone meanwhile, perhaps.
-                let Some(data) = folder::there(entry.metadata())? else { return Ok(None) };
+                let Some(data) = files::there(entry.metadata())? else { return Ok(None) };
                 Ok(Some(FileFacts { name, bytes: data.len(), modified: data.modified()? }))
             };
             page(&folder, after.as_ref(), most, is_file, facts).map(Some)
@@ -338,7 +339,7 @@ impl Datastore {
                 return Ok(());
             }
             inner.sweep_temp(room_of(&mut inner.room()?), u64::MAX)?;
-            folder::remove_abandoned(&inner.parts()).map_err(StoreError::io(&inner.parts()))
+            files::remove_abandoned(&inner.parts()).map_err(StoreError::io(&inner.parts()))
         })
         .await
     }
@@ -407,7 +408,7 @@ impl Inner {
     fn place(&self, path: &Path, bytes: &[u8]) -> Result<Option<u64>, StoreError> {
         let parts = self.parts();
         self.make_all(&[&parts])?;
-        let part = folder::write_part(&parts, bytes).map_err(StoreError::io(path))?;
+        let part = files::write_part(&parts, &[bytes]).map_err(StoreError::io(path))?;
         // Nobody else replaces it in between.
         let _room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let before = folder::size(path).map_err(StoreError::io(path))?;
@@ -431,7 +432,7 @@ impl Inner {
         let file = folder.join(READERS);
         let word = match readers {
             Readers::Algorithms => {
-                return folder::there(fs::remove_file(&file)).map(drop).map_err(StoreError::io(&file));
+                return files::there(fs::remove_file(&file)).map(drop).map_err(StoreError::io(&file));
             }
             Readers::Nobody => "nobody",
             Readers::Everybody => "everybody",

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use super::folder::{self, there};
+use super::folder;
 use super::{Bounds, Whose};
+use crate::files::there;
 
 /// What file systems give out at a time: an empty file takes room, too.
 const BLOCK: u64 = 4096;

@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::folder::{self, Opened, there};
+use super::folder::{self, Opened};
 use super::room::{Room, weight};
 use super::{Datastore, Inner, StoreError, Whose, room_of};
+use crate::files::there;
 
 /// How long a temporary file is there.
 pub const LIFE: Duration = Duration::from_secs(24 * 3600);

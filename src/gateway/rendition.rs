@@ -9,8 +9,9 @@ use super::plan::Plan;
 use super::route::Coloured;
 use super::shelf::Facts;
 use super::steps::{Decoded, Merged};
-use crate::cache::{Key, Tier, hex};
+use crate::cache::{Key, Tier};
 use crate::credit::{Credits, Usage};
+use crate::hex::hex;
 use crate::photo::OutputFormat;
 use crate::provider::{About, Billed};
 

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::{self, PhotoKey, Scope};
 use super::rendition::Cost;
-use crate::cache::{Cache, Entry, Hit, Key, Tier, hex, unhex};
+use crate::cache::{Cache, Entry, Hit, Key, Tier};
 use crate::credit::{Credits, Usage};
+use crate::hex::{hex, unhex};
 use crate::photo::{OutputFormat, PixelKey};
 
 /// What is known of a rendition.

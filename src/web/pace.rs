@@ -70,6 +70,17 @@ impl Pace {
         }
     }
 
+    /// The same for what was let in; what was not is not read.
+    pub async fn read<T, E>(
+        admitted: Result<Self, E>,
+        reading: impl Future<Output = Result<T, E>>,
+    ) -> Result<Result<T, E>, TooSlow> {
+        match admitted {
+            Ok(pace) => pace.keep(reading).await,
+            Err(refused) => Ok(Err(refused)),
+        }
+    }
+
     /// How much time what has arrived is worth.
     fn time(&self) -> Duration {
         let worth = self.arrived().saturating_mul(1_000_000).checked_div(self.speed);

@@ -66,10 +66,7 @@ impl<'r> FromData<'r> for Picture {
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let picture = match body.admit(request).await {
-            Ok(pace) => pace.keep(body.picture(request)).await,
-            Err(problem) => Ok(Err(problem)),
-        };
+        let picture = Pace::read(body.admit(request).await, body.picture(request)).await;
         body.settle(picture, |picture| Some(&mut picture.upload)).await
     }
 }
@@ -104,10 +101,7 @@ impl<'r> FromData<'r> for Subject {
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let subject = match body.admit(request).await {
-            Ok(pace) => pace.keep(body.subject(request)).await,
-            Err(problem) => Ok(Err(problem)),
-        };
+        let subject = Pace::read(body.admit(request).await, body.subject(request)).await;
         body.settle(subject, |subject| match subject {
             Subject::Picture(picture) => Some(&mut picture.upload),
             Subject::Known(_) => None,
@@ -122,10 +116,7 @@ impl<'r> FromData<'r> for DataUrl {
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let url = match body.admit(request).await {
-            Ok(pace) => pace.keep(body.data_url()).await,
-            Err(problem) => Ok(Err(problem)),
-        };
+        let url = Pace::read(body.admit(request).await, body.data_url()).await;
         body.settle(url, |url| Some(&mut url.0)).await
     }
 }

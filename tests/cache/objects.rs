@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pixcolor::cache::{
-    Behind, Cache, CacheError, Credentials, Entry, Event, Memory, Objects, ObjectsOptions, Tier, Tiered, hex,
+    Behind, Cache, CacheError, Credentials, Entry, Event, Memory, Objects, ObjectsOptions, Tier, Tiered,
 };
+use pixcolor::hex::hex;
 use tokio_util::task::TaskTracker;
 
 use super::common::{LARGE, Log, STORE, key, open, open_objects, options, value};

@@ -51,7 +51,7 @@ async fn a_tier_that_cannot_be_written_is_counted_and_the_others_go_on() {
 #[tokio::test]
 async fn a_tier_that_cannot_be_read_is_counted_and_is_a_miss() {
     let setup = tiered(LARGE, None);
-    let leaf = pixcolor::cache::hex(&key(1).subject[..1]);
+    let leaf = pixcolor::hex::hex(&key(1).subject[..1]);
     std::fs::write(setup.path().join(leaf), "in the way").unwrap();
     assert_eq!(setup.get(1).await, None);
     assert_eq!(setup.log.count(Tier::Disk, Event::ReadError), 1);

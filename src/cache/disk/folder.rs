@@ -1,15 +1,14 @@
 //! The folder: `ab/cd/NAME` for a value, by the first bytes of its subject, and `tmp/` for what is being
 //! written. Only files whose names are keys are ever counted or removed; anything else is somebody else's.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use super::super::{Key, Subject, hex};
-
-/// A file in `tmp/` that was not touched for this long belongs to a process that was killed.
-const ABANDONED: Duration = Duration::from_secs(600);
+use super::super::{Key, Subject};
+use crate::files::{entries, remove_abandoned, sync, there, write_part};
+use crate::hex::hex;
 
 /// See <https://bford.info/cachedir/>: backups leave such folders out.
 const TAG: (&str, &str) = (
@@ -60,18 +59,7 @@ impl Folder {
     pub fn write(&self, parts: [&[u8]; 2]) -> io::Result<PathBuf> {
         let tmp = self.0.join("tmp");
         make(&tmp)?;
-        // Process numbers are not enough: containers that share a folder count theirs from 1.
-        let path = tmp.join(format!("{}.part", uuid::Uuid::new_v4()));
-        let written = create(&path).and_then(|mut file| {
-            parts.iter().try_for_each(|part| file.write_all(part))?;
-            file.sync_all()
-        });
-        if let Err(error) = written {
-            // What stopped the write is the error to tell; a left-over file goes with the next sweep.
-            let _ = fs::remove_file(&path);
-            return Err(error);
-        }
-        Ok(path)
+        write_part(&tmp, &parts)
     }
 
     /// Makes sure that a key's file has a folder to be in.
@@ -107,12 +95,7 @@ impl Folder {
                 }
             }
         }
-        for entry in entries(&self.0.join("tmp"))? {
-            let Some(data) = there(entry.metadata())? else { continue };
-            if data.modified()?.elapsed().is_ok_and(|age| age > ABANDONED) {
-                remove(&entry.path())?;
-            }
-        }
+        remove_abandoned(&self.0.join("tmp"))?;
         Ok(found)
     }
 }
@@ -122,22 +105,8 @@ pub fn remove(path: &Path) -> io::Result<bool> {
     there(fs::remove_file(path)).map(|removed| removed.is_some())
 }
 
-/// That something is not there is no error.
-pub fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 fn key(entry: &fs::DirEntry) -> Option<Key> {
     Key::parse(entry.file_name().to_str()?)
-}
-
-/// What is in a folder; nothing if there is none.
-fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
-    there(fs::read_dir(folder))?.map_or(Ok(Vec::new()), Iterator::collect)
 }
 
 /// The folders in a folder whose names are two hexadecimal digits.
@@ -159,15 +128,4 @@ fn make(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.recursive(true).create(path)
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.write(true).create_new(true).open(path)
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }

@@ -17,7 +17,8 @@ use async_trait::async_trait;
 
 use super::entry::{self, HEADER, ReadError};
 use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
-use folder::{Folder, Found, there};
+use crate::files::there;
+use folder::{Folder, Found};
 
 /// How a folder is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

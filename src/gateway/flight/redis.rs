@@ -9,7 +9,7 @@ use bytes::Bytes;
 use redis::Script;
 
 use super::{Elsewhere, Lead, Turn};
-use crate::cache::hex;
+use crate::hex::hex;
 use crate::shared::{Purpose, Shared, Trouble};
 
 /// How long a leader that is gone is waited for. One that lives renews four times meanwhile.

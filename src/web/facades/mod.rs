@@ -4,7 +4,7 @@
 mod algorithmia;
 mod openai;
 
-use rocket::http::{ContentType, Header, Status};
+use rocket::http::{ContentType, Header, RawStr, Status};
 use rocket::{Request, Route};
 
 use super::problem::Problem;
@@ -28,5 +28,10 @@ pub struct Rendering {
 
 /// A problem in the words of the facade that was asked; `None` where our own API was.
 pub fn rendering(request: &Request<'_>, problem: &Problem) -> Option<Rendering> {
-    algorithmia::rendering(request, problem).or_else(|| openai::rendering(request, problem))
+    let path = request.uri().path();
+    // Some clients begin with `//`.
+    let mut segments = path.raw_segments().map(RawStr::as_str).filter(|segment| !segment.is_empty());
+    segments.next().filter(|first| *first == "v1")?;
+    let family = segments.next()?;
+    algorithmia::rendering(family, request, problem).or_else(|| openai::rendering(family, problem))
 }

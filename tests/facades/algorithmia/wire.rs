@@ -251,7 +251,7 @@ fn what_a_call_took_and_cost_is_told_honestly() {
         "{}",
         metadata(&first)
     );
-    assert!(metadata(&first)["request_id"].as_str().unwrap().starts_with("req-"));
+    assert_eq!(metadata(&first)["request_id"], format!("req-{}", first.header("x-request-id")));
     let again = call();
     assert!(duration(&again) < 0.5, "{}", duration(&again));
     assert_eq!(again.header("x-pixcolor-credits"), "0");

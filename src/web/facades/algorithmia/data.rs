@@ -187,10 +187,8 @@ async fn remove(context: Context, target: Target, force: Vec<String>) -> Result<
 }
 
 fn json_object(body: &FileBody) -> Result<Value, Problem> {
-    read_json::<Value>(&body.bytes)
-        .ok()
-        .filter(Value::is_object)
-        .ok_or_else(|| Problem::bad_request("The body must be a JSON object."))
+    let value: Value = read_json(&body.bytes)?;
+    if value.is_object() { Ok(value) } else { Err(Problem::bad_request("The body must be a JSON object.")) }
 }
 
 /// What all answers with a file say.

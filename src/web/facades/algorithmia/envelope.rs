@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::web::chunk;
 use crate::web::facades::Rendering;
+use crate::web::identity::Identity;
 use crate::web::problem::Problem;
 
 /// Longest header that is sent with an error's text.
@@ -63,13 +64,13 @@ pub struct Accepted;
 /// What an algorithm has against its input, or could not do; and how long that took, in seconds.
 pub struct Failed(pub Problem, pub f64);
 
-/// A new name for a request.
-fn request_id() -> String {
-    format!("req-{}", uuid::Uuid::new_v4())
+/// This request's name as the protocol spells it, around the one that the log and `X-Request-Id` have.
+fn request_id(request: &Request<'_>) -> String {
+    format!("req-{}", Identity::of(request).id)
 }
 
 impl Answer {
-    fn envelope(&self) -> Value {
+    fn envelope(&self, id: &str) -> Value {
         let (kind, result) = match &self.made {
             Made::Json(value) => ("json", value.clone()),
             Made::Text(text) => ("text", Value::from(text.as_str())),
@@ -77,7 +78,7 @@ impl Answer {
         let mut metadata = Map::new();
         metadata.insert("content_type".to_owned(), kind.into());
         metadata.insert("duration".to_owned(), self.duration.into());
-        metadata.insert("request_id".to_owned(), request_id().into());
+        metadata.insert("request_id".to_owned(), id.into());
         if let Some(stdout) = &self.stdout {
             metadata.insert("stdout".to_owned(), stdout.as_str().into());
         }
@@ -90,9 +91,9 @@ impl Answer {
 }
 
 impl<'r> Responder<'r, 'static> for Answer {
-    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
         let (kind, body) = match (self.raw, &self.made) {
-            (false, _) => (ContentType::JSON, self.envelope().to_string()),
+            (false, _) => (ContentType::JSON, self.envelope(&request_id(request)).to_string()),
             (true, Made::Json(value)) => (ContentType::JSON, value.to_string()),
             (true, Made::Text(text)) => (ContentType::Plain, text.clone()),
         };
@@ -105,8 +106,8 @@ impl<'r> Responder<'r, 'static> for Answer {
 }
 
 impl<'r> Responder<'r, 'static> for Accepted {
-    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
-        let id = request_id();
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let id = request_id(request);
         Ok(json_response(ContentType::JSON, json!({ "async": id, "request_id": id }).to_string()))
     }
 }
@@ -232,12 +233,13 @@ mod tests {
 
     #[test]
     fn the_envelope_has_what_parsers_need_and_no_error() {
-        let envelope = answer(Made::Text("Hello".to_owned())).envelope();
+        let envelope = answer(Made::Text("Hello".to_owned())).envelope("req-1");
         assert_eq!(envelope["result"], "Hello");
         assert_eq!(envelope["metadata"]["content_type"], "text");
         assert_eq!(envelope["metadata"]["duration"], 0.5);
+        assert_eq!(envelope["metadata"]["request_id"], "req-1");
         assert!(envelope.get("error").is_none() && envelope["metadata"].get("alerts").is_none());
-        let null = answer(Made::Json(Value::Null)).envelope();
+        let null = answer(Made::Json(Value::Null)).envelope("req-1");
         assert!(null.as_object().unwrap().contains_key("result"));
     }
 

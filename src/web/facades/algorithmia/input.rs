@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::gateway::Upload;
 use crate::quota::Ticket;
+use crate::web::pace::Pace;
 use crate::web::problem::Problem;
 use crate::web::upload::{Body, not_set_up};
 
@@ -49,10 +50,7 @@ impl<'r> FromData<'r> for Input {
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let read = match body.admit(request).await {
-            Ok(pace) => pace.keep(Self::read(&mut body, request)).await,
-            Err(problem) => Ok(Err(problem)),
-        };
+        let read = Pace::read(body.admit(request).await, Self::read(&mut body, request)).await;
         body.settle(read, |_| None).await
     }
 }
@@ -63,10 +61,7 @@ impl<'r> FromData<'r> for FileBody {
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let read = match body.admit(request).await {
-            Ok(pace) => pace.keep(Self::read(&mut body)).await,
-            Err(problem) => Ok(Err(problem)),
-        };
+        let read = Pace::read(body.admit(request).await, Self::read(&mut body)).await;
         body.settle(read, |_| None).await
     }
 }

@@ -21,15 +21,11 @@ pub fn routes() -> Vec<Route> {
     [algo::routes(), data::routes()].concat()
 }
 
-/// A problem as these clients read it, if it was this facade that was asked.
-pub fn rendering(request: &Request<'_>, problem: &Problem) -> Option<Rendering> {
-    let path = request.uri().path();
-    // Some clients begin with `//`.
-    let mut segments =
-        path.raw_segments().map(rocket::http::RawStr::as_str).filter(|segment| !segment.is_empty());
-    match (segments.next(), segments.next()) {
-        (Some("v1"), Some("algo")) => Some(envelope::of_call(problem, request, None)),
-        (Some("v1"), Some("data" | "connector")) => Some(envelope::of_data(problem, request)),
+/// A problem as these clients read it, if `family`, what comes after `/v1/`, is this facade's.
+pub fn rendering(family: &str, request: &Request<'_>, problem: &Problem) -> Option<Rendering> {
+    match family {
+        "algo" => Some(envelope::of_call(problem, request, None)),
+        "data" | "connector" => Some(envelope::of_data(problem, request)),
         _ => None,
     }
 }

@@ -17,6 +17,7 @@ use crate::web::chunk;
 use crate::web::colorize::ask;
 use crate::web::form::{Form, Part};
 use crate::web::guards::Context;
+use crate::web::pace::Pace;
 use crate::web::problem::Problem;
 use crate::web::upload::{Body, Fields, not_set_up};
 
@@ -95,10 +96,7 @@ impl<'r> FromData<'r> for Edit {
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let edit = match body.admit(request).await {
-            Ok(pace) => pace.keep(Self::read(&mut body, request)).await,
-            Err(problem) => Ok(Err(problem)),
-        };
+        let edit = Pace::read(body.admit(request).await, Self::read(&mut body, request)).await;
         body.settle(edit, |edit| Some(&mut edit.upload)).await
     }
 }

@@ -7,7 +7,7 @@ mod problem;
 
 use rocket::http::Status;
 use rocket::serde::json::Json;
-use rocket::{Request, Route, get, routes};
+use rocket::{Route, get, routes};
 use serde::Serialize;
 
 use super::Rendering;
@@ -28,15 +28,9 @@ pub fn routes() -> Vec<Route> {
     [routes![models, model], edits::routes()].concat()
 }
 
-/// A problem as these clients read it, if it was this facade that was asked.
-pub fn rendering(request: &Request<'_>, problem: &Problem) -> Option<Rendering> {
-    let path = request.uri().path();
-    let mut segments =
-        path.raw_segments().map(rocket::http::RawStr::as_str).filter(|segment| !segment.is_empty());
-    match (segments.next(), segments.next()) {
-        (Some("v1"), Some("images" | "models")) => Some(problem::rendering(problem)),
-        _ => None,
-    }
+/// A problem as these clients read it, if `family`, what comes after `/v1/`, is this facade's.
+pub fn rendering(family: &str, problem: &Problem) -> Option<Rendering> {
+    matches!(family, "images" | "models").then(|| problem::rendering(problem))
 }
 
 /// Whom a model's name means.

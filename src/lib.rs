@@ -3,6 +3,8 @@
 //! The rooms of the house; imports go downwards only, in this order. `ARCHITECTURE.md` says why they are
 //! these.
 
+#![forbid(unsafe_code)]
+
 pub mod cache;
 pub mod cli;
 pub mod config;

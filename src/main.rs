@@ -1,7 +1,22 @@
-//! Parses the arguments and starts; nothing else.
+//! Sets the allocator up, parses the arguments and starts; nothing else.
 
 use std::process::ExitCode;
 
+/// Bytes from which a buffer is given back to the system as soon as it is free.
+///
+/// Of its own accord glibc raises this to 32 MiB once a large buffer has been freed, and then keeps the planes of
+/// photographs in the arena of each thread that had one: sixteen of 12 megapixels as WebP took 250 to 530 MB, and take
+/// 310 at most now; one as JPEG 90 for 160. The system's clearing of fresh pages costs about 15 ms of its 300.
+#[cfg(target_env = "gnu")]
+const GIVEN_BACK_FROM: libc::c_int = 1 << 20;
+
 fn main() -> ExitCode {
+    #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "the one call that no library wraps")]
+    // SAFETY: no other thread is there yet, and the call only stores a number.
+    unsafe {
+        // Zero says that it was refused: then memory is as it would have been without.
+        libc::mallopt(libc::M_MMAP_THRESHOLD, GIVEN_BACK_FROM);
+    }
     pixcolor::cli::run()
 }

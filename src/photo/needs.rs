@@ -48,12 +48,11 @@ impl Needs {
     pub(super) fn memory(&self, pixels: u64, to: OutputFormat) -> u64 {
         // Luminance at two bytes a pixel, and as much again while it is turned upright.
         let kept = 4 + u64::from(self.alpha);
-        // libwebp takes the picture whole, at a byte and a half, and works on about as much again; what it frees is
-        // not at once free for others.
+        // libwebp takes the picture whole, at a byte and a half, and works on about as much again.
         let written = match (to, self.alpha) {
             (OutputFormat::WebP, true) if pixels <= OPACITY_COMPRESSED => 40,
             (OutputFormat::WebP, true) => 10,
-            (OutputFormat::WebP, false) => 11,
+            (OutputFormat::WebP, false) => 7,
             (OutputFormat::Jpeg | OutputFormat::Png, _) => 0,
         };
         self.decoding.max(pixels * kept.max(written))

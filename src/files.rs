@@ -42,12 +42,17 @@ pub fn write_part(folder: &Path, parts: &[&[u8]]) -> io::Result<PathBuf> {
     Ok(part)
 }
 
-/// Removes what killed processes have left half-written.
+/// Removes what killed processes have left half-written, or half-removed.
 pub fn remove_abandoned(folder: &Path) -> io::Result<()> {
     for entry in entries(folder)? {
         let Some(data) = there(entry.metadata())? else { continue };
-        if data.is_file() && data.modified()?.elapsed().is_ok_and(|age| age > ABANDONED) {
+        if !data.modified()?.elapsed().is_ok_and(|age| age > ABANDONED) {
+            continue;
+        }
+        if data.is_file() {
             there(fs::remove_file(entry.path()))?;
+        } else if data.is_dir() {
+            there(fs::remove_dir_all(entry.path()))?;
         }
     }
     Ok(())

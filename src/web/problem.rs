@@ -138,7 +138,7 @@ impl Problem {
     /// An upload over the limit. The connection is closed: there may be more of it.
     pub fn too_large(limit: u64) -> Self {
         let mib = limit as f64 / f64::from(1 << 20);
-        let detail = format!("The picture is larger than {mib:.1} MiB. Send a smaller file.");
+        let detail = format!("What was sent is larger than {mib:.1} MiB. Send a smaller file.");
         Self::new(Status::PayloadTooLarge, detail).closing()
     }
 

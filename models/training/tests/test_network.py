@@ -11,7 +11,7 @@ from bins import SoftEncoding, bins_in_gamut, rebalanced_cross_entropy
 from evaluate import input_size, stretched
 from export import Exported, check, halve, merge_padding, run, simplify, to_onnx
 from network import Colouriser, image_net_weights
-from train import train
+from train import rate, train
 
 CENTRES = bins_in_gamut()
 
@@ -109,6 +109,12 @@ def test_a_faded_picture_is_stretched_as_the_program_does_it():
         assert np.abs(found - expected).max() < 1
 
 
+def test_the_rate_of_learning_rises_stays_and_falls():
+    assert rate(1, 1000, 100) == pytest.approx(0.01)
+    assert [rate(step, 1000, 100) for step in (100, 500, 901)] == [1.0, 1.0, 1.0]
+    assert [rate(step, 1000, 100) for step in (951, 1000)] == [pytest.approx(0.5), pytest.approx(0.01)]
+
+
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -132,6 +138,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path):
                     seed=3,
                     threads=1,
                     save_every=1e9,
+                    decay=1,
                 )
             )
         return torch.load(tmp_path / run / "last.pt", weights_only=True)["sd"]

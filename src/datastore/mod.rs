@@ -5,27 +5,30 @@
 //! deep: `files/OWNER/COLLECTION/FILE`, where OWNER is a hash and names are spelt so that they cannot lead
 //! elsewhere (`name`). Temporary files are `temp/RANDOM.EXTENSION`: whoever knows the name may read them, for a day.
 
+mod disk;
+mod error;
 mod folder;
 mod name;
 mod room;
 mod temp;
 
 use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+pub use error::StoreError;
 pub use folder::Opened;
 pub use name::{Name, NameError};
 pub use temp::LIFE;
 
 use crate::files;
 use crate::hex::hex;
-use room::{Room, taken, weight};
+use disk::{Inner, page, room_of};
+use room::{taken, weight};
 
 /// Where a collection says who may read it. No name is spelt like this.
 const READERS: &str = ".readers";
@@ -33,13 +36,6 @@ const READERS: &str = ".readers";
 /// A client's files and temporary results. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Datastore(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    root: PathBuf,
-    /// None until it is first needed.
-    room: Mutex<Option<Room>>,
-}
 
 /// Whose files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,44 +96,6 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Whether there is more after the last of them.
     pub more: bool,
-}
-
-/// Why a file could not be kept, or not be taken away.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// There is no such collection.
-    #[error("there is no such collection: create it first")]
-    NoCollection,
-    /// There is one of that name.
-    #[error("there is a collection of that name already")]
-    Exists,
-    /// It has files.
-    #[error("the collection is not empty: delete its files first ({0} of them), or force it")]
-    NotEmpty(u64),
-    /// There is no room.
-    #[error("{}", match .0 {
-        Whose::Own => "this is more than one client may keep here: delete something first",
-        Whose::All => "there is no more room for files here",
-    })]
-    Full(Whose),
-    /// The disk.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// What was to be read or written.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The end of the process.
-    #[error("the work stopped in the middle")]
-    Stopped,
-}
-
-impl StoreError {
-    fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { path, source }
-    }
 }
 
 impl Datastore {
@@ -354,120 +312,6 @@ impl Datastore {
         let inner = self.0.clone();
         tokio::task::spawn_blocking(move || work(&inner)).await.unwrap_or(Err(StoreError::Stopped))
     }
-}
-
-impl Inner {
-    fn files(&self) -> PathBuf {
-        self.root.join("files")
-    }
-
-    fn parts(&self) -> PathBuf {
-        self.root.join("parts")
-    }
-
-    fn owner(&self, owner: &Owner) -> PathBuf {
-        self.files().join(&owner.0)
-    }
-
-    fn collection(&self, owner: &Owner, collection: &Name) -> PathBuf {
-        self.owner(owner).join(collection.on_disk())
-    }
-
-    /// What is taken, counted if it has not been yet.
-    fn room(&self) -> Result<MutexGuard<'_, Option<Room>>, StoreError> {
-        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        if room.is_none() {
-            *room = Some(Room::count(&self.files(), &self.temp()).map_err(StoreError::io(&self.root))?);
-        }
-        Ok(room)
-    }
-
-    /// Whether a folder of ours is there, and every folder above it is one.
-    fn is_there(&self, folder: &Path) -> Result<bool, StoreError> {
-        let mut above: Vec<&Path> =
-            folder.ancestors().take_while(|path| path.starts_with(&self.root)).collect();
-        above.reverse();
-        for path in above {
-            if !folder::is_folder(path).map_err(StoreError::io(path))? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Makes folders, and the root above them.
-    fn make_all(&self, folders: &[&Path]) -> Result<(), StoreError> {
-        if let Some(state_dir) = self.root.parent() {
-            fs::create_dir_all(state_dir).map_err(StoreError::io(state_dir))?;
-        }
-        for folder in std::iter::once(&self.root.as_path()).chain(folders) {
-            folder::make(folder).map_err(StoreError::io(folder))?;
-        }
-        Ok(())
-    }
-
-    /// Has a file at `path`, whole or not at all; gives the length of the one that was there.
-    fn place(&self, path: &Path, bytes: &[u8]) -> Result<Option<u64>, StoreError> {
-        let parts = self.parts();
-        self.make_all(&[&parts])?;
-        let part = files::write_part(&parts, &[bytes]).map_err(StoreError::io(path))?;
-        // Nobody else replaces it in between.
-        let _room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = folder::size(path).map_err(StoreError::io(path))?;
-        match folder::place(&part, path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::NoCollection),
-            placed => placed.map(|()| before).map_err(StoreError::io(path)),
-        }
-    }
-
-    /// Removes a file and gives its room back; whether it was there.
-    fn take_away(&self, owner: &Owner, path: &Path) -> Result<bool, StoreError> {
-        let mut room = self.room()?;
-        let Some(bytes) = folder::size(path).map_err(StoreError::io(path))? else { return Ok(false) };
-        fs::remove_file(path).map_err(StoreError::io(path))?;
-        room_of(&mut room).give(&owner.0, weight(bytes));
-        Ok(true)
-    }
-
-    /// Says who may read a collection: a few bytes, which nobody is charged for.
-    fn set_readers(&self, folder: &Path, readers: Readers) -> Result<(), StoreError> {
-        let file = folder.join(READERS);
-        let word = match readers {
-            Readers::Algorithms => {
-                return files::there(fs::remove_file(&file)).map(drop).map_err(StoreError::io(&file));
-            }
-            Readers::Nobody => "nobody",
-            Readers::Everybody => "everybody",
-        };
-        self.place(&file, word.as_bytes()).map(drop)
-    }
-}
-
-/// The room behind a lock, which has been counted.
-fn room_of<'r>(room: &'r mut MutexGuard<'_, Option<Room>>) -> &'r mut Room {
-    room.get_or_insert_default()
-}
-
-/// What is in a folder after a name, as `facts` says it; at most `most`.
-fn page<T>(
-    folder: &Path,
-    after: Option<&Name>,
-    most: usize,
-    is: impl Fn(&fs::DirEntry) -> bool,
-    facts: impl Fn(Name, &fs::DirEntry) -> std::io::Result<Option<T>>,
-) -> Result<Page<T>, StoreError> {
-    let entries = folder::entries(folder).map_err(StoreError::io(folder))?;
-    let named = entries
-        .iter()
-        .filter(|entry| is(entry))
-        .filter_map(|entry| Some((Name::from_disk(entry.file_name().to_str()?)?, entry)));
-    let mut named: Vec<_> = named.filter(|(name, _)| after.is_none_or(|after| name > after)).collect();
-    named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let more = named.len() > most;
-    named.truncate(most);
-    let items = named.into_iter().filter_map(|(name, entry)| facts(name, entry).transpose());
-    let items = items.collect::<std::io::Result<_>>().map_err(StoreError::io(folder))?;
-    Ok(Page { items, more })
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
+use super::disk::{Inner, room_of};
 use super::folder::{self, Opened};
 use super::room::{Room, weight};
-use super::{Datastore, Inner, StoreError, Whose, room_of};
+use super::{Datastore, StoreError, Whose};
 use crate::files::there;
 
 /// How long a temporary file is there.

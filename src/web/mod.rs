@@ -5,6 +5,7 @@ mod admission;
 mod answer;
 mod assets;
 mod base64_body;
+mod body;
 mod colorize;
 mod data_url;
 mod door;

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::gateway::Upload;
 use crate::quota::Ticket;
+use crate::web::body::{Body, not_set_up};
 use crate::web::pace::Pace;
 use crate::web::problem::Problem;
-use crate::web::upload::{Body, not_set_up};
 
 /// What an algorithm is given, and with what it was let in.
 #[derive(Debug)]

@@ -13,13 +13,14 @@ use crate::gateway::{Origin, Rendition, Snapshot, Upload};
 use crate::photo::OutputFormat;
 use crate::web::answer::Described;
 use crate::web::base64_body::Base64Body;
+use crate::web::body::{Body, not_set_up};
 use crate::web::chunk;
 use crate::web::colorize::ask;
 use crate::web::form::{Form, Part};
 use crate::web::guards::Context;
 use crate::web::pace::Pace;
 use crate::web::problem::Problem;
-use crate::web::upload::{Body, Fields, not_set_up};
+use crate::web::upload::Fields;
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {

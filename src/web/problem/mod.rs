@@ -1,6 +1,8 @@
 //! The one place where errors become HTTP: `application/problem+json` (RFC 9457) with a stable `type`, a
 //! title, and a detail that a person can act on.
 
+mod errors;
+
 use std::io::Cursor;
 use std::time::Duration;
 
@@ -8,16 +10,11 @@ use rocket::http::{ContentType, Header, Status};
 use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
 use serde::Serialize;
-use time::format_description::well_known::Rfc3339;
+
+pub use errors::{AttemptFacts, BudgetFacts};
 
 use super::admission::seconds;
 use super::facades::{self, Rendering};
-use crate::credit::Exhausted;
-use crate::datastore::{NameError, StoreError};
-use crate::gateway::{Attempt, Error};
-use crate::photo::PhotoError;
-use crate::provider::{FailureKind, InputError};
-use crate::quota::Refusal;
 
 /// What the type of every problem begins with.
 const URN: &str = "urn:pixcolor:problem:";
@@ -60,53 +57,6 @@ pub struct Problem {
     allow: Option<String>,
     #[serde(skip)]
     close: bool,
-}
-
-/// A budget with too little left, as clients see it. Amounts are decimals, as text.
-#[derive(Clone, Debug, Serialize)]
-pub struct BudgetFacts {
-    name: String,
-    limit: String,
-    left: String,
-    wanted: String,
-    /// RFC 3339, in UTC; `null` for a budget that never renews.
-    renews: Option<String>,
-}
-
-impl From<&Exhausted> for BudgetFacts {
-    fn from(Exhausted { budget, limit, left, wanted, renews, .. }: &Exhausted) -> Self {
-        Self {
-            name: budget.clone(),
-            limit: limit.to_string(),
-            left: left.to_string(),
-            wanted: wanted.to_string(),
-            renews: renews.and_then(|renews| renews.format(&Rfc3339).ok()),
-        }
-    }
-}
-
-/// A failed attempt, as clients see it.
-#[derive(Clone, Debug, Serialize)]
-pub struct AttemptFacts {
-    provider: String,
-    failure: &'static str,
-    reason: String,
-    /// Decimal, as text; `null` when nobody knows whether, or how much, it has cost.
-    credits: Option<String>,
-    seconds: f64,
-}
-
-impl From<&Attempt> for AttemptFacts {
-    fn from(attempt: &Attempt) -> Self {
-        let Attempt { provider, kind, reason, billed, took, .. } = attempt;
-        Self {
-            provider: provider.clone(),
-            failure: kind.label(),
-            reason: reason.clone(),
-            credits: billed.usage().credits.map(|credits| credits.to_string()),
-            seconds: took.as_secs_f64(),
-        }
-    }
 }
 
 impl Problem {
@@ -242,121 +192,6 @@ fn name(status: Status) -> (&'static str, &'static str) {
     }
 }
 
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        let detail = sentence(&error.to_string());
-        match error {
-            Error::Photo(photo) => photo.into(),
-            Error::UnknownProvider { .. } => Self::bad_request(detail),
-            Error::InColour => {
-                Self { input: Some("colour"), ..Self::new(Status::UnprocessableEntity, detail) }
-            }
-            Error::Busy { retry_after, .. } => {
-                Self::new(Status::ServiceUnavailable, detail).retry_after(Some(retry_after))
-            }
-            Error::Quota { refusal } => refusal.into(),
-            Error::Deadline { .. } => Self::new(Status::GatewayTimeout, detail),
-            Error::NoProvider { attempts } => {
-                let after = attempts.iter().filter_map(|attempt| attempt.retry_after).min();
-                // Of several the one that renews first: then there is somebody again.
-                let budgets = attempts.iter().filter_map(|attempt| attempt.budget.as_ref());
-                let budget = budgets.min_by_key(|budget| (budget.renews.is_none(), budget.renews));
-                let facts = attempts.iter().map(AttemptFacts::from).collect();
-                let problem = Self::new(no_provider(&attempts), detail);
-                Self { attempts: facts, budget: budget.map(|budget| Box::new(budget.into())), ..problem }
-                    .retry_after(after)
-            }
-            Error::ShuttingDown => Self::new(Status::ServiceUnavailable, detail),
-            Error::Internal => Self::new(Status::InternalServerError, detail),
-        }
-    }
-}
-
-/// The status when every provider failed: whether it makes sense to come back decides.
-fn no_provider(attempts: &[Attempt]) -> Status {
-    let all = |kinds: &[FailureKind]| attempts.iter().all(|attempt| kinds.contains(&attempt.kind));
-    let budget = attempts.iter().any(|attempt| attempt.kind == FailureKind::Budget);
-    if budget && attempts.iter().all(|attempt| !attempt.kind.was_asked()) {
-        Status::PaymentRequired
-    } else if all(&[
-        FailureKind::Busy,
-        FailureKind::NotReady,
-        FailureKind::Budget,
-        FailureKind::Ledger,
-        FailureKind::Unavailable,
-    ]) {
-        Status::ServiceUnavailable
-    } else if all(&[FailureKind::Timeout]) {
-        Status::GatewayTimeout
-    } else {
-        Status::BadGateway
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let wait = seconds(refusal.wait);
-        let detail = format!("This is more than {refusal} allows. Ask again in {wait} seconds.");
-        let limits = refusal.levels.iter().map(|level| level.limit.name().to_owned()).collect();
-        Self { limits, ..Self::new(Status::TooManyRequests, detail) }.retry_after(Some(refusal.wait))
-    }
-}
-
-impl From<PhotoError> for Problem {
-    fn from(error: PhotoError) -> Self {
-        let detail = sentence(&error.to_string());
-        let status = match error {
-            PhotoError::Unsupported(_) => Status::UnsupportedMediaType,
-            PhotoError::TooManyPixels(_) | PhotoError::Broken(_) | PhotoError::Unwritable(_) => {
-                Status::UnprocessableEntity
-            }
-        };
-        Self::new(status, detail)
-    }
-}
-
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        let detail = sentence(&error.to_string());
-        match error {
-            StoreError::NoCollection => Self::new(Status::NotFound, detail),
-            StoreError::Exists | StoreError::NotEmpty(_) => Self::new(Status::Conflict, detail),
-            StoreError::Full(_) => Self::new(Status::InsufficientStorage, detail),
-            StoreError::Io { .. } | StoreError::Stopped => {
-                tracing::error!("files of clients: {error}");
-                Self::new(
-                    Status::InternalServerError,
-                    "Files cannot be read or written here now; the log says more.",
-                )
-            }
-        }
-    }
-}
-
-impl From<NameError> for Problem {
-    fn from(error: NameError) -> Self {
-        Self::bad_request(sentence(&error.to_string()))
-    }
-}
-
-impl From<InputError> for Problem {
-    fn from(error: InputError) -> Self {
-        let detail = sentence(&error.to_string());
-        match error {
-            InputError::TooLarge(_) => Self::new(Status::PayloadTooLarge, detail),
-            InputError::Refused | InputError::Failed | InputError::Status(_) => Self::bad_request(detail),
-        }
-    }
-}
-
-/// Errors begin small and end open, as Rust's do; a detail is a sentence.
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{first}{}{end}", chars.as_str())
-}
-
 impl<'r> Responder<'r, 'static> for Problem {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
         let Rendering { status, media_type, body, headers } =
@@ -378,12 +213,5 @@ mod tests {
     fn retry_after_is_rounded_up() {
         let problem = Problem::bad_request("no").retry_after(Some(Duration::from_millis(1_001)));
         assert_eq!(problem.retry_after, Some(2));
-    }
-
-    #[test]
-    fn an_error_becomes_a_sentence() {
-        assert_eq!(sentence("the file is empty"), "The file is empty.");
-        assert_eq!(sentence("Really?"), "Really?");
-        assert_eq!(sentence(""), ".");
     }
 }

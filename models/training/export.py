@@ -1,6 +1,6 @@
 """Writes a trained network as ONNX, the colour decided inside: L* in, ab out.
 
-    python export.py RUN/last.pt ../colorizer.onnx [--alpha 0.45] [--temperature 0.5]
+    python export.py RUN/last.pt ../colorizer.onnx [--alpha 0.5] [--temperature 0.5]
 
 Logits minus `alpha` times the logarithm of the class weights undoes that share of the rebalancing; then the
 annealed mean. Beside the model a `.check.json` is written: a picture and its colour by onnxruntime, for the
@@ -138,7 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Writes a trained colouriser as ONNX.")
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("model", type=Path, help="the ONNX file to write")
-    parser.add_argument("--alpha", type=float, default=0.45, help="share of the rebalancing that is undone")
+    parser.add_argument("--alpha", type=float, default=0.5, help="share of the rebalancing that is undone")
     parser.add_argument("--temperature", type=float, default=0.5, help="of the annealed mean")
     options = parser.parse_args()
     module = load(options.checkpoint, options.alpha, options.temperature)

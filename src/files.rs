@@ -10,6 +10,9 @@ use std::time::Duration;
 /// A half-written file that was not touched for this long belongs to a process that was killed.
 const ABANDONED: Duration = Duration::from_secs(600);
 
+/// What the names of half-written files end in.
+const PART: &str = "part";
+
 /// That something is not there is no error.
 pub fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
@@ -27,7 +30,7 @@ pub fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
 /// Writes a file that nobody sees yet into `folder`, and has it on the disk.
 pub fn write_part(folder: &Path, parts: &[&[u8]]) -> io::Result<PathBuf> {
     // Process numbers are not enough: containers that share a folder count theirs from 1.
-    let part = folder.join(format!("{}.part", uuid::Uuid::new_v4()));
+    let part = folder.join(format!("{}.{PART}", uuid::Uuid::new_v4()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     let written = options.open(&part).and_then(|mut file| {
@@ -42,20 +45,17 @@ pub fn write_part(folder: &Path, parts: &[&[u8]]) -> io::Result<PathBuf> {
     Ok(part)
 }
 
-/// Removes what killed processes have left half-written, or half-removed.
+/// Removes what killed processes have left half-written. What cannot go keeps nothing else; the first such error is told.
 pub fn remove_abandoned(folder: &Path) -> io::Result<()> {
-    for entry in entries(folder)? {
-        let Some(data) = there(entry.metadata())? else { continue };
-        if !data.modified()?.elapsed().is_ok_and(|age| age > ABANDONED) {
-            continue;
-        }
-        if data.is_file() {
+    let remove = |entry: &fs::DirEntry| {
+        let Some(data) = there(entry.metadata())? else { return Ok(()) };
+        let part = entry.path().extension().is_some_and(|extension| extension == PART);
+        if part && data.is_file() && data.modified()?.elapsed().is_ok_and(|age| age > ABANDONED) {
             there(fs::remove_file(entry.path()))?;
-        } else if data.is_dir() {
-            there(fs::remove_dir_all(entry.path()))?;
         }
-    }
-    Ok(())
+        Ok(())
+    };
+    entries(folder)?.iter().map(remove).fold(Ok(()), io::Result::and)
 }
 
 /// Has the names in a folder on the disk.

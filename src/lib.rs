@@ -1,7 +1,6 @@
 //! PixColor: a self-hosted gateway that colours black-and-white photographs.
 //!
-//! The rooms of the house; imports go downwards only, in this order. `ARCHITECTURE.md` says why they are
-//! these.
+//! The rooms of the house; imports go downwards only, in the order that `ARCHITECTURE.md` has them in.
 
 #![forbid(unsafe_code)]
 

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 ///
 /// Of its own accord glibc raises this to 32 MiB once a large buffer has been freed, and then keeps the planes of
 /// photographs in the arena of each thread that had one: sixteen of 12 megapixels as WebP took 250 to 530 MB, and take
-/// 310 at most now; one as JPEG 90 for 160. The system's clearing of fresh pages costs about 15 ms of its 300.
+/// 310 at most now; JPEGs of that size, one after the other, 90 MB and not 160 to 190. The system's clearing of fresh
+/// pages costs about 15 ms of the 300 that one takes.
 #[cfg(target_env = "gnu")]
 const GIVEN_BACK_FROM: libc::c_int = 1 << 20;
 

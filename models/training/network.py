@@ -1,7 +1,7 @@
 """The network: an EfficientNet-Lite2 encoder, a light U-Net decoder, a logit per bin at a quarter of the size.
 
-EfficientNet-Lite2 is EfficientNet-B2 (Tan and Le 2019) without squeeze-and-excitation and with ReLU6, the stem
-and the repeats of the first and last stage unscaled. Parts carry the names of the published checkpoint, so that its weights load as they are.
+EfficientNet-Lite2 is EfficientNet-B2 (Tan and Le 2019) without squeeze-and-excitation and with ReLU6, the
+stem and the repeats of the first and last stage unscaled. Parts carry the names of the published checkpoint, so that its weights load as they are.
 """
 
 from pathlib import Path

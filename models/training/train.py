@@ -33,7 +33,7 @@ PRIOR_FROM = 1500
 
 def rate(step: int, steps: int, decay: int) -> float:
     """The share of the rate of learning that counts at a step: rising at first, falling at the end."""
-    return min(1.0, step / WARM_UP, (steps + 1 - step) / decay)
+    return min(1.0, step / WARM_UP, (steps + 1 - step) / max(1, decay))
 
 
 def target_ab(rgb: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{CliError, say};
 use crate::cache::{Cache, Tier, Tiered};
 use crate::config::{CacheConfig, LimitsConfig, Source};
-use crate::gateway::{Fingerprint, Upload, forget, open_disk, open_store, unhex};
+use crate::gateway::{Fingerprint, Upload, forget, open_disk, open_store};
+use crate::hex::unhex;
 use crate::photo::{Photo, PixelKey};
 
 /// What `cache` is told.

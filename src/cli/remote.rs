@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::CliError;
 use super::colorize::Coloured;
-use crate::gateway::hex;
+use crate::hex::hex;
 use crate::photo::OutputFormat;
 use crate::provider::{HttpClient, Reach, Reply, Times};
 

@@ -14,24 +14,29 @@ use crate::files;
 /// The folder, and how much room is taken in it.
 #[derive(Debug)]
 pub struct Inner {
+    /// Everything is below it.
     pub root: PathBuf,
     /// None until it is first needed.
     pub room: Mutex<Option<Room>>,
 }
 
 impl Inner {
+    /// Collections, by owner.
     pub fn files(&self) -> PathBuf {
         self.root.join("files")
     }
 
+    /// What is half-written.
     pub fn parts(&self) -> PathBuf {
         self.root.join("parts")
     }
 
+    /// An owner's collections.
     pub fn owner(&self, owner: &Owner) -> PathBuf {
         self.files().join(&owner.0)
     }
 
+    /// A collection's files.
     pub fn collection(&self, owner: &Owner, collection: &Name) -> PathBuf {
         self.owner(owner).join(collection.on_disk())
     }
@@ -69,6 +74,33 @@ impl Inner {
         Ok(())
     }
 
+    /// Collections on their way out.
+    fn aside(&self) -> PathBuf {
+        self.root.join("removed")
+    }
+
+    /// Takes a collection out of sight at once, whatever is being written to it.
+    pub fn set_aside(&self, collection: &Path) -> Result<(), StoreError> {
+        let aside = self.aside();
+        self.make_all(&[&aside])?;
+        let gone = aside.join(uuid::Uuid::new_v4().to_string());
+        fs::rename(collection, gone).map_err(StoreError::io(collection))?;
+        // After a power cut it is still gone.
+        let owner = collection.parent().unwrap_or(&self.root);
+        files::sync(owner).and_then(|()| files::sync(&aside)).map_err(StoreError::io(owner))
+    }
+
+    /// Frees what the collections set aside take on the disk. What cannot be freed now goes with the next sweep.
+    pub fn remove_set_aside(&self) {
+        let removed = files::entries(&self.aside()).and_then(|entries| {
+            let remove = |entry: &fs::DirEntry| files::there(fs::remove_dir_all(entry.path())).map(drop);
+            entries.iter().map(remove).fold(Ok(()), std::io::Result::and)
+        });
+        if let Err(error) = removed {
+            tracing::warn!("{}: what clients have removed still takes room: {error}", self.aside().display());
+        }
+    }
+
     /// Has a file at `path`, whole or not at all; gives the length of the one that was there.
     pub fn place(&self, path: &Path, bytes: &[u8]) -> Result<Option<u64>, StoreError> {
         let parts = self.parts();
@@ -76,10 +108,16 @@ impl Inner {
         let part = files::write_part(&parts, &[bytes]).map_err(StoreError::io(path))?;
         // Nobody else replaces it in between.
         let _room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = folder::size(path).map_err(StoreError::io(path))?;
-        match folder::place(&part, path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::NoCollection),
-            placed => placed.map(|()| before).map_err(StoreError::io(path)),
+        let placed = folder::size(path).and_then(|before| folder::place(&part, path).map(|()| before));
+        if placed.is_err() {
+            // It is told why; what is left over goes with the next sweep.
+            let _ = fs::remove_file(&part);
+        }
+        match (placed, path.parent()) {
+            (Err(error), Some(folder)) if error.kind() == ErrorKind::NotFound && !folder.exists() => {
+                Err(StoreError::NoCollection)
+            }
+            (placed, _) => placed.map_err(StoreError::io(path)),
         }
     }
 

@@ -64,12 +64,12 @@ pub fn size(path: &Path) -> io::Result<Option<u64>> {
 
 /// Gives a written file its name, in place of another of that name.
 pub fn place(part: &Path, path: &Path) -> io::Result<()> {
-    let placed = fs::rename(part, path);
-    if placed.is_err() {
-        let _ = fs::remove_file(part);
+    fs::rename(part, path)?;
+    // It is there: that its name may not outlive a power cut is no reason to say that it is not.
+    if let Err(error) = path.parent().map_or(Ok(()), sync) {
+        tracing::warn!("{}: cannot be had on the disk: {error}", path.display());
     }
-    placed?;
-    path.parent().map_or(Ok(()), sync)
+    Ok(())
 }
 
 /// What is in a folder, by name; nothing if there is none.

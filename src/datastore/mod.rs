@@ -28,7 +28,7 @@ pub use temp::LIFE;
 use crate::files;
 use crate::hex::hex;
 use disk::{Inner, page, room_of};
-use room::{taken, weight};
+use room::{IN_A_COLLECTION, taken, weight};
 
 /// Where a collection says who may read it. No name is spelt like this.
 const READERS: &str = ".readers";
@@ -279,14 +279,11 @@ impl Datastore {
             if files > 0 && !force {
                 return Err(StoreError::NotEmpty(files));
             }
-            let taken = weight(0) + taken(&folder, 0).map_err(StoreError::io(&folder))?;
-            // It goes at once, whatever is being written to it; its bytes follow, after a crash with the next sweep.
-            inner.make_all(&[&inner.parts()])?;
-            let gone = inner.parts().join(uuid::Uuid::new_v4().to_string());
-            fs::rename(&folder, &gone).map_err(StoreError::io(&folder))?;
+            let taken = weight(0) + taken(&folder, IN_A_COLLECTION).map_err(StoreError::io(&folder))?;
+            inner.set_aside(&folder)?;
             room_of(&mut room).give(&owner.0, taken);
             drop(room);
-            fs::remove_dir_all(&gone).map_err(StoreError::io(&gone))?;
+            inner.remove_set_aside();
             Ok(files)
         })
         .await
@@ -299,6 +296,7 @@ impl Datastore {
                 return Ok(());
             }
             inner.sweep_temp(room_of(&mut inner.room()?), u64::MAX)?;
+            inner.remove_set_aside();
             files::remove_abandoned(&inner.parts()).map_err(StoreError::io(&inner.parts()))
         })
         .await

@@ -9,6 +9,9 @@ use super::folder;
 use super::{Bounds, Whose};
 use crate::files::there;
 
+/// How deep below a collection is looked for what takes room.
+pub const IN_A_COLLECTION: usize = 1;
+
 /// What file systems give out at a time: an empty file takes room, too.
 const BLOCK: u64 = 4096;
 
@@ -36,7 +39,7 @@ impl Room {
         let mut room = Self::default();
         for owner in folder::entries(files)? {
             let Ok(name) = owner.file_name().into_string() else { continue };
-            let taken = taken(&owner.path(), 2)?;
+            let taken = taken(&owner.path(), IN_A_COLLECTION + 1)?;
             room.all += taken;
             room.owners.insert(name, taken);
         }

@@ -228,16 +228,16 @@ async fn what_a_killed_process_left_half_written_goes() {
     fs::write(&part, "half").unwrap();
     fixture.store.sweep().await.unwrap();
     assert!(part.exists());
-    // A collection that was being removed.
-    let folder = part.with_file_name("gone");
-    fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("a"), "whole").unwrap();
-    for path in [&part, &folder] {
-        let file = File::open(path).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(700)).unwrap();
-    }
+    let file = File::open(&part).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(700)).unwrap();
     fixture.store.sweep().await.unwrap();
-    assert!(!part.exists() && !folder.exists());
+    assert!(!part.exists());
+    // A collection that was being removed.
+    let folder = fixture.folder.path().join("state/data/removed/some");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("a"), "whole").unwrap();
+    fixture.store.sweep().await.unwrap();
+    assert!(!folder.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -276,5 +276,8 @@ async fn a_collection_that_is_removed_while_others_write_to_it_is_there_or_not_a
     let most = usize::try_from(BOUNDS.each - 2 * weight(0)).unwrap();
     fixture.write("bob", "large", most).await.unwrap();
     assert!(matches!(fixture.write("bob", "more", 1).await, Err(StoreError::Full(Whose::Own))));
-    assert_eq!(fs::read_dir(fixture.folder.path().join("state/data/parts")).unwrap().count(), 0);
+    for folder in ["parts", "removed"] {
+        let left = fs::read_dir(fixture.folder.path().join("state/data").join(folder)).unwrap();
+        assert_eq!(left.count(), 0, "{folder}");
+    }
 }

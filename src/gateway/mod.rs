@@ -34,7 +34,6 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-pub use crate::hex::{hex, unhex};
 pub use ask::{Ask, Client, ClientKey, Fingerprint, Reuse, Upload};
 pub use error::{Attempt, Error};
 pub use estimate::{Estimate, Expected, Inquiry, Kept, Offer};

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::openapi;
 use super::problem::Problem;
-use crate::gateway::hex;
+use crate::hex::hex;
 
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 static STATIC: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/static");

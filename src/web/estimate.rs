@@ -11,7 +11,8 @@ use super::problem::{BudgetFacts, Problem};
 use super::results;
 use super::upload::{Fields, Known, Picture, Subject};
 use crate::credit::{Credits, SizeClass, Worth};
-use crate::gateway::{Estimate, Expected, Inquiry, Kept, Offer, hex};
+use crate::gateway::{Estimate, Expected, Inquiry, Kept, Offer};
+use crate::hex::hex;
 use crate::photo;
 use crate::provider::Readiness;
 

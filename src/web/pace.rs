@@ -28,11 +28,11 @@ pub struct Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooSlow {
     /// No request may last longer.
-    #[error("The picture did not arrive within {} seconds. Send it again.", .0.as_secs())]
+    #[error("What was sent did not arrive within {} seconds. Send it again.", .0.as_secs())]
     Late(Duration),
     /// It would take too long.
     #[error(
-        "The picture arrives too slowly: {arrived} bytes in {} seconds. Send it again on a better line, or a smaller file.",
+        "What is sent arrives too slowly: {arrived} bytes in {} seconds. Send it again on a better line, or a smaller file.",
         took.as_secs()
     )]
     Dawdling {

@@ -16,7 +16,8 @@ use super::fairings::is_head;
 use super::guards::Context;
 use super::problem::Problem;
 use crate::config::Share;
-use crate::gateway::{Fingerprint, Snapshot, hex, unhex};
+use crate::gateway::{Fingerprint, Snapshot};
+use crate::hex::{hex, unhex};
 use crate::photo::{self, Limits};
 
 /// The routes of this file.

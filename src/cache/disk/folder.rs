@@ -3,6 +3,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -124,8 +125,5 @@ fn hashed(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Makes a folder and those above it. Photographs are private: nobody else may look.
 fn make(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path)
+    DirBuilder::new().mode(0o700).recursive(true).create(path)
 }

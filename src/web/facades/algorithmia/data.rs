@@ -16,7 +16,7 @@ use super::listing;
 use super::place::{Place, Target};
 use super::results;
 use crate::datastore::{Name, Opened, Readers};
-use crate::gateway::hex;
+use crate::hex::hex;
 use crate::photo::{self, Limits};
 use crate::web::admission;
 use crate::web::chunk;

@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 
 use crate::datastore::{LIFE, Name};
-use crate::gateway::{Rendition, hex, unhex};
+use crate::gateway::Rendition;
+use crate::hex::{hex, unhex};
 use crate::web::guards::Context;
 use crate::web::problem::Problem;
 

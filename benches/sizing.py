@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a gateway needs for pictures of several sizes: memory, processor time, room on disk. Prints the table of
+"""What a gateway needs for pictures of several sizes: memory, processor time, room on disk. Prints the tables of
 docs/sizing.md. Needs Linux and Python, no packages.
 
     cargo build --release && benches/sizing.py target/release/pixcolor
@@ -16,10 +16,17 @@ import sys
 import tempfile
 import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SIZES = [(1200, 900), (4000, 3000), (8000, 6000)]  # 1, 12 and 48 megapixels
 AT_ONCE = [1, 2, 4]
+UNBOUNDED = {"LIMITS__DECODING_PIXELS": "1000000000"}
+MACHINES = {
+    "256 MiB": {"LIMITS__PIXELS": "12000000", "LIMITS__DECODING_PIXELS": "12000000",
+                "LIMITS__UPLOAD_MEMORY": "64 MiB", "CACHE__MEMORY": "16 MiB"},
+    "1 GiB": {},
+}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -40,10 +47,10 @@ def grey_png(path, width, height):
 class Gateway:
     """A gateway with an empty cache; `peak` is the most memory that it has had, in MiB."""
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, settings=UNBOUNDED):
         self.folder = Path(tempfile.mkdtemp(dir=folder))
         env = dict(os.environ, HOME=str(self.folder), ROCKET_PORT="0", PIXCOLOR_QUOTA__ENABLED="false",
-                   PIXCOLOR_ON_COLOUR="recolour", PIXCOLOR_LIMITS__DECODING_PIXELS="1000000000")
+                   PIXCOLOR_ON_COLOUR="recolour", **{f"PIXCOLOR_{key}": value for key, value in settings.items()})
         self.process = subprocess.Popen([binary], env=env, cwd=self.folder, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True)
         for line in self.process.stdout:
@@ -79,6 +86,31 @@ class Gateway:
         shutil.rmtree(self.folder)
 
 
+def peak_of(binary, folder, settings, picture, count):
+    """The most memory of a gateway that gets a picture so many times at once, in MiB."""
+    gateway = Gateway(binary, folder, settings)
+    # Bytes behind its end make it another upload: nobody shares a call.
+    with ThreadPoolExecutor(count) as clients:
+        answers = [clients.submit(gateway.colour, picture + bytes([client])) for client in range(count)]
+    for answer in answers:
+        answer.result()
+    peak = gateway.peak()
+    gateway.stop()
+    return f"{peak:.0f} MiB"
+
+
+def coloured(binary, folder, width, height):
+    """A photograph of this size as its coloured JPEG."""
+    png = Path(folder) / "photo.png"
+    grey_png(png, width, height)
+    subprocess.run([binary, "colorize", png, "-o", folder, "--format", "jpeg"], check=True, cwd=folder,
+                   env=dict(os.environ, HOME=folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    made = Path(folder) / "photo-coloured.jpg"
+    picture = made.read_bytes()
+    made.unlink()
+    return picture
+
+
 def main():
     binary = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
@@ -88,24 +120,8 @@ def main():
         print("| picture | its JPEG | memory, 1 at once | 2 | 4 | processor seconds | on disk, 1,000 results |")
         print("|---|---|---|---|---|---|---|")
         for width, height in SIZES:
-            png = Path(folder) / "photo.png"
-            grey_png(png, width, height)
-            subprocess.run([binary, "colorize", png, "-o", folder, "--format", "jpeg"], check=True, cwd=folder,
-                           env=dict(os.environ, HOME=folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            picture = (Path(folder) / "photo-coloured.jpg").read_bytes()
-            (Path(folder) / "photo-coloured.jpg").unlink()
-            peaks = []
-            for count in AT_ONCE:
-                gateway = Gateway(binary, folder)
-                # Bytes behind its end make it another upload: nobody shares a call.
-                clients = [threading.Thread(target=gateway.colour, args=(picture + bytes([client]),))
-                           for client in range(count)]
-                for client in clients:
-                    client.start()
-                for client in clients:
-                    client.join()
-                peaks.append(f"{gateway.peak():.0f} MiB")
-                gateway.stop()
+            picture = coloured(binary, folder, width, height)
+            peaks = [peak_of(binary, folder, UNBOUNDED, picture, count) for count in AT_ONCE]
             gateway = Gateway(binary, folder)
             gateway.colour(picture)
             before, disk = gateway.seconds(), gateway.on_disk()
@@ -115,6 +131,11 @@ def main():
             gateway.stop()
             print(f"| {width * height / 1e6:.0f} megapixel{'' if width * height < 2e6 else 's'} | {len(picture) / 1e6:.1f} MB | {' | '.join(peaks)} "
                   f"| {seconds:.2f} | {disk * 1000 / 2**30:.1f} GiB |", flush=True)
+        print("\n| machine | sixteen of 12 megapixels sent at once |")
+        print("|---|---|")
+        picture = coloured(binary, folder, *SIZES[1])
+        for machine, settings in MACHINES.items():
+            print(f"| {machine} | {peak_of(binary, folder, settings, picture, 16)} |", flush=True)
 
 
 main()

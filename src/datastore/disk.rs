@@ -86,8 +86,8 @@ impl Inner {
         let gone = aside.join(uuid::Uuid::new_v4().to_string());
         fs::rename(collection, gone).map_err(StoreError::io(collection))?;
         // After a power cut it is still gone.
-        let owner = collection.parent().unwrap_or(&self.root);
-        files::sync(owner).and_then(|()| files::sync(&aside)).map_err(StoreError::io(owner))
+        collection.parent().into_iter().chain([aside.as_path()]).for_each(folder::settle);
+        Ok(())
     }
 
     /// Frees what the collections set aside take on the disk. What cannot be freed now goes with the next sweep.
@@ -110,7 +110,7 @@ impl Inner {
         let _room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let placed = folder::size(path).and_then(|before| folder::place(&part, path).map(|()| before));
         if placed.is_err() {
-            // It is told why; what is left over goes with the next sweep.
+            // What is left over goes with the next sweep.
             let _ = fs::remove_file(&part);
         }
         match (placed, path.parent()) {

@@ -65,11 +65,16 @@ pub fn size(path: &Path) -> io::Result<Option<u64>> {
 /// Gives a written file its name, in place of another of that name.
 pub fn place(part: &Path, path: &Path) -> io::Result<()> {
     fs::rename(part, path)?;
-    // It is there: that its name may not outlive a power cut is no reason to say that it is not.
-    if let Err(error) = path.parent().map_or(Ok(()), sync) {
-        tracing::warn!("{}: cannot be had on the disk: {error}", path.display());
-    }
+    path.parent().into_iter().for_each(settle);
     Ok(())
+}
+
+/// Has the names in a folder on the disk. That they may not outlive a power cut is no reason to say that what was done
+/// was not.
+pub fn settle(folder: &Path) {
+    if let Err(error) = sync(folder) {
+        tracing::warn!("{}: its names cannot be had on the disk: {error}", folder.display());
+    }
 }
 
 /// What is in a folder, by name; nothing if there is none.

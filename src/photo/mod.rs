@@ -143,7 +143,14 @@ pub struct Photo {
     pub alpha: Option<Vec<u8>>,
     /// What was noticed of the upload's own colour while it was decoded.
     pub colour: ColourStatistics,
+    /// What could not be read, if the file is damaged and the rest of it is a picture.
+    pub damage: Option<Damage>,
 }
+
+/// What is missing of a picture whose file is damaged: a whole sentence for a person, such as "The last third of
+/// the picture is missing." What is missing is grey.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage(pub String);
 
 impl Photo {
     /// Decodes an upload: limits are checked on the header first, then it is brought to sRGB by its
@@ -158,7 +165,7 @@ impl Photo {
 
     /// A photo of luminance alone: opaque, and never coloured before.
     pub fn from_grey(grey: Grey) -> Self {
-        Self { grey, alpha: None, colour: ColourStatistics::default() }
+        Self { grey, alpha: None, colour: ColourStatistics::default(), damage: None }
     }
 
     /// Width in pixels, upright.
@@ -214,6 +221,12 @@ pub enum PhotoError {
     /// The output format cannot hold this picture.
     #[error("{0}")]
     Unwritable(String),
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl fmt::Display for InputFormat {

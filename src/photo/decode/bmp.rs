@@ -7,14 +7,14 @@ use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 
 use super::feed::Channels;
-use super::{Feed, InputFormat, PhotoError, Sink, Source, broken};
+use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
 use crate::photo::Head;
 use crate::photo::head::le32;
 
 /// Pixels as they are, with or without masks for the channels; the others are run lengths.
 const PLAIN: [u32; 3] = [0, 3, 6];
 
-pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Orientation, PhotoError> {
+pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
     if is_cut(bytes, head) {
         return Err(broken(InputFormat::Bmp, "it ends before its last row"));
     }
@@ -38,7 +38,7 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Or
     let source = Source { width: head.width, height: head.height, channels, icc: None, orientation };
     let mut feed = Feed::new(source, sink);
     feed.whole8(pixels);
-    Ok(feed.orientation())
+    Ok(feed.finish())
 }
 
 /// Whether a bitmap that is not compressed ends too early; seen before memory is taken for it.

@@ -2,9 +2,11 @@
 
 use image::metadata::Orientation;
 
+use super::DecodeSummary;
 use super::jpeg::ycc_to_rgb;
 use super::profile::ToSrgb;
 use super::sink::{Place, Row, Sink};
+use crate::photo::Damage;
 
 /// What the samples of a decoder's rows are, interleaved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +76,14 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// How the sink's picture is to be turned.
-    pub(super) fn orientation(&self) -> Orientation {
-        self.orientation
+    /// Ends a picture of which every row was read.
+    pub(super) fn finish(self) -> DecodeSummary {
+        DecodeSummary { orientation: self.orientation, damage: None }
+    }
+
+    /// Ends a picture that could be read in part only.
+    pub(super) fn finish_damaged(self, damage: Damage) -> DecodeSummary {
+        DecodeSummary { orientation: self.orientation, damage: Some(damage) }
     }
 
     /// Takes a whole picture of 8 bits a sample. From the bottom up, so that its memory can be given

@@ -8,10 +8,10 @@ use image::metadata::Orientation;
 
 use super::feed::Channels;
 use super::sink::Place;
-use super::{Feed, InputFormat, PhotoError, Sink, Source, broken};
+use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
 use crate::photo::Head;
 
-pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Orientation, PhotoError> {
+pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
     let damaged = |error| broken(InputFormat::Gif, error);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
@@ -49,5 +49,5 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Or
         }
         feed.row8(Place::row(y), &row);
     }
-    Ok(feed.orientation())
+    Ok(feed.finish())
 }

@@ -18,35 +18,46 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::metadata::Orientation;
 
-use super::{InputFormat, Limits, Photo, PhotoError, Rgb, orient, read_head};
+use super::{Damage, InputFormat, Limits, Photo, PhotoError, Rgb, orient, read_head};
 use feed::{Feed, Source};
 use sink::{LumaSink, RgbSink, Sink};
 
 pub(super) use sink::{Stored, on_white};
 
+/// What a decoder knows of a picture when all that can be read of it has been given to the sink.
+pub(super) struct DecodeSummary {
+    /// How the sink's picture is to be turned.
+    orientation: Orientation,
+    /// What is missing; `None` for a picture that is whole.
+    damage: Option<Damage>,
+}
+
 /// See [`Photo::decode`].
 pub(super) fn photo(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoError> {
     let mut sink = LumaSink::default();
-    let orientation = decode(bytes, limits, &mut sink)?;
-    Ok(sink.finish(orientation))
+    let DecodeSummary { orientation, damage } = decode(bytes, limits, &mut sink)?;
+    Ok(Photo { damage, ..sink.finish(orientation) })
 }
 
 /// See [`Rgb::decode`].
 pub(super) fn rgb(bytes: &[u8], limits: &Limits) -> Result<Rgb, PhotoError> {
     let mut sink = RgbSink::new(true);
-    let orientation = decode(bytes, limits, &mut sink)?;
-    Ok(sink.finish(orientation))
+    let DecodeSummary { orientation, damage } = decode(bytes, limits, &mut sink)?;
+    match damage {
+        Some(damage) => Err(PhotoError::Broken(format!("The picture is damaged: {damage}"))),
+        None => Ok(sink.finish(orientation)),
+    }
 }
 
 /// Decodes an upload's own pixels as they are stored: where it is transparent there is what lies under, and no
 /// paper.
 pub(super) fn stored(bytes: &[u8], limits: &Limits) -> Result<Stored, PhotoError> {
     let mut sink = RgbSink::new(false);
-    let orientation = decode(bytes, limits, &mut sink)?;
+    let DecodeSummary { orientation, .. } = decode(bytes, limits, &mut sink)?;
     Ok(sink.stored(orientation))
 }
 
-fn decode(bytes: &[u8], limits: &Limits, sink: &mut dyn Sink) -> Result<Orientation, PhotoError> {
+fn decode(bytes: &[u8], limits: &Limits, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
     let head = read_head(bytes, limits)?;
     let decode = || match head.format {
         InputFormat::Jpeg => jpeg::decode(bytes, head, sink),

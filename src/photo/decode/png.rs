@@ -7,14 +7,14 @@ use png::{BitDepth, ColorType, Transformations};
 
 use super::feed::Channels;
 use super::sink::Place;
-use super::{Feed, InputFormat, PhotoError, Sink, Source, broken};
+use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
 use crate::photo::Head;
 use crate::photo::head::be32;
 
 /// Most bytes for a profile and for what decoding needs besides one row.
 const MEMORY: usize = 8 << 20;
 
-pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Orientation, PhotoError> {
+pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
     if !is_whole(bytes) {
         return Err(broken(InputFormat::Png, "it has no end"));
     }
@@ -57,7 +57,7 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Or
             feed.row8(place, row.data());
         }
     }
-    Ok(feed.orientation())
+    Ok(feed.finish())
 }
 
 /// Where the rows of the seven passes go, in their order in the file (PNG, third edition, 8.1);

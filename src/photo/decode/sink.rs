@@ -69,7 +69,7 @@ impl LumaSink {
         bilevel::soften(&mut luma, width as usize);
         let opaque = self.alpha.iter().all(|&alpha| alpha == 255);
         let alpha = (!opaque).then(|| orient::turn(self.alpha, self.width, self.height, orientation));
-        Photo { grey: Grey { width, height, luma }, alpha, colour: self.colour.finish() }
+        Photo { grey: Grey { width, height, luma }, alpha, colour: self.colour.finish(), damage: None }
     }
 
     fn rgb<T: Copy + Into<usize>>(&mut self, place: Place, codes: &[T], light: &[f32], alpha: Option<&[u8]>) {

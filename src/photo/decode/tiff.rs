@@ -10,7 +10,7 @@ use tiff::{ColorType, TiffError};
 use super::feed::{Channels, give_back};
 use super::jpeg::ycc_to_rgb;
 use super::sink::Place;
-use super::{Feed, InputFormat, PhotoError, Sink, Source, broken};
+use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
 use crate::photo::Head;
 use crate::photo::head::{jpeg, tiff_tag};
 
@@ -26,7 +26,7 @@ const LOW_BIT_FIRST: u16 = 2;
 
 type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
 
-pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Orientation, PhotoError> {
+pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
     // Indices into a palette are read as if they were greys; the reader knows no palettes.
     let mut changed = Vec::new();
     let palette = tiff_tag(bytes, 262).filter(|tag| tag.value == u32::from(PALETTE));
@@ -199,7 +199,7 @@ fn read(
     pixels: &Pixels,
     source: Source,
     sink: &mut dyn Sink,
-) -> Result<Orientation, PhotoError> {
+) -> Result<DecodeSummary, PhotoError> {
     let (unit_width, unit_height) = reader.chunk_dimensions();
     let across = head.width.div_ceil(unit_width);
     let units = across * head.height.div_ceil(unit_height);
@@ -241,7 +241,7 @@ fn read(
             pixels.row(&mut feed, place, &interleaved, width as usize);
         }
     }
-    Ok(feed.orientation())
+    Ok(feed.finish())
 }
 
 fn unsupported(what: impl std::fmt::Display) -> PhotoError {

@@ -6,14 +6,14 @@ use image::metadata::Orientation;
 use image_webp::WebPDecoder;
 
 use super::feed::Channels;
-use super::{Feed, InputFormat, PhotoError, Sink, Source, broken};
+use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
 use crate::photo::Head;
 use crate::photo::head::{le32, webp_frame};
 
 /// Most bytes of a profile or of EXIF that are read.
 const METADATA: usize = 8 << 20;
 
-pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Orientation, PhotoError> {
+pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
     let picture = check(bytes, head)?;
     // A lossless picture is decoded with opacity anyway, and copied when it has none. Saying that it
     // has some saves the copy; it is ignored below.
@@ -53,7 +53,7 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Or
     drop(patched);
     let mut feed = Feed::new(source, sink);
     feed.whole8(pixels);
-    Ok(feed.orientation())
+    Ok(feed.finish())
 }
 
 /// The flag of opacity, in the extended header and in a lossless picture's (RFC 9649, 2.7.1 and 3.4).

@@ -14,7 +14,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::feed::{Channels, give_back};
 use super::sink::Place;
-use super::{Feed, InputFormat, PhotoError, Sink, Source, broken};
+use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
 use crate::photo::Head;
 use crate::photo::needs::SPLIT_ABOVE;
 use crate::photo::resample::{self, Resample};
@@ -25,7 +25,7 @@ use walk::Layout;
 const MAX_SCANS: usize = 100;
 const MAX_WORK: u64 = 1_200_000_000;
 
-pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Orientation, PhotoError> {
+pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
     let layout = Layout::of(bytes)?;
     let scans = layout.scans();
     if scans > MAX_SCANS || scans as u64 * head.pixels() > MAX_WORK {
@@ -70,7 +70,7 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<Or
     drop(decoder);
     let mut feed = Feed::new(source, sink);
     feed.whole8(pixels);
-    Ok(feed.orientation())
+    Ok(feed.finish())
 }
 
 fn decoder(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
@@ -100,7 +100,7 @@ fn by_component(
     ycc: bool,
     source: Source,
     sink: &mut dyn Sink,
-) -> Result<Orientation, PhotoError> {
+) -> Result<DecodeSummary, PhotoError> {
     let size = (source.width, source.height);
     let plane = |place: usize| {
         let file = split::component(bytes, layout, size, place)?;
@@ -135,7 +135,7 @@ fn by_component(
         }
         feed.row8(Place::row(y), &rgb);
     }
-    Ok(feed.orientation())
+    Ok(feed.finish())
 }
 
 /// JFIF's RGB of Y, Cb, Cr from 0 to 255 (ITU T.871, 7).

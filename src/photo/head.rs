@@ -115,20 +115,29 @@ pub(super) fn jpeg_frame(bytes: &[u8]) -> Result<Option<usize>, PhotoError> {
             0x01 | 0xD0..=0xD7 => at += 2,
             // Scan data or the end before any frame header.
             0xD8..=0xDA => return Ok(None),
-            0xC0..=0xC2 => return Ok(Some(at)),
-            0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
-                return Err(PhotoError::Unsupported(
-                    "This JPEG is lossless, hierarchical or arithmetic-coded, which is not read here. \
-                     Save it as an ordinary JPEG or as PNG."
-                        .to_owned(),
-                ));
+            0xC0..=0xC2 => {
+                return match bytes.get(at + 4) {
+                    Some(8) | None => Ok(Some(at)),
+                    Some(bits) => Err(unsupported_jpeg(&format!("of {bits} bits a sample"))),
+                };
             }
+            0xC3 => return Err(unsupported_jpeg("without loss")),
+            0xC5..=0xC7 => return Err(unsupported_jpeg("in layers (hierarchical)")),
+            0xC9..=0xCB | 0xCD..=0xCF => return Err(unsupported_jpeg("with arithmetic coding")),
+            // The frame header of another standard (ITU T.87).
+            0xF7 => return Err(unsupported_jpeg("of the kind JPEG-LS")),
             _ => match be16(bytes, at + 2) {
                 Some(length @ 2..) => at += 2 + length as usize,
                 _ => return Ok(None),
             },
         }
     }
+}
+
+fn unsupported_jpeg(kind: &str) -> PhotoError {
+    PhotoError::Unsupported(format!(
+        "This is a JPEG {kind}, which is not read here. Save it as an ordinary JPEG or as PNG."
+    ))
 }
 
 fn png(bytes: &[u8]) -> Option<(u32, u32)> {

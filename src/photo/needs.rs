@@ -60,7 +60,7 @@ impl Needs {
 }
 
 /// Pixels as they come out, and besides them, unless every block is done with when it is read, all
-/// coefficients at two bytes each.
+/// coefficients at two bytes each; of an unusual layout also the samples of each component by itself.
 fn jpeg(bytes: &[u8], pixels: u64) -> u64 {
     const SOF2: u8 = 0xC2;
     let Ok(Some(frame)) = jpeg_frame(bytes) else { return 0 };
@@ -69,19 +69,24 @@ fn jpeg(bytes: &[u8], pixels: u64) -> u64 {
     let sampling = bytes.get(frame + 10..).unwrap_or_default().chunks_exact(3).take(count);
     let sampling: Vec<(u64, u64)> = sampling.map(|c| (u64::from(c[1] >> 4), u64::from(c[1] & 15))).collect();
     let most = |side: fn(&(u64, u64)) -> u64| sampling.iter().map(side).max().unwrap_or(1).max(1);
-    let block = most(|side| side.0) * most(|side| side.1);
+    let most = (most(|side| side.0), most(|side| side.1));
     // One byte for each sample of each component.
-    let planes = pixels * sampling.iter().map(|(x, y)| x * y).sum::<u64>() / block;
+    let planes = pixels * sampling.iter().map(|(x, y)| x * y).sum::<u64>() / (most.0 * most.1);
     let whole = count as u64 * pixels;
-    let at_once = kind != SOF2 && first_scan(bytes, frame) == Some(count);
-    match at_once {
-        true => whole,
+    let progressive = kind == SOF2;
+    let in_one_scan = !progressive && first_scan(bytes, frame) == Some(count);
+    let unusual = sampling.first() != Some(&most) || sampling.iter().any(|side| side.0 == 3 || side.1 == 3);
+    let decoding = match (progressive, unusual) {
+        (true, true) => whole + 3 * planes,
         // The coefficients of one component beside the samples of all; and the file once more.
-        false if kind == SOF2 && count == 3 && pixels > SPLIT_ABOVE => {
-            planes + 2 * pixels + bytes.len() as u64
-        }
-        false => whole + 2 * planes,
-    }
+        (true, false) if count == 3 && pixels > SPLIT_ABOVE => planes + 2 * pixels + bytes.len() as u64,
+        (true, false) => whole + 2 * planes,
+        (false, false) if in_one_scan => whole,
+        (false, _) => whole + planes,
+    };
+    // A file that is cut is written anew first.
+    let cut = memchr::memmem::rfind(bytes, &[0xFF, 0xD9]).is_none();
+    decoding + if cut { 2 * bytes.len() as u64 } else { 0 }
 }
 
 /// How many components the first scan after a frame header has.

@@ -1,5 +1,4 @@
-//! Entropy-coded data of a JPEG (ITU T.81, annex F), as far as DC coefficients need it: Huffman codes,
-//! reading and writing.
+//! Entropy-coded data of a JPEG (ITU T.81, annex F): bits and Huffman codes, reading and writing.
 
 /// The DC code of ITU T.81, table K.3: how many codes have each length, for categories 0 to 11.
 pub(super) const DC_LENGTHS: [u8; 16] = [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
@@ -18,63 +17,146 @@ pub(super) fn dc_codes() -> Vec<(u32, u32)> {
     codes
 }
 
-/// A Huffman code: for each length the first code, how many there are, and their values.
+/// Bits that are looked up at once; few codes are longer.
+const LOOKUP: u32 = 10;
+
+/// A Huffman code.
+#[derive(Clone)]
 pub(super) struct Codes {
+    /// Each length's number of codes, and all codes' values in order.
     lengths: [u8; 16],
     values: Vec<u8>,
+    /// For the next [`LOOKUP`] bits the length of the code that they begin with, and its value. 0: it is longer.
+    short: Vec<(u8, u8)>,
 }
 
 impl Codes {
-    pub(super) fn new(lengths: &[u8; 16], values: &[u8]) -> Self {
-        Self { lengths: *lengths, values: values.to_vec() }
+    /// None where there are more codes than their lengths allow, or fewer values than codes.
+    pub(super) fn new(lengths: &[u8; 16], values: &[u8]) -> Option<Self> {
+        let mut short = vec![(0, 0); 1 << LOOKUP];
+        let (mut code, mut next) = (0_u32, 0);
+        for (length, &count) in (1..).zip(lengths) {
+            for &value in values.get(next..next + usize::from(count))? {
+                if length <= LOOKUP {
+                    let free = LOOKUP - length;
+                    let begin = (code << free) as usize;
+                    short.get_mut(begin..begin + (1 << free))?.fill((length as u8, value));
+                }
+                code += 1;
+            }
+            next += usize::from(count);
+            (code <= 1 << length).then_some(())?;
+            code <<= 1;
+        }
+        Some(Self { lengths: *lengths, values: values.to_vec(), short })
     }
 }
 
-/// Reads entropy-coded data.
+/// The tables in effect, by their numbers.
+#[derive(Default)]
+pub(super) struct Tables {
+    pub(super) dc: [Option<Codes>; 4],
+    pub(super) ac: [Option<Codes>; 4],
+    /// What one step of a DC coefficient is worth.
+    pub(super) dc_steps: [u16; 4],
+}
+
+impl Tables {
+    /// Reads a DQT segment (ITU T.81, B.2.4.1) up to where it makes no sense.
+    pub(super) fn read_steps(&mut self, mut body: &[u8]) {
+        while let Some((&kind, rest)) = body.split_first() {
+            let wide = kind >> 4 != 0;
+            let Some((steps, rest)) = rest.split_at_checked(if wide { 128 } else { 64 }) else { return };
+            if let Some(step) = self.dc_steps.get_mut(usize::from(kind & 15)) {
+                *step = if wide { u16::from_be_bytes([steps[0], steps[1]]) } else { steps[0].into() };
+            }
+            body = rest;
+        }
+    }
+
+    /// Reads a DHT segment (ITU T.81, B.2.4.2); none where it makes no sense.
+    pub(super) fn read_codes(&mut self, mut body: &[u8]) -> Option<()> {
+        while let Some((&kind, rest)) = body.split_first() {
+            let (lengths, rest) = rest.split_first_chunk::<16>()?;
+            let count = lengths.iter().map(|&count| usize::from(count)).sum();
+            let (values, rest) = rest.split_at_checked(count)?;
+            let tables = if kind >> 4 == 0 { &mut self.dc } else { &mut self.ac };
+            *tables.get_mut(usize::from(kind & 15))? = Codes::new(lengths, values);
+            body = rest;
+        }
+        Some(())
+    }
+}
+
+/// Reads entropy-coded data, up to a marker or the end.
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
-    byte: u8,
-    left: u32,
+    /// The next bits, from the highest on; those beyond `count` are 0.
+    buffer: u64,
+    count: u32,
 }
 
 impl<'a> Bits<'a> {
     pub(super) fn new(data: &'a [u8]) -> Self {
-        Self { data, at: 0, byte: 0, left: 0 }
+        Self { data, at: 0, buffer: 0, count: 0 }
     }
 
-    /// The next bit; none at a marker or the end.
-    pub(super) fn bit(&mut self) -> Option<u32> {
-        if self.left == 0 {
-            self.byte = *self.data.get(self.at)?;
-            self.at += 1;
-            if self.byte == 0xFF {
-                (*self.data.get(self.at)? == 0).then_some(())?;
+    /// Has 32 bits or more ready, if there are as many.
+    fn refill(&mut self) {
+        if let Some(bytes) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<4>())
+            && !bytes.contains(&0xFF)
+        {
+            self.buffer |= u64::from(u32::from_be_bytes(*bytes)) << (32 - self.count);
+            self.at += 4;
+            self.count += 32;
+            return;
+        }
+        while self.count <= 56 {
+            let Some(&byte) = self.data.get(self.at) else { return };
+            if byte == 0xFF {
+                if self.data.get(self.at + 1) != Some(&0) {
+                    return;
+                }
                 self.at += 1;
             }
-            self.left = 8;
+            self.at += 1;
+            self.buffer |= u64::from(byte) << (56 - self.count);
+            self.count += 8;
         }
-        self.left -= 1;
-        Some(u32::from(self.byte >> self.left) & 1)
     }
 
+    /// The next bits as a number, at most 16 of them; none when there are fewer.
     pub(super) fn take(&mut self, count: u32) -> Option<u32> {
-        (0..count).try_fold(0, |value, _| Some(value << 1 | self.bit()?))
+        if self.count < count {
+            self.refill();
+        }
+        self.skip(count, (self.buffer >> 48) as u32 >> (16 - count))
     }
 
-    /// A difference of DC coefficients (ITU T.81, F.2.2.1).
-    pub(super) fn difference(&mut self, codes: &Codes) -> Option<i32> {
-        let (mut code, mut first, mut passed) = (0, 0, 0);
-        for &count in &codes.lengths {
-            code = code << 1 | self.bit()?;
+    fn skip<T>(&mut self, count: u32, value: T) -> Option<T> {
+        self.count = self.count.checked_sub(count)?;
+        self.buffer <<= count;
+        Some(value)
+    }
+
+    /// The next Huffman code's value; none where there is no such code.
+    pub(super) fn symbol(&mut self, codes: &Codes) -> Option<u8> {
+        if self.count < 16 {
+            self.refill();
+        }
+        let &(length, value) = codes.short.get((self.buffer >> (64 - LOOKUP)) as usize)?;
+        if length > 0 {
+            return self.skip(length.into(), value);
+        }
+        let next = (self.buffer >> 48) as u32;
+        let (mut first, mut passed) = (0, 0);
+        for (length, &count) in (1..).zip(&codes.lengths) {
             first <<= 1;
-            let count = u32::from(count);
+            let (code, count) = (next >> (16 - length), u32::from(count));
             if code < first + count {
-                let category = u32::from(*codes.values.get((passed + code.checked_sub(first)?) as usize)?);
-                (category <= 15).then_some(())?;
-                let value = self.take(category)? as i32;
-                let negative = category > 0 && value < 1 << (category - 1);
-                return Some(if negative { value - (1 << category) + 1 } else { value });
+                let value = *codes.values.get((passed + code.checked_sub(first)?) as usize)?;
+                return self.skip(length, value);
             }
             first += count;
             passed += count;
@@ -82,16 +164,63 @@ impl<'a> Bits<'a> {
         None
     }
 
-    /// Goes on behind the next restart marker.
-    pub(super) fn restart(&mut self) -> Option<()> {
-        self.left = 0;
-        while *self.data.get(self.at)? != 0xFF || *self.data.get(self.at + 1)? == 0xFF {
-            self.at += 1;
-        }
-        matches!(self.data.get(self.at + 1)?, 0xD0..=0xD7).then_some(())?;
-        self.at += 2;
+    /// A difference of DC coefficients (ITU T.81, F.2.2.1).
+    pub(super) fn difference(&mut self, codes: &Codes) -> Option<i32> {
+        let category = u32::from(self.symbol(codes)?);
+        (category <= 15).then_some(())?;
+        let value = self.take(category)? as i32;
+        let negative = category > 0 && value < 1 << (category - 1);
+        Some(if negative { value - (1 << category) + 1 } else { value })
+    }
+
+    /// Whole bytes that were not taken.
+    pub(super) fn unread(&self) -> usize {
+        self.data.len() - self.at + (self.count / 8) as usize
+    }
+}
+
+/// Takes entropy-coded data.
+pub(super) trait Output {
+    /// Takes a number of so many bits, at most 16.
+    fn put(&mut self, value: u32, count: u32);
+
+    /// Remembers what was put so far.
+    fn mark(&self) -> Mark;
+
+    /// Takes back what was put after a mark.
+    fn go_back(&mut self, to: Mark);
+
+    /// Puts a difference of DC coefficients, of at most 2,047, in the code of `codes` (see [`dc_codes`]).
+    fn put_difference(&mut self, codes: &[(u32, u32)], difference: i32) -> Option<()> {
+        let category = 32 - difference.unsigned_abs().leading_zeros();
+        let &(code, length) = codes.get(category as usize)?;
+        self.put(code, length);
+        // A negative number is written less one, in its category's width.
+        let low = if difference < 0 { difference - 1 } else { difference };
+        self.put(low as u32 & ((1 << category) - 1), category);
         Some(())
     }
+}
+
+/// A place in what an [`Output`] was given.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Mark {
+    length: usize,
+    pending: u64,
+    count: u32,
+}
+
+/// For those who only want to know whether data can be read.
+pub(super) struct Discard;
+
+impl Output for Discard {
+    fn put(&mut self, _: u32, _: u32) {}
+
+    fn mark(&self) -> Mark {
+        Mark::default()
+    }
+
+    fn go_back(&mut self, _: Mark) {}
 }
 
 /// Writes entropy-coded data.
@@ -106,7 +235,15 @@ impl<'a> Writer<'a> {
         Self { out, pending: 0, count: 0 }
     }
 
-    pub(super) fn put(&mut self, value: u32, count: u32) {
+    /// Fills the last byte with ones.
+    pub(super) fn finish(mut self) {
+        let rest = (8 - self.count) % 8;
+        self.put((1 << rest) - 1, rest);
+    }
+}
+
+impl Output for Writer<'_> {
+    fn put(&mut self, value: u32, count: u32) {
         self.pending = self.pending << count | u64::from(value);
         self.count += count;
         while self.count >= 8 {
@@ -119,9 +256,12 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Fills the last byte with ones.
-    pub(super) fn finish(mut self) {
-        let rest = (8 - self.count) % 8;
-        self.put((1 << rest) - 1, rest);
+    fn mark(&self) -> Mark {
+        Mark { length: self.out.len(), pending: self.pending, count: self.count }
+    }
+
+    fn go_back(&mut self, to: Mark) {
+        self.out.truncate(to.length);
+        (self.pending, self.count) = (to.pending, to.count);
     }
 }

@@ -1,13 +1,19 @@
-//! JPEG, with zune-jpeg: as fast as any that needs neither an assembler nor C; ARCHITECTURE.md has the
-//! comparison.
+//! JPEG.
+//!
+//! Ordinary files are decoded by zune-jpeg, those of unusual layout by jpeg-decoder, and damaged ones by either once
+//! [`mend`] has written them anew; ARCHITECTURE.md has the comparison.
 
 mod bits;
+mod colours;
+mod mend;
+mod restarts;
+mod scan;
 mod split;
 mod walk;
 
 use image::metadata::Orientation;
+use jpeg_decoder::Decoder as UnusualDecoder;
 use zune_jpeg::JpegDecoder;
-use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
@@ -18,6 +24,7 @@ use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
 use crate::photo::Head;
 use crate::photo::needs::SPLIT_ABOVE;
 use crate::photo::resample::{self, Resample};
+use colours::Colours;
 use walk::Layout;
 
 /// Most scans, and most scans times pixels: a progressive file has ten to twenty, and each costs a
@@ -26,51 +33,108 @@ const MAX_SCANS: usize = 100;
 const MAX_WORK: u64 = 1_200_000_000;
 
 pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
+    let size = (head.width, head.height);
     let layout = Layout::of(bytes)?;
-    let scans = layout.scans();
+    let scans = layout.scans().count();
     if scans > MAX_SCANS || scans as u64 * head.pixels() > MAX_WORK {
         return Err(broken(
             InputFormat::Jpeg,
             format!("{scans} scans are more than a picture of this size can need"),
         ));
     }
-    if layout.is_starved(bytes, (head.width, head.height)) {
-        return Err(broken(InputFormat::Jpeg, "it has too little data for its size"));
+    let file = File::of(bytes, layout, size)?;
+    let damage = mend::check(bytes, &file.layout, size)?;
+    if damage.is_none() && file.layout.is_sound(bytes, size) {
+        return file.decode(sink);
     }
-    let mut decoder = decoder(bytes);
-    decoder.decode_headers().map_err(damaged)?;
-    let (channels, out) = match (layout.frame.components.len(), decoder.input_colorspace()) {
-        (1, _) => (Channels::Grey, ColorSpace::Luma),
-        (3, _) => (Channels::Rgb, ColorSpace::RGB),
-        (4, Some(ColorSpace::YCCK)) => (Channels::Ycck, ColorSpace::YCCK),
-        (4, _) if adobe(bytes, &layout) => (Channels::CmykInverted, ColorSpace::CMYK),
-        (4, _) => (Channels::Cmyk, ColorSpace::CMYK),
-        (count, _) => {
-            return Err(PhotoError::Unsupported(format!(
+    let bytes = mend::mend(bytes, &file.layout, size)?;
+    let file = File::of(&bytes, Layout::of(&bytes)?, size)?;
+    let summary = file.decode(sink)?;
+    Ok(DecodeSummary { damage, ..summary })
+}
+
+/// A file without damage.
+struct File<'a> {
+    bytes: &'a [u8],
+    layout: Layout,
+    size: (u32, u32),
+    colours: Colours,
+}
+
+impl<'a> File<'a> {
+    fn of(bytes: &'a [u8], layout: Layout, size: (u32, u32)) -> Result<Self, PhotoError> {
+        let count = layout.frame.components.len();
+        let colours = Colours::of(bytes, &layout).ok_or_else(|| {
+            PhotoError::Unsupported(format!(
                 "A JPEG of {count} components is not read here. Save it as an ordinary JPEG or as PNG."
-            )));
-        }
-    };
-    let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
-    let source = Source {
-        width: head.width,
-        height: head.height,
-        channels,
-        icc: decoder.icc_profile(),
-        orientation: orientation.unwrap_or(Orientation::NoTransforms),
-    };
-    if layout.frame.progressive && channels == Channels::Rgb && head.pixels() > SPLIT_ABOVE {
-        let ycc = decoder.input_colorspace() == Some(ColorSpace::YCbCr);
-        drop(decoder);
-        return by_component(bytes, &layout, ycc, source, sink);
+            ))
+        })?;
+        Ok(Self { bytes, layout, size, colours })
     }
-    decoder.set_options(decoder.options().jpeg_set_out_colorspace(out));
-    let pixels = decoder.decode().map_err(damaged)?;
-    // The decoder may hold all coefficients; what follows needs memory of its own.
-    drop(decoder);
-    let mut feed = Feed::new(source, sink);
-    feed.whole8(pixels);
-    Ok(feed.finish())
+
+    /// Decodes all pixels before the first of them goes to the sink.
+    fn decode(&self, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
+        let (width, height) = self.size;
+        let large = u64::from(width) * u64::from(height) > SPLIT_ABOVE;
+        let (pixels, channels) = match self.layout.is_ordinary() {
+            true if large && self.layout.frame.progressive && self.layout.frame.components.len() == 3 => {
+                return self.by_component(sink);
+            }
+            true => match self.ordinary() {
+                Err(_) => self.unusual()?,
+                pixels => pixels?,
+            },
+            false => self.unusual()?,
+        };
+        let mut feed = Feed::new(self.source(channels), sink);
+        feed.whole8(pixels);
+        Ok(feed.finish())
+    }
+
+    fn source(&self, channels: Channels) -> Source {
+        let exif = colours::first_exif(self.bytes, &self.layout);
+        let orientation = exif.and_then(Orientation::from_exif_chunk);
+        let icc = colours::icc_profile(self.bytes, &self.layout);
+        let (width, height) = self.size;
+        Source { width, height, channels, icc, orientation: orientation.unwrap_or(Orientation::NoTransforms) }
+    }
+
+    /// By zune-jpeg.
+    fn ordinary(&self) -> Result<(Vec<u8>, Channels), PhotoError> {
+        let (channels, out) = match self.colours {
+            Colours::Grey => (Channels::Grey, ColorSpace::Luma),
+            Colours::Ycc | Colours::Rgb => (Channels::Rgb, ColorSpace::RGB),
+            Colours::Ycck => (Channels::Ycck, ColorSpace::YCCK),
+            Colours::Cmyk => (Channels::Cmyk, ColorSpace::CMYK),
+            Colours::CmykInverted => (Channels::CmykInverted, ColorSpace::CMYK),
+        };
+        let damaged = |error| broken(InputFormat::Jpeg, error);
+        let mut decoder = decoder(self.bytes);
+        decoder.decode_headers().map_err(damaged)?;
+        if !self.colours.are(decoder.input_colorspace()) {
+            return Err(broken(InputFormat::Jpeg, "its colours are not clear"));
+        }
+        decoder.set_options(decoder.options().jpeg_set_out_colorspace(out));
+        Ok((decoder.decode().map_err(damaged)?, channels))
+    }
+
+    /// By jpeg-decoder.
+    fn unusual(&self) -> Result<(Vec<u8>, Channels), PhotoError> {
+        let (transform, channels) = self.colours.transform();
+        let mut decoder = UnusualDecoder::new(self.bytes);
+        decoder.set_color_transform(transform);
+        let pixels = decoder.decode().map_err(|error| match error {
+            jpeg_decoder::Error::Unsupported(_) => PhotoError::Unsupported(format!(
+                "This kind of JPEG is not read here ({error}). Save it as an ordinary JPEG or as PNG."
+            )),
+            error => broken(InputFormat::Jpeg, error),
+        })?;
+        let (width, height) = (self.size.0 as usize, self.size.1 as usize);
+        if pixels.len() != width * height * channels.samples() {
+            return Err(broken(InputFormat::Jpeg, "its size is not clear"));
+        }
+        Ok((pixels, channels))
+    }
 }
 
 fn decoder(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
@@ -79,63 +143,49 @@ fn decoder(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
     JpegDecoder::new_with_options(ZCursor::new(bytes), options)
 }
 
-fn damaged(error: DecodeErrors) -> PhotoError {
-    broken(InputFormat::Jpeg, error)
-}
-
-/// Whether Adobe's segment says that inks are written inverted, as Photoshop does.
-fn adobe(bytes: &[u8], layout: &Layout) -> bool {
-    const APP14: u8 = 0xEE;
-    layout
-        .segments
-        .iter()
-        .any(|segment| segment.marker == APP14 && bytes[segment.body.clone()].starts_with(b"Adobe"))
-}
-
-/// Decodes three components one after the other, each from a grey JPEG of its own: Y, Cb and Cr (`ycc`), or
-/// red, green and blue.
-fn by_component(
-    bytes: &[u8],
-    layout: &Layout,
-    ycc: bool,
-    source: Source,
-    sink: &mut dyn Sink,
-) -> Result<DecodeSummary, PhotoError> {
-    let size = (source.width, source.height);
-    let plane = |place: usize| {
-        let file = split::component(bytes, layout, size, place)?;
-        let mut decoder = decoder(&file);
-        decoder.decode_headers().map_err(damaged)?;
-        decoder.set_options(decoder.options().jpeg_set_out_colorspace(ColorSpace::Luma));
-        let plane = decoder.decode().map_err(damaged)?;
-        Ok((plane, split::size(layout, layout.frame.components[place], size)))
-    };
-    let mut planes: [(Vec<u8>, (u32, u32)); 3] = [plane(0)?, plane(1)?, plane(2)?];
-    let (width, height) = (source.width as usize, source.height as usize);
-    let mut feed = Feed::new(source, sink);
-    let mut enlarge = planes.each_ref().map(|(_, from)| Resample::<1>::new(*from, size));
-    let mut rows = [const { Vec::new() }; 3].map(|_: Vec<f32>| vec![0.0; width]);
-    let mut rgb = vec![0; width * 3];
-    // From the bottom up, so that the planes' memory can be given back while the sink's fills.
-    for y in (0..height).rev() {
-        for (((plane, from), enlarge), row) in planes.iter_mut().zip(&mut enlarge).zip(&mut rows) {
-            let across = from.0 as usize;
-            let mut needed = 0;
-            let add = |source: usize, weight: f32, sum: &mut [f32]| {
-                needed = needed.max(source + 1);
-                resample::add(&plane[source * across..][..across], weight, sum);
-            };
-            enlarge.row(y, add, row);
-            // Rows above need no more than this one does.
-            give_back(plane, needed * across);
+impl File<'_> {
+    /// Decodes three components one after the other, each from a grey JPEG of its own.
+    fn by_component(&self, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
+        let Self { bytes, layout, size, .. } = self;
+        let damaged = |error| broken(InputFormat::Jpeg, error);
+        let plane = |place: usize| {
+            let file = split::component(bytes, layout, *size, place)?;
+            let mut decoder = decoder(&file);
+            decoder.decode_headers().map_err(damaged)?;
+            decoder.set_options(decoder.options().jpeg_set_out_colorspace(ColorSpace::Luma));
+            let plane = decoder.decode().map_err(damaged)?;
+            Ok((plane, layout.frame.size_of(layout.frame.components[place], *size)))
+        };
+        let mut planes: [(Vec<u8>, (u32, u32)); 3] = [plane(0)?, plane(1)?, plane(2)?];
+        let (width, height) = (size.0 as usize, size.1 as usize);
+        let mut feed = Feed::new(self.source(Channels::Rgb), sink);
+        let mut enlarge = planes.each_ref().map(|(_, from)| Resample::<1>::new(*from, *size));
+        let mut rows = [const { Vec::new() }; 3].map(|_: Vec<f32>| vec![0.0; width]);
+        let mut rgb = vec![0; width * 3];
+        // From the bottom up, so that the planes' memory can be given back while the sink's fills.
+        for y in (0..height).rev() {
+            for (((plane, from), enlarge), row) in planes.iter_mut().zip(&mut enlarge).zip(&mut rows) {
+                let across = from.0 as usize;
+                let mut needed = 0;
+                let add = |source: usize, weight: f32, sum: &mut [f32]| {
+                    needed = needed.max(source + 1);
+                    resample::add(&plane[source * across..][..across], weight, sum);
+                };
+                enlarge.row(y, add, row);
+                // Rows above need no more than this one does.
+                give_back(plane, needed * across);
+            }
+            for (x, pixel) in rgb.as_chunks_mut().0.iter_mut().enumerate() {
+                let samples = [rows[0][x], rows[1][x], rows[2][x]];
+                *pixel = match self.colours {
+                    Colours::Ycc => ycc_to_rgb(samples),
+                    _ => samples.map(|value| (value + 0.5) as u8),
+                };
+            }
+            feed.row8(Place::row(y), &rgb);
         }
-        for (x, pixel) in rgb.as_chunks_mut().0.iter_mut().enumerate() {
-            let samples = [rows[0][x], rows[1][x], rows[2][x]];
-            *pixel = if ycc { ycc_to_rgb(samples) } else { samples.map(|value| (value + 0.5) as u8) };
-        }
-        feed.row8(Place::row(y), &rgb);
+        Ok(feed.finish())
     }
-    Ok(feed.finish())
 }
 
 /// JFIF's RGB of Y, Cb, Cr from 0 to 255 (ITU T.871, 7).
@@ -163,15 +213,8 @@ mod tests {
             let head = read_head(bytes, &Limits::default()).unwrap();
             let layout = Layout::of(bytes).unwrap();
             assert!(layout.frame.progressive);
-            let source = Source {
-                width: head.width,
-                height: head.height,
-                channels: Channels::Rgb,
-                icc: None,
-                orientation: Orientation::NoTransforms,
-            };
             let mut sink = LumaSink::default();
-            by_component(bytes, &layout, true, source, &mut sink).unwrap();
+            File::of(bytes, layout, (head.width, head.height)).unwrap().by_component(&mut sink).unwrap();
             let parts = sink.finish(Orientation::NoTransforms).grey.luma;
             let whole = Photo::decode(bytes, &Limits::default()).unwrap().grey.luma;
             // Chroma is enlarged in another way; luminance is the same numbers.

@@ -5,8 +5,9 @@
 //! that. Scans of AC coefficients belong to one component already and are copied; a scan of DC
 //! coefficients may hold several, and is written anew with the one that is wanted (ITU T.81, annex G).
 
-use super::bits::{Bits, Codes, DC_CATEGORIES, DC_LENGTHS, Writer, dc_codes};
-use super::walk::{Component, DHT, DQT, DRI, EOI, Layout, SOI, SOS, Segment};
+use super::bits::{Bits, DC_CATEGORIES, DC_LENGTHS, Output, Tables, Writer, dc_codes};
+use super::restarts::Intervals;
+use super::walk::{Component, DHT, DQT, DRI, EOI, Layout, SOI, SOS, Segment, restart_interval};
 use super::{InputFormat, PhotoError, broken};
 
 const SOF2: u8 = 0xC2;
@@ -19,19 +20,19 @@ pub(super) fn component(
     place: usize,
 ) -> Result<Vec<u8>, PhotoError> {
     let wanted = layout.frame.components[place];
-    let (cols, rows) = size(layout, wanted, (width, height));
-    let mut split = Split { layout, wanted, size: (width, height), tables: [const { None }; 4], restart: 0 };
+    let (cols, rows) = layout.frame.size_of(wanted, (width, height));
+    let mut split = Split { layout, wanted, size: (width, height), tables: Tables::default(), restart: 0 };
     let mut out = vec![0xFF, SOI];
     for segment in &layout.segments {
         let body = &bytes[segment.body.clone()];
         match segment.marker {
             DQT => write(&mut out, DQT, body),
             DHT => {
-                split.read_tables(body).ok_or_else(damaged)?;
+                split.tables.read_codes(body).ok_or_else(damaged)?;
                 write(&mut out, DHT, body);
             }
             DRI => {
-                split.restart = body.first_chunk().map_or(0, |&pair| u16::from_be_bytes(pair).into());
+                split.restart = restart_interval(bytes, segment);
                 write(&mut out, DRI, body);
             }
             SOF2 => {
@@ -47,18 +48,11 @@ pub(super) fn component(
     Ok(out)
 }
 
-/// Width and height of a component (ITU T.81, A.1.1).
-pub(super) fn size(layout: &Layout, component: Component, (width, height): (u32, u32)) -> (u32, u32) {
-    let (most_x, most_y) = layout.frame.sampling();
-    let (x, y) = component.sampling;
-    ((width * u32::from(x)).div_ceil(most_x.into()), (height * u32::from(y)).div_ceil(most_y.into()))
-}
-
 fn damaged() -> PhotoError {
     broken(InputFormat::Jpeg, "a scan makes no sense")
 }
 
-fn write(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
+pub(super) fn write(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
     out.extend([0xFF, marker]);
     out.extend(((body.len() + 2) as u16).to_be_bytes());
     out.extend(body);
@@ -69,48 +63,29 @@ struct Split<'a> {
     layout: &'a Layout,
     wanted: Component,
     size: (u32, u32),
-    /// DC codes by their number.
-    tables: [Option<Codes>; 4],
+    tables: Tables,
     /// MCUs between restarts; 0 for none.
-    restart: u32,
+    restart: usize,
 }
 
 impl Split<'_> {
-    fn read_tables(&mut self, mut body: &[u8]) -> Option<()> {
-        while let Some((&kind, rest)) = body.split_first() {
-            let (lengths, rest) = rest.split_first_chunk::<16>()?;
-            let count = lengths.iter().map(|&count| usize::from(count)).sum();
-            let (values, rest) = rest.split_at_checked(count)?;
-            if kind >> 4 == 0 {
-                *self.tables.get_mut(usize::from(kind & 15))? = Some(Codes::new(lengths, values));
-            }
-            body = rest;
-        }
-        Some(())
-    }
-
     /// Copies, rewrites or leaves out a scan.
     fn scan(&self, bytes: &[u8], segment: &Segment, out: &mut Vec<u8>) -> Option<()> {
-        let header = &bytes[segment.body.clone()];
-        let (&count, rest) = header.split_first()?;
-        let (members, &[first, last, bits]) = rest.split_at_checked(usize::from(count) * 2)? else {
-            return None;
-        };
-        let members = members.as_chunks::<2>().0;
         let data = &bytes[segment.data.clone()];
-        if members.iter().all(|[id, _]| *id != self.wanted.id) {
+        let header = self.layout.scan_header(bytes, segment)?;
+        let is_wanted = |id: u8| id == self.wanted.id;
+        let members = &header.members;
+        if !members.iter().any(|&(place, ..)| is_wanted(self.layout.frame.components[place].id)) {
             return Some(());
         }
         if members.len() == 1 {
-            write(out, SOS, header);
+            write(out, SOS, &bytes[segment.body.clone()]);
             out.extend(data);
             return Some(());
         }
-        if (first, last) != (0, 0) {
-            return None;
-        }
-        let refine = bits >> 4 != 0;
-        let values = self.dc_values(members, refine, Bits::new(data))?;
+        let (before, bits) = header.bits;
+        let refine = before != 0;
+        let values = self.dc_values(members, refine, Intervals::new(bytes, segment, self.restart))?;
         write(out, DRI, &[0, 0]);
         if !refine {
             let mut body = vec![0];
@@ -118,7 +93,7 @@ impl Split<'_> {
             body.extend(0..DC_CATEGORIES);
             write(out, DHT, &body);
         }
-        write(out, SOS, &[1, self.wanted.id, 0, 0, 0, bits]);
+        write(out, SOS, &[1, self.wanted.id, 0, 0, 0, before << 4 | bits]);
         self.write_dc(&values, refine, out)?;
         write(out, DRI, &(self.restart as u16).to_be_bytes());
         Some(())
@@ -137,17 +112,22 @@ impl Split<'_> {
     }
 
     /// The wanted component's DC coefficients, or their refining bits, block by block.
-    fn dc_values(&self, members: &[[u8; 2]], refine: bool, mut bits: Bits<'_>) -> Option<Vec<i16>> {
-        let find = |id: u8| self.layout.frame.components.iter().find(|component| component.id == id);
-        let members: Vec<(&Component, u8)> =
-            members.iter().map(|&[id, table]| Some((find(id)?, table >> 4))).collect::<Option<_>>()?;
+    fn dc_values(
+        &self,
+        members: &[(usize, u8, u8)],
+        refine: bool,
+        mut intervals: Intervals<'_>,
+    ) -> Option<Vec<i16>> {
+        let component = |&(place, table, _): &(usize, u8, u8)| (&self.layout.frame.components[place], table);
+        let members: Vec<(&Component, u8)> = members.iter().map(component).collect();
         let (across, down) = self.padded();
         let mut values = vec![0; across * down];
         let mut before = [0_i32; 4];
         let (mcus_x, mcus_y) = self.mcus();
+        let mut bits = Bits::new(intervals.next()?);
         for mcu in 0..mcus_x * mcus_y {
-            if self.restart != 0 && mcu != 0 && (mcu as u32).is_multiple_of(self.restart) {
-                bits.restart()?;
+            if self.restart != 0 && mcu != 0 && mcu.is_multiple_of(self.restart) {
+                bits = Bits::new(intervals.next()?);
                 before = [0; 4];
             }
             for (&(component, table), before) in members.iter().zip(&mut before) {
@@ -156,7 +136,8 @@ impl Split<'_> {
                     let value = if refine {
                         bits.take(1)? as i32
                     } else {
-                        *before += bits.difference(self.tables.get(usize::from(table))?.as_ref()?)?;
+                        let codes = self.tables.dc.get(usize::from(table))?.as_ref()?;
+                        *before = before.checked_add(bits.difference(codes)?)?;
                         *before
                     };
                     if component.id == self.wanted.id {
@@ -172,7 +153,7 @@ impl Split<'_> {
 
     /// Writes the blocks a scan of one component has, in its order: without those that fill up MCUs.
     fn write_dc(&self, values: &[i16], refine: bool, out: &mut Vec<u8>) -> Option<()> {
-        let (cols, rows) = size(self.layout, self.wanted, self.size);
+        let (cols, rows) = self.layout.frame.size_of(self.wanted, self.size);
         let (across, down) = (cols.div_ceil(8) as usize, rows.div_ceil(8) as usize);
         let codes = dc_codes();
         let mut writer = Writer::new(out);
@@ -185,12 +166,7 @@ impl Split<'_> {
                 }
                 let difference = i32::from(value) - before;
                 before = value.into();
-                let category = 32 - difference.unsigned_abs().leading_zeros();
-                let &(code, length) = codes.get(category as usize)?;
-                writer.put(code, length);
-                // A negative number is written less one, in its category's width.
-                let low = if difference < 0 { difference - 1 } else { difference };
-                writer.put(low as u32 & ((1 << category) - 1), category);
+                writer.put_difference(&codes, difference)?;
             }
         }
         writer.finish();

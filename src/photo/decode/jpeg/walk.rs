@@ -1,9 +1,9 @@
-//! A JPEG's structure (ITU T.81, annex B), found without decoding anything: so that a file that is cut
-//! short or has a thousand scans is refused before memory or time is spent on it.
+//! The structure of a JPEG (ITU T.81, annex B), read without decoding anything: a file that has a thousand scans
+//! is refused, and one that is damaged is noticed, before memory or time is spent on it.
 
 use super::{InputFormat, PhotoError, broken};
 
-/// A frame: what kind, how large, of which components.
+/// A frame header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) progressive: bool,
@@ -16,7 +16,7 @@ pub(super) struct Component {
     pub(super) id: u8,
     /// Horizontal and vertical sampling, 1 to 4.
     pub(super) sampling: (u8, u8),
-    /// Its quantisation table.
+    /// The number of its quantisation table.
     pub(super) table: u8,
 }
 
@@ -31,11 +31,23 @@ pub(super) struct Segment {
     pub(super) data: std::ops::Range<usize>,
 }
 
-/// A whole file.
+/// The segments of a file.
 pub(super) struct Layout {
     pub(super) frame: Frame,
-    /// All segments from the first to the last before the end of the image.
+    /// All segments from the first to the last before the end of the image, or before the damage.
     pub(super) segments: Vec<Segment>,
+    /// Whether the last segment is followed by an end-of-image marker.
+    pub(super) has_end: bool,
+}
+
+/// A scan header (ITU T.81, B.2.3).
+pub(super) struct ScanHeader {
+    /// Each component's place in the frame, and the number of its DC table and of its AC table.
+    pub(super) members: Vec<(usize, u8, u8)>,
+    /// First and last coefficient, in zigzag order.
+    pub(super) band: (u8, u8),
+    /// Successive approximation: the bit position of the scan before (0 for none), and of this one.
+    pub(super) bits: (u8, u8),
 }
 
 pub(super) const DHT: u8 = 0xC4;
@@ -51,72 +63,174 @@ const SOF2: u8 = 0xC2;
 const MAX_SEGMENTS: usize = 10_000;
 
 impl Layout {
-    /// Finds all segments up to the end of the image; what comes after it is not looked at.
+    /// Finds all segments up to the end of the image; what comes after it is not looked at. A file that ends too
+    /// early, or has nonsense after its first scan, has the segments before that.
     pub(super) fn of(bytes: &[u8]) -> Result<Self, PhotoError> {
         let damaged = |what: &str| broken(InputFormat::Jpeg, what);
-        let mut frame = None;
-        let mut segments = Vec::new();
-        let mut at = 2;
-        loop {
-            let marker = next_marker(bytes, &mut at).ok_or_else(|| damaged("it has no end"))?;
-            if marker == EOI {
-                break;
+        let mut walk = Walk { bytes, at: 2, frame: None, segments: Vec::new() };
+        let has_end = loop {
+            match walk.step() {
+                Ok(true) => {}
+                Ok(false) => break true,
+                Err(_) if walk.segments.iter().any(|segment| segment.marker == SOS) => break false,
+                Err(what) => return Err(damaged(what)),
             }
-            let length = bytes.get(at..at + 2).map(|pair| usize::from(pair[0]) << 8 | usize::from(pair[1]));
-            let Some(end) = length.filter(|&length| length >= 2).map(|length| at + length) else {
-                return Err(damaged("a segment has no length"));
-            };
-            let body = at + 2..end;
-            let parameters = bytes.get(body.clone()).ok_or_else(|| damaged("a segment is cut off"))?;
-            at = end;
-            if (SOF0..=SOF2).contains(&marker) {
-                let found = Frame::of(parameters, marker == SOF2);
-                if frame.replace(found.ok_or_else(|| damaged("its frame header makes no sense"))?).is_some() {
-                    return Err(damaged("it has two frames"));
-                }
-            }
-            if marker == SOS {
-                at = data_end(bytes, at).ok_or_else(|| damaged("its last scan has no end"))?;
-            }
-            segments.push(Segment { marker, body, data: end..at });
-            if segments.len() > MAX_SEGMENTS {
+            if walk.segments.len() > MAX_SEGMENTS {
                 return Err(damaged("it has too many segments"));
             }
-        }
-        let frame = frame.ok_or_else(|| damaged("it has no frame"))?;
-        Ok(Self { frame, segments })
+        };
+        let frame = walk.frame.ok_or_else(|| damaged("it has no frame"))?;
+        Ok(Self { frame, segments: walk.segments, has_end })
     }
 
-    /// Whether a scan has fewer bits than its blocks need at the least: one for a block's first DC
-    /// coefficient and, unless progressive, one to end the block. Then a small file says that it is a
-    /// large picture, and most of that would be made up.
-    pub(super) fn is_starved(&self, bytes: &[u8], size: (u32, u32)) -> bool {
-        let (most_x, most_y) = self.frame.sampling();
-        let scans = self.segments.iter().filter(|segment| segment.marker == SOS);
-        scans.into_iter().any(|scan| {
-            let header = &bytes[scan.body.clone()];
-            let members = header.first().map_or(0, |&count| usize::from(count));
-            let [.., first, _, bits] = header else { return true };
-            if self.frame.progressive && (*first != 0 || bits >> 4 != 0) {
-                return false;
-            }
-            let ids = header.iter().skip(1).step_by(2).take(members);
-            let components = ids.filter_map(|id| self.frame.components.iter().find(|c| c.id == *id));
-            let blocks: u64 = components
-                .map(|&component| {
-                    let (x, y) = component.sampling;
-                    let across = (u64::from(size.0) * u64::from(x)).div_ceil(8 * u64::from(most_x));
-                    let down = (u64::from(size.1) * u64::from(y)).div_ceil(8 * u64::from(most_y));
-                    across * down
-                })
-                .sum();
-            let needed = if self.frame.progressive { blocks } else { 2 * blocks };
-            (scan.data.len() as u64 * 8) < needed
+    pub(super) fn scans(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter().filter(|segment| segment.marker == SOS)
+    }
+
+    /// Reads a scan's header; none where it makes no sense for this frame.
+    pub(super) fn scan_header(&self, bytes: &[u8], scan: &Segment) -> Option<ScanHeader> {
+        let (&count, rest) = bytes.get(scan.body.clone())?.split_first()?;
+        let (members, &[first, last, bits]) = rest.split_at_checked(usize::from(count) * 2)? else {
+            return None;
+        };
+        let place = |id: u8| self.frame.components.iter().position(|component| component.id == id);
+        let member = |&[id, tables]: &[u8; 2]| Some((place(id)?, tables >> 4, tables & 15));
+        let members: Vec<_> = members.as_chunks().0.iter().map(member).collect::<Option<_>>()?;
+        let (band, bits) = match self.frame.progressive {
+            true => ((first, last), (bits >> 4, bits & 15)),
+            false => ((0, 63), (0, 0)),
+        };
+        let sensible = (1..=4).contains(&members.len()) && band.0 <= band.1 && band.1 < 64 && bits.1 <= 13;
+        (sensible && (members.len() == 1 || !self.frame.progressive || band.1 == 0)).then_some(ScanHeader {
+            members,
+            band,
+            bits,
         })
     }
 
-    pub(super) fn scans(&self) -> usize {
-        self.segments.iter().filter(|segment| segment.marker == SOS).count()
+    /// MCUs of a scan, and the number of blocks in each of them, over all its components.
+    pub(super) fn mcus(&self, scan: &ScanHeader, size: (u32, u32)) -> (usize, usize) {
+        let component = |place: usize| self.frame.components.get(place).copied();
+        if let [(place, ..)] = scan.members[..] {
+            // A scan of one component has no padding for the others (ITU T.81, A.2.2).
+            let Some(component) = component(place) else { return (0, 0) };
+            let (width, height) = self.frame.size_of(component, size);
+            return (width.div_ceil(8) as usize * height.div_ceil(8) as usize, 1);
+        }
+        let (x, y) = self.frame.sampling();
+        let across = size.0.div_ceil(8 * u32::from(x)) as usize;
+        let down = size.1.div_ceil(8 * u32::from(y)) as usize;
+        let blocks = |&(place, ..): &(usize, u8, u8)| component(place).map_or(0, |c| c.blocks());
+        (across * down, scan.members.iter().map(blocks).sum())
+    }
+
+    /// Whether the structure is as it should be: there is an end, every scan header makes sense, and every scan has
+    /// its restart markers, all of them and in order.
+    pub(super) fn is_sound(&self, bytes: &[u8], size: (u32, u32)) -> bool {
+        let mut interval = 0;
+        self.has_end
+            && self.segments.iter().all(|segment| match segment.marker {
+                DRI => {
+                    interval = restart_interval(bytes, segment);
+                    true
+                }
+                SOS => {
+                    let Some(scan) = self.scan_header(bytes, segment) else { return false };
+                    let (mcus, _) = self.mcus(&scan, size);
+                    let expected = if interval == 0 { 0 } else { mcus.saturating_sub(1) / interval };
+                    let mut found = 0;
+                    let in_order = restarts(bytes, segment).all(|(number, _)| {
+                        found += 1;
+                        usize::from(number) == (found - 1) % 8
+                    });
+                    in_order && found == expected
+                }
+                _ => true,
+            })
+    }
+
+    /// Whether zune-jpeg reads the layout as libjpeg does. It gives wrong pixels, or none, for a baseline picture in
+    /// several scans and for components that are sampled finer than the first or by three (0.5.15).
+    pub(super) fn is_ordinary(&self) -> bool {
+        let components = &self.frame.components;
+        let most = self.frame.sampling();
+        let halved = |side: u8| matches!(side, 1 | 2 | 4);
+        let sampled = |component: &Component| halved(component.sampling.0) && halved(component.sampling.1);
+        let first_is_finest = components.first().is_some_and(|first| first.sampling == most);
+        // Where a scan header has the number of components.
+        let in_one_scan = || match self.scans().collect::<Vec<_>>()[..] {
+            [scan] => scan.body.len() == components.len() * 2 + 4,
+            _ => false,
+        };
+        first_is_finest && components.iter().all(sampled) && (self.frame.progressive || in_one_scan())
+    }
+
+    /// Whether the first scan of each component could have data for so many of its blocks as one in `share`. A
+    /// block takes one bit for its first DC coefficient and, unless progressive, one for its end. Otherwise a small
+    /// file says that it is a large picture, and most of that would be made up.
+    pub(super) fn has_data_for(&self, bytes: &[u8], size: (u32, u32), share: u64) -> bool {
+        let Some(scan) = self.scans().next() else { return false };
+        let header = self.scan_header(bytes, scan);
+        header.is_some_and(|header| self.data_suffices(&header, scan, size, share))
+    }
+
+    fn data_suffices(&self, scan: &ScanHeader, segment: &Segment, size: (u32, u32), share: u64) -> bool {
+        if scan.band.0 != 0 || scan.bits.0 != 0 {
+            // Whole runs of blocks may be without a coefficient.
+            return true;
+        }
+        let (mcus, blocks) = self.mcus(scan, size);
+        let bits = if self.frame.progressive { 1 } else { 2 };
+        let needed = mcus as u64 * blocks as u64 * bits;
+        segment.data.len() as u64 * 8 * share >= needed
+    }
+}
+
+/// Goes from marker to marker.
+struct Walk<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    frame: Option<Frame>,
+    segments: Vec<Segment>,
+}
+
+impl Walk<'_> {
+    /// Takes the next segment; `false` at the end of the image. An error says what is wrong.
+    fn step(&mut self) -> Result<bool, &'static str> {
+        let bytes = self.bytes;
+        let marker = next_marker(bytes, &mut self.at).ok_or("it has no end")?;
+        if marker == EOI {
+            return Ok(false);
+        }
+        let at = self.at;
+        let length = bytes.get(at..at + 2).map(|pair| usize::from(pair[0]) << 8 | usize::from(pair[1]));
+        let end = length.filter(|&length| length >= 2).map(|length| at + length);
+        let end = end.ok_or("a segment has no length")?;
+        let body = at + 2..end;
+        let parameters = bytes.get(body.clone()).ok_or("a segment is cut off")?;
+        self.at = end;
+        if (SOF0..=SOF2).contains(&marker) {
+            let frame = Frame::of(parameters, marker == SOF2).ok_or("its frame header makes no sense")?;
+            if self.frame.is_some() {
+                return Err("it has two frames");
+            }
+            self.frame = Some(frame);
+        }
+        if marker == SOS {
+            if self.frame.is_none() {
+                return Err("it has no frame");
+            }
+            self.at = data_end(bytes, end);
+        }
+        self.segments.push(Segment { marker, body, data: end..self.at });
+        Ok(true)
+    }
+}
+
+impl Component {
+    /// Blocks in an MCU of several components.
+    pub(super) fn blocks(self) -> usize {
+        usize::from(self.sampling.0) * usize::from(self.sampling.1)
     }
 }
 
@@ -142,6 +256,30 @@ impl Frame {
         let most = |side: fn(&Component) -> u8| self.components.iter().map(side).max().unwrap_or(1);
         (most(|component| component.sampling.0), most(|component| component.sampling.1))
     }
+
+    /// Width and height of a component of a picture of this size (ITU T.81, A.1.1).
+    pub(super) fn size_of(&self, component: Component, (width, height): (u32, u32)) -> (u32, u32) {
+        let (most_x, most_y) = self.sampling();
+        let (x, y) = component.sampling;
+        ((width * u32::from(x)).div_ceil(most_x.into()), (height * u32::from(y)).div_ceil(most_y.into()))
+    }
+}
+
+/// MCUs between restart markers; 0 for none.
+pub(super) fn restart_interval(bytes: &[u8], segment: &Segment) -> usize {
+    let pair = bytes.get(segment.body.clone()).and_then(|body| body.first_chunk());
+    pair.map_or(0, |&pair| u16::from_be_bytes(pair).into())
+}
+
+/// The restart markers in a scan's data: their numbers from 0 to 7, and where each begins.
+pub(super) fn restarts<'a>(bytes: &'a [u8], scan: &Segment) -> impl Iterator<Item = (u8, usize)> + use<'a> {
+    let data = scan.data.clone();
+    let found = memchr::memchr_iter(0xFF, bytes.get(data.clone()).unwrap_or_default());
+    found.filter_map(move |at| {
+        let at = data.start + at;
+        let number = bytes.get(at + 1).filter(|_| at + 1 < data.end)?;
+        (0xD0..=0xD7).contains(number).then(|| (number & 7, at))
+    })
 }
 
 /// Steps over fill bytes, and over rubbish between segments, to the next marker that has a meaning here.
@@ -160,14 +298,16 @@ fn next_marker(bytes: &[u8], at: &mut usize) -> Option<u8> {
     }
 }
 
-/// The end of entropy-coded data: the next marker that is neither stuffing nor a restart.
-fn data_end(bytes: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        at += memchr::memchr(0xFF, bytes.get(at..)?)?;
-        match *bytes.get(at + 1)? {
-            0x00 | 0xD0..=0xD7 => at += 2,
-            0xFF => at += 1,
-            _ => return Some(at),
+/// The end of entropy-coded data: the next marker that is neither stuffing nor a restart, or the end of the file.
+fn data_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(next) = bytes.get(at..).and_then(|rest| memchr::memchr(0xFF, rest)) {
+        at += next;
+        match bytes.get(at + 1) {
+            Some(0x00 | 0xD0..=0xD7) => at += 2,
+            Some(0xFF) => at += 1,
+            Some(_) => return at,
+            None => break,
         }
     }
+    bytes.len()
 }

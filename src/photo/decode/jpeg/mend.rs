@@ -1,0 +1,256 @@
+//! Reading a JPEG's entropy-coded data to see whether it is damaged, and if so, writing the file anew: as a whole one,
+//! with the same picture as far as it can be read.
+//!
+//! The decoders that are used here either refuse a file with a damaged scan or make up what is missing. Viewers go on at
+//! the next restart marker, and show grey for what is missing. So each scan is read here, Huffman code by Huffman code,
+//! and written again: blocks that can be read as they are, to the bit, and the others without any coefficient.
+//! What comes out is a sound file for the same decoders.
+
+use super::bits::{Bits, DC_CATEGORIES, DC_LENGTHS, Discard, Output, Tables, Writer};
+use super::restarts::Intervals;
+use super::scan::{AC_SYMBOLS, Scan, ac_lengths};
+use super::split::write;
+use super::walk::{DHT, DQT, DRI, EOI, Layout, SOI, SOS, ScanHeader, Segment, restart_interval};
+use super::{InputFormat, PhotoError, broken};
+use crate::photo::Damage;
+
+/// Least part of a picture that must be readable: one in so many MCUs.
+const LEAST_SHARE: u64 = 10;
+
+/// Most bytes of the new file for each of the old; ordinary ones grow by a third.
+const MOST_GROWTH: usize = 4;
+
+/// Reads a file, and says what is missing of its picture.
+pub(super) fn check(bytes: &[u8], layout: &Layout, size: (u32, u32)) -> Result<Option<Damage>, PhotoError> {
+    let mut mender = Mender::new(layout, size, None);
+    mender.read(bytes)?;
+    Ok(mender.damage())
+}
+
+/// Writes a file anew.
+pub(super) fn mend(bytes: &[u8], layout: &Layout, size: (u32, u32)) -> Result<Vec<u8>, PhotoError> {
+    let mut mender = Mender::new(layout, size, Some(vec![0xFF, SOI]));
+    mender.read(bytes)?;
+    let mut out = mender.out.unwrap_or_default();
+    out.extend([0xFF, EOI]);
+    Ok(out)
+}
+
+/// What was lost of a scan.
+#[derive(Clone, Copy, Default)]
+struct Loss {
+    mcus: usize,
+    missing: usize,
+    /// How many MCUs lie before the end of the last one that was read.
+    last: usize,
+    /// Whether data were left over between restart markers: they were meant for blocks that were read from damaged data.
+    left_over: bool,
+}
+
+impl Loss {
+    fn read(&self) -> usize {
+        self.mcus - self.missing
+    }
+}
+
+struct Mender<'a> {
+    layout: &'a Layout,
+    size: (u32, u32),
+    tables: Tables,
+    /// MCUs between restart markers; 0 for none.
+    interval: usize,
+    /// The new file, if one is wanted.
+    out: Option<Vec<u8>>,
+    /// Of a progressive picture, for each component: which coefficients of each block are not zero, one bit for each in
+    /// zigzag order. What a later scan says of a coefficient depends on it.
+    nonzero: Vec<Vec<u64>>,
+    /// For each component and coefficient the lowest bit that was read.
+    lowest_bit: Vec<[Option<u8>; 64]>,
+    /// Of the first scan of the first component.
+    picture: Option<Loss>,
+    colour_is_lost: bool,
+    detail_is_lost: bool,
+}
+
+impl<'a> Mender<'a> {
+    fn new(layout: &'a Layout, size: (u32, u32), out: Option<Vec<u8>>) -> Self {
+        let components = layout.frame.components.len();
+        Self {
+            layout,
+            size,
+            tables: Tables::default(),
+            interval: 0,
+            out,
+            nonzero: vec![Vec::new(); components],
+            lowest_bit: vec![[None; 64]; components],
+            picture: None,
+            colour_is_lost: false,
+            detail_is_lost: false,
+        }
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Result<(), PhotoError> {
+        let unreadable = || broken(InputFormat::Jpeg, "hardly anything of the picture can be read");
+        if !self.layout.has_data_for(bytes, self.size, LEAST_SHARE) {
+            return Err(unreadable());
+        }
+        for segment in &self.layout.segments {
+            self.segment(bytes, segment);
+            if self.out.as_ref().is_some_and(|out| out.len() > MOST_GROWTH * bytes.len() + (1 << 20)) {
+                return Err(broken(InputFormat::Jpeg, "its Huffman codes make no sense"));
+            }
+        }
+        self.picture.filter(|loss| loss.read() * LEAST_SHARE as usize >= loss.mcus).ok_or_else(unreadable)?;
+        self.add_missing_scans();
+        Ok(())
+    }
+
+    /// Copies a segment, or writes a scan anew. Huffman codes and restarts are of our own.
+    fn segment(&mut self, bytes: &[u8], segment: &Segment) {
+        let body = &bytes[segment.body.clone()];
+        match segment.marker {
+            // Codes that make no sense are missed by the scans that need them.
+            DHT => self.tables.read_codes(body).unwrap_or_default(),
+            DRI => self.interval = restart_interval(bytes, segment),
+            SOS => match self.layout.scan_header(bytes, segment) {
+                Some(header) => {
+                    self.scan(&header, Some(Intervals::new(bytes, segment, self.interval)));
+                }
+                None => self.detail_is_lost = true,
+            },
+            DQT | 0xC0..=0xC2 | 0xE0..=0xEF => {
+                if segment.marker == DQT {
+                    self.tables.read_steps(body);
+                }
+                if let Some(out) = &mut self.out {
+                    write(out, segment.marker, body);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads a scan and writes it, if a new file is wanted; without data, one of which nothing is known.
+    fn scan(&mut self, header: &ScanHeader, intervals: Option<Intervals<'_>>) {
+        // Only a scan of coefficients besides the first is about bits that were there before.
+        let mut nonzero = match header.members[..] {
+            [(place, ..)] if header.band.0 > 0 => std::mem::take(&mut self.nonzero[place]),
+            _ => Vec::new(),
+        };
+        let (mcus, _) = self.layout.mcus(header, self.size);
+        nonzero.resize(if header.band.0 > 0 { mcus } else { 0 }, 0);
+        let loss = match self.out.take() {
+            None => copy(
+                Scan::new(self.layout, &self.tables, header, &mut Discard, &mut nonzero),
+                mcus,
+                intervals,
+            ),
+            Some(mut out) => {
+                self.write_header(header, &mut out);
+                let mut writer = Writer::new(&mut out);
+                let scan = Scan::new(self.layout, &self.tables, header, &mut writer, &mut nonzero);
+                let loss = copy(scan, mcus, intervals);
+                writer.finish();
+                self.out = Some(out);
+                loss
+            }
+        };
+        self.note(header, loss, nonzero);
+    }
+
+    /// Writes a scan's header, and codes for it.
+    fn write_header(&self, header: &ScanHeader, out: &mut Vec<u8>) {
+        let ScanHeader { members, band, bits } = header;
+        let mut dc = vec![0];
+        dc.extend(DC_LENGTHS);
+        dc.extend(0..DC_CATEGORIES);
+        write(out, DHT, &dc);
+        let mut ac = vec![0x10];
+        ac.extend(ac_lengths());
+        ac.extend(AC_SYMBOLS.iter());
+        write(out, DHT, &ac);
+        let mut body = vec![members.len() as u8];
+        body.extend(members.iter().flat_map(|&(place, ..)| [self.layout.frame.components[place].id, 0]));
+        body.extend([band.0, band.1, bits.0 << 4 | bits.1]);
+        write(out, SOS, &body);
+    }
+
+    /// Remembers what a scan has brought, and what it has not.
+    fn note(&mut self, header: &ScanHeader, loss: Loss, nonzero: Vec<u64>) {
+        for &(place, ..) in &header.members {
+            for coefficient in header.band.0..=header.band.1 {
+                self.lowest_bit[place][usize::from(coefficient)] = Some(header.bits.1);
+            }
+        }
+        let has_picture = header.members.iter().any(|&(place, ..)| place == 0);
+        match (header.band.0, has_picture) {
+            (0, true) if self.picture.is_none() => self.picture = Some(loss),
+            (0, false) if header.bits.0 == 0 => self.colour_is_lost |= loss.missing > 0,
+            _ => self.detail_is_lost |= loss.missing > 0,
+        }
+        self.detail_is_lost |= loss.left_over;
+        if let [(place, ..)] = header.members[..]
+            && header.band.0 > 0
+        {
+            self.nonzero[place] = nonzero;
+        }
+    }
+
+    /// Components of which there is nothing become grey; decoders refuse a picture without them.
+    fn add_missing_scans(&mut self) {
+        for place in 0..self.lowest_bit.len() {
+            if self.lowest_bit[place][0].is_some() {
+                continue;
+            }
+            let band = if self.layout.frame.progressive { (0, 0) } else { (0, 63) };
+            let header = ScanHeader { members: vec![(place, 0, 0)], band, bits: (0, 0) };
+            self.scan(&header, None);
+        }
+    }
+
+    /// What is missing, in words.
+    fn damage(&self) -> Option<Damage> {
+        let loss = self.picture.unwrap_or_default();
+        let percent = (100 * loss.missing).div_ceil(loss.mcus.max(1));
+        // A file that ends between two scans has lost the later ones.
+        let unrefined = |bit: &Option<u8>| bit.is_none_or(|bit| bit > 0);
+        let lacks_detail = !self.layout.has_end && self.lowest_bit.iter().flatten().any(unrefined);
+        let words = if loss.missing > 0 && loss.missing == loss.mcus - loss.last {
+            format!("The last {percent} % of the picture are missing.")
+        } else if loss.missing > 0 {
+            format!("About {percent} % of the picture cannot be read.")
+        } else if self.colour_is_lost {
+            "A part of its colours cannot be read.".to_owned()
+        } else if self.detail_is_lost || lacks_detail {
+            "A part of its details cannot be read.".to_owned()
+        } else {
+            return None;
+        };
+        Some(Damage(words))
+    }
+}
+
+/// Copies a scan's intervals, and leaves out what cannot be read of them.
+fn copy<O: Output>(mut scan: Scan<'_, O>, mcus: usize, mut intervals: Option<Intervals<'_>>) -> Loss {
+    let mut loss = Loss { mcus, ..Loss::default() };
+    let mut first = 0;
+    while first < mcus {
+        let length = intervals.as_ref().and_then(Intervals::length);
+        let end = length.map_or(mcus, |length| mcus.min(first + length));
+        let data = intervals.as_mut().and_then(Intervals::next);
+        let read = data.map_or(0, |data| {
+            let mut bits = Bits::new(data);
+            let read = (first..end).take_while(|&mcu| scan.copy(&mut bits, mcu)).count();
+            loss.left_over |= read == end - first && end < mcus && bits.unread() > 0;
+            read
+        });
+        scan.restart();
+        (first + read..end).for_each(|mcu| scan.leave_out(mcu));
+        loss.missing += end - first - read;
+        if read > 0 {
+            loss.last = first + read;
+        }
+        first = end;
+    }
+    loss
+}

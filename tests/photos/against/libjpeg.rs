@@ -1,0 +1,306 @@
+//! Every layout that a JPEG can have, against libjpeg-turbo's own programs.
+
+use std::path::Path;
+use std::process::Command;
+
+use jpeg_encoder::{ColorType, SamplingFactor};
+use pixcolor::photo::{Limits, Photo, Rgb};
+
+use crate::make::{self, Random};
+
+/// Sizes of which one is a whole number of MCUs and two are not.
+const SIZES: [(u32, u32); 3] = [(61, 47), (64, 64), (35, 17)];
+
+/// For each component, its horizontal and vertical sampling.
+const SAMPLINGS: [&str; 13] = [
+    "1x1,1x1,1x1",
+    "2x1,1x1,1x1",
+    "1x2,1x1,1x1",
+    "2x2,1x1,1x1",
+    "4x1,1x1,1x1",
+    "3x1,1x1,1x1",
+    "1x4,1x1,1x1",
+    "4x2,1x1,1x1",
+    "2x2,2x1,1x2",
+    "2x2,1x1,2x1",
+    "1x1,2x2,2x2",
+    "1x1,2x1,1x1",
+    "2x2,2x2,2x2",
+];
+
+/// Scan scripts of cjpeg; the first is one scan of everything.
+const SCRIPTS: [&str; 8] = [
+    "",
+    "0; 1,2;",
+    "0; 1; 2;",
+    "0,1; 2;",
+    "2; 0; 1;",
+    // Progressive from here on.
+    "0,1,2: 0-0, 0, 1; 0: 1-63, 0, 0; 1: 1-63, 0, 0; 2: 1-63, 0, 0; 0,1,2: 0-0, 1, 0;",
+    "0: 0-0, 0, 0; 1: 0-0, 0, 0; 2: 0-0, 0, 0; 0: 1-5, 0, 2; 2: 1-63, 0, 1; 1: 1-63, 0, 1; 0: 6-63, 0, 2; \
+     0: 1-63, 2, 1; 2: 1-63, 1, 0; 1: 1-63, 1, 0; 0: 1-63, 1, 0;",
+    "0,1,2: 0-0, 0, 0; 0: 1-63, 0, 0; 1: 1-63, 0, 0; 2: 1-63, 0, 0;",
+];
+
+const RESTARTS: [u32; 3] = [0, 1, 7];
+
+/// Runs one of libjpeg-turbo's programs on a file; none if it refuses. With warnings they end with 2.
+fn run(program: &str, arguments: &[&str], input: &Path) -> Option<Vec<u8>> {
+    let output = Command::new(program).args(arguments).arg(input).output();
+    let output = output.unwrap_or_else(|error| panic!("{program} (libjpeg-turbo-progs): {error}"));
+    matches!(output.status.code(), Some(0 | 2)).then_some(output.stdout)
+}
+
+/// The picture as libjpeg-turbo decodes it, 8-bit RGB; none if it refuses.
+fn reference(folder: &Path, file: &[u8]) -> Option<Rgb> {
+    let path = folder.join("reference.jpg");
+    std::fs::write(&path, file).unwrap();
+    let pnm = run("djpeg", &["-pnm"], &path)?;
+    let mut fields = pnm.splitn(4, |byte| byte.is_ascii_whitespace());
+    let kind = fields.next()?;
+    let number = |field: Option<&[u8]>| std::str::from_utf8(field?).ok()?.parse().ok();
+    let (width, height): (u32, u32) = (number(fields.next())?, number(fields.next())?);
+    let samples = fields.next()?.strip_prefix(b"255\n")?;
+    let pixels = match kind {
+        b"P5" => samples.iter().flat_map(|&code| [code; 3]).collect(),
+        _ => samples.to_vec(),
+    };
+    Some(Rgb { width, height, pixels })
+}
+
+/// Mean difference in levels of 8 bits.
+fn difference(one: &Rgb, other: &Rgb) -> f64 {
+    assert_eq!((one.width, one.height), (other.width, other.height));
+    let sum: u64 = one.pixels.iter().zip(&other.pixels).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / one.pixels.len() as f64
+}
+
+/// How far ours is from libjpeg's, or what is wrong.
+fn compare(folder: &Path, file: &[u8], within: f64) -> Result<(), String> {
+    let reference = reference(folder, file).ok_or("libjpeg refuses its own file")?;
+    let ours = Rgb::decode(file, &Limits::default()).map_err(|error| error.to_string())?;
+    let difference = difference(&ours, &reference);
+    if difference <= within { Ok(()) } else { Err(format!("differs by {difference:.2} levels")) }
+}
+
+/// A picture as PPM or PGM, and the arguments that make a JPEG of it.
+fn cjpeg(
+    folder: &Path,
+    size: (u32, u32),
+    kind: &str,
+    sampling: &str,
+    script: &str,
+    restart: u32,
+) -> Option<Vec<u8>> {
+    let picture = folder.join(format!("{}x{}-{kind}.pnm", size.0, size.1));
+    let scans = folder.join("scans.txt");
+    if !picture.exists() {
+        let (magic, pixels) = match kind {
+            "grey" => ("P5", make::grey_scene(size.0, size.1).into_raw()),
+            _ => ("P6", make::scene(size.0, size.1).into_raw()),
+        };
+        let head = format!("{magic}\n{} {}\n255\n", size.0, size.1);
+        std::fs::write(&picture, [head.as_bytes(), &pixels].concat()).unwrap();
+    }
+    let restart = format!("{restart}B");
+    let mut arguments = vec!["-quality", "92", "-restart", &restart, "-sample", sampling];
+    if kind == "rgb" {
+        arguments.push("-rgb");
+    }
+    if !script.is_empty() {
+        std::fs::write(&scans, script).unwrap();
+        arguments.extend(["-scans", scans.to_str().unwrap()]);
+    }
+    run("cjpeg", &arguments, &picture)
+}
+
+#[test]
+fn every_layout_of_colour_is_decoded_as_libjpeg_decodes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut files, mut wrong) = (0, Vec::new());
+    for (i, sampling) in SAMPLINGS.iter().enumerate() {
+        for (j, script) in SCRIPTS.iter().enumerate() {
+            for (k, size) in SIZES.into_iter().enumerate() {
+                for kind in ["colour", "rgb"] {
+                    // Each sampling meets each script with each restart interval, at one size or another.
+                    let restart = RESTARTS[(i + j + k) % RESTARTS.len()];
+                    // More than ten blocks in an MCU are no JPEG.
+                    let Some(file) = cjpeg(folder.path(), size, kind, sampling, script, restart) else {
+                        continue;
+                    };
+                    files += 1;
+                    if let Err(error) = compare(folder.path(), &file, 1.0) {
+                        wrong.push(format!("{kind} {sampling} {script:?} {restart} {size:?}: {error}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(files > 550, "{files} files");
+    assert!(wrong.is_empty(), "{} of {files}: {}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_layout_of_grey_is_decoded_as_libjpeg_decodes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for sampling in ["1x1", "2x2", "3x1", "1x4"] {
+        for script in ["", "0: 0-0, 0, 1; 0: 1-63, 0, 2; 0: 1-63, 2, 1; 0: 0-0, 1, 0; 0: 1-63, 1, 0;"] {
+            for (size, restart) in SIZES.into_iter().zip(RESTARTS) {
+                let file = cjpeg(folder.path(), size, "grey", sampling, script, restart).unwrap();
+                let result = compare(folder.path(), &file, 1.0);
+                assert_eq!(result, Ok(()), "{sampling} {script:?} {restart} {size:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_layout_of_inks_is_decoded_as_libjpeg_decodes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, scans) = (folder.path().join("first.jpg"), folder.path().join("scans.txt"));
+    let scripts = [
+        "0,1,2,3;",
+        "0; 1,2; 3;",
+        "0; 1; 2; 3;",
+        "3; 2; 0,1;",
+        "0,1,2,3: 0-0, 0, 0; \
+        0: 1-63, 0, 1; 1: 1-63, 0, 0; 2: 1-63, 0, 0; 3: 1-63, 0, 0; 0: 1-63, 1, 0;",
+    ];
+    for kind in [ColorType::Cmyk, ColorType::CmykAsYcck] {
+        for sampling in
+            [SamplingFactor::F_1_1, SamplingFactor::F_2_1, SamplingFactor::F_1_2, SamplingFactor::F_2_2]
+        {
+            for (size, restart) in SIZES.into_iter().zip(RESTARTS) {
+                let inks: Vec<u8> = make::scene(size.0, size.1)
+                    .pixels()
+                    .flat_map(|pixel| [255 - pixel[0], 255 - pixel[1], 255 - pixel[2], pixel[1] / 4])
+                    .collect();
+                let mut bytes = Vec::new();
+                let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 92);
+                encoder.set_sampling_factor(sampling);
+                encoder.encode(&inks, size.0 as u16, size.1 as u16, kind).unwrap();
+                std::fs::write(&first, &bytes).unwrap();
+                for script in scripts {
+                    std::fs::write(&scans, script).unwrap();
+                    let restart = format!("{restart}B");
+                    let arguments = ["-copy", "all", "-restart", &restart, "-scans", scans.to_str().unwrap()];
+                    let file = run("jpegtran", &arguments, &first).unwrap();
+                    let result = compare(folder.path(), &file, 2.0);
+                    assert_eq!(result, Ok(()), "{kind:?} {sampling:?} {script:?} {restart} {size:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Some layouts with and without restart markers, in one scan and in many.
+fn samples(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for sampling in ["1x1,1x1,1x1", "2x2,1x1,1x1", "3x1,1x1,1x1"] {
+        for script in [SCRIPTS[0], SCRIPTS[2], SCRIPTS[6]] {
+            for restart in [0, 2] {
+                let file = cjpeg(folder, (256, 192), "colour", sampling, script, restart).unwrap();
+                files.push((format!("{sampling} {script:?} {restart}"), file));
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn a_file_without_an_end_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, file) in samples(folder.path()) {
+        let whole = Photo::decode(&file, &Limits::default()).unwrap();
+        let endless = Photo::decode(&file[..file.len() - 2], &Limits::default()).unwrap();
+        assert!(whole.grey == endless.grey && endless.damage.is_none(), "{name}: {:?}", endless.damage);
+    }
+}
+
+#[test]
+fn a_cut_file_is_decoded_as_far_as_it_goes_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, file) in samples(folder.path()) {
+        let whole = Photo::decode(&file, &Limits::default()).unwrap();
+        for part in [40, 66, 90, 99] {
+            let cut = &file[..file.len() * part / 100];
+            for (closed, cut) in [(false, cut.to_vec()), (true, [cut, &[0xFF, 0xD9]].concat())] {
+                let got = Photo::decode(&cut, &Limits::default())
+                    .unwrap_or_else(|error| panic!("{name}, {part} %, closed {closed}: {error}"));
+                // What was cut of a file that is closed again between two scans was never there.
+                let between = closed && !name.contains("\"\"");
+                assert!(got.damage.is_some() || between, "{name}, {part} %, closed {closed}");
+                if name.contains("\"\"") {
+                    let rows = (192 * part / 100 - 32) * 256;
+                    assert!(
+                        got.grey.luma[..rows] == whole.grey.luma[..rows],
+                        "{name}, {part} %: what is there"
+                    );
+                    let last = got.grey.luma.last().unwrap();
+                    assert!(
+                        (f64::from(*last) / 655.35 - 53.6).abs() < 1.0,
+                        "{name}, {part} %: the rest is grey"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lost_or_repeated_restart_marker_costs_its_interval_and_nothing_is_shifted() {
+    let folder = tempfile::tempdir().unwrap();
+    for sampling in ["1x1,1x1,1x1", "2x2,1x1,1x1"] {
+        let file = cjpeg(folder.path(), (256, 192), "colour", sampling, "", 4).unwrap();
+        let whole = Rgb::decode(&file, &Limits::default()).unwrap();
+        let markers: Vec<usize> = (0..file.len() - 1)
+            .filter(|&at| file[at] == 0xFF && (0xD0..=0xD7).contains(&file[at + 1]))
+            .collect();
+        for at in [markers[3], markers[markers.len() / 2]] {
+            let lost = [&file[..at], &file[at + 2..]].concat();
+            let twice = make::insert(&file, at, &file[at..at + 2]);
+            for file in [lost, twice] {
+                let reference = reference(folder.path(), &file).unwrap();
+                let ours = Photo::decode(&file, &Limits::default()).unwrap();
+                assert!(ours.damage.is_some(), "{sampling}");
+                let theirs = difference(&whole, &reference);
+                let luma = reference.grey();
+                let sum: u64 =
+                    ours.grey.luma.iter().zip(&luma.luma).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+                let ours = sum as f64 / luma.luma.len() as f64 / 655.35;
+                assert!(
+                    ours <= 1.0 + theirs,
+                    "{sampling}: {ours} L* from libjpeg's, {theirs} levels from the whole"
+                );
+            }
+        }
+    }
+}
+
+/// A change that leaves a file readable may leave another picture; then libjpeg shows the same one.
+#[test]
+fn what_is_not_marked_as_damaged_is_what_libjpeg_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = Random(7);
+    let (mut marked, mut silent, mut refused) = (0, 0, 0);
+    for (name, file) in samples(folder.path()) {
+        for _ in 0..25 {
+            let mut changed = file.clone();
+            for _ in 0..=random.below(2) {
+                let at = 620 + random.below(file.len() - 620);
+                changed[at] ^= 1 << random.below(8);
+            }
+            let Some(reference) = reference(folder.path(), &changed) else { continue };
+            match Rgb::decode(&changed, &Limits::default()) {
+                Ok(ours) => {
+                    silent += 1;
+                    let difference = difference(&ours, &reference);
+                    assert!(difference < 1.0, "{name}: {difference} levels, and nothing was said");
+                }
+                Err(_) if Photo::decode(&changed, &Limits::default()).is_ok() => marked += 1,
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(marked > 100 && silent > 20, "{marked} marked, {silent} silent, {refused} refused");
+}

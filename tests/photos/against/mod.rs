@@ -1,0 +1,3 @@
+//! Decoders that others wrote, as a second opinion.
+
+mod libjpeg;

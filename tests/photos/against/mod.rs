@@ -1,0 +1,4 @@
+//! The same pictures from the libraries that everybody else uses, one file for each of them.
+
+mod libpng;
+mod pillow;

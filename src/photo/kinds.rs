@@ -11,6 +11,7 @@ const EXPORT: &str = "Export the page or the picture as JPEG or PNG.";
 const FRAME: &str = "Save a frame of it as JPEG or PNG.";
 const DEVELOP: &str = "Develop it in the camera's or another program, and save it as JPEG, PNG or TIFF.";
 const UNPACK: &str = "Unpack it and send the pictures in it.";
+const PAGE: &str = "Save the picture on the page and send that file.";
 const SEND: &str = "Send a picture: JPEG, PNG, WebP, TIFF, BMP or GIF.";
 
 /// A place, the bytes there, what such a file is, and what to do.
@@ -100,8 +101,8 @@ const NETPBM: (&str, &str) = ("a Netpbm picture (PBM, PGM, PPM or PAM)", SAVE);
 /// Kinds of text, by what stands in the beginning in small letters.
 const TEXTS: &[(&str, &str, &str)] = &[
     ("<svg", "an SVG drawing", EXPORT),
-    ("<html", "a web page (HTML)", "Save the picture on the page and send that file."),
-    ("<!doctype html", "a web page (HTML)", "Save the picture on the page and send that file."),
+    ("<html", "a web page (HTML)", PAGE),
+    ("<!doctype html", "a web page (HTML)", PAGE),
     ("data:image/", "a data URL", "Decode it and send the picture's bytes."),
 ];
 
@@ -116,17 +117,17 @@ pub(super) fn refusal(bytes: &[u8]) -> PhotoError {
     let words = match kind(bytes) {
         _ if bytes.is_empty() => format!("The file is empty. Send a picture: {READ}."),
         Some((kind, advice)) => format!("This is {kind}, which PixColor does not read. {advice}"),
-        None if bytes.len() < SHORTEST => format!(
-            "The file has only {} bytes, which is too short for a picture. Send {READ}.",
-            bytes.len()
-        ),
+        None if bytes.len() < SHORTEST => {
+            format!("The file has only {} bytes, which is too short for a picture. Send {READ}.", bytes.len())
+        }
         None => format!("This is not a picture of a kind that PixColor reads. Send {READ}."),
     };
     PhotoError::Unsupported(words)
 }
 
 fn kind(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
-    let is = |&&(at, signature, ..): &&Signature| bytes.get(at..).is_some_and(|rest| rest.starts_with(signature));
+    let is =
+        |&&(at, signature, ..): &&Signature| bytes.get(at..).is_some_and(|rest| rest.starts_with(signature));
     let netpbm = matches!(bytes, [b'P', b'1'..=b'7', b' ' | b'\t' | b'\r' | b'\n', ..]);
     SIGNATURES
         .iter()

@@ -68,10 +68,12 @@ mod tests {
 
     /// EXIF with one entry, in either byte order.
     fn exif(little: bool, kind: u16, count: u32, value: &[u8]) -> Vec<u8> {
-        let (order, magic) = if little { (b"II", 42_u16.to_le_bytes()) } else { (b"MM", 42_u16.to_be_bytes()) };
+        let (order, magic) =
+            if little { (b"II", 42_u16.to_le_bytes()) } else { (b"MM", 42_u16.to_be_bytes()) };
         let two = |n: u16| if little { n.to_le_bytes() } else { n.to_be_bytes() };
         let four = |n: u32| if little { n.to_le_bytes() } else { n.to_be_bytes() };
-        let mut bytes = [&order[..], &magic, &four(8), &two(1), &two(0x0112), &two(kind), &four(count)].concat();
+        let mut bytes =
+            [&order[..], &magic, &four(8), &two(1), &two(0x0112), &two(kind), &four(count)].concat();
         if value.len() <= 4 {
             bytes.extend(value);
             bytes.resize(22, 0);
@@ -92,7 +94,11 @@ mod tests {
             for (kind, value) in [(1, &[6][..]), (6, &[6]), (3, &two), (8, &two), (4, &four), (9, &four)] {
                 for count in [1, 2, 4, 8] {
                     let bytes = exif(little, kind, count, &value.repeat(count as usize));
-                    assert_eq!(orientation(&bytes), Some(Orientation::Rotate90), "type {kind}, count {count}");
+                    assert_eq!(
+                        orientation(&bytes),
+                        Some(Orientation::Rotate90),
+                        "type {kind}, count {count}"
+                    );
                     let prefixed = [b"Exif\0\0", &bytes[..]].concat();
                     assert_eq!(orientation(&prefixed), Some(Orientation::Rotate90));
                 }

@@ -30,7 +30,9 @@ fn by_libpng(name: &str, png: &[u8]) -> Option<Vec<u8>> {
     let (depth, most) = (field("DEPTH ") as usize, field("MAXVAL "));
     let samples: Vec<u32> = match most {
         0..=255 => output.stdout[end..].iter().map(|&byte| byte.into()).collect(),
-        _ => output.stdout[end..].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).collect(),
+        _ => {
+            output.stdout[end..].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).collect()
+        }
     };
     let eight = |value: u32| (value * 255 + most / 2) / most;
     let on_white = |code: u32, alpha: u32| ((code * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
@@ -45,13 +47,7 @@ fn by_libpng(name: &str, png: &[u8]) -> Option<Vec<u8>> {
 #[test]
 fn png_of_every_kind_is_what_libpng_makes_of_it() {
     let mut random = Random(5);
-    let kinds = [
-        (0, &[1, 2, 4, 8, 16][..]),
-        (2, &[8, 16]),
-        (3, &[1, 2, 4, 8]),
-        (4, &[8, 16]),
-        (6, &[8, 16]),
-    ];
+    let kinds = [(0, &[1, 2, 4, 8, 16][..]), (2, &[8, 16]), (3, &[1, 2, 4, 8]), (4, &[8, 16]), (6, &[8, 16])];
     let mut compared = 0;
     for (colour, depths) in kinds {
         for &depth in depths {
@@ -66,10 +62,12 @@ fn png_of_every_kind_is_what_libpng_makes_of_it() {
                         if transparent && colour != 4 && colour != 6 {
                             chunks.push(make::chunk(b"tRNS", &transparency(colour, depth, &mut random)));
                         }
-                        let png = make::noise_png(width, height, depth, colour, interlaced, &chunks, &mut random);
+                        let png =
+                            make::noise_png(width, height, depth, colour, interlaced, &chunks, &mut random);
                         let name = format!("colour {colour}, {depth} bits, {width} x {height}, {interlaced}");
                         let Some(wanted) = by_libpng(&name, &png) else { return };
-                        let got = Rgb::decode(&png, &Limits::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+                        let got = Rgb::decode(&png, &Limits::default())
+                            .unwrap_or_else(|error| panic!("{name}: {error}"));
                         let most = got.pixels.iter().zip(&wanted).map(|(a, b)| a.abs_diff(*b)).max();
                         // Opacity of 16 bits is rounded before it is applied.
                         assert!(most <= Some(u8::from(depth == 16)), "{name}: {most:?}");

@@ -104,7 +104,9 @@ fn primaries_apply_with_a_gamma_and_only_with_one() {
     }
     assert_ne!(pixel(2, 8, &[200, 100, 50], &file), [200, 100, 50]);
     // Primaries that are no colours.
-    for wrong in [[0; 8], [100_000; 8], [31_270, 0, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000], [u32::MAX; 8]] {
+    for wrong in
+        [[0; 8], [100_000; 8], [31_270, 0, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000], [u32::MAX; 8]]
+    {
         let chunks = [gamma(45_455), numbers(b"cHRM", &wrong)];
         assert_eq!(pixel(2, 8, &[200, 100, 50], &chunks), [200, 100, 50], "{wrong:?}");
     }
@@ -178,15 +180,19 @@ fn a_picture_in_srgb_stays_as_it_is_to_the_bit() {
     for (depth, colour) in [(8, 0), (16, 0), (8, 2), (16, 2), (8, 4), (16, 6)] {
         let mut noise = |chunks: &[Vec<u8>]| {
             random = Random(3);
-            Photo::decode(&make::noise_png(20, 9, depth, colour, false, chunks, &mut random), &Limits::default())
-                .unwrap()
+            Photo::decode(
+                &make::noise_png(20, 9, depth, colour, false, chunks, &mut random),
+                &Limits::default(),
+            )
+            .unwrap()
         };
         let plain = noise(&[]);
-        for chunks in
-            [vec![gamma(45_455)], vec![gamma(45_455), numbers(b"cHRM", &SRGB)], vec![chunk(b"sRGB", &[1])], vec![
-                code_points(1, 13),
-            ]]
-        {
+        for chunks in [
+            vec![gamma(45_455)],
+            vec![gamma(45_455), numbers(b"cHRM", &SRGB)],
+            vec![chunk(b"sRGB", &[1])],
+            vec![code_points(1, 13)],
+        ] {
             assert_eq!(noise(&chunks).grey, plain.grey);
         }
     }

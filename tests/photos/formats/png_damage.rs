@@ -46,11 +46,10 @@ fn what_a_picture_does_not_need_may_be_damaged_or_missing() {
         ("code points of no length", before(&chunk(b"cICP", &[1]))),
         ("frames out of order", before(&chunk(b"fcTL", &[7; 26]))),
         ("an animation of no frames", before(&chunk(b"acTL", &[0; 8]))),
-        ("a chunk of data after the end of the data", make::insert(&png, end, &[
-            chunk(b"tEXt", b"Title\0hello"),
-            chunk(b"IDAT", b"rubbish"),
-        ]
-        .concat())),
+        (
+            "a chunk of data after the end of the data",
+            make::insert(&png, end, &[chunk(b"tEXt", b"Title\0hello"), chunk(b"IDAT", b"rubbish")].concat()),
+        ),
     ] {
         let photo = decode(name, &bytes);
         assert_eq!((&photo.grey, &photo.damage), (&truth, &None), "{name}");
@@ -82,7 +81,10 @@ fn a_cut_png_is_decoded_as_far_as_it_goes_and_the_rest_is_grey() {
         }
         for percent in [3, 8] {
             let cut = png[..png.len() * percent / 100].to_vec();
-            assert!(matches!(Photo::decode(&cut, &Limits::default()), Err(PhotoError::Broken(_))), "{percent} %");
+            assert!(
+                matches!(Photo::decode(&cut, &Limits::default()), Err(PhotoError::Broken(_))),
+                "{percent} %"
+            );
         }
         let answer = Rgb::decode(&png[..png.len() / 2], &Limits::default());
         assert!(matches!(answer, Err(PhotoError::Broken(_))), "a provider's answer has to be whole");

@@ -77,15 +77,8 @@ pub fn deflated(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Columns, rows, and what is between them, of the passes of an interlaced PNG (8.1).
-const PASSES: [[usize; 4]; 7] = [
-    [0, 8, 0, 8],
-    [4, 8, 0, 8],
-    [0, 4, 4, 8],
-    [2, 4, 0, 4],
-    [0, 2, 2, 4],
-    [1, 2, 0, 2],
-    [0, 1, 1, 2],
-];
+const PASSES: [[usize; 4]; 7] =
+    [[0, 8, 0, 8], [4, 8, 0, 8], [0, 4, 4, 8], [2, 4, 0, 4], [0, 2, 2, 4], [1, 2, 0, 2], [0, 1, 1, 2]];
 
 /// The columns and rows of each row in the order of the file.
 pub fn png_rows(width: usize, height: usize, interlaced: bool) -> Vec<(Vec<usize>, usize)> {

@@ -122,7 +122,8 @@ impl Picture {
         for pass in self.passes.iter().filter(|pass| pass.x < width) {
             for y in (pass.y..height).step_by(pass.every) {
                 let ended = |error| Ended { pixels, row: y, error };
-                let row = reader.next_row().map_err(|error| ended(Some(error)))?.ok_or_else(|| ended(None))?;
+                let row =
+                    reader.next_row().map_err(|error| ended(Some(error)))?.ok_or_else(|| ended(None))?;
                 let size = if blocks { pass.block } else { (1, 1) };
                 let places = places(pass, y, size, (width, height));
                 let count = (width - pass.x).div_ceil(pass.step);

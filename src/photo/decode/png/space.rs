@@ -4,8 +4,8 @@
 use std::io::Read;
 
 use moxcms::{
-    Chromaticity, CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile, MatrixCoefficients, ToneReprCurve,
-    TransferCharacteristics,
+    Chromaticity, CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile, MatrixCoefficients,
+    ToneReprCurve, TransferCharacteristics,
 };
 
 use super::chunks::Chunks;
@@ -32,9 +32,14 @@ pub(super) fn profile(chunks: &Chunks<'_>, colours: usize) -> Result<Option<Vec<
 fn inflate(chunk: &[u8]) -> Option<Vec<u8>> {
     let end = chunk.iter().take(80).position(|&byte| byte == 0).filter(|&end| end > 0)?;
     let stream = chunk.get(end + 1..)?.strip_prefix(&[0])?;
-    let mut icc = Vec::new();
-    let most = profile::LARGEST as u64 + 1;
-    flate2::read::ZlibDecoder::new(stream).take(most).read_to_end(&mut icc).ok()?;
+    let mut stream = flate2::read::ZlibDecoder::new(stream);
+    // A profile begins with its length.
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).ok()?;
+    let rest = u64::from(u32::from_be_bytes(length)).checked_sub(4)?;
+    let mut icc = length.to_vec();
+    (rest <= profile::LARGEST as u64).then_some(())?;
+    stream.take(rest).read_to_end(&mut icc).ok()?;
     Some(icc)
 }
 
@@ -139,7 +144,8 @@ fn primaries_of(chunk: &[u8]) -> Option<[Chromaticity; 4]> {
     if codes.iter().zip(SRGB_PRIMARIES).all(same) {
         return None;
     }
-    let points = [0, 2, 4, 6].map(|at| Chromaticity { x: codes[at] as f32 / UNIT, y: codes[at + 1] as f32 / UNIT });
+    let points =
+        [0, 2, 4, 6].map(|at| Chromaticity { x: codes[at] as f32 / UNIT, y: codes[at + 1] as f32 / UNIT });
     let [white, red, green, blue] = &points;
     // The primaries span a triangle, and white is inside it (as libpng wants it).
     let area = |a: &Chromaticity, b: &Chromaticity, c: &Chromaticity| {

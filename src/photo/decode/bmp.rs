@@ -17,15 +17,12 @@ const PLAIN: [u32; 2] = [0, 3];
 const ALPHA_BITFIELDS: u32 = 6;
 
 pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
-    if le32(bytes, 14) != Some(12) && le32(bytes, 30) == Some(ALPHA_BITFIELDS) {
-        let words = "This kind of BMP (with masks of Windows CE) is not read here. Save it as PNG.";
-        return Err(PhotoError::Unsupported(words.to_owned()));
-    }
+    refuse_unread_kinds(bytes)?;
     let rows = u64::from(head.height);
     let (present, padding) =
         rows_present(bytes, head).ok_or_else(|| broken(InputFormat::Bmp, "it ends in its header"))?;
-    let damage = if present < rows { partial::damage(present, rows) } else { None };
-    if present < rows && damage.is_none() {
+    let damage = (present < rows).then(|| partial::damage(present, rows));
+    if damage == Some(None) {
         return Err(broken(InputFormat::Bmp, "nearly all of its rows are missing"));
     }
     // The decoder asks for the padding of the last row, which some programs leave out.
@@ -33,7 +30,30 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
         0 => Cow::Borrowed(bytes),
         _ => Cow::Owned([bytes, &[0; 3][..padding]].concat()),
     };
-    let decoder = BmpDecoder::new(Cursor::new(&bytes)).map_err(failed)?;
+    let (pixels, channels) = pixels(&bytes, head, damage.is_some())?;
+    let orientation = Orientation::NoTransforms;
+    let source = Source { width: head.width, height: head.height, channels, icc: None, orientation };
+    let mut feed = Feed::new(source, sink);
+    feed.whole8(pixels);
+    let Some(damage) = damage.flatten() else { return Ok(feed.finish()) };
+    let (present, height) = (present as usize, head.height as usize);
+    let missing = if is_top_down(&bytes) { present..height } else { 0..height - present };
+    missing.for_each(|y| feed.missing_row(y));
+    Ok(feed.finish_damaged(damage))
+}
+
+fn refuse_unread_kinds(bytes: &[u8]) -> Result<(), PhotoError> {
+    let kind = match (le32(bytes, 14), le32(bytes, 30)) {
+        (Some(16 | 64), _) => "of OS/2",
+        (Some(40..), Some(ALPHA_BITFIELDS)) => "with the masks of Windows CE",
+        _ => return Ok(()),
+    };
+    Err(PhotoError::Unsupported(format!("A BMP {kind} is not read here. Save it as PNG.")))
+}
+
+/// All pixels; of a file that is cut those of the rows that are there.
+fn pixels(bytes: &[u8], head: Head, is_cut: bool) -> Result<(Vec<u8>, Channels), PhotoError> {
+    let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(failed)?;
     if decoder.dimensions() != (head.width, head.height) {
         return Err(broken(InputFormat::Bmp, "its size is not clear"));
     }
@@ -48,24 +68,13 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
         }
     };
     let mut pixels = vec![0; usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX)];
-    let read = decoder.read_image(&mut pixels);
-    // Of a file that is cut the decoder leaves the rows that are there.
-    if damage.is_none() {
-        read.map_err(failed)?;
+    match decoder.read_image(&mut pixels) {
+        Err(error) if !is_cut => return Err(failed(error)),
+        _ => {}
     }
-    // An alpha channel that is zero everywhere was never filled in: Windows and browsers show such pictures.
-    let transparent = channels == Channels::Rgba && pixels.iter().skip(3).step_by(4).all(|&alpha| alpha == 0);
-    let channels = if transparent { Channels::Rgbx } else { channels };
-    let orientation = Orientation::NoTransforms;
-    let source = Source { width: head.width, height: head.height, channels, icc: None, orientation };
-    let mut feed = Feed::new(source, sink);
-    feed.whole8(pixels);
-    let Some(damage) = damage else { return Ok(feed.finish()) };
-    // A negative height says that the first row comes first; usually the last one does.
-    let (present, height) = (present as usize, head.height as usize);
-    let missing = if top_down(&bytes) { present..height } else { 0..height - present };
-    missing.for_each(|y| feed.missing_row(y));
-    Ok(feed.finish_damaged(damage))
+    // Opacity that is zero everywhere was never filled in: Windows and browsers show such pictures.
+    let opaque = channels == Channels::Rgba && pixels.iter().skip(3).step_by(4).all(|&alpha| alpha == 0);
+    Ok((pixels, if opaque { Channels::Rgbx } else { channels }))
 }
 
 /// How many rows there are of a bitmap that is not compressed, seen before memory is taken for it, and how many
@@ -90,7 +99,8 @@ fn rows_present(bytes: &[u8], head: Head) -> Option<(u64, usize)> {
     Some((there / row, 0))
 }
 
-fn top_down(bytes: &[u8]) -> bool {
+/// Whether the first row is stored first, as a negative height says; usually the last one is.
+fn is_top_down(bytes: &[u8]) -> bool {
     le32(bytes, 14) != Some(12) && le32(bytes, 22).is_some_and(|height| height >> 31 == 1)
 }
 

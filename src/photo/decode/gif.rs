@@ -3,13 +3,13 @@
 use std::io::Cursor;
 use std::num::NonZeroU64;
 
-use gif::{ColorOutput, DecodeOptions, MemoryLimit};
+use gif::{ColorOutput, DecodeOptions, Decoder, Frame, MemoryLimit};
 use image::metadata::Orientation;
 
 use super::feed::Channels;
 use super::sink::Place;
 use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken, partial};
-use crate::photo::Head;
+use crate::photo::{Damage, Head};
 
 pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
     let damaged = |error| broken(InputFormat::Gif, error);
@@ -23,33 +23,7 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
     let frame = decoder.next_frame_info().map_err(damaged)?;
     let frame = frame.ok_or_else(|| broken(InputFormat::Gif, "it has no frame"))?.clone();
     let (left, top, width) = (usize::from(frame.left), usize::from(frame.top), usize::from(frame.width));
-    let height = usize::from(frame.height);
-    let mut indices = vec![0; width * height];
-    // A row that the file does not have stays `None`; a coarser one may stand for it.
-    let mut rows: Vec<Option<usize>> = vec![None; height];
-    let mut present = 0;
-    let mut ended = None;
-    for y in row_order(height, frame.interlaced) {
-        match decoder.fill_buffer(&mut indices[y * width..][..width]) {
-            Ok(true) => rows[y] = Some(y),
-            Ok(false) => break,
-            Err(error) => {
-                ended = Some(error);
-                break;
-            }
-        }
-        present += 1;
-    }
-    let damage = (present < height).then(|| partial::damage(present as u64, height as u64));
-    if let Some(None) = damage {
-        return Err(match ended {
-            Some(error) => damaged(error),
-            None => broken(InputFormat::Gif, "nearly all of its rows are missing"),
-        });
-    }
-    if frame.interlaced {
-        fill_between(&mut rows);
-    }
+    let Rows { indices, rows, damage } = read_rows(&mut decoder, &frame)?;
     let palette = decoder.palette().map_err(damaged)?.as_chunks::<3>().0;
     let colour = |index: u8| match palette.get(usize::from(index)) {
         Some(&[r, g, b]) if frame.transparent != Some(index) => [r, g, b, 255],
@@ -81,10 +55,48 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
         }
         feed.row8(Place::row(y), &row);
     }
-    Ok(match damage.flatten() {
+    Ok(match damage {
         Some(damage) => feed.finish_damaged(damage),
         None => feed.finish(),
     })
+}
+
+/// What could be read of a frame.
+struct Rows {
+    /// Palette indices of the whole frame.
+    indices: Vec<u8>,
+    /// For each row the row of `indices` that is shown there; `None` for one that is missing.
+    rows: Vec<Option<usize>>,
+    damage: Option<Damage>,
+}
+
+/// Reads the rows of a frame as far as they go.
+fn read_rows(decoder: &mut Decoder<Cursor<&[u8]>>, frame: &Frame<'_>) -> Result<Rows, PhotoError> {
+    let (width, height) = (usize::from(frame.width), usize::from(frame.height));
+    let mut indices = vec![0; width * height];
+    let mut rows = vec![None; height];
+    let mut present = 0;
+    let mut reason = "nearly all of its rows are missing".to_owned();
+    for y in row_order(height, frame.interlaced) {
+        match decoder.fill_buffer(&mut indices[y * width..][..width]) {
+            Ok(true) => rows[y] = Some(y),
+            Ok(false) => break,
+            Err(error) => {
+                reason = error.to_string();
+                break;
+            }
+        }
+        present += 1;
+    }
+    if present == height {
+        return Ok(Rows { indices, rows, damage: None });
+    }
+    let damage = partial::damage(present as u64, height as u64);
+    let damage = damage.ok_or_else(|| broken(InputFormat::Gif, reason))?;
+    if frame.interlaced {
+        fill_between(&mut rows);
+    }
+    Ok(Rows { indices, rows, damage: Some(damage) })
 }
 
 /// The order of a frame's rows in the file (GIF89a, appendix E).

@@ -4,10 +4,7 @@
 //! read here, without any decoder, so that a picture that is too large costs nothing.
 
 use super::needs::Needs;
-use super::{Head, InputFormat, Limits, PhotoError};
-
-/// The formats that are read, for people.
-const READ: &str = "JPEG, PNG, WebP, TIFF, BMP or GIF";
+use super::{Head, InputFormat, Limits, PhotoError, kinds};
 
 /// Reads format and size from the header and checks them against the limits; decodes nothing.
 ///
@@ -75,8 +72,12 @@ pub fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), PhotoE
     Ok(())
 }
 
+/// The format by its signature; the words of a refusal name the kinds that are not read.
 fn sniff(bytes: &[u8]) -> Result<InputFormat, PhotoError> {
     let format = match bytes {
+        // A PNG and a TIFF in forms that are not read.
+        [0x89, b'P', _, _, _, _, _, _, _, _, _, _, b'C', b'g', b'B', b'I', ..]
+        | [b'I', b'I', 42, 0, _, _, _, _, b'C', b'R', 2, 0, ..] => return Err(kinds::refusal(bytes)),
         [0xFF, 0xD8, 0xFF, ..] => InputFormat::Jpeg,
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => InputFormat::Png,
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => InputFormat::WebP,
@@ -87,11 +88,7 @@ fn sniff(bytes: &[u8]) -> Result<InputFormat, PhotoError> {
             InputFormat::Bmp
         }
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => InputFormat::Gif,
-        _ => {
-            return Err(PhotoError::Unsupported(format!(
-                "This is not a picture of a kind that is read here. Send {READ}."
-            )));
-        }
+        _ => return Err(kinds::refusal(bytes)),
     };
     Ok(format)
 }

@@ -1,5 +1,6 @@
 //! Windows bitmaps, by the image crate.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use image::codecs::bmp::BmpDecoder;
@@ -7,17 +8,51 @@ use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 
 use super::feed::Channels;
-use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
+use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken, partial};
 use crate::photo::Head;
-use crate::photo::head::le32;
+use crate::photo::head::{le16, le32};
 
 /// Pixels as they are, with or without masks for the channels; the others are run lengths.
-const PLAIN: [u32; 3] = [0, 3, 6];
+const PLAIN: [u32; 2] = [0, 3];
+const ALPHA_BITFIELDS: u32 = 6;
 
 pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
-    if is_cut(bytes, head) {
-        return Err(broken(InputFormat::Bmp, "it ends before its last row"));
+    refuse_unread_kinds(bytes)?;
+    let rows = u64::from(head.height);
+    let (present, padding) =
+        rows_present(bytes, head).ok_or_else(|| broken(InputFormat::Bmp, "it ends in its header"))?;
+    let damage = (present < rows).then(|| partial::damage(present, rows));
+    if damage == Some(None) {
+        return Err(broken(InputFormat::Bmp, "nearly all of its rows are missing"));
     }
+    // The decoder asks for the padding of the last row, which some programs leave out.
+    let bytes = match padding {
+        0 => Cow::Borrowed(bytes),
+        _ => Cow::Owned([bytes, &[0; 3][..padding]].concat()),
+    };
+    let (pixels, channels) = pixels(&bytes, head, damage.is_some())?;
+    let orientation = Orientation::NoTransforms;
+    let source = Source { width: head.width, height: head.height, channels, icc: None, orientation };
+    let mut feed = Feed::new(source, sink);
+    feed.whole8(pixels);
+    let Some(damage) = damage.flatten() else { return Ok(feed.finish()) };
+    let (present, height) = (present as usize, head.height as usize);
+    let missing = if is_top_down(&bytes) { present..height } else { 0..height - present };
+    missing.for_each(|y| feed.missing_row(y));
+    Ok(feed.finish_damaged(damage))
+}
+
+fn refuse_unread_kinds(bytes: &[u8]) -> Result<(), PhotoError> {
+    let kind = match (le32(bytes, 14), le32(bytes, 30)) {
+        (Some(16 | 64), _) => "of OS/2",
+        (Some(40..), Some(ALPHA_BITFIELDS)) => "with the masks of Windows CE",
+        _ => return Ok(()),
+    };
+    Err(PhotoError::Unsupported(format!("A BMP {kind} is not read here. Save it as PNG.")))
+}
+
+/// All pixels; of a file that is cut those of the rows that are there.
+fn pixels(bytes: &[u8], head: Head, is_cut: bool) -> Result<(Vec<u8>, Channels), PhotoError> {
     let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(failed)?;
     if decoder.dimensions() != (head.width, head.height) {
         return Err(broken(InputFormat::Bmp, "its size is not clear"));
@@ -33,23 +68,40 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
         }
     };
     let mut pixels = vec![0; usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX)];
-    decoder.read_image(&mut pixels).map_err(failed)?;
-    let orientation = Orientation::NoTransforms;
-    let source = Source { width: head.width, height: head.height, channels, icc: None, orientation };
-    let mut feed = Feed::new(source, sink);
-    feed.whole8(pixels);
-    Ok(feed.finish())
+    match decoder.read_image(&mut pixels) {
+        Err(error) if !is_cut => return Err(failed(error)),
+        _ => {}
+    }
+    // Opacity that is zero everywhere was never filled in: Windows and browsers show such pictures.
+    let opaque = channels == Channels::Rgba && pixels.iter().skip(3).step_by(4).all(|&alpha| alpha == 0);
+    Ok((pixels, if opaque { Channels::Rgbx } else { channels }))
 }
 
-/// Whether a bitmap that is not compressed ends too early; seen before memory is taken for it.
-fn is_cut(bytes: &[u8], head: Head) -> bool {
+/// How many rows there are of a bitmap that is not compressed, seen before memory is taken for it, and how many
+/// bytes of padding are missing at its end. Of one that is compressed all are said to be there, and its decoder
+/// sees the truth. `None` for a header that is cut.
+fn rows_present(bytes: &[u8], head: Head) -> Option<(u64, usize)> {
     // The oldest header has narrower fields and is never compressed.
     let old = le32(bytes, 14) == Some(12);
     let (bits_at, compression) = if old { (24, Some(0)) } else { (28, le32(bytes, 30)) };
-    let fields = (le32(bytes, 10), bytes.get(bits_at), compression);
-    let (Some(start), Some(&bits), Some(compression)) = fields else { return true };
-    let row = (u64::from(head.width) * u64::from(bits)).div_ceil(32) * 4;
-    PLAIN.contains(&compression) && u64::from(start) + row * u64::from(head.height) > bytes.len() as u64
+    let (start, bits) = (le32(bytes, 10)?, le16(bytes, bits_at)?);
+    let needed = (u64::from(head.width) * u64::from(bits)).div_ceil(8);
+    let row = needed.next_multiple_of(4);
+    let rows = u64::from(head.height);
+    if !PLAIN.contains(&compression?) || row == 0 {
+        return Some((rows, 0));
+    }
+    let there = (bytes.len() as u64).saturating_sub(u64::from(start));
+    let missing = (row * rows).saturating_sub(there);
+    if missing <= row - needed {
+        return Some((rows, missing as usize));
+    }
+    Some((there / row, 0))
+}
+
+/// Whether the first row is stored first, as a negative height says; usually the last one is.
+fn is_top_down(bytes: &[u8]) -> bool {
+    le32(bytes, 14) != Some(12) && le32(bytes, 22).is_some_and(|height| height >> 31 == 1)
 }
 
 fn failed(error: ImageError) -> PhotoError {

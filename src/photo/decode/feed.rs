@@ -96,6 +96,12 @@ impl<'a> Feed<'a> {
         }
     }
 
+    /// Fills a row that the file does not have: opaque, and mid-grey in sRGB.
+    pub(super) fn missing_row(&mut self, y: usize) {
+        let opaque = self.channels.alpha().then(|| vec![255; self.width]);
+        self.sink.row(Place::row(y), Row::Grey8(&vec![128; self.width]), opaque.as_deref());
+    }
+
     /// Takes a row of 8 bits a sample.
     pub(super) fn row8(&mut self, place: Place, samples: &[u8]) {
         match self.channels {

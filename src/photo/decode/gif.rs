@@ -3,13 +3,13 @@
 use std::io::Cursor;
 use std::num::NonZeroU64;
 
-use gif::{ColorOutput, DecodeOptions, MemoryLimit};
+use gif::{ColorOutput, DecodeOptions, Decoder, Frame, MemoryLimit};
 use image::metadata::Orientation;
 
 use super::feed::Channels;
 use super::sink::Place;
-use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
-use crate::photo::Head;
+use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken, partial};
+use crate::photo::{Damage, Head};
 
 pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
     let damaged = |error| broken(InputFormat::Gif, error);
@@ -22,8 +22,8 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
     let mut decoder = options.read_info(Cursor::new(bytes)).map_err(damaged)?;
     let frame = decoder.next_frame_info().map_err(damaged)?;
     let frame = frame.ok_or_else(|| broken(InputFormat::Gif, "it has no frame"))?.clone();
-    let mut indices = vec![0; decoder.buffer_size()];
-    decoder.read_into_buffer(&mut indices).map_err(damaged)?;
+    let (left, top, width) = (usize::from(frame.left), usize::from(frame.top), usize::from(frame.width));
+    let Rows { indices, rows, damage } = read_rows(&mut decoder, &frame)?;
     let palette = decoder.palette().map_err(damaged)?.as_chunks::<3>().0;
     let colour = |index: u8| match palette.get(usize::from(index)) {
         Some(&[r, g, b]) if frame.transparent != Some(index) => [r, g, b, 255],
@@ -38,16 +38,82 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
         orientation: Orientation::NoTransforms,
     };
     let mut feed = Feed::new(source, sink);
-    let (left, top, width) = (usize::from(frame.left), usize::from(frame.top), usize::from(frame.width));
     // What the frame leaves uncovered is transparent.
     let mut row = vec![0; head.width as usize * 4];
     for y in 0..head.height as usize {
         row.fill(0);
-        let indices = y.checked_sub(top).and_then(|y| indices.get(y * width..(y + 1) * width));
-        for (pixel, &index) in row.as_chunks_mut().0.iter_mut().skip(left).zip(indices.unwrap_or_default()) {
+        let indices = match y.checked_sub(top).and_then(|y| rows.get(y)) {
+            Some(Some(y)) => &indices[y * width..][..width],
+            Some(None) => {
+                feed.missing_row(y);
+                continue;
+            }
+            None => &[],
+        };
+        for (pixel, &index) in row.as_chunks_mut().0.iter_mut().skip(left).zip(indices) {
             *pixel = table[usize::from(index)];
         }
         feed.row8(Place::row(y), &row);
     }
-    Ok(feed.finish())
+    Ok(match damage {
+        Some(damage) => feed.finish_damaged(damage),
+        None => feed.finish(),
+    })
+}
+
+/// What could be read of a frame.
+struct Rows {
+    /// Palette indices of the whole frame.
+    indices: Vec<u8>,
+    /// For each row the row of `indices` that is shown there; `None` for one that is missing.
+    rows: Vec<Option<usize>>,
+    damage: Option<Damage>,
+}
+
+/// Reads the rows of a frame as far as they go.
+fn read_rows(decoder: &mut Decoder<Cursor<&[u8]>>, frame: &Frame<'_>) -> Result<Rows, PhotoError> {
+    let (width, height) = (usize::from(frame.width), usize::from(frame.height));
+    let mut indices = vec![0; width * height];
+    let mut rows = vec![None; height];
+    let mut present = 0;
+    let mut reason = "nearly all of its rows are missing".to_owned();
+    for y in row_order(height, frame.interlaced) {
+        match decoder.fill_buffer(&mut indices[y * width..][..width]) {
+            Ok(true) => rows[y] = Some(y),
+            Ok(false) => break,
+            Err(error) => {
+                reason = error.to_string();
+                break;
+            }
+        }
+        present += 1;
+    }
+    if present == height {
+        return Ok(Rows { indices, rows, damage: None });
+    }
+    let damage = partial::damage(present as u64, height as u64);
+    let damage = damage.ok_or_else(|| broken(InputFormat::Gif, reason))?;
+    if frame.interlaced {
+        fill_between(&mut rows);
+    }
+    Ok(Rows { indices, rows, damage: Some(damage) })
+}
+
+/// The order of a frame's rows in the file (GIF89a, appendix E).
+fn row_order(height: usize, interlaced: bool) -> impl Iterator<Item = usize> {
+    let passes: &[(usize, usize)] = if interlaced { &[(0, 8), (4, 8), (2, 4), (1, 2)] } else { &[(0, 1)] };
+    passes.iter().flat_map(move |&(first, step)| (first..height).step_by(step))
+}
+
+/// In place of the rows of an interlaced frame that are missing, those of coarser passes above them.
+fn fill_between(rows: &mut [Option<usize>]) {
+    /// Rows from one to the next in the coarsest pass.
+    const COARSEST: usize = 8;
+    let mut last = None;
+    for (y, row) in rows.iter_mut().enumerate() {
+        match *row {
+            Some(_) => last = *row,
+            None => *row = last.filter(|last| y - last < COARSEST),
+        }
+    }
 }

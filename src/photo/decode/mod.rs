@@ -5,9 +5,11 @@
 //! full-size 16-bit RGBA.
 
 mod bmp;
+mod exif;
 mod feed;
 mod gif;
 mod jpeg;
+mod partial;
 mod png;
 mod profile;
 mod sink;

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
-use moxcms::{ColorProfile, DataColorSpace, Layout, TransformExecutor, TransformOptions};
+use moxcms::{ColorProfile, DataColorSpace, Layout, ToneReprCurve, TransformExecutor, TransformOptions};
+
+use crate::photo::lab::LUMA16;
 
 /// Largest profile that is read; printers' are 2 MB.
-const LARGEST: usize = 8 << 20;
+pub(super) const LARGEST: usize = 8 << 20;
 
 /// Brings rows to 16-bit sRGB, or says that they are sRGB already.
 pub(super) struct ToSrgb {
@@ -67,15 +69,32 @@ impl ToSrgb {
     }
 }
 
+/// Whether a profile can be read and is for pictures of so many colours.
+pub(super) fn is_usable(icc: &[u8], colours: usize) -> bool {
+    icc.len() <= LARGEST && parse(icc, colours).is_some()
+}
+
+fn parse(icc: &[u8], colours: usize) -> Option<ColorProfile> {
+    let profile = ColorProfile::new_from_slice(icc).ok()?;
+    let space = match colours {
+        1 => DataColorSpace::Gray,
+        3 => DataColorSpace::Rgb,
+        _ => DataColorSpace::Cmyk,
+    };
+    (profile.color_space == space).then_some(profile)
+}
+
 impl Way {
     fn of_profile(icc: &[u8], colours: usize) -> Option<Self> {
-        let profile = ColorProfile::new_from_slice(icc).ok()?;
-        let (space, layout) = match colours {
-            1 => (DataColorSpace::Gray, Layout::Gray),
-            3 => (DataColorSpace::Rgb, Layout::Rgb),
-            _ => (DataColorSpace::Cmyk, Layout::Rgba),
+        let profile = parse(icc, colours)?;
+        if let (1, DataColorSpace::Lab, Some(curve)) = (colours, profile.pcs, &profile.gray_trc) {
+            return Some(Self::Grey(of_lightness(curve)?));
+        }
+        let layout = match colours {
+            1 => Layout::Gray,
+            3 => Layout::Rgb,
+            _ => Layout::Rgba,
         };
-        (profile.color_space == space).then_some(())?;
         let transform = profile
             .create_transform_16bit(
                 layout,
@@ -101,6 +120,19 @@ impl Way {
             _ => Some(Self::Colour(transform, colours)),
         }
     }
+}
+
+/// The sRGB code of every grey of a profile whose connection space is Lab: its curve gives L\* from 0 to 100, and no
+/// light (ICC.1:2022, F.2; littleCMS reads it so). moxcms takes it for light.
+fn of_lightness(curve: &ToneReprCurve) -> Option<Vec<u16>> {
+    let curve = curve.make_linear_evaluator().ok()?;
+    let luma = &*LUMA16;
+    let code = |grey: u16| {
+        let lightness = curve.evaluate_value(f32::from(grey) / 65_535.0).clamp(0.0, 1.0);
+        let wanted = (lightness * 65_535.0).round() as u16;
+        luma.partition_point(|&luma| luma < wanted).min(65_535) as u16
+    };
+    Some((0..=u16::MAX).map(code).collect())
 }
 
 /// Whether no code differs by as much as an 8-bit step.

@@ -6,7 +6,7 @@ use image::metadata::Orientation;
 use image_webp::WebPDecoder;
 
 use super::feed::Channels;
-use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
+use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken, exif};
 use crate::photo::Head;
 use crate::photo::head::{le32, webp_frame};
 
@@ -33,8 +33,8 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
     if decoder.dimensions() != (head.width, head.height) {
         return Err(broken(InputFormat::WebP, "its size is not clear"));
     }
-    let exif = decoder.exif_metadata().ok().flatten();
-    let orientation = exif.as_deref().and_then(Orientation::from_exif_chunk);
+    let metadata = decoder.exif_metadata().ok().flatten();
+    let orientation = metadata.as_deref().and_then(exif::orientation);
     let alpha = decoder.has_alpha();
     let source = Source {
         width: head.width,

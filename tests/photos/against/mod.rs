@@ -1,3 +1,5 @@
-//! Decoders that others wrote, as a second opinion.
+//! The same pictures from the libraries that everybody else uses, one file for each of them.
 
 mod libjpeg;
+mod libpng;
+mod pillow;

@@ -3,6 +3,8 @@
 mod common;
 mod jpeg;
 mod png;
+mod png_colour;
+mod png_damage;
 mod raster;
 mod tiff;
 

@@ -2,7 +2,9 @@
 
 use image::{DynamicImage, ImageFormat};
 
-use super::common::{colour, decode, grey, same, same_grey};
+use pixcolor::photo::{Limits, Photo, PhotoError, Rgb};
+
+use super::common::{SIZE, colour, decode, grey, same, same_grey};
 use crate::make;
 
 #[test]
@@ -29,4 +31,87 @@ fn bmp_and_gif() {
     let corner = decode("corner", &make::gif(6, 4, &make::gif_frame(2, 1, 3, 2)));
     let alpha = corner.alpha.unwrap();
     assert_eq!((alpha.iter().filter(|&&a| a == 255).count(), alpha[6 + 2]), (6, 255));
+}
+
+/// A BMP of a header of some size, of 32 bits with masks for red, green, blue and alpha.
+fn masked_bmp(header: u32, compression: u32, pixels: &[[u8; 4]], width: u32) -> Vec<u8> {
+    let height = pixels.len() as u32 / width;
+    let start = 14 + header;
+    let mut bytes = b"BM".to_vec();
+    bytes.extend(
+        [start + 4 * pixels.len() as u32, 0, start, header, width, height].map(u32::to_le_bytes).concat(),
+    );
+    bytes.extend([1, 0, 32, 0]);
+    bytes.extend([compression, 0, 0, 0, 0, 0].map(u32::to_le_bytes).concat());
+    bytes.extend([0x00FF_0000, 0xFF00, 0xFF, 0xFF00_0000_u32].map(u32::to_le_bytes).concat());
+    bytes.resize(start as usize, 0);
+    bytes.extend(pixels.concat());
+    bytes
+}
+
+#[test]
+fn a_bmp_whose_opacity_is_zero_everywhere_is_opaque() {
+    let pixels: Vec<[u8; 4]> = (0..12).map(|n| [n * 20, 255 - n * 10, n, 0]).collect();
+    let mut one = pixels.clone();
+    one[5][3] = 200;
+    for header in [56, 108, 124] {
+        let photo = decode("zero", &masked_bmp(header, 3, &pixels, 4));
+        assert!(photo.alpha.is_none(), "header of {header}");
+        let photo = decode("one", &masked_bmp(header, 3, &one, 4));
+        assert_eq!(photo.alpha.unwrap().iter().filter(|&&alpha| alpha > 0).count(), 1, "header of {header}");
+    }
+    // Without masks the fourth byte means nothing.
+    for header in [40, 108, 124] {
+        assert!(decode("none", &masked_bmp(header, 0, &one, 4)).alpha.is_none(), "header of {header}");
+    }
+}
+
+#[test]
+fn a_bmp_cut_in_its_rows_is_grey_where_they_are_missing() {
+    let mid = Rgb { width: 1, height: 1, pixels: vec![128; 3] }.grey().luma[0];
+    let width = SIZE.0 as usize;
+    for picture in [colour(), grey()] {
+        let bmp = make::file(&picture, ImageFormat::Bmp);
+        let whole = decode("whole", &bmp).grey.luma;
+        let start = u32::from_le_bytes(bmp[10..14].try_into().unwrap()) as usize;
+        let cut = bmp[..start + (bmp.len() - start) / 2].to_vec();
+        let photo = decode("cut", &cut);
+        assert!(photo.damage.is_some());
+        // The rows are stored from the bottom up: 23 of 47 are there.
+        let (missing, there) = photo.grey.luma.split_at(24 * width);
+        assert!(missing.iter().all(|&luma| luma == mid));
+        assert_eq!(there, &whole[24 * width..]);
+        let little = bmp[..start + (bmp.len() - start) / 20].to_vec();
+        assert!(matches!(Photo::decode(&little, &Limits::default()), Err(PhotoError::Broken(_))));
+        // The padding of the last row says nothing.
+        let padding = [1, 3][usize::from(picture.color().channel_count() == 1)];
+        let photo = decode("padding", &bmp[..bmp.len() - padding]);
+        assert_eq!((photo.grey.luma, photo.damage), (whole, None));
+    }
+    // What is missing of a transparent picture is opaque.
+    let pixels = vec![[9, 9, 9, 100]; 40 * 40];
+    let bmp = masked_bmp(108, 3, &pixels, 40);
+    let photo = decode("transparent", &bmp[..bmp.len() / 2]);
+    assert_eq!(photo.alpha.unwrap()[0], 255);
+}
+
+#[test]
+fn a_gif_cut_in_its_data_is_grey_where_rows_are_missing() {
+    let mid = Rgb { width: 1, height: 1, pixels: vec![128; 3] }.grey().luma[0];
+    let gif = make::gif(64, 48, &make::gif_frame(0, 0, 64, 48));
+    let whole = decode("whole", &gif);
+    let photo = decode("no end", &gif[..gif.len() - 1]);
+    assert_eq!((&photo.grey, &photo.damage), (&whole.grey, &None), "a missing trailer means nothing");
+    let photo = decode("cut", &gif[..gif.len() / 2]);
+    assert!(photo.damage.is_some() && photo.alpha.is_none());
+    // Half of the rows; the edge between black and grey is made soft, as that of a scan of one bit.
+    assert!(photo.grey.luma[..16 * 64].iter().all(|&luma| luma == whole.grey.luma[0]));
+    assert!(photo.grey.luma[31 * 64..].iter().all(|&luma| luma == mid));
+    // Interlaced: rows that are missing are those above them.
+    let at = make::find(&gif, &[0x2C]);
+    let interlaced = make::overwrite(&gif, at + 9, &[0x40]);
+    let photo = decode("interlaced", &interlaced[..gif.len() / 2]);
+    assert!(photo.damage.is_some());
+    assert_eq!(photo.grey, whole.grey, "of one colour");
+    assert!(Photo::decode(&gif[..150], &Limits::default()).is_err());
 }

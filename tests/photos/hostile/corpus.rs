@@ -11,14 +11,17 @@ use crate::make::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Becomes {
     Picture(u32, u32),
+    /// A picture of which a part is missing; a provider's answer of this kind is refused.
+    Damaged(u32, u32),
     Unsupported,
     TooMany,
     Broken,
 }
 
-use Becomes::{Broken, Picture, TooMany, Unsupported};
+use Becomes::{Broken, Damaged, Picture, TooMany, Unsupported};
 
 const SMALL: Becomes = Picture(64, 48);
+const PART: Becomes = Damaged(64, 48);
 
 pub type File = (&'static str, Vec<u8>, Becomes);
 
@@ -32,6 +35,8 @@ fn pngs() -> Vec<File> {
     let bomb = make::zeros(300 << 20);
     let bomb_chunk = |name: &[u8; 4], before: &[u8]| chunk(name, &[before, &bomb[..]].concat());
     let many: Vec<u8> = (0..20_000).flat_map(|_| chunk(b"tEXt", b"Comment\0hello")).collect();
+    let loops = [b"II*\0\x08\0\0\0\xFF\xFF", &[0x11; 4000][..]].concat();
+    let primaries = [chunk(b"gAMA", &[0, 1, 0x86, 0xA0]), chunk(b"cHRM", &[0xFF; 32])].concat();
     let mut zip = small.clone();
     zip.extend(b"PK\x03\x04 <script>alert(1)</script> %PDF-1.7");
     vec![
@@ -46,10 +51,22 @@ fn pngs() -> Vec<File> {
         ("PNG of 4 billion a side", png(u32::MAX, u32::MAX, 16, 6, &[]), TooMany),
         ("PNG of 50 MP without data", png(16_384, 3000, 8, 2, &[]), Broken),
         ("PNG of 50 MP with little data", png(16_384, 3000, 16, 6, &[chunk(b"IDAT", &bomb[..200])]), Broken),
-        ("PNG cut in half", small[..small.len() / 2].to_vec(), Broken),
+        ("PNG cut in half", small[..small.len() / 2].to_vec(), PART),
+        ("PNG of a hundredth of its data", small[..45].to_vec(), Broken),
+        // A tenth of 49 megapixels would need 48 kB.
+        ("PNG of 49 MP cut early", png(16_384, 3000, 8, 0, &[chunk(b"IDAT", &bomb[..4000])]), Broken),
+        (
+            "PNG of 20,000 empty chunks of data",
+            insert(&small, 33, &chunk(b"IDAT", b"").repeat(20_000)),
+            SMALL,
+        ),
+        ("PNG with 20,000 chunks behind its data", insert(&small, small.len() - 12, &many), SMALL),
+        ("EXIF in circles", insert(&small, 33, &chunk(b"eXIf", &loops)), SMALL),
+        ("gamma of nearly nothing", insert(&small, 33, &chunk(b"gAMA", &[0, 0, 0, 1])), SMALL),
+        ("primaries of nonsense", insert(&small, 33, &primaries), SMALL),
         ("PNG cut in its header", small[..20].to_vec(), Broken),
         ("PNG whose data are cut", png(64, 48, 8, 2, &[chunk(b"IDAT", &make::data(&small)[..99])]), Broken),
-        ("PNG chunk of 4 GB", overwrite(&small, 33, &[0xFF; 4]), Broken),
+        ("PNG chunk of 4 GB", overwrite(&small, 33, &[0xFF; 4]), SMALL),
         ("PNG header with a wrong checksum", overwrite(&small, 29, b"oops"), Broken),
         ("PNG of 3 bits", png(64, 48, 3, 0, &[]), Broken),
         ("PNG of palette without palette", png(64, 48, 8, 3, &[chunk(b"IDAT", &bomb)]), Broken),
@@ -81,12 +98,12 @@ fn jpegs() -> Vec<File> {
         ("JPEG 0 high", jpeg_sized(&small, 64, 0), Broken),
         ("JPEG 65,535 x 65,535", jpeg_sized(&small, 65_535, 65_535), TooMany),
         ("JPEG 65,535 wide", jpeg_sized(&small, 65_535, 48), TooMany),
-        ("JPEG cut in half", small[..small.len() / 2].to_vec(), Broken),
+        ("JPEG cut in half", small[..small.len() / 2].to_vec(), PART),
         ("JPEG without an end", small[..small.len() - 2].to_vec(), SMALL),
         ("JPEG cut before its frame", small[..frame].to_vec(), Broken),
-        ("progressive JPEG cut in half", progressive[..progressive.len() / 2].to_vec(), Broken),
-        // Nobody can tell it from a picture whose lower part is even: browsers show it, too.
-        ("JPEG cut and closed again", [&small[..scan + 60], &[0xFF, 0xD9]].concat(), SMALL),
+        ("progressive JPEG cut in half", progressive[..progressive.len() / 2].to_vec(), PART),
+        ("JPEG cut and closed again", [&small[..small.len() * 2 / 3], &[0xFF, 0xD9]].concat(), PART),
+        ("JPEG cut early and closed again", [&small[..scan + 60], &[0xFF, 0xD9]].concat(), Broken),
         ("JPEG of 49 MP with data for 3,000 pixels", huge, Broken),
         ("JPEG and a ZIP at once", with_trailer(b"PK\x05\x06\0\0\0\0"), SMALL),
         ("JPEG with a megabyte of rubbish behind", with_trailer(&vec![0xFF; 1 << 20]), SMALL),
@@ -266,7 +283,8 @@ fn others() -> Vec<File> {
         ("HEIC", b"\0\0\0\x18ftypheic\0\0\0\0heicmif1".to_vec(), Unsupported),
         ("ZIP", b"PK\x03\x04\x14\0\0\0\x08\0".to_vec(), Unsupported),
         ("noise", noise, Unsupported),
-        ("BMP cut in half", bmp[..bmp.len() / 2].to_vec(), Broken),
+        ("BMP cut in half", bmp[..bmp.len() / 2].to_vec(), PART),
+        ("BMP of a twentieth of its rows", bmp[..bmp.len() / 20].to_vec(), Broken),
         ("BMP of 49 MP with data for 3,000 pixels", huge, TooMany),
         ("BMP 0 wide", overwrite(&bmp, 18, &[0; 4]), Broken),
         ("BMP 2 billion below the top", overwrite(&bmp, 22, &i32::MIN.to_le_bytes()), TooMany),

@@ -12,9 +12,9 @@ use std::io::Cursor;
 use image::{DynamicImage, GrayImage, ImageFormat, Rgb, RgbImage};
 
 pub use self::gif::{gif, gif_frame};
-pub use self::icc::ink_profile;
+pub use self::icc::{ink_profile, table_profile};
 pub use self::jpeg::{frame_at, jpeg, jpeg_sized, segment, small_jpeg};
-pub use self::png::{chunk, data, png, small_png, zeros};
+pub use self::png::{chunk, data, deflated, noise_png, png, png_of, png_rows, small_png, zeros};
 pub use self::tiff::{Tag, strip, tiff, with};
 pub use self::webp::{small_webp, vp8x, webp, webp_chunk, webp_file};
 

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use image::{DynamicImage, ImageFormat};
 
-use super::{file, scene};
+use super::{Random, file, scene};
 
 pub fn small_png() -> Vec<u8> {
     file(&DynamicImage::ImageRgb8(scene(64, 48)), ImageFormat::Png)
@@ -67,4 +67,56 @@ pub fn data(png: &[u8]) -> Vec<u8> {
         at += length + 12;
     }
     data
+}
+
+/// A zlib stream of some bytes.
+pub fn deflated(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Columns, rows, and what is between them, of the passes of an interlaced PNG (8.1).
+const PASSES: [[usize; 4]; 7] =
+    [[0, 8, 0, 8], [4, 8, 0, 8], [0, 4, 4, 8], [2, 4, 0, 4], [0, 2, 2, 4], [1, 2, 0, 2], [0, 1, 1, 2]];
+
+/// The columns and rows of each row in the order of the file.
+pub fn png_rows(width: usize, height: usize, interlaced: bool) -> Vec<(Vec<usize>, usize)> {
+    let passes = if interlaced { &PASSES[..] } else { &[[0, 1, 0, 1]] };
+    let rows = passes.iter().flat_map(|&[x, step, y, every]| {
+        (y..height).step_by(every).map(move |y| ((x..width).step_by(step).collect(), y))
+    });
+    rows.filter(|(columns, _): &(Vec<usize>, usize)| !columns.is_empty()).collect()
+}
+
+/// A PNG that says whether it is interlaced.
+pub fn png_of(size: (u32, u32), depth: u8, colour: u8, interlaced: bool, chunks: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = png(size.0, size.1, depth, colour, chunks);
+    let mut header = bytes[16..29].to_vec();
+    header[12] = interlaced.into();
+    bytes.splice(8..33, chunk(b"IHDR", &header));
+    bytes
+}
+
+/// A PNG of noise, filtered in every way, in several chunks of data.
+pub fn noise_png(
+    width: u32,
+    height: u32,
+    depth: u8,
+    colour: u8,
+    interlaced: bool,
+    chunks: &[Vec<u8>],
+    random: &mut Random,
+) -> Vec<u8> {
+    let samples = [1, 0, 3, 1, 2, 0, 4][usize::from(colour)];
+    let mut rows = Vec::new();
+    for (columns, _) in png_rows(width as usize, height as usize, interlaced) {
+        rows.push(random.below(5) as u8);
+        let length = (columns.len() * samples * usize::from(depth)).div_ceil(8);
+        rows.extend((0..length).map(|_| random.next() as u8));
+    }
+    let data = deflated(&rows);
+    let mut chunks = chunks.to_vec();
+    chunks.extend(data.chunks(data.len().div_ceil(3)).map(|part| chunk(b"IDAT", part)));
+    png_of((width, height), depth, colour, interlaced, &chunks)
 }

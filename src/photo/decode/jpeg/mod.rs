@@ -93,7 +93,7 @@ impl<'a> File<'a> {
 
     fn source(&self, channels: Channels) -> Source {
         let exif = colours::first_exif(self.bytes, &self.layout);
-        let orientation = exif.and_then(Orientation::from_exif_chunk);
+        let orientation = exif.and_then(super::exif::orientation);
         let icc = colours::icc_profile(self.bytes, &self.layout);
         let (width, height) = self.size;
         Source { width, height, channels, icc, orientation: orientation.unwrap_or(Orientation::NoTransforms) }

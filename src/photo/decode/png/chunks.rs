@@ -1,0 +1,222 @@
+//! The chunks of a PNG that its picture needs (PNG, third edition, 5 and 11).
+//!
+//! The png crate sees only those chunks. So a damaged chunk of text, an animation or a missing end cannot keep it
+//! from reading the picture, as they do not keep libpng from it.
+
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
+
+use crate::photo::head::be32;
+use crate::photo::{InputFormat, PhotoError};
+
+use super::super::broken;
+
+/// Bytes of the signature and of the header's chunk.
+const HEADER: usize = 8 + 12 + 13;
+
+/// Length, name and checksum.
+const FRAME: usize = 12;
+
+/// What was found in a file.
+#[derive(Default)]
+pub(super) struct Chunks<'a> {
+    /// Signature, header, palette and transparency, chunk after chunk.
+    head: Vec<u8>,
+    /// The chunks of image data, one after the other, as far as they are there.
+    pub(super) data: &'a [u8],
+    /// Whether the checksum of any of them is wrong.
+    pub(super) corrupt: bool,
+    /// The contents of those that say what the samples mean, in the order of their precedence (4.3).
+    pub(super) code_points: Option<&'a [u8]>,
+    pub(super) profile: Option<&'a [u8]>,
+    pub(super) srgb: Option<&'a [u8]>,
+    pub(super) gamma: Option<&'a [u8]>,
+    pub(super) primaries: Option<&'a [u8]>,
+    pub(super) exif: Option<&'a [u8]>,
+}
+
+/// One chunk.
+struct Chunk<'a> {
+    name: &'a [u8],
+    /// All of it, as far as it is there.
+    bytes: &'a [u8],
+    /// What is between name and checksum, as far as it is there.
+    content: &'a [u8],
+    whole: bool,
+}
+
+impl<'a> Chunk<'a> {
+    /// The chunk at the beginning of some bytes; `None` where there is none.
+    fn first(bytes: &'a [u8]) -> Option<Self> {
+        let length = be32(bytes, 0)? as usize;
+        let name = bytes.get(4..8).filter(|name| name.iter().all(u8::is_ascii_alphabetic))?;
+        let end = length.saturating_add(FRAME);
+        let content = &bytes[8..length.saturating_add(8).min(bytes.len())];
+        Some(Self { name, bytes: &bytes[..end.min(bytes.len())], content, whole: end <= bytes.len() })
+    }
+
+    fn is_sound(&self) -> bool {
+        let end = self.bytes.len() - 4;
+        self.whole && be32(self.bytes, end) == Some(crc32fast::hash(&self.bytes[4..end]))
+    }
+
+    fn is_critical(&self) -> bool {
+        self.name[0].is_ascii_uppercase()
+    }
+}
+
+impl<'a> Chunks<'a> {
+    /// Finds them in a file whose signature and size were read already.
+    pub(super) fn find(file: &'a [u8]) -> Result<Self, PhotoError> {
+        let mut found = Self::default();
+        let mut at = 8;
+        while let Some(chunk) = file.get(at..).and_then(Chunk::first) {
+            let place = at;
+            at += chunk.bytes.len();
+            if chunk.name == b"IEND" {
+                break;
+            }
+            if chunk.name == b"IDAT" {
+                // One run of them is the picture; libpng reads no other.
+                if found.data.is_empty() {
+                    found.data = data_run(&file[place..], &mut found.corrupt);
+                    at = place + found.data.len();
+                }
+                continue;
+            }
+            found.take(&chunk, file)?;
+        }
+        if found.data.is_empty() {
+            return Err(broken(InputFormat::Png, "it has no image data"));
+        }
+        Ok(found)
+    }
+
+    fn take(&mut self, chunk: &Chunk<'a>, file: &[u8]) -> Result<(), PhotoError> {
+        let before_data = self.data.is_empty();
+        let place = match chunk.name {
+            b"IHDR" if self.head.is_empty() => {
+                if !chunk.is_sound() {
+                    return Err(broken(InputFormat::Png, "the checksum of its header is wrong"));
+                }
+                self.head = file[..HEADER.min(file.len())].to_vec();
+                return Ok(());
+            }
+            b"PLTE" if before_data => {
+                if !chunk.is_sound() {
+                    return Err(broken(InputFormat::Png, "the checksum of its palette is wrong"));
+                }
+                self.head.extend(chunk.bytes);
+                return Ok(());
+            }
+            b"tRNS" if before_data && chunk.is_sound() => {
+                self.head.extend(chunk.bytes);
+                return Ok(());
+            }
+            b"cICP" if before_data => &mut self.code_points,
+            b"iCCP" if before_data => &mut self.profile,
+            b"sRGB" if before_data => &mut self.srgb,
+            b"gAMA" if before_data => &mut self.gamma,
+            b"cHRM" if before_data => &mut self.primaries,
+            b"eXIf" => &mut self.exif,
+            name if before_data && chunk.is_critical() && chunk.whole => {
+                return Err(PhotoError::Unsupported(format!(
+                    "This PNG has a part ({}) that PixColor does not read and that its picture needs. Save it as an \
+                     ordinary PNG.",
+                    String::from_utf8_lossy(name)
+                )));
+            }
+            _ => return Ok(()),
+        };
+        // A damaged chunk counts as absent, and of several the first one counts, as with libpng.
+        if place.is_none() && chunk.is_sound() {
+            *place = Some(chunk.content);
+        }
+        Ok(())
+    }
+
+    /// A file that has nothing but the picture, with at most `length` bytes of the chunks of data.
+    pub(super) fn picture(&self, length: usize) -> Parts<'_> {
+        const END: &[u8] = &[0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xAE, 0x42, 0x60, 0x82];
+        let data = &self.data[..length.min(self.data.len())];
+        // After data that are cut an end would be taken for more of them.
+        let end = if data.len() == self.data.len() && self.data_is_whole() { END } else { &[] };
+        Parts([&self.head, data, end])
+    }
+
+    fn data_is_whole(&self) -> bool {
+        chunks(self.data).last().is_some_and(|chunk| chunk.whole)
+    }
+
+    /// How much of the chunks of data can be inflated without an error, in bytes.
+    pub(super) fn sound_length(&self) -> usize {
+        /// Bytes that are tried at once: at most as many are lost before an error.
+        const STEP: usize = 16;
+        let mut inflate = flate2::Decompress::new(true);
+        let mut output = vec![0; 1 << 15];
+        let mut at = 0;
+        for chunk in chunks(self.data) {
+            for (index, input) in chunk.content.chunks(STEP).enumerate() {
+                let end = inflate.total_in() + input.len() as u64;
+                while inflate.total_in() < end {
+                    let rest = &input[input.len() - (end - inflate.total_in()) as usize..];
+                    match inflate.decompress(rest, &mut output, flate2::FlushDecompress::None) {
+                        Ok(flate2::Status::StreamEnd) => return self.data.len(),
+                        Ok(_) => {}
+                        Err(_) => return at + 8 + index * STEP,
+                    }
+                }
+            }
+            at += chunk.bytes.len();
+        }
+        self.data.len()
+    }
+}
+
+/// The chunks of image data at the beginning of some bytes; notes whether a checksum is wrong.
+fn data_run<'a>(bytes: &'a [u8], corrupt: &mut bool) -> &'a [u8] {
+    let mut end = 0;
+    for chunk in chunks(bytes).take_while(|chunk| chunk.name == b"IDAT") {
+        *corrupt |= chunk.whole && !chunk.is_sound();
+        end += chunk.bytes.len();
+    }
+    &bytes[..end]
+}
+
+fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let chunk = bytes.get(at..).and_then(Chunk::first)?;
+        at += chunk.bytes.len();
+        Some(chunk)
+    })
+}
+
+/// Bytes that are read one part after the other, without a copy.
+pub(super) struct Parts<'a>([&'a [u8]; 3]);
+
+impl BufRead for Parts<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        Ok(self.0.iter().find(|part| !part.is_empty()).copied().unwrap_or_default())
+    }
+
+    fn consume(&mut self, count: usize) {
+        if let Some(part) = self.0.iter_mut().find(|part| !part.is_empty()) {
+            *part = part.get(count..).unwrap_or_default();
+        }
+    }
+}
+
+impl Read for Parts<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+/// The png crate asks for it and does not use it.
+impl Seek for Parts<'_> {
+    fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}

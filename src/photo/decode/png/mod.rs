@@ -1,0 +1,180 @@
+//! PNG, row by row.
+
+mod chunks;
+mod space;
+
+use image::metadata::Orientation;
+use png::{BitDepth, ColorType, Transformations};
+
+use super::feed::Channels;
+use super::sink::Place;
+use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken, exif, partial};
+use crate::photo::{Damage, Head};
+use chunks::{Chunks, Parts};
+
+/// Most bytes for what decoding needs besides one row.
+const MEMORY: usize = 8 << 20;
+
+/// Most bytes that one byte of deflate becomes (RFC 1951: 258 bytes in two bits).
+const DEFLATE: u64 = 1032;
+
+pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
+    let chunks = Chunks::find(bytes)?;
+    let reader = reader(chunks.picture(usize::MAX)).map_err(|error| broken(InputFormat::Png, error))?;
+    let passes = if reader.info().interlaced { &INTERLACED[..] } else { &PLAIN };
+    // What is there could never become enough of the picture: seen before memory is taken for it.
+    if partial::damage(chunks.data.len() as u64 * DEFLATE, reader.info().raw_bytes() as u64).is_none() {
+        return Err(broken(InputFormat::Png, "nearly all of its image data is missing"));
+    }
+    let (colour, _) = reader.output_color_type();
+    let channels = match colour {
+        ColorType::Grayscale => Channels::Grey,
+        ColorType::GrayscaleAlpha => Channels::GreyAlpha,
+        ColorType::Rgba => Channels::Rgba,
+        _ => Channels::Rgb,
+    };
+    let source = Source {
+        width: head.width,
+        height: head.height,
+        channels,
+        icc: space::profile(&chunks, if channels.samples() < 3 { 1 } else { 3 })?,
+        orientation: chunks.exif.and_then(exif::orientation).unwrap_or(Orientation::NoTransforms),
+    };
+    let mut feed = Feed::new(source, sink);
+    let picture = Picture { head, passes };
+    match picture.read(reader, &mut feed, false) {
+        Ok(()) => Ok(complete(&chunks, feed)),
+        Err(_) => picture.salvage(&chunks, feed),
+    }
+}
+
+/// Ends a picture of which every row could be read.
+fn complete(chunks: &Chunks<'_>, feed: Feed<'_>) -> DecodeSummary {
+    if !chunks.corrupt {
+        return feed.finish();
+    }
+    let words = "A checksum of the file's image data is wrong: parts of the picture may be wrong.";
+    feed.finish_damaged(Damage(words.to_owned()))
+}
+
+/// Reads what is before the image data. Checksums were looked at already.
+fn reader(file: Parts<'_>) -> Result<png::Reader<Parts<'_>>, png::DecodingError> {
+    let mut decoder = png::Decoder::new_with_limits(file, png::Limits { bytes: MEMORY });
+    decoder.set_transformations(Transformations::EXPAND);
+    decoder.ignore_checksums(true);
+    decoder.read_info()
+}
+
+/// Where the pixels of a pass are: the first column and row, how far apart, and the size of the block that a pixel
+/// stands for until finer passes come.
+struct Pass {
+    x: usize,
+    step: usize,
+    y: usize,
+    every: usize,
+    block: (usize, usize),
+}
+
+const fn pass(x: usize, step: usize, y: usize, every: usize, block: (usize, usize)) -> Pass {
+    Pass { x, step, y, every, block }
+}
+
+const PLAIN: [Pass; 1] = [pass(0, 1, 0, 1, (1, 1))];
+
+/// The seven passes, in their order in the file (PNG, third edition, 8.1).
+const INTERLACED: [Pass; 7] = [
+    pass(0, 8, 0, 8, (8, 8)),
+    pass(4, 8, 0, 8, (4, 8)),
+    pass(0, 4, 4, 8, (4, 4)),
+    pass(2, 4, 0, 4, (2, 4)),
+    pass(0, 2, 2, 4, (2, 2)),
+    pass(1, 2, 0, 2, (1, 2)),
+    pass(0, 1, 1, 2, (1, 1)),
+];
+
+/// How the pixels of a picture lie in its file.
+struct Picture {
+    head: Head,
+    passes: &'static [Pass],
+}
+
+/// Reading ended after this many pixels.
+struct Ended {
+    pixels: u64,
+    /// The first row of a plain picture that is not there.
+    row: usize,
+    error: Option<png::DecodingError>,
+}
+
+impl Picture {
+    /// Feeds rows as long as there are any; of coarse pixels whole blocks, if wished.
+    fn read(
+        &self,
+        mut reader: png::Reader<Parts<'_>>,
+        feed: &mut Feed<'_>,
+        blocks: bool,
+    ) -> Result<(), Ended> {
+        let (width, height) = (self.head.width as usize, self.head.height as usize);
+        let wide = reader.output_color_type().1 == BitDepth::Sixteen;
+        let mut pixels = 0;
+        let mut samples = Vec::new();
+        // A pass without a pixel has no rows.
+        for pass in self.passes.iter().filter(|pass| pass.x < width) {
+            for y in (pass.y..height).step_by(pass.every) {
+                let ended = |error| Ended { pixels, row: y, error };
+                let row =
+                    reader.next_row().map_err(|error| ended(Some(error)))?.ok_or_else(|| ended(None))?;
+                let size = if blocks { pass.block } else { (1, 1) };
+                let places = places(pass, y, size, (width, height));
+                let count = (width - pass.x).div_ceil(pass.step);
+                if wide {
+                    samples.clear();
+                    samples.extend(row.data().as_chunks().0.iter().map(|&pair| u16::from_be_bytes(pair)));
+                    let each = samples.len() / count;
+                    places.for_each(|(place, count)| feed.row16(place, &samples[..each * count]));
+                } else {
+                    let each = row.data().len() / count;
+                    places.for_each(|(place, count)| feed.row8(place, &row.data()[..each * count]));
+                }
+                pixels += count as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once more as far as the data go, and leaves the rest grey.
+    fn salvage(&self, chunks: &Chunks<'_>, mut feed: Feed<'_>) -> Result<DecodeSummary, PhotoError> {
+        let broken = |error: &dyn std::fmt::Display| broken(InputFormat::Png, error);
+        let reader = reader(chunks.picture(chunks.sound_length())).map_err(|error| broken(&error))?;
+        let Err(Ended { pixels, row, error }) = self.read(reader, &mut feed, true) else {
+            return Ok(complete(chunks, feed));
+        };
+        let Some(damage) = partial::damage(pixels, self.head.pixels()) else {
+            return Err(match error {
+                Some(error) => broken(&error),
+                None => broken(&"nearly all of its image data is missing"),
+            });
+        };
+        // A tenth of an interlaced picture's pixels stand for all others.
+        if self.passes.len() > 1 {
+            let words = "Detail is missing: the picture is coarse in places.";
+            return Ok(feed.finish_damaged(Damage(words.to_owned())));
+        }
+        (row..self.head.height as usize).for_each(|y| feed.missing_row(y));
+        Ok(feed.finish_damaged(damage))
+    }
+}
+
+/// Where a pass's row goes, and how many of its pixels: to each row and column of the blocks, within the picture.
+fn places(
+    pass: &Pass,
+    y: usize,
+    (across, down): (usize, usize),
+    (width, height): (usize, usize),
+) -> impl Iterator<Item = (Place, usize)> {
+    let (x, step) = (pass.x, pass.step);
+    (y..(y + down).min(height)).flat_map(move |y| {
+        (x..(x + across).min(width))
+            .map(move |first| (Place { y, first, step }, (width - first).div_ceil(step)))
+    })
+}

@@ -1,0 +1,30 @@
+"""Decodes every picture in a folder with Pillow, and converts colours with littleCMS; what comes out lies beside it."""
+
+import io
+import pathlib
+import sys
+
+from PIL import Image, ImageCms
+
+SRGB = ImageCms.createProfile("sRGB")
+
+for path in pathlib.Path(sys.argv[1]).iterdir():
+    if path.suffix == ".bmp":
+        with Image.open(path) as image:
+            path.with_suffix(".rgb").write_bytes(image.convert("RGBA").tobytes())
+    elif path.suffix == ".icc":
+        # The samples of one row, in the profile's own space, to sRGB by the relative colorimetric intent.
+        samples = path.with_suffix(".raw").read_bytes()
+        mode = path.stem.split("-")[0]
+        image = Image.frombytes(mode, (len(samples) // len(Image.new(mode, (1, 1)).getbands()), 1), samples)
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(path.read_bytes()))
+        done = ImageCms.profileToProfile(
+            image,
+            profile,
+            SRGB,
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            # Its tables for speed are coarse in dark parts.
+            flags=ImageCms.Flags.NOOPTIMIZE,
+        )
+        path.with_suffix(".rgb").write_bytes(done.tobytes())

@@ -162,7 +162,9 @@ fn file(kind: &str, size: Size) -> Vec<u8> {
         "progressive JPEG in RGB" => {
             // Adobe's segment says that nothing is transformed.
             let adobe = make::segment(0xEE, b"Adobe\0\x64\0\0\0\0\0");
-            make::insert(&jpeg(size, Ycbcr, true, fine, 6), 2, &adobe)
+            let jpeg = jpeg(size, Ycbcr, true, fine, 6);
+            // In place of JFIF's, which says Y, Cb, Cr.
+            [&jpeg[..2], &adobe, &jpeg[20..]].concat()
         }
         "progressive JPEG in inks" => jpeg(size, Cmyk, true, fine, 1),
         "PNG" => png(size),

@@ -14,6 +14,8 @@ pub(super) enum Channels {
     Grey,
     GreyAlpha,
     Rgb,
+    /// Y, Cb, Cr (ITU T.871).
+    Ycc,
     Rgba,
     /// RGB and a sample without meaning.
     Rgbx,
@@ -30,7 +32,7 @@ impl Channels {
     fn colours(self) -> usize {
         match self {
             Self::Grey | Self::GreyAlpha => 1,
-            Self::Rgb | Self::Rgba | Self::Rgbx => 3,
+            Self::Rgb | Self::Ycc | Self::Rgba | Self::Rgbx => 3,
             Self::Cmyk | Self::CmykInverted | Self::Ycck => 4,
         }
     }
@@ -114,6 +116,11 @@ impl<'a> Feed<'a> {
                 let (colours, _) = split(samples, 3);
                 self.colours8(place, &colours, None);
             }
+            Channels::Ycc => {
+                let rgb = |ycc: &[u8; 3]| ycc_to_rgb(ycc.map(f32::from));
+                let rgb: Vec<u8> = samples.as_chunks().0.iter().flat_map(rgb).collect();
+                self.colours8(place, &rgb, None);
+            }
             Channels::Cmyk => self.inks(place, samples.to_vec()),
             Channels::CmykInverted => self.inks(place, samples.iter().map(|value| 255 - value).collect()),
             Channels::Ycck => {
@@ -136,7 +143,7 @@ impl<'a> Feed<'a> {
                 self.colours16(place, &colours, Some(&alpha));
             }
             // Nothing of these is finer than 8 bits.
-            Channels::Rgbx | Channels::Cmyk | Channels::CmykInverted | Channels::Ycck => {
+            Channels::Ycc | Channels::Rgbx | Channels::Cmyk | Channels::CmykInverted | Channels::Ycck => {
                 self.row8(place, &samples.iter().copied().map(eight_bits).collect::<Vec<_>>());
             }
         }

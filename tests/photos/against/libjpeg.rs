@@ -141,6 +141,36 @@ fn every_layout_of_colour_is_decoded_as_libjpeg_decodes_it() {
 }
 
 #[test]
+fn the_meaning_of_components_is_the_one_that_libjpeg_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    for script in [SCRIPTS[0], SCRIPTS[2], SCRIPTS[6]] {
+        let file = cjpeg(folder.path(), SIZES[0], "colour", SAMPLINGS[0], script, 0).unwrap();
+        let frame = make::frame_at(&file);
+        let adobe = |transform: u8| make::segment(0xEE, &[&b"Adobe\0\x64\0\0\0\0"[..], &[transform]].concat());
+        let bare = [&file[..2], &file[20..]].concat();
+        for transform in [None, Some(0), Some(1), Some(2)] {
+            let adobe = transform.map(adobe).unwrap_or_default();
+            for (jfif, file) in [(true, &file), (false, &bare)] {
+                let result = compare(folder.path(), &make::insert(file, 2, &adobe), 1.0);
+                assert_eq!(result, Ok(()), "Adobe's transform {transform:?}, JFIF {jfif}, {script:?}");
+            }
+        }
+        // Without either, the components' names count; scans name them, too.
+        for names in [*b"RGB", *b"rgb", [0, 1, 2], [1, 34, 35]] {
+            let mut named = bare.clone();
+            let mut rename = |at: usize| named[at] = names[usize::from(named[at]) - 1];
+            (0..3).for_each(|i| rename(frame - 18 + 10 + 3 * i));
+            let scans: Vec<usize> =
+                (0..bare.len() - 1).filter(|&at| bare[at..at + 2] == [0xFF, 0xDA]).collect();
+            for scan in scans {
+                (0..usize::from(bare[scan + 4])).for_each(|i| rename(scan + 5 + 2 * i));
+            }
+            assert_eq!(compare(folder.path(), &named, 1.0), Ok(()), "{names:?}, {script:?}");
+        }
+    }
+}
+
+#[test]
 fn every_layout_of_grey_is_decoded_as_libjpeg_decodes_it() {
     let folder = tempfile::tempdir().unwrap();
     for sampling in ["1x1", "2x2", "3x1", "1x4"] {

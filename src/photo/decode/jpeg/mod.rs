@@ -101,19 +101,22 @@ impl<'a> File<'a> {
 
     /// By zune-jpeg.
     fn ordinary(&self) -> Result<(Vec<u8>, Channels), PhotoError> {
+        let damaged = |error| broken(InputFormat::Jpeg, error);
+        let mut decoder = decoder(self.bytes);
+        decoder.decode_headers().map_err(damaged)?;
+        let seen = decoder.input_colorspace();
         let (channels, out) = match self.colours {
+            // JFIF says Y, Cb, Cr and Adobe's segment RGB: JFIF is right. Then nothing is transformed there.
+            Colours::Ycc if seen == Some(ColorSpace::CMYK) => (Channels::Ycc, ColorSpace::RGB),
+            _ if !self.colours.are(seen) => {
+                return Err(broken(InputFormat::Jpeg, "its colours are not clear"));
+            }
             Colours::Grey => (Channels::Grey, ColorSpace::Luma),
             Colours::Ycc | Colours::Rgb => (Channels::Rgb, ColorSpace::RGB),
             Colours::Ycck => (Channels::Ycck, ColorSpace::YCCK),
             Colours::Cmyk => (Channels::Cmyk, ColorSpace::CMYK),
             Colours::CmykInverted => (Channels::CmykInverted, ColorSpace::CMYK),
         };
-        let damaged = |error| broken(InputFormat::Jpeg, error);
-        let mut decoder = decoder(self.bytes);
-        decoder.decode_headers().map_err(damaged)?;
-        if !self.colours.are(decoder.input_colorspace()) {
-            return Err(broken(InputFormat::Jpeg, "its colours are not clear"));
-        }
         decoder.set_options(decoder.options().jpeg_set_out_colorspace(out));
         Ok((decoder.decode().map_err(damaged)?, channels))
     }

@@ -14,6 +14,7 @@ mod gamut;
 mod grey;
 mod guided;
 mod head;
+mod ifd;
 mod lab;
 mod merge;
 mod needs;

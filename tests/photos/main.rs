@@ -4,6 +4,7 @@
 //! starts this binary again for itself alone (`child`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod against;
 mod child;
 mod formats;
 mod hostile;

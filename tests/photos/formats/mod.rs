@@ -5,6 +5,7 @@ mod jpeg;
 mod png;
 mod raster;
 mod tiff;
+mod tiff_pages;
 
 use image::{DynamicImage, GrayAlphaImage, ImageBuffer, ImageFormat, Luma, RgbaImage};
 use jpeg_encoder::SamplingFactor;

@@ -1,0 +1,3 @@
+//! Decoding compared with programs that we did not write.
+
+mod libtiff;

@@ -157,7 +157,8 @@ impl<'a> Directory<'a> {
 
     fn sub_directories(self) -> impl Iterator<Item = Directory<'a>> {
         let places = self.field(tag::SUB_DIRECTORIES);
-        let places = places.into_iter().flat_map(|field| (0..MAX_SUB_DIRECTORIES).map_while(move |i| field.number(i)));
+        let places =
+            places.into_iter().flat_map(|field| (0..MAX_SUB_DIRECTORIES).map_while(move |i| field.number(i)));
         places.filter_map(move |at| self.file.directory(usize::try_from(at).ok()?))
     }
 }

@@ -155,8 +155,8 @@ fn tiff(bytes: &[u8], (width, height): (u32, u32)) -> (u64, bool) {
     let number = |wanted, default: u64| picture.number(wanted).unwrap_or(default);
     let samples = number(tag::SAMPLES, 1);
     // A tag says what samples beyond the colours are; a fourth sample of RGB is opacity without it.
-    let alpha = picture.field(tag::EXTRA_SAMPLES).is_some()
-        || (samples == 4 && number(tag::PHOTOMETRIC, RGB) == RGB);
+    let alpha =
+        picture.field(tag::EXTRA_SAMPLES).is_some() || (samples == 4 && number(tag::PHOTOMETRIC, RGB) == RGB);
     if number(tag::COMPRESSION, 1) != JPEG {
         return (0, alpha);
     }

@@ -77,7 +77,9 @@ fn colours_multiplied_by_opacity_are_divided_by_it() {
                 let alpha = alpha(pixel[0].0 / 3);
                 pixel.iter().map(|(_, code)| times(*code, alpha)).chain([alpha.into()]).collect::<Vec<_>>()
             })
-            .flat_map(|code| if bits == 8 { vec![code as u8] } else { (code as u16 * 257).to_le_bytes().to_vec() })
+            .flat_map(
+                |code| if bits == 8 { vec![code as u8] } else { (code as u16 * 257).to_le_bytes().to_vec() },
+            )
             .collect();
         let tags = with(&strip(SIZE.0, SIZE.1, bits, 4, 2, 1, &data), 338, Some(vec![1]));
         let file = tiff(&tags, &data, 0);
@@ -127,7 +129,8 @@ fn tags_that_libtiff_can_do_without_may_be_missing() {
         same("RGB", &tiff(&with(&rgb_tags(), tag, None), &rgb(), 0), 0.0);
         same_grey("grey", &tiff(&with(&grey_tags(), tag, None), &grey(), 0), 0.0);
     }
-    let data = weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&grey()).unwrap();
+    let data =
+        weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&grey()).unwrap();
     let tags = strip(SIZE.0, SIZE.1, 8, 1, 1, 5, &data);
     same_grey("LZW without its length", &tiff(&with(&tags, 279, None), &data, 0), 0.0);
     // One value for the bits of all samples, and values as wider numbers.
@@ -173,7 +176,10 @@ fn a_file_cut_in_its_last_strips_is_read_as_far_as_it_goes() {
         assert_eq!(decode("whole", &file).damage, None);
         let photo = decode("cut", &file[..file.len() * 7 / 10]);
         let words = photo.damage.clone().unwrap().0;
-        assert!(words.starts_with("The last ") && words.ends_with(" % of the picture is missing."), "{words}");
+        assert!(
+            words.starts_with("The last ") && words.ends_with(" % of the picture is missing."),
+            "{words}"
+        );
         let width = SIZE.0 as usize;
         let rows: Vec<bool> =
             photo.grey.luma.chunks(width).zip(whole.luma.chunks(width)).map(|(a, b)| a == b).collect();
@@ -184,7 +190,10 @@ fn a_file_cut_in_its_last_strips_is_read_as_far_as_it_goes() {
         assert!(codes[(read + 1) * width..].iter().all(|&code| code == 128));
         assert_eq!(photo.alpha, None);
         // A provider's answer must be whole.
-        assert!(matches!(Rgb::decode(&file[..file.len() * 7 / 10], &Limits::default()), Err(PhotoError::Broken(_))));
+        assert!(matches!(
+            Rgb::decode(&file[..file.len() * 7 / 10], &Limits::default()),
+            Err(PhotoError::Broken(_))
+        ));
     }
 }
 

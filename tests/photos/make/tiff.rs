@@ -22,7 +22,9 @@ pub fn pages(pages: &[(&[Tag], &[u8])], next: u32) -> Vec<u8> {
             let moved = if matches!(tag, 273 | 324) { moved } else { 0 };
             let value: Vec<u8> = values
                 .iter()
-                .flat_map(|value| value.wrapping_add(moved).to_le_bytes()[..[0, 1, 0, 2, 4][*kind as usize]].to_vec())
+                .flat_map(|value| {
+                    value.wrapping_add(moved).to_le_bytes()[..[0, 1, 0, 2, 4][*kind as usize]].to_vec()
+                })
                 .collect();
             entries.extend(tag.to_le_bytes());
             entries.extend(kind.to_le_bytes());

@@ -8,7 +8,9 @@ use crate::photo::decode::jpeg::ycc_to_rgb;
 use crate::photo::ifd::{Directory, Field, tag};
 
 pub(super) enum Colour {
-    Grey { white_is_zero: bool },
+    Grey {
+        white_is_zero: bool,
+    },
     Rgb,
     /// Red, green and blue of each index, 16 bits each.
     Palette(Vec<[u16; 3]>),
@@ -125,11 +127,13 @@ impl Ycc {
             field.map_or(Some(default), |field| field.real(index)).filter(|value| value.is_finite())
         };
         let coefficients = directory.field(tag::YCC_COEFFICIENTS);
-        let weights = [real(coefficients, 0, 0.299), real(coefficients, 1, 0.587), real(coefficients, 2, 0.114)];
+        let weights =
+            [real(coefficients, 0, 0.299), real(coefficients, 1, 0.587), real(coefficients, 2, 0.114)];
         let reference = directory.field(tag::REFERENCE_BLACK_WHITE);
         let mut range = [[0.0, 255.0], [128.0, 255.0], [128.0, 255.0]];
         for (index, value) in range.as_flattened_mut().iter_mut().enumerate() {
-            *value = real(reference, index, *value).ok_or_else(|| damaged("its range of codes cannot be read"))?;
+            *value =
+                real(reference, index, *value).ok_or_else(|| damaged("its range of codes cannot be read"))?;
         }
         let [Some(red), Some(green), Some(blue)] = weights else {
             return Err(damaged("its weights of colours cannot be read"));

@@ -1,6 +1,6 @@
 //! Fax codes, CCITT groups 3 (in one dimension) and 4: rows of one bit a pixel, 1 for black.
 
-use std::io::{self, Bytes, Read};
+use std::io::{self, BufRead, Bytes, Read};
 
 use fax::decoder::{DecodeStatus, Group3Decoder, Group4Decoder};
 
@@ -19,22 +19,21 @@ pub(super) struct Rows<R: Read> {
     width: u16,
 }
 
-impl<R: Read> Rows<R> {
+impl<R: BufRead> Rows<R> {
     pub(super) fn group4(data: R, width: u32) -> Result<Self, PhotoError> {
         let width = narrow(width)?;
         let decoder = Group4Decoder::new(data.bytes(), width).map_err(damaged)?;
         Ok(Self { decoder: Decoder::Group4(decoder), width })
     }
 
-    pub(super) fn group3(data: R, width: u32) -> Result<Self, PhotoError> {
+    pub(super) fn group3(mut data: R, width: u32) -> Result<Self, PhotoError> {
         // An end-of-line code comes first: eleven zeros, or more to fill a byte, and a one.
-        let mut data = data.bytes();
-        let start: [u8; 2] = [0, 1].map(|_| data.next().and_then(Result::ok).unwrap_or(0xFF));
-        if u16::from_be_bytes(start) >> 5 != 0 {
+        let start =
+            data.fill_buf().map_err(damaged)?.first_chunk().copied().map_or(u16::MAX, u16::from_be_bytes);
+        if start >> 5 != 0 {
             return Err(unsupported("CCITT group 3 without codes for the ends of lines"));
         }
-        // What is left of that code.
-        let decoder = Group3Decoder::new(data).map_err(damaged)?;
+        let decoder = Group3Decoder::new(data.bytes()).map_err(damaged)?;
         Ok(Self { decoder: Decoder::Group3(decoder), width: narrow(width)? })
     }
 
@@ -51,7 +50,7 @@ fn narrow(width: u32) -> Result<u16, PhotoError> {
     u16::try_from(width).map_err(|_| unsupported(format!("a fax {width} pixels wide")))
 }
 
-impl<R: Read> Read for Rows<R> {
+impl<R: BufRead> Read for Rows<R> {
     /// Takes a buffer of whole rows.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let row = out.get_mut(..usize::from(self.width).div_ceil(8)).ok_or(io::ErrorKind::InvalidInput)?;

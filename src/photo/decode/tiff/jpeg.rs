@@ -35,7 +35,8 @@ pub(super) fn decode(layout: &Layout<'_>, data: &[u8]) -> Result<Vec<u8>, PhotoE
 /// decode as libjpeg does is refused.
 fn check(bytes: &[u8], samples: usize, (width, height): (u32, u32)) -> Result<(), PhotoError> {
     const BASELINE: u8 = 0xC0;
-    let frame = jpeg_frame(bytes)?.and_then(|at| bytes.get(at..)).ok_or_else(|| damaged("a strip is no JPEG"))?;
+    let frame =
+        jpeg_frame(bytes)?.and_then(|at| bytes.get(at..)).ok_or_else(|| damaged("a strip is no JPEG"))?;
     let (Some(down), Some(across), Some(&count)) = (be16(frame, 5), be16(frame, 7), frame.get(9)) else {
         return Err(damaged("a strip in JPEG is cut off"));
     };
@@ -48,12 +49,14 @@ fn check(bytes: &[u8], samples: usize, (width, height): (u32, u32)) -> Result<()
     if usize::from(count) != samples {
         return Err(damaged(format!("a strip of {samples} samples a pixel is a JPEG of {count}")));
     }
-    let sampling: Vec<u8> = frame.get(10..).unwrap_or_default().chunks_exact(3).take(samples).map(|c| c[1]).collect();
+    let sampling: Vec<u8> =
+        frame.get(10..).unwrap_or_default().chunks_exact(3).take(samples).map(|c| c[1]).collect();
     let finest = |side: fn(u8) -> u8| sampling.iter().all(|&factors| side(factors) <= side(sampling[0]));
     if sampling.len() != samples || !finest(|factors| factors >> 4) || !finest(|factors| factors & 15) {
         return Err(unsupported("JPEG with colours finer than its luma"));
     }
-    let scans: Vec<usize> = bytes.windows(2).enumerate().filter(|(_, pair)| *pair == [0xFF, 0xDA]).map(|(at, _)| at).collect();
+    let scans: Vec<usize> =
+        bytes.windows(2).enumerate().filter(|(_, pair)| *pair == [0xFF, 0xDA]).map(|(at, _)| at).collect();
     if scans.len() > MAX_SCANS || (frame[1] == BASELINE && scans.len() != 1) {
         return Err(unsupported(format!("JPEG in {} scans", scans.len())));
     }

@@ -163,7 +163,12 @@ pub(super) fn number(directory: &Directory<'_>, wanted: u32, default: u64) -> Re
 }
 
 /// The one value that all samples share; a single value stands for all of them.
-fn shared(directory: &Directory<'_>, wanted: u32, samples: usize, default: u64) -> Result<Option<u64>, PhotoError> {
+fn shared(
+    directory: &Directory<'_>,
+    wanted: u32,
+    samples: usize,
+    default: u64,
+) -> Result<Option<u64>, PhotoError> {
     let first = number(directory, wanted, default)?;
     let field = directory.field(wanted);
     let count = field.map_or(1, |field| field.count().min(samples));

@@ -41,7 +41,11 @@ impl Missing {
     }
 
     /// Leaves what is missing grey. A picture of which hardly a tenth can be read is none.
-    pub(super) fn finish(self, mut feed: Feed<'_>, (width, height): (u32, u32)) -> Result<DecodeSummary, PhotoError> {
+    pub(super) fn finish(
+        self,
+        mut feed: Feed<'_>,
+        (width, height): (u32, u32),
+    ) -> Result<DecodeSummary, PhotoError> {
         let all = u64::from(width) * u64::from(height);
         let missing: u64 = self.areas.iter().map(Area::pixels).sum();
         if missing == 0 {
@@ -52,7 +56,10 @@ impl Missing {
         }
         for area in &self.areas {
             for y in area.top..area.top + area.height {
-                feed.missing(Place { y: y as usize, first: area.left as usize, step: 1 }, area.width as usize);
+                feed.missing(
+                    Place { y: y as usize, first: area.left as usize, step: 1 },
+                    area.width as usize,
+                );
             }
         }
         let percent = (missing * 100).div_ceil(all);

@@ -32,7 +32,8 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
     let directory = ifd::picture(bytes).ok_or_else(|| damaged("it has no page"))?;
     let layout = Layout::of(directory)?;
     let profile = directory.field(tag::ICC_PROFILE).and_then(|field| field.bytes());
-    let profile = profile.filter(|profile| profile.len() <= MAX_PROFILE && !matches!(layout.colour, Colour::Palette(_)));
+    let profile = profile
+        .filter(|profile| profile.len() <= MAX_PROFILE && !matches!(layout.colour, Colour::Palette(_)));
     let orientation = directory.number(tag::ORIENTATION).and_then(|value| u8::try_from(value).ok());
     let source = Source {
         width: head.width,
@@ -48,14 +49,19 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
 }
 
 /// Reads all strips or tiles and gives their rows to the feed.
-fn read<T: Sample>(layout: &Layout<'_>, source: Source, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
+fn read<T: Sample>(
+    layout: &Layout<'_>,
+    source: Source,
+    sink: &mut dyn Sink,
+) -> Result<DecodeSummary, PhotoError> {
     let (across, down) = layout.units();
     let mut feed = Feed::new(source, sink);
     let mut missing = Missing::default();
     let mut rows = Rows::<T>::new(layout);
     for (row, column) in (0..down).flat_map(|row| (0..across).map(move |column| (row, column))) {
         let (left, top) = (column * layout.unit.0, row * layout.unit.1);
-        let (width, height) = (layout.unit.0.min(layout.width - left), layout.unit.1.min(layout.height - top));
+        let (width, height) =
+            (layout.unit.0.min(layout.width - left), layout.unit.1.min(layout.height - top));
         let mut area = Area { left, top, width, height };
         let unit = (row as usize * across as usize) + column as usize;
         match streams(layout, unit) {

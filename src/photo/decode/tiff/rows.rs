@@ -34,7 +34,8 @@ impl Sample for u8 {
             return samples.extend_from_slice(row);
         }
         let mask = (1 << bits) - 1;
-        samples.extend(row.iter().flat_map(|byte| (1..=8 / bits).map(move |i| byte >> (8 - bits * i) & mask)));
+        samples
+            .extend(row.iter().flat_map(|byte| (1..=8 / bits).map(move |i| byte >> (8 - bits * i) & mask)));
     }
 
     fn feed(feed: &mut Feed<'_>, place: Place, row: &[Self]) {
@@ -119,7 +120,8 @@ impl<'l, T: Sample> Rows<'l, T> {
                 let colour = |index: T| palette.get(index.into() as usize).copied().unwrap_or_default();
                 let opacity = |alpha: &T| (*alpha).into() as u16 * 257;
                 let pixels = self.pixels.chunks_exact(count);
-                let row = pixels.flat_map(|pixel| colour(pixel[0]).into_iter().chain(pixel.get(1).map(opacity)));
+                let row =
+                    pixels.flat_map(|pixel| colour(pixel[0]).into_iter().chain(pixel.get(1).map(opacity)));
                 return feed.row16(place, &row.collect::<Vec<_>>());
             }
             Colour::Ycc(ycc) => {

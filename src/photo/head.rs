@@ -4,7 +4,7 @@
 //! read here, without any decoder, so that a picture that is too large costs nothing.
 
 use super::needs::Needs;
-use super::{Head, InputFormat, Limits, PhotoError, kinds};
+use super::{Head, InputFormat, Limits, PhotoError, ifd, kinds};
 
 /// Reads format and size from the header and checks them against the limits; decodes nothing.
 ///
@@ -17,7 +17,7 @@ pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, PhotoError> {
         InputFormat::Jpeg => jpeg(bytes)?,
         InputFormat::Png => png(bytes),
         InputFormat::WebP => webp(bytes),
-        InputFormat::Tiff => tiff(bytes),
+        InputFormat::Tiff => ifd::picture(bytes).and_then(|picture| picture.size()),
         InputFormat::Bmp => bmp(bytes),
         InputFormat::Gif => gif(bytes),
     };
@@ -168,63 +168,6 @@ pub(super) fn webp_frame(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
         }
         _ => None,
     }
-}
-
-/// Width and length of the first directory.
-fn tiff(bytes: &[u8]) -> Option<(u32, u32)> {
-    Some((tiff_tag(bytes, 256)?.value, tiff_tag(bytes, 257)?.value))
-}
-
-/// A number in a TIFF's first directory.
-pub(super) struct TiffTag {
-    /// Of several, the first.
-    pub(super) value: u32,
-    /// Where it is in the file.
-    pub(super) place: usize,
-}
-
-/// Finds a tag of whole numbers in the first directory of a TIFF (TIFF 6.0, section 2) or a
-/// BigTIFF, whose fields are wider.
-pub(super) fn tiff_tag(bytes: &[u8], wanted: u32) -> Option<TiffTag> {
-    let little = bytes.first() == Some(&b'I');
-    let at16 = |at| if little { le16(bytes, at) } else { be16(bytes, at) };
-    let at32 = |at| if little { le32(bytes, at) } else { be32(bytes, at) };
-    let at64 = |at: usize| {
-        let (high, low) = if little { (at.checked_add(4)?, at) } else { (at, at.checked_add(4)?) };
-        usize::try_from(u64::from(at32(high)?) << 32 | u64::from(at32(low)?)).ok()
-    };
-    let (entries, first, step, value_at) = if at16(2)? == 43 {
-        let directory = at64(8)?;
-        (at64(directory)?, directory.checked_add(8)?, 20, 12)
-    } else {
-        let directory = at32(4)? as usize;
-        (at16(directory)? as usize, directory.checked_add(2)?, 12, 8)
-    };
-    for entry in 0..entries.min(65_535) {
-        let at = first.checked_add(entry * step)?;
-        if at16(at)? == wanted {
-            let kind = at16(at + 2)?;
-            let each = match kind {
-                3 => 2,
-                4 => 4,
-                16 => 8,
-                _ => return None,
-            };
-            let (count, room) = if step == 20 { (at64(at + 4)?, 8) } else { (at32(at + 4)? as usize, 4) };
-            let mut place = at.checked_add(value_at)?;
-            // What does not fit is elsewhere.
-            if count.saturating_mul(each) > room {
-                place = if step == 20 { at64(place)? } else { at32(place)? as usize };
-            }
-            let value = match kind {
-                3 => at16(place),
-                4 => at32(place),
-                _ => u32::try_from(at64(place)?).ok(),
-            }?;
-            return Some(TiffTag { value, place });
-        }
-    }
-    None
 }
 
 /// The information header follows 14 bytes of file header; a negative height means top-down rows.

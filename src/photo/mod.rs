@@ -14,6 +14,7 @@ mod gamut;
 mod grey;
 mod guided;
 mod head;
+mod ifd;
 mod kinds;
 mod lab;
 mod merge;

@@ -4,7 +4,8 @@
 //! without all its coefficients in memory. The numbers are those of the decoders that are used here, and
 //! `tests/photos/memory.rs` measures that no picture takes more.
 
-use super::head::{be16, be32, jpeg_frame, le16, le32, tiff_tag};
+use super::head::{be16, be32, jpeg_frame, le16, le32};
+use super::ifd::{self, tag};
 use super::{InputFormat, OutputFormat};
 
 /// A progressive colour JPEG with more pixels is decoded one component after the other, which is slower
@@ -150,24 +151,26 @@ fn has_lossless(chunks: &[u8]) -> bool {
     false
 }
 
-/// The largest strip or tile as it is stored, and what is kept beside it when its planes lie one after the
-/// other; the file once more, where a palette or the order of bits is changed in it.
+/// Rows come one by one. Only a strip or tile in JPEG is decoded whole: its samples, its coefficients if it is
+/// progressive, a copy of its data, and beside them what the sink keeps.
 fn tiff(bytes: &[u8], (width, height): (u32, u32)) -> (u64, bool) {
-    const PLANAR: u64 = 2;
     const JPEG: u64 = 7;
-    let pixels = u64::from(width) * u64::from(height);
-    let tag = |number, default: u64| tiff_tag(bytes, number).map_or(default, |tag| u64::from(tag.value));
-    let (bits, samples) = (tag(258, 1), tag(277, 1));
-    let strip = u64::from(width).saturating_mul(tag(278, u64::MAX).min(height.into()));
-    let unit = match tag(322, 0).saturating_mul(tag(323, 0)) {
+    const RGB: u64 = 2;
+    let Some(picture) = ifd::picture(bytes) else { return (0, false) };
+    let number = |wanted, default: u64| picture.number(wanted).unwrap_or(default);
+    let samples = number(tag::SAMPLES, 1);
+    // A tag says what samples beyond the colours are; a fourth sample of RGB is opacity without it.
+    let alpha =
+        picture.field(tag::EXTRA_SAMPLES).is_some() || (samples == 4 && number(tag::PHOTOMETRIC, RGB) == RGB);
+    if number(tag::COMPRESSION, 1) != JPEG {
+        return (0, alpha);
+    }
+    let strip = u64::from(width).saturating_mul(number(tag::ROWS_PER_STRIP, u64::MAX).min(height.into()));
+    let unit = match number(tag::TILE_WIDTH, 0).saturating_mul(number(tag::TILE_HEIGHT, 0)) {
         0 => strip,
         tile => tile,
     };
-    let stored = unit.saturating_mul(samples).saturating_mul(bits) / 8;
-    // A tag of its own says what samples beyond the colours are.
-    let alpha = tiff_tag(bytes, 338).is_some();
-    let kept = if tag(284, 1) == PLANAR { pixels * (2 + u64::from(alpha)) } else { 0 };
-    // A strip in JPEG is decoded by itself first, with coefficients if it is progressive.
-    let stored = if tag(259, 1) == JPEG { stored.saturating_mul(4) } else { stored };
-    (stored.saturating_add(kept).saturating_add(bytes.len() as u64), alpha)
+    let kept = u64::from(width) * u64::from(height) * (2 + u64::from(alpha));
+    let decoded = unit.saturating_mul(samples).saturating_mul(4);
+    (decoded.saturating_add(kept).saturating_add(bytes.len() as u64), alpha)
 }

@@ -88,6 +88,11 @@ impl<'a> Feed<'a> {
         DecodeSummary { orientation: self.orientation, damage: Some(damage) }
     }
 
+    /// Leaves so many pixels of a row in the middle between black and white: nothing could be read there.
+    pub(super) fn missing(&mut self, place: Place, width: usize) {
+        self.sink.row(place, Row::Grey8(&vec![128; width]), None);
+    }
+
     /// Takes a whole picture of 8 bits a sample. From the bottom up, so that its memory can be given
     /// back while the sink's fills: the two are never there together.
     pub(super) fn whole8(&mut self, mut pixels: Vec<u8>) {

@@ -8,7 +8,8 @@ use crate::photo::colour::ColourSampler;
 use crate::photo::lab::{self, LINEAR8, LINEAR16, LUMA8, LUMA16};
 use crate::photo::{Grey, bilevel};
 
-/// Where a row goes: `y`, and for interlaced pictures only every `step`-th pixel from `first` on.
+/// Where a row or a part of one goes: `y`, and there every `step`-th pixel from `first` on. Tiles are narrower than
+/// the picture; interlaced pictures leave pixels out.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) y: usize,
@@ -167,7 +168,13 @@ impl Sink for RgbSink {
     fn row(&mut self, place: Place, row: Row<'_>, alpha: Option<&[u8]>) {
         let width = self.width as usize;
         let out = self.pixels[place.y * width..][..width].iter_mut().skip(place.first).step_by(place.step);
-        for (x, pixel) in out.enumerate() {
+        let pixels = match row {
+            Row::Grey8(codes) => codes.len(),
+            Row::Grey16(codes) => codes.len(),
+            Row::Rgb8(codes) => codes.len() / 3,
+            Row::Rgb16(codes) => codes.len() / 3,
+        };
+        for (x, pixel) in out.take(pixels).enumerate() {
             *pixel = match row {
                 Row::Grey8(codes) => [codes[x]; 3],
                 Row::Grey16(codes) => [eight_bits(codes[x]); 3],

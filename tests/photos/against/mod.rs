@@ -2,4 +2,5 @@
 
 mod libjpeg;
 mod libpng;
+mod libtiff;
 mod pillow;

@@ -7,6 +7,7 @@ mod png_colour;
 mod png_damage;
 mod raster;
 mod tiff;
+mod tiff_pages;
 
 use image::{DynamicImage, GrayAlphaImage, ImageBuffer, ImageFormat, Luma, RgbaImage};
 use jpeg_encoder::SamplingFactor;

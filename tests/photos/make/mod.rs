@@ -15,7 +15,7 @@ pub use self::gif::{gif, gif_frame};
 pub use self::icc::{ink_profile, table_profile};
 pub use self::jpeg::{frame_at, jpeg, jpeg_sized, segment, small_jpeg};
 pub use self::png::{chunk, data, deflated, noise_png, png, png_of, png_rows, small_png, zeros};
-pub use self::tiff::{Tag, strip, tiff, with};
+pub use self::tiff::{Tag, pages, strip, tiff, with};
 pub use self::webp::{small_webp, vp8x, webp, webp_chunk, webp_file};
 
 /// A small scene in colour: a sky, a ground, a red disc with a hard edge, a grey ramp.

@@ -3,31 +3,46 @@
 /// A tag of a TIFF: number, type (1 byte, 3 short, 4 long), values.
 pub type Tag = (u16, u16, Vec<u32>);
 
-/// A little-endian TIFF: its data begin at place 8, its directory follows and leads to `next`.
+/// A little-endian TIFF of one page: its data begin at place 8, its directory follows and leads to `next`.
 pub fn tiff(tags: &[Tag], data: &[u8], next: u32) -> Vec<u8> {
+    pages(&[(tags, data)], next)
+}
+
+/// A little-endian TIFF of some pages. Each page's offsets are as if it were alone in the file; the last directory
+/// leads to `next`.
+pub fn pages(pages: &[(&[Tag], &[u8])], next: u32) -> Vec<u8> {
     let mut bytes = b"II*\0\0\0\0\0".to_vec();
-    bytes.extend(data);
-    let mut entries = Vec::new();
-    for (tag, kind, values) in tags {
-        let value: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes()[..[0, 1, 0, 2, 4][*kind as usize]].to_vec())
-            .collect();
-        entries.extend(tag.to_le_bytes());
-        entries.extend(kind.to_le_bytes());
-        entries.extend((values.len() as u32).to_le_bytes());
-        if value.len() <= 4 {
-            entries.extend([value, vec![0; 4]].concat()[..4].to_vec());
-        } else {
-            entries.extend((bytes.len() as u32).to_le_bytes());
-            bytes.extend(value);
+    // Where the place of the next directory is to be written.
+    let mut link = 4;
+    for (tags, data) in pages {
+        let moved = bytes.len() as u32 - 8;
+        bytes.extend(*data);
+        let mut entries = Vec::new();
+        for (tag, kind, values) in *tags {
+            let moved = if matches!(tag, 273 | 324) { moved } else { 0 };
+            let value: Vec<u8> = values
+                .iter()
+                .flat_map(|value| {
+                    value.wrapping_add(moved).to_le_bytes()[..[0, 1, 0, 2, 4][*kind as usize]].to_vec()
+                })
+                .collect();
+            entries.extend(tag.to_le_bytes());
+            entries.extend(kind.to_le_bytes());
+            entries.extend((values.len() as u32).to_le_bytes());
+            if value.len() <= 4 {
+                entries.extend([value, vec![0; 4]].concat()[..4].to_vec());
+            } else {
+                entries.extend((bytes.len() as u32).to_le_bytes());
+                bytes.extend(value);
+            }
         }
+        let directory = bytes.len() as u32;
+        bytes[link..link + 4].copy_from_slice(&directory.to_le_bytes());
+        bytes.extend((tags.len() as u16).to_le_bytes());
+        bytes.extend(entries);
+        link = bytes.len();
+        bytes.extend(next.to_le_bytes());
     }
-    let directory = bytes.len() as u32;
-    bytes[4..8].copy_from_slice(&directory.to_le_bytes());
-    bytes.extend((tags.len() as u16).to_le_bytes());
-    bytes.extend(entries);
-    bytes.extend(next.to_le_bytes());
     bytes
 }
 

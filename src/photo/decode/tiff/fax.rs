@@ -1,0 +1,79 @@
+//! Fax codes, CCITT groups 3 (in one dimension) and 4: rows of one bit a pixel, 1 for black.
+
+use std::io::{self, BufRead, Bytes, Read};
+
+use fax::decoder::{DecodeStatus, Group3Decoder, Group4Decoder};
+
+use super::{damaged, unsupported};
+use crate::photo::PhotoError;
+
+enum Decoder<R: Read> {
+    Group3(Group3Decoder<Bytes<R>>),
+    Group4(Group4Decoder<Bytes<R>>),
+    /// The data said that the page ends here: what follows is white.
+    Ended,
+}
+
+pub(super) struct Rows<R: Read> {
+    decoder: Decoder<R>,
+    width: u16,
+}
+
+impl<R: BufRead> Rows<R> {
+    pub(super) fn group4(data: R, width: u32) -> Result<Self, PhotoError> {
+        let width = narrow(width)?;
+        let decoder = Group4Decoder::new(data.bytes(), width).map_err(damaged)?;
+        Ok(Self { decoder: Decoder::Group4(decoder), width })
+    }
+
+    pub(super) fn group3(mut data: R, width: u32) -> Result<Self, PhotoError> {
+        // An end-of-line code comes first: eleven zeros, or more to fill a byte, and a one.
+        let start =
+            data.fill_buf().map_err(damaged)?.first_chunk().copied().map_or(u16::MAX, u16::from_be_bytes);
+        if start >> 5 != 0 {
+            return Err(unsupported("CCITT group 3 without codes for the ends of lines"));
+        }
+        let decoder = Group3Decoder::new(data.bytes()).map_err(damaged)?;
+        Ok(Self { decoder: Decoder::Group3(decoder), width: narrow(width)? })
+    }
+
+    /// Decodes a row of a fax of group 3, whose runs must fill it.
+    fn check_group3(decoder: &mut Group3Decoder<Bytes<R>>, width: u16) -> io::Result<()> {
+        // The last row may have nothing behind it.
+        let _ = decoder.advance();
+        let full = decoder.transitions().last() == Some(&width);
+        if full { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+    }
+}
+
+fn narrow(width: u32) -> Result<u16, PhotoError> {
+    u16::try_from(width).map_err(|_| unsupported(format!("a fax {width} pixels wide")))
+}
+
+impl<R: BufRead> Read for Rows<R> {
+    /// Takes a buffer of whole rows.
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let row = out.get_mut(..usize::from(self.width).div_ceil(8)).ok_or(io::ErrorKind::InvalidInput)?;
+        row.fill(0);
+        let edges = match &mut self.decoder {
+            Decoder::Ended => &[],
+            Decoder::Group3(decoder) => {
+                Self::check_group3(decoder, self.width)?;
+                decoder.transitions()
+            }
+            Decoder::Group4(decoder) => match decoder.advance().map_err(io::Error::other)? {
+                DecodeStatus::Incomplete => decoder.transition(),
+                DecodeStatus::End => {
+                    self.decoder = Decoder::Ended;
+                    &[]
+                }
+            },
+        };
+        // Black from every first edge to the one behind it, or to the end of the row.
+        for black in edges.chunks(2) {
+            let end = black.get(1).copied().unwrap_or(self.width).min(self.width);
+            (black[0]..end).for_each(|x| row[usize::from(x / 8)] |= 0x80 >> (x % 8));
+        }
+        Ok(row.len())
+    }
+}

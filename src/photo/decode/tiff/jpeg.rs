@@ -1,0 +1,64 @@
+//! A strip or tile that is a JPEG of its own, without or with tables that all of them share.
+
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::layout::Layout;
+use super::{damaged, unsupported};
+use crate::photo::PhotoError;
+use crate::photo::head::{be16, jpeg_frame};
+use crate::photo::ifd::tag;
+
+/// Most scans: each costs a pass over all coefficients.
+const MAX_SCANS: usize = 100;
+
+/// Decodes the samples as they are stored: the tags say what they mean, and not the JPEG.
+pub(super) fn decode(layout: &Layout<'_>, data: &[u8]) -> Result<Vec<u8>, PhotoError> {
+    let tables = layout.directory.field(tag::JPEG_TABLES).and_then(|field| field.bytes());
+    // Both have a marker of a start; that of the tables' end goes, too.
+    let whole = match tables {
+        Some([tables @ .., 0xFF, 0xD9]) => [tables, data.get(2..).unwrap_or_default()].concat(),
+        Some(_) => return Err(damaged("its tables for JPEG are cut off")),
+        None => data.to_vec(),
+    };
+    check(&whole, layout.samples_together(), layout.unit)?;
+    let options = DecoderOptions::default().set_strict_mode(true);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(whole), options);
+    decoder.decode_headers().map_err(damaged)?;
+    let stored = decoder.input_colorspace().ok_or_else(|| damaged("a strip in JPEG has no colours"))?;
+    decoder.set_options(options.jpeg_set_out_colorspace(stored));
+    decoder.decode().map_err(damaged)
+}
+
+/// A JPEG says its own size, and memory is taken for that: it must be the strip's. And what the decoder does not
+/// decode as libjpeg does is refused.
+fn check(bytes: &[u8], samples: usize, (width, height): (u32, u32)) -> Result<(), PhotoError> {
+    const BASELINE: u8 = 0xC0;
+    let frame =
+        jpeg_frame(bytes)?.and_then(|at| bytes.get(at..)).ok_or_else(|| damaged("a strip is no JPEG"))?;
+    let (Some(down), Some(across), Some(&count)) = (be16(frame, 5), be16(frame, 7), frame.get(9)) else {
+        return Err(damaged("a strip in JPEG is cut off"));
+    };
+    if frame[4] != 8 {
+        return Err(unsupported(format!("JPEG of {} bits", frame[4])));
+    }
+    if across != width || down > height || down == 0 {
+        return Err(damaged(format!("a strip of {width} x {height} is a JPEG of {across} x {down} pixels")));
+    }
+    if usize::from(count) != samples {
+        return Err(damaged(format!("a strip of {samples} samples a pixel is a JPEG of {count}")));
+    }
+    let sampling: Vec<u8> =
+        frame.get(10..).unwrap_or_default().chunks_exact(3).take(samples).map(|c| c[1]).collect();
+    let finest = |side: fn(u8) -> u8| sampling.iter().all(|&factors| side(factors) <= side(sampling[0]));
+    if sampling.len() != samples || !finest(|factors| factors >> 4) || !finest(|factors| factors & 15) {
+        return Err(unsupported("JPEG with colours finer than its luma"));
+    }
+    let scans: Vec<usize> =
+        bytes.windows(2).enumerate().filter(|(_, pair)| *pair == [0xFF, 0xDA]).map(|(at, _)| at).collect();
+    if scans.len() > MAX_SCANS || (frame[1] == BASELINE && scans.len() != 1) {
+        return Err(unsupported(format!("JPEG in {} scans", scans.len())));
+    }
+    Ok(())
+}

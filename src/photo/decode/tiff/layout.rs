@@ -1,0 +1,262 @@
+//! What a TIFF's tags say of its pixels, checked: what is not read here is refused by its name.
+
+use super::colour::Colour;
+use super::{damaged, unsupported};
+use crate::photo::PhotoError;
+use crate::photo::ifd::{Directory, Field, tag};
+
+/// Most samples of one pixel, and most bytes of one row of a strip or tile.
+const MAX_SAMPLES: u64 = 32;
+const MAX_ROW: u64 = 4 << 20;
+
+/// Least side of a tile; the standard asks for multiples of 16.
+const MIN_TILE: u64 = 16;
+
+/// How the data of a strip or tile are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compression {
+    None,
+    Group3,
+    Group4,
+    Lzw,
+    Jpeg,
+    Deflate,
+    PackBits,
+}
+
+/// Where a pixel's opacity is.
+#[derive(Clone, Copy)]
+pub(super) struct Alpha {
+    /// Which of the pixel's samples it is.
+    pub(super) sample: usize,
+    /// Whether the colours are multiplied by it.
+    pub(super) associated: bool,
+}
+
+/// How the pixels lie in the file.
+pub(super) struct Layout<'a> {
+    pub(super) directory: Directory<'a>,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// Width and height of a strip or tile.
+    pub(super) unit: (u32, u32),
+    pub(super) compression: Compression,
+    pub(super) bits: u8,
+    /// Samples of a pixel in the file.
+    pub(super) samples: usize,
+    /// Whether each sample has strips or tiles of its own.
+    pub(super) planar: bool,
+    /// Whether each sample is stored as the difference from the pixel before.
+    pub(super) predicted: bool,
+    /// Whether the lowest bit of a byte comes first.
+    pub(super) low_bit_first: bool,
+    pub(super) colour: Colour,
+    pub(super) alpha: Option<Alpha>,
+    offsets: Field<'a>,
+    byte_counts: Option<Field<'a>>,
+}
+
+impl<'a> Layout<'a> {
+    pub(super) fn of(directory: Directory<'a>) -> Result<Self, PhotoError> {
+        let number = |wanted, default| number(&directory, wanted, default);
+        let (width, height) = directory.size().ok_or_else(|| damaged("it has no size"))?;
+        let samples = number(tag::SAMPLES, 1)?;
+        if samples == 0 || samples > MAX_SAMPLES {
+            return Err(unsupported(format!("{samples} samples a pixel")));
+        }
+        let samples = samples as usize;
+        let bits = bits(&directory, samples)?;
+        check_sample_format(&directory, samples)?;
+        let compression = compression(&directory)?;
+        if matches!(compression, Compression::Group3 | Compression::Group4) && (bits, samples) != (1, 1) {
+            return Err(unsupported("a fax of more than one bit a pixel"));
+        }
+        let colour = Colour::of(&directory, compression, bits, samples)?;
+        let tiled = directory.field(tag::TILE_WIDTH).is_some();
+        let (unit, offsets, byte_counts) = if tiled {
+            let sides = (number(tag::TILE_WIDTH, 0)?, number(tag::TILE_HEIGHT, 0)?);
+            if sides.0 == 0 || sides.1 == 0 {
+                return Err(damaged("its tiles have no size"));
+            }
+            if sides.0.min(sides.1) < MIN_TILE {
+                return Err(unsupported(format!("tiles of {} x {} pixels", sides.0, sides.1)));
+            }
+            (sides, tag::TILE_OFFSETS, tag::TILE_BYTE_COUNTS)
+        } else {
+            let rows = number(tag::ROWS_PER_STRIP, height.into())?.min(height.into());
+            if rows == 0 {
+                return Err(damaged("its strips have no rows"));
+            }
+            ((width.into(), rows), tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS)
+        };
+        let planar = samples > 1 && number(tag::PLANAR, 1)? == 2;
+        let side = |side: u64| u32::try_from(side).unwrap_or(u32::MAX);
+        let layout = Self {
+            directory,
+            width,
+            height,
+            unit: (side(unit.0), side(unit.1)),
+            compression,
+            bits,
+            samples,
+            planar,
+            predicted: predicted(&directory, compression, bits)?,
+            // JPEG has an order of its own.
+            low_bit_first: compression != Compression::Jpeg && number(tag::FILL_ORDER, 1)? == 2,
+            alpha: alpha(&directory, &colour, samples)?,
+            colour,
+            offsets: directory.field(offsets).ok_or_else(|| damaged("it has no strips or tiles"))?,
+            byte_counts: directory.field(byte_counts),
+        };
+        if unit.0.saturating_mul(samples as u64 * u64::from(bits)) / 8 > MAX_ROW {
+            return Err(unsupported("tiles as wide as these"));
+        }
+        if let Colour::Ycc(ycc) = &layout.colour
+            && ycc.subsampling != (1, 1)
+            && planar
+        {
+            return Err(unsupported("subsampled colour in separate planes"));
+        }
+        Ok(layout)
+    }
+
+    /// Strips or tiles beside each other, and below each other.
+    pub(super) fn units(&self) -> (u32, u32) {
+        (self.width.div_ceil(self.unit.0), self.height.div_ceil(self.unit.1))
+    }
+
+    /// Samples of a pixel in one strip or tile.
+    pub(super) fn samples_together(&self) -> usize {
+        if self.planar { 1 } else { self.samples }
+    }
+
+    /// Bytes of one row of a strip or tile, uncompressed.
+    pub(super) fn row_bytes(&self) -> usize {
+        (self.unit.0 as usize * self.samples_together() * usize::from(self.bits)).div_ceil(8)
+    }
+
+    /// The samples that make a pixel: the colours, and opacity.
+    pub(super) fn wanted(&self) -> Vec<usize> {
+        (0..self.colour.samples()).chain(self.alpha.map(|alpha| alpha.sample)).collect()
+    }
+
+    /// The data of a strip or tile: as much of them as the file has. The length does not matter to uncompressed
+    /// data, and some writers leave it out.
+    pub(super) fn data(&self, unit: usize) -> Option<&'a [u8]> {
+        let at = self.offsets.number(unit).filter(|&at| at > 0)?;
+        let rest = self.directory.file.bytes.get(usize::try_from(at).ok()?..)?;
+        let length = self.byte_counts.and_then(|counts| counts.number(unit)).filter(|&length| length > 0);
+        match length.map(usize::try_from) {
+            Some(Ok(length)) if self.compression != Compression::None && length < rest.len() => {
+                Some(&rest[..length])
+            }
+            _ => Some(rest),
+        }
+    }
+}
+
+/// A tag's first number. A tag that has none is not the same as a tag that is absent.
+pub(super) fn number(directory: &Directory<'_>, wanted: u32, default: u64) -> Result<u64, PhotoError> {
+    directory.field(wanted).map_or(Ok(default), |field| {
+        field.number(0).ok_or_else(|| damaged(format!("its tag {wanted} cannot be read")))
+    })
+}
+
+/// The one value that all samples share; a single value stands for all of them.
+fn shared(
+    directory: &Directory<'_>,
+    wanted: u32,
+    samples: usize,
+    default: u64,
+) -> Result<Option<u64>, PhotoError> {
+    let first = number(directory, wanted, default)?;
+    let field = directory.field(wanted);
+    let count = field.map_or(1, |field| field.count().min(samples));
+    Ok((0..count).all(|i| field.is_none_or(|field| field.number(i) == Some(first))).then_some(first))
+}
+
+fn bits(directory: &Directory<'_>, samples: usize) -> Result<u8, PhotoError> {
+    match shared(directory, tag::BITS, samples, 1)? {
+        Some(bits @ (1 | 2 | 4 | 8 | 16)) => Ok(bits as u8),
+        Some(bits) => Err(unsupported(format!("{bits} bits a sample"))),
+        None => Err(unsupported("samples that differ in bits")),
+    }
+}
+
+fn check_sample_format(directory: &Directory<'_>, samples: usize) -> Result<(), PhotoError> {
+    match shared(directory, tag::SAMPLE_FORMAT, samples, 1)? {
+        // Unsigned, and without a meaning of its own.
+        Some(1 | 4) => Ok(()),
+        Some(2) => Err(unsupported("signed samples")),
+        Some(3) => Err(unsupported("floating-point samples")),
+        _ => Err(unsupported("samples that are not whole numbers")),
+    }
+}
+
+fn compression(directory: &Directory<'_>) -> Result<Compression, PhotoError> {
+    const TWO_DIMENSIONS: u64 = 1;
+    const UNCOMPRESSED_MODE: u64 = 2;
+    let name = match number(directory, tag::COMPRESSION, 1)? {
+        1 => return Ok(Compression::None),
+        3 if number(directory, tag::T4_OPTIONS, 0)? & (TWO_DIMENSIONS | UNCOMPRESSED_MODE) == 0 => {
+            return Ok(Compression::Group3);
+        }
+        4 => return Ok(Compression::Group4),
+        5 => return Ok(Compression::Lzw),
+        7 => return Ok(Compression::Jpeg),
+        8 | 32_946 => return Ok(Compression::Deflate),
+        32_773 => return Ok(Compression::PackBits),
+        2 | 32_771 => "CCITT run lengths",
+        3 => "two-dimensional CCITT group 3",
+        6 => "the old form of JPEG",
+        33_003 | 33_005 | 34_712 => "JPEG 2000",
+        34_676 | 34_677 => "SGI LogLuv",
+        34_887 => "LERC",
+        34_925 => "LZMA",
+        50_000 => "Zstandard",
+        50_001 => "WebP",
+        50_002 | 52_546 => "JPEG XL",
+        other => return Err(unsupported(format!("compression {other}"))),
+    };
+    Err(unsupported(format!("compressed with {name}")))
+}
+
+/// Only LZW and deflate have a predictor; with others the tag means nothing.
+fn predicted(directory: &Directory<'_>, compression: Compression, bits: u8) -> Result<bool, PhotoError> {
+    if !matches!(compression, Compression::Lzw | Compression::Deflate) {
+        return Ok(false);
+    }
+    match number(directory, tag::PREDICTOR, 1)? {
+        1 => Ok(false),
+        2 if bits >= 8 => Ok(true),
+        2 => Err(unsupported(format!("differences of {bits} bits"))),
+        3 => Err(unsupported("floating-point differences")),
+        other => Err(unsupported(format!("predictor {other}"))),
+    }
+}
+
+/// The first extra sample that is an opacity. One whose meaning is not said is none; but a fourth sample of RGB
+/// without any tag is, as Pillow reads it.
+fn alpha(directory: &Directory<'_>, colour: &Colour, samples: usize) -> Result<Option<Alpha>, PhotoError> {
+    const ASSOCIATED: u64 = 1;
+    const UNASSOCIATED: u64 = 2;
+    let colours = colour.samples();
+    let Some(extra) = directory.field(tag::EXTRA_SAMPLES) else {
+        let fourth = matches!(colour, Colour::Rgb) && samples == 4;
+        return Ok(fourth.then_some(Alpha { sample: 3, associated: false }));
+    };
+    if colours + extra.count() > samples {
+        return Err(unsupported(format!("{samples} samples a pixel, {} of them extra", extra.count())));
+    }
+    // Inks have no opacity here: libtiff leaves it out, too.
+    if matches!(colour, Colour::Cmyk) {
+        return Ok(None);
+    }
+    let kinds = (0..extra.count()).map(|i| (colours + i, extra.number(i)));
+    let mut alphas = kinds.filter(|(_, kind)| matches!(kind, Some(ASSOCIATED | UNASSOCIATED)));
+    Ok(alphas.next().map(|(sample, kind)| Alpha {
+        sample,
+        // Indices into a palette cannot be multiplied.
+        associated: kind == Some(ASSOCIATED) && !matches!(colour, Colour::Palette(_)),
+    }))
+}

@@ -1,0 +1,108 @@
+//! TIFF, as libtiff decodes it: the first page that is a picture, row by row from its strips or tiles.
+//!
+//! The directories and the order of the pixels are read here; the compressed data are left to libraries
+//! (weezl, flate2, fax, zune-jpeg). The crate `tiff` reads a strip only as a whole,
+//! nothing of a damaged one, and not all of the layouts that libtiff reads.
+
+mod codec;
+mod colour;
+mod fax;
+mod jpeg;
+mod layout;
+mod missing;
+mod rows;
+
+use std::io::Read;
+
+use image::metadata::Orientation;
+
+use super::sink::Place;
+use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
+use crate::photo::Head;
+use crate::photo::ifd::{self, tag};
+use colour::Colour;
+use layout::Layout;
+use missing::{Area, Missing};
+use rows::{Rows, Sample};
+
+/// Most bytes of a colour profile.
+const MAX_PROFILE: usize = 8 << 20;
+
+pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
+    let directory = ifd::picture(bytes).ok_or_else(|| damaged("it has no page"))?;
+    let layout = Layout::of(directory)?;
+    let profile = directory.field(tag::ICC_PROFILE).and_then(|field| field.bytes());
+    let profile = profile
+        .filter(|profile| profile.len() <= MAX_PROFILE && !matches!(layout.colour, Colour::Palette(_)));
+    let orientation = directory.number(tag::ORIENTATION).and_then(|value| u8::try_from(value).ok());
+    let source = Source {
+        width: head.width,
+        height: head.height,
+        channels: layout.colour.channels(layout.alpha.is_some()),
+        icc: profile.map(<[u8]>::to_vec),
+        orientation: orientation.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms),
+    };
+    match layout.bits {
+        16 => read::<u16>(&layout, source, sink),
+        _ => read::<u8>(&layout, source, sink),
+    }
+}
+
+/// Reads all strips or tiles and gives their rows to the feed.
+fn read<T: Sample>(
+    layout: &Layout<'_>,
+    source: Source,
+    sink: &mut dyn Sink,
+) -> Result<DecodeSummary, PhotoError> {
+    let (across, down) = layout.units();
+    let mut feed = Feed::new(source, sink);
+    let mut missing = Missing::default();
+    let mut rows = Rows::<T>::new(layout);
+    for (row, column) in (0..down).flat_map(|row| (0..across).map(move |column| (row, column))) {
+        let (left, top) = (column * layout.unit.0, row * layout.unit.1);
+        let (width, height) =
+            (layout.unit.0.min(layout.width - left), layout.unit.1.min(layout.height - top));
+        let mut area = Area { left, top, width, height };
+        let unit = (row as usize * across as usize) + column as usize;
+        match streams(layout, unit) {
+            Ok(mut streams) => {
+                while area.height > 0 && rows.read(&mut streams, width as usize).is_ok() {
+                    rows.feed(&mut feed, Place { y: area.top as usize, first: left as usize, step: 1 });
+                    (area.top, area.height) = (area.top + 1, area.height - 1);
+                }
+            }
+            Err(error @ PhotoError::Broken(_)) => {
+                missing.reason.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+        missing.add(area);
+    }
+    missing.finish(feed, (layout.width, layout.height))
+}
+
+/// Opens a strip or tile; of separate planes, that of each plane that is wanted.
+fn streams<'a>(layout: &Layout<'a>, unit: usize) -> Result<Vec<Box<dyn Read + 'a>>, PhotoError> {
+    if !layout.planar {
+        let stream = codec::open(layout, unit)?;
+        return Ok(vec![match &layout.colour {
+            Colour::Ycc(ycc) if ycc.subsampling != (1, 1) => {
+                Box::new(codec::Subsampled::new(stream, layout.unit.0, ycc.subsampling))
+            }
+            _ => stream,
+        }]);
+    }
+    let (across, down) = layout.units();
+    let of_plane = across as usize * down as usize;
+    layout.wanted().into_iter().map(|plane| codec::open(layout, plane * of_plane + unit)).collect()
+}
+
+fn unsupported(what: impl std::fmt::Display) -> PhotoError {
+    PhotoError::Unsupported(format!(
+        "This kind of TIFF is not read here ({what}). Save it uncompressed, with LZW or CCITT group 4, or as PNG."
+    ))
+}
+
+fn damaged(what: impl std::fmt::Display) -> PhotoError {
+    broken(InputFormat::Tiff, what)
+}

@@ -1,0 +1,350 @@
+//! TIFF compared with libtiff: its `tiffcp` writes every layout, its `tiff2rgba` says what a picture looks like.
+
+use std::path::Path;
+use std::process::Command;
+
+use pixcolor::photo::{Limits, Photo, PhotoError, Rgb};
+
+use crate::make::{self, Tag, strip, tiff, with};
+
+const WIDTH: u32 = 150;
+const HEIGHT: u32 = 83;
+
+/// A kind of picture: how its samples are stored.
+struct Kind {
+    name: &'static str,
+    bits: u32,
+    photometric: u32,
+    samples: u32,
+    /// The tag ExtraSamples.
+    extra: &'static [u32],
+}
+
+const fn kind(name: &'static str, bits: u32, photometric: u32, samples: u32, extra: &'static [u32]) -> Kind {
+    Kind { name, bits, photometric, samples, extra }
+}
+
+const KINDS: [Kind; 24] = [
+    kind("bilevel, black is zero", 1, 1, 1, &[]),
+    kind("bilevel, white is zero", 1, 0, 1, &[]),
+    kind("2 bits", 2, 1, 1, &[]),
+    kind("4 bits", 4, 1, 1, &[]),
+    kind("4 bits, white is zero", 4, 0, 1, &[]),
+    kind("grey", 8, 1, 1, &[]),
+    kind("grey, white is zero", 8, 0, 1, &[]),
+    kind("grey 16", 16, 1, 1, &[]),
+    kind("grey 16, white is zero", 16, 0, 1, &[]),
+    kind("grey with opacity", 8, 1, 2, &[2]),
+    kind("palette of 2", 1, 3, 1, &[]),
+    kind("palette of 4", 2, 3, 1, &[]),
+    kind("palette of 16", 4, 3, 1, &[]),
+    kind("palette of 256", 8, 3, 1, &[]),
+    kind("RGB", 8, 2, 3, &[]),
+    kind("RGB 16", 16, 2, 3, &[]),
+    kind("RGB with opacity", 8, 2, 4, &[2]),
+    kind("RGB times opacity", 8, 2, 4, &[1]),
+    kind("RGB 16 with opacity", 16, 2, 4, &[2]),
+    kind("RGB 16 times opacity", 16, 2, 4, &[1]),
+    kind("RGB and two extra samples", 8, 2, 5, &[2, 0]),
+    kind("CMYK", 8, 5, 4, &[]),
+    kind("CMYK 16", 16, 5, 4, &[]),
+    kind("CMYK and an extra sample", 8, 5, 5, &[0]),
+];
+
+impl Kind {
+    /// The samples, interleaved: waves of different lengths, so that no two planes or rows are alike.
+    fn samples(&self) -> Vec<u16> {
+        let most = (1_u32 << self.bits) - 1;
+        let mut samples = Vec::new();
+        for (y, x) in (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| (y, x))) {
+            let wave = |sample: u32| {
+                let angle = (x * (2 + sample) + y * (3 + 2 * sample)) as f32 / 29.0;
+                ((0.5 + 0.5 * angle.sin()) * most as f32).round() as u32
+            };
+            let alpha = (0..self.samples).find(|sample| sample >= &3 && self.extra == [1]);
+            // What is multiplied by opacity is never more than it.
+            let bound = |sample: u32| match alpha {
+                Some(alpha) if sample < alpha => wave(sample) * wave(alpha).max(most / 8) / most,
+                Some(_) => wave(sample).max(most / 8),
+                None => wave(sample),
+            };
+            samples.extend((0..self.samples).map(|sample| bound(sample) as u16));
+        }
+        samples
+    }
+
+    /// As a file of one strip, or of one strip for each plane.
+    fn file(&self, planar: bool) -> Vec<u8> {
+        let samples = self.samples();
+        let count = self.samples as usize;
+        let row = WIDTH as usize * count;
+        let rows = |from: usize, step: usize| -> Vec<u8> {
+            samples
+                .chunks(row)
+                .flat_map(|row| packed(row.iter().skip(from).step_by(step), self.bits))
+                .collect()
+        };
+        let planes: Vec<Vec<u8>> =
+            if planar { (0..count).map(|plane| rows(plane, count)).collect() } else { vec![rows(0, 1)] };
+        let length = planes[0].len() as u32;
+        let data = planes.concat();
+        let mut tags = strip(WIDTH, HEIGHT, self.bits, self.samples, self.photometric, 1, &data);
+        if planar {
+            tags = with(&tags, 284, Some(vec![2]));
+            tags = with(&tags, 273, Some((0..self.samples).map(|plane| 8 + plane * length).collect()));
+            tags = with(&tags, 279, Some(vec![length; count]));
+        }
+        if !self.extra.is_empty() {
+            tags = with(&tags, 338, Some(self.extra.to_vec()));
+        }
+        if self.photometric == 3 {
+            tags = with(&tags, 320, Some(colour_map(self.bits)));
+        }
+        tiff(&tags, &data, 0)
+    }
+
+    fn planars(&self) -> &'static [bool] {
+        if self.samples > 1 { &[false, true] } else { &[false] }
+    }
+
+    fn compressions(&self) -> &'static [&'static str] {
+        match (self.bits, self.photometric) {
+            (1, 0 | 1) => &["none", "lzw", "zip", "packbits", "g3:1d", "g3:1d:fill", "g4"],
+            (..8, _) => &["none", "lzw", "zip", "packbits"],
+            _ => &["none", "lzw", "lzw:2", "zip", "zip:2", "packbits"],
+        }
+    }
+}
+
+/// Samples of so many bits, in whole bytes.
+fn packed<'a>(samples: impl Iterator<Item = &'a u16>, bits: u32) -> Vec<u8> {
+    if bits == 16 {
+        return samples.flat_map(|sample| sample.to_le_bytes()).collect();
+    }
+    let samples: Vec<u16> = samples.copied().collect();
+    let byte = |part: &[u16]| {
+        part.iter().enumerate().fold(0, |byte, (i, &sample)| byte | sample << (8 - bits as usize * (i + 1)))
+            as u8
+    };
+    samples.chunks(8 / bits as usize).map(byte).collect()
+}
+
+fn colour_map(bits: u32) -> Vec<u32> {
+    let value =
+        |channel: u32, index: u32| (index * (29 + 50 * channel) * 65_535 / 255 + 9000 * channel) % 65_536;
+    (0..3).flat_map(|channel| (0..1 << bits).map(move |index| value(channel, index))).collect()
+}
+
+fn run(program: &str, arguments: &[&str], from: &Path, to: &Path) {
+    let output = Command::new(program).args(arguments).args([from, to]).output();
+    let output = output.unwrap_or_else(|error| panic!("{program} of Debian's libtiff-tools: {error}"));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {words}");
+}
+
+/// What `tiff2rgba` makes of a file, on white paper. It multiplies colours by their opacity, but greys it does not.
+fn as_libtiff_sees(file: &Path, folder: &Path, grey: bool) -> Vec<u8> {
+    let to = folder.join("rgba.tif");
+    run("tiff2rgba", &["-c", "none"], file, &to);
+    let mut reader = ::tiff::decoder::Decoder::new(std::fs::File::open(to).unwrap()).unwrap();
+    let ::tiff::decoder::DecodingResult::U8(pixels) = reader.read_image().unwrap() else {
+        panic!("not 8 bits")
+    };
+    let times = |code: u8, alpha: u8| ((u32::from(code) * u32::from(alpha) + 127) / 255) as u8;
+    let on_white = |&[r, g, b, alpha]: &[u8; 4]| {
+        [r, g, b]
+            .map(|code| if grey { times(code, alpha) } else { code })
+            .map(|code| code.saturating_add(255 - alpha))
+    };
+    pixels.as_chunks().0.iter().flat_map(on_white).collect()
+}
+
+/// The largest and the mean difference of codes.
+fn differences(one: &[u8], other: &[u8]) -> (u8, f64) {
+    assert_eq!(one.len(), other.len());
+    let each = one.iter().zip(other).map(|(a, b)| a.abs_diff(*b));
+    (each.clone().max().unwrap(), each.map(f64::from).sum::<f64>() / one.len() as f64)
+}
+
+/// Writes a picture with libtiff in a layout; the file, and its bytes.
+fn written(folder: &Path, picture: &[u8], arguments: &[&str]) -> (std::path::PathBuf, Vec<u8>) {
+    let (from, to) = (folder.join("from.tif"), folder.join("to.tif"));
+    std::fs::write(&from, picture).unwrap();
+    run("tiffcp", arguments, &from, &to);
+    let bytes = std::fs::read(&to).unwrap();
+    (to, bytes)
+}
+
+#[test]
+fn every_kind_of_tiff_looks_as_it_does_to_libtiff() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kind.tif");
+    for kind in &KINDS {
+        for &planar in kind.planars() {
+            // `tiff2rgba` reads inks of 8 bits only, and takes them interleaved.
+            if kind.photometric == 5 && (planar || kind.bits == 16) {
+                continue;
+            }
+            let bytes = kind.file(planar);
+            std::fs::write(&file, &bytes).unwrap();
+            let wanted = as_libtiff_sees(&file, folder.path(), kind.photometric < 2);
+            let got = Rgb::decode(&bytes, &Limits::default())
+                .unwrap_or_else(|error| panic!("{}: {error}", kind.name));
+            let (most, _) = differences(&got.pixels, &wanted);
+            assert!(
+                most <= 1 + u8::from(!kind.extra.is_empty()),
+                "{}, planar {planar}: {most} levels",
+                kind.name
+            );
+        }
+    }
+}
+
+#[test]
+fn every_layout_that_libtiff_writes_gives_the_same_photo() {
+    let layouts: [&[&str]; 6] = [
+        &["-s", "-r", "1"],
+        &["-s", "-r", "7"],
+        &["-s", "-r", "1000"],
+        &["-t", "-w", "16", "-l", "16"],
+        &["-t", "-w", "64", "-l", "32"],
+        &["-t", "-w", "256", "-l", "256"],
+    ];
+    let orders: [&[&str]; 5] = [&["-L"], &["-B"], &["-L", "-8"], &["-B", "-8"], &["-L", "-f", "lsb2msb"]];
+    let folder = tempfile::tempdir().unwrap();
+    let mut written_files = 0;
+    let mut wrong = Vec::new();
+    for kind in &KINDS {
+        for &planar in kind.planars() {
+            let picture = kind.file(planar);
+            let wanted = Photo::decode(&picture, &Limits::default()).unwrap();
+            for (layout, compression) in
+                layouts.iter().flat_map(|layout| kind.compressions().iter().map(move |c| (layout, c)))
+            {
+                written_files += 1;
+                let order = orders[written_files % orders.len()];
+                let planes = if planar { "separate" } else { "contig" };
+                let arguments = [layout, order, &["-c", compression, "-p", planes]].concat();
+                let (file, bytes) = written(folder.path(), &picture, &arguments);
+                // `tiffcp` writes other pixels into separate tiles of 16 bits: what libtiff reads there counts.
+                if planar && kind.bits == 16 && arguments.contains(&"-t") {
+                    if kind.photometric == 2 {
+                        let wanted = as_libtiff_sees(&file, folder.path(), false);
+                        let got = Rgb::decode(&bytes, &Limits::default()).unwrap();
+                        let (most, _) = differences(&got.pixels, &wanted);
+                        assert!(kind.extra == [1] || most <= 2, "{} {arguments:?}: {most} levels", kind.name);
+                    }
+                    continue;
+                }
+                let told = match Photo::decode(&bytes, &Limits::default()) {
+                    Err(error) => error.to_string(),
+                    Ok(photo) if photo.damage.is_some() => format!("{:?}", photo.damage),
+                    Ok(photo) if photo.grey != wanted.grey || photo.alpha != wanted.alpha => {
+                        "other pixels".to_owned()
+                    }
+                    Ok(_) => continue,
+                };
+                wrong.push(format!("{} {arguments:?}: {told}", kind.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {written_files}\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn jpeg_in_strips_and_tiles_looks_as_it_does_to_libtiff() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut wrong = Vec::new();
+    for (name, compression) in
+        [("RGB", "jpeg:90"), ("RGB", "jpeg:r:90"), ("grey", "jpeg:90"), ("grey, white is zero", "jpeg:90")]
+    {
+        let picture = KINDS.iter().find(|kind| kind.name == name).unwrap().file(false);
+        for layout in [["-s", "-r", "16"].as_slice(), &["-s", "-r", "1000"], &["-t", "-w", "64", "-l", "32"]]
+        {
+            let arguments = [layout, &["-c", compression]].concat();
+            let (file, bytes) = written(folder.path(), &picture, &arguments);
+            let wanted = as_libtiff_sees(&file, folder.path(), false);
+            let got = Rgb::decode(&bytes, &Limits::default())
+                .unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
+            let (most, mean) = differences(&got.pixels, &wanted);
+            if mean >= 1.0 {
+                wrong.push(format!("{name} {arguments:?}: {most} levels, {mean} in the mean"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Rows of Y, Cb, Cr as blocks that share their colour differences.
+fn ycc_blocks(across: u32, down: u32) -> Vec<u8> {
+    let mut data = Vec::new();
+    for (by, bx) in
+        (0..HEIGHT.div_ceil(down)).flat_map(|by| (0..WIDTH.div_ceil(across)).map(move |bx| (by, bx)))
+    {
+        let luma = (0..down).flat_map(|y| (0..across).map(move |x| (bx * across + x, by * down + y)));
+        data.extend(luma.map(|(x, y)| (30 + (x + 2 * y) % 200) as u8));
+        data.extend([(90 + 8 * bx % 70) as u8, (100 + 5 * by % 60) as u8]);
+    }
+    data
+}
+
+#[test]
+fn ycbcr_without_jpeg_looks_as_it_does_to_libtiff() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ycc.tif");
+    for (across, down) in [(1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (4, 2), (4, 4)] {
+        let data = ycc_blocks(across, down);
+        let tags = with(&strip(WIDTH, HEIGHT, 8, 3, 6, 1, &data), 530, Some(vec![across, down]));
+        let bytes = tiff(&tags, &data, 0);
+        std::fs::write(&file, &bytes).unwrap();
+        let got = Rgb::decode(&bytes, &Limits::default())
+            .unwrap_or_else(|error| panic!("{across}x{down}: {error}"));
+        let (most, _) = differences(&got.pixels, &as_libtiff_sees(&file, folder.path(), false));
+        assert!(most <= 1, "{across}x{down}: {most} levels");
+    }
+}
+
+#[test]
+fn the_old_form_of_lzw_is_read_as_libtiff_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.tif");
+    let grey = make::grey_scene(WIDTH, HEIGHT).into_raw();
+    let data = weezl::encode::Encoder::new(weezl::BitOrder::Lsb, 8).encode(&grey).unwrap();
+    let bytes = tiff(&strip(WIDTH, HEIGHT, 8, 1, 1, 5, &data), &data, 0);
+    std::fs::write(&file, &bytes).unwrap();
+    let got = Rgb::decode(&bytes, &Limits::default()).unwrap();
+    assert_eq!(differences(&got.pixels, &as_libtiff_sees(&file, folder.path(), false)).0, 0);
+}
+
+/// What is not read, by the tag that says it and a word of the answer.
+#[test]
+fn what_is_not_read_is_refused_by_its_name() {
+    let rgb = make::scene(WIDTH, HEIGHT).into_raw();
+    let tags = strip(WIDTH, HEIGHT, 8, 3, 2, 1, &rgb);
+    let refused: [(u16, &[u32], &str); 17] = [
+        (259, &[2], "CCITT run lengths"),
+        (259, &[6], "the old form of JPEG"),
+        (259, &[34_712], "JPEG 2000"),
+        (259, &[34_925], "LZMA"),
+        (259, &[50_000], "Zstandard"),
+        (259, &[50_001], "WebP"),
+        (259, &[999], "compression 999"),
+        (262, &[8], "L*a*b*"),
+        (262, &[9], "L*a*b*"),
+        (262, &[32_845], "LogLuv"),
+        (262, &[32_803], "raw data"),
+        (339, &[2, 2, 2], "signed"),
+        (339, &[3, 3, 3], "floating-point"),
+        (258, &[8, 8, 4], "differ in bits"),
+        (258, &[12, 12, 12], "12 bits"),
+        (258, &[32, 32, 32], "32 bits"),
+        (277, &[2], "2 samples"),
+    ];
+    for (tag, values, word) in refused {
+        let tags: Vec<Tag> = with(&tags, tag, Some(values.to_vec()));
+        match Photo::decode(&tiff(&tags, &rgb, 0), &Limits::default()) {
+            Err(PhotoError::Unsupported(words)) if words.contains(word) => {}
+            other => panic!("tag {tag} of {values:?}: {other:?}"),
+        }
+    }
+}

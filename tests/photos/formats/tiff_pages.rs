@@ -1,0 +1,228 @@
+//! TIFF: which page is the picture, what its extra samples mean, and files that leave tags out or are damaged.
+
+use pixcolor::photo::{Limits, Photo, PhotoError, Rgb, read_head};
+
+use super::common::{SIZE, decode, same, same_grey};
+use crate::make::{self, Tag, find, pages, strip, tiff, with};
+
+fn rgb() -> Vec<u8> {
+    make::scene(SIZE.0, SIZE.1).into_raw()
+}
+
+fn rgb_tags() -> Vec<Tag> {
+    strip(SIZE.0, SIZE.1, 8, 3, 2, 1, &rgb())
+}
+
+fn grey() -> Vec<u8> {
+    make::grey_scene(SIZE.0, SIZE.1).into_raw()
+}
+
+fn grey_tags() -> Vec<Tag> {
+    strip(SIZE.0, SIZE.1, 8, 1, 1, 1, &grey())
+}
+
+/// A dark page of 9 x 9 with another tag.
+fn small_page(tag: u16, value: u32) -> (Vec<Tag>, Vec<u8>) {
+    let data = vec![10; 81];
+    (with(&strip(9, 9, 8, 1, 1, 1, &data), tag, Some(vec![value])), data)
+}
+
+#[test]
+fn the_picture_is_the_first_page_that_is_no_thumbnail_and_no_mask() {
+    let (rgb, tags) = (rgb(), rgb_tags());
+    // NewSubfileType: reduced, mask; SubfileType: reduced; photometric interpretation: mask.
+    for (tag, value) in [(254, 1), (254, 4), (254, 5), (255, 2), (262, 4)] {
+        let (small, data) = small_page(tag, value);
+        let file = pages(&[(&small, &data), (&small, &data), (&tags, &rgb), (&small, &data)], 0);
+        let head = read_head(&file, &Limits::default()).unwrap();
+        assert_eq!((head.width, head.height), SIZE, "tag {tag} of {value}");
+        same("the third page", &file, 0.0);
+    }
+    // A page of several is a picture.
+    let tags = with(&tags, 254, Some(vec![2]));
+    let (small, data) = small_page(254, 0);
+    same("the first of two pages", &pages(&[(&tags, &rgb), (&small, &data)], 0), 0.0);
+}
+
+#[test]
+fn the_picture_may_be_in_a_sub_directory() {
+    let (small, data) = small_page(254, 1);
+    let mut small = with(&small, 330, Some(vec![7777]));
+    small.last_mut().unwrap().1 = 4;
+    let mut file = pages(&[(&small, &data), (&rgb_tags(), &rgb())], 0);
+    let first = u32::from_le_bytes(file[4..8].try_into().unwrap()) as usize;
+    let link = first + 2 + 12 * small.len();
+    let second: [u8; 4] = file[link..link + 4].try_into().unwrap();
+    file[link..link + 4].fill(0);
+    let at = find(&file, &7777_u32.to_le_bytes());
+    same("a sub-directory", &make::overwrite(&file, at, &second), 0.0);
+}
+
+#[test]
+fn a_file_of_thumbnails_alone_shows_the_first() {
+    let (small, data) = small_page(254, 1);
+    let photo = decode("a thumbnail", &pages(&[(&small, &data)], 0));
+    assert_eq!((photo.width(), photo.height()), (9, 9));
+}
+
+#[test]
+fn colours_multiplied_by_opacity_are_divided_by_it() {
+    let times = |code: u8, alpha: u8| (u32::from(code) * u32::from(alpha) + 127) / 255;
+    let alpha = |i: usize| 128 + (i % 128) as u8;
+    for bits in [8, 16] {
+        let codes = rgb().into_iter().enumerate().collect::<Vec<_>>();
+        let data: Vec<u8> = codes
+            .chunks(3)
+            .flat_map(|pixel| {
+                let alpha = alpha(pixel[0].0 / 3);
+                pixel.iter().map(|(_, code)| times(*code, alpha)).chain([alpha.into()]).collect::<Vec<_>>()
+            })
+            .flat_map(
+                |code| if bits == 8 { vec![code as u8] } else { (code as u16 * 257).to_le_bytes().to_vec() },
+            )
+            .collect();
+        let tags = with(&strip(SIZE.0, SIZE.1, bits, 4, 2, 1, &data), 338, Some(vec![1]));
+        let file = tiff(&tags, &data, 0);
+        same("associated", &file, 0.4);
+        let photo = decode("associated", &file);
+        assert!(photo.alpha.unwrap().iter().enumerate().all(|(i, &value)| value == alpha(i)));
+    }
+}
+
+#[test]
+fn an_extra_sample_whose_meaning_is_not_said_is_no_opacity() {
+    let grey = grey();
+    let data: Vec<u8> = grey.iter().flat_map(|&code| [code, 0]).collect();
+    let tags = with(&strip(SIZE.0, SIZE.1, 8, 2, 1, 1, &data), 338, Some(vec![0]));
+    let file = tiff(&tags, &data, 0);
+    same_grey("grey", &file, 0.0);
+    assert_eq!(decode("grey", &file).alpha, None);
+    // The first that is an opacity is one.
+    let data: Vec<u8> = rgb().chunks(3).flat_map(|p| [p[0], p[1], p[2], 9, 200]).collect();
+    let tags = with(&strip(SIZE.0, SIZE.1, 8, 5, 2, 1, &data), 338, Some(vec![0, 2]));
+    let photo = decode("RGB", &tiff(&tags, &data, 0));
+    assert!(photo.alpha.unwrap().iter().all(|&alpha| alpha == 200));
+}
+
+#[test]
+fn a_palette_of_8_bit_values_is_read_as_one() {
+    let map: Vec<u32> = (0..3).flat_map(|_| (0..256).rev()).collect();
+    let data: Vec<u8> = grey().iter().map(|code| 255 - code).collect();
+    let tags = with(&strip(SIZE.0, SIZE.1, 8, 1, 3, 1, &data), 320, Some(map));
+    same_grey("an 8-bit map", &tiff(&tags, &data, 0), 0.01);
+}
+
+#[test]
+fn directories_in_a_circle_are_read_once() {
+    let file = tiff(&rgb_tags(), &rgb(), 0);
+    let directory = u32::from_le_bytes(file[4..8].try_into().unwrap());
+    same("a circle of one", &tiff(&rgb_tags(), &rgb(), directory), 0.0);
+    let (small, data) = small_page(254, 1);
+    let thumbnails = pages(&[(&small, &data)], 0);
+    let directory = u32::from_le_bytes(thumbnails[4..8].try_into().unwrap());
+    decode("a circle of thumbnails", &pages(&[(&small, &data)], directory));
+}
+
+#[test]
+fn tags_that_libtiff_can_do_without_may_be_missing() {
+    for tag in [278, 279, 262, 259] {
+        same("RGB", &tiff(&with(&rgb_tags(), tag, None), &rgb(), 0), 0.0);
+        same_grey("grey", &tiff(&with(&grey_tags(), tag, None), &grey(), 0), 0.0);
+    }
+    let data =
+        weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&grey()).unwrap();
+    let tags = strip(SIZE.0, SIZE.1, 8, 1, 1, 5, &data);
+    same_grey("LZW without its length", &tiff(&with(&tags, 279, None), &data, 0), 0.0);
+    // One value for the bits of all samples, and values as wider numbers.
+    same("one number of bits", &tiff(&with(&rgb_tags(), 258, Some(vec![8])), &rgb(), 0), 0.0);
+    let wide: Vec<Tag> = rgb_tags().into_iter().map(|(tag, _, values)| (tag, 4, values)).collect();
+    same("wide numbers", &tiff(&wide, &rgb(), 0), 0.0);
+}
+
+#[test]
+fn an_orientation_may_be_a_long_number() {
+    let mut tags = with(&rgb_tags(), 274, Some(vec![6]));
+    tags.iter_mut().find(|tag| tag.0 == 274).unwrap().1 = 4;
+    let photo = decode("on its side", &tiff(&tags, &rgb(), 0));
+    assert_eq!((photo.width(), photo.height()), (SIZE.1, SIZE.0));
+}
+
+/// A grey file whose directory comes before its data, so that it can be cut: strips of 4 rows.
+fn strips(compression: u32) -> Vec<u8> {
+    let encode = |rows: &[u8]| match compression {
+        5 => weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(rows).unwrap(),
+        _ => rows.to_vec(),
+    };
+    let strips: Vec<Vec<u8>> = grey().chunks(4 * SIZE.0 as usize).map(encode).collect();
+    let tags = |begin: u32| {
+        let mut place = begin;
+        let offsets = strips.iter().map(|strip| (place, place += strip.len() as u32).0).collect();
+        let lengths = strips.iter().map(|strip| strip.len() as u32).collect();
+        let mut tags = with(&strip(SIZE.0, SIZE.1, 8, 1, 1, compression, &[]), 273, Some(offsets));
+        tags = with(&with(&tags, 278, Some(vec![4])), 279, Some(lengths));
+        tags
+    };
+    // The offsets count from the end of what comes before the data.
+    let begin = tiff(&tags(0), &[], 0).len() as u32;
+    [tiff(&tags(begin), &[], 0), strips.concat()].concat()
+}
+
+#[test]
+fn a_file_cut_in_its_last_strips_is_read_as_far_as_it_goes() {
+    let whole = Rgb::decode(&tiff(&grey_tags(), &grey(), 0), &Limits::default()).unwrap().grey();
+    for compression in [1, 5] {
+        let file = strips(compression);
+        same_grey("whole", &file, 0.0);
+        assert_eq!(decode("whole", &file).damage, None);
+        let photo = decode("cut", &file[..file.len() * 7 / 10]);
+        let words = photo.damage.clone().unwrap().0;
+        assert!(
+            words.starts_with("The last ") && words.ends_with(" % of the picture is missing."),
+            "{words}"
+        );
+        let width = SIZE.0 as usize;
+        let rows: Vec<bool> =
+            photo.grey.luma.chunks(width).zip(whole.luma.chunks(width)).map(|(a, b)| a == b).collect();
+        let read = rows.iter().take_while(|&&same| same).count();
+        assert!((12..44).contains(&read), "{read} rows");
+        // Grey, neither black nor white.
+        let codes = photo.grey.to_srgb8();
+        assert!(codes[(read + 1) * width..].iter().all(|&code| code == 128));
+        assert_eq!(photo.alpha, None);
+        // A provider's answer must be whole.
+        assert!(matches!(
+            Rgb::decode(&file[..file.len() * 7 / 10], &Limits::default()),
+            Err(PhotoError::Broken(_))
+        ));
+    }
+}
+
+#[test]
+fn a_damaged_strip_in_the_middle_leaves_the_others_as_they_are() {
+    let file = strips(5);
+    let place = file.len() / 2;
+    let photo = decode("damaged", &make::overwrite(&file, place, &[0xFF; 8]));
+    let whole = decode("whole", &file);
+    let same = photo.grey.luma.iter().zip(&whole.grey.luma).filter(|(a, b)| a == b).count();
+    assert!(same * 10 > whole.grey.luma.len() * 8, "{same}");
+    assert!(photo.damage.unwrap().0.contains("% of the picture is missing"));
+}
+
+#[test]
+fn a_file_of_which_hardly_anything_is_left_is_refused() {
+    let file = strips(1);
+    let data = grey().len();
+    let cut = &file[..file.len() - data * 19 / 20];
+    assert!(matches!(Photo::decode(cut, &Limits::default()), Err(PhotoError::Broken(_))));
+}
+
+#[test]
+fn opacity_of_missing_rows_is_full() {
+    let data: Vec<u8> = rgb().chunks(3).flat_map(|p| [p[0], p[1], p[2], 100]).collect();
+    let tags = with(&strip(SIZE.0, SIZE.1, 8, 4, 2, 1, &data), 338, Some(vec![2]));
+    // The strip is said to begin further on: its last rows are beyond the end of the file.
+    let file = tiff(&with(&tags, 273, Some(vec![8 + 6000])), &data, 0);
+    let photo = decode("cut", &file);
+    assert!(photo.damage.is_some());
+    assert_eq!(photo.alpha.unwrap().last(), Some(&255));
+}

@@ -64,6 +64,11 @@ impl Gateway {
             .filter(|(_, facts, _)| recolour || !facts.in_colour)
             .filter(|(_, facts, _)| accept || facts.damage.is_none())?;
         let picture = shelf::picture(self.cache(), facts.digest, search.scope).await?;
+        if facts.input.is_none() && search.input.is_some() {
+            // An entry of an older version: with the format noted, the fingerprint alone finds it the next time.
+            let facts = Facts { input: search.input, ..facts.clone() };
+            shelf::keep_facts(self.cache(), &key, &facts).await;
+        }
         Some(Rendition::kept(key, &facts, format, picture, about))
     }
 

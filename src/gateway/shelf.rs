@@ -155,6 +155,11 @@ pub async fn picture(cache: &dyn Cache, digest: [u8; 32], scope: Scope) -> Optio
 /// Keeps a rendition.
 pub async fn keep_rendition(cache: &dyn Cache, key: &Key, facts: &Facts, picture: Bytes, scope: Scope) {
     keep(cache, &keys::picture(facts.digest, scope), picture).await;
+    keep_facts(cache, key, facts).await;
+}
+
+/// Keeps the facts of a rendition whose picture is kept already.
+pub async fn keep_facts(cache: &dyn Cache, key: &Key, facts: &Facts) {
     if let Some(facts) = facts.to_bytes() {
         keep(cache, key, facts).await;
     }

@@ -75,7 +75,7 @@ fn a_damaged_photograph_is_coloured_and_every_answer_says_what_is_missing() {
         "{}",
         page.text()
     );
-    assert!(server.said().contains("warning=\"damaged\""), "{}", server.said());
+    assert!(server.said().contains("\"warning\":\"damaged\""), "{}", server.said());
 }
 
 #[test]

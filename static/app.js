@@ -20,7 +20,7 @@ const state = {
   asked: "",
   /** What it would cost, as `POST /v1/estimate` says it. */
   estimate: null,
-  /** What came back: { address, name, facts: [[term, value, more]] } */
+  /** What came back: { address, name, damage: what is missing or null, facts: [[term, value, more]] } */
   result: null,
   /** What went wrong: { title, detail, attempts, again: when to try again, or null when it makes no sense } */
   problem: null,
@@ -68,7 +68,7 @@ function news() {
     case "sending": return `Sending ${state.photo.name}.`;
     case "colouring": return "The photograph has arrived and is being coloured.";
     case "receiving": return "Receiving the coloured photograph.";
-    case "done": return `Done: ${state.result.facts.map(([term, value]) => `${term} ${value}`).join(", ")}.`;
+    case "done": return `Done: ${state.result.damage ? `the file is damaged. ${state.result.damage} ` : ""}${state.result.facts.map(([term, value]) => `${term} ${value}`).join(", ")}.`;
     // The problem itself is an alert.
     case "failed": return state.problem.again && !waiting() ? "You can try again now." : "";
     default: return "";
@@ -226,7 +226,7 @@ function receive(blob, header, name) {
   ];
   if (inColour && provider) facts.push(["Noticed", "it was in colour already"]);
   if (attempts) facts.push(["Tried before", attempts.replaceAll("=", ": ").replaceAll("_", " ")]);
-  const result = { address: URL.createObjectURL(blob), name: downloadName(name, blob.type), facts };
+  const result = { address: URL.createObjectURL(blob), name: downloadName(name, blob.type), damage: header("X-PixColor-Damage"), facts };
   change({ phase: "done", result });
   refreshSpent();
 }
@@ -342,6 +342,8 @@ function render() {
   put(at("retry"), "hidden", !photo || problem?.again == null);
   put(at("retry"), "disabled", waiting() !== "");
 
+  put(at("damaged"), "hidden", !result?.damage);
+  put(at("damage"), "textContent", result?.damage ?? "");
   put(at("report"), "hidden", phase !== "done");
   put(at("again"), "hidden", options() === state.asked);
   put(at("views"), "hidden", state.blind);

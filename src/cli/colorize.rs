@@ -52,6 +52,8 @@ pub struct Coloured {
     pub provider: Option<String>,
     /// What it cost, as people read it.
     pub credits: String,
+    /// What is missing of it, if the photograph's file is damaged.
+    pub damage: Option<String>,
     /// Whether it was made before.
     pub found: bool,
 }
@@ -98,7 +100,12 @@ async fn colour_all(colourer: Colourer, args: Args) -> usize {
     while let Some((file, result)) = done.next().await {
         progress.inc(1);
         progress.suspend(|| match &result {
-            Ok(line) => say(line),
+            Ok(Done { line, damage }) => {
+                say(line);
+                if let Some(damage) = damage {
+                    complain(format_args!("{}: the file is damaged. {damage}", file.display()));
+                }
+            }
             Err(error) => complain(format_args!("{}: {error}", file.display())),
         });
         failed += usize::from(result.is_err());
@@ -125,9 +132,17 @@ struct Job {
     written: Mutex<HashSet<PathBuf>>,
 }
 
+/// What became of a file.
+struct Done {
+    /// Where the result is, and how it came about.
+    line: String,
+    /// What is missing of it.
+    damage: Option<String>,
+}
+
 impl Job {
     /// Colours one file and says what became of it.
-    async fn colour(&self, file: &Path) -> Result<String, CliError> {
+    async fn colour(&self, file: &Path) -> Result<Done, CliError> {
         let bytes = Bytes::from(tokio::fs::read(file).await?);
         let start = Instant::now();
         let coloured = match &self.colourer {
@@ -139,14 +154,15 @@ impl Job {
         let target = self.target(file, coloured.format)?;
         write(&target, &coloured.bytes)?;
         let seconds = start.elapsed().as_secs_f64();
-        let Coloured { provider, credits, found, .. } = coloured;
+        let Coloured { provider, credits, found, damage, .. } = coloured;
         let (target, found) = (target.display(), if found { " before, found" } else { "" });
-        Ok(match provider {
+        let line = match provider {
             Some(provider) => {
                 format!("{target}: coloured by {provider}{found} in {seconds:.1} s, {credits} credits")
             }
             None => format!("{target}: {} is in colour already and was not coloured anew", file.display()),
-        })
+        };
+        Ok(Done { line, damage })
     }
 
     async fn colour_here(&self, gateway: &Arc<Gateway>, bytes: Bytes) -> Result<Coloured, CliError> {
@@ -171,6 +187,7 @@ impl Job {
         Ok(Coloured {
             format: rendition.format,
             credits: rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string()),
+            damage: rendition.damage.as_ref().map(ToString::to_string),
             found: matches!(rendition.origin, Origin::Kept(_)),
             provider: rendition.coloured_by().map(|(provider, _)| provider.to_owned()),
             bytes: rendition.bytes,

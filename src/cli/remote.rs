@@ -127,6 +127,7 @@ fn coloured(reply: &Reply, found: bool) -> Result<Coloured, CliError> {
         format: format.ok_or_else(|| format!("the gateway answered with {kind:?}, which is no picture"))?,
         provider: Some(header("x-pixcolor-provider").to_owned()).filter(|name| !name.is_empty()),
         credits: header("x-pixcolor-credits").to_owned(),
+        damage: Some(header("x-pixcolor-damage").to_owned()).filter(|sentence| !sentence.is_empty()),
         found: found || header("cache-status").contains("; hit"),
     })
 }

@@ -25,6 +25,7 @@ mod limits;
 mod log;
 mod metrics;
 mod on_colour;
+mod on_damage;
 mod onnx;
 mod output;
 mod places;
@@ -66,6 +67,7 @@ pub use limits::LimitsConfig;
 pub use log::LogConfig;
 pub use metrics::MetricsConfig;
 pub use on_colour::OnColour;
+pub use on_damage::OnDamage;
 pub use onnx::OnnxConfig;
 pub use output::OutputConfig;
 pub use problem::{ConfigError, Origin, Problem};
@@ -115,6 +117,8 @@ pub struct Config {
     pub route: Vec<String>,
     /// What becomes of an upload that is in colour already.
     pub on_colour: OnColour,
+    /// What happens to an upload that is damaged.
+    pub on_damage: OnDamage,
     /// Every provider, by name.
     pub providers: BTreeMap<String, ProviderConfig>,
     /// What one request may cost this machine.
@@ -177,6 +181,7 @@ impl Config {
         let provider = ("the name of a provider", "local");
         let route = table.list("route", vec!["local".to_owned()], provider, |name| Some(name.to_owned()));
         let on_colour = OnColour::read(table);
+        let on_damage = OnDamage::read(table);
         let clients = ClientsConfig::read(table);
         let (state_dir, temporary) = source.state_dir();
         if temporary && !table.has("state_dir") {
@@ -218,6 +223,7 @@ impl Config {
         Self {
             route,
             on_colour,
+            on_damage,
             providers,
             limits,
             output,

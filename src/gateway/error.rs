@@ -6,7 +6,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::credit::{Exhausted, ReserveError};
-use crate::photo::PhotoError;
+use crate::photo::{Damage, PhotoError};
 use crate::provider::{Billed, FailureKind, ProviderError};
 use crate::quota::Refusal;
 
@@ -30,6 +30,12 @@ pub enum Error {
          spent. Send a black-and-white photograph, or have whoever runs the gateway change `on_colour`"
     )]
     InColour,
+    /// The upload is damaged, and such are refused.
+    #[error(
+        "this file is damaged: {0} This gateway colours whole pictures only; nothing was spent. Send an undamaged \
+         copy of the file, or have the person who runs the gateway set `on_damage` to \"accept\""
+    )]
+    Damaged(Damage),
     /// Too much is going on; nothing was begun.
     #[error("the gateway is busy: {waiting}")]
     Busy {

@@ -19,7 +19,7 @@ use super::recall::FORMATS;
 use super::shelf;
 use super::{Gateway, Snapshot};
 use crate::credit::{Credits, Exhausted, Experience, Range, SizeClass, Worth};
-use crate::photo::{self, OutputFormat};
+use crate::photo::{self, InputFormat, OutputFormat};
 use crate::provider::{About, Readiness};
 
 /// What is known of a picture that may be sent.
@@ -31,6 +31,8 @@ pub struct Inquiry {
     pub fingerprint: Option<Fingerprint>,
     /// Only this provider, instead of the configured route.
     pub provider: Option<String>,
+    /// The picture's own file format, where its header is here.
+    pub input: Option<InputFormat>,
     /// The format that will be asked for.
     pub format: Option<OutputFormat>,
     /// Who asks.
@@ -126,7 +128,7 @@ type Experiences = BTreeMap<(String, SizeClass), Experience>;
 impl Gateway {
     /// What it would cost to have a picture coloured now.
     pub async fn estimate(&self, snapshot: Arc<Snapshot>, inquiry: Inquiry) -> Result<Estimate, Error> {
-        let Inquiry { size, fingerprint, provider, format, client, find } = inquiry;
+        let Inquiry { size, fingerprint, provider, input, format, client, find } = inquiry;
         let config = &snapshot.config;
         if let Some((width, height)) = size {
             photo::check_size(width, height, &config.limits.photo())?;
@@ -136,7 +138,9 @@ impl Gateway {
         let purse = Purse::new(self, &snapshot, client.account(config.clients.ipv6_prefix));
         let experience = self.experience().await;
         let search = match fingerprint {
-            Some(fingerprint) => Some(Search::new(snapshot.clone(), fingerprint, None, &client)?),
+            Some(fingerprint) => {
+                Some(Search { input, ..Search::new(snapshot.clone(), fingerprint, None, &client)? })
+            }
             None => None,
         };
 
@@ -192,20 +196,17 @@ impl Gateway {
     }
 
     /// Under what the colour of an upload is kept, as far as that is known without decoding it: from the
-    /// facts of a rendition in any format.
+    /// facts of a rendition in any format. Colour of an upload that its decoder reads anew since is not promised.
     async fn colour_key_of(&self, search: &Search, about: &About) -> Option<crate::cache::Key> {
-        if !about.luma_lock {
-            return search
-                .keeps(about)
-                .then(|| keys::own(search.fingerprint, about.identity(), search.scope));
-        }
         for format in FORMATS {
-            let key = search.rendition_key(about, format)?;
-            if let Some(facts) = shelf::facts(self.cache(), &key).await {
-                return search.colour_key(about, &facts.photo);
+            if let Some((_, facts)) = self.facts_of(search, about, format).await {
+                let input = search.input.or(facts.input)?;
+                return search.colour_key(about, &facts.photo, input.decoder_revision());
             }
         }
-        None
+        // A provider's own pixels need no facts, only the format.
+        let source = search.source(search.input?.decoder_revision());
+        (search.keeps(about) && !about.luma_lock).then(|| keys::own(source, about.identity(), search.scope))
     }
 }
 

@@ -46,6 +46,7 @@ impl Gateway {
         let start = Instant::now();
         let options = keys::encode_options(&plan.config().output, plan.format, about);
         let (width, height, took) = (decoded.photo.width(), decoded.photo.height(), decoded.took);
+        let damage = decoded.photo.damage.clone();
         let (bytes, digest) = self.rewrite(plan, decoded, EncodeOptions { note: None, ..options }).await?;
         Ok(Rendition {
             bytes,
@@ -63,6 +64,7 @@ impl Gateway {
             }),
             origin: Origin::Passed,
             in_colour: true,
+            damage,
             attempts: Vec::new(),
             timings: vec![("decode", took), ("encode", start.elapsed())],
             kept_under: None,

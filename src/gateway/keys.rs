@@ -13,7 +13,11 @@ use crate::config::{Config, OutputConfig, Share};
 use crate::photo::{EncodeOptions, OutputFormat, Photo, PixelKey};
 use crate::provider::{About, Identity};
 
-/// Counts up when merging or encoding changes, so that pictures made before are not found any more.
+/// Counts up when merging or encoding changes, so that pictures made before are not found any more. A change of
+/// one format's decoder raises that format's [`InputFormat::decoder_revision`] instead, which keeps the paid colour
+/// of all others.
+///
+/// [`InputFormat::decoder_revision`]: crate::photo::InputFormat::decoder_revision
 const PIPELINE: &[u8] = b"1";
 
 /// Whose results are looked at: everybody's, or those of one client.
@@ -46,13 +50,31 @@ pub fn encode_options(config: &OutputConfig, format: OutputFormat, about: &About
     EncodeOptions { format, quality, note: config.mark.then(|| format!("coloured by {}", about.model)) }
 }
 
+/// An upload, and the revision of the decoder that reads it: what a key by fingerprint is about. The same file gives
+/// other pixels when its decoder has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The upload.
+    pub fingerprint: Fingerprint,
+    /// The decoder's revision.
+    pub revision: u8,
+}
+
+impl Source {
+    /// A key of the upload. Revision 0 adds nothing, so that results made before there were revisions are found.
+    fn key(&self, kind: Kind, parts: &[&[u8]]) -> Key {
+        let revision = [self.revision];
+        let revision: &[&[u8]] = if self.revision == 0 { &[] } else { &[&revision] };
+        Key { subject: self.fingerprint.0, kind, variant: hash(&[parts, revision].concat()) }
+    }
+}
+
 /// Under what a rendition's facts are kept.
-pub fn rendition(fingerprint: Fingerprint, identity: Identity, options: &EncodeOptions, scope: Scope) -> Key {
+pub fn rendition(source: Source, identity: Identity, options: &EncodeOptions, scope: Scope) -> Key {
     let EncodeOptions { format, quality, note } = options;
     let note = note.as_deref().unwrap_or_default().as_bytes();
-    let variant =
-        hash(&[PIPELINE, &identity.0, format.extension().as_bytes(), &[*quality], note, scope.bytes()]);
-    Key { subject: fingerprint.0, kind: Kind::Rendition, variant }
+    let parts = [PIPELINE, &identity.0, format.extension().as_bytes(), &[*quality], note, scope.bytes()];
+    source.key(Kind::Rendition, &parts)
 }
 
 /// Under what an encoded picture is kept, by its own SHA-256.
@@ -85,20 +107,21 @@ pub fn chroma(photo: &PhotoKey, identity: Identity, scope: Scope) -> Key {
 }
 
 /// Under what a provider's own pixels are kept, luma-lock being off.
-pub fn own(fingerprint: Fingerprint, identity: Identity, scope: Scope) -> Key {
-    Key { subject: fingerprint.0, kind: Kind::Own, variant: hash(&[PIPELINE, &identity.0, scope.bytes()]) }
+pub fn own(source: Source, identity: Identity, scope: Scope) -> Key {
+    source.key(Kind::Own, &[PIPELINE, &identity.0, scope.bytes()])
 }
 
 /// Requests that may share one call: same picture, same route, same parameters.
-pub fn flight(ask: &Ask, search: &Search, format: OutputFormat) -> [u8; 32] {
+pub fn flight(ask: &Ask, search: &Search, source: Source, format: OutputFormat) -> [u8; 32] {
     let Search { snapshot, fingerprint, route, scope, .. } = search;
     let flags = [ask.reuse.find, ask.reuse.keep].map(u8::from);
     let mut parts = vec![fingerprint.0.to_vec(), flags.to_vec(), scope.bytes().to_vec()];
     parts.push(format!("{:?}", snapshot.config.on_colour).into());
+    parts.push(format!("{:?}", snapshot.config.on_damage).into());
     for about in route.iter().map(|provider| provider.about()) {
         let options = encode_options(&snapshot.config.output, format, about);
         parts.push(about.name.clone().into());
-        parts.push(rendition(*fingerprint, about.identity(), &options, *scope).variant.to_vec());
+        parts.push(rendition(source, about.identity(), &options, *scope).variant.to_vec());
     }
     hash(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::ask::{Ask, Client, Fingerprint};
 use super::error::{Attempt, Error};
-use super::keys::{self, PhotoKey, Scope};
+use super::keys::{self, PhotoKey, Scope, Source};
 use super::rendition::Rendition;
 use super::snapshot::Snapshot;
 use crate::cache::Key;
 use crate::config::Config;
 use crate::credit;
-use crate::photo::{self, Head, OutputFormat};
+use crate::photo::{self, Head, InputFormat, OutputFormat};
 use crate::provider::{About, Provider};
 
 /// A request to colour.
@@ -42,6 +42,8 @@ pub struct Search {
     pub scope: Scope,
     /// Whose spending a call would be; none is nobody's client.
     pub account: Option<String>,
+    /// The upload's file format; none where only its fingerprint is known.
+    pub input: Option<InputFormat>,
     /// The photograph's pixels, where its header is here.
     pub pixels: Option<u64>,
 }
@@ -52,8 +54,8 @@ impl Plan {
         let head = photo::read_head(&ask.upload.bytes, &snapshot.config.limits.photo())?;
         let format = ask.format.unwrap_or_else(|| head.format.output());
         let search = Search::new(snapshot, ask.upload.fingerprint, ask.provider.as_deref(), &ask.client)?;
-        let search = Search { pixels: Some(head.pixels()), ..search };
-        let flight = keys::flight(&ask, &search, format);
+        let search = Search { input: Some(head.format), pixels: Some(head.pixels()), ..search };
+        let flight = keys::flight(&ask, &search, search.source(head.format.decoder_revision()), format);
         let left = ask.deadline.saturating_duration_since(Instant::now());
         let limit = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
         Ok(Self { ask, head, format, search, flight, limit })
@@ -92,7 +94,12 @@ impl Plan {
 
     /// Under what a provider's colour for this photo is kept, if it is.
     pub fn colour_key(&self, about: &About, photo: &PhotoKey) -> Option<Key> {
-        self.search.colour_key(about, photo)
+        self.search.colour_key(about, photo, self.head.format.decoder_revision())
+    }
+
+    /// Under what a provider's rendition is kept, if it is.
+    pub fn rendition_key(&self, about: &About) -> Option<Key> {
+        self.search.rendition_key(about, self.format, self.head.format.decoder_revision())
     }
 }
 
@@ -107,7 +114,7 @@ impl Search {
         let route = snapshot.route(provider)?;
         let scope = Scope::of(client, &snapshot.config);
         let account = client.account(snapshot.config.clients.ipv6_prefix);
-        Ok(Self { snapshot, fingerprint, route, scope, account, pixels: None })
+        Ok(Self { snapshot, fingerprint, route, scope, account, input: None, pixels: None })
     }
 
     /// Whether anything is kept of a provider.
@@ -117,17 +124,31 @@ impl Search {
             && config.providers.get(&about.name).is_some_and(|provider| provider.common.cache)
     }
 
+    /// The decoder revisions under which results may be: the format's own, or all where the format is unknown.
+    pub fn revisions(&self) -> Vec<u8> {
+        match self.input {
+            Some(input) => vec![input.decoder_revision()],
+            None => InputFormat::decoder_revisions().collect(),
+        }
+    }
+
+    /// The upload as a decoder of this revision reads it.
+    pub const fn source(&self, revision: u8) -> Source {
+        Source { fingerprint: self.fingerprint, revision }
+    }
+
     /// Under what a provider's colour for this photo is kept, if it is.
-    pub fn colour_key(&self, about: &About, photo: &PhotoKey) -> Option<Key> {
+    pub fn colour_key(&self, about: &About, photo: &PhotoKey, revision: u8) -> Option<Key> {
         self.keeps(about).then(|| match about.luma_lock {
             true => keys::chroma(photo, about.identity(), self.scope),
-            false => keys::own(self.fingerprint, about.identity(), self.scope),
+            false => keys::own(self.source(revision), about.identity(), self.scope),
         })
     }
 
     /// Under what a provider's rendition in a format is kept, if it is.
-    pub fn rendition_key(&self, about: &About, format: OutputFormat) -> Option<Key> {
+    pub fn rendition_key(&self, about: &About, format: OutputFormat, revision: u8) -> Option<Key> {
         let options = keys::encode_options(&self.snapshot.config.output, format, about);
-        self.keeps(about).then(|| keys::rendition(self.fingerprint, about.identity(), &options, self.scope))
+        self.keeps(about)
+            .then(|| keys::rendition(self.source(revision), about.identity(), &options, self.scope))
     }
 }

@@ -11,10 +11,10 @@ use super::error::Error;
 use super::keys::Scope;
 use super::plan::Search;
 use super::rendition::Rendition;
-use super::shelf;
+use super::shelf::{self, Facts};
 use super::{Gateway, Snapshot};
-use crate::cache::{Cache, CacheError, Kind, Tier};
-use crate::config::OnColour;
+use crate::cache::{Cache, CacheError, Key, Kind, Tier};
+use crate::config::{OnColour, OnDamage};
 use crate::photo::{OutputFormat, PixelKey};
 use crate::provider::About;
 
@@ -46,8 +46,7 @@ impl Gateway {
     ) -> Option<Rendition> {
         let mut any = None;
         for format in FORMATS.into_iter().filter(|known| format.is_none_or(|format| format == *known)) {
-            let key = search.rendition_key(about, format)?;
-            if let Some(facts) = shelf::facts(self.cache(), &key).await {
+            if let Some((key, facts)) = self.facts_of(search, about, format).await {
                 let own = facts.own_format == format;
                 if own || any.is_none() {
                     any = Some((key, facts, format));
@@ -59,9 +58,38 @@ impl Gateway {
         }
         // Made while such uploads were coloured: what becomes of them now is for the rest of the way.
         let recolour = search.snapshot.config.on_colour == OnColour::Recolour;
-        let (key, facts, format) = any.filter(|(_, facts, _)| recolour || !facts.in_colour)?;
+        // Made while damaged uploads were accepted.
+        let accept = search.snapshot.config.on_damage == OnDamage::Accept;
+        let (key, facts, format) = any
+            .filter(|(_, facts, _)| recolour || !facts.in_colour)
+            .filter(|(_, facts, _)| accept || facts.damage.is_none())?;
         let picture = shelf::picture(self.cache(), facts.digest, search.scope).await?;
+        if facts.input.is_none() && search.input.is_some() {
+            // An entry of an older version: with the format noted, the fingerprint alone finds it the next time.
+            let facts = Facts { input: search.input, ..facts.clone() };
+            shelf::keep_facts(self.cache(), &key, &facts).await;
+        }
         Some(Rendition::kept(key, &facts, format, picture, about))
+    }
+
+    /// The facts of a rendition in a format, and their key. Facts of an upload that its decoder reads anew since are
+    /// not found: their picture may show pixels that were decoded wrongly.
+    pub(super) async fn facts_of(
+        &self,
+        search: &Search,
+        about: &About,
+        format: OutputFormat,
+    ) -> Option<(Key, Facts)> {
+        for revision in search.revisions() {
+            let key = search.rendition_key(about, format, revision)?;
+            if let Some(facts) = shelf::facts(self.cache(), &key).await {
+                let input = search.input.or(facts.input);
+                if input.is_some_and(|input| input.decoder_revision() == revision) {
+                    return Some((key, facts));
+                }
+            }
+        }
+        None
     }
 
     /// The best rendition there is now of an upload that is known by its fingerprint alone. It is not

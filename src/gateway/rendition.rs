@@ -12,7 +12,7 @@ use super::steps::{Decoded, Merged};
 use crate::cache::{Key, Tier};
 use crate::credit::{Credits, Usage};
 use crate::hex::hex;
-use crate::photo::OutputFormat;
+use crate::photo::{Damage, OutputFormat};
 use crate::provider::{About, Billed};
 
 /// An encoded result: bytes, media type, who made it, what it cost.
@@ -40,6 +40,8 @@ pub struct Rendition {
     pub origin: Origin,
     /// Whether the upload was in colour already.
     pub in_colour: bool,
+    /// What is missing of the upload, if it was damaged.
+    pub damage: Option<Damage>,
     /// Who failed before.
     pub attempts: Vec<Attempt>,
     /// How long each step took, in order, by name.
@@ -148,13 +150,14 @@ impl Rendition {
             saved,
             origin: coloured.origin,
             in_colour: decoded.photo.is_coloured(),
+            damage: decoded.photo.damage.clone(),
             timings: vec![
                 ("decode", decoded.took),
                 (step, coloured.took),
                 ("merge", merged.merge),
                 ("encode", merged.encode),
             ],
-            kept_under: plan.search.rendition_key(about, plan.format).filter(|_| plan.ask.reuse.keep),
+            kept_under: plan.rendition_key(about).filter(|_| plan.ask.reuse.keep),
             attempts: coloured.attempts,
         }
     }
@@ -179,6 +182,7 @@ impl Rendition {
             saved: Some(facts.cost.saved()),
             origin: Origin::Kept(tier),
             in_colour: facts.in_colour,
+            damage: facts.damage.clone(),
             attempts: Vec::new(),
             timings: Vec::new(),
             kept_under: Some(key),

@@ -9,16 +9,18 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures::FutureExt;
 
 use super::answers::{Answers, NoRoom, Room};
 use super::error::{Attempt, Error};
 use super::guard::{self, Checked};
 use super::plan::Plan;
+use super::recall::FORMATS;
 use super::rendition::{Cost, Origin, Why};
 use super::shelf;
 use super::steps::Decoded;
-use crate::cache::{Cache, Tier};
+use crate::cache::{Cache, Key, Tier};
 use crate::credit::{Credits, Ledger, Reservation, Settlement, Usage, Wish};
 use crate::observe::{Metrics, Saving};
 use crate::photo::{Chroma, Grey, Limits, Rgb};
@@ -122,7 +124,10 @@ impl Caller<'_> {
     /// The colour that a provider gave for this photo before, if the request allows it.
     async fn kept(&self, about: &About) -> Option<(Checked, Cost, Tier, Option<Room>)> {
         let key = self.plan.colour_key(about, &self.decoded.key).filter(|_| self.plan.ask.reuse.find)?;
-        let (bytes, cost, tier) = shelf::colour(self.cache, &key).await?;
+        let (bytes, cost, tier) = match shelf::colour(self.cache, &key).await {
+            Some(found) => found,
+            None => self.kept_by_an_older_decoder(about, &key).await?,
+        };
         let luma_lock = about.luma_lock;
         let room = match luma_lock {
             true => None,
@@ -134,6 +139,30 @@ impl Caller<'_> {
         };
         let colour = self.tasks.spawn_blocking(read).await.ok()?;
         colour.map(|colour| (colour, cost, tier, room)).ok()
+    }
+
+    /// A provider's own pixels that are kept under an older revision of the upload's decoder, if that decoder read
+    /// the same photo: they were paid for and are right. They move to the key of today. (Chroma is kept by pixels and
+    /// needs none of this.)
+    async fn kept_by_an_older_decoder(&self, about: &About, key: &Key) -> Option<(Bytes, Cost, Tier)> {
+        if about.luma_lock {
+            return None;
+        }
+        let Plan { head, search, ask, .. } = self.plan;
+        for revision in (0..head.format.decoder_revision()).rev() {
+            for format in FORMATS {
+                let facts = shelf::facts(self.cache, &search.rendition_key(about, format, revision)?).await;
+                if facts.is_some_and(|facts| facts.photo == self.decoded.key) {
+                    let old = search.colour_key(about, &self.decoded.key, revision)?;
+                    let (bytes, cost, tier) = shelf::colour(self.cache, &old).await?;
+                    if ask.reuse.keep {
+                        shelf::keep_colour(self.cache, key, &bytes, cost).await;
+                    }
+                    return Some((bytes, cost, tier));
+                }
+            }
+        }
+        None
     }
 
     /// Why a provider was called.

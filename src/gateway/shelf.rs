@@ -15,7 +15,7 @@ use super::rendition::Cost;
 use crate::cache::{Cache, Entry, Hit, Key, Tier};
 use crate::credit::{Credits, Usage};
 use crate::hex::{hex, unhex};
-use crate::photo::{OutputFormat, PixelKey};
+use crate::photo::{Damage, InputFormat, OutputFormat, PixelKey};
 
 /// What is known of a rendition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,9 @@ pub struct Facts {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+    /// The upload's file format; none where the entry was written before this was noted and `own_format` does not
+    /// tell.
+    pub input: Option<InputFormat>,
     /// The format that the upload's rendition has when nobody asks for one.
     pub own_format: OutputFormat,
     /// What it took to make it.
@@ -34,6 +37,8 @@ pub struct Facts {
     pub photo: PhotoKey,
     /// Whether the upload was in colour already.
     pub in_colour: bool,
+    /// What is missing of the upload.
+    pub damage: Option<Damage>,
 }
 
 /// As it is kept. What cannot be read is of another version, and a miss.
@@ -43,9 +48,14 @@ pub struct Stored {
     width: u32,
     height: u32,
     own_format: String,
+    /// Entries of PixColor 0.1.0 before decoder revisions have neither this nor `damage`.
+    #[serde(default)]
+    input: Option<String>,
     pixels: String,
     alpha: String,
     in_colour: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    damage: Option<String>,
     cost: StoredCost,
 }
 
@@ -84,9 +94,11 @@ impl From<&Facts> for Stored {
             width: facts.width,
             height: facts.height,
             own_format: facts.own_format.to_string(),
+            input: facts.input.map(|input| input.name().to_owned()),
             pixels: hex(&facts.photo.pixels.0),
             alpha: hex(&facts.photo.alpha),
             in_colour: facts.in_colour,
+            damage: facts.damage.as_ref().map(Damage::to_string),
             cost: facts.cost.into(),
         }
     }
@@ -95,16 +107,29 @@ impl From<&Facts> for Stored {
 impl Stored {
     /// The facts; none where they are of another version.
     pub fn facts(self) -> Option<Facts> {
+        let own_format = self.own_format.parse().ok()?;
+        let input = match self.input {
+            Some(name) => Some(InputFormat::by_name(&name)?),
+            None => only_input(own_format),
+        };
         Some(Facts {
             digest: unhex(&self.digest)?,
             width: self.width,
             height: self.height,
-            own_format: self.own_format.parse().ok()?,
+            input,
+            own_format,
             cost: self.cost.into(),
             photo: PhotoKey { pixels: PixelKey(unhex(&self.pixels)?), alpha: unhex(&self.alpha)? },
             in_colour: self.in_colour,
+            damage: self.damage.map(Damage),
         })
     }
+}
+
+/// The only input format whose rendition has this format by default; none if there are several.
+fn only_input(own_format: OutputFormat) -> Option<InputFormat> {
+    let mut inputs = InputFormat::ALL.into_iter().filter(|input| input.output() == own_format);
+    inputs.next().filter(|_| inputs.next().is_none())
 }
 
 impl Facts {
@@ -130,6 +155,11 @@ pub async fn picture(cache: &dyn Cache, digest: [u8; 32], scope: Scope) -> Optio
 /// Keeps a rendition.
 pub async fn keep_rendition(cache: &dyn Cache, key: &Key, facts: &Facts, picture: Bytes, scope: Scope) {
     keep(cache, &keys::picture(facts.digest, scope), picture).await;
+    keep_facts(cache, key, facts).await;
+}
+
+/// Keeps the facts of a rendition whose picture is kept already.
+pub async fn keep_facts(cache: &dyn Cache, key: &Key, facts: &Facts) {
     if let Some(facts) = facts.to_bytes() {
         keep(cache, key, facts).await;
     }
@@ -168,22 +198,43 @@ async fn keep(cache: &dyn Cache, key: &Key, bytes: Bytes) {
 mod tests {
     use super::*;
 
+    fn facts(credits: Option<Credits>) -> Facts {
+        let usage = Usage { credits, cpu: Some(Duration::from_micros(7)) };
+        Facts {
+            digest: [1; 32],
+            width: 30_000,
+            height: 2,
+            input: Some(InputFormat::Tiff),
+            own_format: OutputFormat::Png,
+            cost: Cost { usage, time: Duration::from_millis(1234) },
+            photo: PhotoKey { pixels: PixelKey([2; 32]), alpha: [3; 32] },
+            in_colour: true,
+            damage: Some(Damage("The last third is missing.".to_owned())),
+        }
+    }
+
     #[test]
     fn facts_come_back_as_they_went_and_unknown_stays_unknown() {
         for credits in [None, Some(Credits::from_micro(1_500_000))] {
-            let usage = Usage { credits, cpu: Some(Duration::from_micros(7)) };
-            let facts = Facts {
-                digest: [1; 32],
-                width: 30_000,
-                height: 2,
-                own_format: OutputFormat::WebP,
-                cost: Cost { usage, time: Duration::from_millis(1234) },
-                photo: PhotoKey { pixels: PixelKey([2; 32]), alpha: [3; 32] },
-                in_colour: true,
-            };
+            let facts = facts(credits);
             let bytes = facts.to_bytes().unwrap();
             assert_eq!(Facts::from_bytes(&bytes), Some(facts));
             assert_eq!(Facts::from_bytes(&bytes[1..]), None);
+        }
+    }
+
+    #[test]
+    fn facts_written_before_decoder_revisions_are_read_and_tell_the_input_format_where_only_one_is_possible()
+    {
+        let mut old = serde_json::to_value(Stored::from(&facts(None))).unwrap();
+        let members = old.as_object_mut().unwrap();
+        members.remove("input");
+        members.remove("damage");
+        let formats = [("jpeg", Some(InputFormat::Jpeg)), ("webp", Some(InputFormat::WebP)), ("png", None)];
+        for (own_format, input) in formats {
+            old["own_format"] = own_format.into();
+            let facts = Facts::from_bytes(&serde_json::to_vec(&old).unwrap()).unwrap();
+            assert_eq!((facts.input, facts.damage), (input, None), "{own_format}");
         }
     }
 }

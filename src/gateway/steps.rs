@@ -14,6 +14,7 @@ use super::plan::Plan;
 use super::rendition::{Origin, Rendition};
 use super::route::Coloured;
 use super::shelf::{self, Facts};
+use crate::config::OnDamage;
 use crate::observe::Saving;
 use crate::photo::{self, Photo, PhotoError};
 
@@ -40,12 +41,16 @@ pub struct Merged {
 }
 
 impl Gateway {
-    /// From the upload to a photo and its pixel key.
+    /// From the upload to a photo and its pixel key; an error for a damaged upload where such are refused.
     pub(super) async fn decode(&self, plan: &Plan) -> Result<Decoded, Error> {
+        let refuse = plan.config().on_damage == OnDamage::Refuse;
         let (bytes, limits) = (plan.ask.upload.bytes.clone(), plan.config().limits.photo());
         let decode = move || {
             let start = Instant::now();
             let photo = Photo::decode(&bytes, &limits)?;
+            if let Some(damage) = photo.damage.as_ref().filter(|_| refuse) {
+                return Err(Error::Damaged(damage.clone()));
+            }
             let key = PhotoKey::new(&photo);
             Ok(Decoded { photo: Arc::new(photo), key, took: start.elapsed() })
         };
@@ -98,10 +103,12 @@ impl Gateway {
             digest: rendition.digest,
             width: rendition.width,
             height: rendition.height,
+            input: Some(plan.head.format),
             own_format: plan.head.format.output(),
             cost: rendition.cost(),
             photo: decoded.key,
             in_colour: rendition.in_colour,
+            damage: rendition.damage.clone(),
         };
         if let Some(key) = rendition.kept_under {
             let picture = rendition.bytes.clone();

@@ -1,5 +1,6 @@
 //! File formats by name: media types, extensions, and which rendition an upload gets by default.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use super::{InputFormat, OutputFormat};
@@ -18,6 +19,26 @@ impl InputFormat {
             Self::Gif => "GIF",
             Self::Bmp => "BMP",
         }
+    }
+
+    /// The format with this [name](Self::name).
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// The revision of this format's decoder, which enters the cache keys of results. Raise it by one when a
+    /// change makes some file of the format decode to other pixels, so that results of the old pixels are not
+    /// found again. Results of the other formats keep their keys.
+    pub const fn decoder_revision(self) -> u8 {
+        match self {
+            Self::Jpeg | Self::Png | Self::Tiff | Self::Bmp => 1,
+            Self::WebP | Self::Gif => 0,
+        }
+    }
+
+    /// The decoder revisions that are in use, the newest first.
+    pub fn decoder_revisions() -> impl Iterator<Item = u8> {
+        BTreeSet::from(Self::ALL.map(Self::decoder_revision)).into_iter().rev()
     }
 
     /// The media type.

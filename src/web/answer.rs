@@ -10,9 +10,11 @@ use rocket::response::{self, Responder, Response};
 use serde::Serialize;
 
 use super::chunk;
+use super::header_text::header_text;
 use super::problem::{AttemptFacts, Problem};
 use super::results;
 use crate::gateway::{Origin, Rendition, Saved};
+use crate::photo::Damage;
 
 /// A rendition as an answer.
 pub enum Answer {
@@ -53,6 +55,18 @@ struct Facts<'r> {
     /// Seconds by step.
     seconds: serde_json::Map<String, serde_json::Value>,
     attempts: Vec<AttemptFacts>,
+    /// Empty for a picture as good as any.
+    warnings: Vec<Warning<'r>>,
+}
+
+/// A defect of the result that the client should know of, in JSON.
+#[derive(Serialize)]
+struct Warning<'r> {
+    /// `damaged`: a part of the upload could not be read.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// A sentence for a person.
+    detail: &'r str,
 }
 
 /// What was not spent, in JSON.
@@ -67,6 +81,14 @@ impl From<Saved> for SavedFacts {
     fn from(Saved { credits, time }: Saved) -> Self {
         Self { credits: credits.map(|credits| credits.to_string()), seconds: time.as_secs_f64() }
     }
+}
+
+/// The warning about a result of which a part is missing.
+const DAMAGED: &str = "damaged";
+
+/// The header that warns of a defect of the result.
+pub fn damage_warning() -> Header<'static> {
+    Header::new("X-PixColor-Warning", DAMAGED)
 }
 
 /// The data URL of a rendition.
@@ -101,6 +123,7 @@ fn facts(rendition: &Rendition) -> Facts<'_> {
         degraded: rendition.degraded().then_some("budget"),
         seconds: seconds.collect(),
         attempts: rendition.attempts.iter().map(AttemptFacts::from).collect(),
+        warnings: rendition.damage.iter().map(|Damage(detail)| Warning { kind: DAMAGED, detail }).collect(),
     }
 }
 
@@ -136,6 +159,10 @@ pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
     }
     if rendition.in_colour {
         headers.push(Header::new("X-PixColor-Input", "colour"));
+    }
+    if let Some(Damage(sentence)) = &rendition.damage {
+        headers.push(damage_warning());
+        headers.push(Header::new("X-PixColor-Damage", header_text(sentence)));
     }
     if let Some(Saved { credits, time }) = rendition.saved {
         let credits = credits.map_or("unknown".to_owned(), |credits| credits.to_string());

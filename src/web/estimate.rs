@@ -13,7 +13,7 @@ use super::upload::{Fields, Known, Picture, Subject};
 use crate::credit::{Credits, SizeClass, Worth};
 use crate::gateway::{Estimate, Expected, Inquiry, Kept, Offer};
 use crate::hex::hex;
-use crate::photo;
+use crate::photo::{self, InputFormat};
 use crate::provider::Readiness;
 
 /// The routes of this file.
@@ -148,12 +148,12 @@ async fn estimate(
     subject: Result<Subject, Problem>,
 ) -> Result<Json<Answer>, Problem> {
     let limits = &context.snapshot.config.limits;
-    let (known, own) = match subject? {
+    let (known, input) = match subject? {
         Subject::Known(known) => (known, None),
         Subject::Picture(Picture { upload, fields: Fields { provider, format, .. } }) => {
             let head = photo::read_head(&upload.bytes, &limits.photo())?;
             let (size, fingerprint) = (Some((head.width, head.height)), Some(upload.fingerprint));
-            (Known { size, fingerprint, bytes: None, provider, format }, Some(head.format.output()))
+            (Known { size, fingerprint, bytes: None, provider, format }, Some(head.format))
         }
     };
     if known.bytes.is_some_and(|bytes| bytes > limits.upload_bytes) {
@@ -161,13 +161,14 @@ async fn estimate(
     }
     let format = match one("format", format)?.or(known.format) {
         Some(name) => Some(parse_format(&name)?),
-        None => accept.and_then(explicit_format).or(own),
+        None => accept.and_then(explicit_format).or(input.map(InputFormat::output)),
     };
     let Context { gateway, snapshot, client, reuse, .. } = context;
     let inquiry = Inquiry {
         size: known.size,
         fingerprint: known.fingerprint,
         provider: one("provider", provider)?.or(known.provider),
+        input,
         format,
         client,
         find: reuse.find,

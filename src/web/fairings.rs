@@ -128,10 +128,11 @@ impl Fairing for Log {
         let told = |name| response.headers().get_one(name);
         let outcome = told("Cache-Status").map(outcome);
         let (provider, credits) = (told("X-PixColor-Provider"), told("X-PixColor-Credits"));
+        let warning = told("X-PixColor-Warning");
         identity.span.in_scope(|| {
             tracing::info!(
                 %method, route, status, milliseconds, client = client.map(tracing::field::display), outcome, provider,
-                credits, "{method} {route} {status} in {milliseconds:.1} ms"
+                credits, warning, "{method} {route} {status} in {milliseconds:.1} ms"
             );
         });
         response.set_header(Header::new(REQUEST_ID, identity.id.clone()));

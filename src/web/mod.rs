@@ -15,6 +15,7 @@ mod fairings;
 mod form;
 mod form_reader;
 mod guards;
+mod header_text;
 mod health;
 mod identity;
 mod legacy;

@@ -85,6 +85,7 @@ fn facts(rendition: &Rendition, original: Option<String>, file_name: &str) -> se
         "download_name": rendition.format.coloured_name(file_name),
         "coloured_by": rendition.coloured_by().map(|(provider, model)| format!("{provider}: {model}")),
         "in_colour": rendition.in_colour,
+        "damage": rendition.damage.as_ref().map(ToString::to_string),
         "credits": credits(rendition),
         "seconds": format!("{seconds:.1}"),
         "width": rendition.width,

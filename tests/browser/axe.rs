@@ -31,6 +31,13 @@ fn finds_nothing(page: &Page, state: &str) {
     assert_eq!(found["wrong"], json!([]), "{state}");
 }
 
+/// A JPEG without the last third of its bytes.
+fn damaged() -> Picture {
+    let mut picture = Picture::jpeg(600, 400, 1);
+    picture.bytes.truncate(picture.bytes.len() * 2 / 3);
+    picture
+}
+
 /// Every state of the page, one after another.
 fn in_every_state(look: &str, prepare: impl FnOnce(&Page)) {
     let fake = Algorithmia::start();
@@ -63,6 +70,12 @@ fn in_every_state(look: &str, prepare: impl FnOnce(&Page)) {
         page.browser.click(&format!(".views input[value={view}]"));
         check(view);
     }
+    page.choose_picture("damaged.jpg", &damaged());
+    page.until_offered();
+    page.browser.click("#accept");
+    page.until_done();
+    page.until("damaged.checkVisibility()");
+    check("damaged");
     page.choose(&page.file("notes.txt", "no picture"));
     page.until_offered();
     page.browser.click("#accept");
@@ -103,6 +116,12 @@ fn without_javascript() {
     page.browser.click("#submit");
     page.until("document.querySelector('[data-phase=done]')");
     check("plain result");
+    page.browser.click("a.mark");
+    page.choose_picture("damaged.jpg", &damaged());
+    page.browser.click("#submit");
+    page.until("document.querySelector('[data-phase=done] .notice')");
+    page.shot("plain-damaged");
+    check("plain damaged");
     page.browser.click("a.mark");
     page.choose(&page.file("notes.txt", "no picture"));
     page.browser.click("#submit");

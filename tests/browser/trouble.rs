@@ -21,6 +21,24 @@ fn what_is_no_picture_is_explained_and_another_can_be_chosen() {
 }
 
 #[test]
+fn a_damaged_photograph_is_coloured_and_the_page_says_what_is_missing() {
+    let page = Page::open();
+    let mut picture = Picture::jpeg(600, 400, 1);
+    picture.bytes.truncate(picture.bytes.len() * 2 / 3);
+    page.choose_picture("damaged.jpg", &picture);
+    page.until_done();
+    let said = page.text("#damaged");
+    let sentence = said.strip_prefix("The file is damaged. ").unwrap_or_default();
+    assert!(page.is_seen("#damaged") && sentence.ends_with('.'), "{said}");
+    assert!(page.text("#status").contains(sentence), "a screen reader hears it");
+    page.shot("damaged");
+    page.choose_picture("whole.jpg", &Picture::jpeg(600, 400, 1));
+    page.until_done();
+    assert!(!page.is_seen("#damaged"));
+    page.finish(&[]);
+}
+
+#[test]
 fn too_large_and_empty_files_are_refused_before_they_are_sent() {
     let page = Page::of(Setup::new().env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "\"100 KiB\""));
     page.choose(&page.file("large.png", vec![0; 150 * 1024]));

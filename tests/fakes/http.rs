@@ -83,6 +83,19 @@ impl Server {
         Self::listen("http", |stream| Box::new(stream), answer)
     }
 
+    /// The same at an address that is written down somewhere. Another run of the tests on this machine may have it
+    /// for a while.
+    #[allow(clippy::disallowed_methods)]
+    pub fn start_at(address: &str, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        for _ in 0..600 {
+            match TcpListener::bind(address) {
+                Ok(listener) => return Self::serve("http", listener, |stream| Box::new(stream), answer),
+                Err(_) => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+        panic!("{address} is not free");
+    }
+
     /// The same under TLS, and the authority that says who it is, as a PEM file's text.
     pub fn start_tls(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Self, String) {
         let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
@@ -105,7 +118,15 @@ impl Server {
         wrap: impl Fn(TcpStream) -> Box<dyn Stream> + Send + 'static,
         answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::serve(scheme, TcpListener::bind("127.0.0.1:0").unwrap(), wrap, answer)
+    }
+
+    fn serve(
+        scheme: &'static str,
+        listener: TcpListener,
+        wrap: impl Fn(TcpStream) -> Box<dyn Stream> + Send + 'static,
+        answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let ending = Arc::new(AtomicBool::new(false));
         let (ended, answer) = (ending.clone(), Arc::new(answer));

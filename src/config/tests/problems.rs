@@ -21,7 +21,7 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest_key() {
     );
     refused(
         "\"a\\nb\".c = 1",
-        "2: unknown key `\"a\\nb\"`: the keys here are route, on_colour, trusted_proxies, \
+        "2: unknown key `\"a\\nb\"`: the keys here are route, on_colour, on_damage, trusted_proxies, \
         forwarded_header, ipv6_prefix, allow, deny, anonymous, state_dir, limits, quota, output, cache, admin, \
         metrics, log, assets, shared, providers, facades, budgets, keys",
     );
@@ -43,6 +43,7 @@ fn a_value_of_the_wrong_type_or_size_is_refused_with_what_it_must_be() {
     refused("ipv6_prefix = 0", "2: `ipv6_prefix` must be a whole number from 1 to 128, not 0");
     refused("on_colour = \"recolor\"", "2: `on_colour` must be \"recolour\", not \"recolor\"");
     refused("on_colour = true", "2: `on_colour` must be \"pass\" or \"refuse\" or \"recolour\", not true");
+    refused("on_damage = \"warn\"", "2: `on_damage` must be \"accept\" or \"refuse\", not \"warn\"");
     refused("state_dir = 5", "2: `state_dir` must be a path, not 5");
     refused("state_dir = \"\"", "2: `state_dir` must be a path, not \"\"");
     refused(

@@ -71,9 +71,10 @@ pub fn read(plan: &Plan, landed: &Bytes) -> Option<(Rendition, Facts)> {
         saved: None,
         origin: Origin::Shared,
         in_colour: facts.in_colour,
+        damage: facts.damage.clone(),
         attempts: attempts.collect::<Option<_>>()?,
         timings: vec![("provider", facts.cost.time)],
-        kept_under: plan.search.rendition_key(about, plan.format),
+        kept_under: plan.rendition_key(about),
     };
     Some((rendition, facts))
 }

@@ -69,6 +69,8 @@ impl From<Error> for Problem {
             Error::InColour => {
                 Self { input: Some("colour"), ..Self::new(Status::UnprocessableEntity, detail) }
             }
+            Error::Damaged(_) => Self::new(Status::UnprocessableEntity, detail)
+                .named("damaged-picture", "The picture is damaged"),
             Error::Busy { retry_after, .. } => {
                 Self::new(Status::ServiceUnavailable, detail).retry_after(Some(retry_after))
             }

@@ -98,6 +98,11 @@ impl Problem {
         Self { allow: Some(allow), ..Self::new(Status::MethodNotAllowed, detail) }
     }
 
+    /// The same under a name and a title of its own, where several problems have one status.
+    pub fn named(self, name: &str, title: &'static str) -> Self {
+        Self { kind: format!("{URN}{name}"), title, ..self }
+    }
+
     /// The same, and which parameter is at fault.
     pub fn about(self, param: &'static str) -> Self {
         Self { param: Some(param), ..self }

@@ -20,10 +20,10 @@ use super::results;
 use crate::config::Serves;
 use crate::datastore::{Name, Opened, Owner};
 use crate::gateway::{Ask, Rendition, Upload};
-use crate::photo::OutputFormat;
+use crate::photo::{Damage, OutputFormat};
 use crate::provider::Trace;
 use crate::quota::Ticket;
-use crate::web::answer::headers;
+use crate::web::answer::{damage_warning, headers};
 use crate::web::guards::Context;
 use crate::web::problem::Problem;
 use crate::web::{admission, data_url};
@@ -267,6 +267,7 @@ async fn one(
 #[derive(Default)]
 struct Report {
     renditions: usize,
+    damaged: bool,
     said: String,
     alerts: Vec<String>,
     headers: Vec<rocket::http::Header<'static>>,
@@ -284,12 +285,21 @@ impl Report {
         let passed_over = rendition.attempts.iter().filter(|attempt| attempt.for_money());
         self.alerts.extend(passed_over.map(ToString::to_string));
         self.renditions += 1;
+        if let Some(Damage(sentence)) = &rendition.damage {
+            let alert = format!("Picture {} is damaged. {sentence}", self.renditions);
+            self.said += &format!("{alert}\n");
+            self.alerts.push(alert);
+            self.damaged = true;
+        }
         // The answer's own place is none of the pictures'.
         self.headers = headers(rendition).into_iter().filter(|h| h.name() != "Content-Location").collect();
     }
 
     fn done(self, output: Value) -> Done {
-        let headers = if self.renditions == 1 { self.headers } else { Vec::new() };
+        let headers = match self.renditions {
+            1 => self.headers,
+            _ => self.damaged.then(damage_warning).into_iter().collect(),
+        };
         Done { made: Made::Json(output), said: self.said, alerts: self.alerts, headers }
     }
 }

@@ -14,11 +14,9 @@ use serde_json::{Map, Value, json};
 
 use crate::web::chunk;
 use crate::web::facades::Rendering;
+use crate::web::header_text::header_text;
 use crate::web::identity::Identity;
 use crate::web::problem::Problem;
-
-/// Longest header that is sent with an error's text.
-const MOST_MESSAGE: usize = 500;
 
 /// What an algorithm has made.
 #[derive(Clone, Debug)]
@@ -160,7 +158,7 @@ pub fn of_call(problem: &Problem, request: &Request<'_>, seconds: Option<f64>) -
         status: if seconds.is_some() && !of_the_call { Status::Ok } else { status },
         media_type: ContentType::JSON,
         body: json!({ "error": error, "metadata": { "duration": seconds.unwrap_or(0.0) } }).to_string(),
-        headers: vec![Header::new("X-Error-Message", header_safe(&message))],
+        headers: vec![Header::new("X-Error-Message", header_text(&message))],
     }
 }
 
@@ -176,7 +174,7 @@ pub fn of_data(problem: &Problem, request: &Request<'_>) -> Rendering {
         status: problem.http_status(),
         media_type: ContentType::JSON,
         body: json!({ "error": error }).to_string(),
-        headers: vec![Header::new("X-Error-Message", header_safe(&message))],
+        headers: vec![Header::new("X-Error-Message", header_text(&message))],
     }
 }
 
@@ -211,20 +209,8 @@ pub fn output(request: &Request<'_>) -> Output {
     }
 }
 
-/// A text as one line of a header.
-fn header_safe(text: &str) -> String {
-    let safe = |c: char| match c {
-        ' '..='~' => c,
-        c if c.is_control() || c.is_whitespace() => ' ',
-        _ => '?',
-    };
-    text.chars().take(MOST_MESSAGE).map(safe).collect::<String>().trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn answer(made: Made) -> Answer {
@@ -241,14 +227,5 @@ mod tests {
         assert!(envelope.get("error").is_none() && envelope["metadata"].get("alerts").is_none());
         let null = answer(Made::Json(Value::Null)).envelope("req-1");
         assert!(null.as_object().unwrap().contains_key("result"));
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_a_message_says_is_one_line_of_a_header(text in "\\PC{0,40}[\\x00-\\x20\u{85}\u{2028}é]{0,9}\\PC{0,900}") {
-            let line = header_safe(&text);
-            prop_assert!(line.len() <= MOST_MESSAGE);
-            prop_assert!(line.bytes().all(|b| (b' '..=b'~').contains(&b)));
-        }
     }
 }

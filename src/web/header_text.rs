@@ -1,0 +1,30 @@
+//! A text for people as the value of a header.
+
+/// Longest text that is sent in a header.
+const MOST: usize = 500;
+
+/// A text as one line of printable ASCII.
+pub fn header_text(text: &str) -> String {
+    let safe = |c: char| match c {
+        ' '..='~' => c,
+        c if c.is_control() || c.is_whitespace() => ' ',
+        _ => '?',
+    };
+    text.chars().take(MOST).map(safe).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_a_text_says_is_one_line_of_a_header(text in "\\PC{0,40}[\\x00-\\x20\u{85}\u{2028}é]{0,9}\\PC{0,900}") {
+            let line = header_text(&text);
+            prop_assert!(line.len() <= MOST);
+            prop_assert!(line.bytes().all(|b| (b' '..=b'~').contains(&b)));
+        }
+    }
+}

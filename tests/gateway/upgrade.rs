@@ -1,0 +1,243 @@
+//! What an older version has written is read by this one: nothing that was paid for is lost, and no result of pixels
+//! that were decoded wrongly is served. `tests/data/upgrade-26ac57c/README.md` says how the older version wrote it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::fakes::http::{Reply, Server as Http};
+use crate::fakes::picture::coloured;
+use crate::harness::{Answer, Server, Setup};
+
+/// The host's address in the older gateway's configuration; it is a part of the cache keys.
+const HOST: &str = "127.26.57.12:26057";
+static HOST_IS_USED: Mutex<()> = Mutex::new(());
+
+/// The new binary on a copy of what the older one has left, and the host that it pays.
+struct Upgraded {
+    server: Server,
+    expected: Value,
+    calls: Arc<AtomicUsize>,
+    _host: Http,
+    _turn: MutexGuard<'static, ()>,
+}
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/upgrade-26ac57c")
+}
+
+fn upload(name: &str) -> Vec<u8> {
+    std::fs::read(fixture().join("uploads").join(name)).unwrap()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+impl Upgraded {
+    #[track_caller]
+    fn start() -> Self {
+        Self::with(|setup| setup)
+    }
+
+    #[track_caller]
+    fn with(more: impl FnOnce(Setup) -> Setup) -> Self {
+        let turn = HOST_IS_USED.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
+        let host = Http::start_at(HOST, move |request| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Reply::new(200, "image/png", coloured(&request.body).unwrap())
+        });
+        let copy = |setup: Setup, path: PathBuf| {
+            setup.file(path.strip_prefix(fixture()).unwrap().to_str().unwrap(), std::fs::read(&path).unwrap())
+        };
+        let server = more(files(&fixture()).into_iter().fold(Setup::new(), copy)).start();
+        let expected = serde_json::from_slice(&std::fs::read(fixture().join("expected.json")).unwrap());
+        Self { server, expected: expected.unwrap(), calls, _host: host, _turn: turn }
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// The older version's results of all pictures that it decoded rightly: provider, upload, SHA-256.
+    fn ordinary(&self) -> Vec<(String, String, String)> {
+        self.results().into_iter().filter(|(_, upload, _)| upload.starts_with("ordinary")).collect()
+    }
+
+    fn results(&self) -> Vec<(String, String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let results = self.expected["results"].as_array().unwrap().iter();
+        results
+            .map(|result| (text(&result["provider"]), text(&result["upload"]), text(&result["sha256"])))
+            .collect()
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        let key = format!("Bearer {}", self.expected["key"].as_str().unwrap());
+        self.server.get_with(path, &[("Authorization", &key)])
+    }
+
+    fn post(&self, path: &str, body: &[u8]) -> Answer {
+        let key = format!("Bearer {}", self.expected["key"].as_str().unwrap());
+        let headers = [("Authorization", key.as_str()), ("Content-Type", "application/octet-stream")];
+        self.server.post(path, &headers, body)
+    }
+
+    fn colorize(&self, provider: &str, name: &str) -> Answer {
+        self.post(&format!("/v1/colorize?provider={provider}"), &upload(name))
+    }
+
+    fn by_fingerprint(&self, provider: &str, name: &str) -> Answer {
+        self.get(&format!("/v1/results/sha256/{}?provider={provider}", sha256(&upload(name))))
+    }
+
+    /// What an estimate says of the cache when it knows the picture's SHA-256 only.
+    fn estimate(&self, provider: &str, name: &str) -> String {
+        let known = json!({ "sha256": sha256(&upload(name)) }).to_string();
+        let key = format!("Bearer {}", self.expected["key"].as_str().unwrap());
+        let headers = [("Authorization", key.as_str()), ("Content-Type", "application/json")];
+        let estimate = self.server.post("/v1/estimate", &headers, known.as_bytes()).json();
+        let offers = estimate["providers"].as_array().unwrap();
+        let offer = offers.iter().find(|offer| offer["name"] == provider).unwrap();
+        offer["cache"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The largest difference of two pictures' samples.
+fn difference(one: &Answer, other: &Answer) -> u8 {
+    let (one, other) = (one.picture().to_rgb8(), other.picture().to_rgb8());
+    assert_eq!(one.dimensions(), other.dimensions());
+    one.iter().zip(other.iter()).map(|(one, other)| one.abs_diff(*other)).max().unwrap()
+}
+
+#[test]
+fn the_key_opens_and_usage_and_budgets_are_as_before() {
+    let upgraded = Upgraded::start();
+    assert_eq!(upgraded.get("/v1/quota").json()["client"], "key:alice");
+    upgraded.server.get("/v1/quota").problem(401);
+    let usage = &upgraded.expected["usage"];
+    let (from, to) = (usage["from"].as_str().unwrap(), usage["to"].as_str().unwrap());
+    assert_eq!(&upgraded.get(&format!("/v1/usage?from={from}&to={to}&by=provider")).json(), usage);
+    let spent = upgraded.expected["budgets_spent"]["everything"].as_str().unwrap();
+    let metric = upgraded.server.metric(r#"pixcolor_budget_spent_credits{budget="everything"}"#);
+    assert_eq!(metric, spent.parse::<f64>().unwrap());
+}
+
+#[test]
+fn what_the_client_has_spent_counts_in_its_budget() {
+    // 30 are spent, and a call costs 3.
+    let upgraded = Upgraded::with(|setup| setup.env("PIXCOLOR_BUDGETS__EACH_CLIENT__CREDITS", "32"));
+    let picture = crate::harness::Picture::png(96, 64, 1);
+    let problem = upgraded.post("/v1/colorize", &picture.bytes).problem(402);
+    assert_eq!(
+        (&problem["budget"]["name"], &problem["budget"]["left"]),
+        (&json!("each-client"), &json!("2"))
+    );
+    assert_eq!(upgraded.calls(), 0);
+}
+
+#[test]
+fn pictures_that_were_decoded_rightly_cost_no_further_call() {
+    let mut upgraded = Upgraded::start();
+    for (provider, name, digest) in upgraded.ordinary() {
+        let answer = upgraded.colorize(&provider, &name);
+        assert_eq!(answer.header("x-pixcolor-credits"), "0", "{provider} {name}");
+        // Formats whose decoder is the same are answered with the older file. The others are laid on their photo anew.
+        let changed = name.ends_with("jpg") || name.ends_with("png");
+        let status = if changed { "hit; detail=merged-disk" } else { "hit; detail=disk" };
+        assert_eq!(answer.header("cache-status"), format!("PixColor; {status}"), "{provider} {name}");
+        let before = upgraded.get(&format!("/v1/results/{digest}"));
+        assert!(difference(&answer, &before) < 2, "{provider} {name}");
+        let again = upgraded.colorize(&provider, &name);
+        assert_eq!(again.header("cache-status"), "PixColor; hit; detail=memory", "{provider} {name}");
+        assert_eq!(upgraded.by_fingerprint(&provider, &name).body, answer.body, "{provider} {name}");
+    }
+    assert_eq!(upgraded.calls(), 0);
+
+    // Under the keys of today it survives the next start.
+    upgraded.server.terminate();
+    upgraded.server = upgraded.server.start_again();
+    for (provider, name, _) in upgraded.ordinary() {
+        let found = upgraded.by_fingerprint(&provider, &name);
+        assert_eq!(found.header("cache-status"), "PixColor; hit; detail=disk", "{provider} {name}");
+    }
+    assert_eq!(upgraded.calls(), 0);
+}
+
+#[test]
+fn a_providers_own_pixels_move_to_the_key_of_the_new_decoder() {
+    let upgraded = Upgraded::start();
+    let own = |name: &str| {
+        let start = format!("{}-", sha256(&upload(name)));
+        let files = files(&upgraded.server.path("cache")).into_iter();
+        let names = files.map(|file| file.file_name().unwrap().to_string_lossy().into_owned());
+        names.filter(|file| file.starts_with(&start) && file.ends_with(".own")).count()
+    };
+    assert_eq!((own("ordinary.jpg"), own("ordinary.gif")), (1, 1));
+    for (name, format) in [("ordinary.jpg", "webp"), ("ordinary.gif", "webp")] {
+        let answer = upgraded.post(&format!("/v1/colorize?provider=own&format={format}"), &upload(name));
+        assert_eq!(answer.header("cache-status"), "PixColor; hit; detail=merged-disk", "{name}");
+    }
+    assert_eq!((own("ordinary.jpg"), own("ordinary.gif")), (2, 1));
+    assert_eq!(upgraded.calls(), 0);
+}
+
+#[test]
+fn a_fingerprint_finds_older_results_only_of_formats_that_are_decoded_as_before() {
+    let upgraded = Upgraded::start();
+    for (provider, name, _) in upgraded.results() {
+        // The older version did not note what a file was that it answered as PNG.
+        let is_certain = name.ends_with("webp");
+        let (status, cache) = if is_certain { (200, "hit") } else { (404, "miss") };
+        assert_eq!(upgraded.by_fingerprint(&provider, &name).status, status, "{provider} {name}");
+        assert_eq!(upgraded.estimate(&provider, &name), cache, "{provider} {name}");
+    }
+    // With the picture itself its format is certain, too.
+    let key = format!("Bearer {}", upgraded.expected["key"].as_str().unwrap());
+    let headers = [("Authorization", key.as_str()), ("Content-Type", "application/octet-stream")];
+    let estimate = upgraded.server.post("/v1/estimate", &headers, &upload("ordinary.gif")).json();
+    assert_eq!((&estimate["first"], &estimate["providers"][0]["cache"]), (&json!("paid"), &json!("hit")));
+    assert_eq!(upgraded.calls(), 0);
+}
+
+#[test]
+fn a_picture_that_was_decoded_wrongly_is_coloured_anew() {
+    let upgraded = Upgraded::start();
+    let wrong = upgraded.results().into_iter().filter(|(_, name, _)| name == "three-scans.jpg");
+    for (number, (provider, name, digest)) in wrong.enumerate() {
+        assert_eq!(upgraded.by_fingerprint(&provider, &name).status, 404, "{provider}");
+        let answer = upgraded.colorize(&provider, &name);
+        assert_eq!(answer.header("cache-status"), "PixColor; fwd=miss; stored", "{provider}");
+        assert!(sha256(&answer.body) != digest, "{provider}: the stripes of the older version");
+        assert_eq!(upgraded.calls(), number + 1);
+        assert_eq!(upgraded.by_fingerprint(&provider, &name).body, answer.body, "{provider}");
+        assert_eq!(upgraded.colorize(&provider, &name).body, answer.body, "{provider}");
+    }
+    assert_eq!(upgraded.calls(), 2);
+}
+
+#[test]
+fn forgetting_a_picture_removes_what_the_older_version_kept_of_it_too() {
+    let upgraded = Upgraded::start();
+    let (provider, name) = ("own", "ordinary.jpg");
+    assert_eq!(upgraded.colorize(provider, name).status, 200);
+    upgraded.server.command(&["cache", "rm", &sha256(&upload(name))]);
+    let start = format!("{}-", sha256(&upload(name)));
+    let left: Vec<_> = files(&upgraded.server.path("cache")).into_iter().collect();
+    let is_its = |file: &PathBuf| file.file_name().unwrap().to_string_lossy().starts_with(&start);
+    assert!(!left.iter().any(is_its), "{left:?}");
+    for (_, _, digest) in upgraded.results().iter().filter(|(_, upload, _)| upload == name) {
+        assert!(!left.iter().any(|file| file.to_string_lossy().contains(digest)), "{digest}");
+    }
+}

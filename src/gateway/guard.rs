@@ -4,7 +4,7 @@
 //! grey one sent back. What does not pass is never merged, stored or shown, and the next provider is
 //! asked.
 
-use crate::photo::{Chroma, Grey, Limits, Rgb, luma_correlation};
+use crate::photo::{Chroma, Grey, Limits, PhotoError, Rgb, luma_correlation};
 use crate::provider::Colour;
 
 /// Least correlation of the answer's luminance with the picture that was sent.
@@ -78,17 +78,24 @@ impl Flaw {
     }
 }
 
-/// Checks an answer against the picture that was sent. Decodes: not for async threads.
-pub fn check(sent: &Grey, colour: Colour, luma_lock: bool, limits: &Limits) -> Result<Checked, Flaw> {
+/// Checks an answer against the picture that was sent. An error is of an answer that cannot be decoded, which is
+/// [`Flaw::NotAPicture`]. Decodes: not for async threads.
+pub fn check(
+    sent: &Grey,
+    colour: Colour,
+    luma_lock: bool,
+    limits: &Limits,
+) -> Result<Result<Checked, Flaw>, PhotoError> {
     let rgb = match colour {
         // A network in this process cannot answer with another picture; it may find nothing to colour.
-        Colour::Chroma(chroma) => return Ok(Checked::Chroma(chroma)),
-        Colour::Picture(bytes) => Rgb::decode(&bytes, limits).map_err(|_| Flaw::NotAPicture)?,
-        Colour::Framed(bytes, frame) => {
-            let whole = Rgb::decode(&bytes, limits).map_err(|_| Flaw::NotAPicture)?;
-            frame.cut(&whole).map_err(|_| Flaw::Aspect)?
-        }
+        Colour::Chroma(chroma) => return Ok(Ok(Checked::Chroma(chroma))),
+        Colour::Picture(bytes) => Ok(Rgb::decode(&bytes, limits)?),
+        Colour::Framed(bytes, frame) => frame.cut(&Rgb::decode(&bytes, limits)?).map_err(|_| Flaw::Aspect),
     };
+    Ok(rgb.and_then(|rgb| compare(sent, rgb, luma_lock)))
+}
+
+fn compare(sent: &Grey, rgb: Rgb, luma_lock: bool) -> Result<Checked, Flaw> {
     if !same_shape(sent, &rgb) {
         return Err(Flaw::Aspect);
     }
@@ -173,7 +180,8 @@ mod tests {
 
     fn verdict(sent: &GrayImage, answer: Vec<u8>) -> Result<(), Flaw> {
         let sent = Photo::decode(&png(sent.clone()), &Limits::default()).unwrap().grey;
-        check(&sent, Colour::Picture(answer.into()), true, &Limits::default()).map(drop)
+        let checked = check(&sent, Colour::Picture(answer.into()), true, &Limits::default());
+        checked.unwrap_or(Err(Flaw::NotAPicture)).map(drop)
     }
 
     #[test]
@@ -230,6 +238,6 @@ mod tests {
         let sent = Photo::decode(&png(hills(40, 30)), &Limits::default()).unwrap().grey;
         let answer = Colour::Picture(png(tinted(&hills(400, 300))).into());
         let limits = Limits { max_pixels: 10_000, max_side: 1000 };
-        assert_eq!(check(&sent, answer, true, &limits).map(drop), Err(Flaw::NotAPicture));
+        assert!(matches!(check(&sent, answer, true, &limits), Err(PhotoError::TooManyPixels(_))));
     }
 }

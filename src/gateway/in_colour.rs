@@ -87,7 +87,7 @@ impl Gateway {
             let digest = Sha256::digest(&bytes).into();
             Ok((bytes, digest))
         };
-        Ok(self.cpu(encode).await??)
+        self.codec(encode).await
     }
 
     /// The first on the route that can be called now, else the first.

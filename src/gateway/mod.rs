@@ -7,6 +7,7 @@
 mod account;
 mod answers;
 mod ask;
+mod codec;
 mod error;
 mod estimate;
 mod flight;

@@ -13,8 +13,9 @@ use bytes::Bytes;
 use futures::FutureExt;
 
 use super::answers::{Answers, NoRoom, Room};
+use super::codec;
 use super::error::{Attempt, Error};
-use super::guard::{self, Checked};
+use super::guard::{self, Checked, Flaw};
 use super::plan::Plan;
 use super::recall::FORMATS;
 use super::rendition::{Cost, Origin, Why};
@@ -137,7 +138,7 @@ impl Caller<'_> {
             true => Chroma::from_bytes(&bytes).map(Checked::Chroma),
             false => Rgb::from_bytes(&bytes).map(Checked::Own),
         };
-        let colour = self.tasks.spawn_blocking(read).await.ok()?;
+        let colour = codec::run(self.tasks, self.metrics, read).await.ok()?;
         colour.map(|colour| (colour, cost, tier, room)).ok()
     }
 
@@ -288,8 +289,9 @@ impl Caller<'_> {
             Ok(room) => {
                 let limits = room.limits;
                 let check = move || guard::check(&grey, colour, luma_lock, &limits);
-                let checked = self.tasks.spawn_blocking(check).await.map_err(|_| paid(stopped()))?;
-                (checked, Some(room))
+                let checked =
+                    codec::run(self.tasks, self.metrics, check).await.map_err(|_| paid(stopped()))?;
+                (checked.unwrap_or(Err(Flaw::NotAPicture)), Some(room))
             }
             Err(NoRoom::Refused(flaw)) => (Err(flaw), None),
             Err(NoRoom::Late) => {

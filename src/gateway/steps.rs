@@ -16,7 +16,7 @@ use super::route::Coloured;
 use super::shelf::{self, Facts};
 use crate::config::OnDamage;
 use crate::observe::Saving;
-use crate::photo::{self, Photo, PhotoError};
+use crate::photo::{self, Photo};
 
 /// A photo and what is known of it.
 pub struct Decoded {
@@ -54,7 +54,7 @@ impl Gateway {
             let key = PhotoKey::new(&photo);
             Ok(Decoded { photo: Arc::new(photo), key, took: start.elapsed() })
         };
-        self.cpu(decode).await?
+        self.codec(decode).await
     }
 
     /// Lays the colour on the photo, and names the result by its content.
@@ -76,7 +76,7 @@ impl Gateway {
             let digest = Sha256::digest(&bytes).into();
             Ok(Merged { bytes, digest, merge: encoded.merge, encode: encoded.encode })
         };
-        self.cpu(merge).await?
+        self.codec(merge).await
     }
 
     /// Keeps the colour, so that another format or another file of this picture needs no call.
@@ -89,10 +89,8 @@ impl Gateway {
             Checked::Chroma(chroma) => chroma.to_bytes(),
             Checked::Own(rgb) => rgb.to_bytes(),
         };
-        let written: Result<Result<Vec<u8>, PhotoError>, Error> = self.cpu(written).await;
-        match written {
-            Ok(Ok(bytes)) => shelf::keep_colour(self.cache(), &key, &bytes, coloured.cost).await,
-            Ok(Err(error)) => tracing::warn!("colour cannot be kept: {error}"),
+        match self.codec(written).await {
+            Ok(bytes) => shelf::keep_colour(self.cache(), &key, &bytes, coloured.cost).await,
             Err(error) => tracing::warn!("colour cannot be kept: {error}"),
         }
     }
@@ -129,13 +127,5 @@ impl Gateway {
             self.metrics.saved(&rendition.provider, saving, saved.credits);
             self.metrics.saved_time(saving, saved.time);
         }
-    }
-
-    /// Runs processor work off the async threads.
-    pub(super) async fn cpu<R: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> R + Send + 'static,
-    ) -> Result<R, Error> {
-        self.tasks.spawn_blocking(work).await.map_err(|_| Error::Internal)
     }
 }

@@ -1,7 +1,9 @@
 //! Logs: for people on a terminal, as JSON lines otherwise. What is logged while a request is answered is told with its
 //! id (`web/identity.rs`). No line holds a body, a key, a query or a client's whole address.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
 
@@ -25,4 +27,20 @@ pub fn init() {
     if let Err(error) = result {
         tracing::debug!("logging was set up before: {error}");
     }
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Most characters of a panic's own words that are logged: some quote the values that they are about, which may be a
+/// part of a picture.
+const LONGEST: usize = 200;
+
+/// Logs a panic with its place, and with the id of the request that met it. With `RUST_BACKTRACE` also how it came there.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let words = panic.payload().downcast_ref::<&str>().copied();
+    let words = words.or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str));
+    let words: String = words.unwrap_or("it says nothing").chars().take(LONGEST).collect();
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(place, backtrace, "a panic, which is a defect in this program: {words}");
 }

@@ -13,6 +13,19 @@ const TOLERANCE: f32 = 1e-5;
 /// Halvings: chroma is found to a 4,096th of what was asked for.
 const HALVINGS: usize = 12;
 
+/// L\* up to which sRGB is black in all of its 8-bit codes, whatever the chroma, and from which it is white. A channel
+/// can be brighter than 0 (darker than 1) only as far as the others make up for it in luminance; blue, which counts
+/// least, reaches the first code that is not 0 at L\* 0.0015, and the last that is not 255 at L\* 99.987.
+const BLACK: f32 = 0.001;
+const WHITE: f32 = 99.99;
+
+/// Whether a colour of this L\* can differ from grey in 8-bit sRGB. Black and white cannot: chroma there is left out
+/// before it is looked for in vain, which takes ten times as long as the rest of a pixel.
+#[inline]
+pub(super) fn has_room_for_chroma(l: f32) -> bool {
+    (l > BLACK) & (l < WHITE)
+}
+
 /// Whether linear sRGB can be shown.
 #[inline]
 pub(super) fn shows([r, g, b]: [f32; 3]) -> bool {

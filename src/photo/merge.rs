@@ -48,20 +48,27 @@ impl<'a> Merge<'a> {
 impl Block {
     /// Writes the first pixels, as many as there is room for, as 8-bit sRGB.
     fn write(&self, out: &mut [[u8; 3]]) {
-        // Each channel for itself, so that many pixels are computed at once.
-        let mut light = [[0; BLOCK]; 3];
-        let mut shown = [true; BLOCK];
-        for i in 0..BLOCK {
-            let rgb = linear_of_lab([self.l[i], self.a[i], self.b[i]]);
-            shown[i] = gamut::shows(rgb);
-            [light[0][i], light[1][i], light[2][i]] = rgb.map(Encode::fixed);
-        }
+        let (mut light, shown) = self.light();
         self.keep_within_gamut(&shown[..out.len()], &mut light);
         let encode = &*ENCODE;
         let [red, green, blue] = &light;
         for (((pixel, &r), &g), &b) in out.iter_mut().zip(red).zip(green).zip(blue) {
             *pixel = [r, g, b].map(|channel| encode.code_of(channel));
         }
+    }
+
+    /// Linear light as [`Encode::code_of`] takes it, and which of the pixels sRGB can show.
+    fn light(&self) -> ([[u32; BLOCK]; 3], [bool; BLOCK]) {
+        // Each channel for itself, so that many pixels are computed at once.
+        let mut light = [[0; BLOCK]; 3];
+        let mut shown = [true; BLOCK];
+        for i in 0..BLOCK {
+            let chroma = f32::from(u8::from(gamut::has_room_for_chroma(self.l[i])));
+            let rgb = linear_of_lab([self.l[i], self.a[i] * chroma, self.b[i] * chroma]);
+            shown[i] = gamut::shows(rgb);
+            [light[0][i], light[1][i], light[2][i]] = rgb.map(Encode::fixed);
+        }
+        (light, shown)
     }
 
     /// Computes those again that sRGB cannot show.
@@ -124,6 +131,45 @@ mod tests {
                 prop_assert!(off <= 1.0, "L* {l}, a* {a}, b* {b} became {got:?}, {off} off");
             }
         }
+    }
+
+    /// A pixel whose chroma is looked for even where there can be none.
+    fn searched(luma: u16, a: f32, b: f32) -> [u8; 3] {
+        let mut colour = [[f32::from(luma) / CODES_PER_L, a, b]];
+        let light = linear_of_lab(colour[0]);
+        if !gamut::shows(light) {
+            gamut::fit(&mut colour);
+            return colour[0].map(|channel| ENCODE.code(channel));
+        }
+        light.map(|channel| ENCODE.code(channel))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5000))]
+
+        #[test]
+        fn leaving_the_chroma_of_black_and_white_out_changes_no_pixel(
+            luma in prop_oneof![0_u16..20, 65_500_u16..=65_535, any::<u16>()],
+            a in -110_i16..=110, b in -110_i16..=110, part in prop_oneof![Just(1.0_f32), 0.0_f32..0.1],
+        ) {
+            // As merging takes it from a provider.
+            let [a, b] = [a, b].map(|value| crate::photo::chroma::quantised(f32::from(value) * part));
+            prop_assert_eq!(merged(luma, a, b), searched(luma, a, b));
+        }
+    }
+
+    #[test]
+    fn the_search_for_chroma_that_can_be_shown_is_spared_on_black_and_white() {
+        let slow = |luma: u16| {
+            let l = [f32::from(luma) / CODES_PER_L; BLOCK];
+            let mut block = Block { l, a: [0.0; BLOCK], b: [0.0; BLOCK] };
+            for i in 0..BLOCK {
+                (block.a[i], block.b[i]) = (i as f32 * 0.4 - 50.0, 50.0 - i as f32 * 0.3);
+            }
+            block.light().1.iter().filter(|shown| !**shown).count()
+        };
+        assert_eq!([slow(0), slow(65_535)], [0, 0]);
+        assert!(slow(100) > BLOCK / 2, "near black most of this chroma cannot be shown");
     }
 
     #[test]

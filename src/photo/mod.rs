@@ -20,6 +20,7 @@ mod lab;
 mod merge;
 mod needs;
 mod orient;
+mod panics;
 mod resample;
 mod rgb;
 
@@ -28,9 +29,13 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 pub use colour::ColourStatistics;
+#[doc(hidden)]
+pub use decode::fuzzing;
 pub use encode::{EncodeOptions, Encoded, encode, encode_own, encode_upload};
 pub use grey::luma_correlation;
 pub use head::{check_size, read_head};
+pub use panics::CodecStep;
+pub(crate) use panics::caught;
 pub use rgb::Rgb;
 
 /// The largest picture that is decoded; read from the header, before any pixel.
@@ -223,6 +228,9 @@ pub enum PhotoError {
     /// The output format cannot hold this picture.
     #[error("{0}")]
     Unwritable(String),
+    /// A codec panicked while it read or wrote the picture: a defect, which the log has.
+    #[error("{1}")]
+    Panicked(CodecStep, String),
 }
 
 impl fmt::Display for Damage {

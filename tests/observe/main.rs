@@ -16,6 +16,7 @@ mod harness;
 
 mod access;
 mod dashboard;
+mod panics;
 mod prometheus;
 mod rules;
 mod series;

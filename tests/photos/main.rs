@@ -6,6 +6,7 @@
 
 mod against;
 mod child;
+mod corpora;
 mod formats;
 mod hostile;
 mod make;

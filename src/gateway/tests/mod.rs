@@ -2,6 +2,7 @@
 
 #![allow(clippy::float_cmp, reason = "counters are whole, or multiples of a half")]
 
+mod codecs;
 mod flights;
 mod reuse;
 

@@ -9,6 +9,7 @@
 //! metrics are asked for, so that it survives a restart.
 
 mod cache;
+mod codec;
 mod http;
 mod ledger;
 mod make;
@@ -37,6 +38,7 @@ struct Inner {
     provider: provider::Providers,
     rendition: rendition::Renditions,
     cache: cache::Caches,
+    codec: codec::Codecs,
     quota: quota::Quotas,
     reload: reload::Reloads,
     shared: shared::Shared,
@@ -50,6 +52,7 @@ impl Metrics {
         let provider = provider::Providers::new(&make)?;
         let rendition = rendition::Renditions::new(&make)?;
         let cache = cache::Caches::new(&make)?;
+        let codec = codec::Codecs::new(&make)?;
         let quota = quota::Quotas::new(&make)?;
         let reload = reload::Reloads::new(&make)?;
         let shared = shared::Shared::new(&make)?;
@@ -61,7 +64,7 @@ impl Metrics {
         registry.register(Box::new(build))?;
         let process = prometheus::process_collector::ProcessCollector::for_self();
         registry.register(Box::new(process))?;
-        let inner = Inner { registry, http, provider, rendition, cache, quota, reload, shared };
+        let inner = Inner { registry, http, provider, rendition, cache, codec, quota, reload, shared };
         Ok(Self(Arc::new(inner)))
     }
 

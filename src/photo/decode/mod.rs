@@ -7,6 +7,7 @@
 mod bmp;
 mod exif;
 mod feed;
+pub mod fuzzing;
 mod gif;
 mod jpeg;
 mod partial;
@@ -16,11 +17,9 @@ mod sink;
 mod tiff;
 mod webp;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use image::metadata::Orientation;
 
-use super::{Damage, InputFormat, Limits, Photo, PhotoError, Rgb, orient, read_head};
+use super::{CodecStep, Damage, InputFormat, Limits, Photo, PhotoError, Rgb, caught, orient, read_head};
 use feed::{Feed, Source};
 use sink::{LumaSink, RgbSink, Sink};
 
@@ -61,20 +60,13 @@ pub(super) fn stored(bytes: &[u8], limits: &Limits) -> Result<Stored, PhotoError
 
 fn decode(bytes: &[u8], limits: &Limits, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
     let head = read_head(bytes, limits)?;
-    let decode = || match head.format {
+    caught(CodecStep::Decode, head.format, || match head.format {
         InputFormat::Jpeg => jpeg::decode(bytes, head, sink),
         InputFormat::Png => png::decode(bytes, head, sink),
         InputFormat::WebP => webp::decode(bytes, head, sink),
         InputFormat::Tiff => tiff::decode(bytes, head, sink),
         InputFormat::Bmp => bmp::decode(bytes, head, sink),
         InputFormat::Gif => gif::decode(bytes, head, sink),
-    };
-    // A codec that panics on a damaged file is a bug of the codec, but not a reason to answer 500.
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
-        Err(PhotoError::Broken(format!(
-            "The {} file is damaged in a way its decoder does not expect.",
-            head.format
-        )))
     })
 }
 

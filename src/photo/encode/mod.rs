@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::merge::Merge;
 use super::orient::{Turned, swaps_sides};
-use super::{Chroma, Grey, Limits, OutputFormat, Photo, PhotoError, Rgb, decode};
+use super::{Chroma, CodecStep, Grey, Limits, OutputFormat, Photo, PhotoError, Rgb, caught, decode};
 
 /// How a rendition is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +59,11 @@ impl<'a> Rows<'a> {
 /// are not as long as their size says.
 pub fn encode(photo: &Photo, chroma: &Chroma, options: &EncodeOptions) -> Result<Encoded, PhotoError> {
     checked(photo)?;
-    let start = Instant::now();
-    let mut merge = Merge::new(photo, chroma)?;
-    write(Size::of(photo), start.elapsed(), &mut |y, row| merge.row(y, row), options)
+    caught(CodecStep::Encode, options.format, || {
+        let start = Instant::now();
+        let mut merge = Merge::new(photo, chroma)?;
+        write(Size::of(photo), start.elapsed(), &mut |y, row| merge.row(y, row), options)
+    })
 }
 
 /// Writes a provider's own pixels at the photo's size, with the photo's opacity (luma-lock off).
@@ -70,9 +72,11 @@ pub fn encode(photo: &Photo, chroma: &Chroma, options: &EncodeOptions) -> Result
 /// As [`encode`].
 pub fn encode_own(photo: &Photo, rgb: &Rgb, options: &EncodeOptions) -> Result<Encoded, PhotoError> {
     checked(photo)?;
-    let start = Instant::now();
-    let mut own = own::Own::new(photo, rgb)?;
-    write(Size::of(photo), start.elapsed(), &mut |y, row| own.row(y, row), options)
+    caught(CodecStep::Encode, options.format, || {
+        let start = Instant::now();
+        let mut own = own::Own::new(photo, rgb)?;
+        write(Size::of(photo), start.elapsed(), &mut |y, row| own.row(y, row), options)
+    })
 }
 
 /// Writes an upload anew as it looks: upright, in sRGB, with its own opacity (`alpha`, upright, as its photo
@@ -96,9 +100,11 @@ pub fn encode_upload(
     if stored.pixels.len() != pixels || alpha.is_some_and(|alpha| alpha.len() != pixels) {
         return Err(PhotoError::Broken("The opacity is not as large as the picture.".to_owned()));
     }
-    let mut turned = Turned::new(&stored.pixels, stored.width, stored.height, stored.orientation);
-    let size = Size { width, height, alpha };
-    write(size, Duration::ZERO, &mut |y, row| turned.row(y, row.as_chunks_mut().0), options)
+    caught(CodecStep::Encode, options.format, || {
+        let mut turned = Turned::new(&stored.pixels, stored.width, stored.height, stored.orientation);
+        let size = Size { width, height, alpha };
+        write(size, Duration::ZERO, &mut |y, row| turned.row(y, row.as_chunks_mut().0), options)
+    })
 }
 
 /// Whether a photo's planes are as long as its size says; rows are cut out of them.
@@ -152,7 +158,7 @@ fn write(
 /// Writes luminance as an 8-bit grey file.
 pub(super) fn grey(grey: &Grey, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
     let codes = grey.to_srgb8();
-    match options.format {
+    caught(CodecStep::Encode, options.format, || match options.format {
         OutputFormat::Png => png::grey(grey, &codes),
         OutputFormat::Jpeg => jpeg::grey(grey, &codes, options.quality),
         OutputFormat::WebP => webp::write(
@@ -167,7 +173,7 @@ pub(super) fn grey(grey: &Grey, options: &EncodeOptions) -> Result<Vec<u8>, Phot
             },
             options,
         ),
-    }
+    })
 }
 
 /// The encoder failed, in its words.

@@ -127,9 +127,10 @@ impl From<PhotoError> for Problem {
         let detail = sentence(&error.to_string());
         let status = match error {
             PhotoError::Unsupported(_) => Status::UnsupportedMediaType,
-            PhotoError::TooManyPixels(_) | PhotoError::Broken(_) | PhotoError::Unwritable(_) => {
-                Status::UnprocessableEntity
-            }
+            PhotoError::TooManyPixels(_)
+            | PhotoError::Broken(_)
+            | PhotoError::Unwritable(_)
+            | PhotoError::Panicked(..) => Status::UnprocessableEntity,
         };
         Self::new(status, detail)
     }
@@ -180,6 +181,17 @@ fn sentence(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::photo::CodecStep;
+
+    #[test]
+    fn a_panic_of_a_codec_is_422_and_says_what_to_do() {
+        for step in CodecStep::ALL {
+            let words = "Save the picture again, for example as PNG, and send that.";
+            let problem = Problem::from(Error::Photo(PhotoError::Panicked(step, words.to_owned())));
+            assert_eq!((problem.status, problem.detail.as_str()), (422, words));
+            assert_eq!(problem.name(), "unusable-picture");
+        }
+    }
 
     #[test]
     fn an_error_becomes_a_sentence() {

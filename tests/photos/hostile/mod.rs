@@ -52,6 +52,7 @@ fn told(result: Result<(u32, u32), PhotoError>) -> (Becomes, String) {
                 PhotoError::TooManyPixels(_) => Becomes::TooMany,
                 PhotoError::Broken(_) => Becomes::Broken,
                 PhotoError::Unwritable(_) => panic!("decoding writes nothing"),
+                PhotoError::Panicked(..) => panic!("a codec's defect: {error}"),
             };
             (kind, error.to_string())
         }

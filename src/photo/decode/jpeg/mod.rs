@@ -140,6 +140,16 @@ impl<'a> File<'a> {
     }
 }
 
+/// The components of a progressive file, each as a grey JPEG; none of another. See [`super::fuzzing`].
+pub(super) fn components(bytes: &[u8], head: Head) -> Result<Vec<Vec<u8>>, PhotoError> {
+    let layout = Layout::of(bytes)?;
+    let size = (head.width, head.height);
+    let can_be_split =
+        layout.frame.progressive && layout.scans() <= MAX_SCANS && !layout.is_starved(bytes, size);
+    let places = if can_be_split { layout.frame.components.len() } else { 0 };
+    (0..places).map(|place| split::component(bytes, &layout, size, place)).collect()
+}
+
 fn decoder(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
     let side = usize::from(u16::MAX);
     let options = DecoderOptions::default().set_strict_mode(true).set_max_width(side).set_max_height(side);

@@ -1,0 +1,153 @@
+//! What is fuzzed. `fuzz/bins` hands each target inputs that libFuzzer makes; `tests/photos/corpora.rs` hands it those
+//! that are committed. A target panics where something is wrong.
+
+use pixcolor::photo::{
+    self, Chroma, EncodeOptions, InputFormat, Limits, OutputFormat, Photo, PhotoError, Rgb, fuzzing,
+    read_head,
+};
+
+/// A target's name, which is that of its folders, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 9] = [
+    ("jpeg", jpeg),
+    ("png", png),
+    ("webp", webp),
+    ("tiff", tiff),
+    ("bmp", bmp),
+    ("gif", gif),
+    ("way", way),
+    ("jpeg_walk", jpeg_walk),
+    ("icc", icc),
+];
+
+/// For one decoder.
+const DECODING: Limits = Limits { max_pixels: 1 << 20, max_side: 16_384 };
+/// For the whole way, which writes and reads each picture several times.
+const WAY: Limits = Limits { max_pixels: 1 << 14, max_side: 1024 };
+
+/// The target of this name.
+pub fn target(name: &str) -> fn(&[u8]) {
+    TARGETS.iter().find(|(known, _)| *known == name).expect("a target of this name").1
+}
+
+fn jpeg(bytes: &[u8]) {
+    decode(InputFormat::Jpeg, bytes);
+}
+
+fn png(bytes: &[u8]) {
+    decode(InputFormat::Png, bytes);
+}
+
+fn webp(bytes: &[u8]) {
+    decode(InputFormat::WebP, bytes);
+}
+
+fn tiff(bytes: &[u8]) {
+    decode(InputFormat::Tiff, bytes);
+}
+
+fn bmp(bytes: &[u8]) {
+    decode(InputFormat::Bmp, bytes);
+}
+
+fn gif(bytes: &[u8]) {
+    decode(InputFormat::Gif, bytes);
+}
+
+/// Decodes a file of this format as an upload; one of another format is left to its own target.
+fn decode(format: InputFormat, bytes: &[u8]) {
+    if read_head(bytes, &DECODING).is_ok_and(|head| head.format == format) {
+        checked(Photo::decode(bytes, &DECODING)).inspect(check);
+    }
+}
+
+/// The value, if there is one; an error must be one of the file's and not a defect of ours.
+fn checked<T>(result: Result<T, PhotoError>) -> Option<T> {
+    match result {
+        Err(PhotoError::Panicked(_, words)) => panic!("{words}"),
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            None
+        }
+        Ok(value) => Some(value),
+    }
+}
+
+/// A photo's planes are as long as its size says.
+fn check(photo: &Photo) {
+    let pixels = photo.width() as usize * photo.height() as usize;
+    assert!(pixels > 0);
+    assert_eq!(photo.grey.luma.len(), pixels);
+    assert!(photo.alpha.as_ref().is_none_or(|alpha| alpha.len() == pixels));
+    assert!(photo.damage.as_ref().is_none_or(|damage| !damage.0.is_empty()));
+}
+
+/// Decodes an upload, colours it with chroma that follows from its bytes, writes it in each format in each way that
+/// there is, and reads what was written.
+fn way(bytes: &[u8]) {
+    let Some(photo) = checked(Photo::decode(bytes, &WAY)) else { return };
+    check(&photo);
+    photo.pixel_key();
+    let grey = photo.grey_for(1000);
+    assert!(grey.luma.len() <= 1000 && !grey.luma.is_empty());
+    let chroma = made_up(bytes);
+    let rgb = checked(Rgb::decode(bytes, &WAY));
+    for format in [OutputFormat::Png, OutputFormat::Jpeg, OutputFormat::WebP] {
+        let quality = bytes.last().map_or(90, |byte| byte % 100 + 1);
+        let options = EncodeOptions { format, quality, note: Some("coloured by a fuzzer".to_owned()) };
+        let size = (photo.width(), photo.height());
+        read_again(photo::encode(&photo, &chroma, &options), &photo, size);
+        if let Some(rgb) = &rgb {
+            read_again(photo::encode_own(&photo, rgb, &options), &photo, size);
+        }
+        read_again(photo::encode_upload(bytes, &WAY, photo.alpha.as_deref(), &options), &photo, size);
+        let sent = checked(grey.encode(format, quality)).expect("any picture can be sent");
+        let sent = checked(Photo::decode(&sent, &WAY)).expect("what is sent can be read");
+        assert_eq!((sent.width(), sent.height()), (grey.width, grey.height));
+    }
+}
+
+/// What was written is the whole photo, as large as it was, with its opacity where the format has any.
+fn read_again(written: Result<photo::Encoded, PhotoError>, photo: &Photo, size: (u32, u32)) {
+    let Some(written) = checked(written) else { panic!("a picture of {size:?} cannot be written") };
+    let read = checked(Photo::decode(&written.bytes, &WAY)).expect("what was written can be read");
+    check(&read);
+    assert_eq!((read.width(), read.height()), size);
+    assert_eq!(read.damage, None);
+    let head = read_head(&written.bytes, &WAY).expect("it was just read");
+    assert!(head.format == InputFormat::Jpeg || read.alpha == photo.alpha);
+}
+
+/// Chroma of a few pixels.
+fn made_up(bytes: &[u8]) -> Chroma {
+    let mut state = bytes.iter().fold(1_u32, |sum, &byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 16
+    };
+    let (width, height) = (next() % 9 + 1, next() % 9 + 1);
+    let mut plane = || (0..width * height).map(|_| (next() % 400) as f32 - 200.0).collect();
+    let (a, b) = (plane(), plane());
+    checked(Chroma::new(width, height, a, b)).expect("it is as large as it says")
+}
+
+/// The structure of a JPEG, and its components as files of their own.
+fn jpeg_walk(bytes: &[u8]) {
+    for component in checked(fuzzing::jpeg_components(bytes, &DECODING)).into_iter().flatten() {
+        let head = checked(read_head(&component, &Limits::NONE)).expect("a component is a file");
+        assert_eq!(head.format, InputFormat::Jpeg);
+        checked(fuzzing::jpeg_components(&component, &DECODING));
+    }
+}
+
+/// A profile, after one byte that says of how many colours.
+fn icc(bytes: &[u8]) {
+    let Some((&kind, profile)) = bytes.split_first() else { return };
+    let colours = [1, 3, 4][usize::from(kind) % 3];
+    let samples: Vec<u16> = (0..12 * colours).map(|i| (i * 5461 % 65_536) as u16).collect();
+    if let Some(codes) = fuzzing::icc(profile, colours, &samples) {
+        assert_eq!(codes.len(), if colours == 1 { 12 } else { 36 });
+    }
+}

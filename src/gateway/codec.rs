@@ -1,0 +1,30 @@
+//! Runs codecs off the async threads. The one place where their panics are counted.
+
+use tokio::task::JoinError;
+
+use super::{Error, Gateway, Tasks};
+use crate::observe::Metrics;
+use crate::photo::PhotoError;
+
+/// Runs work on a picture; the outer error is of work that stopped unexpectedly outside a codec.
+pub async fn run<R: Send + 'static>(
+    tasks: &Tasks,
+    metrics: &Metrics,
+    work: impl FnOnce() -> Result<R, PhotoError> + Send + 'static,
+) -> Result<Result<R, PhotoError>, JoinError> {
+    let done = tasks.spawn_blocking(work).await?;
+    if let Err(PhotoError::Panicked(step, _)) = &done {
+        metrics.codec_panic(*step);
+    }
+    Ok(done)
+}
+
+impl Gateway {
+    /// Runs work on a picture.
+    pub(super) async fn codec<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<R, PhotoError> + Send + 'static,
+    ) -> Result<R, Error> {
+        Ok(run(&self.tasks, &self.metrics, work).await.map_err(|_| Error::Internal)??)
+    }
+}

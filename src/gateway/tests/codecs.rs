@@ -1,0 +1,29 @@
+//! Codecs that panic.
+
+use super::*;
+use crate::photo::{CodecStep, PhotoError, caught};
+
+#[tokio::test]
+async fn a_panic_of_a_codec_is_an_error_of_its_own_and_is_counted_by_step() {
+    let setup = Setup::new(&[Arc::new(Fake::new("one", 20.0))]);
+    let counted = || {
+        ["decode", "encode"].map(|step| {
+            let line = format!("pixcolor_codec_panics_total{{step=\"{step}\"}}");
+            let text = setup.gateway.metrics().text(&Account::default()).unwrap();
+            assert!(text.contains(&line), "counted from the start");
+            setup.metric(&line)
+        })
+    };
+    assert_eq!(counted(), [0.0, 0.0]);
+    for (step, then) in [(CodecStep::Decode, [1.0, 0.0]), (CodecStep::Encode, [1.0, 1.0])] {
+        let planted = move || caught::<()>(step, "PNG", || panic!("on purpose"));
+        let error = setup.gateway.codec(planted).await.unwrap_err();
+        assert!(matches!(error, Error::Photo(PhotoError::Panicked(at, _)) if at == step), "{error:?}");
+        assert_eq!(counted(), then);
+    }
+    // Other errors are not counted, and the gateway goes on.
+    let broken = || Err::<(), _>(PhotoError::Broken("cut short".to_owned()));
+    setup.gateway.codec(broken).await.unwrap_err();
+    assert_eq!(setup.colour(&png(0)).await.provider, "one");
+    assert_eq!(counted(), [1.0, 1.0]);
+}

@@ -179,10 +179,18 @@ def gifs():
     yield "animated.gif", file(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=50)
 
 
+def exifs():
+    yield "short.exif", exif(6)[6:]
+    for name, order, kind, value in [("byte", "<", 1, "B3x"), ("long", ">", 4, "I"), ("signed", "<", 9, "i")]:
+        entry = struct.pack(f"{order}HHI{value}", 0x0112, kind, 1, 8)
+        mark = b"II" if order == "<" else b"MM"
+        yield f"{name}.exif", mark + struct.pack(f"{order}HIH", 42, 8, 1) + entry + bytes(4)
+
+
 def main():
     for program in ["cjpeg", "tiffcp"]:
         assert shutil.which(program), program
-    kinds = {"jpeg": jpegs, "png": pngs, "tiff": tiffs, "webp": webps, "bmp": bmps, "gif": gifs}
+    kinds = {"jpeg": jpegs, "png": pngs, "tiff": tiffs, "webp": webps, "bmp": bmps, "gif": gifs, "exif": exifs}
     for target, make in kinds.items():
         for name, data in make():
             write(target, name, data)

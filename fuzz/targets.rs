@@ -10,7 +10,7 @@ use pixcolor::photo::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("jpeg", jpeg),
     ("png", png),
     ("webp", webp),
@@ -19,6 +19,7 @@ pub const TARGETS: [Target; 9] = [
     ("gif", gif),
     ("way", way),
     ("jpeg_walk", jpeg_walk),
+    ("exif", exif),
     ("icc", icc),
 ];
 
@@ -133,13 +134,20 @@ fn made_up(bytes: &[u8]) -> Chroma {
     checked(Chroma::new(width, height, a, b)).expect("it is as large as it says")
 }
 
-/// The structure of a JPEG, and its components as files of their own.
+/// The structure of a JPEG, and the files that are made of it. What is made of a damaged one is whole.
 fn jpeg_walk(bytes: &[u8]) {
-    for component in checked(fuzzing::jpeg_components(bytes, &DECODING)).into_iter().flatten() {
-        let head = checked(read_head(&component, &Limits::NONE)).expect("a component is a file");
+    for (at, file) in checked(fuzzing::jpeg_parts(bytes, &DECODING)).into_iter().flatten().enumerate() {
+        let head = checked(read_head(&file, &Limits::NONE)).expect("a part is a file");
         assert_eq!(head.format, InputFormat::Jpeg);
-        checked(fuzzing::jpeg_components(&component, &DECODING));
+        if let Some(photo) = checked(Photo::decode(&file, &DECODING)) {
+            assert!(at > 0 || photo.damage.is_none(), "{:?}", photo.damage);
+        }
     }
+}
+
+/// EXIF, as it is found in any format.
+fn exif(bytes: &[u8]) {
+    fuzzing::orientation(bytes);
 }
 
 /// A profile, after one byte that says of how many colours.

@@ -3,20 +3,28 @@
 //! library as anybody does, without `cfg(test)`; hidden, because it is no part of the API; linked into no binary that
 //! does not call it.
 
+use image::metadata::Orientation;
+
 use super::profile::ToSrgb;
-use super::{InputFormat, jpeg};
+use super::{InputFormat, exif, jpeg};
 use crate::photo::{Limits, PhotoError, read_head};
 
-/// Finds the segments of a JPEG and takes every component of a progressive one out as a file of its own.
+/// Finds the segments of a JPEG, and writes the files that are made of it before a decoder reads it: first the one that
+/// is made of a damaged file, then each component of a progressive one.
 ///
 /// # Errors
 /// As [`crate::photo::Photo::decode`]; [`PhotoError::Unsupported`] for another format.
-pub fn jpeg_components(bytes: &[u8], limits: &Limits) -> Result<Vec<Vec<u8>>, PhotoError> {
+pub fn jpeg_parts(bytes: &[u8], limits: &Limits) -> Result<Vec<Vec<u8>>, PhotoError> {
     let head = read_head(bytes, limits)?;
     match head.format {
-        InputFormat::Jpeg => jpeg::components(bytes, head),
+        InputFormat::Jpeg => jpeg::parts(bytes, head),
         format => Err(PhotoError::Unsupported(format!("A {format} file has no segments."))),
     }
+}
+
+/// The orientation in EXIF.
+pub fn orientation(bytes: &[u8]) -> Option<Orientation> {
+    exif::orientation(bytes)
 }
 
 /// Brings samples to sRGB by a profile; `None` when the profile is left out, or says that they are sRGB already.

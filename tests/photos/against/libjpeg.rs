@@ -146,7 +146,8 @@ fn the_meaning_of_components_is_the_one_that_libjpeg_finds() {
     for script in [SCRIPTS[0], SCRIPTS[2], SCRIPTS[6]] {
         let file = cjpeg(folder.path(), SIZES[0], "colour", SAMPLINGS[0], script, 0).unwrap();
         let frame = make::frame_at(&file);
-        let adobe = |transform: u8| make::segment(0xEE, &[&b"Adobe\0\x64\0\0\0\0"[..], &[transform]].concat());
+        let adobe =
+            |transform: u8| make::segment(0xEE, &[&b"Adobe\0\x64\0\0\0\0"[..], &[transform]].concat());
         let bare = [&file[..2], &file[20..]].concat();
         for transform in [None, Some(0), Some(1), Some(2)] {
             let adobe = transform.map(adobe).unwrap_or_default();

@@ -140,14 +140,17 @@ impl<'a> File<'a> {
     }
 }
 
-/// The components of a progressive file, each as a grey JPEG; none of another. See [`super::fuzzing`].
-pub(super) fn components(bytes: &[u8], head: Head) -> Result<Vec<Vec<u8>>, PhotoError> {
+/// What is made of a file before any decoder reads it: the file as if it were damaged, and each component of a
+/// progressive one. See [`super::fuzzing`].
+pub(super) fn parts(bytes: &[u8], head: Head) -> Result<Vec<Vec<u8>>, PhotoError> {
     let layout = Layout::of(bytes)?;
     let size = (head.width, head.height);
-    let can_be_split =
-        layout.frame.progressive && layout.scans() <= MAX_SCANS && !layout.is_starved(bytes, size);
-    let places = if can_be_split { layout.frame.components.len() } else { 0 };
-    (0..places).map(|place| split::component(bytes, &layout, size, place)).collect()
+    let mut files = vec![mend::mend(bytes, &layout, size)?];
+    if layout.frame.progressive && layout.scans().count() <= MAX_SCANS {
+        let components = 0..layout.frame.components.len();
+        files.extend(components.filter_map(|place| split::component(bytes, &layout, size, place).ok()));
+    }
+    Ok(files)
 }
 
 fn decoder(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {

@@ -21,22 +21,27 @@ fn files(folder: &str, target: &str) -> Vec<PathBuf> {
     files
 }
 
+/// What is wrong with an input, if anything.
+fn fault(target: fn(&[u8]), file: &Path) -> Option<String> {
+    let bytes = std::fs::read(file).unwrap();
+    let start = ThreadTime::now();
+    let panicked = std::panic::catch_unwind(|| target(&bytes)).is_err();
+    let took = start.elapsed();
+    let why = panicked.then(|| "panics, see above".to_owned());
+    let why = why.or_else(|| (took > TIME).then(|| format!("took {took:?}")))?;
+    Some(format!("{}: {why}", file.display()))
+}
+
 #[test]
 fn every_input_of_the_fuzzers_passes_in_bounded_time() {
+    let mut faults = Vec::new();
     for (name, target) in targets::TARGETS {
         let corpus = files("corpus", name);
         assert!(corpus.len() >= 3, "fuzz/corpus/{name} has {} files", corpus.len());
-        for file in corpus.into_iter().chain(files("findings", name)) {
-            let bytes = std::fs::read(&file).unwrap();
-            let start = ThreadTime::now();
-            // The name of the file is what a failure needs first.
-            if let Err(panic) = std::panic::catch_unwind(|| target(&bytes)) {
-                println!("{name}: {}", file.display());
-                std::panic::resume_unwind(panic);
-            }
-            assert!(start.elapsed() < TIME, "{} took {:?}", file.display(), start.elapsed());
-        }
+        let all = corpus.into_iter().chain(files("findings", name));
+        faults.extend(all.filter_map(|file| fault(target, &file)));
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[test]

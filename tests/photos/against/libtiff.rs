@@ -142,7 +142,8 @@ fn run(program: &str, arguments: &[&str], from: &Path, to: &Path) {
     assert!(output.status.success(), "{program} {arguments:?}: {words}");
 }
 
-/// What `tiff2rgba` makes of a file, on white paper. It multiplies colours by their opacity, but greys it does not.
+/// What `tiff2rgba` makes of a file, on white paper. It multiplies colours by their opacity, but
+/// interleaved greys it does not (`grey`).
 fn as_libtiff_sees(file: &Path, folder: &Path, grey: bool) -> Vec<u8> {
     let to = folder.join("rgba.tif");
     run("tiff2rgba", &["-c", "none"], file, &to);
@@ -187,7 +188,7 @@ fn every_kind_of_tiff_looks_as_it_does_to_libtiff() {
             }
             let bytes = kind.file(planar);
             std::fs::write(&file, &bytes).unwrap();
-            let wanted = as_libtiff_sees(&file, folder.path(), kind.photometric < 2);
+            let wanted = as_libtiff_sees(&file, folder.path(), kind.photometric < 2 && !planar);
             let got = Rgb::decode(&bytes, &Limits::default())
                 .unwrap_or_else(|error| panic!("{}: {error}", kind.name));
             let (most, _) = differences(&got.pixels, &wanted);
@@ -218,6 +219,8 @@ fn every_layout_that_libtiff_writes_gives_the_same_photo() {
         for &planar in kind.planars() {
             let picture = kind.file(planar);
             let wanted = Photo::decode(&picture, &Limits::default()).unwrap();
+            // `tiffcp` of libtiff 4.5 writes separate tiles of 16 bits twice as long as they are; see the next test.
+            let layouts = if planar && kind.bits == 16 { &layouts[..3] } else { &layouts };
             for (layout, compression) in
                 layouts.iter().flat_map(|layout| kind.compressions().iter().map(move |c| (layout, c)))
             {
@@ -225,17 +228,7 @@ fn every_layout_that_libtiff_writes_gives_the_same_photo() {
                 let order = orders[written_files % orders.len()];
                 let planes = if planar { "separate" } else { "contig" };
                 let arguments = [layout, order, &["-c", compression, "-p", planes]].concat();
-                let (file, bytes) = written(folder.path(), &picture, &arguments);
-                // `tiffcp` writes other pixels into separate tiles of 16 bits: what libtiff reads there counts.
-                if planar && kind.bits == 16 && arguments.contains(&"-t") {
-                    if kind.photometric == 2 {
-                        let wanted = as_libtiff_sees(&file, folder.path(), false);
-                        let got = Rgb::decode(&bytes, &Limits::default()).unwrap();
-                        let (most, _) = differences(&got.pixels, &wanted);
-                        assert!(kind.extra == [1] || most <= 2, "{} {arguments:?}: {most} levels", kind.name);
-                    }
-                    continue;
-                }
+                let (_, bytes) = written(folder.path(), &picture, &arguments);
                 let told = match Photo::decode(&bytes, &Limits::default()) {
                     Err(error) => error.to_string(),
                     Ok(photo) if photo.damage.is_some() => format!("{:?}", photo.damage),
@@ -249,6 +242,59 @@ fn every_layout_that_libtiff_writes_gives_the_same_photo() {
         }
     }
     assert!(wrong.is_empty(), "{} of {written_files}\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The samples of one plane in tiles, filled up with another value.
+fn tiles_of_plane(samples: &[u16], count: usize, plane: usize, (width, height): (u32, u32)) -> Vec<Vec<u8>> {
+    let tile = |ty: u32, tx: u32| {
+        let places =
+            (0..height).flat_map(move |y| (0..width).map(move |x| (tx * width + x, ty * height + y)));
+        let sample = |(x, y): (u32, u32)| match x < WIDTH && y < HEIGHT {
+            true => samples[(y * WIDTH + x) as usize * count + plane],
+            false => 0x7777,
+        };
+        places.flat_map(|place| sample(place).to_le_bytes()).collect()
+    };
+    (0..HEIGHT.div_ceil(height))
+        .flat_map(|ty| (0..WIDTH.div_ceil(width)).map(move |tx| tile(ty, tx)))
+        .collect()
+}
+
+#[test]
+fn separate_tiles_of_16_bits_look_as_they_do_to_libtiff() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tiles.tif");
+    for kind in KINDS.iter().filter(|kind| kind.bits == 16 && kind.photometric == 2) {
+        for compression in [1, 5] {
+            let (samples, count) = (kind.samples(), kind.samples as usize);
+            let tiles = (0..count).flat_map(|plane| tiles_of_plane(&samples, count, plane, (64, 32)));
+            let tiles: Vec<Vec<u8>> = match compression {
+                1 => tiles.collect(),
+                _ => tiles.map(|tile| lzw(&tile)).collect(),
+            };
+            let lengths: Vec<u32> = tiles.iter().map(|tile| tile.len() as u32).collect();
+            let places = lengths.iter().scan(8, |place, length| Some((*place, *place += length).0));
+            let data = tiles.concat();
+            let mut tags = strip(WIDTH, HEIGHT, 16, kind.samples, 2, compression, &data);
+            tags.retain(|tag| !matches!(tag.0, 273 | 278 | 279));
+            tags.extend([(324, 4, places.collect()), (325, 4, lengths)]);
+            for (tag, value) in [(284, vec![2]), (322, vec![64]), (323, vec![32])] {
+                tags = with(&tags, tag, Some(value));
+            }
+            if !kind.extra.is_empty() {
+                tags = with(&tags, 338, Some(kind.extra.to_vec()));
+            }
+            let bytes = tiff(&tags, &data, 0);
+            std::fs::write(&file, &bytes).unwrap();
+            let got = Rgb::decode(&bytes, &Limits::default()).unwrap();
+            let (most, _) = differences(&got.pixels, &as_libtiff_sees(&file, folder.path(), false));
+            assert!(most <= 2, "{}, compression {compression}: {most} levels", kind.name);
+        }
+    }
+}
+
+fn lzw(data: &[u8]) -> Vec<u8> {
+    weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(data).unwrap()
 }
 
 #[test]

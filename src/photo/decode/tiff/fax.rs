@@ -1,6 +1,6 @@
 //! Fax codes, CCITT groups 3 (in one dimension) and 4: rows of one bit a pixel, 1 for black.
 
-use std::io::{self, BufRead, Bytes, Read};
+use std::io::{self, BufRead, Bytes, Chain, Read};
 
 use fax::decoder::{DecodeStatus, Group3Decoder, Group4Decoder};
 
@@ -8,7 +8,7 @@ use super::{damaged, unsupported};
 use crate::photo::PhotoError;
 
 enum Decoder<R: Read> {
-    Group3(Group3Decoder<Bytes<R>>),
+    Group3(Group3Decoder<Bytes<Chain<R, &'static [u8]>>>),
     Group4(Group4Decoder<Bytes<R>>),
     /// The data said that the page ends here: what follows is white.
     Ended,
@@ -33,12 +33,17 @@ impl<R: BufRead> Rows<R> {
         if start >> 5 != 0 {
             return Err(unsupported("CCITT group 3 without codes for the ends of lines"));
         }
-        let decoder = Group3Decoder::new(data.bytes()).map_err(damaged)?;
+        // The decoder looks further ahead than the last code.
+        const FILL: &[u8] = &[0; 4];
+        let decoder = Group3Decoder::new(data.chain(FILL).bytes()).map_err(damaged)?;
         Ok(Self { decoder: Decoder::Group3(decoder), width: narrow(width)? })
     }
 
     /// Decodes a row of a fax of group 3, whose runs must fill it.
-    fn check_group3(decoder: &mut Group3Decoder<Bytes<R>>, width: u16) -> io::Result<()> {
+    fn check_group3(
+        decoder: &mut Group3Decoder<impl Iterator<Item = io::Result<u8>>>,
+        width: u16,
+    ) -> io::Result<()> {
         // The last row may have nothing behind it.
         let _ = decoder.advance();
         let full = decoder.transitions().last() == Some(&width);

@@ -43,18 +43,20 @@ pub struct Merged {
 impl Gateway {
     /// From the upload to a photo and its pixel key; an error for a damaged upload where such are refused.
     pub(super) async fn decode(&self, plan: &Plan) -> Result<Decoded, Error> {
-        let refuse = plan.config().on_damage == OnDamage::Refuse;
         let (bytes, limits) = (plan.ask.upload.bytes.clone(), plan.config().limits.photo());
         let decode = move || {
             let start = Instant::now();
             let photo = Photo::decode(&bytes, &limits)?;
-            if let Some(damage) = photo.damage.as_ref().filter(|_| refuse) {
-                return Err(Error::Damaged(damage.clone()));
-            }
             let key = PhotoKey::new(&photo);
             Ok(Decoded { photo: Arc::new(photo), key, took: start.elapsed() })
         };
-        self.codec(decode).await
+        let decoded = self.codec(decode).await?;
+        match &decoded.photo.damage {
+            Some(damage) if plan.config().on_damage == OnDamage::Refuse => {
+                Err(Error::Damaged(damage.clone()))
+            }
+            _ => Ok(decoded),
+        }
     }
 
     /// Lays the colour on the photo, and names the result by its content.

@@ -11,7 +11,9 @@ use std::time::Duration;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use photograph::{LIMITS, SIZES, jpeg, photograph};
-use pixcolor::photo::{Chroma, EncodeOptions, Encoded, OutputFormat, Photo, Rgb, encode, encode_own};
+use pixcolor::photo::{
+    Chroma, EncodeOptions, Encoded, OutputFormat, Photo, Rgb, encode, encode_own, fuzzing,
+};
 
 fn file(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
@@ -79,6 +81,11 @@ fn steps(criterion: &mut Criterion) {
         ];
         for (name, file) in &files {
             group.bench_function(*name, |bench| bench.iter(|| Photo::decode(file, &LIMITS).unwrap()));
+        }
+        for (name, file) in files[..3].iter().map(|(name, file)| (name.replace("decode", "check"), file)) {
+            group.bench_function(name, |bench| {
+                bench.iter(|| fuzzing::jpeg_damage(file, &LIMITS).unwrap());
+            });
         }
         let photo = Photo::decode(&files[0].1, &LIMITS).unwrap();
         drop(files);

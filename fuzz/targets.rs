@@ -136,6 +136,7 @@ fn made_up(bytes: &[u8]) -> Chroma {
 
 /// The structure of a JPEG, and the files that are made of it. What is made of a damaged one is whole.
 fn jpeg_walk(bytes: &[u8]) {
+    checked(fuzzing::jpeg_damage(bytes, &DECODING));
     for (at, file) in checked(fuzzing::jpeg_parts(bytes, &DECODING)).into_iter().flatten().enumerate() {
         let head = checked(read_head(&file, &Limits::NONE)).expect("a part is a file");
         assert_eq!(head.format, InputFormat::Jpeg);

@@ -216,7 +216,7 @@ impl<'a> Mender<'a> {
         let unrefined = |bit: &Option<u8>| bit.is_none_or(|bit| bit > 0);
         let lacks_detail = !self.layout.has_end && self.lowest_bit.iter().flatten().any(unrefined);
         let words = if loss.missing > 0 && loss.missing == loss.mcus - loss.last {
-            format!("The last {percent} % of the picture are missing.")
+            format!("The last {percent} % of the picture is missing.")
         } else if loss.missing > 0 {
             format!("About {percent} % of the picture cannot be read.")
         } else if self.colour_is_lost {

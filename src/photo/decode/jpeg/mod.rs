@@ -21,9 +21,9 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::feed::{Channels, give_back};
 use super::sink::Place;
 use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
-use crate::photo::Head;
 use crate::photo::needs::SPLIT_ABOVE;
 use crate::photo::resample::{self, Resample};
+use crate::photo::{Damage, Head};
 use colours::Colours;
 use walk::Layout;
 
@@ -138,6 +138,11 @@ impl<'a> File<'a> {
         }
         Ok((pixels, channels))
     }
+}
+
+/// What is missing of a file's picture. See [`super::fuzzing`].
+pub(super) fn damage(bytes: &[u8], head: Head) -> Result<Option<Damage>, PhotoError> {
+    mend::check(bytes, &Layout::of(bytes)?, (head.width, head.height))
 }
 
 /// What is made of a file before any decoder reads it: the file as if it were damaged, and each component of a

@@ -31,8 +31,9 @@ impl InputFormat {
     /// found again. Results of the other formats keep their keys.
     pub const fn decoder_revision(self) -> u8 {
         match self {
-            Self::Jpeg | Self::Png | Self::Tiff | Self::Bmp => 1,
-            Self::WebP | Self::Gif => 0,
+            // Of WebP the orientation in EXIF, which may be of any integer type.
+            Self::Jpeg | Self::Png | Self::Tiff | Self::Bmp | Self::WebP => 1,
+            Self::Gif => 0,
         }
     }
 

@@ -41,7 +41,7 @@ pub fn decode(url: &str, limit: u64) -> Result<Bytes, Problem> {
         .decode(body)
         .map_err(|error| Problem::bad_request(format!("The base64 in the data URL {}.", flaw(&error))))?;
     if bytes.is_empty() {
-        return Err(Problem::bad_request("The picture is empty: choose a file and send it again."));
+        return Err(Problem::empty_picture());
     }
     Ok(bytes.into())
 }

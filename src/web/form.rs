@@ -110,8 +110,7 @@ pub async fn read<R: AsyncRead + Send + Unpin>(
 /// A picture that has come whole.
 pub fn finish(bytes: Bytes, hash: Sha256) -> Result<Upload, Problem> {
     if bytes.is_empty() {
-        let detail = "The picture is empty: choose a file and send it again.";
-        return Err(Problem::bad_request(detail).about("image"));
+        return Err(Problem::empty_picture().about("image"));
     }
     Ok(Upload { bytes, fingerprint: Fingerprint(hash.finalize().into()), ticket: None })
 }

@@ -45,15 +45,19 @@ fn hostile_files_are_refused_with_words_and_the_server_goes_on() {
             dear.push(format!("{name}: {took} s"));
         }
         let status = match becomes {
-            // There is nothing to look at.
-            _ if bytes.is_empty() => 400,
-            Becomes::Picture(..) => 200,
+            Becomes::Picture(..) | Becomes::Damaged(..) => 200,
             Becomes::Unsupported => 415,
             Becomes::TooMany | Becomes::Broken => 422,
         };
         assert_eq!(answer.status, status, "{name}: {}", String::from_utf8_lossy(&answer.body));
         match becomes {
-            Becomes::Picture(width, height) => {
+            Becomes::Picture(width, height) | Becomes::Damaged(width, height) => {
+                let is_damaged = matches!(becomes, Becomes::Damaged(..));
+                assert_eq!(
+                    answer.header("x-pixcolor-warning"),
+                    if is_damaged { "damaged" } else { "" },
+                    "{name}"
+                );
                 let picture = answer.picture();
                 assert_eq!((picture.width(), picture.height()), (*width, *height), "{name}");
             }

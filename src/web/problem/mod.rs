@@ -98,6 +98,12 @@ impl Problem {
         Self { allow: Some(allow), ..Self::new(Status::MethodNotAllowed, detail) }
     }
 
+    /// An empty file is of no kind that can be read.
+    pub fn empty_picture() -> Self {
+        let detail = "The picture is empty: choose a file and send it again.";
+        Self::new(Status::UnsupportedMediaType, detail)
+    }
+
     /// The same under a name and a title of its own, where several problems have one status.
     pub fn named(self, name: &str, title: &'static str) -> Self {
         Self { kind: format!("{URN}{name}"), title, ..self }

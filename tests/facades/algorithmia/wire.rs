@@ -131,7 +131,7 @@ fn every_error_is_an_envelope_at_the_status_that_clients_can_read() {
         (say("application/octet-stream", b"GIF89a\xe4\x20"), 200, "InputError", "damaged"),
         (say("application/octet-stream", b"words"), 200, "UnsupportedError", "not a picture"),
         (say("multipart/form-data; boundary=x", b"words"), 415, "UnsupportedError", "Content-Type"),
-        (say("application/octet-stream", b""), 400, "InputError", "empty"),
+        (say("application/octet-stream", b""), 415, "UnsupportedError", "empty"),
         (
             post_json(&server, "/v1/algo/demo/Hello?timeout=soon", &[], &json!("x")),
             400,

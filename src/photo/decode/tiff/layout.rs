@@ -65,8 +65,8 @@ impl<'a> Layout<'a> {
             return Err(unsupported(format!("{samples} samples a pixel")));
         }
         let samples = samples as usize;
-        let bits = bits(&directory, samples)?;
         check_sample_format(&directory, samples)?;
+        let bits = bits(&directory, samples)?;
         let compression = compression(&directory)?;
         if matches!(compression, Compression::Group3 | Compression::Group4) && (bits, samples) != (1, 1) {
             return Err(unsupported("a fax of more than one bit a pixel"));

@@ -16,6 +16,9 @@ pub(super) const SPLIT_ABOVE: u64 = 16_000_000;
 /// else here. That of larger pictures is stored as it is.
 pub(super) const OPACITY_COMPRESSED: u64 = 2_000_000;
 
+/// Most samples of a strip or tile of a TIFF that may be a progressive JPEG, which takes three bytes more for each.
+pub(super) const TIFF_PROGRESSIVE: u64 = 16_000_000;
+
 /// What a picture needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Needs {
@@ -151,7 +154,7 @@ fn has_lossless(chunks: &[u8]) -> bool {
     false
 }
 
-/// Rows come one by one. Only a strip or tile in JPEG is decoded whole: its samples, its coefficients if it is
+/// Rows come one by one. Only a strip or tile in JPEG is decoded whole: its samples, its coefficients if it may be
 /// progressive, a copy of its data, and beside them what the sink keeps.
 fn tiff(bytes: &[u8], (width, height): (u32, u32)) -> (u64, bool) {
     const JPEG: u64 = 7;
@@ -171,6 +174,7 @@ fn tiff(bytes: &[u8], (width, height): (u32, u32)) -> (u64, bool) {
         tile => tile,
     };
     let kept = u64::from(width) * u64::from(height) * (2 + u64::from(alpha));
-    let decoded = unit.saturating_mul(samples).saturating_mul(4);
-    (decoded.saturating_add(kept).saturating_add(bytes.len() as u64), alpha)
+    let decoded = unit.saturating_mul(samples);
+    let coefficients = 3 * decoded.min(TIFF_PROGRESSIVE);
+    (decoded.saturating_add(coefficients + kept + bytes.len() as u64), alpha)
 }

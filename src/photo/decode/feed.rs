@@ -88,9 +88,15 @@ impl<'a> Feed<'a> {
         DecodeSummary { orientation: self.orientation, damage: Some(damage) }
     }
 
-    /// Leaves so many pixels of a row in the middle between black and white: nothing could be read there.
+    /// Fills so many pixels that the file does not have: opaque, and mid-grey in sRGB.
     pub(super) fn missing(&mut self, place: Place, width: usize) {
-        self.sink.row(place, Row::Grey8(&vec![128; width]), None);
+        let opaque = self.channels.alpha().then(|| vec![255; width]);
+        self.sink.row(place, Row::Grey8(&vec![128; width]), opaque.as_deref());
+    }
+
+    /// Fills a row that the file does not have.
+    pub(super) fn missing_row(&mut self, y: usize) {
+        self.missing(Place::row(y), self.width);
     }
 
     /// Takes a whole picture of 8 bits a sample. From the bottom up, so that its memory can be given
@@ -101,12 +107,6 @@ impl<'a> Feed<'a> {
             self.row8(Place::row(y), &pixels[y * row..][..row]);
             give_back(&mut pixels, y * row);
         }
-    }
-
-    /// Fills a row that the file does not have: opaque, and mid-grey in sRGB.
-    pub(super) fn missing_row(&mut self, y: usize) {
-        let opaque = self.channels.alpha().then(|| vec![255; self.width]);
-        self.sink.row(Place::row(y), Row::Grey8(&vec![128; self.width]), opaque.as_deref());
     }
 
     /// Takes a row of 8 bits a sample.

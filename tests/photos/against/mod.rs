@@ -4,3 +4,4 @@ mod libjpeg;
 mod libpng;
 mod libtiff;
 mod pillow;
+mod tiff_kinds;

@@ -96,7 +96,7 @@ impl<R: BufRead> Read for PackBits<R> {
             self.run = match length as i8 {
                 // Means nothing.
                 i8::MIN => continue,
-                ..0 => Run::Repeated(self.byte()?, 257 - usize::from(length)),
+                -127..0 => Run::Repeated(self.byte()?, 257 - usize::from(length)),
                 0.. => Run::Literal(usize::from(length) + 1),
             };
         }

@@ -138,7 +138,7 @@ impl Ycc {
         let [Some(red), Some(green), Some(blue)] = weights else {
             return Err(damaged("its weights of colours cannot be read"));
         };
-        if green == 0.0 || range.iter().any(|[black, white]| black == white) {
+        if !green.is_normal() || range.iter().any(|[black, white]| !(white - black).is_normal()) {
             return Err(damaged("its weights or its range of codes are none"));
         }
         let subsampling = directory.field(tag::YCC_SUBSAMPLING);

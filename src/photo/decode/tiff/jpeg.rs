@@ -9,6 +9,7 @@ use super::{damaged, unsupported};
 use crate::photo::PhotoError;
 use crate::photo::head::{be16, jpeg_frame};
 use crate::photo::ifd::tag;
+use crate::photo::needs::TIFF_PROGRESSIVE;
 
 /// Most scans: each costs a pass over all coefficients.
 const MAX_SCANS: usize = 100;
@@ -34,7 +35,7 @@ pub(super) fn decode(layout: &Layout<'_>, data: &[u8]) -> Result<Vec<u8>, PhotoE
 /// A JPEG says its own size, and memory is taken for that: it must be the strip's. And what the decoder does not
 /// decode as libjpeg does is refused.
 fn check(bytes: &[u8], samples: usize, (width, height): (u32, u32)) -> Result<(), PhotoError> {
-    const BASELINE: u8 = 0xC0;
+    const PROGRESSIVE: u8 = 0xC2;
     let frame =
         jpeg_frame(bytes)?.and_then(|at| bytes.get(at..)).ok_or_else(|| damaged("a strip is no JPEG"))?;
     let (Some(down), Some(across), Some(&count)) = (be16(frame, 5), be16(frame, 7), frame.get(9)) else {
@@ -55,10 +56,13 @@ fn check(bytes: &[u8], samples: usize, (width, height): (u32, u32)) -> Result<()
     if sampling.len() != samples || !finest(|factors| factors >> 4) || !finest(|factors| factors & 15) {
         return Err(unsupported("JPEG with colours finer than its luma"));
     }
-    let scans: Vec<usize> =
-        bytes.windows(2).enumerate().filter(|(_, pair)| *pair == [0xFF, 0xDA]).map(|(at, _)| at).collect();
-    if scans.len() > MAX_SCANS || (frame[1] == BASELINE && scans.len() != 1) {
-        return Err(unsupported(format!("JPEG in {} scans", scans.len())));
+    let scans = bytes.windows(2).filter(|pair| *pair == [0xFF, 0xDA]).count();
+    let progressive = frame[1] == PROGRESSIVE;
+    if scans > MAX_SCANS || (scans != 1 && !progressive) {
+        return Err(unsupported(format!("JPEG in {scans} scans")));
+    }
+    if progressive && u64::from(across) * u64::from(down) * samples as u64 > TIFF_PROGRESSIVE {
+        return Err(unsupported("progressive JPEG in strips as large as these"));
     }
     Ok(())
 }

@@ -118,7 +118,7 @@ pub(super) fn refusal(bytes: &[u8]) -> PhotoError {
         _ if bytes.is_empty() => format!("The file is empty. Send a picture: {READ}."),
         Some((kind, advice)) => format!("This is {kind}, which PixColor does not read. {advice}"),
         None if bytes.len() < SHORTEST => {
-            format!("The file has only {} bytes, which is too short for a picture. Send {READ}.", bytes.len())
+            format!("This is not a picture: it has only {} bytes. Send {READ}.", bytes.len())
         }
         None => format!("This is not a picture of a kind that PixColor reads. Send {READ}."),
     };

@@ -84,7 +84,7 @@ mod tests {
             ("hello", 400),
             ("data:image/png,AAEC", 400),
             ("data:image/png;base64", 400),
-            ("data:image/png;base64,", 400),
+            ("data:image/png;base64,", 415),
             ("data:image/png;base64,A*EC", 400),
             ("http://example.org/a.png", 400),
             ("dätä:;base64,AAEC", 400),

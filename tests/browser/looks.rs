@@ -90,7 +90,7 @@ fn on_a_phone_everything_fits_and_is_large_enough_for_a_thumb() {
     page.shot("phone-side");
     fits(&page);
     // The head of a JPEG alone.
-    let broken = &Picture::jpeg(300, 200, 8).bytes[..600];
+    let broken = &Picture::jpeg(300, 200, 8).bytes[..300];
     page.choose(&page.file("broken.jpg", broken));
     page.until_failed();
     page.shot("phone-problem");

@@ -76,7 +76,7 @@ fn what_is_no_picture_is_refused_in_words() {
     let server = Server::start();
     let jpeg = Picture::jpeg(64, 64, 1).bytes;
     for (content_type, body, status) in [
-        ("image/png", b"".as_slice(), 400),
+        ("image/png", b"".as_slice(), 415),
         ("image/png", b"hello", 415),
         ("image/jpeg", b"%PDF-1.7 nothing to see", 415),
         ("image/jpeg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415),
@@ -85,7 +85,7 @@ fn what_is_no_picture_is_refused_in_words() {
         ("application/json", b"{", 400),
         ("application/json", b"[]", 400),
         ("application/json", br#"{"image": "hello"}"#, 400),
-        ("application/json", br#"{"image": "data:image/png;base64,"}"#, 400),
+        ("application/json", br#"{"image": "data:image/png;base64,"}"#, 415),
         ("application/json", br#"{"image": "data:image/png;base64,aGVsbG8="}"#, 415),
         ("application/json", br#"{"picture": "data:image/png;base64,aGVsbG8="}"#, 400),
         ("multipart/form-data", b"x", 400),
@@ -99,7 +99,7 @@ fn what_is_no_picture_is_refused_in_words() {
         (
             "multipart/form-data; boundary=b",
             b"--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"\"\r\n\r\n\r\n--b--\r\n",
-            400,
+            415,
         ),
     ] {
         let answer = server.post("/v1/colorize", &[("Content-Type", content_type)], body);

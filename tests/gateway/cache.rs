@@ -467,7 +467,7 @@ fn the_command_line_has_a_gateway_do_the_work_and_uploads_once() {
 
     let (code, said) = colour(&["bad.jpg"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("too short for a picture"), "{said}");
+    assert!(said.contains("not a picture"), "{said}");
     assert!(!folder.path().join(".cache").exists(), "nothing is kept on this side");
     drop(server);
     let (code, said) = colour(&["a.jpg", "-o", "never"]);

@@ -187,7 +187,7 @@ fn bad_questions_are_problems() {
         answer(&server, query, &json!({})).problem(400);
     }
     server.post("/v1/estimate", &[], b"no picture").problem(415);
-    server.post("/v1/estimate", &[], b"").problem(400);
+    server.post("/v1/estimate", &[], b"").problem(415);
     server.get("/v1/estimate").problem(405);
 }
 

@@ -82,7 +82,7 @@ fn wrong_keys_count_as_requests_of_their_address_whatever_they_are_tried_on() {
     // Neither a right key nor everybody's limit is touched.
     let bob = [("Authorization", key.as_str())];
     assert_eq!(remaining(&server, "everybody", &bob), 5);
-    assert_eq!(knock(&server, &bob).status, 400);
+    assert_eq!(knock(&server, &bob).status, 415);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_revoked_key_is_refused_for_as_long_as_it_is_remembered_though_it_was_the_on
     assert!(told["detail"].as_str().unwrap().contains("was revoked"), "{told}");
     // There were keys: whatever somebody sends is no longer good enough. Without one it is.
     knock(&server, &[("Authorization", "Bearer whatever")]).problem(401);
-    assert_eq!(knock(&server, &[]).status, 400);
+    assert_eq!(knock(&server, &[]).status, 415);
     let list = server.command(&["key", "list"]);
     assert!(list.contains("  bob  revoked 20"), "{list}");
     // The name is free for a new one, and the old one stays what it is.
@@ -147,15 +147,15 @@ fn until_known(server: &Server, key: &str) {
 fn keys_are_optional_and_a_wrong_one_is_told_as_soon_as_there_are_any() {
     let server = server(&[("REQUESTS", r#"{ rate = 4, per = "day", burst = 4 }"#)]);
     // A tool that insists on a key is content with any, while there are none.
-    assert_eq!(knock(&server, &[("Authorization", "Bearer whatever")]).status, 400);
+    assert_eq!(knock(&server, &[("Authorization", "Bearer whatever")]).status, 415);
     let key = server.command(&["key", "new", "ann"]);
     std::thread::sleep(Duration::from_millis(1_100));
     knock(&server, &[("Authorization", "Bearer whatever")]).problem(401);
     // A proxy in front may ask for a password of its own.
-    assert_eq!(knock(&server, &[("Authorization", "Basic Ym9iOmJvYg==")]).status, 400);
-    assert_eq!(knock(&server, &[]).status, 400);
+    assert_eq!(knock(&server, &[("Authorization", "Basic Ym9iOmJvYg==")]).status, 415);
+    assert_eq!(knock(&server, &[]).status, 415);
     knock(&server, &[]).problem(429);
-    assert_eq!(knock(&server, &[("Authorization", &key)]).status, 400);
+    assert_eq!(knock(&server, &[("Authorization", &key)]).status, 415);
 }
 
 #[test]

@@ -209,7 +209,7 @@ fn what_is_turned_off_limits_nobody() {
         .start();
     for _ in 0..5 {
         let answer = knock(&server, &[]);
-        assert_eq!((answer.status, answer.header("ratelimit")), (400, ""));
+        assert_eq!((answer.status, answer.header("ratelimit")), (415, ""));
     }
     let standing = server.get("/v1/quota").json();
     assert_eq!((&standing["enabled"], &standing["limits"]), (&false.into(), &serde_json::json!([])));

@@ -211,7 +211,8 @@ fn a_fingerprint_alone_finds_no_older_result_because_it_does_not_tell_which_deco
 
 #[test]
 fn a_picture_that_was_decoded_wrongly_is_coloured_anew() {
-    let upgraded = Upgraded::start();
+    // The stripes hid that it is in colour.
+    let upgraded = Upgraded::with(|setup| setup.env("PIXCOLOR_ON_COLOUR", "\"recolour\""));
     let wrong = upgraded.results().into_iter().filter(|(_, name, _)| name == "three-scans.jpg");
     for (number, (provider, name, digest)) in wrong.enumerate() {
         assert_eq!(upgraded.by_fingerprint(&provider, &name).status, 404, "{provider}");

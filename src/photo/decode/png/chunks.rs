@@ -147,15 +147,20 @@ impl<'a> Chunks<'a> {
         chunks(self.data).last().is_some_and(|chunk| chunk.whole)
     }
 
-    /// How much of the chunks of data can be inflated without an error, in bytes.
-    pub(super) fn sound_length(&self) -> usize {
+    /// How much of the chunks of data can be inflated without an error, in bytes; all of them, once there is more than
+    /// enough for a picture of so many bytes.
+    pub(super) fn sound_length(&self, picture: usize) -> usize {
         /// Bytes that are tried at once: at most as many are lost before an error.
         const STEP: usize = 16;
         let mut inflate = flate2::Decompress::new(true);
         let mut output = vec![0; 1 << 15];
+        let enough = 2 * picture as u64 + (1 << 16);
         let mut at = 0;
         for chunk in chunks(self.data) {
             for (index, input) in chunk.content.chunks(STEP).enumerate() {
+                if inflate.total_out() > enough {
+                    return self.data.len();
+                }
                 let end = inflate.total_in() + input.len() as u64;
                 while inflate.total_in() < end {
                     let rest = &input[input.len() - (end - inflate.total_in()) as usize..];

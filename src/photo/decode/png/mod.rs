@@ -23,7 +23,8 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
     let reader = reader(chunks.picture(usize::MAX)).map_err(|error| broken(InputFormat::Png, error))?;
     let passes = if reader.info().interlaced { &INTERLACED[..] } else { &PLAIN };
     // What is there could never become enough of the picture: seen before memory is taken for it.
-    if partial::damage(chunks.data.len() as u64 * DEFLATE, reader.info().raw_bytes() as u64).is_none() {
+    let raw_bytes = reader.info().raw_bytes();
+    if partial::damage(chunks.data.len() as u64 * DEFLATE, raw_bytes as u64).is_none() {
         return Err(broken(InputFormat::Png, "nearly all of its image data is missing"));
     }
     let (colour, _) = reader.output_color_type();
@@ -44,7 +45,7 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
     let picture = Picture { head, passes };
     match picture.read(reader, &mut feed, false) {
         Ok(()) => Ok(complete(&chunks, feed)),
-        Err(_) => picture.salvage(&chunks, feed),
+        Err(_) => picture.salvage(&chunks, raw_bytes, feed),
     }
 }
 
@@ -143,9 +144,15 @@ impl Picture {
     }
 
     /// Reads once more as far as the data go, and leaves the rest grey.
-    fn salvage(&self, chunks: &Chunks<'_>, mut feed: Feed<'_>) -> Result<DecodeSummary, PhotoError> {
+    fn salvage(
+        &self,
+        chunks: &Chunks<'_>,
+        raw_bytes: usize,
+        mut feed: Feed<'_>,
+    ) -> Result<DecodeSummary, PhotoError> {
         let broken = |error: &dyn std::fmt::Display| broken(InputFormat::Png, error);
-        let reader = reader(chunks.picture(chunks.sound_length())).map_err(|error| broken(&error))?;
+        let reader =
+            reader(chunks.picture(chunks.sound_length(raw_bytes))).map_err(|error| broken(&error))?;
         let Err(Ended { pixels, row, error }) = self.read(reader, &mut feed, true) else {
             return Ok(complete(chunks, feed));
         };

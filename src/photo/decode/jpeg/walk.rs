@@ -137,7 +137,7 @@ impl Layout {
                 SOS => {
                     let Some(scan) = self.scan_header(bytes, segment) else { return false };
                     let (mcus, _) = self.mcus(&scan, size);
-                    let expected = if interval == 0 { 0 } else { mcus.saturating_sub(1) / interval };
+                    let expected = mcus.saturating_sub(1).checked_div(interval).unwrap_or_default();
                     let mut found = 0;
                     let in_order = restarts(bytes, segment).all(|(number, _)| {
                         found += 1;

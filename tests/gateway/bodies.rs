@@ -80,7 +80,8 @@ fn what_is_no_picture_is_refused_in_words() {
         ("image/png", b"hello", 415),
         ("image/jpeg", b"%PDF-1.7 nothing to see", 415),
         ("image/jpeg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415),
-        ("image/jpeg", &jpeg[..jpeg.len() / 2], 422),
+        // Cut in its tables: nothing of the picture is there.
+        ("image/jpeg", &jpeg[..150], 422),
         ("application/x-www-form-urlencoded", b"image=x", 415),
         ("application/json", b"{", 400),
         ("application/json", b"[]", 400),

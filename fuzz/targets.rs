@@ -64,7 +64,7 @@ fn decode(format: InputFormat, bytes: &[u8]) {
     }
 }
 
-/// The value, if there is one; an error must be one of the file's and not a defect of ours.
+/// Gives the value, or `None` for an error about the file. A panic inside a codec fails the target.
 fn checked<T>(result: Result<T, PhotoError>) -> Option<T> {
     match result {
         Err(PhotoError::Panicked(_, words)) => panic!("{words}"),

@@ -5,8 +5,8 @@ use crate::photo::Damage;
 /// Part of a picture, in hundredths, that must be there: with less of it there is nothing to colour.
 const LEAST_PERCENT: u64 = 10;
 
-/// Says what is missing of a picture of which `present` rows or pixels of `total` could be read; `None` if so much
-/// is missing that what is left is no picture.
+/// Says what is missing of a picture of which `present` rows or pixels of `total` could be read; `None` if less
+/// than [`LEAST_PERCENT`] could be read.
 pub(super) fn damage(present: u64, total: u64) -> Option<Damage> {
     let enough = present.saturating_mul(100) >= total.saturating_mul(LEAST_PERCENT);
     enough.then(|| Damage(format!("{} of the picture is missing.", missing(present, total))))

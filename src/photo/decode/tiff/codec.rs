@@ -69,7 +69,7 @@ impl<R: BufRead> Read for Lzw<R> {
     }
 }
 
-/// What is left of a run.
+/// The current run, and how many of its bytes are still to be given out.
 enum Run {
     Literal(usize),
     Repeated(u8, usize),

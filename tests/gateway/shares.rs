@@ -12,7 +12,7 @@ use crate::harness::{Answer, Picture, Server};
 fn begun(server: &Server, from: &str, bytes: usize) -> TcpStream {
     let mut stream = server.raw(
         format!(
-            "POST /v1/colorize HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {from}\r\nContent-Length: {bytes}\r\n\r\n"
+            "POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {from}\r\nContent-Length: {bytes}\r\n\r\n"
         )
         .as_bytes(),
     );

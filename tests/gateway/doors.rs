@@ -1,31 +1,34 @@
 //! Doors that stay closed when what says who may pass cannot be read, and tokens that cannot be guessed.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::fakes::KEY;
 use crate::harness::server::pixcolor;
-use crate::harness::{Server, Setup};
+use crate::harness::{Answer, Server, Setup, agent};
 
 /// A user that owns nothing here.
 const OTHER: u32 = 65_534;
 
-/// Runs `pixcolor serve` in a folder as a user who is not root, from whom nothing is hidden.
-fn serve_unprivileged(folder: &Path) -> Output {
+/// `pixcolor serve` in a folder, as a user who is not root, from whom nothing is hidden.
+fn unprivileged(folder: &Path, port: u16) -> Command {
     fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
     let mut command = pixcolor(folder);
-    if fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap() == 0 {
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
         let binary = folder.join("pixcolor");
-        fs::copy(env!("CARGO_BIN_EXE_pixcolor"), &binary).unwrap();
+        if !binary.exists() {
+            fs::copy(env!("CARGO_BIN_EXE_pixcolor"), &binary).unwrap();
+        }
         let mut dropped = Command::new("setpriv");
         let user = OTHER.to_string();
         dropped.args(["--reuid", &user, "--regid", &user, "--clear-groups"]).arg(binary).current_dir(folder);
         command = dropped;
     }
-    command.env("ROCKET_PORT", "0").env("HOME", folder.join("home")).output().unwrap()
+    command.env("ROCKET_PORT", port.to_string()).env("HOME", folder.join("home"));
+    command
 }
 
 #[test]
@@ -35,7 +38,7 @@ fn a_default_folder_that_cannot_be_read_stops_the_start() {
     fs::create_dir(&config).unwrap();
     fs::write(config.join("pixcolor.toml"), "anonymous = false\n").unwrap();
     fs::set_permissions(&config, Permissions::from_mode(0o000)).unwrap();
-    let output = serve_unprivileged(folder.path());
+    let output = unprivileged(folder.path(), 0).output().unwrap();
     fs::set_permissions(&config, Permissions::from_mode(0o700)).unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -49,6 +52,31 @@ fn a_default_folder_that_cannot_be_read_stops_the_start() {
         !output.status.success() && said.contains("configuration folder config has no pixcolor.toml"),
         "{said}"
     );
+}
+
+#[test]
+fn a_folder_that_is_closed_while_the_gateway_runs_is_noticed_and_so_is_that_it_is_open_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config");
+    fs::create_dir(&config).unwrap();
+    fs::write(config.join("pixcolor.toml"), "anonymous = false\n").unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let log = fs::File::create(folder.path().join("log")).unwrap();
+    let mut server = unprivileged(folder.path(), port).stderr(log).stdout(Stdio::null()).spawn().unwrap();
+    let trouble = || {
+        let answer = agent().get(format!("http://127.0.0.1:{port}/readyz")).call().ok().map(Answer::new)?;
+        Some(answer.json()["configuration_is_not_in_force"].as_str().map(str::to_owned))
+    };
+    let said = || fs::read_to_string(folder.path().join("log")).unwrap();
+    until(|| trouble() == Some(None), said);
+    fs::set_permissions(&config, Permissions::from_mode(0o000)).unwrap();
+    until(|| trouble().flatten().is_some_and(|why| why.contains("Permission denied")), said);
+    let anonymous = Answer::new(agent().get(format!("http://127.0.0.1:{port}/v1/quota")).call().unwrap());
+    anonymous.problem(401);
+    fs::set_permissions(&config, Permissions::from_mode(0o755)).unwrap();
+    until(|| trouble() == Some(None), said);
+    server.kill().unwrap();
+    server.wait().unwrap();
 }
 
 #[test]
@@ -113,7 +141,7 @@ fn keys_that_root_makes_belong_to_the_owner_of_their_folder() {
     fs::create_dir(&state).unwrap();
     if chown(&state, Some(OTHER), Some(OTHER)).is_err() {
         // Only root can give a file away; for another user there is nothing to do.
-        assert_ne!(std::os::unix::fs::MetadataExt::uid(&fs::metadata(&state).unwrap()), 0);
+        assert_ne!(fs::metadata(&state).unwrap().uid(), 0);
         return;
     }
     let output =
@@ -123,7 +151,6 @@ fn keys_that_root_makes_belong_to_the_owner_of_their_folder() {
     assert!(files.iter().any(|file| file.file_name() == "keys.json"), "{files:?}");
     for file in files {
         let data = file.metadata().unwrap();
-        use std::os::unix::fs::MetadataExt;
         assert_eq!((data.uid(), data.gid()), (OTHER, OTHER), "{file:?}");
     }
 }

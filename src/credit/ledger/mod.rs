@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use time::Date;
 
 pub use self::redis::RedisLedger;
-pub use file::{FileLedger, FileOptions, Recovered};
+pub use file::{Acceptance, FileLedger, FileOptions, Recovered};
 pub use reservation::Reservation;
 use reservation::Ticket;
 

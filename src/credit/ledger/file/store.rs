@@ -1,7 +1,7 @@
 //! The files of a ledger: opened under a lock, appended to, and written anew when they get long.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,9 @@ pub const NEW: &str = "ledger.new";
 pub struct Store {
     folder: PathBuf,
     file: File,
-    /// What was written to the file.
+    /// Which file it is, whatever its name.
+    identity: (u64, u64),
+    /// What was written to it.
     content: Content,
     /// Its beginning that a checkpoint vouches for; none before the first one.
     synced: Option<Mark>,
@@ -117,8 +119,10 @@ impl Store {
         let New { file, content, mark } = write_new(folder, state)?;
         let rewritten = content.bytes;
         let sequence = sequence + 1;
+        let (folder_path, identity) = (folder.to_owned(), identity(&file.metadata()?));
+        let synced = None;
         let mut store =
-            Self { folder: folder.to_owned(), file, content, synced: None, sequence, rewritten, _lock: lock };
+            Self { folder: folder_path, file, identity, content, synced, sequence, rewritten, _lock: lock };
         store.put_new()?;
         store.checkpoint(mark.clone(), None, state).create(folder)?;
         store.synced = Some(mark);
@@ -157,8 +161,8 @@ impl Store {
         file.sync_all()?;
         let content = Content::read(&path, whole)?;
         file.seek(SeekFrom::End(0))?;
-        let mut store =
-            Self { folder: folder.to_owned(), file, content, synced, sequence, rewritten: 0, _lock: lock };
+        let (folder, identity) = (folder.to_owned(), identity(&file.metadata()?));
+        let mut store = Self { folder, file, identity, content, synced, sequence, rewritten: 0, _lock: lock };
         match damage {
             Damage::Lines { .. } => store.rewrite(state)?,
             _ => store.note(state, None, false)?,
@@ -205,16 +209,14 @@ impl Store {
     /// Whether the file in the ledger's place is still the one that is open; if not, what became of it.
     pub fn displaced(&self) -> Option<String> {
         let path = self.folder.join(LEDGER);
-        let (there, open) = match (fs::metadata(&path), self.file.metadata()) {
-            (Ok(there), Ok(open)) => (there, open),
-            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {
+        let there = match fs::metadata(&path) {
+            Ok(there) => there,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Some(format!("{} was removed while it was in use", path.display()));
             }
-            (Err(error), _) | (_, Err(error)) => {
-                return Some(format!("{} cannot be looked at: {error}", path.display()));
-            }
+            Err(error) => return Some(format!("{} cannot be looked at: {error}", path.display())),
         };
-        let what = match (there.dev(), there.ino()) == (open.dev(), open.ino()) {
+        let what = match identity(&there) == self.identity {
             false => "was replaced by another file",
             true if there.len() < self.content.bytes => "was cut",
             true if there.len() > self.content.bytes => "was written to by another program",
@@ -224,9 +226,10 @@ impl Store {
     }
 
     /// Writes the account to a file beside the ledger, which may take its place later.
-    pub fn save(&mut self, state: &State) -> io::Result<()> {
+    pub fn save(&mut self, state: &State) -> io::Result<PathBuf> {
         let new = write_new(&self.folder, state)?;
-        self.note(state, Some(&new), true)
+        self.note(state, Some(&new), true)?;
+        Ok(self.folder.join(NEW))
     }
 
     /// Whether it is worth writing it anew.
@@ -250,6 +253,7 @@ impl Store {
     pub fn replace(&mut self, new: New, state: &State) -> io::Result<()> {
         self.note(state, Some(&new), true)?;
         let New { file, content, mark } = new;
+        self.identity = identity(&file.metadata()?);
         (self.file, self.rewritten, self.content) = (file, content.bytes, content);
         self.put_new()?;
         self.synced = Some(mark);
@@ -264,6 +268,11 @@ impl Store {
     pub fn write_new(&self, state: &State) -> io::Result<New> {
         write_new(&self.folder, state)
     }
+}
+
+/// What tells a file from every other one.
+fn identity(data: &Metadata) -> (u64, u64) {
+    (data.dev(), data.ino())
 }
 
 /// Puts the new file in the ledger's place.

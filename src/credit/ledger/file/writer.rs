@@ -11,6 +11,7 @@ use tokio::sync::oneshot::Sender;
 
 use super::recovery::Recovered;
 use super::store::{Closed, Store};
+use super::survey::Loss;
 use super::{FileOptions, Shared};
 use crate::credit::ledger::record::{Record, Reserve, Settle, decode, encode};
 use crate::credit::ledger::reservation::{Dropped, Reservation, Return, Ticket};
@@ -202,9 +203,7 @@ impl Writer {
         if self.owned && (displaced.is_some() || matches!(self.access, Access::Closed(_))) {
             self.unwritten.extend_from_slice(&batch.ends);
         }
-        if let Some(what) = &displaced {
-            self.set_trouble(Some(what.clone()));
-        }
+        let mut refused = Vec::new();
         for (reservation, answer) in batch.granted {
             if open {
                 let _ = answer.send(Ok(reservation));
@@ -212,16 +211,19 @@ impl Writer {
                 if let (Some(ticket), Some(state)) = (reservation.take(), &mut self.state) {
                     state.apply(Record::Release { id: ticket.id });
                 }
-                let _ = answer.send(Err(self.trouble().into()));
+                refused.push(answer);
             }
+        }
+        if let Some(what) = displaced {
+            self.lose(what);
+        }
+        for answer in refused {
+            let _ = answer.send(Err(self.trouble().into()));
         }
         for answer in batch.settled {
             let _ = answer.send(());
         }
-        match displaced {
-            Some(what) => self.lose(what),
-            None => self.shorten(),
-        }
+        self.shorten();
     }
 
     /// Notices a file that was replaced, removed or cut while it was open.
@@ -236,14 +238,14 @@ impl Writer {
     /// Lets go of a file that is not the ledger any more. The account in memory is right, and is saved beside it, but a
     /// person has to look: nothing is spent meanwhile, and the lock is free for who repairs it.
     fn lose(&mut self, what: String) {
-        tracing::error!("{}", LedgerError { reason: what.clone() });
         let access = std::mem::replace(&mut self.access, Access::Closed(Instant::now()));
-        if let (Access::Open(mut store), Some(state)) = (access, &self.state)
-            && let Err(error) = store.save(state)
-        {
+        let (Access::Open(mut store), Some(state)) = (access, &self.state) else { return };
+        let saved = store.save(state).inspect_err(|error| {
             tracing::error!("the account could not be saved beside the ledger: {error}");
-        }
-        self.set_trouble(Some(what));
+        });
+        let reason = Loss { what, saved: saved.ok() }.to_string();
+        tracing::error!("{}", LedgerError { reason: reason.clone() });
+        self.set_trouble(Some(reason));
     }
 
     /// Writes the file anew if it has become long.

@@ -1,10 +1,12 @@
-//! The command line: `serve`, `colorize`, `check`, `provider`, `cache`, `usage`, `key`, `health`.
+//! The command line: `serve`, `colorize`, `check`, `provider`, `cache`, `usage`, `ledger`, `key`,
+//! `health`.
 
 mod cache;
 mod check;
 mod colorize;
 mod health;
 mod key;
+mod ledger;
 mod metrics;
 mod provider;
 mod remote;
@@ -62,6 +64,9 @@ enum Command {
     Cache(cache::Args),
     /// Show what was used and what it cost, by provider, day or client
     Usage(usage::Args),
+    /// Repair the account of credit by hand
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Ask a gateway whether it is alive; the exit code says it, for container engines
     Health(health::Args),
 }
@@ -80,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Key(command) => key::run(&source, command),
         Command::Cache(args) => cache::run(&source, args),
         Command::Usage(args) => usage::run(&source, &args),
+        Command::Ledger(command) => ledger::run(&source, &command),
         Command::Health(args) => health::run(&source, &args),
     };
     result.unwrap_or_else(|error| {

@@ -21,8 +21,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::Date;
 
-pub use self::redis::{AcceptedLoss, RedisLedger, accept_loss};
-pub use file::{FileLedger, FileOptions, Recovered};
+pub use self::redis::{AcceptedLoss, RedisLedger};
+pub use file::{Acceptance, FileLedger, FileOptions, Recovered};
 pub use reservation::Reservation;
 use reservation::Ticket;
 

@@ -4,6 +4,7 @@
 //! written in one step, and whatever is wanted while it waits for the disk shares the next sync.
 //! `recovery` reads the file, `store` writes it, `writer` is the thread.
 
+mod acceptance;
 mod recovery;
 mod store;
 mod writer;
@@ -20,6 +21,7 @@ use time::Date;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+pub use acceptance::Acceptance;
 pub use recovery::Recovered;
 
 use super::reservation::{Reservation, Return, Ticket};

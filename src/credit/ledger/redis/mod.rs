@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 use self::account::{RedisAccount, ReserveFailure};
 use self::epoch::EpochFile;
 use self::guard::unusable;
-pub use self::loss::{AcceptedLoss, accept_loss};
+pub use self::loss::AcceptedLoss;
 use super::reservation::{Dropped, Reservation, Return, Ticket};
 use super::{Ledger, LedgerError, ReserveError, Settled, Settlement, Wish};
 use crate::credit::budget::{Budgets, Standing};

@@ -254,9 +254,14 @@ impl Shared {
 
 fn trouble(address: &Address, error: &RedisError) -> Trouble {
     let refused = error.code().is_some() || error.kind() == ErrorKind::AuthenticationFailed;
-    let reason = match error.is_timeout() {
-        true => "it took too long".to_owned(),
-        false => error.to_string(),
+    let reason = match (error.code(), error.detail()) {
+        // In Redis's own words, which its documentation explains; without the place in our script.
+        (Some(code), Some(detail)) => {
+            let detail = detail.split_once(" script: ").map_or(detail, |(detail, _)| detail);
+            format!("{code} {detail}")
+        }
+        _ if error.is_timeout() => "it took too long".to_owned(),
+        _ => error.to_string(),
     };
     Trouble { address: address.clone(), reason, refused, sent: !error.is_connection_refusal() && !refused }
 }

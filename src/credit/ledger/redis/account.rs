@@ -8,7 +8,9 @@ use time::{Duration, OffsetDateTime, Time};
 
 use super::super::record::{Reserve, Settle};
 use super::super::reservation::Ticket;
-use super::super::{Settled, Settlement, Wish};
+use super::super::{LedgerError, Settled, Settlement, Wish};
+use super::epoch::{Epoch, EpochFile};
+use super::guard::{Danger, Guard, unusable};
 use super::keys::{self, Open};
 use crate::credit::amount::Credits;
 use crate::credit::budget::{Account, Budget, Exhausted};
@@ -19,9 +21,24 @@ use crate::shared::{Purpose, Shared, Trouble};
 /// How often a reservation is tried when the day turns out to be another.
 const TRIES: usize = 3;
 
+/// Why nothing was reserved, though no budget forbids it.
+pub enum ReserveFailure {
+    /// Redis failed. If the command was sent, the reservation of this ticket may have been made.
+    Redis(Trouble, Ticket),
+    /// The ledger cannot be used.
+    Ledger(LedgerError),
+}
+
+impl From<LedgerError> for ReserveFailure {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
 /// The account.
 pub struct RedisAccount {
     pub(super) shared: Shared,
+    pub(super) guard: Guard,
     clock: Option<Arc<dyn Clock>>,
     /// How far Redis's clock is ahead of ours, in seconds, as of the last time that it mattered.
     ahead: AtomicI64,
@@ -31,14 +48,15 @@ pub struct RedisAccount {
 }
 
 impl RedisAccount {
-    /// The account in what is shared. Without a clock it is Redis's own.
-    pub fn new(shared: Shared, clock: Option<Arc<dyn Clock>>) -> Self {
+    /// The account in what is shared, whose epoch `file` remembers. Without a clock it is Redis's own.
+    pub fn new(shared: Shared, clock: Option<Arc<dyn Clock>>, file: Option<EpochFile>) -> Self {
         Self {
+            guard: Guard::new(shared.clone(), file),
             shared,
             clock,
             ahead: AtomicI64::new(0),
             owner: uuid::Uuid::new_v4().to_string(),
-            reserve: Script::new(include_str!("reserve.lua")),
+            reserve: Script::new(concat!(include_str!("guard.lua"), include_str!("reserve.lua"))),
             settle: Script::new(include_str!("settle.lua")),
         }
     }
@@ -52,13 +70,14 @@ impl RedisAccount {
         }
     }
 
-    /// Whether it can be used, as of the last time that it was.
-    pub fn health(&self) -> Result<(), Trouble> {
-        self.shared.health()
+    /// Whether reservations are possible, as of the last one or the last look.
+    pub fn health(&self) -> Result<(), LedgerError> {
+        self.shared.health().map_err(|trouble| unusable(&trouble))?;
+        self.guard.health()
     }
 
-    /// Sets credit aside. Where that may have happened without our knowing, the ticket is given with the trouble.
-    pub async fn reserve(&self, wish: Wish) -> Result<Result<Ticket, Exhausted>, (Trouble, Ticket)> {
+    /// Sets credit aside.
+    pub async fn reserve(&self, wish: Wish) -> Result<Result<Ticket, Exhausted>, ReserveFailure> {
         let budgets = wish.budgets.clone();
         let mut ticket = Ticket::new(number(), self.now(), wish);
         for _ in 0..TRIES {
@@ -68,8 +87,15 @@ impl RedisAccount {
                     Some((budget, budget.account(&ticket.provider, ticket.client.as_deref())?))
                 })
                 .collect();
-            let answer =
-                self.try_reserve(&ticket, &concerned).await.map_err(|trouble| (trouble, ticket.clone()))?;
+            let epoch = self.guard.epoch().await?;
+            let answer = self
+                .try_reserve(&ticket, &concerned, epoch)
+                .await
+                .map_err(|trouble| ReserveFailure::Redis(trouble, ticket.clone()))?;
+            if let Some(danger) = Danger::read(&answer) {
+                return Err(self.guard.refuse(danger).into());
+            }
+            self.guard.accept();
             let mut words = answer.into_iter();
             match words.next().as_deref() {
                 Some("taken") => return Ok(Ok(ticket)),
@@ -89,13 +115,14 @@ impl RedisAccount {
             }
         }
         let trouble = self.shared.confused("its clock jumps");
-        Err((trouble, ticket))
+        Err(ReserveFailure::Redis(trouble, ticket))
     }
 
     async fn try_reserve(
         &self,
         ticket: &Ticket,
         concerned: &[(&Budget, Account)],
+        epoch: Epoch,
     ) -> Result<Vec<String>, Trouble> {
         let day = ticket.at.date();
         let first_second = match self.clock {
@@ -110,6 +137,7 @@ impl RedisAccount {
             script.key(key);
         }
         script.key(keys::open(&self.shared)).key(keys::ended(&self.shared, ticket.id));
+        script.key(keys::epoch(&self.shared)).arg(epoch.to_string());
         script.arg(ticket.id).arg(record).arg(ticket.most.micro()).arg(first_second);
         script.arg(keys::kept_for(day, self.now()).as_secs());
         let accounts = accounts(ticket);
@@ -126,7 +154,7 @@ impl RedisAccount {
         let mut script = self.settle.prepare_invoke();
         self.ending_keys(&mut script, ticket);
         self.ending_args(&mut script, ticket, Credits::ZERO);
-        self.shared.run(Purpose::Ledger, &script).await
+        self.shared.write(Purpose::Ledger, &script).await
     }
 
     /// Replaces a reservation by what the call has cost.
@@ -159,7 +187,11 @@ impl RedisAccount {
         }
         let sample = experience.recent.front().and_then(|sample| serde_json::to_string(sample).ok());
         script.arg(sample.unwrap_or_default()).arg(RECENT);
-        self.shared.run(Purpose::Ledger, &script).await
+        // A call that could cost nothing may add nothing.
+        match ticket.id {
+            0 => self.shared.run(Purpose::Ledger, &script).await,
+            _ => self.shared.write(Purpose::Ledger, &script).await,
+        }
     }
 
     /// The keys that the end of every reservation is about.

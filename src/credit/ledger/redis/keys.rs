@@ -48,6 +48,11 @@ pub const fn place(window: Window) -> usize {
     }
 }
 
+/// The key of the account's epoch.
+pub fn epoch(shared: &Shared) -> String {
+    shared.key("epoch")
+}
+
 /// The key of all open reservations.
 pub fn open(shared: &Shared) -> String {
     shared.key("ledger:open")

@@ -113,7 +113,9 @@ fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, L
     let Some(options) = config.shared.options() else {
         let (rows, damage) = FileLedger::read_usage(&config.state_dir, days)?;
         if let Some(damage) = damage {
-            super::complain(format_args!("The ledger has lost something, and this is what it still says. {damage}"));
+            super::complain(format_args!(
+                "The ledger has lost something, and this is what it still says. {damage}"
+            ));
         }
         return Ok(rows);
     };

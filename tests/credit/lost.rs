@@ -112,7 +112,10 @@ async fn a_ledger_that_is_missing_is_no_new_one() {
     fs::remove_file(&path).unwrap();
     let ledger = open(folder.path(), Hand::new());
     let reason = refused(&ledger).await;
-    let missing = format!("{} is missing, and ledger.checkpoint knows of 6 records and 0.000006 credits", path.display());
+    let missing = format!(
+        "{} is missing, and ledger.checkpoint knows of 6 records and 0.000006 credits",
+        path.display()
+    );
     assert!(reason.starts_with(&missing), "{reason}");
     // Beside a program that waits for it, it is put back.
     fs::write(&path, &bytes).unwrap();
@@ -124,7 +127,10 @@ async fn a_ledger_that_is_missing_is_no_new_one() {
     let ledger = open(folder.path(), Hand::new());
     refused(&ledger).await;
     let said = accept(folder.path());
-    assert!(said.contains("Lost: 8 records, 0.000016 credits") && said.contains("Kept: 0 records, 0 credits"), "{said}");
+    assert!(
+        said.contains("Lost: 8 records, 0.000016 credits") && said.contains("Kept: 0 records, 0 credits"),
+        "{said}"
+    );
     spend(&ledger, 4).await.unwrap();
     assert_eq!(ledger.health(), Ok(()));
     drop(ledger);
@@ -200,7 +206,10 @@ async fn a_file_that_is_removed_replaced_or_cut_while_it_is_open_is_noticed_befo
             let late = ledger.reserve(wish(100, &budgets())).await.unwrap();
             change(&path, &away);
             let reason = refused(&ledger).await;
-            assert!(reason.starts_with(&format!("{}{why}. The whole account is in ", path.display())), "{reason}");
+            assert!(
+                reason.starts_with(&format!("{}{why}. The whole account is in ", path.display())),
+                "{reason}"
+            );
             // A call that is under way is settled in memory.
             ledger.settle(in_hand, cost(30)).await;
             assert_eq!(standing(&ledger, &budgets()).await, [(40, 100)]);
@@ -258,12 +267,16 @@ async fn the_latest_time_outlives_a_restart_and_a_loss_that_is_accepted_sets_it_
     clock.back(time::Duration::days(300));
     for _ in 0..2 {
         let ledger = open(folder.path(), clock.clone());
-        let Err(ReserveError::Budget(refused)) = spend(&ledger, 11).await else { panic!("the window went back") };
+        let Err(ReserveError::Budget(refused)) = spend(&ledger, 11).await else {
+            panic!("the window went back")
+        };
         assert_eq!(refused.renews, Some(time::macros::datetime!(2027-03-01 0:00 UTC)));
     }
     let said = FileLedger::accept_loss(folder.path(), clock.now()).unwrap().to_string();
     assert!(said.contains("The clock had said 2027-02-28 22:00:00.0 +00:00:00 before"), "{said}");
     let ledger = open(folder.path(), clock.clone());
-    let Err(ReserveError::Budget(refused)) = spend(&ledger, 11).await else { panic!("what was spent is forgotten") };
+    let Err(ReserveError::Budget(refused)) = spend(&ledger, 11).await else {
+        panic!("what was spent is forgotten")
+    };
     assert_eq!(refused.renews, Some(time::macros::datetime!(2026-06-01 0:00 UTC)));
 }

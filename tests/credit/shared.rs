@@ -218,3 +218,33 @@ async fn a_ledger_is_not_used_where_keys_may_be_evicted_or_the_account_is_gone()
     new.reserve(wish(1, &budgets)).await.unwrap();
     assert!(matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Ledger(_))));
 }
+
+#[tokio::test]
+async fn a_clock_of_redis_that_was_ahead_keeps_its_day_until_the_loss_is_accepted() {
+    let redis = Redis::start();
+    let (ledger, budgets) = (open(&redis, "ahead", None), total(100));
+    let day: Budgets = [budget(Scope::All, Window::Day, 10)].into();
+    ledger.settle(ledger.reserve(wish(8, &day)).await.unwrap(), cost(8)).await;
+    let now: Vec<i64> = redis.ask("TIME");
+    let ahead = now[0] + 90 * 86_400;
+    redis.tell(&format!("SET ahead:ledger:latest {ahead}"));
+    ledger.settle(ledger.reserve(wish(9, &day)).await.unwrap(), cost(9)).await;
+    for replica in [&ledger, &open(&redis, "ahead", None)] {
+        assert!(matches!(replica.reserve(wish(2, &day)).await, Err(ReserveError::Budget(_))));
+        assert_eq!(standing(replica, &day).await, [(9, 0)]);
+        assert_eq!(standing(replica, &budgets).await[0], (17, 0));
+    }
+    let options = Options {
+        address: redis.url().parse().unwrap(),
+        password: None,
+        prefix: "ahead".to_owned(),
+        timeout: Duration::from_secs(2),
+    };
+    let (shared, folder) = (Shared::new(options, Arc::new(())), super::common::folder());
+    let said = RedisLedger::accept_loss(&shared, folder.path()).await.unwrap().to_string();
+    assert!(said.contains("clock"), "{said}");
+    assert_eq!(standing(&ledger, &day).await, [(8, 0)], "today's again");
+    ledger.reserve(wish(2, &day)).await.unwrap();
+    let again = RedisLedger::accept_loss(&shared, folder.path()).await.unwrap().to_string();
+    assert!(again.contains("Nothing was changed"), "{again}");
+}

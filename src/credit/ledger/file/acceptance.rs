@@ -98,7 +98,9 @@ impl fmt::Display for Accepted {
         if let Some(Loss { what, saved }) = loss {
             writeln!(f, "{what}.")?;
             match (saved, known) {
-                (Some(saved), _) => writeln!(f, "Lost: nothing, the whole account was in {}.", saved.display())?,
+                (Some(saved), _) => {
+                    writeln!(f, "Lost: nothing, the whole account was in {}.", saved.display())?
+                }
                 (None, Some(known)) => writeln!(
                     f,
                     "Lost: {} records, {} credits, as far as the checkpoint knows.",
@@ -115,6 +117,8 @@ impl fmt::Display for Accepted {
         if let Some(path) = kept_aside {
             writeln!(f, "The file as it was: {}", path.display())?;
         }
-        f.write_str("Providers that cost something are on again, within seconds in a gateway that is running.")
+        f.write_str(
+            "Providers that cost something are on again, within seconds in a gateway that is running.",
+        )
     }
 }

@@ -191,7 +191,9 @@ mod tests {
         fs::write(&path, "head\none\ntwo\n").unwrap();
         let mark = Content::read(&path, 9).unwrap().mark(Credits::ZERO);
         assert_eq!((mark.bytes, mark.records), (9, 1));
-        for (content, fits) in [("head\none\n", true), ("head\none\nx", true), ("head\none", false), ("head\n0ne\n", false)] {
+        for (content, fits) in
+            [("head\none\n", true), ("head\none\nx", true), ("head\none", false), ("head\n0ne\n", false)]
+        {
             fs::write(&path, content).unwrap();
             assert_eq!(mark.fits(&path).unwrap(), fits, "{content}");
         }

@@ -97,7 +97,10 @@ impl FileLedger {
         let survey = Survey::of(folder)?;
         // It may have been written anew in between.
         let Survey { found, synced, .. } = if survey.synced.is_ok() { survey } else { Survey::of(folder)? };
-        Ok((found.map(|found| found.state.usage(days)).unwrap_or_default(), synced.err().map(|loss| loss.to_string())))
+        Ok((
+            found.map(|found| found.state.usage(days)).unwrap_or_default(),
+            synced.err().map(|loss| loss.to_string()),
+        ))
     }
 
     /// What was found when the file was read the last time.

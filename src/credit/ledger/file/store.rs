@@ -95,10 +95,12 @@ impl Store {
             Self::create(folder, lock, &state, 0)
         } else {
             let sequence = checkpoint.map_or(0, |checkpoint| checkpoint.sequence);
-            Self::mend(folder, lock, &state, (damage, length), (synced, sequence), now).map(|(store, aside)| {
-                recovered.kept_aside = aside;
-                store
-            })
+            Self::mend(folder, lock, &state, (damage, length), (synced, sequence), now).map(
+                |(store, aside)| {
+                    recovered.kept_aside = aside;
+                    store
+                },
+            )
         };
         let charged = opened.and_then(|mut store| {
             charge_unsettled(&mut store, &mut state, &mut recovered, in_hand)?;

@@ -65,7 +65,10 @@ impl Survey {
         let checkpoint = checkpoint.and_then(Result::ok);
         let synced = synced(&path, found.as_ref(), checkpoint.as_ref()).map_err(unusable)?;
         let synced = match damaged && synced.is_ok() {
-            true => Err(format!("{} is damaged: it does not say what must be there", folder.join(CHECKPOINT).display())),
+            true => Err(format!(
+                "{} is damaged: it does not say what must be there",
+                folder.join(CHECKPOINT).display()
+            )),
             false => synced,
         };
         if let (Some(found), Some(latest)) = (&mut found, checkpoint.as_ref().and_then(|it| it.latest)) {
@@ -99,20 +102,26 @@ fn synced(
         Damage::Empty => return Ok(Err(format!("{name} is empty, which no ledger is"))),
         Damage::Header => return Ok(Err(format!("{name} does not begin as a ledger does"))),
         // What a power failure has kept from the disk is not missed if it was never synced.
-        Damage::Lines { whole, holes: true, .. } if checkpoint.is_some_and(|it| it.ledger.bytes <= whole) => {}
+        Damage::Lines { whole, holes: true, .. } if checkpoint.is_some_and(|it| it.ledger.bytes <= whole) => {
+        }
         Damage::Lines { count, first, .. } => {
             return Ok(Err(format!("{name} has damaged lines: {count}, the first of them is line {first}")));
         }
         Damage::None | Damage::Tail { .. } => {}
     }
-    let (Some(Checkpoint { ledger, next, .. }), Some(counted)) = (checkpoint, counted) else { return Ok(Ok(None)) };
+    let (Some(Checkpoint { ledger, next, .. }), Some(counted)) = (checkpoint, counted) else {
+        return Ok(Ok(None));
+    };
     for mark in next.iter().chain([ledger]) {
         if mark.fits(path)? {
             return Ok(Ok(Some(mark.clone())));
         }
     }
     Ok(Err(match found.length < ledger.bytes {
-        true => format!("{name} was cut: it has {} of at least {} bytes, and {counted}", found.length, ledger.bytes),
+        true => format!(
+            "{name} was cut: it has {} of at least {} bytes, and {counted}",
+            found.length, ledger.bytes
+        ),
         false => format!("{name} is not the file that was written, and {counted}"),
     }))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use redis::{Script, ScriptInvocation};
-use time::{Duration, OffsetDateTime, Time};
+use time::{Date, Duration, OffsetDateTime, Time};
 
 use super::super::record::{Reserve, Settle};
 use super::super::reservation::Ticket;
@@ -40,7 +40,7 @@ pub struct RedisAccount {
     pub(super) shared: Shared,
     pub(super) guard: Guard,
     clock: Option<Arc<dyn Clock>>,
-    /// How far Redis's clock is ahead of ours, in seconds, as of the last time that it mattered.
+    /// How far the time that counts is ahead of our clock, in seconds, as of the last time that it mattered.
     ahead: AtomicI64,
     owner: String,
     reserve: Script,
@@ -63,11 +63,32 @@ impl RedisAccount {
 
     /// The time, as nearly as is known without asking.
     pub fn now(&self) -> OffsetDateTime {
-        match &self.clock {
-            Some(clock) => clock.now(),
-            None => OffsetDateTime::now_utc()
-                .saturating_add(Duration::seconds(self.ahead.load(Ordering::Relaxed))),
-        }
+        self.clock().saturating_add(Duration::seconds(self.ahead.load(Ordering::Relaxed)))
+    }
+
+    fn clock(&self) -> OffsetDateTime {
+        self.clock.as_ref().map_or_else(OffsetDateTime::now_utc, |clock| clock.now())
+    }
+
+    /// The time that counts: Redis's, unless its clock was set back behind the latest reservation.
+    pub(super) async fn time(&self) -> Result<OffsetDateTime, Trouble> {
+        let mut commands = redis::pipe();
+        commands.cmd("TIME").get(keys::latest(&self.shared));
+        let ((redis, _), latest): ((i64, i64), Option<i64>) =
+            self.shared.query(Purpose::Ledger, &commands).await?;
+        let clock = self.clock.as_ref().map_or(redis, |clock| clock.now().unix_timestamp());
+        self.set_time(latest.map_or(clock, |latest| latest.max(clock)));
+        Ok(self.now())
+    }
+
+    fn set_time(&self, seconds: i64) {
+        self.ahead.store(seconds.saturating_sub(self.clock().unix_timestamp()), Ordering::Relaxed);
+    }
+
+    /// Seconds until a day may be forgotten, by the earlier of both clocks: a clock that was set back forgets nothing
+    /// before it has reached the end of the day's month again.
+    fn kept_for(&self, day: Date) -> u64 {
+        keys::kept_for(day, self.now().min(self.clock())).as_secs()
     }
 
     /// Whether reservations are possible, as of the last one or the last look.
@@ -109,7 +130,7 @@ impl RedisAccount {
                 Some("ended") => ticket.id = number(),
                 _ => {
                     let now = words.next().and_then(|text| text.parse::<i64>().ok()).unwrap_or_default();
-                    self.ahead.store(now - OffsetDateTime::now_utc().unix_timestamp(), Ordering::Relaxed);
+                    self.set_time(now);
                     ticket.at = self.now().truncate_to_second();
                 }
             }
@@ -125,10 +146,8 @@ impl RedisAccount {
         epoch: Epoch,
     ) -> Result<Vec<String>, Trouble> {
         let day = ticket.at.date();
-        let first_second = match self.clock {
-            Some(_) => -1,
-            None => day.with_time(Time::MIDNIGHT).assume_utc().unix_timestamp(),
-        };
+        let first_second = day.with_time(Time::MIDNIGHT).assume_utc().unix_timestamp();
+        let clock = self.clock.as_ref().map(|clock| clock.now().unix_timestamp().to_string());
         let open = Open { owner: self.owner.clone(), reserve: Reserve::from(ticket.clone()) };
         let record =
             serde_json::to_string(&open).map_err(|error| self.shared.confused(&error.to_string()))?;
@@ -137,9 +156,10 @@ impl RedisAccount {
             script.key(key);
         }
         script.key(keys::open(&self.shared)).key(keys::ended(&self.shared, ticket.id));
-        script.key(keys::epoch(&self.shared)).arg(epoch.to_string());
+        script.key(keys::epoch(&self.shared)).key(keys::latest(&self.shared));
+        script.arg(epoch.to_string()).arg(clock.unwrap_or_default());
         script.arg(ticket.id).arg(record).arg(ticket.most.micro()).arg(first_second);
-        script.arg(keys::kept_for(day, self.now()).as_secs());
+        script.arg(self.kept_for(day));
         let accounts = accounts(ticket);
         script.arg(accounts.len()).arg(accounts);
         for (budget, account) in concerned {
@@ -206,7 +226,7 @@ impl RedisAccount {
     fn ending_args(&self, script: &mut ScriptInvocation<'_>, ticket: &Ticket, charged: Credits) {
         let id = if ticket.id == 0 { String::new() } else { ticket.id.to_string() };
         script.arg(id).arg(Credits::ZERO.minus(ticket.most).micro()).arg(charged.micro());
-        script.arg(keys::kept_for(ticket.at.date(), self.now()).as_secs());
+        script.arg(self.kept_for(ticket.at.date()));
         let accounts = accounts(ticket);
         script.arg(accounts.len()).arg(accounts);
     }

@@ -14,6 +14,9 @@ use super::keys;
 use crate::credit::LedgerError;
 use crate::shared::{Purpose, Shared, Trouble};
 
+/// How far a clock may be behind the latest reservation without a word, in seconds.
+pub const SKEW: i64 = 300;
+
 /// Why the ledger in a Redis that answers cannot be used. Continues "Redis at ADDRESS".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Danger {
@@ -95,6 +98,8 @@ struct State {
     /// Whether it was logged that the file cannot be written.
     warned: bool,
     danger: Option<Danger>,
+    /// Whether Redis's clock was behind the latest reservation.
+    behind: bool,
 }
 
 impl Guard {
@@ -123,7 +128,7 @@ impl Guard {
     pub async fn look(&self) -> Result<Epoch, LedgerError> {
         let known = self.remembered().await.map_err(|danger| self.refuse(danger))?;
         let mut script = self.look.prepare_invoke();
-        script.key(keys::epoch(&self.shared));
+        script.key(keys::epoch(&self.shared)).key(keys::latest(&self.shared));
         script.arg(known.map(|epoch| epoch.to_string()).unwrap_or_default());
         script.arg(Epoch::random().to_string());
         let answer: Vec<String> =
@@ -133,6 +138,7 @@ impl Guard {
         }
         let epoch = answer.get(1).and_then(|text| Epoch::parse(text));
         let epoch = epoch.ok_or_else(|| unusable(&self.shared.confused("its epoch is not one")))?;
+        self.warn_of_clock(answer.get(2).and_then(|seconds| seconds.parse().ok()).unwrap_or_default());
         self.store(epoch).await;
         self.lock().epoch = Some(epoch);
         self.accept();
@@ -205,6 +211,20 @@ impl Guard {
                 "{} cannot be written: {error}. If Redis loses the account of credit while this program does not \
                  run, it will not notice",
                 path.display()
+            );
+        }
+    }
+
+    /// Warns, once, when Redis's clock is so many seconds behind the latest reservation.
+    fn warn_of_clock(&self, seconds: i64) {
+        let behind = seconds > SKEW;
+        let warned = std::mem::replace(&mut self.lock().behind, behind);
+        if behind && !warned {
+            tracing::warn!(
+                "the clock of Redis at {} is {seconds} seconds behind its latest reservation: budgets stay in the day \
+                 and the month of that reservation until the clock has reached them. If the clock is right and was \
+                 ahead before, run `pixcolor ledger accept-loss`",
+                self.shared.address()
             );
         }
     }

@@ -58,6 +58,11 @@ pub fn open(shared: &Shared) -> String {
     shared.key("ledger:open")
 }
 
+/// The key of the time of the latest reservation, in seconds since 1970.
+pub fn latest(shared: &Shared) -> String {
+    shared.key("ledger:latest")
+}
+
 /// The key of the mark that a reservation has ended.
 pub fn ended(shared: &Shared, id: u64) -> String {
     shared.key(format_args!("ledger:ended:{id}"))

@@ -181,7 +181,8 @@ fn what_a_power_failure_kept_from_the_disk_is_cut_off_if_it_was_never_synced() {
     encode(&Record::Release { id: 9 }, &mut lines).unwrap();
     lines.extend_from_slice(b"1234 {\"rel");
     fs::write(&path, [fs::read(&path).unwrap(), lines].concat()).unwrap();
-    let (_, _, recovered) =
-        Store::open(folder.path(), SystemClock.now(), &HashSet::new()).map_err(|closed| closed.reason).unwrap();
+    let (_, _, recovered) = Store::open(folder.path(), SystemClock.now(), &HashSet::new())
+        .map_err(|closed| closed.reason)
+        .unwrap();
     assert!(recovered.records == 1 && recovered.kept_aside.is_some(), "{recovered:?}");
 }

@@ -37,6 +37,7 @@ mod facts;
 mod hostile;
 mod http;
 mod keys;
+mod ledger;
 mod limits;
 mod logs;
 mod metadata;

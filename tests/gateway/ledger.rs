@@ -143,7 +143,10 @@ fn a_ledger_that_is_removed_or_replaced_while_a_gateway_holds_it_is_noticed_befo
     let place = Place::after_calls(1);
     let server = place.start();
     let (code, said) = place.run(&["ledger", "accept-loss"]);
-    assert!(code == Some(1) && said.contains("another program uses it, such as a gateway that is running"), "{said}");
+    assert!(
+        code == Some(1) && said.contains("another program uses it, such as a gateway that is running"),
+        "{said}"
+    );
     assert_eq!(facts(&server)["provider"], "algorithmia");
     // A ledger of an hour ago is put in its place.
     let (ledger, away) = (place.file("ledger"), place.file("away"));
@@ -194,7 +197,8 @@ fn a_clock_that_is_behind_the_ledger_grants_no_window_again_and_is_warned_of() {
         "charged": 96_000_000, "unknown": false, "coloured": true, "took_ms": 1, "cpu_us": 0,
     } });
     let call = call.to_string();
-    let sum: String = Sha256::digest(call.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let sum: String =
+        Sha256::digest(call.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     fs::write(place.file("ledger"), format!("pixcolor-ledger 1\n{sum} {call}\n")).unwrap();
 
     let mut server = place.start();

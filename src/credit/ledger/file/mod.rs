@@ -15,6 +15,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -68,6 +69,8 @@ pub struct FileLedger {
 struct Shared {
     trouble: Mutex<Option<LedgerError>>,
     recovered: Mutex<Recovered>,
+    /// Whether the thread is to look at the file as soon as it can.
+    checking: AtomicBool,
 }
 
 impl FileLedger {
@@ -174,7 +177,9 @@ impl Ledger for FileLedger {
 
     fn health(&self) -> Result<(), LedgerError> {
         // So that a look tells the next one what it cannot know itself.
-        let _ = self.send(Command::Check);
+        if !self.shared.checking.swap(true, Ordering::Relaxed) {
+            let _ = self.send(Command::Check);
+        }
         let trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.clone().map_or(Ok(()), Err)
     }

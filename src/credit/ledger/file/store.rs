@@ -285,6 +285,7 @@ pub fn put_new(folder: &Path) -> io::Result<()> {
 
 fn write_new(folder: &Path, state: &State) -> io::Result<New> {
     let file = options().write(true).create(true).truncate(true).open(folder.join(NEW))?;
+    files::give_to_owner_of(folder, &file)?;
     let (mut writer, mut content) = (BufWriter::new(file), Content::default());
     let mut lines = format!("{HEADER}{VERSION}\n").into_bytes();
     let mut records = state.records();
@@ -345,6 +346,7 @@ pub fn lock(folder: &Path) -> Result<File, String> {
     let path = folder.join(LOCK);
     let failed = |error: io::Error| format!("{} cannot be locked: {error}", path.display());
     let file = options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+    files::give_to_owner_of(folder, &file).map_err(failed)?;
     let start = Instant::now();
     loop {
         match file.try_lock() {
@@ -384,6 +386,7 @@ pub fn keep_aside(folder: &Path, from: u64, now: OffsetDateTime) -> io::Result<P
     });
     let path = names.map(|name| folder.join(name)).find(|path| !path.exists()).unwrap_or_default();
     let mut copy = options().write(true).create_new(true).open(&path)?;
+    files::give_to_owner_of(folder, &copy)?;
     copy.write_all(&bytes)?;
     copy.sync_all()?;
     Ok(path)

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -139,6 +140,7 @@ impl Writer {
                 look(self.state.as_ref().ok_or_else(|| self.trouble()), self.clock.now().date());
             }
             Command::Check => {
+                self.shared.checking.store(false, Ordering::Relaxed);
                 self.try_again();
                 // What is still to be written would look like what another program wrote.
                 if batch.lines.is_empty() {

@@ -4,7 +4,6 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -70,8 +69,6 @@ impl EpochFile {
     pub fn write(&self, epoch: Epoch) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let part = files::write_part(&self.folder, &[format!("{epoch}\n").as_bytes()])?;
-        // It is no secret, and the command line may write it as another user than the gateway's.
-        fs::set_permissions(&part, fs::Permissions::from_mode(0o644))?;
         fs::rename(&part, &self.path)?;
         files::sync(&self.folder)
     }

@@ -1,10 +1,12 @@
-//! The command line: `serve`, `colorize`, `check`, `provider`, `cache`, `usage`, `key`, `health`.
+//! The command line: `serve`, `colorize`, `check`, `provider`, `cache`, `usage`, `ledger`, `key`,
+//! `health`.
 
 mod cache;
 mod check;
 mod colorize;
 mod health;
 mod key;
+mod ledger;
 mod metrics;
 mod provider;
 mod remote;
@@ -36,7 +38,7 @@ type CliError = Box<dyn std::error::Error + Send + Sync>;
 #[command(version, after_help = "Without a command, `pixcolor` serves.")]
 struct Cli {
     /// The folder with pixcolor.toml and providers/ [default: ./config if it is there, else what is
-    /// built in; for `key`, `cache` and `usage` /etc/pixcolor/config before that]
+    /// built in; for `key`, `cache`, `usage` and `ledger` /etc/pixcolor/config before that]
     #[arg(long, global = true, value_name = "DIR", env = "PIXCOLOR_CONFIG")]
     config: Option<PathBuf>,
     /// The folder of the ledger and of clients' keys, instead of what `state_dir` and PIXCOLOR_STATE_DIR say
@@ -65,6 +67,9 @@ enum Command {
     Cache(cache::Args),
     /// Show what was used and what it cost, by provider, day or client
     Usage(usage::Args),
+    /// Repair the account of credit by hand
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Ask a gateway whether it is alive; the exit code says it, for container engines
     Health(health::Args),
 }
@@ -83,6 +88,7 @@ pub fn run() -> ExitCode {
         Command::Key(command) => key::run(&source.or_of_the_service(), command),
         Command::Cache(args) => cache::run(&source.or_of_the_service(), args),
         Command::Usage(args) => usage::run(&source.or_of_the_service(), &args),
+        Command::Ledger(command) => ledger::run(&source.or_of_the_service(), &command),
         Command::Health(args) => health::run(&source, &args),
     };
     result.unwrap_or_else(|error| {

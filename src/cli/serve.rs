@@ -25,8 +25,8 @@ const BALANCES_EVERY: Duration = Duration::from_secs(900);
 /// How often clients that are idle are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
-/// How often Redis is asked whether it is there.
-const PING_EVERY: Duration = Duration::from_secs(2);
+/// How often Redis is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How long the program waits at its very end for work that is off the async threads and cannot be ended.
 const LAST: Duration = Duration::from_millis(500);
@@ -128,8 +128,7 @@ async fn follow(
 
 /// Sees whether what replicas share is there; an error only where it must be.
 async fn meet(gateway: &Gateway) -> Result<(), String> {
-    let Some(shared) = gateway.shared() else { return Ok(()) };
-    match (shared.ping().await, gateway.snapshot().config.shared.required) {
+    match (gateway.look_at_shared().await, gateway.snapshot().config.shared.required) {
         (Err(trouble), true) => {
             Err(format!("{trouble}; with `shared.required` the gateway does not start without it"))
         }
@@ -138,13 +137,13 @@ async fn meet(gateway: &Gateway) -> Result<(), String> {
     }
 }
 
-/// Now and then sees whether what replicas share is there, so that `/readyz` and metrics are true though nobody asks.
+/// Now and then looks whether what replicas share can be used, so that `/readyz` and metrics are true though no request
+/// needs it.
 async fn look_after(gateway: &Gateway) -> std::convert::Infallible {
-    let Some(shared) = gateway.shared() else { return std::future::pending().await };
     loop {
-        tokio::time::sleep(PING_EVERY).await;
+        tokio::time::sleep(LOOK_EVERY).await;
         // What is wrong is noted where it happens.
-        let _ = shared.ping().await;
+        let _ = gateway.look_at_shared().await;
     }
 }
 

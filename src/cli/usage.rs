@@ -111,7 +111,13 @@ struct Line {
 /// What the ledger says was used on these days: that of all replicas, or the file on this machine.
 fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError> {
     let Some(options) = config.shared.options() else {
-        return FileLedger::read_usage(&config.state_dir, days);
+        let (rows, damage) = FileLedger::read_usage(&config.state_dir, days)?;
+        if let Some(damage) = damage {
+            super::complain(format_args!(
+                "The ledger has lost something, and this is what it still says. {damage}"
+            ));
+        }
+        return Ok(rows);
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| LedgerError { reason: error.to_string() })?;

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::credit::{By, LedgerError, Report, ReserveError, Standing};
 use crate::observe::Account;
 use crate::provider::{Provider, Readiness};
+use crate::shared::Trouble;
 
 /// How long the ledger is waited for: an answer without it is better than none.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -106,5 +107,13 @@ impl Gateway {
     /// Whether providers that cost something can be called; if not, why not.
     pub fn ledger_health(&self) -> Result<(), LedgerError> {
         self.ledger.health()
+    }
+
+    /// Looks whether Redis, if replicas share one, can be used: by everything that is shared, and by the ledger.
+    pub async fn look_at_shared(&self) -> Result<(), Trouble> {
+        let Some(shared) = self.shared() else { return Ok(()) };
+        let answers = shared.ping().await;
+        self.ledger.look().await;
+        answers
     }
 }

@@ -76,7 +76,9 @@ impl Stores {
         let behind = Some(&tasks).filter(|_| shared.is_none());
         let cache = open_cache(&config.cache, behind, Arc::new(metrics.clone()));
         let ledger: Arc<dyn Ledger> = match &shared {
-            Some(shared) => Arc::new(RedisLedger::new(shared.clone(), None, tasks.tracker())),
+            Some(shared) => {
+                Arc::new(RedisLedger::in_folder(shared.clone(), tasks.tracker(), &config.state_dir))
+            }
             None => open_ledger(config)?,
         };
         let rates = open_rates(config, shared.as_ref());

@@ -3,6 +3,9 @@
 //! The rooms that keep something there (`quota`, `credit::ledger`, `gateway::flight`) each have their own
 //! scripts; this room knows none of them. A Redis that does not answer must not slow every request down: after a
 //! failure everybody is told so at once, and only one command at a time goes out to see whether it is back.
+//!
+//! A Redis that answers may still refuse to be written: a replica, a server that is full or cannot save. So only a
+//! command that has written shows that all is well; one that has read does not.
 
 mod address;
 
@@ -11,9 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, ScriptInvocation};
+use redis::{ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, Script, ScriptInvocation};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::OnceCell;
 
 pub use address::{Address, AddressError};
 
@@ -42,7 +44,7 @@ pub enum Purpose {
     Ledger,
     /// One call for all who want the same.
     Flight,
-    /// To see whether it answers.
+    /// To see whether it answers and can be written.
     Ping,
 }
 
@@ -60,7 +62,7 @@ impl Purpose {
 
 /// Told what happens; must be quick.
 pub trait Observer: Send + Sync {
-    /// Whether Redis answered the last time.
+    /// Whether Redis answers and can be written, as far as is known.
     fn answers(&self, yes: bool);
 
     /// A command failed.
@@ -92,22 +94,32 @@ pub struct Shared(Arc<Inner>);
 struct Inner {
     options: Options,
     observer: Arc<dyn Observer>,
-    connection: OnceCell<ConnectionManager>,
+    probe: Script,
     health: Mutex<Health>,
 }
 
 #[derive(Default)]
 struct Health {
+    connection: Option<ConnectionManager>,
     trouble: Option<Trouble>,
     /// Until when nobody asks.
     pause: Option<Instant>,
 }
 
+/// What the success of a command shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// That Redis answers.
+    Answers,
+    /// That it can be written, too.
+    Writes,
+}
+
 impl Shared {
     /// Connects to nobody yet.
     pub fn new(options: Options, observer: Arc<dyn Observer>) -> Self {
-        let (connection, health) = (OnceCell::new(), Mutex::default());
-        Self(Arc::new(Inner { options, observer, connection, health }))
+        let probe = Script::new(include_str!("probe.lua"));
+        Self(Arc::new(Inner { options, observer, probe, health: Mutex::default() }))
     }
 
     /// Where it is.
@@ -126,8 +138,18 @@ impl Shared {
         purpose: Purpose,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, Trouble> {
-        let mut connection = self.connection(purpose).await?;
-        self.note(purpose, script.invoke_async(&mut connection).await)
+        let mut connection = self.connection(purpose)?;
+        self.note(purpose, Proof::Answers, script.invoke_async(&mut connection).await)
+    }
+
+    /// Runs a script that writes, whatever it finds.
+    pub async fn write<T: FromRedisValue>(
+        &self,
+        purpose: Purpose,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, Trouble> {
+        let mut connection = self.connection(purpose)?;
+        self.note(purpose, Proof::Writes, script.invoke_async(&mut connection).await)
     }
 
     /// Sends commands together.
@@ -136,16 +158,18 @@ impl Shared {
         purpose: Purpose,
         commands: &Pipeline,
     ) -> Result<T, Trouble> {
-        let mut connection = self.connection(purpose).await?;
-        self.note(purpose, commands.query_async(&mut connection).await)
+        let mut connection = self.connection(purpose)?;
+        self.note(purpose, Proof::Answers, commands.query_async(&mut connection).await)
     }
 
-    /// Sees whether it answers.
+    /// Sees whether it answers and can be written.
     pub async fn ping(&self) -> Result<(), Trouble> {
-        self.query::<(String,)>(Purpose::Ping, redis::pipe().cmd("PING")).await.map(drop)
+        let mut probe = self.0.probe.prepare_invoke();
+        probe.key(self.key("probe:text")).key(self.key("probe:hash"));
+        self.write(Purpose::Ping, &probe).await
     }
 
-    /// Whether it answered the last time that somebody asked. Asks nobody.
+    /// Whether it answers and can be written, as far as is known. Asks nobody.
     pub fn health(&self) -> Result<(), Trouble> {
         self.lock().trouble.clone().map_or(Ok(()), Err)
     }
@@ -156,22 +180,25 @@ impl Shared {
     }
 
     /// The connection, unless it has just failed.
-    async fn connection(&self, purpose: Purpose) -> Result<ConnectionManager, Trouble> {
-        {
-            let mut health = self.lock();
-            let now = Instant::now();
-            if let (Some(trouble), Some(pause)) = (&health.trouble, health.pause) {
-                if now < pause {
-                    return Err(Trouble { sent: false, ..trouble.clone() });
-                }
-                // This one tries; the others wait until it knows.
-                health.pause = Some(now + self.0.options.timeout.max(PAUSE));
+    fn connection(&self, purpose: Purpose) -> Result<ConnectionManager, Trouble> {
+        let mut health = self.lock();
+        let now = Instant::now();
+        if let (Some(trouble), Some(pause)) = (&health.trouble, health.pause) {
+            if now < pause {
+                return Err(Trouble { sent: false, ..trouble.clone() });
             }
+            // This one tries; the others wait until it knows.
+            health.pause = Some(now + self.0.options.timeout.max(PAUSE));
         }
-        let connection = self.0.connection.get_or_try_init(|| async { self.open() }).await;
-        match connection {
-            Ok(connection) => Ok(connection.clone()),
-            Err(error) => self.note(purpose, Err(error)),
+        if let Some(connection) = &health.connection {
+            return Ok(connection.clone());
+        }
+        match self.open() {
+            Ok(connection) => Ok(health.connection.insert(connection).clone()),
+            Err(error) => {
+                drop(health);
+                self.note(purpose, Proof::Answers, Err(error))
+            }
         }
     }
 
@@ -186,25 +213,30 @@ impl Shared {
     }
 
     /// Takes note of how a command went.
-    fn note<T>(&self, purpose: Purpose, result: RedisResult<T>) -> Result<T, Trouble> {
+    fn note<T>(&self, purpose: Purpose, proof: Proof, result: RedisResult<T>) -> Result<T, Trouble> {
         let Inner { options: Options { address, .. }, observer, .. } = &*self.0;
         let mut health = self.lock();
         match result {
             Ok(value) => {
                 health.pause = None;
-                if health.trouble.take().is_some() {
+                if proof == Proof::Writes && health.trouble.take().is_some() {
                     tracing::info!("Redis at {address} answers again");
                 }
-                observer.answers(true);
+                observer.answers(health.trouble.is_none());
                 Ok(value)
             }
             Err(error) => {
                 let trouble = trouble(address, &error);
                 if health.trouble.is_none() {
                     tracing::warn!(
-                        "{trouble}; until it does, each replica counts its own requests, and providers \
-                        that cost something are off"
+                        "{trouble}; meanwhile each replica counts its own requests, and providers that \
+                        cost something are off"
                     );
+                }
+                if !error.is_io_error() {
+                    // It may be this connection that is refused, with its password, or as that of a server which is
+                    // not the primary any more. The connection manager itself begins anew only after I/O errors.
+                    health.connection = None;
                 }
                 health.trouble = Some(trouble.clone());
                 health.pause = Some(Instant::now() + PAUSE);
@@ -221,10 +253,15 @@ impl Shared {
 }
 
 fn trouble(address: &Address, error: &RedisError) -> Trouble {
-    let refused = error.code().is_some();
-    let reason = match error.is_timeout() {
-        true => "it took too long".to_owned(),
-        false => error.to_string(),
+    let refused = error.code().is_some() || error.kind() == ErrorKind::AuthenticationFailed;
+    let reason = match (error.code(), error.detail()) {
+        // In Redis's own words, which its documentation explains; without the place in our script.
+        (Some(code), Some(detail)) => {
+            let detail = detail.split_once(" script: ").map_or(detail, |(detail, _)| detail);
+            format!("{code} {detail}")
+        }
+        _ if error.is_timeout() => "it took too long".to_owned(),
+        _ => error.to_string(),
     };
     Trouble { address: address.clone(), reason, refused, sent: !error.is_connection_refusal() && !refused }
 }

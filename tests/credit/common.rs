@@ -22,6 +22,10 @@ impl Hand {
     pub fn forward(&self, time: Duration) {
         *self.0.lock().unwrap() += time;
     }
+
+    pub fn back(&self, time: Duration) {
+        *self.0.lock().unwrap() -= time;
+    }
 }
 
 impl Clock for Hand {

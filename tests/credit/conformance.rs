@@ -35,6 +35,8 @@ pub async fn run(make: impl Fn(&str, Arc<dyn Clock>) -> Box<dyn Ledger>) {
     a_window_renews_when_it_ends(&*make("windows", clock.clone()), &clock).await;
     let clock = Hand::new();
     a_call_counts_on_the_day_it_began(&*make("midnight", clock.clone()), &clock).await;
+    let clock = Hand::new();
+    a_clock_that_is_set_back_grants_no_window_again(&*make("back", clock.clone()), &clock).await;
 }
 
 fn all_windows(limit: i64) -> Budgets {
@@ -276,4 +278,35 @@ async fn a_call_counts_on_the_day_it_began(ledger: &dyn Ledger, clock: &Hand) {
     assert_eq!(standing(ledger, &budgets).await, [(20, 0), (30, 0)]);
     let days: Vec<Date> = ledger.usage(ALWAYS).await.unwrap().iter().map(|row| row.day).collect();
     assert_eq!(days, [date!(2026 - 02 - 28), date!(2026 - 03 - 01)]);
+}
+
+async fn a_clock_that_is_set_back_grants_no_window_again(ledger: &dyn Ledger, clock: &Hand) {
+    let budgets: Budgets =
+        [budget(Scope::All, Window::Day, 100), budget(Scope::Client, Window::Month, 150)].into();
+    let spend = async |most| {
+        let reservation = ledger.reserve(wish(most, &budgets)).await?;
+        Ok::<_, ReserveError>(ledger.settle(reservation, cost(most)).await)
+    };
+    let renews = async || {
+        let standings = ledger.standing(budgets.clone(), Some("me".into())).await.unwrap();
+        standings.iter().map(|standing| standing.renews).collect::<Vec<_>>()
+    };
+    spend(20).await.unwrap();
+    clock.forward(time::Duration::days(40));
+    spend(90).await.unwrap();
+    let ends = [Some(datetime!(2026-04-10 0:00 UTC)), Some(datetime!(2026-05-01 0:00 UTC))];
+    for back in [1, 9, 31] {
+        clock.back(time::Duration::days(back));
+        assert_eq!(standing(ledger, &budgets).await, [(90, 0), (90, 0)]);
+        assert_eq!(renews().await, ends);
+        let Err(ReserveError::Budget(refused)) = spend(11).await else { panic!("{back} days back") };
+        assert_eq!((refused.budget.as_str(), refused.left, refused.renews), ("all day", micro(10), ends[0]));
+    }
+    spend(10).await.unwrap();
+    assert_eq!(standing(ledger, &budgets).await, [(100, 0), (100, 0)]);
+    // When the clock is past it, a new day begins.
+    clock.forward(time::Duration::days(42));
+    assert_eq!(standing(ledger, &budgets).await, [(0, 0), (100, 0)]);
+    spend(50).await.unwrap();
+    assert!(matches!(spend(1).await, Err(ReserveError::Budget(_))));
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pixcolor::credit::ledger::{FileLedger, FileOptions};
-use pixcolor::credit::{Budgets, Ledger, ReserveError, Scope, Settlement, Window};
+use pixcolor::credit::{Budgets, Clock, Ledger, ReserveError, Scope, Settlement, Window};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -79,12 +79,14 @@ fn a_reservation_without_a_settlement_counts_as_spent_once() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// However much of the end is missing or nonsense, all that is before it counts, and nothing is lost.
+    /// However much of the end is missing or nonsense, all that is before it counts, and nothing is lost: of a ledger of
+    /// a version that had no checkpoint.
     #[test]
     fn a_broken_tail_is_cut_off_and_kept_aside(cut: prop::sample::Index, garbage in "[ -~]{0,40}") {
         let folder = folder();
         let steps = runtime().block_on(calls(folder.path(), 5));
         let path = ledger_file(folder.path());
+        fs::remove_file(folder.path().join("ledger.checkpoint")).unwrap();
         let whole = fs::read(&path).unwrap();
         let header = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         let cut = header + cut.index(whole.len() - header + 1);
@@ -104,21 +106,30 @@ proptest! {
         prop_assert!(kept_aside(folder.path()).len() <= 1);
     }
 
-    /// A damaged line in the middle loses that line only.
+    /// A damaged line stops the ledger. When a person accepts that, it loses that line only.
     #[test]
-    fn damage_in_the_middle_loses_one_line_and_the_file_is_kept(at: prop::sample::Index, bit in 0..7_u8) {
+    fn a_damaged_line_stops_the_ledger_and_then_loses_one_line_and_the_file_is_kept(at: prop::sample::Index, bit in 0..7_u8) {
         let folder = folder();
         runtime().block_on(calls(folder.path(), 5));
         let path = ledger_file(folder.path());
         let mut bytes = fs::read(&path).unwrap();
         let lines: Vec<usize> = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
-        // Not the first line, and not the last.
-        let at = lines[0] + 1 + at.index(lines[lines.len() - 2] - lines[0]);
+        // Not the first line.
+        let at = lines[0] + 1 + at.index(lines[lines.len() - 1] - lines[0]);
         // Without the end of a line, the next one is lost as well.
         prop_assume!(bytes[at] != b'\n');
         bytes[at] ^= 1 << bit;
         fs::write(&path, &bytes).unwrap();
 
+        for _ in 0..2 {
+            let ledger = open(folder.path(), Hand::new());
+            let reason = reason(&ledger);
+            prop_assert!(reason.contains(" has damaged lines: 1, the first of them is line "), "{reason}");
+            prop_assert!(runtime().block_on(ledger.reserve(wish(1, &total()))).is_err());
+        }
+        prop_assert_eq!(&fs::read(&path).unwrap(), &bytes);
+        let said = FileLedger::accept_loss(folder.path(), Hand::new().now()).unwrap().to_string();
+        prop_assert!(said.contains("Lost: 1 records, "), "{said}");
         // A lost reservation is made good by its settlement; a lost settlement leaves the reservation.
         let spent_now = spent(folder.path());
         prop_assert!((15..=15 + 99).contains(&spent_now), "{spent_now}");
@@ -133,11 +144,15 @@ proptest! {
         let bytes = if header { [b"pixcolor-ledger 1\n", bytes.as_slice()].concat() } else { bytes };
         fs::write(ledger_file(folder.path()), &bytes).unwrap();
         let ledger = open(folder.path(), Hand::new());
-        let usable = header || bytes.is_empty();
+        // What has no end may be a torn line.
+        let usable = header && bytes.iter().filter(|byte| **byte == b'\n').count() == 1;
         prop_assert_eq!(ledger.health().is_ok(), usable, "{:?}", ledger.health());
         drop(ledger);
         if !usable {
-            prop_assert_eq!(fs::read(ledger_file(folder.path())).unwrap(), bytes);
+            prop_assert_eq!(&fs::read(ledger_file(folder.path())).unwrap(), &bytes);
+            FileLedger::accept_loss(folder.path(), Hand::new().now()).unwrap();
+            prop_assert_eq!(spent(folder.path()), 0);
+            prop_assert_eq!(kept_aside(folder.path()), vec![bytes]);
         }
     }
 }
@@ -161,8 +176,8 @@ fn a_newer_ledger_is_refused_with_a_sentence_and_left_alone() {
         let reason = reason(&ledger);
         let (start, end) = (
             format!("{} is there, but a newer version of PixColor wrote it ({what}", path.display()),
-            "), and this one, VERSION, would lose what it says. Run that version, or move the file away to begin a \
-             new one",
+            "), and this one, VERSION, would lose what it says. Run that version; or, to begin a new ledger, move the \
+             file away and run `pixcolor ledger accept-loss`",
         );
         assert!(reason.starts_with(&start) && reason.ends_with(end), "{reason}");
         runtime().block_on(async {
@@ -182,7 +197,7 @@ fn what_is_no_ledger_is_refused_and_left_alone() {
         let folder = folder();
         fs::write(ledger_file(folder.path()), text).unwrap();
         let reason = reason(&open(folder.path(), Hand::new()));
-        assert!(reason.contains("it does not begin as a ledger does"), "{reason}");
+        assert!(reason.contains("ledger does not begin as a ledger does"), "{reason}");
         assert_eq!(fs::read_to_string(ledger_file(folder.path())).unwrap(), text);
     }
 }

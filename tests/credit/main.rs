@@ -5,6 +5,7 @@ mod common;
 mod conformance;
 mod files;
 mod killed;
+mod lost;
 #[path = "../servers/redis.rs"]
 mod redis;
 mod schedules;

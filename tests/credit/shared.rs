@@ -160,3 +160,91 @@ async fn amounts_are_exact_where_numbers_of_lua_are_not() {
     ledger.settle(ledger.reserve(other).await.unwrap(), cost(1)).await;
     assert_eq!(ledger.standing(budgets, None).await.unwrap()[0].spent, micro(i64::MAX));
 }
+
+/// Reserves where Redis refuses to be written, and then where it does not.
+async fn nothing_is_half_written(name: &str, breaks: &str, mends: &str) {
+    let redis = Redis::start();
+    let (ledger, budgets) = (open(&redis, name, None), total(100));
+    ledger.settle(ledger.reserve(wish(1, &budgets)).await.unwrap(), cost(1)).await;
+    let before: Vec<String> = redis.ask("KEYS *:ledger:*");
+    redis.tell(breaks);
+    let client = Wish { client: Some("new".into()), ..wish(9, &budgets) };
+    for _ in 0..3 {
+        assert!(matches!(ledger.reserve(client.clone()).await, Err(ReserveError::Ledger(_))));
+        // Longer than a connection that has failed is left alone.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!(ledger.health().is_err());
+    redis.tell(mends);
+    assert_eq!(standing(&ledger, &budgets).await[0], (1, 0), "{breaks}");
+    let after: Vec<String> = redis.ask("KEYS *:ledger:*");
+    assert_eq!(after.len(), before.len(), "{after:?}");
+    assert!(ledger.health().is_err(), "a command that has read shows nothing");
+    ledger.settle(ledger.reserve(client).await.unwrap(), cost(1)).await;
+    assert_eq!(ledger.health(), Ok(()), "a command that has written does");
+}
+
+#[tokio::test]
+async fn a_redis_that_is_full_or_a_replica_has_no_half_of_a_reservation() {
+    nothing_is_half_written("full", "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0").await;
+    nothing_is_half_written("replica", "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE").await;
+}
+
+#[tokio::test]
+async fn a_ledger_is_not_used_where_keys_may_be_evicted_or_the_account_is_gone() {
+    let redis = Redis::start();
+    let (ledger, budgets) = (open(&redis, "guarded", None), total(100));
+    ledger.settle(ledger.reserve(wish(1, &budgets)).await.unwrap(), cost(1)).await;
+    redis.tell("CONFIG SET maxmemory 20mb");
+    for policy in ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-ttl"] {
+        redis.tell(&format!("CONFIG SET maxmemory-policy {policy}"));
+        let Err(ReserveError::Ledger(error)) = ledger.reserve(wish(1, &budgets)).await else {
+            panic!("{policy} evicts")
+        };
+        assert!(error.reason.contains(policy) && error.reason.contains("noeviction"), "{error}");
+        assert_eq!(ledger.health(), Err(error));
+    }
+    redis.tell("CONFIG SET maxmemory-policy noeviction");
+    let held = ledger.reserve(wish(1, &budgets)).await.unwrap();
+    assert_eq!(ledger.health(), Ok(()));
+    redis.tell("FLUSHALL");
+    assert!(matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Ledger(_))));
+    ledger.settle(held, cost(1)).await;
+    ledger.look().await;
+    assert!(ledger.health().is_err(), "what is settled later makes no new account");
+    assert!(matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Ledger(_))));
+    // Another replica, which knows no account, begins one.
+    let new = open(&redis, "guarded", None);
+    new.reserve(wish(1, &budgets)).await.unwrap();
+    assert!(matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Ledger(_))));
+}
+
+#[tokio::test]
+async fn a_clock_of_redis_that_was_ahead_keeps_its_day_until_the_loss_is_accepted() {
+    let redis = Redis::start();
+    let (ledger, budgets) = (open(&redis, "ahead", None), total(100));
+    let day: Budgets = [budget(Scope::All, Window::Day, 10)].into();
+    ledger.settle(ledger.reserve(wish(8, &day)).await.unwrap(), cost(8)).await;
+    let now: Vec<i64> = redis.ask("TIME");
+    let ahead = now[0] + 90 * 86_400;
+    redis.tell(&format!("SET ahead:ledger:latest {ahead}"));
+    ledger.settle(ledger.reserve(wish(9, &day)).await.unwrap(), cost(9)).await;
+    for replica in [&ledger, &open(&redis, "ahead", None)] {
+        assert!(matches!(replica.reserve(wish(2, &day)).await, Err(ReserveError::Budget(_))));
+        assert_eq!(standing(replica, &day).await, [(9, 0)]);
+        assert_eq!(standing(replica, &budgets).await[0], (17, 0));
+    }
+    let options = Options {
+        address: redis.url().parse().unwrap(),
+        password: None,
+        prefix: "ahead".to_owned(),
+        timeout: Duration::from_secs(2),
+    };
+    let (shared, folder) = (Shared::new(options, Arc::new(())), super::common::folder());
+    let said = RedisLedger::accept_loss(&shared, folder.path()).await.unwrap().to_string();
+    assert!(said.contains("clock"), "{said}");
+    assert_eq!(standing(&ledger, &day).await, [(8, 0)], "today's again");
+    ledger.reserve(wish(2, &day)).await.unwrap();
+    let again = RedisLedger::accept_loss(&shared, folder.path()).await.unwrap().to_string();
+    assert!(again.contains("Nothing was changed"), "{again}");
+}

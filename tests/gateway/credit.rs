@@ -19,20 +19,20 @@ fn main_file(route: &str, credits: u32, more: &str) -> String {
     format!("route = {route}\n[budgets.small]\nscope = \"provider:algorithmia\"\ncredits = {credits}\n{more}")
 }
 
-const BOTH: &str = "[\"algorithmia\", \"local\"]";
+pub const BOTH: &str = "[\"algorithmia\", \"local\"]";
 const ALONE: &str = "[\"algorithmia\"]";
 
 /// A gateway with a budget of so many credits a month.
-fn budget(fake: &Algorithmia, route: &str, credits: u32, more: &str) -> Setup {
+pub fn budget(fake: &Algorithmia, route: &str, credits: u32, more: &str) -> Setup {
     before_local(&fake.url(), FIVE_SECONDS).file("config/pixcolor.toml", main_file(route, credits, more))
 }
 
-fn state(setup: Setup, folder: &Path) -> Setup {
+pub fn state(setup: Setup, folder: &Path) -> Setup {
     setup.env("PIXCOLOR_STATE_DIR", format!("\"{}\"", folder.display()))
 }
 
 #[track_caller]
-fn metric_is(server: &Server, name: &str, expected: f64) {
+pub fn metric_is(server: &Server, name: &str, expected: f64) {
     let value = server.metric(name);
     assert!((value - expected).abs() < 1e-9, "{name} is {value}, not {expected}");
 }

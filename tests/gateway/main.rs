@@ -38,6 +38,7 @@ mod facts;
 mod hostile;
 mod http;
 mod keys;
+mod ledger;
 mod limits;
 mod logs;
 mod metadata;

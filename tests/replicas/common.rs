@@ -31,6 +31,25 @@ pub fn small(seed: u32) -> Picture {
     Picture::png(96, 64, seed)
 }
 
+/// What `/readyz` says under a key; nothing where the key is absent.
+pub fn ready(server: &Server, key: &str) -> String {
+    server.get("/readyz").json()[key].as_str().unwrap_or_default().to_owned()
+}
+
+/// Waits until `/readyz` does not say any more that paid providers are off.
+#[track_caller]
+pub fn until_paid(server: &Server) {
+    until(Duration::from_secs(15), "paid providers are on", || {
+        ready(server, "paid_providers_are_off").is_empty()
+    });
+}
+
+/// Waits until `/readyz` says that paid providers are off, for a reason that contains these words.
+#[track_caller]
+pub fn until_off(server: &Server, words: &str) {
+    until(Duration::from_secs(15), words, || ready(server, "paid_providers_are_off").contains(words));
+}
+
 /// Posts pictures at the same time; each to its URL.
 pub fn post_all(requests: impl IntoIterator<Item = (String, Picture)>) -> Vec<Answer> {
     let post = |(url, picture): (String, Picture)| {

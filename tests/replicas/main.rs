@@ -21,8 +21,11 @@ mod redis;
 mod s3;
 
 mod common;
+mod eviction;
 mod flights;
 mod limits;
+mod loss;
 mod money;
 mod outages;
+mod refusals;
 mod store;

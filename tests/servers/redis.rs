@@ -17,6 +17,8 @@ pub struct Redis {
     folder: TempDir,
     /// How it listens.
     listens: Vec<String>,
+    /// Settings beside those of every server here, as arguments.
+    settings: Vec<String>,
     child: Option<Child>,
 }
 
@@ -25,7 +27,7 @@ impl Redis {
     pub fn start() -> Self {
         let (port, folder) = (free_port(), TempDir::new().unwrap());
         let listens = vec!["--port".to_owned(), port.to_string()];
-        let mut redis = Self { port, folder, listens, child: None };
+        let mut redis = Self { port, folder, listens, settings: Vec::new(), child: None };
         redis.start_again();
         redis
     }
@@ -44,7 +46,7 @@ impl Redis {
              --tls-ca-cert-file certificate.pem --tls-auth-clients no --requirepass {password}"
         );
         let listens = listens.split(' ').map(str::to_owned).collect();
-        let mut redis = Self { port, folder, listens, child: None };
+        let mut redis = Self { port, folder, listens, settings: Vec::new(), child: None };
         redis.start_again();
         (redis, authority)
     }
@@ -53,12 +55,41 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Runs a command, such as `CONFIG SET maxmemory 0`, and returns its answer.
+    #[track_caller]
+    pub fn ask<T: ::redis::FromRedisValue>(&self, command: &str) -> T {
+        let mut words = command.split(' ');
+        let mut connection = ::redis::Client::open(self.url()).unwrap().get_connection().unwrap();
+        let mut command = ::redis::cmd(words.next().unwrap());
+        for word in words {
+            command.arg(word);
+        }
+        command.query(&mut connection).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Runs a command for its effect.
+    #[track_caller]
+    pub fn tell(&self, command: &str) {
+        self.ask::<::redis::Value>(command);
+    }
+
+    /// Settings from the next start on, such as `--maxmemory 0`.
+    pub fn set(&mut self, settings: &str) {
+        self.settings = settings.split(' ').map(str::to_owned).collect();
+    }
+
+    /// The folder where it keeps its files.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// Starts it where it was stopped, with what it had kept.
     #[track_caller]
     pub fn start_again(&mut self) {
         let child = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
             .args(&self.listens)
+            .args(&self.settings)
             .current_dir(self.folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -124,6 +124,16 @@ fn what_it_refers_to_is_there() {
 }
 
 #[test]
+fn its_redis_can_hold_budgets() {
+    let compose = compose();
+    let command = compose.pointer("/services/valkey/command").unwrap().as_array().unwrap();
+    let words: Vec<&str> = command.iter().filter_map(Value::as_str).collect();
+    for setting in [["--maxmemory-policy", "noeviction"], ["--appendonly", "yes"]] {
+        assert!(words.windows(2).any(|pair| pair == setting), "{setting:?} is not in {words:?}");
+    }
+}
+
+#[test]
 fn the_programs_around_the_gateways_take_their_files() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, content: String| {

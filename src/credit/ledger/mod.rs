@@ -21,8 +21,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::Date;
 
-pub use self::redis::RedisLedger;
-pub use file::{FileLedger, FileOptions, Recovered};
+pub use self::redis::{AcceptedLoss, RedisLedger};
+pub use file::{Acceptance, FileLedger, FileOptions, Recovered};
 pub use reservation::Reservation;
 use reservation::Ticket;
 
@@ -56,9 +56,13 @@ pub trait Ledger: Send + Sync {
     /// What calls have cost and taken so far, by provider and size of the photograph.
     async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), Experience>, LedgerError>;
 
-    /// Whether reservations are possible, as of the last time that one was wanted; if not, why not. Asks
-    /// nobody.
+    /// Whether reservations are possible, as of the last time that one was wanted or that `look` looked; if not,
+    /// why not. Asks nobody.
     fn health(&self) -> Result<(), LedgerError>;
+
+    /// Looks whether reservations are possible, so that `health` is true though none is wanted. Does nothing where
+    /// the ledger notices by itself.
+    async fn look(&self) {}
 }
 
 /// What is wanted before a call.

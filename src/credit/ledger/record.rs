@@ -4,6 +4,7 @@
 //! JSON. A settlement repeats what its reservation said, so that losing one line never loses more than
 //! that line.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::{Date, OffsetDateTime};
@@ -169,7 +170,7 @@ pub enum NoRecord {
 }
 
 /// Adds a record's line.
-pub fn encode(record: &Record, lines: &mut Vec<u8>) -> serde_json::Result<()> {
+pub fn encode(record: &impl Serialize, lines: &mut Vec<u8>) -> serde_json::Result<()> {
     let json = serde_json::to_vec(record)?;
     lines.extend_from_slice(checksum(&json).as_bytes());
     lines.push(b' ');
@@ -179,7 +180,7 @@ pub fn encode(record: &Record, lines: &mut Vec<u8>) -> serde_json::Result<()> {
 }
 
 /// Reads a line, with its end.
-pub fn decode(line: &[u8]) -> Result<Record, NoRecord> {
+pub fn decode<T: DeserializeOwned>(line: &[u8]) -> Result<T, NoRecord> {
     let line = line.strip_suffix(b"\n").ok_or(NoRecord::Broken)?;
     let (sum, json) = line.split_at_checked(CHECKSUM).ok_or(NoRecord::Broken)?;
     let json = json.strip_prefix(b" ").ok_or(NoRecord::Broken)?;
@@ -225,7 +226,7 @@ mod tests {
     fn a_record_of_another_program_is_told_from_a_broken_one() {
         for json in [r#"{"audit":{"id":1}}"#, r#"{"release":{"id":1,"why":"x"}}"#, "[]", "7"] {
             let line = format!("{} {json}\n", checksum(json.as_bytes()));
-            assert!(matches!(decode(line.as_bytes()), Err(NoRecord::Foreign(_))), "{json}");
+            assert!(matches!(decode::<Record>(line.as_bytes()), Err(NoRecord::Foreign(_))), "{json}");
         }
     }
 
@@ -246,12 +247,12 @@ mod tests {
             encode(&record, &mut line).unwrap();
             let at = at.index(line.len());
             if cut { line.truncate(at) } else { line[at] ^= 1 << bit }
-            prop_assert_eq!(decode(&line), Err(NoRecord::Broken));
+            prop_assert_eq!(decode::<Record>(&line), Err(NoRecord::Broken));
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-            prop_assert!(decode(&bytes).is_err());
+            prop_assert!(decode::<Record>(&bytes).is_err());
         }
     }
 }

@@ -29,11 +29,14 @@ pub struct State {
     /// Wider than an amount, so that nothing is lost when absurd amounts come and go.
     spent: HashMap<(Account, Period), i128>,
     last_id: u64,
+    /// The time of the latest record that is about credit: windows never go back behind it.
+    latest: Option<OffsetDateTime>,
 }
 
 impl State {
     /// Grants a wish if every budget concerned allows it. Changes nothing: that is for the record.
-    pub fn admit(&self, wish: Wish, now: OffsetDateTime) -> Result<Ticket, Exhausted> {
+    pub fn admit(&self, wish: Wish, clock: OffsetDateTime) -> Result<Ticket, Exhausted> {
+        let now = self.now(clock);
         let client = wish.client.as_deref();
         let refused = wish.budgets.iter().filter_map(|budget| {
             let period = budget.window.period(now.date());
@@ -58,6 +61,9 @@ impl State {
             Record::Release { id } => self.release(id),
             Record::Settle(settle) => self.settle(&settle),
             Record::Day { day, provider, client, tally } => {
+                if !tally.credits.is_zero() {
+                    self.see(day.midnight().assume_utc());
+                }
                 self.add(day, &provider, client.as_deref(), tally.credits.micro().into());
                 self.rows.entry((day, provider, client)).or_default().add(&tally);
             }
@@ -91,7 +97,49 @@ impl State {
         experience.count(settle.ended());
     }
 
+    /// The time to count by: the clock's, unless the clock was set back behind a record.
+    pub fn now(&self, clock: OffsetDateTime) -> OffsetDateTime {
+        self.latest.map_or(clock, |latest| latest.max(clock))
+    }
+
+    /// The time of the latest record that is about credit.
+    pub const fn latest(&self) -> Option<OffsetDateTime> {
+        self.latest
+    }
+
+    /// Takes note that there was a record about credit at a time.
+    pub fn see(&mut self, time: OffsetDateTime) {
+        self.latest = self.latest.max(Some(time));
+    }
+
+    /// What is charged and set aside in all.
+    pub fn total(&self) -> Credits {
+        self.spent(Account::All, Period::Total)
+    }
+
+    /// Gives no reservation a number that one of the other account has.
+    pub fn number_after(&mut self, other: &Self) {
+        self.last_id = self.last_id.max(other.last_id);
+    }
+
+    /// Counts at `now` what was counted later: for a clock that was ahead and was set right.
+    pub fn rewind(self, now: OffsetDateTime) -> Self {
+        let mut state = Self { last_id: self.last_id, ..Self::default() };
+        for mut record in self.records() {
+            match &mut record {
+                Record::Day { day, .. } => *day = now.date().min(*day),
+                Record::Reserve(reserve) => reserve.at = now.truncate_to_second().min(reserve.at),
+                _ => {}
+            }
+            state.apply(record);
+        }
+        state
+    }
+
     fn charge(&mut self, reserve: &Reserve, micro: i128) {
+        if micro != 0 {
+            self.see(reserve.at);
+        }
         self.add(reserve.at.date(), &reserve.provider, reserve.client.as_deref(), micro);
     }
 
@@ -114,8 +162,10 @@ impl State {
         Credits::from_micro(i64::try_from(micro).unwrap_or(i64::MAX))
     }
 
-    /// How budgets stand on a day; those for each client are left out without one.
+    /// How budgets stand on a day, or on that of the latest record if it is later; those for each client are
+    /// left out without one.
     pub fn standing(&self, budgets: &[Budget], client: Option<&str>, day: Date) -> Vec<Standing> {
+        let day = self.latest.map_or(day, |latest| latest.date().max(day));
         let standing = |budget: &Budget| {
             let account = budget.account(budget.provider(), client)?;
             let period = budget.window.period(day);
@@ -153,8 +203,9 @@ impl State {
     }
 
     /// Forgets what no window and no report needs any more: who the clients were on days before last
-    /// month. What was charged for each of them is kept.
+    /// month. What was charged for each of them is kept. A clock that is ahead of all records is not believed.
     pub fn fold(&mut self, today: Date) {
+        let today = self.latest.map_or(Date::MIN, |latest| latest.date()).min(today);
         let kept = self.rows.split_off(&(last_month(today), String::new(), None));
         for ((day, provider, client), tally) in std::mem::replace(&mut self.rows, kept) {
             if let Some(client) = client.filter(|_| !tally.credits.is_zero()) {
@@ -282,6 +333,34 @@ mod tests {
         let named = |row: &&UsageRow| row.client.is_some();
         let oldest = state.usage(&(Date::MIN..=Date::MAX)).iter().filter(named).map(|row| row.day).min();
         assert_eq!(oldest, Some(time::macros::date!(2027 - 01 - 01)));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_is_forgotten_and_what_was_spent_by_it_counts_today() {
+        let (ahead, right) = (datetime!(2099-01-01 12:00 UTC), datetime!(2026-11-29 12:00 UTC));
+        let mut state = busy();
+        let before = state.total();
+        let wish = |most| Wish {
+            provider: "a".into(),
+            client: None,
+            most: Credits::from_micro(most),
+            pixels: 1,
+            sent_pixels: 1,
+            budgets: Arc::new([]),
+        };
+        for most in [30, 0] {
+            let reserve = Reserve::from(state.admit(wish(most), ahead).unwrap());
+            let settlement = Settlement { credits: Some(Credits::from_micro(most)), ..Settlement::FREE };
+            let settled = Settled::new(reserve.most, &settlement);
+            state.apply(Record::Settle(Settle::new(reserve, settled, &settlement)));
+        }
+        assert_eq!(state.admit(wish(1), right).unwrap().at, ahead);
+        assert_eq!(state.standing(&budgets()[..1], None, right.date())[0].spent, Credits::from_micro(30));
+        let state = state.rewind(right);
+        assert_eq!(state.now(right), right);
+        assert_eq!(state.total(), before.plus(Credits::from_micro(30)));
+        let on = |day| state.standing(&budgets()[..1], None, day)[0].spent.micro();
+        assert!(on(right.date()) > 30, "{}", on(right.date()));
     }
 
     #[test]

@@ -16,7 +16,7 @@ impl Shared {
         Ok(Self {
             up: make.level(
                 "pixcolor_redis_up",
-                "Whether Redis answered the last time that it was asked.",
+                "Whether Redis answers and can be written, as of the last time that it was asked.",
                 &[],
             )?,
             errors: make.counter(

@@ -2,15 +2,20 @@
 //!
 //! One thread owns the file and the account in memory, so that a reservation is checked, counted and
 //! written in one step, and whatever is wanted while it waits for the disk shares the next sync.
-//! `recovery` reads the file, `store` writes it, `writer` is the thread.
+//! `recovery` reads the file, `checkpoint` knows how much of it must be there, `survey` compares them, `store` writes
+//! both, `writer` is the thread. A ledger that has lost something is not used until a person has said so: `acceptance`.
 
+mod acceptance;
+mod checkpoint;
 mod recovery;
 mod store;
+mod survey;
 mod writer;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,6 +25,7 @@ use time::Date;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+pub use acceptance::Acceptance;
 pub use recovery::Recovered;
 
 use super::reservation::{Reservation, Return, Ticket};
@@ -29,6 +35,7 @@ use crate::credit::budget::{Budgets, Standing};
 use crate::credit::experience::{Experience, SizeClass};
 use crate::credit::usage::UsageRow;
 use crate::credit::window::Clock;
+use survey::Survey;
 use writer::{Command, Writer};
 
 /// How a ledger's file is kept.
@@ -47,7 +54,7 @@ impl Default for FileOptions {
     }
 }
 
-/// The ledger in a folder: `ledger`, `ledger.lock`, and what recovery keeps aside.
+/// The ledger in a folder: `ledger`, `ledger.checkpoint`, `ledger.lock`, and what recovery keeps aside.
 pub struct FileLedger {
     /// None only while it is being dropped.
     commands: Option<UnboundedSender<Command>>,
@@ -62,6 +69,8 @@ pub struct FileLedger {
 struct Shared {
     trouble: Mutex<Option<LedgerError>>,
     recovered: Mutex<Recovered>,
+    /// Whether the thread is to look at the file as soon as it can.
+    checking: AtomicBool,
 }
 
 impl FileLedger {
@@ -82,14 +91,19 @@ impl FileLedger {
         Ok(Self { commands: Some(commands), back, shared, clock, thread: Some(thread) })
     }
 
-    /// What the ledger of a folder says was used on these days. Only reads, and needs no lock: another
-    /// program may be writing it. Reads a file: not for async threads.
-    pub fn read_usage(folder: &Path, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError> {
-        let path = folder.join(store::LEDGER);
-        let found = recovery::read(&path).map_err(|unusable| LedgerError {
-            reason: format!("{} is there, but {unusable}", path.display()),
-        })?;
-        Ok(found.map(|found| found.state.usage(days)).unwrap_or_default())
+    /// What the ledger of a folder says was used on these days, and what is wrong with it. Only reads, and needs no
+    /// lock: another program may be writing it. Reads a file: not for async threads.
+    pub fn read_usage(
+        folder: &Path,
+        days: &RangeInclusive<Date>,
+    ) -> Result<(Vec<UsageRow>, Option<String>), LedgerError> {
+        let survey = Survey::of(folder)?;
+        // It may have been written anew in between.
+        let Survey { found, synced, .. } = if survey.synced.is_ok() { survey } else { Survey::of(folder)? };
+        Ok((
+            found.map(|found| found.state.usage(days)).unwrap_or_default(),
+            synced.err().map(|loss| loss.to_string()),
+        ))
     }
 
     /// What was found when the file was read the last time.
@@ -162,6 +176,10 @@ impl Ledger for FileLedger {
     }
 
     fn health(&self) -> Result<(), LedgerError> {
+        // So that a look tells the next one what it cannot know itself.
+        if !self.shared.checking.swap(true, Ordering::Relaxed) {
+            let _ = self.send(Command::Check);
+        }
         let trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.clone().map_or(Ok(()), Err)
     }

@@ -1,4 +1,4 @@
-//! Reading a ledger's file: what it says, and what is broken in it.
+//! Reading a ledger's file: what it says, and what is wrong with it.
 
 use std::fmt;
 use std::fs::File;
@@ -35,27 +35,44 @@ pub struct Found {
     pub state: State,
     /// How many there are.
     pub records: u64,
-    /// What is broken in it.
+    /// What is wrong with it.
     pub damage: Damage,
     /// Its length in bytes.
     pub length: u64,
 }
 
-/// What is broken in a file.
+impl Found {
+    /// What a new file says.
+    pub fn nothing() -> Self {
+        Self { state: State::default(), records: 0, damage: Damage::None, length: 0 }
+    }
+}
+
+/// What is wrong with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
     /// Nothing.
     None,
-    /// Its end: what was being written when the program or the machine stopped.
+    /// The last line has no end: it was being written when the program or the machine stopped.
     Tail {
         /// Up to here it is whole.
         whole: u64,
     },
-    /// Something before a whole record: the disk, or a person.
-    Middle {
-        /// So many lines.
-        lines: u64,
+    /// Lines that are no records: the disk, or a person.
+    Lines {
+        /// How many.
+        count: u64,
+        /// The number of the first one, from 1.
+        first: u64,
+        /// Before this byte all is whole.
+        whole: u64,
+        /// Whether each has bytes of 0, as pages have that a power failure has kept from the disk.
+        holes: bool,
     },
+    /// There is nothing in it.
+    Empty,
+    /// Its first line is not that of a ledger.
+    Header,
 }
 
 /// Why a file cannot be used at all. It is left as it is.
@@ -63,8 +80,6 @@ pub enum Damage {
 pub enum Unusable {
     /// It cannot be read.
     Io(io::Error),
-    /// It does not begin as a ledger does.
-    NotALedger,
     /// Another version of the program wrote it.
     Newer(String),
 }
@@ -73,14 +88,10 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => write!(f, "it cannot be read: {error}"),
-            Self::NotALedger => f.write_str(
-                "it does not begin as a ledger does. Put a copy of the ledger in its place, or move it away to \
-                 begin a new one",
-            ),
             Self::Newer(what) => write!(
                 f,
                 "a newer version of PixColor wrote it ({what}), and this one, {}, would lose what it says. Run that \
-                 version, or move the file away to begin a new one",
+                 version; or, to begin a new ledger, move the file away and run `pixcolor ledger accept-loss`",
                 env!("CARGO_PKG_VERSION")
             ),
         }
@@ -93,7 +104,7 @@ impl From<io::Error> for Unusable {
     }
 }
 
-/// Reads a file; none if it is not there or has nothing in it.
+/// Reads a file; none if it is not there.
 pub fn read(path: &Path) -> Result<Option<Found>, Unusable> {
     let file = match File::open(path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -102,37 +113,49 @@ pub fn read(path: &Path) -> Result<Option<Found>, Unusable> {
         file => file?,
     };
     let length = file.metadata()?.len();
-    if length == 0 {
-        return Ok(None);
-    }
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
-    let mut at = next(&mut reader, &mut line)?;
-    check_header(&line)?;
-
-    let (mut state, mut records, mut broken, mut damage) = (State::default(), 0, 0, Damage::None);
+    let (mut at, mut number) = (next(&mut reader, &mut line)?, 1);
+    let mut found = Found { length, ..Found::nothing() };
+    if at == 0 {
+        return Ok(Some(Found { damage: Damage::Empty, ..found }));
+    }
+    if !is_header(&line)? {
+        found.damage = Damage::Header;
+    }
     loop {
         let read = next(&mut reader, &mut line)?;
         if read == 0 {
-            return Ok(Some(Found { state, records, damage, length }));
+            return Ok(Some(found));
         }
+        number += 1;
         match decode(&line) {
             Ok(record) => {
-                state.apply(record);
-                records += 1;
-                if broken > 0 {
-                    damage = Damage::Middle { lines: broken };
-                }
+                found.state.apply(record);
+                found.records += 1;
             }
             Err(NoRecord::Foreign(what)) => return Err(Unusable::Newer(what)),
-            Err(NoRecord::Broken) => {
-                broken += 1;
-                if damage == Damage::None {
-                    damage = Damage::Tail { whole: at };
-                }
-            }
+            Err(NoRecord::Broken) => found.damage = found.damage.and(&line, number, at),
         }
         at += read;
+    }
+}
+
+impl Damage {
+    /// What is wrong when this line, which begins at a byte, is no record either.
+    fn and(self, line: &[u8], number: u64, at: u64) -> Self {
+        let hole = line.contains(&0);
+        // A longer line than any that is written comes in pieces: it is no torn one.
+        let torn = !line.ends_with(b"\n") && (line.len() as u64) < LONGEST;
+        match self {
+            Self::None if torn => Self::Tail { whole: at },
+            Self::None | Self::Tail { .. } => Self::Lines { count: 1, first: number, whole: at, holes: hole },
+            // A torn line after holes is of the same crash.
+            Self::Lines { count, first, whole, holes } => {
+                Self::Lines { count: count + 1, first, whole, holes: holes && (hole || torn) }
+            }
+            Self::Empty | Self::Header => self,
+        }
     }
 }
 
@@ -142,13 +165,13 @@ fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     reader.take(LONGEST).read_until(b'\n', line).map(|read| read as u64)
 }
 
-fn check_header(line: &[u8]) -> Result<(), Unusable> {
+fn is_header(line: &[u8]) -> Result<bool, Unusable> {
     let text = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
     let version =
         text.and_then(|text| text.strip_prefix(HEADER)).and_then(|number| number.parse::<u32>().ok());
     match version {
-        Some(1..=VERSION) => Ok(()),
+        Some(1..=VERSION) => Ok(true),
         Some(newer @ VERSION..) => Err(Unusable::Newer(format!("format {newer}"))),
-        _ => Err(Unusable::NotALedger),
+        _ => Ok(false),
     }
 }

@@ -1,18 +1,23 @@
 //! The files of a ledger: opened under a lock, appended to, and written anew when they get long.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::collections::HashSet;
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::recovery::{self, Damage, Found, HEADER, Recovered, VERSION};
+use super::checkpoint::{Checkpoint, Content, Mark};
+use super::recovery::{Damage, Found, HEADER, Recovered, VERSION};
+use super::survey::{Loss, Survey};
 use crate::credit::amount::Credits;
-use crate::credit::ledger::record::{Record, Settle, encode};
+use crate::credit::ledger::record::{Record, Reserve, Settle, encode};
 use crate::credit::ledger::state::State;
 use crate::credit::ledger::{Settled, Settlement};
+use crate::files;
 
 /// The ledger.
 pub const LEDGER: &str = "ledger";
@@ -20,16 +25,22 @@ pub const LEDGER: &str = "ledger";
 const LOCK: &str = "ledger.lock";
 /// How long a program that is just stopping is waited for.
 const LOCK_WAIT: Duration = Duration::from_millis(200);
-/// The ledger while it is written anew.
-const NEW: &str = "ledger.new";
+/// The ledger while it is written anew, and the account of one that was replaced while it was in use.
+pub const NEW: &str = "ledger.new";
 
 /// An open ledger: nobody else writes to it.
 pub struct Store {
     folder: PathBuf,
     file: File,
-    /// Length of the file, in bytes.
-    bytes: u64,
-    /// Length that it had when it was written anew the last time.
+    /// Which file it is, whatever its name.
+    identity: (u64, u64),
+    /// What was written to it.
+    content: Content,
+    /// Its beginning that a checkpoint vouches for; none before the first one.
+    synced: Option<Mark>,
+    /// The number of the latest checkpoint.
+    sequence: u64,
+    /// Length that it had when it was written anew the last time, in bytes.
     rewritten: u64,
     _lock: File,
 }
@@ -37,7 +48,8 @@ pub struct Store {
 /// The ledger written anew, not yet in its place.
 pub struct New {
     file: File,
-    bytes: u64,
+    content: Content,
+    mark: Mark,
 }
 
 /// Why a ledger cannot be opened for writing.
@@ -49,129 +61,123 @@ pub struct Closed {
 }
 
 impl Store {
-    /// Opens a folder's ledger, repairs what is broken, and charges what was never settled.
-    pub fn open(folder: &Path, now: OffsetDateTime) -> Result<(Self, State, Recovered), Closed> {
-        let path = folder.join(LEDGER);
+    /// Opens a folder's ledger, cuts a torn tail off, and charges what was never settled, unless this process
+    /// has it in hand. Of a ledger that has lost something a copy is kept aside, and it stays closed.
+    pub fn open(
+        folder: &Path,
+        now: OffsetDateTime,
+        in_hand: &HashSet<u64>,
+    ) -> Result<(Self, State, Recovered), Closed> {
         let lock = lock(folder);
-        let read = recovery::read(&path).map_err(|unusable| Closed {
-            state: None,
-            reason: format!("{} is there, but {unusable}", path.display()),
-        })?;
+        let survey = Survey::of(folder).map_err(|error| Closed { state: None, reason: error.reason })?;
+        let Survey { found, checkpoint, synced } = survey;
+        let (found, is_new) = match found {
+            Some(found) => (found, false),
+            None => (Found::nothing(), true),
+        };
         let lock = match lock {
             Ok(lock) => lock,
-            Err(reason) => {
-                let state = read.map_or_else(State::default, |found| found.state);
-                return Err(Closed { state: Some(state), reason });
+            Err(reason) => return Err(Closed { state: Some(found.state), reason }),
+        };
+        let synced = match synced {
+            Ok(synced) => synced,
+            Err(loss) => {
+                let reason = match is_new {
+                    true => loss.to_string(),
+                    false => told_of_copy(&loss, keep_aside(folder, 0, now)),
+                };
+                return Err(Closed { state: Some(found.state), reason });
             }
         };
-        let found =
-            read.unwrap_or(Found { state: State::default(), records: 0, damage: Damage::None, length: 0 });
-        Self::repair(folder, lock, found, now).map_err(|(state, error)| Closed {
-            state: Some(state),
-            reason: format!("{} cannot be written: {error}", path.display()),
-        })
-    }
-
-    fn repair(
-        folder: &Path,
-        lock: File,
-        found: Found,
-        now: OffsetDateTime,
-    ) -> Result<(Self, State, Recovered), (State, io::Error)> {
         let Found { mut state, records, damage, length } = found;
         let mut recovered = Recovered { records, ..Recovered::default() };
-        match Self::mend(folder, lock, &state, damage, length, now) {
-            Err(error) => Err((state, error)),
-            Ok((mut store, kept_aside)) => {
-                recovered.kept_aside = kept_aside;
-                match store.charge_unsettled(&mut state, &mut recovered) {
-                    Ok(()) => Ok((store, state, recovered)),
-                    Err(error) => Err((state, error)),
-                }
+        let opened = if is_new {
+            Self::create(folder, lock, &state, 0)
+        } else {
+            let sequence = checkpoint.map_or(0, |checkpoint| checkpoint.sequence);
+            Self::mend(folder, lock, &state, (damage, length), (synced, sequence), now).map(
+                |(store, aside)| {
+                    recovered.kept_aside = aside;
+                    store
+                },
+            )
+        };
+        let charged = opened.and_then(|mut store| {
+            charge_unsettled(&mut store, &mut state, &mut recovered, in_hand)?;
+            Ok(store)
+        });
+        match charged {
+            Ok(store) => Ok((store, state, recovered)),
+            Err(error) => {
+                let reason = format!("{} cannot be written: {error}", folder.join(LEDGER).display());
+                Err(Closed { state: Some(state), reason })
             }
         }
     }
 
-    /// Makes the file whole: cuts a broken tail off, or writes all whole records anew.
+    /// Begins a ledger, in place of one that is there. A crash before its checkpoint is there leaves a whole ledger
+    /// without one, or beside one that does not fit.
+    pub fn create(folder: &Path, lock: File, state: &State, sequence: u64) -> io::Result<Self> {
+        let New { file, content, mark } = write_new(folder, state)?;
+        let rewritten = content.bytes;
+        let sequence = sequence + 1;
+        let (folder_path, identity) = (folder.to_owned(), identity(&file.metadata()?));
+        let synced = None;
+        let mut store =
+            Self { folder: folder_path, file, identity, content, synced, sequence, rewritten, _lock: lock };
+        store.put_new()?;
+        store.checkpoint(mark.clone(), None, state).create(folder)?;
+        store.synced = Some(mark);
+        Ok(store)
+    }
+
+    /// Makes the file whole after a crash: cuts a torn tail off, or writes all whole records anew.
     fn mend(
         folder: &Path,
         lock: File,
         state: &State,
-        damage: Damage,
-        length: u64,
+        (damage, length): (Damage, u64),
+        (synced, sequence): (Option<Mark>, u64),
         now: OffsetDateTime,
     ) -> io::Result<(Self, Option<PathBuf>)> {
         let path = folder.join(LEDGER);
-        let file = options().read(true).write(true).create(true).truncate(false).open(&path)?;
-        let kept_aside = match damage {
-            Damage::None => None,
-            Damage::Tail { whole } => {
-                let aside = keep_aside(folder, whole, now)?;
-                tracing::warn!(
-                    "the last {} bytes of {} are no whole record: the program or the machine stopped while it wrote \
-                     them. They are kept in {}, and every record before them counts",
-                    length - whole,
-                    path.display(),
-                    aside.display()
-                );
-                Some(aside)
-            }
-            Damage::Middle { lines } => {
-                let aside = keep_aside(folder, 0, now)?;
-                tracing::error!(
-                    "damaged lines in {}: {lines}. What they said does not count any more. The file as it was is kept in \
-                     {}, and every whole record counts",
-                    path.display(),
-                    aside.display()
-                );
-                Some(aside)
-            }
+        let whole = match damage {
+            Damage::Tail { whole } | Damage::Lines { whole, .. } => whole,
+            Damage::None | Damage::Empty | Damage::Header => length,
         };
-        let mut store = Self { folder: folder.to_owned(), file, bytes: length, rewritten: 0, _lock: lock };
-        match damage {
-            Damage::Middle { .. } => store.rewrite(state)?,
-            Damage::None if length == 0 => store.rewrite(state)?,
-            Damage::Tail { whole } => {
-                store.file.set_len(whole)?;
-                store.file.sync_all()?;
-                store.bytes = whole;
-            }
-            Damage::None => {}
-        }
-        store.file.seek(SeekFrom::End(0))?;
-        Ok((store, kept_aside))
-    }
-
-    /// A reservation without a settlement is of a call that may have been made.
-    fn charge_unsettled(&mut self, state: &mut State, recovered: &mut Recovered) -> io::Result<()> {
-        let open: Vec<_> = state.open().cloned().collect();
-        let mut lines = Vec::new();
-        for reserve in open {
-            recovered.unsettled += 1;
-            recovered.unsettled_credits = recovered.unsettled_credits.plus(reserve.most);
-            let settled = Settled::new(reserve.most, &Settlement::UNKNOWN);
-            let record = Record::Settle(Settle::new(reserve, settled, &Settlement::UNKNOWN));
-            encode(&record, &mut lines)?;
-            state.apply(record);
-        }
-        if recovered.unsettled_credits > Credits::ZERO {
+        let mut file = options().read(true).write(true).open(&path)?;
+        let aside = if whole < length { Some(keep_aside(folder, whole, now)?) } else { None };
+        if let Some(aside) = &aside {
             tracing::warn!(
-                "calls that were under way when the program stopped the last time: {}. Nobody knows what they have cost, \
-                 and the {} credits that were reserved for them count as spent",
-                recovered.unsettled,
-                recovered.unsettled_credits
+                "the last {} bytes of {} are not whole: the program or the machine stopped while it wrote them. They \
+                 are kept in {}, and every whole record counts",
+                length - whole,
+                path.display(),
+                aside.display()
             );
-            self.append(&lines, true)?;
+            if let Damage::Tail { .. } = damage {
+                file.set_len(whole)?;
+            }
         }
-        Ok(())
+        // Also what an older version, or a process that was killed, has not synced.
+        file.sync_all()?;
+        let content = Content::read(&path, whole)?;
+        file.seek(SeekFrom::End(0))?;
+        let (folder, identity) = (folder.to_owned(), identity(&file.metadata()?));
+        let mut store = Self { folder, file, identity, content, synced, sequence, rewritten: 0, _lock: lock };
+        match damage {
+            Damage::Lines { .. } => store.rewrite(state)?,
+            _ => store.note(state, None, false)?,
+        }
+        Ok((store, aside))
     }
 
-    /// Adds lines, and waits until they outlive a crash of the machine if `sync`. After an error nobody
-    /// knows what is in the file: only `rewrite` may follow.
-    pub fn append(&mut self, lines: &[u8], sync: bool) -> io::Result<()> {
+    /// Adds lines, and waits until they outlive a crash of the machine if `sync`; `state` is the account with them.
+    /// After an error nobody knows what is in the file: only `rewrite` may follow.
+    pub fn append(&mut self, lines: &[u8], sync: bool, state: &State) -> io::Result<()> {
         self.file.write_all(lines)?;
-        self.bytes += lines.len() as u64;
-        if sync { self.file.sync_data() } else { Ok(()) }
+        self.content.add(lines);
+        if sync { self.sync(state, false) } else { Ok(()) }
     }
 
     /// Has another file in its place.
@@ -180,61 +186,167 @@ impl Store {
         self.file = file;
     }
 
-    /// Waits until everything outlives a crash of the machine.
-    pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+    /// Waits until everything outlives a crash of the machine, and the checkpoint as well if `durable`.
+    pub fn sync(&mut self, state: &State, durable: bool) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.note(state, None, durable)
+    }
+
+    /// Notes in the checkpoint that everything was synced, and that a new file is about to replace it all.
+    pub fn note(&mut self, state: &State, next: Option<&New>, durable: bool) -> io::Result<()> {
+        self.sequence += 1;
+        let ledger = match (next, self.synced.take()) {
+            // The file may end in lines that were never synced, or that nobody knows.
+            (Some(_), Some(synced)) => synced,
+            _ => self.content.mark(state.total()),
+        };
+        self.synced = Some(ledger.clone());
+        self.checkpoint(ledger, next.map(|new| new.mark.clone()), state).write(&self.folder, durable)
+    }
+
+    fn checkpoint(&self, ledger: Mark, next: Option<Mark>, state: &State) -> Checkpoint {
+        Checkpoint { sequence: self.sequence, latest: state.latest(), ledger, next }
+    }
+
+    /// Whether the file in the ledger's place is still the one that is open; if not, what became of it.
+    pub fn displaced(&self) -> Option<String> {
+        let path = self.folder.join(LEDGER);
+        let there = match fs::metadata(&path) {
+            Ok(there) => there,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Some(format!("{} was removed while it was in use", path.display()));
+            }
+            Err(error) => return Some(format!("{} cannot be looked at: {error}", path.display())),
+        };
+        let what = match identity(&there) == self.identity {
+            false => "was replaced by another file",
+            true if there.len() < self.content.bytes => "was cut",
+            true if there.len() > self.content.bytes => "was written to by another program",
+            true => return None,
+        };
+        Some(format!("{} {what} while it was in use", path.display()))
+    }
+
+    /// Writes the account to a file beside the ledger, which may take its place later.
+    pub fn save(&mut self, state: &State) -> io::Result<PathBuf> {
+        let new = write_new(&self.folder, state)?;
+        self.note(state, Some(&new), true)?;
+        Ok(self.folder.join(NEW))
     }
 
     /// Whether it is worth writing it anew.
     pub fn is_long(&self, above: u64) -> bool {
-        self.bytes > above.max(self.rewritten.saturating_mul(4))
+        self.content.bytes > above.max(self.rewritten.saturating_mul(4))
     }
 
     /// Takes note that it could not be written anew: that is tried again when it is twice as long.
     pub fn postpone(&mut self) {
-        self.rewritten = self.bytes / 2;
+        self.rewritten = self.content.bytes / 2;
     }
 
     /// Writes the file anew, as a whole or not at all: whatever happens, one of the two is there.
     pub fn rewrite(&mut self, state: &State) -> io::Result<()> {
         let new = self.write_new(state)?;
-        self.replace(new)
+        self.replace(new, state)
     }
 
-    /// Puts a new file in the old one's place. After an error nobody knows which of them it is.
-    pub fn replace(&mut self, New { file, bytes }: New) -> io::Result<()> {
-        (self.file, self.bytes, self.rewritten) = (file, bytes, bytes);
-        fs::rename(self.folder.join(NEW), self.folder.join(LEDGER))?;
-        File::open(&self.folder)?.sync_all()
+    /// Puts a new file in the old one's place. After an error nobody knows which of them it is; the checkpoint on
+    /// the disk allows both.
+    pub fn replace(&mut self, new: New, state: &State) -> io::Result<()> {
+        self.note(state, Some(&new), true)?;
+        let New { file, content, mark } = new;
+        self.identity = identity(&file.metadata()?);
+        (self.file, self.rewritten, self.content) = (file, content.bytes, content);
+        self.put_new()?;
+        self.synced = Some(mark);
+        self.note(state, None, false)
+    }
+
+    fn put_new(&self) -> io::Result<()> {
+        put_new(&self.folder)
     }
 
     /// Writes a new file beside the old one, which is not touched.
     pub fn write_new(&self, state: &State) -> io::Result<New> {
-        let file = options().write(true).create(true).truncate(true).open(self.folder.join(NEW))?;
-        let mut writer = BufWriter::new(file);
-        let (mut lines, mut bytes) = (format!("{HEADER}{VERSION}\n").into_bytes(), 0);
-        for record in state.records() {
-            encode(&record, &mut lines)?;
-            writer.write_all(&lines)?;
-            bytes += lines.len() as u64;
-            lines.clear();
-        }
+        write_new(&self.folder, state)
+    }
+}
+
+/// What tells a file from every other one.
+fn identity(data: &Metadata) -> (u64, u64) {
+    (data.dev(), data.ino())
+}
+
+/// Puts the new file in the ledger's place.
+pub fn put_new(folder: &Path) -> io::Result<()> {
+    fs::rename(folder.join(NEW), folder.join(LEDGER))?;
+    files::sync(folder)
+}
+
+fn write_new(folder: &Path, state: &State) -> io::Result<New> {
+    let file = options().write(true).create(true).truncate(true).open(folder.join(NEW))?;
+    files::give_to_owner_of(folder, &file)?;
+    let (mut writer, mut content) = (BufWriter::new(file), Content::default());
+    let mut lines = format!("{HEADER}{VERSION}\n").into_bytes();
+    let mut records = state.records();
+    loop {
         writer.write_all(&lines)?;
-        bytes += lines.len() as u64;
-        let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()?;
-        Ok(New { file, bytes })
+        content.add(&lines);
+        lines.clear();
+        let Some(record) = records.next() else { break };
+        encode(&record, &mut lines)?;
+    }
+    let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()?;
+    let mark = content.mark(state.total());
+    Ok(New { file, content, mark })
+}
+
+/// A reservation without a settlement is of a call that may have been made.
+fn charge_unsettled(
+    store: &mut Store,
+    state: &mut State,
+    recovered: &mut Recovered,
+    in_hand: &HashSet<u64>,
+) -> io::Result<()> {
+    let open: Vec<Reserve> = state.open().filter(|open| !in_hand.contains(&open.id)).cloned().collect();
+    let mut lines = Vec::new();
+    for reserve in open {
+        recovered.unsettled += 1;
+        recovered.unsettled_credits = recovered.unsettled_credits.plus(reserve.most);
+        let settled = Settled::new(reserve.most, &Settlement::UNKNOWN);
+        let record = Record::Settle(Settle::new(reserve, settled, &Settlement::UNKNOWN));
+        encode(&record, &mut lines)?;
+        state.apply(record);
+    }
+    if recovered.unsettled_credits > Credits::ZERO {
+        tracing::warn!(
+            "calls that were under way when the program stopped the last time: {}. Nobody knows what they have cost, \
+             and the {} credits that were reserved for them count as spent",
+            recovered.unsettled,
+            recovered.unsettled_credits
+        );
+        store.append(&lines, true, state)?;
+    }
+    Ok(())
+}
+
+fn told_of_copy(reason: &Loss, copy: io::Result<PathBuf>) -> String {
+    match copy {
+        Ok(copy) => format!("{reason}. A copy of it is kept in {}", copy.display()),
+        Err(error) => format!("{reason}. It could not be copied: {error}"),
     }
 }
 
 /// Makes the folder and takes the lock; if that fails, says why.
 #[allow(clippy::disallowed_methods, reason = "this is no async thread")]
-fn lock(folder: &Path) -> Result<File, String> {
+pub fn lock(folder: &Path) -> Result<File, String> {
     fs::create_dir_all(folder)
         .map_err(|error| format!("the folder {} cannot be made: {error}", folder.display()))?;
     let path = folder.join(LOCK);
     let failed = |error: io::Error| format!("{} cannot be locked: {error}", path.display());
     let file = options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+    files::give_to_owner_of(folder, &file).map_err(failed)?;
     let start = Instant::now();
     loop {
         match file.try_lock() {
@@ -253,25 +365,29 @@ fn lock(folder: &Path) -> Result<File, String> {
     }
 }
 
-/// Copies the file from a byte on into one of its own.
-fn keep_aside(folder: &Path, from: u64, now: OffsetDateTime) -> io::Result<PathBuf> {
-    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
-    let stamp = now.format(&format).map_err(io::Error::other)?;
-    let mut count = 0;
-    let (path, mut copy) = loop {
-        let name = format!(
-            "{LEDGER}.broken-{stamp}{}",
-            if count == 0 { String::new() } else { format!("-{count}") }
-        );
-        let path = folder.join(name);
-        match options().write(true).create_new(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => count += 1,
-            file => break (path, file?),
-        }
-    };
+/// Copies the file from a byte on into one of its own, unless there is such a copy.
+pub fn keep_aside(folder: &Path, from: u64, now: OffsetDateTime) -> io::Result<PathBuf> {
     let mut file = File::open(folder.join(LEDGER))?;
     file.seek(SeekFrom::Start(from))?;
-    io::copy(&mut file.take(u64::MAX), &mut copy)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let start = format!("{LEDGER}.broken-");
+    for entry in files::entries(folder)? {
+        let is_copy = entry.file_name().to_string_lossy().starts_with(&start);
+        if is_copy && entry.metadata()?.len() == bytes.len() as u64 && fs::read(entry.path())? == bytes {
+            return Ok(entry.path());
+        }
+    }
+    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+    let stamp = now.format(&format).map_err(io::Error::other)?;
+    let names = (0..).map(|count: u32| match count {
+        0 => format!("{start}{stamp}"),
+        more => format!("{start}{stamp}-{more}"),
+    });
+    let path = names.map(|name| folder.join(name)).find(|path| !path.exists()).unwrap_or_default();
+    let mut copy = options().write(true).create_new(true).open(&path)?;
+    files::give_to_owner_of(folder, &copy)?;
+    copy.write_all(&bytes)?;
     copy.sync_all()?;
     Ok(path)
 }
@@ -279,7 +395,6 @@ fn keep_aside(folder: &Path, from: u64, now: OffsetDateTime) -> io::Result<PathB
 /// Files that only the owner may read: clients' addresses are in them.
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.mode(0o600);
     options
 }

@@ -1,16 +1,20 @@
 //! The thread that owns a ledger's file.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use time::Date;
+use time::{Date, OffsetDateTime};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot::Sender;
 
+use super::recovery::Recovered;
 use super::store::{Closed, Store};
+use super::survey::Loss;
 use super::{FileOptions, Shared};
-use crate::credit::ledger::record::{Record, Reserve, Settle, encode};
+use crate::credit::ledger::record::{Record, Reserve, Settle, decode, encode};
 use crate::credit::ledger::reservation::{Dropped, Reservation, Return, Ticket};
 use crate::credit::ledger::state::State;
 use crate::credit::ledger::{LedgerError, ReserveError, Settled, Settlement, Wish};
@@ -18,6 +22,8 @@ use crate::credit::window::Clock;
 
 /// Most commands that share a sync: enough for any rush, and nobody waits much longer than for one.
 const BATCH: usize = 1024;
+/// So far apart clocks may be.
+pub const SKEW: time::Duration = time::Duration::minutes(5);
 
 /// What the thread is asked to do.
 pub enum Command {
@@ -29,6 +35,8 @@ pub enum Command {
     Return(Ticket, Dropped),
     /// To let somebody look.
     Read(Look),
+    /// To see whether the file is still there, or again.
+    Check,
 }
 
 /// What somebody looks for, in the account of today.
@@ -44,6 +52,12 @@ pub struct Writer {
     access: Access,
     /// None if the file is there and cannot be read.
     state: Option<State>,
+    /// Whether the account in memory was ever that of an open file: then it is right, whatever became of the file.
+    owned: bool,
+    /// Ends of reservations that were told while the file was closed, as lines.
+    unwritten: Vec<u8>,
+    /// Whether it was warned that the clock is behind the ledger.
+    warned: bool,
 }
 
 /// Whether the file can be written.
@@ -60,6 +74,8 @@ enum Access {
 #[derive(Default)]
 struct Batch {
     lines: Vec<u8>,
+    /// Those of them that end reservations.
+    ends: Vec<u8>,
     /// Whether somebody acts on a line as soon as it is written.
     sync: bool,
     granted: Vec<(Reservation, Sender<Result<Reservation, ReserveError>>)>,
@@ -76,7 +92,9 @@ impl Writer {
         back: Return,
     ) -> Self {
         let access = Access::Closed(Instant::now());
-        let mut writer = Self { folder, clock, options, shared, back, access, state: None };
+        let (state, owned, unwritten, warned) = (None, false, Vec::new(), false);
+        let mut writer =
+            Self { folder, clock, options, shared, back, access, state, owned, unwritten, warned };
         writer.reopen();
         writer
     }
@@ -92,8 +110,8 @@ impl Writer {
             }
             self.commit(batch);
         }
-        if let Access::Open(store) = &self.access
-            && let Err(error) = store.sync()
+        if let (Access::Open(store), Some(state)) = (&mut self.access, &self.state)
+            && let Err(error) = store.sync(state, true)
         {
             tracing::error!("the ledger was not written to the end: {error}");
         }
@@ -119,7 +137,15 @@ impl Writer {
             }
             Command::Read(look) => {
                 self.try_again();
-                look(self.state.as_ref().ok_or_else(|| self.trouble()), self.today());
+                look(self.state.as_ref().ok_or_else(|| self.trouble()), self.clock.now().date());
+            }
+            Command::Check => {
+                self.shared.checking.store(false, Ordering::Relaxed);
+                self.try_again();
+                // What is still to be written would look like what another program wrote.
+                if batch.lines.is_empty() {
+                    self.check_place();
+                }
             }
         }
     }
@@ -129,7 +155,9 @@ impl Writer {
         let (Access::Open(_), Some(state)) = (&self.access, &self.state) else {
             return Err(self.trouble().into());
         };
-        let ticket = state.admit(wish, self.clock.now())?;
+        let now = self.clock.now();
+        self.warned = warn_of_clock(state, now, self.warned);
+        let ticket = state.admit(wish, now)?;
         let reservation = Reservation::new(ticket.clone(), self.back.clone());
         self.record(Record::Reserve(ticket.into()), batch);
         batch.sync = true;
@@ -146,8 +174,14 @@ impl Writer {
     /// Takes a record into account, and has it written.
     fn record(&mut self, record: Record, batch: &mut Batch) {
         let Some(state) = &mut self.state else { return };
+        let before = batch.lines.len();
         match encode(&record, &mut batch.lines) {
-            Ok(()) => state.apply(record),
+            Ok(()) => {
+                if ends(&record) {
+                    batch.ends.extend_from_slice(batch.lines.get(before..).unwrap_or_default());
+                }
+                state.apply(record);
+            }
             Err(error) => {
                 state.apply(record);
                 self.fail(&error.into());
@@ -157,13 +191,21 @@ impl Writer {
 
     /// Writes, and only then answers.
     fn commit(&mut self, batch: Batch) {
-        if let Access::Open(store) = &mut self.access
+        let displaced = match &self.access {
+            Access::Open(store) if !batch.lines.is_empty() => store.displaced(),
+            _ => None,
+        };
+        if let (Access::Open(store), Some(state), None) = (&mut self.access, &self.state, &displaced)
             && !batch.lines.is_empty()
-            && let Err(error) = store.append(&batch.lines, batch.sync)
+            && let Err(error) = store.append(&batch.lines, batch.sync, state)
         {
             self.fail(&error);
         }
-        let open = matches!(self.access, Access::Open(_));
+        let open = matches!(self.access, Access::Open(_)) && displaced.is_none();
+        if self.owned && (displaced.is_some() || matches!(self.access, Access::Closed(_))) {
+            self.unwritten.extend_from_slice(&batch.ends);
+        }
+        let mut refused = Vec::new();
         for (reservation, answer) in batch.granted {
             if open {
                 let _ = answer.send(Ok(reservation));
@@ -171,8 +213,14 @@ impl Writer {
                 if let (Some(ticket), Some(state)) = (reservation.take(), &mut self.state) {
                     state.apply(Record::Release { id: ticket.id });
                 }
-                let _ = answer.send(Err(self.trouble().into()));
+                refused.push(answer);
             }
+        }
+        if let Some(what) = displaced {
+            self.lose(what);
+        }
+        for answer in refused {
+            let _ = answer.send(Err(self.trouble().into()));
         }
         for answer in batch.settled {
             let _ = answer.send(());
@@ -180,15 +228,37 @@ impl Writer {
         self.shorten();
     }
 
+    /// Notices a file that was replaced, removed or cut while it was open.
+    fn check_place(&mut self) {
+        if let Access::Open(store) = &self.access
+            && let Some(what) = store.displaced()
+        {
+            self.lose(what);
+        }
+    }
+
+    /// Lets go of a file that is not the ledger any more. The account in memory is right, and is saved beside it, but a
+    /// person has to look: nothing is spent meanwhile, and the lock is free for who repairs it.
+    fn lose(&mut self, what: String) {
+        let access = std::mem::replace(&mut self.access, Access::Closed(Instant::now()));
+        let (Access::Open(mut store), Some(state)) = (access, &self.state) else { return };
+        let saved = store.save(state).inspect_err(|error| {
+            tracing::error!("the account could not be saved beside the ledger: {error}");
+        });
+        let reason = Loss { what, saved: saved.ok() }.to_string();
+        tracing::error!("{}", LedgerError { reason: reason.clone() });
+        self.set_trouble(Some(reason));
+    }
+
     /// Writes the file anew if it has become long.
     fn shorten(&mut self) {
-        let today = self.today();
+        let today = self.clock.now().date();
         let (Access::Open(store), Some(state)) = (&mut self.access, &mut self.state) else { return };
         if store.is_long(self.options.rewrite_above) {
             state.fold(today);
             match store.write_new(state) {
                 Ok(new) => {
-                    if let Err(error) = store.replace(new) {
+                    if let Err(error) = store.replace(new, state) {
                         self.fail(&error);
                     }
                 }
@@ -238,19 +308,50 @@ impl Writer {
     }
 
     fn reopen(&mut self) {
-        match Store::open(&self.folder, self.clock.now()) {
-            Ok((store, state, recovered)) => {
-                (self.access, self.state) = (Access::Open(store), Some(state));
-                *self.shared.recovered.lock().unwrap_or_else(PoisonError::into_inner) = recovered;
-                self.set_trouble(None);
-            }
+        match Store::open(&self.folder, self.clock.now(), &self.in_hand()) {
+            Ok((store, state, recovered)) => self.opened(store, state, recovered),
             Err(Closed { state, reason }) => {
                 if self.trouble().reason != reason {
                     tracing::error!("{}", LedgerError { reason: reason.clone() });
                 }
-                (self.access, self.state) = (Access::Closed(Instant::now()), state);
+                self.access = Access::Closed(Instant::now());
+                if !self.owned {
+                    self.state = state;
+                }
                 self.set_trouble(Some(reason));
             }
+        }
+    }
+
+    /// Reservations of this process that the file may know as open, and that are not to be taken for lost.
+    fn in_hand(&self) -> HashSet<u64> {
+        let open = self.state.iter().filter(|_| self.owned).flat_map(State::open).map(|open| open.id);
+        let ended = self.unwritten().filter_map(|record| match record {
+            Record::Settle(settle) => Some(settle.reserve.id),
+            Record::Release { id } => Some(id),
+            _ => None,
+        });
+        open.chain(ended).collect()
+    }
+
+    fn unwritten(&self) -> impl Iterator<Item = Record> {
+        self.unwritten.split_inclusive(|byte| *byte == b'\n').filter_map(|line| decode(line).ok())
+    }
+
+    /// Goes on with a file that could be opened, and writes what was told meanwhile.
+    fn opened(&mut self, mut store: Store, mut state: State, recovered: Recovered) {
+        if let Some(before) = self.state.as_ref().filter(|_| self.owned) {
+            state.number_after(before);
+            tracing::info!("the ledger can be used again");
+        }
+        self.unwritten().for_each(|record| state.apply(record));
+        let lines = std::mem::take(&mut self.unwritten);
+        let written = if lines.is_empty() { Ok(()) } else { store.append(&lines, true, &state) };
+        (self.access, self.state, self.owned) = (Access::Open(store), Some(state), true);
+        *self.shared.recovered.lock().unwrap_or_else(PoisonError::into_inner) = recovered;
+        match written {
+            Ok(()) => self.set_trouble(None),
+            Err(error) => self.fail(&error),
         }
     }
 
@@ -263,10 +364,28 @@ impl Writer {
         let trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
         trouble.unwrap_or(LedgerError { reason: "it is not open".into() })
     }
+}
 
-    fn today(&self) -> Date {
-        self.clock.now().date()
+/// Whether a record ends a reservation that may be in a file.
+fn ends(record: &Record) -> bool {
+    match record {
+        Record::Settle(settle) => settle.reserve.id != 0,
+        Record::Release { .. } => true,
+        _ => false,
     }
+}
+
+/// Warns, once, when the clock is behind the ledger by more than clocks are apart; says whether it is.
+fn warn_of_clock(state: &State, clock: OffsetDateTime, warned: bool) -> bool {
+    let Some(latest) = state.latest().filter(|latest| *latest - clock > SKEW) else { return false };
+    if !warned {
+        tracing::warn!(
+            "the clock says {clock}, but the ledger has a call of {latest}: budgets stay in the day and the month of \
+             that call until the clock has reached them. If the clock is right and was ahead before, stop the \
+             gateway and run `pixcolor ledger accept-loss`"
+        );
+    }
+    true
 }
 
 #[cfg(test)]

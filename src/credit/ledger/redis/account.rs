@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use redis::{Script, ScriptInvocation};
-use time::{Duration, OffsetDateTime, Time};
+use time::{Date, Duration, OffsetDateTime, Time};
 
 use super::super::record::{Reserve, Settle};
 use super::super::reservation::Ticket;
-use super::super::{Settled, Settlement, Wish};
+use super::super::{LedgerError, Settled, Settlement, Wish};
+use super::epoch::{Epoch, EpochFile};
+use super::guard::{Danger, Guard, unusable};
 use super::keys::{self, Open};
 use crate::credit::amount::Credits;
 use crate::credit::budget::{Account, Budget, Exhausted};
@@ -19,11 +21,26 @@ use crate::shared::{Purpose, Shared, Trouble};
 /// How often a reservation is tried when the day turns out to be another.
 const TRIES: usize = 3;
 
+/// Why nothing was reserved, though no budget forbids it.
+pub enum ReserveFailure {
+    /// Redis failed. If the command was sent, the reservation of this ticket may have been made.
+    Redis(Trouble, Ticket),
+    /// The ledger cannot be used.
+    Ledger(LedgerError),
+}
+
+impl From<LedgerError> for ReserveFailure {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
 /// The account.
 pub struct RedisAccount {
     pub(super) shared: Shared,
+    pub(super) guard: Guard,
     clock: Option<Arc<dyn Clock>>,
-    /// How far Redis's clock is ahead of ours, in seconds, as of the last time that it mattered.
+    /// How far the time that counts is ahead of our clock, in seconds, as of the last time that it mattered.
     ahead: AtomicI64,
     owner: String,
     reserve: Script,
@@ -31,34 +48,57 @@ pub struct RedisAccount {
 }
 
 impl RedisAccount {
-    /// The account in what is shared. Without a clock it is Redis's own.
-    pub fn new(shared: Shared, clock: Option<Arc<dyn Clock>>) -> Self {
+    /// The account in what is shared, whose epoch `file` remembers. Without a clock it is Redis's own.
+    pub fn new(shared: Shared, clock: Option<Arc<dyn Clock>>, file: Option<EpochFile>) -> Self {
         Self {
+            guard: Guard::new(shared.clone(), file),
             shared,
             clock,
             ahead: AtomicI64::new(0),
             owner: uuid::Uuid::new_v4().to_string(),
-            reserve: Script::new(include_str!("reserve.lua")),
+            reserve: Script::new(concat!(include_str!("guard.lua"), include_str!("reserve.lua"))),
             settle: Script::new(include_str!("settle.lua")),
         }
     }
 
     /// The time, as nearly as is known without asking.
     pub fn now(&self) -> OffsetDateTime {
-        match &self.clock {
-            Some(clock) => clock.now(),
-            None => OffsetDateTime::now_utc()
-                .saturating_add(Duration::seconds(self.ahead.load(Ordering::Relaxed))),
-        }
+        self.clock().saturating_add(Duration::seconds(self.ahead.load(Ordering::Relaxed)))
     }
 
-    /// Whether it can be used, as of the last time that it was.
-    pub fn health(&self) -> Result<(), Trouble> {
-        self.shared.health()
+    fn clock(&self) -> OffsetDateTime {
+        self.clock.as_ref().map_or_else(OffsetDateTime::now_utc, |clock| clock.now())
     }
 
-    /// Sets credit aside. Where that may have happened without our knowing, the ticket is given with the trouble.
-    pub async fn reserve(&self, wish: Wish) -> Result<Result<Ticket, Exhausted>, (Trouble, Ticket)> {
+    /// The time that counts: Redis's, unless its clock was set back behind the latest reservation.
+    pub(super) async fn time(&self) -> Result<OffsetDateTime, Trouble> {
+        let mut commands = redis::pipe();
+        commands.cmd("TIME").get(keys::latest(&self.shared));
+        let ((redis, _), latest): ((i64, i64), Option<i64>) =
+            self.shared.query(Purpose::Ledger, &commands).await?;
+        let clock = self.clock.as_ref().map_or(redis, |clock| clock.now().unix_timestamp());
+        self.set_time(latest.map_or(clock, |latest| latest.max(clock)));
+        Ok(self.now())
+    }
+
+    fn set_time(&self, seconds: i64) {
+        self.ahead.store(seconds.saturating_sub(self.clock().unix_timestamp()), Ordering::Relaxed);
+    }
+
+    /// Seconds until a day may be forgotten, by the earlier of both clocks: a clock that was set back forgets nothing
+    /// before it has reached the end of the day's month again.
+    fn kept_for(&self, day: Date) -> u64 {
+        keys::kept_for(day, self.now().min(self.clock())).as_secs()
+    }
+
+    /// Whether reservations are possible, as of the last one or the last look.
+    pub fn health(&self) -> Result<(), LedgerError> {
+        self.shared.health().map_err(|trouble| unusable(&trouble))?;
+        self.guard.health()
+    }
+
+    /// Sets credit aside.
+    pub async fn reserve(&self, wish: Wish) -> Result<Result<Ticket, Exhausted>, ReserveFailure> {
         let budgets = wish.budgets.clone();
         let mut ticket = Ticket::new(number(), self.now(), wish);
         for _ in 0..TRIES {
@@ -68,8 +108,15 @@ impl RedisAccount {
                     Some((budget, budget.account(&ticket.provider, ticket.client.as_deref())?))
                 })
                 .collect();
-            let answer =
-                self.try_reserve(&ticket, &concerned).await.map_err(|trouble| (trouble, ticket.clone()))?;
+            let epoch = self.guard.epoch().await?;
+            let answer = self
+                .try_reserve(&ticket, &concerned, epoch)
+                .await
+                .map_err(|trouble| ReserveFailure::Redis(trouble, ticket.clone()))?;
+            if let Some(danger) = Danger::read(&answer) {
+                return Err(self.guard.refuse(danger).into());
+            }
+            self.guard.accept();
             let mut words = answer.into_iter();
             match words.next().as_deref() {
                 Some("taken") => return Ok(Ok(ticket)),
@@ -83,25 +130,24 @@ impl RedisAccount {
                 Some("ended") => ticket.id = number(),
                 _ => {
                     let now = words.next().and_then(|text| text.parse::<i64>().ok()).unwrap_or_default();
-                    self.ahead.store(now - OffsetDateTime::now_utc().unix_timestamp(), Ordering::Relaxed);
+                    self.set_time(now);
                     ticket.at = self.now().truncate_to_second();
                 }
             }
         }
         let trouble = self.shared.confused("its clock jumps");
-        Err((trouble, ticket))
+        Err(ReserveFailure::Redis(trouble, ticket))
     }
 
     async fn try_reserve(
         &self,
         ticket: &Ticket,
         concerned: &[(&Budget, Account)],
+        epoch: Epoch,
     ) -> Result<Vec<String>, Trouble> {
         let day = ticket.at.date();
-        let first_second = match self.clock {
-            Some(_) => -1,
-            None => day.with_time(Time::MIDNIGHT).assume_utc().unix_timestamp(),
-        };
+        let first_second = day.with_time(Time::MIDNIGHT).assume_utc().unix_timestamp();
+        let clock = self.clock.as_ref().map(|clock| clock.now().unix_timestamp().to_string());
         let open = Open { owner: self.owner.clone(), reserve: Reserve::from(ticket.clone()) };
         let record =
             serde_json::to_string(&open).map_err(|error| self.shared.confused(&error.to_string()))?;
@@ -110,8 +156,10 @@ impl RedisAccount {
             script.key(key);
         }
         script.key(keys::open(&self.shared)).key(keys::ended(&self.shared, ticket.id));
+        script.key(keys::epoch(&self.shared)).key(keys::latest(&self.shared));
+        script.arg(epoch.to_string()).arg(clock.unwrap_or_default());
         script.arg(ticket.id).arg(record).arg(ticket.most.micro()).arg(first_second);
-        script.arg(keys::kept_for(day, self.now()).as_secs());
+        script.arg(self.kept_for(day));
         let accounts = accounts(ticket);
         script.arg(accounts.len()).arg(accounts);
         for (budget, account) in concerned {
@@ -126,7 +174,7 @@ impl RedisAccount {
         let mut script = self.settle.prepare_invoke();
         self.ending_keys(&mut script, ticket);
         self.ending_args(&mut script, ticket, Credits::ZERO);
-        self.shared.run(Purpose::Ledger, &script).await
+        self.shared.write(Purpose::Ledger, &script).await
     }
 
     /// Replaces a reservation by what the call has cost.
@@ -159,7 +207,11 @@ impl RedisAccount {
         }
         let sample = experience.recent.front().and_then(|sample| serde_json::to_string(sample).ok());
         script.arg(sample.unwrap_or_default()).arg(RECENT);
-        self.shared.run(Purpose::Ledger, &script).await
+        // A call that could cost nothing may add nothing.
+        match ticket.id {
+            0 => self.shared.run(Purpose::Ledger, &script).await,
+            _ => self.shared.write(Purpose::Ledger, &script).await,
+        }
     }
 
     /// The keys that the end of every reservation is about.
@@ -174,7 +226,7 @@ impl RedisAccount {
     fn ending_args(&self, script: &mut ScriptInvocation<'_>, ticket: &Ticket, charged: Credits) {
         let id = if ticket.id == 0 { String::new() } else { ticket.id.to_string() };
         script.arg(id).arg(Credits::ZERO.minus(ticket.most).micro()).arg(charged.micro());
-        script.arg(keys::kept_for(ticket.at.date(), self.now()).as_secs());
+        script.arg(self.kept_for(ticket.at.date()));
         let accounts = accounts(ticket);
         script.arg(accounts.len()).arg(accounts);
     }

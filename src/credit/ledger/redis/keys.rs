@@ -48,9 +48,19 @@ pub const fn place(window: Window) -> usize {
     }
 }
 
+/// The key of the account's epoch.
+pub fn epoch(shared: &Shared) -> String {
+    shared.key("epoch")
+}
+
 /// The key of all open reservations.
 pub fn open(shared: &Shared) -> String {
     shared.key("ledger:open")
+}
+
+/// The key of the time of the latest reservation, in seconds since 1970.
+pub fn latest(shared: &Shared) -> String {
+    shared.key("ledger:latest")
 }
 
 /// The key of the mark that a reservation has ended.

@@ -4,14 +4,19 @@
 //! it once however often it is told. Both are sent by tasks of their own: who leaves meanwhile leaves nothing
 //! half done. While Redis does not answer nothing is reserved, so that providers that cost something are off.
 //!
-//! `keys` says what is where, `account` writes it, `reading` reads it, and this is the trait.
+//! `keys` says what is where, `account` writes it, `reading` reads it, `guard` says whether it can be trusted,
+//! `loss` is the way out when it cannot, and this is the trait.
 
 mod account;
+mod epoch;
+mod guard;
 mod keys;
+mod loss;
 mod reading;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -21,7 +26,10 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use self::account::RedisAccount;
+use self::account::{RedisAccount, ReserveFailure};
+use self::epoch::EpochFile;
+use self::guard::unusable;
+pub use self::loss::AcceptedLoss;
 use super::reservation::{Dropped, Reservation, Return, Ticket};
 use super::{Ledger, LedgerError, ReserveError, Settled, Settlement, Wish};
 use crate::credit::budget::{Budgets, Standing};
@@ -48,6 +56,21 @@ struct Desk {
 impl RedisLedger {
     /// The ledger in what is shared; its work is done in `tasks`. Without a clock it is Redis's own.
     pub fn new(shared: Shared, clock: Option<Arc<dyn Clock>>, tasks: TaskTracker) -> Self {
+        Self::open(shared, clock, tasks, None)
+    }
+
+    /// The same, with Redis's own clock, for a gateway with a state folder: it remembers there which account it knew,
+    /// so that it notices another one after a restart.
+    pub fn in_folder(shared: Shared, tasks: TaskTracker, state_dir: &Path) -> Self {
+        Self::open(shared, None, tasks, Some(EpochFile::new(state_dir)))
+    }
+
+    fn open(
+        shared: Shared,
+        clock: Option<Arc<dyn Clock>>,
+        tasks: TaskTracker,
+        file: Option<EpochFile>,
+    ) -> Self {
         Self(Arc::new_cyclic(|desk: &Weak<Desk>| {
             let desk = desk.clone();
             // A desk that is gone, or a program that ends, leaves the reservation charged.
@@ -58,7 +81,7 @@ impl RedisLedger {
                         .spawn_on(async move { desk.take_back(&ticket, dropped).await }, &runtime);
                 }
             });
-            Desk { account: RedisAccount::new(shared, clock), tasks, back }
+            Desk { account: RedisAccount::new(shared, clock, file), tasks, back }
         }))
     }
 }
@@ -69,7 +92,8 @@ impl Desk {
         match self.account.reserve(wish).await {
             Ok(Ok(ticket)) => Ok(Reservation::new(ticket, self.back.clone())),
             Ok(Err(exhausted)) => Err(exhausted.into()),
-            Err((trouble, ticket)) => {
+            Err(ReserveFailure::Ledger(error)) => Err(error.into()),
+            Err(ReserveFailure::Redis(trouble, ticket)) => {
                 if trouble.sent {
                     (self.back)(ticket, Dropped::Unseen);
                 }
@@ -129,10 +153,6 @@ impl Desk {
     }
 }
 
-fn unusable(trouble: &Trouble) -> LedgerError {
-    LedgerError { reason: trouble.to_string() }
-}
-
 fn stopped() -> LedgerError {
     LedgerError { reason: "its task has stopped; the log says more".into() }
 }
@@ -187,6 +207,11 @@ impl Ledger for RedisLedger {
     }
 
     fn health(&self) -> Result<(), LedgerError> {
-        self.0.account.health().map_err(|trouble| unusable(&trouble))
+        self.0.account.health()
+    }
+
+    async fn look(&self) {
+        // The guard and the connection keep what is wrong for `health`.
+        let _ = self.0.account.guard.look().await;
     }
 }

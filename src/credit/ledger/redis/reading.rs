@@ -27,7 +27,7 @@ impl RedisAccount {
         budgets: &[Budget],
         client: Option<&str>,
     ) -> Result<(Vec<Standing>, Vec<Ticket>), Trouble> {
-        let now = self.now();
+        let now = self.time().await?;
         let account = |budget: &Budget| budget.account(budget.provider(), client);
         let concerned: Vec<(&Budget, Account)> =
             budgets.iter().filter_map(|budget| Some((budget, account(budget)?))).collect();
@@ -60,7 +60,7 @@ impl RedisAccount {
 
     /// What was used on these days, in order of day, provider and client.
     pub async fn usage(&self, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, Trouble> {
-        let named = last_month(self.now().date());
+        let named = last_month(self.time().await?.date());
         let mut commands = redis::pipe();
         commands.smembers(keys::days(&self.shared));
         let known: Vec<String> = self.next(&mut self.ask(&commands).await?.into_iter())?;

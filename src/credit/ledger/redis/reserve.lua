@@ -1,10 +1,12 @@
 -- Sets the most that a call may cost aside, if every budget concerned has so much left.
--- KEYS: what is spent on the day, in the month and in all; open reservations; the mark that this one has ended.
--- ARGV: number; record; amount; first second of the day, or -1 if the caller's clock is not Redis's; seconds until
--- the day and the month may be forgotten; how many accounts; accounts; then for each budget its window (which of
--- the first three keys), its account, and the most that may be spent for this to fit.
--- Answers { 'late', time } where it is another day by Redis's clock, { 'ended' } where it was given back already,
--- else { 'taken' or 'refused', what is spent by each budget's account }.
+-- KEYS: what is spent on the day, in the month and in all; open reservations; the mark that this one has ended; the
+-- epoch; the time of the latest reservation.
+-- ARGV: the epoch that the caller knows; the caller's time, if Redis's clock is not to count; number; record; amount;
+-- first second of the day; seconds until the day and the month may be forgotten; how many accounts; accounts; then for
+-- each budget its window (which of the first three keys), its account, and the most that may be spent for this to fit.
+-- Answers what `danger` answers, { 'late', time } where it is another day by that clock, { 'ended' } where it was given
+-- back already, else { 'taken' or 'refused', what is spent by each budget's account }.
+-- Redis refuses the first command that writes, or none: nothing is half done where it is full or a replica.
 
 -- Whether one whole number is at most another. By their digits: Lua's own numbers are exact up to 2^53 only.
 local function at_most(a, b)
@@ -15,14 +17,20 @@ local function at_most(a, b)
   return a <= b
 end
 
-local day = tonumber(ARGV[4])
-local now = redis.call('TIME')[1]
-if day >= 0 and (tonumber(now) < day or tonumber(now) >= day + 86400) then return { 'late', now } end
+local found = danger(KEYS[6], ARGV[1])
+if found then return found end
+
+local day = tonumber(ARGV[6])
+local now = ARGV[2] ~= '' and ARGV[2] or redis.call('TIME')[1]
+-- A clock that was set back grants no day and no month again.
+local latest = redis.call('GET', KEYS[7])
+if latest and tonumber(latest) > tonumber(now) then now = latest end
+if tonumber(now) < day or tonumber(now) >= day + 86400 then return { 'late', now } end
 if redis.call('EXISTS', KEYS[5]) == 1 then return { 'ended' } end
 
-local accounts = tonumber(ARGV[6])
+local first, accounts = 9, tonumber(ARGV[8])
 local answer = { 'taken' }
-for i = 7 + accounts, #ARGV, 3 do
+for i = first + accounts, #ARGV, 3 do
   local spent = redis.call('HGET', KEYS[tonumber(ARGV[i])], ARGV[i + 1]) or '0'
   if not at_most(spent, ARGV[i + 2]) then answer[1] = 'refused' end
   answer[#answer + 1] = spent
@@ -30,13 +38,17 @@ end
 if answer[1] == 'refused' then return answer end
 
 for key = 1, 3 do
-  for i = 7, 6 + accounts do
+  for i = first, first + accounts - 1 do
     -- An amount that is past counting stays as much as can be counted.
-    local added = redis.pcall('HINCRBY', KEYS[key], ARGV[i], ARGV[3])
-    if type(added) == 'table' then redis.call('HSET', KEYS[key], ARGV[i], '9223372036854775807') end
+    local added = redis.pcall('HINCRBY', KEYS[key], ARGV[i], ARGV[5])
+    if type(added) == 'table' then
+      if not added.err:find('overflow') then return added end
+      redis.call('HSET', KEYS[key], ARGV[i], '9223372036854775807')
+    end
   end
 end
-redis.call('EXPIRE', KEYS[1], ARGV[5])
-redis.call('EXPIRE', KEYS[2], ARGV[5])
-redis.call('HSET', KEYS[4], ARGV[1], ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[7])
+redis.call('EXPIRE', KEYS[2], ARGV[7])
+redis.call('HSET', KEYS[4], ARGV[3], ARGV[4])
+redis.call('SET', KEYS[7], now)
 return answer

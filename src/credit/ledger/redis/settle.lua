@@ -12,7 +12,10 @@
 local function add(key, field, amount)
   if amount == '0' or amount == '-0' then return end
   local added = redis.pcall('HINCRBY', key, field, amount)
-  if type(added) == 'table' then redis.call('HSET', key, field, '9223372036854775807') end
+  if type(added) == 'table' then
+    if not added.err:find('overflow') then error(added) end
+    redis.call('HSET', key, field, '9223372036854775807')
+  end
 end
 
 local number, accounts = ARGV[1], tonumber(ARGV[5])

@@ -97,7 +97,7 @@ fn nothing_is_granted_while_nothing_can_be_written_and_all_is_there_when_it_can_
     let Setup { folder, writer } = setup;
     drop(writer);
 
-    let (_, state, recovered) = Store::open(folder.path(), SystemClock.now()).ok().unwrap();
+    let (_, state, recovered) = Store::open(folder.path(), SystemClock.now(), &HashSet::new()).ok().unwrap();
     assert_eq!((recovered.unsettled, recovered.unsettled_credits), (1, TEN));
     let rows = state.usage(&(Date::MIN..=Date::MAX));
     let charged: Credits = rows.iter().map(|row| row.tally.credits).sum();
@@ -132,4 +132,57 @@ fn a_file_that_cannot_be_shortened_grows_on() {
     }
     assert!(length(&setup) < long, "{}", length(&setup));
     assert_eq!(setup.standing(), (500, 0));
+}
+
+#[test]
+fn a_rewrite_that_is_cut_off_at_any_point_leaves_a_ledger_that_is_whole() {
+    let files = ["ledger", "ledger.checkpoint", "ledger.new"];
+    for steps in 0..4 {
+        let mut setup = setup(Duration::ZERO);
+        for micro in 1..5 {
+            let ticket = setup.reserve().unwrap();
+            setup.settle(ticket, micro);
+        }
+        let Setup { folder, mut writer } = setup;
+        let (Access::Open(store), Some(state)) = (&mut writer.access, &mut writer.state) else { panic!() };
+        let new = store.write_new(state).unwrap();
+        // A crash of the process after so many steps: what was written is there.
+        if steps >= 1 {
+            store.note(state, Some(&new), true).unwrap();
+        }
+        match steps {
+            2 => fs::rename(folder.path().join("ledger.new"), folder.path().join("ledger")).unwrap(),
+            3 => store.replace(new, state).unwrap(),
+            _ => {}
+        }
+        let crashed = tempfile::tempdir().unwrap();
+        for name in files {
+            let _ = fs::copy(folder.path().join(name), crashed.path().join(name));
+        }
+        drop(writer);
+        let opened = Store::open(crashed.path(), SystemClock.now(), &HashSet::new());
+        let (mut store, state, _) = opened.map_err(|closed| closed.reason).unwrap();
+        assert_eq!(state.total(), Credits::from_micro(10), "{steps}");
+        store.rewrite(&state).unwrap();
+        drop(store);
+        assert!(Store::open(crashed.path(), SystemClock.now(), &HashSet::new()).is_ok(), "{steps}");
+    }
+}
+
+#[test]
+fn what_a_power_failure_kept_from_the_disk_is_cut_off_if_it_was_never_synced() {
+    let setup = setup(Duration::ZERO);
+    let Setup { folder, mut writer } = setup;
+    let path = folder.path().join("ledger");
+    let Access::Open(store) = &mut writer.access else { panic!("it is not open") };
+    store.sync(&State::default(), true).unwrap();
+    drop(writer);
+    let mut lines = [&[0; 700], &b"{}}\n"[..]].concat();
+    encode(&Record::Release { id: 9 }, &mut lines).unwrap();
+    lines.extend_from_slice(b"1234 {\"rel");
+    fs::write(&path, [fs::read(&path).unwrap(), lines].concat()).unwrap();
+    let (_, _, recovered) = Store::open(folder.path(), SystemClock.now(), &HashSet::new())
+        .map_err(|closed| closed.reason)
+        .unwrap();
+    assert!(recovered.records == 1 && recovered.kept_aside.is_some(), "{recovered:?}");
 }

@@ -1,0 +1,47 @@
+//! `pixcolor ledger`: what an operator does with the account of credit by hand.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::{CliError, say};
+use crate::config::Source;
+use crate::credit::FileLedger;
+use crate::credit::ledger::RedisLedger;
+use crate::shared::{Options, Shared};
+
+/// What is to be done with the ledger.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Go on with what is left of a ledger that was damaged or lost, so that providers that cost something are
+    /// on again. What is lost counts in no budget any more. A ledger file is refused while a gateway holds it; with a
+    /// ledger in Redis, run it on each replica, whose gateway may run meanwhile
+    AcceptLoss,
+}
+
+/// Does it, with the ledger in `state_dir`, or in Redis where replicas share one.
+pub fn run(source: &Source, command: &Command) -> Result<ExitCode, CliError> {
+    let config = super::load(source)?.config;
+    match (command, config.shared.options()) {
+        (Command::AcceptLoss, None) => accept_loss_of_file(&config.state_dir)?,
+        (Command::AcceptLoss, Some(options)) => accept_loss_in_redis(options, &config.state_dir)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn accept_loss_of_file(state_dir: &Path) -> Result<(), CliError> {
+    say(FileLedger::accept_loss(state_dir, OffsetDateTime::now_utc())?);
+    Ok(())
+}
+
+fn accept_loss_in_redis(options: Options, state_dir: &Path) -> Result<(), CliError> {
+    let shared = Shared::new(options, Arc::new(()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let accepted = runtime
+        .block_on(RedisLedger::accept_loss(&shared, state_dir))
+        .map_err(|error| format!("the ledger cannot be changed: {}", error.reason))?;
+    say(format_args!("Redis at {} {accepted}", shared.address()));
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! Going on with what is left of a ledger: `pixcolor ledger accept-loss`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+
+use super::FileLedger;
+use super::checkpoint::Mark;
+use super::recovery::Found;
+use super::store::{self, LEDGER, Store};
+use super::survey::{Loss, Survey};
+use super::writer::SKEW;
+use crate::credit::amount::Credits;
+use crate::credit::ledger::LedgerError;
+
+/// What was found and done.
+#[derive(Debug)]
+pub enum Acceptance {
+    /// There is no ledger, and none was lost.
+    Nothing,
+    /// Nothing was wrong, and nothing was changed.
+    Whole {
+        /// Records that count.
+        records: u64,
+        /// What they charge.
+        credits: Credits,
+    },
+    /// The ledger was written anew.
+    Accepted(Accepted),
+}
+
+/// With what a ledger goes on.
+#[derive(Debug)]
+pub struct Accepted {
+    /// What was wrong; none if only the clock was.
+    loss: Option<Loss>,
+    /// Records that count.
+    records: u64,
+    /// What they charge.
+    credits: Credits,
+    /// What the checkpoint knew of; none if there was none.
+    known: Option<Mark>,
+    /// Where the file is kept as it was; none if it was missing.
+    kept_aside: Option<PathBuf>,
+    /// The time that the clock had said before, if it was ahead of now.
+    rewound: Option<OffsetDateTime>,
+}
+
+impl FileLedger {
+    /// Goes on with what the ledger of a folder still says. An error while another program holds it, and when it cannot
+    /// be read at all. Reads and writes files: not for async threads.
+    pub fn accept_loss(folder: &Path, now: OffsetDateTime) -> Result<Acceptance, LedgerError> {
+        let cannot = |error: std::io::Error| LedgerError {
+            reason: format!("{} cannot be written: {error}", folder.join(LEDGER).display()),
+        };
+        let lock = store::lock(folder).map_err(|reason| LedgerError { reason })?;
+        let Survey { mut found, checkpoint, synced } = Survey::of(folder)?;
+        let loss = synced.err();
+        let kept_aside = match (&loss, &found) {
+            (Some(_), Some(_)) => Some(store::keep_aside(folder, 0, now).map_err(cannot)?),
+            _ => None,
+        };
+        if let Some(Loss { saved: Some(_), .. }) = &loss {
+            store::put_new(folder).map_err(cannot)?;
+            found = Survey::of(folder)?.found;
+        }
+        let Some(Found { state, records, .. }) = found.or_else(|| loss.is_some().then(Found::nothing)) else {
+            return Ok(Acceptance::Nothing);
+        };
+        let rewound = state.latest().filter(|latest| *latest - now > SKEW);
+        if loss.is_none() && rewound.is_none() {
+            return Ok(Acceptance::Whole { records, credits: state.total() });
+        }
+        let state = if rewound.is_some() { state.rewind(now) } else { state };
+        let (known, credits) = (checkpoint.as_ref().map(|it| it.ledger.clone()), state.total());
+        Store::create(folder, lock, &state, checkpoint.map_or(0, |it| it.sequence)).map_err(cannot)?;
+        Ok(Acceptance::Accepted(Accepted { loss, records, credits, known, kept_aside, rewound }))
+    }
+}
+
+impl fmt::Display for Acceptance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("There is no ledger yet, and none was lost. Nothing was changed."),
+            Self::Whole { records, credits } => write!(
+                f,
+                "Nothing is wrong with the ledger: {records} records, {credits} credits. Nothing was changed."
+            ),
+            Self::Accepted(accepted) => accepted.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { loss, records, credits, known, kept_aside, rewound } = self;
+        if let Some(Loss { what, saved }) = loss {
+            writeln!(f, "{what}.")?;
+            match (saved, known) {
+                (Some(saved), _) => {
+                    writeln!(f, "Lost: nothing, the whole account was in {}.", saved.display())?
+                }
+                (None, Some(known)) => writeln!(
+                    f,
+                    "Lost: {} records, {} credits, as far as the checkpoint knows.",
+                    known.records.saturating_sub(*records),
+                    known.credits.minus(*credits).max(Credits::ZERO)
+                )?,
+                (None, None) => writeln!(f, "Lost: an unknown amount, because there is no checkpoint.")?,
+            }
+        }
+        writeln!(f, "Kept: {records} records, {credits} credits charged or set aside.")?;
+        if let Some(rewound) = rewound {
+            writeln!(f, "The clock had said {rewound} before: what was spent on later days counts today.")?;
+        }
+        if let Some(path) = kept_aside {
+            writeln!(f, "The file as it was: {}", path.display())?;
+        }
+        f.write_str(
+            "Providers that cost something are on again, within seconds in a gateway that is running.",
+        )
+    }
+}

@@ -1,0 +1,127 @@
+//! What a folder has of a ledger, and whether it may be used: the file as it was read, beside its checkpoint.
+
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+use super::checkpoint::{CHECKPOINT, Checkpoint, Damaged, Mark};
+use super::recovery::{self, Damage, Found, Unusable};
+use super::store::{LEDGER, NEW};
+use crate::credit::ledger::LedgerError;
+
+/// What a folder has of a ledger.
+pub struct Survey {
+    /// The file; none if it is not there.
+    pub found: Option<Found>,
+    /// What the checkpoint says; none if there is none, or none that can be read.
+    pub checkpoint: Option<Checkpoint>,
+    /// The beginning of the file that is known to have been synced; none if nothing is known. An error if something
+    /// is lost: then nothing may be spent until a person has looked at it.
+    pub synced: Result<Option<Mark>, Loss>,
+}
+
+/// That a ledger has lost something.
+#[derive(Debug)]
+pub struct Loss {
+    /// What is wrong with it.
+    pub what: String,
+    /// The file beside the ledger that has the whole account, if there is one.
+    pub saved: Option<PathBuf>,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, saved } = self;
+        match saved {
+            Some(saved) => write!(
+                f,
+                "{what}. The whole account is in {}, and `pixcolor ledger accept-loss` goes on with it",
+                saved.display()
+            ),
+            None => write!(
+                f,
+                "{what}. Put the right file back, or go on with what can be read: `pixcolor ledger accept-loss`"
+            ),
+        }
+    }
+}
+
+impl Survey {
+    /// Reads a folder's ledger and its checkpoint. An error if the ledger is there and cannot be read at all.
+    pub fn of(folder: &Path) -> Result<Self, LedgerError> {
+        let path = folder.join(LEDGER);
+        // First: a running program may write both, and a checkpoint is never ahead of the ledger.
+        let checkpoint = match Checkpoint::read(folder) {
+            // A folder that is none is told of when it is made.
+            Err(error) if error.kind() != io::ErrorKind::NotADirectory => {
+                let reason = format!("{} cannot be read: {error}", folder.join(CHECKPOINT).display());
+                return Err(LedgerError { reason });
+            }
+            checkpoint => checkpoint.unwrap_or_default(),
+        };
+        let unusable =
+            |unusable| LedgerError { reason: format!("{} is there, but {unusable}", path.display()) };
+        let mut found = recovery::read(&path).map_err(unusable)?;
+        let damaged = matches!(checkpoint, Some(Err(Damaged)));
+        let checkpoint = checkpoint.and_then(Result::ok);
+        let synced = synced(&path, found.as_ref(), checkpoint.as_ref()).map_err(unusable)?;
+        let synced = match damaged && synced.is_ok() {
+            true => Err(format!(
+                "{} is damaged: it does not say what must be there",
+                folder.join(CHECKPOINT).display()
+            )),
+            false => synced,
+        };
+        if let (Some(found), Some(latest)) = (&mut found, checkpoint.as_ref().and_then(|it| it.latest)) {
+            found.state.see(latest);
+        }
+        let saved = || {
+            let saved = folder.join(NEW);
+            let next = checkpoint.as_ref()?.next.as_ref()?;
+            next.fits(&saved).unwrap_or_default().then_some(saved)
+        };
+        let synced = synced.map_err(|what| Loss { what, saved: saved() });
+        Ok(Self { found, checkpoint, synced })
+    }
+}
+
+/// What is known to have been synced of a file, or what is lost, in words.
+fn synced(
+    path: &Path,
+    found: Option<&Found>,
+    checkpoint: Option<&Checkpoint>,
+) -> Result<Result<Option<Mark>, String>, Unusable> {
+    let name = path.display();
+    let counted = checkpoint.map(|checkpoint| {
+        let Mark { records, credits, .. } = &checkpoint.ledger;
+        format!("{CHECKPOINT} knows of {records} records and {credits} credits")
+    });
+    let Some(found) = found else {
+        return Ok(counted.map_or(Ok(None), |counted| Err(format!("{name} is missing, and {counted}"))));
+    };
+    match found.damage {
+        Damage::Empty => return Ok(Err(format!("{name} is empty, which no ledger is"))),
+        Damage::Header => return Ok(Err(format!("{name} does not begin as a ledger does"))),
+        // What a power failure has kept from the disk is not missed if it was never synced.
+        Damage::Lines { whole, holes: true, .. } if checkpoint.is_some_and(|it| it.ledger.bytes <= whole) => {
+        }
+        Damage::Lines { count, first, .. } => {
+            return Ok(Err(format!("{name} has damaged lines: {count}, the first of them is line {first}")));
+        }
+        Damage::None | Damage::Tail { .. } => {}
+    }
+    let (Some(Checkpoint { ledger, next, .. }), Some(counted)) = (checkpoint, counted) else {
+        return Ok(Ok(None));
+    };
+    for mark in next.iter().chain([ledger]) {
+        if mark.fits(path)? {
+            return Ok(Ok(Some(mark.clone())));
+        }
+    }
+    Ok(Err(match found.length < ledger.bytes {
+        true => format!(
+            "{name} was cut: it has {} of at least {} bytes, and {counted}",
+            found.length, ledger.bytes
+        ),
+        false => format!("{name} is not the file that was written, and {counted}"),
+    }))
+}

@@ -1,0 +1,99 @@
+//! The way out when Redis has lost the account of credit, or has another one, or when its clock was ahead:
+//! `pixcolor ledger accept-loss`.
+
+use std::fmt;
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use super::RedisLedger;
+use super::epoch::{Epoch, EpochFile};
+use super::guard::{SKEW, unusable};
+use super::keys;
+use crate::credit::LedgerError;
+use crate::shared::{Purpose, Shared, Trouble};
+
+/// With what the gateways of a state folder go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptedLoss {
+    account: AcceptedAccount,
+    /// The time that Redis's clock had said before, if it was ahead of now.
+    rewound: Option<OffsetDateTime>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AcceptedAccount {
+    /// The one that they knew: nothing was lost.
+    Known,
+    /// A new one.
+    New,
+    /// Another one that was there already.
+    Other,
+}
+
+impl RedisLedger {
+    /// Makes the account that Redis has now the one that the gateways of a state folder know; begins one where there
+    /// is none. A gateway that runs notices it by itself. Reads and writes files: not for async threads that others
+    /// need.
+    pub async fn accept_loss(shared: &Shared, state_dir: &Path) -> Result<AcceptedLoss, LedgerError> {
+        let account = accept_account(shared, state_dir).await?;
+        let rewound = rewind(shared).await.map_err(|trouble| unusable(&trouble))?;
+        Ok(AcceptedLoss { account, rewound })
+    }
+}
+
+async fn accept_account(shared: &Shared, state_dir: &Path) -> Result<AcceptedAccount, LedgerError> {
+    let (key, new) = (keys::epoch(shared), Epoch::random());
+    let mut commands = redis::pipe();
+    commands.atomic().cmd("SET").arg(&key).arg(new.to_string()).arg("NX").ignore().get(&key);
+    let (found,): (String,) =
+        shared.query(Purpose::Ledger, &commands).await.map_err(|trouble| unusable(&trouble))?;
+    let damaged = || LedgerError { reason: format!("the key {key} in Redis holds no epoch: delete it") };
+    let found = Epoch::parse(&found).ok_or_else(damaged)?;
+    let file = EpochFile::new(state_dir);
+    if file.read().is_ok_and(|known| known == Some(found)) {
+        return Ok(AcceptedAccount::Known);
+    }
+    file.write(found).map_err(|error| LedgerError {
+        reason: format!("{} cannot be written: {error}", file.path().display()),
+    })?;
+    Ok(if found == new { AcceptedAccount::New } else { AcceptedAccount::Other })
+}
+
+/// Forgets the time of the latest reservation where it is ahead of Redis's clock, and returns it.
+async fn rewind(shared: &Shared) -> Result<Option<OffsetDateTime>, Trouble> {
+    let key = keys::latest(shared);
+    let mut commands = redis::pipe();
+    commands.cmd("TIME").get(&key);
+    let ((now, _), latest): ((i64, i64), Option<i64>) = shared.query(Purpose::Ledger, &commands).await?;
+    let Some(latest) = latest.filter(|latest| *latest - now > SKEW) else { return Ok(None) };
+    let mut commands = redis::pipe();
+    commands.del(&key).ignore();
+    shared.query::<()>(Purpose::Ledger, &commands).await?;
+    Ok(OffsetDateTime::from_unix_timestamp(latest).ok())
+}
+
+impl fmt::Display for AcceptedLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.account {
+            AcceptedAccount::Known => "has the account that this gateway knew.",
+            AcceptedAccount::New => {
+                "has no account of credit: a new one begins, and with it every budget. A gateway that runs goes on \
+                 within seconds. Run this command on every other replica, too."
+            }
+            AcceptedAccount::Other => {
+                "has another account of credit than this gateway knew: it counts from now on. A gateway that runs \
+                 goes on within seconds."
+            }
+        })?;
+        match self.rewound {
+            Some(rewound) => write!(
+                f,
+                " Its clock had said {rewound} before: budgets are those of today again, without what was spent on \
+                 later days."
+            ),
+            None if self.account == AcceptedAccount::Known => f.write_str(" Nothing was changed."),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Redis that may evict keys: nothing is paid for on an account that may be forgotten.
+
+use crate::common::{ready, setup, small, until_off, until_paid};
+use crate::fakes::algorithmia::Algorithmia;
+use crate::harness::Server;
+use crate::redis::Redis;
+
+const BUDGET: &str = "[budgets.small]\nscope = \"all\"\ncredits = 100\n";
+
+/// How many log lines contain these words.
+fn lines(server: &Server, words: &str) -> usize {
+    server.said().lines().filter(|line| line.contains(words)).count()
+}
+
+#[test]
+fn a_redis_that_evicts_gets_no_paid_call_until_its_settings_are_right() {
+    let (redis, fake) = (Redis::start(), Algorithmia::start());
+    redis.tell("CONFIG SET maxmemory 20mb");
+    redis.tell("CONFIG SET maxmemory-policy allkeys-lru");
+    let server = setup(&redis, &fake, BUDGET).start();
+    let said = ready(&server, "paid_providers_are_off");
+    for words in ["maxmemory-policy", "allkeys-lru", "noeviction", &redis.url()] {
+        assert!(said.contains(words), "{words} is not in the first look: {said}");
+    }
+    (0..5).for_each(|seed| assert_ne!(server.colorize(&small(seed)).status, 200));
+    assert_eq!(fake.calls(), 0);
+    assert_eq!(ready(&server, "replicas_are_on_their_own"), "", "limits are shared all the same");
+    assert_eq!(server.metric("pixcolor_redis_up"), 1.0);
+    assert_eq!(lines(&server, "allkeys-lru"), 1, "{}", server.said());
+
+    redis.tell("CONFIG SET maxmemory-policy noeviction");
+    until_paid(&server);
+    assert_eq!(server.colorize(&small(10)).status, 200);
+
+    // Before any look can have seen it.
+    redis.tell("CONFIG SET maxmemory-policy volatile-ttl");
+    assert_ne!(server.colorize(&small(11)).status, 200);
+    assert_eq!(fake.calls(), 1);
+    assert!(ready(&server, "paid_providers_are_off").contains("volatile-ttl"));
+    redis.tell("CONFIG SET maxmemory 0");
+    until_paid(&server);
+    assert_eq!((server.colorize(&small(11)).status, fake.calls()), (200, 2));
+    // Without any request.
+    redis.tell("CONFIG SET maxmemory 20mb");
+    until_off(&server, "volatile-ttl");
+}
+
+#[test]
+fn a_redis_that_comes_back_with_other_settings_is_looked_at_again() {
+    let (mut redis, fake) = (Redis::start(), Algorithmia::start());
+    let server = setup(&redis, &fake, BUDGET).start();
+    assert_eq!(server.colorize(&small(1)).status, 200);
+    redis.stop();
+    redis.set("--maxmemory 20mb --maxmemory-policy allkeys-random");
+    redis.start_again();
+    for seed in 10..20 {
+        assert_ne!(server.colorize(&small(seed)).status, 200);
+    }
+    until_off(&server, "allkeys-random");
+    assert_eq!(fake.calls(), 1);
+}
+
+#[test]
+fn a_user_of_redis_who_may_not_read_its_settings_is_told_which_permission_is_missing() {
+    let (redis, fake) = (Redis::start(), Algorithmia::start());
+    // What docs/replicas.md says that a gateway needs, but for the last.
+    redis.tell(
+        "ACL SETUSER gateway on >swordfish ~pixcolor:* +@read +@write +@scripting +@transaction +@fast +@connection -info",
+    );
+    let server = setup(&redis, &fake, BUDGET)
+        .env("PIXCOLOR_SHARED__REDIS", redis.url().replace("//", "//gateway@"))
+        .env("PIXCOLOR_SHARED__PASSWORD", "{ env = \"MY_PASSWORD\" }")
+        .env("MY_PASSWORD", "swordfish")
+        .start();
+    assert!(ready(&server, "paid_providers_are_off").contains("+info"), "{}", server.said());
+    assert_eq!(ready(&server, "replicas_are_on_their_own"), "");
+    assert_ne!(server.colorize(&small(1)).status, 200);
+    assert_eq!(fake.calls(), 0);
+    redis.tell("ACL SETUSER gateway +info");
+    until_paid(&server);
+    assert_eq!((server.colorize(&small(1)).status, fake.calls()), (200, 1));
+}

@@ -1,13 +1,13 @@
 //! Behind the reverse proxies whose files we ship: real nginx, real Caddy.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Answer, Picture, Server, Setup, agent};
 
 /// A reverse proxy in front of a server; dropping it kills it.
-struct Proxy {
+pub struct Proxy {
     child: Child,
     url: String,
     _folder: tempfile::TempDir,
@@ -37,6 +37,11 @@ impl Proxy {
             std::thread::sleep(Duration::from_millis(20));
         }
         proxy
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.url.trim_start_matches("http://").parse().unwrap()
     }
 }
 
@@ -69,9 +74,9 @@ fn works(proxy: &Proxy) {
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
 }
 
-#[test]
-fn it_works_behind_nginx_with_the_shipped_file() {
-    let (server, port) = (server(), free_port());
+/// nginx with the shipped file in front of a server.
+pub fn nginx(server: &Server) -> Proxy {
+    let port = free_port();
     let site = include_str!("../../deploy/nginx.conf")
         .replace("127.0.0.1:8080", &server.address.to_string())
         .replace("listen 80;", &format!("listen 127.0.0.1:{port};"));
@@ -82,23 +87,33 @@ fn it_works_behind_nginx_with_the_shipped_file() {
     let config = format!(
         "pid nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{paths}{site}}}\n"
     );
-    works(&Proxy::start(
+    Proxy::start(
         "nginx",
         &["-p", ".", "-c", "nginx.conf", "-g", "daemon off; master_process off;"],
         "nginx.conf",
         &config,
         port,
-    ));
+    )
 }
 
-#[test]
-fn it_works_behind_caddy_with_the_shipped_file() {
-    let (server, port) = (server(), free_port());
+/// Caddy with the shipped file in front of a server.
+pub fn caddy(server: &Server) -> Proxy {
+    let port = free_port();
     let config = include_str!("../../deploy/Caddyfile")
         .replace("127.0.0.1:8080", &server.address.to_string())
         // Nobody gives a certificate for a test: over plain HTTP.
         .replace("\npixcolor.example.org {", &format!("\nhttp://127.0.0.1:{port} {{"))
         // Caddy's own control port, which other tests would meet.
         .replacen("{\n", "{\n\tadmin off\n", 1);
-    works(&Proxy::start("caddy", &["run", "--config", "Caddyfile"], "Caddyfile", &config, port));
+    Proxy::start("caddy", &["run", "--config", "Caddyfile"], "Caddyfile", &config, port)
+}
+
+#[test]
+fn it_works_behind_nginx_with_the_shipped_file() {
+    works(&nginx(&server()));
+}
+
+#[test]
+fn it_works_behind_caddy_with_the_shipped_file() {
+    works(&caddy(&server()));
 }

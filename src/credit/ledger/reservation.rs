@@ -43,7 +43,7 @@ pub(super) type Return = Arc<dyn Fn(Ticket, Dropped) + Send + Sync>;
 /// In which state a reservation was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dropped {
-    /// Nobody was told of it: no call can have been made.
+    /// No call can have been made: nobody was told of it, or it was released.
     Unseen,
     /// Somebody had it: a call may have been made, and nobody knows what it has cost.
     Held,
@@ -72,6 +72,15 @@ impl Reservation {
     /// What is set aside.
     pub const fn most(&self) -> Credits {
         self.most
+    }
+
+    /// Gives all of it back: the call was not made, and the ledger counts none.
+    pub fn release(mut self) {
+        self.dropped = Dropped::Unseen;
+        if self.most.is_zero() {
+            // Nothing was set aside, and the ledger has no trace of it.
+            self.ticket = None;
+        }
     }
 
     /// Ends the reservation in an orderly way.

@@ -159,6 +159,13 @@ impl<'r> FromRequest<'r> for Context {
     }
 }
 
+/// The name of the key that a request showed; none without a key of our own.
+pub async fn key_name<'r>(request: &'r Request<'_>) -> Option<&'r str> {
+    let (gateway, snapshot) = (gateway(request)?, snapshot(request)?);
+    let Known { client, .. } = request.local_cache_async(known(request, gateway, &snapshot)).await;
+    client.key.as_ref().map(|ClientKey(name)| name.as_str())
+}
+
 async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) -> Known {
     let found = match token(request) {
         Some(token) => gateway.quotas().keys.find(&token.0).await,

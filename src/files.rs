@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +27,16 @@ pub fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     there(fs::read_dir(folder))?.map_or(Ok(Vec::new()), Iterator::collect)
 }
 
+/// Gives a file the owner of the folder it is in, if this user may: what the administrator writes for a service must be
+/// the service's, which could not read it otherwise.
+pub fn give_to_owner_of(folder: &Path, file: &File) -> io::Result<()> {
+    let (owner, own) = (fs::metadata(folder)?, file.metadata()?);
+    if rustix::process::geteuid().is_root() && (owner.uid(), owner.gid()) != (own.uid(), own.gid()) {
+        std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
+}
+
 /// Writes a file that nobody sees yet into `folder`, and has it on the disk.
 pub fn write_part(folder: &Path, parts: &[&[u8]]) -> io::Result<PathBuf> {
     // Process numbers are not enough: containers that share a folder count theirs from 1.
@@ -34,6 +44,7 @@ pub fn write_part(folder: &Path, parts: &[&[u8]]) -> io::Result<PathBuf> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     let written = options.open(&part).and_then(|mut file| {
+        give_to_owner_of(folder, &file)?;
         parts.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_all()
     });

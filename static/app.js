@@ -35,6 +35,10 @@ const state = {
   dragging: false,
   /** What megapixels have cost so far: a section of the page, newer than the one that is shown. */
   spent: null,
+  /** The key of this client, kept for as long as the tab is open; empty when there is none. */
+  key: sessionStorage.getItem("key") ?? "",
+  /** Whether the gateway wants one. */
+  keyNeeded: !at("access").hidden,
   /** Seconds on a clock that is never set. */
   now: 0,
 };
@@ -130,6 +134,14 @@ function options() {
   return chosen.toString();
 }
 
+/** The header that says who asks: the key goes nowhere else. */
+const credentials = () => (state.key ? { Authorization: `Bearer ${state.key}` } : {});
+
+function enterKey(key) {
+  sessionStorage.setItem("key", key);
+  change({ key });
+}
+
 /** Asks what it would cost. Where that is nothing it is coloured at once, unless somebody is still choosing. */
 async function ask(choosing = false) {
   const asked = options();
@@ -140,7 +152,7 @@ async function ask(choosing = false) {
   change({ asked });
   const [sha256, size] = await Promise.all([fingerprint(state.photo.file), measure()]);
   const body = JSON.stringify({ sha256, ...size, bytes: state.photo.file.size });
-  const headers = { "Content-Type": "application/json" };
+  const headers = { "Content-Type": "application/json", ...credentials() };
   const question = { method: "POST", signal: look.signal, headers, body };
   const answer = await fetch(`/v1/estimate?${asked}`, question).catch(() => null);
   if (look !== request) return;
@@ -172,6 +184,7 @@ async function send() {
   xhr.open("POST", `/v1/colorize?${asked}`);
   xhr.responseType = "blob";
   xhr.setRequestHeader("Content-Type", file.type.startsWith("image/") ? file.type : "application/octet-stream");
+  for (const [name, value] of Object.entries(credentials())) xhr.setRequestHeader(name, value);
   xhr.upload.onprogress = mine((event) => change({ part: part(event) }));
   xhr.upload.onload = mine(() => change({ phase: "colouring" }));
   xhr.onprogress = mine((event) => { if (xhr.status === 200) change({ phase: "receiving", part: part(event) }); });
@@ -206,7 +219,7 @@ async function measure() {
 async function fetchKept(asked, signal) {
   try {
     const address = `/v1/results/sha256/${state.estimate.sha256}?${asked}`;
-    const answer = await fetch(address, { signal, headers: { Accept: "*/*" } });
+    const answer = await fetch(address, { signal, headers: { Accept: "*/*", ...credentials() } });
     return answer.ok ? { blob: await answer.blob(), header: (key) => answer.headers.get(key) } : null;
   } catch {
     return null;
@@ -247,6 +260,13 @@ async function refused({ status, statusText, headers }, text) {
   const asked = request;
   const problem = await text.then(JSON.parse).catch(() => ({}));
   if (asked !== request) return;
+  if (status === 401) {
+    const wrong = state.key ? "This key is not accepted: it is mistyped, or was revoked." : "This gateway needs a key from its operator.";
+    state.keyNeeded = true;
+    fail("A key is needed", `${wrong} Enter it above, then try again.`, { again: clock() });
+    at("key").focus();
+    return;
+  }
   const seconds = Number(headers.get("Retry-After") ?? problem.retry_after ?? 0) || 0;
   // Asking again helps when the trouble is elsewhere, not when it is the picture.
   const again = status >= 500 || [408, 429].includes(status) ? clock() + seconds : null;
@@ -305,6 +325,8 @@ function render() {
   const place = at("provider")?.selectedOptions[0].dataset.place;
   if (place) put(at("place"), "textContent", place);
   put(at("status"), "textContent", news());
+  put(at("access"), "hidden", !state.keyNeeded);
+  put(at("key"), "value", state.key);
 
   put(at("stage"), "hidden", phase === "idle");
   const prints = at("prints");
@@ -365,7 +387,9 @@ at("file").addEventListener("change", ({ target }) => {
   target.value = "";
   if (file) take(file);
 });
-at("form").addEventListener("submit", (event) => event.preventDefault());
+at("key").addEventListener("input", ({ target }) => enterKey(target.value.trim()));
+for (const id of ["form", "access"]) at(id).addEventListener("submit", (event) => event.preventDefault());
+at("access").addEventListener("submit", () => { if (state.phase === "failed" && state.photo) ask(); });
 at("sample").addEventListener("click", ({ currentTarget }) => takeSample(currentTarget.dataset.address));
 for (const id of ["cancel", "decline"]) at(id).addEventListener("click", () => { forget(); at("file").focus(); });
 for (const id of ["retry", "again"]) at(id).addEventListener("click", () => ask());

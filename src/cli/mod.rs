@@ -36,9 +36,12 @@ type CliError = Box<dyn std::error::Error + Send + Sync>;
 #[command(version, after_help = "Without a command, `pixcolor` serves.")]
 struct Cli {
     /// The folder with pixcolor.toml and providers/ [default: ./config if it is there, else what is
-    /// built in]
+    /// built in; for `key`, `cache` and `usage` /etc/pixcolor/config before that]
     #[arg(long, global = true, value_name = "DIR", env = "PIXCOLOR_CONFIG")]
     config: Option<PathBuf>,
+    /// The folder of the ledger and of clients' keys, instead of what `state_dir` and PIXCOLOR_STATE_DIR say
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -71,15 +74,15 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     observe::init_log();
-    let source = Source::from_process(cli.config);
+    let source = Source::from_process(cli.config, cli.state_dir);
     let result = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&source),
         Command::Colorize(args) => colorize::run(&source, args),
         Command::Check(args) => check::run(&source, args),
         Command::Provider(command) => provider::run(&source, command),
-        Command::Key(command) => key::run(&source, command),
-        Command::Cache(args) => cache::run(&source, args),
-        Command::Usage(args) => usage::run(&source, &args),
+        Command::Key(command) => key::run(&source.or_of_the_service(), command),
+        Command::Cache(args) => cache::run(&source.or_of_the_service(), args),
+        Command::Usage(args) => usage::run(&source.or_of_the_service(), &args),
         Command::Health(args) => health::run(&source, &args),
     };
     result.unwrap_or_else(|error| {

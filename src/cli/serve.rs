@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::stop::{self, Connections, Signals};
 use super::{CliError, metrics, say};
-use crate::config::{self, Source, Watch};
+use crate::config::{self, Loaded, Source, Watch};
 use crate::gateway::Gateway;
 use crate::provider::{Readiness, balances};
 use crate::web::{Assets, server};
@@ -41,11 +41,15 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
         Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
     super::key::check(&loaded.config)?;
     let key = loaded.provenance("shared.redis").map_or_else(String::new, |origin| format!("{origin}: "));
+    let files = files_in_effect(&loaded, source)?;
     let gateway = super::gateway(loaded, config::server_values(source)?)?;
     let (connections, connected) = Connections::new();
-    let rocket = server(figment.clone(), gateway.clone(), assets)
-        .manage(connected)
-        .attach(AdHoc::on_liftoff("announcement", |rocket| Box::pin(async move { announce(rocket) })));
+    let rocket =
+        server(figment.clone(), gateway.clone(), assets)
+            .manage(connected)
+            .attach(AdHoc::on_liftoff("announcement", |rocket| {
+                Box::pin(async move { announce(rocket, &files) })
+            }));
     let address = figment.extract::<rocket::Config>().map(|config| address(&config))?;
     let own = gateway.snapshot().config.metrics.address;
     if own.is_some_and(|own| own == address && own.port() > 0) {
@@ -175,10 +179,20 @@ async fn ask_balances(gateway: &Gateway) -> std::convert::Infallible {
     }
 }
 
-/// Says the address, the providers in use and how to stop.
-fn announce(rocket: &Rocket<Orbit>) {
+/// The configuration's folder and every file that is in effect.
+fn files_in_effect(loaded: &Loaded, source: &Source) -> Result<String, CliError> {
+    let mut files = loaded.files_in_effect();
+    if let Some(server) = config::server_file(source)? {
+        files.push_str(&format!(", {}", std::path::absolute(&server).unwrap_or(server).display()));
+    }
+    Ok(files)
+}
+
+/// Says the address, the configuration's files, the providers in use and how to stop.
+fn announce(rocket: &Rocket<Orbit>, files: &str) {
     let config = rocket.config();
     say(format_args!("PixColor {} listens on http://{}", env!("CARGO_PKG_VERSION"), address(config)));
+    say(format_args!("  configuration: {files}"));
     if let Some(gateway) = rocket.state::<Arc<Gateway>>() {
         let snapshot = gateway.snapshot();
         let named = snapshot.route(None).unwrap_or_default();

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::http::HostPattern;
 use super::reference::Words;
 use super::table::Table;
 use crate::quota::Lists;
@@ -15,6 +16,10 @@ const WORDS: Words = &[
     ),
     ("forwarded_header", "The header in which those proxies name the client."),
     ("ipv6_prefix", "How many bits of an IPv6 address are one client."),
+    (
+        "hosts",
+        "The names of this gateway, such as `photos.example.org` or `*.example.org`, without a port: a request for another is refused (421). Where it is empty, a server that listens on a loopback address answers to `localhost` and to addresses only.",
+    ),
     ("allow", "Who is let in; if it is not empty, nobody else is."),
     ("deny", "Who is not let in, whatever `allow` says."),
     ("anonymous", "Whether clients without a key may colour, and fetch results."),
@@ -39,6 +44,9 @@ pub struct ClientsConfig {
     pub forwarded_header: ForwardedHeader,
     /// How many bits of an IPv6 address make one client.
     pub ipv6_prefix: u8,
+    /// The names of this gateway; where there is none, a server on a loopback address answers to `localhost` and
+    /// addresses only.
+    pub hosts: Vec<HostPattern>,
     /// Who is let in at all.
     pub lists: Lists,
     /// Whether clients without a key may colour.
@@ -51,6 +59,7 @@ impl Default for ClientsConfig {
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
             ipv6_prefix: 64,
+            hosts: Vec::new(),
             lists: Lists::default(),
             anonymous: true,
         }
@@ -74,6 +83,12 @@ impl ClientsConfig {
             trusted_proxies,
             forwarded_header: table.choice("forwarded_header", &HEADERS).unwrap_or_default(),
             ipv6_prefix: table.whole("ipv6_prefix", default.ipv6_prefix, 1..=128),
+            hosts: table.list(
+                "hosts",
+                default.hosts,
+                ("a host without a port", "photos.example.org"),
+                |text| HostPattern::parse(text).filter(|pattern| !pattern.has_port()),
+            ),
             lists: Lists {
                 allow: table.list("allow", default.lists.allow, range, network),
                 deny: table.list("deny", default.lists.deny, range, network),

@@ -78,6 +78,14 @@ impl Layer {
         }
     }
 
+    /// The file on disk; none for one inside the program.
+    pub(super) fn on_disk(&self) -> Option<&Path> {
+        match &self.from {
+            Place::File { path, built_in: false, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     /// Whether it is an environment variable.
     pub(super) fn is_env(&self) -> bool {
         matches!(self.from, Place::Env(_))

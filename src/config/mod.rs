@@ -79,13 +79,14 @@ pub use reference::reference;
 pub use remote::{BreakerConfig, RemoteConfig};
 pub use report::{Loaded, Values, changed};
 pub use secret::Secret;
-pub use server::{StopTimes, server_figment, server_report, server_values, stop_times};
+pub use server::{StopTimes, server_figment, server_file, server_report, server_values, stop_times};
 pub use shared::{SharedConfig, WhenDown};
 pub use source::Source;
 pub use store::{StoreConfig, StoreCredentials};
 pub use watch::Watch;
 
 use crate::credit::{Budgets, Worth};
+use layer::Layer;
 use problem::nearest;
 use reader::Reader;
 use reference::Words;
@@ -156,6 +157,7 @@ pub struct Config {
 /// Reads, merges and validates a configuration. Reads files: not for async threads.
 pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
     let source::Files { dir, mut layers } = source::read_files(source)?;
+    let read = layers.iter().filter_map(Layer::on_disk).map(PathBuf::from).collect();
     let (_, files) = reader::merge(&layers);
     let env::Env { layers: variables, ignored } = env::env_layers(source, &files);
     layers.extend(variables);
@@ -163,8 +165,6 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
     let reader = Reader::new(source, layers, ignored);
     let (config, notes) = reader.read(|table| Config::read(source, table));
     ConfigError::check(notes.problems)?;
-    let mut warnings = notes.warnings;
-    warnings.extend(source.overlooked().filter(|_| dir.is_none()));
     let on_route = |path: &[String]| match path {
         [all, name, ..] => all == source::PROVIDERS && config.route.contains(name),
         _ => false,
@@ -174,7 +174,8 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
         problem
     });
     let unset = unset.collect();
-    Ok(Loaded { config, warnings, unset, dir, files: notes.files, entries: notes.entries })
+    let warnings = notes.warnings;
+    Ok(Loaded { config, warnings, unset, dir, read, files: notes.files, entries: notes.entries })
 }
 
 impl Config {

@@ -44,6 +44,8 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// The folder it was read from; none if only what is built in was used.
     pub dir: Option<PathBuf>,
+    /// The files of it that were read.
+    pub read: Vec<PathBuf>,
     /// Files that were named and whose content counts: networks, recipes, secrets.
     pub files: BTreeSet<PathBuf>,
     /// Secrets without a value that a provider on the route needs: it is not ready without them.
@@ -55,6 +57,19 @@ impl Loaded {
     /// Where the value of a dotted key came from; none if there is no such key.
     pub fn provenance(&self, key: &str) -> Option<&Origin> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.origin)
+    }
+
+    /// The folder and the files of it that are in effect, in a line for the start.
+    pub fn files_in_effect(&self) -> String {
+        let Some(dir) = &self.dir else { return "what is built in, no folder".to_owned() };
+        let name = |path: &PathBuf| path.strip_prefix(dir).unwrap_or(path).display().to_string();
+        let files: Vec<String> = self.read.iter().map(name).collect();
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+        format!(
+            "{} ({})",
+            dir.display(),
+            if files.is_empty() { "no files".to_owned() } else { files.join(", ") }
+        )
     }
 
     /// Logs what an operator should know.

@@ -85,6 +85,12 @@ pub fn server_values(source: &Source) -> Result<Values, ConfigError> {
     Ok(entries.map(|(key, value, _)| (key, value)).collect())
 }
 
+/// The file of these settings that is in effect, if there is one on disk.
+pub fn server_file(source: &Source) -> Result<Option<PathBuf>, ConfigError> {
+    let layers = file_layers(source)?;
+    Ok(layers.iter().find_map(Layer::on_disk).map(PathBuf::from))
+}
+
 /// How long stopping takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopTimes {

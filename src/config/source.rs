@@ -15,8 +15,12 @@ use super::problem::{ConfigError, Origin, Problem};
 pub(super) const MAIN_FILE: &str = "pixcolor.toml";
 /// The folder of providers, one a file, in a configuration folder.
 pub(super) const PROVIDERS: &str = "providers";
+/// The configuration folder in the working folder, where no other is named.
+const DEFAULT_FOLDER: &str = "config";
 /// The environment variable that names the configuration folder.
 pub(super) const FOLDER_VARIABLE: &str = "PIXCOLOR_CONFIG";
+/// The environment variable that stands for the key `state_dir`.
+const STATE_VARIABLE: &str = "PIXCOLOR_STATE_DIR";
 
 /// Longest configuration file that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -37,10 +41,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// This process: its environment, its working folder, and the folder given on the command line.
-    pub fn from_process(dir: Option<PathBuf>) -> Self {
+    /// This process: its environment, its working folder, and the folders given on the command line, of the
+    /// configuration and of the state.
+    pub fn from_process(dir: Option<PathBuf>, state_dir: Option<PathBuf>) -> Self {
         let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        let env = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+        let mut env: BTreeMap<_, _> =
+            std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+        env.extend(state_dir.map(|dir| (STATE_VARIABLE.to_owned(), text(dir.into()))));
         Self { dir, env, cwd: Some(PathBuf::new()) }
     }
 
@@ -54,31 +61,72 @@ impl Source {
         self.cwd.clone().unwrap_or_default().join(path)
     }
 
-    /// The configuration folder: the one asked for, which must be there, else `config` if it has a
-    /// `pixcolor.toml`, else none.
+    /// The configuration folder: the one asked for, which must be there, else `config` if it is there, else none.
     pub(super) fn folder(&self) -> Result<Option<PathBuf>, ConfigError> {
         let asked = match (&self.dir, self.var(FOLDER_VARIABLE)) {
-            (Some(dir), _) => Some((Origin::Default, dir.clone())),
-            (None, Some(dir)) => Some((Origin::Env(FOLDER_VARIABLE.to_owned()), dir.into())),
-            (None, None) => None,
+            (Some(dir), _) => (Origin::Default, dir.clone()),
+            (None, Some(dir)) => (Origin::Env(FOLDER_VARIABLE.to_owned()), dir.into()),
+            (None, None) => return self.default_folder(),
         };
-        let Some((origin, dir)) = asked else {
-            let default = self.cwd.as_ref().map(|cwd| cwd.join("config"));
-            return Ok(default.filter(|dir| dir.join(MAIN_FILE).is_file()));
-        };
-        let dir = self.resolve(dir);
-        let wrong = match fs::metadata(&dir) {
-            Ok(found) if found.is_dir() => return Ok(Some(dir)),
-            Ok(_) => format!("is not a folder: name the folder that holds {MAIN_FILE}"),
-            Err(error) => format!("cannot be used: {error}"),
-        };
-        Err(ConfigError::one(origin, format!("configuration folder {} {wrong}", dir.display())))
+        let (origin, dir) = (asked.0, self.resolve(asked.1));
+        match fs::metadata(&dir) {
+            Ok(found) if found.is_dir() => Ok(Some(dir)),
+            Ok(_) => Err(unusable(
+                origin,
+                &dir,
+                &format!("is not a folder: name the folder that holds {MAIN_FILE}"),
+            )),
+            Err(error) => Err(unusable(origin, &dir, &format!("cannot be used: {error}"))),
+        }
+    }
+
+    /// `config` in the working folder. Only one that does not exist is none: a folder that cannot be read, or that has no
+    /// `pixcolor.toml`, may be the operator's, with the wrong owner or mounted from the wrong place. What is built in
+    /// lets every client in, which the operator's configuration may not do.
+    fn default_folder(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let Some(dir) = self.cwd.as_ref().map(|cwd| cwd.join(DEFAULT_FOLDER)) else { return Ok(None) };
+        match fs::metadata(dir.join(MAIN_FILE)) {
+            Ok(_) => Ok(Some(dir)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(unusable(Origin::Default, &dir, &format!("cannot be used: {error}")))
+            }
+            // A link to nowhere counts as being there.
+            Err(_) if dir.symlink_metadata().is_err() => Ok(None),
+            Err(_) => {
+                let missing = format!(
+                    "has no {MAIN_FILE}: put one there (an empty one will do), or name another folder with --config"
+                );
+                Err(unusable(Origin::Default, &dir, &missing))
+            }
+        }
+    }
+
+    /// For commands that work on the files of a gateway: where no folder is named and the working folder has no
+    /// `config`, these are the files of the service on this machine, if there is one. The folders are those that
+    /// `deploy/systemd/pixcolor.service` names.
+    pub fn or_of_the_service(mut self) -> Self {
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
+        let own = self.cwd.as_ref().is_some_and(|cwd| is_there(&cwd.join(DEFAULT_FOLDER)));
+        if own || self.dir.is_some() || self.var(FOLDER_VARIABLE).is_some() {
+            return self;
+        }
+        let config = Path::new("/etc/pixcolor").join(DEFAULT_FOLDER);
+        self.dir = is_there(&config).then_some(config);
+        for (variable, folder) in [("XDG_STATE_HOME", "/var/lib"), ("XDG_CACHE_HOME", "/var/cache")] {
+            if self.var(variable).is_none() && is_there(&Path::new(folder).join("pixcolor")) {
+                self.env.insert(variable.to_owned(), folder.to_owned());
+            }
+        }
+        self
     }
 
     /// A text about this configuration without the path of its folder, which is nobody else's business.
     pub fn without_folder(&self, text: &str) -> String {
         match self.place() {
-            Some(dir) => text.replace(&format!("{}/", dir.display()), ""),
+            Some(dir) => {
+                let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                text.replace(&format!("{}/", dir.display()), "").replace(&dir.display().to_string(), &name)
+            }
             None => text.to_owned(),
         }
     }
@@ -86,19 +134,7 @@ impl Source {
     /// Where the configuration folder is, or would be; none if none is looked for.
     pub(super) fn place(&self) -> Option<PathBuf> {
         let asked = self.dir.clone().or_else(|| self.var(FOLDER_VARIABLE).map(PathBuf::from));
-        asked.map(|dir| self.resolve(dir)).or_else(|| Some(self.cwd.as_ref()?.join("config")))
-    }
-
-    /// A folder that looks like a configuration but is none.
-    pub(super) fn overlooked(&self) -> Option<String> {
-        let dir = self.cwd.as_ref()?.join("config");
-        let files = provider_files(&dir.join(PROVIDERS)).ok()?;
-        (!files.is_empty() && !dir.join(MAIN_FILE).exists()).then(|| {
-            let dir = dir.display();
-            format!(
-                "{dir}/{PROVIDERS} is ignored, because there is no {dir}/{MAIN_FILE}: an empty one will do"
-            )
-        })
+        asked.map(|dir| self.resolve(dir)).or_else(|| Some(self.cwd.as_ref()?.join(DEFAULT_FOLDER)))
     }
 
     /// Where what must outlive the process is kept unless the configuration says otherwise, after the
@@ -226,6 +262,10 @@ pub(super) fn disk_layer(path: &Path, prefix: &[&str]) -> Result<Option<Layer>, 
         Ok(None) => Ok(None),
         Err(why) => Err(unreadable(path, &why)),
     }
+}
+
+fn unusable(origin: Origin, dir: &Path, why: &str) -> ConfigError {
+    ConfigError::one(origin, format!("configuration folder {} {why}", dir.display()))
 }
 
 fn unreadable(path: &Path, why: &str) -> Problem {

@@ -241,7 +241,10 @@ fn place(text: &str) -> Result<(String, String), Wanted> {
 
 /// The address of a store.
 fn address(text: &str) -> Result<Url, Wanted> {
-    let wanted = || "the address of a store, such as \"https://s3.example.com\"".to_owned();
+    let wanted = || {
+        "the address of a store, such as \"https://s3.example.com\", without a user, a password or a query in it"
+            .to_owned()
+    };
     let url = Url::parse(text.trim()).map_err(|_| wanted())?;
     let plain = url.username().is_empty()
         && url.password().is_none()

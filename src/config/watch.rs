@@ -10,7 +10,7 @@
 //! written all the same is mostly not valid, and then nothing changes before the next event.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,22 +117,20 @@ fn watch(
             let _ = sender.try_send(event);
         }
     };
-    let begun = notify::recommended_watcher(tell).and_then(|mut watcher| {
-        for folder in places.folders() {
-            match watcher.watch(folder, RecursiveMode::NonRecursive) {
-                Err(error) if places.is_own(folder) && folder.is_dir() => return Err(error),
-                // None of the others needs to be there, or to be ours to look at.
-                _ => {}
-            }
+    let unwatched = |dir: &Path, error: &notify::Error| {
+        let dir = dir.display();
+        tracing::warn!("changes in {dir} are not noticed ({error}): send SIGHUP after a change");
+    };
+    let mut watcher = notify::recommended_watcher(tell).inspect_err(|error| unwatched(&dir, error)).ok()?;
+    for folder in places.folders() {
+        match watcher.watch(folder, RecursiveMode::NonRecursive) {
+            // The folder above it is watched all the same, so that it is noticed when this one can be read again.
+            Err(error) if places.is_own(folder) && folder.is_dir() => unwatched(folder, &error),
+            // None of the others needs to be there, or to be ours to look at.
+            _ => {}
         }
-        Ok(watcher)
-    });
-    begun
-        .inspect_err(|error| {
-            let dir = dir.display();
-            tracing::warn!("changes in {dir} are not noticed ({error}): send SIGHUP after a change");
-        })
-        .ok()
+    }
+    Some(watcher)
 }
 
 /// Whether an event is about the configuration.

@@ -5,16 +5,18 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::files;
 use crate::hex::{hex, unhex};
 
 const PREFIX: &str = "sim";
@@ -30,6 +32,8 @@ pub struct Keys {
     file: PathBuf,
     read: tokio::sync::Mutex<Read>,
     known: Mutex<Arc<Known>>,
+    /// Why the file could not be read the last time.
+    trouble: Mutex<Option<String>>,
 }
 
 /// Keys by their SHA-256: their names, or nothing for those that were revoked.
@@ -38,11 +42,12 @@ type Known = HashMap<[u8; 32], Option<String>>;
 #[derive(Debug, Default)]
 struct Read {
     looked: Option<Instant>,
-    stamp: Option<Stamp>,
+    /// Of the last look at the file, or why there was none.
+    stamp: Option<Result<Stamp, io::ErrorKind>>,
 }
 
-/// What changes when a file does.
-type Stamp = (SystemTime, u64);
+/// Changes when a file's content, owner or mode does: inode, time of change, length.
+type Stamp = (u64, i64, i64, u64);
 
 /// What a key that a client sent is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +56,11 @@ pub enum Found {
     Known(String),
     /// None of the keys there are, or one that was revoked.
     Unknown,
-    /// No key was ever made, so that none can be right. Where all are revoked, keys are still wanted.
+    /// There is no key to check: none was sent, or none was ever made. Where all are revoked, a key that is sent is
+    /// still checked.
     NoKeys,
+    /// The file cannot be read, and this is none of the keys that it held the last time.
+    Unreadable,
 }
 
 /// A key as it is kept.
@@ -98,7 +106,7 @@ impl std::fmt::Debug for Minted {
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The file or its folder.
-    #[error("{}: {source}", file.display())]
+    #[error("{} cannot be used: {source}", file.display())]
     File {
         /// Which.
         file: PathBuf,
@@ -130,39 +138,63 @@ pub enum KeysError {
 impl Keys {
     /// The keys in a folder; the file need not be there.
     pub fn in_folder(folder: &Path) -> Self {
-        Self { file: folder.join("keys.json"), read: Default::default(), known: Default::default() }
-    }
-
-    /// Whose key this is. What the file said last counts while it cannot be read.
-    pub async fn find(&self, key: &str) -> Found {
-        self.refresh().await;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match known.get::<[u8; 32]>(&Sha256::digest(key.as_bytes()).into()) {
-            Some(Some(name)) => Found::Known(name.clone()),
-            None if known.is_empty() => Found::NoKeys,
-            Some(None) | None => Found::Unknown,
+        Self {
+            file: folder.join("keys.json"),
+            read: Default::default(),
+            known: Default::default(),
+            trouble: Default::default(),
         }
     }
 
-    /// Reads the file again if it has changed.
+    /// Looks a key up that a client sent. While the file cannot be read, the keys that it held the last time are valid,
+    /// and every other request is refused.
+    pub async fn find(&self, key: Option<&str>) -> Found {
+        self.refresh().await;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let digest = |key: &str| -> [u8; 32] { Sha256::digest(key.as_bytes()).into() };
+        match key.and_then(|key| known.get(&digest(key))) {
+            Some(Some(name)) => Found::Known(name.clone()),
+            Some(None) => Found::Unknown,
+            None if self.trouble().is_some() => Found::Unreadable,
+            None if key.is_none() || known.is_empty() => Found::NoKeys,
+            None => Found::Unknown,
+        }
+    }
+
+    /// Why the file could not be read the last time, if so.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the file again if it has changed, or could not be read.
     async fn refresh(&self) {
         let mut read = self.read.lock().await;
         if read.looked.is_some_and(|looked| looked.elapsed() < FRESH) {
             return;
         }
-        let first = read.looked.replace(Instant::now()).is_none();
-        let stamp = tokio::fs::metadata(&self.file).await.ok().map(|file| (modified(&file), file.len()));
-        if stamp == read.stamp && !first {
+        read.looked = Some(Instant::now());
+        let stamp =
+            tokio::fs::metadata(&self.file).await.map(|file| stamp(&file)).map_err(|error| error.kind());
+        if Some(stamp) == read.stamp && self.trouble().is_none() {
             return;
         }
-        let text = tokio::fs::read(&self.file).await;
-        match known(&self.file, text) {
+        read.stamp = Some(stamp);
+        let before = self.trouble();
+        let trouble = match known(&self.file, tokio::fs::read(&self.file).await) {
             Ok(keys) => {
                 *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+                None
             }
-            Err(error) => tracing::error!("the keys stay as they were: {error}"),
+            Err(error) => Some(error.to_string()),
+        };
+        match (&before, &trouble) {
+            (before, Some(why)) if before.as_ref() != Some(why) => {
+                tracing::error!("only clients with a key that was valid before are served, because {why}");
+            }
+            (Some(_), None) => tracing::info!("clients' keys can be read again"),
+            _ => {}
         }
-        read.stamp = stamp;
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     /// All keys, those revoked too, by name and then by age. Reads the file: not for async threads.
@@ -205,27 +237,21 @@ impl Keys {
     /// Changes the file as a whole or not at all; two changes at once happen one after the other.
     fn change(&self, change: impl FnOnce(&mut Vec<Kept>) -> Result<(), KeysError>) -> Result<(), KeysError> {
         let failed = |source| KeysError::File { file: self.file.clone(), source };
-        if let Some(folder) = self.file.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
-        }
+        let folder = self.file.parent().unwrap_or(Path::new(""));
+        fs::create_dir_all(folder).map_err(failed)?;
         let lock = File::create(self.file.with_extension("lock")).map_err(failed)?;
+        files::give_to_owner_of(folder, &lock).map_err(failed)?;
         lock.lock().map_err(failed)?;
         let mut keys = parse(&self.file, fs::read(&self.file))?;
         change(&mut keys)?;
-        self.write(&keys).map_err(failed)
+        self.write(folder, &keys).map_err(failed)
     }
 
-    fn write(&self, keys: &[Kept]) -> io::Result<()> {
-        let part = self.file.with_extension("part");
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&part)?;
-        file.write_all(serde_json::to_string_pretty(keys)?.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(part, &self.file)
+    fn write(&self, folder: &Path, keys: &[Kept]) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(keys)?;
+        let part = files::write_part(folder, &[&text, b"\n"])?;
+        fs::rename(part, &self.file)?;
+        files::sync(folder)
     }
 }
 
@@ -236,8 +262,8 @@ fn now() -> String {
     now.format(&Rfc3339).unwrap_or_default()
 }
 
-fn modified(file: &fs::Metadata) -> SystemTime {
-    file.modified().unwrap_or(SystemTime::UNIX_EPOCH)
+fn stamp(file: &fs::Metadata) -> Stamp {
+    (file.ino(), file.ctime(), file.ctime_nsec(), file.len())
 }
 
 fn parse(file: &Path, read: io::Result<Vec<u8>>) -> Result<Vec<Kept>, KeysError> {

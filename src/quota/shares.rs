@@ -2,18 +2,59 @@
 //! hold all of it.
 
 use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use super::Bucket;
 
 /// Shares of something scarce: bytes, pixels, places.
 #[derive(Clone, Debug, Default)]
-pub struct Shares(Arc<Mutex<Held>>);
+pub struct Shares(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    held: Mutex<Held>,
+    /// Told whenever something is given back.
+    freed: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Held {
     all: u64,
     each: HashMap<Bucket, u64>,
+}
+
+impl Held {
+    /// What a client holds.
+    fn own(&self, bucket: &Bucket) -> u64 {
+        self.each.get(bucket).copied().unwrap_or_default()
+    }
+
+    /// Whether so much more can be had.
+    fn check(&self, bucket: Option<&Bucket>, more: u64, most: Most) -> Result<(), Crowded> {
+        if self.all.saturating_add(more) > most.all {
+            return Err(Crowded::All);
+        }
+        match bucket.is_some_and(|bucket| self.own(bucket).saturating_add(more) > most.each) {
+            true => Err(Crowded::Client),
+            false => Ok(()),
+        }
+    }
+
+    /// Replaces a share of one size by one of another.
+    fn replace(&mut self, bucket: Option<&Bucket>, old: u64, new: u64) {
+        self.all = self.all - old + new;
+        let Some(bucket) = bucket else { return };
+        match self.own(bucket) - old + new {
+            0 => self.each.remove(bucket),
+            own => self.each.insert(bucket.clone(), own),
+        };
+    }
 }
 
 /// Most that may be held at once.
@@ -34,52 +75,82 @@ pub enum Crowded {
     All,
 }
 
+impl Most {
+    /// An amount, or all that one client may have if it is more.
+    fn cap(self, amount: u64, bucket: Option<&Bucket>) -> u64 {
+        amount.min(self.all).min(if bucket.is_some() { self.each } else { u64::MAX })
+    }
+}
+
 /// A part of what is scarce; free again when it is dropped.
 #[derive(Debug)]
 pub struct Share {
     shares: Shares,
     bucket: Option<Bucket>,
-    amount: u64,
+    amount: AtomicU64,
 }
 
 impl Shares {
     /// Takes a share, now or not at all. One that is larger than all there is counts as all there is. Whoever
     /// is no client (`None`) is bounded only together with everybody.
     pub fn take(&self, bucket: Option<Bucket>, amount: u64, most: Most) -> Result<Share, Crowded> {
-        let amount = amount.min(most.all).min(if bucket.is_some() { most.each } else { u64::MAX });
-        let mut held = self.lock();
-        if held.all.saturating_add(amount) > most.all {
-            return Err(Crowded::All);
-        }
-        if let Some(bucket) = &bucket {
-            let own = held.each.get(bucket).copied().unwrap_or_default();
-            if own.saturating_add(amount) > most.each {
-                return Err(Crowded::Client);
-            }
-            held.each.insert(bucket.clone(), own + amount);
-        }
-        held.all += amount;
-        drop(held);
-        Ok(Share { shares: self.clone(), bucket, amount })
+        let share = self.begin(bucket, amount, most)?;
+        share.resize(amount, most)?;
+        Ok(share)
+    }
+
+    /// A share of nothing, which is to grow to `amount`, if so much can be had now.
+    pub fn begin(&self, bucket: Option<Bucket>, amount: u64, most: Most) -> Result<Share, Crowded> {
+        self.lock().check(bucket.as_ref(), most.cap(amount, bucket.as_ref()), most)?;
+        Ok(Share { shares: self.clone(), bucket, amount: AtomicU64::new(0) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Share {
+    /// Makes it larger or smaller, now or not at all.
+    pub fn resize(&self, amount: u64, most: Most) -> Result<(), Crowded> {
+        let bucket = self.bucket.as_ref();
+        let mut held = self.shares.lock();
+        // Changed under the lock only.
+        let (old, new) = (self.amount.load(Ordering::Relaxed), most.cap(amount, bucket));
+        if new > old {
+            held.check(bucket, new - old, most)?;
+        }
+        held.replace(bucket, old, new);
+        self.amount.store(new, Ordering::Relaxed);
+        drop(held);
+        if new < old {
+            self.shares.0.freed.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// The same, but waits for others to give something back, for so long.
+    pub async fn grow(&self, amount: u64, most: Most, patience: Duration) -> Result<(), Crowded> {
+        let end = Instant::now() + patience;
+        loop {
+            // Before the look: what is given back in between counts.
+            let mut freed = pin!(self.shares.0.freed.notified());
+            freed.as_mut().enable();
+            let Err(crowded) = self.resize(amount, most) else { return Ok(()) };
+            timeout_at(end, freed).await.map_err(|_| crowded)?;
+        }
+    }
+
+    /// How much it is.
+    pub fn amount(&self) -> u64 {
+        self.amount.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut held = self.shares.lock();
-        held.all -= self.amount;
-        if let Some(bucket) = &self.bucket
-            && let Some(own) = held.each.get_mut(bucket)
-        {
-            *own -= self.amount;
-            if *own == 0 {
-                held.each.remove(bucket);
-            }
-        }
+        self.shares.lock().replace(self.bucket.as_ref(), *self.amount.get_mut(), 0);
+        self.shares.0.freed.notify_waiters();
     }
 }
 
@@ -117,5 +188,26 @@ mod tests {
         let _each = shares.take(bob(), 1_000, MOST).unwrap();
         assert_eq!(shares.take(bob(), 1, MOST).unwrap_err(), Crowded::Client);
         assert!(shares.take(bob(), 0, MOST).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_share_grows_as_far_as_there_is_room_and_waits_for_what_others_give_back() {
+        let shares = Shares::default();
+        assert_eq!(shares.begin(bob(), 11, MOST).unwrap().amount(), 0, "more than all is all");
+        let first = shares.begin(bob(), 6, MOST).unwrap();
+        first.resize(4, MOST).unwrap();
+        assert_eq!(shares.begin(bob(), 3, MOST).unwrap_err(), Crowded::Client);
+        let second = shares.begin(bob(), 2, MOST).unwrap();
+        second.resize(1, MOST).unwrap();
+        assert_eq!(second.grow(4, MOST, Duration::from_secs(1)).await, Err(Crowded::Client));
+        assert_eq!(second.amount(), 1);
+        let (grown, ()) = tokio::join!(second.grow(4, MOST, Duration::from_secs(1)), async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            first.resize(2, MOST).unwrap();
+        });
+        assert_eq!((grown, second.amount()), (Ok(()), 4));
+        drop((first, second));
+        let held = shares.lock();
+        assert_eq!((held.all, held.each.len()), (0, 0));
     }
 }

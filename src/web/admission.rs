@@ -12,15 +12,18 @@ use rocket::http::{Header, Status};
 use rocket::request::Outcome;
 
 use super::guards::{self, Context, Origin};
+use super::pace::Pace;
 use super::problem::Problem;
+use super::upload_memory::UploadMemory;
 use crate::config::Amounts;
-use crate::quota::{Crowded, Gate, Level, Limit, Most, Ticket, Unit, Visit};
+use crate::gateway::Gateway;
+use crate::quota::{Crowded, Gate, Level, Limit, Most, Share, Ticket, Unit, Visit};
 
 /// When it makes sense to come again after too many uploads were on their way: most take seconds.
 const CROWDED_RETRY: Duration = Duration::from_secs(2);
 
 /// Lets an upload of so many bytes in, or says why not. What is refused has taken nothing.
-pub async fn admit(request: &Request<'_>, bytes: u64) -> Result<Arc<Ticket>, Problem> {
+pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<UploadMemory, Problem> {
     let Outcome::Success(context) = request.guard::<Context>().await else {
         return Err(Problem::new(Status::InternalServerError, "The gateway is not set up."));
     };
@@ -37,29 +40,45 @@ pub async fn admit(request: &Request<'_>, bytes: u64) -> Result<Arc<Ticket>, Pro
     let charges =
         |gate, bytes| config.quota.charges(gate, client.as_ref(), Amounts { bytes, ..Amounts::default() });
     context.limited.by([charges(Gate::Admit, bytes), charges(Gate::Spend, 0)].concat());
-    again(&context, bytes).await
+    let (most, gateway) = (most(&context), context.gateway.clone());
+    let each = client.filter(|_| config.quota.enabled);
+    let share = gateway.quotas().uploads.begin(each, bytes, most).map_err(|why| crowded(&gateway, why))?;
+    let ticket = ticket(&context, bytes, share).await?;
+    Ok(UploadMemory::new(ticket, most, bytes, gateway, pace))
 }
 
 /// The same for one more picture of a request that was let in: one that its body only names.
 pub async fn again(context: &Context, bytes: u64) -> Result<Arc<Ticket>, Problem> {
-    let Context { gateway, snapshot, client, .. } = context;
-    let (config, quotas) = (&snapshot.config, gateway.quotas());
-    let client = client.bucket(config.clients.ipv6_prefix);
+    let config = &context.snapshot.config;
+    let client = context.client.bucket(config.clients.ipv6_prefix).filter(|_| config.quota.enabled);
+    let share = context.gateway.quotas().uploads.take(client, bytes, most(context));
+    let share = share.map_err(|why| crowded(&context.gateway, why))?;
+    ticket(context, bytes, share).await
+}
+
+/// The bounds on uploads in memory.
+fn most(Context { snapshot, .. }: &Context) -> Most {
+    let config = &snapshot.config;
+    Most { all: config.limits.upload_memory, each: config.quota.client_upload_memory }
+}
+
+/// Charges an upload that has a share of the memory.
+async fn ticket(context: &Context, bytes: u64, share: Share) -> Result<Arc<Ticket>, Problem> {
+    let config = &context.snapshot.config;
+    let client = context.client.bucket(config.clients.ipv6_prefix);
     let charges = config.quota.charges(Gate::Admit, client.as_ref(), Amounts { bytes, ..Amounts::default() });
-    let most = Most { all: config.limits.upload_memory, each: config.quota.client_upload_memory };
-    let each = client.filter(|_| config.quota.enabled);
-    let share = quotas.uploads.take(each, bytes, most).map_err(|crowded| {
-        let (bound, detail) = match crowded {
-            Crowded::All => {
-                ("upload_memory", "As many uploads are on their way in as this server has room for.")
-            }
-            Crowded::Client => ("client_upload_memory", "Wait for the answers to your other uploads."),
-        };
-        gateway.metrics().crowded(bound);
-        Problem::new(Status::ServiceUnavailable, detail).retry_after(Some(CROWDED_RETRY))
-    })?;
-    gateway.charge(&charges).await?;
+    context.gateway.charge(&charges).await?;
     Ok(Arc::new(Ticket { charges, share }))
+}
+
+/// The answer to an upload for which there is no memory.
+pub fn crowded(gateway: &Gateway, why: Crowded) -> Problem {
+    let (bound, detail) = match why {
+        Crowded::All => ("upload_memory", "As many uploads are on their way in as this server has room for."),
+        Crowded::Client => ("client_upload_memory", "Wait for the answers to your other uploads."),
+    };
+    gateway.metrics().crowded(bound);
+    Problem::new(Status::ServiceUnavailable, detail).retry_after(Some(CROWDED_RETRY))
 }
 
 /// `RateLimit` and `RateLimit-Policy` on every answer of a limited route and to every wrong key, by

@@ -18,6 +18,7 @@ use tokio::io::AsyncReadExt;
 use super::form::{self, Form, Part, finish};
 use super::pace::{Counted, Pace, TooSlow};
 use super::problem::Problem;
+use super::upload_memory::UploadMemory;
 use super::{admission, guards};
 use crate::gateway::Upload;
 use crate::quota::Ticket;
@@ -47,8 +48,8 @@ pub struct Body<'r> {
     length: u64,
     /// What is charged for: the length, or without one the most there may be.
     charged: u64,
-    /// With what the upload was let in.
-    ticket: Option<Arc<Ticket>>,
+    /// The memory that it takes, once it is let in.
+    memory: Option<UploadMemory>,
     /// How long the body may take to arrive.
     pace: Pace,
 }
@@ -67,20 +68,20 @@ impl<'r> Body<'r> {
             limit,
             length: length.unwrap_or(0),
             charged: length.or(peeked).unwrap_or(limit).min(text_limit(limit)),
-            ticket: None,
+            memory: None,
             pace,
         })
     }
 
     /// Lets it in, before any of it is read; gives the time that it has.
     pub async fn admit(&mut self, request: &Request<'_>) -> Result<Pace, Problem> {
-        self.ticket = Some(admission::admit(request, self.charged).await?);
+        self.memory = Some(admission::admit(request, self.charged, self.pace.clone()).await?);
         Ok(self.pace.clone())
     }
 
-    /// With what it was let in.
-    pub fn ticket(&self) -> Option<Arc<Ticket>> {
-        self.ticket.clone()
+    /// With what it was let in, once it is read.
+    pub fn ticket(&mut self) -> Option<Arc<Ticket>> {
+        self.memory.take().map(UploadMemory::settle)
     }
 
     /// What became of reading; after an error, the rest is thrown away within bounds.
@@ -89,7 +90,7 @@ impl<'r> Body<'r> {
         read: Result<Result<T, Problem>, TooSlow>,
         upload: impl FnOnce(&mut T) -> Option<&mut Upload>,
     ) -> data::Outcome<'r, T, Problem> {
-        let ticket = self.ticket.take();
+        let ticket = self.ticket();
         let problem = match read {
             Ok(Ok(mut value)) => {
                 if let Some(upload) = upload(&mut value) {
@@ -133,7 +134,8 @@ impl<'r> Body<'r> {
         let header = request.headers().get_one("Content-Type").unwrap_or_default();
         let boundary = multer::parse_boundary(header)
             .map_err(|_| Problem::bad_request("The multipart body has no boundary in its Content-Type."))?;
-        form::read(&mut self.stream, boundary, (self.limit, self.length), part).await
+        let memory = self.memory.as_ref();
+        form::read(&mut self.stream, boundary, (self.limit, self.length), memory, part).await
     }
 
     /// Reads to the end, or to the limit, into one buffer that is as large as it will be.
@@ -142,6 +144,7 @@ impl<'r> Body<'r> {
         if self.length > limit {
             return Err(too_large());
         }
+        // Addresses only: a page of it is memory when a byte has arrived there.
         let mut buffer = BytesMut::with_capacity(self.length.max(8 << 10) as usize);
         let mut seen = 0;
         loop {
@@ -151,6 +154,9 @@ impl<'r> Body<'r> {
             }
             if buffer.len() as u64 > limit {
                 return Err(too_large());
+            }
+            if let Some(memory) = &self.memory {
+                memory.hold().await?;
             }
             each(&buffer[seen..]);
             seen = buffer.len();

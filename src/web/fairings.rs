@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use rocket::fairing::{Fairing, Info, Kind};
+use rocket::form::Form;
 use rocket::http::{Header, Method};
 use rocket::{Data, Request, Response};
 
@@ -15,6 +16,32 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 
 /// Everything else runs nothing, wherever it is opened.
 const OTHER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/// Gives a form that was sent with `POST` its method back. Rocket takes the value of a first field `_method` for the
+/// method, before any fairing and without a switch, so that a form on any web page could send `DELETE` or `PUT`, which
+/// browsers send for no other site.
+pub struct SentMethod;
+
+/// As much as Rocket looks at.
+const METHOD_FIELD: usize = "_method=delete".len();
+
+#[rocket::async_trait]
+impl Fairing for SentMethod {
+    fn info(&self) -> Info {
+        Info { name: "method as sent", kind: Kind::Request }
+    }
+
+    async fn on_request(&self, request: &mut Request<'_>, data: &mut Data<'_>) {
+        if request.method() == Method::Post || !request.content_type().is_some_and(|kind| kind.is_form()) {
+            return;
+        }
+        let begin = std::str::from_utf8(data.peek(METHOD_FIELD).await);
+        let first = begin.ok().and_then(|form| Form::values(form).next());
+        if first.is_some_and(|field| field.name == "_method") {
+            request.set_method(Method::Post);
+        }
+    }
+}
 
 /// Security headers on every answer; stricter on pictures and data than on pages.
 pub struct Headers;
@@ -30,7 +57,8 @@ impl Fairing for Headers {
         let policy = if page { PAGE_POLICY } else { OTHER_POLICY };
         response.set_header(Header::new("Content-Security-Policy", policy));
         response.set_header(Header::new("X-Content-Type-Options", "nosniff"));
-        response.set_header(Header::new("Referrer-Policy", "no-referrer"));
+        // Not `no-referrer`, with which a browser sends the page's own form with `Origin: null`.
+        response.set_header(Header::new("Referrer-Policy", "same-origin"));
         // What comes next on this connection would not be answered any more.
         if guards::gateway(request).is_some_and(|gateway| gateway.tasks().stopping()) {
             response.set_header(Header::new("Connection", "close"));

@@ -10,6 +10,7 @@ use tokio::io::AsyncRead;
 
 use super::form_reader::{Allowance, FormReader};
 use super::problem::Problem;
+use super::upload_memory::UploadMemory;
 use crate::gateway::{Fingerprint, Upload};
 
 /// Most fields of a form: each that there is, and a few sent twice.
@@ -45,11 +46,13 @@ pub struct Form {
     pub skipped: Vec<String>,
 }
 
-/// Reads a form; its picture has at most `limit` bytes, and by what the client says of its length room is made.
+/// Reads a form; its picture has at most `limit` bytes, room is made for it by the length that the client says, and what
+/// arrives takes `memory`.
 pub async fn read<R: AsyncRead + Send + Unpin>(
     stream: R,
     boundary: String,
     (limit, length): (u64, u64),
+    memory: Option<&UploadMemory>,
     part: impl Fn(&str) -> Part,
 ) -> Result<Form, Problem> {
     let broken = |error| broken_form(error, limit);
@@ -80,6 +83,9 @@ pub async fn read<R: AsyncRead + Send + Unpin>(
                 while let Some(chunk) = field.chunk().await.map_err(broken)? {
                     if (bytes.len() + chunk.len()) as u64 > limit {
                         return Err(Problem::too_large(limit));
+                    }
+                    if let Some(memory) = memory {
+                        memory.hold().await?;
                     }
                     hash.update(&chunk);
                     bytes.extend_from_slice(&chunk);

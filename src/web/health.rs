@@ -33,6 +33,9 @@ struct Readiness {
     /// Why the configuration on disk is not in force, if it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration_is_not_in_force: Option<String>,
+    /// Why only clients with a key that was valid before are served, if that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys_cannot_be_read: Option<&'static str>,
     /// Why replicas share nothing now, if they should.
     #[serde(skip_serializing_if = "Option::is_none")]
     replicas_are_on_their_own: Option<String>,
@@ -48,6 +51,13 @@ fn readyz(context: Context) -> (Status, Json<Readiness>) {
     let mut route = list(&context);
     let paid_providers_are_off = context.gateway.ledger_health().err().map(|error| error.to_string());
     let configuration_is_not_in_force = context.gateway.configuration_trouble();
+    // Its own words name a folder of this machine.
+    let keys_cannot_be_read = context
+        .gateway
+        .quotas()
+        .keys
+        .trouble()
+        .map(|_| "keys.json in `state_dir` cannot be read; the log says why");
     let trouble = context.gateway.shared().and_then(|shared| shared.health().err());
     let replicas_are_on_their_own = trouble.map(|trouble| trouble.to_string());
     route.truncate(context.snapshot.config.route.len());
@@ -62,6 +72,7 @@ fn readyz(context: Context) -> (Status, Json<Readiness>) {
         status,
         paid_providers_are_off,
         configuration_is_not_in_force,
+        keys_cannot_be_read,
         replicas_are_on_their_own,
         route,
         notices,

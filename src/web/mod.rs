@@ -30,12 +30,14 @@ mod providers;
 mod quota;
 mod results;
 mod upload;
+mod upload_memory;
 mod usage;
 
 use std::sync::Arc;
 
 use rocket::figment::Figment;
 use rocket::http::Status;
+use rocket::request::Outcome;
 use rocket::{Build, Request, Rocket, Route, catch, catchers};
 
 pub use assets::{AssetError, Assets};
@@ -91,6 +93,8 @@ fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<
         .manage(gateway)
         .mount("/", identity::within(routes))
         .register("/", catchers![other])
+        // First, so that no other sees a method that was not sent.
+        .attach(fairings::SentMethod)
         .attach(fairings::Headers)
         .attach(fairings::CacheStatus)
         .attach(admission::Fields)
@@ -99,8 +103,16 @@ fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<
 
 /// Whatever no handler answered.
 #[catch(default)]
-fn other(status: Status, request: &Request<'_>) -> Problem {
+async fn other(status: Status, request: &Request<'_>) -> Problem {
     if let Some(problem) = guards::turned_away(request) {
+        return problem;
+    }
+    // Of the guards only those of the admin and of the metrics' token answer so. Tokens are not to be guessed faster than
+    // clients' keys.
+    if matches!(status.code, 401 | 403)
+        && let Outcome::Success(context) = request.guard::<guards::Context>().await
+        && let Err(problem) = context.count_refusal().await
+    {
         return problem;
     }
     let detail = match status.code {

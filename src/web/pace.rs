@@ -88,7 +88,8 @@ impl Pace {
         time.map_or(self.most, |time| time.min(self.most))
     }
 
-    fn arrived(&self) -> u64 {
+    /// Bytes of the body that are here.
+    pub fn arrived(&self) -> u64 {
         self.arrived.load(Ordering::Relaxed)
     }
 }

@@ -31,6 +31,7 @@ async fn index(context: Context, assets: &State<Assets>) -> Result<Page, Problem
             "version": env!("CARGO_PKG_VERSION"),
             "providers": learnt(&context).await,
             "route": config.route,
+            "key_needed": !config.clients.anonymous,
             "trouble": context.gateway.configuration_trouble(),
             "formats": InputFormat::ALL.map(|format| json!({
                 "name": format.name(),

@@ -24,5 +24,6 @@ mod looks;
 mod money;
 mod page;
 mod pictures;
+mod sites;
 mod trouble;
 mod using;

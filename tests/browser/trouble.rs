@@ -150,3 +150,42 @@ fn who_could_not_is_named_beside_who_did() {
     assert!(facts.contains("local") && facts.contains("algorithmia: not ready"), "{facts}");
     page.finish(&[]);
 }
+
+#[test]
+fn where_a_key_is_needed_there_is_a_field_for_it_and_it_is_sent_as_a_header_only() {
+    let page = Page::of(Setup::new().env("PIXCOLOR_ANONYMOUS", "false"));
+    assert!(page.is_seen("#key"));
+    page.choose_picture("photo.png", &Picture::png(64, 64, 1));
+    let said = page.until_failed();
+    assert!(said.contains("A key is needed") && said.contains("Enter it above"), "{said}");
+    assert_eq!(page.string("document.activeElement.id"), "key");
+    page.shot("key");
+    page.browser.type_into("#key", "wrong");
+    page.browser.click("#retry");
+    page.until("advice.textContent.includes('not accepted') || advice.textContent.includes('needs a key')");
+
+    let key = page.server.command(&["key", "new", "bob"]);
+    page.browser.run("document.getElementById('key').value = ''");
+    page.browser.type_into("#key", &key);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while page.server.get_with("/v1/quota", &[("Authorization", &key)]).status != 200 {
+        assert!(std::time::Instant::now() < end, "the key is not known");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    page.browser.click("#retry");
+    page.until_done();
+    // Another photograph needs no more typing, and neither does the page when it is loaded anew.
+    page.browser.open(&page.server.url("/"));
+    page.choose_picture("photo.png", &Picture::png(64, 64, 2));
+    page.until_done();
+    assert!(page.requests().iter().all(|path| !path.contains(&key)));
+    assert!(!page.server.said().contains(&key));
+    page.finish(&["status of 401"]);
+}
+
+#[test]
+fn where_no_key_is_needed_there_is_no_field_for_one() {
+    let page = Page::open();
+    assert!(!page.is_seen("#key"));
+    page.finish(&[]);
+}

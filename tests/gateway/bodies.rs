@@ -32,7 +32,7 @@ fn an_ordinary_client_reads_the_413_even_if_it_sends_everything_first() {
     assert!(problem["detail"].as_str().unwrap().contains("20.0 MiB"), "{problem}");
     // Without a length, too: the limit is found while reading.
     let mut stream =
-        server.raw(b"POST /v1/colorize HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        server.raw(b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     let chunk = [b"100000\r\n".as_slice(), &vec![0; 1 << 20], b"\r\n"].concat();
     for _ in 0..30 {
         stream.write_all(&chunk).expect("the server goes on reading");
@@ -47,7 +47,7 @@ fn an_ordinary_client_reads_the_413_even_if_it_sends_everything_first() {
 fn an_endless_body_is_cut_off_and_the_connection_closed() {
     let server = small_limit();
     let mut stream =
-        server.raw(b"POST /v1/colorize HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        server.raw(b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     let chunk = [b"100000\r\n".as_slice(), &vec![0; 1 << 20], b"\r\n"].concat();
     let mut sent = 0;
     while stream.write_all(&chunk).is_ok() {
@@ -60,7 +60,8 @@ fn an_endless_body_is_cut_off_and_the_connection_closed() {
 fn a_body_that_stops_in_the_middle_does_not_hang_the_server() {
     let server = Setup::new().env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "1").start();
     let start = Instant::now();
-    let head = b"POST /v1/colorize HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n0123456789abcdef";
+    let head =
+        b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n0123456789abcdef";
     let mut stream = server.raw(head);
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -125,7 +126,7 @@ fn a_picture_of_too_many_pixels_is_refused_by_its_header() {
 /// Sends a chunked form for as long as anybody reads it; the status line and how much was sent, in MB.
 fn endless_form(server: &Server, path: &str, begin: &[u8], more: &[u8]) -> (String, usize) {
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\
          Content-Type: multipart/form-data; boundary=b\r\n\r\n"
     );
     let mut stream = server.raw(head.as_bytes());

@@ -269,8 +269,10 @@ fn a_client_that_leaves_does_not_take_the_call_with_it() {
     fake.always(Behaviour::Slow(Duration::from_secs(3)));
     let server = paid(&fake).start();
     let picture = Picture::png(96, 64, 1);
-    let head =
-        format!("POST /v1/colorize HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", picture.bytes.len());
+    let head = format!(
+        "POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+        picture.bytes.len()
+    );
     let mut leader = server.raw(head.as_bytes());
     leader.write_all(&picture.bytes).unwrap();
     while fake.calls() == 0 {

@@ -299,7 +299,8 @@ fn a_restart_keeps_the_account_and_kill_9_in_a_call_counts_as_spent() {
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 2.0);
     fake.always(Behaviour::Slow(Duration::from_secs(30)));
     let picture = Picture::png(64, 48, 1).bytes;
-    let head = format!("POST /v1/colorize HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", picture.len());
+    let head =
+        format!("POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", picture.len());
     let _connection = server.raw(&[head.as_bytes(), &picture].concat());
     let end = Instant::now() + Duration::from_secs(30);
     while fake.calls() < 2 {

@@ -191,7 +191,7 @@ fn clients_that_left_are_noticed_behind_nginx_and_caddy_with_the_shipped_files()
     for start in [proxies::nginx, proxies::caddy] {
         let fake = Algorithmia::start();
         let server = one_at_a_time(&fake, "").env("PIXCOLOR_TRUSTED_PROXIES", r#"["127.0.0.1/32"]"#).start();
-        let proxy = start(&server);
+        let proxy = start(&server, &[]);
         leave(&server, &fake, proxy.address(), 10);
         assert_eq!(fake.calls(), 1);
         assert_eq!(usage(&server, "algorithmia"), (1, "2".to_owned()));

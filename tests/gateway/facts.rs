@@ -80,8 +80,8 @@ fn a_request_that_is_no_http_is_a_problem_or_a_closed_connection() {
     for request in [
         "GET /\r\n\r\n".as_bytes(),
         b"\x00\xff\xfe rubbish\r\n\r\n",
-        b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
     ] {
         let mut stream = server.raw(request);
         stream.shutdown(std::net::Shutdown::Write).unwrap();

@@ -1,6 +1,7 @@
 //! Behind the reverse proxies whose files we ship: real nginx, real Caddy.
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,10 @@ fn free_port() -> u16 {
 }
 
 fn server() -> Server {
-    Setup::new().env("PIXCOLOR_TRUSTED_PROXIES", r#"["127.0.0.1/32"]"#).start()
+    Setup::new()
+        .env("PIXCOLOR_TRUSTED_PROXIES", r#"["127.0.0.1/32"]"#)
+        .env("PIXCOLOR_HOSTS", r#"["pixcolor.example.org"]"#)
+        .start()
 }
 
 /// Pictures come and go, and a client can read why one is too large.
@@ -74,12 +78,13 @@ fn works(proxy: &Proxy) {
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
 }
 
-/// nginx with the shipped file in front of a server.
-pub fn nginx(server: &Server) -> Proxy {
+/// nginx with the shipped file in front of a server, and what replaces its time-outs.
+pub fn nginx(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
     let port = free_port();
     let site = include_str!("../../deploy/nginx.conf")
         .replace("127.0.0.1:8080", &server.address.to_string())
         .replace("listen 80;", &format!("listen 127.0.0.1:{port};"));
+    let site = replaced(site, timeouts);
     // What the shipped file relies on Debian's nginx.conf for, in this folder.
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {kind};\n"))
@@ -87,17 +92,12 @@ pub fn nginx(server: &Server) -> Proxy {
     let config = format!(
         "pid nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{paths}{site}}}\n"
     );
-    Proxy::start(
-        "nginx",
-        &["-p", ".", "-c", "nginx.conf", "-g", "daemon off; master_process off;"],
-        "nginx.conf",
-        &config,
-        port,
-    )
+    let args = ["-p", ".", "-c", "nginx.conf", "-g", "daemon off; master_process off;"];
+    Proxy::start("nginx", &args, "nginx.conf", &config, port)
 }
 
-/// Caddy with the shipped file in front of a server.
-pub fn caddy(server: &Server) -> Proxy {
+/// Caddy likewise.
+pub fn caddy(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
     let port = free_port();
     let config = include_str!("../../deploy/Caddyfile")
         .replace("127.0.0.1:8080", &server.address.to_string())
@@ -105,15 +105,88 @@ pub fn caddy(server: &Server) -> Proxy {
         .replace("\npixcolor.example.org {", &format!("\nhttp://127.0.0.1:{port} {{"))
         // Caddy's own control port, which other tests would meet.
         .replacen("{\n", "{\n\tadmin off\n", 1);
-    Proxy::start("caddy", &["run", "--config", "Caddyfile"], "Caddyfile", &config, port)
+    Proxy::start("caddy", &["run", "--config", "Caddyfile"], "Caddyfile", &replaced(config, timeouts), port)
+}
+
+#[track_caller]
+fn replaced(mut text: String, parts: &[(&str, &str)]) -> String {
+    for (old, new) in parts {
+        assert!(text.contains(old), "the shipped file has no {old}");
+        text = text.replace(old, new);
+    }
+    text
 }
 
 #[test]
 fn it_works_behind_nginx_with_the_shipped_file() {
-    works(&nginx(&server()));
+    let server = server();
+    works(&nginx(&server, &[]));
 }
 
 #[test]
 fn it_works_behind_caddy_with_the_shipped_file() {
-    works(&caddy(&server()));
+    let server = server();
+    works(&caddy(&server, &[]));
+}
+
+/// What a client gets that sends this and then waits, and how long that took.
+fn answer_to(proxy: &Proxy, sent: &str) -> (String, Duration) {
+    let address = proxy.url.strip_prefix("http://").unwrap();
+    let (mut stream, start) = (TcpStream::connect(address).unwrap(), Instant::now());
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.write_all(sent.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap_or_else(|error| panic!("{sent}: no end within a minute: {error}"));
+    (String::from_utf8_lossy(&answer).into_owned(), start.elapsed())
+}
+
+/// What Rocket cannot do (tests/rocket/bodies.rs): a body that is too large is refused before it is sent, and a client
+/// that falls silent, in its headers or within the first bytes of its body, does not hold its connection for ever.
+#[track_caller]
+fn closes_what_rocket_leaves_open(proxy: &Proxy) {
+    let head = "POST /v1/colorize HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n";
+    let (answer, took) =
+        answer_to(proxy, &format!("{head}Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    for silent in
+        ["POST /v1/colorize HTTP/1.1\r\nHost: 127", &format!("{head}Content-Length: 1000\r\n\r\n12345")]
+    {
+        let (answer, took) = answer_to(proxy, silent);
+        // Caddy has been seen to say 200 to a client that it gives up, with nothing in it.
+        assert!(
+            !answer.starts_with("HTTP/1.1 2") || answer.contains("Content-Length: 0"),
+            "{silent}: {answer}"
+        );
+        assert!(took < Duration::from_secs(45), "{silent}: {took:?}");
+    }
+    // The connections behind it end, too.
+    let end = Instant::now() + Duration::from_secs(30);
+    let in_flight = || {
+        let metrics = Answer::new(agent().get(format!("{}/metrics", proxy.url)).call().unwrap());
+        let line =
+            metrics.text().lines().find_map(|line| line.strip_prefix("pixcolor_http_requests_in_flight "));
+        line.unwrap().parse::<f64>().unwrap()
+    };
+    while in_flight() > 1.5 {
+        assert!(Instant::now() < end, "{} requests are still in flight", in_flight());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn nginx_closes_what_rocket_leaves_open() {
+    let server = server();
+    let shorter = [
+        ("client_header_timeout 10s", "client_header_timeout 1s"),
+        ("client_body_timeout 30s", "client_body_timeout 1s"),
+    ];
+    closes_what_rocket_leaves_open(&nginx(&server, &shorter));
+}
+
+#[test]
+fn caddy_closes_what_rocket_leaves_open() {
+    let server = server();
+    let shorter = [("read_header 10s", "read_header 1s"), ("read_body 2m", "read_body 2s")];
+    closes_what_rocket_leaves_open(&caddy(&server, &shorter));
 }

@@ -100,7 +100,8 @@ fn an_upload_that_is_refused_is_refused_before_it_is_read_and_the_answer_can_be_
     let large = Picture { bytes: vec![7; 15 << 20], media_type: "image/png" };
     server.colorize(&large).problem(429);
     // Nothing more is sent before the answer is read.
-    let head = "POST /v1/colorize HTTP/1.1\r\nHost: x\r\nContent-Length: 15000000\r\n\r\n0123456789abcdef";
+    let head =
+        "POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 15000000\r\n\r\n0123456789abcdef";
     let start = Instant::now();
     let answer = read_head(&mut server.raw(head.as_bytes()));
     assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
@@ -138,7 +139,7 @@ fn bytes_are_counted_by_their_length_or_as_the_most_there_may_be() {
     assert_eq!(remaining(&server, "bytes", &[]), 3 << 19);
     // Nobody knows how much is coming.
     let mut chunked = server.raw(
-        b"POST /v1/colorize HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+        b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n\
           14\r\n01234567890123456789\r\n0\r\n\r\n",
     );
     assert!(read_head(&mut chunked).starts_with("HTTP/1.1 415"));

@@ -333,7 +333,10 @@ fn reload_under_load(count: u32) -> i64 {
         // An allocator keeps more at one time than at another: the most counts.
         let (mut first_half, mut second_half) = (0, 0);
         for number in 1..=count {
-            fs::write(server.path("config/providers/it.toml"), version(number)).unwrap();
+            // As a whole: a signal may be answered in the middle of it.
+            fs::write(server.path("config/providers/it.part"), version(number)).unwrap();
+            fs::rename(server.path("config/providers/it.part"), server.path("config/providers/it.toml"))
+                .unwrap();
             if number % 2 == 0 {
                 server.signal("HUP");
             }

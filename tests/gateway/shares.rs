@@ -1,22 +1,25 @@
 //! Bounds on what is had at once, for each client and for all.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
 
 use super::addresses::behind_proxy;
 use super::quota::read_head;
-use crate::harness::{Answer, Picture, Server};
+use crate::harness::{Answer, Picture, Server, Setup};
 
-/// A request whose upload of this many bytes has begun and goes no further.
-fn begun(server: &Server, from: &str, bytes: usize) -> TcpStream {
+/// A request whose upload of this many bytes stops after `sent` of them.
+fn begun(server: &Server, from: &str, bytes: usize, sent: usize) -> TcpStream {
     let mut stream = server.raw(
         format!(
-            "POST /v1/colorize HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {from}\r\nContent-Length: {bytes}\r\n\r\n"
+            "POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {from}\r\nContent-Length: {bytes}\r\n\r\n"
         )
         .as_bytes(),
     );
-    stream.write_all(&[0; 1_000]).unwrap();
+    stream.write_all(&vec![0; sent]).unwrap();
     stream
 }
 
@@ -40,12 +43,13 @@ fn uploads_in_progress_are_bounded_for_each_client_and_for_all_and_others_are_to
         assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
         assert!(took < Duration::from_secs(20), "{took:?}");
     }
-    let one = begun(&server, "203.0.113.1", 1 << 20);
-    let two = begun(&server, "203.0.113.1", 1 << 20);
+    let all_but_one = (1 << 20) - 1;
+    let one = begun(&server, "203.0.113.1", 1 << 20, all_but_one);
+    let two = begun(&server, "203.0.113.1", 1 << 20, all_but_one);
     server.until_in_flight(2);
     refused(upload("203.0.113.1"));
     assert_eq!(upload("203.0.113.2").0.status, 415);
-    let three = begun(&server, "203.0.113.3", 1 << 20);
+    let three = begun(&server, "203.0.113.3", 1 << 20, all_but_one);
     server.until_in_flight(3);
     refused(upload("203.0.113.2"));
     // Who leaves makes room.
@@ -61,7 +65,7 @@ fn uploads_in_progress_are_bounded_for_each_client_and_for_all_and_others_are_to
 }
 
 #[test]
-fn uploads_that_hardly_move_get_408_and_hold_nobodys_room() {
+fn uploads_that_hardly_move_get_408() {
     let server = behind_proxy(&[])
         .env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "1 MiB")
         .env("PIXCOLOR_LIMITS__UPLOAD_MEMORY", "2 MiB")
@@ -69,9 +73,9 @@ fn uploads_that_hardly_move_get_408_and_hold_nobodys_room() {
         .env("PIXCOLOR_LIMITS__UPLOAD_SPEED", "1 KiB")
         .start();
     let start = Instant::now();
-    // Together they have all the room: one stops, one sends a byte now and then.
+    // One stops, one sends a byte now and then.
     let (mut stops, mut dribbles) =
-        (begun(&server, "203.0.113.1", 1 << 20), begun(&server, "203.0.113.2", 1 << 20));
+        (begun(&server, "203.0.113.1", 1 << 20, 1_000), begun(&server, "203.0.113.2", 1 << 20, 1_000));
     let mut drops = dribbles.try_clone().unwrap();
     std::thread::spawn(move || {
         while drops.write_all(&[0]).is_ok() {
@@ -89,12 +93,67 @@ fn uploads_that_hardly_move_get_408_and_hold_nobodys_room() {
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     // Who takes long but moves is waited for.
     let size = 32 << 10;
-    let mut steady = begun(&server, "203.0.113.3", size + 1_000);
+    let mut steady = begun(&server, "203.0.113.3", size + 1_000, 1_000);
     for _ in 0..8 {
         std::thread::sleep(Duration::from_millis(250));
         steady.write_all(&vec![0; size / 8]).unwrap();
     }
     assert!(read_head(&mut steady).starts_with("HTTP/1.1 415"));
+}
+
+/// From each address in turn: connects, announces 20 MiB, sends 23 bytes, waits for what comes, and begins anew, until
+/// it is told to stop. Gives how often it was answered with 408.
+fn promise_much(server: &Server, addresses: std::ops::Range<u8>, stop: &AtomicBool) -> usize {
+    let head = b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20971520\r\n\r\n";
+    let open = |address: u8| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 1, address], 0)).into()).unwrap();
+        socket.connect(&server.address.into()).unwrap();
+        let mut stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        stream.write_all(head).unwrap();
+        stream.write_all(&[0xff; 23]).unwrap();
+        stream
+    };
+    let mut sockets: Vec<_> =
+        addresses.flat_map(|address| std::iter::repeat_n(address, 10)).map(|it| (it, open(it))).collect();
+    let mut answered = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for (address, stream) in &mut sockets {
+            let mut answer = [0; 64];
+            match stream.read(&mut answer) {
+                Ok(count) => {
+                    answered += usize::from(answer[..count].starts_with(b"HTTP/1.1 408"));
+                    *stream = open(*address);
+                }
+                Err(error) => {
+                    assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}")
+                }
+            }
+        }
+    }
+    answered
+}
+
+#[test]
+fn clients_that_announce_much_and_send_little_lock_no_others_out() {
+    let server = Setup::new().env("PIXCOLOR_LIMITS__UPLOAD_GRACE_SECONDS", "2").start();
+    let (stop, server) = (AtomicBool::new(false), &server);
+    let answered = std::thread::scope(|scope| {
+        let attack = scope.spawn(|| promise_much(server, 1..21, &stop));
+        server.until_in_flight(150);
+        let picture = Picture::jpeg(1600, 1200, 1);
+        let honest: Vec<_> = (0..40).map(|_| server.colorize(&picture).status).collect();
+        let end = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < end {
+            assert_eq!(server.colorize(&picture).status, 200);
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(honest, [200; 40]);
+        attack.join().unwrap()
+    });
+    assert!(answered > 100, "they were reopened only {answered} times");
+    assert!(server.metric("pixcolor_concurrency_refusals_total{bound=\"upload_memory\"}") < 0.5);
 }
 
 #[test]

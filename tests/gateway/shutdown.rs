@@ -41,7 +41,7 @@ fn ask(address: SocketAddr, kept: &mut Option<TcpStream>, picture: &Picture) -> 
     let Ok(mut stream) = stream else { return Fate::Refused };
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let head = format!(
-        "POST /v1/colorize HTTP/1.1\r\nHost: test\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
+        "POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
         picture.media_type,
         picture.bytes.len()
     );

@@ -85,7 +85,8 @@ fn request(random: &mut Random) -> (String, bool) {
     ];
     let body =
         if matches!(method, "POST" | "PUT") { random.word(&["{}", "", "rubbish"]) } else { String::new() };
-    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n", body.len());
+    let mut text =
+        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         if random.next().is_multiple_of(3) {
             continue;

@@ -118,7 +118,7 @@ impl Setting {
         let from = |client| server.post("/v1/colorize", &[("X-Forwarded-For", client)], b"rubbish").status;
         assert_eq!(from("198.51.100.9"), 403);
         assert!((0..1000).any(|_| from("203.0.113.77") == 429));
-        let head = "POST /v1/colorize HTTP/1.1\r\nHost: x\r\nContent-Length: 19000000\r\n\r\n";
+        let head = "POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 19000000\r\n\r\n";
         let _uploads = [(); 2].map(|()| server.raw(format!("{head}{head}").as_bytes()));
         let crowded = "pixcolor_concurrency_refusals_total{bound=\"client_upload_memory\"}";
         let end = Instant::now() + Duration::from_secs(30);

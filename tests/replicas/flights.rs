@@ -65,7 +65,7 @@ fn a_killed_leader_is_replaced_at_the_cost_of_one_call_and_its_reservation_is_ke
     let start = || setup(&redis, &fake, BUDGET).start();
     let (mut leader, others) = (start(), [start(), start()]);
     let request = format!(
-        "POST /v1/colorize HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {}\r\n\r\n",
+        "POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: {}\r\n\r\n",
         small(1).bytes.len()
     );
     let _waits = leader.raw(&[request.as_bytes(), &small(1).bytes].concat());

@@ -1,8 +1,13 @@
 //! `deploy/systemd/pixcolor.service`, by systemd's own tools, which need no systemd that runs.
 
-use std::process::Command;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::files::{path, read};
+use crate::harness::{Answer, agent};
 
 #[test]
 fn the_unit_is_valid_and_as_shut_in_as_is_said() {
@@ -28,4 +33,124 @@ fn the_unit_is_valid_and_as_shut_in_as_is_said() {
         "docs/operations.md says another score than {score}"
     );
     assert!(path("deploy/systemd/pixcolor.service").is_file());
+}
+
+/// The user that systemd made up for the service.
+const SERVICE: u32 = 61_184;
+
+/// A machine's root with the binary, its libraries and the folders as systemd makes them for the unit: state and cache
+/// behind links into folders that only root may enter.
+fn machine(root: &Path) {
+    let copy = |from: &str, to: &str| {
+        let to = root.join(to.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, &to).unwrap_or_else(|error| panic!("{from}: {error}"));
+    };
+    let binary = env!("CARGO_BIN_EXE_pixcolor");
+    copy(binary, "/usr/local/bin/pixcolor");
+    let libraries = Command::new("ldd").arg(binary).output().expect("ldd, of Debian's package libc-bin");
+    for library in
+        String::from_utf8(libraries.stdout).unwrap().split_whitespace().filter(|word| word.starts_with('/'))
+    {
+        copy(library, library);
+    }
+    fs::create_dir_all(root.join("etc/pixcolor/config")).unwrap();
+    fs::write(root.join("etc/pixcolor/config/pixcolor.toml"), "anonymous = false\n").unwrap();
+    for folder in ["lib", "cache"] {
+        let private = root.join("var").join(folder).join("private");
+        fs::create_dir_all(private.join("pixcolor")).unwrap();
+        fs::set_permissions(&private, Permissions::from_mode(0o700)).unwrap();
+        chown(private.join("pixcolor"), Some(SERVICE), Some(SERVICE)).unwrap();
+        symlink("private/pixcolor", root.join("var").join(folder).join("pixcolor")).unwrap();
+    }
+    fs::create_dir_all(root.join("root")).unwrap();
+    fs::create_dir_all(root.join("tmp")).unwrap();
+}
+
+/// A program that runs until this is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_documented_commands_beside_the_unit_work_on_its_files() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        // Only root can enter another root and give files away.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    machine(root);
+    let run = |args: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.arg("--root").arg(root).args(["--wd", "/root", "/usr/local/bin/pixcolor"]).args(args);
+        let output = command.env_clear().env("HOME", "/root").output().expect("unshare, of util-linux");
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{args:?}: {said}");
+        said
+    };
+    let manual = read("docs/operations.md");
+    let line =
+        manual.lines().find_map(|line| line.strip_prefix("sudo pixcolor key ")).expect("the manual says how");
+    let words: Vec<&str> = line.split('#').next().unwrap().split_whitespace().collect();
+    let said = run(&[&["key"], &words[..]].concat());
+    let key =
+        said.lines().find(|line| line.starts_with("sim")).unwrap_or_else(|| panic!("{said}")).to_owned();
+    assert!(run(&["key", "list"]).contains("bob"));
+    run(&["usage"]);
+    run(&["cache", "stats"]);
+    run(&["cache", "clear"]);
+    assert_eq!(fs::read_dir(root.join("root")).unwrap().count(), 0, "nothing is root's own");
+    let folders = ["var/lib/private/pixcolor", "var/cache/private/pixcolor"];
+    let roots = Command::new("find")
+        .args(folders)
+        .args(["-not", "-uid", &SERVICE.to_string()])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&roots.stdout), "", "these are root's");
+
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // As the unit says, but for what only systemd can forbid. Its way to the state goes through a folder of root's, which
+    // systemd opens for it.
+    for folder in ["lib", "cache"] {
+        let private = root.join("var").join(folder).join("private");
+        fs::set_permissions(private, Permissions::from_mode(0o711)).unwrap();
+    }
+    let user = SERVICE.to_string();
+    let mut service = Command::new("unshare");
+    service.arg("--root").arg(root).args(["--wd", "/etc/pixcolor", "--setgid", &user, "--setuid", &user]);
+    service.args(["/usr/local/bin/pixcolor", "serve"]).env_clear();
+    service
+        .env("XDG_STATE_HOME", "/var/lib")
+        .env("XDG_CACHE_HOME", "/var/cache")
+        .env("ROCKET_PORT", port.to_string());
+    fs::set_permissions(root, Permissions::from_mode(0o755)).unwrap();
+    let _service = Running(service.stdout(Stdio::null()).spawn().unwrap());
+    let quota = |key: Option<&str>| {
+        let request = agent().get(format!("http://127.0.0.1:{port}/v1/quota"));
+        let request = match key {
+            Some(key) => request.header("Authorization", key),
+            None => request,
+        };
+        request.call().ok().map(Answer::new)
+    };
+    let end = Instant::now() + Duration::from_secs(60);
+    let answer = loop {
+        match quota(Some(&key)) {
+            Some(answer) => break answer,
+            None => assert!(Instant::now() < end, "the service does not answer"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(answer.json()["client"], "key:bob", "{answer:?}");
+    assert_eq!(quota(None).unwrap().status, 401);
+    let lines = read("deploy/systemd/pixcolor.service");
+    assert!(lines.contains("WorkingDirectory=/etc/pixcolor\n"));
+    assert!(lines.contains("Environment=XDG_STATE_HOME=/var/lib XDG_CACHE_HOME=/var/cache\n"));
 }

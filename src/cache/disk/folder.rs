@@ -37,7 +37,7 @@ impl Folder {
         let tag = path.join(TAG.0);
         if !tag.exists() {
             // A folder that can only be read is of use, too.
-            let _ = fs::write(tag, TAG.1);
+            let _ = write_part(&path, &[TAG.1.as_bytes()]).and_then(|part| fs::rename(part, tag));
         }
         Ok(Self(path))
     }

@@ -33,23 +33,30 @@ impl HostPattern {
 
     /// Whether it stands for the host of an address.
     pub fn matches(&self, url: &Url) -> bool {
-        let Some(host) = url.host() else { return false };
-        let named = match self.below {
-            true => name_of(&host)
-                .strip_suffix(&self.host)
-                .is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
-            false => name_of(&host) == self.host,
-        };
         let port = match self.port {
             None => url.port().is_none(),
             port => url.port_or_known_default() == port,
         };
-        named && port
+        port && url.host().is_some_and(|host| self.names(&host))
+    }
+
+    /// Whether it stands for a host, whatever its port.
+    pub fn names<S: AsRef<str> + fmt::Display>(&self, host: &Host<S>) -> bool {
+        let name = name_of(host);
+        match self.below {
+            true => name.strip_suffix(&self.host).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
+            false => name == self.host,
+        }
+    }
+
+    /// Whether it names a port.
+    pub const fn has_port(&self) -> bool {
+        self.port.is_some()
     }
 }
 
 /// A host's name as compared: a final dot makes no other host.
-fn name_of(host: &Host<&str>) -> String {
+fn name_of<S: AsRef<str> + fmt::Display>(host: &Host<S>) -> String {
     host.to_string().trim_end_matches('.').to_owned()
 }
 

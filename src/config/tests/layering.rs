@@ -168,17 +168,39 @@ fn the_folder_is_the_one_asked_for_else_the_variables_else_config_if_it_is_one()
     assert_eq!(side(Some("asked"), "named"), 1);
     assert_eq!(side(None, "named"), 2);
     assert_eq!(side(None, ""), 3);
-    std::fs::remove_file(setup.path("config/pixcolor.toml")).unwrap();
+    std::fs::remove_dir_all(setup.path("config")).unwrap();
     assert_eq!(side(None, ""), LimitsConfig::default().side);
 }
 
 #[test]
-fn providers_in_a_folder_that_is_no_configuration_are_ignored_with_a_warning() {
-    let mut setup = Setup::new().file("config/providers/x.toml", "kind = \"onnx\"");
-    setup.source.dir = None;
-    let loaded = setup.load();
-    assert!(!loaded.config.providers.contains_key("x"));
-    assert!(loaded.warnings[0].contains("config/providers is ignored"), "{:?}", loaded.warnings);
+fn a_default_folder_that_is_there_but_cannot_be_used_stops_the_start() {
+    let said = |make: &dyn Fn(&Path)| {
+        let mut setup = Setup::new();
+        setup.source.dir = None;
+        let config = setup.path("config");
+        std::fs::remove_dir(&config).unwrap();
+        make(&config);
+        setup.problems().join("\n")
+    };
+    let empty = said(&|config| std::fs::create_dir(config).unwrap());
+    assert_eq!(
+        empty,
+        "configuration folder config has no pixcolor.toml: put one there (an empty one will do), or name another \
+         folder with --config"
+    );
+    let providers_alone = said(&|config| {
+        std::fs::create_dir_all(config.join("providers")).unwrap();
+        std::fs::write(config.join("providers/x.toml"), "kind = \"onnx\"").unwrap();
+    });
+    assert_eq!(providers_alone, empty);
+    let nowhere = said(&|config| std::os::unix::fs::symlink("nowhere", config).unwrap());
+    assert_eq!(nowhere, empty);
+    for wrong in [
+        said(&|config| std::fs::write(config, "").unwrap()),
+        said(&|config| std::os::unix::fs::symlink("config", config).unwrap()),
+    ] {
+        assert!(wrong.starts_with("configuration folder config cannot be used: "), "{wrong}");
+    }
 }
 
 #[test]

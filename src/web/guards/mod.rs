@@ -3,6 +3,7 @@
 mod admin;
 mod client;
 mod reuse;
+mod site;
 
 use std::sync::{Arc, OnceLock};
 
@@ -50,14 +51,19 @@ impl Context {
     /// Limits on everybody are not touched, so that nobody without a key uses them up.
     pub async fn permitted(&self) -> Result<(), Problem> {
         let Err(refused) = &self.leave else { return Ok(()) };
+        self.count_refusal().await?;
+        Err(refused.clone())
+    }
+
+    /// Counts a request without the right key or token for its address, or refuses it as one too many.
+    pub async fn count_refusal(&self) -> Result<(), Problem> {
         self.gateway.metrics().denied("key");
         let config = &self.snapshot.config;
         let client = self.client.bucket(config.clients.ipv6_prefix);
         let mut charges = config.quota.charges(Gate::Admit, client.as_ref(), Amounts::default());
         charges.retain(|charge| charge.limit.by() == By::Client);
         self.limited.by(charges.clone());
-        self.gateway.charge(&charges).await?;
-        Err(refused.clone())
+        Ok(self.gateway.charge(&charges).await?)
     }
 
     /// The same for what is told of this server; who administrates it is told without a key.
@@ -107,7 +113,8 @@ pub fn origin(request: &Request<'_>) -> Option<Origin> {
     Some(*request.local_cache(|| Origin::of(request, &snapshot.config.clients)))
 }
 
-/// The answer to a request of this gateway to itself, or from an address that is not let in.
+/// The answer to a request that is refused whatever its route: of this gateway to itself, from an address that is not
+/// let in, for a name that is not this gateway's, or from another web site. Nothing of a body is read.
 pub fn turned_away(request: &Request<'_>) -> Option<Problem> {
     // RFC 8586: a list of who has passed it on, each with parameters behind a `;`.
     let passed_on = request.headers().get(CDN_LOOP.as_str()).flat_map(|list| list.split(','));
@@ -115,13 +122,17 @@ pub fn turned_away(request: &Request<'_>) -> Option<Problem> {
         let detail = "This gateway is asking itself: a provider's address leads back to it.";
         return Some(Problem::new(Status::LoopDetected, detail).closing());
     }
-    let (snapshot, origin) = (snapshot(request)?, origin(request)?);
-    if snapshot.config.clients.lists.let_in(origin.address) {
-        return None;
-    }
-    gateway(request)?.metrics().denied("address");
-    // Nothing of a body is read.
-    Some(Problem::new(Status::Forbidden, "Your address is not let in here.").closing())
+    let (gateway, snapshot, origin) = (gateway(request)?, snapshot(request)?, origin(request)?);
+    let clients = &snapshot.config.clients;
+    let (reason, problem) = if !clients.lists.let_in(origin.address) {
+        ("address", Problem::new(Status::Forbidden, "Your address is not let in here."))
+    } else if let Some(problem) = site::misdirected(request, clients).filter(|_| !origin.trusted) {
+        ("host", problem)
+    } else {
+        ("site", site::cross_site(request)?)
+    };
+    gateway.metrics().denied(reason);
+    Some(problem.closing())
 }
 
 #[rocket::async_trait]
@@ -167,10 +178,8 @@ pub async fn key_name<'r>(request: &'r Request<'_>) -> Option<&'r str> {
 }
 
 async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) -> Known {
-    let found = match token(request) {
-        Some(token) => gateway.quotas().keys.find(&token.0).await,
-        None => Found::NoKeys,
-    };
+    let token = token(request);
+    let found = gateway.quotas().keys.find(token.as_ref().map(|token| token.0.as_str())).await;
     let refused = |detail: &str| Err(Problem::new(Status::Unauthorized, detail));
     let (key, leave) = match found {
         Found::Known(name) => (Some(ClientKey(name)), Ok(())),
@@ -178,6 +187,13 @@ async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) ->
         Found::NoKeys if snapshot.config.clients.anonymous => (None, Ok(())),
         Found::NoKeys => (None, refused("A key is needed here: send `Authorization: Bearer KEY`.")),
         Found::Unknown => (None, refused("This key is not known here: it is mistyped, or was revoked.")),
+        Found::Unreadable => (
+            None,
+            refused(
+                "The gateway cannot read its clients' keys (its log says why). Until it can, only keys that were valid \
+                 before are accepted.",
+            ),
+        ),
     };
     let address = origin(request).map(|origin| origin.address);
     Known { client: Client { address, key }, leave }

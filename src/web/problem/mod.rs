@@ -191,6 +191,7 @@ fn name(status: Status) -> (&'static str, &'static str) {
         409 => ("conflict", "Something is in the way"),
         413 => ("too-large", "The picture is too large"),
         415 => ("not-a-picture", "Not a picture that can be read"),
+        421 => ("misdirected", "Not the name of this gateway"),
         422 => ("unusable-picture", "The picture cannot be used"),
         429 => ("too-many-requests", "Too many requests"),
         499 => ("client-left", "The client left"),

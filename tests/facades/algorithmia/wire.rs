@@ -25,7 +25,7 @@ fn doubled_slashes_chunks_and_a_bare_key_are_understood() {
     let bob = key(&server_with_key, "bob");
     let request = |path: &str, key: &str, body: &str| {
         format!(
-            "POST {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nAuthorization: {key}\r\nContent-Type: text/plain\r\n{body}"
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {key}\r\nContent-Type: text/plain\r\n{body}"
         )
     };
     let chunked = "Transfer-Encoding: chunked\r\n\r\n4\r\nHAL \r\n4;x=y\r\n9000\r\n0\r\n\r\n";
@@ -70,8 +70,10 @@ fn head_says_how_long_a_file_is_and_sends_nothing() {
     let server = Server::start();
     let path = output(&pipe(&server, &image(&Picture::png(64, 48, 1))));
     let file = server.get(&path);
-    let head =
-        raw(&server, format!("HEAD {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").as_bytes());
+    let head = raw(
+        &server,
+        format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes(),
+    );
     let (fields, body) = head.split_once("\r\n\r\n").unwrap();
     let fields = fields.to_lowercase();
     assert!(fields.starts_with("http/1.1 200"), "{head}");
@@ -82,8 +84,10 @@ fn head_says_how_long_a_file_is_and_sends_nothing() {
     assert_eq!(body, "");
     assert_eq!(file.header("etag").trim_matches('"').len(), 64);
 
-    let missing =
-        raw(&server, b"HEAD /v1/data/.algo/o/n/temp/x.png HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    let missing = raw(
+        &server,
+        b"HEAD /v1/data/.algo/o/n/temp/x.png HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    );
     let (fields, body) = missing.split_once("\r\n\r\n").unwrap();
     assert!(
         fields.starts_with("HTTP/1.1 404")
@@ -99,7 +103,7 @@ fn too_much_is_told_after_it_was_read() {
     for (kind, chunked) in
         [("application/json", false), ("application/octet-stream", false), ("text/plain", true)]
     {
-        let mut head = format!("POST {ALGORITHM} HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\n");
+        let mut head = format!("POST {ALGORITHM} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n");
         head += &match chunked {
             true => format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", large.len()),
             false => format!("Content-Length: {}\r\n\r\n", large.len()),

@@ -1,0 +1,101 @@
+//! Requests that another web site makes a visitor's browser send: to this gateway under a name of that site (DNS
+//! rebinding), and across sites (CSRF). A program that sends no browser's headers passes.
+
+use rocket::Request;
+use rocket::http::{Method, Status, uri};
+use url::{Host, Url};
+
+use crate::config::ClientsConfig;
+use crate::web::problem::Problem;
+
+/// Paths that answer under every name: what probes ask by an address of their own.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+/// The answer to a request for a name that is not this gateway's. Without `hosts` only a server on a loopback address
+/// checks it: there a page in a browser on this machine is the only stranger that can connect.
+pub fn misdirected(request: &Request<'_>, config: &ClientsConfig) -> Option<Problem> {
+    let loopback = request.rocket().config().address.is_loopback();
+    let probe = PROBES.iter().any(|path| request.uri().path() == *path);
+    if probe || config.hosts.is_empty() && !loopback {
+        return None;
+    }
+    let asked = request.host().map(|host| host.domain().as_str());
+    let host = asked.and_then(|name| Host::parse(name.trim_end_matches('.')).ok());
+    let ours = match (&host, config.hosts.as_slice()) {
+        (None, hosts) => hosts.is_empty() && !request.headers().contains("Host"),
+        (Some(Host::Domain(name)), []) => name == "localhost" || name.ends_with(".localhost"),
+        (Some(_), []) => true,
+        (Some(host), hosts) => hosts.iter().any(|pattern| pattern.names(host)),
+    };
+    let detail = match host {
+        Some(host) => format!(
+            "This gateway does not answer to the name {host}. If it should, its operator adds `hosts = [\"{host}\"]` to \
+             pixcolor.toml."
+        ),
+        None => "This gateway does not answer to the name in the request's Host header.".to_owned(),
+    };
+    (!ours).then(|| Problem::new(Status::MisdirectedRequest, detail))
+}
+
+/// The answer to a browser's request from another site that would change something or spend credit: everything but
+/// reading. `Sec-Fetch-Site` (W3C Fetch Metadata) says it, which no page can set; browsers do not send it over plain
+/// HTTP, where `Origin` is compared with the host.
+pub fn cross_site(request: &Request<'_>) -> Option<Problem> {
+    if matches!(request.method(), Method::Get | Method::Head | Method::Options | Method::Trace) {
+        return None;
+    }
+    let one = |name| request.headers().get_one(name);
+    let own = match (one("Sec-Fetch-Site"), one("Origin")) {
+        (Some(site), _) => matches!(site, "none" | "same-origin"),
+        (None, None) => true,
+        (None, Some(origin)) => is_own(origin, request.host()),
+    };
+    let detail = "Another web site sent this request, which only this gateway's own pages, and programs, may send. If this \
+                  is its own page, the proxy in front must pass the Host header on.";
+    (!own).then(|| Problem::new(Status::Forbidden, detail).named("cross-site", "Sent by another web site"))
+}
+
+/// Whether an `Origin` is that of the host which the request is for. `null`, which a browser sends where it hides the
+/// origin, is none.
+fn is_own(origin: &str, host: Option<&uri::Host<'_>>) -> bool {
+    let (Ok(origin), Some(host)) = (Url::parse(origin), host) else { return false };
+    let same_host = origin.host().map(|host| host.to_owned()) == Host::parse(host.domain().as_str()).ok();
+    same_host && origin.port() == host.port().filter(|port| Some(*port) != default_port(&origin))
+}
+
+/// The port that an address of this scheme leaves out.
+fn default_port(origin: &Url) -> Option<u16> {
+    match origin.scheme() {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_the_hosts_own_whatever_its_case_and_whether_the_usual_port_is_written() {
+        for (origin, host, own) in [
+            ("http://photos.lan", "photos.lan", true),
+            ("http://photos.lan", "PHOTOS.lan:80", true),
+            ("https://photos.lan", "photos.lan:443", true),
+            ("http://photos.lan:8080", "photos.lan:8080", true),
+            ("http://[::1]:8080", "[::1]:8080", true),
+            ("http://127.0.0.1:8080", "127.0.0.1:8080", true),
+            ("http://photos.lan:8080", "photos.lan", false),
+            ("http://photos.lan", "photos.lan:8080", false),
+            ("https://photos.lan", "photos.lan:80", false),
+            ("http://evil.example", "photos.lan", false),
+            ("http://photos.lan.evil.example", "photos.lan", false),
+            ("null", "null", false),
+            ("", "photos.lan", false),
+        ] {
+            let host = uri::Host::parse_owned(host.to_owned()).unwrap();
+            assert_eq!(is_own(origin, Some(&host)), own, "{origin} {host}");
+        }
+        assert!(!is_own("http://photos.lan", None));
+    }
+}

@@ -1,0 +1,60 @@
+//! The memory that an upload takes on its way in. It is reserved by what arrives and not by what `Content-Length`
+//! announces: a client that announces much and sends little holds little, and cannot lock others out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::admission::crowded;
+use super::pace::Pace;
+use super::problem::Problem;
+use crate::gateway::Gateway;
+use crate::quota::{Most, Ticket};
+
+/// How long an upload waits on its way for others to give memory back, before it is refused.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The least that is reserved as soon as anything has arrived, in bytes.
+const LEAST: u64 = 8 << 10;
+
+/// The memory of one upload that was let in.
+pub struct UploadMemory {
+    ticket: Arc<Ticket>,
+    most: Most,
+    /// Bytes that were announced, or the most there may be.
+    announced: u64,
+    gateway: Arc<Gateway>,
+    pace: Pace,
+}
+
+impl UploadMemory {
+    /// Nothing yet, for an upload of `announced` bytes whose arrival `pace` counts.
+    pub const fn new(
+        ticket: Arc<Ticket>,
+        most: Most,
+        announced: u64,
+        gateway: Arc<Gateway>,
+        pace: Pace,
+    ) -> Self {
+        Self { ticket, most, announced, gateway, pace }
+    }
+
+    /// Reserves memory for what has arrived, and for as much again, so that it is asked for seldom. Waits a while where
+    /// there is none: other uploads end.
+    pub async fn hold(&self) -> Result<(), Problem> {
+        let (share, arrived) = (&self.ticket.share, self.pace.arrived());
+        if arrived <= share.amount() {
+            return Ok(());
+        }
+        let wanted = arrived.saturating_mul(2).max(LEAST).min(self.announced.max(arrived));
+        let grown = share.grow(wanted, self.most, PATIENCE).await;
+        grown.map_err(|why| crowded(&self.gateway, why))
+    }
+
+    /// Gives back what was reserved beyond what has arrived.
+    pub fn settle(self) -> Arc<Ticket> {
+        let share = &self.ticket.share;
+        // To give back is never refused.
+        let _ = share.resize(self.pace.arrived().min(share.amount()), self.most);
+        self.ticket
+    }
+}

@@ -1,0 +1,118 @@
+//! Other web sites, in a real browser: what they make it send changes nothing here and spends nothing.
+
+use std::time::{Duration, Instant};
+
+use crate::driver::Browser;
+use crate::fakes::http::{Reply, Server as Site};
+use crate::harness::{Picture, Server, Setup};
+
+/// A gateway with files of clients, one folder in them.
+fn gateway() -> Server {
+    let server = Setup::new()
+        .env("PIXCOLOR_FACADES__ALGORITHMIA__STORAGE", "true")
+        .env("PIXCOLOR_HOSTS", r#"["127.0.0.1", "photos.example"]"#)
+        .start();
+    let made = server.post("/v1/data/.my", &[("Content-Type", "application/json")], br#"{"name":"a"}"#);
+    assert_eq!(made.status, 200, "{made:?}");
+    server
+}
+
+/// What a hostile page may do without asking anybody.
+fn attacks(gateway: &str) -> [(&'static str, String); 4] {
+    let picture = Picture::png(16, 16, 1).data_url();
+    [
+        (
+            "a form that is to delete",
+            format!(
+                "<form action='{gateway}/v1/data/.my/a?force=true' method='post'><input name='_method' \
+                 value='DELETE'></form><script>document.forms[0].submit()</script>"
+            ),
+        ),
+        (
+            "a multipart form with a picture",
+            format!(
+                "<form action='{gateway}/' method='post' enctype='multipart/form-data'><input type='file' \
+                 name='image'></form><script type='module'>\
+                 const blob = await (await fetch('{picture}')).blob(); const files = new DataTransfer();\
+                 files.items.add(new File([blob], 'a.png', {{ type: 'image/png' }}));\
+                 document.querySelector('input').files = files.files; document.forms[0].submit();</script>"
+            ),
+        ),
+        (
+            "a fetch of text/plain",
+            format!(
+                "<script>fetch('{gateway}/image', {{ method: 'POST', mode: 'no-cors', body: '{picture}' }})</script>"
+            ),
+        ),
+        (
+            "a fetch of an algorithm",
+            format!(
+                "<script>fetch('{gateway}/v1/algo/deeplearning/ColorfulImageColorization/1.1.13', \
+                 {{ method: 'POST', mode: 'no-cors', body: '{picture}' }})</script>"
+            ),
+        ),
+    ]
+}
+
+/// Opens a hostile page of `site` and waits until the gateway has refused what it sends.
+#[track_caller]
+fn attack(browser: &Browser, gateway: &Server, site: &str, what: &str) {
+    let denied = || gateway.metric("pixcolor_denied_requests_total{reason=\"site\"}");
+    let (before, end) = (denied(), Instant::now() + Duration::from_secs(30));
+    browser.open(site);
+    while denied() < before + 0.5 {
+        assert!(Instant::now() < end, "{what} from {site} was not refused: {}", gateway.said());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(gateway.get("/v1/data/.my/a").status, 200, "{what} has deleted something");
+}
+
+#[test]
+fn pages_of_other_sites_can_neither_delete_nor_spend() {
+    let server = gateway();
+    let browser = Browser::start();
+    let port = server.address.port();
+    // By an address that browsers trust, which they send Sec-Fetch-Site to, and by a name over plain HTTP, which gets
+    // an Origin only.
+    for name in ["127.0.0.1", "photos.example"] {
+        for (what, page) in attacks(&format!("http://{name}:{port}")) {
+            let file = browser.folder.path().join("evil.html");
+            std::fs::write(&file, &page).unwrap();
+            let site = Site::start(move |_| Reply::new(200, "text/html", page.clone()));
+            let other = site.url().replace("127.0.0.1", "evil.example");
+            // Another port of the same site, another site, and a file, whose origin is `null`.
+            for from in [site.url(), other, format!("file://{}", file.display())] {
+                attack(&browser, &server, &from, what);
+            }
+        }
+    }
+    let usage = server.get("/v1/usage").json();
+    assert_eq!(usage["total"]["calls"], 0, "{usage}");
+}
+
+#[test]
+fn a_name_that_leads_here_shows_another_site_nothing() {
+    let server = Server::start();
+    let browser = Browser::start();
+    browser.open(&format!("http://evil.example:{}/", server.address.port()));
+    let said = browser.value("document.body.innerText");
+    assert!(said.as_str().unwrap().contains("evil.example"), "{said}");
+    assert!(said.as_str().unwrap().contains("misdirected"), "{said}");
+}
+
+#[test]
+fn the_pages_own_form_works_without_javascript_under_a_name_over_plain_http() {
+    let server = Setup::new().env("PIXCOLOR_HOSTS", r#"["photos.example"]"#).start();
+    let browser = Browser::start();
+    browser.cdp("Emulation.setScriptExecutionDisabled", serde_json::json!({"value": true}));
+    browser.open(&format!("http://photos.example:{}/", server.address.port()));
+    let file = browser.folder.path().join("photo.png");
+    std::fs::write(&file, Picture::png(64, 48, 1).bytes).unwrap();
+    browser.type_into("#file", file.to_str().unwrap());
+    browser.click("#submit");
+    let end = Instant::now() + Duration::from_secs(60);
+    while !server.said().contains("POST / 200") {
+        assert!(Instant::now() < end, "{}", server.said());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use cpu_time::ProcessTime;
 use image::DynamicImage;
 use photograph::{LIMITS, SIZES, jpeg, photograph};
-use pixcolor::config::{Common, KindConfig, OnnxConfig, ProviderConfig};
+use pixcolor::config::{Common, KindConfig, OnDisconnect, OnnxConfig, ProviderConfig};
 use pixcolor::credit::Price;
 use pixcolor::observe::Metrics;
 use pixcolor::photo::{EncodeOptions, OutputFormat, Photo, encode};
@@ -69,6 +69,7 @@ fn steps(upload: &[u8], network: &Arc<dyn Provider>, runtime: &Runtime) -> Steps
         grey: Arc::new(grey),
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
+        audience: None,
     };
     let (answer, network) = timed(|| runtime.block_on(network.colorize(call)).unwrap());
     let chroma = match answer.colour {
@@ -93,6 +94,7 @@ fn main() {
         common: Common::default(),
         kind: KindConfig::Onnx(OnnxConfig::default()),
         price: Price::FREE,
+        on_disconnect: OnDisconnect::Finish,
     };
     let memory = Memory::new(Metrics::new(prometheus::Registry::new()).unwrap());
     let network = provider::build(&config, &memory).unwrap();

@@ -182,6 +182,7 @@ impl Job {
             reuse: Reuse::default(),
             deadline,
             trace: Trace::default(),
+            connection: None,
         };
         let rendition = gateway.colorize(snapshot, ask).await?;
         Ok(Coloured {

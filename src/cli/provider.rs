@@ -111,7 +111,7 @@ async fn dry(
     let most = snapshot.most(name, u64::from(grey.width) * u64::from(grey.height));
     let deadline = Instant::now() + snapshot.config.limits.request;
     // The end of a dry run is an error like any other for a provider.
-    match provider.colorize(Call { grey, deadline, trace }).await {
+    match provider.colorize(Call { grey, deadline, trace, audience: None }).await {
         Err(end) if told.load(Ordering::Relaxed) => {
             say(format_args!("{:<8} {end}; a call may cost {most} credits", "end"));
             // Its key need not be there to see the request.
@@ -137,6 +137,7 @@ async fn test(loaded: Loaded, name: String, picture: Bytes, trace: Trace) -> Res
         reuse: Reuse { find: false, keep: false },
         deadline: Instant::now() + snapshot.config.limits.request,
         trace,
+        connection: None,
     };
     let coloured = gateway.colorize(snapshot, ask).await.map_err(explained)?;
     let Rendition { width, height, format, bytes, .. } = coloured;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::algorithmia::{self, AlgorithmiaConfig};
 use super::exec::ExecConfig;
 use super::http::{HttpConfig, Output};
+use super::on_disconnect::{self, OnDisconnect};
 use super::onnx::OnnxConfig;
 use super::price;
 use super::problem::dotted;
@@ -45,6 +46,8 @@ pub struct ProviderConfig {
     pub kind: KindConfig,
     /// What its calls cost.
     pub price: Price,
+    /// What happens to a call that has not begun when its clients have left.
+    pub on_disconnect: OnDisconnect,
 }
 
 /// What every kind of provider has.
@@ -150,6 +153,12 @@ impl Common {
             cache: table.flag("cache", default.cache),
         }
     }
+
+    /// What is known of a call. Protocols tell a host in whole seconds how long it may work.
+    fn call(&self, sent_pixels: u64) -> CallFacts {
+        let seconds = self.timeout.as_secs() + u64::from(self.timeout.subsec_nanos() > 0);
+        CallFacts { sent_pixels, timeout: Duration::from_secs(seconds) }
+    }
 }
 
 impl ProviderConfig {
@@ -163,6 +172,7 @@ impl ProviderConfig {
             table.problem(&[], message);
         }
         table.describe(WORDS);
+        table.describe(on_disconnect::WORDS);
         let kind = table.required_choice("kind", KINDS);
         let common = Common::read(table);
         match kind {
@@ -176,7 +186,9 @@ impl ProviderConfig {
                 if let Some(without) = kind.as_ref().and_then(KindConfig::without_numbers) {
                     uncountable(table, &price, without);
                 }
-                Some(Self { name: name.to_owned(), common, kind: kind?, price })
+                let free = price.most(&common.call(common.send_max_pixels)).is_zero();
+                let on_disconnect = OnDisconnect::read(table, free);
+                Some(Self { name: name.to_owned(), common, kind: kind?, price, on_disconnect })
             }
             // Without a kind nobody knows which further keys it may have.
             None => {
@@ -195,18 +207,12 @@ impl ProviderConfig {
 
     /// The most that a call with a picture of so many pixels may cost.
     pub fn most_for(&self, sent_pixels: u64) -> Credits {
-        self.price.most(&self.call(sent_pixels))
+        self.price.most(&self.common.call(sent_pixels))
     }
 
     /// The least that it costs.
     pub fn least_for(&self, sent_pixels: u64) -> Credits {
-        self.price.least(&self.call(sent_pixels))
-    }
-
-    /// What is known of a call. Protocols tell a host in whole seconds how long it may work.
-    fn call(&self, sent_pixels: u64) -> CallFacts {
-        let seconds = self.common.timeout.as_secs() + u64::from(self.common.timeout.subsec_nanos() > 0);
-        CallFacts { sent_pixels, timeout: Duration::from_secs(seconds) }
+        self.price.least(&self.common.call(sent_pixels))
     }
 }
 

@@ -65,8 +65,8 @@ pub struct UsageRow {
     pub day: Date,
     /// The provider.
     pub provider: String,
-    /// The client that caused the calls. None for calls that cannot cost anything, for callers that are
-    /// no client, and before last month.
+    /// The client that caused the calls. None for callers that are no client, before last month, and for calls
+    /// that cannot cost anything by clients without a key beyond `ANONYMOUS_CLIENTS_A_DAY`.
     pub client: Option<String>,
     /// The sums.
     pub tally: Tally,

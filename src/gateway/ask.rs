@@ -1,5 +1,6 @@
 //! What a client asks for, and who the client is.
 
+use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -75,6 +76,13 @@ impl Default for Reuse {
     }
 }
 
+/// The connection over which a client waits for its answer.
+pub trait Connection: Debug + Send + Sync {
+    /// Whether the client still holds it, as far as that can be known; where it cannot, it counts as open. May read a
+    /// file: not for async threads.
+    fn is_open(&self) -> bool;
+}
+
 /// One request for a coloured picture.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -92,4 +100,7 @@ pub struct Ask {
     pub deadline: Instant,
     /// Who wants to know what providers do; by default nobody.
     pub trace: Trace,
+    /// The connection of the client that waits; none where no connection can close, as on the command line. A request
+    /// that is dropped waits no longer either.
+    pub connection: Option<Arc<dyn Connection>>,
 }

@@ -62,6 +62,16 @@ pub enum Error {
         /// What was tried, in order; never empty.
         attempts: Vec<Attempt>,
     },
+    /// Every client that waited for the picture left before a call that costs credit began, and the provider's
+    /// `on_disconnect` is "drop". The call was not made.
+    #[error(
+        "every client that waited for this picture left before provider `{provider}` was called, so the call was not \
+         made and nothing was charged for it; send the picture again"
+    )]
+    Abandoned {
+        /// The provider that was not called.
+        provider: String,
+    },
     /// The gateway is on its way out.
     #[error("the gateway is shutting down")]
     ShuttingDown,
@@ -74,7 +84,7 @@ impl Error {
     /// Whether it says something only about the request that met it: another for the same picture, with
     /// more time left, may still succeed, and nothing was paid for.
     pub(super) const fn is_the_leaders_own(&self) -> bool {
-        matches!(self, Self::Deadline { .. } | Self::Internal)
+        matches!(self, Self::Deadline { .. } | Self::Abandoned { .. } | Self::Internal)
     }
 }
 

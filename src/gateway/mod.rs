@@ -35,7 +35,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-pub use ask::{Ask, Client, ClientKey, Fingerprint, Reuse, Upload};
+pub use ask::{Ask, Client, ClientKey, Connection, Fingerprint, Reuse, Upload};
 pub use error::{Attempt, Error};
 pub use estimate::{Estimate, Expected, Inquiry, Kept, Offer};
 pub use recall::{Forgotten, forget};
@@ -54,7 +54,7 @@ use crate::queue::Queue;
 use crate::quota::Quotas;
 use crate::shared::Shared;
 use answers::Answers;
-use flight::{Elsewhere, Flights, Landed};
+use flight::{Elsewhere, Flights, Landed, Waiters};
 use plan::Plan;
 use route::Caller;
 use shelf::Facts;
@@ -199,11 +199,12 @@ impl Gateway {
         let mut left = MOST_FLIGHTS;
         while left > 0 {
             left -= 1;
-            let lead = || {
+            let lead = |waiters| {
                 let (gateway, plan) = (self.clone(), plan.clone());
-                async move { gateway.lead_for_all(&plan).await }
+                async move { gateway.lead_for_all(&plan, &waiters).await }
             };
-            last = match self.flights.join(flight, plan.ask.deadline, lead).await {
+            let connection = plan.ask.connection.clone();
+            last = match self.flights.join(flight, plan.ask.deadline, connection, lead).await {
                 Landed::Led(result) => return result,
                 Landed::Shared(result)
                     if flight == plan.flight && Plan::was_for_a_clients_budget(&result) =>
@@ -212,6 +213,11 @@ impl Gateway {
                     continue;
                 }
                 Landed::Shared(Ok(rendition)) => return Ok(rendition.shared(start.elapsed())),
+                // This request came after it was decided that no request waits any more.
+                Landed::Shared(Err(error @ Error::Abandoned { .. })) => {
+                    left = MOST_FLIGHTS;
+                    error
+                }
                 Landed::Shared(Err(error)) if error.is_the_leaders_own() => error,
                 Landed::Shared(Err(error)) => return Err(error),
                 Landed::Lost { led: true } => return Err(Error::Internal),
@@ -223,7 +229,7 @@ impl Gateway {
     }
 
     /// The way itself, from the upload to the rendition; and its facts, if it was coloured.
-    async fn lead(&self, plan: &Plan) -> Result<(Rendition, Option<Facts>), Error> {
+    async fn lead(&self, plan: &Plan, waiters: &Waiters) -> Result<(Rendition, Option<Facts>), Error> {
         let began = Instant::now();
         let _place = self.place(plan).await?;
         let decoded = self.decode(plan).await?;
@@ -233,7 +239,8 @@ impl Gateway {
         };
         let (cache, ledger) = (self.cache(), self.ledger.as_ref());
         let Self { metrics, memory, tasks, answers, .. } = self;
-        let caller = Caller { plan, decoded: &decoded, cache, ledger, metrics, memory, tasks, answers };
+        let caller =
+            Caller { plan, waiters, decoded: &decoded, cache, ledger, metrics, memory, tasks, answers };
         let coloured = caller.first_colour().await?;
         let waited = coloured.waited;
         let (merged, ()) = futures::join!(

@@ -15,6 +15,7 @@ use futures::FutureExt;
 use super::answers::{Answers, NoRoom, Room};
 use super::codec;
 use super::error::{Attempt, Error};
+use super::flight::Waiters;
 use super::guard::{self, Checked, Flaw};
 use super::plan::Plan;
 use super::recall::FORMATS;
@@ -22,11 +23,13 @@ use super::rendition::{Cost, Origin, Why};
 use super::shelf;
 use super::steps::Decoded;
 use crate::cache::{Cache, Key, Tier};
+use crate::config::OnDisconnect;
 use crate::credit::{Credits, Ledger, Reservation, Settlement, Usage, Wish};
 use crate::observe::{Metrics, Saving};
-use crate::photo::{Chroma, Grey, Limits, Rgb};
+use crate::photo::{Chroma, Limits, Rgb};
 use crate::provider::{
-    About, Answer, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness, Step, within,
+    About, Answer, Audience, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness, Step,
+    within,
 };
 
 /// The most that is kept back for merging and encoding.
@@ -56,6 +59,8 @@ pub struct Coloured {
 pub struct Caller<'c> {
     /// The request.
     pub plan: &'c Plan,
+    /// The requests that wait for the colour.
+    pub waiters: &'c Waiters,
     /// The photo.
     pub decoded: &'c Decoded,
     /// Where colour is kept.
@@ -115,6 +120,9 @@ impl Caller<'_> {
                 }
                 Err(attempt) => {
                     report(&attempt);
+                    if attempt.kind == FailureKind::Abandoned {
+                        return Err(Error::Abandoned { provider: attempt.provider });
+                    }
                     attempts.push(attempt);
                 }
             }
@@ -191,13 +199,26 @@ impl Caller<'_> {
         took: &mut Duration,
     ) -> Result<(Given, Usage), Attempt> {
         let about = provider.about();
+        let audience = self.audience(about);
+        if let Some(audience) = &audience
+            && !audience.waits().await
+        {
+            return Err(Attempt::new(&about.name, ProviderError::abandoned(), *took));
+        }
         let (photo, send_max_pixels) = (self.decoded.photo.clone(), about.send_max_pixels);
         let grey = self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels)).await;
         let grey = Arc::new(grey.map_err(|_| Attempt::new(&about.name, stopped(), *took))?);
         // Dropped from here on, or in a panic, the reservation is charged in full.
         let sent_pixels = u64::from(grey.width) * u64::from(grey.height);
         let reservation = self.reserve(about, sent_pixels).await?;
-        let result = self.call(provider, grey, deadline, took).await;
+        let call = Call { grey, deadline, trace: self.plan.ask.trace.clone(), audience };
+        let result = self.call(provider, call, took).await;
+        if let Err(error) = &result
+            && error.kind == FailureKind::Abandoned
+        {
+            reservation.release();
+            return Err(Attempt::new(&about.name, error.clone(), *took));
+        }
         let charged = self.settle(about, reservation, &result, *took).await;
         self.plan.ask.trace.tell(Step::Cost, || {
             format!("{charged} credits are charged, {:.3} s were taken", took.as_secs_f64())
@@ -206,6 +227,13 @@ impl Caller<'_> {
             self.count_luma_lock(about, sent_pixels, *credits);
         }
         result.map_err(|error| Attempt::new(&about.name, error, *took))
+    }
+
+    /// The requests without which a call of this provider does not begin; none where it is made for its result in the
+    /// cache alone.
+    fn audience(&self, about: &About) -> Option<Arc<dyn Audience>> {
+        let on_disconnect = self.plan.config().providers.get(&about.name)?.on_disconnect;
+        (on_disconnect == OnDisconnect::Drop).then(|| Arc::new(self.waiters.clone()) as Arc<dyn Audience>)
     }
 
     /// Sets the most that a call may cost aside.
@@ -264,15 +292,13 @@ impl Caller<'_> {
     async fn call(
         &self,
         provider: &dyn Provider,
-        grey: Arc<Grey>,
-        deadline: Instant,
+        call: Call,
         took: &mut Duration,
     ) -> Result<(Given, Usage), ProviderError> {
         let about = provider.about();
         let start = Instant::now();
-        let trace = self.plan.ask.trace.clone();
-        let parent = trace.parent();
-        let call = within(parent, provider.colorize(Call { grey: grey.clone(), deadline, trace }));
+        let (grey, parent) = (call.grey.clone(), call.trace.parent());
+        let call = within(parent, provider.colorize(call));
         // A defect in one provider is no reason not to ask the next. What it has cost by then nobody knows.
         let answer = AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
             self.memory.refused(&about.name);

@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use super::flight::{Turn, landing};
+use super::flight::{Turn, Waiters, landing};
 use super::plan::Plan;
 use super::rendition::Rendition;
 use super::{Error, Gateway, shelf};
 
 impl Gateway {
     /// Leads for all replicas, or waits for the one that does. What must leave nothing behind is not shared.
-    pub(super) async fn lead_for_all(&self, plan: &Plan) -> Result<Rendition, Error> {
+    pub(super) async fn lead_for_all(&self, plan: &Plan, waiters: &Waiters) -> Result<Rendition, Error> {
         let Some(elsewhere) = self.elsewhere.as_deref().filter(|_| plan.ask.reuse.keep) else {
-            return self.lead(plan).await.map(|(rendition, _)| rendition);
+            return self.lead(plan, waiters).await.map(|(rendition, _)| rendition);
         };
         let start = Instant::now();
         let mut earlier = plan.ask.reuse.find && plan.config().cache.enabled;
@@ -19,7 +19,7 @@ impl Gateway {
             match elsewhere.join(plan.flight, earlier, plan.ask.deadline).await {
                 Turn::Lead(lead) => {
                     let made = tokio::select! {
-                        made = self.lead(plan) => made,
+                        made = self.lead(plan, waiters) => made,
                         never = elsewhere.hold(&lead) => match never {},
                     };
                     // What one client's budget has decided is not for others.

@@ -67,7 +67,7 @@ impl Provider for Breaker {
 fn verdict(error: &ProviderError) -> Option<bool> {
     match error.kind {
         FailureKind::Busy | FailureKind::Rejected => Some(true),
-        FailureKind::NotReady | FailureKind::Budget | FailureKind::Ledger => None,
+        FailureKind::NotReady | FailureKind::Budget | FailureKind::Ledger | FailureKind::Abandoned => None,
         // A call that was never sent for want of time.
         FailureKind::Timeout if error.billed == Billed::No => None,
         FailureKind::Unreachable

@@ -26,6 +26,11 @@ impl ProviderError {
         Self { kind, message: message.into(), billed: Billed::No, retry_after: None, cpu: None }
     }
 
+    /// A call that did not begin, because every client that waited for it had left.
+    pub fn abandoned() -> Self {
+        Self::new(FailureKind::Abandoned, "every client that waited for it left before the call began")
+    }
+
     /// The same, but it has cost something, or may have.
     #[must_use]
     pub fn billed(self, billed: Billed) -> Self {
@@ -67,6 +72,8 @@ pub enum FailureKind {
     Budget,
     /// Not asked: it costs something, and the ledger cannot be used.
     Ledger,
+    /// Not begun: every client that waited for it had left.
+    Abandoned,
     /// Too many calls already; its queue is full.
     Busy,
     /// No connection, or it broke.
@@ -87,10 +94,11 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotReady,
         Self::Budget,
         Self::Ledger,
+        Self::Abandoned,
         Self::Busy,
         Self::Unreachable,
         Self::Unavailable,
@@ -108,7 +116,7 @@ impl FailureKind {
 
     /// Whether the provider was asked at all.
     pub const fn was_asked(self) -> bool {
-        !matches!(self, Self::NotReady | Self::Budget | Self::Ledger)
+        !matches!(self, Self::NotReady | Self::Budget | Self::Ledger | Self::Abandoned)
     }
 
     /// The label in metrics and in attempts.
@@ -117,6 +125,7 @@ impl FailureKind {
             Self::NotReady => "not_ready",
             Self::Budget => "budget",
             Self::Ledger => "ledger",
+            Self::Abandoned => "abandoned",
             Self::Busy => "busy",
             Self::Unreachable => "unreachable",
             Self::Unavailable => "unavailable",

@@ -5,6 +5,7 @@
 //! registry is the one place that knows all kinds.
 
 mod algorithmia;
+mod audience;
 mod breaker;
 mod context;
 mod error;
@@ -28,6 +29,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+pub use audience::Audience;
 pub use context::within;
 pub use error::{Billed, FailureKind, ProviderError};
 pub use http::{Frame, balances};
@@ -115,6 +117,23 @@ pub struct Call {
     pub deadline: Instant,
     /// Who wants to know what is done; by default nobody.
     pub trace: Trace,
+    /// The requests that wait for the answer. Without it, the call begins whether or not a client still waits.
+    pub audience: Option<Arc<dyn Audience>>,
+}
+
+impl Call {
+    /// Refuses a call in a dry run, after its deadline, or when no client waits for it any more. Every kind asks
+    /// after it has told its request and waited in its last queue, and before it sends or starts anything.
+    pub async fn may_begin(&self) -> Result<(), ProviderError> {
+        self.trace.may_send()?;
+        if self.deadline <= Instant::now() {
+            return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
+        }
+        match &self.audience {
+            Some(audience) if !audience.waits().await => Err(ProviderError::abandoned()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What came back.

@@ -91,6 +91,7 @@ mod tests {
                     grey,
                     deadline: Instant::now() + Duration::from_millis(deadline),
                     trace: Trace::default(),
+                    audience: None,
                 };
                 let error = timed.colorize(call).await.unwrap_err();
                 assert_eq!((error.kind, error.billed), (FailureKind::Timeout, billed), "{error}");

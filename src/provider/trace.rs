@@ -76,9 +76,8 @@ impl Trace {
         }
     }
 
-    /// Asked by every kind after it has told its request and before it sends or starts anything: an error in a
-    /// dry run.
-    pub fn may_send(&self) -> Result<(), ProviderError> {
+    /// Part of `Call::may_begin`: an error in a dry run.
+    pub(super) fn may_send(&self) -> Result<(), ProviderError> {
         match &self.listener {
             Some(listener) if listener.dry => {
                 Err(ProviderError::new(FailureKind::NotReady, "this is a dry run: nothing was sent"))

@@ -65,6 +65,7 @@ pub async fn ask(
         reuse: context.reuse,
         deadline: Instant::now() + context.snapshot.config.limits.request,
         trace: Trace::of_request(context.parent),
+        connection: context.connection.clone(),
     };
     let made = context.gateway.colorize(context.snapshot.clone(), ask).await;
     made.map_err(|error| {

@@ -153,14 +153,15 @@ impl Fairing for Log {
         let identity = Identity::of(request);
         let config = guards::snapshot(request).map(|snapshot| snapshot.config.log);
         let client = config.zip(guards::origin(request)).map(|(log, origin)| log.network(origin.address));
+        let key = guards::key_name(request).await;
         let told = |name| response.headers().get_one(name);
         let outcome = told("Cache-Status").map(outcome);
         let (provider, credits) = (told("X-PixColor-Provider"), told("X-PixColor-Credits"));
         let warning = told("X-PixColor-Warning");
         identity.span.in_scope(|| {
             tracing::info!(
-                %method, route, status, milliseconds, client = client.map(tracing::field::display), outcome, provider,
-                credits, warning, "{method} {route} {status} in {milliseconds:.1} ms"
+                %method, route, status, milliseconds, client = client.map(tracing::field::display), key, outcome,
+                provider, credits, warning, "{method} {route} {status} in {milliseconds:.1} ms"
             );
         });
         response.set_header(Header::new(REQUEST_ID, identity.id.clone()));

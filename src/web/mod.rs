@@ -7,6 +7,7 @@ mod assets;
 mod base64_body;
 mod body;
 mod colorize;
+mod connection;
 mod data_url;
 mod door;
 mod estimate;

@@ -31,6 +31,9 @@ pub struct ProviderFacts {
     pub reason: Option<String>,
     /// Whether pictures leave this machine.
     leaves_machine: bool,
+    /// What happens to a call that has not begun when its clients have left: `drop` or `finish`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_disconnect: Option<&'static str>,
     /// Its place on the route, from 1; absent when it is asked only by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<usize>,
@@ -88,6 +91,7 @@ impl ProviderFacts {
             Readiness::Ready => None,
             Readiness::NotReady { why, .. } => Some(why),
         };
+        let config = context.snapshot.config.providers.get(&about.name);
         Self {
             name: about.name.clone(),
             kind: about.kind,
@@ -96,6 +100,7 @@ impl ProviderFacts {
             ready: reason.is_none(),
             reason,
             leaves_machine: about.leaves_machine,
+            on_disconnect: config.map(|config| config.on_disconnect.label()),
             place,
         }
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 use pixcolor::credit::{
-    Budgets, Clock, Ledger, ReserveError, Scope, Settlement, SizeClass, Standing, Tally, UsageRow, Window,
+    ANONYMOUS_CLIENTS_A_DAY, Budgets, Clock, Ledger, ReserveError, Scope, Settlement, SizeClass, Standing,
+    Tally, UsageRow, Window,
 };
 use time::Date;
 use time::macros::{date, datetime};
@@ -27,7 +28,9 @@ pub async fn run(make: impl Fn(&str, Arc<dyn Clock>) -> Box<dyn Ledger>) {
     what_is_unknown_is_charged_in_full(&*ledger("unknown")).await;
     an_overrun_is_charged_and_stops_what_comes_after(&*ledger("overrun")).await;
     what_costs_nothing_is_never_refused(&*ledger("free")).await;
+    free_calls_of_many_addresses_are_counted_without_them_and_keys_always_by_name(&*ledger("named")).await;
     what_is_dropped_is_charged_or_given_back(&*ledger("dropped")).await;
+    what_is_released_was_no_call(&*ledger("released")).await;
     many_at_once_never_pass_a_budget(&*ledger("many")).await;
     usage_is_told_by_day_provider_and_client(&*ledger("usage")).await;
     experience_is_told_by_provider_and_size(&*ledger("experience")).await;
@@ -141,7 +144,35 @@ async fn what_costs_nothing_is_never_refused(ledger: &dyn Ledger) {
     let [row] = <[UsageRow; 1]>::try_from(ledger.usage(ALWAYS).await.unwrap()).unwrap();
     assert_eq!((row.tally.calls, row.tally.failed, row.tally.unknown), (3, 1, 0));
     assert_eq!((row.tally.cpu_us, row.tally.pixels), (250_000, 24_000_000));
-    assert_eq!(row.client, None, "who causes what costs nothing is not kept");
+    assert_eq!(row.client.as_deref(), Some("me"), "a call has its client whatever it costs");
+}
+
+async fn free_calls_of_many_addresses_are_counted_without_them_and_keys_always_by_name(ledger: &dyn Ledger) {
+    let none: Budgets = [].into();
+    let call = async |client: String, most: i64| {
+        let wish = Wish { client: Some(client), ..wish(most, &none) };
+        let reservation = ledger.reserve(wish).await.unwrap();
+        ledger.settle(reservation, cost(0)).await;
+    };
+    let addresses = |from: usize, to: usize| (from..to).map(|n| format!("ip:10.0.{}.{}", n / 256, n % 256));
+    for client in addresses(0, ANONYMOUS_CLIENTS_A_DAY + 20) {
+        call(client, 0).await;
+    }
+    // One that is named already, a key, and an address whose call could have cost something.
+    for (client, most) in [("ip:10.0.0.0", 0), ("key:bob", 0), ("ip:192.0.2.1", 5), ("ip:192.0.2.2", 0)] {
+        call(client.to_owned(), most).await;
+    }
+    let rows = ledger.usage(ALWAYS).await.unwrap();
+    let calls = |client: Option<&str>| {
+        let row = rows.iter().find(|row| row.client.as_deref() == client);
+        row.map_or(0, |row| row.tally.calls)
+    };
+    assert_eq!(calls(None), 21);
+    assert_eq!(calls(Some("ip:10.0.0.0")), 2);
+    assert_eq!((calls(Some("key:bob")), calls(Some("ip:192.0.2.1")), calls(Some("ip:192.0.2.2"))), (1, 1, 0));
+    assert_eq!(rows.len(), ANONYMOUS_CLIENTS_A_DAY + 3);
+    let all: u64 = rows.iter().map(|row| row.tally.calls).sum();
+    assert_eq!(all as usize, ANONYMOUS_CLIENTS_A_DAY + 24);
 }
 
 async fn what_is_dropped_is_charged_or_given_back(ledger: &dyn Ledger) {
@@ -169,6 +200,15 @@ async fn what_is_dropped_is_charged_or_given_back(ledger: &dyn Ledger) {
     assert_eq!(settled_standing(ledger, &budgets).await, [(spent + 101, 0); 9]);
     let tally = ledger.usage(ALWAYS).await.unwrap()[0].tally;
     assert_eq!((tally.calls - before.calls, tally.unknown - before.unknown), (2, 1));
+}
+
+async fn what_is_released_was_no_call(ledger: &dyn Ledger) {
+    let budgets = all_windows(100);
+    for most in [60, 0] {
+        ledger.reserve(wish(most, &budgets)).await.unwrap().release();
+    }
+    assert_eq!(settled_standing(ledger, &budgets).await, [(0, 0); 9]);
+    assert_eq!(ledger.usage(ALWAYS).await, Ok(vec![]));
 }
 
 async fn many_at_once_never_pass_a_budget(ledger: &dyn Ledger) {

@@ -235,3 +235,45 @@ fn how_much_of_an_address_is_logged_is_the_operators_to_say() {
         assert_eq!(line_of(&server, answer.header("x-request-id"))["client"], logged);
     }
 }
+
+#[test]
+fn a_request_with_a_key_has_the_keys_name_in_its_line_and_in_the_usage_whatever_it_costs() {
+    let server = Setup::new().start();
+    let key = server.command(&["key", "new", "bob"]);
+    let (bearer, wrong) = (format!("Bearer {key}"), "Bearer not-a-key");
+    let ask = |id: &str, path: &str, key: Option<&str>, seed: u32| {
+        let headers = [("X-Request-Id", id), ("Content-Type", "image/png")];
+        let headers = headers.into_iter().chain(key.map(|key| ("Authorization", key))).collect::<Vec<_>>();
+        match path {
+            "/v1/colorize" => server.post(path, &headers, &Picture::png(64, 48, seed).bytes).status,
+            _ => server.get_with(path, &headers).status,
+        }
+    };
+    let end = Instant::now() + Duration::from_secs(20);
+    while ask("warm-up", "/v1/providers", Some(wrong), 0) != 401 {
+        assert!(Instant::now() < end, "the new key is not known");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for (id, path, key, status, name) in [
+        ("with-key", "/v1/colorize", Some(bearer.as_str()), 200, Some("bob")),
+        ("with-key-again", "/v1/colorize", Some(bearer.as_str()), 200, Some("bob")),
+        ("no-key", "/v1/colorize", None, 200, None),
+        ("wrong-key", "/v1/colorize", Some(wrong), 401, None),
+        // A route that asks for no key.
+        ("health", "/healthz", Some(bearer.as_str()), 200, Some("bob")),
+        ("not-found", "/nothing", Some(bearer.as_str()), 404, Some("bob")),
+    ] {
+        let seed = id.len() as u32;
+        assert_eq!(ask(id, path, key, seed), status, "{id}");
+        assert_eq!(line_of(&server, id)["key"].as_str(), name, "{id}");
+    }
+    assert!(!server.said().contains(&key));
+
+    // What costs nothing is written down without a wait.
+    let usage = || server.command(&["usage", "--by", "client", "--csv"]);
+    let counted = |usage: &str| ["key:bob,2,", "ip:127.0.0.1,1,"].iter().all(|line| usage.contains(line));
+    while !counted(&usage()) {
+        assert!(Instant::now() < end, "{}", usage());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -31,6 +31,7 @@ mod colour;
 mod configuration;
 mod credit;
 mod damage;
+mod disconnect;
 mod docs;
 mod doors;
 mod estimate;

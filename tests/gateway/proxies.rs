@@ -1,14 +1,14 @@
 //! Behind the reverse proxies whose files we ship: real nginx, real Caddy.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Answer, Picture, Server, Setup, agent};
 
 /// A reverse proxy in front of a server; dropping it kills it.
-struct Proxy {
+pub struct Proxy {
     child: Child,
     url: String,
     _folder: tempfile::TempDir,
@@ -38,6 +38,11 @@ impl Proxy {
             std::thread::sleep(Duration::from_millis(20));
         }
         proxy
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.url.trim_start_matches("http://").parse().unwrap()
     }
 }
 
@@ -74,7 +79,7 @@ fn works(proxy: &Proxy) {
 }
 
 /// nginx with the shipped file in front of a server, and what replaces its time-outs.
-fn nginx(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
+pub fn nginx(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
     let port = free_port();
     let site = include_str!("../../deploy/nginx.conf")
         .replace("127.0.0.1:8080", &server.address.to_string())
@@ -92,7 +97,7 @@ fn nginx(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
 }
 
 /// Caddy likewise.
-fn caddy(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
+pub fn caddy(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
     let port = free_port();
     let config = include_str!("../../deploy/Caddyfile")
         .replace("127.0.0.1:8080", &server.address.to_string())

@@ -50,7 +50,7 @@ impl Provider for Sepia {
             return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
         }
         call.trace.tell(Step::Request, || format!("{} x {} pixels", call.grey.width, call.grey.height));
-        call.trace.may_send()?;
+        call.may_begin().await?;
         let start = ThreadTime::now();
         // One value stands for the whole picture; usually there are as many as the picture has pixels.
         let chroma = Chroma::new(1, 1, vec![self.tone.0], vec![self.tone.1])

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use pixcolor::photo::{Grey, Limits, Rgb};
-use pixcolor::provider::{Answer, Billed, Call, Colour, FailureKind, Provider, Readiness, Trace};
+use pixcolor::provider::{Answer, Audience, Billed, Call, Colour, FailureKind, Provider, Readiness, Trace};
 
 /// Runs the whole suite against providers that `make` makes, each fresh, ready and able to colour.
 pub async fn run(make: impl Fn() -> Arc<dyn Provider>) {
     says_what_it_is(&make);
     colours_pictures_of_any_shape(make()).await;
     makes_no_call_after_the_deadline(make()).await;
+    makes_no_call_for_clients_that_have_left(make()).await;
     stays_usable_when_a_call_is_dropped(make()).await;
     serves_or_refuses_many_at_once(make()).await;
 }
@@ -25,6 +27,18 @@ fn call(width: u32, height: u32) -> Call {
         grey: grey(width, height),
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
+        audience: None,
+    }
+}
+
+/// An audience of clients that have all left.
+#[derive(Debug)]
+struct Empty;
+
+#[async_trait]
+impl Audience for Empty {
+    async fn waits(&self) -> bool {
+        false
     }
 }
 
@@ -62,9 +76,15 @@ async fn colours_pictures_of_any_shape(provider: Arc<dyn Provider>) {
 }
 
 async fn makes_no_call_after_the_deadline(provider: Arc<dyn Provider>) {
-    let late = Call { grey: grey(64, 64), deadline: Instant::now(), trace: Trace::default() };
+    let late = Call { grey: grey(64, 64), deadline: Instant::now(), trace: Trace::default(), audience: None };
     let error = provider.colorize(late).await.unwrap_err();
     assert_eq!((error.kind, error.billed), (FailureKind::Timeout, Billed::No), "{error:?}");
+}
+
+async fn makes_no_call_for_clients_that_have_left(provider: Arc<dyn Provider>) {
+    let left = Call { audience: Some(Arc::new(Empty)), ..call(64, 64) };
+    let error = provider.colorize(left).await.unwrap_err();
+    assert_eq!((error.kind, error.billed), (FailureKind::Abandoned, Billed::No), "{error:?}");
 }
 
 async fn stays_usable_when_a_call_is_dropped(provider: Arc<dyn Provider>) {

@@ -82,7 +82,7 @@ fn call(width: u32, height: u32) -> Call {
     // Nothing that could be compressed away.
     let luma = (0..width * height).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u16).collect();
     let grey = Arc::new(Grey { width, height, luma });
-    Call { grey, deadline: Instant::now() + Duration::from_secs(60), trace: Trace::default() }
+    Call { grey, deadline: Instant::now() + Duration::from_secs(60), trace: Trace::default(), audience: None }
 }
 
 /// Waits until a process has ended.

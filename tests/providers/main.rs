@@ -143,7 +143,12 @@ async fn what_a_provider_remembers_outlives_a_change_of_the_configuration() {
     let before = start("far", &url, 30);
     assert_eq!(before.readiness(), Readiness::Ready);
     let grey = Arc::new(Grey { width: 8, height: 8, luma: vec![30_000; 64] });
-    let call = Call { grey, deadline: Instant::now() + Duration::from_secs(20), trace: Trace::default() };
+    let call = Call {
+        grey,
+        deadline: Instant::now() + Duration::from_secs(20),
+        trace: Trace::default(),
+        audience: None,
+    };
     assert_eq!(before.colorize(call.clone()).await.unwrap_err().kind, FailureKind::Unreachable);
     let after = start("far", &url, 31);
     for provider in [&before, &after] {

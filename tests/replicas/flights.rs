@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Balancer, post_all, setup, small, three, until};
 use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::harness::Picture;
 use crate::redis::Redis;
 
 #[test]
@@ -109,4 +110,34 @@ fn what_one_clients_budget_has_decided_is_not_left_for_a_client_of_another_repli
     // What a budget had no say in is left for everybody.
     assert_eq!((provider(&one, bob, 2).as_str(), fake.calls()), ("local", 2));
     assert_eq!((provider(&other, bob, 1).as_str(), fake.calls()), ("algorithmia", 2));
+}
+
+#[test]
+fn a_leader_whose_client_left_leaves_the_call_to_a_replica_whose_client_waits() {
+    let (redis, fake) = (Redis::start(), Algorithmia::start());
+    let one = setup(&redis, &fake, "")
+        .env("PIXCOLOR_PROVIDERS__ALGORITHMIA__CONCURRENCY", "1")
+        .env("PIXCOLOR_PROVIDERS__ALGORITHMIA__TIMEOUT", "60")
+        .start();
+    let other = setup(&redis, &fake, "").start();
+    let upload = |picture: &Picture| {
+        let length = picture.bytes.len();
+        let head =
+            format!("POST /v1/colorize HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n");
+        [head.as_bytes(), &picture.bytes].concat()
+    };
+    fake.hold(true);
+    let _busy = one.raw(&upload(&small(0)));
+    until(Duration::from_secs(20), "the first call", || fake.calls() == 1);
+    let leader = one.raw(&upload(&small(1)));
+    one.until_in_flight(2);
+    let url = other.url("/v1/colorize");
+    let follower = std::thread::spawn(move || post_all([(url, small(1))]));
+    other.until_in_flight(1);
+    drop(leader);
+    fake.hold(false);
+    assert_eq!(follower.join().unwrap()[0].status, 200);
+    assert_eq!(fake.calls(), 2);
+    let dropped = "pixcolor_provider_calls_total{outcome=\"abandoned\",provider=\"algorithmia\"}";
+    assert_eq!((one.metric(dropped), other.metric(dropped)), (1.0, 0.0));
 }

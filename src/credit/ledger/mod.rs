@@ -23,8 +23,8 @@ use time::Date;
 
 pub use self::redis::{AcceptedLoss, RedisLedger};
 pub use file::{Acceptance, FileLedger, FileOptions, Recovered};
-pub use reservation::Reservation;
 use reservation::Ticket;
+pub use reservation::{ANONYMOUS_CLIENTS_A_DAY, Reservation};
 
 use super::amount::Credits;
 use super::budget::{Budgets, Exhausted, Standing};

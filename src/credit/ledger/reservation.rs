@@ -31,10 +31,22 @@ impl Ticket {
     /// The ticket of a wish that is granted.
     pub(super) fn new(id: u64, at: OffsetDateTime, wish: Wish) -> Self {
         let Wish { provider, client, most, pixels, sent_pixels, budgets: _ } = wish;
-        // Who causes calls that cost nothing is nobody's business, and would let anybody fill the ledger.
-        let client = client.filter(|_| !most.is_zero());
         Self { id, at: at.truncate_to_second(), provider, client, most, pixels, sent_pixels }
     }
+
+    /// Whether the call is counted without its client where the day has `ANONYMOUS_CLIENTS_A_DAY` already.
+    pub(super) fn is_free_and_anonymous(&self) -> bool {
+        self.most.is_zero() && self.client.as_deref().is_some_and(is_anonymous)
+    }
+}
+
+/// How many clients without a key the usage of one day names, for each provider together, before those that call only
+/// what costs nothing are counted without their names: addresses are free to have, and must not fill the ledger.
+pub const ANONYMOUS_CLIENTS_A_DAY: usize = 250;
+
+/// Whether a client has no key. Keys are as many as the operator has made.
+pub(super) fn is_anonymous(client: &str) -> bool {
+    !client.starts_with("key:")
 }
 
 /// What a ledger does with a reservation that nobody settles. It must not wait.
@@ -43,7 +55,7 @@ pub(super) type Return = Arc<dyn Fn(Ticket, Dropped) + Send + Sync>;
 /// In which state a reservation was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dropped {
-    /// Nobody was told of it: no call can have been made.
+    /// No call can have been made: nobody was told of it, or it was released.
     Unseen,
     /// Somebody had it: a call may have been made, and nobody knows what it has cost.
     Held,
@@ -72,6 +84,15 @@ impl Reservation {
     /// What is set aside.
     pub const fn most(&self) -> Credits {
         self.most
+    }
+
+    /// Gives all of it back: the call was not made, and the ledger counts none.
+    pub fn release(mut self) {
+        self.dropped = Dropped::Unseen;
+        if self.most.is_zero() {
+            // Nothing was set aside, and the ledger has no trace of it.
+            self.ticket = None;
+        }
     }
 
     /// Ends the reservation in an orderly way.

@@ -7,7 +7,7 @@ use time::{Date, OffsetDateTime};
 
 use super::Wish;
 use super::record::{Record, Reserve, Settle};
-use super::reservation::Ticket;
+use super::reservation::{ANONYMOUS_CLIENTS_A_DAY, Ticket, is_anonymous};
 use crate::credit::amount::Credits;
 use crate::credit::budget::{Account, Budget, Exhausted, Standing};
 use crate::credit::experience::{Experience, SizeClass};
@@ -178,6 +178,20 @@ impl State {
             Some(Standing { budget: budget.clone(), spent, reserved, renews: period.end() })
         };
         budgets.iter().filter_map(standing).collect()
+    }
+
+    /// Counts a call that costs nothing without its client, where its day names enough clients without a key.
+    pub fn limit_names(&self, ticket: &mut Ticket) {
+        let day = ticket.at.date();
+        let key = (day, ticket.provider.clone(), ticket.client.clone());
+        if !ticket.is_free_and_anonymous() || self.rows.contains_key(&key) {
+            return;
+        }
+        let rows = self.rows.range((day, String::new(), None)..).take_while(|((of, ..), _)| *of == day);
+        let named = rows.filter(|((.., client), _)| client.as_deref().is_some_and(is_anonymous));
+        if named.count() >= ANONYMOUS_CLIENTS_A_DAY {
+            ticket.client = None;
+        }
     }
 
     /// What was used on these days.

@@ -12,6 +12,8 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::super::Tasks;
+use super::super::ask::Connection;
+use super::waiters::{Waiter, Waiters};
 
 /// What is under way, by key. `T` is what comes of it.
 pub struct Flights<T> {
@@ -19,7 +21,21 @@ pub struct Flights<T> {
     under_way: UnderWay<T>,
 }
 
-type UnderWay<T> = Arc<Mutex<HashMap<[u8; 32], watch::Receiver<Option<T>>>>>;
+type UnderWay<T> = Arc<Mutex<HashMap<[u8; 32], Flight<T>>>>;
+
+/// A flight under way.
+struct Flight<T> {
+    result: watch::Receiver<Option<T>>,
+    waiters: Waiters,
+}
+
+/// What a request that joined a flight holds.
+struct Joined<T> {
+    result: watch::Receiver<Option<T>>,
+    led: bool,
+    /// The request counts as waiting for as long as this lives.
+    _waiter: Arc<Waiter>,
+}
 
 /// How a flight ended for one of those who waited.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,13 +59,20 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         Self { tasks, under_way: Arc::default() }
     }
 
-    /// Waits for the flight of this key, and begins it with `lead` if there is none.
-    pub async fn join<F>(&self, key: [u8; 32], deadline: Instant, lead: impl FnOnce() -> F) -> Landed<T>
+    /// Waits for the flight of this key, and begins it with `lead` if there is none. While this request waits, it is
+    /// among the waiters that `lead` is given.
+    pub async fn join<F>(
+        &self,
+        key: [u8; 32],
+        deadline: Instant,
+        connection: Option<Arc<dyn Connection>>,
+        lead: impl FnOnce(Waiters) -> F,
+    ) -> Landed<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let (mut flight, led) = self.find(key, lead);
-        let landed = flight.wait_for(Option::is_some);
+        let Joined { mut result, led, _waiter } = self.find(key, connection, lead);
+        let landed = result.wait_for(Option::is_some);
         match tokio::time::timeout_at(deadline.into(), landed).await {
             Ok(Ok(value)) => match value.clone() {
                 Some(value) if led => Landed::Led(value),
@@ -61,19 +84,27 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         }
     }
 
-    fn find<F>(&self, key: [u8; 32], lead: impl FnOnce() -> F) -> (watch::Receiver<Option<T>>, bool)
+    fn find<F>(
+        &self,
+        key: [u8; 32],
+        connection: Option<Arc<dyn Connection>>,
+        lead: impl FnOnce(Waiters) -> F,
+    ) -> Joined<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
         let mut under_way = lock(&self.under_way);
         if let Some(flight) = under_way.get(&key) {
-            return (flight.clone(), false);
+            let waiter = flight.waiters.add(connection);
+            return Joined { result: flight.result.clone(), led: false, _waiter: waiter };
         }
-        let (result, flight) = watch::channel(None);
-        under_way.insert(key, flight.clone());
+        let waiters = Waiters::new(self.tasks.clone());
+        let waiter = waiters.add(connection);
+        let (told, result) = watch::channel(None);
+        under_way.insert(key, Flight { result: result.clone(), waiters: waiters.clone() });
         drop(under_way);
         let seat = Seat { key, under_way: self.under_way.clone() };
-        let work = lead();
+        let work = lead(waiters);
         self.tasks.spawn(async move {
             // In this order whatever happens: the seat is given up, then those who wait are told, so that
             // whoever comes after that begins anew.
@@ -82,9 +113,9 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
                 work.await
             };
             // Nobody may be waiting any more.
-            let _ = result.send(Some(value));
+            let _ = told.send(Some(value));
         });
-        (flight, true)
+        Joined { result, led: true, _waiter: waiter }
     }
 }
 
@@ -100,7 +131,7 @@ impl<T> Drop for Seat<T> {
     }
 }
 
-fn lock<T>(under_way: &UnderWay<T>) -> MutexGuard<'_, HashMap<[u8; 32], watch::Receiver<Option<T>>>> {
+fn lock<T>(under_way: &UnderWay<T>) -> MutexGuard<'_, HashMap<[u8; 32], Flight<T>>> {
     under_way.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -121,17 +152,17 @@ mod tests {
     async fn those_who_come_during_a_flight_share_it_and_those_after_do_not() {
         let flights = Flights::new(Tasks::default());
         let calls = Arc::new(AtomicU32::new(0));
-        let lead = || {
+        let lead = |_| {
             let calls = calls.clone();
             async move {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 calls.fetch_add(1, Ordering::Relaxed)
             }
         };
-        let all = futures::future::join_all((0..200).map(|_| flights.join(KEY, later(), lead))).await;
+        let all = futures::future::join_all((0..200).map(|_| flights.join(KEY, later(), None, lead))).await;
         assert_eq!(all.iter().filter(|landed| **landed == Landed::Led(0)).count(), 1);
         assert_eq!(all.iter().filter(|landed| **landed == Landed::Shared(0)).count(), 199);
-        assert_eq!(flights.join(KEY, later(), lead).await, Landed::Led(1));
+        assert_eq!(flights.join(KEY, later(), None, lead).await, Landed::Led(1));
         assert!(lock(&flights.under_way).is_empty());
     }
 
@@ -139,12 +170,12 @@ mod tests {
     async fn a_leader_that_leaves_does_not_end_the_flight() {
         let flights = Flights::new(Tasks::default());
         let (open, gate) = tokio::sync::oneshot::channel::<()>();
-        let leader = flights.join(KEY, later(), || async {
+        let leader = flights.join(KEY, later(), None, |_| async {
             gate.await.unwrap();
             5
         });
         assert!(tokio::time::timeout(Duration::from_millis(10), leader).await.is_err(), "it was dropped");
-        let follower = flights.join(KEY, later(), || async { unreachable!() });
+        let follower = flights.join(KEY, later(), None, |_| async { unreachable!() });
         let (landed, ()) = tokio::join!(follower, async { open.send(()).unwrap() });
         assert_eq!(landed, Landed::Shared(5));
     }
@@ -152,27 +183,27 @@ mod tests {
     #[tokio::test]
     async fn a_flight_that_dies_is_told_and_the_next_begins_anew() {
         let flights = Flights::new(Tasks::default());
-        let dies = || async {
+        let dies = |_| async {
             tokio::task::yield_now().await;
             panic!("on purpose")
         };
         let (one, other) = tokio::join!(
-            flights.join(KEY, later(), dies),
-            flights.join(KEY, later(), || async { unreachable!() })
+            flights.join(KEY, later(), None, dies),
+            flights.join(KEY, later(), None, |_| async { unreachable!() })
         );
         assert_eq!((one, other), (Landed::Lost { led: true }, Landed::Lost { led: false }));
-        assert_eq!(flights.join(KEY, later(), || async { 1 }).await, Landed::Led(1));
+        assert_eq!(flights.join(KEY, later(), None, |_| async { 1 }).await, Landed::Led(1));
     }
 
     #[tokio::test]
     async fn a_deadline_ends_the_wait_and_not_the_flight() {
         let flights = Flights::new(Tasks::default());
         let soon = Instant::now() + Duration::from_millis(5);
-        let lead = || async {
+        let lead = |_| async {
             tokio::time::sleep(Duration::from_millis(50)).await;
             3
         };
-        assert_eq!(flights.join(KEY, soon, lead).await, Landed::Late);
-        assert_eq!(flights.join(KEY, later(), lead).await, Landed::Shared(3));
+        assert_eq!(flights.join(KEY, soon, None, lead).await, Landed::Late);
+        assert_eq!(flights.join(KEY, later(), None, lead).await, Landed::Shared(3));
     }
 }

@@ -6,6 +6,7 @@
 mod here;
 pub mod landing;
 mod redis;
+mod waiters;
 
 use std::convert::Infallible;
 use std::time::Instant;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 
 pub use self::redis::RedisFlights;
 pub use here::{Flights, Landed};
+pub use waiters::Waiters;
 
 /// Flights of all replicas.
 #[async_trait]

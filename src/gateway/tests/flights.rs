@@ -3,6 +3,7 @@
 use futures::future::join_all;
 
 use super::*;
+use crate::config::OnDisconnect;
 use crate::provider::{Billed, FailureKind};
 
 /// As many as a page that everybody opens at once.
@@ -188,4 +189,53 @@ async fn a_provider_that_panics_has_failed_and_the_next_one_is_asked() {
     assert_eq!((attempt.provider.as_str(), attempt.kind), ("a", FailureKind::Failed));
     assert_eq!(attempt.billed, Billed::Unknown);
     assert_eq!(setup.metric("pixcolor_unknown_costs_total{provider=\"a\"}"), 1.0);
+}
+
+/// A closed connection, which is told so only after a moment in which another request may come.
+#[derive(Debug)]
+struct Closed(Duration);
+
+impl Connection for Closed {
+    #[allow(clippy::disallowed_methods, reason = "connections are looked at off the async threads")]
+    fn is_open(&self) -> bool {
+        std::thread::sleep(self.0);
+        false
+    }
+}
+
+fn with_on_disconnect(fake: &Arc<Fake>, on_disconnect: OnDisconnect) -> Setup {
+    Setup::with(std::slice::from_ref(fake), |config| {
+        cost(config, "a");
+        config.providers.get_mut("a").unwrap().on_disconnect = on_disconnect;
+        config.budgets = [budget(Scope::All, 2_000_000)].into();
+    })
+}
+
+#[tokio::test]
+async fn a_call_for_a_client_that_left_is_made_only_with_finish_and_costs_nothing_with_drop() {
+    for (on_disconnect, calls) in [(OnDisconnect::Drop, 0), (OnDisconnect::Finish, 1)] {
+        let fake = Arc::new(Fake::new("a", 30.0));
+        let setup = with_on_disconnect(&fake, on_disconnect);
+        let left = Ask { connection: Some(Arc::new(Closed(Duration::ZERO))), ..ask(&png(1)) };
+        let answer = setup.ask(left).await;
+        assert_eq!(matches!(answer, Err(Error::Abandoned { .. })), calls == 0, "{answer:?}");
+        // The budget is enough for one call more, or for none.
+        assert_eq!(setup.ask(ask(&png(2))).await.is_ok(), calls == 0);
+        assert_eq!(fake.calls(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_while_a_call_is_being_dropped_sets_out_again() {
+    let fake = Arc::new(Fake::new("a", 30.0));
+    let setup = with_on_disconnect(&fake, OnDisconnect::Drop);
+    let moment = Duration::from_millis(400);
+    let left = Ask { connection: Some(Arc::new(Closed(moment))), ..ask(&png(1)) };
+    let (left, late) = futures::join!(setup.ask(left), async {
+        tokio::time::sleep(moment / 2).await;
+        setup.ask(ask(&png(1))).await
+    });
+    assert!(matches!(left, Err(Error::Abandoned { .. })), "{left:?}");
+    assert_eq!(late.unwrap().origin, Origin::Called(Why::Miss));
+    assert_eq!(fake.calls(), 1);
 }

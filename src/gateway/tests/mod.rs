@@ -210,6 +210,7 @@ fn ask(bytes: &[u8]) -> Ask {
         reuse: Reuse::default(),
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
+        connection: None,
     }
 }
 

@@ -29,7 +29,7 @@ impl Providers {
             calls: make.counter(
                 "pixcolor_provider_calls_total",
                 "Calls to providers by outcome: ok, or the kind of failure. Passed over: not_ready, budget (too little \
-                 left), ledger (it cannot be used).",
+                 left), ledger (it cannot be used). Not begun: abandoned (its clients left).",
                 &["provider", "outcome"],
             )?,
             seconds: make.histogram(

@@ -99,7 +99,8 @@ impl Algorithmia {
     }
 
     /// Calls the algorithm. Whatever fails here after the request was sent may have cost something.
-    async fn pipe(&self, grey: Arc<Grey>, deadline: Instant, trace: &Trace) -> Result<Done, ProviderError> {
+    async fn pipe(&self, call: &Call) -> Result<Done, ProviderError> {
+        let (grey, deadline, trace) = (call.grey.clone(), call.deadline, &call.trace);
         let sent_pixels = u64::from(grey.width) * u64::from(grey.height);
         let facts = CallFacts { sent_pixels, timeout: self.timeout };
         let body = tokio::task::spawn_blocking(move || body(&grey)).await;
@@ -115,7 +116,7 @@ impl Algorithmia {
             let (start, bytes) = (String::from_utf8_lossy(&body[..SHOWN.min(body.len())]), body.len());
             format!("POST {url}, Authorization: (the key), Content-Type: application/json, {bytes} bytes: {start}...")
         });
-        trace.may_send()?;
+        call.may_begin().await?;
         let host = self.host()?;
         let request = host
             .http
@@ -242,7 +243,7 @@ impl Provider for Algorithmia {
     }
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
-        let Done { output, usage, .. } = self.pipe(call.grey, call.deadline, &call.trace).await?;
+        let Done { output, usage, .. } = self.pipe(&call).await?;
         let host = self.host()?;
         let paid = |error: ProviderError| error.billed(Billed::Yes(usage));
         let picture = self.fetch(host, &output, call.deadline, &call.trace).await.map_err(paid)?;

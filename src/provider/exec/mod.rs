@@ -145,7 +145,7 @@ impl Provider for Exec {
     }
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
-        let Call { grey, deadline, trace } = call;
+        let (grey, deadline, trace) = (call.grey.clone(), call.deadline, &call.trace);
         if deadline <= Instant::now() {
             return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
         }
@@ -164,14 +164,14 @@ impl Provider for Exec {
         trace.tell(Step::Request, || {
             format!("standard input: a grey PNG of {width} x {height} pixels, {} bytes", input.len())
         });
-        trace.may_send()?;
+        call.may_begin().await?;
         let program =
             self.program.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
         let mut listener = Listener::new(&self.about.name, &self.secrets);
         let ran = program.run(input.into(), self.max_output, deadline, &mut listener, place).await;
         let ended = ran.map_err(|error| self.run_failed(&error))?;
         let cpu = ended.cpu;
-        let picture = self.judge(ended, &trace).map_err(|error| error.cpu(cpu))?;
+        let picture = self.judge(ended, trace).map_err(|error| error.cpu(cpu))?;
         let facts = CallFacts { sent_pixels: u64::from(width) * u64::from(height), timeout: self.timeout };
         let usage = Usage { credits: self.price.actual(&facts, None).ok(), cpu: Some(cpu) };
         Ok(Answer { colour: Colour::Picture(picture), usage })

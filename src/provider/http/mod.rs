@@ -269,11 +269,11 @@ impl Provider for Http {
             trace.tell(Step::Request, || {
                 self.sketch(base, &call.grey).unwrap_or_else(|error| error.to_string())
             });
-            trace.may_send()?;
+            call.may_begin().await?;
         }
         let host =
             self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
-        let (rendered, keys, frame) = self.rendered(host, call.grey, call.deadline).await?;
+        let (rendered, keys, frame) = self.rendered(host, call.grey.clone(), call.deadline).await?;
         let reply =
             host.http.send(rendered.request(&host.http), self.mapping.most_bytes(), call.deadline).await;
         let reply = reply.map_err(|error| {

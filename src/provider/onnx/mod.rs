@@ -172,7 +172,7 @@ impl Provider for Onnx {
                 grey.width, grey.height
             )
         });
-        trace.may_send()?;
+        call.may_begin().await?;
         let facts = CallFacts {
             sent_pixels: u64::from(call.grey.width) * u64::from(call.grey.height),
             timeout: self.timeout,

@@ -14,10 +14,11 @@ use rocket::request::{FromRequest, Outcome};
 pub use admin::{Admin, Scraper};
 pub use client::Origin;
 
+use super::connection::TcpConnection;
 use super::identity::Identity;
 use super::problem::Problem;
 use crate::config::Amounts;
-use crate::gateway::{Client, ClientKey, Gateway, Reuse, Snapshot};
+use crate::gateway::{Client, ClientKey, Connection, Gateway, Reuse, Snapshot};
 use crate::observe::TraceParent;
 use crate::provider::{CDN_LOOP, own_name};
 use crate::quota::{By, Charge, Found, Gate};
@@ -37,6 +38,8 @@ pub struct Context {
     pub limited: Limited,
     /// The trace that the request is part of.
     pub parent: Option<TraceParent>,
+    /// The connection over which the client waits for the answer.
+    pub connection: Option<Arc<dyn Connection>>,
     leave: Result<(), Problem>,
 }
 
@@ -161,8 +164,17 @@ impl<'r> FromRequest<'r> for Context {
         let reuse = reuse::allowed(request.headers().get("Cache-Control"));
         let (gateway, limited) = (gateway.clone(), limited(request).clone());
         let parent = Identity::of(request).parent;
-        Outcome::Success(Self { gateway, snapshot, client, reuse, limited, parent, leave })
+        let connection =
+            TcpConnection::of(request).map(|connection| Arc::new(connection) as Arc<dyn Connection>);
+        Outcome::Success(Self { gateway, snapshot, client, reuse, limited, parent, connection, leave })
     }
+}
+
+/// The name of the key that a request showed; none without a key of our own.
+pub async fn key_name<'r>(request: &'r Request<'_>) -> Option<&'r str> {
+    let (gateway, snapshot) = (gateway(request)?, snapshot(request)?);
+    let Known { client, .. } = request.local_cache_async(known(request, gateway, &snapshot)).await;
+    client.key.as_ref().map(|ClientKey(name)| name.as_str())
 }
 
 async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) -> Known {

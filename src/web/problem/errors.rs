@@ -13,6 +13,9 @@ use crate::provider::{FailureKind, InputError};
 use crate::quota::Refusal;
 use crate::web::admission::seconds;
 
+/// nginx's status for the same, which no client sees: the log and the metrics tell by it that a client left.
+const CLIENT_LEFT: Status = Status::new(499);
+
 /// A budget with too little left, as clients see it. Amounts are decimals, as text.
 #[derive(Clone, Debug, Serialize)]
 pub struct BudgetFacts {
@@ -86,6 +89,7 @@ impl From<Error> for Problem {
                 Self { attempts: facts, budget: budget.map(|budget| Box::new(budget.into())), ..problem }
                     .retry_after(after)
             }
+            Error::Abandoned { .. } => Self::new(CLIENT_LEFT, detail),
             Error::ShuttingDown => Self::new(Status::ServiceUnavailable, detail),
             Error::Internal => Self::new(Status::InternalServerError, detail),
         }

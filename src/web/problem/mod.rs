@@ -194,6 +194,7 @@ fn name(status: Status) -> (&'static str, &'static str) {
         421 => ("misdirected", "Not the name of this gateway"),
         422 => ("unusable-picture", "The picture cannot be used"),
         429 => ("too-many-requests", "Too many requests"),
+        499 => ("client-left", "The client left"),
         502 => ("provider-failed", "No provider could colour the picture"),
         503 => ("unavailable", "Not available right now"),
         504 => ("timeout", "It took too long"),

@@ -164,7 +164,10 @@ impl Writer {
         Ok(reservation)
     }
 
-    fn settle(&mut self, ticket: Ticket, settlement: &Settlement, batch: &mut Batch) {
+    fn settle(&mut self, mut ticket: Ticket, settlement: &Settlement, batch: &mut Batch) {
+        if let Some(state) = &self.state {
+            state.limit_names(&mut ticket);
+        }
         let settled = Settled::new(ticket.most, settlement);
         // Only an overrun is more than what a crash would charge.
         batch.sync |= settled.overrun.micro() > 0;

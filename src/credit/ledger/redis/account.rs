@@ -7,7 +7,7 @@ use redis::{Script, ScriptInvocation};
 use time::{Date, Duration, OffsetDateTime, Time};
 
 use super::super::record::{Reserve, Settle};
-use super::super::reservation::Ticket;
+use super::super::reservation::{ANONYMOUS_CLIENTS_A_DAY, Ticket, is_anonymous};
 use super::super::{LedgerError, Settled, Settlement, Wish};
 use super::epoch::{Epoch, EpochFile};
 use super::guard::{Danger, Guard, unusable};
@@ -188,7 +188,7 @@ impl RedisAccount {
         self.ending_keys(&mut script, ticket);
         script.key(keys::by_client(&self.shared, day)).key(keys::by_provider(&self.shared, day));
         script.key(keys::days(&self.shared)).key(keys::experience(&self.shared));
-        script.key(keys::recent(&self.shared, provider, size));
+        script.key(keys::recent(&self.shared, provider, size)).key(keys::named(&self.shared, day));
         self.ending_args(&mut script, ticket, settle.charged);
 
         let sums = keys::tally(&settle.tally());
@@ -207,6 +207,9 @@ impl RedisAccount {
         }
         let sample = experience.recent.front().and_then(|sample| serde_json::to_string(sample).ok());
         script.arg(sample.unwrap_or_default()).arg(RECENT);
+        let anonymous = client.as_deref().filter(|client| is_anonymous(client));
+        script.arg(anonymous.map(|client| keys::field(provider, None, client)).unwrap_or_default());
+        script.arg(if ticket.is_free_and_anonymous() { ANONYMOUS_CLIENTS_A_DAY } else { usize::MAX });
         // A call that could cost nothing may add nothing.
         match ticket.id {
             0 => self.shared.run(Purpose::Ledger, &script).await,

@@ -78,6 +78,11 @@ pub fn by_client(shared: &Shared, day: Date) -> String {
     shared.key(format_args!("ledger:clients:{day}"))
 }
 
+/// The key of the clients without a key that the sums of a day name.
+pub fn named(shared: &Shared, day: Date) -> String {
+    shared.key(format_args!("ledger:named:{day}"))
+}
+
 /// The key of a day's sums by provider.
 pub fn by_provider(shared: &Shared, day: Date) -> String {
     shared.key(format_args!("ledger:providers:{day}"))

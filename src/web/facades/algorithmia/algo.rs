@@ -68,7 +68,7 @@ async fn call_version(
 }
 
 async fn run(
-    context: Context,
+    mut context: Context,
     [owner, name, version]: [&str; 3],
     options: Options,
     input: Input,
@@ -87,6 +87,8 @@ async fn run(
 
     let call = Colouring { algorithm, serves, deadline };
     if output == Output::Void {
+        // It is answered at once, and works on whether or not its client stays.
+        context.connection = None;
         let tasks = context.gateway.tasks().clone();
         tasks.spawn(async move {
             if let Err(problem) = work(&context, &call, input).await {

@@ -248,6 +248,7 @@ async fn one(
         reuse: context.reuse,
         deadline: call.deadline,
         trace: Trace::default(),
+        connection: context.connection.clone(),
     };
     let rendition = context.gateway.colorize(context.snapshot.clone(), ask).await?;
     let uri = match location {

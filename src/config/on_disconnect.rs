@@ -1,0 +1,36 @@
+//! What happens to a call that has not begun when every client that waited for it has left.
+
+use super::reference::Words;
+use super::table::Table;
+
+pub(super) const WORDS: Words = &[(
+    "on_disconnect",
+    "What happens to a call that has not begun when every client that waited for it has left: it is dropped and costs nothing, or it is made and its result cached. The default is \"drop\" where `price` says that a call can cost something, \"finish\" otherwise.",
+)];
+
+const CHOICES: [(&str, OnDisconnect); 2] = [("drop", OnDisconnect::Drop), ("finish", OnDisconnect::Finish)];
+
+/// What the gateway does with a call that has not begun and for which no client waits any more. A call that has begun
+/// is always finished: it may have been paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// The call does not begin, and nothing is charged.
+    Drop,
+    /// The call is made, so that its result is in the cache when the client comes back.
+    Finish,
+}
+
+impl OnDisconnect {
+    /// `free`: whether a call cannot cost anything.
+    pub(super) fn read(table: &mut Table<'_>, free: bool) -> Self {
+        table.choice_or("on_disconnect", &CHOICES, if free { Self::Finish } else { Self::Drop })
+    }
+
+    /// The word for it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Finish => "finish",
+        }
+    }
+}

@@ -81,7 +81,9 @@ fn paid_comes_on(server: &Server) {
 }
 
 /// What becomes of a ledger's file, what is said of it, and what is spent by what is left of it.
-fn damages() -> [(fn(&Path), &'static str, f64); 5] {
+type Damage = (fn(&Path), &'static str, f64);
+
+fn damages() -> [Damage; 5] {
     let cut_in_the_middle = |path: &Path| {
         let bytes = fs::read(path).unwrap();
         fs::write(path, &bytes[..bytes.len() / 2]).unwrap();

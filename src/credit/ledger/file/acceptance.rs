@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use super::FileLedger;
+use super::beside;
 use super::checkpoint::Mark;
 use super::recovery::Found;
 use super::store::{self, LEDGER, Store};
@@ -54,11 +55,11 @@ impl FileLedger {
         let cannot = |error: std::io::Error| LedgerError {
             reason: format!("{} cannot be written: {error}", folder.join(LEDGER).display()),
         };
-        let lock = store::lock(folder).map_err(|reason| LedgerError { reason })?;
+        let lock = beside::lock(folder).map_err(|reason| LedgerError { reason })?;
         let Survey { mut found, checkpoint, synced } = Survey::of(folder)?;
         let loss = synced.err();
         let kept_aside = match (&loss, &found) {
-            (Some(_), Some(_)) => Some(store::keep_aside(folder, 0, now).map_err(cannot)?),
+            (Some(_), Some(_)) => Some(beside::keep_aside(folder, 0, now).map_err(cannot)?),
             _ => None,
         };
         if let Some(Loss { saved: Some(_), .. }) = &loss {

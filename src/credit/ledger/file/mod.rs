@@ -6,6 +6,7 @@
 //! both, `writer` is the thread. A ledger that has lost something is not used until a person has said so: `acceptance`.
 
 mod acceptance;
+mod beside;
 mod checkpoint;
 mod recovery;
 mod store;

@@ -1,15 +1,14 @@
 //! The files of a ledger: opened under a lock, appended to, and written anew when they get long.
 
 use std::collections::HashSet;
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
-use time::macros::format_description;
 
+use super::beside::{keep_aside, lock, options};
 use super::checkpoint::{Checkpoint, Content, Mark};
 use super::recovery::{Damage, Found, HEADER, Recovered, VERSION};
 use super::survey::{Loss, Survey};
@@ -21,10 +20,6 @@ use crate::files;
 
 /// The ledger.
 pub const LEDGER: &str = "ledger";
-/// Who holds a lock on this file owns the ledger, whatever file that is by now.
-const LOCK: &str = "ledger.lock";
-/// How long a program that is just stopping is waited for.
-const LOCK_WAIT: Duration = Duration::from_millis(200);
 /// The ledger while it is written anew, and the account of one that was replaced while it was in use.
 pub const NEW: &str = "ledger.new";
 
@@ -336,65 +331,4 @@ fn told_of_copy(reason: &Loss, copy: io::Result<PathBuf>) -> String {
         Ok(copy) => format!("{reason}. A copy of it is kept in {}", copy.display()),
         Err(error) => format!("{reason}. It could not be copied: {error}"),
     }
-}
-
-/// Makes the folder and takes the lock; if that fails, says why.
-#[allow(clippy::disallowed_methods, reason = "this is no async thread")]
-pub fn lock(folder: &Path) -> Result<File, String> {
-    fs::create_dir_all(folder)
-        .map_err(|error| format!("the folder {} cannot be made: {error}", folder.display()))?;
-    let path = folder.join(LOCK);
-    let failed = |error: io::Error| format!("{} cannot be locked: {error}", path.display());
-    let file = options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-    files::give_to_owner_of(folder, &file).map_err(failed)?;
-    let start = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_WAIT => {
-                std::thread::sleep(LOCK_WAIT / 20)
-            }
-            Err(TryLockError::WouldBlock) => {
-                return Err(format!(
-                    "another program uses it, such as a gateway that is running ({} is locked)",
-                    path.display()
-                ));
-            }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
-    }
-}
-
-/// Copies the file from a byte on into one of its own, unless there is such a copy.
-pub fn keep_aside(folder: &Path, from: u64, now: OffsetDateTime) -> io::Result<PathBuf> {
-    let mut file = File::open(folder.join(LEDGER))?;
-    file.seek(SeekFrom::Start(from))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let start = format!("{LEDGER}.broken-");
-    for entry in files::entries(folder)? {
-        let is_copy = entry.file_name().to_string_lossy().starts_with(&start);
-        if is_copy && entry.metadata()?.len() == bytes.len() as u64 && fs::read(entry.path())? == bytes {
-            return Ok(entry.path());
-        }
-    }
-    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
-    let stamp = now.format(&format).map_err(io::Error::other)?;
-    let names = (0..).map(|count: u32| match count {
-        0 => format!("{start}{stamp}"),
-        more => format!("{start}{stamp}-{more}"),
-    });
-    let path = names.map(|name| folder.join(name)).find(|path| !path.exists()).unwrap_or_default();
-    let mut copy = options().write(true).create_new(true).open(&path)?;
-    files::give_to_owner_of(folder, &copy)?;
-    copy.write_all(&bytes)?;
-    copy.sync_all()?;
-    Ok(path)
-}
-
-/// Files that only the owner may read: clients' addresses are in them.
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.mode(0o600);
-    options
 }

@@ -1,6 +1,7 @@
 //! The thread that owns a ledger's file.
 
-use std::collections::HashSet;
+mod access;
+
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -10,11 +11,9 @@ use time::{Date, OffsetDateTime};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot::Sender;
 
-use super::recovery::Recovered;
-use super::store::{Closed, Store};
-use super::survey::Loss;
+use super::store::Store;
 use super::{FileOptions, Shared};
-use crate::credit::ledger::record::{Record, Reserve, Settle, decode, encode};
+use crate::credit::ledger::record::{Record, Reserve, Settle, encode};
 use crate::credit::ledger::reservation::{Dropped, Reservation, Return, Ticket};
 use crate::credit::ledger::state::State;
 use crate::credit::ledger::{LedgerError, ReserveError, Settled, Settlement, Wish};
@@ -110,6 +109,7 @@ impl Writer {
             }
             self.commit(batch);
         }
+        self.check_place();
         if let (Access::Open(store), Some(state)) = (&mut self.access, &self.state)
             && let Err(error) = store.sync(state, true)
         {
@@ -231,28 +231,6 @@ impl Writer {
         self.shorten();
     }
 
-    /// Notices a file that was replaced, removed or cut while it was open.
-    fn check_place(&mut self) {
-        if let Access::Open(store) = &self.access
-            && let Some(what) = store.displaced()
-        {
-            self.lose(what);
-        }
-    }
-
-    /// Lets go of a file that is not the ledger any more. The account in memory is right, and is saved beside it, but a
-    /// person has to look: nothing is spent meanwhile, and the lock is free for who repairs it.
-    fn lose(&mut self, what: String) {
-        let access = std::mem::replace(&mut self.access, Access::Closed(Instant::now()));
-        let (Access::Open(mut store), Some(state)) = (access, &self.state) else { return };
-        let saved = store.save(state).inspect_err(|error| {
-            tracing::error!("the account could not be saved beside the ledger: {error}");
-        });
-        let reason = Loss { what, saved: saved.ok() }.to_string();
-        tracing::error!("{}", LedgerError { reason: reason.clone() });
-        self.set_trouble(Some(reason));
-    }
-
     /// Writes the file anew if it has become long.
     fn shorten(&mut self) {
         let today = self.clock.now().date();
@@ -270,91 +248,6 @@ impl Writer {
                     store.postpone();
                 }
             }
-        }
-    }
-
-    /// Nothing is written until the whole account could be.
-    fn fail(&mut self, error: &std::io::Error) {
-        let reason = format!("it cannot be written: {error}");
-        tracing::error!("{}", LedgerError { reason: reason.clone() });
-        self.set_trouble(Some(reason));
-        let access = std::mem::replace(&mut self.access, Access::Closed(Instant::now()));
-        self.access = match access {
-            Access::Open(store) => Access::Failed(store, Instant::now()),
-            other => other,
-        };
-    }
-
-    /// Tries a ledger that could not be used once more, if that is some time ago.
-    fn try_again(&mut self) {
-        let due = |since: &Instant| since.elapsed() >= self.options.retry;
-        match (&mut self.access, &self.state) {
-            (Access::Closed(since), _) if due(since) => self.reopen(),
-            (Access::Failed(store, since), Some(state)) if due(since) => match store.rewrite(state) {
-                Ok(()) => self.recovered(),
-                Err(error) => {
-                    *since = Instant::now();
-                    self.set_trouble(Some(format!("it cannot be written: {error}")));
-                }
-            },
-            _ => {}
-        }
-    }
-
-    fn recovered(&mut self) {
-        let access = std::mem::replace(&mut self.access, Access::Closed(Instant::now()));
-        if let Access::Failed(store, _) = access {
-            self.access = Access::Open(store);
-            self.set_trouble(None);
-            tracing::info!("the ledger can be written again");
-        }
-    }
-
-    fn reopen(&mut self) {
-        match Store::open(&self.folder, self.clock.now(), &self.in_hand()) {
-            Ok((store, state, recovered)) => self.opened(store, state, recovered),
-            Err(Closed { state, reason }) => {
-                if self.trouble().reason != reason {
-                    tracing::error!("{}", LedgerError { reason: reason.clone() });
-                }
-                self.access = Access::Closed(Instant::now());
-                if !self.owned {
-                    self.state = state;
-                }
-                self.set_trouble(Some(reason));
-            }
-        }
-    }
-
-    /// Reservations of this process that the file may know as open, and that are not to be taken for lost.
-    fn in_hand(&self) -> HashSet<u64> {
-        let open = self.state.iter().filter(|_| self.owned).flat_map(State::open).map(|open| open.id);
-        let ended = self.unwritten().filter_map(|record| match record {
-            Record::Settle(settle) => Some(settle.reserve.id),
-            Record::Release { id } => Some(id),
-            _ => None,
-        });
-        open.chain(ended).collect()
-    }
-
-    fn unwritten(&self) -> impl Iterator<Item = Record> {
-        self.unwritten.split_inclusive(|byte| *byte == b'\n').filter_map(|line| decode(line).ok())
-    }
-
-    /// Goes on with a file that could be opened, and writes what was told meanwhile.
-    fn opened(&mut self, mut store: Store, mut state: State, recovered: Recovered) {
-        if let Some(before) = self.state.as_ref().filter(|_| self.owned) {
-            state.number_after(before);
-            tracing::info!("the ledger can be used again");
-        }
-        self.unwritten().for_each(|record| state.apply(record));
-        let lines = std::mem::take(&mut self.unwritten);
-        let written = if lines.is_empty() { Ok(()) } else { store.append(&lines, true, &state) };
-        (self.access, self.state, self.owned) = (Access::Open(store), Some(state), true);
-        *self.shared.recovered.lock().unwrap_or_else(PoisonError::into_inner) = recovered;
-        match written {
-            Ok(()) => self.set_trouble(None),
-            Err(error) => self.fail(&error),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A disk that fails while the ledger is in use.
 
+use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::time::Duration;
 

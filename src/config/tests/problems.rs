@@ -22,7 +22,7 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest_key() {
     refused(
         "\"a\\nb\".c = 1",
         "2: unknown key `\"a\\nb\"`: the keys here are route, on_colour, on_damage, trusted_proxies, \
-        forwarded_header, ipv6_prefix, allow, deny, anonymous, state_dir, limits, quota, output, cache, admin, \
+        forwarded_header, ipv6_prefix, hosts, allow, deny, anonymous, state_dir, limits, quota, output, cache, admin, \
         metrics, log, assets, shared, providers, facades, budgets, keys",
     );
     refused(

@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 use super::problem::dotted;
 use super::reference::Words;
 use super::secret::Secret;
-use super::table::{Table, shown};
+use super::shown::shown;
+use super::table::Table;
 
 /// What a variable that is set can be.
 const VARIABLE: &str = "a text, { env = \"NAME\" } or { file = \"path\" }";

@@ -10,7 +10,8 @@ use super::algorithmia::Algorithm;
 use super::http::HostPattern;
 use super::problem::{Origin, dotted, nearest};
 use super::reference::Words;
-use super::table::{Table, shown};
+use super::shown::shown;
+use super::table::Table;
 
 const WORDS: Words = &[("algorithmia", "What clients of Algorithmia find here.")];
 

@@ -41,6 +41,7 @@ mod report;
 mod secret;
 mod server;
 mod shared;
+mod shown;
 mod source;
 mod store;
 mod table;

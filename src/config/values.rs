@@ -11,7 +11,8 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::problem::{dotted, nearest};
-use super::table::{Table, Wanted, shown};
+use super::shown::shown;
+use super::table::{Table, Wanted};
 
 impl Table<'_> {
     /// A whole number.

@@ -90,7 +90,7 @@ impl Balancer {
         let config = format!(
             "pid nginx.pid;\nerror_log stderr;\nevents {{ worker_connections 2048; }}\nhttp {{\naccess_log off;\n{paths}\
              upstream gateways {{\n{servers}}}\nserver {{\nlisten 127.0.0.1:{port} backlog=1024;\n\
-             client_max_body_size 32m;\nlocation / {{ proxy_pass http://gateways; proxy_http_version 1.1; }}\n}}\n}}\n"
+             client_max_body_size 32m;\nlocation / {{ proxy_pass http://gateways; proxy_http_version 1.1; proxy_set_header Host $http_host; }}\n}}\n}}\n"
         );
         std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
         let child = Command::new("nginx")

@@ -51,9 +51,11 @@ pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::New { name } => {
             say(keys.mint(&name)?.expose());
-            complain(
-                "Keep it now, it cannot be shown again. Clients send it as `Authorization: Bearer KEY`.",
-            );
+            complain(format_args!(
+                "Keep it now, it cannot be shown again: {} has only its SHA-256. Clients send it as `Authorization: Bearer \
+                 KEY`.",
+                keys.file().display()
+            ));
         }
         Command::List => {
             let keys = keys.list()?;

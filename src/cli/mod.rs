@@ -37,9 +37,9 @@ type CliError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Parser)]
 #[command(version, after_help = "Without a command, `pixcolor` serves.")]
 struct Cli {
-    /// The folder with pixcolor.toml and providers/ [default: ./config if it is there, else what is
-    /// built in; for `key`, `cache`, `usage` and `ledger` /etc/pixcolor/config before that]
-    #[arg(long, global = true, value_name = "DIR", env = "PIXCOLOR_CONFIG")]
+    /// The folder with pixcolor.toml and providers/ [default: PIXCOLOR_CONFIG, else ./config if it is
+    /// there, else what is built in; for `key`, `cache`, `usage` and `ledger` the service's, if there is one]
+    #[arg(long, global = true, value_name = "DIR")]
     config: Option<PathBuf>,
     /// The folder of the ledger and of clients' keys, instead of what `state_dir` and PIXCOLOR_STATE_DIR say
     #[arg(long, global = true, value_name = "DIR")]

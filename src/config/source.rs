@@ -47,7 +47,9 @@ impl Source {
         let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
         let mut env: BTreeMap<_, _> =
             std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
-        env.extend(state_dir.map(|dir| (STATE_VARIABLE.to_owned(), text(dir.into()))));
+        // A text in quotes: variables are TOML, to which `2024` is a number.
+        let quoted = |dir: PathBuf| serde_json::Value::from(text(dir.into())).to_string();
+        env.extend(state_dir.map(|dir| (STATE_VARIABLE.to_owned(), quoted(dir))));
         Self { dir, env, cwd: Some(PathBuf::new()) }
     }
 
@@ -101,20 +103,31 @@ impl Source {
         }
     }
 
-    /// For commands that work on the files of a gateway: where no folder is named and the working folder has no
-    /// `config`, these are the files of the service on this machine, if there is one. The folders are those that
-    /// `deploy/systemd/pixcolor.service` names.
+    /// For commands that work on the files of a gateway: those of the service on this machine, if there is one, unless
+    /// others are meant. The folders are those that `deploy/systemd/pixcolor.service` names. Others are meant where a
+    /// folder of another configuration is named, and by a user who is not root where the working folder has a `config`.
     pub fn or_of_the_service(mut self) -> Self {
         let is_there = |path: &Path| path.symlink_metadata().is_ok();
-        let own = self.cwd.as_ref().is_some_and(|cwd| is_there(&cwd.join(DEFAULT_FOLDER)));
-        if own || self.dir.is_some() || self.var(FOLDER_VARIABLE).is_some() {
+        let config = Path::new("/etc/pixcolor").join(DEFAULT_FOLDER);
+        let own = self.cwd.as_ref().map(|cwd| cwd.join(DEFAULT_FOLDER)).filter(|own| is_there(own));
+        let named = self.dir.clone().or_else(|| self.var(FOLDER_VARIABLE).map(PathBuf::from));
+        let is_root = rustix::process::geteuid().is_root();
+        let meant = named.map(|named| self.resolve(named)).or_else(|| own.filter(|_| !is_root));
+        let same = |meant: &PathBuf| {
+            let of = |path: &Path| path.canonicalize().ok();
+            of(meant).is_some_and(|meant| Some(meant) == of(&config))
+        };
+        let state = ("XDG_STATE_HOME", Path::new("/var/lib"));
+        let installed = is_there(&config) || is_there(&state.1.join("pixcolor"));
+        if !installed || meant.as_ref().is_some_and(|meant| !same(meant)) {
             return self;
         }
-        let config = Path::new("/etc/pixcolor").join(DEFAULT_FOLDER);
-        self.dir = is_there(&config).then_some(config);
-        for (variable, folder) in [("XDG_STATE_HOME", "/var/lib"), ("XDG_CACHE_HOME", "/var/cache")] {
-            if self.var(variable).is_none() && is_there(&Path::new(folder).join("pixcolor")) {
-                self.env.insert(variable.to_owned(), folder.to_owned());
+        if meant.is_none() && is_there(&config) {
+            self.dir = Some(config);
+        }
+        for (variable, folder) in [state, ("XDG_CACHE_HOME", Path::new("/var/cache"))] {
+            if self.var(variable).is_none() {
+                self.env.insert(variable.to_owned(), folder.display().to_string());
             }
         }
         self
@@ -237,7 +250,9 @@ fn defined_twice(name: &str, layer: &Layer, main: &Layer) -> Option<Problem> {
 pub(super) fn provider_files(folder: &Path) -> Result<Vec<(String, PathBuf)>, Problem> {
     let unreadable = |error: std::io::Error| unreadable(folder, &error.to_string());
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound && folder.symlink_metadata().is_err() => {
+            return Ok(Vec::new());
+        }
         entries => entries.map_err(unreadable)?,
     };
     let mut files = Vec::new();

@@ -110,9 +110,11 @@ impl Gateway {
     }
 
     /// Looks whether Redis, if replicas share one, can be used: by everything that is shared, and by the ledger.
-    pub async fn look_at_shared(&self) -> Result<(), Trouble> {
-        let Some(shared) = self.shared() else { return Ok(()) };
-        let answers = shared.ping().await;
+    pub async fn look_at_account(&self) -> Result<(), Trouble> {
+        let answers = match self.shared() {
+            Some(shared) => shared.ping().await,
+            None => Ok(()),
+        };
         self.ledger.look().await;
         answers
     }

@@ -146,6 +146,11 @@ impl Keys {
         }
     }
 
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// Looks a key up that a client sent. While the file cannot be read, the keys that it held the last time are valid,
     /// and every other request is refused.
     pub async fn find(&self, key: Option<&str>) -> Found {

@@ -4,26 +4,32 @@
 use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Route};
 
-use super::guards;
+use super::problem::Problem;
 
-/// The same routes, for those who are let in.
-pub fn guard(routes: Vec<Route>) -> Vec<Route> {
+/// The answer to a request that is turned away; none to one that is let in.
+type Check = fn(&Request<'_>) -> Option<Problem>;
+
+/// The same routes, for those whom a check lets in.
+pub fn guard(routes: Vec<Route>, check: Check) -> Vec<Route> {
     let behind = |mut route: Route| {
-        route.handler = Box::new(Door(route.handler));
+        route.handler = Box::new(Door { handler: route.handler, check });
         route
     };
     routes.into_iter().map(behind).collect()
 }
 
 #[derive(Clone)]
-struct Door(Box<dyn Handler>);
+struct Door {
+    handler: Box<dyn Handler>,
+    check: Check,
+}
 
 #[rocket::async_trait]
 impl Handler for Door {
     async fn handle<'r>(&self, request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r> {
-        match guards::turned_away(request) {
+        match (self.check)(request) {
             Some(problem) => Outcome::from(request, problem),
-            None => self.0.handle(request, data).await,
+            None => self.handler.handle(request, data).await,
         }
     }
 }

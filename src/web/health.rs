@@ -1,9 +1,12 @@
 //! `GET /healthz` and `GET /readyz`: is it alive, and could it colour a picture now. Neither costs a call.
 
+use std::time::Duration;
+
 use rocket::http::Status;
 use rocket::serde::json::Json;
 use rocket::{Route, get, routes};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::guards::Context;
 use super::providers::{ProviderFacts, list};
@@ -46,8 +49,13 @@ struct Readiness {
     notices: Vec<String>,
 }
 
+/// How long the ledger and what replicas share are looked at for one answer. What is known by then is told.
+const LOOK: Duration = Duration::from_millis(500);
+
 #[get("/readyz")]
-fn readyz(context: Context) -> (Status, Json<Readiness>) {
+async fn readyz(context: Context) -> (Status, Json<Readiness>) {
+    // Not what the last look has found: it may have been before the trouble. What is wrong is noted where it happens.
+    let _ = timeout(LOOK, context.gateway.look_at_account()).await;
     let mut route = list(&context);
     let paid_providers_are_off = context.gateway.ledger_health().err().map(|error| error.to_string());
     let configuration_is_not_in_force = context.gateway.configuration_trouble();

@@ -76,14 +76,15 @@ fn own_routes(with_metrics: bool) -> Vec<Route> {
 /// they have an address of their own.
 pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
     let routes = own_routes(gateway.snapshot().config.metrics.address.is_none());
-    let routes = [door::guard(methods::others(&routes)), door::guard(routes)].concat();
+    let check = guards::turned_away;
+    let routes = [door::guard(methods::others(&routes), check), door::guard(routes, check)].concat();
     serve(figment, gateway, routes).manage(assets)
 }
 
 /// The server of the metrics alone, at an address of their own: for the operator, whichever clients are let in.
 pub fn metrics_server(figment: Figment, gateway: Arc<Gateway>) -> Rocket<Build> {
     let routes = metrics::routes();
-    let routes = [methods::others(&routes), routes].concat();
+    let routes = door::guard([methods::others(&routes), routes].concat(), guards::metrics_turned_away);
     serve(figment, gateway, routes)
 }
 

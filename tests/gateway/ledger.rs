@@ -174,6 +174,34 @@ fn a_ledger_that_is_removed_or_replaced_while_a_gateway_holds_it_is_noticed_befo
 }
 
 #[test]
+fn a_state_folder_that_is_removed_while_a_gateway_runs_grants_no_budget_again() {
+    let place = Place::new();
+    let server = place.start();
+    assert_eq!(facts(&server)["provider"], "algorithmia");
+    fs::remove_dir_all(place.state.path()).unwrap();
+    paid_is_off(&server, "ledger was removed while it was in use");
+    // It is tried again every five seconds, and the folder may be made anew meanwhile.
+    let tried = || place.file("ledger.new").exists();
+    let end = Instant::now() + Duration::from_secs(30);
+    while !tried() {
+        assert!(Instant::now() < end, "{}", server.said());
+        server.get("/readyz");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let ready = server.get("/readyz").json();
+    assert!(
+        ready["paid_providers_are_off"].as_str().is_some_and(|why| why.contains("ledger is missing")),
+        "{ready}"
+    );
+    assert_eq!(facts(&server)["provider"], "local");
+    // The account was in memory, so that nothing is lost.
+    let said = place.accept();
+    assert!(said.contains("Lost: nothing"), "{said}");
+    paid_comes_on(&server);
+    metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 4.0);
+}
+
+#[test]
 fn after_kill_9_a_torn_line_is_repaired_and_a_cut_file_is_noticed() {
     let place = Place::new();
     let kill = || {

@@ -83,7 +83,8 @@ pub fn nginx(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
     let port = free_port();
     let site = include_str!("../../deploy/nginx.conf")
         .replace("127.0.0.1:8080", &server.address.to_string())
-        .replace("listen 80;", &format!("listen 127.0.0.1:{port};"));
+        .replace("listen 80;", &format!("listen 127.0.0.1:{port};"))
+        .replace("server_name pixcolor.example.org;", "server_name 127.0.0.1;");
     let site = replaced(site, timeouts);
     // What the shipped file relies on Debian's nginx.conf for, in this folder.
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -120,7 +121,12 @@ fn replaced(mut text: String, parts: &[(&str, &str)]) -> String {
 #[test]
 fn it_works_behind_nginx_with_the_shipped_file() {
     let server = server();
-    works(&nginx(&server, &[]));
+    let proxy = nginx(&server, &[]);
+    works(&proxy);
+    // A page of another site, whose name leads to this address.
+    let other = agent().post(format!("{}/v1/colorize", proxy.url)).header("Host", "evil.example");
+    let other = other.header("Origin", "http://evil.example").send(&Picture::png(8, 8, 1).bytes[..]).unwrap();
+    assert_eq!(other.status(), 421);
 }
 
 #[test]

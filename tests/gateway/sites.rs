@@ -137,6 +137,28 @@ fn with_hosts_only_these_are_names_of_the_gateway_and_trusted_proxies_are_exempt
 }
 
 #[test]
+fn metrics_at_a_loopback_address_of_their_own_and_a_mapped_loopback_address_check_the_name_too() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = Setup::new()
+        .env("PIXCOLOR_METRICS__ADDRESS", format!("127.0.0.1:{port}"))
+        .env("PIXCOLOR_HOSTS", r#"["photos.example.org"]"#)
+        .start();
+    let metrics = |host: &str| {
+        let request =
+            crate::harness::agent().get(format!("http://127.0.0.1:{port}/metrics")).header("Host", host);
+        request.call().unwrap().status().as_u16()
+    };
+    assert_eq!((metrics("127.0.0.1"), metrics("localhost:9464")), (200, 200), "{}", server.said());
+    assert_eq!(metrics("evil.example"), 421);
+
+    let mapped = Setup::new().env("ROCKET_ADDRESS", "::ffff:127.0.0.1").start();
+    let evil = "GET /v1/providers HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", mapped.address.port())).unwrap();
+    std::io::Write::write_all(&mut stream, evil.as_bytes()).unwrap();
+    assert!(std::io::read_to_string(stream).unwrap().contains(" 421 "));
+}
+
+#[test]
 fn a_host_with_a_port_or_a_scheme_is_told_to_be_none() {
     let folder = tempfile::tempdir().unwrap();
     for wrong in ["photos.example.org:8080", "https://photos.example.org", "*", ""] {

@@ -86,14 +86,15 @@ fn the_documented_commands_beside_the_unit_work_on_its_files() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     machine(root);
-    let run = |args: &[&str]| {
+    let run_in = |folder: &str, args: &[&str]| {
         let mut command = Command::new("unshare");
-        command.arg("--root").arg(root).args(["--wd", "/root", "/usr/local/bin/pixcolor"]).args(args);
+        command.arg("--root").arg(root).args(["--wd", folder, "/usr/local/bin/pixcolor"]).args(args);
         let output = command.env_clear().env("HOME", "/root").output().expect("unshare, of util-linux");
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(output.status.success(), "{args:?}: {said}");
         said
     };
+    let run = |args: &[&str]| run_in("/root", args);
     let manual = read("docs/operations.md");
     let line =
         manual.lines().find_map(|line| line.strip_prefix("sudo pixcolor key ")).expect("the manual says how");
@@ -102,6 +103,13 @@ fn the_documented_commands_beside_the_unit_work_on_its_files() {
     let key =
         said.lines().find(|line| line.starts_with("sim")).unwrap_or_else(|| panic!("{said}")).to_owned();
     assert!(run(&["key", "list"]).contains("bob"));
+    // From the folder of the source, which has a `config`, from the service's own, and with its configuration named.
+    fs::create_dir_all(root.join("src/config")).unwrap();
+    fs::write(root.join("src/config/pixcolor.toml"), "").unwrap();
+    assert!(run_in("/src", &["key", "list"]).contains("bob"));
+    assert!(run_in("/etc/pixcolor", &["key", "list"]).contains("bob"));
+    assert!(run_in("/", &["--config", "/etc/pixcolor/config", "key", "list"]).contains("bob"));
+    assert!(run_in("/", &["--config", "/src/config", "key", "list"]).contains("There are no keys"));
     run(&["usage"]);
     run(&["cache", "stats"]);
     run(&["cache", "clear"]);

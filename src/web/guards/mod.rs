@@ -135,6 +135,13 @@ pub fn turned_away(request: &Request<'_>) -> Option<Problem> {
     Some(problem.closing())
 }
 
+/// The answer to a request for the metrics at an address of their own under a name that is not theirs. `hosts` names the
+/// gateway and not this address; which clients are let in there says nothing about who may scrape.
+pub fn metrics_turned_away(request: &Request<'_>) -> Option<Problem> {
+    let trusted = origin(request).is_some_and(|origin| origin.trusted);
+    site::foreign_name(request, &[]).filter(|_| !trusted).map(Problem::closing)
+}
+
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for Origin {
     type Error = ();

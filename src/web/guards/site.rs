@@ -5,7 +5,7 @@ use rocket::Request;
 use rocket::http::{Method, Status, uri};
 use url::{Host, Url};
 
-use crate::config::ClientsConfig;
+use crate::config::{ClientsConfig, HostPattern};
 use crate::web::problem::Problem;
 
 /// Paths that answer under every name: what probes ask by an address of their own.
@@ -14,18 +14,24 @@ const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 /// The answer to a request for a name that is not this gateway's. Without `hosts` only a server on a loopback address
 /// checks it: there a page in a browser on this machine is the only stranger that can connect.
 pub fn misdirected(request: &Request<'_>, config: &ClientsConfig) -> Option<Problem> {
-    let loopback = request.rocket().config().address.is_loopback();
-    let probe = PROBES.iter().any(|path| request.uri().path() == *path);
-    if probe || config.hosts.is_empty() && !loopback {
+    match PROBES.iter().any(|path| request.uri().path() == *path) {
+        true => None,
+        false => foreign_name(request, &config.hosts),
+    }
+}
+
+/// The same for a server with these names, whatever the path.
+pub fn foreign_name(request: &Request<'_>, hosts: &[HostPattern]) -> Option<Problem> {
+    if hosts.is_empty() && !request.rocket().config().address.to_canonical().is_loopback() {
         return None;
     }
     let asked = request.host().map(|host| host.domain().as_str());
     let host = asked.and_then(|name| Host::parse(name.trim_end_matches('.')).ok());
-    let ours = match (&host, config.hosts.as_slice()) {
-        (None, hosts) => hosts.is_empty() && !request.headers().contains("Host"),
+    let ours = match (&host, hosts) {
+        (None, _) => hosts.is_empty() && !request.headers().contains("Host"),
         (Some(Host::Domain(name)), []) => name == "localhost" || name.ends_with(".localhost"),
         (Some(_), []) => true,
-        (Some(host), hosts) => hosts.iter().any(|pattern| pattern.names(host)),
+        (Some(host), _) => hosts.iter().any(|pattern| pattern.names(host)),
     };
     let detail = match host {
         Some(host) => format!(

@@ -176,10 +176,18 @@ impl Ledger for FileLedger {
         self.read(|state, _| state.experience().clone()).await
     }
 
+    async fn look(&self) {
+        let (answer, answered) = oneshot::channel();
+        // What is wrong is kept for `health`.
+        if self.send(Command::Check(Some(answer))).is_ok() {
+            let _ = answered.await;
+        }
+    }
+
     fn health(&self) -> Result<(), LedgerError> {
         // So that a look tells the next one what it cannot know itself.
         if !self.shared.checking.swap(true, Ordering::Relaxed) {
-            let _ = self.send(Command::Check);
+            let _ = self.send(Command::Check(None));
         }
         let trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.clone().map_or(Ok(()), Err)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use super::beside::{keep_aside, lock, options};
-use super::checkpoint::{Checkpoint, Content, Mark};
+use super::checkpoint::{CHECKPOINT, Checkpoint, Content, Mark};
 use super::recovery::{Damage, Found, HEADER, Recovered, VERSION};
 use super::survey::{Loss, Survey};
 use crate::credit::amount::Credits;
@@ -84,6 +84,14 @@ impl Store {
                 return Err(Closed { state: Some(found.state), reason });
             }
         };
+        if !is_new && synced.is_none() {
+            let path = folder.join(LEDGER);
+            tracing::warn!(
+                "{} has no {CHECKPOINT} beside it, as after an upgrade: what the ledger says counts, and nothing can tell \
+                 whether a part of it is lost",
+                path.display()
+            );
+        }
         let Found { mut state, records, damage, length } = found;
         let mut recovered = Recovered { records, ..Recovered::default() };
         let opened = if is_new {
@@ -276,6 +284,19 @@ fn identity(data: &Metadata) -> (u64, u64) {
 pub fn put_new(folder: &Path) -> io::Result<()> {
     fs::rename(folder.join(NEW), folder.join(LEDGER))?;
     files::sync(folder)
+}
+
+/// Whether a folder has neither a ledger nor a checkpoint.
+pub fn is_gone(folder: &Path) -> bool {
+    [LEDGER, CHECKPOINT].iter().all(|name| folder.join(name).symlink_metadata().is_err())
+}
+
+/// Saves the account of a ledger that is gone with everything beside it, as `Store::save` does while its file is open.
+/// The checkpoint says that the ledger is missing, so that only a person puts the account in its place.
+pub fn save_lost(folder: &Path, state: &State) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let New { mark, .. } = write_new(folder, state)?;
+    Checkpoint { sequence: 0, latest: state.latest(), ledger: mark.clone(), next: Some(mark) }.create(folder)
 }
 
 fn write_new(folder: &Path, state: &State) -> io::Result<New> {

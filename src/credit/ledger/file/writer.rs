@@ -34,8 +34,8 @@ pub enum Command {
     Return(Ticket, Dropped),
     /// To let somebody look.
     Read(Look),
-    /// To see whether the file is still there, or again.
-    Check,
+    /// To see whether the file is still there, or again; it is answered when that is known.
+    Check(Option<Sender<()>>),
 }
 
 /// What somebody looks for, in the account of today.
@@ -139,13 +139,14 @@ impl Writer {
                 self.try_again();
                 look(self.state.as_ref().ok_or_else(|| self.trouble()), self.clock.now().date());
             }
-            Command::Check => {
+            Command::Check(answer) => {
                 self.shared.checking.store(false, Ordering::Relaxed);
                 self.try_again();
                 // What is still to be written would look like what another program wrote.
                 if batch.lines.is_empty() {
                     self.check_place();
                 }
+                let _ = answer.map(|answer| answer.send(()));
             }
         }
     }

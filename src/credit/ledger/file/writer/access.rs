@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::super::recovery::Recovered;
-use super::super::store::{Closed, Store};
+use super::super::store::{self, Closed, Store};
 use super::super::survey::Loss;
 use super::{Access, Writer};
 use crate::credit::ledger::LedgerError;
@@ -73,6 +73,19 @@ impl Writer {
     }
 
     pub(super) fn reopen(&mut self) {
+        // Where all is gone there would be a new account, and every budget again.
+        if let Some(state) = self.state.as_ref().filter(|_| self.owned && store::is_gone(&self.folder)) {
+            match store::save_lost(&self.folder, state) {
+                // The account has them.
+                Ok(()) => self.unwritten.clear(),
+                Err(error) => {
+                    let folder = self.folder.display();
+                    self.access = Access::Closed(Instant::now());
+                    return self
+                        .set_trouble(Some(format!("{folder} is gone, and cannot be made again: {error}")));
+                }
+            }
+        }
         match Store::open(&self.folder, self.clock.now(), &self.in_hand()) {
             Ok((store, state, recovered)) => self.opened(store, state, recovered),
             Err(Closed { state, reason }) => {

@@ -154,7 +154,12 @@ mod tests {
         ) {
             // As merging takes it from a provider.
             let [a, b] = [a, b].map(|value| crate::photo::chroma::quantised(f32::from(value) * part));
-            prop_assert_eq!(merged(luma, a, b), searched(luma, a, b));
+            let (merged, searched) = (merged(luma, a, b), searched(luma, a, b));
+            // Where chroma is not left out, both do the same; but a merged pixel went through resampling, and what lies
+            // on the border of two codes may come to the other one.
+            let most = u8::from(gamut::has_room_for_chroma(f32::from(luma) / CODES_PER_L));
+            let near = merged.iter().zip(searched).all(|(merged, searched)| merged.abs_diff(searched) <= most);
+            prop_assert!(near, "{merged:?} {searched:?}");
         }
     }
 

@@ -283,7 +283,7 @@ fn more_than_was_reserved_is_charged_counted_and_told() {
     assert_eq!(facts(&server)["credits"], "9");
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 9.0);
     metric_is(&server, "pixcolor_overrun_credits_total{provider=\"algorithmia\"}", 4.0);
-    assert!(server.said().contains("which is 4 more than were reserved"), "{}", server.said());
+    server.until_said("which is 4 more than were reserved");
 }
 
 #[test]

@@ -90,9 +90,8 @@ fn the_start_names_the_folder_and_every_file_in_effect() {
     let expected = format!(
         "  configuration: {folder}/config (pixcolor.toml, providers/mine.toml), {folder}/Rocket.toml\n"
     );
-    until(|| server.said().contains(&expected), || server.said());
-    let server = Server::start();
-    until(|| server.said().contains("  configuration: what is built in, no folder\n"), || server.said());
+    server.until_said(&expected);
+    Server::start().until_said("  configuration: what is built in, no folder\n");
 }
 
 #[test]

@@ -66,6 +66,7 @@ fn paid_is_off(server: &Server, why: &str) {
     let told = ready["paid_providers_are_off"].as_str().unwrap_or_default();
     assert!(told.contains(why) && told.contains("pixcolor ledger accept-loss"), "{ready}");
     metric_is(server, "pixcolor_ledger_writable", 0.0);
+    server.until_said(why);
     let lines = server.said().lines().filter(|line| line.contains("ERROR") && line.contains(why)).count();
     assert_eq!(lines, 1, "{}", server.said());
 }
@@ -237,7 +238,7 @@ fn a_clock_that_is_behind_the_ledger_grants_no_window_again_and_is_warned_of() {
     // 96 of 100 are spent in January 2099, and a call may cost 5.
     assert_eq!(facts(&server)["provider"], "local");
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 96.0);
-    assert!(server.said().contains("WARN") && server.said().contains("2099-01-31"), "{}", server.said());
+    server.until_said("2099-01-31");
     assert_eq!(server.terminate(), Some(0));
     let said = place.accept();
     assert!(said.contains("The clock had said 2099-01-31"), "{said}");

@@ -142,6 +142,16 @@ impl Server {
         self.said.lock().expect("nobody panics with it").clone()
     }
 
+    /// Waits until it has printed or logged this: what it writes before an answer may be read after it.
+    #[track_caller]
+    pub fn until_said(&self, words: &str) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !self.said().contains(words) {
+            assert!(Instant::now() < end, "it never says {words:?}: {}", self.said());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     #[track_caller]
     pub fn get(&self, path: &str) -> Answer {
         self.get_with(path, &[])

@@ -65,17 +65,8 @@ pub fn cross_site(request: &Request<'_>) -> Option<Problem> {
 /// origin, is none.
 fn is_own(origin: &str, host: Option<&uri::Host<'_>>) -> bool {
     let (Ok(origin), Some(host)) = (Url::parse(origin), host) else { return false };
-    let same_host = origin.host().map(|host| host.to_owned()) == Host::parse(host.domain().as_str()).ok();
-    same_host && origin.port() == host.port().filter(|port| Some(*port) != default_port(&origin))
-}
-
-/// The port that an address of this scheme leaves out.
-fn default_port(origin: &Url) -> Option<u16> {
-    match origin.scheme() {
-        "http" => Some(80),
-        "https" => Some(443),
-        _ => None,
-    }
+    let own = Url::parse(&format!("{}://{host}", origin.scheme()));
+    own.is_ok_and(|own| own.origin() == origin.origin())
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! The page as a person has it: a gateway, a browser in front of it, and what can be seen and done.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::driver::Browser;
+use crate::harness::wait::within;
 use crate::harness::{Picture, Server, Setup};
 
 /// Longer than anything should take on a busy machine.
@@ -76,16 +77,13 @@ impl Page {
     /// Waits until a JavaScript expression is true.
     #[track_caller]
     pub fn until(&self, expression: &str) {
-        let end = Instant::now() + PATIENCE;
         // An element of a page that is still arriving may not have its text yet.
         let whole = format!("document.readyState === 'complete' && !!({expression})");
-        while self.browser.value(&whole) != true {
-            if Instant::now() > end {
-                self.shot("failed");
-                panic!("never: {expression}; the page says {:?}", self.text("main"));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let failed = || {
+            self.shot("failed");
+            format!("{expression}; the page says {:?}", self.text("main"))
+        };
+        within(PATIENCE, failed, || self.browser.value(&whole) == true);
     }
 
     /// Waits until the photograph is coloured and both pictures are there.

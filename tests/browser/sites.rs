@@ -1,7 +1,5 @@
 //! Other web sites, in a real browser: what they make it send changes nothing here and spends nothing.
 
-use std::time::{Duration, Instant};
-
 use crate::driver::Browser;
 use crate::fakes::http::{Reply, Server as Site};
 use crate::harness::{Picture, Server, Setup};
@@ -58,12 +56,9 @@ fn attacks(gateway: &str) -> [(&'static str, String); 4] {
 #[track_caller]
 fn attack(browser: &Browser, gateway: &Server, site: &str, what: &str) {
     let denied = || gateway.metric("pixcolor_denied_requests_total{reason=\"site\"}");
-    let (before, end) = (denied(), Instant::now() + Duration::from_secs(30));
+    let before = denied();
     browser.open(site);
-    while denied() < before + 0.5 {
-        assert!(Instant::now() < end, "{what} from {site} was not refused: {}", gateway.said());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    gateway.until(&format!("{what} from {site} is refused"), |_| denied() > before + 0.5);
     assert_eq!(gateway.get("/v1/data/.my/a").status, 200, "{what} has deleted something");
 }
 
@@ -110,9 +105,5 @@ fn the_pages_own_form_works_without_javascript_under_a_name_over_plain_http() {
     std::fs::write(&file, Picture::png(64, 48, 1).bytes).unwrap();
     browser.type_into("#file", file.to_str().unwrap());
     browser.click("#submit");
-    let end = Instant::now() + Duration::from_secs(60);
-    while !server.said().contains("POST / 200") {
-        assert!(Instant::now() < end, "{}", server.said());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    server.until_said("POST / 200");
 }

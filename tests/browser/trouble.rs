@@ -167,11 +167,10 @@ fn where_a_key_is_needed_there_is_a_field_for_it_and_it_is_sent_as_a_header_only
     let key = page.server.command(&["key", "new", "bob"]);
     page.browser.run("document.getElementById('key').value = ''");
     page.browser.type_into("#key", &key);
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while page.server.get_with("/v1/quota", &[("Authorization", &key)]).status != 200 {
-        assert!(std::time::Instant::now() < end, "the key is not known");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    let known = |server: &crate::harness::Server| {
+        server.get_with("/v1/quota", &[("Authorization", &key)]).status == 200
+    };
+    page.server.until("the key is known", known);
     page.browser.click("#retry");
     page.until_done();
     // Another photograph needs no more typing, and neither does the page when it is loaded anew.

@@ -1,11 +1,10 @@
 //! Photographs in, coloured photographs out: every way of choosing, looking and keeping.
 
-use std::time::Duration;
-
 use image::ImageFormat;
 use serde_json::json;
 
 use crate::driver::Key;
+use crate::harness::wait::until;
 use crate::harness::{Picture, Setup};
 use crate::page::Page;
 
@@ -39,13 +38,7 @@ fn a_chosen_file_is_coloured_shown_beside_its_original_and_can_be_kept() {
     }
     page.browser.click("#download");
     let kept = page.browser.folder.path().join("downloads/grandmother-coloured.jpg");
-    let arrived = (0..200).any(|_| {
-        kept.exists() || {
-            std::thread::sleep(Duration::from_millis(50));
-            false
-        }
-    });
-    assert!(arrived, "the download has the name of the original");
+    until("the download arrives under the name of the original", || kept.exists());
     let kept = image::load_from_memory(&std::fs::read(kept).unwrap()).unwrap();
     assert_eq!((kept.width(), kept.height()), (900, 600));
     page.finish(&[]);

@@ -193,12 +193,11 @@ fn models_are_the_route_and_the_providers() {
 
 #[test]
 fn a_wrong_key_and_too_many_requests_are_the_exceptions_that_programs_catch() {
-    let server = Setup::new()
+    let setup = Setup::new()
         .env("PIXCOLOR_ANONYMOUS", "false")
-        .env("PIXCOLOR_QUOTA__LIMITS__REQUESTS", r#"{ rate = 2, per = "day", burst = 2, by = "key" }"#)
-        .start();
-    let key = server.command(&["key", "new", "bob"]);
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
+        .env("PIXCOLOR_QUOTA__LIMITS__REQUESTS", r#"{ rate = 2, per = "day", burst = 2, by = "key" }"#);
+    let key = setup.command(&["key", "new", "bob"]);
+    let server = setup.start();
     let ask = |key: &str| {
         let pictures = [BASE64.encode(Picture::png(32, 24, 1).bytes)];
         let ask = json!({ "pictures": pictures, "list": false, "args": { "prompt": "" } });

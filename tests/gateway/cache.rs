@@ -275,9 +275,7 @@ fn a_client_that_leaves_does_not_take_the_call_with_it() {
     );
     let mut leader = server.raw(head.as_bytes());
     leader.write_all(&picture.bytes).unwrap();
-    while fake.calls() == 0 {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    server.until("a call", |_| fake.calls() > 0);
     drop(leader);
     let answers: Vec<_> = std::thread::scope(|scope| {
         let asked: Vec<_> = (0..200).map(|_| scope.spawn(|| server.colorize(&picture))).collect();

@@ -159,11 +159,7 @@ fn a_change_of_the_configuration_takes_effect_while_the_server_runs() {
     let picture = damaged(5);
     missing(&server.colorize(&picture));
     std::fs::write(server.path("config/pixcolor.toml"), "on_damage = \"refuse\"\n").unwrap();
-    let refused = (0..400).any(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        server.colorize(&picture).status == 422
-    });
-    assert!(refused, "{}", server.said());
+    server.until("damaged files are refused", |server| server.colorize(&picture).status == 422);
 }
 
 #[test]

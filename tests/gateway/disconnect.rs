@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use super::algorithmia::before_local;
 use super::proxies;
 use crate::fakes::algorithmia::Algorithmia;
 use crate::harness::server::pixcolor;
+use crate::harness::wait::until;
 use crate::harness::{Picture, Server, Setup};
 
 /// A provider that takes one call at a time, for 2 credits each, and lets all others wait.
@@ -39,15 +40,6 @@ fn status(mut stream: TcpStream) -> u16 {
     let mut head = [0; 12];
     stream.read_exact(&mut head).unwrap();
     String::from_utf8_lossy(&head[9..]).parse().unwrap()
-}
-
-#[track_caller]
-fn until(what: &str, mut reached: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !reached() {
-        assert!(Instant::now() < end, "{what} does not happen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Waits until every request is answered, whether or not its client is there.

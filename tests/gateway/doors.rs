@@ -4,10 +4,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::fakes::KEY;
 use crate::harness::server::pixcolor;
+use crate::harness::wait::{PATIENCE, within};
 use crate::harness::{Answer, Server, Setup, agent};
 
 /// A user that owns nothing here.
@@ -68,13 +68,13 @@ fn a_folder_that_is_closed_while_the_gateway_runs_is_noticed_and_so_is_that_it_i
         Some(answer.json()["configuration_is_not_in_force"].as_str().map(str::to_owned))
     };
     let said = || fs::read_to_string(folder.path().join("log")).unwrap();
-    until(|| trouble() == Some(None), said);
+    within(PATIENCE, &said, || trouble() == Some(None));
     fs::set_permissions(&config, Permissions::from_mode(0o000)).unwrap();
-    until(|| trouble().flatten().is_some_and(|why| why.contains("Permission denied")), said);
+    within(PATIENCE, &said, || trouble().flatten().is_some_and(|why| why.contains("Permission denied")));
     let anonymous = Answer::new(agent().get(format!("http://127.0.0.1:{port}/v1/quota")).call().unwrap());
     anonymous.problem(401);
     fs::set_permissions(&config, Permissions::from_mode(0o755)).unwrap();
-    until(|| trouble() == Some(None), said);
+    within(PATIENCE, &said, || trouble() == Some(None));
     server.kill().unwrap();
     server.wait().unwrap();
 }
@@ -103,11 +103,11 @@ fn a_configuration_that_cannot_be_read_any_more_stays_in_effect_and_readyz_says_
     fs::rename(server.path("config/pixcolor.toml"), server.path("config/away")).unwrap();
     std::os::unix::fs::symlink("pixcolor.toml", server.path("config/pixcolor.toml")).unwrap();
     let trouble = || server.get("/readyz").json()["configuration_is_not_in_force"].clone();
-    until(|| trouble().is_string(), || server.said());
+    within(PATIENCE, || server.said(), || trouble().is_string());
     assert!(trouble().as_str().unwrap().contains("cannot be"), "{}", trouble());
     server.colorize(&picture).problem(401);
     fs::rename(server.path("config/away"), server.path("config/pixcolor.toml")).unwrap();
-    until(|| trouble().is_null(), || server.said());
+    within(PATIENCE, || server.said(), || trouble().is_null());
 }
 
 #[test]
@@ -118,17 +118,17 @@ fn while_the_keys_cannot_be_read_only_valid_ones_are_accepted() {
     // As root would leave it: there, and closed to the service. A folder can be read as a file by no user.
     let state = server.path(".local/state/pixcolor");
     fs::create_dir_all(state.join("keys.json")).unwrap();
-    until(|| quota("Bearer whatever").status == 401, || server.said());
+    within(PATIENCE, || server.said(), || quota("Bearer whatever").status == 401);
     server.get("/v1/quota").problem(401);
     let told = server.get("/readyz").json();
     assert!(told["keys_cannot_be_read"].as_str().is_some_and(|why| !why.contains("/")), "{told}");
     fs::remove_dir(state.join("keys.json")).unwrap();
-    until(|| server.get("/v1/quota").status == 200, || server.said());
+    within(PATIENCE, || server.said(), || server.get("/v1/quota").status == 200);
 
     let key = server.command(&["key", "new", "bob"]);
-    until(|| quota(&key).text().contains("key:bob"), || server.said());
+    within(PATIENCE, || server.said(), || quota(&key).text().contains("key:bob"));
     fs::write(state.join("keys.json"), "rubbish").unwrap();
-    until(|| quota("Bearer whatever").text().contains("cannot read"), || server.said());
+    within(PATIENCE, || server.said(), || quota("Bearer whatever").text().contains("cannot read"));
     assert!(quota(&key).text().contains("key:bob"), "it was valid before");
     server.get("/v1/quota").problem(401);
 }
@@ -219,14 +219,5 @@ fn no_log_holds_a_query_or_an_unknown_path_whatever_rust_log_says() {
         server.get("/healthz");
         // Dropping the server looks for the key in all that it has said.
         assert!(!server.said().contains(KEY), "{level}: {}", server.said());
-    }
-}
-
-#[track_caller]
-fn until(mut done: impl FnMut() -> bool, said: impl Fn() -> String) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < end, "{}", said());
-        std::thread::sleep(Duration::from_millis(50));
     }
 }

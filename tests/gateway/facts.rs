@@ -31,13 +31,7 @@ fn metrics_count_what_happened() {
     for (status, count) in [("200", 1.0), ("415", 1.0)] {
         let name = format!(r#"pixcolor_http_requests_total{{method="POST",status="{status}"}}"#);
         // The count follows the answer by a moment.
-        let counted = (0..100).any(|_| {
-            server.metric(&name) >= count || {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-                false
-            }
-        });
-        assert!(counted, "{name}");
+        server.until(&name, |server| server.metric(&name) >= count);
     }
     assert!(server.metric("process_resident_memory_bytes") > 1e6);
     assert!(server.metric(r#"pixcolor_build_info{version="0.1.0"}"#) > 0.9);

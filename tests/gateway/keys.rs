@@ -1,27 +1,24 @@
 //! Clients' keys: made and revoked on the command line, shown over HTTP.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use super::algorithmia::before_local;
 use super::cache::by_fingerprint;
 use super::quota::{knock, remaining, server, setup, small};
 use crate::fakes::algorithmia::Algorithmia;
-use crate::harness::{Picture, Server, Setup};
+use crate::harness::{Picture, Setup};
 
 #[test]
 fn a_key_opens_every_route_in_every_form_and_counts_by_itself() {
-    let server = setup(&[
+    let setup = setup(&[
         ("REQUESTS", r#"{ rate = 1, per = "day", burst = 14 }"#),
         ("KEY_REQUESTS", r#"{ rate = 100, per = "day", burst = 100 }"#),
     ])
-    .env("PIXCOLOR_ANONYMOUS", "false")
-    .start();
-    let key = server.command(&["key", "new", "bob@example.org"]);
+    .env("PIXCOLOR_ANONYMOUS", "false");
+    let key = setup.command(&["key", "new", "bob@example.org"]);
     assert!(key.starts_with("sim") && key.len() == 28, "{key}");
-    assert!(server.command(&["key", "list"]).ends_with("bob@example.org"));
-    std::thread::sleep(Duration::from_millis(1_100));
+    assert!(setup.command(&["key", "list"]).ends_with("bob@example.org"));
+    let server = setup.start();
 
     let picture = small(1);
     let (form, body) = picture.multipart(&[]);
@@ -52,7 +49,9 @@ fn a_key_opens_every_route_in_every_form_and_counts_by_itself() {
     assert_eq!(server.get("/").status, 200);
 
     server.command(&["key", "revoke", "bob@example.org"]);
-    std::thread::sleep(Duration::from_millis(1_100));
+    server.until("the key is refused", |server| {
+        server.get_with("/v1/quota", &[("Authorization", &bearer)]).status == 401
+    });
     server.post("/v1/colorize", &[("Authorization", &bearer)], &picture.bytes).problem(401);
     assert!(!server.said().contains(&key[3..]), "a key was logged: {}", server.said());
     assert!(server.metric(r#"pixcolor_denied_requests_total{reason="key"}"#) > 11.9);
@@ -67,7 +66,7 @@ fn wrong_keys_count_as_requests_of_their_address_whatever_they_are_tried_on() {
     .start();
     let key = server.command(&["key", "new", "bob"]);
     let wrong = [("Authorization", "Bearer whatever")];
-    until_known(&server, &key);
+    server.until_known(&key);
     let missing = format!("/v1/results/{}", "0".repeat(64));
     for path in ["/v1/quota", "/v1/usage", "/v1/providers", &missing] {
         let refused = server.get_with(path, &wrong);
@@ -89,14 +88,10 @@ fn wrong_keys_count_as_requests_of_their_address_whatever_they_are_tried_on() {
 fn a_revoked_key_is_refused_for_as_long_as_it_is_remembered_though_it_was_the_only_one() {
     let server = server(&[]);
     let key = server.command(&["key", "new", "bob"]);
-    until_known(&server, &key);
+    server.until_known(&key);
     server.command(&["key", "revoke", "bob"]);
     let revoked = [("Authorization", key.as_str())];
-    let end = Instant::now() + Duration::from_secs(20);
-    while knock(&server, &revoked).status != 401 {
-        assert!(Instant::now() < end, "it is still let in");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    server.until("the key is refused", |server| knock(server, &revoked).status == 401);
     let told = server.get_with("/v1/quota", &revoked).problem(401);
     assert!(told["detail"].as_str().unwrap().contains("was revoked"), "{told}");
     // There were keys: whatever somebody sends is no longer good enough. Without one it is.
@@ -106,7 +101,7 @@ fn a_revoked_key_is_refused_for_as_long_as_it_is_remembered_though_it_was_the_on
     assert!(list.contains("  bob  revoked 20"), "{list}");
     // The name is free for a new one, and the old one stays what it is.
     let new = server.command(&["key", "new", "bob"]);
-    until_known(&server, &new);
+    server.until_known(&new);
     knock(&server, &revoked).problem(401);
 }
 
@@ -118,7 +113,7 @@ fn where_nobody_is_anonymous_what_is_told_of_the_server_needs_a_key_or_the_admin
         .env("PIXCOLOR_ADMIN__TOKEN", "{ env = \"MY_TOKEN\" }")
         .start();
     let key = server.command(&["key", "new", "bob"]);
-    until_known(&server, &key);
+    server.until_known(&key);
     for path in ["/v1/usage", "/v1/providers"] {
         server.get(path).problem(401);
         server.get_with(path, &[("Authorization", "Bearer sardine")]).problem(401);
@@ -132,24 +127,13 @@ fn where_nobody_is_anonymous_what_is_told_of_the_server_needs_a_key_or_the_admin
     }
 }
 
-/// Waits until a key that was just made is known.
-#[track_caller]
-fn until_known(server: &Server, key: &str) {
-    let end = Instant::now() + Duration::from_secs(20);
-    let client = || server.get_with("/v1/quota", &[("Authorization", key)]);
-    while !client().text().contains("\"key:") {
-        assert!(Instant::now() < end, "the key is not known: {:?}", client());
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
 #[test]
 fn keys_are_optional_and_a_wrong_one_is_told_as_soon_as_there_are_any() {
     let server = server(&[("REQUESTS", r#"{ rate = 4, per = "day", burst = 4 }"#)]);
     // A tool that insists on a key is content with any, while there are none.
     assert_eq!(knock(&server, &[("Authorization", "Bearer whatever")]).status, 415);
     let key = server.command(&["key", "new", "ann"]);
-    std::thread::sleep(Duration::from_millis(1_100));
+    server.until_known(&key);
     knock(&server, &[("Authorization", "Bearer whatever")]).problem(401);
     // A proxy in front may ask for a password of its own.
     assert_eq!(knock(&server, &[("Authorization", "Basic Ym9iOmJvYg==")]).status, 415);
@@ -260,7 +244,7 @@ fn a_key_may_have_limits_and_budgets_of_its_own_and_others_keep_the_usual_ones()
     assert!(server.said().contains("`keys.bob` is for a key that is not there"), "{}", server.said());
     let keys = ["bob", "ann"].map(|name| server.command(&["key", "new", name]));
     let [bob, ann] = keys.each_ref().map(|key| [("Authorization", key.as_str())]);
-    until_known(&server, &keys[1]);
+    server.until_known(&keys[1]);
     let standing = server.get_with("/v1/quota", &bob).json();
     let limits: Vec<_> =
         standing["limits"].as_array().unwrap().iter().map(|it| (&it["name"], &it["rate"])).collect();

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -73,11 +72,9 @@ fn paid_is_off(server: &Server, why: &str) {
 
 #[track_caller]
 fn paid_comes_on(server: &Server) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !server.get("/readyz").json()["paid_providers_are_off"].is_null() {
-        assert!(Instant::now() < end, "{}", server.said());
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    server.until("paid providers are on", |server| {
+        server.get("/readyz").json()["paid_providers_are_off"].is_null()
+    });
     assert_eq!(facts(server)["provider"], "algorithmia");
 }
 
@@ -182,13 +179,10 @@ fn a_state_folder_that_is_removed_while_a_gateway_runs_grants_no_budget_again() 
     fs::remove_dir_all(place.state.path()).unwrap();
     paid_is_off(&server, "ledger was removed while it was in use");
     // It is tried again every five seconds, and the folder may be made anew meanwhile.
-    let tried = || place.file("ledger.new").exists();
-    let end = Instant::now() + Duration::from_secs(30);
-    while !tried() {
-        assert!(Instant::now() < end, "{}", server.said());
+    server.until("the ledger is tried again", |server| {
         server.get("/readyz");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+        place.file("ledger.new").exists()
+    });
     let ready = server.get("/readyz").json();
     assert!(
         ready["paid_providers_are_off"].as_str().is_some_and(|why| why.contains("ledger is missing")),

@@ -1,7 +1,5 @@
 //! What the log says of requests, and what it never does; and how a request is known again elsewhere.
 
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 
 use super::addresses::behind_proxy;
@@ -29,17 +27,13 @@ fn lines_of(server: &Server, id: &str) -> Vec<Value> {
 /// The one line that a request has in the log, when it is there; all others of it are, then.
 #[track_caller]
 fn line_of(server: &Server, id: &str) -> Value {
-    let end = Instant::now() + Duration::from_secs(20);
-    loop {
-        let lines = lines_of(server, id);
-        let of_request: Vec<_> = lines.iter().filter(|line| line["route"].is_string()).collect();
-        match of_request[..] {
-            [line] => return line.clone(),
-            [] => assert!(Instant::now() < end, "no line of {id}: {}", server.said()),
-            _ => panic!("{lines:?}"),
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let of_request = || {
+        let lines = lines_of(server, id).into_iter();
+        lines.filter(|line| line["route"].is_string()).collect::<Vec<_>>()
+    };
+    server.until(id, |_| !of_request().is_empty());
+    let [line] = &of_request()[..] else { panic!("{:?}", of_request()) };
+    line.clone()
 }
 
 #[test]
@@ -249,11 +243,7 @@ fn a_request_with_a_key_has_the_keys_name_in_its_line_and_in_the_usage_whatever_
             _ => server.get_with(path, &headers).status,
         }
     };
-    let end = Instant::now() + Duration::from_secs(20);
-    while ask("warm-up", "/v1/providers", Some(wrong), 0) != 401 {
-        assert!(Instant::now() < end, "the new key is not known");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    server.until("the new key is known", |_| ask("warm-up", "/v1/providers", Some(wrong), 0) == 401);
     for (id, path, key, status, name) in [
         ("with-key", "/v1/colorize", Some(bearer.as_str()), 200, Some("bob")),
         ("with-key-again", "/v1/colorize", Some(bearer.as_str()), 200, Some("bob")),
@@ -272,8 +262,5 @@ fn a_request_with_a_key_has_the_keys_name_in_its_line_and_in_the_usage_whatever_
     // What costs nothing is written down without a wait.
     let usage = || server.command(&["usage", "--by", "client", "--csv"]);
     let counted = |usage: &str| ["key:bob,2,", "ip:127.0.0.1,1,"].iter().all(|line| usage.contains(line));
-    while !counted(&usage()) {
-        assert!(Instant::now() < end, "{}", usage());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    server.until("the requests are counted", |_| counted(&usage()));
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::fakes::KEY;
 use crate::fakes::algorithmia::Algorithmia;
 use crate::fakes::apis::Api;
 use crate::harness::server::pixcolor;
+use crate::harness::wait::until;
 use crate::harness::{Picture, Setup};
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -229,14 +229,7 @@ fn a_pipe_in_the_folder_is_told_of_and_not_waited_for() {
     }
     let mut child =
         pixcolor(folder.path()).arg("check").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    let end = Instant::now() + Duration::from_secs(30);
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > end {
-            child.kill().unwrap();
-            panic!("it waits for the pipe");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("the command ends although nothing reads the pipe", || child.try_wait().unwrap().is_some());
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::harness::wait::until;
 use crate::harness::{Answer, Picture, Server, Setup, agent};
 
 /// A reverse proxy in front of a server; dropping it kills it.
@@ -29,14 +30,13 @@ impl Proxy {
             .spawn()
             .unwrap_or_else(|error| panic!("{program}: {error}; tests/run installs it"));
         let mut proxy = Self { child, url: format!("http://127.0.0.1:{port}"), _folder: folder };
-        let end = Instant::now() + Duration::from_secs(30);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if proxy.child.try_wait().unwrap().is_some() || Instant::now() > end {
+        until("the proxy listens", || {
+            if proxy.child.try_wait().unwrap().is_some() {
                 let said = std::io::read_to_string(proxy.child.stderr.take().unwrap()).unwrap();
                 panic!("{program} does not listen: {said}");
             }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
         proxy
     }
 
@@ -167,17 +167,13 @@ fn closes_what_rocket_leaves_open(proxy: &Proxy) {
         assert!(took < Duration::from_secs(45), "{silent}: {took:?}");
     }
     // The connections behind it end, too.
-    let end = Instant::now() + Duration::from_secs(30);
     let in_flight = || {
         let metrics = Answer::new(agent().get(format!("{}/metrics", proxy.url)).call().unwrap());
         let line =
             metrics.text().lines().find_map(|line| line.strip_prefix("pixcolor_http_requests_in_flight "));
         line.unwrap().parse::<f64>().unwrap()
     };
-    while in_flight() > 1.5 {
-        assert!(Instant::now() < end, "{} requests are still in flight", in_flight());
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    until("all other requests end", || in_flight() < 1.5);
 }
 
 #[test]

@@ -11,8 +11,6 @@ use crate::harness::{Picture, Server, Setup};
 
 /// What is promised.
 const SOON: Duration = Duration::from_secs(2);
-/// What a machine with more to do may take in a single case.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A provider of this version that cannot be called.
 fn version(version: u32) -> String {
@@ -30,15 +28,10 @@ fn seen(server: &Server) -> Option<String> {
     Some(it["version"].as_str().unwrap().to_owned())
 }
 
-/// Waits until it is true, and says how long that took.
+/// Waits until a condition is true, and returns how long that took.
 #[track_caller]
-fn until(server: &Server, what: impl Fn(&Server) -> bool) -> Duration {
-    let start = Instant::now();
-    while !what(server) {
-        assert!(start.elapsed() < PATIENCE, "{}", server.said());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    start.elapsed()
+fn until(server: &Server, condition: impl Fn(&Server) -> bool) -> Duration {
+    server.until("the configuration is in effect", condition)
 }
 
 /// Waits until this version is in force.

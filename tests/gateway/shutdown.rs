@@ -127,11 +127,7 @@ fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
             })
         })
         .collect();
-    let begun = Instant::now();
-    while answered.load(Ordering::SeqCst) < 3 * CONNECTIONS {
-        assert!(begun.elapsed() < Duration::from_secs(60), "too slow: {}", server.said());
-        thread::sleep(Duration::from_millis(20));
-    }
+    server.until("answers", |_| answered.load(Ordering::SeqCst) >= 3 * CONNECTIONS);
     let told = Instant::now();
     assert_eq!(server.terminate(), Some(0), "{}", server.said());
     let took = told.elapsed();
@@ -184,11 +180,7 @@ fn a_call_that_outlives_the_time_to_stop_is_charged_and_its_reservation_ended() 
     fake.hold(true);
     let address = server.address;
     let client = thread::spawn(move || ask(address, &mut None, &Picture::png(96, 64, 1)));
-    let end = Instant::now() + Duration::from_secs(60);
-    while fake.calls() == 0 {
-        assert!(Instant::now() < end, "{}", server.said());
-        thread::sleep(Duration::from_millis(10));
-    }
+    server.until("a call", |_| fake.calls() > 0);
     let told = Instant::now();
     assert_eq!(server.terminate(), Some(0));
     assert!(told.elapsed() < Duration::from_secs(8), "{:?}", told.elapsed());
@@ -211,15 +203,8 @@ fn until_it_stops_listening_it_answers_and_says_that_it_is_not_ready() {
     let ready = server.get("/readyz");
     assert_eq!((ready.status, ready.header("connection")), (200, ""));
     server.signal("TERM");
-    let end = Instant::now() + Duration::from_secs(20);
-    let stopping = loop {
-        let ready = server.get("/readyz");
-        if ready.status == 503 {
-            break ready;
-        }
-        assert!(Instant::now() < end, "{}", server.said());
-        thread::sleep(Duration::from_millis(10));
-    };
+    server.until("it is stopping", |server| server.get("/readyz").status == 503);
+    let stopping = server.get("/readyz");
     assert_eq!((&stopping.json()["status"], stopping.header("connection")), (&"stopping".into(), "close"));
     let coloured = server.colorize(&Picture::png(64, 48, 1));
     assert_eq!((coloured.status, coloured.header("connection")), (200, "close"));
@@ -286,10 +271,6 @@ sys.exit("it goes on")
 
     let server = Setup::new().start();
     server.signal("HUP");
-    let end = Instant::now() + Duration::from_secs(20);
-    while !server.said().contains("read again") {
-        assert!(Instant::now() < end, "{}", server.said());
-        thread::sleep(Duration::from_millis(20));
-    }
+    server.until_said("read again");
     assert_eq!(server.get("/healthz").status, 200);
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::cache::by_fingerprint;
 use crate::fakes::KEY;
 use crate::fakes::algorithmia::Algorithmia;
+use crate::harness::wait::until;
 use crate::harness::{Answer, Picture, Server, Setup};
 use crate::s3::S3;
 
@@ -34,11 +35,7 @@ fn is(answer: &Answer, cache_status: &str) {
 /// Waits for something that is done behind an answer.
 #[track_caller]
 fn wait(what: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !what() {
-        assert!(Instant::now() < end, "it does not happen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("what is done behind an answer", what);
 }
 
 fn errors(server: &Server, error: &str) -> f64 {

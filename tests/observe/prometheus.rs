@@ -2,12 +2,12 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
 
+use crate::harness::wait::{PATIENCE, within};
 use crate::harness::{Answer, Server, agent};
 
 /// A Prometheus that looks at one gateway each second; dropping it kills it.
@@ -78,17 +78,13 @@ impl Prometheus {
     /// Waits until an expression has a value.
     #[track_caller]
     pub fn wait_for(&self, expression: &str) {
-        let end = Instant::now() + Duration::from_secs(60);
         let there = || {
             let answer = self.get("query", &[("query", expression)])?;
             let found = answer.status == 200
                 && answer.json()["data"]["result"].as_array().is_some_and(|r| !r.is_empty());
             found.then_some(())
         };
-        while there().is_none() {
-            assert!(Instant::now() < end, "there is never any {expression}:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        within(PATIENCE, || format!("any {expression}:\n{}", self.log()), || there().is_some());
     }
 }
 

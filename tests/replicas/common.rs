@@ -1,10 +1,11 @@
 //! Three gateways on one Redis, and nginx in front of them.
 
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::fakes::KEY;
 use crate::fakes::algorithmia::Algorithmia;
+use crate::harness::wait::within;
 use crate::harness::{Answer, Picture, Server, Setup, agent};
 use crate::redis::{Redis, free_port};
 
@@ -62,14 +63,10 @@ pub fn post_all(requests: impl IntoIterator<Item = (String, Picture)>) -> Vec<An
     threads.into_iter().map(|thread| thread.join().expect("it was answered")).collect()
 }
 
-/// Waits until something is so.
+/// Waits until a condition is true, for as long as it may take.
 #[track_caller]
-pub fn until(limit: Duration, what: &str, so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !so() {
-        assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+pub fn until(limit: Duration, what: &str, condition: impl FnMut() -> bool) {
+    within(limit, || what.to_owned(), condition);
 }
 
 /// nginx that hands requests to each gateway in turn; dropping it kills it.

@@ -72,8 +72,7 @@ fn a_killed_leader_is_replaced_at_the_cost_of_one_call_and_its_reservation_is_ke
     until(Duration::from_secs(20), "the leader calls", || fake.calls() == 1);
     let urls: Vec<_> = others.iter().map(|server| server.url("/v1/colorize")).collect();
     let waiting = std::thread::spawn(move || post_all(urls.into_iter().map(|url| (url, small(1)))));
-    // They wait for it by now.
-    std::thread::sleep(Duration::from_millis(500));
+    others.iter().for_each(|server| server.until_in_flight(1));
     leader.child.kill().unwrap();
     let killed = Instant::now();
     let answers = waiting.join().unwrap();

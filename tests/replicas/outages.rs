@@ -35,7 +35,7 @@ fn redis_stopped_and_started_again_requests_are_answered_no_budget_is_passed_and
     for seed in 10..20 {
         assert_eq!(provider(&servers[seed as usize % 2], seed), "local");
     }
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     assert_eq!(fake.calls(), 2, "nobody is paid whom nobody can account for");
     for server in &servers {
         let ready = server.get("/readyz");

@@ -2,7 +2,6 @@
 //! Kubernetes does to it.
 
 use std::os::unix::fs::symlink;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -120,9 +119,5 @@ fn a_changed_config_map_is_in_force_without_a_restart() {
     let server = setup.start();
     version(2, "on_colour = \"refuse\"\n");
     std::fs::remove_dir_all(config.join("..2026_11_23_1")).unwrap();
-    let end = Instant::now() + Duration::from_secs(20);
-    while !server.said().contains("on_colour") {
-        assert!(Instant::now() < end, "{}", server.said());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    server.until_said("on_colour");
 }

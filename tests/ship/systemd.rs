@@ -4,9 +4,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::files::{path, read};
+use crate::harness::wait::until;
 use crate::harness::{Answer, agent};
 
 #[test]
@@ -148,14 +148,8 @@ fn the_documented_commands_beside_the_unit_work_on_its_files() {
         };
         request.call().ok().map(Answer::new)
     };
-    let end = Instant::now() + Duration::from_secs(60);
-    let answer = loop {
-        match quota(Some(&key)) {
-            Some(answer) => break answer,
-            None => assert!(Instant::now() < end, "the service does not answer"),
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    };
+    until("the service answers", || quota(Some(&key)).is_some());
+    let answer = quota(Some(&key)).unwrap();
     assert_eq!(answer.json()["client"], "key:bob", "{answer:?}");
     assert_eq!(quota(None).unwrap().status, 401);
     let lines = read("deploy/systemd/pixcolor.service");

@@ -8,7 +8,6 @@ mod storage;
 mod wire;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -97,7 +96,7 @@ pub fn error(answer: &Answer, status: u16) -> String {
 /// A key of a gateway that has none yet, once it is known.
 pub fn key(server: &Server, name: &str) -> String {
     let key = server.command(&["key", "new", name]);
-    std::thread::sleep(Duration::from_millis(1_100));
+    server.until_known(&key);
     key
 }
 

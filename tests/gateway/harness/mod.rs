@@ -2,6 +2,7 @@
 
 pub mod picture;
 pub mod server;
+pub mod wait;
 
 pub use picture::Picture;
 pub use server::{Server, Setup};

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::wait::{PATIENCE, until, within};
 use super::{Answer, Picture, agent};
 use crate::fakes::KEY;
 
@@ -45,6 +46,12 @@ impl Setup {
         self.folder.path().join(name)
     }
 
+    /// Runs a command of the binary in the server's folder before the server starts, and gives what it printed.
+    #[track_caller]
+    pub fn command(&self, args: &[&str]) -> String {
+        command(self.folder.path(), args)
+    }
+
     /// Starts the server and waits until it listens.
     #[track_caller]
     pub fn start(mut self) -> Server {
@@ -57,18 +64,17 @@ impl Setup {
         ];
         let address = ([127, 0, 0, 1], 0).into();
         let mut server = Server { child, address, said, readers, command: self.command, folder: self.folder };
-        let end = Instant::now() + Duration::from_secs(60);
-        loop {
+        let mut address = None;
+        until("the server listens", || {
             let said = server.said();
-            let address = said.split("listens on http://").nth(1).and_then(|rest| rest.lines().next());
-            if let Some(address) = address {
-                server.address = address.parse().expect("an address");
-                return server;
-            }
-            assert!(server.child.try_wait().expect("a child").is_none(), "the server stopped: {said}");
-            assert!(Instant::now() < end, "the server does not listen: {said}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            let line = said.split("listens on http://").nth(1).and_then(|rest| rest.lines().next());
+            address = line.map(|line| line.parse().expect("an address"));
+            let stopped = server.child.try_wait().expect("a child").is_some();
+            assert!(address.is_some() || !stopped, "the server stopped: {said}");
+            address.is_some()
+        });
+        server.address = address.expect("it listens");
+        server
     }
 }
 
@@ -84,6 +90,13 @@ pub fn pixcolor(folder: &Path) -> Command {
         }
     }
     command
+}
+
+#[track_caller]
+fn command(folder: &Path, args: &[&str]) -> String {
+    let output = pixcolor(folder).args(args).output().expect("the binary runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
 fn collect(stream: impl Read + Send + 'static, said: Arc<Mutex<String>>) -> JoinHandle<()> {
@@ -145,11 +158,22 @@ impl Server {
     /// Waits until it has printed or logged this: what it writes before an answer may be read after it.
     #[track_caller]
     pub fn until_said(&self, words: &str) {
-        let end = Instant::now() + Duration::from_secs(20);
-        while !self.said().contains(words) {
-            assert!(Instant::now() < end, "it never says {words:?}: {}", self.said());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        self.until(words, |server| server.said().contains(words));
+    }
+
+    /// Waits until a condition is true, and returns how long that took. A failure shows `what` and what the server has
+    /// printed.
+    #[track_caller]
+    pub fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) -> Duration {
+        within(PATIENCE, || format!("{what}; the server says: {}", self.said()), || condition(self))
+    }
+
+    /// Waits until a key that was just made is known. Where clients without a key are refused, make it before the start.
+    #[track_caller]
+    pub fn until_known(&self, key: &str) {
+        self.until("the key is known", |server| {
+            server.get_with("/v1/quota", &[("Authorization", key)]).text().contains("\"key:")
+        });
     }
 
     #[track_caller]
@@ -178,9 +202,7 @@ impl Server {
     /// Runs a command of the binary in the server's own folder, and gives what it printed.
     #[track_caller]
     pub fn command(&self, args: &[&str]) -> String {
-        let output = pixcolor(self.folder.path()).args(args).output().expect("the binary runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+        command(self.folder.path(), args)
     }
 
     /// Sends a picture as it is.
@@ -200,11 +222,9 @@ impl Server {
     /// a request counts from its head on, shortly before it is let in.
     #[track_caller]
     pub fn until_in_flight(&self, count: usize) {
-        let end = Instant::now() + Duration::from_secs(60);
-        while self.metric("pixcolor_http_requests_in_flight") < count as f64 + 0.9 {
-            assert!(Instant::now() < end, "{count} requests do not arrive");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        self.until("so many requests arrive", |server| {
+            server.metric("pixcolor_http_requests_in_flight") > count as f64 + 0.9
+        });
         std::thread::sleep(Duration::from_millis(500));
     }
 

@@ -5,7 +5,6 @@ mod anything;
 mod elsewhere;
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -284,11 +283,7 @@ fn the_balance_is_a_metric_and_no_request_asks_for_it() {
         &format!("{RAW}balance = {{ path = \"/account\", pointer = \"/left/credits\" }}\n"),
     )
     .start();
-    let end = Instant::now() + Duration::from_secs(20);
-    while server.metric("pixcolor_provider_balance{provider=\"far\"}") < 41.0 {
-        assert!(Instant::now() < end, "no balance");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    server.until("a balance", |server| server.metric("pixcolor_provider_balance{provider=\"far\"}") > 40.9);
     assert_eq!(facts_of(&server, 2)["provider"], "far");
 }
 

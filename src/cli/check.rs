@@ -13,6 +13,9 @@ pub struct Args {
     /// Show every key there is instead, what it is for and its default, as Markdown
     #[arg(long)]
     reference: bool,
+    /// Show only the settings that differ from the defaults
+    #[arg(long, conflicts_with = "reference")]
+    changed: bool,
 }
 
 /// Prints the configuration; fails when the gateway could not start with it, a provider on the route lacks a secret,
@@ -23,7 +26,10 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
         return Ok(ExitCode::SUCCESS);
     }
     let loaded = config::load(source)?;
-    let report = format!("{}{}", config::server_report(source)?, loaded.report());
+    let report = match args.changed {
+        true => config::report_of_changes(source, &loaded)?,
+        false => format!("{}{}", config::server_report(source)?, loaded.report()),
+    };
     say(report.trim_end_matches('\n'));
     // Models and recipes, too, must be there and be what they say.
     let mut wrong = loaded.unset.clone();

@@ -1,22 +1,22 @@
 //! `pixcolor colorize`: the same way of a picture, without a server, or by a gateway elsewhere.
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::StreamExt;
-use indicatif::{ProgressBar, ProgressStyle};
+use time::{Date, OffsetDateTime};
 
+use super::batch::{self, Done, Progress};
 use super::remote::Remote;
-use super::{CliError, complain, say};
-use crate::config::{self, Source, Values};
+use super::{CliError, GRACE, LAST, complain, output, usage};
+use crate::config::{self, Config, Source, Values};
+use crate::credit::Credits;
 use crate::gateway::{Ask, Client, Gateway, Origin, Reuse, Upload};
-use crate::photo::OutputFormat;
-use crate::provider::Trace;
+use crate::photo::{Limits, OutputFormat, read_head};
+use crate::provider::{Readiness, Trace};
 
 /// What `colorize` is told.
 #[derive(clap::Args)]
@@ -66,56 +66,110 @@ enum Colourer {
 
 /// Colours every file; fails at the end if one of them did not work.
 pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
+    let mut account = None;
     let colourer = match &args.gateway {
         Some(address) => Colourer::There(Remote::new(address, args.key_file.as_deref())?),
-        None => Colourer::Here(super::gateway(super::load(source)?, Values::default())?),
+        None => {
+            let loaded = super::load(source)?;
+            let config = loaded.config.clone();
+            let gateway = super::gateway(loaded, Values::default())?;
+            if costs_credit(&gateway, args.provider.as_deref()) {
+                account = Some(Account::new(config));
+            }
+            Colourer::Here(gateway)
+        }
     };
     if let Some(folder) = &args.output {
-        std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        std::fs::create_dir_all(folder).map_err(|error| {
+            format!(
+                "the folder {} for the results cannot be made: {error}; choose another with `-o`",
+                folder.display()
+            )
+        })?;
     }
-    let count = args.files.len();
-    match super::runtime(&config::server_figment(source)?)?.block_on(colour_all(colourer, args)) {
-        0 => Ok(ExitCode::SUCCESS),
-        failed => Err(format!("{failed} of {count} photographs were not coloured").into()),
-    }
+    let files = args.files.clone();
+    let job = Job { colourer, inputs: canonical(&files), args, claimed: Mutex::default() };
+    // Work that costs nothing can be done again.
+    let patience = if account.is_some() { GRACE } else { Duration::ZERO };
+    let runtime = super::runtime(&config::server_figment(source)?)?;
+    let progress = runtime.block_on(async {
+        let progress = batch::run(&files, patience, |file| job.colour(file)).await;
+        if let Colourer::Here(gateway) = &job.colourer {
+            // What is being kept elsewhere; what cannot be has been warned of.
+            let stopped = progress.as_ref().is_ok_and(|progress| progress.stopped_by.is_some());
+            gateway.tasks().finish(if stopped { LAST } else { GRACE }).await;
+        }
+        progress
+    })?;
+    // Reservations of calls that are cut off go back to the ledger here, and the ledger is written after that.
+    runtime.shutdown_timeout(LAST);
+    let by_gateway = matches!(job.colourer, Colourer::There(_));
+    drop(job);
+    finish(&progress, by_gateway, account.as_ref())
 }
 
-async fn colour_all(colourer: Colourer, args: Args) -> usize {
-    let progress = ProgressBar::new(args.files.len() as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len}, {eta} left") {
-        progress.set_style(style);
-    }
-    let at_once = std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1);
-    let files = args.files.clone();
-    let job = Arc::new(Job { colourer, inputs: canonical(&files), args, written: Mutex::default() });
-    let work = files.into_iter().map(|file| {
-        let job = job.clone();
-        async move {
-            let result = job.colour(&file).await;
-            (file, result)
-        }
+/// The exit code, and what to say of files without a result.
+fn finish(progress: &Progress, by_gateway: bool, account: Option<&Account>) -> Result<ExitCode, CliError> {
+    let Some(signal) = progress.stopped_by else {
+        return match progress.failed {
+            0 => Ok(ExitCode::SUCCESS),
+            failed => Err(format!("{failed} of {} photographs were not coloured", progress.count).into()),
+        };
+    };
+    let charged = match (by_gateway, account) {
+        (true, _) => format!("the gateway charged {} credits for those that were coloured", progress.credits),
+        (false, None) => "0 credits were charged".to_owned(),
+        (false, Some(account)) => account.charged(),
+    };
+    complain(format_args!("pixcolor: stopped by {signal}: {}; {charged}", progress.summary()));
+    Ok(ExitCode::from(signal.exit_code()))
+}
+
+/// Whether a call may cost credit. If credit cannot be accounted for, says what to do.
+fn costs_credit(gateway: &Gateway, provider: Option<&str>) -> bool {
+    let snapshot = gateway.snapshot();
+    // A provider that does not exist is reported with each photograph.
+    let mut asked = snapshot.route(provider).unwrap_or_default();
+    asked.retain(|provider| {
+        let about = provider.about();
+        let most = snapshot.most(&about.name, about.send_max_pixels);
+        provider.readiness() == Readiness::Ready && !most.is_zero()
     });
-    let mut done = futures::stream::iter(work).buffered(at_once);
-    let mut failed = 0;
-    while let Some((file, result)) = done.next().await {
-        progress.inc(1);
-        progress.suspend(|| match &result {
-            Ok(Done { line, damage }) => {
-                say(line);
-                if let Some(damage) = damage {
-                    complain(format_args!("{}: the file is damaged. {damage}", file.display()));
-                }
+    if let (Some(first), Err(error)) = (asked.first(), gateway.ledger_health()) {
+        complain(format_args!(
+            "Provider {} costs credit and is not asked, because the ledger cannot be used: {}; have a running gateway do \
+             the work with `--gateway URL`, stop it, or use another ledger with `--state-dir FOLDER`.",
+            first.about().name,
+            error.reason
+        ));
+        return false;
+    }
+    !asked.is_empty()
+}
+
+/// What calls of the command line have cost, by the ledger.
+struct Account {
+    config: Config,
+    since: Date,
+    before: Option<Credits>,
+}
+
+impl Account {
+    fn new(config: Config) -> Self {
+        let since = OffsetDateTime::now_utc().date();
+        let before = usage::charged_since(&config, since);
+        Self { config, since, before }
+    }
+
+    /// What was charged since this was made.
+    fn charged(&self) -> String {
+        match (self.before, usage::charged_since(&self.config, self.since)) {
+            (Some(before), Some(now)) => {
+                format!("{} credits were charged, in full for calls that were cut off", now.minus(before))
             }
-            Err(error) => complain(format_args!("{}: {error}", file.display())),
-        });
-        failed += usize::from(result.is_err());
+            _ => "`pixcolor usage` shows what was charged".to_owned(),
+        }
     }
-    progress.finish_and_clear();
-    if let Colourer::Here(gateway) = &job.colourer {
-        // What is being kept elsewhere; what cannot be has been warned of.
-        gateway.tasks().finish(super::GRACE).await;
-    }
-    failed
 }
 
 /// The files themselves, whatever paths lead to them.
@@ -129,21 +183,25 @@ struct Job {
     /// Never written to.
     inputs: HashSet<PathBuf>,
     /// Results of this run: two photographs of one name do not replace each other.
-    written: Mutex<HashSet<PathBuf>>,
-}
-
-/// What became of a file.
-struct Done {
-    /// Where the result is, and how it came about.
-    line: String,
-    /// What is missing of it.
-    damage: Option<String>,
+    claimed: Mutex<HashSet<PathBuf>>,
 }
 
 impl Job {
     /// Colours one file and says what became of it.
-    async fn colour(&self, file: &Path) -> Result<Done, CliError> {
-        let bytes = Bytes::from(tokio::fs::read(file).await?);
+    async fn colour(&self, file: PathBuf) -> Result<Done, CliError> {
+        let bytes = Bytes::from(tokio::fs::read(&file).await?);
+        // Before anything is spent. A file that is no photograph is refused by the gateway.
+        let head = read_head(&bytes, &Limits::NONE).ok();
+        let format = self.args.format.or_else(|| head.map(|head| head.format.output()));
+        let target = format.map(|format| self.claim(&file, format)).transpose()?;
+        let done = self.colour_to(&file, bytes, target.as_deref()).await;
+        if let (Err(_), Some(target)) = (&done, &target) {
+            self.claimed.lock().unwrap_or_else(PoisonError::into_inner).remove(target);
+        }
+        done
+    }
+
+    async fn colour_to(&self, file: &Path, bytes: Bytes, target: Option<&Path>) -> Result<Done, CliError> {
         let start = Instant::now();
         let coloured = match &self.colourer {
             Colourer::Here(gateway) => self.colour_here(gateway, bytes).await?,
@@ -151,8 +209,13 @@ impl Job {
                 gateway.colour(bytes, self.args.provider.as_deref(), self.args.format).await?
             }
         };
-        let target = self.target(file, coloured.format)?;
-        write(&target, &coloured.bytes)?;
+        let expected = target.filter(|target| **target == self.path(file, coloured.format));
+        let target = match expected {
+            Some(target) => target.to_owned(),
+            // A gateway elsewhere may choose another format.
+            None => self.claim(file, coloured.format)?,
+        };
+        output::write(&target, &coloured.bytes)?;
         let seconds = start.elapsed().as_secs_f64();
         let Coloured { provider, credits, found, damage, .. } = coloured;
         let (target, found) = (target.display(), if found { " before, found" } else { "" });
@@ -162,7 +225,8 @@ impl Job {
             }
             None => format!("{target}: {} is in colour already and was not coloured anew", file.display()),
         };
-        Ok(Done { line, damage })
+        // Unknown costs are no number.
+        Ok(Done { line, damage, credits: credits.parse().unwrap_or_default() })
     }
 
     async fn colour_here(&self, gateway: &Arc<Gateway>, bytes: Bytes) -> Result<Coloured, CliError> {
@@ -195,35 +259,26 @@ impl Job {
         })
     }
 
-    fn target(&self, file: &Path, format: OutputFormat) -> Result<PathBuf, CliError> {
-        let name = format.coloured_name(&file.to_string_lossy());
+    fn path(&self, file: &Path, format: OutputFormat) -> PathBuf {
         let folder = match &self.args.output {
             Some(folder) => folder.as_path(),
             None => file.parent().unwrap_or(Path::new("")),
         };
-        let target = folder.join(name);
+        folder.join(format.coloured_name(&file.to_string_lossy()))
+    }
+
+    /// The path of a result, which can be written to and belongs to no other photograph.
+    fn claim(&self, file: &Path, format: OutputFormat) -> Result<PathBuf, CliError> {
+        let target = self.path(file, format);
         if target.canonicalize().is_ok_and(|target| self.inputs.contains(&target)) {
             let target = target.display();
             return Err(format!("the result would overwrite {target}, which is to be coloured itself").into());
         }
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if !written.insert(target.clone()) {
+        output::check(&target)?;
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !claimed.insert(target.clone()) {
             return Err(format!("{} is the result of another photograph already", target.display()).into());
         }
         Ok(target)
     }
-}
-
-/// Writes a file as a whole or not at all.
-fn write(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let part = target.with_file_name(format!(".{name}.{}.part", std::process::id()));
-    let written = std::fs::File::create_new(&part)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| std::fs::rename(&part, target));
-    if written.is_err() {
-        // What stopped the write is the error to tell; a left-over part is not.
-        let _ = std::fs::remove_file(&part);
-    }
-    written
 }

@@ -67,7 +67,13 @@ pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
                 say(format_args!("{created}  {name}{revoked}"));
             }
         }
-        Command::Revoke { name } => keys.revoke(&name)?,
+        Command::Revoke { name } => {
+            let Kept { name, created, revoked, .. } = keys.revoke(&name)?;
+            say(format_args!(
+                "The key `{name}`, made at {created}, is revoked as of {}. A running gateway refuses it within a second.",
+                revoked.unwrap_or_default()
+            ));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

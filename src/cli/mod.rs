@@ -1,6 +1,7 @@
 //! The command line: `serve`, `colorize`, `check`, `provider`, `cache`, `usage`, `ledger`, `key`,
 //! `health`.
 
+mod batch;
 mod cache;
 mod check;
 mod colorize;
@@ -8,9 +9,11 @@ mod health;
 mod key;
 mod ledger;
 mod metrics;
+mod output;
 mod provider;
 mod remote;
 mod serve;
+mod signals;
 mod stop;
 mod usage;
 
@@ -29,6 +32,9 @@ use crate::provider::Memory;
 
 /// How long work that nobody waits for any more may go on at the end.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long the program waits at its very end for work that is off the async threads and cannot be ended.
+const LAST: Duration = Duration::from_millis(500);
 
 /// What went wrong, for a person at a terminal.
 type CliError = Box<dyn std::error::Error + Send + Sync>;
@@ -75,7 +81,7 @@ enum Command {
 }
 
 /// Runs what the arguments say. The exit code is 0 if all went well, 1 if something failed, 2 for wrong
-/// arguments.
+/// arguments, and 128 and the number of the signal where a signal stopped `colorize`.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     observe::init_log();

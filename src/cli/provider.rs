@@ -1,7 +1,7 @@
 //! `pixcolor provider`: who could colour, and what a call looks like from the inside.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{CliError, complain, say};
+use super::{CliError, complain, output, say};
 use crate::config::{self, Loaded, Source, Values};
 use crate::gateway::{Ask, Client, Error, Rendition, Reuse, Snapshot, Upload};
 use crate::observe::Metrics;
-use crate::photo::Photo;
+use crate::photo::{OutputFormat, Photo};
 use crate::provider::{Call, FailureKind, Provider, Readiness, Trace};
 
 /// A photograph for who has none at hand.
@@ -33,7 +33,33 @@ pub enum Command {
         /// Show the request, and send nothing
         #[arg(long)]
         dry_run: bool,
+        /// Save the coloured picture to this file, in the format of its extension (png, jpg or webp), over a file
+        /// that is there
+        #[arg(short, long, value_name = "FILE", conflicts_with = "dry_run")]
+        output: Option<PathBuf>,
     },
+}
+
+/// Where the coloured picture goes.
+struct Output {
+    path: PathBuf,
+    /// The format of its extension; none where it has no extension, which leaves the photograph's own.
+    format: Option<OutputFormat>,
+}
+
+impl Output {
+    /// Fails before anything is spent where the file cannot be written, or is the photograph itself.
+    fn new(path: PathBuf, picture: Option<&Path>) -> Result<Self, CliError> {
+        let real = |path: &Path| path.canonicalize().ok();
+        if real(&path).is_some_and(|output| picture.and_then(real) == Some(output)) {
+            return Err(format!("the result would overwrite the photograph {}", path.display()).into());
+        }
+        let format =
+            path.extension().map(|extension| extension.to_string_lossy().parse::<OutputFormat>()).transpose();
+        let format = format.map_err(|error| format!("{}: {error}", path.display()))?;
+        output::check(&path)?;
+        Ok(Self { path, format })
+    }
 }
 
 /// Does it.
@@ -41,7 +67,8 @@ pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
     let loaded = super::load(source)?;
     match command {
         Command::List => list(loaded),
-        Command::Test { name, picture, dry_run } => {
+        Command::Test { name, picture, dry_run, output } => {
+            let output = output.map(|path| Output::new(path, picture.as_deref())).transpose()?;
             let picture = match picture {
                 Some(path) => {
                     Bytes::from(fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?)
@@ -57,7 +84,7 @@ pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
             });
             match dry_run {
                 true => runtime.block_on(dry(loaded, &name, &picture, trace, &told))?,
-                false => runtime.block_on(test(loaded, name, picture, trace))?,
+                false => runtime.block_on(test(loaded, name, picture, output, trace))?,
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -126,13 +153,19 @@ async fn dry(
 }
 
 /// The whole way of a picture, with this provider alone and without the cache.
-async fn test(loaded: Loaded, name: String, picture: Bytes, trace: Trace) -> Result<(), CliError> {
+async fn test(
+    loaded: Loaded,
+    name: String,
+    picture: Bytes,
+    output: Option<Output>,
+    trace: Trace,
+) -> Result<(), CliError> {
     let gateway = super::gateway(loaded, Values::default())?;
     let snapshot = gateway.snapshot();
     let ask = Ask {
         upload: Upload::new(picture),
         provider: Some(name),
-        format: None,
+        format: output.as_ref().and_then(|output| output.format),
         client: Client { address: None, key: None },
         reuse: Reuse { find: false, keep: false },
         deadline: Instant::now() + snapshot.config.limits.request,
@@ -143,6 +176,10 @@ async fn test(loaded: Loaded, name: String, picture: Bytes, trace: Trace) -> Res
     let Rendition { width, height, format, bytes, .. } = coloured;
     let format = format.media_type();
     say(format_args!("{:<8} {width} x {height} pixels, {format}, {} bytes", "end", bytes.len()));
+    if let Some(Output { path, .. }) = output {
+        output::write(&path, &bytes)?;
+        say(format_args!("{:<8} {}", "saved", path.display()));
+    }
     Ok(())
 }
 

@@ -9,8 +9,9 @@ use rocket::fairing::AdHoc;
 use rocket::{Orbit, Rocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::stop::{self, Connections, Signals};
-use super::{CliError, metrics, say};
+use super::signals::Signals;
+use super::stop::{self, Connections};
+use super::{CliError, LAST, metrics, say};
 use crate::config::{self, Loaded, Source, Watch};
 use crate::gateway::Gateway;
 use crate::provider::{Readiness, balances};
@@ -28,9 +29,6 @@ const FORGET_EVERY: Duration = Duration::from_secs(10);
 /// How often Redis is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// How long the program waits at its very end for work that is off the async threads and cannot be ended.
-const LAST: Duration = Duration::from_millis(500);
-
 /// Serves until it is told to stop.
 pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     // Before it is read: no change is missed.
@@ -43,6 +41,9 @@ pub fn run(source: &Source) -> Result<ExitCode, CliError> {
     let key = loaded.provenance("shared.redis").map_or_else(String::new, |origin| format!("{origin}: "));
     let files = files_in_effect(&loaded, source)?;
     let gateway = super::gateway(loaded, config::server_values(source)?)?;
+    if let Err(error) = gateway.ledger_health() {
+        tracing::error!("{error}");
+    }
     let (connections, connected) = Connections::new();
     let rocket =
         server(figment.clone(), gateway.clone(), assets)

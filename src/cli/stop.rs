@@ -10,56 +10,18 @@
 //! 3. Connections that wait are closed; those with a request have `grace` to end it and `mercy` to send the rest.
 //! 4. Work that nobody waits for any more ends: what is kept is written, what was reserved is settled.
 
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use rocket::{Ignite, Rocket};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::signals::Signals;
 use crate::config::StopTimes;
 use crate::gateway::Tasks;
 
 /// How long who has connected before the listener went may take to ask.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// What tells the program to stop. From the moment that it is there, none of them kills.
-pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    /// Only of a terminal: a program that has lost it has nobody to serve for.
-    hangup: Option<Signal>,
-}
-
-impl Signals {
-    /// Listens from now on.
-    pub fn new() -> io::Result<Self> {
-        let hangup = io::stdin().is_terminal().then(|| signal(SignalKind::hangup())).transpose()?;
-        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, hangup })
-    }
-
-    /// Whether SIGHUP is among them.
-    pub const fn takes_hangup(&self) -> bool {
-        self.hangup.is_some()
-    }
-
-    /// Waits for the next one and gives its name.
-    async fn next(&mut self) -> &'static str {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = hangup => "SIGHUP, as its terminal has gone",
-        }
-    }
-}
 
 /// Knows when the last connection of a server has gone. To be managed by the server: each connection holds the server,
 /// and so what it manages, for as long as it lives.

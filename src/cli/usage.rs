@@ -14,7 +14,7 @@ use super::remote::Remote;
 use super::{CliError, say};
 use crate::config::{Config, Source};
 use crate::credit::ledger::RedisLedger;
-use crate::credit::{By, FileLedger, Ledger, LedgerError, Report, UsageRow, days};
+use crate::credit::{By, Credits, FileLedger, Ledger, LedgerError, Report, UsageRow, days};
 use crate::shared::Shared;
 
 /// The variable with the admin token of a gateway elsewhere, which tells of clients to nobody without it.
@@ -123,6 +123,13 @@ fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, L
     let runtime = runtime.map_err(|error| LedgerError { reason: error.to_string() })?;
     let ledger = RedisLedger::new(Shared::new(options, Arc::new(())), None, TaskTracker::new());
     runtime.block_on(ledger.usage(days.clone()))
+}
+
+/// What calls from the command line have cost since a day, by the ledger; none where it cannot be read.
+pub fn charged_since(config: &Config, day: Date) -> Option<Credits> {
+    let rows = read(config, &(day..=OffsetDateTime::now_utc().date())).ok()?;
+    let own = rows.iter().filter(|row| row.client.is_none());
+    Some(own.map(|row| row.tally.credits).sum())
 }
 
 /// Lines with columns as wide as they need to be: the first to the left, numbers to the right.

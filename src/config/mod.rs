@@ -179,6 +179,17 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
     Ok(Loaded { config, warnings, unset, dir, read, files: notes.files, entries: notes.entries })
 }
 
+/// The settings of Rocket's and of the configuration that a file or a variable sets to another value than the default, a
+/// line each with where it comes from.
+pub fn report_of_changes(source: &Source, loaded: &Loaded) -> Result<String, ConfigError> {
+    let defaults = load(&Source::default())?.values();
+    let mut report = server::server_report_of_changes(source)? + &loaded.report_of_changes(&defaults);
+    if report.lines().all(|line| line.starts_with('#')) {
+        report.push_str("# Every setting has its default.\n");
+    }
+    Ok(report)
+}
+
 impl Config {
     fn read(source: &Source, table: &mut Table<'_>) -> Self {
         table.describe(WORDS);

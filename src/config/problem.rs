@@ -21,6 +21,13 @@ pub enum Origin {
     Env(String),
 }
 
+impl Origin {
+    /// Whether the operator chose the value: in a file on disk or in a variable.
+    pub(super) const fn is_the_operators(&self) -> bool {
+        matches!(self, Self::File { built_in: false, .. } | Self::Env(_))
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -96,11 +96,23 @@ impl Loaded {
 
     /// Every key with its value and where it came from, a line each, secrets masked; then the warnings.
     pub fn report(&self) -> String {
+        self.report_of(|_| true)
+    }
+
+    /// The same report, of the keys that a file or a variable sets to another value than the default.
+    pub(super) fn report_of_changes(&self, defaults: &Values) -> String {
+        self.report_of(|Entry { key, value, secret, origin }| {
+            // A secret is set where its value is, which may be a variable that the built-in configuration names.
+            (*secret || origin.is_the_operators()) && defaults.get(key) != Some(value)
+        })
+    }
+
+    fn report_of(&self, wanted: impl Fn(&Entry) -> bool) -> String {
         let mut lines = match &self.dir {
             Some(dir) => format!("# Configuration folder: {}\n", dir.display()),
             None => "# No configuration folder: what is built in, and the environment\n".to_owned(),
         };
-        for Entry { key, value, secret, origin } in &self.entries {
+        for Entry { key, value, secret, origin } in self.entries.iter().filter(|entry| wanted(entry)) {
             let line = match value {
                 Json::Null => format!("# {key} is not set"),
                 Json::String(mask) if *secret => format!("{key} = {mask}  # {origin}"),

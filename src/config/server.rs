@@ -75,8 +75,19 @@ pub fn server_figment(source: &Source) -> Result<Figment, ConfigError> {
 
 /// Every setting of Rocket's that can be set here, what it is worth and where it came from, a line each.
 pub fn server_report(source: &Source) -> Result<String, ConfigError> {
-    let lines = Server::read(source)?.entries().into_iter();
-    Ok(lines.map(|(key, value, origin)| format!("{key} = {value}  # {origin}\n")).collect())
+    Ok(lines(Server::read(source)?.entries()))
+}
+
+/// The same report, of the settings that a file or a variable sets to another value than the default.
+pub(super) fn server_report_of_changes(source: &Source) -> Result<String, ConfigError> {
+    let defaults = server_values(&Source::default())?;
+    let mut entries = Server::read(source)?.entries();
+    entries.retain(|(key, value, origin)| origin.is_the_operators() && defaults.get(key) != Some(value));
+    Ok(lines(entries))
+}
+
+fn lines(entries: Vec<(String, Json, Origin)>) -> String {
+    entries.iter().map(|(key, value, origin)| format!("{key} = {value}  # {origin}\n")).collect()
 }
 
 /// What each of these settings is worth. All of them count from the start.

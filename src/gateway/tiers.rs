@@ -99,8 +99,8 @@ fn open_rates(config: &Config, shared: Option<&Shared>) -> Box<dyn Quota> {
     Box::new(InRedis::new(shared.clone(), meanwhile))
 }
 
-/// The ledger of this machine. Reads and writes files: not for async threads. One that cannot be used says
-/// so, and providers that cost something are off until it can. An error means that there can be no thread.
+/// The ledger of this machine. Reads and writes files: not for async threads. While it cannot be used its `health` says
+/// why, and providers that cost something are off. An error means that there can be no thread.
 fn open_ledger(config: &Config) -> std::io::Result<Arc<dyn Ledger>> {
     let ledger = FileLedger::open(&config.state_dir, Arc::new(SystemClock), FileOptions::default())?;
     Ok(Arc::new(ledger))

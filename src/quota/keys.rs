@@ -230,26 +230,32 @@ impl Keys {
         Ok(Minted(key))
     }
 
-    /// Takes a key out of use; its name is free for another. Not for async threads.
-    pub fn revoke(&self, name: &str) -> Result<(), KeysError> {
+    /// Takes a key out of use and returns it as it is stored now; its name is free for another. Not for async threads.
+    pub fn revoke(&self, name: &str) -> Result<Kept, KeysError> {
         self.change(|keys| {
             let key = keys.iter_mut().find(|kept| kept.is(name));
-            key.ok_or_else(|| KeysError::Missing(name.to_owned()))?.revoked = Some(now());
-            Ok(())
+            let key = key.ok_or_else(|| KeysError::Missing(name.to_owned()))?;
+            key.revoked = Some(now());
+            Ok(key.clone())
         })
     }
 
     /// Changes the file as a whole or not at all; two changes at once happen one after the other.
-    fn change(&self, change: impl FnOnce(&mut Vec<Kept>) -> Result<(), KeysError>) -> Result<(), KeysError> {
-        let failed = |source| KeysError::File { file: self.file.clone(), source };
+    fn change<T>(&self, change: impl FnOnce(&mut Vec<Kept>) -> Result<T, KeysError>) -> Result<T, KeysError> {
+        let failed = |file: &Path| {
+            let file = file.to_owned();
+            move |source| KeysError::File { file, source }
+        };
         let folder = self.file.parent().unwrap_or(Path::new(""));
-        fs::create_dir_all(folder).map_err(failed)?;
-        let lock = File::create(self.file.with_extension("lock")).map_err(failed)?;
-        files::give_to_owner_of(folder, &lock).map_err(failed)?;
-        lock.lock().map_err(failed)?;
+        fs::create_dir_all(folder).map_err(failed(folder))?;
+        let path = self.file.with_extension("lock");
+        let lock = File::create(&path).map_err(failed(&path))?;
+        files::give_to_owner_of(folder, &lock).map_err(failed(&path))?;
+        lock.lock().map_err(failed(&path))?;
         let mut keys = parse(&self.file, fs::read(&self.file))?;
-        change(&mut keys)?;
-        self.write(folder, &keys).map_err(failed)
+        let changed = change(&mut keys)?;
+        self.write(folder, &keys).map_err(failed(&self.file))?;
+        Ok(changed)
     }
 
     fn write(&self, folder: &Path, keys: &[Kept]) -> io::Result<()> {

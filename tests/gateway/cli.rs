@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::process::Output;
 
-use crate::harness::Picture;
+use crate::fakes::KEY;
+use crate::fakes::algorithmia::Algorithmia;
 use crate::harness::server::pixcolor;
+use crate::harness::{Picture, Server, Setup};
 
 #[track_caller]
 fn colorize(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
@@ -79,5 +81,126 @@ fn wrong_arguments_are_told_and_help_reads_well() {
     let help = String::from_utf8(help.stdout).unwrap();
     for word in ["serve", "colorize", "check", "--config"] {
         assert!(help.contains(word), "{help}");
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_told_with_its_own_path_and_the_reason_before_anything_is_spent() {
+    let fake = Algorithmia::start();
+    let long = format!("{}.jpg", "l".repeat(245));
+    let folder = folder(&[("a.jpg", &Picture::jpeg(64, 48, 1)), (&long, &Picture::jpeg(64, 48, 2))]);
+    let provider = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
+    std::fs::create_dir_all(folder.path().join("config/providers")).unwrap();
+    std::fs::write(folder.path().join("config/pixcolor.toml"), "route = [\"far\"]\n").unwrap();
+    std::fs::write(folder.path().join("config/providers/far.toml"), provider).unwrap();
+    std::fs::create_dir(folder.path().join("a-coloured.jpg")).unwrap();
+    let refused = |args: &[&str], words: &str| {
+        let output = pixcolor(folder.path()).arg("colorize").args(args).env("API_KEY", KEY).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(words), "{words}: {said}");
+    };
+    let target = long.replace(".jpg", "-coloured.jpg");
+    let words = format!(
+        "the result cannot be written to {target}: File name too long (os error 36); give it a shorter name"
+    );
+    refused(&[&long], &words);
+    // Where even root cannot write.
+    refused(
+        &["a.jpg", "-o", "/proc/self"],
+        "a.jpg: the result cannot be written to /proc/self/a-coloured.jpg: ",
+    );
+    refused(&["a.jpg", "-o", "/proc/self/new"], "the folder /proc/self/new for the results cannot be made: ");
+    refused(&["a.jpg", "-o", "a.jpg"], "the folder a.jpg for the results cannot be made: ");
+    refused(
+        &["a.jpg"],
+        "the result cannot be written to a-coloured.jpg: is a directory; choose another place with `-o`",
+    );
+    assert_eq!(fake.calls(), 0);
+}
+
+/// The file that is written first needs a name, too.
+#[test]
+fn a_result_may_have_the_longest_name_that_there_is() {
+    let name = format!("{}.jpg", "l".repeat(255 - "-coloured.jpg".len()));
+    let folder = folder(&[(&name, &Picture::jpeg(64, 48, 1))]);
+    let (code, said) = colorize(folder.path(), &[&name]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(folder.path().join(name.replace(".jpg", "-coloured.jpg")).exists());
+}
+
+#[test]
+fn a_result_replaces_an_older_one_and_may_be_read_as_the_umask_says() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder(&[("a.jpg", &Picture::jpeg(64, 48, 1)), ("a-coloured.jpg", &Picture::jpeg(8, 8, 2))]);
+    let (code, said) = colorize(folder.path(), &["a.jpg"]);
+    assert_eq!(code, Some(0), "{said}");
+    let result = folder.path().join("a-coloured.jpg");
+    assert_eq!(image::open(&result).unwrap().width(), 64);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(&result), mode(&folder.path().join("a.jpg")));
+    assert_eq!(
+        std::fs::read_dir(folder.path())
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().path().is_file())
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn beside_a_running_gateway_only_a_provider_that_costs_credit_is_worth_a_word() {
+    let fake = Algorithmia::start();
+    let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
+    let server = Setup::new()
+        .file("config/pixcolor.toml", "")
+        .file("config/providers/far.toml", file)
+        .file("photo.jpg", Picture::jpeg(64, 48, 1).bytes)
+        .env("API_KEY", KEY)
+        .start();
+    let run = |args: &[&str], route: &str| {
+        let mut command = pixcolor(&server.path(""));
+        command.args(args).env("API_KEY", KEY).env("PIXCOLOR_ROUTE", route);
+        let Output { status, stderr, .. } = command.output().unwrap();
+        (status.code(), String::from_utf8(stderr).unwrap())
+    };
+    let free: [&[&str]; 10] = [
+        &["colorize", "photo.jpg"],
+        &["colorize", "photo.jpg", "--provider", "local"],
+        &["provider", "test", "local"],
+        &["provider", "test", "local", "--dry-run"],
+        &["provider", "list"],
+        &["check"],
+        &["check", "--changed"],
+        &["usage"],
+        &["cache", "stats"],
+        &["cache", "rm", "photo.jpg"],
+    ];
+    for args in free {
+        assert_eq!(run(args, "[\"local\"]"), (Some(0), String::new()), "{args:?}");
+    }
+    // The provider that is named counts, and not the route.
+    let local = ["colorize", "photo.jpg", "--provider", "local"];
+    assert_eq!(run(&local, "[\"far\", \"local\"]"), (Some(0), String::new()));
+    let (code, said) = run(&["colorize", "photo.jpg"], "[\"far\", \"local\"]");
+    assert_eq!((code, fake.calls(), said.lines().count()), (Some(0), 0, 1), "{said}");
+    assert!(
+        said.starts_with("Provider far costs credit and is not asked, because the ledger cannot be used: "),
+        "{said}"
+    );
+    assert!(said.contains("--gateway URL") && said.contains("--state-dir FOLDER"), "{said}");
+    let (code, said) = run(&["provider", "test", "far"], "[\"local\"]");
+    assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+}
+
+#[test]
+fn every_command_that_changes_something_says_what_it_did() {
+    let server = Server::start();
+    server.command(&["key", "new", "bob"]);
+    let said = server.command(&["key", "revoke", "bob"]);
+    assert!(said.starts_with("The key `bob`, made at 20") && said.contains(" is revoked as of 20"), "{said}");
+    for args in [&["cache", "clear"][..], &["cache", "stats"], &["cache", "rm", &"0".repeat(64)], &["usage"]]
+    {
+        assert!(!server.command(args).is_empty(), "{args:?}");
     }
 }

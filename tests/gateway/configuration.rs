@@ -28,6 +28,52 @@ fn check_shows_each_value_and_where_it_comes_from() {
 }
 
 #[test]
+fn check_shows_only_what_differs_from_the_defaults() {
+    let changed = |files: &[(&str, &str)], env: &[(&str, &str)]| {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        let mut command = pixcolor(folder.path());
+        let output = command.args(["check", "--changed"]).envs(env.iter().copied()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        said.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(changed(&[], &[]), Vec::<String>::new());
+    // The project's own folder says what is built in.
+    let (main, local) =
+        (include_str!("../../config/pixcolor.toml"), include_str!("../../config/providers/local.toml"));
+    let own = [("config/pixcolor.toml", main), ("config/providers/local.toml", local)];
+    assert_eq!(changed(&own, &[]), Vec::<String>::new());
+    let files = [
+        ("config/pixcolor.toml", "anonymous = true\n[limits]\nupload_bytes = 5000000\n"),
+        ("config/providers/mine.toml", "kind = \"exec\"\ncommand = [\"cat\"]\n"),
+        ("Rocket.toml", "[default]\nkeep_alive = 77\n"),
+    ];
+    let env = [("PIXCOLOR_OUTPUT__JPEG_QUALITY", "77"), ("ROCKET_PORT", "8081"), ("API_KEY", "simSecret")];
+    let lines = changed(&files, &env);
+    let expected = [
+        "server.port = 8081  # environment variable ROCKET_PORT",
+        "server.keep_alive = 77  # Rocket.toml:2",
+        "limits.upload_bytes = 5000000  # config/pixcolor.toml:3",
+        "output.jpeg_quality = 77  # environment variable PIXCOLOR_OUTPUT__JPEG_QUALITY",
+        "providers.mine.kind = \"exec\"  # config/providers/mine.toml:1",
+        "providers.mine.command = [\"cat\"]  # config/providers/mine.toml:2",
+    ];
+    for line in expected {
+        assert!(lines.iter().any(|found| found == line), "{line}: {lines:#?}");
+    }
+    let others: Vec<_> = lines.iter().filter(|line| !expected.contains(&line.as_str())).collect();
+    assert!(
+        others.iter().all(|line| line.starts_with("providers.") && line.contains("api_key")),
+        "{others:?}"
+    );
+}
+
+#[test]
 fn a_wrong_key_stops_the_start_with_file_line_and_the_nearest_key() {
     let (code, said) = check(&[("config/pixcolor.toml", "# mine\nrout = [\"local\"]\n")], &[]);
     assert_eq!(code, Some(1), "{said}");

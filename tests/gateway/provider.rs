@@ -158,6 +158,44 @@ fn programs_and_networks_are_tested_alike_with_the_sample_if_there_is_no_photogr
 }
 
 #[test]
+fn the_picture_of_a_test_can_be_saved() {
+    let folder = folder(&[("config/pixcolor.toml", "")]);
+    let test = |args: &[&str]| provider(folder.path(), &[&["test", "local", "photo.png"], args].concat());
+    for (args, format) in [
+        (["-o", "photo-coloured"], image::ImageFormat::Png),
+        (["--output", "coloured.JPG"], image::ImageFormat::Jpeg),
+        // Over a file that is there, as `colorize` does.
+        (["-o", "coloured.JPG"], image::ImageFormat::Jpeg),
+        (["-o", "coloured.webp"], image::ImageFormat::WebP),
+    ] {
+        let (code, said) = test(&args);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(steps(&said, "saved"), [args[1]], "{said}");
+        let bytes = std::fs::read(folder.path().join(args[1])).unwrap();
+        assert_eq!(image::guess_format(&bytes).unwrap(), format);
+        let picture = image::load_from_memory(&bytes).unwrap();
+        assert_eq!((picture.width(), picture.height()), (120, 90));
+    }
+    let before = std::fs::read(folder.path().join("photo.png")).unwrap();
+    for (args, code, words) in [
+        (&["-o", "./photo.png"][..], 1, "the result would overwrite the photograph ./photo.png"),
+        (&["-o", "coloured.gif"], 1, "coloured.gif: there is no such format: it can be png, jpeg or webp"),
+        (
+            &["-o", "nowhere/coloured.png"],
+            1,
+            "the result cannot be written to nowhere/coloured.png: No such file",
+        ),
+        (&["-o", "coloured.png", "--dry-run"], 2, "cannot be used with"),
+    ] {
+        let (found, said) = test(args);
+        assert!(found == Some(code) && said.contains(words), "{words}: {said}");
+        // Before anything is spent.
+        assert!(steps(&said, "request").is_empty(), "{said}");
+    }
+    assert_eq!(std::fs::read(folder.path().join("photo.png")).unwrap(), before);
+}
+
+#[test]
 fn a_wrong_name_or_photograph_is_told() {
     let folder = folder(&[]);
     for (args, words) in [

@@ -269,8 +269,7 @@ fn what_is_remembered_outlives_a_reload() {
 
 #[test]
 fn a_request_that_has_begun_ends_as_it_began() {
-    let slow =
-        "kind = \"exec\"\ncommand = [\"sh\", \"-c\", \"sleep 2; exec python3 sepia.py\"]\nmodel = \"slow\"\n";
+    let slow = "kind = \"exec\"\ncommand = [\"sh\", \"-c\", \"touch ../../begun; until [ -e ../../go ]; do sleep 0.05; done; exec python3 sepia.py\"]\nmodel = \"slow\"\n";
     let handbook = include_str!("../../docs/providers.md");
     let marker = "<!-- file of tests/providers/exec.rs: sepia.py -->\n```python\n";
     let program = handbook.split(marker).nth(1).unwrap().split("```").next().unwrap();
@@ -283,14 +282,14 @@ fn a_request_that_has_begun_ends_as_it_began() {
         let picture = Picture::png(64, 48, 1);
         let server = &server;
         let request = scope.spawn(move || server.colorize(&picture));
-        until(server, |server| server.metric("pixcolor_http_requests_in_flight") > 1.0);
-        std::thread::sleep(Duration::from_millis(300));
+        until(server, |server| server.path("begun").exists());
         fs::write(server.path("config/pixcolor.toml"), "route = [\"local\"]\n").unwrap();
         fs::remove_file(server.path("config/providers/slow.toml")).unwrap();
         until(server, |server| {
             let answer = server.get("/v1/providers").json();
             answer["providers"].as_array().unwrap().iter().all(|provider| provider["name"] != "slow")
         });
+        fs::write(server.path("go"), "").unwrap();
         let answer = request.join().unwrap();
         assert_eq!((answer.status, answer.header("x-pixcolor-provider")), (200, "slow"), "{}", answer.text());
     });

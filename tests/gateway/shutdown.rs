@@ -215,6 +215,26 @@ fn until_it_stops_listening_it_answers_and_says_that_it_is_not_ready() {
     assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
 }
 
+/// What docs/operations.md says of a client that has connected and sent nothing.
+#[test]
+fn an_upload_that_has_not_begun_is_answered_during_the_delay_and_reset_after_it() {
+    let picture = Picture::png(64, 48, 1);
+    let mut server = Setup::new().env("ROCKET_SHUTDOWN", "{delay=60}").start();
+    let mut idle = Some(TcpStream::connect(server.address).unwrap());
+    server.signal("TERM");
+    server.until_said("the server stops");
+    let fate = ask(server.address, &mut idle, &picture);
+    assert_eq!(fate, Fate::Answered { status: 200, goes_on: false });
+    assert_eq!(server.terminate(), Some(0));
+
+    let mut server = Setup::new().start();
+    let mut idle = Some(TcpStream::connect(server.address).unwrap());
+    assert_eq!(server.get("/healthz").status, 200, "it has taken the connection before this one");
+    assert_eq!(server.terminate(), Some(0));
+    assert_eq!(ask(server.address, &mut idle, &picture), Fate::NotTaken);
+    assert_eq!(ask(server.address, &mut None, &picture), Fate::Refused);
+}
+
 #[test]
 fn with_nothing_to_do_it_stops_at_once() {
     let mut server = Setup::new().start();

@@ -21,5 +21,6 @@ mod containerfile;
 mod files;
 mod image;
 mod kubernetes;
+mod rust;
 mod sbom;
 mod systemd;

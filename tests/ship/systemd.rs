@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::files::{path, read};
 use crate::harness::wait::until;
-use crate::harness::{Answer, agent};
+use crate::harness::{Answer, Server, agent};
 
 #[test]
 fn the_unit_is_valid_and_as_shut_in_as_is_said() {
@@ -33,6 +33,42 @@ fn the_unit_is_valid_and_as_shut_in_as_is_said() {
         "docs/operations.md says another score than {score}"
     );
     assert!(path("deploy/systemd/pixcolor.service").is_file());
+}
+
+/// A command line of a unit as systemd splits it: words and quotes as in a shell, `$$` is a dollar, and no variable of
+/// its own is in it.
+fn words(line: &str) -> Vec<String> {
+    assert!(!line.replace("$$", "").contains('$'), "systemd itself would replace a variable: {line}");
+    let (mut words, mut quote) = (vec![String::new()], None);
+    for c in line.replace("$$", "$").chars() {
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('\'' | '"', None) => quote = Some(c),
+            (' ', None) => words.push(String::new()),
+            (c, _) => words.last_mut().unwrap().push(c),
+        }
+    }
+    words
+}
+
+#[test]
+fn a_reload_needs_no_program_but_the_shell() {
+    let unit = read("deploy/systemd/pixcolor.service");
+    let line = unit.lines().find_map(|line| line.strip_prefix("ExecReload=")).unwrap();
+    assert_eq!(words(line), ["/bin/sh", "-c", "kill -HUP \"$MAINPID\""]);
+    let server = Server::start();
+    let [shell, arguments @ ..] = &words(line)[..] else { panic!("{line}") };
+    let mut reload = Command::new(shell);
+    // No other program can be found.
+    reload
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/nonexistent")
+        .env("MAINPID", server.child.id().to_string());
+    let output = reload.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    server.until_said("the configuration was read again");
+    assert_eq!(server.get("/healthz").status, 200);
 }
 
 /// The user that systemd made up for the service.

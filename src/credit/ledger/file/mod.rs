@@ -76,8 +76,9 @@ struct Shared {
 
 impl FileLedger {
     /// Opens the ledger of a folder, which is made if it is not there. Reads and writes files: not for
-    /// async threads. What is wrong with the ledger is no error here: `health` says it, calls that cost
-    /// nothing go on, and it is tried again later. An error means that there can be no thread.
+    /// async threads. What is wrong with the ledger is no error here and is not logged: `health` returns it, for the
+    /// caller to report. Calls that cost nothing go on, and the ledger is tried again later. An error means that there
+    /// can be no thread.
     pub fn open(folder: &Path, clock: Arc<dyn Clock>, options: FileOptions) -> std::io::Result<Self> {
         let (commands, received) = unbounded_channel();
         let weak = commands.downgrade();

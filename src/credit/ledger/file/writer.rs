@@ -257,9 +257,12 @@ impl Writer {
         *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
+    fn known_trouble(&self) -> Option<LedgerError> {
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn trouble(&self) -> LedgerError {
-        let trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        trouble.unwrap_or(LedgerError { reason: "it is not open".into() })
+        self.known_trouble().unwrap_or(LedgerError { reason: "it is not open".into() })
     }
 }
 

@@ -89,7 +89,9 @@ impl Writer {
         match Store::open(&self.folder, self.clock.now(), &self.in_hand()) {
             Ok((store, state, recovered)) => self.opened(store, state, recovered),
             Err(Closed { state, reason }) => {
-                if self.trouble().reason != reason {
+                // The first reason is for the caller of `FileLedger::open`: a command that spends nothing does not need
+                // the ledger.
+                if self.known_trouble().is_some_and(|known| known.reason != reason) {
                     tracing::error!("{}", LedgerError { reason: reason.clone() });
                 }
                 self.access = Access::Closed(Instant::now());

@@ -1,0 +1,75 @@
+//! The signals that stop a command.
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that stop the program. From the moment that this exists, none of them kills it.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// Only of a terminal: a program that has lost it has nobody to work for.
+    hangup: Option<Signal>,
+}
+
+/// A signal that stops the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopSignal {
+    /// Ctrl+C.
+    Interrupt,
+    /// `kill`, `docker stop`, systemd.
+    Terminate,
+    /// The terminal has gone.
+    Hangup,
+}
+
+impl StopSignal {
+    /// The exit status by which a shell knows that this signal ended a program.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+            Self::Hangup => 129,
+        }
+    }
+}
+
+impl fmt::Display for StopSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+            Self::Hangup => "SIGHUP, as its terminal has gone",
+        })
+    }
+}
+
+impl Signals {
+    /// Listens from now on.
+    pub fn new() -> io::Result<Self> {
+        let hangup = io::stdin().is_terminal().then(|| signal(SignalKind::hangup())).transpose()?;
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, hangup })
+    }
+
+    /// Whether SIGHUP is among them.
+    pub const fn takes_hangup(&self) -> bool {
+        self.hangup.is_some()
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) -> StopSignal {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
+            _ = self.terminate.recv() => StopSignal::Terminate,
+            _ = hangup => StopSignal::Hangup,
+        }
+    }
+}

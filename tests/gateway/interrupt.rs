@@ -1,0 +1,172 @@
+//! `pixcolor colorize` is stopped by a signal: it says how far it came, and accounts for every call.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use crate::fakes::KEY;
+use crate::fakes::algorithmia::Algorithmia;
+use crate::harness::Picture;
+use crate::harness::server::pixcolor;
+use crate::harness::wait::until;
+
+/// The file with what the command prints.
+const SAID: &str = "said.txt";
+/// What it prints after a first signal, while calls that cost credit are under way.
+const AGAIN: &str = "Ctrl+C again cuts them off";
+const FILES: [&str; 5] = ["1.png", "2.png", "3.png", "4.png", "5.png"];
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (seed, name) in FILES.iter().enumerate() {
+        fs::write(folder.path().join(name), Picture::png(64, 48, seed as u32).bytes).unwrap();
+    }
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn colorize(folder: &Path) -> Child {
+    let mut command = pixcolor(folder);
+    command.arg("colorize").args(FILES).args(["-o", "out"]).env("API_KEY", KEY);
+    let output = fs::File::create(folder.join(SAID)).unwrap();
+    command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap()
+}
+
+/// What the command has printed so far.
+fn said(folder: &Path) -> String {
+    let said = fs::read_to_string(folder.join(SAID)).unwrap();
+    assert!(!said.contains(KEY), "the planted key came out: {said}");
+    said
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+}
+
+/// The exit code, and what it printed.
+fn ended(mut child: Child, folder: &Path) -> (Option<i32>, String) {
+    (child.wait().unwrap().code(), said(folder))
+}
+
+/// What is in the folder of results.
+fn results(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder.join("out")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn charged(folder: &Path) -> String {
+    let usage = pixcolor(folder).args(["usage", "--csv"]).output().unwrap();
+    let usage = String::from_utf8(usage.stdout).unwrap();
+    let mut rows = usage.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let place = rows.next().unwrap().iter().position(|name| *name == "credits").unwrap();
+    rows.next().unwrap()[place].to_owned()
+}
+
+/// A program that colours the first picture, and takes for ever for the others.
+const SLOW: &str = "kind = \"exec\"\nmodel = \"slow\"\ntimeout = 60\n\
+    command = [\"sh\", \"-c\", \"mkdir first 2>/dev/null && exec python3 sepia.py; echo $$ >>begun; exec sleep 600\"]\n";
+
+#[test]
+fn a_signal_ends_it_at_once_where_nothing_costs_credit() {
+    let handbook = include_str!("../../docs/providers.md");
+    let marker = "<!-- file of tests/providers/exec.rs: sepia.py -->\n```python\n";
+    let sepia = handbook.split(marker).nth(1).unwrap().split("```").next().unwrap();
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let folder = folder(&[
+            ("config/pixcolor.toml", "route = [\"slow\"]\n"),
+            ("config/providers/slow.toml", SLOW),
+            ("config/providers/sepia.py", sepia),
+        ]);
+        let child = colorize(folder.path());
+        // As many as there are cores, and one more, of the four that are left.
+        let at_once = std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1).min(4);
+        let begun = || {
+            let begun = fs::read_to_string(folder.path().join("config/providers/begun"));
+            begun.unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let out = folder.path().join("out");
+        let coloured = || {
+            fs::read_dir(&out).is_ok_and(|out| {
+                out.flatten().any(|entry| entry.path().extension().is_some_and(|it| it == "png"))
+            })
+        };
+        until("one picture is coloured and others are begun", || coloured() && begun().len() == at_once);
+        let told = Instant::now();
+        signal(&child, name);
+        let (status, said) = ended(child, folder.path());
+        assert!(told.elapsed() < Duration::from_secs(8), "{:?}: {said}", told.elapsed());
+        assert_eq!(status, Some(code), "{said}");
+        let begun = begun();
+        let summary = format!(
+            "pixcolor: stopped by SIG{name}: 1 of 5 photographs were coloured, 0 failed, 4 are left ({} of them cut off); 0 \
+             credits were charged",
+            begun.len()
+        );
+        assert!(said.contains(&summary), "{summary}\n{said}");
+        assert!(results(folder.path()).len() == 1, "{:?}", results(folder.path()));
+        for program in begun {
+            assert!(!Path::new("/proc").join(&program).exists(), "{program} goes on");
+        }
+    }
+}
+
+#[test]
+fn a_call_that_costs_credit_may_end_and_its_result_is_there() {
+    let (fake, folder) = paid();
+    let child = colorize(folder.path());
+    until("a call is made", || fake.calls() > 0);
+    signal(&child, "INT");
+    until("the signal arrives", || said(folder.path()).contains(AGAIN));
+    fake.hold(false);
+    let (status, said) = ended(child, folder.path());
+    assert_eq!(status, Some(130), "{said}");
+    let results = results(folder.path());
+    assert!(!results.is_empty() && results.len() < 5, "{results:?}: {said}");
+    assert!(results.iter().all(|name| name.ends_with("-coloured.png")), "{results:?}");
+    let (done, left) = (results.len(), 5 - results.len());
+    let summary = format!(
+        "{done} of 5 photographs were coloured, 0 failed, {left} are left; {} credits were",
+        2 * done
+    );
+    assert!(said.contains(&summary), "{summary}\n{said}");
+    assert_eq!((fake.calls(), charged(folder.path())), (done, (2 * done).to_string()));
+}
+
+#[test]
+fn a_second_signal_cuts_calls_off_and_they_are_charged_in_full() {
+    let (fake, folder) = paid();
+    let child = colorize(folder.path());
+    until("a call is made", || fake.calls() > 0);
+    signal(&child, "INT");
+    until("the signal arrives", || said(folder.path()).contains(AGAIN));
+    let calls = fake.calls();
+    let told = Instant::now();
+    signal(&child, "INT");
+    let (status, said) = ended(child, folder.path());
+    assert!(told.elapsed() < Duration::from_secs(8), "{:?}: {said}", told.elapsed());
+    assert_eq!(status, Some(130), "{said}");
+    assert_eq!((fake.calls(), results(folder.path()).len()), (calls, 0), "{said}");
+    assert!(said.contains("0 of 5 photographs were coloured, 0 failed, 5 are left ("), "{said}");
+    assert!(said.contains(&format!("; {} credits were charged, in full for calls", 60 * calls)), "{said}");
+    assert_eq!(charged(folder.path()), (60 * calls).to_string());
+    fake.hold(false);
+}
+
+/// A host that is paid 2 credits a call, 60 at most, and holds its answers back.
+fn paid() -> (Algorithmia, tempfile::TempDir) {
+    let fake = Algorithmia::start();
+    fake.hold(true);
+    let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
+    let files =
+        [("config/pixcolor.toml", "route = [\"far\", \"local\"]"), ("config/providers/far.toml", &file)];
+    let folder = folder(&files);
+    (fake, folder)
+}

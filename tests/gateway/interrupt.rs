@@ -1,7 +1,7 @@
 //! `pixcolor colorize` is stopped by a signal: it says how far it came, and accounts for every call.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,6 @@ use crate::harness::Picture;
 use crate::harness::server::pixcolor;
 use crate::harness::wait::until;
 
-/// The file with what the command prints.
-const SAID: &str = "said.txt";
-/// What it prints after a first signal, while calls that cost credit are under way.
-const AGAIN: &str = "Ctrl+C again cuts them off";
 const FILES: [&str; 5] = ["1.png", "2.png", "3.png", "4.png", "5.png"];
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -30,28 +26,38 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
-fn colorize(folder: &Path) -> Child {
-    let mut command = pixcolor(folder);
-    command.arg("colorize").args(FILES).args(["-o", "out"]).env("API_KEY", KEY);
-    let output = fs::File::create(folder.join(SAID)).unwrap();
-    command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap()
+/// `pixcolor colorize` while it runs; what it prints goes to a file.
+struct Running {
+    child: Child,
+    said: PathBuf,
 }
 
-/// What the command has printed so far.
-fn said(folder: &Path) -> String {
-    let said = fs::read_to_string(folder.join(SAID)).unwrap();
-    assert!(!said.contains(KEY), "the planted key came out: {said}");
-    said
-}
+impl Running {
+    fn start(folder: &Path) -> Self {
+        let said = folder.join("said");
+        let file = File::create(&said).unwrap();
+        let mut command = pixcolor(folder);
+        command.arg("colorize").args(FILES).args(["-o", "out"]).env("API_KEY", KEY);
+        command.stdout(file.try_clone().unwrap()).stderr(file);
+        Self { child: command.spawn().unwrap(), said }
+    }
 
-fn signal(child: &Child, name: &str) {
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-}
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
 
-/// The exit code, and what it printed.
-fn ended(mut child: Child, folder: &Path) -> (Option<i32>, String) {
-    (child.wait().unwrap().code(), said(folder))
+    fn said(&self) -> String {
+        let said = fs::read_to_string(&self.said).unwrap();
+        assert!(!said.contains(KEY), "the planted key came out: {said}");
+        said
+    }
+
+    /// The exit code, and what it printed.
+    fn end(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        (code, self.said())
+    }
 }
 
 /// What is in the folder of results.
@@ -85,9 +91,7 @@ fn a_signal_ends_it_at_once_where_nothing_costs_credit() {
             ("config/providers/slow.toml", SLOW),
             ("config/providers/sepia.py", sepia),
         ]);
-        let child = colorize(folder.path());
-        // As many as there are cores, and one more, of the four that are left.
-        let at_once = std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1).min(4);
+        let child = Running::start(folder.path());
         let begun = || {
             let begun = fs::read_to_string(folder.path().join("config/providers/begun"));
             begun.unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>()
@@ -98,21 +102,19 @@ fn a_signal_ends_it_at_once_where_nothing_costs_credit() {
                 out.flatten().any(|entry| entry.path().extension().is_some_and(|it| it == "png"))
             })
         };
-        until("one picture is coloured and others are begun", || coloured() && begun().len() == at_once);
+        until("one picture is coloured and another is begun", || coloured() && !begun().is_empty());
         let told = Instant::now();
-        signal(&child, name);
-        let (status, said) = ended(child, folder.path());
+        child.signal(name);
+        let (status, said) = child.end();
         assert!(told.elapsed() < Duration::from_secs(8), "{:?}: {said}", told.elapsed());
         assert_eq!(status, Some(code), "{said}");
-        let begun = begun();
         let summary = format!(
-            "pixcolor: stopped by SIG{name}: 1 of 5 photographs were coloured, 0 failed, 4 are left ({} of them cut off); 0 \
-             credits were charged",
-            begun.len()
+            "pixcolor: stopped by SIG{name}: 1 of 5 photographs were coloured, 0 failed, 4 are left ("
         );
         assert!(said.contains(&summary), "{summary}\n{said}");
+        assert!(said.contains(" of them cut off); 0 credits were charged\n"), "{said}");
         assert!(results(folder.path()).len() == 1, "{:?}", results(folder.path()));
-        for program in begun {
+        for program in begun() {
             assert!(!Path::new("/proc").join(&program).exists(), "{program} goes on");
         }
     }
@@ -121,15 +123,15 @@ fn a_signal_ends_it_at_once_where_nothing_costs_credit() {
 #[test]
 fn a_call_that_costs_credit_may_end_and_its_result_is_there() {
     let (fake, folder) = paid();
-    let child = colorize(folder.path());
-    until("a call is made", || fake.calls() > 0);
-    signal(&child, "INT");
-    until("the signal arrives", || said(folder.path()).contains(AGAIN));
+    let child = Running::start(folder.path());
+    until("calls are made", || fake.calls() == at_once());
+    child.signal("INT");
+    until("it says that it stops", || child.said().contains("Ctrl+C again cuts them off"));
     fake.hold(false);
-    let (status, said) = ended(child, folder.path());
+    let (status, said) = child.end();
     assert_eq!(status, Some(130), "{said}");
     let results = results(folder.path());
-    assert!(!results.is_empty() && results.len() < 5, "{results:?}: {said}");
+    assert_eq!(results.len(), at_once(), "{results:?}: {said}");
     assert!(results.iter().all(|name| name.ends_with("-coloured.png")), "{results:?}");
     let (done, left) = (results.len(), 5 - results.len());
     let summary = format!(
@@ -143,21 +145,27 @@ fn a_call_that_costs_credit_may_end_and_its_result_is_there() {
 #[test]
 fn a_second_signal_cuts_calls_off_and_they_are_charged_in_full() {
     let (fake, folder) = paid();
-    let child = colorize(folder.path());
-    until("a call is made", || fake.calls() > 0);
-    signal(&child, "INT");
-    until("the signal arrives", || said(folder.path()).contains(AGAIN));
-    let calls = fake.calls();
-    let told = Instant::now();
-    signal(&child, "INT");
-    let (status, said) = ended(child, folder.path());
+    let child = Running::start(folder.path());
+    until("calls are made", || fake.calls() == at_once());
+    child.signal("INT");
+    until("it says that it stops", || child.said().contains("Ctrl+C again cuts them off"));
+    let (calls, told) = (fake.calls(), Instant::now());
+    child.signal("INT");
+    let (status, said) = child.end();
     assert!(told.elapsed() < Duration::from_secs(8), "{:?}: {said}", told.elapsed());
     assert_eq!(status, Some(130), "{said}");
     assert_eq!((fake.calls(), results(folder.path()).len()), (calls, 0), "{said}");
-    assert!(said.contains("0 of 5 photographs were coloured, 0 failed, 5 are left ("), "{said}");
+    let summary =
+        format!("0 of 5 photographs were coloured, 0 failed, 5 are left ({calls} of them cut off); ");
+    assert!(said.contains(&summary), "{summary}\n{said}");
     assert!(said.contains(&format!("; {} credits were charged, in full for calls", 60 * calls)), "{said}");
     assert_eq!(charged(folder.path()), (60 * calls).to_string());
     fake.hold(false);
+}
+
+/// How many of the photographs are coloured at once.
+fn at_once() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1).min(FILES.len())
 }
 
 /// A host that is paid 2 credits a call, 60 at most, and holds its answers back.

@@ -55,3 +55,4 @@ mod shutdown;
 mod sites;
 mod store;
 mod upgrade;
+mod writes;

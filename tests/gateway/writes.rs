@@ -52,7 +52,7 @@ fn ask(server: &Server, line: &str, headers: &str, body: &[u8]) -> Delivered {
 
 fn strace(log: &Path) -> Vec<String> {
     // As a grandchild, so that the server is still the child that is stopped; `-yy` names the ends of a connection.
-    let args = ["-D", "-f", "-yy", "-s", "0", "-e", "signal=none", "-e"].map(str::to_owned);
+    let args = ["-D", "-f", "-yy", "-s", "0", "-e", "signal=kill", "-e"].map(str::to_owned);
     [&args[..], &[format!("trace={WRITES}"), "-o".to_owned(), log.display().to_string()]].concat()
 }
 

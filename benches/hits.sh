@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # How fast a repeat is answered: hits per second by POST, by GET and as 304, with p50 and p99, for a JPEG of
 # about 300 kB; in the same run and on the same machine nginx serving the same rendition as a static file, and
-# the plain cost of SHA-256 over the upload.
+# the plain cost of SHA-256 over the upload. The server's processor time for each request depends less than the rate on
+# what else the machine does.
 #
 #   benches/hits.sh [SECONDS]      needs wrk, nginx, curl and openssl (Debian: wrk nginx-light curl openssl)
 #   BINARY=path benches/hits.sh    instead of building target/release/pixcolor
@@ -29,6 +30,7 @@ export HOME=$work PIXCOLOR_OUTPUT__JPEG_QUALITY=97 ROCKET_PORT=18080 ROCKET_ADDR
 "$BINARY" colorize static/sample.jpg --output "$work" >/dev/null
 upload=$work/sample-coloured.jpg
 "$BINARY" serve >"$work/pixcolor.log" 2>&1 &
+pixcolor=$!
 url=http://127.0.0.1:$ROCKET_PORT
 curl --silent --fail --retry 20 --retry-connrefused --retry-delay 1 -o /dev/null "$url/healthz"
 curl --silent --fail -D "$work/head" -o "$work/rendition.jpg" -H 'Content-Type: image/jpeg' --data-binary @"$upload" "$url/v1/colorize"
@@ -64,39 +66,53 @@ NGINX
 chmod 755 "$work"
 chmod 644 "$work/rendition.jpg"
 nginx -c "$work/nginx.conf" 2>"$work/nginx.err" &
+nginx=$!
 curl --silent --fail --retry 20 --retry-connrefused --retry-delay 1 -o /dev/null http://127.0.0.1:18081/rendition.jpg
 
 bytes() { stat --format %s "$1"; }
 cores=$(nproc)
 echo "upload $(bytes "$upload") bytes, rendition $(bytes "$work/rendition.jpg") bytes"
 echo "$cores cores, shared with wrk: $threads threads, $connections connections, $seconds s each"
-printf '%-34s %10s %9s %9s\n' '' 'per second' p50 p99
+printf '%-34s %10s %9s %9s %12s\n' '' 'per second' p50 p99 'CPU, us each'
 
-# A name, and what wrk is told; fails unless all answers were of the kind that was asked for.
+# Processor time so far of a process and its children, in ticks.
+ticks() {
+  local stats=(/proc/"$1"/stat) child
+  for child in $(cat /proc/"$1"/task/*/children); do stats+=(/proc/"$child"/stat); done
+  awk '{ sum += $14 + $15 } END { print sum }' "${stats[@]}"
+}
+
+# A name, the server's process, and the arguments of wrk; fails unless all answers were of the kind that was asked for.
 measure() {
-  local name=$1 said
-  shift
+  local name=$1 server=$2 said before after
+  shift 2
+  before=$(ticks "$server")
   said=$(wrk --latency -t$threads -c$connections -d"${seconds}s" "$@")
+  after=$(ticks "$server")
   if grep -q 'Non-2xx or 3xx\|Socket errors' <<<"$said"; then
     echo "hits.sh: $name: $said" >&2
     exit 1
   fi
-  printf '%-34s %10.0f %9s %9s\n' "$name" "$(awk '/Requests\/sec/ { print $2 }' <<<"$said")" \
-    "$(awk '$1 == "50%" { print $2 }' <<<"$said")" "$(awk '$1 == "99%" { print $2 }' <<<"$said")"
+  printf '%-34s %10.0f %9s %9s %12.0f\n' "$name" "$(awk '/Requests\/sec/ { print $2 }' <<<"$said")" \
+    "$(awk '$1 == "50%" { print $2 }' <<<"$said")" "$(awk '$1 == "99%" { print $2 }' <<<"$said")" \
+    "$(awk -v ticks=$((after - before)) -v hertz="$(getconf CLK_TCK)" \
+      '/ requests in / { print ticks / hertz * 1e6 / $1 }' <<<"$said")"
 }
 
-measure 'POST /v1/colorize' -s "$work/post.lua" "$url/v1/colorize"
-measure 'GET /v1/results/{digest}' "$url$result"
-measure 'GET /v1/results/sha256/{...}' "$url/v1/results/sha256/$(sha256sum "$upload" | cut -d' ' -f1)"
-measure '304' -H "If-None-Match: $etag" "$url$result"
-measure 'nginx, static file' http://127.0.0.1:18081/rendition.jpg
-measure 'nginx, 304' -H "If-None-Match: $(curl -sI http://127.0.0.1:18081/rendition.jpg | tr -d '\r' | sed -n 's/^ETag: //p')" \
+measure 'POST /v1/colorize' $pixcolor -s "$work/post.lua" "$url/v1/colorize"
+measure 'GET /v1/results/{digest}' $pixcolor "$url$result"
+measure 'GET /v1/results/sha256/{...}' $pixcolor "$url/v1/results/sha256/$(sha256sum "$upload" | cut -d' ' -f1)"
+measure 'POST /v1/colorize, as JSON' $pixcolor -s "$work/post.lua" -H 'Accept: application/json' "$url/v1/colorize"
+measure '304' $pixcolor -H "If-None-Match: $etag" "$url$result"
+measure 'nginx, static file' $nginx http://127.0.0.1:18081/rendition.jpg
+measure 'nginx, 304' $nginx -H "If-None-Match: $(curl -sI http://127.0.0.1:18081/rendition.jpg | tr -d '\r' | sed -n 's/^ETag: //p')" \
   http://127.0.0.1:18081/rendition.jpg
 
 # Only this: were one of them answered by a provider, it would be no measure of hits.
 calls=$(curl --silent --fail "$url/metrics" | awk '/^pixcolor_renditions_total\{origin="miss"\}/ { print $2 }')
 [[ ${calls%.*} == 1 ]] || { echo "hits.sh: $calls pictures were not hits" >&2; exit 1; }
 
-speed=$(openssl speed -elapsed -seconds 3 -bytes "$(bytes "$upload")" -evp sha256 2>/dev/null | awk 'END { print $NF }')
+speed=$(openssl speed -seconds 3 -bytes "$(bytes "$upload")" -evp sha256 2>/dev/null | awk 'END { print $NF }')
 per_core=$(awk -v speed="${speed%k}" -v bytes="$(bytes "$upload")" 'BEGIN { print speed * 1000 / bytes }')
-printf '%-34s %10.0f\n' "SHA-256 of the upload, $cores cores" "$(awk -v n="$per_core" -v c="$cores" 'BEGIN { print n * c }')"
+printf '%-34s %10.0f %9s %9s %12.0f\n' "SHA-256 of the upload, $cores cores" \
+  "$(awk -v n="$per_core" -v c="$cores" 'BEGIN { print n * c }')" '' '' "$(awk -v n="$per_core" 'BEGIN { print 1e6 / n }')"

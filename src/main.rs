@@ -11,13 +11,20 @@ use std::process::ExitCode;
 #[cfg(target_env = "gnu")]
 const GIVEN_BACK_FROM: libc::c_int = 1 << 20;
 
+/// Free bytes at the top of an arena from which glibc gives them back: twice the above, as it sets them of its own accord.
+/// With its default of 128 KiB, the buffers of each upload and each answer were given back and cleared anew, a tenth of the
+/// processor time of a repeat.
+#[cfg(target_env = "gnu")]
+const TRIMMED_FROM: libc::c_int = 2 * GIVEN_BACK_FROM;
+
 fn main() -> ExitCode {
     #[cfg(target_env = "gnu")]
-    #[expect(unsafe_code, reason = "the one call that no library wraps")]
-    // SAFETY: no other thread is there yet, and the call only stores a number.
+    #[expect(unsafe_code, reason = "calls that no library wraps")]
+    // SAFETY: no other thread is there yet, and each call only stores a number.
     unsafe {
         // Zero says that it was refused: then memory is as it would have been without.
         libc::mallopt(libc::M_MMAP_THRESHOLD, GIVEN_BACK_FROM);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, TRIMMED_FROM);
     }
     pixcolor::cli::run()
 }

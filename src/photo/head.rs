@@ -12,7 +12,7 @@ use super::{Head, InputFormat, Limits, PhotoError, ifd, kinds};
 /// [`PhotoError::Unsupported`] for another format, [`PhotoError::TooManyPixels`] above the limits,
 /// [`PhotoError::Broken`] for a header that is cut, damaged, or says no pixels at all.
 pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, PhotoError> {
-    let format = sniff(bytes)?;
+    let format = format_of(bytes)?;
     let size = match format {
         InputFormat::Jpeg => jpeg(bytes)?,
         InputFormat::Png => png(bytes),
@@ -72,8 +72,11 @@ pub fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), PhotoE
     Ok(())
 }
 
-/// The format by its signature; the words of a refusal name the kinds that are not read.
-fn sniff(bytes: &[u8]) -> Result<InputFormat, PhotoError> {
+/// The format by its signature.
+///
+/// # Errors
+/// [`PhotoError::Unsupported`] for another format; its words name the kind of file.
+pub fn format_of(bytes: &[u8]) -> Result<InputFormat, PhotoError> {
     let format = match bytes {
         // A PNG and a TIFF in forms that are not read.
         [0x89, b'P', _, _, _, _, _, _, _, _, _, _, b'C', b'g', b'B', b'I', ..]

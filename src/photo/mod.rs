@@ -33,7 +33,7 @@ pub use colour::ColourStatistics;
 pub use decode::fuzzing;
 pub use encode::{EncodeOptions, Encoded, encode, encode_own, encode_upload};
 pub use grey::luma_correlation;
-pub use head::{check_size, read_head};
+pub use head::{check_size, format_of, read_head};
 pub use panics::CodecStep;
 pub(crate) use panics::caught;
 pub use rgb::Rgb;

@@ -9,7 +9,7 @@ use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
 use serde::Serialize;
 
-use super::chunk;
+use super::base64_body::Base64Body;
 use super::header_text::header_text;
 use super::problem::{AttemptFacts, Problem};
 use super::results;
@@ -24,11 +24,9 @@ pub enum Answer {
     Json(Rendition),
 }
 
-/// A rendition in JSON.
+/// A rendition in JSON, without its first member, `image`: the picture as a data URL.
 #[derive(Serialize)]
 struct Facts<'r> {
-    /// The picture as a data URL.
-    image: String,
     format: String,
     width: u32,
     height: u32,
@@ -91,9 +89,19 @@ pub fn damage_warning() -> Header<'static> {
     Header::new("X-PixColor-Warning", DAMAGED)
 }
 
+/// What comes before the base64 of a rendition's data URL.
+fn data_url_head(rendition: &Rendition) -> String {
+    format!("data:{};base64,", rendition.format.media_type())
+}
+
+/// The data URL of a rendition, as a body.
+pub fn data_url_body(rendition: &Rendition) -> Base64Body {
+    Base64Body::new(data_url_head(rendition), rendition.bytes.clone(), "")
+}
+
 /// The data URL of a rendition.
 pub fn data_url(rendition: &Rendition) -> String {
-    let mut url = format!("data:{};base64,", rendition.format.media_type());
+    let mut url = data_url_head(rendition);
     BASE64.encode_string(&rendition.bytes, &mut url);
     url
 }
@@ -107,7 +115,6 @@ fn facts(rendition: &Rendition) -> Facts<'_> {
     let seconds =
         rendition.timings.iter().map(|(step, took)| ((*step).to_owned(), took.as_secs_f64().into()));
     Facts {
-        image: data_url(rendition),
         format: rendition.format.to_string(),
         width: rendition.width,
         height: rendition.height,
@@ -125,6 +132,15 @@ fn facts(rendition: &Rendition) -> Facts<'_> {
         attempts: rendition.attempts.iter().map(AttemptFacts::from).collect(),
         warnings: rendition.damage.iter().map(|Damage(detail)| Warning { kind: DAMAGED, detail }).collect(),
     }
+}
+
+/// A rendition in JSON, as a body.
+fn json_body(rendition: &Rendition) -> serde_json::Result<Base64Body> {
+    let facts = serde_json::to_string(&facts(rendition))?;
+    let head = format!("{{\"image\":\"{}", data_url_head(rendition));
+    // The picture takes the place of the opening brace.
+    let tail = format!("\",{}", facts.trim_start_matches('{'));
+    Ok(Base64Body::new(head, rendition.bytes.clone(), tail))
 }
 
 /// How the cache dealt with the request, as RFC 9211 says it.
@@ -193,16 +209,13 @@ impl<'r> Responder<'r, 'static> for Answer {
         }
         match self {
             Self::Json(rendition) => {
-                let body =
-                    serde_json::to_string(&facts(&rendition)).map_err(|_| Status::InternalServerError)?;
-                response.header(ContentType::JSON).max_chunk_size(chunk(body.len()));
-                response.sized_body(body.len(), Cursor::new(body));
+                let body = json_body(&rendition).map_err(|_| Status::InternalServerError)?;
+                response.header(ContentType::JSON).sized_body(body.len(), body);
             }
             Self::Image(rendition) => {
                 response
                     .raw_header("Content-Type", rendition.format.media_type())
                     .header(Header::new("ETag", format!("\"{}\"", rendition.id())))
-                    .max_chunk_size(chunk(rendition.bytes.len()))
                     .sized_body(rendition.bytes.len(), Cursor::new(rendition.bytes));
             }
         }

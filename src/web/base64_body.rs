@@ -22,8 +22,8 @@ pub struct Base64Body {
 
 impl Base64Body {
     /// `head`, the picture in base64, `tail`.
-    pub fn new(head: String, picture: Bytes, tail: &'static str) -> Self {
-        Self { plain: head.into(), picture, tail: Bytes::from_static(tail.as_bytes()) }
+    pub fn new(head: String, picture: Bytes, tail: impl Into<Bytes>) -> Self {
+        Self { plain: head.into(), picture, tail: tail.into() }
     }
 
     /// How many bytes it is, until the first is read.

@@ -21,6 +21,7 @@ use super::problem::Problem;
 use super::upload_memory::UploadMemory;
 use super::{admission, guards};
 use crate::gateway::Upload;
+use crate::photo::format_of;
 use crate::quota::Ticket;
 
 /// Most that is thrown away of what is refused, and for how long, before the connection is closed.
@@ -115,6 +116,15 @@ impl<'r> Body<'r> {
         finish(bytes, hash)
     }
 
+    /// The body is a picture that its client declares to be a form, as `curl --data-binary` does without a Content-Type;
+    /// `None` if it is a form. Bytes of any other kind pass, so that the decoder's refusal names their format.
+    pub async fn declared_as_form(&mut self) -> Result<Option<Upload>, Problem> {
+        let upload = self.whole().await?;
+        let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+        let is_form = format_of(&upload.bytes).is_err() && upload.bytes.iter().all(is_text);
+        Ok((!is_form).then_some(upload))
+    }
+
     /// The body is text around a picture in base64.
     pub async fn text(&mut self) -> Result<Bytes, Problem> {
         self.collect(text_limit(self.limit), |_| ()).await
@@ -144,8 +154,9 @@ impl<'r> Body<'r> {
         if self.length > limit {
             return Err(too_large());
         }
-        // Addresses only: a page of it is memory when a byte has arrived there.
-        let mut buffer = BytesMut::with_capacity(self.length.max(8 << 10) as usize);
+        // Addresses only: a page of it is memory when a byte has arrived there. With one byte more than arrives, the read
+        // that finds the end needs no larger buffer.
+        let mut buffer = BytesMut::with_capacity(self.length.max(8 << 10) as usize + 1);
         let mut seen = 0;
         loop {
             let read = self.stream.read_buf(&mut buffer).await.map_err(interrupted)?;

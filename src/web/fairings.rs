@@ -66,6 +66,30 @@ impl Fairing for Headers {
     }
 }
 
+/// Sets how many bytes of a body Rocket copies and writes at a time: its default, 4 KiB, makes 75 writes of a picture of
+/// 300 kB. `sized_body` replaces the body and this setting with it, so a fairing sets it, which runs after every
+/// responder, Rocket's own (`Json`, `String`) included.
+pub struct ChunkSize;
+
+/// Most bytes of a body that are copied at a time. A client that does not read a large answer holds 0.8 MB of it; with
+/// 512 KiB it would hold 1.5 MB, and a result of 300 kB would take a tenth less processor time.
+const CHUNK_BYTES: usize = 128 << 10;
+
+#[rocket::async_trait]
+impl Fairing for ChunkSize {
+    fn info(&self) -> Info {
+        Info { name: "chunk size", kind: Kind::Response }
+    }
+
+    async fn on_response<'r>(&self, _: &'r Request<'_>, response: &mut Response<'r>) {
+        if let Some(length) = response.body().preset_size() {
+            // With one byte more than the body, Rocket finds its end without a second buffer.
+            #[expect(clippy::disallowed_methods, reason = "the one place, after the body is set")]
+            response.set_max_chunk_size(length.saturating_add(1).min(CHUNK_BYTES));
+        }
+    }
+}
+
 /// `Cache-Status` (RFC 9211) on every answer of the routes that answer from the cache: who was refused before the
 /// cache was asked is told so.
 pub struct CacheStatus;

@@ -1,13 +1,16 @@
 //! `POST /image`: what the page of 2017 sends and expects, a data URL as text in and out.
 
-use rocket::http::{ContentType, MediaType};
+use rocket::http::ContentType;
+use rocket::request::Request;
+use rocket::response::{self, Responder, Response};
 use rocket::{Route, post, routes};
 
-use super::answer::{Described, data_url};
+use super::answer::{Described, data_url_body};
 use super::colorize::ask;
 use super::guards::Context;
 use super::problem::Problem;
 use super::upload::{DataUrl, Fields};
+use crate::gateway::Rendition;
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
@@ -18,8 +21,18 @@ pub fn routes() -> Vec<Route> {
 async fn image(
     context: Context,
     picture: Result<DataUrl, Problem>,
-) -> Result<Described<(ContentType, String)>, Problem> {
+) -> Result<Described<DataUrlText>, Problem> {
     let DataUrl(upload) = picture?;
     let rendition = ask(&context, upload, Fields::default(), None).await?;
-    Ok(Described::new(&rendition, (ContentType(MediaType::Plain), data_url(&rendition))))
+    Ok(Described::new(&rendition, DataUrlText(rendition.clone())))
+}
+
+/// A rendition as the text of a data URL.
+struct DataUrlText(Rendition);
+
+impl<'r> Responder<'r, 'static> for DataUrlText {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        let body = data_url_body(&self.0);
+        Response::build().header(ContentType::Plain).sized_body(body.len(), body).ok()
+    }
 }

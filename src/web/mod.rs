@@ -45,12 +45,6 @@ use problem::Problem;
 
 use crate::gateway::Gateway;
 
-/// Bytes of a picture of this length that are copied and handed to the connection at a time: Rocket's own
-/// 4 KiB are slow, and it sets aside as much for each answer.
-fn chunk(length: usize) -> usize {
-    length.clamp(4 << 10, 512 << 10)
-}
-
 /// Every route, but for those that answer to wrong methods.
 fn own_routes(with_metrics: bool) -> Vec<Route> {
     [
@@ -97,6 +91,7 @@ fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<
         // First, so that no other sees a method that was not sent.
         .attach(fairings::SentMethod)
         .attach(fairings::Headers)
+        .attach(fairings::ChunkSize)
         .attach(fairings::CacheStatus)
         .attach(admission::Fields)
         .attach(fairings::Log)

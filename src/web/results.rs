@@ -151,7 +151,6 @@ impl<'r> Responder<'r, 'static> for Picture {
         }
         response
             .raw_header("Content-Type", self.media_type)
-            .max_chunk_size(super::chunk(self.bytes.len()))
             .sized_body(self.bytes.len(), Cursor::new(self.bytes))
             .ok()
     }

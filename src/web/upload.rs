@@ -110,11 +110,10 @@ impl Body<'_> {
                 let [provider, format] = ["provider", "format"].map(|name| texts.remove(name));
                 Ok(Picture { upload, fields: Fields { provider, format, file_name } })
             }
-            Some(form) if form.is_form() => Err(Problem::new(
-                Status::UnsupportedMediaType,
-                "Send the picture itself and say so (curl: -H 'Content-Type: image/jpeg'), \
-                 multipart/form-data with a file field `image`, or JSON.",
-            )),
+            Some(form) if form.is_form() => {
+                let upload = self.declared_as_form().await?.ok_or_else(no_such_form)?;
+                Ok(Picture { upload, fields: Fields::default() })
+            }
             Some(form) if is_json(form) => json_picture(&self.text().await?, self.limit),
             _ => Ok(Picture { upload: self.whole().await?, fields: Fields::default() }),
         }
@@ -134,6 +133,15 @@ impl Body<'_> {
         let text = std::str::from_utf8(&text).map_err(|_| data_url::not_a_data_url())?;
         Ok(DataUrl(Upload::new(data_url::decode(text, self.limit)?)))
     }
+}
+
+fn no_such_form() -> Problem {
+    Problem::new(
+        Status::UnsupportedMediaType,
+        "A form of this type (application/x-www-form-urlencoded) cannot hold a picture. Send the picture itself \
+         (curl: --data-binary @photo.jpg), multipart/form-data with a file field `image` (curl: -F image=@photo.jpg), \
+         or JSON.",
+    )
 }
 
 /// The fields of our own form.

@@ -16,7 +16,7 @@ fn gateway() -> Server {
 }
 
 /// What a hostile page may do without asking anybody.
-fn attacks(gateway: &str) -> [(&'static str, String); 4] {
+fn attacks(gateway: &str) -> [(&'static str, String); 5] {
     let picture = Picture::png(16, 16, 1).data_url();
     [
         (
@@ -40,6 +40,14 @@ fn attacks(gateway: &str) -> [(&'static str, String); 4] {
             "a fetch of text/plain",
             format!(
                 "<script>fetch('{gateway}/image', {{ method: 'POST', mode: 'no-cors', body: '{picture}' }})</script>"
+            ),
+        ),
+        (
+            "a fetch of a picture that is declared to be a form",
+            format!(
+                "<script type='module'>const bytes = await (await fetch('{picture}')).arrayBuffer();\
+                 const body = new Blob([bytes], {{ type: 'application/x-www-form-urlencoded' }});\
+                 fetch('{gateway}/v1/colorize', {{ method: 'POST', mode: 'no-cors', body }})</script>"
             ),
         ),
         (

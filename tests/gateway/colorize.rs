@@ -1,6 +1,6 @@
 //! A black-and-white photo in, a coloured photo out, in all its forms.
 
-use image::ImageFormat;
+use image::{DynamicImage, ImageFormat};
 use serde_json::json;
 
 use crate::harness::picture::colourfulness;
@@ -139,4 +139,64 @@ fn a_provider_can_be_named_and_an_unknown_one_is_told() {
     assert_eq!(server.post("/v1/colorize?provider=local", &[], &picture.bytes).status, 200);
     let problem = server.post("/v1/colorize?provider=nobody", &[], &picture.bytes).problem(400);
     assert!(problem["detail"].as_str().unwrap().contains("local"), "{problem}");
+}
+
+/// The status and the body that curl gets for a picture in a file.
+fn curl(server: &Server, path: &str, file: &str, more: &[&str]) -> (u16, Vec<u8>) {
+    let mut curl = std::process::Command::new("curl");
+    curl.args(["--silent", "--show-error", "--write-out", "%{stderr}%{http_code}"]).args(more);
+    curl.arg("--data-binary").arg(format!("@{}", server.path(file).display())).arg(server.url(path));
+    let output = curl.output().expect("curl runs");
+    let status = String::from_utf8(output.stderr).unwrap();
+    (status.parse().unwrap_or_else(|_| panic!("{status}")), output.stdout)
+}
+
+#[test]
+fn curl_sends_a_picture_without_being_told_a_content_type() {
+    let server = Server::start();
+    // curl declares a body to be application/x-www-form-urlencoded; an empty header takes that away.
+    for (name, format) in [
+        ("a.jpg", ImageFormat::Jpeg),
+        ("a.png", ImageFormat::Png),
+        ("a.webp", ImageFormat::WebP),
+        ("a.tif", ImageFormat::Tiff),
+        ("a.bmp", ImageFormat::Bmp),
+        ("a.gif", ImageFormat::Gif),
+    ] {
+        let picture = DynamicImage::from(Picture::landscape(64, 48, 1)).to_rgb8();
+        let picture = Picture::new(picture, format);
+        std::fs::write(server.path(name), &picture.bytes).unwrap();
+        let declared = server.colorize(&picture);
+        for more in [&[][..], &["-H", "Content-Type:"]] {
+            let (status, body) = curl(&server, "/v1/colorize", name, more);
+            assert_eq!((status, &body), (200, &declared.body), "{name} {more:?}");
+            assert_eq!(curl(&server, "/v1/estimate", name, more).0, 200, "{name} {more:?}");
+            assert_eq!(curl(&server, "/", name, more).0, 200, "{name} {more:?}");
+            let algorithm = "/v1/algo/deeplearning/ColorfulImageColorization/1.1.5";
+            let (status, body) = curl(&server, algorithm, name, more);
+            let body = String::from_utf8(body).unwrap();
+            assert!(status == 200 && body.contains("\"output\""), "{name} {more:?}: {body}");
+        }
+    }
+}
+
+#[test]
+fn a_form_that_holds_no_picture_is_refused_and_a_file_of_another_kind_is_named() {
+    let server = Server::start();
+    let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".as_slice();
+    for (body, says) in [
+        (b"image=x&format=png".as_slice(), "curl: --data-binary @photo.jpg"),
+        (b"image=%FF%D8%FF", "curl: -F image=@photo.jpg"),
+        (heic, "a HEIC photograph"),
+    ] {
+        std::fs::write(server.path("body"), body).unwrap();
+        for path in ["/v1/colorize", "/v1/estimate"] {
+            let (status, answer) = curl(&server, path, "body", &[]);
+            let answer = String::from_utf8(answer).unwrap();
+            assert!(status == 415 && answer.contains(says), "{path}: {status} {answer}");
+        }
+    }
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let refused = server.post("/v1/algo/deeplearning/ColorfulImageColorization/1.1.5", &form, b"image=x");
+    assert!(refused.text().contains("Content-Type"), "{}", refused.text());
 }

@@ -57,3 +57,4 @@ mod shutdown;
 mod sites;
 mod store;
 mod upgrade;
+mod writes;

@@ -69,6 +69,25 @@ fn every_route_that_changes_something_or_may_cost_is_closed_to_other_sites() {
 }
 
 #[test]
+fn a_picture_that_another_site_declares_to_be_a_form_is_refused() {
+    let server = Server::start();
+    let picture = Picture::png(16, 16, 1);
+    // The types that a browser sends for any site without asking the server first, and none.
+    for kind in ["application/x-www-form-urlencoded", "text/plain", ""] {
+        let ask = |path: &str, more: (&str, &str)| {
+            let kind = Some(("Content-Type", kind)).filter(|(_, kind)| !kind.is_empty());
+            let headers: Vec<_> = kind.into_iter().chain([more]).collect();
+            server.post(path, &headers, &picture.bytes).status
+        };
+        for path in ["/v1/colorize", "/v1/estimate", "/"] {
+            assert_eq!(ask(path, ("Sec-Fetch-Site", "cross-site")), 403, "{kind} {path}");
+            assert_eq!(ask(path, ("Origin", "https://evil.example")), 403, "{kind} {path}");
+            assert_eq!(ask(path, ("Sec-Fetch-Site", "none")), 200, "{kind} {path}");
+        }
+    }
+}
+
+#[test]
 fn a_forms_first_field_is_never_its_method() {
     let server = Setup::new().env("PIXCOLOR_FACADES__ALGORITHMIA__STORAGE", "true").start();
     let form = ("Content-Type", "application/x-www-form-urlencoded");

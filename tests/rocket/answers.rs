@@ -1,10 +1,18 @@
 //! What Rocket adds to an answer, and how it puts it on the wire.
 
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use rocket::fairing::AdHoc;
 use rocket::http::Status;
-use rocket::response::{Response, stream::ReaderStream};
+use rocket::response::{Body, Response, stream::ReaderStream};
+use rocket::tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use rocket::{get, routes};
 
-use crate::wire::{Server, config, get};
+use crate::wire::{PATIENCE, Server, config, get};
 
 #[get("/stream")]
 fn stream() -> ReaderStream![std::io::Cursor<Vec<u8>>] {
@@ -30,6 +38,89 @@ fn a_body_is_written_four_kibibytes_at_a_time_unless_it_says_otherwise() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![stream, larger]));
     assert_eq!(server.ask(get("/stream")).chunks, [4096, 4096, 1808, 0]);
     assert_eq!(server.ask(get("/larger")).chunks, [10_000, 0]);
+}
+
+#[test]
+fn sized_body_replaces_the_chunk_size_with_the_body() {
+    let body = || std::io::Cursor::new("photo");
+    let before = Response::build().max_chunk_size(100).sized_body(5, body()).finalize();
+    assert_eq!(before.body().max_chunk_size(), Body::DEFAULT_MAX_CHUNK);
+    let after = Response::build().sized_body(5, body()).max_chunk_size(100).finalize();
+    assert_eq!(after.body().max_chunk_size(), 100);
+    let mut response = Response::new();
+    response.set_max_chunk_size(100);
+    response.set_sized_body(5, body());
+    assert_eq!(response.body().max_chunk_size(), Body::DEFAULT_MAX_CHUNK);
+}
+
+/// A body of so many bytes that notes how much room each read of it has.
+struct Noted {
+    left: usize,
+    room: Arc<Mutex<Vec<usize>>>,
+}
+
+impl AsyncRead for Noted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.room.lock().unwrap().push(buffer.remaining());
+        let piece = self.left.min(buffer.remaining());
+        buffer.put_slice(&vec![7; piece]);
+        self.left -= piece;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncSeek for Noted {
+    fn start_seek(self: Pin<&mut Self>, _: io::SeekFrom) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn poll_complete(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        Poll::Ready(Ok(0))
+    }
+}
+
+impl<'r> rocket::response::Responder<'r, 'static> for Noted {
+    fn respond_to(self, _: &'r rocket::Request<'_>) -> rocket::response::Result<'static> {
+        Response::build().sized_body(self.left, self).ok()
+    }
+}
+
+#[get("/noted")]
+fn noted(room: &rocket::State<Arc<Mutex<Vec<usize>>>>) -> Noted {
+    Noted { left: 10_000, room: Arc::clone(room) }
+}
+
+/// The room that each read of a body of 10,000 bytes has, where a fairing sets this chunk size.
+fn rooms(chunk: Option<usize>) -> Vec<usize> {
+    let room = Arc::<Mutex<Vec<usize>>>::default();
+    let set = AdHoc::on_response("chunk size", move |_, response| {
+        Box::pin(async move {
+            if let Some(chunk) = chunk {
+                response.set_max_chunk_size(chunk);
+            }
+        })
+    });
+    let rocket = rocket::custom(config()).manage(room.clone()).mount("/", routes![noted]).attach(set);
+    let server = Server::start(rocket);
+    assert_eq!(server.ask(get("/noted")).body, [7; 10_000]);
+    // The body is dropped after its end was read, which may be after the client has all of it.
+    let end = Instant::now() + PATIENCE;
+    while Arc::strong_count(&room) > 2 {
+        assert!(Instant::now() < end, "the body stays");
+        std::thread::yield_now();
+    }
+    room.lock().unwrap().clone()
+}
+
+#[test]
+fn a_fairing_sets_the_chunk_size_and_one_byte_more_than_the_body_saves_a_second_buffer() {
+    assert_eq!(rooms(None), [4096, 4096, 4096, 2288]);
+    assert_eq!(rooms(Some(10_000)), [10_000, 10_000]);
+    assert_eq!(rooms(Some(10_001)), [10_001, 1]);
 }
 
 #[get("/plain")]

@@ -32,7 +32,6 @@ impl<'r> Responder<'r, 'static> for Document {
         Response::build()
             .header(ContentType::JSON)
             .header(Header::new("Cache-Control", "no-cache"))
-            .max_chunk_size(super::chunk(DOCUMENT.len()))
             .sized_body(DOCUMENT.len(), Cursor::new(DOCUMENT))
             .ok()
     }

@@ -52,6 +52,21 @@ impl Setup {
         command(self.folder.path(), args)
     }
 
+    /// Starts the server by way of another program, which gets these arguments and then the server's command.
+    pub fn under(mut self, program: &str, args: impl IntoIterator<Item = String>) -> Self {
+        let mut outer = Command::new(program);
+        outer.args(args).arg(self.command.get_program()).args(self.command.get_args());
+        outer.current_dir(self.folder.path()).stdin(Stdio::null());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => outer.env(name, value),
+                None => outer.env_remove(name),
+            };
+        }
+        self.command = outer;
+        self
+    }
+
     /// Starts the server and waits until it listens.
     #[track_caller]
     pub fn start(mut self) -> Server {

@@ -19,7 +19,6 @@ use crate::datastore::{Name, Opened, Readers};
 use crate::hex::hex;
 use crate::photo::{self, Limits};
 use crate::web::admission;
-use crate::web::chunk;
 use crate::web::colorize::one;
 use crate::web::guards::Context;
 use crate::web::problem::Problem;
@@ -209,7 +208,6 @@ impl<'r> Responder<'r, 'static> for Stored {
         // Neither text nor JSON: clients would make something else of it than the bytes that were put there.
         let mut response = file_response("application/octet-stream", format!("{written:x}-{bytes:x}"));
         let length = usize::try_from(bytes).map_err(|_| Status::InternalServerError)?;
-        response.set_max_chunk_size(chunk(length));
         response.set_sized_body(length, tokio::fs::File::from_std(file));
         Ok(response)
     }
@@ -221,7 +219,6 @@ impl<'r> Responder<'r, 'static> for Picture {
         let head = photo::read_head(&self.bytes, &all);
         let kind = head.map_or("application/octet-stream", |head| head.format.media_type());
         let mut response = file_response(kind, hex(&self.digest));
-        response.set_max_chunk_size(chunk(self.bytes.len()));
         response.set_sized_body(self.bytes.len(), Cursor::new(self.bytes));
         Ok(response)
     }
@@ -241,7 +238,6 @@ impl<'r> Responder<'r, 'static> for Said {
         Response::build()
             .header(ContentType::JSON)
             .header(Header::new("Cache-Control", "no-store"))
-            .max_chunk_size(chunk(body.len()))
             .sized_body(body.len(), Cursor::new(body))
             .ok()
     }

@@ -12,7 +12,6 @@ use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
 use serde_json::{Map, Value, json};
 
-use crate::web::chunk;
 use crate::web::facades::Rendering;
 use crate::web::header_text::header_text;
 use crate::web::identity::Identity;
@@ -115,7 +114,6 @@ fn json_response(kind: ContentType, body: String) -> Response<'static> {
     response
         .header(kind)
         .header(Header::new("Cache-Control", "no-store"))
-        .max_chunk_size(chunk(body.len()))
         .sized_body(body.len(), Cursor::new(body));
     response.finalize()
 }

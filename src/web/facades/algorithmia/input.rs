@@ -72,6 +72,7 @@ impl Input {
             Kind::Json => Given::Json(body.text().await?),
             Kind::Text => Given::Text(body.text().await?),
             Kind::Binary => Given::Binary(body.whole().await?),
+            Kind::Form => Given::Binary(body.declared_as_form().await?.ok_or_else(unsupported)?),
         };
         Ok(Self { given, ticket: body.ticket() })
     }
@@ -87,6 +88,7 @@ enum Kind {
     Json,
     Text,
     Binary,
+    Form,
 }
 
 /// What a body is. A charset is overlooked: clients send UTF-8 and do not say so.
@@ -100,12 +102,18 @@ fn kind(content_type: Option<&ContentType>) -> Result<Kind, Problem> {
         Ok(Kind::Text)
     } else if is(("application", "octet-stream")) || top.eq_ignore_ascii_case("image") {
         Ok(Kind::Binary)
+    } else if is(("application", "x-www-form-urlencoded")) {
+        Ok(Kind::Form)
     } else {
-        Err(Problem::new(
-            Status::UnsupportedMediaType,
-            "Send the input as application/json, text/plain or application/octet-stream, and say so in Content-Type.",
-        ))
+        Err(unsupported())
     }
+}
+
+fn unsupported() -> Problem {
+    Problem::new(
+        Status::UnsupportedMediaType,
+        "Send the input as application/json, text/plain or application/octet-stream, and say so in Content-Type.",
+    )
 }
 
 /// Most values in JSON: two lists with a picture and a place each, and some to spare. Each takes a hundred bytes once it

@@ -14,7 +14,6 @@ use crate::photo::OutputFormat;
 use crate::web::answer::Described;
 use crate::web::base64_body::Base64Body;
 use crate::web::body::{Body, not_set_up};
-use crate::web::chunk;
 use crate::web::colorize::ask;
 use crate::web::form::{Form, Part};
 use crate::web::guards::Context;
@@ -185,6 +184,6 @@ impl<'r> Responder<'r, 'static> for Images {
         if !ignored.is_empty() {
             response.header(Header::new("X-PixColor-Ignored", ignored.join(", ")));
         }
-        response.max_chunk_size(chunk(body.len())).sized_body(body.len(), body).ok()
+        response.sized_body(body.len(), body).ok()
     }
 }

@@ -1,11 +1,10 @@
 //! Files that a command writes for its user: each appears whole under its name, or not at all.
 
-use std::fs::Permissions;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile};
+use uuid::Uuid;
 
 /// A result cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -26,37 +25,30 @@ fn advice(error: &io::Error) -> &'static str {
 /// Fails if `write` would fail, as far as that is known in advance: a call that costs credit should not be made for a
 /// result that has no place.
 pub fn check(target: &Path) -> Result<(), OutputError> {
-    named(target, free(target).and_then(|()| part(target)).map(drop))
+    let part = part(target);
+    named(target, free(target).and_then(|()| File::create_new(&part)).and_then(|_| fs::remove_file(&part)))
 }
 
 /// Writes a file, in place of an older one.
 pub fn write(target: &Path, bytes: &[u8]) -> Result<(), OutputError> {
-    let written = part(target).and_then(|mut part| {
-        part.write_all(bytes)?;
-        part.persist(target)?;
-        Ok(())
-    });
+    let part = part(target);
+    let written = File::create_new(&part)
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| fs::rename(&part, target));
+    if written.is_err() {
+        // The error to report is that of the write.
+        let _ = fs::remove_file(&part);
+    }
     named(target, written)
 }
 
-fn named<T>(target: &Path, result: io::Result<T>) -> Result<T, OutputError> {
-    result.map_err(|error| OutputError { target: target.to_owned(), source: without_path(error) })
+fn named(target: &Path, result: io::Result<()>) -> Result<(), OutputError> {
+    result.map_err(|source| OutputError { target: target.to_owned(), source })
 }
 
-/// The system's own error: the library adds the path of a file that the user does not know.
-fn without_path(error: io::Error) -> io::Error {
-    let source = error.get_ref().and_then(|wrapped| wrapped.source());
-    let code = source.and_then(|source| source.downcast_ref::<io::Error>()?.raw_os_error());
-    code.map_or(error, io::Error::from_raw_os_error)
-}
-
-/// A new file beside the target. Its name is short, so that every name is possible for the target. It is removed when it
-/// is dropped.
-fn part(target: &Path) -> io::Result<NamedTempFile> {
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Like any new file: the system takes the bits of the umask away.
-    let permissions = Permissions::from_mode(0o666);
-    Builder::new().prefix(".pixcolor-").suffix(".part").permissions(permissions).tempfile_in(folder)
+/// The path of the file until it is whole. Its name is short, so that every name is possible for the target.
+fn part(target: &Path) -> PathBuf {
+    target.with_file_name(format!(".pixcolor-{}.part", Uuid::new_v4()))
 }
 
 /// Fails if the path is too long or belongs to something that is no file.

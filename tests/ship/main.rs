@@ -21,5 +21,7 @@ mod containerfile;
 mod files;
 mod image;
 mod kubernetes;
+mod machine;
+mod release;
 mod sbom;
 mod systemd;

@@ -97,6 +97,8 @@ def standins():
     for name, (short, program, files) in made.items():
         words = ", ".join(f'"{word}"' for word in program)
         lines = [f"FROM {base}", "WORKDIR /data", *(f"COPY {file} /opt/{file}" for file in files)]
+        # As the image of the same name has it.
+        lines += ["RUN ln -sf /dev/stderr /var/log/nginx/error.log"] if short == "nginx" else []
         lines += ["ENV PATH=/opt:/usr/sbin:/usr/bin:/sbin:/bin", f"ENTRYPOINT [{words}]"]
         folder = Path(__file__).parent / "standins"
         tag = f"pixcolor-test/standin-{short}"

@@ -30,7 +30,8 @@ def check(sentence):
 
 def told(error):
     """An error with what the command said."""
-    said = "\n".join(text for text in (getattr(error, "stdout", None), getattr(error, "stderr", None)) if text)
+    texts = [getattr(error, "stdout", None), getattr(error, "stderr", None), *getattr(error, "__notes__", [])]
+    said = "\n".join(text for text in texts if text)
     return f"{error!r}\n{said}".strip()[-2000:].replace("\n", "\n        ")
 
 

@@ -28,9 +28,10 @@ mount -t tmpfs -o mode=1777 tmp tmp
 pivot_root . mnt
 cd /
 umount -l /mnt
+mount --make-rshared /
 hostname pixcolor-test
 ip link set lo up
-touch /run/ready
+echo yes >/run/ready
 # The first process of the machine: it waits for those whose parents have ended, too.
 while :; do
   sleep 3600 &

@@ -22,16 +22,16 @@ if unknown:
 # What the checks have started ends with them, however they end.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
-name = arguments.image
-if name is None:
+if arguments.image:
+    docker("tag", arguments.image, image.NAME)
+else:
     with bases.tags(bases.builder()):
         with check("`docker build` makes the image by the Containerfile"):
             image.build()
         with check("a change of a document builds nothing again"):
             image.nothing_is_built_again()
-    name = image.NAME
-if docker("images", "-q", name):
+if docker("images", "-q", image.NAME):
     for part in arguments.parts or PARTS:
         print(f"\n{part}", flush=True)
-        PARTS[part](name)
+        PARTS[part](built=not arguments.image)
 sys.exit(summary())

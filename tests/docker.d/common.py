@@ -71,6 +71,12 @@ def inspect(container, path):
     return json.loads(docker("inspect", "-f", "{{json ." + path + "}}", container))
 
 
+def bridge(network):
+    """The address that this machine has in a network of the engine's."""
+    subnet = docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", network)
+    return json.loads(run("ip", "-j", "addr", "show", "to", subnet))[0]["addr_info"][0]["local"]
+
+
 def logs(container):
     ended = subprocess.run(["docker", "logs", container], capture_output=True, text=True, check=True)
     return ended.stdout + ended.stderr

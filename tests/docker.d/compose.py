@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 
 from bases import builder, standins, tags
-from common import ROOT, STATE, check, docker, picture, run, wait_for
+from common import ROOT, STATE, bridge, check, docker, picture, run, wait_for
 
 PROJECT = "pixcolor-test"
 # An address of this machine's own, so that whatever else listens at 8080 is in nobody's way.
@@ -80,8 +80,7 @@ def started(call, build):
             assert state["Status"] == "healthy", state
     with check("nginx says who the client is, and the gateways believe it"):
         said = json.loads(ask("/v1/quota", headers={"X-Forwarded-For": "203.0.113.9"})[1])
-        # The engine's bridge, which is an address of this machine.
-        gateway = json.loads(run("ip", "-j", "addr", "show", "to", "172.30.8.0/24"))[0]["addr_info"][0]["local"]
+        gateway = bridge(f"{PROJECT}_pixcolor")
         seen = said["client"].removeprefix("ip:"), said["peer"]
         assert seen == (gateway, "172.30.8.2"), seen
     with check("the gateways have Valkey: what one of them counts, the other one knows"):

@@ -11,11 +11,13 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from common import ROOT, check, docker, inspect, logs, picture, run, wait_for
+from common import ROOT, bridge, check, docker, inspect, logs, picture, run, wait_for
 
 NAME = "pixcolor"
 CONTAINER = "pixcolor-test"
 VOLUME = "pixcolor-test"
+# Enough for slow machines.
+SHUTDOWN = "ROCKET_SHUTDOWN={ delay = 0, grace = 60, mercy = 3 }"
 SHUT_IN = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
 
 
@@ -128,7 +130,7 @@ class Host(http.server.BaseHTTPRequestHandler):
 
 
 def key():
-    gateway = docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge")
+    gateway = bridge("bridge")
     server = http.server.ThreadingHTTPServer((gateway, 0), Host)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://{gateway}:{server.server_port}"
@@ -180,7 +182,7 @@ def listens(address):
 
 
 def stop():
-    with check("`docker stop` under load: uploads that had begun are answered, and it exits with 0"), running():
+    with check("`docker stop` under load: uploads that had begun are answered, and it exits with 0"), running("-e", SHUTDOWN):
         serves()
         address = inspect(CONTAINER, "NetworkSettings.IPAddress")
         bodies = [picture(seed, 640, 480) for seed in range(10, 18)]
@@ -192,7 +194,7 @@ def stop():
         for other in others:
             other.start()
         wait_for(lambda: len(tally) >= 4, "nothing is answered")
-        stopping = subprocess.Popen(["docker", "stop", "-t", "30", CONTAINER], stdout=subprocess.DEVNULL)
+        stopping = subprocess.Popen(["docker", "stop", "-t", "70", CONTAINER], stdout=subprocess.DEVNULL)
         wait_for(lambda: not listens(address), "it listens on")
         for upload, body in zip(uploads, bodies):
             upload.send(body[len(body) // 2 :])
@@ -200,7 +202,7 @@ def stop():
         assert [answer.status for answer in answers] == [200] * 8, [answer.status for answer in answers]
         assert all(answer.read().startswith(b"\x89PNG") for answer in answers)
         over.set()
-        assert stopping.wait(60) == 0
+        assert stopping.wait(80) == 0
         for other in others:
             other.join()
         cut = [what for what in tally if what == "cut"]

@@ -53,7 +53,8 @@ fn the_documented_lines_install_the_archive_on_a_machine_without_rust() {
     let root = folder.path().join("root");
     for program in ["sh", "tar", "gzip", "sha256sum"] {
         let program = ["/usr/bin", "/bin"].map(|folder| format!("{folder}/{program}"));
-        let program = program.iter().find(|program| Path::new(program).exists()).expect("a program of Debian's");
+        let program =
+            program.iter().find(|program| Path::new(program).exists()).expect("a program of Debian's");
         install(&root, program, program);
     }
     for made in ["root", "tmp", "usr/local/bin"] {
@@ -76,11 +77,15 @@ fn the_documented_lines_install_the_archive_on_a_machine_without_rust() {
     for file in ["LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY-LICENSES", "README.md"] {
         assert!(installed("share/doc/pixcolor").join(file).is_file(), "{file}");
     }
-    assert_eq!(fs::read_to_string(installed("share/pixcolor/config/pixcolor.toml")).unwrap(), read("config/pixcolor.toml"));
+    assert_eq!(
+        fs::read_to_string(installed("share/pixcolor/config/pixcolor.toml")).unwrap(),
+        read("config/pixcolor.toml")
+    );
 
     // A port that was free a moment ago.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut start = enter(&root, &[("ROCKET_PORT", &port.to_string())], &["sh", "-ec", &format!("exec {serve}")]);
+    let mut start =
+        enter(&root, &[("ROCKET_PORT", &port.to_string())], &["sh", "-ec", &format!("exec {serve}")]);
     let mut running = Running(start.stdout(Stdio::null()).spawn().unwrap());
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
     let end = Instant::now() + Duration::from_secs(60);

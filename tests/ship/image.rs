@@ -40,9 +40,15 @@ fn first_stage(folder: &Path) {
     let build =
         "RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --profile dist --bin pixcolor";
     let script = format!("{build} --target {host} --target-dir target/static");
-    let cargo =
-        Command::new("sh").args(["-c", &script]).current_dir(path(".")).stderr(Stdio::inherit()).status();
-    assert!(cargo.unwrap().success());
+    let mut cargo = Command::new("sh");
+    cargo.args(["-c", &script]).current_dir(path(".")).stderr(Stdio::inherit());
+    // As deploy/release does, whose build this is: build scripts that look at these would be run again.
+    for (name, _) in std::env::vars() {
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(name);
+        }
+    }
+    assert!(cargo.status().unwrap().success());
 
     let binary = path("target/static").join(host).join("dist/pixcolor");
     let copy = |from: PathBuf, to: &str| {

@@ -1,8 +1,9 @@
 //! What the Containerfile says, for the other files to be held against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
-use crate::files::read;
+use crate::files::{path, read};
 
 /// The last stage.
 pub struct Image {
@@ -43,29 +44,71 @@ fn what_it_names_is_there() {
     assert!(image.env["XDG_CACHE_HOME"].starts_with(&image.volume));
 }
 
-/// The builder has only what `.dockerignore` leaves it, and the program is built out of more than `src/`.
-#[test]
-fn what_the_program_is_built_of_is_not_left_out() {
-    let ignored = read(".dockerignore");
-    let ignored: Vec<&str> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
-    let mut folders = vec![crate::files::path("src")];
-    let mut seen = 0;
+/// The files and folders of the project that the first stage copies.
+fn copied() -> Vec<String> {
+    let file = read("Containerfile");
+    let stage = file.split("\nFROM scratch\n").next().unwrap();
+    let copies = stage.lines().filter_map(|line| line.strip_prefix("COPY "));
+    let sources = copies.flat_map(|line| {
+        let (sources, _to) = line.rsplit_once(' ').expect("COPY FROM... TO");
+        sources.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    });
+    sources.collect()
+}
+
+/// The files outside of `src/` that the program includes; those of unit tests, which no image is built with, are not.
+fn included() -> BTreeSet<String> {
+    let mut folders = vec![path("src")];
+    let mut found = BTreeSet::new();
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path);
+                folders.extend((path.file_name().unwrap() != "tests").then_some(path));
                 continue;
             }
             let Ok(text) = std::fs::read_to_string(&path) else { continue };
-            for named in text.split("include_").skip(1).filter_map(|rest| rest.split('"').nth(1)) {
+            let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+            for named in code.split("include_").skip(1).filter_map(|rest| rest.split('"').nth(1)) {
                 // Out of `src/`, or from the root of the project.
                 let outside = named.trim_start_matches("$CARGO_MANIFEST_DIR/").trim_start_matches("../");
-                let top = outside.split('/').next().unwrap();
-                assert!(!ignored.contains(&top), "{}: {named} is left out", path.display());
-                seen += usize::from(outside != named);
+                found.extend((outside != named).then(|| outside.to_owned()));
             }
         }
     }
-    assert!(seen > 3, "{seen}");
+    found
+}
+
+#[test]
+fn the_builder_has_what_the_program_is_built_of_and_no_documents() {
+    let (copied, included) = (copied(), included());
+    assert!(included.len() > 5, "{included:?}");
+    for file in ["Cargo.toml", "Cargo.lock", "src"].into_iter().chain(included.iter().map(String::as_str)) {
+        let is_there = copied.iter().any(|one| file == one || file.starts_with(&format!("{one}/")));
+        assert!(is_there, "{file} is built in, and the Containerfile does not copy it");
+    }
+    let ignored = read(".dockerignore");
+    let ignored: Vec<&str> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
+    for file in &copied {
+        assert!(path(file).exists(), "{file} is not there");
+        let top = file.split('/').next().unwrap();
+        assert!(!ignored.contains(&file.as_str()) && !ignored.contains(&top), "{file} is left out");
+    }
+    for document in ["README.md", "CHANGELOG.md", "docs", "tests", "benches", "."] {
+        assert!(!copied.iter().any(|one| one == document), "a change of {document} builds the program again");
+    }
+}
+
+#[test]
+fn cargo_reads_the_manifest_where_only_the_copied_files_are() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in copied() {
+        let to = folder.path().join(&file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        assert!(Command::new("cp").arg("-a").arg(path(&file)).arg(to).status().unwrap().success());
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    let read = cargo.args(["tree", "--locked", "--offline", "--depth", "0"]).current_dir(folder.path());
+    let read = read.output().unwrap();
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
 }

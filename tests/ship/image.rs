@@ -6,7 +6,6 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -14,6 +13,7 @@ use tempfile::TempDir;
 use crate::containerfile::last_stage;
 use crate::files::{path, read};
 use crate::harness::picture::colourfulness;
+use crate::harness::wait::until;
 use crate::harness::{Answer, Picture, agent};
 
 /// Bytes that the whole image may have.
@@ -40,9 +40,15 @@ fn first_stage(folder: &Path) {
     let build =
         "RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --profile dist --bin pixcolor";
     let script = format!("{build} --target {host} --target-dir target/static");
-    let cargo =
-        Command::new("sh").args(["-c", &script]).current_dir(path(".")).stderr(Stdio::inherit()).status();
-    assert!(cargo.unwrap().success());
+    let mut cargo = Command::new("sh");
+    cargo.args(["-c", &script]).current_dir(path(".")).stderr(Stdio::inherit());
+    // As deploy/release does, whose build this is: build scripts that look at these would be run again.
+    for (name, _) in std::env::vars() {
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(name);
+        }
+    }
+    assert!(cargo.status().unwrap().success());
 
     let binary = path("target/static").join(host).join("dist/pixcolor");
     let copy = |from: PathBuf, to: &str| {
@@ -151,15 +157,10 @@ impl Running {
             .spawn()
             .unwrap();
         let mut running = Self { child, port, log: log.to_owned() };
-        let end = Instant::now() + Duration::from_secs(60);
-        while agent().get(running.url("/healthz")).call().is_err() {
-            assert!(
-                Instant::now() < end && running.child.try_wait().unwrap().is_none(),
-                "{}",
-                running.said()
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        until("the program in the image answers", || {
+            assert!(running.child.try_wait().unwrap().is_none(), "{}", running.said());
+            agent().get(running.url("/healthz")).call().is_ok()
+        });
         running
     }
 

@@ -21,6 +21,8 @@ mod containerfile;
 mod files;
 mod image;
 mod kubernetes;
+mod machine;
+mod release;
 mod rust;
 mod sbom;
 mod systemd;

@@ -3,11 +3,12 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::files::{path, read};
 use crate::harness::wait::until;
 use crate::harness::{Answer, Server, agent};
+use crate::machine::{Running, install};
 
 #[test]
 fn the_unit_is_valid_and_as_shut_in_as_is_said() {
@@ -77,19 +78,7 @@ const SERVICE: u32 = 61_184;
 /// A machine's root with the binary, its libraries and the folders as systemd makes them for the unit: state and cache
 /// behind links into folders that only root may enter.
 fn machine(root: &Path) {
-    let copy = |from: &str, to: &str| {
-        let to = root.join(to.trim_start_matches('/'));
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(from, &to).unwrap_or_else(|error| panic!("{from}: {error}"));
-    };
-    let binary = env!("CARGO_BIN_EXE_pixcolor");
-    copy(binary, "/usr/local/bin/pixcolor");
-    let libraries = Command::new("ldd").arg(binary).output().expect("ldd, of Debian's package libc-bin");
-    for library in
-        String::from_utf8(libraries.stdout).unwrap().split_whitespace().filter(|word| word.starts_with('/'))
-    {
-        copy(library, library);
-    }
+    install(root, env!("CARGO_BIN_EXE_pixcolor"), "/usr/local/bin/pixcolor");
     fs::create_dir_all(root.join("etc/pixcolor/config")).unwrap();
     fs::write(root.join("etc/pixcolor/config/pixcolor.toml"), "anonymous = false\n").unwrap();
     for folder in ["lib", "cache"] {
@@ -101,16 +90,6 @@ fn machine(root: &Path) {
     }
     fs::create_dir_all(root.join("root")).unwrap();
     fs::create_dir_all(root.join("tmp")).unwrap();
-}
-
-/// A program that runs until this is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

@@ -1,0 +1,160 @@
+"""Two machines beside each other: a host with engines in it, which has a root, processes and a network of its own, and
+another machine, which is a network only, for its clients."""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from bases import debian
+from common import docker, run, wait_for
+
+PACKAGES = [
+    "docker.io", "docker-cli", "podman", "passt", "slirp4netns", "rootlesskit", "uidmap", "netavark", "aardvark-dns",
+    "nftables", "iptables", "iproute2", "nginx-light", "curl", "procps",
+]
+HOST, CLIENT = "pixcolor-host", "pixcolor-client"
+HOST4, HOST6 = "10.203.0.1", "fd00:203::1"
+CLIENT4, CLIENT6 = "10.203.0.2", "fd00:203::2"
+USER = "px"
+ROOTLESS = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
+
+
+def user(root, inside):
+    run("chroot", root, "useradd", "-m", "-u", "1000", USER, **inside)
+
+
+class Machine:
+    """The host, while it runs."""
+
+    def __init__(self, process, pid, root):
+        self.process, self.pid, self.root = process, pid, root
+
+    def words(self, *command, user=False):
+        """The command that does it in there."""
+        enter = ["nsenter", "-t", self.pid, "-m", "-p", "-n", "-u", "-i", "--", "env", "-i"]
+        variables = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        if not user:
+            return [*enter, *variables, "HOME=/root", *command]
+        run_dir = "/run/user/1000"
+        variables += [f"HOME=/home/{USER}", f"XDG_RUNTIME_DIR={run_dir}", f"DOCKER_HOST=unix://{run_dir}/docker.sock"]
+        # cgroups of the first version are enough for these checks.
+        variables += ["PODMAN_IGNORE_CGROUPSV1_WARNING=1"]
+        return [*enter, *variables, "setpriv", "--reuid", USER, "--regid", USER, "--init-groups", "--", *command]
+
+    def run(self, *command, user=False, **more):
+        return run(*self.words(*command, user=user), **more)
+
+    def curl(self, *words):
+        return curl(self.words("curl"), *words)
+
+    @contextmanager
+    def program(self, *command, user=False):
+        """Something that runs for as long as it is wanted."""
+        # A signal has to be sent from inside: nsenter passes none on.
+        file = f"/tmp/program-{os.urandom(4).hex()}"
+        words = self.words("sh", "-c", 'echo $$ >"$0"; exec "$@"', file, *command, user=user)
+        with tempfile.TemporaryFile("w+") as said:
+            process = subprocess.Popen([str(word) for word in words], stdout=said, stderr=subprocess.STDOUT)
+            try:
+                yield process
+                assert process.poll() is None, "it has ended"
+            except Exception as error:
+                said.seek(0)
+                error.add_note(said.read()[-1000:])
+                raise
+            finally:
+                if process.poll() is None:
+                    self.run("sh", "-c", f"kill $(cat {file})")
+                process.wait(60)
+
+    @contextmanager
+    def engine(self, *options):
+        with self.program("dockerd", *options):
+            wait_for(lambda: self.run("docker", "info"), "dockerd does not answer")
+            yield
+
+    @contextmanager
+    def rootless_engine(self, **settings):
+        variables = [f"DOCKERD_ROOTLESS_ROOTLESSKIT_{name}={value}" for name, value in settings.items()]
+        with self.program("env", *variables, ROOTLESS, user=True):
+            wait_for(lambda: self.run("docker", "info", user=True), "the rootless dockerd does not answer")
+            yield
+
+
+def curl(command, *words):
+    """What was answered, or nothing if no answer came."""
+    words = [*command, "-sg", "--max-time", "5", *words]
+    ended = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    return ended.stdout if ended.returncode == 0 else None
+
+
+def curl_elsewhere(*words):
+    """The same on the other machine."""
+    return curl(["ip", "netns", "exec", CLIENT, "curl"], *words)
+
+
+def taken_for(answer):
+    """Whom the gateway takes a client for, and who it says is at the other end: from an answer of /v1/quota."""
+    if answer is None:
+        return None, None
+    said = json.loads(answer)
+    return said["client"].removeprefix("ip:"), said["peer"]
+
+
+def network():
+    run("ip", "link", "add", "pixcolor-h", "netns", HOST, "type", "veth", "peer", "name", "pixcolor-c", "netns", CLIENT)
+    for space, device, addresses in [
+        (HOST, "pixcolor-h", [f"{HOST4}/24", f"{HOST6}/64"]),
+        (CLIENT, "pixcolor-c", [f"{CLIENT4}/24", f"{CLIENT6}/64"]),
+    ]:
+        for address in addresses:
+            run("ip", "-n", space, "addr", "add", address, "dev", device, *(["nodad"] if ":" in address else []))
+        run("ip", "-n", space, "link", "set", "lo", "up")
+        run("ip", "-n", space, "link", "set", device, "up")
+    # Engines route between their networks and this one.
+    forward = "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"
+    run("ip", "netns", "exec", HOST, "sh", "-c", forward)
+
+
+def remove_networks():
+    for space in [HOST, CLIENT]:
+        if Path("/run/netns", space).exists():
+            run("ip", "netns", "del", space)
+
+
+@contextmanager
+def machine(image):
+    """The host with the image in it, as /root/image.tar, and its binary, as /root/pixcolor."""
+    root = debian("machine", "trixie", PACKAGES, user)
+    docker("save", "-o", root / "root/image.tar", image)
+    (root / "root/image.tar").chmod(0o644)
+    (root / "root").chmod(0o755)
+    container = docker("create", image)
+    docker("cp", f"{container}:/usr/bin/pixcolor", root / "root/pixcolor")
+    docker("rm", container)
+    remove_networks()
+    for space in [HOST, CLIENT]:
+        run("ip", "netns", "add", space)
+    process = None
+    try:
+        network()
+        with tempfile.TemporaryDirectory() as folder:
+            pid = Path(folder) / "pid"
+            enter = ["nsenter", f"--net=/run/netns/{HOST}", "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"]
+            words = [*enter, Path(__file__).with_name("machine.sh"), root, pid]
+            process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+            host = wait_for(lambda: pid.exists() and pid.read_text().strip(), "the machine does not start")
+            there = Machine(process, host, root)
+            wait_for(lambda: there.run("cat", "/run/ready"), "the machine is not ready")
+        there.run("install", "-d", "-o", USER, "/run/user/1000")
+        yield there
+    finally:
+        if process:
+            # Its first process ends, and all others with it.
+            os.kill(int(there.pid), signal.SIGKILL)
+            process.wait(30)
+        remove_networks()

@@ -1,0 +1,6 @@
+"""A store that speaks as S3 does, where the Compose file has MinIO: moto, at MinIO's port."""
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+
+run_simple("0.0.0.0", 9000, DomainDispatcherApplication(create_backend_app), threaded=True)

@@ -37,6 +37,9 @@ def row(what, expected, host, engine, *options, user=False):
     """One line of the table: the peers that `peers` is to find."""
     with check(f"{what}: {shown(expected)}"), container(host, engine, *options, user=user):
         found = peers(host)
+        if None in found and found != expected:
+            # A slow machine has missed an answer.
+            found = peers(host)
         assert found == expected, f"it is {shown(found)}"
 
 

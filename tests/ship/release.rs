@@ -57,8 +57,16 @@ fn the_documented_lines_install_the_archive_on_a_machine_without_rust() {
             program.iter().find(|program| Path::new(program).exists()).expect("a program of Debian's");
         install(&root, program, program);
     }
-    for made in ["root", "tmp", "usr/local/bin"] {
+    for made in ["dev", "root", "tmp", "usr/local/bin"] {
         fs::create_dir_all(root.join(made)).unwrap();
+    }
+    // A static program gets its random numbers from here.
+    for (device, minor) in [("null", "3"), ("random", "8"), ("urandom", "9")] {
+        let made = Command::new("mknod")
+            .arg(root.join("dev").join(device))
+            .args(["-m", "666", "c", "1", minor])
+            .status();
+        assert!(made.unwrap().success());
     }
     fs::set_permissions(root.join("usr/local/bin"), Permissions::from_mode(0o2775)).unwrap();
     for file in [archive, sum] {

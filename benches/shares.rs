@@ -16,6 +16,7 @@ use cpu_time::ProcessTime;
 use image::DynamicImage;
 use photograph::{LIMITS, SIZES, jpeg, photograph};
 use pixcolor::config::{Common, KindConfig, OnDisconnect, OnnxConfig, ProviderConfig};
+use pixcolor::credit::Begun;
 use pixcolor::credit::Price;
 use pixcolor::observe::Metrics;
 use pixcolor::photo::{EncodeOptions, OutputFormat, Photo, encode};
@@ -70,6 +71,7 @@ fn steps(upload: &[u8], network: &Arc<dyn Provider>, runtime: &Runtime) -> Steps
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
         audience: None,
+        begun: Begun::default(),
     };
     let (answer, network) = timed(|| runtime.block_on(network.colorize(call)).unwrap());
     let chroma = match answer.colour {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::signals::{Signals, StopSignal};
 use super::{CliError, complain, say};
 use crate::credit::Credits;
+use crate::gateway::Error;
 
 /// What became of a photograph.
 pub struct Done {
@@ -42,11 +43,12 @@ pub struct Progress {
     pub stopped_by: Option<StopSignal>,
 }
 
-/// Has every file coloured by `colour`, and says what became of each. After a signal no file is begun; those that were
-/// begun have `patience` to end. A second signal takes that away.
+/// Has every file coloured by `colour`, and says what became of each. After a signal, `stop` is cancelled and no file is
+/// begun; those that were begun have `patience` to end. A second signal takes that away.
 pub async fn run<F>(
     files: &[PathBuf],
     patience: Duration,
+    stop: &CancellationToken,
     colour: impl Fn(PathBuf) -> F,
 ) -> io::Result<Progress>
 where
@@ -55,7 +57,7 @@ where
     let mut signals = Signals::new()?;
     let bar = bar(files.len());
     let at_once = std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1);
-    let (stop, begun) = (CancellationToken::new(), Cell::new(0));
+    let begun = Cell::new(0);
     let work = stream::iter(files).take_until(stop.cancelled()).map(|file| {
         begun.set(begun.get() + 1);
         let result = colour(file.clone());
@@ -75,17 +77,16 @@ where
                 None => break,
             },
             signal = signals.next() => {
-                progress.stopped_by = Some(signal);
+                progress.stopped_by.get_or_insert(signal);
+                stop.cancel();
                 let under_way = begun.get() - progress.done - progress.failed;
                 if stopping || patience.is_zero() || under_way == 0 {
                     break;
                 }
-                stop.cancel();
                 end = Instant::now() + patience;
                 let seconds = patience.as_secs();
                 bar.suspend(|| complain(format_args!(
-                    "Stopping: {under_way} photographs are being coloured, have {seconds} seconds left, and may cost \
-                     credit. Ctrl+C again cuts them off."
+                    "Stopping: calls that may cost credit have {seconds} seconds to end. Ctrl+C again cuts them off."
                 )));
             }
             () = sleep_until(end), if stopping => break,
@@ -115,6 +116,8 @@ impl Progress {
                     complain(format_args!("{}: the file is damaged. {damage}", file.display()));
                 }
             }
+            // It was under way when the signal came, and costs nothing: it is left.
+            Err(error) if matches!(error.downcast_ref(), Some(Error::Abandoned { .. })) => {}
             Err(error) => {
                 self.failed += 1;
                 complain(format_args!("{}: {error}", file.display()));

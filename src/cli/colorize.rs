@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use time::{Date, OffsetDateTime};
+use tokio_util::sync::CancellationToken;
 
 use super::batch::{self, Done, Progress};
 use super::remote::Remote;
 use super::{CliError, GRACE, LAST, complain, output, usage};
 use crate::config::{self, Config, Source, Values};
 use crate::credit::Credits;
-use crate::gateway::{Ask, Client, Gateway, Origin, Reuse, Upload};
+use crate::gateway::{Ask, Client, Connection, Gateway, Origin, Reuse, Upload};
 use crate::photo::{Limits, OutputFormat, read_head};
 use crate::provider::{Readiness, Trace};
 
@@ -87,13 +88,14 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
             )
         })?;
     }
-    let files = args.files.clone();
-    let job = Job { colourer, inputs: canonical(&files), args, claimed: Mutex::default() };
-    // Work that costs nothing can be done again.
-    let patience = if account.is_some() { GRACE } else { Duration::ZERO };
+    // Work that costs nothing can be done again. What a gateway's work costs is not known here.
+    let may_cost = account.is_some() || args.gateway.is_some();
+    let patience = if may_cost { GRACE } else { Duration::ZERO };
+    let (files, inputs) = distinct(&args.files);
+    let job = Job { colourer, inputs, args, claimed: Mutex::default(), stop: CancellationToken::new() };
     let runtime = super::runtime(&config::server_figment(source)?)?;
     let progress = runtime.block_on(async {
-        let progress = batch::run(&files, patience, |file| job.colour(file)).await;
+        let progress = batch::run(&files, patience, &job.stop, |file| job.colour(file)).await;
         if let Colourer::Here(gateway) = &job.colourer {
             // What is being kept elsewhere; what cannot be has been warned of.
             let stopped = progress.as_ref().is_ok_and(|progress| progress.stopped_by.is_some());
@@ -117,9 +119,16 @@ fn finish(progress: &Progress, by_gateway: bool, account: Option<&Account>) -> R
         };
     };
     let charged = match (by_gateway, account) {
-        (true, _) => format!("the gateway charged {} credits for those that were coloured", progress.credits),
+        (true, _) => {
+            let credits = progress.credits;
+            let unknown = match progress.cut_off {
+                0 => "",
+                _ => ", and may charge for those that were cut off: `pixcolor usage --gateway` shows it",
+            };
+            format!("the gateway charged {credits} credits for those that were coloured{unknown}")
+        }
         (false, None) => "0 credits were charged".to_owned(),
-        (false, Some(account)) => account.charged(),
+        (false, Some(account)) => account.charged(progress.cut_off),
     };
     complain(format_args!("pixcolor: stopped by {signal}: {}; {charged}", progress.summary()));
     Ok(ExitCode::from(signal.exit_code()))
@@ -162,19 +171,34 @@ impl Account {
     }
 
     /// What was charged since this was made.
-    fn charged(&self) -> String {
+    fn charged(&self, cut_off: usize) -> String {
         match (self.before, usage::charged_since(&self.config, self.since)) {
             (Some(before), Some(now)) => {
-                format!("{} credits were charged, in full for calls that were cut off", now.minus(before))
+                let in_full = if cut_off > 0 { ", in full for calls that were cut off" } else { "" };
+                format!("{} credits were charged{in_full}", now.minus(before))
             }
             _ => "`pixcolor usage` shows what was charged".to_owned(),
         }
     }
 }
 
-/// The files themselves, whatever paths lead to them.
-fn canonical(files: &[PathBuf]) -> HashSet<PathBuf> {
-    files.iter().filter_map(|file| file.canonicalize().ok()).collect()
+/// Each file once, whatever paths lead to it, and the files themselves.
+fn distinct(files: &[PathBuf]) -> (Vec<PathBuf>, HashSet<PathBuf>) {
+    let mut seen = HashSet::new();
+    // A file that is missing is reported with its own path.
+    let files =
+        files.iter().filter(|file| file.canonicalize().is_ok_and(|file| seen.insert(file)) || !file.exists());
+    (files.cloned().collect(), seen)
+}
+
+/// The terminal: it waits for results until the command is told to stop.
+#[derive(Debug)]
+struct Terminal(CancellationToken);
+
+impl Connection for Terminal {
+    fn is_open(&self) -> bool {
+        !self.0.is_cancelled()
+    }
 }
 
 struct Job {
@@ -184,6 +208,8 @@ struct Job {
     inputs: HashSet<PathBuf>,
     /// Results of this run: two photographs of one name do not replace each other.
     claimed: Mutex<HashSet<PathBuf>>,
+    /// Cancelled by a signal: a call that has not begun is not made.
+    stop: CancellationToken,
 }
 
 impl Job {
@@ -246,7 +272,7 @@ impl Job {
             reuse: Reuse::default(),
             deadline,
             trace: Trace::default(),
-            connection: None,
+            connection: Some(Arc::new(Terminal(self.stop.clone()))),
         };
         let rendition = gateway.colorize(snapshot, ask).await?;
         Ok(Coloured {
@@ -264,7 +290,9 @@ impl Job {
             Some(folder) => folder.as_path(),
             None => file.parent().unwrap_or(Path::new("")),
         };
-        folder.join(format.coloured_name(&file.to_string_lossy()))
+        let mut name = file.file_stem().unwrap_or_default().to_owned();
+        name.push(format.coloured_ending());
+        folder.join(name)
     }
 
     /// The path of a result, which can be written to and belongs to no other photograph.

@@ -55,6 +55,10 @@ fn part(target: &Path) -> PathBuf {
 fn free(target: &Path) -> io::Result<()> {
     match target.symlink_metadata() {
         Ok(found) if found.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        // A device or a pipe: a file in its place would break its other users.
+        Ok(found) if !found.is_file() && !found.is_symlink() => {
+            Err(io::Error::new(ErrorKind::InvalidInput, "a device or a pipe has this name"))
+        }
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -9,8 +9,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{CliError, complain, output, say};
+use super::signals::Signals;
+use super::{CliError, LAST, complain, output, say};
 use crate::config::{self, Loaded, Source, Values};
+use crate::credit::Begun;
 use crate::gateway::{Ask, Client, Error, Rendition, Reuse, Snapshot, Upload};
 use crate::observe::Metrics;
 use crate::photo::{OutputFormat, Photo};
@@ -84,7 +86,23 @@ pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
             });
             match dry_run {
                 true => runtime.block_on(dry(loaded, &name, &picture, trace, &told))?,
-                false => runtime.block_on(test(loaded, name, picture, output, trace))?,
+                false => {
+                    let stopped_by = runtime.block_on(async {
+                        let mut signals = Signals::new()?;
+                        tokio::select! {
+                            signal = signals.next() => Ok(Some(signal)),
+                            result = test(loaded, name, picture, output, trace) => result.map(|()| None),
+                        }
+                    })?;
+                    // A program that was started ends with its task, and the ledger is written after that.
+                    runtime.shutdown_timeout(LAST);
+                    if let Some(signal) = stopped_by {
+                        complain(format_args!(
+                            "pixcolor: stopped by {signal}: `pixcolor usage` shows what was charged"
+                        ));
+                        return Ok(ExitCode::from(signal.exit_code()));
+                    }
+                }
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -138,7 +156,7 @@ async fn dry(
     let most = snapshot.most(name, u64::from(grey.width) * u64::from(grey.height));
     let deadline = Instant::now() + snapshot.config.limits.request;
     // The end of a dry run is an error like any other for a provider.
-    match provider.colorize(Call { grey, deadline, trace, audience: None }).await {
+    match provider.colorize(Call { grey, deadline, trace, audience: None, begun: Begun::default() }).await {
         Err(end) if told.load(Ordering::Relaxed) => {
             say(format_args!("{:<8} {end}; a call may cost {most} credits", "end"));
             // Its key need not be there to see the request.

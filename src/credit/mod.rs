@@ -19,8 +19,8 @@ pub use budget::{Budget, Budgets, Exhausted, Scope, Standing};
 pub use days::{DaysError, days};
 pub use experience::{Experience, Range, SizeClass};
 pub use ledger::{
-    ANONYMOUS_CLIENTS_A_DAY, FileLedger, Ledger, LedgerError, Reservation, ReserveError, Settled, Settlement,
-    Wish,
+    ANONYMOUS_CLIENTS_A_DAY, Begun, FileLedger, Ledger, LedgerError, Reservation, ReserveError, Settled,
+    Settlement, Wish,
 };
 pub use price::{CallFacts, Price, UnknownCost};
 pub use usage::{By, Line, Report, Tally, UsageRow};

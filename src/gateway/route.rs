@@ -208,10 +208,11 @@ impl Caller<'_> {
         let (photo, send_max_pixels) = (self.decoded.photo.clone(), about.send_max_pixels);
         let grey = self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels)).await;
         let grey = Arc::new(grey.map_err(|_| Attempt::new(&about.name, stopped(), *took))?);
-        // Dropped from here on, or in a panic, the reservation is charged in full.
+        // Dropped from here on, or in a panic, the reservation is charged in full if the call has begun.
         let sent_pixels = u64::from(grey.width) * u64::from(grey.height);
-        let reservation = self.reserve(about, sent_pixels).await?;
-        let call = Call { grey, deadline, trace: self.plan.ask.trace.clone(), audience };
+        let mut reservation = self.reserve(about, sent_pixels).await?;
+        let begun = reservation.connect();
+        let call = Call { grey, deadline, trace: self.plan.ask.trace.clone(), audience, begun };
         let result = self.call(provider, call, took).await;
         if let Err(error) = &result
             && error.kind == FailureKind::Abandoned

@@ -91,7 +91,12 @@ impl OutputFormat {
             _ => name,
         };
         let stem = if stem.is_empty() { "photograph" } else { stem };
-        format!("{stem}-coloured.{}", self.extension())
+        format!("{stem}{}", self.coloured_ending())
+    }
+
+    /// What the name of a coloured copy has after the name of the original without its extension.
+    pub fn coloured_ending(self) -> String {
+        format!("-coloured.{}", self.extension())
     }
 }
 

@@ -39,7 +39,7 @@ pub use outgoing::{Forbidden, InputError, Inputs, Reach};
 pub use registry::{BuildError, build, forbidden, guarded};
 pub use trace::{Step, Trace};
 
-use crate::credit::Usage;
+use crate::credit::{Begun, Usage};
 use crate::photo::{Chroma, Grey};
 
 /// Something that colours.
@@ -119,6 +119,8 @@ pub struct Call {
     pub trace: Trace,
     /// The requests that wait for the answer. Without it, the call begins whether or not a client still waits.
     pub audience: Option<Arc<dyn Audience>>,
+    /// Set by [`Call::may_begin`].
+    pub begun: Begun,
 }
 
 impl Call {
@@ -130,9 +132,10 @@ impl Call {
             return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
         }
         match &self.audience {
-            Some(audience) if !audience.waits().await => Err(ProviderError::abandoned()),
-            _ => Ok(()),
+            Some(audience) if !audience.waits().await => return Err(ProviderError::abandoned()),
+            _ => self.begun.set(),
         }
+        Ok(())
     }
 }
 

@@ -92,6 +92,7 @@ mod tests {
                     deadline: Instant::now() + Duration::from_millis(deadline),
                     trace: Trace::default(),
                     audience: None,
+                    begun: crate::credit::Begun::default(),
                 };
                 let error = timed.colorize(call).await.unwrap_err();
                 assert_eq!((error.kind, error.billed), (FailureKind::Timeout, billed), "{error}");

@@ -171,7 +171,7 @@ pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
     ];
     if let Some((provider, model)) = rendition.coloured_by() {
         headers.push(Header::new("X-PixColor-Provider", provider.to_owned()));
-        headers.push(Header::new("X-PixColor-Model", model.to_owned()));
+        headers.push(Header::new("X-PixColor-Model", header_text(model)));
     }
     if rendition.in_colour {
         headers.push(Header::new("X-PixColor-Input", "colour"));

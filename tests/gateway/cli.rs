@@ -204,3 +204,41 @@ fn every_command_that_changes_something_says_what_it_did() {
         assert!(!server.command(args).is_empty(), "{args:?}");
     }
 }
+
+#[test]
+fn a_photograph_that_is_named_twice_is_coloured_once_and_every_name_is_possible() {
+    use std::os::unix::ffi::OsStringExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] =
+        [b"caf\xe9.png", b"caf\xe8.png"].map(|name| std::ffi::OsString::from_vec(name.to_vec()));
+    for (name, seed) in [(&one, 1), (&other, 2)] {
+        std::fs::write(folder.path().join(name), Picture::png(32, 24, seed).bytes).unwrap();
+    }
+    let again = std::path::Path::new(".").join(&one);
+    let mut command = pixcolor(folder.path());
+    let output = command.arg("colorize").args([&one, &other, again.as_os_str()]).args(["-o", "out"]).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for name in [&b"caf\xe9-coloured.png"[..], b"caf\xe8-coloured.png"] {
+        assert!(
+            folder.path().join("out").join(std::ffi::OsString::from_vec(name.to_vec())).exists(),
+            "{name:?}"
+        );
+    }
+}
+
+#[test]
+fn a_result_replaces_no_device_and_no_pipe() {
+    use std::os::unix::fs::FileTypeExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.png");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let output =
+        pixcolor(folder.path()).args(["provider", "test", "local", "-o", "pipe.png"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("pipe.png") && said.contains("a device or a pipe has this name"), "{said}");
+    assert!(pipe.symlink_metadata().unwrap().file_type().is_fifo());
+}

@@ -163,6 +163,49 @@ fn a_second_signal_cuts_calls_off_and_they_are_charged_in_full() {
     fake.hold(false);
 }
 
+#[test]
+fn a_call_that_waits_for_its_turn_does_not_begin_after_a_signal_and_costs_nothing() {
+    for again in [false, true] {
+        let (fake, folder) = paid_by("concurrency = 1\n");
+        let child = Running::start(folder.path());
+        until("a call is made", || fake.calls() == 1);
+        child.signal("TERM");
+        until("it says that it stops", || child.said().contains("Ctrl+C again cuts them off"));
+        if again {
+            child.signal("INT");
+        } else {
+            fake.hold(false);
+        }
+        let (status, said) = child.end();
+        // The first signal stopped it.
+        assert_eq!(status, Some(143), "{said}");
+        let (done, credits) = if again { (0, "60") } else { (1, "2") };
+        assert!(
+            said.contains(&format!("SIGTERM: {done} of 5 photographs were coloured, 0 failed")),
+            "{said}"
+        );
+        assert!(said.contains(&format!("; {credits} credits were charged")), "{said}");
+        assert_eq!((fake.calls(), results(folder.path()).len()), (1, done), "{said}");
+        assert_eq!(charged(folder.path()), credits);
+        fake.hold(false);
+    }
+}
+
+#[test]
+fn a_signal_ends_the_test_of_a_provider_and_its_program() {
+    let slow =
+        "kind = \"exec\"\nmodel = \"slow\"\ncommand = [\"sh\", \"-c\", \"echo $$ >begun; exec sleep 600\"]\n";
+    let folder = folder(&[("config/providers/slow.toml", slow)]);
+    let mut command = pixcolor(folder.path());
+    let mut child = command.args(["provider", "test", "slow", "1.png"]).spawn().unwrap();
+    let begun = || std::fs::read_to_string(folder.path().join("config/providers/begun")).unwrap_or_default();
+    until("the program runs", || begun().ends_with('\n'));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(!Path::new("/proc").join(begun().trim()).exists(), "the program goes on");
+}
+
 /// How many of the photographs are coloured at once.
 fn at_once() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1).min(FILES.len())
@@ -170,9 +213,14 @@ fn at_once() -> usize {
 
 /// A host that is paid 2 credits a call, 60 at most, and holds its answers back.
 fn paid() -> (Algorithmia, tempfile::TempDir) {
+    paid_by("")
+}
+
+/// The same with more settings of the provider.
+fn paid_by(more: &str) -> (Algorithmia, tempfile::TempDir) {
     let fake = Algorithmia::start();
     fake.hold(true);
-    let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
+    let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n{more}", fake.url());
     let files =
         [("config/pixcolor.toml", "route = [\"far\", \"local\"]"), ("config/providers/far.toml", &file)];
     let folder = folder(&files);

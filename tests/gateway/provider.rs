@@ -377,3 +377,20 @@ fn processor_time_of_programs_that_failed_or_took_too_long_is_counted() {
         assert!(line[column].parse::<f64>().unwrap() > 0.02, "{script}: {usage}");
     }
 }
+
+#[test]
+fn a_model_of_any_name_is_one_header() {
+    let handbook = include_str!("../../docs/providers.md");
+    let marker = "<!-- file of tests/providers/exec.rs: sepia.py -->\n```python\n";
+    let sepia = handbook.split(marker).nth(1).unwrap().split("```").next().unwrap();
+    let server = Setup::new()
+        .file("config/pixcolor.toml", "route = [\"odd\"]\n")
+        .file(
+            "config/providers/odd.toml",
+            "kind = \"exec\"\ncommand = [\"python3\", \"sepia.py\"]\nmodel = \"a\\u0007b\\nc\"\n",
+        )
+        .file("config/providers/sepia.py", sepia)
+        .start();
+    let answer = server.colorize(&Picture::png(120, 90, 1));
+    assert_eq!((answer.status, answer.header("x-pixcolor-model")), (200, "a b c"), "{answer:?}");
+}

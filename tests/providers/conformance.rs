@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use pixcolor::credit::Begun;
 use pixcolor::photo::{Grey, Limits, Rgb};
 use pixcolor::provider::{Answer, Audience, Billed, Call, Colour, FailureKind, Provider, Readiness, Trace};
 
@@ -28,6 +29,7 @@ fn call(width: u32, height: u32) -> Call {
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
         audience: None,
+        begun: Begun::default(),
     }
 }
 
@@ -76,7 +78,13 @@ async fn colours_pictures_of_any_shape(provider: Arc<dyn Provider>) {
 }
 
 async fn makes_no_call_after_the_deadline(provider: Arc<dyn Provider>) {
-    let late = Call { grey: grey(64, 64), deadline: Instant::now(), trace: Trace::default(), audience: None };
+    let late = Call {
+        grey: grey(64, 64),
+        deadline: Instant::now(),
+        trace: Trace::default(),
+        audience: None,
+        begun: Begun::default(),
+    };
     let error = provider.colorize(late).await.unwrap_err();
     assert_eq!((error.kind, error.billed), (FailureKind::Timeout, Billed::No), "{error:?}");
 }

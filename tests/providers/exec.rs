@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pixcolor::config::{Source, load};
+use pixcolor::credit::Begun;
 use pixcolor::photo::{Grey, Limits, Rgb};
 use pixcolor::provider::{
     Answer, Billed, Call, Colour, FailureKind, Provider, ProviderError, Readiness, Trace, build,
@@ -82,7 +83,13 @@ fn call(width: u32, height: u32) -> Call {
     // Nothing that could be compressed away.
     let luma = (0..width * height).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u16).collect();
     let grey = Arc::new(Grey { width, height, luma });
-    Call { grey, deadline: Instant::now() + Duration::from_secs(60), trace: Trace::default(), audience: None }
+    Call {
+        grey,
+        deadline: Instant::now() + Duration::from_secs(60),
+        trace: Trace::default(),
+        audience: None,
+        begun: Begun::default(),
+    }
 }
 
 /// Waits until a process has ended.

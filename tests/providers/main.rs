@@ -26,6 +26,7 @@ use fakes::KEY;
 use fakes::algorithmia::Algorithmia;
 use fakes::apis::Api;
 use pixcolor::config::{BreakerConfig, RemoteConfig, Source, load};
+use pixcolor::credit::Begun;
 use pixcolor::observe::Metrics;
 use pixcolor::photo::Grey;
 use pixcolor::provider::{BuildError, Call, FailureKind, Memory, Provider, Readiness, Trace, build, guarded};
@@ -148,6 +149,7 @@ async fn what_a_provider_remembers_outlives_a_change_of_the_configuration() {
         deadline: Instant::now() + Duration::from_secs(20),
         trace: Trace::default(),
         audience: None,
+        begun: Begun::default(),
     };
     assert_eq!(before.colorize(call.clone()).await.unwrap_err().kind, FailureKind::Unreachable);
     let after = start("far", &url, 31);

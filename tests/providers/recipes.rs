@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pixcolor::credit::Begun;
 use pixcolor::photo::{Chroma, Grey};
 use pixcolor::provider::{BuildError, Call, Colour, Provider, ProviderError, Trace};
 
@@ -30,7 +31,13 @@ async fn colour(provider: Arc<dyn Provider>) -> Result<Chroma, ProviderError> {
     let grey = Grey { width: 64, height: 64, luma: vec![39_321; 64 * 64] };
     let deadline = Instant::now() + Duration::from_secs(60);
     match provider
-        .colorize(Call { grey: Arc::new(grey), deadline, trace: Trace::default(), audience: None })
+        .colorize(Call {
+            grey: Arc::new(grey),
+            deadline,
+            trace: Trace::default(),
+            audience: None,
+            begun: Begun::default(),
+        })
         .await?
         .colour
     {
@@ -63,8 +70,10 @@ async fn a_faded_print_is_stretched_before_the_network_sees_it() {
     let luma = (0..64 * 64).map(|i| if i < 32 * 64 { 26_214 } else { 39_321 }).collect();
     let grey = Arc::new(Grey { width: 64, height: 64, luma });
     let deadline = Instant::now() + Duration::from_secs(60);
-    let answer =
-        network.colorize(Call { grey, deadline, trace: Trace::default(), audience: None }).await.unwrap();
+    let answer = network
+        .colorize(Call { grey, deadline, trace: Trace::default(), audience: None, begun: Begun::default() })
+        .await
+        .unwrap();
     let Colour::Chroma(chroma) = answer.colour else { unreachable!("a network gives chroma") };
     assert!((chroma.a[0] - 10.0).abs() < 0.5 && (chroma.a[4095] - 90.0).abs() < 0.5);
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pixcolor::credit::Begun;
 use pixcolor::photo::Grey;
 use pixcolor::provider::{Call, Colour, Trace};
 
@@ -45,8 +46,10 @@ async fn gives_what_onnxruntime_gives(name: &str, recipe: &str) {
     let luma = check.lightness.concat().iter().map(|l| (l * 655.35).round() as u16).collect();
     let grey = Arc::new(Grey { width, height, luma });
     let deadline = Instant::now() + Duration::from_secs(120);
-    let answer =
-        provider.colorize(Call { grey, deadline, trace: Trace::default(), audience: None }).await.unwrap();
+    let answer = provider
+        .colorize(Call { grey, deadline, trace: Trace::default(), audience: None, begun: Begun::default() })
+        .await
+        .unwrap();
     let Colour::Chroma(chroma) = answer.colour else { panic!("a network gives chroma") };
     assert_eq!((chroma.width, chroma.height), (width, height));
     let found = chroma.a.iter().chain(&chroma.b);

@@ -24,7 +24,7 @@ use time::Date;
 pub use self::redis::{AcceptedLoss, RedisLedger};
 pub use file::{Acceptance, FileLedger, FileOptions, Recovered};
 use reservation::Ticket;
-pub use reservation::{ANONYMOUS_CLIENTS_A_DAY, Reservation};
+pub use reservation::{ANONYMOUS_CLIENTS_A_DAY, Begun, Reservation};
 
 use super::amount::Credits;
 use super::budget::{Budgets, Exhausted, Standing};

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use time::OffsetDateTime;
 
@@ -61,18 +62,36 @@ pub(super) enum Dropped {
     Held,
 }
 
-/// Credit that is set aside for one call. To be settled; if it is dropped instead, all of it is charged.
+/// Whether a call may have been made. Clones are of the same call.
+#[derive(Clone, Debug, Default)]
+pub struct Begun(Arc<AtomicBool>);
+
+impl Begun {
+    /// To be called before anything is sent or started.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether anything may have been sent or started.
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Credit that is set aside for one call. To be settled; if it is dropped instead, all of it is charged, unless the call
+/// is known not to have begun.
 pub struct Reservation {
     ticket: Option<Ticket>,
     most: Credits,
     dropped: Dropped,
+    begun: Option<Begun>,
     back: Return,
 }
 
 impl Reservation {
     /// A reservation on its way to who asked for it.
     pub(super) fn new(ticket: Ticket, back: Return) -> Self {
-        Self { most: ticket.most, ticket: Some(ticket), dropped: Dropped::Unseen, back }
+        Self { most: ticket.most, ticket: Some(ticket), dropped: Dropped::Unseen, begun: None, back }
     }
 
     /// It has reached who asked for it.
@@ -86,8 +105,17 @@ impl Reservation {
         self.most
     }
 
+    /// Connects the reservation with its call: while that has not begun, a drop charges nothing.
+    pub fn connect(&mut self) -> Begun {
+        self.begun.insert(Begun::default()).clone()
+    }
+
     /// Gives all of it back: the call was not made, and the ledger counts none.
     pub fn release(mut self) {
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
         self.dropped = Dropped::Unseen;
         if self.most.is_zero() {
             // Nothing was set aside, and the ledger has no trace of it.
@@ -103,6 +131,9 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
+        if self.begun.as_ref().is_some_and(|begun| !begun.get()) {
+            self.give_back();
+        }
         if let Some(ticket) = self.ticket.take() {
             (self.back)(ticket, self.dropped);
         }

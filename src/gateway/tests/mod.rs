@@ -110,6 +110,7 @@ impl Provider for Fake {
     }
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+        call.begun.set();
         self.calls.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(self.delay).await;
         let then = *self.then.lock().unwrap();

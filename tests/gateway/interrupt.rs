@@ -195,7 +195,7 @@ fn a_call_that_waits_for_its_turn_does_not_begin_after_a_signal_and_costs_nothin
 fn a_signal_ends_the_test_of_a_provider_and_its_program() {
     let slow =
         "kind = \"exec\"\nmodel = \"slow\"\ncommand = [\"sh\", \"-c\", \"echo $$ >begun; exec sleep 600\"]\n";
-    let folder = folder(&[("config/providers/slow.toml", slow)]);
+    let folder = folder(&[("config/pixcolor.toml", ""), ("config/providers/slow.toml", slow)]);
     let mut command = pixcolor(folder.path());
     let mut child = command.args(["provider", "test", "slow", "1.png"]).spawn().unwrap();
     let begun = || std::fs::read_to_string(folder.path().join("config/providers/begun")).unwrap_or_default();

@@ -126,6 +126,16 @@ def remove_networks():
             run("ip", "netns", "del", space)
 
 
+def end(process, there):
+    """Ends the first process of the machine, and with it all others."""
+    if there and process.poll() is None:
+        os.kill(int(there.pid), signal.SIGKILL)
+    else:
+        # Its number is not known yet; `--kill-child` ends it with the process that started it.
+        process.kill()
+    process.wait(30)
+
+
 @contextmanager
 def machine(image):
     """The host with the image in it, as /root/image.tar, and its binary, as /root/pixcolor."""
@@ -139,7 +149,7 @@ def machine(image):
     remove_networks()
     for space in [HOST, CLIENT]:
         run("ip", "netns", "add", space)
-    process = None
+    process = there = None
     try:
         network()
         with tempfile.TemporaryDirectory() as folder:
@@ -153,8 +163,8 @@ def machine(image):
         there.run("install", "-d", "-o", USER, "/run/user/1000")
         yield there
     finally:
-        if process:
-            # Its first process ends, and all others with it.
-            os.kill(int(there.pid), signal.SIGKILL)
-            process.wait(30)
-        remove_networks()
+        try:
+            if process:
+                end(process, there)
+        finally:
+            remove_networks()

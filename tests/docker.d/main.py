@@ -19,8 +19,10 @@ arguments = parser.parse_args()
 unknown = set(arguments.parts) - set(PARTS)
 if unknown:
     parser.error(f"these are no parts: {', '.join(sorted(unknown))}")
-# What the checks have started ends with them, however they end.
+# What the checks have started ends with them, however they end. A shell starts this in the background with SIGINT ignored,
+# which the programs started here would inherit.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 if arguments.image:
     docker("tag", arguments.image, image.NAME)

@@ -68,13 +68,13 @@ fn a_folder_that_is_closed_while_the_gateway_runs_is_noticed_and_so_is_that_it_i
         Some(answer.json()["configuration_is_not_in_force"].as_str().map(str::to_owned))
     };
     let said = || fs::read_to_string(folder.path().join("log")).unwrap();
-    within(PATIENCE, &said, || trouble() == Some(None));
+    within(PATIENCE, said, || trouble() == Some(None));
     fs::set_permissions(&config, Permissions::from_mode(0o000)).unwrap();
-    within(PATIENCE, &said, || trouble().flatten().is_some_and(|why| why.contains("Permission denied")));
+    within(PATIENCE, said, || trouble().flatten().is_some_and(|why| why.contains("Permission denied")));
     let anonymous = Answer::new(agent().get(format!("http://127.0.0.1:{port}/v1/quota")).call().unwrap());
     anonymous.problem(401);
     fs::set_permissions(&config, Permissions::from_mode(0o755)).unwrap();
-    within(PATIENCE, &said, || trouble() == Some(None));
+    within(PATIENCE, said, || trouble() == Some(None));
     server.kill().unwrap();
     server.wait().unwrap();
 }

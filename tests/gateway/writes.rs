@@ -4,10 +4,10 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::harness::wait::until;
 use crate::harness::{Picture, Server, Setup};
 
 /// What a write to a connection is in Linux.
@@ -58,17 +58,16 @@ fn strace(log: &Path) -> Vec<String> {
 
 /// Stops the server, and gives what strace wrote.
 fn log_of(server: &mut Server, log: &Path) -> String {
-    let leader = format!("{} +++ killed by SIGKILL +++", server.child.id());
+    let leader = server.child.id().to_string();
     server.child.kill().unwrap();
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let text = std::fs::read_to_string(log).unwrap();
-        if text.contains(&leader) {
-            return text;
-        }
-        assert!(Instant::now() < end, "strace does not end: {text}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    // strace pads the number of the process.
+    let ends = |line: &str| {
+        let event = line.strip_prefix(&leader).map(str::trim_start);
+        event.is_some_and(|event| event == "+++ killed by SIGKILL +++")
+    };
+    let text = || std::fs::read_to_string(log).unwrap();
+    until("strace ends", || text().lines().any(ends));
+    text()
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 #[cfg(target_env = "gnu")]
 const GIVEN_BACK_FROM: libc::c_int = 1 << 20;
 
-/// Free bytes at the top of an arena from which glibc gives them back: twice the above, as it sets them of its own accord.
+/// Free bytes at the top of an arena from which glibc gives them back: twice the threshold above, which is glibc's own ratio.
 /// With its default of 128 KiB, the buffers of each upload and each answer were given back and cleared anew, a tenth of the
 /// processor time of a repeat.
 #[cfg(target_env = "gnu")]

@@ -91,8 +91,14 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
     // Work that costs nothing can be done again. What a gateway's work costs is not known here.
     let may_cost = account.is_some() || args.gateway.is_some();
     let patience = if may_cost { GRACE } else { Duration::ZERO };
-    let (files, inputs) = distinct(&args.files);
-    let job = Job { colourer, inputs, args, claimed: Mutex::default(), stop: CancellationToken::new() };
+    let files = distinct(&args.files);
+    let job = Job {
+        colourer,
+        inputs: canonical(&files),
+        args,
+        claimed: Mutex::default(),
+        stop: CancellationToken::new(),
+    };
     let runtime = super::runtime(&config::server_figment(source)?)?;
     let progress = runtime.block_on(async {
         let progress = batch::run(&files, patience, &job.stop, |file| job.colour(file)).await;
@@ -182,13 +188,19 @@ impl Account {
     }
 }
 
-/// Each file once, whatever paths lead to it, and the files themselves.
-fn distinct(files: &[PathBuf]) -> (Vec<PathBuf>, HashSet<PathBuf>) {
+/// Each photograph once, whatever paths lead to its folder. A link of another name is a photograph of its own.
+fn distinct(files: &[PathBuf]) -> Vec<PathBuf> {
+    let place = |file: &Path| {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(file.file_name()?))
+    };
     let mut seen = HashSet::new();
-    // A file that is missing is reported with its own path.
-    let files =
-        files.iter().filter(|file| file.canonicalize().is_ok_and(|file| seen.insert(file)) || !file.exists());
-    (files.cloned().collect(), seen)
+    files.iter().filter(|file| place(file).is_none_or(|place| seen.insert(place))).cloned().collect()
+}
+
+/// The files themselves, whatever paths lead to them.
+fn canonical(files: &[PathBuf]) -> HashSet<PathBuf> {
+    files.iter().filter_map(|file| file.canonicalize().ok()).collect()
 }
 
 /// The terminal: it waits for results until the command is told to stop.

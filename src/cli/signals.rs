@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// Only of a terminal: a program that has lost it has nobody to work for.
+    /// Only where standard input is a terminal: without it the command has no user.
     hangup: Option<Signal>,
 }
 

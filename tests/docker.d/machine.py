@@ -138,13 +138,13 @@ def end(process, there):
 
 @contextmanager
 def machine(image):
-    """The host with the image in it, as /root/image.tar, and its binary, as /root/pixcolor."""
+    """The host with the image in it, as /srv/image.tar, and its binary, as /srv/pixcolor."""
     root = debian("machine", "trixie", PACKAGES, user)
-    docker("save", "-o", root / "root/image.tar", image)
-    (root / "root/image.tar").chmod(0o644)
+    docker("save", "-o", root / "srv/image.tar", image)
+    (root / "srv/image.tar").chmod(0o644)
     (root / "root").chmod(0o755)
     container = docker("create", image)
-    docker("cp", f"{container}:/usr/bin/pixcolor", root / "root/pixcolor")
+    docker("cp", f"{container}:/usr/bin/pixcolor", root / "srv/pixcolor")
     docker("rm", container)
     remove_networks()
     for space in [HOST, CLIENT]:

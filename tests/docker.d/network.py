@@ -58,7 +58,7 @@ def checks(built):
 
 @contextmanager
 def binary(host, *settings):
-    with host.program("env", *settings, "/root/pixcolor", "serve"):
+    with host.program("env", *settings, "/srv/pixcolor", "serve"):
         wait_for(lambda: host.curl("127.0.0.1:8080/healthz"), "it does not serve")
         yield
 
@@ -75,7 +75,7 @@ def bridges(host):
     published = [*PUBLISHED, NAME]
     six = ["--network", "six", *BOTH, *published]
     with host.engine("--userland-proxy=true"):
-        host.run("docker", "load", "-i", "/root/image.tar")
+        host.run("docker", "load", "-i", "/srv/image.tar")
         row("--network host", (CLIENT4, CLIENT6, "127.0.0.1"), host, plain, "--network", "host", *BOTH, NAME)
         row("Docker, bridge, with userland proxy", (CLIENT4, BRIDGE, BRIDGE), host, plain, *published)
         host.run("sh", "-c", f"docker network inspect six || docker network create --ipv6 --subnet {SIX_SUBNET} six")
@@ -107,13 +107,13 @@ def rootless_docker(host):
         ("Docker, rootless, implicit with pasta", (CLIENT4, None, "10.0.2.100"), {"NET": "pasta", "PORT_DRIVER": "implicit"}),
     ]:
         with host.rootless_engine(**settings):
-            host.run("docker", "load", "-i", "/root/image.tar", user=True)
+            host.run("docker", "load", "-i", "/srv/image.tar", user=True)
             row(what, expected, host, docker, *published, user=True)
 
 
 def rootless_podman(host):
     podman = ["podman", "--cgroup-manager=cgroupfs"]
-    host.run(*podman, "load", "-i", "/root/image.tar", user=True)
+    host.run(*podman, "load", "-i", "/srv/image.tar", user=True)
     published = [*BOTH, *PUBLISHED, NAME]
     row("Podman, rootless, pasta (default)", (CLIENT4, CLIENT6, HOST4), host, podman, *published, user=True)
     slirp = "slirp4netns"
@@ -174,7 +174,7 @@ def behind_nginx(host):
 def elsewhere(host):
     """The gateway on the other machine."""
     settings = ["ROCKET_ADDRESS=0.0.0.0", trusted(HOST4), "XDG_STATE_HOME=/nonexistent", "PATH=/usr/bin"]
-    words = ["ip", "netns", "exec", CLIENT, "env", "-i", *settings, host.root / "root/pixcolor", "serve"]
+    words = ["ip", "netns", "exec", CLIENT, "env", "-i", *settings, host.root / "srv/pixcolor", "serve"]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: curl_elsewhere(f"{CLIENT4}:8080/healthz"), "it does not serve")

@@ -216,11 +216,16 @@ fn a_photograph_that_is_named_twice_is_coloured_once_and_every_name_is_possible(
         std::fs::write(folder.path().join(name), Picture::png(32, 24, seed).bytes).unwrap();
     }
     let again = std::path::Path::new(".").join(&one);
+    std::os::unix::fs::symlink(&one, folder.path().join("link.png")).unwrap();
     let mut command = pixcolor(folder.path());
-    let output = command.arg("colorize").args([&one, &other, again.as_os_str()]).args(["-o", "out"]).output();
+    let output = command
+        .arg("colorize")
+        .args([&one, &other, again.as_os_str()])
+        .args(["link.png", "-o", "out"])
+        .output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for name in [&b"caf\xe9-coloured.png"[..], b"caf\xe8-coloured.png"] {
+    for name in [&b"caf\xe9-coloured.png"[..], b"caf\xe8-coloured.png", b"link-coloured.png"] {
         assert!(
             folder.path().join("out").join(std::ffi::OsString::from_vec(name.to_vec())).exists(),
             "{name:?}"

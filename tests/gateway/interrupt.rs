@@ -123,10 +123,7 @@ fn a_signal_ends_it_at_once_where_nothing_costs_credit() {
 #[test]
 fn a_call_that_costs_credit_may_end_and_its_result_is_there() {
     let (fake, folder) = paid();
-    let child = Running::start(folder.path());
-    until("calls are made", || fake.calls() == at_once());
-    child.signal("INT");
-    until("it says that it stops", || child.said().contains("Ctrl+C again cuts them off"));
+    let child = stopping(&fake, folder.path());
     fake.hold(false);
     let (status, said) = child.end();
     assert_eq!(status, Some(130), "{said}");
@@ -145,10 +142,7 @@ fn a_call_that_costs_credit_may_end_and_its_result_is_there() {
 #[test]
 fn a_second_signal_cuts_calls_off_and_they_are_charged_in_full() {
     let (fake, folder) = paid();
-    let child = Running::start(folder.path());
-    until("calls are made", || fake.calls() == at_once());
-    child.signal("INT");
-    until("it says that it stops", || child.said().contains("Ctrl+C again cuts them off"));
+    let child = stopping(&fake, folder.path());
     let (calls, told) = (fake.calls(), Instant::now());
     child.signal("INT");
     let (status, said) = child.end();
@@ -204,6 +198,16 @@ fn a_signal_ends_the_test_of_a_provider_and_its_program() {
     assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(!Path::new("/proc").join(begun().trim()).exists(), "the program goes on");
+}
+
+/// The command after a first Ctrl+C, with as many calls under way as it makes at once.
+#[track_caller]
+fn stopping(fake: &Algorithmia, folder: &Path) -> Running {
+    let child = Running::start(folder);
+    until("calls are made", || fake.calls() == at_once());
+    child.signal("INT");
+    until("it says that it stops", || child.said().contains("Ctrl+C again cuts them off"));
+    child
 }
 
 /// How many of the photographs are coloured at once.

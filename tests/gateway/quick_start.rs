@@ -1,4 +1,4 @@
-//! The quick start's way to open a gateway to other machines works, and lets in nobody without a key.
+//! The quick start's commands open a gateway to other machines, and it refuses clients without a key.
 
 use std::path::Path;
 use std::process::Command;

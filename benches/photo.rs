@@ -64,20 +64,20 @@ fn steps(criterion: &mut Criterion) {
             continue;
         }
         let picture = photograph(width, height);
-        let colour = DynamicImage::ImageRgb8(picture.clone());
-        let grey = DynamicImage::ImageLuma8(colour.to_luma8());
+        let color = DynamicImage::ImageRgb8(picture.clone());
+        let gray = DynamicImage::ImageLuma8(color.to_luma8());
         let mut group = criterion.benchmark_group(size);
         group.sample_size(10);
         group.warm_up_time(Duration::from_millis(500));
 
         let files = [
-            ("decode JPEG, colour", jpeg(&colour)),
-            ("decode JPEG, grey", jpeg(&grey)),
+            ("decode JPEG, colour", jpeg(&color)),
+            ("decode JPEG, grey", jpeg(&gray)),
             ("decode JPEG, progressive", progressive(&picture)),
-            ("decode PNG, grey", file(&grey, ImageFormat::Png)),
-            ("decode PNG, colour", file(&colour, ImageFormat::Png)),
+            ("decode PNG, grey", file(&gray, ImageFormat::Png)),
+            ("decode PNG, colour", file(&color, ImageFormat::Png)),
             ("decode WebP", webp(&picture)),
-            ("decode TIFF", file(&colour, ImageFormat::Tiff)),
+            ("decode TIFF", file(&color, ImageFormat::Tiff)),
         ];
         for (name, file) in &files {
             group.bench_function(*name, |bench| bench.iter(|| Photo::decode(file, &LIMITS).unwrap()));
@@ -91,10 +91,10 @@ fn steps(criterion: &mut Criterion) {
         drop(files);
 
         let rgb = Rgb { width, height, pixels: picture.into_raw() };
-        group.bench_function("luminance of RGB", |bench| bench.iter(|| rgb.grey()));
+        group.bench_function("luminance of RGB", |bench| bench.iter(|| rgb.gray()));
         drop(rgb);
         group.bench_function("pixel key", |bench| bench.iter(|| photo.pixel_key()));
-        group.bench_function("grey for a provider", |bench| bench.iter(|| photo.grey_for(500_000)));
+        group.bench_function("grey for a provider", |bench| bench.iter(|| photo.gray_for(500_000)));
 
         let options = |format| EncodeOptions { format, quality: 90, note: None };
         let (fine, coarse) = (chroma(816, 612), chroma(64, 64));

@@ -20,7 +20,7 @@ use pixcolor::credit::Begun;
 use pixcolor::credit::Price;
 use pixcolor::observe::Metrics;
 use pixcolor::photo::{EncodeOptions, OutputFormat, Photo, encode};
-use pixcolor::provider::{self, Call, Colour, Memory, Provider, Trace};
+use pixcolor::provider::{self, Call, Color, Memory, Provider, Trace};
 use tokio::runtime::Runtime;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 
@@ -62,21 +62,21 @@ fn steps(upload: &[u8], network: &Arc<dyn Provider>, runtime: &Runtime) -> Steps
     drop(pixels);
     let (photo, decode_and_luminance) = timed(|| Photo::decode(upload, &LIMITS).unwrap());
     let about = network.about().send_max_pixels;
-    let (grey, small) = timed(|| {
+    let (gray, small) = timed(|| {
         black_box(photo.pixel_key());
-        photo.grey_for(about)
+        photo.gray_for(about)
     });
     let call = Call {
-        grey: Arc::new(grey),
+        gray: Arc::new(gray),
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
         audience: None,
         begun: Begun::default(),
     };
     let (answer, network) = timed(|| runtime.block_on(network.colorize(call)).unwrap());
-    let chroma = match answer.colour {
-        Colour::Chroma(chroma) => chroma,
-        Colour::Picture(_) | Colour::Framed(..) => unreachable!("the built-in network gives chroma"),
+    let chroma = match answer.color {
+        Color::Chroma(chroma) => chroma,
+        Color::Picture(_) | Color::Framed(..) => unreachable!("the built-in network gives chroma"),
     };
     let options = EncodeOptions { format: OutputFormat::Jpeg, quality: 90, note: None };
     let (encoded, both) = timed(|| encode(&photo, &chroma, &options).unwrap());

@@ -80,7 +80,7 @@ fn checked<T>(result: Result<T, PhotoError>) -> Option<T> {
 fn check(photo: &Photo) {
     let pixels = photo.width() as usize * photo.height() as usize;
     assert!(pixels > 0);
-    assert_eq!(photo.grey.luma.len(), pixels);
+    assert_eq!(photo.gray.luma.len(), pixels);
     assert!(photo.alpha.as_ref().is_none_or(|alpha| alpha.len() == pixels));
     assert!(photo.damage.as_ref().is_none_or(|damage| !damage.0.is_empty()));
 }
@@ -91,8 +91,8 @@ fn way(bytes: &[u8]) {
     let Some(photo) = checked(Photo::decode(bytes, &WAY)) else { return };
     check(&photo);
     photo.pixel_key();
-    let grey = photo.grey_for(1000);
-    assert!(grey.luma.len() <= 1000 && !grey.luma.is_empty());
+    let gray = photo.gray_for(1000);
+    assert!(gray.luma.len() <= 1000 && !gray.luma.is_empty());
     let chroma = made_up(bytes);
     let rgb = checked(Rgb::decode(bytes, &WAY));
     for format in [OutputFormat::Png, OutputFormat::Jpeg, OutputFormat::WebP] {
@@ -104,9 +104,9 @@ fn way(bytes: &[u8]) {
             read_again(photo::encode_own(&photo, rgb, &options), &photo, size);
         }
         read_again(photo::encode_upload(bytes, &WAY, photo.alpha.as_deref(), &options), &photo, size);
-        let sent = checked(grey.encode(format, quality)).expect("any picture can be sent");
+        let sent = checked(gray.encode(format, quality)).expect("any picture can be sent");
         let sent = checked(Photo::decode(&sent, &WAY)).expect("what is sent can be read");
-        assert_eq!((sent.width(), sent.height()), (grey.width, grey.height));
+        assert_eq!((sent.width(), sent.height()), (gray.width, gray.height));
     }
 }
 
@@ -154,9 +154,9 @@ fn exif(bytes: &[u8]) {
 /// A profile, after one byte that says of how many colours.
 fn icc(bytes: &[u8]) {
     let Some((&kind, profile)) = bytes.split_first() else { return };
-    let colours = [1, 3, 4][usize::from(kind) % 3];
-    let samples: Vec<u16> = (0..12 * colours).map(|i| (i * 5461 % 65_536) as u16).collect();
-    if let Some(codes) = fuzzing::icc(profile, colours, &samples) {
-        assert_eq!(codes.len(), if colours == 1 { 12 } else { 36 });
+    let colors = [1, 3, 4][usize::from(kind) % 3];
+    let samples: Vec<u16> = (0..12 * colors).map(|i| (i * 5461 % 65_536) as u16).collect();
+    if let Some(codes) = fuzzing::icc(profile, colors, &samples) {
+        assert_eq!(codes.len(), if colors == 1 { 12 } else { 36 });
     }
 }

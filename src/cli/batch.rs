@@ -49,7 +49,7 @@ pub async fn run<F>(
     files: &[PathBuf],
     patience: Duration,
     stop: &CancellationToken,
-    colour: impl Fn(PathBuf) -> F,
+    color: impl Fn(PathBuf) -> F,
 ) -> io::Result<Progress>
 where
     F: Future<Output = Result<Done, CliError>>,
@@ -60,7 +60,7 @@ where
     let begun = Cell::new(0);
     let work = stream::iter(files).take_until(stop.cancelled()).map(|file| {
         begun.set(begun.get() + 1);
-        let result = colour(file.clone());
+        let result = color(file.clone());
         async move { (file, result.await) }
     });
     let mut results = std::pin::pin!(work.buffer_unordered(at_once));

@@ -44,7 +44,7 @@ pub struct Args {
 }
 
 /// A coloured photograph.
-pub struct Coloured {
+pub struct Colored {
     /// The encoded picture.
     pub bytes: Bytes,
     /// Its format.
@@ -60,7 +60,7 @@ pub struct Coloured {
 }
 
 /// Who does the work.
-enum Colourer {
+enum Colorer {
     Here(Arc<Gateway>),
     There(Remote),
 }
@@ -68,8 +68,8 @@ enum Colourer {
 /// Colours every file; fails at the end if one of them did not work.
 pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
     let mut account = None;
-    let colourer = match &args.gateway {
-        Some(address) => Colourer::There(Remote::new(address, args.key_file.as_deref())?),
+    let colorer = match &args.gateway {
+        Some(address) => Colorer::There(Remote::new(address, args.key_file.as_deref())?),
         None => {
             let loaded = super::load(source)?;
             let config = loaded.config.clone();
@@ -77,7 +77,7 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
             if costs_credit(&gateway, args.provider.as_deref()) {
                 account = Some(Account::new(config));
             }
-            Colourer::Here(gateway)
+            Colorer::Here(gateway)
         }
     };
     if let Some(folder) = &args.output {
@@ -93,7 +93,7 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
     let patience = if may_cost { GRACE } else { Duration::ZERO };
     let files = distinct(&args.files);
     let job = Job {
-        colourer,
+        colorer,
         inputs: canonical(&files),
         args,
         claimed: Mutex::default(),
@@ -101,8 +101,8 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
     };
     let runtime = super::runtime(&config::server_figment(source)?)?;
     let progress = runtime.block_on(async {
-        let progress = batch::run(&files, patience, &job.stop, |file| job.colour(file)).await;
-        if let Colourer::Here(gateway) = &job.colourer {
+        let progress = batch::run(&files, patience, &job.stop, |file| job.color(file)).await;
+        if let Colorer::Here(gateway) = &job.colorer {
             // What is being kept elsewhere; what cannot be has been warned of.
             let stopped = progress.as_ref().is_ok_and(|progress| progress.stopped_by.is_some());
             gateway.tasks().finish(if stopped { LAST } else { GRACE }).await;
@@ -111,7 +111,7 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
     })?;
     // Reservations of calls that are cut off go back to the ledger here, and the ledger is written after that.
     runtime.shutdown_timeout(LAST);
-    let by_gateway = matches!(job.colourer, Colourer::There(_));
+    let by_gateway = matches!(job.colorer, Colorer::There(_));
     drop(job);
     finish(&progress, by_gateway, account.as_ref())
 }
@@ -214,7 +214,7 @@ impl Connection for Terminal {
 }
 
 struct Job {
-    colourer: Colourer,
+    colorer: Colorer,
     args: Args,
     /// Never written to.
     inputs: HashSet<PathBuf>,
@@ -226,36 +226,36 @@ struct Job {
 
 impl Job {
     /// Colours one file and says what became of it.
-    async fn colour(&self, file: PathBuf) -> Result<Done, CliError> {
+    async fn color(&self, file: PathBuf) -> Result<Done, CliError> {
         let bytes = Bytes::from(tokio::fs::read(&file).await?);
         // Before anything is spent. A file that is no photograph is refused by the gateway.
         let head = read_head(&bytes, &Limits::NONE).ok();
         let format = self.args.format.or_else(|| head.map(|head| head.format.output()));
         let target = format.map(|format| self.claim(&file, format)).transpose()?;
-        let done = self.colour_to(&file, bytes, target.as_deref()).await;
+        let done = self.color_to(&file, bytes, target.as_deref()).await;
         if let (Err(_), Some(target)) = (&done, &target) {
             self.claimed.lock().unwrap_or_else(PoisonError::into_inner).remove(target);
         }
         done
     }
 
-    async fn colour_to(&self, file: &Path, bytes: Bytes, target: Option<&Path>) -> Result<Done, CliError> {
+    async fn color_to(&self, file: &Path, bytes: Bytes, target: Option<&Path>) -> Result<Done, CliError> {
         let start = Instant::now();
-        let coloured = match &self.colourer {
-            Colourer::Here(gateway) => self.colour_here(gateway, bytes).await?,
-            Colourer::There(gateway) => {
-                gateway.colour(bytes, self.args.provider.as_deref(), self.args.format).await?
+        let colored = match &self.colorer {
+            Colorer::Here(gateway) => self.color_here(gateway, bytes).await?,
+            Colorer::There(gateway) => {
+                gateway.color(bytes, self.args.provider.as_deref(), self.args.format).await?
             }
         };
-        let expected = target.filter(|target| **target == self.path(file, coloured.format));
+        let expected = target.filter(|target| **target == self.path(file, colored.format));
         let target = match expected {
             Some(target) => target.to_owned(),
             // A gateway elsewhere may choose another format.
-            None => self.claim(file, coloured.format)?,
+            None => self.claim(file, colored.format)?,
         };
-        output::write(&target, &coloured.bytes)?;
+        output::write(&target, &colored.bytes)?;
         let seconds = start.elapsed().as_secs_f64();
-        let Coloured { provider, credits, found, damage, .. } = coloured;
+        let Colored { provider, credits, found, damage, .. } = colored;
         let (target, found) = (target.display(), if found { " before, found" } else { "" });
         let line = match provider {
             Some(provider) => {
@@ -267,7 +267,7 @@ impl Job {
         Ok(Done { line, damage, credits: credits.parse().unwrap_or_default() })
     }
 
-    async fn colour_here(&self, gateway: &Arc<Gateway>, bytes: Bytes) -> Result<Coloured, CliError> {
+    async fn color_here(&self, gateway: &Arc<Gateway>, bytes: Bytes) -> Result<Colored, CliError> {
         let snapshot = gateway.snapshot();
         let limits = &snapshot.config.limits;
         if bytes.len() as u64 > limits.upload_bytes {
@@ -287,12 +287,12 @@ impl Job {
             connection: Some(Arc::new(Terminal(self.stop.clone()))),
         };
         let rendition = gateway.colorize(snapshot, ask).await?;
-        Ok(Coloured {
+        Ok(Colored {
             format: rendition.format,
             credits: rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string()),
             damage: rendition.damage.as_ref().map(ToString::to_string),
             found: matches!(rendition.origin, Origin::Kept(_)),
-            provider: rendition.coloured_by().map(|(provider, _)| provider.to_owned()),
+            provider: rendition.colored_by().map(|(provider, _)| provider.to_owned()),
             bytes: rendition.bytes,
         })
     }
@@ -303,7 +303,7 @@ impl Job {
             None => file.parent().unwrap_or(Path::new("")),
         };
         let mut name = file.file_stem().unwrap_or_default().to_owned();
-        name.push(format.coloured_ending());
+        name.push(format.colored_ending());
         folder.join(name)
     }
 

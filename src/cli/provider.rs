@@ -152,11 +152,11 @@ async fn dry(
     let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
     let provider = snapshot.route(Some(name))?.pop().ok_or("there is no such provider")?;
     let photo = Photo::decode(picture, &snapshot.config.limits.photo())?;
-    let grey = Arc::new(photo.grey_for(provider.about().send_max_pixels));
-    let most = snapshot.most(name, u64::from(grey.width) * u64::from(grey.height));
+    let gray = Arc::new(photo.gray_for(provider.about().send_max_pixels));
+    let most = snapshot.most(name, u64::from(gray.width) * u64::from(gray.height));
     let deadline = Instant::now() + snapshot.config.limits.request;
     // The end of a dry run is an error like any other for a provider.
-    match provider.colorize(Call { grey, deadline, trace, audience: None, begun: Begun::default() }).await {
+    match provider.colorize(Call { gray, deadline, trace, audience: None, begun: Begun::default() }).await {
         Err(end) if told.load(Ordering::Relaxed) => {
             say(format_args!("{:<8} {end}; a call may cost {most} credits", "end"));
             // Its key need not be there to see the request.
@@ -190,8 +190,8 @@ async fn test(
         trace,
         connection: None,
     };
-    let coloured = gateway.colorize(snapshot, ask).await.map_err(explained)?;
-    let Rendition { width, height, format, bytes, .. } = coloured;
+    let colored = gateway.colorize(snapshot, ask).await.map_err(explained)?;
+    let Rendition { width, height, format, bytes, .. } = colored;
     let format = format.media_type();
     say(format_args!("{:<8} {width} x {height} pixels, {format}, {} bytes", "end", bytes.len()));
     if let Some(Output { path, .. }) = output {

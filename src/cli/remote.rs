@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::CliError;
-use super::colorize::Coloured;
+use super::colorize::Colored;
 use crate::hex::hex;
 use crate::photo::OutputFormat;
 use crate::provider::{HttpClient, Reach, Reply, Times};
@@ -50,25 +50,25 @@ impl Remote {
     }
 
     /// Has a photograph coloured, or fetches what was made of it before.
-    pub async fn colour(
+    pub async fn color(
         &self,
         photograph: Bytes,
         provider: Option<&str>,
         format: Option<OutputFormat>,
-    ) -> Result<Coloured, CliError> {
+    ) -> Result<Colored, CliError> {
         let deadline = Instant::now() + TIME;
         let fingerprint = hex(&Sha256::digest(&photograph));
         let kept = self.url(&format!("v1/results/sha256/{fingerprint}"), provider, format)?;
         let found = self.client.send(self.signed(self.client.get(kept)), MOST, deadline).await?;
         if found.status == StatusCode::OK {
-            return coloured(&found, true);
+            return colored(&found, true);
         }
         // Whatever kept it from being found, an upload says what is wrong, or works.
         let post = self.signed(self.client.post(self.url("v1/colorize", provider, format)?));
         let request = post.header(CONTENT_TYPE, "application/octet-stream").body(photograph);
         let made = self.client.send(request, MOST, deadline).await?;
         match made.status {
-            StatusCode::OK => coloured(&made, false),
+            StatusCode::OK => colored(&made, false),
             status => Err(problem(status, &made.body).into()),
         }
     }
@@ -117,12 +117,12 @@ fn read_key(file: &Path) -> Result<SecretString, CliError> {
     Ok(text.trim().to_owned().into())
 }
 
-fn coloured(reply: &Reply, found: bool) -> Result<Coloured, CliError> {
+fn colored(reply: &Reply, found: bool) -> Result<Colored, CliError> {
     let header =
         |name: &str| reply.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = header("content-type");
     let format = kind.strip_prefix("image/").and_then(|name| name.parse().ok());
-    Ok(Coloured {
+    Ok(Colored {
         bytes: reply.body.clone(),
         format: format.ok_or_else(|| format!("the gateway answered with {kind:?}, which is no picture"))?,
         provider: Some(header("x-pixcolor-provider").to_owned()).filter(|name| !name.is_empty()),

@@ -24,7 +24,7 @@ mod layer;
 mod limits;
 mod log;
 mod metrics;
-mod on_colour;
+mod on_color;
 mod on_damage;
 mod on_disconnect;
 mod onnx;
@@ -68,7 +68,7 @@ pub use keys::KeysConfig;
 pub use limits::LimitsConfig;
 pub use log::LogConfig;
 pub use metrics::MetricsConfig;
-pub use on_colour::OnColour;
+pub use on_color::OnColor;
 pub use on_damage::OnDamage;
 pub use on_disconnect::OnDisconnect;
 pub use onnx::OnnxConfig;
@@ -120,7 +120,7 @@ pub struct Config {
     /// The providers to ask, in order; never empty, all of them in `providers`.
     pub route: Vec<String>,
     /// What becomes of an upload that is in colour already.
-    pub on_colour: OnColour,
+    pub on_color: OnColor,
     /// What happens to an upload that is damaged.
     pub on_damage: OnDamage,
     /// Every provider, by name.
@@ -195,7 +195,7 @@ impl Config {
         table.describe(WORDS);
         let provider = ("the name of a provider", "local");
         let route = table.list("route", vec!["local".to_owned()], provider, |name| Some(name.to_owned()));
-        let on_colour = OnColour::read(table);
+        let on_color = OnColor::read(table);
         let on_damage = OnDamage::read(table);
         let clients = ClientsConfig::read(table);
         let (state_dir, temporary) = source.state_dir();
@@ -237,7 +237,7 @@ impl Config {
         let keys = KeysConfig::read(table, &mut quota, &limits, &budgets, &providers);
         Self {
             route,
-            on_colour,
+            on_color,
             on_damage,
             providers,
             limits,

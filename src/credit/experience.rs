@@ -86,7 +86,7 @@ pub struct Ended {
     /// Whether that is known to be what it cost.
     pub known: bool,
     /// Whether it gave colour.
-    pub coloured: bool,
+    pub colored: bool,
     /// Pixels of the photograph.
     pub pixels: u64,
     /// How long it took, in milliseconds.
@@ -125,11 +125,11 @@ impl<T> Range<T> {
 impl Experience {
     /// Counts a call.
     pub fn count(&mut self, call: Ended) {
-        let Ended { charged, known, coloured, pixels, took_ms, cpu_us } = call;
+        let Ended { charged, known, colored, pixels, took_ms, cpu_us } = call;
         let sums = &mut self.sums;
         sums.credits = sums.credits.plus(charged);
         sums.cpu_us = sums.cpu_us.saturating_add(cpu_us);
-        if coloured {
+        if colored {
             sums.calls = sums.calls.saturating_add(1);
             sums.pixels = sums.pixels.saturating_add(pixels);
             sums.took_ms = sums.took_ms.saturating_add(took_ms);
@@ -212,18 +212,18 @@ mod tests {
     fn what_failed_makes_a_megapixel_dearer() {
         let mut experience = Experience::default();
         assert_eq!(experience.credits_per_megapixel(), None);
-        let coloured = Ended {
+        let colored = Ended {
             charged: Credits::from_micro(1_000_000),
             known: true,
-            coloured: true,
+            colored: true,
             pixels: 3_000_000,
             took_ms: 4500,
             cpu_us: 300,
         };
-        experience.count(Ended { charged: Credits::from_micro(2_000_000), coloured: false, ..coloured });
+        experience.count(Ended { charged: Credits::from_micro(2_000_000), colored: false, ..colored });
         assert_eq!((experience.credits_per_megapixel(), experience.time_per_megapixel()), (None, None));
         assert_eq!((experience.credits(), experience.cpu_per_megapixel()), (None, None));
-        experience.count(coloured);
+        experience.count(colored);
         assert_eq!(experience.credits_per_megapixel(), Some(Credits::from_micro(1_000_000)));
         assert_eq!(experience.time_per_megapixel(), Some(Duration::from_millis(1500)));
         assert_eq!(experience.cpu_per_megapixel(), Some(Duration::from_micros(200)));
@@ -243,7 +243,7 @@ mod tests {
             experience.count(Ended {
                 charged: Credits::from_micro(n as i64),
                 known: n % 2 == 0,
-                coloured: true,
+                colored: true,
                 pixels: 1,
                 took_ms: n,
                 cpu_us: 0,

@@ -11,8 +11,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::guard::Flaw;
 use crate::config::LimitsConfig;
-use crate::photo::{Grey, Limits, PhotoError, read_head};
-use crate::provider::Colour;
+use crate::photo::{Gray, Limits, PhotoError, read_head};
+use crate::provider::Color;
 use crate::queue::Queue;
 
 /// Pixels that one place stands for.
@@ -59,17 +59,17 @@ impl Answers {
     /// sent: those of the photo, where the answer itself is shown.
     pub async fn room(
         &self,
-        sent: &Grey,
-        colour: &Colour,
+        sent: &Gray,
+        color: &Color,
         full: u64,
         limits: Limits,
         deadline: Instant,
     ) -> Result<Room, NoRoom> {
         let pixels = u64::from(sent.width) * u64::from(sent.height);
-        let (file, sent) = match colour {
-            Colour::Chroma(_) => return Ok(Room { limits, _places: None }),
-            Colour::Picture(file) => (file, pixels),
-            Colour::Framed(file, frame) => (file, frame.pixels()),
+        let (file, sent) = match color {
+            Color::Chroma(_) => return Ok(Room { limits, _places: None }),
+            Color::Picture(file) => (file, pixels),
+            Color::Framed(file, frame) => (file, frame.pixels()),
         };
         let most = sent.saturating_mul(MOST_ENLARGED).max(ALWAYS).max(full);
         let limits = Limits { max_pixels: limits.max_pixels.min(most), ..limits };

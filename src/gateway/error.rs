@@ -29,7 +29,7 @@ pub enum Error {
         "this photograph is in colour already, and this gateway colours black-and-white ones only; nothing was \
          spent. Send a black-and-white photograph, or have whoever runs the gateway change `on_colour`"
     )]
-    InColour,
+    InColor,
     /// The upload is damaged, and such are refused.
     #[error(
         "this file is damaged: {0} This gateway colours whole pictures only; nothing was spent. Send an undamaged \

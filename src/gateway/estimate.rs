@@ -75,7 +75,7 @@ pub enum Kept {
     /// The rendition: there is nothing to do.
     Rendition,
     /// The colour: only the rendition must be made.
-    Colour,
+    Color,
     /// Nothing: it must be called.
     Nothing,
 }
@@ -115,7 +115,7 @@ impl Expected {
 impl Offer {
     /// Whether a request would cost nothing, because what it needs is kept.
     pub fn is_hit(&self) -> bool {
-        matches!(self.kept, Some(Kept::Rendition | Kept::Colour))
+        matches!(self.kept, Some(Kept::Rendition | Kept::Color))
     }
 
     fn could_answer(&self) -> bool {
@@ -189,19 +189,19 @@ impl Gateway {
         if self.recall_from(search, about, format).await.is_some() {
             return Kept::Rendition;
         }
-        match self.colour_key_of(search, about).await {
-            Some(key) if shelf::colour(self.cache(), &key).await.is_some() => Kept::Colour,
+        match self.color_key_of(search, about).await {
+            Some(key) if shelf::color(self.cache(), &key).await.is_some() => Kept::Color,
             _ => Kept::Nothing,
         }
     }
 
     /// Under what the colour of an upload is kept, as far as that is known without decoding it: from the
     /// facts of a rendition in any format. Colour of an upload that its decoder reads anew since is not promised.
-    async fn colour_key_of(&self, search: &Search, about: &About) -> Option<crate::cache::Key> {
+    async fn color_key_of(&self, search: &Search, about: &About) -> Option<crate::cache::Key> {
         for format in FORMATS {
             if let Some((_, facts)) = self.facts_of(search, about, format).await {
                 let input = search.input.or(facts.input)?;
-                return search.colour_key(about, &facts.photo, input.decoder_revision());
+                return search.color_key(about, &facts.photo, input.decoder_revision());
             }
         }
         // A provider's own pixels need no facts, only the format.

@@ -4,8 +4,8 @@
 //! grey one sent back. What does not pass is never merged, stored or shown, and the next provider is
 //! asked.
 
-use crate::photo::{Chroma, Grey, Limits, PhotoError, Rgb, luma_correlation};
-use crate::provider::Colour;
+use crate::photo::{Chroma, Gray, Limits, PhotoError, Rgb, luma_correlation};
+use crate::provider::Color;
 
 /// Least correlation of the answer's luminance with the picture that was sent.
 const LEAST_CORRELATION: f64 = 0.9;
@@ -19,10 +19,10 @@ const LEAST_CONTRAST: f64 = 1.0;
 const LEAST_CHROMA: f64 = 1.0;
 
 /// Only where L\* is within these can a picture have colour worth the name: ink and paper are grey.
-const COLOURABLE: std::ops::RangeInclusive<f64> = 10.0..=95.0;
+const COLORABLE: std::ops::RangeInclusive<f64> = 10.0..=95.0;
 
 /// With a smaller share of such pixels, nothing can be said about colour.
-const LEAST_COLOURABLE: f64 = 0.02;
+const LEAST_COLORABLE: f64 = 0.02;
 
 /// Most that the aspect of the answer may differ, as a factor: sides are rounded, to multiples of 8 by
 /// some models.
@@ -51,7 +51,7 @@ pub enum Flaw {
     /// Of something else, or damaged.
     Luminance,
     /// Still grey.
-    Grey,
+    Gray,
 }
 
 impl Flaw {
@@ -62,7 +62,7 @@ impl Flaw {
             Self::TooLarge => "too_large",
             Self::Aspect => "aspect",
             Self::Luminance => "luminance",
-            Self::Grey => "grey",
+            Self::Gray => "grey",
         }
     }
 
@@ -73,7 +73,7 @@ impl Flaw {
             Self::TooLarge => "its answer has far more pixels than the picture sent, and is not decoded",
             Self::Aspect => "its answer has another shape than the picture sent",
             Self::Luminance => "its answer shows another picture than the one sent",
-            Self::Grey => "its answer is as grey as the picture sent",
+            Self::Gray => "its answer is as grey as the picture sent",
         }
     }
 }
@@ -81,37 +81,37 @@ impl Flaw {
 /// Checks an answer against the picture that was sent. An error is of an answer that cannot be decoded, which is
 /// [`Flaw::NotAPicture`]. Decodes: not for async threads.
 pub fn check(
-    sent: &Grey,
-    colour: Colour,
+    sent: &Gray,
+    color: Color,
     luma_lock: bool,
     limits: &Limits,
 ) -> Result<Result<Checked, Flaw>, PhotoError> {
-    let rgb = match colour {
+    let rgb = match color {
         // A network in this process cannot answer with another picture; it may find nothing to colour.
-        Colour::Chroma(chroma) => return Ok(Ok(Checked::Chroma(chroma))),
-        Colour::Picture(bytes) => Ok(Rgb::decode(&bytes, limits)?),
-        Colour::Framed(bytes, frame) => frame.cut(&Rgb::decode(&bytes, limits)?).map_err(|_| Flaw::Aspect),
+        Color::Chroma(chroma) => return Ok(Ok(Checked::Chroma(chroma))),
+        Color::Picture(bytes) => Ok(Rgb::decode(&bytes, limits)?),
+        Color::Framed(bytes, frame) => frame.cut(&Rgb::decode(&bytes, limits)?).map_err(|_| Flaw::Aspect),
     };
     Ok(rgb.and_then(|rgb| compare(sent, rgb, luma_lock)))
 }
 
-fn compare(sent: &Grey, rgb: Rgb, luma_lock: bool) -> Result<Checked, Flaw> {
+fn compare(sent: &Gray, rgb: Rgb, luma_lock: bool) -> Result<Checked, Flaw> {
     if !same_shape(sent, &rgb) {
         return Err(Flaw::Aspect);
     }
-    let grey = rgb.grey();
-    let even = [sent, &grey].into_iter().all(|grey| contrast(grey) < LEAST_CONTRAST);
-    if !even && luma_correlation(sent, &grey) < LEAST_CORRELATION {
+    let gray = rgb.gray();
+    let even = [sent, &gray].into_iter().all(|gray| contrast(gray) < LEAST_CONTRAST);
+    if !even && luma_correlation(sent, &gray) < LEAST_CORRELATION {
         return Err(Flaw::Luminance);
     }
     let chroma = rgb.chroma().map_err(|_| Flaw::NotAPicture)?;
-    if !is_coloured(sent, &chroma) {
-        return Err(Flaw::Grey);
+    if !is_colored(sent, &chroma) {
+        return Err(Flaw::Gray);
     }
     Ok(if luma_lock { Checked::Chroma(chroma) } else { Checked::Own(rgb) })
 }
 
-fn same_shape(sent: &Grey, rgb: &Rgb) -> bool {
+fn same_shape(sent: &Gray, rgb: &Rgb) -> bool {
     let aspect = |width: u32, height: u32| f64::from(width) / f64::from(height.max(1));
     let stretch = aspect(rgb.width, rgb.height) / aspect(sent.width, sent.height);
     let same = |one: u32, other: u32| one.abs_diff(other) < SAME_SIDE;
@@ -125,23 +125,23 @@ fn lightness(code: u16) -> f64 {
 }
 
 /// Standard deviation of L\*.
-fn contrast(grey: &Grey) -> f64 {
-    let count = grey.luma.len().max(1) as f64;
-    let mean = grey.luma.iter().map(|&code| lightness(code)).sum::<f64>() / count;
-    let squares = grey.luma.iter().map(|&code| (lightness(code) - mean).powi(2)).sum::<f64>();
+fn contrast(gray: &Gray) -> f64 {
+    let count = gray.luma.len().max(1) as f64;
+    let mean = gray.luma.iter().map(|&code| lightness(code)).sum::<f64>() / count;
+    let squares = gray.luma.iter().map(|&code| (lightness(code) - mean).powi(2)).sum::<f64>();
     (squares / count).sqrt()
 }
 
 /// Whether there is colour where there could be some.
-fn is_coloured(sent: &Grey, chroma: &Chroma) -> bool {
+fn is_colored(sent: &Gray, chroma: &Chroma) -> bool {
     let luma = sent.resize(chroma.width, chroma.height).luma;
     let all = luma.iter().zip(chroma.a.iter().zip(&chroma.b));
     let could: Vec<f64> = all
-        .filter(|(code, _)| COLOURABLE.contains(&lightness(**code)))
+        .filter(|(code, _)| COLORABLE.contains(&lightness(**code)))
         .map(|(_, (a, b))| f64::from(a.hypot(*b)))
         .collect();
     let share = could.len() as f64 / luma.len().max(1) as f64;
-    share < LEAST_COLOURABLE || could.iter().sum::<f64>() / could.len() as f64 >= LEAST_CHROMA
+    share < LEAST_COLORABLE || could.iter().sum::<f64>() / could.len() as f64 >= LEAST_CHROMA
 }
 
 #[cfg(test)]
@@ -161,9 +161,9 @@ mod tests {
         })
     }
 
-    fn tinted(grey: &GrayImage) -> RgbImage {
-        RgbImage::from_fn(grey.width(), grey.height(), |x, y| {
-            let value = grey.get_pixel(x, y).0[0];
+    fn tinted(gray: &GrayImage) -> RgbImage {
+        RgbImage::from_fn(gray.width(), gray.height(), |x, y| {
+            let value = gray.get_pixel(x, y).0[0];
             image::Rgb([value.saturating_add(25), value, value.saturating_sub(25)])
         })
     }
@@ -179,13 +179,13 @@ mod tests {
     }
 
     fn verdict(sent: &GrayImage, answer: Vec<u8>) -> Result<(), Flaw> {
-        let sent = Photo::decode(&png(sent.clone()), &Limits::default()).unwrap().grey;
-        let checked = check(&sent, Colour::Picture(answer.into()), true, &Limits::default());
+        let sent = Photo::decode(&png(sent.clone()), &Limits::default()).unwrap().gray;
+        let checked = check(&sent, Color::Picture(answer.into()), true, &Limits::default());
         checked.unwrap_or(Err(Flaw::NotAPicture)).map(drop)
     }
 
     #[test]
-    fn the_same_picture_in_colour_passes_at_any_size_and_in_any_format() {
+    fn the_same_picture_in_color_passes_at_any_size_and_in_any_format() {
         let sent = hills(120, 90);
         for (width, height) in [(120, 90), (64, 64 * 90 / 120), (256, 192), (125, 90), (480, 352)] {
             let answer = imageops::resize(&tinted(&sent), width, height, imageops::FilterType::Triangle);
@@ -200,29 +200,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_or_another_or_grey_is_refused_by_name() {
+    fn what_is_no_picture_or_another_or_gray_is_refused_by_name() {
         let sent = hills(120, 90);
-        let coloured = tinted(&sent);
-        let mut negative = coloured.clone();
+        let colored = tinted(&sent);
+        let mut negative = colored.clone();
         image::imageops::invert(&mut negative);
-        let half = png(coloured.clone()).len() / 2;
+        let half = png(colored.clone()).len() / 2;
         for (answer, flaw) in [
             (b"<html>".to_vec(), Flaw::NotAPicture),
-            (png(coloured.clone())[..half].to_vec(), Flaw::NotAPicture),
-            (png(imageops::rotate90(&coloured)), Flaw::Aspect),
-            (png(imageops::resize(&coloured, 200, 90, imageops::FilterType::Triangle)), Flaw::Aspect),
-            (png(imageops::flip_horizontal(&coloured)), Flaw::Luminance),
+            (png(colored.clone())[..half].to_vec(), Flaw::NotAPicture),
+            (png(imageops::rotate90(&colored)), Flaw::Aspect),
+            (png(imageops::resize(&colored, 200, 90, imageops::FilterType::Triangle)), Flaw::Aspect),
+            (png(imageops::flip_horizontal(&colored)), Flaw::Luminance),
             (png(negative), Flaw::Luminance),
             (png(RgbImage::from_pixel(120, 90, image::Rgb([200, 80, 80]))), Flaw::Luminance),
-            (png(sent.clone()), Flaw::Grey),
-            (encoded(DynamicImage::from(sent.clone()).to_rgb8(), ImageFormat::Jpeg), Flaw::Grey),
+            (png(sent.clone()), Flaw::Gray),
+            (encoded(DynamicImage::from(sent.clone()).to_rgb8(), ImageFormat::Jpeg), Flaw::Gray),
         ] {
             assert_eq!(verdict(&sent, answer), Err(flaw));
         }
     }
 
     #[test]
-    fn pictures_in_which_there_is_nothing_to_compare_or_to_colour_are_not_held_against_the_provider() {
+    fn pictures_in_which_there_is_nothing_to_compare_or_to_color_are_not_held_against_the_provider() {
         let paper = GrayImage::from_fn(80, 80, |x, y| image::Luma([200 + ((x * 7 + y * 13) % 3) as u8]));
         assert_eq!(verdict(&paper, png(RgbImage::from_pixel(80, 80, image::Rgb([210, 200, 180])))), Ok(()));
         // Three levels: of two alone a scan gets its greys back, and those can be coloured.
@@ -230,13 +230,13 @@ mod tests {
         let ink = GrayImage::from_fn(80, 80, |x, y| image::Luma([ink(x, y)]));
         assert_eq!(verdict(&ink, png(ink.clone())), Ok(()));
         // But what could be coloured must be.
-        assert_eq!(verdict(&paper, png(paper.clone())), Err(Flaw::Grey));
+        assert_eq!(verdict(&paper, png(paper.clone())), Err(Flaw::Gray));
     }
 
     #[test]
     fn more_pixels_than_allowed_are_not_decoded() {
-        let sent = Photo::decode(&png(hills(40, 30)), &Limits::default()).unwrap().grey;
-        let answer = Colour::Picture(png(tinted(&hills(400, 300))).into());
+        let sent = Photo::decode(&png(hills(40, 30)), &Limits::default()).unwrap().gray;
+        let answer = Color::Picture(png(tinted(&hills(400, 300))).into());
         let limits = Limits { max_pixels: 10_000, max_side: 1000 };
         assert!(matches!(check(&sent, answer, true, &limits), Err(PhotoError::TooManyPixels(_))));
     }

@@ -116,7 +116,7 @@ pub fn flight(ask: &Ask, search: &Search, source: Source, format: OutputFormat) 
     let Search { snapshot, fingerprint, route, scope, .. } = search;
     let flags = [ask.reuse.find, ask.reuse.keep].map(u8::from);
     let mut parts = vec![fingerprint.0.to_vec(), flags.to_vec(), scope.bytes().to_vec()];
-    parts.push(format!("{:?}", snapshot.config.on_colour).into());
+    parts.push(format!("{:?}", snapshot.config.on_color).into());
     parts.push(format!("{:?}", snapshot.config.on_damage).into());
     for about in route.iter().map(|provider| provider.about()) {
         let options = encode_options(&snapshot.config.output, format, about);

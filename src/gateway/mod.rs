@@ -12,7 +12,7 @@ mod error;
 mod estimate;
 mod flight;
 mod guard;
-mod in_colour;
+mod in_color;
 mod keys;
 mod limits;
 mod plan;
@@ -233,7 +233,7 @@ impl Gateway {
         let began = Instant::now();
         let _place = self.place(plan).await?;
         let decoded = self.decode(plan).await?;
-        let decoded = match self.in_colour(plan, decoded).await? {
+        let decoded = match self.in_color(plan, decoded).await? {
             ControlFlow::Break(passed) => return Ok((passed, None)),
             ControlFlow::Continue(decoded) => decoded,
         };
@@ -241,13 +241,11 @@ impl Gateway {
         let Self { metrics, memory, tasks, answers, .. } = self;
         let caller =
             Caller { plan, waiters, decoded: &decoded, cache, ledger, metrics, memory, tasks, answers };
-        let coloured = caller.first_colour().await?;
-        let waited = coloured.waited;
-        let (merged, ()) = futures::join!(
-            self.merge(plan, &decoded, &coloured),
-            self.keep_colour(plan, &decoded, &coloured)
-        );
-        let rendition = Rendition::new(plan, &decoded, coloured, merged?);
+        let colored = caller.first_color().await?;
+        let waited = colored.waited;
+        let (merged, ()) =
+            futures::join!(self.merge(plan, &decoded, &colored), self.keep_color(plan, &decoded, &colored));
+        let rendition = Rendition::new(plan, &decoded, colored, merged?);
         let facts = self.keep(plan, &decoded, &rendition).await;
         metrics.overhead(began.elapsed().saturating_sub(waited));
         Ok((rendition, Some(facts)))

@@ -93,8 +93,8 @@ impl Plan {
     }
 
     /// Under what a provider's colour for this photo is kept, if it is.
-    pub fn colour_key(&self, about: &About, photo: &PhotoKey) -> Option<Key> {
-        self.search.colour_key(about, photo, self.head.format.decoder_revision())
+    pub fn color_key(&self, about: &About, photo: &PhotoKey) -> Option<Key> {
+        self.search.color_key(about, photo, self.head.format.decoder_revision())
     }
 
     /// Under what a provider's rendition is kept, if it is.
@@ -138,7 +138,7 @@ impl Search {
     }
 
     /// Under what a provider's colour for this photo is kept, if it is.
-    pub fn colour_key(&self, about: &About, photo: &PhotoKey, revision: u8) -> Option<Key> {
+    pub fn color_key(&self, about: &About, photo: &PhotoKey, revision: u8) -> Option<Key> {
         self.keeps(about).then(|| match about.luma_lock {
             true => keys::chroma(photo, about.identity(), self.scope),
             false => keys::own(self.source(revision), about.identity(), self.scope),

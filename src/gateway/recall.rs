@@ -14,7 +14,7 @@ use super::rendition::Rendition;
 use super::shelf::{self, Facts};
 use super::{Gateway, Snapshot};
 use crate::cache::{Cache, CacheError, Key, Kind, Tier};
-use crate::config::{OnColour, OnDamage};
+use crate::config::{OnColor, OnDamage};
 use crate::photo::{OutputFormat, PixelKey};
 use crate::provider::About;
 
@@ -57,11 +57,11 @@ impl Gateway {
             }
         }
         // Made while such uploads were coloured: what becomes of them now is for the rest of the way.
-        let recolour = search.snapshot.config.on_colour == OnColour::Recolour;
+        let recolor = search.snapshot.config.on_color == OnColor::Recolor;
         // Made while damaged uploads were accepted.
         let accept = search.snapshot.config.on_damage == OnDamage::Accept;
         let (key, facts, format) = any
-            .filter(|(_, facts, _)| recolour || !facts.in_colour)
+            .filter(|(_, facts, _)| recolor || !facts.in_color)
             .filter(|(_, facts, _)| accept || facts.damage.is_none())?;
         let picture = shelf::picture(self.cache(), facts.digest, search.scope).await?;
         if facts.input.is_none() && search.input.is_some() {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::error::Attempt;
 use super::plan::Plan;
-use super::route::Coloured;
+use super::route::Colored;
 use super::shelf::Facts;
 use super::steps::{Decoded, Merged};
 use crate::cache::{Key, Tier};
@@ -39,7 +39,7 @@ pub struct Rendition {
     /// How it came about.
     pub origin: Origin,
     /// Whether the upload was in colour already.
-    pub in_colour: bool,
+    pub in_color: bool,
     /// What is missing of the upload, if it was damaged.
     pub damage: Option<Damage>,
     /// Who failed before.
@@ -132,11 +132,11 @@ impl Cost {
 
 impl Rendition {
     /// One that was made now, with colour that may have been kept.
-    pub(super) fn new(plan: &Plan, decoded: &Decoded, coloured: Coloured, merged: Merged) -> Self {
-        let about = coloured.provider.about();
-        let (step, usage, saved) = match coloured.origin {
-            Origin::Called(_) => ("provider", coloured.cost.usage, None),
-            _ => ("cache", coloured.cost.again(), Some(coloured.cost.saved())),
+    pub(super) fn new(plan: &Plan, decoded: &Decoded, colored: Colored, merged: Merged) -> Self {
+        let about = colored.provider.about();
+        let (step, usage, saved) = match colored.origin {
+            Origin::Called(_) => ("provider", colored.cost.usage, None),
+            _ => ("cache", colored.cost.again(), Some(colored.cost.saved())),
         };
         Self {
             bytes: merged.bytes,
@@ -148,17 +148,17 @@ impl Rendition {
             model: about.model.clone(),
             usage,
             saved,
-            origin: coloured.origin,
-            in_colour: decoded.photo.is_coloured(),
+            origin: colored.origin,
+            in_color: decoded.photo.is_colored(),
             damage: decoded.photo.damage.clone(),
             timings: vec![
                 ("decode", decoded.took),
-                (step, coloured.took),
+                (step, colored.took),
                 ("merge", merged.merge),
                 ("encode", merged.encode),
             ],
             kept_under: plan.rendition_key(about).filter(|_| plan.ask.reuse.keep),
-            attempts: coloured.attempts,
+            attempts: colored.attempts,
         }
     }
 
@@ -181,7 +181,7 @@ impl Rendition {
             usage: facts.cost.again(),
             saved: Some(facts.cost.saved()),
             origin: Origin::Kept(tier),
-            in_colour: facts.in_colour,
+            in_color: facts.in_color,
             damage: facts.damage.clone(),
             attempts: Vec::new(),
             timings: Vec::new(),
@@ -205,7 +205,7 @@ impl Rendition {
     }
 
     /// Who coloured it, and with which model; nobody, if it was passed.
-    pub fn coloured_by(&self) -> Option<(&str, &str)> {
+    pub fn colored_by(&self) -> Option<(&str, &str)> {
         (self.origin != Origin::Passed).then_some((&self.provider, &self.model))
     }
 

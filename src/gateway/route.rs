@@ -36,11 +36,11 @@ use crate::provider::{
 const FINISH: Duration = Duration::from_secs(2);
 
 /// Colour that passed the guard, and what led to it.
-pub struct Coloured {
+pub struct Colored {
     /// Who gave it.
     pub provider: Arc<dyn Provider>,
     /// The colour.
-    pub colour: Arc<Checked>,
+    pub color: Arc<Checked>,
     /// Whether it was made now or kept.
     pub origin: Origin,
     /// What it took to make it.
@@ -79,16 +79,16 @@ pub struct Caller<'c> {
 
 impl Caller<'_> {
     /// Asks each provider in turn; the first usable colour counts.
-    pub async fn first_colour(&self) -> Result<Coloured, Error> {
+    pub async fn first_color(&self) -> Result<Colored, Error> {
         let route = &self.plan.search.route;
         let mut attempts = Vec::new();
         let mut waited = Duration::ZERO;
         for (index, provider) in route.iter().enumerate() {
             let start = Instant::now();
-            if let Some((colour, cost, tier, room)) = self.kept(provider.about()).await {
-                let (provider, colour, origin) = (provider.clone(), Arc::new(colour), Origin::Merged(tier));
+            if let Some((color, cost, tier, room)) = self.kept(provider.about()).await {
+                let (provider, color, origin) = (provider.clone(), Arc::new(color), Origin::Merged(tier));
                 let took = start.elapsed();
-                return Ok(Coloured { provider, colour, origin, cost, attempts, took, waited, _room: room });
+                return Ok(Colored { provider, color, origin, cost, attempts, took, waited, _room: room });
             }
             let name = &provider.about().name;
             let others = route[index + 1..].iter().any(|other| other.readiness() == Readiness::Ready);
@@ -103,13 +103,13 @@ impl Caller<'_> {
             let kind = outcome.as_ref().err().map(|attempt| attempt.kind);
             self.metrics.provider_call(name, kind, took);
             match outcome {
-                Ok((Given { colour, room }, usage)) => {
+                Ok((Given { color, room }, usage)) => {
                     let origin = Origin::Called(self.why(provider.about()));
-                    let (provider, colour) = (provider.clone(), Arc::new(colour));
+                    let (provider, color) = (provider.clone(), Arc::new(color));
                     let cost = Cost { usage, time: took };
-                    return Ok(Coloured {
+                    return Ok(Colored {
                         provider,
-                        colour,
+                        color,
                         origin,
                         cost,
                         attempts,
@@ -132,8 +132,8 @@ impl Caller<'_> {
 
     /// The colour that a provider gave for this photo before, if the request allows it.
     async fn kept(&self, about: &About) -> Option<(Checked, Cost, Tier, Option<Room>)> {
-        let key = self.plan.colour_key(about, &self.decoded.key).filter(|_| self.plan.ask.reuse.find)?;
-        let (bytes, cost, tier) = match shelf::colour(self.cache, &key).await {
+        let key = self.plan.color_key(about, &self.decoded.key).filter(|_| self.plan.ask.reuse.find)?;
+        let (bytes, cost, tier) = match shelf::color(self.cache, &key).await {
             Some(found) => found,
             None => self.kept_by_an_older_decoder(about, &key).await?,
         };
@@ -146,8 +146,8 @@ impl Caller<'_> {
             true => Chroma::from_bytes(&bytes).map(Checked::Chroma),
             false => Rgb::from_bytes(&bytes).map(Checked::Own),
         };
-        let colour = codec::run(self.tasks, self.metrics, read).await.ok()?;
-        colour.map(|colour| (colour, cost, tier, room)).ok()
+        let color = codec::run(self.tasks, self.metrics, read).await.ok()?;
+        color.map(|color| (color, cost, tier, room)).ok()
     }
 
     /// A provider's own pixels that are kept under an older revision of the upload's decoder, if that decoder read
@@ -162,10 +162,10 @@ impl Caller<'_> {
             for format in FORMATS {
                 let facts = shelf::facts(self.cache, &search.rendition_key(about, format, revision)?).await;
                 if facts.is_some_and(|facts| facts.photo == self.decoded.key) {
-                    let old = search.colour_key(about, &self.decoded.key, revision)?;
-                    let (bytes, cost, tier) = shelf::colour(self.cache, &old).await?;
+                    let old = search.color_key(about, &self.decoded.key, revision)?;
+                    let (bytes, cost, tier) = shelf::color(self.cache, &old).await?;
                     if ask.reuse.keep {
-                        shelf::keep_colour(self.cache, key, &bytes, cost).await;
+                        shelf::keep_color(self.cache, key, &bytes, cost).await;
                     }
                     return Some((bytes, cost, tier));
                 }
@@ -206,13 +206,13 @@ impl Caller<'_> {
             return Err(Attempt::new(&about.name, ProviderError::abandoned(), *took));
         }
         let (photo, send_max_pixels) = (self.decoded.photo.clone(), about.send_max_pixels);
-        let grey = self.tasks.spawn_blocking(move || photo.grey_for(send_max_pixels)).await;
-        let grey = Arc::new(grey.map_err(|_| Attempt::new(&about.name, stopped(), *took))?);
+        let gray = self.tasks.spawn_blocking(move || photo.gray_for(send_max_pixels)).await;
+        let gray = Arc::new(gray.map_err(|_| Attempt::new(&about.name, stopped(), *took))?);
         // Dropped from here on, or in a panic, the reservation is charged in full if the call has begun.
-        let sent_pixels = u64::from(grey.width) * u64::from(grey.height);
+        let sent_pixels = u64::from(gray.width) * u64::from(gray.height);
         let mut reservation = self.reserve(about, sent_pixels).await?;
         let begun = reservation.connect();
-        let call = Call { grey, deadline, trace: self.plan.ask.trace.clone(), audience, begun };
+        let call = Call { gray, deadline, trace: self.plan.ask.trace.clone(), audience, begun };
         let result = self.call(provider, call, took).await;
         if let Err(error) = &result
             && error.kind == FailureKind::Abandoned
@@ -269,7 +269,7 @@ impl Caller<'_> {
         };
         let settlement = Settlement {
             credits: usage.credits,
-            coloured: result.is_ok(),
+            colored: result.is_ok(),
             took,
             cpu: usage.cpu.unwrap_or_default(),
         };
@@ -298,7 +298,7 @@ impl Caller<'_> {
     ) -> Result<(Given, Usage), ProviderError> {
         let about = provider.about();
         let start = Instant::now();
-        let (grey, parent) = (call.grey.clone(), call.trace.parent());
+        let (gray, parent) = (call.gray.clone(), call.trace.parent());
         let call = within(parent, provider.colorize(call));
         // A defect in one provider is no reason not to ask the next. What it has cost by then nobody knows.
         let answer = AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
@@ -306,16 +306,16 @@ impl Caller<'_> {
             Err(stopped().billed(Billed::Unknown))
         });
         *took = start.elapsed();
-        let Answer { colour, usage } = answer?;
+        let Answer { color, usage } = answer?;
 
         let paid = |error: ProviderError| error.billed(Billed::Yes(usage));
         let (limits, luma_lock) = (self.plan.config().limits.photo(), about.luma_lock);
         let full = if luma_lock { 0 } else { self.plan.head.pixels() };
-        let room = self.answers.room(&grey, &colour, full, limits, self.plan.ask.deadline).await;
+        let room = self.answers.room(&gray, &color, full, limits, self.plan.ask.deadline).await;
         let (checked, room) = match room {
             Ok(room) => {
                 let limits = room.limits;
-                let check = move || guard::check(&grey, colour, luma_lock, &limits);
+                let check = move || guard::check(&gray, color, luma_lock, &limits);
                 let checked =
                     codec::run(self.tasks, self.metrics, check).await.map_err(|_| paid(stopped()))?;
                 (checked.unwrap_or(Err(Flaw::NotAPicture)), Some(room))
@@ -330,19 +330,19 @@ impl Caller<'_> {
             Ok(_) => "the picture sent, in colour: it is used".to_owned(),
             Err(flaw) => format!("refused: {}", flaw.reason()),
         });
-        let colour = checked.map_err(|flaw| {
+        let color = checked.map_err(|flaw| {
             self.metrics.guard_refusal(&about.name, flaw.label());
             self.memory.refused(&about.name);
             paid(ProviderError::new(FailureKind::BadAnswer, flaw.reason()))
         })?;
-        let room = room.filter(|_| matches!(colour, Checked::Own(_)));
-        Ok((Given { colour, room }, usage))
+        let room = room.filter(|_| matches!(color, Checked::Own(_)));
+        Ok((Given { color, room }, usage))
     }
 }
 
 /// Colour that passed the guard, and the room that it takes while it is in memory.
 struct Given {
-    colour: Checked,
+    color: Checked,
     room: Option<Room>,
 }
 

@@ -36,7 +36,7 @@ pub struct Facts {
     /// What the chroma of the upload is kept under.
     pub photo: PhotoKey,
     /// Whether the upload was in colour already.
-    pub in_colour: bool,
+    pub in_color: bool,
     /// What is missing of the upload.
     pub damage: Option<Damage>,
 }
@@ -53,7 +53,8 @@ pub struct Stored {
     input: Option<String>,
     pixels: String,
     alpha: String,
-    in_colour: bool,
+    #[serde(rename = "in_colour")]
+    in_color: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     damage: Option<String>,
     cost: StoredCost,
@@ -97,7 +98,7 @@ impl From<&Facts> for Stored {
             input: facts.input.map(|input| input.name().to_owned()),
             pixels: hex(&facts.photo.pixels.0),
             alpha: hex(&facts.photo.alpha),
-            in_colour: facts.in_colour,
+            in_color: facts.in_color,
             damage: facts.damage.as_ref().map(Damage::to_string),
             cost: facts.cost.into(),
         }
@@ -120,7 +121,7 @@ impl Stored {
             own_format,
             cost: self.cost.into(),
             photo: PhotoKey { pixels: PixelKey(unhex(&self.pixels)?), alpha: unhex(&self.alpha)? },
-            in_colour: self.in_colour,
+            in_color: self.in_color,
             damage: self.damage.map(Damage),
         })
     }
@@ -166,7 +167,7 @@ pub async fn keep_facts(cache: &dyn Cache, key: &Key, facts: &Facts) {
 }
 
 /// Colour in bytes, what it had cost, and where it was.
-pub async fn colour(cache: &dyn Cache, key: &Key) -> Option<(Bytes, Cost, Tier)> {
+pub async fn color(cache: &dyn Cache, key: &Key) -> Option<(Bytes, Cost, Tier)> {
     let Hit { entry, tier } = find(cache, key).await?;
     let (length, rest) = entry.bytes.split_first_chunk()?;
     let head = usize::from(u16::from_le_bytes(*length));
@@ -175,10 +176,10 @@ pub async fn colour(cache: &dyn Cache, key: &Key) -> Option<(Bytes, Cost, Tier)>
 }
 
 /// Keeps colour.
-pub async fn keep_colour(cache: &dyn Cache, key: &Key, colour: &[u8], cost: Cost) {
+pub async fn keep_color(cache: &dyn Cache, key: &Key, color: &[u8], cost: Cost) {
     let Ok(head) = serde_json::to_vec(&StoredCost::from(cost)) else { return };
     let Ok(length) = u16::try_from(head.len()) else { return };
-    keep(cache, key, [&length.to_le_bytes(), &head[..], colour].concat().into()).await;
+    keep(cache, key, [&length.to_le_bytes(), &head[..], color].concat().into()).await;
 }
 
 async fn find(cache: &dyn Cache, key: &Key) -> Option<Hit> {
@@ -208,7 +209,7 @@ mod tests {
             own_format: OutputFormat::Png,
             cost: Cost { usage, time: Duration::from_millis(1234) },
             photo: PhotoKey { pixels: PixelKey([2; 32]), alpha: [3; 32] },
-            in_colour: true,
+            in_color: true,
             damage: Some(Damage("The last third is missing.".to_owned())),
         }
     }

@@ -12,7 +12,7 @@ use super::guard::Checked;
 use super::keys::{self, PhotoKey};
 use super::plan::Plan;
 use super::rendition::{Origin, Rendition};
-use super::route::Coloured;
+use super::route::Colored;
 use super::shelf::{self, Facts};
 use crate::config::OnDamage;
 use crate::observe::Saving;
@@ -64,12 +64,12 @@ impl Gateway {
         &self,
         plan: &Plan,
         decoded: &Decoded,
-        coloured: &Coloured,
+        colored: &Colored,
     ) -> Result<Merged, Error> {
-        let options = keys::encode_options(&plan.config().output, plan.format, coloured.provider.about());
-        let (photo, colour) = (decoded.photo.clone(), coloured.colour.clone());
+        let options = keys::encode_options(&plan.config().output, plan.format, colored.provider.about());
+        let (photo, color) = (decoded.photo.clone(), colored.color.clone());
         let merge = move || {
-            let encoded = match &*colour {
+            let encoded = match &*color {
                 Checked::Chroma(chroma) => photo::encode(&photo, chroma, &options)?,
                 Checked::Own(rgb) => photo::encode_own(&photo, rgb, &options)?,
             };
@@ -82,17 +82,17 @@ impl Gateway {
     }
 
     /// Keeps the colour, so that another format or another file of this picture needs no call.
-    pub(super) async fn keep_colour(&self, plan: &Plan, decoded: &Decoded, coloured: &Coloured) {
-        let called = matches!(coloured.origin, Origin::Called(_));
-        let key = plan.colour_key(coloured.provider.about(), &decoded.key);
+    pub(super) async fn keep_color(&self, plan: &Plan, decoded: &Decoded, colored: &Colored) {
+        let called = matches!(colored.origin, Origin::Called(_));
+        let key = plan.color_key(colored.provider.about(), &decoded.key);
         let Some(key) = key.filter(|_| called && plan.ask.reuse.keep) else { return };
-        let colour = coloured.colour.clone();
-        let written = move || match &*colour {
+        let color = colored.color.clone();
+        let written = move || match &*color {
             Checked::Chroma(chroma) => chroma.to_bytes(),
             Checked::Own(rgb) => rgb.to_bytes(),
         };
         match self.codec(written).await {
-            Ok(bytes) => shelf::keep_colour(self.cache(), &key, &bytes, coloured.cost).await,
+            Ok(bytes) => shelf::keep_color(self.cache(), &key, &bytes, colored.cost).await,
             Err(error) => tracing::warn!("colour cannot be kept: {error}"),
         }
     }
@@ -107,7 +107,7 @@ impl Gateway {
             own_format: plan.head.format.output(),
             cost: rendition.cost(),
             photo: decoded.key,
-            in_colour: rendition.in_colour,
+            in_color: rendition.in_color,
             damage: rendition.damage.clone(),
         };
         if let Some(key) = rendition.kept_under {
@@ -123,7 +123,7 @@ impl Gateway {
         if let Some(saved) = rendition.saved {
             let saving = match rendition.origin {
                 Origin::Shared => Saving::Coalesced,
-                Origin::Passed => Saving::AlreadyColour,
+                Origin::Passed => Saving::AlreadyColor,
                 _ => Saving::Hit,
             };
             self.metrics.saved(&rendition.provider, saving, saved.credits);

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_checkerboard_becomes_the_grey_it_stands_for() {
+    fn a_checkerboard_becomes_the_gray_it_stands_for() {
         let (width, height) = (40, 30);
         let mut luma: Vec<u16> =
             (0..width * height).map(|i| if (i % width + i / width) % 2 == 0 { 0 } else { 65_535 }).collect();
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_with_greys_or_little_contrast_are_left_alone() {
+    fn pictures_with_grays_or_little_contrast_are_left_alone() {
         for picture in [vec![0, 65_535, 30_000, 0], vec![20_000, 30_000, 20_000, 30_000], vec![5; 4], vec![]]
         {
             let mut luma = picture.clone();

@@ -7,7 +7,7 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Compression};
 
-use super::grey::fit;
+use super::gray::fit;
 use super::{Chroma, PhotoError, resample};
 
 /// Steps per unit of a\* or b\*.
@@ -38,7 +38,7 @@ impl Chroma {
             } else {
                 resample::plane(&plane, (given.width, given.height), (width, height))
             };
-            plane.iter_mut().for_each(|value| *value = quantised(*value));
+            plane.iter_mut().for_each(|value| *value = quantized(*value));
             plane
         };
         Ok(Self { width, height, a: rounded(given.a), b: rounded(given.b) })
@@ -119,12 +119,12 @@ fn unwritable(error: png::EncodingError) -> PhotoError {
 }
 
 /// The nearest value that is kept.
-pub(super) fn quantised(value: f32) -> f32 {
+pub(super) fn quantized(value: f32) -> f32 {
     (value.clamp(-LARGEST, LARGEST) * STEPS).round() / STEPS
 }
 
 fn code(value: f32) -> u16 {
-    ((quantised(value) * STEPS) as i32 + ZERO) as u16
+    ((quantized(value) * STEPS) as i32 + ZERO) as u16
 }
 
 fn value(code: u16) -> f32 {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn planes_larger_than_colour_ever_needs_are_averaged_down_and_can_be_stored() {
+    fn planes_larger_than_color_ever_needs_are_averaged_down_and_can_be_stored() {
         let (width, height) = (1500, 1000);
         let plane = vec![7.5; width as usize * height as usize];
         let chroma = Chroma::new(width, height, plane.clone(), plane).unwrap();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn mean_chroma_is_the_distance_from_grey() {
+    fn mean_chroma_is_the_distance_from_gray() {
         let chroma = Chroma::new(2, 1, vec![3.0, 0.0], vec![4.0, 0.0]).unwrap();
         assert!((chroma.mean_chroma() - 2.5).abs() < 1e-9);
     }

@@ -84,18 +84,18 @@ impl OutputFormat {
     }
 
     /// What the coloured copy of a file is called: `grandmother.tif` becomes `grandmother-coloured.png`.
-    pub fn coloured_name(self, original: &str) -> String {
+    pub fn colored_name(self, original: &str) -> String {
         let name = original.rsplit(['/', '\\']).next().unwrap_or_default();
         let stem = match name.rsplit_once('.') {
             Some((stem, _)) if !stem.is_empty() => stem,
             _ => name,
         };
         let stem = if stem.is_empty() { "photograph" } else { stem };
-        format!("{stem}{}", self.coloured_ending())
+        format!("{stem}{}", self.colored_ending())
     }
 
     /// What the name of a coloured copy has after the name of the original without its extension.
-    pub fn coloured_ending(self) -> String {
+    pub fn colored_ending(self) -> String {
         format!("-coloured.{}", self.extension())
     }
 }
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_coloured_copy_is_named_after_its_original() {
+    fn a_colored_copy_is_named_after_its_original() {
         for (original, expected) in [
             ("grandmother.tif", "grandmother-coloured.jpg"),
             ("a.b.png", "a.b-coloured.jpg"),
@@ -132,7 +132,7 @@ mod tests {
             (".hidden", ".hidden-coloured.jpg"),
             ("", "photograph-coloured.jpg"),
         ] {
-            assert_eq!(OutputFormat::Jpeg.coloured_name(original), expected);
+            assert_eq!(OutputFormat::Jpeg.colored_name(original), expected);
         }
     }
 }

@@ -35,12 +35,12 @@ pub(super) fn shows([r, g, b]: [f32; 3]) -> bool {
 
 /// Linear sRGB of the most saturated colours that can be shown with these L\* and hues, at most as
 /// saturated as asked; in place of L\*, a\*, b\*.
-pub(super) fn fit(colours: &mut [[f32; 3]]) {
+pub(super) fn fit(colors: &mut [[f32; 3]]) {
     const LANES: usize = 8;
-    for group in colours.chunks_mut(LANES) {
+    for group in colors.chunks_mut(LANES) {
         let mut lab = [[0.0; LANES]; 3];
-        for (lane, colour) in group.iter().enumerate() {
-            (lab[0][lane], lab[1][lane], lab[2][lane]) = (colour[0], colour[1], colour[2]);
+        for (lane, color) in group.iter().enumerate() {
+            (lab[0][lane], lab[1][lane], lab[2][lane]) = (color[0], color[1], color[2]);
         }
         let (mut kept, mut step) = ([0.0_f32; LANES], 0.5);
         for _ in 0..HALVINGS {
@@ -51,8 +51,8 @@ pub(super) fn fit(colours: &mut [[f32; 3]]) {
             }
             step *= 0.5;
         }
-        for (lane, colour) in group.iter_mut().enumerate() {
-            *colour = linear_of_lab([colour[0], colour[1] * kept[lane], colour[2] * kept[lane]]);
+        for (lane, color) in group.iter_mut().enumerate() {
+            *color = linear_of_lab([color[0], color[1] * kept[lane], color[2] * kept[lane]]);
         }
     }
 }
@@ -90,10 +90,10 @@ mod tests {
         ) {
             let asked = [l, a, b];
             prop_assume!(!shows(linear_of_lab(asked)));
-            let mut colours = [asked];
-            fit(&mut colours);
-            prop_assert!(shows(colours[0]), "{:?}", colours[0]);
-            let [got_l, got_a, got_b] = lab_of_linear(colours[0]);
+            let mut colors = [asked];
+            fit(&mut colors);
+            prop_assert!(shows(colors[0]), "{:?}", colors[0]);
+            let [got_l, got_a, got_b] = lab_of_linear(colors[0]);
             prop_assert!((got_l - l).abs() < 0.02, "L* {got_l} instead of {l}");
             // The same direction from grey: no component across it.
             let across = (got_a * b - got_b * a) / a.hypot(b);
@@ -104,16 +104,16 @@ mod tests {
     }
 
     #[test]
-    fn black_and_white_have_no_colour() {
-        let mut colours = [[0.0, 40.0, -60.0], [100.0, 40.0, -60.0]];
-        fit(&mut colours);
-        for (colour, wanted) in colours.into_iter().zip([0.0, 1.0]) {
-            assert!(colour.iter().all(|channel| (channel - wanted).abs() < 1e-4), "{colour:?}");
+    fn black_and_white_have_no_color() {
+        let mut colors = [[0.0, 40.0, -60.0], [100.0, 40.0, -60.0]];
+        fit(&mut colors);
+        for (color, wanted) in colors.into_iter().zip([0.0, 1.0]) {
+            assert!(color.iter().all(|channel| (channel - wanted).abs() < 1e-4), "{color:?}");
         }
     }
 
     #[test]
-    fn every_colour_of_srgb_is_left_as_it_is() {
+    fn every_color_of_srgb_is_left_as_it_is() {
         for rgb in
             [[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [12, 200, 77]]
         {

@@ -13,10 +13,10 @@
 //! - the window is as small as it can be, and its coefficients are not averaged again;
 //! - the result stays within the chroma of the window, so that nothing glows beside an edge.
 
-use super::chroma::quantised;
-use super::grey::fit;
+use super::chroma::quantized;
+use super::gray::fit;
 use super::lab::CODES_PER_L;
-use super::{Chroma, Grey, PhotoError, resample};
+use super::{Chroma, Gray, PhotoError, resample};
 
 /// Variance of L\* below which luminance says little about chroma; film grain has 1 to 25.
 const EPSILON: f32 = 40.0;
@@ -69,15 +69,15 @@ pub(super) struct Guide {
 
 impl Guide {
     /// Finds the functions for a photo's luminance. Chroma finer than the photo is averaged first.
-    pub(super) fn new(grey: &Grey, chroma: &Chroma) -> Result<Self, PhotoError> {
+    pub(super) fn new(gray: &Gray, chroma: &Chroma) -> Result<Self, PhotoError> {
         chroma.checked()?;
         let known = (chroma.width, chroma.height);
-        let size = fit((known.0.min(grey.width), known.1.min(grey.height)), Chroma::MAX_PIXELS);
+        let size = fit((known.0.min(gray.width), known.1.min(gray.height)), Chroma::MAX_PIXELS);
         let [a, b] = [&chroma.a, &chroma.b].map(|plane| {
-            let plane: Vec<f32> = plane.iter().map(|&value| quantised(value)).collect();
+            let plane: Vec<f32> = plane.iter().map(|&value| quantized(value)).collect();
             resample::plane(&plane, known, size)
         });
-        let luma = resample::plane(&grey.luma, (grey.width, grey.height), size);
+        let luma = resample::plane(&gray.luma, (gray.width, gray.height), size);
         let lab: Vec<[f32; 3]> =
             luma.into_iter().zip(a).zip(b).map(|((code, a), b)| [code / CODES_PER_L, a, b]).collect();
         let (width, height) = (size.0 as usize, size.1 as usize);
@@ -172,17 +172,17 @@ mod tests {
     use super::*;
 
     /// Full-size a* by way of the guide, or by plain bilinear interpolation.
-    fn upsampled(grey: &Grey, chroma: &Chroma, guided: bool) -> Vec<f32> {
-        let mut guide = Guide::new(grey, chroma).unwrap();
+    fn upsampled(gray: &Gray, chroma: &Chroma, guided: bool) -> Vec<f32> {
+        let mut guide = Guide::new(gray, chroma).unwrap();
         if !guided {
             for (cell, &a) in guide.cells.iter_mut().zip(&chroma.a) {
                 *cell = [0.0, 0.0, a, 0.0, a, 0.0, a, 0.0];
             }
         }
-        let width = grey.width as usize;
+        let width = gray.width as usize;
         let (mut row, mut out) = (guide.rows(width), Vec::new());
-        for (y, luma) in grey.luma.chunks_exact(width).enumerate() {
-            guide.go_to(y, grey.height as usize, &mut row);
+        for (y, luma) in gray.luma.chunks_exact(width).enumerate() {
+            guide.go_to(y, gray.height as usize, &mut row);
             let l: Vec<f32> = luma.iter().map(|&code| f32::from(code) / CODES_PER_L).collect();
             let (mut a, mut b) = (vec![0.0; width], vec![0.0; width]);
             row.chroma(0, &l, &mut a, &mut b);
@@ -192,17 +192,17 @@ mod tests {
     }
 
     /// Two colours that meet in a slanted hard edge, and their chroma at `scale` times less.
-    fn edge(lumas: [f32; 2], scale: u32, grain: f32) -> (Grey, Vec<f32>, Chroma) {
+    fn edge(lumas: [f32; 2], scale: u32, grain: f32) -> (Gray, Vec<f32>, Chroma) {
         let (width, height) = (512, 128);
         let side = |i: u32| usize::from(i % width > 251 + i / width / 3);
         let noise = |i: u32| ((i.wrapping_mul(2_654_435_761) >> 16) as f32 / 32_768.0 - 1.0) * grain * 1.7;
         let luma = |i: u32| ((lumas[side(i)] + noise(i)) * CODES_PER_L) as u16;
         let truth: Vec<f32> = (0..width * height).map(|i| [-30.0, 45.0][side(i)]).collect();
-        let grey = Grey { width, height, luma: (0..width * height).map(luma).collect() };
+        let gray = Gray { width, height, luma: (0..width * height).map(luma).collect() };
         let small = (width / scale, height / scale);
         let a = resample::plane(&truth, (width, height), small);
         let chroma = Chroma::new(small.0, small.1, a.clone(), a).unwrap();
-        (grey, truth, chroma)
+        (gray, truth, chroma)
     }
 
     fn error(got: &[f32], truth: &[f32]) -> f32 {
@@ -214,9 +214,9 @@ mod tests {
         for lumas in [[30.0, 70.0], [70.0, 40.0], [45.0, 65.0], [10.0, 90.0]] {
             for scale in [2, 4, 8, 16] {
                 for grain in [0.0, 1.5] {
-                    let (grey, truth, chroma) = edge(lumas, scale, grain);
+                    let (gray, truth, chroma) = edge(lumas, scale, grain);
                     let [guided, bilinear] =
-                        [true, false].map(|guided| error(&upsampled(&grey, &chroma, guided), &truth));
+                        [true, false].map(|guided| error(&upsampled(&gray, &chroma, guided), &truth));
                     assert!(
                         guided <= bilinear / 2.0,
                         "{lumas:?}, 1/{scale}, grain {grain}: {guided} of {bilinear}"
@@ -228,49 +228,49 @@ mod tests {
 
     #[test]
     fn nothing_glows_beside_an_edge() {
-        let (grey, _, chroma) = edge([20.0, 85.0], 8, 2.0);
-        let got = upsampled(&grey, &chroma, true);
+        let (gray, _, chroma) = edge([20.0, 85.0], 8, 2.0);
+        let got = upsampled(&gray, &chroma, true);
         assert!(got.iter().all(|a| (-30.3..=45.3).contains(a)), "colours beyond those given");
     }
 
     #[test]
-    fn colours_that_meet_without_a_change_of_luminance_are_as_bilinear_leaves_them() {
-        let (grey, _, chroma) = edge([50.0, 50.0], 8, 0.0);
-        let [guided, bilinear] = [true, false].map(|guided| upsampled(&grey, &chroma, guided));
+    fn colors_that_meet_without_a_change_of_luminance_are_as_bilinear_leaves_them() {
+        let (gray, _, chroma) = edge([50.0, 50.0], 8, 0.0);
+        let [guided, bilinear] = [true, false].map(|guided| upsampled(&gray, &chroma, guided));
         assert!(error(&guided, &bilinear) < 0.01);
     }
 
     #[test]
-    fn grain_on_an_even_surface_does_not_become_colour() {
+    fn grain_on_an_even_surface_does_not_become_color() {
         // Chroma as a model gives it: nearly even, with a little of its own noise.
-        let (mut grey, _, mut chroma) = edge([60.0, 60.0], 8, 3.0);
+        let (mut gray, _, mut chroma) = edge([60.0, 60.0], 8, 3.0);
         let noise = |i: usize| ((i * 7919) % 13) as f32 / 6.0 - 1.0;
         chroma.a.iter_mut().enumerate().for_each(|(i, a)| *a = 20.0 + noise(i));
         let given = |plane: &[f32]| {
             let mean = plane.iter().sum::<f32>() / plane.len() as f32;
             (plane.iter().map(|a| (a - mean).powi(2)).sum::<f32>() / plane.len() as f32).sqrt()
         };
-        let with_grain = given(&upsampled(&grey, &chroma, true));
-        grey.luma.fill(40_000);
-        let without = given(&upsampled(&grey, &chroma, true));
+        let with_grain = given(&upsampled(&gray, &chroma, true));
+        gray.luma.fill(40_000);
+        let without = given(&upsampled(&gray, &chroma, true));
         assert!(with_grain < 1.25 * without, "{with_grain} with grain, {without} without");
     }
 
     #[test]
     fn chroma_of_the_photo_s_own_size_is_used_as_it_is_and_finer_is_averaged() {
-        let (grey, truth, _) = edge([30.0, 70.0], 1, 5.0);
-        let same = Chroma::new(grey.width, grey.height, truth.clone(), truth.clone()).unwrap();
-        assert!(error(&upsampled(&grey, &same, true), &truth) < 1e-3);
-        let small = grey.resize(64, 16);
+        let (gray, truth, _) = edge([30.0, 70.0], 1, 5.0);
+        let same = Chroma::new(gray.width, gray.height, truth.clone(), truth.clone()).unwrap();
+        assert!(error(&upsampled(&gray, &same, true), &truth) < 1e-3);
+        let small = gray.resize(64, 16);
         assert_eq!(upsampled(&small, &same, true).len(), 64 * 16);
     }
 
     #[test]
-    fn one_pixel_of_chroma_colours_a_photo_of_any_shape() {
+    fn one_pixel_of_chroma_colors_a_photo_of_any_shape() {
         let chroma = Chroma::new(1, 1, vec![12.0], vec![3.0]).unwrap();
         for (width, height) in [(1, 1), (300, 1), (1, 300)] {
-            let grey = Grey { width, height, luma: vec![9000; (width * height) as usize] };
-            assert!(upsampled(&grey, &chroma, true).iter().all(|a| (a - 12.0).abs() < 1e-5));
+            let gray = Gray { width, height, luma: vec![9000; (width * height) as usize] };
+            assert!(upsampled(&gray, &chroma, true).iter().all(|a| (a - 12.0).abs() < 1e-5));
         }
     }
 }

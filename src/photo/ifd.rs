@@ -29,7 +29,7 @@ pub(super) mod tag {
     pub(in crate::photo) const PLANAR: u32 = 284;
     pub(in crate::photo) const T4_OPTIONS: u32 = 292;
     pub(in crate::photo) const PREDICTOR: u32 = 317;
-    pub(in crate::photo) const COLOUR_MAP: u32 = 320;
+    pub(in crate::photo) const COLOR_MAP: u32 = 320;
     pub(in crate::photo) const TILE_WIDTH: u32 = 322;
     pub(in crate::photo) const TILE_HEIGHT: u32 = 323;
     pub(in crate::photo) const TILE_OFFSETS: u32 = 324;

@@ -168,7 +168,7 @@ impl Encode {
 }
 
 /// 8-bit sRGB of every luminance code without colour.
-pub(super) static GREY8: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub(super) static GRAY8: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let light = |luma: u16| f_inverse((f32::from(luma) / CODES_PER_L + 16.0) / 116.0);
     (0..=u16::MAX).map(|luma| ENCODE.code(light(luma))).collect()
 });
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn luminance_of_every_grey_is_exact_and_comes_back() {
+    fn luminance_of_every_gray_is_exact_and_comes_back() {
         for code in 0..=u16::MAX {
             let y = linear(f64::from(code) / 65_535.0);
             let l = if y > 216.0 / 24_389.0 { 116.0 * y.cbrt() - 16.0 } else { y * 24_389.0 / 27.0 };
@@ -229,7 +229,7 @@ mod tests {
             assert!((luma - l * 655.35).abs() < 0.52, "{code}: {luma} is not {}", l * 655.35);
         }
         for code in 0..=255 {
-            assert_eq!(GREY8[LUMA8[code] as usize] as usize, code);
+            assert_eq!(GRAY8[LUMA8[code] as usize] as usize, code);
         }
     }
 }

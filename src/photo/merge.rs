@@ -24,7 +24,7 @@ struct Block {
 
 impl<'a> Merge<'a> {
     pub(super) fn new(photo: &'a Photo, chroma: &Chroma) -> Result<Self, PhotoError> {
-        let guide = Guide::new(&photo.grey, chroma)?;
+        let guide = Guide::new(&photo.gray, chroma)?;
         let row = guide.rows(photo.width() as usize);
         let block = Block { l: [0.0; BLOCK], a: [0.0; BLOCK], b: [0.0; BLOCK] };
         Ok(Self { photo, guide, row, block })
@@ -34,7 +34,7 @@ impl<'a> Merge<'a> {
     pub(super) fn row(&mut self, y: usize, out: &mut [u8]) {
         self.guide.go_to(y, self.photo.height() as usize, &mut self.row);
         let width = self.photo.width() as usize;
-        let luma = &self.photo.grey.luma[y * width..][..width];
+        let luma = &self.photo.gray.luma[y * width..][..width];
         let pixels: &mut [[u8; 3]] = out.as_chunks_mut().0;
         for (i, (luma, pixels)) in luma.chunks(BLOCK).zip(pixels.chunks_mut(BLOCK)).enumerate() {
             let Block { l, a, b } = &mut self.block;
@@ -78,10 +78,10 @@ impl Block {
             return;
         }
         let lost: Vec<usize> = (0..shown.len()).filter(|&i| !shown[i]).collect();
-        let mut colours: Vec<[f32; 3]> = lost.iter().map(|&i| [self.l[i], self.a[i], self.b[i]]).collect();
-        gamut::fit(&mut colours);
-        for (i, colour) in lost.into_iter().zip(colours) {
-            [light[0][i], light[1][i], light[2][i]] = colour.map(Encode::fixed);
+        let mut colors: Vec<[f32; 3]> = lost.iter().map(|&i| [self.l[i], self.a[i], self.b[i]]).collect();
+        gamut::fit(&mut colors);
+        for (i, color) in lost.into_iter().zip(colors) {
+            [light[0][i], light[1][i], light[2][i]] = color.map(Encode::fixed);
         }
     }
 }
@@ -94,11 +94,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::photo::Grey;
+    use crate::photo::Gray;
 
     /// One pixel of the merged picture.
     fn merged(luma: u16, a: f32, b: f32) -> [u8; 3] {
-        let photo = Photo::from_grey(Grey { width: 1, height: 1, luma: vec![luma] });
+        let photo = Photo::from_gray(Gray { width: 1, height: 1, luma: vec![luma] });
         let chroma = Chroma::new(1, 1, vec![a], vec![b]).unwrap();
         let mut out = [0; 3];
         Merge::new(&photo, &chroma).unwrap().row(0, &mut out);
@@ -135,11 +135,11 @@ mod tests {
 
     /// A pixel whose chroma is looked for even where there can be none.
     fn searched(luma: u16, a: f32, b: f32) -> [u8; 3] {
-        let mut colour = [[f32::from(luma) / CODES_PER_L, a, b]];
-        let light = linear_of_lab(colour[0]);
+        let mut color = [[f32::from(luma) / CODES_PER_L, a, b]];
+        let light = linear_of_lab(color[0]);
         if !gamut::shows(light) {
-            gamut::fit(&mut colour);
-            return colour[0].map(|channel| ENCODE.code(channel));
+            gamut::fit(&mut color);
+            return color[0].map(|channel| ENCODE.code(channel));
         }
         light.map(|channel| ENCODE.code(channel))
     }
@@ -153,7 +153,7 @@ mod tests {
             a in -110_i16..=110, b in -110_i16..=110, part in prop_oneof![Just(1.0_f32), 0.0_f32..0.1],
         ) {
             // As merging takes it from a provider.
-            let [a, b] = [a, b].map(|value| crate::photo::chroma::quantised(f32::from(value) * part));
+            let [a, b] = [a, b].map(|value| crate::photo::chroma::quantized(f32::from(value) * part));
             let (merged, searched) = (merged(luma, a, b), searched(luma, a, b));
             // Where chroma is not left out, both do the same; but a merged pixel went through resampling, and what lies
             // on the border of two codes may come to the other one.
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn without_chroma_grey_stays_the_grey_it_was() {
+    fn without_chroma_gray_stays_the_gray_it_was() {
         for code in 0..=255_u8 {
             let luma = crate::photo::lab::LUMA8[code as usize];
             assert_eq!(merged(luma, 0.0, 0.0), [code; 3]);

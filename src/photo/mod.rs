@@ -6,12 +6,12 @@
 
 mod bilevel;
 mod chroma;
-mod colour;
+mod color;
 mod decode;
 mod encode;
 mod format;
 mod gamut;
-mod grey;
+mod gray;
 mod guided;
 mod head;
 mod ifd;
@@ -28,11 +28,11 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-pub use colour::ColourStatistics;
+pub use color::ColorStatistics;
 #[doc(hidden)]
 pub use decode::fuzzing;
 pub use encode::{EncodeOptions, Encoded, encode, encode_own, encode_upload};
-pub use grey::luma_correlation;
+pub use gray::luma_correlation;
 pub use head::{check_size, format_of, read_head};
 pub use panics::CodecStep;
 pub(crate) use panics::caught;
@@ -119,7 +119,7 @@ pub struct PixelKey(pub [u8; 32]);
 
 /// Luminance: CIE L\* from 0 to 100 as 0 to 65,535, row by row. The grey picture a provider gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grey {
+pub struct Gray {
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
@@ -145,11 +145,11 @@ pub struct Chroma {
 #[derive(Clone, Debug)]
 pub struct Photo {
     /// The luminance, upright.
-    pub grey: Grey,
+    pub gray: Gray,
     /// Opacity, `width * height` values, if the upload had any that is not full.
     pub alpha: Option<Vec<u8>>,
     /// What was noticed of the upload's own colour while it was decoded.
-    pub colour: ColourStatistics,
+    pub color: ColorStatistics,
     /// What could not be read, if the file is damaged and the rest of it is a picture.
     pub damage: Option<Damage>,
 }
@@ -171,27 +171,27 @@ impl Photo {
     }
 
     /// A photo of luminance alone: opaque, and never coloured before.
-    pub fn from_grey(grey: Grey) -> Self {
-        Self { grey, alpha: None, colour: ColourStatistics::default(), damage: None }
+    pub fn from_gray(gray: Gray) -> Self {
+        Self { gray, alpha: None, color: ColorStatistics::default(), damage: None }
     }
 
     /// Width in pixels, upright.
     pub fn width(&self) -> u32 {
-        self.grey.width
+        self.gray.width
     }
 
     /// Height in pixels, upright.
     pub fn height(&self) -> u32 {
-        self.grey.height
+        self.gray.height
     }
 
     /// Hashes the luminance; about 15 ms for 12 megapixels.
     pub fn pixel_key(&self) -> PixelKey {
         let mut hash = Sha256::new();
-        hash.update(self.grey.width.to_le_bytes());
-        hash.update(self.grey.height.to_le_bytes());
+        hash.update(self.gray.width.to_le_bytes());
+        hash.update(self.gray.height.to_le_bytes());
         let mut bytes = [0; 8192];
-        for block in self.grey.luma.chunks(bytes.len() / 2) {
+        for block in self.gray.luma.chunks(bytes.len() / 2) {
             for (pair, value) in bytes.chunks_exact_mut(2).zip(block) {
                 pair.copy_from_slice(&value.to_le_bytes());
             }
@@ -202,14 +202,14 @@ impl Photo {
 
     /// Whether the upload already had colour that is more than one tint over the whole picture:
     /// sepia, yellowed paper and a toned print are not coloured. See [`ColourStatistics`].
-    pub fn is_coloured(&self) -> bool {
-        self.colour.is_coloured()
+    pub fn is_colored(&self) -> bool {
+        self.color.is_colored()
     }
 
     /// The grey picture for a provider: at most `max_pixels`, aspect kept, never enlarged.
     /// Transparent parts become paper white, because what lies under them is arbitrary.
-    pub fn grey_for(&self, max_pixels: u64) -> Grey {
-        grey::for_provider(self, max_pixels)
+    pub fn gray_for(&self, max_pixels: u64) -> Gray {
+        gray::for_provider(self, max_pixels)
     }
 }
 

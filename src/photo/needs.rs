@@ -114,7 +114,7 @@ fn png_alpha(bytes: &[u8]) -> bool {
         match name {
             b"IDAT" => return false,
             b"tRNS" => return true,
-            b"IHDR" if bytes.get(at + 17).is_some_and(|colour| colour & 4 != 0) => return true,
+            b"IHDR" if bytes.get(at + 17).is_some_and(|color| color & 4 != 0) => return true,
             _ => at = at.saturating_add(length as usize + 12),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::lab::{LINEAR8, lab_of_linear, luma_of_row};
 use super::resample::Resample;
-use super::{Chroma, Grey, Limits, PhotoError, decode};
+use super::{Chroma, Gray, Limits, PhotoError, decode};
 
 /// A decoded answer of a provider, upright, in sRGB.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Rgb {
     pub fn chroma(&self) -> Result<Chroma, PhotoError> {
         let pixels = self.checked()?;
         let from = (self.width, self.height);
-        let to = super::grey::fit(from, Chroma::MAX_PIXELS);
+        let to = super::gray::fit(from, Chroma::MAX_PIXELS);
         let mut resample = Resample::<2>::new(from, to);
         let mut row = vec![0.0; to.0 as usize * 2];
         let count = to.0 as usize * to.1 as usize;
@@ -78,11 +78,11 @@ impl Rgb {
     }
 
     /// Its luminance, to see whether it is the same picture.
-    pub fn grey(&self) -> Grey {
+    pub fn gray(&self) -> Gray {
         let pixels: &[[u8; 3]] = self.pixels.as_chunks().0;
         let mut luma = vec![0; pixels.len()];
         luma_of_row(pixels, &LINEAR8[..], &mut luma);
-        Grey { width: self.width, height: self.height, luma }
+        Gray { width: self.width, height: self.height, luma }
     }
 
     /// Its pixels, as many as its size says.

@@ -40,7 +40,7 @@ pub use registry::{BuildError, build, forbidden, guarded};
 pub use trace::{Step, Trace};
 
 use crate::credit::{Begun, Usage};
-use crate::photo::{Chroma, Grey};
+use crate::photo::{Chroma, Gray};
 
 /// Something that colours.
 #[async_trait]
@@ -112,7 +112,7 @@ pub enum Readiness {
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The picture to colour; at most `About::send_max_pixels`.
-    pub grey: Arc<Grey>,
+    pub gray: Arc<Gray>,
     /// When the answer is no longer wanted.
     pub deadline: Instant,
     /// Who wants to know what is done; by default nobody.
@@ -143,14 +143,14 @@ impl Call {
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The colour.
-    pub colour: Colour,
+    pub color: Color,
     /// What the call consumed.
     pub usage: Usage,
 }
 
 /// Colour as a provider gives it.
 #[derive(Clone, Debug)]
-pub enum Colour {
+pub enum Color {
     /// Chroma planes of any size, covering the whole picture.
     Chroma(Chroma),
     /// An encoded picture of any size; not yet decoded, and not to be trusted.

@@ -50,7 +50,7 @@ impl Provider for Timed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::photo::Grey;
+    use crate::photo::Gray;
     use crate::provider::Trace;
 
     /// Never answers, and has never heard of deadlines.
@@ -86,9 +86,9 @@ mod tests {
             };
             for (most, deadline) in [(50, 60_000), (60_000, 50)] {
                 let timed = Timed::new(Arc::new(Deaf(about.clone())), Duration::from_millis(most));
-                let grey = Arc::new(Grey { width: 1, height: 1, luma: vec![0] });
+                let gray = Arc::new(Gray { width: 1, height: 1, luma: vec![0] });
                 let call = Call {
-                    grey,
+                    gray,
                     deadline: Instant::now() + Duration::from_millis(deadline),
                     trace: Trace::default(),
                     audience: None,

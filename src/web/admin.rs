@@ -45,7 +45,8 @@ struct Kept {
 struct ForgottenFacts {
     forgotten: usize,
     /// `unknown` when nothing was kept that says which colour belongs to the upload: some may be left.
-    colour: &'static str,
+    #[serde(rename = "colour")]
+    color: &'static str,
 }
 
 /// What is kept, by tier.
@@ -66,8 +67,8 @@ async fn clear(_admin: Admin, context: Context) -> Result<Status, Problem> {
 #[delete("/v1/admin/cache/<sha256>")]
 async fn remove(_admin: Admin, context: Context, sha256: &str) -> Result<Json<ForgottenFacts>, Problem> {
     let gone = forget(context.gateway.cache(), fingerprint(sha256)?, None).await.map_err(failed)?;
-    let colour = if gone.pixels_known { "forgotten" } else { "unknown" };
-    Ok(Json(ForgottenFacts { forgotten: gone.values, colour }))
+    let color = if gone.pixels_known { "forgotten" } else { "unknown" };
+    Ok(Json(ForgottenFacts { forgotten: gone.values, color }))
 }
 
 /// Only who has the admin token is told of paths.

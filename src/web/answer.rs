@@ -119,11 +119,11 @@ fn facts(rendition: &Rendition) -> Facts<'_> {
         width: rendition.width,
         height: rendition.height,
         sha256: rendition.id(),
-        provider: rendition.coloured_by().map(|(provider, _)| provider),
-        model: rendition.coloured_by().map(|(_, model)| model),
+        provider: rendition.colored_by().map(|(provider, _)| provider),
+        model: rendition.colored_by().map(|(_, model)| model),
         credits: rendition.spent().credits.map(|credits| credits.to_string()),
         cpu_seconds: rendition.spent().cpu.map(|cpu| cpu.as_secs_f64()),
-        input: rendition.in_colour.then_some("colour"),
+        input: rendition.in_color.then_some("colour"),
         cache: rendition.origin.label(),
         saved: rendition.saved.map(SavedFacts::from),
         result: rendition.kept_under.map(|_| results::address(rendition.digest)),
@@ -169,11 +169,11 @@ pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
         Header::new("Cache-Status", cache_status(rendition)),
         Header::new("Server-Timing", server_timing(rendition)),
     ];
-    if let Some((provider, model)) = rendition.coloured_by() {
+    if let Some((provider, model)) = rendition.colored_by() {
         headers.push(Header::new("X-PixColor-Provider", provider.to_owned()));
         headers.push(Header::new("X-PixColor-Model", header_text(model)));
     }
-    if rendition.in_colour {
+    if rendition.in_color {
         headers.push(Header::new("X-PixColor-Input", "colour"));
     }
     if let Some(Damage(sentence)) = &rendition.damage {

@@ -121,7 +121,7 @@ impl From<Offer> for OfferFacts {
             reason,
             cache: match kept {
                 Some(Kept::Rendition) => "hit",
-                Some(Kept::Colour) => "merged",
+                Some(Kept::Color) => "merged",
                 Some(Kept::Nothing) => "miss",
                 None => "unknown",
             },

@@ -52,7 +52,7 @@ async fn result(
     assets: &State<Assets>,
     picture: Result<Picture, Problem>,
 ) -> Result<Described<(Status, Page)>, Problem> {
-    match colour(&context, picture).await {
+    match color(&context, picture).await {
         Ok((rendition, facts)) => {
             let page = assets.render("result.html", facts)?;
             Ok(Described::new(&rendition, (Status::Ok, page)))
@@ -65,7 +65,7 @@ async fn result(
 }
 
 /// A rendition, and what the result page shows of it.
-async fn colour(
+async fn color(
     context: &Context,
     picture: Result<Picture, Problem>,
 ) -> Result<(Rendition, serde_json::Value), Problem> {
@@ -83,9 +83,9 @@ fn facts(rendition: &Rendition, original: Option<String>, file_name: &str) -> se
         "version": env!("CARGO_PKG_VERSION"),
         "original": original,
         "result": data_url(rendition),
-        "download_name": rendition.format.coloured_name(file_name),
-        "coloured_by": rendition.coloured_by().map(|(provider, model)| format!("{provider}: {model}")),
-        "in_colour": rendition.in_colour,
+        "download_name": rendition.format.colored_name(file_name),
+        "coloured_by": rendition.colored_by().map(|(provider, model)| format!("{provider}: {model}")),
+        "in_colour": rendition.in_color,
         "damage": rendition.damage.as_ref().map(ToString::to_string),
         "credits": credits(rendition),
         "seconds": format!("{seconds:.1}"),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::picture::colourfulness;
+use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Server};
 
 /// The example in Rust as the document shows it; a test compares them.
@@ -49,7 +49,7 @@ fn run(language: &str, makes: &[&str], command: impl Fn(&str, &Server) -> Comman
     for made in makes {
         let picture = image::open(folder.path().join(made)).unwrap_or_else(|error| panic!("{made}: {error}"));
         assert_eq!((picture.width(), picture.height()), (320, 240), "{made}");
-        assert!(colourfulness(&picture) > 2.0, "{made} is grey");
+        assert!(colorfulness(&picture) > 2.0, "{made} is grey");
     }
 }
 

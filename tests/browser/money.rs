@@ -92,7 +92,7 @@ fn another_provider_can_be_chosen_by_its_price() {
 }
 
 #[test]
-fn a_spent_budget_is_named_and_the_built_in_model_colours_at_once() {
+fn a_spent_budget_is_named_and_the_built_in_model_colors_at_once() {
     let fake = Algorithmia::start();
     let main = "route = [\"algorithmia\", \"local\"]\n[budgets.small]\nscope = \"all\"\ncredits = 4\n";
     let page = Page::of(paid(&fake).file("config/pixcolor.toml", main));
@@ -139,10 +139,10 @@ fn on_a_phone_and_in_the_dark_the_price_can_be_read_and_pressed() {
 }
 
 #[test]
-fn a_photograph_in_colour_is_given_back_and_said_to_be() {
+fn a_photograph_in_color_is_given_back_and_said_to_be() {
     let fake = Algorithmia::start();
     let page = Page::of(paid(&fake));
-    let picture = Picture::new(Picture::in_colour(600, 400, 1), ImageFormat::Png);
+    let picture = Picture::new(Picture::in_color(600, 400, 1), ImageFormat::Png);
     page.choose_picture("holiday.png", &picture);
     page.until_offered();
     page.browser.click("#accept");

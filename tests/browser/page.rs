@@ -144,7 +144,7 @@ impl Page {
     /// How colourful an image of the page is: mean distance between the largest and the smallest channel,
     /// in 8-bit levels.
     #[track_caller]
-    pub fn colourfulness(&self, image: &str) -> f64 {
+    pub fn colorfulness(&self, image: &str) -> f64 {
         self.number(&format!(
             "(() => {{
                 const canvas = new OffscreenCanvas(64, 64).getContext('2d');

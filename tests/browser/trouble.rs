@@ -21,7 +21,7 @@ fn what_is_no_picture_is_explained_and_another_can_be_chosen() {
 }
 
 #[test]
-fn a_damaged_photograph_is_coloured_and_the_page_says_what_is_missing() {
+fn a_damaged_photograph_is_colored_and_the_page_says_what_is_missing() {
     let page = Page::open();
     let mut picture = Picture::jpeg(600, 400, 1);
     picture.bytes.truncate(picture.bytes.len() * 2 / 3);
@@ -128,7 +128,7 @@ fn who_has_asked_too_often_sees_which_limit_and_counts_down_to_the_next_try() {
 }
 
 #[test]
-fn when_nobody_can_colour_the_page_says_so_and_why() {
+fn when_nobody_can_color_the_page_says_so_and_why() {
     let page = Page::of(Setup::new().env("PIXCOLOR_ROUTE", "[\"algorithmia\"]"));
     let said = page.text(".notice");
     assert!(said.contains("Nothing can be coloured") && said.contains("algorithmia: "), "{said}");

@@ -9,7 +9,7 @@ use crate::harness::{Picture, Setup};
 use crate::page::Page;
 
 #[test]
-fn a_chosen_file_is_coloured_shown_beside_its_original_and_can_be_kept() {
+fn a_chosen_file_is_colored_shown_beside_its_original_and_can_be_kept() {
     let page = Page::open();
     page.shot("start");
     page.browser.value(
@@ -25,8 +25,8 @@ fn a_chosen_file_is_coloured_shown_beside_its_original_and_can_be_kept() {
     let phases = page.browser.value("phases");
     assert_eq!(phases, json!(["asking", "sending", "colouring", "receiving", "done"]));
 
-    assert!(page.colourfulness("original") < 1.0);
-    assert!(page.colourfulness("result") > 5.0);
+    assert!(page.colorfulness("original") < 1.0);
+    assert!(page.colorfulness("result") > 5.0);
     let ([_, top, right, _], after) = (page.place("#original"), page.place("#result"));
     assert!(right <= after[0] && (top - after[1]).abs() < 1.0, "the result is beside the original");
     assert!(after[2] - after[0] > 500.0, "at a useful size: {after:?}");
@@ -46,11 +46,11 @@ fn a_chosen_file_is_coloured_shown_beside_its_original_and_can_be_kept() {
 }
 
 #[test]
-fn the_sample_is_coloured_and_the_next_photograph_takes_its_place() {
+fn the_sample_is_colored_and_the_next_photograph_takes_its_place() {
     let page = Page::open();
     page.browser.click("#sample");
     page.until_done();
-    assert!(page.colourfulness("result") > 10.0);
+    assert!(page.colorfulness("result") > 10.0);
     assert_eq!(page.string("download.download"), "dust-bowl-home-coloured.jpg");
     page.shot("done");
     page.choose_picture("next.png", &Picture::png(300, 200, 2));
@@ -147,7 +147,7 @@ fn everything_can_be_done_with_the_keyboard_alone() {
 }
 
 #[test]
-fn a_file_that_the_browser_cannot_show_is_coloured_all_the_same() {
+fn a_file_that_the_browser_cannot_show_is_colored_all_the_same() {
     let page = Page::open();
     let tiff = Picture::new(Picture::landscape(320, 240, 3), ImageFormat::Tiff);
     page.choose_picture("scan.tif", &tiff);
@@ -212,7 +212,7 @@ fn without_javascript_a_form_and_two_plain_pages_do() {
 }
 
 #[test]
-fn a_photograph_that_was_coloured_before_is_not_sent_again() {
+fn a_photograph_that_was_colored_before_is_not_sent_again() {
     let page = Page::open();
     let picture = Picture::jpeg(600, 400, 3);
     page.choose_picture("first.jpg", &picture);
@@ -225,7 +225,7 @@ fn a_photograph_that_was_coloured_before_is_not_sent_again() {
     let requests = page.requests();
     assert!(requests.iter().all(|path| !path.starts_with("/v1/colorize")), "{requests:?}");
     assert!(page.text("#facts").contains("coloured before"), "{}", page.text("#facts"));
-    assert!(page.colourfulness("result") > 5.0);
+    assert!(page.colorfulness("result") > 5.0);
     page.finish(&[]);
 }
 

@@ -68,7 +68,7 @@ pub fn wish(most: i64, budgets: &Budgets) -> Wish {
 
 /// A call that gave colour and cost so much.
 pub fn cost(credits: i64) -> Settlement {
-    Settlement { credits: Some(micro(credits)), coloured: true, ..Settlement::UNKNOWN }
+    Settlement { credits: Some(micro(credits)), colored: true, ..Settlement::UNKNOWN }
 }
 
 /// What the budgets say is spent and reserved, in micro-credits; `client` is `me`.

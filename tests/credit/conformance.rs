@@ -258,7 +258,7 @@ async fn experience_is_told_by_provider_and_size(ledger: &dyn Ledger) {
         (400_000, cost(30)),
         (400_000, cost(20)),
         (12_000_000, Settlement { took: Duration::from_secs(6), ..cost(60) }),
-        (12_000_000, Settlement { coloured: false, ..cost(60) }),
+        (12_000_000, Settlement { colored: false, ..cost(60) }),
     ] {
         let wish = Wish { pixels, ..wish(1000, &none) };
         let reservation = ledger.reserve(wish).await.unwrap();

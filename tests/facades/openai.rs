@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use crate::fakes::algorithmia::{Algorithmia, Behaviour};
-use crate::harness::picture::colourfulness;
+use crate::fakes::algorithmia::{Algorithmia, Behavior};
+use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Server, Setup};
 
 /// Does with the package what standard input says, and writes what came of it.
@@ -73,7 +73,7 @@ fn edit(server: &Server, picture: &Picture, args: Value) -> Option<Value> {
 
 /// The picture in an answer.
 #[track_caller]
-fn coloured(said: &Value) -> Vec<u8> {
+fn colored(said: &Value) -> Vec<u8> {
     let [picture] = said["answer"]["data"].as_array().unwrap_or_else(|| panic!("{said}")).as_slice() else {
         panic!("{said}")
     };
@@ -102,15 +102,15 @@ fn paid(fake: &Algorithmia, credits: u32) -> Server {
 }
 
 #[test]
-fn the_sdk_gets_its_photograph_in_colour_and_is_told_what_was_ignored() {
+fn the_sdk_gets_its_photograph_in_color_and_is_told_what_was_ignored() {
     let server = Server::start();
     let picture = Picture::jpeg(320, 240, 1);
     let Some(said) = edit(&server, &picture, json!({ "prompt": "colourise it, please" })) else { return };
-    let bytes = coloured(&said);
+    let bytes = colored(&said);
     assert_eq!(image::guess_format(&bytes).unwrap(), image::ImageFormat::Png, "as OpenAI's by default");
     let made = image::load_from_memory(&bytes).unwrap();
     assert_eq!((made.width(), made.height()), (320, 240));
-    assert!(colourfulness(&made) > 2.0);
+    assert!(colorfulness(&made) > 2.0);
     let answer = &said["answer"];
     assert_eq!((&answer["output_format"], &answer["size"]), (&json!("png"), &json!("320x240")));
     assert!(answer["created"].as_i64().unwrap() > 1_790_000_000, "{}", answer["created"]);
@@ -135,7 +135,7 @@ fn the_sdk_gets_its_photograph_in_colour_and_is_told_what_was_ignored() {
         "quality": "high", "response_format": "b64_json", "user": "somebody", "list": true,
     });
     let again = edit(&server, &picture, args).unwrap();
-    assert_eq!(coloured(&again), bytes);
+    assert_eq!(colored(&again), bytes);
     let headers = &again["headers"];
     assert_eq!(headers["x-pixcolor-ignored"], "model, prompt, quality, size, user");
     assert!(headers["cache-status"].as_str().unwrap().starts_with("PixColor; hit"), "{headers}");
@@ -143,7 +143,7 @@ fn the_sdk_gets_its_photograph_in_colour_and_is_told_what_was_ignored() {
     for (format, kind) in [("jpeg", image::ImageFormat::Jpeg), ("webp", image::ImageFormat::WebP)] {
         let args = json!({ "prompt": "", "model": "local", "output_format": format, "size": "auto" });
         let said = edit(&server, &picture, args).unwrap();
-        assert_eq!(image::guess_format(&coloured(&said)).unwrap(), kind);
+        assert_eq!(image::guess_format(&colored(&said)).unwrap(), kind);
         assert_eq!(said["answer"]["output_format"], format);
         assert_eq!(said["headers"]["x-pixcolor-ignored"], "prompt");
     }
@@ -206,7 +206,7 @@ fn a_wrong_key_and_too_many_requests_are_the_exceptions_that_programs_catch() {
     let Some(said) = ask("sim-of-nobody") else { return };
     is_error(&said, "AuthenticationError", 401, "invalid_api_key", None);
     for _ in 0..2 {
-        coloured(&ask(&key).unwrap());
+        colored(&ask(&key).unwrap());
     }
     let said = ask(&key).unwrap();
     is_error(&said, "RateLimitError", 429, "rate_limit_exceeded", None);
@@ -219,14 +219,14 @@ fn what_may_have_been_paid_for_is_not_sent_again_and_a_spent_budget_is_a_spent_q
     let fake = Algorithmia::start();
     let server = paid(&fake, 9);
     let Some(said) = edit(&server, &Picture::png(32, 24, 1), json!({ "prompt": "" })) else { return };
-    coloured(&said);
+    colored(&said);
     assert_eq!(said["headers"]["x-pixcolor-credits"], "2");
     // How many tokens a host elsewhere has counted is not known here, and unknown is not 0.
     assert_eq!(said["answer"]["usage"], json!(null), "{}", said["answer"]);
     let again = edit(&server, &Picture::png(32, 24, 1), json!({ "prompt": "" })).unwrap();
     assert_eq!(again["answer"]["usage"]["total_tokens"], 0);
 
-    fake.next([Behaviour::HangUp]);
+    fake.next([Behavior::HangUp]);
     let said = edit(&server, &Picture::png(32, 24, 2), json!({ "prompt": "" })).unwrap();
     is_error(&said, "InternalServerError", 502, "provider_failed", None);
     assert_eq!(fake.calls(), 2, "the SDK tries twice more if it may");

@@ -18,9 +18,9 @@ use super::picture::{gzip_of_zeros, png, tinted};
 
 /// How it answers one call.
 #[derive(Clone, Debug)]
-pub enum Behaviour {
+pub enum Behavior {
     /// Colours.
-    Colour,
+    Color,
     /// Colours, and answers only after this time.
     Slow(Duration),
     /// Colours, with these words in `metadata.alerts`.
@@ -51,7 +51,7 @@ pub enum Behaviour {
 #[derive(Clone, Debug)]
 pub enum File {
     /// The picture as it came.
-    Grey,
+    Gray,
     /// Of another shape.
     WrongShape,
     /// Another picture of the same shape.
@@ -83,8 +83,8 @@ pub struct Algorithmia {
 
 #[derive(Default)]
 struct State {
-    script: VecDeque<Behaviour>,
-    usual: Option<Behaviour>,
+    script: VecDeque<Behavior>,
+    usual: Option<Behavior>,
     duration: f64,
     held: bool,
     files: HashMap<String, Reply>,
@@ -110,13 +110,13 @@ impl Algorithmia {
     }
 
     /// From now on, until told otherwise.
-    pub fn always(&self, behaviour: Behaviour) {
-        lock(&self.state).usual = Some(behaviour);
+    pub fn always(&self, behavior: Behavior) {
+        lock(&self.state).usual = Some(behavior);
     }
 
     /// The next calls, one after the other; then as usual.
-    pub fn next(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
-        lock(&self.state).script.extend(behaviours);
+    pub fn next(&self, behaviors: impl IntoIterator<Item = Behavior>) {
+        lock(&self.state).script.extend(behaviors);
     }
 
     /// Holds every answer back until told otherwise.
@@ -172,7 +172,7 @@ impl State {
         // A base address with a slash at its end gives two.
         let path = request.path().replacen("//", "/", 1);
         let path = path.trim_end_matches('/');
-        if !authorised(request) {
+        if !authorized(request) {
             return failure(401, "authorization required", None)
                 .with("X-Error-Message", "authorization required");
         }
@@ -200,39 +200,39 @@ impl State {
         if request.body.len() > 10 << 20 {
             return failure(413, "the request is larger than 10 MiB", None);
         }
-        let behaviour = self.script.pop_front().or_else(|| self.usual.clone()).unwrap_or(Behaviour::Colour);
+        let behavior = self.script.pop_front().or_else(|| self.usual.clone()).unwrap_or(Behavior::Color);
         let picture = match picture(request) {
             Ok(picture) => picture,
             Err(why) => return failure(200, &why, Some("InputError")),
         };
-        let coloured = png(&tinted(&picture));
-        match behaviour {
-            Behaviour::Colour => self.success(file(coloured), &[]),
-            Behaviour::Slow(delay) => Reply { delay, ..self.success(file(coloured), &[]) },
-            Behaviour::Alerts(alerts) => self.success(file(coloured), &alerts),
-            Behaviour::Envelope(message, kind) => failure(200, message, kind),
-            Behaviour::Status(status, message, after) => {
+        let colored = png(&tinted(&picture));
+        match behavior {
+            Behavior::Color => self.success(file(colored), &[]),
+            Behavior::Slow(delay) => Reply { delay, ..self.success(file(colored), &[]) },
+            Behavior::Alerts(alerts) => self.success(file(colored), &alerts),
+            Behavior::Envelope(message, kind) => failure(200, message, kind),
+            Behavior::Status(status, message, after) => {
                 // Unkind, but seen in the wild: the answer repeats the key.
                 let said = request.header("Authorization").unwrap_or_default();
                 let reply = failure(status, &format!("{message}, you sent {said}"), None);
                 after.map_or(reply.clone(), |seconds| reply.with("Retry-After", seconds))
             }
-            Behaviour::PlainText(status) => {
+            Behavior::PlainText(status) => {
                 // A proxy's page may show anything, the request's headers too.
                 Reply::new(status, "text/html", format!("<h1>{status}</h1><pre>Authorization: {KEY}</pre>"))
             }
-            Behaviour::HangUp => Reply { hang_up: true, ..Reply::default() },
-            Behaviour::CutAnswer => {
-                let mut reply = self.success(file(coloured), &[]);
+            Behavior::HangUp => Reply { hang_up: true, ..Reply::default() },
+            Behavior::CutAnswer => {
+                let mut reply = self.success(file(colored), &[]);
                 reply.promised = Some(reply.body.len());
                 reply.body.truncate(reply.body.len() / 2);
                 reply
             }
-            Behaviour::Stalled(pause) => Reply { pause, ..self.success(file(coloured), &[]) },
-            Behaviour::Odd(answer) => Reply::new(200, "application/json", answer.to_string()),
-            Behaviour::Redirect(location) => Reply::new(307, "text/plain", "").with("Location", location),
-            Behaviour::Output(uri) => self.result(&uri, &[]),
-            Behaviour::File(wrong) => self.success(wrong_file(wrong, &picture, coloured), &[]),
+            Behavior::Stalled(pause) => Reply { pause, ..self.success(file(colored), &[]) },
+            Behavior::Odd(answer) => Reply::new(200, "application/json", answer.to_string()),
+            Behavior::Redirect(location) => Reply::new(307, "text/plain", "").with("Location", location),
+            Behavior::Output(uri) => self.result(&uri, &[]),
+            Behavior::File(wrong) => self.success(wrong_file(wrong, &picture, colored), &[]),
         }
     }
 
@@ -261,7 +261,7 @@ impl State {
     }
 }
 
-fn authorised(request: &Request) -> bool {
+fn authorized(request: &Request) -> bool {
     let said = request.header("Authorization").unwrap_or_default();
     let bare = ["Simple ", "Bearer "].iter().find_map(|scheme| said.strip_prefix(scheme)).unwrap_or(said);
     bare == KEY
@@ -280,20 +280,20 @@ fn file(bytes: Vec<u8>) -> Reply {
     Reply::new(200, "image/png", bytes).with("X-Data-Type", "file")
 }
 
-fn wrong_file(wrong: File, picture: &DynamicImage, coloured: Vec<u8>) -> Reply {
+fn wrong_file(wrong: File, picture: &DynamicImage, colored: Vec<u8>) -> Reply {
     let (width, height) = (picture.width(), picture.height());
-    let half = coloured.len() / 2;
+    let half = colored.len() / 2;
     match wrong {
-        File::Grey => file(png(picture)),
+        File::Gray => file(png(picture)),
         File::WrongShape => {
             file(png(&tinted(&picture.resize_exact(height + 80, width + 20, image::imageops::Triangle))))
         }
         File::OtherPicture => file(png(&tinted(&picture.rotate180()))),
         File::NotAnImage => file(b"This is not the picture you are looking for.".to_vec()),
-        File::Truncated => file(coloured[..half].to_vec()),
-        File::Cut => Reply { promised: Some(coloured.len()), ..file(coloured[..half].to_vec()) },
-        File::Oversized => Reply { promised: Some(1 << 30), ..file(coloured) },
-        File::Endless => Reply { endless: true, ..file(coloured) },
+        File::Truncated => file(colored[..half].to_vec()),
+        File::Cut => Reply { promised: Some(colored.len()), ..file(colored[..half].to_vec()) },
+        File::Oversized => Reply { promised: Some(1 << 30), ..file(colored) },
+        File::Endless => Reply { endless: true, ..file(colored) },
         File::GzipBomb => file(gzip_of_zeros(64 << 20)).with("Content-Encoding", "gzip"),
         File::Redirect(location) => Reply::new(302, "text/plain", "").with("Location", location),
         File::Missing => failure(404, "file not found", None).with("X-Error-Message", "file not found"),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::KEY;
 use super::http::{Reply, Request, Server};
 use super::multipart::parts;
-use super::picture::{coloured, from_data_url};
+use super::picture::{colored, from_data_url};
 
 /// Answers one request; the state is the host's.
 type Answer = fn(&mut State, &Request, &str) -> Reply;
@@ -164,7 +164,7 @@ fn deepai(state: &mut State, request: &Request, own: &str) -> Reply {
     }
     let image = match parts(request) {
         Ok(parts) if parts.len() == 1 && parts[0].name == "image" && parts[0].file_name.is_some() => {
-            coloured(&parts[0].body)
+            colored(&parts[0].body)
         }
         other => Err(format!("a form with a file `image` is needed, not {other:.60?}")),
     };
@@ -200,7 +200,7 @@ fn replicate(state: &mut State, request: &Request, own: &str) -> Reply {
             let waits = request.header("Prefer").is_some_and(|prefer| prefer.starts_with("wait"));
             let image = body["input"]["image"].as_str().ok_or("input.image is missing".to_owned());
             let image =
-                image.and_then(|url| from_data_url(url, "image/jpeg")).and_then(|image| coloured(&image));
+                image.and_then(|url| from_data_url(url, "image/jpeg")).and_then(|image| colored(&image));
             let image = match (image, body["version"].as_str()) {
                 (Ok(image), Some(version)) if version.len() == 64 && version.starts_with("ca494ba1") => image,
                 (Ok(_), _) => {
@@ -244,7 +244,7 @@ fn cog(_: &mut State, request: &Request, _: &str) -> Reply {
             &json!({ "detail": [{ "loc": ["body", "input", "image"], "msg": "field required" }] }),
         );
     };
-    match from_data_url(image, "image/png").and_then(|image| coloured(&image)) {
+    match from_data_url(image, "image/png").and_then(|image| colored(&image)) {
         Ok(image) => {
             let output = format!("data:image/png;base64,{}", BASE64.encode(image));
             json(200, &json!({ "status": "succeeded", "output": output, "metrics": { "predict_time": 0.4 } }))
@@ -263,7 +263,7 @@ fn huggingface(_: &mut State, request: &Request, _: &str) -> Reply {
     }
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let inputs = BASE64.decode(body["inputs"].as_str().unwrap_or("?")).map_err(|error| error.to_string());
-    match inputs.and_then(|image| coloured(&image)) {
+    match inputs.and_then(|image| colored(&image)) {
         Ok(image) if body["parameters"]["prompt"].is_string() => Reply::new(200, "image/png", image),
         Ok(_) => json(400, &json!({ "error": "parameters.prompt is missing" })),
         Err(why) => json(400, &json!({ "error": why })),
@@ -307,7 +307,7 @@ fn openai(_: &mut State, request: &Request, _: &str) -> Reply {
     {
         return failure(400, &format!("Invalid size {size}"));
     }
-    let image = BASE64.encode(coloured(&image.body).unwrap());
+    let image = BASE64.encode(colored(&image.body).unwrap());
     json(
         200,
         &json!({

@@ -11,10 +11,10 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 /// A warm tint above and a cool one below; green gives back what red and blue take of the luminance
 /// (Rec. 709), and nothing is clipped.
 pub fn tinted(picture: &DynamicImage) -> DynamicImage {
-    let grey = picture.to_luma8();
-    let (width, height) = grey.dimensions();
+    let gray = picture.to_luma8();
+    let (width, height) = gray.dimensions();
     let tint = |x, y| {
-        let value = f32::from(grey.get_pixel(x, y).0[0]);
+        let value = f32::from(gray.get_pixel(x, y).0[0]);
         let room = value.min(255.0 - value).min(60.0);
         let warm = if 2 * y < height { 0.8 } else { -0.5 };
         let (red, blue) = (warm * room, -warm * room);
@@ -38,7 +38,7 @@ pub fn gzip_of_zeros(count: u64) -> Vec<u8> {
 }
 
 /// The coloured copy of an encoded picture, as PNG.
-pub fn coloured(picture: &[u8]) -> Result<Vec<u8>, String> {
+pub fn colored(picture: &[u8]) -> Result<Vec<u8>, String> {
     image::load_from_memory(picture).map(|picture| png(&tinted(&picture))).map_err(|error| error.to_string())
 }
 

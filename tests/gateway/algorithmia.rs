@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fakes::KEY;
-use crate::fakes::algorithmia::{Algorithmia, Behaviour, File};
+use crate::fakes::algorithmia::{Algorithmia, Behavior, File};
 use crate::fakes::http::{Reply, Server as Http, nobody};
-use crate::harness::picture::colourfulness;
+use crate::harness::picture::colorfulness;
 use crate::harness::{Answer, Picture, Server, Setup};
 
 /// A gateway that asks the host at `url` first and the built-in model next, and that never leaves it alone.
@@ -39,14 +39,14 @@ pub fn facts_of(server: &Server, seed: u32) -> Value {
 }
 
 #[test]
-fn a_picture_goes_out_small_and_grey_and_comes_back_with_its_colour_at_full_size() {
+fn a_picture_goes_out_small_and_gray_and_comes_back_with_its_color_at_full_size() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
     let picture = Picture::jpeg(1600, 1200, 3);
     let answer = server.colorize(&picture);
-    let coloured = answer.picture();
-    assert_eq!((coloured.width(), coloured.height()), (1600, 1200));
-    assert!(colourfulness(&coloured) > 5.0);
+    let colored = answer.picture();
+    assert_eq!((colored.width(), colored.height()), (1600, 1200));
+    assert!(colorfulness(&colored) > 5.0);
     assert_eq!(answer.header("x-pixcolor-provider"), "algorithmia");
     assert_eq!(answer.header("x-pixcolor-model"), "deeplearning/ColorfulImageColorization");
     // 1.4 seconds are two.
@@ -90,62 +90,62 @@ fn without_luma_lock_its_own_picture_is_the_answer() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "luma_lock = false\n").start();
     let answer = server.colorize(&Picture::png(120, 80, 2));
-    let coloured = answer.picture().to_rgb8();
-    assert_eq!((answer.header("x-pixcolor-provider"), coloured.dimensions()), ("algorithmia", (120, 80)));
+    let colored = answer.picture().to_rgb8();
+    assert_eq!((answer.header("x-pixcolor-provider"), colored.dimensions()), ("algorithmia", (120, 80)));
     // The fake's tint: warm above, cool below.
-    let [red, _, blue] = coloured.get_pixel(60, 5).0;
+    let [red, _, blue] = colored.get_pixel(60, 5).0;
     assert!(red > blue, "{red} {blue}");
-    let [red, _, blue] = coloured.get_pixel(60, 75).0;
+    let [red, _, blue] = colored.get_pixel(60, 75).0;
     assert!(red < blue, "{red} {blue}");
 }
 
 /// What goes wrong; the failure's label; what it cost; how often the algorithm was called.
-type Case = (Behaviour, &'static str, Option<&'static str>, usize);
+type Case = (Behavior, &'static str, Option<&'static str>, usize);
 
 fn cases(elsewhere: &str) -> Vec<Case> {
     let free = Some("0");
     let paid = Some("2");
     let there = format!("{elsewhere}/v1/data/x.png");
     vec![
-        (Behaviour::Envelope("apply() functions do not match input data", None), "failed", free, 1),
-        (Behaviour::Envelope("not a cat", Some("InputError")), "rejected", free, 1),
-        (Behaviour::Envelope("authorization required", None), "denied", free, 1),
-        (Behaviour::Envelope("no credit", Some("PaymentRequiredError")), "denied", free, 1),
-        (Behaviour::Envelope("algorithm did not complete within 60.0 seconds", None), "timeout", None, 1),
+        (Behavior::Envelope("apply() functions do not match input data", None), "failed", free, 1),
+        (Behavior::Envelope("not a cat", Some("InputError")), "rejected", free, 1),
+        (Behavior::Envelope("authorization required", None), "denied", free, 1),
+        (Behavior::Envelope("no credit", Some("PaymentRequiredError")), "denied", free, 1),
+        (Behavior::Envelope("algorithm did not complete within 60.0 seconds", None), "timeout", None, 1),
         (
-            Behaviour::Envelope("Failed to start algorithm - due to algorithm error", None),
+            Behavior::Envelope("Failed to start algorithm - due to algorithm error", None),
             "unavailable",
             free,
             3,
         ),
-        (Behaviour::Status(401, "authorization required", None), "denied", free, 1),
-        (Behaviour::Status(402, "payment required", None), "denied", free, 1),
-        (Behaviour::Status(429, "slow down", None), "busy", free, 3),
-        (Behaviour::Status(429, "come back later", Some("3600")), "busy", free, 1),
-        (Behaviour::Status(500, "internal", None), "unavailable", free, 3),
-        (Behaviour::PlainText(500), "failed", None, 1),
-        (Behaviour::PlainText(502), "failed", None, 1),
-        (Behaviour::PlainText(503), "unavailable", free, 3),
-        (Behaviour::PlainText(504), "timeout", None, 1),
-        (Behaviour::PlainText(200), "bad_answer", None, 1),
-        (Behaviour::HangUp, "unreachable", None, 1),
-        (Behaviour::CutAnswer, "unreachable", None, 1),
-        (Behaviour::Odd(json!({ "result": "x" })), "bad_answer", None, 1),
-        (Behaviour::Redirect(there.clone()), "bad_answer", None, 1),
-        (Behaviour::Output(there.clone()), "bad_answer", paid, 1),
-        (Behaviour::Output("s3://bucket/x.png".into()), "bad_answer", paid, 1),
-        (Behaviour::Output("data://../../../admin".into()), "bad_answer", paid, 1),
-        (Behaviour::File(File::Redirect(there)), "bad_answer", paid, 1),
-        (Behaviour::File(File::Missing), "bad_answer", paid, 1),
-        (Behaviour::File(File::NotAnImage), "bad_answer", paid, 1),
-        (Behaviour::File(File::Truncated), "bad_answer", paid, 1),
-        (Behaviour::File(File::Cut), "unreachable", paid, 1),
-        (Behaviour::File(File::Oversized), "bad_answer", paid, 1),
-        (Behaviour::File(File::Endless), "bad_answer", paid, 1),
-        (Behaviour::File(File::GzipBomb), "bad_answer", paid, 1),
-        (Behaviour::File(File::Grey), "bad_answer", paid, 1),
-        (Behaviour::File(File::WrongShape), "bad_answer", paid, 1),
-        (Behaviour::File(File::OtherPicture), "bad_answer", paid, 1),
+        (Behavior::Status(401, "authorization required", None), "denied", free, 1),
+        (Behavior::Status(402, "payment required", None), "denied", free, 1),
+        (Behavior::Status(429, "slow down", None), "busy", free, 3),
+        (Behavior::Status(429, "come back later", Some("3600")), "busy", free, 1),
+        (Behavior::Status(500, "internal", None), "unavailable", free, 3),
+        (Behavior::PlainText(500), "failed", None, 1),
+        (Behavior::PlainText(502), "failed", None, 1),
+        (Behavior::PlainText(503), "unavailable", free, 3),
+        (Behavior::PlainText(504), "timeout", None, 1),
+        (Behavior::PlainText(200), "bad_answer", None, 1),
+        (Behavior::HangUp, "unreachable", None, 1),
+        (Behavior::CutAnswer, "unreachable", None, 1),
+        (Behavior::Odd(json!({ "result": "x" })), "bad_answer", None, 1),
+        (Behavior::Redirect(there.clone()), "bad_answer", None, 1),
+        (Behavior::Output(there.clone()), "bad_answer", paid, 1),
+        (Behavior::Output("s3://bucket/x.png".into()), "bad_answer", paid, 1),
+        (Behavior::Output("data://../../../admin".into()), "bad_answer", paid, 1),
+        (Behavior::File(File::Redirect(there)), "bad_answer", paid, 1),
+        (Behavior::File(File::Missing), "bad_answer", paid, 1),
+        (Behavior::File(File::NotAnImage), "bad_answer", paid, 1),
+        (Behavior::File(File::Truncated), "bad_answer", paid, 1),
+        (Behavior::File(File::Cut), "unreachable", paid, 1),
+        (Behavior::File(File::Oversized), "bad_answer", paid, 1),
+        (Behavior::File(File::Endless), "bad_answer", paid, 1),
+        (Behavior::File(File::GzipBomb), "bad_answer", paid, 1),
+        (Behavior::File(File::Gray), "bad_answer", paid, 1),
+        (Behavior::File(File::WrongShape), "bad_answer", paid, 1),
+        (Behavior::File(File::OtherPicture), "bad_answer", paid, 1),
     ]
 }
 
@@ -159,27 +159,27 @@ fn whatever_goes_wrong_the_built_in_model_answers_and_the_answer_says_so() {
         Reply::new(200, "image/png", "")
     });
     let server = before_local(&fake.url(), "").start();
-    for (behaviour, failure, credits, calls) in cases(&elsewhere.url()) {
+    for (behavior, failure, credits, calls) in cases(&elsewhere.url()) {
         let before = fake.calls();
-        fake.always(behaviour.clone());
+        fake.always(behavior.clone());
         let facts = facts(&server);
-        assert_eq!(facts["provider"], "local", "{behaviour:?}");
+        assert_eq!(facts["provider"], "local", "{behavior:?}");
         let attempts = facts["attempts"].as_array().unwrap();
-        assert_eq!(attempts.len(), 1, "{behaviour:?}");
+        assert_eq!(attempts.len(), 1, "{behavior:?}");
         let attempt = &attempts[0];
         assert_eq!(
             (&attempt["provider"], &attempt["failure"]),
             (&json!("algorithmia"), &json!(failure)),
-            "{behaviour:?} {attempt}"
+            "{behavior:?} {attempt}"
         );
-        assert_eq!(attempt["credits"], json!(credits), "{behaviour:?} {attempt}");
+        assert_eq!(attempt["credits"], json!(credits), "{behavior:?} {attempt}");
         // The whole costs what the failed call cost: the built-in model is free.
-        assert_eq!(facts["credits"], json!(credits), "{behaviour:?}");
-        assert_eq!(fake.calls() - before, calls, "{behaviour:?}");
+        assert_eq!(facts["credits"], json!(credits), "{behavior:?}");
+        assert_eq!(fake.calls() - before, calls, "{behavior:?}");
         assert!(!attempt["reason"].as_str().unwrap().is_empty());
     }
     assert_eq!(strays.load(Ordering::SeqCst), 0, "something was sent to another host");
-    fake.always(Behaviour::Colour);
+    fake.always(Behavior::Color);
     assert_eq!(facts(&server)["provider"], "algorithmia");
 
     let metric = |name: &str| server.metric(name);
@@ -213,18 +213,18 @@ fn nothing_shows_the_key(server: &Server) {
 fn what_could_not_begin_is_called_again_and_answers() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
-    for behaviours in [
-        vec![Behaviour::Envelope("Failed to start algorithm - Unable to load algorithm", None)],
-        vec![Behaviour::Status(429, "slow down", None), Behaviour::PlainText(503)],
+    for behaviors in [
+        vec![Behavior::Envelope("Failed to start algorithm - Unable to load algorithm", None)],
+        vec![Behavior::Status(429, "slow down", None), Behavior::PlainText(503)],
     ] {
-        let (before, failures) = (fake.calls(), behaviours.len());
-        fake.next(behaviours);
+        let (before, failures) = (fake.calls(), behaviors.len());
+        fake.next(behaviors);
         let facts = facts(&server);
         assert_eq!((&facts["provider"], &facts["attempts"]), (&json!("algorithmia"), &json!([])));
         assert_eq!(fake.calls() - before, failures + 1);
     }
     let start = std::time::Instant::now();
-    fake.next([Behaviour::Status(429, "slow down", Some("1"))]);
+    fake.next([Behavior::Status(429, "slow down", Some("1"))]);
     assert_eq!(facts(&server)["provider"], "algorithmia");
     assert!(start.elapsed() >= Duration::from_secs(1), "it did not wait as long as it was asked to");
 }
@@ -233,7 +233,7 @@ fn what_could_not_begin_is_called_again_and_answers() {
 fn a_result_that_was_paid_for_is_fetched_again_when_the_way_breaks() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
-    fake.always(Behaviour::File(File::Cut));
+    fake.always(Behavior::File(File::Cut));
     facts(&server);
     let files = fake.requests().iter().filter(|request| request.method == "GET").count();
     assert_eq!((fake.calls(), files), (1, 3));
@@ -260,8 +260,8 @@ fn its_news_are_told_once() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
     fake.next([
-        Behaviour::Alerts(vec!["only 12 credits\nare left"]),
-        Behaviour::Alerts(vec!["only 11 credits\nare left", "maintenance on Sunday"]),
+        Behavior::Alerts(vec!["only 12 credits\nare left"]),
+        Behavior::Alerts(vec!["only 11 credits\nare left", "maintenance on Sunday"]),
     ]);
     for _ in 0..3 {
         assert_eq!(facts(&server)["provider"], "algorithmia");
@@ -302,7 +302,7 @@ fn not_even_the_most_talkative_log_has_the_key() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").env("RUST_LOG", "trace").start();
     assert_eq!(facts(&server)["provider"], "algorithmia");
-    fake.next([Behaviour::Status(401, "bad key", None)]);
+    fake.next([Behavior::Status(401, "bad key", None)]);
     facts(&server);
     // The harness looks for the key when the server is dropped; here only that there was something to see.
     assert!(server.said().contains("TRACE") && server.said().contains("hyper"), "{}", server.said());

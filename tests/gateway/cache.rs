@@ -7,7 +7,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::fakes::KEY;
-use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::fakes::algorithmia::{Algorithmia, Behavior};
 use crate::harness::server::pixcolor;
 use crate::harness::{Answer, Picture, Server, Setup};
 
@@ -266,7 +266,7 @@ fn two_hundred_at_once_are_one_call_and_equal_answers() {
 #[test]
 fn a_client_that_leaves_does_not_take_the_call_with_it() {
     let fake = Algorithmia::start();
-    fake.always(Behaviour::Slow(Duration::from_secs(3)));
+    fake.always(Behavior::Slow(Duration::from_secs(3)));
     let server = paid(&fake).start();
     let picture = Picture::png(96, 64, 1);
     let head = format!(
@@ -293,7 +293,7 @@ fn when_the_provider_fails_all_are_told_the_same_and_it_is_asked_once() {
     let fake = Algorithmia::start();
     // Nobody is answered before all have come.
     fake.hold(true);
-    fake.always(Behaviour::Envelope("not today", Some("InputError")));
+    fake.always(Behavior::Envelope("not today", Some("InputError")));
     let server = paid(&fake).start();
     let picture = Picture::png(96, 64, 1);
     let answers: Vec<_> = std::thread::scope(|scope| {
@@ -307,7 +307,7 @@ fn when_the_provider_fails_all_are_told_the_same_and_it_is_asked_once() {
         let problem = answer.problem(502);
         assert_eq!(problem["attempts"][0]["failure"], "rejected", "{problem}");
     }
-    fake.always(Behaviour::Colour);
+    fake.always(Behavior::Color);
     is(&server.colorize(&picture), "fwd=miss; stored");
 }
 
@@ -381,7 +381,7 @@ fn every_answer_of_the_routes_that_use_the_cache_says_how_it_dealt_with_the_requ
     says(&server.post("/v1/colorize?provider=nobody", &[], &picture.bytes), 400, "detail=not-asked");
     says(&server.post("/", &[("Content-Type", "image/png")], b"no picture"), 415, "detail=not-asked");
     says(&server.get("/v1/colorize"), 405, "detail=not-asked");
-    fake.always(Behaviour::PlainText(500));
+    fake.always(Behavior::PlainText(500));
     says(&server.colorize(&picture), 502, "fwd=miss; detail=provider-failed");
     let fresh = [("Cache-Control", "no-cache")];
     says(&server.post("/v1/colorize", &fresh, &picture.bytes), 502, "fwd=request; detail=provider-failed");
@@ -401,9 +401,9 @@ fn the_command_line_keeps_finds_counts_and_forgets() {
     let folder = tempfile::tempdir().unwrap();
     let picture = Picture::jpeg(64, 48, 1);
     std::fs::write(folder.path().join("a.jpg"), &picture.bytes).unwrap();
-    let colour = || run(folder.path(), &["colorize", "a.jpg"]).1;
-    assert!(colour().contains("coloured by local in"));
-    assert!(colour().contains("coloured by local before, found in"));
+    let color = || run(folder.path(), &["colorize", "a.jpg"]).1;
+    assert!(color().contains("coloured by local in"));
+    assert!(color().contains("coloured by local before, found in"));
 
     let (code, said) = run(folder.path(), &["cache", "stats"]);
     assert_eq!(code, Some(0), "{said}");
@@ -414,20 +414,20 @@ fn the_command_line_keeps_finds_counts_and_forgets() {
     let (code, said) = run(folder.path(), &["cache", "rm", &sha256(&picture.bytes)]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("3 entries are forgotten") && !said.contains("Nothing is known"), "{said}");
-    assert!(colour().contains("coloured by local in"));
+    assert!(color().contains("coloured by local in"));
 
     // Of three entries the colour alone is left: only its pixels lead to it.
     let kept = files(&folder.path().join(".cache/pixcolor"));
-    let (colour_alone, others): (Vec<_>, Vec<_>) =
+    let (color_alone, others): (Vec<_>, Vec<_>) =
         kept.into_iter().partition(|path| path.extension().is_some_and(|kind| kind == "chroma"));
-    assert_eq!((colour_alone.len(), others.len()), (1, 2));
+    assert_eq!((color_alone.len(), others.len()), (1, 2));
     others.iter().for_each(|path| std::fs::remove_file(path).unwrap());
     let (_, said) = run(folder.path(), &["cache", "rm", &sha256(&picture.bytes)]);
     assert!(said.contains("0 entries are forgotten") && said.contains("Nothing is known here of"), "{said}");
     let (_, said) = run(folder.path(), &["cache", "rm", "a.jpg"]);
     assert!(said.contains("1 entries are forgotten") && !said.contains("Nothing is known"), "{said}");
-    assert!(!colour_alone[0].exists());
-    assert!(colour().contains("coloured by local in"));
+    assert!(!color_alone[0].exists());
+    assert!(color().contains("coloured by local in"));
     assert_eq!(run(folder.path(), &["cache", "clear"]).0, Some(0));
     assert!(run(folder.path(), &["cache", "stats"]).1.contains(" 0 entries"));
 
@@ -446,31 +446,31 @@ fn the_command_line_has_a_gateway_do_the_work_and_uploads_once() {
     std::fs::write(folder.path().join("a.jpg"), &picture.bytes).unwrap();
     std::fs::write(folder.path().join("bad.jpg"), "rubbish").unwrap();
     let url = format!("http://{}", server.address);
-    let colour = |args: &[&str]| run(folder.path(), &[&["colorize", "--gateway", &url], args].concat());
-    let (code, said) = colour(&["a.jpg"]);
+    let color = |args: &[&str]| run(folder.path(), &[&["colorize", "--gateway", &url], args].concat());
+    let (code, said) = color(&["a.jpg"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("a-coloured.jpg: coloured by local in"), "{said}");
     let first = std::fs::read(folder.path().join("a-coloured.jpg")).unwrap();
     assert_eq!(first, server.colorize(&picture).body);
 
     let uploads = server.metric("pixcolor_upload_bytes_count");
-    let (code, said) = colour(&["a.jpg", "-o", "again"]);
+    let (code, said) = color(&["a.jpg", "-o", "again"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("coloured by local before, found in"), "{said}");
     assert_eq!(server.metric("pixcolor_upload_bytes_count"), uploads, "it was uploaded again");
     assert_eq!(std::fs::read(folder.path().join("again/a-coloured.jpg")).unwrap(), first);
 
-    let (code, said) = colour(&["a.jpg", "--format", "webp", "--provider", "local"]);
+    let (code, said) = color(&["a.jpg", "--format", "webp", "--provider", "local"]);
     assert_eq!(code, Some(0), "{said}");
     let webp = std::fs::read(folder.path().join("a-coloured.webp")).unwrap();
     assert_eq!(image::guess_format(&webp).unwrap(), image::ImageFormat::WebP);
 
-    let (code, said) = colour(&["bad.jpg"]);
+    let (code, said) = color(&["bad.jpg"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("not a picture"), "{said}");
     assert!(!folder.path().join(".cache").exists(), "nothing is kept on this side");
     drop(server);
-    let (code, said) = colour(&["a.jpg", "-o", "never"]);
+    let (code, said) = color(&["a.jpg", "-o", "never"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("no connection"), "{said}");
     let (code, said) = run(folder.path(), &["colorize", "--gateway", "nonsense", "a.jpg"]);

@@ -25,7 +25,7 @@ fn folder(files: &[(&str, &Picture)]) -> tempfile::TempDir {
 }
 
 #[test]
-fn files_are_coloured_beside_themselves_and_stay_as_they_are() {
+fn files_are_colored_beside_themselves_and_stay_as_they_are() {
     let (jpeg, png) = (Picture::jpeg(64, 48, 1), Picture::png(48, 64, 2));
     let folder = folder(&[("a.jpg", &jpeg), ("b.png", &png)]);
     let (code, said) = colorize(folder.path(), &["a.jpg", "b.png"]);
@@ -206,7 +206,7 @@ fn every_command_that_changes_something_says_what_it_did() {
 }
 
 #[test]
-fn a_photograph_that_is_named_twice_is_coloured_once_and_every_name_is_possible() {
+fn a_photograph_that_is_named_twice_is_colored_once_and_every_name_is_possible() {
     use std::os::unix::ffi::OsStringExt;
 
     let folder = tempfile::tempdir().unwrap();

@@ -3,11 +3,11 @@
 use image::{DynamicImage, ImageFormat};
 use serde_json::json;
 
-use crate::harness::picture::colourfulness;
+use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Server};
 
 #[test]
-fn a_grey_picture_comes_back_coloured_at_its_own_size_and_format() {
+fn a_gray_picture_comes_back_colored_at_its_own_size_and_format() {
     let server = Server::start();
     for (picture, format) in [
         (Picture::png(320, 200, 1), ImageFormat::Png),
@@ -16,11 +16,11 @@ fn a_grey_picture_comes_back_coloured_at_its_own_size_and_format() {
     ] {
         let original = image::load_from_memory(&picture.bytes).unwrap();
         let answer = server.colorize(&picture);
-        let coloured = answer.picture();
+        let colored = answer.picture();
         assert_eq!(answer.header("content-type"), format.to_mime_type());
         assert_eq!(image::guess_format(&answer.body).unwrap(), format);
-        assert_eq!((coloured.width(), coloured.height()), (original.width(), original.height()));
-        assert!(colourfulness(&coloured) > 5.0, "{}", colourfulness(&coloured));
+        assert_eq!((colored.width(), colored.height()), (original.width(), original.height()));
+        assert!(colorfulness(&colored) > 5.0, "{}", colorfulness(&colored));
         assert_eq!(answer.header("x-pixcolor-provider"), "local");
         assert_eq!(answer.header("x-pixcolor-credits"), "0");
         assert_eq!(answer.header("vary"), "Accept");
@@ -36,14 +36,14 @@ fn a_grey_picture_comes_back_coloured_at_its_own_size_and_format() {
 #[test]
 fn the_photos_own_luminance_is_kept() {
     let server = Server::start();
-    let grey = Picture::landscape(300, 200, 4);
-    let coloured = server.colorize(&Picture::new(grey.clone(), ImageFormat::Png)).picture().to_rgb8();
+    let gray = Picture::landscape(300, 200, 4);
+    let colored = server.colorize(&Picture::new(gray.clone(), ImageFormat::Png)).picture().to_rgb8();
     // Luminance of a coloured pixel, back as the grey it stands for.
     let linear = |level: u8| {
         let v = f64::from(level) / 255.0;
         if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
     };
-    for (x, y, pixel) in coloured.enumerate_pixels() {
+    for (x, y, pixel) in colored.enumerate_pixels() {
         let [r, g, b] = pixel.0.map(linear);
         let luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b;
         let encoded = if luminance <= 0.003_130_8 {
@@ -51,7 +51,7 @@ fn the_photos_own_luminance_is_kept() {
         } else {
             1.055 * luminance.powf(1.0 / 2.4) - 0.055
         };
-        let level = f64::from(grey.get_pixel(x, y).0[0]);
+        let level = f64::from(gray.get_pixel(x, y).0[0]);
         assert!((encoded * 255.0 - level).abs() < 2.0, "at {x}, {y}: {} became {}", level, encoded * 255.0);
     }
 }

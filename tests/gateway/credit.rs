@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::algorithmia::{before_local, facts, facts_of};
 use super::cache::by_fingerprint;
 use crate::fakes::KEY;
-use crate::fakes::algorithmia::{Algorithmia, Behaviour, File};
+use crate::fakes::algorithmia::{Algorithmia, Behavior, File};
 use crate::harness::server::pixcolor;
 use crate::harness::{Picture, Server, Setup};
 
@@ -117,7 +117,7 @@ fn while_the_budget_is_spent_what_the_next_provider_made_is_found_again() {
 #[test]
 fn many_at_once_never_overspend_and_strand_nothing() {
     let fake = Algorithmia::start();
-    fake.always(Behaviour::Slow(Duration::from_millis(300)));
+    fake.always(Behavior::Slow(Duration::from_millis(300)));
     fake.takes(4.2);
     let server = budget(&fake, BOTH, 20, "").start();
     let answers: Vec<Value> = std::thread::scope(|scope| {
@@ -246,26 +246,26 @@ fn failures_are_charged_what_they_cost_and_unknown_ones_what_was_reserved() {
     let fake = Algorithmia::start();
     let server = budget(&fake, BOTH, 1000, "").start();
     let mut expected = 0.0;
-    for (behaviour, charged) in [
-        (Behaviour::Envelope("not a cat", Some("InputError")), 0.0),
+    for (behavior, charged) in [
+        (Behavior::Envelope("not a cat", Some("InputError")), 0.0),
         // Paid for, and then the file was not there, or the guard refused it.
-        (Behaviour::File(File::Missing), 2.0),
-        (Behaviour::File(File::Grey), 2.0),
+        (Behavior::File(File::Missing), 2.0),
+        (Behavior::File(File::Gray), 2.0),
         // Nobody knows.
-        (Behaviour::PlainText(502), 5.0),
-        (Behaviour::HangUp, 5.0),
+        (Behavior::PlainText(502), 5.0),
+        (Behavior::HangUp, 5.0),
         (
-            Behaviour::Odd(
+            Behavior::Odd(
                 json!({ "result": { "output": "data://a/b" }, "metadata": { "content_type": "json" } }),
             ),
             5.0,
         ),
     ] {
-        fake.always(behaviour.clone());
-        assert_eq!(facts(&server)["provider"], "local", "{behaviour:?}");
+        fake.always(behavior.clone());
+        assert_eq!(facts(&server)["provider"], "local", "{behavior:?}");
         expected += charged;
         let spent = spent(&server);
-        assert!((spent - expected).abs() < 1e-9, "{behaviour:?}: {spent}, not {expected}");
+        assert!((spent - expected).abs() < 1e-9, "{behavior:?}: {spent}, not {expected}");
     }
     metric_is(&server, "pixcolor_unknown_costs_total{provider=\"algorithmia\"}", 3.0);
     let line = line(&server, "algorithmia");
@@ -297,7 +297,7 @@ fn a_restart_keeps_the_account_and_kill_9_in_a_call_counts_as_spent() {
 
     let mut server = start();
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 2.0);
-    fake.always(Behaviour::Slow(Duration::from_secs(30)));
+    fake.always(Behavior::Slow(Duration::from_secs(30)));
     let picture = Picture::png(64, 48, 1).bytes;
     let head =
         format!("POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", picture.len());

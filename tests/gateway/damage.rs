@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::algorithmia::before_local;
 use super::cache::by_fingerprint;
-use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::fakes::algorithmia::{Algorithmia, Behavior};
 use crate::harness::server::pixcolor;
 use crate::harness::{Answer, Picture, Server, Setup};
 
@@ -45,14 +45,14 @@ fn warnings(server: &Server, picture: &Picture) -> Value {
 }
 
 #[test]
-fn a_damaged_photograph_is_coloured_and_every_answer_says_what_is_missing() {
+fn a_damaged_photograph_is_colored_and_every_answer_says_what_is_missing() {
     let server = Server::start();
     let picture = damaged(1);
     let made = server.colorize(&picture);
     let sentence = missing(&made);
     assert_eq!(made.header("cache-status"), "PixColor; fwd=miss; stored");
-    let coloured = made.picture();
-    assert_eq!((coloured.width(), coloured.height()), (160, 120));
+    let colored = made.picture();
+    assert_eq!((colored.width(), colored.height()), (160, 120));
 
     let kept = server.colorize(&picture);
     assert_eq!(kept.header("cache-status"), "PixColor; hit; detail=memory");
@@ -96,7 +96,7 @@ fn a_whole_photograph_is_answered_without_a_warning() {
 #[test]
 fn a_request_that_shares_a_call_is_warned_too() {
     let fake = Algorithmia::start();
-    fake.always(Behaviour::Slow(Duration::from_millis(700)));
+    fake.always(Behavior::Slow(Duration::from_millis(700)));
     let server = before_local(&fake.url(), "").start();
     let picture = damaged(2);
     let answers: Vec<Answer> = std::thread::scope(|scope| {
@@ -109,7 +109,7 @@ fn a_request_that_shares_a_call_is_warned_too() {
 }
 
 #[test]
-fn a_damaged_photograph_in_colour_is_given_back_with_the_warning() {
+fn a_damaged_photograph_in_color_is_given_back_with_the_warning() {
     let server = Server::start();
     let file = format!("{}/tests/data/grace_hopper.jpg", env!("CARGO_MANIFEST_DIR"));
     let answer =
@@ -182,7 +182,7 @@ fn the_command_line_says_what_is_missing_and_does_not_fail() {
 #[test]
 fn other_services_clients_are_warned_as_far_as_their_protocol_has_a_place() {
     let server = Server::start();
-    let (picture, whole) = (damaged(7), Picture::new(Picture::in_colour(64, 48, 1), ImageFormat::Png));
+    let (picture, whole) = (damaged(7), Picture::new(Picture::in_color(64, 48, 1), ImageFormat::Png));
     let (form, body) = picture.multipart(&[]);
     let openai = server.post("/v1/images/edits", &[("Content-Type", &form)], &body);
     let sentence = missing(&openai);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::algorithmia::{before_local, facts_of};
 use super::quota;
-use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::fakes::algorithmia::{Algorithmia, Behavior};
 use crate::harness::{Answer, Picture, Server, Setup};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -58,7 +58,7 @@ fn before_anything_is_learnt_the_price_says_what_it_costs_and_afterwards_the_led
     assert_eq!((&free["credits"], &free["money"]), (&amounts("0", Some("0"), "0", "0"), &Value::Null));
     assert_eq!((fake.calls(), server.get("/v1/usage").json()["total"]["calls"].clone()), (0, json!(0)));
 
-    fake.always(Behaviour::Slow(Duration::from_millis(50)));
+    fake.always(Behavior::Slow(Duration::from_millis(50)));
     for (seed, seconds) in [(1, 0.5), (2, 1.5), (3, 1.5), (4, 3.5)] {
         fake.takes(seconds);
         assert_eq!(facts_of(&server, seed)["provider"], "algorithmia");
@@ -225,7 +225,7 @@ fn providers_say_what_a_megapixel_has_cost_and_taken() {
 #[test]
 fn the_plain_page_says_when_to_come_back_as_the_programs_answer_does() {
     let fake = Algorithmia::start();
-    fake.always(Behaviour::Status(429, "slow down", Some("7")));
+    fake.always(Behavior::Status(429, "slow down", Some("7")));
     let server = setup(&fake)
         .file("config/pixcolor.toml", "route = [\"algorithmia\"]\n")
         .env("PIXCOLOR_PROVIDERS__ALGORITHMIA__RETRIES", "0")
@@ -241,7 +241,7 @@ fn the_plain_page_says_when_to_come_back_as_the_programs_answer_does() {
 }
 
 #[test]
-fn an_estimate_is_a_request_but_no_picture_and_needs_a_key_where_colouring_does() {
+fn an_estimate_is_a_request_but_no_picture_and_needs_a_key_where_coloring_does() {
     let limits = ["REQUESTS", "PICTURES"].map(|limit| (limit, r#"{ rate = 60, per = "hour", burst = 60 }"#));
     let server = quota::server(&limits);
     let left = |limit| quota::remaining(&server, limit, &[]);

@@ -97,12 +97,12 @@ fn a_signal_ends_it_at_once_where_nothing_costs_credit() {
             begun.unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>()
         };
         let out = folder.path().join("out");
-        let coloured = || {
+        let colored = || {
             fs::read_dir(&out).is_ok_and(|out| {
                 out.flatten().any(|entry| entry.path().extension().is_some_and(|it| it == "png"))
             })
         };
-        until("one picture is coloured and another is begun", || coloured() && !begun().is_empty());
+        until("one picture is coloured and another is begun", || colored() && !begun().is_empty());
         let told = Instant::now();
         child.signal(name);
         let (status, said) = child.end();

@@ -46,8 +46,8 @@ fn sixteen(photo: &Picture) -> u64 {
     std::thread::scope(|scope| {
         let asking: Vec<_> = files.iter().map(|file| scope.spawn(|| server.colorize(file))).collect();
         for asked in asking {
-            let coloured = asked.join().unwrap().picture();
-            assert_eq!((coloured.width(), coloured.height()), (4000, 3000));
+            let colored = asked.join().unwrap().picture();
+            assert_eq!((colored.width(), colored.height()), (4000, 3000));
         }
     });
     let peak = server.peak();
@@ -95,7 +95,7 @@ fn sixteen_photos_of_16_bits_at_once_stay_under_500_mb() {
 fn one_photo_of_50_megapixels_stays_under_350_mb() {
     let server = Server::start();
     let photo = Picture::jpeg(8160, 6120, 1);
-    let coloured = server.colorize(&photo).picture();
-    assert_eq!((coloured.width(), coloured.height()), (8160, 6120));
+    let colored = server.colorize(&photo).picture();
+    assert_eq!((colored.width(), colored.height()), (8160, 6120));
     assert!(server.peak() < 350, "{} MB", server.peak());
 }

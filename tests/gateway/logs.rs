@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::addresses::behind_proxy;
 use super::algorithmia::before_local;
 use crate::fakes::KEY;
-use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::fakes::algorithmia::{Algorithmia, Behavior};
 use crate::fakes::http::{Reply, Server as Http};
-use crate::fakes::picture::coloured;
+use crate::fakes::picture::colored;
 use crate::harness::{Picture, Server, Setup};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -39,7 +39,7 @@ fn line_of(server: &Server, id: &str) -> Value {
 #[test]
 fn a_request_is_one_line_with_what_came_of_it_and_every_line_of_it_has_its_id() {
     let fake = Algorithmia::start();
-    fake.next([Behaviour::PlainText(400)]);
+    fake.next([Behavior::PlainText(400)]);
     let server = before_local(&fake.url(), "").env("PIXCOLOR_CACHE__ENABLED", "true").start();
     let (picture, path) = (Picture::png(96, 64, 1), "/v1/colorize?format=jpeg");
     let ask = |id: &str| {
@@ -117,7 +117,7 @@ fn a_trace_goes_on_to_every_kind_of_provider_with_a_span_of_its_own_for_each_req
     let noted = seen.clone();
     let api = Http::start(move |request| {
         noted.lock().unwrap().push(request.header("traceparent").map(str::to_owned));
-        Reply::new(200, "image/png", coloured(&request.body).unwrap())
+        Reply::new(200, "image/png", colored(&request.body).unwrap())
     });
     let file = format!(
         "kind = \"http\"\nmodel = \"m\"\nbase_url = \"{}\"\nallow_private = true\nrequest.body = \"raw\"\nreply.output = \"raw\"\nprice.terms = []\n",
@@ -161,7 +161,7 @@ fn a_trace_goes_on_to_every_kind_of_provider_with_a_span_of_its_own_for_each_req
 #[test]
 fn no_line_holds_a_key_a_whole_address_a_query_or_a_body() {
     let fake = Algorithmia::start();
-    fake.next([Behaviour::PlainText(500), Behaviour::Status(403, "no such user", None)]);
+    fake.next([Behavior::PlainText(500), Behavior::Status(403, "no such user", None)]);
     let file = format!(
         "kind = \"algorithmia\"\nbase_url = \"{}\"\nbreaker = {{ failures = 0 }}\nretries = 0\n",
         fake.url()

@@ -60,10 +60,10 @@ fn metadata_is_neither_sent_on_nor_returned() {
 }
 
 #[test]
-fn nor_is_it_returned_with_a_photograph_that_is_in_colour_already() {
+fn nor_is_it_returned_with_a_photograph_that_is_in_color_already() {
     let server = Setup::new().env("PIXCOLOR_OUTPUT__MARK", "true").start();
-    let colour = Picture::in_colour(160, 120, 5);
-    let picture = telling(Picture::new(colour.clone(), image::ImageFormat::Jpeg));
+    let color = Picture::in_color(160, 120, 5);
+    let picture = telling(Picture::new(color.clone(), image::ImageFormat::Jpeg));
     for format in ["jpeg", "png", "webp"] {
         let path = format!("/v1/colorize?format={format}");
         let answer = server.post(&path, &[("Content-Type", "image/jpeg")], &picture.bytes);
@@ -72,7 +72,7 @@ fn nor_is_it_returned_with_a_photograph_that_is_in_colour_already() {
             assert!(!has(&answer.body, told), "{format}");
         }
         // A quarter turn clockwise, and nothing else.
-        let upright = image::imageops::rotate90(&colour);
+        let upright = image::imageops::rotate90(&color);
         let got = answer.picture().to_rgb8();
         assert_eq!(got.dimensions(), upright.dimensions());
         let off: u64 = got.iter().zip(upright.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
@@ -81,7 +81,7 @@ fn nor_is_it_returned_with_a_photograph_that_is_in_colour_already() {
 }
 
 #[test]
-fn a_rendition_says_who_coloured_it_where_that_is_configured() {
+fn a_rendition_says_who_colored_it_where_that_is_configured() {
     let server = Setup::new().env("PIXCOLOR_OUTPUT__MARK", "true").start();
     let model = server.colorize(&Picture::png(32, 32, 1)).header("x-pixcolor-model").to_owned();
     assert!(!model.is_empty());

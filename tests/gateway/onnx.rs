@@ -11,9 +11,9 @@ const GOLDEN: &str = "\
     14.3 6.3 43.8 15.3 29.0 10.3 8.2 2.0";
 
 #[test]
-fn the_built_in_model_gives_the_colour_it_is_known_for() {
+fn the_built_in_model_gives_the_color_it_is_known_for() {
     let server = Server::start();
-    let coloured = server.colorize(&Picture::png(256, 256, 11)).picture().to_rgb32f();
+    let colored = server.colorize(&Picture::png(256, 256, 11)).picture().to_rgb32f();
     let mut found = String::new();
     let mut worst = 0.0f32;
     let mut golden = GOLDEN.split_whitespace().map(|number| number.parse::<f32>().unwrap());
@@ -21,7 +21,7 @@ fn the_built_in_model_gives_the_colour_it_is_known_for() {
         let (left, top) = ((cell % 4) * 64, (cell / 4) * 64);
         let mut mean = [0.0f32; 2];
         for (x, y) in (0..64).flat_map(|y| (0..64).map(move |x| (x, y))) {
-            let image::Rgb([r, g, b]) = *coloured.get_pixel(left + x, top + y);
+            let image::Rgb([r, g, b]) = *colored.get_pixel(left + x, top + y);
             // Opponent colours are enough to notice a change.
             mean[0] += (r - g) * 255.0 / 4096.0;
             mean[1] += ((r + g) / 2.0 - b) * 255.0 / 4096.0;

@@ -307,10 +307,10 @@ fn memory(server: &Server) -> u64 {
 fn reload_under_load(count: u32) -> i64 {
     let server =
         setup().env("PIXCOLOR_QUOTA__ENABLED", "false").env("PIXCOLOR_CACHE__ENABLED", "false").start();
-    let (done, coloured) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (done, colored) = (AtomicBool::new(false), AtomicUsize::new(0));
     let growth = std::thread::scope(|scope| {
         for thread in 0..2 {
-            let (server, done, coloured) = (&server, &done, &coloured);
+            let (server, done, colored) = (&server, &done, &colored);
             scope.spawn(move || {
                 for seed in 0.. {
                     if done.load(Ordering::Relaxed) {
@@ -318,7 +318,7 @@ fn reload_under_load(count: u32) -> i64 {
                     }
                     let answer = server.colorize(&Picture::png(96, 64, 1000 * thread + seed % 1000));
                     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
-                    coloured.fetch_add(1, Ordering::Relaxed);
+                    colored.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
@@ -341,9 +341,9 @@ fn reload_under_load(count: u32) -> i64 {
     });
     assert!(reloads(&server, "ok") >= f64::from(count));
     assert_eq!(reloads(&server, "failed"), 0.0, "{}", server.said());
-    let coloured = coloured.into_inner();
-    assert!(coloured > 20, "{coloured}");
-    println!("{count} reloads, {coloured} pictures, memory grew by {growth} bytes");
+    let colored = colored.into_inner();
+    assert!(colored > 20, "{colored}");
+    println!("{count} reloads, {colored} pictures, memory grew by {growth} bytes");
     growth
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::algorithmia::{before_local, facts, facts_of};
 use crate::fakes::KEY;
-use crate::fakes::algorithmia::{Algorithmia, Behaviour, File};
+use crate::fakes::algorithmia::{Algorithmia, Behavior, File};
 use crate::harness::{Picture, Server, Setup};
 
 #[test]
@@ -43,12 +43,12 @@ fn a_host_that_hangs_leaves_time_for_the_next_provider() {
     let fake = Algorithmia::start();
     let setup = before_local(&fake.url(), "").env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "20");
     let server = setup.start();
-    for behaviour in [Behaviour::Slow(Duration::from_secs(60)), Behaviour::Stalled(Duration::from_secs(60))] {
-        fake.always(behaviour.clone());
+    for behavior in [Behavior::Slow(Duration::from_secs(60)), Behavior::Stalled(Duration::from_secs(60))] {
+        fake.always(behavior.clone());
         let start = Instant::now();
         let facts = facts(&server);
-        assert!(start.elapsed() < Duration::from_secs(20), "{behaviour:?}");
-        assert_eq!(facts["provider"], "local", "{behaviour:?}");
+        assert!(start.elapsed() < Duration::from_secs(20), "{behavior:?}");
+        assert_eq!(facts["provider"], "local", "{behavior:?}");
         let attempt = &facts["attempts"][0];
         assert_eq!(attempt["failure"], "timeout", "{attempt}");
         // Nobody knows what it did meanwhile.
@@ -64,7 +64,7 @@ fn a_host_that_hangs_leaves_time_for_the_next_provider() {
 #[test]
 fn with_nobody_else_on_the_route_the_answer_is_a_time_out_that_names_who_was_asked() {
     let fake = Algorithmia::start();
-    fake.always(Behaviour::Slow(Duration::from_secs(20)));
+    fake.always(Behavior::Slow(Duration::from_secs(20)));
     let server = before_local(&fake.url(), "")
         .file("config/pixcolor.toml", "route = [\"algorithmia\"]\nlimits.request_seconds = 6\n")
         .start();
@@ -76,7 +76,7 @@ fn with_nobody_else_on_the_route_the_answer_is_a_time_out_that_names_who_was_ask
 #[test]
 fn connecting_the_first_byte_and_the_whole_have_time_outs_of_their_own() {
     let fake = Algorithmia::start();
-    fake.always(Behaviour::Slow(Duration::from_secs(20)));
+    fake.always(Behavior::Slow(Duration::from_secs(20)));
     let server = before_local(&fake.url(), "first_byte_timeout = 0.4\n").start();
     let start = Instant::now();
     assert_eq!(facts(&server)["attempts"][0]["failure"], "timeout");
@@ -114,7 +114,7 @@ fn with_breaker(fake: &Algorithmia, pause: f64) -> Server {
 
 #[test]
 fn a_host_that_fails_again_and_again_is_left_alone() {
-    for wrong in [Behaviour::HangUp, Behaviour::File(File::Grey)] {
+    for wrong in [Behavior::HangUp, Behavior::File(File::Gray)] {
         let fake = Algorithmia::start();
         let server = with_breaker(&fake, 300.0);
         assert!(state(&server, 0.0), "closed");
@@ -137,12 +137,12 @@ fn a_host_that_fails_again_and_again_is_left_alone() {
 fn a_host_that_was_left_alone_is_tried_after_a_pause() {
     let fake = Algorithmia::start();
     let server = with_breaker(&fake, 0.2);
-    fake.always(Behaviour::HangUp);
+    fake.always(Behavior::HangUp);
     for _ in 0..2 {
         assert_eq!(facts(&server)["provider"], "local");
     }
     assert!(state(&server, 2.0), "open");
-    fake.always(Behaviour::Colour);
+    fake.always(Behavior::Color);
     server.until("the pause ends", |server| facts(server)["provider"] == "algorithmia");
     assert!(state(&server, 0.0), "closed again");
 }
@@ -163,8 +163,8 @@ fn more_calls_than_it_may_get_wait_or_go_to_the_next_provider() {
             fake.hold(false);
             asked.into_iter().map(|asked| asked.join().unwrap()).collect()
         });
-        let coloured = answers.iter().filter(|facts| facts["provider"] == "algorithmia").count();
-        assert_eq!(coloured, by_algorithmia, "queue = {queue}");
+        let colored = answers.iter().filter(|facts| facts["provider"] == "algorithmia").count();
+        assert_eq!(colored, by_algorithmia, "queue = {queue}");
         for facts in answers.iter().filter(|facts| facts["provider"] == "local") {
             assert_eq!(facts["attempts"][0]["failure"], "busy", "{facts}");
         }
@@ -174,7 +174,7 @@ fn more_calls_than_it_may_get_wait_or_go_to_the_next_provider() {
 #[test]
 fn the_time_that_is_ours_is_told_from_the_providers() {
     let fake = Algorithmia::start();
-    fake.always(Behaviour::Slow(Duration::from_secs(6)));
+    fake.always(Behavior::Slow(Duration::from_secs(6)));
     let server = before_local(&fake.url(), "").start();
     facts(&server);
     let sum = |name: &str| server.metric(&format!("{name}_sum"));

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::algorithmia::before_local;
 use super::cache::by_fingerprint;
-use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::fakes::algorithmia::{Algorithmia, Behavior};
 use crate::harness::server::pixcolor;
 use crate::harness::{Picture, Server, Setup};
 
@@ -102,7 +102,7 @@ fn logged(said: &str, status: u16) -> usize {
 
 /// Sixteen clients that ask without a pause, each over a connection that it keeps, while the server is told to stop.
 fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
-    fake.always(Behaviour::Slow(Duration::from_millis(150)));
+    fake.always(Behavior::Slow(Duration::from_millis(150)));
     let mut server = setup.start();
     let (address, answered) = (server.address, Arc::new(AtomicUsize::new(0)));
     let over = Arc::new(AtomicBool::new(false));
@@ -206,8 +206,8 @@ fn until_it_stops_listening_it_answers_and_says_that_it_is_not_ready() {
     server.until("it is stopping", |server| server.get("/readyz").status == 503);
     let stopping = server.get("/readyz");
     assert_eq!((&stopping.json()["status"], stopping.header("connection")), (&"stopping".into(), "close"));
-    let coloured = server.colorize(&Picture::png(64, 48, 1));
-    assert_eq!((coloured.status, coloured.header("connection")), (200, "close"));
+    let colored = server.colorize(&Picture::png(64, 48, 1));
+    assert_eq!((colored.status, colored.header("connection")), (200, "close"));
     assert_eq!(server.get("/healthz").status, 200, "it is alive");
     // Who is in a hurry tells it once more.
     let told = Instant::now();

@@ -43,7 +43,7 @@ fn errors(server: &Server, error: &str) -> f64 {
 }
 
 #[test]
-fn what_one_gateway_has_coloured_another_answers_with_and_the_command_line_forgets() {
+fn what_one_gateway_has_colored_another_answers_with_and_the_command_line_forgets() {
     let Some(store) = S3::start() else { return };
     let fake = Algorithmia::start();
     let (one, other) = (on(&store, &fake).start(), on(&store, &fake).start());

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::fakes::http::{Reply, Server as Http};
-use crate::fakes::picture::coloured;
+use crate::fakes::picture::colored;
 use crate::harness::{Answer, Server, Setup};
 
 /// The host's address in the older gateway's configuration; it is a part of the cache keys.
@@ -56,7 +56,7 @@ impl Upgraded {
         let counted = calls.clone();
         let host = Http::start_at(HOST, move |request| {
             counted.fetch_add(1, Ordering::SeqCst);
-            Reply::new(200, "image/png", coloured(&request.body).unwrap())
+            Reply::new(200, "image/png", colored(&request.body).unwrap())
         });
         let copy = |setup: Setup, path: PathBuf| {
             setup.file(path.strip_prefix(fixture()).unwrap().to_str().unwrap(), std::fs::read(&path).unwrap())
@@ -210,7 +210,7 @@ fn a_fingerprint_alone_finds_no_older_result_because_it_does_not_tell_which_deco
 }
 
 #[test]
-fn a_picture_that_was_decoded_wrongly_is_coloured_anew() {
+fn a_picture_that_was_decoded_wrongly_is_colored_anew() {
     // The stripes hid that it is in colour.
     let upgraded = Upgraded::with(|setup| setup.env("PIXCOLOR_ON_COLOUR", "\"recolour\""));
     let wrong = upgraded.results().into_iter().filter(|(_, name, _)| name == "three-scans.jpg");

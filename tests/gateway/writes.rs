@@ -118,8 +118,8 @@ fn answers(server: &Server) -> Vec<Delivered> {
     ask(server, "PUT /v1/data/.my/a/photo.png", "", &raw.body);
     let facts = ask(server, post, "Accept: application/json\r\n", &picture.bytes);
     let facts_of: serde_json::Value = serde_json::from_slice(&facts.body).unwrap();
-    let coloured = Picture { bytes: raw.body.clone(), media_type: "image/png" };
-    assert_eq!(facts_of["image"], coloured.data_url());
+    let colored = Picture { bytes: raw.body.clone(), media_type: "image/png" };
+    assert_eq!(facts_of["image"], colored.data_url());
     let sample = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("static/sample.jpg")).unwrap();
     let file = ask(server, "GET /static/sample.jpg", "", b"");
     assert_eq!(file.body, sample);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::fakes::KEY;
-use crate::fakes::algorithmia::{Algorithmia, Behaviour, File};
+use crate::fakes::algorithmia::{Algorithmia, Behavior, File};
 use crate::harness::{Picture, Server, Setup};
 
 /// A gateway, its two paid hosts, and their budget.
@@ -65,7 +65,7 @@ impl Setting {
     }
 
     /// Colours a new picture of this size, and says who did.
-    pub fn colour(&self, width: u32, height: u32, seed: u32) -> String {
+    pub fn color(&self, width: u32, height: u32, seed: u32) -> String {
         let answer = self.server.colorize(&Picture::jpeg(width, height, seed));
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.header("x-pixcolor-provider").to_owned()
@@ -79,8 +79,8 @@ impl Setting {
             assert_eq!(server.colorize(&picture).status, 200);
         }
         assert_eq!(server.post("/v1/colorize?format=webp", &[], &picture.bytes).status, 200);
-        self.colour(3000, 2000, 2);
-        self.colour(3000, 2800, 3);
+        self.color(3000, 2000, 2);
+        self.color(3000, 2800, 3);
         for (provider, seed) in [("spare", 4), ("local", 5)] {
             let path = format!("/v1/colorize?provider={provider}");
             for (width, height) in [(64, 48), (1600, 1200)] {
@@ -89,17 +89,17 @@ impl Setting {
             }
         }
         self.failures(100);
-        second.always(Behaviour::Colour);
+        second.always(Behavior::Color);
         // What is sent at the same time is coloured once.
-        first.always(Behaviour::Slow(Duration::from_millis(300)));
+        first.always(Behavior::Slow(Duration::from_millis(300)));
         let same = Picture::png(64, 48, 6);
         std::thread::scope(|scope| {
             (0..3).for_each(|_| drop(scope.spawn(|| assert_eq!(server.colorize(&same).status, 200))));
         });
-        first.always(Behaviour::Colour);
+        first.always(Behavior::Color);
         first.takes(4.2);
         let mut seed = 200;
-        while self.colour(64, 48, seed) == "algorithmia" {
+        while self.color(64, 48, seed) == "algorithmia" {
             seed += 1;
         }
         assert_eq!(
@@ -128,17 +128,17 @@ impl Setting {
 
     /// What can go wrong at a host, each once; the built-in model answers.
     pub fn failures(&self, seed: u32) {
-        self.second.always(Behaviour::Status(503, "down", None));
-        for (seed, behaviour) in (seed..).zip([
-            Behaviour::Envelope("not a cat", Some("InputError")),
-            Behaviour::File(File::Grey),
-            Behaviour::File(File::OtherPicture),
-            Behaviour::PlainText(502),
-            Behaviour::HangUp,
+        self.second.always(Behavior::Status(503, "down", None));
+        for (seed, behavior) in (seed..).zip([
+            Behavior::Envelope("not a cat", Some("InputError")),
+            Behavior::File(File::Gray),
+            Behavior::File(File::OtherPicture),
+            Behavior::PlainText(502),
+            Behavior::HangUp,
         ]) {
-            self.first.next([behaviour]);
-            assert_eq!(self.colour(64, 48, seed), "local");
+            self.first.next([behavior]);
+            assert_eq!(self.color(64, 48, seed), "local");
         }
-        self.second.always(Behaviour::Colour);
+        self.second.always(Behavior::Color);
     }
 }

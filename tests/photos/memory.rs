@@ -210,17 +210,17 @@ fn there_and_back() {
         let photo = Photo::decode(&bytes, &Limits::default()).unwrap();
         if way == "pass" {
             let alpha = photo.alpha;
-            drop(photo.grey);
+            drop(photo.gray);
             return encode_upload(&bytes, &Limits::default(), alpha.as_deref(), &options)
                 .unwrap()
                 .bytes
                 .len();
         }
-        let grey = photo.grey_for(500_000);
+        let gray = photo.gray_for(500_000);
         photo.pixel_key();
         // Soft colours, which every level of grey can have: fitting others into sRGB takes long.
-        let plane = grey.luma.iter().map(|&luma| f32::from(luma) / 8000.0 - 4.0).collect::<Vec<_>>();
-        let chroma = Chroma::new(grey.width, grey.height, plane.clone(), plane).unwrap();
+        let plane = gray.luma.iter().map(|&luma| f32::from(luma) / 8000.0 - 4.0).collect::<Vec<_>>();
+        let chroma = Chroma::new(gray.width, gray.height, plane.clone(), plane).unwrap();
         encode(&photo, &chroma, &options).unwrap().bytes.len()
     });
     println!("peak {} more {more} length {length}", child::status("VmHWM"));
@@ -240,10 +240,10 @@ struct Said {
 
 /// What is done with a photo, and the format of its result; `None` is the format of its file.
 type Way = (&'static str, Option<OutputFormat>);
-const COLOURED: Way = ("lock", None);
-const COLOURED_AS_WEBP: Way = ("lock", Some(OutputFormat::WebP));
+const COLORED: Way = ("lock", None);
+const COLORED_AS_WEBP: Way = ("lock", Some(OutputFormat::WebP));
 const ENCODED_AGAIN: Way = ("pass", None);
-const ALL: &[Way] = &[COLOURED, COLOURED_AS_WEBP, ENCODED_AGAIN];
+const ALL: &[Way] = &[COLORED, COLORED_AS_WEBP, ENCODED_AGAIN];
 
 /// Measures photos of one size, and compares each with a bound.
 #[track_caller]
@@ -284,7 +284,7 @@ fn all_within(size: Size, cases: &[(&str, &[Way])], bound: impl Fn(Said, (u64, u
 /// others the format of the result that takes the most. The rest is measured at 50 megapixels.
 #[test]
 fn no_photo_takes_more_than_its_header_says() {
-    const WEBP: &[Way] = &[COLOURED_AS_WEBP];
+    const WEBP: &[Way] = &[COLORED_AS_WEBP];
     let by_size = [
         ("progressive JPEG", ALL),
         ("progressive JPEG 4:4:4", ALL),
@@ -321,7 +321,7 @@ fn fifty_megapixels(is_meant: impl Fn(&str) -> bool) {
     // Decoding ends before the result is encoded as WebP, so one kind shows what that takes for all.
     let ways = |kind| match kind {
         "JPEG" | "PNG" => ALL,
-        _ => &[COLOURED, ENCODED_AGAIN],
+        _ => &[COLORED, ENCODED_AGAIN],
     };
     let taken = KINDS.into_iter().filter(|kind| is_meant(kind) && !WIDE.contains(kind));
     let cases: Vec<(&str, &[Way])> = taken.map(|kind| (kind, ways(kind))).collect();

@@ -39,22 +39,22 @@ fn changed(file: &[u8], random: &mut Random) -> Vec<u8> {
 #[test]
 fn changed_files_never_panic_and_never_take_long() {
     let picture = make::scene(64, 48);
-    let colour = DynamicImage::ImageRgb8(picture.clone());
-    let grey = make::grey_scene(64, 48).into_raw();
+    let color = DynamicImage::ImageRgb8(picture.clone());
+    let gray = make::gray_scene(64, 48).into_raw();
     let limits = Limits { max_pixels: 1_000_000, max_side: 4096 };
     let icc = moxcms::ColorProfile::new_adobe_rgb().encode().unwrap();
     let app2 = make::segment(0xE2, &[b"ICC_PROFILE\0\x01\x01", &icc[..]].concat());
     let jpeg = make::jpeg(&picture, false, SamplingFactor::F_2_2);
     let files = [
         ("JPEG that is mostly profile", make::insert(&jpeg, 2, &app2)),
-        ("PNG", make::file(&colour, ImageFormat::Png)),
+        ("PNG", make::file(&color, ImageFormat::Png)),
         ("JPEG", jpeg),
         ("progressive JPEG", make::jpeg(&picture, true, SamplingFactor::F_2_2)),
         ("lossy WebP", make::small_webp(false).0),
         ("lossless WebP", make::small_webp(true).0),
-        ("TIFF", make::tiff(&make::strip(64, 48, 8, 1, 1, 1, &grey), &grey, 0)),
-        ("BMP", make::file(&colour, ImageFormat::Bmp)),
-        ("GIF", make::file(&colour, ImageFormat::Gif)),
+        ("TIFF", make::tiff(&make::strip(64, 48, 8, 1, 1, 1, &gray), &gray, 0)),
+        ("BMP", make::file(&color, ImageFormat::Bmp)),
+        ("GIF", make::file(&color, ImageFormat::Gif)),
     ];
     for (name, file) in files {
         let mut random = Random(name.len() as u64);
@@ -65,7 +65,7 @@ fn changed_files_never_panic_and_never_take_long() {
             match Photo::decode(&bytes, &limits) {
                 Ok(photo) => {
                     pictures += 1;
-                    assert_eq!(photo.grey.luma.len(), photo.width() as usize * photo.height() as usize);
+                    assert_eq!(photo.gray.luma.len(), photo.width() as usize * photo.height() as usize);
                 }
                 Err(error) => {
                     errors += 1;

@@ -23,15 +23,15 @@ fn launch() -> RgbImage {
     image::load_from_memory(include_bytes!("../data/rocket.jpg")).unwrap().to_rgb8()
 }
 
-fn grey(picture: &RgbImage) -> GrayImage {
+fn gray(picture: &RgbImage) -> GrayImage {
     DynamicImage::ImageRgb8(picture.clone()).to_luma8()
 }
 
 /// The grey of a picture through a colour for every grey, at every place.
 fn toned(picture: &RgbImage, tone: impl Fn(f32, u32, u32) -> [f32; 3]) -> RgbImage {
-    let grey = grey(picture);
-    RgbImage::from_fn(grey.width(), grey.height(), |x, y| {
-        let [r, g, b] = tone(f32::from(grey.get_pixel(x, y)[0]) / 255.0, x, y);
+    let gray = gray(picture);
+    RgbImage::from_fn(gray.width(), gray.height(), |x, y| {
+        let [r, g, b] = tone(f32::from(gray.get_pixel(x, y)[0]) / 255.0, x, y);
         Pixel([r, g, b].map(|value| (value * 255.0).clamp(0.0, 255.0) as u8))
     })
 }
@@ -52,7 +52,7 @@ fn yellowed(value: f32, x: u32, y: u32) -> [f32; 3] {
 
 /// Black and white dots, as a bilevel scanner makes them (Floyd and Steinberg).
 fn dithered(picture: &RgbImage) -> GrayImage {
-    let mut picture = grey(picture);
+    let mut picture = gray(picture);
     imageops::dither(&mut picture, &imageops::BiLevel);
     picture
 }
@@ -84,9 +84,9 @@ fn bordered(picture: &RgbImage) -> RgbImage {
                 && v < (height + 2 * outer) as f32 - margin
         };
         if inside(outer as f32) {
-            let grey = picture.get_pixel(u as u32 - outer, v as u32 - outer);
+            let gray = picture.get_pixel(u as u32 - outer, v as u32 - outer);
             Pixel(
-                [DynamicImage::ImageRgb8(RgbImage::from_pixel(1, 1, *grey)).to_luma8().get_pixel(0, 0)[0]; 3],
+                [DynamicImage::ImageRgb8(RgbImage::from_pixel(1, 1, *gray)).to_luma8().get_pixel(0, 0)[0]; 3],
             )
         } else if inside(paper as f32) && u + v > 130.0 {
             Pixel([238, 233, 220])
@@ -98,7 +98,7 @@ fn bordered(picture: &RgbImage) -> RgbImage {
 
 /// Dots of a size that grows with darkness, as in a newspaper.
 fn halftone(picture: &RgbImage) -> GrayImage {
-    let picture = grey(picture);
+    let picture = gray(picture);
     GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
         let (u, v) = ((x as f32 + y as f32) * 0.9, (x as f32 - y as f32) * 0.9);
         let screen = 0.5 + 0.25 * (u.sin() + v.sin());
@@ -118,7 +118,7 @@ pub fn cases() -> Vec<Case> {
     let mut random = Random(3);
     let mut grain = |value: f32| value + 0.09 * random.normal();
     let grainy = {
-        let mut picture = grey(&portrait);
+        let mut picture = gray(&portrait);
         picture
             .iter_mut()
             .for_each(|code| *code = (grain(f32::from(*code) / 255.0) * 255.0).clamp(0.0, 255.0) as u8);
@@ -126,9 +126,9 @@ pub fn cases() -> Vec<Case> {
     };
     let mut rough = Vec::new();
     let encoder = jpeg_encoder::Encoder::new(&mut rough, 8);
-    encoder.encode(&grey(&portrait), 512, 600, jpeg_encoder::ColorType::Luma).unwrap();
+    encoder.encode(&gray(&portrait), 512, 600, jpeg_encoder::ColorType::Luma).unwrap();
     let oval = {
-        let mut picture = DynamicImage::ImageLuma8(grey(&portrait)).to_luma_alpha8();
+        let mut picture = DynamicImage::ImageLuma8(gray(&portrait)).to_luma_alpha8();
         for (x, y, pixel) in picture.enumerate_pixels_mut() {
             let (u, v) = (x as f32 / 256.0 - 1.0, y as f32 / 300.0 - 1.0);
             pixel[1] = ((1.0 - u.hypot(v)) * 8.0 * 255.0).clamp(0.0, 255.0) as u8;
@@ -146,7 +146,7 @@ pub fn cases() -> Vec<Case> {
     let tiny = resized(&portrait, 55, 64);
     let case = |name, upload, truth: &RgbImage| Case { name, upload, truth: truth.clone() };
     vec![
-        case("grey", png(grey(&portrait)), &portrait),
+        case("grey", png(gray(&portrait)), &portrait),
         case("sepia", jpeg(toned(&portrait, |value, _, _| sepia(value))), &portrait),
         case("yellowed", jpeg(toned(&portrait, yellowed)), &portrait),
         case("faded", jpeg(toned(&launch, |value, _, _| [0.55 + 0.25 * value; 3])), &launch),
@@ -157,10 +157,10 @@ pub fn cases() -> Vec<Case> {
         case("grain", png(grainy), &portrait),
         case("compressed to the utmost", rough, &portrait),
         case("oval on nothing", oval, &portrait),
-        case("64 pixels", png(grey(&tiny)), &tiny),
+        case("64 pixels", png(gray(&tiny)), &tiny),
         case("8,000 pixels", jpeg(toned(&huge, |value, _, _| [value; 3])), &huge),
-        case("3,000 x 40", png(grey(&strip)), &strip),
-        case("40 x 3,000", png(grey(&tower)), &tower),
+        case("3,000 x 40", png(gray(&strip)), &strip),
+        case("40 x 3,000", png(gray(&tower)), &tower),
         case(
             "one pixel",
             png(GrayImage::from_pixel(1, 1, Luma([140]))),
@@ -191,23 +191,23 @@ fn old_photographs_come_out_sensible() {
         let name = case.name;
         let photo = Photo::decode(&case.upload, &Limits::default()).unwrap();
         assert!(
-            !photo.is_coloured(),
+            !photo.is_colored(),
             "{name} is not coloured: {} {}",
-            photo.colour.spread(),
-            photo.colour.spread_across()
+            photo.color.spread(),
+            photo.color.spread_across()
         );
-        let grey = photo.grey_for(500_000);
-        let chroma = ideal(&case.truth, grey.width, grey.height);
+        let gray = photo.gray_for(500_000);
+        let chroma = ideal(&case.truth, gray.width, gray.height);
         let options = EncodeOptions { format: OutputFormat::Png, quality: 90, note: None };
         let file = encode(&photo, &chroma, &options).unwrap().bytes;
         let result = Photo::decode(&file, &Limits::default()).unwrap();
         assert_eq!((result.width(), result.height()), (photo.width(), photo.height()), "{name}");
         assert_eq!(result.alpha.is_some(), photo.alpha.is_some(), "{name}");
-        assert!(luma_correlation(&photo.grey, &result.grey) > 0.999, "{name}: luminance is not the photo's");
+        assert!(luma_correlation(&photo.gray, &result.gray) > 0.999, "{name}: luminance is not the photo's");
         let far =
-            photo.grey.luma.iter().zip(&result.grey.luma).filter(|(a, b)| a.abs_diff(**b) > 656).count();
+            photo.gray.luma.iter().zip(&result.gray.luma).filter(|(a, b)| a.abs_diff(**b) > 656).count();
         assert_eq!(far, 0, "{name}: luminance moved by more than one");
-        assert!(result.colour.mean_chroma() > 2.0, "{name} got no colour: {}", result.colour.mean_chroma());
+        assert!(result.color.mean_chroma() > 2.0, "{name} got no colour: {}", result.color.mean_chroma());
         let (x, y) = (i as i64 % 4 * 620, i as i64 / 4 * 310);
         imageops::replace(&mut sheet, &thumbnail(&case.upload), x + 5, y + 5);
         imageops::replace(&mut sheet, &thumbnail(&file), x + 310, y + 5);

@@ -6,9 +6,7 @@ use async_trait::async_trait;
 use cpu_time::ThreadTime;
 use pixcolor::credit::{Credits, Usage};
 use pixcolor::photo::Chroma;
-use pixcolor::provider::{
-    About, Answer, Call, Colour, FailureKind, Provider, ProviderError, Readiness, Step,
-};
+use pixcolor::provider::{About, Answer, Call, Color, FailureKind, Provider, ProviderError, Readiness, Step};
 
 /// A tone as a provider.
 pub struct Sepia {
@@ -49,13 +47,13 @@ impl Provider for Sepia {
         if call.deadline <= Instant::now() {
             return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
         }
-        call.trace.tell(Step::Request, || format!("{} x {} pixels", call.grey.width, call.grey.height));
+        call.trace.tell(Step::Request, || format!("{} x {} pixels", call.gray.width, call.gray.height));
         call.may_begin().await?;
         let start = ThreadTime::now();
         // One value stands for the whole picture; usually there are as many as the picture has pixels.
         let chroma = Chroma::new(1, 1, vec![self.tone.0], vec![self.tone.1])
             .map_err(|error| ProviderError::new(FailureKind::Failed, error.to_string()))?;
         let usage = Usage { credits: Some(Credits::ZERO), cpu: Some(start.elapsed()) };
-        Ok(Answer { colour: Colour::Chroma(chroma), usage })
+        Ok(Answer { color: Color::Chroma(chroma), usage })
     }
 }

@@ -5,27 +5,27 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pixcolor::credit::Begun;
-use pixcolor::photo::{Grey, Limits, Rgb};
-use pixcolor::provider::{Answer, Audience, Billed, Call, Colour, FailureKind, Provider, Readiness, Trace};
+use pixcolor::photo::{Gray, Limits, Rgb};
+use pixcolor::provider::{Answer, Audience, Billed, Call, Color, FailureKind, Provider, Readiness, Trace};
 
 /// Runs the whole suite against providers that `make` makes, each fresh, ready and able to colour.
 pub async fn run(make: impl Fn() -> Arc<dyn Provider>) {
     says_what_it_is(&make);
-    colours_pictures_of_any_shape(make()).await;
+    colors_pictures_of_any_shape(make()).await;
     makes_no_call_after_the_deadline(make()).await;
     makes_no_call_for_clients_that_have_left(make()).await;
     stays_usable_when_a_call_is_dropped(make()).await;
     serves_or_refuses_many_at_once(make()).await;
 }
 
-fn grey(width: u32, height: u32) -> Arc<Grey> {
+fn gray(width: u32, height: u32) -> Arc<Gray> {
     let luma = (0..width * height).map(|i| (i.wrapping_mul(40_503) % 65_536) as u16 / 2 + 9_000).collect();
-    Arc::new(Grey { width, height, luma })
+    Arc::new(Gray { width, height, luma })
 }
 
 fn call(width: u32, height: u32) -> Call {
     Call {
-        grey: grey(width, height),
+        gray: gray(width, height),
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
         audience: None,
@@ -58,14 +58,14 @@ fn says_what_it_is(make: impl Fn() -> Arc<dyn Provider>) {
     assert_ne!(about.identity(), changed.identity());
 }
 
-async fn colours_pictures_of_any_shape(provider: Arc<dyn Provider>) {
+async fn colors_pictures_of_any_shape(provider: Arc<dyn Provider>) {
     for (width, height) in [(64, 64), (320, 200), (1, 1), (500, 3), (3, 500)] {
         let answer = provider.colorize(call(width, height)).await;
-        let Answer { colour, usage } = answer.unwrap_or_else(|error| panic!("{width} x {height}: {error}"));
-        let chroma = match colour {
-            Colour::Chroma(chroma) => chroma,
-            Colour::Picture(bytes) => Rgb::decode(&bytes, &Limits::default()).unwrap().chroma().unwrap(),
-            Colour::Framed(bytes, frame) => {
+        let Answer { color, usage } = answer.unwrap_or_else(|error| panic!("{width} x {height}: {error}"));
+        let chroma = match color {
+            Color::Chroma(chroma) => chroma,
+            Color::Picture(bytes) => Rgb::decode(&bytes, &Limits::default()).unwrap().chroma().unwrap(),
+            Color::Framed(bytes, frame) => {
                 frame.cut(&Rgb::decode(&bytes, &Limits::default()).unwrap()).unwrap().chroma().unwrap()
             }
         };
@@ -79,7 +79,7 @@ async fn colours_pictures_of_any_shape(provider: Arc<dyn Provider>) {
 
 async fn makes_no_call_after_the_deadline(provider: Arc<dyn Provider>) {
     let late = Call {
-        grey: grey(64, 64),
+        gray: gray(64, 64),
         deadline: Instant::now(),
         trace: Trace::default(),
         audience: None,

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use pixcolor::config::{Source, load};
 use pixcolor::credit::Begun;
-use pixcolor::photo::{Grey, Limits, Rgb};
+use pixcolor::photo::{Gray, Limits, Rgb};
 use pixcolor::provider::{
-    Answer, Billed, Call, Colour, FailureKind, Provider, ProviderError, Readiness, Trace, build,
+    Answer, Billed, Call, Color, FailureKind, Provider, ProviderError, Readiness, Trace, build,
 };
 use tempfile::TempDir;
 
@@ -62,7 +62,7 @@ impl Setup {
         build(&loaded.config.providers["it"], &memory()).unwrap()
     }
 
-    async fn colour(&self) -> Result<Answer, ProviderError> {
+    async fn color(&self) -> Result<Answer, ProviderError> {
         self.provider().colorize(call(64, 48)).await
     }
 
@@ -82,9 +82,9 @@ impl Setup {
 fn call(width: u32, height: u32) -> Call {
     // Nothing that could be compressed away.
     let luma = (0..width * height).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u16).collect();
-    let grey = Arc::new(Grey { width, height, luma });
+    let gray = Arc::new(Gray { width, height, luma });
     Call {
-        grey,
+        gray,
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
         audience: None,
@@ -108,7 +108,7 @@ async fn ends(pid: u32) {
 }
 
 fn picture(answer: Answer) -> Rgb {
-    let Colour::Picture(bytes) = answer.colour else { panic!("a program gives pictures") };
+    let Color::Picture(bytes) = answer.color else { panic!("a program gives pictures") };
     Rgb::decode(&bytes, &Limits::default()).unwrap()
 }
 
@@ -126,7 +126,7 @@ fn handbook() -> Setup {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_python_example_of_the_handbook_conforms_and_colours() {
+async fn the_python_example_of_the_handbook_conforms_and_colors() {
     let setup = handbook();
     conformance::run(|| setup.provider()).await;
     let provider = setup.provider();
@@ -134,10 +134,10 @@ async fn the_python_example_of_the_handbook_conforms_and_colours() {
     let sent = call(120, 80);
     let answer = provider.colorize(sent.clone()).await.unwrap();
     assert!(answer.usage.cpu.unwrap() > Duration::from_millis(1), "{:?}", answer.usage);
-    let coloured = picture(answer);
-    assert_eq!((coloured.width, coloured.height), (120, 80));
-    assert!(pixcolor::photo::luma_correlation(&sent.grey, &coloured.grey()) > 0.99);
-    let chroma = coloured.chroma().unwrap();
+    let colored = picture(answer);
+    assert_eq!((colored.width, colored.height), (120, 80));
+    assert!(pixcolor::photo::luma_correlation(&sent.gray, &colored.gray()) > 0.99);
+    let chroma = colored.chroma().unwrap();
     assert!(chroma.b.iter().sum::<f32>() / chroma.b.len() as f32 > 10.0);
 }
 
@@ -185,7 +185,7 @@ async fn each_way_to_fail_is_a_failure_of_its_own_kind() {
         ("trap '' TERM INT HUP; while :; do sleep 1; done", "timeout = 0.5", Timeout, "was not done in time"),
     ] {
         let start = Instant::now();
-        let error = Setup::shell(script, more).colour().await.unwrap_err();
+        let error = Setup::shell(script, more).color().await.unwrap_err();
         assert_eq!((error.kind, error.billed), (kind, Billed::No), "{script}: {error}");
         assert!(error.message.contains(words), "{script}: {error}");
         assert!(start.elapsed() < Duration::from_secs(20), "{script}");
@@ -196,18 +196,18 @@ async fn each_way_to_fail_is_a_failure_of_its_own_kind() {
 async fn what_it_started_ends_with_it() {
     let setup = Setup::shell("sleep 600 & echo $! > child; cat red.png", "");
     let start = Instant::now();
-    picture(setup.colour().await.unwrap());
+    picture(setup.color().await.unwrap());
     ends(setup.pid("child").await).await;
     assert!(start.elapsed() < Duration::from_secs(20));
 
     let setup = Setup::shell("sleep 600 & echo $! > child; sleep 600", "timeout = 0.5");
-    assert_eq!(setup.colour().await.unwrap_err().kind, FailureKind::Timeout);
+    assert_eq!(setup.color().await.unwrap_err().kind, FailureKind::Timeout);
     ends(setup.pid("child").await).await;
 
     // What has left the group is not followed, but it is not waited for either.
     let setup = Setup::shell("setsid sleep 30 & echo $! > child; sleep 0.2; cat red.png", "");
     let start = Instant::now();
-    picture(setup.colour().await.unwrap());
+    picture(setup.color().await.unwrap());
     assert!(start.elapsed() < Duration::from_secs(20));
 }
 
@@ -228,7 +228,7 @@ async fn it_ends_when_nobody_waits_for_it_any_more() {
 async fn its_environment_is_what_is_listed_and_its_folder_its_own() {
     let more = "keep_env = [\"PATH\"]\nenv.COLOUR = \"red and blue\"\nenv.KEY = { env = \"TOKEN\" }\n";
     let setup = Setup::shell("env > seen; pwd > where; cat red.png", more);
-    picture(setup.colour().await.unwrap());
+    picture(setup.color().await.unwrap());
     let seen = setup.read("seen");
     let mut names: Vec<&str> = seen.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
     // What the shell itself adds.
@@ -243,7 +243,7 @@ async fn its_environment_is_what_is_listed_and_its_folder_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_it_repeats_is_not_shown() {
     let setup = Setup::shell("echo \"bad key $KEY\" >&2; exit 1", "env.KEY = { env = \"TOKEN\" }");
-    let error = setup.colour().await.unwrap_err();
+    let error = setup.color().await.unwrap_err();
     assert!(error.message.ends_with("bad key (a secret)"), "{error}");
 }
 
@@ -268,9 +268,9 @@ async fn what_cannot_run_is_not_ready_and_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_failure_has_cost_nobody_knows_if_calls_cost_something() {
     let price = "price.terms = [{ per = \"call\", rate = 2 }]";
-    let error = Setup::shell("exit 1", price).colour().await.unwrap_err();
+    let error = Setup::shell("exit 1", price).color().await.unwrap_err();
     assert_eq!(error.billed, Billed::Unknown);
-    let answer = Setup::shell("cat red.png", price).colour().await.unwrap();
+    let answer = Setup::shell("cat red.png", price).color().await.unwrap();
     assert_eq!(answer.usage.credits.unwrap().micro(), 2_000_000);
 }
 

@@ -28,7 +28,7 @@ use fakes::apis::Api;
 use pixcolor::config::{BreakerConfig, RemoteConfig, Source, load};
 use pixcolor::credit::Begun;
 use pixcolor::observe::Metrics;
-use pixcolor::photo::Grey;
+use pixcolor::photo::Gray;
 use pixcolor::provider::{BuildError, Call, FailureKind, Memory, Provider, Readiness, Trace, build, guarded};
 
 fn memory() -> Memory {
@@ -143,9 +143,9 @@ async fn what_a_provider_remembers_outlives_a_change_of_the_configuration() {
     };
     let before = start("far", &url, 30);
     assert_eq!(before.readiness(), Readiness::Ready);
-    let grey = Arc::new(Grey { width: 8, height: 8, luma: vec![30_000; 64] });
+    let gray = Arc::new(Gray { width: 8, height: 8, luma: vec![30_000; 64] });
     let call = Call {
-        grey,
+        gray,
         deadline: Instant::now() + Duration::from_secs(20),
         trace: Trace::default(),
         audience: None,

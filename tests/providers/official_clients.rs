@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use image::{GrayImage, ImageFormat, Luma};
 
 use crate::fakes::KEY;
-use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::fakes::algorithmia::{Algorithmia, Behavior};
 
 /// Calls the algorithm with the picture of the second argument; writes the result as base64, or what went
 /// wrong.
@@ -47,21 +47,21 @@ fn client(version: &str, address: &str, key: &str, picture: &str) -> Option<Stri
 }
 
 #[test]
-fn the_vendors_own_clients_get_their_picture_coloured_by_the_fake() {
-    let grey = GrayImage::from_fn(40, 30, |x, y| Luma([(60 + 3 * x + y) as u8]));
+fn the_vendors_own_clients_get_their_picture_colored_by_the_fake() {
+    let gray = GrayImage::from_fn(40, 30, |x, y| Luma([(60 + 3 * x + y) as u8]));
     let mut bytes = Cursor::new(Vec::new());
-    grey.write_to(&mut bytes, ImageFormat::Png).unwrap();
+    gray.write_to(&mut bytes, ImageFormat::Png).unwrap();
     let picture = format!("data:image/png;base64,{}", BASE64.encode(bytes.into_inner()));
     for version in ["1.0.8", "2.0.5"] {
         let fake = Algorithmia::start();
         let Some(said) = client(version, &fake.url(), KEY, &picture) else { return };
-        let coloured = image::load_from_memory(&BASE64.decode(&said).expect(&said)).unwrap().to_rgb8();
-        assert_eq!(coloured.dimensions(), (40, 30));
-        assert!(coloured.pixels().any(|pixel| pixel.0[0] != pixel.0[2]), "it is grey");
+        let colored = image::load_from_memory(&BASE64.decode(&said).expect(&said)).unwrap().to_rgb8();
+        assert_eq!(colored.dimensions(), (40, 30));
+        assert!(colored.pixels().any(|pixel| pixel.0[0] != pixel.0[2]), "it is grey");
 
         let denied = client(version, &fake.url(), "simWRONG", &picture).unwrap();
         assert!(denied.starts_with("error:"), "{denied}");
-        fake.next([Behaviour::Envelope("the cat sat on the model", None)]);
+        fake.next([Behavior::Envelope("the cat sat on the model", None)]);
         let failed = client(version, &fake.url(), KEY, &picture).unwrap();
         assert!(failed.starts_with("error:"), "{failed}");
         if version == "1.0.8" {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pixcolor::credit::Begun;
-use pixcolor::photo::{Chroma, Grey};
-use pixcolor::provider::{BuildError, Call, Colour, Provider, ProviderError, Trace};
+use pixcolor::photo::{Chroma, Gray};
+use pixcolor::provider::{BuildError, Call, Color, Provider, ProviderError, Trace};
 
 use crate::{configured_with, conformance, memory, tiny};
 
@@ -27,22 +27,22 @@ fn set_up(model: &[u8], input: &str, output: &str) -> Result<Arc<dyn Provider>, 
 }
 
 /// A flat picture of L\* 60, whose sRGB grey is 145.
-async fn colour(provider: Arc<dyn Provider>) -> Result<Chroma, ProviderError> {
-    let grey = Grey { width: 64, height: 64, luma: vec![39_321; 64 * 64] };
+async fn color(provider: Arc<dyn Provider>) -> Result<Chroma, ProviderError> {
+    let gray = Gray { width: 64, height: 64, luma: vec![39_321; 64 * 64] };
     let deadline = Instant::now() + Duration::from_secs(60);
     match provider
         .colorize(Call {
-            grey: Arc::new(grey),
+            gray: Arc::new(gray),
             deadline,
             trace: Trace::default(),
             audience: None,
             begun: Begun::default(),
         })
         .await?
-        .colour
+        .color
     {
-        Colour::Chroma(chroma) => Ok(chroma),
-        Colour::Picture(_) | Colour::Framed(..) => unreachable!("a network gives chroma"),
+        Color::Chroma(chroma) => Ok(chroma),
+        Color::Picture(_) | Color::Framed(..) => unreachable!("a network gives chroma"),
     }
 }
 
@@ -59,7 +59,7 @@ async fn lab_in_ab_out_with_mean_and_scale() {
     let model = tiny::convolution(&[&[2.0], &[-1.0]], &[0.1, 0.0]);
     let network =
         network(&model, "take = \"lab_l\"\nmean = 50.0\nscale = 100.0", "give = \"ab\"\nscale = 110.0");
-    assert_flat(&colour(network).await.unwrap(), 33.0, -11.0);
+    assert_flat(&color(network).await.unwrap(), 33.0, -11.0);
 }
 
 #[tokio::test]
@@ -68,18 +68,18 @@ async fn a_faded_print_is_stretched_before_the_network_sees_it() {
     let model = tiny::convolution(&[&[1.0], &[0.0]], &[0.0; 2]);
     let network = network(&model, "take = \"lab_l\"\ncontrast = 80.0", "give = \"ab\"");
     let luma = (0..64 * 64).map(|i| if i < 32 * 64 { 26_214 } else { 39_321 }).collect();
-    let grey = Arc::new(Grey { width: 64, height: 64, luma });
+    let gray = Arc::new(Gray { width: 64, height: 64, luma });
     let deadline = Instant::now() + Duration::from_secs(60);
     let answer = network
-        .colorize(Call { grey, deadline, trace: Trace::default(), audience: None, begun: Begun::default() })
+        .colorize(Call { gray, deadline, trace: Trace::default(), audience: None, begun: Begun::default() })
         .await
         .unwrap();
-    let Colour::Chroma(chroma) = answer.colour else { unreachable!("a network gives chroma") };
+    let Color::Chroma(chroma) = answer.color else { unreachable!("a network gives chroma") };
     assert!((chroma.a[0] - 10.0).abs() < 0.5 && (chroma.a[4095] - 90.0).abs() < 0.5);
 }
 
 #[tokio::test]
-async fn three_grey_channels_in_rgb_out() {
+async fn three_gray_channels_in_rgb_out() {
     // 145 / 255 into each channel; red is that, green and blue are half of it: rgb(145, 73, 73).
     let third = 1.0 / 3.0;
     let half = third / 2.0;
@@ -87,7 +87,7 @@ async fn three_grey_channels_in_rgb_out() {
     let model = tiny::convolution(&weights, &[0.0; 3]);
     let network = network(&model, "take = \"grey\"\nchannels = 3", "give = \"rgb\"");
     // CIE L*a*b* of rgb(145, 73, 73) is 40.0, 30.3, 14.0.
-    assert_flat(&colour(network).await.unwrap(), 30.3, 14.0);
+    assert_flat(&color(network).await.unwrap(), 30.3, 14.0);
 }
 
 #[tokio::test]
@@ -95,14 +95,14 @@ async fn logits_over_bins_out() {
     // Logits ln 3 and 0: probabilities 3/4 and 1/4 of (40, 0) and (0, -40).
     let model = tiny::convolution(&[&[0.0], &[0.0]], &[3.0f32.ln(), 0.0]);
     let bins = "give = \"bins\"\ncentres = [[40.0, 0.0], [0.0, -40.0]]";
-    assert_flat(&colour(network(&model, "take = \"lab_l\"", bins)).await.unwrap(), 30.0, -10.0);
+    assert_flat(&color(network(&model, "take = \"lab_l\"", bins)).await.unwrap(), 30.0, -10.0);
     // At half the temperature the odds are squared: 9/10 and 1/10.
     let cooler = format!("{bins}\ntemperature = 0.5");
-    assert_flat(&colour(network(&model, "take = \"lab_l\"", &cooler)).await.unwrap(), 36.0, -4.0);
+    assert_flat(&color(network(&model, "take = \"lab_l\"", &cooler)).await.unwrap(), 36.0, -4.0);
     // The same as probabilities.
     let model = tiny::convolution(&[&[0.0], &[0.0]], &[0.75, 0.25]);
     let values = format!("{bins}\nvalues = \"probabilities\"");
-    assert_flat(&colour(network(&model, "take = \"lab_l\"", &values)).await.unwrap(), 30.0, -10.0);
+    assert_flat(&color(network(&model, "take = \"lab_l\"", &values)).await.unwrap(), 30.0, -10.0);
 }
 
 #[test]

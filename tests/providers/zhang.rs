@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pixcolor::credit::Begun;
-use pixcolor::photo::Grey;
-use pixcolor::provider::{Call, Colour, Trace};
+use pixcolor::photo::Gray;
+use pixcolor::provider::{Call, Color, Trace};
 
 use crate::{configured_with, memory};
 
@@ -44,13 +44,13 @@ async fn gives_what_onnxruntime_gives(name: &str, recipe: &str) {
         configured_with(name, "kind = \"onnx\"\nmodel = \"../net.onnx\"\n", &files, &memory()).unwrap();
     let (width, height) = (check.lightness[0].len() as u32, check.lightness.len() as u32);
     let luma = check.lightness.concat().iter().map(|l| (l * 655.35).round() as u16).collect();
-    let grey = Arc::new(Grey { width, height, luma });
+    let gray = Arc::new(Gray { width, height, luma });
     let deadline = Instant::now() + Duration::from_secs(120);
     let answer = provider
-        .colorize(Call { grey, deadline, trace: Trace::default(), audience: None, begun: Begun::default() })
+        .colorize(Call { gray, deadline, trace: Trace::default(), audience: None, begun: Begun::default() })
         .await
         .unwrap();
-    let Colour::Chroma(chroma) = answer.colour else { panic!("a network gives chroma") };
+    let Color::Chroma(chroma) = answer.color else { panic!("a network gives chroma") };
     assert_eq!((chroma.width, chroma.height), (width, height));
     let found = chroma.a.iter().chain(&chroma.b);
     let worst = found.zip(&check.ab).map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);

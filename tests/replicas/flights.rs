@@ -3,19 +3,19 @@
 use std::time::{Duration, Instant};
 
 use crate::common::{Balancer, post_all, setup, small, three, until};
-use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::fakes::algorithmia::{Algorithmia, Behavior};
 use crate::harness::Picture;
 use crate::redis::Redis;
 
 #[test]
 fn three_hundred_identical_uploads_over_three_replicas_are_one_call_and_equal_answers() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
-    fake.always(Behaviour::Slow(Duration::from_millis(1500)));
+    fake.always(Behavior::Slow(Duration::from_millis(1500)));
     let servers = three(&redis, &fake, "");
     let balancer = Balancer::start(&servers);
     let answers = post_all((0..300).map(|_| (format!("{}/v1/colorize", balancer.url), small(1))));
     let first = answers[0].picture();
-    assert!(crate::harness::picture::colourfulness(&first) > 5.0);
+    assert!(crate::harness::picture::colorfulness(&first) > 5.0);
     for answer in &answers {
         assert_eq!((answer.status, &answer.body), (200, &answers[0].body));
         assert_eq!(answer.header("etag"), answers[0].header("etag"));
@@ -50,7 +50,7 @@ fn a_fresh_result_is_made_anew_and_what_must_leave_nothing_behind_is_not_shared(
 #[test]
 fn a_failure_is_not_taken_for_a_result_and_who_waited_tries_again() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
-    fake.next([Behaviour::Envelope("out of order", Some("SystemError"))]);
+    fake.next([Behavior::Envelope("out of order", Some("SystemError"))]);
     let servers = three(&redis, &fake, "");
     let answers = post_all(servers.iter().map(|server| (server.url("/v1/colorize"), small(1))));
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 2, "{answers:?}");
@@ -61,7 +61,7 @@ fn a_failure_is_not_taken_for_a_result_and_who_waited_tries_again() {
 fn a_killed_leader_is_replaced_at_the_cost_of_one_call_and_its_reservation_is_kept() {
     const BUDGET: &str = "[budgets.small]\nscope = \"all\"\ncredits = 100\n";
     let (redis, fake) = (Redis::start(), Algorithmia::start());
-    fake.always(Behaviour::Slow(Duration::from_secs(2)));
+    fake.always(Behavior::Slow(Duration::from_secs(2)));
     let start = || setup(&redis, &fake, BUDGET).start();
     let (mut leader, others) = (start(), [start(), start()]);
     let request = format!(

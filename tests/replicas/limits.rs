@@ -169,11 +169,11 @@ fn a_keys_own_limits_and_budgets_hold_across_gateways_and_are_no_other_keys() {
     assert!((9..=10).contains(&refused), "{refused}");
     assert_eq!(knock(&ann), 0);
     // A call costs 2 credits and may cost 5: three of them fit.
-    let colour = |client: &[(&str, &str)], seed: u32| {
+    let color = |client: &[(&str, &str)], seed: u32| {
         servers[seed as usize % 3].post("/v1/colorize", client, &small(seed).bytes)
     };
-    let statuses: Vec<u16> = (0..5).map(|seed| colour(&eve, seed).status).collect();
+    let statuses: Vec<u16> = (0..5).map(|seed| color(&eve, seed).status).collect();
     assert_eq!(statuses, [200, 200, 200, 402, 402]);
-    assert_eq!(colour(&eve, 6).problem(402)["budget"]["name"], "few");
-    assert_eq!((colour(&ann, 6).status, fake.calls()), (200, 4));
+    assert_eq!(color(&eve, 6).problem(402)["budget"]["name"], "few");
+    assert_eq!((color(&ann, 6).status, fake.calls()), (200, 4));
 }

@@ -11,14 +11,14 @@ fn three_replicas_that_spend_at_once_never_pass_a_budget_and_tell_the_same_of_it
     let servers = three(&redis, &fake, BUDGET);
     let url = |seed: u32| servers[seed as usize % 3].url("/v1/colorize");
     let answers = post_all((0..60).map(|seed| (url(seed), small(seed))));
-    let coloured = answers.iter().filter(|answer| answer.status == 200).count();
-    assert_eq!(coloured, fake.calls());
+    let colored = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(colored, fake.calls());
     // 2 credits each, and 5 must be left for one.
-    assert!((8..=18).contains(&coloured), "{coloured}");
+    assert!((8..=18).contains(&colored), "{colored}");
     // One after the other the rest is used, as far as it goes.
     let more = (100..120).map(|seed| servers[seed as usize % 3].colorize(&small(seed)).status);
-    let coloured = coloured + more.filter(|status| *status == 200).count();
-    assert_eq!((coloured, fake.calls()), (18, 18));
+    let colored = colored + more.filter(|status| *status == 200).count();
+    assert_eq!((colored, fake.calls()), (18, 18));
     for server in &servers {
         assert_eq!(server.metric("pixcolor_budget_spent_credits{budget=\"small\"}"), 36.0);
         assert_eq!(server.metric("pixcolor_budget_remaining_credits{budget=\"small\"}"), 4.0);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::common::{post_all, setup, small, three, until};
-use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::fakes::algorithmia::{Algorithmia, Behavior};
 use crate::harness::server::pixcolor;
 use crate::harness::{Answer, Server, Setup};
 use crate::redis::{Redis, free_port};
@@ -63,7 +63,7 @@ fn redis_stopped_and_started_again_requests_are_answered_no_budget_is_passed_and
 #[test]
 fn redis_stopped_and_started_under_load_no_budget_is_passed_and_every_call_is_settled_in_the_end() {
     let (mut redis, fake) = (Redis::start(), Algorithmia::start());
-    fake.always(Behaviour::Slow(Duration::from_millis(100)));
+    fake.always(Behavior::Slow(Duration::from_millis(100)));
     let servers = three(&redis, &fake, "[budgets.small]\nscope = \"all\"\ncredits = 40\n");
     let urls: Vec<String> = servers.iter().map(|server| server.url("/v1/colorize")).collect();
     let load = std::thread::spawn(move || {
@@ -91,11 +91,11 @@ fn redis_stopped_and_started_under_load_no_budget_is_passed_and_every_call_is_se
         std::thread::sleep(Duration::from_millis(700));
     }
     let answers = load.join().unwrap();
-    let coloured = answers.iter().filter(|status| **status == 200).count();
-    assert_eq!(coloured, fake.calls());
-    assert!(coloured <= 18, "{coloured} calls for 2 credits each, and 5 have to be left for one");
+    let colored = answers.iter().filter(|status| **status == 200).count();
+    assert_eq!(colored, fake.calls());
+    assert!(colored <= 18, "{colored} calls for 2 credits each, and 5 have to be left for one");
     let left = |name: &str| servers[0].metric(&format!("pixcolor_budget_{name}_credits{{budget=\"small\"}}"));
-    let spent = 2.0 * coloured as f64;
+    let spent = 2.0 * colored as f64;
     until(Duration::from_secs(15), "every call is settled and nothing stays set aside", || {
         left("spent") == spent && left("remaining") == 40.0 - spent
     });

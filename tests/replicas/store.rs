@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::common::{Balancer, post_all, setup, small, until};
-use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::fakes::algorithmia::{Algorithmia, Behavior};
 use crate::harness::Server;
 use crate::redis::Redis;
 use crate::s3::S3;
@@ -26,7 +26,7 @@ fn on(redis: &Redis, store: &S3, fake: &Algorithmia) -> Server {
 fn three_hundred_uploads_are_one_call_their_result_is_common_and_without_redis_and_store_all_are_answered() {
     let Some(store) = S3::start() else { return };
     let (mut redis, fake) = (Redis::start(), Algorithmia::start());
-    fake.always(Behaviour::Slow(Duration::from_millis(1500)));
+    fake.always(Behavior::Slow(Duration::from_millis(1500)));
     let servers = [(); 3].map(|()| on(&redis, &store, &fake));
     let balancer = Balancer::start(&servers);
     let url = format!("{}/v1/colorize", balancer.url);

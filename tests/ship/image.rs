@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::containerfile::last_stage;
 use crate::files::{path, read};
-use crate::harness::picture::colourfulness;
+use crate::harness::picture::colorfulness;
 use crate::harness::wait::until;
 use crate::harness::{Answer, Picture, agent};
 
@@ -219,7 +219,7 @@ fn own_files(root: &Path, user: &str, but: &str) -> String {
 
 #[test]
 #[ignore = "builds a static binary with all optimisation: more than ten minutes on two cores"]
-fn the_image_is_small_and_its_binary_colours_in_a_chroot_as_nobody() {
+fn the_image_is_small_and_its_binary_colors_in_a_chroot_as_nobody() {
     let image = Image::build();
     let stage = last_stage();
     assert_eq!(image.config["User"], stage.user);
@@ -250,8 +250,8 @@ fn the_image_is_small_and_its_binary_colours_in_a_chroot_as_nobody() {
     );
     assert_eq!((ids, field("CapEff:")), (stage.user.clone(), "0000000000000000".to_owned()));
     let picture = Picture::png(640, 480, 1);
-    let coloured = running.colorize(&picture);
-    assert!(colourfulness(&coloured.picture()) > 1.0, "{coloured:?}");
+    let colored = running.colorize(&picture);
+    assert!(colorfulness(&colored.picture()) > 1.0, "{colored:?}");
     assert_eq!(running.get("/readyz").json().get("paid_providers_are_off"), None);
     // The image's own check, and a name, which a static binary has to look up by itself.
     let port = format!("ROCKET_PORT={}", running.port);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::files::{path, read};
-use crate::harness::picture::colourfulness;
+use crate::harness::picture::colorfulness;
 use crate::harness::wait::until;
 use crate::harness::{Answer, Picture, agent};
 use crate::machine::{Running, install};
@@ -103,8 +103,8 @@ fn the_documented_lines_install_the_archive_on_a_machine_without_rust() {
     });
     let picture = Picture::png(320, 240, 1);
     let request = agent().post(url("/v1/colorize")).header("Content-Type", picture.media_type);
-    let coloured = Answer::new(request.send(&picture.bytes).unwrap());
-    assert!(colourfulness(&coloured.picture()) > 1.0, "{coloured:?}");
+    let colored = Answer::new(request.send(&picture.bytes).unwrap());
+    assert!(colorfulness(&colored.picture()) > 1.0, "{colored:?}");
 
     // The commented configuration is one that the binary takes, and the unit is where systemd finds it.
     let config = "/usr/local/share/pixcolor/config";

@@ -18,12 +18,12 @@ fn what_clients_of_algorithmia_find_is_shipped_and_can_be_changed_name_by_name()
     let names = |facade: &AlgorithmiaFacade| -> Vec<(String, Serves)> {
         facade.algorithms.clone().into_iter().collect()
     };
-    let colour = ("deeplearning/ColorfulImageColorization".to_owned(), Serves::Route);
-    assert_eq!(names(&shipped), [colour.clone(), ("demo/Hello".to_owned(), Serves::Hello)]);
+    let color = ("deeplearning/ColorfulImageColorization".to_owned(), Serves::Route);
+    assert_eq!(names(&shipped), [color.clone(), ("demo/Hello".to_owned(), Serves::Hello)]);
     let changed = facade(
         "[facades.algorithmia.algorithms]\n\"demo/Hello\" = \"off\"\n\"me/Mine\" = \"provider:local\"\n",
     );
-    assert_eq!(names(&changed), [colour, ("me/Mine".to_owned(), Serves::Provider("local".to_owned()))]);
+    assert_eq!(names(&changed), [color, ("me/Mine".to_owned(), Serves::Provider("local".to_owned()))]);
     let setup = Setup::new().main("").env("PIXCOLOR_FACADES__ALGORITHMIA__STORAGE", "true");
     assert!(setup.load().config.facades.algorithmia.storage);
 }

@@ -88,7 +88,7 @@ pub struct Settlement {
     /// What it has cost; none when nobody knows, and then all that was reserved is charged.
     pub credits: Option<Credits>,
     /// Whether it gave colour.
-    pub coloured: bool,
+    pub colored: bool,
     /// How long the provider took.
     pub took: Duration,
     /// Processor time on this machine.
@@ -98,7 +98,7 @@ pub struct Settlement {
 impl Settlement {
     /// Nobody knows how the call ended, or whether it was made.
     pub const UNKNOWN: Self =
-        Self { credits: None, coloured: false, took: Duration::ZERO, cpu: Duration::ZERO };
+        Self { credits: None, colored: false, took: Duration::ZERO, cpu: Duration::ZERO };
     /// The call was not made, or cannot have cost anything.
     pub const FREE: Self = Self { credits: Some(Credits::ZERO), ..Self::UNKNOWN };
 }

@@ -97,7 +97,8 @@ pub struct Settle {
     /// Whether nobody knows what it has cost.
     pub unknown: bool,
     /// Whether it gave colour.
-    pub coloured: bool,
+    #[serde(rename = "coloured")]
+    pub colored: bool,
     /// How long the provider took, in milliseconds.
     pub took_ms: u64,
     /// Processor time on this machine, in microseconds.
@@ -124,7 +125,7 @@ impl Settle {
             reserve,
             charged: settled.charged,
             unknown: settled.unknown,
-            coloured: settlement.coloured,
+            colored: settlement.colored,
             took_ms: whole(settlement.took.as_millis()),
             cpu_us: whole(settlement.cpu.as_micros()),
         }
@@ -135,7 +136,7 @@ impl Settle {
         Ended {
             charged: self.charged,
             known: !self.unknown,
-            coloured: self.coloured,
+            colored: self.colored,
             pixels: self.reserve.pixels,
             took_ms: self.took_ms,
             cpu_us: self.cpu_us,
@@ -147,12 +148,12 @@ impl Settle {
         let overrun = self.charged.minus(self.reserve.most).max(Credits::ZERO);
         Tally {
             calls: 1,
-            failed: u64::from(!self.coloured),
+            failed: u64::from(!self.colored),
             unknown: u64::from(self.unknown),
             overruns: u64::from(overrun > Credits::ZERO),
             credits: self.charged,
             overrun,
-            pixels: if self.coloured { self.reserve.pixels } else { 0 },
+            pixels: if self.colored { self.reserve.pixels } else { 0 },
             sent_pixels: self.reserve.sent_pixels,
             took_ms: self.took_ms,
             cpu_us: self.cpu_us,
@@ -208,7 +209,7 @@ mod tests {
             reserve: Reserve { id: 7, at, provider, client, most, pixels: u64::MAX, sent_pixels: 0 },
             charged: most,
             unknown: true,
-            coloured: false,
+            colored: false,
             took_ms: 1,
             cpu_us: 2,
         })

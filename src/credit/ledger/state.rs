@@ -293,7 +293,7 @@ mod tests {
                 3 => Some(most.plus(most)),
                 _ => Some(Credits::from_micro(i64::from(n))),
             };
-            let settlement = Settlement { credits, coloured: n % 5 > 0, ..Settlement::UNKNOWN };
+            let settlement = Settlement { credits, colored: n % 5 > 0, ..Settlement::UNKNOWN };
             let settled = Settled::new(most, &settlement);
             state.apply(Record::Settle(Settle::new(reserve, settled, &settlement)));
         }

@@ -70,7 +70,7 @@ pub fn read(plan: &Plan, landed: &Bytes) -> Option<(Rendition, Facts)> {
         usage: facts.cost.usage,
         saved: None,
         origin: Origin::Shared,
-        in_colour: facts.in_colour,
+        in_color: facts.in_color,
         damage: facts.damage.clone(),
         attempts: attempts.collect::<Option<_>>()?,
         timings: vec![("provider", facts.cost.time)],

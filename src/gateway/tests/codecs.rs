@@ -24,6 +24,6 @@ async fn a_panic_of_a_codec_is_an_error_of_its_own_and_is_counted_by_step() {
     // Other errors are not counted, and the gateway goes on.
     let broken = || Err::<(), _>(PhotoError::Broken("cut short".to_owned()));
     setup.gateway.codec(broken).await.unwrap_err();
-    assert_eq!(setup.colour(&png(0)).await.provider, "one");
+    assert_eq!(setup.color(&png(0)).await.provider, "one");
     assert_eq!(counted(), [1.0, 1.0]);
 }

@@ -63,7 +63,7 @@ async fn when_all_leave_the_result_is_kept_all_the_same() {
     let setup = Setup::new(std::slice::from_ref(&fake));
     leaves_during_the_call(&setup, &fake).await;
     assert!(setup.gateway.tasks().finish(Duration::from_secs(20)).await);
-    assert!(matches!(setup.colour(&png(1)).await.origin, Origin::Kept(_)));
+    assert!(matches!(setup.color(&png(1)).await.origin, Origin::Kept(_)));
     assert_eq!(fake.calls(), 1);
 }
 
@@ -195,7 +195,7 @@ async fn a_leader_that_is_out_of_budget_does_not_decide_for_other_clients() {
 async fn a_provider_that_panics_has_failed_and_the_next_one_is_asked() {
     let fakes = [Arc::new(Fake::new("a", 30.0).then(Then::Panics)), Arc::new(Fake::new("b", 30.0))];
     let setup = Setup::with(&fakes, |config| cost(config, "a"));
-    let rendition = setup.colour(&png(1)).await;
+    let rendition = setup.color(&png(1)).await;
     let [attempt] = rendition.attempts.as_slice() else { panic!("{rendition:?}") };
     assert_eq!((attempt.provider.as_str(), attempt.kind), ("a", FailureKind::Failed));
     assert_eq!(attempt.billed, Billed::Unknown);

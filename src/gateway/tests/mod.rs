@@ -17,13 +17,13 @@ use super::*;
 use crate::config::{Config, Source};
 use crate::credit::{Budget, Credits, Price, Scope, Usage, Window};
 use crate::observe::Account;
-use crate::photo::{self, Chroma, EncodeOptions, Grey, OutputFormat, Photo};
-use crate::provider::{About, Answer, Call, Colour, Provider, ProviderError, Readiness, Trace};
+use crate::photo::{self, Chroma, EncodeOptions, Gray, OutputFormat, Photo};
+use crate::provider::{About, Answer, Call, Color, Provider, ProviderError, Readiness, Trace};
 
 /// A provider that gives one colour for the whole picture, for 1.5 credits a call.
 struct Fake {
     about: About,
-    colour: f32,
+    color: f32,
     calls: AtomicUsize,
     ready: AtomicBool,
     delay: Duration,
@@ -34,9 +34,9 @@ struct Fake {
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
-    Colours,
+    Colors,
     /// Answers with the grey picture that it got.
-    Grey,
+    Gray,
     Fails,
     /// Panics in its call.
     Panics,
@@ -47,7 +47,7 @@ enum Then {
 }
 
 impl Fake {
-    fn new(name: &str, colour: f32) -> Self {
+    fn new(name: &str, color: f32) -> Self {
         Self {
             about: About {
                 name: name.to_owned(),
@@ -59,11 +59,11 @@ impl Fake {
                 luma_lock: true,
                 settings: String::new(),
             },
-            colour,
+            color,
             calls: AtomicUsize::new(0),
             ready: AtomicBool::new(true),
             delay: Duration::ZERO,
-            then: Mutex::new(Then::Colours),
+            then: Mutex::new(Then::Colors),
             dying: AtomicBool::new(false),
         }
     }
@@ -87,11 +87,11 @@ impl Fake {
     }
 
     /// Its own picture: one colour over the picture that it got.
-    fn picture(&self, grey: &Grey, colour: f32) -> Colour {
-        let photo = Photo::from_grey(grey.clone());
-        let chroma = Chroma::new(1, 1, vec![colour], vec![colour]).unwrap();
+    fn picture(&self, gray: &Gray, color: f32) -> Color {
+        let photo = Photo::from_gray(gray.clone());
+        let chroma = Chroma::new(1, 1, vec![color], vec![color]).unwrap();
         let options = EncodeOptions { format: OutputFormat::Png, quality: 90, note: None };
-        Colour::Picture(photo::encode(&photo, &chroma, &options).unwrap().bytes.into())
+        Color::Picture(photo::encode(&photo, &chroma, &options).unwrap().bytes.into())
     }
 }
 
@@ -114,24 +114,24 @@ impl Provider for Fake {
         self.calls.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(self.delay).await;
         let then = *self.then.lock().unwrap();
-        let colour = match then {
+        let color = match then {
             Then::Panics => panic!("on purpose"),
             Then::Dies | Then::DiesOnce => {
                 self.dying.store(true, Ordering::SeqCst);
                 if then == Then::DiesOnce {
-                    *self.then.lock().unwrap() = Then::Colours;
+                    *self.then.lock().unwrap() = Then::Colors;
                 }
-                self.picture(&call.grey, self.colour)
+                self.picture(&call.gray, self.color)
             }
-            Then::Colours if self.about.luma_lock => {
-                Colour::Chroma(Chroma::new(1, 1, vec![self.colour], vec![self.colour]).unwrap())
+            Then::Colors if self.about.luma_lock => {
+                Color::Chroma(Chroma::new(1, 1, vec![self.color], vec![self.color]).unwrap())
             }
-            Then::Colours => self.picture(&call.grey, self.colour),
-            Then::Grey => self.picture(&call.grey, 0.0),
+            Then::Colors => self.picture(&call.gray, self.color),
+            Then::Gray => self.picture(&call.gray, 0.0),
             Then::Fails => return Err(route::not_ready("out of order".to_owned(), None)),
         };
         let usage = Usage { credits: Some(Credits::from_micro(1_500_000)), cpu: None };
-        Ok(Answer { colour, usage })
+        Ok(Answer { color, usage })
     }
 }
 
@@ -186,7 +186,7 @@ impl Setup {
         self.gateway.colorize(self.gateway.snapshot(), ask).await
     }
 
-    async fn colour(&self, bytes: &[u8]) -> Rendition {
+    async fn color(&self, bytes: &[u8]) -> Rendition {
         self.ask(ask(bytes)).await.unwrap()
     }
 

@@ -5,10 +5,10 @@ use crate::cache::Tier;
 use crate::config::Share;
 
 fn fakes<const N: usize>(names: [&str; N]) -> [Arc<Fake>; N] {
-    let mut colour = 0.0;
+    let mut color = 0.0;
     names.map(|name| {
-        colour += 20.0;
-        Arc::new(Fake::new(name, colour))
+        color += 20.0;
+        Arc::new(Fake::new(name, color))
     })
 }
 
@@ -16,11 +16,11 @@ fn fakes<const N: usize>(names: [&str; N]) -> [Arc<Fake>; N] {
 async fn a_repeat_costs_nothing_and_says_what_it_saved() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let first = setup.colour(&png(1)).await;
+    let first = setup.color(&png(1)).await;
     assert_eq!((first.origin, first.saved), (Origin::Called(Why::Miss), None));
     assert_eq!(first.usage.credits, Some(Credits::from_micro(1_500_000)));
 
-    let second = setup.colour(&png(1)).await;
+    let second = setup.color(&png(1)).await;
     assert_eq!(fake.calls(), 1);
     assert_eq!(second.origin, Origin::Kept(Tier::Memory));
     assert_eq!((second.bytes, second.digest), (first.bytes, first.digest));
@@ -41,24 +41,20 @@ async fn a_repeat_costs_nothing_and_says_what_it_saved() {
 async fn a_repeat_after_a_restart_costs_nothing() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let first = setup.colour(&png(1)).await;
+    let first = setup.color(&png(1)).await;
     let setup = setup.again(std::slice::from_ref(&fake));
-    let second = setup.colour(&png(1)).await;
+    let second = setup.color(&png(1)).await;
     assert_eq!((fake.calls(), second.origin), (1, Origin::Kept(Tier::Disk)));
     assert_eq!(second.bytes, first.bytes);
-    assert_eq!(
-        setup.colour(&png(1)).await.origin,
-        Origin::Kept(Tier::Memory),
-        "it was fetched from the disk"
-    );
+    assert_eq!(setup.color(&png(1)).await.origin, Origin::Kept(Tier::Memory), "it was fetched from the disk");
 }
 
 #[tokio::test]
 async fn another_file_or_format_of_a_known_picture_is_merged_without_a_call() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let from_png = setup.colour(&png(1)).await;
-    let from_bmp = setup.colour(&file(image::ImageFormat::Bmp, 1)).await;
+    let from_png = setup.color(&png(1)).await;
+    let from_bmp = setup.color(&file(image::ImageFormat::Bmp, 1)).await;
     assert_eq!((fake.calls(), from_bmp.origin), (1, Origin::Merged(Tier::Memory)));
     assert_eq!(from_bmp.bytes, from_png.bytes, "fresh and kept colour give the same picture");
     assert_eq!(from_bmp.saved.unwrap().credits, Some(Credits::from_micro(1_500_000)));
@@ -70,11 +66,11 @@ async fn another_file_or_format_of_a_known_picture_is_merged_without_a_call() {
         (fake.calls(), webp.origin, webp.format),
         (1, Origin::Merged(Tier::Memory), OutputFormat::WebP)
     );
-    let again = setup.colour(&file(image::ImageFormat::Bmp, 1)).await;
+    let again = setup.color(&file(image::ImageFormat::Bmp, 1)).await;
     assert_eq!(again.origin, Origin::Kept(Tier::Memory));
     assert_eq!(again.saved.unwrap().credits, Some(Credits::from_micro(1_500_000)));
 
-    assert_eq!(setup.colour(&png(2)).await.origin, Origin::Called(Why::Miss), "another picture");
+    assert_eq!(setup.color(&png(2)).await.origin, Origin::Called(Why::Miss), "another picture");
     assert_eq!(fake.calls(), 2);
 }
 
@@ -106,7 +102,7 @@ async fn nothing_is_kept_of_a_provider_that_says_so_or_when_the_cache_is_off() {
     for (turn, change) in [by_provider, off].into_iter().enumerate() {
         let setup = Setup::with(std::slice::from_ref(&fake), change);
         for call in 1..=2 {
-            let rendition = setup.colour(&png(1)).await;
+            let rendition = setup.color(&png(1)).await;
             assert_eq!((rendition.origin, rendition.kept_under), (Origin::Called(Why::Bypass), None));
             assert_eq!(fake.calls(), turn * 2 + call);
         }
@@ -115,12 +111,12 @@ async fn nothing_is_kept_of_a_provider_that_says_so_or_when_the_cache_is_off() {
 }
 
 #[tokio::test]
-async fn a_new_version_never_serves_old_colour() {
+async fn a_new_version_never_serves_old_color() {
     let [old] = fakes(["a"]);
     let new = Arc::new(Fake::new("a", -30.0).about(|about| about.version = "2".to_owned()));
     let setup = Setup::new(&[old]);
-    let first = setup.colour(&png(1)).await;
-    let second = setup.again(std::slice::from_ref(&new)).colour(&png(1)).await;
+    let first = setup.color(&png(1)).await;
+    let second = setup.again(std::slice::from_ref(&new)).color(&png(1)).await;
     assert_eq!((second.origin, new.calls()), (Origin::Called(Why::Miss), 1));
     assert_ne!(second.digest, first.digest);
 }
@@ -131,11 +127,11 @@ async fn another_quality_is_another_jpeg_and_the_same_png() {
     let setup = Setup::new(std::slice::from_ref(&fake));
     let jpeg = Ask { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
     setup.ask(jpeg.clone()).await.unwrap();
-    setup.colour(&png(1)).await;
+    setup.color(&png(1)).await;
     let setup =
         Setup::at(setup.folder, std::slice::from_ref(&fake), |config| config.output.jpeg_quality = 40);
     assert_eq!(setup.ask(jpeg).await.unwrap().origin, Origin::Merged(Tier::Disk));
-    assert_eq!(setup.colour(&png(1)).await.origin, Origin::Kept(Tier::Disk));
+    assert_eq!(setup.color(&png(1)).await.origin, Origin::Kept(Tier::Disk));
     assert_eq!(fake.calls(), 1);
 }
 
@@ -144,16 +140,16 @@ async fn a_lower_providers_hit_counts_only_while_no_higher_one_can_be_used() {
     let [high, low] = fakes(["high", "low"]);
     let setup = Setup::new(&[high.clone(), low.clone()]);
     high.ready.store(false, Ordering::SeqCst);
-    assert_eq!(setup.colour(&png(1)).await.provider, "low");
-    let hit = setup.colour(&png(1)).await;
+    assert_eq!(setup.color(&png(1)).await.provider, "low");
+    let hit = setup.color(&png(1)).await;
     assert_eq!((hit.provider.as_str(), hit.origin), ("low", Origin::Kept(Tier::Memory)));
     assert_eq!(hit.attempts.len(), 1, "it says who was passed over");
 
     high.ready.store(true, Ordering::SeqCst);
-    let better = setup.colour(&png(1)).await;
+    let better = setup.color(&png(1)).await;
     assert_eq!((better.provider.as_str(), better.origin), ("high", Origin::Called(Why::Miss)));
     high.ready.store(false, Ordering::SeqCst);
-    let kept = setup.colour(&png(1)).await;
+    let kept = setup.color(&png(1)).await;
     assert_eq!((kept.provider.as_str(), kept.attempts.len()), ("high", 0), "kept results need no provider");
     assert_eq!((high.calls(), low.calls()), (1, 1));
 }
@@ -197,21 +193,21 @@ async fn while_the_ledger_cannot_be_used_a_lower_providers_hit_answers() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("state"), "no folder").unwrap();
     let setup = Setup::at(folder, &[high.clone(), low.clone()], |config| cost(config, "high"));
-    assert_eq!(setup.colour(&png(1)).await.provider, "low");
-    let hit = setup.colour(&png(1)).await;
+    assert_eq!(setup.color(&png(1)).await.provider, "low");
+    let hit = setup.color(&png(1)).await;
     assert_eq!((hit.provider.as_str(), hit.origin), ("low", Origin::Kept(Tier::Memory)));
     assert!(hit.degraded());
     assert_eq!((high.calls(), low.calls()), (0, 1));
 }
 
 #[tokio::test]
-async fn when_a_higher_provider_fails_a_lower_ones_kept_colour_does() {
+async fn when_a_higher_provider_fails_a_lower_ones_kept_color_does() {
     let [high, low] = fakes(["high", "low"]);
     let setup = Setup::new(&[high.clone(), low.clone()]);
     let named = Ask { provider: Some("low".to_owned()), ..ask(&png(1)) };
     setup.ask(named).await.unwrap();
     *high.then.lock().unwrap() = Then::Fails;
-    let answer = setup.colour(&png(1)).await;
+    let answer = setup.color(&png(1)).await;
     assert_eq!((answer.provider.as_str(), answer.origin), ("low", Origin::Merged(Tier::Memory)));
     assert_eq!((high.calls(), low.calls(), answer.attempts.len()), (1, 1, 1));
 }
@@ -220,24 +216,24 @@ async fn when_a_higher_provider_fails_a_lower_ones_kept_colour_does() {
 async fn without_luma_lock_a_providers_own_pixels_are_kept_by_fingerprint() {
     let fake = Arc::new(Fake::new("a", 30.0).about(|about| about.luma_lock = false));
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let first = setup.colour(&png(1)).await;
+    let first = setup.color(&png(1)).await;
     let jpeg = Ask { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
     assert_eq!(setup.ask(jpeg).await.unwrap().origin, Origin::Merged(Tier::Memory));
-    assert_eq!(setup.colour(&png(1)).await.origin, Origin::Kept(Tier::Memory));
+    assert_eq!(setup.color(&png(1)).await.origin, Origin::Kept(Tier::Memory));
     assert_eq!(fake.calls(), 1);
-    let other_file = setup.colour(&file(image::ImageFormat::Bmp, 1)).await;
+    let other_file = setup.color(&file(image::ImageFormat::Bmp, 1)).await;
     assert_eq!((other_file.origin, fake.calls()), (Origin::Called(Why::Miss), 2));
     assert_eq!(other_file.bytes, first.bytes);
 }
 
 #[tokio::test]
 async fn what_the_guard_refuses_is_not_kept() {
-    let fake = Arc::new(Fake::new("a", 30.0).then(Then::Grey));
+    let fake = Arc::new(Fake::new("a", 30.0).then(Then::Gray));
     let setup = Setup::new(std::slice::from_ref(&fake));
     assert!(matches!(setup.ask(ask(&png(1))).await, Err(Error::NoProvider { .. })));
     assert_eq!(setup.kept().await, 0);
-    *fake.then.lock().unwrap() = Then::Colours;
-    assert_eq!(setup.colour(&png(1)).await.origin, Origin::Called(Why::Miss));
+    *fake.then.lock().unwrap() = Then::Colors;
+    assert_eq!(setup.color(&png(1)).await.origin, Origin::Called(Why::Miss));
 }
 
 #[tokio::test]
@@ -250,8 +246,8 @@ async fn opacity_is_part_of_what_chroma_is_kept_under() {
         picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
         bytes.into_inner()
     };
-    setup.colour(&picture(255)).await;
-    assert_eq!(setup.colour(&picture(100)).await.origin, Origin::Called(Why::Miss));
+    setup.color(&picture(255)).await;
+    assert_eq!(setup.color(&picture(100)).await.origin, Origin::Called(Why::Miss));
 }
 
 #[tokio::test]
@@ -278,8 +274,8 @@ async fn clients_share_results_unless_they_are_told_not_to() {
             assert_eq!(found.unwrap().0, rendition.bytes);
         }
         assert_eq!(fake.calls(), calls, "{share:?}");
-        let neighbour = client(None, "2001:db8::2");
-        let ask = Ask { client: neighbour, ..ask(&png(1)) };
+        let neighbor = client(None, "2001:db8::2");
+        let ask = Ask { client: neighbor, ..ask(&png(1)) };
         assert!(matches!(setup.ask(ask).await.unwrap().origin, Origin::Kept(_)), "an IPv6 client is a /64");
     }
 }
@@ -302,7 +298,7 @@ async fn a_fingerprint_alone_finds_the_best_there_is() {
     setup.ask(Ask { format: Some(OutputFormat::Png), ..ask(&jpeg_file) }).await.unwrap();
     assert_eq!(best(None, None).await, found("high", OutputFormat::Png), "better than nothing");
     assert_eq!(best(None, Some(OutputFormat::Jpeg)).await, None);
-    setup.colour(&jpeg_file).await;
+    setup.color(&jpeg_file).await;
     assert_eq!(best(None, None).await, found("high", OutputFormat::Jpeg), "the upload's own format");
     assert_eq!(best(None, Some(OutputFormat::Png)).await, found("high", OutputFormat::Png));
     assert_eq!(best(Some("low"), None).await, None);
@@ -317,9 +313,9 @@ async fn a_fingerprint_alone_finds_the_best_there_is() {
 async fn forgetting_a_picture_forgets_all_of_it_and_nothing_else() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
-    setup.colour(&png(1)).await;
+    setup.color(&png(1)).await;
     setup.ask(Ask { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) }).await.unwrap();
-    setup.colour(&png(2)).await;
+    setup.color(&png(2)).await;
     assert_eq!(setup.kept().await, 5 + 3);
     let fingerprint = Upload::new(png(1).into()).fingerprint;
     let cache = setup.gateway.cache();
@@ -328,6 +324,6 @@ async fn forgetting_a_picture_forgets_all_of_it_and_nothing_else() {
     let gone = forget(cache, fingerprint, None).await.unwrap();
     assert_eq!(gone, Forgotten { values: 0, pixels_known: false });
     assert_eq!(setup.kept().await, 3);
-    assert_eq!(setup.colour(&png(1)).await.origin, Origin::Called(Why::Miss));
-    assert_eq!(setup.colour(&png(2)).await.origin, Origin::Kept(Tier::Memory));
+    assert_eq!(setup.color(&png(1)).await.origin, Origin::Called(Why::Miss));
+    assert_eq!(setup.color(&png(2)).await.origin, Origin::Kept(Tier::Memory));
 }

@@ -21,7 +21,7 @@ pub enum Saving {
     /// A small picture was sent instead of the photo, to a provider that charges by the megapixel.
     LumaLock,
     /// The picture had colour already.
-    AlreadyColour,
+    AlreadyColor,
 }
 
 impl Saving {
@@ -31,7 +31,7 @@ impl Saving {
             Self::Hit => "hit",
             Self::Coalesced => "coalesced",
             Self::LumaLock => "luma_lock",
-            Self::AlreadyColour => "already_colour",
+            Self::AlreadyColor => "already_colour",
         }
     }
 }

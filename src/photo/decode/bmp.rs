@@ -58,7 +58,7 @@ fn pixels(bytes: &[u8], head: Head, is_cut: bool) -> Result<(Vec<u8>, Channels),
         return Err(broken(InputFormat::Bmp, "its size is not clear"));
     }
     let channels = match decoder.color_type() {
-        ColorType::L8 => Channels::Grey,
+        ColorType::L8 => Channels::Gray,
         ColorType::Rgb8 => Channels::Rgb,
         ColorType::Rgba8 => Channels::Rgba,
         other => {

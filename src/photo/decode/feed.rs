@@ -11,8 +11,8 @@ use crate::photo::Damage;
 /// What the samples of a decoder's rows are, interleaved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channels {
-    Grey,
-    GreyAlpha,
+    Gray,
+    GrayAlpha,
     Rgb,
     /// Y, Cb, Cr (ITU T.871).
     Ycc,
@@ -29,9 +29,9 @@ pub(super) enum Channels {
 
 impl Channels {
     /// Samples per pixel without opacity.
-    fn colours(self) -> usize {
+    fn colors(self) -> usize {
         match self {
-            Self::Grey | Self::GreyAlpha => 1,
+            Self::Gray | Self::GrayAlpha => 1,
             Self::Rgb | Self::Ycc | Self::Rgba | Self::Rgbx => 3,
             Self::Cmyk | Self::CmykInverted | Self::Ycck => 4,
         }
@@ -39,12 +39,12 @@ impl Channels {
 
     /// Whether a sample follows the colours.
     fn alpha(self) -> bool {
-        matches!(self, Self::GreyAlpha | Self::Rgba | Self::Rgbx)
+        matches!(self, Self::GrayAlpha | Self::Rgba | Self::Rgbx)
     }
 
     /// Samples per pixel.
     pub(super) fn samples(self) -> usize {
-        self.colours() + usize::from(self.alpha())
+        self.colors() + usize::from(self.alpha())
     }
 }
 
@@ -72,7 +72,7 @@ impl<'a> Feed<'a> {
         Self {
             sink,
             channels: source.channels,
-            to_srgb: ToSrgb::new(source.icc.as_deref(), source.channels.colours()),
+            to_srgb: ToSrgb::new(source.icc.as_deref(), source.channels.colors()),
             orientation: source.orientation,
             width: source.width as usize,
         }
@@ -91,7 +91,7 @@ impl<'a> Feed<'a> {
     /// Fills so many pixels that the file does not have: opaque, and mid-grey in sRGB.
     pub(super) fn missing(&mut self, place: Place, width: usize) {
         let opaque = self.channels.alpha().then(|| vec![255; width]);
-        self.sink.row(place, Row::Grey8(&vec![128; width]), opaque.as_deref());
+        self.sink.row(place, Row::Gray8(&vec![128; width]), opaque.as_deref());
     }
 
     /// Fills a row that the file does not have.
@@ -112,19 +112,19 @@ impl<'a> Feed<'a> {
     /// Takes a row of 8 bits a sample.
     pub(super) fn row8(&mut self, place: Place, samples: &[u8]) {
         match self.channels {
-            Channels::Grey | Channels::Rgb => self.colours8(place, samples, None),
-            Channels::GreyAlpha | Channels::Rgba => {
-                let (colours, alpha) = split(samples, self.channels.colours());
-                self.colours8(place, &colours, Some(&alpha));
+            Channels::Gray | Channels::Rgb => self.colors8(place, samples, None),
+            Channels::GrayAlpha | Channels::Rgba => {
+                let (colors, alpha) = split(samples, self.channels.colors());
+                self.colors8(place, &colors, Some(&alpha));
             }
             Channels::Rgbx => {
-                let (colours, _) = split(samples, 3);
-                self.colours8(place, &colours, None);
+                let (colors, _) = split(samples, 3);
+                self.colors8(place, &colors, None);
             }
             Channels::Ycc => {
                 let rgb = |ycc: &[u8; 3]| ycc_to_rgb(ycc.map(f32::from));
                 let rgb: Vec<u8> = samples.as_chunks().0.iter().flat_map(rgb).collect();
-                self.colours8(place, &rgb, None);
+                self.colors8(place, &rgb, None);
             }
             Channels::Cmyk => self.inks(place, samples.to_vec()),
             Channels::CmykInverted => self.inks(place, samples.iter().map(|value| 255 - value).collect()),
@@ -141,11 +141,11 @@ impl<'a> Feed<'a> {
     /// Takes a row of 16 bits a sample.
     pub(super) fn row16(&mut self, place: Place, samples: &[u16]) {
         match self.channels {
-            Channels::Grey | Channels::Rgb => self.colours16(place, samples, None),
-            Channels::GreyAlpha | Channels::Rgba => {
-                let (colours, alpha) = split(samples, self.channels.colours());
+            Channels::Gray | Channels::Rgb => self.colors16(place, samples, None),
+            Channels::GrayAlpha | Channels::Rgba => {
+                let (colors, alpha) = split(samples, self.channels.colors());
                 let alpha: Vec<u8> = alpha.into_iter().map(eight_bits).collect();
-                self.colours16(place, &colours, Some(&alpha));
+                self.colors16(place, &colors, Some(&alpha));
             }
             // Nothing of these is finer than 8 bits.
             Channels::Ycc | Channels::Rgbx | Channels::Cmyk | Channels::CmykInverted | Channels::Ycck => {
@@ -154,20 +154,20 @@ impl<'a> Feed<'a> {
         }
     }
 
-    fn colours8(&mut self, place: Place, samples: &[u8], alpha: Option<&[u8]>) {
-        let grey = self.channels.colours() == 1;
+    fn colors8(&mut self, place: Place, samples: &[u8], alpha: Option<&[u8]>) {
+        let gray = self.channels.colors() == 1;
         let row = match self.to_srgb.row8(samples) {
-            Some(codes) if grey => Row::Grey16(codes),
+            Some(codes) if gray => Row::Gray16(codes),
             Some(codes) => Row::Rgb16(codes),
-            None if grey => Row::Grey8(samples),
+            None if gray => Row::Gray8(samples),
             None => Row::Rgb8(samples),
         };
         self.sink.row(place, row, alpha);
     }
 
-    fn colours16(&mut self, place: Place, samples: &[u16], alpha: Option<&[u8]>) {
+    fn colors16(&mut self, place: Place, samples: &[u16], alpha: Option<&[u8]>) {
         let codes = self.to_srgb.row16(samples).unwrap_or(samples);
-        let row = if self.channels.colours() == 1 { Row::Grey16(codes) } else { Row::Rgb16(codes) };
+        let row = if self.channels.colors() == 1 { Row::Gray16(codes) } else { Row::Rgb16(codes) };
         self.sink.row(place, row, alpha);
     }
 
@@ -200,10 +200,10 @@ pub(super) fn give_back(bytes: &mut Vec<u8>, needed: usize) {
 }
 
 /// Takes opacity out of interleaved samples.
-fn split<T: Copy>(samples: &[T], colours: usize) -> (Vec<T>, Vec<T>) {
-    let pixels = samples.chunks_exact(colours + 1);
-    let alpha = pixels.clone().map(|pixel| pixel[colours]).collect();
-    (pixels.flat_map(|pixel| pixel[..colours].iter().copied()).collect(), alpha)
+fn split<T: Copy>(samples: &[T], colors: usize) -> (Vec<T>, Vec<T>) {
+    let pixels = samples.chunks_exact(colors + 1);
+    let alpha = pixels.clone().map(|pixel| pixel[colors]).collect();
+    (pixels.flat_map(|pixel| pixel[..colors].iter().copied()).collect(), alpha)
 }
 
 /// The nearest 8-bit value.

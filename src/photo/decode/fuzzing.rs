@@ -40,6 +40,6 @@ pub fn orientation(bytes: &[u8]) -> Option<Orientation> {
 }
 
 /// Brings samples to sRGB by a profile; `None` when the profile is left out, or says that they are sRGB already.
-pub fn icc(profile: &[u8], colours: usize, samples: &[u16]) -> Option<Vec<u16>> {
-    ToSrgb::new(Some(profile), colours).row16(samples).map(<[u16]>::to_vec)
+pub fn icc(profile: &[u8], colors: usize, samples: &[u16]) -> Option<Vec<u16>> {
+    ToSrgb::new(Some(profile), colors).row16(samples).map(<[u16]>::to_vec)
 }

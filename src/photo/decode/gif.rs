@@ -25,11 +25,11 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
     let (left, top, width) = (usize::from(frame.left), usize::from(frame.top), usize::from(frame.width));
     let Rows { indices, rows, damage } = read_rows(&mut decoder, &frame)?;
     let palette = decoder.palette().map_err(damaged)?.as_chunks::<3>().0;
-    let colour = |index: u8| match palette.get(usize::from(index)) {
+    let color = |index: u8| match palette.get(usize::from(index)) {
         Some(&[r, g, b]) if frame.transparent != Some(index) => [r, g, b, 255],
         _ => [0; 4],
     };
-    let table: [[u8; 4]; 256] = std::array::from_fn(|index| colour(index as u8));
+    let table: [[u8; 4]; 256] = std::array::from_fn(|index| color(index as u8));
     let source = Source {
         width: head.width,
         height: head.height,

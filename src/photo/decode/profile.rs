@@ -22,16 +22,16 @@ pub(super) struct ToSrgb {
 enum Way {
     Nothing,
     /// The sRGB code of every 16-bit grey.
-    Grey(Vec<u16>),
+    Gray(Vec<u16>),
     /// A transform of this many samples a pixel to three.
-    Colour(Arc<dyn TransformExecutor<u16> + Send + Sync>, usize),
+    Color(Arc<dyn TransformExecutor<u16> + Send + Sync>, usize),
 }
 
 impl ToSrgb {
     /// For rows of `colours` samples a pixel: 1 grey, 3 RGB, 4 inks.
-    pub(super) fn new(icc: Option<&[u8]>, colours: usize) -> Self {
+    pub(super) fn new(icc: Option<&[u8]>, colors: usize) -> Self {
         let profile = icc.filter(|icc| icc.len() <= LARGEST);
-        let way = profile.and_then(|icc| Way::of_profile(icc, colours)).unwrap_or(Way::Nothing);
+        let way = profile.and_then(|icc| Way::of_profile(icc, colors)).unwrap_or(Way::Nothing);
         Self { way, samples: Vec::new(), codes: Vec::new() }
     }
 
@@ -57,12 +57,12 @@ impl ToSrgb {
         self.codes.clear();
         match &self.way {
             Way::Nothing => false,
-            Way::Grey(table) => {
+            Way::Gray(table) => {
                 self.codes.extend(samples.iter().map(|&code| table[code as usize]));
                 true
             }
-            Way::Colour(transform, colours) => {
-                self.codes.resize(samples.len() / colours * 3, 0);
+            Way::Color(transform, colors) => {
+                self.codes.resize(samples.len() / colors * 3, 0);
                 transform.transform(samples, &mut self.codes).is_ok()
             }
         }
@@ -70,13 +70,13 @@ impl ToSrgb {
 }
 
 /// Whether a profile can be read and is for pictures of so many colours.
-pub(super) fn is_usable(icc: &[u8], colours: usize) -> bool {
-    icc.len() <= LARGEST && parse(icc, colours).is_some()
+pub(super) fn is_usable(icc: &[u8], colors: usize) -> bool {
+    icc.len() <= LARGEST && parse(icc, colors).is_some()
 }
 
-fn parse(icc: &[u8], colours: usize) -> Option<ColorProfile> {
+fn parse(icc: &[u8], colors: usize) -> Option<ColorProfile> {
     let profile = ColorProfile::new_from_slice(icc).ok()?;
-    let space = match colours {
+    let space = match colors {
         1 => DataColorSpace::Gray,
         3 => DataColorSpace::Rgb,
         _ => DataColorSpace::Cmyk,
@@ -85,12 +85,12 @@ fn parse(icc: &[u8], colours: usize) -> Option<ColorProfile> {
 }
 
 impl Way {
-    fn of_profile(icc: &[u8], colours: usize) -> Option<Self> {
-        let profile = parse(icc, colours)?;
-        if let (1, DataColorSpace::Lab, Some(curve)) = (colours, profile.pcs, &profile.gray_trc) {
-            return Some(Self::Grey(of_lightness(curve)?));
+    fn of_profile(icc: &[u8], colors: usize) -> Option<Self> {
+        let profile = parse(icc, colors)?;
+        if let (1, DataColorSpace::Lab, Some(curve)) = (colors, profile.pcs, &profile.gray_trc) {
+            return Some(Self::Gray(of_lightness(curve)?));
         }
-        let layout = match colours {
+        let layout = match colors {
             1 => Layout::Gray,
             3 => Layout::Rgb,
             _ => Layout::Rgba,
@@ -103,21 +103,21 @@ impl Way {
                 TransformOptions::default(),
             )
             .ok()?;
-        match colours {
+        match colors {
             1 => {
-                let greys: Vec<u16> = (0..=u16::MAX).collect();
-                let mut codes = vec![0; greys.len() * 3];
-                transform.transform(&greys, &mut codes).ok()?;
+                let grays: Vec<u16> = (0..=u16::MAX).collect();
+                let mut codes = vec![0; grays.len() * 3];
+                transform.transform(&grays, &mut codes).ok()?;
                 let green: Vec<u16> = codes.chunks_exact(3).map(|rgb| rgb[1]).collect();
-                (!alike(&greys, &green)).then_some(Self::Grey(green))
+                (!alike(&grays, &green)).then_some(Self::Gray(green))
             }
             3 => {
                 let cube = cube();
                 let mut codes = vec![0; cube.len()];
                 transform.transform(&cube, &mut codes).ok()?;
-                (!alike(&cube, &codes)).then_some(Self::Colour(transform, 3))
+                (!alike(&cube, &codes)).then_some(Self::Color(transform, 3))
             }
-            _ => Some(Self::Colour(transform, colours)),
+            _ => Some(Self::Color(transform, colors)),
         }
     }
 }
@@ -127,8 +127,8 @@ impl Way {
 fn of_lightness(curve: &ToneReprCurve) -> Option<Vec<u16>> {
     let curve = curve.make_linear_evaluator().ok()?;
     let luma = &*LUMA16;
-    let code = |grey: u16| {
-        let lightness = curve.evaluate_value(f32::from(grey) / 65_535.0).clamp(0.0, 1.0);
+    let code = |gray: u16| {
+        let lightness = curve.evaluate_value(f32::from(gray) / 65_535.0).clamp(0.0, 1.0);
         let wanted = (lightness * 65_535.0).round() as u16;
         luma.partition_point(|&luma| luma < wanted).min(65_535) as u16
     };

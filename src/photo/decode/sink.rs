@@ -4,9 +4,9 @@ use image::metadata::Orientation;
 
 use super::feed::eight_bits;
 use super::{Photo, Rgb, orient};
-use crate::photo::colour::ColourSampler;
+use crate::photo::color::ColorSampler;
 use crate::photo::lab::{self, LINEAR8, LINEAR16, LUMA8, LUMA16};
-use crate::photo::{Grey, bilevel};
+use crate::photo::{Gray, bilevel};
 
 /// Where a row or a part of one goes: `y`, and there every `step`-th pixel from `first` on. Tiles are narrower than
 /// the picture; interlaced pictures leave pixels out.
@@ -34,8 +34,8 @@ impl Place {
 
 /// A row of sRGB codes.
 pub(super) enum Row<'a> {
-    Grey8(&'a [u8]),
-    Grey16(&'a [u16]),
+    Gray8(&'a [u8]),
+    Gray16(&'a [u16]),
     Rgb8(&'a [u8]),
     Rgb16(&'a [u16]),
 }
@@ -54,7 +54,7 @@ pub(super) struct LumaSink {
     height: u32,
     luma: Vec<u16>,
     alpha: Vec<u8>,
-    colour: ColourSampler,
+    color: ColorSampler,
     /// One row, on its way.
     row: Vec<u16>,
 }
@@ -70,20 +70,20 @@ impl LumaSink {
         bilevel::soften(&mut luma, width as usize);
         let opaque = self.alpha.iter().all(|&alpha| alpha == 255);
         let alpha = (!opaque).then(|| orient::turn(self.alpha, self.width, self.height, orientation));
-        Photo { grey: Grey { width, height, luma }, alpha, colour: self.colour.finish(), damage: None }
+        Photo { gray: Gray { width, height, luma }, alpha, color: self.color.finish(), damage: None }
     }
 
     fn rgb<T: Copy + Into<usize>>(&mut self, place: Place, codes: &[T], light: &[f32], alpha: Option<&[u8]>) {
         let pixels: &[[T; 3]] = codes.as_chunks().0;
         self.row.resize(pixels.len(), 0);
         lab::luma_of_row(pixels, light, &mut self.row);
-        if !self.colour.wants_row(place.y) {
+        if !self.color.wants_row(place.y) {
             return;
         }
-        for (index, x) in self.colour.wanted(place.first, place.step, pixels.len()) {
+        for (index, x) in self.color.wanted(place.first, place.step, pixels.len()) {
             // What lies under transparent parts is arbitrary.
             if alpha.is_none_or(|alpha| alpha[index] >= 128) {
-                self.colour.add(x, place.y, lab::lab_of_linear(pixels[index].map(|code| light[code.into()])));
+                self.color.add(x, place.y, lab::lab_of_linear(pixels[index].map(|code| light[code.into()])));
             }
         }
     }
@@ -92,7 +92,7 @@ impl LumaSink {
 impl Sink for LumaSink {
     fn begin(&mut self, width: u32, height: u32) {
         (self.width, self.height) = (width, height);
-        self.colour = ColourSampler::new(width, height);
+        self.color = ColorSampler::new(width, height);
         self.luma = vec![0; width as usize * height as usize];
     }
 
@@ -100,11 +100,11 @@ impl Sink for LumaSink {
         let width = self.width as usize;
         self.row.clear();
         match row {
-            Row::Grey8(codes) => {
+            Row::Gray8(codes) => {
                 let table = &*LUMA8;
                 self.row.extend(codes.iter().map(|&code| table[code as usize]));
             }
-            Row::Grey16(codes) => {
+            Row::Gray16(codes) => {
                 let table = &*LUMA16;
                 self.row.extend(codes.iter().map(|&code| table[code as usize]));
             }
@@ -169,15 +169,15 @@ impl Sink for RgbSink {
         let width = self.width as usize;
         let out = self.pixels[place.y * width..][..width].iter_mut().skip(place.first).step_by(place.step);
         let pixels = match row {
-            Row::Grey8(codes) => codes.len(),
-            Row::Grey16(codes) => codes.len(),
+            Row::Gray8(codes) => codes.len(),
+            Row::Gray16(codes) => codes.len(),
             Row::Rgb8(codes) => codes.len() / 3,
             Row::Rgb16(codes) => codes.len() / 3,
         };
         for (x, pixel) in out.take(pixels).enumerate() {
             *pixel = match row {
-                Row::Grey8(codes) => [codes[x]; 3],
-                Row::Grey16(codes) => [eight_bits(codes[x]); 3],
+                Row::Gray8(codes) => [codes[x]; 3],
+                Row::Gray16(codes) => [eight_bits(codes[x]); 3],
                 Row::Rgb8(codes) => [codes[3 * x], codes[3 * x + 1], codes[3 * x + 2]],
                 Row::Rgb16(codes) => [codes[3 * x], codes[3 * x + 1], codes[3 * x + 2]].map(eight_bits),
             };

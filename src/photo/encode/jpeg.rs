@@ -6,7 +6,7 @@ use jpeg_encoder::{ColorType, Encoder, ImageBuffer, JpegColorType, SamplingFacto
 
 use super::{EncodeOptions, Rows, note, unwritable};
 use crate::photo::decode::on_white;
-use crate::photo::{Grey, OutputFormat, PhotoError};
+use crate::photo::{Gray, OutputFormat, PhotoError};
 
 pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
     let (width, height) = size(rows.width, rows.height)?;
@@ -27,8 +27,8 @@ pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
-pub(super) fn grey(grey: &Grey, codes: &[u8], quality: u8) -> Result<Vec<u8>, PhotoError> {
-    let (width, height) = size(grey.width, grey.height)?;
+pub(super) fn gray(gray: &Gray, codes: &[u8], quality: u8) -> Result<Vec<u8>, PhotoError> {
+    let (width, height) = size(gray.width, gray.height)?;
     let mut bytes = Vec::new();
     Encoder::new(&mut bytes, quality.clamp(1, 100))
         .encode(codes, width, height, ColorType::Luma)

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::merge::Merge;
 use super::orient::{Turned, swaps_sides};
-use super::{Chroma, CodecStep, Grey, Limits, OutputFormat, Photo, PhotoError, Rgb, caught, decode};
+use super::{Chroma, CodecStep, Gray, Limits, OutputFormat, Photo, PhotoError, Rgb, caught, decode};
 
 /// How a rendition is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub fn encode_upload(
 fn checked(photo: &Photo) -> Result<(), PhotoError> {
     let pixels = photo.width() as usize * photo.height() as usize;
     let whole =
-        photo.grey.luma.len() == pixels && photo.alpha.as_ref().is_none_or(|alpha| alpha.len() == pixels);
+        photo.gray.luma.len() == pixels && photo.alpha.as_ref().is_none_or(|alpha| alpha.len() == pixels);
     if pixels == 0 || !whole {
         return Err(PhotoError::Broken("The photo's planes are not as long as its size says.".to_owned()));
     }
@@ -156,18 +156,18 @@ fn write(
 }
 
 /// Writes luminance as an 8-bit grey file.
-pub(super) fn grey(grey: &Grey, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
-    let codes = grey.to_srgb8();
+pub(super) fn gray(gray: &Gray, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
+    let codes = gray.to_srgb8();
     caught(CodecStep::Encode, options.format, || match options.format {
-        OutputFormat::Png => png::grey(grey, &codes),
-        OutputFormat::Jpeg => jpeg::grey(grey, &codes, options.quality),
+        OutputFormat::Png => png::gray(gray, &codes),
+        OutputFormat::Jpeg => jpeg::gray(gray, &codes, options.quality),
         OutputFormat::WebP => webp::write(
             Rows {
-                width: grey.width,
-                height: grey.height,
+                width: gray.width,
+                height: gray.height,
                 alpha: None,
                 fill: &mut |y, row| {
-                    let codes = &codes[y * grey.width as usize..][..grey.width as usize];
+                    let codes = &codes[y * gray.width as usize..][..gray.width as usize];
                     row.chunks_exact_mut(3).zip(codes).for_each(|(pixel, &code)| pixel.fill(code));
                 },
             },
@@ -195,7 +195,7 @@ mod tests {
                     as u16
             })
             .collect();
-        Photo::from_grey(Grey { width, height, luma })
+        Photo::from_gray(Gray { width, height, luma })
     }
 
     fn options(format: OutputFormat) -> EncodeOptions {
@@ -203,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn every_format_gives_back_the_photo_in_the_colour_it_was_given() {
+    fn every_format_gives_back_the_photo_in_the_color_it_was_given() {
         let photo = photo(96, 64);
         let chroma = Chroma::new(3, 2, vec![18.0; 6], vec![24.0; 6]).unwrap();
         for format in FORMATS {
             let file = encode(&photo, &chroma, &options(format)).unwrap().bytes;
             let rgb = Rgb::decode(&file, &Limits::default()).unwrap();
-            assert!(luma_correlation(&photo.grey, &rgb.grey()) > 0.995, "{format}");
+            assert!(luma_correlation(&photo.gray, &rgb.gray()) > 0.995, "{format}");
             let got = rgb.chroma().unwrap();
             let mean = |plane: &[f32]| plane.iter().sum::<f32>() / plane.len() as f32;
             assert!((mean(&got.a) - 18.0).abs() < 1.5 && (mean(&got.b) - 24.0).abs() < 1.5, "{format}");
@@ -242,7 +242,7 @@ mod tests {
             let file = encode(&photo, &chroma, &options(format)).unwrap().bytes;
             let again = Photo::decode(&file, &Limits::default()).unwrap();
             assert_eq!(again.alpha, photo.alpha.clone().filter(|_| format != OutputFormat::Jpeg), "{format}");
-            assert!(again.grey_for(1 << 20).luma[0] > 64_000, "{format}");
+            assert!(again.gray_for(1 << 20).luma[0] > 64_000, "{format}");
         }
     }
 
@@ -269,13 +269,13 @@ mod tests {
     }
 
     #[test]
-    fn a_grey_file_for_a_provider_is_grey_and_bare() {
+    fn a_gray_file_for_a_provider_is_gray_and_bare() {
         let photo = photo(40, 30);
         for format in FORMATS {
-            let file = photo.grey.encode(format, 90).unwrap();
+            let file = photo.gray.encode(format, 90).unwrap();
             let again = Photo::decode(&file, &Limits::default()).unwrap();
-            assert!(luma_correlation(&photo.grey, &again.grey) > 0.995, "{format}");
-            assert!(!again.is_coloured() && again.colour.mean_chroma() < 1.0);
+            assert!(luma_correlation(&photo.gray, &again.gray) > 0.995, "{format}");
+            assert!(!again.is_colored() && again.color.mean_chroma() < 1.0);
         }
     }
 

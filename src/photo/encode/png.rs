@@ -5,16 +5,16 @@ use std::io::Write;
 use png::{BitDepth, ColorType, Compression, Encoder, Filter, SrgbRenderingIntent};
 
 use super::{EncodeOptions, Rows, unwritable};
-use crate::photo::{Grey, OutputFormat, PhotoError};
+use crate::photo::{Gray, OutputFormat, PhotoError};
 
 /// Bytes gathered before an IDAT chunk is written.
 const CHUNK: usize = 64 * 1024;
 
 pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
-    let colour = if rows.alpha.is_some() { ColorType::Rgba } else { ColorType::Rgb };
+    let color = if rows.alpha.is_some() { ColorType::Rgba } else { ColorType::Rgb };
     let width = rows.width as usize;
     let (mut rgb, mut rgba) = (vec![0; width * 3], vec![0; width * 4]);
-    stream((rows.width, rows.height), colour, options.note.as_deref(), |y, file| {
+    stream((rows.width, rows.height), color, options.note.as_deref(), |y, file| {
         (rows.fill)(y, &mut rgb);
         let Some(alpha) = rows.alpha(y) else { return file.write_all(&rgb) };
         for ((pixel, rgb), &alpha) in rgba.chunks_exact_mut(4).zip(rgb.chunks_exact(3)).zip(alpha) {
@@ -25,23 +25,23 @@ pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, 
     })
 }
 
-pub(super) fn grey(grey: &Grey, codes: &[u8]) -> Result<Vec<u8>, PhotoError> {
-    let width = grey.width as usize;
-    stream((grey.width, grey.height), ColorType::Grayscale, None, |y, file| {
+pub(super) fn gray(gray: &Gray, codes: &[u8]) -> Result<Vec<u8>, PhotoError> {
+    let width = gray.width as usize;
+    stream((gray.width, gray.height), ColorType::Grayscale, None, |y, file| {
         file.write_all(&codes[y * width..][..width])
     })
 }
 
 fn stream(
     (width, height): (u32, u32),
-    colour: ColorType,
+    color: ColorType,
     note: Option<&str>,
     mut row: impl FnMut(usize, &mut dyn Write) -> std::io::Result<()>,
 ) -> Result<Vec<u8>, PhotoError> {
     let failed = |error| unwritable(OutputFormat::Png, error);
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, width, height);
-    encoder.set_color(colour);
+    encoder.set_color(color);
     encoder.set_depth(BitDepth::Eight);
     encoder.set_compression(Compression::Fast);
     encoder.set_filter(Filter::Up);

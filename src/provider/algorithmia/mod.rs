@@ -22,12 +22,12 @@ use url::Url;
 use super::memory::Remembered;
 use super::words::quote;
 use super::{
-    About, Answer, Billed, Call, Colour, FailureKind, HttpError, Provider, ProviderError, Readiness, Reply,
+    About, Answer, Billed, Call, Color, FailureKind, HttpError, Provider, ProviderError, Readiness, Reply,
     Step, Trace,
 };
 use crate::config::{Algorithm, AlgorithmiaConfig, Common};
 use crate::credit::{CallFacts, Price};
-use crate::photo::{self, Grey, Limits, OutputFormat};
+use crate::photo::{self, Gray, Limits, OutputFormat};
 use host::Host;
 pub use host::reach;
 use wire::Done;
@@ -100,10 +100,10 @@ impl Algorithmia {
 
     /// Calls the algorithm. Whatever fails here after the request was sent may have cost something.
     async fn pipe(&self, call: &Call) -> Result<Done, ProviderError> {
-        let (grey, deadline, trace) = (call.grey.clone(), call.deadline, &call.trace);
-        let sent_pixels = u64::from(grey.width) * u64::from(grey.height);
+        let (gray, deadline, trace) = (call.gray.clone(), call.deadline, &call.trace);
+        let sent_pixels = u64::from(gray.width) * u64::from(gray.height);
         let facts = CallFacts { sent_pixels, timeout: self.timeout };
-        let body = tokio::task::spawn_blocking(move || body(&grey)).await;
+        let body = tokio::task::spawn_blocking(move || body(&gray)).await;
         let body =
             body.map_err(|_| ProviderError::new(FailureKind::Failed, "the picture could not be prepared"))??;
         let Algorithm { owner, name, version } = &self.algorithm;
@@ -200,8 +200,8 @@ fn no_address() -> ProviderError {
 }
 
 /// The request's body: `{"image": "data:image/jpeg;base64,..."}`. Processor work.
-fn body(grey: &Grey) -> Result<Bytes, ProviderError> {
-    let jpeg = grey
+fn body(gray: &Gray) -> Result<Bytes, ProviderError> {
+    let jpeg = gray
         .encode(OutputFormat::Jpeg, QUALITY)
         .map_err(|error| ProviderError::new(FailureKind::Rejected, error.to_string()))?;
     let mut body = String::with_capacity(jpeg.len() * 4 / 3 + 64);
@@ -247,7 +247,7 @@ impl Provider for Algorithmia {
         let host = self.host()?;
         let paid = |error: ProviderError| error.billed(Billed::Yes(usage));
         let picture = self.fetch(host, &output, call.deadline, &call.trace).await.map_err(paid)?;
-        Ok(Answer { colour: Colour::Picture(picture), usage })
+        Ok(Answer { color: Color::Picture(picture), usage })
     }
 }
 
@@ -255,9 +255,9 @@ impl Provider for Algorithmia {
 mod tests {
     use super::*;
 
-    fn noise(side: u32) -> Grey {
+    fn noise(side: u32) -> Gray {
         let code = |i: u32| (i.wrapping_mul(2_654_435_761) >> 16) as u16;
-        Grey { width: side, height: side, luma: (0..side * side).map(code).collect() }
+        Gray { width: side, height: side, luma: (0..side * side).map(code).collect() }
     }
 
     #[test]

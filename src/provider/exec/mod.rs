@@ -19,7 +19,7 @@ use bytes::Bytes;
 use secrecy::ExposeSecret;
 
 use super::{
-    About, Answer, Billed, Call, Colour, FailureKind, Provider, ProviderError, Readiness, Step, Trace,
+    About, Answer, Billed, Call, Color, FailureKind, Provider, ProviderError, Readiness, Step, Trace,
 };
 use crate::config::{Common, ExecConfig, Variable, Word};
 use crate::credit::{CallFacts, Price, Usage};
@@ -145,7 +145,7 @@ impl Provider for Exec {
     }
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
-        let (grey, deadline, trace) = (call.grey.clone(), call.deadline, &call.trace);
+        let (gray, deadline, trace) = (call.gray.clone(), call.deadline, &call.trace);
         if deadline <= Instant::now() {
             return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
         }
@@ -155,8 +155,8 @@ impl Provider for Exec {
             }
             QueueError::Late => ProviderError::new(FailureKind::Timeout, "its turn did not come in time"),
         })?;
-        let (width, height) = (grey.width, grey.height);
-        let input = tokio::task::spawn_blocking(move || grey.encode(OutputFormat::Png, 100)).await;
+        let (width, height) = (gray.width, gray.height);
+        let input = tokio::task::spawn_blocking(move || gray.encode(OutputFormat::Png, 100)).await;
         let input = input
             .map_err(|_| ProviderError::new(FailureKind::Failed, "the picture could not be prepared"))?
             .map_err(|error| ProviderError::new(FailureKind::Rejected, error.to_string()))?;
@@ -174,7 +174,7 @@ impl Provider for Exec {
         let picture = self.judge(ended, trace).map_err(|error| error.cpu(cpu))?;
         let facts = CallFacts { sent_pixels: u64::from(width) * u64::from(height), timeout: self.timeout };
         let usage = Usage { credits: self.price.actual(&facts, None).ok(), cpu: Some(cpu) };
-        Ok(Answer { colour: Colour::Picture(picture), usage })
+        Ok(Answer { color: Color::Picture(picture), usage })
     }
 }
 

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::config::{BodyConfig, Common, HttpConfig, JsonTemplate, Output, Part};
 use crate::credit::{CallFacts, Price};
-use crate::photo::Grey;
+use crate::photo::Gray;
 use mapping::{Found, Mapping, Reading};
 use picture::Prepared;
 use request::{Rendered, Values};
@@ -107,8 +107,8 @@ impl Http {
     }
 
     /// The request that a picture would be sent with, its secrets masked. Processor work.
-    fn sketch(&self, base: &Url, grey: &Grey) -> Result<String, ProviderError> {
-        let picture = picture::prepare(grey, &self.config.accepts)?;
+    fn sketch(&self, base: &Url, gray: &Gray) -> Result<String, ProviderError> {
+        let picture = picture::prepare(gray, &self.config.accepts)?;
         let seconds = self.timeout.as_secs();
         let values = Values { config: &self.config, picture: Some(&picture), seconds, shown: true };
         values.render(base).map(|rendered| rendered.to_string())
@@ -118,12 +118,12 @@ impl Http {
     async fn rendered(
         &self,
         host: &Host,
-        grey: Arc<Grey>,
+        gray: Arc<Gray>,
         deadline: Instant,
     ) -> Result<(Rendered, HeaderMap, Option<picture::Frame>), ProviderError> {
         let (config, base, seconds) = (self.config.clone(), host.rules.own.clone(), self.seconds(deadline)?);
         let work = tokio::task::spawn_blocking(move || {
-            let picture: Prepared = picture::prepare(&grey, &config.accepts)?;
+            let picture: Prepared = picture::prepare(&gray, &config.accepts)?;
             let values = Values { config: &config, picture: Some(&picture), seconds, shown: false };
             Ok((values.render(&base)?, values.keys()?, picture.frame))
         });
@@ -260,20 +260,20 @@ impl Provider for Http {
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
         let facts = CallFacts {
-            sent_pixels: u64::from(call.grey.width) * u64::from(call.grey.height),
+            sent_pixels: u64::from(call.gray.width) * u64::from(call.gray.height),
             timeout: self.timeout,
         };
         let trace = &call.trace;
         // Its keys are masked, and need not be there.
         if let Some(base) = &self.config.base_url {
             trace.tell(Step::Request, || {
-                self.sketch(base, &call.grey).unwrap_or_else(|error| error.to_string())
+                self.sketch(base, &call.gray).unwrap_or_else(|error| error.to_string())
             });
             call.may_begin().await?;
         }
         let host =
             self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
-        let (rendered, keys, frame) = self.rendered(host, call.grey.clone(), call.deadline).await?;
+        let (rendered, keys, frame) = self.rendered(host, call.gray.clone(), call.deadline).await?;
         let reply =
             host.http.send(rendered.request(&host.http), self.mapping.most_bytes(), call.deadline).await;
         let reply = reply.map_err(|error| {
@@ -299,8 +299,8 @@ impl Provider for Http {
             }
         };
         trace.tell(Step::Mapping, || format!("the result has {} bytes", file.len()));
-        let colour = picture::finish(file, frame);
-        let colour = colour.map_err(|why| paid(ProviderError::new(FailureKind::BadAnswer, why)))?;
-        Ok(Answer { colour, usage })
+        let color = picture::finish(file, frame);
+        let color = color.map_err(|why| paid(ProviderError::new(FailureKind::BadAnswer, why)))?;
+        Ok(Answer { color, usage })
     }
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::config::AcceptsConfig;
-use crate::photo::{Grey, Limits, OutputFormat, Rgb, read_head};
-use crate::provider::{Colour, FailureKind, ProviderError};
+use crate::photo::{Gray, Limits, OutputFormat, Rgb, read_head};
+use crate::provider::{Color, FailureKind, ProviderError};
 
 /// Most that the shape of an answer may differ from that of the size that was sent, as a factor.
 const MOST_STRETCH: f64 = 1.02;
@@ -36,21 +36,21 @@ pub struct Frame {
 }
 
 /// Makes the file that a host takes of a grey picture. Processor work.
-pub fn prepare(grey: &Grey, accepts: &AcceptsConfig) -> Result<Prepared, ProviderError> {
+pub fn prepare(gray: &Gray, accepts: &AcceptsConfig) -> Result<Prepared, ProviderError> {
     let refused = |why: String| ProviderError::new(FailureKind::Rejected, why);
-    let (long, short) = (grey.width.max(grey.height), grey.width.min(grey.height).max(1));
+    let (long, short) = (gray.width.max(gray.height), gray.width.min(gray.height).max(1));
     if accepts.max_aspect.is_some_and(|most| u64::from(long) * 100 > u64::from(short) * u64::from(most)) {
-        let size = (grey.width, grey.height);
+        let size = (gray.width, gray.height);
         return Err(refused(format!("it takes no picture as narrow as {} x {}", size.0, size.1)));
     }
-    let (grey, frame) = laid_out(grey, accepts);
-    let (width, height) = (grey.width, grey.height);
+    let (gray, frame) = laid_out(gray, accepts);
+    let (width, height) = (gray.width, gray.height);
     if width.min(height) < accepts.min_side {
         return Err(refused(format!("it takes no picture as small as {width} x {height}")));
     }
     let mut smallest = u64::MAX;
     for &format in &accepts.formats {
-        let file = grey.encode(format, accepts.quality).map_err(|error| refused(error.to_string()))?;
+        let file = gray.encode(format, accepts.quality).map_err(|error| refused(error.to_string()))?;
         smallest = smallest.min(file.len() as u64);
         if file.len() as u64 <= accepts.max_bytes {
             return Ok(Prepared { file: file.into(), format, width, height, frame });
@@ -63,14 +63,14 @@ pub fn prepare(grey: &Grey, accepts: &AcceptsConfig) -> Result<Prepared, Provide
 }
 
 /// A picture of a size that the host takes.
-fn laid_out(grey: &Grey, accepts: &AcceptsConfig) -> (Grey, Option<Frame>) {
-    let Some(whole) = nearest(grey, &accepts.sizes) else {
-        let (width, height) = within(grey, (accepts.max_side, accepts.max_side), 1.0);
-        return (grey.resize(width, height), None);
+fn laid_out(gray: &Gray, accepts: &AcceptsConfig) -> (Gray, Option<Frame>) {
+    let Some(whole) = nearest(gray, &accepts.sizes) else {
+        let (width, height) = within(gray, (accepts.max_side, accepts.max_side), 1.0);
+        return (gray.resize(width, height), None);
     };
-    let size = within(grey, whole, f64::INFINITY);
+    let size = within(gray, whole, f64::INFINITY);
     let at = ((whole.0 - size.0) / 2, (whole.1 - size.1) / 2);
-    let photo = grey.resize(size.0, size.1);
+    let photo = gray.resize(size.0, size.1);
     // The edge is drawn out to the border: a plain one would be something for the model to paint.
     let inner = |outer: u32, at: u32, size: u32| outer.saturating_sub(at).min(size - 1) as usize;
     let mut luma = Vec::with_capacity(whole.0 as usize * whole.1 as usize);
@@ -78,36 +78,36 @@ fn laid_out(grey: &Grey, accepts: &AcceptsConfig) -> (Grey, Option<Frame>) {
         let row = &photo.luma[inner(y, at.1, size.1) * size.0 as usize..][..size.0 as usize];
         luma.extend((0..whole.0).map(|x| row[inner(x, at.0, size.0)]));
     }
-    (Grey { width: whole.0, height: whole.1, luma }, Some(Frame { whole, at, size }))
+    (Gray { width: whole.0, height: whole.1, luma }, Some(Frame { whole, at, size }))
 }
 
 /// The size of the most similar shape, the smaller of two alike.
-fn nearest(grey: &Grey, sizes: &[(u32, u32)]) -> Option<(u32, u32)> {
+fn nearest(gray: &Gray, sizes: &[(u32, u32)]) -> Option<(u32, u32)> {
     let aspect = |(width, height): (u32, u32)| (f64::from(width.max(1)) / f64::from(height.max(1))).ln();
-    let wanted = aspect((grey.width, grey.height));
+    let wanted = aspect((gray.width, gray.height));
     let far = |size: (u32, u32)| (aspect(size) - wanted).abs();
     let area = |size: (u32, u32)| u64::from(size.0) * u64::from(size.1);
     sizes.iter().copied().min_by(|&a, &b| far(a).total_cmp(&far(b)).then(area(a).cmp(&area(b))))
 }
 
 /// The largest size of the same shape within `most`, enlarged at most by a factor.
-fn within(grey: &Grey, most: (u32, u32), factor: f64) -> (u32, u32) {
-    let scale = (f64::from(most.0) / f64::from(grey.width.max(1)))
-        .min(f64::from(most.1) / f64::from(grey.height.max(1)))
+fn within(gray: &Gray, most: (u32, u32), factor: f64) -> (u32, u32) {
+    let scale = (f64::from(most.0) / f64::from(gray.width.max(1)))
+        .min(f64::from(most.1) / f64::from(gray.height.max(1)))
         .min(factor);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let side = |side: u32, most: u32| ((f64::from(side) * scale).round() as u32).clamp(1, most);
-    (side(grey.width, most.0), side(grey.height, most.1))
+    (side(gray.width, most.0), side(gray.height, most.1))
 }
 
 /// The coloured picture in a host's answer; an error is what is wrong with it. How large it may be, and whether
 /// it can be decoded, is for the guard to see.
-pub fn finish(file: Bytes, frame: Option<Frame>) -> Result<Colour, String> {
+pub fn finish(file: Bytes, frame: Option<Frame>) -> Result<Color, String> {
     read_head(&file, &Limits::NONE)
         .map_err(|error| format!("its result is not a usable picture: {error}"))?;
     Ok(match frame {
-        Some(frame) => Colour::Framed(file, frame),
-        None => Colour::Picture(file),
+        Some(frame) => Color::Framed(file, frame),
+        None => Color::Picture(file),
     })
 }
 
@@ -147,9 +147,9 @@ impl Frame {
 mod tests {
     use super::*;
 
-    fn grey(width: u32, height: u32) -> Grey {
+    fn gray(width: u32, height: u32) -> Gray {
         let luma = (0..width * height).map(|i| (i % width * 60_000 / width) as u16).collect();
-        Grey { width, height, luma }
+        Gray { width, height, luma }
     }
 
     fn size(prepared: &Prepared) -> (u32, u32) {
@@ -160,9 +160,9 @@ mod tests {
     fn a_picture_is_made_to_fit_or_refused() {
         let accepts =
             AcceptsConfig { max_side: 100, min_side: 10, max_aspect: Some(400), ..AcceptsConfig::default() };
-        assert_eq!(size(&prepare(&grey(80, 40), &accepts).unwrap()), (80, 40));
-        assert_eq!(size(&prepare(&grey(300, 150), &accepts).unwrap()), (100, 50));
-        for (picture, said) in [(grey(300, 60), "as narrow as 300 x 60"), (grey(12, 9), "as small as 12 x 9")]
+        assert_eq!(size(&prepare(&gray(80, 40), &accepts).unwrap()), (80, 40));
+        assert_eq!(size(&prepare(&gray(300, 150), &accepts).unwrap()), (100, 50));
+        for (picture, said) in [(gray(300, 60), "as narrow as 300 x 60"), (gray(12, 9), "as small as 12 x 9")]
         {
             let error = prepare(&picture, &accepts).unwrap_err();
             assert!(error.kind == FailureKind::Rejected && error.message.contains(said), "{error}");
@@ -172,11 +172,11 @@ mod tests {
     #[test]
     fn the_next_format_is_tried_when_a_file_is_too_large() {
         let noise = (0..200 * 200u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as u16).collect();
-        let noise = Grey { width: 200, height: 200, luma: noise };
+        let noise = Gray { width: 200, height: 200, luma: noise };
         let formats = vec![OutputFormat::Png, OutputFormat::Jpeg];
         let accepts = AcceptsConfig { formats, quality: 20, max_bytes: 25_000, ..AcceptsConfig::default() };
         assert_eq!(prepare(&noise, &accepts).unwrap().format, OutputFormat::Jpeg);
-        assert_eq!(prepare(&grey(200, 200), &accepts).unwrap().format, OutputFormat::Png);
+        assert_eq!(prepare(&gray(200, 200), &accepts).unwrap().format, OutputFormat::Png);
         let error = prepare(&noise, &AcceptsConfig { max_bytes: 2000, ..accepts }).unwrap_err();
         assert!(error.message.contains("send_max_pixels"), "{error}");
     }
@@ -188,7 +188,7 @@ mod tests {
         for (from, whole) in
             [((40, 30), (96, 64)), ((30, 40), (64, 96)), ((200, 201), (64, 64)), ((300, 100), (96, 64))]
         {
-            let prepared = prepare(&grey(from.0, from.1), &accepts).unwrap();
+            let prepared = prepare(&gray(from.0, from.1), &accepts).unwrap();
             assert_eq!(size(&prepared), whole, "{from:?}");
             let sent = Rgb::decode(&prepared.file, &Limits::default()).unwrap();
             for factor in [1, 2] {

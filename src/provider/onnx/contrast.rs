@@ -2,7 +2,7 @@
 //! network sees it, as networks have learnt their colours from photographs that use all of it. Only what
 //! the network sees changes; the photograph keeps its own lightness.
 
-use crate::photo::Grey;
+use crate::photo::Gray;
 
 /// Shares of pixels that may be darker or lighter than what counts as the picture's own range.
 const TAIL: f64 = 0.01;
@@ -10,17 +10,17 @@ const TAIL: f64 = 0.01;
 const MOST: f32 = 4.0;
 
 /// The picture with its lightness spanning at least `span` (L\*, 0 to 100), moved as little as it can be.
-pub fn stretched(grey: Grey, span: f32) -> Grey {
+pub fn stretched(gray: Gray, span: f32) -> Gray {
     let unit = f32::from(u16::MAX) / 100.0;
-    let (low, high) = range(&grey.luma);
+    let (low, high) = range(&gray.luma);
     let factor = (span * unit / (high - low).max(1.0)).min(MOST);
     if factor <= 1.0 {
-        return grey;
+        return gray;
     }
     let (middle, half) = ((low + high) / 2.0, (high - low) * factor / 2.0);
-    let centre = middle.max(half).min(f32::from(u16::MAX) - half);
-    let code = |luma: &u16| ((f32::from(*luma) - middle) * factor + centre + 0.5).clamp(0.0, 65_535.0) as u16;
-    Grey { luma: grey.luma.iter().map(code).collect(), ..grey }
+    let center = middle.max(half).min(f32::from(u16::MAX) - half);
+    let code = |luma: &u16| ((f32::from(*luma) - middle) * factor + center + 0.5).clamp(0.0, 65_535.0) as u16;
+    Gray { luma: gray.luma.iter().map(code).collect(), ..gray }
 }
 
 /// The least and the greatest luminance but for the tails.
@@ -38,14 +38,14 @@ mod tests {
     use super::*;
 
     /// A ramp from one lightness (0 to 100) to another.
-    fn ramp(from: f32, to: f32) -> Grey {
+    fn ramp(from: f32, to: f32) -> Gray {
         let luma = (0..1000).map(|i| ((from + (to - from) * i as f32 / 999.0) * 655.35) as u16).collect();
-        Grey { width: 100, height: 10, luma }
+        Gray { width: 100, height: 10, luma }
     }
 
     #[track_caller]
-    fn spans(grey: &Grey, low: f32, high: f32) {
-        let (found_low, found_high) = range(&grey.luma);
+    fn spans(gray: &Gray, low: f32, high: f32) {
+        let (found_low, found_high) = range(&gray.luma);
         let found = (found_low / 655.35, found_high / 655.35);
         assert!((found.0 - low).abs() < 0.7 && (found.1 - high).abs() < 0.7, "{found:?}");
     }
@@ -57,8 +57,8 @@ mod tests {
 
     #[test]
     fn a_picture_that_has_the_span_stays_as_it_is() {
-        let grey = ramp(10.0, 90.0);
-        assert_eq!(stretched(grey.clone(), 60.0).luma, grey.luma);
+        let gray = ramp(10.0, 90.0);
+        assert_eq!(stretched(gray.clone(), 60.0).luma, gray.luma);
     }
 
     #[test]
@@ -69,8 +69,8 @@ mod tests {
     #[test]
     fn grain_is_not_blown_up_without_end() {
         spans(&stretched(ramp(49.0, 51.0), 60.0), 46.0, 54.0);
-        let flat = Grey { width: 2, height: 2, luma: vec![30_000; 4] };
+        let flat = Gray { width: 2, height: 2, luma: vec![30_000; 4] };
         assert_eq!(stretched(flat, 60.0).luma, [30_000; 4]);
-        assert!(stretched(Grey { width: 0, height: 0, luma: Vec::new() }, 60.0).luma.is_empty());
+        assert!(stretched(Gray { width: 0, height: 0, luma: Vec::new() }, 60.0).luma.is_empty());
     }
 }

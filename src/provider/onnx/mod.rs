@@ -17,7 +17,7 @@ use cpu_time::ThreadTime;
 use rten::{Model, ThreadPool};
 use sha2::{Digest, Sha256};
 
-use super::{About, Answer, Call, Colour, FailureKind, Provider, ProviderError, Readiness, Step};
+use super::{About, Answer, Call, Color, FailureKind, Provider, ProviderError, Readiness, Step};
 use crate::config::{Common, OnnxConfig};
 use crate::credit::{CallFacts, Price, Usage};
 use crate::photo::Chroma;
@@ -166,22 +166,22 @@ impl Provider for Onnx {
         })?;
         let trace = &call.trace;
         trace.tell(Step::Request, || {
-            let (model, grey) = (&self.about.model, &call.grey);
+            let (model, gray) = (&self.about.model, &call.gray);
             format!(
                 "run {model} on this machine with a grey picture of {} x {} pixels",
-                grey.width, grey.height
+                gray.width, gray.height
             )
         });
         call.may_begin().await?;
         let facts = CallFacts {
-            sent_pixels: u64::from(call.grey.width) * u64::from(call.grey.height),
+            sent_pixels: u64::from(call.gray.width) * u64::from(call.gray.height),
             timeout: self.timeout,
         };
         let (network, pool, trace) = (self.network.clone(), self.take_pool(), trace.clone());
         let run = tokio::task::spawn_blocking(move || {
             let ran = pool.run(|| {
                 let start = ThreadTime::now();
-                network.colour(&call.grey, &pool).map(|chroma| (chroma, start.elapsed()))
+                network.color(&call.gray, &pool).map(|chroma| (chroma, start.elapsed()))
             });
             // The place is free only now: a call that was dropped still occupies its thread.
             drop(place);
@@ -198,6 +198,6 @@ impl Provider for Onnx {
             format!("colour of {width} x {height} pixels, {seconds:.3} s of processor time")
         });
         let usage = Usage { credits: self.price.actual(&facts, None).ok(), cpu: Some(cpu) };
-        Ok(Answer { colour: Colour::Chroma(chroma), usage })
+        Ok(Answer { color: Color::Chroma(chroma), usage })
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::contrast::stretched;
 use super::recipe::{BinValues, Input, Output, Recipe, Take};
-use crate::photo::{Chroma, Grey, Rgb};
+use crate::photo::{Chroma, Gray, Rgb};
 
 /// A loaded network and its recipe.
 pub struct Network {
@@ -34,14 +34,14 @@ impl Network {
 
     /// Colours a small flat picture, to see whether it can.
     pub fn try_out(&self) -> Result<(), NetworkError> {
-        let grey = Grey { width: 8, height: 8, luma: vec![u16::MAX / 2; 64] };
-        self.colour(&grey, &Arc::new(ThreadPool::with_num_threads(1))).map(drop)
+        let gray = Gray { width: 8, height: 8, luma: vec![u16::MAX / 2; 64] };
+        self.color(&gray, &Arc::new(ThreadPool::with_num_threads(1))).map(drop)
     }
 
     /// Colours a picture on the threads of `pool`.
-    pub fn colour(&self, grey: &Grey, pool: &Arc<ThreadPool>) -> Result<Chroma, NetworkError> {
-        let (width, height) = self.recipe.input.dimensions(grey.width, grey.height);
-        let seen = grey.resize(width, height);
+    pub fn color(&self, gray: &Gray, pool: &Arc<ThreadPool>) -> Result<Chroma, NetworkError> {
+        let (width, height) = self.recipe.input.dimensions(gray.width, gray.height);
+        let seen = gray.resize(width, height);
         let seen = match self.recipe.input.contrast {
             Some(span) => stretched(seen, span),
             None => seen,
@@ -56,13 +56,13 @@ impl Network {
     }
 }
 
-fn tensor(input: &Input, grey: &Grey) -> NdTensor<f32, 4> {
+fn tensor(input: &Input, gray: &Gray) -> NdTensor<f32, 4> {
     let values: Vec<f32> = match input.take {
-        Take::LabL => grey.luma.iter().map(|&luma| f32::from(luma) * (100.0 / 65_535.0)).collect(),
-        Take::Grey => grey.to_srgb8().iter().map(|&level| f32::from(level) / 255.0).collect(),
+        Take::LabL => gray.luma.iter().map(|&luma| f32::from(luma) * (100.0 / 65_535.0)).collect(),
+        Take::Gray => gray.to_srgb8().iter().map(|&level| f32::from(level) / 255.0).collect(),
     };
     let plane: Vec<f32> = values.iter().map(|value| (value - input.mean) / input.scale).collect();
-    let shape = [1, input.channels, grey.height as usize, grey.width as usize];
+    let shape = [1, input.channels, gray.height as usize, gray.width as usize];
     NdTensor::from_data(shape, plane.repeat(input.channels))
 }
 
@@ -76,7 +76,7 @@ fn chroma(output: &Output, value: Value) -> Result<Chroma, NetworkError> {
     let expected = match output {
         Output::Ab { .. } => 2,
         Output::Rgb { .. } => 3,
-        Output::Bins { centres, .. } => centres.len(),
+        Output::Bins { centers, .. } => centers.len(),
     };
     if batch != 1 || planes != expected || width == 0 || height == 0 {
         return Err(wrong(format!("a tensor of {batch} x {planes} x {height} x {width}")));
@@ -97,9 +97,9 @@ fn chroma(output: &Output, value: Value) -> Result<Chroma, NetworkError> {
             let pixels = (0..size).flat_map(|i| [0, 1, 2].map(|c| level(data[c * size + i]))).collect();
             Rgb { width, height, pixels }.chroma()
         }
-        Output::Bins { values, temperature, centres } => {
+        Output::Bins { values, temperature, centers } => {
             let view = NdTensorView::from_data([planes, size], &data[..]);
-            let (a, b) = annealed_mean(view, *values, *temperature, centres);
+            let (a, b) = annealed_mean(view, *values, *temperature, centers);
             Chroma::new(width, height, a, b)
         }
     };
@@ -112,20 +112,20 @@ fn annealed_mean(
     view: NdTensorView<f32, 2>,
     values: BinValues,
     temperature: f32,
-    centres: &[[f32; 2]],
+    centers: &[[f32; 2]],
 ) -> (Vec<f32>, Vec<f32>) {
     let log = |value: f32| match values {
         BinValues::Logits => value / temperature,
         BinValues::Probabilities => value.max(f32::MIN_POSITIVE).ln() / temperature,
     };
     let mean = |pixel: usize| {
-        let most = (0..centres.len()).map(|q| log(view[[q, pixel]])).fold(f32::NEG_INFINITY, f32::max);
+        let most = (0..centers.len()).map(|q| log(view[[q, pixel]])).fold(f32::NEG_INFINITY, f32::max);
         let (mut sum, mut a, mut b) = (0.0f32, 0.0f32, 0.0f32);
-        for (q, centre) in centres.iter().enumerate() {
+        for (q, center) in centers.iter().enumerate() {
             let weight = (log(view[[q, pixel]]) - most).exp();
             sum += weight;
-            a += weight * centre[0];
-            b += weight * centre[1];
+            a += weight * center[0];
+            b += weight * center[1];
         }
         (a / sum, b / sum)
     };
@@ -139,15 +139,15 @@ mod tests {
     #[test]
     fn the_annealed_mean_goes_from_mean_to_mode_as_it_cools() {
         let probabilities = [0.25, 0.75];
-        let centres = [[0.0, 40.0], [100.0, -40.0]];
+        let centers = [[0.0, 40.0], [100.0, -40.0]];
         let view = NdTensorView::from_data([2, 1], &probabilities[..]);
-        let a = |temperature| annealed_mean(view, BinValues::Probabilities, temperature, &centres).0[0];
+        let a = |temperature| annealed_mean(view, BinValues::Probabilities, temperature, &centers).0[0];
         assert!((a(1.0) - 75.0).abs() < 1e-3);
         assert!((a(0.01) - 100.0).abs() < 1e-3);
 
         let logits = probabilities.map(f32::ln);
         let view = NdTensorView::from_data([2, 1], &logits[..]);
-        let (a, b) = annealed_mean(view, BinValues::Logits, 1.0, &centres);
+        let (a, b) = annealed_mean(view, BinValues::Logits, 1.0, &centers);
         assert!((a[0] - 75.0).abs() < 1e-3 && (b[0] + 20.0).abs() < 1e-3);
     }
 

@@ -51,7 +51,8 @@ pub enum Take {
     /// CIE L\*, 0 to 100.
     LabL,
     /// The sRGB value of the grey, 0 to 1.
-    Grey,
+    #[serde(rename = "grey")]
+    Gray,
 }
 
 /// What a network gives: one tensor `1 x planes x height x width`, of any height and width.
@@ -80,7 +81,8 @@ pub enum Output {
         #[serde(default = "unit")]
         temperature: f32,
         /// The centres of the bins, `[a, b]` each, in the order of the planes.
-        centres: Vec<[f32; 2]>,
+        #[serde(rename = "centres")]
+        centers: Vec<[f32; 2]>,
     },
 }
 
@@ -160,8 +162,8 @@ impl Recipe {
         positive("input.scale", scale)?;
         match &self.output {
             Output::Ab { scale } | Output::Rgb { scale } => positive("output.scale", *scale),
-            Output::Bins { temperature, centres, .. } => {
-                if centres.is_empty() || centres.iter().flatten().any(|c| !(-128.0..=128.0).contains(c)) {
+            Output::Bins { temperature, centers, .. } => {
+                if centers.is_empty() || centers.iter().flatten().any(|c| !(-128.0..=128.0).contains(c)) {
                     return Err("`output.centres` must be pairs of numbers from -128 to 128".into());
                 }
                 positive("output.temperature", *temperature)

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_special_address_is_refused_and_its_neighbours_are_not() {
+    fn every_special_address_is_refused_and_its_neighbors_are_not() {
         use Reach::{Anywhere, Private, Public};
         // Address; allowed for nobody special; allowed where the operator says so.
         let rows = [

@@ -69,7 +69,7 @@ impl From<Error> for Problem {
         match error {
             Error::Photo(photo) => photo.into(),
             Error::UnknownProvider { .. } => Self::bad_request(detail),
-            Error::InColour => {
+            Error::InColor => {
                 Self { input: Some("colour"), ..Self::new(Status::UnprocessableEntity, detail) }
             }
             Error::Damaged(_) => Self::new(Status::UnprocessableEntity, detail)

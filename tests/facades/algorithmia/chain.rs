@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::key;
-use crate::harness::picture::colourfulness;
+use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Server, Setup};
 
 /// A gateway that has all pictures coloured by the one at `url`.
@@ -34,9 +34,9 @@ fn a_picture_goes_through_two_gateways_and_both_count_its_credits() {
 
     let picture = Picture::jpeg(1200, 800, 11);
     let answer = first.colorize(&picture);
-    let coloured = answer.picture();
-    assert_eq!((coloured.width(), coloured.height()), (1200, 800));
-    assert!(colourfulness(&coloured) > 3.0);
+    let colored = answer.picture();
+    assert_eq!((colored.width(), colored.height()), (1200, 800));
+    assert!(colorfulness(&colored) > 3.0);
     assert_eq!(answer.header("x-pixcolor-provider"), "algorithmia");
     // A credit for each second that has begun.
     let credits: u32 = answer.header("x-pixcolor-credits").parse().unwrap();

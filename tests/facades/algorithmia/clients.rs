@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{installed, key, storing};
 use crate::harness::Picture;
-use crate::harness::picture::colourfulness;
+use crate::harness::picture::colorfulness;
 
 /// What a session said, step by step.
 fn session(mut command: Command, args: [&str; 3]) -> Value {
@@ -21,13 +21,13 @@ fn session(mut command: Command, args: [&str; 3]) -> Value {
 
 /// A picture that came back as base64: in colour, and of the size of the one that was sent.
 #[track_caller]
-fn is_coloured(base64: &Value, sent: &Picture) {
+fn is_colored(base64: &Value, sent: &Picture) {
     let bytes = BASE64.decode(base64.as_str().unwrap()).unwrap_or_else(|_| panic!("{base64}"));
     assert_eq!(image::guess_format(&bytes).unwrap(), image::ImageFormat::Png);
-    let coloured = image::load_from_memory(&bytes).unwrap();
+    let colored = image::load_from_memory(&bytes).unwrap();
     let sent = image::load_from_memory(&sent.bytes).unwrap();
-    assert_eq!(coloured.dimensions(), sent.dimensions());
-    assert!(colourfulness(&coloured) > 3.0, "it is grey");
+    assert_eq!(colored.dimensions(), sent.dimensions());
+    assert!(colorfulness(&colored) > 3.0, "it is grey");
 }
 
 /// What every client of Python says at a step.
@@ -57,7 +57,7 @@ fn pythons_clients_of_2017_and_2022_work_unchanged() {
         says(&said, "hello_json", "Hello {\"a\":1}");
         says(&said, "raw", "Hello HAL 9000");
         assert!(said["void"].as_str().unwrap().starts_with("req-"), "{said}");
-        is_coloured(&said["colour"].take(), &picture);
+        is_colored(&said["colour"].take(), &picture);
         let [kind, duration, stdout] = [0, 1, 2].map(|part| said["metadata"][part].clone());
         assert!(kind == "json" && duration.as_f64().is_some_and(|seconds| seconds > 0.0), "{said}");
         assert!(stdout.as_str().unwrap().contains("120 x 90, coloured by local"), "{said}");
@@ -119,7 +119,7 @@ fn nodes_client_works_unchanged() {
     let mut said = session(command, [&server.url(""), &key, &picture.data_url()]);
     says(&said, "hello", "Hello HAL 9000");
     says(&said, "exists", json!([true, 200]));
-    is_coloured(&said["get"].take(), &picture);
+    is_colored(&said["get"].take(), &picture);
     assert!(said["octets"]["output"].as_str().unwrap().ends_with(".png"), "{said}");
     complains(&said, "unknown_algorithm", "algorithm algo://util/whoopsWrongAlgo not found");
     complains(&said, "not_a_picture", "This is not a picture");
@@ -145,7 +145,7 @@ fn rusts_client_works_unchanged() {
     let key = key(&server, "bob");
     let picture = Picture::jpeg(110, 70, 7);
     let mut said = session(Command::new(program), [&server.url(""), &key, &picture.data_url()]);
-    is_coloured(&said["colour"].take(), &picture);
+    is_colored(&said["colour"].take(), &picture);
     says(&said, "hello", "Hello HAL 9000");
     assert!(said["duration"].as_f64().is_some_and(|seconds| seconds > 0.0), "{said}");
     assert!(said["stdout"].as_str().unwrap().contains("110 x 70, coloured by local"), "{said}");

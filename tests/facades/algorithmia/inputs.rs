@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{ALGORITHM, Files, error, image, key, output, path, pipe, post_json, storing};
 use crate::fakes::http::{Reply, Server as Host};
-use crate::harness::picture::colourfulness;
+use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Server, Setup};
 
 /// The picture that an answer says it has made: a PNG in colour.
@@ -17,7 +17,7 @@ fn made(server: &Server, path: &str) -> image::DynamicImage {
     assert_eq!(file.header("x-data-type"), "file");
     assert_eq!(file.header("content-type"), "image/png");
     let picture = file.picture();
-    assert!(colourfulness(&picture) > 3.0, "it is grey");
+    assert!(colorfulness(&picture) > 3.0, "it is grey");
     picture
 }
 
@@ -26,8 +26,8 @@ fn a_picture_may_come_as_it_is_or_as_a_data_url_in_json_or_as_text() {
     let server = Server::start();
     let picture = Picture::jpeg(120, 80, 3);
     let by_json = output(&pipe(&server, &image(&picture)));
-    let coloured = made(&server, &by_json);
-    assert_eq!((coloured.width(), coloured.height()), (120, 80));
+    let colored = made(&server, &by_json);
+    assert_eq!((colored.width(), colored.height()), (120, 80));
     let octets = ("Content-Type", "application/octet-stream");
     let answers = [
         server.post(ALGORITHM, &[octets], &picture.bytes),
@@ -57,18 +57,18 @@ fn a_picture_may_come_as_it_is_or_as_a_data_url_in_json_or_as_text() {
 #[test]
 fn a_result_is_an_input_too() {
     let server = Server::start();
-    let grey = Picture::png(96, 64, 4);
-    let first = pipe(&server, &image(&grey));
+    let gray = Picture::png(96, 64, 4);
+    let first = pipe(&server, &image(&gray));
     let same = pipe(&server, &json!({ "image": first.json()["result"]["output"] }));
     made(&server, &output(&same));
     // What is in colour is given back as it looks, and is there for a day though the cache does not keep it.
-    let coloured = Picture::new(Picture::in_colour(96, 64, 4), image::ImageFormat::Png);
-    let mut input = image(&coloured);
+    let colored = Picture::new(Picture::in_color(96, 64, 4), image::ImageFormat::Png);
+    let mut input = image(&colored);
     for kept in 1..=2 {
         let answer = pipe(&server, &input);
         assert_eq!(answer.header("x-pixcolor-input"), "colour");
         let pixels = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().to_rgb8();
-        assert!(pixels(&server.get(&output(&answer)).body) == pixels(&coloured.bytes));
+        assert!(pixels(&server.get(&output(&answer)).body) == pixels(&colored.bytes));
         let temp = std::fs::read_dir(server.path(".local/state/pixcolor/data/temp")).unwrap();
         assert!(temp.count() >= kept);
         input = json!({ "image": answer.json()["result"]["output"] });
@@ -110,7 +110,7 @@ fn a_clients_files_are_read_and_written_where_files_are_kept() {
     assert_eq!(answer.json()["result"]["output"], "data://.my/photos/out.png");
     let out = server.get_with("/v1/data/.my/photos/out.png", &bob);
     assert_eq!((out.header("x-data-type"), out.header("content-type")), ("file", "application/octet-stream"));
-    assert!(colourfulness(&out.picture()) > 3.0);
+    assert!(colorfulness(&out.picture()) > 3.0);
 
     let theirs =
         error(&post_json(&server, ALGORITHM, &ann, &json!({ "image": "data://bob/photos/in.png" })), 200);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{ALGORITHM, error, image, key, output, pipe, post_json, storing};
 use crate::fakes::KEY;
-use crate::fakes::algorithmia::{Algorithmia, Behaviour};
+use crate::fakes::algorithmia::{Algorithmia, Behavior};
 use crate::harness::{Picture, Server, Setup, agent};
 
 /// Sends a request as it is written, and gives the answer as it came.
@@ -201,7 +201,7 @@ fn asking(fake: &Algorithmia, more: &str) -> Setup {
 fn what_providers_could_not_do_is_told_in_the_words_of_the_protocol() {
     let fake = Algorithmia::start();
     let server = asking(&fake, "").start();
-    fake.next([Behaviour::Slow(Duration::from_secs(8))]);
+    fake.next([Behavior::Slow(Duration::from_secs(8))]);
     let start = std::time::Instant::now();
     let late = post_json(&server, &format!("{ALGORITHM}?timeout=1"), &[], &image(&Picture::png(64, 48, 1)));
     assert!(start.elapsed() < Duration::from_secs(5));
@@ -210,7 +210,7 @@ fn what_providers_could_not_do_is_told_in_the_words_of_the_protocol() {
     let duration = late.json()["metadata"]["duration"].as_f64().unwrap();
     assert!((0.5..5.0).contains(&duration), "{duration}");
 
-    fake.next([Behaviour::Envelope("the cat sat on the model", None)]);
+    fake.next([Behavior::Envelope("the cat sat on the model", None)]);
     let failed = pipe(&server, &image(&Picture::png(64, 48, 2)));
     assert!(error(&failed, 200).contains("the cat sat on the model"));
     assert_eq!(failed.json()["error"]["error_type"], "AlgorithmError");
@@ -240,7 +240,7 @@ fn what_providers_could_not_do_is_told_in_the_words_of_the_protocol() {
 #[test]
 fn what_a_call_took_and_cost_is_told_honestly() {
     let fake = Algorithmia::start();
-    fake.next([Behaviour::Slow(Duration::from_millis(700))]);
+    fake.next([Behavior::Slow(Duration::from_millis(700))]);
     let server = asking(&fake, "").start();
     let call =
         || post_json(&server, &format!("{ALGORITHM}?stdout=True"), &[], &image(&Picture::png(64, 48, 1)));
@@ -308,9 +308,9 @@ fn the_first_results_of_a_new_gateway_may_come_all_at_once() {
         let calls: Vec<_> = (0..12)
             .map(|seed| {
                 let server = &server;
-                let coloured = Picture::new(Picture::in_colour(96, 64, seed), image::ImageFormat::Png).bytes;
+                let colored = Picture::new(Picture::in_color(96, 64, seed), image::ImageFormat::Png).bytes;
                 let binary = [("Content-Type", "application/octet-stream")];
-                scope.spawn(move || server.post(ALGORITHM, &binary, &coloured))
+                scope.spawn(move || server.post(ALGORITHM, &binary, &colored))
             })
             .collect();
         for call in calls {

@@ -26,10 +26,10 @@ impl Picture {
     }
 
     /// The same in colour: blue sky, green ground, and a red house.
-    pub fn in_colour(width: u32, height: u32, seed: u32) -> RgbImage {
-        let grey = Self::landscape(width, height, seed);
+    pub fn in_color(width: u32, height: u32, seed: u32) -> RgbImage {
+        let gray = Self::landscape(width, height, seed);
         RgbImage::from_fn(width, height, |x, y| {
-            let value = grey.get_pixel(x, y).0[0];
+            let value = gray.get_pixel(x, y).0[0];
             let house = (width / 3..width / 2).contains(&x) && (height / 2..height * 3 / 4).contains(&y);
             let scales = match (house, value > 150) {
                 (true, _) => [1.5, 0.6, 0.5],
@@ -42,9 +42,9 @@ impl Picture {
 
     /// The same in one tone: what each level of grey becomes.
     pub fn toned(width: u32, height: u32, tone: impl Fn(f64) -> [f64; 3]) -> RgbImage {
-        let grey = Self::landscape(width, height, 1);
+        let gray = Self::landscape(width, height, 1);
         RgbImage::from_fn(width, height, |x, y| {
-            let level = f64::from(grey.get_pixel(x, y).0[0]) / 255.0;
+            let level = f64::from(gray.get_pixel(x, y).0[0]) / 255.0;
             image::Rgb(tone(level).map(|channel| (channel * 255.0) as u8))
         })
     }
@@ -96,7 +96,7 @@ impl Picture {
 }
 
 /// Mean distance from grey, in 8-bit levels between the largest and the smallest channel.
-pub fn colourfulness(picture: &DynamicImage) -> f64 {
+pub fn colorfulness(picture: &DynamicImage) -> f64 {
     let pixels = picture.to_rgb8();
     let spread = |p: &image::Rgb<u8>| f64::from(p.0.iter().max().unwrap() - p.0.iter().min().unwrap());
     pixels.pixels().map(spread).sum::<f64>() / f64::from(pixels.width() * pixels.height())

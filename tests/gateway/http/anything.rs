@@ -9,7 +9,7 @@ use crate::algorithmia::facts;
 use crate::fakes::KEY;
 use crate::fakes::apis::{self, Api};
 use crate::fakes::http::{Reply, nobody};
-use crate::fakes::picture::{coloured, gzip_of_zeros};
+use crate::fakes::picture::{colored, gzip_of_zeros};
 use crate::harness::Picture;
 
 /// A reply; the failure's label; what it cost; how often the host was asked.
@@ -19,7 +19,7 @@ fn anything() -> Vec<Case> {
     let text = |status: u16, body: &str| Reply::new(status, "text/html", body);
     let some = |body: &[u8]| Reply::new(200, "image/png", body);
     let half = {
-        let mut picture = coloured(&Picture::png(96, 64, 1).bytes).unwrap();
+        let mut picture = colored(&Picture::png(96, 64, 1).bytes).unwrap();
         picture.truncate(picture.len() / 2);
         picture
     };
@@ -139,9 +139,9 @@ fn answers_that_are_large_when_they_are_decoded_have_bounded_memory_together() {
     for (side, said) in bombs {
         host.always(Reply::new(200, "image/png", plain(side)));
         // Pictures that have nothing in them, so that nobody can say that the answer shows something else.
-        let grey = |seed: u8| image::GrayImage::from_pixel(64, 64, image::Luma([100 + seed]));
+        let gray = |seed: u8| image::GrayImage::from_pixel(64, 64, image::Luma([100 + seed]));
         let pictures: Vec<_> =
-            (0..24).map(|seed| Picture::new(grey(seed), image::ImageFormat::Png)).collect();
+            (0..24).map(|seed| Picture::new(gray(seed), image::ImageFormat::Png)).collect();
         std::thread::scope(|scope| {
             let asked: Vec<_> =
                 pictures.iter().map(|picture| scope.spawn(|| server.colorize(picture))).collect();

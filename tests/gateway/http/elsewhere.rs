@@ -11,7 +11,7 @@ use crate::algorithmia::{before_local, facts};
 use crate::fakes::KEY;
 use crate::fakes::apis::{self, Api};
 use crate::fakes::http::{Reply, Server as Http};
-use crate::fakes::picture::{coloured, gzip_of_zeros};
+use crate::fakes::picture::{colored, gzip_of_zeros};
 use crate::harness::{Picture, Setup};
 
 const URL: &str = "request = { body = \"raw\", headers = { A = \"{{secret.key}}\" } }\n\
@@ -31,7 +31,7 @@ fn a_result_elsewhere_is_fetched_from_listed_hosts_only_and_without_the_key() {
     let cdn = Http::start(move |request| {
         seen.lock().unwrap().push(request.clone());
         match request.path() {
-            "/x.png" => Reply::new(200, "image/png", coloured(&Picture::png(96, 64, 1).bytes).unwrap()),
+            "/x.png" => Reply::new(200, "image/png", colored(&Picture::png(96, 64, 1).bytes).unwrap()),
             "/there" => Reply::new(302, "text/plain", "").with("Location", "/x.png"),
             "/away" => Reply::new(302, "text/plain", "").with("Location", away.clone()),
             "/metadata" => {
@@ -94,7 +94,7 @@ fn a_result_elsewhere_is_fetched_from_listed_hosts_only_and_without_the_key() {
     let host = Api::blank();
     let file = file.replace("pointer =", "auth = true, pointer =");
     let server = described(&host.url(), &file).start();
-    host.file("/own.png", coloured(&Picture::png(96, 64, 1).bytes).unwrap());
+    host.file("/own.png", colored(&Picture::png(96, 64, 1).bytes).unwrap());
     host.always(apis::json(200, &json!({ "url": "/own.png" })));
     assert_eq!(facts(&server)["provider"], "far");
     assert_eq!(host.requests().last().unwrap().header("A"), Some(KEY));

@@ -13,8 +13,8 @@ use crate::fakes::KEY;
 use crate::fakes::apis::{self, Api};
 use crate::fakes::http::{Reply, Request, Server as Http};
 use crate::fakes::multipart::parts;
-use crate::fakes::picture::coloured;
-use crate::harness::picture::colourfulness;
+use crate::fakes::picture::colored;
+use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Setup};
 
 /// A gateway that asks one of the shipped providers at `url`, then the built-in model.
@@ -44,7 +44,7 @@ fn described(url: &str, file: &str) -> Setup {
 const RAW: &str = "request = { body = \"raw\", headers = { A = \"{{secret.key}}\" } }\nreply = { output = \"raw\", error = \"/error\" }\n";
 /// The coloured copy of the picture in a request's body.
 fn tint(request: &Request) -> Vec<u8> {
-    coloured(&request.body).unwrap()
+    colored(&request.body).unwrap()
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn each_shipped_file_works_with_a_host_as_it_is_described() {
             (answer.header("x-pixcolor-provider"), answer.header("x-pixcolor-credits")),
             (name, credits)
         );
-        assert!(colourfulness(&picture) > 5.0, "{name}");
+        assert!(colorfulness(&picture) > 5.0, "{name}");
         assert_eq!(host.asked(), asked, "{name}");
         // Warm above, cool below, as the fake tints: nothing was turned or moved.
         let rgb = picture.to_rgb8();
@@ -192,7 +192,7 @@ fn trouble_while_waiting_is_waited_out_and_a_failure_ends_it() {
     let urls = json!({ "get": "/v1/predictions/gm3qorzdhgbfurvjtvhg6dckhu", "cancel": "/v1/stop" });
     let started = || apis::json(201, &json!({ "status": "starting", "urls": urls }));
     let hang_up = Reply { hang_up: true, ..Reply::default() };
-    host.file("/x.png", coloured(&Picture::png(96, 64, 1).bytes).unwrap());
+    host.file("/x.png", colored(&Picture::png(96, 64, 1).bytes).unwrap());
     let done = json!({ "status": "succeeded", "output": "/x.png", "metrics": { "predict_time": 2 } });
     host.next([
         started(),
@@ -319,7 +319,7 @@ fn the_example_in_the_documentation_works_as_it_is_written() {
                     ("model", b"colorist-large".as_slice())
                 );
                 assert_eq!((file.name.as_str(), file.file_name.as_deref()), ("picture", Some("photo.png")));
-                *kept.lock().unwrap() = coloured(&file.body).unwrap();
+                *kept.lock().unwrap() = colored(&file.body).unwrap();
                 apis::json(202, &job("queued", Value::Null))
             }
             ("GET", "/v2/jobs/7") => apis::json(200, &job("ready", json!(1.5))),

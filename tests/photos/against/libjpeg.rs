@@ -96,7 +96,7 @@ fn cjpeg(
     let scans = folder.join("scans.txt");
     if !picture.exists() {
         let (magic, pixels) = match kind {
-            "grey" => ("P5", make::grey_scene(size.0, size.1).into_raw()),
+            "grey" => ("P5", make::gray_scene(size.0, size.1).into_raw()),
             _ => ("P6", make::scene(size.0, size.1).into_raw()),
         };
         let head = format!("{magic}\n{} {}\n255\n", size.0, size.1);
@@ -123,7 +123,7 @@ fn product<A: Clone, B: Copy>(
 }
 
 #[test]
-fn every_layout_of_colour_is_decoded_as_libjpeg_decodes_it() {
+fn every_layout_of_color_is_decoded_as_libjpeg_decodes_it() {
     let folder = tempfile::tempdir().unwrap();
     let (mut files, mut wrong) = (0, Vec::new());
     let kinds = ["colour", "rgb"];
@@ -173,7 +173,7 @@ fn the_meaning_of_components_is_the_one_that_libjpeg_finds() {
 }
 
 #[test]
-fn every_layout_of_grey_is_decoded_as_libjpeg_decodes_it() {
+fn every_layout_of_gray_is_decoded_as_libjpeg_decodes_it() {
     let folder = tempfile::tempdir().unwrap();
     for sampling in ["1x1", "2x2", "3x1", "1x4"] {
         for script in ["", "0: 0-0, 0, 1; 0: 1-63, 0, 2; 0: 1-63, 2, 1; 0: 0-0, 1, 0; 0: 1-63, 1, 0;"] {
@@ -245,7 +245,7 @@ fn a_file_without_an_end_is_whole() {
     for (name, file) in samples(folder.path()) {
         let whole = Photo::decode(&file, &Limits::default()).unwrap();
         let endless = Photo::decode(&file[..file.len() - 2], &Limits::default()).unwrap();
-        assert!(whole.grey == endless.grey && endless.damage.is_none(), "{name}: {:?}", endless.damage);
+        assert!(whole.gray == endless.gray && endless.damage.is_none(), "{name}: {:?}", endless.damage);
     }
 }
 
@@ -265,10 +265,10 @@ fn a_cut_file_is_decoded_as_far_as_it_goes_and_says_so() {
                 if name.contains("\"\"") {
                     let rows = (192 * part / 100 - 32) * 256;
                     assert!(
-                        got.grey.luma[..rows] == whole.grey.luma[..rows],
+                        got.gray.luma[..rows] == whole.gray.luma[..rows],
                         "{name}, {part} %: what is there"
                     );
-                    let last = got.grey.luma.last().unwrap();
+                    let last = got.gray.luma.last().unwrap();
                     assert!(
                         (f64::from(*last) / 655.35 - 53.6).abs() < 1.0,
                         "{name}, {part} %: the rest is grey"
@@ -296,9 +296,9 @@ fn a_lost_or_repeated_restart_marker_costs_its_interval_and_nothing_is_shifted()
                 let ours = Photo::decode(&file, &Limits::default()).unwrap();
                 assert!(ours.damage.is_some(), "{sampling}");
                 let theirs = difference(&whole, &reference);
-                let luma = reference.grey();
+                let luma = reference.gray();
                 let sum: u64 =
-                    ours.grey.luma.iter().zip(&luma.luma).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+                    ours.gray.luma.iter().zip(&luma.luma).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
                 let ours = sum as f64 / luma.luma.len() as f64 / 655.35;
                 assert!(
                     ours <= 1.0 + theirs,

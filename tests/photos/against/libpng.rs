@@ -38,8 +38,8 @@ fn by_libpng(name: &str, png: &[u8]) -> Option<Vec<u8>> {
     let on_white = |code: u32, alpha: u32| ((code * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
     let pixels = samples.chunks(depth).flat_map(|pixel| {
         let alpha = eight(pixel[depth - 1]);
-        let colour = if depth == 2 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] };
-        colour.map(|value| on_white(eight(value), alpha))
+        let color = if depth == 2 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] };
+        color.map(|value| on_white(eight(value), alpha))
     });
     Some(pixels.collect())
 }
@@ -49,22 +49,22 @@ fn png_of_every_kind_is_what_libpng_makes_of_it() {
     let mut random = Random(5);
     let kinds = [(0, &[1, 2, 4, 8, 16][..]), (2, &[8, 16]), (3, &[1, 2, 4, 8]), (4, &[8, 16]), (6, &[8, 16])];
     let mut compared = 0;
-    for (colour, depths) in kinds {
+    for (color, depths) in kinds {
         for &depth in depths {
             for (width, height) in [(33, 19), (1, 1), (3, 10)] {
                 for interlaced in [false, true] {
                     for transparent in [false, true] {
                         let mut chunks = Vec::new();
-                        if colour == 3 {
+                        if color == 3 {
                             let palette: Vec<u8> = (0..3 << depth).map(|_| random.next() as u8).collect();
                             chunks.push(make::chunk(b"PLTE", &palette));
                         }
-                        if transparent && colour != 4 && colour != 6 {
-                            chunks.push(make::chunk(b"tRNS", &transparency(colour, depth, &mut random)));
+                        if transparent && color != 4 && color != 6 {
+                            chunks.push(make::chunk(b"tRNS", &transparency(color, depth, &mut random)));
                         }
                         let png =
-                            make::noise_png(width, height, depth, colour, interlaced, &chunks, &mut random);
-                        let name = format!("colour {colour}, {depth} bits, {width} x {height}, {interlaced}");
+                            make::noise_png(width, height, depth, color, interlaced, &chunks, &mut random);
+                        let name = format!("colour {color}, {depth} bits, {width} x {height}, {interlaced}");
                         let Some(wanted) = by_libpng(&name, &png) else { return };
                         let got = Rgb::decode(&png, &Limits::default())
                             .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -80,10 +80,10 @@ fn png_of_every_kind_is_what_libpng_makes_of_it() {
     assert_eq!(compared, 180);
 }
 
-fn transparency(colour: u8, depth: u8, random: &mut Random) -> Vec<u8> {
+fn transparency(color: u8, depth: u8, random: &mut Random) -> Vec<u8> {
     let most = (1_u64 << depth) - 1;
     let mut value = || ((random.next() & most) as u16).to_be_bytes();
-    match colour {
+    match color {
         0 => value().to_vec(),
         2 => [value(), value(), value()].concat(),
         _ => (0..1_usize << depth).map(|_| value()[1]).collect(),

@@ -17,7 +17,7 @@ fn run(program: &str, arguments: &[&str], from: &Path, to: &Path) {
 
 /// What `tiff2rgba` makes of a file, on white paper. It multiplies colours by their opacity, but
 /// interleaved greys it does not (`grey`).
-fn as_libtiff_sees(file: &Path, folder: &Path, grey: bool) -> Vec<u8> {
+fn as_libtiff_sees(file: &Path, folder: &Path, gray: bool) -> Vec<u8> {
     let to = folder.join("rgba.tif");
     run("tiff2rgba", &["-c", "none"], file, &to);
     let mut reader = ::tiff::decoder::Decoder::new(std::fs::File::open(to).unwrap()).unwrap();
@@ -27,7 +27,7 @@ fn as_libtiff_sees(file: &Path, folder: &Path, grey: bool) -> Vec<u8> {
     let times = |code: u8, alpha: u8| ((u32::from(code) * u32::from(alpha) + 127) / 255) as u8;
     let on_white = |&[r, g, b, alpha]: &[u8; 4]| {
         [r, g, b]
-            .map(|code| if grey { times(code, alpha) } else { code })
+            .map(|code| if gray { times(code, alpha) } else { code })
             .map(|code| code.saturating_add(255 - alpha))
     };
     pixels.as_chunks().0.iter().flat_map(on_white).collect()
@@ -105,7 +105,7 @@ fn every_layout_that_libtiff_writes_gives_the_same_photo() {
                 let told = match Photo::decode(&bytes, &Limits::default()) {
                     Err(error) => error.to_string(),
                     Ok(photo) if photo.damage.is_some() => format!("{:?}", photo.damage),
-                    Ok(photo) if photo.grey != wanted.grey || photo.alpha != wanted.alpha => {
+                    Ok(photo) if photo.gray != wanted.gray || photo.alpha != wanted.alpha => {
                         "other pixels".to_owned()
                     }
                     Ok(_) => continue,
@@ -227,8 +227,8 @@ fn ycbcr_without_jpeg_looks_as_it_does_to_libtiff() {
 fn the_old_form_of_lzw_is_read_as_libtiff_reads_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("old.tif");
-    let grey = make::grey_scene(WIDTH, HEIGHT).into_raw();
-    let data = weezl::encode::Encoder::new(weezl::BitOrder::Lsb, 8).encode(&grey).unwrap();
+    let gray = make::gray_scene(WIDTH, HEIGHT).into_raw();
+    let data = weezl::encode::Encoder::new(weezl::BitOrder::Lsb, 8).encode(&gray).unwrap();
     let bytes = tiff(&strip(WIDTH, HEIGHT, 8, 1, 1, 5, &data), &data, 0);
     std::fs::write(&file, &bytes).unwrap();
     let got = Rgb::decode(&bytes, &Limits::default()).unwrap();

@@ -32,21 +32,21 @@ fn noise_bmp(
     random: &mut Random,
 ) -> Vec<u8> {
     let (width, height) = (13_i32, 7_i32);
-    let colours = if bits <= 8 { 1_u32 << bits } else { 0 };
+    let colors = if bits <= 8 { 1_u32 << bits } else { 0 };
     let behind = if header == 40 && compression == 3 { 12 } else { 0 };
-    let start = 14 + header + behind + 4 * colours;
+    let start = 14 + header + behind + 4 * colors;
     let row = (width as u32 * u32::from(bits)).div_ceil(32) * 4;
     let size = row * height as u32;
     let mut bytes = b"BM".to_vec();
     bytes.extend([start + size, 0, start, header].map(u32::to_le_bytes).concat());
     bytes.extend([width, if down { -height } else { height }].map(i32::to_le_bytes).concat());
     bytes.extend([1, bits].map(u16::to_le_bytes).concat());
-    bytes.extend([compression, size, 2835, 2835, colours, 0].map(u32::to_le_bytes).concat());
+    bytes.extend([compression, size, 2835, 2835, colors, 0].map(u32::to_le_bytes).concat());
     if compression == 3 || header > 40 {
         bytes.extend(masks.map(u32::to_le_bytes).concat());
     }
     bytes.resize((14 + header + behind) as usize, 0);
-    for _ in 0..colours {
+    for _ in 0..colors {
         bytes.extend([random.next() as u8, random.next() as u8, random.next() as u8, 0]);
     }
     bytes.extend((0..size).map(|_| random.next() as u8));
@@ -109,7 +109,7 @@ struct Case {
     within: u8,
 }
 
-fn greys() -> Vec<Case> {
+fn grays() -> Vec<Case> {
     let table = |curve: fn(f64) -> f64| {
         ToneReprCurve::Lut(
             (0..256).map(|n| (curve(f64::from(n) / 255.0) * 65_535.0).round() as u16).collect(),
@@ -134,7 +134,7 @@ fn greys() -> Vec<Case> {
     cases
 }
 
-fn colours() -> Vec<Case> {
+fn colors() -> Vec<Case> {
     let mut cases = Vec::new();
     for (name, profile) in [
         ("adobe", ColorProfile::new_adobe_rgb()),
@@ -168,7 +168,7 @@ fn samples(mode: &str) -> Vec<u8> {
 #[test]
 fn profiles_are_what_littlecms_makes_of_them() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: Vec<Case> = greys().into_iter().chain(colours()).collect();
+    let cases: Vec<Case> = grays().into_iter().chain(colors()).collect();
     for Case { name, icc, .. } in &cases {
         std::fs::write(folder.path().join(format!("{name}.icc")), icc).unwrap();
         let mode = name.split('-').next().unwrap();
@@ -204,10 +204,10 @@ fn ours(mode: &str, icc: &[u8]) -> Vec<u8> {
             make::tiff(&tags, &samples, 0)
         }
         _ => {
-            let (colour, each) = if mode == "L" { (0, 1) } else { (2, 3) };
+            let (color, each) = if mode == "L" { (0, 1) } else { (2, 3) };
             let profile = chunk(b"iCCP", &[b"name\0\0", &make::deflated(icc)[..]].concat());
             let data = chunk(b"IDAT", &make::deflated(&[&[0], &samples[..]].concat()));
-            make::png((samples.len() / each) as u32, 1, 8, colour, &[profile, data])
+            make::png((samples.len() / each) as u32, 1, 8, color, &[profile, data])
         }
     };
     Rgb::decode(&file, &Limits::default()).unwrap().pixels

@@ -93,7 +93,7 @@ impl Kind {
             tags = with(&tags, 338, Some(self.extra.to_vec()));
         }
         if self.photometric == 3 {
-            tags = with(&tags, 320, Some(colour_map(self.bits)));
+            tags = with(&tags, 320, Some(color_map(self.bits)));
         }
         tiff(&tags, &data, 0)
     }
@@ -124,7 +124,7 @@ fn packed<'a>(samples: impl Iterator<Item = &'a u16>, bits: u32) -> Vec<u8> {
     samples.chunks(8 / bits as usize).map(byte).collect()
 }
 
-fn colour_map(bits: u32) -> Vec<u32> {
+fn color_map(bits: u32) -> Vec<u32> {
     let value =
         |channel: u32, index: u32| (index * (29 + 50 * channel) * 65_535 / 255 + 9000 * channel) % 65_536;
     (0..3).flat_map(|channel| (0..1 << bits).map(move |index| value(channel, index))).collect()

@@ -1,7 +1,7 @@
 //! One scene, and how far a file's photo is from it.
 
 use image::DynamicImage;
-use pixcolor::photo::{Grey, Limits, Photo, Rgb};
+use pixcolor::photo::{Gray, Limits, Photo, Rgb};
 
 use crate::make;
 
@@ -12,13 +12,13 @@ pub fn decode(name: &str, bytes: &[u8]) -> Photo {
 }
 
 /// The scene's luminance.
-pub fn truth() -> Grey {
+pub fn truth() -> Gray {
     let pixels = make::scene(SIZE.0, SIZE.1).into_raw();
-    Rgb { width: SIZE.0, height: SIZE.1, pixels }.grey()
+    Rgb { width: SIZE.0, height: SIZE.1, pixels }.gray()
 }
 
 /// Mean difference of two pictures in L\*.
-pub fn difference(one: &Grey, other: &Grey) -> f64 {
+pub fn difference(one: &Gray, other: &Gray) -> f64 {
     assert_eq!((one.width, one.height), (other.width, other.height));
     let sum: u64 = one.luma.iter().zip(&other.luma).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
     sum as f64 / one.luma.len() as f64 / 655.35
@@ -26,24 +26,24 @@ pub fn difference(one: &Grey, other: &Grey) -> f64 {
 
 #[track_caller]
 pub fn same(name: &str, bytes: &[u8], within: f64) {
-    let got = difference(&decode(name, bytes).grey, &truth());
+    let got = difference(&decode(name, bytes).gray, &truth());
     assert!(got <= within, "{name} differs by {got} L*");
 }
 
 /// The same, of the scene without its colour.
 #[track_caller]
-pub fn same_grey(name: &str, bytes: &[u8], within: f64) {
-    let grey = make::grey_scene(SIZE.0, SIZE.1);
-    let pixels = grey.pixels().flat_map(|pixel| [pixel[0]; 3]).collect();
-    let truth = Rgb { width: SIZE.0, height: SIZE.1, pixels }.grey();
-    let got = difference(&decode(name, bytes).grey, &truth);
+pub fn same_gray(name: &str, bytes: &[u8], within: f64) {
+    let gray = make::gray_scene(SIZE.0, SIZE.1);
+    let pixels = gray.pixels().flat_map(|pixel| [pixel[0]; 3]).collect();
+    let truth = Rgb { width: SIZE.0, height: SIZE.1, pixels }.gray();
+    let got = difference(&decode(name, bytes).gray, &truth);
     assert!(got <= within, "{name} differs by {got} L*");
 }
 
-pub fn colour() -> DynamicImage {
+pub fn color() -> DynamicImage {
     DynamicImage::ImageRgb8(make::scene(SIZE.0, SIZE.1))
 }
 
-pub fn grey() -> DynamicImage {
-    DynamicImage::ImageLuma8(make::grey_scene(SIZE.0, SIZE.1))
+pub fn gray() -> DynamicImage {
+    DynamicImage::ImageLuma8(make::gray_scene(SIZE.0, SIZE.1))
 }

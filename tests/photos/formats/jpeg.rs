@@ -2,7 +2,7 @@
 
 use jpeg_encoder::{ColorType, SamplingFactor};
 
-use super::common::{SIZE, decode, same, same_grey};
+use super::common::{SIZE, decode, same, same_gray};
 use crate::make;
 
 #[test]
@@ -22,7 +22,7 @@ fn jpeg_of_every_sampling_baseline_and_progressive() {
 }
 
 #[test]
-fn jpeg_in_grey_with_restarts_and_with_inks() {
+fn jpeg_in_gray_with_restarts_and_with_inks() {
     let (width, height) = (SIZE.0 as u16, SIZE.1 as u16);
     let encode = |pixels: &[u8], kind: ColorType, restart: bool| {
         let mut bytes = Vec::new();
@@ -35,7 +35,7 @@ fn jpeg_in_grey_with_restarts_and_with_inks() {
         bytes
     };
     let picture = make::scene(SIZE.0, SIZE.1);
-    same_grey("grey", &encode(&make::grey_scene(SIZE.0, SIZE.1), ColorType::Luma, false), 1.0);
+    same_gray("grey", &encode(&make::gray_scene(SIZE.0, SIZE.1), ColorType::Luma, false), 1.0);
     same("restarts", &encode(&picture, ColorType::Rgb, true), 1.0);
     // Inks without black: the amount of cyan is what red lacks. Half of it may be black ink as well.
     let inks: Vec<u8> = picture
@@ -85,10 +85,10 @@ fn a_jpeg_in_inks_is_brought_to_srgb_by_its_profile() {
         bytes
     };
     let in_the_middle = |bytes: &[u8]| {
-        let grey = decode("inks", bytes).grey;
+        let gray = decode("inks", bytes).gray;
         let row = 16 * usize::from(width);
         (0..stripes.len())
-            .map(|stripe| f64::from(grey.luma[row + stripe * 32 + 16]) / 655.35)
+            .map(|stripe| f64::from(gray.luma[row + stripe * 32 + 16]) / 655.35)
             .collect::<Vec<_>>()
     };
     let printed = in_the_middle(&encode(Some(&profile)));

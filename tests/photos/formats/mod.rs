@@ -3,7 +3,7 @@
 mod common;
 mod jpeg;
 mod png;
-mod png_colour;
+mod png_color;
 mod png_damage;
 mod raster;
 mod tiff;
@@ -13,7 +13,7 @@ use image::{DynamicImage, GrayAlphaImage, ImageBuffer, ImageFormat, Luma, RgbaIm
 use jpeg_encoder::SamplingFactor;
 use pixcolor::photo::{InputFormat, Limits, PhotoError, Rgb, read_head};
 
-use self::common::{SIZE, colour, decode, difference, same, same_grey};
+use self::common::{SIZE, color, decode, difference, same, same_gray};
 use crate::make::{self, strip, tiff, with};
 
 #[test]
@@ -21,7 +21,7 @@ fn orientation_is_applied_wherever_a_format_says_it() {
     let picture = make::scene(SIZE.0, SIZE.1);
     let png = make::file(&DynamicImage::ImageRgb8(picture.clone()), ImageFormat::Png);
     let jpeg = make::jpeg(&picture, false, SamplingFactor::F_1_1);
-    let lossless = make::webp_file(&colour(), None);
+    let lossless = make::webp_file(&color(), None);
     for orientation in 1..=8_u8 {
         let exif = make::exif(orientation);
         let app1 = make::segment(0xE1, &[b"Exif\0\0", &exif[..]].concat());
@@ -40,12 +40,12 @@ fn orientation_is_applied_wherever_a_format_says_it() {
             ),
             ("TIFF", tiff(&tags, rgb, 0)),
         ];
-        let mut upright = colour();
+        let mut upright = color();
         upright.apply_orientation(image::metadata::Orientation::from_exif(orientation).unwrap());
         let truth =
             Rgb { width: upright.width(), height: upright.height(), pixels: upright.to_rgb8().into_raw() };
         for (name, bytes) in files {
-            let got = difference(&decode(name, &bytes).grey, &truth.grey());
+            let got = difference(&decode(name, &bytes).gray, &truth.gray());
             assert!(got < 1.0, "{name}, orientation {orientation}: {got}");
         }
     }
@@ -91,8 +91,8 @@ fn profiles_are_brought_to_srgb_and_broken_ones_left_out() {
         same("TIFF", &tiff(&tags, &codes, 0), 0.5);
         same("damaged", &in_png(&rgb, ::png::ColorType::Rgb, &icc[..icc.len() / 2]), 0.0);
     }
-    let grey = make::grey_scene(SIZE.0, SIZE.1);
-    let linear: Vec<u8> = grey
+    let gray = make::gray_scene(SIZE.0, SIZE.1);
+    let linear: Vec<u8> = gray
         .iter()
         .map(|&code| {
             let encoded = f64::from(code) / 255.0;
@@ -102,7 +102,7 @@ fn profiles_are_brought_to_srgb_and_broken_ones_left_out() {
         })
         .collect();
     let icc = ColorProfile::new_gray_with_gamma(1.0).encode().unwrap();
-    same_grey("linear grey", &in_png(&linear, ::png::ColorType::Grayscale, &icc), 1.5);
+    same_gray("linear grey", &in_png(&linear, ::png::ColorType::Grayscale, &icc), 1.5);
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn opacity_is_found_only_where_something_shows_through() {
 
 #[test]
 fn the_same_picture_in_another_file_has_the_same_pixel_key_and_another_picture_has_not() {
-    let png = decode("PNG", &make::file(&colour(), ImageFormat::Png));
-    let bmp = decode("BMP", &make::file(&colour(), ImageFormat::Bmp));
+    let png = decode("PNG", &make::file(&color(), ImageFormat::Png));
+    let bmp = decode("BMP", &make::file(&color(), ImageFormat::Bmp));
     assert_eq!(png.pixel_key(), bmp.pixel_key());
     let mut changed = make::scene(SIZE.0, SIZE.1);
     changed.get_pixel_mut(60, 46)[1] ^= 1;
@@ -141,12 +141,12 @@ fn the_same_picture_in_another_file_has_the_same_pixel_key_and_another_picture_h
 fn the_header_is_read_without_the_picture() {
     let limits = Limits::default();
     for (bytes, format) in [
-        (make::file(&colour(), ImageFormat::Png), InputFormat::Png),
-        (make::file(&colour(), ImageFormat::Jpeg), InputFormat::Jpeg),
-        (make::file(&colour(), ImageFormat::WebP), InputFormat::WebP),
-        (make::file(&colour(), ImageFormat::Tiff), InputFormat::Tiff),
-        (make::file(&colour(), ImageFormat::Bmp), InputFormat::Bmp),
-        (make::file(&colour(), ImageFormat::Gif), InputFormat::Gif),
+        (make::file(&color(), ImageFormat::Png), InputFormat::Png),
+        (make::file(&color(), ImageFormat::Jpeg), InputFormat::Jpeg),
+        (make::file(&color(), ImageFormat::WebP), InputFormat::WebP),
+        (make::file(&color(), ImageFormat::Tiff), InputFormat::Tiff),
+        (make::file(&color(), ImageFormat::Bmp), InputFormat::Bmp),
+        (make::file(&color(), ImageFormat::Gif), InputFormat::Gif),
     ] {
         let head = read_head(&bytes, &limits).unwrap();
         assert_eq!((head.format, head.width, head.height), (format, SIZE.0, SIZE.1));

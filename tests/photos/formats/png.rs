@@ -2,22 +2,22 @@
 
 use image::{DynamicImage, ImageFormat};
 
-use super::common::{colour, decode, grey, same, same_grey};
+use super::common::{color, decode, gray, same, same_gray};
 use crate::make;
 
 #[test]
-fn png_of_every_colour_type_and_depth() {
+fn png_of_every_color_type_and_depth() {
     let png = |picture: DynamicImage| make::file(&picture, ImageFormat::Png);
-    same("rgb 8", &png(colour()), 0.0);
-    same("rgb 16", &png(DynamicImage::ImageRgb16(colour().to_rgb16())), 0.01);
-    same("rgba 8", &png(DynamicImage::ImageRgba8(colour().to_rgba8())), 0.0);
-    same_grey("grey 8", &png(grey()), 0.0);
-    same_grey("grey 16", &png(DynamicImage::ImageLuma16(grey().to_luma16())), 0.01);
-    same_grey("grey with opacity", &png(DynamicImage::ImageLumaA8(grey().to_luma_alpha8())), 0.0);
+    same("rgb 8", &png(color()), 0.0);
+    same("rgb 16", &png(DynamicImage::ImageRgb16(color().to_rgb16())), 0.01);
+    same("rgba 8", &png(DynamicImage::ImageRgba8(color().to_rgba8())), 0.0);
+    same_gray("grey 8", &png(gray()), 0.0);
+    same_gray("grey 16", &png(DynamicImage::ImageLuma16(gray().to_luma16())), 0.01);
+    same_gray("grey with opacity", &png(DynamicImage::ImageLumaA8(gray().to_luma_alpha8())), 0.0);
     // 2, 4 and 16 greys of the scene, packed, and the same by way of a palette.
     for bits in [1_u8, 2, 4] {
         let most = (1 << bits) - 1;
-        let values: Vec<u8> = make::grey_scene(64, 16).iter().map(|&code| code >> (8 - bits)).collect();
+        let values: Vec<u8> = make::gray_scene(64, 16).iter().map(|&code| code >> (8 - bits)).collect();
         let rows: Vec<u8> = values
             .chunks(64)
             .flat_map(|row| {
@@ -31,9 +31,9 @@ fn png_of_every_colour_type_and_depth() {
         let palette: Vec<u8> = (0..=most).flat_map(|value| [value * (255 / most); 3]).collect();
         let plain = decode("packed", &make::png(64, 16, bits, 0, std::slice::from_ref(&data)));
         let mapped = decode("palette", &make::png(64, 16, bits, 3, &[make::chunk(b"PLTE", &palette), data]));
-        assert_eq!(plain.grey, mapped.grey, "{bits} bits");
+        assert_eq!(plain.gray, mapped.gray, "{bits} bits");
         // One bit is made soft, but its edges stay where they are.
-        let codes = plain.grey.to_srgb8();
+        let codes = plain.gray.to_srgb8();
         let wanted = values.iter().map(|value| value * (255 / most));
         let same = |(code, wanted): (u8, u8)| {
             if bits == 1 { (code > 127) == (wanted > 127) } else { code == wanted }
@@ -61,7 +61,7 @@ fn stored(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn png_interlaced_at_every_small_size() {
     for (width, height) in [(1, 1), (2, 3), (5, 1), (1, 9), (8, 8), (13, 11)] {
-        let picture = make::grey_scene(width, height);
+        let picture = make::gray_scene(width, height);
         let mut rows = Vec::new();
         for (x, dx, y, dy) in
             [(0, 8, 0, 8), (4, 8, 0, 8), (0, 4, 4, 8), (2, 4, 0, 4), (0, 2, 2, 4), (1, 2, 0, 2), (0, 1, 1, 2)]
@@ -79,6 +79,6 @@ fn png_interlaced_at_every_small_size() {
         let mut header = bytes[16..29].to_vec();
         header[12] = 1;
         bytes.splice(8..33, make::chunk(b"IHDR", &header));
-        assert_eq!(decode("interlaced", &bytes).grey.to_srgb8(), picture.into_raw(), "{width} x {height}");
+        assert_eq!(decode("interlaced", &bytes).gray.to_srgb8(), picture.into_raw(), "{width} x {height}");
     }
 }

@@ -1,17 +1,17 @@
 //! PNG files that are damaged: what does not matter is left out, and what is missing is grey and said.
 
-use pixcolor::photo::{Grey, Limits, Photo, PhotoError, Rgb};
+use pixcolor::photo::{Gray, Limits, Photo, PhotoError, Rgb};
 
-use super::common::{colour, decode};
+use super::common::{color, decode};
 use crate::make::{self, Random, chunk, find};
 
 fn scene_png() -> Vec<u8> {
-    make::file(&colour(), image::ImageFormat::Png)
+    make::file(&color(), image::ImageFormat::Png)
 }
 
 /// The luminance of mid-grey.
-fn mid_grey() -> u16 {
-    Rgb { width: 1, height: 1, pixels: vec![128; 3] }.grey().luma[0]
+fn mid_gray() -> u16 {
+    Rgb { width: 1, height: 1, pixels: vec![128; 3] }.gray().luma[0]
 }
 
 fn damage(photo: &Photo) -> &str {
@@ -21,7 +21,7 @@ fn damage(photo: &Photo) -> &str {
 #[test]
 fn what_a_picture_does_not_need_may_be_damaged_or_missing() {
     let png = scene_png();
-    let truth = decode("whole", &png).grey;
+    let truth = decode("whole", &png).gray;
     let wrong = |name: &[u8; 4], content: &[u8]| {
         let mut bytes = chunk(name, content);
         *bytes.last_mut().unwrap() ^= 0x55;
@@ -52,7 +52,7 @@ fn what_a_picture_does_not_need_may_be_damaged_or_missing() {
         ),
     ] {
         let photo = decode(name, &bytes);
-        assert_eq!((&photo.grey, &photo.damage), (&truth, &None), "{name}");
+        assert_eq!((&photo.gray, &photo.damage), (&truth, &None), "{name}");
     }
     // EXIF may also be the last chunk.
     let turned = decode("turned", &make::insert(&png, end, &chunk(b"eXIf", &exif)));
@@ -60,22 +60,22 @@ fn what_a_picture_does_not_need_may_be_damaged_or_missing() {
 }
 
 #[test]
-fn a_cut_png_is_decoded_as_far_as_it_goes_and_the_rest_is_grey() {
+fn a_cut_png_is_decoded_as_far_as_it_goes_and_the_rest_is_gray() {
     let mut random = Random(9);
-    for (depth, colour) in [(8, 0), (16, 0), (8, 2), (16, 6), (8, 4), (4, 0)] {
+    for (depth, color) in [(8, 0), (16, 0), (8, 2), (16, 6), (8, 4), (4, 0)] {
         let (width, height) = (40, 50);
-        let png = make::noise_png(width, height, depth, colour, false, &[], &mut random);
+        let png = make::noise_png(width, height, depth, color, false, &[], &mut random);
         let whole = decode("whole", &png);
         for percent in [20, 50, 80, 97] {
             let cut = png[..png.len() * percent / 100].to_vec();
             let photo = decode("cut", &cut);
             assert!(damage(&photo).contains("is missing"), "{}", damage(&photo));
-            let same = same_rows(&photo.grey, &whole.grey);
+            let same = same_rows(&photo.gray, &whole.gray);
             // The rest is grey, and noise cannot be compressed.
             let wanted = height as usize * percent / 100;
-            assert!(same + 4 >= wanted && same <= wanted + 1, "{colour}: {same} rows of {percent} %");
-            let rest = &photo.grey.luma[same * width as usize..];
-            assert!(rest.iter().all(|&luma| luma == mid_grey()), "colour {colour}, {percent} %");
+            assert!(same + 4 >= wanted && same <= wanted + 1, "{color}: {same} rows of {percent} %");
+            let rest = &photo.gray.luma[same * width as usize..];
+            assert!(rest.iter().all(|&luma| luma == mid_gray()), "colour {color}, {percent} %");
             let alpha = photo.alpha.as_deref().unwrap_or_default();
             assert!(alpha.iter().skip(same * width as usize).all(|&alpha| alpha == 255));
         }
@@ -92,14 +92,14 @@ fn a_cut_png_is_decoded_as_far_as_it_goes_and_the_rest_is_grey() {
 }
 
 /// How many rows are the same from the top on.
-fn same_rows(one: &Grey, other: &Grey) -> usize {
+fn same_rows(one: &Gray, other: &Gray) -> usize {
     let width = one.width as usize;
     one.luma.chunks(width).zip(other.luma.chunks(width)).take_while(|(one, other)| one == other).count()
 }
 
 #[test]
 fn a_cut_interlaced_png_is_coarse_where_its_passes_end() {
-    let picture = make::grey_scene(64, 48);
+    let picture = make::gray_scene(64, 48);
     let mut rows = Vec::new();
     for (columns, y) in make::png_rows(64, 48, true) {
         rows.push(0);
@@ -114,12 +114,12 @@ fn a_cut_interlaced_png_is_coarse_where_its_passes_end() {
         let bytes = make::png_of((64, 48), 8, 0, true, &[chunk(b"IDAT", &data)]);
         bytes[..41 + 7 + length].to_vec()
     };
-    let whole = decode("whole", &png(rows.len())).grey.to_srgb8();
+    let whole = decode("whole", &png(rows.len())).gray.to_srgb8();
     assert_eq!(whole, picture.clone().into_raw());
     for part in [8, 4, 2] {
         let photo = decode("cut", &png(rows.len() / part));
         assert!(damage(&photo).contains("coarse"), "{}", damage(&photo));
-        let got = photo.grey.to_srgb8();
+        let got = photo.gray.to_srgb8();
         let apart: u64 = got.iter().zip(&whole).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         let mean = apart as f64 / whole.len() as f64;
         assert!(mean > 0.0 && mean < 12.0, "1/{part}: {mean}");
@@ -139,7 +139,7 @@ fn rows_before_a_fault_in_the_data_are_kept() {
     wrong[from..].iter_mut().for_each(|byte| *byte = 0xFF);
     let photo = decode("wrong", &make::png(64, 64, 8, 0, &[chunk(b"IDAT", &wrong)]));
     assert!(photo.damage.is_some());
-    let same = same_rows(&photo.grey, &whole.grey);
+    let same = same_rows(&photo.gray, &whole.gray);
     assert!((34..=39).contains(&same), "{same} rows");
 }
 
@@ -150,7 +150,7 @@ fn a_wrong_checksum_of_the_data_is_said() {
     let length = u32::from_be_bytes(png[at - 4..at].try_into().unwrap()) as usize;
     let bytes = make::overwrite(&png, at + 4 + length, b"oops");
     let photo = decode("wrong", &bytes);
-    assert_eq!(photo.grey, decode("right", &png).grey);
+    assert_eq!(photo.gray, decode("right", &png).gray);
     assert!(damage(&photo).contains("checksum"));
     // A palette or a header that is wrong says nothing about the picture.
     let palette = make::chunk(b"PLTE", &[0; 768]);

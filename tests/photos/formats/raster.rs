@@ -4,14 +4,14 @@ use image::{DynamicImage, ImageFormat};
 
 use pixcolor::photo::{Limits, Photo, PhotoError, Rgb};
 
-use super::common::{SIZE, colour, decode, grey, same, same_grey};
+use super::common::{SIZE, color, decode, gray, same, same_gray};
 use crate::make;
 
 #[test]
 fn webp_lossy_lossless_and_with_opacity() {
-    same("lossless", &make::webp_file(&colour(), None), 0.0);
-    same("lossy", &make::webp_file(&colour(), Some(95.0)), 2.0);
-    let mut with_alpha = colour().to_rgba8();
+    same("lossless", &make::webp_file(&color(), None), 0.0);
+    same("lossy", &make::webp_file(&color(), Some(95.0)), 2.0);
+    let mut with_alpha = color().to_rgba8();
     with_alpha.enumerate_pixels_mut().for_each(|(x, _, pixel)| pixel[3] = if x < 20 { 100 } else { 255 });
     let wanted: Vec<u8> = with_alpha.pixels().map(|pixel| pixel[3]).collect();
     let with_alpha = DynamicImage::ImageRgba8(with_alpha);
@@ -24,9 +24,9 @@ fn webp_lossy_lossless_and_with_opacity() {
 
 #[test]
 fn bmp_and_gif() {
-    same("BMP", &make::file(&colour(), ImageFormat::Bmp), 0.0);
-    same_grey("grey BMP", &make::file(&grey(), ImageFormat::Bmp), 0.0);
-    same_grey("GIF", &make::file(&DynamicImage::ImageRgb8(grey().to_rgb8()), ImageFormat::Gif), 0.3);
+    same("BMP", &make::file(&color(), ImageFormat::Bmp), 0.0);
+    same_gray("grey BMP", &make::file(&gray(), ImageFormat::Bmp), 0.0);
+    same_gray("GIF", &make::file(&DynamicImage::ImageRgb8(gray().to_rgb8()), ImageFormat::Gif), 0.3);
     // A frame that covers a corner: the rest is transparent.
     let corner = decode("corner", &make::gif(6, 4, &make::gif_frame(2, 1, 3, 2)));
     let alpha = corner.alpha.unwrap();
@@ -67,18 +67,18 @@ fn a_bmp_whose_opacity_is_zero_everywhere_is_opaque() {
 }
 
 #[test]
-fn a_bmp_cut_in_its_rows_is_grey_where_they_are_missing() {
-    let mid = Rgb { width: 1, height: 1, pixels: vec![128; 3] }.grey().luma[0];
+fn a_bmp_cut_in_its_rows_is_gray_where_they_are_missing() {
+    let mid = Rgb { width: 1, height: 1, pixels: vec![128; 3] }.gray().luma[0];
     let width = SIZE.0 as usize;
-    for picture in [colour(), grey()] {
+    for picture in [color(), gray()] {
         let bmp = make::file(&picture, ImageFormat::Bmp);
-        let whole = decode("whole", &bmp).grey.luma;
+        let whole = decode("whole", &bmp).gray.luma;
         let start = u32::from_le_bytes(bmp[10..14].try_into().unwrap()) as usize;
         let cut = bmp[..start + (bmp.len() - start) / 2].to_vec();
         let photo = decode("cut", &cut);
         assert!(photo.damage.is_some());
         // The rows are stored from the bottom up: 23 of 47 are there.
-        let (missing, there) = photo.grey.luma.split_at(24 * width);
+        let (missing, there) = photo.gray.luma.split_at(24 * width);
         assert!(missing.iter().all(|&luma| luma == mid));
         assert_eq!(there, &whole[24 * width..]);
         let little = bmp[..start + (bmp.len() - start) / 20].to_vec();
@@ -86,7 +86,7 @@ fn a_bmp_cut_in_its_rows_is_grey_where_they_are_missing() {
         // The padding of the last row says nothing.
         let padding = [1, 3][usize::from(picture.color().channel_count() == 1)];
         let photo = decode("padding", &bmp[..bmp.len() - padding]);
-        assert_eq!((photo.grey.luma, photo.damage), (whole, None));
+        assert_eq!((photo.gray.luma, photo.damage), (whole, None));
     }
     // What is missing of a transparent picture is opaque.
     let pixels = vec![[9, 9, 9, 100]; 40 * 40];
@@ -96,22 +96,22 @@ fn a_bmp_cut_in_its_rows_is_grey_where_they_are_missing() {
 }
 
 #[test]
-fn a_gif_cut_in_its_data_is_grey_where_rows_are_missing() {
-    let mid = Rgb { width: 1, height: 1, pixels: vec![128; 3] }.grey().luma[0];
+fn a_gif_cut_in_its_data_is_gray_where_rows_are_missing() {
+    let mid = Rgb { width: 1, height: 1, pixels: vec![128; 3] }.gray().luma[0];
     let gif = make::gif(64, 48, &make::gif_frame(0, 0, 64, 48));
     let whole = decode("whole", &gif);
     let photo = decode("no end", &gif[..gif.len() - 1]);
-    assert_eq!((&photo.grey, &photo.damage), (&whole.grey, &None), "a missing trailer means nothing");
+    assert_eq!((&photo.gray, &photo.damage), (&whole.gray, &None), "a missing trailer means nothing");
     let photo = decode("cut", &gif[..gif.len() / 2]);
     assert!(photo.damage.is_some() && photo.alpha.is_none());
     // Half of the rows; the edge between black and grey is made soft, as that of a scan of one bit.
-    assert!(photo.grey.luma[..16 * 64].iter().all(|&luma| luma == whole.grey.luma[0]));
-    assert!(photo.grey.luma[31 * 64..].iter().all(|&luma| luma == mid));
+    assert!(photo.gray.luma[..16 * 64].iter().all(|&luma| luma == whole.gray.luma[0]));
+    assert!(photo.gray.luma[31 * 64..].iter().all(|&luma| luma == mid));
     // Interlaced: rows that are missing are those above them.
     let at = make::find(&gif, &[0x2C]);
     let interlaced = make::overwrite(&gif, at + 9, &[0x40]);
     let photo = decode("interlaced", &interlaced[..gif.len() / 2]);
     assert!(photo.damage.is_some());
-    assert_eq!(photo.grey, whole.grey, "of one colour");
+    assert_eq!(photo.gray, whole.gray, "of one colour");
     assert!(Photo::decode(&gif[..150], &Limits::default()).is_err());
 }

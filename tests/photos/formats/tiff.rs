@@ -2,22 +2,22 @@
 
 use jpeg_encoder::SamplingFactor;
 
-use super::common::{SIZE, decode, same, same_grey};
+use super::common::{SIZE, decode, same, same_gray};
 use crate::make::{self, strip, tiff, with};
 
 #[test]
 fn tiff_as_scanners_write_it() {
     let (width, height) = SIZE;
     let rgb = make::scene(width, height).into_raw();
-    let grey = make::grey_scene(width, height).into_raw();
+    let gray = make::gray_scene(width, height).into_raw();
     let plain =
         |bits, samples, photometric, data: &[u8]| strip(width, height, bits, samples, photometric, 1, data);
     same("RGB", &tiff(&plain(8, 3, 2, &rgb), &rgb, 0), 0.0);
-    same_grey("grey", &tiff(&plain(8, 1, 1, &grey), &grey, 0), 0.0);
-    let negative: Vec<u8> = grey.iter().map(|code| 255 - code).collect();
-    same_grey("white is zero", &tiff(&plain(8, 1, 0, &negative), &negative, 0), 0.0);
-    let deep: Vec<u8> = grey.iter().flat_map(|&code| (u16::from(code) * 257).to_le_bytes()).collect();
-    same_grey("grey 16", &tiff(&plain(16, 1, 1, &deep), &deep, 0), 0.01);
+    same_gray("grey", &tiff(&plain(8, 1, 1, &gray), &gray, 0), 0.0);
+    let negative: Vec<u8> = gray.iter().map(|code| 255 - code).collect();
+    same_gray("white is zero", &tiff(&plain(8, 1, 0, &negative), &negative, 0), 0.0);
+    let deep: Vec<u8> = gray.iter().flat_map(|&code| (u16::from(code) * 257).to_le_bytes()).collect();
+    same_gray("grey 16", &tiff(&plain(16, 1, 1, &deep), &deep, 0), 0.01);
     let deep: Vec<u8> = rgb.iter().flat_map(|&code| (u16::from(code) * 257).to_le_bytes()).collect();
     same("RGB 16", &tiff(&plain(16, 3, 2, &deep), &deep, 0), 0.01);
     let inks: Vec<u8> = rgb.chunks_exact(3).flat_map(|p| [255 - p[0], 255 - p[1], 255 - p[2], 0]).collect();
@@ -45,7 +45,7 @@ fn tiff_as_scanners_write_it() {
     let mut tiles = Vec::new();
     for (ty, tx) in (0..3).flat_map(|ty| (0..2).map(move |tx| (ty * 16, tx * 32))) {
         for (y, x) in (0..16).flat_map(|y| (0..32).map(move |x| (ty + y, tx + x))) {
-            tiles.push(if x < width && y < height { grey[(y * width + x) as usize] } else { 77 });
+            tiles.push(if x < width && y < height { gray[(y * width + x) as usize] } else { 77 });
         }
     }
     let mut tags = plain(8, 1, 1, &tiles);
@@ -56,12 +56,12 @@ fn tiff_as_scanners_write_it() {
         (324, 4, (0..6).map(|i| 8 + i * 512).collect()),
         (325, 4, vec![512; 6]),
     ]);
-    same_grey("tiles", &tiff(&tags, &tiles, 0), 0.0);
+    same_gray("tiles", &tiff(&tags, &tiles, 0), 0.0);
 
     // A palette of 256 greys, backwards.
-    let indices: Vec<u8> = grey.iter().map(|code| 255 - code).collect();
+    let indices: Vec<u8> = gray.iter().map(|code| 255 - code).collect();
     let map: Vec<u32> = (0..3).flat_map(|_| (0..256).map(|i| (255 - i) * 257)).collect();
-    same_grey("palette", &tiff(&with(&plain(8, 1, 3, &indices), 320, Some(map)), &indices, 0), 0.01);
+    same_gray("palette", &tiff(&with(&plain(8, 1, 3, &indices), 320, Some(map)), &indices, 0), 0.01);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn tiff_of_one_bit_packed_and_faxed() {
         ("fax, low bit first", low_bit_first),
     ] {
         // Black from 16 to 48, with soft edges.
-        let codes = decode(name, &file).grey.to_srgb8();
+        let codes = decode(name, &file).gray.to_srgb8();
         let black: Vec<usize> = (0..64 * 24).filter(|&i| codes[i] < 128).collect();
         let wanted: Vec<usize> = (0..64 * 24).filter(|i| (16..48).contains(&(i % 64))).collect();
         assert!(black == wanted, "{name}: {} black pixels", black.len());

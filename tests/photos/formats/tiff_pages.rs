@@ -2,7 +2,7 @@
 
 use pixcolor::photo::{Limits, Photo, PhotoError, Rgb, read_head};
 
-use super::common::{SIZE, decode, same, same_grey};
+use super::common::{SIZE, decode, same, same_gray};
 use crate::make::{self, Tag, find, pages, strip, tiff, with};
 
 fn rgb() -> Vec<u8> {
@@ -13,12 +13,12 @@ fn rgb_tags() -> Vec<Tag> {
     strip(SIZE.0, SIZE.1, 8, 3, 2, 1, &rgb())
 }
 
-fn grey() -> Vec<u8> {
-    make::grey_scene(SIZE.0, SIZE.1).into_raw()
+fn gray() -> Vec<u8> {
+    make::gray_scene(SIZE.0, SIZE.1).into_raw()
 }
 
-fn grey_tags() -> Vec<Tag> {
-    strip(SIZE.0, SIZE.1, 8, 1, 1, 1, &grey())
+fn gray_tags() -> Vec<Tag> {
+    strip(SIZE.0, SIZE.1, 8, 1, 1, 1, &gray())
 }
 
 /// A dark page of 9 x 9 with another tag.
@@ -66,7 +66,7 @@ fn a_file_of_thumbnails_alone_shows_the_first() {
 }
 
 #[test]
-fn colours_multiplied_by_opacity_are_divided_by_it() {
+fn colors_multiplied_by_opacity_are_divided_by_it() {
     let times = |code: u8, alpha: u8| (u32::from(code) * u32::from(alpha) + 127) / 255;
     let alpha = |i: usize| 128 + (i % 128) as u8;
     for bits in [8, 16] {
@@ -91,11 +91,11 @@ fn colours_multiplied_by_opacity_are_divided_by_it() {
 
 #[test]
 fn an_extra_sample_whose_meaning_is_not_said_is_no_opacity() {
-    let grey = grey();
-    let data: Vec<u8> = grey.iter().flat_map(|&code| [code, 0]).collect();
+    let gray = gray();
+    let data: Vec<u8> = gray.iter().flat_map(|&code| [code, 0]).collect();
     let tags = with(&strip(SIZE.0, SIZE.1, 8, 2, 1, 1, &data), 338, Some(vec![0]));
     let file = tiff(&tags, &data, 0);
-    same_grey("grey", &file, 0.0);
+    same_gray("grey", &file, 0.0);
     assert_eq!(decode("grey", &file).alpha, None);
     // The first that is an opacity is one.
     let data: Vec<u8> = rgb().chunks(3).flat_map(|p| [p[0], p[1], p[2], 9, 200]).collect();
@@ -107,9 +107,9 @@ fn an_extra_sample_whose_meaning_is_not_said_is_no_opacity() {
 #[test]
 fn a_palette_of_8_bit_values_is_read_as_one() {
     let map: Vec<u32> = (0..3).flat_map(|_| (0..256).rev()).collect();
-    let data: Vec<u8> = grey().iter().map(|code| 255 - code).collect();
+    let data: Vec<u8> = gray().iter().map(|code| 255 - code).collect();
     let tags = with(&strip(SIZE.0, SIZE.1, 8, 1, 3, 1, &data), 320, Some(map));
-    same_grey("an 8-bit map", &tiff(&tags, &data, 0), 0.01);
+    same_gray("an 8-bit map", &tiff(&tags, &data, 0), 0.01);
 }
 
 #[test]
@@ -127,12 +127,12 @@ fn directories_in_a_circle_are_read_once() {
 fn tags_that_libtiff_can_do_without_may_be_missing() {
     for tag in [278, 279, 262, 259] {
         same("RGB", &tiff(&with(&rgb_tags(), tag, None), &rgb(), 0), 0.0);
-        same_grey("grey", &tiff(&with(&grey_tags(), tag, None), &grey(), 0), 0.0);
+        same_gray("grey", &tiff(&with(&gray_tags(), tag, None), &gray(), 0), 0.0);
     }
     let data =
-        weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&grey()).unwrap();
+        weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&gray()).unwrap();
     let tags = strip(SIZE.0, SIZE.1, 8, 1, 1, 5, &data);
-    same_grey("LZW without its length", &tiff(&with(&tags, 279, None), &data, 0), 0.0);
+    same_gray("LZW without its length", &tiff(&with(&tags, 279, None), &data, 0), 0.0);
     // One value for the bits of all samples, and values as wider numbers.
     same("one number of bits", &tiff(&with(&rgb_tags(), 258, Some(vec![8])), &rgb(), 0), 0.0);
     let wide: Vec<Tag> = rgb_tags().into_iter().map(|(tag, _, values)| (tag, 4, values)).collect();
@@ -153,7 +153,7 @@ fn strips(compression: u32) -> Vec<u8> {
         5 => weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(rows).unwrap(),
         _ => rows.to_vec(),
     };
-    let strips: Vec<Vec<u8>> = grey().chunks(4 * SIZE.0 as usize).map(encode).collect();
+    let strips: Vec<Vec<u8>> = gray().chunks(4 * SIZE.0 as usize).map(encode).collect();
     let tags = |begin: u32| {
         let mut place = begin;
         let offsets = strips.iter().map(|strip| (place, place += strip.len() as u32).0).collect();
@@ -169,10 +169,10 @@ fn strips(compression: u32) -> Vec<u8> {
 
 #[test]
 fn a_file_cut_in_its_last_strips_is_read_as_far_as_it_goes() {
-    let whole = Rgb::decode(&tiff(&grey_tags(), &grey(), 0), &Limits::default()).unwrap().grey();
+    let whole = Rgb::decode(&tiff(&gray_tags(), &gray(), 0), &Limits::default()).unwrap().gray();
     for compression in [1, 5] {
         let file = strips(compression);
-        same_grey("whole", &file, 0.0);
+        same_gray("whole", &file, 0.0);
         assert_eq!(decode("whole", &file).damage, None);
         let photo = decode("cut", &file[..file.len() * 7 / 10]);
         let words = photo.damage.clone().unwrap().0;
@@ -182,11 +182,11 @@ fn a_file_cut_in_its_last_strips_is_read_as_far_as_it_goes() {
         );
         let width = SIZE.0 as usize;
         let rows: Vec<bool> =
-            photo.grey.luma.chunks(width).zip(whole.luma.chunks(width)).map(|(a, b)| a == b).collect();
+            photo.gray.luma.chunks(width).zip(whole.luma.chunks(width)).map(|(a, b)| a == b).collect();
         let read = rows.iter().take_while(|&&same| same).count();
         assert!((12..44).contains(&read), "{read} rows");
         // Grey, neither black nor white.
-        let codes = photo.grey.to_srgb8();
+        let codes = photo.gray.to_srgb8();
         assert!(codes[(read + 1) * width..].iter().all(|&code| code == 128));
         assert_eq!(photo.alpha, None);
         // A provider's answer must be whole.
@@ -203,15 +203,15 @@ fn a_damaged_strip_in_the_middle_leaves_the_others_as_they_are() {
     let place = file.len() / 2;
     let photo = decode("damaged", &make::overwrite(&file, place, &[0xFF; 8]));
     let whole = decode("whole", &file);
-    let same = photo.grey.luma.iter().zip(&whole.grey.luma).filter(|(a, b)| a == b).count();
-    assert!(same * 10 > whole.grey.luma.len() * 8, "{same}");
+    let same = photo.gray.luma.iter().zip(&whole.gray.luma).filter(|(a, b)| a == b).count();
+    assert!(same * 10 > whole.gray.luma.len() * 8, "{same}");
     assert!(photo.damage.unwrap().0.contains("% of the picture is missing"));
 }
 
 #[test]
 fn a_file_of_which_hardly_anything_is_left_is_refused() {
     let file = strips(1);
-    let data = grey().len();
+    let data = gray().len();
     let cut = &file[..file.len() - data * 19 / 20];
     assert!(matches!(Photo::decode(cut, &Limits::default()), Err(PhotoError::Broken(_))));
 }

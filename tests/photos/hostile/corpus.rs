@@ -203,7 +203,7 @@ fn webps() -> Vec<File> {
 }
 
 fn tiffs() -> Vec<File> {
-    let data = make::grey_scene(64, 48).into_raw();
+    let data = make::gray_scene(64, 48).into_raw();
     let tags = strip(64, 48, 8, 1, 1, 1, &data);
     let plain = |tags: &[Tag]| tiff(tags, &data, 0);
     let good = plain(&tags);

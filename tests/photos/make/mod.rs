@@ -23,20 +23,20 @@ pub fn scene(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         let (fx, fy) = (x as f32 / width as f32, y as f32 / height as f32);
         let disc = (fx - 0.3).hypot(fy - 0.55) < 0.18;
-        let colour = |r: f32, g: f32, b: f32| Rgb([r as u8, g as u8, b as u8]);
+        let color = |r: f32, g: f32, b: f32| Rgb([r as u8, g as u8, b as u8]);
         if disc {
-            colour(190.0 - 60.0 * fx, 40.0, 45.0)
+            color(190.0 - 60.0 * fx, 40.0, 45.0)
         } else if fy > 0.9 {
-            colour(255.0 * fx, 255.0 * fx, 255.0 * fx)
+            color(255.0 * fx, 255.0 * fx, 255.0 * fx)
         } else if fy > 0.6 {
-            colour(60.0 + 80.0 * fy, 110.0, 50.0)
+            color(60.0 + 80.0 * fy, 110.0, 50.0)
         } else {
-            colour(120.0 + 60.0 * fy, 160.0 + 40.0 * fy, 230.0)
+            color(120.0 + 60.0 * fy, 160.0 + 40.0 * fy, 230.0)
         }
     })
 }
 
-pub fn grey_scene(width: u32, height: u32) -> GrayImage {
+pub fn gray_scene(width: u32, height: u32) -> GrayImage {
     DynamicImage::ImageRgb8(scene(width, height)).to_luma8()
 }
 

@@ -27,9 +27,9 @@ pub fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 /// A PNG of a header and some chunks, and its end.
-pub fn png(width: u32, height: u32, depth: u8, colour: u8, chunks: &[Vec<u8>]) -> Vec<u8> {
+pub fn png(width: u32, height: u32, depth: u8, color: u8, chunks: &[Vec<u8>]) -> Vec<u8> {
     let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
-    header.extend([depth, colour, 0, 0, 0]);
+    header.extend([depth, color, 0, 0, 0]);
     let mut bytes = b"\x89PNG\r\n\x1A\n".to_vec();
     bytes.extend(chunk(b"IHDR", &header));
     bytes.extend(chunks.concat());
@@ -90,8 +90,8 @@ pub fn png_rows(width: usize, height: usize, interlaced: bool) -> Vec<(Vec<usize
 }
 
 /// A PNG that says whether it is interlaced.
-pub fn png_of(size: (u32, u32), depth: u8, colour: u8, interlaced: bool, chunks: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = png(size.0, size.1, depth, colour, chunks);
+pub fn png_of(size: (u32, u32), depth: u8, color: u8, interlaced: bool, chunks: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = png(size.0, size.1, depth, color, chunks);
     let mut header = bytes[16..29].to_vec();
     header[12] = interlaced.into();
     bytes.splice(8..33, chunk(b"IHDR", &header));
@@ -103,12 +103,12 @@ pub fn noise_png(
     width: u32,
     height: u32,
     depth: u8,
-    colour: u8,
+    color: u8,
     interlaced: bool,
     chunks: &[Vec<u8>],
     random: &mut Random,
 ) -> Vec<u8> {
-    let samples = [1, 0, 3, 1, 2, 0, 4][usize::from(colour)];
+    let samples = [1, 0, 3, 1, 2, 0, 4][usize::from(color)];
     let mut rows = Vec::new();
     for (columns, _) in png_rows(width as usize, height as usize, interlaced) {
         rows.push(random.below(5) as u8);
@@ -118,5 +118,5 @@ pub fn noise_png(
     let data = deflated(&rows);
     let mut chunks = chunks.to_vec();
     chunks.extend(data.chunks(data.len().div_ceil(3)).map(|part| chunk(b"IDAT", part)));
-    png_of((width, height), depth, colour, interlaced, &chunks)
+    png_of((width, height), depth, color, interlaced, &chunks)
 }

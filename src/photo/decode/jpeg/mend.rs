@@ -68,7 +68,7 @@ struct Mender<'a> {
     lowest_bit: Vec<[Option<u8>; 64]>,
     /// Of the first scan of the first component.
     picture: Option<Loss>,
-    colour_is_lost: bool,
+    color_is_lost: bool,
     detail_is_lost: bool,
 }
 
@@ -84,7 +84,7 @@ impl<'a> Mender<'a> {
             nonzero: vec![Vec::new(); components],
             lowest_bit: vec![[None; 64]; components],
             picture: None,
-            colour_is_lost: false,
+            color_is_lost: false,
             detail_is_lost: false,
         }
     }
@@ -185,7 +185,7 @@ impl<'a> Mender<'a> {
         let has_picture = header.members.iter().any(|&(place, ..)| place == 0);
         match (header.band.0, has_picture) {
             (0, true) if self.picture.is_none() => self.picture = Some(loss),
-            (0, false) if header.bits.0 == 0 => self.colour_is_lost |= loss.missing > 0,
+            (0, false) if header.bits.0 == 0 => self.color_is_lost |= loss.missing > 0,
             _ => self.detail_is_lost |= loss.missing > 0,
         }
         self.detail_is_lost |= loss.left_over;
@@ -219,7 +219,7 @@ impl<'a> Mender<'a> {
             format!("The last {percent} % of the picture is missing.")
         } else if loss.missing > 0 {
             format!("About {percent} % of the picture cannot be read.")
-        } else if self.colour_is_lost {
+        } else if self.color_is_lost {
             "A part of its colours cannot be read.".to_owned()
         } else if self.detail_is_lost || lacks_detail {
             "A part of its details cannot be read.".to_owned()

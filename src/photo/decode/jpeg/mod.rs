@@ -4,7 +4,7 @@
 //! [`mend`] has written them anew; ARCHITECTURE.md has the comparison.
 
 mod bits;
-mod colours;
+mod colors;
 mod mend;
 mod restarts;
 mod scan;
@@ -24,7 +24,7 @@ use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
 use crate::photo::needs::SPLIT_ABOVE;
 use crate::photo::resample::{self, Resample};
 use crate::photo::{Damage, Head};
-use colours::Colours;
+use colors::Colors;
 use walk::Layout;
 
 /// Most scans, and most scans times pixels: a progressive file has ten to twenty, and each costs a
@@ -58,18 +58,18 @@ struct File<'a> {
     bytes: &'a [u8],
     layout: Layout,
     size: (u32, u32),
-    colours: Colours,
+    colors: Colors,
 }
 
 impl<'a> File<'a> {
     fn of(bytes: &'a [u8], layout: Layout, size: (u32, u32)) -> Result<Self, PhotoError> {
         let count = layout.frame.components.len();
-        let colours = Colours::of(bytes, &layout).ok_or_else(|| {
+        let colors = Colors::of(bytes, &layout).ok_or_else(|| {
             PhotoError::Unsupported(format!(
                 "A JPEG of {count} components is not read here. Save it as an ordinary JPEG or as PNG."
             ))
         })?;
-        Ok(Self { bytes, layout, size, colours })
+        Ok(Self { bytes, layout, size, colors })
     }
 
     /// Decodes all pixels before the first of them goes to the sink.
@@ -92,9 +92,9 @@ impl<'a> File<'a> {
     }
 
     fn source(&self, channels: Channels) -> Source {
-        let exif = colours::first_exif(self.bytes, &self.layout);
+        let exif = colors::first_exif(self.bytes, &self.layout);
         let orientation = exif.and_then(super::exif::orientation);
-        let icc = colours::icc_profile(self.bytes, &self.layout);
+        let icc = colors::icc_profile(self.bytes, &self.layout);
         let (width, height) = self.size;
         Source { width, height, channels, icc, orientation: orientation.unwrap_or(Orientation::NoTransforms) }
     }
@@ -105,17 +105,17 @@ impl<'a> File<'a> {
         let mut decoder = decoder(self.bytes);
         decoder.decode_headers().map_err(damaged)?;
         let seen = decoder.input_colorspace();
-        let (channels, out) = match self.colours {
+        let (channels, out) = match self.colors {
             // JFIF says Y, Cb, Cr and Adobe's segment RGB: JFIF is right. Then nothing is transformed there.
-            Colours::Ycc if seen == Some(ColorSpace::CMYK) => (Channels::Ycc, ColorSpace::RGB),
-            _ if !self.colours.are(seen) => {
+            Colors::Ycc if seen == Some(ColorSpace::CMYK) => (Channels::Ycc, ColorSpace::RGB),
+            _ if !self.colors.are(seen) => {
                 return Err(broken(InputFormat::Jpeg, "its colours are not clear"));
             }
-            Colours::Grey => (Channels::Grey, ColorSpace::Luma),
-            Colours::Ycc | Colours::Rgb => (Channels::Rgb, ColorSpace::RGB),
-            Colours::Ycck => (Channels::Ycck, ColorSpace::YCCK),
-            Colours::Cmyk => (Channels::Cmyk, ColorSpace::CMYK),
-            Colours::CmykInverted => (Channels::CmykInverted, ColorSpace::CMYK),
+            Colors::Gray => (Channels::Gray, ColorSpace::Luma),
+            Colors::Ycc | Colors::Rgb => (Channels::Rgb, ColorSpace::RGB),
+            Colors::Ycck => (Channels::Ycck, ColorSpace::YCCK),
+            Colors::Cmyk => (Channels::Cmyk, ColorSpace::CMYK),
+            Colors::CmykInverted => (Channels::CmykInverted, ColorSpace::CMYK),
         };
         decoder.set_options(decoder.options().jpeg_set_out_colorspace(out));
         Ok((decoder.decode().map_err(damaged)?, channels))
@@ -123,7 +123,7 @@ impl<'a> File<'a> {
 
     /// By jpeg-decoder.
     fn unusual(&self) -> Result<(Vec<u8>, Channels), PhotoError> {
-        let (transform, channels) = self.colours.transform();
+        let (transform, channels) = self.colors.transform();
         let mut decoder = UnusualDecoder::new(self.bytes);
         decoder.set_color_transform(transform);
         let pixels = decoder.decode().map_err(|error| match error {
@@ -198,8 +198,8 @@ impl File<'_> {
             }
             for (x, pixel) in rgb.as_chunks_mut().0.iter_mut().enumerate() {
                 let samples = [rows[0][x], rows[1][x], rows[2][x]];
-                *pixel = match self.colours {
-                    Colours::Ycc => ycc_to_rgb(samples),
+                *pixel = match self.colors {
+                    Colors::Ycc => ycc_to_rgb(samples),
                     _ => samples.map(|value| (value + 0.5) as u8),
                 };
             }
@@ -236,8 +236,8 @@ mod tests {
             assert!(layout.frame.progressive);
             let mut sink = LumaSink::default();
             File::of(bytes, layout, (head.width, head.height)).unwrap().by_component(&mut sink).unwrap();
-            let parts = sink.finish(Orientation::NoTransforms).grey.luma;
-            let whole = Photo::decode(bytes, &Limits::default()).unwrap().grey.luma;
+            let parts = sink.finish(Orientation::NoTransforms).gray.luma;
+            let whole = Photo::decode(bytes, &Limits::default()).unwrap().gray.luma;
             // Chroma is enlarged in another way; luminance is the same numbers.
             let sum: u32 = parts.iter().zip(&whole).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
             let mean = f64::from(sum) / whole.len() as f64 / 655.35;
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_grey_jpeg_of_luminance_is_exactly_the_luminance() {
+    fn the_gray_jpeg_of_luminance_is_exactly_the_luminance() {
         for bytes in FILES {
             let head = read_head(bytes, &Limits::default()).unwrap();
             let layout = Layout::of(bytes).unwrap();

@@ -27,10 +27,10 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
     if partial::damage(chunks.data.len() as u64 * DEFLATE, raw_bytes as u64).is_none() {
         return Err(broken(InputFormat::Png, "nearly all of its image data is missing"));
     }
-    let (colour, _) = reader.output_color_type();
-    let channels = match colour {
-        ColorType::Grayscale => Channels::Grey,
-        ColorType::GrayscaleAlpha => Channels::GreyAlpha,
+    let (color, _) = reader.output_color_type();
+    let channels = match color {
+        ColorType::Grayscale => Channels::Gray,
+        ColorType::GrayscaleAlpha => Channels::GrayAlpha,
         ColorType::Rgba => Channels::Rgba,
         _ => Channels::Rgb,
     };

@@ -14,18 +14,18 @@ use crate::photo::decode::profile;
 use crate::photo::head::be32;
 
 /// The ICC profile of a picture's samples, made from the chunks where there is none; `None` for sRGB.
-pub(super) fn profile(chunks: &Chunks<'_>, colours: usize) -> Result<Option<Vec<u8>>, PhotoError> {
-    let grey = colours == 1;
+pub(super) fn profile(chunks: &Chunks<'_>, colors: usize) -> Result<Option<Vec<u8>>, PhotoError> {
+    let gray = colors == 1;
     if let Some(&[primaries, transfer, matrix, range]) = chunks.code_points {
-        return of_code_points(primaries, transfer, matrix, range, grey);
+        return of_code_points(primaries, transfer, matrix, range, gray);
     }
-    if let Some(icc) = chunks.profile.and_then(inflate).filter(|icc| profile::is_usable(icc, colours)) {
+    if let Some(icc) = chunks.profile.and_then(inflate).filter(|icc| profile::is_usable(icc, colors)) {
         return Ok(Some(icc));
     }
     if chunks.srgb.is_some() {
         return Ok(None);
     }
-    Ok(chunks.gamma.and_then(|gamma| of_gamma(gamma, chunks.primaries, grey)))
+    Ok(chunks.gamma.and_then(|gamma| of_gamma(gamma, chunks.primaries, gray)))
 }
 
 /// The profile in an iCCP chunk: a name, a zero, the method of compression, and a zlib stream (11.3.2.3).
@@ -49,7 +49,7 @@ fn of_code_points(
     transfer: u8,
     matrix: u8,
     range: u8,
-    grey: bool,
+    gray: bool,
 ) -> Result<Option<Vec<u8>>, PhotoError> {
     const SRGB: (u8, u8) = (1, 13);
     const UNSPECIFIED: u8 = 2;
@@ -70,7 +70,7 @@ fn of_code_points(
     // What is not specified is taken for sRGB's.
     let or = |code, usual| if code == UNSPECIFIED { usual } else { code };
     let codes = (or(primaries, SRGB.0), or(transfer, SRGB.1));
-    if codes == SRGB || grey && codes.1 == SRGB.1 {
+    if codes == SRGB || gray && codes.1 == SRGB.1 {
         return Ok(None);
     }
     let (Ok(primaries), Ok(transfer)) =
@@ -81,8 +81,8 @@ fn of_code_points(
     let (Ok(_), Ok(curve)) = (ColorPrimaries::try_from(primaries), ToneReprCurve::try_from(transfer)) else {
         return refused("has an unknown colour space");
     };
-    let profile = if grey {
-        grey_profile(curve)
+    let profile = if gray {
+        gray_profile(curve)
     } else {
         ColorProfile::new_from_cicp(CicpProfile {
             color_primaries: primaries,
@@ -113,15 +113,15 @@ const SAME_PRIMARIES: u32 = 1000;
 const GAMMAS: std::ops::RangeInclusive<u32> = 1_000..=10_000_000;
 
 /// A power law, and the primaries if both are known.
-fn of_gamma(gamma: &[u8], primaries: Option<&[u8]>, grey: bool) -> Option<Vec<u8>> {
+fn of_gamma(gamma: &[u8], primaries: Option<&[u8]>, gray: bool) -> Option<Vec<u8>> {
     let gamma = be32(gamma, 0).filter(|gamma| GAMMAS.contains(gamma))? as f32;
-    let primaries = primaries.filter(|_| !grey).and_then(primaries_of);
+    let primaries = primaries.filter(|_| !gray).and_then(primaries_of);
     if primaries.is_none() && (gamma / SRGB_GAMMA - 1.0).abs() <= SAME_GAMMA {
         return None;
     }
     let curve = ToneReprCurve::Parametric(vec![UNIT / gamma]);
-    if grey {
-        return grey_profile(curve).encode().ok();
+    if gray {
+        return gray_profile(curve).encode().ok();
     }
     let mut profile = ColorProfile::new_srgb();
     if let Some([white, red, green, blue]) = primaries {
@@ -157,7 +157,7 @@ fn primaries_of(chunk: &[u8]) -> Option<[Chromaticity; 4]> {
     (inside && real && white.y > 0.01).then_some(points)
 }
 
-fn grey_profile(curve: ToneReprCurve) -> ColorProfile {
+fn gray_profile(curve: ToneReprCurve) -> ColorProfile {
     let mut profile = ColorProfile::new_gray_with_gamma(1.0);
     profile.gray_trc = Some(curve);
     profile

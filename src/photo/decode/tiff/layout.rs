@@ -1,6 +1,6 @@
 //! What a TIFF's tags say of its pixels, checked: what is not read here is refused by its name.
 
-use super::colour::Colour;
+use super::color::Color;
 use super::{damaged, unsupported};
 use crate::photo::PhotoError;
 use crate::photo::ifd::{Directory, Field, tag};
@@ -50,7 +50,7 @@ pub(super) struct Layout<'a> {
     pub(super) predicted: bool,
     /// Whether the lowest bit of a byte comes first.
     pub(super) low_bit_first: bool,
-    pub(super) colour: Colour,
+    pub(super) color: Color,
     pub(super) alpha: Option<Alpha>,
     offsets: Field<'a>,
     byte_counts: Option<Field<'a>>,
@@ -71,7 +71,7 @@ impl<'a> Layout<'a> {
         if matches!(compression, Compression::Group3 | Compression::Group4) && (bits, samples) != (1, 1) {
             return Err(unsupported("a fax of more than one bit a pixel"));
         }
-        let colour = Colour::of(&directory, compression, bits, samples)?;
+        let color = Color::of(&directory, compression, bits, samples)?;
         let tiled = directory.field(tag::TILE_WIDTH).is_some();
         let (unit, offsets, byte_counts) = if tiled {
             let sides = (number(tag::TILE_WIDTH, 0)?, number(tag::TILE_HEIGHT, 0)?);
@@ -103,15 +103,15 @@ impl<'a> Layout<'a> {
             predicted: predicted(&directory, compression, bits)?,
             // JPEG has an order of its own.
             low_bit_first: compression != Compression::Jpeg && number(tag::FILL_ORDER, 1)? == 2,
-            alpha: alpha(&directory, &colour, samples)?,
-            colour,
+            alpha: alpha(&directory, &color, samples)?,
+            color,
             offsets: directory.field(offsets).ok_or_else(|| damaged("it has no strips or tiles"))?,
             byte_counts: directory.field(byte_counts),
         };
         if unit.0.saturating_mul(samples as u64 * u64::from(bits)) / 8 > MAX_ROW {
             return Err(unsupported("tiles as wide as these"));
         }
-        if let Colour::Ycc(ycc) = &layout.colour
+        if let Color::Ycc(ycc) = &layout.color
             && ycc.subsampling != (1, 1)
             && planar
         {
@@ -137,7 +137,7 @@ impl<'a> Layout<'a> {
 
     /// The samples that make a pixel: the colours, and opacity.
     pub(super) fn wanted(&self) -> Vec<usize> {
-        (0..self.colour.samples()).chain(self.alpha.map(|alpha| alpha.sample)).collect()
+        (0..self.color.samples()).chain(self.alpha.map(|alpha| alpha.sample)).collect()
     }
 
     /// The data of a strip or tile: as much of them as the file has. The length does not matter to uncompressed
@@ -237,26 +237,26 @@ fn predicted(directory: &Directory<'_>, compression: Compression, bits: u8) -> R
 
 /// The first extra sample that is an opacity. One whose meaning is not said is none; but a fourth sample of RGB
 /// without any tag is, as Pillow reads it.
-fn alpha(directory: &Directory<'_>, colour: &Colour, samples: usize) -> Result<Option<Alpha>, PhotoError> {
+fn alpha(directory: &Directory<'_>, color: &Color, samples: usize) -> Result<Option<Alpha>, PhotoError> {
     const ASSOCIATED: u64 = 1;
     const UNASSOCIATED: u64 = 2;
-    let colours = colour.samples();
+    let colors = color.samples();
     let Some(extra) = directory.field(tag::EXTRA_SAMPLES) else {
-        let fourth = matches!(colour, Colour::Rgb) && samples == 4;
+        let fourth = matches!(color, Color::Rgb) && samples == 4;
         return Ok(fourth.then_some(Alpha { sample: 3, associated: false }));
     };
-    if colours + extra.count() > samples {
+    if colors + extra.count() > samples {
         return Err(unsupported(format!("{samples} samples a pixel, {} of them extra", extra.count())));
     }
     // Inks have no opacity here: libtiff leaves it out, too.
-    if matches!(colour, Colour::Cmyk) {
+    if matches!(color, Color::Cmyk) {
         return Ok(None);
     }
-    let kinds = (0..extra.count()).map(|i| (colours + i, extra.number(i)));
+    let kinds = (0..extra.count()).map(|i| (colors + i, extra.number(i)));
     let mut alphas = kinds.filter(|(_, kind)| matches!(kind, Some(ASSOCIATED | UNASSOCIATED)));
     Ok(alphas.next().map(|(sample, kind)| Alpha {
         sample,
         // Indices into a palette cannot be multiplied.
-        associated: kind == Some(ASSOCIATED) && !matches!(colour, Colour::Palette(_)),
+        associated: kind == Some(ASSOCIATED) && !matches!(color, Color::Palette(_)),
     }))
 }

@@ -5,7 +5,7 @@
 //! nothing of a damaged one, and not all of the layouts that libtiff reads.
 
 mod codec;
-mod colour;
+mod color;
 mod fax;
 mod jpeg;
 mod layout;
@@ -20,7 +20,7 @@ use super::sink::Place;
 use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
 use crate::photo::Head;
 use crate::photo::ifd::{self, tag};
-use colour::Colour;
+use color::Color;
 use layout::Layout;
 use missing::{Area, Missing};
 use rows::{Rows, Sample};
@@ -32,13 +32,13 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
     let directory = ifd::picture(bytes).ok_or_else(|| damaged("it has no page"))?;
     let layout = Layout::of(directory)?;
     let profile = directory.field(tag::ICC_PROFILE).and_then(|field| field.bytes());
-    let profile = profile
-        .filter(|profile| profile.len() <= MAX_PROFILE && !matches!(layout.colour, Colour::Palette(_)));
+    let profile =
+        profile.filter(|profile| profile.len() <= MAX_PROFILE && !matches!(layout.color, Color::Palette(_)));
     let orientation = directory.number(tag::ORIENTATION).and_then(|value| u8::try_from(value).ok());
     let source = Source {
         width: head.width,
         height: head.height,
-        channels: layout.colour.channels(layout.alpha.is_some()),
+        channels: layout.color.channels(layout.alpha.is_some()),
         icc: profile.map(<[u8]>::to_vec),
         orientation: orientation.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms),
     };
@@ -85,8 +85,8 @@ fn read<T: Sample>(
 fn streams<'a>(layout: &Layout<'a>, unit: usize) -> Result<Vec<Box<dyn Read + 'a>>, PhotoError> {
     if !layout.planar {
         let stream = codec::open(layout, unit)?;
-        return Ok(vec![match &layout.colour {
-            Colour::Ycc(ycc) if ycc.subsampling != (1, 1) => {
+        return Ok(vec![match &layout.color {
+            Color::Ycc(ycc) if ycc.subsampling != (1, 1) => {
                 Box::new(codec::Subsampled::new(stream, layout.unit.0, ycc.subsampling))
             }
             _ => stream,

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::colour::Colour;
+use super::color::Color;
 use super::layout::Layout;
 use crate::photo::decode::Feed;
 use crate::photo::decode::sink::Place;
@@ -115,31 +115,31 @@ impl<'l, T: Sample> Rows<'l, T> {
             self.pixels.chunks_exact_mut(count).for_each(divide);
         }
         let most = T::MAX;
-        match &layout.colour {
-            Colour::Palette(palette) => {
-                let colour = |index: T| palette.get(index.into() as usize).copied().unwrap_or_default();
+        match &layout.color {
+            Color::Palette(palette) => {
+                let color = |index: T| palette.get(index.into() as usize).copied().unwrap_or_default();
                 let opacity = |alpha: &T| (*alpha).into() as u16 * 257;
                 let pixels = self.pixels.chunks_exact(count);
                 let row =
-                    pixels.flat_map(|pixel| colour(pixel[0]).into_iter().chain(pixel.get(1).map(opacity)));
+                    pixels.flat_map(|pixel| color(pixel[0]).into_iter().chain(pixel.get(1).map(opacity)));
                 return feed.row16(place, &row.collect::<Vec<_>>());
             }
-            Colour::Ycc(ycc) => {
+            Color::Ycc(ycc) => {
                 let pixels = self.pixels.chunks_exact(3);
                 let row = pixels.flat_map(|pixel| ycc.rgb([0, 1, 2].map(|i| pixel[i].into() as u8)));
                 return feed.row8(place, &row.collect::<Vec<_>>());
             }
-            Colour::Grey { white_is_zero } => {
+            Color::Gray { white_is_zero } => {
                 // Of 1, 2 or 4 bits the largest value becomes 255.
                 let largest = if layout.bits < 8 { (1 << layout.bits) - 1 } else { most };
                 if *white_is_zero || largest < most {
-                    for grey in self.pixels.iter_mut().step_by(count) {
-                        let code = (*grey).into() * (most / largest);
-                        *grey = T::from_u32(if *white_is_zero { most - code } else { code });
+                    for gray in self.pixels.iter_mut().step_by(count) {
+                        let code = (*gray).into() * (most / largest);
+                        *gray = T::from_u32(if *white_is_zero { most - code } else { code });
                     }
                 }
             }
-            Colour::Rgb | Colour::Cmyk => {}
+            Color::Rgb | Color::Cmyk => {}
         }
         T::feed(feed, place, &self.pixels);
     }
@@ -147,10 +147,10 @@ impl<'l, T: Sample> Rows<'l, T> {
 
 /// Divides a pixel's colours by its opacity.
 fn divide<T: Sample>(pixel: &mut [T]) {
-    let Some((alpha, colours)) = pixel.split_last_mut() else { return };
+    let Some((alpha, colors)) = pixel.split_last_mut() else { return };
     let alpha: u64 = u64::from((*alpha).into());
-    for colour in colours.iter_mut().filter(|_| alpha > 0) {
-        let value = (u64::from((*colour).into()) * u64::from(T::MAX) + alpha / 2) / alpha;
-        *colour = T::from_u32(value.min(T::MAX.into()) as u32);
+    for color in colors.iter_mut().filter(|_| alpha > 0) {
+        let value = (u64::from((*color).into()) * u64::from(T::MAX) + alpha / 2) / alpha;
+        *color = T::from_u32(value.min(T::MAX.into()) as u32);
     }
 }

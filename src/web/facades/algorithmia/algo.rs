@@ -6,7 +6,7 @@ use rocket::http::Status;
 use rocket::{Responder, Route, post, routes};
 use serde_json::Value;
 
-use super::colour::{self, Colouring};
+use super::color::{self, Coloring};
 use super::envelope::{Accepted, Answer, Failed, Made, Output};
 use super::input::{Given, Input};
 use crate::config::Serves;
@@ -85,7 +85,7 @@ async fn run(
     let stdout = flag("stdout", one("stdout", options.stdout)?.as_deref())?;
     let output = output(one("output", options.output)?.as_deref())?;
 
-    let call = Colouring { algorithm, serves, deadline };
+    let call = Coloring { algorithm, serves, deadline };
     if output == Output::Void {
         // It is answered at once, and works on whether or not its client stays.
         context.connection = None;
@@ -122,10 +122,10 @@ pub struct Done {
     pub headers: Vec<rocket::http::Header<'static>>,
 }
 
-async fn work(context: &Context, call: &Colouring, input: Input) -> Result<Done, Problem> {
+async fn work(context: &Context, call: &Coloring, input: Input) -> Result<Done, Problem> {
     match call.serves {
         Serves::Hello => hello(&input.given),
-        Serves::Route | Serves::Provider(_) => colour::run(context, call, input).await,
+        Serves::Route | Serves::Provider(_) => color::run(context, call, input).await,
     }
 }
 

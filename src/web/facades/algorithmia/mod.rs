@@ -2,7 +2,7 @@
 //! file it made. `docs/algorithmia.md` says what is served. Colouring goes the way of every picture.
 
 mod algo;
-mod colour;
+mod color;
 mod data;
 mod envelope;
 mod files;

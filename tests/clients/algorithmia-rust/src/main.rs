@@ -36,10 +36,10 @@ fn main() {
     note("hello", step(hello.map(|answer| answer.as_string().unwrap_or_default().to_owned())));
     let mut algorithm = client.algo("deeplearning/ColorfulImageColorization/1.1.5");
     algorithm.timeout(60).stdout(true);
-    let coloured = algorithm.pipe(json!({ "image": picture })).expect("it is coloured");
-    note("duration", coloured.metadata.duration.into());
-    note("stdout", coloured.metadata.stdout.clone().into());
-    let output: Value = coloured.decode().expect("JSON");
+    let colored = algorithm.pipe(json!({ "image": picture })).expect("it is coloured");
+    note("duration", colored.metadata.duration.into());
+    note("stdout", colored.metadata.stdout.clone().into());
+    let output: Value = colored.decode().expect("JSON");
     let uri = output["output"].as_str().expect("a URI").to_owned();
     let file = client.file(&uri);
     note("exists", step(file.exists()));

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use super::algorithmia::before_local;
 use crate::fakes::algorithmia::Algorithmia;
-use crate::harness::picture::colourfulness;
+use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Server, Setup};
 
-fn in_colour(format: ImageFormat) -> Picture {
-    Picture::new(Picture::in_colour(120, 90, 1), format)
+fn in_color(format: ImageFormat) -> Picture {
+    Picture::new(Picture::in_color(120, 90, 1), format)
 }
 
 fn set_to(setup: Setup, what: &str) -> Setup {
@@ -27,7 +27,7 @@ fn facts(server: &Server, picture: &Picture) -> Value {
 fn it_is_given_back_as_it_looks_and_nothing_is_spent() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
-    let picture = in_colour(ImageFormat::Jpeg);
+    let picture = in_color(ImageFormat::Jpeg);
     let answer = server.colorize(&picture);
     let off = difference(&answer.picture(), &image::load_from_memory(&picture.bytes).unwrap());
     assert!(off < 3.0, "{off} of 255");
@@ -69,7 +69,7 @@ fn difference(one: &image::DynamicImage, other: &image::DynamicImage) -> f64 {
 #[test]
 fn in_another_format_it_is_the_same_picture_with_its_transparency() {
     let server = Server::start();
-    let pixels = Picture::in_colour(120, 90, 1);
+    let pixels = Picture::in_color(120, 90, 1);
     let mut see_through = image::DynamicImage::ImageRgb8(pixels).to_rgba8();
     see_through.enumerate_pixels_mut().for_each(|(x, _, pixel)| pixel.0[3] = if x < 20 { 100 } else { 255 });
     let picture = Picture::new(see_through.clone(), ImageFormat::Tiff);
@@ -77,31 +77,31 @@ fn in_another_format_it_is_the_same_picture_with_its_transparency() {
     assert_eq!((answer.header("content-type"), answer.header("x-pixcolor-input")), ("image/png", "colour"));
     assert!(answer.picture().to_rgba8() == see_through, "not a pixel is different");
 
-    let answer = server.post("/v1/colorize?format=webp", &[], &in_colour(ImageFormat::Png).bytes);
+    let answer = server.post("/v1/colorize?format=webp", &[], &in_color(ImageFormat::Png).bytes);
     assert_eq!(answer.header("content-type"), "image/webp");
-    assert!(colourfulness(&answer.picture()) > 20.0);
+    assert!(colorfulness(&answer.picture()) > 20.0);
 }
 
 #[test]
 fn it_is_refused_where_the_operator_says_so_with_words_that_say_what_to_do() {
     let fake = Algorithmia::start();
     let server = set_to(before_local(&fake.url(), ""), "refuse").start();
-    let answer = server.colorize(&in_colour(ImageFormat::Png));
+    let answer = server.colorize(&in_color(ImageFormat::Png));
     let problem = answer.problem(422);
     assert_eq!((&problem["input"], answer.header("x-pixcolor-input")), (&json!("colour"), "colour"));
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("in colour already") && detail.contains("Send a black-and-white"), "{detail}");
     assert_eq!(fake.calls(), 0);
-    let (form, body) = in_colour(ImageFormat::Png).multipart(&[]);
+    let (form, body) = in_color(ImageFormat::Png).multipart(&[]);
     let page = server.post("/", &[("Content-Type", &form)], &body);
     assert_eq!((page.status, page.header("x-pixcolor-input")), (422, "colour"));
     assert_eq!(server.colorize(&Picture::png(96, 64, 1)).status, 200);
 }
 
 #[test]
-fn it_is_coloured_anew_where_the_operator_says_so_and_that_is_told_each_time() {
+fn it_is_colored_anew_where_the_operator_says_so_and_that_is_told_each_time() {
     let server = set_to(Setup::new(), "recolour").start();
-    let picture = in_colour(ImageFormat::Png);
+    let picture = in_color(ImageFormat::Png);
     for cache in ["PixColor; fwd=miss; stored", "PixColor; hit; detail=memory"] {
         let answer = server.colorize(&picture);
         assert_eq!((answer.header("x-pixcolor-provider"), answer.header("cache-status")), ("local", cache));
@@ -113,13 +113,13 @@ fn it_is_coloured_anew_where_the_operator_says_so_and_that_is_told_each_time() {
 }
 
 #[test]
-fn what_was_coloured_anew_before_is_not_the_answer_any_more() {
+fn what_was_colored_anew_before_is_not_the_answer_any_more() {
     let state = tempfile::tempdir().unwrap();
     let start = |what: &str| {
         let dir = format!("\"{}\"", state.path().display());
         set_to(Setup::new(), what).env("PIXCOLOR_CACHE__DIR", dir).start()
     };
-    let picture = in_colour(ImageFormat::Png);
+    let picture = in_color(ImageFormat::Png);
     assert_eq!(start("recolour").colorize(&picture).header("x-pixcolor-provider"), "local");
     let passed = start("pass").colorize(&picture).picture();
     assert!(passed.to_rgb8() == image::load_from_memory(&picture.bytes).unwrap().to_rgb8());
@@ -128,7 +128,7 @@ fn what_was_coloured_anew_before_is_not_the_answer_any_more() {
 }
 
 #[test]
-fn one_tone_is_not_colour() {
+fn one_tone_is_not_color() {
     type Tone = fn(f64) -> [f64; 3];
     let tones: [(&str, Tone); 5] = [
         ("grey in RGB", |v| [v, v, v]),
@@ -145,17 +145,17 @@ fn one_tone_is_not_colour() {
             assert_eq!(answer.header("x-pixcolor-provider"), "local", "{name} {format:?}");
         }
     }
-    for colour in ["rocket.jpg", "grace_hopper.jpg"] {
-        let file = format!("{}/tests/data/{colour}", env!("CARGO_MANIFEST_DIR"));
+    for color in ["rocket.jpg", "grace_hopper.jpg"] {
+        let file = format!("{}/tests/data/{color}", env!("CARGO_MANIFEST_DIR"));
         let picture = Picture { bytes: std::fs::read(file).unwrap(), media_type: "image/jpeg" };
-        assert_eq!(server.colorize(&picture).header("x-pixcolor-input"), "colour", "{colour}");
+        assert_eq!(server.colorize(&picture).header("x-pixcolor-input"), "colour", "{color}");
     }
 }
 
 #[test]
 fn the_command_line_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("a.png"), in_colour(ImageFormat::Png).bytes).unwrap();
+    std::fs::write(folder.path().join("a.png"), in_color(ImageFormat::Png).bytes).unwrap();
     let output =
         crate::harness::server::pixcolor(folder.path()).args(["colorize", "a.png"]).output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

@@ -13,8 +13,8 @@ const APP14: u8 = 0xEE;
 
 /// The meaning of a file's components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Colours {
-    Grey,
+pub(super) enum Colors {
+    Gray,
     Rgb,
     /// Luminance, blue-yellow, red-green (ITU T.871).
     Ycc,
@@ -26,7 +26,7 @@ pub(super) enum Colours {
     Ycck,
 }
 
-impl Colours {
+impl Colors {
     /// By the rules of libjpeg (`default_decompress_parms`); none for a number of components that has no meaning.
     pub(super) fn of(bytes: &[u8], layout: &Layout) -> Option<Self> {
         let mut ids = layout.frame.components.iter().map(|component| component.id);
@@ -34,7 +34,7 @@ impl Colours {
         let transform = adobe.map(|body| body[11]);
         let jfif = bodies(bytes, layout, APP0).any(|body| body.starts_with(b"JFIF\0"));
         match layout.frame.components.len() {
-            1 => Some(Self::Grey),
+            1 => Some(Self::Gray),
             3 => Some(match transform {
                 _ if jfif => Self::Ycc,
                 Some(0) => Self::Rgb,
@@ -54,7 +54,7 @@ impl Colours {
     pub(super) fn are(self, seen: Option<ColorSpace>) -> bool {
         matches!(
             (self, seen),
-            (Self::Grey, _)
+            (Self::Gray, _)
                 | (Self::Rgb, Some(ColorSpace::RGB | ColorSpace::CMYK))
                 | (Self::Ycc, Some(ColorSpace::YCbCr))
                 | (Self::Cmyk | Self::CmykInverted, Some(ColorSpace::CMYK))
@@ -65,7 +65,7 @@ impl Colours {
     /// What jpeg-decoder is to do with them, and what it gives: it inverts inks.
     pub(super) const fn transform(self) -> (ColorTransform, Channels) {
         match self {
-            Self::Grey => (ColorTransform::Grayscale, Channels::Grey),
+            Self::Gray => (ColorTransform::Grayscale, Channels::Gray),
             Self::Rgb => (ColorTransform::RGB, Channels::Rgb),
             Self::Ycc => (ColorTransform::YCbCr, Channels::Rgb),
             Self::Cmyk => (ColorTransform::CMYK, Channels::CmykInverted),

@@ -7,8 +7,8 @@ use crate::photo::decode::feed::Channels;
 use crate::photo::decode::jpeg::ycc_to_rgb;
 use crate::photo::ifd::{Directory, Field, tag};
 
-pub(super) enum Colour {
-    Grey {
+pub(super) enum Color {
+    Gray {
         white_is_zero: bool,
     },
     Rgb,
@@ -19,7 +19,7 @@ pub(super) enum Colour {
     Ycc(Ycc),
 }
 
-impl Colour {
+impl Color {
     pub(super) fn of(
         directory: &Directory<'_>,
         compression: Compression,
@@ -35,9 +35,9 @@ impl Colour {
             3 => 2,
             _ => u64::MAX,
         };
-        let colour = match number(directory, tag::PHOTOMETRIC, default)? {
-            0 => Self::Grey { white_is_zero: true },
-            1 => Self::Grey { white_is_zero: false },
+        let color = match number(directory, tag::PHOTOMETRIC, default)? {
+            0 => Self::Gray { white_is_zero: true },
+            1 => Self::Gray { white_is_zero: false },
             2 => Self::Rgb,
             3 if bits == 16 => return Err(unsupported("a palette of 16 bits")),
             3 => Self::Palette(palette(directory, bits)?),
@@ -51,20 +51,20 @@ impl Colour {
             u64::MAX => return Err(unsupported("it does not say what its samples mean")),
             other => return Err(unsupported(format!("photometric interpretation {other}"))),
         };
-        let right = match &colour {
-            Self::Grey { .. } | Self::Palette(_) => bits >= 8 || samples == 1,
-            Self::Rgb | Self::Cmyk => bits >= 8 && samples >= colour.samples(),
+        let right = match &color {
+            Self::Gray { .. } | Self::Palette(_) => bits >= 8 || samples == 1,
+            Self::Rgb | Self::Cmyk => bits >= 8 && samples >= color.samples(),
             Self::Ycc(_) => bits == 8 && samples == 3,
         };
         if !right {
-            return Err(unsupported(format!("{samples} samples of {bits} bits in {}", colour.name())));
+            return Err(unsupported(format!("{samples} samples of {bits} bits in {}", color.name())));
         }
-        Ok(colour)
+        Ok(color)
     }
 
     fn name(&self) -> &'static str {
         match self {
-            Self::Grey { .. } => "grey",
+            Self::Gray { .. } => "grey",
             Self::Rgb => "RGB",
             Self::Palette(_) => "a palette",
             Self::Cmyk => "CMYK",
@@ -75,7 +75,7 @@ impl Colour {
     /// Samples of a pixel in the file, without extra ones.
     pub(super) fn samples(&self) -> usize {
         match self {
-            Self::Grey { .. } | Self::Palette(_) => 1,
+            Self::Gray { .. } | Self::Palette(_) => 1,
             Self::Rgb | Self::Ycc(_) => 3,
             Self::Cmyk => 4,
         }
@@ -84,8 +84,8 @@ impl Colour {
     /// What becomes of a pixel.
     pub(super) fn channels(&self, alpha: bool) -> Channels {
         match (self, alpha) {
-            (Self::Grey { .. }, false) => Channels::Grey,
-            (Self::Grey { .. }, true) => Channels::GreyAlpha,
+            (Self::Gray { .. }, false) => Channels::Gray,
+            (Self::Gray { .. }, true) => Channels::GrayAlpha,
             (Self::Cmyk, _) => Channels::Cmyk,
             (_, false) => Channels::Rgb,
             (_, true) => Channels::Rgba,
@@ -95,17 +95,17 @@ impl Colour {
 
 /// All red values of the map, all green ones, all blue ones.
 fn palette(directory: &Directory<'_>, bits: u8) -> Result<Vec<[u16; 3]>, PhotoError> {
-    let map = directory.field(tag::COLOUR_MAP).ok_or_else(|| damaged("its palette is missing"))?;
-    let colours = 1_usize << bits;
-    if map.count() != 3 * colours {
-        return Err(damaged(format!("its palette has {} values, not {}", map.count(), 3 * colours)));
+    let map = directory.field(tag::COLOR_MAP).ok_or_else(|| damaged("its palette is missing"))?;
+    let colors = 1_usize << bits;
+    if map.count() != 3 * colors {
+        return Err(damaged(format!("its palette has {} values, not {}", map.count(), 3 * colors)));
     }
     let value = |index| map.number(index).and_then(|value| u16::try_from(value).ok());
-    let values = (0..3 * colours).map(value).collect::<Option<Vec<_>>>();
+    let values = (0..3 * colors).map(value).collect::<Option<Vec<_>>>();
     let values = values.ok_or_else(|| damaged("its palette is cut off"))?;
     // Some writers forget that the values have 16 bits.
     let scale = if values.iter().all(|&value| value < 256) { 257 } else { 1 };
-    Ok((0..colours).map(|i| [0, 1, 2].map(|channel| values[channel * colours + i] * scale)).collect())
+    Ok((0..colors).map(|i| [0, 1, 2].map(|channel| values[channel * colors + i] * scale)).collect())
 }
 
 /// From luma and colour differences to RGB (TIFF 6.0, sections 20 and 21).

@@ -18,23 +18,23 @@ use super::keys;
 use super::plan::{Plan, Search};
 use super::rendition::{Origin, Rendition, Saved};
 use super::steps::Decoded;
-use crate::config::OnColour;
+use crate::config::OnColor;
 use crate::credit::{Credits, Usage};
 use crate::photo::{self, EncodeOptions, Photo, PhotoError};
 use crate::provider::Provider;
 
 impl Gateway {
     /// What an upload in colour is answered with, or the photo again if it is to be coloured.
-    pub(super) async fn in_colour(
+    pub(super) async fn in_color(
         &self,
         plan: &Plan,
         decoded: Decoded,
     ) -> Result<ControlFlow<Rendition, Decoded>, Error> {
-        match plan.config().on_colour {
-            _ if !decoded.photo.is_coloured() => Ok(Continue(decoded)),
-            OnColour::Recolour => Ok(Continue(decoded)),
-            OnColour::Refuse => Err(Error::InColour),
-            OnColour::Pass => Ok(Break(self.pass(plan, decoded).await?)),
+        match plan.config().on_color {
+            _ if !decoded.photo.is_colored() => Ok(Continue(decoded)),
+            OnColor::Recolor => Ok(Continue(decoded)),
+            OnColor::Refuse => Err(Error::InColor),
+            OnColor::Pass => Ok(Break(self.pass(plan, decoded).await?)),
         }
     }
 
@@ -63,7 +63,7 @@ impl Gateway {
                 time: expected.time.map_or(Duration::ZERO, |time| time.typical),
             }),
             origin: Origin::Passed,
-            in_colour: true,
+            in_color: true,
             damage,
             attempts: Vec::new(),
             timings: vec![("decode", took), ("encode", start.elapsed())],

@@ -36,7 +36,7 @@ const EXAMPLE: &str = r#"Send {"image": "data:image/jpeg;base64,..."}"#;
 
 /// A call of an algorithm.
 #[derive(Clone, Debug)]
-pub struct Colouring {
+pub struct Coloring {
     /// What it was called by: OWNER/NAME.
     pub algorithm: String,
     /// Who answers for it.
@@ -81,7 +81,7 @@ struct Location {
 }
 
 /// Colours what was sent.
-pub async fn run(context: &Context, call: &Colouring, input: Input) -> Result<Done, Problem> {
+pub async fn run(context: &Context, call: &Coloring, input: Input) -> Result<Done, Problem> {
     let Input { given, ticket } = input;
     match given {
         Given::Binary(upload) => {
@@ -113,7 +113,7 @@ pub async fn run(context: &Context, call: &Colouring, input: Input) -> Result<Do
 /// One picture, or each of a list in turn.
 async fn all(
     context: &Context,
-    call: &Colouring,
+    call: &Coloring,
     image: OneOrMore<'_>,
     location: Option<OneOrMore<'_>>,
     ticket: &Option<Arc<Ticket>>,
@@ -168,7 +168,7 @@ async fn locations(
 /// The picture that a text is, or says where to find.
 async fn upload(
     context: &Context,
-    call: &Colouring,
+    call: &Coloring,
     text: &str,
     ticket: &Option<Arc<Ticket>>,
 ) -> Result<Upload, Problem> {
@@ -231,7 +231,7 @@ async fn stored(context: &Context, uri: &str, limit: u64) -> Result<Upload, Prob
 /// Colours one picture the way of every picture, and gives the URI of the result.
 async fn one(
     context: &Context,
-    call: &Colouring,
+    call: &Coloring,
     upload: Upload,
     location: Option<Location>,
     report: &mut Report,
@@ -277,7 +277,7 @@ struct Report {
 impl Report {
     fn note(&mut self, rendition: &Rendition) {
         let Rendition { width, height, .. } = rendition;
-        let who = match rendition.coloured_by() {
+        let who = match rendition.colored_by() {
             Some((provider, model)) => format!("coloured by {provider} ({model})"),
             None => "in colour already".to_owned(),
         };

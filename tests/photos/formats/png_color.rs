@@ -26,14 +26,14 @@ fn icc(profile: &ColorProfile) -> Vec<u8> {
 }
 
 /// The sRGB codes of one pixel with some chunks before it.
-fn pixel(colour: u8, depth: u8, samples: &[u8], chunks: &[Vec<u8>]) -> [u8; 3] {
+fn pixel(color: u8, depth: u8, samples: &[u8], chunks: &[Vec<u8>]) -> [u8; 3] {
     let mut chunks = chunks.to_vec();
     chunks.push(chunk(b"IDAT", &make::deflated(&[&[0], samples].concat())));
-    let png = make::png(1, 1, depth, colour, &chunks);
+    let png = make::png(1, 1, depth, color, &chunks);
     Rgb::decode(&png, &Limits::default()).unwrap().pixels.try_into().unwrap()
 }
 
-fn grey(code: u8, chunks: &[Vec<u8>]) -> u8 {
+fn gray(code: u8, chunks: &[Vec<u8>]) -> u8 {
     pixel(0, 8, &[code], chunks)[1]
 }
 
@@ -49,14 +49,14 @@ fn close(got: u8, wanted: u8, name: &str) {
 }
 
 #[test]
-fn gamma_applies_to_every_depth_and_colour_type() {
-    assert_eq!(grey(55, &[gamma(100_000)]), 128);
+fn gamma_applies_to_every_depth_and_color_type() {
+    assert_eq!(gray(55, &[gamma(100_000)]), 128);
     for file in [35_000, 55_556, 70_000, 100_000, 250_000] {
         let power = 100_000.0 / f64::from(file);
         for code in [0, 9, 55, 128, 200, 255] {
             let wanted = srgb((f64::from(code) / 255.0).powf(power));
             let name = format!("gamma {file}, code {code}");
-            close(grey(code, &[gamma(file)]), wanted, &name);
+            close(gray(code, &[gamma(file)]), wanted, &name);
             close(pixel(0, 16, &[code, code], &[gamma(file)])[0], wanted, &name);
             close(pixel(2, 8, &[code, 0, 255], &[gamma(file)])[0], wanted, &name);
             close(pixel(2, 16, &[0, 0, code, code, 255, 255], &[gamma(file)])[1], wanted, &name);
@@ -79,15 +79,15 @@ fn a_gamma_of_srgb_or_one_without_sense_changes_nothing() {
     for same in [43_200, 45_454, 45_455, 45_500, 47_700] {
         for beside in [vec![], numbers(b"cHRM", &SRGB)] {
             for code in 0..=255 {
-                assert_eq!(grey(code, &[gamma(same), beside.clone()]), code, "gamma {same}");
+                assert_eq!(gray(code, &[gamma(same), beside.clone()]), code, "gamma {same}");
                 assert_eq!(pixel(2, 8, &[code, 9, 99], &[gamma(same), beside.clone()]), [code, 9, 99]);
             }
         }
     }
     for senseless in [0, 1, 15, u32::MAX] {
-        assert_eq!(grey(55, &[gamma(senseless)]), 55, "gamma {senseless}");
+        assert_eq!(gray(55, &[gamma(senseless)]), 55, "gamma {senseless}");
     }
-    assert_eq!(grey(55, &[chunk(b"gAMA", &[0, 1])]), 55, "a chunk that is too short");
+    assert_eq!(gray(55, &[chunk(b"gAMA", &[0, 1])]), 55, "a chunk that is too short");
 }
 
 #[test]
@@ -116,8 +116,8 @@ fn primaries_apply_with_a_gamma_and_only_with_one() {
 fn code_points_are_converted_or_refused_in_words() {
     assert_eq!(pixel(2, 8, &[200, 100, 50], &[code_points(1, 13)]), [200, 100, 50]);
     assert_eq!(pixel(2, 8, &[200, 100, 50], &[code_points(2, 2)]), [200, 100, 50], "not specified");
-    assert_eq!(grey(55, &[code_points(12, 13)]), 55, "a grey has no primaries");
-    assert_eq!(grey(55, &[code_points(1, 8)]), 128, "linear light");
+    assert_eq!(gray(55, &[code_points(12, 13)]), 55, "a grey has no primaries");
+    assert_eq!(gray(55, &[code_points(1, 8)]), 128, "linear light");
     let p3 = pixel(2, 8, &[200, 100, 50], &[code_points(12, 13)]);
     let by_profile = pixel(2, 8, &[200, 100, 50], &[icc(&ColorProfile::new_display_p3())]);
     p3.into_iter().zip(by_profile).for_each(|(one, other)| close(one, other, "Display P3"));
@@ -126,7 +126,7 @@ fn code_points_are_converted_or_refused_in_words() {
     let light = ((128.0_f64 / 255.0 + 0.099) / 1.099).powf(1.0 / 0.45);
     for (primaries, transfer) in [(1, 1), (9, 14), (9, 15), (6, 6)] {
         let name = format!("{primaries}, {transfer}");
-        close(grey(128, &[code_points(primaries, transfer)]), srgb(light), &name);
+        close(gray(128, &[code_points(primaries, transfer)]), srgb(light), &name);
         let neutral = pixel(2, 8, &[128; 3], &[code_points(primaries, transfer)]);
         neutral.into_iter().for_each(|code| close(code, srgb(light), &name));
     }
@@ -157,16 +157,16 @@ fn the_chunk_of_the_highest_precedence_counts_and_a_damaged_one_does_not() {
         chunk
     };
     let all = [half.clone(), srgb.clone(), profile.clone(), code_points(1, 13)];
-    assert_eq!(grey(55, &all), 55, "cICP");
-    assert_eq!(grey(55, &all[..3]), 128, "iCCP");
-    assert_eq!(grey(55, &all[..2]), 55, "sRGB");
-    assert!(grey(55, &all[..1]) > 150, "gAMA");
-    assert_eq!(grey(55, &[profile.clone(), damaged(code_points(1, 13))]), 128, "a checksum of cICP");
-    assert_eq!(grey(55, &[srgb.clone(), damaged(profile.clone())]), 55, "a checksum of iCCP");
-    assert_eq!(grey(55, &[gamma(100_000), damaged(srgb)]), 128, "a checksum of sRGB");
+    assert_eq!(gray(55, &all), 55, "cICP");
+    assert_eq!(gray(55, &all[..3]), 128, "iCCP");
+    assert_eq!(gray(55, &all[..2]), 55, "sRGB");
+    assert!(gray(55, &all[..1]) > 150, "gAMA");
+    assert_eq!(gray(55, &[profile.clone(), damaged(code_points(1, 13))]), 128, "a checksum of cICP");
+    assert_eq!(gray(55, &[srgb.clone(), damaged(profile.clone())]), 55, "a checksum of iCCP");
+    assert_eq!(gray(55, &[gamma(100_000), damaged(srgb)]), 128, "a checksum of sRGB");
     // A profile of nonsense, or of another kind of picture.
     for useless in [chunk(b"iCCP", b"name\0\0nonsense"), icc(&ColorProfile::new_display_p3())] {
-        assert_eq!(grey(55, &[useless, gamma(100_000)]), 128);
+        assert_eq!(gray(55, &[useless, gamma(100_000)]), 128);
     }
     // After the image data nothing counts any more.
     let data = chunk(b"IDAT", &make::deflated(&[0, 55]));
@@ -177,11 +177,11 @@ fn the_chunk_of_the_highest_precedence_counts_and_a_damaged_one_does_not() {
 #[test]
 fn a_picture_in_srgb_stays_as_it_is_to_the_bit() {
     let mut random = Random(3);
-    for (depth, colour) in [(8, 0), (16, 0), (8, 2), (16, 2), (8, 4), (16, 6)] {
+    for (depth, color) in [(8, 0), (16, 0), (8, 2), (16, 2), (8, 4), (16, 6)] {
         let mut noise = |chunks: &[Vec<u8>]| {
             random = Random(3);
             Photo::decode(
-                &make::noise_png(20, 9, depth, colour, false, chunks, &mut random),
+                &make::noise_png(20, 9, depth, color, false, chunks, &mut random),
                 &Limits::default(),
             )
             .unwrap()
@@ -193,7 +193,7 @@ fn a_picture_in_srgb_stays_as_it_is_to_the_bit() {
             vec![chunk(b"sRGB", &[1])],
             vec![code_points(1, 13)],
         ] {
-            assert_eq!(noise(&chunks).grey, plain.grey);
+            assert_eq!(noise(&chunks).gray, plain.gray);
         }
     }
 }

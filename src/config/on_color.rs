@@ -10,7 +10,7 @@ const WORDS: Words = &[(
 
 /// What is done with an upload in colour, so that no credit is spent on it by accident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnColour {
+pub enum OnColor {
     /// It is given back as it looks. The default: nothing is spent, and no client meets an error that it does
     /// not know.
     #[default]
@@ -18,13 +18,13 @@ pub enum OnColour {
     /// It is refused.
     Refuse,
     /// It is coloured anew, as if it were black and white.
-    Recolour,
+    Recolor,
 }
 
-impl OnColour {
+impl OnColor {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
         table.describe(WORDS);
-        let words = [("pass", Self::Pass), ("refuse", Self::Refuse), ("recolour", Self::Recolour)];
+        let words = [("pass", Self::Pass), ("refuse", Self::Refuse), ("recolour", Self::Recolor)];
         table.choice("on_colour", &words).unwrap_or_default()
     }
 }

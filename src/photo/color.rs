@@ -26,14 +26,14 @@ const SAMPLES: u32 = 512;
 
 /// Distance from the picture's own tint, in units of a\* and b\*, root mean square, above which it is
 /// coloured.
-const COLOURED: f64 = 8.0;
+const COLORED: f64 = 8.0;
 
 /// The same, across the main direction: more than one hue.
-const COLOURED_ACROSS: f64 = 1.75;
+const COLORED_ACROSS: f64 = 1.75;
 
 /// Looks at an upload's pixels while it is decoded.
 #[derive(Debug, Default)]
-pub(super) struct ColourSampler {
+pub(super) struct ColorSampler {
     longest: usize,
     look: usize,
     cells: Vec<Cell>,
@@ -46,7 +46,7 @@ struct Cell {
     lab: [f32; 3],
 }
 
-impl ColourSampler {
+impl ColorSampler {
     /// For a picture of this size.
     pub(super) fn new(width: u32, height: u32) -> Self {
         let longest = width.max(height).max(1);
@@ -84,8 +84,8 @@ impl ColourSampler {
     }
 
     /// What was seen.
-    pub(super) fn finish(self) -> ColourStatistics {
-        let mut statistics = ColourStatistics::default();
+    pub(super) fn finish(self) -> ColorStatistics {
+        let mut statistics = ColorStatistics::default();
         for cell in self.cells.iter().filter(|cell| cell.count > 0.0) {
             statistics.add(cell.lab.map(|sum| sum / cell.count));
         }
@@ -95,7 +95,7 @@ impl ColourSampler {
 
 /// Chroma of an upload's parts, and how it varies.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ColourStatistics {
+pub struct ColorStatistics {
     bins: [Moments; BINS],
 }
 
@@ -110,7 +110,7 @@ struct Moments {
     a_b: f64,
 }
 
-impl ColourStatistics {
+impl ColorStatistics {
     /// Counts one part.
     fn add(&mut self, [l, a, b]: [f32; 3]) {
         let bin = &mut self.bins[((l / 100.0 * BINS as f32) as usize).min(BINS - 1)];
@@ -161,8 +161,8 @@ impl ColourStatistics {
     }
 
     /// Whether the colours are more than toning, paper, stains and compression make.
-    pub fn is_coloured(&self) -> bool {
-        self.spread() > COLOURED || self.spread_across() > COLOURED_ACROSS
+    pub fn is_colored(&self) -> bool {
+        self.spread() > COLORED || self.spread_across() > COLORED_ACROSS
     }
 }
 
@@ -171,11 +171,11 @@ mod tests {
     use super::*;
 
     /// Statistics of parts at every luminance, in the colour that a function gives them.
-    fn of(colour: impl Fn(f32, u32) -> [f32; 2]) -> ColourStatistics {
-        let mut statistics = ColourStatistics::default();
+    fn of(color: impl Fn(f32, u32) -> [f32; 2]) -> ColorStatistics {
+        let mut statistics = ColorStatistics::default();
         for i in 0..10_000_u32 {
             let l = (i % 100) as f32;
-            let [a, b] = colour(l, i.wrapping_mul(2_654_435_761) >> 8);
+            let [a, b] = color(l, i.wrapping_mul(2_654_435_761) >> 8);
             statistics.add([l, a, b]);
         }
         statistics
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tint_is_not_colour_however_strong() {
+    fn a_tint_is_not_color_however_strong() {
         for (name, statistics) in [
             ("grey", of(|_, _| [0.0, 0.0])),
             ("sepia", of(|l, _| [8.0 + l / 20.0, 25.0 - l / 10.0])),
@@ -200,7 +200,7 @@ mod tests {
             ),
         ] {
             assert!(
-                !statistics.is_coloured(),
+                !statistics.is_colored(),
                 "{name}: {} {}",
                 statistics.spread(),
                 statistics.spread_across()
@@ -209,16 +209,16 @@ mod tests {
     }
 
     #[test]
-    fn many_hues_are_colour_even_when_they_are_pale() {
+    fn many_hues_are_color_even_when_they_are_pale() {
         let pale = of(|_, r| [noise(r, 0) * 6.0, noise(r, 8) * 6.0]);
-        assert!(pale.is_coloured() && pale.mean_chroma() < 8.0);
+        assert!(pale.is_colored() && pale.mean_chroma() < 8.0);
         // Sky and sand: one axis, but far apart.
-        assert!(of(|_, r| if r & 1 == 0 { [0.0, -25.0] } else { [5.0, 20.0] }).is_coloured());
+        assert!(of(|_, r| if r & 1 == 0 { [0.0, -25.0] } else { [5.0, 20.0] }).is_colored());
     }
 
     #[test]
-    fn grain_is_not_colour_though_every_pixel_has_some() {
-        let mut sampler = ColourSampler::new(600, 400);
+    fn grain_is_not_color_though_every_pixel_has_some() {
+        let mut sampler = ColorSampler::new(600, 400);
         for y in (0..400).filter(|y| y % 2 == 0) {
             assert!(sampler.wants_row(y));
             for (index, x) in sampler.wanted(0, 1, 600) {
@@ -229,12 +229,12 @@ mod tests {
         }
         assert!(!sampler.wants_row(1));
         let seen = sampler.finish();
-        assert!(!seen.is_coloured(), "{} {}", seen.spread(), seen.spread_across());
+        assert!(!seen.is_colored(), "{} {}", seen.spread(), seen.spread_across());
     }
 
     #[test]
     fn of_every_part_of_an_interlaced_row_the_same_columns_are_looked_at() {
-        let sampler = ColourSampler::new(2000, 10);
+        let sampler = ColorSampler::new(2000, 10);
         let whole: Vec<usize> = sampler.wanted(0, 1, 2000).map(|(_, x)| x).collect();
         assert_eq!(whole, (0..2000).step_by(4).collect::<Vec<_>>());
         for step in [2, 4, 8] {
@@ -248,8 +248,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_seen_is_not_colour() {
-        let nothing = ColourStatistics::default();
-        assert!(!nothing.is_coloured() && nothing.mean_chroma().abs() < 1e-9);
+    fn nothing_seen_is_not_color() {
+        let nothing = ColorStatistics::default();
+        assert!(!nothing.is_colored() && nothing.mean_chroma().abs() < 1e-9);
     }
 }

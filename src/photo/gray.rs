@@ -1,11 +1,11 @@
 //! Working with luminance: the small grey picture for a provider, and comparing two of them.
 
 use super::encode::{self, EncodeOptions};
-use super::lab::GREY8;
+use super::lab::GRAY8;
 use super::resample::{self, Resample};
-use super::{Grey, OutputFormat, Photo, PhotoError};
+use super::{Gray, OutputFormat, Photo, PhotoError};
 
-impl Grey {
+impl Gray {
     /// The same picture at another size, the aspect not kept: by area when smaller, Catmull-Rom when
     /// larger. A side of 0 becomes 1.
     #[must_use]
@@ -20,7 +20,7 @@ impl Grey {
 
     /// The picture as 8-bit sRGB grey, row by row.
     pub fn to_srgb8(&self) -> Vec<u8> {
-        let table = &*GREY8;
+        let table = &*GRAY8;
         self.luma.iter().map(|&luma| table[luma as usize]).collect()
     }
 
@@ -30,7 +30,7 @@ impl Grey {
     /// # Errors
     /// [`PhotoError::Unwritable`] for a size the format cannot hold.
     pub fn encode(&self, format: OutputFormat, quality: u8) -> Result<Vec<u8>, PhotoError> {
-        encode::grey(self, &EncodeOptions { format, quality, note: None })
+        encode::gray(self, &EncodeOptions { format, quality, note: None })
     }
 }
 
@@ -40,11 +40,11 @@ fn code(value: f32) -> u16 {
 }
 
 /// See [`Photo::grey_for`].
-pub(super) fn for_provider(photo: &Photo, max_pixels: u64) -> Grey {
+pub(super) fn for_provider(photo: &Photo, max_pixels: u64) -> Gray {
     let from = (photo.width(), photo.height());
     let (width, height) = fit(from, max_pixels);
     if photo.alpha.is_none() {
-        return photo.grey.resize(width, height);
+        return photo.gray.resize(width, height);
     }
     let mut resample = Resample::<1>::new(from, (width, height));
     let (mut row, mut luma) =
@@ -53,14 +53,14 @@ pub(super) fn for_provider(photo: &Photo, max_pixels: u64) -> Grey {
         resample.row(y, |source, weight, sum| add_on_white(photo, source, weight, sum), &mut row);
         luma.extend(row.iter().copied().map(code));
     }
-    Grey { width, height, luma }
+    Gray { width, height, luma }
 }
 
 /// Adds a weighted row of the photo as it looks on white paper.
 fn add_on_white(photo: &Photo, y: usize, weight: f32, sum: &mut [f32]) {
     let at = y * sum.len()..(y + 1) * sum.len();
-    let Some(alpha) = &photo.alpha else { return resample::add(&photo.grey.luma[at], weight, sum) };
-    for ((sum, &luma), &alpha) in sum.iter_mut().zip(&photo.grey.luma[at.clone()]).zip(&alpha[at]) {
+    let Some(alpha) = &photo.alpha else { return resample::add(&photo.gray.luma[at], weight, sum) };
+    for ((sum, &luma), &alpha) in sum.iter_mut().zip(&photo.gray.luma[at.clone()]).zip(&alpha[at]) {
         let opacity = f32::from(alpha) / 255.0;
         *sum += weight * (65_535.0 + opacity * (f32::from(luma) - 65_535.0));
     }
@@ -84,14 +84,14 @@ pub(super) fn fit((width, height): (u32, u32), max_pixels: u64) -> (u32, u32) {
 /// How alike two pictures are in luminance, whatever their sizes, brightness and contrast: the
 /// normalised cross-correlation from -1 (negative) over 0 (unrelated) to 1 (the same), both brought
 /// to the smaller width and height. Two even pictures are alike, an even one is like no other.
-pub fn luma_correlation(one: &Grey, other: &Grey) -> f64 {
+pub fn luma_correlation(one: &Gray, other: &Gray) -> f64 {
     let to = (one.width.min(other.width), one.height.min(other.height));
-    let centred = |grey: &Grey| {
-        let plane = resample::plane(&grey.luma, (grey.width, grey.height), to);
+    let centerd = |gray: &Gray| {
+        let plane = resample::plane(&gray.luma, (gray.width, gray.height), to);
         let mean = plane.iter().map(|&v| f64::from(v)).sum::<f64>() / plane.len() as f64;
         plane.into_iter().map(|v| f64::from(v) - mean).collect::<Vec<f64>>()
     };
-    let (one, other) = (centred(one), centred(other));
+    let (one, other) = (centerd(one), centerd(other));
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     // Below one code of standard deviation a picture is even; rounding is not structure.
     let even = |plane: &[f64]| dot(plane, plane) < plane.len() as f64;
@@ -106,14 +106,14 @@ pub fn luma_correlation(one: &Grey, other: &Grey) -> f64 {
 mod tests {
     use super::*;
 
-    fn waves(width: u32, height: u32) -> Grey {
+    fn waves(width: u32, height: u32) -> Gray {
         let luma = (0..width * height)
             .map(|i| {
                 let (x, y) = ((i % width) as f32 / width as f32, (i / width) as f32 / height as f32);
                 (32_000.0 + 20_000.0 * (9.0 * x).sin() * (5.0 * y).cos()) as u16
             })
             .collect();
-        Grey { width, height, luma }
+        Gray { width, height, luma }
     }
 
     #[test]
@@ -131,10 +131,10 @@ mod tests {
 
     #[test]
     fn what_is_transparent_is_white_for_the_provider() {
-        let mut photo = Photo::from_grey(Grey { width: 2, height: 1, luma: vec![0, 1000] });
+        let mut photo = Photo::from_gray(Gray { width: 2, height: 1, luma: vec![0, 1000] });
         photo.alpha = Some(vec![0, 255]);
-        assert_eq!(photo.grey_for(2).luma, [65_535, 1000]);
-        assert_eq!(photo.grey_for(1).luma, [33_268]);
+        assert_eq!(photo.gray_for(2).luma, [65_535, 1000]);
+        assert_eq!(photo.gray_for(1).luma, [33_268]);
     }
 
     #[test]
@@ -153,15 +153,15 @@ mod tests {
 
     #[test]
     fn an_even_picture_is_like_another_even_one_only() {
-        let even = Grey { width: 5, height: 5, luma: vec![30_000; 25] };
-        assert!((luma_correlation(&even, &Grey { width: 1, height: 1, luma: vec![1] }) - 1.0).abs() < 1e-9);
+        let even = Gray { width: 5, height: 5, luma: vec![30_000; 25] };
+        assert!((luma_correlation(&even, &Gray { width: 1, height: 1, luma: vec![1] }) - 1.0).abs() < 1e-9);
         assert!(luma_correlation(&even, &waves(5, 5)).abs() < 1e-9);
     }
 
     #[test]
-    fn grey_codes_are_the_ones_of_srgb() {
-        let grey = Grey { width: 4, height: 1, luma: vec![0, 65_535, 35_092, 6_160] };
+    fn gray_codes_are_the_ones_of_srgb() {
+        let gray = Gray { width: 4, height: 1, luma: vec![0, 65_535, 35_092, 6_160] };
         // L* 53.55 is sRGB 128 (rounded), L* 9.4 is sRGB 26.
-        assert_eq!(grey.to_srgb8(), [0, 255, 128, 26]);
+        assert_eq!(gray.to_srgb8(), [0, 255, 128, 26]);
     }
 }

@@ -53,9 +53,9 @@ fn flaw(error: &DecodeError) -> String {
             let shown = char::from(*byte).escape_default();
             format!("has `{shown}` at byte {} of its data, which is no letter of base64", at + 1)
         }
-        DecodeError::InvalidLength(_) | DecodeError::InvalidLastSymbol(..) | DecodeError::InvalidPadding => {
-            "is cut off or padded wrongly at its end".to_owned()
-        }
+        DecodeError::InvalidLength(_)
+        | DecodeError::InvalidLastSymbol { .. }
+        | DecodeError::InvalidPadding => "is cut off or padded wrongly at its end".to_owned(),
     }
 }
 

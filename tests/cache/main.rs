@@ -1,5 +1,5 @@
 //! Caches: one conformance suite for every implementation, and what only some of them must bear.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 mod conformance;

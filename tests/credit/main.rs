@@ -1,5 +1,5 @@
 //! Ledgers: one conformance suite for every implementation, and what a file must bear.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod common;
 mod conformance;

@@ -5,7 +5,7 @@
 //! `ARCHITECTURE.md`, section "Rocket as it is", says which that is. Nothing of ours is tested here.
 
 // Helpers of tests are no tests to clippy.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 mod answers;
 mod bodies;

@@ -1,4 +1,4 @@
-//! How a request's body arrives, and what happens to one that is late, cut, unread or too long.
+//! Request bodies: late, truncated, unread and oversized ones.
 
 use std::sync::mpsc;
 
@@ -25,10 +25,10 @@ fn ignore() -> &'static str {
 }
 
 #[test]
-fn a_request_fairing_waits_until_fourteen_bytes_of_the_body_are_there() {
-    let (tell, ran) = mpsc::sync_channel(9);
-    let fairing = AdHoc::on_request("tell", move |_, _| {
-        tell.send(()).unwrap();
+fn request_fairings_wait_for_14_bytes_of_the_body() {
+    let (sender, ran) = mpsc::sync_channel(9);
+    let fairing = AdHoc::on_request("before", move |_, _| {
+        sender.send(()).unwrap();
         Box::pin(async {})
     });
     let server = Server::start(rocket::custom(config()).attach(fairing).mount("/", routes![ignore]));
@@ -40,7 +40,7 @@ fn a_request_fairing_waits_until_fourteen_bytes_of_the_body_are_there() {
     wire.send("d");
     ran.recv_timeout(PATIENCE).expect("runs after 14 of 20 bytes");
 
-    server.ask(post("/ignore", "", "abc"));
+    server.request(post("/ignore", "", "abc"));
     ran.recv_timeout(PATIENCE).expect("runs after the whole of a shorter body");
 }
 
@@ -59,7 +59,7 @@ impl<'r> FromRequest<'r> for Refused {
 fn guarded(_refused: Refused) {}
 
 #[test]
-fn a_client_that_asks_before_sending_is_told_to_send_before_any_guard_can_refuse() {
+fn expect_100_continue_is_answered_before_any_guard_runs() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![guarded]));
     let mut wire = server.connect();
     wire.send(post_head("/guarded", "Expect: 100-continue\r\n", 20));
@@ -70,13 +70,13 @@ fn a_client_that_asks_before_sending_is_told_to_send_before_any_guard_can_refuse
 }
 
 #[test]
-fn a_body_over_the_limit_is_cut_in_silence_and_only_is_complete_tells() {
+fn an_oversized_body_is_truncated_and_only_is_complete_shows_it() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![read]));
     for (body, seen) in
         [("0123456789abcdef", "16 bytes, complete: true"), ("0123456789abcdefg", "16 bytes, complete: false")]
     {
-        let answer = server.ask(post("/read", "", body));
-        assert_eq!((answer.status, answer.text()), (200, seen));
+        let response = server.request(post("/read", "", body));
+        assert_eq!((response.status, response.text()), (200, seen));
     }
 }
 
@@ -96,18 +96,18 @@ fn json(body: Json<Value>) -> String {
 }
 
 #[test]
-fn each_data_guard_has_its_own_answer_to_a_body_over_its_limit() {
+fn data_guards_differ_in_how_they_treat_an_oversized_body() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![vec, capped, json]));
     let bytes = "x".repeat(8 * 1024 + 1);
-    assert_eq!(server.ask(post("/vec", "", &bytes)).status, 400);
-    let answer = server.ask(post("/capped", "", &bytes));
-    assert_eq!((answer.status, answer.text()), (200, "8192"));
+    assert_eq!(server.request(post("/vec", "", &bytes)).status, 400);
+    let response = server.request(post("/capped", "", &bytes));
+    assert_eq!((response.status, response.text()), (200, "8192"));
     let json = format!("\"{}\"", "x".repeat(1024 * 1024));
-    assert_eq!(server.ask(post("/json", "", &json)).status, 413);
+    assert_eq!(server.request(post("/json", "", &json)).status, 413);
 }
 
 #[test]
-fn the_limits_are_small_until_they_are_raised() {
+fn the_default_limits_are_small() {
     let limits = Limits::default();
     for (name, limit) in [
         ("form", ByteUnit::Kibibyte(32)),
@@ -124,19 +124,20 @@ fn the_limits_are_small_until_they_are_raised() {
 
 type Seen = mpsc::SyncSender<Result<(usize, bool), String>>;
 
-#[post("/tell", data = "<body>")]
-async fn tell_what_is_read(body: Data<'_>, tell: &rocket::State<Seen>) {
+#[post("/report", data = "<body>")]
+async fn report_what_is_read(body: Data<'_>, sender: &rocket::State<Seen>) {
     let read = body.open(1.mebibytes()).into_bytes().await;
     let read = read.map(|bytes| (bytes.len(), bytes.is_complete()));
-    tell.send(read.map_err(|error| error.to_string())).unwrap();
+    sender.send(read.map_err(|error| error.to_string())).unwrap();
 }
 
 #[test]
-fn a_body_that_breaks_off_is_an_error_except_within_its_first_fourteen_bytes() {
-    let (tell, seen) = mpsc::sync_channel(1);
-    let tell: Seen = tell;
-    let server = Server::start(rocket::custom(config()).mount("/", routes![tell_what_is_read]).manage(tell));
-    let length = post_head("/tell", "", 100);
+fn a_truncated_body_is_an_error_except_within_its_first_14_bytes() {
+    let (sender, seen) = mpsc::sync_channel(1);
+    let sender: Seen = sender;
+    let server =
+        Server::start(rocket::custom(config()).mount("/", routes![report_what_is_read]).manage(sender));
+    let length = post_head("/report", "", 100);
     let chunked = length.replace("Content-Length: 100", "Transfer-Encoding: chunked");
     for (head, part, taken_for_whole) in [
         (&length, "0123456789abcd", None),
@@ -151,16 +152,16 @@ fn a_body_that_breaks_off_is_an_error_except_within_its_first_fourteen_bytes() {
 }
 
 #[test]
-fn a_short_body_that_nobody_reads_leaves_the_connection_usable_and_a_long_one_closes_it() {
+fn a_short_unread_body_keeps_the_connection_and_a_long_one_closes_it() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![ignore]));
     let mut wire = server.connect();
     for _ in 0..2 {
         wire.send(post("/ignore", "", "twenty bytes or more"));
-        assert_eq!(wire.answer().text(), "not looked at");
+        assert_eq!(wire.response().text(), "not looked at");
     }
     wire.send(post_head("/ignore", "", 1024 * 1024));
     wire.send([0; 20]);
-    assert_eq!(wire.answer().text(), "not looked at");
+    assert_eq!(wire.response().text(), "not looked at");
     assert!(wire.is_closed());
 }
 
@@ -170,10 +171,10 @@ fn remove() -> &'static str {
 }
 
 #[test]
-fn a_form_whose_first_field_is_underscore_method_becomes_that_method() {
+fn a_first_form_field_named_method_changes_the_method() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![remove]));
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    assert_eq!(server.ask(post("/thing", form, "_method=delete")).text(), "deleted");
-    assert_eq!(server.ask(post("/thing", form, "a=b&_method=delete")).status, 404);
-    assert_eq!(server.ask(post("/thing", "Content-Type: text/plain\r\n", "_method=delete")).status, 404);
+    assert_eq!(server.request(post("/thing", form, "_method=delete")).text(), "deleted");
+    assert_eq!(server.request(post("/thing", form, "a=b&_method=delete")).status, 404);
+    assert_eq!(server.request(post("/thing", "Content-Type: text/plain\r\n", "_method=delete")).status, 404);
 }

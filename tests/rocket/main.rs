@@ -1,14 +1,30 @@
-//! What Rocket 0.5.2 really does, pinned over real sockets.
-//!
-//! The gateway is built around these facts, and most of them are in nobody's manual. When an upgrade
-//! of Rocket breaks a test here, the code that leans on that fact must be looked at again;
-//! `ARCHITECTURE.md`, section "Rocket as it is", says which that is. Nothing of ours is tested here.
+//! What Rocket 0.5.2 does, tested over real sockets. `README.md` in this folder lists the facts and says why PixColor
+//! depends on them. No code of PixColor is tested here.
 
-// Helpers of tests are no tests to clippy.
+// Clippy does not recognise helper functions as test code.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
-mod answers;
 mod bodies;
 mod lifetime;
 mod requests;
+mod responses;
 mod wire;
+
+/// A renamed or new test must be in the README, which names the tests between backticks.
+#[test]
+fn the_readme_names_every_test() {
+    let readme = include_str!("README.md");
+    let sources = [
+        include_str!("bodies.rs"),
+        include_str!("lifetime.rs"),
+        include_str!("requests.rs"),
+        include_str!("responses.rs"),
+    ];
+    let tests = sources.iter().flat_map(|source| source.split("#[test]\n").skip(1)).map(|rest| {
+        let name = rest.split_once("fn ").and_then(|(_, rest)| rest.split_once('('));
+        name.unwrap_or_else(|| panic!("no function after #[test]: {rest}")).0
+    });
+    for test in tests {
+        assert!(readme.contains(&format!("`{test}`")), "tests/rocket/README.md does not name {test}");
+    }
+}

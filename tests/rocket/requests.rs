@@ -1,4 +1,4 @@
-//! How a request finds its handler, and what it cannot find.
+//! Routing and request parsing.
 
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -17,23 +17,23 @@ fn only_get() -> &'static str {
 }
 
 #[test]
-fn a_wrong_method_is_not_found_and_no_allow_header_says_why() {
+fn a_wrong_method_returns_404_without_an_allow_header() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![only_get]));
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
-        let answer = server.ask(format!("{method} /only-get HTTP/1.1\r\nHost: test\r\n\r\n"));
-        assert_eq!((answer.status, answer.header("allow")), (404, None), "{method}");
+        let response = server.request(format!("{method} /only-get HTTP/1.1\r\nHost: test\r\n\r\n"));
+        assert_eq!((response.status, response.header("allow")), (404, None), "{method}");
     }
 }
 
 #[test]
-fn head_runs_the_whole_get_handler_and_keeps_its_length() {
+fn head_runs_the_get_handler_and_discards_its_body() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![only_get]));
     let mut wire = server.connect();
     wire.send("HEAD /only-get HTTP/1.1\r\nHost: test\r\n\r\n");
-    let answer = wire.head();
-    assert_eq!((answer.status, answer.header("content-length")), (200, Some("3")));
+    let response = wire.head();
+    assert_eq!((response.status, response.header("content-length")), (200, Some("3")));
     wire.send(get("/only-get"));
-    assert_eq!(wire.answer().text(), "got");
+    assert_eq!(wire.response().text(), "got");
 }
 
 #[get("/path/<rest..>")]
@@ -41,7 +41,7 @@ fn path(rest: PathBuf) -> String {
     rest.display().to_string()
 }
 
-/// Every segment as it was written, decoded.
+/// Returns every segment, decoded.
 struct All(Vec<String>);
 
 impl<'r> FromSegments<'r> for All {
@@ -63,7 +63,7 @@ fn own(rest: Segments<'_, Path>) -> String {
 }
 
 #[test]
-fn pathbuf_refuses_dot_segments_and_encoded_slashes_which_segments_passes() {
+fn pathbuf_rejects_dot_segments_and_encoded_slashes_and_segments_accepts_them() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![path, segments, own]));
     for (target, as_path, as_segments) in [
         ("a/b", Some("a/b"), "a|b"),
@@ -75,19 +75,24 @@ fn pathbuf_refuses_dot_segments_and_encoded_slashes_which_segments_passes() {
         ("a/../b", Some("b"), "a|..|b"),
         ("..%2F..%2Fetc", None, "../../etc"),
     ] {
-        let answer = server.ask(get(&format!("/path/{target}")));
-        let text = (answer.status == 200).then(|| answer.text());
-        assert_eq!((text, text.is_none()), (as_path, answer.status == 422), "{target}: {}", answer.status);
-        assert_eq!(server.ask(get(&format!("/segments/{target}"))).text(), as_segments, "{target}");
-        assert_eq!(server.ask(get(&format!("/own/{target}"))).text(), as_segments, "{target}");
+        let response = server.request(get(&format!("/path/{target}")));
+        let text = (response.status == 200).then(|| response.text());
+        assert_eq!(
+            (text, text.is_none()),
+            (as_path, response.status == 422),
+            "{target}: {}",
+            response.status
+        );
+        assert_eq!(server.request(get(&format!("/segments/{target}"))).text(), as_segments, "{target}");
+        assert_eq!(server.request(get(&format!("/own/{target}"))).text(), as_segments, "{target}");
     }
 }
 
 #[test]
-fn empty_segments_do_not_make_another_path() {
+fn empty_path_segments_are_ignored() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![only_get]));
     for target in ["/only-get/", "/only-get//", "//only-get"] {
-        assert_eq!(server.ask(get(target)).text(), "got", "{target}");
+        assert_eq!(server.request(get(target)).text(), "got", "{target}");
     }
 }
 
@@ -97,7 +102,7 @@ fn number(n: Option<u8>) -> String {
 }
 
 #[test]
-fn an_optional_query_value_that_is_wrong_or_given_twice_is_taken_as_absent() {
+fn an_optional_query_value_that_is_invalid_or_repeated_is_none() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![number]));
     for (target, seen) in [
         ("/number?n=7", "Some(7)"),
@@ -106,7 +111,7 @@ fn an_optional_query_value_that_is_wrong_or_given_twice_is_taken_as_absent() {
         ("/number?n=7&n=8", "None"),
         ("/number?N=7&other=1", "None"),
     ] {
-        assert_eq!(server.ask(get(target)).text(), seen, "{target}");
+        assert_eq!(server.request(get(target)).text(), seen, "{target}");
     }
 }
 
@@ -116,10 +121,10 @@ fn image() -> &'static str {
 }
 
 #[test]
-fn a_route_with_a_format_does_not_see_a_body_without_content_type() {
+fn a_route_with_a_format_does_not_match_a_body_without_content_type() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![image]));
-    assert_eq!(server.ask(post("/image", "Content-Type: image/png\r\n", "x")).text(), "an image");
-    assert_eq!(server.ask(post("/image", "", "x")).status, 404);
+    assert_eq!(server.request(post("/image", "Content-Type: image/png\r\n", "x")).text(), "an image");
+    assert_eq!(server.request(post("/image", "", "x")).status, 404);
 }
 
 #[get("/who")]
@@ -128,25 +133,25 @@ fn who(client: std::net::IpAddr) -> String {
 }
 
 #[test]
-fn anybody_may_name_their_own_address_unless_ip_header_is_off() {
+fn x_real_ip_is_trusted_from_any_client_unless_ip_header_is_off() {
     let forged = "GET /who HTTP/1.1\r\nHost: test\r\nX-Real-IP: 192.0.2.1\r\n\r\n";
     let server = Server::start(rocket::custom(config()).mount("/", routes![who]));
-    assert_eq!(server.ask(forged).text(), "192.0.2.1");
+    assert_eq!(server.request(forged).text(), "192.0.2.1");
     let config = rocket::Config { ip_header: None, ..config() };
     let server = Server::start(rocket::custom(config).mount("/", routes![who]));
-    assert_eq!(server.ask(forged).text(), "127.0.0.1");
+    assert_eq!(server.request(forged).text(), "127.0.0.1");
 }
 
 #[test]
-fn a_request_that_cannot_be_read_is_answered_without_any_fairing() {
-    let (tell, ran) = mpsc::sync_channel(9);
-    let also = tell.clone();
+fn an_unreadable_request_is_answered_without_any_fairing() {
+    let (sender, ran) = mpsc::sync_channel(9);
+    let also = sender.clone();
     let rocket = rocket::custom(config())
-        .attach(AdHoc::on_request("tell", move |_, _| {
-            tell.send("request").unwrap();
+        .attach(AdHoc::on_request("before", move |_, _| {
+            sender.send("request").unwrap();
             Box::pin(async {})
         }))
-        .attach(AdHoc::on_response("tell too", move |_, _| {
+        .attach(AdHoc::on_response("after", move |_, _| {
             also.send("response").unwrap();
             Box::pin(async {})
         }));
@@ -158,12 +163,12 @@ fn a_request_that_cannot_be_read_is_answered_without_any_fairing() {
         ("nonsense\r\n\r\n".to_owned(), 400),
         (format!("GET / HTTP/1.1\r\n{many}\r\n"), 431),
     ] {
-        let answer = server.ask(&request);
-        assert_eq!(answer.status, status, "{request}");
-        assert_eq!(answer.header("x-content-type-options"), None, "{request}");
+        let response = server.request(&request);
+        assert_eq!(response.status, status, "{request}");
+        assert_eq!(response.header("x-content-type-options"), None, "{request}");
         assert!(ran.try_recv().is_err(), "{request}");
     }
-    assert_eq!(server.ask(get("/")).status, 404);
+    assert_eq!(server.request(get("/")).status, 404);
     assert_eq!(ran.try_iter().collect::<Vec<_>>(), ["request", "response"]);
 }
 
@@ -189,12 +194,12 @@ fn a_header_that_is_not_utf8_is_dropped() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![header]));
     for (value, seen) in [(&b"caf\xc3\xa9"[..], "Some(\"café\")"), (b"caf\xe9", "None")] {
         let request = [b"GET /header HTTP/1.1\r\nHost: test\r\nX-Value: ", value, b"\r\n\r\n"].concat();
-        assert_eq!(server.ask(request).text(), seen);
+        assert_eq!(server.request(request).text(), seen);
     }
 }
 
 #[test]
-fn http2_is_spoken_without_tls_to_whoever_begins_with_its_preface() {
+fn http2_without_tls_is_accepted_after_its_preface() {
     let server = Server::start(rocket::custom(config()));
     let mut wire = server.connect();
     wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");

@@ -1,4 +1,4 @@
-//! A Rocket on a free port, and a client that says exactly what it is told to, byte by byte.
+//! A Rocket server on a free port, and a client that controls every byte it sends.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown as Half, SocketAddr, TcpStream};
@@ -10,13 +10,13 @@ use rocket::config::{LogLevel, Shutdown as ShutdownConfig};
 use rocket::fairing::AdHoc;
 use rocket::{Build, Config, Rocket, Shutdown};
 
-/// Longer than anything that should happen can take on a busy machine.
+/// Time-out for an expected event, generous enough for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Long enough to believe that something does not happen.
+/// How long a test waits before it concludes that an event does not happen.
 pub const A_WHILE: Duration = Duration::from_millis(700);
 
-/// Rocket's own defaults, except that the port is free, logs are off and nobody waits at the end.
+/// Rocket's defaults, except for a free port, no logs and no wait at shutdown.
 pub fn config() -> Config {
     Config {
         port: 0,
@@ -32,21 +32,21 @@ pub fn config() -> Config {
     }
 }
 
-/// A running Rocket; asked to stop when dropped.
+/// A running server; dropping it requests shutdown.
 pub struct Server {
     pub address: SocketAddr,
     pub shutdown: Shutdown,
-    /// What `launch` comes to.
+    /// The result of `launch`.
     launched: Option<JoinHandle<Result<(), String>>>,
 }
 
 impl Server {
-    /// Starts `rocket` in a thread of its own and waits until it accepts connections.
+    /// Starts `rocket` in a new thread and waits until it accepts connections.
     pub fn start(rocket: Rocket<Build>) -> Self {
-        let (tell, up) = mpsc::channel();
+        let (sender, up) = mpsc::channel();
         let rocket = rocket.attach(AdHoc::on_liftoff("address", move |rocket| {
             let address = SocketAddr::new(rocket.config().address, rocket.config().port);
-            tell.send((address, rocket.shutdown())).unwrap();
+            sender.send((address, rocket.shutdown())).unwrap();
             Box::pin(async {})
         }));
         let launched = std::thread::spawn(move || {
@@ -54,25 +54,25 @@ impl Server {
             let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
             let launched = runtime.block_on(rocket.launch());
             runtime.shutdown_background();
-            // An error of `launch` panics when it is dropped without having been looked at.
+            // Rocket's launch error panics if it is dropped unread.
             launched.map_err(|error| error.kind().to_string()).map(drop)
         });
         let (address, shutdown) = up.recv_timeout(PATIENCE).unwrap();
         Self { address, shutdown, launched: Some(launched) }
     }
 
-    /// A new connection.
+    /// Opens a connection.
     pub fn connect(&self) -> Wire {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_nodelay(true).unwrap();
         Wire(BufReader::new(stream))
     }
 
-    /// One request on a connection of its own, and the answer to it.
-    pub fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+    /// Sends a request on a new connection and returns the response.
+    pub fn request(&self, request: impl AsRef<[u8]>) -> Response {
         let mut wire = self.connect();
         wire.send(request);
-        wire.answer()
+        wire.response()
     }
 
     /// Waits for `launch` to end.
@@ -87,7 +87,7 @@ impl Drop for Server {
     }
 }
 
-/// One connection, as a client has it.
+/// The client's side of a connection.
 pub struct Wire(BufReader<TcpStream>);
 
 impl Wire {
@@ -95,46 +95,46 @@ impl Wire {
         self.0.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
-    /// Says that nothing more will be sent, and goes on listening.
+    /// Closes the sending half; reading still works.
     pub fn half_close(&mut self) {
         self.0.get_mut().shutdown(Half::Write).unwrap();
     }
 
-    /// Reads one answer to a request that was not `HEAD`.
-    pub fn answer(&mut self) -> Answer {
-        let mut answer = self.head();
-        match answer.header("content-length").map(|length| length.parse().unwrap()) {
+    /// Reads a response to any request but `HEAD`.
+    pub fn response(&mut self) -> Response {
+        let mut response = self.head();
+        match response.header("content-length").map(|length| length.parse().unwrap()) {
             Some(length) => {
-                answer.body.resize(length, 0);
-                self.0.read_exact(&mut answer.body).unwrap();
+                response.body.resize(length, 0);
+                self.0.read_exact(&mut response.body).unwrap();
             }
-            None if answer.header("transfer-encoding").is_some() => while self.chunk(&mut answer) {},
+            None if response.header("transfer-encoding").is_some() => while self.chunk(&mut response) {},
             None => {}
         }
-        answer
+        response
     }
 
     /// Reads status line and headers only.
-    pub fn head(&mut self) -> Answer {
+    pub fn head(&mut self) -> Response {
         self.patience(PATIENCE);
         let line = self.line();
         let status = line.split(' ').nth(1).unwrap_or_else(|| panic!("no status in {line:?}"));
-        let mut answer = Answer { status: status.parse().unwrap(), ..Answer::default() };
+        let mut response = Response { status: status.parse().unwrap(), ..Response::default() };
         loop {
             let line = self.line();
-            let Some((name, value)) = line.split_once(": ") else { return answer };
-            answer.headers.push((name.to_ascii_lowercase(), value.to_owned()));
+            let Some((name, value)) = line.split_once(": ") else { return response };
+            response.headers.push((name.to_ascii_lowercase(), value.to_owned()));
         }
     }
 
     /// Reads one chunk of a chunked body; false after the last.
-    fn chunk(&mut self, answer: &mut Answer) -> bool {
+    fn chunk(&mut self, response: &mut Response) -> bool {
         let size = usize::from_str_radix(&self.line(), 16).unwrap();
-        let start = answer.body.len();
-        answer.body.resize(start + size, 0);
-        self.0.read_exact(&mut answer.body[start..]).unwrap();
+        let start = response.body.len();
+        response.body.resize(start + size, 0);
+        self.0.read_exact(&mut response.body[start..]).unwrap();
         assert_eq!(self.line(), "");
-        answer.chunks.push(size);
+        response.chunks.push(size);
         size > 0
     }
 
@@ -152,14 +152,14 @@ impl Wire {
         bytes
     }
 
-    /// Whether the server, for `wait`, neither says anything nor closes.
+    /// Whether the server sends nothing and keeps the connection open for `wait`.
     pub fn is_quiet_for(&mut self, wait: Duration) -> bool {
         self.patience(wait);
         let kind = self.0.fill_buf().map_err(|error| error.kind());
         matches!(kind, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
-    /// Whether the server closes without another byte.
+    /// Whether the server closes the connection without sending more bytes.
     pub fn is_closed(&mut self) -> bool {
         self.patience(PATIENCE);
         match self.0.fill_buf() {
@@ -173,9 +173,9 @@ impl Wire {
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug, Default)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -183,7 +183,7 @@ pub struct Answer {
     pub chunks: Vec<usize>,
 }
 
-impl Answer {
+impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -198,12 +198,12 @@ pub fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n")
 }
 
-/// A `POST` to `target`, its body included; `more` is further header lines, each with its `\r\n`.
+/// A `POST` to `target` with its body; `more` holds further header lines, each ending in `\r\n`.
 pub fn post(target: &str, more: &str, body: &str) -> String {
     format!("{}{body}", post_head(target, more, body.len()))
 }
 
-/// The head of a `POST` that promises `length` bytes.
+/// The head of a `POST` with this `Content-Length`.
 pub fn post_head(target: &str, more: &str, length: usize) -> String {
     format!("POST {target} HTTP/1.1\r\nHost: test\r\n{more}Content-Length: {length}\r\n\r\n")
 }

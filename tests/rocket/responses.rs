@@ -1,4 +1,4 @@
-//! What Rocket adds to an answer, and how it puts it on the wire.
+//! Headers that Rocket adds to responses, and how it writes bodies.
 
 use std::io;
 use std::pin::Pin;
@@ -34,14 +34,14 @@ fn larger() -> Larger {
 }
 
 #[test]
-fn a_body_is_written_four_kibibytes_at_a_time_unless_it_says_otherwise() {
+fn a_body_is_written_in_chunks_of_4_kib_by_default() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![stream, larger]));
-    assert_eq!(server.ask(get("/stream")).chunks, [4096, 4096, 1808, 0]);
-    assert_eq!(server.ask(get("/larger")).chunks, [10_000, 0]);
+    assert_eq!(server.request(get("/stream")).chunks, [4096, 4096, 1808, 0]);
+    assert_eq!(server.request(get("/larger")).chunks, [10_000, 0]);
 }
 
 #[test]
-fn sized_body_replaces_the_chunk_size_with_the_body() {
+fn sized_body_resets_the_chunk_size() {
     let body = || std::io::Cursor::new("photo");
     let before = Response::build().max_chunk_size(100).sized_body(5, body()).finalize();
     assert_eq!(before.body().max_chunk_size(), Body::DEFAULT_MAX_CHUNK);
@@ -53,7 +53,7 @@ fn sized_body_replaces_the_chunk_size_with_the_body() {
     assert_eq!(response.body().max_chunk_size(), Body::DEFAULT_MAX_CHUNK);
 }
 
-/// A body of so many bytes that notes how much room each read of it has.
+/// A body that records the buffer size of each read.
 struct Noted {
     left: usize,
     room: Arc<Mutex<Vec<usize>>>,
@@ -94,7 +94,7 @@ fn noted(room: &rocket::State<Arc<Mutex<Vec<usize>>>>) -> Noted {
     Noted { left: 10_000, room: Arc::clone(room) }
 }
 
-/// The room that each read of a body of 10,000 bytes has, where a fairing sets this chunk size.
+/// Buffer sizes of the reads of a 10,000-byte body when a fairing sets this chunk size.
 fn rooms(chunk: Option<usize>) -> Vec<usize> {
     let room = Arc::<Mutex<Vec<usize>>>::default();
     let set = AdHoc::on_response("chunk size", move |_, response| {
@@ -106,8 +106,8 @@ fn rooms(chunk: Option<usize>) -> Vec<usize> {
     });
     let rocket = rocket::custom(config()).manage(room.clone()).mount("/", routes![noted]).attach(set);
     let server = Server::start(rocket);
-    assert_eq!(server.ask(get("/noted")).body, [7; 10_000]);
-    // The body is dropped after its end was read, which may be after the client has all of it.
+    assert_eq!(server.request(get("/noted")).body, [7; 10_000]);
+    // The server may drop the body after the client has received all of it.
     let end = Instant::now() + PATIENCE;
     while Arc::strong_count(&room) > 2 {
         assert!(Instant::now() < end, "the body stays");
@@ -117,7 +117,7 @@ fn rooms(chunk: Option<usize>) -> Vec<usize> {
 }
 
 #[test]
-fn a_fairing_sets_the_chunk_size_and_one_byte_more_than_the_body_saves_a_second_buffer() {
+fn a_chunk_one_byte_larger_than_the_body_needs_one_buffer() {
     assert_eq!(rooms(None), [4096, 4096, 4096, 2288]);
     assert_eq!(rooms(Some(10_000)), [10_000, 10_000]);
     assert_eq!(rooms(Some(10_001)), [10_001, 1]);
@@ -129,10 +129,10 @@ fn plain() -> &'static str {
 }
 
 #[test]
-fn every_answer_says_rocket_and_has_the_shields_three_headers() {
+fn every_response_names_rocket_and_has_the_three_headers_of_shield() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![plain]));
     for target in ["/plain", "/nowhere"] {
-        let answer = server.ask(get(target));
+        let response = server.request(get(target));
         for (name, value) in [
             ("server", Some("Rocket")),
             ("x-content-type-options", Some("nosniff")),
@@ -140,7 +140,7 @@ fn every_answer_says_rocket_and_has_the_shields_three_headers() {
             ("permissions-policy", Some("interest-cohort=()")),
             ("content-security-policy", None),
         ] {
-            assert_eq!(answer.header(name), value, "{target} {name}");
+            assert_eq!(response.header(name), value, "{target} {name}");
         }
     }
 }
@@ -151,11 +151,11 @@ fn panics() -> Status {
 }
 
 #[test]
-fn a_handler_that_panics_is_a_500_and_the_connection_lives_on() {
+fn a_panicking_handler_returns_500_and_keeps_the_connection() {
     let server = Server::start(rocket::custom(config()).mount("/", routes![panics, plain]));
     let mut wire = server.connect();
     wire.send(get("/panic"));
-    assert_eq!(wire.answer().status, 500);
+    assert_eq!(wire.response().status, 500);
     wire.send(get("/plain"));
-    assert_eq!(wire.answer().text(), "plain");
+    assert_eq!(wire.response().text(), "plain");
 }

@@ -63,7 +63,7 @@ fn a_thousand_requests_with_made_up_headers_from_one_untrusted_peer_share_one_bu
 }
 
 #[test]
-fn one_private_peer_behind_nearly_all_requests_is_told_once() {
+fn one_private_peer_behind_nearly_all_requests_is_logged_once() {
     // Others could come, but only this machine does, as behind a rootless engine.
     let server = Setup::new().env("ROCKET_ADDRESS", "0.0.0.0").start();
     for _ in 0..99 {
@@ -88,7 +88,7 @@ fn one_private_peer_behind_nearly_all_requests_is_told_once() {
 }
 
 #[test]
-fn who_is_denied_gets_403_before_a_body_is_read() {
+fn a_denied_address_gets_403_before_a_body_is_read() {
     let server = behind_proxy(&[]).env("PIXCOLOR_DENY", r#"["203.0.113.0/24", "2001:db8:bad::/48"]"#).start();
     let denied = [("X-Forwarded-For", "203.0.113.77")];
     for path in ["/", "/v1/quota", "/healthz", "/static/app.css", "/nothing/here"] {
@@ -110,7 +110,7 @@ fn who_is_denied_gets_403_before_a_body_is_read() {
 }
 
 #[test]
-fn where_some_are_allowed_nobody_else_is_let_in() {
+fn with_an_allow_list_every_other_address_is_rejected() {
     let server = behind_proxy(&[])
         .env("PIXCOLOR_ALLOW", r#"["203.0.113.0/24", "127.0.0.1"]"#)
         .env("PIXCOLOR_DENY", r#"["203.0.113.9"]"#)

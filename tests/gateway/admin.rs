@@ -4,14 +4,14 @@ use crate::fakes::KEY as PLANTED_KEY;
 use crate::harness::{Server, Setup};
 
 #[test]
-fn without_a_token_in_the_configuration_admin_routes_are_not_there() {
+fn admin_routes_return_404_without_a_configured_token() {
     let server = Server::start();
     server.get("/v1/admin/config").problem(404);
     server.get_with("/v1/admin/config", &[("Authorization", "Bearer x")]).problem(404);
 }
 
 #[test]
-fn the_right_token_opens_them_and_secrets_stay_masked() {
+fn the_configured_token_opens_the_admin_routes_and_secrets_stay_masked() {
     let server = Setup::new()
         .env("MY_TOKEN", PLANTED_KEY)
         .env("PIXCOLOR_ADMIN__TOKEN", r#"{ env = "MY_TOKEN" }"#)

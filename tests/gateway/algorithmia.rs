@@ -39,7 +39,7 @@ pub fn facts_of(server: &Server, seed: u32) -> Value {
 }
 
 #[test]
-fn a_picture_goes_out_small_and_gray_and_comes_back_with_its_color_at_full_size() {
+fn the_provider_gets_a_small_gray_image_and_the_client_gets_color_at_full_size() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
     let picture = Picture::jpeg(1600, 1200, 3);
@@ -71,7 +71,7 @@ fn a_picture_goes_out_small_and_gray_and_comes_back_with_its_color_at_full_size(
 }
 
 #[test]
-fn what_it_costs_and_how_long_it_may_work_are_settings() {
+fn price_and_time_out_are_settings() {
     let fake = Algorithmia::start();
     let royalty = "price.terms = [{ per = \"second\", rate = 1, pointer = \"/metadata/duration\", round = \"up\", minimum = 1 }, { per = \"call\", rate = 0.25 }]";
     let more =
@@ -86,7 +86,7 @@ fn what_it_costs_and_how_long_it_may_work_are_settings() {
 }
 
 #[test]
-fn without_luma_lock_its_own_picture_is_the_answer() {
+fn without_luma_lock_the_providers_own_image_is_returned() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "luma_lock = false\n").start();
     let answer = server.colorize(&Picture::png(120, 80, 2));
@@ -150,7 +150,7 @@ fn cases(elsewhere: &str) -> Vec<Case> {
 }
 
 #[test]
-fn whatever_goes_wrong_the_built_in_model_answers_and_the_answer_says_so() {
+fn after_any_failure_the_built_in_model_answers_and_the_response_says_so() {
     let fake = Algorithmia::start();
     let strays = Arc::new(AtomicUsize::new(0));
     let counted = strays.clone();
@@ -210,7 +210,7 @@ fn nothing_shows_the_key(server: &Server) {
 }
 
 #[test]
-fn what_could_not_begin_is_called_again_and_answers() {
+fn a_call_that_could_not_begin_is_retried() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
     for behaviors in [
@@ -230,7 +230,7 @@ fn what_could_not_begin_is_called_again_and_answers() {
 }
 
 #[test]
-fn a_result_that_was_paid_for_is_fetched_again_when_the_way_breaks() {
+fn a_paid_result_is_fetched_again_after_a_broken_connection() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
     fake.always(Behavior::File(File::Cut));
@@ -240,7 +240,7 @@ fn a_result_that_was_paid_for_is_fetched_again_when_the_way_breaks() {
 }
 
 #[test]
-fn a_host_that_is_not_there_costs_nothing() {
+fn an_unreachable_host_costs_nothing() {
     for url in [nobody(), "http://no-such-host.invalid".to_owned()] {
         let server = before_local(&url, "retries = 1\n").start();
         let facts = facts(&server);
@@ -256,7 +256,7 @@ fn a_host_that_is_not_there_costs_nothing() {
 }
 
 #[test]
-fn its_news_are_told_once() {
+fn deprecation_notices_are_logged_once() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
     fake.next([
@@ -272,7 +272,7 @@ fn its_news_are_told_once() {
 }
 
 #[test]
-fn without_an_address_or_a_key_it_says_what_is_missing_and_variables_never_change_the_route() {
+fn a_missing_address_or_key_is_named_and_variables_never_change_the_route() {
     let missing = |server: &Server| {
         let facts = server.get("/v1/providers").json();
         let all = facts["providers"].as_array().unwrap();
@@ -298,7 +298,7 @@ fn without_an_address_or_a_key_it_says_what_is_missing_and_variables_never_chang
 }
 
 #[test]
-fn not_even_the_most_talkative_log_has_the_key() {
+fn trace_logs_never_contain_the_key() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").env("RUST_LOG", "trace").start();
     assert_eq!(facts(&server)["provider"], "algorithmia");
@@ -315,7 +315,7 @@ fn not_even_the_most_talkative_log_has_the_key() {
 }
 
 #[test]
-fn a_proxy_in_the_environment_gets_nothing() {
+fn proxy_variables_are_ignored() {
     let proxy = Http::start(|_| Reply::new(502, "text/plain", "I am a proxy"));
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "")
@@ -327,7 +327,7 @@ fn a_proxy_in_the_environment_gets_nothing() {
 }
 
 #[test]
-fn under_tls_a_host_must_be_who_it_says_by_an_authority_of_the_system() {
+fn tls_certificates_are_verified_with_the_systems_authorities() {
     let (fake, authority) = Algorithmia::start_tls();
     let trusted =
         before_local(&fake.url(), "").file("authority.pem", authority).env("SSL_CERT_FILE", "authority.pem");

@@ -10,7 +10,7 @@ fn small_limit() -> Server {
 }
 
 #[test]
-fn the_limit_is_on_the_pictures_own_bytes_in_every_form() {
+fn the_size_limit_counts_the_image_bytes_in_every_body_format() {
     let server = small_limit();
     let fits = Picture { bytes: vec![b'x'; 100_000], media_type: "image/png" };
     let over = Picture { bytes: vec![b'x'; 100_001], media_type: "image/png" };
@@ -57,7 +57,7 @@ fn an_endless_body_is_cut_off_and_the_connection_closed() {
 }
 
 #[test]
-fn a_body_that_stops_in_the_middle_does_not_hang_the_server() {
+fn a_stalled_body_does_not_block_the_server() {
     let server = Setup::new().env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "1").start();
     let start = Instant::now();
     let head =
@@ -73,7 +73,7 @@ fn a_body_that_stops_in_the_middle_does_not_hang_the_server() {
 }
 
 #[test]
-fn what_is_no_picture_is_refused_in_words() {
+fn a_file_that_is_not_an_image_is_rejected_with_a_reason() {
     let server = Server::start();
     let jpeg = Picture::jpeg(64, 64, 1).bytes;
     for (content_type, body, status) in [
@@ -116,7 +116,7 @@ fn what_is_no_picture_is_refused_in_words() {
 }
 
 #[test]
-fn a_picture_of_too_many_pixels_is_refused_by_its_header() {
+fn an_image_with_too_many_pixels_is_rejected_by_its_header() {
     let server = Setup::new().env("PIXCOLOR_LIMITS__PIXELS", "10000").start();
     assert_eq!(server.colorize(&Picture::png(100, 100, 1)).status, 200);
     let problem = server.colorize(&Picture::png(101, 100, 1)).problem(422);
@@ -152,7 +152,7 @@ fn endless_form(server: &Server, path: &str, begin: &[u8], more: &[u8]) -> (Stri
 }
 
 #[test]
-fn an_endless_form_is_refused_and_not_kept() {
+fn an_endless_form_is_rejected_and_not_buffered() {
     let server = Server::start();
     let part: &[u8] = b"--b\r\nContent-Disposition: form-data; name=\"format\"\r\n\r\npng\r\n";
     let header: &[u8] = b"--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"";
@@ -181,7 +181,7 @@ fn an_endless_form_is_refused_and_not_kept() {
 }
 
 #[test]
-fn a_form_of_a_thousand_fields_is_refused() {
+fn a_form_of_a_thousand_fields_is_rejected() {
     let server = Server::start();
     for count in [10, 1_000] {
         let (form, body) = Picture::png(32, 24, 1).multipart(&vec![("format", "png"); count]);

@@ -40,7 +40,7 @@ fn is(answer: &Answer, cache_status: &str) {
 }
 
 #[test]
-fn a_repeat_costs_nothing_and_says_what_it_saved() {
+fn a_repeated_upload_costs_nothing_and_reports_the_saving() {
     let fake = Algorithmia::start();
     let server = paid(&fake).start();
     let picture = Picture::jpeg(300, 200, 1);
@@ -78,7 +78,7 @@ fn a_repeat_costs_nothing_and_says_what_it_saved() {
 }
 
 #[test]
-fn the_page_and_the_page_of_2017_are_answered_from_it_too() {
+fn the_page_and_the_2017_page_use_the_cache_too() {
     let server = Server::start();
     let picture = Picture::jpeg(64, 48, 1);
     let (form, body) = picture.multipart(&[]);
@@ -89,7 +89,7 @@ fn the_page_and_the_page_of_2017_are_answered_from_it_too() {
 }
 
 #[test]
-fn what_was_made_survives_a_restart_and_damage_is_made_good() {
+fn entries_survive_a_restart_and_damaged_entries_are_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let picture = Picture::png(120, 80, 1);
     let first = keeping_in(folder.path()).start().colorize(&picture);
@@ -127,7 +127,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_is_told_and_costs_no_answer() {
+fn an_unusable_cache_folder_is_reported_and_fails_no_request() {
     let server = keeping_in(Path::new("/dev/null/cache")).start();
     assert!(server.said().contains("cache.dir"), "{}", server.said());
     let picture = Picture::png(64, 48, 1);
@@ -136,7 +136,7 @@ fn a_folder_that_cannot_be_used_is_told_and_costs_no_answer() {
 }
 
 #[test]
-fn a_result_has_an_address_where_it_never_changes() {
+fn a_result_has_an_immutable_url() {
     let server = Server::start();
     let made = server.colorize(&Picture::jpeg(200, 100, 1));
     let address = made.header("content-location");
@@ -173,7 +173,7 @@ fn a_result_has_an_address_where_it_never_changes() {
 }
 
 #[test]
-fn who_knows_the_fingerprint_need_not_upload() {
+fn a_lookup_by_fingerprint_needs_no_upload() {
     let server = Server::start();
     let picture = Picture::jpeg(200, 100, 1);
     let address = by_fingerprint(&picture);
@@ -210,7 +210,7 @@ fn who_knows_the_fingerprint_need_not_upload() {
 }
 
 #[test]
-fn no_cache_makes_it_anew_and_no_store_leaves_nothing() {
+fn no_cache_makes_a_new_rendition_and_no_store_stores_nothing() {
     let fake = Algorithmia::start();
     let folder = tempfile::tempdir().unwrap();
     let server = paid(&fake).env("PIXCOLOR_CACHE__DIR", folder.path()).start();
@@ -228,7 +228,7 @@ fn no_cache_makes_it_anew_and_no_store_leaves_nothing() {
 }
 
 #[test]
-fn two_hundred_at_once_are_one_call_and_equal_answers() {
+fn two_hundred_concurrent_requests_share_one_call() {
     let fake = Algorithmia::start();
     fake.hold(true);
     let server = paid(&fake).start();
@@ -264,7 +264,7 @@ fn two_hundred_at_once_are_one_call_and_equal_answers() {
 }
 
 #[test]
-fn a_client_that_leaves_does_not_take_the_call_with_it() {
+fn a_call_continues_after_its_client_has_left() {
     let fake = Algorithmia::start();
     fake.always(Behavior::Slow(Duration::from_secs(3)));
     let server = paid(&fake).start();
@@ -289,7 +289,7 @@ fn a_client_that_leaves_does_not_take_the_call_with_it() {
 }
 
 #[test]
-fn when_the_provider_fails_all_are_told_the_same_and_it_is_asked_once() {
+fn all_followers_get_the_same_error_of_one_failed_call() {
     let fake = Algorithmia::start();
     // Nobody is answered before all have come.
     fake.hold(true);
@@ -312,7 +312,7 @@ fn when_the_provider_fails_all_are_told_the_same_and_it_is_asked_once() {
 }
 
 #[test]
-fn clients_can_be_kept_apart() {
+fn the_cache_can_be_separate_for_each_client() {
     let server = Setup::new().env("PIXCOLOR_CACHE__SHARE", "client").start();
     let picture = Picture::png(64, 48, 1);
     let [one, two, three] = ["one", "two", "three"].map(|name| server.command(&["key", "new", name]));
@@ -331,7 +331,7 @@ fn clients_can_be_kept_apart() {
 }
 
 #[test]
-fn administrators_see_what_is_kept_and_forget_it() {
+fn administrators_list_and_delete_cache_entries() {
     let server = Setup::new()
         .file("config/pixcolor.toml", "[admin]\ntoken = { env = \"TOKEN\" }\n")
         .env("TOKEN", "let me in")
@@ -365,7 +365,7 @@ fn administrators_see_what_is_kept_and_forget_it() {
 }
 
 #[test]
-fn every_answer_of_the_routes_that_use_the_cache_says_how_it_dealt_with_the_request() {
+fn every_response_of_the_cached_routes_has_a_cache_status() {
     let fake = Algorithmia::start();
     let server = paid(&fake).start();
     let picture = Picture::png(64, 48, 1);
@@ -397,7 +397,7 @@ fn run(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn the_command_line_keeps_finds_counts_and_forgets() {
+fn the_command_line_stores_looks_up_counts_and_deletes_entries() {
     let folder = tempfile::tempdir().unwrap();
     let picture = Picture::jpeg(64, 48, 1);
     std::fs::write(folder.path().join("a.jpg"), &picture.bytes).unwrap();
@@ -439,7 +439,7 @@ fn the_command_line_keeps_finds_counts_and_forgets() {
 }
 
 #[test]
-fn the_command_line_has_a_gateway_do_the_work_and_uploads_once() {
+fn the_command_line_uses_a_gateway_and_uploads_once() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
     let picture = Picture::jpeg(64, 48, 1);

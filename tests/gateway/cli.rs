@@ -25,7 +25,7 @@ fn folder(files: &[(&str, &Picture)]) -> tempfile::TempDir {
 }
 
 #[test]
-fn files_are_colored_beside_themselves_and_stay_as_they_are() {
+fn results_are_written_next_to_unchanged_originals() {
     let (jpeg, png) = (Picture::jpeg(64, 48, 1), Picture::png(48, 64, 2));
     let folder = folder(&[("a.jpg", &jpeg), ("b.png", &png)]);
     let (code, said) = colorize(folder.path(), &["a.jpg", "b.png"]);
@@ -38,7 +38,7 @@ fn files_are_colored_beside_themselves_and_stay_as_they_are() {
 }
 
 #[test]
-fn another_folder_another_format() {
+fn results_go_to_another_folder_in_another_format() {
     let folder = folder(&[("a.jpg", &Picture::jpeg(64, 48, 1))]);
     let (code, said) = colorize(folder.path(), &["a.jpg", "-o", "out/deep", "--format", "webp"]);
     assert_eq!(code, Some(0), "{said}");
@@ -58,7 +58,7 @@ fn one_bad_file_does_not_stop_the_others_but_fails_the_run() {
 }
 
 #[test]
-fn an_input_is_never_overwritten_and_no_result_replaces_another() {
+fn no_result_overwrites_an_input_or_another_result() {
     let picture = Picture::jpeg(64, 48, 1);
     let folder = folder(&[("a.jpg", &picture), ("a-coloured.jpg", &picture), ("deep/a.jpg", &picture)]);
     let (code, said) = colorize(folder.path(), &["a.jpg", "a-coloured.jpg"]);
@@ -70,7 +70,7 @@ fn an_input_is_never_overwritten_and_no_result_replaces_another() {
 }
 
 #[test]
-fn wrong_arguments_are_told_and_help_reads_well() {
+fn wrong_arguments_are_explained_and_help_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let (code, said) = colorize(folder.path(), &[]);
     assert_eq!(code, Some(2), "{said}");
@@ -85,7 +85,7 @@ fn wrong_arguments_are_told_and_help_reads_well() {
 }
 
 #[test]
-fn a_result_that_cannot_be_written_is_told_with_its_own_path_and_the_reason_before_anything_is_spent() {
+fn an_unwritable_result_path_is_reported_before_any_credit_is_spent() {
     let fake = Algorithmia::start();
     let long = format!("{}.jpg", "l".repeat(245));
     let folder = folder(&[("a.jpg", &Picture::jpeg(64, 48, 1)), (&long, &Picture::jpeg(64, 48, 2))]);
@@ -121,7 +121,7 @@ fn a_result_that_cannot_be_written_is_told_with_its_own_path_and_the_reason_befo
 
 /// The file that is written first needs a name, too.
 #[test]
-fn a_result_may_have_the_longest_name_that_there_is() {
+fn a_result_may_have_the_longest_possible_file_name() {
     let name = format!("{}.jpg", "l".repeat(255 - "-coloured.jpg".len()));
     let folder = folder(&[(&name, &Picture::jpeg(64, 48, 1))]);
     let (code, said) = colorize(folder.path(), &[&name]);
@@ -130,7 +130,7 @@ fn a_result_may_have_the_longest_name_that_there_is() {
 }
 
 #[test]
-fn a_result_replaces_an_older_one_and_may_be_read_as_the_umask_says() {
+fn a_result_replaces_an_older_one_and_follows_the_umask() {
     use std::os::unix::fs::PermissionsExt;
     let folder = folder(&[("a.jpg", &Picture::jpeg(64, 48, 1)), ("a-coloured.jpg", &Picture::jpeg(8, 8, 2))]);
     let (code, said) = colorize(folder.path(), &["a.jpg"]);
@@ -149,7 +149,7 @@ fn a_result_replaces_an_older_one_and_may_be_read_as_the_umask_says() {
 }
 
 #[test]
-fn beside_a_running_gateway_only_a_provider_that_costs_credit_is_worth_a_word() {
+fn a_running_gateway_is_mentioned_only_for_providers_that_cost_credit() {
     let fake = Algorithmia::start();
     let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
     let server = Setup::new()
@@ -194,7 +194,7 @@ fn beside_a_running_gateway_only_a_provider_that_costs_credit_is_worth_a_word() 
 }
 
 #[test]
-fn every_command_that_changes_something_says_what_it_did() {
+fn every_command_that_changes_something_reports_it() {
     let server = Server::start();
     server.command(&["key", "new", "bob"]);
     let said = server.command(&["key", "revoke", "bob"]);
@@ -206,7 +206,7 @@ fn every_command_that_changes_something_says_what_it_did() {
 }
 
 #[test]
-fn a_photograph_that_is_named_twice_is_colored_once_and_every_name_is_possible() {
+fn a_photo_given_twice_is_colored_once_under_any_file_name() {
     use std::os::unix::ffi::OsStringExt;
 
     let folder = tempfile::tempdir().unwrap();
@@ -234,7 +234,7 @@ fn a_photograph_that_is_named_twice_is_colored_once_and_every_name_is_possible()
 }
 
 #[test]
-fn a_result_replaces_no_device_and_no_pipe() {
+fn a_result_never_replaces_a_device_or_a_pipe() {
     use std::os::unix::fs::FileTypeExt;
 
     let folder = tempfile::tempdir().unwrap();

@@ -24,7 +24,7 @@ fn facts(server: &Server, picture: &Picture) -> Value {
 }
 
 #[test]
-fn it_is_given_back_as_it_looks_and_nothing_is_spent() {
+fn a_color_upload_is_returned_as_it_looks_without_credit() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
     let picture = in_color(ImageFormat::Jpeg);
@@ -67,7 +67,7 @@ fn difference(one: &image::DynamicImage, other: &image::DynamicImage) -> f64 {
 }
 
 #[test]
-fn in_another_format_it_is_the_same_picture_with_its_transparency() {
+fn a_color_upload_in_another_format_keeps_its_transparency() {
     let server = Server::start();
     let pixels = Picture::in_color(120, 90, 1);
     let mut see_through = image::DynamicImage::ImageRgb8(pixels).to_rgba8();
@@ -83,7 +83,7 @@ fn in_another_format_it_is_the_same_picture_with_its_transparency() {
 }
 
 #[test]
-fn it_is_refused_where_the_operator_says_so_with_words_that_say_what_to_do() {
+fn a_color_upload_is_rejected_with_advice_if_so_configured() {
     let fake = Algorithmia::start();
     let server = set_to(before_local(&fake.url(), ""), "refuse").start();
     let answer = server.colorize(&in_color(ImageFormat::Png));
@@ -99,7 +99,7 @@ fn it_is_refused_where_the_operator_says_so_with_words_that_say_what_to_do() {
 }
 
 #[test]
-fn it_is_colored_anew_where_the_operator_says_so_and_that_is_told_each_time() {
+fn a_color_upload_is_recolored_if_so_configured_and_reported_each_time() {
     let server = set_to(Setup::new(), "recolour").start();
     let picture = in_color(ImageFormat::Png);
     for cache in ["PixColor; fwd=miss; stored", "PixColor; hit; detail=memory"] {
@@ -113,7 +113,7 @@ fn it_is_colored_anew_where_the_operator_says_so_and_that_is_told_each_time() {
 }
 
 #[test]
-fn what_was_colored_anew_before_is_not_the_answer_any_more() {
+fn an_earlier_recolored_result_is_not_returned_after_the_setting_changes() {
     let state = tempfile::tempdir().unwrap();
     let start = |what: &str| {
         let dir = format!("\"{}\"", state.path().display());
@@ -128,7 +128,7 @@ fn what_was_colored_anew_before_is_not_the_answer_any_more() {
 }
 
 #[test]
-fn one_tone_is_not_color() {
+fn a_single_tint_is_not_color() {
     type Tone = fn(f64) -> [f64; 3];
     let tones: [(&str, Tone); 5] = [
         ("grey in RGB", |v| [v, v, v]),
@@ -153,7 +153,7 @@ fn one_tone_is_not_color() {
 }
 
 #[test]
-fn the_command_line_says_so() {
+fn the_command_line_reports_color_uploads() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.png"), in_color(ImageFormat::Png).bytes).unwrap();
     let output =

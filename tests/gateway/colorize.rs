@@ -7,7 +7,7 @@ use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Server};
 
 #[test]
-fn a_gray_picture_comes_back_colored_at_its_own_size_and_format() {
+fn a_gray_image_comes_back_colored_at_its_size_and_format() {
     let server = Server::start();
     for (picture, format) in [
         (Picture::png(320, 200, 1), ImageFormat::Png),
@@ -34,7 +34,7 @@ fn a_gray_picture_comes_back_colored_at_its_own_size_and_format() {
 }
 
 #[test]
-fn the_photos_own_luminance_is_kept() {
+fn the_photos_luminance_is_preserved() {
     let server = Server::start();
     let gray = Picture::landscape(300, 200, 4);
     let colored = server.colorize(&Picture::new(gray.clone(), ImageFormat::Png)).picture().to_rgb8();
@@ -57,7 +57,7 @@ fn the_photos_own_luminance_is_kept() {
 }
 
 #[test]
-fn the_same_picture_in_every_body_form_gives_the_same_rendition() {
+fn every_body_format_gives_the_same_rendition() {
     let server = Server::start();
     let picture = Picture::png(160, 120, 5);
     let plain = server.colorize(&picture);
@@ -73,7 +73,7 @@ fn the_same_picture_in_every_body_form_gives_the_same_rendition() {
 }
 
 #[test]
-fn the_format_is_the_querys_then_the_accept_headers_then_the_uploads() {
+fn the_format_comes_from_the_query_then_accept_then_the_upload() {
     let server = Server::start();
     let picture = Picture::jpeg(64, 64, 6);
     let (form, body) = picture.multipart(&[("format", "webp")]);
@@ -117,7 +117,7 @@ fn json_has_the_same_facts_and_a_data_url() {
 }
 
 #[test]
-fn the_page_of_2017_gets_a_data_url_for_a_data_url() {
+fn the_2017_page_sends_and_gets_a_data_url() {
     let server = Server::start();
     let picture = Picture::jpeg(96, 64, 8);
     for content_type in ["application/x-www-form-urlencoded; charset=UTF-8", "text/plain", "application/json"]
@@ -133,7 +133,7 @@ fn the_page_of_2017_gets_a_data_url_for_a_data_url() {
 }
 
 #[test]
-fn a_provider_can_be_named_and_an_unknown_one_is_told() {
+fn a_provider_can_be_named_and_an_unknown_one_is_reported() {
     let server = Server::start();
     let picture = Picture::png(64, 64, 9);
     assert_eq!(server.post("/v1/colorize?provider=local", &[], &picture.bytes).status, 200);
@@ -152,7 +152,7 @@ fn curl(server: &Server, path: &str, file: &str, more: &[&str]) -> (u16, Vec<u8>
 }
 
 #[test]
-fn curl_sends_a_picture_without_being_told_a_content_type() {
+fn curl_sends_an_image_without_a_content_type() {
     let server = Server::start();
     // curl declares a body to be application/x-www-form-urlencoded; an empty header takes that away.
     for (name, format) in [
@@ -181,7 +181,7 @@ fn curl_sends_a_picture_without_being_told_a_content_type() {
 }
 
 #[test]
-fn a_form_that_holds_no_picture_is_refused_and_a_file_of_another_kind_is_named() {
+fn a_form_without_an_image_is_rejected_and_another_file_type_is_named() {
     let server = Server::start();
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".as_slice();
     for (body, says) in [

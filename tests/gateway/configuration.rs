@@ -17,7 +17,7 @@ fn check(files: &[(&str, &str)], env: &[(&str, &str)]) -> (Option<i32>, String) 
 }
 
 #[test]
-fn check_shows_each_value_and_where_it_comes_from() {
+fn check_shows_each_value_and_its_origin() {
     let files = [("config/pixcolor.toml", "[limits]\nupload_bytes = 5000000\n")];
     let (code, said) = check(&files, &[("PIXCOLOR_OUTPUT__JPEG_QUALITY", "77")]);
     assert_eq!(code, Some(0), "{said}");
@@ -74,7 +74,7 @@ fn check_shows_only_what_differs_from_the_defaults() {
 }
 
 #[test]
-fn a_wrong_key_stops_the_start_with_file_line_and_the_nearest_key() {
+fn an_unknown_key_stops_the_start_with_file_line_and_the_nearest_key() {
     let (code, said) = check(&[("config/pixcolor.toml", "# mine\nrout = [\"local\"]\n")], &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(
@@ -84,7 +84,7 @@ fn a_wrong_key_stops_the_start_with_file_line_and_the_nearest_key() {
 }
 
 #[test]
-fn a_model_that_is_no_model_is_told_with_its_file() {
+fn an_invalid_model_is_reported_with_its_file() {
     let recipe = include_str!("../../models/colorizer.toml");
     let files = [
         ("config/pixcolor.toml", "route = [\"mine\"]\n"),
@@ -117,7 +117,7 @@ fn a_model_that_is_no_model_is_told_with_its_file() {
 }
 
 #[test]
-fn what_kubernetes_puts_into_the_environment_does_not_stop_the_start() {
+fn variables_that_kubernetes_sets_do_not_stop_the_start() {
     let server = Setup::new()
         .env("PIXCOLOR_PORT", "tcp://10.0.0.1:8080")
         .env("PIXCOLOR_SERVICE_HOST", "10.0.0.1")
@@ -128,7 +128,7 @@ fn what_kubernetes_puts_into_the_environment_does_not_stop_the_start() {
 }
 
 #[test]
-fn a_taken_port_is_told_in_a_sentence() {
+fn a_port_in_use_is_reported_in_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -139,7 +139,7 @@ fn a_taken_port_is_told_in_a_sentence() {
 }
 
 #[test]
-fn templates_and_static_files_on_disk_replace_those_inside() {
+fn templates_and_static_files_on_disk_replace_the_embedded_ones() {
     let server = Setup::new()
         .file("pages/index.html", "<p>{{ version }} of our own</p>")
         .file("files/ours.css", "p { color: green }")

@@ -50,7 +50,7 @@ fn line(server: &Server, provider: &str) -> Value {
 }
 
 #[test]
-fn when_the_budget_is_spent_the_next_provider_answers_and_the_answer_says_so() {
+fn with_a_spent_budget_the_next_provider_answers_and_the_response_says_so() {
     let fake = Algorithmia::start();
     let server = budget(&fake, BOTH, 12, "").start();
     // 2 credits each; the fifth may cost 5, and 4 are left.
@@ -81,7 +81,7 @@ fn when_the_budget_is_spent_the_next_provider_answers_and_the_answer_says_so() {
 }
 
 #[test]
-fn while_the_budget_is_spent_what_the_next_provider_made_is_found_again() {
+fn with_a_spent_budget_the_next_providers_result_is_a_cache_hit() {
     let fake = Algorithmia::start();
     let folder = tempfile::tempdir().unwrap();
     let no_folder = folder.path().join("a-file");
@@ -115,7 +115,7 @@ fn while_the_budget_is_spent_what_the_next_provider_made_is_found_again() {
 }
 
 #[test]
-fn many_at_once_never_overspend_and_strand_nothing() {
+fn concurrent_requests_never_overspend_and_leave_no_reservation() {
     let fake = Algorithmia::start();
     fake.always(Behavior::Slow(Duration::from_millis(300)));
     fake.takes(4.2);
@@ -147,7 +147,7 @@ fn many_at_once_never_overspend_and_strand_nothing() {
 }
 
 #[test]
-fn with_nobody_left_the_answer_is_402_with_the_budget_what_is_left_and_when_it_renews() {
+fn with_no_provider_left_the_response_is_402_with_budget_rest_and_renewal() {
     let fake = Algorithmia::start();
     let server = budget(&fake, ALONE, 4, "").start();
     let answer = server.colorize(&Picture::png(64, 48, 1));
@@ -169,7 +169,7 @@ fn with_nobody_left_the_answer_is_402_with_the_budget_what_is_left_and_when_it_r
 }
 
 #[test]
-fn each_client_has_a_budget_of_its_own_that_no_invented_key_evades() {
+fn each_client_has_its_own_budget_and_invented_keys_do_not_evade_it() {
     let fake = Algorithmia::start();
     let main = format!(
         "route = {BOTH}\ntrusted_proxies = [\"127.0.0.1\"]\n[budgets.each]\nscope = \"client\"\ncredits = 6\n"
@@ -189,7 +189,7 @@ fn each_client_has_a_budget_of_its_own_that_no_invented_key_evades() {
 }
 
 #[test]
-fn what_a_small_picture_saved_is_counted_where_megapixels_cost() {
+fn the_saving_of_a_small_image_is_counted_with_a_megapixel_price() {
     let fake = Algorithmia::start();
     let price = "price.terms = [{ per = \"megapixel\", rate = 4 }, { per = \"call\", rate = 0.5 }]\nprice.minimum = 0\n";
     let server = before_local(&fake.url(), price).start();
@@ -206,7 +206,7 @@ fn what_a_small_picture_saved_is_counted_where_megapixels_cost() {
 }
 
 #[test]
-fn what_a_megapixel_costs_and_takes_is_counted_by_size_and_survives_a_restart() {
+fn cost_and_time_per_megapixel_are_counted_by_size_and_survive_a_restart() {
     let fake = Algorithmia::start();
     let folder = tempfile::tempdir().unwrap();
     let start = || state(budget(&fake, BOTH, 100, ""), folder.path()).start();
@@ -242,7 +242,7 @@ fn what_a_megapixel_costs_and_takes_is_counted_by_size_and_survives_a_restart() 
 }
 
 #[test]
-fn failures_are_charged_what_they_cost_and_unknown_ones_what_was_reserved() {
+fn failures_are_charged_their_cost_or_the_reservation_if_unknown() {
     let fake = Algorithmia::start();
     let server = budget(&fake, BOTH, 1000, "").start();
     let mut expected = 0.0;
@@ -276,7 +276,7 @@ fn failures_are_charged_what_they_cost_and_unknown_ones_what_was_reserved() {
 }
 
 #[test]
-fn more_than_was_reserved_is_charged_counted_and_told() {
+fn a_cost_above_the_reservation_is_charged_counted_and_logged() {
     let fake = Algorithmia::start();
     fake.takes(8.5);
     let server = budget(&fake, BOTH, 20, "").start();
@@ -287,7 +287,7 @@ fn more_than_was_reserved_is_charged_counted_and_told() {
 }
 
 #[test]
-fn a_restart_keeps_the_account_and_kill_9_in_a_call_counts_as_spent() {
+fn a_restart_keeps_the_ledger_and_kill_9_in_a_call_counts_as_spent() {
     let fake = Algorithmia::start();
     let folder = tempfile::tempdir().unwrap();
     let start = || state(budget(&fake, BOTH, 100, ""), folder.path()).start();
@@ -319,7 +319,7 @@ fn a_restart_keeps_the_account_and_kill_9_in_a_call_counts_as_spent() {
 }
 
 #[test]
-fn while_the_ledger_cannot_be_written_the_built_in_model_answers_and_readyz_says_why() {
+fn with_an_unwritable_ledger_the_built_in_model_answers_and_readyz_says_why() {
     let fake = Algorithmia::start();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a-file");
@@ -347,7 +347,7 @@ fn while_the_ledger_cannot_be_written_the_built_in_model_answers_and_readyz_says
 }
 
 #[test]
-fn the_command_line_leaves_the_ledger_to_a_gateway_that_runs() {
+fn the_command_line_leaves_the_ledger_to_a_running_gateway() {
     let fake = Algorithmia::start();
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &[u8]| {
@@ -383,7 +383,7 @@ fn the_command_line_leaves_the_ledger_to_a_gateway_that_runs() {
 }
 
 #[test]
-fn usage_is_told_by_provider_and_day_to_all_and_by_client_to_the_administrator() {
+fn usage_by_provider_is_public_and_by_client_needs_the_admin_token() {
     let fake = Algorithmia::start();
     let server = budget(&fake, BOTH, 7, "")
         .env("MY_TOKEN", "let-me-in")
@@ -430,7 +430,7 @@ fn line_in(table: &str, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_command_line_asks_a_gateway_elsewhere_what_was_used() {
+fn the_command_line_reads_usage_from_a_remote_gateway() {
     let fake = Algorithmia::start();
     let server = budget(&fake, BOTH, 7, "")
         .env("MY_TOKEN", "let-me-in")

@@ -45,7 +45,7 @@ fn warnings(server: &Server, picture: &Picture) -> Value {
 }
 
 #[test]
-fn a_damaged_photograph_is_colored_and_every_answer_says_what_is_missing() {
+fn a_damaged_photo_is_colored_and_every_response_says_what_is_missing() {
     let server = Server::start();
     let picture = damaged(1);
     let made = server.colorize(&picture);
@@ -79,7 +79,7 @@ fn a_damaged_photograph_is_colored_and_every_answer_says_what_is_missing() {
 }
 
 #[test]
-fn a_whole_photograph_is_answered_without_a_warning() {
+fn an_intact_photo_has_no_warning() {
     let server = Server::start();
     let picture = Picture::jpeg(160, 120, 1);
     for _ in 0..2 {
@@ -94,7 +94,7 @@ fn a_whole_photograph_is_answered_without_a_warning() {
 }
 
 #[test]
-fn a_request_that_shares_a_call_is_warned_too() {
+fn a_follower_gets_the_warning_too() {
     let fake = Algorithmia::start();
     fake.always(Behavior::Slow(Duration::from_millis(700)));
     let server = before_local(&fake.url(), "").start();
@@ -109,7 +109,7 @@ fn a_request_that_shares_a_call_is_warned_too() {
 }
 
 #[test]
-fn a_damaged_photograph_in_color_is_given_back_with_the_warning() {
+fn a_damaged_color_photo_is_returned_with_the_warning() {
     let server = Server::start();
     let file = format!("{}/tests/data/grace_hopper.jpg", env!("CARGO_MANIFEST_DIR"));
     let answer =
@@ -120,7 +120,7 @@ fn a_damaged_photograph_in_color_is_given_back_with_the_warning() {
 }
 
 #[test]
-fn it_is_refused_where_the_operator_says_so_with_words_that_say_what_to_do() {
+fn a_color_upload_is_rejected_with_advice_if_so_configured() {
     let fake = Algorithmia::start();
     let server = set_to(before_local(&fake.url(), ""), "refuse").start();
     let picture = damaged(3);
@@ -136,7 +136,7 @@ fn it_is_refused_where_the_operator_says_so_with_words_that_say_what_to_do() {
 }
 
 #[test]
-fn what_was_accepted_before_is_not_served_where_damage_is_refused() {
+fn a_cached_damaged_photo_is_not_returned_after_damage_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let start = |what: &str| {
         let dir = format!("\"{}\"", folder.path().display());
@@ -180,7 +180,7 @@ fn the_command_line_says_what_is_missing_and_does_not_fail() {
 }
 
 #[test]
-fn other_services_clients_are_warned_as_far_as_their_protocol_has_a_place() {
+fn facades_carry_the_warning_where_their_protocol_allows() {
     let server = Server::start();
     let (picture, whole) = (damaged(7), Picture::new(Picture::in_color(64, 48, 1), ImageFormat::Png));
     let (form, body) = picture.multipart(&[]);

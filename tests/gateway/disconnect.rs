@@ -89,7 +89,7 @@ fn leave(server: &Server, fake: &Algorithmia, address: SocketAddr, count: u32) {
 }
 
 #[test]
-fn a_hundred_clients_that_leave_before_their_calls_begin_cause_none_and_are_charged_nothing() {
+fn a_hundred_clients_that_leave_early_cause_no_calls_and_no_charge() {
     let fake = Algorithmia::start();
     let server =
         one_at_a_time(&fake, "").env("PIXCOLOR_PROVIDERS__ALGORITHMIA__BREAKER__FAILURES", "1").file(
@@ -111,7 +111,7 @@ fn a_hundred_clients_that_leave_before_their_calls_begin_cause_none_and_are_char
 }
 
 #[test]
-fn with_finish_every_call_is_made_all_the_same() {
+fn with_finish_every_call_is_made() {
     let fake = Algorithmia::start();
     let server = one_at_a_time(&fake, "on_disconnect = \"finish\"\n").start();
     leave(&server, &fake, server.address, 10);
@@ -120,7 +120,7 @@ fn with_finish_every_call_is_made_all_the_same() {
 }
 
 #[test]
-fn a_call_is_made_while_one_of_those_who_share_it_is_there() {
+fn a_call_is_made_while_one_of_its_clients_waits() {
     let fake = Algorithmia::start();
     let server = one_at_a_time(&fake, "").env("PIXCOLOR_CACHE__ENABLED", "true").start();
     fake.hold(true);
@@ -140,7 +140,7 @@ fn a_call_is_made_while_one_of_those_who_share_it_is_there() {
 }
 
 #[test]
-fn a_client_that_comes_back_is_served() {
+fn a_client_that_returns_is_served() {
     let fake = Algorithmia::start();
     let server = one_at_a_time(&fake, "").start();
     fake.hold(true);
@@ -159,7 +159,7 @@ fn a_client_that_comes_back_is_served() {
 }
 
 #[test]
-fn clients_that_left_are_noticed_on_a_listener_for_ipv4_and_ipv6() {
+fn departed_clients_are_noticed_on_a_dual_stack_listener() {
     for address in ["::", "0.0.0.0"] {
         let fake = Algorithmia::start();
         let server = one_at_a_time(&fake, "").env("ROCKET_ADDRESS", address).start();
@@ -179,7 +179,7 @@ fn clients_that_left_are_noticed_on_a_listener_for_ipv4_and_ipv6() {
 }
 
 #[test]
-fn clients_that_left_are_noticed_behind_nginx_and_caddy_with_the_shipped_files() {
+fn departed_clients_are_noticed_behind_nginx_and_caddy() {
     for start in [proxies::nginx, proxies::caddy] {
         let fake = Algorithmia::start();
         let server = one_at_a_time(&fake, "").env("PIXCOLOR_TRUSTED_PROXIES", r#"["127.0.0.1/32"]"#).start();
@@ -192,7 +192,7 @@ fn clients_that_left_are_noticed_behind_nginx_and_caddy_with_the_shipped_files()
 }
 
 #[test]
-fn a_call_whose_clients_do_not_wait_for_the_answer_is_made() {
+fn a_call_for_clients_without_a_connection_is_made() {
     let fake = Algorithmia::start();
     let server = one_at_a_time(&fake, "")
         .file(
@@ -213,7 +213,7 @@ fn a_call_whose_clients_do_not_wait_for_the_answer_is_made() {
 }
 
 #[test]
-fn a_provider_that_costs_nothing_finishes_by_default_and_its_facts_say_so() {
+fn a_free_provider_finishes_by_default_and_its_facts_say_so() {
     let fake = Algorithmia::start();
     let server =
         before_local(&fake.url(), "").file("config/providers/free.toml", "kind = \"onnx\"\n").start();

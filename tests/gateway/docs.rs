@@ -83,7 +83,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     let pages = pages();
     let (mut looked_at, mut broken) = (0, Vec::new());
     for (page, text) in &pages {
@@ -110,7 +110,7 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn every_page_of_docs_is_in_its_index_and_in_the_readme() {
+fn every_page_of_docs_is_listed_in_its_index_and_the_readme() {
     let pages = pages();
     let docs = pages.keys().filter(|page| page.starts_with("docs") && !page.ends_with("README.md"));
     for page in docs {
@@ -124,7 +124,7 @@ fn every_page_of_docs_is_in_its_index_and_in_the_readme() {
 }
 
 #[test]
-fn headings_and_links_are_read_as_they_are_shown() {
+fn the_test_parses_headings_and_links_correctly() {
     let text = "# A `b` & c: d!\n```\n# no heading, [no](link)\n```\n## E\n## E\n[x](y.md#a) `[no](link)` ![z](w.png)";
     let expected = ["a-b--c-d", "e", "e-1"].map(str::to_owned);
     assert_eq!(anchors(text), BTreeSet::from(expected));

@@ -38,7 +38,7 @@ fn setup(fake: &Algorithmia) -> Setup {
 }
 
 #[test]
-fn before_anything_is_learnt_the_price_says_what_it_costs_and_afterwards_the_ledger_does() {
+fn the_estimate_comes_from_the_price_first_and_from_the_ledger_later() {
     let fake = Algorithmia::start();
     let server = setup(&fake).start();
     let photo = json!({ "width": 96, "height": 64, "bytes": 5000 });
@@ -77,7 +77,7 @@ fn before_anything_is_learnt_the_price_says_what_it_costs_and_afterwards_the_led
 }
 
 #[test]
-fn what_is_kept_costs_nothing_and_the_picture_or_its_sha256_tells() {
+fn a_cached_image_costs_nothing_by_upload_or_sha256() {
     let fake = Algorithmia::start();
     let server = setup(&fake).start();
     let picture = Picture::png(96, 64, 7);
@@ -114,7 +114,7 @@ fn what_is_kept_costs_nothing_and_the_picture_or_its_sha256_tells() {
 }
 
 #[test]
-fn a_spent_budget_is_told_and_the_next_provider_would_answer() {
+fn a_spent_budget_is_reported_and_the_next_provider_would_answer() {
     let fake = Algorithmia::start();
     let main = "route = [\"algorithmia\", \"local\"]\ntrusted_proxies = [\"127.0.0.1\"]\n\
                 [budgets.each]\nscope = \"client\"\ncredits = 6\n\
@@ -143,7 +143,7 @@ fn a_spent_budget_is_told_and_the_next_provider_would_answer() {
 }
 
 #[test]
-fn who_cannot_be_called_is_told_with_the_reason() {
+fn an_unavailable_provider_is_listed_with_the_reason() {
     let server = Setup::new().env("PIXCOLOR_ROUTE", "[\"algorithmia\"]").start();
     let estimate = ask(&server, "", &json!({ "width": 96, "height": 64 }));
     assert_eq!(estimate["first"], Value::Null);
@@ -161,7 +161,7 @@ fn who_cannot_be_called_is_told_with_the_reason() {
 }
 
 #[test]
-fn bad_questions_are_problems() {
+fn invalid_estimates_are_problems() {
     let server = Server::start();
     for (body, status) in [
         (json!({ "width": 10 }), 400),
@@ -192,7 +192,7 @@ fn bad_questions_are_problems() {
 }
 
 #[test]
-fn providers_say_what_a_megapixel_has_cost_and_taken() {
+fn providers_list_cost_and_time_per_megapixel() {
     let fake = Algorithmia::start();
     let server = setup(&fake).start();
     let learnt = |provider: &str| {
@@ -223,7 +223,7 @@ fn providers_say_what_a_megapixel_has_cost_and_taken() {
 }
 
 #[test]
-fn the_plain_page_says_when_to_come_back_as_the_programs_answer_does() {
+fn the_page_without_javascript_has_the_same_retry_time_as_the_api() {
     let fake = Algorithmia::start();
     fake.always(Behavior::Status(429, "slow down", Some("7")));
     let server = setup(&fake)
@@ -241,7 +241,7 @@ fn the_plain_page_says_when_to_come_back_as_the_programs_answer_does() {
 }
 
 #[test]
-fn an_estimate_is_a_request_but_no_picture_and_needs_a_key_where_coloring_does() {
+fn an_estimate_counts_as_a_request_and_needs_a_key_like_colorize() {
     let limits = ["REQUESTS", "PICTURES"].map(|limit| (limit, r#"{ rate = 60, per = "hour", burst = 60 }"#));
     let server = quota::server(&limits);
     let left = |limit| quota::remaining(&server, limit, &[]);

@@ -3,7 +3,7 @@
 use crate::harness::{Picture, Server};
 
 #[test]
-fn providers_say_whether_they_are_ready_and_whether_pictures_leave_the_machine() {
+fn providers_list_readiness_and_whether_images_leave_the_machine() {
     let server = Server::start();
     let facts = server.get("/v1/providers").json();
     let local = facts["providers"].as_array().unwrap().iter().find(|p| p["name"] == "local").unwrap();
@@ -15,7 +15,7 @@ fn providers_say_whether_they_are_ready_and_whether_pictures_leave_the_machine()
 }
 
 #[test]
-fn it_is_alive_and_ready() {
+fn healthz_and_readyz_return_200() {
     let server = Server::start();
     assert_eq!(server.get("/healthz").status, 200);
     let ready = server.get("/readyz");
@@ -23,7 +23,7 @@ fn it_is_alive_and_ready() {
 }
 
 #[test]
-fn metrics_count_what_happened() {
+fn metrics_count_requests_and_calls() {
     let server = Server::start();
     server.colorize(&Picture::png(64, 64, 1));
     server.colorize(&Picture { bytes: b"rubbish".to_vec(), media_type: "image/png" });
@@ -59,7 +59,7 @@ fn a_wrong_method_on_a_known_path_is_405_with_allow() {
 }
 
 #[test]
-fn an_unknown_path_is_a_problem_too() {
+fn an_unknown_path_is_a_problem() {
     let server = Server::start();
     for path in ["/nothing", "/v1/nothing", "/static/nothing.js", "/static/..%2Fsecret", "/v1/colorize/more"]
     {
@@ -68,7 +68,7 @@ fn an_unknown_path_is_a_problem_too() {
 }
 
 #[test]
-fn a_request_that_is_no_http_is_a_problem_or_a_closed_connection() {
+fn malformed_http_gets_a_problem_or_a_closed_connection() {
     use std::io::Read;
     let server = Server::start();
     for request in [
@@ -88,7 +88,7 @@ fn a_request_that_is_no_http_is_a_problem_or_a_closed_connection() {
 }
 
 #[test]
-fn the_page_and_its_files_come_from_this_server_under_a_strict_policy() {
+fn the_page_loads_only_from_this_server_under_a_strict_policy() {
     let server = Server::start();
     let page = server.get("/");
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
@@ -114,7 +114,7 @@ fn the_page_and_its_files_come_from_this_server_under_a_strict_policy() {
 }
 
 #[test]
-fn without_javascript_a_form_gives_a_result_page() {
+fn without_javascript_the_form_returns_a_result_page() {
     let server = Server::start();
     let (form, body) = Picture::jpeg(64, 48, 1).multipart(&[]);
     let result = server.post("/", &[("Content-Type", &form)], &body);

@@ -26,7 +26,7 @@ fn send(server: &Server, bytes: &[u8]) -> crate::harness::Answer {
 }
 
 #[test]
-fn hostile_files_are_refused_with_words_and_the_server_goes_on() {
+fn hostile_files_are_rejected_with_a_reason_and_the_server_continues() {
     let server = Server::start();
     // What is made once, the network's room included, is not the files' cost.
     for bytes in [small_png(), small_jpeg(), small_webp(false).0, Picture::png(64, 48, 9).bytes] {

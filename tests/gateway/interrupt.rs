@@ -81,7 +81,7 @@ const SLOW: &str = "kind = \"exec\"\nmodel = \"slow\"\ntimeout = 60\n\
     command = [\"sh\", \"-c\", \"mkdir first 2>/dev/null && exec python3 sepia.py; echo $$ >>begun; exec sleep 600\"]\n";
 
 #[test]
-fn a_signal_ends_it_at_once_where_nothing_costs_credit() {
+fn a_signal_ends_colorize_at_once_without_paid_calls() {
     let handbook = include_str!("../../docs/providers.md");
     let marker = "<!-- file of tests/providers/exec.rs: sepia.py -->\n```python\n";
     let sepia = handbook.split(marker).nth(1).unwrap().split("```").next().unwrap();
@@ -121,7 +121,7 @@ fn a_signal_ends_it_at_once_where_nothing_costs_credit() {
 }
 
 #[test]
-fn a_call_that_costs_credit_may_end_and_its_result_is_there() {
+fn a_paid_call_may_finish_and_its_result_is_written() {
     let (fake, folder) = paid();
     let child = stopping(&fake, folder.path());
     fake.hold(false);
@@ -140,7 +140,7 @@ fn a_call_that_costs_credit_may_end_and_its_result_is_there() {
 }
 
 #[test]
-fn a_second_signal_cuts_calls_off_and_they_are_charged_in_full() {
+fn a_second_signal_aborts_calls_and_charges_them_in_full() {
     let (fake, folder) = paid();
     let child = stopping(&fake, folder.path());
     let (calls, told) = (fake.calls(), Instant::now());
@@ -158,7 +158,7 @@ fn a_second_signal_cuts_calls_off_and_they_are_charged_in_full() {
 }
 
 #[test]
-fn a_call_that_waits_for_its_turn_does_not_begin_after_a_signal_and_costs_nothing() {
+fn a_queued_call_does_not_begin_after_a_signal_and_costs_nothing() {
     for again in [false, true] {
         let (fake, folder) = paid_by("concurrency = 1\n");
         let child = Running::start(folder.path());
@@ -186,7 +186,7 @@ fn a_call_that_waits_for_its_turn_does_not_begin_after_a_signal_and_costs_nothin
 }
 
 #[test]
-fn a_signal_ends_the_test_of_a_provider_and_its_program() {
+fn a_signal_ends_provider_test_and_its_program() {
     let slow =
         "kind = \"exec\"\nmodel = \"slow\"\ncommand = [\"sh\", \"-c\", \"echo $$ >begun; exec sleep 600\"]\n";
     let folder = folder(&[("config/pixcolor.toml", ""), ("config/providers/slow.toml", slow)]);

@@ -9,7 +9,7 @@ use crate::fakes::algorithmia::Algorithmia;
 use crate::harness::{Picture, Setup};
 
 #[test]
-fn a_key_opens_every_route_in_every_form_and_counts_by_itself() {
+fn a_key_is_accepted_on_every_route_in_every_form_and_counted_separately() {
     let setup = setup(&[
         ("REQUESTS", r#"{ rate = 1, per = "day", burst = 14 }"#),
         ("KEY_REQUESTS", r#"{ rate = 100, per = "day", burst = 100 }"#),
@@ -58,7 +58,7 @@ fn a_key_opens_every_route_in_every_form_and_counts_by_itself() {
 }
 
 #[test]
-fn wrong_keys_count_as_requests_of_their_address_whatever_they_are_tried_on() {
+fn wrong_keys_count_as_requests_of_their_address_on_every_route() {
     let server = setup(&[
         ("REQUESTS", r#"{ rate = 1, per = "day", burst = 5 }"#),
         ("EVERYBODY", r#"{ of = "requests", by = "all", rate = 5, per = "day" }"#),
@@ -85,7 +85,7 @@ fn wrong_keys_count_as_requests_of_their_address_whatever_they_are_tried_on() {
 }
 
 #[test]
-fn a_revoked_key_is_refused_for_as_long_as_it_is_remembered_though_it_was_the_only_one() {
+fn a_revoked_key_is_rejected_even_if_it_was_the_only_one() {
     let server = server(&[]);
     let key = server.command(&["key", "new", "bob"]);
     server.until_known(&key);
@@ -106,7 +106,7 @@ fn a_revoked_key_is_refused_for_as_long_as_it_is_remembered_though_it_was_the_on
 }
 
 #[test]
-fn where_nobody_is_anonymous_what_is_told_of_the_server_needs_a_key_or_the_admin_token() {
+fn without_anonymous_access_server_information_needs_a_key_or_the_admin_token() {
     let server = Setup::new()
         .env("PIXCOLOR_ANONYMOUS", "false")
         .env("MY_TOKEN", "let-me-in")
@@ -128,7 +128,7 @@ fn where_nobody_is_anonymous_what_is_told_of_the_server_needs_a_key_or_the_admin
 }
 
 #[test]
-fn keys_are_optional_and_a_wrong_one_is_told_as_soon_as_there_are_any() {
+fn keys_are_optional_and_wrong_ones_are_rejected_once_any_key_exists() {
     let server = server(&[("REQUESTS", r#"{ rate = 4, per = "day", burst = 4 }"#)]);
     // A tool that insists on a key is content with any, while there are none.
     assert_eq!(knock(&server, &[("Authorization", "Bearer whatever")]).status, 415);
@@ -143,7 +143,7 @@ fn keys_are_optional_and_a_wrong_one_is_told_as_soon_as_there_are_any() {
 }
 
 #[test]
-fn key_commands_say_what_is_wrong() {
+fn key_commands_explain_errors() {
     let folder = tempfile::tempdir().unwrap();
     let key = |args: &[&str]| {
         let output = crate::harness::server::pixcolor(folder.path()).arg("key").args(args).output().unwrap();
@@ -169,7 +169,7 @@ fn key_commands_say_what_is_wrong() {
 }
 
 #[test]
-fn where_nobody_is_anonymous_results_need_a_key_and_no_cache_in_between_may_keep_them() {
+fn without_anonymous_access_results_need_a_key_and_are_private_to_proxies() {
     let server = Setup::new().env("PIXCOLOR_ANONYMOUS", "false").start();
     assert!(server.said().contains("nobody can use this gateway"), "{}", server.said());
     let key = server.command(&["key", "new", "bob"]);
@@ -201,7 +201,7 @@ fn where_nobody_is_anonymous_results_need_a_key_and_no_cache_in_between_may_keep
 }
 
 #[test]
-fn each_key_has_a_budget_of_its_own_and_is_called_by_its_name_in_the_account() {
+fn each_key_has_its_own_budget_and_its_name_in_the_ledger() {
     let fake = Algorithmia::start();
     // A call costs 2 credits and may cost 5: each client can have one.
     let budget = "[budgets.each]\nscope = \"client\"\ncredits = 6\n";
@@ -233,7 +233,7 @@ fn each_key_has_a_budget_of_its_own_and_is_called_by_its_name_in_the_account() {
 }
 
 #[test]
-fn a_key_may_have_limits_and_budgets_of_its_own_and_others_keep_the_usual_ones() {
+fn a_key_may_have_its_own_limits_and_budgets() {
     let fake = Algorithmia::start();
     // A call costs 2 credits and may cost 5: with 6 there is one, with 7 there are two.
     let own = "[budgets.each]\nscope = \"client\"\ncredits = 6\n[keys.bob.budgets.each]\ncredits = 7\n\

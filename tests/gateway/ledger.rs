@@ -108,7 +108,7 @@ fn damages() -> [Damage; 5] {
 }
 
 #[test]
-fn a_damaged_ledger_turns_what_costs_off_until_the_loss_is_accepted_beside_the_gateway_or_without_it() {
+fn a_damaged_ledger_stops_paid_calls_until_accept_loss() {
     for (index, (damage, why, left)) in damages().into_iter().enumerate() {
         let place = Place::after_calls(2);
         damage(&place.file("ledger"));
@@ -141,7 +141,7 @@ fn a_damaged_ledger_turns_what_costs_off_until_the_loss_is_accepted_beside_the_g
 }
 
 #[test]
-fn a_ledger_that_is_removed_or_replaced_while_a_gateway_holds_it_is_noticed_before_the_next_call() {
+fn a_removed_or_replaced_ledger_is_noticed_before_the_next_call() {
     let place = Place::after_calls(1);
     let server = place.start();
     let (code, said) = place.run(&["ledger", "accept-loss"]);
@@ -172,7 +172,7 @@ fn a_ledger_that_is_removed_or_replaced_while_a_gateway_holds_it_is_noticed_befo
 }
 
 #[test]
-fn a_state_folder_that_is_removed_while_a_gateway_runs_grants_no_budget_again() {
+fn a_removed_state_folder_grants_no_budget_again() {
     let place = Place::new();
     let server = place.start();
     assert_eq!(facts(&server)["provider"], "algorithmia");
@@ -197,7 +197,7 @@ fn a_state_folder_that_is_removed_while_a_gateway_runs_grants_no_budget_again() 
 }
 
 #[test]
-fn after_kill_9_a_torn_line_is_repaired_and_a_cut_file_is_noticed() {
+fn after_kill_9_a_torn_line_is_repaired_and_a_truncated_file_is_noticed() {
     let place = Place::new();
     let kill = || {
         let mut server = place.start();
@@ -216,7 +216,7 @@ fn after_kill_9_a_torn_line_is_repaired_and_a_cut_file_is_noticed() {
 }
 
 #[test]
-fn a_clock_that_is_behind_the_ledger_grants_no_window_again_and_is_warned_of() {
+fn a_clock_behind_the_ledger_grants_no_window_again_and_logs_a_warning() {
     let place = Place::new();
     let call = json!({ "settle": {
         "reserve": { "id": 1, "at": "2099-01-31T12:00:00Z", "provider": "algorithmia", "client": null, "most": 96_000_000,

@@ -4,7 +4,7 @@ use crate::harness::{Picture, Server, Setup};
 use crate::make;
 
 #[test]
-fn when_the_queue_is_full_the_answer_is_503_with_retry_after() {
+fn a_full_queue_returns_503_with_retry_after() {
     let server = Setup::new()
         .env("PIXCOLOR_LIMITS__PIXELS", "4000000")
         .env("PIXCOLOR_LIMITS__DECODING_PIXELS", "4000000")

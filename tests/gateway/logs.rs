@@ -37,7 +37,7 @@ fn line_of(server: &Server, id: &str) -> Value {
 }
 
 #[test]
-fn a_request_is_one_line_with_what_came_of_it_and_every_line_of_it_has_its_id() {
+fn a_request_is_one_log_line_and_all_its_lines_have_its_id() {
     let fake = Algorithmia::start();
     fake.next([Behavior::PlainText(400)]);
     let server = before_local(&fake.url(), "").env("PIXCOLOR_CACHE__ENABLED", "true").start();
@@ -111,7 +111,7 @@ fn parts(traceparent: Option<&str>) -> (String, String) {
 }
 
 #[test]
-fn a_trace_goes_on_to_every_kind_of_provider_with_a_span_of_its_own_for_each_request() {
+fn the_trace_context_reaches_every_kind_of_provider_with_a_new_span_per_request() {
     let fake = Algorithmia::start();
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let noted = seen.clone();
@@ -159,7 +159,7 @@ fn a_trace_goes_on_to_every_kind_of_provider_with_a_span_of_its_own_for_each_req
 }
 
 #[test]
-fn no_line_holds_a_key_a_whole_address_a_query_or_a_body() {
+fn no_log_line_contains_a_key_a_whole_address_a_query_or_a_body() {
     let fake = Algorithmia::start();
     fake.next([Behavior::PlainText(500), Behavior::Status(403, "no such user", None)]);
     let file = format!(
@@ -218,7 +218,7 @@ fn no_line_holds_a_key_a_whole_address_a_query_or_a_body() {
 }
 
 #[test]
-fn how_much_of_an_address_is_logged_is_the_operators_to_say() {
+fn the_logged_part_of_an_address_is_configurable() {
     let server = Setup::new()
         .env("PIXCOLOR_TRUSTED_PROXIES", r#"["127.0.0.1"]"#)
         .env("PIXCOLOR_LOG__IPV4_PREFIX", "0")
@@ -231,7 +231,7 @@ fn how_much_of_an_address_is_logged_is_the_operators_to_say() {
 }
 
 #[test]
-fn a_request_with_a_key_has_the_keys_name_in_its_line_and_in_the_usage_whatever_it_costs() {
+fn the_name_of_a_key_is_in_its_log_lines_and_its_usage() {
     let server = Setup::new().start();
     let key = server.command(&["key", "new", "bob"]);
     let (bearer, wrong) = (format!("Bearer {key}"), "Bearer not-a-key");

@@ -46,7 +46,7 @@ fn renditions(server: &Server) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn metadata_is_neither_sent_on_nor_returned() {
+fn metadata_is_neither_forwarded_nor_returned() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
     for (format, file) in renditions(&server) {
@@ -60,7 +60,7 @@ fn metadata_is_neither_sent_on_nor_returned() {
 }
 
 #[test]
-fn nor_is_it_returned_with_a_photograph_that_is_in_color_already() {
+fn metadata_is_not_returned_with_a_color_photo() {
     let server = Setup::new().env("PIXCOLOR_OUTPUT__MARK", "true").start();
     let color = Picture::in_color(160, 120, 5);
     let picture = telling(Picture::new(color.clone(), image::ImageFormat::Jpeg));
@@ -81,7 +81,7 @@ fn nor_is_it_returned_with_a_photograph_that_is_in_color_already() {
 }
 
 #[test]
-fn a_rendition_says_who_colored_it_where_that_is_configured() {
+fn a_rendition_names_its_provider_if_so_configured() {
     let server = Setup::new().env("PIXCOLOR_OUTPUT__MARK", "true").start();
     let model = server.colorize(&Picture::png(32, 32, 1)).header("x-pixcolor-model").to_owned();
     assert!(!model.is_empty());

@@ -11,7 +11,7 @@ const GOLDEN: &str = "\
     14.3 6.3 43.8 15.3 29.0 10.3 8.2 2.0";
 
 #[test]
-fn the_built_in_model_gives_the_color_it_is_known_for() {
+fn the_built_in_model_gives_the_expected_colors() {
     let server = Server::start();
     let colored = server.colorize(&Picture::png(256, 256, 11)).picture().to_rgb32f();
     let mut found = String::new();

@@ -36,7 +36,7 @@ fn steps<'s>(said: &'s str, step: &str) -> Vec<&'s str> {
 }
 
 #[test]
-fn the_list_says_who_is_ready_and_why_not() {
+fn provider_list_says_which_providers_are_ready_and_why_others_are_not() {
     let program = "kind = \"exec\"\ncommand = [\"no-such-program\"]\nmodel = \"mine\"\n\
                    price.terms = [{ per = \"call\", rate = 3 }]\n";
     let files =
@@ -57,7 +57,7 @@ fn the_list_says_who_is_ready_and_why_not() {
 }
 
 #[test]
-fn a_test_shows_the_call_step_by_step_and_a_dry_run_only_the_request() {
+fn provider_test_shows_each_step_and_a_dry_run_only_the_request() {
     let fake = Algorithmia::start();
     let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
     let folder = folder(&[("config/pixcolor.toml", ""), ("config/providers/far.toml", &file)]);
@@ -86,7 +86,7 @@ fn a_test_shows_the_call_step_by_step_and_a_dry_run_only_the_request() {
 }
 
 #[test]
-fn a_host_that_is_described_is_shown_down_to_the_reading_of_its_reply() {
+fn provider_test_shows_how_an_http_reply_is_read() {
     let host = Api::replicate();
     host.takes_polls(1);
     let folder = folder(&[]);
@@ -137,7 +137,7 @@ fn a_host_that_is_described_is_shown_down_to_the_reading_of_its_reply() {
 }
 
 #[test]
-fn programs_and_networks_are_tested_alike_with_the_sample_if_there_is_no_photograph() {
+fn provider_test_uses_the_sample_photo_by_default() {
     let program = "kind = \"exec\"\ncommand = [\"sh\", \"-c\", \"echo sorry >&2; touch ran; exit 4\"]\n\
                    env.MODE = \"fast\"\nenv.KEY = { env = \"API_KEY\" }\n";
     let folder = folder(&[("config/pixcolor.toml", ""), ("config/providers/mine.toml", program)]);
@@ -158,7 +158,7 @@ fn programs_and_networks_are_tested_alike_with_the_sample_if_there_is_no_photogr
 }
 
 #[test]
-fn the_picture_of_a_test_can_be_saved() {
+fn the_image_of_a_provider_test_can_be_saved() {
     let folder = folder(&[("config/pixcolor.toml", "")]);
     let test = |args: &[&str]| provider(folder.path(), &[&["test", "local", "photo.png"], args].concat());
     for (args, format) in [
@@ -196,7 +196,7 @@ fn the_picture_of_a_test_can_be_saved() {
 }
 
 #[test]
-fn a_wrong_name_or_photograph_is_told() {
+fn a_wrong_name_or_photo_is_reported() {
     let folder = folder(&[]);
     for (args, words) in [
         (&["test", "nobody"][..], "there is no provider `nobody`; there is: algorithmia, "),
@@ -210,7 +210,7 @@ fn a_wrong_name_or_photograph_is_told() {
 }
 
 #[test]
-fn check_fails_for_a_secret_that_the_route_needs_and_does_not_have() {
+fn check_fails_for_a_missing_secret_of_the_route() {
     let far = "kind = \"algorithmia\"\nbase_url = \"http://127.0.0.1:9\"\napi_key = { env = \"UNSET\" }\n";
     let check = |route: &str| {
         let folder = folder(&[("config/pixcolor.toml", route), ("config/providers/far.toml", far)]);
@@ -226,7 +226,7 @@ fn check_fails_for_a_secret_that_the_route_needs_and_does_not_have() {
 }
 
 #[test]
-fn check_fails_for_what_can_never_work() {
+fn check_fails_for_an_impossible_configuration() {
     let check = |text: &str| {
         let route = "route = [\"far\", \"local\"]";
         let head = "kind = \"http\"\nmodel = \"m\"\nprice.terms = []\nrequest = { body = \"raw\" }\nreply = { output = \"raw\" }\n";
@@ -259,7 +259,7 @@ fn check_fails_for_what_can_never_work() {
 }
 
 #[test]
-fn a_pipe_in_the_folder_is_told_of_and_not_waited_for() {
+fn a_pipe_in_the_folder_is_reported_and_never_blocks() {
     let folder = folder(&[("config/pixcolor.toml", "admin.token = { file = \"token\" }")]);
     std::fs::create_dir(folder.path().join("config/providers")).unwrap();
     for path in ["config/token", "config/providers/it.toml"] {
@@ -294,7 +294,7 @@ fn unread(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn whoever_stops_reading_ends_no_call() {
+fn a_closed_output_pipe_does_not_end_the_call() {
     let fake = Algorithmia::start();
     let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
     let folder = folder(&[("config/pixcolor.toml", ""), ("config/providers/far.toml", &file)]);
@@ -336,7 +336,7 @@ fn a_dry_run_needs_no_key() {
 }
 
 #[test]
-fn beside_a_gateway_that_runs_it_says_what_to_do() {
+fn with_a_running_gateway_provider_test_says_what_to_do() {
     let fake = Algorithmia::start();
     let file = format!("kind = \"algorithmia\"\nbase_url = \"{}\"\n", fake.url());
     let server = Setup::new()
@@ -364,7 +364,7 @@ fn beside_a_gateway_that_runs_it_says_what_to_do() {
 }
 
 #[test]
-fn processor_time_of_programs_that_failed_or_took_too_long_is_counted() {
+fn cpu_time_of_failed_and_timed_out_programs_is_counted() {
     for script in ["i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; exit 4", "while :; do :; done"] {
         let program = format!("kind = \"exec\"\ncommand = [\"sh\", \"-c\", \"{script}\"]\ntimeout = 2\n");
         let folder = folder(&[("config/pixcolor.toml", ""), ("config/providers/busy.toml", &program)]);
@@ -379,7 +379,7 @@ fn processor_time_of_programs_that_failed_or_took_too_long_is_counted() {
 }
 
 #[test]
-fn a_model_of_any_name_is_one_header() {
+fn any_model_name_fits_into_one_header() {
     let handbook = include_str!("../../docs/providers.md");
     let marker = "<!-- file of tests/providers/exec.rs: sepia.py -->\n```python\n";
     let sepia = handbook.split(marker).nth(1).unwrap().split("```").next().unwrap();

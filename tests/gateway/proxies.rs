@@ -177,7 +177,7 @@ fn closes_what_rocket_leaves_open(proxy: &Proxy) {
 }
 
 #[test]
-fn nginx_closes_what_rocket_leaves_open() {
+fn nginx_closes_connections_that_rocket_leaves_open() {
     let server = server();
     let shorter = [
         ("client_header_timeout 10s", "client_header_timeout 1s"),
@@ -187,7 +187,7 @@ fn nginx_closes_what_rocket_leaves_open() {
 }
 
 #[test]
-fn caddy_closes_what_rocket_leaves_open() {
+fn caddy_closes_connections_that_rocket_leaves_open() {
     let server = server();
     let shorter = [("read_header 10s", "read_header 1s"), ("read_body 2m", "read_body 2s")];
     closes_what_rocket_leaves_open(&caddy(&server, &shorter));

@@ -29,7 +29,7 @@ fn run(script: &str, folder: &Path) {
 }
 
 #[test]
-fn a_gateway_is_opened_to_other_machines_as_it_is_written() {
+fn the_documented_steps_open_a_gateway_to_other_machines() {
     let blocks = commands();
     let [prepare, use_it] = blocks[..] else { panic!("{blocks:?}") };
     // The last line serves, which the harness does in its way.

@@ -46,7 +46,7 @@ pub fn read_head(stream: &mut TcpStream) -> String {
 }
 
 #[test]
-fn who_is_over_a_limit_gets_429_with_a_true_retry_after_and_the_limits_name() {
+fn a_client_over_a_limit_gets_429_with_an_exact_retry_after_and_the_limits_name() {
     let server = server(&[("PICTURES", r#"{ rate = 4, per = "minute", burst = 2 }"#)]);
     for seed in 1..=2 {
         let answer = server.colorize(&small(seed));
@@ -78,7 +78,7 @@ fn who_is_over_a_limit_gets_429_with_a_true_retry_after_and_the_limits_name() {
 }
 
 #[test]
-fn the_wait_is_true_when_several_limits_count_at_once() {
+fn retry_after_is_exact_with_several_limits() {
     let server = server(&[
         ("REQUESTS", r#"{ rate = 1, per = "second", burst = 2 }"#),
         ("PICTURES", r#"{ rate = 6, per = "minute", burst = 1 }"#),
@@ -93,7 +93,7 @@ fn the_wait_is_true_when_several_limits_count_at_once() {
 }
 
 #[test]
-fn an_upload_that_is_refused_is_refused_before_it_is_read_and_the_answer_can_be_read() {
+fn a_rejected_upload_is_not_read_and_its_response_arrives() {
     let server = server(&[("REQUESTS", r#"{ rate = 1, per = "hour", burst = 1 }"#)]);
     assert_eq!(server.colorize(&small(1)).status, 200);
     // All of it is sent before the answer is read.
@@ -109,7 +109,7 @@ fn an_upload_that_is_refused_is_refused_before_it_is_read_and_the_answer_can_be_
 }
 
 #[test]
-fn each_way_to_upload_is_limited_and_nothing_else_is() {
+fn every_upload_route_is_limited_and_no_other_route() {
     let server = server(&[("REQUESTS", r#"{ rate = 1, per = "hour", burst = 3 }"#)]);
     let picture = small(1);
     let (form, body) = picture.multipart(&[]);
@@ -130,7 +130,7 @@ fn each_way_to_upload_is_limited_and_nothing_else_is() {
 }
 
 #[test]
-fn bytes_are_counted_by_their_length_or_as_the_most_there_may_be() {
+fn bytes_are_counted_by_content_length_or_the_maximum() {
     let server = setup(&[("BYTES", r#"{ rate = "2 MiB", per = "hour", burst = "2 MiB" }"#)])
         .env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "1 MiB")
         .start();
@@ -151,7 +151,7 @@ fn bytes_are_counted_by_their_length_or_as_the_most_there_may_be() {
 }
 
 #[test]
-fn megapixels_are_known_from_the_header_and_refused_before_anything_is_decoded() {
+fn megapixels_come_from_the_header_and_are_rejected_before_decoding() {
     let server = setup(&[("MEGAPIXELS", r#"{ rate = 1, per = "hour", burst = 1 }"#)])
         .env("PIXCOLOR_LIMITS__PIXELS", "1000000")
         .start();
@@ -166,7 +166,7 @@ fn megapixels_are_known_from_the_header_and_refused_before_anything_is_decoded()
 }
 
 #[test]
-fn what_the_cache_answers_costs_nothing_that_protects_credit() {
+fn cache_hits_take_nothing_from_the_limits_that_protect_credit() {
     let server = server(&[("PICTURES", r#"{ rate = 1, per = "day", burst = 1 }"#)]);
     let picture = Picture::jpeg(64, 48, 1);
     server.colorize(&picture).picture();
@@ -182,7 +182,7 @@ fn what_the_cache_answers_costs_nothing_that_protects_credit() {
 }
 
 #[test]
-fn a_client_can_see_how_it_stands_which_costs_nothing() {
+fn a_client_can_read_its_limits_for_free() {
     let server = server(&[("PICTURES", r#"{ rate = 3, per = "day", burst = 3 }"#)]);
     for _ in 0..20 {
         assert_eq!(remaining(&server, "pictures", &[]), 3);
@@ -204,7 +204,7 @@ fn a_client_can_see_how_it_stands_which_costs_nothing() {
 }
 
 #[test]
-fn what_is_turned_off_limits_nobody() {
+fn a_disabled_limit_limits_no_client() {
     let server = setup(&[("REQUESTS", r#"{ rate = 1, per = "day", burst = 1 }"#)])
         .env("PIXCOLOR_QUOTA__ENABLED", "false")
         .start();

@@ -20,7 +20,7 @@ fn commands() -> Vec<&'static str> {
 }
 
 #[test]
-fn every_command_works_as_it_is_written() {
+fn every_documented_command_works_as_written() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("photo.jpg"), Picture::jpeg(320, 240, 1).bytes).unwrap();

@@ -46,7 +46,7 @@ fn reloads(server: &Server, outcome: &str) -> f64 {
 }
 
 #[test]
-fn every_way_to_change_a_file_is_in_force_soon() {
+fn every_kind_of_file_change_takes_effect_soon() {
     let server = setup().start();
     let it = server.path("config/providers/it.toml");
     let mut took = Vec::new();
@@ -90,7 +90,7 @@ fn every_way_to_change_a_file_is_in_force_soon() {
 }
 
 #[test]
-fn a_config_map_that_is_swapped_is_in_force_soon() {
+fn a_swapped_config_map_takes_effect_soon() {
     let setup = Setup::new()
         .file("config/..1/pixcolor.toml", "")
         .file("config/..1/it.toml", version(1))
@@ -111,7 +111,7 @@ fn a_config_map_that_is_swapped_is_in_force_soon() {
 }
 
 #[test]
-fn a_file_that_is_half_written_is_waited_for() {
+fn a_half_written_file_is_not_loaded() {
     let server = setup().start();
     let mut file = fs::File::create(server.path("config/providers/it.toml")).unwrap();
     file.write_all(b"kind = \"exec\"\ncommand = [\"tr").unwrap();
@@ -131,7 +131,7 @@ fn a_file_that_is_half_written_is_waited_for() {
 }
 
 #[test]
-fn what_cannot_be_used_changes_nothing_and_says_why_until_it_is_mended() {
+fn an_invalid_configuration_changes_nothing_and_is_reported_until_corrected() {
     let server = setup().start();
     let gauge = |server: &Server| server.metric("pixcolor_config_last_reload_successful");
     let since = server.metric("pixcolor_config_last_reload_success_timestamp_seconds");
@@ -185,7 +185,7 @@ fn what_cannot_be_used_changes_nothing_and_says_why_until_it_is_mended() {
 }
 
 #[test]
-fn a_configuration_that_is_gone_stays_in_force_until_it_is_back() {
+fn a_deleted_configuration_stays_in_effect_until_it_returns() {
     let server = setup().start();
     fs::rename(server.path("config"), server.path("away")).unwrap();
     until(&server, |server| reloads(server, "failed") > 0.0);
@@ -204,7 +204,7 @@ fn a_configuration_that_is_gone_stays_in_force_until_it_is_back() {
 }
 
 #[test]
-fn sighup_reads_what_is_elsewhere_and_what_counts_later_is_named() {
+fn sighup_reloads_and_names_settings_that_need_a_restart() {
     let setup = setup()
         .file("token", "first")
         .file("config/pixcolor.toml", "admin.token = { file = \"../token\" }\n");
@@ -231,7 +231,7 @@ fn sighup_reads_what_is_elsewhere_and_what_counts_later_is_named() {
 }
 
 #[test]
-fn what_is_remembered_outlives_a_reload() {
+fn limits_queues_and_breakers_survive_a_reload() {
     let far = format!(
         "kind = \"algorithmia\"\nbase_url = \"{}\"\nretries = 0\nbreaker = {{ failures = 1, pause = 600 }}\n",
         nobody()
@@ -268,7 +268,7 @@ fn what_is_remembered_outlives_a_reload() {
 }
 
 #[test]
-fn a_request_that_has_begun_ends_as_it_began() {
+fn a_running_request_keeps_its_snapshot() {
     let slow = "kind = \"exec\"\ncommand = [\"sh\", \"-c\", \"touch ../../begun; until [ -e ../../go ]; do sleep 0.05; done; exec python3 sepia.py\"]\nmodel = \"slow\"\n";
     let handbook = include_str!("../../docs/providers.md");
     let marker = "<!-- file of tests/providers/exec.rs: sepia.py -->\n```python\n";
@@ -348,20 +348,20 @@ fn reload_under_load(count: u32) -> i64 {
 }
 
 #[test]
-fn a_hundred_reloads_under_load_lose_no_request_and_no_memory() {
+fn a_hundred_reloads_under_load_lose_no_request_and_leak_no_memory() {
     let growth = reload_under_load(100);
     assert!(growth < 16 << 20, "{growth}");
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn a_thousand_reloads_under_load_lose_no_request_and_no_memory() {
+fn a_thousand_reloads_under_load_lose_no_request_and_leak_no_memory() {
     let growth = reload_under_load(1000);
     assert!(growth < 16 << 20, "{growth}");
 }
 
 #[test]
-fn a_provider_that_comes_is_counted_from_0_and_one_that_goes_has_no_state() {
+fn a_new_provider_starts_at_0_and_a_removed_one_has_no_state_metric() {
     let server = setup().env("API_KEY", crate::fakes::KEY).start();
     let unknown = "pixcolor_unknown_costs_total{provider=\"paid\"} 0";
     let breaker = "pixcolor_provider_breaker_state{provider=\"paid\"} 0";
@@ -376,7 +376,7 @@ fn a_provider_that_comes_is_counted_from_0_and_one_that_goes_has_no_state() {
 }
 
 #[test]
-fn what_others_write_beside_a_configuration_is_no_change_of_it() {
+fn other_files_in_the_folder_cause_no_reload() {
     let server = setup().start();
     let before = reloads(&server, "ok");
     let end = Instant::now() + Duration::from_millis(3500);
@@ -393,7 +393,7 @@ fn what_others_write_beside_a_configuration_is_no_change_of_it() {
 }
 
 #[test]
-fn links_on_the_way_and_files_that_are_named_are_followed() {
+fn links_and_referenced_files_are_watched() {
     let main = "admin.token = { file = \"../../token\" }\n";
     let mut setup = Setup::new().file("token", "first").file("shared/it.toml", version(0));
     for number in [1, 2] {
@@ -431,7 +431,7 @@ fn links_on_the_way_and_files_that_are_named_are_followed() {
 }
 
 #[test]
-fn a_provider_whose_address_or_key_was_mended_is_asked_again_at_once() {
+fn a_corrected_address_or_key_closes_the_circuit_at_once() {
     let fake = crate::fakes::algorithmia::Algorithmia::start();
     let far = |url: &str, more: &str| {
         format!(

@@ -11,7 +11,7 @@ use crate::fakes::algorithmia::{Algorithmia, Behavior, File};
 use crate::harness::{Picture, Server, Setup};
 
 #[test]
-fn switching_between_the_built_in_model_and_algorithmia_is_one_line_in_one_file() {
+fn one_line_switches_between_the_built_in_model_and_algorithmia() {
     let fake = Algorithmia::start();
     let start = |route: &str| {
         Setup::new()
@@ -62,7 +62,7 @@ fn a_host_that_hangs_leaves_time_for_the_next_provider() {
 }
 
 #[test]
-fn with_nobody_else_on_the_route_the_answer_is_a_time_out_that_names_who_was_asked() {
+fn a_time_out_of_the_last_provider_names_the_providers_tried() {
     let fake = Algorithmia::start();
     fake.always(Behavior::Slow(Duration::from_secs(20)));
     let server = before_local(&fake.url(), "")
@@ -74,7 +74,7 @@ fn with_nobody_else_on_the_route_the_answer_is_a_time_out_that_names_who_was_ask
 }
 
 #[test]
-fn connecting_the_first_byte_and_the_whole_have_time_outs_of_their_own() {
+fn connect_first_byte_and_total_have_separate_time_outs() {
     let fake = Algorithmia::start();
     fake.always(Behavior::Slow(Duration::from_secs(20)));
     let server = before_local(&fake.url(), "first_byte_timeout = 0.4\n").start();
@@ -113,7 +113,7 @@ fn with_breaker(fake: &Algorithmia, pause: f64) -> Server {
 }
 
 #[test]
-fn a_host_that_fails_again_and_again_is_left_alone() {
+fn a_repeatedly_failing_host_opens_the_circuit() {
     for wrong in [Behavior::HangUp, Behavior::File(File::Gray)] {
         let fake = Algorithmia::start();
         let server = with_breaker(&fake, 300.0);
@@ -134,7 +134,7 @@ fn a_host_that_fails_again_and_again_is_left_alone() {
 }
 
 #[test]
-fn a_host_that_was_left_alone_is_tried_after_a_pause() {
+fn an_open_circuit_allows_a_probe_after_a_pause() {
     let fake = Algorithmia::start();
     let server = with_breaker(&fake, 0.2);
     fake.always(Behavior::HangUp);
@@ -148,7 +148,7 @@ fn a_host_that_was_left_alone_is_tried_after_a_pause() {
 }
 
 #[test]
-fn more_calls_than_it_may_get_wait_or_go_to_the_next_provider() {
+fn calls_above_the_concurrency_limit_wait_or_fall_back() {
     let fake = Algorithmia::start();
     for (queue, by_algorithmia) in [(0, 1), (5, 3)] {
         fake.hold(true);
@@ -172,7 +172,7 @@ fn more_calls_than_it_may_get_wait_or_go_to_the_next_provider() {
 }
 
 #[test]
-fn the_time_that_is_ours_is_told_from_the_providers() {
+fn our_own_time_and_the_providers_are_reported_separately() {
     let fake = Algorithmia::start();
     fake.always(Behavior::Slow(Duration::from_secs(6)));
     let server = before_local(&fake.url(), "").start();

@@ -24,7 +24,7 @@ fn begun(server: &Server, from: &str, bytes: usize, sent: usize) -> TcpStream {
 }
 
 #[test]
-fn uploads_in_progress_are_bounded_for_each_client_and_for_all_and_others_are_told_at_once() {
+fn concurrent_uploads_are_limited_per_client_and_in_total() {
     let server = behind_proxy(&[])
         .env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "1 MiB")
         .env("PIXCOLOR_LIMITS__UPLOAD_MEMORY", "3 MiB")
@@ -61,7 +61,7 @@ fn uploads_in_progress_are_bounded_for_each_client_and_for_all_and_others_are_to
 }
 
 #[test]
-fn uploads_that_hardly_move_get_408() {
+fn slow_uploads_get_408() {
     let server = behind_proxy(&[])
         .env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "1 MiB")
         .env("PIXCOLOR_LIMITS__UPLOAD_MEMORY", "2 MiB")
@@ -132,7 +132,7 @@ fn promise_much(server: &Server, addresses: std::ops::Range<u8>, stop: &AtomicBo
 }
 
 #[test]
-fn clients_that_announce_much_and_send_little_lock_no_others_out() {
+fn clients_that_announce_much_and_send_little_block_no_others() {
     let server = Setup::new().env("PIXCOLOR_LIMITS__UPLOAD_GRACE_SECONDS", "2").start();
     let (stop, server) = (AtomicBool::new(false), &server);
     let answered = std::thread::scope(|scope| {
@@ -153,7 +153,7 @@ fn clients_that_announce_much_and_send_little_lock_no_others_out() {
 }
 
 #[test]
-fn one_client_cannot_have_all_that_is_decoded_and_others_get_their_turn() {
+fn one_client_cannot_occupy_the_whole_decoder_queue() {
     let server = behind_proxy(&[])
         .env("PIXCOLOR_LIMITS__PIXELS", "4000000")
         .env("PIXCOLOR_LIMITS__DECODING_PIXELS", "4000000")

@@ -163,7 +163,7 @@ fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
 }
 
 #[test]
-fn under_load_every_request_that_was_taken_is_answered_and_paid_for_and_kept() {
+fn shutdown_under_load_answers_settles_and_stores_every_accepted_request() {
     let fake = Algorithmia::start();
     let cached = |setup: Setup| setup.env("PIXCOLOR_CACHE__ENABLED", "true");
     stopped_under_load(cached(before_local(&fake.url(), "")), &fake);
@@ -173,7 +173,7 @@ fn under_load_every_request_that_was_taken_is_answered_and_paid_for_and_kept() {
 }
 
 #[test]
-fn a_call_that_outlives_the_time_to_stop_is_charged_and_its_reservation_ended() {
+fn a_call_longer_than_the_shutdown_period_is_charged_and_settled() {
     let fake = Algorithmia::start();
     let setup = before_local(&fake.url(), "timeout = 60\n").env("ROCKET_SHUTDOWN", "{grace=1, mercy=0}");
     let mut server = setup.start();
@@ -198,7 +198,7 @@ fn a_call_that_outlives_the_time_to_stop_is_charged_and_its_reservation_ended() 
 }
 
 #[test]
-fn until_it_stops_listening_it_answers_and_says_that_it_is_not_ready() {
+fn during_the_shutdown_delay_requests_succeed_and_readyz_fails() {
     let mut server = Setup::new().env("ROCKET_SHUTDOWN", "{delay=60}").start();
     let ready = server.get("/readyz");
     assert_eq!((ready.status, ready.header("connection")), (200, ""));
@@ -217,7 +217,7 @@ fn until_it_stops_listening_it_answers_and_says_that_it_is_not_ready() {
 
 /// What docs/operations.md says of a client that has connected and sent nothing.
 #[test]
-fn an_upload_that_has_not_begun_is_answered_during_the_delay_and_reset_after_it() {
+fn a_late_upload_is_answered_during_the_delay_and_reset_after_it() {
     let picture = Picture::png(64, 48, 1);
     let mut server = Setup::new().env("ROCKET_SHUTDOWN", "{delay=60}").start();
     let mut idle = Some(TcpStream::connect(server.address).unwrap());
@@ -236,7 +236,7 @@ fn an_upload_that_has_not_begun_is_answered_during_the_delay_and_reset_after_it(
 }
 
 #[test]
-fn with_nothing_to_do_it_stops_at_once() {
+fn an_idle_server_stops_at_once() {
     let mut server = Setup::new().start();
     let told = Instant::now();
     assert_eq!(server.terminate(), Some(0));
@@ -245,7 +245,7 @@ fn with_nothing_to_do_it_stops_at_once() {
 }
 
 #[test]
-fn no_signal_kills_it_from_the_moment_that_it_says_that_it_listens() {
+fn signals_are_handled_as_soon_as_the_server_reports_its_address() {
     for signal in ["TERM", "INT"] {
         for _ in 0..10 {
             let mut server = Setup::new().start();
@@ -257,7 +257,7 @@ fn no_signal_kills_it_from_the_moment_that_it_says_that_it_listens() {
 
 /// A terminal that goes away while the server runs in it, and one that a reload is asked for from elsewhere.
 #[test]
-fn it_ends_with_its_terminal_and_without_one_sighup_reads_the_configuration_again() {
+fn sighup_stops_a_server_with_a_terminal_and_reloads_one_without() {
     const TERMINAL: &str = r#"
 import os, pty, sys, time
 child, terminal = pty.fork()

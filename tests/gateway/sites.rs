@@ -9,7 +9,7 @@ fn colorize(server: &Server, headers: &[(&str, &str)]) -> u16 {
 }
 
 #[test]
-fn what_a_browser_sends_for_another_site_is_refused_and_programs_pass() {
+fn cross_site_browser_requests_are_rejected_and_programs_pass() {
     let server = Server::start();
     let own = server.url("");
     let other_port = format!("http://127.0.0.1:{}", server.address.port() ^ 1);
@@ -40,7 +40,7 @@ fn what_a_browser_sends_for_another_site_is_refused_and_programs_pass() {
 }
 
 #[test]
-fn every_route_that_changes_something_or_may_cost_is_closed_to_other_sites() {
+fn every_route_with_effects_or_costs_rejects_other_sites() {
     let server = Setup::new()
         .env("MY_TOKEN", "let-me-in")
         .env("PIXCOLOR_ADMIN__TOKEN", r#"{ env = "MY_TOKEN" }"#)
@@ -69,7 +69,7 @@ fn every_route_that_changes_something_or_may_cost_is_closed_to_other_sites() {
 }
 
 #[test]
-fn a_picture_that_another_site_declares_to_be_a_form_is_refused() {
+fn a_cross_site_image_declared_as_a_form_is_rejected() {
     let server = Server::start();
     let picture = Picture::png(16, 16, 1);
     // The types that a browser sends for any site without asking the server first, and none.
@@ -88,7 +88,7 @@ fn a_picture_that_another_site_declares_to_be_a_form_is_refused() {
 }
 
 #[test]
-fn a_forms_first_field_is_never_its_method() {
+fn the_form_field_method_never_changes_the_method() {
     let server = Setup::new().env("PIXCOLOR_FACADES__ALGORITHMIA__STORAGE", "true").start();
     let form = ("Content-Type", "application/x-www-form-urlencoded");
     let made = server.post("/v1/data/.my", &[("Content-Type", "application/json")], br#"{"name":"a"}"#);
@@ -102,7 +102,7 @@ fn a_forms_first_field_is_never_its_method() {
 }
 
 #[test]
-fn on_a_loopback_address_only_localhost_and_addresses_are_names_of_the_gateway() {
+fn a_loopback_listener_accepts_only_localhost_and_addresses_as_host() {
     let server = Server::start();
     let ask = |server: &Server, path: &str, host: &str| server.get_with(path, &[("Host", host)]);
     for (host, status) in [
@@ -130,7 +130,7 @@ fn on_a_loopback_address_only_localhost_and_addresses_are_names_of_the_gateway()
 }
 
 #[test]
-fn with_hosts_only_these_are_names_of_the_gateway_and_trusted_proxies_are_exempt() {
+fn with_hosts_only_these_names_are_accepted_except_from_trusted_proxies() {
     let hosts = r#"["photos.example.org", "*.photos.example.org", "192.0.2.7"]"#;
     let start = |more: &[(&str, &str)]| {
         let setup = Setup::new().env("PIXCOLOR_HOSTS", hosts);
@@ -156,7 +156,7 @@ fn with_hosts_only_these_are_names_of_the_gateway_and_trusted_proxies_are_exempt
 }
 
 #[test]
-fn metrics_at_a_loopback_address_of_their_own_and_a_mapped_loopback_address_check_the_name_too() {
+fn a_separate_metrics_listener_and_mapped_loopback_addresses_check_the_host_too() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server = Setup::new()
         .env("PIXCOLOR_METRICS__ADDRESS", format!("127.0.0.1:{port}"))
@@ -178,7 +178,7 @@ fn metrics_at_a_loopback_address_of_their_own_and_a_mapped_loopback_address_chec
 }
 
 #[test]
-fn a_host_with_a_port_or_a_scheme_is_told_to_be_none() {
+fn a_configured_host_with_a_port_or_scheme_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     for wrong in ["photos.example.org:8080", "https://photos.example.org", "*", ""] {
         let mut check = crate::harness::server::pixcolor(folder.path());

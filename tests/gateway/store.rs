@@ -43,7 +43,7 @@ fn errors(server: &Server, error: &str) -> f64 {
 }
 
 #[test]
-fn what_one_gateway_has_colored_another_answers_with_and_the_command_line_forgets() {
+fn gateways_share_results_in_a_bucket_and_the_command_line_deletes_them() {
     let Some(store) = S3::start() else { return };
     let fake = Algorithmia::start();
     let (one, other) = (on(&store, &fake).start(), on(&store, &fake).start());
@@ -82,7 +82,7 @@ fn what_one_gateway_has_colored_another_answers_with_and_the_command_line_forget
 }
 
 #[test]
-fn a_store_that_hangs_dies_and_comes_back_costs_time_and_no_answer() {
+fn a_failing_bucket_fails_no_request_and_is_used_again_later() {
     let Some(store) = S3::start() else { return };
     let fake = Algorithmia::start();
     let (one, other) = (on(&store, &fake).start(), on(&store, &fake).start());
@@ -123,7 +123,7 @@ fn a_store_that_hangs_dies_and_comes_back_costs_time_and_no_answer() {
 }
 
 #[test]
-fn a_store_that_cannot_be_used_as_configured_is_told_before_anything_starts() {
+fn an_invalid_bucket_configuration_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("config")).unwrap();
     std::fs::write(folder.path().join("config/pixcolor.toml"), "[cache]\nstore = \"s3://photos\"\n").unwrap();

@@ -122,7 +122,7 @@ fn difference(one: &Answer, other: &Answer) -> u8 {
 }
 
 #[test]
-fn the_key_opens_and_usage_and_budgets_are_as_before() {
+fn after_the_upgrade_keys_usage_and_budgets_are_unchanged() {
     let upgraded = Upgraded::start();
     assert_eq!(upgraded.get("/v1/quota").json()["client"], "key:alice");
     upgraded.server.get("/v1/quota").problem(401);
@@ -135,7 +135,7 @@ fn the_key_opens_and_usage_and_budgets_are_as_before() {
 }
 
 #[test]
-fn what_the_client_has_spent_counts_in_its_budget() {
+fn after_the_upgrade_earlier_spending_counts() {
     // 30 are spent, and a call costs 3.
     let upgraded = Upgraded::with(|setup| setup.env("PIXCOLOR_BUDGETS__EACH_CLIENT__CREDITS", "32"));
     let picture = crate::harness::Picture::png(96, 64, 1);
@@ -148,7 +148,7 @@ fn what_the_client_has_spent_counts_in_its_budget() {
 }
 
 #[test]
-fn pictures_that_were_decoded_rightly_cost_no_further_call() {
+fn correctly_decoded_images_need_no_new_call() {
     let mut upgraded = Upgraded::start();
     for (provider, name, digest) in upgraded.ordinary() {
         let answer = upgraded.colorize(&provider, &name);
@@ -176,7 +176,7 @@ fn pictures_that_were_decoded_rightly_cost_no_further_call() {
 }
 
 #[test]
-fn a_providers_own_pixels_move_to_the_key_of_the_new_decoder() {
+fn a_providers_own_image_moves_to_the_key_of_the_new_decoder() {
     let upgraded = Upgraded::start();
     let own = |name: &str| {
         let start = format!("{}-", sha256(&upload(name)));
@@ -194,7 +194,7 @@ fn a_providers_own_pixels_move_to_the_key_of_the_new_decoder() {
 }
 
 #[test]
-fn a_fingerprint_alone_finds_no_older_result_because_it_does_not_tell_which_decoder_made_it() {
+fn a_lookup_by_fingerprint_ignores_results_of_unknown_decoders() {
     let upgraded = Upgraded::start();
     for (provider, name, _) in upgraded.results() {
         // Only GIF is decoded as before, and the older version did not note what a file was that it answered as PNG.
@@ -210,7 +210,7 @@ fn a_fingerprint_alone_finds_no_older_result_because_it_does_not_tell_which_deco
 }
 
 #[test]
-fn a_picture_that_was_decoded_wrongly_is_colored_anew() {
+fn a_wrongly_decoded_image_is_colored_again() {
     // The stripes hid that it is in colour.
     let upgraded = Upgraded::with(|setup| setup.env("PIXCOLOR_ON_COLOUR", "\"recolour\""));
     let wrong = upgraded.results().into_iter().filter(|(_, name, _)| name == "three-scans.jpg");
@@ -227,7 +227,7 @@ fn a_picture_that_was_decoded_wrongly_is_colored_anew() {
 }
 
 #[test]
-fn forgetting_a_picture_removes_what_the_older_version_kept_of_it_too() {
+fn deleting_an_image_removes_entries_of_the_older_version_too() {
     let upgraded = Upgraded::start();
     let (provider, name) = ("own", "ordinary.jpg");
     assert_eq!(upgraded.colorize(provider, name).status, 200);

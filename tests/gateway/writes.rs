@@ -71,7 +71,7 @@ fn log_of(server: &mut Server, log: &Path) -> String {
 }
 
 #[test]
-fn every_large_answer_leaves_in_few_writes() {
+fn every_large_response_needs_few_writes() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     // Some containers let nothing be watched.

@@ -39,7 +39,7 @@ fn interpolated(text: &str) -> String {
 }
 
 #[test]
-fn its_gateways_have_a_configuration_that_the_binary_knows() {
+fn the_gateways_have_a_valid_configuration() {
     let compose = compose();
     for name in ["gateway-1", "gateway-2"] {
         let folder = tempfile::tempdir().unwrap();
@@ -65,7 +65,7 @@ fn its_gateways_have_a_configuration_that_the_binary_knows() {
 }
 
 #[test]
-fn what_it_refers_to_is_there() {
+fn every_referenced_file_exists() {
     let compose = compose();
     let services = compose["services"].as_object().unwrap();
     let image = last_stage();
@@ -124,7 +124,7 @@ fn what_it_refers_to_is_there() {
 }
 
 #[test]
-fn its_redis_can_hold_budgets() {
+fn the_redis_service_is_safe_for_budgets() {
     let compose = compose();
     let command = compose.pointer("/services/valkey/command").unwrap().as_array().unwrap();
     let words: Vec<&str> = command.iter().filter_map(Value::as_str).collect();
@@ -134,7 +134,7 @@ fn its_redis_can_hold_budgets() {
 }
 
 #[test]
-fn the_programs_around_the_gateways_take_their_files() {
+fn nginx_redis_and_prometheus_accept_their_files() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, content: String| {
         std::fs::write(folder.path().join(name), content).unwrap();

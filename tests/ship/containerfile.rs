@@ -33,7 +33,7 @@ pub fn last_stage() -> Image {
 }
 
 #[test]
-fn what_it_names_is_there() {
+fn every_copied_path_exists() {
     let (file, image) = (read("Containerfile"), last_stage());
     let wanted = crate::files::read("Cargo.toml");
     let version = wanted.lines().find_map(|line| line.strip_prefix("version = ")).unwrap().trim_matches('"');
@@ -80,7 +80,7 @@ fn included() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_builder_has_what_the_program_is_built_of_and_no_documents() {
+fn the_build_stage_copies_sources_and_no_documents() {
     let (copied, included) = (copied(), included());
     assert!(included.len() > 5, "{included:?}");
     for file in ["Cargo.toml", "Cargo.lock", "src"].into_iter().chain(included.iter().map(String::as_str)) {
@@ -100,7 +100,7 @@ fn the_builder_has_what_the_program_is_built_of_and_no_documents() {
 }
 
 #[test]
-fn cargo_reads_the_manifest_where_only_the_copied_files_are() {
+fn cargo_accepts_the_manifest_with_only_the_copied_files() {
     let folder = tempfile::tempdir().unwrap();
     for file in copied() {
         let to = folder.path().join(&file);

@@ -219,7 +219,7 @@ fn own_files(root: &Path, user: &str, but: &str) -> String {
 
 #[test]
 #[ignore = "builds a static binary with all optimisation: more than ten minutes on two cores"]
-fn the_image_is_small_and_its_binary_colors_in_a_chroot_as_nobody() {
+fn the_image_is_small_and_its_binary_works_in_a_chroot_as_nobody() {
     let image = Image::build();
     let stage = last_stage();
     assert_eq!(image.config["User"], stage.user);

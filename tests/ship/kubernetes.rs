@@ -21,7 +21,7 @@ fn configuration() -> String {
 }
 
 #[test]
-fn the_manifests_fit_each_other_and_the_image() {
+fn the_manifests_agree_with_each_other_and_the_image() {
     let (deployment, service, image) = (manifest("deployment"), manifest("service"), last_stage());
     for resource in manifest("kustomization")["resources"].as_array().unwrap() {
         assert!(path("deploy/kubernetes").join(resource.as_str().unwrap()).is_file(), "{resource}");
@@ -80,7 +80,7 @@ fn the_manifests_fit_each_other_and_the_image() {
 }
 
 #[test]
-fn the_binary_starts_with_the_shipped_configuration_though_a_service_is_named_as_it_is() {
+fn the_binary_starts_despite_the_variables_of_a_service_named_pixcolor() {
     let deployment = manifest("deployment");
     let shutdown = deployment.pointer("/spec/template/spec/containers/0/env/0").unwrap();
     // As the kubelet sets them for a Service named pixcolor (service environment variables).
@@ -102,7 +102,7 @@ fn the_binary_starts_with_the_shipped_configuration_though_a_service_is_named_as
 
 /// A ConfigMap's folder: files are links into a folder that is exchanged as a whole.
 #[test]
-fn a_changed_config_map_is_in_force_without_a_restart() {
+fn a_changed_config_map_takes_effect_without_a_restart() {
     let setup = Setup::new();
     let config = setup.path("config");
     std::fs::create_dir(&config).unwrap();

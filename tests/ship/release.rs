@@ -40,7 +40,7 @@ fn enter(root: &Path, variables: &[(&str, &str)], command: &[&str]) -> Command {
 
 #[test]
 #[ignore = "builds a static binary with all optimisation: more than ten minutes on two cores"]
-fn the_documented_lines_install_the_archive_on_a_machine_without_rust() {
+fn the_documented_commands_install_the_archive_without_rust() {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         // Only root can enter another root.
         return;

@@ -49,7 +49,7 @@ fn dependencies() -> Vec<(String, Minor)> {
 }
 
 #[test]
-fn the_stated_version_is_the_least_that_builds_every_dependency() {
+fn the_stated_rust_version_is_the_minimum_of_every_dependency() {
     let dependencies = dependencies();
     assert!(dependencies.len() > 100, "{}", dependencies.len());
     let (most, needed) = dependencies.iter().max_by_key(|(_, needed)| *needed).unwrap();
@@ -79,7 +79,7 @@ fn every_place_names_the_same_version() {
 }
 
 #[test]
-fn an_installation_is_always_of_the_locked_versions() {
+fn every_documented_installation_uses_locked_versions() {
     for name in ["README.md", "docs/quick-start.md", "docs/operations.md", "docs/guide.md", "docs/api.md"] {
         let text = read(name);
         for line in text.lines().filter(|line| line.contains("cargo install ")) {

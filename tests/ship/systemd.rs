@@ -11,7 +11,7 @@ use crate::harness::{Answer, Server, agent};
 use crate::machine::{Running, install};
 
 #[test]
-fn the_unit_is_valid_and_as_shut_in_as_is_said() {
+fn the_unit_is_valid_and_as_sandboxed_as_documented() {
     let folder = tempfile::tempdir().unwrap();
     let unit = folder.path().join("pixcolor.service");
     let text = read("deploy/systemd/pixcolor.service");
@@ -53,7 +53,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_reload_needs_no_program_but_the_shell() {
+fn a_reload_needs_only_the_shell() {
     let unit = read("deploy/systemd/pixcolor.service");
     let line = unit.lines().find_map(|line| line.strip_prefix("ExecReload=")).unwrap();
     assert_eq!(words(line), ["/bin/sh", "-c", "kill -HUP \"$MAINPID\""]);
@@ -93,7 +93,7 @@ fn machine(root: &Path) {
 }
 
 #[test]
-fn the_documented_commands_beside_the_unit_work_on_its_files() {
+fn the_documented_commands_work_on_the_files_of_the_unit() {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         // Only root can enter another root and give files away.
         return;

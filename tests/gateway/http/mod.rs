@@ -1,8 +1,8 @@
 //! Kind `http`: the files as shipped, each against a host of the shape that it describes, and the example in the
 //! documentation.
 
-mod anything;
-mod elsewhere;
+mod hostile_replies;
+mod result_urls;
 
 use std::sync::{Arc, Mutex};
 
@@ -48,7 +48,7 @@ fn tint(request: &Request) -> Vec<u8> {
 }
 
 #[test]
-fn each_shipped_file_works_with_a_host_as_it_is_described() {
+fn each_shipped_file_works_with_a_host_that_follows_its_protocol() {
     for (name, host, path, credits, asked) in [
         (
             "deepai",
@@ -116,7 +116,7 @@ fn each_shipped_file_works_with_a_host_as_it_is_described() {
 }
 
 #[test]
-fn shipped_files_wait_for_their_key_and_nobody_is_offered_them() {
+fn shipped_files_need_a_key_and_are_not_offered_without_it() {
     let server = Setup::new().env("OPENAI_API_KEY", "somebody-elses").start();
     let facts = server.get("/v1/providers").json();
     let all = facts["providers"].as_array().unwrap();
@@ -148,7 +148,7 @@ fn shipped_files_wait_for_their_key_and_nobody_is_offered_them() {
 }
 
 #[test]
-fn replicate_is_asked_until_it_is_done_and_stopped_when_it_takes_too_long() {
+fn replicate_is_polled_and_cancelled_after_the_time_out() {
     let host = Api::replicate();
     let quick = |setup: Setup| setup.env("PIXCOLOR_PROVIDERS__REPLICATE__POLL__INTERVAL", "0.05");
     let server = quick(shipped("replicate", &host.url())).start();
@@ -183,7 +183,7 @@ fn replicate_is_asked_until_it_is_done_and_stopped_when_it_takes_too_long() {
 }
 
 #[test]
-fn trouble_while_waiting_is_waited_out_and_a_failure_ends_it() {
+fn polling_survives_transient_errors_and_ends_at_a_failure() {
     let host = Api::replicate();
     let server = shipped("replicate", &host.url())
         .env("PIXCOLOR_PROVIDERS__REPLICATE__POLL__INTERVAL", "0.05")
@@ -252,7 +252,7 @@ fn trouble_while_waiting_is_waited_out_and_a_failure_ends_it() {
 }
 
 #[test]
-fn what_changes_pixels_makes_another_result() {
+fn a_setting_that_changes_pixels_changes_the_cache_key() {
     let host = Http::start(|request| Reply::new(200, "image/png", tint(request)));
     let setup = |query: &str| {
         described(
@@ -271,7 +271,7 @@ fn what_changes_pixels_makes_another_result() {
 }
 
 #[test]
-fn the_balance_is_a_metric_and_no_request_asks_for_it() {
+fn the_balance_is_a_metric_that_no_request_waits_for() {
     let host = Http::start(|request| match request.path() {
         "/account" if request.header("A") == Some(KEY) => {
             apis::json(200, &json!({ "left": { "credits": "41.5" } }))
@@ -296,7 +296,7 @@ fn example() -> &'static str {
 }
 
 #[test]
-fn the_example_in_the_documentation_works_as_it_is_written() {
+fn the_documented_example_works_as_written() {
     let picture = Arc::new(Mutex::new(Vec::new()));
     let asked = Arc::new(Mutex::new(Vec::new()));
     let (kept, log) = (picture.clone(), asked.clone());

@@ -18,7 +18,7 @@ const URL: &str = "request = { body = \"raw\", headers = { A = \"{{secret.key}}\
     reply = { output = \"json_url\", pointer = \"/url\", error = \"/error\" }\n";
 
 #[test]
-fn a_result_elsewhere_is_fetched_from_listed_hosts_only_and_without_the_key() {
+fn a_result_url_is_fetched_from_listed_hosts_only_and_without_the_key() {
     let good = Arc::new(Mutex::new(Vec::new()));
     let seen = good.clone();
     let strays = Arc::new(AtomicUsize::new(0));
@@ -104,7 +104,7 @@ fn a_result_elsewhere_is_fetched_from_listed_hosts_only_and_without_the_key() {
 }
 
 #[test]
-fn a_private_address_is_asked_only_when_its_file_says_so() {
+fn a_private_address_is_used_only_if_the_file_allows_it() {
     let host = Http::start(|request| Reply::new(200, "image/png", tint(request)));
     let port = host.url().rsplit(':').next().unwrap().to_owned();
     let without =
@@ -125,7 +125,7 @@ fn a_private_address_is_asked_only_when_its_file_says_so() {
 }
 
 #[test]
-fn a_host_of_algorithmias_protocol_can_be_kept_off_private_addresses() {
+fn an_algorithmia_host_can_be_barred_from_private_addresses() {
     let host = Http::start(|_| Reply::new(500, "text/plain", ""));
     let server = before_local(&host.url(), "allow_private = false\n").start();
     let facts = server.get("/v1/providers").json();
@@ -134,7 +134,7 @@ fn a_host_of_algorithmias_protocol_can_be_kept_off_private_addresses() {
 }
 
 #[test]
-fn a_gateway_that_is_set_up_to_ask_itself_notices_at_once() {
+fn a_gateway_configured_to_call_itself_notices_at_once() {
     let server = Setup::new()
         .file("config/pixcolor.toml", "")
         .file("config/providers/me.toml", "kind = \"onnx\"\n")

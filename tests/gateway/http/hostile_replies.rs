@@ -59,7 +59,7 @@ fn anything() -> Vec<Case> {
 }
 
 #[test]
-fn whatever_a_host_answers_the_built_in_model_does_in_bounded_time_and_memory() {
+fn after_any_reply_of_a_host_the_built_in_model_answers_in_bounded_time_and_memory() {
     let host = Api::blank();
     let server = described(&host.url(), &format!("first_byte_timeout = 1\ntimeout = 1\n{RAW}")).start();
     for (what, reply, failure, credits, calls) in anything() {
@@ -82,7 +82,7 @@ fn whatever_a_host_answers_the_built_in_model_does_in_bounded_time_and_memory() 
 }
 
 #[test]
-fn json_that_is_long_deep_or_odd_is_a_bad_answer() {
+fn long_deep_or_odd_json_is_a_bad_reply() {
     let host = Api::blank();
     let file = "request = { body = \"raw\" }\nreply = { output = \"json_base64\", pointer = \"/a/0\", max_bytes = \"8 MiB\" }\n";
     let server = described(&host.url(), file).start();
@@ -128,7 +128,7 @@ fn plain(side: u32) -> Vec<u8> {
 }
 
 #[test]
-fn answers_that_are_large_when_they_are_decoded_have_bounded_memory_together() {
+fn large_decoded_replies_share_bounded_memory() {
     // 50 megapixels, which is not decoded; and 4, which is, but not two dozen times at once.
     let bombs = [(7060, "far more pixels than the picture sent"), (2048, "")];
     let host = Api::blank();
@@ -159,7 +159,7 @@ fn answers_that_are_large_when_they_are_decoded_have_bounded_memory_together() {
 }
 
 #[test]
-fn a_host_that_says_wait_for_ever_while_it_is_polled_is_given_up_in_time() {
+fn polling_an_endless_job_times_out() {
     let host = Api::replicate();
     let server = super::shipped("replicate", &host.url())
         .env("PIXCOLOR_PROVIDERS__REPLICATE__TIMEOUT", "2")

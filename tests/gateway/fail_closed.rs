@@ -32,7 +32,7 @@ fn unprivileged(folder: &Path, port: u16) -> Command {
 }
 
 #[test]
-fn a_default_folder_that_cannot_be_read_stops_the_start() {
+fn an_unreadable_default_folder_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config");
     fs::create_dir(&config).unwrap();
@@ -55,7 +55,7 @@ fn a_default_folder_that_cannot_be_read_stops_the_start() {
 }
 
 #[test]
-fn a_folder_that_is_closed_while_the_gateway_runs_is_noticed_and_so_is_that_it_is_open_again() {
+fn a_folder_that_becomes_unreadable_and_readable_again_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config");
     fs::create_dir(&config).unwrap();
@@ -95,7 +95,7 @@ fn the_start_names_the_folder_and_every_file_in_effect() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_read_any_more_stays_in_effect_and_readyz_says_so() {
+fn an_unreadable_configuration_stays_in_effect_and_readyz_says_so() {
     let server = Setup::new().file("config/pixcolor.toml", "anonymous = false\n").start();
     let picture = crate::harness::Picture::png(8, 8, 1);
     server.colorize(&picture).problem(401);
@@ -111,7 +111,7 @@ fn a_configuration_that_cannot_be_read_any_more_stays_in_effect_and_readyz_says_
 }
 
 #[test]
-fn while_the_keys_cannot_be_read_only_valid_ones_are_accepted() {
+fn while_keys_json_is_unreadable_only_known_keys_are_accepted() {
     let server = Server::start();
     let quota = |key: &str| server.get_with("/v1/quota", &[("Authorization", key)]);
     assert_eq!(quota("Bearer whatever").status, 200, "there are no keys");
@@ -134,7 +134,7 @@ fn while_the_keys_cannot_be_read_only_valid_ones_are_accepted() {
 }
 
 #[test]
-fn keys_that_root_makes_belong_to_the_owner_of_their_folder() {
+fn keys_created_by_root_belong_to_the_owner_of_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
     fs::create_dir(&state).unwrap();
@@ -155,7 +155,7 @@ fn keys_that_root_makes_belong_to_the_owner_of_their_folder() {
 }
 
 #[test]
-fn wrong_admin_and_metrics_tokens_are_limited_as_wrong_keys_are_and_the_right_one_is_not() {
+fn wrong_admin_and_metrics_tokens_are_rate_limited_and_valid_ones_are_not() {
     let server = Setup::new()
         .env("MY_TOKEN", KEY)
         .env("PIXCOLOR_ADMIN__TOKEN", r#"{ env = "MY_TOKEN" }"#)
@@ -183,7 +183,7 @@ fn wrong_admin_and_metrics_tokens_are_limited_as_wrong_keys_are_and_the_right_on
 }
 
 #[test]
-fn a_password_in_an_address_is_in_no_error() {
+fn passwords_in_urls_never_appear_in_errors() {
     let folder = tempfile::tempdir().unwrap();
     for (name, value) in [
         ("PIXCOLOR_CACHE__S3__ENDPOINT", format!("https://user:{KEY}@s3.example.com")),
@@ -205,7 +205,7 @@ fn a_password_in_an_address_is_in_no_error() {
 }
 
 #[test]
-fn no_log_holds_a_query_or_an_unknown_path_whatever_rust_log_says() {
+fn no_log_contains_a_query_or_an_unknown_path_at_any_level() {
     for level in ["warn", "info", "trace", "rocket=trace,_=trace,rocket::server=trace"] {
         let server = Setup::new().env("RUST_LOG", level).start();
         for path in ["/nowhere", "/v1/results/x", "/v1/quota", "/", "/v1/data/x"] {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from common import STATE, docker, run
 
-# The Containerfile's default, which has Rust and a C compiler.
+# The Containerfile's default base, with Rust and a C compiler.
 RUST = "docker.io/library/rust:1-bookworm"
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -25,14 +25,14 @@ def debian(name, suite, packages, finish=None):
     shutil.rmtree(root, ignore_errors=True)
     run("debootstrap", "--variant=minbase", suite, root, timeout=1800)
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
-    # Services are not to be started by their packages.
+    # Packages must not start their services.
     (root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
     (root / "usr/sbin/policy-rc.d").chmod(0o755)
     settings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     inside = {"env": settings, "timeout": 1800}
     run("chroot", root, "apt-get", "update", "-q", **inside)
     run("chroot", root, "apt-get", "install", "-y", "-q", "--no-install-recommends", "ca-certificates", *packages, **inside)
-    # Those that this machine trusts, of a proxy for example.
+    # The certificate authorities that this machine trusts, for example a proxy's.
     if AUTHORITIES.exists():
         shutil.copy(AUTHORITIES, root / AUTHORITIES.relative_to("/"))
     if finish:
@@ -85,7 +85,7 @@ def standins():
     root = debian("services", "trixie", packages, finish)
     base = imported("services", (STATE / "services.packages").read_text(), root)
     prometheus = ["prometheus", "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]
-    # The image's name, the stand-in's, its program, and files from the folder standins/.
+    # Image name, stand-in name, program, and files from the folder standins/.
     made = {
         "docker.io/library/nginx:1": ("nginx", ["nginx", "-g", "daemon off;"], []),
         "docker.io/valkey/valkey:8": ("valkey", [], []),
@@ -97,7 +97,7 @@ def standins():
     for name, (short, program, files) in made.items():
         words = ", ".join(f'"{word}"' for word in program)
         lines = [f"FROM {base}", "WORKDIR /data", *(f"COPY {file} /opt/{file}" for file in files)]
-        # As the image of the same name has it.
+        # As in the image of the same name.
         lines += ["RUN ln -sf /dev/stderr /var/log/nginx/error.log"] if short == "nginx" else []
         lines += ["ENV PATH=/opt:/usr/sbin:/usr/bin:/sbin:/bin", f"ENTRYPOINT [{words}]"]
         folder = Path(__file__).parent / "standins"

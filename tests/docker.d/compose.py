@@ -14,17 +14,17 @@ from bases import builder, standins, tags
 from common import ROOT, STATE, bridge, check, docker, picture, run, wait_for
 
 PROJECT = "pixcolor-test"
-# An address of this machine's own, so that whatever else listens at 8080 is in nobody's way.
+# A loopback address of its own, so that a server at 127.0.0.1:8080 does not conflict.
 LISTEN = "127.80.80.80"
 URL = f"http://{LISTEN}:8080"
 VARIABLES = {
     "LISTEN": LISTEN,
     "STORE_IMAGE": "pixcolor-test/store",
     "STORE_CLIENT_IMAGE": "pixcolor-test/mc",
-    # Engines without buildx build as they did before.
+    # Without buildx, Docker uses its older builder.
     "DOCKER_BUILDKIT": "0",
 }
-# Debian's package of Compose, of the release that has the version this file needs.
+# Debian's Compose package, from the release whose version supports this file.
 PACKAGE, SUITE, PLUGIN = "docker-compose", "trixie", "usr/libexec/docker/cli-plugins/docker-compose"
 
 
@@ -34,7 +34,7 @@ def command():
         return ["docker", "compose"]
     plugin = STATE / "docker-compose"
     if not plugin.exists():
-        # A root that has that release's list of packages.
+        # A root with the package lists of that release.
         root = STATE / "services"
         run("chroot", root, "sh", "-c", f"cd /tmp && apt-get download -q {PACKAGE} && dpkg -x {PACKAGE}_*.deb . && rm {PACKAGE}_*.deb")
         shutil.move(root / "tmp" / PLUGIN, plugin)

@@ -17,7 +17,7 @@ from common import ROOT, bridge, check, docker, inspect, logs, picture, run, wai
 NAME = "pixcolor"
 CONTAINER = "pixcolor-test"
 VOLUME = "pixcolor-test"
-# Enough for slow machines.
+# Time-out, long enough for slow machines.
 SHUTDOWN = "ROCKET_SHUTDOWN={ delay = 0, grace = 60, mercy = 3 }"
 SHUT_IN = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
 
@@ -196,7 +196,7 @@ def stop():
             address = inspect(CONTAINER, "NetworkSettings.IPAddress")
             bodies = [picture(seed, 640, 480) for seed in range(10, 18)]
             uploads = [half_sent(address, body) for body in bodies]
-            # Connections are taken in their order: when this one is answered, the ones before have been taken.
+            # Connections are accepted in order: a response on this one shows that the earlier ones were accepted.
             assert ask("GET", "/healthz").status == 200
             over = threading.Event()
             tally = []
@@ -205,8 +205,8 @@ def stop():
                 wait_for(lambda: len(tally) >= 4, "nothing is answered")
                 stopping = pool.submit(docker, "stop", "-t", "70", CONTAINER)
                 wait_for(lambda: not listens(address), "it listens on")
-                # All at once: with its last process a container's network goes, and what a client that reads slowly has
-                # not got by then.
+                # All read at once: a container's network ends with its last process, and a slow client loses the rest of its
+                # response.
                 answers = list(pool.map(finished, uploads, bodies))
             finally:
                 over.set()
@@ -228,7 +228,7 @@ def post(address, body, over, tally):
             connection.request("POST", "/v1/colorize", body, {"Content-Type": "image/png"})
             answer = connection.getresponse()
         except OSError:
-            # Refused, or reset before the server had begun with it.
+            # Refused, or reset before the server started on it.
             time.sleep(0.05)
             continue
         try:

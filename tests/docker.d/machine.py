@@ -41,7 +41,7 @@ class Machine:
             return [*enter, *variables, "HOME=/root", *command]
         run_dir = "/run/user/1000"
         variables += [f"HOME=/home/{USER}", f"XDG_RUNTIME_DIR={run_dir}", f"DOCKER_HOST=unix://{run_dir}/docker.sock"]
-        # cgroups of the first version are enough for these checks.
+        # cgroups v1 are enough for these checks.
         variables += ["PODMAN_IGNORE_CGROUPSV1_WARNING=1"]
         return [*enter, *variables, "setpriv", "--reuid", USER, "--regid", USER, "--init-groups", "--", *command]
 
@@ -54,7 +54,7 @@ class Machine:
     @contextmanager
     def program(self, *command, user=False):
         """Something that runs for as long as it is wanted."""
-        # A signal has to be sent from inside: nsenter passes none on.
+        # Signals must be sent from inside, because nsenter forwards none.
         file = f"/tmp/program-{os.urandom(4).hex()}"
         words = self.words("sh", "-c", 'echo $$ >"$0"; exec "$@"', file, *command, user=user)
         with tempfile.TemporaryFile("w+") as said:
@@ -131,7 +131,7 @@ def end(process, there):
     if there and process.poll() is None:
         os.kill(int(there.pid), signal.SIGKILL)
     else:
-        # Its number is not known yet; `--kill-child` ends it with the process that started it.
+        # The PID is not known yet; `--kill-child` ends the process together with its parent.
         process.kill()
     process.wait(30)
 

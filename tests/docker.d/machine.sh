@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes a folder the root of a machine of its own, within the namespaces that it is started in, and waits. A real root and
-# not a chroot: an engine's containers cannot be started in a chroot.
+# Makes a folder the root of a separate machine within the current namespaces, and waits. It needs a real root instead of
+# a chroot, because an engine cannot start containers in a chroot.
 #   machine.sh ROOT PIDFILE
 set -euo pipefail
 root=$1
-# /proc is still that of the outside, and so is this number.
+# /proc and this PID still belong to the outer namespace.
 read -r outside _ </proc/self/stat
 echo "$outside" >"$2"
 mount --make-rprivate /
@@ -32,7 +32,7 @@ mount --make-rshared /
 hostname pixcolor-test
 ip link set lo up
 echo yes >/run/ready
-# The first process of the machine: it waits for those whose parents have ended, too.
+# The first process of the machine also reaps orphaned processes.
 while :; do
   sleep 3600 &
   wait $!

@@ -19,8 +19,8 @@ arguments = parser.parse_args()
 unknown = set(arguments.parts) - set(PARTS)
 if unknown:
     parser.error(f"these are no parts: {', '.join(sorted(unknown))}")
-# What the checks have started ends with them, however they end. A shell starts this in the background with SIGINT ignored,
-# which the programs started here would inherit.
+# Everything that the checks started ends with them. A shell that starts this in the background ignores SIGINT, and
+# programs started here would inherit that.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 

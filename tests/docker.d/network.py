@@ -8,7 +8,7 @@ from common import ROOT, check, wait_for
 from machine import CLIENT, CLIENT4, CLIENT6, HOST4, HOST6, curl_elsewhere, machine, taken_for
 
 QUOTA = ":8080/v1/quota"
-# Of an engine's first network, and of the ones that are made here.
+# Subnets of an engine's default network and of the networks created here.
 BRIDGE = "172.17.0.1"
 SIX_SUBNET, SIX_BRIDGE = "fd00:204::/64", "fd00:204::1"
 BOTH = ["-e", "ROCKET_ADDRESS=::"]
@@ -38,7 +38,7 @@ def row(what, expected, host, engine, *options, user=False):
     with check(f"{what}: {shown(expected)}"), container(host, engine, *options, user=user):
         found = peers(host)
         if None in found and found != expected:
-            # A slow machine has missed an answer.
+            # A slow machine may have missed a response.
             found = peers(host)
         assert found == expected, f"it is {shown(found)}"
 
@@ -91,7 +91,7 @@ def bridges(host):
     with host.engine("--userland-proxy=false", *rules):
         row("the same, with IPv6 and ip6tables", (CLIENT4, CLIENT6, bridge), host, plain, *six)
     with host.engine("--userland-proxy=true", "--iptables=false"):
-        # Rules that the engine has written before are still there.
+        # Rules that the engine wrote earlier still exist.
         for table in ["nat", "filter"]:
             host.run("iptables", "-t", table, "-F")
         host.run("iptables", "-P", "FORWARD", "ACCEPT")
@@ -123,7 +123,7 @@ def rootless_podman(host):
     row(f"Podman, rootless, {kept}", (CLIENT4, None, "10.0.2.2"), host, podman, "--network", kept, *published, user=True)
     host.run(*podman, "network", "rm", "-f", "own", user=True)
     host.run(*podman, "network", "create", "--subnet", "10.89.7.0/24", "own", user=True)
-    # The container's own address there.
+    # The container's own address in that network.
     own = ("10.89.7.2",) * 3
     row("Podman, rootless, a network of its own", own, host, podman, "--network", "own", *published, user=True)
 

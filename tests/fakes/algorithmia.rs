@@ -1,7 +1,7 @@
-//! A host that speaks Algorithmia's protocol as its clients and documents of 2016 to 2022 describe it:
-//! `POST /v1/algo/OWNER/NAME/VERSION`, and the files it made under `/v1/data/` and `/v1/connector/data/`.
-//! It really colours the picture it gets, with a tint that keeps the luminance, and does wrong whatever
-//! a test asks for.
+//! A fake host for Algorithmia's protocol, written from its clients and documents of 2016 to 2022:
+//! `POST /v1/algo/OWNER/NAME/VERSION`, and result files under `/v1/data/` and `/v1/connector/data/`.
+//! It really colours the image that it receives, with a tint that preserves luminance, and misbehaves as
+//! a test requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,65 +16,65 @@ use super::KEY;
 use super::http::{Reply, Request, Server};
 use super::picture::{gzip_of_zeros, png, tinted};
 
-/// How it answers one call.
+/// How the host answers a call.
 #[derive(Clone, Debug)]
 pub enum Behavior {
-    /// Colours.
+    /// Colours the image.
     Color,
-    /// Colours, and answers only after this time.
+    /// Colours the image and answers after this time.
     Slow(Duration),
-    /// Colours, with these words in `metadata.alerts`.
+    /// Colours the image and puts this text into `metadata.alerts`.
     Alerts(Vec<&'static str>),
-    /// An error envelope at status 200: message and `error_type`.
+    /// An error envelope with status 200: message and `error_type`.
     Envelope(&'static str, Option<&'static str>),
-    /// An error envelope at this status; `Retry-After` if given.
+    /// An error envelope with this status, and `Retry-After` if given.
     Status(u16, &'static str, Option<&'static str>),
-    /// No envelope: a text, as a proxy in front sends.
+    /// Plain text without an envelope, as from a proxy.
     PlainText(u16),
-    /// Reads the request and hangs up.
+    /// Reads the request and closes the connection.
     HangUp,
-    /// Hangs up in the middle of the answer.
+    /// Closes the connection in the middle of the response.
     CutAnswer,
-    /// Sends the answer's head and nothing for this time.
+    /// Sends the response head and then nothing for this time.
     Stalled(Duration),
-    /// Answers with something else than the protocol's object.
+    /// Sends JSON that is not an object of the protocol.
     Odd(Value),
     /// Redirects the call.
     Redirect(String),
-    /// Answers that the result is at this address; says so after really having coloured.
+    /// Colours the image and returns this address for the result.
     Output(String),
-    /// Colours, and gives the file out wrongly.
+    /// Colours the image and serves a wrong result file.
     File(File),
 }
 
-/// What is wrong with a result file.
+/// Faults of a result file.
 #[derive(Clone, Debug)]
 pub enum File {
-    /// The picture as it came.
+    /// The gray image as received.
     Gray,
-    /// Of another shape.
+    /// An image of another shape.
     WrongShape,
-    /// Another picture of the same shape.
+    /// A different image of the same shape.
     OtherPicture,
-    /// Words.
+    /// Text instead of an image.
     NotAnImage,
-    /// The first half of it, and its length is the half's.
+    /// The first half, with the length of that half.
     Truncated,
-    /// The first half of it, then the connection is cut.
+    /// The first half, then a broken connection.
     Cut,
-    /// A length of a gigabyte is promised.
+    /// A `Content-Length` of a gigabyte.
     Oversized,
-    /// It never ends.
+    /// An endless body.
     Endless,
-    /// 64 MiB of zeros in a few KiB of gzip.
+    /// 64 MiB of zeros, compressed to a few KiB of gzip.
     GzipBomb,
-    /// Found at another host.
+    /// A redirect to another host.
     Redirect(String),
-    /// Not there.
+    /// 404.
     Missing,
 }
 
-/// The host. Clones are the same host.
+/// The fake host. Clones share it.
 #[derive(Clone)]
 pub struct Algorithmia {
     state: Arc<Mutex<State>>,
@@ -92,13 +92,13 @@ struct State {
 }
 
 impl Algorithmia {
-    /// A host that colours, in 1.4 seconds of its own time.
+    /// A host that colours and reports a duration of 1.4 seconds.
     pub fn start() -> Self {
         let state = State::new();
         Self { server: Arc::new(Server::start(State::answers(&state))), state }
     }
 
-    /// The same under TLS, and the authority that says who it is, as a PEM file's text.
+    /// The same with TLS; also returns its certificate authority as PEM.
     pub fn start_tls() -> (Self, String) {
         let state = State::new();
         let (server, authority) = Server::start_tls(State::answers(&state));
@@ -109,27 +109,27 @@ impl Algorithmia {
         self.server.url()
     }
 
-    /// From now on, until told otherwise.
+    /// Sets the behaviour of all following calls.
     pub fn always(&self, behavior: Behavior) {
         lock(&self.state).usual = Some(behavior);
     }
 
-    /// The next calls, one after the other; then as usual.
+    /// Sets the behaviour of the next calls, in order; later calls behave as before.
     pub fn next(&self, behaviors: impl IntoIterator<Item = Behavior>) {
         lock(&self.state).script.extend(behaviors);
     }
 
-    /// Holds every answer back until told otherwise.
+    /// Holds every response back until released.
     pub fn hold(&self, held: bool) {
         lock(&self.state).held = held;
     }
 
-    /// What it says a call took, in seconds.
+    /// Sets the reported duration of a call, in seconds.
     pub fn takes(&self, seconds: f64) {
         lock(&self.state).duration = seconds;
     }
 
-    /// Every request so far.
+    /// All requests so far.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.state).requests.clone()
     }
@@ -139,7 +139,7 @@ impl Algorithmia {
         lock(&self.state).requests.iter().rfind(|request| request.method == "POST").unwrap().clone()
     }
 
-    /// How many calls of an algorithm there were.
+    /// The number of calls of an algorithm.
     pub fn calls(&self) -> usize {
         lock(&self.state).requests.iter().filter(|request| request.method == "POST").count()
     }
@@ -154,7 +154,7 @@ impl State {
         Arc::new(Mutex::new(Self { duration: 1.4, ..Self::default() }))
     }
 
-    /// Behaviour is chosen under the lock; the waiting, if any, is the connection's own.
+    /// Chooses the behaviour under the lock; the connection's own thread does any waiting.
     #[allow(clippy::disallowed_methods)]
     fn answers(state: &Arc<Mutex<Self>>) -> impl Fn(&Request) -> Reply + Send + Sync + 'static {
         let state = state.clone();
@@ -169,7 +169,7 @@ impl State {
 
     fn answer(&mut self, request: &Request) -> Reply {
         self.requests.push(request.clone());
-        // A base address with a slash at its end gives two.
+        // A base address that ends with a slash gives two.
         let path = request.path().replacen("//", "/", 1);
         let path = path.trim_end_matches('/');
         if !authorized(request) {
@@ -212,13 +212,13 @@ impl State {
             Behavior::Alerts(alerts) => self.success(file(colored), &alerts),
             Behavior::Envelope(message, kind) => failure(200, message, kind),
             Behavior::Status(status, message, after) => {
-                // Unkind, but seen in the wild: the answer repeats the key.
+                // Real hosts have repeated the key in their response.
                 let said = request.header("Authorization").unwrap_or_default();
                 let reply = failure(status, &format!("{message}, you sent {said}"), None);
                 after.map_or(reply.clone(), |seconds| reply.with("Retry-After", seconds))
             }
             Behavior::PlainText(status) => {
-                // A proxy's page may show anything, the request's headers too.
+                // A proxy's error page may show anything, including request headers.
                 Reply::new(status, "text/html", format!("<h1>{status}</h1><pre>Authorization: {KEY}</pre>"))
             }
             Behavior::HangUp => Reply { hang_up: true, ..Reply::default() },
@@ -236,7 +236,7 @@ impl State {
         }
     }
 
-    /// Keeps the file under a name of its own and answers with its address.
+    /// Stores the file under a new name and responds with its address.
     fn success(&mut self, file: Reply, alerts: &[&str]) -> Reply {
         let name = format!("{:08x}.png", self.files.len() + 1);
         let path = format!(".algo/deeplearning/ColorfulImageColorization/temp/{name}");
@@ -300,7 +300,7 @@ fn wrong_file(wrong: File, picture: &DynamicImage, colored: Vec<u8>) -> Reply {
     }
 }
 
-/// The picture of a call: `{"image": "data:image/...;base64,..."}`.
+/// The image of a call: `{"image": "data:image/...;base64,..."}`.
 fn picture(request: &Request) -> Result<DynamicImage, String> {
     let input: Value = serde_json::from_slice(&request.body).map_err(|_| "the input is not JSON")?;
     let url = input["image"].as_str().ok_or("the input has no `image`")?;

@@ -1,6 +1,6 @@
-//! Hosts with an HTTP API of their own, each written from the public description of it as it was in 2026-11:
-//! DeepAI, Replicate, Cog, Hugging Face and OpenAI. They check what they get as strictly as described, really
-//! colour it, and do wrong what a test asks for.
+//! Fake hosts with their own HTTP APIs, written from the public descriptions as of November 2026:
+//! DeepAI, Replicate, Cog, Hugging Face and OpenAI. They validate requests as strictly as described, really
+//! colour the image, and misbehave as a test requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,10 +15,10 @@ use super::http::{Reply, Request, Server};
 use super::multipart::parts;
 use super::picture::{colored, from_data_url};
 
-/// Answers one request; the state is the host's.
+/// Answers one request with the host's state.
 type Answer = fn(&mut State, &Request, &str) -> Reply;
 
-/// A host. Clones are the same host.
+/// A fake host. Clones share it.
 #[derive(Clone)]
 pub struct Api {
     state: Arc<Mutex<State>>,
@@ -28,14 +28,14 @@ pub struct Api {
 #[derive(Default)]
 pub struct State {
     requests: Vec<Request>,
-    /// Replies given instead of the proper one to the next requests that are not for files.
+    /// Replies to send instead of the proper ones to the next requests that are not for files.
     instead: VecDeque<Reply>,
     always: Option<Reply>,
     files: HashMap<String, Vec<u8>>,
-    /// How many polls find the work unfinished, and the address of its file at the end.
+    /// How many polls report unfinished work, and the address of the result file.
     polls: usize,
     output: Option<Value>,
-    /// Where files are said to be, if not here.
+    /// The host to name in result URLs, if not this one.
     elsewhere: Option<String>,
 }
 
@@ -80,7 +80,7 @@ impl Api {
         Self::start(openai)
     }
 
-    /// A host that answers whatever it is told to, and nothing else.
+    /// A host that sends only the replies that a test sets.
     pub fn blank() -> Self {
         Self::start(|_, _, _| Reply::new(404, "text/plain", "nothing"))
     }
@@ -98,27 +98,27 @@ impl Api {
         self.state.lock().unwrap()
     }
 
-    /// The next replies, whatever is asked.
+    /// Sets the next replies to any request.
     pub fn next(&self, replies: impl IntoIterator<Item = Reply>) {
         self.state().instead.extend(replies);
     }
 
-    /// Every reply from now on, whatever is asked.
+    /// Sets the reply to every following request.
     pub fn always(&self, reply: Reply) {
         self.state().always = Some(reply);
     }
 
-    /// How often the work is not done yet when it is asked for.
+    /// Sets how many polls report unfinished work.
     pub fn takes_polls(&self, polls: usize) {
         self.state().polls = polls;
     }
 
-    /// Files are said to be at this host.
+    /// Sets the host to name in result URLs.
     pub fn files_at(&self, url: &str) {
         self.state().elsewhere = Some(url.to_owned());
     }
 
-    /// A file it has.
+    /// Adds a file.
     pub fn file(&self, path: &str, bytes: Vec<u8>) {
         self.state().files.insert(path.to_owned(), bytes);
     }
@@ -138,7 +138,7 @@ impl Api {
 }
 
 impl State {
-    /// Keeps a file and says where.
+    /// Stores a file and returns its address.
     fn keep(&mut self, bytes: Vec<u8>, folder: &str, own: &str) -> String {
         let path = format!("/{folder}/{:04}/output.png", self.files.len() + 1);
         self.files.insert(path.clone(), bytes);
@@ -321,7 +321,7 @@ fn openai(_: &mut State, request: &Request, _: &str) -> Reply {
     )
 }
 
-/// A reply that comes after a while.
+/// A reply that is sent after a delay.
 pub fn slow(reply: Reply, seconds: u64) -> Reply {
     Reply { delay: Duration::from_secs(seconds), ..reply }
 }

@@ -1,5 +1,5 @@
-//! HTTP/1.1 by hand, on threads and blocking sockets: a fake must be able to do what no proper server
-//! does, such as to promise one length and send another, or to leave in the middle.
+//! A small HTTP/1.1 server on threads and blocking sockets. It is written by hand because a fake must do what a
+//! correct server does not, such as sending a wrong length or closing the connection in the middle.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,19 +10,19 @@ use std::time::Duration;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
-    /// Path and query, as sent.
+    /// Path and query as sent.
     pub target: String,
-    /// Names as sent.
+    /// Header names as sent.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// A header's value, whatever the case of its name.
+    /// The value of a header; the name is case-insensitive.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
@@ -37,21 +37,21 @@ impl Request {
     }
 }
 
-/// What to answer, and what to do wrong while answering.
+/// A response, and faults to make while sending it.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// What `Content-Length` says, if not the truth.
+    /// A false `Content-Length`.
     pub promised: Option<usize>,
-    /// Silence before the first byte.
+    /// Delay before the first byte.
     pub delay: Duration,
-    /// Silence between the head and the body.
+    /// Delay between head and body.
     pub pause: Duration,
-    /// Sends the body again and again, chunked, until nobody reads any more (or 256 MiB are sent).
+    /// Sends the body repeatedly, chunked, until the client stops reading or 256 MiB were sent.
     pub endless: bool,
-    /// Closes the connection without any answer.
+    /// Closes the connection without a response.
     pub hang_up: bool,
 }
 
@@ -67,14 +67,14 @@ impl Reply {
     }
 }
 
-/// A server on a free port of this machine; it ends with the value.
+/// A server on a free port of this machine; dropping it stops it.
 pub struct Server {
     scheme: &'static str,
     address: SocketAddr,
     ending: Arc<AtomicBool>,
 }
 
-/// A connection, in the clear or not.
+/// A connection, plain or with TLS.
 trait Stream: Read + Write + Send {}
 impl<S: Read + Write + Send> Stream for S {}
 
@@ -83,7 +83,7 @@ impl Server {
         Self::listen("http", |stream| Box::new(stream), answer)
     }
 
-    /// The same at an address that is written down somewhere. Another run of the tests on this machine may have it
+    /// The same at a fixed address. Another test run on this machine may occupy it
     /// for a while.
     #[allow(clippy::disallowed_methods)]
     pub fn start_at(address: &str, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
@@ -96,7 +96,7 @@ impl Server {
         panic!("{address} is not free");
     }
 
-    /// The same under TLS, and the authority that says who it is, as a PEM file's text.
+    /// The same with TLS; also returns its certificate authority as PEM.
     pub fn start_tls(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Self, String) {
         let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
@@ -138,7 +138,7 @@ impl Server {
                 stream.set_nodelay(true).unwrap();
                 stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
                 let (stream, answer, ended) = (wrap(stream), answer.clone(), ended.clone());
-                // A client that leaves, or that we cut off, is not the fake's trouble.
+                // A client that leaves, or that this server cuts off, is not an error here.
                 std::thread::spawn(move || converse(stream, answer.as_ref(), &ended).ok());
             }
         });
@@ -159,13 +159,13 @@ impl Drop for Server {
     }
 }
 
-/// An address of this machine where nobody listens.
+/// An address of this machine at which nothing listens.
 pub fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// Answers until one side has enough; the connection ends with the stream.
+/// Answers requests until either side stops; then the connection closes.
 fn converse(
     stream: Box<dyn Stream>,
     answer: &dyn Fn(&Request) -> Reply,
@@ -225,8 +225,8 @@ fn chunks(reader: &mut BufReader<Box<dyn Stream>>) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Sends a reply; says whether the connection can be used again.
-// A thread of our own may sleep.
+/// Sends a response and returns whether the connection can be reused.
+// Runs on its own thread, which may sleep.
 #[allow(clippy::disallowed_methods)]
 fn write(stream: &mut dyn Stream, reply: &Reply, head_only: bool) -> io::Result<bool> {
     std::thread::sleep(reply.delay);

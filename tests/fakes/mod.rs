@@ -1,8 +1,8 @@
-//! Hosts that do not exist any more, cost money or would have to be broken on purpose: small real HTTP
-//! servers written from the description of each protocol. They share no code with `src/`, so that a
-//! misreading there is not repeated here.
+//! Fakes for hosts that no longer exist, cost money or must fail on purpose: small real HTTP
+//! servers written from each protocol's description. They share no code with `src/`, so that a
+//! misunderstanding there is not repeated here.
 
-// Every test binary uses another part.
+// Each test binary uses some of it.
 #![allow(dead_code)]
 
 pub mod algorithmia;
@@ -11,6 +11,6 @@ pub mod http;
 pub mod multipart;
 pub mod picture;
 
-/// The key that fakes accept. It is planted: whatever the gateway prints, logs, counts or answers, the key
-/// must not be in it.
+/// The key that fakes accept. Tests check that it never appears in the gateway's output, logs, metrics or
+/// responses.
 pub const KEY: &str = "sim-planted-key-that-nobody-may-see";

@@ -1,4 +1,4 @@
-//! Forms as RFC 7578 describes them, read by hand.
+//! A parser for forms as RFC 7578 describes them.
 
 use super::http::Request;
 
@@ -11,7 +11,7 @@ pub struct Part {
     pub body: Vec<u8>,
 }
 
-/// The parts of a form, in order; an error says why it is none.
+/// The parts of a form, in order, or the reason why it is invalid.
 pub fn parts(request: &Request) -> Result<Vec<Part>, String> {
     let kind = request.header("Content-Type").unwrap_or_default();
     let boundary = kind.strip_prefix("multipart/form-data; boundary=").ok_or("not a form")?.trim_matches('"');

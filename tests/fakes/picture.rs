@@ -1,4 +1,4 @@
-//! Pictures as fakes colour them.
+//! Images as the fakes colour them.
 
 use std::io::{self, Cursor, Read};
 
@@ -8,8 +8,8 @@ use flate2::Compression;
 use flate2::read::GzEncoder;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
-/// A warm tint above and a cool one below; green gives back what red and blue take of the luminance
-/// (Rec. 709), and nothing is clipped.
+/// A warm tint above and a cool one below; green compensates the luminance change of red and blue
+/// (Rec. 709), and no channel is clipped.
 pub fn tinted(picture: &DynamicImage) -> DynamicImage {
     let gray = picture.to_luma8();
     let (width, height) = gray.dimensions();
@@ -30,19 +30,19 @@ pub fn png(picture: &DynamicImage) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// So many zeros in very few bytes.
+/// Many zeros in very few bytes.
 pub fn gzip_of_zeros(count: u64) -> Vec<u8> {
     let mut file = Vec::new();
     GzEncoder::new(io::repeat(0).take(count), Compression::best()).read_to_end(&mut file).unwrap();
     file
 }
 
-/// The coloured copy of an encoded picture, as PNG.
+/// A coloured copy of an encoded image, as PNG.
 pub fn colored(picture: &[u8]) -> Result<Vec<u8>, String> {
     image::load_from_memory(picture).map(|picture| png(&tinted(&picture))).map_err(|error| error.to_string())
 }
 
-/// The picture in a `data:` URL, if it is of this media type.
+/// The image in a `data:` URL, if it has this media type.
 pub fn from_data_url(text: &str, media_type: &str) -> Result<Vec<u8>, String> {
     let data = text.strip_prefix(&format!("data:{media_type};base64,")).ok_or("no such data URL")?;
     BASE64.decode(data).map_err(|error| error.to_string())

@@ -1,4 +1,4 @@
-//! Admin routes: not there without a token, closed without the right one.
+//! Admin routes: absent without a configured token, closed without the right one.
 
 use crate::fakes::KEY as PLANTED_KEY;
 use crate::harness::{Server, Setup};

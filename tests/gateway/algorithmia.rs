@@ -1,4 +1,4 @@
-//! Kind `algorithmia` against a real host on this machine that behaves well, and in every way badly.
+//! Kind `algorithmia` against a real local host that behaves well or fails in every known way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,8 +12,8 @@ use crate::fakes::http::{Reply, Server as Http, nobody};
 use crate::harness::picture::colorfulness;
 use crate::harness::{Answer, Picture, Server, Setup};
 
-/// A gateway that asks the host at `url` first and the built-in model next, and that never leaves it alone.
-/// Nothing is kept, so that the same picture is a call each time.
+/// A gateway whose route is the host at `url`, without a circuit breaker, then the built-in model.
+/// The cache is off, so each request is a call.
 pub fn before_local(url: &str, more: &str) -> Setup {
     let file = format!("kind = \"algorithmia\"\nbase_url = \"{url}\"\nbreaker = {{ failures = 0 }}\n{more}");
     Setup::new()
@@ -23,13 +23,13 @@ pub fn before_local(url: &str, more: &str) -> Setup {
         .env("PIXCOLOR_CACHE__ENABLED", "false")
 }
 
-/// A small picture's facts.
+/// The facts of a small image.
 #[track_caller]
 pub fn facts(server: &Server) -> Value {
     facts_of(server, 1)
 }
 
-/// The facts of one of many small pictures.
+/// The facts of one of many small images.
 #[track_caller]
 pub fn facts_of(server: &Server, seed: u32) -> Value {
     let picture = Picture::png(96, 64, seed);
@@ -49,7 +49,7 @@ fn the_provider_gets_a_small_gray_image_and_the_client_gets_color_at_full_size()
     assert!(colorfulness(&colored) > 5.0);
     assert_eq!(answer.header("x-pixcolor-provider"), "algorithmia");
     assert_eq!(answer.header("x-pixcolor-model"), "deeplearning/ColorfulImageColorization");
-    // 1.4 seconds are two.
+    // 1.4 seconds are charged as two.
     assert_eq!(answer.header("x-pixcolor-credits"), "2");
     assert_eq!(answer.header("x-pixcolor-attempts"), "");
 
@@ -99,7 +99,7 @@ fn without_luma_lock_the_providers_own_image_is_returned() {
     assert!(red < blue, "{red} {blue}");
 }
 
-/// What goes wrong; the failure's label; what it cost; how often the algorithm was called.
+/// The fault, its label, its cost, and the number of calls of the algorithm.
 type Case = (Behavior, &'static str, Option<&'static str>, usize);
 
 fn cases(elsewhere: &str) -> Vec<Case> {
@@ -173,7 +173,7 @@ fn after_any_failure_the_built_in_model_answers_and_the_response_says_so() {
             "{behavior:?} {attempt}"
         );
         assert_eq!(attempt["credits"], json!(credits), "{behavior:?} {attempt}");
-        // The whole costs what the failed call cost: the built-in model is free.
+        // The total is the cost of the failed call: the built-in model is free.
         assert_eq!(facts["credits"], json!(credits), "{behavior:?}");
         assert_eq!(fake.calls() - before, calls, "{behavior:?}");
         assert!(!attempt["reason"].as_str().unwrap().is_empty());
@@ -191,7 +191,7 @@ fn after_any_failure_the_built_in_model_answers_and_the_response_says_so() {
         let name = format!("pixcolor_guard_refusals_total{{provider=\"algorithmia\",reason=\"{reason}\"}}");
         assert!((metric(&name) - count).abs() < 0.1, "{name}: {}", metric(&name));
     }
-    // Twice each for a failed start, 429, 500 and 503.
+    // Two attempts each for a failed connection, 429, 500 and 503.
     let retries = metric("pixcolor_provider_retries_total{provider=\"algorithmia\"}");
     assert!((retries - 8.0).abs() < 0.1, "{retries}");
     let memory = metric("process_resident_memory_bytes");
@@ -199,13 +199,13 @@ fn after_any_failure_the_built_in_model_answers_and_the_response_says_so() {
     nothing_shows_the_key(&server);
 }
 
-/// The harness searches everything that is printed and answered; here everything is asked for.
+/// The harness searches all output and responses for the key; this test requests everything.
 #[track_caller]
 fn nothing_shows_the_key(server: &Server) {
     for path in ["/", "/metrics", "/v1/providers", "/readyz", "/healthz", "/v1/nothing"] {
         server.get(path);
     }
-    // In words for the operator it is a place, not a value.
+    // Operators see where the key comes from, not its value.
     assert!(server.said().contains("(the key)"), "the host repeated the key, and nobody noticed");
 }
 
@@ -304,7 +304,7 @@ fn trace_logs_never_contain_the_key() {
     assert_eq!(facts(&server)["provider"], "algorithmia");
     fake.next([Behavior::Status(401, "bad key", None)]);
     facts(&server);
-    // The harness looks for the key when the server is dropped; here only that there was something to see.
+    // The harness searches for the key when the server is dropped; this only checks that there was output.
     assert!(server.said().contains("TRACE") && server.said().contains("hyper"), "{}", server.said());
 
     let folder = tempfile::tempdir().unwrap();
@@ -333,7 +333,7 @@ fn tls_certificates_are_verified_with_the_systems_authorities() {
         before_local(&fake.url(), "").file("authority.pem", authority).env("SSL_CERT_FILE", "authority.pem");
     assert_eq!(facts(&trusted.start())["provider"], "algorithmia");
     let before = fake.requests().len();
-    // A machine without any authorities still has those inside the program, and they do not know the fake.
+    // A machine without certificate authorities still has the embedded ones, which do not know the fake.
     for nothing in ["nothing.pem", "/dev/null"] {
         let server = before_local(&fake.url(), "retries = 0\n").env("SSL_CERT_FILE", nothing).start();
         let facts = facts(&server);

@@ -1,4 +1,4 @@
-//! What is no picture, too large or cut off: a clear problem, and the client can read it.
+//! Bodies that are not images, too large or truncated: the client gets a clear problem.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ fn an_ordinary_client_reads_the_413_even_if_it_sends_everything_first() {
     let body = vec![0; 40 << 20];
     let problem = server.post("/v1/colorize", &[("Content-Type", "image/png")], &body).problem(413);
     assert!(problem["detail"].as_str().unwrap().contains("20.0 MiB"), "{problem}");
-    // Without a length, too: the limit is found while reading.
+    // Without a length, the limit is reached while reading.
     let mut stream =
         server.raw(b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     let chunk = [b"100000\r\n".as_slice(), &vec![0; 1 << 20], b"\r\n"].concat();
@@ -67,7 +67,7 @@ fn a_stalled_body_does_not_block_the_server() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(start.elapsed() < Duration::from_secs(20));
-    // And one that breaks off.
+    // A body that breaks off.
     drop(server.raw(head));
     assert_eq!(server.get("/healthz").status, 200);
 }
@@ -81,7 +81,7 @@ fn a_file_that_is_not_an_image_is_rejected_with_a_reason() {
         ("image/png", b"hello", 415),
         ("image/jpeg", b"%PDF-1.7 nothing to see", 415),
         ("image/jpeg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415),
-        // Cut in its tables: nothing of the picture is there.
+        // Truncated within its tables: no pixel is readable.
         ("image/jpeg", &jpeg[..150], 422),
         ("application/x-www-form-urlencoded", b"image=x", 415),
         ("application/json", b"{", 400),
@@ -123,7 +123,7 @@ fn an_image_with_too_many_pixels_is_rejected_by_its_header() {
     assert!(problem["detail"].as_str().unwrap().contains("101"), "{problem}");
 }
 
-/// Sends a chunked form for as long as anybody reads it; the status line and how much was sent, in MB.
+/// Sends a chunked form until the server stops reading; returns the status line and how much was sent, in MB.
 fn endless_form(server: &Server, path: &str, begin: &[u8], more: &[u8]) -> (String, usize) {
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\
@@ -132,7 +132,7 @@ fn endless_form(server: &Server, path: &str, begin: &[u8], more: &[u8]) -> (Stri
     let mut stream = server.raw(head.as_bytes());
     let chunk = |body: &[u8]| [format!("{:x}\r\n", body.len()).as_bytes(), body, b"\r\n"].concat();
     let mut answer = stream.try_clone().unwrap();
-    // Its answer is read while it is sent, as it may come before the connection is closed.
+    // The response is read while sending, as it may arrive before the connection closes.
     let answer = std::thread::spawn(move || {
         let mut line = Vec::new();
         let mut byte = [0];
@@ -175,7 +175,7 @@ fn an_endless_form_is_rejected_and_not_buffered() {
             assert!(took < Duration::from_secs(30), "{name} to {path}: {took:?} for {sent} MB");
         }
     }
-    // Of these, a picture of 20 MiB is kept until it is known to be too large, in a buffer that grows by doubling.
+    // An image of up to 20 MiB is buffered until it is known to be too large, in a buffer that doubles as it grows.
     let grown = server.peak() - before;
     assert!(grown < 80, "{grown} MB");
 }

@@ -1,4 +1,4 @@
-//! Nothing is paid for twice: repeats, restarts, crowds, and results by address.
+//! The cache: repeats, restarts, concurrent requests, and result URLs.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,12 +11,12 @@ use crate::fakes::algorithmia::{Algorithmia, Behavior};
 use crate::harness::server::pixcolor;
 use crate::harness::{Answer, Picture, Server, Setup};
 
-/// A gateway that keeps results in this folder.
+/// A gateway whose cache is in this folder.
 fn keeping_in(folder: &Path) -> Setup {
     Setup::new().env("PIXCOLOR_CACHE__DIR", folder)
 }
 
-/// A gateway whose only provider is a host elsewhere, which takes 1.4 seconds by its own account: 2 credits.
+/// A gateway whose only provider is a remote host that reports 1.4 seconds a call: 2 credits.
 fn paid(fake: &Algorithmia) -> Setup {
     Setup::new()
         .file("config/pixcolor.toml", "route = [\"algorithmia\"]\n")
@@ -28,7 +28,7 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Where the best result of a picture is.
+/// The result URL of an image.
 pub fn by_fingerprint(picture: &Picture) -> String {
     format!("/v1/results/sha256/{}", sha256(&picture.bytes))
 }
@@ -57,7 +57,7 @@ fn a_repeated_upload_costs_nothing_and_reports_the_saving() {
     let saved = second.header("x-pixcolor-saved");
     assert!(saved.starts_with("credits=2, seconds="), "{saved}");
 
-    // The same picture in another file: its colour is known.
+    // The same image in another file: its chroma is cached.
     let (png, webp) = (Picture::png(300, 200, 2), Picture::webp(300, 200, 2));
     is(&server.colorize(&png), "fwd=miss; stored");
     let other = server.colorize(&webp);
@@ -118,7 +118,7 @@ fn entries_survive_a_restart_and_damaged_entries_are_replaced() {
     is(&keeping_in(folder.path()).start().colorize(&picture), "hit; detail=disk");
 }
 
-/// The files of values.
+/// The files of the cache entries.
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
@@ -249,7 +249,7 @@ fn two_hundred_concurrent_requests_share_one_call() {
                 paid += 1;
                 assert_eq!(answer.header("x-pixcolor-credits"), "2");
             }
-            // Who came very late found it in the cache.
+            // A late request finds the result in the cache.
             status => {
                 assert!(["PixColor; fwd=miss; collapsed", "PixColor; hit; detail=memory"].contains(&status));
                 assert_eq!(answer.header("x-pixcolor-credits"), "0");
@@ -291,7 +291,7 @@ fn a_call_continues_after_its_client_has_left() {
 #[test]
 fn all_followers_get_the_same_error_of_one_failed_call() {
     let fake = Algorithmia::start();
-    // Nobody is answered before all have come.
+    // No response is sent before all requests have arrived.
     fake.hold(true);
     fake.always(Behavior::Envelope("not today", Some("InputError")));
     let server = paid(&fake).start();
@@ -390,7 +390,7 @@ fn every_response_of_the_cached_routes_has_a_cache_status() {
     assert_eq!(server.get("/healthz").header("cache-status"), "");
 }
 
-/// Runs the command line in a folder; its exit code and everything it said.
+/// Runs the command line in a folder; returns its exit code and output.
 fn run(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
     let output = pixcolor(folder).args(args).output().unwrap();
     (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
@@ -416,7 +416,7 @@ fn the_command_line_stores_looks_up_counts_and_deletes_entries() {
     assert!(said.contains("3 entries are forgotten") && !said.contains("Nothing is known"), "{said}");
     assert!(color().contains("coloured by local in"));
 
-    // Of three entries the colour alone is left: only its pixels lead to it.
+    // Of three entries the chroma is left, which only the pixel key leads to.
     let kept = files(&folder.path().join(".cache/pixcolor"));
     let (color_alone, others): (Vec<_>, Vec<_>) =
         kept.into_iter().partition(|path| path.extension().is_some_and(|kind| kind == "chroma"));

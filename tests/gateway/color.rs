@@ -1,4 +1,4 @@
-//! Photographs that are in colour already: noticed, said, and never paid for by accident.
+//! Uploads that are already in colour: detected, reported, and never paid for by accident.
 
 use image::ImageFormat;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ fn a_color_upload_is_returned_as_it_looks_without_credit() {
     let facts = facts(&server, &picture);
     assert_eq!((&facts["input"], &facts["cache"]), (&json!("colour"), &json!("passed")));
     assert_eq!((&facts["provider"], &facts["credits"]), (&Value::Null, &json!("0")));
-    // What a call costs at least: nothing is learnt yet.
+    // The minimum of a call, because the ledger has no past calls.
     assert_eq!(facts["saved"]["credits"], "1");
     assert_eq!(fake.calls(), 0);
     let saved =
@@ -58,7 +58,7 @@ fn a_color_upload_is_returned_as_it_looks_without_credit() {
     assert_eq!(url.text(), again.data_url());
 }
 
-/// The mean difference of two pictures' samples.
+/// The mean difference of two images' samples.
 fn difference(one: &image::DynamicImage, other: &image::DynamicImage) -> f64 {
     let (one, other) = (one.to_rgb8(), other.to_rgb8());
     assert_eq!(one.dimensions(), other.dimensions());

@@ -1,4 +1,4 @@
-//! A black-and-white photo in, a coloured photo out, in all its forms.
+//! A black-and-white photo in, a coloured photo out, in every body format.
 
 use image::{DynamicImage, ImageFormat};
 use serde_json::json;
@@ -38,7 +38,7 @@ fn the_photos_luminance_is_preserved() {
     let server = Server::start();
     let gray = Picture::landscape(300, 200, 4);
     let colored = server.colorize(&Picture::new(gray.clone(), ImageFormat::Png)).picture().to_rgb8();
-    // Luminance of a coloured pixel, back as the grey it stands for.
+    // The luminance of a coloured pixel, as a grey value.
     let linear = |level: u8| {
         let v = f64::from(level) / 255.0;
         if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
@@ -141,7 +141,7 @@ fn a_provider_can_be_named_and_an_unknown_one_is_reported() {
     assert!(problem["detail"].as_str().unwrap().contains("local"), "{problem}");
 }
 
-/// The status and the body that curl gets for a picture in a file.
+/// Status and body that curl gets for an image file.
 fn curl(server: &Server, path: &str, file: &str, more: &[&str]) -> (u16, Vec<u8>) {
     let mut curl = std::process::Command::new("curl");
     curl.args(["--silent", "--show-error", "--write-out", "%{stderr}%{http_code}"]).args(more);
@@ -154,7 +154,7 @@ fn curl(server: &Server, path: &str, file: &str, more: &[&str]) -> (u16, Vec<u8>
 #[test]
 fn curl_sends_an_image_without_a_content_type() {
     let server = Server::start();
-    // curl declares a body to be application/x-www-form-urlencoded; an empty header takes that away.
+    // curl declares a body as application/x-www-form-urlencoded; an empty header removes that.
     for (name, format) in [
         ("a.jpg", ImageFormat::Jpeg),
         ("a.png", ImageFormat::Png),

@@ -1,4 +1,4 @@
-//! Configuration as an operator meets it: files, environment, and what is said when they are wrong.
+//! Configuration for an operator: files, environment variables, and messages about errors in them.
 
 use crate::harness::server::pixcolor;
 use crate::harness::{Picture, Setup};
@@ -43,7 +43,7 @@ fn check_shows_only_what_differs_from_the_defaults() {
         said.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(changed(&[], &[]), Vec::<String>::new());
-    // The project's own folder says what is built in.
+    // The project's own folder describes the defaults.
     let (main, local) =
         (include_str!("../../config/pixcolor.toml"), include_str!("../../config/providers/local.toml"));
     let own = [("config/pixcolor.toml", main), ("config/providers/local.toml", local)];
@@ -95,7 +95,7 @@ fn an_invalid_model_is_reported_with_its_file() {
     let (code, said) = check(&files, &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("`mine`"), "{said}");
-    // With a recipe under the model's name, the model itself is at fault.
+    // With a recipe for the model's name, the model itself is invalid.
     let files = [
         ("config/pixcolor.toml", "route = [\"mine\"]\n"),
         ("config/providers/mine.toml", "kind = \"onnx\"\nmodel = \"net.onnx\"\n"),

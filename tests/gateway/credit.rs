@@ -1,4 +1,4 @@
-//! Credit over HTTP: reserved before a call, settled after it, capped by budgets, and shown.
+//! Credit over HTTP: reserved before a call, settled after it, limited by budgets, and reported.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::fakes::algorithmia::{Algorithmia, Behavior, File};
 use crate::harness::server::pixcolor;
 use crate::harness::{Picture, Server, Setup};
 
-/// A call may cost 5 credits: its time-out is 5 seconds.
+/// A call may cost 5 credits, because its time-out is 5 seconds.
 const FIVE_SECONDS: &str = "timeout = 5\n";
 
 fn main_file(route: &str, credits: u32, more: &str) -> String {
@@ -22,7 +22,7 @@ fn main_file(route: &str, credits: u32, more: &str) -> String {
 pub const BOTH: &str = "[\"algorithmia\", \"local\"]";
 const ALONE: &str = "[\"algorithmia\"]";
 
-/// A gateway with a budget of so many credits a month.
+/// A gateway with a monthly budget of this many credits.
 pub fn budget(fake: &Algorithmia, route: &str, credits: u32, more: &str) -> Setup {
     before_local(&fake.url(), FIVE_SECONDS).file("config/pixcolor.toml", main_file(route, credits, more))
 }
@@ -41,7 +41,7 @@ fn spent(server: &Server) -> f64 {
     server.metric("pixcolor_budget_spent_credits{budget=\"small\"}")
 }
 
-/// The line of a provider in `/v1/usage`.
+/// The row of a provider in `/v1/usage`.
 #[track_caller]
 fn line(server: &Server, provider: &str) -> Value {
     let usage = server.get("/v1/usage").json();
@@ -95,7 +95,7 @@ fn with_a_spent_budget_the_next_providers_result_is_a_cache_hit() {
         let picture = Picture::png(64, 48, 1);
         let made = server.colorize(&picture);
         assert_eq!(made.header("cache-status"), "PixColor; fwd=miss; stored");
-        // More often than the quota of what must be made allows.
+        // More requests than the rate limit for new renditions allows.
         for _ in 0..4 {
             let again = server.colorize(&picture);
             assert_eq!(again.header("cache-status"), "PixColor; hit; detail=memory");
@@ -126,12 +126,12 @@ fn concurrent_requests_never_overspend_and_leave_no_reservation() {
         asked.into_iter().map(|asked| asked.join().unwrap()).collect()
     });
     let by = |name: &str| answers.iter().filter(|facts| facts["provider"] == name).count();
-    // Each costs all of its 5.
+    // Each costs its full 5 credits.
     assert_eq!((by("algorithmia"), by("local"), fake.calls()), (4, 20, 4));
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 20.0);
     metric_is(&server, "pixcolor_budget_remaining_credits{budget=\"small\"}", 0.0);
 
-    // Where less is charged than was set aside, the rest is there for others.
+    // Charging less than was reserved returns the rest to the budget.
     fake.takes(0.5);
     let server = budget(&fake, BOTH, 20, "").start();
     std::thread::scope(|scope| {
@@ -199,7 +199,7 @@ fn the_saving_of_a_small_image_is_counted_with_a_megapixel_price() {
     assert!((2.0..=2.5).contains(&cost), "{cost}");
     let saved = "pixcolor_saved_credits_total{provider=\"algorithmia\",reason=\"luma_lock\"}";
     metric_is(&server, saved, 4.0 * 1.92 + 0.5 - cost);
-    // By the second it may be cheaper, too, but nobody knows.
+    // With a price per second it may be cheaper too, but that cannot be known.
     let server = before_local(&fake.url(), "").start();
     server.colorize(&Picture::jpeg(1600, 1200, 3));
     assert!(!server.get("/metrics").text().contains("luma_lock\"}"));
@@ -248,10 +248,10 @@ fn failures_are_charged_their_cost_or_the_reservation_if_unknown() {
     let mut expected = 0.0;
     for (behavior, charged) in [
         (Behavior::Envelope("not a cat", Some("InputError")), 0.0),
-        // Paid for, and then the file was not there, or the guard refused it.
+        // Paid, but then the file was missing or the output guard rejected it.
         (Behavior::File(File::Missing), 2.0),
         (Behavior::File(File::Gray), 2.0),
-        // Nobody knows.
+        // The cost is unknown.
         (Behavior::PlainText(502), 5.0),
         (Behavior::HangUp, 5.0),
         (
@@ -390,7 +390,7 @@ fn usage_by_provider_is_public_and_by_client_needs_the_admin_token() {
         .env("PIXCOLOR_ADMIN__TOKEN", "{ env = \"MY_TOKEN\" }")
         .start();
     (0..3).for_each(|_| drop(facts(&server)));
-    // 2 credits, 2 credits, and then 3 are left for a call that may cost 5.
+    // 2 credits, 2 credits, then 3 are left for a call that may cost 5.
     let algorithmia = line(&server, "algorithmia");
     assert_eq!((&algorithmia["calls"], &algorithmia["credits"]), (&json!(2), &json!("4")));
     let local = line(&server, "local");
@@ -422,7 +422,7 @@ fn usage_by_provider_is_public_and_by_client_needs_the_admin_token() {
     Server::start().get("/v1/usage?by=client").problem(404);
 }
 
-/// The words of a table's line that begins with this name.
+/// The words of the table row that begins with this name.
 #[track_caller]
 fn line_in(table: &str, name: &str) -> Vec<String> {
     let line = table.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{table}"));
@@ -460,7 +460,7 @@ fn the_command_line_reads_usage_from_a_remote_gateway() {
     }
     let (done, table) = run(&["--by", "client"], Some("let-me-in"));
     assert!(done && !table.contains("(no client)"), "{table}");
-    // The call that cost nothing, too.
+    // Includes the free call.
     assert_eq!(line_in(&table, "ip:127.0.0.1")[..5], ["ip:127.0.0.1", "3", "0", "0", "4"], "{table}");
     let (done, words) = run(&["--from", "yesterday"], None);
     assert!(!done && words.contains("must be a day such as"), "{words}");

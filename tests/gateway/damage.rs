@@ -1,4 +1,4 @@
-//! Files that are damaged but viewable: coloured as far as they go with a warning everywhere, or refused.
+//! Damaged but viewable files: coloured as far as possible with a warning, or rejected.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn set_to(setup: Setup, what: &str) -> Setup {
     setup.env("PIXCOLOR_ON_DAMAGE", format!("\"{what}\""))
 }
 
-/// What an answer says is missing.
+/// The part that a response reports as missing.
 #[track_caller]
 fn missing(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));

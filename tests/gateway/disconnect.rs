@@ -1,4 +1,4 @@
-//! Clients that close their connection while they wait: a call that costs credit and has not begun does not begin.
+//! Clients that disconnect while they wait: a paid call that has not begun does not begin.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,12 +13,12 @@ use crate::harness::server::pixcolor;
 use crate::harness::wait::until;
 use crate::harness::{Picture, Server, Setup};
 
-/// A provider that takes one call at a time, for 2 credits each, and lets all others wait.
+/// A provider that accepts one call at a time, for 2 credits each, and queues the others.
 fn one_at_a_time(fake: &Algorithmia, more: &str) -> Setup {
     before_local(&fake.url(), &format!("concurrency = 1\nqueue = 200\n{more}"))
 }
 
-/// Sends a picture and does not wait for the answer.
+/// Sends an image and does not wait for the response.
 fn send(address: SocketAddr, picture: &Picture) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -35,15 +35,14 @@ fn send_many(address: SocketAddr, count: u32) -> Vec<TcpStream> {
     (0..count).map(|seed| send(address, &Picture::png(64, 48, seed))).collect()
 }
 
-/// The status of the answer that comes.
+/// The status of the response.
 fn status(mut stream: TcpStream) -> u16 {
     let mut head = [0; 12];
     stream.read_exact(&mut head).unwrap();
     String::from_utf8_lossy(&head[9..]).parse().unwrap()
 }
 
-/// Waits until every request is answered, whether or not its client is there.
-/// How many connections to a port of this machine are established, by the kernel's lists.
+/// The number of established connections to a local port, from the kernel's lists.
 fn established(port: u16) -> usize {
     let lists =
         ["/proc/net/tcp", "/proc/net/tcp6"].map(|list| std::fs::read_to_string(list).unwrap()).concat();
@@ -74,7 +73,7 @@ fn outcome(server: &Server, outcome: &str) -> f64 {
     server.metric(&format!("pixcolor_provider_calls_total{{outcome=\"{outcome}\",provider=\"algorithmia\"}}"))
 }
 
-/// `count` clients that reach the server by `address` and leave while the first call is held up.
+/// `count` clients that connect through `address` and leave while the first call is held up.
 #[track_caller]
 fn leave(server: &Server, fake: &Algorithmia, address: SocketAddr, count: u32) {
     fake.hold(true);
@@ -82,7 +81,7 @@ fn leave(server: &Server, fake: &Algorithmia, address: SocketAddr, count: u32) {
     server.until_in_flight(count as usize);
     until("the first call", || fake.calls() > 0);
     drop(clients);
-    // A proxy in between hears of it first, and then closes its own connections.
+    // A proxy notices it first and then closes its own connections.
     until("the end of their connections", || established(server.address.port()) == 0);
     fake.hold(false);
     until_idle(server);
@@ -98,14 +97,14 @@ fn a_hundred_clients_that_leave_early_cause_no_calls_and_no_charge() {
         );
     let server = server.start();
     leave(&server, &fake, server.address, 100);
-    // Only the call that was under way.
+    // Only the call that was already running.
     assert_eq!(fake.calls(), 1);
     assert_eq!(usage(&server, "algorithmia"), (1, "2".to_owned()));
     assert_eq!(usage(&server, "local").0, 0, "the next provider is not asked either");
     assert_eq!(server.metric("pixcolor_budget_spent_credits{budget=\"all\"}"), 2.0, "nothing stays reserved");
     assert_eq!((outcome(&server, "ok"), outcome(&server, "abandoned")), (1.0, 99.0));
     assert_eq!(server.metric("pixcolor_http_requests_total{method=\"POST\",status=\"499\"}"), 99.0);
-    // It says nothing against the provider.
+    // It does not count against the provider.
     let answer = server.colorize(&Picture::png(64, 48, 1000));
     assert_eq!((answer.status, answer.header("x-pixcolor-provider")), (200, "algorithmia"));
 }

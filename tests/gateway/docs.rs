@@ -1,4 +1,4 @@
-//! What a Markdown file points to is there: files, and headings in them.
+//! Every link in a Markdown file has a target: a file, or a heading in one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -12,7 +12,7 @@ fn pages() -> BTreeMap<PathBuf, String> {
             let entry = entry.unwrap();
             let path = folder.join(entry.file_name());
             let name = entry.file_name().into_string().unwrap();
-            // What others made: builds, and what tests have fetched.
+            // Not ours: build results and files that tests have fetched.
             if name.starts_with('.') || name == "target" {
                 continue;
             }
@@ -26,7 +26,7 @@ fn pages() -> BTreeMap<PathBuf, String> {
     pages
 }
 
-/// The lines that are prose, without what stands in `code`.
+/// The prose lines, without `code`.
 fn prose(text: &str) -> impl Iterator<Item = String> {
     let mut fenced = false;
     text.lines().filter_map(move |line| {
@@ -38,7 +38,7 @@ fn prose(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// The name that a heading has in an address: letters, digits, `-` and `_`; spaces are `-`.
+/// The anchor of a heading: letters, digits, `-` and `_`; spaces become `-`.
 fn anchor(heading: &str) -> String {
     let heading = heading.to_lowercase();
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
@@ -52,7 +52,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     });
     let mut all = BTreeSet::new();
     for heading in headings {
-        // The second of the same name is `name-1`.
+        // The second heading of the same name is `name-1`.
         let numbered = (1..).map(|number| format!("{heading}-{number}"));
         let free = std::iter::once(heading.clone()).chain(numbered).find(|name| !all.contains(name));
         all.extend(free);
@@ -60,7 +60,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     all
 }
 
-/// What `[words](target)` and `![words](target)` point to.
+/// The targets of `[words](target)` and `![words](target)`.
 fn targets(text: &str) -> Vec<String> {
     let text: String = prose(text)
         .map(|line| line.split('`').step_by(2).collect::<Vec<_>>().join(""))

@@ -1,4 +1,4 @@
-//! What it would cost, asked before it is paid.
+//! Estimates before a paid call.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ fn the_estimate_comes_from_the_price_first_and_from_the_ledger_later() {
     let seconds = &paid["seconds"];
     let [low, typical, high] = ["low", "typical", "high"].map(|which| seconds[which].as_f64().unwrap());
     assert!(0.05 <= low && low <= typical && typical <= high && high < 60.0, "{seconds}");
-    // Nothing is learnt yet of this size.
+    // The ledger has no calls of this size yet.
     let large = ask(&server, "", &json!({ "width": 3000, "height": 2000 }));
     assert_eq!((&large["size"], &of(&large, "algorithmia")["calls"]), (&json!("<=8"), &json!(0)));
     assert_eq!(fake.calls(), 4);
@@ -103,7 +103,7 @@ fn a_cached_image_costs_nothing_by_upload_or_sha256() {
             (&json!("algorithmia"), &json!("miss"))
         );
     }
-    // The colour is kept: another format needs no call.
+    // The chroma is cached: another format needs no call.
     let other = asked("?format=webp");
     assert_eq!(of(&other, "algorithmia")["cache"], "merged");
     assert_eq!(of(&other, "algorithmia")["credits"]["most"], "0");
@@ -135,7 +135,7 @@ fn a_spent_budget_is_reported_and_the_next_provider_would_answer() {
         (&json!("each"), &json!("4"), &json!("5"))
     );
     assert!(budget["renews"].as_str().unwrap().ends_with("-01T00:00:00Z"), "{budget}");
-    // What costs nothing needs no budget.
+    // A free provider needs no budget.
     assert_eq!(of(&estimate, "local")["allowed"], true);
     assert_eq!(by("203.0.113.2")["first"], "algorithmia");
     let named = answer(&server, "?provider=local", &json!({})).json();
@@ -156,7 +156,7 @@ fn an_unavailable_provider_is_listed_with_the_reason() {
     );
     let list = server.post("/v1/estimate", &[JSON], b" []").problem(400);
     assert!(list["detail"].as_str().unwrap().starts_with("The JSON must be an object."), "{list}");
-    // Nothing at all is known of the picture.
+    // The request says nothing about the image.
     assert_eq!(of(&ask(&server, "", &json!({})), "local")["cache"], "unknown");
 }
 

@@ -1,4 +1,4 @@
-//! What the server says about itself, and what holds for every answer.
+//! Information routes, and what holds for every response.
 
 use crate::harness::{Picture, Server};
 
@@ -30,7 +30,7 @@ fn metrics_count_requests_and_calls() {
     assert!(server.metric(r#"pixcolor_provider_calls_total{outcome="ok",provider="local"}"#) > 0.9);
     for (status, count) in [("200", 1.0), ("415", 1.0)] {
         let name = format!(r#"pixcolor_http_requests_total{{method="POST",status="{status}"}}"#);
-        // The count follows the answer by a moment.
+        // The counter follows the response by a moment.
         server.until(&name, |server| server.metric(&name) >= count);
     }
     assert!(server.metric("process_resident_memory_bytes") > 1e6);
@@ -80,7 +80,7 @@ fn malformed_http_gets_a_problem_or_a_closed_connection() {
         let mut stream = server.raw(request);
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         let mut answer = Vec::new();
-        // A reset is as good as an end here.
+        // A reset counts as the end here.
         let _ = stream.read_to_end(&mut answer);
         assert!(!answer.starts_with(b"HTTP/1.1 5"), "{}", String::from_utf8_lossy(&answer));
     }

@@ -1,4 +1,4 @@
-//! Doors that stay closed when what says who may pass cannot be read, and tokens that cannot be guessed.
+//! Access stays closed while the files that decide it are unreadable, and tokens cannot be guessed.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -10,10 +10,10 @@ use crate::harness::server::pixcolor;
 use crate::harness::wait::{PATIENCE, within};
 use crate::harness::{Answer, Server, Setup, agent};
 
-/// A user that owns nothing here.
+/// A user that owns nothing on this machine.
 const OTHER: u32 = 65_534;
 
-/// `pixcolor serve` in a folder, as a user who is not root, from whom nothing is hidden.
+/// Runs `pixcolor serve` in a folder as a user other than root, because root can read everything.
 fn unprivileged(folder: &Path, port: u16) -> Command {
     fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
     let mut command = pixcolor(folder);
@@ -44,7 +44,7 @@ fn an_unreadable_default_folder_stops_the_start() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("configuration folder config cannot be used: Permission denied"), "{said}");
 
-    // As an engine leaves it that mounts a folder which is not there: empty.
+    // An engine that mounts a missing folder leaves it empty.
     fs::remove_file(config.join("pixcolor.toml")).unwrap();
     let output = pixcolor(folder.path()).output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
@@ -99,7 +99,7 @@ fn an_unreadable_configuration_stays_in_effect_and_readyz_says_so() {
     let server = Setup::new().file("config/pixcolor.toml", "anonymous = false\n").start();
     let picture = crate::harness::Picture::png(8, 8, 1);
     server.colorize(&picture).problem(401);
-    // A link that leads to itself can be followed by no user.
+    // No user can follow a link that leads to itself.
     fs::rename(server.path("config/pixcolor.toml"), server.path("config/away")).unwrap();
     std::os::unix::fs::symlink("pixcolor.toml", server.path("config/pixcolor.toml")).unwrap();
     let trouble = || server.get("/readyz").json()["configuration_is_not_in_force"].clone();
@@ -115,7 +115,7 @@ fn while_keys_json_is_unreadable_only_known_keys_are_accepted() {
     let server = Server::start();
     let quota = |key: &str| server.get_with("/v1/quota", &[("Authorization", key)]);
     assert_eq!(quota("Bearer whatever").status, 200, "there are no keys");
-    // As root would leave it: there, and closed to the service. A folder can be read as a file by no user.
+    // As root would leave it: present but closed to the service. No user can read a folder as a file.
     let state = server.path(".local/state/pixcolor");
     fs::create_dir_all(state.join("keys.json")).unwrap();
     within(PATIENCE, || server.said(), || quota("Bearer whatever").status == 401);
@@ -139,7 +139,7 @@ fn keys_created_by_root_belong_to_the_owner_of_the_folder() {
     let state = folder.path().join("state");
     fs::create_dir(&state).unwrap();
     if chown(&state, Some(OTHER), Some(OTHER)).is_err() {
-        // Only root can give a file away; for another user there is nothing to do.
+        // Only root can give a file away, so another user skips this.
         assert_ne!(fs::metadata(&state).unwrap().uid(), 0);
         return;
     }
@@ -211,13 +211,13 @@ fn no_log_contains_a_query_or_an_unknown_path_at_any_level() {
         for path in ["/nowhere", "/v1/results/x", "/v1/quota", "/", "/v1/data/x"] {
             server.get(&format!("{path}?token={KEY}"));
         }
-        // The answer names the path to who asked for it.
+        // The response names the path to an administrator.
         let unknown = format!("GET /{KEY} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         assert!(std::io::read_to_string(server.raw(unknown.as_bytes())).unwrap().contains(" 404 "));
         server.post(&format!("/v1/colorize?token={KEY}"), &[], b"x");
         server.raw(format!("BREW /{KEY} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
         server.get("/healthz");
-        // Dropping the server looks for the key in all that it has said.
+        // Dropping the server searches its output for the key.
         assert!(!server.said().contains(KEY), "{level}: {}", server.said());
     }
 }

@@ -1,16 +1,16 @@
-//! Files made to hurt, over HTTP: each is refused with words or is a picture, none costs much, and the server
-//! goes on as if nothing had been.
+//! Hostile files over HTTP: each is rejected with a reason or is an image, none is expensive, and the server
+//! continues unharmed.
 
 use crate::corpus::{Becomes, corpus};
 use crate::harness::{Picture, Server};
 use crate::make::{small_jpeg, small_png, small_webp};
 
-/// Most that the whole corpus may add to the server's memory, one file after the other, with what is kept of
-/// them in the memory tier and by the allocator.
+/// The most that the whole corpus, sent file by file, may add to the server's memory, including entries
+/// in the memory cache and free buffers of the allocator.
 const MEMORY: u64 = 64;
 
-/// Most processor time of the server for a file on average, and for one. A file is decoded in 50 ms at most,
-/// which is measured where nothing else is; a slow machine in the middle of other tests takes longer.
+/// The most processor time of the server for a file, on average and at most. Decoding takes up to 50 ms by itself;
+/// a slow machine in the middle of other tests takes longer.
 const TIME_EACH: f64 = 0.1;
 const TIME_ONE: f64 = 1.0;
 
@@ -28,7 +28,7 @@ fn send(server: &Server, bytes: &[u8]) -> crate::harness::Answer {
 #[test]
 fn hostile_files_are_rejected_with_a_reason_and_the_server_continues() {
     let server = Server::start();
-    // What is made once, the network's room included, is not the files' cost.
+    // One-time allocations, the network's included, are not the files' cost.
     for bytes in [small_png(), small_jpeg(), small_webp(false).0, Picture::png(64, 48, 9).bytes] {
         send(&server, &bytes).picture();
     }
@@ -73,7 +73,7 @@ fn hostile_files_are_rejected_with_a_reason_and_the_server_continues() {
     assert!(memory < MEMORY, "{memory} MB");
     assert!(time < TIME_EACH * corpus.len() as f64, "{time} s");
 
-    // More than may be sent at all.
+    // Larger than an upload may be.
     send(&server, &vec![0xFF; 21 << 20]).problem(413);
     let answer = server.colorize(&Picture::png(96, 64, 1));
     assert_eq!(answer.header("x-pixcolor-provider"), "local");

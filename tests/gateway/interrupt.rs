@@ -1,4 +1,4 @@
-//! `pixcolor colorize` is stopped by a signal: it says how far it came, and accounts for every call.
+//! `pixcolor colorize` stopped by a signal: it reports its progress and settles every call.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
-/// `pixcolor colorize` while it runs; what it prints goes to a file.
+/// A running `pixcolor colorize` whose output goes to a file.
 struct Running {
     child: Child,
     said: PathBuf,
@@ -53,14 +53,14 @@ impl Running {
         said
     }
 
-    /// The exit code, and what it printed.
+    /// Exit code and output.
     fn end(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
         (code, self.said())
     }
 }
 
-/// What is in the folder of results.
+/// The files in the results folder.
 fn results(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder.join("out")).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -76,7 +76,7 @@ fn charged(folder: &Path) -> String {
     rows.next().unwrap()[place].to_owned()
 }
 
-/// A program that colours the first picture, and takes for ever for the others.
+/// A program that colours the first image and never finishes the others.
 const SLOW: &str = "kind = \"exec\"\nmodel = \"slow\"\ntimeout = 60\n\
     command = [\"sh\", \"-c\", \"mkdir first 2>/dev/null && exec python3 sepia.py; echo $$ >>begun; exec sleep 600\"]\n";
 
@@ -200,7 +200,7 @@ fn a_signal_ends_provider_test_and_its_program() {
     assert!(!Path::new("/proc").join(begun().trim()).exists(), "the program goes on");
 }
 
-/// The command after a first Ctrl+C, with as many calls under way as it makes at once.
+/// The command after a first Ctrl+C, with the maximum of concurrent calls.
 #[track_caller]
 fn stopping(fake: &Algorithmia, folder: &Path) -> Running {
     let child = Running::start(folder);
@@ -210,12 +210,12 @@ fn stopping(fake: &Algorithmia, folder: &Path) -> Running {
     child
 }
 
-/// How many of the photographs are coloured at once.
+/// How many photos are coloured concurrently.
 fn at_once() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1).min(FILES.len())
 }
 
-/// A host that is paid 2 credits a call, 60 at most, and holds its answers back.
+/// A host that costs 2 credits a call, 60 at most, and holds its responses back.
 fn paid() -> (Algorithmia, tempfile::TempDir) {
     paid_by("")
 }

@@ -1,4 +1,4 @@
-//! Clients' keys: made and revoked on the command line, shown over HTTP.
+//! API keys: created and revoked on the command line, used over HTTP.
 
 use serde_json::json;
 
@@ -45,7 +45,7 @@ fn a_key_is_accepted_on_every_route_in_every_form_and_counted_separately() {
         assert_eq!(server.post("/", &[headers, &[("Content-Type", &form)]].concat(), &body).status, 401);
         server.get_with("/v1/quota", headers).problem(401);
     }
-    // What colours nothing needs none.
+    // Routes that colour nothing need no key.
     assert_eq!(server.get("/").status, 200);
 
     server.command(&["key", "revoke", "bob@example.org"]);
@@ -78,7 +78,7 @@ fn wrong_keys_count_as_requests_of_their_address_on_every_route() {
         assert_eq!(refused.problem(429)["violated-policies"], json!(["requests"]));
         assert!(refused.header("retry-after").parse::<u64>().unwrap() > 10_000);
     }
-    // Neither a right key nor everybody's limit is touched.
+    // Neither a valid key nor the limit for all clients is affected.
     let bob = [("Authorization", key.as_str())];
     assert_eq!(remaining(&server, "everybody", &bob), 5);
     assert_eq!(knock(&server, &bob).status, 415);
@@ -94,12 +94,12 @@ fn a_revoked_key_is_rejected_even_if_it_was_the_only_one() {
     server.until("the key is refused", |server| knock(server, &revoked).status == 401);
     let told = server.get_with("/v1/quota", &revoked).problem(401);
     assert!(told["detail"].as_str().unwrap().contains("was revoked"), "{told}");
-    // There were keys: whatever somebody sends is no longer good enough. Without one it is.
+    // Keys existed once: an unknown key is now rejected, no key is accepted.
     knock(&server, &[("Authorization", "Bearer whatever")]).problem(401);
     assert_eq!(knock(&server, &[]).status, 415);
     let list = server.command(&["key", "list"]);
     assert!(list.contains("  bob  revoked 20"), "{list}");
-    // The name is free for a new one, and the old one stays what it is.
+    // The name is free for a new key; the old key stays revoked.
     let new = server.command(&["key", "new", "bob"]);
     server.until_known(&new);
     knock(&server, &revoked).problem(401);
@@ -130,12 +130,12 @@ fn without_anonymous_access_server_information_needs_a_key_or_the_admin_token() 
 #[test]
 fn keys_are_optional_and_wrong_ones_are_rejected_once_any_key_exists() {
     let server = server(&[("REQUESTS", r#"{ rate = 4, per = "day", burst = 4 }"#)]);
-    // A tool that insists on a key is content with any, while there are none.
+    // While no keys exist, a tool that insists on sending one may send any.
     assert_eq!(knock(&server, &[("Authorization", "Bearer whatever")]).status, 415);
     let key = server.command(&["key", "new", "ann"]);
     server.until_known(&key);
     knock(&server, &[("Authorization", "Bearer whatever")]).problem(401);
-    // A proxy in front may ask for a password of its own.
+    // A proxy in front may require its own password.
     assert_eq!(knock(&server, &[("Authorization", "Basic Ym9iOmJvYg==")]).status, 415);
     assert_eq!(knock(&server, &[]).status, 415);
     knock(&server, &[]).problem(429);
@@ -182,7 +182,7 @@ fn without_anonymous_access_results_need_a_key_and_are_private_to_proxies() {
         assert_eq!(found.picture(), made.picture());
         assert!(found.header("cache-control").starts_with("private"), "{found:?}");
     }
-    // The command line has it in a file.
+    // The command line reads it from a file.
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.png"), &picture.bytes).unwrap();
     std::fs::write(folder.path().join("key"), key + "\n").unwrap();
@@ -203,7 +203,7 @@ fn without_anonymous_access_results_need_a_key_and_are_private_to_proxies() {
 #[test]
 fn each_key_has_its_own_budget_and_its_name_in_the_ledger() {
     let fake = Algorithmia::start();
-    // A call costs 2 credits and may cost 5: each client can have one.
+    // A call costs 2 credits and may cost 5: each client can afford one.
     let budget = "[budgets.each]\nscope = \"client\"\ncredits = 6\n";
     let server = before_local(&fake.url(), "timeout = 5\n")
         .file("config/pixcolor.toml", format!("route = [\"algorithmia\", \"local\"]\n{budget}"))
@@ -235,7 +235,7 @@ fn each_key_has_its_own_budget_and_its_name_in_the_ledger() {
 #[test]
 fn a_key_may_have_its_own_limits_and_budgets() {
     let fake = Algorithmia::start();
-    // A call costs 2 credits and may cost 5: with 6 there is one, with 7 there are two.
+    // A call costs 2 credits and may cost 5: 6 credits allow one call, 7 allow two.
     let own = "[budgets.each]\nscope = \"client\"\ncredits = 6\n[keys.bob.budgets.each]\ncredits = 7\n\
                [keys.bob.limits.key-requests]\nrate = 3\n";
     let server = before_local(&fake.url(), "timeout = 5\n")

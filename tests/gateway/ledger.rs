@@ -1,4 +1,4 @@
-//! A ledger that has lost something, under the real binary: nothing that costs is called until a person has accepted it.
+//! A ledger that lost records: no paid call until a person has accepted the loss.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::fakes::algorithmia::Algorithmia;
 use crate::harness::Server;
 use crate::harness::server::pixcolor;
 
-/// A state folder, and the host that its gateways pay.
+/// A state folder, and the host that its gateways call.
 struct Place {
     fake: Algorithmia,
     state: TempDir,
@@ -32,7 +32,7 @@ impl Place {
         self.state.path().join(name)
     }
 
-    /// After some calls of 2 credits each, and a stop.
+    /// A state folder after some calls of 2 credits each and a shutdown.
     fn after_calls(calls: u32) -> Self {
         let place = Self::new();
         let mut server = place.start();
@@ -41,7 +41,7 @@ impl Place {
         place
     }
 
-    /// The exit code of a command, and what it said.
+    /// Exit code and output of a command.
     fn run(&self, args: &[&str]) -> (Option<i32>, String) {
         let mut command = pixcolor(self.state.path());
         command.env("PIXCOLOR_STATE_DIR", format!("\"{}\"", self.state.path().display()));
@@ -56,7 +56,7 @@ impl Place {
     }
 }
 
-/// Nothing that costs is called, and everything that should says why.
+/// Asserts that no paid call is made and that the response, the log and readyz say why.
 #[track_caller]
 fn paid_is_off(server: &Server, why: &str) {
     let facts = facts(server);
@@ -78,7 +78,7 @@ fn paid_comes_on(server: &Server) {
     assert_eq!(facts(server)["provider"], "algorithmia");
 }
 
-/// What becomes of a ledger's file, what is said of it, and what is spent by what is left of it.
+/// What happens to the ledger's file, the message, and the spending that the rest of the file shows.
 type Damage = (fn(&Path), &'static str, f64);
 
 fn damages() -> [Damage; 5] {
@@ -102,7 +102,7 @@ fn damages() -> [Damage; 5] {
         // The reservation alone counts in full.
         (cut_in_the_middle, "ledger was cut", 5.0),
         (without_its_last_lines, "ledger was cut", 2.0),
-        // A reservation is made good by its settlement.
+        // A settlement corrects its reservation.
         (with_a_damaged_line, "ledger has damaged lines: 1, the first of them is line 2", 4.0),
     ]
 }
@@ -150,7 +150,7 @@ fn a_removed_or_replaced_ledger_is_noticed_before_the_next_call() {
         "{said}"
     );
     assert_eq!(facts(&server)["provider"], "algorithmia");
-    // A ledger of an hour ago is put in its place.
+    // A ledger of an hour ago replaces it.
     let (ledger, away) = (place.file("ledger"), place.file("away"));
     fs::rename(&ledger, &away).unwrap();
     fs::write(&ledger, "pixcolor-ledger 1\n").unwrap();
@@ -164,7 +164,7 @@ fn a_removed_or_replaced_ledger_is_noticed_before_the_next_call() {
     metric_is(&server, spent, 6.0);
     fs::remove_file(&ledger).unwrap();
     paid_is_off(&server, "ledger was removed while it was in use");
-    // The account was in memory, so that nothing is lost.
+    // The totals were in memory, so nothing is lost.
     let said = place.accept();
     assert!(said.contains("Lost: nothing"), "{said}");
     paid_comes_on(&server);
@@ -178,7 +178,7 @@ fn a_removed_state_folder_grants_no_budget_again() {
     assert_eq!(facts(&server)["provider"], "algorithmia");
     fs::remove_dir_all(place.state.path()).unwrap();
     paid_is_off(&server, "ledger was removed while it was in use");
-    // It is tried again every five seconds, and the folder may be made anew meanwhile.
+    // The gateway retries every five seconds, and the folder may be recreated meanwhile.
     server.until("the ledger is tried again", |server| {
         server.get("/readyz");
         place.file("ledger.new").exists()
@@ -189,7 +189,7 @@ fn a_removed_state_folder_grants_no_budget_again() {
         "{ready}"
     );
     assert_eq!(facts(&server)["provider"], "local");
-    // The account was in memory, so that nothing is lost.
+    // The totals were in memory, so nothing is lost.
     let said = place.accept();
     assert!(said.contains("Lost: nothing"), "{said}");
     paid_comes_on(&server);
@@ -209,7 +209,7 @@ fn after_kill_9_a_torn_line_is_repaired_and_a_truncated_file_is_noticed() {
     let whole = kill();
     fs::write(place.file("ledger"), [&whole, &b"a1b2c3d4 {\"sett"[..]].concat()).unwrap();
     let whole = kill();
-    // The last reservation was made before the kill: the checkpoint knows of it.
+    // The last reservation was made before the kill, so the checkpoint includes it.
     let reserve = String::from_utf8(whole.clone()).unwrap().rfind(" {\"reserve\":").unwrap();
     fs::write(place.file("ledger"), &whole[..reserve - 8]).unwrap();
     paid_is_off(&place.start(), "ledger was cut");
@@ -237,7 +237,7 @@ fn a_clock_behind_the_ledger_grants_no_window_again_and_logs_a_warning() {
     let said = place.accept();
     assert!(said.contains("The clock had said 2099-01-31"), "{said}");
 
-    // The clock counts again, and what was spent by the wrong one counts now.
+    // The clock counts again, including what was spent under the wrong time.
     let server = place.start();
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 96.0);
     let reset = server.metric("pixcolor_budget_reset_timestamp_seconds{budget=\"small\"}");

@@ -1,4 +1,4 @@
-//! Many at once: memory stays bounded, and who cannot be served soon is told at once.
+//! Concurrent requests: memory stays bounded, and requests that cannot be served soon are rejected at once.
 
 use crate::harness::{Picture, Server, Setup};
 use crate::make;
@@ -10,7 +10,7 @@ fn a_full_queue_returns_503_with_retry_after() {
         .env("PIXCOLOR_LIMITS__DECODING_PIXELS", "4000000")
         .env("PIXCOLOR_LIMITS__WAITING", "1")
         .start();
-    // Eight pictures: of one alone only one would be decoded.
+    // Eight different images, because identical ones would be decoded once.
     let pictures: Vec<_> = (0..8).map(|seed| Picture::png(2000, 2000, seed)).collect();
     let answers: Vec<_> = std::thread::scope(|scope| {
         let asking: Vec<_> =
@@ -26,15 +26,15 @@ fn a_full_queue_returns_503_with_retry_after() {
     }
 }
 
-/// The size of a photograph's file as cameras and scanners write it, in bytes.
+/// The file size of a photo from a camera or scanner, in bytes.
 const FILE: usize = 4_000_000;
 
-/// Sends sixteen files of a photograph at once, and gives the most memory that the server has had, in MB.
+/// Sends sixteen files of a photo concurrently, and returns the server's peak memory, in MB.
 #[track_caller]
 fn sixteen(photo: &Picture) -> u64 {
-    // The last one waits for all others, on a slow machine for long.
+    // The last request waits for all others, for a long time on a slow machine.
     let server = Setup::new().env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "600").start();
-    // Sixteen files: one alone would be decoded once. Bytes after the end change nothing but the file and its size.
+    // Sixteen different files, because identical ones would be decoded once. Bytes after the end change only the file.
     let size = photo.bytes.len().max(FILE);
     let files: Vec<_> = (0..16_u8)
         .map(|file| {
@@ -55,8 +55,8 @@ fn sixteen(photo: &Picture) -> u64 {
     peak
 }
 
-/// A picture of 12 megapixels in soft greys, without the grain that takes coders most of their time: the memory that
-/// they need is the same without it.
+/// An image of 12 megapixels in soft greys. Grain would cost the encoders most of their time and would not change the
+/// memory that they need.
 fn smooth() -> image::RgbImage {
     image::RgbImage::from_fn(4000, 3000, |x, y| image::Rgb([(40 + x / 40 + y / 30) as u8; 3]))
 }
@@ -83,7 +83,7 @@ fn sixteen_webp_photos_at_once_stay_under_500_mb() {
 
 #[test]
 fn sixteen_photos_of_16_bits_at_once_stay_under_500_mb() {
-    // Without grain, or each would be 40 MB: more than an upload may be.
+    // With grain each file would be 40 MB, which is larger than an upload may be.
     let wide =
         image::ImageBuffer::from_fn(4000, 3000, |x, y| image::Rgb([x as u16 / 8 * 100 + (y / 8) as u16; 3]));
     let picture = Picture::new(image::DynamicImage::ImageRgb16(wide), image::ImageFormat::Png);

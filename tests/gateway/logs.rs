@@ -1,4 +1,4 @@
-//! What the log says of requests, and what it never does; and how a request is known again elsewhere.
+//! What the log contains and never contains, request IDs, and trace context.
 
 use serde_json::Value;
 
@@ -17,14 +17,14 @@ fn traceparent() -> String {
     format!("00-{TRACE}-{SPAN}-01")
 }
 
-/// The lines of the log that are told with this id.
+/// The log lines with this request ID.
 fn lines_of(server: &Server, id: &str) -> Vec<Value> {
     let said = server.said();
     let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["span"]["request_id"] == id).collect()
 }
 
-/// The one line that a request has in the log, when it is there; all others of it are, then.
+/// The access log line of a request, once it is there; all its other lines precede it.
 #[track_caller]
 fn line_of(server: &Server, id: &str) -> Value {
     let of_request = || {
@@ -63,7 +63,7 @@ fn a_request_is_one_log_line_and_all_its_lines_have_its_id() {
     assert_eq!(line["status"], 200);
     assert!(line["milliseconds"].as_f64().is_some_and(|taken| taken > 0.0), "{line}");
     assert_eq!(line["span"]["trace_id"], TRACE);
-    // What happened in the flight's own task is told with it, too.
+    // Lines from the flight's own task have the ID, too.
     let failed =
         lines_of(&server, "first-1").into_iter().find(|line| line["level"] == "WARN").expect("a warning");
     assert_eq!(
@@ -72,7 +72,7 @@ fn a_request_is_one_log_line_and_all_its_lines_have_its_id() {
         "{failed}"
     );
 
-    // Who could not be used then is asked again before what the next one has made.
+    // A provider that was unavailable is asked again before the next provider's cached result counts.
     ask("second");
     assert_eq!(line_of(&server, "second")["credits"], "2");
     ask("again/2=");
@@ -80,7 +80,7 @@ fn a_request_is_one_log_line_and_all_its_lines_have_its_id() {
     assert_eq!((&line["outcome"], &line["credits"]), (&"hit".into(), &"0".into()), "{line}");
     assert!(line["provider"].is_string());
 
-    // Errors have one as well, whoever answers them; and whatever is no id is replaced by one.
+    // Every error response has one as well; an invalid ID is replaced.
     for (id, path, status) in
         [("nowhere", "/nothing", 404), ("wrong", "/v1/colorize", 404), ("", "/healthz", 200)]
     {
@@ -102,7 +102,7 @@ fn a_request_is_one_log_line_and_all_its_lines_have_its_id() {
     assert_eq!(line["span"].get("trace_id"), None, "{line}");
 }
 
-/// The trace and the span of a header.
+/// The trace ID and span ID of a header.
 #[track_caller]
 fn parts(traceparent: Option<&str>) -> (String, String) {
     let parts: Vec<&str> = traceparent.expect("a traceparent").split('-').collect();
@@ -151,7 +151,7 @@ fn the_trace_context_reaches_every_kind_of_provider_with_a_new_span_per_request(
         hops.iter().map(|(_, span)| span.as_str()).chain([SPAN]).collect();
     assert_eq!(spans.len(), hops.len() + 1, "each its own: {hops:?}");
 
-    // Who is part of no trace, or says it wrongly, makes none.
+    // A request without a valid trace context starts no trace.
     for headers in [&[][..], &[("traceparent", "00-0-0-00")]] {
         ask("algorithmia", headers);
         assert_eq!(fake.last_call().header("traceparent"), None);
@@ -175,7 +175,7 @@ fn no_log_line_contains_a_key_a_whole_address_a_query_or_a_body() {
         .env("PIXCOLOR_DENY", "[\"203.0.113.99\"]")
         .env("ALGORITHMIA_API_KEY", KEY)
         .env("THE_TOKEN", "planted-token")
-        // Everything that we ourselves ever log.
+        // Everything that PixColor itself logs.
         .env("RUST_LOG", "warn,pixcolor=trace,rocket=off,_=off")
         .start();
     let key = server.command(&["key", "new", "bob"]);
@@ -210,7 +210,7 @@ fn no_log_line_contains_a_key_a_whole_address_a_query_or_a_body() {
     for secret in ["planted", KEY, &key, "203.0.113.77", "203.0.113.78", "203.0.113.99", "2001:db8:1:2"] {
         assert!(!said.contains(secret), "{secret} is in the log:\n{said}");
     }
-    // It was looked at the right log: the networks are there.
+    // The log is not empty: the client networks are in it.
     for network in ["203.0.113.0/24", "2001:db8:1::/48", "127.0.0.0/24"] {
         assert!(said.contains(&format!("\"client\":\"{network}\"")), "{network}: {said}");
     }
@@ -249,7 +249,7 @@ fn the_name_of_a_key_is_in_its_log_lines_and_its_usage() {
         ("with-key-again", "/v1/colorize", Some(bearer.as_str()), 200, Some("bob")),
         ("no-key", "/v1/colorize", None, 200, None),
         ("wrong-key", "/v1/colorize", Some(wrong), 401, None),
-        // A route that asks for no key.
+        // A route that needs no key.
         ("health", "/healthz", Some(bearer.as_str()), 200, Some("bob")),
         ("not-found", "/nothing", Some(bearer.as_str()), 404, Some("bob")),
     ] {
@@ -259,7 +259,7 @@ fn the_name_of_a_key_is_in_its_log_lines_and_its_usage() {
     }
     assert!(!server.said().contains(&key));
 
-    // What costs nothing is written down without a wait.
+    // Free calls are recorded without waiting for the disk.
     let usage = || server.command(&["usage", "--by", "client", "--csv"]);
     let counted = |usage: &str| ["key:bob,2,", "ip:127.0.0.1,1,"].iter().all(|line| usage.contains(line));
     server.until("the requests are counted", |_| counted(&usage()));

@@ -1,4 +1,4 @@
-//! Drives the real binary over HTTP and on the command line, as its users do. One file a feature.
+//! Drives the real binary over HTTP and on the command line, as users do. One file per feature.
 
 #![allow(
     clippy::unwrap_used,

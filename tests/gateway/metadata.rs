@@ -1,4 +1,4 @@
-//! What a photo's file says besides its picture stays here; a rendition says who coloured it where that is
+//! Metadata of a photo's file stays here; a rendition names its provider if so
 //! configured, and nothing else.
 
 use base64::Engine;
@@ -9,14 +9,14 @@ use crate::algorithmia::before_local;
 use crate::fakes::algorithmia::Algorithmia;
 use crate::harness::{Picture, Server, Setup};
 
-/// What must never leave.
+/// Text that must never leave.
 const SECRET: &[u8] = b"taken by Ada at 41.3874 N, 2.1686 E";
 
 fn has(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|part| part == wanted)
 }
 
-/// A JPEG that tells the secret as EXIF, as XMP and as a comment, and says that it lies on its side.
+/// A JPEG with the secret in EXIF, in XMP and in a comment, and with an orientation of a quarter turn.
 fn telling(picture: Picture) -> Picture {
     let segment = |marker: u8, name: &[u8]| {
         let length = (2 + name.len() + SECRET.len()) as u16;
@@ -32,7 +32,7 @@ fn telling(picture: Picture) -> Picture {
     Picture { bytes, ..picture }
 }
 
-/// The rendition of the telling picture in each format.
+/// The rendition of that image in each format.
 fn renditions(server: &Server) -> Vec<(&'static str, Vec<u8>)> {
     let picture = telling(Picture::jpeg(160, 120, 5));
     let rendition = |format| {

@@ -1,9 +1,9 @@
-//! The built-in network: the same colour as ever.
+//! The built-in network gives the expected colours.
 
 use crate::harness::{Picture, Server};
 
-/// Mean red - green and yellow - blue, in 8-bit levels, in a 4 x 4 grid over the coloured test landscape, as this model gave it when it was
-/// taken in. A new model has new numbers; a new build of the old one must not.
+/// Mean red - green and yellow - blue, in 8-bit levels, in a 4 x 4 grid over the coloured test landscape, as measured when this model was
+/// added. A new model has new numbers; a new build of the same model must not.
 const GOLDEN: &str = "\
     1.8 4.8 1.4 3.9 1.0 2.7 1.3 3.7 \
     23.4 16.6 0.9 2.7 -0.0 0.2 23.0 10.2 \

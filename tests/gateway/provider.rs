@@ -1,4 +1,4 @@
-//! `pixcolor provider`: who could colour, and what a call looks like from the inside.
+//! `pixcolor provider`: which providers are ready, and what a call does step by step.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -30,7 +30,7 @@ fn provider(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
     (status.code(), said)
 }
 
-/// What was said of a step, a line each.
+/// The output lines of a step.
 fn steps<'s>(said: &'s str, step: &str) -> Vec<&'s str> {
     said.lines().filter_map(|line| Some(line.strip_prefix(step)?.trim())).collect()
 }
@@ -164,7 +164,7 @@ fn the_image_of_a_provider_test_can_be_saved() {
     for (args, format) in [
         (["-o", "photo-coloured"], image::ImageFormat::Png),
         (["--output", "coloured.JPG"], image::ImageFormat::Jpeg),
-        // Over a file that is there, as `colorize` does.
+        // Replaces an existing file, as `colorize` does.
         (["-o", "coloured.JPG"], image::ImageFormat::Jpeg),
         (["-o", "coloured.webp"], image::ImageFormat::WebP),
     ] {
@@ -189,7 +189,7 @@ fn the_image_of_a_provider_test_can_be_saved() {
     ] {
         let (found, said) = test(args);
         assert!(found == Some(code) && said.contains(words), "{words}: {said}");
-        // Before anything is spent.
+        // Before any credit is spent.
         assert!(steps(&said, "request").is_empty(), "{said}");
     }
     assert_eq!(std::fs::read(folder.path().join("photo.png")).unwrap(), before);
@@ -278,7 +278,7 @@ fn a_pipe_in_the_folder_is_reported_and_never_blocks() {
     assert!(said.contains("token cannot be read: it is no regular file"), "{said}");
 }
 
-/// Runs a command whose output nobody reads.
+/// Runs a command and closes its output unread.
 fn unread(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -1,4 +1,4 @@
-//! Behind the reverse proxies whose files we ship: real nginx, real Caddy.
+//! The shipped reverse proxy files with real nginx and real Caddy.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -40,7 +40,7 @@ impl Proxy {
         proxy
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.url.trim_start_matches("http://").parse().unwrap()
     }
@@ -64,7 +64,7 @@ fn server() -> Server {
         .start()
 }
 
-/// Pictures come and go, and a client can read why one is too large.
+/// Asserts that images pass and that a client can read why one is too large.
 #[track_caller]
 fn works(proxy: &Proxy) {
     let post = |picture: &Picture| {
@@ -78,7 +78,7 @@ fn works(proxy: &Proxy) {
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
 }
 
-/// nginx with the shipped file in front of a server, and what replaces its time-outs.
+/// nginx with the shipped file in front of a server; `timeouts` replaces its time-outs.
 pub fn nginx(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
     let port = free_port();
     let site = include_str!("../../deploy/nginx.conf")
@@ -86,7 +86,7 @@ pub fn nginx(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
         .replace("listen 80;", &format!("listen 127.0.0.1:{port};"))
         .replace("server_name pixcolor.example.org;", "server_name 127.0.0.1;");
     let site = replaced(site, timeouts);
-    // What the shipped file relies on Debian's nginx.conf for, in this folder.
+    // The parts of Debian's nginx.conf that the shipped file relies on, in this folder.
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {kind};\n"))
         .concat();
@@ -97,14 +97,14 @@ pub fn nginx(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
     Proxy::start("nginx", &args, "nginx.conf", &config, port)
 }
 
-/// Caddy likewise.
+/// The same with Caddy.
 pub fn caddy(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
     let port = free_port();
     let config = include_str!("../../deploy/Caddyfile")
         .replace("127.0.0.1:8080", &server.address.to_string())
-        // Nobody gives a certificate for a test: over plain HTTP.
+        // No authority issues certificates for a test, so plain HTTP.
         .replace("\npixcolor.example.org {", &format!("\nhttp://127.0.0.1:{port} {{"))
-        // Caddy's own control port, which other tests would meet.
+        // Caddy's control port would conflict with other tests.
         .replacen("{\n", "{\n\tadmin off\n", 1);
     Proxy::start("caddy", &["run", "--config", "Caddyfile"], "Caddyfile", &replaced(config, timeouts), port)
 }
@@ -123,7 +123,7 @@ fn it_works_behind_nginx_with_the_shipped_file() {
     let server = server();
     let proxy = nginx(&server, &[]);
     works(&proxy);
-    // A page of another site, whose name leads to this address.
+    // A page of another site whose name resolves to this address.
     let other = agent().post(format!("{}/v1/colorize", proxy.url)).header("Host", "evil.example");
     let other = other.header("Origin", "http://evil.example").send(&Picture::png(8, 8, 1).bytes[..]).unwrap();
     assert_eq!(other.status(), 421);
@@ -135,7 +135,7 @@ fn it_works_behind_caddy_with_the_shipped_file() {
     works(&caddy(&server, &[]));
 }
 
-/// What a client gets that sends this and then waits, and how long that took.
+/// The response to a client that sends this and then waits, and how long it took.
 fn answer_to(proxy: &Proxy, sent: &str) -> (String, Duration) {
     let address = proxy.url.strip_prefix("http://").unwrap();
     let (mut stream, start) = (TcpStream::connect(address).unwrap(), Instant::now());
@@ -146,8 +146,8 @@ fn answer_to(proxy: &Proxy, sent: &str) -> (String, Duration) {
     (String::from_utf8_lossy(&answer).into_owned(), start.elapsed())
 }
 
-/// What Rocket cannot do (tests/rocket/bodies.rs): a body that is too large is refused before it is sent, and a client
-/// that falls silent, in its headers or within the first bytes of its body, does not hold its connection for ever.
+/// What Rocket cannot do (tests/rocket/bodies.rs): reject a body that is too large before it is sent, and close the
+/// connection of a client that stops within its headers or the first bytes of its body.
 #[track_caller]
 fn closes_what_rocket_leaves_open(proxy: &Proxy) {
     let head = "POST /v1/colorize HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n";
@@ -159,14 +159,14 @@ fn closes_what_rocket_leaves_open(proxy: &Proxy) {
         ["POST /v1/colorize HTTP/1.1\r\nHost: 127", &format!("{head}Content-Length: 1000\r\n\r\n12345")]
     {
         let (answer, took) = answer_to(proxy, silent);
-        // Caddy has been seen to say 200 to a client that it gives up, with nothing in it.
+        // Caddy was observed to send an empty 200 to a client that it gives up.
         assert!(
             !answer.starts_with("HTTP/1.1 2") || answer.contains("Content-Length: 0"),
             "{silent}: {answer}"
         );
         assert!(took < Duration::from_secs(45), "{silent}: {took:?}");
     }
-    // The connections behind it end, too.
+    // The connections to the gateway end, too.
     let in_flight = || {
         let metrics = Answer::new(agent().get(format!("{}/metrics", proxy.url)).call().unwrap());
         let line =

@@ -1,4 +1,4 @@
-//! The quick start's commands open a gateway to other machines, and it refuses clients without a key.
+//! The commands of the quick start open a gateway to other machines; it rejects clients without a key.
 
 use std::path::Path;
 use std::process::Command;
@@ -32,7 +32,7 @@ fn run(script: &str, folder: &Path) {
 fn the_documented_steps_open_a_gateway_to_other_machines() {
     let blocks = commands();
     let [prepare, use_it] = blocks[..] else { panic!("{blocks:?}") };
-    // The last line serves, which the harness does in its way.
+    // The last line starts the server, which the harness does instead.
     let (prepare, serve) = prepare.trim_end().rsplit_once('\n').unwrap();
     assert_eq!(serve, "ROCKET_ADDRESS=0.0.0.0 pixcolor --config open-config");
     let setup = Setup::new().file("photo.jpg", Picture::jpeg(64, 48, 1).bytes);

@@ -1,4 +1,4 @@
-//! Limits on rates, over HTTP.
+//! Rate limits over HTTP.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -21,12 +21,12 @@ pub fn small(seed: u32) -> Picture {
     Picture::png(32, 24, seed)
 }
 
-/// An empty upload, as somebody.
+/// Sends an empty upload as this client.
 pub fn knock(server: &Server, headers: &[(&str, &str)]) -> Answer {
     server.post("/v1/colorize", headers, b"")
 }
 
-/// What is left of each limit, by `GET /v1/quota`.
+/// The rest of each limit from `GET /v1/quota`.
 #[track_caller]
 pub fn remaining(server: &Server, limit: &str, headers: &[(&str, &str)]) -> u64 {
     let standing = server.get_with("/v1/quota", headers).json();
@@ -35,7 +35,7 @@ pub fn remaining(server: &Server, limit: &str, headers: &[(&str, &str)]) -> u64 
     limit["remaining"].as_u64().unwrap()
 }
 
-/// The head of an answer, as far as the first empty line.
+/// The head of a response, up to the first empty line.
 pub fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -85,7 +85,7 @@ fn retry_after_is_exact_with_several_limits() {
         ("MEGAPIXELS", r#"{ rate = 60, per = "minute", burst = 50 }"#),
     ]);
     assert_eq!(server.colorize(&small(1)).status, 200);
-    // Let in by `requests`, refused by `pictures`: the wait is for both.
+    // Admitted by `requests`, rejected by `pictures`: Retry-After covers both.
     let refused = server.colorize(&small(2));
     assert_eq!(refused.problem(429)["violated-policies"], serde_json::json!(["pictures"]));
     std::thread::sleep(Duration::from_secs(refused.header("retry-after").parse().unwrap()));
@@ -96,10 +96,10 @@ fn retry_after_is_exact_with_several_limits() {
 fn a_rejected_upload_is_not_read_and_its_response_arrives() {
     let server = server(&[("REQUESTS", r#"{ rate = 1, per = "hour", burst = 1 }"#)]);
     assert_eq!(server.colorize(&small(1)).status, 200);
-    // All of it is sent before the answer is read.
+    // Everything is sent before the response is read.
     let large = Picture { bytes: vec![7; 15 << 20], media_type: "image/png" };
     server.colorize(&large).problem(429);
-    // Nothing more is sent before the answer is read.
+    // Nothing more is sent before the response is read.
     let head =
         "POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 15000000\r\n\r\n0123456789abcdef";
     let start = Instant::now();
@@ -120,7 +120,7 @@ fn every_upload_route_is_limited_and_no_other_route() {
     assert!(page.header("ratelimit").contains("\"requests\";r=0;t="), "{page:?}");
     server.colorize(&picture).problem(429);
     server.post("/image", &[], picture.data_url().as_bytes()).problem(429);
-    // A browser without JavaScript is answered with a page.
+    // A browser without JavaScript gets a page.
     let page = server.post("/", &[("Content-Type", &form)], &body);
     assert_eq!((page.status, page.header("content-type")), (429, "text/html; charset=utf-8"));
     for path in ["/", "/v1/providers", "/v1/quota", "/healthz", "/readyz", "/metrics"] {
@@ -137,7 +137,7 @@ fn bytes_are_counted_by_content_length_or_the_maximum() {
     let half = Picture { bytes: vec![7; 512 << 10], media_type: "image/png" };
     server.colorize(&half).problem(415);
     assert_eq!(remaining(&server, "bytes", &[]), 3 << 19);
-    // Nobody knows how much is coming.
+    // The length is unknown.
     let mut chunked = server.raw(
         b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n\
           14\r\n01234567890123456789\r\n0\r\n\r\n",
@@ -157,7 +157,7 @@ fn megapixels_come_from_the_header_and_are_rejected_before_decoding() {
         .start();
     assert_eq!(server.colorize(&Picture::png(800, 600, 1)).status, 200);
     assert_eq!(server.colorize(&Picture::png(800, 600, 2)).status, 200);
-    // Broken after its header: who decoded it would say so.
+    // Broken after its header: decoding it would fail differently.
     let mut broken = Picture::png(800, 600, 3);
     broken.bytes.truncate(200);
     let problem = server.colorize(&broken).problem(429);
@@ -176,7 +176,7 @@ fn cache_hits_take_nothing_from_the_limits_that_protect_credit() {
         assert!(again.header("ratelimit").contains("\"pictures\";r=0"), "{again:?}");
     }
     server.colorize(&Picture::jpeg(64, 48, 2)).problem(429);
-    // A fresh call is one all the same.
+    // A free call counts, too.
     let fresh = [("Content-Type", "image/jpeg"), ("Cache-Control", "no-cache")];
     server.post("/v1/colorize", &fresh, &picture.bytes).problem(429);
 }

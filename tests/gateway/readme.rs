@@ -1,4 +1,4 @@
-//! The commands in README and in the guides do what they say.
+//! The commands in the README and the guides work as written.
 
 use std::path::Path;
 use std::process::Command;
@@ -29,7 +29,7 @@ fn every_documented_command_works_as_written() {
     assert!(commands().len() >= 7);
     for block in commands() {
         let script = block.replace("127.0.0.1:8080", &server.address.to_string());
-        // The environment that the binary's tests have, for a shell.
+        // A shell with the environment that tests give the binary.
         let template = pixcolor(folder.path());
         let mut shell = Command::new("bash");
         shell.args(["-euo", "pipefail", "-c", &script]).current_dir(folder.path()).env("PATH", &path);

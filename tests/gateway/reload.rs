@@ -1,4 +1,4 @@
-//! Another configuration while the server runs: in force soon, or not at all, and no request is lost.
+//! Reloads: a new configuration takes effect soon or not at all, and no request is lost.
 
 use std::fs;
 use std::io::Write;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::fakes::http::nobody;
 use crate::harness::{Picture, Server, Setup};
 
-/// What is promised.
+/// The documented maximum.
 const SOON: Duration = Duration::from_secs(2);
 
 /// A provider of this version that cannot be called.
@@ -21,7 +21,7 @@ fn setup() -> Setup {
     Setup::new().file("config/pixcolor.toml", "# mine\n").file("config/providers/it.toml", version(0))
 }
 
-/// The version of the provider `it`; none when there is none.
+/// The version of the provider `it`, if it exists.
 fn seen(server: &Server) -> Option<String> {
     let providers = server.get("/v1/providers").json();
     let it = providers["providers"].as_array().unwrap().iter().find(|it| it["name"] == "it")?;
@@ -34,7 +34,7 @@ fn until(server: &Server, condition: impl Fn(&Server) -> bool) -> Duration {
     server.until("the configuration is in effect", condition)
 }
 
-/// Waits until this version is in force.
+/// Waits until this version is in effect.
 #[track_caller]
 fn until_version(server: &Server, wanted: Option<u32>) -> Duration {
     let wanted = wanted.map(|version| version.to_string());
@@ -51,30 +51,30 @@ fn every_kind_of_file_change_takes_effect_soon() {
     let it = server.path("config/providers/it.toml");
     let mut took = Vec::new();
 
-    // Written over in place.
+    // Overwritten in place.
     fs::write(&it, version(1)).unwrap();
     took.push(until_version(&server, Some(1)));
-    // Saved as editors do.
+    // Saved as most editors do.
     let beside = server.path("config/providers/.it.toml.swp");
     fs::write(&beside, version(2)).unwrap();
     fs::rename(&beside, &it).unwrap();
     took.push(until_version(&server, Some(2)));
-    // Renamed away and written anew, as others do.
+    // Renamed and recreated, as other editors do.
     fs::rename(&it, server.path("config/providers/it.toml~")).unwrap();
     fs::write(&it, version(3)).unwrap();
     took.push(until_version(&server, Some(3)));
-    // Removed, and added.
+    // Removed and added.
     fs::remove_file(&it).unwrap();
     took.push(until_version(&server, None));
     fs::write(&it, version(4)).unwrap();
     took.push(until_version(&server, Some(4)));
-    // With all other files of its folder.
+    // Together with all other files of its folder.
     fs::rename(server.path("config/providers"), server.path("config/old")).unwrap();
     took.push(until_version(&server, None));
     fs::create_dir(server.path("config/providers")).unwrap();
     fs::write(&it, version(5)).unwrap();
     took.push(until_version(&server, Some(5)));
-    // With the whole configuration.
+    // Together with the whole configuration.
     fs::create_dir_all(server.path("next/providers")).unwrap();
     fs::write(server.path("next/pixcolor.toml"), "").unwrap();
     fs::write(server.path("next/providers/it.toml"), version(6)).unwrap();
@@ -120,7 +120,7 @@ fn a_half_written_file_is_not_loaded() {
     drop(file);
     until_version(&server, Some(1));
     assert_eq!(reloads(&server, "failed"), 0.0, "{}", server.said());
-    // One that takes longer changes nothing before it is whole.
+    // A slow write changes nothing until it is complete.
     let mut file = fs::File::create(server.path("config/providers/it.toml")).unwrap();
     file.write_all(b"kind = \"exec\"\ncommand = [\"tr").unwrap();
     until(&server, |server| reloads(server, "failed") > 0.0);
@@ -195,7 +195,7 @@ fn a_deleted_configuration_stays_in_effect_until_it_returns() {
     fs::rename(server.path("away"), server.path("config")).unwrap();
     until(&server, |server| server.get("/readyz").json().get("configuration_is_not_in_force").is_none());
 
-    // One that was never there may come.
+    // A file that never existed may appear.
     let server = Server::start();
     fs::create_dir_all(server.path("config/providers")).unwrap();
     fs::write(server.path("config/providers/it.toml"), version(1)).unwrap();
@@ -262,7 +262,7 @@ fn limits_queues_and_breakers_survive_a_reload() {
     fs::write(server.path("config/providers/it.toml"), version(1)).unwrap();
     until_version(&server, Some(1));
     assert_eq!(remembered(&server), calls);
-    // The second of two for today, and no third.
+    // The second of two for today; there is no third.
     assert_eq!(server.colorize(&second).status, 200);
     assert_eq!(server.colorize(&Picture::png(48, 36, 3)).status, 429);
 }
@@ -302,8 +302,8 @@ fn memory(server: &Server) -> u64 {
     line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1024
 }
 
-/// So many reloads, by files and by signals, while pictures are coloured. Gives how much more memory, in bytes, the
-/// second half of them took at most than the first.
+/// Makes this many reloads, by files and by signals, while photos are coloured. Returns by how many bytes the peak memory
+/// of the second half exceeds the first half's.
 fn reload_under_load(count: u32) -> i64 {
     let server =
         setup().env("PIXCOLOR_QUOTA__ENABLED", "false").env("PIXCOLOR_CACHE__ENABLED", "false").start();
@@ -322,10 +322,10 @@ fn reload_under_load(count: u32) -> i64 {
                 }
             });
         }
-        // An allocator keeps more at one time than at another: the most counts.
+        // The allocator's reserve varies, so the peak counts.
         let (mut first_half, mut second_half) = (0, 0);
         for number in 1..=count {
-            // As a whole: a signal may be answered in the middle of it.
+            // Replaced atomically, because a signal may be handled in the middle of a write.
             fs::write(server.path("config/providers/it.part"), version(number)).unwrap();
             fs::rename(server.path("config/providers/it.part"), server.path("config/providers/it.toml"))
                 .unwrap();
@@ -451,7 +451,7 @@ fn a_corrected_address_or_key_closes_the_circuit_at_once() {
     let shown = |server: &Server, line: &str| server.get("/metrics").text().lines().any(|it| it == line);
     assert_eq!(server.colorize(&picture).header("x-pixcolor-attempts"), "far=unreachable");
     assert!(shown(&server, open));
-    // Another address, but the wrong key; then the right one.
+    // Another address with a wrong key; then the right key.
     let path = server.path("config/providers/far.toml");
     fs::write(&path, far(&fake.url(), "api_key = { file = \"../../wrong\" }\n")).unwrap();
     until(&server, |server| !shown(server, open));
@@ -460,7 +460,7 @@ fn a_corrected_address_or_key_closes_the_circuit_at_once() {
     fs::write(&path, far(&fake.url(), "")).unwrap();
     until(&server, |server| !shown(server, open));
     assert_eq!(server.colorize(&picture).header("x-pixcolor-provider"), "far");
-    // One that is gone has no state.
+    // A removed provider has no state.
     fs::write(server.path("config/pixcolor.toml"), "route = [\"local\"]\n").unwrap();
     fs::remove_file(&path).unwrap();
     until(&server, |server| !server.get("/metrics").text().contains("breaker_state{provider=\"far\"}"));

@@ -1,4 +1,4 @@
-//! The route: who is asked, for how long, and when somebody is left alone.
+//! The route: which providers are called, for how long, and when a circuit opens.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -51,11 +51,11 @@ fn a_host_that_hangs_leaves_time_for_the_next_provider() {
         assert_eq!(facts["provider"], "local", "{behavior:?}");
         let attempt = &facts["attempts"][0];
         assert_eq!(attempt["failure"], "timeout", "{attempt}");
-        // Nobody knows what it did meanwhile.
+        // Whether the call cost credit is unknown.
         assert_eq!((&attempt["credits"], &facts["credits"]), (&json!(null), &json!(null)), "{attempt}");
         assert!(attempt["seconds"].as_f64().unwrap() > 2.0, "{attempt}");
     }
-    // It was told not to work longer than its answer is waited for.
+    // The host was told the same time-out.
     let target = fake.last_call().target;
     let seconds: u64 = target.rsplit_once("timeout=").unwrap().1.parse().unwrap();
     assert!((1..=19).contains(&seconds), "{target}");
@@ -82,13 +82,13 @@ fn connect_first_byte_and_total_have_separate_time_outs() {
     assert_eq!(facts(&server)["attempts"][0]["failure"], "timeout");
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 
-    // Five seconds for the way come on top of half a second's work.
+    // Five seconds of network time on top of half a second's work.
     let server = before_local(&fake.url(), "timeout = 0.5\n").start();
     let start = Instant::now();
     assert_eq!(facts(&server)["attempts"][0]["failure"], "timeout");
     assert!((4.0..15.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
 
-    // A host that takes connections and never says a word of TLS.
+    // A host that accepts connections and never answers the TLS handshake.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", silent.local_addr().unwrap());
     let server = before_local(&url, "connect_timeout = 0.4\nretries = 0\n").start();
@@ -104,7 +104,7 @@ fn state(server: &Server, wanted: f64) -> bool {
     (server.metric(STATE) - wanted).abs() < 0.1
 }
 
-/// Left alone after two failures, for so many seconds.
+/// The circuit opens after two failures, for this many seconds.
 fn with_breaker(fake: &Algorithmia, pause: f64) -> Server {
     let url = fake.url();
     let breaker = format!("breaker = {{ failures = 2, pause = {pause:?} }}");
@@ -125,7 +125,7 @@ fn a_repeatedly_failing_host_opens_the_circuit() {
         assert_eq!(fake.calls(), 2, "{wrong:?}");
         assert_eq!(facts(&server)["attempts"][0]["failure"], "not_ready", "{wrong:?}");
         assert!(state(&server, 2.0), "open: {}", server.get("/metrics").text());
-        // Asked for alone, it is a refusal that says when to come back.
+        // Requested alone, it is rejected with a Retry-After.
         let answer = server.post("/v1/colorize?provider=algorithmia", &[], &Picture::png(64, 48, 1).bytes);
         let problem = answer.problem(503);
         let seconds: u64 = answer.header("retry-after").parse().unwrap();
@@ -156,7 +156,7 @@ fn calls_above_the_concurrency_limit_wait_or_fall_back() {
         let answers: Vec<_> = std::thread::scope(|scope| {
             let server = &server;
             let asked: Vec<_> = (0..3).map(|seed| scope.spawn(move || facts_of(server, seed))).collect();
-            // Those who do not wait are answered while the host is still at the first.
+            // Requests that do not wait are answered while the host still works on the first.
             server.until("requests that find no room are answered", |_| {
                 asked.iter().filter(|asked| asked.is_finished()).count() >= 3 - by_algorithmia
             });

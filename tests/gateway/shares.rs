@@ -1,4 +1,4 @@
-//! Bounds on what is had at once, for each client and for all.
+//! Shares of concurrent resources, for each client and in total.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -52,7 +52,7 @@ fn concurrent_uploads_are_limited_per_client_and_in_total() {
     let three = begun(&server, "203.0.113.3", 1 << 20, all_but_one);
     server.until_in_flight(3);
     refused(upload("203.0.113.2"));
-    // Who leaves makes room.
+    // A client that leaves frees its share.
     drop((one, two, three));
     server.until("uploads that broke off leave room", |_| upload("203.0.113.1").0.status != 503);
     for bound in ["client_upload_memory", "upload_memory"] {
@@ -69,7 +69,7 @@ fn slow_uploads_get_408() {
         .env("PIXCOLOR_LIMITS__UPLOAD_SPEED", "1 KiB")
         .start();
     let start = Instant::now();
-    // One stops, one sends a byte now and then.
+    // One client stops, one sends a byte now and then.
     let (mut stops, mut dribbles) =
         (begun(&server, "203.0.113.1", 1 << 20, 1_000), begun(&server, "203.0.113.2", 1 << 20, 1_000));
     let mut drops = dribbles.try_clone().unwrap();
@@ -85,9 +85,9 @@ fn slow_uploads_get_408() {
     assert!(answer.contains("urn:pixcolor:problem:request-timeout"), "{answer}");
     assert!(answer.contains("arrives too slowly: 1000 bytes in 1 seconds"), "{answer}");
     assert!(read_head(&mut dribbles).starts_with("HTTP/1.1 408"));
-    // The rest is for a slow machine: a request may last two minutes.
+    // The margin is for a slow machine: a request may last two minutes.
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
-    // Who takes long but moves is waited for.
+    // A slow upload that makes progress is not ended.
     let size = 32 << 10;
     let mut steady = begun(&server, "203.0.113.3", size + 1_000, 1_000);
     for _ in 0..8 {
@@ -97,8 +97,8 @@ fn slow_uploads_get_408() {
     assert!(read_head(&mut steady).starts_with("HTTP/1.1 415"));
 }
 
-/// From each address in turn: connects, announces 20 MiB, sends 23 bytes, waits for what comes, and begins anew, until
-/// it is told to stop. Gives how often it was answered with 408.
+/// From each address in turn: connects, announces 20 MiB, sends 23 bytes, waits for the response, and starts again, until
+/// it is stopped. Returns the number of 408 responses.
 fn promise_much(server: &Server, addresses: std::ops::Range<u8>, stop: &AtomicBool) -> usize {
     let head = b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20971520\r\n\r\n";
     let open = |address: u8| {

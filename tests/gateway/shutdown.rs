@@ -1,4 +1,4 @@
-//! How it stops: nothing that was begun is cut off, what was spent is accounted for, and what was kept is there again.
+//! Shutdown: no started request is cut off, spending is settled, and stored results survive.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
@@ -19,20 +19,20 @@ use crate::harness::{Picture, Server, Setup};
 
 const CONNECTIONS: usize = 16;
 
-/// What became of one request.
+/// The outcome of a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
-    /// A whole answer, and whether its connection goes on.
+    /// A complete response, and whether its connection stays open.
     Answered { status: u16, goes_on: bool },
-    /// Nobody listened.
+    /// The connection was refused.
     Refused,
-    /// The connection ended without one byte of an answer.
+    /// The connection ended before the first byte of a response.
     NotTaken,
-    /// A part of an answer.
+    /// A truncated response.
     Broken(String),
 }
 
-/// Sends a request over a connection, a new one if there is none, and reads its answer to the end.
+/// Sends a request over the given connection or a new one, and reads its response to the end.
 fn ask(address: SocketAddr, kept: &mut Option<TcpStream>, picture: &Picture) -> Fate {
     let stream = match kept.take() {
         Some(stream) => Ok(stream),
@@ -45,7 +45,7 @@ fn ask(address: SocketAddr, kept: &mut Option<TcpStream>, picture: &Picture) -> 
         picture.media_type,
         picture.bytes.len()
     );
-    // If it is refused by now, reading says so.
+    // A refused write shows up when reading.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&picture.bytes));
     let mut answer = Vec::new();
     let mut chunk = [0; 65_536];
@@ -65,7 +65,7 @@ fn ask(address: SocketAddr, kept: &mut Option<TcpStream>, picture: &Picture) -> 
     }
 }
 
-/// An answer, if all of it is there.
+/// The response, if it is complete.
 fn whole(answer: &[u8]) -> Option<Fate> {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&answer[..end]).unwrap().to_lowercase();
@@ -76,7 +76,7 @@ fn whole(answer: &[u8]) -> Option<Fate> {
     (answer.len() == end + 4 + length).then_some(Fate::Answered { status, goes_on })
 }
 
-/// Reservations in the ledger that have not ended.
+/// Open reservations in the ledger.
 fn open_reservations(server: &Server) -> BTreeSet<u64> {
     let ledger = std::fs::read_to_string(server.path(".local/state/pixcolor/ledger")).unwrap();
     let records = ledger.lines().skip(1).map(|line| {
@@ -94,13 +94,13 @@ fn open_reservations(server: &Server) -> BTreeSet<u64> {
     open
 }
 
-/// Requests for colour in the log that were answered with this status.
+/// Colorize requests in the log with this status.
 fn logged(said: &str, status: u16) -> usize {
     let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["route"] == "/v1/colorize" && line["status"] == status).count()
 }
 
-/// Sixteen clients that ask without a pause, each over a connection that it keeps, while the server is told to stop.
+/// Sixteen clients that send requests without pause over persistent connections while the server is told to stop.
 fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
     fake.always(Behavior::Slow(Duration::from_millis(150)));
     let mut server = setup.start();
@@ -112,7 +112,7 @@ fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
             thread::spawn(move || {
                 let (mut kept, mut fates, mut number) = (None, Vec::new(), 0);
                 while !over.load(Ordering::SeqCst) {
-                    // Every other picture is one that all of them send.
+                    // Every other image is common to all clients.
                     let seed = if number % 2 == 0 { 1_000 * (client + 1) + number } else { number };
                     let fate = ask(address, &mut kept, &Picture::png(96, 64, seed));
                     let ended = fate == Fate::Refused;
@@ -145,7 +145,7 @@ fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
     };
     let answers = fates.iter().filter(|fate| matches!(fate, Fate::Answered { .. })).count();
     assert_eq!(of(200), answers, "every answer is a picture: {fates:?}");
-    // Whatever the server has begun has reached its client: nobody was left without an answer.
+    // Every started response reached its client, and no client was left without one.
     assert_eq!(of(200), logged(&said, 200), "{fates:?}\n{said}");
     let closing = |fate: &&Fate| **fate == Fate::Answered { status: 200, goes_on: false };
     assert!(fates.iter().filter(closing).count() > 0, "nobody was told that the connection ends: {fates:?}");
@@ -154,7 +154,7 @@ fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
     assert!(!said.contains("is cut off"), "{said}");
     assert_eq!(open_reservations(&server), BTreeSet::new());
 
-    // What was coloured is there again.
+    // Results are still there after a restart.
     let again = server.start_again();
     let found = again.get(&by_fingerprint(&Picture::png(96, 64, 1_000)));
     assert_eq!(found.status, 200, "{found:?}");
@@ -167,7 +167,7 @@ fn shutdown_under_load_answers_settles_and_stores_every_accepted_request() {
     let fake = Algorithmia::start();
     let cached = |setup: Setup| setup.env("PIXCOLOR_CACHE__ENABLED", "true");
     stopped_under_load(cached(before_local(&fake.url(), "")), &fake);
-    // The same while somebody in front is given time to notice.
+    // The same with a delay in which a load balancer can notice.
     let delayed = before_local(&fake.url(), "").env("ROCKET_SHUTDOWN", "{delay=1}");
     stopped_under_load(cached(delayed), &fake);
 }
@@ -209,13 +209,13 @@ fn during_the_shutdown_delay_requests_succeed_and_readyz_fails() {
     let colored = server.colorize(&Picture::png(64, 48, 1));
     assert_eq!((colored.status, colored.header("connection")), (200, "close"));
     assert_eq!(server.get("/healthz").status, 200, "it is alive");
-    // Who is in a hurry tells it once more.
+    // An impatient operator sends a second signal.
     let told = Instant::now();
     assert_eq!(server.terminate(), Some(0));
     assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
 }
 
-/// What docs/operations.md says of a client that has connected and sent nothing.
+/// The behaviour that docs/operations.md describes for a client that connected and sent nothing.
 #[test]
 fn a_late_upload_is_answered_during_the_delay_and_reset_after_it() {
     let picture = Picture::png(64, 48, 1);
@@ -255,7 +255,7 @@ fn signals_are_handled_as_soon_as_the_server_reports_its_address() {
     }
 }
 
-/// A terminal that goes away while the server runs in it, and one that a reload is asked for from elsewhere.
+/// A terminal that closes while the server runs in it, and one from which a reload is requested.
 #[test]
 fn sighup_stops_a_server_with_a_terminal_and_reloads_one_without() {
     const TERMINAL: &str = r#"

@@ -1,8 +1,8 @@
-//! Requests that another web site makes a browser send. tests/browser/sites.rs has a browser send them.
+//! Requests that another web site makes a browser send. tests/browser/sites.rs sends them with a real browser.
 
 use crate::harness::{Picture, Server, Setup};
 
-/// Sends a small picture with these headers.
+/// Sends a small image with these headers.
 #[track_caller]
 fn colorize(server: &Server, headers: &[(&str, &str)]) -> u16 {
     server.post("/v1/colorize", headers, &Picture::png(16, 16, 1).bytes).status
@@ -31,7 +31,7 @@ fn cross_site_browser_requests_are_rejected_and_programs_pass() {
     let refused = server.post("/v1/colorize", &[("Sec-Fetch-Site", "cross-site")], b"x");
     let problem = refused.problem(403);
     assert_eq!(problem["type"], "urn:pixcolor:problem:cross-site");
-    // To read is free.
+    // Reading is allowed.
     for path in ["/", "/v1/providers", "/healthz"] {
         assert_eq!(server.get_with(path, &[("Sec-Fetch-Site", "cross-site")]).status, 200, "{path}");
     }
@@ -72,7 +72,7 @@ fn every_route_with_effects_or_costs_rejects_other_sites() {
 fn a_cross_site_image_declared_as_a_form_is_rejected() {
     let server = Server::start();
     let picture = Picture::png(16, 16, 1);
-    // The types that a browser sends for any site without asking the server first, and none.
+    // The content types that a browser sends cross-site without a preflight, and none.
     for kind in ["application/x-www-form-urlencoded", "text/plain", ""] {
         let ask = |path: &str, more: (&str, &str)| {
             let kind = Some(("Content-Type", kind)).filter(|(_, kind)| !kind.is_empty());

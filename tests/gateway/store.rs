@@ -1,5 +1,5 @@
-//! Several gateways on one store: what one has coloured the others have, and a store that fails only slows
-//! things down.
+//! Several gateways with one bucket: they share results, and a failing bucket only costs
+//! time.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::harness::wait::until;
 use crate::harness::{Answer, Picture, Server, Setup};
 use crate::s3::S3;
 
-/// A gateway with memory and disk of its own, this store, and a provider elsewhere.
+/// A gateway with its own memory and disk cache, this bucket, and a remote provider.
 fn on(store: &S3, fake: &Algorithmia) -> Setup {
     let config = format!(
         "route = [\"algorithmia\"]\n[cache]\nstore = \"s3://photos/pixcolor\"\n[cache.s3]\nendpoint = {:?}\n\
@@ -32,7 +32,7 @@ fn is(answer: &Answer, cache_status: &str) {
     assert_eq!(answer.header("cache-status"), format!("PixColor; {cache_status}"));
 }
 
-/// Waits for something that is done behind an answer.
+/// Waits for work that continues after a response.
 #[track_caller]
 fn wait(what: impl Fn() -> bool) {
     until("what is done behind an answer", what);
@@ -61,7 +61,7 @@ fn gateways_share_results_in_a_bucket_and_the_command_line_deletes_them() {
     is(&other.get(first.header("content-location")), "hit; detail=memory");
     assert_eq!(other.metric("pixcolor_renditions_total{origin=\"store\"}"), 1.0);
     assert_eq!(other.metric("pixcolor_cache_lookups_total{result=\"hit\",tier=\"store\"}"), 2.0);
-    // Another format of it: the colour is shared, too.
+    // Another format: the chroma is shared, too.
     let png = other.post("/v1/colorize?format=png", &[("Content-Type", "image/jpeg")], &picture.bytes);
     is(&png, "hit; detail=merged-store");
     is(&other.colorize(&unseen), "fwd=miss; stored");
@@ -99,18 +99,18 @@ fn a_failing_bucket_fails_no_request_and_is_used_again_later() {
     for picture in &new {
         is(&one.colorize(picture), "fwd=miss; stored");
     }
-    // One limit of half a second out of each pause of a second, beside the work itself.
+    // One time-out of half a second per pause of a second, besides the work itself.
     let bound = Duration::from_secs(10);
     assert!(start.elapsed() < bound, "19 pictures took {:?}", start.elapsed());
     assert!(errors(&one, "read_error") > 0.0 && errors(&one, "write_error") > 0.0);
     assert_eq!(one.said().matches("the store cache cannot be read").count(), 1, "{}", one.said());
     store.go_on();
 
-    // Refused at once, and back with nothing in it.
+    // Refused at once; later back and empty.
     let store = store.start_again();
     let unknown = Picture::png(96, 64, 100);
     wait(|| {
-        // It looks there, whether it finds anything or not.
+        // The lookup reaches the bucket, hit or miss.
         one.get(&by_fingerprint(&unknown)).problem(404);
         one.said().contains("works again")
     });

@@ -1,5 +1,5 @@
-//! What an older version has written is read by this one: nothing that was paid for is lost, and no result of pixels
-//! that were decoded wrongly is served. `tests/data/upgrade-26ac57c/README.md` says how the older version wrote it.
+//! This version reads the files of an older one: nothing paid is lost, and no wrongly decoded result
+//! is returned. `tests/data/upgrade-26ac57c/README.md` says how the older version wrote them.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,11 +12,11 @@ use crate::fakes::http::{Reply, Server as Http};
 use crate::fakes::picture::colored;
 use crate::harness::{Answer, Server, Setup};
 
-/// The host's address in the older gateway's configuration; it is a part of the cache keys.
+/// The host's address in the older gateway's configuration; it is part of the cache keys.
 const HOST: &str = "127.26.57.12:26057";
 static HOST_IS_USED: Mutex<()> = Mutex::new(());
 
-/// The new binary on a copy of what the older one has left, and the host that it pays.
+/// The new binary on a copy of the older version's files, and the host that it calls.
 struct Upgraded {
     server: Server,
     expected: Value,
@@ -70,7 +70,7 @@ impl Upgraded {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// The older version's results of all pictures that it decoded rightly: provider, upload, SHA-256.
+    /// The older version's results of all correctly decoded images: provider, upload, SHA-256.
     fn ordinary(&self) -> Vec<(String, String, String)> {
         self.results().into_iter().filter(|(_, upload, _)| upload.starts_with("ordinary")).collect()
     }
@@ -102,7 +102,7 @@ impl Upgraded {
         self.get(&format!("/v1/results/sha256/{}?provider={provider}", sha256(&upload(name))))
     }
 
-    /// What an estimate says of the cache when it knows the picture's SHA-256 only.
+    /// The cache part of an estimate that knows only the SHA-256.
     fn estimate(&self, provider: &str, name: &str) -> String {
         let known = json!({ "sha256": sha256(&upload(name)) }).to_string();
         let key = format!("Bearer {}", self.expected["key"].as_str().unwrap());
@@ -114,7 +114,7 @@ impl Upgraded {
     }
 }
 
-/// The largest difference of two pictures' samples.
+/// The largest difference of two images' samples.
 fn difference(one: &Answer, other: &Answer) -> u8 {
     let (one, other) = (one.picture().to_rgb8(), other.picture().to_rgb8());
     assert_eq!(one.dimensions(), other.dimensions());
@@ -153,7 +153,7 @@ fn correctly_decoded_images_need_no_new_call() {
     for (provider, name, digest) in upgraded.ordinary() {
         let answer = upgraded.colorize(&provider, &name);
         assert_eq!(answer.header("x-pixcolor-credits"), "0", "{provider} {name}");
-        // Formats whose decoder is the same are answered with the older file. The others are laid on their photo anew.
+        // Formats with an unchanged decoder return the older file. The others are merged again with their photo.
         let changed = !name.ends_with("gif");
         let status = if changed { "hit; detail=merged-disk" } else { "hit; detail=disk" };
         assert_eq!(answer.header("cache-status"), format!("PixColor; {status}"), "{provider} {name}");
@@ -165,7 +165,7 @@ fn correctly_decoded_images_need_no_new_call() {
     }
     assert_eq!(upgraded.calls(), 0);
 
-    // Under the keys of today it survives the next start.
+    // Under today's keys the results survive the next start.
     upgraded.server.terminate();
     upgraded.server = upgraded.server.start_again();
     for (provider, name, _) in upgraded.ordinary() {
@@ -197,11 +197,11 @@ fn a_providers_own_image_moves_to_the_key_of_the_new_decoder() {
 fn a_lookup_by_fingerprint_ignores_results_of_unknown_decoders() {
     let upgraded = Upgraded::start();
     for (provider, name, _) in upgraded.results() {
-        // Only GIF is decoded as before, and the older version did not note what a file was that it answered as PNG.
+        // Only GIF is decoded as before, and the older version did not record the input format of a PNG result.
         assert_eq!(upgraded.by_fingerprint(&provider, &name).status, 404, "{provider} {name}");
         assert_eq!(upgraded.estimate(&provider, &name), "miss", "{provider} {name}");
     }
-    // With the picture itself its format is certain.
+    // With the upload itself its format is certain.
     let key = format!("Bearer {}", upgraded.expected["key"].as_str().unwrap());
     let headers = [("Authorization", key.as_str()), ("Content-Type", "application/octet-stream")];
     let estimate = upgraded.server.post("/v1/estimate", &headers, &upload("ordinary.gif")).json();
@@ -211,7 +211,7 @@ fn a_lookup_by_fingerprint_ignores_results_of_unknown_decoders() {
 
 #[test]
 fn a_wrongly_decoded_image_is_colored_again() {
-    // The stripes hid that it is in colour.
+    // The stripes hid that the image is in colour.
     let upgraded = Upgraded::with(|setup| setup.env("PIXCOLOR_ON_COLOUR", "\"recolour\""));
     let wrong = upgraded.results().into_iter().filter(|(_, name, _)| name == "three-scans.jpg");
     for (number, (provider, name, digest)) in wrong.enumerate() {

@@ -1,5 +1,5 @@
-//! Answers leave in few writes: each is a system call, and a large answer in many small ones takes several times as
-//! long. strace counts them, because no client can: the kernel joins and splits what it sends.
+//! Responses need few writes: each is a system call, and many small ones take several times as
+//! long. strace counts them, because a client cannot: the kernel joins and splits writes.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,23 +10,23 @@ use serde_json::json;
 use crate::harness::wait::until;
 use crate::harness::{Picture, Server, Setup};
 
-/// What a write to a connection is in Linux.
+/// System calls that write to a connection in Linux.
 const WRITES: &str = "write,writev,sendto,sendmsg";
 
-/// Most writes for each 300 kB that are begun.
+/// The maximum of writes per started 300 kB.
 const MOST: usize = 20;
 
-/// An answer over a connection of its own.
+/// A response on a new connection.
 struct Delivered {
     what: String,
-    /// The client's port, by which the log knows the connection.
+    /// The client's port, which identifies the connection in the log.
     port: u16,
     head: String,
     body: Vec<u8>,
 }
 
 impl Delivered {
-    /// A header's value; `name` in small letters.
+    /// The value of a header; `name` in lower case.
     fn header(&self, name: &str) -> &str {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).unwrap_or_else(|| panic!("{}", self.head)).1
@@ -51,16 +51,16 @@ fn ask(server: &Server, line: &str, headers: &str, body: &[u8]) -> Delivered {
 }
 
 fn strace(log: &Path) -> Vec<String> {
-    // As a grandchild, so that the server is still the child that is stopped; `-yy` names the ends of a connection.
+    // As a grandchild, so that signals still reach the server; `-yy` prints the ends of a connection.
     let args = ["-D", "-f", "-yy", "-s", "0", "-e", "signal=kill", "-e"].map(str::to_owned);
     [&args[..], &[format!("trace={WRITES}"), "-o".to_owned(), log.display().to_string()]].concat()
 }
 
-/// Stops the server, and gives what strace wrote.
+/// Stops the server, and returns strace's output.
 fn log_of(server: &mut Server, log: &Path) -> String {
     let leader = server.child.id().to_string();
     server.child.kill().unwrap();
-    // strace pads the number of the process.
+    // strace pads the PID.
     let ends = |line: &str| {
         let event = line.strip_prefix(&leader).map(str::trim_start);
         event.is_some_and(|event| event == "+++ killed by SIGKILL +++")
@@ -74,7 +74,7 @@ fn log_of(server: &mut Server, log: &Path) -> String {
 fn every_large_response_needs_few_writes() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    // Some containers let nothing be watched.
+    // Some containers forbid tracing.
     if !Command::new("strace").args(strace(&log)).arg("true").status().is_ok_and(|status| status.success()) {
         eprintln!("strace is missing, or may not watch: not tested");
         return;
@@ -99,7 +99,7 @@ fn every_large_response_needs_few_writes() {
     }
 }
 
-/// Every kind of large answer: results, JSON, data URLs, pages, files, and those of the facades.
+/// Every kind of large response: results, JSON, data URLs, pages, files, and those of the facades.
 fn answers(server: &Server) -> Vec<Delivered> {
     let picture = Picture::png(500, 375, 1);
     let post = "POST /v1/colorize";

@@ -1,6 +1,6 @@
-//! A real `redis-server` on a free port, in an empty folder of its own; it keeps what it is told on disk.
+//! A real `redis-server` on a free port, in its own empty folder; it persists to disk.
 
-// Every test binary uses another part; a test fails by panicking, and waits where it must.
+// Each test binary uses some of it; a test fails by panicking and waits where it must.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ pub struct Redis {
     folder: TempDir,
     /// How it listens.
     listens: Vec<String>,
-    /// Settings beside those of every server here, as arguments.
+    /// Settings in addition to the common ones, as arguments.
     settings: Vec<String>,
     child: Option<Child>,
 }
@@ -32,8 +32,8 @@ impl Redis {
         redis
     }
 
-    /// One that is spoken to under TLS and with a password only; and the authority that says who it is, as the path
-    /// of a PEM file that is there for as long as the server is.
+    /// One with TLS and a password; also returns the path of its certificate authority as a PEM file,
+    /// which exists as long as the server.
     #[track_caller]
     pub fn start_tls(password: &str) -> (Self, PathBuf) {
         let (port, folder) = (free_port(), TempDir::new().unwrap());
@@ -55,7 +55,7 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Runs a command, such as `CONFIG SET maxmemory 0`, and returns its answer.
+    /// Runs a command, such as `CONFIG SET maxmemory 0`, and returns its reply.
     #[track_caller]
     pub fn ask<T: ::redis::FromRedisValue>(&self, command: &str) -> T {
         let mut words = command.split(' ');
@@ -73,17 +73,17 @@ impl Redis {
         self.ask::<::redis::Value>(command);
     }
 
-    /// Settings from the next start on, such as `--maxmemory 0`.
+    /// Sets arguments for the next start, such as `--maxmemory 0`.
     pub fn set(&mut self, settings: &str) {
         self.settings = settings.split(' ').map(str::to_owned).collect();
     }
 
-    /// The folder where it keeps its files.
+    /// The folder of its files.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
-    /// Starts it where it was stopped, with what it had kept.
+    /// Starts it again with its files.
     #[track_caller]
     pub fn start_again(&mut self) {
         let child = Command::new("redis-server")
@@ -106,7 +106,7 @@ impl Redis {
     fn answers(&self) -> bool {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
         if self.listens.len() > 2 {
-            // Who speaks TLS would have to be spoken to in it.
+            // A server with TLS would need a TLS client here.
             return true;
         }
         stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
@@ -115,14 +115,14 @@ impl Redis {
             && &answer == b"+PONG\r\n"
     }
 
-    /// Asks it to stop, as an operator does, and waits until it has.
+    /// Stops it as an operator does, and waits until it has ended.
     #[track_caller]
     pub fn stop(&mut self) {
         self.signal("TERM");
         self.child.take().unwrap().wait().unwrap();
     }
 
-    /// Sends it a signal: STOP and CONT, for one.
+    /// Sends a signal, for example STOP or CONT.
     #[track_caller]
     pub fn signal(&self, signal: &str) {
         let id = self.child.as_ref().unwrap().id().to_string();
@@ -139,7 +139,7 @@ impl Drop for Redis {
     }
 }
 
-/// A port that nobody listens on now.
+/// A port at which nothing listens now.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -1,13 +1,13 @@
-//! A store that speaks as S3 does: moto, the server that AWS's own Python library is tested with by half the
-//! world, because it is had from PyPI as plain Python and is up within two seconds. It is none of ours, so
-//! that what we say is understood by somebody else; what it keeps is gone when it stops.
+//! An S3 server: moto, which AWS's own Python library is widely tested with. It is plain Python from
+//! PyPI and starts within two seconds. It is independent of our code, so it checks
+//! our requests; its contents are lost when it stops.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// Serves on the port of its first argument until its input ends, as it does when the test dies. It has a
-/// bucket `photos`, and if its second argument is `strict` it lets in only a user of its own, whose key it
+/// bucket `photos`. If its second argument is `strict`, it accepts only its own user, whose key it
 /// prints after the port.
 const SCRIPT: &str = r#"
 import logging, os, sys, threading
@@ -35,21 +35,21 @@ sys.stdin.read()
 os._exit(0)
 "#;
 
-/// Somebody, whom a store that is not strict believes.
+/// Any credentials, which a server that is not strict accepts.
 #[allow(dead_code, reason = "not every test needs each of these")]
 const ANYBODY: &str =
     "AWS4-HMAC-SHA256 Credential=me/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
 
-/// A running store; dropping it stops it.
+/// A running server; dropping it stops it.
 pub struct S3 {
     child: Child,
     _lifeline: ChildStdin,
     port: u16,
-    /// The name and the secret of its key.
+    /// The ID and the secret of its key.
     pub key: (String, String),
 }
 
-/// Python with moto in it; none where `tests/run` has not installed it.
+/// Python with moto, if `tests/run` has installed it.
 fn python() -> Option<PathBuf> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".test/moto-5.2.5/bin/python");
     if !python.exists() {
@@ -61,18 +61,18 @@ fn python() -> Option<PathBuf> {
 }
 
 impl S3 {
-    /// A store that lets in anybody; none where it is not installed.
+    /// A server that accepts any key, if moto is installed.
     pub fn start() -> Option<Self> {
         Self::with(0, "")
     }
 
-    /// One that lets in only who has its key.
+    /// One that accepts only its own key.
     #[allow(dead_code, reason = "not every test needs each of these")]
     pub fn strict() -> Option<Self> {
         Self::with(0, "strict")
     }
 
-    /// Stops it and starts it again on its port, with nothing in it.
+    /// Stops it and starts it again on its port, empty.
     #[allow(dead_code, reason = "not every test needs each of these")]
     pub fn start_again(self) -> Self {
         let port = self.port;
@@ -108,26 +108,26 @@ impl S3 {
         names.map(str::to_owned).collect()
     }
 
-    /// What is in an object.
+    /// The content of an object.
     #[allow(dead_code, reason = "not every test needs each of these")]
     pub fn read(&self, name: &str) -> Vec<u8> {
         let request = ureq::get(format!("{}/photos/{name}", self.url())).header("Authorization", ANYBODY);
         request.call().unwrap().into_body().read_to_vec().unwrap()
     }
 
-    /// Puts something into an object.
+    /// Writes an object.
     #[allow(dead_code, reason = "not every test needs each of these")]
     pub fn write(&self, name: &str, bytes: &[u8]) {
         let request = ureq::put(format!("{}/photos/{name}", self.url())).header("Authorization", ANYBODY);
         assert!(request.send(bytes).unwrap().status().is_success());
     }
 
-    /// It takes connections and answers none.
+    /// Makes it accept connections and answer none.
     pub fn hang(&self) {
         self.signal("-STOP");
     }
 
-    /// It answers again.
+    /// Makes it answer again.
     pub fn go_on(&self) {
         self.signal("-CONT");
     }
@@ -140,7 +140,7 @@ impl S3 {
 
 impl Drop for S3 {
     fn drop(&mut self) {
-        // It may have ended already, which is fine.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

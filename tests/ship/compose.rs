@@ -1,4 +1,4 @@
-//! `deploy/compose.yaml`: known keys, services that are there, ports that somebody listens on, and files that exist.
+//! `deploy/compose.yaml`: known keys, existing services and files, and ports that a service listens on.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -13,7 +13,7 @@ fn compose() -> Value {
     yaml("deploy/compose.yaml").remove(0)
 }
 
-/// `${NAME}`, `${NAME:-otherwise}` and `${NAME:?why}` as Compose reads them, with the variables of the example.
+/// Expands `${NAME}`, `${NAME:-default}` and `${NAME:?message}` as Compose does, with the variables of the example.
 fn interpolated(text: &str) -> String {
     let example = read("deploy/compose/example.env");
     let set: BTreeMap<_, _> = example
@@ -95,7 +95,7 @@ fn every_referenced_file_exists() {
         assert!(path("deploy").join(text(gateway, "/build/context")).join("Containerfile").is_file());
         assert_eq!(gateway["read_only"], true);
     }
-    // The stop that is configured fits into the time until it is killed.
+    // The configured shutdown fits into the time until the kill.
     let stop = services["gateway-1"].pointer("/environment/ROCKET_SHUTDOWN").unwrap().as_str().unwrap();
     let seconds: u32 =
         stop.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse::<u32>().ok()).sum();
@@ -140,14 +140,14 @@ fn nginx_redis_and_prometheus_accept_their_files() {
         std::fs::write(folder.path().join(name), content).unwrap();
         folder.path().join(name)
     };
-    // With the rules beside it, as they are mounted.
+    // With the rules file, as mounted.
     file("rules.yml", read("deploy/prometheus/rules.yml"));
     let prometheus = file("prometheus.yml", read("deploy/compose/prometheus.yml"));
     let output = Command::new("promtool").args(["check", "config", "--lint-fatal"]).arg(prometheus).output();
     let output = output.expect("promtool, of Debian's package prometheus");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
-    // Names that only the network of the containers knows, and a port that nobody else has.
+    // Names that only the containers' network resolves, and a free port.
     let site =
         read("deploy/compose/nginx.conf").replace("gateway-1", "127.0.0.1").replace("gateway-2", "127.0.0.2");
     let here = folder.path().display();

@@ -1,4 +1,4 @@
-//! What the Containerfile says, for the other files to be held against.
+//! The content of the Containerfile, to compare other files with.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -56,7 +56,7 @@ fn copied() -> Vec<String> {
     sources.collect()
 }
 
-/// The files outside of `src/` that the program includes; those of unit tests, which no image is built with, are not.
+/// The files outside of `src/` that the program includes, without those of unit tests, which no image build needs.
 fn included() -> BTreeSet<String> {
     let mut folders = vec![path("src")];
     let mut found = BTreeSet::new();
@@ -70,7 +70,7 @@ fn included() -> BTreeSet<String> {
             let Ok(text) = std::fs::read_to_string(&path) else { continue };
             let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
             for named in code.split("include_").skip(1).filter_map(|rest| rest.split('"').nth(1)) {
-                // Out of `src/`, or from the root of the project.
+                // Relative to the file in `src/`, or to the root of the project.
                 let outside = named.trim_start_matches("$CARGO_MANIFEST_DIR/").trim_start_matches("../");
                 found.extend((outside != named).then(|| outside.to_owned()));
             }

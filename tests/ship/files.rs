@@ -1,11 +1,11 @@
-//! The files of the project, and YAML as others read it.
+//! The files of the project, and YAML as PyYAML reads it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-/// A file or a folder of the project.
+/// A file or folder of the project.
 pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
@@ -15,7 +15,7 @@ pub fn read(name: &str) -> String {
     std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The documents of a YAML file, by PyYAML; a key that is there twice is an error.
+/// The documents of a YAML file, by PyYAML; a duplicate key is an error.
 #[track_caller]
 pub fn yaml(name: &str) -> Vec<Value> {
     const READ: &str = r#"

@@ -1,6 +1,6 @@
-//! The image for real, by Debian's buildah, which needs no engine: the Containerfile's last stage around a static binary
-//! that is built here as its first stage builds it, because tests have no registry to get that stage's base from. Then
-//! the binary is run out of it, as the image says: in a chroot, as nobody in particular.
+//! The image, built by Debian's buildah, which needs no engine: the Containerfile's last stage around a static binary
+//! that is built here like in its first stage, because tests have no registry for that stage's base. Then
+//! the binary runs from the image in a chroot, as an unprivileged user.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -16,12 +16,12 @@ use crate::harness::picture::colorfulness;
 use crate::harness::wait::until;
 use crate::harness::{Answer, Picture, agent};
 
-/// Bytes that the whole image may have.
+/// Maximum size of the whole image, in bytes.
 const MOST: u64 = 60_000_000;
 
 const NAME: &str = "localhost/pixcolor:test";
 
-/// Runs a command, whose output must be of success.
+/// Runs a command and asserts that it succeeds.
 #[track_caller]
 fn output(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -30,7 +30,7 @@ fn output(command: &mut Command) -> String {
     out.trim().to_owned()
 }
 
-/// What the Containerfile's first stage leaves, made here with its own words.
+/// The result of the Containerfile's first stage, built here with its own commands.
 fn first_stage(folder: &Path) {
     let rustc = output(Command::new("rustc").arg("-vV"));
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
@@ -42,7 +42,7 @@ fn first_stage(folder: &Path) {
     let script = format!("{build} --target {host} --target-dir target/static");
     let mut cargo = Command::new("sh");
     cargo.args(["-c", &script]).current_dir(path(".")).stderr(Stdio::inherit());
-    // As deploy/release does, whose build this is: build scripts that look at these would be run again.
+    // The same flags as deploy/release, whose build this is; other flags would rerun build scripts.
     for (name, _) in std::env::vars() {
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
             cargo.env_remove(name);
@@ -66,7 +66,7 @@ fn first_stage(folder: &Path) {
     }
 }
 
-/// The image, in a storage of its own.
+/// The image, in its own storage.
 struct Image {
     folder: TempDir,
     config: Value,
@@ -106,21 +106,21 @@ impl Image {
         command
     }
 
-    /// A list in its configuration.
+    /// A list in the image's configuration.
     fn words(&self, pointer: &str) -> Vec<String> {
         let list = self.config.pointer(pointer).and_then(Value::as_array);
         let list = list.unwrap_or_else(|| panic!("{pointer}: {}", self.config));
         list.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
     }
 
-    /// A container: a copy of it, and where its root is.
+    /// A container: a copy of the image, and the path of its root.
     fn container(&self) -> (String, PathBuf) {
         let name = output(&mut self.buildah(&["from", "--pull-never", NAME]));
         let root = output(&mut self.buildah(&["mount", &name]));
         (name, root.into())
     }
 
-    /// Runs something in a container, with the image's own user, folder and environment.
+    /// Runs a command in a container with the image's user, folder and environment.
     fn run(&self, container: &str, more: &[&str], command: &[String]) -> Command {
         let mut run = self.buildah(&["run", "--isolation", "chroot"]);
         run.args(more).args([container, "--"]).args(command);
@@ -130,12 +130,12 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        // Mounts must be gone before the folder can be.
+        // The folder can be removed only after its mounts.
         let _ = self.buildah(&["rm", "--all"]).output();
     }
 }
 
-/// What the image starts, running.
+/// The image's command, running.
 struct Running {
     child: Child,
     port: u16,
@@ -208,7 +208,7 @@ impl Running {
     }
 }
 
-/// What the user of the image has below a folder, but for a part of it.
+/// The files of the image's user below a folder, without one part of it.
 fn own_files(root: &Path, user: &str, but: &str) -> String {
     let uid = user.split(':').next().unwrap();
     let but = format!("{}{but}", root.display());
@@ -228,13 +228,13 @@ fn the_image_is_small_and_its_binary_works_in_a_chroot_as_nobody() {
     let (container, root) = image.container();
     let size: u64 =
         output(Command::new("du").args(["-sb"]).arg(&root)).split('\t').next().unwrap().parse().unwrap();
-    // For who runs this: the number that README tells.
+    // Printed for the number in the README.
     writeln!(std::io::stderr(), "the image has {:.1} MB", size as f64 / 1e6).unwrap();
     assert!(size <= MOST, "{size} bytes");
     let interpreter = output(Command::new("file").arg(root.join("usr/bin/pixcolor")));
     assert!(interpreter.contains("static"), "{interpreter}");
 
-    // One folder is for writing.
+    // Exactly one folder is writable.
     let state = tempfile::tempdir().unwrap();
     assert!(Command::new("chown").arg(&stage.user).arg(state.path()).status().unwrap().success());
     let volume = format!("{}:{}", state.path().display(), stage.volume);
@@ -253,7 +253,7 @@ fn the_image_is_small_and_its_binary_works_in_a_chroot_as_nobody() {
     let colored = running.colorize(&picture);
     assert!(colorfulness(&colored.picture()) > 1.0, "{colored:?}");
     assert_eq!(running.get("/readyz").json().get("paid_providers_are_off"), None);
-    // The image's own check, and a name, which a static binary has to look up by itself.
+    // The image's health check with a host name, which a static binary must resolve by itself.
     let port = format!("ROCKET_PORT={}", running.port);
     let check = &image.words("/Healthcheck/Test")[1..];
     output(&mut image.run(&container, &["--env", &port], check));
@@ -271,13 +271,13 @@ fn the_image_is_small_and_its_binary_works_in_a_chroot_as_nobody() {
         "something was written outside of the volume"
     );
 
-    // What it has kept there is there again.
+    // Results are still there after a restart.
     let running =
         Running::start(&image, &container, &["--volume", &volume], &image.folder.path().join("again"));
     assert!(running.colorize(&picture).header("cache-status").contains("hit; detail=disk"));
     running.stop();
 
-    // Without anything to write to: memory only, and it is said once.
+    // Without a writable folder: memory only, and one warning.
     let (container, _) = image.container();
     let empty = tempfile::tempdir().unwrap();
     let read_only = format!("{}:{}:ro", empty.path().display(), stage.volume);

@@ -1,5 +1,5 @@
-//! `deploy/kubernetes`: the manifests fit each other, the image and the binary; and the binary lives with what
-//! Kubernetes does to it.
+//! `deploy/kubernetes`: the manifests agree with each other, the image and the binary, and the binary runs in the
+//! environment that Kubernetes gives it.
 
 use std::os::unix::fs::symlink;
 
@@ -100,7 +100,7 @@ fn the_binary_starts_despite_the_variables_of_a_service_named_pixcolor() {
     assert!(server.said().contains("PIXCOLOR_PORT"), "it says what it ignores: {}", server.said());
 }
 
-/// A ConfigMap's folder: files are links into a folder that is exchanged as a whole.
+/// A ConfigMap's folder: files are links into a folder that is replaced as a whole.
 #[test]
 fn a_changed_config_map_takes_effect_without_a_restart() {
     let setup = Setup::new();

@@ -1,10 +1,10 @@
-//! A folder as the root of a machine: the programs that are put there, and no others.
+//! A folder as the root of a machine with only the programs that are copied there.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command};
 
-/// Copies a program of this machine, with the libraries that it loads.
+/// Copies a program of this machine with the libraries that it loads.
 #[track_caller]
 pub fn install(root: &Path, program: &str, to: &str) {
     let copy = |from: &str, to: &str| {
@@ -13,7 +13,7 @@ pub fn install(root: &Path, program: &str, to: &str) {
         fs::copy(from, &to).unwrap_or_else(|error| panic!("{from}: {error}"));
     };
     copy(program, to);
-    // Of a static program it prints a sentence.
+    // For a static program ldd prints a sentence.
     let libraries = Command::new("ldd").arg(program).output().expect("ldd, of Debian's package libc-bin");
     let libraries = String::from_utf8(libraries.stdout).unwrap();
     for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {

@@ -1,5 +1,5 @@
-//! What is shipped around the binary: the image, and the files in `deploy/` that run it. They are held against the binary
-//! and the Containerfile, so that none of them names what is not there.
+//! The image and the files in `deploy/` that run it. They are compared with the binary
+//! and the Containerfile, so that none of them refers to something missing.
 
 #![allow(
     clippy::unwrap_used,

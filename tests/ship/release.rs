@@ -1,4 +1,4 @@
-//! The archive that `deploy/release` makes, by the three lines that docs/quick-start.md gives, on a machine that has a
+//! The archive from `deploy/release`, installed by the three documented lines of docs/quick-start.md on a machine with a
 //! shell, tar, gzip and sha256sum.
 
 use std::fs::{self, Permissions};
@@ -18,8 +18,8 @@ fn documented() -> Vec<String> {
     let manual = read("docs/quick-start.md");
     let block = manual.split("<!-- run by tests/ship/release.rs -->\n```sh\n").nth(1).expect("the commands");
     let lines = block.split("\n```").next().unwrap().lines();
-    // The root of this machine has no sudo, and needs none.
-    // Each line runs by itself, and its failure is one of the test.
+    // The root of this machine has no sudo and needs none.
+    // Each line runs separately, and the test fails with it.
     lines.map(|line| line.trim_start_matches("sudo ").trim_end_matches(" &&").to_owned()).collect()
 }
 
@@ -30,7 +30,7 @@ fn release(folder: &Path) -> Vec<PathBuf> {
     String::from_utf8(output.stdout).unwrap().lines().map(PathBuf::from).collect()
 }
 
-/// A command in the root, as its root user, with no variable but these.
+/// Runs a command in the new root as root, with only these variables.
 fn enter(root: &Path, variables: &[(&str, &str)], command: &[&str]) -> Command {
     let mut enter = Command::new("unshare");
     enter.arg("--root").arg(root).args(["--wd", "/root"]).args(command).env_clear();
@@ -106,7 +106,7 @@ fn the_documented_commands_install_the_archive_without_rust() {
     let colored = Answer::new(request.send(&picture.bytes).unwrap());
     assert!(colorfulness(&colored.picture()) > 1.0, "{colored:?}");
 
-    // The commented configuration is one that the binary takes, and the unit is where systemd finds it.
+    // The binary accepts the commented configuration, and systemd finds the unit.
     let config = "/usr/local/share/pixcolor/config";
     assert!(enter(&root, &[], &["pixcolor", "--config", config, "check"]).output().unwrap().status.success());
     let mut enable = Command::new("systemctl");

@@ -1,4 +1,4 @@
-//! The least version of Rust: every place names the same one, and no dependency needs a later one.
+//! The minimum Rust version: every place states the same one, and no dependency needs a later one.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::files::read;
 /// A minor version of Rust 1.
 type Minor = u32;
 
-/// What this project's own code needs: `File::try_lock`.
+/// The version that this project's own code needs, for `File::try_lock`.
 const OWN: Minor = 89;
 
 fn minor(version: &str) -> Minor {
@@ -23,7 +23,7 @@ fn stated() -> Minor {
     minor(manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().trim_matches('"'))
 }
 
-/// Every dependency that is built here, tests' included, with its own `rust-version`.
+/// Every dependency of the build and the tests, with its `rust-version`.
 fn dependencies() -> Vec<(String, Minor)> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let host = Command::new("rustc").arg("-vV").output().expect("rustc");
@@ -70,7 +70,7 @@ fn every_place_names_the_same_version() {
         assert!(!named.is_empty(), "{name} names no version");
         assert!(named.iter().all(|named| *named == wanted), "{name}: {named:?} and not {wanted}");
     }
-    // The default builder is the newest Rust 1, or one that is new enough.
+    // The default builder is the newest Rust 1 or a sufficiently new one.
     let file = read("Containerfile");
     let tag =
         file.lines().find_map(|line| line.strip_prefix("ARG BUILDER_IMAGE=docker.io/library/rust:")).unwrap();

@@ -1,4 +1,4 @@
-//! The bill of materials, by the command that docs/operations.md gives.
+//! The bill of materials, made by the command in docs/operations.md.
 
 use std::process::Command;
 
@@ -23,7 +23,7 @@ fn the_documented_command_lists_every_crate_with_its_version() {
     let (words, file) = command.split('#').next().unwrap().trim().rsplit_once('=').unwrap();
     let written = format!("{words}={}", folder.path().join(file).display());
     let args = ["scan", "-q"].into_iter().chain(written.split(' '));
-    // Its first line names a Python that was moved since.
+    // Its first line names a Python that has moved since.
     let output = Command::new(path(".test/syft-1.18.1/bin/python"))
         .arg(syft)
         .args(args)
@@ -42,7 +42,7 @@ fn the_documented_command_lists_every_crate_with_its_version() {
             |name: &str| package.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim_matches('"');
         format!("pkg:cargo/{}@{}", field("name = "), field("version = "))
     });
-    // Some characters of a version are written otherwise in such addresses.
+    // Such addresses escape some characters of a version.
     let missing: Vec<_> =
         crates.by_ref().filter(|one| !one.contains('+') && !listed.contains(&one.as_str())).collect();
     assert!(missing.is_empty(), "{missing:?}");

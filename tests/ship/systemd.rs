@@ -1,4 +1,4 @@
-//! `deploy/systemd/pixcolor.service`, by systemd's own tools, which need no systemd that runs.
+//! `deploy/systemd/pixcolor.service`, checked by systemd's own tools, which do not need a running systemd.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -15,7 +15,7 @@ fn the_unit_is_valid_and_as_sandboxed_as_documented() {
     let folder = tempfile::tempdir().unwrap();
     let unit = folder.path().join("pixcolor.service");
     let text = read("deploy/systemd/pixcolor.service");
-    // The binary is where this test has it.
+    // The path of the test's binary.
     std::fs::write(&unit, text.replace("/usr/local/bin/pixcolor", env!("CARGO_BIN_EXE_pixcolor"))).unwrap();
     let analyze = |args: &[&str]| {
         let output = Command::new("systemd-analyze").args(args).arg(&unit).output();
@@ -36,8 +36,8 @@ fn the_unit_is_valid_and_as_sandboxed_as_documented() {
     assert!(path("deploy/systemd/pixcolor.service").is_file());
 }
 
-/// A command line of a unit as systemd splits it: words and quotes as in a shell, `$$` is a dollar, and no variable of
-/// its own is in it.
+/// Splits a unit's command line as systemd does: words and quotes as in a shell, `$$` is a dollar, and there are no
+/// variables.
 fn words(line: &str) -> Vec<String> {
     assert!(!line.replace("$$", "").contains('$'), "systemd itself would replace a variable: {line}");
     let (mut words, mut quote) = (vec![String::new()], None);
@@ -60,7 +60,7 @@ fn a_reload_needs_only_the_shell() {
     let server = Server::start();
     let [shell, arguments @ ..] = &words(line)[..] else { panic!("{line}") };
     let mut reload = Command::new(shell);
-    // No other program can be found.
+    // No other program is on the PATH.
     reload
         .args(arguments)
         .env_clear()
@@ -72,10 +72,10 @@ fn a_reload_needs_only_the_shell() {
     assert_eq!(server.get("/healthz").status, 200);
 }
 
-/// The user that systemd made up for the service.
+/// The dynamic user that systemd allocates for the service.
 const SERVICE: u32 = 61_184;
 
-/// A machine's root with the binary, its libraries and the folders as systemd makes them for the unit: state and cache
+/// A machine's root with the binary, its libraries and the folders as systemd creates them for the unit: state and cache
 /// behind links into folders that only root may enter.
 fn machine(root: &Path) {
     install(root, env!("CARGO_BIN_EXE_pixcolor"), "/usr/local/bin/pixcolor");
@@ -95,7 +95,7 @@ fn machine(root: &Path) {
 #[test]
 fn the_documented_commands_work_on_the_files_of_the_unit() {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
-        // Only root can enter another root and give files away.
+        // Only root can enter another root and change the owners of files.
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -118,7 +118,7 @@ fn the_documented_commands_work_on_the_files_of_the_unit() {
     let key =
         said.lines().find(|line| line.starts_with("sim")).unwrap_or_else(|| panic!("{said}")).to_owned();
     assert!(run(&["key", "list"]).contains("bob"));
-    // From the folder of the source, which has a `config`, from the service's own, and with its configuration named.
+    // From the source folder, which has a `config`, from the service's own folder, and with a named configuration.
     fs::create_dir_all(root.join("src/config")).unwrap();
     fs::write(root.join("src/config/pixcolor.toml"), "").unwrap();
     assert!(run_in("/src", &["key", "list"]).contains("bob"));
@@ -139,8 +139,8 @@ fn the_documented_commands_work_on_the_files_of_the_unit() {
     assert_eq!(String::from_utf8_lossy(&roots.stdout), "", "these are root's");
 
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    // As the unit says, but for what only systemd can forbid. Its way to the state goes through a folder of root's, which
-    // systemd opens for it.
+    // As in the unit, except for restrictions that only systemd can apply. The path to the state leads through a folder of
+    // root's, which systemd opens for it.
     for folder in ["lib", "cache"] {
         let private = root.join("var").join(folder).join("private");
         fs::set_permissions(private, Permissions::from_mode(0o711)).unwrap();

@@ -1,4 +1,4 @@
-//! What the tests of the real binary have in common: servers, requests, pictures.
+//! The harness of the tests of the real binary: servers, requests, images.
 
 pub mod picture;
 pub mod server;
@@ -10,7 +10,7 @@ pub use server::{Server, Setup};
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-/// An answer, read to its end.
+/// A response, read to its end.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -27,7 +27,7 @@ impl Answer {
         Self { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
-    /// A header's value; empty when there is none.
+    /// The value of a header; empty if it is absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("a header is text"))
     }
@@ -41,14 +41,14 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The picture in the body.
+    /// The image in the body.
     #[track_caller]
     pub fn picture(&self) -> image::DynamicImage {
         assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
         image::load_from_memory(&self.body).expect("the body is a picture")
     }
 
-    /// Checks that this is a problem of this status, in the form that every error has.
+    /// Asserts that this is a problem with this status and the common form of errors.
     #[track_caller]
     pub fn problem(&self, status: u16) -> serde_json::Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
@@ -62,7 +62,7 @@ impl Answer {
     }
 }
 
-/// A client that takes every status for an answer.
+/// A client that returns every status as a response.
 pub fn agent() -> Agent {
     Agent::config_builder().http_status_as_error(false).build().into()
 }

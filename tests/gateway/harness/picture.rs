@@ -1,10 +1,10 @@
-//! Pictures drawn for tests: small landscapes, so that the built-in model has something to colour.
+//! Images for tests: small landscapes that the built-in model can colour.
 
 use std::io::Cursor;
 
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, RgbImage};
 
-/// An encoded picture.
+/// An encoded image.
 #[derive(Clone)]
 pub struct Picture {
     pub bytes: Vec<u8>,
@@ -12,8 +12,8 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A grey landscape: bright sky, a ridge, dark ground with texture. Different `seed`s are different
-    /// pictures.
+    /// A grey landscape: bright sky, a ridge, dark ground with texture. Different `seed`s give different
+    /// images.
     pub fn landscape(width: u32, height: u32, seed: u32) -> GrayImage {
         GrayImage::from_fn(width, height, |x, y| {
             let (u, v) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
@@ -40,7 +40,7 @@ impl Picture {
         })
     }
 
-    /// The same in one tone: what each level of grey becomes.
+    /// The same in a single tint; `tone` maps each grey level to a colour.
     pub fn toned(width: u32, height: u32, tone: impl Fn(f64) -> [f64; 3]) -> RgbImage {
         let gray = Self::landscape(width, height, 1);
         RgbImage::from_fn(width, height, |x, y| {
@@ -95,7 +95,7 @@ impl Picture {
     }
 }
 
-/// Mean distance from grey, in 8-bit levels between the largest and the smallest channel.
+/// Mean distance from grey: the difference of the largest and the smallest channel, in 8-bit levels.
 pub fn colorfulness(picture: &DynamicImage) -> f64 {
     let pixels = picture.to_rgb8();
     let spread = |p: &image::Rgb<u8>| f64::from(p.0.iter().max().unwrap() - p.0.iter().min().unwrap());

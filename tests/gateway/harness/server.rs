@@ -15,7 +15,7 @@ use super::wait::{PATIENCE, until, within};
 use super::{Answer, Picture, agent};
 use crate::fakes::KEY;
 
-/// How to start a server.
+/// Settings for starting a server.
 pub struct Setup {
     folder: TempDir,
     command: Command,
@@ -33,7 +33,7 @@ impl Setup {
         self
     }
 
-    /// Writes a file into the server's folder, `config/pixcolor.toml` for one.
+    /// Writes a file into the server's folder, for example `config/pixcolor.toml`.
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder can be made");
@@ -41,18 +41,18 @@ impl Setup {
         self
     }
 
-    /// A file or a folder in the server's folder.
+    /// The path of a file or folder in the server's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Runs a command of the binary in the server's folder before the server starts, and gives what it printed.
+    /// Runs a command of the binary in the server's folder before the server starts, and returns its output.
     #[track_caller]
     pub fn command(&self, args: &[&str]) -> String {
         command(self.folder.path(), args)
     }
 
-    /// Starts the server by way of another program, which gets these arguments and then the server's command.
+    /// Starts the server through another program, which gets these arguments followed by the server's command.
     pub fn under(mut self, program: &str, args: impl IntoIterator<Item = String>) -> Self {
         let mut outer = Command::new(program);
         outer.args(args).arg(self.command.get_program()).args(self.command.get_args());
@@ -93,7 +93,7 @@ impl Setup {
     }
 }
 
-/// The binary, without anything of this process's environment that would configure it.
+/// A command for the binary, without the variables of this process that would configure it.
 pub fn pixcolor(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pixcolor"));
     command.current_dir(folder).env("HOME", folder).stdin(Stdio::null());
@@ -137,18 +137,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server as a newcomer starts it.
+    /// Starts a server with the defaults.
     #[track_caller]
     pub fn start() -> Self {
         Setup::new().start()
     }
 
-    /// A file or a folder in the server's own folder.
+    /// The path of a file or folder in the server's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Sends it a signal, by its name without SIG.
+    /// Sends a signal, named without SIG.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs").success());
@@ -158,32 +158,32 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// The most memory that it has had, in MB.
+    /// Its peak memory, in MB.
     pub fn peak(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024 / 1_000_000
     }
 
-    /// Everything it has printed and logged so far.
+    /// All output and log lines so far.
     pub fn said(&self) -> String {
         self.said.lock().expect("nobody panics with it").clone()
     }
 
-    /// Waits until it has printed or logged this: what it writes before an answer may be read after it.
+    /// Waits until it has printed or logged this text: a line from before a response may arrive after it.
     #[track_caller]
     pub fn until_said(&self, words: &str) {
         self.until(words, |server| server.said().contains(words));
     }
 
-    /// Waits until a condition is true, and returns how long that took. A failure shows `what` and what the server has
-    /// printed.
+    /// Waits until a condition is true, and returns how long that took. A failure shows `what` and the server's
+    /// output.
     #[track_caller]
     pub fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) -> Duration {
         within(PATIENCE, || format!("{what}; the server says: {}", self.said()), || condition(self))
     }
 
-    /// Waits until a key that was just made is known. Where clients without a key are refused, make it before the start.
+    /// Waits until a new key is accepted. If clients without a key are rejected, create the key before the start.
     #[track_caller]
     pub fn until_known(&self, key: &str) {
         self.until("the key is known", |server| {
@@ -214,27 +214,27 @@ impl Server {
         Answer::new(request.send(body).expect("an answer"))
     }
 
-    /// Runs a command of the binary in the server's own folder, and gives what it printed.
+    /// Runs a command of the binary in the server's folder, and returns its output.
     #[track_caller]
     pub fn command(&self, args: &[&str]) -> String {
         command(self.folder.path(), args)
     }
 
-    /// Sends a picture as it is.
+    /// Sends an image as a raw body.
     #[track_caller]
     pub fn colorize(&self, picture: &Picture) -> Answer {
         self.post("/v1/colorize", &[("Content-Type", picture.media_type)], &picture.bytes)
     }
 
-    /// The value of a metric with exactly these labels, as in the text format; 0 when it is not there.
+    /// The value of a metric with exactly these labels, as in the text format; 0 if it is absent.
     pub fn metric(&self, name: &str) -> f64 {
         let metrics = self.get("/metrics");
         let value = metrics.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
-    /// Waits until so many requests are being answered, besides the one that asks, and then a little more:
-    /// a request counts from its head on, shortly before it is let in.
+    /// Waits until this many requests are in progress besides its own, and then a little more:
+    /// a request counts from its head on, shortly before it is admitted.
     #[track_caller]
     pub fn until_in_flight(&self, count: usize) {
         self.until("so many requests arrive", |server| {
@@ -243,7 +243,7 @@ impl Server {
         std::thread::sleep(Duration::from_millis(500));
     }
 
-    /// Writes bytes to a new connection and gives it back.
+    /// Writes bytes to a new connection and returns it.
     pub fn raw(&self, bytes: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time-out");
@@ -251,7 +251,7 @@ impl Server {
         stream
     }
 
-    /// Starts it once more, in the folder that it leaves, after it has stopped.
+    /// Starts it again in its folder, after it has stopped.
     #[track_caller]
     pub fn start_again(mut self) -> Self {
         let folder = std::mem::replace(&mut self.folder, TempDir::new().expect("a temporary folder"));
@@ -259,12 +259,12 @@ impl Server {
         Setup { folder, command }.start()
     }
 
-    /// Asks it to stop as an operator does, and waits until it has.
+    /// Stops it as an operator does, and waits until it has ended.
     pub fn terminate(&mut self) -> Option<i32> {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(killed.success());
         let code = self.child.wait().expect("it ends").code();
-        // Its last words, too.
+        // Includes its last lines.
         self.readers.drain(..).for_each(|reader| reader.join().expect("nothing panics there"));
         code
     }
@@ -272,7 +272,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already, which is fine.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let said = self.said();

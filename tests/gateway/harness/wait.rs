@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes on a busy machine.
+/// A time-out that is long enough for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until a condition is true, and returns how long that took. Panics with `what` after `limit`.
@@ -12,7 +12,7 @@ pub fn within(limit: Duration, what: impl Fn() -> String, mut condition: impl Fn
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < limit, "not within {limit:?}: {}", what());
-        // Often at first, and then seldom enough that looking does not slow down what is waited for.
+        // Polls often at first, then rarely, so that polling does not slow down the thing under test.
         let pause = start.elapsed() / 10;
         std::thread::sleep(pause.clamp(Duration::from_millis(5), Duration::from_millis(100)));
     }

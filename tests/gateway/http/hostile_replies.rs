@@ -1,4 +1,4 @@
-//! Hosts that answer anything at all: time and memory are bounded, and the next provider answers.
+//! Hosts with arbitrary replies: time and memory are bounded, and the next provider answers.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::fakes::http::{Reply, nobody};
 use crate::fakes::picture::{colored, gzip_of_zeros};
 use crate::harness::Picture;
 
-/// A reply; the failure's label; what it cost; how often the host was asked.
+/// A reply, the label of its failure, its cost, and the number of requests to the host.
 type Case = (&'static str, Reply, &'static str, Option<&'static str>, usize);
 
 fn anything() -> Vec<Case> {
@@ -74,7 +74,7 @@ fn after_any_reply_of_a_host_the_built_in_model_answers_in_bounded_time_and_memo
             "{what}: {attempt}"
         );
         assert_eq!(host.requests().len() - before, calls, "{what}");
-        // `timeout`, the way there and back, and colouring here.
+        // `timeout`, network time, and colouring here.
         assert!(start.elapsed() < Duration::from_secs(15), "{what}: {:?}", start.elapsed());
     }
     let memory = server.metric("process_resident_memory_bytes");
@@ -119,7 +119,7 @@ fn long_deep_or_odd_json_is_a_bad_reply() {
     assert!(grown < 200e6, "{grown} bytes more");
 }
 
-/// A picture of one colour, which is few bytes whatever its size.
+/// An image of one colour, which is few bytes at any size.
 fn plain(side: u32) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     let picture = image::RgbImage::from_pixel(side, side, image::Rgb([180, 90, 60]));
@@ -129,16 +129,16 @@ fn plain(side: u32) -> Vec<u8> {
 
 #[test]
 fn large_decoded_replies_share_bounded_memory() {
-    // 50 megapixels, which is not decoded; and 4, which is, but not two dozen times at once.
+    // 50 megapixels, which are not decoded; and 4, which are, but not two dozen images at once.
     let bombs = [(7060, "far more pixels than the picture sent"), (2048, "")];
     let host = Api::blank();
     let setup = described(&host.url(), &format!("luma_lock = false\nconcurrency = 24\n{RAW}"));
     let setup = setup.env("PIXCOLOR_QUOTA__ENABLED", "false").env("PIXCOLOR_ROUTE", "[\"far\"]");
-    // The last one waits for all others, on a slow machine for long.
+    // The last request waits for all others, for a long time on a slow machine.
     let server = setup.env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "600").start();
     for (side, said) in bombs {
         host.always(Reply::new(200, "image/png", plain(side)));
-        // Pictures that have nothing in them, so that nobody can say that the answer shows something else.
+        // Featureless images, so that the output guard cannot reject the reply as a different picture.
         let gray = |seed: u8| image::GrayImage::from_pixel(64, 64, image::Luma([100 + seed]));
         let pictures: Vec<_> =
             (0..24).map(|seed| Picture::new(gray(seed), image::ImageFormat::Png)).collect();

@@ -1,4 +1,4 @@
-//! Kind `http`: the files as shipped, each against a host of the shape that it describes, and the example in the
+//! Kind `http`: each shipped file against a host of its protocol, and the example in the
 //! documentation.
 
 mod hostile_replies;
@@ -17,7 +17,7 @@ use crate::fakes::picture::colored;
 use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Setup};
 
-/// A gateway that asks one of the shipped providers at `url`, then the built-in model.
+/// A gateway whose route is a shipped provider at `url`, then the built-in model.
 fn shipped(name: &str, url: &str) -> Setup {
     let key = |key: &str| format!("PIXCOLOR_PROVIDERS__{}__{key}", name.to_uppercase());
     Setup::new()
@@ -28,7 +28,7 @@ fn shipped(name: &str, url: &str) -> Setup {
         .env(&format!("PIXCOLOR_{}_KEY", name.to_uppercase()), KEY)
 }
 
-/// A gateway with a file of its own for the host at `url`, then the built-in model.
+/// A gateway with its own provider file for the host at `url`, then the built-in model.
 fn described(url: &str, file: &str) -> Setup {
     let head = format!(
         "kind = \"http\"\nmodel = \"m\"\nbase_url = \"{url}\"\nallow_private = true\nsecrets.key = {{ env = \"THE_KEY\" }}\n\
@@ -42,7 +42,7 @@ fn described(url: &str, file: &str) -> Setup {
 }
 
 const RAW: &str = "request = { body = \"raw\", headers = { A = \"{{secret.key}}\" } }\nreply = { output = \"raw\", error = \"/error\" }\n";
-/// The coloured copy of the picture in a request's body.
+/// A coloured copy of the image in a request's body.
 fn tint(request: &Request) -> Vec<u8> {
     colored(&request.body).unwrap()
 }
@@ -86,18 +86,18 @@ fn each_shipped_file_works_with_a_host_that_follows_its_protocol() {
         );
         assert!(colorfulness(&picture) > 5.0, "{name}");
         assert_eq!(host.asked(), asked, "{name}");
-        // Warm above, cool below, as the fake tints: nothing was turned or moved.
+        // Warm above, cool below, like the fake's tint: nothing was rotated or moved.
         let rgb = picture.to_rgb8();
         let warm = |y: u32| i32::from(rgb.get_pixel(600, y).0[0]) - i32::from(rgb.get_pixel(600, y).0[2]);
         assert!(warm(60) > 0 && warm(840) < 0, "{name}: {} {}", warm(60), warm(840));
-        // The host's own words of a wrong key hold the key; the harness looks for it everywhere.
+        // The host's error message about a wrong key contains the key; the harness searches all output for it.
         let denied = match name {
             "deepai" => json!({ "status": format!("invalid api key {KEY}") }),
             "openai" => json!({ "error": { "message": format!("Incorrect API key provided: {KEY}") } }),
             "replicate" => {
                 json!({ "title": "Unauthenticated", "detail": format!("not a valid token: {KEY}") })
             }
-            // It knows of no key.
+            // This host needs no key.
             "cog" => json!({ "error": "not yours" }),
             _ => json!({ "error": format!("Invalid credentials {KEY}") }),
         };
@@ -163,7 +163,7 @@ fn replicate_is_polled_and_cancelled_after_the_time_out() {
         host.requests().split_first().map(|(first, rest)| (first.clone(), rest.to_vec())).unwrap();
     let key = format!("Bearer {KEY}");
     for request in polls {
-        // The file is public: the key is not for it.
+        // The file is public, so the key is not sent.
         let expected = request.path().starts_with("/v1/").then_some(key.as_str());
         assert_eq!(request.header("Authorization"), expected, "{}", request.path());
         assert_eq!(request.header("Prefer"), None);
@@ -241,7 +241,7 @@ fn polling_survives_transient_errors_and_ends_at_a_failure() {
         let asked = &host.asked()[before..];
         assert_eq!(asked.contains(&"POST /v1/stop".to_owned()), stopped, "{asked:?}");
     }
-    // A key is sent nowhere else, whoever says so.
+    // The key is never sent to another host.
     let stranger = Api::blank();
     let there =
         json!({ "get": format!("{}/get", stranger.url()), "cancel": format!("{}/stop", stranger.url()) });
@@ -287,7 +287,7 @@ fn the_balance_is_a_metric_that_no_request_waits_for() {
     assert_eq!(facts_of(&server, 2)["provider"], "far");
 }
 
-/// The example in the documentation, as it is written.
+/// The example in the documentation, verbatim.
 fn example() -> &'static str {
     let (_, rest) = include_str!("../../../docs/providers.md")
         .split_once("<!-- providers/colorist.toml: run by tests/gateway/http/mod.rs -->\n```toml\n")

@@ -1,4 +1,4 @@
-//! Addresses: those that a host's replies name, and its own.
+//! URLs in a host's replies, and the URL of the host itself.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -75,7 +75,7 @@ fn a_result_url_is_fetched_from_listed_hosts_only_and_without_the_key() {
     ] {
         let facts = say(&address);
         let attempt = &facts["attempts"][0];
-        // It has been paid for.
+        // The call was paid.
         assert_eq!(
             (&attempt["failure"], &attempt["credits"]),
             (&json!("bad_answer"), &json!("3")),
@@ -90,7 +90,7 @@ fn a_result_url_is_fetched_from_listed_hosts_only_and_without_the_key() {
     );
     assert!(host.requests().iter().all(|request| request.header("A") == Some(KEY)));
 
-    // With `auth` the key goes along, to its own host and to no other.
+    // With `auth` the key is sent, but only to the provider's own host.
     let host = Api::blank();
     let file = file.replace("pointer =", "auth = true, pointer =");
     let server = described(&host.url(), &file).start();
@@ -113,7 +113,7 @@ fn a_private_address_is_used_only_if_the_file_allows_it() {
     let facts = server.get("/v1/providers").json();
     let reason = facts["providers"][0]["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("127.0.0.1 is this machine itself, which `allow_private = true`"), "{reason}");
-    // By name it is found out when the name is looked up.
+    // A name is checked when it is resolved.
     let server = without(&format!("http://localhost:{port}"));
     let named = self::facts(&server);
     let attempt = &named["attempts"][0];
@@ -158,7 +158,7 @@ fn a_gateway_configured_to_call_itself_notices_at_once() {
     let detail = answer.problem(502)["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("status 508") && detail.contains("is asking itself"), "{detail}");
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    // Others may have passed it on.
+    // The request may have been forwarded by others.
     let others = [("CDN-Loop", "pixcolor-0123, example.com; a=b")];
     assert_eq!(server.post("/v1/colorize", &others, &picture.bytes).status, 200);
 }

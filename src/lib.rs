@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cache;
+pub mod circuit;
 pub mod cli;
 pub mod config;
 pub mod credit;

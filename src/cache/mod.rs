@@ -10,7 +10,6 @@ mod entry;
 mod key;
 mod memory;
 mod objects;
-mod pause;
 mod tiered;
 
 use std::sync::Arc;

@@ -25,12 +25,15 @@ use object_store::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::entry::{self, HEADER};
-use super::pause::Pause;
 use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
+use crate::circuit::{Circuit, CircuitPhase, CircuitPolicy};
 use crate::hex::hex;
 
 /// Largest object that is read, in bytes: far above any rendition.
 const MOST: u64 = 1 << 30;
+
+/// The first pause after a failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often a request that failed at once is made again, within its limit on time.
 const RETRIES: usize = 2;
@@ -87,7 +90,7 @@ pub struct Objects {
     name: String,
     ttl: Option<Duration>,
     timeout: Duration,
-    pause: Pause,
+    circuit: Circuit<String>,
     observer: Arc<dyn Observer>,
 }
 
@@ -136,7 +139,14 @@ impl Objects {
         }
         let store = builder.build().map_err(unusable)?;
         let prefix = Path::parse(prefix).map_err(|error| unusable(error.into()))?;
-        Ok(Self { store, prefix, name, ttl, timeout, pause: Pause::new(pause), observer })
+        let logged = name.clone();
+        let policy = CircuitPolicy::first_failure(FIRST_PAUSE, pause);
+        let circuit = Circuit::new(policy, move |from, to| {
+            if (from, to) == (CircuitPhase::HalfOpen, CircuitPhase::Closed) {
+                tracing::info!("{logged} works again");
+            }
+        });
+        Ok(Self { store, prefix, name, ttl, timeout, circuit, observer })
     }
 
     fn under(&self, subject: &Subject) -> Path {
@@ -178,24 +188,22 @@ impl Objects {
         }
     }
 
-    /// Asks, unless the store is being left alone.
+    /// Asks, unless the circuit is open.
     async fn unless_paused<T>(
         &self,
         work: impl Future<Output = Result<T, CacheError>>,
     ) -> Result<T, CacheError> {
-        let pass = self.pause.enter(Instant::now()).map_err(|(left, why)| CacheError::Paused {
+        let pass = self.circuit.enter(Instant::now()).map_err(|open| CacheError::Paused {
             store: self.name.clone(),
-            left,
-            why,
+            left: open.left,
+            why: open.reason.unwrap_or_default(),
         })?;
         let result = work.await;
-        let failure = result.as_ref().err().map(|error| match error {
+        let outcome = result.as_ref().map(|_| ()).map_err(|error| match error {
             CacheError::Store { why, .. } => why.clone(),
             other => other.to_string(),
         });
-        if pass.ended(failure, Instant::now()) && result.is_ok() {
-            tracing::info!("{} works again", self.name);
-        }
+        pass.end(outcome, Instant::now());
         result
     }
 

@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::breaker::Circuit;
+use super::breaker::ProviderCircuit;
 use super::onnx::{Onnx, OnnxError};
+use crate::config::BreakerConfig;
 use crate::observe::Metrics;
 use crate::queue::Queue;
 
@@ -26,7 +27,7 @@ pub struct Memory {
 pub struct Remembered {
     name: String,
     /// Whether it is called at all: one circuit for each way to ask it that is in use, the latest last.
-    circuits: Mutex<Vec<(Way, Weak<Circuit>)>>,
+    circuits: Mutex<Vec<(Way, Weak<ProviderCircuit>)>>,
     /// Where its calls are counted.
     pub(super) metrics: Metrics,
     queue: Mutex<Option<(Size, Arc<Queue>)>>,
@@ -69,7 +70,7 @@ impl Memory {
     /// The guard refused what a call answered: for the breaker that call has failed.
     pub fn refused(&self, name: &str) {
         if let Some(remembered) = lock(&self.by_name).get(name) {
-            remembered.latest(|circuit| circuit.refused());
+            remembered.latest(|circuit| circuit.record_refused_output());
         }
     }
 
@@ -99,12 +100,13 @@ impl Memory {
 impl Remembered {
     /// The circuit for this way to ask. With another address or another key it is another one: what was wrong
     /// may be mended.
-    pub(super) fn circuit(&self, way: Way) -> Arc<Circuit> {
+    pub(super) fn circuit(&self, way: Way, config: BreakerConfig) -> Arc<ProviderCircuit> {
         let mut kept = lock(&self.circuits);
         kept.retain(|(_, circuit)| circuit.strong_count() > 0);
         let found = kept.iter().position(|(kept, _)| *kept == way).map(|index| kept.remove(index));
         let circuit = found.and_then(|(_, circuit)| circuit.upgrade());
-        let circuit = circuit.unwrap_or_else(|| Arc::new(Circuit::new(&self.name, self.metrics.clone())));
+        let circuit = circuit
+            .unwrap_or_else(|| Arc::new(ProviderCircuit::new(&self.name, self.metrics.clone(), config)));
         kept.push((way, Arc::downgrade(&circuit)));
         circuit
     }
@@ -118,7 +120,7 @@ impl Remembered {
         latest.show(there);
     }
 
-    fn latest(&self, look: impl FnOnce(&Circuit)) {
+    fn latest(&self, look: impl FnOnce(&ProviderCircuit)) {
         let latest = lock(&self.circuits).iter().rev().find_map(|(_, circuit)| circuit.upgrade());
         if let Some(circuit) = latest {
             look(&circuit);

@@ -103,7 +103,7 @@ fn behind(inner: Arc<dyn Provider>, remote: &RemoteConfig, memory: &Memory, way:
     let remembered = memory.of(&inner.about().name);
     let mut provider = inner;
     if remote.breaker.failures > 0 {
-        provider = Arc::new(Breaker::new(provider, remote.breaker, remembered.circuit(way)));
+        provider = Arc::new(Breaker::new(provider, remote.breaker, remembered.circuit(way, remote.breaker)));
     }
     if remote.retries > 0 {
         provider = Arc::new(Retry::new(provider, remote.retries, remembered.clone()));

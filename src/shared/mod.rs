@@ -19,6 +19,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use address::{Address, AddressError};
 
+use crate::circuit::{Circuit, CircuitPass, CircuitPolicy};
+
 /// How long after a failure nobody asks again.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -95,6 +97,7 @@ struct Inner {
     options: Options,
     observer: Arc<dyn Observer>,
     probe: Script,
+    circuit: Circuit<Trouble>,
     health: Mutex<Health>,
 }
 
@@ -102,8 +105,6 @@ struct Inner {
 struct Health {
     connection: Option<ConnectionManager>,
     trouble: Option<Trouble>,
-    /// Until when nobody asks.
-    pause: Option<Instant>,
 }
 
 /// What the success of a command shows.
@@ -119,7 +120,8 @@ impl Shared {
     /// Connects to nobody yet.
     pub fn new(options: Options, observer: Arc<dyn Observer>) -> Self {
         let probe = Script::new(include_str!("probe.lua"));
-        Self(Arc::new(Inner { options, observer, probe, health: Mutex::default() }))
+        let circuit = Circuit::new(CircuitPolicy::first_failure(PAUSE, PAUSE), |_, _| {});
+        Self(Arc::new(Inner { options, observer, probe, circuit, health: Mutex::default() }))
     }
 
     /// Where it is.
@@ -138,8 +140,8 @@ impl Shared {
         purpose: Purpose,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, Trouble> {
-        let mut connection = self.connection(purpose)?;
-        self.note(purpose, Proof::Answers, script.invoke_async(&mut connection).await)
+        let (mut connection, pass) = self.connection(purpose)?;
+        self.note(purpose, pass, Proof::Answers, script.invoke_async(&mut connection).await)
     }
 
     /// Runs a script that writes, whatever it finds.
@@ -148,8 +150,8 @@ impl Shared {
         purpose: Purpose,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, Trouble> {
-        let mut connection = self.connection(purpose)?;
-        self.note(purpose, Proof::Writes, script.invoke_async(&mut connection).await)
+        let (mut connection, pass) = self.connection(purpose)?;
+        self.note(purpose, pass, Proof::Writes, script.invoke_async(&mut connection).await)
     }
 
     /// Sends commands together.
@@ -158,8 +160,8 @@ impl Shared {
         purpose: Purpose,
         commands: &Pipeline,
     ) -> Result<T, Trouble> {
-        let mut connection = self.connection(purpose)?;
-        self.note(purpose, Proof::Answers, commands.query_async(&mut connection).await)
+        let (mut connection, pass) = self.connection(purpose)?;
+        self.note(purpose, pass, Proof::Answers, commands.query_async(&mut connection).await)
     }
 
     /// Sees whether it answers and can be written.
@@ -180,24 +182,20 @@ impl Shared {
     }
 
     /// The connection, unless it has just failed.
-    fn connection(&self, purpose: Purpose) -> Result<ConnectionManager, Trouble> {
+    fn connection(&self, purpose: Purpose) -> Result<(ConnectionManager, CircuitPass<'_, Trouble>), Trouble> {
+        let pass = self.0.circuit.enter(Instant::now()).map_err(|open| match open.reason {
+            Some(trouble) => Trouble { sent: false, ..trouble },
+            None => self.confused("it failed a moment ago"),
+        })?;
         let mut health = self.lock();
-        let now = Instant::now();
-        if let (Some(trouble), Some(pause)) = (&health.trouble, health.pause) {
-            if now < pause {
-                return Err(Trouble { sent: false, ..trouble.clone() });
-            }
-            // This one tries; the others wait until it knows.
-            health.pause = Some(now + self.0.options.timeout.max(PAUSE));
-        }
         if let Some(connection) = &health.connection {
-            return Ok(connection.clone());
+            return Ok((connection.clone(), pass));
         }
         match self.open() {
-            Ok(connection) => Ok(health.connection.insert(connection).clone()),
+            Ok(connection) => Ok((health.connection.insert(connection).clone(), pass)),
             Err(error) => {
                 drop(health);
-                self.note(purpose, Proof::Answers, Err(error))
+                self.note(purpose, pass, Proof::Answers, Err(error))
             }
         }
     }
@@ -213,12 +211,19 @@ impl Shared {
     }
 
     /// Takes note of how a command went.
-    fn note<T>(&self, purpose: Purpose, proof: Proof, result: RedisResult<T>) -> Result<T, Trouble> {
+    fn note<T>(
+        &self,
+        purpose: Purpose,
+        pass: CircuitPass<'_, Trouble>,
+        proof: Proof,
+        result: RedisResult<T>,
+    ) -> Result<T, Trouble> {
         let Inner { options: Options { address, .. }, observer, .. } = &*self.0;
         let mut health = self.lock();
         match result {
             Ok(value) => {
-                health.pause = None;
+                // Also ends a pause that began after this command was sent: Redis answers.
+                self.0.circuit.close();
                 if proof == Proof::Writes && health.trouble.take().is_some() {
                     tracing::info!("Redis at {address} answers again");
                 }
@@ -239,7 +244,7 @@ impl Shared {
                     health.connection = None;
                 }
                 health.trouble = Some(trouble.clone());
-                health.pause = Some(Instant::now() + PAUSE);
+                pass.end(Err(trouble.clone()), Instant::now());
                 observer.answers(false);
                 observer.failed(purpose);
                 Err(trouble)

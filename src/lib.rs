@@ -19,4 +19,5 @@ pub mod provider;
 pub mod queue;
 pub mod quota;
 pub mod shared;
+pub mod tasks;
 pub mod web;

@@ -28,6 +28,7 @@ use super::entry::{self, HEADER};
 use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
 use crate::circuit::{Circuit, CircuitPhase, CircuitPolicy};
 use crate::hex::hex;
+use crate::tasks;
 
 /// Largest object that is read, in bytes: far above any rendition.
 const MOST: u64 = 1 << 30;
@@ -338,7 +339,7 @@ impl Cache for Objects {
 
 /// Hashing a large value takes a while.
 async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, CacheError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| CacheError::Stopped)
+    tasks::spawn_blocking(work).await.map_err(|_| CacheError::Stopped)
 }
 
 /// Has requests made by the client that makes all of ours.

@@ -13,10 +13,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
+use crate::tasks::Tasks;
 
 /// How often at most the same trouble is warned of.
 const WARN_EVERY: Duration = Duration::from_secs(60);
@@ -43,13 +42,13 @@ struct Level {
 
 /// Has shared tiers written to by tasks that shutdown waits for; `put` does not.
 pub struct Behind {
-    tasks: TaskTracker,
+    tasks: Tasks,
     room: Arc<Semaphore>,
 }
 
 impl Behind {
     /// By these tasks.
-    pub fn new(tasks: TaskTracker) -> Self {
+    pub fn new(tasks: Tasks) -> Self {
         Self { tasks, room: Arc::new(Semaphore::new(MOST_BEHIND)) }
     }
 }
@@ -136,7 +135,7 @@ impl Cache for Tiered {
                     inner.fill_shared(&key, &entry).await;
                     drop(place);
                 };
-                behind.tasks.spawn(write.in_current_span());
+                behind.tasks.spawn(write);
                 own.await;
             }
             None => {

@@ -18,7 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::signals::Signals;
 use crate::config::StopTimes;
-use crate::gateway::Tasks;
+use crate::tasks::Tasks;
 
 /// How long who has connected before the listener went may take to ask.
 const LINGER: Duration = Duration::from_secs(1);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use serde::Deserialize;
 use time::{Date, OffsetDateTime};
-use tokio_util::task::TaskTracker;
 
 use super::remote::Remote;
 use super::{CliError, say};
@@ -16,6 +15,7 @@ use crate::config::{Config, Source};
 use crate::credit::ledger::RedisLedger;
 use crate::credit::{By, Credits, FileLedger, Ledger, LedgerError, Report, UsageRow, days};
 use crate::shared::Shared;
+use crate::tasks::Tasks;
 
 /// The variable with the admin token of a gateway elsewhere, which tells of clients to nobody without it.
 const TOKEN: &str = "PIXCOLOR_ADMIN_TOKEN";
@@ -121,7 +121,7 @@ fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, L
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| LedgerError { reason: error.to_string() })?;
-    let ledger = RedisLedger::new(Shared::new(options, Arc::new(())), None, TaskTracker::new());
+    let ledger = RedisLedger::new(Shared::new(options, Arc::new(())), None, Tasks::default());
     runtime.block_on(ledger.usage(days.clone()))
 }
 

@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use super::load;
 use super::places::{Places, places};
 use super::source::Source;
+use crate::tasks;
 
 /// How long nothing more must happen for a change to be over.
 const QUIET: Duration = Duration::from_millis(150);
@@ -72,7 +73,7 @@ impl Watch {
     /// Watches what the names lead to now. To be called before the configuration is read again.
     pub async fn renew(&mut self) {
         let (source, sender, known) = (self.source.clone(), self.sender.clone(), self.named.clone());
-        let renewed = tokio::task::spawn_blocking(move || {
+        let renewed = tasks::spawn_blocking(move || {
             // What cannot be read names nothing, and is mended in one of the files that are known.
             let named = named(&source).unwrap_or(known);
             (watch(&source, &named, &sender), named)

@@ -27,6 +27,7 @@ pub use temp::LIFE;
 
 use crate::files;
 use crate::hex::hex;
+use crate::tasks;
 use disk::{Inner, page, room_of};
 use room::{IN_A_COLLECTION, taken, weight};
 
@@ -308,7 +309,7 @@ impl Datastore {
         work: impl FnOnce(&Inner) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<R, StoreError> {
         let inner = self.0.clone();
-        tokio::task::spawn_blocking(move || work(&inner)).await.unwrap_or(Err(StoreError::Stopped))
+        tasks::spawn_blocking(move || work(&inner)).await.unwrap_or(Err(StoreError::Stopped))
     }
 }
 

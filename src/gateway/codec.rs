@@ -2,9 +2,10 @@
 
 use tokio::task::JoinError;
 
-use super::{Error, Gateway, Tasks};
+use super::{Error, Gateway};
 use crate::observe::Metrics;
 use crate::photo::PhotoError;
+use crate::tasks::Tasks;
 
 /// Runs work on a picture; the outer error is of work that stopped unexpectedly outside a codec.
 pub async fn run<R: Send + 'static>(

@@ -23,7 +23,6 @@ mod route;
 mod shelf;
 mod snapshot;
 mod steps;
-mod tasks;
 #[cfg(test)]
 mod tests;
 mod tiers;
@@ -42,7 +41,6 @@ pub use recall::{Forgotten, forget};
 pub use reload::Reloads;
 pub use rendition::{Origin, Rendition, Saved, Why};
 pub use snapshot::Snapshot;
-pub use tasks::Tasks;
 pub use tiers::{Stores, open_cache, open_disk, open_store};
 
 use crate::cache::Cache;
@@ -53,6 +51,7 @@ use crate::provider::Memory;
 use crate::queue::Queue;
 use crate::quota::Quotas;
 use crate::shared::Shared;
+use crate::tasks::Tasks;
 use answers::Answers;
 use flight::{Elsewhere, Flights, Landed, Waiters};
 use plan::Plan;

@@ -72,7 +72,7 @@ pub struct Caller<'c> {
     /// What providers remember.
     pub memory: &'c Memory,
     /// Runs processor work.
-    pub tasks: &'c super::Tasks,
+    pub tasks: &'c crate::tasks::Tasks,
     /// Room for what providers answer.
     pub answers: &'c Answers,
 }

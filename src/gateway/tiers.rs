@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::Tasks;
 use super::flight::{Elsewhere, RedisFlights};
 use crate::cache::{
     Behind, Cache, CacheError, Credentials, Disk, DiskOptions, Memory, Objects, ObjectsOptions, Observer,
@@ -16,6 +15,7 @@ use crate::observe::Metrics;
 use crate::provider::HttpClient;
 use crate::quota::{InProcess, InRedis, Quota};
 use crate::shared::Shared;
+use crate::tasks::Tasks;
 
 /// The tiers as configured. Looks at everything on the disk: not for async threads. A disk or a store that
 /// cannot be used is warned of; results are then paid for again after a restart, or by another gateway,
@@ -47,7 +47,7 @@ pub fn open_cache(
         }
         None => {}
     }
-    Arc::new(Tiered::new(tiers, behind.map(|tasks| Behind::new(tasks.tracker())), observer))
+    Arc::new(Tiered::new(tiers, behind.map(|tasks| Behind::new(tasks.clone())), observer))
 }
 
 /// What is kept by the gateway and outlives a configuration.
@@ -77,7 +77,7 @@ impl Stores {
         let cache = open_cache(&config.cache, behind, Arc::new(metrics.clone()));
         let ledger: Arc<dyn Ledger> = match &shared {
             Some(shared) => {
-                Arc::new(RedisLedger::in_folder(shared.clone(), tasks.tracker(), &config.state_dir))
+                Arc::new(RedisLedger::in_folder(shared.clone(), tasks.clone(), &config.state_dir))
             }
             None => open_ledger(config)?,
         };

@@ -8,7 +8,7 @@ use pixcolor::cache::{
     Behind, Cache, CacheError, Credentials, Entry, Event, Memory, Objects, ObjectsOptions, Tier, Tiered,
 };
 use pixcolor::hex::hex;
-use tokio_util::task::TaskTracker;
+use pixcolor::tasks::Tasks;
 
 use super::common::{LARGE, Log, STORE, key, open, open_objects, options, value};
 use super::s3::S3;
@@ -194,7 +194,7 @@ async fn a_role_is_found_as_the_machine_says() {
 async fn nobody_waits_for_what_is_written_behind_and_shutdown_does() {
     let Some(store) = S3::start() else { return };
     let log = Arc::new(Log::default());
-    let tasks = TaskTracker::new();
+    let tasks = Tasks::default();
     let tiered = |behind| {
         let memory = Arc::new(Memory::new(LARGE, None, log.clone()));
         let objects = Arc::new(open_objects(options(&store), &log));
@@ -207,10 +207,9 @@ async fn nobody_waits_for_what_is_written_behind_and_shutdown_does() {
     cache.put(&key(1), Entry::new(value(1, 0, 1000))).await.unwrap();
     assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
     assert_eq!(cache.get(&key(1)).await.unwrap().unwrap().tier, Tier::Memory);
-    tasks.close();
-    assert!(tokio::time::timeout(Duration::from_millis(100), tasks.wait()).await.is_err());
+    assert!(!tasks.finish(Duration::from_millis(100)).await);
     store.go_on();
-    tasks.wait().await;
+    tasks.ended().await;
     assert_eq!(store.objects(), [object(1)]);
     // Without, it is there as soon as `put` has returned.
     tiered(None).put(&key(2), Entry::new(value(2, 0, 1000))).await.unwrap();

@@ -7,8 +7,8 @@ use futures::future::join_all;
 use pixcolor::credit::ledger::RedisLedger;
 use pixcolor::credit::{Budgets, Clock, Ledger, ReserveError, Scope, Window};
 use pixcolor::shared::{Options, Shared};
+use pixcolor::tasks::Tasks;
 use time::Date;
-use tokio_util::task::TaskTracker;
 
 use super::common::{Hand, Wish, budget, cost, micro, settled_standing, standing, wish};
 use super::redis::Redis;
@@ -21,7 +21,7 @@ pub fn open(redis: &Redis, name: &str, clock: Option<Arc<dyn Clock>>) -> RedisLe
         prefix: name.to_owned(),
         timeout: Duration::from_secs(2),
     };
-    RedisLedger::new(Shared::new(options, Arc::new(())), clock, TaskTracker::new())
+    RedisLedger::new(Shared::new(options, Arc::new(())), clock, Tasks::default())
 }
 
 fn total(limit: i64) -> Budgets {

@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use super::entry::{self, HEADER, ReadError};
 use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
 use crate::files::there;
+use crate::tasks;
 use folder::{Folder, Found};
 
 /// How a folder is used.
@@ -80,7 +81,7 @@ impl Disk {
         work: impl FnOnce(&Inner) -> Result<R, CacheError> + Send + 'static,
     ) -> Result<R, CacheError> {
         let inner = self.0.clone();
-        tokio::task::spawn_blocking(move || work(&inner)).await.unwrap_or(Err(CacheError::Stopped))
+        tasks::spawn_blocking(move || work(&inner)).await.unwrap_or(Err(CacheError::Stopped))
     }
 }
 

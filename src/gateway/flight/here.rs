@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::super::Tasks;
 use super::super::ask::Connection;
 use super::waiters::{Waiter, Waiters};
+use crate::tasks::Tasks;
 
 /// What is under way, by key. `T` is what comes of it.
 pub struct Flights<T> {

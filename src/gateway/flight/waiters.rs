@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
 
-use super::super::Tasks;
 use super::super::ask::Connection;
 use crate::provider::Audience;
+use crate::tasks::Tasks;
 
 /// The requests that wait for one flight. Clones are the same list.
 #[derive(Clone, Debug)]

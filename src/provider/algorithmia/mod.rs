@@ -28,6 +28,7 @@ use super::{
 use crate::config::{Algorithm, AlgorithmiaConfig, Common};
 use crate::credit::{CallFacts, Price};
 use crate::photo::{self, Gray, Limits, OutputFormat};
+use crate::tasks;
 use host::Host;
 pub use host::reach;
 use wire::Done;
@@ -103,7 +104,7 @@ impl Algorithmia {
         let (gray, deadline, trace) = (call.gray.clone(), call.deadline, &call.trace);
         let sent_pixels = u64::from(gray.width) * u64::from(gray.height);
         let facts = CallFacts { sent_pixels, timeout: self.timeout };
-        let body = tokio::task::spawn_blocking(move || body(&gray)).await;
+        let body = tasks::spawn_blocking(move || body(&gray)).await;
         let body =
             body.map_err(|_| ProviderError::new(FailureKind::Failed, "the picture could not be prepared"))??;
         let Algorithm { owner, name, version } = &self.algorithm;

@@ -25,6 +25,7 @@ use crate::config::{Common, ExecConfig, Variable, Word};
 use crate::credit::{CallFacts, Price, Usage};
 use crate::photo::{Limits, OutputFormat, read_head};
 use crate::queue::{Queue, QueueError};
+use crate::tasks;
 use process::{Ended, Program, RunError, Useless};
 use stderr::Listener;
 
@@ -156,7 +157,7 @@ impl Provider for Exec {
             QueueError::Late => ProviderError::new(FailureKind::Timeout, "its turn did not come in time"),
         })?;
         let (width, height) = (gray.width, gray.height);
-        let input = tokio::task::spawn_blocking(move || gray.encode(OutputFormat::Png, 100)).await;
+        let input = tasks::spawn_blocking(move || gray.encode(OutputFormat::Png, 100)).await;
         let input = input
             .map_err(|_| ProviderError::new(FailureKind::Failed, "the picture could not be prepared"))?
             .map_err(|error| ProviderError::new(FailureKind::Rejected, error.to_string()))?;

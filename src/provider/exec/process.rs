@@ -26,6 +26,7 @@ use wait4::Wait4;
 use super::stderr::Listener;
 use crate::provider::context::next_hop;
 use crate::provider::memory::lock;
+use crate::tasks;
 
 /// How long after the program's end its output is still read: what it has written is there already, unless a
 /// process that has left its group holds the pipe open.
@@ -109,7 +110,7 @@ impl Program {
                 watched
             }
         };
-        let mut watch = tokio::task::spawn_blocking(watch)
+        let mut watch = tasks::spawn_blocking(watch)
             .map(|watched| watched.unwrap_or_else(|error| Err(RunError::Lost(io::Error::other(error)))));
         let Ok(pipes) = pipes.await else {
             // Nothing was started: the watch says why.

@@ -11,6 +11,7 @@ use super::pick::Picker;
 use super::request::Values;
 use crate::config::{BalanceConfig, Common, Config, HttpConfig, KindConfig};
 use crate::provider::Memory;
+use crate::tasks;
 
 /// How long one host may take to say it.
 const TIME: Duration = Duration::from_secs(20);
@@ -37,7 +38,7 @@ pub async fn balances(config: &Config, memory: &Memory) {
 async fn ask(common: Common, config: &HttpConfig, balance: &BalanceConfig) -> Result<f64, String> {
     let copy = config.clone();
     // Setting up a client may read certificates.
-    let host = tokio::task::spawn_blocking(move || Host::new(&common, &copy)).await;
+    let host = tasks::spawn_blocking(move || Host::new(&common, &copy)).await;
     let host = host.map_err(|error| error.to_string())??;
     let values = Values { config, picture: None, seconds: TIME.as_secs(), shown: false };
     let keys = values.keys().map_err(|error| error.to_string())?;

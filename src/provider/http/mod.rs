@@ -31,6 +31,7 @@ use super::{
 use crate::config::{BodyConfig, Common, HttpConfig, JsonTemplate, Output, Part};
 use crate::credit::{CallFacts, Price};
 use crate::photo::Gray;
+use crate::tasks;
 use mapping::{Found, Mapping, Reading};
 use picture::Prepared;
 use request::{Rendered, Values};
@@ -122,7 +123,7 @@ impl Http {
         deadline: Instant,
     ) -> Result<(Rendered, HeaderMap, Option<picture::Frame>), ProviderError> {
         let (config, base, seconds) = (self.config.clone(), host.rules.own.clone(), self.seconds(deadline)?);
-        let work = tokio::task::spawn_blocking(move || {
+        let work = tasks::spawn_blocking(move || {
             let picture: Prepared = picture::prepare(&gray, &config.accepts)?;
             let values = Values { config: &config, picture: Some(&picture), seconds, shown: false };
             Ok((values.render(&base)?, values.keys()?, picture.frame))
@@ -148,7 +149,7 @@ impl Http {
     async fn read(&self, reply: Reply, facts: CallFacts, trace: &Trace) -> Result<Reading, ProviderError> {
         let mapping = self.mapping.clone();
         let trace = trace.clone();
-        let read = tokio::task::spawn_blocking(move || mapping.read(&reply, &facts, &trace));
+        let read = tasks::spawn_blocking(move || mapping.read(&reply, &facts, &trace));
         let failed = |_| {
             let message = "its answer could not be read";
             Err(ProviderError::new(FailureKind::Failed, message).billed(Billed::Unknown))

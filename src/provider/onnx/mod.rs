@@ -22,6 +22,7 @@ use crate::config::{Common, OnnxConfig};
 use crate::credit::{CallFacts, Price, Usage};
 use crate::photo::Chroma;
 use crate::queue::{Queue, QueueError};
+use crate::tasks;
 use network::{Network, NetworkError};
 use recipe::{Recipe, RecipeError};
 
@@ -178,7 +179,7 @@ impl Provider for Onnx {
             timeout: self.timeout,
         };
         let (network, pool, trace) = (self.network.clone(), self.take_pool(), trace.clone());
-        let run = tokio::task::spawn_blocking(move || {
+        let run = tasks::spawn_blocking(move || {
             let ran = pool.run(|| {
                 let start = ThreadTime::now();
                 network.color(&call.gray, &pool).map(|chroma| (chroma, start.elapsed()))

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redis::Script;
-use tokio::task::spawn_blocking;
 
 use super::epoch::{Epoch, EpochFile};
 use super::keys;
 use crate::credit::LedgerError;
 use crate::shared::{Purpose, Shared, Trouble};
+use crate::tasks::spawn_blocking;
 
 /// How far a clock may be behind the latest reservation without a word, in seconds.
 pub const SKEW: i64 = 300;

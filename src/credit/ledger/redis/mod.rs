@@ -24,7 +24,6 @@ use async_trait::async_trait;
 use time::Date;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio_util::task::TaskTracker;
 
 use self::account::{RedisAccount, ReserveFailure};
 use self::epoch::EpochFile;
@@ -37,6 +36,7 @@ use crate::credit::experience::{Experience, SizeClass};
 use crate::credit::usage::UsageRow;
 use crate::credit::window::Clock;
 use crate::shared::{Shared, Trouble};
+use crate::tasks::Tasks;
 
 /// How long the end of a reservation is told again while Redis does not answer. After that it stays charged.
 const INSIST: Duration = Duration::from_secs(15 * 60);
@@ -49,36 +49,29 @@ pub struct RedisLedger(Arc<Desk>);
 /// What tasks need of it.
 struct Desk {
     account: RedisAccount,
-    tasks: TaskTracker,
+    tasks: Tasks,
     back: Return,
 }
 
 impl RedisLedger {
     /// The ledger in what is shared; its work is done in `tasks`. Without a clock it is Redis's own.
-    pub fn new(shared: Shared, clock: Option<Arc<dyn Clock>>, tasks: TaskTracker) -> Self {
+    pub fn new(shared: Shared, clock: Option<Arc<dyn Clock>>, tasks: Tasks) -> Self {
         Self::open(shared, clock, tasks, None)
     }
 
     /// The same, with Redis's own clock, for a gateway with a state folder: it remembers there which account it knew,
     /// so that it notices another one after a restart.
-    pub fn in_folder(shared: Shared, tasks: TaskTracker, state_dir: &Path) -> Self {
+    pub fn in_folder(shared: Shared, tasks: Tasks, state_dir: &Path) -> Self {
         Self::open(shared, None, tasks, Some(EpochFile::new(state_dir)))
     }
 
-    fn open(
-        shared: Shared,
-        clock: Option<Arc<dyn Clock>>,
-        tasks: TaskTracker,
-        file: Option<EpochFile>,
-    ) -> Self {
+    fn open(shared: Shared, clock: Option<Arc<dyn Clock>>, tasks: Tasks, file: Option<EpochFile>) -> Self {
         Self(Arc::new_cyclic(|desk: &Weak<Desk>| {
             let desk = desk.clone();
             // A desk that is gone, or a program that ends, leaves the reservation charged.
             let back: Return = Arc::new(move |ticket, dropped| {
-                if let (Some(desk), Ok(runtime)) = (desk.upgrade(), Handle::try_current()) {
-                    desk.tasks
-                        .clone()
-                        .spawn_on(async move { desk.take_back(&ticket, dropped).await }, &runtime);
+                if let (Some(desk), Ok(_)) = (desk.upgrade(), Handle::try_current()) {
+                    desk.tasks.clone().spawn(async move { desk.take_back(&ticket, dropped).await });
                 }
             });
             Desk { account: RedisAccount::new(shared, clock, file), tasks, back }

@@ -1,0 +1,142 @@
+//! Background work. Only this module spawns tasks, for two reasons: shutdown waits for [`Tasks`], and what a task logs
+//! carries the id of the request that started it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
+
+/// The running tasks. Clones share one list.
+#[derive(Clone, Debug, Default)]
+pub struct Tasks {
+    running: TaskTracker,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Tasks {
+    /// Starts a task. It continues when the request that started it ends.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.running.spawn(future.in_current_span())
+    }
+
+    /// Runs blocking work (computation, file access) in a thread of its own. Shutdown waits for it.
+    pub fn spawn_blocking<F, R>(&self, work: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let token = self.running.token();
+        spawn_blocking(move || {
+            let _token = token;
+            work()
+        })
+    }
+
+    /// Marks the start of shutdown.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether shutdown has started: new work should go elsewhere.
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Waits until no task runs.
+    pub async fn ended(&self) {
+        self.running.close();
+        self.running.wait().await;
+    }
+
+    /// Waits until no task runs, at most for the grace period. Returns whether all tasks have ended.
+    pub async fn finish(&self, grace: Duration) -> bool {
+        tokio::time::timeout(grace, self.ended()).await.is_ok()
+    }
+
+    /// The number of running tasks.
+    pub fn count(&self) -> usize {
+        self.running.len()
+    }
+}
+
+/// Runs blocking work in a thread of its own. Its log messages carry the current request's id. Shutdown does not wait
+/// for it: call it from a task that awaits the result, or use [`Tasks::spawn_blocking`].
+#[allow(clippy::disallowed_methods, reason = "the one place that passes the request's span on")]
+pub fn spawn_blocking<F, R>(work: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let span = Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::Mutex;
+
+    use tracing::{Dispatch, dispatcher};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_warning_from_blocking_work_carries_the_request_id() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let dispatch = Dispatch::new(subscriber);
+        let span = dispatcher::with_default(&dispatch, || tracing::warn_span!("request", id = "r-1"));
+        let warn = |message: &'static str| {
+            let dispatch = dispatch.clone();
+            move || dispatcher::with_default(&dispatch, || tracing::warn!("{message}"))
+        };
+        let (alone, tracked) = {
+            // `enter` is not held across an await.
+            let _subscriber = dispatcher::set_default(&dispatch);
+            let _span = span.enter();
+            (spawn_blocking(warn("alone")), Tasks::default().spawn_blocking(warn("tracked")))
+        };
+        alone.await.unwrap();
+        tracked.await.unwrap();
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        for message in ["alone", "tracked"] {
+            let line = text.lines().find(|line| line.contains(message)).unwrap();
+            assert!(line.contains("request{id=\"r-1\"}"), "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn shutdown_waits_for_blocking_work() {
+        let tasks = Tasks::default();
+        let (finish, finished) = std::sync::mpsc::channel::<()>();
+        let work = tasks.spawn_blocking(move || finished.recv());
+        assert_eq!(tasks.count(), 1);
+        assert!(!tasks.finish(Duration::from_millis(10)).await);
+        finish.send(()).unwrap();
+        work.await.unwrap().unwrap();
+        assert!(tasks.finish(Duration::from_secs(10)).await);
+    }
+}

@@ -1,5 +1,5 @@
-//! What a call is part of: while one is made, every request that is sent for it, and every program that is started,
-//! is told its place in the trace of the request that caused it (W3C Trace Context).
+//! Trace context of a call (W3C Trace Context). Each request that a call sends and each program that it starts gets a
+//! child of the trace context of the client's request.
 
 use std::future::Future;
 
@@ -9,7 +9,7 @@ tokio::task_local! {
     static PARENT: TraceParent;
 }
 
-/// Does the work of a call that a request has caused.
+/// Runs `work` under the trace context of the client's request.
 pub async fn within<F: Future>(parent: Option<TraceParent>, work: F) -> F::Output {
     match parent {
         Some(parent) => PARENT.scope(parent, work).await,
@@ -17,7 +17,7 @@ pub async fn within<F: Future>(parent: Option<TraceParent>, work: F) -> F::Outpu
     }
 }
 
-/// The place of one more request or program, if there is a trace.
+/// The trace context of the next request or program; `None` without a trace.
 pub(super) fn next_hop() -> Option<TraceParent> {
     PARENT.try_with(|parent| parent.child()).ok().flatten()
 }

@@ -1,13 +1,11 @@
-//! The one way out of this machine: every HTTP request to a provider, to another gateway or to a store is
-//! made here.
+//! The HTTP client for all outgoing requests: to providers, other gateways and object stores.
 //!
-//! An answer is read at most up to a cap, counted after decompression, and within its time. Redirects are
-//! followed on the same host only, so that pictures and keys go nowhere else. Proxies named in the
-//! environment are not used: a picture takes the way the configuration says. Certificates are checked
-//! against Mozilla's roots, which are compiled in, and against the system's (`SSL_CERT_FILE` names
-//! others), so that it works on a machine without any and with a company's own.
+//! A response has a size limit, which counts bytes after decompression, and a deadline. Redirects are followed only
+//! within the same host, so that pictures and API keys reach no other host. Proxies from the environment are ignored.
+//! Certificates are checked against Mozilla's roots, which are compiled in, and the system's roots (or `SSL_CERT_FILE`),
+//! so the client works on machines without certificates and with a company's own authority.
 //!
-//! Errors are in words of ours: they never hold a URL, a header or a body, in which a key could stand.
+//! Error messages contain no URL, header or body, because these may contain an API key.
 
 use std::error::Error;
 use std::sync::{Arc, LazyLock};
@@ -23,72 +21,62 @@ use super::context::next_hop;
 use super::outgoing::{Forbidden, Names, Reach, System};
 use super::{FailureKind, ProviderError};
 
-/// Most redirects that are followed.
 const MOST_REDIRECTS: usize = 3;
 
-/// The longest `Retry-After` that is believed: whoever says more is not asked again by one call anyway.
+/// A longer `Retry-After` is cut to this.
 const LONGEST_RETRY: Duration = Duration::from_secs(86_400);
 
-/// How long a connection is kept for the next request. Shorter than what servers grant, so that no
-/// request is sent into a connection that the other side is just closing.
+/// How long an idle connection is reused. Shorter than the usual keep-alive time of servers, so that no request is sent
+/// on a connection that the server is closing.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Most bytes that are set aside because a host says that it will send them.
+/// The most bytes that are allocated because of a `Content-Length`.
 const MOST_TRUSTED: u64 = 1 << 20;
 
-/// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// Name look-up, connection and TLS together.
+    /// Time limit of DNS lookup, connection and TLS handshake together.
     pub connect: Duration,
-    /// From the start of a request to the head of its answer.
+    /// Time limit from the start of a request to the head of its response.
     pub first_byte: Duration,
 }
 
-/// Makes requests. Cheap to clone; clones share their connections.
+/// Clones are cheap and share their connections.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     client: Client,
     first_byte: Duration,
 }
 
-/// A whole answer.
+/// A complete response.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// Its status, whatever it is.
     pub status: StatusCode,
-    /// Its headers.
     pub headers: HeaderMap,
-    /// Its body, decompressed.
+    /// Decompressed.
     pub body: Bytes,
 }
 
-/// Why there is no whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
-    /// There was no connection, so that nothing was sent.
+    /// Nothing was sent.
     #[error("no connection: {0}")]
     NoConnection(String),
-    /// The answer did not begin in time.
     #[error("no answer within {:.1} s", .0.as_secs_f64())]
     NoFirstByte(Duration),
-    /// The answer was not whole in time.
-    #[error("no whole answer in time")]
+    #[error("the response was not complete in time")]
     Late,
-    /// The connection broke, or what came was not HTTP.
+    /// The connection broke, or the response was not HTTP.
     #[error("the connection broke: {0}")]
     Broken(String),
-    /// The answer is larger than the cap.
     #[error("its answer is larger than {0} bytes")]
     TooLarge(u64),
-    /// It redirects again and again.
     #[error("it redirects more than {MOST_REDIRECTS} times")]
     Astray,
-    /// The answer is elsewhere, where nothing is sent.
     #[error("it redirects to another host, which is not followed")]
     Redirected,
-    /// The host's name leads to an address that nothing is sent to.
-    #[error("not asked: {0}")]
+    /// The host's name resolves to an address that may not be connected to.
+    #[error("no request was sent: {0}")]
     Forbidden(Forbidden),
 }
 
@@ -98,7 +86,7 @@ impl HttpError {
         !matches!(self, Self::NoConnection(_) | Self::Forbidden(_))
     }
 
-    /// What it means for a call; whether that has cost something is for the protocol to say.
+    /// The error of the call. The caller sets whether the call was billed.
     pub fn failure(&self) -> ProviderError {
         let kind = match self {
             Self::NoConnection(_) | Self::Broken(_) => FailureKind::Unreachable,
@@ -117,7 +105,7 @@ impl Reply {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
         let seconds = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let wait = match seconds {
-            // More than fits is long.
+            // The number may be too large for the type.
             true => Duration::from_secs(text.parse().unwrap_or(u64::MAX)),
             false => {
                 let date = httpdate::parse_http_date(text).ok()?;
@@ -127,16 +115,16 @@ impl Reply {
         Some(wait.min(LONGEST_RETRY))
     }
 
-    /// Where it redirects to, if it does.
+    /// The target of a redirect.
     pub fn location(&self) -> Option<&HeaderValue> {
         self.headers.get(LOCATION).filter(|_| self.status.is_redirection())
     }
 }
 
 impl HttpClient {
-    /// A client with its own connections, that follows redirects within a host; `reach` says which
-    /// addresses it connects to. Reads the system's certificates the first time: not for async threads.
-    /// An error is in words for the operator.
+    /// A client with its own connections that follows redirects within a host and connects only to addresses within
+    /// `reach`. The first call reads the system's certificates, so it must not run on an async thread. The error is a
+    /// message for the operator.
     pub fn new(times: Times, reach: Reach) -> Result<Self, String> {
         let mut builder = named(builder(times.connect)?)?;
         if reach != Reach::Anywhere {
@@ -145,35 +133,31 @@ impl HttpClient {
         Ok(Self { client: built(builder)?, first_byte: times.first_byte })
     }
 
-    /// The same, that follows no redirect: each is handed back. It finds hosts by `names`.
+    /// A client that returns redirects instead of following them and resolves hosts with `names`.
     pub(super) fn without_redirects(times: Times, names: Names) -> Result<Self, String> {
         let builder = named(builder(times.connect)?)?.redirect(Policy::none()).dns_resolver(Arc::new(names));
         Ok(Self { client: built(builder)?, first_byte: times.first_byte })
     }
 
-    /// What makes the requests, for a library that speaks a protocol of its own and bounds them itself:
-    /// the same way out, and bodies are handed on as they come.
+    /// A bare client for a library with its own limits. It does not decompress bodies.
     pub fn bare(connect: Duration) -> Result<Client, String> {
         built(builder(connect)?.no_gzip())
     }
 
-    /// Begins a request.
     pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.client.request(method, url)
     }
 
-    /// Begins a `GET`.
     pub fn get(&self, url: Url) -> RequestBuilder {
         self.client.get(url)
     }
 
-    /// Begins a `POST`.
     pub fn post(&self, url: Url) -> RequestBuilder {
         self.client.post(url)
     }
 
-    /// Sends a request and reads its answer, at most `most` bytes of it, until the deadline. A redirect that
-    /// was not followed is an error.
+    /// Sends a request and reads the response, at most `most` bytes, until the deadline. A redirect that was not
+    /// followed is an error.
     pub async fn send(
         &self,
         request: RequestBuilder,
@@ -184,7 +168,7 @@ impl HttpClient {
         if reply.location().is_some() { Err(HttpError::Redirected) } else { Ok(reply) }
     }
 
-    /// The same, but a redirect that was not followed is an answer.
+    /// Like `send`, but returns a redirect that was not followed.
     pub async fn send_once(
         &self,
         request: RequestBuilder,
@@ -206,11 +190,11 @@ impl HttpClient {
     }
 }
 
-/// Names whoever has passed a request on (RFC 8586), so that a gateway that is set up to ask itself, through
-/// whatever stands in between, notices at once.
+/// Lists the gateways that forwarded a request (RFC 8586), so that a gateway that is configured to call itself, even
+/// through proxies, detects the loop.
 pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
-/// The name of this process there. Another gateway is not this one: two may well stand in a row.
+/// The name of this process in `CDN-Loop`. Each process has its own, because one gateway may call another.
 pub fn own_name() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| format!("pixcolor-{}", uuid::Uuid::new_v4().simple()));
     &NAME
@@ -228,7 +212,7 @@ fn builder(connect: Duration) -> Result<ClientBuilder, String> {
         .no_proxy())
 }
 
-/// Whose requests say who makes them.
+/// Adds the `CDN-Loop` header to every request.
 fn named(builder: ClientBuilder) -> Result<ClientBuilder, String> {
     let name = HeaderValue::from_str(own_name()).map_err(|error| error.to_string())?;
     Ok(builder.default_headers(HeaderMap::from_iter([(CDN_LOOP, name)])))
@@ -241,14 +225,14 @@ fn built(builder: ClientBuilder) -> Result<Client, String> {
 async fn read(mut response: Response, most: u64) -> Result<Reply, HttpError> {
     let (status, headers) = (response.status(), response.headers().clone());
     if status.is_redirection() && headers.contains_key(LOCATION) {
-        // Nobody wants its body.
+        // The body of a redirect is not used.
         return Ok(Reply { status, headers, body: Bytes::new() });
     }
     let promised = response.content_length().unwrap_or(0);
     if promised > most {
         return Err(HttpError::TooLarge(most));
     }
-    // A promise costs the host nothing; the memory for it comes with the bytes.
+    // A `Content-Length` costs the host nothing, so memory beyond this is allocated only as bytes arrive.
     let mut body = BytesMut::with_capacity(usize::try_from(promised.min(MOST_TRUSTED)).unwrap_or(0));
     while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
         if (body.len() + chunk.len()) as u64 > most {
@@ -259,7 +243,7 @@ async fn read(mut response: Response, most: u64) -> Result<Reply, HttpError> {
     Ok(Reply { status, headers, body: body.freeze() })
 }
 
-/// Follows a redirect within the same scheme, host and port; anything else is handed back as it is.
+/// Follows a redirect within the same scheme, host and port; any other redirect is returned.
 fn same_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let from = attempt.previous();
     let same = from.last().is_some_and(|from| from.origin() == attempt.url().origin());
@@ -284,11 +268,11 @@ fn classify(error: &reqwest::Error) -> HttpError {
     }
 }
 
-/// The innermost reason. The outer ones repeat the URL.
+/// The message of the innermost error. The outer ones repeat the URL.
 fn cause(error: &reqwest::Error) -> String {
     let innermost = innermost(error);
     match innermost.downcast_ref::<reqwest::Error>() {
-        Some(_) => "it could not be said why".to_owned(),
+        Some(_) => "unknown reason".to_owned(),
         None => innermost.to_string(),
     }
 }
@@ -309,7 +293,7 @@ fn tls() -> Result<ClientConfig, String> {
         tracing::debug!("some of the system's certificates cannot be read: {error}");
     }
     roots.add_parsable_certificates(system.certs);
-    // The provider is named, not installed for the process: nothing here depends on who came first.
+    // The crypto provider is passed explicitly instead of installed for the process, so start-up order does not matter.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -1,5 +1,5 @@
-//! Concurrency limit: so many calls to a provider at once, a bounded queue before it, and a quick
-//! refusal beyond that, so that the next provider can answer.
+//! Concurrency limit: a bounded number of concurrent calls to a provider and a bounded queue. A call that finds the
+//! queue full fails at once, so that the gateway can fall back to the next provider.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +9,15 @@ use async_trait::async_trait;
 use super::{About, Answer, Call, FailureKind, Provider, ProviderError, Readiness};
 use crate::queue::{Queue, QueueError};
 
-/// When it makes sense to come back to a full queue.
+/// The `Retry-After` when the queue is full.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
 
-/// A provider behind a queue.
 pub struct Limit {
     inner: Arc<dyn Provider>,
     queue: Arc<Queue>,
 }
 
 impl Limit {
-    /// Lets a call through when the queue does.
     pub fn new(inner: Arc<dyn Provider>, queue: Arc<Queue>) -> Self {
         Self { inner, queue }
     }
@@ -41,7 +39,9 @@ impl Provider for Limit {
                 ProviderError::new(FailureKind::Busy, "too many calls are waiting for it already")
                     .retry_after(Some(BUSY_RETRY))
             }
-            QueueError::Late => ProviderError::new(FailureKind::Timeout, "its turn did not come in time"),
+            QueueError::Late => {
+                ProviderError::new(FailureKind::Timeout, "the call was still in the queue at its deadline")
+            }
         })?;
         self.inner.colorize(call).await
     }

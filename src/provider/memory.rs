@@ -1,8 +1,8 @@
-//! What providers remember beyond a change of the configuration, by provider name: whether the breaker
-//! is open, how many calls are under way, which news the operator has been told already.
+//! State of providers that survives a reload of the configuration, by provider name: the circuit breaker, the queue of
+//! calls, and the alerts that were already logged.
 //!
-//! Providers are built anew with every configuration. Were this inside them, saving a file would forget
-//! that a host is down, and let twice as many calls through as its limit says.
+//! A reload builds new providers. If this state were inside them, a reload would forget that a host is down and would
+//! allow twice as many concurrent calls as the limit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,30 +13,29 @@ use crate::config::BreakerConfig;
 use crate::observe::Metrics;
 use crate::queue::Queue;
 
-/// Most different news of one provider that are told; a host that invents new ones is not listened to.
+/// The most distinct alerts of one provider that are logged. This bounds the memory that a host can take.
 const MOST_NEWS: usize = 32;
 
-/// What all providers remember. Cheap to clone; clones are the same memory.
+/// State of all providers. Clones are cheap and share the state.
 #[derive(Clone)]
 pub struct Memory {
     metrics: Metrics,
     by_name: Arc<Mutex<BTreeMap<String, Arc<Remembered>>>>,
 }
 
-/// What one provider remembers.
+/// State of one provider.
 pub struct Remembered {
     name: String,
-    /// Whether it is called at all: one circuit for each way to ask it that is in use, the latest last.
+    /// One circuit for each combination of address, settings and keys that is in use, the latest last.
     circuits: Mutex<Vec<(Way, Weak<ProviderCircuit>)>>,
-    /// Where its calls are counted.
     pub(super) metrics: Metrics,
     queue: Mutex<Option<(Size, Arc<Queue>)>>,
     news: Mutex<BTreeSet<String>>,
-    /// The network that is in use, and what it was loaded from.
+    /// What the network in use was loaded from, and the network.
     network: Mutex<(String, Weak<Onnx>)>,
 }
 
-/// Whom a provider asks, how, and with which keys, as a digest.
+/// SHA-256 of a provider's address, settings and keys.
 pub type Way = [u8; 32];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,12 +45,10 @@ struct Size {
 }
 
 impl Memory {
-    /// Nothing remembered yet.
     pub fn new(metrics: Metrics) -> Self {
         Self { metrics, by_name: Arc::default() }
     }
 
-    /// What the provider of this name remembers.
     pub(super) fn of(&self, name: &str) -> Arc<Remembered> {
         let mut all = lock(&self.by_name);
         let new = || {
@@ -67,15 +64,15 @@ impl Memory {
         all.entry(name.to_owned()).or_insert_with(new).clone()
     }
 
-    /// The guard refused what a call answered: for the breaker that call has failed.
+    /// The output guard rejected the image of a call, so the circuit breaker counts that call as failed.
     pub fn refused(&self, name: &str) {
         if let Some(remembered) = lock(&self.by_name).get(name) {
             remembered.latest(|circuit| circuit.record_refused_output());
         }
     }
 
-    /// These are the providers from now on: what is known of others is forgotten, and no call of theirs that
-    /// is still under way shows anything any more.
+    /// Takes over the providers of a new configuration. State and metrics of all others are dropped, and their calls
+    /// under way no longer change metrics.
     pub fn in_force<'n>(&self, names: impl Iterator<Item = &'n str>) {
         let names: BTreeSet<&str> = names.collect();
         lock(&self.by_name).retain(|name, remembered| {
@@ -88,7 +85,7 @@ impl Memory {
         });
     }
 
-    /// What is left on a provider's account, if it says so and is still there.
+    /// Shows the balance of a provider's account as a metric, if the provider is still configured.
     pub fn balance(&self, name: &str, left: Option<f64>) {
         let all = lock(&self.by_name);
         if all.contains_key(name) {
@@ -98,8 +95,8 @@ impl Memory {
 }
 
 impl Remembered {
-    /// The circuit for this way to ask. With another address or another key it is another one: what was wrong
-    /// may be mended.
+    /// The circuit for this address, these settings and keys. After a change of one of them a new circuit starts closed,
+    /// because the change may have fixed the cause of the failures.
     pub(super) fn circuit(&self, way: Way, config: BreakerConfig) -> Arc<ProviderCircuit> {
         let mut kept = lock(&self.circuits);
         kept.retain(|(_, circuit)| circuit.strong_count() > 0);
@@ -111,7 +108,7 @@ impl Remembered {
         circuit
     }
 
-    /// Shows the latest circuit and no other; or none at all.
+    /// Shows only the latest circuit in the metrics, or none.
     fn show(&self, there: bool) {
         let circuits: Vec<_> =
             lock(&self.circuits).iter().filter_map(|(_, circuit)| circuit.upgrade()).collect();
@@ -127,7 +124,7 @@ impl Remembered {
         }
     }
 
-    /// The queue for this many calls at once; another only when the numbers have changed.
+    /// The queue for `places` concurrent calls and `waiting` queued ones. A new queue is made only if the numbers changed.
     pub(super) fn queue(&self, places: u32, waiting: usize) -> Arc<Queue> {
         let wanted = Size { places, waiting };
         let mut kept = lock(&self.queue);
@@ -139,8 +136,8 @@ impl Remembered {
         queue
     }
 
-    /// The network that is in use if it was loaded from the same; else it is loaded. Loading takes time and
-    /// memory, and another queue would let twice as many pictures through.
+    /// The network in use if it was loaded from the same files and settings, otherwise a new one. Loading takes time and
+    /// memory, and a second queue would allow twice as many concurrent pictures.
     pub(super) fn network(
         &self,
         from: String,
@@ -155,8 +152,7 @@ impl Remembered {
         Ok(network)
     }
 
-    /// Whether the operator has not been told this yet. Numbers do not make it news: a balance changes
-    /// with every call.
+    /// Whether an alert was not logged before. Digits are ignored, because a balance changes with every call.
     pub(super) fn is_news(&self, text: &str) -> bool {
         let text: String = text.chars().filter(|c| !c.is_ascii_digit()).collect();
         let mut told = lock(&self.news);
@@ -165,6 +161,6 @@ impl Remembered {
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind these locks is whole after every statement.
+    // The data behind these locks is consistent after every statement, so a poisoned lock is harmless.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

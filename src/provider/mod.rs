@@ -1,8 +1,8 @@
-//! What colours: the one trait, what it is given and what it answers.
+//! Providers: the trait, its call and its response, and the kinds of provider.
 //!
-//! A provider gets a small grey picture and answers with colour. It knows nothing of uploads, full
-//! size, caches or budgets. Decorators (limit, retry, breaker, time-out) are providers too. The
-//! registry is the one place that knows all kinds.
+//! A provider receives a small grey picture and returns colour. It knows nothing of uploads, the photo's full size,
+//! caches or budgets. Decorators (limit, retry, circuit breaker, time-out) are providers too. Only the registry knows
+//! all kinds.
 
 mod algorithmia;
 mod audience;
@@ -42,42 +42,41 @@ pub use trace::{Step, Trace};
 use crate::credit::{Begun, Usage};
 use crate::photo::{Chroma, Gray};
 
-/// Something that colours.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// What it is; the same for its whole life.
+    /// Never changes.
     fn about(&self) -> &About;
 
-    /// Whether it could be called now. Cheap: looks at memory, asks nobody.
+    /// Whether the provider can be called now. Cheap: reads memory only.
     fn readiness(&self) -> Readiness;
 
-    /// Colours one grey picture. Ends by itself before the call's deadline.
+    /// Colours one grey picture. Returns before the call's deadline.
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError>;
 }
 
-/// What a provider is.
+/// The name, the model and the settings of a provider.
 #[derive(Clone, Debug)]
 pub struct About {
-    /// Its name in the configuration.
+    /// The name in the configuration.
     pub name: String,
-    /// Its kind: `onnx`, `algorithmia`, ...
+    /// The kind: `onnx`, `algorithmia`, ...
     pub kind: &'static str,
-    /// The model that colours, in its maker's words.
+    /// The model's name, as its maker spells it.
     pub model: String,
-    /// The model's version: a new one never serves old colour.
+    /// The model's version. A new version makes cached results of the old one unreachable.
     pub version: String,
     /// Whether pictures leave this machine.
     pub leaves_machine: bool,
-    /// Most pixels of the grey picture it is sent.
+    /// The most pixels of the grey picture that the provider receives.
     pub send_max_pixels: u64,
-    /// Whether its chroma is laid on the photo's own luminance; if not, its own pixels are the answer.
+    /// Whether the provider's chroma is merged with the photo's luminance. Otherwise its own pixels are the result.
     pub luma_lock: bool,
-    /// Every further setting of its kind that changes pixels, in a fixed order and spelling.
+    /// Every further setting that changes pixels, in a fixed order and spelling.
     pub settings: String,
 }
 
 impl About {
-    /// SHA-256 over everything that changes pixels; part of every cache key.
+    /// SHA-256 of everything that changes pixels.
     pub fn identity(&self) -> Identity {
         let mut hash = Sha256::new();
         let send = self.send_max_pixels.to_string();
@@ -90,46 +89,43 @@ impl About {
     }
 }
 
-/// Who made the colour, down to every setting that changes pixels.
+/// The kind, model, version and every setting of a provider that changes pixels, as SHA-256; part of cache keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity(pub [u8; 32]);
 
-/// Whether a provider could be called now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It could.
     Ready,
-    /// It could not.
     NotReady {
-        /// Why, in words for the operator.
+        /// For the operator.
         why: String,
-        /// When it may be again, if it comes back by itself.
+        /// Set if the provider becomes ready without an action of the operator.
         retry_after: Option<Duration>,
     },
 }
 
-/// One call.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The picture to colour; at most `About::send_max_pixels`.
     pub gray: Arc<Gray>,
-    /// When the answer is no longer wanted.
     pub deadline: Instant,
-    /// Who wants to know what is done; by default nobody.
     pub trace: Trace,
-    /// The requests that wait for the answer. Without it, the call begins whether or not a client still waits.
+    /// The requests that wait for the response. `None`: the call begins even if no client waits any more.
     pub audience: Option<Arc<dyn Audience>>,
     /// Set by [`Call::may_begin`].
     pub begun: Begun,
 }
 
 impl Call {
-    /// Refuses a call in a dry run, after its deadline, or when no client waits for it any more. Every kind asks
-    /// after it has told its request and waited in its last queue, and before it sends or starts anything.
+    /// Fails in a dry run, after the deadline, or when no client waits any more. Every kind calls this after it has
+    /// reported its request and left its last queue, and before it sends or starts anything.
     pub async fn may_begin(&self) -> Result<(), ProviderError> {
         self.trace.may_send()?;
         if self.deadline <= Instant::now() {
-            return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
+            return Err(ProviderError::new(
+                FailureKind::Timeout,
+                "the deadline had passed before the call began",
+            ));
         }
         match &self.audience {
             Some(audience) if !audience.waits().await => return Err(ProviderError::abandoned()),
@@ -139,22 +135,20 @@ impl Call {
     }
 }
 
-/// What came back.
+/// The result of a successful call.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The colour.
     pub color: Color,
-    /// What the call consumed.
     pub usage: Usage,
 }
 
-/// Colour as a provider gives it.
+/// Colour as a provider returns it.
 #[derive(Clone, Debug)]
 pub enum Color {
-    /// Chroma planes of any size, covering the whole picture.
+    /// Chroma planes of any size that cover the whole picture.
     Chroma(Chroma),
-    /// An encoded picture of any size; not yet decoded, and not to be trusted.
+    /// An encoded picture of any size, not yet decoded and untrusted.
     Picture(Bytes),
-    /// The same, but the photo is only a part of it.
+    /// An encoded picture that contains the photo within a border.
     Framed(Bytes, Frame),
 }

@@ -1,4 +1,4 @@
-//! The one place that knows all kinds of provider, and the order of what is put around them.
+//! Builds providers of all kinds from the configuration and wraps them in their decorators.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,24 +19,16 @@ use super::retry::Retry;
 use super::timed::Timed;
 use crate::config::{KindConfig, ProviderConfig, RemoteConfig, Secret};
 
-/// Why what a configuration describes could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A provider's network cannot be used.
     #[error("provider `{name}`: {source}")]
-    Network {
-        /// The provider.
-        name: String,
-        /// What is wrong with it.
-        source: OnnxError,
-    },
-    /// Nothing can be fetched for clients.
+    Network { name: String, source: OnnxError },
     #[error("pictures cannot be fetched for clients: {0}")]
     Inputs(String),
 }
 
-/// Sets up the provider that a configuration describes; what it remembers is in `memory`. May read files:
-/// not for async threads.
+/// Builds a provider. Its state that survives reloads is in `memory`. May read files, so it must not run on an async
+/// thread.
 pub fn build(config: &ProviderConfig, memory: &Memory) -> Result<Arc<dyn Provider>, BuildError> {
     let (name, common) = (&config.name, &config.common);
     let failed = |source| BuildError::Network { name: name.clone(), source };
@@ -65,7 +57,7 @@ pub fn build(config: &ProviderConfig, memory: &Memory) -> Result<Arc<dyn Provide
     })
 }
 
-/// Why the address of a provider is never asked, if that is so and can be told without looking up a name.
+/// Checks the address of a provider, without a DNS lookup. Returns why requests to it are forbidden.
 pub fn forbidden(config: &ProviderConfig) -> Option<Forbidden> {
     let (address, reach) = match &config.kind {
         KindConfig::Algorithmia(host) => (&host.base_url, algorithmia::reach(host)),
@@ -75,7 +67,7 @@ pub fn forbidden(config: &ProviderConfig) -> Option<Forbidden> {
     literal(address.as_ref()?, reach).err()
 }
 
-/// Whom a provider asks, how, and with which keys.
+/// The digest of a provider's address, settings and keys.
 fn way(kind: &KindConfig) -> Way {
     let secrets: Vec<&Secret> = match kind {
         KindConfig::Algorithmia(host) => vec![&host.api_key],
@@ -84,7 +76,7 @@ fn way(kind: &KindConfig) -> Way {
     };
     let keys = secrets.into_iter().map(|secret| secret.expose().map_or("", |key| key.expose_secret()));
     let mut hash = Sha256::new();
-    // Keys are not in what is shown of it.
+    // The debug output leaves keys out.
     for part in [format!("{kind:?}").as_str()].into_iter().chain(keys) {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
@@ -92,9 +84,9 @@ fn way(kind: &KindConfig) -> Way {
     hash.finalize().into()
 }
 
-/// Puts around a provider what stands before one elsewhere. From the outside: a limit, so that waiting for
-/// a place is nobody's time-out, and a place is kept while a call is made again; retry; and a breaker,
-/// which sees every try.
+/// Wraps a remote provider in a concurrency limit, retries and a circuit breaker, from the outside in. The limit is
+/// outermost, so that time in the queue does not count as a time-out and a retry keeps its slot. The circuit breaker is
+/// innermost, so that it sees every attempt.
 pub fn guarded(inner: Arc<dyn Provider>, remote: &RemoteConfig, memory: &Memory) -> Arc<dyn Provider> {
     behind(inner, remote, memory, Way::default())
 }

@@ -1,8 +1,8 @@
-//! Retry: a call that failed without having cost anything, and may succeed in a moment, is made again.
+//! Retries a call that failed for a temporary reason and was not billed.
 //!
-//! Waits double each time and are jittered, so that many callers do not come back together. A host that
-//! says `Retry-After` is given that time on top, or not asked again at all: when it is too long for a
-//! person, or for the deadline, the next provider answers sooner.
+//! The delay doubles with each retry and is jittered, so that concurrent calls do not retry together. A `Retry-After`
+//! of the host is added to the delay. If it is longer than `LONGEST_WAIT`, or the deadline is too close, the call is
+//! not retried: a fallback answers sooner.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,16 +13,15 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use super::memory::Remembered;
 use super::{About, Answer, Call, Provider, ProviderError, Readiness};
 
-/// The first wait; jitter at most doubles it.
+/// The first delay; jitter at most doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
-/// The longest wait before jitter, and the longest `Retry-After` that is waited for.
+/// The longest delay before jitter, and the longest accepted `Retry-After`.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// The least time in which a call is worth making.
+/// No retry starts with less time than this before the deadline.
 const LEAST_CALL: Duration = Duration::from_secs(1);
 
-/// A provider that is asked again.
 pub struct Retry {
     inner: Arc<dyn Provider>,
     waits: ExponentialBuilder,
@@ -30,7 +29,6 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// Asks at most `retries` times more.
     pub fn new(inner: Arc<dyn Provider>, retries: u32, remembered: Arc<Remembered>) -> Self {
         let waits = ExponentialBuilder::new()
             .with_min_delay(FIRST_WAIT)
@@ -70,7 +68,7 @@ impl Provider for Retry {
                 return Err(error);
             };
             let name = &self.about().name;
-            tracing::debug!(provider = %name, "provider {name} is asked again in {wait:?}: {error}");
+            tracing::debug!(provider = %name, "provider {name}: retry in {wait:?}: {error}");
             tokio::time::sleep(wait).await;
             self.remembered.metrics.provider_retry(name);
             tries += 1;

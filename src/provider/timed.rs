@@ -1,4 +1,4 @@
-//! Total time-out: no call takes longer than its provider's `timeout`, whatever time the request has.
+//! Total time-out: a call takes at most its provider's `timeout`, even if the request has more time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,17 +7,16 @@ use async_trait::async_trait;
 
 use super::{About, Answer, Billed, Call, FailureKind, Provider, ProviderError, Readiness};
 
-/// How long after its time a call may end by itself, with words better than ours.
+/// A call may end by itself for this long after its deadline, because its own error is more precise.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// A provider whose calls end.
 pub struct Timed {
     inner: Arc<dyn Provider>,
     most: Duration,
 }
 
 impl Timed {
-    /// Ends every call after `most`.
+    /// Cancels each call after `most`.
     pub fn new(inner: Arc<dyn Provider>, most: Duration) -> Self {
         Self { inner, most }
     }
@@ -39,7 +38,7 @@ impl Provider for Timed {
         let work = self.inner.colorize(Call { deadline, ..call });
         tokio::time::timeout_at((deadline + GRACE).into(), work).await.unwrap_or_else(|_| {
             let seconds = start.elapsed().as_secs_f64();
-            // What happens elsewhere goes on without us.
+            // A remote host may finish the call and charge for it.
             let billed = if self.about().leaves_machine { Billed::Unknown } else { Billed::No };
             Err(ProviderError::new(FailureKind::Timeout, format!("no answer after {seconds:.1} s"))
                 .billed(billed))
@@ -53,7 +52,7 @@ mod tests {
     use crate::photo::Gray;
     use crate::provider::Trace;
 
-    /// Never answers, and has never heard of deadlines.
+    /// Never responds and ignores deadlines.
     struct Deaf(About);
 
     #[async_trait]
@@ -72,7 +71,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_provider_that_does_not_end_is_ended_and_only_what_was_sent_may_have_cost_something() {
+    async fn a_hanging_call_is_cancelled_and_may_have_been_billed_only_if_the_provider_is_remote() {
         for (leaves_machine, billed) in [(true, Billed::Unknown), (false, Billed::No)] {
             let about = About {
                 name: "deaf".into(),

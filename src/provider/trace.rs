@@ -1,8 +1,8 @@
-//! What a call does, told step by step to whoever wants to know: `pixcolor provider test` prints it. For
-//! everybody else the words are not even made.
+//! Reports what a call does, step by step. `pixcolor provider test` prints the steps; without a listener the texts are
+//! not even built.
 //!
-//! Every kind tells the same steps: what it sends, what came back, what was read out of that, and what it cost.
-//! Keys are masked where the words are made.
+//! Every provider kind reports the same steps: the request, the reply, how the reply was read, and the cost. The
+//! provider masks API keys when it builds the text.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,23 +10,20 @@ use std::sync::Arc;
 use super::{FailureKind, ProviderError};
 use crate::observe::TraceParent;
 
-/// Which step is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// What is sent, or started.
+    /// What the provider sends or starts.
     Request,
-    /// What came back.
     Reply,
-    /// What was read where in the reply, and what it was taken for.
+    /// Which values the reply has where, and their meaning.
     Mapping,
-    /// What was set aside for the call, and what it came to.
+    /// The reservation and the settlement.
     Cost,
-    /// What becomes of the answer.
+    /// What the gateway does with the response.
     Result,
 }
 
 impl Step {
-    /// The word that it is shown with.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Request => "request",
@@ -38,8 +35,8 @@ impl Step {
     }
 }
 
-/// Who is told, if anybody; and which trace of its caller's a call is part of. Cheap to clone; clones tell the same
-/// listener.
+/// The optional listener for the steps of a call, and the trace context of the client's request. Clones are cheap and
+/// share the listener.
 #[derive(Clone, Default)]
 pub struct Trace {
     listener: Option<Arc<Listener>>,
@@ -54,29 +51,29 @@ struct Listener {
 }
 
 impl Trace {
-    /// Tells `tell` of each step. In a dry run no provider sends anything.
+    /// Reports each step to `tell`. In a dry run no provider sends anything.
     pub fn new(dry: bool, tell: impl Fn(Step, &str) + Send + Sync + 'static) -> Self {
         Self { listener: Some(Arc::new(Listener { dry, tell: Box::new(tell) })), parent: None }
     }
 
-    /// Of a request that is part of a trace, or not. Nobody is told.
+    /// Without a listener.
     pub const fn of_request(parent: Option<TraceParent>) -> Self {
         Self { listener: None, parent }
     }
 
-    /// The trace that it is part of.
+    /// The trace context of the client's request.
     pub const fn parent(&self) -> Option<TraceParent> {
         self.parent
     }
 
-    /// Tells a step. The words are made only when somebody listens.
+    /// Reports a step. `words` is called only if there is a listener.
     pub fn tell(&self, step: Step, words: impl FnOnce() -> String) {
         if let Some(listener) = &self.listener {
             (listener.tell)(step, &words());
         }
     }
 
-    /// Part of `Call::may_begin`: an error in a dry run.
+    /// Part of `Call::may_begin`: fails in a dry run.
     pub(super) fn may_send(&self) -> Result<(), ProviderError> {
         match &self.listener {
             Some(listener) if listener.dry => {
@@ -89,6 +86,6 @@ impl Trace {
 
 impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.listener.is_some() { "Trace(told)" } else { "Trace(nobody)" })
+        f.write_str(if self.listener.is_some() { "Trace(listener)" } else { "Trace(no listener)" })
     }
 }

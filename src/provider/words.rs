@@ -1,16 +1,15 @@
-//! What others say, made fit for our logs and answers.
+//! Cleans texts of hosts and programs before they go into logs and responses: one short line, API keys masked.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// Most characters of somebody else's words that are passed on.
+/// The longest text that `quote` passes on, in characters.
 const MOST: usize = 200;
 
-/// Shortest base64 that is looked for: less is found by chance.
+/// The shortest base64 fragment of a key that is masked. Shorter ones match by chance.
 const LEAST_BASE64: usize = 8;
 
-/// A text from outside on one short line, without control characters and without the key: hosts have
-/// been seen to repeat it.
+/// A foreign text as one short line without control characters. The key is masked, because some hosts repeat it.
 pub fn quote(text: &str, key: &str) -> String {
     let clean = masked(text, &[key], "(the key)");
     let words: Vec<&str> = clean.split(|c: char| c.is_whitespace() || c.is_control()).collect();
@@ -21,17 +20,17 @@ pub fn quote(text: &str, key: &str) -> String {
     }
 }
 
-/// A text without these keys, as they are and in base64, by themselves or within something longer.
+/// A text with these keys masked: in plain text and in base64, alone or within a longer string.
 pub fn masked(text: &str, keys: &[&str], mask: &str) -> String {
     let mut forms: Vec<String> =
         keys.iter().filter(|key| !key.is_empty()).flat_map(|key| forms(key)).collect();
-    // A key that holds another one goes first.
+    // Longest first, for a key that contains another one.
     forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
     forms.iter().fold(text.to_owned(), |text, form| text.replace(form.as_str(), mask))
 }
 
-/// A key as it is, and what of it is the same in whatever base64 it stands: three bytes are four characters, so
-/// that there are three ways to begin, and characters at both ends depend on what is beside.
+/// The key itself and its base64 forms. Base64 encodes three bytes as four characters, so a key within a longer text
+/// has three alignments; the characters at both ends depend on the neighbouring bytes and are left out.
 fn forms(key: &str) -> Vec<String> {
     let mut forms = vec![key.to_owned()];
     for before in 0..3 {
@@ -52,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_words_are_one_short_line_without_the_key() {
+    fn a_quote_is_one_short_line_without_the_key() {
         for (text, expected) in [
             ("fine", "fine"),
             (
@@ -70,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_in_base64_whatever_stands_around_it() {
+    fn a_key_in_base64_is_masked_whatever_surrounds_it() {
         let key = "sk-a?b>c~hunter2-ÿÿ";
         for around in ["", "a", "ab", "Bearer ", "user:", "Basic abcd "] {
             for after in ["", "x", "\"}"] {
@@ -78,7 +77,7 @@ mod tests {
                 for said in [STANDARD.encode(&whole), URL_SAFE.encode(&whole), STANDARD_NO_PAD.encode(&whole)]
                 {
                     let shown = quote(&format!("bad header {said}, sorry"), key);
-                    // At most the two characters at either end that are not the key's alone.
+                    // At most two characters at either end, which also depend on the neighbouring bytes.
                     let left =
                         shown.replace("bad header ", "").replace(", sorry", "").replace("(the key)", "");
                     let beside = (around.len() + after.len()) * 4 / 3 + 8;

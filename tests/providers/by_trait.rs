@@ -45,7 +45,10 @@ impl Provider for Sepia {
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
         if call.deadline <= Instant::now() {
-            return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
+            return Err(ProviderError::new(
+                FailureKind::Timeout,
+                "the deadline had passed before the call began",
+            ));
         }
         call.trace.tell(Step::Request, || format!("{} x {} pixels", call.gray.width, call.gray.height));
         call.may_begin().await?;

@@ -1,21 +1,18 @@
-//! Where a result is: `data://` URIs, mapped to paths of the host that was called and of no other.
+//! Maps the `data://` URI of a result to a path on the host that was called.
 
 use crate::config::Algorithm;
 
-/// Why a URI is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Another host, or storage elsewhere.
-    #[error("its result is not in its own storage (data://...), and nothing else is fetched")]
+    #[error("its result is not in its own storage (data://...); results from other places are not fetched")]
     Elsewhere,
-    /// A path that no client would make.
-    #[error("the path of its result is not a file's")]
+    #[error("the path of its result is not the path of a file")]
     Path,
 }
 
-/// The segments of a file's path below `/v1/connector/data/`, still to be percent-encoded.
+/// The segments of a file's path below `/v1/connector/data/`, not yet percent-encoded.
 ///
-/// `.algo/temp/x` is what an algorithm itself may say; a caller has to insert whose algorithm it is.
+/// An algorithm may use the short form `.algo/temp/x`; the client inserts the owner and the name of the algorithm.
 pub fn segments(uri: &str, algorithm: &Algorithm) -> Result<Vec<String>, Refusal> {
     let path = uri.strip_prefix("data://").ok_or(Refusal::Elsewhere)?;
     let mut segments: Vec<String> = path.split('/').map(str::to_owned).collect();
@@ -24,7 +21,7 @@ pub fn segments(uri: &str, algorithm: &Algorithm) -> Result<Vec<String>, Refusal
             || segment.contains(['\\', '%'])
             || segment.chars().any(char::is_control)
     };
-    // A collection and a file in it, at least.
+    // At least a collection and a file in it.
     if segments.len() < 2 || segments.iter().any(bad) {
         return Err(Refusal::Path);
     }
@@ -42,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_result_is_a_file_of_the_same_host() {
+    fn only_files_on_the_called_host_are_accepted() {
         let path = |uri: &str| segments(uri, &Algorithm::default()).map(|segments| segments.join("/"));
         let own = ".algo/deeplearning/ColorfulImageColorization/temp/x y.png";
         for (uri, expected) in [

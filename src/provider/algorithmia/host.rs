@@ -1,4 +1,4 @@
-//! The one host that a provider talks to: its address, its key, and the connections to it.
+//! The host of an Algorithmia provider: its address, its API key and its connections.
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,48 +9,44 @@ use crate::config::{AlgorithmiaConfig, Common, Secret};
 use crate::provider::outgoing::{self, Reach};
 use crate::provider::{FailureKind, HttpClient, ProviderError, Times};
 
-/// How to reach it.
 pub struct Host {
-    /// Makes its requests.
     pub http: HttpClient,
-    /// Its key, to be kept out of what it says.
+    /// Masked in the host's messages.
     pub key: SecretString,
-    /// The header that holds the key.
     pub authorization: HeaderValue,
-    /// Its address.
     pub base: Url,
 }
 
 impl Host {
-    /// What is missing is told in words for the operator.
+    /// The error is a message for the operator.
     pub fn new(common: &Common, config: &AlgorithmiaConfig) -> Result<Self, String> {
         let base = config.base_url.clone().ok_or("it has no address: set `base_url`, or ALGORITHMIA_API")?;
         let missing = |secret: &Secret| format!("it has no key: {}", secret.why_unset().unwrap_or_default());
         let written = config.api_key.expose().ok_or_else(|| missing(&config.api_key))?.expose_secret();
-        // A token of an on-premises installation comes with its own scheme.
+        // A token of an on-premises installation includes its scheme.
         let (scheme, key) = match written.split_once(' ') {
             Some((scheme @ ("Simple" | "Bearer"), key)) => (scheme, key),
             _ => ("Simple", written),
         };
         let header = format!("{scheme} {key}");
         let mut authorization = HeaderValue::from_bytes(header.as_bytes())
-            .map_err(|_| "its key cannot be sent: it has characters that no header may have")?;
+            .map_err(|_| "its key cannot be sent: it contains characters that are not allowed in a header")?;
         authorization.set_sensitive(true);
         let remote = &config.remote;
         let reach = reach(config);
-        outgoing::literal(&base, reach).map_err(|why| format!("its `base_url` is not asked: {why}"))?;
+        outgoing::literal(&base, reach).map_err(|why| format!("its `base_url` is not allowed: {why}"))?;
         let first_byte = remote.first_byte_timeout.unwrap_or(common.timeout + TRANSFER);
         let http = HttpClient::new(Times { connect: remote.connect_timeout, first_byte }, reach)?;
         Ok(Self { http, base, key: SecretString::from(key), authorization })
     }
 }
 
-/// Which addresses it may have.
+/// The addresses that the host may have.
 pub fn reach(config: &AlgorithmiaConfig) -> Reach {
     if config.allow_private { Reach::Anywhere } else { Reach::Public }
 }
 
-/// A path below an address, each segment percent-encoded.
+/// The URL of a path below `base`, with each segment percent-encoded.
 pub fn url<'s>(base: &Url, segments: impl IntoIterator<Item = &'s str>) -> Result<Url, ProviderError> {
     let mut url = base.clone();
     let made = url.path_segments_mut().map(|mut path| {

@@ -1,8 +1,8 @@
-//! Kind `algorithmia`: pipe a picture into an algorithm, then fetch the file that it made.
+//! Kind `algorithmia`: sends a picture to an algorithm, then fetches the result file.
 //!
 //! The protocol of api.algorithmia.com from 2016 to 2022, which companies still run: `POST
-//! /v1/algo/OWNER/NAME/VERSION` with a picture as a data URL, and `GET /v1/connector/data/...` for the
-//! result. The second request goes to the same host as the first, whatever the answer says.
+//! /v1/algo/OWNER/NAME/VERSION` with a picture as a data URL, then `GET /v1/connector/data/...` for the result. Both
+//! requests go to the configured host; the response cannot name another one.
 
 mod data_uri;
 mod host;
@@ -33,38 +33,37 @@ use host::Host;
 pub use host::reach;
 use wire::Done;
 
-/// For the way there and back, beside the time that the host may work.
+/// The time for sending and receiving, in addition to the host's time for the work.
 pub const TRANSFER: Duration = Duration::from_secs(5);
 
-/// Largest request that the protocol allows, in bytes.
+/// The largest request of the protocol, in bytes.
 const MOST_REQUEST: usize = 10 << 20;
-/// Largest answer to a call that is read: it is a few lines.
+/// The largest accepted response to a call, in bytes. Usual ones have a few lines.
 const MOST_ANSWER: u64 = 1 << 20;
-/// Largest result file that is fetched: the service itself gave out 15 MB at most.
+/// The largest accepted result file, in bytes. The public service had a limit of 15 MB.
 const MOST_FILE: u64 = 32 << 20;
-/// Longest time-out that the protocol allows, in seconds.
+/// The longest time-out of the protocol, in seconds.
 const MOST_SECONDS: u64 = 3000;
-/// JPEG, because the way to the host costs more than the picture's last few percent.
+/// JPEG quality. JPEG, because transfer time matters more than the last few percent of picture quality.
 const QUALITY: u8 = 95;
-/// How much of a request is shown to who tries it out, in bytes.
+/// How much of a request body the trace shows, in bytes.
 const SHOWN: usize = 60;
-/// Waits before a result that has been paid for is fetched once more.
+/// Delays before each retry of fetching a paid result.
 const FETCH_WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
-/// A host that speaks Algorithmia's protocol, and one algorithm there.
 pub struct Algorithmia {
     about: About,
     base: Option<Url>,
     algorithm: Algorithm,
     price: Price,
     timeout: Duration,
-    /// How to reach it, or why that is not known.
+    /// Or what is missing in the configuration.
     host: Result<Host, String>,
     remembered: Arc<Remembered>,
 }
 
 impl Algorithmia {
-    /// Sets it up. Without an address or a key it is a provider that is not ready.
+    /// Without an address or an API key the provider is not ready.
     pub fn new(
         name: &str,
         common: &Common,
@@ -81,7 +80,7 @@ impl Algorithmia {
             leaves_machine: true,
             send_max_pixels: common.send_max_pixels,
             luma_lock: common.luma_lock,
-            // Another host may run something else under the same name.
+            // Another host may run another model under the same name.
             settings: format!("jpeg {QUALITY} {}", config.base_url.as_ref().map_or("", Url::as_str)),
         };
         Self {
@@ -99,7 +98,7 @@ impl Algorithmia {
         self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))
     }
 
-    /// Calls the algorithm. Whatever fails here after the request was sent may have cost something.
+    /// Calls the algorithm. Once the request was sent, a failure may have been billed.
     async fn pipe(&self, call: &Call) -> Result<Done, ProviderError> {
         let (gray, deadline, trace) = (call.gray.clone(), call.deadline, &call.trace);
         let sent_pixels = u64::from(gray.width) * u64::from(gray.height);
@@ -109,7 +108,7 @@ impl Algorithmia {
             body.map_err(|_| ProviderError::new(FailureKind::Failed, "the picture could not be prepared"))??;
         let Algorithm { owner, name, version } = &self.algorithm;
         let path = ["v1", "algo", owner, name].into_iter().chain(version.as_deref());
-        // The request can be shown without the key that it needs.
+        // The trace shows the request even if the API key is missing.
         let Some(base) = &self.base else { return Err(self.host().err().unwrap_or_else(no_address)) };
         let mut url = host::url(base, path)?;
         url.query_pairs_mut().append_pair("timeout", &self.seconds(deadline)?.to_string());
@@ -143,27 +142,27 @@ impl Algorithmia {
         for alert in done.alerts.iter().map(|alert| quote(alert, key)) {
             if self.remembered.is_news(&alert) {
                 let name = &self.about.name;
-                tracing::warn!(provider = %name, "provider {name} wants you to know: {alert}");
+                tracing::warn!(provider = %name, "provider {name} sent an alert: {alert}");
             }
         }
         Ok(done)
     }
 
-    /// How many seconds the host is told to work at most: what the configuration allows, and never so
-    /// many that the answer would come too late. Less than half a second is not worth asking for.
+    /// The host's time limit in seconds: the configured time-out, or less if the deadline is near. With less than half a
+    /// second left, the call fails.
     fn seconds(&self, deadline: Instant) -> Result<u64, ProviderError> {
         let left = deadline.saturating_duration_since(Instant::now());
-        // Of a short time, the way there and back gets a share only.
+        // At most a quarter of a short time is for the transfer.
         let work = left.saturating_sub(TRANSFER.min(left / 4)).min(self.timeout);
         match (work + Duration::from_millis(500)).as_secs().min(MOST_SECONDS) {
             0 if work < self.timeout => {
-                Err(ProviderError::new(FailureKind::Timeout, "too little time is left for it"))
+                Err(ProviderError::new(FailureKind::Timeout, "too little time is left before the deadline"))
             }
             seconds => Ok(seconds.max(1)),
         }
     }
 
-    /// Fetches a result. It has been paid for, so that a broken connection is tried again.
+    /// Fetches a result. It is already paid for, so network and server errors are retried.
     async fn fetch(
         &self,
         host: &Host,
@@ -200,7 +199,7 @@ fn no_address() -> ProviderError {
     ProviderError::new(FailureKind::NotReady, "it has no address")
 }
 
-/// The request's body: `{"image": "data:image/jpeg;base64,..."}`. Processor work.
+/// The request body `{"image": "data:image/jpeg;base64,..."}`. CPU-bound.
 fn body(gray: &Gray) -> Result<Bytes, ProviderError> {
     let jpeg = gray
         .encode(OutputFormat::Jpeg, QUALITY)
@@ -210,13 +209,13 @@ fn body(gray: &Gray) -> Result<Bytes, ProviderError> {
     BASE64.encode_string(&jpeg, &mut body);
     body.push_str("\"}");
     if body.len() > MOST_REQUEST {
-        let message = "the picture is larger than the 10 MiB that it takes: set a smaller `send_max_pixels`";
+        let message = "the picture is larger than the limit of 10 MiB: set a smaller `send_max_pixels`";
         return Err(ProviderError::new(FailureKind::Rejected, message));
     }
     Ok(body.into())
 }
 
-/// Whether the reply is a file that is a picture; if not, why.
+/// Checks that the response is an image file. The error is the reason.
 fn check(reply: Reply) -> Result<Bytes, String> {
     if reply.status != reqwest::StatusCode::OK {
         return Err(format!("its result cannot be fetched: status {}", reply.status.as_u16()));
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_larger_than_the_protocol_allows_is_not_made() {
+    fn a_picture_over_the_size_limit_of_the_protocol_is_rejected() {
         let fits = body(&noise(700)).unwrap();
         assert!(fits.len() < MOST_REQUEST);
         let input: serde_json::Value = serde_json::from_slice(&fits).unwrap();

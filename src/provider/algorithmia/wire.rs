@@ -1,8 +1,8 @@
-//! The protocol's answers: what was said, what it means for money, and whether to ask again.
+//! Reads the protocol's responses: the result, the cost, and whether a retry may help.
 //!
-//! An answer is JSON at any status, and an `error` in it counts first; the status alone speaks when there
-//! is no envelope. Calls that end in an error were never charged for, says the service's documentation;
-//! for what ends without one (a proxy's page, a time-out) nobody knows.
+//! A response is JSON at any status. An `error` in it decides; without JSON the status decides. By the service's
+//! documentation, calls that end with an `error` are never charged. Whether other failures were charged (an error page
+//! of a proxy, a time-out) is unknown.
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -11,18 +11,17 @@ use crate::credit::{CallFacts, Price, Usage};
 use crate::provider::words::quote;
 use crate::provider::{Billed, FailureKind, ProviderError, Reply};
 
-/// A call that succeeded.
+/// The result of a successful call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Done {
-    /// The URI of the result's file.
+    /// The URI of the result file.
     pub output: String,
-    /// What the call consumed.
     pub usage: Usage,
-    /// What the host wants the operator to know, such as a low balance; not yet fit to be shown.
+    /// Alerts for the operator, such as a low balance, as received and not yet cleaned.
     pub alerts: Vec<String>,
 }
 
-/// Reads the answer to a call.
+/// Reads the response to a call.
 pub fn read(
     provider: &str,
     reply: &Reply,
@@ -40,9 +39,9 @@ pub fn read(
     let json = json.ok_or_else(|| {
         ProviderError::new(FailureKind::BadAnswer, "its answer is not JSON").billed(Billed::Unknown)
     })?;
-    // What the price needs and is not there makes the cost unknown; the ledger says what that comes to.
+    // A number that the price needs and the response lacks makes the cost unknown. The ledger decides what to charge.
     let credits = price.actual(facts, Some(&json)).inspect_err(|unknown| {
-        tracing::warn!(%provider, "what a call of provider {provider} has cost is unknown: {unknown}");
+        tracing::warn!(%provider, "the cost of a call of provider {provider} is unknown: {unknown}");
     });
     let usage = Usage { credits: credits.ok(), cpu: None };
     let odd = |what: &str| {
@@ -61,20 +60,19 @@ pub fn read(
     })
 }
 
-/// What an error envelope means.
+/// The error that an `error` in the response means.
 fn said(reply: &Reply, error: &Value, key: &str) -> ProviderError {
-    // Calls say {"message": ..., "error_type": ...}, the management API a bare string too.
+    // Calls return {"message": ..., "error_type": ...}; the management API may return a bare string.
     let text = error["message"].as_str().or(error.as_str()).unwrap_or_default();
     let sort = error["error_type"].as_str().unwrap_or_default();
     let (kind, billed) = meaning(reply.status, sort, text);
-    let text = if text.is_empty() { "nothing else" } else { text };
+    let text = if text.is_empty() { "nothing" } else { text };
     ProviderError::new(kind, format!("it says: {}", quote(text, key)))
         .billed(billed)
         .retry_after(reply.retry_after())
 }
 
-/// The protocol's words for each sort of failure: by `error_type`, which is known since 2018, by the
-/// messages of the live service, and by status.
+/// Classifies a failure by `error_type` (documented since 2018), by the messages of the live service, and by status.
 fn meaning(status: StatusCode, sort: &str, text: &str) -> (FailureKind, Billed) {
     use FailureKind::{Busy, Denied, Failed, Rejected, Timeout, Unavailable};
     match (status.as_u16(), sort) {
@@ -93,21 +91,21 @@ fn meaning(status: StatusCode, sort: &str, text: &str) -> (FailureKind, Billed) 
     }
 }
 
-/// What a status without an envelope means: the words of a proxy or of another program.
+/// The error for a status without the protocol's JSON, which comes from a proxy or another program.
 fn silent(reply: &Reply) -> ProviderError {
     use FailureKind::{Busy, Denied, Failed, Rejected, Timeout, Unavailable};
     let (kind, billed) = match reply.status.as_u16() {
         401..=403 => (Denied, Billed::No),
         400 | 413 | 415 => (Rejected, Billed::No),
         429 => (Busy, Billed::No),
-        // Refused before anything was run; a proxy's 500 and 502 may come after.
+        // The host refused the call before it ran. A 500 or 502 of a proxy may come after the call ran.
         503 => (Unavailable, Billed::No),
         504 => (Timeout, Billed::Unknown),
         500..=599 => (Failed, Billed::Unknown),
         _ => (Failed, Billed::No),
     };
     let message =
-        format!("it answers with status {} and without the protocol's words", reply.status.as_u16());
+        format!("it answers with status {} and without a message of the protocol", reply.status.as_u16());
     ProviderError::new(kind, message).billed(billed).retry_after(reply.retry_after())
 }
 
@@ -138,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_that_the_answer_does_not_say_is_unknown() {
+    fn the_cost_is_unknown_without_a_valid_duration() {
         for (duration, micro) in [
             (json!(0.000183), Some(1_000_000)),
             (json!(17.489276079), Some(18_000_000)),
@@ -155,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_answer_of_the_live_service_is_read() {
+    fn a_recorded_response_of_the_live_service_is_read() {
         let text = r#"{"result":{"output":"data://.algo/deeplearning/ColorfulImageColorization/temp/DHuyYr-V0AAN6x2.png"},
                        "metadata":{"content_type":"json","duration":17.489276079,"alerts":["low balance"]}}"#;
         let done = read_it(&reply(200, text)).unwrap();
@@ -168,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_in_the_answer_counts_at_any_status() {
+    fn an_error_in_the_response_decides_at_any_status() {
         use FailureKind::*;
         let message = |text: &str| json!({ "error": { "message": text } });
         let typed = |sort: &str| json!({ "error": { "message": "m", "error_type": sort } });
@@ -197,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_without_an_envelope_speaks_for_itself_and_its_page_is_not_repeated() {
+    fn without_json_the_status_decides_and_the_body_is_not_quoted() {
         use FailureKind::*;
         for (status, kind, billed, again) in [
             (401, Denied, Billed::No, false),
@@ -216,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_answers_have_been_paid_for() {
+    fn invalid_responses_to_successful_calls_are_billed() {
         for body in [
             json!({ "result": { "output": 5 }, "metadata": { "content_type": "json", "duration": 1.5 } }),
             json!({ "result": "x", "metadata": { "content_type": "json", "duration": 1.5 } }),
@@ -230,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_repeats_the_key_is_quoted_without_it() {
+    fn the_key_is_masked_in_a_quoted_message() {
         let error = error(401, json!({ "error": { "message": "bad key simKEY\nfor you" } }));
         assert_eq!(error.message, "it says: bad key (the key) for you");
     }

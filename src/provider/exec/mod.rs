@@ -1,9 +1,9 @@
-//! Kind `exec`: a program that is started for each picture. It gets the grey picture as a PNG file (8 bits, one
-//! channel, no metadata) on standard input and writes a coloured picture, in any format that uploads may have,
-//! on standard output.
+//! Kind `exec`: runs a program for each picture. The program receives the grey picture as a PNG file (8 bits, one
+//! channel, no metadata) on standard input and writes a coloured picture, in any format that uploads may have, to
+//! standard output.
 //!
-//! As many run at once as there are places; the rest wait in a bounded queue, which outlives a change of the
-//! configuration. What a program may take is bounded: its time, its output, and what of its words is logged.
+//! `concurrency` programs run at once; further calls wait in a bounded queue, which survives a reload of the
+//! configuration. The run time, the size of the output and the logged part of standard error are limited.
 
 mod process;
 mod stderr;
@@ -29,14 +29,13 @@ use crate::tasks;
 use process::{Ended, Program, RunError, Useless};
 use stderr::Listener;
 
-/// A program as a provider.
 pub struct Exec {
     about: About,
-    /// How to start it, or why that is not known.
+    /// Or what is missing in the configuration.
     program: Result<Program, String>,
-    /// Values that are never shown.
+    /// Masked in logs and errors.
     secrets: Vec<String>,
-    /// What is run, for people.
+    /// The command and its environment for the trace, with secrets masked.
     shown: String,
     max_output: u64,
     timeout: Duration,
@@ -45,8 +44,8 @@ pub struct Exec {
 }
 
 impl Exec {
-    /// Sets it up. Without the program's file, or a secret, it is a provider that is not ready. Looks at files:
-    /// not for async threads.
+    /// Without the program's file or a secret the provider is not ready. Reads file metadata, so it must not run on an
+    /// async thread.
     pub fn new(name: &str, common: &Common, config: &ExecConfig, price: &Price, queue: Arc<Queue>) -> Self {
         let set = config.env.iter().filter(|variable| !variable.kept);
         let plain = set.filter_map(|variable| match &variable.value {
@@ -79,7 +78,7 @@ impl Exec {
         }
     }
 
-    /// That a program which ran was of no use. Whether that has cost something only its price can say.
+    /// An error of a program that ran. If calls have a price, the cost of this one is unknown.
     fn failed(&self, kind: FailureKind, message: impl Into<String>) -> ProviderError {
         let billed = if self.price.is_free() { Billed::No } else { Billed::Unknown };
         ProviderError::new(kind, message).billed(billed)
@@ -88,7 +87,7 @@ impl Exec {
     fn run_failed(&self, Useless { why: error, cpu }: &Useless) -> ProviderError {
         let kind = match error {
             RunError::Start(error) => match error.kind() {
-                // Too many processes or too little memory: that passes.
+                // Too many processes or too little memory; temporary.
                 ErrorKind::WouldBlock | ErrorKind::OutOfMemory => FailureKind::Unavailable,
                 _ => FailureKind::NotReady,
             },
@@ -102,7 +101,7 @@ impl Exec {
         }
     }
 
-    /// The picture that a run ended with.
+    /// The picture that the program wrote, or why the run failed.
     fn judge(&self, ended: Ended, trace: &Trace) -> Result<Bytes, ProviderError> {
         let Ended { status, output, last_words, cpu } = ended;
         trace.tell(Step::Reply, || {
@@ -148,13 +147,18 @@ impl Provider for Exec {
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
         let (gray, deadline, trace) = (call.gray.clone(), call.deadline, &call.trace);
         if deadline <= Instant::now() {
-            return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
+            return Err(ProviderError::new(
+                FailureKind::Timeout,
+                "the deadline had passed before the call began",
+            ));
         }
         let place = self.queue.enter(1, deadline).await.map_err(|error| match error {
             QueueError::Full => {
                 ProviderError::new(FailureKind::Busy, "its queue is full: try again in a moment")
             }
-            QueueError::Late => ProviderError::new(FailureKind::Timeout, "its turn did not come in time"),
+            QueueError::Late => {
+                ProviderError::new(FailureKind::Timeout, "the call was still in the queue at its deadline")
+            }
         })?;
         let (width, height) = (gray.width, gray.height);
         let input = tasks::spawn_blocking(move || gray.encode(OutputFormat::Png, 100)).await;
@@ -179,7 +183,7 @@ impl Provider for Exec {
     }
 }
 
-/// How to start the program, or what is missing, in words for the operator.
+/// The error is a message for the operator.
 fn program(config: &ExecConfig) -> Result<Program, String> {
     let dir = std::path::absolute(&config.dir)
         .map_err(|error| format!("its folder {} cannot be used: {error}", config.dir.display()))?;
@@ -201,8 +205,7 @@ fn program(config: &ExecConfig) -> Result<Program, String> {
     })
 }
 
-/// The file of a program: a path with a `/` is relative to the folder it runs in, another name is looked for
-/// in `PATH`.
+/// The file of a program. A name with a `/` is relative to the working folder; another name is looked up in `PATH`.
 fn find(name: &str, dir: &Path, path: &str) -> Result<PathBuf, String> {
     let runs = |file: &PathBuf| {
         std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
@@ -218,7 +221,7 @@ fn find(name: &str, dir: &Path, path: &str) -> Result<PathBuf, String> {
     found.ok_or_else(|| format!("its program `{name}` is not in any folder of PATH"))
 }
 
-/// What is run, with secrets masked.
+/// The command and its environment, with secrets masked.
 fn shown(config: &ExecConfig) -> String {
     let env = config.env.iter().map(|Variable { name, value, kept }| match value {
         _ if *kept => name.clone(),

@@ -1,8 +1,8 @@
-//! One run of a program: fed and read at the same time, watched, and ended with everything that it started.
+//! One run of a program. Input is written while output is read, and all processes that the program started end with it.
 //!
-//! The program leads a process group of its own, and the whole group is killed when the program ends, when it
-//! takes too long or writes too much, and when nobody waits for it any more. Its leader is not reaped before
-//! that, so that the group's number cannot have become somebody else's meanwhile.
+//! The program leads its own process group. The whole group is killed when the program ends, when it exceeds its time or
+//! its output limit, and when the call is dropped. The leader is reaped only after that, so that the system cannot have
+//! given the group's number to another process.
 
 use std::future::Future;
 use std::io;
@@ -28,66 +28,58 @@ use crate::provider::context::next_hop;
 use crate::provider::memory::lock;
 use crate::tasks;
 
-/// How long after the program's end its output is still read: what it has written is there already, unless a
-/// process that has left its group holds the pipe open.
+/// How long output is read after the program's end. All output is already in the pipe, but a process that left the group
+/// may hold the pipe open.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// How long is waited for a program that was killed, to learn what it took.
+/// How long to wait for a killed program to learn its processor time.
 const REAP: Duration = Duration::from_millis(400);
 
-/// How to start a program.
+/// The command line of a program.
 #[derive(Clone)]
 pub struct Program {
-    /// Its file, absolute.
+    /// Absolute.
     pub file: PathBuf,
-    /// Its arguments.
     pub arguments: Vec<String>,
-    /// The folder that it runs in.
+    /// The working folder.
     pub dir: PathBuf,
-    /// All of its environment.
+    /// The whole environment.
     pub env: Vec<(String, String)>,
 }
 
-/// A run that ended by itself.
 pub struct Ended {
-    /// How.
     pub status: ExitStatus,
-    /// What it wrote.
+    /// Standard output.
     pub output: Bytes,
-    /// The last line that it said.
+    /// The last line of standard error, cleaned.
     pub last_words: String,
-    /// Processor time of the program, and of those of its children that it waited for.
+    /// Processor time of the program and of the children that it waited for.
     pub cpu: Duration,
 }
 
-/// A run that was of no use.
+/// A run that failed.
 pub struct Useless {
-    /// Why.
     pub why: RunError,
-    /// Processor time that it took all the same, if that is known.
+    /// Processor time of the failed run, if known.
     pub cpu: Option<Duration>,
 }
 
-/// Why a run was of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// It did not start.
     #[error("its program cannot be started: {0}")]
     Start(io::Error),
-    /// It wrote more than it may.
-    #[error("its program wrote more than {0} bytes, and was ended")]
+    #[error("its program wrote more than {0} bytes and was killed")]
     TooMuch(u64),
-    /// It took too long.
-    #[error("its program was not done in time, and was ended")]
+    #[error("its program was not done in time and was killed")]
     Late,
-    /// The system failed us.
-    #[error("its program was lost sight of: {0}")]
+    /// A system call failed.
+    #[error("the status of its program cannot be read: {0}")]
     Lost(io::Error),
 }
 
 impl Program {
-    /// Runs it with this input until it ends, or the deadline comes, or it has written more than `most` bytes.
-    /// `place` is dropped when the process is gone, which may be after the future was dropped.
+    /// Runs the program until it ends, the deadline passes, or it has written more than `most` bytes. `place` is dropped
+    /// when the process has ended, which may be after the future was dropped.
     pub async fn run(
         &self,
         input: Bytes,
@@ -99,7 +91,7 @@ impl Program {
         let useless = |why| Useless { why, cpu: None };
         let group = Guard(Group::default());
         let mut command = self.command();
-        // By OpenTelemetry's convention for programs, which have no headers.
+        // OpenTelemetry's convention for passing the trace context to a program.
         command.envs(next_hop().map(|hop| ("TRACEPARENT", hop.to_string())));
         let (started, pipes) = oneshot::channel();
         let watch = {
@@ -113,14 +105,14 @@ impl Program {
         let mut watch = tasks::spawn_blocking(watch)
             .map(|watched| watched.unwrap_or_else(|error| Err(RunError::Lost(io::Error::other(error)))));
         let Ok(pipes) = pipes.await else {
-            // Nothing was started: the watch says why.
+            // The program did not start; `watch` returns the reason.
             return Err(useless(watch.await.err().unwrap_or(RunError::Late)));
         };
         let Pipes { mut stdin, mut stdout, mut stderr } =
             pipes.map_err(|error| useless(RunError::Lost(error)))?;
         let mut output = Vec::new();
         let feed = async move {
-            // A program need not read everything, or anything: its answer counts.
+            // A program need not read its whole input, so a write error is ignored.
             let _ = stdin.write_all(&input).await;
             drop(stdin);
         };
@@ -147,7 +139,7 @@ impl Program {
             Err(why) => {
                 group.0.end();
                 if !watch.is_terminated() {
-                    // If it takes longer, nobody knows.
+                    // After that the processor time stays unknown.
                     let _ = tokio::time::timeout(REAP, &mut watch).await;
                 }
                 return Err(Useless { why, cpu: group.0.cpu() });
@@ -176,9 +168,9 @@ async fn by<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout_at(deadline.into(), work).await.ok()
 }
 
-/// Reads to the end; an error when there is more than that.
+/// Reads to the end. Fails if there are more than `most` bytes.
 async fn read(from: &mut (impl AsyncRead + Unpin), into: &mut Vec<u8>, most: u64) -> Result<(), ()> {
-    // A pipe that breaks has ended; what was written before counts.
+    // A broken pipe counts as the end of the output.
     let _ = from.take(most + 1).read_to_end(into).await;
     if into.len() as u64 > most { Err(()) } else { Ok(()) }
 }
@@ -208,14 +200,14 @@ struct Group(Arc<Mutex<State>>);
 enum State {
     #[default]
     Planned,
-    /// The leader is not reaped, so that the number is its group's.
+    /// The leader is not reaped yet, so the number still belongs to its group.
     Running(Pid),
-    /// With its processor time, if that is known.
+    /// With the processor time, if known.
     Over(Option<Duration>),
 }
 
 impl Group {
-    /// Starts a program, hands its pipes over, and waits for its end. Blocks.
+    /// Starts a program, sends its pipes to `started`, and waits for its end. Blocks.
     fn watch(
         &self,
         mut command: Command,
@@ -230,16 +222,16 @@ impl Group {
             let mut state = lock(&self.0);
             match *state {
                 State::Planned => *state = State::Running(pid),
-                // Nobody waits for it any more.
+                // The call was dropped meanwhile.
                 State::Running(_) | State::Over(_) => kill(pid),
             }
         }
-        // If nobody takes them, they are closed, and the program was killed or soon is.
+        // If the receiver is gone, the call was dropped and the program is killed.
         let _ = started.send(Pipes::of(&mut child));
         let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), ended) {}
         let mut state = lock(&self.0);
-        // Its children end with it.
+        // Also kills the remaining children.
         kill(pid);
         *state = State::Over(None);
         let used = child.wait4().map_err(RunError::Lost)?;
@@ -265,12 +257,12 @@ impl Group {
     }
 }
 
-/// It fails only when no process is left.
+/// Fails only if the group has no process left, so errors are ignored.
 fn kill(group: Pid) {
     let _ = kill_process_group(group, Signal::KILL);
 }
 
-/// Ends the processes when nobody waits for them any more.
+/// Kills the processes when the call is dropped.
 struct Guard(Group);
 
 impl Drop for Guard {

@@ -1,19 +1,19 @@
-//! What a program says on standard error: into the log, line by line, up to a bound; and its last line, which
-//! mostly says why it failed.
+//! Logs a program's standard error line by line, up to a limit, and remembers the last line, which usually says why the
+//! program failed.
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::provider::words::{masked, quote};
 
-/// Most bytes of one run that are logged.
+/// The most bytes of one run that are logged.
 const MOST_LOGGED: usize = 8 << 10;
-/// Most bytes of a line that are looked at.
+/// The longest line in bytes; the rest of a longer line is ignored.
 const MOST_LINE: usize = 1 << 10;
 
-/// Listens to one run.
+/// Reads the standard error of one run.
 pub struct Listener<'p> {
     provider: &'p str,
-    /// Values that are never shown.
+    /// Masked in the log.
     secrets: &'p [String],
     line: Vec<u8>,
     last: String,
@@ -22,12 +22,11 @@ pub struct Listener<'p> {
 }
 
 impl<'p> Listener<'p> {
-    /// A listener to a program of this provider.
     pub fn new(provider: &'p str, secrets: &'p [String]) -> Self {
         Self { provider, secrets, line: Vec::new(), last: String::new(), logged: 0, unheard: 0 }
     }
 
-    /// Listens to the end. What is beyond the bound is read and thrown away: a program that cannot write stops.
+    /// Reads to the end. Output beyond the limit is read and discarded, because a full pipe would block the program.
     pub async fn listen(&mut self, from: &mut (impl AsyncRead + Unpin)) {
         let mut chunk = vec![0; 4096];
         loop {
@@ -45,12 +44,12 @@ impl<'p> Listener<'p> {
         }
     }
 
-    /// The last line that was not empty, fit to be shown.
+    /// The last line that was not empty, cleaned.
     pub fn last_words(&mut self) -> String {
         self.end_line();
         if self.unheard > 0 {
             let (provider, unheard) = (self.provider, self.unheard);
-            tracing::info!(%provider, "provider {provider}: its program said {unheard} lines more");
+            tracing::info!(%provider, "provider {provider}: {unheard} more lines of its program were not logged");
         }
         std::mem::take(&mut self.last)
     }
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn lines_are_bounded_and_hold_no_secret_and_the_last_one_is_kept() {
+    async fn lines_are_bounded_and_masked_and_the_last_one_is_returned() {
         let secrets = ["hunter2".to_owned()];
         let mut listener = Listener::new("it", &secrets);
         let said = format!("{}\n1%\r2%\r\nkey hunter2 is \x1b[31mbad\n\n  \n", "x".repeat(100_000));

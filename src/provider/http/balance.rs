@@ -1,5 +1,4 @@
-//! What is left on the accounts of providers that can be asked for it. Asked now and then, never by a
-//! request, and shown as a metric.
+//! Account balances of providers whose API has one. A background task fetches them for a metric.
 
 use std::time::{Duration, Instant};
 
@@ -13,13 +12,14 @@ use crate::config::{BalanceConfig, Common, Config, HttpConfig, KindConfig};
 use crate::provider::Memory;
 use crate::tasks;
 
-/// How long one host may take to say it.
+/// Time limit for one host.
 const TIME: Duration = Duration::from_secs(20);
 
-/// Largest answer that is read.
+/// The largest accepted reply, in bytes.
 const MOST: u64 = 1 << 20;
 
-/// Asks every provider whose file says how, and shows what it says. One that does not say it is not shown.
+/// Fetches the balance of every provider with a `[balance]` section and updates the metric. A provider that does not
+/// return a balance has no metric.
 pub async fn balances(config: &Config, memory: &Memory) {
     for (name, provider) in &config.providers {
         let KindConfig::Http(http) = &provider.kind else { continue };
@@ -29,7 +29,7 @@ pub async fn balances(config: &Config, memory: &Memory) {
         };
         let said = ask(provider.common, http, balance).await;
         if let Err(why) = &said {
-            tracing::debug!(provider = %name, "provider {name} does not say its balance: {why}");
+            tracing::debug!(provider = %name, "the balance of provider {name} cannot be read: {why}");
         }
         memory.balance(name, said.ok());
     }
@@ -37,7 +37,7 @@ pub async fn balances(config: &Config, memory: &Memory) {
 
 async fn ask(common: Common, config: &HttpConfig, balance: &BalanceConfig) -> Result<f64, String> {
     let copy = config.clone();
-    // Setting up a client may read certificates.
+    // Building a client may read certificate files.
     let host = tasks::spawn_blocking(move || Host::new(&common, &copy)).await;
     let host = host.map_err(|error| error.to_string())??;
     let values = Values { config, picture: None, seconds: TIME.as_secs(), shown: false };

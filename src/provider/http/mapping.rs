@@ -1,5 +1,5 @@
-//! From a reply to what it means: the picture, where it is, that it is not ready yet, or a failure with its
-//! words and its cost. Pure: nothing is sent here.
+//! Reads a reply: the picture, the picture's address, a job that is not done yet, or a failure with its message and cost.
+//! Sends nothing.
 
 use std::sync::Arc;
 
@@ -17,38 +17,33 @@ use crate::credit::{CallFacts, Price, Usage};
 use crate::provider::words::{masked, quote};
 use crate::provider::{Billed, FailureKind, ProviderError, Reply, Step, Trace};
 
-/// How the replies of one provider are read.
+/// Reads the replies of one provider.
 pub struct Mapping {
     config: Arc<HttpConfig>,
     price: Price,
     picker: Picker,
 }
 
-/// What a reply says.
+/// The meaning of a successful reply.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
-    /// The picture, and what the call consumed.
     Done(Found, Usage),
-    /// Not yet: ask there again; and there to stop it.
+    /// The job is not done yet.
     Pending {
-        /// Where to ask; only the first reply need say it.
+        /// Returns the job's status. Only the first reply must contain it.
         url: Option<String>,
-        /// Where to stop it.
+        /// Cancels the job.
         cancel: Option<String>,
     },
 }
 
-/// A picture, or where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// The file.
     File(Bytes),
-    /// An address.
     Address(String),
 }
 
 impl Mapping {
-    /// For a provider's file and its price.
     pub fn new(config: Arc<HttpConfig>, price: &Price) -> Self {
         let reply = &config.reply;
         let mut pointers: Vec<&Pointer> = reply.error.iter().collect();
@@ -68,7 +63,7 @@ impl Mapping {
         Self { config, price: price.clone(), picker }
     }
 
-    /// Most bytes of a reply: base64 is a third longer than what it stands for.
+    /// The largest accepted reply, in bytes. Base64 is a third longer than the picture.
     pub fn most_bytes(&self) -> u64 {
         let most = self.config.reply.max_bytes;
         match self.config.reply.output {
@@ -77,12 +72,12 @@ impl Mapping {
         }
     }
 
-    /// Reads a reply. Processor work.
+    /// Reads a reply. CPU-bound.
     pub fn read(&self, reply: &Reply, facts: &CallFacts, trace: &Trace) -> Result<Reading, ProviderError> {
         let status = reply.status.as_u16();
         let rules = &self.config.reply;
         if !rules.status.contains(&status) {
-            trace.tell(Step::Mapping, || format!("status {status} is no success"));
+            trace.tell(Step::Mapping, || format!("status {status} is not a success"));
             return Err(self.refused(reply, trace));
         }
         trace.tell(Step::Mapping, || format!("status {status} is a success"));
@@ -90,12 +85,12 @@ impl Mapping {
             ProviderError::new(FailureKind::BadAnswer, message).billed(billed)
         };
         let json = self.picker.read(&reply.body);
-        // What the price needs and is not there makes the cost unknown. What is not done yet need not say it.
+        // A number that the price needs and the reply lacks makes the cost unknown. While a job runs it may be missing.
         let credits = self.price.actual(facts, json.as_ref());
         let told = || {
             if let Err(unknown) = &credits {
                 let model = &self.config.model;
-                tracing::warn!(%model, "what a call of {model} has cost is unknown: {unknown}");
+                tracing::warn!(%model, "the cost of a call of {model} is unknown: {unknown}");
             }
         };
         let usage = Usage { credits: credits.as_ref().ok().copied(), cpu: None };
@@ -149,15 +144,15 @@ impl Mapping {
         };
         let decode = |pointer: &Pointer, text: &str| {
             let wrong = |_| format!("its answer has no base64 at `{pointer}`");
-            // Some break it into lines.
+            // Some hosts break base64 into lines.
             let broken = text.contains(['\n', '\r', ' ']);
             let joined = if broken { text.split_whitespace().collect() } else { String::new() };
             let text = if broken { joined.as_str() } else { text };
             BASE64.decode(text).map(Bytes::from).map_err(wrong)
         };
         Ok(match &self.config.reply.output {
-            // Read before anything is taken for JSON.
-            Output::Raw => return Err("its answer is no picture".to_owned()),
+            // `read` has already returned for this kind of output.
+            Output::Raw => return Err("its answer is not a picture".to_owned()),
             Output::Base64(pointer) => {
                 let file = decode(pointer, at(pointer)?)?;
                 trace.tell(Step::Mapping, || {
@@ -176,7 +171,7 @@ impl Mapping {
             }
             Output::Url { pointer, .. } => {
                 let address = at(pointer)?;
-                // Not the path: in a signed address it is a key.
+                // Without the path, which may contain a signature.
                 let host = url::Url::parse(address).ok().and_then(|url| url.host_str().map(str::to_owned));
                 trace.tell(Step::Mapping, || {
                     format!("{pointer} is an address at {}", host.as_deref().unwrap_or("its own host"))
@@ -186,7 +181,7 @@ impl Mapping {
         })
     }
 
-    /// What a status that is no success means.
+    /// The error for an unsuccessful status.
     fn refused(&self, reply: &Reply, trace: &Trace) -> ProviderError {
         use FailureKind::{BadAnswer, Busy, Denied, Failed, Rejected, Timeout, Unavailable};
         let status = reply.status.as_u16();
@@ -203,18 +198,18 @@ impl Mapping {
         let said = self.picker.read(&reply.body).and_then(|json| self.words(&json, trace));
         let message = match said {
             Some(said) => format!("it answers with status {status} and says: {said}"),
-            None => format!("it answers with status {status} and nothing else"),
+            None => format!("it answers with status {status} and no message"),
         };
         ProviderError::new(kind, message).billed(billed).retry_after(reply.retry_after())
     }
 
-    /// A failure that the host tells of in a reply that is none by its status.
+    /// The error for a failure that the host reports with a successful status.
     fn said(&self, json: &Value, trace: &Trace) -> ProviderError {
-        let said = self.words(json, trace).unwrap_or_else(|| "nothing else".to_owned());
-        ProviderError::new(FailureKind::Failed, format!("it says that it failed, and: {said}"))
+        let said = self.words(json, trace).unwrap_or_else(|| "no message".to_owned());
+        ProviderError::new(FailureKind::Failed, format!("it reports a failure: {said}"))
     }
 
-    /// The host's words for a failure.
+    /// The host's message about a failure.
     fn words(&self, json: &Value, trace: &Trace) -> Option<String> {
         let pointers = &self.config.reply.error;
         let (pointer, said) = pointers.iter().find_map(|pointer| Some((pointer, text(json, pointer)?)))?;
@@ -223,7 +218,7 @@ impl Mapping {
         Some(said)
     }
 
-    /// What a host says, made fit to be shown: hosts have been seen to repeat keys.
+    /// A host's text, cleaned. Keys are masked, because some hosts repeat them.
     fn shown(&self, said: Option<&str>) -> String {
         let Some(said) = said else { return "not there".to_owned() };
         let keys = self.config.secrets.values().filter_map(|secret| secret.expose());
@@ -231,7 +226,7 @@ impl Mapping {
         quote(&masked(said, &keys, "(the key)"), "")
     }
 
-    /// A reply as it is shown to who tries the provider out: of text its beginning.
+    /// A reply for the trace: status, media type, size, and the beginning of a text.
     pub fn told(&self, reply: &Reply) -> String {
         let media_type = reply.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let words = ["text/", "json", "xml", "urlencoded"];
@@ -243,7 +238,7 @@ impl Mapping {
     }
 }
 
-/// A text, a number or a truth value at a place, as text.
+/// The text, number or boolean at `pointer`, as text.
 fn text(json: &Value, pointer: &Pointer) -> Option<String> {
     match json.pointer(pointer.as_str())? {
         Value::String(text) => Some(text.clone()),

@@ -1,9 +1,8 @@
-//! Kind `http`: any HTTP API that its file describes. The picture is prepared as the host takes it
-//! (`picture`), the request made out of templates (`request`), the reply read (`mapping`), and where it is
-//! not ready yet, waited for (`poll`). Addresses that a reply names go through `outgoing`.
+//! Kind `http`: any HTTP API that a provider file describes. `picture` prepares the picture for the host, `request` fills
+//! in the templates of the request, `mapping` reads the reply, and `poll` waits for a job that is not done yet. Addresses
+//! in a reply are checked by `outgoing`.
 //!
-//! Each of these is by itself, and each tells its steps, so that somebody who writes a file can be shown
-//! what a call does.
+//! Each part reports its steps to the trace, for people who write provider files.
 
 mod balance;
 mod mapping;
@@ -36,46 +35,44 @@ use mapping::{Found, Mapping, Reading};
 use picture::Prepared;
 use request::{Rendered, Values};
 
-/// For the way there and back, beside the time that the host may work.
+/// The time for sending and receiving, in addition to the host's time for the work.
 pub const TRANSFER: Duration = Duration::from_secs(5);
 
-/// Waits before a result that has been paid for is fetched once more.
+/// Delays before each retry of fetching a paid result.
 const FETCH_WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
-/// Which addresses it, and the hosts of its results, may have.
+/// The addresses that the host and the hosts of its results may have.
 pub fn reach(config: &HttpConfig) -> Reach {
     if config.allow_private { Reach::Private } else { Reach::Public }
 }
 
-/// An HTTP API.
 pub struct Http {
     about: About,
     config: Arc<HttpConfig>,
     mapping: Arc<Mapping>,
     timeout: Duration,
-    /// How to reach it, or why that is not known.
+    /// Or what is missing in the configuration.
     host: Result<Host, String>,
 }
 
-/// How to reach a host.
 struct Host {
-    /// For requests to itself.
+    /// For requests to the host itself.
     http: HttpClient,
-    /// For addresses that its replies name.
+    /// For addresses in the host's replies.
     fetcher: HttpClient,
-    /// Which of them are asked.
+    /// Which addresses in replies are allowed.
     rules: Rules,
 }
 
 impl Host {
-    /// What is missing is told in words for the operator.
+    /// The error is a message for the operator.
     fn new(common: &Common, config: &HttpConfig) -> Result<Self, String> {
         if let Some(missing) = config.missing() {
             return Err(missing);
         }
         let own = config.base_url.clone().ok_or("it has no address")?;
         let reach = reach(config);
-        outgoing::literal(&own, reach).map_err(|why| format!("its `base_url` is not asked: {why}"))?;
+        outgoing::literal(&own, reach).map_err(|why| format!("its `base_url` is not allowed: {why}"))?;
         let hosts = match &config.reply.output {
             Output::Url { hosts, .. } => hosts.clone(),
             Output::Raw | Output::Base64(_) | Output::DataUrl(_) => Vec::new(),
@@ -89,7 +86,7 @@ impl Host {
 }
 
 impl Http {
-    /// Sets it up. Without an address or a secret it is a provider that is not ready.
+    /// Without an address or a secret the provider is not ready.
     pub fn new(name: &str, common: &Common, config: &HttpConfig, price: &Price) -> Self {
         let most = config.accepts.max_pixels.unwrap_or(u64::MAX);
         let about = About {
@@ -107,7 +104,7 @@ impl Http {
         Self { about, config: shared, mapping, timeout: common.timeout, host: Host::new(common, config) }
     }
 
-    /// The request that a picture would be sent with, its secrets masked. Processor work.
+    /// The request for a picture as text, with secrets masked. CPU-bound.
     fn sketch(&self, base: &Url, gray: &Gray) -> Result<String, ProviderError> {
         let picture = picture::prepare(gray, &self.config.accepts)?;
         let seconds = self.timeout.as_secs();
@@ -115,7 +112,7 @@ impl Http {
         values.render(base).map(|rendered| rendered.to_string())
     }
 
-    /// The request with its picture, the headers that hold its secrets, and where in the picture the photo is.
+    /// The request with its picture, the headers that contain secrets, and the photo's position in the picture.
     async fn rendered(
         &self,
         host: &Host,
@@ -132,20 +129,21 @@ impl Http {
         work.await.unwrap_or_else(failed)
     }
 
-    /// How many seconds the host may work, if it is told: never so many that the answer would come too late.
+    /// The host's time limit in seconds, for the `timeout` template field: the configured time-out, or less if the
+    /// deadline is near.
     fn seconds(&self, deadline: Instant) -> Result<u64, ProviderError> {
         let left = deadline.saturating_duration_since(Instant::now());
-        // Of a short time, the way there and back gets a share only.
+        // At most a quarter of a short time is for the transfer.
         let work = left.saturating_sub(TRANSFER.min(left / 4)).min(self.timeout);
         match (work + Duration::from_millis(500)).as_secs() {
             0 if work < self.timeout => {
-                Err(ProviderError::new(FailureKind::Timeout, "too little time is left for it"))
+                Err(ProviderError::new(FailureKind::Timeout, "too little time is left before the deadline"))
             }
             seconds => Ok(seconds.max(1)),
         }
     }
 
-    /// Reads a reply, off the async threads: it may be long.
+    /// Reads a reply on a blocking thread, because it may be large.
     async fn read(&self, reply: Reply, facts: CallFacts, trace: &Trace) -> Result<Reading, ProviderError> {
         let mapping = self.mapping.clone();
         let trace = trace.clone();
@@ -157,7 +155,7 @@ impl Http {
         read.await.unwrap_or_else(failed)
     }
 
-    /// Fetches a result. It has been paid for, so that a broken connection is tried again.
+    /// Fetches a result. It is already paid for, so network and server errors are retried.
     async fn fetch(
         &self,
         host: &Host,
@@ -173,7 +171,7 @@ impl Http {
         })?;
         let none = HeaderMap::new();
         let (keys, most) = (if auth { keys } else { &none }, self.config.reply.max_bytes);
-        // Not the path: in a signed address it is a key.
+        // Without the path, which may contain a signature.
         trace.tell(Step::Request, || format!("GET the result at {}", url.host_str().unwrap_or_default()));
         let mut waits = FETCH_WAITS.into_iter();
         let reply = loop {
@@ -186,7 +184,7 @@ impl Http {
                     )
                 }
                 Err(_) => false,
-                // Some give the address out a moment before the file is there.
+                // Some hosts send the address shortly before the file exists.
                 Ok(reply) => reply.status.is_server_error() || reply.status == reqwest::StatusCode::NOT_FOUND,
             };
             match waits.next().filter(|_| broken) {
@@ -203,8 +201,7 @@ impl Http {
     }
 }
 
-/// Everything in a file that changes pixels, beside model and version: another host, or another word in
-/// the request, may colour differently.
+/// Every setting that may change pixels, besides model and version: the host and the whole request.
 fn settings(config: &HttpConfig) -> String {
     let request = &config.request;
     let mut parts = vec![
@@ -232,7 +229,7 @@ fn settings(config: &HttpConfig) -> String {
     serde_json::Value::from(parts).to_string()
 }
 
-/// A template as JSON, its fields as they are written.
+/// A template as JSON, with its fields not filled in.
 fn spelt(template: &JsonTemplate) -> serde_json::Value {
     match template {
         JsonTemplate::Plain(value) => value.clone(),
@@ -265,7 +262,7 @@ impl Provider for Http {
             timeout: self.timeout,
         };
         let trace = &call.trace;
-        // Its keys are masked, and need not be there.
+        // The trace masks API keys, so it works even if they are missing.
         if let Some(base) = &self.config.base_url {
             trace.tell(Step::Request, || {
                 self.sketch(base, &call.gray).unwrap_or_else(|error| error.to_string())
@@ -289,7 +286,7 @@ impl Provider for Http {
                 poll::wait(self, host, &keys, job, facts, call.deadline, trace).await?
             }
         };
-        // It is done: whatever fails from here on has been paid for.
+        // The host is done, so later failures are billed.
         let paid = |error: ProviderError| {
             error.billed(usage.credits.map_or(Billed::Unknown, |_| Billed::Yes(usage)))
         };

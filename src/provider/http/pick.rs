@@ -1,5 +1,4 @@
-//! A few places of a JSON document, and nothing else of it: what a host sends beside them takes no memory,
-//! however much it is and however deep.
+//! Reads a few values of a JSON document. The rest of the document takes no memory, whatever its size and depth.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::credit::price::Pointer;
 
-/// The places that are wanted.
+/// The pointers to read.
 #[derive(Clone, Debug, Default)]
 pub struct Picker {
     root: Wanted,
@@ -17,13 +16,12 @@ pub struct Picker {
 
 #[derive(Clone, Debug, Default)]
 struct Wanted {
-    /// Whether what is here is wanted, if it is a text, a number, or true or false.
+    /// Whether to read the value here, if it is a text, a number or a boolean.
     here: bool,
     below: BTreeMap<String, Wanted>,
 }
 
 impl Picker {
-    /// Wants these.
     pub fn new<'p>(pointers: impl IntoIterator<Item = &'p Pointer>) -> Self {
         let mut root = Wanted::default();
         for pointer in pointers {
@@ -34,8 +32,8 @@ impl Picker {
         Self { root }
     }
 
-    /// The document with only what is wanted in it; its lists are objects with the indexes as names, so
-    /// that pointers find in it what they would find in the whole. None if it is not JSON.
+    /// The document with only the selected values. Lists become objects with the indexes as names, so that pointers work
+    /// as in the whole document. `None` if it is not JSON.
     pub fn read(&self, json: &[u8]) -> Option<Value> {
         let mut document = serde_json::Deserializer::from_slice(json);
         let value = (&self.root).deserialize(&mut document).ok()?;
@@ -91,7 +89,7 @@ impl<'de> Visitor<'de> for &Wanted {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut picked = Map::new();
         for index in 0_usize.. {
-            // Only an index as a pointer writes it is found.
+            // Compared as text, so that only the canonical form of an index matches.
             let wanted =
                 if self.below.is_empty() { None } else { self.below.get_key_value(&index.to_string()) };
             let there = match wanted {
@@ -133,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn pointers_find_what_they_find_in_the_whole_document() {
+    fn pointers_find_the_same_values_as_in_the_whole_document() {
         let text =
             r#"{"a": [1, {"b": "x"}, null], "c/d": {"~": true, "": 2.5}, "e": {"f": {"g": 1}}, "h": -3}"#;
         let whole: Value = serde_json::from_str(text).unwrap();
@@ -148,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_wanted_is_not_kept() {
+    fn unselected_values_are_dropped() {
         let picked = picker(&["/a"]).read(br#"{"b": "long", "a": {"c": "long"}, "d": [1, 2]}"#).unwrap();
         assert_eq!(picked, serde_json::json!({ "a": {} }));
         let many = format!("[{}0]", "0,".repeat(1_000_000));
@@ -156,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_none() {
+    fn invalid_json_is_none() {
         let deep = "[".repeat(100_000);
         for text in ["", "<h1>", "{", "{\"a\": 1", "{} x", "{\"a\": 1e999}", "\u{feff}{}", deep.as_str()] {
             assert!(picker(&["/a"]).read(text.as_bytes()).is_none(), "{text:.20}");

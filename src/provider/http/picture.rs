@@ -1,4 +1,4 @@
-//! The picture as a host takes it, and the coloured one as it was asked for.
+//! Prepares the picture for a host (size, format, border) and undoes the border in the coloured picture.
 
 use bytes::Bytes;
 
@@ -6,36 +6,31 @@ use crate::config::AcceptsConfig;
 use crate::photo::{Gray, Limits, OutputFormat, Rgb, read_head};
 use crate::provider::{Color, FailureKind, ProviderError};
 
-/// Most that the shape of an answer may differ from that of the size that was sent, as a factor.
+/// The largest accepted factor between the aspect ratios of the picture sent and of the result.
 const MOST_STRETCH: f64 = 1.02;
 
-/// A picture that is ready to be sent.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// The file.
     pub file: Bytes,
-    /// Its format.
     pub format: OutputFormat,
-    /// Its width in pixels.
     pub width: u32,
-    /// Its height in pixels.
     pub height: u32,
-    /// Where in it the photo is, if it is not the whole.
+    /// The photo's position, if the picture has a border.
     pub frame: Option<Frame>,
 }
 
-/// A photo within a larger picture.
+/// The position of a photo within a picture with a border, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// The whole: width and height.
+    /// Width and height of the picture with its border.
     whole: (u32, u32),
-    /// The photo's left and top.
+    /// Left and top of the photo.
     at: (u32, u32),
-    /// The photo's width and height.
+    /// Width and height of the photo.
     size: (u32, u32),
 }
 
-/// Makes the file that a host takes of a grey picture. Processor work.
+/// Encodes a grey picture in a size and format that the host accepts. CPU-bound.
 pub fn prepare(gray: &Gray, accepts: &AcceptsConfig) -> Result<Prepared, ProviderError> {
     let refused = |why: String| ProviderError::new(FailureKind::Rejected, why);
     let (long, short) = (gray.width.max(gray.height), gray.width.min(gray.height).max(1));
@@ -62,7 +57,7 @@ pub fn prepare(gray: &Gray, accepts: &AcceptsConfig) -> Result<Prepared, Provide
     )))
 }
 
-/// A picture of a size that the host takes.
+/// Resizes a picture to a size that the host accepts, with a border if needed.
 fn laid_out(gray: &Gray, accepts: &AcceptsConfig) -> (Gray, Option<Frame>) {
     let Some(whole) = nearest(gray, &accepts.sizes) else {
         let (width, height) = within(gray, (accepts.max_side, accepts.max_side), 1.0);
@@ -71,7 +66,7 @@ fn laid_out(gray: &Gray, accepts: &AcceptsConfig) -> (Gray, Option<Frame>) {
     let size = within(gray, whole, f64::INFINITY);
     let at = ((whole.0 - size.0) / 2, (whole.1 - size.1) / 2);
     let photo = gray.resize(size.0, size.1);
-    // The edge is drawn out to the border: a plain one would be something for the model to paint.
+    // The border repeats the photo's edge pixels; the model might paint something into a plain border.
     let inner = |outer: u32, at: u32, size: u32| outer.saturating_sub(at).min(size - 1) as usize;
     let mut luma = Vec::with_capacity(whole.0 as usize * whole.1 as usize);
     for y in 0..whole.1 {
@@ -81,7 +76,7 @@ fn laid_out(gray: &Gray, accepts: &AcceptsConfig) -> (Gray, Option<Frame>) {
     (Gray { width: whole.0, height: whole.1, luma }, Some(Frame { whole, at, size }))
 }
 
-/// The size of the most similar shape, the smaller of two alike.
+/// The size with the most similar aspect ratio; of two alike the smaller one.
 fn nearest(gray: &Gray, sizes: &[(u32, u32)]) -> Option<(u32, u32)> {
     let aspect = |(width, height): (u32, u32)| (f64::from(width.max(1)) / f64::from(height.max(1))).ln();
     let wanted = aspect((gray.width, gray.height));
@@ -90,7 +85,7 @@ fn nearest(gray: &Gray, sizes: &[(u32, u32)]) -> Option<(u32, u32)> {
     sizes.iter().copied().min_by(|&a, &b| far(a).total_cmp(&far(b)).then(area(a).cmp(&area(b))))
 }
 
-/// The largest size of the same shape within `most`, enlarged at most by a factor.
+/// The largest size with the same aspect ratio within `most`, enlarged at most by `factor`.
 fn within(gray: &Gray, most: (u32, u32), factor: f64) -> (u32, u32) {
     let scale = (f64::from(most.0) / f64::from(gray.width.max(1)))
         .min(f64::from(most.1) / f64::from(gray.height.max(1)))
@@ -100,8 +95,7 @@ fn within(gray: &Gray, most: (u32, u32), factor: f64) -> (u32, u32) {
     (side(gray.width, most.0), side(gray.height, most.1))
 }
 
-/// The coloured picture in a host's answer; an error is what is wrong with it. How large it may be, and whether
-/// it can be decoded, is for the guard to see.
+/// The coloured picture in a host's reply. The output guard checks its size and decodes it.
 pub fn finish(file: Bytes, frame: Option<Frame>) -> Result<Color, String> {
     read_head(&file, &Limits::NONE)
         .map_err(|error| format!("its result is not a usable picture: {error}"))?;
@@ -112,17 +106,17 @@ pub fn finish(file: Bytes, frame: Option<Frame>) -> Result<Color, String> {
 }
 
 impl Frame {
-    /// Pixels of the whole.
+    /// The number of pixels of the picture with its border.
     pub fn pixels(&self) -> u64 {
         u64::from(self.whole.0) * u64::from(self.whole.1)
     }
 
-    /// The photo, out of an answer of whatever size but of the same shape. An error is what is wrong with it.
+    /// Cuts the photo out of a coloured picture, which may have any size but must have the same aspect ratio.
     pub fn cut(&self, answer: &Rgb) -> Result<Rgb, String> {
         let scale = |answer: u32, whole: u32| f64::from(answer) / f64::from(whole);
         let (x, y) = (scale(answer.width, self.whole.0), scale(answer.height, self.whole.1));
         if !(1.0 / MOST_STRETCH..=MOST_STRETCH).contains(&(x / y)) {
-            return Err("its result has another shape than the picture sent".to_owned());
+            return Err("its result has another aspect ratio than the picture sent".to_owned());
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let span = |at: u32, size: u32, scale: f64, most: u32| {
@@ -157,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_made_to_fit_or_refused() {
+    fn a_picture_is_resized_to_fit_or_rejected() {
         let accepts =
             AcceptsConfig { max_side: 100, min_side: 10, max_aspect: Some(400), ..AcceptsConfig::default() };
         assert_eq!(size(&prepare(&gray(80, 40), &accepts).unwrap()), (80, 40));
@@ -182,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_laid_on_a_size_of_the_hosts_is_found_again_in_an_answer_of_any_size() {
+    fn a_photo_with_a_border_is_cut_out_of_a_result_of_any_size() {
         let sizes = vec![(64, 64), (96, 64), (64, 96)];
         let accepts = AcceptsConfig { sizes, formats: vec![OutputFormat::Png], ..AcceptsConfig::default() };
         for (from, whole) in
@@ -206,7 +200,7 @@ mod tests {
                 let cut = prepared.frame.unwrap().cut(&answer).unwrap();
                 let aspect = |(width, height): (u32, u32)| f64::from(width) / f64::from(height);
                 assert!((aspect((cut.width, cut.height)) / aspect(from) - 1.0).abs() < 0.04, "{from:?}");
-                // From the darkest edge to the brightest: nothing of the border, nothing missing.
+                // The dark and the bright edge are both there, so the border is gone and the photo is complete.
                 assert!(cut.pixels[0] < 24 && cut.pixels[cut.pixels.len() - 1] > 200, "{from:?}");
             }
             let square = Rgb { width: 50, height: 40, pixels: vec![0; 6000] };

@@ -1,5 +1,4 @@
-//! Waiting for a picture that the first reply only promises: the host is asked now and then how far it is,
-//! until it is done, has failed, or the time is over; then it is told to stop.
+//! Polls a job until it is done, it has failed, or the time is over. A job that is given up is cancelled.
 
 use std::time::{Duration, Instant};
 
@@ -13,22 +12,21 @@ use crate::credit::{CallFacts, Usage};
 use crate::provider::outgoing::Refusal;
 use crate::provider::{Billed, FailureKind, HttpError, ProviderError, Reply, Step, Trace};
 
-/// How long telling a host to stop may take.
+/// Time limit of the request that cancels a job.
 const CANCEL_TIME: Duration = Duration::from_secs(2);
 
-/// Largest reply to that which is read.
+/// The largest accepted reply to it, in bytes.
 const CANCEL_MOST: u64 = 64 << 10;
 
-/// What the first reply says of the work.
+/// The addresses in the first reply.
 pub struct Job {
-    /// Where to ask.
+    /// Returns the job's status.
     pub url: Option<String>,
-    /// Where to stop it.
+    /// Cancels the job.
     pub cancel: Option<String>,
 }
 
-/// Waits until the picture is done. Whatever else comes of it, the work was begun: what it costs is unknown
-/// unless the host says it.
+/// Waits until the picture is done. The job has begun, so the cost of a failure is unknown unless the host reports it.
 pub async fn wait(
     http: &Http,
     host: &Host,
@@ -39,10 +37,10 @@ pub async fn wait(
     trace: &Trace,
 ) -> Result<(Found, Usage), ProviderError> {
     let Some(poll) = &http.config.poll else {
-        return Err(bad("its answer is not done, and how to wait is not known".to_owned()));
+        return Err(bad("its answer is not done, and its file has no `[poll]` section".to_owned()));
     };
     let now = Instant::now();
-    // What is left after waiting is for stopping it, or for fetching the result.
+    // Leaves time to fetch the result or to cancel the job.
     let left = deadline.saturating_duration_since(now);
     let end = deadline - TRANSFER.min(left / 4);
     let end = poll.deadline.map_or(end, |time| end.min(now + time));
@@ -58,11 +56,10 @@ pub async fn wait(
     }
 }
 
-/// Why waiting has ended without a picture.
 enum Ended {
-    /// The host has ended it.
+    /// The job failed at the host.
     Failed(ProviderError),
-    /// We have: it may still be at work.
+    /// The gateway stopped waiting; the job may still run.
     GivenUp(ProviderError),
 }
 
@@ -80,12 +77,12 @@ async fn ask(
     let given_up = |message: String| Ended::GivenUp(bad(message));
     let url =
         job.url.as_deref().ok_or_else(|| given_up(format!("its answer has no text at `{}`", poll.url)))?;
-    // The key is sent there.
+    // Requests to this address carry the API key.
     let url = host.rules.read_own(url);
     let url =
-        url.map_err(|refusal: Refusal| given_up(format!("the address to ask for its result {refusal}")))?;
+        url.map_err(|refusal: Refusal| given_up(format!("the address of its job's status {refusal}")))?;
     let mut wait = poll.interval;
-    let mut last = "it was not done".to_owned();
+    let mut last = "its job was not done".to_owned();
     loop {
         if Instant::now() + wait >= end {
             let error = ProviderError::new(FailureKind::Timeout, format!("no result in time: {last}"));
@@ -106,7 +103,7 @@ async fn ask(
             }
             Ok(reply) => match http.read(reply, facts, trace).await {
                 Ok(Reading::Done(found, usage)) => return Ok((found, usage)),
-                Ok(Reading::Pending { .. }) => "it was not done".clone_into(&mut last),
+                Ok(Reading::Pending { .. }) => "its job was not done".clone_into(&mut last),
                 Err(error) if error.billed == Billed::No => {
                     return Err(Ended::GivenUp(error.billed(Billed::Unknown)));
                 }
@@ -128,12 +125,12 @@ async fn ask(
     }
 }
 
-/// Whether a reply says nothing about the work, but that the host has trouble of its own for a moment.
+/// Whether a reply is a temporary error of the host and says nothing about the job.
 fn passing(reply: &Reply) -> bool {
     reply.status.as_u16() == 429 || reply.status.is_server_error()
 }
 
-/// Tells the host to stop. Whether it does is not known, and changes nothing here.
+/// Cancels a job. Failures are only reported to the trace.
 async fn stop(
     host: &Host,
     keys: &HeaderMap,
@@ -143,13 +140,13 @@ async fn stop(
     trace: &Trace,
 ) {
     let said = match host.rules.read_own(address) {
-        Err(refusal) => format!("the address to stop it {refusal}"),
+        Err(refusal) => format!("the address to cancel its job {refusal}"),
         Ok(url) => {
             let request = host.http.request(poll.cancel_method.clone(), url).headers(keys.clone());
             let end = deadline.min(Instant::now() + CANCEL_TIME);
             match host.http.send(request, CANCEL_MOST, end).await {
-                Ok(reply) => format!("told to stop, it answers with status {}", reply.status.as_u16()),
-                Err(error) => format!("it could not be told to stop: {error}"),
+                Ok(reply) => format!("it answers the cancellation with status {}", reply.status.as_u16()),
+                Err(error) => format!("its job could not be cancelled: {error}"),
             }
         }
     };

@@ -1,4 +1,4 @@
-//! A request, out of its description and a picture: to be sent, or to be shown with its secrets masked.
+//! Builds a request from its templates and a picture, either to send it or to show it with secrets masked.
 
 use std::fmt;
 
@@ -15,22 +15,20 @@ use super::picture::Prepared;
 use crate::config::{BodyConfig, Field, HttpConfig, JsonTemplate, Part, Piece, Template};
 use crate::provider::{FailureKind, HttpClient, ProviderError};
 
-/// What stands for a secret where it is shown.
+/// Replaces a secret in a request that is shown.
 const MASK: &str = "***";
 
-/// What a template is filled in with.
+/// The values for the fields of templates.
 pub struct Values<'v> {
-    /// The provider's file.
     pub config: &'v HttpConfig,
-    /// The picture; none where there is none to speak of, as in a path.
+    /// `None` for requests without a picture.
     pub picture: Option<&'v Prepared>,
-    /// How many seconds the host may work.
+    /// The host's time limit, in seconds.
     pub seconds: u64,
-    /// Whether it is shown and not sent: secrets are masked, pictures are named.
+    /// Whether the request is shown instead of sent. Secrets are then masked and picture data is left out.
     pub shown: bool,
 }
 
-/// A request.
 pub struct Rendered {
     method: Method,
     url: Url,
@@ -49,8 +47,7 @@ enum Filled {
 }
 
 impl Values<'_> {
-    /// The whole request. Processor work: the picture is brought to base64 where the body wants that,
-    /// straight into the body.
+    /// The whole request. CPU-bound: encodes the picture in base64 directly into the body if a template needs it.
     pub fn render(&self, base: &Url) -> Result<Rendered, ProviderError> {
         let request = &self.config.request;
         let mut url = self.url(base, &request.path);
@@ -84,14 +81,13 @@ impl Values<'_> {
         Ok(Rendered { method: request.method.clone(), url, headers, body })
     }
 
-    /// A path below the provider's address.
     pub fn url(&self, base: &Url, path: &Template) -> Url {
         let mut url = base.clone();
         url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), self.text(path)));
         url
     }
 
-    /// The headers that hold a secret: what else is asked of the host is sent with these.
+    /// The headers that contain a secret. Later requests to the host (poll, cancel, fetch) carry them too.
     pub fn keys(&self) -> Result<HeaderMap, ProviderError> {
         self.headers(has_secret)
     }
@@ -101,7 +97,7 @@ impl Values<'_> {
         for (name, template) in self.config.request.headers.iter().filter(|(_, template)| wanted(template)) {
             let mut value = HeaderValue::from_str(&self.text(template)).map_err(|_| {
                 let message =
-                    format!("its header {name} cannot be sent: it has characters that no header may have");
+                    format!("its header {name} cannot be sent: it contains characters that are not allowed in a header");
                 ProviderError::new(FailureKind::NotReady, message)
             })?;
             value.set_sensitive(has_secret(template));
@@ -114,7 +110,6 @@ impl Values<'_> {
         self.picture.map_or(("", Bytes::new()), |picture| (picture.format.media_type(), picture.file.clone()))
     }
 
-    /// A template as text.
     fn text(&self, template: &Template) -> String {
         let mut text = String::new();
         for piece in template.pieces() {
@@ -145,7 +140,7 @@ impl Values<'_> {
             Field::Version => return text.push_str(&self.config.version),
             Field::Secret(_) if self.shown => return text.push_str(MASK),
             Field::Secret(name) => {
-                // A provider with a secret that is not set is not ready, and makes no request.
+                // A provider without its secrets is not ready and sends no request.
                 let secret = self.config.secrets.get(name).and_then(|secret| secret.expose());
                 return text.push_str(secret.map_or("", |secret| secret.expose_secret()));
             }
@@ -200,7 +195,7 @@ impl Values<'_> {
         for piece in template.pieces() {
             match piece {
                 Piece::Text(plain) => escape(plain, json),
-                // Nothing in these has to be escaped, and they are long.
+                // Long, and nothing in them needs escaping.
                 Piece::Field(field @ (Field::ImageBase64 | Field::ImageDataUrl)) => self.fill(field, json),
                 Piece::Field(field) => {
                     let mut text = String::new();
@@ -219,7 +214,7 @@ fn comma(json: &mut String, index: usize) {
     }
 }
 
-/// Text as it stands between the quotes of a JSON string.
+/// Appends a text escaped for a JSON string, without the quotes.
 fn escape(text: &str, json: &mut String) {
     let quoted = serde_json::Value::from(text).to_string();
     json.push_str(quoted.get(1..quoted.len() - 1).unwrap_or_default());
@@ -230,7 +225,6 @@ fn has_secret(template: &Template) -> bool {
 }
 
 impl Rendered {
-    /// The request, ready to be sent.
     pub fn request(self, http: &HttpClient) -> RequestBuilder {
         let request = http.request(self.method, self.url).headers(self.headers);
         match self.body {
@@ -255,7 +249,7 @@ impl Rendered {
     }
 }
 
-/// As it is shown: it holds secrets unless made with [`Values::shown`].
+/// For the trace. Contains secrets unless built with `shown`.
 impl fmt::Display for Rendered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, url, headers, body } = self;
@@ -326,7 +320,7 @@ mod tests {
         key = \"{{secret.key}}\"\nmodel = \"{{model}}, {{timeout}} s\"\n";
 
     #[test]
-    fn a_json_request_is_filled_in_and_whatever_is_filled_in_is_escaped() {
+    fn fields_of_a_json_request_are_filled_in_and_escaped() {
         let rendered = render(&config(JSON), false);
         assert_eq!(rendered.url.as_str(), "https://h/base/v1/a%20%22b%22/c?k=plant%22ed&n=5");
         assert!(rendered.headers["x"] == "A plant\"ed" && rendered.headers["x"].is_sensitive());
@@ -341,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sketch_shows_everything_but_secrets_and_pictures() {
+    fn a_shown_request_contains_all_but_secrets_and_picture_data() {
         let sketch = render(&config(JSON), true).to_string();
         for shown in
             ["POST https://h/base/v1/", "k=***&n=5", "x: A ***", "data:image/jpeg;base64,(6 bytes in base64)"]

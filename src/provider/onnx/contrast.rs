@@ -1,15 +1,14 @@
-//! Faded prints: a picture that keeps little of the scale from black to white is stretched before a
-//! network sees it, as networks have learnt their colours from photographs that use all of it. Only what
-//! the network sees changes; the photograph keeps its own lightness.
+//! Stretches the contrast of faded prints before a network colours them, because networks are trained on photographs with
+//! full contrast. Only the network's input changes; the photo keeps its own luminance.
 
 use crate::photo::Gray;
 
-/// Shares of pixels that may be darker or lighter than what counts as the picture's own range.
+/// The fraction of pixels that is ignored at each end of the luminance range.
 const TAIL: f64 = 0.01;
-/// More would make colour out of the grain of a picture of nothing.
+/// The largest factor. A larger one would turn the grain of a flat picture into colour.
 const MOST: f32 = 4.0;
 
-/// The picture with its lightness spanning at least `span` (L\*, 0 to 100), moved as little as it can be.
+/// Stretches the luminance to span at least `span` (L\*, 0 to 100), with the least possible shift.
 pub fn stretched(gray: Gray, span: f32) -> Gray {
     let unit = f32::from(u16::MAX) / 100.0;
     let (low, high) = range(&gray.luma);
@@ -23,7 +22,7 @@ pub fn stretched(gray: Gray, span: f32) -> Gray {
     Gray { luma: gray.luma.iter().map(code).collect(), ..gray }
 }
 
-/// The least and the greatest luminance but for the tails.
+/// The lowest and the highest luminance without the tails.
 fn range(luma: &[u16]) -> (f32, f32) {
     let mut sorted = luma.to_vec();
     let tail = (sorted.len() as f64 * TAIL) as usize;
@@ -51,12 +50,12 @@ mod tests {
     }
 
     #[test]
-    fn a_faded_picture_gets_the_span_around_its_own_middle() {
+    fn a_faded_picture_is_stretched_around_its_own_middle() {
         spans(&stretched(ramp(40.0, 70.0), 60.0), 25.0, 85.0);
     }
 
     #[test]
-    fn a_picture_that_has_the_span_stays_as_it_is() {
+    fn a_picture_with_enough_contrast_is_unchanged() {
         let gray = ramp(10.0, 90.0);
         assert_eq!(stretched(gray.clone(), 60.0).luma, gray.luma);
     }
@@ -67,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn grain_is_not_blown_up_without_end() {
+    fn the_stretch_of_grain_is_bounded() {
         spans(&stretched(ramp(49.0, 51.0), 60.0), 46.0, 54.0);
         let flat = Gray { width: 2, height: 2, luma: vec![30_000; 4] };
         assert_eq!(stretched(flat, 60.0).luma, [30_000; 4]);

@@ -1,8 +1,8 @@
-//! Kind `onnx`: a network that runs in this process, from an ONNX file and the recipe beside it.
+//! Kind `onnx`: a network that runs in this process, from an ONNX file and its recipe.
 //!
-//! Each picture runs on one thread, so that pictures in parallel do not slow each other down and
-//! processor time can be told per picture. As many run at once as `threads` says; the rest wait in a
-//! bounded queue. The built-in model is compiled into the binary.
+//! Each picture runs on one thread, so that concurrent pictures do not slow each other down and processor time can be
+//! measured for each picture. `threads` pictures run at once; further calls wait in a bounded queue. The built-in model is
+//! compiled into the binary.
 
 mod contrast;
 mod network;
@@ -29,46 +29,32 @@ use recipe::{Recipe, RecipeError};
 static BUILT_IN_MODEL: &[u8] = include_bytes!("../../../models/colorizer.onnx");
 static BUILT_IN_RECIPE: &str = include_str!("../../../models/colorizer.toml");
 
-/// Why a network could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum OnnxError {
-    /// The recipe cannot be used.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
-    /// The built-in recipe cannot be used: a defect of this build.
+    /// A defect of this build.
     #[error("the built-in recipe: {0}")]
     BuiltInRecipe(String),
-    /// The model's file cannot be read.
     #[error("model {path}: {source}")]
-    Unreadable {
-        /// The model's file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The model's file is no network this program can run.
+    Unreadable { path: PathBuf, source: std::io::Error },
+    /// The model's file is not a network that this program can run.
     #[error("model {path}: {reason}")]
-    Model {
-        /// The model's file.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Model { path: String, reason: String },
 }
 
-/// A network as a provider.
 pub struct Onnx {
     about: About,
     price: Price,
     timeout: Duration,
     network: Arc<Network>,
     queue: Queue,
-    /// Pools of one thread each that are not in use; there are as many as the queue has places.
+    /// Unused pools of one thread each. There are as many pools as the queue has slots.
     idle: Mutex<Vec<Arc<ThreadPool>>>,
 }
 
 impl Onnx {
-    /// Loads the model and its recipe. Takes a tenth of a second or so: not for async threads.
+    /// Loads the model and its recipe. Takes about a tenth of a second, so it must not run on an async thread.
     pub fn load(name: &str, common: &Common, config: &OnnxConfig, price: &Price) -> Result<Self, OnnxError> {
         let (model, recipe, digest) = read(config)?;
         let about = About {
@@ -84,7 +70,7 @@ impl Onnx {
         let path = config.model.as_ref().map_or("(built in)".into(), |path| path.display().to_string());
         let network = match &config.model {
             None => Network::new(model, recipe),
-            // Whether a stranger's network does what its recipe says shows only when it runs.
+            // Only a trial run shows whether a custom network matches its recipe.
             Some(_) => Network::new(model, recipe).and_then(|network| network.try_out().map(|()| network)),
         };
         let network = network.map_err(|NetworkError(reason)| OnnxError::Model { path, reason })?;
@@ -103,7 +89,7 @@ impl Onnx {
         })
     }
 
-    /// What a network would be loaded from: another text, another network. Asks how old its files are.
+    /// A text that changes whenever the network must be loaded again: settings, and size and age of the files.
     pub fn source(common: &Common, config: &OnnxConfig, price: &Price) -> String {
         let recipe = config.recipe.clone().or_else(|| Some(config.model.as_ref()?.with_extension("toml")));
         let stamp =
@@ -114,7 +100,7 @@ impl Onnx {
 
     fn take_pool(&self) -> Arc<ThreadPool> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        // As many pools as places: one is there, unless a call was dropped while its network ran on.
+        // There are as many pools as slots. One is missing only if a call was dropped while its network still runs.
         idle.pop().unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(1)))
     }
 
@@ -123,7 +109,7 @@ impl Onnx {
     }
 }
 
-/// The model, its recipe, and a digest of both that changes whenever they could give other pixels.
+/// The model, its recipe, and a SHA-256 of both for the provider identity.
 fn read(config: &OnnxConfig) -> Result<(Model, Recipe, String), OnnxError> {
     let Some(path) = &config.model else {
         let recipe = Recipe::parse(BUILT_IN_RECIPE).map_err(OnnxError::BuiltInRecipe)?;
@@ -157,13 +143,18 @@ impl Provider for Onnx {
 
     async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
         if call.deadline <= Instant::now() {
-            return Err(ProviderError::new(FailureKind::Timeout, "there was no time left for it"));
+            return Err(ProviderError::new(
+                FailureKind::Timeout,
+                "the deadline had passed before the call began",
+            ));
         }
         let place = self.queue.enter(1, call.deadline).await.map_err(|error| match error {
             QueueError::Full => {
                 ProviderError::new(FailureKind::Busy, "its queue is full: try again in a moment")
             }
-            QueueError::Late => ProviderError::new(FailureKind::Timeout, "its turn did not come in time"),
+            QueueError::Late => {
+                ProviderError::new(FailureKind::Timeout, "the call was still in the queue at its deadline")
+            }
         })?;
         let trace = &call.trace;
         trace.tell(Step::Request, || {
@@ -184,7 +175,7 @@ impl Provider for Onnx {
                 let start = ThreadTime::now();
                 network.color(&call.gray, &pool).map(|chroma| (chroma, start.elapsed()))
             });
-            // The place is free only now: a call that was dropped still occupies its thread.
+            // The slot is freed only here, because a dropped call still occupies its thread.
             drop(place);
             (ran, pool)
         });

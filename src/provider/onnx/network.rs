@@ -1,4 +1,4 @@
-//! One network: grey in, chroma out, by its recipe. Synchronous, one thread.
+//! Runs a network on a grey picture and returns chroma, as its recipe says. Synchronous, on one thread.
 
 use rten::{Model, RunOptions, ThreadPool, Value};
 use rten_tensor::prelude::*;
@@ -9,19 +9,17 @@ use super::contrast::stretched;
 use super::recipe::{BinValues, Input, Output, Recipe, Take};
 use crate::photo::{Chroma, Gray, Rgb};
 
-/// A loaded network and its recipe.
 pub struct Network {
     model: Model,
     recipe: Recipe,
 }
 
-/// Why a network cannot be used, in words.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NetworkError(pub String);
 
 impl Network {
-    /// Takes a model whose one input and one output are what the recipe says.
+    /// The model must have one input and one output.
     pub fn new(model: Model, recipe: Recipe) -> Result<Self, NetworkError> {
         let (inputs, outputs) = (model.input_ids().len(), model.output_ids().len());
         if inputs != 1 || outputs != 1 {
@@ -32,13 +30,12 @@ impl Network {
         Ok(Self { model, recipe })
     }
 
-    /// Colours a small flat picture, to see whether it can.
+    /// Colours a small flat picture to check that the network runs.
     pub fn try_out(&self) -> Result<(), NetworkError> {
         let gray = Gray { width: 8, height: 8, luma: vec![u16::MAX / 2; 64] };
         self.color(&gray, &Arc::new(ThreadPool::with_num_threads(1))).map(drop)
     }
 
-    /// Colours a picture on the threads of `pool`.
     pub fn color(&self, gray: &Gray, pool: &Arc<ThreadPool>) -> Result<Chroma, NetworkError> {
         let (width, height) = self.recipe.input.dimensions(gray.width, gray.height);
         let seen = gray.resize(width, height);
@@ -68,7 +65,7 @@ fn tensor(input: &Input, gray: &Gray) -> NdTensor<f32, 4> {
 
 fn chroma(output: &Output, value: Value) -> Result<Chroma, NetworkError> {
     let wrong =
-        |what: String| NetworkError(format!("the network gave {what}, which is not what its recipe says"));
+        |what: String| NetworkError(format!("the network returned {what}, which does not match its recipe"));
     let tensor: NdTensor<f32, 4> = value
         .try_into()
         .map_err(|_| wrong("something other than one 4-dimensional tensor of floats".into()))?;
@@ -137,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_annealed_mean_goes_from_mean_to_mode_as_it_cools() {
+    fn the_annealed_mean_moves_from_mean_to_mode_with_falling_temperature() {
         let probabilities = [0.25, 0.75];
         let centers = [[0.0, 40.0], [100.0, -40.0]];
         let view = NdTensorView::from_data([2, 1], &probabilities[..]);
@@ -151,7 +148,7 @@ mod tests {
         assert!((a[0] - 75.0).abs() < 1e-3 && (b[0] + 20.0).abs() < 1e-3);
     }
 
-    /// What `models/training/export.py` wrote beside the model: a picture and what onnxruntime made of it.
+    /// Written by `models/training/export.py`: a picture and the output of onnxruntime for it.
     #[derive(serde::Deserialize)]
     struct Check {
         lightness: Vec<Vec<f32>>,
@@ -159,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_network_gives_what_it_gave_where_it_was_exported() {
+    fn the_built_in_network_matches_onnxruntime() {
         let check: Check =
             serde_json::from_str(include_str!("../../../models/colorizer.check.json")).unwrap();
         let shape = [1, 1, check.lightness.len(), check.lightness[0].len()];

@@ -7,93 +7,86 @@ use std::path::{Path, PathBuf};
 use figment::providers::{Format, Toml};
 use serde::Deserialize;
 
-/// What a network takes and gives.
+/// The input and the output of a network.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// The model's name, shown to people and part of the cache key.
+    /// The model's name; shown to people and part of cache keys.
     pub model: String,
-    /// The model's version; a new one never serves old colour.
+    /// The model's version; part of cache keys.
     pub version: String,
-    /// What it takes.
     pub input: Input,
-    /// What it gives.
     pub output: Output,
 }
 
-/// What a network takes: one tensor `1 x channels x height x width` of 32-bit floats.
+/// The network's input: one tensor `1 x channels x height x width` of 32-bit floats.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
-    /// What a value stands for before `mean` and `scale` are applied.
+    /// The unit of a value before `mean` and `scale` are applied.
     pub take: Take,
-    /// How often the one grey plane is repeated.
+    /// How often the grey plane is repeated.
     #[serde(default = "one_channel")]
     pub channels: usize,
     /// Subtracted from each value.
     #[serde(default)]
     pub mean: f32,
-    /// Each value is divided by it, after `mean` is subtracted.
+    /// Divides each value after `mean` is subtracted.
     #[serde(default = "unit")]
     pub scale: f32,
-    /// Side in pixels of a square picture; others keep their aspect and have about `size * size` pixels.
+    /// Side of a square picture in pixels. Other pictures keep their aspect ratio and have about `size * size` pixels.
     pub size: u32,
-    /// Both sides are multiples of this; absent: the picture is stretched to `size` by `size`.
+    /// Both sides are multiples of this. If absent, the picture is stretched to `size` by `size`.
     pub multiple: Option<u32>,
-    /// A picture whose lightness spans less than this (L\*, of 100) is stretched to it; absent: none is.
+    /// A picture with a smaller luminance range (L\*, 0 to 100) is stretched to this. If absent, no picture is.
     pub contrast: Option<f32>,
 }
 
-/// What a value of the input stands for.
+/// The unit of input values.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Take {
     /// CIE L\*, 0 to 100.
     LabL,
-    /// The sRGB value of the grey, 0 to 1.
+    /// sRGB grey value, 0 to 1.
     #[serde(rename = "grey")]
     Gray,
 }
 
-/// What a network gives: one tensor `1 x planes x height x width`, of any height and width.
+/// The network's output: one tensor `1 x planes x height x width`, of any height and width.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "give", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Output {
-    /// Two planes: a\* and b\*, each value times `scale`.
+    /// Two planes: a\* and b\*, each multiplied by `scale`.
     Ab {
-        /// Multiplies each value.
         #[serde(default = "unit")]
         scale: f32,
     },
-    /// Three planes: sRGB red, green and blue, 1 being full after `scale`.
+    /// Three planes: sRGB red, green and blue, 0 to 1 after multiplication by `scale`.
     Rgb {
-        /// Multiplies each value.
         #[serde(default = "unit")]
         scale: f32,
     },
-    /// One plane a bin: how likely each bin of ab is. The colour is the annealed mean over bins
+    /// One plane for each bin of the ab plane: its probability. The colour is the annealed mean over the bins
     /// (Zhang, Isola, Efros 2016, section 2.3).
     Bins {
-        /// Whether values are logits (a softmax is still to be taken) or probabilities.
+        /// Whether values are logits (before the softmax) or probabilities.
         #[serde(default)]
         values: BinValues,
-        /// Temperature of the annealed mean: 1 is the mean, towards 0 the mode.
+        /// Temperature of the annealed mean: 1 gives the mean, values near 0 the mode.
         #[serde(default = "unit")]
         temperature: f32,
-        /// The centres of the bins, `[a, b]` each, in the order of the planes.
+        /// The centre `[a, b]` of each bin, in the order of the planes.
         #[serde(rename = "centres")]
         centers: Vec<[f32; 2]>,
     },
 }
 
-/// What the values over bins are.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum BinValues {
-    /// Logits.
     #[default]
     Logits,
-    /// Probabilities.
     Probabilities,
 }
 
@@ -105,36 +98,26 @@ fn unit() -> f32 {
     1.0
 }
 
-/// Why a recipe cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
-    /// The file cannot be read.
     #[error("recipe {path}: {source}")]
-    Unreadable {
-        /// The recipe's file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file says something that makes no sense.
+    Unreadable { path: PathBuf, source: std::io::Error },
     #[error("recipe {path}: {reason}")]
     Invalid {
-        /// The recipe's file.
         path: PathBuf,
-        /// What, in words; with line and column where there is one.
+        /// With line and column if known.
         reason: String,
     },
 }
 
 impl Recipe {
-    /// Reads and checks the recipe in a file.
     pub fn read(path: &Path) -> Result<Self, RecipeError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| RecipeError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(&text).map_err(|reason| RecipeError::Invalid { path: path.to_owned(), reason })
     }
 
-    /// Reads and checks a recipe; what is wrong with it is said in words.
+    /// The error is a message for the operator.
     pub fn parse(text: &str) -> Result<Self, String> {
         let recipe: Self = Toml::from_str(text).map_err(|error| error.to_string())?;
         recipe.check()?;
@@ -173,10 +156,8 @@ impl Recipe {
 }
 
 impl Input {
-    /// Width and height of the network's input for a picture of this size.
-    ///
-    /// Sides are kept within four times `size`, so that a very long picture does not become a very
-    /// large tensor.
+    /// Width and height of the network's input for a picture of this size. A side is at most four times `size`, so that a
+    /// very long picture does not become a very large tensor.
     pub fn dimensions(&self, width: u32, height: u32) -> (u32, u32) {
         let Some(multiple) = self.multiple else { return (self.size, self.size) };
         let (width, height) = (f64::from(width.max(1)), f64::from(height.max(1)));
@@ -199,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_networks_size_keeps_the_aspect_and_stays_bounded() {
+    fn the_input_size_keeps_the_aspect_ratio_and_is_bounded() {
         for ((width, height), expected) in [
             ((256, 256), (256, 256)),
             ((4000, 3000), (288, 224)),
@@ -219,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipe_that_makes_no_sense_is_refused_in_words() {
+    fn an_invalid_recipe_is_rejected_with_the_name_of_its_key() {
         let good = include_str!("../../../models/colorizer.toml");
         for (from, to, word) in [
             ("multiple = 32", "multiple = 0", "multiple"),

@@ -1,8 +1,7 @@
-//! Which addresses of the internet are asked, and which are a way into the operator's own network.
+//! IP addresses that outgoing requests may connect to, and those that lead into the operator's own network.
 //!
-//! After the registries of special-purpose addresses (RFC 6890, as IANA keeps them). An IPv6 address that
-//! holds an IPv4 one is refused whatever that one is: nobody gives a result such an address, except to get
-//! past a check of the other.
+//! The tables follow IANA's registries of special-purpose addresses (RFC 6890). An IPv6 address that contains an IPv4
+//! address is always refused: results do not have such addresses, except to evade a check of the IPv4 address.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -10,29 +9,29 @@ use std::sync::LazyLock;
 use ipnet::{IpNet, Ipv6Net};
 use url::{Host, Url};
 
-/// Which addresses are connected to.
+/// The addresses that may be connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// All of them: the operator has written the address, and nothing that is answered leads elsewhere.
+    /// All. Only for an address that the operator configured, at a host whose replies cannot name another address.
     Anywhere,
-    /// Public ones, and those of the operator's own networks.
+    /// Public addresses and those of the operator's own networks.
     Private,
-    /// Public ones only.
+    /// Public addresses only.
     Public,
 }
 
-/// An address that is not connected to.
+/// An address that may not be connected to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{address} is {what}{}", if *.private { ", which `allow_private = true` in the provider's file would allow" } else { "" })]
 pub struct Forbidden {
     address: IpAddr,
     what: &'static str,
-    /// Whether the operator can allow it.
+    /// Whether the operator can allow it with `allow_private`.
     private: bool,
 }
 
-/// What nobody can allow though it lies within what an operator can: the services that tell a machine in a cloud who
-/// it is, and its keys. Those at link-local addresses are refused with all of these.
+/// Metadata services of clouds, which return credentials of the machine. Always refused, although some are within the
+/// ranges that an operator can allow. `NEVER` covers those at link-local addresses.
 const CLOUDS: [(&str, &str); 4] = [
     // Amazon, Google, Alibaba, and Azure's host agent.
     ("fd00:ec2::254/128", "a cloud's metadata service"),
@@ -41,7 +40,7 @@ const CLOUDS: [(&str, &str); 4] = [
     ("168.63.129.16/32", "a cloud's metadata service"),
 ];
 
-/// What an operator can allow: his own networks.
+/// The operator's own networks, which `allow_private` allows.
 const PRIVATE: [(&str, &str); 6] = [
     ("127.0.0.0/8", "this machine itself"),
     ("::1/128", "this machine itself"),
@@ -51,10 +50,10 @@ const PRIVATE: [(&str, &str); 6] = [
     ("fc00::/7", "a private address"),
 ];
 
-/// Shared by a provider's customers: private, too.
+/// Shared by the customers of an internet provider; treated as private.
 const CARRIER: (&str, &str) = ("100.64.0.0/10", "an address inside a carrier's network");
 
-/// What nobody can allow. The metadata services of clouds are link-local.
+/// Always refused. Most metadata services of clouds are link-local.
 const NEVER: [(&str, &str); 25] = [
     ("0.0.0.0/8", "no host's address"),
     ("169.254.0.0/16", "a link-local address"),
@@ -83,7 +82,7 @@ const NEVER: [(&str, &str); 25] = [
     ("100::/64", "a reserved address"),
 ];
 
-/// What of IPv6 has been given out to hosts at all.
+/// The range of global IPv6 addresses of hosts.
 const GLOBAL: &str = "2000::/3";
 
 struct Row {
@@ -92,8 +91,8 @@ struct Row {
     private: bool,
 }
 
-/// The tables; the first row that holds an address counts. A row that cannot be read would be a hole, so
-/// that then nothing is allowed; a test reads all of them.
+/// The tables; the first row that contains an address decides. If a row cannot be parsed, no address is allowed, so that
+/// an error is not a security hole. A test parses all rows.
 static ROWS: LazyLock<Option<(Vec<Row>, Ipv6Net)>> = LazyLock::new(|| {
     let row = |private: bool| {
         move |(net, what): &(&str, &'static str)| Some(Row { net: net.parse().ok()?, what, private })
@@ -104,7 +103,7 @@ static ROWS: LazyLock<Option<(Vec<Row>, Ipv6Net)>> = LazyLock::new(|| {
     Some((rows, GLOBAL.parse().ok()?))
 });
 
-/// Whether an address is connected to.
+/// Checks whether an address may be connected to.
 pub fn check(address: IpAddr, reach: Reach) -> Result<(), Forbidden> {
     if reach == Reach::Anywhere {
         return Ok(());
@@ -120,7 +119,7 @@ pub fn check(address: IpAddr, reach: Reach) -> Result<(), Forbidden> {
     }
 }
 
-/// Whether the host of a URL, if it is an address and no name, is connected to.
+/// Checks the host of a URL if it is an IP address. A name passes; `Names` checks it when it is resolved.
 pub fn literal(url: &Url, reach: Reach) -> Result<(), Forbidden> {
     match url.host() {
         Some(Host::Ipv4(address)) => check(address.into(), reach),
@@ -142,7 +141,7 @@ mod tests {
     #[test]
     fn every_special_address_is_refused_and_its_neighbors_are_not() {
         use Reach::{Anywhere, Private, Public};
-        // Address; allowed for nobody special; allowed where the operator says so.
+        // Address; allowed with `Public`; allowed with `Private`.
         let rows = [
             ("8.8.8.8", true, true),
             ("1.1.1.1", true, true),
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_the_address_is_and_whether_it_can_be_allowed() {
+    fn the_error_names_the_kind_of_address_and_the_key_that_allows_it() {
         let said = |text: &str| check(text.parse().unwrap(), Reach::Public).unwrap_err().to_string();
         assert_eq!(
             said("10.0.0.5"),
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_known_however_a_url_writes_it() {
+    fn an_address_is_recognised_in_every_notation_of_a_url() {
         for host in [
             "127.0.0.1",
             "127.1",

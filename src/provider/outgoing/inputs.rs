@@ -1,5 +1,5 @@
-//! Pictures whose address a client sends instead of the picture. Whoever sends one chooses what this machine asks,
-//! so that the operator says from which hosts anything is fetched, and special addresses are refused as ever.
+//! Fetches pictures for clients that send an address instead of a picture. The operator lists the allowed hosts, and
+//! special IP addresses are refused.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,10 +14,8 @@ use super::{FetchError, LONGEST, Names, Reach, Refusal, System, follow, host, li
 use crate::config::InputHost;
 use crate::provider::{HttpClient, HttpError, Times};
 
-/// How long to wait for a host that a client names.
 const TIMES: Times = Times { connect: Duration::from_secs(10), first_byte: Duration::from_secs(30) };
 
-/// Fetches pictures for clients.
 #[derive(Clone)]
 pub struct Inputs {
     hosts: Vec<InputHost>,
@@ -25,33 +23,28 @@ pub struct Inputs {
     http: HttpClient,
 }
 
-/// Why a picture was not fetched, in words that tell a client nothing of this machine's network: what a name
-/// leads to is for the log.
+/// Why a picture was not fetched. The messages reveal nothing about this machine's network; the log has the details.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InputError {
-    /// The address is none that is asked.
     #[error("pictures are not fetched from this address: send the picture itself")]
     Refused,
-    /// Nothing came, or not in time.
     #[error("the picture at this address cannot be fetched: send the picture itself")]
     Failed,
-    /// The host answered with something else.
     #[error("the picture at this address cannot be fetched: its host answers with status {0}")]
     Status(u16),
-    /// It is too large.
     #[error("the picture at this address is larger than {0} bytes")]
     TooLarge(u64),
 }
 
 impl Inputs {
-    /// From these hosts; reads the system's certificates the first time: not for async threads.
+    /// The first call reads the system's certificates, so it must not run on an async thread.
     pub fn new(hosts: Vec<InputHost>, allow_private: bool) -> Result<Self, String> {
         let reach = if allow_private { Reach::Private } else { Reach::Public };
         let http = HttpClient::without_redirects(TIMES, Names::new(Arc::new(System), reach))?;
         Ok(Self { hosts, reach, http })
     }
 
-    /// The bytes at an address, at most `most`, until the deadline.
+    /// Fetches at most `most` bytes until the deadline.
     pub async fn fetch(&self, address: &str, most: u64, deadline: Instant) -> Result<Bytes, InputError> {
         let url = Url::parse(address.trim()).ok().filter(|_| address.len() <= LONGEST);
         let url = url.ok_or(InputError::Refused)?;
@@ -74,7 +67,7 @@ impl Inputs {
         }
     }
 
-    /// Whether an address may be asked, as far as that can be told without looking up a name.
+    /// Checks an address, without a DNS lookup.
     fn admit(&self, url: &Url) -> Result<(), Refusal> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Refusal::Scheme);
@@ -110,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn only_listed_hosts_at_public_addresses_are_asked() {
+    fn only_listed_hosts_at_public_addresses_are_fetched_from() {
         let any = inputs(&["*"], false);
         let some = inputs(&["*.example.com", "127.0.0.1:8000"], true);
         for (address, of_any, of_some) in [

@@ -1,9 +1,9 @@
-//! Fetching from addresses that a host's reply names. Whoever controls the reply would otherwise choose
-//! what this machine asks inside its own network (server-side request forgery).
+//! Fetches from addresses that come from a provider's reply or a client, with protection against server-side request
+//! forgery: without checks, the author of the address could make this machine send requests into its own network.
 //!
-//! An address is fetched if its host is the provider's own or one that the operator has listed, if it is no
-//! special address (`address`), by itself or by name (`names`), and if a secure host does not lead to an
-//! insecure one. Each of at most three redirects is checked again. Bytes and time are capped.
+//! An address is fetched only if its host is the provider's own or listed by the operator, if neither the address nor the
+//! host's name leads to a special IP address (`address`, `names`), and if a provider with HTTPS does not lead to plain
+//! HTTP. At most three redirects are followed, each with the same checks. Size and time are limited.
 
 mod address;
 mod inputs;
@@ -23,71 +23,60 @@ use super::words::quote;
 use super::{FailureKind, HttpClient, HttpError, ProviderError, Reply};
 use crate::config::HostPattern;
 
-/// Most redirects that are followed.
 const MOST_REDIRECTS: usize = 3;
 
-/// Longest address that is read.
+/// The longest accepted address, in bytes.
 const LONGEST: usize = 8192;
 
-/// Which addresses may be fetched for one provider.
+/// The addresses that may be fetched for one provider.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// The provider's own host.
+    /// The address of the provider's own host.
     pub own: Url,
-    /// Others.
+    /// Further hosts.
     pub hosts: Vec<HostPattern>,
-    /// Which addresses they may have.
+    /// The IP addresses that hosts may have.
     pub reach: Reach,
 }
 
-/// Why an address is not fetched.
+/// Why an address is not fetched. The message continues a sentence about the address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It is not an address at all.
     #[error("is no address")]
     NoAddress,
-    /// It is not one of the web.
     #[error("is not an http or https address")]
     Scheme,
-    /// It holds a name or a password.
     #[error("holds a name or a password")]
     Password,
-    /// It is in the clear, and the provider's own is not.
+    /// The address is plain HTTP, and the provider's own is HTTPS.
     #[error("is not secure, and the provider's own address is")]
     Insecure,
-    /// Its host is not listed.
     #[error("is at {0}, which is neither its own host nor among its `reply.hosts`")]
     NotListed(String),
-    /// Its host is none from which pictures of clients are fetched.
+    /// Of an address that a client sent.
     #[error("is at {0}, which is not among the hosts that pictures are fetched from")]
     NotServed(String),
-    /// Only the provider's own host is allowed.
-    #[error("is at {0} and not at its own host, where alone its key may be sent")]
+    /// Requests with the API key go only to the provider's own host.
+    #[error("is at {0}, but its key may be sent only to its own host")]
     NotOwn(String),
-    /// Its host is a special address.
-    #[error("is not asked: {0}")]
+    #[error("is not allowed: {0}")]
     Forbidden(Forbidden),
 }
 
-/// Why nothing was fetched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// The address is refused.
     #[error("its address {0}")]
     Refused(Refusal),
-    /// A redirect leads to an address that is refused.
     #[error("it redirects to an address that {0}")]
     Redirected(Refusal),
-    /// It redirects again and again.
     #[error("it redirects more than {MOST_REDIRECTS} times")]
     TooMany,
-    /// It could not be fetched.
     #[error("{0}")]
     Http(HttpError),
 }
 
 impl FetchError {
-    /// What it means for a call.
+    /// The error of the call.
     pub fn failure(&self) -> ProviderError {
         match self {
             Self::Http(error) => error.failure(),
@@ -97,7 +86,7 @@ impl FetchError {
 }
 
 impl Rules {
-    /// An address as a reply writes it, in full or relative to the provider's own.
+    /// Checks an address from a reply, which may be absolute or relative to the provider's own.
     pub fn read(&self, text: &str) -> Result<Url, Refusal> {
         if text.len() > LONGEST {
             return Err(Refusal::NoAddress);
@@ -106,18 +95,18 @@ impl Rules {
         self.admit(&url).map(|()| url)
     }
 
-    /// The same, at the provider's own host.
+    /// Like `read`, but accepts only the provider's own host.
     pub fn read_own(&self, text: &str) -> Result<Url, Refusal> {
         let url = self.read(text)?;
         if self.is_own(&url) { Ok(url) } else { Err(Refusal::NotOwn(host(&url))) }
     }
 
-    /// Whether it is the provider's own host: scheme, name and port.
+    /// Whether scheme, host and port are the provider's own.
     pub fn is_own(&self, url: &Url) -> bool {
         url.origin() == self.own.origin()
     }
 
-    /// Whether an address may be fetched, as far as that can be told without looking up a name.
+    /// Checks an address, without a DNS lookup.
     pub fn admit(&self, url: &Url) -> Result<(), Refusal> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Refusal::Scheme);
@@ -134,8 +123,8 @@ impl Rules {
         literal(url, self.reach).map_err(Refusal::Forbidden)
     }
 
-    /// Fetches an admitted address, at most `most` bytes, until the deadline. `headers` go to the
-    /// provider's own host only. `http` follows no redirects by itself.
+    /// Fetches at most `most` bytes until the deadline. `headers` are sent only to the provider's own host. `http` must not
+    /// follow redirects by itself.
     pub async fn fetch(
         &self,
         http: &HttpClient,
@@ -149,8 +138,8 @@ impl Rules {
     }
 }
 
-/// Fetches an address and follows at most three redirects; `admit` says of each whether it may be asked, and
-/// `headers` what it is sent.
+/// Fetches an address and follows at most three redirects. `admit` checks each address; `headers` returns the headers for
+/// each.
 async fn follow(
     http: &HttpClient,
     address: &Url,
@@ -173,7 +162,7 @@ async fn follow(
     Err(FetchError::TooMany)
 }
 
-/// A host in words.
+/// The host of an address, cleaned for messages.
 fn host(url: &Url) -> String {
     quote(url.host_str().unwrap_or("no host"), "")
 }

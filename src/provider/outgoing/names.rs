@@ -1,6 +1,5 @@
-//! Names of hosts, looked up once for each connection and checked before it is made: the connection goes to
-//! the very addresses that were checked, so that a name cannot lead elsewhere the second time it is asked
-//! for (DNS rebinding).
+//! DNS resolution with address checks. Each connection resolves its host name once, checks all addresses and connects to
+//! one of these, so that a second lookup cannot return another address (DNS rebinding).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,14 +10,13 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::address::{Reach, check};
 
-/// Finds the addresses of a host.
+/// DNS lookup; replaced in tests.
 #[async_trait]
 pub trait LookUp: Send + Sync {
-    /// All of them, never none.
     async fn look_up(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// As the machine does it.
+/// The system's resolver.
 pub struct System;
 
 #[async_trait]
@@ -28,14 +26,13 @@ impl LookUp for System {
     }
 }
 
-/// Looks names up and lets only those through all of whose addresses may be connected to.
+/// Resolves a name only if all of its addresses may be connected to.
 pub struct Names {
     look_up: Arc<dyn LookUp>,
     reach: Reach,
 }
 
 impl Names {
-    /// By `look_up`, as far as `reach`.
     pub fn new(look_up: Arc<dyn LookUp>, reach: Reach) -> Self {
         Self { look_up, reach }
     }
@@ -49,7 +46,7 @@ impl Resolve for Names {
             if addresses.is_empty() {
                 return Err(io::Error::new(io::ErrorKind::NotFound, "its name has no address").into());
             }
-            // One bad address among good ones is bad: which of them is taken is chance.
+            // One forbidden address is enough to refuse the name, because any of them may be used.
             for address in &addresses {
                 check(*address, reach)?;
             }

@@ -1,4 +1,4 @@
-//! Real connections on this machine; only the look-up of names is ours.
+//! Real connections on this machine; only the DNS lookup is replaced.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -16,7 +16,7 @@ use super::*;
 use crate::provider::Times;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// Public by its number; nothing of ours is there.
+/// A public address that the tests never reach.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 20, 0, 1));
 
 /// A host of this machine that answers every request with the same bytes and counts them.
@@ -61,7 +61,7 @@ impl Local {
     }
 }
 
-/// Answers what it was told to, one answer after the other, the last again and again.
+/// Returns the given DNS answers in order and repeats the last one.
 struct Scripted {
     answers: Mutex<VecDeque<Vec<IpAddr>>>,
     asked: AtomicUsize,
@@ -95,27 +95,27 @@ async fn fetch(rules: &Rules, names: Arc<Scripted>, address: &str) -> Result<Rep
 }
 
 #[tokio::test]
-async fn a_name_that_is_public_first_and_this_machine_next_never_gets_here() {
+async fn a_name_that_resolves_to_a_public_then_a_local_address_is_refused() {
     let local = Local::picture();
     let address = format!("http://rebind.example.com:{}/x.png", local.port);
     let rules =
         rules("http://api.example.com", &[&format!("rebind.example.com:{}", local.port)], Reach::Public);
     let names = Scripted::new([vec![ELSEWHERE], vec![HERE]]);
-    // One look-up a connection: what is checked is what is connected to.
+    // One lookup for each connection: the checked address is the one that is connected to.
     let first = fetch(&rules, names.clone(), &address).await.unwrap_err();
     assert!(matches!(first, FetchError::Http(_)), "{first:?}");
     assert_eq!(names.asked.load(Ordering::SeqCst), 1);
     let second = fetch(&rules, names.clone(), &address).await.unwrap_err();
     assert!(matches!(second, FetchError::Http(HttpError::Forbidden(_))), "{second:?}");
     assert_eq!(names.asked.load(Ordering::SeqCst), 2);
-    // Nor as one of several.
+    // Also if the local address is one of several.
     let mixed = fetch(&rules, Scripted::new([vec![ELSEWHERE, HERE]]), &address).await.unwrap_err();
     assert!(matches!(mixed, FetchError::Http(HttpError::Forbidden(_))), "{mixed:?}");
     assert_eq!(local.asked(), 0);
 }
 
 #[tokio::test]
-async fn the_same_host_is_asked_when_the_operator_says_that_it_is_his() {
+async fn a_local_host_is_allowed_with_reach_private() {
     let local = Local::picture();
     let address = format!("http://own.example.com:{}/x.png", local.port);
     let rules = rules("http://api.example.com", &[&format!("*.example.com:{}", local.port)], Reach::Private);
@@ -152,7 +152,7 @@ async fn each_redirect_is_checked_again() {
 }
 
 #[test]
-fn an_address_in_a_reply_is_judged_before_anything_is_asked() {
+fn an_address_in_a_reply_is_checked_before_a_request_is_sent() {
     let https =
         rules("https://api.example.com/v1", &["cdn.example.com", "*.files.example.com"], Reach::Public);
     let http = rules("http://10.0.0.5:5000", &["192.168.1.9:80"], Reach::Private);

@@ -60,12 +60,12 @@ fn a_success_is_read_step_by_step() {
     let (reading, steps) = read(&mapping, 200, r#"{"code": 7, "message": "bad planted\n cat", "used": 1}"#);
     let error = reading.unwrap_err();
     assert_eq!((error.kind, error.billed), (FailureKind::Failed, Billed::Yes(usage(2))));
-    assert_eq!(error.message, "it says that it failed, and: bad (the key) cat");
+    assert_eq!(error.message, "it reports a failure: bad (the key) cat");
     assert_eq!(steps[1..], ["/code is 7, wanted 0", "/message says: bad (the key) cat"]);
 }
 
 #[test]
-fn a_cost_that_is_not_said_is_unknown() {
+fn the_cost_is_unknown_if_the_reply_lacks_its_number() {
     let mapping = mapping("reply = { output = \"json_url\", pointer = \"/url\" }\n");
     let (reading, steps) = read(&mapping, 201, r#"{"url": "https://cdn.h/a?sig=s3cret"}"#);
     let address = Found::Address("https://cdn.h/a?sig=s3cret".to_owned());
@@ -74,7 +74,7 @@ fn a_cost_that_is_not_said_is_unknown() {
 }
 
 #[test]
-fn what_is_not_as_described_is_a_bad_answer() {
+fn a_reply_that_differs_from_its_description_is_a_bad_answer() {
     let url = mapping("reply = { output = \"json_url\", pointer = \"/url\" }\n");
     let data = mapping("reply = { output = \"json_data_url\", pointer = \"/url\" }\n");
     for (mapping, body, billed) in [
@@ -95,7 +95,7 @@ fn what_is_not_as_described_is_a_bad_answer() {
 }
 
 #[test]
-fn a_status_says_what_it_costs_and_whether_to_ask_again() {
+fn the_status_decides_cost_and_retry() {
     use FailureKind::*;
     let mapping = mapping(
         "reply = { output = \"json_url\", pointer = \"/url\", status = [200], retry_on = [409, 429, 503], error = [\"/detail/0/msg\", \"/detail\"] }\n",
@@ -120,11 +120,11 @@ fn a_status_says_what_it_costs_and_whether_to_ask_again() {
         assert!(error.message.ends_with("says: no (the key) cats"), "{error}");
     }
     let error = read(&mapping, 500, "<h1>planted</h1>").0.unwrap_err();
-    assert_eq!(error.message, "it answers with status 500 and nothing else");
+    assert_eq!(error.message, "it answers with status 500 and no message");
 }
 
 #[test]
-fn work_that_is_not_done_is_waited_for() {
+fn a_job_that_is_not_done_is_pending() {
     let mapping = mapping(
         "reply = { output = \"json_url\", pointer = \"/out\", error = \"/error\" }\n\
          poll = { url = \"/get\", status = \"/state\", done = [\"ok\", 1], failed = [\"no\"], cancel = \"/stop\" }\n",

@@ -16,11 +16,11 @@ use cpu_time::ProcessTime;
 use image::DynamicImage;
 use photograph::{LIMITS, SIZES, jpeg, photograph};
 use pixcolor::config::{Common, KindConfig, OnDisconnect, OnnxConfig, ProviderConfig};
-use pixcolor::credit::Begun;
+use pixcolor::credit::CallBegun;
 use pixcolor::credit::Price;
 use pixcolor::observe::Metrics;
 use pixcolor::photo::{EncodeOptions, OutputFormat, Photo, encode};
-use pixcolor::provider::{self, Call, Color, Memory, Provider, Trace};
+use pixcolor::provider::{self, Call, Provider, ProviderColor, ProviderMemory, Trace};
 use tokio::runtime::Runtime;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 
@@ -71,12 +71,14 @@ fn steps(upload: &[u8], network: &Arc<dyn Provider>, runtime: &Runtime) -> Steps
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
         audience: None,
-        begun: Begun::default(),
+        begun: CallBegun::default(),
     };
     let (answer, network) = timed(|| runtime.block_on(network.colorize(call)).unwrap());
     let chroma = match answer.color {
-        Color::Chroma(chroma) => chroma,
-        Color::Picture(_) | Color::Framed(..) => unreachable!("the built-in network gives chroma"),
+        ProviderColor::Chroma(chroma) => chroma,
+        ProviderColor::Picture(_) | ProviderColor::Framed(..) => {
+            unreachable!("the built-in network gives chroma")
+        }
     };
     let options = EncodeOptions { format: OutputFormat::Jpeg, quality: 90, note: None };
     let (encoded, both) = timed(|| encode(&photo, &chroma, &options).unwrap());
@@ -98,7 +100,7 @@ fn main() {
         price: Price::FREE,
         on_disconnect: OnDisconnect::Finish,
     };
-    let memory = Memory::new(Metrics::new(prometheus::Registry::new()).unwrap());
+    let memory = ProviderMemory::new(Metrics::new(prometheus::Registry::new()).unwrap());
     let network = provider::build(&config, &memory).unwrap();
     let runtime = Runtime::new().unwrap();
 

@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{Entry, Key};
+use super::{CacheKey, Entry};
 
 /// Bytes before the value.
 pub const HEADER: usize = 120;
@@ -41,7 +41,7 @@ pub enum ReadError {
 }
 
 /// The header of a value.
-pub fn header(key: &Key, entry: &Entry) -> [u8; HEADER] {
+pub fn header(key: &CacheKey, entry: &Entry) -> [u8; HEADER] {
     let made = entry.made.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let signed = signed(key, u64::try_from(made).unwrap_or(u64::MAX), entry.bytes.len() as u64);
     let digest = Sha256::new_with_prefix(signed).chain_update(&entry.bytes).finalize();
@@ -51,7 +51,7 @@ pub fn header(key: &Key, entry: &Entry) -> [u8; HEADER] {
     header
 }
 
-fn signed(key: &Key, made: u64, length: u64) -> [u8; SIGNED] {
+fn signed(key: &CacheKey, made: u64, length: u64) -> [u8; SIGNED] {
     let mut kind = [b' '; 4];
     kind.iter_mut().zip(key.kind.label().bytes()).for_each(|(place, letter)| *place = letter);
     let mut signed = [0; SIGNED];
@@ -67,34 +67,34 @@ fn signed(key: &Key, made: u64, length: u64) -> [u8; SIGNED] {
 
 /// Reads the value of a key from its file. Reads no more than the file's own size, and that only when its
 /// header is right.
-pub fn read(file: &mut File, key: &Key) -> Result<Entry, ReadError> {
+pub fn read(file: &mut File, key: &CacheKey) -> Result<Entry, ReadError> {
     let size = file.metadata().map_err(ReadError::Io)?.len();
     let mut header = [0; HEADER];
     file.read_exact(&mut header).map_err(cut_short)?;
-    let head = Head::read(&header, key, size).map_err(ReadError::Damaged)?;
+    let head = EntryHeader::read(&header, key, size).map_err(ReadError::Damaged)?;
     let mut value = vec![0; head.length];
     file.read_exact(&mut value).map_err(cut_short)?;
     head.entry(Bytes::from(value)).map_err(ReadError::Damaged)
 }
 
 /// The value of a key from all the bytes of an object, or why it has none. Copies nothing.
-pub fn open(bytes: &Bytes, key: &Key) -> Result<Entry, &'static str> {
+pub fn open(bytes: &Bytes, key: &CacheKey) -> Result<Entry, &'static str> {
     let header = bytes.first_chunk().ok_or(CUT_SHORT)?;
-    Head::read(header, key, bytes.len() as u64)?.entry(bytes.slice(HEADER..))
+    EntryHeader::read(header, key, bytes.len() as u64)?.entry(bytes.slice(HEADER..))
 }
 
 const CUT_SHORT: &str = "it ends too early";
 
 /// A header that is the key's.
-struct Head<'h> {
+struct EntryHeader<'h> {
     header: &'h [u8; HEADER],
     made: u64,
     length: usize,
 }
 
-impl<'h> Head<'h> {
+impl<'h> EntryHeader<'h> {
     /// Reads a header, of so many bytes with its value.
-    fn read(header: &'h [u8; HEADER], key: &Key, size: u64) -> Result<Self, &'static str> {
+    fn read(header: &'h [u8; HEADER], key: &CacheKey, size: u64) -> Result<Self, &'static str> {
         let number = |at: usize| header[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let (made, length) = (number(72), number(80));
         if header[..SIGNED] != signed(key, made, length) {

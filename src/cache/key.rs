@@ -5,24 +5,24 @@ use std::fmt;
 use crate::hex::{hex, unhex};
 
 /// SHA-256 of what a value is about.
-pub type Subject = [u8; 32];
+pub type CacheSubject = [u8; 32];
 
 /// What a value is about, and which of the values about it this is.
 ///
 /// Everything about one subject can be listed, and so be removed, without knowing the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
+pub struct CacheKey {
     /// What the value is about: the fingerprint of an upload, a pixel key, the digest of a rendition.
-    pub subject: Subject,
+    pub subject: CacheSubject,
     /// What sort of value.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// SHA-256 of everything else that the value depends on.
     pub variant: [u8; 32],
 }
 
 /// What sort of value; keeps sorts apart that share a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum EntryKind {
     /// What is known of a rendition, the digest of its picture among it, by fingerprint.
     Rendition,
     /// An encoded picture, by its own digest.
@@ -33,7 +33,7 @@ pub enum Kind {
     Own,
 }
 
-impl Kind {
+impl EntryKind {
     /// Every kind.
     pub const ALL: [Self; 4] = [Self::Rendition, Self::Picture, Self::Chroma, Self::Own];
 
@@ -48,18 +48,18 @@ impl Kind {
     }
 }
 
-impl Key {
+impl CacheKey {
     /// The key that is written like this, if one is.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (hashes, kind) = name.split_once('.')?;
         let (subject, variant) = hashes.split_once('-')?;
-        let kind = Kind::ALL.into_iter().find(|known| known.label() == kind)?;
+        let kind = EntryKind::ALL.into_iter().find(|known| known.label() == kind)?;
         Some(Self { subject: unhex(subject)?, kind, variant: unhex(variant)? })
     }
 }
 
 /// As a file name: `SUBJECT-VARIANT.KIND`.
-impl fmt::Display for Key {
+impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}.{}", hex(&self.subject), hex(&self.variant), self.kind.label())
     }
@@ -72,11 +72,11 @@ mod tests {
     #[test]
     fn a_key_is_read_back_from_its_name_and_nothing_else_is_a_key() {
         let subject = std::array::from_fn(|i| i as u8 * 7);
-        for kind in Kind::ALL {
-            let key = Key { subject, kind, variant: [0xf0; 32] };
-            assert_eq!(Key::parse(&key.to_string()), Some(key));
+        for kind in EntryKind::ALL {
+            let key = CacheKey { subject, kind, variant: [0xf0; 32] };
+            assert_eq!(CacheKey::parse(&key.to_string()), Some(key));
         }
-        let name = Key { subject, kind: Kind::Own, variant: [1; 32] }.to_string();
+        let name = CacheKey { subject, kind: EntryKind::Own, variant: [1; 32] }.to_string();
         for wrong in [
             name.to_uppercase(),
             name.replace(".own", ""),
@@ -89,7 +89,7 @@ mod tests {
             "é".repeat(32),
             String::new(),
         ] {
-            assert_eq!(Key::parse(&wrong), None, "{wrong}");
+            assert_eq!(CacheKey::parse(&wrong), None, "{wrong}");
         }
     }
 }

@@ -9,7 +9,9 @@ use moka::future::Cache as Moka;
 use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 
-use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
+use super::{
+    Cache, CacheError, CacheEvent, CacheKey, CacheObserver, CacheSubject, Entry, Hit, Tier, TierStats,
+};
 
 /// What one value takes beside its bytes: keys, counters, queues, the timer of its expiry. Measured with
 /// 200,000 small values, and counted so that these are bounded, too.
@@ -19,15 +21,15 @@ const OVERHEAD: u64 = 500;
 const UNIT: u64 = 64;
 
 /// The newest values, by use.
-pub struct Memory {
-    values: Moka<Key, Entry>,
+pub struct MemoryCache {
+    values: Moka<CacheKey, Entry>,
     ttl: Option<Duration>,
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn CacheObserver>,
 }
 
-impl Memory {
+impl MemoryCache {
     /// Keeps at most so many bytes, each value for at most so long.
-    pub fn new(max_bytes: u64, ttl: Option<Duration>, observer: Arc<dyn Observer>) -> Self {
+    pub fn new(max_bytes: u64, ttl: Option<Duration>, observer: Arc<dyn CacheObserver>) -> Self {
         let told = observer.clone();
         let values = Moka::builder()
             .max_capacity(max_bytes / UNIT)
@@ -37,7 +39,7 @@ impl Memory {
             .expire_after(TimeToLive(ttl))
             .eviction_listener(move |_, _, cause| {
                 if cause == RemovalCause::Size {
-                    told.event(Tier::Memory, Event::Evicted);
+                    told.event(Tier::Memory, CacheEvent::Evicted);
                 }
             })
             .build();
@@ -60,14 +62,14 @@ fn weight(entry: &Entry) -> u32 {
 
 struct TimeToLive(Option<Duration>);
 
-impl Expiry<Key, Entry> for TimeToLive {
-    fn expire_after_create(&self, _: &Key, entry: &Entry, _: Instant) -> Option<Duration> {
+impl Expiry<CacheKey, Entry> for TimeToLive {
+    fn expire_after_create(&self, _: &CacheKey, entry: &Entry, _: Instant) -> Option<Duration> {
         self.0.map(|ttl| entry.left(ttl))
     }
 
     fn expire_after_update(
         &self,
-        _: &Key,
+        _: &CacheKey,
         entry: &Entry,
         _: Instant,
         _: Option<Duration>,
@@ -77,14 +79,14 @@ impl Expiry<Key, Entry> for TimeToLive {
 }
 
 #[async_trait]
-impl Cache for Memory {
-    async fn get(&self, key: &Key) -> Result<Option<Hit>, CacheError> {
+impl Cache for MemoryCache {
+    async fn get(&self, key: &CacheKey) -> Result<Option<Hit>, CacheError> {
         let hit = self.values.get(key).await.map(|entry| Hit { entry, tier: Tier::Memory });
-        self.observer.event(Tier::Memory, if hit.is_some() { Event::Hit } else { Event::Miss });
+        self.observer.event(Tier::Memory, if hit.is_some() { CacheEvent::Hit } else { CacheEvent::Miss });
         Ok(hit)
     }
 
-    async fn put(&self, key: &Key, entry: Entry) -> Result<(), CacheError> {
+    async fn put(&self, key: &CacheKey, entry: Entry) -> Result<(), CacheError> {
         if entry.expired(self.ttl) {
             return Ok(());
         }
@@ -93,13 +95,13 @@ impl Cache for Memory {
         Ok(())
     }
 
-    async fn remove(&self, key: &Key) -> Result<bool, CacheError> {
+    async fn remove(&self, key: &CacheKey) -> Result<bool, CacheError> {
         let removed = self.values.remove(key).await.is_some();
         self.settle().await;
         Ok(removed)
     }
 
-    async fn list(&self, subject: &Subject) -> Result<Vec<Key>, CacheError> {
+    async fn list(&self, subject: &CacheSubject) -> Result<Vec<CacheKey>, CacheError> {
         Ok(self.values.iter().filter(|(key, _)| key.subject == *subject).map(|(key, _)| *key).collect())
     }
 

@@ -18,11 +18,11 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use disk::{Disk, DiskOptions};
-pub use key::{Key, Kind, Subject};
-pub use memory::Memory;
-pub use objects::{Credentials, Objects, ObjectsOptions};
-pub use tiered::{Behind, Tiered};
+pub use disk::{DiskCache, DiskOptions};
+pub use key::{CacheKey, CacheSubject, EntryKind};
+pub use memory::MemoryCache;
+pub use objects::{BucketCache, BucketOptions, Credentials};
+pub use tiered::{BackgroundWrites, TieredCache};
 
 /// Keeps values for a while. Everything may be forgotten at any time; nothing may be wrong.
 ///
@@ -31,19 +31,19 @@ pub use tiered::{Behind, Tiered};
 #[async_trait]
 pub trait Cache: Send + Sync {
     /// What is kept under a key; `None` is a miss. Expired or damaged values are misses.
-    async fn get(&self, key: &Key) -> Result<Option<Hit>, CacheError>;
+    async fn get(&self, key: &CacheKey) -> Result<Option<Hit>, CacheError>;
 
     /// Keeps a value, in place of an older one of the same key. Once this has returned, whoever shares the
     /// place where values are kept finds this one there, if it was kept; it returns within the cache's own
     /// limit on time, whether it was or not. `Ok` does not say that it was: a value that is too large, or
     /// expired already, may be left out at once.
-    async fn put(&self, key: &Key, entry: Entry) -> Result<(), CacheError>;
+    async fn put(&self, key: &CacheKey, entry: Entry) -> Result<(), CacheError>;
 
     /// Forgets one value; whether there was one.
-    async fn remove(&self, key: &Key) -> Result<bool, CacheError>;
+    async fn remove(&self, key: &CacheKey) -> Result<bool, CacheError>;
 
     /// The keys of everything kept about a subject. Slow: for operators, not for requests.
-    async fn list(&self, subject: &Subject) -> Result<Vec<Key>, CacheError>;
+    async fn list(&self, subject: &CacheSubject) -> Result<Vec<CacheKey>, CacheError>;
 
     /// Forgets everything.
     async fn clear(&self) -> Result<(), CacheError>;
@@ -131,7 +131,7 @@ pub struct TierStats {
 
 /// Something worth counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Event {
+pub enum CacheEvent {
     /// A value was found.
     Hit,
     /// A value was not found.
@@ -146,7 +146,7 @@ pub enum Event {
     WriteError,
 }
 
-impl Event {
+impl CacheEvent {
     /// Every event.
     pub const ALL: [Self; 6] =
         [Self::Hit, Self::Miss, Self::Evicted, Self::Damaged, Self::ReadError, Self::WriteError];
@@ -165,17 +165,17 @@ impl Event {
 }
 
 /// Told what happens; must be quick.
-pub trait Observer: Send + Sync {
+pub trait CacheObserver: Send + Sync {
     /// Something happened in a tier.
-    fn event(&self, tier: Tier, event: Event);
+    fn event(&self, tier: Tier, event: CacheEvent);
 
     /// What a tier keeps has changed.
     fn keeps(&self, stats: TierStats);
 }
 
 /// Nobody is told.
-impl Observer for () {
-    fn event(&self, _: Tier, _: Event) {}
+impl CacheObserver for () {
+    fn event(&self, _: Tier, _: CacheEvent) {}
     fn keeps(&self, _: TierStats) {}
 }
 

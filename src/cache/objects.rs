@@ -25,7 +25,9 @@ use object_store::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::entry::{self, HEADER};
-use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
+use super::{
+    Cache, CacheError, CacheEvent, CacheKey, CacheObserver, CacheSubject, Entry, Hit, Tier, TierStats,
+};
 use crate::circuit::{Circuit, CircuitPhase, CircuitPolicy};
 use crate::hex::hex;
 use crate::tasks;
@@ -47,7 +49,7 @@ const BATCH: usize = 1000;
 
 /// Where the bucket is, and how it is used.
 #[derive(Clone, Debug)]
-pub struct ObjectsOptions {
+pub struct BucketOptions {
     /// The bucket.
     pub bucket: String,
     /// What the names of all objects begin with; may be empty.
@@ -84,7 +86,7 @@ pub enum Credentials {
 }
 
 /// A bucket with values.
-pub struct Objects {
+pub struct BucketCache {
     store: AmazonS3,
     prefix: Path,
     /// What it is called in messages.
@@ -92,18 +94,18 @@ pub struct Objects {
     ttl: Option<Duration>,
     timeout: Duration,
     circuit: Circuit<String>,
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn CacheObserver>,
 }
 
-impl Objects {
+impl BucketCache {
     /// Takes a bucket; asks it nothing yet. `client` makes the requests: without decompression, which
     /// would hide the size of objects.
     pub fn open(
-        options: ObjectsOptions,
+        options: BucketOptions,
         client: reqwest::Client,
-        observer: Arc<dyn Observer>,
+        observer: Arc<dyn CacheObserver>,
     ) -> Result<Self, CacheError> {
-        let ObjectsOptions { bucket, prefix, endpoint, region, credentials, ttl, timeout, pause } = options;
+        let BucketOptions { bucket, prefix, endpoint, region, credentials, ttl, timeout, pause } = options;
         let mut name = format!("s3://{bucket}");
         if !prefix.is_empty() {
             name = format!("{name}/{prefix}");
@@ -150,23 +152,23 @@ impl Objects {
         Ok(Self { store, prefix, name, ttl, timeout, circuit, observer })
     }
 
-    fn under(&self, subject: &Subject) -> Path {
+    fn under(&self, subject: &CacheSubject) -> Path {
         self.prefix.clone().join(hex(subject))
     }
 
-    fn path(&self, key: &Key) -> Path {
+    fn path(&self, key: &CacheKey) -> Path {
         let (variant, kind) = (hex(&key.variant), key.kind.label());
         self.under(&key.subject).join(format!("{variant}.{kind}"))
     }
 
     /// The key of an object; none when it is somebody else's.
-    fn key(&self, path: &Path) -> Option<Key> {
+    fn key(&self, path: &Path) -> Option<CacheKey> {
         let mut parts = path.prefix_match(&self.prefix)?;
         let (subject, name) = (parts.next()?, parts.next()?);
         if parts.next().is_some() {
             return None;
         }
-        Key::parse(&format!("{}-{}", subject.as_ref(), name.as_ref()))
+        CacheKey::parse(&format!("{}-{}", subject.as_ref(), name.as_ref()))
     }
 
     fn failed(&self, why: String) -> CacheError {
@@ -208,7 +210,7 @@ impl Objects {
         result
     }
 
-    async fn read(&self, key: &Key) -> Result<Option<Entry>, CacheError> {
+    async fn read(&self, key: &CacheKey) -> Result<Option<Entry>, CacheError> {
         let path = self.path(key);
         let object = async {
             let object = self.store.get(&path).await?;
@@ -228,14 +230,14 @@ impl Objects {
             Ok(_) => {}
             Err(why) => {
                 tracing::warn!("{}/{path} was damaged, and is dropped: {why}", self.name);
-                self.observer.event(Tier::Store, Event::Damaged);
+                self.observer.event(Tier::Store, CacheEvent::Damaged);
             }
         }
         self.ask(self.timeout, self.store.delete(&path)).await?;
         Ok(None)
     }
 
-    async fn write(&self, key: &Key, entry: Entry) -> Result<(), CacheError> {
+    async fn write(&self, key: &CacheKey, entry: Entry) -> Result<(), CacheError> {
         let (key, path) = (*key, self.path(key));
         let payload = blocking(move || {
             let header = Bytes::from_owner(entry::header(&key, &entry));
@@ -249,7 +251,7 @@ impl Objects {
     }
 
     /// The next object of a list that is one of ours.
-    async fn next(&self, list: &mut List<'_>) -> Result<Option<(Key, ObjectMeta)>, CacheError> {
+    async fn next(&self, list: &mut ObjectListing<'_>) -> Result<Option<(CacheKey, ObjectMeta)>, CacheError> {
         while let Some(object) = self.ask(PATIENCE, list.try_next()).await?.flatten() {
             if let Some(key) = self.key(&object.location) {
                 return Ok(Some((key, object)));
@@ -288,25 +290,25 @@ impl Objects {
     }
 }
 
-type List<'s> = futures::stream::BoxStream<'s, Result<ObjectMeta, Error>>;
+type ObjectListing<'s> = futures::stream::BoxStream<'s, Result<ObjectMeta, Error>>;
 
 #[async_trait]
-impl Cache for Objects {
-    async fn get(&self, key: &Key) -> Result<Option<Hit>, CacheError> {
+impl Cache for BucketCache {
+    async fn get(&self, key: &CacheKey) -> Result<Option<Hit>, CacheError> {
         let found = self.unless_paused(self.read(key)).await?;
         let hit = found.map(|entry| Hit { entry, tier: Tier::Store });
-        self.observer.event(Tier::Store, if hit.is_some() { Event::Hit } else { Event::Miss });
+        self.observer.event(Tier::Store, if hit.is_some() { CacheEvent::Hit } else { CacheEvent::Miss });
         Ok(hit)
     }
 
-    async fn put(&self, key: &Key, entry: Entry) -> Result<(), CacheError> {
+    async fn put(&self, key: &CacheKey, entry: Entry) -> Result<(), CacheError> {
         if entry.expired(self.ttl) || (entry.bytes.len() + HEADER) as u64 > MOST {
             return Ok(());
         }
         self.unless_paused(self.write(key, entry)).await
     }
 
-    async fn remove(&self, key: &Key) -> Result<bool, CacheError> {
+    async fn remove(&self, key: &CacheKey) -> Result<bool, CacheError> {
         let path = self.path(key);
         let there = self.ask(self.timeout, self.store.head(&path)).await?.is_some();
         if there {
@@ -315,7 +317,7 @@ impl Cache for Objects {
         Ok(there)
     }
 
-    async fn list(&self, subject: &Subject) -> Result<Vec<Key>, CacheError> {
+    async fn list(&self, subject: &CacheSubject) -> Result<Vec<CacheKey>, CacheError> {
         let mut list = self.store.list(Some(&self.under(subject)));
         let mut keys = Vec::new();
         while let Some((key, _)) = self.next(&mut list).await? {

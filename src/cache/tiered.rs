@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
+use super::{
+    Cache, CacheError, CacheEvent, CacheKey, CacheObserver, CacheSubject, Entry, Hit, Tier, TierStats,
+};
 use crate::tasks::Tasks;
 
 /// How often at most the same trouble is warned of.
@@ -25,54 +27,58 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 const MOST_BEHIND: usize = 64;
 
 /// Caches, the fastest first.
-pub struct Tiered(Arc<Inner>);
+pub struct TieredCache(Arc<Inner>);
 
 struct Inner {
-    tiers: Vec<Level>,
-    observer: Arc<dyn Observer>,
-    behind: Option<Behind>,
+    tiers: Vec<CacheLevel>,
+    observer: Arc<dyn CacheObserver>,
+    behind: Option<BackgroundWrites>,
 }
 
-struct Level {
+struct CacheLevel {
     tier: Tier,
     cache: Arc<dyn Cache>,
-    reads: Trouble,
-    writes: Trouble,
+    reads: RepeatedFailure,
+    writes: RepeatedFailure,
 }
 
 /// Has shared tiers written to by tasks that shutdown waits for; `put` does not.
-pub struct Behind {
+pub struct BackgroundWrites {
     tasks: Tasks,
     room: Arc<Semaphore>,
 }
 
-impl Behind {
+impl BackgroundWrites {
     /// By these tasks.
     pub fn new(tasks: Tasks) -> Self {
         Self { tasks, room: Arc::new(Semaphore::new(MOST_BEHIND)) }
     }
 }
 
-impl Tiered {
+impl TieredCache {
     /// Puts caches in front of each other, the fastest first. Without `behind`, `put` keeps its promise
     /// for shared tiers, too: what it returned for is there for everybody, as far as it could be kept.
     pub fn new(
         tiers: Vec<(Tier, Arc<dyn Cache>)>,
-        behind: Option<Behind>,
-        observer: Arc<dyn Observer>,
+        behind: Option<BackgroundWrites>,
+        observer: Arc<dyn CacheObserver>,
     ) -> Self {
-        let level =
-            |(tier, cache)| Level { tier, cache, reads: Trouble::default(), writes: Trouble::default() };
+        let level = |(tier, cache)| CacheLevel {
+            tier,
+            cache,
+            reads: RepeatedFailure::default(),
+            writes: RepeatedFailure::default(),
+        };
         Self(Arc::new(Inner { tiers: tiers.into_iter().map(level).collect(), behind, observer }))
     }
 }
 
 impl Inner {
     /// Puts a value into these tiers; each stands for itself.
-    async fn fill(&self, tiers: impl Iterator<Item = &Level>, key: &Key, entry: &Entry) {
+    async fn fill(&self, tiers: impl Iterator<Item = &CacheLevel>, key: &CacheKey, entry: &Entry) {
         for level in tiers {
             if let Err(error) = level.cache.put(key, entry.clone()).await {
-                self.observer.event(level.tier, Event::WriteError);
+                self.observer.event(level.tier, CacheEvent::WriteError);
                 level.writes.warn(|before| {
                     let (tier, failures) = (level.tier.label(), before + 1);
                     tracing::warn!(
@@ -85,14 +91,14 @@ impl Inner {
         }
     }
 
-    async fn fill_shared(&self, key: &Key, entry: &Entry) {
+    async fn fill_shared(&self, key: &CacheKey, entry: &Entry) {
         self.fill(self.tiers.iter().filter(|level| level.tier.is_shared()), key, entry).await;
     }
 }
 
 #[async_trait]
-impl Cache for Tiered {
-    async fn get(&self, key: &Key) -> Result<Option<Hit>, CacheError> {
+impl Cache for TieredCache {
+    async fn get(&self, key: &CacheKey) -> Result<Option<Hit>, CacheError> {
         let tiers = &self.0.tiers;
         for (place, level) in tiers.iter().enumerate() {
             match level.cache.get(key).await {
@@ -102,7 +108,7 @@ impl Cache for Tiered {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    self.0.observer.event(level.tier, Event::ReadError);
+                    self.0.observer.event(level.tier, CacheEvent::ReadError);
                     level.reads.warn(|before| {
                         let (tier, failures) = (level.tier.label(), before + 1);
                         tracing::warn!(
@@ -117,7 +123,7 @@ impl Cache for Tiered {
         Ok(None)
     }
 
-    async fn put(&self, key: &Key, entry: Entry) -> Result<(), CacheError> {
+    async fn put(&self, key: &CacheKey, entry: Entry) -> Result<(), CacheError> {
         let inner = &self.0;
         let own = inner.fill(inner.tiers.iter().filter(|level| !level.tier.is_shared()), key, &entry);
         if !inner.tiers.iter().any(|level| level.tier.is_shared()) {
@@ -145,7 +151,7 @@ impl Cache for Tiered {
         Ok(())
     }
 
-    async fn remove(&self, key: &Key) -> Result<bool, CacheError> {
+    async fn remove(&self, key: &CacheKey) -> Result<bool, CacheError> {
         let mut removed = false;
         // The slowest first: a faster tier cannot be filled again from what is gone.
         for level in self.0.tiers.iter().rev() {
@@ -154,7 +160,7 @@ impl Cache for Tiered {
         Ok(removed)
     }
 
-    async fn list(&self, subject: &Subject) -> Result<Vec<Key>, CacheError> {
+    async fn list(&self, subject: &CacheSubject) -> Result<Vec<CacheKey>, CacheError> {
         let mut keys = Vec::new();
         for level in &self.0.tiers {
             keys.extend(level.cache.list(subject).await?);
@@ -184,9 +190,9 @@ impl Cache for Tiered {
 
 /// Trouble that goes on: warned of once a minute, with how much there was in between.
 #[derive(Default)]
-struct Trouble(Mutex<(Option<Instant>, u64)>);
+struct RepeatedFailure(Mutex<(Option<Instant>, u64)>);
 
-impl Trouble {
+impl RepeatedFailure {
     /// Warns, or only counts; `warn` gets how much went unsaid.
     fn warn(&self, warn: impl FnOnce(u64)) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -208,7 +214,7 @@ mod tests {
 
     #[test]
     fn trouble_is_told_once_a_minute_and_counted_in_between() {
-        let trouble = Trouble::default();
+        let trouble = RepeatedFailure::default();
         let mut told = Vec::new();
         for _ in 0..5 {
             trouble.warn(|unsaid| told.push(unsaid));

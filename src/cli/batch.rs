@@ -17,7 +17,7 @@ use crate::credit::Credits;
 use crate::gateway::Error;
 
 /// What became of a photograph.
-pub struct Done {
+pub struct FileOutcome {
     /// Where the result is, and how it came about.
     pub line: String,
     /// What is missing of it.
@@ -52,7 +52,7 @@ pub async fn run<F>(
     color: impl Fn(PathBuf) -> F,
 ) -> io::Result<Progress>
 where
-    F: Future<Output = Result<Done, CliError>>,
+    F: Future<Output = Result<FileOutcome, CliError>>,
 {
     let mut signals = Signals::new()?;
     let bar = bar(files.len());
@@ -106,9 +106,9 @@ fn bar(count: usize) -> ProgressBar {
 }
 
 impl Progress {
-    fn note(&mut self, file: &Path, result: Result<Done, CliError>) {
+    fn note(&mut self, file: &Path, result: Result<FileOutcome, CliError>) {
         match result {
-            Ok(Done { line, damage, credits }) => {
+            Ok(FileOutcome { line, damage, credits }) => {
                 self.done += 1;
                 self.credits = self.credits.plus(credits);
                 say(line);

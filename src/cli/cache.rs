@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::{CliError, say};
-use crate::cache::{Cache, Tier, Tiered};
-use crate::config::{CacheConfig, LimitsConfig, Source};
+use crate::cache::{Cache, Tier, TieredCache};
+use crate::config::{CacheConfig, ConfigSource, LimitsConfig};
 use crate::gateway::{Fingerprint, Upload, forget, open_disk, open_store};
 use crate::hex::unhex;
 use crate::photo::{Photo, PixelKey};
@@ -39,7 +39,7 @@ fn picture(text: &str, config: &LimitsConfig) -> Result<(Fingerprint, Option<Pix
 }
 
 /// Does it, on this machine's disk and in the store.
-pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
+pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     let config = super::load(source)?.config;
     let places = places(&config.cache)?;
     let act = act(places, args, &config.limits);
@@ -48,7 +48,7 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
 }
 
 /// Where something is kept that outlives a gateway.
-struct Place {
+struct CacheLocation {
     tier: Tier,
     cache: Arc<dyn Cache>,
     name: String,
@@ -56,15 +56,20 @@ struct Place {
     most: Option<u64>,
 }
 
-fn places(config: &CacheConfig) -> Result<Vec<Place>, CliError> {
+fn places(config: &CacheConfig) -> Result<Vec<CacheLocation>, CliError> {
     let mut places = Vec::new();
     if let Some(disk) = open_disk(config, Arc::new(())) {
         let name = config.dir.as_deref().unwrap_or(std::path::Path::new("")).display().to_string();
-        places.push(Place { tier: Tier::Disk, cache: Arc::new(disk?), name, most: Some(config.max_bytes) });
+        places.push(CacheLocation {
+            tier: Tier::Disk,
+            cache: Arc::new(disk?),
+            name,
+            most: Some(config.max_bytes),
+        });
     }
     if let Some(store) = open_store(config, Arc::new(())) {
         let name = config.store.as_ref().map(ToString::to_string).unwrap_or_default();
-        places.push(Place { tier: Tier::Store, cache: Arc::new(store?), name, most: None });
+        places.push(CacheLocation { tier: Tier::Store, cache: Arc::new(store?), name, most: None });
     }
     if places.is_empty() {
         return Err(
@@ -76,7 +81,7 @@ fn places(config: &CacheConfig) -> Result<Vec<Place>, CliError> {
     Ok(places)
 }
 
-async fn act(places: Vec<Place>, args: Args, limits: &LimitsConfig) -> Result<(), CliError> {
+async fn act(places: Vec<CacheLocation>, args: Args, limits: &LimitsConfig) -> Result<(), CliError> {
     match args {
         Args::Stats => {
             for place in places {
@@ -100,7 +105,7 @@ async fn act(places: Vec<Place>, args: Args, limits: &LimitsConfig) -> Result<()
             let names = places.iter().map(|place| place.name.as_str()).collect::<Vec<_>>().join(", ");
             let running = running(&places);
             let tiers = places.into_iter().map(|place| (place.tier, place.cache)).collect();
-            let cache = Tiered::new(tiers, None, Arc::new(()));
+            let cache = TieredCache::new(tiers, None, Arc::new(()));
             let (mut forgotten, mut unknown) = (0, Vec::new());
             for (text, (fingerprint, pixels)) in pictures.iter().zip(known) {
                 let gone = forget(&cache, fingerprint, pixels).await?;
@@ -124,7 +129,7 @@ async fn act(places: Vec<Place>, args: Args, limits: &LimitsConfig) -> Result<()
 }
 
 /// What is out of reach from here.
-fn running(places: &[Place]) -> &'static str {
+fn running(places: &[CacheLocation]) -> &'static str {
     match places.iter().any(|place| place.tier.is_shared()) {
         false => "A gateway that is running has its own memory: DELETE /v1/admin/cache there, or restart it.",
         true => {

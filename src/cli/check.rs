@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{CliError, say};
-use crate::config::{self, Origin, Problem, Source};
+use crate::config::{self, ConfigProblem, ConfigSource, ValueOrigin};
 use crate::observe::Metrics;
 use crate::provider::forbidden;
 
@@ -20,7 +20,7 @@ pub struct Args {
 
 /// Prints the configuration; fails when the gateway could not start with it, a provider on the route lacks a secret,
 /// or one has an address that is never asked.
-pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
+pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     if args.reference {
         say(config::reference()?.trim_end_matches('\n'));
         return Ok(ExitCode::SUCCESS);
@@ -36,7 +36,10 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
     wrong.extend(loaded.config.providers.values().filter_map(|provider| {
         let key = format!("providers.{}.base_url", provider.name);
         let message = format!("`{key}` is not asked: {}", forbidden(provider)?);
-        Some(Problem { origin: loaded.provenance(&key).cloned().unwrap_or(Origin::Default), message })
+        Some(ConfigProblem {
+            origin: loaded.provenance(&key).cloned().unwrap_or(ValueOrigin::Default),
+            message,
+        })
     }));
     let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
     super::key::check(&snapshot.config)?;

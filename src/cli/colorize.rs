@@ -10,12 +10,12 @@ use bytes::Bytes;
 use time::{Date, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{self, Done, Progress};
+use super::batch::{self, FileOutcome, Progress};
 use super::remote::Remote;
 use super::{CliError, GRACE, LAST, complain, output, usage};
-use crate::config::{self, Config, Source, Values};
+use crate::config::{self, Config, ConfigSource, ReportedValues};
 use crate::credit::Credits;
-use crate::gateway::{Ask, Client, Connection, Gateway, Origin, Reuse, Upload};
+use crate::gateway::{Client, ColorizeRequest, Connection, Gateway, RenditionOrigin, Reuse, Upload};
 use crate::photo::{Limits, OutputFormat, read_head};
 use crate::provider::{Readiness, Trace};
 
@@ -44,7 +44,7 @@ pub struct Args {
 }
 
 /// A coloured photograph.
-pub struct Colored {
+pub struct ColorizedFile {
     /// The encoded picture.
     pub bytes: Bytes,
     /// Its format.
@@ -66,16 +66,16 @@ enum Colorer {
 }
 
 /// Colours every file; fails at the end if one of them did not work.
-pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
+pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     let mut account = None;
     let colorer = match &args.gateway {
         Some(address) => Colorer::There(Remote::new(address, args.key_file.as_deref())?),
         None => {
             let loaded = super::load(source)?;
             let config = loaded.config.clone();
-            let gateway = super::gateway(loaded, Values::default())?;
+            let gateway = super::gateway(loaded, ReportedValues::default())?;
             if costs_credit(&gateway, args.provider.as_deref()) {
-                account = Some(Account::new(config));
+                account = Some(CostSummary::new(config));
             }
             Colorer::Here(gateway)
         }
@@ -92,7 +92,7 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
     let may_cost = account.is_some() || args.gateway.is_some();
     let patience = if may_cost { GRACE } else { Duration::ZERO };
     let files = distinct(&args.files);
-    let job = Job {
+    let job = ColorizeJob {
         colorer,
         inputs: canonical(&files),
         args,
@@ -117,7 +117,11 @@ pub fn run(source: &Source, args: Args) -> Result<ExitCode, CliError> {
 }
 
 /// The exit code, and what to say of files without a result.
-fn finish(progress: &Progress, by_gateway: bool, account: Option<&Account>) -> Result<ExitCode, CliError> {
+fn finish(
+    progress: &Progress,
+    by_gateway: bool,
+    account: Option<&CostSummary>,
+) -> Result<ExitCode, CliError> {
     let Some(signal) = progress.stopped_by else {
         return match progress.failed {
             0 => Ok(ExitCode::SUCCESS),
@@ -163,13 +167,13 @@ fn costs_credit(gateway: &Gateway, provider: Option<&str>) -> bool {
 }
 
 /// What calls of the command line have cost, by the ledger.
-struct Account {
+struct CostSummary {
     config: Config,
     since: Date,
     before: Option<Credits>,
 }
 
-impl Account {
+impl CostSummary {
     fn new(config: Config) -> Self {
         let since = OffsetDateTime::now_utc().date();
         let before = usage::charged_since(&config, since);
@@ -213,7 +217,7 @@ impl Connection for Terminal {
     }
 }
 
-struct Job {
+struct ColorizeJob {
     colorer: Colorer,
     args: Args,
     /// Never written to.
@@ -224,9 +228,9 @@ struct Job {
     stop: CancellationToken,
 }
 
-impl Job {
+impl ColorizeJob {
     /// Colours one file and says what became of it.
-    async fn color(&self, file: PathBuf) -> Result<Done, CliError> {
+    async fn color(&self, file: PathBuf) -> Result<FileOutcome, CliError> {
         let bytes = Bytes::from(tokio::fs::read(&file).await?);
         // Before anything is spent. A file that is no photograph is refused by the gateway.
         let head = read_head(&bytes, &Limits::NONE).ok();
@@ -239,7 +243,12 @@ impl Job {
         done
     }
 
-    async fn color_to(&self, file: &Path, bytes: Bytes, target: Option<&Path>) -> Result<Done, CliError> {
+    async fn color_to(
+        &self,
+        file: &Path,
+        bytes: Bytes,
+        target: Option<&Path>,
+    ) -> Result<FileOutcome, CliError> {
         let start = Instant::now();
         let colored = match &self.colorer {
             Colorer::Here(gateway) => self.color_here(gateway, bytes).await?,
@@ -255,7 +264,7 @@ impl Job {
         };
         output::write(&target, &colored.bytes)?;
         let seconds = start.elapsed().as_secs_f64();
-        let Colored { provider, credits, found, damage, .. } = colored;
+        let ColorizedFile { provider, credits, found, damage, .. } = colored;
         let (target, found) = (target.display(), if found { " before, found" } else { "" });
         let line = match provider {
             Some(provider) => {
@@ -264,10 +273,10 @@ impl Job {
             None => format!("{target}: {} is in colour already and was not coloured anew", file.display()),
         };
         // Unknown costs are no number.
-        Ok(Done { line, damage, credits: credits.parse().unwrap_or_default() })
+        Ok(FileOutcome { line, damage, credits: credits.parse().unwrap_or_default() })
     }
 
-    async fn color_here(&self, gateway: &Arc<Gateway>, bytes: Bytes) -> Result<Colored, CliError> {
+    async fn color_here(&self, gateway: &Arc<Gateway>, bytes: Bytes) -> Result<ColorizedFile, CliError> {
         let snapshot = gateway.snapshot();
         let limits = &snapshot.config.limits;
         if bytes.len() as u64 > limits.upload_bytes {
@@ -276,7 +285,7 @@ impl Job {
         }
         // Nobody waits in front of a screen: the queue for the decoder is part of the time here.
         let deadline = Instant::now() + limits.request.max(Duration::from_secs(600));
-        let ask = Ask {
+        let ask = ColorizeRequest {
             upload: Upload::new(bytes),
             provider: self.args.provider.clone(),
             format: self.args.format,
@@ -287,11 +296,11 @@ impl Job {
             connection: Some(Arc::new(Terminal(self.stop.clone()))),
         };
         let rendition = gateway.colorize(snapshot, ask).await?;
-        Ok(Colored {
+        Ok(ColorizedFile {
             format: rendition.format,
             credits: rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string()),
             damage: rendition.damage.as_ref().map(ToString::to_string),
-            found: matches!(rendition.origin, Origin::Kept(_)),
+            found: matches!(rendition.origin, RenditionOrigin::Kept(_)),
             provider: rendition.colored_by().map(|(provider, _)| provider.to_owned()),
             bytes: rendition.bytes,
         })

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use reqwest::{StatusCode, Url};
 
 use super::CliError;
-use crate::config::{self, Source};
-use crate::provider::{HttpClient, Reach, Times};
+use crate::config::{self, ConfigSource};
+use crate::provider::{AddressPolicy, HttpClient, HttpTimeouts};
 
 /// How long the gateway may take: less than engines wait for the command.
 const TIME: Duration = Duration::from_secs(4);
@@ -28,14 +28,14 @@ pub struct Args {
 }
 
 /// Asks; fails when the answer is not 200.
-pub fn run(source: &Source, args: &Args) -> Result<ExitCode, CliError> {
+pub fn run(source: &ConfigSource, args: &Args) -> Result<ExitCode, CliError> {
     let base = match &args.url {
         Some(url) => url.clone(),
         None => here(source)?,
     };
     let path = if args.ready { "readyz" } else { "healthz" };
     let url = base.join(path)?;
-    let client = HttpClient::new(Times { connect: TIME, first_byte: TIME }, Reach::Anywhere)?;
+    let client = HttpClient::new(HttpTimeouts { connect: TIME, first_byte: TIME }, AddressPolicy::Anywhere)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let reply = runtime.block_on(client.send(client.get(url.clone()), MOST, Instant::now() + TIME));
     let reply = reply.map_err(|error| format!("{url}: {error}"))?;
@@ -50,7 +50,7 @@ pub fn run(source: &Source, args: &Args) -> Result<ExitCode, CliError> {
 }
 
 /// Where the gateway with this configuration listens, as seen from here.
-fn here(source: &Source) -> Result<Url, CliError> {
+fn here(source: &ConfigSource) -> Result<Url, CliError> {
     let settings = config::server_figment(source)?.extract::<rocket::Config>()?;
     let address = match settings.address {
         IpAddr::V4(address) if address.is_unspecified() => IpAddr::from([127, 0, 0, 1]),

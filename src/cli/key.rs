@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{CliError, complain, say};
-use crate::config::{self, Config, Source};
-use crate::quota::{Kept, Keys};
+use crate::config::{self, Config, ConfigSource};
+use crate::quota::{KeyStore, StoredKey};
 
 /// What is to be done with keys.
 #[derive(Subcommand)]
@@ -27,7 +27,7 @@ pub enum Command {
 
 /// Whether the keys can be read; warns when nobody is let in, and of what is configured for a key that is not there.
 pub fn check(config: &Config) -> Result<(), CliError> {
-    let mut keys = Keys::in_folder(&config.state_dir).list()?;
+    let mut keys = KeyStore::in_folder(&config.state_dir).list()?;
     keys.retain(|key| key.revoked.is_none());
     for name in config.keys.names.iter().filter(|name| keys.iter().all(|key| key.name != **name)) {
         tracing::warn!(
@@ -45,9 +45,9 @@ pub fn check(config: &Config) -> Result<(), CliError> {
 }
 
 /// Does it, with the keys in `state_dir`.
-pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
+pub fn run(source: &ConfigSource, command: Command) -> Result<ExitCode, CliError> {
     let state_dir = config::load(source)?.config.state_dir;
-    let keys = Keys::in_folder(&state_dir);
+    let keys = KeyStore::in_folder(&state_dir);
     match command {
         Command::New { name } => {
             say(keys.mint(&name)?.expose());
@@ -62,13 +62,13 @@ pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
             if keys.is_empty() {
                 complain(format_args!("There are no keys in {}.", state_dir.display()));
             }
-            for Kept { name, created, revoked, .. } in keys {
+            for StoredKey { name, created, revoked, .. } in keys {
                 let revoked = revoked.map(|when| format!("  revoked {when}")).unwrap_or_default();
                 say(format_args!("{created}  {name}{revoked}"));
             }
         }
         Command::Revoke { name } => {
-            let Kept { name, created, revoked, .. } = keys.revoke(&name)?;
+            let StoredKey { name, created, revoked, .. } = keys.revoke(&name)?;
             say(format_args!(
                 "The key `{name}`, made at {created}, is revoked as of {}. A running gateway refuses it within a second.",
                 revoked.unwrap_or_default()

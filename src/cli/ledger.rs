@@ -7,10 +7,10 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::{CliError, say};
-use crate::config::Source;
+use crate::config::ConfigSource;
 use crate::credit::FileLedger;
 use crate::credit::ledger::RedisLedger;
-use crate::shared::{Options, Shared};
+use crate::shared::{RedisOptions, SharedRedis};
 
 /// What is to be done with the ledger.
 #[derive(clap::Subcommand)]
@@ -22,7 +22,7 @@ pub enum Command {
 }
 
 /// Does it, with the ledger in `state_dir`, or in Redis where replicas share one.
-pub fn run(source: &Source, command: &Command) -> Result<ExitCode, CliError> {
+pub fn run(source: &ConfigSource, command: &Command) -> Result<ExitCode, CliError> {
     let config = super::load(source)?.config;
     match (command, config.shared.options()) {
         (Command::AcceptLoss, None) => accept_loss_of_file(&config.state_dir)?,
@@ -36,8 +36,8 @@ fn accept_loss_of_file(state_dir: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-fn accept_loss_in_redis(options: Options, state_dir: &Path) -> Result<(), CliError> {
-    let shared = Shared::new(options, Arc::new(()));
+fn accept_loss_in_redis(options: RedisOptions, state_dir: &Path) -> Result<(), CliError> {
+    let shared = SharedRedis::new(options, Arc::new(()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let accepted = runtime
         .block_on(RedisLedger::accept_loss(&shared, state_dir))

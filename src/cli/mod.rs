@@ -25,10 +25,10 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Loaded, Source, Values};
-use crate::gateway::{Gateway, Reloads, Snapshot, Stores};
+use crate::config::{self, ConfigSource, Loaded, ReportedValues};
+use crate::gateway::{CacheStores, Gateway, ReloadStatus, Snapshot};
 use crate::observe::{self, Metrics};
-use crate::provider::Memory;
+use crate::provider::ProviderMemory;
 
 /// How long work that nobody waits for any more may go on at the end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -85,7 +85,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     observe::init_log();
-    let source = Source::from_process(cli.config, cli.state_dir);
+    let source = ConfigSource::from_process(cli.config, cli.state_dir);
     let result = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&source),
         Command::Colorize(args) => colorize::run(&source, args),
@@ -114,25 +114,25 @@ fn complain(text: impl std::fmt::Display) {
 }
 
 /// The configuration in effect; what is odd about it is logged.
-fn load(source: &Source) -> Result<Loaded, CliError> {
+fn load(source: &ConfigSource) -> Result<Loaded, CliError> {
     let loaded = config::load(source)?;
     loaded.warn();
     Ok(loaded)
 }
 
 /// A gateway with the configuration in effect, behind a server with these settings if there is one.
-fn gateway(loaded: Loaded, server: Values) -> Result<Arc<Gateway>, CliError> {
-    let reloads = Reloads::new(&loaded, server);
+fn gateway(loaded: Loaded, server: ReportedValues) -> Result<Arc<Gateway>, CliError> {
+    let reloads = ReloadStatus::new(&loaded, server);
     let metrics = Metrics::new(prometheus::Registry::new())?;
     let (snapshot, memory) = snapshot(loaded, metrics.clone())?;
-    let stores = Stores::open(&snapshot.config, &metrics)?;
+    let stores = CacheStores::open(&snapshot.config, &metrics)?;
     Ok(Gateway::new(snapshot, stores, memory, metrics, reloads))
 }
 
 /// The configuration in effect and its providers, and what these remember.
-fn snapshot(loaded: Loaded, metrics: Metrics) -> Result<(Snapshot, Memory), CliError> {
+fn snapshot(loaded: Loaded, metrics: Metrics) -> Result<(Snapshot, ProviderMemory), CliError> {
     let report = loaded.to_json();
-    let memory = Memory::new(metrics);
+    let memory = ProviderMemory::new(metrics);
     Ok((Snapshot::build(loaded.config, report, &memory)?, memory))
 }
 

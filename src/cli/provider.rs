@@ -11,9 +11,9 @@ use bytes::Bytes;
 
 use super::signals::Signals;
 use super::{CliError, LAST, complain, output, say};
-use crate::config::{self, Loaded, Source, Values};
-use crate::credit::Begun;
-use crate::gateway::{Ask, Client, Error, Rendition, Reuse, Snapshot, Upload};
+use crate::config::{self, ConfigSource, Loaded, ReportedValues};
+use crate::credit::CallBegun;
+use crate::gateway::{Client, ColorizeRequest, Error, Rendition, Reuse, Snapshot, Upload};
 use crate::observe::Metrics;
 use crate::photo::{OutputFormat, Photo};
 use crate::provider::{Call, FailureKind, Provider, Readiness, Trace};
@@ -43,13 +43,13 @@ pub enum Command {
 }
 
 /// Where the coloured picture goes.
-struct Output {
+struct OutputFile {
     path: PathBuf,
     /// The format of its extension; none where it has no extension, which leaves the photograph's own.
     format: Option<OutputFormat>,
 }
 
-impl Output {
+impl OutputFile {
     /// Fails before anything is spent where the file cannot be written, or is the photograph itself.
     fn new(path: PathBuf, picture: Option<&Path>) -> Result<Self, CliError> {
         let real = |path: &Path| path.canonicalize().ok();
@@ -65,12 +65,12 @@ impl Output {
 }
 
 /// Does it.
-pub fn run(source: &Source, command: Command) -> Result<ExitCode, CliError> {
+pub fn run(source: &ConfigSource, command: Command) -> Result<ExitCode, CliError> {
     let loaded = super::load(source)?;
     match command {
         Command::List => list(loaded),
         Command::Test { name, picture, dry_run, output } => {
-            let output = output.map(|path| Output::new(path, picture.as_deref())).transpose()?;
+            let output = output.map(|path| OutputFile::new(path, picture.as_deref())).transpose()?;
             let picture = match picture {
                 Some(path) => {
                     Bytes::from(fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?)
@@ -156,7 +156,8 @@ async fn dry(
     let most = snapshot.most(name, u64::from(gray.width) * u64::from(gray.height));
     let deadline = Instant::now() + snapshot.config.limits.request;
     // The end of a dry run is an error like any other for a provider.
-    match provider.colorize(Call { gray, deadline, trace, audience: None, begun: Begun::default() }).await {
+    match provider.colorize(Call { gray, deadline, trace, audience: None, begun: CallBegun::default() }).await
+    {
         Err(end) if told.load(Ordering::Relaxed) => {
             say(format_args!("{:<8} {end}; a call may cost {most} credits", "end"));
             // Its key need not be there to see the request.
@@ -175,12 +176,12 @@ async fn test(
     loaded: Loaded,
     name: String,
     picture: Bytes,
-    output: Option<Output>,
+    output: Option<OutputFile>,
     trace: Trace,
 ) -> Result<(), CliError> {
-    let gateway = super::gateway(loaded, Values::default())?;
+    let gateway = super::gateway(loaded, ReportedValues::default())?;
     let snapshot = gateway.snapshot();
-    let ask = Ask {
+    let ask = ColorizeRequest {
         upload: Upload::new(picture),
         provider: Some(name),
         format: output.as_ref().and_then(|output| output.format),
@@ -194,7 +195,7 @@ async fn test(
     let Rendition { width, height, format, bytes, .. } = colored;
     let format = format.media_type();
     say(format_args!("{:<8} {width} x {height} pixels, {format}, {} bytes", "end", bytes.len()));
-    if let Some(Output { path, .. }) = output {
+    if let Some(OutputFile { path, .. }) = output {
         output::write(&path, &bytes)?;
         say(format_args!("{:<8} {}", "saved", path.display()));
     }

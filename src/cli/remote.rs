@@ -11,10 +11,10 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::CliError;
-use super::colorize::Colored;
+use super::colorize::ColorizedFile;
 use crate::hex::hex;
 use crate::photo::OutputFormat;
-use crate::provider::{HttpClient, Reach, Reply, Times};
+use crate::provider::{AddressPolicy, HttpClient, HttpTimeouts, Reply};
 
 /// How long one photograph may take, its way there and back included.
 const TIME: Duration = Duration::from_secs(600);
@@ -43,8 +43,10 @@ impl Remote {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let client =
-            HttpClient::new(Times { connect: Duration::from_secs(10), first_byte: TIME }, Reach::Anywhere)?;
+        let client = HttpClient::new(
+            HttpTimeouts { connect: Duration::from_secs(10), first_byte: TIME },
+            AddressPolicy::Anywhere,
+        )?;
         let key = key_file.map(read_key).transpose()?;
         Ok(Self { client, base, key })
     }
@@ -55,7 +57,7 @@ impl Remote {
         photograph: Bytes,
         provider: Option<&str>,
         format: Option<OutputFormat>,
-    ) -> Result<Colored, CliError> {
+    ) -> Result<ColorizedFile, CliError> {
         let deadline = Instant::now() + TIME;
         let fingerprint = hex(&Sha256::digest(&photograph));
         let kept = self.url(&format!("v1/results/sha256/{fingerprint}"), provider, format)?;
@@ -117,12 +119,12 @@ fn read_key(file: &Path) -> Result<SecretString, CliError> {
     Ok(text.trim().to_owned().into())
 }
 
-fn colored(reply: &Reply, found: bool) -> Result<Colored, CliError> {
+fn colored(reply: &Reply, found: bool) -> Result<ColorizedFile, CliError> {
     let header =
         |name: &str| reply.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = header("content-type");
     let format = kind.strip_prefix("image/").and_then(|name| name.parse().ok());
-    Ok(Colored {
+    Ok(ColorizedFile {
         bytes: reply.body.clone(),
         format: format.ok_or_else(|| format!("the gateway answered with {kind:?}, which is no picture"))?,
         provider: Some(header("x-pixcolor-provider").to_owned()).filter(|name| !name.is_empty()),

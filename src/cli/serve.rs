@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::signals::Signals;
 use super::stop::{self, Connections};
 use super::{CliError, LAST, metrics, say};
-use crate::config::{self, Loaded, Source, Watch};
+use crate::config::{self, ConfigSource, Loaded, Watch};
 use crate::gateway::Gateway;
 use crate::provider::{Readiness, balances};
 use crate::web::{Assets, server};
@@ -30,7 +30,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Serves until it is told to stop.
-pub fn run(source: &Source) -> Result<ExitCode, CliError> {
+pub fn run(source: &ConfigSource) -> Result<ExitCode, CliError> {
     // Before it is read: no change is missed.
     let watch = Watch::new(source.clone());
     let loaded = super::load(source)?;
@@ -105,7 +105,7 @@ fn hangups() -> Option<Signal> {
 
 /// Reads the configuration again whenever it has changed, and when it is told to.
 async fn follow(
-    source: &Source,
+    source: &ConfigSource,
     mut watch: Watch,
     mut hangups: Option<Signal>,
     gateway: &Arc<Gateway>,
@@ -180,7 +180,7 @@ async fn ask_balances(gateway: &Gateway) -> std::convert::Infallible {
 }
 
 /// The configuration's folder and every file that is in effect.
-fn files_in_effect(loaded: &Loaded, source: &Source) -> Result<String, CliError> {
+fn files_in_effect(loaded: &Loaded, source: &ConfigSource) -> Result<String, CliError> {
     let mut files = loaded.files_in_effect();
     if let Some(server) = config::server_file(source)? {
         files.push_str(&format!(", {}", std::path::absolute(&server).unwrap_or(server).display()));

@@ -11,10 +11,10 @@ use time::{Date, OffsetDateTime};
 
 use super::remote::Remote;
 use super::{CliError, say};
-use crate::config::{Config, Source};
+use crate::config::{Config, ConfigSource};
 use crate::credit::ledger::RedisLedger;
-use crate::credit::{By, Credits, FileLedger, Ledger, LedgerError, Report, UsageRow, days};
-use crate::shared::Shared;
+use crate::credit::{Credits, FileLedger, Ledger, LedgerError, UsageGrouping, UsageReport, UsageRow, days};
+use crate::shared::SharedRedis;
 use crate::tasks::Tasks;
 
 /// The variable with the admin token of a gateway elsewhere, which tells of clients to nobody without it.
@@ -31,7 +31,7 @@ pub struct Args {
     to: Option<String>,
     /// What a line is: provider, day or client
     #[arg(long, value_name = "WORD", default_value = "provider", value_parser = by)]
-    by: By,
+    by: UsageGrouping,
     /// Print CSV, with more columns
     #[arg(long)]
     csv: bool,
@@ -41,13 +41,13 @@ pub struct Args {
     gateway: Option<String>,
 }
 
-fn by(text: &str) -> Result<By, &'static str> {
-    let known = By::ALL.into_iter().find(|(word, _)| *word == text);
+fn by(text: &str) -> Result<UsageGrouping, &'static str> {
+    let known = UsageGrouping::ALL.into_iter().find(|(word, _)| *word == text);
     known.map(|(_, by)| by).ok_or("provider, day or client")
 }
 
 /// Prints what the ledger on this machine or a gateway says. A gateway may be running here, too.
-pub fn run(source: &Source, args: &Args) -> Result<ExitCode, CliError> {
+pub fn run(source: &ConfigSource, args: &Args) -> Result<ExitCode, CliError> {
     let said = match &args.gateway {
         Some(gateway) => there(gateway, args)?,
         None => here(source, args)?,
@@ -61,12 +61,12 @@ pub fn run(source: &Source, args: &Args) -> Result<ExitCode, CliError> {
 }
 
 /// What the ledger on this machine says, as CSV or as the JSON of `/v1/usage`.
-fn here(source: &Source, args: &Args) -> Result<String, CliError> {
+fn here(source: &ConfigSource, args: &Args) -> Result<String, CliError> {
     let config = super::load(source)?.config;
     let days = days(args.from.as_deref(), args.to.as_deref(), OffsetDateTime::now_utc().date())?;
     let rows =
         read(&config, &days).map_err(|error| format!("the ledger cannot be read: {}", error.reason))?;
-    let report = Report::new(&rows, args.by, |provider| config.worth(provider));
+    let report = UsageReport::new(&rows, args.by, |provider| config.worth(provider));
     Ok(match args.csv {
         true => report.to_csv(),
         false => report.to_json(&days).to_string(),
@@ -86,16 +86,16 @@ fn there(gateway: &str, args: &Args) -> Result<String, CliError> {
 
 /// The answer of `/v1/usage`.
 #[derive(Deserialize)]
-struct Usage {
+struct UsageResponse {
     from: String,
     to: String,
-    lines: Vec<Line>,
-    total: Line,
+    lines: Vec<UsageTableLine>,
+    total: UsageTableLine,
 }
 
 /// A line of it.
 #[derive(Deserialize)]
-struct Line {
+struct UsageTableLine {
     #[serde(alias = "provider", alias = "day", alias = "client")]
     name: Option<String>,
     calls: u64,
@@ -121,7 +121,7 @@ fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, L
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| LedgerError { reason: error.to_string() })?;
-    let ledger = RedisLedger::new(Shared::new(options, Arc::new(())), None, Tasks::default());
+    let ledger = RedisLedger::new(SharedRedis::new(options, Arc::new(())), None, Tasks::default());
     runtime.block_on(ledger.usage(days.clone()))
 }
 
@@ -133,7 +133,7 @@ pub fn charged_since(config: &Config, day: Date) -> Option<Credits> {
 }
 
 /// Lines with columns as wide as they need to be: the first to the left, numbers to the right.
-fn table(by: By, usage: &Usage) -> String {
+fn table(by: UsageGrouping, usage: &UsageResponse) -> String {
     let head =
         [by.label(), "calls", "failed", "unknown", "credits", "money", "megapixels", "seconds", "cpu s"];
     let lines = usage.lines.iter().map(|line| line.columns("(no client)"));
@@ -156,7 +156,7 @@ fn table(by: By, usage: &Usage) -> String {
     table
 }
 
-impl Line {
+impl UsageTableLine {
     fn columns(&self, without_name: &str) -> [String; 9] {
         let money: Vec<String> =
             self.money.iter().map(|(currency, amount)| format!("{amount} {currency}")).collect();

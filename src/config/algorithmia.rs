@@ -9,13 +9,13 @@ use serde_json::Value as Json;
 use url::Url;
 
 use super::address::{HOST, address};
-use super::problem::Origin;
+use super::problem::ValueOrigin;
 use super::reference::Words;
 use super::remote::RemoteConfig;
 use super::secret::Secret;
-use super::table::{Table, Wanted};
+use super::table::{ExpectedText, Table};
 use crate::credit::amount::{Rate, Round};
-use crate::credit::price::{Most, Per, Pointer, Term};
+use crate::credit::price::{JsonPointer, PriceTerm, PricedUnit, QuantityBound};
 use crate::credit::{Credits, Currency, Price, Worth};
 
 /// Supplies the address, as for Algorithmia's clients.
@@ -83,8 +83,8 @@ impl AlgorithmiaConfig {
 /// What the public service charged: a credit for each second of work, rounded up for each call, at least
 /// one; 10,000 credits for 1 USD. An algorithm's royalty is one more term, for each call.
 pub(super) fn price() -> Price {
-    let duration = Pointer::parse("/metadata/duration").map(|pointer| Term {
-        per: Per::Number { pointer, most: Most::Timeout },
+    let duration = JsonPointer::parse("/metadata/duration").map(|pointer| PriceTerm {
+        per: PricedUnit::Number { pointer, most: QuantityBound::Timeout },
         rate: Rate::ONE,
         round: Round::Up,
         minimum: Credits::from_micro(1_000_000),
@@ -102,7 +102,7 @@ fn written(table: &mut Table<'_>) -> Option<Url> {
     let (value, origin) = table.take("base_url", Json::Null, false, || HOST.to_owned())?;
     let text = value.as_str().unwrap_or_default();
     match address(text, KEY) {
-        Ok(url) if is_public(&url) && !matches!(origin, Origin::File { built_in: false, .. }) => {
+        Ok(url) if is_public(&url) && !matches!(origin, ValueOrigin::File { built_in: false, .. }) => {
             dead(table, &origin.to_string());
             None
         }
@@ -136,8 +136,8 @@ fn from_variable(table: &mut Table<'_>) -> Option<Url> {
         None => None,
     };
     let (shown, origin) = match &url {
-        Some(url) => (Json::from(url.as_str()), Origin::Env(ADDRESS_VARIABLE.to_owned())),
-        None => (Json::Null, Origin::Default),
+        Some(url) => (Json::from(url.as_str()), ValueOrigin::Env(ADDRESS_VARIABLE.to_owned())),
+        None => (Json::Null, ValueOrigin::Default),
     };
     table.note_entry("base_url", shown, false, origin);
     url
@@ -148,7 +148,7 @@ fn dead(table: &mut Table<'_>, whose: &str) {
         "{whose} names {PUBLIC}, which is ignored: that service closed in 2021, and nothing is sent there \
          unless a file in providers/ says so"
     ));
-    let origin = Origin::Default;
+    let origin = ValueOrigin::Default;
     table.note_entry("base_url", Json::Null, false, origin);
 }
 
@@ -169,7 +169,7 @@ impl Default for Algorithm {
 }
 
 impl Algorithm {
-    pub(super) fn parse(text: &str) -> Result<Self, Wanted> {
+    pub(super) fn parse(text: &str) -> Result<Self, ExpectedText> {
         let path = text.strip_prefix("algo://").or_else(|| text.strip_prefix('/')).unwrap_or(text);
         let parts: Vec<&str> = path.split('/').collect();
         let plain = |part: &&str| {

@@ -7,7 +7,7 @@ use super::problem::{dotted, nearest};
 use super::provider::{MAX_NAME, ProviderConfig, is_name};
 use super::reference::Words;
 use super::table::Table;
-use crate::credit::{Budget, Budgets, Credits, Scope, Window, Worth};
+use crate::credit::{Budget, BudgetScope, Budgets, Credits, Window, Worth};
 
 /// The most that a budget can be, in credits.
 const MOST: i64 = 1_000_000_000_000;
@@ -79,7 +79,7 @@ pub(super) fn read_own(
         table.describe(OWN_WORDS);
         let path = dotted(&table.at(&[]));
         let other = budgets.iter().find(|budget| budget.name == name);
-        if let Some(other) = other.filter(|budget| budget.scope != Scope::Client) {
+        if let Some(other) = other.filter(|budget| budget.scope != BudgetScope::Client) {
             let message = format!(
                 "`{path}`: the budget `{name}` is not for each client, but for {}. Another name adds one",
                 other.scope
@@ -91,13 +91,14 @@ pub(super) fn read_own(
         let limit = table.required("credits", CREDITS, |value| limit(&decimal(value)?));
         let Some(limit) = limit else { return };
         own.retain(|budget| budget.name != name);
-        if let Some(same) = own.iter().find(|budget| budget.scope == Scope::Client && budget.window == window)
+        if let Some(same) =
+            own.iter().find(|budget| budget.scope == BudgetScope::Client && budget.window == window)
         {
             let message =
                 format!("`{path}` and the budget `{}` cap the same, {window}. Keep one of them", same.name);
             table.problem(&[], message);
         }
-        let budget = Budget { name: name.to_owned(), scope: Scope::Client, window, limit };
+        let budget = Budget { name: name.to_owned(), scope: BudgetScope::Client, window, limit };
         warn_of_calls(table, &path, &budget, providers);
         own.push(budget);
     });
@@ -119,15 +120,15 @@ fn limit(text: &str) -> Option<Credits> {
     text.parse().ok().filter(|amount| (Credits::ZERO..=most).contains(amount))
 }
 
-fn read_scope(table: &mut Table<'_>, providers: &[String]) -> Scope {
+fn read_scope(table: &mut Table<'_>, providers: &[String]) -> BudgetScope {
     let parse = |text: &str| match (text, text.strip_prefix("provider:")) {
-        ("all", _) => Some(Scope::All),
-        ("client", _) => Some(Scope::Client),
-        (_, name) => name.map(|name| Scope::Provider(name.to_owned())),
+        ("all", _) => Some(BudgetScope::All),
+        ("client", _) => Some(BudgetScope::Client),
+        (_, name) => name.map(|name| BudgetScope::Provider(name.to_owned())),
     };
-    let scope = table.parsed("scope", Some(Scope::All), SCOPE, |value| parse(value.as_str()?));
-    let scope = scope.unwrap_or(Scope::All);
-    if let Scope::Provider(name) = &scope
+    let scope = table.parsed("scope", Some(BudgetScope::All), SCOPE, |value| parse(value.as_str()?));
+    let scope = scope.unwrap_or(BudgetScope::All);
+    if let BudgetScope::Provider(name) = &scope
         && !providers.contains(name)
     {
         let hint = nearest(name, providers.iter().map(String::as_str)).map_or_else(
@@ -159,8 +160,8 @@ fn concerned<'p>(
     providers: &'p BTreeMap<String, ProviderConfig>,
 ) -> impl Iterator<Item = &'p ProviderConfig> {
     let counts = |name: &str| match &budget.scope {
-        Scope::Provider(only) => only == name,
-        Scope::All | Scope::Client => true,
+        BudgetScope::Provider(only) => only == name,
+        BudgetScope::All | BudgetScope::Client => true,
     };
     providers.values().filter(move |provider| {
         counts(&provider.name) && provider.kind.has_address() && !provider.price.is_free()

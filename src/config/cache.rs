@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reference::Words;
-use super::source::Source;
+use super::source::ConfigSource;
 use super::store::StoreConfig;
 use super::table::Table;
 
@@ -24,7 +24,7 @@ const WORDS: Words = &[
 
 /// Whether what was made for one client may answer another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Share {
+pub enum CacheSharing {
     /// Yes: the key is the content, and knowing it means having the picture.
     #[default]
     All,
@@ -48,7 +48,7 @@ pub struct CacheConfig {
     /// How long a result is kept; none is until there is no more room.
     pub ttl: Option<Duration>,
     /// Who may be answered with it.
-    pub share: Share,
+    pub share: CacheSharing,
 }
 
 impl CacheConfig {
@@ -57,8 +57,9 @@ impl CacheConfig {
     /// 30 days.
     const TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 
-    pub(super) fn read(source: &Source, table: &mut Table<'_>) -> Self {
-        const SHARES: [(&str, Share); 2] = [("all", Share::All), ("client", Share::Client)];
+    pub(super) fn read(source: &ConfigSource, table: &mut Table<'_>) -> Self {
+        const SHARES: [(&str, CacheSharing); 2] =
+            [("all", CacheSharing::All), ("client", CacheSharing::Client)];
         const CENTURY: f64 = 3.2e9;
         table.describe(WORDS);
         let config = Self {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::http::HostPattern;
 use super::reference::Words;
 use super::table::Table;
-use crate::quota::Lists;
+use crate::quota::AddressFilter;
 
 const WORDS: Words = &[
     (
@@ -48,7 +48,7 @@ pub struct ClientsConfig {
     /// addresses only.
     pub hosts: Vec<HostPattern>,
     /// Who is let in at all.
-    pub lists: Lists,
+    pub lists: AddressFilter,
     /// Whether clients without a key may colour.
     pub anonymous: bool,
 }
@@ -60,7 +60,7 @@ impl Default for ClientsConfig {
             forwarded_header: ForwardedHeader::default(),
             ipv6_prefix: 64,
             hosts: Vec::new(),
-            lists: Lists::default(),
+            lists: AddressFilter::default(),
             anonymous: true,
         }
     }
@@ -89,7 +89,7 @@ impl ClientsConfig {
                 ("a host without a port", "photos.example.org"),
                 |text| HostPattern::parse(text).filter(|pattern| !pattern.has_port()),
             ),
-            lists: Lists {
+            lists: AddressFilter {
                 allow: table.list("allow", default.lists.allow, range, network),
                 deny: table.list("deny", default.lists.deny, range, network),
             },

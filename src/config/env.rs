@@ -6,7 +6,7 @@
 use figment::value::Dict;
 
 use super::layer::{Layer, env_value};
-use super::source::{FOLDER_VARIABLE, PROVIDERS, Source};
+use super::source::{ConfigSource, FOLDER_VARIABLE, PROVIDERS};
 
 /// What our variables begin with.
 pub(super) const PREFIX: &str = "PIXCOLOR_";
@@ -19,7 +19,7 @@ pub(super) struct Env {
 }
 
 /// The layers of an environment over the merged files.
-pub(super) fn env_layers(source: &Source, files: &Dict) -> Env {
+pub(super) fn env_layers(source: &ConfigSource, files: &Dict) -> Env {
     let mut env = Env { layers: Vec::new(), ignored: Vec::new() };
     let named: Vec<(&str, Vec<String>, &str)> = source
         .env

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::algorithmia::Algorithm;
 use super::http::HostPattern;
-use super::problem::{Origin, dotted, nearest};
+use super::problem::{ValueOrigin, dotted, nearest};
 use super::reference::Words;
 use super::shown::shown;
 use super::table::Table;
@@ -143,9 +143,9 @@ impl AlgorithmiaFacade {
 
 /// `algorithms`: what is shipped, changed by what is set.
 fn algorithms(table: &mut Table<'_>, providers: &[String]) -> BTreeMap<String, Serves> {
-    let mut words: BTreeMap<String, (String, Origin)> = SHIPPED
+    let mut words: BTreeMap<String, (String, ValueOrigin)> = SHIPPED
         .iter()
-        .map(|(name, word)| ((*name).to_owned(), ((*word).to_owned(), Origin::Default)))
+        .map(|(name, word)| ((*name).to_owned(), ((*word).to_owned(), ValueOrigin::Default)))
         .collect();
     for (name, value, origin) in table.free_keys("algorithms", SERVES) {
         let path = dotted(&table.at(&["algorithms", name]));

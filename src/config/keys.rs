@@ -12,7 +12,7 @@ use super::quota::QuotaConfig;
 use super::reference::Words;
 use super::table::Table;
 use crate::credit::Budgets;
-use crate::quota::{Bucket, is_key_name};
+use crate::quota::{ClientBucket, is_key_name};
 
 const WORDS: Words = &[
     ("limits", "Limits in place of those of the same name that each key has, or more of them."),
@@ -44,7 +44,7 @@ impl KeysConfig {
                 table.problem(&[], message);
             }
             table.describe(WORDS);
-            let key = Bucket::Key(name.to_owned());
+            let key = ClientBucket::Key(name.to_owned());
             let own = budgets::read_own(table, budgets, providers);
             keys.budgets.insert(key.to_string(), own);
             keys.names.push(name.to_owned());

@@ -7,26 +7,31 @@ use figment::value::{Dict, Map, Tag, Value};
 use figment::{Metadata, Profile, Provider};
 use toml_edit::{Document, Item, TableLike};
 
-use super::problem::{Origin, Problem};
+use super::problem::{ConfigProblem, ValueOrigin};
 
 /// A file or an environment variable with what it sets.
 pub(super) struct Layer {
-    from: Place,
+    from: LayerOrigin,
     /// What it sets, from the root of the configuration.
     pub(super) data: Dict,
 }
 
-enum Place {
+enum LayerOrigin {
     File { path: PathBuf, built_in: bool, document: Box<Document<String>>, prefix: Vec<String> },
     Env(String),
 }
 
 impl Layer {
     /// Parses a file. `prefix` is where in the configuration its root lies; empty for the whole.
-    pub(super) fn file(path: &Path, built_in: bool, text: String, prefix: &[&str]) -> Result<Self, Problem> {
+    pub(super) fn file(
+        path: &Path,
+        built_in: bool,
+        text: String,
+        prefix: &[&str],
+    ) -> Result<Self, ConfigProblem> {
         let lines = text.clone();
-        let document = Document::parse(text).map_err(|error| Problem {
-            origin: Origin::File {
+        let document = Document::parse(text).map_err(|error| ConfigProblem {
+            origin: ValueOrigin::File {
                 path: path.to_owned(),
                 line: error.span().map(|span| line_of(&lines, span.start)),
                 built_in,
@@ -40,7 +45,7 @@ impl Layer {
         }
         let prefix = prefix.iter().map(|key| (*key).to_owned()).collect();
         let document = Box::new(document);
-        Ok(Self { from: Place::File { path: path.to_owned(), built_in, document, prefix }, data })
+        Ok(Self { from: LayerOrigin::File { path: path.to_owned(), built_in, document, prefix }, data })
     }
 
     /// An environment variable that sets the key at `path`.
@@ -49,18 +54,18 @@ impl Layer {
             .iter()
             .rev()
             .fold(value, |value, key| Value::Dict(Tag::Default, Dict::from([(key.clone(), value)])));
-        Self { from: Place::Env(name.to_owned()), data: nested.into_dict().unwrap_or_default() }
+        Self { from: LayerOrigin::Env(name.to_owned()), data: nested.into_dict().unwrap_or_default() }
     }
 
     /// Where the layer has the key at `path`, counted from the root of the configuration.
-    pub(super) fn origin(&self, path: &[String]) -> Origin {
+    pub(super) fn origin(&self, path: &[String]) -> ValueOrigin {
         match &self.from {
-            Place::Env(name) => Origin::Env(name.clone()),
-            Place::File { path: file, built_in, document, prefix } => {
+            LayerOrigin::Env(name) => ValueOrigin::Env(name.clone()),
+            LayerOrigin::File { path: file, built_in, document, prefix } => {
                 let offset =
                     path.strip_prefix(prefix.as_slice()).and_then(|path| locate(document.as_table(), path));
                 let line = offset.map(|offset| line_of(document.raw(), offset));
-                Origin::File { path: file.clone(), line, built_in: *built_in }
+                ValueOrigin::File { path: file.clone(), line, built_in: *built_in }
             }
         }
     }
@@ -73,22 +78,22 @@ impl Layer {
     /// The file.
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.from {
-            Place::File { path, .. } => Some(path),
-            Place::Env(_) => None,
+            LayerOrigin::File { path, .. } => Some(path),
+            LayerOrigin::Env(_) => None,
         }
     }
 
     /// The file on disk; none for one inside the program.
     pub(super) fn on_disk(&self) -> Option<&Path> {
         match &self.from {
-            Place::File { path, built_in: false, .. } => Some(path),
+            LayerOrigin::File { path, built_in: false, .. } => Some(path),
             _ => None,
         }
     }
 
     /// Whether it is an environment variable.
     pub(super) fn is_env(&self) -> bool {
-        matches!(self.from, Place::Env(_))
+        matches!(self.from, LayerOrigin::Env(_))
     }
 
     /// What figment calls it; no two layers share it.
@@ -192,7 +197,7 @@ mod tests {
         let layer = Layer::file(Path::new("a.toml"), false, text.to_owned(), &[]).unwrap();
         let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
         match layer.origin(&path) {
-            Origin::File { line, .. } => line,
+            ValueOrigin::File { line, .. } => line,
             other => panic!("{other:?}"),
         }
     }

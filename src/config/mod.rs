@@ -56,13 +56,13 @@ use std::path::PathBuf;
 pub use admin::AdminConfig;
 pub use algorithmia::{Algorithm, AlgorithmiaConfig};
 pub use assets::AssetsConfig;
-pub use cache::{CacheConfig, Share};
+pub use cache::{CacheConfig, CacheSharing};
 pub use clients::{ClientsConfig, ForwardedHeader};
 pub use exec::{ExecConfig, Variable, Word};
 pub use facades::{AlgorithmiaFacade, FacadesConfig, InputHost, Serves};
 pub use http::{
-    AcceptsConfig, BalanceConfig, BodyConfig, Equals, Field, FormField, HostPattern, HttpConfig,
-    JsonTemplate, Output, Part, Piece, PollConfig, ReplyConfig, RequestConfig, Template,
+    AcceptsConfig, BalanceConfig, BodyConfig, Equals, FormField, HostPattern, HttpConfig, JsonTemplate,
+    Piece, PollConfig, ReplyConfig, ReplyOutput, RequestConfig, RequestPart, Template, TemplateField,
 };
 pub use keys::KeysConfig;
 pub use limits::LimitsConfig;
@@ -73,16 +73,16 @@ pub use on_damage::OnDamage;
 pub use on_disconnect::OnDisconnect;
 pub use onnx::OnnxConfig;
 pub use output::OutputConfig;
-pub use problem::{ConfigError, Origin, Problem};
+pub use problem::{ConfigError, ConfigProblem, ValueOrigin};
 pub use provider::{Common, KindConfig, ProviderConfig};
-pub use quota::{Amounts, QuotaConfig};
+pub use quota::{QuotaConfig, RequestAmounts};
 pub use reference::reference;
 pub use remote::{BreakerConfig, RemoteConfig};
-pub use report::{Loaded, Values, changed};
+pub use report::{Loaded, ReportedValues, changed};
 pub use secret::Secret;
 pub use server::{StopTimes, server_figment, server_file, server_report, server_values, stop_times};
 pub use shared::{SharedConfig, WhenDown};
-pub use source::Source;
+pub use source::ConfigSource;
 pub use store::{StoreConfig, StoreCredentials};
 pub use watch::Watch;
 
@@ -156,8 +156,8 @@ pub struct Config {
 }
 
 /// Reads, merges and validates a configuration. Reads files: not for async threads.
-pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
-    let source::Files { dir, mut layers } = source::read_files(source)?;
+pub fn load(source: &ConfigSource) -> Result<Loaded, ConfigError> {
+    let source::ConfigFiles { dir, mut layers } = source::read_files(source)?;
     let read = layers.iter().filter_map(Layer::on_disk).map(PathBuf::from).collect();
     let (_, files) = reader::merge(&layers);
     let env::Env { layers: variables, ignored } = env::env_layers(source, &files);
@@ -181,8 +181,8 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
 
 /// The settings of Rocket's and of the configuration that a file or a variable sets to another value than the default, a
 /// line each with where it comes from.
-pub fn report_of_changes(source: &Source, loaded: &Loaded) -> Result<String, ConfigError> {
-    let defaults = load(&Source::default())?.values();
+pub fn report_of_changes(source: &ConfigSource, loaded: &Loaded) -> Result<String, ConfigError> {
+    let defaults = load(&ConfigSource::default())?.values();
     let mut report = server::server_report_of_changes(source)? + &loaded.report_of_changes(&defaults);
     if report.lines().all(|line| line.starts_with('#')) {
         report.push_str("# Every setting has its default.\n");
@@ -191,7 +191,7 @@ pub fn report_of_changes(source: &Source, loaded: &Loaded) -> Result<String, Con
 }
 
 impl Config {
-    fn read(source: &Source, table: &mut Table<'_>) -> Self {
+    fn read(source: &ConfigSource, table: &mut Table<'_>) -> Self {
         table.describe(WORDS);
         let provider = ("the name of a provider", "local");
         let route = table.list("route", vec!["local".to_owned()], provider, |name| Some(name.to_owned()));

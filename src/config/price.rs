@@ -9,7 +9,7 @@ use super::problem::dotted;
 use super::reference::Words;
 use super::table::Table;
 use crate::credit::amount::{Quantity, Rate, Round};
-use crate::credit::price::{Most, Per, Pointer, Term};
+use crate::credit::price::{JsonPointer, PriceTerm, PricedUnit, QuantityBound};
 use crate::credit::{Credits, Currency, Price, Worth};
 
 /// Most terms of a price: more are a mistake.
@@ -85,7 +85,7 @@ fn read_worth(table: &mut Table<'_>, default: Option<Worth>) -> Option<Worth> {
 }
 
 /// Reads one term. Each sort of it has its own keys.
-fn read_term(table: &mut Table<'_>) -> Option<Term> {
+fn read_term(table: &mut Table<'_>) -> Option<PriceTerm> {
     table.describe(TERM_WORDS);
     let Some(word) = table.required_choice("per", &PER) else {
         table.accept_all();
@@ -94,28 +94,33 @@ fn read_term(table: &mut Table<'_>) -> Option<Term> {
     let rate = table.required("rate", RATE, |value| rate(&decimal(value)?));
     let per = match word {
         PerWord::Call => {
-            return Some(Term { per: Per::Call, rate: rate?, round: Round::Exact, minimum: Credits::ZERO });
+            return Some(PriceTerm {
+                per: PricedUnit::Call,
+                rate: rate?,
+                round: Round::Exact,
+                minimum: Credits::ZERO,
+            });
         }
-        PerWord::Megapixel => Some(Per::Megapixel),
+        PerWord::Megapixel => Some(PricedUnit::Megapixel),
         PerWord::Second | PerWord::Unit => {
-            let pointer = table.required("pointer", POINTER, |value| Pointer::parse(value.as_str()?));
+            let pointer = table.required("pointer", POINTER, |value| JsonPointer::parse(value.as_str()?));
             let most = match word {
                 PerWord::Unit => table.required("most", UNITS, |value| units(&decimal(value)?)),
                 _ => table.decimal("most", None, UNITS, units),
             };
             let most = match (word, most) {
-                (_, Some(units)) => Some(Most::Units(units)),
-                (PerWord::Second, None) => Some(Most::Timeout),
+                (_, Some(units)) => Some(QuantityBound::Units(units)),
+                (PerWord::Second, None) => Some(QuantityBound::Timeout),
                 _ => None,
             };
-            pointer.zip(most).map(|(pointer, most)| Per::Number { pointer, most })
+            pointer.zip(most).map(|(pointer, most)| PricedUnit::Number { pointer, most })
         }
     };
     let rounds =
         [("exact", Round::Exact), ("up", Round::Up), ("nearest", Round::Nearest), ("down", Round::Down)];
     let round = table.choice("round", &rounds).unwrap_or_default();
     let minimum = table.decimal("minimum", Some(Credits::ZERO), MINIMUM, minimum).unwrap_or_default();
-    Some(Term { per: per?, rate: rate?, round, minimum })
+    Some(PriceTerm { per: per?, rate: rate?, round, minimum })
 }
 
 fn rate(text: &str) -> Option<Rate> {
@@ -146,13 +151,15 @@ fn json(amount: &impl Display) -> Json {
 }
 
 /// A term as it would be written.
-fn term_json(term: &Term) -> Json {
+fn term_json(term: &PriceTerm) -> Json {
     let mut json_term = serde_json::Map::new();
     let (word, pointer) = match &term.per {
-        Per::Call => ("call", None),
-        Per::Megapixel => ("megapixel", None),
-        Per::Number { pointer, most: Most::Timeout } => ("second", Some((pointer, None))),
-        Per::Number { pointer, most: Most::Units(units) } => ("unit", Some((pointer, Some(units)))),
+        PricedUnit::Call => ("call", None),
+        PricedUnit::Megapixel => ("megapixel", None),
+        PricedUnit::Number { pointer, most: QuantityBound::Timeout } => ("second", Some((pointer, None))),
+        PricedUnit::Number { pointer, most: QuantityBound::Units(units) } => {
+            ("unit", Some((pointer, Some(units))))
+        }
     };
     let mut set = |key: &str, value: Json| json_term.insert(key.to_owned(), value);
     set("per", word.into());

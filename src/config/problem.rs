@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueOrigin {
     /// Nobody set it.
     Default,
     /// A file; `line` counts from 1.
@@ -21,14 +21,14 @@ pub enum Origin {
     Env(String),
 }
 
-impl Origin {
+impl ValueOrigin {
     /// Whether the operator chose the value: in a file on disk or in a variable.
     pub(super) const fn is_the_operators(&self) -> bool {
         matches!(self, Self::File { built_in: false, .. } | Self::Env(_))
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -44,17 +44,17 @@ impl fmt::Display for Origin {
 
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// The file and line, or the environment variable.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
     /// What is wrong and what to do about it; never a secret's value.
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.origin {
-            Origin::Default => f.write_str(&self.message),
+            ValueOrigin::Default => f.write_str(&self.message),
             _ => write!(f, "{}: {}", self.origin, self.message),
         }
     }
@@ -63,23 +63,23 @@ impl fmt::Display for Problem {
 /// Why a configuration cannot be used: every problem that was found, one a line. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
 impl ConfigError {
     /// Each problem, in the order of the files.
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
 
     /// An error if there is any problem.
-    pub(super) fn check(problems: Vec<Problem>) -> Result<(), Self> {
+    pub(super) fn check(problems: Vec<ConfigProblem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
     }
 
     /// An error with a single problem.
-    pub(super) fn one(origin: Origin, message: impl Into<String>) -> Self {
-        Self { problems: vec![Problem { origin, message: message.into() }] }
+    pub(super) fn one(origin: ValueOrigin, message: impl Into<String>) -> Self {
+        Self { problems: vec![ConfigProblem { origin, message: message.into() }] }
     }
 }
 

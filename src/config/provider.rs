@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::algorithmia::{self, AlgorithmiaConfig};
 use super::exec::ExecConfig;
-use super::http::{HttpConfig, Output};
+use super::http::{HttpConfig, ReplyOutput};
 use super::on_disconnect::{self, OnDisconnect};
 use super::onnx::OnnxConfig;
 use super::price;
@@ -14,7 +14,7 @@ use super::problem::dotted;
 use super::reference::Words;
 use super::remote::RemoteConfig;
 use super::table::Table;
-use crate::credit::price::Per;
+use crate::credit::price::PricedUnit;
 use crate::credit::{CallFacts, Credits, Price};
 
 /// Longest name of a provider or a budget.
@@ -94,7 +94,7 @@ impl KindConfig {
     /// Why no number can be read in a reply, where that is so.
     fn without_numbers(&self) -> Option<&'static str> {
         match self {
-            Self::Http(config) if config.reply.output == Output::Raw => {
+            Self::Http(config) if config.reply.output == ReplyOutput::Raw => {
                 Some("with `reply.output = \"raw\"` the reply is the picture and no JSON")
             }
             Self::Exec(_) => Some("a program answers with a picture and no JSON"),
@@ -218,7 +218,8 @@ impl ProviderConfig {
 
 /// A price that counts with a number of a reply which has none could never be known.
 fn uncountable(table: &Table<'_>, price: &Price, without: &str) {
-    let numbers = price.terms.iter().enumerate().filter(|(_, term)| matches!(term.per, Per::Number { .. }));
+    let numbers =
+        price.terms.iter().enumerate().filter(|(_, term)| matches!(term.per, PricedUnit::Number { .. }));
     for (index, _) in numbers {
         let path = ["price", "terms", &index.to_string()];
         let message = format!(

@@ -8,7 +8,7 @@ use super::problem::{dotted, nearest};
 use super::provider::is_name;
 use super::reference::Words;
 use super::table::Table;
-use crate::quota::{Bucket, By, Charge, Gate, Limit, LimitError, Per, Unit};
+use crate::quota::{Charge, ClientBucket, Gate, Limit, LimitError, LimitScope, RatePeriod, Unit};
 
 const WORDS: Words = &[
     ("enabled", "Whether any limit on clients counts."),
@@ -49,7 +49,7 @@ pub struct QuotaConfig {
     /// Limits on rates, each by a name of its own.
     pub limits: Vec<Arc<Limit>>,
     /// All limits of each key that has some of its own.
-    own: HashMap<Bucket, Vec<Arc<Limit>>>,
+    own: HashMap<ClientBucket, Vec<Arc<Limit>>>,
     /// Those too that are turned off.
     known: Vec<Arc<Limit>>,
 }
@@ -57,25 +57,31 @@ pub struct QuotaConfig {
 /// What a limit is where nothing else is said; its burst is its rate.
 #[derive(Clone, Copy)]
 struct Usual {
-    by: By,
+    by: LimitScope,
     of: Unit,
     rate: u64,
-    per: Per,
+    per: RatePeriod,
 }
 
 /// A person, a page and a script that takes one picture after another do not meet these.
 const SHIPPED: [(&str, Usual); 6] = [
-    ("requests", Usual { by: By::Client, of: Unit::Requests, rate: 3_000, per: Per::Minute }),
-    ("bytes", Usual { by: By::Client, of: Unit::Bytes, rate: 4 << 30, per: Per::Minute }),
-    ("pictures", Usual { by: By::Client, of: Unit::Pictures, rate: 600, per: Per::Minute }),
-    ("megapixels", Usual { by: By::Client, of: Unit::Megapixels, rate: 6_000, per: Per::Minute }),
-    ("key-requests", Usual { by: By::Key, of: Unit::Requests, rate: 30_000, per: Per::Minute }),
-    ("key-pictures", Usual { by: By::Key, of: Unit::Pictures, rate: 6_000, per: Per::Minute }),
+    ("requests", Usual { by: LimitScope::Client, of: Unit::Requests, rate: 3_000, per: RatePeriod::Minute }),
+    ("bytes", Usual { by: LimitScope::Client, of: Unit::Bytes, rate: 4 << 30, per: RatePeriod::Minute }),
+    ("pictures", Usual { by: LimitScope::Client, of: Unit::Pictures, rate: 600, per: RatePeriod::Minute }),
+    (
+        "megapixels",
+        Usual { by: LimitScope::Client, of: Unit::Megapixels, rate: 6_000, per: RatePeriod::Minute },
+    ),
+    (
+        "key-requests",
+        Usual { by: LimitScope::Key, of: Unit::Requests, rate: 30_000, per: RatePeriod::Minute },
+    ),
+    ("key-pictures", Usual { by: LimitScope::Key, of: Unit::Pictures, rate: 6_000, per: RatePeriod::Minute }),
 ];
 
 /// What one request amounts to, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Amounts {
+pub struct RequestAmounts {
     /// Bytes of its body.
     pub bytes: u64,
     /// Pixels of its photo.
@@ -94,8 +100,9 @@ impl QuotaConfig {
         let shipped = SHIPPED.map(|(name, _)| name);
         table.named_with("limits", &shipped, |name, table| {
             let usual = SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, usual)| *usual);
-            let by =
-                |table: &mut Table<'_>| table.choice_or("by", &By::ALL, usual.map_or(By::Client, |it| it.by));
+            let by = |table: &mut Table<'_>| {
+                table.choice_or("by", &LimitScope::ALL, usual.map_or(LimitScope::Client, |it| it.by))
+            };
             let Some((limit, enabled)) = limit(name, usual, &shipped, by, table, sizes) else { return };
             limits.extend(enabled.then(|| limit.clone()));
             known.push(limit);
@@ -105,13 +112,17 @@ impl QuotaConfig {
     }
 
     /// Reads the limits that one key has of its own: those of a name that is there already count in its place.
-    pub(super) fn read_own(&mut self, key: Bucket, table: &mut Table<'_>, sizes: &LimitsConfig) {
+    pub(super) fn read_own(&mut self, key: ClientBucket, table: &mut Table<'_>, sizes: &LimitsConfig) {
         let mut limits = self.limits.clone();
-        let by_key: Vec<&str> =
-            self.known.iter().filter(|limit| limit.by() == By::Key).map(|limit| limit.name()).collect();
+        let by_key: Vec<&str> = self
+            .known
+            .iter()
+            .filter(|limit| limit.by() == LimitScope::Key)
+            .map(|limit| limit.name())
+            .collect();
         table.named("limits", |name, table| {
             let known = self.known.iter().find(|limit| limit.name() == name);
-            if let Some(other) = known.filter(|limit| limit.by() != By::Key) {
+            if let Some(other) = known.filter(|limit| limit.by() != LimitScope::Key) {
                 table.problem(
                     &[],
                     format!(
@@ -125,12 +136,13 @@ impl QuotaConfig {
                 return;
             }
             let usual = known.map(|limit| Usual {
-                by: By::Key,
+                by: LimitScope::Key,
                 of: limit.of(),
                 rate: limit.rate() / limit.of().scale(),
                 per: limit.per(),
             });
-            let by = |table: &mut Table<'_>| table.choice_or("by", &[("key", By::Key)], By::Key);
+            let by =
+                |table: &mut Table<'_>| table.choice_or("by", &[("key", LimitScope::Key)], LimitScope::Key);
             let Some((own, enabled)) = limit(name, usual, &by_key, by, table, sizes) else { return };
             limits.retain(|limit| limit.name() != name);
             limits.extend(enabled.then_some(own));
@@ -140,7 +152,7 @@ impl QuotaConfig {
 
     /// What a request of this client takes at a gate; nothing when there are no quotas. Whoever is no client,
     /// such as the command line, is not limited.
-    pub fn charges(&self, gate: Gate, client: Option<&Bucket>, amounts: Amounts) -> Vec<Charge> {
+    pub fn charges(&self, gate: Gate, client: Option<&ClientBucket>, amounts: RequestAmounts) -> Vec<Charge> {
         let Some(client) = client.filter(|_| self.enabled) else { return Vec::new() };
         let charge = |limit: &Arc<Limit>| {
             let bucket = client.under(limit.by())?;
@@ -162,7 +174,7 @@ fn limit(
     name: &str,
     usual: Option<Usual>,
     names: &[&str],
-    by: impl FnOnce(&mut Table<'_>) -> By,
+    by: impl FnOnce(&mut Table<'_>) -> LimitScope,
     table: &mut Table<'_>,
     sizes: &LimitsConfig,
 ) -> Option<(Arc<Limit>, bool)> {
@@ -185,7 +197,7 @@ fn limit(
         (None, _) => table.required_choice("of", &Unit::ALL),
     };
     let by = by(table);
-    let per = table.choice_or("per", &Per::ALL, usual.map_or(Per::Minute, |usual| usual.per));
+    let per = table.choice_or("per", &RatePeriod::ALL, usual.map_or(RatePeriod::Minute, |usual| usual.per));
     let Some(of) = of else {
         // What the others must be depends on it.
         table.accept_all();

@@ -11,14 +11,14 @@ use serde_json::Value as Json;
 
 use super::env::{PREFIX, variable};
 use super::layer::Layer;
-use super::problem::{Origin, Problem, dotted, nearest};
-use super::reference::Told;
-use super::source::Source;
+use super::problem::{ConfigProblem, ValueOrigin, dotted, nearest};
+use super::reference::KeyDescriptions;
+use super::source::ConfigSource;
 use super::table::Table;
 
 /// A key, what it is worth, and who set it.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct ReportEntry {
     /// Dotted.
     pub(super) key: String,
     /// Its value, null when it is not set and has no default; a secret's is only where it is kept.
@@ -26,17 +26,17 @@ pub(super) struct Entry {
     /// Whether the value is a description of a secret.
     pub(super) secret: bool,
     /// Who set it.
-    pub(super) origin: Origin,
+    pub(super) origin: ValueOrigin,
 }
 
 /// What was noticed while reading.
 #[derive(Default)]
 pub(super) struct Notes {
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<ConfigProblem>,
     pub(super) warnings: Vec<String>,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<ReportEntry>,
     /// Secrets that are named but have no value, by the path of their key.
-    pub(super) unset: Vec<(Vec<String>, Problem)>,
+    pub(super) unset: Vec<(Vec<String>, ConfigProblem)>,
     /// Files whose content counts, beside those of the configuration itself.
     pub(super) files: BTreeSet<PathBuf>,
     /// Keys that nobody asked for.
@@ -46,7 +46,7 @@ pub(super) struct Notes {
     /// Variables that secrets are kept in.
     pub(super) keepers: BTreeSet<String>,
     /// What each key is for, where a reference is being written.
-    pub(super) told: Option<Told>,
+    pub(super) told: Option<KeyDescriptions>,
 }
 
 /// A key that nobody asked for.
@@ -54,12 +54,12 @@ pub(super) struct Unknown {
     pub(super) path: Vec<String>,
     /// The keys that the same table does have.
     pub(super) siblings: Vec<&'static str>,
-    pub(super) origin: Origin,
+    pub(super) origin: ValueOrigin,
 }
 
 /// The merged layers.
 pub(super) struct Reader<'s> {
-    pub(super) source: &'s Source,
+    pub(super) source: &'s ConfigSource,
     pub(super) root: Dict,
     pub(super) notes: RefCell<Notes>,
     figment: Figment,
@@ -75,7 +75,7 @@ pub(super) fn merge(layers: &[Layer]) -> (Figment, Dict) {
 
 impl<'s> Reader<'s> {
     /// A reader of layers, the lowest first. `ignored` are variables already found to set no key.
-    pub(super) fn new(source: &'s Source, layers: Vec<Layer>, ignored: Vec<String>) -> Self {
+    pub(super) fn new(source: &'s ConfigSource, layers: Vec<Layer>, ignored: Vec<String>) -> Self {
         let (figment, root) = merge(&layers);
         let notes = RefCell::new(Notes { ignored, ..Notes::default() });
         Self { source, root, notes, figment, layers }
@@ -98,13 +98,13 @@ impl<'s> Reader<'s> {
     }
 
     /// Where the value at `path` comes from.
-    pub(super) fn origin(&self, path: &[String], value: &Value) -> Origin {
-        self.layer(value).map_or(Origin::Default, |layer| layer.origin(path))
+    pub(super) fn origin(&self, path: &[String], value: &Value) -> ValueOrigin {
+        self.layer(value).map_or(ValueOrigin::Default, |layer| layer.origin(path))
     }
 
     /// Where `path`, or as much of it as there is, comes from. Of a table that several layers set, the
     /// lowest layer counts: it is where the table is, and the others only change it.
-    pub(super) fn origin_of(&self, path: &[String]) -> Origin {
+    pub(super) fn origin_of(&self, path: &[String]) -> ValueOrigin {
         let mut origins = Vec::new();
         let mut value = path.first().and_then(|key| self.root.get(key));
         for depth in 1..=path.len() {
@@ -117,12 +117,12 @@ impl<'s> Reader<'s> {
                 _ => None,
             });
         }
-        let file = origins.iter().position(|origin| !matches!(origin, Origin::Env(_))).unwrap_or(0);
-        if origins.is_empty() { Origin::Default } else { origins.swap_remove(file) }
+        let file = origins.iter().position(|origin| !matches!(origin, ValueOrigin::Env(_))).unwrap_or(0);
+        if origins.is_empty() { ValueOrigin::Default } else { origins.swap_remove(file) }
     }
 
     /// Where the parts of the value at `path` come from, each place once.
-    pub(super) fn origins(&self, path: &[String], value: &Value, origins: &mut Vec<Origin>) {
+    pub(super) fn origins(&self, path: &[String], value: &Value, origins: &mut Vec<ValueOrigin>) {
         match value.as_dict() {
             Some(dict) if !dict.is_empty() => {
                 dict.values().for_each(|part| self.origins(path, part, origins));
@@ -143,10 +143,10 @@ impl Notes {
         let keys: Vec<&str> = self.entries.iter().map(|entry| entry.key.as_str()).collect();
         for Unknown { path, siblings, origin } in std::mem::take(&mut self.unknown) {
             match origin {
-                Origin::Env(name) => self.ignored.push(name),
+                ValueOrigin::Env(name) => self.ignored.push(name),
                 origin => {
                     let message = unknown_key(&path, &siblings, &keys);
-                    self.problems.push(Problem { origin, message });
+                    self.problems.push(ConfigProblem { origin, message });
                 }
             }
         }

@@ -19,13 +19,13 @@ use super::problem::ConfigError;
 use super::reader::Reader;
 use super::report::{AT_START, toml};
 use super::server::server_words;
-use super::source::Source;
+use super::source::ConfigSource;
 
 /// Keys and what they are for, a sentence each.
 pub(super) type Words = &'static [(&'static str, &'static str)];
 
 /// What a reader says of a key.
-pub(super) struct About {
+pub(super) struct KeyDescription {
     pub(super) path: Vec<String>,
     pub(super) about: &'static str,
     /// What a value must be; empty for a table.
@@ -37,8 +37,8 @@ pub(super) struct About {
 
 /// What all readers say.
 #[derive(Default)]
-pub(super) struct Told {
-    pub(super) keys: Vec<About>,
+pub(super) struct KeyDescriptions {
+    pub(super) keys: Vec<KeyDescription>,
     /// The path of every key that there are words for.
     pub(super) promised: Vec<Vec<String>>,
 }
@@ -73,13 +73,13 @@ pub fn reference() -> Result<String, ConfigError> {
 }
 
 /// What every reader says.
-fn told() -> Result<Told, ConfigError> {
-    let alone = |problem: super::Problem| ConfigError::one(problem.origin, problem.message);
+fn told() -> Result<KeyDescriptions, ConfigError> {
+    let alone = |problem: super::ConfigProblem| ConfigError::one(problem.origin, problem.message);
     let layer = Layer::file(Path::new("everything.toml"), true, EVERYTHING.to_owned(), &[]).map_err(alone)?;
-    let mut source = Source::default();
+    let mut source = ConfigSource::default();
     source.env.insert("HOME".to_owned(), "~".to_owned());
     let reader = Reader::new(&source, vec![layer], Vec::new());
-    reader.notes.borrow_mut().told = Some(Told::default());
+    reader.notes.borrow_mut().told = Some(KeyDescriptions::default());
     let (_, notes) = reader.read(|table| Config::read(&source, table));
     ConfigError::check(notes.problems)?;
     Ok(notes.told.unwrap_or_default())
@@ -93,10 +93,10 @@ struct Section {
     about: &'static str,
     /// The kinds of provider that have these keys.
     kinds: Vec<String>,
-    rows: Vec<Row>,
+    rows: Vec<ReferenceRow>,
 }
 
-struct Row {
+struct ReferenceRow {
     /// From the root.
     path: Vec<String>,
     about: &'static str,
@@ -129,17 +129,17 @@ fn place(path: &[String]) -> (Vec<String>, String) {
     (general, kind.unwrap_or(variant).to_owned())
 }
 
-fn sections(told: Vec<About>) -> Vec<Section> {
-    let (mut tables, mut rows) = (BTreeMap::new(), Vec::<Row>::new());
-    for About { path, about, wanted, default, needed } in told {
+fn sections(told: Vec<KeyDescription>) -> Vec<Section> {
+    let (mut tables, mut rows) = (BTreeMap::new(), Vec::<ReferenceRow>::new());
+    for KeyDescription { path, about, wanted, default, needed } in told {
         let (path, variant) = place(&path);
         if wanted.is_empty() {
             tables.insert(path, about);
             continue;
         }
-        let same = |row: &Row| row.path == path && row.about == about;
+        let same = |row: &ReferenceRow| row.path == path && row.about == about;
         let at = rows.iter().position(same).unwrap_or_else(|| {
-            rows.push(Row { path, about, wanted: Vec::new(), defaults: Vec::new() });
+            rows.push(ReferenceRow { path, about, wanted: Vec::new(), defaults: Vec::new() });
             rows.len() - 1
         });
         let Some(row) = rows.get_mut(at) else { continue };
@@ -205,7 +205,7 @@ impl Section {
     }
 }
 
-impl Row {
+impl ReferenceRow {
     fn write(&self, text: &mut String) {
         let key = self.path.last().map_or("", String::as_str);
         let dotted = self.path.join(".");
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn every_key_says_what_it_can_be() {
-        for About { path, about, wanted, .. } in told().unwrap().keys {
+        for KeyDescription { path, about, wanted, .. } in told().unwrap().keys {
             assert!(about.ends_with('.'), "{path:?}: {about}");
             assert!(!wanted.contains("not a"), "{path:?}: {wanted}");
         }

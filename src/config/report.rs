@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde_json::{Value as Json, json};
 
 use super::Config;
-use super::problem::{Origin, Problem, dotted};
-use super::reader::Entry;
+use super::problem::{ConfigProblem, ValueOrigin, dotted};
+use super::reader::ReportEntry;
 
 /// Keys that are read once, at the start: what they set up has memory, or is Rocket's own.
 pub(super) const AT_START: [&str; 18] = [
@@ -33,7 +33,7 @@ pub(super) const AT_START: [&str; 18] = [
 ];
 
 /// What keys were worth: to see which have changed.
-pub type Values = BTreeMap<String, Json>;
+pub type ReportedValues = BTreeMap<String, Json>;
 
 /// A configuration as loaded.
 #[derive(Clone, Debug)]
@@ -49,13 +49,13 @@ pub struct Loaded {
     /// Files that were named and whose content counts: networks, recipes, secrets.
     pub files: BTreeSet<PathBuf>,
     /// Secrets without a value that a provider on the route needs: it is not ready without them.
-    pub unset: Vec<Problem>,
-    pub(super) entries: Vec<Entry>,
+    pub unset: Vec<ConfigProblem>,
+    pub(super) entries: Vec<ReportEntry>,
 }
 
 impl Loaded {
     /// Where the value of a dotted key came from; none if there is no such key.
-    pub fn provenance(&self, key: &str) -> Option<&Origin> {
+    pub fn provenance(&self, key: &str) -> Option<&ValueOrigin> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.origin)
     }
 
@@ -83,12 +83,12 @@ impl Loaded {
     }
 
     /// What each key is worth, secrets masked.
-    pub fn values(&self) -> Values {
+    pub fn values(&self) -> ReportedValues {
         self.entries.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect()
     }
 
     /// What the keys are worth whose changes count from the next start only.
-    pub fn values_at_start(&self) -> Values {
+    pub fn values_at_start(&self) -> ReportedValues {
         let mut values = self.values();
         values.retain(|key, _| AT_START.contains(&key.as_str()));
         values
@@ -100,19 +100,19 @@ impl Loaded {
     }
 
     /// The same report, of the keys that a file or a variable sets to another value than the default.
-    pub(super) fn report_of_changes(&self, defaults: &Values) -> String {
-        self.report_of(|Entry { key, value, secret, origin }| {
+    pub(super) fn report_of_changes(&self, defaults: &ReportedValues) -> String {
+        self.report_of(|ReportEntry { key, value, secret, origin }| {
             // A secret is set where its value is, which may be a variable that the built-in configuration names.
             (*secret || origin.is_the_operators()) && defaults.get(key) != Some(value)
         })
     }
 
-    fn report_of(&self, wanted: impl Fn(&Entry) -> bool) -> String {
+    fn report_of(&self, wanted: impl Fn(&ReportEntry) -> bool) -> String {
         let mut lines = match &self.dir {
             Some(dir) => format!("# Configuration folder: {}\n", dir.display()),
             None => "# No configuration folder: what is built in, and the environment\n".to_owned(),
         };
-        for Entry { key, value, secret, origin } in self.entries.iter().filter(|entry| wanted(entry)) {
+        for ReportEntry { key, value, secret, origin } in self.entries.iter().filter(|entry| wanted(entry)) {
             let line = match value {
                 Json::Null => format!("# {key} is not set"),
                 Json::String(mask) if *secret => format!("{key} = {mask}  # {origin}"),
@@ -129,7 +129,7 @@ impl Loaded {
 
     /// The same for programs: `folder`, `keys` with `key`, `value` and `from` each, and `warnings`.
     pub fn to_json(&self) -> Json {
-        let keys = self.entries.iter().map(|Entry { key, value, origin, .. }| {
+        let keys = self.entries.iter().map(|ReportEntry { key, value, origin, .. }| {
             json!({ "key": key, "value": value, "from": origin.to_string() })
         });
         json!({ "folder": self.dir, "keys": keys.collect::<Vec<_>>(), "warnings": self.warnings })
@@ -137,7 +137,7 @@ impl Loaded {
 }
 
 /// The keys that are worth something else in one than in the other, or are in one only.
-pub fn changed(old: &Values, new: &Values) -> Vec<String> {
+pub fn changed(old: &ReportedValues, new: &ReportedValues) -> Vec<String> {
     let differs = |key: &&String| old.get(*key) != new.get(*key);
     let gone = old.keys().filter(|key| !new.contains_key(*key));
     new.keys().filter(differs).chain(gone).cloned().collect()

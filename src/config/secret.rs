@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
 use super::layer::Layer;
-use super::problem::{Origin, Problem, dotted};
+use super::problem::{ConfigProblem, ValueOrigin, dotted};
 use super::table::Table;
 
 /// Longest secret file that is read, in bytes.
@@ -99,11 +99,11 @@ impl Table<'_> {
     }
 
     /// Notes that a secret which is named has no value, if that is so.
-    pub(super) fn note_unset(&self, tail: &[&str], secret: &Secret, origin: Origin) {
+    pub(super) fn note_unset(&self, tail: &[&str], secret: &Secret, origin: ValueOrigin) {
         if let Some(why) = secret.why_unset() {
             let path = self.at(tail);
             let message = format!("`{}` has no value: {why}", dotted(&path));
-            self.reader.notes.borrow_mut().unset.push((path, Problem { origin, message }));
+            self.reader.notes.borrow_mut().unset.push((path, ConfigProblem { origin, message }));
         }
     }
 
@@ -119,8 +119,8 @@ impl Table<'_> {
         }
         self.miss(key);
         let (shown, origin) = match set {
-            Some(name) => (Json::from(kept.to_string()), Origin::Env((*name).to_owned())),
-            None => (Json::Null, Origin::Default),
+            Some(name) => (Json::from(kept.to_string()), ValueOrigin::Env((*name).to_owned())),
+            None => (Json::Null, ValueOrigin::Default),
         };
         self.note_entry(key, shown, true, origin);
         kept
@@ -135,7 +135,7 @@ impl Table<'_> {
         let layer = |value: &Value| self.reader.layer(value);
         let Some(dict) = value.as_dict() else {
             // The variable that would set the key is as good a keeper as one that it would name.
-            let Some(Origin::Env(name)) = layer(value).map(|layer| layer.origin(&[])) else {
+            let Some(ValueOrigin::Env(name)) = layer(value).map(|layer| layer.origin(&[])) else {
                 return Err(LITERAL);
             };
             let text = value.as_str().or_else(|| env.get(&name).map(String::as_str));

@@ -14,9 +14,9 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde_json::Value as Json;
 
 use super::layer::{Layer, env_value};
-use super::problem::{ConfigError, Origin, Problem, dotted, nearest};
-use super::report::{Values, toml};
-use super::source::{Source, disk_layer};
+use super::problem::{ConfigError, ConfigProblem, ValueOrigin, dotted, nearest};
+use super::report::{ReportedValues, toml};
+use super::source::{ConfigSource, disk_layer};
 
 const FILE: &str = "Rocket.toml";
 const PREFIX: &str = "ROCKET_";
@@ -69,35 +69,35 @@ const SHUTDOWN_KEYS: &[&str] = &["delay", "grace", "mercy"];
 const PROFILES: &[&str] = &["default", "debug", "release", "global"];
 
 /// Rocket's settings, for `rocket::custom`. They are valid: Rocket can extract its `Config` from them.
-pub fn server_figment(source: &Source) -> Result<Figment, ConfigError> {
+pub fn server_figment(source: &ConfigSource) -> Result<Figment, ConfigError> {
     Server::read(source).map(|server| server.figment)
 }
 
 /// Every setting of Rocket's that can be set here, what it is worth and where it came from, a line each.
-pub fn server_report(source: &Source) -> Result<String, ConfigError> {
+pub fn server_report(source: &ConfigSource) -> Result<String, ConfigError> {
     Ok(lines(Server::read(source)?.entries()))
 }
 
 /// The same report, of the settings that a file or a variable sets to another value than the default.
-pub(super) fn server_report_of_changes(source: &Source) -> Result<String, ConfigError> {
-    let defaults = server_values(&Source::default())?;
+pub(super) fn server_report_of_changes(source: &ConfigSource) -> Result<String, ConfigError> {
+    let defaults = server_values(&ConfigSource::default())?;
     let mut entries = Server::read(source)?.entries();
     entries.retain(|(key, value, origin)| origin.is_the_operators() && defaults.get(key) != Some(value));
     Ok(lines(entries))
 }
 
-fn lines(entries: Vec<(String, Json, Origin)>) -> String {
+fn lines(entries: Vec<(String, Json, ValueOrigin)>) -> String {
     entries.iter().map(|(key, value, origin)| format!("{key} = {value}  # {origin}\n")).collect()
 }
 
 /// What each of these settings is worth. All of them count from the start.
-pub fn server_values(source: &Source) -> Result<Values, ConfigError> {
+pub fn server_values(source: &ConfigSource) -> Result<ReportedValues, ConfigError> {
     let entries = Server::read(source)?.entries().into_iter();
     Ok(entries.map(|(key, value, _)| (key, value)).collect())
 }
 
 /// The file of these settings that is in effect, if there is one on disk.
-pub fn server_file(source: &Source) -> Result<Option<PathBuf>, ConfigError> {
+pub fn server_file(source: &ConfigSource) -> Result<Option<PathBuf>, ConfigError> {
     let layers = file_layers(source)?;
     Ok(layers.iter().find_map(Layer::on_disk).map(PathBuf::from))
 }
@@ -125,7 +125,7 @@ pub fn stop_times(figment: &Figment) -> StopTimes {
 
 /// The reference of these settings: key, what it is for, its default.
 pub(super) fn server_words() -> Result<Vec<(&'static str, &'static str, String)>, ConfigError> {
-    let figment = Server::read(&Source::default())?.figment;
+    let figment = Server::read(&ConfigSource::default())?.figment;
     let default = |key: &str| {
         let value = figment.find_value(key).ok().and_then(|value| serde_json::to_value(value).ok());
         value.map_or_else(|| "not set".to_owned(), |value| format!("`{}`", toml(&value)))
@@ -142,7 +142,7 @@ struct Server {
 }
 
 impl Server {
-    fn read(source: &Source) -> Result<Self, ConfigError> {
+    fn read(source: &ConfigSource) -> Result<Self, ConfigError> {
         let profile = source.var("ROCKET_PROFILE").map_or(rocket::Config::DEFAULT_PROFILE, Profile::new);
         let mut layers = file_layers(source)?;
         ConfigError::check(layers.iter().flat_map(|layer| file_problems(layer, &profile)).collect())?;
@@ -163,21 +163,21 @@ impl Server {
     }
 
     /// Rocket's own complaints about values, and what it would only notice by a panic.
-    fn wrong_values(&self) -> Vec<Problem> {
+    fn wrong_values(&self) -> Vec<ConfigProblem> {
         let config = match rocket::Config::try_from(&self.figment) {
             Ok(config) => config,
             Err(error) => {
                 let problems = error.into_iter().map(|error| {
                     let message = format!("`{}`: {}", error.path.join("."), error.kind);
                     let name = error.metadata.as_ref().map(|metadata| &*metadata.name);
-                    Problem { origin: self.origin(name, error.profile.as_ref(), &error.path), message }
+                    ConfigProblem { origin: self.origin(name, error.profile.as_ref(), &error.path), message }
                 });
                 return problems.collect();
             }
         };
         let threads = [("workers", config.workers), ("max_blocking", config.max_blocking)];
-        let none = threads.iter().filter(|(_, count)| *count == 0).map(|(key, _)| Problem {
-            origin: self.figment.find_value(key).map_or(Origin::Default, |value| {
+        let none = threads.iter().filter(|(_, count)| *count == 0).map(|(key, _)| ConfigProblem {
+            origin: self.figment.find_value(key).map_or(ValueOrigin::Default, |value| {
                 let name = self.figment.get_metadata(value.tag()).map(|metadata| &*metadata.name);
                 self.origin(name, value.tag().profile().as_ref(), &[(*key).to_owned()])
             }),
@@ -188,21 +188,21 @@ impl Server {
             let path = ["shutdown".to_owned(), "delay".to_owned()];
             let name = error.metadata.as_ref().map(|metadata| &*metadata.name);
             let origin = self.origin(name, error.profile.as_ref(), &path);
-            Problem { origin, message: format!("`{}`: {}", path.join("."), error.kind) }
+            ConfigProblem { origin, message: format!("`{}`: {}", path.join("."), error.kind) }
         });
         none.chain(delay).collect()
     }
 
     /// Where the layer of that name has a key, in that profile or the selected one.
-    fn origin(&self, layer: Option<&str>, profile: Option<&Profile>, path: &[String]) -> Origin {
+    fn origin(&self, layer: Option<&str>, profile: Option<&Profile>, path: &[String]) -> ValueOrigin {
         let layer = self.layers.iter().find(|candidate| Some(candidate.name().as_str()) == layer);
         let profile = profile.unwrap_or(self.figment.profile()).as_str().to_string();
         let path = [&[profile], path].concat();
-        layer.map_or(Origin::Default, |layer| layer.origin(&path))
+        layer.map_or(ValueOrigin::Default, |layer| layer.origin(&path))
     }
 
     /// Each setting, what it is worth, and where it came from.
-    fn entries(&self) -> Vec<(String, Json, Origin)> {
+    fn entries(&self) -> Vec<(String, Json, ValueOrigin)> {
         let mut entries = Vec::new();
         for key in known_keys() {
             if let Ok(value) = self.figment.find_value(key) {
@@ -212,7 +212,7 @@ impl Server {
         entries
     }
 
-    fn note(&self, path: &mut Vec<String>, value: &Value, entries: &mut Vec<(String, Json, Origin)>) {
+    fn note(&self, path: &mut Vec<String>, value: &Value, entries: &mut Vec<(String, Json, ValueOrigin)>) {
         if let Some(table) = value.as_dict() {
             let shutdown = path.len() == 1 && path[0] == "shutdown";
             // Rocket's own of these are not for anybody to set.
@@ -233,14 +233,14 @@ impl Server {
 }
 
 /// What is inside the program, and the file on disk if there is one.
-fn file_layers(source: &Source) -> Result<Vec<Layer>, ConfigError> {
-    let alone = |problem: Problem| ConfigError::one(problem.origin, problem.message);
+fn file_layers(source: &ConfigSource) -> Result<Vec<Layer>, ConfigError> {
+    let alone = |problem: ConfigProblem| ConfigError::one(problem.origin, problem.message);
     let mut layers = vec![Layer::file(Path::new(FILE), true, BUILT_IN.to_owned(), &[]).map_err(alone)?];
     if let Some((path, required)) = file(source)? {
         let layer = disk_layer(&path, &[]).map_err(alone)?;
         if required && layer.is_none() {
             let message = format!("there is no file {}", path.display());
-            return Err(ConfigError::one(Origin::Env(FILE_VARIABLE.to_owned()), message));
+            return Err(ConfigError::one(ValueOrigin::Env(FILE_VARIABLE.to_owned()), message));
         }
         layers.extend(layer);
     }
@@ -248,7 +248,7 @@ fn file_layers(source: &Source) -> Result<Vec<Layer>, ConfigError> {
 }
 
 /// The file beside the configuration folder, or the one that `ROCKET_CONFIG` names, which must be there.
-fn file(source: &Source) -> Result<Option<(PathBuf, bool)>, ConfigError> {
+fn file(source: &ConfigSource) -> Result<Option<(PathBuf, bool)>, ConfigError> {
     if let Some(path) = source.var(FILE_VARIABLE) {
         return Ok(Some((source.resolve(path), true)));
     }
@@ -260,7 +260,7 @@ fn file(source: &Source) -> Result<Option<(PathBuf, bool)>, ConfigError> {
     Ok(source.folder()?.map(|dir| (beside(dir), false)))
 }
 
-fn env_layers(source: &Source) -> Vec<Layer> {
+fn env_layers(source: &ConfigSource) -> Vec<Layer> {
     let set = source.env.iter().filter_map(|(name, text)| {
         let key = name.strip_prefix(PREFIX)?.to_lowercase();
         // Not with figment's parser, which panics at an escape after a letter that is not ASCII.
@@ -309,11 +309,11 @@ fn known_keys() -> impl Iterator<Item = &'static str> {
 }
 
 /// What Rocket would not notice in a file.
-fn file_problems(layer: &Layer, selected: &Profile) -> Vec<Problem> {
+fn file_problems(layer: &Layer, selected: &Profile) -> Vec<ConfigProblem> {
     let mut problems = Vec::new();
     let mut note = |path: &[&str], message: String| {
         let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
-        problems.push(Problem { origin: layer.origin(&path), message });
+        problems.push(ConfigProblem { origin: layer.origin(&path), message });
     };
     let known: Vec<&str> = known_keys().collect();
     for (profile, value) in &layer.data {

@@ -8,7 +8,7 @@ use super::problem::dotted;
 use super::reference::Words;
 use super::secret::Secret;
 use super::table::Table;
-use crate::shared::{Address, AddressError, Options};
+use crate::shared::{Address, AddressError, RedisOptions};
 
 const WORDS: Words = &[
     (
@@ -82,10 +82,10 @@ impl SharedConfig {
     }
 
     /// How to reach it; none where nothing is shared.
-    pub fn options(&self) -> Option<Options> {
+    pub fn options(&self) -> Option<RedisOptions> {
         let password = self.password.as_ref().and_then(Secret::expose).cloned();
         let (prefix, timeout) = (self.prefix.clone(), self.timeout);
-        self.redis.clone().map(|address| Options { address, password, prefix, timeout })
+        self.redis.clone().map(|address| RedisOptions { address, password, prefix, timeout })
     }
 }
 

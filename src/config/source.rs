@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use include_dir::{Dir, include_dir};
 
 use super::layer::Layer;
-use super::problem::{ConfigError, Origin, Problem};
+use super::problem::{ConfigError, ConfigProblem, ValueOrigin};
 
 /// The gateway's file in a configuration folder.
 pub(super) const MAIN_FILE: &str = "pixcolor.toml";
@@ -30,7 +30,7 @@ static BUILT_IN_PROVIDERS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config/pr
 
 /// Where to look. The default looks nowhere: only what is built in.
 #[derive(Clone, Debug, Default)]
-pub struct Source {
+pub struct ConfigSource {
     /// The configuration folder that was asked for; else `PIXCOLOR_CONFIG` in `env` names it.
     pub dir: Option<PathBuf>,
     /// The environment.
@@ -40,7 +40,7 @@ pub struct Source {
     pub cwd: Option<PathBuf>,
 }
 
-impl Source {
+impl ConfigSource {
     /// This process: its environment, its working folder, and the folders given on the command line, of the
     /// configuration and of the state.
     pub fn from_process(dir: Option<PathBuf>, state_dir: Option<PathBuf>) -> Self {
@@ -66,8 +66,8 @@ impl Source {
     /// The configuration folder: the one asked for, which must be there, else `config` if it is there, else none.
     pub(super) fn folder(&self) -> Result<Option<PathBuf>, ConfigError> {
         let asked = match (&self.dir, self.var(FOLDER_VARIABLE)) {
-            (Some(dir), _) => (Origin::Default, dir.clone()),
-            (None, Some(dir)) => (Origin::Env(FOLDER_VARIABLE.to_owned()), dir.into()),
+            (Some(dir), _) => (ValueOrigin::Default, dir.clone()),
+            (None, Some(dir)) => (ValueOrigin::Env(FOLDER_VARIABLE.to_owned()), dir.into()),
             (None, None) => return self.default_folder(),
         };
         let (origin, dir) = (asked.0, self.resolve(asked.1));
@@ -90,7 +90,7 @@ impl Source {
         match fs::metadata(dir.join(MAIN_FILE)) {
             Ok(_) => Ok(Some(dir)),
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(unusable(Origin::Default, &dir, &format!("cannot be used: {error}")))
+                Err(unusable(ValueOrigin::Default, &dir, &format!("cannot be used: {error}")))
             }
             // A link to nowhere counts as being there.
             Err(_) if dir.symlink_metadata().is_err() => Ok(None),
@@ -98,7 +98,7 @@ impl Source {
                 let missing = format!(
                     "has no {MAIN_FILE}: put one there (an empty one will do), or name another folder with --config"
                 );
-                Err(unusable(Origin::Default, &dir, &missing))
+                Err(unusable(ValueOrigin::Default, &dir, &missing))
             }
         }
     }
@@ -173,16 +173,16 @@ impl Source {
 }
 
 /// The files of a configuration, lowest first, and where they were found.
-pub(super) struct Files {
+pub(super) struct ConfigFiles {
     pub(super) dir: Option<PathBuf>,
     pub(super) layers: Vec<Layer>,
 }
 
 /// Reads every file of a configuration. All files that cannot be read or parsed are named together.
-pub(super) fn read_files(source: &Source) -> Result<Files, ConfigError> {
+pub(super) fn read_files(source: &ConfigSource) -> Result<ConfigFiles, ConfigError> {
     let dir = source.folder()?;
     let mut problems = Vec::new();
-    let mut keep = |layer: Result<Option<Layer>, Problem>| match layer {
+    let mut keep = |layer: Result<Option<Layer>, ConfigProblem>| match layer {
         Ok(layer) => layer,
         Err(problem) => {
             problems.push(problem);
@@ -212,7 +212,7 @@ pub(super) fn read_files(source: &Source) -> Result<Files, ConfigError> {
     })?;
     layers.extend(main);
     layers.extend(providers.into_iter().map(|(_, layer)| layer));
-    Ok(Files { dir, layers })
+    Ok(ConfigFiles { dir, layers })
 }
 
 /// What is inside the program, less the providers that a file on disk replaces as a whole.
@@ -238,8 +238,8 @@ fn defines(main: &Layer, provider: &str) -> bool {
     main.data.get(PROVIDERS).and_then(|all| all.as_dict()).is_some_and(|all| all.contains_key(provider))
 }
 
-fn defined_twice(name: &str, layer: &Layer, main: &Layer) -> Option<Problem> {
-    defines(main, name).then(|| Problem {
+fn defined_twice(name: &str, layer: &Layer, main: &Layer) -> Option<ConfigProblem> {
+    defines(main, name).then(|| ConfigProblem {
         origin: main.origin(&[PROVIDERS.to_owned(), name.to_owned()]),
         message: format!("provider `{name}` is defined here and in {}: keep one of them", layer.name()),
     })
@@ -247,7 +247,7 @@ fn defined_twice(name: &str, layer: &Layer, main: &Layer) -> Option<Problem> {
 
 /// The provider files of a folder, by provider name. Hidden files and everything that does not end in
 /// `.toml` are what editors and Kubernetes leave behind, or a file put out of use.
-pub(super) fn provider_files(folder: &Path) -> Result<Vec<(String, PathBuf)>, Problem> {
+pub(super) fn provider_files(folder: &Path) -> Result<Vec<(String, PathBuf)>, ConfigProblem> {
     let unreadable = |error: std::io::Error| unreadable(folder, &error.to_string());
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound && folder.symlink_metadata().is_err() => {
@@ -271,7 +271,7 @@ fn provider_name(path: &Path) -> Option<String> {
 }
 
 /// A file on disk as a layer; none if it is not there.
-pub(super) fn disk_layer(path: &Path, prefix: &[&str]) -> Result<Option<Layer>, Problem> {
+pub(super) fn disk_layer(path: &Path, prefix: &[&str]) -> Result<Option<Layer>, ConfigProblem> {
     match read_text(path) {
         Ok(Some(text)) => Layer::file(path, false, text, prefix).map(Some),
         Ok(None) => Ok(None),
@@ -279,13 +279,13 @@ pub(super) fn disk_layer(path: &Path, prefix: &[&str]) -> Result<Option<Layer>, 
     }
 }
 
-fn unusable(origin: Origin, dir: &Path, why: &str) -> ConfigError {
+fn unusable(origin: ValueOrigin, dir: &Path, why: &str) -> ConfigError {
     ConfigError::one(origin, format!("configuration folder {} {why}", dir.display()))
 }
 
-fn unreadable(path: &Path, why: &str) -> Problem {
-    let origin = Origin::File { path: path.to_owned(), line: None, built_in: false };
-    Problem { origin, message: format!("cannot be read: {why}") }
+fn unreadable(path: &Path, why: &str) -> ConfigProblem {
+    let origin = ValueOrigin::File { path: path.to_owned(), line: None, built_in: false };
+    ConfigProblem { origin, message: format!("cannot be read: {why}") }
 }
 
 fn read_text(path: &Path) -> Result<Option<String>, String> {

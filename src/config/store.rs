@@ -10,10 +10,10 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use url::Url;
 
-use super::problem::{Origin, dotted};
+use super::problem::{ValueOrigin, dotted};
 use super::reference::Words;
 use super::secret::Secret;
-use super::table::{Table, Wanted};
+use super::table::{ExpectedText, Table};
 
 /// Supply the name and the secret of an access key, and its token.
 const KEY_VARIABLES: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
@@ -195,7 +195,7 @@ fn or_variable<T>(
     key: &'static str,
     variables: &[&str],
     count: bool,
-    parse: impl Fn(&str) -> Result<T, Wanted>,
+    parse: impl Fn(&str) -> Result<T, ExpectedText>,
 ) -> Option<T> {
     let source = table.reader.source;
     let set = variables.iter().find_map(|name| Some((*name, source.var(name)?))).filter(|_| count);
@@ -203,7 +203,7 @@ fn or_variable<T>(
         return table.read(key, Json::Null, |value| parse(value.as_str().unwrap_or_default()));
     };
     table.miss(key);
-    let origin = Origin::Env(name.to_owned());
+    let origin = ValueOrigin::Env(name.to_owned());
     match parse(text) {
         Ok(parsed) => {
             table.note_entry(key, Json::from(text), false, origin);
@@ -218,7 +218,7 @@ fn or_variable<T>(
 }
 
 /// The bucket and the prefix that a text such as `s3://bucket/prefix` names.
-fn place(text: &str) -> Result<(String, String), Wanted> {
+fn place(text: &str) -> Result<(String, String), ExpectedText> {
     let wanted = |what: &str| format!("{what} such as \"s3://bucket\" or \"s3://bucket/prefix\"");
     let Some(rest) = text.strip_prefix("s3://") else {
         return Err(wanted("the address of a bucket that is spoken to as S3 is,"));
@@ -240,7 +240,7 @@ fn place(text: &str) -> Result<(String, String), Wanted> {
 }
 
 /// The address of a store.
-fn address(text: &str) -> Result<Url, Wanted> {
+fn address(text: &str) -> Result<Url, ExpectedText> {
     let wanted = || {
         "the address of a store, such as \"https://s3.example.com\", without a user, a password or a query in it"
             .to_owned()

@@ -10,9 +10,9 @@ use figment::value::{Dict, Value};
 use serde_json::Value as Json;
 
 use super::layer::Layer;
-use super::problem::{Origin, Problem, dotted};
-use super::reader::{Entry, Reader, Unknown};
-use super::reference::{About, Words};
+use super::problem::{ConfigProblem, ValueOrigin, dotted};
+use super::reader::{Reader, ReportEntry, Unknown};
+use super::reference::{KeyDescription, Words};
 use super::shown::shown;
 
 /// One table.
@@ -29,7 +29,7 @@ pub(super) struct Table<'r> {
 }
 
 /// What a key's value must be, for a sentence that begins with "must be".
-pub(super) type Wanted = String;
+pub(super) type ExpectedText = String;
 
 impl<'r> Table<'r> {
     /// The whole configuration.
@@ -56,9 +56,15 @@ impl<'r> Table<'r> {
     }
 
     /// Tells the reference about a key, if it is being written.
-    fn tell(&self, key: &str, about: &'static str, default: Json, wanted: impl FnOnce() -> Wanted) {
+    fn tell(&self, key: &str, about: &'static str, default: Json, wanted: impl FnOnce() -> ExpectedText) {
         if let Some(told) = &mut self.reader.notes.borrow_mut().told {
-            told.keys.push(About { path: self.at(&[key]), about, wanted: wanted(), default, needed: false });
+            told.keys.push(KeyDescription {
+                path: self.at(&[key]),
+                about,
+                wanted: wanted(),
+                default,
+                needed: false,
+            });
         }
     }
 
@@ -180,7 +186,7 @@ impl<'r> Table<'r> {
 
     /// What is in this table, whose names the operator chooses; nothing more is asked about them. `wanted` is
     /// what each must be.
-    pub(super) fn chosen(&mut self, wanted: &str) -> Vec<(&'r str, &'r Value, Origin)> {
+    pub(super) fn chosen(&mut self, wanted: &str) -> Vec<(&'r str, &'r Value, ValueOrigin)> {
         self.tell("NAME", self.about, Json::Null, || wanted.to_owned());
         let dict = self.dict.take();
         let entry = |(name, value): (&'r String, &'r Value)| {
@@ -201,13 +207,13 @@ impl<'r> Table<'r> {
         key: &'static str,
         default: Json,
         secret: bool,
-        wanted: impl FnOnce() -> Wanted,
-    ) -> Option<(&'r Value, Origin)> {
+        wanted: impl FnOnce() -> ExpectedText,
+    ) -> Option<(&'r Value, ValueOrigin)> {
         let about = self.know(key);
         self.tell(key, about, default.clone(), wanted);
         let value = self.dict.and_then(|dict| dict.get(key));
         if value.is_none() {
-            self.note_entry(key, default, secret, Origin::Default);
+            self.note_entry(key, default, secret, ValueOrigin::Default);
         }
         value.map(|value| (value, self.reader.origin(&self.at(&[key]), value)))
     }
@@ -219,7 +225,11 @@ impl<'r> Table<'r> {
 
     /// The keys of the table `key`, whose names the operator chooses, with their values and where each comes
     /// from; `wanted` is what each must be. What they are worth is for the caller to note.
-    pub(super) fn free_keys(&mut self, key: &'static str, wanted: &str) -> Vec<(&'r str, &'r Value, Origin)> {
+    pub(super) fn free_keys(
+        &mut self,
+        key: &'static str,
+        wanted: &str,
+    ) -> Vec<(&'r str, &'r Value, ValueOrigin)> {
         let about = self.know(key);
         self.tell(&format!("{key}.NAME"), about, Json::Null, || wanted.to_owned());
         let dict = self.dict.and_then(|dict| dict.get(key)).and_then(|value| self.dict_of(key, value));
@@ -253,17 +263,17 @@ impl<'r> Table<'r> {
     }
 
     /// Notes what a key is worth.
-    pub(super) fn note_entry(&self, key: &str, value: Json, secret: bool, origin: Origin) {
+    pub(super) fn note_entry(&self, key: &str, value: Json, secret: bool, origin: ValueOrigin) {
         self.note_entry_at(&[key], value, secret, origin);
     }
 
     /// Notes what a key inside a table of this one is worth.
-    pub(super) fn note_entry_at(&self, tail: &[&str], value: Json, secret: bool, origin: Origin) {
+    pub(super) fn note_entry_at(&self, tail: &[&str], value: Json, secret: bool, origin: ValueOrigin) {
         if !self.listed {
             return;
         }
         let key = dotted(&self.at(tail));
-        self.reader.notes.borrow_mut().entries.push(Entry { key, value, secret, origin });
+        self.reader.notes.borrow_mut().entries.push(ReportEntry { key, value, secret, origin });
     }
 
     /// Notes a file whose content counts, beside those of the configuration itself.
@@ -277,7 +287,7 @@ impl<'r> Table<'r> {
     }
 
     /// Notes that a key's value is not what it must be.
-    pub(super) fn wrong(&self, key: &str, wanted: &str, value: &Value, origin: Origin) {
+    pub(super) fn wrong(&self, key: &str, wanted: &str, value: &Value, origin: ValueOrigin) {
         let message = format!("`{}` must be {wanted}, not {}", dotted(&self.at(&[key])), shown(value));
         self.note_problem(origin, message);
     }
@@ -287,8 +297,8 @@ impl<'r> Table<'r> {
         self.note_problem(self.reader.origin_of(&self.at(tail)), message.into());
     }
 
-    pub(super) fn note_problem(&self, origin: Origin, message: String) {
-        self.reader.notes.borrow_mut().problems.push(Problem { origin, message });
+    pub(super) fn note_problem(&self, origin: ValueOrigin, message: String) {
+        self.reader.notes.borrow_mut().problems.push(ConfigProblem { origin, message });
     }
 
     /// Notes every key that nobody asked for, once for each place that sets it.

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::problem::{dotted, nearest};
 use super::shown::shown;
-use super::table::{Table, Wanted};
+use super::table::{ExpectedText, Table};
 
 impl Table<'_> {
     /// A whole number.
@@ -30,12 +30,12 @@ impl Table<'_> {
 
     /// A size in bytes, as a number or with a unit.
     pub(super) fn bytes(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        let size = self.or_default(key, Size(default), |value| {
+        let size = self.or_default(key, ShownSize(default), |value| {
             let parsed = match value.as_str() {
                 Some(text) => text.trim().parse::<ByteUnit>().ok().map(|size| size.as_u64()),
                 None => whole(value).and_then(|number| u64::try_from(number).ok()),
             };
-            parsed.filter(|size| range.contains(size)).map(Size).ok_or_else(|| {
+            parsed.filter(|size| range.contains(size)).map(ShownSize).ok_or_else(|| {
                 let unit = ByteUnit::Byte;
                 format!("a size such as \"20 MiB\", from {} to {}", unit(*range.start()), unit(*range.end()))
             })
@@ -50,7 +50,7 @@ impl Table<'_> {
         default: Duration,
         range: RangeInclusive<f64>,
     ) -> Duration {
-        self.or_default(key, Seconds(default), |value| seconds(value, &range).map(Seconds)).0
+        self.or_default(key, ShownSeconds(default), |value| seconds(value, &range).map(ShownSeconds)).0
     }
 
     /// A time in seconds that need not be set.
@@ -67,7 +67,7 @@ impl Table<'_> {
         &mut self,
         key: &'static str,
         default: T,
-        parse: impl Fn(&str) -> Result<T, Wanted>,
+        parse: impl Fn(&str) -> Result<T, ExpectedText>,
     ) -> T {
         let parsed = self
             .read(key, Json::from(default.to_string()), |value| parse(value.as_str().unwrap_or_default()));
@@ -187,7 +187,7 @@ impl Table<'_> {
         &mut self,
         key: &'static str,
         default: T,
-        parse: impl Fn(&Value) -> Result<T, Wanted>,
+        parse: impl Fn(&Value) -> Result<T, ExpectedText>,
     ) -> T {
         let shown = serde_json::to_value(&default).unwrap_or_default();
         self.read(key, shown, parse).unwrap_or(default)
@@ -198,7 +198,7 @@ impl Table<'_> {
         &mut self,
         key: &'static str,
         default: Json,
-        parse: impl Fn(&Value) -> Result<T, Wanted>,
+        parse: impl Fn(&Value) -> Result<T, ExpectedText>,
     ) -> Option<T> {
         // No key that is read here takes a table, so that the answer to one is what it does take.
         let wanted = || parse(&Value::from(Dict::new())).err().unwrap_or_default();
@@ -217,9 +217,9 @@ impl Table<'_> {
 }
 
 /// Seconds as a person writes them: whole where they are.
-struct Seconds(Duration);
+struct ShownSeconds(Duration);
 
-impl Serialize for Seconds {
+impl Serialize for ShownSeconds {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.subsec_nanos() {
             0 => serializer.serialize_u64(self.0.as_secs()),
@@ -229,9 +229,9 @@ impl Serialize for Seconds {
 }
 
 /// Bytes as a person writes them: with the largest unit of which they are a whole number.
-struct Size(u64);
+struct ShownSize(u64);
 
-impl Serialize for Size {
+impl Serialize for ShownSize {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
         match units.into_iter().find(|(bits, _)| self.0 > 0 && self.0.trailing_zeros() >= *bits) {
@@ -241,7 +241,7 @@ impl Serialize for Size {
     }
 }
 
-fn seconds(value: &Value, range: &RangeInclusive<f64>) -> Result<Duration, Wanted> {
+fn seconds(value: &Value, range: &RangeInclusive<f64>) -> Result<Duration, ExpectedText> {
     let number = float(value).filter(|number| range.contains(number));
     number
         .map(Duration::from_secs_f64)
@@ -266,7 +266,7 @@ pub(super) fn whole(value: &Value) -> Option<u128> {
     })
 }
 
-fn one_of<T: Copy>(value: &Value, choices: &[(&'static str, T)]) -> Result<T, Wanted> {
+fn one_of<T: Copy>(value: &Value, choices: &[(&'static str, T)]) -> Result<T, ExpectedText> {
     let found = choices.iter().find(|(word, _)| value.as_str() == Some(word));
     found.map(|(_, choice)| *choice).ok_or_else(|| {
         let near = value.as_str().and_then(|text| nearest(text, choices.iter().map(|(word, _)| *word)));

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::load;
 use super::places::{Places, places};
-use super::source::Source;
+use super::source::ConfigSource;
 use crate::tasks;
 
 /// How long nothing more must happen for a change to be over.
@@ -33,7 +33,7 @@ const MOST_WAITING: usize = 256;
 
 /// Watches where a configuration comes from.
 pub struct Watch {
-    source: Source,
+    source: ConfigSource,
     sender: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
     /// Stops when it is dropped.
@@ -44,7 +44,7 @@ pub struct Watch {
 
 impl Watch {
     /// Begins to watch. Looks at files: not for async threads.
-    pub fn new(source: Source) -> Self {
+    pub fn new(source: ConfigSource) -> Self {
         let (sender, events) = mpsc::channel(MOST_WAITING);
         let named = named(&source).unwrap_or_default();
         let watcher = watch(&source, &named, &sender);
@@ -96,14 +96,14 @@ fn note(event: &Event, writing: &mut BTreeSet<PathBuf>) {
 }
 
 /// The files that a configuration names; none if it cannot be read.
-fn named(source: &Source) -> Option<BTreeSet<PathBuf>> {
+fn named(source: &ConfigSource) -> Option<BTreeSet<PathBuf>> {
     load(source).ok().map(|loaded| loaded.files)
 }
 
 /// Watches every folder that holds something that counts, as far as they are there; none when no folder is looked
 /// for, or it cannot be watched.
 fn watch(
-    source: &Source,
+    source: &ConfigSource,
     named: &BTreeSet<PathBuf>,
     sender: &mpsc::Sender<Event>,
 ) -> Option<RecommendedWatcher> {

@@ -14,7 +14,7 @@ pub struct Budget {
     /// Its name in the configuration, in metrics and in errors.
     pub name: String,
     /// Whose spending counts.
-    pub scope: Scope,
+    pub scope: BudgetScope,
     /// For how long the credit has to last.
     pub window: Window,
     /// The most that may be spent in one period of the window.
@@ -26,7 +26,7 @@ pub type Budgets = Arc<[Budget]>;
 
 /// Whose spending a budget counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
+pub enum BudgetScope {
     /// Everything.
     All,
     /// One provider's calls.
@@ -35,7 +35,7 @@ pub enum Scope {
     Client,
 }
 
-impl fmt::Display for Scope {
+impl fmt::Display for BudgetScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("all"),
@@ -47,7 +47,7 @@ impl fmt::Display for Scope {
 
 /// Whose spending something is: what budgets are counted on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Account {
+pub enum BudgetAccount {
     /// Everybody's.
     All,
     /// A provider's.
@@ -56,7 +56,7 @@ pub enum Account {
     Client(String),
 }
 
-impl Account {
+impl BudgetAccount {
     /// All the accounts that a call is counted on.
     pub fn of(provider: &str, client: Option<&str>) -> impl Iterator<Item = Self> {
         let client = client.map(|client| Self::Client(client.to_owned()));
@@ -68,8 +68,8 @@ impl Budget {
     /// The provider whose calls it caps; empty if it is not about one.
     pub(super) fn provider(&self) -> &str {
         match &self.scope {
-            Scope::Provider(name) => name,
-            Scope::All | Scope::Client => "",
+            BudgetScope::Provider(name) => name,
+            BudgetScope::All | BudgetScope::Client => "",
         }
     }
 
@@ -93,11 +93,11 @@ impl Budget {
 
     /// The account that it caps for this call; none if the call is no concern of it. Callers without an
     /// identity, such as the command line, are no client.
-    pub fn account(&self, provider: &str, client: Option<&str>) -> Option<Account> {
+    pub fn account(&self, provider: &str, client: Option<&str>) -> Option<BudgetAccount> {
         match &self.scope {
-            Scope::All => Some(Account::All),
-            Scope::Provider(name) => (name == provider).then(|| Account::Provider(name.clone())),
-            Scope::Client => client.map(|client| Account::Client(client.to_owned())),
+            BudgetScope::All => Some(BudgetAccount::All),
+            BudgetScope::Provider(name) => (name == provider).then(|| BudgetAccount::Provider(name.clone())),
+            BudgetScope::Client => client.map(|client| BudgetAccount::Client(client.to_owned())),
         }
     }
 }
@@ -112,7 +112,7 @@ pub struct Exhausted {
     /// The budget's name.
     pub budget: String,
     /// Whose spending it counts.
-    pub scope: Scope,
+    pub scope: BudgetScope,
     /// Its limit.
     pub limit: Credits,
     /// What is left of it; never below zero.
@@ -132,7 +132,7 @@ impl Exhausted {
 
 /// How a budget stands now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct BudgetStatus {
     /// The budget.
     pub budget: Budget,
     /// What has been charged in this period.
@@ -143,7 +143,7 @@ pub struct Standing {
     pub renews: Option<OffsetDateTime>,
 }
 
-impl Standing {
+impl BudgetStatus {
     /// What may still be reserved; zero after an overrun.
     pub fn left(&self) -> Credits {
         self.budget.limit.minus(self.spent).minus(self.reserved).max(Credits::ZERO)
@@ -153,9 +153,9 @@ impl Standing {
     /// one that renews last. A reservation later may find another answer.
     pub fn refusal(standings: &[Self], provider: &str, wanted: Credits) -> Option<Exhausted> {
         let concerned = standings.iter().filter(|Self { budget, .. }| match &budget.scope {
-            Scope::Provider(name) => name == provider,
+            BudgetScope::Provider(name) => name == provider,
             // Those for each client are about this client, or not among them.
-            Scope::All | Scope::Client => true,
+            BudgetScope::All | BudgetScope::Client => true,
         });
         Exhausted::last(
             concerned
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn of_the_budgets_concerned_the_one_that_renews_last_refuses() {
-        let standing = |name: &str, scope: Scope, left: i64, renews| Standing {
+        let standing = |name: &str, scope: BudgetScope, left: i64, renews| BudgetStatus {
             budget: Budget {
                 name: name.to_owned(),
                 scope,
@@ -185,18 +185,18 @@ mod tests {
         };
         let tomorrow = Some(datetime!(2026-03-02 0:00 UTC));
         let standings = [
-            standing("all", Scope::All, 10, tomorrow),
-            standing("mine", Scope::Client, 5, None),
-            standing("other", Scope::Provider("other".into()), 0, None),
+            standing("all", BudgetScope::All, 10, tomorrow),
+            standing("mine", BudgetScope::Client, 5, None),
+            standing("other", BudgetScope::Provider("other".into()), 0, None),
         ];
         let refusal = |wanted| {
-            let refusal = Standing::refusal(&standings, "paid", Credits::from_micro(wanted));
+            let refusal = BudgetStatus::refusal(&standings, "paid", Credits::from_micro(wanted));
             refusal.map(|exhausted| (exhausted.budget, exhausted.left.micro()))
         };
         assert_eq!(refusal(5), None);
         assert_eq!(refusal(6), Some(("mine".to_owned(), 5)));
         assert_eq!(refusal(11), Some(("mine".to_owned(), 5)), "a total renews never");
-        let free = Standing::refusal(&standings, "other", Credits::ZERO);
+        let free = BudgetStatus::refusal(&standings, "other", Credits::ZERO);
         assert_eq!(free, None, "what costs nothing needs no budget");
     }
 }

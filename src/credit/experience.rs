@@ -55,7 +55,7 @@ impl SizeClass {
 
 /// One call that gave colour and whose cost is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sample {
+pub struct CallSample {
     /// What it cost.
     pub credits: Credits,
     /// How long it took, in milliseconds.
@@ -64,7 +64,7 @@ pub struct Sample {
 
 /// Sums over all calls of one provider for photographs of one size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sums {
+pub struct CallTotals {
     /// Calls that gave colour.
     pub calls: u64,
     /// Pixels of their photographs.
@@ -80,7 +80,7 @@ pub struct Sums {
 
 /// One call that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct FinishedCall {
     /// What was charged for it.
     pub charged: Credits,
     /// Whether that is known to be what it cost.
@@ -97,11 +97,11 @@ pub struct Ended {
 
 /// What calls of one provider for photographs of one size have cost and taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Experience {
+pub struct CallHistory {
     /// Since the ledger began.
-    pub sums: Sums,
+    pub sums: CallTotals,
     /// The latest, the oldest first.
-    pub recent: VecDeque<Sample>,
+    pub recent: VecDeque<CallSample>,
 }
 
 /// What most calls lie within: eight of ten.
@@ -122,10 +122,10 @@ impl<T> Range<T> {
     }
 }
 
-impl Experience {
+impl CallHistory {
     /// Counts a call.
-    pub fn count(&mut self, call: Ended) {
-        let Ended { charged, known, colored, pixels, took_ms, cpu_us } = call;
+    pub fn count(&mut self, call: FinishedCall) {
+        let FinishedCall { charged, known, colored, pixels, took_ms, cpu_us } = call;
         let sums = &mut self.sums;
         sums.credits = sums.credits.plus(charged);
         sums.cpu_us = sums.cpu_us.saturating_add(cpu_us);
@@ -134,13 +134,13 @@ impl Experience {
             sums.pixels = sums.pixels.saturating_add(pixels);
             sums.took_ms = sums.took_ms.saturating_add(took_ms);
             if known {
-                self.remember(Sample { credits: charged, took_ms });
+                self.remember(CallSample { credits: charged, took_ms });
             }
         }
     }
 
     /// Remembers a call, and forgets the oldest.
-    pub fn remember(&mut self, sample: Sample) {
+    pub fn remember(&mut self, sample: CallSample) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
@@ -180,7 +180,7 @@ impl Experience {
         self.range(|sample| Duration::from_millis(sample.took_ms))
     }
 
-    fn range<T: Ord + Copy>(&self, of: impl Fn(&Sample) -> T) -> Option<Range<T>> {
+    fn range<T: Ord + Copy>(&self, of: impl Fn(&CallSample) -> T) -> Option<Range<T>> {
         let mut values: Vec<T> = self.recent.iter().map(of).collect();
         values.sort_unstable();
         // The nearest rank.
@@ -210,9 +210,9 @@ mod tests {
 
     #[test]
     fn what_failed_makes_a_megapixel_dearer() {
-        let mut experience = Experience::default();
+        let mut experience = CallHistory::default();
         assert_eq!(experience.credits_per_megapixel(), None);
-        let colored = Ended {
+        let colored = FinishedCall {
             charged: Credits::from_micro(1_000_000),
             known: true,
             colored: true,
@@ -220,7 +220,7 @@ mod tests {
             took_ms: 4500,
             cpu_us: 300,
         };
-        experience.count(Ended { charged: Credits::from_micro(2_000_000), colored: false, ..colored });
+        experience.count(FinishedCall { charged: Credits::from_micro(2_000_000), colored: false, ..colored });
         assert_eq!((experience.credits_per_megapixel(), experience.time_per_megapixel()), (None, None));
         assert_eq!((experience.credits(), experience.cpu_per_megapixel()), (None, None));
         experience.count(colored);
@@ -232,15 +232,15 @@ mod tests {
     #[test]
     fn a_ledger_of_the_first_days_knows_no_processor_time() {
         let old = r#"{"calls":1,"pixels":2,"took_ms":3,"credits":4}"#;
-        let sums: Sums = serde_json::from_str(old).unwrap();
+        let sums: CallTotals = serde_json::from_str(old).unwrap();
         assert_eq!((sums.took_ms, sums.cpu_us), (3, 0));
     }
 
     #[test]
     fn a_range_leaves_out_the_lowest_and_the_highest_of_the_latest() {
-        let mut experience = Experience::default();
+        let mut experience = CallHistory::default();
         for n in 0..1000_u64 {
-            experience.count(Ended {
+            experience.count(FinishedCall {
                 charged: Credits::from_micro(n as i64),
                 known: n % 2 == 0,
                 colored: true,
@@ -254,8 +254,8 @@ mod tests {
         assert_eq!((range.low.micro(), range.typical.micro(), range.high.micro()), (884, 934, 986));
         assert_eq!(experience.time().unwrap().typical, Duration::from_millis(934));
 
-        let mut one = Experience::default();
-        one.remember(Sample { credits: Credits::from_micro(7), took_ms: 1 });
+        let mut one = CallHistory::default();
+        one.remember(CallSample { credits: Credits::from_micro(7), took_ms: 1 });
         let seven = Credits::from_micro(7);
         assert_eq!(one.credits(), Some(Range { low: seven, typical: seven, high: seven }));
     }

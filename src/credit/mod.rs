@@ -15,15 +15,15 @@ mod window;
 use std::time::Duration;
 
 pub use amount::{Credits, Currency, Money, Worth};
-pub use budget::{Budget, Budgets, Exhausted, Scope, Standing};
+pub use budget::{Budget, BudgetScope, BudgetStatus, Budgets, Exhausted};
 pub use days::{DaysError, days};
-pub use experience::{Experience, Range, SizeClass};
+pub use experience::{CallHistory, Range, SizeClass};
 pub use ledger::{
-    ANONYMOUS_CLIENTS_A_DAY, Begun, FileLedger, Ledger, LedgerError, Reservation, ReserveError, Settled,
-    Settlement, Wish,
+    ANONYMOUS_CLIENTS_A_DAY, CallBegun, FileLedger, Ledger, LedgerError, Reservation, ReserveError,
+    ReserveRequest, SettleResult, Settlement,
 };
 pub use price::{CallFacts, Price, UnknownCost};
-pub use usage::{By, Line, Report, Tally, UsageRow};
+pub use usage::{Tally, UsageGrouping, UsageLine, UsageReport, UsageRow};
 pub use window::{Clock, SystemClock, Window};
 
 /// What one provider call consumed. Unknown is `None`, never 0.

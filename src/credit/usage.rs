@@ -74,7 +74,7 @@ pub struct UsageRow {
 
 /// What the lines of a report are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum UsageGrouping {
     /// Providers.
     Provider,
     /// Days.
@@ -83,7 +83,7 @@ pub enum By {
     Client,
 }
 
-impl By {
+impl UsageGrouping {
     /// Every way, by the word for it.
     pub const ALL: [(&'static str, Self); 3] =
         [("provider", Self::Provider), ("day", Self::Day), ("client", Self::Client)];
@@ -100,18 +100,18 @@ impl By {
 
 /// Usage in lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct UsageReport {
     /// What a line is.
-    pub by: By,
+    pub by: UsageGrouping,
     /// A line each, in order of their names.
-    pub lines: Vec<Line>,
+    pub lines: Vec<UsageLine>,
     /// All of them together.
-    pub total: Line,
+    pub total: UsageLine,
 }
 
 /// A line of a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Line {
+pub struct UsageLine {
     /// The provider, the day or the client; empty where no client is known.
     pub name: String,
     /// The sums.
@@ -120,7 +120,7 @@ pub struct Line {
     pub money: BTreeMap<Currency, i64>,
 }
 
-impl Line {
+impl UsageLine {
     fn add(&mut self, tally: &Tally, worth: Option<Worth>) {
         self.tally.add(tally);
         if let Some(worth) = worth {
@@ -143,7 +143,7 @@ impl Line {
         money.join(" ")
     }
 
-    fn to_json(&self, by: By) -> Value {
+    fn to_json(&self, by: UsageGrouping) -> Value {
         let Tally { calls, failed, unknown, overruns, credits, overrun, pixels, sent_pixels, .. } =
             self.tally;
         let mut line = json!({
@@ -181,22 +181,22 @@ fn megapixels(pixels: u64) -> f64 {
     pixels as f64 / 1e6
 }
 
-impl Report {
+impl UsageReport {
     /// Sums up rows. `worth` is what the credit of a provider is worth now.
-    pub fn new(rows: &[UsageRow], by: By, worth: impl Fn(&str) -> Option<Worth>) -> Self {
-        let mut lines: BTreeMap<String, Line> = BTreeMap::new();
-        let mut total = Line::default();
+    pub fn new(rows: &[UsageRow], by: UsageGrouping, worth: impl Fn(&str) -> Option<Worth>) -> Self {
+        let mut lines: BTreeMap<String, UsageLine> = BTreeMap::new();
+        let mut total = UsageLine::default();
         for row in rows {
             let name = match by {
-                By::Provider => row.provider.clone(),
-                By::Day => row.day.to_string(),
-                By::Client => row.client.clone().unwrap_or_default(),
+                UsageGrouping::Provider => row.provider.clone(),
+                UsageGrouping::Day => row.day.to_string(),
+                UsageGrouping::Client => row.client.clone().unwrap_or_default(),
             };
             let worth = worth(&row.provider);
             lines.entry(name).or_default().add(&row.tally, worth);
             total.add(&row.tally, worth);
         }
-        let lines = lines.into_iter().map(|(name, line)| Line { name, ..line }).collect();
+        let lines = lines.into_iter().map(|(name, line)| UsageLine { name, ..line }).collect();
         Self { by, lines, total }
     }
 
@@ -283,11 +283,11 @@ mod tests {
     #[test]
     fn a_report_has_a_line_for_each_provider_day_or_client() {
         for (by, expected) in [
-            (By::Provider, vec![("algorithmia", "11.5"), ("local", "0")]),
-            (By::Day, vec![("2026-03-01", "1.5"), ("2026-03-02", "10")]),
-            (By::Client, vec![("", "0"), ("ip:192.0.2.1", "11.5")]),
+            (UsageGrouping::Provider, vec![("algorithmia", "11.5"), ("local", "0")]),
+            (UsageGrouping::Day, vec![("2026-03-01", "1.5"), ("2026-03-02", "10")]),
+            (UsageGrouping::Client, vec![("", "0"), ("ip:192.0.2.1", "11.5")]),
         ] {
-            let report = Report::new(&rows(), by, worth);
+            let report = UsageReport::new(&rows(), by, worth);
             let lines: Vec<(String, String)> =
                 report.lines.iter().map(|line| (line.name.clone(), line.tally.credits.to_string())).collect();
             let lines: Vec<(&str, &str)> = lines.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn csv_says_the_same_as_json() {
-        let csv = Report::new(&rows(), By::Provider, worth).to_csv();
+        let csv = UsageReport::new(&rows(), UsageGrouping::Provider, worth).to_csv();
         let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
         assert_eq!(
             lines,

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::folder;
 use super::name::Name;
-use super::room::{Room, weight};
-use super::{Owner, Page, READERS, Readers, StoreError};
+use super::room::{UsedSpace, weight};
+use super::{FileListing, Owner, READERS, Readers, StoreError};
 use crate::files;
 
 /// The folder, and how much room is taken in it.
@@ -17,7 +17,7 @@ pub struct Inner {
     /// Everything is below it.
     pub root: PathBuf,
     /// None until it is first needed.
-    pub room: Mutex<Option<Room>>,
+    pub room: Mutex<Option<UsedSpace>>,
 }
 
 impl Inner {
@@ -42,10 +42,10 @@ impl Inner {
     }
 
     /// What is taken, counted if it has not been yet.
-    pub fn room(&self) -> Result<MutexGuard<'_, Option<Room>>, StoreError> {
+    pub fn room(&self) -> Result<MutexGuard<'_, Option<UsedSpace>>, StoreError> {
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         if room.is_none() {
-            *room = Some(Room::count(&self.files(), &self.temp()).map_err(StoreError::io(&self.root))?);
+            *room = Some(UsedSpace::count(&self.files(), &self.temp()).map_err(StoreError::io(&self.root))?);
         }
         Ok(room)
     }
@@ -145,7 +145,7 @@ impl Inner {
 }
 
 /// The room behind a lock, which has been counted.
-pub fn room_of<'r>(room: &'r mut MutexGuard<'_, Option<Room>>) -> &'r mut Room {
+pub fn room_of<'r>(room: &'r mut MutexGuard<'_, Option<UsedSpace>>) -> &'r mut UsedSpace {
     room.get_or_insert_default()
 }
 
@@ -156,7 +156,7 @@ pub fn page<T>(
     most: usize,
     is: impl Fn(&fs::DirEntry) -> bool,
     facts: impl Fn(Name, &fs::DirEntry) -> std::io::Result<Option<T>>,
-) -> Result<Page<T>, StoreError> {
+) -> Result<FileListing<T>, StoreError> {
     let entries = folder::entries(folder).map_err(StoreError::io(folder))?;
     let named = entries
         .iter()
@@ -168,5 +168,5 @@ pub fn page<T>(
     named.truncate(most);
     let items = named.into_iter().filter_map(|(name, entry)| facts(name, entry).transpose());
     let items = items.collect::<std::io::Result<_>>().map_err(StoreError::io(folder))?;
-    Ok(Page { items, more })
+    Ok(FileListing { items, more })
 }

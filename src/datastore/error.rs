@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Whose;
+use super::BoundOwner;
 
 /// Why a file could not be kept, or not be taken away.
 #[derive(Debug, thiserror::Error)]
@@ -18,10 +18,10 @@ pub enum StoreError {
     NotEmpty(u64),
     /// There is no room.
     #[error("{}", match .0 {
-        Whose::Own => "this is more than one client may keep here: delete something first",
-        Whose::All => "there is no more room for files here",
+        BoundOwner::Own => "this is more than one client may keep here: delete something first",
+        BoundOwner::All => "there is no more room for files here",
     })]
-    Full(Whose),
+    Full(BoundOwner),
     /// The disk.
     #[error("{}: {source}", path.display())]
     Io {

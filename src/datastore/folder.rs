@@ -12,7 +12,7 @@ use crate::files::{self, sync, there};
 
 /// A file that is there.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedFile {
     /// It, open for reading.
     pub file: File,
     /// Its length in bytes.
@@ -45,7 +45,7 @@ pub fn make(path: &Path) -> io::Result<bool> {
 }
 
 /// Opens a file; none where there is none. Anything else in its place, a link above all, is an error.
-pub fn open(path: &Path) -> io::Result<Option<Opened>> {
+pub fn open(path: &Path) -> io::Result<Option<OpenedFile>> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(flags.bits().cast_signed());
@@ -54,7 +54,7 @@ pub fn open(path: &Path) -> io::Result<Option<Opened>> {
     if !data.is_file() {
         return Err(io::Error::other("this is no file of ours"));
     }
-    Ok(Some(Opened { file, bytes: data.len(), modified: data.modified()? }))
+    Ok(Some(OpenedFile { file, bytes: data.len(), modified: data.modified()? }))
 }
 
 /// The length of a file; none where there is none.

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 pub use error::StoreError;
-pub use folder::Opened;
+pub use folder::OpenedFile;
 pub use name::{Name, NameError};
 pub use temp::LIFE;
 
@@ -60,7 +60,7 @@ pub struct Bounds {
 
 /// Whose bound was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum BoundOwner {
     /// The owner's.
     Own,
     /// That of all together.
@@ -92,7 +92,7 @@ pub struct FileFacts {
 
 /// A part of a list, in order of names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page<T> {
+pub struct FileListing<T> {
     /// What is on it.
     pub items: Vec<T>,
     /// Whether there is more after the last of them.
@@ -111,11 +111,11 @@ impl Datastore {
         owner: &Owner,
         after: Option<Name>,
         most: usize,
-    ) -> Result<Page<Name>, StoreError> {
+    ) -> Result<FileListing<Name>, StoreError> {
         let folder = self.0.owner(owner);
         self.run(move |inner| {
             if !inner.is_there(&folder)? {
-                return Ok(Page { items: Vec::new(), more: false });
+                return Ok(FileListing { items: Vec::new(), more: false });
             }
             let is_collection = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
             page(&folder, after.as_ref(), most, is_collection, |name, _| Ok(Some(name)))
@@ -187,7 +187,7 @@ impl Datastore {
         collection: &Name,
         after: Option<Name>,
         most: usize,
-    ) -> Result<Option<Page<FileFacts>>, StoreError> {
+    ) -> Result<Option<FileListing<FileFacts>>, StoreError> {
         let folder = self.0.collection(owner, collection);
         self.run(move |inner| {
             if !inner.is_there(&folder)? {
@@ -210,7 +210,7 @@ impl Datastore {
         owner: &Owner,
         collection: &Name,
         file: &Name,
-    ) -> Result<Option<Opened>, StoreError> {
+    ) -> Result<Option<OpenedFile>, StoreError> {
         let folder = self.0.collection(owner, collection);
         let path = folder.join(file.on_disk());
         self.run(move |inner| {

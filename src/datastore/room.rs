@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::folder;
-use super::{Bounds, Whose};
+use super::{BoundOwner, Bounds};
 use crate::files::there;
 
 /// How deep below a collection is looked for what takes room.
@@ -22,7 +22,7 @@ pub const fn weight(bytes: u64) -> u64 {
 
 /// What is taken, in bytes.
 #[derive(Debug, Default)]
-pub struct Room {
+pub struct UsedSpace {
     /// By owner, as their folders are called.
     owners: HashMap<String, u64>,
     /// By all owners.
@@ -33,7 +33,7 @@ pub struct Room {
     pub temp_coming: u64,
 }
 
-impl Room {
+impl UsedSpace {
     /// Looks at everything that is there.
     pub fn count(files: &Path, temp: &Path) -> io::Result<Self> {
         let mut room = Self::default();
@@ -48,13 +48,13 @@ impl Room {
     }
 
     /// Sets room aside, or says who has too much.
-    pub fn take(&mut self, owner: &str, amount: u64, bounds: Bounds) -> Result<(), Whose> {
+    pub fn take(&mut self, owner: &str, amount: u64, bounds: Bounds) -> Result<(), BoundOwner> {
         let own = self.owners.get(owner).copied().unwrap_or_default();
         if own.saturating_add(amount) > bounds.each {
-            return Err(Whose::Own);
+            return Err(BoundOwner::Own);
         }
         if self.all.saturating_add(amount) > bounds.all {
-            return Err(Whose::All);
+            return Err(BoundOwner::All);
         }
         self.owners.insert(owner.to_owned(), own + amount);
         self.all += amount;

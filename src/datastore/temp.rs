@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::disk::{Inner, room_of};
-use super::folder::{self, Opened};
-use super::room::{Room, weight};
-use super::{Datastore, StoreError, Whose};
+use super::folder::{self, OpenedFile};
+use super::room::{UsedSpace, weight};
+use super::{BoundOwner, Datastore, StoreError};
 use crate::files::there;
 
 /// How long a temporary file is there.
@@ -28,7 +28,7 @@ impl Datastore {
         self.run(move |inner| {
             let amount = weight(bytes.len() as u64);
             if amount > most {
-                return Err(StoreError::Full(Whose::All));
+                return Err(StoreError::Full(BoundOwner::All));
             }
             inner.make_all(&[&inner.temp()])?;
             {
@@ -37,7 +37,7 @@ impl Datastore {
                 let wanted = room.temp_coming.saturating_add(amount);
                 if room.temp.saturating_add(wanted) > most {
                     // What others are writing cannot go.
-                    let left = most.checked_sub(wanted).ok_or(StoreError::Full(Whose::All))?;
+                    let left = most.checked_sub(wanted).ok_or(StoreError::Full(BoundOwner::All))?;
                     inner.sweep_temp(room, left)?;
                 }
                 room.temp_coming = wanted;
@@ -53,7 +53,7 @@ impl Datastore {
     }
 
     /// Opens a temporary file; none where there is none, or not any more.
-    pub async fn open_temp(&self, name: &str) -> Result<Option<Opened>, StoreError> {
+    pub async fn open_temp(&self, name: &str) -> Result<Option<OpenedFile>, StoreError> {
         if !is_temp_name(name) {
             return Ok(None);
         }
@@ -75,7 +75,7 @@ impl Inner {
     }
 
     /// Removes what is over, and above `most` bytes the oldest.
-    pub(super) fn sweep_temp(&self, room: &mut Room, most: u64) -> Result<(), StoreError> {
+    pub(super) fn sweep_temp(&self, room: &mut UsedSpace, most: u64) -> Result<(), StoreError> {
         let folder = self.temp();
         if !self.is_there(&folder)? {
             return Ok(());

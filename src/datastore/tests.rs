@@ -83,9 +83,9 @@ async fn files_are_their_owners_alone_and_outlive_the_process() {
 async fn nobody_keeps_more_than_their_share_and_all_together_not_more_than_there_is() {
     let fixture = Fixture::with_collections().await;
     fixture.write("bob", "a", 40_000).await.unwrap();
-    assert!(matches!(fixture.write("bob", "b", 20_000).await, Err(StoreError::Full(Whose::Own))));
+    assert!(matches!(fixture.write("bob", "b", 20_000).await, Err(StoreError::Full(BoundOwner::Own))));
     fixture.write("ann", "a", 28_000).await.unwrap();
-    assert!(matches!(fixture.write("ann", "b", 23_000).await, Err(StoreError::Full(Whose::All))));
+    assert!(matches!(fixture.write("ann", "b", 23_000).await, Err(StoreError::Full(BoundOwner::All))));
     // What is deleted or made smaller gives its room back, in this process and the next.
     fixture.write("bob", "a", 1_000).await.unwrap();
     assert!(fixture.store.remove(&owner("ann"), &name("c"), &name("a")).await.unwrap());
@@ -95,7 +95,7 @@ async fn nobody_keeps_more_than_their_share_and_all_together_not_more_than_there
         store.write(&owner("ann"), &name("c"), &name("b"), bytes, BOUNDS).await.unwrap();
         let bytes = Bytes::from(vec![1; 40_000]);
         let full = store.write(&owner("bob"), &name("c"), &name("b"), bytes, BOUNDS).await;
-        assert!(matches!(full, Err(StoreError::Full(Whose::All))), "{full:?}");
+        assert!(matches!(full, Err(StoreError::Full(BoundOwner::All))), "{full:?}");
         assert!(store.remove(&owner("ann"), &name("c"), &name("b")).await.unwrap());
     }
     // Empty ones take room, too.
@@ -134,7 +134,7 @@ async fn a_list_is_in_order_and_goes_on_where_it_ended() {
     assert_eq!(names, [".x", "a", "b", "c d", "ä"]);
     assert!(fixture.store.list(&owner("bob"), &name("d"), None, 2).await.unwrap().is_none());
     let page = fixture.store.collections(&owner("bob"), None, 2).await.unwrap();
-    assert_eq!(page, Page { items: vec![name("c")], more: false });
+    assert_eq!(page, FileListing { items: vec![name("c")], more: false });
     let nobody = fixture.store.collections(&owner("eve"), None, 2).await.unwrap();
     assert!(nobody.items.is_empty());
     let full = fixture.store.remove_collection(&owner("bob"), &name("c"), false).await;
@@ -216,7 +216,7 @@ async fn temporary_files_are_there_for_a_day_and_the_oldest_make_room() {
     let fourth = put(20_000).await.unwrap();
     let there = async |name: &str| store.open_temp(name).await.unwrap().is_some();
     assert!(!there(&second).await && there(&third).await && there(&fourth).await);
-    assert!(matches!(put(40_000).await, Err(StoreError::Full(Whose::All))));
+    assert!(matches!(put(40_000).await, Err(StoreError::Full(BoundOwner::All))));
     assert!(there(&fourth).await);
 }
 
@@ -248,7 +248,7 @@ async fn temporary_files_written_at_once_stay_within_their_bound() {
     let written = futures::future::join_all(writes).await;
     assert!(written.iter().any(Result::is_ok));
     for result in written {
-        assert!(matches!(result, Ok(_) | Err(StoreError::Full(Whose::All))), "{result:?}");
+        assert!(matches!(result, Ok(_) | Err(StoreError::Full(BoundOwner::All))), "{result:?}");
     }
     let temp = fixture.folder.path().join("state/data/temp");
     let taken: u64 = fs::read_dir(temp).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
@@ -275,7 +275,7 @@ async fn a_collection_that_is_removed_while_others_write_to_it_is_there_or_not_a
     // Sixty times all would not have fit.
     let most = usize::try_from(BOUNDS.each - 2 * weight(0)).unwrap();
     fixture.write("bob", "large", most).await.unwrap();
-    assert!(matches!(fixture.write("bob", "more", 1).await, Err(StoreError::Full(Whose::Own))));
+    assert!(matches!(fixture.write("bob", "more", 1).await, Err(StoreError::Full(BoundOwner::Own))));
     for folder in ["parts", "removed"] {
         let left = fs::read_dir(fixture.folder.path().join("state/data").join(folder)).unwrap();
         assert_eq!(left.count(), 0, "{folder}");

@@ -11,24 +11,24 @@ use super::error::Attempt;
 use super::route::not_ready;
 use super::{Gateway, Snapshot};
 use crate::config::Config;
-use crate::credit::{By, LedgerError, Report, ReserveError, Standing};
-use crate::observe::Account;
+use crate::credit::{BudgetStatus, LedgerError, ReserveError, UsageGrouping, UsageReport};
+use crate::observe::LedgerSnapshot;
 use crate::provider::{Provider, Readiness};
-use crate::shared::Trouble;
+use crate::shared::CommandError;
 
 /// How long the ledger is waited for: an answer without it is better than none.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Who could be called now for a client, by what the ledger says; it is asked once at most, and only if
 /// that decides anything.
-pub(super) struct Purse<'g> {
+pub(super) struct BudgetView<'g> {
     gateway: &'g Gateway,
     snapshot: &'g Snapshot,
     account: Option<String>,
-    standings: OnceCell<Vec<Standing>>,
+    standings: OnceCell<Vec<BudgetStatus>>,
 }
 
-impl<'g> Purse<'g> {
+impl<'g> BudgetView<'g> {
     /// Of this client; none is nobody's client.
     pub(super) fn new(gateway: &'g Gateway, snapshot: &'g Snapshot, account: Option<String>) -> Self {
         Self { gateway, snapshot, account, standings: OnceCell::new() }
@@ -48,12 +48,12 @@ impl<'g> Purse<'g> {
         }
         let refused = match self.gateway.ledger.health() {
             Err(error) => ReserveError::Ledger(error),
-            Ok(()) => ReserveError::Budget(Standing::refusal(self.standings().await, &about.name, most)?),
+            Ok(()) => ReserveError::Budget(BudgetStatus::refusal(self.standings().await, &about.name, most)?),
         };
         Some(Attempt::unpaid(&about.name, refused))
     }
 
-    async fn standings(&self) -> &[Standing] {
+    async fn standings(&self) -> &[BudgetStatus] {
         let budgets = self.snapshot.config.budgets_of(self.account.as_deref());
         if budgets.is_empty() {
             return &[];
@@ -87,21 +87,21 @@ impl Gateway {
         &self,
         snapshot: &Snapshot,
         days: RangeInclusive<Date>,
-        by: By,
-    ) -> Result<Report, LedgerError> {
+        by: UsageGrouping,
+    ) -> Result<UsageReport, LedgerError> {
         let rows = self.ledger.usage(days).await?;
-        Ok(Report::new(&rows, by, |provider| snapshot.config.worth(provider)))
+        Ok(UsageReport::new(&rows, by, |provider| snapshot.config.worth(provider)))
     }
 
     /// What the ledger says, for metrics: of the budgets and the providers that there are. While it cannot
     /// be read there is nothing.
-    pub async fn account(&self) -> Account {
+    pub async fn account(&self) -> LedgerSnapshot {
         let snapshot = self.snapshot();
         let Config { budgets, providers, .. } = &snapshot.config;
         let standings = self.ledger.standing(budgets.clone(), None).await.unwrap_or_default();
         let mut experience = self.ledger.experience().await.unwrap_or_default();
         experience.retain(|(provider, _), _| providers.contains_key(provider));
-        Account { standings, experience, writable: self.ledger.health().is_ok() }
+        LedgerSnapshot { standings, experience, writable: self.ledger.health().is_ok() }
     }
 
     /// Whether providers that cost something can be called; if not, why not.
@@ -110,7 +110,7 @@ impl Gateway {
     }
 
     /// Looks whether Redis, if replicas share one, can be used: by everything that is shared, and by the ledger.
-    pub async fn look_at_account(&self) -> Result<(), Trouble> {
+    pub async fn look_at_account(&self) -> Result<(), CommandError> {
         let answers = match self.shared() {
             Some(shared) => shared.ping().await,
             None => Ok(()),

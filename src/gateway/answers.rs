@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::guard::Flaw;
+use super::guard::GuardFailure;
 use crate::config::LimitsConfig;
 use crate::photo::{Gray, Limits, PhotoError, read_head};
-use crate::provider::Color;
+use crate::provider::ProviderColor;
 use crate::queue::Queue;
 
 /// Pixels that one place stands for.
@@ -30,24 +30,24 @@ const MOST_ENLARGED: u64 = 16;
 const ALWAYS: u64 = 2048 * 2048;
 
 /// The places.
-pub struct Answers(Queue);
+pub struct ImagePermits(Queue);
 
 /// Room for an answer; free again when it is dropped.
-pub struct Room {
+pub struct ImagePermit {
     /// What it may be when it is decoded.
     pub limits: Limits,
     _places: Option<OwnedSemaphorePermit>,
 }
 
 /// Why an answer gets no room.
-pub enum NoRoom {
+pub enum NoImagePermit {
     /// It is not worth it.
-    Refused(Flaw),
+    Refused(GuardFailure),
     /// Others took all of it until the deadline.
     Late,
 }
 
-impl Answers {
+impl ImagePermits {
     /// As many as these limits allow.
     pub fn new(limits: &LimitsConfig) -> Self {
         let places = (limits.decoding_pixels / SHARE).div_ceil(PIXELS_PER_PLACE);
@@ -60,16 +60,16 @@ impl Answers {
     pub async fn room(
         &self,
         sent: &Gray,
-        color: &Color,
+        color: &ProviderColor,
         full: u64,
         limits: Limits,
         deadline: Instant,
-    ) -> Result<Room, NoRoom> {
+    ) -> Result<ImagePermit, NoImagePermit> {
         let pixels = u64::from(sent.width) * u64::from(sent.height);
         let (file, sent) = match color {
-            Color::Chroma(_) => return Ok(Room { limits, _places: None }),
-            Color::Picture(file) => (file, pixels),
-            Color::Framed(file, frame) => (file, frame.pixels()),
+            ProviderColor::Chroma(_) => return Ok(ImagePermit { limits, _places: None }),
+            ProviderColor::Picture(file) => (file, pixels),
+            ProviderColor::Framed(file, frame) => (file, frame.pixels()),
         };
         let most = sent.saturating_mul(MOST_ENLARGED).max(ALWAYS).max(full);
         let limits = Limits { max_pixels: limits.max_pixels.min(most), ..limits };
@@ -77,13 +77,18 @@ impl Answers {
     }
 
     /// Room for a file within limits.
-    pub async fn of(&self, file: &[u8], limits: Limits, deadline: Instant) -> Result<Room, NoRoom> {
+    pub async fn of(
+        &self,
+        file: &[u8],
+        limits: Limits,
+        deadline: Instant,
+    ) -> Result<ImagePermit, NoImagePermit> {
         let head = read_head(file, &limits).map_err(|error| match error {
-            PhotoError::TooManyPixels(_) => NoRoom::Refused(Flaw::TooLarge),
-            _ => NoRoom::Refused(Flaw::NotAPicture),
+            PhotoError::TooManyPixels(_) => NoImagePermit::Refused(GuardFailure::TooLarge),
+            _ => NoImagePermit::Refused(GuardFailure::NotAPicture),
         })?;
         let places = u32::try_from(head.pixels().div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
-        let places = self.0.enter(places, deadline).await.map_err(|_| NoRoom::Late)?;
-        Ok(Room { limits, _places: Some(places) })
+        let places = self.0.enter(places, deadline).await.map_err(|_| NoImagePermit::Late)?;
+        Ok(ImagePermit { limits, _places: Some(places) })
     }
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::photo::OutputFormat;
 use crate::provider::Trace;
-use crate::quota::{Bucket, Ticket};
+use crate::quota::{Admission, ClientBucket};
 
 /// SHA-256 of an upload's picture bytes; never of multipart, JSON or base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +24,7 @@ pub struct Upload {
     /// Their SHA-256.
     pub fingerprint: Fingerprint,
     /// With what it was let in, kept for as long as the bytes are; none for the command line's.
-    pub ticket: Option<Arc<Ticket>>,
+    pub ticket: Option<Arc<Admission>>,
 }
 
 impl Upload {
@@ -44,15 +44,15 @@ pub struct Client {
     pub key: Option<ClientKey>,
 }
 
-/// A key of our own store that a client showed, by its name; the key itself goes no further than the door.
+/// A key of our own store that a client showed, by its name; the key itself stays in `web`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientKey(pub String);
 
 impl Client {
     /// Whom limits count it as; none for the command line, which is nobody's client.
-    pub fn bucket(&self, ipv6_prefix: u8) -> Option<Bucket> {
-        let key = self.key.as_ref().map(|key| Bucket::Key(key.0.clone()));
-        key.or_else(|| self.address.map(|address| Bucket::network(address, ipv6_prefix)))
+    pub fn bucket(&self, ipv6_prefix: u8) -> Option<ClientBucket> {
+        let key = self.key.as_ref().map(|key| ClientBucket::Key(key.0.clone()));
+        key.or_else(|| self.address.map(|address| ClientBucket::network(address, ipv6_prefix)))
     }
 
     /// Whose spending its calls are, for the ledger and budgets of each client: `key:bob`, `ip:192.0.2.1`.
@@ -85,7 +85,7 @@ pub trait Connection: Debug + Send + Sync {
 
 /// One request for a coloured picture.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub struct ColorizeRequest {
     /// The picture.
     pub upload: Upload,
     /// Only this provider, instead of the configured route.

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::credit::{Exhausted, ReserveError};
 use crate::photo::{Damage, PhotoError};
 use crate::provider::{Billed, FailureKind, ProviderError};
-use crate::quota::Refusal;
+use crate::quota::RateLimited;
 
 /// Why a request got no rendition. `web::problem` says what each is in HTTP.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -48,7 +48,7 @@ pub enum Error {
     #[error("this is more than {refusal} allows")]
     Quota {
         /// The limits, and the time to wait.
-        refusal: Refusal,
+        refusal: RateLimited,
     },
     /// The time for a request was over.
     #[error("the picture was not ready within {} seconds", limit.as_secs())]

@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::account::{PATIENCE, Purse};
+use super::account::{BudgetView, PATIENCE};
 use super::ask::{Client, Fingerprint};
+use super::cache_codec;
 use super::error::{Attempt, Error};
 use super::keys;
-use super::plan::Search;
+use super::plan::CacheSearch;
 use super::recall::FORMATS;
-use super::shelf;
 use super::{Gateway, Snapshot};
-use crate::credit::{Credits, Exhausted, Experience, Range, SizeClass, Worth};
+use crate::credit::{CallHistory, Credits, Exhausted, Range, SizeClass, Worth};
 use crate::photo::{self, InputFormat, OutputFormat};
-use crate::provider::{About, Readiness};
+use crate::provider::{ProviderInfo, Readiness};
 
 /// What is known of a picture that may be sent.
 #[derive(Clone, Debug)]
-pub struct Inquiry {
+pub struct EstimateRequest {
     /// Width and height in pixels.
     pub size: Option<(u32, u32)>,
     /// SHA-256 of its file.
@@ -47,12 +47,12 @@ pub struct Estimate {
     /// Who would answer now; none when nobody could.
     pub first: Option<String>,
     /// Every provider: those on the route in its order, then the others by name.
-    pub offers: Vec<Offer>,
+    pub offers: Vec<ProviderEstimate>,
 }
 
 /// What it would cost by one provider.
 #[derive(Clone, Debug)]
-pub struct Offer {
+pub struct ProviderEstimate {
     /// The provider's name.
     pub provider: String,
     /// Its place on the configured route, from 1.
@@ -62,16 +62,16 @@ pub struct Offer {
     /// Whether it could be called now.
     pub readiness: Readiness,
     /// What is kept of it; none when the picture is not known well enough to tell.
-    pub kept: Option<Kept>,
+    pub kept: Option<CachedPart>,
     /// What a call costs and takes.
-    pub expected: Expected,
+    pub expected: ExpectedCost,
     /// The budget that would refuse it.
     pub refusal: Option<Exhausted>,
 }
 
 /// What is kept of a picture by a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum CachedPart {
     /// The rendition: there is nothing to do.
     Rendition,
     /// The colour: only the rendition must be made.
@@ -82,7 +82,7 @@ pub enum Kept {
 
 /// What a call costs and takes, most likely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedCost {
     /// Few calls cost less: one of ten, or, while nothing is learnt, none.
     pub low: Credits,
     /// As many cost less as more; while nothing is learnt only known where the price leaves no choice.
@@ -99,7 +99,7 @@ pub struct Expected {
     pub calls: u64,
 }
 
-impl Expected {
+impl ExpectedCost {
     /// What a request costs that needs no call.
     pub const NOTHING: Self = Self {
         low: Credits::ZERO,
@@ -112,10 +112,10 @@ impl Expected {
     };
 }
 
-impl Offer {
+impl ProviderEstimate {
     /// Whether a request would cost nothing, because what it needs is kept.
     pub fn is_hit(&self) -> bool {
-        matches!(self.kept, Some(Kept::Rendition | Kept::Color))
+        matches!(self.kept, Some(CachedPart::Rendition | CachedPart::Color))
     }
 
     fn could_answer(&self) -> bool {
@@ -123,23 +123,27 @@ impl Offer {
     }
 }
 
-type Experiences = BTreeMap<(String, SizeClass), Experience>;
+type CallHistories = BTreeMap<(String, SizeClass), CallHistory>;
 
 impl Gateway {
     /// What it would cost to have a picture coloured now.
-    pub async fn estimate(&self, snapshot: Arc<Snapshot>, inquiry: Inquiry) -> Result<Estimate, Error> {
-        let Inquiry { size, fingerprint, provider, input, format, client, find } = inquiry;
+    pub async fn estimate(
+        &self,
+        snapshot: Arc<Snapshot>,
+        inquiry: EstimateRequest,
+    ) -> Result<Estimate, Error> {
+        let EstimateRequest { size, fingerprint, provider, input, format, client, find } = inquiry;
         let config = &snapshot.config;
         if let Some((width, height)) = size {
             photo::check_size(width, height, &config.limits.photo())?;
         }
         let pixels = size.map(|(width, height)| u64::from(width) * u64::from(height));
         let route = snapshot.route(provider.as_deref())?;
-        let purse = Purse::new(self, &snapshot, client.account(config.clients.ipv6_prefix));
+        let purse = BudgetView::new(self, &snapshot, client.account(config.clients.ipv6_prefix));
         let experience = self.experience().await;
         let search = match fingerprint {
             Some(fingerprint) => {
-                Some(Search { input, ..Search::new(snapshot.clone(), fingerprint, None, &client)? })
+                Some(CacheSearch { input, ..CacheSearch::new(snapshot.clone(), fingerprint, None, &client)? })
             }
             None => None,
         };
@@ -149,11 +153,11 @@ impl Gateway {
             let about = provider.about();
             let kept = match &search {
                 Some(search) if find => Some(self.kept_of(search, about, format).await),
-                Some(_) => Some(Kept::Nothing),
+                Some(_) => Some(CachedPart::Nothing),
                 None => None,
             };
             let obstacle = purse.obstacle(provider.as_ref(), pixels).await;
-            offers.push(Offer {
+            offers.push(ProviderEstimate {
                 provider: about.name.clone(),
                 place,
                 leaves_machine: about.leaves_machine,
@@ -175,29 +179,43 @@ impl Gateway {
     }
 
     /// What calls have cost and taken so far; nothing while the ledger cannot be read.
-    pub async fn experience(&self) -> Experiences {
+    pub async fn experience(&self) -> CallHistories {
         timeout(PATIENCE, self.ledger.experience()).await.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// What a provider's call for a photograph of so many pixels costs and takes.
-    pub(super) async fn expected(&self, snapshot: &Snapshot, about: &About, pixels: u64) -> Expected {
+    pub(super) async fn expected(
+        &self,
+        snapshot: &Snapshot,
+        about: &ProviderInfo,
+        pixels: u64,
+    ) -> ExpectedCost {
         expected(snapshot, about, &self.experience().await, Some(pixels))
     }
 
     /// What is kept of an upload by a provider.
-    async fn kept_of(&self, search: &Search, about: &About, format: Option<OutputFormat>) -> Kept {
+    async fn kept_of(
+        &self,
+        search: &CacheSearch,
+        about: &ProviderInfo,
+        format: Option<OutputFormat>,
+    ) -> CachedPart {
         if self.recall_from(search, about, format).await.is_some() {
-            return Kept::Rendition;
+            return CachedPart::Rendition;
         }
         match self.color_key_of(search, about).await {
-            Some(key) if shelf::color(self.cache(), &key).await.is_some() => Kept::Color,
-            _ => Kept::Nothing,
+            Some(key) if cache_codec::color(self.cache(), &key).await.is_some() => CachedPart::Color,
+            _ => CachedPart::Nothing,
         }
     }
 
     /// Under what the colour of an upload is kept, as far as that is known without decoding it: from the
     /// facts of a rendition in any format. Colour of an upload that its decoder reads anew since is not promised.
-    async fn color_key_of(&self, search: &Search, about: &About) -> Option<crate::cache::Key> {
+    async fn color_key_of(
+        &self,
+        search: &CacheSearch,
+        about: &ProviderInfo,
+    ) -> Option<crate::cache::CacheKey> {
         for format in FORMATS {
             if let Some((_, facts)) = self.facts_of(search, about, format).await {
                 let input = search.input.or(facts.input)?;
@@ -210,20 +228,25 @@ impl Gateway {
     }
 }
 
-fn expected(snapshot: &Snapshot, about: &About, experience: &Experiences, pixels: Option<u64>) -> Expected {
+fn expected(
+    snapshot: &Snapshot,
+    about: &ProviderInfo,
+    experience: &CallHistories,
+    pixels: Option<u64>,
+) -> ExpectedCost {
     let sent = pixels.unwrap_or(u64::MAX).min(about.send_max_pixels);
     let (least, most) = snapshot.bounds(&about.name, sent);
     let learnt = pixels.and_then(|pixels| experience.get(&(about.name.clone(), SizeClass::of(pixels))));
     // Prices change; what is learnt at an old one must not contradict the new one.
     let credits =
-        learnt.and_then(Experience::credits).map(|range| range.map(|credits| credits.max(least).min(most)));
-    Expected {
+        learnt.and_then(CallHistory::credits).map(|range| range.map(|credits| credits.max(least).min(most)));
+    ExpectedCost {
         low: credits.map_or(least, |range| range.low),
         typical: credits.map(|range| range.typical).or_else(|| (least == most).then_some(most)),
         high: credits.map_or(most, |range| range.high),
         most,
         worth: snapshot.config.worth(&about.name),
-        time: learnt.and_then(Experience::time),
+        time: learnt.and_then(CallHistory::time),
         calls: learnt.map_or(0, |learnt| learnt.sums.calls),
     }
 }

@@ -5,7 +5,7 @@
 //! asked.
 
 use crate::photo::{Chroma, Gray, Limits, PhotoError, Rgb, luma_correlation};
-use crate::provider::Color;
+use crate::provider::ProviderColor;
 
 /// Least correlation of the answer's luminance with the picture that was sent.
 const LEAST_CORRELATION: f64 = 0.9;
@@ -32,7 +32,7 @@ const MOST_STRETCH: f64 = 1.1;
 const SAME_SIDE: u32 = 8;
 
 /// Colour that has passed.
-pub enum Checked {
+pub enum CheckedColor {
     /// To be laid on the photo's own luminance.
     Chroma(Chroma),
     /// To be shown as it is, at the photo's size.
@@ -41,7 +41,7 @@ pub enum Checked {
 
 /// Why an answer did not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Flaw {
+pub enum GuardFailure {
     /// Not a picture this program can read.
     NotAPicture,
     /// Far larger than what was sent.
@@ -54,7 +54,7 @@ pub enum Flaw {
     Gray,
 }
 
-impl Flaw {
+impl GuardFailure {
     /// The label in metrics.
     pub const fn label(self) -> &'static str {
         match self {
@@ -82,33 +82,35 @@ impl Flaw {
 /// [`Flaw::NotAPicture`]. Decodes: not for async threads.
 pub fn check(
     sent: &Gray,
-    color: Color,
+    color: ProviderColor,
     luma_lock: bool,
     limits: &Limits,
-) -> Result<Result<Checked, Flaw>, PhotoError> {
+) -> Result<Result<CheckedColor, GuardFailure>, PhotoError> {
     let rgb = match color {
         // A network in this process cannot answer with another picture; it may find nothing to colour.
-        Color::Chroma(chroma) => return Ok(Ok(Checked::Chroma(chroma))),
-        Color::Picture(bytes) => Ok(Rgb::decode(&bytes, limits)?),
-        Color::Framed(bytes, frame) => frame.cut(&Rgb::decode(&bytes, limits)?).map_err(|_| Flaw::Aspect),
+        ProviderColor::Chroma(chroma) => return Ok(Ok(CheckedColor::Chroma(chroma))),
+        ProviderColor::Picture(bytes) => Ok(Rgb::decode(&bytes, limits)?),
+        ProviderColor::Framed(bytes, frame) => {
+            frame.cut(&Rgb::decode(&bytes, limits)?).map_err(|_| GuardFailure::Aspect)
+        }
     };
     Ok(rgb.and_then(|rgb| compare(sent, rgb, luma_lock)))
 }
 
-fn compare(sent: &Gray, rgb: Rgb, luma_lock: bool) -> Result<Checked, Flaw> {
+fn compare(sent: &Gray, rgb: Rgb, luma_lock: bool) -> Result<CheckedColor, GuardFailure> {
     if !same_shape(sent, &rgb) {
-        return Err(Flaw::Aspect);
+        return Err(GuardFailure::Aspect);
     }
     let gray = rgb.gray();
     let even = [sent, &gray].into_iter().all(|gray| contrast(gray) < LEAST_CONTRAST);
     if !even && luma_correlation(sent, &gray) < LEAST_CORRELATION {
-        return Err(Flaw::Luminance);
+        return Err(GuardFailure::Luminance);
     }
-    let chroma = rgb.chroma().map_err(|_| Flaw::NotAPicture)?;
+    let chroma = rgb.chroma().map_err(|_| GuardFailure::NotAPicture)?;
     if !is_colored(sent, &chroma) {
-        return Err(Flaw::Gray);
+        return Err(GuardFailure::Gray);
     }
-    Ok(if luma_lock { Checked::Chroma(chroma) } else { Checked::Own(rgb) })
+    Ok(if luma_lock { CheckedColor::Chroma(chroma) } else { CheckedColor::Own(rgb) })
 }
 
 fn same_shape(sent: &Gray, rgb: &Rgb) -> bool {
@@ -178,10 +180,10 @@ mod tests {
         encoded(picture, ImageFormat::Png)
     }
 
-    fn verdict(sent: &GrayImage, answer: Vec<u8>) -> Result<(), Flaw> {
+    fn verdict(sent: &GrayImage, answer: Vec<u8>) -> Result<(), GuardFailure> {
         let sent = Photo::decode(&png(sent.clone()), &Limits::default()).unwrap().gray;
-        let checked = check(&sent, Color::Picture(answer.into()), true, &Limits::default());
-        checked.unwrap_or(Err(Flaw::NotAPicture)).map(drop)
+        let checked = check(&sent, ProviderColor::Picture(answer.into()), true, &Limits::default());
+        checked.unwrap_or(Err(GuardFailure::NotAPicture)).map(drop)
     }
 
     #[test]
@@ -207,15 +209,15 @@ mod tests {
         image::imageops::invert(&mut negative);
         let half = png(colored.clone()).len() / 2;
         for (answer, flaw) in [
-            (b"<html>".to_vec(), Flaw::NotAPicture),
-            (png(colored.clone())[..half].to_vec(), Flaw::NotAPicture),
-            (png(imageops::rotate90(&colored)), Flaw::Aspect),
-            (png(imageops::resize(&colored, 200, 90, imageops::FilterType::Triangle)), Flaw::Aspect),
-            (png(imageops::flip_horizontal(&colored)), Flaw::Luminance),
-            (png(negative), Flaw::Luminance),
-            (png(RgbImage::from_pixel(120, 90, image::Rgb([200, 80, 80]))), Flaw::Luminance),
-            (png(sent.clone()), Flaw::Gray),
-            (encoded(DynamicImage::from(sent.clone()).to_rgb8(), ImageFormat::Jpeg), Flaw::Gray),
+            (b"<html>".to_vec(), GuardFailure::NotAPicture),
+            (png(colored.clone())[..half].to_vec(), GuardFailure::NotAPicture),
+            (png(imageops::rotate90(&colored)), GuardFailure::Aspect),
+            (png(imageops::resize(&colored, 200, 90, imageops::FilterType::Triangle)), GuardFailure::Aspect),
+            (png(imageops::flip_horizontal(&colored)), GuardFailure::Luminance),
+            (png(negative), GuardFailure::Luminance),
+            (png(RgbImage::from_pixel(120, 90, image::Rgb([200, 80, 80]))), GuardFailure::Luminance),
+            (png(sent.clone()), GuardFailure::Gray),
+            (encoded(DynamicImage::from(sent.clone()).to_rgb8(), ImageFormat::Jpeg), GuardFailure::Gray),
         ] {
             assert_eq!(verdict(&sent, answer), Err(flaw));
         }
@@ -230,13 +232,13 @@ mod tests {
         let ink = GrayImage::from_fn(80, 80, |x, y| image::Luma([ink(x, y)]));
         assert_eq!(verdict(&ink, png(ink.clone())), Ok(()));
         // But what could be coloured must be.
-        assert_eq!(verdict(&paper, png(paper.clone())), Err(Flaw::Gray));
+        assert_eq!(verdict(&paper, png(paper.clone())), Err(GuardFailure::Gray));
     }
 
     #[test]
     fn more_pixels_than_allowed_are_not_decoded() {
         let sent = Photo::decode(&png(hills(40, 30)), &Limits::default()).unwrap().gray;
-        let answer = Color::Picture(png(tinted(&hills(400, 300))).into());
+        let answer = ProviderColor::Picture(png(tinted(&hills(400, 300))).into());
         let limits = Limits { max_pixels: 10_000, max_side: 1000 };
         assert!(matches!(check(&sent, answer, true, &limits), Err(PhotoError::TooManyPixels(_))));
     }

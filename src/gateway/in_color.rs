@@ -12,12 +12,12 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::Gateway;
-use super::account::Purse;
+use super::account::BudgetView;
 use super::error::Error;
 use super::keys;
-use super::plan::{Plan, Search};
-use super::rendition::{Origin, Rendition, Saved};
-use super::steps::Decoded;
+use super::plan::{CacheSearch, ColorizePlan};
+use super::rendition::{Rendition, RenditionOrigin, SavedCost};
+use super::steps::DecodedPhoto;
 use crate::config::OnColor;
 use crate::credit::{Credits, Usage};
 use crate::photo::{self, EncodeOptions, Photo, PhotoError};
@@ -27,9 +27,9 @@ impl Gateway {
     /// What an upload in colour is answered with, or the photo again if it is to be coloured.
     pub(super) async fn in_color(
         &self,
-        plan: &Plan,
-        decoded: Decoded,
-    ) -> Result<ControlFlow<Rendition, Decoded>, Error> {
+        plan: &ColorizePlan,
+        decoded: DecodedPhoto,
+    ) -> Result<ControlFlow<Rendition, DecodedPhoto>, Error> {
         match plan.config().on_color {
             _ if !decoded.photo.is_colored() => Ok(Continue(decoded)),
             OnColor::Recolor => Ok(Continue(decoded)),
@@ -39,7 +39,7 @@ impl Gateway {
     }
 
     /// The picture as it looks, without its metadata, in the format that was asked for. Nothing is kept of it.
-    async fn pass(&self, plan: &Plan, decoded: Decoded) -> Result<Rendition, Error> {
+    async fn pass(&self, plan: &ColorizePlan, decoded: DecodedPhoto) -> Result<Rendition, Error> {
         let provider = self.would_be_asked(plan).await?;
         let about = provider.about();
         let expected = self.expected(&plan.search.snapshot, about, plan.head.pixels()).await;
@@ -58,11 +58,11 @@ impl Gateway {
             model: about.model.clone(),
             usage: Usage { credits: Some(Credits::ZERO), cpu: None },
             // Where nothing is learnt yet, what is sure; of a call that costs nothing, nothing.
-            saved: (!expected.most.is_zero()).then(|| Saved {
+            saved: (!expected.most.is_zero()).then(|| SavedCost {
                 credits: Some(expected.typical.unwrap_or(expected.low)),
                 time: expected.time.map_or(Duration::ZERO, |time| time.typical),
             }),
-            origin: Origin::Passed,
+            origin: RenditionOrigin::Passed,
             in_color: true,
             damage,
             attempts: Vec::new(),
@@ -74,8 +74,8 @@ impl Gateway {
     /// The upload's own pixels in a file of ours; and the SHA-256 of that.
     async fn rewrite(
         &self,
-        plan: &Plan,
-        decoded: Decoded,
+        plan: &ColorizePlan,
+        decoded: DecodedPhoto,
         options: EncodeOptions,
     ) -> Result<(Bytes, [u8; 32]), Error> {
         let (upload, limits) = (plan.ask.upload.clone(), plan.config().limits.photo());
@@ -91,9 +91,9 @@ impl Gateway {
     }
 
     /// The first on the route that can be called now, else the first.
-    async fn would_be_asked<'p>(&self, plan: &'p Plan) -> Result<&'p dyn Provider, Error> {
-        let Search { route, snapshot, account, pixels, .. } = &plan.search;
-        let purse = Purse::new(self, snapshot, account.clone());
+    async fn would_be_asked<'p>(&self, plan: &'p ColorizePlan) -> Result<&'p dyn Provider, Error> {
+        let CacheSearch { route, snapshot, account, pixels, .. } = &plan.search;
+        let purse = BudgetView::new(self, snapshot, account.clone());
         for provider in route {
             if purse.obstacle(provider.as_ref(), *pixels).await.is_none() {
                 return Ok(provider.as_ref());

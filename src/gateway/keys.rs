@@ -6,12 +6,12 @@
 
 use sha2::{Digest, Sha256};
 
-use super::ask::{Ask, Client, Fingerprint};
-use super::plan::Search;
-use crate::cache::{Key, Kind};
-use crate::config::{Config, OutputConfig, Share};
+use super::ask::{Client, ColorizeRequest, Fingerprint};
+use super::plan::CacheSearch;
+use crate::cache::{CacheKey, EntryKind};
+use crate::config::{CacheSharing, Config, OutputConfig};
 use crate::photo::{EncodeOptions, OutputFormat, Photo, PixelKey};
-use crate::provider::{About, Identity};
+use crate::provider::{ProviderIdentity, ProviderInfo};
 
 /// Counts up when merging or encoding changes, so that pictures made before are not found any more. A change of
 /// one format's decoder raises that format's [`InputFormat::decoder_revision`] instead, which keeps the paid colour
@@ -22,15 +22,15 @@ const PIPELINE: &[u8] = b"1";
 
 /// Whose results are looked at: everybody's, or those of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Scope(Option<[u8; 32]>);
+pub struct CacheScope(Option<[u8; 32]>);
 
-impl Scope {
+impl CacheScope {
     /// What a client may see, and where its own results go.
     pub fn of(client: &Client, config: &Config) -> Self {
         Self(match (config.cache.share, client.bucket(config.clients.ipv6_prefix)) {
-            (Share::All, _) => None,
-            (Share::Client, Some(client)) => Some(hash(&[b"client", client.to_string().as_bytes()])),
-            (Share::Client, None) => Some(hash(&[b"here"])),
+            (CacheSharing::All, _) => None,
+            (CacheSharing::Client, Some(client)) => Some(hash(&[b"client", client.to_string().as_bytes()])),
+            (CacheSharing::Client, None) => Some(hash(&[b"here"])),
         })
     }
 
@@ -40,7 +40,7 @@ impl Scope {
 }
 
 /// How a rendition of a format is written.
-pub fn encode_options(config: &OutputConfig, format: OutputFormat, about: &About) -> EncodeOptions {
+pub fn encode_options(config: &OutputConfig, format: OutputFormat, about: &ProviderInfo) -> EncodeOptions {
     let quality = match format {
         OutputFormat::WebP => config.webp_quality,
         OutputFormat::Jpeg => config.jpeg_quality,
@@ -53,33 +53,38 @@ pub fn encode_options(config: &OutputConfig, format: OutputFormat, about: &About
 /// An upload, and the revision of the decoder that reads it: what a key by fingerprint is about. The same file gives
 /// other pixels when its decoder has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct DecodedBy {
     /// The upload.
     pub fingerprint: Fingerprint,
     /// The decoder's revision.
     pub revision: u8,
 }
 
-impl Source {
+impl DecodedBy {
     /// A key of the upload. Revision 0 adds nothing, so that results made before there were revisions are found.
-    fn key(&self, kind: Kind, parts: &[&[u8]]) -> Key {
+    fn key(&self, kind: EntryKind, parts: &[&[u8]]) -> CacheKey {
         let revision = [self.revision];
         let revision: &[&[u8]] = if self.revision == 0 { &[] } else { &[&revision] };
-        Key { subject: self.fingerprint.0, kind, variant: hash(&[parts, revision].concat()) }
+        CacheKey { subject: self.fingerprint.0, kind, variant: hash(&[parts, revision].concat()) }
     }
 }
 
 /// Under what a rendition's facts are kept.
-pub fn rendition(source: Source, identity: Identity, options: &EncodeOptions, scope: Scope) -> Key {
+pub fn rendition(
+    source: DecodedBy,
+    identity: ProviderIdentity,
+    options: &EncodeOptions,
+    scope: CacheScope,
+) -> CacheKey {
     let EncodeOptions { format, quality, note } = options;
     let note = note.as_deref().unwrap_or_default().as_bytes();
     let parts = [PIPELINE, &identity.0, format.extension().as_bytes(), &[*quality], note, scope.bytes()];
-    source.key(Kind::Rendition, &parts)
+    source.key(EntryKind::Rendition, &parts)
 }
 
 /// Under what an encoded picture is kept, by its own SHA-256.
-pub fn picture(digest: [u8; 32], scope: Scope) -> Key {
-    Key { subject: digest, kind: Kind::Picture, variant: hash(&[scope.bytes()]) }
+pub fn picture(digest: [u8; 32], scope: CacheScope) -> CacheKey {
+    CacheKey { subject: digest, kind: EntryKind::Picture, variant: hash(&[scope.bytes()]) }
 }
 
 /// What a photo's chroma is kept under.
@@ -101,19 +106,24 @@ impl PhotoKey {
 }
 
 /// Under what a provider's chroma is kept.
-pub fn chroma(photo: &PhotoKey, identity: Identity, scope: Scope) -> Key {
+pub fn chroma(photo: &PhotoKey, identity: ProviderIdentity, scope: CacheScope) -> CacheKey {
     let variant = hash(&[PIPELINE, &identity.0, &photo.alpha, scope.bytes()]);
-    Key { subject: photo.pixels.0, kind: Kind::Chroma, variant }
+    CacheKey { subject: photo.pixels.0, kind: EntryKind::Chroma, variant }
 }
 
 /// Under what a provider's own pixels are kept, luma-lock being off.
-pub fn own(source: Source, identity: Identity, scope: Scope) -> Key {
-    source.key(Kind::Own, &[PIPELINE, &identity.0, scope.bytes()])
+pub fn own(source: DecodedBy, identity: ProviderIdentity, scope: CacheScope) -> CacheKey {
+    source.key(EntryKind::Own, &[PIPELINE, &identity.0, scope.bytes()])
 }
 
 /// Requests that may share one call: same picture, same route, same parameters.
-pub fn flight(ask: &Ask, search: &Search, source: Source, format: OutputFormat) -> [u8; 32] {
-    let Search { snapshot, fingerprint, route, scope, .. } = search;
+pub fn flight(
+    ask: &ColorizeRequest,
+    search: &CacheSearch,
+    source: DecodedBy,
+    format: OutputFormat,
+) -> [u8; 32] {
+    let CacheSearch { snapshot, fingerprint, route, scope, .. } = search;
     let flags = [ask.reuse.find, ask.reuse.keep].map(u8::from);
     let mut parts = vec![fingerprint.0.to_vec(), flags.to_vec(), scope.bytes().to_vec()];
     parts.push(format!("{:?}", snapshot.config.on_color).into());

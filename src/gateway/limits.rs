@@ -5,34 +5,34 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::plan::Plan;
+use super::plan::ColorizePlan;
 use super::{Error, Gateway, places};
-use crate::config::Amounts;
+use crate::config::RequestAmounts;
 use crate::queue::QueueError;
-use crate::quota::{Charge, Gate, Most, Refusal, Share};
+use crate::quota::{Charge, Gate, RateLimited, Share, ShareLimits};
 
 /// When it makes sense to ask again after a queue was full: a few pictures later.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
 
 /// A place in front of the decoder; free again when it is dropped.
-pub struct Place {
+pub struct DecoderPermit {
     _permit: OwnedSemaphorePermit,
     _pixels: Share,
 }
 
 impl Gateway {
     /// Takes these charges from their limits, all of them or none, and counts what was decided.
-    pub async fn charge(&self, charges: &[Charge]) -> Result<(), Refusal> {
+    pub async fn charge(&self, charges: &[Charge]) -> Result<(), RateLimited> {
         let decided = self.quotas.rates.check(charges).await;
         self.metrics.quota_check(charges, &decided);
         decided
     }
 
     /// May this client cause a call? What is refused here has taken nothing.
-    pub(super) async fn spend(&self, plan: &Plan) -> Result<(), Error> {
+    pub(super) async fn spend(&self, plan: &ColorizePlan) -> Result<(), Error> {
         let (config, ask) = (plan.config(), &plan.ask);
         let client = ask.client.bucket(config.clients.ipv6_prefix);
-        let amounts = Amounts { pixels: plan.head.pixels(), ..Amounts::default() };
+        let amounts = RequestAmounts { pixels: plan.head.pixels(), ..RequestAmounts::default() };
         let charges = config.quota.charges(Gate::Spend, client.as_ref(), amounts);
         let Err(refusal) = self.charge(&charges).await else { return Ok(()) };
         // Whoever comes back is charged for being let in again.
@@ -44,17 +44,17 @@ impl Gateway {
     }
 
     /// A place in front of the decoder, for as long as the photo is in memory.
-    pub(super) async fn place(&self, plan: &Plan) -> Result<Place, Error> {
+    pub(super) async fn place(&self, plan: &ColorizePlan) -> Result<DecoderPermit, Error> {
         let (config, pixels) = (plan.config(), plan.head.pixels());
         let quota = &config.quota;
         let client = plan.ask.client.bucket(config.clients.ipv6_prefix).filter(|_| quota.enabled);
         // Together, all of them are bounded by the queue.
-        let most = |each| Most { all: u64::MAX, each };
+        let most = |each| ShareLimits { all: u64::MAX, each };
         let own = self.quotas.pixels.take(client.clone(), pixels, most(quota.client_decoding_pixels));
         let own = own.map_err(|_| self.crowded("client_decoding_pixels"))?;
         let places = places(plan.head.memory(plan.format));
         if let Some(permit) = self.decoding.try_enter(places) {
-            return Ok(Place { _permit: permit, _pixels: own });
+            return Ok(DecoderPermit { _permit: permit, _pixels: own });
         }
         let turn = self.quotas.waiting.take(client, 1, most(quota.client_waiting));
         let _turn = turn.map_err(|_| self.crowded("client_waiting"))?;
@@ -66,7 +66,7 @@ impl Gateway {
             }
             QueueError::Late => plan.late(),
         })?;
-        Ok(Place { _permit: permit, _pixels: own })
+        Ok(DecoderPermit { _permit: permit, _pixels: own })
     }
 
     /// That a client has as much at once as one may have.

@@ -7,6 +7,7 @@
 mod account;
 mod answers;
 mod ask;
+mod cache_codec;
 mod codec;
 mod error;
 mod estimate;
@@ -20,7 +21,6 @@ mod recall;
 mod reload;
 mod rendition;
 mod route;
-mod shelf;
 mod snapshot;
 mod steps;
 #[cfg(test)]
@@ -34,29 +34,29 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-pub use ask::{Ask, Client, ClientKey, Connection, Fingerprint, Reuse, Upload};
+pub use ask::{Client, ClientKey, ColorizeRequest, Connection, Fingerprint, Reuse, Upload};
 pub use error::{Attempt, Error};
-pub use estimate::{Estimate, Expected, Inquiry, Kept, Offer};
-pub use recall::{Forgotten, forget};
-pub use reload::Reloads;
-pub use rendition::{Origin, Rendition, Saved, Why};
+pub use estimate::{CachedPart, Estimate, EstimateRequest, ExpectedCost, ProviderEstimate};
+pub use recall::{DeletedEntries, forget};
+pub use reload::ReloadStatus;
+pub use rendition::{MissReason, Rendition, RenditionOrigin, SavedCost};
 pub use snapshot::Snapshot;
-pub use tiers::{Stores, open_cache, open_disk, open_store};
+pub use tiers::{CacheStores, open_cache, open_disk, open_store};
 
 use crate::cache::Cache;
 use crate::credit::Ledger;
 use crate::datastore::Datastore;
 use crate::observe::Metrics;
-use crate::provider::Memory;
+use crate::provider::ProviderMemory;
 use crate::queue::Queue;
 use crate::quota::Quotas;
-use crate::shared::Shared;
+use crate::shared::SharedRedis;
 use crate::tasks::Tasks;
-use answers::Answers;
-use flight::{Elsewhere, Flights, Landed, Waiters};
-use plan::Plan;
-use route::Caller;
-use shelf::Facts;
+use answers::ImagePermits;
+use cache_codec::RenditionFacts;
+use flight::{FlightOutcome, Flights, ReplicaFlights, Waiters};
+use plan::ColorizePlan;
+use route::CallContext;
 
 /// Bytes of memory that one place in front of the decoder stands for.
 const BYTES_PER_PLACE: u64 = 256 << 10;
@@ -80,16 +80,16 @@ pub struct Gateway {
     cache: Arc<dyn Cache>,
     ledger: Arc<dyn Ledger>,
     flights: Flights<Result<Rendition, Error>>,
-    elsewhere: Option<Box<dyn Elsewhere>>,
+    elsewhere: Option<Box<dyn ReplicaFlights>>,
     decoding: Queue,
-    answers: Answers,
+    answers: ImagePermits,
     quotas: Quotas,
     files: Datastore,
-    shared: Option<Shared>,
+    shared: Option<SharedRedis>,
     tasks: Tasks,
-    memory: Memory,
+    memory: ProviderMemory,
     metrics: Metrics,
-    reloads: Reloads,
+    reloads: ReloadStatus,
 }
 
 impl Gateway {
@@ -97,16 +97,16 @@ impl Gateway {
     /// where the configuration comes from.
     pub fn new(
         snapshot: Snapshot,
-        stores: Stores,
-        memory: Memory,
+        stores: CacheStores,
+        memory: ProviderMemory,
         metrics: Metrics,
-        reloads: Reloads,
+        reloads: ReloadStatus,
     ) -> Arc<Self> {
-        let Stores { cache, ledger, rates, elsewhere, shared, tasks } = stores;
+        let CacheStores { cache, ledger, rates, elsewhere, shared, tasks } = stores;
         let limits = &snapshot.config.limits;
         let memory_of_photos = limits.decoding_pixels.saturating_mul(BYTES_PER_PIXEL);
         let decoding = Queue::new(places(memory_of_photos), limits.waiting);
-        let answers = Answers::new(limits);
+        let answers = ImagePermits::new(limits);
         let quotas = Quotas::new(rates, &snapshot.config.state_dir);
         let files = Datastore::in_folder(&snapshot.config.state_dir);
         snapshot.count_paid(&metrics);
@@ -150,7 +150,7 @@ impl Gateway {
     }
 
     /// What replicas share, if they do.
-    pub const fn shared(&self) -> Option<&Shared> {
+    pub const fn shared(&self) -> Option<&SharedRedis> {
         self.shared.as_ref()
     }
 
@@ -160,7 +160,7 @@ impl Gateway {
     }
 
     /// What providers remember.
-    pub fn memory(&self) -> &Memory {
+    pub fn memory(&self) -> &ProviderMemory {
         &self.memory
     }
 
@@ -170,8 +170,12 @@ impl Gateway {
     }
 
     /// Colours one picture. The work goes on when the caller leaves.
-    pub async fn colorize(self: &Arc<Self>, snapshot: Arc<Snapshot>, ask: Ask) -> Result<Rendition, Error> {
-        let plan = Arc::new(Plan::new(snapshot, ask)?);
+    pub async fn colorize(
+        self: &Arc<Self>,
+        snapshot: Arc<Snapshot>,
+        ask: ColorizeRequest,
+    ) -> Result<Rendition, Error> {
+        let plan = Arc::new(ColorizePlan::new(snapshot, ask)?);
         let rendition = match self.kept(&plan).await {
             Some(rendition) => rendition,
             None => {
@@ -184,7 +188,7 @@ impl Gateway {
     }
 
     /// What was made before, if the request allows it.
-    async fn kept(&self, plan: &Plan) -> Option<Rendition> {
+    async fn kept(&self, plan: &ColorizePlan) -> Option<Rendition> {
         match plan.ask.reuse.find {
             true => self.recall(&plan.search, Some(plan.format)).await,
             false => None,
@@ -192,7 +196,7 @@ impl Gateway {
     }
 
     /// Has the picture coloured, or waits for another request that does already.
-    async fn fly(self: &Arc<Self>, plan: &Arc<Plan>) -> Result<Rendition, Error> {
+    async fn fly(self: &Arc<Self>, plan: &Arc<ColorizePlan>) -> Result<Rendition, Error> {
         let start = Instant::now();
         let (mut flight, mut last) = (plan.flight, Error::Internal);
         let mut left = MOST_FLIGHTS;
@@ -204,31 +208,35 @@ impl Gateway {
             };
             let connection = plan.ask.connection.clone();
             last = match self.flights.join(flight, plan.ask.deadline, connection, lead).await {
-                Landed::Led(result) => return result,
-                Landed::Shared(result)
-                    if flight == plan.flight && Plan::was_for_a_clients_budget(&result) =>
+                FlightOutcome::Led(result) => return result,
+                FlightOutcome::Shared(result)
+                    if flight == plan.flight && ColorizePlan::was_for_a_clients_budget(&result) =>
                 {
                     (flight, left) = (plan.own_flight(), MOST_FLIGHTS);
                     continue;
                 }
-                Landed::Shared(Ok(rendition)) => return Ok(rendition.shared(start.elapsed())),
+                FlightOutcome::Shared(Ok(rendition)) => return Ok(rendition.shared(start.elapsed())),
                 // This request came after it was decided that no request waits any more.
-                Landed::Shared(Err(error @ Error::Abandoned { .. })) => {
+                FlightOutcome::Shared(Err(error @ Error::Abandoned { .. })) => {
                     left = MOST_FLIGHTS;
                     error
                 }
-                Landed::Shared(Err(error)) if error.is_the_leaders_own() => error,
-                Landed::Shared(Err(error)) => return Err(error),
-                Landed::Lost { led: true } => return Err(Error::Internal),
-                Landed::Lost { led: false } => Error::Internal,
-                Landed::Late => return Err(plan.late()),
+                FlightOutcome::Shared(Err(error)) if error.is_the_leaders_own() => error,
+                FlightOutcome::Shared(Err(error)) => return Err(error),
+                FlightOutcome::Lost { led: true } => return Err(Error::Internal),
+                FlightOutcome::Lost { led: false } => Error::Internal,
+                FlightOutcome::Late => return Err(plan.late()),
             };
         }
         Err(last)
     }
 
     /// The way itself, from the upload to the rendition; and its facts, if it was coloured.
-    async fn lead(&self, plan: &Plan, waiters: &Waiters) -> Result<(Rendition, Option<Facts>), Error> {
+    async fn lead(
+        &self,
+        plan: &ColorizePlan,
+        waiters: &Waiters,
+    ) -> Result<(Rendition, Option<RenditionFacts>), Error> {
         let began = Instant::now();
         let _place = self.place(plan).await?;
         let decoded = self.decode(plan).await?;
@@ -239,7 +247,7 @@ impl Gateway {
         let (cache, ledger) = (self.cache(), self.ledger.as_ref());
         let Self { metrics, memory, tasks, answers, .. } = self;
         let caller =
-            Caller { plan, waiters, decoded: &decoded, cache, ledger, metrics, memory, tasks, answers };
+            CallContext { plan, waiters, decoded: &decoded, cache, ledger, metrics, memory, tasks, answers };
         let colored = caller.first_color().await?;
         let waited = colored.waited;
         let (merged, ()) =

@@ -5,18 +5,18 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::account::Purse;
+use super::account::BudgetView;
 use super::ask::{Client, Fingerprint};
+use super::cache_codec::{self, RenditionFacts};
 use super::error::Error;
-use super::keys::Scope;
-use super::plan::Search;
+use super::keys::CacheScope;
+use super::plan::CacheSearch;
 use super::rendition::Rendition;
-use super::shelf::{self, Facts};
 use super::{Gateway, Snapshot};
-use crate::cache::{Cache, CacheError, Key, Kind, Tier};
+use crate::cache::{Cache, CacheError, CacheKey, EntryKind, Tier};
 use crate::config::{OnColor, OnDamage};
 use crate::photo::{OutputFormat, PixelKey};
-use crate::provider::About;
+use crate::provider::ProviderInfo;
 
 /// Every format a rendition can have.
 pub(super) const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::WebP];
@@ -24,9 +24,13 @@ pub(super) const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat:
 impl Gateway {
     /// The rendition that a request can be answered with without a call. A lower provider's counts only
     /// when every higher one cannot be used now, by its own word or for want of money. `format`: this one, or else the upload's own before any.
-    pub(super) async fn recall(&self, search: &Search, format: Option<OutputFormat>) -> Option<Rendition> {
+    pub(super) async fn recall(
+        &self,
+        search: &CacheSearch,
+        format: Option<OutputFormat>,
+    ) -> Option<Rendition> {
         let start = Instant::now();
-        let purse = Purse::new(self, &search.snapshot, search.account.clone());
+        let purse = BudgetView::new(self, &search.snapshot, search.account.clone());
         let mut attempts = Vec::new();
         for provider in &search.route {
             let about = provider.about();
@@ -40,8 +44,8 @@ impl Gateway {
 
     pub(super) async fn recall_from(
         &self,
-        search: &Search,
-        about: &About,
+        search: &CacheSearch,
+        about: &ProviderInfo,
         format: Option<OutputFormat>,
     ) -> Option<Rendition> {
         let mut any = None;
@@ -63,11 +67,11 @@ impl Gateway {
         let (key, facts, format) = any
             .filter(|(_, facts, _)| recolor || !facts.in_color)
             .filter(|(_, facts, _)| accept || facts.damage.is_none())?;
-        let picture = shelf::picture(self.cache(), facts.digest, search.scope).await?;
+        let picture = cache_codec::picture(self.cache(), facts.digest, search.scope).await?;
         if facts.input.is_none() && search.input.is_some() {
             // An entry of an older version: with the format noted, the fingerprint alone finds it the next time.
-            let facts = Facts { input: search.input, ..facts.clone() };
-            shelf::keep_facts(self.cache(), &key, &facts).await;
+            let facts = RenditionFacts { input: search.input, ..facts.clone() };
+            cache_codec::keep_facts(self.cache(), &key, &facts).await;
         }
         Some(Rendition::kept(key, &facts, format, picture, about))
     }
@@ -76,13 +80,13 @@ impl Gateway {
     /// not found: their picture may show pixels that were decoded wrongly.
     pub(super) async fn facts_of(
         &self,
-        search: &Search,
-        about: &About,
+        search: &CacheSearch,
+        about: &ProviderInfo,
         format: OutputFormat,
-    ) -> Option<(Key, Facts)> {
+    ) -> Option<(CacheKey, RenditionFacts)> {
         for revision in search.revisions() {
             let key = search.rendition_key(about, format, revision)?;
-            if let Some(facts) = shelf::facts(self.cache(), &key).await {
+            if let Some(facts) = cache_codec::facts(self.cache(), &key).await {
                 let input = search.input.or(facts.input);
                 if input.is_some_and(|input| input.decoder_revision() == revision) {
                     return Some((key, facts));
@@ -102,7 +106,7 @@ impl Gateway {
         format: Option<OutputFormat>,
         client: &Client,
     ) -> Result<Option<Rendition>, Error> {
-        let search = Search::new(snapshot, fingerprint, provider, client)?;
+        let search = CacheSearch::new(snapshot, fingerprint, provider, client)?;
         Ok(self.recall(&search, format).await)
     }
 
@@ -113,13 +117,13 @@ impl Gateway {
         digest: [u8; 32],
         client: &Client,
     ) -> Option<(Bytes, Tier)> {
-        shelf::picture(self.cache(), digest, Scope::of(client, &snapshot.config)).await
+        cache_codec::picture(self.cache(), digest, CacheScope::of(client, &snapshot.config)).await
     }
 }
 
 /// What became of a wish to forget an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forgotten {
+pub struct DeletedEntries {
     /// How many values were removed.
     pub values: usize,
     /// Whether the upload's pixels were known, which its colour is kept under. If not, colour may be left that
@@ -134,11 +138,11 @@ pub async fn forget(
     cache: &dyn Cache,
     fingerprint: Fingerprint,
     pixels: Option<PixelKey>,
-) -> Result<Forgotten, CacheError> {
+) -> Result<DeletedEntries, CacheError> {
     let mut keys = cache.list(&fingerprint.0).await?;
     let mut photos: Vec<PixelKey> = pixels.into_iter().collect();
-    for key in keys.clone().iter().filter(|key| key.kind == Kind::Rendition) {
-        if let Some(facts) = shelf::facts(cache, key).await {
+    for key in keys.clone().iter().filter(|key| key.kind == EntryKind::Rendition) {
+        if let Some(facts) = cache_codec::facts(cache, key).await {
             keys.extend(cache.list(&facts.digest).await?);
             photos.push(facts.photo.pixels);
         }
@@ -152,5 +156,5 @@ pub async fn forget(
     for key in &keys {
         values += usize::from(cache.remove(key).await?);
     }
-    Ok(Forgotten { values, pixels_known: !photos.is_empty() })
+    Ok(DeletedEntries { values, pixels_known: !photos.is_empty() })
 }

@@ -7,48 +7,48 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Gateway, Snapshot};
-use crate::config::{self, Loaded, Source, Values, changed};
+use crate::config::{self, ConfigSource, Loaded, ReportedValues, changed};
 
 /// Most keys that are named in the log.
 const MOST_NAMED: usize = 8;
 
 /// What is known of configurations that were read.
 #[derive(Default)]
-pub struct Reloads {
+pub struct ReloadStatus {
     /// What the keys were worth that count from the start.
-    started: Values,
-    last: Mutex<Last>,
+    started: ReportedValues,
+    last: Mutex<LastReload>,
 }
 
 #[derive(Default)]
-struct Last {
-    values: Values,
+struct LastReload {
+    values: ReportedValues,
     /// The folder that they came from.
     dir: Option<PathBuf>,
     /// Why the last one could not be used.
     trouble: Option<String>,
 }
 
-impl Reloads {
+impl ReloadStatus {
     /// Begins with the configuration and the server's settings that are in force.
-    pub fn new(loaded: &Loaded, server: Values) -> Self {
+    pub fn new(loaded: &Loaded, server: ReportedValues) -> Self {
         let mut started = server;
         started.extend(loaded.values_at_start());
         Self {
             started,
-            last: Mutex::new(Last { values: loaded.values(), dir: loaded.dir.clone(), trouble: None }),
+            last: Mutex::new(LastReload { values: loaded.values(), dir: loaded.dir.clone(), trouble: None }),
         }
     }
 
-    fn last<T>(&self, look: impl FnOnce(&mut Last) -> T) -> T {
+    fn last<T>(&self, look: impl FnOnce(&mut LastReload) -> T) -> T {
         look(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// A configuration that can be used.
-struct Prepared {
+struct PreparedSnapshot {
     snapshot: Snapshot,
-    values: Values,
+    values: ReportedValues,
     dir: Option<PathBuf>,
     /// Keys that have changed but count from the next start.
     later: Vec<String>,
@@ -56,20 +56,20 @@ struct Prepared {
 
 impl Gateway {
     /// Reads the configuration again and swaps it in, or says why not.
-    pub async fn reload(self: &Arc<Self>, source: &Arc<Source>) {
+    pub async fn reload(self: &Arc<Self>, source: &Arc<ConfigSource>) {
         let (gateway, from) = (self.clone(), source.clone());
         let prepared = self.tasks.spawn_blocking(move || gateway.prepare(&from)).await;
         let prepared = prepared.unwrap_or_else(|_| Err("reading it stopped unexpectedly".to_owned()));
         let worked = prepared.is_ok();
         match prepared {
-            Ok(Prepared { snapshot, values, dir, later }) => {
+            Ok(PreparedSnapshot { snapshot, values, dir, later }) => {
                 snapshot.count_paid(&self.metrics);
                 let now = Arc::new(snapshot);
                 self.snapshot.store(now.clone());
                 self.memory.in_force(now.names());
                 let changes = self.reloads.last(|last| {
                     let changes = changed(&last.values, &values);
-                    *last = Last { values, dir, trouble: None };
+                    *last = LastReload { values, dir, trouble: None };
                     changes
                 });
                 tracing::info!("the configuration was read again: {}", in_words(&changes));
@@ -94,7 +94,7 @@ impl Gateway {
         self.reloads.last(|last| last.trouble.clone())
     }
 
-    fn prepare(&self, source: &Source) -> Result<Prepared, String> {
+    fn prepare(&self, source: &ConfigSource) -> Result<PreparedSnapshot, String> {
         let words = |error: &dyn std::fmt::Display| error.to_string();
         let loaded = config::load(source).map_err(|error| words(&error))?;
         let dir = loaded.dir.clone();
@@ -107,7 +107,7 @@ impl Gateway {
         let (report, values) = (loaded.to_json(), loaded.values());
         loaded.warn();
         let snapshot = Snapshot::build(loaded.config, report, &self.memory).map_err(|error| words(&error))?;
-        Ok(Prepared { snapshot, values, dir, later: changed(&self.reloads.started, &now) })
+        Ok(PreparedSnapshot { snapshot, values, dir, later: changed(&self.reloads.started, &now) })
     }
 }
 

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::cache_codec::RenditionFacts;
 use super::error::Attempt;
-use super::plan::Plan;
-use super::route::Colored;
-use super::shelf::Facts;
-use super::steps::{Decoded, Merged};
-use crate::cache::{Key, Tier};
+use super::plan::ColorizePlan;
+use super::route::RouteResult;
+use super::steps::{DecodedPhoto, MergedImage};
+use crate::cache::{CacheKey, Tier};
 use crate::credit::{Credits, Usage};
 use crate::hex::hex;
 use crate::photo::{Damage, OutputFormat};
-use crate::provider::{About, Billed};
+use crate::provider::{Billed, ProviderInfo};
 
 /// An encoded result: bytes, media type, who made it, what it cost.
 #[derive(Clone, Debug)]
@@ -35,9 +35,9 @@ pub struct Rendition {
     /// What the call that gave the colour consumed; nothing when it was there already.
     pub usage: Usage,
     /// What it would have consumed otherwise.
-    pub saved: Option<Saved>,
+    pub saved: Option<SavedCost>,
     /// How it came about.
-    pub origin: Origin,
+    pub origin: RenditionOrigin,
     /// Whether the upload was in colour already.
     pub in_color: bool,
     /// What is missing of the upload, if it was damaged.
@@ -47,14 +47,14 @@ pub struct Rendition {
     /// How long each step took, in order, by name.
     pub timings: Vec<(&'static str, Duration)>,
     /// Under what it is kept, if it is: then it can be asked for by its address.
-    pub kept_under: Option<Key>,
+    pub kept_under: Option<CacheKey>,
 }
 
 /// How a rendition came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum RenditionOrigin {
     /// A provider was called.
-    Called(Why),
+    Called(MissReason),
     /// It was kept as it is.
     Kept(Tier),
     /// Its colour was kept, and laid on the photo anew.
@@ -67,7 +67,7 @@ pub enum Origin {
 
 /// Why a provider was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum MissReason {
     /// Nothing was kept of this picture.
     Miss,
     /// The request wanted a fresh result.
@@ -76,7 +76,7 @@ pub enum Why {
     Bypass,
 }
 
-impl Origin {
+impl RenditionOrigin {
     /// The label in metrics.
     pub const fn label(self) -> &'static str {
         match self {
@@ -89,7 +89,7 @@ impl Origin {
     }
 }
 
-impl Why {
+impl MissReason {
     /// The label in metrics, and the reason in `Cache-Status` (RFC 9211, section 2.2).
     pub const fn label(self) -> &'static str {
         match self {
@@ -102,7 +102,7 @@ impl Why {
 
 /// What was not spent, because it had been before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Saved {
+pub struct SavedCost {
     /// The credit that the call had cost; `None` when that was unknown.
     pub credits: Option<Credits>,
     /// The time that it had taken.
@@ -120,8 +120,8 @@ pub struct Cost {
 
 impl Cost {
     /// What is saved by not making it again.
-    pub const fn saved(self) -> Saved {
-        Saved { credits: self.usage.credits, time: self.time }
+    pub const fn saved(self) -> SavedCost {
+        SavedCost { credits: self.usage.credits, time: self.time }
     }
 
     /// What using it again consumes: nothing.
@@ -132,10 +132,15 @@ impl Cost {
 
 impl Rendition {
     /// One that was made now, with colour that may have been kept.
-    pub(super) fn new(plan: &Plan, decoded: &Decoded, colored: Colored, merged: Merged) -> Self {
+    pub(super) fn new(
+        plan: &ColorizePlan,
+        decoded: &DecodedPhoto,
+        colored: RouteResult,
+        merged: MergedImage,
+    ) -> Self {
         let about = colored.provider.about();
         let (step, usage, saved) = match colored.origin {
-            Origin::Called(_) => ("provider", colored.cost.usage, None),
+            RenditionOrigin::Called(_) => ("provider", colored.cost.usage, None),
             _ => ("cache", colored.cost.again(), Some(colored.cost.saved())),
         };
         Self {
@@ -164,11 +169,11 @@ impl Rendition {
 
     /// One that was made before.
     pub(super) fn kept(
-        key: Key,
-        facts: &Facts,
+        key: CacheKey,
+        facts: &RenditionFacts,
         format: OutputFormat,
         (bytes, tier): (Bytes, Tier),
-        about: &About,
+        about: &ProviderInfo,
     ) -> Self {
         Self {
             bytes,
@@ -180,7 +185,7 @@ impl Rendition {
             model: about.model.clone(),
             usage: facts.cost.again(),
             saved: Some(facts.cost.saved()),
-            origin: Origin::Kept(tier),
+            origin: RenditionOrigin::Kept(tier),
             in_color: facts.in_color,
             damage: facts.damage.clone(),
             attempts: Vec::new(),
@@ -197,7 +202,11 @@ impl Rendition {
             usage: cost.again(),
             saved: Some(cost.saved()),
             // What costs nobody anything is not shared.
-            origin: if self.origin == Origin::Passed { Origin::Passed } else { Origin::Shared },
+            origin: if self.origin == RenditionOrigin::Passed {
+                RenditionOrigin::Passed
+            } else {
+                RenditionOrigin::Shared
+            },
             attempts: attempts.collect(),
             timings: vec![("flight", waited)],
             ..self
@@ -206,7 +215,7 @@ impl Rendition {
 
     /// Who coloured it, and with which model; nobody, if it was passed.
     pub fn colored_by(&self) -> Option<(&str, &str)> {
-        (self.origin != Origin::Passed).then_some((&self.provider, &self.model))
+        (self.origin != RenditionOrigin::Passed).then_some((&self.provider, &self.model))
     }
 
     /// Whether a provider higher on the route was passed over for want of money.

@@ -12,37 +12,37 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::FutureExt;
 
-use super::answers::{Answers, NoRoom, Room};
+use super::answers::{ImagePermit, ImagePermits, NoImagePermit};
+use super::cache_codec;
 use super::codec;
 use super::error::{Attempt, Error};
 use super::flight::Waiters;
-use super::guard::{self, Checked, Flaw};
-use super::plan::Plan;
+use super::guard::{self, CheckedColor, GuardFailure};
+use super::plan::ColorizePlan;
 use super::recall::FORMATS;
-use super::rendition::{Cost, Origin, Why};
-use super::shelf;
-use super::steps::Decoded;
-use crate::cache::{Cache, Key, Tier};
+use super::rendition::{Cost, MissReason, RenditionOrigin};
+use super::steps::DecodedPhoto;
+use crate::cache::{Cache, CacheKey, Tier};
 use crate::config::OnDisconnect;
-use crate::credit::{Credits, Ledger, Reservation, Settlement, Usage, Wish};
+use crate::credit::{Credits, Ledger, Reservation, ReserveRequest, Settlement, Usage};
 use crate::observe::{Metrics, Saving};
 use crate::photo::{Chroma, Limits, Rgb};
 use crate::provider::{
-    About, Answer, Audience, Billed, Call, FailureKind, Memory, Provider, ProviderError, Readiness, Step,
-    within,
+    Audience, Billed, Call, FailureKind, Provider, ProviderError, ProviderInfo, ProviderMemory,
+    ProviderResponse, Readiness, Step, within,
 };
 
 /// The most that is kept back for merging and encoding.
 const FINISH: Duration = Duration::from_secs(2);
 
 /// Colour that passed the guard, and what led to it.
-pub struct Colored {
+pub struct RouteResult {
     /// Who gave it.
     pub provider: Arc<dyn Provider>,
     /// The colour.
-    pub color: Arc<Checked>,
+    pub color: Arc<CheckedColor>,
     /// Whether it was made now or kept.
-    pub origin: Origin,
+    pub origin: RenditionOrigin,
     /// What it took to make it.
     pub cost: Cost,
     /// Who failed before, in order.
@@ -52,17 +52,17 @@ pub struct Colored {
     /// How long all providers together took.
     pub waited: Duration,
     /// Its own pixels stay in memory until they are written.
-    _room: Option<Room>,
+    _room: Option<ImagePermit>,
 }
 
 /// What all calls for one photo have in common.
-pub struct Caller<'c> {
+pub struct CallContext<'c> {
     /// The request.
-    pub plan: &'c Plan,
+    pub plan: &'c ColorizePlan,
     /// The requests that wait for the colour.
     pub waiters: &'c Waiters,
     /// The photo.
-    pub decoded: &'c Decoded,
+    pub decoded: &'c DecodedPhoto,
     /// Where colour is kept.
     pub cache: &'c dyn Cache,
     /// Where calls are paid for.
@@ -70,25 +70,35 @@ pub struct Caller<'c> {
     /// Where calls are counted.
     pub metrics: &'c Metrics,
     /// What providers remember.
-    pub memory: &'c Memory,
+    pub memory: &'c ProviderMemory,
     /// Runs processor work.
     pub tasks: &'c crate::tasks::Tasks,
     /// Room for what providers answer.
-    pub answers: &'c Answers,
+    pub answers: &'c ImagePermits,
 }
 
-impl Caller<'_> {
+impl CallContext<'_> {
     /// Asks each provider in turn; the first usable colour counts.
-    pub async fn first_color(&self) -> Result<Colored, Error> {
+    pub async fn first_color(&self) -> Result<RouteResult, Error> {
         let route = &self.plan.search.route;
         let mut attempts = Vec::new();
         let mut waited = Duration::ZERO;
         for (index, provider) in route.iter().enumerate() {
             let start = Instant::now();
             if let Some((color, cost, tier, room)) = self.kept(provider.about()).await {
-                let (provider, color, origin) = (provider.clone(), Arc::new(color), Origin::Merged(tier));
+                let (provider, color, origin) =
+                    (provider.clone(), Arc::new(color), RenditionOrigin::Merged(tier));
                 let took = start.elapsed();
-                return Ok(Colored { provider, color, origin, cost, attempts, took, waited, _room: room });
+                return Ok(RouteResult {
+                    provider,
+                    color,
+                    origin,
+                    cost,
+                    attempts,
+                    took,
+                    waited,
+                    _room: room,
+                });
             }
             let name = &provider.about().name;
             let others = route[index + 1..].iter().any(|other| other.readiness() == Readiness::Ready);
@@ -103,11 +113,11 @@ impl Caller<'_> {
             let kind = outcome.as_ref().err().map(|attempt| attempt.kind);
             self.metrics.provider_call(name, kind, took);
             match outcome {
-                Ok((Given { color, room }, usage)) => {
-                    let origin = Origin::Called(self.why(provider.about()));
+                Ok((GuardedColor { color, room }, usage)) => {
+                    let origin = RenditionOrigin::Called(self.why(provider.about()));
                     let (provider, color) = (provider.clone(), Arc::new(color));
                     let cost = Cost { usage, time: took };
-                    return Ok(Colored {
+                    return Ok(RouteResult {
                         provider,
                         color,
                         origin,
@@ -131,9 +141,9 @@ impl Caller<'_> {
     }
 
     /// The colour that a provider gave for this photo before, if the request allows it.
-    async fn kept(&self, about: &About) -> Option<(Checked, Cost, Tier, Option<Room>)> {
+    async fn kept(&self, about: &ProviderInfo) -> Option<(CheckedColor, Cost, Tier, Option<ImagePermit>)> {
         let key = self.plan.color_key(about, &self.decoded.key).filter(|_| self.plan.ask.reuse.find)?;
-        let (bytes, cost, tier) = match shelf::color(self.cache, &key).await {
+        let (bytes, cost, tier) = match cache_codec::color(self.cache, &key).await {
             Some(found) => found,
             None => self.kept_by_an_older_decoder(about, &key).await?,
         };
@@ -143,8 +153,8 @@ impl Caller<'_> {
             false => Some(self.answers.of(&bytes, Limits::NONE, self.plan.ask.deadline).await.ok()?),
         };
         let read = move || match luma_lock {
-            true => Chroma::from_bytes(&bytes).map(Checked::Chroma),
-            false => Rgb::from_bytes(&bytes).map(Checked::Own),
+            true => Chroma::from_bytes(&bytes).map(CheckedColor::Chroma),
+            false => Rgb::from_bytes(&bytes).map(CheckedColor::Own),
         };
         let color = codec::run(self.tasks, self.metrics, read).await.ok()?;
         color.map(|color| (color, cost, tier, room)).ok()
@@ -153,19 +163,24 @@ impl Caller<'_> {
     /// A provider's own pixels that are kept under an older revision of the upload's decoder, if that decoder read
     /// the same photo: they were paid for and are right. They move to the key of today. (Chroma is kept by pixels and
     /// needs none of this.)
-    async fn kept_by_an_older_decoder(&self, about: &About, key: &Key) -> Option<(Bytes, Cost, Tier)> {
+    async fn kept_by_an_older_decoder(
+        &self,
+        about: &ProviderInfo,
+        key: &CacheKey,
+    ) -> Option<(Bytes, Cost, Tier)> {
         if about.luma_lock {
             return None;
         }
-        let Plan { head, search, ask, .. } = self.plan;
+        let ColorizePlan { head, search, ask, .. } = self.plan;
         for revision in (0..head.format.decoder_revision()).rev() {
             for format in FORMATS {
-                let facts = shelf::facts(self.cache, &search.rendition_key(about, format, revision)?).await;
+                let facts =
+                    cache_codec::facts(self.cache, &search.rendition_key(about, format, revision)?).await;
                 if facts.is_some_and(|facts| facts.photo == self.decoded.key) {
                     let old = search.color_key(about, &self.decoded.key, revision)?;
-                    let (bytes, cost, tier) = shelf::color(self.cache, &old).await?;
+                    let (bytes, cost, tier) = cache_codec::color(self.cache, &old).await?;
                     if ask.reuse.keep {
-                        shelf::keep_color(self.cache, key, &bytes, cost).await;
+                        cache_codec::keep_color(self.cache, key, &bytes, cost).await;
                     }
                     return Some((bytes, cost, tier));
                 }
@@ -175,11 +190,11 @@ impl Caller<'_> {
     }
 
     /// Why a provider was called.
-    fn why(&self, about: &About) -> Why {
+    fn why(&self, about: &ProviderInfo) -> MissReason {
         match (self.plan.search.keeps(about), self.plan.ask.reuse.find) {
-            (false, _) => Why::Bypass,
-            (true, false) => Why::Request,
-            (true, true) => Why::Miss,
+            (false, _) => MissReason::Bypass,
+            (true, false) => MissReason::Request,
+            (true, true) => MissReason::Miss,
         }
     }
 
@@ -197,7 +212,7 @@ impl Caller<'_> {
         provider: &dyn Provider,
         deadline: Instant,
         took: &mut Duration,
-    ) -> Result<(Given, Usage), Attempt> {
+    ) -> Result<(GuardedColor, Usage), Attempt> {
         let about = provider.about();
         let audience = self.audience(about);
         if let Some(audience) = &audience
@@ -232,17 +247,17 @@ impl Caller<'_> {
 
     /// The requests without which a call of this provider does not begin; none where it is made for its result in the
     /// cache alone.
-    fn audience(&self, about: &About) -> Option<Arc<dyn Audience>> {
+    fn audience(&self, about: &ProviderInfo) -> Option<Arc<dyn Audience>> {
         let on_disconnect = self.plan.config().providers.get(&about.name)?.on_disconnect;
         (on_disconnect == OnDisconnect::Drop).then(|| Arc::new(self.waiters.clone()) as Arc<dyn Audience>)
     }
 
     /// Sets the most that a call may cost aside.
-    async fn reserve(&self, about: &About, sent_pixels: u64) -> Result<Reservation, Attempt> {
-        let Plan { ask, search, .. } = self.plan;
+    async fn reserve(&self, about: &ProviderInfo, sent_pixels: u64) -> Result<Reservation, Attempt> {
+        let ColorizePlan { ask, search, .. } = self.plan;
         let config = &search.snapshot.config;
         let client = ask.client.account(config.clients.ipv6_prefix);
-        let wish = Wish {
+        let wish = ReserveRequest {
             provider: about.name.clone(),
             most: search.snapshot.most(&about.name, sent_pixels),
             pixels: self.plan.head.pixels(),
@@ -258,9 +273,9 @@ impl Caller<'_> {
     /// charged.
     async fn settle(
         &self,
-        about: &About,
+        about: &ProviderInfo,
         reservation: Reservation,
-        result: &Result<(Given, Usage), ProviderError>,
+        result: &Result<(GuardedColor, Usage), ProviderError>,
         took: Duration,
     ) -> Credits {
         let usage = match result {
@@ -279,7 +294,7 @@ impl Caller<'_> {
     }
 
     /// Counts what a call was cheaper because only a small picture was sent.
-    fn count_luma_lock(&self, about: &About, sent_pixels: u64, credits: Credits) {
+    fn count_luma_lock(&self, about: &ProviderInfo, sent_pixels: u64, credits: Credits) {
         let price = self.plan.config().providers.get(&about.name).map(|provider| &provider.price);
         let saved = price
             .filter(|_| about.luma_lock)
@@ -295,7 +310,7 @@ impl Caller<'_> {
         provider: &dyn Provider,
         call: Call,
         took: &mut Duration,
-    ) -> Result<(Given, Usage), ProviderError> {
+    ) -> Result<(GuardedColor, Usage), ProviderError> {
         let about = provider.about();
         let start = Instant::now();
         let (gray, parent) = (call.gray.clone(), call.trace.parent());
@@ -306,7 +321,7 @@ impl Caller<'_> {
             Err(stopped().billed(Billed::Unknown))
         });
         *took = start.elapsed();
-        let Answer { color, usage } = answer?;
+        let ProviderResponse { color, usage } = answer?;
 
         let paid = |error: ProviderError| error.billed(Billed::Yes(usage));
         let (limits, luma_lock) = (self.plan.config().limits.photo(), about.luma_lock);
@@ -318,10 +333,10 @@ impl Caller<'_> {
                 let check = move || guard::check(&gray, color, luma_lock, &limits);
                 let checked =
                     codec::run(self.tasks, self.metrics, check).await.map_err(|_| paid(stopped()))?;
-                (checked.unwrap_or(Err(Flaw::NotAPicture)), Some(room))
+                (checked.unwrap_or(Err(GuardFailure::NotAPicture)), Some(room))
             }
-            Err(NoRoom::Refused(flaw)) => (Err(flaw), None),
-            Err(NoRoom::Late) => {
+            Err(NoImagePermit::Refused(flaw)) => (Err(flaw), None),
+            Err(NoImagePermit::Late) => {
                 let late = "there was no room for its answer in time: too many others are being decoded";
                 return Err(paid(ProviderError::new(FailureKind::Timeout, late)));
             }
@@ -335,15 +350,15 @@ impl Caller<'_> {
             self.memory.refused(&about.name);
             paid(ProviderError::new(FailureKind::BadAnswer, flaw.reason()))
         })?;
-        let room = room.filter(|_| matches!(color, Checked::Own(_)));
-        Ok((Given { color, room }, usage))
+        let room = room.filter(|_| matches!(color, CheckedColor::Own(_)));
+        Ok((GuardedColor { color, room }, usage))
     }
 }
 
 /// Colour that passed the guard, and the room that it takes while it is in memory.
-struct Given {
-    color: Checked,
-    room: Option<Room>,
+struct GuardedColor {
+    color: CheckedColor,
+    room: Option<ImagePermit>,
 }
 
 fn stopped() -> ProviderError {

@@ -8,7 +8,7 @@ use super::error::Error;
 use crate::config::Config;
 use crate::credit::Credits;
 use crate::observe::Metrics;
-use crate::provider::{BuildError, Inputs, Memory, Provider, Readiness, build};
+use crate::provider::{BuildError, Inputs, Provider, ProviderMemory, Readiness, build};
 
 /// A configuration and its providers.
 pub struct Snapshot {
@@ -24,7 +24,11 @@ pub struct Snapshot {
 impl Snapshot {
     /// Sets up every provider of a configuration; what they remember is in `memory`. May read files: not
     /// for async threads.
-    pub fn build(config: Config, report: serde_json::Value, memory: &Memory) -> Result<Self, BuildError> {
+    pub fn build(
+        config: Config,
+        report: serde_json::Value,
+        memory: &ProviderMemory,
+    ) -> Result<Self, BuildError> {
         let providers = config
             .providers
             .iter()

@@ -7,19 +7,19 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::Gateway;
+use super::cache_codec::{self, RenditionFacts};
 use super::error::Error;
-use super::guard::Checked;
+use super::guard::CheckedColor;
 use super::keys::{self, PhotoKey};
-use super::plan::Plan;
-use super::rendition::{Origin, Rendition};
-use super::route::Colored;
-use super::shelf::{self, Facts};
+use super::plan::ColorizePlan;
+use super::rendition::{Rendition, RenditionOrigin};
+use super::route::RouteResult;
 use crate::config::OnDamage;
 use crate::observe::Saving;
 use crate::photo::{self, Photo};
 
 /// A photo and what is known of it.
-pub struct Decoded {
+pub struct DecodedPhoto {
     /// The photo.
     pub photo: Arc<Photo>,
     /// What its chroma is kept under.
@@ -29,7 +29,7 @@ pub struct Decoded {
 }
 
 /// An encoded rendition.
-pub struct Merged {
+pub struct MergedImage {
     /// The encoded picture.
     pub bytes: Bytes,
     /// Its SHA-256.
@@ -42,13 +42,13 @@ pub struct Merged {
 
 impl Gateway {
     /// From the upload to a photo and its pixel key; an error for a damaged upload where such are refused.
-    pub(super) async fn decode(&self, plan: &Plan) -> Result<Decoded, Error> {
+    pub(super) async fn decode(&self, plan: &ColorizePlan) -> Result<DecodedPhoto, Error> {
         let (bytes, limits) = (plan.ask.upload.bytes.clone(), plan.config().limits.photo());
         let decode = move || {
             let start = Instant::now();
             let photo = Photo::decode(&bytes, &limits)?;
             let key = PhotoKey::new(&photo);
-            Ok(Decoded { photo: Arc::new(photo), key, took: start.elapsed() })
+            Ok(DecodedPhoto { photo: Arc::new(photo), key, took: start.elapsed() })
         };
         let decoded = self.codec(decode).await?;
         match &decoded.photo.damage {
@@ -62,44 +62,54 @@ impl Gateway {
     /// Lays the colour on the photo, and names the result by its content.
     pub(super) async fn merge(
         &self,
-        plan: &Plan,
-        decoded: &Decoded,
-        colored: &Colored,
-    ) -> Result<Merged, Error> {
+        plan: &ColorizePlan,
+        decoded: &DecodedPhoto,
+        colored: &RouteResult,
+    ) -> Result<MergedImage, Error> {
         let options = keys::encode_options(&plan.config().output, plan.format, colored.provider.about());
         let (photo, color) = (decoded.photo.clone(), colored.color.clone());
         let merge = move || {
             let encoded = match &*color {
-                Checked::Chroma(chroma) => photo::encode(&photo, chroma, &options)?,
-                Checked::Own(rgb) => photo::encode_own(&photo, rgb, &options)?,
+                CheckedColor::Chroma(chroma) => photo::encode(&photo, chroma, &options)?,
+                CheckedColor::Own(rgb) => photo::encode_own(&photo, rgb, &options)?,
             };
             // What is kept in memory is counted by its length: no more than that may hang on it.
             let bytes = Bytes::from(encoded.bytes.into_boxed_slice());
             let digest = Sha256::digest(&bytes).into();
-            Ok(Merged { bytes, digest, merge: encoded.merge, encode: encoded.encode })
+            Ok(MergedImage { bytes, digest, merge: encoded.merge, encode: encoded.encode })
         };
         self.codec(merge).await
     }
 
     /// Keeps the colour, so that another format or another file of this picture needs no call.
-    pub(super) async fn keep_color(&self, plan: &Plan, decoded: &Decoded, colored: &Colored) {
-        let called = matches!(colored.origin, Origin::Called(_));
+    pub(super) async fn keep_color(
+        &self,
+        plan: &ColorizePlan,
+        decoded: &DecodedPhoto,
+        colored: &RouteResult,
+    ) {
+        let called = matches!(colored.origin, RenditionOrigin::Called(_));
         let key = plan.color_key(colored.provider.about(), &decoded.key);
         let Some(key) = key.filter(|_| called && plan.ask.reuse.keep) else { return };
         let color = colored.color.clone();
         let written = move || match &*color {
-            Checked::Chroma(chroma) => chroma.to_bytes(),
-            Checked::Own(rgb) => rgb.to_bytes(),
+            CheckedColor::Chroma(chroma) => chroma.to_bytes(),
+            CheckedColor::Own(rgb) => rgb.to_bytes(),
         };
         match self.codec(written).await {
-            Ok(bytes) => shelf::keep_color(self.cache(), &key, &bytes, colored.cost).await,
+            Ok(bytes) => cache_codec::keep_color(self.cache(), &key, &bytes, colored.cost).await,
             Err(error) => tracing::warn!("colour cannot be kept: {error}"),
         }
     }
 
     /// Keeps the rendition, if it may be; gives its facts.
-    pub(super) async fn keep(&self, plan: &Plan, decoded: &Decoded, rendition: &Rendition) -> Facts {
-        let facts = Facts {
+    pub(super) async fn keep(
+        &self,
+        plan: &ColorizePlan,
+        decoded: &DecodedPhoto,
+        rendition: &Rendition,
+    ) -> RenditionFacts {
+        let facts = RenditionFacts {
             digest: rendition.digest,
             width: rendition.width,
             height: rendition.height,
@@ -112,7 +122,7 @@ impl Gateway {
         };
         if let Some(key) = rendition.kept_under {
             let picture = rendition.bytes.clone();
-            shelf::keep_rendition(self.cache(), &key, &facts, picture, plan.search.scope).await;
+            cache_codec::keep_rendition(self.cache(), &key, &facts, picture, plan.search.scope).await;
         }
         facts
     }
@@ -122,8 +132,8 @@ impl Gateway {
         self.metrics.rendition(rendition.origin.label());
         if let Some(saved) = rendition.saved {
             let saving = match rendition.origin {
-                Origin::Shared => Saving::Coalesced,
-                Origin::Passed => Saving::AlreadyColor,
+                RenditionOrigin::Shared => Saving::Coalesced,
+                RenditionOrigin::Passed => Saving::AlreadyColor,
                 _ => Saving::Hit,
             };
             self.metrics.saved(&rendition.provider, saving, saved.credits);

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::flight::{Elsewhere, RedisFlights};
+use super::flight::{RedisFlights, ReplicaFlights};
 use crate::cache::{
-    Behind, Cache, CacheError, Credentials, Disk, DiskOptions, Memory, Objects, ObjectsOptions, Observer,
-    Tier, Tiered,
+    BackgroundWrites, BucketCache, BucketOptions, Cache, CacheError, CacheObserver, Credentials, DiskCache,
+    DiskOptions, MemoryCache, Tier, TieredCache,
 };
 use crate::config::{CacheConfig, Config, StoreConfig, StoreCredentials, WhenDown};
 use crate::credit::ledger::{FileOptions, RedisLedger};
@@ -14,7 +14,7 @@ use crate::credit::{FileLedger, Ledger, SystemClock};
 use crate::observe::Metrics;
 use crate::provider::HttpClient;
 use crate::quota::{InProcess, InRedis, Quota};
-use crate::shared::Shared;
+use crate::shared::SharedRedis;
 use crate::tasks::Tasks;
 
 /// The tiers as configured. Looks at everything on the disk: not for async threads. A disk or a store that
@@ -27,11 +27,11 @@ use crate::tasks::Tasks;
 pub fn open_cache(
     config: &CacheConfig,
     behind: Option<&Tasks>,
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn CacheObserver>,
 ) -> Arc<dyn Cache> {
     let mut tiers: Vec<(Tier, Arc<dyn Cache>)> = Vec::new();
     if config.enabled && config.memory > 0 {
-        tiers.push((Tier::Memory, Arc::new(Memory::new(config.memory, config.ttl, observer.clone()))));
+        tiers.push((Tier::Memory, Arc::new(MemoryCache::new(config.memory, config.ttl, observer.clone()))));
     }
     match open_disk(config, observer.clone()) {
         Some(Ok(disk)) => tiers.push((Tier::Disk, Arc::new(disk))),
@@ -47,11 +47,11 @@ pub fn open_cache(
         }
         None => {}
     }
-    Arc::new(Tiered::new(tiers, behind.map(|tasks| Behind::new(tasks.clone())), observer))
+    Arc::new(TieredCache::new(tiers, behind.map(|tasks| BackgroundWrites::new(tasks.clone())), observer))
 }
 
 /// What is kept by the gateway and outlives a configuration.
-pub struct Stores {
+pub struct CacheStores {
     /// What was made before.
     pub cache: Arc<dyn Cache>,
     /// What it has cost.
@@ -59,19 +59,20 @@ pub struct Stores {
     /// What clients have had.
     pub rates: Box<dyn Quota>,
     /// What other replicas are having made.
-    pub elsewhere: Option<Box<dyn Elsewhere>>,
+    pub elsewhere: Option<Box<dyn ReplicaFlights>>,
     /// What replicas share; none is one process by itself.
-    pub shared: Option<Shared>,
+    pub shared: Option<SharedRedis>,
     /// What runs.
     pub tasks: Tasks,
 }
 
-impl Stores {
+impl CacheStores {
     /// Everything as configured. Reads and writes files: not for async threads. Connects to nobody yet. An error
     /// means that there can be no thread.
     pub fn open(config: &Config, metrics: &Metrics) -> std::io::Result<Self> {
         let tasks = Tasks::default();
-        let shared = config.shared.options().map(|options| Shared::new(options, Arc::new(metrics.clone())));
+        let shared =
+            config.shared.options().map(|options| SharedRedis::new(options, Arc::new(metrics.clone())));
         // Where replicas share flights, what has landed must be in the store.
         let behind = Some(&tasks).filter(|_| shared.is_none());
         let cache = open_cache(&config.cache, behind, Arc::new(metrics.clone()));
@@ -83,13 +84,13 @@ impl Stores {
         };
         let rates = open_rates(config, shared.as_ref());
         let elsewhere =
-            shared.clone().map(|shared| -> Box<dyn Elsewhere> { Box::new(RedisFlights::new(shared)) });
+            shared.clone().map(|shared| -> Box<dyn ReplicaFlights> { Box::new(RedisFlights::new(shared)) });
         Ok(Self { cache, ledger, rates, elsewhere, shared, tasks })
     }
 }
 
 /// The memory of limits on rates.
-fn open_rates(config: &Config, shared: Option<&Shared>) -> Box<dyn Quota> {
+fn open_rates(config: &Config, shared: Option<&SharedRedis>) -> Box<dyn Quota> {
     let here = || -> Box<dyn Quota> { Box::new(InProcess::new()) };
     let Some(shared) = shared else { return here() };
     let meanwhile = match config.shared.quota_when_down {
@@ -107,14 +108,20 @@ fn open_ledger(config: &Config) -> std::io::Result<Arc<dyn Ledger>> {
 }
 
 /// The tier on disk alone; none when it is not configured.
-pub fn open_disk(config: &CacheConfig, observer: Arc<dyn Observer>) -> Option<Result<Disk, CacheError>> {
+pub fn open_disk(
+    config: &CacheConfig,
+    observer: Arc<dyn CacheObserver>,
+) -> Option<Result<DiskCache, CacheError>> {
     let dir = config.dir.clone().filter(|_| config.enabled && config.max_bytes > 0)?;
     let options = DiskOptions { max_bytes: config.max_bytes, ttl: config.ttl, ..DiskOptions::default() };
-    Some(Disk::open(dir, options, observer))
+    Some(DiskCache::open(dir, options, observer))
 }
 
 /// The store alone; none when it is not configured. Asks it nothing yet.
-pub fn open_store(config: &CacheConfig, observer: Arc<dyn Observer>) -> Option<Result<Objects, CacheError>> {
+pub fn open_store(
+    config: &CacheConfig,
+    observer: Arc<dyn CacheObserver>,
+) -> Option<Result<BucketCache, CacheError>> {
     let store = config.store.clone().filter(|_| config.enabled)?;
     let name = store.to_string();
     let client = match HttpClient::bare(store.timeout) {
@@ -134,6 +141,6 @@ pub fn open_store(config: &CacheConfig, observer: Arc<dyn Observer>) -> Option<R
     };
     let endpoint = endpoint.map(String::from);
     let options =
-        ObjectsOptions { bucket, prefix, endpoint, region, credentials, ttl: config.ttl, timeout, pause };
-    Some(Objects::open(options, client, observer))
+        BucketOptions { bucket, prefix, endpoint, region, credentials, ttl: config.ttl, timeout, pause };
+    Some(BucketCache::open(options, client, observer))
 }

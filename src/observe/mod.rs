@@ -5,5 +5,5 @@ mod metrics;
 mod trace_parent;
 
 pub use log::init as init_log;
-pub use metrics::{Account, Metrics, Saving};
+pub use metrics::{LedgerSnapshot, Metrics, Saving};
 pub use trace_parent::TraceParent;

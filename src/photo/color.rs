@@ -36,12 +36,12 @@ const COLORED_ACROSS: f64 = 1.75;
 pub(super) struct ColorSampler {
     longest: usize,
     look: usize,
-    cells: Vec<Cell>,
+    cells: Vec<ColorCell>,
 }
 
 /// Sums over the pixels of a cell that were looked at.
 #[derive(Clone, Copy, Debug, Default)]
-struct Cell {
+struct ColorCell {
     count: f32,
     lab: [f32; 3],
 }
@@ -51,7 +51,7 @@ impl ColorSampler {
     pub(super) fn new(width: u32, height: u32) -> Self {
         let longest = width.max(height).max(1);
         let look = longest.div_ceil(SAMPLES) as usize;
-        Self { longest: longest as usize, look, cells: vec![Cell::default(); GRID * GRID] }
+        Self { longest: longest as usize, look, cells: vec![ColorCell::default(); GRID * GRID] }
     }
 
     /// Whether anything of this row is looked at.

@@ -23,17 +23,20 @@ const EPSILON: f32 = 40.0;
 
 /// What is known at a place of the chroma's grid: the slopes for a\* and b\*, their offsets, the
 /// lowest values and the highest.
-type Cell = [f32; 8];
+type GuideCell = [f32; 8];
 
 /// Between two cells.
 #[inline]
-fn mix(one: &Cell, step: &Cell, share: f32) -> Cell {
+fn mix(one: &GuideCell, step: &GuideCell, share: f32) -> GuideCell {
     std::array::from_fn(|i| one[i] + share * step[i])
 }
 
 /// a\* and b\* of a pixel of luminance L\*.
 #[inline]
-fn chroma_of([slope_a, slope_b, offset_a, offset_b, low_a, low_b, high_a, high_b]: Cell, l: f32) -> [f32; 2] {
+fn chroma_of(
+    [slope_a, slope_b, offset_a, offset_b, low_a, low_b, high_a, high_b]: GuideCell,
+    l: f32,
+) -> [f32; 2] {
     let within = |value: f32, low: f32, high: f32| {
         let value = if value > low { value } else { low };
         if value < high { value } else { high }
@@ -46,7 +49,7 @@ pub(super) struct GuideRow {
     /// For each full-size column the cell before it, and how far it is on the way to the next.
     columns: Vec<(u32, f32)>,
     /// The cells of the row, and what is added on the way to the next.
-    cells: Vec<(Cell, Cell)>,
+    cells: Vec<(GuideCell, GuideCell)>,
 }
 
 impl GuideRow {
@@ -64,7 +67,7 @@ impl GuideRow {
 pub(super) struct Guide {
     width: usize,
     height: usize,
-    cells: Vec<Cell>,
+    cells: Vec<GuideCell>,
 }
 
 impl Guide {
@@ -95,9 +98,10 @@ impl Guide {
     pub(super) fn go_to(&self, y: usize, height: usize, row: &mut GuideRow) {
         let (first, second, share) = between(y, height, self.height);
         let cells = |row: usize| &self.cells[row * self.width..][..self.width];
-        let difference = |one: &Cell, other: &Cell| std::array::from_fn(|i| other[i] - one[i]);
-        let between =
-            |(one, other): (&Cell, &Cell)| (mix(one, &difference(one, other), share), Cell::default());
+        let difference = |one: &GuideCell, other: &GuideCell| std::array::from_fn(|i| other[i] - one[i]);
+        let between = |(one, other): (&GuideCell, &GuideCell)| {
+            (mix(one, &difference(one, other), share), GuideCell::default())
+        };
         row.cells.clear();
         row.cells.extend(cells(first).iter().zip(cells(second)).map(between));
         // The last cell has nothing to go to.
@@ -116,7 +120,7 @@ fn between(fine: usize, of: usize, coarse: usize) -> (usize, usize, f32) {
 
 /// What a window of pixels adds up to.
 #[derive(Clone, Copy)]
-struct Window {
+struct GuideWindow {
     count: f32,
     /// L, L x L, a, b, L x a, L x b.
     sums: [f32; 6],
@@ -124,7 +128,7 @@ struct Window {
     high: [f32; 2],
 }
 
-impl Window {
+impl GuideWindow {
     const EMPTY: Self =
         Self { count: 0.0, sums: [0.0; 6], low: [f32::INFINITY; 2], high: [f32::NEG_INFINITY; 2] };
 
@@ -143,17 +147,18 @@ impl Window {
 }
 
 /// The linear function of each place, found in the window of its neighbours.
-fn cells(lab: &[[f32; 3]], width: usize, height: usize) -> Vec<Cell> {
+fn cells(lab: &[[f32; 3]], width: usize, height: usize) -> Vec<GuideCell> {
     let around = |place: usize, end: usize| place.saturating_sub(1)..(place + 2).min(end);
     let mut cells = Vec::with_capacity(lab.len());
     let mut columns = Vec::with_capacity(width);
     for y in 0..height {
         columns.clear();
         columns.extend((0..width).map(|x| {
-            around(y, height).fold(Window::EMPTY, |sum, row| sum.with(&Window::of(lab[row * width + x])))
+            around(y, height)
+                .fold(GuideWindow::EMPTY, |sum, row| sum.with(&GuideWindow::of(lab[row * width + x])))
         }));
         for x in 0..width {
-            let window = columns[around(x, width)].iter().fold(Window::EMPTY, Window::with);
+            let window = columns[around(x, width)].iter().fold(GuideWindow::EMPTY, GuideWindow::with);
             let [l, l_l, a, b, l_a, l_b] = window.sums.map(|sum| sum / window.count);
             let weight = 1.0 / ((l_l - l * l).max(0.0) + EPSILON);
             let slope = [(l_a - l * a) * weight, (l_b - l * b) * weight];

@@ -3,15 +3,15 @@
 //! The names of files and media types are claims; signatures are what decoders act on. Sizes are
 //! read here, without any decoder, so that a picture that is too large costs nothing.
 
-use super::needs::Needs;
-use super::{Head, InputFormat, Limits, PhotoError, ifd, kinds};
+use super::needs::MemoryNeeds;
+use super::{ImageHeader, InputFormat, Limits, PhotoError, ifd, kinds};
 
 /// Reads format and size from the header and checks them against the limits; decodes nothing.
 ///
 /// # Errors
 /// [`PhotoError::Unsupported`] for another format, [`PhotoError::TooManyPixels`] above the limits,
 /// [`PhotoError::Broken`] for a header that is cut, damaged, or says no pixels at all.
-pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, PhotoError> {
+pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<ImageHeader, PhotoError> {
     let format = format_of(bytes)?;
     let size = match format {
         InputFormat::Jpeg => jpeg(bytes)?,
@@ -25,7 +25,7 @@ pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, PhotoError> {
         return Err(PhotoError::Broken(format!("The {format} file's header is damaged or cut short.")));
     };
     check_size(width, height, limits)?;
-    let head = Head { format, width, height, needs: Needs::of(bytes, format, (width, height)) };
+    let head = ImageHeader { format, width, height, needs: MemoryNeeds::of(bytes, format, (width, height)) };
     check_memory(&head, bytes.len() as u64, limits)?;
     Ok(head)
 }
@@ -36,7 +36,7 @@ const MOST_PER_PIXEL: u64 = 5;
 const LEAST_BOUND: u64 = 250_000_000;
 
 /// Checks what a picture's format needs while it is decoded; a copy of its file may come on top.
-fn check_memory(head: &Head, file: u64, limits: &Limits) -> Result<(), PhotoError> {
+fn check_memory(head: &ImageHeader, file: u64, limits: &Limits) -> Result<(), PhotoError> {
     let bound = limits.max_pixels.saturating_mul(MOST_PER_PIXEL).max(LEAST_BOUND).saturating_add(file);
     if head.needs.decoding <= bound {
         return Ok(());

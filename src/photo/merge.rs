@@ -12,11 +12,11 @@ pub(super) struct Merge<'a> {
     photo: &'a Photo,
     guide: Guide,
     row: GuideRow,
-    block: Block,
+    block: LabBlock,
 }
 
 /// L\*, a\*, b\* of some pixels.
-struct Block {
+struct LabBlock {
     l: [f32; BLOCK],
     a: [f32; BLOCK],
     b: [f32; BLOCK],
@@ -26,7 +26,7 @@ impl<'a> Merge<'a> {
     pub(super) fn new(photo: &'a Photo, chroma: &Chroma) -> Result<Self, PhotoError> {
         let guide = Guide::new(&photo.gray, chroma)?;
         let row = guide.rows(photo.width() as usize);
-        let block = Block { l: [0.0; BLOCK], a: [0.0; BLOCK], b: [0.0; BLOCK] };
+        let block = LabBlock { l: [0.0; BLOCK], a: [0.0; BLOCK], b: [0.0; BLOCK] };
         Ok(Self { photo, guide, row, block })
     }
 
@@ -37,7 +37,7 @@ impl<'a> Merge<'a> {
         let luma = &self.photo.gray.luma[y * width..][..width];
         let pixels: &mut [[u8; 3]] = out.as_chunks_mut().0;
         for (i, (luma, pixels)) in luma.chunks(BLOCK).zip(pixels.chunks_mut(BLOCK)).enumerate() {
-            let Block { l, a, b } = &mut self.block;
+            let LabBlock { l, a, b } = &mut self.block;
             l.iter_mut().zip(luma).for_each(|(l, &luma)| *l = f32::from(luma) * (1.0 / CODES_PER_L));
             self.row.chroma(i * BLOCK, &l[..luma.len()], a, b);
             self.block.write(pixels);
@@ -45,7 +45,7 @@ impl<'a> Merge<'a> {
     }
 }
 
-impl Block {
+impl LabBlock {
     /// Writes the first pixels, as many as there is room for, as 8-bit sRGB.
     fn write(&self, out: &mut [[u8; 3]]) {
         let (mut light, shown) = self.light();
@@ -167,7 +167,7 @@ mod tests {
     fn the_search_for_chroma_that_can_be_shown_is_spared_on_black_and_white() {
         let slow = |luma: u16| {
             let l = [f32::from(luma) / CODES_PER_L; BLOCK];
-            let mut block = Block { l, a: [0.0; BLOCK], b: [0.0; BLOCK] };
+            let mut block = LabBlock { l, a: [0.0; BLOCK], b: [0.0; BLOCK] };
             for i in 0..BLOCK {
                 (block.a[i], block.b[i]) = (i as f32 * 0.4 - 50.0, 50.0 - i as f32 * 0.3);
             }

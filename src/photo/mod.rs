@@ -89,17 +89,17 @@ pub enum OutputFormat {
 
 /// What the header of a picture says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct ImageHeader {
     /// The file format, by its signature.
     pub format: InputFormat,
     /// Width in pixels as stored, before orientation is applied.
     pub width: u32,
     /// Height in pixels as stored, before orientation is applied.
     pub height: u32,
-    needs: needs::Needs,
+    needs: needs::MemoryNeeds,
 }
 
-impl Head {
+impl ImageHeader {
     /// Most bytes of memory that the picture takes at once while it is decoded, upright and written in a
     /// format, with its own colour or a provider's; without the file itself.
     pub fn memory(&self, to: OutputFormat) -> u64 {

@@ -21,14 +21,14 @@ pub(super) const TIFF_PROGRESSIVE: u64 = 16_000_000;
 
 /// What a picture needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Needs {
+pub(super) struct MemoryNeeds {
     /// Most bytes while it is decoded.
     pub(super) decoding: u64,
     /// Whether parts of it may be transparent.
     alpha: bool,
 }
 
-impl Needs {
+impl MemoryNeeds {
     /// What a file of this format and size needs. Of a damaged one as much as can be read is believed; its
     /// decoder sees the rest.
     pub(super) fn of(bytes: &[u8], format: InputFormat, (width, height): (u32, u32)) -> Self {

@@ -4,13 +4,13 @@ use image::metadata::Orientation;
 
 /// What an orientation does: columns and rows change places first, and then each may run backwards.
 #[derive(Clone, Copy)]
-struct Turn {
+struct Orient {
     transpose: bool,
     flip_x: bool,
     flip_y: bool,
 }
 
-impl From<Orientation> for Turn {
+impl From<Orientation> for Orient {
     fn from(orientation: Orientation) -> Self {
         let (transpose, flip_x, flip_y) = match orientation {
             Orientation::NoTransforms => (false, false, false),
@@ -38,7 +38,7 @@ pub(super) fn turn<T: Copy + Default>(
     orientation: Orientation,
 ) -> Vec<T> {
     let (w, h) = (width as usize, height as usize);
-    let Turn { transpose, flip_x, flip_y } = orientation.into();
+    let Orient { transpose, flip_x, flip_y } = orientation.into();
     if !transpose {
         if flip_x && flip_y {
             plane.reverse();
@@ -70,27 +70,27 @@ pub(super) fn turn<T: Copy + Default>(
 
 /// A plane whose rows are turned upright when they are asked for, some at a time: for one that is too large
 /// to be in memory twice.
-pub(super) struct Turned<'a, T> {
+pub(super) struct OrientedPlane<'a, T> {
     plane: &'a [T],
     width: usize,
     height: usize,
-    turn: Turn,
+    turn: Orient,
     /// The upright rows from `first` on, if `turn` makes columns of them.
     band: Vec<T>,
     first: Option<usize>,
 }
 
-impl<'a, T: Copy + Default> Turned<'a, T> {
+impl<'a, T: Copy + Default> OrientedPlane<'a, T> {
     /// Of a plane of `width` x `height` items as they are stored, at least one.
     pub(super) fn new(plane: &'a [T], width: u32, height: u32, orientation: Orientation) -> Self {
-        let (width, height, turn) = (width as usize, height as usize, Turn::from(orientation));
+        let (width, height, turn) = (width as usize, height as usize, Orient::from(orientation));
         let band = if turn.transpose { vec![T::default(); BLOCK * height] } else { Vec::new() };
         Self { plane, width, height, turn, band, first: None }
     }
 
     /// Writes the upright row `y`; quick for rows one after the other.
     pub(super) fn row(&mut self, y: usize, out: &mut [T]) {
-        let Turn { transpose, flip_x, flip_y } = self.turn;
+        let Orient { transpose, flip_x, flip_y } = self.turn;
         let (w, h) = (self.width, self.height);
         if transpose {
             let first = y / BLOCK * BLOCK;
@@ -108,7 +108,7 @@ impl<'a, T: Copy + Default> Turned<'a, T> {
     }
 
     fn fill(&mut self, first: usize) {
-        let Turn { flip_x, flip_y, .. } = self.turn;
+        let Orient { flip_x, flip_y, .. } = self.turn;
         let (w, h) = (self.width, self.height);
         for x in 0..h {
             let from = if flip_x { h - 1 - x } else { x };
@@ -155,7 +155,7 @@ mod tests {
             let turned = turn(stored.clone(), 3, 2, orientation);
             assert_eq!(String::from_utf8(turned).unwrap(), upright, "EXIF orientation {exif}");
             assert_eq!(swaps_sides(orientation), exif >= 5);
-            let mut rows = Turned::new(&stored, 3, 2, orientation);
+            let mut rows = OrientedPlane::new(&stored, 3, 2, orientation);
             let width = if exif >= 5 { 2 } else { 3 };
             let mut by_row = vec![0; 6];
             by_row.chunks_mut(width).enumerate().for_each(|(y, row)| rows.row(y, row));
@@ -168,7 +168,7 @@ mod tests {
         let (w, h) = (67, 45);
         let plane: Vec<u32> = (0..w * h).collect();
         let turned = turn(plane.clone(), w, h, Orientation::Rotate90);
-        let mut rows = Turned::new(&plane, w, h, Orientation::Rotate90);
+        let mut rows = OrientedPlane::new(&plane, w, h, Orientation::Rotate90);
         let mut by_row = vec![0; plane.len()];
         by_row.chunks_mut(h as usize).enumerate().for_each(|(y, row)| rows.row(y, row));
         assert!(by_row == turned);

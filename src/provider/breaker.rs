@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{About, Answer, Billed, Call, FailureKind, Provider, ProviderError, Readiness};
+use super::{Billed, Call, FailureKind, Provider, ProviderError, ProviderInfo, ProviderResponse, Readiness};
 use crate::circuit::{Circuit, CircuitPhase, CircuitPolicy};
 use crate::config::BreakerConfig;
 use crate::observe::Metrics;
@@ -17,13 +17,13 @@ use crate::observe::Metrics;
 /// The `Retry-After` of a call that is refused because a probe is under way.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 
-pub struct Breaker {
+pub struct CircuitBreaker {
     inner: Arc<dyn Provider>,
     config: BreakerConfig,
     circuit: Arc<ProviderCircuit>,
 }
 
-impl Breaker {
+impl CircuitBreaker {
     pub fn new(inner: Arc<dyn Provider>, config: BreakerConfig, circuit: Arc<ProviderCircuit>) -> Self {
         // A provider without its key is not called, so its gauge would mean nothing.
         circuit.gauge.enabled.store(inner.readiness() == Readiness::Ready, Ordering::Relaxed);
@@ -38,8 +38,8 @@ impl Breaker {
 }
 
 #[async_trait]
-impl Provider for Breaker {
-    fn about(&self) -> &About {
+impl Provider for CircuitBreaker {
+    fn about(&self) -> &ProviderInfo {
         self.inner.about()
     }
 
@@ -50,7 +50,7 @@ impl Provider for Breaker {
         }
     }
 
-    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+    async fn colorize(&self, call: Call) -> Result<ProviderResponse, ProviderError> {
         let pass = self.circuit.circuit.enter(Instant::now()).map_err(|open| {
             let left = or_probe_wait(open.left);
             ProviderError::new(FailureKind::NotReady, self.message(left)).retry_after(Some(left))
@@ -170,7 +170,8 @@ mod tests {
         let config = BreakerConfig { failures: 3, pause: Duration::from_secs(30) };
         let metrics = Metrics::new(prometheus::Registry::new()).unwrap();
         let circuit = ProviderCircuit::new("it", metrics.clone(), config);
-        let shown = || metrics.text(&crate::observe::Account::default()).unwrap().contains("breaker_state{");
+        let shown =
+            || metrics.text(&crate::observe::LedgerSnapshot::default()).unwrap().contains("breaker_state{");
         let now = Instant::now();
         circuit.gauge.enabled.store(true, Ordering::Relaxed);
         for _ in 0..3 {

@@ -18,7 +18,7 @@ use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCod
 use rustls::{ClientConfig, RootCertStore};
 
 use super::context::next_hop;
-use super::outgoing::{Forbidden, Names, Reach, System};
+use super::outgoing::{AddressPolicy, ForbiddenAddress, Names, System};
 use super::{FailureKind, ProviderError};
 
 const MOST_REDIRECTS: usize = 3;
@@ -34,7 +34,7 @@ const IDLE: Duration = Duration::from_secs(30);
 const MOST_TRUSTED: u64 = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
+pub struct HttpTimeouts {
     /// Time limit of DNS lookup, connection and TLS handshake together.
     pub connect: Duration,
     /// Time limit from the start of a request to the head of its response.
@@ -77,7 +77,7 @@ pub enum HttpError {
     Redirected,
     /// The host's name resolves to an address that may not be connected to.
     #[error("no request was sent: {0}")]
-    Forbidden(Forbidden),
+    Forbidden(ForbiddenAddress),
 }
 
 impl HttpError {
@@ -125,16 +125,16 @@ impl HttpClient {
     /// A client with its own connections that follows redirects within a host and connects only to addresses within
     /// `reach`. The first call reads the system's certificates, so it must not run on an async thread. The error is a
     /// message for the operator.
-    pub fn new(times: Times, reach: Reach) -> Result<Self, String> {
+    pub fn new(times: HttpTimeouts, reach: AddressPolicy) -> Result<Self, String> {
         let mut builder = named(builder(times.connect)?)?;
-        if reach != Reach::Anywhere {
+        if reach != AddressPolicy::Anywhere {
             builder = builder.dns_resolver(Arc::new(Names::new(Arc::new(System), reach)));
         }
         Ok(Self { client: built(builder)?, first_byte: times.first_byte })
     }
 
     /// A client that returns redirects instead of following them and resolves hosts with `names`.
-    pub(super) fn without_redirects(times: Times, names: Names) -> Result<Self, String> {
+    pub(super) fn without_redirects(times: HttpTimeouts, names: Names) -> Result<Self, String> {
         let builder = named(builder(times.connect)?)?.redirect(Policy::none()).dns_resolver(Arc::new(names));
         Ok(Self { client: built(builder)?, first_byte: times.first_byte })
     }
@@ -255,7 +255,7 @@ fn same_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 }
 
 fn classify(error: &reqwest::Error) -> HttpError {
-    if let Some(forbidden) = innermost(error).downcast_ref::<Forbidden>() {
+    if let Some(forbidden) = innermost(error).downcast_ref::<ForbiddenAddress>() {
         return HttpError::Forbidden(forbidden.clone());
     }
     if let Some(own) = innermost(error).downcast_ref::<HttpError>() {

@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{About, Answer, Call, FailureKind, Provider, ProviderError, Readiness};
+use super::{Call, FailureKind, Provider, ProviderError, ProviderInfo, ProviderResponse, Readiness};
 use crate::queue::{Queue, QueueError};
 
 /// The `Retry-After` when the queue is full.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
 
-pub struct Limit {
+pub struct ConcurrencyLimit {
     inner: Arc<dyn Provider>,
     queue: Arc<Queue>,
 }
 
-impl Limit {
+impl ConcurrencyLimit {
     pub fn new(inner: Arc<dyn Provider>, queue: Arc<Queue>) -> Self {
         Self { inner, queue }
     }
 }
 
 #[async_trait]
-impl Provider for Limit {
-    fn about(&self) -> &About {
+impl Provider for ConcurrencyLimit {
+    fn about(&self) -> &ProviderInfo {
         self.inner.about()
     }
 
@@ -33,7 +33,7 @@ impl Provider for Limit {
         self.inner.readiness()
     }
 
-    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+    async fn colorize(&self, call: Call) -> Result<ProviderResponse, ProviderError> {
         let _place = self.queue.enter(1, call.deadline).await.map_err(|error| match error {
             QueueError::Full => {
                 ProviderError::new(FailureKind::Busy, "too many calls are waiting for it already")

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::breaker::ProviderCircuit;
-use super::onnx::{Onnx, OnnxError};
+use super::onnx::{OnnxError, OnnxProvider};
 use crate::config::BreakerConfig;
 use crate::observe::Metrics;
 use crate::queue::Queue;
@@ -18,41 +18,41 @@ const MOST_NEWS: usize = 32;
 
 /// State of all providers. Clones are cheap and share the state.
 #[derive(Clone)]
-pub struct Memory {
+pub struct ProviderMemory {
     metrics: Metrics,
-    by_name: Arc<Mutex<BTreeMap<String, Arc<Remembered>>>>,
+    by_name: Arc<Mutex<BTreeMap<String, Arc<ProviderState>>>>,
 }
 
 /// State of one provider.
-pub struct Remembered {
+pub struct ProviderState {
     name: String,
     /// One circuit for each combination of address, settings and keys that is in use, the latest last.
-    circuits: Mutex<Vec<(Way, Weak<ProviderCircuit>)>>,
+    circuits: Mutex<Vec<(EndpointDigest, Weak<ProviderCircuit>)>>,
     pub(super) metrics: Metrics,
-    queue: Mutex<Option<(Size, Arc<Queue>)>>,
+    queue: Mutex<Option<(LimitSize, Arc<Queue>)>>,
     news: Mutex<BTreeSet<String>>,
     /// What the network in use was loaded from, and the network.
-    network: Mutex<(String, Weak<Onnx>)>,
+    network: Mutex<(String, Weak<OnnxProvider>)>,
 }
 
 /// SHA-256 of a provider's address, settings and keys.
-pub type Way = [u8; 32];
+pub type EndpointDigest = [u8; 32];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Size {
+struct LimitSize {
     places: u32,
     waiting: usize,
 }
 
-impl Memory {
+impl ProviderMemory {
     pub fn new(metrics: Metrics) -> Self {
         Self { metrics, by_name: Arc::default() }
     }
 
-    pub(super) fn of(&self, name: &str) -> Arc<Remembered> {
+    pub(super) fn of(&self, name: &str) -> Arc<ProviderState> {
         let mut all = lock(&self.by_name);
         let new = || {
-            Arc::new(Remembered {
+            Arc::new(ProviderState {
                 name: name.to_owned(),
                 circuits: Mutex::default(),
                 metrics: self.metrics.clone(),
@@ -94,10 +94,10 @@ impl Memory {
     }
 }
 
-impl Remembered {
+impl ProviderState {
     /// The circuit for this address, these settings and keys. After a change of one of them a new circuit starts closed,
     /// because the change may have fixed the cause of the failures.
-    pub(super) fn circuit(&self, way: Way, config: BreakerConfig) -> Arc<ProviderCircuit> {
+    pub(super) fn circuit(&self, way: EndpointDigest, config: BreakerConfig) -> Arc<ProviderCircuit> {
         let mut kept = lock(&self.circuits);
         kept.retain(|(_, circuit)| circuit.strong_count() > 0);
         let found = kept.iter().position(|(kept, _)| *kept == way).map(|index| kept.remove(index));
@@ -126,7 +126,7 @@ impl Remembered {
 
     /// The queue for `places` concurrent calls and `waiting` queued ones. A new queue is made only if the numbers changed.
     pub(super) fn queue(&self, places: u32, waiting: usize) -> Arc<Queue> {
-        let wanted = Size { places, waiting };
+        let wanted = LimitSize { places, waiting };
         let mut kept = lock(&self.queue);
         if let Some((_, queue)) = kept.as_ref().filter(|(size, _)| *size == wanted) {
             return queue.clone();
@@ -141,8 +141,8 @@ impl Remembered {
     pub(super) fn network(
         &self,
         from: String,
-        load: impl FnOnce() -> Result<Onnx, OnnxError>,
-    ) -> Result<Arc<Onnx>, OnnxError> {
+        load: impl FnOnce() -> Result<OnnxProvider, OnnxError>,
+    ) -> Result<Arc<OnnxProvider>, OnnxError> {
         let mut kept = lock(&self.network);
         if let Some(network) = kept.1.upgrade().filter(|_| kept.0 == from) {
             return Ok(network);

@@ -32,31 +32,31 @@ use sha2::{Digest, Sha256};
 pub use audience::Audience;
 pub use context::within;
 pub use error::{Billed, FailureKind, ProviderError};
-pub use http::{Frame, balances};
-pub use http_client::{CDN_LOOP, HttpClient, HttpError, Reply, Times, own_name};
-pub use memory::Memory;
-pub use outgoing::{Forbidden, InputError, Inputs, Reach};
+pub use http::{Letterbox, balances};
+pub use http_client::{CDN_LOOP, HttpClient, HttpError, HttpTimeouts, Reply, own_name};
+pub use memory::ProviderMemory;
+pub use outgoing::{AddressPolicy, ForbiddenAddress, InputError, Inputs};
 pub use registry::{BuildError, build, forbidden, guarded};
 pub use trace::{Step, Trace};
 
-use crate::credit::{Begun, Usage};
+use crate::credit::{CallBegun, Usage};
 use crate::photo::{Chroma, Gray};
 
 #[async_trait]
 pub trait Provider: Send + Sync {
     /// Never changes.
-    fn about(&self) -> &About;
+    fn about(&self) -> &ProviderInfo;
 
     /// Whether the provider can be called now. Cheap: reads memory only.
     fn readiness(&self) -> Readiness;
 
     /// Colours one grey picture. Returns before the call's deadline.
-    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError>;
+    async fn colorize(&self, call: Call) -> Result<ProviderResponse, ProviderError>;
 }
 
 /// The name, the model and the settings of a provider.
 #[derive(Clone, Debug)]
-pub struct About {
+pub struct ProviderInfo {
     /// The name in the configuration.
     pub name: String,
     /// The kind: `onnx`, `algorithmia`, ...
@@ -75,9 +75,9 @@ pub struct About {
     pub settings: String,
 }
 
-impl About {
+impl ProviderInfo {
     /// SHA-256 of everything that changes pixels.
-    pub fn identity(&self) -> Identity {
+    pub fn identity(&self) -> ProviderIdentity {
         let mut hash = Sha256::new();
         let send = self.send_max_pixels.to_string();
         let lock = if self.luma_lock { "lock" } else { "own" };
@@ -85,13 +85,13 @@ impl About {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
-        Identity(hash.finalize().into())
+        ProviderIdentity(hash.finalize().into())
     }
 }
 
 /// The kind, model, version and every setting of a provider that changes pixels, as SHA-256; part of cache keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Identity(pub [u8; 32]);
+pub struct ProviderIdentity(pub [u8; 32]);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
@@ -113,7 +113,7 @@ pub struct Call {
     /// The requests that wait for the response. `None`: the call begins even if no client waits any more.
     pub audience: Option<Arc<dyn Audience>>,
     /// Set by [`Call::may_begin`].
-    pub begun: Begun,
+    pub begun: CallBegun,
 }
 
 impl Call {
@@ -137,18 +137,18 @@ impl Call {
 
 /// The result of a successful call.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    pub color: Color,
+pub struct ProviderResponse {
+    pub color: ProviderColor,
     pub usage: Usage,
 }
 
 /// Colour as a provider returns it.
 #[derive(Clone, Debug)]
-pub enum Color {
+pub enum ProviderColor {
     /// Chroma planes of any size that cover the whole picture.
     Chroma(Chroma),
     /// An encoded picture of any size, not yet decoded and untrusted.
     Picture(Bytes),
     /// An encoded picture that contains the photo within a border.
-    Framed(Bytes, Frame),
+    Framed(Bytes, Letterbox),
 }

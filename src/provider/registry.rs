@@ -7,14 +7,14 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use super::Provider;
-use super::algorithmia::{self, Algorithmia};
-use super::breaker::Breaker;
-use super::exec::Exec;
-use super::http::{self, Http};
-use super::limit::Limit;
-use super::memory::{Memory, Way};
-use super::onnx::{Onnx, OnnxError};
-use super::outgoing::{Forbidden, literal};
+use super::algorithmia::{self, AlgorithmiaProvider};
+use super::breaker::CircuitBreaker;
+use super::exec::ProgramProvider;
+use super::http::{self, HttpProvider};
+use super::limit::ConcurrencyLimit;
+use super::memory::{EndpointDigest, ProviderMemory};
+use super::onnx::{OnnxError, OnnxProvider};
+use super::outgoing::{ForbiddenAddress, literal};
 use super::retry::Retry;
 use super::timed::Timed;
 use crate::config::{KindConfig, ProviderConfig, RemoteConfig, Secret};
@@ -29,25 +29,30 @@ pub enum BuildError {
 
 /// Builds a provider. Its state that survives reloads is in `memory`. May read files, so it must not run on an async
 /// thread.
-pub fn build(config: &ProviderConfig, memory: &Memory) -> Result<Arc<dyn Provider>, BuildError> {
+pub fn build(config: &ProviderConfig, memory: &ProviderMemory) -> Result<Arc<dyn Provider>, BuildError> {
     let (name, common) = (&config.name, &config.common);
     let failed = |source| BuildError::Network { name: name.clone(), source };
     let (kind, transfer): (Arc<dyn Provider>, Duration) = match &config.kind {
         KindConfig::Onnx(onnx) => {
-            let load = || Onnx::load(name, common, onnx, &config.price);
+            let load = || OnnxProvider::load(name, common, onnx, &config.price);
             (
-                memory.of(name).network(Onnx::source(common, onnx, &config.price), load).map_err(failed)?,
+                memory
+                    .of(name)
+                    .network(OnnxProvider::source(common, onnx, &config.price), load)
+                    .map_err(failed)?,
                 Duration::ZERO,
             )
         }
         KindConfig::Algorithmia(host) => (
-            Arc::new(Algorithmia::new(name, common, host, &config.price, memory.of(name))),
+            Arc::new(AlgorithmiaProvider::new(name, common, host, &config.price, memory.of(name))),
             algorithmia::TRANSFER,
         ),
-        KindConfig::Http(api) => (Arc::new(Http::new(name, common, api, &config.price)), http::TRANSFER),
+        KindConfig::Http(api) => {
+            (Arc::new(HttpProvider::new(name, common, api, &config.price)), http::TRANSFER)
+        }
         KindConfig::Exec(exec) => {
             let queue = memory.of(name).queue(exec.places(), exec.queue);
-            (Arc::new(Exec::new(name, common, exec, &config.price, queue)), Duration::ZERO)
+            (Arc::new(ProgramProvider::new(name, common, exec, &config.price, queue)), Duration::ZERO)
         }
     };
     let timed = Arc::new(Timed::new(kind, common.timeout + transfer));
@@ -58,7 +63,7 @@ pub fn build(config: &ProviderConfig, memory: &Memory) -> Result<Arc<dyn Provide
 }
 
 /// Checks the address of a provider, without a DNS lookup. Returns why requests to it are forbidden.
-pub fn forbidden(config: &ProviderConfig) -> Option<Forbidden> {
+pub fn forbidden(config: &ProviderConfig) -> Option<ForbiddenAddress> {
     let (address, reach) = match &config.kind {
         KindConfig::Algorithmia(host) => (&host.base_url, algorithmia::reach(host)),
         KindConfig::Http(api) => (&api.base_url, http::reach(api)),
@@ -68,7 +73,7 @@ pub fn forbidden(config: &ProviderConfig) -> Option<Forbidden> {
 }
 
 /// The digest of a provider's address, settings and keys.
-fn way(kind: &KindConfig) -> Way {
+fn way(kind: &KindConfig) -> EndpointDigest {
     let secrets: Vec<&Secret> = match kind {
         KindConfig::Algorithmia(host) => vec![&host.api_key],
         KindConfig::Http(api) => api.secrets.values().collect(),
@@ -87,18 +92,28 @@ fn way(kind: &KindConfig) -> Way {
 /// Wraps a remote provider in a concurrency limit, retries and a circuit breaker, from the outside in. The limit is
 /// outermost, so that time in the queue does not count as a time-out and a retry keeps its slot. The circuit breaker is
 /// innermost, so that it sees every attempt.
-pub fn guarded(inner: Arc<dyn Provider>, remote: &RemoteConfig, memory: &Memory) -> Arc<dyn Provider> {
-    behind(inner, remote, memory, Way::default())
+pub fn guarded(
+    inner: Arc<dyn Provider>,
+    remote: &RemoteConfig,
+    memory: &ProviderMemory,
+) -> Arc<dyn Provider> {
+    behind(inner, remote, memory, EndpointDigest::default())
 }
 
-fn behind(inner: Arc<dyn Provider>, remote: &RemoteConfig, memory: &Memory, way: Way) -> Arc<dyn Provider> {
+fn behind(
+    inner: Arc<dyn Provider>,
+    remote: &RemoteConfig,
+    memory: &ProviderMemory,
+    way: EndpointDigest,
+) -> Arc<dyn Provider> {
     let remembered = memory.of(&inner.about().name);
     let mut provider = inner;
     if remote.breaker.failures > 0 {
-        provider = Arc::new(Breaker::new(provider, remote.breaker, remembered.circuit(way, remote.breaker)));
+        provider =
+            Arc::new(CircuitBreaker::new(provider, remote.breaker, remembered.circuit(way, remote.breaker)));
     }
     if remote.retries > 0 {
         provider = Arc::new(Retry::new(provider, remote.retries, remembered.clone()));
     }
-    Arc::new(Limit::new(provider, remembered.queue(remote.concurrency, remote.queue)))
+    Arc::new(ConcurrencyLimit::new(provider, remembered.queue(remote.concurrency, remote.queue)))
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-use super::memory::Remembered;
-use super::{About, Answer, Call, Provider, ProviderError, Readiness};
+use super::memory::ProviderState;
+use super::{Call, Provider, ProviderError, ProviderInfo, ProviderResponse, Readiness};
 
 /// The first delay; jitter at most doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -25,11 +25,11 @@ const LEAST_CALL: Duration = Duration::from_secs(1);
 pub struct Retry {
     inner: Arc<dyn Provider>,
     waits: ExponentialBuilder,
-    remembered: Arc<Remembered>,
+    remembered: Arc<ProviderState>,
 }
 
 impl Retry {
-    pub fn new(inner: Arc<dyn Provider>, retries: u32, remembered: Arc<Remembered>) -> Self {
+    pub fn new(inner: Arc<dyn Provider>, retries: u32, remembered: Arc<ProviderState>) -> Self {
         let waits = ExponentialBuilder::new()
             .with_min_delay(FIRST_WAIT)
             .with_max_delay(LONGEST_WAIT)
@@ -41,7 +41,7 @@ impl Retry {
 
 #[async_trait]
 impl Provider for Retry {
-    fn about(&self) -> &About {
+    fn about(&self) -> &ProviderInfo {
         self.inner.about()
     }
 
@@ -49,7 +49,7 @@ impl Provider for Retry {
         self.inner.readiness()
     }
 
-    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+    async fn colorize(&self, call: Call) -> Result<ProviderResponse, ProviderError> {
         let mut waits = self.waits.build();
         let mut tries = 1;
         loop {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{About, Answer, Billed, Call, FailureKind, Provider, ProviderError, Readiness};
+use super::{Billed, Call, FailureKind, Provider, ProviderError, ProviderInfo, ProviderResponse, Readiness};
 
 /// A call may end by itself for this long after its deadline, because its own error is more precise.
 const GRACE: Duration = Duration::from_millis(500);
@@ -24,7 +24,7 @@ impl Timed {
 
 #[async_trait]
 impl Provider for Timed {
-    fn about(&self) -> &About {
+    fn about(&self) -> &ProviderInfo {
         self.inner.about()
     }
 
@@ -32,7 +32,7 @@ impl Provider for Timed {
         self.inner.readiness()
     }
 
-    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+    async fn colorize(&self, call: Call) -> Result<ProviderResponse, ProviderError> {
         let start = Instant::now();
         let deadline = call.deadline.min(start + self.most);
         let work = self.inner.colorize(Call { deadline, ..call });
@@ -53,11 +53,11 @@ mod tests {
     use crate::provider::Trace;
 
     /// Never responds and ignores deadlines.
-    struct Deaf(About);
+    struct Deaf(ProviderInfo);
 
     #[async_trait]
     impl Provider for Deaf {
-        fn about(&self) -> &About {
+        fn about(&self) -> &ProviderInfo {
             &self.0
         }
 
@@ -65,7 +65,7 @@ mod tests {
             Readiness::Ready
         }
 
-        async fn colorize(&self, _: Call) -> Result<Answer, ProviderError> {
+        async fn colorize(&self, _: Call) -> Result<ProviderResponse, ProviderError> {
             std::future::pending().await
         }
     }
@@ -73,7 +73,7 @@ mod tests {
     #[tokio::test]
     async fn a_hanging_call_is_cancelled_and_may_have_been_billed_only_if_the_provider_is_remote() {
         for (leaves_machine, billed) in [(true, Billed::Unknown), (false, Billed::No)] {
-            let about = About {
+            let about = ProviderInfo {
                 name: "deaf".into(),
                 kind: "test",
                 model: "none".into(),
@@ -91,7 +91,7 @@ mod tests {
                     deadline: Instant::now() + Duration::from_millis(deadline),
                     trace: Trace::default(),
                     audience: None,
-                    begun: crate::credit::Begun::default(),
+                    begun: crate::credit::CallBegun::default(),
                 };
                 let error = timed.colorize(call).await.unwrap_err();
                 assert_eq!((error.kind, error.billed), (FailureKind::Timeout, billed), "{error}");

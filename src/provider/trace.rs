@@ -39,13 +39,13 @@ impl Step {
 /// share the listener.
 #[derive(Clone, Default)]
 pub struct Trace {
-    listener: Option<Arc<Listener>>,
+    listener: Option<Arc<TraceListener>>,
     parent: Option<TraceParent>,
 }
 
 type Tell = dyn Fn(Step, &str) + Send + Sync;
 
-struct Listener {
+struct TraceListener {
     dry: bool,
     tell: Box<Tell>,
 }
@@ -53,7 +53,7 @@ struct Listener {
 impl Trace {
     /// Reports each step to `tell`. In a dry run no provider sends anything.
     pub fn new(dry: bool, tell: impl Fn(Step, &str) + Send + Sync + 'static) -> Self {
-        Self { listener: Some(Arc::new(Listener { dry, tell: Box::new(tell) })), parent: None }
+        Self { listener: Some(Arc::new(TraceListener { dry, tell: Box::new(tell) })), parent: None }
     }
 
     /// Without a listener.

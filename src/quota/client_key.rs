@@ -6,11 +6,11 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::words::By;
+use super::words::LimitScope;
 
 /// Whose a share or a rate is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Bucket {
+pub enum ClientBucket {
     /// A network that counts as one client: an IPv4 address, or an IPv6 prefix.
     Network(IpNet),
     /// A key, by its name.
@@ -19,7 +19,7 @@ pub enum Bucket {
     All,
 }
 
-impl Bucket {
+impl ClientBucket {
     /// The client at an address that sends no key.
     pub fn network(address: IpAddr, ipv6_prefix: u8) -> Self {
         let prefix = match address.to_canonical() {
@@ -30,11 +30,11 @@ impl Bucket {
     }
 
     /// Whom a limit counts this client with; none if the limit is no concern of it.
-    pub fn under(&self, by: By) -> Option<Self> {
+    pub fn under(&self, by: LimitScope) -> Option<Self> {
         match (by, self) {
-            (By::All, _) => Some(Self::All),
-            (By::Client, Self::Network(_)) | (By::Key, Self::Key(_)) => Some(self.clone()),
-            (By::Client | By::Key, _) => None,
+            (LimitScope::All, _) => Some(Self::All),
+            (LimitScope::Client, Self::Network(_)) | (LimitScope::Key, Self::Key(_)) => Some(self.clone()),
+            (LimitScope::Client | LimitScope::Key, _) => None,
         }
     }
 
@@ -60,7 +60,7 @@ fn cut(address: IpAddr, prefix: u8) -> IpNet {
 }
 
 /// `ip:192.0.2.1`, `ip:2001:db8::/64`, `key:bob`, `all`: what the ledger and everybody else calls it.
-impl fmt::Display for Bucket {
+impl fmt::Display for ClientBucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Network(net) if net.prefix_len() == net.max_prefix_len() => write!(f, "ip:{}", net.addr()),
@@ -85,28 +85,31 @@ mod tests {
             ("2001:db8:1:2:3:4:5:6", 128, "2001:db8:1:2:3:4:5:6"),
             ("::1", 64, "::/64"),
         ] {
-            let bucket = Bucket::network(address.parse().unwrap(), prefix);
+            let bucket = ClientBucket::network(address.parse().unwrap(), prefix);
             assert_eq!(bucket.to_string(), format!("ip:{shown}"), "{address}");
         }
     }
 
     #[test]
     fn a_limit_counts_those_it_is_about() {
-        let network = Bucket::network("192.0.2.1".parse().unwrap(), 64);
-        let key = Bucket::Key("bob".into());
-        assert_eq!(network.under(By::Client).as_ref(), Some(&network));
-        assert_eq!(network.under(By::Key), None);
-        assert_eq!(key.under(By::Client), None);
-        assert_eq!(key.under(By::Key).as_ref(), Some(&key));
-        assert_eq!((network.under(By::All), key.under(By::All)), (Some(Bucket::All), Some(Bucket::All)));
+        let network = ClientBucket::network("192.0.2.1".parse().unwrap(), 64);
+        let key = ClientBucket::Key("bob".into());
+        assert_eq!(network.under(LimitScope::Client).as_ref(), Some(&network));
+        assert_eq!(network.under(LimitScope::Key), None);
+        assert_eq!(key.under(LimitScope::Client), None);
+        assert_eq!(key.under(LimitScope::Key).as_ref(), Some(&key));
+        assert_eq!(
+            (network.under(LimitScope::All), key.under(LimitScope::All)),
+            (Some(ClientBucket::All), Some(ClientBucket::All))
+        );
     }
 
     #[test]
     fn a_coarse_client_is_a_large_network() {
         for (address, shown) in [("192.0.2.1", "192.0.0.0/16"), ("2001:db8:1:2:3:4:5:6", "2001:db8::/32")] {
-            let bucket = Bucket::network(address.parse().unwrap(), 64);
+            let bucket = ClientBucket::network(address.parse().unwrap(), 64);
             assert_eq!(bucket.coarse().to_string(), format!("ip:{shown}"));
         }
-        assert_eq!(Bucket::Key("bob".into()).coarse().to_string(), "key:bob");
+        assert_eq!(ClientBucket::Key("bob".into()).coarse().to_string(), "key:bob");
     }
 }

@@ -16,7 +16,7 @@ use governor::state::StateStore;
 use governor::state::keyed::ShrinkableKeyedStateStore;
 use governor::{NotUntil, RateLimiter};
 
-use super::{Bucket, Charge, Level, Limit, Quota, Refusal};
+use super::{Charge, ClientBucket, Limit, LimitStatus, Quota, RateLimited};
 
 /// How many clients each limit remembers at most by themselves. Those who come when it is full are counted
 /// with their neighbours until others have been idle: a flood from many addresses of one network then
@@ -31,7 +31,7 @@ pub struct InProcess<C: Clock = MonotonicClock> {
 
 type Limiters<C> = HashMap<Arc<Limit>, Limiter<C>>;
 
-type Limiter<C> = RateLimiter<Errand, Store, C, StateInformationMiddleware>;
+type Limiter<C> = RateLimiter<LimiterRequest, ArrivalTimes, C, StateInformationMiddleware>;
 
 impl InProcess {
     /// With nobody remembered.
@@ -59,7 +59,7 @@ impl<C: Clock + Clone> InProcess<C> {
     fn limiter(&self, limit: &Limit) -> Option<Limiter<C>> {
         let burst = NonZeroU32::new(limit.cells(limit.burst()))?;
         let quota = governor::Quota::with_period(limit.cell_time())?.allow_burst(burst);
-        Some(RateLimiter::new(quota, Store::default(), self.clock.clone()))
+        Some(RateLimiter::new(quota, ArrivalTimes::default(), self.clock.clone()))
     }
 
     /// The limiter of a limit; none for a limit that cannot be kept, which there is none of.
@@ -70,13 +70,13 @@ impl<C: Clock + Clone> InProcess<C> {
         limiters.get(limit)
     }
 
-    fn levels(&self, limiters: &mut Limiters<C>, charges: &[Charge]) -> Vec<Level> {
+    fn levels(&self, limiters: &mut Limiters<C>, charges: &[Charge]) -> Vec<LimitStatus> {
         let level = |charge: &Charge| Some(self.level(self.of(limiters, &charge.limit)?, charge));
         charges.iter().filter_map(level).collect()
     }
 
-    fn level(&self, limiter: &Limiter<C>, Charge { limit, bucket, amount }: &Charge) -> Level {
-        let look = |cells| self.run(limiter, bucket, Purpose::Look, cells);
+    fn level(&self, limiter: &Limiter<C>, Charge { limit, bucket, amount }: &Charge) -> LimitStatus {
+        let look = |cells| self.run(limiter, bucket, LimiterAction::Look, cells);
         let burst = limit.cells(limit.burst());
         // What would be left after taking one, and that one.
         let remaining = look(1).map_or(0, |left| left + 1);
@@ -86,19 +86,19 @@ impl<C: Clock + Clone> InProcess<C> {
         };
         let wait = look(limit.cells(*amount)).err().unwrap_or_default();
         let remaining = (u64::from(remaining) * limit.of().cell()).min(limit.burst());
-        Level { limit: limit.clone(), remaining, more_in, wait }
+        LimitStatus { limit: limit.clone(), remaining, more_in, wait }
     }
 
     /// How many cells are left after taking some, or else how long until they can be taken.
     fn run(
         &self,
         limiter: &Limiter<C>,
-        bucket: &Bucket,
-        purpose: Purpose,
+        bucket: &ClientBucket,
+        purpose: LimiterAction,
         cells: u32,
     ) -> Result<u32, Duration> {
         let Some(cells) = NonZeroU32::new(cells) else { return Ok(u32::MAX) };
-        let errand = Errand { bucket: bucket.clone(), purpose };
+        let errand = LimiterRequest { bucket: bucket.clone(), purpose };
         match limiter.check_key_n(&errand, cells) {
             Ok(Ok(after)) => Ok(after.remaining_burst_capacity()),
             Ok(Err(not_until)) => Err(self.wait(&not_until)),
@@ -118,23 +118,24 @@ where
     C: Clock + Clone + Send + Sync,
     C::Instant: Send + Sync,
 {
-    async fn check(&self, charges: &[Charge]) -> Result<(), Refusal> {
+    async fn check(&self, charges: &[Charge]) -> Result<(), RateLimited> {
         let mut limiters = self.lock();
         let mut levels = self.levels(&mut limiters, charges);
         levels.retain(|level| !level.wait.is_zero());
         if let Some(wait) = levels.iter().map(|level| level.wait).max() {
-            return Err(Refusal { levels, wait });
+            return Err(RateLimited { levels, wait });
         }
         for charge in charges {
             if let Some(limiter) = limiters.get(&charge.limit) {
                 // It was there a moment ago, nobody else was let in since, and time only adds to it.
-                let _ = self.run(limiter, &charge.bucket, Purpose::Take, charge.limit.cells(charge.amount));
+                let _ =
+                    self.run(limiter, &charge.bucket, LimiterAction::Take, charge.limit.cells(charge.amount));
             }
         }
         Ok(())
     }
 
-    async fn look(&self, charges: &[Charge]) -> Vec<Level> {
+    async fn look(&self, charges: &[Charge]) -> Vec<LimitStatus> {
         self.levels(&mut self.lock(), charges)
     }
 
@@ -150,13 +151,13 @@ where
 
 /// Who comes, and what for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Errand {
-    bucket: Bucket,
-    purpose: Purpose,
+struct LimiterRequest {
+    bucket: ClientBucket,
+    purpose: LimiterAction,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Purpose {
+enum LimiterAction {
     Look,
     Take,
 }
@@ -164,18 +165,18 @@ enum Purpose {
 /// When each client will have had no more than its rate: GCRA's theoretical arrival time, in nanoseconds since
 /// the limiter was made.
 #[derive(Default)]
-struct Store(Mutex<HashMap<Bucket, u64>>);
+struct ArrivalTimes(Mutex<HashMap<ClientBucket, u64>>);
 
-impl Store {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Bucket, u64>> {
+impl ArrivalTimes {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ClientBucket, u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl StateStore for Store {
-    type Key = Errand;
+impl StateStore for ArrivalTimes {
+    type Key = LimiterRequest;
 
-    fn measure_and_replace<T, F, E>(&self, errand: &Errand, decide: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, errand: &LimiterRequest, decide: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
@@ -189,14 +190,14 @@ impl StateStore for Store {
             }
         };
         let (outcome, time) = decide(times.get(bucket).copied().map(Nanos::from))?;
-        if errand.purpose == Purpose::Take {
+        if errand.purpose == LimiterAction::Take {
             times.insert(bucket.clone(), time.as_u64());
         }
         Ok(outcome)
     }
 }
 
-impl ShrinkableKeyedStateStore<Errand> for Store {
+impl ShrinkableKeyedStateStore<LimiterRequest> for ArrivalTimes {
     fn retain_recent(&self, drop_below: Nanos) {
         self.lock().retain(|_, time| *time > drop_below.as_u64());
     }

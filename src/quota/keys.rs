@@ -28,30 +28,30 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// The keys in a file, read again when it changes.
 #[derive(Debug)]
-pub struct Keys {
+pub struct KeyStore {
     file: PathBuf,
-    read: tokio::sync::Mutex<Read>,
-    known: Mutex<Arc<Known>>,
+    read: tokio::sync::Mutex<KeyFileContent>,
+    known: Mutex<Arc<KeyTable>>,
     /// Why the file could not be read the last time.
     trouble: Mutex<Option<String>>,
 }
 
 /// Keys by their SHA-256: their names, or nothing for those that were revoked.
-type Known = HashMap<[u8; 32], Option<String>>;
+type KeyTable = HashMap<[u8; 32], Option<String>>;
 
 #[derive(Debug, Default)]
-struct Read {
+struct KeyFileContent {
     looked: Option<Instant>,
     /// Of the last look at the file, or why there was none.
-    stamp: Option<Result<Stamp, io::ErrorKind>>,
+    stamp: Option<Result<FileVersion, io::ErrorKind>>,
 }
 
 /// Changes when a file's content, owner or mode does: inode, time of change, length.
-type Stamp = (u64, i64, i64, u64);
+type FileVersion = (u64, i64, i64, u64);
 
 /// What a key that a client sent is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum KeyStatus {
     /// The key of this name.
     Known(String),
     /// None of the keys there are, or one that was revoked.
@@ -66,7 +66,7 @@ pub enum Found {
 /// A key as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Kept {
+pub struct StoredKey {
     /// What it is called.
     pub name: String,
     /// When it was minted, by RFC 3339, in UTC.
@@ -78,7 +78,7 @@ pub struct Kept {
     sha256: String,
 }
 
-impl Kept {
+impl StoredKey {
     /// Whether it is the key in use that is called this.
     fn is(&self, name: &str) -> bool {
         self.revoked.is_none() && self.name == name
@@ -87,16 +87,16 @@ impl Kept {
 
 /// A new key: the only time that it can be seen.
 #[derive(Clone)]
-pub struct Minted(String);
+pub struct NewKey(String);
 
-impl Minted {
+impl NewKey {
     /// The key itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-impl std::fmt::Debug for Minted {
+impl std::fmt::Debug for NewKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Minted(…)")
     }
@@ -135,7 +135,7 @@ pub enum KeysError {
     Random(getrandom::Error),
 }
 
-impl Keys {
+impl KeyStore {
     /// The keys in a folder; the file need not be there.
     pub fn in_folder(folder: &Path) -> Self {
         Self {
@@ -153,16 +153,16 @@ impl Keys {
 
     /// Looks a key up that a client sent. While the file cannot be read, the keys that it held the last time are valid,
     /// and every other request is refused.
-    pub async fn find(&self, key: Option<&str>) -> Found {
+    pub async fn find(&self, key: Option<&str>) -> KeyStatus {
         self.refresh().await;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let digest = |key: &str| -> [u8; 32] { Sha256::digest(key.as_bytes()).into() };
         match key.and_then(|key| known.get(&digest(key))) {
-            Some(Some(name)) => Found::Known(name.clone()),
-            Some(None) => Found::Unknown,
-            None if self.trouble().is_some() => Found::Unreadable,
-            None if key.is_none() || known.is_empty() => Found::NoKeys,
-            None => Found::Unknown,
+            Some(Some(name)) => KeyStatus::Known(name.clone()),
+            Some(None) => KeyStatus::Unknown,
+            None if self.trouble().is_some() => KeyStatus::Unreadable,
+            None if key.is_none() || known.is_empty() => KeyStatus::NoKeys,
+            None => KeyStatus::Unknown,
         }
     }
 
@@ -203,14 +203,14 @@ impl Keys {
     }
 
     /// All keys, those revoked too, by name and then by age. Reads the file: not for async threads.
-    pub fn list(&self) -> Result<Vec<Kept>, KeysError> {
+    pub fn list(&self) -> Result<Vec<StoredKey>, KeysError> {
         let mut keys = parse(&self.file, fs::read(&self.file))?;
         keys.sort_by(|a, b| (&a.name, &a.created).cmp(&(&b.name, &b.created)));
         Ok(keys)
     }
 
     /// Makes a key. Not for async threads.
-    pub fn mint(&self, name: &str) -> Result<Minted, KeysError> {
+    pub fn mint(&self, name: &str) -> Result<NewKey, KeysError> {
         if !is_name(name) {
             return Err(KeysError::Name(name.to_owned()));
         }
@@ -219,7 +219,7 @@ impl Keys {
             if keys.iter().any(|kept| kept.is(name)) {
                 return Err(KeysError::Taken(name.to_owned()));
             }
-            keys.push(Kept {
+            keys.push(StoredKey {
                 name: name.to_owned(),
                 created: now(),
                 revoked: None,
@@ -227,11 +227,11 @@ impl Keys {
             });
             Ok(())
         })?;
-        Ok(Minted(key))
+        Ok(NewKey(key))
     }
 
     /// Takes a key out of use and returns it as it is stored now; its name is free for another. Not for async threads.
-    pub fn revoke(&self, name: &str) -> Result<Kept, KeysError> {
+    pub fn revoke(&self, name: &str) -> Result<StoredKey, KeysError> {
         self.change(|keys| {
             let key = keys.iter_mut().find(|kept| kept.is(name));
             let key = key.ok_or_else(|| KeysError::Missing(name.to_owned()))?;
@@ -241,7 +241,10 @@ impl Keys {
     }
 
     /// Changes the file as a whole or not at all; two changes at once happen one after the other.
-    fn change<T>(&self, change: impl FnOnce(&mut Vec<Kept>) -> Result<T, KeysError>) -> Result<T, KeysError> {
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Vec<StoredKey>) -> Result<T, KeysError>,
+    ) -> Result<T, KeysError> {
         let failed = |file: &Path| {
             let file = file.to_owned();
             move |source| KeysError::File { file, source }
@@ -258,7 +261,7 @@ impl Keys {
         Ok(changed)
     }
 
-    fn write(&self, folder: &Path, keys: &[Kept]) -> io::Result<()> {
+    fn write(&self, folder: &Path, keys: &[StoredKey]) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(keys)?;
         let part = files::write_part(folder, &[&text, b"\n"])?;
         fs::rename(part, &self.file)?;
@@ -273,11 +276,11 @@ fn now() -> String {
     now.format(&Rfc3339).unwrap_or_default()
 }
 
-fn stamp(file: &fs::Metadata) -> Stamp {
+fn stamp(file: &fs::Metadata) -> FileVersion {
     (file.ino(), file.ctime(), file.ctime_nsec(), file.len())
 }
 
-fn parse(file: &Path, read: io::Result<Vec<u8>>) -> Result<Vec<Kept>, KeysError> {
+fn parse(file: &Path, read: io::Result<Vec<u8>>) -> Result<Vec<StoredKey>, KeysError> {
     let text = match read {
         // Where there is no file, nor a folder for it, nobody has made a key.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -289,12 +292,12 @@ fn parse(file: &Path, read: io::Result<Vec<u8>>) -> Result<Vec<Kept>, KeysError>
         .map_err(|error| KeysError::Broken { file: file.to_owned(), why: error.to_string() })
 }
 
-fn known(file: &Path, read: io::Result<Vec<u8>>) -> Result<Known, KeysError> {
+fn known(file: &Path, read: io::Result<Vec<u8>>) -> Result<KeyTable, KeysError> {
     let broken = |name: &str| KeysError::Broken {
         file: file.to_owned(),
         why: format!("the `sha256` of `{name}` is not 64 hexadecimal digits"),
     };
-    let pair = |kept: Kept| {
+    let pair = |kept: StoredKey| {
         let digest = unhex(&kept.sha256).ok_or_else(|| broken(&kept.name))?;
         Ok((digest, kept.revoked.is_none().then_some(kept.name)))
     };

@@ -4,16 +4,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::words::{By, Per, Unit};
+use super::words::{LimitScope, RatePeriod, Unit};
 
 /// A limit that can be kept: no part is zero, and the arithmetic cannot overflow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limit {
     name: String,
-    by: By,
+    by: LimitScope,
     of: Unit,
     rate: u64,
-    per: Per,
+    per: RatePeriod,
     burst: u64,
 }
 
@@ -45,7 +45,14 @@ const YEAR: Duration = Duration::from_secs(366 * 86_400);
 
 impl Limit {
     /// A limit of so many `of` per `per`, and `burst` at once; both as they are told: megapixels, not pixels.
-    pub fn new(name: &str, by: By, of: Unit, rate: u64, per: Per, burst: u64) -> Result<Self, LimitError> {
+    pub fn new(
+        name: &str,
+        by: LimitScope,
+        of: Unit,
+        rate: u64,
+        per: RatePeriod,
+        burst: u64,
+    ) -> Result<Self, LimitError> {
         let (rate, burst) = (rate.saturating_mul(of.scale()), burst.saturating_mul(of.scale()));
         let limit = Self { name: name.to_owned(), by, of, rate, per, burst };
         if rate < of.cell() || burst < of.cell() {
@@ -67,7 +74,7 @@ impl Limit {
     }
 
     /// Whom it counts together.
-    pub const fn by(&self) -> By {
+    pub const fn by(&self) -> LimitScope {
         self.by
     }
 
@@ -82,7 +89,7 @@ impl Limit {
     }
 
     /// The time that `rate` is for.
-    pub const fn per(&self) -> Per {
+    pub const fn per(&self) -> RatePeriod {
         self.per
     }
 
@@ -115,9 +122,9 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rate, unit, per) = (self.rate / self.of.scale(), self.of.label(), self.per.label());
         let whom = match self.by {
-            By::Client => "for each client",
-            By::Key => "for one key",
-            By::All => "for all clients together",
+            LimitScope::Client => "for each client",
+            LimitScope::Key => "for one key",
+            LimitScope::All => "for all clients together",
         };
         write!(f, "the limit `{}` ({rate} {unit} per {per} {whom})", self.name)
     }
@@ -127,30 +134,30 @@ impl fmt::Display for Limit {
 mod tests {
     use super::*;
 
-    fn limit(of: Unit, rate: u64, per: Per, burst: u64) -> Result<Limit, LimitError> {
-        Limit::new("x", By::Client, of, rate, per, burst)
+    fn limit(of: Unit, rate: u64, per: RatePeriod, burst: u64) -> Result<Limit, LimitError> {
+        Limit::new("x", LimitScope::Client, of, rate, per, burst)
     }
 
     #[test]
     fn what_cannot_be_kept_is_no_limit() {
         for (of, rate, per, burst, error) in [
-            (Unit::Requests, 0, Per::Second, 1, LimitError::Nothing),
-            (Unit::Requests, 1, Per::Second, 0, LimitError::Nothing),
-            (Unit::Bytes, 1023, Per::Second, 1024, LimitError::Nothing),
-            (Unit::Requests, 1_000_001, Per::Second, 1, LimitError::TooFast),
-            (Unit::Bytes, 1 << 40, Per::Second, 1 << 40, LimitError::TooFast),
-            (Unit::Megapixels, u64::MAX, Per::Day, 1, LimitError::TooFast),
-            (Unit::Requests, 1, Per::Day, 367, LimitError::TooSlow),
-            (Unit::Requests, 1, Per::Day, u64::MAX, LimitError::TooSlow),
-            (Unit::Requests, 1_000_000, Per::Second, 1 << 33, LimitError::TooMuch),
+            (Unit::Requests, 0, RatePeriod::Second, 1, LimitError::Nothing),
+            (Unit::Requests, 1, RatePeriod::Second, 0, LimitError::Nothing),
+            (Unit::Bytes, 1023, RatePeriod::Second, 1024, LimitError::Nothing),
+            (Unit::Requests, 1_000_001, RatePeriod::Second, 1, LimitError::TooFast),
+            (Unit::Bytes, 1 << 40, RatePeriod::Second, 1 << 40, LimitError::TooFast),
+            (Unit::Megapixels, u64::MAX, RatePeriod::Day, 1, LimitError::TooFast),
+            (Unit::Requests, 1, RatePeriod::Day, 367, LimitError::TooSlow),
+            (Unit::Requests, 1, RatePeriod::Day, u64::MAX, LimitError::TooSlow),
+            (Unit::Requests, 1_000_000, RatePeriod::Second, 1 << 33, LimitError::TooMuch),
         ] {
             assert_eq!(limit(of, rate, per, burst), Err(error), "{of:?} {rate} {per:?} {burst}");
         }
         for (of, rate, per, burst) in [
-            (Unit::Requests, 1, Per::Day, 366),
-            (Unit::Requests, 1_000_000, Per::Second, 1 << 31),
-            (Unit::Bytes, 1024, Per::Second, 1024),
-            (Unit::Megapixels, 1, Per::Day, 1),
+            (Unit::Requests, 1, RatePeriod::Day, 366),
+            (Unit::Requests, 1_000_000, RatePeriod::Second, 1 << 31),
+            (Unit::Bytes, 1024, RatePeriod::Second, 1024),
+            (Unit::Megapixels, 1, RatePeriod::Day, 1),
         ] {
             assert!(limit(of, rate, per, burst).is_ok(), "{of:?} {rate} {per:?} {burst}");
         }
@@ -158,12 +165,12 @@ mod tests {
 
     #[test]
     fn an_amount_in_cells_is_rounded_up_and_never_more_than_the_burst() {
-        let bytes = limit(Unit::Bytes, 10_240, Per::Second, 10_240 + 1).unwrap();
+        let bytes = limit(Unit::Bytes, 10_240, RatePeriod::Second, 10_240 + 1).unwrap();
         for (amount, cells) in [(0, 0), (1, 1), (1024, 1), (1025, 2), (10_240, 10), (u64::MAX, 10)] {
             assert_eq!(bytes.cells(amount), cells, "{amount}");
         }
         assert_eq!(bytes.cell_time(), Duration::from_millis(100));
-        let megapixels = limit(Unit::Megapixels, 60, Per::Minute, 30).unwrap();
+        let megapixels = limit(Unit::Megapixels, 60, RatePeriod::Minute, 30).unwrap();
         assert_eq!(megapixels.cells(12_000_000), 1200);
         assert_eq!(megapixels.cells(99_000_000), 3000);
         assert_eq!(megapixels.window(), Duration::from_secs(30));

@@ -6,14 +6,14 @@ use ipnet::IpNet;
 
 /// Ranges of addresses that may come in, and that may not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lists {
+pub struct AddressFilter {
     /// If there are any, nobody else may come in.
     pub allow: Vec<IpNet>,
     /// These may not, even if they are allowed.
     pub deny: Vec<IpNet>,
 }
 
-impl Lists {
+impl AddressFilter {
     /// Whether an address is let in. IPv4-mapped IPv6 is IPv4.
     pub fn let_in(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -41,7 +41,7 @@ mod tests {
             ("192.0.2.0/24 2001:db8::/32", "192.0.2.7/32", "192.0.2.7", false),
             ("192.0.2.0/24 2001:db8::/32", "192.0.2.7/32", "2001:db8::1", true),
         ] {
-            let lists = Lists { allow: nets(allow), deny: nets(deny) };
+            let lists = AddressFilter { allow: nets(allow), deny: nets(deny) };
             assert_eq!(lists.let_in(address.parse().unwrap()), expected, "{allow} / {deny} / {address}");
         }
     }

@@ -22,14 +22,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::redis::InRedis;
-pub use client_key::Bucket;
+pub use client_key::ClientBucket;
 pub use gcra::InProcess;
-pub use keys::{Found, Kept, Keys, KeysError, Minted, is_name as is_key_name};
+pub use keys::{KeyStatus, KeyStore, KeysError, NewKey, StoredKey, is_name as is_key_name};
 pub use limit::{Limit, LimitError};
-pub use lists::Lists;
+pub use lists::AddressFilter;
 pub use peers::{Notice, Peers, Visit};
-pub use shares::{Crowded, Most, Share, Shares};
-pub use words::{By, Gate, Per, Unit};
+pub use shares::{Share, ShareExceeded, ShareLimits, Shares};
+pub use words::{Gate, LimitScope, RatePeriod, Unit};
 
 /// What one request takes from one limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +37,14 @@ pub struct Charge {
     /// The limit.
     pub limit: Arc<Limit>,
     /// Whose.
-    pub bucket: Bucket,
+    pub bucket: ClientBucket,
     /// How much, in requests, bytes, pictures or pixels. More than the limit's burst counts as all of it.
     pub amount: u64,
 }
 
 /// How a client stands with one limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Level {
+pub struct LimitStatus {
     /// The limit.
     pub limit: Arc<Limit>,
     /// How much is left now, in requests, bytes, pictures or pixels.
@@ -57,22 +57,22 @@ pub struct Level {
 
 /// That a request was too much; nothing was taken from any limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Refusal {
+pub struct RateLimited {
     /// The limits that refused it; never empty.
-    pub levels: Vec<Level>,
+    pub levels: Vec<LimitStatus>,
     /// When the same request will not be refused by these.
     pub wait: Duration,
 }
 
-impl Refusal {
+impl RateLimited {
     /// Waits for other limits, too, which did not refuse this time but have been charged for it.
-    pub fn and_then(mut self, others: &[Level]) -> Self {
+    pub fn and_then(mut self, others: &[LimitStatus]) -> Self {
         self.wait = others.iter().map(|level| level.wait).fold(self.wait, Duration::max);
         self
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limits: Vec<String> = self.levels.iter().map(|level| level.limit.to_string()).collect();
         write!(f, "{}", limits.join("; "))
@@ -83,10 +83,10 @@ impl fmt::Display for Refusal {
 #[async_trait::async_trait]
 pub trait Quota: Send + Sync {
     /// Takes every charge, or none of them if one is too much now.
-    async fn check(&self, charges: &[Charge]) -> Result<(), Refusal>;
+    async fn check(&self, charges: &[Charge]) -> Result<(), RateLimited>;
 
     /// How things stand, a level for each charge; takes nothing.
-    async fn look(&self, charges: &[Charge]) -> Vec<Level>;
+    async fn look(&self, charges: &[Charge]) -> Vec<LimitStatus>;
 
     /// Forgets who has been idle for so long that it makes no difference.
     fn sweep(&self) {}
@@ -103,7 +103,7 @@ pub struct Quotas {
     /// Requests that wait for the decoder.
     pub waiting: Shares,
     /// Clients' keys.
-    pub keys: Keys,
+    pub keys: KeyStore,
     /// Where requests come from.
     pub peers: Peers,
 }
@@ -116,7 +116,7 @@ impl Quotas {
             uploads: Shares::default(),
             pixels: Shares::default(),
             waiting: Shares::default(),
-            keys: Keys::in_folder(state_dir),
+            keys: KeyStore::in_folder(state_dir),
             peers: Peers::default(),
         }
     }
@@ -124,7 +124,7 @@ impl Quotas {
 
 /// With what an upload was let in.
 #[derive(Debug)]
-pub struct Ticket {
+pub struct Admission {
     /// What it took from limits.
     pub charges: Vec<Charge>,
     /// Its share of the memory for uploads, free again when the upload is dropped.

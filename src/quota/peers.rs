@@ -21,10 +21,10 @@ const NEARLY_ALL: u32 = 95;
 
 /// Where requests come from.
 #[derive(Debug, Default)]
-pub struct Peers(Mutex<Seen>);
+pub struct Peers(Mutex<PeerCounts>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct PeerCounts {
     requests: u32,
     /// The peer of most of them, if any peer is.
     peer: Option<IpAddr>,
@@ -112,7 +112,7 @@ impl Peers {
     }
 }
 
-impl Seen {
+impl PeerCounts {
     /// Anybody out there may send such headers, and one who does must not hide that a proxy here does, too.
     fn forwarded_by(&mut self, peer: IpAddr) -> Option<Notice> {
         let near = is_private(peer);

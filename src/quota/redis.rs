@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use redis::Script;
 
-use super::{Charge, Level, Limit, Quota, Refusal};
-use crate::shared::{Purpose, Shared, Trouble};
+use super::{Charge, Limit, LimitStatus, Quota, RateLimited};
+use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
 /// Rates in Redis, and in place of it while it does not answer.
 pub struct InRedis {
-    shared: Shared,
+    shared: SharedRedis,
     script: Script,
     /// Who decides meanwhile; without it nothing is limited.
     meanwhile: Option<Box<dyn Quota>>,
@@ -18,12 +18,12 @@ pub struct InRedis {
 
 impl InRedis {
     /// Rates in what is shared; `meanwhile` decides while it does not answer.
-    pub fn new(shared: Shared, meanwhile: Option<Box<dyn Quota>>) -> Self {
+    pub fn new(shared: SharedRedis, meanwhile: Option<Box<dyn Quota>>) -> Self {
         Self { shared, script: Script::new(include_str!("gcra.lua")), meanwhile }
     }
 
     /// How things stand, a level for each charge; takes them all if asked to and none is too much.
-    async fn ask(&self, charges: &[Charge], take: bool) -> Result<Vec<Level>, Trouble> {
+    async fn ask(&self, charges: &[Charge], take: bool) -> Result<Vec<LimitStatus>, CommandError> {
         let mut script = self.script.prepare_invoke();
         script.arg(u8::from(take));
         for Charge { limit, bucket, amount } in charges {
@@ -31,7 +31,7 @@ impl InRedis {
             script.key(self.shared.key(format_args!("quota:{}:{bucket}", limit.name())));
             script.arg(cell).arg(limit.cells(limit.burst())).arg(limit.cells(*amount));
         }
-        let answer: Vec<u64> = self.shared.run(Purpose::Quota, &script).await?;
+        let answer: Vec<u64> = self.shared.run(CommandPurpose::Quota, &script).await?;
         let (pairs, _) = answer.as_chunks::<2>();
         let nanos = Duration::from_nanos;
         let each = charges.iter().zip(pairs);
@@ -40,7 +40,7 @@ impl InRedis {
 }
 
 /// How a client stands who has used up a limit for so long in advance.
-fn level(limit: &Arc<Limit>, ahead: Duration, wait: Duration) -> Level {
+fn level(limit: &Arc<Limit>, ahead: Duration, wait: Duration) -> LimitStatus {
     let (cell, burst) = (limit.cell_time(), limit.cells(limit.burst()));
     // What has been taken and is not there again, in cells.
     let taken = u32::try_from(ahead.as_nanos().div_ceil(cell.as_nanos().max(1))).unwrap_or(u32::MAX);
@@ -50,12 +50,12 @@ fn level(limit: &Arc<Limit>, ahead: Duration, wait: Duration) -> Level {
         _ => ahead.saturating_sub(cell * (taken.min(burst) - 1)),
     };
     let remaining = (u64::from(remaining) * limit.of().cell()).min(limit.burst());
-    Level { limit: limit.clone(), remaining, more_in, wait }
+    LimitStatus { limit: limit.clone(), remaining, more_in, wait }
 }
 
 #[async_trait::async_trait]
 impl Quota for InRedis {
-    async fn check(&self, charges: &[Charge]) -> Result<(), Refusal> {
+    async fn check(&self, charges: &[Charge]) -> Result<(), RateLimited> {
         if charges.is_empty() {
             return Ok(());
         }
@@ -63,7 +63,7 @@ impl Quota for InRedis {
             (Ok(mut levels), _) => {
                 levels.retain(|level| !level.wait.is_zero());
                 match levels.iter().map(|level| level.wait).max() {
-                    Some(wait) => Err(Refusal { levels, wait }),
+                    Some(wait) => Err(RateLimited { levels, wait }),
                     None => Ok(()),
                 }
             }
@@ -72,7 +72,7 @@ impl Quota for InRedis {
         }
     }
 
-    async fn look(&self, charges: &[Charge]) -> Vec<Level> {
+    async fn look(&self, charges: &[Charge]) -> Vec<LimitStatus> {
         if charges.is_empty() {
             return Vec::new();
         }
@@ -94,11 +94,12 @@ impl Quota for InRedis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quota::{By, Per, Unit};
+    use crate::quota::{LimitScope, RatePeriod, Unit};
 
     #[test]
     fn what_is_left_follows_from_how_far_ahead_a_client_is() {
-        let limit = Arc::new(Limit::new("x", By::Client, Unit::Requests, 2, Per::Second, 5).unwrap());
+        let limit =
+            Arc::new(Limit::new("x", LimitScope::Client, Unit::Requests, 2, RatePeriod::Second, 5).unwrap());
         let millis = Duration::from_millis;
         for (ahead, remaining, more_in) in
             [(0, 5, 0), (1, 4, 1), (500, 4, 500), (501, 3, 1), (2499, 0, 499), (2500, 0, 500)]

@@ -11,7 +11,7 @@ pub enum Gate {
 
 /// Whom a limit counts together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum By {
+pub enum LimitScope {
     /// Each address that sends no key.
     Client,
     /// Each key.
@@ -35,7 +35,7 @@ pub enum Unit {
 
 /// The time that a rate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Per {
+pub enum RatePeriod {
     /// One second.
     Second,
     /// 60 seconds.
@@ -56,7 +56,7 @@ impl Gate {
     }
 }
 
-impl By {
+impl LimitScope {
     /// Each with its word.
     pub const ALL: [(&str, Self); 3] = [("client", Self::Client), ("key", Self::Key), ("all", Self::All)];
 
@@ -116,7 +116,7 @@ impl Unit {
     }
 }
 
-impl Per {
+impl RatePeriod {
     /// Each with its word.
     pub const ALL: [(&str, Self); 4] =
         [("second", Self::Second), ("minute", Self::Minute), ("hour", Self::Hour), ("day", Self::Day)];

@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// How to reach what is shared.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct RedisOptions {
     /// Where it is.
     pub address: Address,
     /// The password, if it wants one.
@@ -39,7 +39,7 @@ pub struct Options {
 
 /// What a command is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum CommandPurpose {
     /// Limits on rates.
     Quota,
     /// The account of credit.
@@ -50,7 +50,7 @@ pub enum Purpose {
     Ping,
 }
 
-impl Purpose {
+impl CommandPurpose {
     /// The label in metrics.
     pub const fn label(self) -> &'static str {
         match self {
@@ -63,24 +63,24 @@ impl Purpose {
 }
 
 /// Told what happens; must be quick.
-pub trait Observer: Send + Sync {
+pub trait RedisObserver: Send + Sync {
     /// Whether Redis answers and can be written, as far as is known.
     fn answers(&self, yes: bool);
 
     /// A command failed.
-    fn failed(&self, purpose: Purpose);
+    fn failed(&self, purpose: CommandPurpose);
 }
 
 /// Nobody is told.
-impl Observer for () {
+impl RedisObserver for () {
     fn answers(&self, _: bool) {}
-    fn failed(&self, _: Purpose) {}
+    fn failed(&self, _: CommandPurpose) {}
 }
 
 /// Why a command was not carried out, or is not known to have been.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Redis at {address} {}: {reason}", if *.refused { "refuses" } else { "does not answer" })]
-pub struct Trouble {
+pub struct CommandError {
     address: Address,
     reason: String,
     /// It answered, with an error.
@@ -91,34 +91,34 @@ pub struct Trouble {
 
 /// What replicas share. Clones are the same connection.
 #[derive(Clone)]
-pub struct Shared(Arc<Inner>);
+pub struct SharedRedis(Arc<Inner>);
 
 struct Inner {
-    options: Options,
-    observer: Arc<dyn Observer>,
+    options: RedisOptions,
+    observer: Arc<dyn RedisObserver>,
     probe: Script,
-    circuit: Circuit<Trouble>,
-    health: Mutex<Health>,
+    circuit: Circuit<CommandError>,
+    health: Mutex<RedisHealth>,
 }
 
 #[derive(Default)]
-struct Health {
+struct RedisHealth {
     connection: Option<ConnectionManager>,
-    trouble: Option<Trouble>,
+    trouble: Option<CommandError>,
 }
 
 /// What the success of a command shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Proof {
+enum CommandProof {
     /// That Redis answers.
     Answers,
     /// That it can be written, too.
     Writes,
 }
 
-impl Shared {
+impl SharedRedis {
     /// Connects to nobody yet.
-    pub fn new(options: Options, observer: Arc<dyn Observer>) -> Self {
+    pub fn new(options: RedisOptions, observer: Arc<dyn RedisObserver>) -> Self {
         let probe = Script::new(include_str!("probe.lua"));
         let circuit = Circuit::new(CircuitPolicy::first_failure(PAUSE, PAUSE), |_, _| {});
         Self(Arc::new(Inner { options, observer, probe, circuit, health: Mutex::default() }))
@@ -137,54 +137,57 @@ impl Shared {
     /// Runs a script.
     pub async fn run<T: FromRedisValue>(
         &self,
-        purpose: Purpose,
+        purpose: CommandPurpose,
         script: &ScriptInvocation<'_>,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, CommandError> {
         let (mut connection, pass) = self.connection(purpose)?;
-        self.note(purpose, pass, Proof::Answers, script.invoke_async(&mut connection).await)
+        self.note(purpose, pass, CommandProof::Answers, script.invoke_async(&mut connection).await)
     }
 
     /// Runs a script that writes, whatever it finds.
     pub async fn write<T: FromRedisValue>(
         &self,
-        purpose: Purpose,
+        purpose: CommandPurpose,
         script: &ScriptInvocation<'_>,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, CommandError> {
         let (mut connection, pass) = self.connection(purpose)?;
-        self.note(purpose, pass, Proof::Writes, script.invoke_async(&mut connection).await)
+        self.note(purpose, pass, CommandProof::Writes, script.invoke_async(&mut connection).await)
     }
 
     /// Sends commands together.
     pub async fn query<T: FromRedisValue>(
         &self,
-        purpose: Purpose,
+        purpose: CommandPurpose,
         commands: &Pipeline,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, CommandError> {
         let (mut connection, pass) = self.connection(purpose)?;
-        self.note(purpose, pass, Proof::Answers, commands.query_async(&mut connection).await)
+        self.note(purpose, pass, CommandProof::Answers, commands.query_async(&mut connection).await)
     }
 
     /// Sees whether it answers and can be written.
-    pub async fn ping(&self) -> Result<(), Trouble> {
+    pub async fn ping(&self) -> Result<(), CommandError> {
         let mut probe = self.0.probe.prepare_invoke();
         probe.key(self.key("probe:text")).key(self.key("probe:hash"));
-        self.write(Purpose::Ping, &probe).await
+        self.write(CommandPurpose::Ping, &probe).await
     }
 
     /// Whether it answers and can be written, as far as is known. Asks nobody.
-    pub fn health(&self) -> Result<(), Trouble> {
+    pub fn health(&self) -> Result<(), CommandError> {
         self.lock().trouble.clone().map_or(Ok(()), Err)
     }
 
     /// That an answer makes no sense.
-    pub fn confused(&self, reason: &str) -> Trouble {
-        Trouble { address: self.address().clone(), reason: reason.to_owned(), refused: true, sent: true }
+    pub fn confused(&self, reason: &str) -> CommandError {
+        CommandError { address: self.address().clone(), reason: reason.to_owned(), refused: true, sent: true }
     }
 
     /// The connection, unless it has just failed.
-    fn connection(&self, purpose: Purpose) -> Result<(ConnectionManager, CircuitPass<'_, Trouble>), Trouble> {
+    fn connection(
+        &self,
+        purpose: CommandPurpose,
+    ) -> Result<(ConnectionManager, CircuitPass<'_, CommandError>), CommandError> {
         let pass = self.0.circuit.enter(Instant::now()).map_err(|open| match open.reason {
-            Some(trouble) => Trouble { sent: false, ..trouble },
+            Some(trouble) => CommandError { sent: false, ..trouble },
             None => self.confused("it failed a moment ago"),
         })?;
         let mut health = self.lock();
@@ -195,13 +198,13 @@ impl Shared {
             Ok(connection) => Ok((health.connection.insert(connection).clone(), pass)),
             Err(error) => {
                 drop(health);
-                self.note(purpose, pass, Proof::Answers, Err(error))
+                self.note(purpose, pass, CommandProof::Answers, Err(error))
             }
         }
     }
 
     fn open(&self) -> RedisResult<ConnectionManager> {
-        let Options { address, password, timeout, .. } = &self.0.options;
+        let RedisOptions { address, password, timeout, .. } = &self.0.options;
         let client = address.client(password.as_ref().map(ExposeSecret::expose_secret))?;
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
@@ -213,18 +216,18 @@ impl Shared {
     /// Takes note of how a command went.
     fn note<T>(
         &self,
-        purpose: Purpose,
-        pass: CircuitPass<'_, Trouble>,
-        proof: Proof,
+        purpose: CommandPurpose,
+        pass: CircuitPass<'_, CommandError>,
+        proof: CommandProof,
         result: RedisResult<T>,
-    ) -> Result<T, Trouble> {
-        let Inner { options: Options { address, .. }, observer, .. } = &*self.0;
+    ) -> Result<T, CommandError> {
+        let Inner { options: RedisOptions { address, .. }, observer, .. } = &*self.0;
         let mut health = self.lock();
         match result {
             Ok(value) => {
                 // Also ends a pause that began after this command was sent: Redis answers.
                 self.0.circuit.close();
-                if proof == Proof::Writes && health.trouble.take().is_some() {
+                if proof == CommandProof::Writes && health.trouble.take().is_some() {
                     tracing::info!("Redis at {address} answers again");
                 }
                 observer.answers(health.trouble.is_none());
@@ -252,12 +255,12 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Health> {
+    fn lock(&self) -> MutexGuard<'_, RedisHealth> {
         self.0.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn trouble(address: &Address, error: &RedisError) -> Trouble {
+fn trouble(address: &Address, error: &RedisError) -> CommandError {
     let refused = error.code().is_some() || error.kind() == ErrorKind::AuthenticationFailed;
     let reason = match (error.code(), error.detail()) {
         // In Redis's own words, which its documentation explains; without the place in our script.
@@ -268,5 +271,10 @@ fn trouble(address: &Address, error: &RedisError) -> Trouble {
         _ if error.is_timeout() => "it took too long".to_owned(),
         _ => error.to_string(),
     };
-    Trouble { address: address.clone(), reason, refused, sent: !error.is_connection_refusal() && !refused }
+    CommandError {
+        address: address.clone(),
+        reason,
+        refused,
+        sent: !error.is_connection_refusal() && !refused,
+    }
 }

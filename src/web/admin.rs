@@ -37,7 +37,7 @@ impl From<TierStats> for TierFacts {
 }
 
 #[derive(Serialize)]
-struct Kept {
+struct CacheContents {
     tiers: Vec<TierFacts>,
 }
 
@@ -51,9 +51,9 @@ struct ForgottenFacts {
 
 /// What is kept, by tier.
 #[get("/v1/admin/cache")]
-async fn cache(_admin: Admin, context: Context) -> Result<Json<Kept>, Problem> {
+async fn cache(_admin: Admin, context: Context) -> Result<Json<CacheContents>, Problem> {
     let stats = context.gateway.cache().sweep().await.map_err(failed)?;
-    Ok(Json(Kept { tiers: stats.into_iter().map(TierFacts::from).collect() }))
+    Ok(Json(CacheContents { tiers: stats.into_iter().map(TierFacts::from).collect() }))
 }
 
 /// Forgets everything, in every tier.

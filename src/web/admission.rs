@@ -11,13 +11,13 @@ use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::{Header, Status};
 use rocket::request::Outcome;
 
-use super::guards::{self, Context, Origin};
+use super::guards::{self, ClientOrigin, Context};
 use super::pace::Pace;
 use super::problem::Problem;
 use super::upload_memory::UploadMemory;
-use crate::config::Amounts;
+use crate::config::RequestAmounts;
 use crate::gateway::Gateway;
-use crate::quota::{Crowded, Gate, Level, Limit, Most, Share, Ticket, Unit, Visit};
+use crate::quota::{Admission, Gate, Limit, LimitStatus, Share, ShareExceeded, ShareLimits, Unit, Visit};
 
 /// When it makes sense to come again after too many uploads were on their way: most take seconds.
 const CROWDED_RETRY: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<Uplo
         return Err(Problem::new(Status::InternalServerError, "The gateway is not set up."));
     };
     let config = &context.snapshot.config;
-    if let Some(Origin { peer, forwarded, trusted, .. }) = guards::origin(request) {
+    if let Some(ClientOrigin { peer, forwarded, trusted, .. }) = guards::origin(request) {
         let near = request.rocket().config().address.is_loopback();
         if let Some(notice) = context.gateway.quotas().peers.note(Visit { peer, forwarded, trusted, near }) {
             tracing::warn!("{}", notice.logged(|peer| config.log.network(peer)));
@@ -37,8 +37,9 @@ pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<Uplo
     context.permitted().await?;
 
     let client = context.client.bucket(config.clients.ipv6_prefix);
-    let charges =
-        |gate, bytes| config.quota.charges(gate, client.as_ref(), Amounts { bytes, ..Amounts::default() });
+    let charges = |gate, bytes| {
+        config.quota.charges(gate, client.as_ref(), RequestAmounts { bytes, ..RequestAmounts::default() })
+    };
     context.limited.by([charges(Gate::Admit, bytes), charges(Gate::Spend, 0)].concat());
     let (most, gateway) = (most(&context), context.gateway.clone());
     let each = client.filter(|_| config.quota.enabled);
@@ -48,7 +49,7 @@ pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<Uplo
 }
 
 /// The same for one more picture of a request that was let in: one that its body only names.
-pub async fn again(context: &Context, bytes: u64) -> Result<Arc<Ticket>, Problem> {
+pub async fn again(context: &Context, bytes: u64) -> Result<Arc<Admission>, Problem> {
     let config = &context.snapshot.config;
     let client = context.client.bucket(config.clients.ipv6_prefix).filter(|_| config.quota.enabled);
     let share = context.gateway.quotas().uploads.take(client, bytes, most(context));
@@ -57,25 +58,31 @@ pub async fn again(context: &Context, bytes: u64) -> Result<Arc<Ticket>, Problem
 }
 
 /// The bounds on uploads in memory.
-fn most(Context { snapshot, .. }: &Context) -> Most {
+fn most(Context { snapshot, .. }: &Context) -> ShareLimits {
     let config = &snapshot.config;
-    Most { all: config.limits.upload_memory, each: config.quota.client_upload_memory }
+    ShareLimits { all: config.limits.upload_memory, each: config.quota.client_upload_memory }
 }
 
 /// Charges an upload that has a share of the memory.
-async fn ticket(context: &Context, bytes: u64, share: Share) -> Result<Arc<Ticket>, Problem> {
+async fn ticket(context: &Context, bytes: u64, share: Share) -> Result<Arc<Admission>, Problem> {
     let config = &context.snapshot.config;
     let client = context.client.bucket(config.clients.ipv6_prefix);
-    let charges = config.quota.charges(Gate::Admit, client.as_ref(), Amounts { bytes, ..Amounts::default() });
+    let charges = config.quota.charges(
+        Gate::Admit,
+        client.as_ref(),
+        RequestAmounts { bytes, ..RequestAmounts::default() },
+    );
     context.gateway.charge(&charges).await?;
-    Ok(Arc::new(Ticket { charges, share }))
+    Ok(Arc::new(Admission { charges, share }))
 }
 
 /// The answer to an upload for which there is no memory.
-pub fn crowded(gateway: &Gateway, why: Crowded) -> Problem {
+pub fn crowded(gateway: &Gateway, why: ShareExceeded) -> Problem {
     let (bound, detail) = match why {
-        Crowded::All => ("upload_memory", "As many uploads are on their way in as this server has room for."),
-        Crowded::Client => ("client_upload_memory", "Wait for the answers to your other uploads."),
+        ShareExceeded::All => {
+            ("upload_memory", "As many uploads are on their way in as this server has room for.")
+        }
+        ShareExceeded::Client => ("client_upload_memory", "Wait for the answers to your other uploads."),
     };
     gateway.metrics().crowded(bound);
     Problem::new(Status::ServiceUnavailable, detail).retry_after(Some(CROWDED_RETRY))
@@ -83,10 +90,10 @@ pub fn crowded(gateway: &Gateway, why: Crowded) -> Problem {
 
 /// `RateLimit` and `RateLimit-Policy` on every answer of a limited route and to every wrong key, by
 /// draft-ietf-httpapi-ratelimit-headers-10: structured fields (RFC 9651), a list with an item for each limit.
-pub struct Fields;
+pub struct RateLimitHeaders;
 
 #[rocket::async_trait]
-impl Fairing for Fields {
+impl Fairing for RateLimitHeaders {
     fn info(&self) -> Info {
         Info { name: "rate limit headers", kind: Kind::Response }
     }
@@ -100,14 +107,14 @@ impl Fairing for Fields {
     }
 }
 
-fn list(levels: &[Level], item: impl Fn(&Level) -> String) -> String {
+fn list(levels: &[LimitStatus], item: impl Fn(&LimitStatus) -> String) -> String {
     levels.iter().map(item).collect::<Vec<_>>().join(", ")
 }
 
 /// `"bytes";q=4294967296;qu="content-bytes";w=60`: so much at once, which is there again in so many seconds.
 /// Names are of letters, digits, `-` and `_`: a quoted string takes them as they are.
-fn policy(level: &Level) -> String {
-    let Level { limit, .. } = level;
+fn policy(level: &LimitStatus) -> String {
+    let LimitStatus { limit, .. } = level;
     let unit = match limit.of() {
         Unit::Requests => "",
         Unit::Bytes => ";qu=\"content-bytes\"",
@@ -120,7 +127,7 @@ fn policy(level: &Level) -> String {
 }
 
 /// `"bytes";r=1048576;t=1`: so much is left, and more in so many seconds.
-fn service_limit(level: &Level) -> String {
+fn service_limit(level: &LimitStatus) -> String {
     let mut item = format!("\"{}\";r={}", level.limit.name(), told(&level.limit, level.remaining));
     if !level.more_in.is_zero() {
         // Writing to a string cannot fail.
@@ -142,21 +149,21 @@ pub fn seconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quota::{By, Per};
+    use crate::quota::{LimitScope, RatePeriod};
 
     #[test]
     fn each_limit_is_an_item_of_a_structured_list() {
-        let level = |name, of, rate, per, burst, remaining, more_in| Level {
-            limit: Arc::new(Limit::new(name, By::Client, of, rate, per, burst).unwrap()),
+        let level = |name, of, rate, per, burst, remaining, more_in| LimitStatus {
+            limit: Arc::new(Limit::new(name, LimitScope::Client, of, rate, per, burst).unwrap()),
             remaining,
             more_in: Duration::from_millis(more_in),
             wait: Duration::ZERO,
         };
         let levels = [
-            level("requests", Unit::Requests, 10, Per::Second, 5, 5, 0),
-            level("bytes", Unit::Bytes, 1 << 20, Per::Minute, 1 << 21, 1 << 20, 59),
-            level("pictures", Unit::Pictures, 100, Per::Day, 100, 0, 863_001),
-            level("megapixels", Unit::Megapixels, 60, Per::Minute, 50, 12_990_000, 10),
+            level("requests", Unit::Requests, 10, RatePeriod::Second, 5, 5, 0),
+            level("bytes", Unit::Bytes, 1 << 20, RatePeriod::Minute, 1 << 21, 1 << 20, 59),
+            level("pictures", Unit::Pictures, 100, RatePeriod::Day, 100, 0, 863_001),
+            level("megapixels", Unit::Megapixels, 60, RatePeriod::Minute, 50, 12_990_000, 10),
         ];
         assert_eq!(
             list(&levels, policy),

@@ -13,11 +13,11 @@ use super::base64_body::Base64Body;
 use super::header_text::header_text;
 use super::problem::{AttemptFacts, Problem};
 use super::results;
-use crate::gateway::{Origin, Rendition, Saved};
+use crate::gateway::{Rendition, RenditionOrigin, SavedCost};
 use crate::photo::Damage;
 
 /// A rendition as an answer.
-pub enum Answer {
+pub enum RenditionResponse {
     /// The picture itself.
     Image(Rendition),
     /// An object with the same facts and a data URL.
@@ -26,7 +26,7 @@ pub enum Answer {
 
 /// A rendition in JSON, without its first member, `image`: the picture as a data URL.
 #[derive(Serialize)]
-struct Facts<'r> {
+struct ResponseFacts<'r> {
     format: String,
     width: u32,
     height: u32,
@@ -75,8 +75,8 @@ struct SavedFacts {
     seconds: f64,
 }
 
-impl From<Saved> for SavedFacts {
-    fn from(Saved { credits, time }: Saved) -> Self {
+impl From<SavedCost> for SavedFacts {
+    fn from(SavedCost { credits, time }: SavedCost) -> Self {
         Self { credits: credits.map(|credits| credits.to_string()), seconds: time.as_secs_f64() }
     }
 }
@@ -111,10 +111,10 @@ pub fn credits(rendition: &Rendition) -> String {
     rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string())
 }
 
-fn facts(rendition: &Rendition) -> Facts<'_> {
+fn facts(rendition: &Rendition) -> ResponseFacts<'_> {
     let seconds =
         rendition.timings.iter().map(|(step, took)| ((*step).to_owned(), took.as_secs_f64().into()));
-    Facts {
+    ResponseFacts {
         format: rendition.format.to_string(),
         width: rendition.width,
         height: rendition.height,
@@ -147,11 +147,11 @@ fn json_body(rendition: &Rendition) -> serde_json::Result<Base64Body> {
 fn cache_status(rendition: &Rendition) -> String {
     let stored = if rendition.kept_under.is_some() { "; stored" } else { "" };
     match rendition.origin {
-        Origin::Kept(tier) => format!("PixColor; hit; detail={}", tier.label()),
-        Origin::Merged(tier) => format!("PixColor; hit; detail=merged-{}", tier.label()),
-        Origin::Passed => "PixColor; detail=passed".to_owned(),
-        Origin::Shared => "PixColor; fwd=miss; collapsed".to_owned(),
-        Origin::Called(why) => format!("PixColor; fwd={}{stored}", why.label()),
+        RenditionOrigin::Kept(tier) => format!("PixColor; hit; detail={}", tier.label()),
+        RenditionOrigin::Merged(tier) => format!("PixColor; hit; detail=merged-{}", tier.label()),
+        RenditionOrigin::Passed => "PixColor; detail=passed".to_owned(),
+        RenditionOrigin::Shared => "PixColor; fwd=miss; collapsed".to_owned(),
+        RenditionOrigin::Called(why) => format!("PixColor; fwd={}{stored}", why.label()),
     }
 }
 
@@ -180,7 +180,7 @@ pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
         headers.push(damage_warning());
         headers.push(Header::new("X-PixColor-Damage", header_text(sentence)));
     }
-    if let Some(Saved { credits, time }) = rendition.saved {
+    if let Some(SavedCost { credits, time }) = rendition.saved {
         let credits = credits.map_or("unknown".to_owned(), |credits| credits.to_string());
         let saved = format!("credits={credits}, seconds={:.3}", time.as_secs_f64());
         headers.push(Header::new("X-PixColor-Saved", saved));
@@ -199,7 +199,7 @@ pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
     headers
 }
 
-impl<'r> Responder<'r, 'static> for Answer {
+impl<'r> Responder<'r, 'static> for RenditionResponse {
     fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
         let mut response = Response::build();
         let (Self::Image(rendition) | Self::Json(rendition)) = &self;

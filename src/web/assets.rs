@@ -25,10 +25,10 @@ static STATIC: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/static");
 /// The templates and static files in use, read once at the start.
 pub struct Assets {
     templates: Environment<'static>,
-    files: HashMap<String, File>,
+    files: HashMap<String, AssetFile>,
 }
 
-struct File {
+struct AssetFile {
     bytes: Bytes,
     /// The first 16 digits of its SHA-256, in its address and its entity tag.
     version: String,
@@ -53,11 +53,11 @@ pub enum AssetError {
 impl Assets {
     /// Takes what is inside the binary, overridden by what is in the folders.
     pub fn load(templates: Option<&Path>, files: Option<&Path>) -> Result<Self, AssetError> {
-        let files: HashMap<String, File> = read(&STATIC, files)?
+        let files: HashMap<String, AssetFile> = read(&STATIC, files)?
             .into_iter()
             .map(|(name, bytes)| {
                 let version = hex(&Sha256::digest(&bytes)[..8]);
-                (name, File { bytes, version })
+                (name, AssetFile { bytes, version })
             })
             .collect();
         let addresses: HashMap<String, String> = files
@@ -81,9 +81,9 @@ impl Assets {
     }
 
     /// Renders a template.
-    pub fn render(&self, name: &str, context: impl Serialize) -> Result<Page, Problem> {
+    pub fn render(&self, name: &str, context: impl Serialize) -> Result<RenderedPage, Problem> {
         let rendered = self.templates.get_template(name).and_then(|template| template.render(Serde(context)));
-        rendered.map(Page).map_err(|error| {
+        rendered.map(RenderedPage).map_err(|error| {
             tracing::error!("template {name} failed: {error:#}");
             Problem::new(Status::InternalServerError, "The page cannot be rendered; the log says more.")
         })
@@ -112,9 +112,9 @@ fn read(inside: &Dir<'_>, disk: Option<&Path>) -> Result<HashMap<String, Bytes>,
 }
 
 /// A rendered page.
-pub struct Page(String);
+pub struct RenderedPage(String);
 
-impl<'r> Responder<'r, 'static> for Page {
+impl<'r> Responder<'r, 'static> for RenderedPage {
     fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
         Response::build()
             .header(ContentType::HTML)

@@ -15,14 +15,14 @@ use rocket::request::Request;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
-use super::form::{self, Form, Part, finish};
+use super::form::{self, Form, FormPart, finish};
 use super::pace::{Counted, Pace, TooSlow};
 use super::problem::Problem;
 use super::upload_memory::UploadMemory;
 use super::{admission, guards};
 use crate::gateway::Upload;
 use crate::photo::format_of;
-use crate::quota::Ticket;
+use crate::quota::Admission;
 
 /// Most that is thrown away of what is refused, and for how long, before the connection is closed.
 const DISCARD_BYTES: usize = 64 << 20;
@@ -81,7 +81,7 @@ impl<'r> Body<'r> {
     }
 
     /// With what it was let in, once it is read.
-    pub fn ticket(&mut self) -> Option<Arc<Ticket>> {
+    pub fn ticket(&mut self) -> Option<Arc<Admission>> {
         self.memory.take().map(UploadMemory::settle)
     }
 
@@ -139,7 +139,7 @@ impl<'r> Body<'r> {
     pub async fn form(
         &mut self,
         request: &Request<'_>,
-        part: impl Fn(&str) -> Part,
+        part: impl Fn(&str) -> FormPart,
     ) -> Result<Form, Problem> {
         let header = request.headers().get_one("Content-Type").unwrap_or_default();
         let boundary = multer::parse_boundary(header)

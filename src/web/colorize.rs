@@ -5,11 +5,11 @@ use std::time::Instant;
 use rocket::http::{Accept, MediaType};
 use rocket::{Route, post, routes};
 
-use super::answer::Answer;
+use super::answer::RenditionResponse;
 use super::guards::Context;
 use super::problem::Problem;
-use super::upload::{Fields, Picture};
-use crate::gateway::{Ask, Error, Rendition, Upload};
+use super::upload::{UploadFields, UploadedImage};
+use crate::gateway::{ColorizeRequest, Error, Rendition, Upload};
 use crate::photo::OutputFormat;
 use crate::provider::Trace;
 
@@ -24,16 +24,16 @@ async fn colorize(
     accept: Option<&Accept>,
     provider: Vec<String>,
     format: Vec<String>,
-    picture: Result<Picture, Problem>,
-) -> Result<Answer, Problem> {
-    let Picture { upload, fields } = picture?;
+    picture: Result<UploadedImage, Problem>,
+) -> Result<RenditionResponse, Problem> {
+    let UploadedImage { upload, fields } = picture?;
     let provider = one("provider", provider)?.or(fields.provider);
     let format = one("format", format)?.or(fields.format);
-    let fields = Fields { provider, format, ..fields };
+    let fields = UploadFields { provider, format, ..fields };
     let rendition = ask(&context, upload, fields, accept).await?;
     Ok(match accept.is_some_and(wants_json) {
-        true => Answer::Json(rendition),
-        false => Answer::Image(rendition),
+        true => RenditionResponse::Json(rendition),
+        false => RenditionResponse::Image(rendition),
     })
 }
 
@@ -49,7 +49,7 @@ pub fn one(name: &str, mut values: Vec<String>) -> Result<Option<String>, Proble
 pub async fn ask(
     context: &Context,
     upload: Upload,
-    fields: Fields,
+    fields: UploadFields,
     accept: Option<&Accept>,
 ) -> Result<Rendition, Problem> {
     let format = match &fields.format {
@@ -57,7 +57,7 @@ pub async fn ask(
         None => accept.and_then(explicit_format),
     };
     context.gateway.metrics().uploaded(upload.bytes.len());
-    let ask = Ask {
+    let ask = ColorizeRequest {
         upload,
         provider: fields.provider,
         format,

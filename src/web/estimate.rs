@@ -9,9 +9,9 @@ use super::colorize::{explicit_format, one, parse_format};
 use super::guards::Context;
 use super::problem::{BudgetFacts, Problem};
 use super::results;
-use super::upload::{Fields, Known, Picture, Subject};
+use super::upload::{DeclaredImage, EstimateSubject, UploadFields, UploadedImage};
 use crate::credit::{Credits, SizeClass, Worth};
-use crate::gateway::{Estimate, Expected, Inquiry, Kept, Offer};
+use crate::gateway::{CachedPart, Estimate, EstimateRequest, ExpectedCost, ProviderEstimate};
 use crate::hex::hex;
 use crate::photo::{self, InputFormat};
 use crate::provider::Readiness;
@@ -22,7 +22,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct EstimateResponse {
     /// As far as they are known; else `null`.
     width: Option<u32>,
     height: Option<u32>,
@@ -49,11 +49,11 @@ struct OfferFacts {
     /// its SHA-256.
     cache: &'static str,
     /// What a request would cost: nothing where there is a result.
-    credits: Amounts,
+    credits: CreditsRange,
     /// The same in money; `null` where nobody knows what a credit is worth.
     money: Option<MoneyFacts>,
     /// How long the provider takes; `null` while nothing is learnt, and where it is not called.
-    seconds: Option<Seconds>,
+    seconds: Option<SecondsRange>,
     /// From how many calls for photographs of this size this is learnt; 0: it follows from the price alone.
     calls: u64,
     /// Whether the budgets have enough left for the most that it may cost.
@@ -65,7 +65,7 @@ struct OfferFacts {
 
 /// Decimals, as text: money is never a float.
 #[derive(Serialize)]
-struct Amounts {
+struct CreditsRange {
     /// One of ten calls costs less, or none while nothing is learnt.
     low: String,
     /// `null` while nothing is learnt, unless the price leaves no choice.
@@ -80,30 +80,30 @@ struct Amounts {
 struct MoneyFacts {
     currency: String,
     #[serde(flatten)]
-    amounts: Amounts,
+    amounts: CreditsRange,
 }
 
 #[derive(Serialize)]
-struct Seconds {
+struct SecondsRange {
     low: f64,
     typical: f64,
     high: f64,
 }
 
-impl Amounts {
-    fn new(expected: &Expected, write: impl Fn(Credits) -> String) -> Self {
-        let Expected { low, typical, high, most, .. } = *expected;
+impl CreditsRange {
+    fn new(expected: &ExpectedCost, write: impl Fn(Credits) -> String) -> Self {
+        let ExpectedCost { low, typical, high, most, .. } = *expected;
         Self { low: write(low), typical: typical.map(&write), high: write(high), most: write(most) }
     }
 }
 
-impl From<Offer> for OfferFacts {
-    fn from(offer: Offer) -> Self {
+impl From<ProviderEstimate> for OfferFacts {
+    fn from(offer: ProviderEstimate) -> Self {
         let expected = match offer.is_hit() {
-            true => Expected::NOTHING,
+            true => ExpectedCost::NOTHING,
             false => offer.expected,
         };
-        let Offer { provider, place, leaves_machine, readiness, kept, refusal, .. } = offer;
+        let ProviderEstimate { provider, place, leaves_machine, readiness, kept, refusal, .. } = offer;
         let reason = match readiness {
             Readiness::Ready => None,
             Readiness::NotReady { why, .. } => Some(why),
@@ -111,7 +111,7 @@ impl From<Offer> for OfferFacts {
         let refusal = refusal.filter(|_| !expected.most.is_zero());
         let money = |worth: Worth| MoneyFacts {
             currency: worth.currency.to_string(),
-            amounts: Amounts::new(&expected, |credits| worth.of(credits).amount()),
+            amounts: CreditsRange::new(&expected, |credits| worth.of(credits).amount()),
         };
         Self {
             name: provider,
@@ -120,14 +120,14 @@ impl From<Offer> for OfferFacts {
             ready: reason.is_none(),
             reason,
             cache: match kept {
-                Some(Kept::Rendition) => "hit",
-                Some(Kept::Color) => "merged",
-                Some(Kept::Nothing) => "miss",
+                Some(CachedPart::Rendition) => "hit",
+                Some(CachedPart::Color) => "merged",
+                Some(CachedPart::Nothing) => "miss",
                 None => "unknown",
             },
-            credits: Amounts::new(&expected, |credits| credits.to_string()),
+            credits: CreditsRange::new(&expected, |credits| credits.to_string()),
             money: offer.expected.worth.map(money),
-            seconds: expected.time.map(|time| time.map(|time| time.as_secs_f64())).map(|time| Seconds {
+            seconds: expected.time.map(|time| time.map(|time| time.as_secs_f64())).map(|time| SecondsRange {
                 low: time.low,
                 typical: time.typical,
                 high: time.high,
@@ -145,15 +145,15 @@ async fn estimate(
     accept: Option<&Accept>,
     provider: Vec<String>,
     format: Vec<String>,
-    subject: Result<Subject, Problem>,
-) -> Result<Json<Answer>, Problem> {
+    subject: Result<EstimateSubject, Problem>,
+) -> Result<Json<EstimateResponse>, Problem> {
     let limits = &context.snapshot.config.limits;
     let (known, input) = match subject? {
-        Subject::Known(known) => (known, None),
-        Subject::Picture(Picture { upload, fields: Fields { provider, format, .. } }) => {
+        EstimateSubject::Known(known) => (known, None),
+        EstimateSubject::Picture(UploadedImage { upload, fields: UploadFields { provider, format, .. } }) => {
             let head = photo::read_head(&upload.bytes, &limits.photo())?;
             let (size, fingerprint) = (Some((head.width, head.height)), Some(upload.fingerprint));
-            (Known { size, fingerprint, bytes: None, provider, format }, Some(head.format))
+            (DeclaredImage { size, fingerprint, bytes: None, provider, format }, Some(head.format))
         }
     };
     if known.bytes.is_some_and(|bytes| bytes > limits.upload_bytes) {
@@ -164,7 +164,7 @@ async fn estimate(
         None => accept.and_then(explicit_format).or(input.map(InputFormat::output)),
     };
     let Context { gateway, snapshot, client, reuse, .. } = context;
-    let inquiry = Inquiry {
+    let inquiry = EstimateRequest {
         size: known.size,
         fingerprint: known.fingerprint,
         provider: one("provider", provider)?.or(known.provider),
@@ -175,7 +175,7 @@ async fn estimate(
     };
     let Estimate { first, offers } = gateway.estimate(snapshot, inquiry).await?;
     let pixels = known.size.map(|(width, height)| u64::from(width) * u64::from(height));
-    Ok(Json(Answer {
+    Ok(Json(EstimateResponse {
         width: known.size.map(|(width, _)| width),
         height: known.size.map(|(_, height)| height),
         sha256: known.fingerprint.map(|fingerprint| hex(&fingerprint.0)),
@@ -185,7 +185,7 @@ async fn estimate(
     }))
 }
 
-impl Known {
+impl DeclaredImage {
     /// What a client says of a picture that it does not send.
     pub(super) fn new(
         size: (Option<u32>, Option<u32>),

@@ -8,7 +8,7 @@ use rocket::http::{Header, Method};
 use rocket::{Data, Request, Response};
 
 use super::guards;
-use super::identity::{Identity, REQUEST_ID};
+use super::identity::{REQUEST_ID, RequestIdentity};
 
 /// The page loads from this server alone. `blob:` and `data:` are pictures it has made or was answered.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -160,7 +160,7 @@ impl Fairing for Log {
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
         Began::of(request);
-        Identity::of(request);
+        RequestIdentity::of(request);
         if let Some(gateway) = guards::gateway(request) {
             gateway.metrics().request_began();
         }
@@ -174,7 +174,7 @@ impl Fairing for Log {
             gateway.metrics().request_ended(folded(method), status, took);
         }
         let milliseconds = (took.as_secs_f64() * 1e4).round() / 10.0;
-        let identity = Identity::of(request);
+        let identity = RequestIdentity::of(request);
         let config = guards::snapshot(request).map(|snapshot| snapshot.config.log);
         let client = config.zip(guards::origin(request)).map(|(log, origin)| log.network(origin.address));
         let key = guards::key_name(request).await;

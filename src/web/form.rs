@@ -23,7 +23,7 @@ const FIELD_BYTES: usize = 256;
 const FIELDS_BYTES: u64 = 192 << 10;
 
 /// What to do with a field of a form.
-pub enum Part {
+pub enum FormPart {
     /// It is the picture.
     Picture,
     /// It is a short text.
@@ -53,7 +53,7 @@ pub async fn read<R: AsyncRead + Send + Unpin>(
     boundary: String,
     (limit, length): (u64, u64),
     memory: Option<&UploadMemory>,
-    part: impl Fn(&str) -> Part,
+    part: impl Fn(&str) -> FormPart,
 ) -> Result<Form, Problem> {
     let broken = |error| broken_form(error, limit);
     let allowance = Allowance::default();
@@ -71,11 +71,11 @@ pub async fn read<R: AsyncRead + Send + Unpin>(
         }
         let name: String = field.name().unwrap_or_default().chars().take(40).collect();
         match part(&name) {
-            Part::Picture if picture.is_some() => {
+            FormPart::Picture if picture.is_some() => {
                 let detail = "Send one picture at a time: there are two fields `image`.";
                 return Err(Problem::bad_request(detail).about("image"));
             }
-            Part::Picture => {
+            FormPart::Picture => {
                 let file_name = field.file_name().map(str::to_owned);
                 allowance.body();
                 let (mut bytes, mut hash) =
@@ -92,19 +92,19 @@ pub async fn read<R: AsyncRead + Send + Unpin>(
                 }
                 picture = Some((finish(bytes.freeze(), hash)?, file_name));
             }
-            Part::Text => {
+            FormPart::Text => {
                 let text = value(&mut field).await?;
                 texts.remove(&name);
                 if !text.is_empty() {
                     texts.insert(name, text);
                 }
             }
-            Part::Skipped => {
+            FormPart::Skipped => {
                 allowance.body();
                 while field.chunk().await.map_err(broken)?.is_some() {}
                 skipped.push(plain(name)?);
             }
-            Part::Refused(problem) => return Err(*problem),
+            FormPart::Refused(problem) => return Err(*problem),
         }
     }
     let (upload, file_name) = picture.ok_or_else(|| {

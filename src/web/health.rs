@@ -17,18 +17,18 @@ pub fn routes() -> Vec<Route> {
 }
 
 #[derive(Serialize)]
-struct Health {
+struct HealthBody {
     status: &'static str,
     version: &'static str,
 }
 
 #[get("/healthz")]
-fn healthz() -> Json<Health> {
-    Json(Health { status: "alive", version: env!("CARGO_PKG_VERSION") })
+fn healthz() -> Json<HealthBody> {
+    Json(HealthBody { status: "alive", version: env!("CARGO_PKG_VERSION") })
 }
 
 #[derive(Serialize)]
-struct Readiness {
+struct ReadinessBody {
     status: &'static str,
     /// Why nobody is called who costs something, if that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,7 +53,7 @@ struct Readiness {
 const LOOK: Duration = Duration::from_millis(500);
 
 #[get("/readyz")]
-async fn readyz(context: Context) -> (Status, Json<Readiness>) {
+async fn readyz(context: Context) -> (Status, Json<ReadinessBody>) {
     // Not what the last look has found: it may have been before the trouble. What is wrong is noted where it happens.
     let _ = timeout(LOOK, context.gateway.look_at_account()).await;
     let mut route = list(&context);
@@ -76,7 +76,7 @@ async fn readyz(context: Context) -> (Status, Json<Readiness>) {
         false => (Status::ServiceUnavailable, "no provider on the route is ready"),
     };
     let notices = context.gateway.quotas().peers.notices().iter().map(ToString::to_string).collect();
-    let readiness = Readiness {
+    let readiness = ReadinessBody {
         status,
         paid_providers_are_off,
         configuration_is_not_in_force,

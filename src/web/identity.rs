@@ -16,7 +16,7 @@ pub const REQUEST_ID: &str = "X-Request-Id";
 const LONGEST: usize = 128;
 
 /// A request's own.
-pub struct Identity {
+pub struct RequestIdentity {
     /// Its id.
     pub id: String,
     /// Its place in a trace, if it has one.
@@ -25,7 +25,7 @@ pub struct Identity {
     pub span: Span,
 }
 
-impl Identity {
+impl RequestIdentity {
     /// The identity of a request; the same whenever it is asked for.
     pub fn of<'r>(request: &'r Request<'_>) -> &'r Self {
         request.local_cache(|| {
@@ -67,19 +67,19 @@ fn well_formed(id: &str) -> bool {
 /// The same routes; what they log is told with the request's id.
 pub fn within(routes: Vec<Route>) -> Vec<Route> {
     let told = |mut route: Route| {
-        route.handler = Box::new(Told(route.handler));
+        route.handler = Box::new(SpannedHandler(route.handler));
         route
     };
     routes.into_iter().map(told).collect()
 }
 
 #[derive(Clone)]
-struct Told(Box<dyn Handler>);
+struct SpannedHandler(Box<dyn Handler>);
 
 #[rocket::async_trait]
-impl Handler for Told {
+impl Handler for SpannedHandler {
     async fn handle<'r>(&self, request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r> {
-        let span = Identity::of(request).span.clone();
+        let span = RequestIdentity::of(request).span.clone();
         self.0.handle(request, data).instrument(span).await
     }
 }

@@ -9,7 +9,7 @@ use super::answer::{Described, data_url_body};
 use super::colorize::ask;
 use super::guards::Context;
 use super::problem::Problem;
-use super::upload::{DataUrl, Fields};
+use super::upload::{DataUrl, UploadFields};
 use crate::gateway::Rendition;
 
 /// The routes of this file.
@@ -23,7 +23,7 @@ async fn image(
     picture: Result<DataUrl, Problem>,
 ) -> Result<Described<DataUrlText>, Problem> {
     let DataUrl(upload) = picture?;
-    let rendition = ask(&context, upload, Fields::default(), None).await?;
+    let rendition = ask(&context, upload, UploadFields::default(), None).await?;
     Ok(Described::new(&rendition, DataUrlText(rendition.clone())))
 }
 

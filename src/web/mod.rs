@@ -9,7 +9,7 @@ mod body;
 mod colorize;
 mod connection;
 mod data_url;
-mod door;
+mod early_check;
 mod estimate;
 mod facades;
 mod fairings;
@@ -71,14 +71,15 @@ fn own_routes(with_metrics: bool) -> Vec<Route> {
 pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
     let routes = own_routes(gateway.snapshot().config.metrics.address.is_none());
     let check = guards::turned_away;
-    let routes = [door::guard(methods::others(&routes), check), door::guard(routes, check)].concat();
+    let routes =
+        [early_check::guard(methods::others(&routes), check), early_check::guard(routes, check)].concat();
     serve(figment, gateway, routes).manage(assets)
 }
 
 /// The server of the metrics alone, at an address of their own: for the operator, whichever clients are let in.
 pub fn metrics_server(figment: Figment, gateway: Arc<Gateway>) -> Rocket<Build> {
     let routes = metrics::routes();
-    let routes = door::guard([methods::others(&routes), routes].concat(), guards::metrics_turned_away);
+    let routes = early_check::guard([methods::others(&routes), routes].concat(), guards::metrics_turned_away);
     serve(figment, gateway, routes)
 }
 
@@ -93,7 +94,7 @@ fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<
         .attach(fairings::Headers)
         .attach(fairings::ChunkSize)
         .attach(fairings::CacheStatus)
-        .attach(admission::Fields)
+        .attach(admission::RateLimitHeaders)
         .attach(fairings::Log)
 }
 

@@ -7,12 +7,12 @@ use rocket::{Route, State, get, post, routes};
 use serde_json::json;
 
 use super::answer::{Described, credits, data_url};
-use super::assets::{Assets, Page};
+use super::assets::{Assets, RenderedPage};
 use super::colorize::ask;
 use super::guards::Context;
 use super::problem::Problem;
 use super::providers::learnt;
-use super::upload::Picture;
+use super::upload::UploadedImage;
 use crate::gateway::{Rendition, Upload};
 use crate::photo::{InputFormat, Limits, read_head};
 
@@ -22,7 +22,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 #[get("/")]
-async fn index(context: Context, assets: &State<Assets>) -> Result<Page, Problem> {
+async fn index(context: Context, assets: &State<Assets>) -> Result<RenderedPage, Problem> {
     let config = &context.snapshot.config;
     let limits = &config.limits;
     assets.render(
@@ -50,8 +50,8 @@ async fn index(context: Context, assets: &State<Assets>) -> Result<Page, Problem
 async fn result(
     context: Context,
     assets: &State<Assets>,
-    picture: Result<Picture, Problem>,
-) -> Result<Described<(Status, Page)>, Problem> {
+    picture: Result<UploadedImage, Problem>,
+) -> Result<Described<(Status, RenderedPage)>, Problem> {
     match color(&context, picture).await {
         Ok((rendition, facts)) => {
             let page = assets.render("result.html", facts)?;
@@ -67,9 +67,9 @@ async fn result(
 /// A rendition, and what the result page shows of it.
 async fn color(
     context: &Context,
-    picture: Result<Picture, Problem>,
+    picture: Result<UploadedImage, Problem>,
 ) -> Result<(Rendition, serde_json::Value), Problem> {
-    let Picture { upload, fields } = picture?;
+    let UploadedImage { upload, fields } = picture?;
     let original = original_url(&upload, &context.snapshot.config.limits.photo());
     let file_name = fields.file_name.clone().unwrap_or_default();
     let rendition = ask(context, upload, fields, None).await?;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::guards::{Admin, Context};
 use super::problem::Problem;
-use crate::credit::{Experience, SizeClass, Worth};
+use crate::credit::{CallHistory, SizeClass, Worth};
 use crate::provider::{Provider, Readiness};
 
 /// The routes of this file.
@@ -41,7 +41,7 @@ pub struct ProviderFacts {
 
 /// One provider, and what is learnt of it.
 #[derive(Serialize)]
-pub struct Learnt {
+pub struct ProviderHistory {
     #[serde(flatten)]
     facts: ProviderFacts,
     /// What a megapixel has cost and taken so far, by size of the photograph; sizes without a call that
@@ -69,7 +69,7 @@ struct PerMegapixel {
 }
 
 impl PerMegapixel {
-    fn new(size: SizeClass, learnt: &Experience, worth: Option<Worth>) -> Option<Self> {
+    fn new(size: SizeClass, learnt: &CallHistory, worth: Option<Worth>) -> Option<Self> {
         let credits = learnt.credits_per_megapixel()?;
         let money = worth.map(|worth| worth.of(credits));
         Some(Self {
@@ -113,25 +113,25 @@ pub fn list(context: &Context) -> Vec<ProviderFacts> {
 }
 
 /// The same, with what is learnt of them.
-pub async fn learnt(context: &Context) -> Vec<Learnt> {
+pub async fn learnt(context: &Context) -> Vec<ProviderHistory> {
     let experience = context.gateway.experience().await;
     let learnt = |facts: ProviderFacts| {
         let worth = context.snapshot.config.worth(&facts.name);
         let of = |size| PerMegapixel::new(size, experience.get(&(facts.name.clone(), size))?, worth);
-        Learnt { per_megapixel: SizeClass::ALL.into_iter().filter_map(of).collect(), facts }
+        ProviderHistory { per_megapixel: SizeClass::ALL.into_iter().filter_map(of).collect(), facts }
     };
     list(context).into_iter().map(learnt).collect()
 }
 
 #[derive(Serialize)]
-struct Providers {
-    providers: Vec<Learnt>,
+struct ProviderList {
+    providers: Vec<ProviderHistory>,
     route: Vec<String>,
 }
 
 #[get("/v1/providers")]
-async fn providers(context: Context, admin: Result<Admin, Status>) -> Result<Json<Providers>, Problem> {
+async fn providers(context: Context, admin: Result<Admin, Status>) -> Result<Json<ProviderList>, Problem> {
     context.informed(admin.as_ref()).await?;
     let route = context.snapshot.config.route.clone();
-    Ok(Json(Providers { providers: learnt(&context).await, route }))
+    Ok(Json(ProviderList { providers: learnt(&context).await, route }))
 }

@@ -6,10 +6,10 @@ use rocket::{Route, get, routes};
 use serde::Serialize;
 
 use super::admission::{seconds, told};
-use super::guards::{Context, Origin};
+use super::guards::{ClientOrigin, Context};
 use super::problem::Problem;
-use crate::config::Amounts;
-use crate::quota::{Gate, Level};
+use crate::config::RequestAmounts;
+use crate::quota::{Gate, LimitStatus};
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
@@ -18,7 +18,7 @@ pub fn routes() -> Vec<Route> {
 
 /// How a client stands.
 #[derive(Serialize)]
-struct Standing {
+struct QuotaStatus {
     /// Whom limits count the client as: an address, an IPv6 network, or a key by its name.
     client: Option<String>,
     /// Who holds the other end of the connection: a proxy in front, or the client itself.
@@ -46,8 +46,8 @@ struct LimitFacts {
     more_in_seconds: u64,
 }
 
-impl From<Level> for LimitFacts {
-    fn from(Level { limit, remaining, more_in, .. }: Level) -> Self {
+impl From<LimitStatus> for LimitFacts {
+    fn from(LimitStatus { limit, remaining, more_in, .. }: LimitStatus) -> Self {
         Self {
             name: limit.name().to_owned(),
             gate: limit.of().gate().label(),
@@ -63,14 +63,14 @@ impl From<Level> for LimitFacts {
 }
 
 #[get("/v1/quota")]
-async fn quota(context: Context, origin: Origin) -> Result<Uncached<Json<Standing>>, Problem> {
+async fn quota(context: Context, origin: ClientOrigin) -> Result<Uncached<Json<QuotaStatus>>, Problem> {
     context.permitted().await?;
     let Context { gateway, snapshot, client, .. } = context;
     let (config, quotas) = (&snapshot.config, gateway.quotas());
     let client = client.bucket(config.clients.ipv6_prefix);
-    let charges = |gate| config.quota.charges(gate, client.as_ref(), Amounts::default());
+    let charges = |gate| config.quota.charges(gate, client.as_ref(), RequestAmounts::default());
     let levels = quotas.rates.look(&[charges(Gate::Admit), charges(Gate::Spend)].concat()).await;
-    Ok(Uncached::new(Json(Standing {
+    Ok(Uncached::new(Json(QuotaStatus {
         client: client.map(|client| client.to_string()),
         peer: origin.peer.to_string(),
         enabled: config.quota.enabled,

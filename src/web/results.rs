@@ -15,7 +15,7 @@ use super::colorize::{explicit_format, one, parse_format};
 use super::fairings::is_head;
 use super::guards::Context;
 use super::problem::Problem;
-use crate::config::Share;
+use crate::config::CacheSharing;
 use crate::gateway::{Fingerprint, Snapshot};
 use crate::hex::{hex, unhex};
 use crate::photo::{self, Limits};
@@ -39,7 +39,7 @@ pub fn fingerprint(sha256: &str) -> Result<Fingerprint, Problem> {
 
 /// One picture. Its address is its content, so that it never changes.
 #[get("/v1/results/<digest>")]
-async fn result(context: Context, known: Known<'_>, digest: &str) -> Result<Picture, Problem> {
+async fn result(context: Context, known: ClientCopy<'_>, digest: &str) -> Result<ResultImage, Problem> {
     context.permitted().await?;
     let missing = || {
         Problem::new(Status::NotFound, "There is no such result, or it is not kept any more.")
@@ -55,7 +55,7 @@ async fn result(context: Context, known: Known<'_>, digest: &str) -> Result<Pict
         Header::new("Cache-Control", format!("{whose}, max-age=31536000, immutable")),
         Header::new("Cache-Status", format!("PixColor; hit; detail={}", tier.label())),
     ];
-    Ok(Picture { bytes, media_type: format.media_type(), digest, headers, known: known.is(digest) })
+    Ok(ResultImage { bytes, media_type: format.media_type(), digest, headers, known: known.is(digest) })
 }
 
 /// The best result there is now of the upload with this SHA-256.
@@ -63,11 +63,11 @@ async fn result(context: Context, known: Known<'_>, digest: &str) -> Result<Pict
 async fn best(
     context: Context,
     accept: Option<&Accept>,
-    known: Known<'_>,
+    known: ClientCopy<'_>,
     fingerprint: &str,
     provider: Vec<String>,
     format: Vec<String>,
-) -> Result<Picture, Problem> {
+) -> Result<ResultImage, Problem> {
     context.permitted().await?;
     let missing = || {
         let detail = "There is no result of this picture yet: send the picture to /v1/colorize.";
@@ -92,7 +92,7 @@ async fn best(
     headers.push(Header::new("Vary", "Accept"));
     let media_type = rendition.format.media_type();
     let digest = rendition.digest;
-    Ok(Picture { bytes: rendition.bytes, media_type, digest, headers, known: known.is(digest) })
+    Ok(ResultImage { bytes: rendition.bytes, media_type, digest, headers, known: known.is(digest) })
 }
 
 /// Whether caches between here and the client may keep an answer for others.
@@ -100,18 +100,18 @@ fn visibility(snapshot: &Snapshot) -> &'static str {
     let config = &snapshot.config;
     match config.cache.share {
         // A cache in between cannot tell who has a key.
-        Share::All if config.clients.anonymous => "public",
-        Share::All | Share::Client => "private",
+        CacheSharing::All if config.clients.anonymous => "public",
+        CacheSharing::All | CacheSharing::Client => "private",
     }
 }
 
 /// What the client has already: the entity tags in `If-None-Match`; and whether it wants no picture at all.
-struct Known<'r> {
+struct ClientCopy<'r> {
     tags: Vec<&'r str>,
     head: bool,
 }
 
-impl Known<'_> {
+impl ClientCopy<'_> {
     /// Whether the picture with this digest is among them (RFC 9110, section 13.1.2).
     fn is(&self, digest: [u8; 32]) -> bool {
         let tag = format!("\"{}\"", hex(&digest));
@@ -120,7 +120,7 @@ impl Known<'_> {
 }
 
 #[rocket::async_trait]
-impl<'r> FromRequest<'r> for Known<'r> {
+impl<'r> FromRequest<'r> for ClientCopy<'r> {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
@@ -131,7 +131,7 @@ impl<'r> FromRequest<'r> for Known<'r> {
 }
 
 /// A picture, or that the client has it.
-struct Picture {
+struct ResultImage {
     bytes: Bytes,
     media_type: &'static str,
     digest: [u8; 32],
@@ -139,7 +139,7 @@ struct Picture {
     known: bool,
 }
 
-impl<'r> Responder<'r, 'static> for Picture {
+impl<'r> Responder<'r, 'static> for ResultImage {
     fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
         let mut response = Response::build();
         for header in self.headers {

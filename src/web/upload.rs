@@ -11,23 +11,23 @@ use serde_json::Number;
 
 use super::body::{Body, not_set_up};
 use super::data_url;
-use super::form::{Form, Part};
+use super::form::{Form, FormPart};
 use super::pace::Pace;
 use super::problem::Problem;
 use crate::gateway::{Fingerprint, Upload};
 
 /// A picture out of a request's body.
 #[derive(Debug)]
-pub struct Picture {
+pub struct UploadedImage {
     /// The picture.
     pub upload: Upload,
     /// What came with it in a form or in JSON.
-    pub fields: Fields,
+    pub fields: UploadFields,
 }
 
 /// What may come with a picture in a form or in JSON; the query string wins.
 #[derive(Debug, Default)]
-pub struct Fields {
+pub struct UploadFields {
     /// Which provider to ask.
     pub provider: Option<String>,
     /// Which format to answer in.
@@ -41,7 +41,7 @@ pub struct Fields {
 pub struct DataUrl(pub Upload);
 
 #[rocket::async_trait]
-impl<'r> FromData<'r> for Picture {
+impl<'r> FromData<'r> for UploadedImage {
     type Error = Problem;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
@@ -53,16 +53,16 @@ impl<'r> FromData<'r> for Picture {
 
 /// A picture, or what is known of one that is not sent.
 #[derive(Debug)]
-pub enum Subject {
+pub enum EstimateSubject {
     /// The picture.
-    Picture(Picture),
+    Picture(UploadedImage),
     /// What is known of it.
-    Known(Known),
+    Known(DeclaredImage),
 }
 
 /// What is known of a picture that is not sent.
 #[derive(Debug)]
-pub struct Known {
+pub struct DeclaredImage {
     /// Width and height in pixels.
     pub size: Option<(u32, u32)>,
     /// Length of its file.
@@ -76,15 +76,15 @@ pub struct Known {
 }
 
 #[rocket::async_trait]
-impl<'r> FromData<'r> for Subject {
+impl<'r> FromData<'r> for EstimateSubject {
     type Error = Problem;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
         let Some(mut body) = Body::open(request, data) else { return not_set_up() };
         let subject = Pace::read(body.admit(request).await, body.subject(request)).await;
         body.settle(subject, |subject| match subject {
-            Subject::Picture(picture) => Some(&mut picture.upload),
-            Subject::Known(_) => None,
+            EstimateSubject::Picture(picture) => Some(&mut picture.upload),
+            EstimateSubject::Known(_) => None,
         })
         .await
     }
@@ -103,27 +103,27 @@ impl<'r> FromData<'r> for DataUrl {
 
 impl Body<'_> {
     /// The picture in whatever form it comes.
-    async fn picture(&mut self, request: &Request<'_>) -> Result<Picture, Problem> {
+    async fn picture(&mut self, request: &Request<'_>) -> Result<UploadedImage, Problem> {
         match request.content_type() {
             Some(form) if form.is_form_data() => {
                 let Form { upload, file_name, mut texts, .. } = self.form(request, own_part).await?;
                 let [provider, format] = ["provider", "format"].map(|name| texts.remove(name));
-                Ok(Picture { upload, fields: Fields { provider, format, file_name } })
+                Ok(UploadedImage { upload, fields: UploadFields { provider, format, file_name } })
             }
             Some(form) if form.is_form() => {
                 let upload = self.declared_as_form().await?.ok_or_else(no_such_form)?;
-                Ok(Picture { upload, fields: Fields::default() })
+                Ok(UploadedImage { upload, fields: UploadFields::default() })
             }
             Some(form) if is_json(form) => json_picture(&self.text().await?, self.limit),
-            _ => Ok(Picture { upload: self.whole().await?, fields: Fields::default() }),
+            _ => Ok(UploadedImage { upload: self.whole().await?, fields: UploadFields::default() }),
         }
     }
 
     /// The picture in whatever form it comes, or JSON that says something of it.
-    async fn subject(&mut self, request: &Request<'_>) -> Result<Subject, Problem> {
+    async fn subject(&mut self, request: &Request<'_>) -> Result<EstimateSubject, Problem> {
         match request.content_type() {
             Some(form) if is_json(form) => json_subject(&self.text().await?, self.limit),
-            _ => self.picture(request).await.map(Subject::Picture),
+            _ => self.picture(request).await.map(EstimateSubject::Picture),
         }
     }
 
@@ -145,17 +145,17 @@ fn no_such_form() -> Problem {
 }
 
 /// The fields of our own form.
-fn own_part(name: &str) -> Part {
+fn own_part(name: &str) -> FormPart {
     match name {
-        "image" => Part::Picture,
-        "provider" | "format" => Part::Text,
-        name => Part::Refused(Box::new(Problem::bad_request(format!(
+        "image" => FormPart::Picture,
+        "provider" | "format" => FormPart::Text,
+        name => FormPart::Refused(Box::new(Problem::bad_request(format!(
             "There is no field `{name}`: send the picture as the file field `image`."
         )))),
     }
 }
 
-fn json_picture(text: &[u8], limit: u64) -> Result<Picture, Problem> {
+fn json_picture(text: &[u8], limit: u64) -> Result<UploadedImage, Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Json<'a> {
@@ -166,14 +166,14 @@ fn json_picture(text: &[u8], limit: u64) -> Result<Picture, Problem> {
     }
     let json: Json<'_> = read_json(text, r#"{"image": "data:image/jpeg;base64,..."}"#)?;
     let upload = Upload::new(data_url::decode(&json.image, limit)?);
-    let fields = Fields { provider: json.provider, format: json.format, file_name: None };
-    Ok(Picture { upload, fields })
+    let fields = UploadFields { provider: json.provider, format: json.format, file_name: None };
+    Ok(UploadedImage { upload, fields })
 }
 
-fn json_subject(text: &[u8], limit: u64) -> Result<Subject, Problem> {
+fn json_subject(text: &[u8], limit: u64) -> Result<EstimateSubject, Problem> {
     /// Skims a text, which may be long.
     #[derive(Deserialize)]
-    struct Kind {
+    struct ImageMarker {
         image: Option<IgnoredAny>,
     }
     #[derive(Deserialize)]
@@ -186,14 +186,15 @@ fn json_subject(text: &[u8], limit: u64) -> Result<Subject, Problem> {
         provider: Option<String>,
         format: Option<String>,
     }
-    if serde_json::from_slice(text).is_ok_and(|kind: Kind| kind.image.is_some()) {
-        return json_picture(text, limit).map(Subject::Picture);
+    if serde_json::from_slice(text).is_ok_and(|kind: ImageMarker| kind.image.is_some()) {
+        return json_picture(text, limit).map(EstimateSubject::Picture);
     }
     let json: Json = read_json(text, r#"{"width": 3000, "height": 2000, "bytes": 1500000}, or a picture"#)?;
     let side = |name, side| whole::<u32>(name, side, "pixels");
     let size = (side("width", json.width)?, side("height", json.height)?);
     let bytes = whole("bytes", json.bytes, "bytes")?;
-    Known::new(size, bytes, json.sha256.as_deref(), json.provider, json.format).map(Subject::Known)
+    DeclaredImage::new(size, bytes, json.sha256.as_deref(), json.provider, json.format)
+        .map(EstimateSubject::Known)
 }
 
 /// A number of so many, however it is written: to JSON Schema `640.0` is whole, too.

@@ -8,7 +8,7 @@ use super::admission::crowded;
 use super::pace::Pace;
 use super::problem::Problem;
 use crate::gateway::Gateway;
-use crate::quota::{Most, Ticket};
+use crate::quota::{Admission, ShareLimits};
 
 /// How long an upload waits on its way for others to give memory back, before it is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -18,8 +18,8 @@ const LEAST: u64 = 8 << 10;
 
 /// The memory of one upload that was let in.
 pub struct UploadMemory {
-    ticket: Arc<Ticket>,
-    most: Most,
+    ticket: Arc<Admission>,
+    most: ShareLimits,
     /// Bytes that were announced, or the most there may be.
     announced: u64,
     gateway: Arc<Gateway>,
@@ -29,8 +29,8 @@ pub struct UploadMemory {
 impl UploadMemory {
     /// Nothing yet, for an upload of `announced` bytes whose arrival `pace` counts.
     pub const fn new(
-        ticket: Arc<Ticket>,
-        most: Most,
+        ticket: Arc<Admission>,
+        most: ShareLimits,
         announced: u64,
         gateway: Arc<Gateway>,
         pace: Pace,
@@ -51,7 +51,7 @@ impl UploadMemory {
     }
 
     /// Gives back what was reserved beyond what has arrived.
-    pub fn settle(self) -> Arc<Ticket> {
+    pub fn settle(self) -> Arc<Admission> {
         let share = &self.ticket.share;
         // To give back is never refused.
         let _ = share.resize(self.pace.arrived().min(share.amount()), self.most);

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::colorize::one;
 use super::guards::{Admin, Context};
 use super::problem::Problem;
-use crate::credit::{By, days};
+use crate::credit::{UsageGrouping, days};
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
@@ -30,7 +30,7 @@ async fn usage(
         .map_err(|error| Problem::bad_request(format!("{error}.")))?;
     let by = lines(one("by", by)?.as_deref())?;
     let csv = wants_csv(one("format", format)?.as_deref(), accept)?;
-    if by == By::Client {
+    if by == UsageGrouping::Client {
         admin.map_err(|status| {
             Problem::new(status, "Who used what is told to who has the admin token only.")
         })?;
@@ -45,8 +45,8 @@ async fn usage(
     })
 }
 
-fn lines(by: Option<&str>) -> Result<By, Problem> {
-    let known = By::ALL.into_iter().find(|(word, _)| by.is_none_or(|by| by == *word));
+fn lines(by: Option<&str>) -> Result<UsageGrouping, Problem> {
+    let known = UsageGrouping::ALL.into_iter().find(|(word, _)| by.is_none_or(|by| by == *word));
     known.map(|(_, by)| by).ok_or_else(|| Problem::bad_request("`by` must be `provider`, `day` or `client`."))
 }
 

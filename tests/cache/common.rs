@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pixcolor::cache::{
-    Cache, Credentials, Disk, DiskOptions, Entry, Event, Key, Kind, Memory, Objects, ObjectsOptions,
-    Observer, Tier, TierStats, Tiered,
+    BucketCache, BucketOptions, Cache, CacheEvent, CacheKey, CacheObserver, Credentials, DiskCache,
+    DiskOptions, Entry, EntryKind, MemoryCache, Tier, TierStats, TieredCache,
 };
 use pixcolor::provider::HttpClient;
 use tempfile::TempDir;
@@ -19,12 +19,12 @@ use super::s3::S3;
 /// What was observed.
 #[derive(Default)]
 pub struct Log {
-    events: Mutex<HashMap<(Tier, Event), u64>>,
+    events: Mutex<HashMap<(Tier, CacheEvent), u64>>,
     keeps: Mutex<HashMap<Tier, TierStats>>,
 }
 
-impl Observer for Log {
-    fn event(&self, tier: Tier, event: Event) {
+impl CacheObserver for Log {
+    fn event(&self, tier: Tier, event: CacheEvent) {
         *self.events.lock().unwrap().entry((tier, event)).or_default() += 1;
     }
 
@@ -34,7 +34,7 @@ impl Observer for Log {
 }
 
 impl Log {
-    pub fn count(&self, tier: Tier, event: Event) -> u64 {
+    pub fn count(&self, tier: Tier, event: CacheEvent) -> u64 {
         self.events.lock().unwrap().get(&(tier, event)).copied().unwrap_or(0)
     }
 
@@ -58,7 +58,7 @@ pub const LARGE: u64 = 64 << 20;
 
 pub fn memory(max_bytes: u64, ttl: Option<Duration>) -> Setup {
     let log = Arc::new(Log::default());
-    Setup { cache: Arc::new(Memory::new(max_bytes, ttl, log.clone())), log, folder: None }
+    Setup { cache: Arc::new(MemoryCache::new(max_bytes, ttl, log.clone())), log, folder: None }
 }
 
 pub fn disk(max_bytes: u64, ttl: Option<Duration>) -> Setup {
@@ -73,8 +73,8 @@ pub fn tiered(max_bytes: u64, ttl: Option<Duration>) -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let log = Arc::new(Log::default());
     let slow = Arc::new(open(folder.path(), max_bytes, ttl, &log));
-    let fast = Arc::new(Memory::new(max_bytes, ttl, log.clone()));
-    let cache = Tiered::new(vec![(Tier::Memory, fast), (Tier::Disk, slow)], None, log.clone());
+    let fast = Arc::new(MemoryCache::new(max_bytes, ttl, log.clone()));
+    let cache = TieredCache::new(vec![(Tier::Memory, fast), (Tier::Disk, slow)], None, log.clone());
     Setup { cache: Arc::new(cache), log, folder: Some(folder) }
 }
 
@@ -86,14 +86,14 @@ pub fn objects(_: u64, ttl: Option<Duration>) -> Setup {
     static USED: AtomicU32 = AtomicU32::new(0);
     let log = Arc::new(Log::default());
     let prefix = format!("test/{}", USED.fetch_add(1, Ordering::Relaxed));
-    let options = ObjectsOptions { prefix, ttl, ..options(STORE.as_ref().unwrap()) };
+    let options = BucketOptions { prefix, ttl, ..options(STORE.as_ref().unwrap()) };
     Setup { cache: Arc::new(open_objects(options, &log)), log, folder: None }
 }
 
 /// The bucket of a store.
-pub fn options(store: &S3) -> ObjectsOptions {
+pub fn options(store: &S3) -> BucketOptions {
     let (id, secret) = (store.key.0.as_str(), store.key.1.as_str());
-    ObjectsOptions {
+    BucketOptions {
         bucket: "photos".to_owned(),
         prefix: String::new(),
         endpoint: Some(store.url()),
@@ -105,24 +105,24 @@ pub fn options(store: &S3) -> ObjectsOptions {
     }
 }
 
-pub fn open_objects(options: ObjectsOptions, log: &Arc<Log>) -> Objects {
+pub fn open_objects(options: BucketOptions, log: &Arc<Log>) -> BucketCache {
     let client = HttpClient::bare(options.timeout).unwrap();
-    Objects::open(options, client, log.clone()).unwrap()
+    BucketCache::open(options, client, log.clone()).unwrap()
 }
 
 /// Opens a folder, with the last use of a value known exactly.
-pub fn open(folder: &Path, max_bytes: u64, ttl: Option<Duration>, log: &Arc<Log>) -> Disk {
+pub fn open(folder: &Path, max_bytes: u64, ttl: Option<Duration>, log: &Arc<Log>) -> DiskCache {
     let options = DiskOptions { max_bytes, ttl, touch_every: Duration::ZERO };
-    Disk::open(folder.to_owned(), options, log.clone()).unwrap()
+    DiskCache::open(folder.to_owned(), options, log.clone()).unwrap()
 }
 
 /// A key for each number; every fourth shares its subject.
-pub fn key(number: u32) -> Key {
+pub fn key(number: u32) -> CacheKey {
     let mut subject = [0x5a; 32];
     subject[..4].copy_from_slice(&(number / 4).wrapping_mul(0x9e37_79b9).to_le_bytes());
     let mut variant = [0xc3; 32];
     variant[..4].copy_from_slice(&number.to_le_bytes());
-    Key { subject, kind: Kind::ALL[number as usize % 4], variant }
+    CacheKey { subject, kind: EntryKind::ALL[number as usize % 4], variant }
 }
 
 /// A value that is unlike any other, `length` bytes of it.

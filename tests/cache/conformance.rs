@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use pixcolor::cache::{Entry, Event, Key, Kind, Tier};
+use pixcolor::cache::{CacheEvent, CacheKey, Entry, EntryKind, Tier};
 
 use super::common::{LARGE, Make, Setup, key, memory, tiered, value};
 
@@ -28,10 +28,10 @@ async fn a_value_comes_back_as_it_was_put(make: Make) {
 async fn keys_that_differ_in_one_part_are_different(make: Make) {
     let setup = make(LARGE, None);
     let mut keys = Vec::new();
-    for kind in Kind::ALL {
+    for kind in EntryKind::ALL {
         for subject in [[1; 32], [2; 32]] {
             for variant in [[1; 32], [2; 32]] {
-                keys.push(Key { subject, kind, variant });
+                keys.push(CacheKey { subject, kind, variant });
             }
         }
     }
@@ -131,7 +131,7 @@ async fn the_bound_in_bytes_is_kept_and_the_newest_stays(make: Make) {
     for stats in &stats {
         assert!(stats.bytes <= MOST, "{stats:?}");
         assert!((40..=52).contains(&stats.entries), "most of the room is used: {stats:?}");
-        assert!(setup.log.count(stats.tier, Event::Evicted) >= 200 - 52);
+        assert!(setup.log.count(stats.tier, CacheEvent::Evicted) >= 200 - 52);
         assert_eq!(setup.log.keeps(stats.tier), *stats);
     }
 }
@@ -188,10 +188,10 @@ async fn hits_and_misses_are_told(make: Make) {
     setup.get(1).await;
     setup.put(1, Bytes::from_static(b"x")).await;
     setup.get(1).await;
-    let hits: u64 = Tier::ALL.iter().map(|tier| setup.log.count(*tier, Event::Hit)).sum();
+    let hits: u64 = Tier::ALL.iter().map(|tier| setup.log.count(*tier, CacheEvent::Hit)).sum();
     assert_eq!(hits, 1);
     for stats in setup.cache.sweep().await.unwrap() {
-        assert_eq!(setup.log.count(stats.tier, Event::Miss), 1, "{stats:?}");
+        assert_eq!(setup.log.count(stats.tier, CacheEvent::Miss), 1, "{stats:?}");
         assert_eq!(setup.log.keeps(stats.tier), stats);
         assert_eq!(stats.entries, 1);
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pixcolor::cache::{Cache, Disk, DiskOptions, Entry, Event, Tier};
+use pixcolor::cache::{Cache, CacheEvent, DiskCache, DiskOptions, Entry, Tier};
 
 use super::common::{LARGE, Log, Setup, disk, files, key, open, value};
 
@@ -47,7 +47,7 @@ async fn the_last_use_is_written_down_once_in_a_while() {
     setup.put(1, value(1, 0, 10)).await;
     let file = only_file(&setup);
     let options = DiskOptions { max_bytes: LARGE, ..DiskOptions::default() };
-    let cache = Disk::open(setup.path().to_owned(), options, Arc::new(())).unwrap();
+    let cache = DiskCache::open(setup.path().to_owned(), options, Arc::new(())).unwrap();
     for (seconds, expected) in [(50, false), (70, true)] {
         let before = SystemTime::now() - Duration::from_secs(seconds);
         fs::File::open(&file).unwrap().set_modified(before).unwrap();
@@ -79,7 +79,7 @@ async fn every_damage_is_noticed_dropped_and_made_good_by_the_next_put() {
     for (turn, bytes) in damaged.iter().enumerate() {
         fs::write(&file, bytes).unwrap();
         assert_eq!(setup.get(1).await, None, "damage {turn} was believed");
-        assert_eq!(setup.log.count(Tier::Disk, Event::Damaged), turn as u64 + 1);
+        assert_eq!(setup.log.count(Tier::Disk, CacheEvent::Damaged), turn as u64 + 1);
         assert!(!file.exists(), "damage {turn} was left lying");
         setup.put(1, right.clone()).await;
         assert_eq!(setup.get(1).await, Some(right.clone()));
@@ -187,7 +187,8 @@ async fn only_its_owner_may_look() {
 #[test]
 fn a_path_that_cannot_be_a_folder_is_told_by_name() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let error = Disk::open(file.path().join("cache"), DiskOptions::default(), Arc::new(())).err().unwrap();
+    let error =
+        DiskCache::open(file.path().join("cache"), DiskOptions::default(), Arc::new(())).err().unwrap();
     let named = file.path().to_str().unwrap();
     assert!(error.to_string().contains(named), "{error}");
 }

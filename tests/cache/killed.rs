@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pixcolor::cache::{Cache, Entry, Event, Tier};
+use pixcolor::cache::{Cache, CacheEvent, Entry, Tier};
 
 use super::common::{Log, files, key, open, value};
 
@@ -56,7 +56,7 @@ async fn kill_writers(times: u32) {
                 read += 1;
             }
         }
-        assert_eq!(log.count(Tier::Disk, Event::Damaged), 0, "a name appeared before its value");
+        assert_eq!(log.count(Tier::Disk, CacheEvent::Damaged), 0, "a name appeared before its value");
         let bytes: u64 = files(folder.path())
             .iter()
             .filter(|(path, _)| path.extension().is_none_or(|end| end != "part"))

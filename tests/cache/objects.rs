@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pixcolor::cache::{
-    Behind, Cache, CacheError, Credentials, Entry, Event, Memory, Objects, ObjectsOptions, Tier, Tiered,
+    BackgroundWrites, BucketCache, BucketOptions, Cache, CacheError, CacheEvent, Credentials, Entry,
+    MemoryCache, Tier, TieredCache,
 };
 use pixcolor::hex::hex;
 use pixcolor::tasks::Tasks;
@@ -14,9 +15,9 @@ use super::common::{LARGE, Log, STORE, key, open, open_objects, options, value};
 use super::s3::S3;
 
 /// A store that is impatient.
-fn impatient(store: &S3) -> ObjectsOptions {
+fn impatient(store: &S3) -> BucketOptions {
     let timeout = Duration::from_millis(300);
-    ObjectsOptions { timeout, pause: Duration::from_secs(2), ..options(store) }
+    BucketOptions { timeout, pause: Duration::from_secs(2), ..options(store) }
 }
 
 fn object(number: u32) -> String {
@@ -27,15 +28,15 @@ fn object(number: u32) -> String {
 #[tokio::test]
 async fn what_one_machine_put_another_has_in_all_its_tiers() {
     let Some(store) = &*STORE else { return };
-    let in_prefix = || ObjectsOptions { prefix: "machines".into(), ..options(store) };
+    let in_prefix = || BucketOptions { prefix: "machines".into(), ..options(store) };
     let machine = || {
         let (log, folder) = (Arc::new(Log::default()), tempfile::tempdir().unwrap());
-        let memory = Arc::new(Memory::new(LARGE, None, log.clone()));
+        let memory = Arc::new(MemoryCache::new(LARGE, None, log.clone()));
         let disk = Arc::new(open(folder.path(), LARGE, None, &log));
         let objects = Arc::new(open_objects(in_prefix(), &log));
         let tiers: Vec<(Tier, Arc<dyn Cache>)> =
             vec![(Tier::Memory, memory), (Tier::Disk, disk.clone()), (Tier::Store, objects)];
-        (Tiered::new(tiers, None, log.clone()), disk, log, folder)
+        (TieredCache::new(tiers, None, log.clone()), disk, log, folder)
     };
     let (one, other) = (machine(), machine());
     one.0.put(&key(1), Entry::new(value(1, 0, 10_000))).await.unwrap();
@@ -67,7 +68,7 @@ async fn damage_is_dropped_and_a_strangers_objects_are_left_alone() {
     for (number, left) in [(1, false), (2, false), (3, true), (4, false)] {
         assert_eq!(objects.get(&key(number)).await.unwrap().is_some(), left, "{number}");
     }
-    assert_eq!(log.count(Tier::Store, Event::Damaged), 3);
+    assert_eq!(log.count(Tier::Store, CacheEvent::Damaged), 3);
     assert_eq!(store.objects(), [object(3)]);
 
     let theirs = ["readme.txt".to_owned(), format!("a/{}", object(3)), format!("{}/x", hex(&key(3).subject))];
@@ -115,7 +116,7 @@ async fn what_a_store_refuses_is_told_in_words_without_addresses_or_keys() {
     let Some(store) = S3::start() else { return };
     let log = Arc::new(Log::default());
     let entry = || Entry::new(value(1, 0, 10));
-    let nowhere = ObjectsOptions { bucket: "nowhere".into(), ..options(&store) };
+    let nowhere = BucketOptions { bucket: "nowhere".into(), ..options(&store) };
     for result in [
         open_objects(nowhere.clone(), &log).put(&key(1), entry()).await,
         open_objects(nowhere.clone(), &log).get(&key(1)).await.map(drop),
@@ -138,9 +139,9 @@ async fn a_strict_store_takes_the_right_key_and_refuses_a_wrong_one() {
     let log = Arc::new(Log::default());
     let with = |id: &str, secret: &str| {
         let credentials = Credentials::Key { id: id.into(), secret: secret.into(), token: None };
-        open_objects(ObjectsOptions { credentials, ..options(&store) }, &log)
+        open_objects(BucketOptions { credentials, ..options(&store) }, &log)
     };
-    let right: Objects = with(id, secret);
+    let right: BucketCache = with(id, secret);
     right.put(&key(1), Entry::new(value(1, 0, 1000))).await.unwrap();
     assert!(right.get(&key(1)).await.unwrap().is_some());
     for (id, secret) in [(id.as_str(), "wrong"), ("AKIAWRONG", secret)] {
@@ -183,7 +184,7 @@ async fn a_role_is_found_as_the_machine_says() {
     ];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let credentials = Credentials::Role(settings.to_vec());
-    let objects = open_objects(ObjectsOptions { credentials, ..options(&store) }, &Arc::default());
+    let objects = open_objects(BucketOptions { credentials, ..options(&store) }, &Arc::default());
     objects.put(&key(1), Entry::new(value(1, 0, 100))).await.unwrap();
     assert!(objects.get(&key(1)).await.unwrap().is_some());
     let asked = asked.join().unwrap();
@@ -196,12 +197,12 @@ async fn nobody_waits_for_what_is_written_behind_and_shutdown_does() {
     let log = Arc::new(Log::default());
     let tasks = Tasks::default();
     let tiered = |behind| {
-        let memory = Arc::new(Memory::new(LARGE, None, log.clone()));
+        let memory = Arc::new(MemoryCache::new(LARGE, None, log.clone()));
         let objects = Arc::new(open_objects(options(&store), &log));
         let tiers: Vec<(Tier, Arc<dyn Cache>)> = vec![(Tier::Memory, memory), (Tier::Store, objects)];
-        Tiered::new(tiers, behind, log.clone())
+        TieredCache::new(tiers, behind, log.clone())
     };
-    let cache = tiered(Some(Behind::new(tasks.clone())));
+    let cache = tiered(Some(BackgroundWrites::new(tasks.clone())));
     store.hang();
     let start = Instant::now();
     cache.put(&key(1), Entry::new(value(1, 0, 1000))).await.unwrap();

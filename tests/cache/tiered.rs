@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pixcolor::cache::{Cache, Entry, Event, Memory, Tier, Tiered};
+use pixcolor::cache::{Cache, CacheEvent, Entry, MemoryCache, Tier, TieredCache};
 
 use super::common::{LARGE, Log, key, open, tiered, value};
 
@@ -12,8 +12,8 @@ async fn a_value_from_a_slow_tier_is_in_the_fast_one_afterwards() {
     let log = Arc::new(Log::default());
     let slow = Arc::new(open(folder.path(), LARGE, None, &log));
     slow.put(&key(1), Entry::new(value(1, 0, 1000))).await.unwrap();
-    let fast = Arc::new(Memory::new(LARGE, None, log.clone()));
-    let both = Tiered::new(vec![(Tier::Memory, fast), (Tier::Disk, slow)], None, log.clone());
+    let fast = Arc::new(MemoryCache::new(LARGE, None, log.clone()));
+    let both = TieredCache::new(vec![(Tier::Memory, fast), (Tier::Disk, slow)], None, log.clone());
 
     let first = both.get(&key(1)).await.unwrap().unwrap();
     let second = both.get(&key(1)).await.unwrap().unwrap();
@@ -23,7 +23,7 @@ async fn a_value_from_a_slow_tier_is_in_the_fast_one_afterwards() {
 
 #[tokio::test]
 async fn without_any_tier_it_keeps_nothing_and_fails_nothing() {
-    let none = Tiered::new(Vec::new(), None, Arc::new(()));
+    let none = TieredCache::new(Vec::new(), None, Arc::new(()));
     none.put(&key(1), Entry::new(value(1, 0, 10))).await.unwrap();
     assert_eq!(none.get(&key(1)).await.unwrap(), None);
     assert!(!none.remove(&key(1)).await.unwrap());
@@ -42,8 +42,8 @@ async fn a_tier_that_cannot_be_written_is_counted_and_the_others_go_on() {
 
     setup.put(2, value(2, 0, 1000)).await;
     setup.put(3, value(3, 0, 1000)).await;
-    assert_eq!(setup.log.count(Tier::Disk, Event::WriteError), 2);
-    assert_eq!(setup.log.count(Tier::Memory, Event::WriteError), 0);
+    assert_eq!(setup.log.count(Tier::Disk, CacheEvent::WriteError), 2);
+    assert_eq!(setup.log.count(Tier::Memory, CacheEvent::WriteError), 0);
     assert_eq!(setup.get(2).await, Some(value(2, 0, 1000)), "memory has it all the same");
     assert_eq!(setup.log.keeps(Tier::Disk).entries, 1);
 }
@@ -54,7 +54,7 @@ async fn a_tier_that_cannot_be_read_is_counted_and_is_a_miss() {
     let leaf = pixcolor::hex::hex(&key(1).subject[..1]);
     std::fs::write(setup.path().join(leaf), "in the way").unwrap();
     assert_eq!(setup.get(1).await, None);
-    assert_eq!(setup.log.count(Tier::Disk, Event::ReadError), 1);
+    assert_eq!(setup.log.count(Tier::Disk, CacheEvent::ReadError), 1);
     // A person who asks for it must be told.
     assert!(setup.cache.remove(&key(1)).await.is_err());
 }

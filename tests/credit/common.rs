@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-pub use pixcolor::credit::Wish;
+pub use pixcolor::credit::ReserveRequest;
 use pixcolor::credit::ledger::{FileLedger, FileOptions};
-use pixcolor::credit::{Budget, Budgets, Clock, Credits, Ledger, Scope, Settlement, Standing, Window};
+use pixcolor::credit::{
+    Budget, BudgetScope, BudgetStatus, Budgets, Clock, Credits, Ledger, Settlement, Window,
+};
 use tempfile::TempDir;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -50,13 +52,13 @@ pub const fn micro(micro: i64) -> Credits {
 }
 
 /// A budget that is named after what it is.
-pub fn budget(scope: Scope, window: Window, limit: i64) -> Budget {
+pub fn budget(scope: BudgetScope, window: Window, limit: i64) -> Budget {
     Budget { name: format!("{scope} {window}"), scope, window, limit: micro(limit) }
 }
 
 /// A call of provider `paid` by client `me`, for a photograph of 12 megapixels.
-pub fn wish(most: i64, budgets: &Budgets) -> Wish {
-    Wish {
+pub fn wish(most: i64, budgets: &Budgets) -> ReserveRequest {
+    ReserveRequest {
         provider: "paid".into(),
         client: Some("me".into()),
         most: micro(most),
@@ -74,7 +76,7 @@ pub fn cost(credits: i64) -> Settlement {
 /// What the budgets say is spent and reserved, in micro-credits; `client` is `me`.
 pub async fn standing(ledger: &dyn Ledger, budgets: &Budgets) -> Vec<(i64, i64)> {
     let standings = ledger.standing(budgets.clone(), Some("me".into())).await.unwrap();
-    let each = |standing: Standing| (standing.spent.micro(), standing.reserved.micro());
+    let each = |standing: BudgetStatus| (standing.spent.micro(), standing.reserved.micro());
     standings.into_iter().map(each).collect()
 }
 

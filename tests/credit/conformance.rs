@@ -8,13 +8,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 use pixcolor::credit::{
-    ANONYMOUS_CLIENTS_A_DAY, Budgets, Clock, Ledger, ReserveError, Scope, Settlement, SizeClass, Standing,
-    Tally, UsageRow, Window,
+    ANONYMOUS_CLIENTS_A_DAY, BudgetScope, BudgetStatus, Budgets, Clock, Ledger, ReserveError, Settlement,
+    SizeClass, Tally, UsageRow, Window,
 };
 use time::Date;
 use time::macros::{date, datetime};
 
-use super::common::{Hand, Wish, budget, cost, micro, settled_standing, standing, wish};
+use super::common::{Hand, ReserveRequest, budget, cost, micro, settled_standing, standing, wish};
 
 const ALWAYS: RangeInclusive<Date> = Date::MIN..=Date::MAX;
 
@@ -43,7 +43,7 @@ pub async fn run(make: impl Fn(&str, Arc<dyn Clock>) -> Box<dyn Ledger>) {
 }
 
 fn all_windows(limit: i64) -> Budgets {
-    let scopes = [Scope::All, Scope::Provider("paid".into()), Scope::Client];
+    let scopes = [BudgetScope::All, BudgetScope::Provider("paid".into()), BudgetScope::Client];
     let each = scopes.into_iter().flat_map(|scope| Window::ALL.map(|window| (scope.clone(), window)));
     each.map(|(scope, window)| budget(scope, window, limit)).collect()
 }
@@ -65,9 +65,9 @@ async fn a_call_is_reserved_then_settled(ledger: &dyn Ledger) {
 
 async fn a_budget_that_has_too_little_left_refuses(ledger: &dyn Ledger) {
     let budgets: Budgets = [
-        budget(Scope::All, Window::Total, 1000),
-        budget(Scope::Provider("paid".into()), Window::Month, 100),
-        budget(Scope::All, Window::Day, 1000),
+        budget(BudgetScope::All, Window::Total, 1000),
+        budget(BudgetScope::Provider("paid".into()), Window::Month, 100),
+        budget(BudgetScope::All, Window::Day, 1000),
     ]
     .into();
     let held = ledger.reserve(wish(60, &budgets)).await.unwrap();
@@ -90,20 +90,25 @@ async fn a_budget_that_has_too_little_left_refuses(ledger: &dyn Ledger) {
 }
 
 async fn only_budgets_that_are_concerned_count(ledger: &dyn Ledger) {
-    let budgets: Budgets =
-        [budget(Scope::Provider("other".into()), Window::Day, 0), budget(Scope::Client, Window::Day, 10)]
-            .into();
+    let budgets: Budgets = [
+        budget(BudgetScope::Provider("other".into()), Window::Day, 0),
+        budget(BudgetScope::Client, Window::Day, 10),
+    ]
+    .into();
     let mine = ledger.reserve(wish(10, &budgets)).await.unwrap();
     assert!(matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Budget(_))));
     for client in [None, Some("you".to_owned())] {
-        let theirs = ledger.reserve(Wish { client, ..wish(10, &budgets) }).await.unwrap();
+        let theirs = ledger.reserve(ReserveRequest { client, ..wish(10, &budgets) }).await.unwrap();
         ledger.settle(theirs, cost(10)).await;
     }
     ledger.settle(mine, cost(10)).await;
     assert_eq!(standing(ledger, &budgets).await, [(0, 0), (10, 0)]);
     // Budgets for each client say nothing without a client.
     let standings = ledger.standing(budgets, None).await.unwrap();
-    assert!(matches!(standings.as_slice(), [Standing { spent, .. }] if *spent == micro(0)), "{standings:?}");
+    assert!(
+        matches!(standings.as_slice(), [BudgetStatus { spent, .. }] if *spent == micro(0)),
+        "{standings:?}"
+    );
 }
 
 async fn what_is_unknown_is_charged_in_full(ledger: &dyn Ledger) {
@@ -150,7 +155,7 @@ async fn what_costs_nothing_is_never_refused(ledger: &dyn Ledger) {
 async fn free_calls_of_many_addresses_are_counted_without_them_and_keys_always_by_name(ledger: &dyn Ledger) {
     let none: Budgets = [].into();
     let call = async |client: String, most: i64| {
-        let wish = Wish { client: Some(client), ..wish(most, &none) };
+        let wish = ReserveRequest { client: Some(client), ..wish(most, &none) };
         let reservation = ledger.reserve(wish).await.unwrap();
         ledger.settle(reservation, cost(0)).await;
     };
@@ -223,7 +228,8 @@ async fn many_at_once_never_pass_a_budget(ledger: &dyn Ledger) {
 async fn usage_is_told_by_day_provider_and_client(ledger: &dyn Ledger) {
     let none: Budgets = [].into();
     for (provider, client) in [("b", Some("you")), ("a", Some("me")), ("a", None), ("a", Some("me"))] {
-        let wish = Wish { provider: provider.into(), client: client.map(Into::into), ..wish(50, &none) };
+        let wish =
+            ReserveRequest { provider: provider.into(), client: client.map(Into::into), ..wish(50, &none) };
         let reservation = ledger.reserve(wish).await.unwrap();
         let settlement = Settlement { took: Duration::from_millis(1500), ..cost(5) };
         ledger.settle(reservation, settlement).await;
@@ -260,7 +266,7 @@ async fn experience_is_told_by_provider_and_size(ledger: &dyn Ledger) {
         (12_000_000, Settlement { took: Duration::from_secs(6), ..cost(60) }),
         (12_000_000, Settlement { colored: false, ..cost(60) }),
     ] {
-        let wish = Wish { pixels, ..wish(1000, &none) };
+        let wish = ReserveRequest { pixels, ..wish(1000, &none) };
         let reservation = ledger.reserve(wish).await.unwrap();
         ledger.settle(reservation, settlement).await;
     }
@@ -277,9 +283,9 @@ async fn experience_is_told_by_provider_and_size(ledger: &dyn Ledger) {
 
 async fn a_window_renews_when_it_ends(ledger: &dyn Ledger, clock: &Hand) {
     let budgets: Budgets = [
-        budget(Scope::All, Window::Day, 100),
-        budget(Scope::All, Window::Month, 250),
-        budget(Scope::All, Window::Total, 420),
+        budget(BudgetScope::All, Window::Day, 100),
+        budget(BudgetScope::All, Window::Month, 250),
+        budget(BudgetScope::All, Window::Total, 420),
     ]
     .into();
     // 22:00 on the last day of February; then the 1st, 2nd, 3rd and 4th of March.
@@ -307,7 +313,7 @@ async fn a_window_renews_when_it_ends(ledger: &dyn Ledger, clock: &Hand) {
 
 async fn a_call_counts_on_the_day_it_began(ledger: &dyn Ledger, clock: &Hand) {
     let budgets: Budgets =
-        [budget(Scope::All, Window::Day, 100), budget(Scope::All, Window::Total, 1000)].into();
+        [budget(BudgetScope::All, Window::Day, 100), budget(BudgetScope::All, Window::Total, 1000)].into();
     let before = ledger.reserve(wish(100, &budgets)).await.unwrap();
     clock.forward(time::Duration::hours(3));
     let after = ledger.reserve(wish(100, &budgets)).await.unwrap();
@@ -322,7 +328,7 @@ async fn a_call_counts_on_the_day_it_began(ledger: &dyn Ledger, clock: &Hand) {
 
 async fn a_clock_that_is_set_back_grants_no_window_again(ledger: &dyn Ledger, clock: &Hand) {
     let budgets: Budgets =
-        [budget(Scope::All, Window::Day, 100), budget(Scope::Client, Window::Month, 150)].into();
+        [budget(BudgetScope::All, Window::Day, 100), budget(BudgetScope::Client, Window::Month, 150)].into();
     let spend = async |most| {
         let reservation = ledger.reserve(wish(most, &budgets)).await?;
         Ok::<_, ReserveError>(ledger.settle(reservation, cost(most)).await)

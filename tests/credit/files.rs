@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pixcolor::credit::ledger::{FileLedger, FileOptions};
-use pixcolor::credit::{Budgets, Clock, Ledger, ReserveError, Scope, Settlement, Window};
+use pixcolor::credit::{BudgetScope, Budgets, Clock, Ledger, ReserveError, Settlement, Window};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
-use super::common::{Hand, Wish, budget, cost, folder, micro, open, standing, wish};
+use super::common::{Hand, ReserveRequest, budget, cost, folder, micro, open, standing, wish};
 
 fn total() -> Budgets {
-    [budget(Scope::All, Window::Total, i64::MAX)].into()
+    [budget(BudgetScope::All, Window::Total, i64::MAX)].into()
 }
 
 fn runtime() -> Runtime {
@@ -262,7 +262,7 @@ async fn a_long_file_is_shortened_and_says_the_same() {
     let (long_clock, short_clock) = (Hand::new(), Hand::new());
     let never = FileOptions { rewrite_above: u64::MAX, ..FileOptions::default() };
     let often = FileOptions { rewrite_above: 4096, ..FileOptions::default() };
-    let budgets: Budgets = [Scope::All, Scope::Provider("a".into()), Scope::Client]
+    let budgets: Budgets = [BudgetScope::All, BudgetScope::Provider("a".into()), BudgetScope::Client]
         .into_iter()
         .flat_map(|scope| Window::ALL.map(|window| budget(scope.clone(), window, i64::MAX)))
         .collect();
@@ -274,7 +274,12 @@ async fn a_long_file_is_shortened_and_says_the_same() {
         for ledger in [&one, &two] {
             let provider = ["a", "b"][number as usize % 2].to_owned();
             let client = [Some("me"), Some("you"), None][number as usize % 3].map(Into::into);
-            let wish = Wish { provider, client, pixels: 1 << (number % 25), ..wish(number % 90, &budgets) };
+            let wish = ReserveRequest {
+                provider,
+                client,
+                pixels: 1 << (number % 25),
+                ..wish(number % 90, &budgets)
+            };
             let reservation = ledger.reserve(wish).await.unwrap();
             if number % 50 == 0 {
                 drop(reservation);

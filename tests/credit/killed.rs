@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use pixcolor::credit::ledger::{FileLedger, FileOptions};
-use pixcolor::credit::{Budgets, Ledger, Scope, SystemClock, Window};
+use pixcolor::credit::{BudgetScope, Budgets, Ledger, SystemClock, Window};
 
 use super::common::{budget, cost, standing, wish};
 
@@ -16,7 +16,7 @@ const FOLDER: &str = "PIXCOLOR_TEST_LEDGER";
 const TASKS: u64 = 8;
 
 fn budgets() -> Budgets {
-    [budget(Scope::All, Window::Total, i64::MAX)].into()
+    [budget(BudgetScope::All, Window::Total, i64::MAX)].into()
 }
 
 /// Short enough that the file is written anew every few dozen calls.

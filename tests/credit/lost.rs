@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pixcolor::credit::ledger::FileLedger;
-use pixcolor::credit::{Budgets, Clock, Ledger, LedgerError, ReserveError, Scope, Window};
+use pixcolor::credit::{BudgetScope, Budgets, Clock, Ledger, LedgerError, ReserveError, Window};
 use tempfile::TempDir;
 
 use super::common::{Hand, budget, cost, folder, open, standing, wish};
 
 fn budgets() -> Budgets {
-    [budget(Scope::All, Window::Total, 10_000)].into()
+    [budget(BudgetScope::All, Window::Total, 10_000)].into()
 }
 
 async fn spend(ledger: &FileLedger, credits: i64) -> Result<(), ReserveError> {
@@ -252,7 +252,7 @@ async fn a_look_notices_that_the_file_is_gone_though_nothing_is_wanted() {
 #[tokio::test]
 async fn the_latest_time_outlives_a_restart_and_a_loss_that_is_accepted_sets_it_right() {
     let folder = folder();
-    let budgets: Budgets = [budget(Scope::All, Window::Month, 100)].into();
+    let budgets: Budgets = [budget(BudgetScope::All, Window::Month, 100)].into();
     let clock = Hand::new();
     let ledger = open(folder.path(), clock.clone());
     // What is released leaves nothing in a ledger that is written anew.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures::FutureExt;
-use pixcolor::credit::{Budget, Budgets, Ledger, Scope, Settlement, Window};
+use pixcolor::credit::{Budget, BudgetScope, Budgets, Ledger, Settlement, Window};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::task::{JoinSet, yield_now};
 
-use super::common::{Hand, Wish, budget, cost, folder, micro, open, settled_standing, wish};
+use super::common::{Hand, ReserveRequest, budget, cost, folder, micro, open, settled_standing, wish};
 
 const SCHEDULES: u32 = 10_000;
 
@@ -57,10 +57,10 @@ fn request() -> impl Strategy<Value = Request> {
 
 fn budgets() -> impl Strategy<Value = Vec<Budget>> {
     let scope = prop::sample::select(vec![
-        Scope::All,
-        Scope::Provider("a".into()),
-        Scope::Provider("b".into()),
-        Scope::Client,
+        BudgetScope::All,
+        BudgetScope::Provider("a".into()),
+        BudgetScope::Provider("b".into()),
+        BudgetScope::Client,
     ]);
     let window = prop::sample::select(Window::ALL.to_vec());
     vec((scope, window, 0..40_000_i64).prop_map(|(scope, window, limit)| budget(scope, window, limit)), 1..4)
@@ -82,9 +82,9 @@ impl Watch {
     /// Counts an amount on every budget concerned; what each has then, and its limit.
     fn count(&self, request: &Request, amount: i64) -> Vec<(i64, i64)> {
         let place = |budget: &Budget| match &budget.scope {
-            Scope::All => Some(0),
-            Scope::Provider(name) => (name == request.provider).then_some(0),
-            Scope::Client => request.client.map(|client| if client == "me" { 1 } else { 2 }),
+            BudgetScope::All => Some(0),
+            BudgetScope::Provider(name) => (name == request.provider).then_some(0),
+            BudgetScope::Client => request.client.map(|client| if client == "me" { 1 } else { 2 }),
         };
         let each = self.budgets.iter().zip(&self.held).filter_map(|(budget, held)| {
             let before = held[place(budget)?].fetch_add(amount, Ordering::SeqCst);
@@ -98,7 +98,7 @@ async fn go(request: Request, ledger: Arc<dyn Ledger>, watch: Arc<Watch>) {
     for _ in 0..request.waits.0 {
         yield_now().await;
     }
-    let wish = Wish {
+    let wish = ReserveRequest {
         provider: request.provider.into(),
         client: request.client.map(Into::into),
         ..wish(request.most, &watch.budgets)
@@ -157,7 +157,7 @@ fn ten_thousand_schedules_never_pass_a_budget_and_strand_nothing() {
             }
             let spent = settled_standing(&*ledger, &budgets).await;
             for ((spent, _), (budget, held)) in spent.iter().zip(budgets.iter().zip(&watch.held)) {
-                let mine = usize::from(budget.scope == Scope::Client);
+                let mine = usize::from(budget.scope == BudgetScope::Client);
                 prop_assert_eq!(*spent, held[mine].load(Ordering::SeqCst));
                 prop_assert!(*spent <= budget.limit.micro());
             }

@@ -5,27 +5,28 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use pixcolor::credit::ledger::RedisLedger;
-use pixcolor::credit::{Budgets, Clock, Ledger, ReserveError, Scope, Window};
-use pixcolor::shared::{Options, Shared};
+use pixcolor::credit::{BudgetScope, Budgets, Clock, Ledger, ReserveError, Window};
+use pixcolor::shared::{RedisOptions, SharedRedis};
 use pixcolor::tasks::Tasks;
 use time::Date;
 
-use super::common::{Hand, Wish, budget, cost, micro, settled_standing, standing, wish};
+use super::common::{Hand, ReserveRequest, budget, cost, micro, settled_standing, standing, wish};
 use super::redis::Redis;
 
 /// A ledger under a name; those of the same name are replicas.
 pub fn open(redis: &Redis, name: &str, clock: Option<Arc<dyn Clock>>) -> RedisLedger {
-    let options = Options {
+    let options = RedisOptions {
         address: redis.url().parse().unwrap(),
         password: None,
         prefix: name.to_owned(),
         timeout: Duration::from_secs(2),
     };
-    RedisLedger::new(Shared::new(options, Arc::new(())), clock, Tasks::default())
+    RedisLedger::new(SharedRedis::new(options, Arc::new(())), clock, Tasks::default())
 }
 
 fn total(limit: i64) -> Budgets {
-    [budget(Scope::All, Window::Total, limit), budget(Scope::Client, Window::Month, i64::MAX)].into()
+    [budget(BudgetScope::All, Window::Total, limit), budget(BudgetScope::Client, Window::Month, i64::MAX)]
+        .into()
 }
 
 #[tokio::test]
@@ -156,7 +157,7 @@ async fn amounts_are_exact_where_numbers_of_lua_are_not() {
         matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Budget(_))),
         "an absurd cost counts"
     );
-    let other = Wish { client: Some("you".into()), ..wish(1, &[].into()) };
+    let other = ReserveRequest { client: Some("you".into()), ..wish(1, &[].into()) };
     ledger.settle(ledger.reserve(other).await.unwrap(), cost(1)).await;
     assert_eq!(ledger.standing(budgets, None).await.unwrap()[0].spent, micro(i64::MAX));
 }
@@ -168,7 +169,7 @@ async fn nothing_is_half_written(name: &str, breaks: &str, mends: &str) {
     ledger.settle(ledger.reserve(wish(1, &budgets)).await.unwrap(), cost(1)).await;
     let before: Vec<String> = redis.ask("KEYS *:ledger:*");
     redis.tell(breaks);
-    let client = Wish { client: Some("new".into()), ..wish(9, &budgets) };
+    let client = ReserveRequest { client: Some("new".into()), ..wish(9, &budgets) };
     for _ in 0..3 {
         assert!(matches!(ledger.reserve(client.clone()).await, Err(ReserveError::Ledger(_))));
         // Longer than a connection that has failed is left alone.
@@ -223,7 +224,7 @@ async fn a_ledger_is_not_used_where_keys_may_be_evicted_or_the_account_is_gone()
 async fn a_clock_of_redis_that_was_ahead_keeps_its_day_until_the_loss_is_accepted() {
     let redis = Redis::start();
     let (ledger, budgets) = (open(&redis, "ahead", None), total(100));
-    let day: Budgets = [budget(Scope::All, Window::Day, 10)].into();
+    let day: Budgets = [budget(BudgetScope::All, Window::Day, 10)].into();
     ledger.settle(ledger.reserve(wish(8, &day)).await.unwrap(), cost(8)).await;
     let now: Vec<i64> = redis.ask("TIME");
     let ahead = now[0] + 90 * 86_400;
@@ -234,13 +235,13 @@ async fn a_clock_of_redis_that_was_ahead_keeps_its_day_until_the_loss_is_accepte
         assert_eq!(standing(replica, &day).await, [(9, 0)]);
         assert_eq!(standing(replica, &budgets).await[0], (17, 0));
     }
-    let options = Options {
+    let options = RedisOptions {
         address: redis.url().parse().unwrap(),
         password: None,
         prefix: "ahead".to_owned(),
         timeout: Duration::from_secs(2),
     };
-    let (shared, folder) = (Shared::new(options, Arc::new(())), super::common::folder());
+    let (shared, folder) = (SharedRedis::new(options, Arc::new(())), super::common::folder());
     let said = RedisLedger::accept_loss(&shared, folder.path()).await.unwrap().to_string();
     assert!(said.contains("clock"), "{said}");
     assert_eq!(standing(&ledger, &day).await, [(8, 0)], "today's again");

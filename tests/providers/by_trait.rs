@@ -6,11 +6,14 @@ use async_trait::async_trait;
 use cpu_time::ThreadTime;
 use pixcolor::credit::{Credits, Usage};
 use pixcolor::photo::Chroma;
-use pixcolor::provider::{About, Answer, Call, Color, FailureKind, Provider, ProviderError, Readiness, Step};
+use pixcolor::provider::{
+    Call, FailureKind, Provider, ProviderColor, ProviderError, ProviderInfo, ProviderResponse, Readiness,
+    Step,
+};
 
 /// A tone as a provider.
 pub struct Sepia {
-    about: About,
+    about: ProviderInfo,
     /// CIE a\* and b\*.
     tone: (f32, f32),
 }
@@ -18,7 +21,7 @@ pub struct Sepia {
 impl Sepia {
     /// A provider of this name and tone.
     pub fn new(name: &str, tone: (f32, f32)) -> Self {
-        let about = About {
+        let about = ProviderInfo {
             name: name.to_owned(),
             kind: "sepia",
             model: "sepia".to_owned(),
@@ -35,7 +38,7 @@ impl Sepia {
 
 #[async_trait]
 impl Provider for Sepia {
-    fn about(&self) -> &About {
+    fn about(&self) -> &ProviderInfo {
         &self.about
     }
 
@@ -43,7 +46,7 @@ impl Provider for Sepia {
         Readiness::Ready
     }
 
-    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+    async fn colorize(&self, call: Call) -> Result<ProviderResponse, ProviderError> {
         if call.deadline <= Instant::now() {
             return Err(ProviderError::new(
                 FailureKind::Timeout,
@@ -57,6 +60,6 @@ impl Provider for Sepia {
         let chroma = Chroma::new(1, 1, vec![self.tone.0], vec![self.tone.1])
             .map_err(|error| ProviderError::new(FailureKind::Failed, error.to_string()))?;
         let usage = Usage { credits: Some(Credits::ZERO), cpu: Some(start.elapsed()) };
-        Ok(Answer { color: Color::Chroma(chroma), usage })
+        Ok(ProviderResponse { color: ProviderColor::Chroma(chroma), usage })
     }
 }

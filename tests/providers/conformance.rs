@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use pixcolor::credit::Begun;
+use pixcolor::credit::CallBegun;
 use pixcolor::photo::{Gray, Limits, Rgb};
-use pixcolor::provider::{Answer, Audience, Billed, Call, Color, FailureKind, Provider, Readiness, Trace};
+use pixcolor::provider::{
+    Audience, Billed, Call, FailureKind, Provider, ProviderColor, ProviderResponse, Readiness, Trace,
+};
 
 /// Runs the whole suite against providers that `make` makes, each fresh, ready and able to colour.
 pub async fn run(make: impl Fn() -> Arc<dyn Provider>) {
@@ -29,7 +31,7 @@ fn call(width: u32, height: u32) -> Call {
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
         audience: None,
-        begun: Begun::default(),
+        begun: CallBegun::default(),
     }
 }
 
@@ -61,11 +63,14 @@ fn says_what_it_is(make: impl Fn() -> Arc<dyn Provider>) {
 async fn colors_pictures_of_any_shape(provider: Arc<dyn Provider>) {
     for (width, height) in [(64, 64), (320, 200), (1, 1), (500, 3), (3, 500)] {
         let answer = provider.colorize(call(width, height)).await;
-        let Answer { color, usage } = answer.unwrap_or_else(|error| panic!("{width} x {height}: {error}"));
+        let ProviderResponse { color, usage } =
+            answer.unwrap_or_else(|error| panic!("{width} x {height}: {error}"));
         let chroma = match color {
-            Color::Chroma(chroma) => chroma,
-            Color::Picture(bytes) => Rgb::decode(&bytes, &Limits::default()).unwrap().chroma().unwrap(),
-            Color::Framed(bytes, frame) => {
+            ProviderColor::Chroma(chroma) => chroma,
+            ProviderColor::Picture(bytes) => {
+                Rgb::decode(&bytes, &Limits::default()).unwrap().chroma().unwrap()
+            }
+            ProviderColor::Framed(bytes, frame) => {
                 frame.cut(&Rgb::decode(&bytes, &Limits::default()).unwrap()).unwrap().chroma().unwrap()
             }
         };
@@ -83,7 +88,7 @@ async fn makes_no_call_after_the_deadline(provider: Arc<dyn Provider>) {
         deadline: Instant::now(),
         trace: Trace::default(),
         audience: None,
-        begun: Begun::default(),
+        begun: CallBegun::default(),
     };
     let error = provider.colorize(late).await.unwrap_err();
     assert_eq!((error.kind, error.billed), (FailureKind::Timeout, Billed::No), "{error:?}");

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pixcolor::config::{Source, load};
-use pixcolor::credit::Begun;
+use pixcolor::config::{ConfigSource, load};
+use pixcolor::credit::CallBegun;
 use pixcolor::photo::{Gray, Limits, Rgb};
 use pixcolor::provider::{
-    Answer, Billed, Call, Color, FailureKind, Provider, ProviderError, Readiness, Trace, build,
+    Billed, Call, FailureKind, Provider, ProviderColor, ProviderError, ProviderResponse, Readiness, Trace,
+    build,
 };
 use tempfile::TempDir;
 
@@ -57,12 +58,12 @@ impl Setup {
         for name in ["PATH", "HOME"] {
             env.insert(name.to_owned(), std::env::var(name).unwrap());
         }
-        let source = Source { dir: Some(self.folder.path().to_owned()), env, cwd: None };
+        let source = ConfigSource { dir: Some(self.folder.path().to_owned()), env, cwd: None };
         let loaded = load(&source).unwrap_or_else(|error| panic!("{error}"));
         build(&loaded.config.providers["it"], &memory()).unwrap()
     }
 
-    async fn color(&self) -> Result<Answer, ProviderError> {
+    async fn color(&self) -> Result<ProviderResponse, ProviderError> {
         self.provider().colorize(call(64, 48)).await
     }
 
@@ -88,7 +89,7 @@ fn call(width: u32, height: u32) -> Call {
         deadline: Instant::now() + Duration::from_secs(60),
         trace: Trace::default(),
         audience: None,
-        begun: Begun::default(),
+        begun: CallBegun::default(),
     }
 }
 
@@ -107,8 +108,8 @@ async fn ends(pid: u32) {
     }
 }
 
-fn picture(answer: Answer) -> Rgb {
-    let Color::Picture(bytes) = answer.color else { panic!("a program gives pictures") };
+fn picture(answer: ProviderResponse) -> Rgb {
+    let ProviderColor::Picture(bytes) = answer.color else { panic!("a program gives pictures") };
     Rgb::decode(&bytes, &Limits::default()).unwrap()
 }
 

@@ -25,14 +25,16 @@ use std::time::{Duration, Instant};
 use fakes::KEY;
 use fakes::algorithmia::Algorithmia;
 use fakes::apis::Api;
-use pixcolor::config::{BreakerConfig, RemoteConfig, Source, load};
-use pixcolor::credit::Begun;
+use pixcolor::config::{BreakerConfig, ConfigSource, RemoteConfig, load};
+use pixcolor::credit::CallBegun;
 use pixcolor::observe::Metrics;
 use pixcolor::photo::Gray;
-use pixcolor::provider::{BuildError, Call, FailureKind, Memory, Provider, Readiness, Trace, build, guarded};
+use pixcolor::provider::{
+    BuildError, Call, FailureKind, Provider, ProviderMemory, Readiness, Trace, build, guarded,
+};
 
-fn memory() -> Memory {
-    Memory::new(Metrics::new(prometheus::Registry::new()).unwrap())
+fn memory() -> ProviderMemory {
+    ProviderMemory::new(Metrics::new(prometheus::Registry::new()).unwrap())
 }
 
 /// A provider as a configuration file would set it up, that remembers nothing.
@@ -45,7 +47,7 @@ fn configured_with(
     name: &str,
     file: &str,
     more: &[(&str, &[u8])],
-    memory: &Memory,
+    memory: &ProviderMemory,
 ) -> Result<Arc<dyn Provider>, BuildError> {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in more {
@@ -55,7 +57,7 @@ fn configured_with(
     std::fs::write(folder.path().join("pixcolor.toml"), "").unwrap();
     std::fs::write(folder.path().join(format!("providers/{name}.toml")), file).unwrap();
     let env = BTreeMap::from([("API_KEY".to_owned(), KEY.to_owned())]);
-    let source = Source { dir: Some(folder.path().to_owned()), env, cwd: None };
+    let source = ConfigSource { dir: Some(folder.path().to_owned()), env, cwd: None };
     let loaded = load(&source).unwrap();
     build(&loaded.config.providers[name], memory)
 }
@@ -149,7 +151,7 @@ async fn what_a_provider_remembers_outlives_a_change_of_the_configuration() {
         deadline: Instant::now() + Duration::from_secs(20),
         trace: Trace::default(),
         audience: None,
-        begun: Begun::default(),
+        begun: CallBegun::default(),
     };
     assert_eq!(before.colorize(call.clone()).await.unwrap_err().kind, FailureKind::Unreachable);
     let after = start("far", &url, 31);

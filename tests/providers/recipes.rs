@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pixcolor::credit::Begun;
+use pixcolor::credit::CallBegun;
 use pixcolor::photo::{Chroma, Gray};
-use pixcolor::provider::{BuildError, Call, Color, Provider, ProviderError, Trace};
+use pixcolor::provider::{BuildError, Call, Provider, ProviderColor, ProviderError, Trace};
 
 use crate::{configured_with, conformance, memory, tiny};
 
@@ -36,13 +36,13 @@ async fn color(provider: Arc<dyn Provider>) -> Result<Chroma, ProviderError> {
             deadline,
             trace: Trace::default(),
             audience: None,
-            begun: Begun::default(),
+            begun: CallBegun::default(),
         })
         .await?
         .color
     {
-        Color::Chroma(chroma) => Ok(chroma),
-        Color::Picture(_) | Color::Framed(..) => unreachable!("a network gives chroma"),
+        ProviderColor::Chroma(chroma) => Ok(chroma),
+        ProviderColor::Picture(_) | ProviderColor::Framed(..) => unreachable!("a network gives chroma"),
     }
 }
 
@@ -71,10 +71,16 @@ async fn a_faded_print_is_stretched_before_the_network_sees_it() {
     let gray = Arc::new(Gray { width: 64, height: 64, luma });
     let deadline = Instant::now() + Duration::from_secs(60);
     let answer = network
-        .colorize(Call { gray, deadline, trace: Trace::default(), audience: None, begun: Begun::default() })
+        .colorize(Call {
+            gray,
+            deadline,
+            trace: Trace::default(),
+            audience: None,
+            begun: CallBegun::default(),
+        })
         .await
         .unwrap();
-    let Color::Chroma(chroma) = answer.color else { unreachable!("a network gives chroma") };
+    let ProviderColor::Chroma(chroma) = answer.color else { unreachable!("a network gives chroma") };
     assert!((chroma.a[0] - 10.0).abs() < 0.5 && (chroma.a[4095] - 90.0).abs() < 0.5);
 }
 

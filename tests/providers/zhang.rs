@@ -6,9 +6,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pixcolor::credit::Begun;
+use pixcolor::credit::CallBegun;
 use pixcolor::photo::Gray;
-use pixcolor::provider::{Call, Color, Trace};
+use pixcolor::provider::{Call, ProviderColor, Trace};
 
 use crate::{configured_with, memory};
 
@@ -47,10 +47,16 @@ async fn gives_what_onnxruntime_gives(name: &str, recipe: &str) {
     let gray = Arc::new(Gray { width, height, luma });
     let deadline = Instant::now() + Duration::from_secs(120);
     let answer = provider
-        .colorize(Call { gray, deadline, trace: Trace::default(), audience: None, begun: Begun::default() })
+        .colorize(Call {
+            gray,
+            deadline,
+            trace: Trace::default(),
+            audience: None,
+            begun: CallBegun::default(),
+        })
         .await
         .unwrap();
-    let Color::Chroma(chroma) = answer.color else { panic!("a network gives chroma") };
+    let ProviderColor::Chroma(chroma) = answer.color else { panic!("a network gives chroma") };
     assert_eq!((chroma.width, chroma.height), (width, height));
     let found = chroma.a.iter().chain(&chroma.b);
     let worst = found.zip(&check.ab).map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use pixcolor::quota::{Bucket, By, Charge, InProcess, InRedis, Limit, Per, Quota, Unit};
-use pixcolor::shared::{Options, Shared};
+use pixcolor::quota::{Charge, ClientBucket, InProcess, InRedis, Limit, LimitScope, Quota, RatePeriod, Unit};
+use pixcolor::shared::{RedisOptions, SharedRedis};
 
 use crate::common::{Balancer, post_all, setup, small, three, until};
 use crate::fakes::algorithmia::Algorithmia;
@@ -13,21 +13,21 @@ use crate::harness::Picture;
 use crate::redis::Redis;
 
 fn rates(redis: &Redis) -> InRedis {
-    let options = Options {
+    let options = RedisOptions {
         address: redis.url().parse().unwrap(),
         password: None,
         prefix: "test".to_owned(),
         timeout: Duration::from_secs(2),
     };
-    InRedis::new(Shared::new(options, Arc::new(())), Some(Box::new(InProcess::new())))
+    InRedis::new(SharedRedis::new(options, Arc::new(())), Some(Box::new(InProcess::new())))
 }
 
-fn limit(name: &str, of: Unit, rate: u64, per: Per, burst: u64) -> Arc<Limit> {
-    Arc::new(Limit::new(name, By::Client, of, rate, per, burst).unwrap())
+fn limit(name: &str, of: Unit, rate: u64, per: RatePeriod, burst: u64) -> Arc<Limit> {
+    Arc::new(Limit::new(name, LimitScope::Client, of, rate, per, burst).unwrap())
 }
 
 fn charge(limit: &Arc<Limit>, client: u32, amount: u64) -> Charge {
-    let bucket = Bucket::network(std::net::Ipv4Addr::from(client).into(), 64);
+    let bucket = ClientBucket::network(std::net::Ipv4Addr::from(client).into(), 64);
     Charge { limit: limit.clone(), bucket, amount }
 }
 
@@ -35,7 +35,7 @@ fn charge(limit: &Arc<Limit>, client: u32, amount: u64) -> Charge {
 async fn a_burst_is_one_for_all_replicas_to_the_last_request() {
     let redis = Redis::start();
     let replicas = [rates(&redis), rates(&redis), rates(&redis)];
-    let limit = limit("requests", Unit::Requests, 1, Per::Hour, 100);
+    let limit = limit("requests", Unit::Requests, 1, RatePeriod::Hour, 100);
     let one = [charge(&limit, 1, 1)];
     let checks = join_all((0..300).map(|n| replicas[n % 3].check(&one))).await;
     assert_eq!(checks.iter().filter(|check| check.is_ok()).count(), 100);
@@ -50,8 +50,8 @@ async fn a_burst_is_one_for_all_replicas_to_the_last_request() {
 async fn of_several_limits_all_are_taken_or_none_and_the_wait_is_true() {
     let redis = Redis::start();
     let quota = rates(&redis);
-    let few = limit("few", Unit::Requests, 2, Per::Second, 1);
-    let many = limit("many", Unit::Bytes, 1 << 20, Per::Hour, 100 << 10);
+    let few = limit("few", Unit::Requests, 2, RatePeriod::Second, 1);
+    let many = limit("many", Unit::Bytes, 1 << 20, RatePeriod::Hour, 100 << 10);
     let both = [charge(&many, 1, 10 << 10), charge(&few, 1, 1)];
     for left in [90, 80] {
         quota.check(&both).await.unwrap();
@@ -77,7 +77,7 @@ async fn of_several_limits_all_are_taken_or_none_and_the_wait_is_true() {
 async fn the_rate_is_kept_over_time_and_idle_clients_are_forgotten() {
     let redis = Redis::start();
     let quota = rates(&redis);
-    let limit = limit("requests", Unit::Requests, 50, Per::Second, 5);
+    let limit = limit("requests", Unit::Requests, 50, RatePeriod::Second, 5);
     let (start, mut allowed) = (Instant::now(), 0);
     while start.elapsed() < Duration::from_secs(2) {
         allowed += usize::from(quota.check(&[charge(&limit, 1, 1)]).await.is_ok());
@@ -99,7 +99,7 @@ async fn the_rate_is_kept_over_time_and_idle_clients_are_forgotten() {
 async fn while_redis_is_away_each_process_counts_for_itself() {
     let mut redis = Redis::start();
     let replicas = [rates(&redis), rates(&redis)];
-    let limit = limit("requests", Unit::Requests, 1, Per::Hour, 10);
+    let limit = limit("requests", Unit::Requests, 1, RatePeriod::Hour, 10);
     let one = [charge(&limit, 1, 1)];
     let all = async || {
         let checks = join_all((0..60).map(|n| replicas[n % 2].check(&one))).await;

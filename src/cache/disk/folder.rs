@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::super::{Key, Subject};
+use super::super::{CacheKey, CacheSubject};
 use crate::files::{entries, remove_abandoned, sync, there, write_part};
 use crate::hex::hex;
 
@@ -23,7 +23,7 @@ pub struct Folder(PathBuf);
 
 /// A value's file.
 #[derive(Debug)]
-pub struct Found {
+pub struct EntryFile {
     pub path: PathBuf,
     pub bytes: u64,
     /// When it was last used, to about a minute.
@@ -47,12 +47,12 @@ impl Folder {
         &self.0
     }
 
-    fn leaf(&self, subject: &Subject) -> PathBuf {
+    fn leaf(&self, subject: &CacheSubject) -> PathBuf {
         self.0.join(hex(&subject[..1])).join(hex(&subject[1..2]))
     }
 
     /// Where the value of a key is.
-    pub fn file(&self, key: &Key) -> PathBuf {
+    pub fn file(&self, key: &CacheKey) -> PathBuf {
         self.leaf(&key.subject).join(key.to_string())
     }
 
@@ -64,7 +64,7 @@ impl Folder {
     }
 
     /// Makes sure that a key's file has a folder to be in.
-    pub fn prepare(&self, key: &Key) -> io::Result<()> {
+    pub fn prepare(&self, key: &CacheKey) -> io::Result<()> {
         let leaf = self.leaf(&key.subject);
         if leaf.is_dir() {
             return Ok(());
@@ -74,25 +74,25 @@ impl Folder {
     }
 
     /// Has a key's name on the disk.
-    pub fn sync(&self, key: &Key) -> io::Result<()> {
+    pub fn sync(&self, key: &CacheKey) -> io::Result<()> {
         sync(&self.leaf(&key.subject))
     }
 
     /// The keys of everything about a subject.
-    pub fn list(&self, subject: &Subject) -> io::Result<Vec<Key>> {
+    pub fn list(&self, subject: &CacheSubject) -> io::Result<Vec<CacheKey>> {
         let keys = entries(&self.leaf(subject))?.into_iter().filter_map(|entry| key(&entry));
         Ok(keys.filter(|key| key.subject == *subject).collect())
     }
 
     /// Every value's file, in no order. Removes what killed processes have left in `tmp/`.
-    pub fn scan(&self) -> io::Result<Vec<Found>> {
+    pub fn scan(&self) -> io::Result<Vec<EntryFile>> {
         let mut found = Vec::new();
         for outer in hashed(&self.0)? {
             for leaf in hashed(&outer)? {
                 for entry in entries(&leaf)?.iter().filter(|entry| key(entry).is_some()) {
                     // Gone meanwhile: another process makes room, too.
                     let Some(data) = there(entry.metadata())? else { continue };
-                    found.push(Found { path: entry.path(), bytes: data.len(), used: data.modified()? });
+                    found.push(EntryFile { path: entry.path(), bytes: data.len(), used: data.modified()? });
                 }
             }
         }
@@ -106,8 +106,8 @@ pub fn remove(path: &Path) -> io::Result<bool> {
     there(fs::remove_file(path)).map(|removed| removed.is_some())
 }
 
-fn key(entry: &fs::DirEntry) -> Option<Key> {
-    Key::parse(entry.file_name().to_str()?)
+fn key(entry: &fs::DirEntry) -> Option<CacheKey> {
+    CacheKey::parse(entry.file_name().to_str()?)
 }
 
 /// The folders in a folder whose names are two hexadecimal digits.

@@ -16,10 +16,12 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 use super::entry::{self, HEADER, ReadError};
-use super::{Cache, CacheError, Entry, Event, Hit, Key, Observer, Subject, Tier, TierStats};
+use super::{
+    Cache, CacheError, CacheEvent, CacheKey, CacheObserver, CacheSubject, Entry, Hit, Tier, TierStats,
+};
 use crate::files::there;
 use crate::tasks;
-use folder::{Folder, Found};
+use folder::{EntryFile, Folder};
 
 /// How a folder is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,18 +43,18 @@ impl Default for DiskOptions {
 
 /// A folder with values.
 #[derive(Clone)]
-pub struct Disk(Arc<Inner>);
+pub struct DiskCache(Arc<Inner>);
 
 struct Inner {
     folder: Folder,
     options: DiskOptions,
-    room: Mutex<Room>,
-    observer: Arc<dyn Observer>,
+    room: Mutex<FolderUsage>,
+    observer: Arc<dyn CacheObserver>,
 }
 
 /// What is known of the folder's size; other processes change it behind our back.
 #[derive(Debug, Default)]
-struct Room {
+struct FolderUsage {
     entries: u64,
     bytes: u64,
     /// Bytes of values that are being written.
@@ -61,13 +63,13 @@ struct Room {
     written: u64,
 }
 
-impl Disk {
+impl DiskCache {
     /// Takes a folder, made if it is not there, and looks at everything in it. Blocks: not for async
     /// threads.
     pub fn open(
         folder: PathBuf,
         options: DiskOptions,
-        observer: Arc<dyn Observer>,
+        observer: Arc<dyn CacheObserver>,
     ) -> Result<Self, CacheError> {
         let folder = Folder::open(folder.clone()).map_err(CacheError::io(&folder))?;
         let inner = Inner { folder, options, room: Mutex::default(), observer };
@@ -86,26 +88,26 @@ impl Disk {
 }
 
 #[async_trait]
-impl Cache for Disk {
-    async fn get(&self, key: &Key) -> Result<Option<Hit>, CacheError> {
+impl Cache for DiskCache {
+    async fn get(&self, key: &CacheKey) -> Result<Option<Hit>, CacheError> {
         let key = *key;
         let found = self.run(move |disk| disk.read(&key)).await?;
         let hit = found.map(|entry| Hit { entry, tier: Tier::Disk });
-        self.0.observer.event(Tier::Disk, if hit.is_some() { Event::Hit } else { Event::Miss });
+        self.0.observer.event(Tier::Disk, if hit.is_some() { CacheEvent::Hit } else { CacheEvent::Miss });
         Ok(hit)
     }
 
-    async fn put(&self, key: &Key, entry: Entry) -> Result<(), CacheError> {
+    async fn put(&self, key: &CacheKey, entry: Entry) -> Result<(), CacheError> {
         let key = *key;
         self.run(move |disk| disk.write(&key, &entry)).await
     }
 
-    async fn remove(&self, key: &Key) -> Result<bool, CacheError> {
+    async fn remove(&self, key: &CacheKey) -> Result<bool, CacheError> {
         let key = *key;
         self.run(move |disk| disk.remove(&disk.folder.file(&key))).await
     }
 
-    async fn list(&self, subject: &Subject) -> Result<Vec<Key>, CacheError> {
+    async fn list(&self, subject: &CacheSubject) -> Result<Vec<CacheKey>, CacheError> {
         let subject = *subject;
         self.run(move |disk| disk.folder.list(&subject).map_err(CacheError::io(disk.folder.path()))).await
     }
@@ -125,11 +127,11 @@ impl Cache for Disk {
 }
 
 impl Inner {
-    fn room(&self) -> MutexGuard<'_, Room> {
+    fn room(&self) -> MutexGuard<'_, FolderUsage> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, key: &Key) -> Result<Option<Entry>, CacheError> {
+    fn read(&self, key: &CacheKey) -> Result<Option<Entry>, CacheError> {
         let path = self.folder.file(key);
         let io = || CacheError::io(&path);
         let Some(mut file) = there(File::open(&path)).map_err(io())? else { return Ok(None) };
@@ -146,7 +148,7 @@ impl Inner {
             Err(ReadError::Damaged(why)) => {
                 let path = path.display();
                 tracing::warn!("{path} was damaged, and is dropped: {why}");
-                self.observer.event(Tier::Disk, Event::Damaged);
+                self.observer.event(Tier::Disk, CacheEvent::Damaged);
                 self.remove(&self.folder.file(key))?;
                 Ok(None)
             }
@@ -162,7 +164,7 @@ impl Inner {
         }
     }
 
-    fn write(&self, key: &Key, entry: &Entry) -> Result<(), CacheError> {
+    fn write(&self, key: &CacheKey, entry: &Entry) -> Result<(), CacheError> {
         let bytes = (HEADER + entry.bytes.len()) as u64;
         if entry.expired(self.options.ttl) || !self.reserve(bytes)? {
             return Ok(());
@@ -184,7 +186,7 @@ impl Inner {
     }
 
     /// Gives a written file its name, and counts it.
-    fn place(&self, part: &Path, key: &Key, bytes: u64) -> std::io::Result<()> {
+    fn place(&self, part: &Path, key: &CacheKey, bytes: u64) -> std::io::Result<()> {
         let path = self.folder.file(key);
         let mut room = self.room();
         let before = fs::metadata(&path).map(|data| data.len()).ok();
@@ -221,14 +223,14 @@ impl Inner {
 
     /// Looks at everything that is there, and removes what has expired and, above `most` bytes, what was
     /// used longest ago.
-    fn look(&self, room: &mut Room, most: u64) -> Result<TierStats, CacheError> {
+    fn look(&self, room: &mut FolderUsage, most: u64) -> Result<TierStats, CacheError> {
         let mut found = self.folder.scan().map_err(CacheError::io(self.folder.path()))?;
         found.sort_unstable_by_key(|found| found.used);
         room.written = 0;
         room.entries = found.len() as u64;
         room.bytes = found.iter().map(|found| found.bytes).sum();
         let now = SystemTime::now();
-        for Found { path, bytes, used } in found {
+        for EntryFile { path, bytes, used } in found {
             // A value is made before it is used: by this clock it has expired for certain, by its own
             // it may have before, which is seen when it is read.
             let expired =
@@ -237,7 +239,7 @@ impl Inner {
                 break;
             }
             if folder::remove(&path).map_err(CacheError::io(&path))? && !expired {
-                self.observer.event(Tier::Disk, Event::Evicted);
+                self.observer.event(Tier::Disk, CacheEvent::Evicted);
             }
             room.entries -= 1;
             room.bytes -= bytes;
@@ -260,7 +262,7 @@ impl Inner {
     }
 }
 
-impl Room {
+impl FolderUsage {
     fn stats(&self) -> TierStats {
         TierStats { tier: Tier::Disk, entries: self.entries, bytes: self.bytes }
     }

@@ -80,7 +80,7 @@ impl AcceptsConfig {
         if formats.is_empty() && !seen.get() {
             table.problem(&["formats"], "`formats` is empty: name at least one of jpeg, png, webp");
         }
-        let size = |text: &str| Size::parse(text);
+        let size = |text: &str| AcceptedSize::parse(text);
         let sizes = table.list("sizes", Vec::new(), ("a width and a height in pixels", "1024x1024"), size);
         let config = Self {
             formats,
@@ -93,7 +93,7 @@ impl AcceptsConfig {
             max_side: table.whole("max_side", default.max_side, 16..=default.max_side),
             min_side: table.whole("min_side", default.min_side, 1..=default.max_side),
             max_aspect: table.optional("max_aspect", "a number from 1 to 100", aspect),
-            sizes: sizes.into_iter().map(|Size(width, height)| (width, height)).collect(),
+            sizes: sizes.into_iter().map(|AcceptedSize(width, height)| (width, height)).collect(),
         };
         if config.min_side > config.max_side {
             table.problem(&["min_side"], "`min_side` is larger than `max_side`: no picture would ever fit");
@@ -110,9 +110,9 @@ impl AcceptsConfig {
 }
 
 /// `WIDTHxHEIGHT`.
-struct Size(u32, u32);
+struct AcceptedSize(u32, u32);
 
-impl Size {
+impl AcceptedSize {
     fn parse(text: &str) -> Option<Self> {
         let (width, height) = text.split_once('x')?;
         let side = |text: &str| text.parse().ok().filter(|side| (16..=8192).contains(side));
@@ -120,7 +120,7 @@ impl Size {
     }
 }
 
-impl std::fmt::Display for Size {
+impl std::fmt::Display for AcceptedSize {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}x{}", self.0, self.1)
     }

@@ -13,17 +13,17 @@ use url::Url;
 
 pub use accepts::AcceptsConfig;
 pub use hosts::HostPattern;
-pub use reply::{Equals, Output, PollConfig, ReplyConfig};
-pub use request::{BodyConfig, FormField, JsonTemplate, Part, RequestConfig};
-pub use template::{Field, Piece, Template};
+pub use reply::{Equals, PollConfig, ReplyConfig, ReplyOutput};
+pub use request::{BodyConfig, FormField, JsonTemplate, RequestConfig, RequestPart};
+pub use template::{Piece, Template, TemplateField};
 
 use super::problem::dotted;
 use super::reference::Words;
 use super::remote::RemoteConfig;
 use super::secret::Secret;
 use super::table::Table;
-use crate::credit::price::Pointer;
-use template::Place;
+use crate::credit::price::JsonPointer;
+use template::TemplatePosition;
 
 const WORDS: Words = &[
     ("model", "The model that colours, in its maker's words."),
@@ -76,7 +76,7 @@ pub struct BalanceConfig {
     /// Below `base_url`.
     pub path: Template,
     /// Where the number is.
-    pub pointer: Pointer,
+    pub pointer: JsonPointer,
 }
 
 impl HttpConfig {
@@ -108,7 +108,7 @@ impl HttpConfig {
         }
         let remote = RemoteConfig::read(table);
         let (request, reply) = (request?, reply?);
-        if reply.output == Output::Raw {
+        if reply.output == ReplyOutput::Raw {
             let said = "cannot be with `output = \"raw\"`: then the reply is the picture and no JSON";
             if poll.is_some() {
                 table.problem(&["poll"], format!("`{}` {said}", dotted(&table.at(&["poll"]))));
@@ -150,7 +150,7 @@ impl HttpConfig {
 
 fn balance(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<BalanceConfig> {
     table.describe(BALANCE_WORDS);
-    let path = table.template("path", "/", Place::Path, secrets);
+    let path = table.template("path", "/", TemplatePosition::Path, secrets);
     let pointer = table.pointer("pointer");
     Some(BalanceConfig { path: path?, pointer: pointer? })
 }

@@ -10,7 +10,7 @@ use super::request::ToMethod;
 use crate::config::reference::Words;
 use crate::config::table::Table;
 use crate::config::values::whole;
-use crate::credit::price::Pointer;
+use crate::credit::price::JsonPointer;
 
 const POINTER: &str = "a JSON pointer (RFC 6901) such as \"/data/0/url\"";
 const STATUSES: &str = "a list of HTTP statuses such as [200, 201]";
@@ -60,9 +60,9 @@ pub struct ReplyConfig {
     /// What a success must say beside its status.
     pub success: Option<Equals>,
     /// Where the picture is.
-    pub output: Output,
+    pub output: ReplyOutput,
     /// Where the words for a failure are; the first that is there counts.
-    pub error: Vec<Pointer>,
+    pub error: Vec<JsonPointer>,
     /// Largest reply and largest picture that is read, in bytes.
     pub max_bytes: u64,
 }
@@ -71,24 +71,24 @@ pub struct ReplyConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Equals {
     /// Where.
-    pub pointer: Pointer,
+    pub pointer: JsonPointer,
     /// What; numbers and truth values as they are written.
     pub equals: String,
 }
 
 /// Where the picture is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
+pub enum ReplyOutput {
     /// The reply is the picture.
     Raw,
     /// In base64.
-    Base64(Pointer),
+    Base64(JsonPointer),
     /// As a `data:` URL.
-    DataUrl(Pointer),
+    DataUrl(JsonPointer),
     /// Elsewhere, at an address.
     Url {
         /// Where the address is.
-        pointer: Pointer,
+        pointer: JsonPointer,
         /// Whether the request's headers are sent there, too: only ever to `base_url`'s own host.
         auth: bool,
         /// Hosts beside `base_url`'s that may be asked.
@@ -100,9 +100,9 @@ pub enum Output {
 #[derive(Clone, Debug)]
 pub struct PollConfig {
     /// Where the first reply says what to ask.
-    pub url: Pointer,
+    pub url: JsonPointer,
     /// Where a reply says how far it is.
-    pub status: Pointer,
+    pub status: JsonPointer,
     /// What it says when it is done.
     pub done: Vec<String>,
     /// What it says when it has failed.
@@ -114,7 +114,7 @@ pub struct PollConfig {
     /// How long to ask; none is as long as the call may take.
     pub deadline: Option<Duration>,
     /// Where the first reply says how to stop it.
-    pub cancel: Option<Pointer>,
+    pub cancel: Option<JsonPointer>,
     /// The method that stops it.
     pub cancel_method: Method,
 }
@@ -156,15 +156,15 @@ impl ReplyConfig {
         let error = table.pointers("error");
         let max_bytes = table.bytes("max_bytes", 32 << 20, 1024..=256 << 20);
         let output = match table.required_choice("output", &OUTPUTS) {
-            Some(OutputWord::Raw) => Some(Output::Raw),
+            Some(OutputWord::Raw) => Some(ReplyOutput::Raw),
             Some(word) => table.pointer("pointer").and_then(|pointer| match word {
                 OutputWord::Raw => None,
-                OutputWord::Base64 => Some(Output::Base64(pointer)),
-                OutputWord::DataUrl => Some(Output::DataUrl(pointer)),
+                OutputWord::Base64 => Some(ReplyOutput::Base64(pointer)),
+                OutputWord::DataUrl => Some(ReplyOutput::DataUrl(pointer)),
                 OutputWord::Url => {
                     let host = ("a host", "cdn.example.com");
                     let hosts = table.list("hosts", Vec::new(), host, HostPattern::parse);
-                    Some(Output::Url { pointer, auth: table.flag("auth", false), hosts })
+                    Some(ReplyOutput::Url { pointer, auth: table.flag("auth", false), hosts })
                 }
             }),
             None => {
@@ -199,7 +199,7 @@ impl PollConfig {
         let interval = table.seconds("interval", Duration::from_secs(1), 0.05..=60.0);
         let max_interval = table.seconds("max_interval", Duration::from_secs(5), 0.05..=60.0);
         let deadline = table.optional_seconds("deadline", 0.1..=3600.0);
-        let cancel = table.optional("cancel", POINTER, |value| Pointer::parse(value.as_str()?));
+        let cancel = table.optional("cancel", POINTER, |value| JsonPointer::parse(value.as_str()?));
         let cancel_method =
             table.choice("cancel_method", &CANCEL_METHODS).map_or(Method::POST, |method| method());
         let both = |done: &Vec<String>| failed.iter().flatten().any(|word| done.contains(word));
@@ -231,15 +231,15 @@ fn scalar(value: &Value) -> Option<String> {
 
 impl Table<'_> {
     /// A JSON pointer that must be there.
-    pub(super) fn pointer(&mut self, key: &'static str) -> Option<Pointer> {
-        self.required(key, POINTER, |value| Pointer::parse(value.as_str()?))
+    pub(super) fn pointer(&mut self, key: &'static str) -> Option<JsonPointer> {
+        self.required(key, POINTER, |value| JsonPointer::parse(value.as_str()?))
     }
 
     /// One JSON pointer or a list of them.
-    fn pointers(&mut self, key: &'static str) -> Vec<Pointer> {
+    fn pointers(&mut self, key: &'static str) -> Vec<JsonPointer> {
         let read = self.optional(key, POINTER, |value| match value.as_array() {
-            Some(items) => items.iter().map(|item| Pointer::parse(item.as_str()?)).collect(),
-            None => Some(vec![Pointer::parse(value.as_str()?)?]),
+            Some(items) => items.iter().map(|item| JsonPointer::parse(item.as_str()?)).collect(),
+            None => Some(vec![JsonPointer::parse(value.as_str()?)?]),
         });
         read.unwrap_or_default()
     }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value as Json;
 
-use super::template::{Field, Piece, Place, Template};
+use super::template::{Piece, Template, TemplateField, TemplatePosition};
 use crate::config::Secret;
 use crate::config::problem::dotted;
 use crate::config::reference::Words;
@@ -71,12 +71,12 @@ pub struct FormField {
     /// Its name.
     pub name: String,
     /// What it holds.
-    pub part: Part,
+    pub part: RequestPart,
 }
 
 /// What a part of a form holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum RequestPart {
     /// Text.
     Text(Template),
     /// The picture's file, under this name without an extension.
@@ -112,11 +112,11 @@ impl RequestConfig {
     pub(super) fn read(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Self> {
         table.describe(WORDS);
         let method = table.choice("method", &METHODS).map_or(Method::POST, |method| method());
-        let path = table.template("path", "/", Place::Path, secrets);
+        let path = table.template("path", "/", TemplatePosition::Path, secrets);
         if let Some(wrong) = path.as_ref().and_then(|path| wrong_path(&path.to_string())) {
             table.problem(&["path"], format!("`{}` {wrong}", dotted(&table.at(&["path"]))));
         }
-        let query = table.templates("query", Place::Line, secrets);
+        let query = table.templates("query", TemplatePosition::Line, secrets);
         for (name, _) in query.iter().filter(|(name, template)| is_key(name, template)) {
             literal_key(table, &["query", name]);
         }
@@ -151,7 +151,8 @@ fn is_key(name: &str, template: &Template) -> bool {
     const WHOLE: [&str; 5] = ["authorization", "proxyauthorization", "auth", "cookie", "credentials"];
     const END: [&str; 5] = ["key", "token", "secret", "password", "signature"];
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-    let secret = template.pieces().iter().any(|piece| matches!(piece, Piece::Field(Field::Secret(_))));
+    let secret =
+        template.pieces().iter().any(|piece| matches!(piece, Piece::Field(TemplateField::Secret(_))));
     let text = template.to_string();
     let nothing = matches!(text.trim(), "" | "true" | "false");
     !secret && !nothing && (WHOLE.contains(&name.as_str()) || END.iter().any(|end| name.ends_with(end)))
@@ -170,7 +171,7 @@ fn headers(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Vec<(He
     /// Headers that follow from the rest of the request.
     const OWN: [&str; 5] = ["host", "content-length", "content-type", "transfer-encoding", "connection"];
     let mut headers = Vec::new();
-    for (name, template) in table.templates("headers", Place::Line, secrets) {
+    for (name, template) in table.templates("headers", TemplatePosition::Line, secrets) {
         let wrong = match HeaderName::from_bytes(name.as_bytes()) {
             Ok(header) if OWN.contains(&header.as_str()) => {
                 "follows from the rest of the request: leave it out"
@@ -212,8 +213,8 @@ fn form(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Vec
         return None;
     }
     let files: Vec<usize> =
-        (0..fields.len()).filter(|at| matches!(fields[*at].part, Part::File(_))).collect();
-    let image = |field: &FormField| matches!(&field.part, Part::Text(text) if has_image(text));
+        (0..fields.len()).filter(|at| matches!(fields[*at].part, RequestPart::File(_))).collect();
+    let image = |field: &FormField| matches!(&field.part, RequestPart::Text(text) if has_image(text));
     let wrong = match files.as_slice() {
         [] if fields.iter().any(image) => return Some(fields),
         [] => "has no picture: one field is { name = \"image\", file = \"photo\" }",
@@ -238,13 +239,13 @@ fn form_field(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Opti
     let part = match (table.has("file"), table.has("value")) {
         (true, false) => {
             table.miss("value");
-            table.optional("file", FILE, plain).map(Part::File)
+            table.optional("file", FILE, plain).map(RequestPart::File)
         }
         (false, true) => {
             table.miss("file");
             table
-                .judged("value", Json::Null, |value| Template::of(value, Place::Body, secrets))
-                .map(Part::Text)
+                .judged("value", Json::Null, |value| Template::of(value, TemplatePosition::Body, secrets))
+                .map(RequestPart::Text)
         }
         (both, _) => {
             let wrong = if both { "both `value` and `file`" } else { "neither `value` nor `file`" };
@@ -266,7 +267,7 @@ fn json(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Jso
         return None;
     }
     let (value, origin) = table.take("json", Json::Null, false, || BODY.to_owned())?;
-    let mut found = Found { table, path: key.clone(), secrets, image: false };
+    let mut found = TemplateWalk { table, path: key.clone(), secrets, image: false };
     let read = found.read(value);
     let image = found.image;
     if read.is_some() && !image {
@@ -280,17 +281,17 @@ fn json(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Jso
 }
 
 /// A walk through a JSON template.
-struct Found<'t, 'r> {
+struct TemplateWalk<'t, 'r> {
     table: &'t Table<'r>,
     path: Vec<String>,
     secrets: &'t BTreeMap<String, Secret>,
     image: bool,
 }
 
-impl Found<'_, '_> {
+impl TemplateWalk<'_, '_> {
     fn read(&mut self, value: &Value) -> Option<JsonTemplate> {
         match value {
-            Value::String(_, text) => match Template::parse(text, Place::Body, self.secrets) {
+            Value::String(_, text) => match Template::parse(text, TemplatePosition::Body, self.secrets) {
                 Ok(template) => {
                     self.image |= has_image(&template);
                     Some(JsonTemplate::Text(template))
@@ -323,7 +324,9 @@ impl Found<'_, '_> {
 }
 
 fn has_image(template: &Template) -> bool {
-    let image = |piece: &Piece| matches!(piece, Piece::Field(Field::ImageBase64 | Field::ImageDataUrl));
+    let image = |piece: &Piece| {
+        matches!(piece, Piece::Field(TemplateField::ImageBase64 | TemplateField::ImageDataUrl))
+    };
     template.pieces().iter().any(image)
 }
 
@@ -333,14 +336,14 @@ impl Table<'_> {
         &mut self,
         key: &'static str,
         default: &str,
-        place: Place,
+        place: TemplatePosition,
         secrets: &BTreeMap<String, Secret>,
     ) -> Option<Template> {
         if self.has(key) {
             return self.judged(key, default.into(), |value| Template::of(value, place, secrets));
         }
         self.miss(key);
-        self.note_entry(key, default.into(), false, crate::config::Origin::Default);
+        self.note_entry(key, default.into(), false, crate::config::ValueOrigin::Default);
         Template::parse(default, place, secrets).ok()
     }
 
@@ -348,7 +351,7 @@ impl Table<'_> {
     pub(super) fn templates(
         &mut self,
         key: &'static str,
-        place: Place,
+        place: TemplatePosition,
         secrets: &BTreeMap<String, Secret>,
     ) -> Vec<(String, Template)> {
         self.table(key, |table| {

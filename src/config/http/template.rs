@@ -11,7 +11,7 @@ use crate::config::problem::nearest;
 
 /// Something that a request is filled in with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Field {
+pub enum TemplateField {
     /// The picture in base64 (RFC 4648, with padding).
     ImageBase64,
     /// The picture as a `data:` URL (RFC 2397).
@@ -36,7 +36,7 @@ pub enum Field {
 
 /// Where a template stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum TemplatePosition {
     /// In the path of an address: the same for every call.
     Path,
     /// In a line: a header, a query.
@@ -46,19 +46,19 @@ pub(super) enum Place {
 }
 
 /// Every field but the secrets: its name and the smallest place that has it.
-const FIELDS: [(&str, Field, Place); 9] = [
-    ("image.base64", Field::ImageBase64, Place::Body),
-    ("image.data_url", Field::ImageDataUrl, Place::Body),
-    ("image.media_type", Field::ImageMediaType, Place::Line),
-    ("image.width", Field::ImageWidth, Place::Line),
-    ("image.height", Field::ImageHeight, Place::Line),
-    ("image.bytes", Field::ImageBytes, Place::Line),
-    ("model", Field::Model, Place::Path),
-    ("version", Field::Version, Place::Path),
-    ("timeout", Field::Timeout, Place::Line),
+const FIELDS: [(&str, TemplateField, TemplatePosition); 9] = [
+    ("image.base64", TemplateField::ImageBase64, TemplatePosition::Body),
+    ("image.data_url", TemplateField::ImageDataUrl, TemplatePosition::Body),
+    ("image.media_type", TemplateField::ImageMediaType, TemplatePosition::Line),
+    ("image.width", TemplateField::ImageWidth, TemplatePosition::Line),
+    ("image.height", TemplateField::ImageHeight, TemplatePosition::Line),
+    ("image.bytes", TemplateField::ImageBytes, TemplatePosition::Line),
+    ("model", TemplateField::Model, TemplatePosition::Path),
+    ("version", TemplateField::Version, TemplatePosition::Path),
+    ("timeout", TemplateField::Timeout, TemplatePosition::Line),
 ];
 
-impl Place {
+impl TemplatePosition {
     fn has(self, from: Self) -> bool {
         from as u8 <= self as u8
     }
@@ -70,7 +70,7 @@ pub enum Piece {
     /// Text as it is.
     Text(String),
     /// What is filled in.
-    Field(Field),
+    Field(TemplateField),
 }
 
 /// Text with fields in it.
@@ -89,7 +89,7 @@ impl Template {
     /// Reads a template; an error is what is wrong with it.
     pub(super) fn parse(
         source: &str,
-        place: Place,
+        place: TemplatePosition,
         secrets: &BTreeMap<String, Secret>,
     ) -> Result<Self, String> {
         let mut pieces = Vec::new();
@@ -111,7 +111,7 @@ impl Template {
     /// The same, from a value that is text, a number, or true or false.
     pub(super) fn of(
         value: &Value,
-        place: Place,
+        place: TemplatePosition,
         secrets: &BTreeMap<String, Secret>,
     ) -> Result<Self, String> {
         let text = match value {
@@ -123,18 +123,27 @@ impl Template {
     }
 }
 
-fn field(name: &str, place: Place, secrets: &BTreeMap<String, Secret>) -> Result<Field, String> {
+fn field(
+    name: &str,
+    place: TemplatePosition,
+    secrets: &BTreeMap<String, Secret>,
+) -> Result<TemplateField, String> {
     if let Some(secret) = name.strip_prefix("secret.").filter(|secret| secrets.contains_key(*secret)) {
-        let field = Field::Secret(secret.to_owned());
-        return if place.has(Place::Line) { Ok(field) } else { Err(misplaced(name, Place::Line)) };
+        let field = TemplateField::Secret(secret.to_owned());
+        return if place.has(TemplatePosition::Line) {
+            Ok(field)
+        } else {
+            Err(misplaced(name, TemplatePosition::Line))
+        };
     }
     if let Some((_, field, from)) = FIELDS.iter().find(|(known, ..)| *known == name) {
         return if place.has(*from) { Ok(field.clone()) } else { Err(misplaced(name, *from)) };
     }
     let secrets: Vec<String> = secrets.keys().map(|name| format!("secret.{name}")).collect();
     let there = FIELDS.iter().filter(|(.., from)| place.has(*from)).map(|(name, ..)| *name);
-    let there: Vec<&str> =
-        there.chain(secrets.iter().map(String::as_str).filter(|_| place.has(Place::Line))).collect();
+    let there: Vec<&str> = there
+        .chain(secrets.iter().map(String::as_str).filter(|_| place.has(TemplatePosition::Line)))
+        .collect();
     let hint = nearest(name, there.iter().copied()).map_or_else(
         || format!("the fields here are {}", there.join(", ")),
         |meant| format!("did you mean `{{{{{meant}}}}}`?"),
@@ -142,8 +151,9 @@ fn field(name: &str, place: Place, secrets: &BTreeMap<String, Secret>) -> Result
     Err(format!("has an unknown field `{{{{{name}}}}}`: {hint}"))
 }
 
-fn misplaced(name: &str, from: Place) -> String {
-    let place = if from == Place::Body { "a body only" } else { "headers, the query and a body only" };
+fn misplaced(name: &str, from: TemplatePosition) -> String {
+    let place =
+        if from == TemplatePosition::Body { "a body only" } else { "headers, the query and a body only" };
     format!("has `{{{{{name}}}}}`, which stands in {place}")
 }
 
@@ -157,7 +167,7 @@ impl fmt::Display for Template {
 mod tests {
     use super::*;
 
-    fn parse(source: &str, place: Place) -> Result<Template, String> {
+    fn parse(source: &str, place: TemplatePosition) -> Result<Template, String> {
         let secrets = BTreeMap::from([("key".to_owned(), Secret::from_env("KEY", None))]);
         Template::parse(source, place, &secrets)
     }
@@ -165,15 +175,15 @@ mod tests {
     #[test]
     fn text_and_fields_are_told_apart() {
         let text = |text: &str| Piece::Text(text.to_owned());
-        let key = || Piece::Field(Field::Secret("key".to_owned()));
+        let key = || Piece::Field(TemplateField::Secret("key".to_owned()));
         for (source, pieces) in [
             ("", vec![text("")]),
             ("a", vec![text("a")]),
             ("Bearer {{ secret.key }}", vec![text("Bearer "), key()]),
-            ("{{secret.key}}{{model}}.", vec![key(), Piece::Field(Field::Model), text(".")]),
+            ("{{secret.key}}{{model}}.", vec![key(), Piece::Field(TemplateField::Model), text(".")]),
             ("{a} }}", vec![text("{a} }}")]),
         ] {
-            let template = parse(source, Place::Line).unwrap();
+            let template = parse(source, TemplatePosition::Line).unwrap();
             assert_eq!((template.pieces(), template.to_string().as_str()), (pieces.as_slice(), source));
         }
     }
@@ -183,17 +193,17 @@ mod tests {
         for (source, place, said) in [
             (
                 "{{image.base46}}",
-                Place::Body,
+                TemplatePosition::Body,
                 "unknown field `{{image.base46}}`: did you mean `{{image.base64}}`?",
             ),
-            ("{{image.widht}}", Place::Line, "did you mean `{{image.width}}`?"),
-            ("{{secret.kee}}", Place::Line, "did you mean `{{secret.key}}`?"),
-            ("{{photo}}", Place::Path, "the fields here are model, version"),
-            ("{{", Place::Line, "has a `{{` without its `}}`"),
-            ("{{image.base64}}", Place::Line, "`{{image.base64}}`, which stands in a body only"),
-            ("{{image.data_url}}", Place::Path, "which stands in a body only"),
-            ("{{secret.key}}", Place::Path, "which stands in headers, the query and a body only"),
-            ("{{timeout}}", Place::Path, "which stands in headers, the query and a body only"),
+            ("{{image.widht}}", TemplatePosition::Line, "did you mean `{{image.width}}`?"),
+            ("{{secret.kee}}", TemplatePosition::Line, "did you mean `{{secret.key}}`?"),
+            ("{{photo}}", TemplatePosition::Path, "the fields here are model, version"),
+            ("{{", TemplatePosition::Line, "has a `{{` without its `}}`"),
+            ("{{image.base64}}", TemplatePosition::Line, "`{{image.base64}}`, which stands in a body only"),
+            ("{{image.data_url}}", TemplatePosition::Path, "which stands in a body only"),
+            ("{{secret.key}}", TemplatePosition::Path, "which stands in headers, the query and a body only"),
+            ("{{timeout}}", TemplatePosition::Path, "which stands in headers, the query and a body only"),
         ] {
             let error = parse(source, place).unwrap_err();
             assert!(error.contains(said), "{source}: {error}");

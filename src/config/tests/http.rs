@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::Setup;
 use super::shipped::uncommented;
-use crate::config::{HttpConfig, KindConfig, Loaded, Origin};
+use crate::config::{HttpConfig, KindConfig, Loaded, ValueOrigin};
 
 const DOCS: &str = include_str!("../../../docs/providers.md");
 
@@ -49,11 +49,11 @@ fn the_documentation_shows_every_key_with_its_true_default() {
     let (shown, plain) = (file(&uncommented(every_key())), file(&every_key().replace("{{secret.key}}", "")));
     let (shown, plain) = (shown.load(), plain.load());
     let keys = |loaded: &Loaded| {
-        let own = |entry: &&crate::config::reader::Entry| entry.key.starts_with("providers.x.");
+        let own = |entry: &&crate::config::reader::ReportEntry| entry.key.starts_with("providers.x.");
         loaded.entries.iter().filter(own).cloned().collect::<Vec<_>>()
     };
     let hidden: Vec<_> =
-        keys(&shown).into_iter().filter(|entry| matches!(entry.origin, Origin::Default)).collect();
+        keys(&shown).into_iter().filter(|entry| matches!(entry.origin, ValueOrigin::Default)).collect();
     assert!(hidden.is_empty(), "not in docs/providers.md: {hidden:?}");
     let values = |loaded: &Loaded| -> BTreeSet<String> {
         let example = |key: &str| {

@@ -2,21 +2,21 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{
-    CacheConfig, Common, ForwardedHeader, KindConfig, LimitsConfig, OnnxConfig, OutputConfig, Share, Source,
-    load,
+    CacheConfig, CacheSharing, Common, ConfigSource, ForwardedHeader, KindConfig, LimitsConfig, OnnxConfig,
+    OutputConfig, load,
 };
 
 use super::Setup;
 
 /// The providers that are not built in.
 fn added(setup: &Setup) -> Vec<String> {
-    let built_in = load(&Source::default()).unwrap().config.providers;
+    let built_in = load(&ConfigSource::default()).unwrap().config.providers;
     setup.load().config.providers.into_keys().filter(|name| !built_in.contains_key(name)).collect()
 }
 
 #[test]
 fn with_nothing_given_the_built_in_provider_is_alone_on_the_route() {
-    let loaded = load(&Source::default()).unwrap();
+    let loaded = load(&ConfigSource::default()).unwrap();
     let config = &loaded.config;
     assert_eq!(config.route, ["local"]);
     assert_eq!(config.limits, LimitsConfig::default());
@@ -207,7 +207,7 @@ fn a_default_folder_that_is_there_but_cannot_be_used_stops_the_start() {
 fn state_and_cache_are_kept_where_the_base_directory_specification_says() {
     let folders = |set: &[(&str, &str)]| {
         let env = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let loaded = load(&Source { env, ..Source::default() }).unwrap();
+        let loaded = load(&ConfigSource { env, ..ConfigSource::default() }).unwrap();
         (loaded.config.state_dir, loaded.config.cache.dir, loaded.warnings.len())
     };
     let at = |state: &str, cache: &str| (state.into(), Some(cache.into()), 0);
@@ -236,7 +236,7 @@ fn the_cache_is_as_it_is_set() {
         max_bytes: 0,
         store: None,
         ttl: None,
-        share: Share::Client,
+        share: CacheSharing::Client,
     };
     assert_eq!(format!("{cache:?}"), format!("{expected:?}"));
 }

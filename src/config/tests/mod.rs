@@ -19,12 +19,12 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::{ConfigError, Loaded, Source, load};
+use super::{ConfigError, ConfigSource, Loaded, load};
 
 /// A folder with a configuration, and an environment.
 struct Setup {
     folder: TempDir,
-    source: Source,
+    source: ConfigSource,
 }
 
 impl Setup {
@@ -32,8 +32,11 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config");
         std::fs::create_dir(&config).unwrap();
-        let mut source =
-            Source { dir: Some(config), cwd: Some(folder.path().to_owned()), ..Source::default() };
+        let mut source = ConfigSource {
+            dir: Some(config),
+            cwd: Some(folder.path().to_owned()),
+            ..ConfigSource::default()
+        };
         source.env.insert("HOME".into(), "/home/me".into());
         Self { folder, source }
     }

@@ -1,6 +1,6 @@
 use super::Setup;
 use crate::credit::price::CallFacts;
-use crate::credit::{Budget, Price, Scope, Window};
+use crate::credit::{Budget, BudgetScope, Price, Window};
 
 /// A provider `paid` with this price, from line 3 on.
 fn priced(price: &str) -> Setup {
@@ -167,7 +167,7 @@ fn budgets_are_read_in_order_of_their_names() {
             ("c", "client".into(), Window::Total, "1000000000000".into()),
         ]
     );
-    assert_eq!(budgets[0].scope, Scope::Provider("local".into()));
+    assert_eq!(budgets[0].scope, BudgetScope::Provider("local".into()));
     assert_eq!(setup.load().warnings, Vec::<String>::new());
 }
 

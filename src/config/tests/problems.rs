@@ -1,4 +1,4 @@
-use crate::config::{Source, load};
+use crate::config::{ConfigSource, load};
 
 use super::Setup;
 
@@ -289,7 +289,7 @@ fn what_is_allowed_but_odd_is_warned_of() {
 
 #[test]
 fn an_error_is_one_line_for_each_problem() {
-    let error = load(&Source { dir: Some("absent".into()), ..Source::default() }).err().unwrap();
+    let error = load(&ConfigSource { dir: Some("absent".into()), ..ConfigSource::default() }).err().unwrap();
     assert_eq!(error.problems().len(), error.to_string().lines().count());
 }
 

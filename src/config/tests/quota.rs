@@ -1,6 +1,6 @@
 use super::Setup;
-use crate::config::{Amounts, QuotaConfig, Source, load};
-use crate::quota::{Bucket, By, Gate, InProcess, Limit, Per, Quota, Unit};
+use crate::config::{ConfigSource, QuotaConfig, RequestAmounts, load};
+use crate::quota::{ClientBucket, Gate, InProcess, Limit, LimitScope, Quota, RatePeriod, Unit};
 
 fn limits(quota: &QuotaConfig) -> Vec<&str> {
     quota.limits.iter().map(|limit| limit.name()).collect()
@@ -21,21 +21,21 @@ fn refused(text: &str, said: &[&str]) {
 
 #[test]
 fn sensible_limits_are_on_by_default() {
-    let quota = load(&Source::default()).unwrap().config.quota;
+    let quota = load(&ConfigSource::default()).unwrap().config.quota;
     assert!(quota.enabled);
     assert_eq!(
         limits(&quota),
         ["requests", "bytes", "pictures", "megapixels", "key-requests", "key-pictures"]
     );
     let pictures = limit(&quota, "pictures");
-    assert_eq!((pictures.by(), pictures.of(), pictures.burst()), (By::Client, Unit::Pictures, 600));
+    assert_eq!((pictures.by(), pictures.of(), pictures.burst()), (LimitScope::Client, Unit::Pictures, 600));
 }
 
 #[tokio::test]
 async fn a_household_with_a_hundred_large_photographs_at_once_is_within_the_default_limits() {
-    let config = load(&Source::default()).unwrap().config;
-    let household = Bucket::network("192.0.2.1".parse().unwrap(), 64);
-    let largest = Amounts { bytes: config.limits.upload_bytes, pixels: config.limits.pixels };
+    let config = load(&ConfigSource::default()).unwrap().config;
+    let household = ClientBucket::network("192.0.2.1".parse().unwrap(), 64);
+    let largest = RequestAmounts { bytes: config.limits.upload_bytes, pixels: config.limits.pixels };
     let rates = InProcess::new();
     for photograph in 0..100 {
         for gate in [Gate::Admit, Gate::Spend] {
@@ -61,9 +61,9 @@ fn a_limit_is_changed_key_by_key_turned_off_or_added() {
         ["requests", "bytes", "pictures", "key-requests", "key-pictures", "everybody"]
     );
     let pictures = limit(&quota, "pictures");
-    assert_eq!((pictures.rate(), pictures.per(), pictures.burst()), (5, Per::Hour, 5));
+    assert_eq!((pictures.rate(), pictures.per(), pictures.burst()), (5, RatePeriod::Hour, 5));
     let everybody = limit(&quota, "everybody");
-    assert_eq!((everybody.by(), everybody.rate(), everybody.burst()), (By::All, 1000, 50));
+    assert_eq!((everybody.by(), everybody.rate(), everybody.burst()), (LimitScope::All, 1000, 50));
     assert_eq!((limit(&quota, "key-requests").rate(), limit(&quota, "key-requests").burst()), (7, 7));
     // One upload must fit.
     assert_eq!((limit(&quota, "bytes").rate(), limit(&quota, "bytes").burst()), (1 << 20, 20 << 20));
@@ -74,10 +74,10 @@ fn a_limit_is_changed_key_by_key_turned_off_or_added() {
 fn what_a_request_is_charged_depends_on_the_client_and_the_gate() {
     let config =
         Setup::new().main("[quota.limits.all]\nof = \"bytes\"\nby = \"all\"\nrate = \"1 GiB\"").load().config;
-    let network = Bucket::network("192.0.2.1".parse().unwrap(), 64);
-    let key = Bucket::Key("bob".into());
-    let amounts = Amounts { bytes: 5, pixels: 7 };
-    let charged = |gate, client: Option<&Bucket>| -> Vec<(String, String, u64)> {
+    let network = ClientBucket::network("192.0.2.1".parse().unwrap(), 64);
+    let key = ClientBucket::Key("bob".into());
+    let amounts = RequestAmounts { bytes: 5, pixels: 7 };
+    let charged = |gate, client: Option<&ClientBucket>| -> Vec<(String, String, u64)> {
         let charges = config.quota.charges(gate, client, amounts);
         charges.into_iter().map(|c| (c.limit.name().to_owned(), c.bucket.to_string(), c.amount)).collect()
     };
@@ -200,19 +200,19 @@ fn a_key_has_limits_of_its_own_in_place_of_those_by_key() {
     let config = setup.load().config;
     assert_eq!(config.keys.names, ["Ann@example.org", "bob"]);
     let limits = |key: &str| {
-        let key = Bucket::Key(key.to_owned());
-        let charges =
-            [Gate::Admit, Gate::Spend].map(|gate| config.quota.charges(gate, Some(&key), Amounts::default()));
+        let key = ClientBucket::Key(key.to_owned());
+        let charges = [Gate::Admit, Gate::Spend]
+            .map(|gate| config.quota.charges(gate, Some(&key), RequestAmounts::default()));
         let limits = charges.concat().into_iter().map(|charge| charge.limit);
         limits.map(|limit| (limit.name().to_owned(), limit.rate(), limit.per())).collect::<Vec<_>>()
     };
     let limit = |name: &str, rate, per| (name.to_owned(), rate, per);
     assert_eq!(limits("Ann@example.org"), []);
-    assert_eq!(limits("carl"), [limit("key-requests", 30_000, Per::Minute)]);
+    assert_eq!(limits("carl"), [limit("key-requests", 30_000, RatePeriod::Minute)]);
     let bobs = [
-        limit("key-requests", 2, Per::Minute),
-        limit("bytes-of-bob", 1 << 30, Per::Minute),
-        limit("key-pictures", 5, Per::Day),
+        limit("key-requests", 2, RatePeriod::Minute),
+        limit("bytes-of-bob", 1 << 30, RatePeriod::Minute),
+        limit("key-pictures", 5, RatePeriod::Day),
     ];
     assert!(
         limits("bob").len() == 3 && bobs.iter().all(|limit| limits("bob").contains(limit)),

@@ -4,7 +4,7 @@ use std::time::Duration;
 use rocket::data::ToByteUnit;
 
 use super::Setup;
-use crate::config::{Source, StopTimes, server_figment, server_report, stop_times};
+use crate::config::{ConfigSource, StopTimes, server_figment, server_report, stop_times};
 
 fn settings(setup: &Setup) -> rocket::Config {
     rocket::Config::try_from(server_figment(&setup.source).unwrap()).unwrap()
@@ -20,13 +20,13 @@ fn refused(text: &str, said: &str) {
 
 #[test]
 fn with_nothing_given_it_listens_on_this_machine_only() {
-    let config = rocket::Config::try_from(server_figment(&Source::default()).unwrap()).unwrap();
+    let config = rocket::Config::try_from(server_figment(&ConfigSource::default()).unwrap()).unwrap();
     assert_eq!((config.address, config.port), (IpAddr::from([127, 0, 0, 1]), 8080));
     assert_eq!(config.ip_header, None);
     assert_eq!(config.ident.as_str(), Some("PixColor"));
     assert_eq!(config.limits.get("data-form"), Some(32.mebibytes()));
     assert!(!config.shutdown.ctrlc && config.shutdown.signals.is_empty(), "the program listens itself");
-    let times = stop_times(&server_figment(&Source::default()).unwrap());
+    let times = stop_times(&server_figment(&ConfigSource::default()).unwrap());
     let all = times.delay + times.grace + times.mercy + Duration::from_secs(1);
     assert!(all < Duration::from_secs(10), "container engines kill after 10 s");
     assert!(!config.cli_colors);
@@ -60,12 +60,12 @@ fn the_file_is_beside_the_folder_however_the_folder_is_written() {
     let setup = Setup::new().file("Rocket.toml", "[default]\nport = 81\n");
     for dir in ["config", "config/.", "config/", "config/providers/.."] {
         std::fs::create_dir_all(setup.path("config/providers")).unwrap();
-        let source = Source { dir: Some(dir.into()), ..setup.source.clone() };
+        let source = ConfigSource { dir: Some(dir.into()), ..setup.source.clone() };
         let config = rocket::Config::try_from(server_figment(&source).unwrap()).unwrap();
         assert_eq!(config.port, 81, "{dir}");
     }
     let cwd = Some(setup.path("config"));
-    let source = Source { dir: Some(".".into()), cwd, ..setup.source.clone() };
+    let source = ConfigSource { dir: Some(".".into()), cwd, ..setup.source.clone() };
     assert_eq!(rocket::Config::try_from(server_figment(&source).unwrap()).unwrap().port, 81);
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Setup;
-use crate::config::{CacheConfig, KindConfig, Origin, Source, load};
+use crate::config::{CacheConfig, ConfigSource, KindConfig, ValueOrigin, load};
 
 const MAIN: &str = include_str!("../../../config/pixcolor.toml");
 
@@ -62,7 +62,7 @@ fn all_in_force() -> Setup {
 
 #[test]
 fn every_key_shown_in_a_file_is_a_key_with_its_true_default() {
-    let (shown, plain) = (all_in_force().load(), load(&Source::default()).unwrap());
+    let (shown, plain) = (all_in_force().load(), load(&ConfigSource::default()).unwrap());
     let values = |loaded: &crate::config::Loaded| {
         let keys: Vec<_> = loaded.to_json()["keys"].as_array().unwrap().clone();
         let example = |key: &str| {
@@ -115,7 +115,7 @@ fn every_key_is_shown_in_a_file() {
     let hidden: Vec<&str> = loaded
         .entries
         .iter()
-        .filter(|entry| !matches!(entry.origin, Origin::File { .. }) && !described(&entry.key, &loaded))
+        .filter(|entry| !matches!(entry.origin, ValueOrigin::File { .. }) && !described(&entry.key, &loaded))
         .map(|entry| entry.key.as_str())
         .collect();
     assert_eq!(hidden, Vec::<&str>::new());
@@ -124,8 +124,8 @@ fn every_key_is_shown_in_a_file() {
 #[test]
 fn the_files_as_shipped_are_what_is_built_in() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    let from_disk = load(&Source { dir: Some(folder.clone()), ..Source::default() }).unwrap();
-    let built_in = load(&Source::default()).unwrap();
+    let from_disk = load(&ConfigSource { dir: Some(folder.clone()), ..ConfigSource::default() }).unwrap();
+    let built_in = load(&ConfigSource::default()).unwrap();
     assert_eq!(format!("{:?}", from_disk.config), format!("{:?}", built_in.config));
     assert_eq!(from_disk.warnings, built_in.warnings);
     let names = |origin: &dyn Fn(&str) -> bool| -> BTreeSet<String> {

@@ -23,12 +23,12 @@ use time::Date;
 
 pub use self::redis::{AcceptedLoss, RedisLedger};
 pub use file::{Acceptance, FileLedger, FileOptions, Recovered};
-use reservation::Ticket;
-pub use reservation::{ANONYMOUS_CLIENTS_A_DAY, Begun, Reservation};
+use reservation::ReservationRecord;
+pub use reservation::{ANONYMOUS_CLIENTS_A_DAY, CallBegun, Reservation};
 
 use super::amount::Credits;
-use super::budget::{Budgets, Exhausted, Standing};
-use super::experience::{Experience, SizeClass};
+use super::budget::{BudgetStatus, Budgets, Exhausted};
+use super::experience::{CallHistory, SizeClass};
 use super::usage::UsageRow;
 
 /// The durable account of usage.
@@ -40,21 +40,25 @@ pub trait Ledger: Send + Sync {
     /// Sets the most that a call may cost aside, if every budget concerned has so much left: all of them,
     /// or none. When this returns, the reservation outlives a crash. A wish for nothing is always granted
     /// and leaves no trace, also while the ledger cannot be written.
-    async fn reserve(&self, wish: Wish) -> Result<Reservation, ReserveError>;
+    async fn reserve(&self, wish: ReserveRequest) -> Result<Reservation, ReserveError>;
 
     /// Replaces a reservation by what the call has cost. It counts on the day of the reservation. Where
     /// that cannot be written down, the ledger says so itself, and the reservation stays charged.
-    async fn settle(&self, reservation: Reservation, settlement: Settlement) -> Settled;
+    async fn settle(&self, reservation: Reservation, settlement: Settlement) -> SettleResult;
 
     /// What was used on these days, both ends included, in order of day, provider and client.
     async fn usage(&self, days: RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError>;
 
     /// How budgets stand now, in their order. Those for each client are about this client, and are left
     /// out without one.
-    async fn standing(&self, budgets: Budgets, client: Option<String>) -> Result<Vec<Standing>, LedgerError>;
+    async fn standing(
+        &self,
+        budgets: Budgets,
+        client: Option<String>,
+    ) -> Result<Vec<BudgetStatus>, LedgerError>;
 
     /// What calls have cost and taken so far, by provider and size of the photograph.
-    async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), Experience>, LedgerError>;
+    async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), CallHistory>, LedgerError>;
 
     /// Whether reservations are possible, as of the last time that one was wanted or that `look` looked; if not,
     /// why not. Asks nobody.
@@ -67,7 +71,7 @@ pub trait Ledger: Send + Sync {
 
 /// What is wanted before a call.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct ReserveRequest {
     /// Who is to be called.
     pub provider: String,
     /// Who causes it; none is no client, such as the command line. Kept in the ledger: not a secret.
@@ -105,7 +109,7 @@ impl Settlement {
 
 /// What became of a reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settled {
+pub struct SettleResult {
     /// What was charged.
     pub charged: Credits,
     /// Whether the cost is unknown, so that all that was reserved was charged.
@@ -114,7 +118,7 @@ pub struct Settled {
     pub overrun: Credits,
 }
 
-impl Settled {
+impl SettleResult {
     /// What a settlement of so much reserved credit comes to.
     fn new(reserved: Credits, settlement: &Settlement) -> Self {
         let charged = settlement.credits.unwrap_or(reserved);
@@ -125,8 +129,8 @@ impl Settled {
     }
 
     /// Tells the operator what he should know of it.
-    fn warn(&self, ticket: &Ticket) {
-        let Ticket { provider, most, .. } = ticket;
+    fn warn(&self, ticket: &ReservationRecord) {
+        let ReservationRecord { provider, most, .. } = ticket;
         if self.unknown {
             tracing::warn!(%provider, charged = %self.charged, "nobody knows what a call of provider {provider} has \
                 cost: all {most} credits that were reserved are charged");

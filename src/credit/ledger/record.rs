@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::{Date, OffsetDateTime};
 
-use super::reservation::Ticket;
-use super::{Settled, Settlement};
+use super::reservation::ReservationRecord;
+use super::{SettleResult, Settlement};
 use crate::credit::amount::Credits;
-use crate::credit::experience::{Ended, Sample, SizeClass, Sums};
+use crate::credit::experience::{CallSample, CallTotals, FinishedCall, SizeClass};
 use crate::credit::usage::Tally;
 
 time::serde::format_description!(iso_date, Date, "[year]-[month]-[day]");
@@ -25,9 +25,9 @@ const CHECKSUM: usize = 8;
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Record {
     /// Credit was set aside.
-    Reserve(Reserve),
+    Reserve(ReserveRecord),
     /// A call has ended.
-    Settle(Settle),
+    Settle(SettleRecord),
     /// A reservation that nobody was told of has ended.
     Release {
         /// The reservation.
@@ -59,16 +59,16 @@ pub enum Record {
         /// The size.
         size: SizeClass,
         /// Since the ledger began.
-        sums: Sums,
+        sums: CallTotals,
         /// The latest, the oldest first.
-        recent: Vec<Sample>,
+        recent: Vec<CallSample>,
     },
 }
 
 /// Credit was set aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Reserve {
+pub struct ReserveRecord {
     /// Its number.
     pub id: u64,
     /// When, in UTC.
@@ -89,9 +89,9 @@ pub struct Reserve {
 /// A call has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settle {
+pub struct SettleRecord {
     /// The reservation.
-    pub reserve: Reserve,
+    pub reserve: ReserveRecord,
     /// What was charged.
     pub charged: Credits,
     /// Whether nobody knows what it has cost.
@@ -105,21 +105,23 @@ pub struct Settle {
     pub cpu_us: u64,
 }
 
-impl From<Ticket> for Reserve {
-    fn from(Ticket { id, at, provider, client, most, pixels, sent_pixels }: Ticket) -> Self {
+impl From<ReservationRecord> for ReserveRecord {
+    fn from(
+        ReservationRecord { id, at, provider, client, most, pixels, sent_pixels }: ReservationRecord,
+    ) -> Self {
         Self { id, at, provider, client, most, pixels, sent_pixels }
     }
 }
 
-impl From<Reserve> for Ticket {
-    fn from(Reserve { id, at, provider, client, most, pixels, sent_pixels }: Reserve) -> Self {
+impl From<ReserveRecord> for ReservationRecord {
+    fn from(ReserveRecord { id, at, provider, client, most, pixels, sent_pixels }: ReserveRecord) -> Self {
         Self { id, at, provider, client, most, pixels, sent_pixels }
     }
 }
 
-impl Settle {
+impl SettleRecord {
     /// The end of a call.
-    pub fn new(reserve: Reserve, settled: Settled, settlement: &Settlement) -> Self {
+    pub fn new(reserve: ReserveRecord, settled: SettleResult, settlement: &Settlement) -> Self {
         let whole = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
         Self {
             reserve,
@@ -132,8 +134,8 @@ impl Settle {
     }
 
     /// What is learnt of it.
-    pub fn ended(&self) -> Ended {
-        Ended {
+    pub fn ended(&self) -> FinishedCall {
+        FinishedCall {
             charged: self.charged,
             known: !self.unknown,
             colored: self.colored,
@@ -163,7 +165,7 @@ impl Settle {
 
 /// Why a line is no record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoRecord {
+pub enum RecordError {
     /// It is not what was written.
     Broken,
     /// It is what was written, but not by a program that this one can follow.
@@ -181,14 +183,14 @@ pub fn encode(record: &impl Serialize, lines: &mut Vec<u8>) -> serde_json::Resul
 }
 
 /// Reads a line, with its end.
-pub fn decode<T: DeserializeOwned>(line: &[u8]) -> Result<T, NoRecord> {
-    let line = line.strip_suffix(b"\n").ok_or(NoRecord::Broken)?;
-    let (sum, json) = line.split_at_checked(CHECKSUM).ok_or(NoRecord::Broken)?;
-    let json = json.strip_prefix(b" ").ok_or(NoRecord::Broken)?;
+pub fn decode<T: DeserializeOwned>(line: &[u8]) -> Result<T, RecordError> {
+    let line = line.strip_suffix(b"\n").ok_or(RecordError::Broken)?;
+    let (sum, json) = line.split_at_checked(CHECKSUM).ok_or(RecordError::Broken)?;
+    let json = json.strip_prefix(b" ").ok_or(RecordError::Broken)?;
     if checksum(json).as_bytes() != sum {
-        return Err(NoRecord::Broken);
+        return Err(RecordError::Broken);
     }
-    serde_json::from_slice(json).map_err(|error| NoRecord::Foreign(error.to_string()))
+    serde_json::from_slice(json).map_err(|error| RecordError::Foreign(error.to_string()))
 }
 
 fn checksum(json: &[u8]) -> String {
@@ -205,8 +207,8 @@ mod tests {
     fn settle(provider: String, client: Option<String>, number: i64) -> Record {
         let most = Credits::from_micro(number);
         let at = datetime!(2026-03-01 12:00:05 UTC);
-        Record::Settle(Settle {
-            reserve: Reserve { id: 7, at, provider, client, most, pixels: u64::MAX, sent_pixels: 0 },
+        Record::Settle(SettleRecord {
+            reserve: ReserveRecord { id: 7, at, provider, client, most, pixels: u64::MAX, sent_pixels: 0 },
             charged: most,
             unknown: true,
             colored: false,
@@ -227,7 +229,7 @@ mod tests {
     fn a_record_of_another_program_is_told_from_a_broken_one() {
         for json in [r#"{"audit":{"id":1}}"#, r#"{"release":{"id":1,"why":"x"}}"#, "[]", "7"] {
             let line = format!("{} {json}\n", checksum(json.as_bytes()));
-            assert!(matches!(decode::<Record>(line.as_bytes()), Err(NoRecord::Foreign(_))), "{json}");
+            assert!(matches!(decode::<Record>(line.as_bytes()), Err(RecordError::Foreign(_))), "{json}");
         }
     }
 
@@ -248,7 +250,7 @@ mod tests {
             encode(&record, &mut line).unwrap();
             let at = at.index(line.len());
             if cut { line.truncate(at) } else { line[at] ^= 1 << bit }
-            prop_assert_eq!(decode::<Record>(&line), Err(NoRecord::Broken));
+            prop_assert_eq!(decode::<Record>(&line), Err(RecordError::Broken));
         }
 
         #[test]

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use time::OffsetDateTime;
 
-use super::{Credits, Wish};
+use super::{Credits, ReserveRequest};
 
 /// What the ledger knows of a reservation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ticket {
+pub struct ReservationRecord {
     /// Its number; 0 is a reservation of nothing.
     pub id: u64,
     /// When it was made, in UTC.
@@ -28,10 +28,10 @@ pub struct Ticket {
     pub sent_pixels: u64,
 }
 
-impl Ticket {
+impl ReservationRecord {
     /// The ticket of a wish that is granted.
-    pub(super) fn new(id: u64, at: OffsetDateTime, wish: Wish) -> Self {
-        let Wish { provider, client, most, pixels, sent_pixels, budgets: _ } = wish;
+    pub(super) fn new(id: u64, at: OffsetDateTime, wish: ReserveRequest) -> Self {
+        let ReserveRequest { provider, client, most, pixels, sent_pixels, budgets: _ } = wish;
         Self { id, at: at.truncate_to_second(), provider, client, most, pixels, sent_pixels }
     }
 
@@ -51,7 +51,7 @@ pub(super) fn is_anonymous(client: &str) -> bool {
 }
 
 /// What a ledger does with a reservation that nobody settles. It must not wait.
-pub(super) type Return = Arc<dyn Fn(Ticket, Dropped) + Send + Sync>;
+pub(super) type ReservationReturn = Arc<dyn Fn(ReservationRecord, Dropped) + Send + Sync>;
 
 /// In which state a reservation was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +64,9 @@ pub(super) enum Dropped {
 
 /// Whether a call may have been made. Clones are of the same call.
 #[derive(Clone, Debug, Default)]
-pub struct Begun(Arc<AtomicBool>);
+pub struct CallBegun(Arc<AtomicBool>);
 
-impl Begun {
+impl CallBegun {
     /// To be called before anything is sent or started.
     pub fn set(&self) {
         self.0.store(true, Ordering::SeqCst);
@@ -81,16 +81,16 @@ impl Begun {
 /// Credit that is set aside for one call. To be settled; if it is dropped instead, all of it is charged, unless the call
 /// is known not to have begun.
 pub struct Reservation {
-    ticket: Option<Ticket>,
+    ticket: Option<ReservationRecord>,
     most: Credits,
     dropped: Dropped,
-    begun: Option<Begun>,
-    back: Return,
+    begun: Option<CallBegun>,
+    back: ReservationReturn,
 }
 
 impl Reservation {
     /// A reservation on its way to who asked for it.
-    pub(super) fn new(ticket: Ticket, back: Return) -> Self {
+    pub(super) fn new(ticket: ReservationRecord, back: ReservationReturn) -> Self {
         Self { most: ticket.most, ticket: Some(ticket), dropped: Dropped::Unseen, begun: None, back }
     }
 
@@ -106,8 +106,8 @@ impl Reservation {
     }
 
     /// Connects the reservation with its call: while that has not begun, a drop charges nothing.
-    pub fn connect(&mut self) -> Begun {
-        self.begun.insert(Begun::default()).clone()
+    pub fn connect(&mut self) -> CallBegun {
+        self.begun.insert(CallBegun::default()).clone()
     }
 
     /// Gives all of it back: the call was not made, and the ledger counts none.
@@ -124,7 +124,7 @@ impl Reservation {
     }
 
     /// Ends the reservation in an orderly way.
-    pub(super) fn take(mut self) -> Option<Ticket> {
+    pub(super) fn take(mut self) -> Option<ReservationRecord> {
         self.ticket.take()
     }
 }

@@ -5,12 +5,12 @@ use std::ops::RangeInclusive;
 
 use time::{Date, OffsetDateTime};
 
-use super::Wish;
-use super::record::{Record, Reserve, Settle};
-use super::reservation::{ANONYMOUS_CLIENTS_A_DAY, Ticket, is_anonymous};
+use super::ReserveRequest;
+use super::record::{Record, ReserveRecord, SettleRecord};
+use super::reservation::{ANONYMOUS_CLIENTS_A_DAY, ReservationRecord, is_anonymous};
 use crate::credit::amount::Credits;
-use crate::credit::budget::{Account, Budget, Exhausted, Standing};
-use crate::credit::experience::{Experience, SizeClass};
+use crate::credit::budget::{Budget, BudgetAccount, BudgetStatus, Exhausted};
+use crate::credit::experience::{CallHistory, SizeClass};
 use crate::credit::usage::{Tally, UsageRow};
 use crate::credit::window::{Period, Window, last_month};
 
@@ -19,23 +19,23 @@ type RowKey = (Date, String, Option<String>);
 
 /// The account.
 #[derive(Debug, Default)]
-pub struct State {
+pub struct LedgerState {
     rows: BTreeMap<RowKey, Tally>,
     /// What was charged for clients on days whose rows no longer name them.
     clients: BTreeMap<String, Credits>,
-    experience: BTreeMap<(String, SizeClass), Experience>,
-    open: BTreeMap<u64, Reserve>,
+    experience: BTreeMap<(String, SizeClass), CallHistory>,
+    open: BTreeMap<u64, ReserveRecord>,
     /// What is charged and set aside: what budgets are compared with. Follows from all of the above.
     /// Wider than an amount, so that nothing is lost when absurd amounts come and go.
-    spent: HashMap<(Account, Period), i128>,
+    spent: HashMap<(BudgetAccount, Period), i128>,
     last_id: u64,
     /// The time of the latest record that is about credit: windows never go back behind it.
     latest: Option<OffsetDateTime>,
 }
 
-impl State {
+impl LedgerState {
     /// Grants a wish if every budget concerned allows it. Changes nothing: that is for the record.
-    pub fn admit(&self, wish: Wish, clock: OffsetDateTime) -> Result<Ticket, Exhausted> {
+    pub fn admit(&self, wish: ReserveRequest, clock: OffsetDateTime) -> Result<ReservationRecord, Exhausted> {
         let now = self.now(clock);
         let client = wish.client.as_deref();
         let refused = wish.budgets.iter().filter_map(|budget| {
@@ -46,7 +46,7 @@ impl State {
         });
         match Exhausted::last(refused) {
             Some(exhausted) => Err(exhausted),
-            None => Ok(Ticket::new(self.last_id + 1, now, wish)),
+            None => Ok(ReservationRecord::new(self.last_id + 1, now, wish)),
         }
     }
 
@@ -68,13 +68,13 @@ impl State {
                 self.rows.entry((day, provider, client)).or_default().add(&tally);
             }
             Record::Client { client, credits } => {
-                self.add_to(Account::Client(client.clone()), Period::Total, credits.micro().into());
+                self.add_to(BudgetAccount::Client(client.clone()), Period::Total, credits.micro().into());
                 let sum = self.clients.entry(client).or_default();
                 *sum = sum.plus(credits);
             }
             Record::Experience { provider, size, sums, recent } => {
                 let recent = recent.into();
-                self.experience.insert((provider, size), Experience { sums, recent });
+                self.experience.insert((provider, size), CallHistory { sums, recent });
             }
         }
     }
@@ -86,8 +86,8 @@ impl State {
     }
 
     /// The reservation may be one that this account has lost: then the call counts all the same.
-    fn settle(&mut self, settle: &Settle) {
-        let Reserve { id, at, provider, client, .. } = &settle.reserve;
+    fn settle(&mut self, settle: &SettleRecord) {
+        let ReserveRecord { id, at, provider, client, .. } = &settle.reserve;
         self.release(*id);
         self.charge(&settle.reserve, settle.charged.micro().into());
         let key = (at.date(), provider.clone(), client.clone());
@@ -114,7 +114,7 @@ impl State {
 
     /// What is charged and set aside in all.
     pub fn total(&self) -> Credits {
-        self.spent(Account::All, Period::Total)
+        self.spent(BudgetAccount::All, Period::Total)
     }
 
     /// Gives no reservation a number that one of the other account has.
@@ -136,7 +136,7 @@ impl State {
         state
     }
 
-    fn charge(&mut self, reserve: &Reserve, micro: i128) {
+    fn charge(&mut self, reserve: &ReserveRecord, micro: i128) {
         if micro != 0 {
             self.see(reserve.at);
         }
@@ -144,44 +144,44 @@ impl State {
     }
 
     fn add(&mut self, day: Date, provider: &str, client: Option<&str>, micro: i128) {
-        for account in Account::of(provider, client) {
+        for account in BudgetAccount::of(provider, client) {
             for window in Window::ALL {
                 self.add_to(account.clone(), window.period(day), micro);
             }
         }
     }
 
-    fn add_to(&mut self, account: Account, period: Period, micro: i128) {
+    fn add_to(&mut self, account: BudgetAccount, period: Period, micro: i128) {
         if micro != 0 {
             *self.spent.entry((account, period)).or_default() += micro;
         }
     }
 
-    fn spent(&self, account: Account, period: Period) -> Credits {
+    fn spent(&self, account: BudgetAccount, period: Period) -> Credits {
         let micro = self.spent.get(&(account, period)).copied().unwrap_or_default();
         Credits::from_micro(i64::try_from(micro).unwrap_or(i64::MAX))
     }
 
     /// How budgets stand on a day, or on that of the latest record if it is later; those for each client are
     /// left out without one.
-    pub fn standing(&self, budgets: &[Budget], client: Option<&str>, day: Date) -> Vec<Standing> {
+    pub fn standing(&self, budgets: &[Budget], client: Option<&str>, day: Date) -> Vec<BudgetStatus> {
         let day = self.latest.map_or(day, |latest| latest.date().max(day));
         let standing = |budget: &Budget| {
             let account = budget.account(budget.provider(), client)?;
             let period = budget.window.period(day);
             let reserved = self.open.values().filter(|open| {
-                let mut accounts = Account::of(&open.provider, open.client.as_deref());
+                let mut accounts = BudgetAccount::of(&open.provider, open.client.as_deref());
                 accounts.any(|one| one == account) && budget.window.period(open.at.date()) == period
             });
             let reserved = reserved.map(|open| open.most).sum();
             let spent = self.spent(account, period).minus(reserved);
-            Some(Standing { budget: budget.clone(), spent, reserved, renews: period.end() })
+            Some(BudgetStatus { budget: budget.clone(), spent, reserved, renews: period.end() })
         };
         budgets.iter().filter_map(standing).collect()
     }
 
     /// Counts a call that costs nothing without its client, where its day names enough clients without a key.
-    pub fn limit_names(&self, ticket: &mut Ticket) {
+    pub fn limit_names(&self, ticket: &mut ReservationRecord) {
         let day = ticket.at.date();
         let key = (day, ticket.provider.clone(), ticket.client.clone());
         if !ticket.is_free_and_anonymous() || self.rows.contains_key(&key) {
@@ -207,12 +207,12 @@ impl State {
     }
 
     /// What calls have cost and taken.
-    pub const fn experience(&self) -> &BTreeMap<(String, SizeClass), Experience> {
+    pub const fn experience(&self) -> &BTreeMap<(String, SizeClass), CallHistory> {
         &self.experience
     }
 
     /// Reservations that are not settled, the oldest first.
-    pub fn open(&self) -> impl Iterator<Item = &Reserve> {
+    pub fn open(&self) -> impl Iterator<Item = &ReserveRecord> {
         self.open.values()
     }
 
@@ -266,16 +266,16 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::credit::budget::Scope;
-    use crate::credit::ledger::{Settled, Settlement};
+    use crate::credit::budget::BudgetScope;
+    use crate::credit::ledger::{SettleResult, Settlement};
 
     /// Calls on 400 days, by three clients of two providers, settled in every way.
-    fn busy() -> State {
-        let mut state = State::default();
+    fn busy() -> LedgerState {
+        let mut state = LedgerState::default();
         let start = datetime!(2026-01-15 23:59:59 UTC);
         for n in 0..1600_i32 {
             let most = Credits::from_micro(1000 + i64::from(n));
-            let wish = Wish {
+            let wish = ReserveRequest {
                 provider: ["a", "b"][n as usize % 2].into(),
                 client: [Some("x"), Some("y"), None][n as usize % 3].map(Into::into),
                 most,
@@ -284,7 +284,7 @@ mod tests {
                 budgets: Arc::new([]),
             };
             let at = start + time::Duration::hours(6 * i64::from(n));
-            let reserve = Reserve::from(state.admit(wish, at).unwrap());
+            let reserve = ReserveRecord::from(state.admit(wish, at).unwrap());
             state.apply(Record::Reserve(reserve.clone()));
             let credits = match n % 7 {
                 0 => continue,
@@ -294,14 +294,19 @@ mod tests {
                 _ => Some(Credits::from_micro(i64::from(n))),
             };
             let settlement = Settlement { credits, colored: n % 5 > 0, ..Settlement::UNKNOWN };
-            let settled = Settled::new(most, &settlement);
-            state.apply(Record::Settle(Settle::new(reserve, settled, &settlement)));
+            let settled = SettleResult::new(most, &settlement);
+            state.apply(Record::Settle(SettleRecord::new(reserve, settled, &settlement)));
         }
         state
     }
 
     fn budgets() -> Vec<Budget> {
-        let scopes = [Scope::All, Scope::Provider("a".into()), Scope::Provider("b".into()), Scope::Client];
+        let scopes = [
+            BudgetScope::All,
+            BudgetScope::Provider("a".into()),
+            BudgetScope::Provider("b".into()),
+            BudgetScope::Client,
+        ];
         let each = scopes.into_iter().flat_map(|scope| Window::ALL.map(|window| (scope.clone(), window)));
         each.map(|(scope, window)| Budget {
             name: format!("{scope} {window}"),
@@ -312,12 +317,12 @@ mod tests {
         .collect()
     }
 
-    fn all_standings(state: &State, today: Date) -> Vec<Standing> {
+    fn all_standings(state: &LedgerState, today: Date) -> Vec<BudgetStatus> {
         let clients = [None, Some("x"), Some("y")].into_iter();
         clients.flat_map(|client| state.standing(&budgets(), client, today)).collect()
     }
 
-    fn by_provider(state: &State) -> BTreeMap<(Date, String), Tally> {
+    fn by_provider(state: &LedgerState) -> BTreeMap<(Date, String), Tally> {
         let mut sums = BTreeMap::<_, Tally>::new();
         for row in state.usage(&(Date::MIN..=Date::MAX)) {
             sums.entry((row.day, row.provider)).or_default().add(&row.tally);
@@ -336,7 +341,7 @@ mod tests {
             assert_eq!(all_standings(&state, today), standings);
             assert_eq!(by_provider(&state), days);
 
-            let mut read = State::default();
+            let mut read = LedgerState::default();
             state.records().for_each(|record| read.apply(record));
             assert_eq!(all_standings(&read, today), standings);
             assert_eq!(by_provider(&read), days);
@@ -354,7 +359,7 @@ mod tests {
         let (ahead, right) = (datetime!(2099-01-01 12:00 UTC), datetime!(2026-11-29 12:00 UTC));
         let mut state = busy();
         let before = state.total();
-        let wish = |most| Wish {
+        let wish = |most| ReserveRequest {
             provider: "a".into(),
             client: None,
             most: Credits::from_micro(most),
@@ -363,10 +368,10 @@ mod tests {
             budgets: Arc::new([]),
         };
         for most in [30, 0] {
-            let reserve = Reserve::from(state.admit(wish(most), ahead).unwrap());
+            let reserve = ReserveRecord::from(state.admit(wish(most), ahead).unwrap());
             let settlement = Settlement { credits: Some(Credits::from_micro(most)), ..Settlement::FREE };
-            let settled = Settled::new(reserve.most, &settlement);
-            state.apply(Record::Settle(Settle::new(reserve, settled, &settlement)));
+            let settled = SettleResult::new(reserve.most, &settlement);
+            state.apply(Record::Settle(SettleRecord::new(reserve, settled, &settlement)));
         }
         assert_eq!(state.admit(wish(1), right).unwrap().at, ahead);
         assert_eq!(state.standing(&budgets()[..1], None, right.date())[0].spent, Credits::from_micro(30));
@@ -379,26 +384,30 @@ mod tests {
 
     #[test]
     fn a_call_whose_reservation_was_lost_counts_all_the_same() {
-        let mut state = State::default();
+        let mut state = LedgerState::default();
         let at = datetime!(2026-03-01 12:00 UTC);
         let most = Credits::from_micro(10);
         let reserve =
-            Reserve { id: 3, at, provider: "a".into(), client: None, most, pixels: 1, sent_pixels: 1 };
+            ReserveRecord { id: 3, at, provider: "a".into(), client: None, most, pixels: 1, sent_pixels: 1 };
         let settlement = Settlement { credits: Some(Credits::from_micro(4)), ..Settlement::FREE };
-        state.apply(Record::Settle(Settle::new(reserve, Settled::new(most, &settlement), &settlement)));
+        state.apply(Record::Settle(SettleRecord::new(
+            reserve,
+            SettleResult::new(most, &settlement),
+            &settlement,
+        )));
         let [standing] = state.standing(&budgets()[..1], None, at.date()).try_into().unwrap();
         assert_eq!((standing.spent, standing.reserved), (Credits::from_micro(4), Credits::ZERO));
     }
 
     #[test]
     fn of_several_budgets_the_one_that_renews_last_is_named() {
-        let state = State::default();
+        let state = LedgerState::default();
         let at = datetime!(2026-03-01 12:00 UTC);
         let mut budgets = budgets();
         for (index, expected) in [(0, "all day"), (4, "provider:a month"), (2, "all total"), (3, "all total")]
         {
             budgets[index].limit = Credits::ZERO;
-            let wish = Wish {
+            let wish = ReserveRequest {
                 provider: "a".into(),
                 client: None,
                 most: Credits::from_micro(1),

@@ -16,7 +16,7 @@ use super::amount::{Credits, Money, Quantity, Rate, Round, Worth};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Price {
     /// What is added up.
-    pub terms: Vec<Term>,
+    pub terms: Vec<PriceTerm>,
     /// The least that a call costs.
     pub minimum: Credits,
     /// What a credit is worth in money, if that is known.
@@ -25,9 +25,9 @@ pub struct Price {
 
 /// One thing that costs: a rate, for each of something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Term {
+pub struct PriceTerm {
     /// For each of what.
-    pub per: Per,
+    pub per: PricedUnit,
     /// Credits for one.
     pub rate: Rate,
     /// How its quantity is rounded first.
@@ -38,7 +38,7 @@ pub struct Term {
 
 /// What a rate is for one of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Per {
+pub enum PricedUnit {
     /// A call.
     Call,
     /// A million pixels of the picture that is sent.
@@ -46,15 +46,15 @@ pub enum Per {
     /// One of a number in the reply.
     Number {
         /// Where in the reply.
-        pointer: Pointer,
+        pointer: JsonPointer,
         /// What it cannot be above.
-        most: Most,
+        most: QuantityBound,
     },
 }
 
 /// What bounds a number before the reply is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Most {
+pub enum QuantityBound {
     /// It is seconds of work, and the provider is told how long it may work.
     Timeout,
     /// The price list, or the request, limits it to so many.
@@ -63,9 +63,9 @@ pub enum Most {
 
 /// A place in a JSON document (RFC 6901): empty for the whole, or `/a/0/b`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pointer(String);
+pub struct JsonPointer(String);
 
-impl Pointer {
+impl JsonPointer {
     /// None if it is not one: the parts begin with `/`, and `~` is only in `~0` and `~1`.
     pub fn parse(text: &str) -> Option<Self> {
         let escaped = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
@@ -78,7 +78,7 @@ impl Pointer {
     }
 }
 
-impl fmt::Display for Pointer {
+impl fmt::Display for JsonPointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -128,7 +128,7 @@ impl Price {
 
     /// Whether the cost is known before the call: nothing in the reply counts.
     pub fn is_fixed(&self) -> bool {
-        self.terms.iter().all(|term| !matches!(term.per, Per::Number { .. }))
+        self.terms.iter().all(|term| !matches!(term.per, PricedUnit::Number { .. }))
     }
 
     /// The most that a call may cost: what is reserved.
@@ -153,13 +153,13 @@ impl Price {
     /// `full_pixels` been sent: nothing where megapixels cost nothing. Where the minimum hides what the rest
     /// of the call came to, it is the least that it can have been.
     pub fn saved_by_size(&self, charged: Credits, sent_pixels: u64, full_pixels: u64) -> Credits {
-        let sum = |per: Per, quantity: Quantity| -> Credits {
+        let sum = |per: PricedUnit, quantity: Quantity| -> Credits {
             self.terms.iter().filter(|term| term.per == per).map(|term| term.cost(quantity)).sum()
         };
-        let by_size = |pixels| sum(Per::Megapixel, Quantity::megapixels(pixels));
+        let by_size = |pixels| sum(PricedUnit::Megapixel, Quantity::megapixels(pixels));
         let rest = match charged > self.minimum {
             true => charged.minus(by_size(sent_pixels)),
-            false => sum(Per::Call, Quantity::ONE),
+            false => sum(PricedUnit::Call, Quantity::ONE),
         };
         rest.plus(by_size(full_pixels)).max(self.minimum).minus(charged).max(Credits::ZERO)
     }
@@ -170,19 +170,19 @@ impl Price {
     }
 }
 
-impl Term {
+impl PriceTerm {
     fn cost(&self, quantity: Quantity) -> Credits {
         self.rate.times(self.round.apply(quantity)).max(self.minimum)
     }
 }
 
-impl Per {
+impl PricedUnit {
     fn most(&self, call: &CallFacts) -> Quantity {
         match self {
             Self::Call => Quantity::ONE,
             Self::Megapixel => Quantity::megapixels(call.sent_pixels),
-            Self::Number { most: Most::Timeout, .. } => Quantity::seconds(call.timeout),
-            Self::Number { most: Most::Units(units), .. } => *units,
+            Self::Number { most: QuantityBound::Timeout, .. } => Quantity::seconds(call.timeout),
+            Self::Number { most: QuantityBound::Units(units), .. } => *units,
         }
     }
 
@@ -202,7 +202,7 @@ impl Per {
 }
 
 /// A number in the reply; some hosts write it as text.
-fn number(reply: Option<&Value>, Pointer(pointer): &Pointer) -> Result<Quantity, UnknownCost> {
+fn number(reply: Option<&Value>, JsonPointer(pointer): &JsonPointer) -> Result<Quantity, UnknownCost> {
     let pointer = || pointer.clone();
     let reply = reply.ok_or_else(|| UnknownCost::NoReply { pointer: pointer() })?;
     let quantity = match reply.pointer(&pointer()) {

@@ -8,19 +8,20 @@ fn credits(text: &str) -> Credits {
     text.parse().unwrap()
 }
 
-fn pointer(text: &str) -> Pointer {
-    Pointer::parse(text).unwrap()
+fn pointer(text: &str) -> JsonPointer {
+    JsonPointer::parse(text).unwrap()
 }
 
-fn term(per: Per, rate: &str) -> Term {
-    Term { per, rate: Rate::parse(rate).unwrap(), round: Round::Exact, minimum: Credits::ZERO }
+fn term(per: PricedUnit, rate: &str) -> PriceTerm {
+    PriceTerm { per, rate: Rate::parse(rate).unwrap(), round: Round::Exact, minimum: Credits::ZERO }
 }
 
 /// One credit for each second, rounded up, at least one; and a royalty for each call.
 fn algorithmia(royalty: &str) -> Price {
-    let duration = Per::Number { pointer: pointer("/metadata/duration"), most: Most::Timeout };
-    let seconds = Term { round: Round::Up, minimum: credits("1"), ..term(duration, "1") };
-    Price { terms: vec![seconds, term(Per::Call, royalty)], ..Price::FREE }
+    let duration =
+        PricedUnit::Number { pointer: pointer("/metadata/duration"), most: QuantityBound::Timeout };
+    let seconds = PriceTerm { round: Round::Up, minimum: credits("1"), ..term(duration, "1") };
+    Price { terms: vec![seconds, term(PricedUnit::Call, royalty)], ..Price::FREE }
 }
 
 const CALL: CallFacts = CallFacts { sent_pixels: 500_000, timeout: Duration::from_secs(60) };
@@ -68,12 +69,16 @@ fn a_number_that_is_missing_makes_the_cost_unknown_and_never_0() {
 
 #[test]
 fn terms_are_added_up_and_a_call_costs_at_least_the_minimum() {
-    let tokens = Per::Number {
+    let tokens = PricedUnit::Number {
         pointer: pointer("/usage/total~1tokens"),
-        most: Most::Units(Quantity::parse("4096").unwrap()),
+        most: QuantityBound::Units(Quantity::parse("4096").unwrap()),
     };
     let price = Price {
-        terms: vec![term(Per::Call, "0.01"), term(Per::Megapixel, "0.02"), term(tokens, "0.0000025")],
+        terms: vec![
+            term(PricedUnit::Call, "0.01"),
+            term(PricedUnit::Megapixel, "0.02"),
+            term(tokens, "0.0000025"),
+        ],
         minimum: credits("0.025"),
         worth: None,
     };
@@ -88,7 +93,7 @@ fn terms_are_added_up_and_a_call_costs_at_least_the_minimum() {
 
 #[test]
 fn what_is_known_beforehand_needs_no_reply() {
-    let price = Price { terms: vec![term(Per::Megapixel, "1")], minimum: credits("0.1"), worth: None };
+    let price = Price { terms: vec![term(PricedUnit::Megapixel, "1")], minimum: credits("0.1"), worth: None };
     assert!(price.is_fixed() && !price.is_free());
     assert_eq!(price.actual(&CALL, None), Ok(credits("0.5")));
     assert!(Price::FREE.is_free());
@@ -99,10 +104,10 @@ fn what_is_known_beforehand_needs_no_reply() {
 #[test]
 fn a_pointer_is_what_rfc_6901_says() {
     for good in ["", "/", "/a", "/a/0/b", "/a~0b~1c", "//", "/é"] {
-        assert!(Pointer::parse(good).is_some(), "{good}");
+        assert!(JsonPointer::parse(good).is_some(), "{good}");
     }
     for bad in ["a", "a/b", "/a~", "/a~2", "/~~0", "#/a", "$.a", "~0"] {
-        assert!(Pointer::parse(bad).is_none(), "{bad}");
+        assert!(JsonPointer::parse(bad).is_none(), "{bad}");
     }
 }
 
@@ -110,17 +115,17 @@ fn any_price() -> impl Strategy<Value = Price> {
     let rate = (0..1_000_000_u64, 0..1_000_000_000_000_u64)
         .prop_map(|(whole, part)| Rate::parse(&format!("{whole}.{part:012}")).unwrap());
     let per = prop_oneof![
-        Just(Per::Call),
-        Just(Per::Megapixel),
-        Just(Per::Number { pointer: pointer("/seconds"), most: Most::Timeout }),
-        (0.0..1e9_f64).prop_map(|most| Per::Number {
+        Just(PricedUnit::Call),
+        Just(PricedUnit::Megapixel),
+        Just(PricedUnit::Number { pointer: pointer("/seconds"), most: QuantityBound::Timeout }),
+        (0.0..1e9_f64).prop_map(|most| PricedUnit::Number {
             pointer: pointer("/units"),
-            most: Most::Units(Quantity::from_float(most).unwrap()),
+            most: QuantityBound::Units(Quantity::from_float(most).unwrap()),
         }),
     ];
     let round = prop_oneof![Just(Round::Exact), Just(Round::Up), Just(Round::Nearest), Just(Round::Down)];
     let minimum = || (0..1_000_000_000_000_i64).prop_map(Credits::from_micro);
-    let term = (per, rate, round, minimum()).prop_map(|(per, rate, round, minimum)| Term {
+    let term = (per, rate, round, minimum()).prop_map(|(per, rate, round, minimum)| PriceTerm {
         per,
         rate,
         round,
@@ -140,7 +145,7 @@ proptest! {
     ) {
         let call = CallFacts { sent_pixels, timeout: Duration::from_secs_f64(timeout) };
         let units = price.terms.iter().filter_map(|term| match &term.per {
-            Per::Number { most: Most::Units(most), .. } => Some(most.to_string().parse::<f64>().unwrap()),
+            PricedUnit::Number { most: QuantityBound::Units(most), .. } => Some(most.to_string().parse::<f64>().unwrap()),
             _ => None,
         });
         let units = units.fold(1e9_f64, f64::min);
@@ -161,7 +166,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_a_pointer_panic(text in "\\PC*|[/~01a]{0,12}") {
-        if let Some(pointer) = Pointer::parse(&text) {
+        if let Some(pointer) = JsonPointer::parse(&text) {
             let _ = json!({}).pointer(&pointer.to_string());
         }
     }
@@ -169,11 +174,11 @@ proptest! {
 
 #[test]
 fn a_small_picture_saves_what_its_megapixels_had_cost_and_nothing_where_they_cost_nothing() {
-    let by_size = |minimum: &str, more: Vec<Term>| {
-        let terms = [vec![term(Per::Megapixel, "4"), term(Per::Call, "0.5")], more].concat();
+    let by_size = |minimum: &str, more: Vec<PriceTerm>| {
+        let terms = [vec![term(PricedUnit::Megapixel, "4"), term(PricedUnit::Call, "0.5")], more].concat();
         Price { terms, minimum: credits(minimum), ..Price::FREE }
     };
-    let tokens = term(Per::Number { pointer: pointer("/tokens"), most: Most::Timeout }, "1");
+    let tokens = term(PricedUnit::Number { pointer: pointer("/tokens"), most: QuantityBound::Timeout }, "1");
     for (price, charged, saved) in [
         // 0.5 of 12 megapixels: 2 and not 48, and the call is paid for either way.
         (by_size("0", vec![]), "2.5", "46"),

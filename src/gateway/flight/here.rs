@@ -18,10 +18,10 @@ use crate::tasks::Tasks;
 /// What is under way, by key. `T` is what comes of it.
 pub struct Flights<T> {
     tasks: Tasks,
-    under_way: UnderWay<T>,
+    under_way: FlightMap<T>,
 }
 
-type UnderWay<T> = Arc<Mutex<HashMap<[u8; 32], Flight<T>>>>;
+type FlightMap<T> = Arc<Mutex<HashMap<[u8; 32], Flight<T>>>>;
 
 /// A flight under way.
 struct Flight<T> {
@@ -39,7 +39,7 @@ struct Joined<T> {
 
 /// How a flight ended for one of those who waited.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Landed<T> {
+pub enum FlightOutcome<T> {
     /// It was this one's own.
     Led(T),
     /// It was another's.
@@ -67,7 +67,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         deadline: Instant,
         connection: Option<Arc<dyn Connection>>,
         lead: impl FnOnce(Waiters) -> F,
-    ) -> Landed<T>
+    ) -> FlightOutcome<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
@@ -75,12 +75,12 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         let landed = result.wait_for(Option::is_some);
         match tokio::time::timeout_at(deadline.into(), landed).await {
             Ok(Ok(value)) => match value.clone() {
-                Some(value) if led => Landed::Led(value),
-                Some(value) => Landed::Shared(value),
-                None => Landed::Lost { led },
+                Some(value) if led => FlightOutcome::Led(value),
+                Some(value) => FlightOutcome::Shared(value),
+                None => FlightOutcome::Lost { led },
             },
-            Ok(Err(_)) => Landed::Lost { led },
-            Err(_) => Landed::Late,
+            Ok(Err(_)) => FlightOutcome::Lost { led },
+            Err(_) => FlightOutcome::Late,
         }
     }
 
@@ -103,7 +103,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         let (told, result) = watch::channel(None);
         under_way.insert(key, Flight { result: result.clone(), waiters: waiters.clone() });
         drop(under_way);
-        let seat = Seat { key, under_way: self.under_way.clone() };
+        let seat = FlightEntry { key, under_way: self.under_way.clone() };
         let work = lead(waiters);
         self.tasks.spawn(async move {
             // In this order whatever happens: the seat is given up, then those who wait are told, so that
@@ -120,18 +120,18 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
 }
 
 /// A flight's place among those under way, given up even when its task dies.
-struct Seat<T> {
+struct FlightEntry<T> {
     key: [u8; 32],
-    under_way: UnderWay<T>,
+    under_way: FlightMap<T>,
 }
 
-impl<T> Drop for Seat<T> {
+impl<T> Drop for FlightEntry<T> {
     fn drop(&mut self) {
         lock(&self.under_way).remove(&self.key);
     }
 }
 
-fn lock<T>(under_way: &UnderWay<T>) -> MutexGuard<'_, HashMap<[u8; 32], Flight<T>>> {
+fn lock<T>(under_way: &FlightMap<T>) -> MutexGuard<'_, HashMap<[u8; 32], Flight<T>>> {
     under_way.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -160,9 +160,9 @@ mod tests {
             }
         };
         let all = futures::future::join_all((0..200).map(|_| flights.join(KEY, later(), None, lead))).await;
-        assert_eq!(all.iter().filter(|landed| **landed == Landed::Led(0)).count(), 1);
-        assert_eq!(all.iter().filter(|landed| **landed == Landed::Shared(0)).count(), 199);
-        assert_eq!(flights.join(KEY, later(), None, lead).await, Landed::Led(1));
+        assert_eq!(all.iter().filter(|landed| **landed == FlightOutcome::Led(0)).count(), 1);
+        assert_eq!(all.iter().filter(|landed| **landed == FlightOutcome::Shared(0)).count(), 199);
+        assert_eq!(flights.join(KEY, later(), None, lead).await, FlightOutcome::Led(1));
         assert!(lock(&flights.under_way).is_empty());
     }
 
@@ -177,7 +177,7 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(10), leader).await.is_err(), "it was dropped");
         let follower = flights.join(KEY, later(), None, |_| async { unreachable!() });
         let (landed, ()) = tokio::join!(follower, async { open.send(()).unwrap() });
-        assert_eq!(landed, Landed::Shared(5));
+        assert_eq!(landed, FlightOutcome::Shared(5));
     }
 
     #[tokio::test]
@@ -191,8 +191,8 @@ mod tests {
             flights.join(KEY, later(), None, dies),
             flights.join(KEY, later(), None, |_| async { unreachable!() })
         );
-        assert_eq!((one, other), (Landed::Lost { led: true }, Landed::Lost { led: false }));
-        assert_eq!(flights.join(KEY, later(), None, |_| async { 1 }).await, Landed::Led(1));
+        assert_eq!((one, other), (FlightOutcome::Lost { led: true }, FlightOutcome::Lost { led: false }));
+        assert_eq!(flights.join(KEY, later(), None, |_| async { 1 }).await, FlightOutcome::Led(1));
     }
 
     #[tokio::test]
@@ -203,7 +203,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(50)).await;
             3
         };
-        assert_eq!(flights.join(KEY, soon, None, lead).await, Landed::Late);
-        assert_eq!(flights.join(KEY, later(), None, lead).await, Landed::Shared(3));
+        assert_eq!(flights.join(KEY, soon, None, lead).await, FlightOutcome::Late);
+        assert_eq!(flights.join(KEY, later(), None, lead).await, FlightOutcome::Shared(3));
     }
 }

@@ -5,18 +5,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::super::cache_codec::{RenditionFacts, StoredFacts};
 use super::super::error::Attempt;
-use super::super::plan::Plan;
-use super::super::rendition::{Origin, Rendition};
-use super::super::shelf::{Facts, Stored};
+use super::super::plan::ColorizePlan;
+use super::super::rendition::{Rendition, RenditionOrigin};
 use crate::provider::{Billed, FailureKind, ProviderError};
 
 /// A larger picture is not left in Redis: those who wait find it in the cache that they share, or have it made.
 const MOST: usize = 8 << 20;
 
 #[derive(Serialize, Deserialize)]
-struct Head {
-    facts: Stored,
+struct LandingHeader {
+    facts: StoredFacts,
     provider: String,
     attempts: Vec<StoredAttempt>,
 }
@@ -29,7 +29,7 @@ struct StoredAttempt {
 }
 
 /// What is left of a rendition; empty where it is too large.
-pub fn write(rendition: &Rendition, facts: &Facts) -> Bytes {
+pub fn write(rendition: &Rendition, facts: &RenditionFacts) -> Bytes {
     if rendition.bytes.len() > MOST {
         return Bytes::new();
     }
@@ -39,17 +39,17 @@ pub fn write(rendition: &Rendition, facts: &Facts) -> Bytes {
         reason: attempt.reason.clone(),
     };
     let attempts = rendition.attempts.iter().map(attempt).collect();
-    let head = Head { facts: facts.into(), provider: rendition.provider.clone(), attempts };
+    let head = LandingHeader { facts: facts.into(), provider: rendition.provider.clone(), attempts };
     let Ok(head) = serde_json::to_vec(&head) else { return Bytes::new() };
     let Ok(length) = u32::try_from(head.len()) else { return Bytes::new() };
     [&length.to_le_bytes(), &head[..], &rendition.bytes[..]].concat().into()
 }
 
 /// The rendition that was left for this request; none where it is not there, or of another version.
-pub fn read(plan: &Plan, landed: &Bytes) -> Option<(Rendition, Facts)> {
+pub fn read(plan: &ColorizePlan, landed: &Bytes) -> Option<(Rendition, RenditionFacts)> {
     let (length, rest) = landed.split_first_chunk()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let Head { facts, provider, attempts } = serde_json::from_slice(rest.get(..length)?).ok()?;
+    let LandingHeader { facts, provider, attempts } = serde_json::from_slice(rest.get(..length)?).ok()?;
     let facts = facts.facts()?;
     // The same flight has the same route.
     let about =
@@ -69,7 +69,7 @@ pub fn read(plan: &Plan, landed: &Bytes) -> Option<(Rendition, Facts)> {
         model: about.model.clone(),
         usage: facts.cost.usage,
         saved: None,
-        origin: Origin::Shared,
+        origin: RenditionOrigin::Shared,
         in_color: facts.in_color,
         damage: facts.damage.clone(),
         attempts: attempts.collect::<Option<_>>()?,

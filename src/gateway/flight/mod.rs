@@ -15,15 +15,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::redis::RedisFlights;
-pub use here::{Flights, Landed};
+pub use here::{FlightOutcome, Flights};
 pub use waiters::Waiters;
 
 /// Flights of all replicas.
 #[async_trait]
-pub trait Elsewhere: Send + Sync {
+pub trait ReplicaFlights: Send + Sync {
     /// Takes the lead of a flight, or waits until whoever has it lands; takes over from one who is gone.
     /// `earlier`: whether one that has landed just before will do.
-    async fn join(&self, key: [u8; 32], earlier: bool, deadline: Instant) -> Turn;
+    async fn join(&self, key: [u8; 32], earlier: bool, deadline: Instant) -> FlightRole;
 
     /// Keeps the lead for as long as it is polled.
     async fn hold(&self, lead: &Lead) -> Infallible;
@@ -33,7 +33,7 @@ pub trait Elsewhere: Send + Sync {
 }
 
 /// Whose turn it is.
-pub enum Turn {
+pub enum FlightRole {
     /// Ours.
     Lead(Lead),
     /// Another has landed, and this came of it.

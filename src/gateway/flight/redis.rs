@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use redis::Script;
 
-use super::{Elsewhere, Lead, Turn};
+use super::{FlightRole, Lead, ReplicaFlights};
 use crate::hex::hex;
-use crate::shared::{Purpose, Shared, Trouble};
+use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
 /// How long a leader that is gone is waited for. One that lives renews four times meanwhile.
 const LEASE: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ const LOOK: (Duration, Duration) = (Duration::from_millis(25), Duration::from_mi
 
 /// Flights in what replicas share.
 pub struct RedisFlights {
-    shared: Shared,
+    shared: SharedRedis,
     join: Script,
     hold: Script,
     land: Script,
@@ -29,7 +29,7 @@ pub struct RedisFlights {
 
 impl RedisFlights {
     /// Flights in what is shared.
-    pub fn new(shared: Shared) -> Self {
+    pub fn new(shared: SharedRedis) -> Self {
         Self {
             shared,
             join: Script::new(include_str!("join.lua")),
@@ -51,45 +51,45 @@ impl RedisFlights {
         key: &[u8; 32],
         earlier: bool,
         waited: Option<u64>,
-    ) -> Result<(String, Bytes), Trouble> {
+    ) -> Result<(String, Bytes), CommandError> {
         let mut script = self.join.prepare_invoke();
         script.key(self.leads(key)).key(self.landed(key)).key(self.shared.key("fence"));
         script.arg(millis(LEASE)).arg(u8::from(earlier));
         script.arg(waited.map(|fence| fence.to_string()).unwrap_or_default());
-        let (turn, what): (String, Vec<u8>) = self.shared.run(Purpose::Flight, &script).await?;
+        let (turn, what): (String, Vec<u8>) = self.shared.run(CommandPurpose::Flight, &script).await?;
         Ok((turn, what.into()))
     }
 
     /// Whether the lead is still ours.
-    async fn renew(&self, key: &[u8; 32], fence: u64) -> Result<bool, Trouble> {
+    async fn renew(&self, key: &[u8; 32], fence: u64) -> Result<bool, CommandError> {
         let mut script = self.hold.prepare_invoke();
         script.key(self.leads(key)).arg(fence).arg(millis(LEASE));
-        self.shared.run(Purpose::Flight, &script).await
+        self.shared.run(CommandPurpose::Flight, &script).await
     }
 }
 
 #[async_trait]
-impl Elsewhere for RedisFlights {
-    async fn join(&self, key: [u8; 32], earlier: bool, deadline: Instant) -> Turn {
+impl ReplicaFlights for RedisFlights {
+    async fn join(&self, key: [u8; 32], earlier: bool, deadline: Instant) -> FlightRole {
         let (mut waited, mut heard, mut pause) = (None, None, LOOK.0);
         loop {
             match self.try_join(&key, earlier, waited).await {
-                Ok((turn, what)) if turn == "landed" => return Turn::Landed(what),
+                Ok((turn, what)) if turn == "landed" => return FlightRole::Landed(what),
                 Ok((turn, what)) => {
                     let fence = std::str::from_utf8(&what).ok().and_then(|text| text.parse().ok());
                     if turn == "lead" {
-                        return Turn::Lead(Lead { key, fence });
+                        return FlightRole::Lead(Lead { key, fence });
                     }
                     waited = waited.or(fence);
                     heard = Some(Instant::now());
                 }
                 // A leader that was there is there for as long as its lead lasts, whatever Redis does.
                 Err(_) if heard.is_some_and(|heard: Instant| heard.elapsed() < LEASE) => {}
-                Err(_) => return Turn::Lead(Lead { key, fence: None }),
+                Err(_) => return FlightRole::Lead(Lead { key, fence: None }),
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Turn::Late;
+                return FlightRole::Late;
             }
             tokio::time::sleep(pause.min(left)).await;
             pause = (pause * 2).min(LOOK.1);
@@ -120,7 +120,7 @@ impl Elsewhere for RedisFlights {
             Some(result) => script.arg(1).arg(&result[..]),
             None => script.arg(0),
         };
-        if let Err(trouble) = self.shared.run::<bool>(Purpose::Flight, &script).await {
+        if let Err(trouble) = self.shared.run::<bool>(CommandPurpose::Flight, &script).await {
             tracing::debug!("other replicas were not told of a result: {trouble}");
         }
     }

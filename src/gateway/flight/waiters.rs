@@ -67,9 +67,9 @@ mod tests {
     use super::*;
 
     #[derive(Debug)]
-    struct Fixed(bool);
+    struct ConnectionState(bool);
 
-    impl Connection for Fixed {
+    impl Connection for ConnectionState {
         fn is_open(&self) -> bool {
             self.0
         }
@@ -77,8 +77,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_flight_is_waited_for_while_one_request_is_there_whose_connection_is_not_closed() {
-        let closed = || Some(Arc::new(Fixed(false)) as Arc<dyn Connection>);
-        let open = || Some(Arc::new(Fixed(true)) as Arc<dyn Connection>);
+        let closed = || Some(Arc::new(ConnectionState(false)) as Arc<dyn Connection>);
+        let open = || Some(Arc::new(ConnectionState(true)) as Arc<dyn Connection>);
         for (connection, waits) in [(closed(), false), (open(), true), (None, true)] {
             let waiters = Waiters::new(Tasks::default());
             assert!(!waiters.waits().await, "no request waits yet");

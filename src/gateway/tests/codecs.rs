@@ -5,11 +5,11 @@ use crate::photo::{CodecStep, PhotoError, caught};
 
 #[tokio::test]
 async fn a_panic_of_a_codec_is_an_error_of_its_own_and_is_counted_by_step() {
-    let setup = Setup::new(&[Arc::new(Fake::new("one", 20.0))]);
+    let setup = Setup::new(&[Arc::new(FakeProvider::new("one", 20.0))]);
     let counted = || {
         ["decode", "encode"].map(|step| {
             let line = format!("pixcolor_codec_panics_total{{step=\"{step}\"}}");
-            let text = setup.gateway.metrics().text(&Account::default()).unwrap();
+            let text = setup.gateway.metrics().text(&LedgerSnapshot::default()).unwrap();
             assert!(text.contains(&line), "counted from the start");
             setup.metric(&line)
         })

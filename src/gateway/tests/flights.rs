@@ -11,12 +11,12 @@ const CROWD: usize = 200;
 
 fn origins(answers: &[Result<Rendition, Error>]) -> (usize, usize) {
     let count = |origin| answers.iter().flatten().filter(|answer| answer.origin == origin).count();
-    (count(Origin::Called(Why::Miss)), count(Origin::Shared))
+    (count(RenditionOrigin::Called(MissReason::Miss)), count(RenditionOrigin::Shared))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_at_once_are_one_call_and_equal_answers() {
-    let fake = Arc::new(Fake::new("a", 30.0).slow());
+    let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::new(std::slice::from_ref(&fake));
     let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
     assert_eq!(fake.calls(), 1);
@@ -35,7 +35,7 @@ async fn two_hundred_at_once_are_one_call_and_equal_answers() {
 }
 
 /// Sends a request, and drops it when its call has begun.
-async fn leaves_during_the_call(setup: &Setup, fake: &Fake) {
+async fn leaves_during_the_call(setup: &Setup, fake: &FakeProvider) {
     let begun = async {
         while fake.calls() == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -50,7 +50,7 @@ async fn leaves_during_the_call(setup: &Setup, fake: &Fake) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_leaves_does_not_harm_the_others() {
-    let fake = Arc::new(Fake::new("a", 30.0).slow());
+    let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::new(std::slice::from_ref(&fake));
     leaves_during_the_call(&setup, &fake).await;
     let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
@@ -59,17 +59,17 @@ async fn a_leader_that_leaves_does_not_harm_the_others() {
 
 #[tokio::test]
 async fn when_all_leave_the_result_is_kept_all_the_same() {
-    let fake = Arc::new(Fake::new("a", 30.0).slow());
+    let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::new(std::slice::from_ref(&fake));
     leaves_during_the_call(&setup, &fake).await;
     assert!(setup.gateway.tasks().finish(Duration::from_secs(20)).await);
-    assert!(matches!(setup.color(&png(1)).await.origin, Origin::Kept(_)));
+    assert!(matches!(setup.color(&png(1)).await.origin, RenditionOrigin::Kept(_)));
     assert_eq!(fake.calls(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_the_provider_fails_all_get_the_same_error_and_it_is_asked_once() {
-    let fake = Arc::new(Fake::new("a", 30.0).slow().then(Then::Fails));
+    let fake = Arc::new(FakeProvider::new("a", 30.0).slow().then(FakeOutcome::Fails));
     let setup = Setup::new(std::slice::from_ref(&fake));
     let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
     assert_eq!(fake.calls(), 1);
@@ -83,7 +83,7 @@ async fn when_the_provider_fails_all_get_the_same_error_and_it_is_asked_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_a_flight_dies_one_of_the_others_sets_out_again() {
-    let fake = Arc::new(Fake::new("a", 30.0).slow().then(Then::DiesOnce));
+    let fake = Arc::new(FakeProvider::new("a", 30.0).slow().then(FakeOutcome::DiesOnce));
     let setup = Setup::new(std::slice::from_ref(&fake));
     let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
     assert_eq!(fake.calls(), 2);
@@ -93,7 +93,7 @@ async fn when_a_flight_dies_one_of_the_others_sets_out_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_every_flight_dies_all_are_told_and_it_is_not_tried_for_ever() {
-    let fake = Arc::new(Fake::new("a", 30.0).slow().then(Then::Dies));
+    let fake = Arc::new(FakeProvider::new("a", 30.0).slow().then(FakeOutcome::Dies));
     let setup = Setup::new(std::slice::from_ref(&fake));
     let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
     assert_eq!(fake.calls(), 2);
@@ -102,37 +102,37 @@ async fn when_every_flight_dies_all_are_told_and_it_is_not_tried_for_ever() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_was_out_of_time_leaves_the_flight_to_who_has_some_left() {
-    let fake = Arc::new(Fake::new("a", 30.0).slow());
+    let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::with(std::slice::from_ref(&fake), |config| {
         config.limits.decoding_pixels = config.limits.pixels;
     });
     // All places before the decoder are taken for a while.
     let places = u32::MAX;
     let taken = setup.gateway.decoding.enter(places, Instant::now()).await.unwrap();
-    let hurried = Ask { deadline: Instant::now() + Duration::from_millis(100), ..ask(&png(1)) };
+    let hurried = ColorizeRequest { deadline: Instant::now() + Duration::from_millis(100), ..ask(&png(1)) };
     let (hurried, patient, ()) = futures::join!(setup.ask(hurried), setup.ask(ask(&png(1))), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         drop(taken);
     });
     assert!(matches!(hurried, Err(Error::Deadline { .. })), "{hurried:?}");
-    assert_eq!(patient.unwrap().origin, Origin::Called(Why::Miss));
+    assert_eq!(patient.unwrap().origin, RenditionOrigin::Called(MissReason::Miss));
     assert_eq!(fake.calls(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_want_something_else_do_not_share() {
-    let fake = Arc::new(Fake::new("a", 30.0).slow());
+    let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::with(std::slice::from_ref(&fake), |config| config.cache.enabled = false);
     let plain = ask(&png(1));
     let asks = [
         plain.clone(),
         ask(&png(2)),
-        Ask { format: Some(OutputFormat::Jpeg), ..plain.clone() },
-        Ask { reuse: Reuse { find: false, keep: true }, ..plain.clone() },
-        Ask { reuse: Reuse { find: true, keep: false }, ..plain.clone() },
+        ColorizeRequest { format: Some(OutputFormat::Jpeg), ..plain.clone() },
+        ColorizeRequest { reuse: Reuse { find: false, keep: true }, ..plain.clone() },
+        ColorizeRequest { reuse: Reuse { find: true, keep: false }, ..plain.clone() },
         // By name it is the same route.
-        Ask { provider: Some("a".to_owned()), ..plain.clone() },
-        Ask { format: Some(OutputFormat::Png), ..plain },
+        ColorizeRequest { provider: Some("a".to_owned()), ..plain.clone() },
+        ColorizeRequest { format: Some(OutputFormat::Png), ..plain },
     ];
     let answers = join_all(asks.map(|ask| setup.ask(ask))).await;
     assert!(answers.iter().all(Result::is_ok));
@@ -140,27 +140,27 @@ async fn requests_that_want_something_else_do_not_share() {
 }
 
 /// A gateway where each client may spend 2 credits: one call.
-fn with_a_budget_each(fakes: &[Arc<Fake>]) -> Setup {
+fn with_a_budget_each(fakes: &[Arc<FakeProvider>]) -> Setup {
     Setup::with(fakes, |config| {
         cost(config, "high");
-        config.budgets = [budget(Scope::Client, 2_000_000)].into();
+        config.budgets = [budget(BudgetScope::Client, 2_000_000)].into();
     })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_with_budgets_of_their_own_share_a_call_too() {
-    let high = Arc::new(Fake::new("high", 30.0).slow());
+    let high = Arc::new(FakeProvider::new("high", 30.0).slow());
     let setup = with_a_budget_each(std::slice::from_ref(&high));
-    let asks = (1..=200).map(|client| Ask { client: client_at(client), ..ask(&png(1)) });
+    let asks = (1..=200).map(|client| ColorizeRequest { client: client_at(client), ..ask(&png(1)) });
     let answers = join_all(asks.map(|ask| setup.ask(ask))).await;
     assert_eq!((high.calls(), origins(&answers)), (1, (1, 199)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_out_of_budget_does_not_decide_for_other_clients() {
-    let by = |client: u8, seed: u8| Ask { client: client_at(client), ..ask(&png(seed)) };
+    let by = |client: u8, seed: u8| ColorizeRequest { client: client_at(client), ..ask(&png(seed)) };
     for with_another in [true, false] {
-        let [high, low] = ["high", "low"].map(|name| Arc::new(Fake::new(name, 30.0).slow()));
+        let [high, low] = ["high", "low"].map(|name| Arc::new(FakeProvider::new(name, 30.0).slow()));
         let route = [high.clone(), low.clone()];
         let setup = with_a_budget_each(&route[..if with_another { 2 } else { 1 }]);
         setup.ask(by(1, 1)).await.unwrap();
@@ -193,7 +193,10 @@ async fn a_leader_that_is_out_of_budget_does_not_decide_for_other_clients() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_panics_has_failed_and_the_next_one_is_asked() {
-    let fakes = [Arc::new(Fake::new("a", 30.0).then(Then::Panics)), Arc::new(Fake::new("b", 30.0))];
+    let fakes = [
+        Arc::new(FakeProvider::new("a", 30.0).then(FakeOutcome::Panics)),
+        Arc::new(FakeProvider::new("b", 30.0)),
+    ];
     let setup = Setup::with(&fakes, |config| cost(config, "a"));
     let rendition = setup.color(&png(1)).await;
     let [attempt] = rendition.attempts.as_slice() else { panic!("{rendition:?}") };
@@ -204,9 +207,9 @@ async fn a_provider_that_panics_has_failed_and_the_next_one_is_asked() {
 
 /// A closed connection, which is told so only after a moment in which another request may come.
 #[derive(Debug)]
-struct Closed(Duration);
+struct ClosedConnection(Duration);
 
-impl Connection for Closed {
+impl Connection for ClosedConnection {
     #[allow(clippy::disallowed_methods, reason = "connections are looked at off the async threads")]
     fn is_open(&self) -> bool {
         std::thread::sleep(self.0);
@@ -214,20 +217,21 @@ impl Connection for Closed {
     }
 }
 
-fn with_on_disconnect(fake: &Arc<Fake>, on_disconnect: OnDisconnect) -> Setup {
+fn with_on_disconnect(fake: &Arc<FakeProvider>, on_disconnect: OnDisconnect) -> Setup {
     Setup::with(std::slice::from_ref(fake), |config| {
         cost(config, "a");
         config.providers.get_mut("a").unwrap().on_disconnect = on_disconnect;
-        config.budgets = [budget(Scope::All, 2_000_000)].into();
+        config.budgets = [budget(BudgetScope::All, 2_000_000)].into();
     })
 }
 
 #[tokio::test]
 async fn a_call_for_a_client_that_left_is_made_only_with_finish_and_costs_nothing_with_drop() {
     for (on_disconnect, calls) in [(OnDisconnect::Drop, 0), (OnDisconnect::Finish, 1)] {
-        let fake = Arc::new(Fake::new("a", 30.0));
+        let fake = Arc::new(FakeProvider::new("a", 30.0));
         let setup = with_on_disconnect(&fake, on_disconnect);
-        let left = Ask { connection: Some(Arc::new(Closed(Duration::ZERO))), ..ask(&png(1)) };
+        let left =
+            ColorizeRequest { connection: Some(Arc::new(ClosedConnection(Duration::ZERO))), ..ask(&png(1)) };
         let answer = setup.ask(left).await;
         assert_eq!(matches!(answer, Err(Error::Abandoned { .. })), calls == 0, "{answer:?}");
         // The budget is enough for one call more, or for none.
@@ -238,15 +242,15 @@ async fn a_call_for_a_client_that_left_is_made_only_with_finish_and_costs_nothin
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_comes_while_a_call_is_being_dropped_sets_out_again() {
-    let fake = Arc::new(Fake::new("a", 30.0));
+    let fake = Arc::new(FakeProvider::new("a", 30.0));
     let setup = with_on_disconnect(&fake, OnDisconnect::Drop);
     let moment = Duration::from_millis(400);
-    let left = Ask { connection: Some(Arc::new(Closed(moment))), ..ask(&png(1)) };
+    let left = ColorizeRequest { connection: Some(Arc::new(ClosedConnection(moment))), ..ask(&png(1)) };
     let (left, late) = futures::join!(setup.ask(left), async {
         tokio::time::sleep(moment / 2).await;
         setup.ask(ask(&png(1))).await
     });
     assert!(matches!(left, Err(Error::Abandoned { .. })), "{left:?}");
-    assert_eq!(late.unwrap().origin, Origin::Called(Why::Miss));
+    assert_eq!(late.unwrap().origin, RenditionOrigin::Called(MissReason::Miss));
     assert_eq!(fake.calls(), 1);
 }

@@ -14,26 +14,28 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::*;
-use crate::config::{Config, Source};
-use crate::credit::{Budget, Credits, Price, Scope, Usage, Window};
-use crate::observe::Account;
+use crate::config::{Config, ConfigSource};
+use crate::credit::{Budget, BudgetScope, Credits, Price, Usage, Window};
+use crate::observe::LedgerSnapshot;
 use crate::photo::{self, Chroma, EncodeOptions, Gray, OutputFormat, Photo};
-use crate::provider::{About, Answer, Call, Color, Provider, ProviderError, Readiness, Trace};
+use crate::provider::{
+    Call, Provider, ProviderColor, ProviderError, ProviderInfo, ProviderResponse, Readiness, Trace,
+};
 
 /// A provider that gives one colour for the whole picture, for 1.5 credits a call.
-struct Fake {
-    about: About,
+struct FakeProvider {
+    about: ProviderInfo,
     color: f32,
     calls: AtomicUsize,
     ready: AtomicBool,
     delay: Duration,
-    then: Mutex<Then>,
+    then: Mutex<FakeOutcome>,
     dying: AtomicBool,
 }
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
+enum FakeOutcome {
     Colors,
     /// Answers with the grey picture that it got.
     Gray,
@@ -46,10 +48,10 @@ enum Then {
     DiesOnce,
 }
 
-impl Fake {
+impl FakeProvider {
     fn new(name: &str, color: f32) -> Self {
         Self {
-            about: About {
+            about: ProviderInfo {
                 name: name.to_owned(),
                 kind: "fake",
                 model: format!("model of {name}"),
@@ -63,7 +65,7 @@ impl Fake {
             calls: AtomicUsize::new(0),
             ready: AtomicBool::new(true),
             delay: Duration::ZERO,
-            then: Mutex::new(Then::Colors),
+            then: Mutex::new(FakeOutcome::Colors),
             dying: AtomicBool::new(false),
         }
     }
@@ -72,12 +74,12 @@ impl Fake {
         Self { delay: Duration::from_millis(200), ..self }
     }
 
-    fn then(self, then: Then) -> Self {
+    fn then(self, then: FakeOutcome) -> Self {
         *self.then.lock().unwrap() = then;
         self
     }
 
-    fn about(mut self, change: impl FnOnce(&mut About)) -> Self {
+    fn about(mut self, change: impl FnOnce(&mut ProviderInfo)) -> Self {
         change(&mut self.about);
         self
     }
@@ -87,17 +89,17 @@ impl Fake {
     }
 
     /// Its own picture: one colour over the picture that it got.
-    fn picture(&self, gray: &Gray, color: f32) -> Color {
+    fn picture(&self, gray: &Gray, color: f32) -> ProviderColor {
         let photo = Photo::from_gray(gray.clone());
         let chroma = Chroma::new(1, 1, vec![color], vec![color]).unwrap();
         let options = EncodeOptions { format: OutputFormat::Png, quality: 90, note: None };
-        Color::Picture(photo::encode(&photo, &chroma, &options).unwrap().bytes.into())
+        ProviderColor::Picture(photo::encode(&photo, &chroma, &options).unwrap().bytes.into())
     }
 }
 
 #[async_trait]
-impl Provider for Fake {
-    fn about(&self) -> &About {
+impl Provider for FakeProvider {
+    fn about(&self) -> &ProviderInfo {
         assert!(!self.dying.swap(false, Ordering::SeqCst), "on purpose");
         &self.about
     }
@@ -109,35 +111,35 @@ impl Provider for Fake {
         }
     }
 
-    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+    async fn colorize(&self, call: Call) -> Result<ProviderResponse, ProviderError> {
         call.begun.set();
         self.calls.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(self.delay).await;
         let then = *self.then.lock().unwrap();
         let color = match then {
-            Then::Panics => panic!("on purpose"),
-            Then::Dies | Then::DiesOnce => {
+            FakeOutcome::Panics => panic!("on purpose"),
+            FakeOutcome::Dies | FakeOutcome::DiesOnce => {
                 self.dying.store(true, Ordering::SeqCst);
-                if then == Then::DiesOnce {
-                    *self.then.lock().unwrap() = Then::Colors;
+                if then == FakeOutcome::DiesOnce {
+                    *self.then.lock().unwrap() = FakeOutcome::Colors;
                 }
                 self.picture(&call.gray, self.color)
             }
-            Then::Colors if self.about.luma_lock => {
-                Color::Chroma(Chroma::new(1, 1, vec![self.color], vec![self.color]).unwrap())
+            FakeOutcome::Colors if self.about.luma_lock => {
+                ProviderColor::Chroma(Chroma::new(1, 1, vec![self.color], vec![self.color]).unwrap())
             }
-            Then::Colors => self.picture(&call.gray, self.color),
-            Then::Gray => self.picture(&call.gray, 0.0),
-            Then::Fails => return Err(route::not_ready("out of order".to_owned(), None)),
+            FakeOutcome::Colors => self.picture(&call.gray, self.color),
+            FakeOutcome::Gray => self.picture(&call.gray, 0.0),
+            FakeOutcome::Fails => return Err(route::not_ready("out of order".to_owned(), None)),
         };
         let usage = Usage { credits: Some(Credits::from_micro(1_500_000)), cpu: None };
-        Ok(Answer { color, usage })
+        Ok(ProviderResponse { color, usage })
     }
 }
 
 /// A configuration whose route is these providers.
-fn config(providers: &[Arc<Fake>]) -> Config {
-    let mut config = crate::config::load(&Source::default()).unwrap().config;
+fn config(providers: &[Arc<FakeProvider>]) -> Config {
+    let mut config = crate::config::load(&ConfigSource::default()).unwrap().config;
     config.route = providers.iter().map(|fake| fake.about.name.clone()).collect();
     let like = config.providers["local"].clone();
     config.providers = config.route.iter().map(|name| (name.clone(), like.clone())).collect();
@@ -151,38 +153,42 @@ struct Setup {
 }
 
 impl Setup {
-    fn new(providers: &[Arc<Fake>]) -> Self {
+    fn new(providers: &[Arc<FakeProvider>]) -> Self {
         Self::with(providers, |_| ())
     }
 
-    fn with(providers: &[Arc<Fake>], change: impl FnOnce(&mut Config)) -> Self {
+    fn with(providers: &[Arc<FakeProvider>], change: impl FnOnce(&mut Config)) -> Self {
         Self::at(tempfile::tempdir().unwrap(), providers, change)
     }
 
-    fn at(folder: tempfile::TempDir, providers: &[Arc<Fake>], change: impl FnOnce(&mut Config)) -> Self {
+    fn at(
+        folder: tempfile::TempDir,
+        providers: &[Arc<FakeProvider>],
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = config(providers);
         config.cache.dir = Some(PathBuf::from(folder.path()));
         change(&mut config);
         let metrics = Metrics::new(prometheus::Registry::new()).unwrap();
         config.state_dir = folder.path().join("state");
-        let stores = Stores::open(&config, &metrics).unwrap();
+        let stores = CacheStores::open(&config, &metrics).unwrap();
         let providers = providers.iter().map(|fake| fake.clone() as Arc<dyn Provider>);
         let gateway = Gateway::new(
             Snapshot::with(config, providers),
             stores,
-            Memory::new(metrics.clone()),
+            ProviderMemory::new(metrics.clone()),
             metrics,
-            Reloads::default(),
+            ReloadStatus::default(),
         );
         Self { gateway, folder }
     }
 
     /// The same with other providers, or after a restart.
-    fn again(self, providers: &[Arc<Fake>]) -> Self {
+    fn again(self, providers: &[Arc<FakeProvider>]) -> Self {
         Self::at(self.folder, providers, |_| ())
     }
 
-    async fn ask(&self, ask: Ask) -> Result<Rendition, Error> {
+    async fn ask(&self, ask: ColorizeRequest) -> Result<Rendition, Error> {
         self.gateway.colorize(self.gateway.snapshot(), ask).await
     }
 
@@ -196,14 +202,14 @@ impl Setup {
     }
 
     fn metric(&self, line: &str) -> f64 {
-        let text = self.gateway.metrics().text(&Account::default()).unwrap();
+        let text = self.gateway.metrics().text(&LedgerSnapshot::default()).unwrap();
         let value = text.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().unwrap())
     }
 }
 
-fn ask(bytes: &[u8]) -> Ask {
-    Ask {
+fn ask(bytes: &[u8]) -> ColorizeRequest {
+    ColorizeRequest {
         upload: Upload::new(bytes.to_vec().into()),
         provider: None,
         format: None,
@@ -221,7 +227,7 @@ fn cost(config: &mut Config, provider: &str) {
     config.providers.get_mut(provider).unwrap().price = Price { minimum, ..Price::default() };
 }
 
-fn budget(scope: Scope, micro: i64) -> Budget {
+fn budget(scope: BudgetScope, micro: i64) -> Budget {
     Budget { name: "small".to_owned(), scope, window: Window::Total, limit: Credits::from_micro(micro) }
 }
 

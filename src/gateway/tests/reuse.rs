@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::cache::Tier;
-use crate::config::Share;
+use crate::config::CacheSharing;
 
-fn fakes<const N: usize>(names: [&str; N]) -> [Arc<Fake>; N] {
+fn fakes<const N: usize>(names: [&str; N]) -> [Arc<FakeProvider>; N] {
     let mut color = 0.0;
     names.map(|name| {
         color += 20.0;
-        Arc::new(Fake::new(name, color))
+        Arc::new(FakeProvider::new(name, color))
     })
 }
 
@@ -17,12 +17,12 @@ async fn a_repeat_costs_nothing_and_says_what_it_saved() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
     let first = setup.color(&png(1)).await;
-    assert_eq!((first.origin, first.saved), (Origin::Called(Why::Miss), None));
+    assert_eq!((first.origin, first.saved), (RenditionOrigin::Called(MissReason::Miss), None));
     assert_eq!(first.usage.credits, Some(Credits::from_micro(1_500_000)));
 
     let second = setup.color(&png(1)).await;
     assert_eq!(fake.calls(), 1);
-    assert_eq!(second.origin, Origin::Kept(Tier::Memory));
+    assert_eq!(second.origin, RenditionOrigin::Kept(Tier::Memory));
     assert_eq!((second.bytes, second.digest), (first.bytes, first.digest));
     assert_eq!((second.width, second.height, second.format), (40, 30, OutputFormat::Png));
     assert_eq!((second.provider, second.model), (first.provider, first.model));
@@ -44,9 +44,13 @@ async fn a_repeat_after_a_restart_costs_nothing() {
     let first = setup.color(&png(1)).await;
     let setup = setup.again(std::slice::from_ref(&fake));
     let second = setup.color(&png(1)).await;
-    assert_eq!((fake.calls(), second.origin), (1, Origin::Kept(Tier::Disk)));
+    assert_eq!((fake.calls(), second.origin), (1, RenditionOrigin::Kept(Tier::Disk)));
     assert_eq!(second.bytes, first.bytes);
-    assert_eq!(setup.color(&png(1)).await.origin, Origin::Kept(Tier::Memory), "it was fetched from the disk");
+    assert_eq!(
+        setup.color(&png(1)).await.origin,
+        RenditionOrigin::Kept(Tier::Memory),
+        "it was fetched from the disk"
+    );
 }
 
 #[tokio::test]
@@ -55,22 +59,26 @@ async fn another_file_or_format_of_a_known_picture_is_merged_without_a_call() {
     let setup = Setup::new(std::slice::from_ref(&fake));
     let from_png = setup.color(&png(1)).await;
     let from_bmp = setup.color(&file(image::ImageFormat::Bmp, 1)).await;
-    assert_eq!((fake.calls(), from_bmp.origin), (1, Origin::Merged(Tier::Memory)));
+    assert_eq!((fake.calls(), from_bmp.origin), (1, RenditionOrigin::Merged(Tier::Memory)));
     assert_eq!(from_bmp.bytes, from_png.bytes, "fresh and kept colour give the same picture");
     assert_eq!(from_bmp.saved.unwrap().credits, Some(Credits::from_micro(1_500_000)));
     assert_eq!(from_bmp.usage.credits, Some(Credits::ZERO));
 
-    let webp = Ask { format: Some(OutputFormat::WebP), ..ask(&png(1)) };
+    let webp = ColorizeRequest { format: Some(OutputFormat::WebP), ..ask(&png(1)) };
     let webp = setup.ask(webp).await.unwrap();
     assert_eq!(
         (fake.calls(), webp.origin, webp.format),
-        (1, Origin::Merged(Tier::Memory), OutputFormat::WebP)
+        (1, RenditionOrigin::Merged(Tier::Memory), OutputFormat::WebP)
     );
     let again = setup.color(&file(image::ImageFormat::Bmp, 1)).await;
-    assert_eq!(again.origin, Origin::Kept(Tier::Memory));
+    assert_eq!(again.origin, RenditionOrigin::Kept(Tier::Memory));
     assert_eq!(again.saved.unwrap().credits, Some(Credits::from_micro(1_500_000)));
 
-    assert_eq!(setup.color(&png(2)).await.origin, Origin::Called(Why::Miss), "another picture");
+    assert_eq!(
+        setup.color(&png(2)).await.origin,
+        RenditionOrigin::Called(MissReason::Miss),
+        "another picture"
+    );
     assert_eq!(fake.calls(), 2);
 }
 
@@ -78,32 +86,35 @@ async fn another_file_or_format_of_a_known_picture_is_merged_without_a_call() {
 async fn no_cache_forces_a_call_and_no_store_leaves_nothing_behind() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let with = |find, keep| Ask { reuse: Reuse { find, keep }, ..ask(&png(1)) };
+    let with = |find, keep| ColorizeRequest { reuse: Reuse { find, keep }, ..ask(&png(1)) };
     let unkept = setup.ask(with(true, false)).await.unwrap();
-    assert_eq!((unkept.origin, unkept.kept_under), (Origin::Called(Why::Miss), None));
+    assert_eq!((unkept.origin, unkept.kept_under), (RenditionOrigin::Called(MissReason::Miss), None));
     assert_eq!(setup.kept().await, 0);
 
     setup.ask(with(true, true)).await.unwrap();
     assert_eq!((fake.calls(), setup.kept().await), (2, 3));
-    assert_eq!(setup.ask(with(true, false)).await.unwrap().origin, Origin::Kept(Tier::Memory));
+    assert_eq!(setup.ask(with(true, false)).await.unwrap().origin, RenditionOrigin::Kept(Tier::Memory));
     let forced = setup.ask(with(false, true)).await.unwrap();
-    assert_eq!((forced.origin, fake.calls()), (Origin::Called(Why::Request), 3));
+    assert_eq!((forced.origin, fake.calls()), (RenditionOrigin::Called(MissReason::Request), 3));
     assert!(forced.kept_under.is_some());
 }
 
 #[tokio::test]
 async fn nothing_is_kept_of_a_provider_that_says_so_or_when_the_cache_is_off() {
     let [fake] = fakes(["a"]);
-    type Change = fn(&mut Config);
-    let by_provider: Change = |config| {
+    type SnapshotChange = fn(&mut Config);
+    let by_provider: SnapshotChange = |config| {
         config.providers.values_mut().for_each(|provider| provider.common.cache = false);
     };
-    let off: Change = |config| config.cache.enabled = false;
+    let off: SnapshotChange = |config| config.cache.enabled = false;
     for (turn, change) in [by_provider, off].into_iter().enumerate() {
         let setup = Setup::with(std::slice::from_ref(&fake), change);
         for call in 1..=2 {
             let rendition = setup.color(&png(1)).await;
-            assert_eq!((rendition.origin, rendition.kept_under), (Origin::Called(Why::Bypass), None));
+            assert_eq!(
+                (rendition.origin, rendition.kept_under),
+                (RenditionOrigin::Called(MissReason::Bypass), None)
+            );
             assert_eq!(fake.calls(), turn * 2 + call);
         }
         assert_eq!(setup.kept().await, 0);
@@ -113,11 +124,11 @@ async fn nothing_is_kept_of_a_provider_that_says_so_or_when_the_cache_is_off() {
 #[tokio::test]
 async fn a_new_version_never_serves_old_color() {
     let [old] = fakes(["a"]);
-    let new = Arc::new(Fake::new("a", -30.0).about(|about| about.version = "2".to_owned()));
+    let new = Arc::new(FakeProvider::new("a", -30.0).about(|about| about.version = "2".to_owned()));
     let setup = Setup::new(&[old]);
     let first = setup.color(&png(1)).await;
     let second = setup.again(std::slice::from_ref(&new)).color(&png(1)).await;
-    assert_eq!((second.origin, new.calls()), (Origin::Called(Why::Miss), 1));
+    assert_eq!((second.origin, new.calls()), (RenditionOrigin::Called(MissReason::Miss), 1));
     assert_ne!(second.digest, first.digest);
 }
 
@@ -125,13 +136,13 @@ async fn a_new_version_never_serves_old_color() {
 async fn another_quality_is_another_jpeg_and_the_same_png() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let jpeg = Ask { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
+    let jpeg = ColorizeRequest { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
     setup.ask(jpeg.clone()).await.unwrap();
     setup.color(&png(1)).await;
     let setup =
         Setup::at(setup.folder, std::slice::from_ref(&fake), |config| config.output.jpeg_quality = 40);
-    assert_eq!(setup.ask(jpeg).await.unwrap().origin, Origin::Merged(Tier::Disk));
-    assert_eq!(setup.color(&png(1)).await.origin, Origin::Kept(Tier::Disk));
+    assert_eq!(setup.ask(jpeg).await.unwrap().origin, RenditionOrigin::Merged(Tier::Disk));
+    assert_eq!(setup.color(&png(1)).await.origin, RenditionOrigin::Kept(Tier::Disk));
     assert_eq!(fake.calls(), 1);
 }
 
@@ -142,12 +153,15 @@ async fn a_lower_providers_hit_counts_only_while_no_higher_one_can_be_used() {
     high.ready.store(false, Ordering::SeqCst);
     assert_eq!(setup.color(&png(1)).await.provider, "low");
     let hit = setup.color(&png(1)).await;
-    assert_eq!((hit.provider.as_str(), hit.origin), ("low", Origin::Kept(Tier::Memory)));
+    assert_eq!((hit.provider.as_str(), hit.origin), ("low", RenditionOrigin::Kept(Tier::Memory)));
     assert_eq!(hit.attempts.len(), 1, "it says who was passed over");
 
     high.ready.store(true, Ordering::SeqCst);
     let better = setup.color(&png(1)).await;
-    assert_eq!((better.provider.as_str(), better.origin), ("high", Origin::Called(Why::Miss)));
+    assert_eq!(
+        (better.provider.as_str(), better.origin),
+        ("high", RenditionOrigin::Called(MissReason::Miss))
+    );
     high.ready.store(false, Ordering::SeqCst);
     let kept = setup.color(&png(1)).await;
     assert_eq!((kept.provider.as_str(), kept.attempts.len()), ("high", 0), "kept results need no provider");
@@ -159,18 +173,18 @@ async fn who_is_out_of_budget_cannot_be_used_and_a_lower_providers_hit_answers()
     let [high, low] = fakes(["high", "low"]);
     let setup = Setup::with(&[high.clone(), low.clone()], |config| {
         cost(config, "high");
-        config.budgets = [budget(Scope::Client, 2_000_000)].into();
+        config.budgets = [budget(BudgetScope::Client, 2_000_000)].into();
     });
     let by = async |client: u8, seed: u8| {
-        let ask = Ask { client: client_at(client), ..ask(&png(seed)) };
+        let ask = ColorizeRequest { client: client_at(client), ..ask(&png(seed)) };
         setup.ask(ask).await.unwrap()
     };
     assert_eq!(by(1, 1).await.provider, "high");
     let made = by(1, 2).await;
-    assert_eq!((made.provider.as_str(), made.origin), ("low", Origin::Called(Why::Miss)));
+    assert_eq!((made.provider.as_str(), made.origin), ("low", RenditionOrigin::Called(MissReason::Miss)));
 
     let hit = by(1, 2).await;
-    assert_eq!((hit.provider.as_str(), hit.origin), ("low", Origin::Kept(Tier::Memory)));
+    assert_eq!((hit.provider.as_str(), hit.origin), ("low", RenditionOrigin::Kept(Tier::Memory)));
     assert!(hit.degraded(), "{:?}", hit.attempts);
     // 0.5 credits were left. `low` has taken 1.5, although its price is nothing, and that counts for its client, too.
     assert_eq!(hit.attempts[0].budget.as_ref().unwrap().left.micro(), 0);
@@ -195,7 +209,7 @@ async fn while_the_ledger_cannot_be_used_a_lower_providers_hit_answers() {
     let setup = Setup::at(folder, &[high.clone(), low.clone()], |config| cost(config, "high"));
     assert_eq!(setup.color(&png(1)).await.provider, "low");
     let hit = setup.color(&png(1)).await;
-    assert_eq!((hit.provider.as_str(), hit.origin), ("low", Origin::Kept(Tier::Memory)));
+    assert_eq!((hit.provider.as_str(), hit.origin), ("low", RenditionOrigin::Kept(Tier::Memory)));
     assert!(hit.degraded());
     assert_eq!((high.calls(), low.calls()), (0, 1));
 }
@@ -204,36 +218,36 @@ async fn while_the_ledger_cannot_be_used_a_lower_providers_hit_answers() {
 async fn when_a_higher_provider_fails_a_lower_ones_kept_color_does() {
     let [high, low] = fakes(["high", "low"]);
     let setup = Setup::new(&[high.clone(), low.clone()]);
-    let named = Ask { provider: Some("low".to_owned()), ..ask(&png(1)) };
+    let named = ColorizeRequest { provider: Some("low".to_owned()), ..ask(&png(1)) };
     setup.ask(named).await.unwrap();
-    *high.then.lock().unwrap() = Then::Fails;
+    *high.then.lock().unwrap() = FakeOutcome::Fails;
     let answer = setup.color(&png(1)).await;
-    assert_eq!((answer.provider.as_str(), answer.origin), ("low", Origin::Merged(Tier::Memory)));
+    assert_eq!((answer.provider.as_str(), answer.origin), ("low", RenditionOrigin::Merged(Tier::Memory)));
     assert_eq!((high.calls(), low.calls(), answer.attempts.len()), (1, 1, 1));
 }
 
 #[tokio::test]
 async fn without_luma_lock_a_providers_own_pixels_are_kept_by_fingerprint() {
-    let fake = Arc::new(Fake::new("a", 30.0).about(|about| about.luma_lock = false));
+    let fake = Arc::new(FakeProvider::new("a", 30.0).about(|about| about.luma_lock = false));
     let setup = Setup::new(std::slice::from_ref(&fake));
     let first = setup.color(&png(1)).await;
-    let jpeg = Ask { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
-    assert_eq!(setup.ask(jpeg).await.unwrap().origin, Origin::Merged(Tier::Memory));
-    assert_eq!(setup.color(&png(1)).await.origin, Origin::Kept(Tier::Memory));
+    let jpeg = ColorizeRequest { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
+    assert_eq!(setup.ask(jpeg).await.unwrap().origin, RenditionOrigin::Merged(Tier::Memory));
+    assert_eq!(setup.color(&png(1)).await.origin, RenditionOrigin::Kept(Tier::Memory));
     assert_eq!(fake.calls(), 1);
     let other_file = setup.color(&file(image::ImageFormat::Bmp, 1)).await;
-    assert_eq!((other_file.origin, fake.calls()), (Origin::Called(Why::Miss), 2));
+    assert_eq!((other_file.origin, fake.calls()), (RenditionOrigin::Called(MissReason::Miss), 2));
     assert_eq!(other_file.bytes, first.bytes);
 }
 
 #[tokio::test]
 async fn what_the_guard_refuses_is_not_kept() {
-    let fake = Arc::new(Fake::new("a", 30.0).then(Then::Gray));
+    let fake = Arc::new(FakeProvider::new("a", 30.0).then(FakeOutcome::Gray));
     let setup = Setup::new(std::slice::from_ref(&fake));
     assert!(matches!(setup.ask(ask(&png(1))).await, Err(Error::NoProvider { .. })));
     assert_eq!(setup.kept().await, 0);
-    *fake.then.lock().unwrap() = Then::Colors;
-    assert_eq!(setup.color(&png(1)).await.origin, Origin::Called(Why::Miss));
+    *fake.then.lock().unwrap() = FakeOutcome::Colors;
+    assert_eq!(setup.color(&png(1)).await.origin, RenditionOrigin::Called(MissReason::Miss));
 }
 
 #[tokio::test]
@@ -247,7 +261,7 @@ async fn opacity_is_part_of_what_chroma_is_kept_under() {
         bytes.into_inner()
     };
     setup.color(&picture(255)).await;
-    assert_eq!(setup.color(&picture(100)).await.origin, Origin::Called(Why::Miss));
+    assert_eq!(setup.color(&picture(100)).await.origin, RenditionOrigin::Called(MissReason::Miss));
 }
 
 #[tokio::test]
@@ -264,19 +278,22 @@ async fn clients_share_results_unless_they_are_told_not_to() {
         client(None, "2001:db8::1"),
         client(None, "2001:db8:0:1::1"),
     ];
-    for (share, calls) in [(Share::All, 1), (Share::Client, clients.len())] {
+    for (share, calls) in [(CacheSharing::All, 1), (CacheSharing::Client, clients.len())] {
         let [fake] = fakes(["a"]);
         let setup = Setup::with(std::slice::from_ref(&fake), |config| config.cache.share = share);
         for client in clients.iter().chain(&clients) {
-            let ask = Ask { client: client.clone(), ..ask(&png(1)) };
+            let ask = ColorizeRequest { client: client.clone(), ..ask(&png(1)) };
             let rendition = setup.ask(ask).await.unwrap();
             let found = setup.gateway.picture(&setup.gateway.snapshot(), rendition.digest, client).await;
             assert_eq!(found.unwrap().0, rendition.bytes);
         }
         assert_eq!(fake.calls(), calls, "{share:?}");
         let neighbor = client(None, "2001:db8::2");
-        let ask = Ask { client: neighbor, ..ask(&png(1)) };
-        assert!(matches!(setup.ask(ask).await.unwrap().origin, Origin::Kept(_)), "an IPv6 client is a /64");
+        let ask = ColorizeRequest { client: neighbor, ..ask(&png(1)) };
+        assert!(
+            matches!(setup.ask(ask).await.unwrap().origin, RenditionOrigin::Kept(_)),
+            "an IPv6 client is a /64"
+        );
     }
 }
 
@@ -295,14 +312,14 @@ async fn a_fingerprint_alone_finds_the_best_there_is() {
     let found = |provider: &str, format| Some((provider.to_owned(), format));
     assert_eq!(best(None, None).await, None);
 
-    setup.ask(Ask { format: Some(OutputFormat::Png), ..ask(&jpeg_file) }).await.unwrap();
+    setup.ask(ColorizeRequest { format: Some(OutputFormat::Png), ..ask(&jpeg_file) }).await.unwrap();
     assert_eq!(best(None, None).await, found("high", OutputFormat::Png), "better than nothing");
     assert_eq!(best(None, Some(OutputFormat::Jpeg)).await, None);
     setup.color(&jpeg_file).await;
     assert_eq!(best(None, None).await, found("high", OutputFormat::Jpeg), "the upload's own format");
     assert_eq!(best(None, Some(OutputFormat::Png)).await, found("high", OutputFormat::Png));
     assert_eq!(best(Some("low"), None).await, None);
-    setup.ask(Ask { provider: Some("low".to_owned()), ..ask(&jpeg_file) }).await.unwrap();
+    setup.ask(ColorizeRequest { provider: Some("low".to_owned()), ..ask(&jpeg_file) }).await.unwrap();
     assert_eq!(best(Some("low"), None).await, found("low", OutputFormat::Jpeg));
     assert_eq!(best(None, None).await, found("high", OutputFormat::Jpeg));
     let unknown = setup.gateway.best(setup.gateway.snapshot(), fingerprint, Some("x"), None, &nobody).await;
@@ -314,16 +331,16 @@ async fn forgetting_a_picture_forgets_all_of_it_and_nothing_else() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
     setup.color(&png(1)).await;
-    setup.ask(Ask { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) }).await.unwrap();
+    setup.ask(ColorizeRequest { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) }).await.unwrap();
     setup.color(&png(2)).await;
     assert_eq!(setup.kept().await, 5 + 3);
     let fingerprint = Upload::new(png(1).into()).fingerprint;
     let cache = setup.gateway.cache();
     let gone = forget(cache, fingerprint, None).await.unwrap();
-    assert_eq!(gone, Forgotten { values: 5, pixels_known: true });
+    assert_eq!(gone, DeletedEntries { values: 5, pixels_known: true });
     let gone = forget(cache, fingerprint, None).await.unwrap();
-    assert_eq!(gone, Forgotten { values: 0, pixels_known: false });
+    assert_eq!(gone, DeletedEntries { values: 0, pixels_known: false });
     assert_eq!(setup.kept().await, 3);
-    assert_eq!(setup.color(&png(1)).await.origin, Origin::Called(Why::Miss));
-    assert_eq!(setup.color(&png(2)).await.origin, Origin::Kept(Tier::Memory));
+    assert_eq!(setup.color(&png(1)).await.origin, RenditionOrigin::Called(MissReason::Miss));
+    assert_eq!(setup.color(&png(2)).await.origin, RenditionOrigin::Kept(Tier::Memory));
 }

@@ -4,7 +4,7 @@ use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::Metrics;
 use super::make::Make;
-use crate::cache::{Event, Observer, Tier, TierStats};
+use crate::cache::{CacheEvent, CacheObserver, Tier, TierStats};
 
 pub(super) struct Caches {
     lookups: IntCounterVec,
@@ -39,14 +39,14 @@ impl Caches {
     }
 }
 
-impl Observer for Metrics {
-    fn event(&self, tier: Tier, event: Event) {
+impl CacheObserver for Metrics {
+    fn event(&self, tier: Tier, event: CacheEvent) {
         let caches = &self.0.cache;
         let labels = [tier.label(), event.label()];
         match event {
-            Event::Hit | Event::Miss => caches.lookups.with_label_values(&labels).inc(),
-            Event::Evicted => caches.evictions.with_label_values(&labels[..1]).inc(),
-            Event::Damaged | Event::ReadError | Event::WriteError => {
+            CacheEvent::Hit | CacheEvent::Miss => caches.lookups.with_label_values(&labels).inc(),
+            CacheEvent::Evicted => caches.evictions.with_label_values(&labels[..1]).inc(),
+            CacheEvent::Damaged | CacheEvent::ReadError | CacheEvent::WriteError => {
                 caches.errors.with_label_values(&labels).inc();
             }
         }
@@ -59,7 +59,7 @@ impl Observer for Metrics {
         self.0.cache.bytes.with_label_values(&tier).set(count(stats.bytes));
         if stats.tier == Tier::Disk {
             // An alert watches for the first.
-            for error in [Event::Damaged, Event::ReadError, Event::WriteError] {
+            for error in [CacheEvent::Damaged, CacheEvent::ReadError, CacheEvent::WriteError] {
                 self.0.cache.errors.with_label_values(&[tier[0], error.label()]);
             }
         }

@@ -13,14 +13,14 @@ const SECONDS: &[f64] = &[0.01, 0.1, 0.5, 1.0, 2.5, 10.0, 60.0];
 /// Bytes: 64 KiB to 16 MiB.
 const BYTES: &[f64] = &[65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
 
-pub(super) struct Http {
+pub(super) struct HttpMetrics {
     requests: IntCounterVec,
     seconds: HistogramVec,
     in_flight: IntGauge,
     upload_bytes: Histogram,
 }
 
-impl Http {
+impl HttpMetrics {
     pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
         let requests = make.counter(
             "pixcolor_http_requests_total",

@@ -11,21 +11,21 @@ use prometheus::Registry;
 use prometheus::proto::MetricFamily;
 
 use super::make::{Make, float};
-use crate::credit::{Experience, SizeClass, Standing};
+use crate::credit::{BudgetStatus, CallHistory, SizeClass};
 
 /// What the ledger says now.
 #[derive(Debug, Default)]
-pub struct Account {
+pub struct LedgerSnapshot {
     /// How all budgets stand. Of budgets for each client only the limit could be said, so that they are not
     /// among these.
-    pub standings: Vec<Standing>,
+    pub standings: Vec<BudgetStatus>,
     /// What the calls of each provider that there is have cost and taken.
-    pub experience: BTreeMap<(String, SizeClass), Experience>,
+    pub experience: BTreeMap<(String, SizeClass), CallHistory>,
     /// Whether credit can be reserved.
     pub writable: bool,
 }
 
-impl Account {
+impl LedgerSnapshot {
     pub(super) fn families(&self) -> Result<Vec<MetricFamily>, prometheus::Error> {
         let registry = Registry::new();
         let make = Make(&registry);
@@ -86,7 +86,7 @@ impl Account {
             "Pixels of the photographs that were coloured since the ledger began. Credits or seconds by a \
              million of these are what a megapixel costs or takes.",
         )?;
-        for ((provider, size), Experience { sums, .. }) in &self.experience {
+        for ((provider, size), CallHistory { sums, .. }) in &self.experience {
             let labels = [provider.as_str(), size.label()];
             credits.with_label_values(&labels).inc_by(float(sums.credits));
             seconds.with_label_values(&labels).inc_by(Duration::from_millis(sums.took_ms).as_secs_f64());

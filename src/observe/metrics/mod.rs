@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use prometheus::{IntGaugeVec, Opts, Registry, TextEncoder};
 
-pub use ledger::Account;
+pub use ledger::LedgerSnapshot;
 pub use rendition::Saving;
 
 use make::Make;
@@ -34,28 +34,28 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
-    http: http::Http,
-    provider: provider::Providers,
+    http: http::HttpMetrics,
+    provider: provider::ProviderMetrics,
     rendition: rendition::Renditions,
     cache: cache::Caches,
     codec: codec::Codecs,
-    quota: quota::Quotas,
-    reload: reload::Reloads,
-    shared: shared::Shared,
+    quota: quota::QuotaMetrics,
+    reload: reload::ReloadMetrics,
+    shared: shared::RedisMetrics,
 }
 
 impl Metrics {
     /// Registers all metrics; an error means that the registry has others of the same name.
     pub fn new(registry: Registry) -> Result<Self, prometheus::Error> {
         let make = Make(&registry);
-        let http = http::Http::new(&make)?;
-        let provider = provider::Providers::new(&make)?;
+        let http = http::HttpMetrics::new(&make)?;
+        let provider = provider::ProviderMetrics::new(&make)?;
         let rendition = rendition::Renditions::new(&make)?;
         let cache = cache::Caches::new(&make)?;
         let codec = codec::Codecs::new(&make)?;
-        let quota = quota::Quotas::new(&make)?;
-        let reload = reload::Reloads::new(&make)?;
-        let shared = shared::Shared::new(&make)?;
+        let quota = quota::QuotaMetrics::new(&make)?;
+        let reload = reload::ReloadMetrics::new(&make)?;
+        let shared = shared::RedisMetrics::new(&make)?;
         let build = IntGaugeVec::new(
             Opts::new("pixcolor_build_info", "Always 1; its labels say which build this is."),
             &["version"],
@@ -69,7 +69,7 @@ impl Metrics {
     }
 
     /// All metrics in Prometheus' text format, with what the ledger says now.
-    pub fn text(&self, account: &Account) -> Result<String, prometheus::Error> {
+    pub fn text(&self, account: &LedgerSnapshot) -> Result<String, prometheus::Error> {
         let mut families = self.0.registry.gather();
         families.extend(account.families()?);
         TextEncoder::new().encode_to_string(&families)

@@ -6,13 +6,13 @@ use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec}
 
 use super::make::{Make, float};
 use super::{Metrics, Saving};
-use crate::credit::Settled;
+use crate::credit::SettleResult;
 use crate::provider::FailureKind;
 
 /// Seconds: from the built-in model to a host at its time-out.
 const SECONDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
-pub(super) struct Providers {
+pub(super) struct ProviderMetrics {
     calls: IntCounterVec,
     seconds: HistogramVec,
     retries: IntCounterVec,
@@ -23,7 +23,7 @@ pub(super) struct Providers {
     balance: GaugeVec,
 }
 
-impl Providers {
+impl ProviderMetrics {
     pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
             calls: make.counter(
@@ -123,7 +123,7 @@ impl Metrics {
     }
 
     /// A call was settled. What was charged, the ledger says itself.
-    pub fn settled(&self, provider: &str, settled: &Settled) {
+    pub fn settled(&self, provider: &str, settled: &SettleResult) {
         let providers = &self.0.provider;
         if settled.unknown {
             providers.unknown_costs.with_label_values(&[provider]).inc();

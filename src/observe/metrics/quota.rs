@@ -4,15 +4,15 @@ use prometheus::IntCounterVec;
 
 use super::Metrics;
 use super::make::Make;
-use crate::quota::{Charge, Refusal};
+use crate::quota::{Charge, RateLimited};
 
-pub(super) struct Quotas {
+pub(super) struct QuotaMetrics {
     checks: IntCounterVec,
     crowded: IntCounterVec,
     denied: IntCounterVec,
 }
 
-impl Quotas {
+impl QuotaMetrics {
     pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
             checks: make.counter(
@@ -37,7 +37,7 @@ impl Quotas {
 
 impl Metrics {
     /// Limits on rates were asked for these charges.
-    pub fn quota_check(&self, charges: &[Charge], outcome: &Result<(), Refusal>) {
+    pub fn quota_check(&self, charges: &[Charge], outcome: &Result<(), RateLimited>) {
         let count = |limit, outcome| self.0.quota.checks.with_label_values(&[limit, outcome]).inc();
         match outcome {
             Ok(()) => charges.iter().for_each(|charge| count(charge.limit.name(), "allowed")),

@@ -7,13 +7,13 @@ use prometheus::{Gauge, IntCounterVec, IntGauge};
 use super::Metrics;
 use super::make::Make;
 
-pub(super) struct Reloads {
+pub(super) struct ReloadMetrics {
     total: IntCounterVec,
     successful: IntGauge,
     succeeded_at: Gauge,
 }
 
-impl Reloads {
+impl ReloadMetrics {
     pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
         let reloads = Self {
             total: make.counter(

@@ -4,14 +4,14 @@ use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::Metrics;
 use super::make::Make;
-use crate::shared::{Observer, Purpose};
+use crate::shared::{CommandPurpose, RedisObserver};
 
-pub(super) struct Shared {
+pub(super) struct RedisMetrics {
     up: IntGaugeVec,
     errors: IntCounterVec,
 }
 
-impl Shared {
+impl RedisMetrics {
     pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
             up: make.level(
@@ -29,12 +29,12 @@ impl Shared {
     }
 }
 
-impl Observer for Metrics {
+impl RedisObserver for Metrics {
     fn answers(&self, yes: bool) {
         self.0.shared.up.with_label_values::<&str>(&[]).set(yes.into());
     }
 
-    fn failed(&self, purpose: Purpose) {
+    fn failed(&self, purpose: CommandPurpose) {
         self.0.shared.errors.with_label_values(&[purpose.label()]).inc();
     }
 }

@@ -8,15 +8,19 @@ use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 
 use super::feed::Channels;
-use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken, partial};
-use crate::photo::Head;
+use super::{DecodeSummary, DecoderInfo, Feed, InputFormat, PhotoError, Sink, broken, partial};
+use crate::photo::ImageHeader;
 use crate::photo::head::{le16, le32};
 
 /// Pixels as they are, with or without masks for the channels; the others are run lengths.
 const PLAIN: [u32; 2] = [0, 3];
 const ALPHA_BITFIELDS: u32 = 6;
 
-pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    head: ImageHeader,
+    sink: &mut dyn Sink,
+) -> Result<DecodeSummary, PhotoError> {
     refuse_unread_kinds(bytes)?;
     let rows = u64::from(head.height);
     let (present, padding) =
@@ -32,7 +36,7 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
     };
     let (pixels, channels) = pixels(&bytes, head, damage.is_some())?;
     let orientation = Orientation::NoTransforms;
-    let source = Source { width: head.width, height: head.height, channels, icc: None, orientation };
+    let source = DecoderInfo { width: head.width, height: head.height, channels, icc: None, orientation };
     let mut feed = Feed::new(source, sink);
     feed.whole8(pixels);
     let Some(damage) = damage.flatten() else { return Ok(feed.finish()) };
@@ -52,7 +56,7 @@ fn refuse_unread_kinds(bytes: &[u8]) -> Result<(), PhotoError> {
 }
 
 /// All pixels; of a file that is cut those of the rows that are there.
-fn pixels(bytes: &[u8], head: Head, is_cut: bool) -> Result<(Vec<u8>, Channels), PhotoError> {
+fn pixels(bytes: &[u8], head: ImageHeader, is_cut: bool) -> Result<(Vec<u8>, Channels), PhotoError> {
     let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(failed)?;
     if decoder.dimensions() != (head.width, head.height) {
         return Err(broken(InputFormat::Bmp, "its size is not clear"));
@@ -80,7 +84,7 @@ fn pixels(bytes: &[u8], head: Head, is_cut: bool) -> Result<(Vec<u8>, Channels),
 /// How many rows there are of a bitmap that is not compressed, seen before memory is taken for it, and how many
 /// bytes of padding are missing at its end. Of one that is compressed all are said to be there, and its decoder
 /// sees the truth. `None` for a header that is cut.
-fn rows_present(bytes: &[u8], head: Head) -> Option<(u64, usize)> {
+fn rows_present(bytes: &[u8], head: ImageHeader) -> Option<(u64, usize)> {
     // The oldest header has narrower fields and is never compressed.
     let old = le32(bytes, 14) == Some(12);
     let (bits_at, compression) = if old { (24, Some(0)) } else { (28, le32(bytes, 30)) };

@@ -17,7 +17,7 @@ const ENTRY: usize = 12;
 /// it. `None` if there is no orientation, or one that is not from 1 to 8.
 pub(in crate::photo) fn orientation(exif: &[u8]) -> Option<Orientation> {
     let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    let (read16, read32): (Read, Read) = match exif.get(..4)? {
+    let (read16, read32): (ReadInteger, ReadInteger) = match exif.get(..4)? {
         [b'I', b'I', 42, 0] => (le16, le32),
         [b'M', b'M', 0, 42] => (be16, be32),
         _ => return None,
@@ -52,7 +52,7 @@ pub(in crate::photo) fn orientation(exif: &[u8]) -> Option<Orientation> {
     Orientation::from_exif(u8::try_from(value?).ok()?)
 }
 
-type Read = fn(&[u8], usize) -> Option<u32>;
+type ReadInteger = fn(&[u8], usize) -> Option<u32>;
 
 // Types of integers (TIFF 6.0, section 2).
 const BYTE: u32 = 1;

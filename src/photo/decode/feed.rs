@@ -5,7 +5,7 @@ use image::metadata::Orientation;
 use super::DecodeSummary;
 use super::jpeg::ycc_to_rgb;
 use super::profile::ToSrgb;
-use super::sink::{Place, Row, Sink};
+use super::sink::{Row, RowPosition, Sink};
 use crate::photo::Damage;
 
 /// What the samples of a decoder's rows are, interleaved.
@@ -49,7 +49,7 @@ impl Channels {
 }
 
 /// What a decoder knows before the first row.
-pub(super) struct Source {
+pub(super) struct DecoderInfo {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) channels: Channels,
@@ -67,7 +67,7 @@ pub(super) struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    pub(super) fn new(source: Source, sink: &'a mut dyn Sink) -> Self {
+    pub(super) fn new(source: DecoderInfo, sink: &'a mut dyn Sink) -> Self {
         sink.begin(source.width, source.height);
         Self {
             sink,
@@ -89,14 +89,14 @@ impl<'a> Feed<'a> {
     }
 
     /// Fills so many pixels that the file does not have: opaque, and mid-grey in sRGB.
-    pub(super) fn missing(&mut self, place: Place, width: usize) {
+    pub(super) fn missing(&mut self, place: RowPosition, width: usize) {
         let opaque = self.channels.alpha().then(|| vec![255; width]);
         self.sink.row(place, Row::Gray8(&vec![128; width]), opaque.as_deref());
     }
 
     /// Fills a row that the file does not have.
     pub(super) fn missing_row(&mut self, y: usize) {
-        self.missing(Place::row(y), self.width);
+        self.missing(RowPosition::row(y), self.width);
     }
 
     /// Takes a whole picture of 8 bits a sample. From the bottom up, so that its memory can be given
@@ -104,13 +104,13 @@ impl<'a> Feed<'a> {
     pub(super) fn whole8(&mut self, mut pixels: Vec<u8>) {
         let row = self.width * self.channels.samples();
         for y in (0..pixels.len() / row).rev() {
-            self.row8(Place::row(y), &pixels[y * row..][..row]);
+            self.row8(RowPosition::row(y), &pixels[y * row..][..row]);
             give_back(&mut pixels, y * row);
         }
     }
 
     /// Takes a row of 8 bits a sample.
-    pub(super) fn row8(&mut self, place: Place, samples: &[u8]) {
+    pub(super) fn row8(&mut self, place: RowPosition, samples: &[u8]) {
         match self.channels {
             Channels::Gray | Channels::Rgb => self.colors8(place, samples, None),
             Channels::GrayAlpha | Channels::Rgba => {
@@ -139,7 +139,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Takes a row of 16 bits a sample.
-    pub(super) fn row16(&mut self, place: Place, samples: &[u16]) {
+    pub(super) fn row16(&mut self, place: RowPosition, samples: &[u16]) {
         match self.channels {
             Channels::Gray | Channels::Rgb => self.colors16(place, samples, None),
             Channels::GrayAlpha | Channels::Rgba => {
@@ -154,7 +154,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    fn colors8(&mut self, place: Place, samples: &[u8], alpha: Option<&[u8]>) {
+    fn colors8(&mut self, place: RowPosition, samples: &[u8], alpha: Option<&[u8]>) {
         let gray = self.channels.colors() == 1;
         let row = match self.to_srgb.row8(samples) {
             Some(codes) if gray => Row::Gray16(codes),
@@ -165,14 +165,14 @@ impl<'a> Feed<'a> {
         self.sink.row(place, row, alpha);
     }
 
-    fn colors16(&mut self, place: Place, samples: &[u16], alpha: Option<&[u8]>) {
+    fn colors16(&mut self, place: RowPosition, samples: &[u16], alpha: Option<&[u8]>) {
         let codes = self.to_srgb.row16(samples).unwrap_or(samples);
         let row = if self.channels.colors() == 1 { Row::Gray16(codes) } else { Row::Rgb16(codes) };
         self.sink.row(place, row, alpha);
     }
 
     /// A row of cyan, magenta, yellow and black, 0 for no ink.
-    fn inks(&mut self, place: Place, mut inks: Vec<u8>) {
+    fn inks(&mut self, place: RowPosition, mut inks: Vec<u8>) {
         let row = match self.to_srgb.row8(&inks) {
             Some(codes) => Row::Rgb16(codes),
             None => {

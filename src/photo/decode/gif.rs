@@ -7,11 +7,15 @@ use gif::{ColorOutput, DecodeOptions, Decoder, Frame, MemoryLimit};
 use image::metadata::Orientation;
 
 use super::feed::Channels;
-use super::sink::Place;
-use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken, partial};
-use crate::photo::{Damage, Head};
+use super::sink::RowPosition;
+use super::{DecodeSummary, DecoderInfo, Feed, InputFormat, PhotoError, Sink, broken, partial};
+use crate::photo::{Damage, ImageHeader};
 
-pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    head: ImageHeader,
+    sink: &mut dyn Sink,
+) -> Result<DecodeSummary, PhotoError> {
     let damaged = |error| broken(InputFormat::Gif, error);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
@@ -23,14 +27,14 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
     let frame = decoder.next_frame_info().map_err(damaged)?;
     let frame = frame.ok_or_else(|| broken(InputFormat::Gif, "it has no frame"))?.clone();
     let (left, top, width) = (usize::from(frame.left), usize::from(frame.top), usize::from(frame.width));
-    let Rows { indices, rows, damage } = read_rows(&mut decoder, &frame)?;
+    let GifRows { indices, rows, damage } = read_rows(&mut decoder, &frame)?;
     let palette = decoder.palette().map_err(damaged)?.as_chunks::<3>().0;
     let color = |index: u8| match palette.get(usize::from(index)) {
         Some(&[r, g, b]) if frame.transparent != Some(index) => [r, g, b, 255],
         _ => [0; 4],
     };
     let table: [[u8; 4]; 256] = std::array::from_fn(|index| color(index as u8));
-    let source = Source {
+    let source = DecoderInfo {
         width: head.width,
         height: head.height,
         channels: Channels::Rgba,
@@ -53,7 +57,7 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
         for (pixel, &index) in row.as_chunks_mut().0.iter_mut().skip(left).zip(indices) {
             *pixel = table[usize::from(index)];
         }
-        feed.row8(Place::row(y), &row);
+        feed.row8(RowPosition::row(y), &row);
     }
     Ok(match damage {
         Some(damage) => feed.finish_damaged(damage),
@@ -62,7 +66,7 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
 }
 
 /// What could be read of a frame.
-struct Rows {
+struct GifRows {
     /// Palette indices of the whole frame.
     indices: Vec<u8>,
     /// For each row the row of `indices` that is shown there; `None` for one that is missing.
@@ -71,7 +75,7 @@ struct Rows {
 }
 
 /// Reads the rows of a frame as far as they go.
-fn read_rows(decoder: &mut Decoder<Cursor<&[u8]>>, frame: &Frame<'_>) -> Result<Rows, PhotoError> {
+fn read_rows(decoder: &mut Decoder<Cursor<&[u8]>>, frame: &Frame<'_>) -> Result<GifRows, PhotoError> {
     let (width, height) = (usize::from(frame.width), usize::from(frame.height));
     let mut indices = vec![0; width * height];
     let mut rows = vec![None; height];
@@ -89,14 +93,14 @@ fn read_rows(decoder: &mut Decoder<Cursor<&[u8]>>, frame: &Frame<'_>) -> Result<
         present += 1;
     }
     if present == height {
-        return Ok(Rows { indices, rows, damage: None });
+        return Ok(GifRows { indices, rows, damage: None });
     }
     let damage = partial::damage(present as u64, height as u64);
     let damage = damage.ok_or_else(|| broken(InputFormat::Gif, reason))?;
     if frame.interlaced {
         fill_between(&mut rows);
     }
-    Ok(Rows { indices, rows, damage: Some(damage) })
+    Ok(GifRows { indices, rows, damage: Some(damage) })
 }
 
 /// The order of a frame's rows in the file (GIF89a, appendix E).

@@ -20,10 +20,10 @@ mod webp;
 use image::metadata::Orientation;
 
 use super::{CodecStep, Damage, InputFormat, Limits, Photo, PhotoError, Rgb, caught, orient, read_head};
-use feed::{Feed, Source};
+use feed::{DecoderInfo, Feed};
 use sink::{LumaSink, RgbSink, Sink};
 
-pub(super) use sink::{Stored, on_white};
+pub(super) use sink::{RgbLayout, on_white};
 
 /// What a decoder knows of a picture when all that can be read of it has been given to the sink.
 pub(super) struct DecodeSummary {
@@ -52,7 +52,7 @@ pub(super) fn rgb(bytes: &[u8], limits: &Limits) -> Result<Rgb, PhotoError> {
 
 /// Decodes an upload's own pixels as they are stored: where it is transparent there is what lies under, and no
 /// paper.
-pub(super) fn stored(bytes: &[u8], limits: &Limits) -> Result<Stored, PhotoError> {
+pub(super) fn stored(bytes: &[u8], limits: &Limits) -> Result<RgbLayout, PhotoError> {
     let mut sink = RgbSink::new(false);
     let DecodeSummary { orientation, .. } = decode(bytes, limits, &mut sink)?;
     Ok(sink.stored(orientation))

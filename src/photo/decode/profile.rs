@@ -14,12 +14,12 @@ pub(super) const LARGEST: usize = 8 << 20;
 
 /// Brings rows to 16-bit sRGB, or says that they are sRGB already.
 pub(super) struct ToSrgb {
-    way: Way,
+    way: Conversion,
     samples: Vec<u16>,
     codes: Vec<u16>,
 }
 
-enum Way {
+enum Conversion {
     Nothing,
     /// The sRGB code of every 16-bit grey.
     Gray(Vec<u16>),
@@ -31,13 +31,13 @@ impl ToSrgb {
     /// For rows of `colours` samples a pixel: 1 grey, 3 RGB, 4 inks.
     pub(super) fn new(icc: Option<&[u8]>, colors: usize) -> Self {
         let profile = icc.filter(|icc| icc.len() <= LARGEST);
-        let way = profile.and_then(|icc| Way::of_profile(icc, colors)).unwrap_or(Way::Nothing);
+        let way = profile.and_then(|icc| Conversion::of_profile(icc, colors)).unwrap_or(Conversion::Nothing);
         Self { way, samples: Vec::new(), codes: Vec::new() }
     }
 
     /// Converts a row of 8 bits a sample; `None` when it is sRGB already.
     pub(super) fn row8(&mut self, samples: &[u8]) -> Option<&[u16]> {
-        if matches!(self.way, Way::Nothing) {
+        if matches!(self.way, Conversion::Nothing) {
             return None;
         }
         let mut wide = std::mem::take(&mut self.samples);
@@ -56,12 +56,12 @@ impl ToSrgb {
     fn convert(&mut self, samples: &[u16]) -> bool {
         self.codes.clear();
         match &self.way {
-            Way::Nothing => false,
-            Way::Gray(table) => {
+            Conversion::Nothing => false,
+            Conversion::Gray(table) => {
                 self.codes.extend(samples.iter().map(|&code| table[code as usize]));
                 true
             }
-            Way::Color(transform, colors) => {
+            Conversion::Color(transform, colors) => {
                 self.codes.resize(samples.len() / colors * 3, 0);
                 transform.transform(samples, &mut self.codes).is_ok()
             }
@@ -84,7 +84,7 @@ fn parse(icc: &[u8], colors: usize) -> Option<ColorProfile> {
     (profile.color_space == space).then_some(profile)
 }
 
-impl Way {
+impl Conversion {
     fn of_profile(icc: &[u8], colors: usize) -> Option<Self> {
         let profile = parse(icc, colors)?;
         if let (1, DataColorSpace::Lab, Some(curve)) = (colors, profile.pcs, &profile.gray_trc) {

@@ -11,13 +11,13 @@ use crate::photo::{Gray, bilevel};
 /// Where a row or a part of one goes: `y`, and there every `step`-th pixel from `first` on. Tiles are narrower than
 /// the picture; interlaced pictures leave pixels out.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct RowPosition {
     pub(super) y: usize,
     pub(super) first: usize,
     pub(super) step: usize,
 }
 
-impl Place {
+impl RowPosition {
     pub(super) fn row(y: usize) -> Self {
         Self { y, first: 0, step: 1 }
     }
@@ -44,7 +44,7 @@ pub(super) enum Row<'a> {
 pub(super) trait Sink {
     /// Called once, before the first row.
     fn begin(&mut self, width: u32, height: u32);
-    fn row(&mut self, place: Place, row: Row<'_>, alpha: Option<&[u8]>);
+    fn row(&mut self, place: RowPosition, row: Row<'_>, alpha: Option<&[u8]>);
 }
 
 /// Keeps luminance and opacity.
@@ -73,7 +73,13 @@ impl LumaSink {
         Photo { gray: Gray { width, height, luma }, alpha, color: self.color.finish(), damage: None }
     }
 
-    fn rgb<T: Copy + Into<usize>>(&mut self, place: Place, codes: &[T], light: &[f32], alpha: Option<&[u8]>) {
+    fn rgb<T: Copy + Into<usize>>(
+        &mut self,
+        place: RowPosition,
+        codes: &[T],
+        light: &[f32],
+        alpha: Option<&[u8]>,
+    ) {
         let pixels: &[[T; 3]] = codes.as_chunks().0;
         self.row.resize(pixels.len(), 0);
         lab::luma_of_row(pixels, light, &mut self.row);
@@ -96,7 +102,7 @@ impl Sink for LumaSink {
         self.luma = vec![0; width as usize * height as usize];
     }
 
-    fn row(&mut self, place: Place, row: Row<'_>, alpha: Option<&[u8]>) {
+    fn row(&mut self, place: RowPosition, row: Row<'_>, alpha: Option<&[u8]>) {
         let width = self.width as usize;
         self.row.clear();
         match row {
@@ -145,14 +151,14 @@ impl RgbSink {
         Rgb { width, height, pixels: pixels.into_flattened() }
     }
 
-    pub(super) fn stored(self, orientation: Orientation) -> Stored {
+    pub(super) fn stored(self, orientation: Orientation) -> RgbLayout {
         let Self { width, height, pixels, .. } = self;
-        Stored { width, height, pixels, orientation }
+        RgbLayout { width, height, pixels, orientation }
     }
 }
 
 /// RGB as a file has it, and how it is to be turned.
-pub(crate) struct Stored {
+pub(crate) struct RgbLayout {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) pixels: Vec<[u8; 3]>,
@@ -165,7 +171,7 @@ impl Sink for RgbSink {
         self.pixels = vec![[0; 3]; width as usize * height as usize];
     }
 
-    fn row(&mut self, place: Place, row: Row<'_>, alpha: Option<&[u8]>) {
+    fn row(&mut self, place: RowPosition, row: Row<'_>, alpha: Option<&[u8]>) {
         let width = self.width as usize;
         let out = self.pixels[place.y * width..][..width].iter_mut().skip(place.first).step_by(place.step);
         let pixels = match row {

@@ -6,14 +6,18 @@ use image::metadata::Orientation;
 use image_webp::WebPDecoder;
 
 use super::feed::Channels;
-use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken, exif};
-use crate::photo::Head;
+use super::{DecodeSummary, DecoderInfo, Feed, InputFormat, PhotoError, Sink, broken, exif};
+use crate::photo::ImageHeader;
 use crate::photo::head::{le32, webp_frame};
 
 /// Most bytes of a profile or of EXIF that are read.
 const METADATA: usize = 8 << 20;
 
-pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    head: ImageHeader,
+    sink: &mut dyn Sink,
+) -> Result<DecodeSummary, PhotoError> {
     let picture = check(bytes, head)?;
     // A lossless picture is decoded with opacity anyway, and copied when it has none. Saying that it
     // has some saves the copy; it is ignored below.
@@ -36,7 +40,7 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
     let metadata = decoder.exif_metadata().ok().flatten();
     let orientation = metadata.as_deref().and_then(exif::orientation);
     let alpha = decoder.has_alpha();
-    let source = Source {
+    let source = DecoderInfo {
         width: head.width,
         height: head.height,
         channels: match (alpha, opaque) {
@@ -63,7 +67,7 @@ const EXTENDED_FLAGS: usize = 20;
 /// Checks that the file is whole and that its picture is as large as the header says: the decoder
 /// takes memory for a frame before it compares. Gives the place of the picture's chunk, of a picture
 /// that does not move.
-fn check(bytes: &[u8], head: Head) -> Result<Option<usize>, PhotoError> {
+fn check(bytes: &[u8], head: ImageHeader) -> Result<Option<usize>, PhotoError> {
     let damaged = |what: &str| broken(InputFormat::WebP, what);
     let size = le32(bytes, 4).map_or(usize::MAX, |size| size as usize);
     let file = bytes.get(..size.saturating_add(8)).ok_or_else(|| damaged("it is shorter than it says"))?;

@@ -22,7 +22,7 @@ pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, 
     }
     let row = RefCell::new((vec![0; rows.width as usize * 3], rows));
     encoder
-        .encode_image(Picture { width, height, row: &row })
+        .encode_image(JpegInput { width, height, row: &row })
         .map_err(|error| unwritable(OutputFormat::Jpeg, error))?;
     Ok(bytes)
 }
@@ -45,13 +45,13 @@ fn size(width: u32, height: u32) -> Result<(u16, u16), PhotoError> {
 }
 
 /// Gives the encoder its rows when it asks; it asks once for each, from the top.
-struct Picture<'a, 'b> {
+struct JpegInput<'a, 'b> {
     width: u16,
     height: u16,
     row: &'a RefCell<(Vec<u8>, Rows<'b>)>,
 }
 
-impl ImageBuffer for Picture<'_, '_> {
+impl ImageBuffer for JpegInput<'_, '_> {
     fn get_jpeg_color_type(&self) -> JpegColorType {
         JpegColorType::Ycbcr
     }

@@ -10,7 +10,7 @@ mod webp;
 use std::time::{Duration, Instant};
 
 use super::merge::Merge;
-use super::orient::{Turned, swaps_sides};
+use super::orient::{OrientedPlane, swaps_sides};
 use super::{Chroma, CodecStep, Gray, Limits, OutputFormat, Photo, PhotoError, Rgb, caught, decode};
 
 /// How a rendition is written.
@@ -62,7 +62,7 @@ pub fn encode(photo: &Photo, chroma: &Chroma, options: &EncodeOptions) -> Result
     caught(CodecStep::Encode, options.format, || {
         let start = Instant::now();
         let mut merge = Merge::new(photo, chroma)?;
-        write(Size::of(photo), start.elapsed(), &mut |y, row| merge.row(y, row), options)
+        write(ImageSize::of(photo), start.elapsed(), &mut |y, row| merge.row(y, row), options)
     })
 }
 
@@ -74,8 +74,8 @@ pub fn encode_own(photo: &Photo, rgb: &Rgb, options: &EncodeOptions) -> Result<E
     checked(photo)?;
     caught(CodecStep::Encode, options.format, || {
         let start = Instant::now();
-        let mut own = own::Own::new(photo, rgb)?;
-        write(Size::of(photo), start.elapsed(), &mut |y, row| own.row(y, row), options)
+        let mut own = own::ProviderRows::new(photo, rgb)?;
+        write(ImageSize::of(photo), start.elapsed(), &mut |y, row| own.row(y, row), options)
     })
 }
 
@@ -101,8 +101,8 @@ pub fn encode_upload(
         return Err(PhotoError::Broken("The opacity is not as large as the picture.".to_owned()));
     }
     caught(CodecStep::Encode, options.format, || {
-        let mut turned = Turned::new(&stored.pixels, stored.width, stored.height, stored.orientation);
-        let size = Size { width, height, alpha };
+        let mut turned = OrientedPlane::new(&stored.pixels, stored.width, stored.height, stored.orientation);
+        let size = ImageSize { width, height, alpha };
         write(size, Duration::ZERO, &mut |y, row| turned.row(y, row.as_chunks_mut().0), options)
     })
 }
@@ -119,13 +119,13 @@ fn checked(photo: &Photo) -> Result<(), PhotoError> {
 }
 
 /// How large a picture is to be, and its opacity.
-struct Size<'a> {
+struct ImageSize<'a> {
     width: u32,
     height: u32,
     alpha: Option<&'a [u8]>,
 }
 
-impl<'a> Size<'a> {
+impl<'a> ImageSize<'a> {
     fn of(photo: &'a Photo) -> Self {
         Self { width: photo.width(), height: photo.height(), alpha: photo.alpha.as_deref() }
     }
@@ -133,7 +133,7 @@ impl<'a> Size<'a> {
 
 /// Writes a picture of this size, and keeps the time of its rows apart from the format's.
 fn write(
-    size: Size<'_>,
+    size: ImageSize<'_>,
     before: Duration,
     fill: &mut dyn FnMut(usize, &mut [u8]),
     options: &EncodeOptions,

@@ -4,13 +4,13 @@ use crate::photo::resample::{self, Resample};
 use crate::photo::{Photo, PhotoError, Rgb};
 
 /// Computes rows of a provider's picture as an encoder asks for them.
-pub(super) struct Own<'a> {
+pub(super) struct ProviderRows<'a> {
     rgb: &'a Rgb,
     resample: Resample<3>,
     row: Vec<f32>,
 }
 
-impl<'a> Own<'a> {
+impl<'a> ProviderRows<'a> {
     pub(super) fn new(photo: &Photo, rgb: &'a Rgb) -> Result<Self, PhotoError> {
         rgb.checked()?;
         let to = (photo.width(), photo.height());

@@ -3,7 +3,7 @@
 use crate::config::Algorithm;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum DataUriError {
     #[error("its result is not in its own storage (data://...); results from other places are not fetched")]
     Elsewhere,
     #[error("the path of its result is not the path of a file")]
@@ -13,8 +13,8 @@ pub enum Refusal {
 /// The segments of a file's path below `/v1/connector/data/`, not yet percent-encoded.
 ///
 /// An algorithm may use the short form `.algo/temp/x`; the client inserts the owner and the name of the algorithm.
-pub fn segments(uri: &str, algorithm: &Algorithm) -> Result<Vec<String>, Refusal> {
-    let path = uri.strip_prefix("data://").ok_or(Refusal::Elsewhere)?;
+pub fn segments(uri: &str, algorithm: &Algorithm) -> Result<Vec<String>, DataUriError> {
+    let path = uri.strip_prefix("data://").ok_or(DataUriError::Elsewhere)?;
     let mut segments: Vec<String> = path.split('/').map(str::to_owned).collect();
     let bad = |segment: &String| {
         matches!(segment.as_str(), "" | "." | "..")
@@ -23,7 +23,7 @@ pub fn segments(uri: &str, algorithm: &Algorithm) -> Result<Vec<String>, Refusal
     };
     // At least a collection and a file in it.
     if segments.len() < 2 || segments.iter().any(bad) {
-        return Err(Refusal::Path);
+        return Err(DataUriError::Path);
     }
     if let [algo, short, ..] = segments.as_slice()
         && algo == ".algo"
@@ -61,7 +61,7 @@ mod tests {
             "DATA://a/b",
             "",
         ] {
-            assert_eq!(path(elsewhere), Err(Refusal::Elsewhere), "{elsewhere}");
+            assert_eq!(path(elsewhere), Err(DataUriError::Elsewhere), "{elsewhere}");
         }
         for bad in [
             "data://",
@@ -75,7 +75,7 @@ mod tests {
             "data://a/%2e%2e/b",
             "data://a/b\nc",
         ] {
-            assert_eq!(path(bad), Err(Refusal::Path), "{bad:?}");
+            assert_eq!(path(bad), Err(DataUriError::Path), "{bad:?}");
         }
     }
 }

@@ -6,10 +6,10 @@ use url::Url;
 
 use super::TRANSFER;
 use crate::config::{AlgorithmiaConfig, Common, Secret};
-use crate::provider::outgoing::{self, Reach};
-use crate::provider::{FailureKind, HttpClient, ProviderError, Times};
+use crate::provider::outgoing::{self, AddressPolicy};
+use crate::provider::{FailureKind, HttpClient, HttpTimeouts, ProviderError};
 
-pub struct Host {
+pub struct AlgorithmiaHost {
     pub http: HttpClient,
     /// Masked in the host's messages.
     pub key: SecretString,
@@ -17,7 +17,7 @@ pub struct Host {
     pub base: Url,
 }
 
-impl Host {
+impl AlgorithmiaHost {
     /// The error is a message for the operator.
     pub fn new(common: &Common, config: &AlgorithmiaConfig) -> Result<Self, String> {
         let base = config.base_url.clone().ok_or("it has no address: set `base_url`, or ALGORITHMIA_API")?;
@@ -36,14 +36,14 @@ impl Host {
         let reach = reach(config);
         outgoing::literal(&base, reach).map_err(|why| format!("its `base_url` is not allowed: {why}"))?;
         let first_byte = remote.first_byte_timeout.unwrap_or(common.timeout + TRANSFER);
-        let http = HttpClient::new(Times { connect: remote.connect_timeout, first_byte }, reach)?;
+        let http = HttpClient::new(HttpTimeouts { connect: remote.connect_timeout, first_byte }, reach)?;
         Ok(Self { http, base, key: SecretString::from(key), authorization })
     }
 }
 
 /// The addresses that the host may have.
-pub fn reach(config: &AlgorithmiaConfig) -> Reach {
-    if config.allow_private { Reach::Anywhere } else { Reach::Public }
+pub fn reach(config: &AlgorithmiaConfig) -> AddressPolicy {
+    if config.allow_private { AddressPolicy::Anywhere } else { AddressPolicy::Public }
 }
 
 /// The URL of a path below `base`, with each segment percent-encoded.

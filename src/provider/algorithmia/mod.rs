@@ -19,19 +19,19 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::memory::Remembered;
+use super::memory::ProviderState;
 use super::words::quote;
 use super::{
-    About, Answer, Billed, Call, Color, FailureKind, HttpError, Provider, ProviderError, Readiness, Reply,
-    Step, Trace,
+    Billed, Call, FailureKind, HttpError, Provider, ProviderColor, ProviderError, ProviderInfo,
+    ProviderResponse, Readiness, Reply, Step, Trace,
 };
 use crate::config::{Algorithm, AlgorithmiaConfig, Common};
 use crate::credit::{CallFacts, Price};
 use crate::photo::{self, Gray, Limits, OutputFormat};
 use crate::tasks;
-use host::Host;
+use host::AlgorithmiaHost;
 pub use host::reach;
-use wire::Done;
+use wire::AlgorithmResult;
 
 /// The time for sending and receiving, in addition to the host's time for the work.
 pub const TRANSFER: Duration = Duration::from_secs(5);
@@ -51,28 +51,28 @@ const SHOWN: usize = 60;
 /// Delays before each retry of fetching a paid result.
 const FETCH_WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
-pub struct Algorithmia {
-    about: About,
+pub struct AlgorithmiaProvider {
+    about: ProviderInfo,
     base: Option<Url>,
     algorithm: Algorithm,
     price: Price,
     timeout: Duration,
     /// Or what is missing in the configuration.
-    host: Result<Host, String>,
-    remembered: Arc<Remembered>,
+    host: Result<AlgorithmiaHost, String>,
+    remembered: Arc<ProviderState>,
 }
 
-impl Algorithmia {
+impl AlgorithmiaProvider {
     /// Without an address or an API key the provider is not ready.
     pub fn new(
         name: &str,
         common: &Common,
         config: &AlgorithmiaConfig,
         price: &Price,
-        remembered: Arc<Remembered>,
+        remembered: Arc<ProviderState>,
     ) -> Self {
         let Algorithm { owner, name: algorithm, version } = &config.algorithm;
-        let about = About {
+        let about = ProviderInfo {
             name: name.to_owned(),
             kind: "algorithmia",
             model: format!("{owner}/{algorithm}"),
@@ -89,17 +89,17 @@ impl Algorithmia {
             algorithm: config.algorithm.clone(),
             price: price.clone(),
             timeout: common.timeout,
-            host: Host::new(common, config),
+            host: AlgorithmiaHost::new(common, config),
             remembered,
         }
     }
 
-    fn host(&self) -> Result<&Host, ProviderError> {
+    fn host(&self) -> Result<&AlgorithmiaHost, ProviderError> {
         self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))
     }
 
     /// Calls the algorithm. Once the request was sent, a failure may have been billed.
-    async fn pipe(&self, call: &Call) -> Result<Done, ProviderError> {
+    async fn pipe(&self, call: &Call) -> Result<AlgorithmResult, ProviderError> {
         let (gray, deadline, trace) = (call.gray.clone(), call.deadline, &call.trace);
         let sent_pixels = u64::from(gray.width) * u64::from(gray.height);
         let facts = CallFacts { sent_pixels, timeout: self.timeout };
@@ -165,7 +165,7 @@ impl Algorithmia {
     /// Fetches a result. It is already paid for, so network and server errors are retried.
     async fn fetch(
         &self,
-        host: &Host,
+        host: &AlgorithmiaHost,
         uri: &str,
         deadline: Instant,
         trace: &Trace,
@@ -230,8 +230,8 @@ fn check(reply: Reply) -> Result<Bytes, String> {
 }
 
 #[async_trait]
-impl Provider for Algorithmia {
-    fn about(&self) -> &About {
+impl Provider for AlgorithmiaProvider {
+    fn about(&self) -> &ProviderInfo {
         &self.about
     }
 
@@ -242,12 +242,12 @@ impl Provider for Algorithmia {
         }
     }
 
-    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
-        let Done { output, usage, .. } = self.pipe(&call).await?;
+    async fn colorize(&self, call: Call) -> Result<ProviderResponse, ProviderError> {
+        let AlgorithmResult { output, usage, .. } = self.pipe(&call).await?;
         let host = self.host()?;
         let paid = |error: ProviderError| error.billed(Billed::Yes(usage));
         let picture = self.fetch(host, &output, call.deadline, &call.trace).await.map_err(paid)?;
-        Ok(Answer { color: Color::Picture(picture), usage })
+        Ok(ProviderResponse { color: ProviderColor::Picture(picture), usage })
     }
 }
 

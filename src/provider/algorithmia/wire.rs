@@ -13,7 +13,7 @@ use crate::provider::{Billed, FailureKind, ProviderError, Reply};
 
 /// The result of a successful call.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Done {
+pub struct AlgorithmResult {
     /// The URI of the result file.
     pub output: String,
     pub usage: Usage,
@@ -28,7 +28,7 @@ pub fn read(
     price: &Price,
     facts: &CallFacts,
     key: &str,
-) -> Result<Done, ProviderError> {
+) -> Result<AlgorithmResult, ProviderError> {
     let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
     if let Some(error) = json.as_ref().and_then(|json| json.get("error")).filter(|error| !error.is_null()) {
         return Err(said(reply, error, key));
@@ -53,7 +53,7 @@ pub fn read(
     }
     let output = json["result"]["output"].as_str().ok_or_else(|| odd("text at `result.output`"))?;
     let alerts = json["metadata"]["alerts"].as_array().into_iter().flatten();
-    Ok(Done {
+    Ok(AlgorithmResult {
         output: output.to_owned(),
         usage,
         alerts: alerts.filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -120,8 +120,8 @@ mod tests {
     use super::*;
     use crate::credit::Credits;
 
-    fn read_it(reply: &Reply) -> Result<Done, ProviderError> {
-        let config = crate::config::load(&crate::config::Source::default()).unwrap().config;
+    fn read_it(reply: &Reply) -> Result<AlgorithmResult, ProviderError> {
+        let config = crate::config::load(&crate::config::ConfigSource::default()).unwrap().config;
         let facts = CallFacts { sent_pixels: 1, timeout: Duration::from_secs(60) };
         read("algorithmia", reply, &config.providers["algorithmia"].price, &facts, "simKEY")
     }

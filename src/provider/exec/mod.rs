@@ -19,18 +19,19 @@ use bytes::Bytes;
 use secrecy::ExposeSecret;
 
 use super::{
-    About, Answer, Billed, Call, Color, FailureKind, Provider, ProviderError, Readiness, Step, Trace,
+    Billed, Call, FailureKind, Provider, ProviderColor, ProviderError, ProviderInfo, ProviderResponse,
+    Readiness, Step, Trace,
 };
 use crate::config::{Common, ExecConfig, Variable, Word};
 use crate::credit::{CallFacts, Price, Usage};
 use crate::photo::{Limits, OutputFormat, read_head};
 use crate::queue::{Queue, QueueError};
 use crate::tasks;
-use process::{Ended, Program, RunError, Useless};
-use stderr::Listener;
+use process::{CompletedRun, FailedRun, Program, RunError};
+use stderr::StderrReader;
 
-pub struct Exec {
-    about: About,
+pub struct ProgramProvider {
+    about: ProviderInfo,
     /// Or what is missing in the configuration.
     program: Result<Program, String>,
     /// Masked in logs and errors.
@@ -43,7 +44,7 @@ pub struct Exec {
     queue: Arc<Queue>,
 }
 
-impl Exec {
+impl ProgramProvider {
     /// Without the program's file or a secret the provider is not ready. Reads file metadata, so it must not run on an
     /// async thread.
     pub fn new(name: &str, common: &Common, config: &ExecConfig, price: &Price, queue: Arc<Queue>) -> Self {
@@ -52,7 +53,7 @@ impl Exec {
             Word::Plain(text) => Some((&variable.name, text)),
             Word::Secret(_) => None,
         });
-        let about = About {
+        let about = ProviderInfo {
             name: name.to_owned(),
             kind: "exec",
             model: config.model.clone(),
@@ -84,7 +85,7 @@ impl Exec {
         ProviderError::new(kind, message).billed(billed)
     }
 
-    fn run_failed(&self, Useless { why: error, cpu }: &Useless) -> ProviderError {
+    fn run_failed(&self, FailedRun { why: error, cpu }: &FailedRun) -> ProviderError {
         let kind = match error {
             RunError::Start(error) => match error.kind() {
                 // Too many processes or too little memory; temporary.
@@ -102,8 +103,8 @@ impl Exec {
     }
 
     /// The picture that the program wrote, or why the run failed.
-    fn judge(&self, ended: Ended, trace: &Trace) -> Result<Bytes, ProviderError> {
-        let Ended { status, output, last_words, cpu } = ended;
+    fn judge(&self, ended: CompletedRun, trace: &Trace) -> Result<Bytes, ProviderError> {
+        let CompletedRun { status, output, last_words, cpu } = ended;
         trace.tell(Step::Reply, || {
             let words = if last_words.is_empty() { String::new() } else { format!(", saying: {last_words}") };
             let (bytes, seconds) = (output.len(), cpu.as_secs_f64());
@@ -132,8 +133,8 @@ impl Exec {
 }
 
 #[async_trait]
-impl Provider for Exec {
-    fn about(&self) -> &About {
+impl Provider for ProgramProvider {
+    fn about(&self) -> &ProviderInfo {
         &self.about
     }
 
@@ -144,7 +145,7 @@ impl Provider for Exec {
         }
     }
 
-    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+    async fn colorize(&self, call: Call) -> Result<ProviderResponse, ProviderError> {
         let (gray, deadline, trace) = (call.gray.clone(), call.deadline, &call.trace);
         if deadline <= Instant::now() {
             return Err(ProviderError::new(
@@ -172,14 +173,14 @@ impl Provider for Exec {
         call.may_begin().await?;
         let program =
             self.program.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
-        let mut listener = Listener::new(&self.about.name, &self.secrets);
+        let mut listener = StderrReader::new(&self.about.name, &self.secrets);
         let ran = program.run(input.into(), self.max_output, deadline, &mut listener, place).await;
         let ended = ran.map_err(|error| self.run_failed(&error))?;
         let cpu = ended.cpu;
         let picture = self.judge(ended, trace).map_err(|error| error.cpu(cpu))?;
         let facts = CallFacts { sent_pixels: u64::from(width) * u64::from(height), timeout: self.timeout };
         let usage = Usage { credits: self.price.actual(&facts, None).ok(), cpu: Some(cpu) };
-        Ok(Answer { color: Color::Picture(picture), usage })
+        Ok(ProviderResponse { color: ProviderColor::Picture(picture), usage })
     }
 }
 

@@ -23,7 +23,7 @@ use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::oneshot;
 use wait4::Wait4;
 
-use super::stderr::Listener;
+use super::stderr::StderrReader;
 use crate::provider::context::next_hop;
 use crate::provider::memory::lock;
 use crate::tasks;
@@ -47,7 +47,7 @@ pub struct Program {
     pub env: Vec<(String, String)>,
 }
 
-pub struct Ended {
+pub struct CompletedRun {
     pub status: ExitStatus,
     /// Standard output.
     pub output: Bytes,
@@ -58,7 +58,7 @@ pub struct Ended {
 }
 
 /// A run that failed.
-pub struct Useless {
+pub struct FailedRun {
     pub why: RunError,
     /// Processor time of the failed run, if known.
     pub cpu: Option<Duration>,
@@ -85,11 +85,11 @@ impl Program {
         input: Bytes,
         most: u64,
         deadline: Instant,
-        listener: &mut Listener<'_>,
+        listener: &mut StderrReader<'_>,
         place: impl Send + 'static,
-    ) -> Result<Ended, Useless> {
-        let useless = |why| Useless { why, cpu: None };
-        let group = Guard(Group::default());
+    ) -> Result<CompletedRun, FailedRun> {
+        let useless = |why| FailedRun { why, cpu: None };
+        let group = ProcessGuard(ProcessGroup::default());
         let mut command = self.command();
         // OpenTelemetry's convention for passing the trace context to a program.
         command.envs(next_hop().map(|hop| ("TRACEPARENT", hop.to_string())));
@@ -142,11 +142,11 @@ impl Program {
                     // After that the processor time stays unknown.
                     let _ = tokio::time::timeout(REAP, &mut watch).await;
                 }
-                return Err(Useless { why, cpu: group.0.cpu() });
+                return Err(FailedRun { why, cpu: group.0.cpu() });
             }
         };
         let last_words = listener.last_words();
-        Ok(Ended { status, output: output.into(), last_words, cpu })
+        Ok(CompletedRun { status, output: output.into(), last_words, cpu })
     }
 
     fn command(&self) -> Command {
@@ -194,7 +194,7 @@ impl Pipes {
 
 /// The processes of one run.
 #[derive(Clone, Default)]
-struct Group(Arc<Mutex<State>>);
+struct ProcessGroup(Arc<Mutex<State>>);
 
 #[derive(Clone, Copy, Default)]
 enum State {
@@ -206,7 +206,7 @@ enum State {
     Over(Option<Duration>),
 }
 
-impl Group {
+impl ProcessGroup {
     /// Starts a program, sends its pipes to `started`, and waits for its end. Blocks.
     fn watch(
         &self,
@@ -263,9 +263,9 @@ fn kill(group: Pid) {
 }
 
 /// Kills the processes when the call is dropped.
-struct Guard(Group);
+struct ProcessGuard(ProcessGroup);
 
-impl Drop for Guard {
+impl Drop for ProcessGuard {
     fn drop(&mut self) {
         self.0.end();
     }

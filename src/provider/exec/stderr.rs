@@ -11,7 +11,7 @@ const MOST_LOGGED: usize = 8 << 10;
 const MOST_LINE: usize = 1 << 10;
 
 /// Reads the standard error of one run.
-pub struct Listener<'p> {
+pub struct StderrReader<'p> {
     provider: &'p str,
     /// Masked in the log.
     secrets: &'p [String],
@@ -21,7 +21,7 @@ pub struct Listener<'p> {
     unheard: usize,
 }
 
-impl<'p> Listener<'p> {
+impl<'p> StderrReader<'p> {
     pub fn new(provider: &'p str, secrets: &'p [String]) -> Self {
         Self { provider, secrets, line: Vec::new(), last: String::new(), logged: 0, unheard: 0 }
     }
@@ -81,13 +81,13 @@ mod tests {
     #[tokio::test]
     async fn lines_are_bounded_and_masked_and_the_last_one_is_returned() {
         let secrets = ["hunter2".to_owned()];
-        let mut listener = Listener::new("it", &secrets);
+        let mut listener = StderrReader::new("it", &secrets);
         let said = format!("{}\n1%\r2%\r\nkey hunter2 is \x1b[31mbad\n\n  \n", "x".repeat(100_000));
         listener.listen(&mut said.as_bytes()).await;
         assert_eq!(listener.last_words(), "key (a secret) is [31mbad");
         assert_eq!(listener.unheard, 0);
 
-        let mut listener = Listener::new("it", &[]);
+        let mut listener = StderrReader::new("it", &[]);
         listener.listen(&mut "a line of twenty byte\n".repeat(10_000).as_bytes()).await;
         assert!(listener.logged <= MOST_LOGGED);
         assert!(listener.unheard > 9_000);

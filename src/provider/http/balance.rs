@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::Value;
 
-use super::Host;
+use super::HttpHost;
 use super::pick::Picker;
-use super::request::Values;
+use super::request::TemplateValues;
 use crate::config::{BalanceConfig, Common, Config, HttpConfig, KindConfig};
-use crate::provider::Memory;
+use crate::provider::ProviderMemory;
 use crate::tasks;
 
 /// Time limit for one host.
@@ -20,7 +20,7 @@ const MOST: u64 = 1 << 20;
 
 /// Fetches the balance of every provider with a `[balance]` section and updates the metric. A provider that does not
 /// return a balance has no metric.
-pub async fn balances(config: &Config, memory: &Memory) {
+pub async fn balances(config: &Config, memory: &ProviderMemory) {
     for (name, provider) in &config.providers {
         let KindConfig::Http(http) = &provider.kind else { continue };
         let Some(balance) = http.balance.as_ref().filter(|_| http.missing().is_none()) else {
@@ -38,9 +38,9 @@ pub async fn balances(config: &Config, memory: &Memory) {
 async fn ask(common: Common, config: &HttpConfig, balance: &BalanceConfig) -> Result<f64, String> {
     let copy = config.clone();
     // Building a client may read certificate files.
-    let host = tasks::spawn_blocking(move || Host::new(&common, &copy)).await;
+    let host = tasks::spawn_blocking(move || HttpHost::new(&common, &copy)).await;
     let host = host.map_err(|error| error.to_string())??;
-    let values = Values { config, picture: None, seconds: TIME.as_secs(), shown: false };
+    let values = TemplateValues { config, picture: None, seconds: TIME.as_secs(), shown: false };
     let keys = values.keys().map_err(|error| error.to_string())?;
     let request = host.http.request(Method::GET, values.url(&host.rules.own, &balance.path)).headers(keys);
     let reply =

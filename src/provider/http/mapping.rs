@@ -11,14 +11,14 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::pick::Picker;
-use crate::config::{HttpConfig, Output, PollConfig};
-use crate::credit::price::{Per, Pointer};
+use crate::config::{HttpConfig, PollConfig, ReplyOutput};
+use crate::credit::price::{JsonPointer, PricedUnit};
 use crate::credit::{CallFacts, Price, Usage};
 use crate::provider::words::{masked, quote};
 use crate::provider::{Billed, FailureKind, ProviderError, Reply, Step, Trace};
 
 /// Reads the replies of one provider.
-pub struct Mapping {
+pub struct ReplyMapping {
     config: Arc<HttpConfig>,
     price: Price,
     picker: Picker,
@@ -26,8 +26,8 @@ pub struct Mapping {
 
 /// The meaning of a successful reply.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reading {
-    Done(Found, Usage),
+pub enum MappedReply {
+    Done(ReplyImage, Usage),
     /// The job is not done yet.
     Pending {
         /// Returns the job's status. Only the first reply must contain it.
@@ -38,26 +38,28 @@ pub enum Reading {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum ReplyImage {
     File(Bytes),
     Address(String),
 }
 
-impl Mapping {
+impl ReplyMapping {
     pub fn new(config: Arc<HttpConfig>, price: &Price) -> Self {
         let reply = &config.reply;
-        let mut pointers: Vec<&Pointer> = reply.error.iter().collect();
+        let mut pointers: Vec<&JsonPointer> = reply.error.iter().collect();
         pointers.extend(reply.success.as_ref().map(|success| &success.pointer));
         pointers.extend(match &reply.output {
-            Output::Raw => None,
-            Output::Base64(pointer) | Output::DataUrl(pointer) | Output::Url { pointer, .. } => Some(pointer),
+            ReplyOutput::Raw => None,
+            ReplyOutput::Base64(pointer)
+            | ReplyOutput::DataUrl(pointer)
+            | ReplyOutput::Url { pointer, .. } => Some(pointer),
         });
         if let Some(PollConfig { url, status, cancel, .. }) = &config.poll {
             pointers.extend([url, status].into_iter().chain(cancel));
         }
         pointers.extend(price.terms.iter().filter_map(|term| match &term.per {
-            Per::Number { pointer, .. } => Some(pointer),
-            Per::Call | Per::Megapixel => None,
+            PricedUnit::Number { pointer, .. } => Some(pointer),
+            PricedUnit::Call | PricedUnit::Megapixel => None,
         }));
         let picker = Picker::new(pointers);
         Self { config, price: price.clone(), picker }
@@ -67,13 +69,18 @@ impl Mapping {
     pub fn most_bytes(&self) -> u64 {
         let most = self.config.reply.max_bytes;
         match self.config.reply.output {
-            Output::Raw | Output::Url { .. } => most,
-            Output::Base64(_) | Output::DataUrl(_) => most / 3 * 4 + (1 << 20),
+            ReplyOutput::Raw | ReplyOutput::Url { .. } => most,
+            ReplyOutput::Base64(_) | ReplyOutput::DataUrl(_) => most / 3 * 4 + (1 << 20),
         }
     }
 
     /// Reads a reply. CPU-bound.
-    pub fn read(&self, reply: &Reply, facts: &CallFacts, trace: &Trace) -> Result<Reading, ProviderError> {
+    pub fn read(
+        &self,
+        reply: &Reply,
+        facts: &CallFacts,
+        trace: &Trace,
+    ) -> Result<MappedReply, ProviderError> {
         let status = reply.status.as_u16();
         let rules = &self.config.reply;
         if !rules.status.contains(&status) {
@@ -95,10 +102,10 @@ impl Mapping {
         };
         let usage = Usage { credits: credits.as_ref().ok().copied(), cpu: None };
         let billed = usage.credits.map_or(Billed::Unknown, |_| Billed::Yes(usage));
-        if rules.output == Output::Raw {
+        if rules.output == ReplyOutput::Raw {
             told();
             trace.tell(Step::Mapping, || format!("the picture is the reply, {} bytes", reply.body.len()));
-            return Ok(Reading::Done(Found::File(reply.body.clone()), usage));
+            return Ok(MappedReply::Done(ReplyImage::File(reply.body.clone()), usage));
         }
         let Some(json) = json else {
             return Err(bad("its answer is not JSON".to_owned(), Billed::Unknown));
@@ -124,7 +131,7 @@ impl Mapping {
             if !poll.done.contains(&said) {
                 trace.tell(Step::Mapping, || format!("{} is {shown}: not done yet", poll.status));
                 let cancel = poll.cancel.as_ref().and_then(|pointer| text(&json, pointer));
-                return Ok(Reading::Pending { url: text(&json, &poll.url), cancel });
+                return Ok(MappedReply::Pending { url: text(&json, &poll.url), cancel });
             }
             trace.tell(Step::Mapping, || format!("{} is {shown}: it is done", poll.status));
         }
@@ -134,15 +141,15 @@ impl Mapping {
             Ok(credits) => format!("it cost {credits} credits"),
             Err(unknown) => format!("what it cost is unknown: {unknown}"),
         });
-        Ok(Reading::Done(found, usage))
+        Ok(MappedReply::Done(found, usage))
     }
 
-    fn found(&self, json: &Value, trace: &Trace) -> Result<Found, String> {
-        let at = |pointer: &Pointer| {
+    fn found(&self, json: &Value, trace: &Trace) -> Result<ReplyImage, String> {
+        let at = |pointer: &JsonPointer| {
             let text = json.pointer(pointer.as_str()).and_then(Value::as_str);
             text.ok_or_else(|| format!("its answer has no text at `{pointer}`"))
         };
-        let decode = |pointer: &Pointer, text: &str| {
+        let decode = |pointer: &JsonPointer, text: &str| {
             let wrong = |_| format!("its answer has no base64 at `{pointer}`");
             // Some hosts break base64 into lines.
             let broken = text.contains(['\n', '\r', ' ']);
@@ -152,31 +159,31 @@ impl Mapping {
         };
         Ok(match &self.config.reply.output {
             // `read` has already returned for this kind of output.
-            Output::Raw => return Err("its answer is not a picture".to_owned()),
-            Output::Base64(pointer) => {
+            ReplyOutput::Raw => return Err("its answer is not a picture".to_owned()),
+            ReplyOutput::Base64(pointer) => {
                 let file = decode(pointer, at(pointer)?)?;
                 trace.tell(Step::Mapping, || {
                     format!("{pointer} is a picture in base64, {} bytes", file.len())
                 });
-                Found::File(file)
+                ReplyImage::File(file)
             }
-            Output::DataUrl(pointer) => {
+            ReplyOutput::DataUrl(pointer) => {
                 let data = at(pointer)?.strip_prefix("data:").and_then(|rest| rest.split_once(','));
                 let data = data.and_then(|(kind, data)| kind.ends_with(";base64").then_some(data));
                 let data =
                     data.ok_or_else(|| format!("its answer has no data URL in base64 at `{pointer}`"))?;
                 let file = decode(pointer, data)?;
                 trace.tell(Step::Mapping, || format!("{pointer} is a data URL, {} bytes", file.len()));
-                Found::File(file)
+                ReplyImage::File(file)
             }
-            Output::Url { pointer, .. } => {
+            ReplyOutput::Url { pointer, .. } => {
                 let address = at(pointer)?;
                 // Without the path, which may contain a signature.
                 let host = url::Url::parse(address).ok().and_then(|url| url.host_str().map(str::to_owned));
                 trace.tell(Step::Mapping, || {
                     format!("{pointer} is an address at {}", host.as_deref().unwrap_or("its own host"))
                 });
-                Found::Address(address.to_owned())
+                ReplyImage::Address(address.to_owned())
             }
         })
     }
@@ -239,7 +246,7 @@ impl Mapping {
 }
 
 /// The text, number or boolean at `pointer`, as text.
-fn text(json: &Value, pointer: &Pointer) -> Option<String> {
+fn text(json: &Value, pointer: &JsonPointer) -> Option<String> {
     match json.pointer(pointer.as_str())? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

@@ -20,20 +20,20 @@ use reqwest::header::HeaderMap;
 use url::Url;
 
 pub use balance::balances;
-pub use picture::Frame;
+pub use picture::Letterbox;
 
-use super::outgoing::{self, Names, Reach, Rules, System};
+use super::outgoing::{self, AddressPolicy, Names, Rules, System};
 use super::{
-    About, Answer, Billed, Call, FailureKind, HttpClient, HttpError, Provider, ProviderError, Readiness,
-    Reply, Step, Times, Trace,
+    Billed, Call, FailureKind, HttpClient, HttpError, HttpTimeouts, Provider, ProviderError, ProviderInfo,
+    ProviderResponse, Readiness, Reply, Step, Trace,
 };
-use crate::config::{BodyConfig, Common, HttpConfig, JsonTemplate, Output, Part};
+use crate::config::{BodyConfig, Common, HttpConfig, JsonTemplate, ReplyOutput, RequestPart};
 use crate::credit::{CallFacts, Price};
 use crate::photo::Gray;
 use crate::tasks;
-use mapping::{Found, Mapping, Reading};
-use picture::Prepared;
-use request::{Rendered, Values};
+use mapping::{MappedReply, ReplyImage, ReplyMapping};
+use picture::PreparedImage;
+use request::{RenderedRequest, TemplateValues};
 
 /// The time for sending and receiving, in addition to the host's time for the work.
 pub const TRANSFER: Duration = Duration::from_secs(5);
@@ -42,20 +42,20 @@ pub const TRANSFER: Duration = Duration::from_secs(5);
 const FETCH_WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
 /// The addresses that the host and the hosts of its results may have.
-pub fn reach(config: &HttpConfig) -> Reach {
-    if config.allow_private { Reach::Private } else { Reach::Public }
+pub fn reach(config: &HttpConfig) -> AddressPolicy {
+    if config.allow_private { AddressPolicy::Private } else { AddressPolicy::Public }
 }
 
-pub struct Http {
-    about: About,
+pub struct HttpProvider {
+    about: ProviderInfo,
     config: Arc<HttpConfig>,
-    mapping: Arc<Mapping>,
+    mapping: Arc<ReplyMapping>,
     timeout: Duration,
     /// Or what is missing in the configuration.
-    host: Result<Host, String>,
+    host: Result<HttpHost, String>,
 }
 
-struct Host {
+struct HttpHost {
     /// For requests to the host itself.
     http: HttpClient,
     /// For addresses in the host's replies.
@@ -64,7 +64,7 @@ struct Host {
     rules: Rules,
 }
 
-impl Host {
+impl HttpHost {
     /// The error is a message for the operator.
     fn new(common: &Common, config: &HttpConfig) -> Result<Self, String> {
         if let Some(missing) = config.missing() {
@@ -74,22 +74,22 @@ impl Host {
         let reach = reach(config);
         outgoing::literal(&own, reach).map_err(|why| format!("its `base_url` is not allowed: {why}"))?;
         let hosts = match &config.reply.output {
-            Output::Url { hosts, .. } => hosts.clone(),
-            Output::Raw | Output::Base64(_) | Output::DataUrl(_) => Vec::new(),
+            ReplyOutput::Url { hosts, .. } => hosts.clone(),
+            ReplyOutput::Raw | ReplyOutput::Base64(_) | ReplyOutput::DataUrl(_) => Vec::new(),
         };
         let first_byte = config.remote.first_byte_timeout.unwrap_or(common.timeout + TRANSFER);
-        let times = Times { connect: config.remote.connect_timeout, first_byte };
+        let times = HttpTimeouts { connect: config.remote.connect_timeout, first_byte };
         let http = HttpClient::new(times, reach)?;
         let fetcher = HttpClient::without_redirects(times, Names::new(Arc::new(System), reach))?;
         Ok(Self { http, fetcher, rules: Rules { own, hosts, reach } })
     }
 }
 
-impl Http {
+impl HttpProvider {
     /// Without an address or a secret the provider is not ready.
     pub fn new(name: &str, common: &Common, config: &HttpConfig, price: &Price) -> Self {
         let most = config.accepts.max_pixels.unwrap_or(u64::MAX);
-        let about = About {
+        let about = ProviderInfo {
             name: name.to_owned(),
             kind: "http",
             model: config.model.clone(),
@@ -100,29 +100,29 @@ impl Http {
             settings: settings(config),
         };
         let shared = Arc::new(config.clone());
-        let mapping = Arc::new(Mapping::new(shared.clone(), price));
-        Self { about, config: shared, mapping, timeout: common.timeout, host: Host::new(common, config) }
+        let mapping = Arc::new(ReplyMapping::new(shared.clone(), price));
+        Self { about, config: shared, mapping, timeout: common.timeout, host: HttpHost::new(common, config) }
     }
 
     /// The request for a picture as text, with secrets masked. CPU-bound.
     fn sketch(&self, base: &Url, gray: &Gray) -> Result<String, ProviderError> {
         let picture = picture::prepare(gray, &self.config.accepts)?;
         let seconds = self.timeout.as_secs();
-        let values = Values { config: &self.config, picture: Some(&picture), seconds, shown: true };
+        let values = TemplateValues { config: &self.config, picture: Some(&picture), seconds, shown: true };
         values.render(base).map(|rendered| rendered.to_string())
     }
 
     /// The request with its picture, the headers that contain secrets, and the photo's position in the picture.
     async fn rendered(
         &self,
-        host: &Host,
+        host: &HttpHost,
         gray: Arc<Gray>,
         deadline: Instant,
-    ) -> Result<(Rendered, HeaderMap, Option<picture::Frame>), ProviderError> {
+    ) -> Result<(RenderedRequest, HeaderMap, Option<picture::Letterbox>), ProviderError> {
         let (config, base, seconds) = (self.config.clone(), host.rules.own.clone(), self.seconds(deadline)?);
         let work = tasks::spawn_blocking(move || {
-            let picture: Prepared = picture::prepare(&gray, &config.accepts)?;
-            let values = Values { config: &config, picture: Some(&picture), seconds, shown: false };
+            let picture: PreparedImage = picture::prepare(&gray, &config.accepts)?;
+            let values = TemplateValues { config: &config, picture: Some(&picture), seconds, shown: false };
             Ok((values.render(&base)?, values.keys()?, picture.frame))
         });
         let failed = |_| Err(ProviderError::new(FailureKind::Failed, "the picture could not be prepared"));
@@ -144,7 +144,12 @@ impl Http {
     }
 
     /// Reads a reply on a blocking thread, because it may be large.
-    async fn read(&self, reply: Reply, facts: CallFacts, trace: &Trace) -> Result<Reading, ProviderError> {
+    async fn read(
+        &self,
+        reply: Reply,
+        facts: CallFacts,
+        trace: &Trace,
+    ) -> Result<MappedReply, ProviderError> {
         let mapping = self.mapping.clone();
         let trace = trace.clone();
         let read = tasks::spawn_blocking(move || mapping.read(&reply, &facts, &trace));
@@ -158,13 +163,13 @@ impl Http {
     /// Fetches a result. It is already paid for, so network and server errors are retried.
     async fn fetch(
         &self,
-        host: &Host,
+        host: &HttpHost,
         address: &str,
         keys: &HeaderMap,
         deadline: Instant,
         trace: &Trace,
     ) -> Result<Bytes, ProviderError> {
-        let auth = matches!(self.config.reply.output, Output::Url { auth: true, .. });
+        let auth = matches!(self.config.reply.output, ReplyOutput::Url { auth: true, .. });
         let url = if auth { host.rules.read_own(address) } else { host.rules.read(address) };
         let url = url.map_err(|refusal| {
             ProviderError::new(FailureKind::BadAnswer, format!("the address of its result {refusal}"))
@@ -215,14 +220,14 @@ fn settings(config: &HttpConfig) -> String {
     match &request.body {
         BodyConfig::Raw => parts.push("raw".to_owned()),
         BodyConfig::Multipart(fields) => parts.extend(fields.iter().map(|field| match &field.part {
-            Part::Text(text) => format!("{}={text}", field.name),
-            Part::File(name) => format!("{}=file {name}", field.name),
+            RequestPart::Text(text) => format!("{}={text}", field.name),
+            RequestPart::File(name) => format!("{}=file {name}", field.name),
         })),
         BodyConfig::Json(template) => parts.push(spelt(template).to_string()),
     }
     parts.push(match &config.reply.output {
-        Output::Raw => "raw".to_owned(),
-        Output::Base64(pointer) | Output::DataUrl(pointer) | Output::Url { pointer, .. } => {
+        ReplyOutput::Raw => "raw".to_owned(),
+        ReplyOutput::Base64(pointer) | ReplyOutput::DataUrl(pointer) | ReplyOutput::Url { pointer, .. } => {
             pointer.to_string()
         }
     });
@@ -244,8 +249,8 @@ fn spelt(template: &JsonTemplate) -> serde_json::Value {
 }
 
 #[async_trait]
-impl Provider for Http {
-    fn about(&self) -> &About {
+impl Provider for HttpProvider {
+    fn about(&self) -> &ProviderInfo {
         &self.about
     }
 
@@ -256,7 +261,7 @@ impl Provider for Http {
         }
     }
 
-    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+    async fn colorize(&self, call: Call) -> Result<ProviderResponse, ProviderError> {
         let facts = CallFacts {
             sent_pixels: u64::from(call.gray.width) * u64::from(call.gray.height),
             timeout: self.timeout,
@@ -280,9 +285,9 @@ impl Provider for Http {
         })?;
         trace.tell(Step::Reply, || self.mapping.told(&reply));
         let (found, usage) = match self.read(reply, facts, trace).await? {
-            Reading::Done(found, usage) => (found, usage),
-            Reading::Pending { url, cancel } => {
-                let job = poll::Job { url, cancel };
+            MappedReply::Done(found, usage) => (found, usage),
+            MappedReply::Pending { url, cancel } => {
+                let job = poll::PollJob { url, cancel };
                 poll::wait(self, host, &keys, job, facts, call.deadline, trace).await?
             }
         };
@@ -291,14 +296,14 @@ impl Provider for Http {
             error.billed(usage.credits.map_or(Billed::Unknown, |_| Billed::Yes(usage)))
         };
         let file = match found {
-            Found::File(file) => file,
-            Found::Address(address) => {
+            ReplyImage::File(file) => file,
+            ReplyImage::Address(address) => {
                 self.fetch(host, &address, &keys, call.deadline, trace).await.map_err(paid)?
             }
         };
         trace.tell(Step::Mapping, || format!("the result has {} bytes", file.len()));
         let color = picture::finish(file, frame);
         let color = color.map_err(|why| paid(ProviderError::new(FailureKind::BadAnswer, why)))?;
-        Ok(Answer { color, usage })
+        Ok(ProviderResponse { color, usage })
     }
 }

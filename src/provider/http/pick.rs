@@ -6,24 +6,24 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::credit::price::Pointer;
+use crate::credit::price::JsonPointer;
 
 /// The pointers to read.
 #[derive(Clone, Debug, Default)]
 pub struct Picker {
-    root: Wanted,
+    root: WantedPaths,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Wanted {
+struct WantedPaths {
     /// Whether to read the value here, if it is a text, a number or a boolean.
     here: bool,
-    below: BTreeMap<String, Wanted>,
+    below: BTreeMap<String, WantedPaths>,
 }
 
 impl Picker {
-    pub fn new<'p>(pointers: impl IntoIterator<Item = &'p Pointer>) -> Self {
-        let mut root = Wanted::default();
+    pub fn new<'p>(pointers: impl IntoIterator<Item = &'p JsonPointer>) -> Self {
+        let mut root = WantedPaths::default();
         for pointer in pointers {
             let parts =
                 pointer.as_str().split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~"));
@@ -41,7 +41,7 @@ impl Picker {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for &Wanted {
+impl<'de> DeserializeSeed<'de> for &WantedPaths {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -49,13 +49,13 @@ impl<'de> DeserializeSeed<'de> for &Wanted {
     }
 }
 
-impl Wanted {
+impl WantedPaths {
     fn scalar<E: Error>(&self, value: impl FnOnce() -> Value) -> Result<Value, E> {
         Ok(if self.here { value() } else { Value::Null })
     }
 }
 
-impl<'de> Visitor<'de> for &Wanted {
+impl<'de> Visitor<'de> for &WantedPaths {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,7 +126,8 @@ mod tests {
     use super::*;
 
     fn picker(pointers: &[&str]) -> Picker {
-        let pointers: Vec<Pointer> = pointers.iter().map(|text| Pointer::parse(text).unwrap()).collect();
+        let pointers: Vec<JsonPointer> =
+            pointers.iter().map(|text| JsonPointer::parse(text).unwrap()).collect();
         Picker::new(&pointers)
     }
 

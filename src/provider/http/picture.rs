@@ -4,24 +4,24 @@ use bytes::Bytes;
 
 use crate::config::AcceptsConfig;
 use crate::photo::{Gray, Limits, OutputFormat, Rgb, read_head};
-use crate::provider::{Color, FailureKind, ProviderError};
+use crate::provider::{FailureKind, ProviderColor, ProviderError};
 
 /// The largest accepted factor between the aspect ratios of the picture sent and of the result.
 const MOST_STRETCH: f64 = 1.02;
 
 #[derive(Clone, Debug)]
-pub struct Prepared {
+pub struct PreparedImage {
     pub file: Bytes,
     pub format: OutputFormat,
     pub width: u32,
     pub height: u32,
     /// The photo's position, if the picture has a border.
-    pub frame: Option<Frame>,
+    pub frame: Option<Letterbox>,
 }
 
 /// The position of a photo within a picture with a border, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub struct Letterbox {
     /// Width and height of the picture with its border.
     whole: (u32, u32),
     /// Left and top of the photo.
@@ -31,7 +31,7 @@ pub struct Frame {
 }
 
 /// Encodes a grey picture in a size and format that the host accepts. CPU-bound.
-pub fn prepare(gray: &Gray, accepts: &AcceptsConfig) -> Result<Prepared, ProviderError> {
+pub fn prepare(gray: &Gray, accepts: &AcceptsConfig) -> Result<PreparedImage, ProviderError> {
     let refused = |why: String| ProviderError::new(FailureKind::Rejected, why);
     let (long, short) = (gray.width.max(gray.height), gray.width.min(gray.height).max(1));
     if accepts.max_aspect.is_some_and(|most| u64::from(long) * 100 > u64::from(short) * u64::from(most)) {
@@ -48,7 +48,7 @@ pub fn prepare(gray: &Gray, accepts: &AcceptsConfig) -> Result<Prepared, Provide
         let file = gray.encode(format, accepts.quality).map_err(|error| refused(error.to_string()))?;
         smallest = smallest.min(file.len() as u64);
         if file.len() as u64 <= accepts.max_bytes {
-            return Ok(Prepared { file: file.into(), format, width, height, frame });
+            return Ok(PreparedImage { file: file.into(), format, width, height, frame });
         }
     }
     let most = accepts.max_bytes;
@@ -58,7 +58,7 @@ pub fn prepare(gray: &Gray, accepts: &AcceptsConfig) -> Result<Prepared, Provide
 }
 
 /// Resizes a picture to a size that the host accepts, with a border if needed.
-fn laid_out(gray: &Gray, accepts: &AcceptsConfig) -> (Gray, Option<Frame>) {
+fn laid_out(gray: &Gray, accepts: &AcceptsConfig) -> (Gray, Option<Letterbox>) {
     let Some(whole) = nearest(gray, &accepts.sizes) else {
         let (width, height) = within(gray, (accepts.max_side, accepts.max_side), 1.0);
         return (gray.resize(width, height), None);
@@ -73,7 +73,7 @@ fn laid_out(gray: &Gray, accepts: &AcceptsConfig) -> (Gray, Option<Frame>) {
         let row = &photo.luma[inner(y, at.1, size.1) * size.0 as usize..][..size.0 as usize];
         luma.extend((0..whole.0).map(|x| row[inner(x, at.0, size.0)]));
     }
-    (Gray { width: whole.0, height: whole.1, luma }, Some(Frame { whole, at, size }))
+    (Gray { width: whole.0, height: whole.1, luma }, Some(Letterbox { whole, at, size }))
 }
 
 /// The size with the most similar aspect ratio; of two alike the smaller one.
@@ -96,16 +96,16 @@ fn within(gray: &Gray, most: (u32, u32), factor: f64) -> (u32, u32) {
 }
 
 /// The coloured picture in a host's reply. The output guard checks its size and decodes it.
-pub fn finish(file: Bytes, frame: Option<Frame>) -> Result<Color, String> {
+pub fn finish(file: Bytes, frame: Option<Letterbox>) -> Result<ProviderColor, String> {
     read_head(&file, &Limits::NONE)
         .map_err(|error| format!("its result is not a usable picture: {error}"))?;
     Ok(match frame {
-        Some(frame) => Color::Framed(file, frame),
-        None => Color::Picture(file),
+        Some(frame) => ProviderColor::Framed(file, frame),
+        None => ProviderColor::Picture(file),
     })
 }
 
-impl Frame {
+impl Letterbox {
     /// The number of pixels of the picture with its border.
     pub fn pixels(&self) -> u64 {
         u64::from(self.whole.0) * u64::from(self.whole.1)
@@ -146,7 +146,7 @@ mod tests {
         Gray { width, height, luma }
     }
 
-    fn size(prepared: &Prepared) -> (u32, u32) {
+    fn size(prepared: &PreparedImage) -> (u32, u32) {
         (prepared.width, prepared.height)
     }
 

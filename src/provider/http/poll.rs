@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 
-use super::mapping::{Found, Reading};
-use super::{Host, Http, TRANSFER};
+use super::mapping::{MappedReply, ReplyImage};
+use super::{HttpHost, HttpProvider, TRANSFER};
 use crate::config::PollConfig;
 use crate::credit::{CallFacts, Usage};
-use crate::provider::outgoing::Refusal;
+use crate::provider::outgoing::OutgoingError;
 use crate::provider::{Billed, FailureKind, HttpError, ProviderError, Reply, Step, Trace};
 
 /// Time limit of the request that cancels a job.
@@ -19,7 +19,7 @@ const CANCEL_TIME: Duration = Duration::from_secs(2);
 const CANCEL_MOST: u64 = 64 << 10;
 
 /// The addresses in the first reply.
-pub struct Job {
+pub struct PollJob {
     /// Returns the job's status.
     pub url: Option<String>,
     /// Cancels the job.
@@ -28,14 +28,14 @@ pub struct Job {
 
 /// Waits until the picture is done. The job has begun, so the cost of a failure is unknown unless the host reports it.
 pub async fn wait(
-    http: &Http,
-    host: &Host,
+    http: &HttpProvider,
+    host: &HttpHost,
     keys: &HeaderMap,
-    job: Job,
+    job: PollJob,
     facts: CallFacts,
     deadline: Instant,
     trace: &Trace,
-) -> Result<(Found, Usage), ProviderError> {
+) -> Result<(ReplyImage, Usage), ProviderError> {
     let Some(poll) = &http.config.poll else {
         return Err(bad("its answer is not done, and its file has no `[poll]` section".to_owned()));
     };
@@ -46,8 +46,8 @@ pub async fn wait(
     let end = poll.deadline.map_or(end, |time| end.min(now + time));
     match ask(http, host, keys, poll, &job, facts, end, trace).await {
         Ok(done) => Ok(done),
-        Err(Ended::Failed(error)) => Err(error),
-        Err(Ended::GivenUp(error)) => {
+        Err(PollError::Failed(error)) => Err(error),
+        Err(PollError::GivenUp(error)) => {
             if let Some(cancel) = &job.cancel {
                 stop(host, keys, poll, cancel, deadline, trace).await;
             }
@@ -56,7 +56,7 @@ pub async fn wait(
     }
 }
 
-enum Ended {
+enum PollError {
     /// The job failed at the host.
     Failed(ProviderError),
     /// The gateway stopped waiting; the job may still run.
@@ -65,28 +65,28 @@ enum Ended {
 
 #[allow(clippy::too_many_arguments, reason = "all of one call; a struct would only rename them")]
 async fn ask(
-    http: &Http,
-    host: &Host,
+    http: &HttpProvider,
+    host: &HttpHost,
     keys: &HeaderMap,
     poll: &PollConfig,
-    job: &Job,
+    job: &PollJob,
     facts: CallFacts,
     end: Instant,
     trace: &Trace,
-) -> Result<(Found, Usage), Ended> {
-    let given_up = |message: String| Ended::GivenUp(bad(message));
+) -> Result<(ReplyImage, Usage), PollError> {
+    let given_up = |message: String| PollError::GivenUp(bad(message));
     let url =
         job.url.as_deref().ok_or_else(|| given_up(format!("its answer has no text at `{}`", poll.url)))?;
     // Requests to this address carry the API key.
     let url = host.rules.read_own(url);
     let url =
-        url.map_err(|refusal: Refusal| given_up(format!("the address of its job's status {refusal}")))?;
+        url.map_err(|refusal: OutgoingError| given_up(format!("the address of its job's status {refusal}")))?;
     let mut wait = poll.interval;
     let mut last = "its job was not done".to_owned();
     loop {
         if Instant::now() + wait >= end {
             let error = ProviderError::new(FailureKind::Timeout, format!("no result in time: {last}"));
-            return Err(Ended::GivenUp(error.billed(Billed::Unknown)));
+            return Err(PollError::GivenUp(error.billed(Billed::Unknown)));
         }
         tokio::time::sleep(wait).await;
         wait = wait.mul_f64(1.5).min(poll.max_interval);
@@ -102,12 +102,12 @@ async fn ask(
                 wait = wait.max(reply.retry_after().unwrap_or_default());
             }
             Ok(reply) => match http.read(reply, facts, trace).await {
-                Ok(Reading::Done(found, usage)) => return Ok((found, usage)),
-                Ok(Reading::Pending { .. }) => "its job was not done".clone_into(&mut last),
+                Ok(MappedReply::Done(found, usage)) => return Ok((found, usage)),
+                Ok(MappedReply::Pending { .. }) => "its job was not done".clone_into(&mut last),
                 Err(error) if error.billed == Billed::No => {
-                    return Err(Ended::GivenUp(error.billed(Billed::Unknown)));
+                    return Err(PollError::GivenUp(error.billed(Billed::Unknown)));
                 }
-                Err(error) => return Err(Ended::Failed(error)),
+                Err(error) => return Err(PollError::Failed(error)),
             },
             Err(
                 error @ (HttpError::TooLarge(_)
@@ -115,7 +115,7 @@ async fn ask(
                 | HttpError::Redirected
                 | HttpError::Forbidden(_)),
             ) => {
-                return Err(Ended::GivenUp(error.failure().billed(Billed::Unknown)));
+                return Err(PollError::GivenUp(error.failure().billed(Billed::Unknown)));
             }
             Err(error) => {
                 trace.tell(Step::Mapping, || format!("no reply: {error}; asked again"));
@@ -132,7 +132,7 @@ fn passing(reply: &Reply) -> bool {
 
 /// Cancels a job. Failures are only reported to the trace.
 async fn stop(
-    host: &Host,
+    host: &HttpHost,
     keys: &HeaderMap,
     poll: &PollConfig,
     address: &str,

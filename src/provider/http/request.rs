@@ -11,32 +11,32 @@ use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::picture::Prepared;
-use crate::config::{BodyConfig, Field, HttpConfig, JsonTemplate, Part, Piece, Template};
+use super::picture::PreparedImage;
+use crate::config::{BodyConfig, HttpConfig, JsonTemplate, Piece, RequestPart, Template, TemplateField};
 use crate::provider::{FailureKind, HttpClient, ProviderError};
 
 /// Replaces a secret in a request that is shown.
 const MASK: &str = "***";
 
 /// The values for the fields of templates.
-pub struct Values<'v> {
+pub struct TemplateValues<'v> {
     pub config: &'v HttpConfig,
     /// `None` for requests without a picture.
-    pub picture: Option<&'v Prepared>,
+    pub picture: Option<&'v PreparedImage>,
     /// The host's time limit, in seconds.
     pub seconds: u64,
     /// Whether the request is shown instead of sent. Secrets are then masked and picture data is left out.
     pub shown: bool,
 }
 
-pub struct Rendered {
+pub struct RenderedRequest {
     method: Method,
     url: Url,
     headers: HeaderMap,
-    body: Body,
+    body: RequestBody,
 }
 
-enum Body {
+enum RequestBody {
     Whole { media_type: &'static str, bytes: Bytes },
     Form(Vec<(String, Filled)>),
 }
@@ -46,9 +46,9 @@ enum Filled {
     File { name: String, media_type: &'static str, bytes: Bytes },
 }
 
-impl Values<'_> {
+impl TemplateValues<'_> {
     /// The whole request. CPU-bound: encodes the picture in base64 directly into the body if a template needs it.
-    pub fn render(&self, base: &Url) -> Result<Rendered, ProviderError> {
+    pub fn render(&self, base: &Url) -> Result<RenderedRequest, ProviderError> {
         let request = &self.config.request;
         let mut url = self.url(base, &request.path);
         if !request.query.is_empty() {
@@ -59,26 +59,28 @@ impl Values<'_> {
         let body = match &request.body {
             BodyConfig::Raw => {
                 let (media_type, bytes) = self.file();
-                Body::Whole { media_type, bytes }
+                RequestBody::Whole { media_type, bytes }
             }
             BodyConfig::Json(template) => {
                 let mut json = String::with_capacity(self.file().1.len() * 4 / 3 + 4096);
                 self.json(template, &mut json);
-                Body::Whole { media_type: "application/json", bytes: json.into() }
+                RequestBody::Whole { media_type: "application/json", bytes: json.into() }
             }
             BodyConfig::Multipart(fields) => {
-                let filled = |part: &Part| match part {
-                    Part::Text(template) => Filled::Text(self.text(template)),
-                    Part::File(name) => {
+                let filled = |part: &RequestPart| match part {
+                    RequestPart::Text(template) => Filled::Text(self.text(template)),
+                    RequestPart::File(name) => {
                         let (media_type, bytes) = self.file();
                         let extension = self.picture.map_or("", |picture| picture.format.extension());
                         Filled::File { name: format!("{name}.{extension}"), media_type, bytes }
                     }
                 };
-                Body::Form(fields.iter().map(|field| (field.name.clone(), filled(&field.part))).collect())
+                RequestBody::Form(
+                    fields.iter().map(|field| (field.name.clone(), filled(&field.part))).collect(),
+                )
             }
         };
-        Ok(Rendered { method: request.method.clone(), url, headers, body })
+        Ok(RenderedRequest { method: request.method.clone(), url, headers, body })
     }
 
     pub fn url(&self, base: &Url, path: &Template) -> Url {
@@ -121,33 +123,33 @@ impl Values<'_> {
         text
     }
 
-    fn fill(&self, field: &Field, text: &mut String) {
+    fn fill(&self, field: &TemplateField, text: &mut String) {
         let (media_type, file) = self.file();
         let number = match field {
-            Field::ImageBase64 if self.shown => {
+            TemplateField::ImageBase64 if self.shown => {
                 text.push_str(&format!("({} bytes in base64)", file.len()));
                 return;
             }
-            Field::ImageBase64 => return BASE64.encode_string(&file, text),
-            Field::ImageDataUrl => {
+            TemplateField::ImageBase64 => return BASE64.encode_string(&file, text),
+            TemplateField::ImageDataUrl => {
                 text.push_str("data:");
                 text.push_str(media_type);
                 text.push_str(";base64,");
-                return self.fill(&Field::ImageBase64, text);
+                return self.fill(&TemplateField::ImageBase64, text);
             }
-            Field::ImageMediaType => return text.push_str(media_type),
-            Field::Model => return text.push_str(&self.config.model),
-            Field::Version => return text.push_str(&self.config.version),
-            Field::Secret(_) if self.shown => return text.push_str(MASK),
-            Field::Secret(name) => {
+            TemplateField::ImageMediaType => return text.push_str(media_type),
+            TemplateField::Model => return text.push_str(&self.config.model),
+            TemplateField::Version => return text.push_str(&self.config.version),
+            TemplateField::Secret(_) if self.shown => return text.push_str(MASK),
+            TemplateField::Secret(name) => {
                 // A provider without its secrets is not ready and sends no request.
                 let secret = self.config.secrets.get(name).and_then(|secret| secret.expose());
                 return text.push_str(secret.map_or("", |secret| secret.expose_secret()));
             }
-            Field::ImageWidth => self.picture.map_or(0, |picture| u64::from(picture.width)),
-            Field::ImageHeight => self.picture.map_or(0, |picture| u64::from(picture.height)),
-            Field::ImageBytes => file.len() as u64,
-            Field::Timeout => self.seconds,
+            TemplateField::ImageWidth => self.picture.map_or(0, |picture| u64::from(picture.width)),
+            TemplateField::ImageHeight => self.picture.map_or(0, |picture| u64::from(picture.height)),
+            TemplateField::ImageBytes => file.len() as u64,
+            TemplateField::Timeout => self.seconds,
         };
         text.push_str(&number.to_string());
     }
@@ -187,7 +189,13 @@ impl Values<'_> {
 
     fn json_text(&self, template: &Template, json: &mut String) {
         if let [Piece::Field(field)] = template.pieces()
-            && matches!(field, Field::ImageWidth | Field::ImageHeight | Field::ImageBytes | Field::Timeout)
+            && matches!(
+                field,
+                TemplateField::ImageWidth
+                    | TemplateField::ImageHeight
+                    | TemplateField::ImageBytes
+                    | TemplateField::Timeout
+            )
         {
             return self.fill(field, json);
         }
@@ -196,7 +204,9 @@ impl Values<'_> {
             match piece {
                 Piece::Text(plain) => escape(plain, json),
                 // Long, and nothing in them needs escaping.
-                Piece::Field(field @ (Field::ImageBase64 | Field::ImageDataUrl)) => self.fill(field, json),
+                Piece::Field(field @ (TemplateField::ImageBase64 | TemplateField::ImageDataUrl)) => {
+                    self.fill(field, json)
+                }
                 Piece::Field(field) => {
                     let mut text = String::new();
                     self.fill(field, &mut text);
@@ -221,17 +231,17 @@ fn escape(text: &str, json: &mut String) {
 }
 
 fn has_secret(template: &Template) -> bool {
-    template.pieces().iter().any(|piece| matches!(piece, Piece::Field(Field::Secret(_))))
+    template.pieces().iter().any(|piece| matches!(piece, Piece::Field(TemplateField::Secret(_))))
 }
 
-impl Rendered {
+impl RenderedRequest {
     pub fn request(self, http: &HttpClient) -> RequestBuilder {
         let request = http.request(self.method, self.url).headers(self.headers);
         match self.body {
-            Body::Whole { media_type, bytes } => {
+            RequestBody::Whole { media_type, bytes } => {
                 request.header(CONTENT_TYPE, HeaderValue::from_static(media_type)).body(bytes)
             }
-            Body::Form(fields) => {
+            RequestBody::Form(fields) => {
                 request.multipart(fields.into_iter().fold(Form::new(), |form, (name, filled)| {
                     let part = match filled {
                         Filled::Text(text) => FormPart::text(text),
@@ -250,7 +260,7 @@ impl Rendered {
 }
 
 /// For the trace. Contains secrets unless built with `shown`.
-impl fmt::Display for Rendered {
+impl fmt::Display for RenderedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, url, headers, body } = self;
         writeln!(f, "{method} {url}")?;
@@ -258,13 +268,13 @@ impl fmt::Display for Rendered {
             writeln!(f, "{name}: {}", value.to_str().unwrap_or(MASK))?;
         }
         match body {
-            Body::Whole { media_type: "application/json", bytes } => {
+            RequestBody::Whole { media_type: "application/json", bytes } => {
                 write!(f, "content-type: application/json\n\n{}", String::from_utf8_lossy(bytes))
             }
-            Body::Whole { media_type, bytes } => {
+            RequestBody::Whole { media_type, bytes } => {
                 write!(f, "content-type: {media_type}\n\n({} bytes)", bytes.len())
             }
-            Body::Form(fields) => {
+            RequestBody::Form(fields) => {
                 writeln!(f, "content-type: multipart/form-data")?;
                 for (name, filled) in fields {
                     match filled {
@@ -283,7 +293,7 @@ impl fmt::Display for Rendered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{KindConfig, Source, load};
+    use crate::config::{ConfigSource, KindConfig, load};
     use crate::photo::OutputFormat;
 
     fn config(request: &str) -> HttpConfig {
@@ -296,22 +306,22 @@ mod tests {
         std::fs::write(folder.path().join("pixcolor.toml"), "").unwrap();
         std::fs::write(folder.path().join("providers/x.toml"), file).unwrap();
         let env = [("K".to_owned(), "plant\"ed".to_owned())].into();
-        let loaded = load(&Source { dir: Some(folder.path().to_owned()), env, cwd: None }).unwrap();
+        let loaded = load(&ConfigSource { dir: Some(folder.path().to_owned()), env, cwd: None }).unwrap();
         match &loaded.config.providers["x"].kind {
             KindConfig::Http(config) => (**config).clone(),
             other => panic!("{other:?}"),
         }
     }
 
-    fn render(config: &HttpConfig, shown: bool) -> Rendered {
+    fn render(config: &HttpConfig, shown: bool) -> RenderedRequest {
         let file = Bytes::from_static(b"\xffhello");
-        let picture = Prepared { file, format: OutputFormat::Jpeg, width: 40, height: 30, frame: None };
-        let values = Values { config, picture: Some(&picture), seconds: 7, shown };
+        let picture = PreparedImage { file, format: OutputFormat::Jpeg, width: 40, height: 30, frame: None };
+        let values = TemplateValues { config, picture: Some(&picture), seconds: 7, shown };
         values.render(&Url::parse("https://h/base/").unwrap()).unwrap()
     }
 
-    fn body(rendered: &Rendered) -> &str {
-        let Body::Whole { bytes, .. } = &rendered.body else { panic!("a form") };
+    fn body(rendered: &RenderedRequest) -> &str {
+        let RequestBody::Whole { bytes, .. } = &rendered.body else { panic!("a form") };
         std::str::from_utf8(bytes).unwrap()
     }
 

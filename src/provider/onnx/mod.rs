@@ -17,7 +17,10 @@ use cpu_time::ThreadTime;
 use rten::{Model, ThreadPool};
 use sha2::{Digest, Sha256};
 
-use super::{About, Answer, Call, Color, FailureKind, Provider, ProviderError, Readiness, Step};
+use super::{
+    Call, FailureKind, Provider, ProviderColor, ProviderError, ProviderInfo, ProviderResponse, Readiness,
+    Step,
+};
 use crate::config::{Common, OnnxConfig};
 use crate::credit::{CallFacts, Price, Usage};
 use crate::photo::Chroma;
@@ -43,8 +46,8 @@ pub enum OnnxError {
     Model { path: String, reason: String },
 }
 
-pub struct Onnx {
-    about: About,
+pub struct OnnxProvider {
+    about: ProviderInfo,
     price: Price,
     timeout: Duration,
     network: Arc<Network>,
@@ -53,11 +56,11 @@ pub struct Onnx {
     idle: Mutex<Vec<Arc<ThreadPool>>>,
 }
 
-impl Onnx {
+impl OnnxProvider {
     /// Loads the model and its recipe. Takes about a tenth of a second, so it must not run on an async thread.
     pub fn load(name: &str, common: &Common, config: &OnnxConfig, price: &Price) -> Result<Self, OnnxError> {
         let (model, recipe, digest) = read(config)?;
-        let about = About {
+        let about = ProviderInfo {
             name: name.to_owned(),
             kind: "onnx",
             model: recipe.model.clone(),
@@ -132,8 +135,8 @@ fn digest(model: &[u8], recipe: &[u8]) -> String {
 }
 
 #[async_trait]
-impl Provider for Onnx {
-    fn about(&self) -> &About {
+impl Provider for OnnxProvider {
+    fn about(&self) -> &ProviderInfo {
         &self.about
     }
 
@@ -141,7 +144,7 @@ impl Provider for Onnx {
         Readiness::Ready
     }
 
-    async fn colorize(&self, call: Call) -> Result<Answer, ProviderError> {
+    async fn colorize(&self, call: Call) -> Result<ProviderResponse, ProviderError> {
         if call.deadline <= Instant::now() {
             return Err(ProviderError::new(
                 FailureKind::Timeout,
@@ -190,6 +193,6 @@ impl Provider for Onnx {
             format!("colour of {width} x {height} pixels, {seconds:.3} s of processor time")
         });
         let usage = Usage { credits: self.price.actual(&facts, None).ok(), cpu: Some(cpu) };
-        Ok(Answer { color: Color::Chroma(chroma), usage })
+        Ok(ProviderResponse { color: ProviderColor::Chroma(chroma), usage })
     }
 }

@@ -6,7 +6,7 @@ use rten_tensor::{NdTensor, NdTensorView};
 use std::sync::Arc;
 
 use super::contrast::stretched;
-use super::recipe::{BinValues, Input, Output, Recipe, Take};
+use super::recipe::{BinValues, NetworkInput, NetworkOutput, Recipe, Take};
 use crate::photo::{Chroma, Gray, Rgb};
 
 pub struct Network {
@@ -53,7 +53,7 @@ impl Network {
     }
 }
 
-fn tensor(input: &Input, gray: &Gray) -> NdTensor<f32, 4> {
+fn tensor(input: &NetworkInput, gray: &Gray) -> NdTensor<f32, 4> {
     let values: Vec<f32> = match input.take {
         Take::LabL => gray.luma.iter().map(|&luma| f32::from(luma) * (100.0 / 65_535.0)).collect(),
         Take::Gray => gray.to_srgb8().iter().map(|&level| f32::from(level) / 255.0).collect(),
@@ -63,7 +63,7 @@ fn tensor(input: &Input, gray: &Gray) -> NdTensor<f32, 4> {
     NdTensor::from_data(shape, plane.repeat(input.channels))
 }
 
-fn chroma(output: &Output, value: Value) -> Result<Chroma, NetworkError> {
+fn chroma(output: &NetworkOutput, value: Value) -> Result<Chroma, NetworkError> {
     let wrong =
         |what: String| NetworkError(format!("the network returned {what}, which does not match its recipe"));
     let tensor: NdTensor<f32, 4> = value
@@ -71,9 +71,9 @@ fn chroma(output: &Output, value: Value) -> Result<Chroma, NetworkError> {
         .map_err(|_| wrong("something other than one 4-dimensional tensor of floats".into()))?;
     let [batch, planes, height, width] = tensor.shape();
     let expected = match output {
-        Output::Ab { .. } => 2,
-        Output::Rgb { .. } => 3,
-        Output::Bins { centers, .. } => centers.len(),
+        NetworkOutput::Ab { .. } => 2,
+        NetworkOutput::Rgb { .. } => 3,
+        NetworkOutput::Bins { centers, .. } => centers.len(),
     };
     if batch != 1 || planes != expected || width == 0 || height == 0 {
         return Err(wrong(format!("a tensor of {batch} x {planes} x {height} x {width}")));
@@ -85,16 +85,16 @@ fn chroma(output: &Output, value: Value) -> Result<Chroma, NetworkError> {
     let size = width * height;
     let (width, height) = (width as u32, height as u32);
     let chroma = match output {
-        Output::Ab { scale } => {
+        NetworkOutput::Ab { scale } => {
             let plane = |i: usize| data[i * size..][..size].iter().map(|v| v * scale).collect();
             Chroma::new(width, height, plane(0), plane(1))
         }
-        Output::Rgb { scale } => {
+        NetworkOutput::Rgb { scale } => {
             let level = |v: f32| (v * scale * 255.0).round().clamp(0.0, 255.0) as u8;
             let pixels = (0..size).flat_map(|i| [0, 1, 2].map(|c| level(data[c * size + i]))).collect();
             Rgb { width, height, pixels }.chroma()
         }
-        Output::Bins { values, temperature, centers } => {
+        NetworkOutput::Bins { values, temperature, centers } => {
             let view = NdTensorView::from_data([planes, size], &data[..]);
             let (a, b) = annealed_mean(view, *values, *temperature, centers);
             Chroma::new(width, height, a, b)

@@ -15,14 +15,14 @@ pub struct Recipe {
     pub model: String,
     /// The model's version; part of cache keys.
     pub version: String,
-    pub input: Input,
-    pub output: Output,
+    pub input: NetworkInput,
+    pub output: NetworkOutput,
 }
 
 /// The network's input: one tensor `1 x channels x height x width` of 32-bit floats.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Input {
+pub struct NetworkInput {
     /// The unit of a value before `mean` and `scale` are applied.
     pub take: Take,
     /// How often the grey plane is repeated.
@@ -56,7 +56,7 @@ pub enum Take {
 /// The network's output: one tensor `1 x planes x height x width`, of any height and width.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "give", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Output {
+pub enum NetworkOutput {
     /// Two planes: a\* and b\*, each multiplied by `scale`.
     Ab {
         #[serde(default = "unit")]
@@ -125,7 +125,7 @@ impl Recipe {
     }
 
     fn check(&self) -> Result<(), String> {
-        let Input { channels, scale, size, multiple, .. } = self.input;
+        let NetworkInput { channels, scale, size, multiple, .. } = self.input;
         if !(1..=4).contains(&channels) {
             return Err("`input.channels` must be 1 to 4".into());
         }
@@ -144,8 +144,8 @@ impl Recipe {
         };
         positive("input.scale", scale)?;
         match &self.output {
-            Output::Ab { scale } | Output::Rgb { scale } => positive("output.scale", *scale),
-            Output::Bins { temperature, centers, .. } => {
+            NetworkOutput::Ab { scale } | NetworkOutput::Rgb { scale } => positive("output.scale", *scale),
+            NetworkOutput::Bins { temperature, centers, .. } => {
                 if centers.is_empty() || centers.iter().flatten().any(|c| !(-128.0..=128.0).contains(c)) {
                     return Err("`output.centres` must be pairs of numbers from -128 to 128".into());
                 }
@@ -155,7 +155,7 @@ impl Recipe {
     }
 }
 
-impl Input {
+impl NetworkInput {
     /// Width and height of the network's input for a picture of this size. A side is at most four times `size`, so that a
     /// very long picture does not become a very large tensor.
     pub fn dimensions(&self, width: u32, height: u32) -> (u32, u32) {
@@ -175,8 +175,16 @@ impl Input {
 mod tests {
     use super::*;
 
-    fn input(multiple: Option<u32>) -> Input {
-        Input { take: Take::LabL, channels: 1, mean: 0.0, scale: 1.0, size: 256, multiple, contrast: None }
+    fn input(multiple: Option<u32>) -> NetworkInput {
+        NetworkInput {
+            take: Take::LabL,
+            channels: 1,
+            mean: 0.0,
+            scale: 1.0,
+            size: 256,
+            multiple,
+            contrast: None,
+        }
     }
 
     #[test]

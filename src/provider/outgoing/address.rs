@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 /// The addresses that may be connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum AddressPolicy {
     /// All. Only for an address that the operator configured, at a host whose replies cannot name another address.
     Anywhere,
     /// Public addresses and those of the operator's own networks.
@@ -23,7 +23,7 @@ pub enum Reach {
 /// An address that may not be connected to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{address} is {what}{}", if *.private { ", which `allow_private = true` in the provider's file would allow" } else { "" })]
-pub struct Forbidden {
+pub struct ForbiddenAddress {
     address: IpAddr,
     what: &'static str,
     /// Whether the operator can allow it with `allow_private`.
@@ -85,7 +85,7 @@ const NEVER: [(&str, &str); 25] = [
 /// The range of global IPv6 addresses of hosts.
 const GLOBAL: &str = "2000::/3";
 
-struct Row {
+struct SpecialRange {
     net: IpNet,
     what: &'static str,
     private: bool,
@@ -93,9 +93,9 @@ struct Row {
 
 /// The tables; the first row that contains an address decides. If a row cannot be parsed, no address is allowed, so that
 /// an error is not a security hole. A test parses all rows.
-static ROWS: LazyLock<Option<(Vec<Row>, Ipv6Net)>> = LazyLock::new(|| {
+static ROWS: LazyLock<Option<(Vec<SpecialRange>, Ipv6Net)>> = LazyLock::new(|| {
     let row = |private: bool| {
-        move |(net, what): &(&str, &'static str)| Some(Row { net: net.parse().ok()?, what, private })
+        move |(net, what): &(&str, &'static str)| Some(SpecialRange { net: net.parse().ok()?, what, private })
     };
     let own = PRIVATE.iter().chain([&CARRIER]).map(row(true));
     let clouds = CLOUDS.iter().map(row(false));
@@ -104,14 +104,14 @@ static ROWS: LazyLock<Option<(Vec<Row>, Ipv6Net)>> = LazyLock::new(|| {
 });
 
 /// Checks whether an address may be connected to.
-pub fn check(address: IpAddr, reach: Reach) -> Result<(), Forbidden> {
-    if reach == Reach::Anywhere {
+pub fn check(address: IpAddr, reach: AddressPolicy) -> Result<(), ForbiddenAddress> {
+    if reach == AddressPolicy::Anywhere {
         return Ok(());
     }
-    let forbidden = |what, private| Err(Forbidden { address, what, private });
+    let forbidden = |what, private| Err(ForbiddenAddress { address, what, private });
     let Some((rows, global)) = &*ROWS else { return forbidden("not in a table that can be read", false) };
     match (rows.iter().find(|row| row.net.contains(&address)), address) {
-        (Some(row), _) if row.private && reach == Reach::Private => Ok(()),
+        (Some(row), _) if row.private && reach == AddressPolicy::Private => Ok(()),
         (Some(row), _) => forbidden(row.what, row.private),
         (None, IpAddr::V6(v6)) if isatap(v6) => forbidden("an IPv4 address inside an IPv6 one", false),
         (None, IpAddr::V6(v6)) if !global.contains(&v6) => forbidden("a reserved address", false),
@@ -120,7 +120,7 @@ pub fn check(address: IpAddr, reach: Reach) -> Result<(), Forbidden> {
 }
 
 /// Checks the host of a URL if it is an IP address. A name passes; `Names` checks it when it is resolved.
-pub fn literal(url: &Url, reach: Reach) -> Result<(), Forbidden> {
+pub fn literal(url: &Url, reach: AddressPolicy) -> Result<(), ForbiddenAddress> {
     match url.host() {
         Some(Host::Ipv4(address)) => check(address.into(), reach),
         Some(Host::Ipv6(address)) => check(address.into(), reach),
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn every_special_address_is_refused_and_its_neighbors_are_not() {
-        use Reach::{Anywhere, Private, Public};
+        use AddressPolicy::{Anywhere, Private, Public};
         // Address; allowed with `Public`; allowed with `Private`.
         let rows = [
             ("8.8.8.8", true, true),
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn the_error_names_the_kind_of_address_and_the_key_that_allows_it() {
-        let said = |text: &str| check(text.parse().unwrap(), Reach::Public).unwrap_err().to_string();
+        let said = |text: &str| check(text.parse().unwrap(), AddressPolicy::Public).unwrap_err().to_string();
         assert_eq!(
             said("10.0.0.5"),
             "10.0.0.5 is a private address, which `allow_private = true` in the provider's file would allow"
@@ -266,11 +266,11 @@ mod tests {
             "[fe80::1]",
         ] {
             let url = Url::parse(&format!("http://{host}/x")).unwrap();
-            assert!(literal(&url, Reach::Public).is_err(), "{host}");
+            assert!(literal(&url, AddressPolicy::Public).is_err(), "{host}");
         }
         for host in ["example.com", "8.8.8.8", "[2606:4700:4700::1111]"] {
             assert_eq!(
-                literal(&Url::parse(&format!("http://{host}/")).unwrap(), Reach::Public),
+                literal(&Url::parse(&format!("http://{host}/")).unwrap(), AddressPolicy::Public),
                 Ok(()),
                 "{host}"
             );

@@ -10,16 +10,17 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use super::{FetchError, LONGEST, Names, Reach, Refusal, System, follow, host, literal};
+use super::{AddressPolicy, FetchError, LONGEST, Names, OutgoingError, System, follow, host, literal};
 use crate::config::InputHost;
-use crate::provider::{HttpClient, HttpError, Times};
+use crate::provider::{HttpClient, HttpError, HttpTimeouts};
 
-const TIMES: Times = Times { connect: Duration::from_secs(10), first_byte: Duration::from_secs(30) };
+const TIMES: HttpTimeouts =
+    HttpTimeouts { connect: Duration::from_secs(10), first_byte: Duration::from_secs(30) };
 
 #[derive(Clone)]
 pub struct Inputs {
     hosts: Vec<InputHost>,
-    reach: Reach,
+    reach: AddressPolicy,
     http: HttpClient,
 }
 
@@ -39,7 +40,7 @@ pub enum InputError {
 impl Inputs {
     /// The first call reads the system's certificates, so it must not run on an async thread.
     pub fn new(hosts: Vec<InputHost>, allow_private: bool) -> Result<Self, String> {
-        let reach = if allow_private { Reach::Private } else { Reach::Public };
+        let reach = if allow_private { AddressPolicy::Private } else { AddressPolicy::Public };
         let http = HttpClient::without_redirects(TIMES, Names::new(Arc::new(System), reach))?;
         Ok(Self { hosts, reach, http })
     }
@@ -68,17 +69,17 @@ impl Inputs {
     }
 
     /// Checks an address, without a DNS lookup.
-    fn admit(&self, url: &Url) -> Result<(), Refusal> {
+    fn admit(&self, url: &Url) -> Result<(), OutgoingError> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Refusal::Scheme);
+            return Err(OutgoingError::Scheme);
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Refusal::Password);
+            return Err(OutgoingError::Password);
         }
         if !self.hosts.iter().any(|pattern| pattern.matches(url)) {
-            return Err(Refusal::NotServed(host(url)));
+            return Err(OutgoingError::NotServed(host(url)));
         }
-        literal(url, self.reach).map_err(Refusal::Forbidden)
+        literal(url, self.reach).map_err(OutgoingError::Forbidden)
     }
 }
 
@@ -96,8 +97,10 @@ mod tests {
         let main = format!("[facades.algorithmia]\nhosts = {hosts:?}\nallow_private = {allow_private}\n");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("pixcolor.toml"), main).unwrap();
-        let source =
-            crate::config::Source { dir: Some(folder.path().to_owned()), ..crate::config::Source::default() };
+        let source = crate::config::ConfigSource {
+            dir: Some(folder.path().to_owned()),
+            ..crate::config::ConfigSource::default()
+        };
         let config = crate::config::load(&source).unwrap().config;
         Inputs::new(config.facades.algorithmia.hosts, allow_private).unwrap()
     }

@@ -15,7 +15,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use url::Url;
 
-pub use address::{Forbidden, Reach, literal};
+pub use address::{AddressPolicy, ForbiddenAddress, literal};
 pub use inputs::{InputError, Inputs};
 pub use names::{Names, System};
 
@@ -36,12 +36,12 @@ pub struct Rules {
     /// Further hosts.
     pub hosts: Vec<HostPattern>,
     /// The IP addresses that hosts may have.
-    pub reach: Reach,
+    pub reach: AddressPolicy,
 }
 
 /// Why an address is not fetched. The message continues a sentence about the address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum OutgoingError {
     #[error("is no address")]
     NoAddress,
     #[error("is not an http or https address")]
@@ -60,15 +60,15 @@ pub enum Refusal {
     #[error("is at {0}, but its key may be sent only to its own host")]
     NotOwn(String),
     #[error("is not allowed: {0}")]
-    Forbidden(Forbidden),
+    Forbidden(ForbiddenAddress),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     #[error("its address {0}")]
-    Refused(Refusal),
+    Refused(OutgoingError),
     #[error("it redirects to an address that {0}")]
-    Redirected(Refusal),
+    Redirected(OutgoingError),
     #[error("it redirects more than {MOST_REDIRECTS} times")]
     TooMany,
     #[error("{0}")]
@@ -87,18 +87,18 @@ impl FetchError {
 
 impl Rules {
     /// Checks an address from a reply, which may be absolute or relative to the provider's own.
-    pub fn read(&self, text: &str) -> Result<Url, Refusal> {
+    pub fn read(&self, text: &str) -> Result<Url, OutgoingError> {
         if text.len() > LONGEST {
-            return Err(Refusal::NoAddress);
+            return Err(OutgoingError::NoAddress);
         }
-        let url = self.own.join(text.trim()).map_err(|_| Refusal::NoAddress)?;
+        let url = self.own.join(text.trim()).map_err(|_| OutgoingError::NoAddress)?;
         self.admit(&url).map(|()| url)
     }
 
     /// Like `read`, but accepts only the provider's own host.
-    pub fn read_own(&self, text: &str) -> Result<Url, Refusal> {
+    pub fn read_own(&self, text: &str) -> Result<Url, OutgoingError> {
         let url = self.read(text)?;
-        if self.is_own(&url) { Ok(url) } else { Err(Refusal::NotOwn(host(&url))) }
+        if self.is_own(&url) { Ok(url) } else { Err(OutgoingError::NotOwn(host(&url))) }
     }
 
     /// Whether scheme, host and port are the provider's own.
@@ -107,20 +107,20 @@ impl Rules {
     }
 
     /// Checks an address, without a DNS lookup.
-    pub fn admit(&self, url: &Url) -> Result<(), Refusal> {
+    pub fn admit(&self, url: &Url) -> Result<(), OutgoingError> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Refusal::Scheme);
+            return Err(OutgoingError::Scheme);
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Refusal::Password);
+            return Err(OutgoingError::Password);
         }
         if !self.is_own(url) && !self.hosts.iter().any(|pattern| pattern.matches(url)) {
-            return Err(Refusal::NotListed(host(url)));
+            return Err(OutgoingError::NotListed(host(url)));
         }
         if url.scheme() == "http" && self.own.scheme() == "https" {
-            return Err(Refusal::Insecure);
+            return Err(OutgoingError::Insecure);
         }
-        literal(url, self.reach).map_err(Refusal::Forbidden)
+        literal(url, self.reach).map_err(OutgoingError::Forbidden)
     }
 
     /// Fetches at most `most` bytes until the deadline. `headers` are sent only to the provider's own host. `http` must not
@@ -144,7 +144,7 @@ async fn follow(
     http: &HttpClient,
     address: &Url,
     headers: impl Fn(&Url) -> HeaderMap,
-    admit: impl Fn(&Url) -> Result<(), Refusal>,
+    admit: impl Fn(&Url) -> Result<(), OutgoingError>,
     most: u64,
     deadline: Instant,
 ) -> Result<Reply, FetchError> {
@@ -155,8 +155,8 @@ async fn follow(
         let reply = http.send_once(request, most, deadline).await.map_err(FetchError::Http)?;
         let Some(location) = reply.location() else { return Ok(reply) };
         let refused = FetchError::Redirected;
-        let location = location.to_str().map_err(|_| refused(Refusal::NoAddress))?;
-        url = url.join(location).map_err(|_| refused(Refusal::NoAddress))?;
+        let location = location.to_str().map_err(|_| refused(OutgoingError::NoAddress))?;
+        url = url.join(location).map_err(|_| refused(OutgoingError::NoAddress))?;
         admit(&url).map_err(refused)?;
     }
     Err(FetchError::TooMany)

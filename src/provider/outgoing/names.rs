@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::address::{Reach, check};
+use super::address::{AddressPolicy, check};
 
 /// DNS lookup; replaced in tests.
 #[async_trait]
@@ -29,11 +29,11 @@ impl LookUp for System {
 /// Resolves a name only if all of its addresses may be connected to.
 pub struct Names {
     look_up: Arc<dyn LookUp>,
-    reach: Reach,
+    reach: AddressPolicy,
 }
 
 impl Names {
-    pub fn new(look_up: Arc<dyn LookUp>, reach: Reach) -> Self {
+    pub fn new(look_up: Arc<dyn LookUp>, reach: AddressPolicy) -> Self {
         Self { look_up, reach }
     }
 }

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::names::LookUp;
 use super::*;
-use crate::provider::Times;
+use crate::provider::HttpTimeouts;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// A public address that the tests never reach.
@@ -82,13 +82,13 @@ impl LookUp for Scripted {
     }
 }
 
-fn rules(own: &str, hosts: &[&str], reach: Reach) -> Rules {
+fn rules(own: &str, hosts: &[&str], reach: AddressPolicy) -> Rules {
     let hosts = hosts.iter().map(|host| HostPattern::parse(host).unwrap()).collect();
     Rules { own: Url::parse(own).unwrap(), hosts, reach }
 }
 
 async fn fetch(rules: &Rules, names: Arc<Scripted>, address: &str) -> Result<Reply, FetchError> {
-    let times = Times { connect: Duration::from_millis(400), first_byte: Duration::from_secs(5) };
+    let times = HttpTimeouts { connect: Duration::from_millis(400), first_byte: Duration::from_secs(5) };
     let http = HttpClient::without_redirects(times, Names::new(names, rules.reach)).unwrap();
     let url = rules.read(address).map_err(FetchError::Refused)?;
     rules.fetch(&http, &url, &HeaderMap::new(), 1 << 20, Instant::now() + Duration::from_secs(10)).await
@@ -98,8 +98,11 @@ async fn fetch(rules: &Rules, names: Arc<Scripted>, address: &str) -> Result<Rep
 async fn a_name_that_resolves_to_a_public_then_a_local_address_is_refused() {
     let local = Local::picture();
     let address = format!("http://rebind.example.com:{}/x.png", local.port);
-    let rules =
-        rules("http://api.example.com", &[&format!("rebind.example.com:{}", local.port)], Reach::Public);
+    let rules = rules(
+        "http://api.example.com",
+        &[&format!("rebind.example.com:{}", local.port)],
+        AddressPolicy::Public,
+    );
     let names = Scripted::new([vec![ELSEWHERE], vec![HERE]]);
     // One lookup for each connection: the checked address is the one that is connected to.
     let first = fetch(&rules, names.clone(), &address).await.unwrap_err();
@@ -118,7 +121,8 @@ async fn a_name_that_resolves_to_a_public_then_a_local_address_is_refused() {
 async fn a_local_host_is_allowed_with_reach_private() {
     let local = Local::picture();
     let address = format!("http://own.example.com:{}/x.png", local.port);
-    let rules = rules("http://api.example.com", &[&format!("*.example.com:{}", local.port)], Reach::Private);
+    let rules =
+        rules("http://api.example.com", &[&format!("*.example.com:{}", local.port)], AddressPolicy::Private);
     let reply = fetch(&rules, Scripted::new([vec![HERE]]), &address).await.unwrap();
     assert_eq!((reply.body.as_ref(), local.asked()), (&b"what"[..], 1));
 }
@@ -136,8 +140,9 @@ async fn each_redirect_is_checked_again() {
     ] {
         let local = Local::redirecting(|_| to.clone());
         let own = format!("http://api.example.com:{}", local.port);
-        let error =
-            fetch(&rules(&own, &["cdn.example.com"], Reach::Private), names(), "/x").await.unwrap_err();
+        let error = fetch(&rules(&own, &["cdn.example.com"], AddressPolicy::Private), names(), "/x")
+            .await
+            .unwrap_err();
         assert!(
             matches!(error, FetchError::Redirected(_)) && error.to_string().contains(said),
             "{to}: {error}"
@@ -146,17 +151,20 @@ async fn each_redirect_is_checked_again() {
     }
     let round = Local::redirecting(|port| format!("http://api.example.com:{port}/again"));
     let own = format!("http://api.example.com:{}", round.port);
-    let error = fetch(&rules(&own, &[], Reach::Private), names(), "/x").await.unwrap_err();
+    let error = fetch(&rules(&own, &[], AddressPolicy::Private), names(), "/x").await.unwrap_err();
     assert_eq!((error, round.asked()), (FetchError::TooMany, 1 + MOST_REDIRECTS));
     assert_eq!(secret.asked(), 0);
 }
 
 #[test]
 fn an_address_in_a_reply_is_checked_before_a_request_is_sent() {
-    let https =
-        rules("https://api.example.com/v1", &["cdn.example.com", "*.files.example.com"], Reach::Public);
-    let http = rules("http://10.0.0.5:5000", &["192.168.1.9:80"], Reach::Private);
-    let strict = rules("http://10.0.0.5:5000", &["192.168.1.9:80", "127.0.0.1:80"], Reach::Public);
+    let https = rules(
+        "https://api.example.com/v1",
+        &["cdn.example.com", "*.files.example.com"],
+        AddressPolicy::Public,
+    );
+    let http = rules("http://10.0.0.5:5000", &["192.168.1.9:80"], AddressPolicy::Private);
+    let strict = rules("http://10.0.0.5:5000", &["192.168.1.9:80", "127.0.0.1:80"], AddressPolicy::Public);
     for (rules, address, refusal) in [
         (&https, "https://api.example.com/x", None),
         (&https, "/x.png", None),

@@ -2,15 +2,15 @@ use futures::FutureExt;
 use governor::clock::FakeRelativeClock;
 use proptest::prelude::*;
 
-use super::super::{By, Per, Unit};
+use super::super::{LimitScope, RatePeriod, Unit};
 use super::*;
 
-fn limit(name: &str, of: Unit, rate: u64, per: Per, burst: u64) -> Arc<Limit> {
-    Arc::new(Limit::new(name, By::Client, of, rate, per, burst).unwrap())
+fn limit(name: &str, of: Unit, rate: u64, per: RatePeriod, burst: u64) -> Arc<Limit> {
+    Arc::new(Limit::new(name, LimitScope::Client, of, rate, per, burst).unwrap())
 }
 
-fn client(number: u32) -> Bucket {
-    Bucket::network(std::net::Ipv4Addr::from(number).into(), 64)
+fn client(number: u32) -> ClientBucket {
+    ClientBucket::network(std::net::Ipv4Addr::from(number).into(), 64)
 }
 
 fn charge(limit: &Arc<Limit>, number: u32, amount: u64) -> Charge {
@@ -30,7 +30,7 @@ fn clients(quota: &InProcess<impl Clock + Clone>) -> usize {
 #[tokio::test]
 async fn a_burst_passes_at_once_and_then_the_rate_counts_for_each_client_alone() {
     let (quota, clock) = quota();
-    let limit = limit("requests", Unit::Requests, 2, Per::Second, 5);
+    let limit = limit("requests", Unit::Requests, 2, RatePeriod::Second, 5);
     let one = [charge(&limit, 1, 1)];
     for left in (0..5).rev() {
         quota.check(&one).await.unwrap();
@@ -52,8 +52,8 @@ async fn a_burst_passes_at_once_and_then_the_rate_counts_for_each_client_alone()
 async fn what_is_refused_takes_nothing_from_any_limit() {
     let (quota, clock) = quota();
     let (few, many) = (
-        limit("few", Unit::Requests, 1, Per::Second, 1),
-        limit("many", Unit::Bytes, 10 << 10, Per::Second, 100 << 10),
+        limit("few", Unit::Requests, 1, RatePeriod::Second, 1),
+        limit("many", Unit::Bytes, 10 << 10, RatePeriod::Second, 100 << 10),
     );
     let both = [charge(&many, 1, 50 << 10), charge(&few, 1, 1)];
     quota.check(&both).await.unwrap();
@@ -75,7 +75,7 @@ async fn what_is_refused_takes_nothing_from_any_limit() {
 #[tokio::test]
 async fn looking_takes_nothing_and_remembers_nobody() {
     let (quota, _clock) = quota();
-    let limit = limit("pictures", Unit::Pictures, 1, Per::Day, 3);
+    let limit = limit("pictures", Unit::Pictures, 1, RatePeriod::Day, 3);
     for _ in 0..100 {
         let level = quota.look(&[charge(&limit, 1, 1)]).await.remove(0);
         assert_eq!((level.remaining, level.more_in, level.wait), (3, Duration::ZERO, Duration::ZERO));
@@ -86,7 +86,7 @@ async fn looking_takes_nothing_and_remembers_nobody() {
 #[tokio::test]
 async fn more_than_the_burst_counts_as_all_of_it() {
     let (quota, clock) = quota();
-    let limit = limit("megapixels", Unit::Megapixels, 60, Per::Minute, 50);
+    let limit = limit("megapixels", Unit::Megapixels, 60, RatePeriod::Minute, 50);
     let huge = [charge(&limit, 1, 90_000_000)];
     quota.check(&huge).await.unwrap();
     assert_eq!(quota.look(&huge).await[0].remaining, 0);
@@ -98,8 +98,10 @@ async fn more_than_the_burst_counts_as_all_of_it() {
 #[tokio::test]
 async fn a_limit_that_changes_begins_anew_and_the_old_one_is_forgotten() {
     let (quota, clock) = quota();
-    let (old, new) =
-        (limit("x", Unit::Requests, 1, Per::Minute, 1), limit("x", Unit::Requests, 2, Per::Minute, 2));
+    let (old, new) = (
+        limit("x", Unit::Requests, 1, RatePeriod::Minute, 1),
+        limit("x", Unit::Requests, 2, RatePeriod::Minute, 2),
+    );
     quota.check(&[charge(&old, 1, 1)]).await.unwrap();
     assert!(quota.check(&[charge(&old, 1, 1)]).await.is_err());
     quota.check(&[charge(&new, 1, 1)]).await.unwrap();
@@ -112,7 +114,7 @@ async fn a_limit_that_changes_begins_anew_and_the_old_one_is_forgotten() {
 #[tokio::test]
 async fn a_million_addresses_are_bounded_in_memory_and_forgotten_when_idle() {
     let (quota, clock) = quota();
-    let limit = limit("requests", Unit::Requests, 10, Per::Second, 10);
+    let limit = limit("requests", Unit::Requests, 10, RatePeriod::Second, 10);
     for number in 0..1_000_000_u32 {
         // Spread over the whole address space, so that neighbours are as many as can be.
         let spread = number.wrapping_mul(2_654_435_761);
@@ -121,7 +123,7 @@ async fn a_million_addresses_are_bounded_in_memory_and_forgotten_when_idle() {
     // Those remembered by themselves, and the networks of the others: some 10 MB.
     let most = MOST_CLIENTS + (1 << 16);
     assert!((MOST_CLIENTS..=most).contains(&clients(&quota)), "{}", clients(&quota));
-    assert!(std::mem::size_of::<(Bucket, u64)>() <= 48);
+    assert!(std::mem::size_of::<(ClientBucket, u64)>() <= 48);
     // Not idle yet: nothing is lost.
     let before = clients(&quota);
     quota.sweep();
@@ -134,9 +136,10 @@ async fn a_million_addresses_are_bounded_in_memory_and_forgotten_when_idle() {
 #[tokio::test]
 async fn a_flood_from_one_network_does_not_lock_out_other_networks() {
     let (quota, _clock) = quota();
-    let limit = limit("requests", Unit::Requests, 1, Per::Hour, 5);
-    let v6 =
-        |high: u128, low: u128| Bucket::network(std::net::Ipv6Addr::from(high << 96 | low << 64).into(), 64);
+    let limit = limit("requests", Unit::Requests, 1, RatePeriod::Hour, 5);
+    let v6 = |high: u128, low: u128| {
+        ClientBucket::network(std::net::Ipv6Addr::from(high << 96 | low << 64).into(), 64)
+    };
     let charge = |bucket| Charge { limit: limit.clone(), bucket, amount: 1 };
     let mut refused = 0;
     for low in 0..200_000 {
@@ -161,7 +164,7 @@ proptest! {
         steps in prop::collection::vec((0_u64..2_000, 1_u64..25), 1..60),
     ) {
         let (quota, clock) = quota();
-        let limit = limit("x", Unit::Requests, rate, Per::Second, burst);
+        let limit = limit("x", Unit::Requests, rate, RatePeriod::Second, burst);
         let mut now = 0;
         let mut taken: Vec<(u64, u64)> = Vec::new();
         for (pause, amount) in steps {

@@ -1,35 +1,35 @@
 use super::*;
 
-fn keys() -> (tempfile::TempDir, Keys) {
+fn keys() -> (tempfile::TempDir, KeyStore) {
     let folder = tempfile::tempdir().unwrap();
-    let keys = Keys::in_folder(&folder.path().join("state"));
+    let keys = KeyStore::in_folder(&folder.path().join("state"));
     (folder, keys)
 }
 
 #[tokio::test]
 async fn a_minted_key_is_known_by_its_name_until_it_is_revoked() {
     let (_folder, keys) = keys();
-    assert_eq!(keys.find(Some("simAAAA")).await, Found::NoKeys);
+    assert_eq!(keys.find(Some("simAAAA")).await, KeyStatus::NoKeys);
     let minted = keys.mint("bob").unwrap();
     let key = minted.expose();
     assert!(key.starts_with("sim") && key.len() == 28, "{key}");
     assert!(key.chars().all(|c| c.is_ascii_alphanumeric()), "{key}");
     assert_ne!(key, keys.mint("ann").unwrap().expose());
     tokio::time::sleep(FRESH).await;
-    assert_eq!(keys.find(Some(key)).await, Found::Known("bob".into()));
-    assert_eq!(keys.find(Some("simAAAA")).await, Found::Unknown);
+    assert_eq!(keys.find(Some(key)).await, KeyStatus::Known("bob".into()));
+    assert_eq!(keys.find(Some("simAAAA")).await, KeyStatus::Unknown);
     keys.revoke("bob").unwrap();
     tokio::time::sleep(FRESH).await;
-    assert_eq!(keys.find(Some(key)).await, Found::Unknown);
+    assert_eq!(keys.find(Some(key)).await, KeyStatus::Unknown);
     keys.revoke("ann").unwrap();
     tokio::time::sleep(FRESH).await;
-    assert_eq!(keys.find(Some(key)).await, Found::Unknown, "it is remembered");
-    assert_eq!(keys.find(Some("simAAAA")).await, Found::Unknown, "there were keys");
+    assert_eq!(keys.find(Some(key)).await, KeyStatus::Unknown, "it is remembered");
+    assert_eq!(keys.find(Some("simAAAA")).await, KeyStatus::Unknown, "there were keys");
     assert!(matches!(keys.revoke("bob"), Err(KeysError::Missing(_))));
     let again = keys.mint("bob").unwrap();
     tokio::time::sleep(FRESH).await;
-    assert_eq!(keys.find(Some(again.expose())).await, Found::Known("bob".into()));
-    assert_eq!(keys.find(Some(key)).await, Found::Unknown);
+    assert_eq!(keys.find(Some(again.expose())).await, KeyStatus::Known("bob".into()));
+    assert_eq!(keys.find(Some(key)).await, KeyStatus::Unknown);
     let list = keys.list().unwrap();
     let list: Vec<_> = list.iter().map(|kept| (kept.name.as_str(), kept.revoked.is_some())).collect();
     assert_eq!((list[0], list.len()), (("ann", true), 3));
@@ -79,13 +79,13 @@ fn keys_minted_at_once_are_all_kept() {
 async fn a_file_that_is_broken_leaves_the_keys_as_they_were() {
     let (folder, keys) = keys();
     let minted = keys.mint("bob").unwrap();
-    assert_eq!(keys.find(Some(minted.expose())).await, Found::Known("bob".into()));
+    assert_eq!(keys.find(Some(minted.expose())).await, KeyStatus::Known("bob".into()));
     for broken in ["not json", "[{\"name\":\"bob\",\"created\":\"\",\"sha256\":\"zz\"}]", "{}"] {
         fs::write(folder.path().join("state/keys.json"), broken).unwrap();
         tokio::time::sleep(FRESH).await;
-        assert_eq!(keys.find(Some(minted.expose())).await, Found::Known("bob".into()), "{broken}");
+        assert_eq!(keys.find(Some(minted.expose())).await, KeyStatus::Known("bob".into()), "{broken}");
         for refused in [Some("simAAAA"), None] {
-            assert_eq!(keys.find(refused).await, Found::Unreadable, "{broken} {refused:?}");
+            assert_eq!(keys.find(refused).await, KeyStatus::Unreadable, "{broken} {refused:?}");
         }
         assert!(keys.trouble().unwrap().contains("keys.json"));
     }
@@ -98,12 +98,12 @@ async fn a_file_that_was_never_read_opens_nothing_until_it_can_be() {
     let file = folder.path().join("state/keys.json");
     // No user can read a folder, root included.
     fs::create_dir_all(&file).unwrap();
-    assert_eq!(keys.find(Some("simAAAA")).await, Found::Unreadable);
-    assert_eq!(keys.find(None).await, Found::Unreadable);
+    assert_eq!(keys.find(Some("simAAAA")).await, KeyStatus::Unreadable);
+    assert_eq!(keys.find(None).await, KeyStatus::Unreadable);
     fs::remove_dir(&file).unwrap();
     tokio::time::sleep(FRESH).await;
-    assert_eq!(keys.find(Some("simAAAA")).await, Found::NoKeys);
-    assert_eq!(keys.find(None).await, Found::NoKeys);
+    assert_eq!(keys.find(Some("simAAAA")).await, KeyStatus::NoKeys);
+    assert_eq!(keys.find(None).await, KeyStatus::NoKeys);
 }
 
 #[test]

@@ -13,7 +13,7 @@ const FORWARDING: [&str; 3] = ["X-Forwarded-For", "Forwarded", "X-Real-IP"];
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct ClientOrigin {
     /// Who holds the other end of the connection.
     pub peer: IpAddr,
     /// Whether that is a proxy of ours.
@@ -24,7 +24,7 @@ pub struct Origin {
     pub address: IpAddr,
 }
 
-impl Origin {
+impl ClientOrigin {
     /// Where this request comes from.
     pub fn of(request: &Request<'_>, config: &ClientsConfig) -> Self {
         let header = match config.forwarded_header {

@@ -12,16 +12,16 @@ use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 
 pub use admin::{Admin, Scraper};
-pub use client::Origin;
+pub use client::ClientOrigin;
 
 use super::connection::TcpConnection;
-use super::identity::Identity;
+use super::identity::RequestIdentity;
 use super::problem::Problem;
-use crate::config::Amounts;
+use crate::config::RequestAmounts;
 use crate::gateway::{Client, ClientKey, Connection, Gateway, Reuse, Snapshot};
 use crate::observe::TraceParent;
 use crate::provider::{CDN_LOOP, own_name};
-use crate::quota::{By, Charge, Found, Gate};
+use crate::quota::{Charge, Gate, KeyStatus, LimitScope};
 
 /// What every handler needs: the gateway, the configuration as it was when the request came, and who
 /// asks.
@@ -60,8 +60,8 @@ impl Context {
         self.gateway.metrics().denied("key");
         let config = &self.snapshot.config;
         let client = self.client.bucket(config.clients.ipv6_prefix);
-        let mut charges = config.quota.charges(Gate::Admit, client.as_ref(), Amounts::default());
-        charges.retain(|charge| charge.limit.by() == By::Client);
+        let mut charges = config.quota.charges(Gate::Admit, client.as_ref(), RequestAmounts::default());
+        charges.retain(|charge| charge.limit.by() == LimitScope::Client);
         self.limited.by(charges.clone());
         Ok(self.gateway.charge(&charges).await?)
     }
@@ -108,9 +108,9 @@ pub fn snapshot(request: &Request<'_>) -> Option<Arc<Snapshot>> {
 }
 
 /// Where a request comes from.
-pub fn origin(request: &Request<'_>) -> Option<Origin> {
+pub fn origin(request: &Request<'_>) -> Option<ClientOrigin> {
     let snapshot = snapshot(request)?;
-    Some(*request.local_cache(|| Origin::of(request, &snapshot.config.clients)))
+    Some(*request.local_cache(|| ClientOrigin::of(request, &snapshot.config.clients)))
 }
 
 /// The answer to a request that is refused whatever its route: of this gateway to itself, from an address that is not
@@ -143,7 +143,7 @@ pub fn metrics_turned_away(request: &Request<'_>) -> Option<Problem> {
 }
 
 #[rocket::async_trait]
-impl<'r> FromRequest<'r> for Origin {
+impl<'r> FromRequest<'r> for ClientOrigin {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
@@ -153,7 +153,7 @@ impl<'r> FromRequest<'r> for Origin {
 
 /// Who asks, and whether that is enough to be served.
 #[derive(Clone)]
-struct Known {
+struct AuthorizedClient {
     client: Client,
     leave: Result<(), Problem>,
 }
@@ -167,10 +167,10 @@ impl<'r> FromRequest<'r> for Context {
             return Outcome::Error((Status::InternalServerError, ()));
         };
         let known = request.local_cache_async(known(request, gateway, &snapshot)).await;
-        let Known { client, leave } = known.clone();
+        let AuthorizedClient { client, leave } = known.clone();
         let reuse = reuse::allowed(request.headers().get("Cache-Control"));
         let (gateway, limited) = (gateway.clone(), limited(request).clone());
-        let parent = Identity::of(request).parent;
+        let parent = RequestIdentity::of(request).parent;
         let connection =
             TcpConnection::of(request).map(|connection| Arc::new(connection) as Arc<dyn Connection>);
         Outcome::Success(Self { gateway, snapshot, client, reuse, limited, parent, connection, leave })
@@ -180,21 +180,21 @@ impl<'r> FromRequest<'r> for Context {
 /// The name of the key that a request showed; none without a key of our own.
 pub async fn key_name<'r>(request: &'r Request<'_>) -> Option<&'r str> {
     let (gateway, snapshot) = (gateway(request)?, snapshot(request)?);
-    let Known { client, .. } = request.local_cache_async(known(request, gateway, &snapshot)).await;
+    let AuthorizedClient { client, .. } = request.local_cache_async(known(request, gateway, &snapshot)).await;
     client.key.as_ref().map(|ClientKey(name)| name.as_str())
 }
 
-async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) -> Known {
+async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) -> AuthorizedClient {
     let token = token(request);
     let found = gateway.quotas().keys.find(token.as_ref().map(|token| token.0.as_str())).await;
     let refused = |detail: &str| Err(Problem::new(Status::Unauthorized, detail));
     let (key, leave) = match found {
-        Found::Known(name) => (Some(ClientKey(name)), Ok(())),
+        KeyStatus::Known(name) => (Some(ClientKey(name)), Ok(())),
         // While no key was ever made, whatever a client's tool insists on sending will do.
-        Found::NoKeys if snapshot.config.clients.anonymous => (None, Ok(())),
-        Found::NoKeys => (None, refused("A key is needed here: send `Authorization: Bearer KEY`.")),
-        Found::Unknown => (None, refused("This key is not known here: it is mistyped, or was revoked.")),
-        Found::Unreadable => (
+        KeyStatus::NoKeys if snapshot.config.clients.anonymous => (None, Ok(())),
+        KeyStatus::NoKeys => (None, refused("A key is needed here: send `Authorization: Bearer KEY`.")),
+        KeyStatus::Unknown => (None, refused("This key is not known here: it is mistyped, or was revoked.")),
+        KeyStatus::Unreadable => (
             None,
             refused(
                 "The gateway cannot read its clients' keys (its log says why). Until it can, only keys that were valid \
@@ -203,7 +203,7 @@ async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) ->
         ),
     };
     let address = origin(request).map(|origin| origin.address);
-    Known { client: Client { address, key }, leave }
+    AuthorizedClient { client: Client { address, key }, leave }
 }
 
 /// What a client sent to show who it is. Never shown itself.

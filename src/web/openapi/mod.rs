@@ -13,7 +13,7 @@ use rocket::response::{self, Responder, Response};
 use rocket::{Route, State, get, routes};
 use serde_json::json;
 
-use super::assets::{Assets, Page};
+use super::assets::{Assets, RenderedPage};
 use super::problem::Problem;
 
 /// The document.
@@ -43,7 +43,7 @@ fn document() -> Document {
 }
 
 #[get("/docs")]
-fn page(assets: &State<Assets>) -> Result<Page, Problem> {
+fn page(assets: &State<Assets>) -> Result<RenderedPage, Problem> {
     // A test reads the document: it can be read.
     let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap_or_default();
     assets.render("docs.html", json!({ "version": env!("CARGO_PKG_VERSION"), "doc": document }))

@@ -10,7 +10,7 @@ use crate::datastore::{NameError, StoreError};
 use crate::gateway::{Attempt, Error};
 use crate::photo::PhotoError;
 use crate::provider::{FailureKind, InputError};
-use crate::quota::Refusal;
+use crate::quota::RateLimited;
 use crate::web::admission::seconds;
 
 /// nginx's status for the same, which no client sees: the log and the metrics tell by it that a client left.
@@ -117,8 +117,8 @@ fn no_provider(attempts: &[Attempt]) -> Status {
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
+impl From<RateLimited> for Problem {
+    fn from(refusal: RateLimited) -> Self {
         let wait = seconds(refusal.wait);
         let detail = format!("This is more than {refusal} allows. Ask again in {wait} seconds.");
         let limits = refusal.levels.iter().map(|level| level.limit.name().to_owned()).collect();

@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 
 use super::FileLedger;
 use super::beside;
-use super::checkpoint::Mark;
-use super::recovery::Found;
-use super::store::{self, LEDGER, Store};
-use super::survey::{Loss, Survey};
+use super::checkpoint::SyncedPrefix;
+use super::recovery::LedgerContent;
+use super::store::{self, LEDGER, LedgerFile};
+use super::survey::{LedgerLoss, LedgerSurvey};
 use super::writer::SKEW;
 use crate::credit::amount::Credits;
 use crate::credit::ledger::LedgerError;
@@ -28,20 +28,20 @@ pub enum Acceptance {
         credits: Credits,
     },
     /// The ledger was written anew.
-    Accepted(Accepted),
+    Accepted(AcceptedLedger),
 }
 
 /// With what a ledger goes on.
 #[derive(Debug)]
-pub struct Accepted {
+pub struct AcceptedLedger {
     /// What was wrong; none if only the clock was.
-    loss: Option<Loss>,
+    loss: Option<LedgerLoss>,
     /// Records that count.
     records: u64,
     /// What they charge.
     credits: Credits,
     /// What the checkpoint knew of; none if there was none.
-    known: Option<Mark>,
+    known: Option<SyncedPrefix>,
     /// Where the file is kept as it was; none if it was missing.
     kept_aside: Option<PathBuf>,
     /// The time that the clock had said before, if it was ahead of now.
@@ -56,17 +56,19 @@ impl FileLedger {
             reason: format!("{} cannot be written: {error}", folder.join(LEDGER).display()),
         };
         let lock = beside::lock(folder).map_err(|reason| LedgerError { reason })?;
-        let Survey { mut found, checkpoint, synced } = Survey::of(folder)?;
+        let LedgerSurvey { mut found, checkpoint, synced } = LedgerSurvey::of(folder)?;
         let loss = synced.err();
         let kept_aside = match (&loss, &found) {
             (Some(_), Some(_)) => Some(beside::keep_aside(folder, 0, now).map_err(cannot)?),
             _ => None,
         };
-        if let Some(Loss { saved: Some(_), .. }) = &loss {
+        if let Some(LedgerLoss { saved: Some(_), .. }) = &loss {
             store::put_new(folder).map_err(cannot)?;
-            found = Survey::of(folder)?.found;
+            found = LedgerSurvey::of(folder)?.found;
         }
-        let Some(Found { state, records, .. }) = found.or_else(|| loss.is_some().then(Found::nothing)) else {
+        let Some(LedgerContent { state, records, .. }) =
+            found.or_else(|| loss.is_some().then(LedgerContent::nothing))
+        else {
             return Ok(Acceptance::Nothing);
         };
         let rewound = state.latest().filter(|latest| *latest - now > SKEW);
@@ -75,8 +77,8 @@ impl FileLedger {
         }
         let state = if rewound.is_some() { state.rewind(now) } else { state };
         let (known, credits) = (checkpoint.as_ref().map(|it| it.ledger.clone()), state.total());
-        Store::create(folder, lock, &state, checkpoint.map_or(0, |it| it.sequence)).map_err(cannot)?;
-        Ok(Acceptance::Accepted(Accepted { loss, records, credits, known, kept_aside, rewound }))
+        LedgerFile::create(folder, lock, &state, checkpoint.map_or(0, |it| it.sequence)).map_err(cannot)?;
+        Ok(Acceptance::Accepted(AcceptedLedger { loss, records, credits, known, kept_aside, rewound }))
     }
 }
 
@@ -93,10 +95,10 @@ impl fmt::Display for Acceptance {
     }
 }
 
-impl fmt::Display for Accepted {
+impl fmt::Display for AcceptedLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { loss, records, credits, known, kept_aside, rewound } = self;
-        if let Some(Loss { what, saved }) = loss {
+        if let Some(LedgerLoss { what, saved }) = loss {
             writeln!(f, "{what}.")?;
             match (saved, known) {
                 (Some(saved), _) => {

@@ -34,14 +34,14 @@ pub struct Checkpoint {
     #[serde(with = "time::serde::rfc3339::option")]
     pub latest: Option<OffsetDateTime>,
     /// The beginning of the ledger's file.
-    pub ledger: Mark,
+    pub ledger: SyncedPrefix,
     /// The whole file that is about to replace the ledger: the crash may come before or after.
-    pub next: Option<Mark>,
+    pub next: Option<SyncedPrefix>,
 }
 
 /// The beginning of a file, up to the end of a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct SyncedPrefix {
     /// Length in bytes.
     pub bytes: u64,
     /// Lines after the first one.
@@ -54,17 +54,17 @@ pub struct Mark {
 
 /// Neither slot is what was written.
 #[derive(Debug)]
-pub struct Damaged;
+pub struct CheckpointDamage;
 
 impl Checkpoint {
     /// Reads the checkpoint of a folder's ledger; none if there is none, as before version 0.1 had one.
-    pub fn read(folder: &Path) -> io::Result<Option<Result<Self, Damaged>>> {
+    pub fn read(folder: &Path) -> io::Result<Option<Result<Self, CheckpointDamage>>> {
         let Some(file) = files::there(File::open(folder.join(CHECKPOINT)))? else { return Ok(None) };
         let mut bytes = Vec::new();
         file.take(SLOT as u64 * SLOTS).read_to_end(&mut bytes)?;
         let line = |slot: &[u8]| slot.split_inclusive(|byte| *byte == b'\n').next().map(decode::<Self>);
         let whole = bytes.chunks(SLOT).filter_map(line).filter_map(Result::ok);
-        Ok(Some(whole.max_by_key(|checkpoint| checkpoint.sequence).ok_or(Damaged)))
+        Ok(Some(whole.max_by_key(|checkpoint| checkpoint.sequence).ok_or(CheckpointDamage)))
     }
 
     /// Writes it into its slot, and waits for the disk if `durable`. A file that is not there is made.
@@ -95,24 +95,24 @@ impl Checkpoint {
     }
 }
 
-impl Mark {
+impl SyncedPrefix {
     /// Whether a file begins as this says.
     pub fn fits(&self, path: &Path) -> io::Result<bool> {
-        let content = Content::read(path, self.bytes)?;
+        let content = ContentHash::read(path, self.bytes)?;
         Ok(content.bytes == self.bytes && content.mark(self.credits) == *self)
     }
 }
 
 /// The bytes of a file so far.
 #[derive(Clone, Default)]
-pub struct Content {
+pub struct ContentHash {
     hasher: Sha256,
     lines: u64,
     /// How many they are.
     pub bytes: u64,
 }
 
-impl Content {
+impl ContentHash {
     /// The first bytes of a file, or all if it has fewer.
     pub fn read(path: &Path, bytes: u64) -> io::Result<Self> {
         let mut file = File::open(path)?.take(bytes);
@@ -133,9 +133,9 @@ impl Content {
     }
 
     /// What a checkpoint says of them; `credits` is what they charge and set aside.
-    pub fn mark(&self, credits: Credits) -> Mark {
+    pub fn mark(&self, credits: Credits) -> SyncedPrefix {
         let sha256 = hex(&self.hasher.clone().finalize());
-        Mark { bytes: self.bytes, records: self.lines.saturating_sub(1), credits, sha256 }
+        SyncedPrefix { bytes: self.bytes, records: self.lines.saturating_sub(1), credits, sha256 }
     }
 }
 
@@ -146,7 +146,12 @@ mod tests {
     use super::*;
 
     fn checkpoint(sequence: u64) -> Checkpoint {
-        let mark = Mark { bytes: u64::MAX, records: u64::MAX, credits: Credits::MAX, sha256: "f".repeat(64) };
+        let mark = SyncedPrefix {
+            bytes: u64::MAX,
+            records: u64::MAX,
+            credits: Credits::MAX,
+            sha256: "f".repeat(64),
+        };
         Checkpoint {
             sequence,
             latest: Some(datetime!(9999-12-31 23:59:59 UTC)),
@@ -189,7 +194,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "head\none\ntwo\n").unwrap();
-        let mark = Content::read(&path, 9).unwrap().mark(Credits::ZERO);
+        let mark = ContentHash::read(&path, 9).unwrap().mark(Credits::ZERO);
         assert_eq!((mark.bytes, mark.records), (9, 1));
         for (content, fits) in
             [("head\none\n", true), ("head\none\nx", true), ("head\none", false), ("head\n0ne\n", false)]

@@ -29,15 +29,15 @@ use tokio::sync::oneshot;
 pub use acceptance::Acceptance;
 pub use recovery::Recovered;
 
-use super::reservation::{Reservation, Return, Ticket};
-use super::state::State;
-use super::{Ledger, LedgerError, ReserveError, Settled, Settlement, Wish};
-use crate::credit::budget::{Budgets, Standing};
-use crate::credit::experience::{Experience, SizeClass};
+use super::reservation::{Reservation, ReservationRecord, ReservationReturn};
+use super::state::LedgerState;
+use super::{Ledger, LedgerError, ReserveError, ReserveRequest, SettleResult, Settlement};
+use crate::credit::budget::{BudgetStatus, Budgets};
+use crate::credit::experience::{CallHistory, SizeClass};
 use crate::credit::usage::UsageRow;
 use crate::credit::window::Clock;
-use survey::Survey;
-use writer::{Command, Writer};
+use survey::LedgerSurvey;
+use writer::{LedgerWriter, WriterCommand};
 
 /// How a ledger's file is kept.
 #[derive(Clone, Copy, Debug)]
@@ -58,16 +58,16 @@ impl Default for FileOptions {
 /// The ledger in a folder: `ledger`, `ledger.checkpoint`, `ledger.lock`, and what recovery keeps aside.
 pub struct FileLedger {
     /// None only while it is being dropped.
-    commands: Option<UnboundedSender<Command>>,
-    back: Return,
-    shared: Arc<Shared>,
+    commands: Option<UnboundedSender<WriterCommand>>,
+    back: ReservationReturn,
+    shared: Arc<SharedState>,
     clock: Arc<dyn Clock>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What can be seen without asking the thread.
 #[derive(Default)]
-struct Shared {
+struct SharedState {
     trouble: Mutex<Option<LedgerError>>,
     recovered: Mutex<Recovered>,
     /// Whether the thread is to look at the file as soon as it can.
@@ -83,12 +83,12 @@ impl FileLedger {
         let (commands, received) = unbounded_channel();
         let weak = commands.downgrade();
         // A ledger that is gone charges what was not settled when it is opened the next time.
-        let back: Return = Arc::new(move |ticket, dropped| {
-            let _ = weak.upgrade().map(|commands| commands.send(Command::Return(ticket, dropped)));
+        let back: ReservationReturn = Arc::new(move |ticket, dropped| {
+            let _ = weak.upgrade().map(|commands| commands.send(WriterCommand::Return(ticket, dropped)));
         });
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(SharedState::default());
         let folder: PathBuf = folder.to_owned();
-        let writer = Writer::open(folder, clock.clone(), options, shared.clone(), back.clone());
+        let writer = LedgerWriter::open(folder, clock.clone(), options, shared.clone(), back.clone());
         let thread = std::thread::Builder::new().name("ledger".into()).spawn(move || writer.run(received))?;
         Ok(Self { commands: Some(commands), back, shared, clock, thread: Some(thread) })
     }
@@ -99,9 +99,10 @@ impl FileLedger {
         folder: &Path,
         days: &RangeInclusive<Date>,
     ) -> Result<(Vec<UsageRow>, Option<String>), LedgerError> {
-        let survey = Survey::of(folder)?;
+        let survey = LedgerSurvey::of(folder)?;
         // It may have been written anew in between.
-        let Survey { found, synced, .. } = if survey.synced.is_ok() { survey } else { Survey::of(folder)? };
+        let LedgerSurvey { found, synced, .. } =
+            if survey.synced.is_ok() { survey } else { LedgerSurvey::of(folder)? };
         Ok((
             found.map(|found| found.state.usage(days)).unwrap_or_default(),
             synced.err().map(|loss| loss.to_string()),
@@ -113,17 +114,17 @@ impl FileLedger {
         self.shared.recovered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn send(&self, command: Command) -> Result<(), LedgerError> {
+    fn send(&self, command: WriterCommand) -> Result<(), LedgerError> {
         let sent = self.commands.as_ref().map(|commands| commands.send(command));
         sent.and_then(Result::ok).ok_or_else(stopped)
     }
 
     async fn read<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&State, Date) -> T + Send + 'static,
+        look: impl FnOnce(&LedgerState, Date) -> T + Send + 'static,
     ) -> Result<T, LedgerError> {
         let (answer, answered) = oneshot::channel();
-        self.send(Command::Read(Box::new(move |state, today| {
+        self.send(WriterCommand::Read(Box::new(move |state, today| {
             // Nobody may be waiting any more.
             let _ = answer.send(state.map(|state| look(state, today)));
         })))?;
@@ -137,23 +138,23 @@ fn stopped() -> LedgerError {
 
 #[async_trait]
 impl Ledger for FileLedger {
-    async fn reserve(&self, wish: Wish) -> Result<Reservation, ReserveError> {
+    async fn reserve(&self, wish: ReserveRequest) -> Result<Reservation, ReserveError> {
         if wish.most.is_zero() {
-            let ticket = Ticket::new(0, self.clock.now(), wish);
+            let ticket = ReservationRecord::new(0, self.clock.now(), wish);
             return Ok(Reservation::new(ticket, self.back.clone()).hand_over());
         }
         let (answer, answered) = oneshot::channel();
-        self.send(Command::Reserve(wish, answer))?;
+        self.send(WriterCommand::Reserve(wish, answer))?;
         answered.await.map_err(|_| stopped())?.map(Reservation::hand_over)
     }
 
-    async fn settle(&self, reservation: Reservation, settlement: Settlement) -> Settled {
+    async fn settle(&self, reservation: Reservation, settlement: Settlement) -> SettleResult {
         let most = reservation.most();
-        let settled = Settled::new(most, &settlement);
+        let settled = SettleResult::new(most, &settlement);
         let Some(ticket) = reservation.take() else { return settled };
         settled.warn(&ticket);
         let (answer, answered) = oneshot::channel();
-        let sent = self.send(Command::Settle(ticket, settlement, answer));
+        let sent = self.send(WriterCommand::Settle(ticket, settlement, answer));
         // What costs nothing needs not be durable, and must not wait for a disk that hangs.
         let written = match sent {
             Ok(()) if !most.is_zero() => answered.await.is_ok(),
@@ -169,18 +170,22 @@ impl Ledger for FileLedger {
         self.read(move |state, _| state.usage(&days)).await
     }
 
-    async fn standing(&self, budgets: Budgets, client: Option<String>) -> Result<Vec<Standing>, LedgerError> {
+    async fn standing(
+        &self,
+        budgets: Budgets,
+        client: Option<String>,
+    ) -> Result<Vec<BudgetStatus>, LedgerError> {
         self.read(move |state, today| state.standing(&budgets, client.as_deref(), today)).await
     }
 
-    async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), Experience>, LedgerError> {
+    async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), CallHistory>, LedgerError> {
         self.read(|state, _| state.experience().clone()).await
     }
 
     async fn look(&self) {
         let (answer, answered) = oneshot::channel();
         // What is wrong is kept for `health`.
-        if self.send(Command::Check(Some(answer))).is_ok() {
+        if self.send(WriterCommand::Check(Some(answer))).is_ok() {
             let _ = answered.await;
         }
     }
@@ -188,7 +193,7 @@ impl Ledger for FileLedger {
     fn health(&self) -> Result<(), LedgerError> {
         // So that a look tells the next one what it cannot know itself.
         if !self.shared.checking.swap(true, Ordering::Relaxed) {
-            let _ = self.send(Command::Check(None));
+            let _ = self.send(WriterCommand::Check(None));
         }
         let trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.clone().map_or(Ok(()), Err)

@@ -6,8 +6,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::credit::amount::Credits;
-use crate::credit::ledger::record::{NoRecord, decode};
-use crate::credit::ledger::state::State;
+use crate::credit::ledger::record::{RecordError, decode};
+use crate::credit::ledger::state::LedgerState;
 
 /// How a ledger's file begins; the format's version follows.
 pub const HEADER: &str = "pixcolor-ledger ";
@@ -30,27 +30,27 @@ pub struct Recovered {
 }
 
 /// A file that was read.
-pub struct Found {
+pub struct LedgerContent {
     /// What its records say.
-    pub state: State,
+    pub state: LedgerState,
     /// How many there are.
     pub records: u64,
     /// What is wrong with it.
-    pub damage: Damage,
+    pub damage: LedgerDamage,
     /// Its length in bytes.
     pub length: u64,
 }
 
-impl Found {
+impl LedgerContent {
     /// What a new file says.
     pub fn nothing() -> Self {
-        Self { state: State::default(), records: 0, damage: Damage::None, length: 0 }
+        Self { state: LedgerState::default(), records: 0, damage: LedgerDamage::None, length: 0 }
     }
 }
 
 /// What is wrong with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Damage {
+pub enum LedgerDamage {
     /// Nothing.
     None,
     /// The last line has no end: it was being written when the program or the machine stopped.
@@ -77,14 +77,14 @@ pub enum Damage {
 
 /// Why a file cannot be used at all. It is left as it is.
 #[derive(Debug)]
-pub enum Unusable {
+pub enum UnusableLedger {
     /// It cannot be read.
     Io(io::Error),
     /// Another version of the program wrote it.
     Newer(String),
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for UnusableLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => write!(f, "it cannot be read: {error}"),
@@ -98,14 +98,14 @@ impl fmt::Display for Unusable {
     }
 }
 
-impl From<io::Error> for Unusable {
+impl From<io::Error> for UnusableLedger {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
 /// Reads a file; none if it is not there.
-pub fn read(path: &Path) -> Result<Option<Found>, Unusable> {
+pub fn read(path: &Path) -> Result<Option<LedgerContent>, UnusableLedger> {
     let file = match File::open(path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
@@ -116,12 +116,12 @@ pub fn read(path: &Path) -> Result<Option<Found>, Unusable> {
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     let (mut at, mut number) = (next(&mut reader, &mut line)?, 1);
-    let mut found = Found { length, ..Found::nothing() };
+    let mut found = LedgerContent { length, ..LedgerContent::nothing() };
     if at == 0 {
-        return Ok(Some(Found { damage: Damage::Empty, ..found }));
+        return Ok(Some(LedgerContent { damage: LedgerDamage::Empty, ..found }));
     }
     if !is_header(&line)? {
-        found.damage = Damage::Header;
+        found.damage = LedgerDamage::Header;
     }
     loop {
         let read = next(&mut reader, &mut line)?;
@@ -134,14 +134,14 @@ pub fn read(path: &Path) -> Result<Option<Found>, Unusable> {
                 found.state.apply(record);
                 found.records += 1;
             }
-            Err(NoRecord::Foreign(what)) => return Err(Unusable::Newer(what)),
-            Err(NoRecord::Broken) => found.damage = found.damage.and(&line, number, at),
+            Err(RecordError::Foreign(what)) => return Err(UnusableLedger::Newer(what)),
+            Err(RecordError::Broken) => found.damage = found.damage.and(&line, number, at),
         }
         at += read;
     }
 }
 
-impl Damage {
+impl LedgerDamage {
     /// What is wrong when this line, which begins at a byte, is no record either.
     fn and(self, line: &[u8], number: u64, at: u64) -> Self {
         let hole = line.contains(&0);
@@ -165,13 +165,13 @@ fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     reader.take(LONGEST).read_until(b'\n', line).map(|read| read as u64)
 }
 
-fn is_header(line: &[u8]) -> Result<bool, Unusable> {
+fn is_header(line: &[u8]) -> Result<bool, UnusableLedger> {
     let text = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
     let version =
         text.and_then(|text| text.strip_prefix(HEADER)).and_then(|number| number.parse::<u32>().ok());
     match version {
         Some(1..=VERSION) => Ok(true),
-        Some(newer @ VERSION..) => Err(Unusable::Newer(format!("format {newer}"))),
+        Some(newer @ VERSION..) => Err(UnusableLedger::Newer(format!("format {newer}"))),
         _ => Ok(false),
     }
 }

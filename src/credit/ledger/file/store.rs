@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use super::beside::{keep_aside, lock, options};
-use super::checkpoint::{CHECKPOINT, Checkpoint, Content, Mark};
-use super::recovery::{Damage, Found, HEADER, Recovered, VERSION};
-use super::survey::{Loss, Survey};
+use super::checkpoint::{CHECKPOINT, Checkpoint, ContentHash, SyncedPrefix};
+use super::recovery::{HEADER, LedgerContent, LedgerDamage, Recovered, VERSION};
+use super::survey::{LedgerLoss, LedgerSurvey};
 use crate::credit::amount::Credits;
-use crate::credit::ledger::record::{Record, Reserve, Settle, encode};
-use crate::credit::ledger::state::State;
-use crate::credit::ledger::{Settled, Settlement};
+use crate::credit::ledger::record::{Record, ReserveRecord, SettleRecord, encode};
+use crate::credit::ledger::state::LedgerState;
+use crate::credit::ledger::{SettleResult, Settlement};
 use crate::files;
 
 /// The ledger.
@@ -24,15 +24,15 @@ pub const LEDGER: &str = "ledger";
 pub const NEW: &str = "ledger.new";
 
 /// An open ledger: nobody else writes to it.
-pub struct Store {
+pub struct LedgerFile {
     folder: PathBuf,
     file: File,
     /// Which file it is, whatever its name.
     identity: (u64, u64),
     /// What was written to it.
-    content: Content,
+    content: ContentHash,
     /// Its beginning that a checkpoint vouches for; none before the first one.
-    synced: Option<Mark>,
+    synced: Option<SyncedPrefix>,
     /// The number of the latest checkpoint.
     sequence: u64,
     /// Length that it had when it was written anew the last time, in bytes.
@@ -41,38 +41,39 @@ pub struct Store {
 }
 
 /// The ledger written anew, not yet in its place.
-pub struct New {
+pub struct RewrittenLedger {
     file: File,
-    content: Content,
-    mark: Mark,
+    content: ContentHash,
+    mark: SyncedPrefix,
 }
 
 /// Why a ledger cannot be opened for writing.
-pub struct Closed {
+pub struct OpenError {
     /// What it says all the same; none if it cannot be read.
-    pub state: Option<State>,
+    pub state: Option<LedgerState>,
     /// In words.
     pub reason: String,
 }
 
-impl Store {
+impl LedgerFile {
     /// Opens a folder's ledger, cuts a torn tail off, and charges what was never settled, unless this process
     /// has it in hand. Of a ledger that has lost something a copy is kept aside, and it stays closed.
     pub fn open(
         folder: &Path,
         now: OffsetDateTime,
         in_hand: &HashSet<u64>,
-    ) -> Result<(Self, State, Recovered), Closed> {
+    ) -> Result<(Self, LedgerState, Recovered), OpenError> {
         let lock = lock(folder);
-        let survey = Survey::of(folder).map_err(|error| Closed { state: None, reason: error.reason })?;
-        let Survey { found, checkpoint, synced } = survey;
+        let survey =
+            LedgerSurvey::of(folder).map_err(|error| OpenError { state: None, reason: error.reason })?;
+        let LedgerSurvey { found, checkpoint, synced } = survey;
         let (found, is_new) = match found {
             Some(found) => (found, false),
-            None => (Found::nothing(), true),
+            None => (LedgerContent::nothing(), true),
         };
         let lock = match lock {
             Ok(lock) => lock,
-            Err(reason) => return Err(Closed { state: Some(found.state), reason }),
+            Err(reason) => return Err(OpenError { state: Some(found.state), reason }),
         };
         let synced = match synced {
             Ok(synced) => synced,
@@ -81,7 +82,7 @@ impl Store {
                     true => loss.to_string(),
                     false => told_of_copy(&loss, keep_aside(folder, 0, now)),
                 };
-                return Err(Closed { state: Some(found.state), reason });
+                return Err(OpenError { state: Some(found.state), reason });
             }
         };
         if !is_new && synced.is_none() {
@@ -92,7 +93,7 @@ impl Store {
                 path.display()
             );
         }
-        let Found { mut state, records, damage, length } = found;
+        let LedgerContent { mut state, records, damage, length } = found;
         let mut recovered = Recovered { records, ..Recovered::default() };
         let opened = if is_new {
             Self::create(folder, lock, &state, 0)
@@ -113,15 +114,15 @@ impl Store {
             Ok(store) => Ok((store, state, recovered)),
             Err(error) => {
                 let reason = format!("{} cannot be written: {error}", folder.join(LEDGER).display());
-                Err(Closed { state: Some(state), reason })
+                Err(OpenError { state: Some(state), reason })
             }
         }
     }
 
     /// Begins a ledger, in place of one that is there. A crash before its checkpoint is there leaves a whole ledger
     /// without one, or beside one that does not fit.
-    pub fn create(folder: &Path, lock: File, state: &State, sequence: u64) -> io::Result<Self> {
-        let New { file, content, mark } = write_new(folder, state)?;
+    pub fn create(folder: &Path, lock: File, state: &LedgerState, sequence: u64) -> io::Result<Self> {
+        let RewrittenLedger { file, content, mark } = write_new(folder, state)?;
         let rewritten = content.bytes;
         let sequence = sequence + 1;
         let (folder_path, identity) = (folder.to_owned(), identity(&file.metadata()?));
@@ -138,15 +139,15 @@ impl Store {
     fn mend(
         folder: &Path,
         lock: File,
-        state: &State,
-        (damage, length): (Damage, u64),
-        (synced, sequence): (Option<Mark>, u64),
+        state: &LedgerState,
+        (damage, length): (LedgerDamage, u64),
+        (synced, sequence): (Option<SyncedPrefix>, u64),
         now: OffsetDateTime,
     ) -> io::Result<(Self, Option<PathBuf>)> {
         let path = folder.join(LEDGER);
         let whole = match damage {
-            Damage::Tail { whole } | Damage::Lines { whole, .. } => whole,
-            Damage::None | Damage::Empty | Damage::Header => length,
+            LedgerDamage::Tail { whole } | LedgerDamage::Lines { whole, .. } => whole,
+            LedgerDamage::None | LedgerDamage::Empty | LedgerDamage::Header => length,
         };
         let mut file = options().read(true).write(true).open(&path)?;
         let aside = if whole < length { Some(keep_aside(folder, whole, now)?) } else { None };
@@ -158,18 +159,18 @@ impl Store {
                 path.display(),
                 aside.display()
             );
-            if let Damage::Tail { .. } = damage {
+            if let LedgerDamage::Tail { .. } = damage {
                 file.set_len(whole)?;
             }
         }
         // Also what an older version, or a process that was killed, has not synced.
         file.sync_all()?;
-        let content = Content::read(&path, whole)?;
+        let content = ContentHash::read(&path, whole)?;
         file.seek(SeekFrom::End(0))?;
         let (folder, identity) = (folder.to_owned(), identity(&file.metadata()?));
         let mut store = Self { folder, file, identity, content, synced, sequence, rewritten: 0, _lock: lock };
         match damage {
-            Damage::Lines { .. } => store.rewrite(state)?,
+            LedgerDamage::Lines { .. } => store.rewrite(state)?,
             _ => store.note(state, None, false)?,
         }
         Ok((store, aside))
@@ -177,7 +178,7 @@ impl Store {
 
     /// Adds lines, and waits until they outlive a crash of the machine if `sync`; `state` is the account with them.
     /// After an error nobody knows what is in the file: only `rewrite` may follow.
-    pub fn append(&mut self, lines: &[u8], sync: bool, state: &State) -> io::Result<()> {
+    pub fn append(&mut self, lines: &[u8], sync: bool, state: &LedgerState) -> io::Result<()> {
         self.file.write_all(lines)?;
         self.content.add(lines);
         if sync { self.sync(state, false) } else { Ok(()) }
@@ -190,13 +191,18 @@ impl Store {
     }
 
     /// Waits until everything outlives a crash of the machine, and the checkpoint as well if `durable`.
-    pub fn sync(&mut self, state: &State, durable: bool) -> io::Result<()> {
+    pub fn sync(&mut self, state: &LedgerState, durable: bool) -> io::Result<()> {
         self.file.sync_data()?;
         self.note(state, None, durable)
     }
 
     /// Notes in the checkpoint that everything was synced, and that a new file is about to replace it all.
-    pub fn note(&mut self, state: &State, next: Option<&New>, durable: bool) -> io::Result<()> {
+    pub fn note(
+        &mut self,
+        state: &LedgerState,
+        next: Option<&RewrittenLedger>,
+        durable: bool,
+    ) -> io::Result<()> {
         self.sequence += 1;
         let ledger = match (next, self.synced.take()) {
             // The file may end in lines that were never synced, or that nobody knows.
@@ -207,7 +213,12 @@ impl Store {
         self.checkpoint(ledger, next.map(|new| new.mark.clone()), state).write(&self.folder, durable)
     }
 
-    fn checkpoint(&self, ledger: Mark, next: Option<Mark>, state: &State) -> Checkpoint {
+    fn checkpoint(
+        &self,
+        ledger: SyncedPrefix,
+        next: Option<SyncedPrefix>,
+        state: &LedgerState,
+    ) -> Checkpoint {
         Checkpoint { sequence: self.sequence, latest: state.latest(), ledger, next }
     }
 
@@ -231,7 +242,7 @@ impl Store {
     }
 
     /// Writes the account to a file beside the ledger, which may take its place later.
-    pub fn save(&mut self, state: &State) -> io::Result<PathBuf> {
+    pub fn save(&mut self, state: &LedgerState) -> io::Result<PathBuf> {
         let new = write_new(&self.folder, state)?;
         self.note(state, Some(&new), true)?;
         Ok(self.folder.join(NEW))
@@ -248,16 +259,16 @@ impl Store {
     }
 
     /// Writes the file anew, as a whole or not at all: whatever happens, one of the two is there.
-    pub fn rewrite(&mut self, state: &State) -> io::Result<()> {
+    pub fn rewrite(&mut self, state: &LedgerState) -> io::Result<()> {
         let new = self.write_new(state)?;
         self.replace(new, state)
     }
 
     /// Puts a new file in the old one's place. After an error nobody knows which of them it is; the checkpoint on
     /// the disk allows both.
-    pub fn replace(&mut self, new: New, state: &State) -> io::Result<()> {
+    pub fn replace(&mut self, new: RewrittenLedger, state: &LedgerState) -> io::Result<()> {
         self.note(state, Some(&new), true)?;
-        let New { file, content, mark } = new;
+        let RewrittenLedger { file, content, mark } = new;
         self.identity = identity(&file.metadata()?);
         (self.file, self.rewritten, self.content) = (file, content.bytes, content);
         self.put_new()?;
@@ -270,7 +281,7 @@ impl Store {
     }
 
     /// Writes a new file beside the old one, which is not touched.
-    pub fn write_new(&self, state: &State) -> io::Result<New> {
+    pub fn write_new(&self, state: &LedgerState) -> io::Result<RewrittenLedger> {
         write_new(&self.folder, state)
     }
 }
@@ -293,16 +304,16 @@ pub fn is_gone(folder: &Path) -> bool {
 
 /// Saves the account of a ledger that is gone with everything beside it, as `Store::save` does while its file is open.
 /// The checkpoint says that the ledger is missing, so that only a person puts the account in its place.
-pub fn save_lost(folder: &Path, state: &State) -> io::Result<()> {
+pub fn save_lost(folder: &Path, state: &LedgerState) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let New { mark, .. } = write_new(folder, state)?;
+    let RewrittenLedger { mark, .. } = write_new(folder, state)?;
     Checkpoint { sequence: 0, latest: state.latest(), ledger: mark.clone(), next: Some(mark) }.create(folder)
 }
 
-fn write_new(folder: &Path, state: &State) -> io::Result<New> {
+fn write_new(folder: &Path, state: &LedgerState) -> io::Result<RewrittenLedger> {
     let file = options().write(true).create(true).truncate(true).open(folder.join(NEW))?;
     files::give_to_owner_of(folder, &file)?;
-    let (mut writer, mut content) = (BufWriter::new(file), Content::default());
+    let (mut writer, mut content) = (BufWriter::new(file), ContentHash::default());
     let mut lines = format!("{HEADER}{VERSION}\n").into_bytes();
     let mut records = state.records();
     loop {
@@ -315,23 +326,23 @@ fn write_new(folder: &Path, state: &State) -> io::Result<New> {
     let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;
     let mark = content.mark(state.total());
-    Ok(New { file, content, mark })
+    Ok(RewrittenLedger { file, content, mark })
 }
 
 /// A reservation without a settlement is of a call that may have been made.
 fn charge_unsettled(
-    store: &mut Store,
-    state: &mut State,
+    store: &mut LedgerFile,
+    state: &mut LedgerState,
     recovered: &mut Recovered,
     in_hand: &HashSet<u64>,
 ) -> io::Result<()> {
-    let open: Vec<Reserve> = state.open().filter(|open| !in_hand.contains(&open.id)).cloned().collect();
+    let open: Vec<ReserveRecord> = state.open().filter(|open| !in_hand.contains(&open.id)).cloned().collect();
     let mut lines = Vec::new();
     for reserve in open {
         recovered.unsettled += 1;
         recovered.unsettled_credits = recovered.unsettled_credits.plus(reserve.most);
-        let settled = Settled::new(reserve.most, &Settlement::UNKNOWN);
-        let record = Record::Settle(Settle::new(reserve, settled, &Settlement::UNKNOWN));
+        let settled = SettleResult::new(reserve.most, &Settlement::UNKNOWN);
+        let record = Record::Settle(SettleRecord::new(reserve, settled, &Settlement::UNKNOWN));
         encode(&record, &mut lines)?;
         state.apply(record);
     }
@@ -347,7 +358,7 @@ fn charge_unsettled(
     Ok(())
 }
 
-fn told_of_copy(reason: &Loss, copy: io::Result<PathBuf>) -> String {
+fn told_of_copy(reason: &LedgerLoss, copy: io::Result<PathBuf>) -> String {
     match copy {
         Ok(copy) => format!("{reason}. A copy of it is kept in {}", copy.display()),
         Err(error) => format!("{reason}. It could not be copied: {error}"),

@@ -3,32 +3,32 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
-use super::checkpoint::{CHECKPOINT, Checkpoint, Damaged, Mark};
-use super::recovery::{self, Damage, Found, Unusable};
+use super::checkpoint::{CHECKPOINT, Checkpoint, CheckpointDamage, SyncedPrefix};
+use super::recovery::{self, LedgerContent, LedgerDamage, UnusableLedger};
 use super::store::{LEDGER, NEW};
 use crate::credit::ledger::LedgerError;
 
 /// What a folder has of a ledger.
-pub struct Survey {
+pub struct LedgerSurvey {
     /// The file; none if it is not there.
-    pub found: Option<Found>,
+    pub found: Option<LedgerContent>,
     /// What the checkpoint says; none if there is none, or none that can be read.
     pub checkpoint: Option<Checkpoint>,
     /// The beginning of the file that is known to have been synced; none if nothing is known. An error if something
     /// is lost: then nothing may be spent until a person has looked at it.
-    pub synced: Result<Option<Mark>, Loss>,
+    pub synced: Result<Option<SyncedPrefix>, LedgerLoss>,
 }
 
 /// That a ledger has lost something.
 #[derive(Debug)]
-pub struct Loss {
+pub struct LedgerLoss {
     /// What is wrong with it.
     pub what: String,
     /// The file beside the ledger that has the whole account, if there is one.
     pub saved: Option<PathBuf>,
 }
 
-impl fmt::Display for Loss {
+impl fmt::Display for LedgerLoss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, saved } = self;
         match saved {
@@ -45,7 +45,7 @@ impl fmt::Display for Loss {
     }
 }
 
-impl Survey {
+impl LedgerSurvey {
     /// Reads a folder's ledger and its checkpoint. An error if the ledger is there and cannot be read at all.
     pub fn of(folder: &Path) -> Result<Self, LedgerError> {
         let path = folder.join(LEDGER);
@@ -61,7 +61,7 @@ impl Survey {
         let unusable =
             |unusable| LedgerError { reason: format!("{} is there, but {unusable}", path.display()) };
         let mut found = recovery::read(&path).map_err(unusable)?;
-        let damaged = matches!(checkpoint, Some(Err(Damaged)));
+        let damaged = matches!(checkpoint, Some(Err(CheckpointDamage)));
         let checkpoint = checkpoint.and_then(Result::ok);
         let synced = synced(&path, found.as_ref(), checkpoint.as_ref()).map_err(unusable)?;
         let synced = match damaged && synced.is_ok() {
@@ -79,7 +79,7 @@ impl Survey {
             let next = checkpoint.as_ref()?.next.as_ref()?;
             next.fits(&saved).unwrap_or_default().then_some(saved)
         };
-        let synced = synced.map_err(|what| Loss { what, saved: saved() });
+        let synced = synced.map_err(|what| LedgerLoss { what, saved: saved() });
         Ok(Self { found, checkpoint, synced })
     }
 }
@@ -87,27 +87,27 @@ impl Survey {
 /// What is known to have been synced of a file, or what is lost, in words.
 fn synced(
     path: &Path,
-    found: Option<&Found>,
+    found: Option<&LedgerContent>,
     checkpoint: Option<&Checkpoint>,
-) -> Result<Result<Option<Mark>, String>, Unusable> {
+) -> Result<Result<Option<SyncedPrefix>, String>, UnusableLedger> {
     let name = path.display();
     let counted = checkpoint.map(|checkpoint| {
-        let Mark { records, credits, .. } = &checkpoint.ledger;
+        let SyncedPrefix { records, credits, .. } = &checkpoint.ledger;
         format!("{CHECKPOINT} knows of {records} records and {credits} credits")
     });
     let Some(found) = found else {
         return Ok(counted.map_or(Ok(None), |counted| Err(format!("{name} is missing, and {counted}"))));
     };
     match found.damage {
-        Damage::Empty => return Ok(Err(format!("{name} is empty, which no ledger is"))),
-        Damage::Header => return Ok(Err(format!("{name} does not begin as a ledger does"))),
+        LedgerDamage::Empty => return Ok(Err(format!("{name} is empty, which no ledger is"))),
+        LedgerDamage::Header => return Ok(Err(format!("{name} does not begin as a ledger does"))),
         // What a power failure has kept from the disk is not missed if it was never synced.
-        Damage::Lines { whole, holes: true, .. } if checkpoint.is_some_and(|it| it.ledger.bytes <= whole) => {
-        }
-        Damage::Lines { count, first, .. } => {
+        LedgerDamage::Lines { whole, holes: true, .. }
+            if checkpoint.is_some_and(|it| it.ledger.bytes <= whole) => {}
+        LedgerDamage::Lines { count, first, .. } => {
             return Ok(Err(format!("{name} has damaged lines: {count}, the first of them is line {first}")));
         }
-        Damage::None | Damage::Tail { .. } => {}
+        LedgerDamage::None | LedgerDamage::Tail { .. } => {}
     }
     let (Some(Checkpoint { ledger, next, .. }), Some(counted)) = (checkpoint, counted) else {
         return Ok(Ok(None));

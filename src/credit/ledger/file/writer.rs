@@ -11,12 +11,12 @@ use time::{Date, OffsetDateTime};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot::Sender;
 
-use super::store::Store;
-use super::{FileOptions, Shared};
-use crate::credit::ledger::record::{Record, Reserve, Settle, encode};
-use crate::credit::ledger::reservation::{Dropped, Reservation, Return, Ticket};
-use crate::credit::ledger::state::State;
-use crate::credit::ledger::{LedgerError, ReserveError, Settled, Settlement, Wish};
+use super::store::LedgerFile;
+use super::{FileOptions, SharedState};
+use crate::credit::ledger::record::{Record, ReserveRecord, SettleRecord, encode};
+use crate::credit::ledger::reservation::{Dropped, Reservation, ReservationRecord, ReservationReturn};
+use crate::credit::ledger::state::LedgerState;
+use crate::credit::ledger::{LedgerError, ReserveError, ReserveRequest, SettleResult, Settlement};
 use crate::credit::window::Clock;
 
 /// Most commands that share a sync: enough for any rush, and nobody waits much longer than for one.
@@ -25,32 +25,32 @@ const BATCH: usize = 1024;
 pub const SKEW: time::Duration = time::Duration::minutes(5);
 
 /// What the thread is asked to do.
-pub enum Command {
+pub enum WriterCommand {
     /// To reserve.
-    Reserve(Wish, Sender<Result<Reservation, ReserveError>>),
+    Reserve(ReserveRequest, Sender<Result<Reservation, ReserveError>>),
     /// To settle; it is answered when it is written.
-    Settle(Ticket, Settlement, Sender<()>),
+    Settle(ReservationRecord, Settlement, Sender<()>),
     /// To take back what somebody dropped.
-    Return(Ticket, Dropped),
+    Return(ReservationRecord, Dropped),
     /// To let somebody look.
-    Read(Look),
+    Read(LedgerQuery),
     /// To see whether the file is still there, or again; it is answered when that is known.
     Check(Option<Sender<()>>),
 }
 
 /// What somebody looks for, in the account of today.
-pub type Look = Box<dyn FnOnce(Result<&State, LedgerError>, Date) + Send>;
+pub type LedgerQuery = Box<dyn FnOnce(Result<&LedgerState, LedgerError>, Date) + Send>;
 
 /// What the thread owns.
-pub struct Writer {
+pub struct LedgerWriter {
     folder: PathBuf,
     clock: Arc<dyn Clock>,
     options: FileOptions,
-    shared: Arc<Shared>,
-    back: Return,
+    shared: Arc<SharedState>,
+    back: ReservationReturn,
     access: Access,
     /// None if the file is there and cannot be read.
-    state: Option<State>,
+    state: Option<LedgerState>,
     /// Whether the account in memory was ever that of an open file: then it is right, whatever became of the file.
     owned: bool,
     /// Ends of reservations that were told while the file was closed, as lines.
@@ -62,11 +62,11 @@ pub struct Writer {
 /// Whether the file can be written.
 enum Access {
     /// It can.
-    Open(Store),
+    Open(LedgerFile),
     /// It could not be opened, at this time.
     Closed(Instant),
     /// It could be, until this time: what it holds is not known, and the account in memory counts.
-    Failed(Store, Instant),
+    Failed(LedgerFile, Instant),
 }
 
 /// Lines that are written together, and who waits for them.
@@ -81,14 +81,14 @@ struct Batch {
     settled: Vec<Sender<()>>,
 }
 
-impl Writer {
+impl LedgerWriter {
     /// Opens the file, or knows why not.
     pub fn open(
         folder: PathBuf,
         clock: Arc<dyn Clock>,
         options: FileOptions,
-        shared: Arc<Shared>,
-        back: Return,
+        shared: Arc<SharedState>,
+        back: ReservationReturn,
     ) -> Self {
         let access = Access::Closed(Instant::now());
         let (state, owned, unwritten, warned) = (None, false, Vec::new(), false);
@@ -99,7 +99,7 @@ impl Writer {
     }
 
     /// Works until nobody can ask any more.
-    pub fn run(mut self, mut commands: UnboundedReceiver<Command>) {
+    pub fn run(mut self, mut commands: UnboundedReceiver<WriterCommand>) {
         while let Some(first) = commands.blocking_recv() {
             let mut batch = Batch::default();
             self.take(first, &mut batch);
@@ -117,29 +117,31 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, command: Command, batch: &mut Batch) {
+    fn take(&mut self, command: WriterCommand, batch: &mut Batch) {
         match command {
-            Command::Reserve(wish, answer) => match self.reserve(wish, batch) {
+            WriterCommand::Reserve(wish, answer) => match self.reserve(wish, batch) {
                 Ok(reservation) => batch.granted.push((reservation, answer)),
                 // Nobody may be waiting any more, here and below.
                 Err(error) => {
                     let _ = answer.send(Err(error));
                 }
             },
-            Command::Settle(ticket, settlement, answer) => {
+            WriterCommand::Settle(ticket, settlement, answer) => {
                 self.settle(ticket, &settlement, batch);
                 batch.settled.push(answer);
             }
-            Command::Return(ticket, Dropped::Unseen) => self.record(Record::Release { id: ticket.id }, batch),
-            Command::Return(ticket, Dropped::Held) => {
-                Settled::new(ticket.most, &Settlement::UNKNOWN).warn(&ticket);
+            WriterCommand::Return(ticket, Dropped::Unseen) => {
+                self.record(Record::Release { id: ticket.id }, batch)
+            }
+            WriterCommand::Return(ticket, Dropped::Held) => {
+                SettleResult::new(ticket.most, &Settlement::UNKNOWN).warn(&ticket);
                 self.settle(ticket, &Settlement::UNKNOWN, batch);
             }
-            Command::Read(look) => {
+            WriterCommand::Read(look) => {
                 self.try_again();
                 look(self.state.as_ref().ok_or_else(|| self.trouble()), self.clock.now().date());
             }
-            Command::Check(answer) => {
+            WriterCommand::Check(answer) => {
                 self.shared.checking.store(false, Ordering::Relaxed);
                 self.try_again();
                 // What is still to be written would look like what another program wrote.
@@ -151,7 +153,7 @@ impl Writer {
         }
     }
 
-    fn reserve(&mut self, wish: Wish, batch: &mut Batch) -> Result<Reservation, ReserveError> {
+    fn reserve(&mut self, wish: ReserveRequest, batch: &mut Batch) -> Result<Reservation, ReserveError> {
         self.try_again();
         let (Access::Open(_), Some(state)) = (&self.access, &self.state) else {
             return Err(self.trouble().into());
@@ -165,14 +167,17 @@ impl Writer {
         Ok(reservation)
     }
 
-    fn settle(&mut self, mut ticket: Ticket, settlement: &Settlement, batch: &mut Batch) {
+    fn settle(&mut self, mut ticket: ReservationRecord, settlement: &Settlement, batch: &mut Batch) {
         if let Some(state) = &self.state {
             state.limit_names(&mut ticket);
         }
-        let settled = Settled::new(ticket.most, settlement);
+        let settled = SettleResult::new(ticket.most, settlement);
         // Only an overrun is more than what a crash would charge.
         batch.sync |= settled.overrun.micro() > 0;
-        self.record(Record::Settle(Settle::new(Reserve::from(ticket), settled, settlement)), batch);
+        self.record(
+            Record::Settle(SettleRecord::new(ReserveRecord::from(ticket), settled, settlement)),
+            batch,
+        );
     }
 
     /// Takes a record into account, and has it written.
@@ -276,7 +281,7 @@ fn ends(record: &Record) -> bool {
 }
 
 /// Warns, once, when the clock is behind the ledger by more than clocks are apart; says whether it is.
-fn warn_of_clock(state: &State, clock: OffsetDateTime, warned: bool) -> bool {
+fn warn_of_clock(state: &LedgerState, clock: OffsetDateTime, warned: bool) -> bool {
     let Some(latest) = state.latest().filter(|latest| *latest - clock > SKEW) else { return false };
     if !warned {
         tracing::warn!(

@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use redis::{Script, ScriptInvocation};
 use time::{Date, Duration, OffsetDateTime, Time};
 
-use super::super::record::{Reserve, Settle};
-use super::super::reservation::{ANONYMOUS_CLIENTS_A_DAY, Ticket, is_anonymous};
-use super::super::{LedgerError, Settled, Settlement, Wish};
+use super::super::record::{ReserveRecord, SettleRecord};
+use super::super::reservation::{ANONYMOUS_CLIENTS_A_DAY, ReservationRecord, is_anonymous};
+use super::super::{LedgerError, ReserveRequest, SettleResult, Settlement};
 use super::epoch::{Epoch, EpochFile};
-use super::guard::{Danger, Guard, unusable};
-use super::keys::{self, Open};
+use super::guard::{AccountGuard, AccountTrouble, unusable};
+use super::keys::{self, OpenReservation};
 use crate::credit::amount::Credits;
-use crate::credit::budget::{Account, Budget, Exhausted};
-use crate::credit::experience::{Experience, RECENT, SizeClass};
+use crate::credit::budget::{Budget, BudgetAccount, Exhausted};
+use crate::credit::experience::{CallHistory, RECENT, SizeClass};
 use crate::credit::window::Clock;
-use crate::shared::{Purpose, Shared, Trouble};
+use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
 /// How often a reservation is tried when the day turns out to be another.
 const TRIES: usize = 3;
@@ -24,7 +24,7 @@ const TRIES: usize = 3;
 /// Why nothing was reserved, though no budget forbids it.
 pub enum ReserveFailure {
     /// Redis failed. If the command was sent, the reservation of this ticket may have been made.
-    Redis(Trouble, Ticket),
+    Redis(CommandError, ReservationRecord),
     /// The ledger cannot be used.
     Ledger(LedgerError),
 }
@@ -37,8 +37,8 @@ impl From<LedgerError> for ReserveFailure {
 
 /// The account.
 pub struct RedisAccount {
-    pub(super) shared: Shared,
-    pub(super) guard: Guard,
+    pub(super) shared: SharedRedis,
+    pub(super) guard: AccountGuard,
     clock: Option<Arc<dyn Clock>>,
     /// How far the time that counts is ahead of our clock, in seconds, as of the last time that it mattered.
     ahead: AtomicI64,
@@ -49,9 +49,9 @@ pub struct RedisAccount {
 
 impl RedisAccount {
     /// The account in what is shared, whose epoch `file` remembers. Without a clock it is Redis's own.
-    pub fn new(shared: Shared, clock: Option<Arc<dyn Clock>>, file: Option<EpochFile>) -> Self {
+    pub fn new(shared: SharedRedis, clock: Option<Arc<dyn Clock>>, file: Option<EpochFile>) -> Self {
         Self {
-            guard: Guard::new(shared.clone(), file),
+            guard: AccountGuard::new(shared.clone(), file),
             shared,
             clock,
             ahead: AtomicI64::new(0),
@@ -71,11 +71,11 @@ impl RedisAccount {
     }
 
     /// The time that counts: Redis's, unless its clock was set back behind the latest reservation.
-    pub(super) async fn time(&self) -> Result<OffsetDateTime, Trouble> {
+    pub(super) async fn time(&self) -> Result<OffsetDateTime, CommandError> {
         let mut commands = redis::pipe();
         commands.cmd("TIME").get(keys::latest(&self.shared));
         let ((redis, _), latest): ((i64, i64), Option<i64>) =
-            self.shared.query(Purpose::Ledger, &commands).await?;
+            self.shared.query(CommandPurpose::Ledger, &commands).await?;
         let clock = self.clock.as_ref().map_or(redis, |clock| clock.now().unix_timestamp());
         self.set_time(latest.map_or(clock, |latest| latest.max(clock)));
         Ok(self.now())
@@ -98,11 +98,14 @@ impl RedisAccount {
     }
 
     /// Sets credit aside.
-    pub async fn reserve(&self, wish: Wish) -> Result<Result<Ticket, Exhausted>, ReserveFailure> {
+    pub async fn reserve(
+        &self,
+        wish: ReserveRequest,
+    ) -> Result<Result<ReservationRecord, Exhausted>, ReserveFailure> {
         let budgets = wish.budgets.clone();
-        let mut ticket = Ticket::new(number(), self.now(), wish);
+        let mut ticket = ReservationRecord::new(number(), self.now(), wish);
         for _ in 0..TRIES {
-            let concerned: Vec<(&Budget, Account)> = budgets
+            let concerned: Vec<(&Budget, BudgetAccount)> = budgets
                 .iter()
                 .filter_map(|budget| {
                     Some((budget, budget.account(&ticket.provider, ticket.client.as_deref())?))
@@ -113,7 +116,7 @@ impl RedisAccount {
                 .try_reserve(&ticket, &concerned, epoch)
                 .await
                 .map_err(|trouble| ReserveFailure::Redis(trouble, ticket.clone()))?;
-            if let Some(danger) = Danger::read(&answer) {
+            if let Some(danger) = AccountTrouble::read(&answer) {
                 return Err(self.guard.refuse(danger).into());
             }
             self.guard.accept();
@@ -141,14 +144,15 @@ impl RedisAccount {
 
     async fn try_reserve(
         &self,
-        ticket: &Ticket,
-        concerned: &[(&Budget, Account)],
+        ticket: &ReservationRecord,
+        concerned: &[(&Budget, BudgetAccount)],
         epoch: Epoch,
-    ) -> Result<Vec<String>, Trouble> {
+    ) -> Result<Vec<String>, CommandError> {
         let day = ticket.at.date();
         let first_second = day.with_time(Time::MIDNIGHT).assume_utc().unix_timestamp();
         let clock = self.clock.as_ref().map(|clock| clock.now().unix_timestamp().to_string());
-        let open = Open { owner: self.owner.clone(), reserve: Reserve::from(ticket.clone()) };
+        let open =
+            OpenReservation { owner: self.owner.clone(), reserve: ReserveRecord::from(ticket.clone()) };
         let record =
             serde_json::to_string(&open).map_err(|error| self.shared.confused(&error.to_string()))?;
         let mut script = self.reserve.prepare_invoke();
@@ -166,22 +170,26 @@ impl RedisAccount {
             let room = budget.limit.minus(ticket.most).micro();
             script.arg(keys::place(budget.window) + 1).arg(keys::account(account)).arg(room);
         }
-        self.shared.run(Purpose::Ledger, &script).await
+        self.shared.run(CommandPurpose::Ledger, &script).await
     }
 
     /// Gives a reservation back that nobody has seen.
-    pub async fn release(&self, ticket: &Ticket) -> Result<(), Trouble> {
+    pub async fn release(&self, ticket: &ReservationRecord) -> Result<(), CommandError> {
         let mut script = self.settle.prepare_invoke();
         self.ending_keys(&mut script, ticket);
         self.ending_args(&mut script, ticket, Credits::ZERO);
-        self.shared.write(Purpose::Ledger, &script).await
+        self.shared.write(CommandPurpose::Ledger, &script).await
     }
 
     /// Replaces a reservation by what the call has cost.
-    pub async fn settle(&self, ticket: &Ticket, settlement: &Settlement) -> Result<(), Trouble> {
-        let settled = Settled::new(ticket.most, settlement);
-        let settle = Settle::new(Reserve::from(ticket.clone()), settled, settlement);
-        let Ticket { at, provider, client, pixels, .. } = ticket;
+    pub async fn settle(
+        &self,
+        ticket: &ReservationRecord,
+        settlement: &Settlement,
+    ) -> Result<(), CommandError> {
+        let settled = SettleResult::new(ticket.most, settlement);
+        let settle = SettleRecord::new(ReserveRecord::from(ticket.clone()), settled, settlement);
+        let ReservationRecord { at, provider, client, pixels, .. } = ticket;
         let (day, size) = (at.date(), SizeClass::of(*pixels));
 
         let mut script = self.settle.prepare_invoke();
@@ -198,7 +206,7 @@ impl RedisAccount {
             script.arg(keys::field(provider, None, name)).arg(amount);
         }
         // By itself a call's experience is what it adds to that of others.
-        let mut experience = Experience::default();
+        let mut experience = CallHistory::default();
         experience.count(settle.ended());
         let sums = keys::sums(&experience.sums);
         script.arg(sums.len());
@@ -212,13 +220,13 @@ impl RedisAccount {
         script.arg(if ticket.is_free_and_anonymous() { ANONYMOUS_CLIENTS_A_DAY } else { usize::MAX });
         // A call that could cost nothing may add nothing.
         match ticket.id {
-            0 => self.shared.run(Purpose::Ledger, &script).await,
-            _ => self.shared.write(Purpose::Ledger, &script).await,
+            0 => self.shared.run(CommandPurpose::Ledger, &script).await,
+            _ => self.shared.write(CommandPurpose::Ledger, &script).await,
         }
     }
 
     /// The keys that the end of every reservation is about.
-    fn ending_keys(&self, script: &mut ScriptInvocation<'_>, ticket: &Ticket) {
+    fn ending_keys(&self, script: &mut ScriptInvocation<'_>, ticket: &ReservationRecord) {
         for key in keys::spent(&self.shared, ticket.at.date()) {
             script.key(key);
         }
@@ -226,7 +234,7 @@ impl RedisAccount {
     }
 
     /// What is told of the end of every reservation.
-    fn ending_args(&self, script: &mut ScriptInvocation<'_>, ticket: &Ticket, charged: Credits) {
+    fn ending_args(&self, script: &mut ScriptInvocation<'_>, ticket: &ReservationRecord, charged: Credits) {
         let id = if ticket.id == 0 { String::new() } else { ticket.id.to_string() };
         script.arg(id).arg(Credits::ZERO.minus(ticket.most).micro()).arg(charged.micro());
         script.arg(self.kept_for(ticket.at.date()));
@@ -236,8 +244,10 @@ impl RedisAccount {
 }
 
 /// The accounts that a call is counted on, as fields.
-fn accounts(ticket: &Ticket) -> Vec<String> {
-    Account::of(&ticket.provider, ticket.client.as_deref()).map(|account| keys::account(&account)).collect()
+fn accounts(ticket: &ReservationRecord) -> Vec<String> {
+    BudgetAccount::of(&ticket.provider, ticket.client.as_deref())
+        .map(|account| keys::account(&account))
+        .collect()
 }
 
 /// The number of a reservation: nobody else's, and not 0.
@@ -247,8 +257,8 @@ fn number() -> u64 {
 
 /// The budget that has too little left; of several, the one that renews last.
 fn refusal(
-    ticket: &Ticket,
-    concerned: &[(&Budget, Account)],
+    ticket: &ReservationRecord,
+    concerned: &[(&Budget, BudgetAccount)],
     spent: impl Iterator<Item = Credits>,
 ) -> Option<Exhausted> {
     let refused = concerned.iter().zip(spent).filter_map(|((budget, _), spent)| {

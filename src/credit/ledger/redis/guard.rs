@@ -11,7 +11,7 @@ use redis::Script;
 use super::epoch::{Epoch, EpochFile};
 use super::keys;
 use crate::credit::LedgerError;
-use crate::shared::{Purpose, Shared, Trouble};
+use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 use crate::tasks::spawn_blocking;
 
 /// How far a clock may be behind the latest reservation without a word, in seconds.
@@ -19,7 +19,7 @@ pub const SKEW: i64 = 300;
 
 /// Why the ledger in a Redis that answers cannot be used. Continues "Redis at ADDRESS".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Danger {
+pub enum AccountTrouble {
     /// Keys may be evicted.
     #[error(
         "may evict keys, and forget credit that was counted: its maxmemory-policy is {policy}, with a maxmemory of \
@@ -62,7 +62,7 @@ pub enum Danger {
     },
 }
 
-impl Danger {
+impl AccountTrouble {
     /// The danger that `guard.lua` has answered, if it has answered one.
     pub fn read(answer: &[String]) -> Option<Self> {
         let word = |place: usize| answer.get(place).cloned().unwrap_or_default();
@@ -82,8 +82,8 @@ impl Danger {
 }
 
 /// What a gateway knows of the account in Redis.
-pub struct Guard {
-    shared: Shared,
+pub struct AccountGuard {
+    shared: SharedRedis,
     /// Where the epoch outlives the program.
     file: Option<EpochFile>,
     state: Mutex<State>,
@@ -97,14 +97,14 @@ struct State {
     stored: bool,
     /// Whether it was logged that the file cannot be written.
     warned: bool,
-    danger: Option<Danger>,
+    danger: Option<AccountTrouble>,
     /// Whether Redis's clock was behind the latest reservation.
     behind: bool,
 }
 
-impl Guard {
+impl AccountGuard {
     /// A guard that knows no account yet.
-    pub fn new(shared: Shared, file: Option<EpochFile>) -> Self {
+    pub fn new(shared: SharedRedis, file: Option<EpochFile>) -> Self {
         let look = Script::new(concat!(include_str!("guard.lua"), include_str!("look.lua")));
         Self { shared, file, state: Mutex::default(), look }
     }
@@ -132,8 +132,8 @@ impl Guard {
         script.arg(known.map(|epoch| epoch.to_string()).unwrap_or_default());
         script.arg(Epoch::random().to_string());
         let answer: Vec<String> =
-            self.shared.run(Purpose::Ledger, &script).await.map_err(|trouble| unusable(&trouble))?;
-        if let Some(danger) = Danger::read(&answer) {
+            self.shared.run(CommandPurpose::Ledger, &script).await.map_err(|trouble| unusable(&trouble))?;
+        if let Some(danger) = AccountTrouble::read(&answer) {
             return Err(self.refuse(danger));
         }
         let epoch = answer.get(1).and_then(|text| Epoch::parse(text));
@@ -156,7 +156,7 @@ impl Guard {
     }
 
     /// Notes a danger, and logs it unless it is the same as before.
-    pub fn refuse(&self, danger: Danger) -> LedgerError {
+    pub fn refuse(&self, danger: AccountTrouble) -> LedgerError {
         let error = self.error(&danger);
         let before = self.lock().danger.replace(danger.clone());
         if before != Some(danger) {
@@ -166,11 +166,11 @@ impl Guard {
     }
 
     /// The epoch that this process or its file remembers; the file wins while a loss could have been accepted.
-    async fn remembered(&self) -> Result<Option<Epoch>, Danger> {
+    async fn remembered(&self) -> Result<Option<Epoch>, AccountTrouble> {
         let Some(file) = self.file.clone() else { return Ok(self.lock().epoch) };
         {
             let state = self.lock();
-            let doubt = state.danger.as_ref().is_some_and(Danger::may_be_accepted);
+            let doubt = state.danger.as_ref().is_some_and(AccountTrouble::may_be_accepted);
             if state.epoch.is_some() && !doubt {
                 return Ok(state.epoch);
             }
@@ -189,7 +189,7 @@ impl Guard {
                 Ok(Some(epoch))
             }
             (Ok(None), None) => Ok(None),
-            (Err(error), None) => Err(Danger::Forgotten { path, why: error.to_string() }),
+            (Err(error), None) => Err(AccountTrouble::Forgotten { path, why: error.to_string() }),
         }
     }
 
@@ -229,7 +229,7 @@ impl Guard {
         }
     }
 
-    fn error(&self, danger: &Danger) -> LedgerError {
+    fn error(&self, danger: &AccountTrouble) -> LedgerError {
         LedgerError { reason: format!("Redis at {} {danger}", self.shared.address()) }
     }
 
@@ -239,6 +239,6 @@ impl Guard {
 }
 
 /// A Redis that does not answer, or refuses.
-pub fn unusable(trouble: &Trouble) -> LedgerError {
+pub fn unusable(trouble: &CommandError) -> LedgerError {
     LedgerError { reason: trouble.to_string() }
 }

@@ -9,28 +9,28 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime, Time};
 
-use super::super::record::Reserve;
+use super::super::record::ReserveRecord;
 use crate::credit::amount::Credits;
-use crate::credit::budget::Account;
-use crate::credit::experience::{SizeClass, Sums};
+use crate::credit::budget::BudgetAccount;
+use crate::credit::experience::{CallTotals, SizeClass};
 use crate::credit::usage::Tally;
 use crate::credit::window::{Window, last_month};
-use crate::shared::Shared;
+use crate::shared::SharedRedis;
 
 /// Parts of a field that hold no line break stand on lines of their own.
 const BREAK: char = '\n';
 
 /// An open reservation as it is kept.
 #[derive(Serialize, Deserialize)]
-pub struct Open {
+pub struct OpenReservation {
     /// The process that holds it, for the operator.
     pub owner: String,
     /// The reservation.
-    pub reserve: Reserve,
+    pub reserve: ReserveRecord,
 }
 
 /// The three keys of what is spent in the periods of a day, the shortest first.
-pub fn spent(shared: &Shared, day: Date) -> [String; 3] {
+pub fn spent(shared: &SharedRedis, day: Date) -> [String; 3] {
     let (year, month) = (day.year(), u8::from(day.month()));
     [
         shared.key(format_args!("ledger:day:{day}")),
@@ -49,52 +49,52 @@ pub const fn place(window: Window) -> usize {
 }
 
 /// The key of the account's epoch.
-pub fn epoch(shared: &Shared) -> String {
+pub fn epoch(shared: &SharedRedis) -> String {
     shared.key("epoch")
 }
 
 /// The key of all open reservations.
-pub fn open(shared: &Shared) -> String {
+pub fn open(shared: &SharedRedis) -> String {
     shared.key("ledger:open")
 }
 
 /// The key of the time of the latest reservation, in seconds since 1970.
-pub fn latest(shared: &Shared) -> String {
+pub fn latest(shared: &SharedRedis) -> String {
     shared.key("ledger:latest")
 }
 
 /// The key of the mark that a reservation has ended.
-pub fn ended(shared: &Shared, id: u64) -> String {
+pub fn ended(shared: &SharedRedis, id: u64) -> String {
     shared.key(format_args!("ledger:ended:{id}"))
 }
 
 /// The key of all days of which there are sums.
-pub fn days(shared: &Shared) -> String {
+pub fn days(shared: &SharedRedis) -> String {
     shared.key("ledger:days")
 }
 
 /// The key of a day's sums by provider and client.
-pub fn by_client(shared: &Shared, day: Date) -> String {
+pub fn by_client(shared: &SharedRedis, day: Date) -> String {
     shared.key(format_args!("ledger:clients:{day}"))
 }
 
 /// The key of the clients without a key that the sums of a day name.
-pub fn named(shared: &Shared, day: Date) -> String {
+pub fn named(shared: &SharedRedis, day: Date) -> String {
     shared.key(format_args!("ledger:named:{day}"))
 }
 
 /// The key of a day's sums by provider.
-pub fn by_provider(shared: &Shared, day: Date) -> String {
+pub fn by_provider(shared: &SharedRedis, day: Date) -> String {
     shared.key(format_args!("ledger:providers:{day}"))
 }
 
 /// The key of what calls have cost and taken.
-pub fn experience(shared: &Shared) -> String {
+pub fn experience(shared: &SharedRedis) -> String {
     shared.key("ledger:experience")
 }
 
 /// The key of the latest calls of a provider for photographs of a size.
-pub fn recent(shared: &Shared, provider: &str, size: SizeClass) -> String {
+pub fn recent(shared: &SharedRedis, provider: &str, size: SizeClass) -> String {
     shared.key(format_args!("ledger:recent:{provider}:{}", size.label()))
 }
 
@@ -111,11 +111,11 @@ pub fn kept_for(day: Date, now: OffsetDateTime) -> Duration {
 }
 
 /// An account as a field.
-pub fn account(account: &Account) -> String {
+pub fn account(account: &BudgetAccount) -> String {
     match account {
-        Account::All => "all".to_owned(),
-        Account::Provider(name) => format!("provider{BREAK}{name}"),
-        Account::Client(name) => format!("client{BREAK}{name}"),
+        BudgetAccount::All => "all".to_owned(),
+        BudgetAccount::Provider(name) => format!("provider{BREAK}{name}"),
+        BudgetAccount::Client(name) => format!("client{BREAK}{name}"),
     }
 }
 
@@ -155,7 +155,7 @@ pub fn read_tally(tally: &mut Tally, name: &str, value: i64) {
 }
 
 /// The fields of experience, and what they add.
-pub fn sums(sums: &Sums) -> [(&'static str, i64); 5] {
+pub fn sums(sums: &CallTotals) -> [(&'static str, i64); 5] {
     [
         ("calls", count(sums.calls)),
         ("pixels", count(sums.pixels)),
@@ -166,7 +166,7 @@ pub fn sums(sums: &Sums) -> [(&'static str, i64); 5] {
 }
 
 /// Puts a field of experience where it belongs.
-pub fn read_sums(sums: &mut Sums, name: &str, value: i64) {
+pub fn read_sums(sums: &mut CallTotals, name: &str, value: i64) {
     let number = u64::try_from(value).unwrap_or_default();
     match name {
         "calls" => sums.calls = number,
@@ -248,8 +248,8 @@ mod tests {
         let mut read = Tally::default();
         tally(&all).into_iter().for_each(|(name, value)| read_tally(&mut read, name, value));
         assert_eq!(read, all);
-        let all = Sums { calls: 1, pixels: 2, took_ms: 3, credits: Credits::from_micro(4), cpu_us: 5 };
-        let mut read = Sums::default();
+        let all = CallTotals { calls: 1, pixels: 2, took_ms: 3, credits: Credits::from_micro(4), cpu_us: 5 };
+        let mut read = CallTotals::default();
         sums(&all).into_iter().for_each(|(name, value)| read_sums(&mut read, name, value));
         assert_eq!(read, all);
     }

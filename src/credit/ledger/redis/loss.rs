@@ -11,7 +11,7 @@ use super::epoch::{Epoch, EpochFile};
 use super::guard::{SKEW, unusable};
 use super::keys;
 use crate::credit::LedgerError;
-use crate::shared::{Purpose, Shared, Trouble};
+use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
 /// With what the gateways of a state folder go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,19 +35,19 @@ impl RedisLedger {
     /// Makes the account that Redis has now the one that the gateways of a state folder know; begins one where there
     /// is none. A gateway that runs notices it by itself. Reads and writes files: not for async threads that others
     /// need.
-    pub async fn accept_loss(shared: &Shared, state_dir: &Path) -> Result<AcceptedLoss, LedgerError> {
+    pub async fn accept_loss(shared: &SharedRedis, state_dir: &Path) -> Result<AcceptedLoss, LedgerError> {
         let account = accept_account(shared, state_dir).await?;
         let rewound = rewind(shared).await.map_err(|trouble| unusable(&trouble))?;
         Ok(AcceptedLoss { account, rewound })
     }
 }
 
-async fn accept_account(shared: &Shared, state_dir: &Path) -> Result<AcceptedAccount, LedgerError> {
+async fn accept_account(shared: &SharedRedis, state_dir: &Path) -> Result<AcceptedAccount, LedgerError> {
     let (key, new) = (keys::epoch(shared), Epoch::random());
     let mut commands = redis::pipe();
     commands.atomic().cmd("SET").arg(&key).arg(new.to_string()).arg("NX").ignore().get(&key);
     let (found,): (String,) =
-        shared.query(Purpose::Ledger, &commands).await.map_err(|trouble| unusable(&trouble))?;
+        shared.query(CommandPurpose::Ledger, &commands).await.map_err(|trouble| unusable(&trouble))?;
     let damaged = || LedgerError { reason: format!("the key {key} in Redis holds no epoch: delete it") };
     let found = Epoch::parse(&found).ok_or_else(damaged)?;
     let file = EpochFile::new(state_dir);
@@ -61,15 +61,16 @@ async fn accept_account(shared: &Shared, state_dir: &Path) -> Result<AcceptedAcc
 }
 
 /// Forgets the time of the latest reservation where it is ahead of Redis's clock, and returns it.
-async fn rewind(shared: &Shared) -> Result<Option<OffsetDateTime>, Trouble> {
+async fn rewind(shared: &SharedRedis) -> Result<Option<OffsetDateTime>, CommandError> {
     let key = keys::latest(shared);
     let mut commands = redis::pipe();
     commands.cmd("TIME").get(&key);
-    let ((now, _), latest): ((i64, i64), Option<i64>) = shared.query(Purpose::Ledger, &commands).await?;
+    let ((now, _), latest): ((i64, i64), Option<i64>) =
+        shared.query(CommandPurpose::Ledger, &commands).await?;
     let Some(latest) = latest.filter(|latest| *latest - now > SKEW) else { return Ok(None) };
     let mut commands = redis::pipe();
     commands.del(&key).ignore();
-    shared.query::<()>(Purpose::Ledger, &commands).await?;
+    shared.query::<()>(CommandPurpose::Ledger, &commands).await?;
     Ok(OffsetDateTime::from_unix_timestamp(latest).ok())
 }
 

@@ -29,13 +29,13 @@ use self::account::{RedisAccount, ReserveFailure};
 use self::epoch::EpochFile;
 use self::guard::unusable;
 pub use self::loss::AcceptedLoss;
-use super::reservation::{Dropped, Reservation, Return, Ticket};
-use super::{Ledger, LedgerError, ReserveError, Settled, Settlement, Wish};
-use crate::credit::budget::{Budgets, Standing};
-use crate::credit::experience::{Experience, SizeClass};
+use super::reservation::{Dropped, Reservation, ReservationRecord, ReservationReturn};
+use super::{Ledger, LedgerError, ReserveError, ReserveRequest, SettleResult, Settlement};
+use crate::credit::budget::{BudgetStatus, Budgets};
+use crate::credit::experience::{CallHistory, SizeClass};
 use crate::credit::usage::UsageRow;
 use crate::credit::window::Clock;
-use crate::shared::{Shared, Trouble};
+use crate::shared::{CommandError, SharedRedis};
 use crate::tasks::Tasks;
 
 /// How long the end of a reservation is told again while Redis does not answer. After that it stays charged.
@@ -44,44 +44,49 @@ const INSIST: Duration = Duration::from_secs(15 * 60);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The ledger in what replicas share.
-pub struct RedisLedger(Arc<Desk>);
+pub struct RedisLedger(Arc<LedgerTasks>);
 
 /// What tasks need of it.
-struct Desk {
+struct LedgerTasks {
     account: RedisAccount,
     tasks: Tasks,
-    back: Return,
+    back: ReservationReturn,
 }
 
 impl RedisLedger {
     /// The ledger in what is shared; its work is done in `tasks`. Without a clock it is Redis's own.
-    pub fn new(shared: Shared, clock: Option<Arc<dyn Clock>>, tasks: Tasks) -> Self {
+    pub fn new(shared: SharedRedis, clock: Option<Arc<dyn Clock>>, tasks: Tasks) -> Self {
         Self::open(shared, clock, tasks, None)
     }
 
     /// The same, with Redis's own clock, for a gateway with a state folder: it remembers there which account it knew,
     /// so that it notices another one after a restart.
-    pub fn in_folder(shared: Shared, tasks: Tasks, state_dir: &Path) -> Self {
+    pub fn in_folder(shared: SharedRedis, tasks: Tasks, state_dir: &Path) -> Self {
         Self::open(shared, None, tasks, Some(EpochFile::new(state_dir)))
     }
 
-    fn open(shared: Shared, clock: Option<Arc<dyn Clock>>, tasks: Tasks, file: Option<EpochFile>) -> Self {
-        Self(Arc::new_cyclic(|desk: &Weak<Desk>| {
+    fn open(
+        shared: SharedRedis,
+        clock: Option<Arc<dyn Clock>>,
+        tasks: Tasks,
+        file: Option<EpochFile>,
+    ) -> Self {
+        Self(Arc::new_cyclic(|desk: &Weak<LedgerTasks>| {
             let desk = desk.clone();
             // A desk that is gone, or a program that ends, leaves the reservation charged.
-            let back: Return = Arc::new(move |ticket, dropped| {
+            let back: ReservationReturn = Arc::new(move |ticket, dropped| {
                 if let (Some(desk), Ok(_)) = (desk.upgrade(), Handle::try_current()) {
                     desk.tasks.clone().spawn(async move { desk.take_back(&ticket, dropped).await });
                 }
             });
-            Desk { account: RedisAccount::new(shared, clock, file), tasks, back }
+            LedgerTasks { account: RedisAccount::new(shared, clock, file), tasks, back }
         }))
     }
 }
 
-impl Desk {
+impl LedgerTasks {
     /// Reserves; what fails half-way is given back.
-    async fn reserve(&self, wish: Wish) -> Result<Reservation, ReserveError> {
+    async fn reserve(&self, wish: ReserveRequest) -> Result<Reservation, ReserveError> {
         match self.account.reserve(wish).await {
             Ok(Ok(ticket)) => Ok(Reservation::new(ticket, self.back.clone())),
             Ok(Err(exhausted)) => Err(exhausted.into()),
@@ -95,18 +100,18 @@ impl Desk {
         }
     }
 
-    async fn take_back(&self, ticket: &Ticket, dropped: Dropped) {
+    async fn take_back(&self, ticket: &ReservationRecord, dropped: Dropped) {
         match dropped {
             Dropped::Unseen => self.insist(|| self.account.release(ticket), |_| ()).await,
             Dropped::Held => {
-                Settled::new(ticket.most, &Settlement::UNKNOWN).warn(ticket);
+                SettleResult::new(ticket.most, &Settlement::UNKNOWN).warn(ticket);
                 self.settle(ticket, Settlement::UNKNOWN, |_| ()).await;
             }
         }
     }
 
     /// `first` is told how the first try went.
-    async fn settle(&self, ticket: &Ticket, settlement: Settlement, first: impl FnOnce(bool)) {
+    async fn settle(&self, ticket: &ReservationRecord, settlement: Settlement, first: impl FnOnce(bool)) {
         if ticket.most.is_zero() {
             // It may be counted twice if it is told twice, and costs nothing if it is not counted.
             return first(self.account.settle(ticket, &settlement).await.is_ok());
@@ -116,7 +121,7 @@ impl Desk {
 
     async fn insist<F>(&self, tell: impl Fn() -> F, first: impl FnOnce(bool))
     where
-        F: Future<Output = Result<(), Trouble>>,
+        F: Future<Output = Result<(), CommandError>>,
     {
         let (start, mut told) = (Instant::now(), tell().await);
         first(told.is_ok());
@@ -132,7 +137,7 @@ impl Desk {
     }
 
     /// Charges what nobody can hold any more: its process was killed.
-    fn close(self: &Arc<Self>, abandoned: Vec<Ticket>) {
+    fn close(self: &Arc<Self>, abandoned: Vec<ReservationRecord>) {
         for ticket in abandoned {
             tracing::warn!(
                 "a call of provider {} was under way when its process ended: nobody knows what it has \
@@ -152,10 +157,10 @@ fn stopped() -> LedgerError {
 
 #[async_trait]
 impl Ledger for RedisLedger {
-    async fn reserve(&self, wish: Wish) -> Result<Reservation, ReserveError> {
+    async fn reserve(&self, wish: ReserveRequest) -> Result<Reservation, ReserveError> {
         let Self(desk) = self;
         if wish.most.is_zero() {
-            let ticket = Ticket::new(0, desk.account.now(), wish);
+            let ticket = ReservationRecord::new(0, desk.account.now(), wish);
             return Ok(Reservation::new(ticket, desk.back.clone()).hand_over());
         }
         let (answer, answered) = oneshot::channel();
@@ -167,9 +172,9 @@ impl Ledger for RedisLedger {
         answered.await.map_err(|_| stopped())?.map(Reservation::hand_over)
     }
 
-    async fn settle(&self, reservation: Reservation, settlement: Settlement) -> Settled {
+    async fn settle(&self, reservation: Reservation, settlement: Settlement) -> SettleResult {
         let Self(desk) = self;
-        let settled = Settled::new(reservation.most(), &settlement);
+        let settled = SettleResult::new(reservation.most(), &settlement);
         let Some(ticket) = reservation.take() else { return settled };
         settled.warn(&ticket);
         let (answer, answered) = oneshot::channel();
@@ -188,14 +193,18 @@ impl Ledger for RedisLedger {
         self.0.account.usage(&days).await.map_err(|trouble| unusable(&trouble))
     }
 
-    async fn standing(&self, budgets: Budgets, client: Option<String>) -> Result<Vec<Standing>, LedgerError> {
+    async fn standing(
+        &self,
+        budgets: Budgets,
+        client: Option<String>,
+    ) -> Result<Vec<BudgetStatus>, LedgerError> {
         let standing = self.0.account.standing(&budgets, client.as_deref()).await;
         let (standings, abandoned) = standing.map_err(|trouble| unusable(&trouble))?;
         self.0.close(abandoned);
         Ok(standings)
     }
 
-    async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), Experience>, LedgerError> {
+    async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), CallHistory>, LedgerError> {
         self.0.account.experience().await.map_err(|trouble| unusable(&trouble))
     }
 

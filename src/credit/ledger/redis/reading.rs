@@ -6,16 +6,16 @@ use std::ops::RangeInclusive;
 use redis::{FromRedisValue, Value};
 use time::{Date, Duration};
 
-use super::super::record::Reserve;
-use super::super::reservation::Ticket;
+use super::super::record::ReserveRecord;
+use super::super::reservation::ReservationRecord;
 use super::account::RedisAccount;
-use super::keys::{self, Open};
+use super::keys::{self, OpenReservation};
 use crate::credit::amount::Credits;
-use crate::credit::budget::{Account, Budget, Standing};
-use crate::credit::experience::{Experience, Sample, SizeClass};
+use crate::credit::budget::{Budget, BudgetAccount, BudgetStatus};
+use crate::credit::experience::{CallHistory, CallSample, SizeClass};
 use crate::credit::usage::{Tally, UsageRow};
 use crate::credit::window::last_month;
-use crate::shared::{Purpose, Trouble};
+use crate::shared::{CommandError, CommandPurpose};
 
 /// After so long nobody holds a reservation any more: requests end within an hour.
 const ABANDONED: Duration = Duration::hours(24);
@@ -26,10 +26,10 @@ impl RedisAccount {
         &self,
         budgets: &[Budget],
         client: Option<&str>,
-    ) -> Result<(Vec<Standing>, Vec<Ticket>), Trouble> {
+    ) -> Result<(Vec<BudgetStatus>, Vec<ReservationRecord>), CommandError> {
         let now = self.time().await?;
         let account = |budget: &Budget| budget.account(budget.provider(), client);
-        let concerned: Vec<(&Budget, Account)> =
+        let concerned: Vec<(&Budget, BudgetAccount)> =
             budgets.iter().filter_map(|budget| Some((budget, account(budget)?))).collect();
         let spent = keys::spent(&self.shared, now.date());
         let mut commands = redis::pipe();
@@ -39,27 +39,31 @@ impl RedisAccount {
         }
         let mut answers = self.ask(&commands).await?.into_iter();
         let open: Vec<String> = self.next(&mut answers)?;
-        let open = open.iter().map(|record| serde_json::from_str(record).map(|Open { reserve, .. }| reserve));
-        let open: Vec<Reserve> = open.collect::<Result<_, _>>().map_err(|error| self.confused(&error))?;
+        let open = open
+            .iter()
+            .map(|record| serde_json::from_str(record).map(|OpenReservation { reserve, .. }| reserve));
+        let open: Vec<ReserveRecord> =
+            open.collect::<Result<_, _>>().map_err(|error| self.confused(&error))?;
 
         let mut standings = Vec::new();
         for (budget, account) in concerned {
             let charged: Option<i64> = self.next(&mut answers)?;
             let period = budget.window.period(now.date());
             let reserved = open.iter().filter(|open| {
-                let mut accounts = Account::of(&open.provider, open.client.as_deref());
+                let mut accounts = BudgetAccount::of(&open.provider, open.client.as_deref());
                 accounts.any(|one| one == account) && budget.window.period(open.at.date()) == period
             });
             let reserved = reserved.map(|open| open.most).sum();
             let spent = Credits::from_micro(charged.unwrap_or_default()).minus(reserved);
-            standings.push(Standing { budget: budget.clone(), spent, reserved, renews: period.end() });
+            standings.push(BudgetStatus { budget: budget.clone(), spent, reserved, renews: period.end() });
         }
-        let abandoned = open.into_iter().filter(|open| now - open.at > ABANDONED).map(Ticket::from);
+        let abandoned =
+            open.into_iter().filter(|open| now - open.at > ABANDONED).map(ReservationRecord::from);
         Ok((standings, abandoned.collect()))
     }
 
     /// What was used on these days, in order of day, provider and client.
-    pub async fn usage(&self, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, Trouble> {
+    pub async fn usage(&self, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, CommandError> {
         let named = last_month(self.time().await?.date());
         let mut commands = redis::pipe();
         commands.smembers(keys::days(&self.shared));
@@ -93,11 +97,11 @@ impl RedisAccount {
     }
 
     /// What calls have cost and taken, by provider and size of the photograph.
-    pub async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), Experience>, Trouble> {
+    pub async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), CallHistory>, CommandError> {
         let mut commands = redis::pipe();
         commands.hgetall(keys::experience(&self.shared));
         let sums: HashMap<String, i64> = self.next(&mut self.ask(&commands).await?.into_iter())?;
-        let mut all = BTreeMap::<_, Experience>::new();
+        let mut all = BTreeMap::<_, CallHistory>::new();
         for (field, value) in &sums {
             let Some((provider, Some(size), name)) = keys::read_field(field) else { continue };
             let Some(size) = SizeClass::ALL.into_iter().find(|known| known.label() == size) else { continue };
@@ -114,22 +118,22 @@ impl RedisAccount {
         let mut answers = self.ask(&commands).await?.into_iter();
         for experience in all.values_mut() {
             let samples: Vec<String> = self.next(&mut answers)?;
-            let samples = samples.iter().filter_map(|sample| serde_json::from_str::<Sample>(sample).ok());
+            let samples = samples.iter().filter_map(|sample| serde_json::from_str::<CallSample>(sample).ok());
             samples.for_each(|sample| experience.remember(sample));
         }
         Ok(all)
     }
 
-    async fn ask(&self, commands: &redis::Pipeline) -> Result<Vec<Value>, Trouble> {
-        self.shared.query(Purpose::Ledger, commands).await
+    async fn ask(&self, commands: &redis::Pipeline) -> Result<Vec<Value>, CommandError> {
+        self.shared.query(CommandPurpose::Ledger, commands).await
     }
 
     /// The next of several answers.
-    fn next<T: FromRedisValue>(&self, answers: &mut impl Iterator<Item = Value>) -> Result<T, Trouble> {
+    fn next<T: FromRedisValue>(&self, answers: &mut impl Iterator<Item = Value>) -> Result<T, CommandError> {
         redis::from_redis_value(answers.next().unwrap_or(Value::Nil)).map_err(|error| self.confused(&error))
     }
 
-    fn confused(&self, error: &dyn std::fmt::Display) -> Trouble {
+    fn confused(&self, error: &dyn std::fmt::Display) -> CommandError {
         self.shared.confused(&format!("the ledger there is not what was written: {error}"))
     }
 }

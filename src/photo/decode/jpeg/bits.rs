@@ -180,15 +180,15 @@ impl<'a> Bits<'a> {
 }
 
 /// Takes entropy-coded data.
-pub(super) trait Output {
+pub(super) trait BitSink {
     /// Takes a number of so many bits, at most 16.
     fn put(&mut self, value: u32, count: u32);
 
     /// Remembers what was put so far.
-    fn mark(&self) -> Mark;
+    fn mark(&self) -> OutputMark;
 
     /// Takes back what was put after a mark.
-    fn go_back(&mut self, to: Mark);
+    fn go_back(&mut self, to: OutputMark);
 
     /// Puts a difference of DC coefficients, of at most 2,047, in the code of `codes` (see [`dc_codes`]).
     fn put_difference(&mut self, codes: &[(u32, u32)], difference: i32) -> Option<()> {
@@ -202,9 +202,9 @@ pub(super) trait Output {
     }
 }
 
-/// A place in what an [`Output`] was given.
+/// A place in what an [`BitSink`] was given.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Mark {
+pub(super) struct OutputMark {
     length: usize,
     pending: u64,
     count: u32,
@@ -213,24 +213,24 @@ pub(super) struct Mark {
 /// For those who only want to know whether data can be read.
 pub(super) struct Discard;
 
-impl Output for Discard {
+impl BitSink for Discard {
     fn put(&mut self, _: u32, _: u32) {}
 
-    fn mark(&self) -> Mark {
-        Mark::default()
+    fn mark(&self) -> OutputMark {
+        OutputMark::default()
     }
 
-    fn go_back(&mut self, _: Mark) {}
+    fn go_back(&mut self, _: OutputMark) {}
 }
 
 /// Writes entropy-coded data.
-pub(super) struct Writer<'a> {
+pub(super) struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
     pending: u64,
     count: u32,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> BitWriter<'a> {
     pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
         Self { out, pending: 0, count: 0 }
     }
@@ -242,7 +242,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-impl Output for Writer<'_> {
+impl BitSink for BitWriter<'_> {
     fn put(&mut self, value: u32, count: u32) {
         self.pending = self.pending << count | u64::from(value);
         self.count += count;
@@ -256,11 +256,11 @@ impl Output for Writer<'_> {
         }
     }
 
-    fn mark(&self) -> Mark {
-        Mark { length: self.out.len(), pending: self.pending, count: self.count }
+    fn mark(&self) -> OutputMark {
+        OutputMark { length: self.out.len(), pending: self.pending, count: self.count }
     }
 
-    fn go_back(&mut self, to: Mark) {
+    fn go_back(&mut self, to: OutputMark) {
         self.out.truncate(to.length);
         (self.pending, self.count) = (to.pending, to.count);
     }

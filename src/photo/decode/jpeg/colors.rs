@@ -4,7 +4,7 @@ use jpeg_decoder::ColorTransform;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 
 use super::Channels;
-use super::walk::Layout;
+use super::walk::JpegLayout;
 
 const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
@@ -28,7 +28,7 @@ pub(super) enum Colors {
 
 impl Colors {
     /// By the rules of libjpeg (`default_decompress_parms`); none for a number of components that has no meaning.
-    pub(super) fn of(bytes: &[u8], layout: &Layout) -> Option<Self> {
+    pub(super) fn of(bytes: &[u8], layout: &JpegLayout) -> Option<Self> {
         let mut ids = layout.frame.components.iter().map(|component| component.id);
         let adobe = bodies(bytes, layout, APP14).find(|body| body.starts_with(b"Adobe") && body.len() >= 12);
         let transform = adobe.map(|body| body[11]);
@@ -75,18 +75,18 @@ impl Colors {
     }
 }
 
-fn bodies<'a>(bytes: &'a [u8], layout: &'a Layout, marker: u8) -> impl Iterator<Item = &'a [u8]> {
+fn bodies<'a>(bytes: &'a [u8], layout: &'a JpegLayout, marker: u8) -> impl Iterator<Item = &'a [u8]> {
     let segments = layout.segments.iter().filter(move |segment| segment.marker == marker);
     segments.filter_map(|segment| bytes.get(segment.body.clone()))
 }
 
 /// The first EXIF segment: it is the camera's, or its editor's; later ones come from pictures pasted together.
-pub(super) fn first_exif<'a>(bytes: &'a [u8], layout: &'a Layout) -> Option<&'a [u8]> {
+pub(super) fn first_exif<'a>(bytes: &'a [u8], layout: &'a JpegLayout) -> Option<&'a [u8]> {
     bodies(bytes, layout, APP1).find_map(|body| body.strip_prefix(b"Exif\0\0"))
 }
 
 /// The profile, put together from its chunks (ICC.1:2022, B.4); none unless each chunk is there once.
-pub(super) fn icc_profile(bytes: &[u8], layout: &Layout) -> Option<Vec<u8>> {
+pub(super) fn icc_profile(bytes: &[u8], layout: &JpegLayout) -> Option<Vec<u8>> {
     let chunks = bodies(bytes, layout, APP2).filter_map(|body| body.strip_prefix(b"ICC_PROFILE\0"));
     let mut chunks: Vec<(u8, u8, &[u8])> = chunks
         .filter_map(|chunk| match chunk {

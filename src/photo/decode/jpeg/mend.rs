@@ -6,11 +6,11 @@
 //! and written again: blocks that can be read as they are, to the bit, and the others without any coefficient.
 //! What comes out is a sound file for the same decoders.
 
-use super::bits::{Bits, DC_CATEGORIES, DC_LENGTHS, Discard, Output, Tables, Writer};
+use super::bits::{BitSink, BitWriter, Bits, DC_CATEGORIES, DC_LENGTHS, Discard, Tables};
 use super::restarts::Intervals;
 use super::scan::{AC_SYMBOLS, Scan, ac_lengths};
 use super::split::write;
-use super::walk::{DHT, DQT, DRI, EOI, Layout, SOI, SOS, ScanHeader, Segment, restart_interval};
+use super::walk::{DHT, DQT, DRI, EOI, JpegLayout, SOI, SOS, ScanHeader, Segment, restart_interval};
 use super::{InputFormat, PhotoError, broken};
 use crate::photo::Damage;
 
@@ -21,15 +21,19 @@ const LEAST_SHARE: u64 = 10;
 const MOST_GROWTH: usize = 4;
 
 /// Reads a file, and says what is missing of its picture.
-pub(super) fn check(bytes: &[u8], layout: &Layout, size: (u32, u32)) -> Result<Option<Damage>, PhotoError> {
-    let mut mender = Mender::new(layout, size, None);
+pub(super) fn check(
+    bytes: &[u8],
+    layout: &JpegLayout,
+    size: (u32, u32),
+) -> Result<Option<Damage>, PhotoError> {
+    let mut mender = Repair::new(layout, size, None);
     mender.read(bytes)?;
     Ok(mender.damage())
 }
 
 /// Writes a file anew.
-pub(super) fn mend(bytes: &[u8], layout: &Layout, size: (u32, u32)) -> Result<Vec<u8>, PhotoError> {
-    let mut mender = Mender::new(layout, size, Some(vec![0xFF, SOI]));
+pub(super) fn mend(bytes: &[u8], layout: &JpegLayout, size: (u32, u32)) -> Result<Vec<u8>, PhotoError> {
+    let mut mender = Repair::new(layout, size, Some(vec![0xFF, SOI]));
     mender.read(bytes)?;
     let mut out = mender.out.unwrap_or_default();
     out.extend([0xFF, EOI]);
@@ -38,7 +42,7 @@ pub(super) fn mend(bytes: &[u8], layout: &Layout, size: (u32, u32)) -> Result<Ve
 
 /// What was lost of a scan.
 #[derive(Clone, Copy, Default)]
-struct Loss {
+struct ScanLoss {
     mcus: usize,
     missing: usize,
     /// How many MCUs lie before the end of the last one that was read.
@@ -47,14 +51,14 @@ struct Loss {
     left_over: bool,
 }
 
-impl Loss {
+impl ScanLoss {
     fn read(&self) -> usize {
         self.mcus - self.missing
     }
 }
 
-struct Mender<'a> {
-    layout: &'a Layout,
+struct Repair<'a> {
+    layout: &'a JpegLayout,
     size: (u32, u32),
     tables: Tables,
     /// MCUs between restart markers; 0 for none.
@@ -67,13 +71,13 @@ struct Mender<'a> {
     /// For each component and coefficient the lowest bit that was read.
     lowest_bit: Vec<[Option<u8>; 64]>,
     /// Of the first scan of the first component.
-    picture: Option<Loss>,
+    picture: Option<ScanLoss>,
     color_is_lost: bool,
     detail_is_lost: bool,
 }
 
-impl<'a> Mender<'a> {
-    fn new(layout: &'a Layout, size: (u32, u32), out: Option<Vec<u8>>) -> Self {
+impl<'a> Repair<'a> {
+    fn new(layout: &'a JpegLayout, size: (u32, u32), out: Option<Vec<u8>>) -> Self {
         let components = layout.frame.components.len();
         Self {
             layout,
@@ -147,7 +151,7 @@ impl<'a> Mender<'a> {
             ),
             Some(mut out) => {
                 self.write_header(header, &mut out);
-                let mut writer = Writer::new(&mut out);
+                let mut writer = BitWriter::new(&mut out);
                 let scan = Scan::new(self.layout, &self.tables, header, &mut writer, &mut nonzero);
                 let loss = copy(scan, mcus, intervals);
                 writer.finish();
@@ -176,7 +180,7 @@ impl<'a> Mender<'a> {
     }
 
     /// Remembers what a scan has brought, and what it has not.
-    fn note(&mut self, header: &ScanHeader, loss: Loss, nonzero: Vec<u64>) {
+    fn note(&mut self, header: &ScanHeader, loss: ScanLoss, nonzero: Vec<u64>) {
         for &(place, ..) in &header.members {
             for coefficient in header.band.0..=header.band.1 {
                 self.lowest_bit[place][usize::from(coefficient)] = Some(header.bits.1);
@@ -231,8 +235,8 @@ impl<'a> Mender<'a> {
 }
 
 /// Copies a scan's intervals, and leaves out what cannot be read of them.
-fn copy<O: Output>(mut scan: Scan<'_, O>, mcus: usize, mut intervals: Option<Intervals<'_>>) -> Loss {
-    let mut loss = Loss { mcus, ..Loss::default() };
+fn copy<O: BitSink>(mut scan: Scan<'_, O>, mcus: usize, mut intervals: Option<Intervals<'_>>) -> ScanLoss {
+    let mut loss = ScanLoss { mcus, ..ScanLoss::default() };
     let mut first = 0;
     while first < mcus {
         let length = intervals.as_ref().and_then(Intervals::length);

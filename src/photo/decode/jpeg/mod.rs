@@ -19,22 +19,26 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::feed::{Channels, give_back};
-use super::sink::Place;
-use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
+use super::sink::RowPosition;
+use super::{DecodeSummary, DecoderInfo, Feed, InputFormat, PhotoError, Sink, broken};
 use crate::photo::needs::SPLIT_ABOVE;
 use crate::photo::resample::{self, Resample};
-use crate::photo::{Damage, Head};
+use crate::photo::{Damage, ImageHeader};
 use colors::Colors;
-use walk::Layout;
+use walk::JpegLayout;
 
 /// Most scans, and most scans times pixels: a progressive file has ten to twenty, and each costs a
 /// pass over all coefficients.
 const MAX_SCANS: usize = 100;
 const MAX_WORK: u64 = 1_200_000_000;
 
-pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    head: ImageHeader,
+    sink: &mut dyn Sink,
+) -> Result<DecodeSummary, PhotoError> {
     let size = (head.width, head.height);
-    let layout = Layout::of(bytes)?;
+    let layout = JpegLayout::of(bytes)?;
     let scans = layout.scans().count();
     if scans > MAX_SCANS || scans as u64 * head.pixels() > MAX_WORK {
         return Err(broken(
@@ -42,27 +46,27 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
             format!("{scans} scans are more than a picture of this size can need"),
         ));
     }
-    let file = File::of(bytes, layout, size)?;
+    let file = IntactJpeg::of(bytes, layout, size)?;
     let damage = mend::check(bytes, &file.layout, size)?;
     if damage.is_none() && file.layout.is_sound(bytes, size) {
         return file.decode(sink);
     }
     let bytes = mend::mend(bytes, &file.layout, size)?;
-    let file = File::of(&bytes, Layout::of(&bytes)?, size)?;
+    let file = IntactJpeg::of(&bytes, JpegLayout::of(&bytes)?, size)?;
     let summary = file.decode(sink)?;
     Ok(DecodeSummary { damage, ..summary })
 }
 
 /// A file without damage.
-struct File<'a> {
+struct IntactJpeg<'a> {
     bytes: &'a [u8],
-    layout: Layout,
+    layout: JpegLayout,
     size: (u32, u32),
     colors: Colors,
 }
 
-impl<'a> File<'a> {
-    fn of(bytes: &'a [u8], layout: Layout, size: (u32, u32)) -> Result<Self, PhotoError> {
+impl<'a> IntactJpeg<'a> {
+    fn of(bytes: &'a [u8], layout: JpegLayout, size: (u32, u32)) -> Result<Self, PhotoError> {
         let count = layout.frame.components.len();
         let colors = Colors::of(bytes, &layout).ok_or_else(|| {
             PhotoError::Unsupported(format!(
@@ -91,12 +95,18 @@ impl<'a> File<'a> {
         Ok(feed.finish())
     }
 
-    fn source(&self, channels: Channels) -> Source {
+    fn source(&self, channels: Channels) -> DecoderInfo {
         let exif = colors::first_exif(self.bytes, &self.layout);
         let orientation = exif.and_then(super::exif::orientation);
         let icc = colors::icc_profile(self.bytes, &self.layout);
         let (width, height) = self.size;
-        Source { width, height, channels, icc, orientation: orientation.unwrap_or(Orientation::NoTransforms) }
+        DecoderInfo {
+            width,
+            height,
+            channels,
+            icc,
+            orientation: orientation.unwrap_or(Orientation::NoTransforms),
+        }
     }
 
     /// By zune-jpeg.
@@ -141,14 +151,14 @@ impl<'a> File<'a> {
 }
 
 /// What is missing of a file's picture. See [`super::fuzzing`].
-pub(super) fn damage(bytes: &[u8], head: Head) -> Result<Option<Damage>, PhotoError> {
-    mend::check(bytes, &Layout::of(bytes)?, (head.width, head.height))
+pub(super) fn damage(bytes: &[u8], head: ImageHeader) -> Result<Option<Damage>, PhotoError> {
+    mend::check(bytes, &JpegLayout::of(bytes)?, (head.width, head.height))
 }
 
 /// What is made of a file before any decoder reads it: the file as if it were damaged, and each component of a
 /// progressive one. See [`super::fuzzing`].
-pub(super) fn parts(bytes: &[u8], head: Head) -> Result<Vec<Vec<u8>>, PhotoError> {
-    let layout = Layout::of(bytes)?;
+pub(super) fn parts(bytes: &[u8], head: ImageHeader) -> Result<Vec<Vec<u8>>, PhotoError> {
+    let layout = JpegLayout::of(bytes)?;
     let size = (head.width, head.height);
     let mut files = vec![mend::mend(bytes, &layout, size)?];
     if layout.frame.progressive && layout.scans().count() <= MAX_SCANS {
@@ -164,7 +174,7 @@ fn decoder(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
     JpegDecoder::new_with_options(ZCursor::new(bytes), options)
 }
 
-impl File<'_> {
+impl IntactJpeg<'_> {
     /// Decodes three components one after the other, each from a grey JPEG of its own.
     fn by_component(&self, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
         let Self { bytes, layout, size, .. } = self;
@@ -203,7 +213,7 @@ impl File<'_> {
                     _ => samples.map(|value| (value + 0.5) as u8),
                 };
             }
-            feed.row8(Place::row(y), &rgb);
+            feed.row8(RowPosition::row(y), &rgb);
         }
         Ok(feed.finish())
     }
@@ -232,10 +242,13 @@ mod tests {
     fn decoding_one_component_after_the_other_gives_the_same_photo() {
         for bytes in FILES {
             let head = read_head(bytes, &Limits::default()).unwrap();
-            let layout = Layout::of(bytes).unwrap();
+            let layout = JpegLayout::of(bytes).unwrap();
             assert!(layout.frame.progressive);
             let mut sink = LumaSink::default();
-            File::of(bytes, layout, (head.width, head.height)).unwrap().by_component(&mut sink).unwrap();
+            IntactJpeg::of(bytes, layout, (head.width, head.height))
+                .unwrap()
+                .by_component(&mut sink)
+                .unwrap();
             let parts = sink.finish(Orientation::NoTransforms).gray.luma;
             let whole = Photo::decode(bytes, &Limits::default()).unwrap().gray.luma;
             // Chroma is enlarged in another way; luminance is the same numbers.
@@ -249,7 +262,7 @@ mod tests {
     fn the_gray_jpeg_of_luminance_is_exactly_the_luminance() {
         for bytes in FILES {
             let head = read_head(bytes, &Limits::default()).unwrap();
-            let layout = Layout::of(bytes).unwrap();
+            let layout = JpegLayout::of(bytes).unwrap();
             let luma = |bytes: &[u8]| {
                 let mut decoder = decoder(bytes);
                 decoder.decode_headers().unwrap();
@@ -267,7 +280,7 @@ mod tests {
             for at in (200..bytes.len() - 2).step_by(7) {
                 let mut damaged = bytes.to_vec();
                 damaged[at] ^= 0x55;
-                let Ok(layout) = Layout::of(&damaged) else { continue };
+                let Ok(layout) = JpegLayout::of(&damaged) else { continue };
                 let size = (123, 77);
                 for place in 0..layout.frame.components.len() {
                     let _ = split::component(&damaged, &layout, size, place);

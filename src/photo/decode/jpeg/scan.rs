@@ -2,8 +2,8 @@
 //!
 //! A file is read in the same way, and nothing written, to know whether it can be.
 
-use super::bits::{Bits, Codes, Output, Tables, dc_codes};
-use super::walk::{Layout, ScanHeader};
+use super::bits::{BitSink, Bits, Codes, Tables, dc_codes};
+use super::walk::{JpegLayout, ScanHeader};
 
 /// Every symbol for AC coefficients that is written: the end of a block, sixteen zeros, and a run of 0 to 15 zeros before
 /// a coefficient of 1 to 10 bits.
@@ -47,7 +47,7 @@ fn ac_code(symbol: u8) -> (u32, u32) {
 
 /// What decoding a block depends on, besides its own bits.
 #[derive(Clone, Copy, Default)]
-struct State {
+struct ScanState {
     /// The DC coefficient before, of each member of the scan, as it was read.
     read: [i32; 4],
     /// The same, as it was written.
@@ -75,13 +75,13 @@ pub(super) struct Scan<'a, O> {
     out: &'a mut O,
     nonzero: &'a mut [u64],
     dc_codes: Vec<(u32, u32)>,
-    state: State,
+    state: ScanState,
 }
 
-impl<'a, O: Output> Scan<'a, O> {
+impl<'a, O: BitSink> Scan<'a, O> {
     /// `nonzero` has the coefficients of each block that are not zero, for scans of AC coefficients alone.
     pub(super) fn new(
-        layout: &Layout,
+        layout: &JpegLayout,
         tables: &'a Tables,
         header: &'a ScanHeader,
         out: &'a mut O,
@@ -98,7 +98,7 @@ impl<'a, O: Output> Scan<'a, O> {
             blocks.extend(std::iter::repeat_n(block, count));
         }
         let sequential = !layout.frame.progressive;
-        let (dc_codes, state) = (dc_codes(), State::default());
+        let (dc_codes, state) = (dc_codes(), ScanState::default());
         Self { header, sequential, blocks, out, nonzero, dc_codes, state }
     }
 
@@ -133,7 +133,7 @@ impl<'a, O: Output> Scan<'a, O> {
 
     /// Forgets what was read before, as at every restart marker.
     pub(super) fn restart(&mut self) {
-        self.state = State { written: self.state.written, ..State::default() };
+        self.state = ScanState { written: self.state.written, ..ScanState::default() };
     }
 
     fn copy_block(&mut self, bits: &mut Bits<'_>, mcu: usize, block: usize) -> Option<()> {

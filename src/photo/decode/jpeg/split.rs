@@ -5,9 +5,9 @@
 //! that. Scans of AC coefficients belong to one component already and are copied; a scan of DC
 //! coefficients may hold several, and is written anew with the one that is wanted (ITU T.81, annex G).
 
-use super::bits::{Bits, DC_CATEGORIES, DC_LENGTHS, Output, Tables, Writer, dc_codes};
+use super::bits::{BitSink, BitWriter, Bits, DC_CATEGORIES, DC_LENGTHS, Tables, dc_codes};
 use super::restarts::Intervals;
-use super::walk::{Component, DHT, DQT, DRI, EOI, Layout, SOI, SOS, Segment, restart_interval};
+use super::walk::{Component, DHT, DQT, DRI, EOI, JpegLayout, SOI, SOS, Segment, restart_interval};
 use super::{InputFormat, PhotoError, broken};
 
 const SOF2: u8 = 0xC2;
@@ -15,7 +15,7 @@ const SOF2: u8 = 0xC2;
 /// Writes the grey JPEG of the component with this place in the frame.
 pub(super) fn component(
     bytes: &[u8],
-    layout: &Layout,
+    layout: &JpegLayout,
     (width, height): (u32, u32),
     place: usize,
 ) -> Result<Vec<u8>, PhotoError> {
@@ -60,7 +60,7 @@ pub(super) fn write(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
 
 /// What is known while the segments go by.
 struct Split<'a> {
-    layout: &'a Layout,
+    layout: &'a JpegLayout,
     wanted: Component,
     size: (u32, u32),
     tables: Tables,
@@ -156,7 +156,7 @@ impl Split<'_> {
         let (cols, rows) = self.layout.frame.size_of(self.wanted, self.size);
         let (across, down) = (cols.div_ceil(8) as usize, rows.div_ceil(8) as usize);
         let codes = dc_codes();
-        let mut writer = Writer::new(out);
+        let mut writer = BitWriter::new(out);
         let mut before = 0;
         for row in values.chunks_exact(self.padded().0).take(down) {
             for &value in &row[..across] {

@@ -32,7 +32,7 @@ pub(super) struct Segment {
 }
 
 /// The segments of a file.
-pub(super) struct Layout {
+pub(super) struct JpegLayout {
     pub(super) frame: Frame,
     /// All segments from the first to the last before the end of the image, or before the damage.
     pub(super) segments: Vec<Segment>,
@@ -62,7 +62,7 @@ const SOF2: u8 = 0xC2;
 /// Most segments: cameras write ten to some hundred.
 const MAX_SEGMENTS: usize = 10_000;
 
-impl Layout {
+impl JpegLayout {
     /// Finds all segments up to the end of the image; what comes after it is not looked at. A file that ends too
     /// early, or has nonsense after its first scan, has the segments before that.
     pub(super) fn of(bytes: &[u8]) -> Result<Self, PhotoError> {

@@ -7,9 +7,9 @@ use image::metadata::Orientation;
 use png::{BitDepth, ColorType, Transformations};
 
 use super::feed::Channels;
-use super::sink::Place;
-use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken, exif, partial};
-use crate::photo::{Damage, Head};
+use super::sink::RowPosition;
+use super::{DecodeSummary, DecoderInfo, Feed, InputFormat, PhotoError, Sink, broken, exif, partial};
+use crate::photo::{Damage, ImageHeader};
 use chunks::{Chunks, Parts};
 
 /// Most bytes for what decoding needs besides one row.
@@ -18,7 +18,11 @@ const MEMORY: usize = 8 << 20;
 /// Most bytes that one byte of deflate becomes (RFC 1951: 258 bytes in two bits).
 const DEFLATE: u64 = 1032;
 
-pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    head: ImageHeader,
+    sink: &mut dyn Sink,
+) -> Result<DecodeSummary, PhotoError> {
     let chunks = Chunks::find(bytes)?;
     let reader = reader(chunks.picture(usize::MAX)).map_err(|error| broken(InputFormat::Png, error))?;
     let passes = if reader.info().interlaced { &INTERLACED[..] } else { &PLAIN };
@@ -34,7 +38,7 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
         ColorType::Rgba => Channels::Rgba,
         _ => Channels::Rgb,
     };
-    let source = Source {
+    let source = DecoderInfo {
         width: head.width,
         height: head.height,
         channels,
@@ -42,7 +46,7 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
         orientation: chunks.exif.and_then(exif::orientation).unwrap_or(Orientation::NoTransforms),
     };
     let mut feed = Feed::new(source, sink);
-    let picture = Picture { head, passes };
+    let picture = PngLayout { head, passes };
     match picture.read(reader, &mut feed, false) {
         Ok(()) => Ok(complete(&chunks, feed)),
         Err(_) => picture.salvage(&chunks, raw_bytes, feed),
@@ -68,7 +72,7 @@ fn reader(file: Parts<'_>) -> Result<png::Reader<Parts<'_>>, png::DecodingError>
 
 /// Where the pixels of a pass are: the first column and row, how far apart, and the size of the block that a pixel
 /// stands for until finer passes come.
-struct Pass {
+struct InterlacePass {
     x: usize,
     step: usize,
     y: usize,
@@ -76,14 +80,14 @@ struct Pass {
     block: (usize, usize),
 }
 
-const fn pass(x: usize, step: usize, y: usize, every: usize, block: (usize, usize)) -> Pass {
-    Pass { x, step, y, every, block }
+const fn pass(x: usize, step: usize, y: usize, every: usize, block: (usize, usize)) -> InterlacePass {
+    InterlacePass { x, step, y, every, block }
 }
 
-const PLAIN: [Pass; 1] = [pass(0, 1, 0, 1, (1, 1))];
+const PLAIN: [InterlacePass; 1] = [pass(0, 1, 0, 1, (1, 1))];
 
 /// The seven passes, in their order in the file (PNG, third edition, 8.1).
-const INTERLACED: [Pass; 7] = [
+const INTERLACED: [InterlacePass; 7] = [
     pass(0, 8, 0, 8, (8, 8)),
     pass(4, 8, 0, 8, (4, 8)),
     pass(0, 4, 4, 8, (4, 4)),
@@ -94,27 +98,27 @@ const INTERLACED: [Pass; 7] = [
 ];
 
 /// How the pixels of a picture lie in its file.
-struct Picture {
-    head: Head,
-    passes: &'static [Pass],
+struct PngLayout {
+    head: ImageHeader,
+    passes: &'static [InterlacePass],
 }
 
 /// Reading ended after this many pixels.
-struct Ended {
+struct TruncatedAt {
     pixels: u64,
     /// The first row of a plain picture that is not there.
     row: usize,
     error: Option<png::DecodingError>,
 }
 
-impl Picture {
+impl PngLayout {
     /// Feeds rows as long as there are any; of coarse pixels whole blocks, if wished.
     fn read(
         &self,
         mut reader: png::Reader<Parts<'_>>,
         feed: &mut Feed<'_>,
         blocks: bool,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), TruncatedAt> {
         let (width, height) = (self.head.width as usize, self.head.height as usize);
         let wide = reader.output_color_type().1 == BitDepth::Sixteen;
         let mut pixels = 0;
@@ -122,7 +126,7 @@ impl Picture {
         // A pass without a pixel has no rows.
         for pass in self.passes.iter().filter(|pass| pass.x < width) {
             for y in (pass.y..height).step_by(pass.every) {
-                let ended = |error| Ended { pixels, row: y, error };
+                let ended = |error| TruncatedAt { pixels, row: y, error };
                 let row =
                     reader.next_row().map_err(|error| ended(Some(error)))?.ok_or_else(|| ended(None))?;
                 let size = if blocks { pass.block } else { (1, 1) };
@@ -153,7 +157,7 @@ impl Picture {
         let broken = |error: &dyn std::fmt::Display| broken(InputFormat::Png, error);
         let reader =
             reader(chunks.picture(chunks.sound_length(raw_bytes))).map_err(|error| broken(&error))?;
-        let Err(Ended { pixels, row, error }) = self.read(reader, &mut feed, true) else {
+        let Err(TruncatedAt { pixels, row, error }) = self.read(reader, &mut feed, true) else {
             return Ok(complete(chunks, feed));
         };
         let Some(damage) = partial::damage(pixels, self.head.pixels()) else {
@@ -174,14 +178,14 @@ impl Picture {
 
 /// Where a pass's row goes, and how many of its pixels: to each row and column of the blocks, within the picture.
 fn places(
-    pass: &Pass,
+    pass: &InterlacePass,
     y: usize,
     (across, down): (usize, usize),
     (width, height): (usize, usize),
-) -> impl Iterator<Item = (Place, usize)> {
+) -> impl Iterator<Item = (RowPosition, usize)> {
     let (x, step) = (pass.x, pass.step);
     (y..(y + down).min(height)).flat_map(move |y| {
         (x..(x + across).min(width))
-            .map(move |first| (Place { y, first, step }, (width - first).div_ceil(step)))
+            .map(move |first| (RowPosition { y, first, step }, (width - first).div_ceil(step)))
     })
 }

@@ -5,12 +5,12 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use flate2::bufread::ZlibDecoder;
 use weezl::{BitOrder, LzwStatus, decode};
 
-use super::layout::{Compression, Layout};
+use super::layout::{Compression, TiffLayout};
 use super::{damaged, fax, jpeg};
 use crate::photo::PhotoError;
 
 /// Opens a strip or tile. An error of the kind `Broken` means that this one cannot be read.
-pub(super) fn open<'a>(layout: &Layout<'a>, unit: usize) -> Result<Box<dyn Read + 'a>, PhotoError> {
+pub(super) fn open<'a>(layout: &TiffLayout<'a>, unit: usize) -> Result<Box<dyn Read + 'a>, PhotoError> {
     let data = layout.data(unit).ok_or_else(|| damaged("a strip or tile is cut off"))?;
     let first_bytes = data.get(..2).map(|bytes| [bytes[0], bytes[1]]);
     let data: Box<dyn BufRead + 'a> = match layout.low_bit_first {
@@ -33,8 +33,8 @@ pub(super) fn open<'a>(layout: &Layout<'a>, unit: usize) -> Result<Box<dyn Read 
             };
             Box::new(Lzw { data, decoder: configuration.with_yield_on_full_buffer(true).build() })
         }
-        Compression::Group3 => Box::new(fax::Rows::group3(data, layout.unit.0)?),
-        Compression::Group4 => Box::new(fax::Rows::group4(data, layout.unit.0)?),
+        Compression::Group3 => Box::new(fax::FaxRows::group3(data, layout.unit.0)?),
+        Compression::Group4 => Box::new(fax::FaxRows::group4(data, layout.unit.0)?),
     })
 }
 

@@ -7,7 +7,7 @@ use crate::photo::decode::feed::Channels;
 use crate::photo::decode::jpeg::ycc_to_rgb;
 use crate::photo::ifd::{Directory, Field, tag};
 
-pub(super) enum Color {
+pub(super) enum TiffColor {
     Gray {
         white_is_zero: bool,
     },
@@ -19,7 +19,7 @@ pub(super) enum Color {
     Ycc(Ycc),
 }
 
-impl Color {
+impl TiffColor {
     pub(super) fn of(
         directory: &Directory<'_>,
         compression: Compression,

@@ -7,23 +7,23 @@ use fax::decoder::{DecodeStatus, Group3Decoder, Group4Decoder};
 use super::{damaged, unsupported};
 use crate::photo::PhotoError;
 
-enum Decoder<R: Read> {
+enum FaxDecoder<R: Read> {
     Group3(Group3Decoder<Bytes<Chain<R, &'static [u8]>>>),
     Group4(Group4Decoder<Bytes<R>>),
     /// The data said that the page ends here: what follows is white.
     Ended,
 }
 
-pub(super) struct Rows<R: Read> {
-    decoder: Decoder<R>,
+pub(super) struct FaxRows<R: Read> {
+    decoder: FaxDecoder<R>,
     width: u16,
 }
 
-impl<R: BufRead> Rows<R> {
+impl<R: BufRead> FaxRows<R> {
     pub(super) fn group4(data: R, width: u32) -> Result<Self, PhotoError> {
         let width = narrow(width)?;
         let decoder = Group4Decoder::new(data.bytes(), width).map_err(damaged)?;
-        Ok(Self { decoder: Decoder::Group4(decoder), width })
+        Ok(Self { decoder: FaxDecoder::Group4(decoder), width })
     }
 
     pub(super) fn group3(mut data: R, width: u32) -> Result<Self, PhotoError> {
@@ -36,7 +36,7 @@ impl<R: BufRead> Rows<R> {
         // The decoder looks further ahead than the last code.
         const FILL: &[u8] = &[0; 4];
         let decoder = Group3Decoder::new(data.chain(FILL).bytes()).map_err(damaged)?;
-        Ok(Self { decoder: Decoder::Group3(decoder), width: narrow(width)? })
+        Ok(Self { decoder: FaxDecoder::Group3(decoder), width: narrow(width)? })
     }
 
     /// Decodes a row of a fax of group 3, whose runs must fill it.
@@ -55,21 +55,21 @@ fn narrow(width: u32) -> Result<u16, PhotoError> {
     u16::try_from(width).map_err(|_| unsupported(format!("a fax {width} pixels wide")))
 }
 
-impl<R: BufRead> Read for Rows<R> {
+impl<R: BufRead> Read for FaxRows<R> {
     /// Takes a buffer of whole rows.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let row = out.get_mut(..usize::from(self.width).div_ceil(8)).ok_or(io::ErrorKind::InvalidInput)?;
         row.fill(0);
         let edges = match &mut self.decoder {
-            Decoder::Ended => &[],
-            Decoder::Group3(decoder) => {
+            FaxDecoder::Ended => &[],
+            FaxDecoder::Group3(decoder) => {
                 Self::check_group3(decoder, self.width)?;
                 decoder.transitions()
             }
-            Decoder::Group4(decoder) => match decoder.advance().map_err(io::Error::other)? {
+            FaxDecoder::Group4(decoder) => match decoder.advance().map_err(io::Error::other)? {
                 DecodeStatus::Incomplete => decoder.transition(),
                 DecodeStatus::End => {
-                    self.decoder = Decoder::Ended;
+                    self.decoder = FaxDecoder::Ended;
                     &[]
                 }
             },

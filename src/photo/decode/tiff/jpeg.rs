@@ -4,7 +4,7 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::layout::Layout;
+use super::layout::TiffLayout;
 use super::{damaged, unsupported};
 use crate::photo::PhotoError;
 use crate::photo::head::{be16, jpeg_frame};
@@ -15,7 +15,7 @@ use crate::photo::needs::TIFF_PROGRESSIVE;
 const MAX_SCANS: usize = 100;
 
 /// Decodes the samples as they are stored: the tags say what they mean, and not the JPEG.
-pub(super) fn decode(layout: &Layout<'_>, data: &[u8]) -> Result<Vec<u8>, PhotoError> {
+pub(super) fn decode(layout: &TiffLayout<'_>, data: &[u8]) -> Result<Vec<u8>, PhotoError> {
     let tables = layout.directory.field(tag::JPEG_TABLES).and_then(|field| field.bytes());
     // Both have a marker of a start; that of the tables' end goes, too.
     let whole = match tables {

@@ -1,6 +1,6 @@
 //! What a TIFF's tags say of its pixels, checked: what is not read here is refused by its name.
 
-use super::color::Color;
+use super::color::TiffColor;
 use super::{damaged, unsupported};
 use crate::photo::PhotoError;
 use crate::photo::ifd::{Directory, Field, tag};
@@ -34,7 +34,7 @@ pub(super) struct Alpha {
 }
 
 /// How the pixels lie in the file.
-pub(super) struct Layout<'a> {
+pub(super) struct TiffLayout<'a> {
     pub(super) directory: Directory<'a>,
     pub(super) width: u32,
     pub(super) height: u32,
@@ -50,13 +50,13 @@ pub(super) struct Layout<'a> {
     pub(super) predicted: bool,
     /// Whether the lowest bit of a byte comes first.
     pub(super) low_bit_first: bool,
-    pub(super) color: Color,
+    pub(super) color: TiffColor,
     pub(super) alpha: Option<Alpha>,
     offsets: Field<'a>,
     byte_counts: Option<Field<'a>>,
 }
 
-impl<'a> Layout<'a> {
+impl<'a> TiffLayout<'a> {
     pub(super) fn of(directory: Directory<'a>) -> Result<Self, PhotoError> {
         let number = |wanted, default| number(&directory, wanted, default);
         let (width, height) = directory.size().ok_or_else(|| damaged("it has no size"))?;
@@ -71,7 +71,7 @@ impl<'a> Layout<'a> {
         if matches!(compression, Compression::Group3 | Compression::Group4) && (bits, samples) != (1, 1) {
             return Err(unsupported("a fax of more than one bit a pixel"));
         }
-        let color = Color::of(&directory, compression, bits, samples)?;
+        let color = TiffColor::of(&directory, compression, bits, samples)?;
         let tiled = directory.field(tag::TILE_WIDTH).is_some();
         let (unit, offsets, byte_counts) = if tiled {
             let sides = (number(tag::TILE_WIDTH, 0)?, number(tag::TILE_HEIGHT, 0)?);
@@ -111,7 +111,7 @@ impl<'a> Layout<'a> {
         if unit.0.saturating_mul(samples as u64 * u64::from(bits)) / 8 > MAX_ROW {
             return Err(unsupported("tiles as wide as these"));
         }
-        if let Color::Ycc(ycc) = &layout.color
+        if let TiffColor::Ycc(ycc) = &layout.color
             && ycc.subsampling != (1, 1)
             && planar
         {
@@ -237,19 +237,19 @@ fn predicted(directory: &Directory<'_>, compression: Compression, bits: u8) -> R
 
 /// The first extra sample that is an opacity. One whose meaning is not said is none; but a fourth sample of RGB
 /// without any tag is, as Pillow reads it.
-fn alpha(directory: &Directory<'_>, color: &Color, samples: usize) -> Result<Option<Alpha>, PhotoError> {
+fn alpha(directory: &Directory<'_>, color: &TiffColor, samples: usize) -> Result<Option<Alpha>, PhotoError> {
     const ASSOCIATED: u64 = 1;
     const UNASSOCIATED: u64 = 2;
     let colors = color.samples();
     let Some(extra) = directory.field(tag::EXTRA_SAMPLES) else {
-        let fourth = matches!(color, Color::Rgb) && samples == 4;
+        let fourth = matches!(color, TiffColor::Rgb) && samples == 4;
         return Ok(fourth.then_some(Alpha { sample: 3, associated: false }));
     };
     if colors + extra.count() > samples {
         return Err(unsupported(format!("{samples} samples a pixel, {} of them extra", extra.count())));
     }
     // Inks have no opacity here: libtiff leaves it out, too.
-    if matches!(color, Color::Cmyk) {
+    if matches!(color, TiffColor::Cmyk) {
         return Ok(None);
     }
     let kinds = (0..extra.count()).map(|i| (colors + i, extra.number(i)));
@@ -257,6 +257,6 @@ fn alpha(directory: &Directory<'_>, color: &Color, samples: usize) -> Result<Opt
     Ok(alphas.next().map(|(sample, kind)| Alpha {
         sample,
         // Indices into a palette cannot be multiplied.
-        associated: kind == Some(ASSOCIATED) && !matches!(color, Color::Palette(_)),
+        associated: kind == Some(ASSOCIATED) && !matches!(color, TiffColor::Palette(_)),
     }))
 }

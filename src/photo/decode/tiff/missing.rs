@@ -1,7 +1,7 @@
 //! What of a damaged TIFF cannot be read.
 
 use super::damaged;
-use crate::photo::decode::sink::Place;
+use crate::photo::decode::sink::RowPosition;
 use crate::photo::decode::{DecodeSummary, Feed};
 use crate::photo::{Damage, PhotoError};
 
@@ -57,7 +57,7 @@ impl Missing {
         for area in &self.areas {
             for y in area.top..area.top + area.height {
                 feed.missing(
-                    Place { y: y as usize, first: area.left as usize, step: 1 },
+                    RowPosition { y: y as usize, first: area.left as usize, step: 1 },
                     area.width as usize,
                 );
             }

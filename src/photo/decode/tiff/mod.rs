@@ -16,26 +16,30 @@ use std::io::Read;
 
 use image::metadata::Orientation;
 
-use super::sink::Place;
-use super::{DecodeSummary, Feed, InputFormat, PhotoError, Sink, Source, broken};
-use crate::photo::Head;
+use super::sink::RowPosition;
+use super::{DecodeSummary, DecoderInfo, Feed, InputFormat, PhotoError, Sink, broken};
+use crate::photo::ImageHeader;
 use crate::photo::ifd::{self, tag};
-use color::Color;
-use layout::Layout;
+use color::TiffColor;
+use layout::TiffLayout;
 use missing::{Area, Missing};
-use rows::{Rows, Sample};
+use rows::{Sample, StripRows};
 
 /// Most bytes of a colour profile.
 const MAX_PROFILE: usize = 8 << 20;
 
-pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    head: ImageHeader,
+    sink: &mut dyn Sink,
+) -> Result<DecodeSummary, PhotoError> {
     let directory = ifd::picture(bytes).ok_or_else(|| damaged("it has no page"))?;
-    let layout = Layout::of(directory)?;
+    let layout = TiffLayout::of(directory)?;
     let profile = directory.field(tag::ICC_PROFILE).and_then(|field| field.bytes());
-    let profile =
-        profile.filter(|profile| profile.len() <= MAX_PROFILE && !matches!(layout.color, Color::Palette(_)));
+    let profile = profile
+        .filter(|profile| profile.len() <= MAX_PROFILE && !matches!(layout.color, TiffColor::Palette(_)));
     let orientation = directory.number(tag::ORIENTATION).and_then(|value| u8::try_from(value).ok());
-    let source = Source {
+    let source = DecoderInfo {
         width: head.width,
         height: head.height,
         channels: layout.color.channels(layout.alpha.is_some()),
@@ -50,14 +54,14 @@ pub(super) fn decode(bytes: &[u8], head: Head, sink: &mut dyn Sink) -> Result<De
 
 /// Reads all strips or tiles and gives their rows to the feed.
 fn read<T: Sample>(
-    layout: &Layout<'_>,
-    source: Source,
+    layout: &TiffLayout<'_>,
+    source: DecoderInfo,
     sink: &mut dyn Sink,
 ) -> Result<DecodeSummary, PhotoError> {
     let (across, down) = layout.units();
     let mut feed = Feed::new(source, sink);
     let mut missing = Missing::default();
-    let mut rows = Rows::<T>::new(layout);
+    let mut rows = StripRows::<T>::new(layout);
     for (row, column) in (0..down).flat_map(|row| (0..across).map(move |column| (row, column))) {
         let (left, top) = (column * layout.unit.0, row * layout.unit.1);
         let (width, height) =
@@ -67,7 +71,7 @@ fn read<T: Sample>(
         match streams(layout, unit) {
             Ok(mut streams) => {
                 while area.height > 0 && rows.read(&mut streams, width as usize).is_ok() {
-                    rows.feed(&mut feed, Place { y: area.top as usize, first: left as usize, step: 1 });
+                    rows.feed(&mut feed, RowPosition { y: area.top as usize, first: left as usize, step: 1 });
                     (area.top, area.height) = (area.top + 1, area.height - 1);
                 }
             }
@@ -82,11 +86,11 @@ fn read<T: Sample>(
 }
 
 /// Opens a strip or tile; of separate planes, that of each plane that is wanted.
-fn streams<'a>(layout: &Layout<'a>, unit: usize) -> Result<Vec<Box<dyn Read + 'a>>, PhotoError> {
+fn streams<'a>(layout: &TiffLayout<'a>, unit: usize) -> Result<Vec<Box<dyn Read + 'a>>, PhotoError> {
     if !layout.planar {
         let stream = codec::open(layout, unit)?;
         return Ok(vec![match &layout.color {
-            Color::Ycc(ycc) if ycc.subsampling != (1, 1) => {
+            TiffColor::Ycc(ycc) if ycc.subsampling != (1, 1) => {
                 Box::new(codec::Subsampled::new(stream, layout.unit.0, ycc.subsampling))
             }
             _ => stream,

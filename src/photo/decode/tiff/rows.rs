@@ -2,10 +2,10 @@
 
 use std::io::{self, Read};
 
-use super::color::Color;
-use super::layout::Layout;
+use super::color::TiffColor;
+use super::layout::TiffLayout;
 use crate::photo::decode::Feed;
-use crate::photo::decode::sink::Place;
+use crate::photo::decode::sink::RowPosition;
 
 /// A sample of 8 or 16 bits.
 pub(super) trait Sample: Copy + Default + Into<u32> {
@@ -15,7 +15,7 @@ pub(super) trait Sample: Copy + Default + Into<u32> {
     fn plus(self, other: Self) -> Self;
     /// Appends the samples of a row as they are stored; of less than 8 bits there is one in each value.
     fn unpack(row: &[u8], bits: u8, little_endian: bool, samples: &mut Vec<Self>);
-    fn feed(feed: &mut Feed<'_>, place: Place, row: &[Self]);
+    fn feed(feed: &mut Feed<'_>, place: RowPosition, row: &[Self]);
 }
 
 impl Sample for u8 {
@@ -38,7 +38,7 @@ impl Sample for u8 {
             .extend(row.iter().flat_map(|byte| (1..=8 / bits).map(move |i| byte >> (8 - bits * i) & mask)));
     }
 
-    fn feed(feed: &mut Feed<'_>, place: Place, row: &[Self]) {
+    fn feed(feed: &mut Feed<'_>, place: RowPosition, row: &[Self]) {
         feed.row8(place, row);
     }
 }
@@ -59,14 +59,14 @@ impl Sample for u16 {
         samples.extend(row.as_chunks().0.iter().map(|&pair| from(pair)));
     }
 
-    fn feed(feed: &mut Feed<'_>, place: Place, row: &[Self]) {
+    fn feed(feed: &mut Feed<'_>, place: RowPosition, row: &[Self]) {
         feed.row16(place, row);
     }
 }
 
 /// Reads the rows of one strip or tile after the other.
-pub(super) struct Rows<'l, T> {
-    layout: &'l Layout<'l>,
+pub(super) struct StripRows<'l, T> {
+    layout: &'l TiffLayout<'l>,
     /// Which samples of a pixel are read.
     wanted: Vec<usize>,
     bytes: Vec<u8>,
@@ -74,8 +74,8 @@ pub(super) struct Rows<'l, T> {
     pixels: Vec<T>,
 }
 
-impl<'l, T: Sample> Rows<'l, T> {
-    pub(super) fn new(layout: &'l Layout<'l>) -> Self {
+impl<'l, T: Sample> StripRows<'l, T> {
+    pub(super) fn new(layout: &'l TiffLayout<'l>) -> Self {
         let (wanted, bytes) = (layout.wanted(), vec![0; layout.row_bytes()]);
         Self { layout, wanted, bytes, stored: Vec::new(), pixels: Vec::new() }
     }
@@ -109,14 +109,14 @@ impl<'l, T: Sample> Rows<'l, T> {
     }
 
     /// Gives the row that was read to the feed.
-    pub(super) fn feed(&mut self, feed: &mut Feed<'_>, place: Place) {
+    pub(super) fn feed(&mut self, feed: &mut Feed<'_>, place: RowPosition) {
         let (layout, count) = (self.layout, self.wanted.len());
         if layout.alpha.is_some_and(|alpha| alpha.associated) {
             self.pixels.chunks_exact_mut(count).for_each(divide);
         }
         let most = T::MAX;
         match &layout.color {
-            Color::Palette(palette) => {
+            TiffColor::Palette(palette) => {
                 let color = |index: T| palette.get(index.into() as usize).copied().unwrap_or_default();
                 let opacity = |alpha: &T| (*alpha).into() as u16 * 257;
                 let pixels = self.pixels.chunks_exact(count);
@@ -124,12 +124,12 @@ impl<'l, T: Sample> Rows<'l, T> {
                     pixels.flat_map(|pixel| color(pixel[0]).into_iter().chain(pixel.get(1).map(opacity)));
                 return feed.row16(place, &row.collect::<Vec<_>>());
             }
-            Color::Ycc(ycc) => {
+            TiffColor::Ycc(ycc) => {
                 let pixels = self.pixels.chunks_exact(3);
                 let row = pixels.flat_map(|pixel| ycc.rgb([0, 1, 2].map(|i| pixel[i].into() as u8)));
                 return feed.row8(place, &row.collect::<Vec<_>>());
             }
-            Color::Gray { white_is_zero } => {
+            TiffColor::Gray { white_is_zero } => {
                 // Of 1, 2 or 4 bits the largest value becomes 255.
                 let largest = if layout.bits < 8 { (1 << layout.bits) - 1 } else { most };
                 if *white_is_zero || largest < most {
@@ -139,7 +139,7 @@ impl<'l, T: Sample> Rows<'l, T> {
                     }
                 }
             }
-            Color::Rgb | Color::Cmyk => {}
+            TiffColor::Rgb | TiffColor::Cmyk => {}
         }
         T::feed(feed, place, &self.pixels);
     }

@@ -6,26 +6,30 @@ use reqwest::header::HeaderMap;
 use serde_json::json;
 
 use super::*;
-use crate::config::{KindConfig, Source, load};
+use crate::config::{ConfigSource, KindConfig, load};
 use crate::credit::Credits;
 
 const HEAD: &str = "kind = \"http\"\nmodel = \"m\"\nbase_url = \"https://h\"\nsecrets.key = { env = \"K\" }\n\
     price.terms = [{ per = \"unit\", rate = 2, pointer = \"/used\", most = 10 }]\n\
     request = { body = \"raw\", headers = { a = \"{{secret.key}}\" } }\n";
 
-fn mapping(reply: &str) -> Mapping {
+fn mapping(reply: &str) -> ReplyMapping {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("providers")).unwrap();
     std::fs::write(folder.path().join("pixcolor.toml"), "").unwrap();
     std::fs::write(folder.path().join("providers/x.toml"), format!("{HEAD}{reply}")).unwrap();
     let env = [("K".to_owned(), "planted".to_owned())].into();
-    let loaded = load(&Source { dir: Some(folder.path().to_owned()), env, cwd: None }).unwrap();
+    let loaded = load(&ConfigSource { dir: Some(folder.path().to_owned()), env, cwd: None }).unwrap();
     let provider = &loaded.config.providers["x"];
     let KindConfig::Http(config) = &provider.kind else { panic!("another kind") };
-    Mapping::new(Arc::new((**config).clone()), &provider.price)
+    ReplyMapping::new(Arc::new((**config).clone()), &provider.price)
 }
 
-fn read(mapping: &Mapping, status: u16, body: &str) -> (Result<Reading, ProviderError>, Vec<String>) {
+fn read(
+    mapping: &ReplyMapping,
+    status: u16,
+    body: &str,
+) -> (Result<MappedReply, ProviderError>, Vec<String>) {
     let status = StatusCode::from_u16(status).unwrap();
     let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::from(body.to_owned()) };
     let facts = CallFacts { sent_pixels: 1, timeout: Duration::from_secs(60) };
@@ -47,7 +51,7 @@ fn a_success_is_read_step_by_step() {
          error = [\"/message\"] }\n",
     );
     let (reading, steps) = read(&mapping, 200, r#"{"code": 0, "image": ["aGVs\nbG8="], "used": 3}"#);
-    assert_eq!(reading.unwrap(), Reading::Done(Found::File(Bytes::from("hello")), usage(6)));
+    assert_eq!(reading.unwrap(), MappedReply::Done(ReplyImage::File(Bytes::from("hello")), usage(6)));
     assert_eq!(
         steps,
         [
@@ -68,8 +72,8 @@ fn a_success_is_read_step_by_step() {
 fn the_cost_is_unknown_if_the_reply_lacks_its_number() {
     let mapping = mapping("reply = { output = \"json_url\", pointer = \"/url\" }\n");
     let (reading, steps) = read(&mapping, 201, r#"{"url": "https://cdn.h/a?sig=s3cret"}"#);
-    let address = Found::Address("https://cdn.h/a?sig=s3cret".to_owned());
-    assert_eq!(reading.unwrap(), Reading::Done(address, Usage::default()));
+    let address = ReplyImage::Address("https://cdn.h/a?sig=s3cret".to_owned());
+    assert_eq!(reading.unwrap(), MappedReply::Done(address, Usage::default()));
     assert!(steps[1] == "/url is an address at cdn.h" && steps[2].contains("unknown"), "{steps:?}");
 }
 
@@ -131,12 +135,12 @@ fn a_job_that_is_not_done_is_pending() {
     );
     let pending = json!({ "state": "busy", "get": "https://h/1", "stop": "https://h/2" }).to_string();
     let (url, cancel) = (Some("https://h/1".to_owned()), Some("https://h/2".to_owned()));
-    assert_eq!(read(&mapping, 200, &pending).0.unwrap(), Reading::Pending { url, cancel });
+    assert_eq!(read(&mapping, 200, &pending).0.unwrap(), MappedReply::Pending { url, cancel });
     for done in [json!("ok"), json!(1)] {
         let body = json!({ "state": done, "out": "/x", "used": 0 }).to_string();
         assert_eq!(
             read(&mapping, 200, &body).0.unwrap(),
-            Reading::Done(Found::Address("/x".into()), usage(0))
+            MappedReply::Done(ReplyImage::Address("/x".into()), usage(0))
         );
     }
     let failed = read(&mapping, 200, r#"{"state": "no", "error": "out of memory"}"#).0.unwrap_err();

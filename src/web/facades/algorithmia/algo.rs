@@ -7,8 +7,8 @@ use rocket::{Responder, Route, post, routes};
 use serde_json::Value;
 
 use super::color::{self, Coloring};
-use super::envelope::{Accepted, Answer, Failed, Made, Output};
-use super::input::{Given, Input};
+use super::envelope::{AcceptedResponse, AlgoResponse, Failed, Made, OutputKind};
+use super::input::{AlgoInput, RawInput};
 use crate::config::Serves;
 use crate::web::colorize::one;
 use crate::web::guards::Context;
@@ -26,14 +26,14 @@ pub fn routes() -> Vec<Route> {
 /// What a call is answered with.
 #[derive(Responder)]
 #[allow(clippy::large_enum_variant)]
-enum Reply {
-    Answer(Answer),
-    Accepted(Accepted),
+enum AlgoReply {
+    Answer(AlgoResponse),
+    Accepted(AcceptedResponse),
     Failed(Failed),
 }
 
 /// What stands in a call's query.
-struct Options {
+struct AlgoOptions {
     timeout: Vec<String>,
     stdout: Vec<String>,
     output: Vec<String>,
@@ -47,9 +47,9 @@ async fn call(
     timeout: Vec<String>,
     stdout: Vec<String>,
     output: Vec<String>,
-    input: Result<Input, Problem>,
-) -> Result<Reply, Problem> {
-    run(context, [owner, name, "latest"], Options { timeout, stdout, output }, input?).await
+    input: Result<AlgoInput, Problem>,
+) -> Result<AlgoReply, Problem> {
+    run(context, [owner, name, "latest"], AlgoOptions { timeout, stdout, output }, input?).await
 }
 
 #[post("/v1/algo/<owner>/<name>/<version>?<timeout>&<stdout>&<output>", data = "<input>")]
@@ -62,17 +62,17 @@ async fn call_version(
     timeout: Vec<String>,
     stdout: Vec<String>,
     output: Vec<String>,
-    input: Result<Input, Problem>,
-) -> Result<Reply, Problem> {
-    run(context, [owner, name, version], Options { timeout, stdout, output }, input?).await
+    input: Result<AlgoInput, Problem>,
+) -> Result<AlgoReply, Problem> {
+    run(context, [owner, name, version], AlgoOptions { timeout, stdout, output }, input?).await
 }
 
 async fn run(
     mut context: Context,
     [owner, name, version]: [&str; 3],
-    options: Options,
-    input: Input,
-) -> Result<Reply, Problem> {
+    options: AlgoOptions,
+    input: AlgoInput,
+) -> Result<AlgoReply, Problem> {
     let algorithm = format!("{owner}/{name}");
     let serves = context.snapshot.config.facades.algorithmia.algorithms.get(&algorithm);
     let serves = serves.filter(|_| is_version(version)).cloned().ok_or_else(|| {
@@ -86,7 +86,7 @@ async fn run(
     let output = output(one("output", options.output)?.as_deref())?;
 
     let call = Coloring { algorithm, serves, deadline };
-    if output == Output::Void {
+    if output == OutputKind::Void {
         // It is answered at once, and works on whether or not its client stays.
         context.connection = None;
         let tasks = context.gateway.tasks().clone();
@@ -95,23 +95,23 @@ async fn run(
                 tracing::info!("a call whose result nobody wants came to nothing: {}", problem.detail);
             }
         });
-        return Ok(Reply::Accepted(Accepted));
+        return Ok(AlgoReply::Accepted(AcceptedResponse));
     }
     Ok(match work(&context, &call, input).await {
-        Err(problem) => Reply::Failed(Failed(problem, start.elapsed().as_secs_f64())),
-        Ok(Done { made, said, alerts, headers }) => Reply::Answer(Answer {
+        Err(problem) => AlgoReply::Failed(Failed(problem, start.elapsed().as_secs_f64())),
+        Ok(AlgoResult { made, said, alerts, headers }) => AlgoReply::Answer(AlgoResponse {
             made,
             duration: start.elapsed().as_secs_f64(),
             stdout: stdout.then_some(said),
             alerts,
-            raw: output == Output::Raw,
+            raw: output == OutputKind::Raw,
             headers,
         }),
     })
 }
 
 /// What came of a call.
-pub struct Done {
+pub struct AlgoResult {
     /// The result.
     pub made: Made,
     /// What there is to say of it: what an algorithm prints.
@@ -122,7 +122,7 @@ pub struct Done {
     pub headers: Vec<rocket::http::Header<'static>>,
 }
 
-async fn work(context: &Context, call: &Coloring, input: Input) -> Result<Done, Problem> {
+async fn work(context: &Context, call: &Coloring, input: AlgoInput) -> Result<AlgoResult, Problem> {
     match call.serves {
         Serves::Hello => hello(&input.given),
         Serves::Route | Serves::Provider(_) => color::run(context, call, input).await,
@@ -130,14 +130,14 @@ async fn work(context: &Context, call: &Coloring, input: Input) -> Result<Done, 
 }
 
 /// What everybody tries first.
-fn hello(given: &Given) -> Result<Done, Problem> {
+fn hello(given: &RawInput) -> Result<AlgoResult, Problem> {
     let name = match given.value()? {
         Some(Value::String(name)) => name,
         Some(value) => value.to_string(),
         None => return Err(Problem::bad_request("Send a name, as text or as JSON.")),
     };
     let made = Made::Text(format!("Hello {name}"));
-    Ok(Done { made, said: String::new(), alerts: Vec::new(), headers: Vec::new() })
+    Ok(AlgoResult { made, said: String::new(), alerts: Vec::new(), headers: Vec::new() })
 }
 
 /// Whether a version is one by its looks: `1.1.5`, `1.1.*`, `latest`, `latestPrivate`, a git hash. There is only one of
@@ -175,11 +175,11 @@ fn flag(name: &str, word: Option<&str>) -> Result<bool, Problem> {
     }
 }
 
-fn output(word: Option<&str>) -> Result<Output, Problem> {
+fn output(word: Option<&str>) -> Result<OutputKind, Problem> {
     match word.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("" | "default") => Ok(Output::Envelope),
-        Some("raw") => Ok(Output::Raw),
-        Some("void") => Ok(Output::Void),
+        None | Some("" | "default") => Ok(OutputKind::Envelope),
+        Some("raw") => Ok(OutputKind::Raw),
+        Some("void") => Ok(OutputKind::Void),
         Some(_) => Err(Problem::bad_request("`output` must be raw or void, or not be there.")),
     }
 }
@@ -221,7 +221,7 @@ mod tests {
             assert_eq!(flag("stdout", word).unwrap(), expected);
         }
         assert!(flag("stdout", Some("yes")).is_err());
-        assert_eq!(output(Some("RAW")).unwrap(), Output::Raw);
+        assert_eq!(output(Some("RAW")).unwrap(), OutputKind::Raw);
         assert!(output(Some("binary")).is_err());
     }
 }

@@ -11,18 +11,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
-use super::algo::Done;
+use super::algo::AlgoResult;
 use super::envelope::Made;
-use super::files::{Files, missing};
-use super::input::{Given, Input, read_json};
-use super::place::Place;
+use super::files::{CallerFiles, missing};
+use super::input::{AlgoInput, RawInput, read_json};
+use super::place::DataPath;
 use super::results;
 use crate::config::Serves;
-use crate::datastore::{Name, Opened, Owner};
-use crate::gateway::{Ask, Rendition, Upload};
+use crate::datastore::{Name, OpenedFile, Owner};
+use crate::gateway::{ColorizeRequest, Rendition, Upload};
 use crate::photo::{Damage, OutputFormat};
 use crate::provider::Trace;
-use crate::quota::Ticket;
+use crate::quota::Admission;
 use crate::web::answer::{damage_warning, headers};
 use crate::web::guards::Context;
 use crate::web::problem::Problem;
@@ -62,7 +62,7 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 /// The input as callers wrote it.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Json<'a> {
+enum ColorizeInput<'a> {
     Object {
         #[serde(borrow)]
         image: OneOrMore<'a>,
@@ -81,29 +81,29 @@ struct Location {
 }
 
 /// Colours what was sent.
-pub async fn run(context: &Context, call: &Coloring, input: Input) -> Result<Done, Problem> {
-    let Input { given, ticket } = input;
+pub async fn run(context: &Context, call: &Coloring, input: AlgoInput) -> Result<AlgoResult, Problem> {
+    let AlgoInput { given, ticket } = input;
     match given {
-        Given::Binary(upload) => {
+        RawInput::Binary(upload) => {
             let upload = Upload { ticket, ..upload };
-            let mut report = Report::default();
+            let mut report = AlgoReport::default();
             let uri = one(context, call, upload, None, &mut report).await?;
             Ok(report.done(json!({ "output": uri })))
         }
-        Given::Text(bytes) => {
+        RawInput::Text(bytes) => {
             let text =
                 std::str::from_utf8(&bytes).map_err(|_| Problem::bad_request("The text is not UTF-8."))?;
             let image = OneOrMore::One(Text(Cow::Borrowed(text)));
             all(context, call, image, None, &ticket).await
         }
-        Given::Json(bytes) => {
-            let json: Json<'_> = read_json(&bytes).map_err(|mut problem| {
+        RawInput::Json(bytes) => {
+            let json: ColorizeInput<'_> = read_json(&bytes).map_err(|mut problem| {
                 problem.detail.push_str(&format!(" {EXAMPLE}."));
                 problem
             })?;
             let (image, location) = match json {
-                Json::Object { image, location } => (image, location),
-                Json::Bare(image) => (image, None),
+                ColorizeInput::Object { image, location } => (image, location),
+                ColorizeInput::Bare(image) => (image, None),
             };
             all(context, call, image, location, &ticket).await
         }
@@ -116,8 +116,8 @@ async fn all(
     call: &Coloring,
     image: OneOrMore<'_>,
     location: Option<OneOrMore<'_>>,
-    ticket: &Option<Arc<Ticket>>,
-) -> Result<Done, Problem> {
+    ticket: &Option<Arc<Admission>>,
+) -> Result<AlgoResult, Problem> {
     let (images, is_list) = match image {
         OneOrMore::One(image) => (vec![image], false),
         OneOrMore::More(images) => (images, true),
@@ -126,7 +126,7 @@ async fn all(
         return Err(Problem::bad_request(format!("Send 1 to {MOST_PICTURES} pictures.")));
     }
     let locations = locations(context, location, images.len()).await?;
-    let mut report = Report::default();
+    let mut report = AlgoReport::default();
     let mut uris = Vec::with_capacity(images.len());
     for (Text(image), location) in images.into_iter().zip(locations) {
         let upload = upload(context, call, &image, ticket).await?;
@@ -150,10 +150,10 @@ async fn locations(
     if uris.len() != count {
         return Err(Problem::bad_request("Give each picture a `location`, or none."));
     }
-    let files = Files::of(context)?;
+    let files = CallerFiles::of(context)?;
     let mut locations = Vec::with_capacity(count);
     for Text(uri) in uris {
-        let Place::File(whose, collection, file) = Place::of_uri(&uri)? else {
+        let DataPath::File(whose, collection, file) = DataPath::of_uri(&uri)? else {
             return Err(Problem::bad_request("A `location` is a file: data://.my/COLLECTION/FILE."));
         };
         let owner = files.own(&whose)?;
@@ -170,7 +170,7 @@ async fn upload(
     context: &Context,
     call: &Coloring,
     text: &str,
-    ticket: &Option<Arc<Ticket>>,
+    ticket: &Option<Arc<Admission>>,
 ) -> Result<Upload, Problem> {
     let limit = context.snapshot.config.limits.upload_bytes;
     let text = text.trim();
@@ -200,21 +200,21 @@ async fn upload(
 /// The picture in a file that the caller may read.
 async fn stored(context: &Context, uri: &str, limit: u64) -> Result<Upload, Problem> {
     let store = context.gateway.files();
-    let opened = match Place::of_uri(uri)? {
-        Place::Result(name) => match results::find(context, &name).await {
+    let opened = match DataPath::of_uri(uri)? {
+        DataPath::Result(name) => match results::find(context, &name).await {
             Some((bytes, _)) => {
                 let ticket = admission::again(context, bytes.len() as u64).await?;
                 return Ok(Upload { ticket: Some(ticket), ..Upload::new(bytes) });
             }
             None => store.open_temp(name.as_str()).await?,
         },
-        Place::File(whose, collection, file) => {
-            let owner = Files::of(context)?.readable(&whose, &collection).await?;
+        DataPath::File(whose, collection, file) => {
+            let owner = CallerFiles::of(context)?.readable(&whose, &collection).await?;
             store.open(&owner, &collection, &file).await?
         }
-        Place::Accounts | Place::Account(_) | Place::Collection(..) => None,
+        DataPath::Accounts | DataPath::Account(_) | DataPath::Collection(..) => None,
     };
-    let Opened { file, bytes: length, .. } = opened.ok_or_else(|| missing("such file"))?;
+    let OpenedFile { file, bytes: length, .. } = opened.ok_or_else(|| missing("such file"))?;
     if length > limit {
         return Err(Problem::too_large(limit));
     }
@@ -234,10 +234,10 @@ async fn one(
     call: &Coloring,
     upload: Upload,
     location: Option<Location>,
-    report: &mut Report,
+    report: &mut AlgoReport,
 ) -> Result<String, Problem> {
     context.gateway.metrics().uploaded(upload.bytes.len());
-    let ask = Ask {
+    let ask = ColorizeRequest {
         upload,
         provider: match &call.serves {
             Serves::Provider(name) => Some(name.clone()),
@@ -254,7 +254,7 @@ async fn one(
     let uri = match location {
         None => format!("data://.algo/{}/temp/{}", call.algorithm, results::keep(context, &rendition).await?),
         Some(Location { owner, collection, file }) => {
-            let bounds = Files::of(context)?.bounds();
+            let bounds = CallerFiles::of(context)?.bounds();
             let (store, bytes) = (context.gateway.files(), rendition.bytes.clone());
             store.write(&owner, &collection, &file, bytes, bounds).await?;
             format!("data://.my/{collection}/{file}")
@@ -266,7 +266,7 @@ async fn one(
 
 /// What there is to say of the pictures of a call.
 #[derive(Default)]
-struct Report {
+struct AlgoReport {
     renditions: usize,
     damaged: bool,
     said: String,
@@ -274,7 +274,7 @@ struct Report {
     headers: Vec<rocket::http::Header<'static>>,
 }
 
-impl Report {
+impl AlgoReport {
     fn note(&mut self, rendition: &Rendition) {
         let Rendition { width, height, .. } = rendition;
         let who = match rendition.colored_by() {
@@ -296,11 +296,11 @@ impl Report {
         self.headers = headers(rendition).into_iter().filter(|h| h.name() != "Content-Location").collect();
     }
 
-    fn done(self, output: Value) -> Done {
+    fn done(self, output: Value) -> AlgoResult {
         let headers = match self.renditions {
             1 => self.headers,
             _ => self.damaged.then(damage_warning).into_iter().collect(),
         };
-        Done { made: Made::Json(output), said: self.said, alerts: self.alerts, headers }
+        AlgoResult { made: Made::Json(output), said: self.said, alerts: self.alerts, headers }
     }
 }

@@ -10,12 +10,12 @@ use rocket::response::{self, Responder, Response};
 use rocket::{Route, delete, get, patch, post, put, routes};
 use serde_json::{Map, Value, json};
 
-use super::files::{Files, account, missing};
+use super::files::{CallerFiles, account, missing};
 use super::input::{FileBody, read_json};
 use super::listing;
-use super::place::{Place, Target};
+use super::place::{DataPath, Target};
 use super::results;
-use crate::datastore::{Name, Opened, Readers};
+use crate::datastore::{Name, OpenedFile, Readers};
 use crate::hex::hex;
 use crate::photo::{self, Limits};
 use crate::web::admission;
@@ -39,17 +39,17 @@ pub fn routes() -> Vec<Route> {
 /// What is read.
 #[derive(rocket::Responder)]
 #[allow(clippy::large_enum_variant)]
-enum Found {
-    Stored(Stored),
-    Picture(Picture),
+enum DataResponse {
+    Stored(StoredFile),
+    Picture(CachedImage),
     Listing(Listing),
 }
 
 /// A client's file, read from the disk as it is sent.
-struct Stored(Opened);
+struct StoredFile(OpenedFile);
 
 /// A result in the cache.
-struct Picture {
+struct CachedImage {
     bytes: Bytes,
     digest: [u8; 32],
 }
@@ -66,39 +66,39 @@ async fn read(
     target: Target,
     marker: Vec<String>,
     acl: Vec<String>,
-) -> Result<Found, Problem> {
+) -> Result<DataResponse, Problem> {
     context.permitted().await?;
     let after = listing::after(one("marker", marker)?.as_deref())?;
     let acl = one("acl", acl)?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
     let store = context.gateway.files();
     match target.0? {
-        Place::Accounts => Ok(Found::Listing(Listing(Map::from_iter([(
+        DataPath::Accounts => Ok(DataResponse::Listing(Listing(Map::from_iter([(
             "folders".to_owned(),
             json!([{ "name": account(&context) }]),
         )])))),
-        Place::Account(whose) => {
-            let owner = Files::of(&context)?.own(&whose)?;
+        DataPath::Account(whose) => {
+            let owner = CallerFiles::of(&context)?.own(&whose)?;
             let page = store.collections(&owner, after, listing::MOST).await?;
-            Ok(Found::Listing(Listing(listing::folders(&page))))
+            Ok(DataResponse::Listing(Listing(listing::folders(&page))))
         }
-        Place::Collection(whose, collection) => {
-            let owner = Files::of(&context)?.readable(&whose, &collection).await?;
+        DataPath::Collection(whose, collection) => {
+            let owner = CallerFiles::of(&context)?.readable(&whose, &collection).await?;
             let page = store.list(&owner, &collection, after, listing::MOST).await?;
             let mut facts = listing::files(&page.ok_or_else(|| missing("such collection"))?);
             if acl {
                 let readers = store.readers(&owner, &collection).await?.unwrap_or_default();
                 facts.insert("acl".to_owned(), listing::acl(readers));
             }
-            Ok(Found::Listing(Listing(facts)))
+            Ok(DataResponse::Listing(Listing(facts)))
         }
-        Place::File(whose, collection, file) => {
-            let owner = Files::of(&context)?.readable(&whose, &collection).await?;
+        DataPath::File(whose, collection, file) => {
+            let owner = CallerFiles::of(&context)?.readable(&whose, &collection).await?;
             let opened = store.open(&owner, &collection, &file).await?;
-            opened.map(|opened| Found::Stored(Stored(opened))).ok_or_else(|| missing("such file"))
+            opened.map(|opened| DataResponse::Stored(StoredFile(opened))).ok_or_else(|| missing("such file"))
         }
-        Place::Result(name) => {
+        DataPath::Result(name) => {
             if let Some((bytes, digest)) = results::find(&context, &name).await {
-                return Ok(Found::Picture(Picture { bytes, digest }));
+                return Ok(DataResponse::Picture(CachedImage { bytes, digest }));
             }
             let opened = store.open_temp(name.as_str()).await?;
             let gone = || {
@@ -106,7 +106,7 @@ async fn read(
                               cache needs their room.";
                 Problem::new(Status::NotFound, detail)
             };
-            opened.map(|opened| Found::Stored(Stored(opened))).ok_or_else(gone)
+            opened.map(|opened| DataResponse::Stored(StoredFile(opened))).ok_or_else(gone)
         }
     }
 }
@@ -114,10 +114,10 @@ async fn read(
 #[put("/<_..>", data = "<body>")]
 async fn write(context: Context, target: Target, body: Result<FileBody, Problem>) -> Result<Said, Problem> {
     let body = body?;
-    let Place::File(whose, collection, file) = target.0? else {
+    let DataPath::File(whose, collection, file) = target.0? else {
         return Err(Problem::bad_request("A file is at data://.my/COLLECTION/FILE."));
     };
-    let files = Files::of(&context)?;
+    let files = CallerFiles::of(&context)?;
     let owner = files.own(&whose)?;
     context.gateway.files().write(&owner, &collection, &file, body.bytes, files.bounds()).await?;
     Ok(Said(json!({ "result": format!("data://.my/{collection}/{file}") })))
@@ -127,7 +127,7 @@ async fn write(context: Context, target: Target, body: Result<FileBody, Problem>
 #[post("/<_..>", data = "<body>")]
 async fn create(context: Context, target: Target, body: Result<FileBody, Problem>) -> Result<Said, Problem> {
     let body = json_object(&body?)?;
-    let Place::Account(whose) = target.0? else {
+    let DataPath::Account(whose) = target.0? else {
         return Err(Problem::bad_request("Collections are one level deep: make one in data://.my."));
     };
     let name = body["name"]
@@ -138,7 +138,7 @@ async fn create(context: Context, target: Target, body: Result<FileBody, Problem
         Value::Null => Readers::default(),
         acl => listing::readers(acl)?,
     };
-    let files = Files::of(&context)?;
+    let files = CallerFiles::of(&context)?;
     let owner = files.own(&whose)?;
     context.gateway.files().create(&owner, &name, readers, files.bounds()).await?;
     Ok(Said(json!({ "result": format!("data://.my/{name}") })))
@@ -152,11 +152,11 @@ async fn change(
     body: Result<FileBody, Problem>,
 ) -> Result<Status, Problem> {
     let body = json_object(&body?)?;
-    let Place::Collection(whose, collection) = target.0? else {
+    let DataPath::Collection(whose, collection) = target.0? else {
         return Err(Problem::bad_request("Only collections, data://.my/COLLECTION, have an `acl`."));
     };
     let readers = listing::readers(&body["acl"])?;
-    let owner = Files::of(&context)?.own(&whose)?;
+    let owner = CallerFiles::of(&context)?.own(&whose)?;
     context.gateway.files().allow(&owner, &collection, readers).await?;
     Ok(Status::Ok)
 }
@@ -166,19 +166,19 @@ async fn remove(context: Context, target: Target, force: Vec<String>) -> Result<
     context.permitted().await?;
     let _ticket = admission::again(&context, 0).await?;
     let force = one("force", force)?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
-    let files = Files::of(&context)?;
+    let files = CallerFiles::of(&context)?;
     let store = context.gateway.files();
     let deleted = match target.0? {
-        Place::Collection(whose, collection) => {
+        DataPath::Collection(whose, collection) => {
             store.remove_collection(&files.own(&whose)?, &collection, force).await?
         }
-        Place::File(whose, collection, file) => {
+        DataPath::File(whose, collection, file) => {
             match store.remove(&files.own(&whose)?, &collection, &file).await? {
                 true => 1,
                 false => return Err(missing("such file")),
             }
         }
-        Place::Accounts | Place::Account(_) | Place::Result(_) => {
+        DataPath::Accounts | DataPath::Account(_) | DataPath::Result(_) => {
             return Err(Problem::bad_request("Only your own files and collections can be deleted."));
         }
     };
@@ -201,9 +201,9 @@ fn file_response(kind: &str, tag: String) -> Response<'static> {
     response
 }
 
-impl<'r> Responder<'r, 'static> for Stored {
+impl<'r> Responder<'r, 'static> for StoredFile {
     fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
-        let Opened { file, bytes, modified } = self.0;
+        let OpenedFile { file, bytes, modified } = self.0;
         let written = modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         // Neither text nor JSON: clients would make something else of it than the bytes that were put there.
         let mut response = file_response("application/octet-stream", format!("{written:x}-{bytes:x}"));
@@ -213,7 +213,7 @@ impl<'r> Responder<'r, 'static> for Stored {
     }
 }
 
-impl<'r> Responder<'r, 'static> for Picture {
+impl<'r> Responder<'r, 'static> for CachedImage {
     fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
         let all = Limits { max_pixels: u64::MAX, max_side: u32::MAX };
         let head = photo::read_head(&self.bytes, &all);

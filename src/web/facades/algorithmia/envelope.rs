@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::web::facades::Rendering;
 use crate::web::header_text::header_text;
-use crate::web::identity::Identity;
+use crate::web::identity::RequestIdentity;
 use crate::web::problem::Problem;
 
 /// What an algorithm has made.
@@ -28,7 +28,7 @@ pub enum Made {
 
 /// How a caller wants the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Output {
+pub enum OutputKind {
     /// In the envelope.
     #[default]
     Envelope,
@@ -40,7 +40,7 @@ pub enum Output {
 
 /// A result and what is told with it.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct AlgoResponse {
     /// The result.
     pub made: Made,
     /// How long it took to make, in seconds.
@@ -56,17 +56,17 @@ pub struct Answer {
 }
 
 /// What is answered before anything is done.
-pub struct Accepted;
+pub struct AcceptedResponse;
 
 /// What an algorithm has against its input, or could not do; and how long that took, in seconds.
 pub struct Failed(pub Problem, pub f64);
 
 /// This request's name as the protocol spells it, around the one that the log and `X-Request-Id` have.
 fn request_id(request: &Request<'_>) -> String {
-    format!("req-{}", Identity::of(request).id)
+    format!("req-{}", RequestIdentity::of(request).id)
 }
 
-impl Answer {
+impl AlgoResponse {
     fn envelope(&self, id: &str) -> Value {
         let (kind, result) = match &self.made {
             Made::Json(value) => ("json", value.clone()),
@@ -87,7 +87,7 @@ impl Answer {
     }
 }
 
-impl<'r> Responder<'r, 'static> for Answer {
+impl<'r> Responder<'r, 'static> for AlgoResponse {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
         let (kind, body) = match (self.raw, &self.made) {
             (false, _) => (ContentType::JSON, self.envelope(&request_id(request)).to_string()),
@@ -102,7 +102,7 @@ impl<'r> Responder<'r, 'static> for Answer {
     }
 }
 
-impl<'r> Responder<'r, 'static> for Accepted {
+impl<'r> Responder<'r, 'static> for AcceptedResponse {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
         let id = request_id(request);
         Ok(json_response(ContentType::JSON, json!({ "async": id, "request_id": id }).to_string()))
@@ -135,7 +135,7 @@ impl<'r> Responder<'r, 'static> for Failed {
 pub fn of_call(problem: &Problem, request: &Request<'_>, seconds: Option<f64>) -> Rendering {
     let status = problem.http_status();
     let message = message(problem);
-    if output(request) == Output::Raw {
+    if output(request) == OutputKind::Raw {
         // Python's clients raise these two, and take the body of all others for the answer.
         let status = match status.code {
             // No call at all: the method is wrong.
@@ -199,11 +199,11 @@ fn error_type(status: Status) -> Option<&'static str> {
 }
 
 /// How a caller wants the result. What cannot be read is told as a problem elsewhere, in the envelope.
-pub fn output(request: &Request<'_>) -> Output {
+pub fn output(request: &Request<'_>) -> OutputKind {
     match request.query_value::<&str>("output") {
-        Some(Ok(word)) if word.eq_ignore_ascii_case("raw") => Output::Raw,
-        Some(Ok(word)) if word.eq_ignore_ascii_case("void") => Output::Void,
-        _ => Output::Envelope,
+        Some(Ok(word)) if word.eq_ignore_ascii_case("raw") => OutputKind::Raw,
+        Some(Ok(word)) if word.eq_ignore_ascii_case("void") => OutputKind::Void,
+        _ => OutputKind::Envelope,
     }
 }
 
@@ -211,8 +211,15 @@ pub fn output(request: &Request<'_>) -> Output {
 mod tests {
     use super::*;
 
-    fn answer(made: Made) -> Answer {
-        Answer { made, duration: 0.5, stdout: None, alerts: Vec::new(), raw: false, headers: Vec::new() }
+    fn answer(made: Made) -> AlgoResponse {
+        AlgoResponse {
+            made,
+            duration: 0.5,
+            stdout: None,
+            alerts: Vec::new(),
+            raw: false,
+            headers: Vec::new(),
+        }
     }
 
     #[test]

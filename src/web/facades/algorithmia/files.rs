@@ -2,9 +2,9 @@
 
 use rocket::http::Status;
 
-use super::place::Account;
+use super::place::DataAccount;
 use crate::datastore::{Bounds, Name, Owner, Readers};
-use crate::quota::Bucket;
+use crate::quota::ClientBucket;
 use crate::web::guards::Context;
 use crate::web::problem::Problem;
 
@@ -12,7 +12,7 @@ use crate::web::problem::Problem;
 const ANONYMOUS: &str = "anonymous";
 
 /// The files of one caller, where there are any.
-pub struct Files<'c> {
+pub struct CallerFiles<'c> {
     context: &'c Context,
     own: Owner,
 }
@@ -20,12 +20,12 @@ pub struct Files<'c> {
 /// What a caller's account is called.
 pub fn account(context: &Context) -> String {
     match bucket(context) {
-        Some(Bucket::Key(name)) => name,
+        Some(ClientBucket::Key(name)) => name,
         _ => ANONYMOUS.to_owned(),
     }
 }
 
-fn bucket(context: &Context) -> Option<Bucket> {
+fn bucket(context: &Context) -> Option<ClientBucket> {
     context.client.bucket(context.snapshot.config.clients.ipv6_prefix)
 }
 
@@ -34,7 +34,7 @@ pub fn missing(what: &str) -> Problem {
     Problem::new(Status::NotFound, format!("There is no {what} here."))
 }
 
-impl<'c> Files<'c> {
+impl<'c> CallerFiles<'c> {
     /// The caller's, if files are kept here.
     pub fn of(context: &'c Context) -> Result<Self, Problem> {
         let off = || {
@@ -54,23 +54,23 @@ impl<'c> Files<'c> {
     }
 
     /// The owner of an account that the caller may change: its own.
-    pub fn own(&self, whose: &Account) -> Result<Owner, Problem> {
+    pub fn own(&self, whose: &DataAccount) -> Result<Owner, Problem> {
         if self.is_own(whose) { Ok(self.own.clone()) } else { Err(missing("such account")) }
     }
 
-    fn is_own(&self, whose: &Account) -> bool {
+    fn is_own(&self, whose: &DataAccount) -> bool {
         match whose {
-            Account::My => true,
-            Account::Named(name) => name.as_str() == account(self.context),
+            DataAccount::My => true,
+            DataAccount::Named(name) => name.as_str() == account(self.context),
         }
     }
 
     /// The owner of a collection that the caller may read: its own, or one that is for everybody.
-    pub async fn readable(&self, whose: &Account, collection: &Name) -> Result<Owner, Problem> {
+    pub async fn readable(&self, whose: &DataAccount, collection: &Name) -> Result<Owner, Problem> {
         let owner = match whose {
             whose if self.is_own(whose) => return Ok(self.own.clone()),
-            Account::My => self.own.clone(),
-            Account::Named(name) => Owner::new(&Bucket::Key(name.to_string()).to_string()),
+            DataAccount::My => self.own.clone(),
+            DataAccount::Named(name) => Owner::new(&ClientBucket::Key(name.to_string()).to_string()),
         };
         match self.context.gateway.files().readers(&owner, collection).await? {
             Some(Readers::Everybody) => Ok(owner),

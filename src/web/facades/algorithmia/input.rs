@@ -10,23 +10,23 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::gateway::Upload;
-use crate::quota::Ticket;
+use crate::quota::Admission;
 use crate::web::body::{Body, not_set_up};
 use crate::web::pace::Pace;
 use crate::web::problem::Problem;
 
 /// What an algorithm is given, and with what it was let in.
 #[derive(Debug)]
-pub struct Input {
+pub struct AlgoInput {
     /// The input.
-    pub given: Given,
+    pub given: RawInput,
     /// With what it was let in.
-    pub ticket: Option<Arc<Ticket>>,
+    pub ticket: Option<Arc<Admission>>,
 }
 
 /// An input.
 #[derive(Debug)]
-pub enum Given {
+pub enum RawInput {
     /// JSON, not yet read.
     Json(Bytes),
     /// Text, not yet read.
@@ -41,11 +41,11 @@ pub struct FileBody {
     /// Its bytes.
     pub bytes: Bytes,
     /// With what it was let in.
-    _ticket: Option<Arc<Ticket>>,
+    _ticket: Option<Arc<Admission>>,
 }
 
 #[rocket::async_trait]
-impl<'r> FromData<'r> for Input {
+impl<'r> FromData<'r> for AlgoInput {
     type Error = Problem;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
@@ -66,13 +66,13 @@ impl<'r> FromData<'r> for FileBody {
     }
 }
 
-impl Input {
+impl AlgoInput {
     async fn read(body: &mut Body<'_>, request: &Request<'_>) -> Result<Self, Problem> {
         let given = match kind(request.content_type())? {
-            Kind::Json => Given::Json(body.text().await?),
-            Kind::Text => Given::Text(body.text().await?),
-            Kind::Binary => Given::Binary(body.whole().await?),
-            Kind::Form => Given::Binary(body.declared_as_form().await?.ok_or_else(unsupported)?),
+            InputKind::Json => RawInput::Json(body.text().await?),
+            InputKind::Text => RawInput::Text(body.text().await?),
+            InputKind::Binary => RawInput::Binary(body.whole().await?),
+            InputKind::Form => RawInput::Binary(body.declared_as_form().await?.ok_or_else(unsupported)?),
         };
         Ok(Self { given, ticket: body.ticket() })
     }
@@ -84,7 +84,7 @@ impl FileBody {
     }
 }
 
-enum Kind {
+enum InputKind {
     Json,
     Text,
     Binary,
@@ -92,18 +92,18 @@ enum Kind {
 }
 
 /// What a body is. A charset is overlooked: clients send UTF-8 and do not say so.
-fn kind(content_type: Option<&ContentType>) -> Result<Kind, Problem> {
-    let Some(kind) = content_type else { return Ok(Kind::Binary) };
+fn kind(content_type: Option<&ContentType>) -> Result<InputKind, Problem> {
+    let Some(kind) = content_type else { return Ok(InputKind::Binary) };
     let (top, sub) = (kind.top().as_str(), kind.sub().as_str());
     let is = |known: (&str, &str)| top.eq_ignore_ascii_case(known.0) && sub.eq_ignore_ascii_case(known.1);
     if is(("application", "json")) {
-        Ok(Kind::Json)
+        Ok(InputKind::Json)
     } else if is(("text", "plain")) || is(("application", "text")) {
-        Ok(Kind::Text)
+        Ok(InputKind::Text)
     } else if is(("application", "octet-stream")) || top.eq_ignore_ascii_case("image") {
-        Ok(Kind::Binary)
+        Ok(InputKind::Binary)
     } else if is(("application", "x-www-form-urlencoded")) {
-        Ok(Kind::Form)
+        Ok(InputKind::Form)
     } else {
         Err(unsupported())
     }
@@ -153,7 +153,7 @@ fn has_few_values(mut text: &[u8]) -> bool {
     true
 }
 
-impl Given {
+impl RawInput {
     /// The input as JSON, which a text is too; none of bytes.
     pub fn value(&self) -> Result<Option<Value>, Problem> {
         match self {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::datastore::{FileFacts, Name, Page, Readers};
+use crate::datastore::{FileFacts, FileListing, Name, Readers};
 use crate::web::problem::Problem;
 
 /// Most entries of one answer.
@@ -21,13 +21,13 @@ pub fn after(marker: Option<&str>) -> Result<Option<Name>, Problem> {
 }
 
 /// The collections of an account.
-pub fn folders(page: &Page<Name>) -> Map<String, Value> {
+pub fn folders(page: &FileListing<Name>) -> Map<String, Value> {
     let folders: Vec<Value> = page.items.iter().map(|name| json!({ "name": name.as_str() })).collect();
     listing("folders", folders, page.items.last().filter(|_| page.more))
 }
 
 /// The files of a collection.
-pub fn files(page: &Page<FileFacts>) -> Map<String, Value> {
+pub fn files(page: &FileListing<FileFacts>) -> Map<String, Value> {
     let file = |file: &FileFacts| {
         json!({
             "filename": file.name.as_str(),
@@ -94,10 +94,10 @@ mod tests {
     #[test]
     fn a_marker_leads_on_and_nowhere_else() {
         let name = |text: &str| Name::parse(text).unwrap();
-        let page = Page { items: vec![name("a"), name("b ä")], more: true };
+        let page = FileListing { items: vec![name("a"), name("b ä")], more: true };
         let marker = folders(&page)["marker"].as_str().unwrap().to_owned();
         assert_eq!(after(Some(&marker)).unwrap(), Some(name("b ä")));
-        assert!(!folders(&Page { more: false, ..page }).contains_key("marker"));
+        assert!(!folders(&FileListing { more: false, ..page }).contains_key("marker"));
         assert_eq!(after(Some("")).unwrap(), None);
         assert!(after(Some("../x")).is_err());
     }

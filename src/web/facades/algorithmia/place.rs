@@ -10,22 +10,22 @@ use crate::web::problem::Problem;
 
 /// A place in the data API.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum DataPath {
     /// `data://`: the accounts that the caller can see.
     Accounts,
     /// `data://.my`: an account's collections.
-    Account(Account),
+    Account(DataAccount),
     /// `data://.my/photos`.
-    Collection(Account, Name),
+    Collection(DataAccount, Name),
     /// `data://.my/photos/a.png`.
-    File(Account, Name, Name),
+    File(DataAccount, Name, Name),
     /// `data://.algo/OWNER/NAME/temp/x.png`: what an algorithm has made.
     Result(Name),
 }
 
 /// Whose.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Account {
+pub enum DataAccount {
     /// The caller's.
     My,
     /// That of this name, the caller's own perhaps.
@@ -65,7 +65,7 @@ impl From<NoPlace> for Problem {
     }
 }
 
-impl Place {
+impl DataPath {
     /// What a URI stands for.
     pub fn of_uri(uri: &str) -> Result<Self, NoPlace> {
         let path = uri.strip_prefix("data://").ok_or(NoPlace::Elsewhere)?;
@@ -99,9 +99,9 @@ impl Place {
     fn of_segments(segments: &[&str]) -> Result<Self, NoPlace> {
         let name = |text: &str| Name::parse(text).map_err(NoPlace::Name);
         let account = |text: &str| match text {
-            ".my" => Ok(Account::My),
+            ".my" => Ok(DataAccount::My),
             text if text.starts_with('.') && text != "." && text != ".." => Err(NoPlace::NotHere),
-            text => name(text).map(Account::Named),
+            text => name(text).map(DataAccount::Named),
         };
         match segments {
             [] => Ok(Self::Accounts),
@@ -116,14 +116,14 @@ impl Place {
 }
 
 /// The place that a request's path stands for.
-pub struct Target(pub Result<Place, Problem>);
+pub struct Target(pub Result<DataPath, Problem>);
 
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for Target {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
-        Outcome::Success(Self(Place::of_path(request.uri().path().raw().as_str()).map_err(Problem::from)))
+        Outcome::Success(Self(DataPath::of_path(request.uri().path().raw().as_str()).map_err(Problem::from)))
     }
 }
 
@@ -139,26 +139,26 @@ mod tests {
 
     #[test]
     fn each_client_finds_the_same_place_its_own_way() {
-        let file = || Place::File(Account::My, name("robots"), name("T 800.txt"));
-        let result = || Place::Result(name("x.png"));
+        let file = || DataPath::File(DataAccount::My, name("robots"), name("T 800.txt"));
+        let result = || DataPath::Result(name("x.png"));
         for (path, place) in [
-            ("/v1/data", Place::Accounts),
-            ("/v1/data/", Place::Accounts),
-            ("/v1/data/.my", Place::Account(Account::My)),
-            ("//v1//data/.my/robots/", Place::Collection(Account::My, name("robots"))),
+            ("/v1/data", DataPath::Accounts),
+            ("/v1/data/", DataPath::Accounts),
+            ("/v1/data/.my", DataPath::Account(DataAccount::My)),
+            ("//v1//data/.my/robots/", DataPath::Collection(DataAccount::My, name("robots"))),
             ("/v1/data/.my/robots/T%20800.txt", file()),
             ("/v1/connector/data/.my/robots/T%20800.txt", file()),
             ("/v1/data/.my%2Frobots%2FT+800.txt", file()),
-            ("/v1/data/.my/robots/a+b", Place::File(Account::My, name("robots"), name("a+b"))),
-            ("/v1/data/bob/robots", Place::Collection(Account::Named(name("bob")), name("robots"))),
+            ("/v1/data/.my/robots/a+b", DataPath::File(DataAccount::My, name("robots"), name("a+b"))),
+            ("/v1/data/bob/robots", DataPath::Collection(DataAccount::Named(name("bob")), name("robots"))),
             ("/v1/data/.algo/o/n/temp/x.png", result()),
             ("/v1/connector/data/.algo%2Fo%2Fn%2Ftemp%2Fx.png", result()),
             ("/v1/data/.algo/temp/x.png", result()),
         ] {
-            assert_eq!(Place::of_path(path), Ok(place), "{path}");
+            assert_eq!(DataPath::of_path(path), Ok(place), "{path}");
         }
-        assert_eq!(Place::of_uri("data://.my/robots/T 800.txt"), Ok(file()));
-        assert_eq!(Place::of_uri("data://.algo/o/n/temp/x.png"), Ok(result()));
+        assert_eq!(DataPath::of_uri("data://.my/robots/T 800.txt"), Ok(file()));
+        assert_eq!(DataPath::of_uri("data://.algo/o/n/temp/x.png"), Ok(result()));
         for (path, wrong) in [
             ("/v1/connector/s3/.my/a/b", NoPlace::Elsewhere),
             ("/v1/data/dropbox://x/y.png", NoPlace::Elsewhere),
@@ -175,22 +175,22 @@ mod tests {
             ("/v1/data/.my/a/..%5Cx", NoPlace::Name(NameError::Characters)),
             ("/v1/data/.my/a/%ff", NoPlace::Text),
         ] {
-            assert_eq!(Place::of_path(path), Err(wrong), "{path}");
+            assert_eq!(DataPath::of_path(path), Err(wrong), "{path}");
         }
         for uri in ["s3://a/b", "file:///etc/passwd", "DATA://a/b", ".my/a/b", ""] {
-            assert_eq!(Place::of_uri(uri), Err(NoPlace::Elsewhere), "{uri}");
+            assert_eq!(DataPath::of_uri(uri), Err(NoPlace::Elsewhere), "{uri}");
         }
     }
 
     proptest! {
         #[test]
         fn nothing_that_is_asked_for_leads_out_of_a_collection(path in "(/?(v1|data|connector|\\.\\.|\\.my|%2e|%2f|%5c|%00|[a-z.:+]{0,4}|\\PC)){0,8}") {
-            let Ok(place) = Place::of_path(&path) else { return Ok(()) };
+            let Ok(place) = DataPath::of_path(&path) else { return Ok(()) };
             let names = match place {
-                Place::File(_, collection, file) => vec![collection, file],
-                Place::Collection(_, collection) => vec![collection],
-                Place::Result(file) => vec![file],
-                Place::Account(_) | Place::Accounts => Vec::new(),
+                DataPath::File(_, collection, file) => vec![collection, file],
+                DataPath::Collection(_, collection) => vec![collection],
+                DataPath::Result(file) => vec![file],
+                DataPath::Account(_) | DataPath::Accounts => Vec::new(),
             };
             for name in names {
                 let disk = name.on_disk();
@@ -204,7 +204,7 @@ mod tests {
             let mut url = url::Url::parse("http://h/").unwrap();
             url.path_segments_mut().unwrap().extend(["v1", "data", ".my", &collection, &file]);
             prop_assume!(![".", ".."].contains(&collection.as_str()) && ![".", ".."].contains(&file.as_str()));
-            prop_assert_eq!(Place::of_uri(&uri), Place::of_path(url.path()));
+            prop_assert_eq!(DataPath::of_uri(&uri), DataPath::of_path(url.path()));
         }
     }
 }

@@ -9,17 +9,17 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{Meant, meant};
-use crate::gateway::{Origin, Rendition, Snapshot, Upload};
+use crate::gateway::{Rendition, RenditionOrigin, Snapshot, Upload};
 use crate::photo::OutputFormat;
 use crate::web::answer::Described;
 use crate::web::base64_body::Base64Body;
 use crate::web::body::{Body, not_set_up};
 use crate::web::colorize::ask;
-use crate::web::form::{Form, Part};
+use crate::web::form::{Form, FormPart};
 use crate::web::guards::Context;
 use crate::web::pace::Pace;
 use crate::web::problem::Problem;
-use crate::web::upload::Fields;
+use crate::web::upload::UploadFields;
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
@@ -30,18 +30,18 @@ pub fn routes() -> Vec<Route> {
 const READ: [&str; 6] = ["model", "n", "size", "response_format", "output_format", "stream"];
 
 /// What to do with a part of the form.
-fn part(name: &str) -> Part {
+fn part(name: &str) -> FormPart {
     match name {
-        "image" | "image[]" => Part::Picture,
+        "image" | "image[]" => FormPart::Picture,
         "mask" => refused("mask", "The whole photograph is coloured: send it without `mask`."),
         "markup" => refused("markup", "There is nothing to be drawn: send the photograph without `markup`."),
-        name if READ.contains(&name) => Part::Text,
-        _ => Part::Skipped,
+        name if READ.contains(&name) => FormPart::Text,
+        _ => FormPart::Skipped,
     }
 }
 
-fn refused(param: &'static str, detail: &str) -> Part {
-    Part::Refused(Box::new(Problem::bad_request(detail).about(param)))
+fn refused(param: &'static str, detail: &str) -> FormPart {
+    FormPart::Refused(Box::new(Problem::bad_request(detail).about(param)))
 }
 
 /// A request, as far as it can be read without the configuration.
@@ -112,9 +112,9 @@ async fn edit(context: Context, edit: Result<Edit, Problem>) -> Result<Described
         }
         Meant::Provider(name) => Some(name),
     };
-    let fields = Fields { provider, format: Some(format.to_string()), file_name: None };
+    let fields = UploadFields { provider, format: Some(format.to_string()), file_name: None };
     let rendition = ask(&context, upload, fields, None).await?;
-    let usage = (!may_have_used_tokens(&context.snapshot, &rendition)).then(Usage::default);
+    let usage = (!may_have_used_tokens(&context.snapshot, &rendition)).then(TokenUsage::default);
     ignored.sort();
     ignored.dedup();
     Ok(Described::new(&rendition, Images { rendition: rendition.clone(), usage, ignored }))
@@ -126,14 +126,14 @@ fn may_have_used_tokens(snapshot: &Snapshot, rendition: &Rendition) -> bool {
         let mut providers = snapshot.in_order().map(|(_, provider)| provider.about());
         providers.find(|about| about.name == name).is_none_or(|about| about.leaves_machine)
     };
-    let called = matches!(rendition.origin, Origin::Called(_)) && elsewhere(&rendition.provider);
+    let called = matches!(rendition.origin, RenditionOrigin::Called(_)) && elsewhere(&rendition.provider);
     let failed = |attempt: &crate::gateway::Attempt| attempt.kind.was_asked() && elsewhere(&attempt.provider);
     called || rendition.attempts.iter().any(failed)
 }
 
 /// Tokens, of which nothing here consumes any.
 #[derive(Debug, Default, Serialize)]
-struct Usage {
+struct TokenUsage {
     input_tokens: u64,
     input_tokens_details: Details,
     output_tokens: u64,
@@ -150,24 +150,24 @@ struct Details {
 struct Images {
     rendition: Rendition,
     /// `None` where nobody here knows: what a host counts in tokens is told in credits.
-    usage: Option<Usage>,
+    usage: Option<TokenUsage>,
     ignored: Vec<String>,
 }
 
 /// All of it but the picture.
 #[derive(Serialize)]
-struct Head {
+struct ResponseHead {
     created: i64,
     output_format: String,
     size: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Usage>,
+    usage: Option<TokenUsage>,
 }
 
 impl<'r> Responder<'r, 'static> for Images {
     fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
         let Self { rendition, usage, ignored } = self;
-        let head = Head {
+        let head = ResponseHead {
             created: OffsetDateTime::now_utc().unix_timestamp(),
             output_format: rendition.format.to_string(),
             size: format!("{}x{}", rendition.width, rendition.height),

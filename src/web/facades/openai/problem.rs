@@ -8,7 +8,7 @@ use crate::web::facades::Rendering;
 use crate::web::problem::Problem;
 
 #[derive(Serialize)]
-struct Body<'p> {
+struct ErrorBody<'p> {
     error: Error<'p>,
 }
 
@@ -50,7 +50,7 @@ pub fn rendering(problem: &Problem) -> Rendering {
         status: Status::new(status),
         media_type: ContentType::JSON,
         // Strings only: this cannot fail.
-        body: serde_json::to_string(&Body { error }).unwrap_or_default(),
+        body: serde_json::to_string(&ErrorBody { error }).unwrap_or_default(),
         headers: no_use.then(|| Header::new("x-should-retry", "false")).into_iter().collect(),
     }
 }

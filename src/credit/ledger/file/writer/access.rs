@@ -5,14 +5,14 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::super::recovery::Recovered;
-use super::super::store::{self, Closed, Store};
-use super::super::survey::Loss;
-use super::{Access, Writer};
+use super::super::store::{self, LedgerFile, OpenError};
+use super::super::survey::LedgerLoss;
+use super::{Access, LedgerWriter};
 use crate::credit::ledger::LedgerError;
 use crate::credit::ledger::record::{Record, decode};
-use crate::credit::ledger::state::State;
+use crate::credit::ledger::state::LedgerState;
 
-impl Writer {
+impl LedgerWriter {
     /// Notices a file that was replaced, removed or cut while it was open.
     pub(super) fn check_place(&mut self) {
         if let Access::Open(store) = &self.access
@@ -30,7 +30,7 @@ impl Writer {
         let saved = store.save(state).inspect_err(|error| {
             tracing::error!("the account could not be saved beside the ledger: {error}");
         });
-        let reason = Loss { what, saved: saved.ok() }.to_string();
+        let reason = LedgerLoss { what, saved: saved.ok() }.to_string();
         tracing::error!("{}", LedgerError { reason: reason.clone() });
         self.set_trouble(Some(reason));
     }
@@ -86,9 +86,9 @@ impl Writer {
                 }
             }
         }
-        match Store::open(&self.folder, self.clock.now(), &self.in_hand()) {
+        match LedgerFile::open(&self.folder, self.clock.now(), &self.in_hand()) {
             Ok((store, state, recovered)) => self.opened(store, state, recovered),
-            Err(Closed { state, reason }) => {
+            Err(OpenError { state, reason }) => {
                 // The first reason is for the caller of `FileLedger::open`: a command that spends nothing does not need
                 // the ledger.
                 if self.known_trouble().is_some_and(|known| known.reason != reason) {
@@ -105,7 +105,7 @@ impl Writer {
 
     /// Reservations of this process that the file may know as open, and that are not to be taken for lost.
     fn in_hand(&self) -> HashSet<u64> {
-        let open = self.state.iter().filter(|_| self.owned).flat_map(State::open).map(|open| open.id);
+        let open = self.state.iter().filter(|_| self.owned).flat_map(LedgerState::open).map(|open| open.id);
         let ended = self.unwritten().filter_map(|record| match record {
             Record::Settle(settle) => Some(settle.reserve.id),
             Record::Release { id } => Some(id),
@@ -119,7 +119,7 @@ impl Writer {
     }
 
     /// Goes on with a file that could be opened, and writes what was told meanwhile.
-    fn opened(&mut self, mut store: Store, mut state: State, recovered: Recovered) {
+    fn opened(&mut self, mut store: LedgerFile, mut state: LedgerState, recovered: Recovered) {
         if let Some(before) = self.state.as_ref().filter(|_| self.owned) {
             state.number_after(before);
             tracing::info!("the ledger can be used again");

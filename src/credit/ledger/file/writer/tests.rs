@@ -9,35 +9,36 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::credit::amount::Credits;
-use crate::credit::budget::{Budget, Scope, Standing};
+use crate::credit::budget::{Budget, BudgetScope, BudgetStatus};
 use crate::credit::window::{SystemClock, Window};
 
 const TEN: Credits = Credits::from_micro(10);
 
 struct Setup {
     folder: tempfile::TempDir,
-    writer: Writer,
+    writer: LedgerWriter,
 }
 
 fn setup(retry: Duration) -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let options = FileOptions { retry, ..FileOptions::default() };
-    let back: Return = Arc::new(|_, _| ());
-    let writer = Writer::open(folder.path().into(), Arc::new(SystemClock), options, Arc::default(), back);
+    let back: ReservationReturn = Arc::new(|_, _| ());
+    let writer =
+        LedgerWriter::open(folder.path().into(), Arc::new(SystemClock), options, Arc::default(), back);
     Setup { folder, writer }
 }
 
 impl Setup {
     /// Does one thing, as the thread would.
-    fn does(&mut self, command: Command) {
+    fn does(&mut self, command: WriterCommand) {
         let mut batch = Batch::default();
         self.writer.take(command, &mut batch);
         self.writer.commit(batch);
     }
 
-    fn reserve(&mut self) -> Result<Ticket, ReserveError> {
+    fn reserve(&mut self) -> Result<ReservationRecord, ReserveError> {
         let (answer, mut answered) = oneshot::channel();
-        let wish = Wish {
+        let wish = ReserveRequest {
             provider: "paid".into(),
             client: None,
             most: TEN,
@@ -45,13 +46,13 @@ impl Setup {
             sent_pixels: 1,
             budgets: Arc::new([]),
         };
-        self.does(Command::Reserve(wish, answer));
+        self.does(WriterCommand::Reserve(wish, answer));
         answered.try_recv().unwrap().map(|reservation| reservation.take().unwrap())
     }
 
-    fn settle(&mut self, ticket: Ticket, micro: i64) {
+    fn settle(&mut self, ticket: ReservationRecord, micro: i64) {
         let settlement = Settlement { credits: Some(Credits::from_micro(micro)), ..Settlement::UNKNOWN };
-        self.does(Command::Settle(ticket, settlement, oneshot::channel().0));
+        self.does(WriterCommand::Settle(ticket, settlement, oneshot::channel().0));
     }
 
     /// The disk is full from now on: every write is refused by the kernel.
@@ -66,10 +67,14 @@ impl Setup {
     }
 
     fn standing(&self) -> (i64, i64) {
-        let all =
-            Budget { name: "all".into(), scope: Scope::All, window: Window::Total, limit: Credits::MAX };
+        let all = Budget {
+            name: "all".into(),
+            scope: BudgetScope::All,
+            window: Window::Total,
+            limit: Credits::MAX,
+        };
         let standing = self.writer.state.as_ref().unwrap().standing(&[all], None, date!(2026 - 03 - 01));
-        let [Standing { spent, reserved, .. }] = standing.as_slice() else { panic!("one budget") };
+        let [BudgetStatus { spent, reserved, .. }] = standing.as_slice() else { panic!("one budget") };
         (spent.micro(), reserved.micro())
     }
 }
@@ -98,7 +103,8 @@ fn nothing_is_granted_while_nothing_can_be_written_and_all_is_there_when_it_can_
     let Setup { folder, writer } = setup;
     drop(writer);
 
-    let (_, state, recovered) = Store::open(folder.path(), SystemClock.now(), &HashSet::new()).ok().unwrap();
+    let (_, state, recovered) =
+        LedgerFile::open(folder.path(), SystemClock.now(), &HashSet::new()).ok().unwrap();
     assert_eq!((recovered.unsettled, recovered.unsettled_credits), (1, TEN));
     let rows = state.usage(&(Date::MIN..=Date::MAX));
     let charged: Credits = rows.iter().map(|row| row.tally.credits).sum();
@@ -161,12 +167,12 @@ fn a_rewrite_that_is_cut_off_at_any_point_leaves_a_ledger_that_is_whole() {
             let _ = fs::copy(folder.path().join(name), crashed.path().join(name));
         }
         drop(writer);
-        let opened = Store::open(crashed.path(), SystemClock.now(), &HashSet::new());
+        let opened = LedgerFile::open(crashed.path(), SystemClock.now(), &HashSet::new());
         let (mut store, state, _) = opened.map_err(|closed| closed.reason).unwrap();
         assert_eq!(state.total(), Credits::from_micro(10), "{steps}");
         store.rewrite(&state).unwrap();
         drop(store);
-        assert!(Store::open(crashed.path(), SystemClock.now(), &HashSet::new()).is_ok(), "{steps}");
+        assert!(LedgerFile::open(crashed.path(), SystemClock.now(), &HashSet::new()).is_ok(), "{steps}");
     }
 }
 
@@ -176,13 +182,13 @@ fn what_a_power_failure_kept_from_the_disk_is_cut_off_if_it_was_never_synced() {
     let Setup { folder, mut writer } = setup;
     let path = folder.path().join("ledger");
     let Access::Open(store) = &mut writer.access else { panic!("it is not open") };
-    store.sync(&State::default(), true).unwrap();
+    store.sync(&LedgerState::default(), true).unwrap();
     drop(writer);
     let mut lines = [&[0; 700], &b"{}}\n"[..]].concat();
     encode(&Record::Release { id: 9 }, &mut lines).unwrap();
     lines.extend_from_slice(b"1234 {\"rel");
     fs::write(&path, [fs::read(&path).unwrap(), lines].concat()).unwrap();
-    let (_, _, recovered) = Store::open(folder.path(), SystemClock.now(), &HashSet::new())
+    let (_, _, recovered) = LedgerFile::open(folder.path(), SystemClock.now(), &HashSet::new())
         .map_err(|closed| closed.reason)
         .unwrap();
     assert!(recovered.records == 1 && recovered.kept_aside.is_some(), "{recovered:?}");

@@ -1,6 +1,6 @@
 use super::*;
-use crate::credit::{Budgets, Scope, Window};
-use crate::shared::Options;
+use crate::credit::{BudgetScope, Budgets, Window};
+use crate::shared::RedisOptions;
 
 #[path = "../../../../../tests/servers/redis.rs"]
 mod redis;
@@ -8,16 +8,16 @@ mod redis;
 #[tokio::test]
 async fn a_replica_whose_clock_is_wrong_counts_on_the_day_that_redis_says_it_is() {
     let redis = redis::Redis::start();
-    let options = Options {
+    let options = RedisOptions {
         address: redis.url().parse().unwrap(),
         password: None,
         prefix: "clock".to_owned(),
         timeout: std::time::Duration::from_secs(2),
     };
-    let account = RedisAccount::new(Shared::new(options, Arc::new(())), None, None);
-    let (scope, window, limit) = (Scope::All, Window::Day, Credits::from_micro(10));
+    let account = RedisAccount::new(SharedRedis::new(options, Arc::new(())), None, None);
+    let (scope, window, limit) = (BudgetScope::All, Window::Day, Credits::from_micro(10));
     let budgets: Budgets = [Budget { name: "day".to_owned(), scope, window, limit }].into();
-    let wish = Wish {
+    let wish = ReserveRequest {
         provider: "paid".to_owned(),
         client: None,
         most: Credits::from_micro(6),

@@ -7,10 +7,10 @@ use rocket::{Data, Request, Route};
 use super::problem::Problem;
 
 /// The answer to a request that is turned away; none to one that is let in.
-type Check = fn(&Request<'_>) -> Option<Problem>;
+type RequestCheck = fn(&Request<'_>) -> Option<Problem>;
 
 /// The same routes, for those whom a check lets in.
-pub fn guard(routes: Vec<Route>, check: Check) -> Vec<Route> {
+pub fn guard(routes: Vec<Route>, check: RequestCheck) -> Vec<Route> {
     let behind = |mut route: Route| {
         route.handler = Box::new(Door { handler: route.handler, check });
         route
@@ -21,7 +21,7 @@ pub fn guard(routes: Vec<Route>, check: Check) -> Vec<Route> {
 #[derive(Clone)]
 struct Door {
     handler: Box<dyn Handler>,
-    check: Check,
+    check: RequestCheck,
 }
 
 #[rocket::async_trait]

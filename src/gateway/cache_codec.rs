@@ -10,16 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::keys::{self, PhotoKey, Scope};
+use super::keys::{self, CacheScope, PhotoKey};
 use super::rendition::Cost;
-use crate::cache::{Cache, Entry, Hit, Key, Tier};
+use crate::cache::{Cache, CacheKey, Entry, Hit, Tier};
 use crate::credit::{Credits, Usage};
 use crate::hex::{hex, unhex};
 use crate::photo::{Damage, InputFormat, OutputFormat, PixelKey};
 
 /// What is known of a rendition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct RenditionFacts {
     /// SHA-256 of the encoded picture.
     pub digest: [u8; 32],
     /// Width in pixels.
@@ -43,7 +43,7 @@ pub struct Facts {
 
 /// As it is kept. What cannot be read is of another version, and a miss.
 #[derive(Serialize, Deserialize)]
-pub struct Stored {
+pub struct StoredFacts {
     digest: String,
     width: u32,
     height: u32,
@@ -88,8 +88,8 @@ impl From<StoredCost> for Cost {
     }
 }
 
-impl From<&Facts> for Stored {
-    fn from(facts: &Facts) -> Self {
+impl From<&RenditionFacts> for StoredFacts {
+    fn from(facts: &RenditionFacts) -> Self {
         Self {
             digest: hex(&facts.digest),
             width: facts.width,
@@ -105,15 +105,15 @@ impl From<&Facts> for Stored {
     }
 }
 
-impl Stored {
+impl StoredFacts {
     /// The facts; none where they are of another version.
-    pub fn facts(self) -> Option<Facts> {
+    pub fn facts(self) -> Option<RenditionFacts> {
         let own_format = self.own_format.parse().ok()?;
         let input = match self.input {
             Some(name) => Some(InputFormat::by_name(&name)?),
             None => only_input(own_format),
         };
-        Some(Facts {
+        Some(RenditionFacts {
             digest: unhex(&self.digest)?,
             width: self.width,
             height: self.height,
@@ -133,41 +133,47 @@ fn only_input(own_format: OutputFormat) -> Option<InputFormat> {
     inputs.next().filter(|_| inputs.next().is_none())
 }
 
-impl Facts {
+impl RenditionFacts {
     fn to_bytes(&self) -> Option<Bytes> {
-        serde_json::to_vec(&Stored::from(self)).ok().map(Bytes::from)
+        serde_json::to_vec(&StoredFacts::from(self)).ok().map(Bytes::from)
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Stored>(bytes).ok()?.facts()
+        serde_json::from_slice::<StoredFacts>(bytes).ok()?.facts()
     }
 }
 
 /// The facts of a rendition; `None` when there are none.
-pub async fn facts(cache: &dyn Cache, key: &Key) -> Option<Facts> {
-    Facts::from_bytes(&find(cache, key).await?.entry.bytes)
+pub async fn facts(cache: &dyn Cache, key: &CacheKey) -> Option<RenditionFacts> {
+    RenditionFacts::from_bytes(&find(cache, key).await?.entry.bytes)
 }
 
 /// An encoded picture by its digest, and where it was.
-pub async fn picture(cache: &dyn Cache, digest: [u8; 32], scope: Scope) -> Option<(Bytes, Tier)> {
+pub async fn picture(cache: &dyn Cache, digest: [u8; 32], scope: CacheScope) -> Option<(Bytes, Tier)> {
     find(cache, &keys::picture(digest, scope)).await.map(|hit| (hit.entry.bytes, hit.tier))
 }
 
 /// Keeps a rendition.
-pub async fn keep_rendition(cache: &dyn Cache, key: &Key, facts: &Facts, picture: Bytes, scope: Scope) {
+pub async fn keep_rendition(
+    cache: &dyn Cache,
+    key: &CacheKey,
+    facts: &RenditionFacts,
+    picture: Bytes,
+    scope: CacheScope,
+) {
     keep(cache, &keys::picture(facts.digest, scope), picture).await;
     keep_facts(cache, key, facts).await;
 }
 
 /// Keeps the facts of a rendition whose picture is kept already.
-pub async fn keep_facts(cache: &dyn Cache, key: &Key, facts: &Facts) {
+pub async fn keep_facts(cache: &dyn Cache, key: &CacheKey, facts: &RenditionFacts) {
     if let Some(facts) = facts.to_bytes() {
         keep(cache, key, facts).await;
     }
 }
 
 /// Colour in bytes, what it had cost, and where it was.
-pub async fn color(cache: &dyn Cache, key: &Key) -> Option<(Bytes, Cost, Tier)> {
+pub async fn color(cache: &dyn Cache, key: &CacheKey) -> Option<(Bytes, Cost, Tier)> {
     let Hit { entry, tier } = find(cache, key).await?;
     let (length, rest) = entry.bytes.split_first_chunk()?;
     let head = usize::from(u16::from_le_bytes(*length));
@@ -176,20 +182,20 @@ pub async fn color(cache: &dyn Cache, key: &Key) -> Option<(Bytes, Cost, Tier)> 
 }
 
 /// Keeps colour.
-pub async fn keep_color(cache: &dyn Cache, key: &Key, color: &[u8], cost: Cost) {
+pub async fn keep_color(cache: &dyn Cache, key: &CacheKey, color: &[u8], cost: Cost) {
     let Ok(head) = serde_json::to_vec(&StoredCost::from(cost)) else { return };
     let Ok(length) = u16::try_from(head.len()) else { return };
     keep(cache, key, [&length.to_le_bytes(), &head[..], color].concat().into()).await;
 }
 
-async fn find(cache: &dyn Cache, key: &Key) -> Option<Hit> {
+async fn find(cache: &dyn Cache, key: &CacheKey) -> Option<Hit> {
     cache.get(key).await.unwrap_or_else(|error| {
         tracing::warn!("the cache cannot be read: {error}");
         None
     })
 }
 
-async fn keep(cache: &dyn Cache, key: &Key, bytes: Bytes) {
+async fn keep(cache: &dyn Cache, key: &CacheKey, bytes: Bytes) {
     if let Err(error) = cache.put(key, Entry::new(bytes)).await {
         tracing::warn!("a result cannot be kept, so that it may be paid for again: {error}");
     }
@@ -199,9 +205,9 @@ async fn keep(cache: &dyn Cache, key: &Key, bytes: Bytes) {
 mod tests {
     use super::*;
 
-    fn facts(credits: Option<Credits>) -> Facts {
+    fn facts(credits: Option<Credits>) -> RenditionFacts {
         let usage = Usage { credits, cpu: Some(Duration::from_micros(7)) };
-        Facts {
+        RenditionFacts {
             digest: [1; 32],
             width: 30_000,
             height: 2,
@@ -219,22 +225,22 @@ mod tests {
         for credits in [None, Some(Credits::from_micro(1_500_000))] {
             let facts = facts(credits);
             let bytes = facts.to_bytes().unwrap();
-            assert_eq!(Facts::from_bytes(&bytes), Some(facts));
-            assert_eq!(Facts::from_bytes(&bytes[1..]), None);
+            assert_eq!(RenditionFacts::from_bytes(&bytes), Some(facts));
+            assert_eq!(RenditionFacts::from_bytes(&bytes[1..]), None);
         }
     }
 
     #[test]
     fn facts_written_before_decoder_revisions_are_read_and_tell_the_input_format_where_only_one_is_possible()
     {
-        let mut old = serde_json::to_value(Stored::from(&facts(None))).unwrap();
+        let mut old = serde_json::to_value(StoredFacts::from(&facts(None))).unwrap();
         let members = old.as_object_mut().unwrap();
         members.remove("input");
         members.remove("damage");
         let formats = [("jpeg", Some(InputFormat::Jpeg)), ("webp", Some(InputFormat::WebP)), ("png", None)];
         for (own_format, input) in formats {
             old["own_format"] = own_format.into();
-            let facts = Facts::from_bytes(&serde_json::to_vec(&old).unwrap()).unwrap();
+            let facts = RenditionFacts::from_bytes(&serde_json::to_vec(&old).unwrap()).unwrap();
             assert_eq!((facts.input, facts.damage), (input, None), "{own_format}");
         }
     }

@@ -11,7 +11,6 @@ use pixcolor::provider::{
     Step,
 };
 
-/// A tone as a provider.
 pub struct Sepia {
     about: ProviderInfo,
     /// CIE a\* and b\*.
@@ -19,7 +18,6 @@ pub struct Sepia {
 }
 
 impl Sepia {
-    /// A provider of this name and tone.
     pub fn new(name: &str, tone: (f32, f32)) -> Self {
         let about = ProviderInfo {
             name: name.to_owned(),
@@ -29,7 +27,7 @@ impl Sepia {
             leaves_machine: false,
             send_max_pixels: 500_000,
             luma_lock: true,
-            // Whatever changes pixels belongs here: it is part of the key that results are kept under.
+            // Everything that changes pixels belongs here, because it is part of cache keys.
             settings: format!("{tone:?}"),
         };
         Self { about, tone }
@@ -56,7 +54,7 @@ impl Provider for Sepia {
         call.trace.tell(Step::Request, || format!("{} x {} pixels", call.gray.width, call.gray.height));
         call.may_begin().await?;
         let start = ThreadTime::now();
-        // One value stands for the whole picture; usually there are as many as the picture has pixels.
+        // Chroma planes may have any size: one value covers the whole picture.
         let chroma = Chroma::new(1, 1, vec![self.tone.0], vec![self.tone.1])
             .map_err(|error| ProviderError::new(FailureKind::Failed, error.to_string()))?;
         let usage = Usage { credits: Some(Credits::ZERO), cpu: Some(start.elapsed()) };

@@ -10,14 +10,14 @@ use pixcolor::provider::{
     Audience, Billed, Call, FailureKind, Provider, ProviderColor, ProviderResponse, Readiness, Trace,
 };
 
-/// Runs the whole suite against providers that `make` makes, each fresh, ready and able to colour.
+/// Runs the whole suite. `make` returns a new provider that is ready to colour.
 pub async fn run(make: impl Fn() -> Arc<dyn Provider>) {
-    says_what_it_is(&make);
+    has_a_complete_description(&make);
     colors_pictures_of_any_shape(make()).await;
     makes_no_call_after_the_deadline(make()).await;
-    makes_no_call_for_clients_that_have_left(make()).await;
+    makes_no_call_after_all_clients_disconnected(make()).await;
     stays_usable_when_a_call_is_dropped(make()).await;
-    serves_or_refuses_many_at_once(make()).await;
+    serves_concurrent_calls_or_refuses_them_as_busy(make()).await;
 }
 
 fn gray(width: u32, height: u32) -> Arc<Gray> {
@@ -35,7 +35,7 @@ fn call(width: u32, height: u32) -> Call {
     }
 }
 
-/// An audience of clients that have all left.
+/// All clients have disconnected.
 #[derive(Debug)]
 struct Empty;
 
@@ -46,7 +46,7 @@ impl Audience for Empty {
     }
 }
 
-fn says_what_it_is(make: impl Fn() -> Arc<dyn Provider>) {
+fn has_a_complete_description(make: impl Fn() -> Arc<dyn Provider>) {
     let (one, other) = (make(), make());
     let about = one.about();
     for text in [&about.name, &about.model, &about.version, &about.kind.to_owned()] {
@@ -94,7 +94,7 @@ async fn makes_no_call_after_the_deadline(provider: Arc<dyn Provider>) {
     assert_eq!((error.kind, error.billed), (FailureKind::Timeout, Billed::No), "{error:?}");
 }
 
-async fn makes_no_call_for_clients_that_have_left(provider: Arc<dyn Provider>) {
+async fn makes_no_call_after_all_clients_disconnected(provider: Arc<dyn Provider>) {
     let left = Call { audience: Some(Arc::new(Empty)), ..call(64, 64) };
     let error = provider.colorize(left).await.unwrap_err();
     assert_eq!((error.kind, error.billed), (FailureKind::Abandoned, Billed::No), "{error:?}");
@@ -102,12 +102,12 @@ async fn makes_no_call_for_clients_that_have_left(provider: Arc<dyn Provider>) {
 
 async fn stays_usable_when_a_call_is_dropped(provider: Arc<dyn Provider>) {
     for milliseconds in 0..8 {
-        // Begun and dropped at once or in the middle, unless it is refused, or done already.
+        // Dropped at once or midway, unless the call was refused or is already done.
         let _ = futures::poll!(provider.colorize(call(128, 128)));
         let call = provider.colorize(call(128, 128));
         let _ = tokio::time::timeout(Duration::from_millis(milliseconds), call).await;
     }
-    // What was dropped may still be running; it ends, and then there is place again.
+    // Dropped calls may still run; their slots are free when they end.
     let end = Instant::now() + Duration::from_secs(60);
     while let Err(error) = provider.colorize(call(64, 64)).await {
         assert!(error.kind == FailureKind::Busy && Instant::now() < end, "{error:?}");
@@ -115,7 +115,7 @@ async fn stays_usable_when_a_call_is_dropped(provider: Arc<dyn Provider>) {
     }
 }
 
-async fn serves_or_refuses_many_at_once(provider: Arc<dyn Provider>) {
+async fn serves_concurrent_calls_or_refuses_them_as_busy(provider: Arc<dyn Provider>) {
     let calls = (0..16).map(|_| provider.colorize(call(96, 96)));
     let answers = futures::future::join_all(calls).await;
     assert!(answers.iter().any(Result::is_ok));

@@ -1,4 +1,4 @@
-//! Programs that behave, and programs that do not.
+//! Kind `exec`: programs that work and programs that fail.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,15 +18,15 @@ use crate::{conformance, memory};
 
 const SECRET: &str = "hunter2-planted";
 
-/// A folder with a configuration, and what the programs in it leave there.
+/// A folder with a configuration. Programs write files there.
 struct Setup {
     folder: TempDir,
     file: String,
 }
 
 impl Setup {
-    /// A provider that runs a script with the system's shell. `more` are further lines of its file. There is a
-    /// coloured picture, `red.png`, in the folder that it runs in.
+    /// A provider that runs a script with the system's shell. `more` are further lines of the provider file. The working
+    /// folder has a coloured picture, `red.png`.
     fn shell(script: &str, more: &str) -> Self {
         assert!(!script.contains("'''"));
         let setup =
@@ -42,7 +42,7 @@ impl Setup {
         Self { folder, file }
     }
 
-    /// A file beside the provider's.
+    /// A file in the provider's folder.
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("providers").join(name)
     }
@@ -67,7 +67,7 @@ impl Setup {
         self.provider().colorize(call(64, 48)).await
     }
 
-    /// The number of a process that the script has written into a file, as soon as it has.
+    /// Waits for the process id that the script writes into a file.
     async fn pid(&self, name: &str) -> u32 {
         let end = Instant::now() + Duration::from_secs(20);
         loop {
@@ -81,7 +81,7 @@ impl Setup {
 }
 
 fn call(width: u32, height: u32) -> Call {
-    // Nothing that could be compressed away.
+    // Noise, which cannot be compressed.
     let luma = (0..width * height).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u16).collect();
     let gray = Arc::new(Gray { width, height, luma });
     Call {
@@ -98,7 +98,7 @@ async fn ends(pid: u32) {
     let end = Instant::now() + Duration::from_secs(20);
     loop {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // One that nobody has reaped yet has ended, too.
+        // A zombie has ended, too.
         let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
         if matches!(state, None | Some("Z" | "X")) {
             return;
@@ -113,7 +113,7 @@ fn picture(answer: ProviderResponse) -> Rgb {
     Rgb::decode(&bytes, &Limits::default()).unwrap()
 }
 
-/// The files of the handbook's example.
+/// The example in docs/providers.md.
 fn handbook() -> Setup {
     let file = |name: &str| {
         let text = include_str!("../../docs/providers.md");
@@ -127,7 +127,7 @@ fn handbook() -> Setup {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_python_example_of_the_handbook_conforms_and_colors() {
+async fn the_documented_python_example_conforms_and_colors() {
     let setup = handbook();
     conformance::run(|| setup.provider()).await;
     let provider = setup.provider();
@@ -143,19 +143,19 @@ async fn the_python_example_of_the_handbook_conforms_and_colors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_program_is_fed_while_it_is_read_whatever_it_does_first() {
-    // A picture far larger than a pipe holds.
+async fn input_is_written_while_output_is_read() {
+    // A picture far larger than a pipe's buffer.
     let large = call(1200, 900);
     for script in [
         // Reads as it writes.
         "cat",
-        // Writes much before it reads anything.
+        // Writes much before it reads.
         "head -c 3000000 /dev/zero | tr '\\0' x > much; cat red.png much; cat > /dev/null",
         // Reads nothing at all.
         "cat red.png",
-        // Closes its input, and goes on.
+        // Closes its input and continues.
         "exec < /dev/null; sleep 0.1; cat red.png",
-        // Says more than a pipe holds before it does anything.
+        // Fills the pipe of standard error first.
         "head -c 300000 /dev/zero | tr '\\0' y >&2; cat red.png",
     ] {
         let setup = Setup::shell(script, "");
@@ -165,7 +165,7 @@ async fn a_program_is_fed_while_it_is_read_whatever_it_does_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_way_to_fail_is_a_failure_of_its_own_kind() {
+async fn each_failure_has_its_kind_and_message() {
     use FailureKind::*;
     for (script, more, kind, words) in [
         (
@@ -194,7 +194,7 @@ async fn each_way_to_fail_is_a_failure_of_its_own_kind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_it_started_ends_with_it() {
+async fn background_processes_are_killed_with_the_program() {
     let setup = Setup::shell("sleep 600 & echo $! > child; cat red.png", "");
     let start = Instant::now();
     picture(setup.color().await.unwrap());
@@ -205,7 +205,7 @@ async fn what_it_started_ends_with_it() {
     assert_eq!(setup.color().await.unwrap_err().kind, FailureKind::Timeout);
     ends(setup.pid("child").await).await;
 
-    // What has left the group is not followed, but it is not waited for either.
+    // A process that left the group is neither killed nor waited for.
     let setup = Setup::shell("setsid sleep 30 & echo $! > child; sleep 0.2; cat red.png", "");
     let start = Instant::now();
     picture(setup.color().await.unwrap());
@@ -213,7 +213,7 @@ async fn what_it_started_ends_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_ends_when_nobody_waits_for_it_any_more() {
+async fn a_dropped_call_kills_the_program_and_its_children() {
     let setup = Setup::shell("echo $$ > parent; sleep 600 & echo $! > child; wait", "");
     let provider = setup.provider();
     let call = provider.colorize(call(64, 48));
@@ -226,13 +226,13 @@ async fn it_ends_when_nobody_waits_for_it_any_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn its_environment_is_what_is_listed_and_its_folder_its_own() {
+async fn the_program_gets_only_the_listed_variables_and_its_own_folder() {
     let more = "keep_env = [\"PATH\"]\nenv.COLOUR = \"red and blue\"\nenv.KEY = { env = \"TOKEN\" }\n";
     let setup = Setup::shell("env > seen; pwd > where; cat red.png", more);
     picture(setup.color().await.unwrap());
     let seen = setup.read("seen");
     let mut names: Vec<&str> = seen.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
-    // What the shell itself adds.
+    // The shell itself adds these.
     names.retain(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
     names.sort_unstable();
     assert_eq!(names, ["COLOUR", "KEY", "PATH"]);
@@ -242,14 +242,14 @@ async fn its_environment_is_what_is_listed_and_its_folder_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_it_repeats_is_not_shown() {
+async fn a_secret_in_standard_error_is_masked() {
     let setup = Setup::shell("echo \"bad key $KEY\" >&2; exit 1", "env.KEY = { env = \"TOKEN\" }");
     let error = setup.color().await.unwrap_err();
     assert!(error.message.ends_with("bad key (a secret)"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_run_is_not_ready_and_says_why() {
+async fn a_program_that_cannot_run_is_not_ready_with_a_reason() {
     for (file, words) in [
         ("command = [\"no-such-program\"]", "its program `no-such-program` is not in any folder of PATH"),
         ("command = [\"./it.toml\"]", "it.toml is not there, or may not be run"),
@@ -267,7 +267,7 @@ async fn what_cannot_run_is_not_ready_and_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_failure_has_cost_nobody_knows_if_calls_cost_something() {
+async fn the_cost_of_a_failed_run_is_unknown_if_calls_have_a_price() {
     let price = "price.terms = [{ per = \"call\", rate = 2 }]";
     let error = Setup::shell("exit 1", price).color().await.unwrap_err();
     assert_eq!(error.billed, Billed::Unknown);
@@ -276,7 +276,7 @@ async fn what_a_failure_has_cost_nobody_knows_if_calls_cost_something() {
 }
 
 #[test]
-fn another_command_version_or_setting_is_another_identity() {
+fn command_version_and_settings_change_the_identity() {
     let identity = |more: &str| Setup::shell("cat", more).provider().about().identity();
     let plain = identity("");
     assert_eq!(plain, identity("timeout = 5\nconcurrency = 2\nenv.KEY = { env = \"TOKEN\" }"));

@@ -1,4 +1,4 @@
-//! What every provider must do, whatever its kind: one suite, run against each of them.
+//! The conformance suite, run on every kind of provider.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,12 +37,12 @@ fn memory() -> ProviderMemory {
     ProviderMemory::new(Metrics::new(prometheus::Registry::new()).unwrap())
 }
 
-/// A provider as a configuration file would set it up, that remembers nothing.
+/// A provider from a configuration file, with new state.
 fn configured(name: &str, file: &str) -> Arc<dyn Provider> {
     configured_with(name, file, &[], &memory()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The same, with more files beside `pixcolor.toml`, and with a memory.
+/// A provider from a configuration file, with more files in the folder of `pixcolor.toml`.
 fn configured_with(
     name: &str,
     file: &str,
@@ -103,7 +103,7 @@ async fn described_hosts_conform() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_rust_example_of_the_handbook_conforms() {
+async fn the_documented_rust_example_conforms() {
     let handbook = include_str!("../../docs/providers.md");
     assert!(
         handbook.contains(include_str!("by_trait.rs")),
@@ -113,7 +113,7 @@ async fn the_rust_example_of_the_handbook_conforms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stands_around_a_provider_conforms_alone_and_together() {
+async fn decorators_conform_alone_and_together() {
     let nothing = RemoteConfig {
         retries: 0,
         breaker: BreakerConfig { failures: 0, ..BreakerConfig::default() },
@@ -133,7 +133,7 @@ async fn what_stands_around_a_provider_conforms_alone_and_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_provider_remembers_outlives_a_change_of_the_configuration() {
+async fn an_open_circuit_survives_a_reload_but_not_a_new_address() {
     let memory = memory();
     let (url, mended) = (fakes::http::nobody(), fakes::http::nobody());
     let start = |name: &str, url: &str, timeout: u32| {
@@ -160,6 +160,6 @@ async fn what_a_provider_remembers_outlives_a_change_of_the_configuration() {
         assert_eq!(provider.colorize(call.clone()).await.unwrap_err().kind, FailureKind::NotReady);
     }
     assert_eq!(start("other", &url, 30).readiness(), Readiness::Ready);
-    // What was known of another address says nothing about this one.
+    // The failures of another address do not count for this one.
     assert_eq!(start("far", &mended, 31).readiness(), Readiness::Ready);
 }

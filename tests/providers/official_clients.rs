@@ -1,6 +1,5 @@
-//! The fake speaks Algorithmia's protocol: the vendor's own Python clients, of the time of the original app
-//! and the last one, call it and fetch what it made. So what the gateway is tested against is not merely
-//! what we think the protocol is.
+//! Checks the fake host with the vendor's own Python clients: the version of the time of the original app, and the last
+//! one. The gateway's tests use this fake, so they do not rest only on our reading of the protocol.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -13,8 +12,7 @@ use image::{GrayImage, ImageFormat, Luma};
 use crate::fakes::KEY;
 use crate::fakes::algorithmia::{Algorithmia, Behavior};
 
-/// Calls the algorithm with the picture of the second argument; writes the result as base64, or what went
-/// wrong.
+/// Calls the algorithm with the picture of the second argument and prints the result as base64, or the error.
 const SCRIPT: &str = r#"
 import base64, sys
 import Algorithmia
@@ -30,7 +28,7 @@ except Exception as error:
     print("error:", error)
 "#;
 
-/// What a client of this version says; none where `tests/run` has not installed it.
+/// The output of a client of this version; `None` if `tests/run` has not installed it.
 fn client(version: &str, address: &str, key: &str, picture: &str) -> Option<String> {
     let python =
         Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(".test/algorithmia-{version}/bin/python"));
@@ -47,7 +45,7 @@ fn client(version: &str, address: &str, key: &str, picture: &str) -> Option<Stri
 }
 
 #[test]
-fn the_vendors_own_clients_get_their_picture_colored_by_the_fake() {
+fn the_vendors_own_clients_get_a_picture_from_the_fake() {
     let gray = GrayImage::from_fn(40, 30, |x, y| Luma([(60 + 3 * x + y) as u8]));
     let mut bytes = Cursor::new(Vec::new());
     gray.write_to(&mut bytes, ImageFormat::Png).unwrap();

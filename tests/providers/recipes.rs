@@ -1,4 +1,4 @@
-//! What a recipe says is what is done: networks whose answer can be worked out by hand.
+//! Recipes of tiny networks whose output can be computed by hand.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,7 +63,7 @@ async fn lab_in_ab_out_with_mean_and_scale() {
 }
 
 #[tokio::test]
-async fn a_faded_print_is_stretched_before_the_network_sees_it() {
+async fn the_contrast_of_a_faded_print_is_stretched_for_the_network() {
     // a* is L* itself: 40 and 60 become 10 and 90, four times as far apart.
     let model = tiny::convolution(&[&[1.0], &[0.0]], &[0.0; 2]);
     let network = network(&model, "take = \"lab_l\"\ncontrast = 80.0", "give = \"ab\"");
@@ -105,14 +105,14 @@ async fn logits_over_bins_out() {
     // At half the temperature the odds are squared: 9/10 and 1/10.
     let cooler = format!("{bins}\ntemperature = 0.5");
     assert_flat(&color(network(&model, "take = \"lab_l\"", &cooler)).await.unwrap(), 36.0, -4.0);
-    // The same as probabilities.
+    // The same values as probabilities.
     let model = tiny::convolution(&[&[0.0], &[0.0]], &[0.75, 0.25]);
     let values = format!("{bins}\nvalues = \"probabilities\"");
     assert_flat(&color(network(&model, "take = \"lab_l\"", &values)).await.unwrap(), 30.0, -10.0);
 }
 
 #[test]
-fn a_network_that_does_not_do_what_its_recipe_says_is_refused_when_it_is_set_up() {
+fn a_network_that_does_not_match_its_recipe_is_refused_at_start() {
     let three = tiny::convolution(&[&[1.0], &[1.0], &[1.0]], &[0.0; 3]);
     let error = set_up(&three, "take = \"lab_l\"", "give = \"ab\"").err().unwrap().to_string();
     assert!(error.contains("net.onnx") && error.contains("3 x 64 x 64"), "{error}");
@@ -126,7 +126,6 @@ fn a_network_that_does_not_do_what_its_recipe_says_is_refused_when_it_is_set_up(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_from_a_file_conforms() {
-    // Large enough a picture that it can be dropped in the middle.
     let model = tiny::convolution(&[&[0.3], &[-0.2]], &[0.0; 2]);
     conformance::run(|| network(&model, "take = \"lab_l\"", "give = \"ab\"")).await;
 }

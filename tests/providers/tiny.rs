@@ -1,5 +1,4 @@
-//! The smallest networks there are, written as ONNX files byte by byte: one 1 x 1 convolution each, so
-//! that what comes out can be worked out by hand.
+//! Writes tiny ONNX files byte by byte: one 1 x 1 convolution each, so that the output can be computed by hand.
 
 /// TensorProto.DataType and AttributeProto.AttributeType.
 const FLOAT: u64 = 1;

@@ -1,5 +1,5 @@
-//! The networks of Zhang et al. run here by the recipes in `models/`, and give what onnxruntime gives: the
-//! published inputs, outputs and operators, few channels and random weights, as nobody may ship theirs.
+//! The networks of Zhang et al. with the recipes in `models/` give the same output as onnxruntime. They have the published
+//! inputs, outputs and operators, but few channels and random weights, because the trained weights may not be shipped.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,14 +12,14 @@ use pixcolor::provider::{Call, ProviderColor, Trace};
 
 use crate::{configured_with, memory};
 
-/// What `models/training/zhang.py` writes beside a network of random weights.
+/// The expected output, written by `models/training/zhang.py` with a network of random weights.
 #[derive(serde::Deserialize)]
 struct Check {
     lightness: Vec<Vec<f32>>,
     ab: Vec<f32>,
 }
 
-/// Has the training code export a network, four channels wide.
+/// Exports a network with four channels with the training code.
 fn exported(name: &str, folder: &Path) -> (Vec<u8>, Check) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join(".test/training/bin/python");
@@ -60,7 +60,7 @@ async fn gives_what_onnxruntime_gives(name: &str, recipe: &str) {
     assert_eq!((chroma.width, chroma.height), (width, height));
     let found = chroma.a.iter().chain(&chroma.b);
     let worst = found.zip(&check.ab).map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
-    // The program rounds chroma to a quarter, and lightness to 16 bits.
+    // PixColor rounds chroma to a quarter and luminance to 16 bits.
     assert!(worst < 0.15, "{name} is off by {worst} in units of a* and b*");
 }
 

@@ -1,7 +1,7 @@
-//! A fair semaphore whose queue is bounded: who cannot be served soon is told at once.
+//! A fair semaphore with a bounded queue: when the queue is full, a request fails at once.
 //!
-//! Everything that is scarce stands behind one of these (decoding, networks, calls to a provider), so
-//! that overload becomes a quick 503 and never memory.
+//! Each scarce resource (decoding, the built-in network, calls to a provider) has one, so that overload causes a quick
+//! 503 instead of growing memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,73 +9,73 @@ use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A number of places, and a bounded queue in front of them, served in order.
+/// A number of permits, and a bounded queue that is served in order of arrival.
 #[derive(Debug)]
 pub struct Queue {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     total: u32,
     waiting: AtomicUsize,
-    most_waiting: usize,
+    max_waiting: usize,
 }
 
-/// Why nobody was let in.
+/// Why there was no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
-    /// As many are waiting already as may.
-    #[error("too many are waiting already")]
+    /// The queue is full.
+    #[error("too many requests are waiting already")]
     Full,
-    /// The deadline came before the turn.
-    #[error("the turn did not come in time")]
+    /// No permit became free before the deadline.
+    #[error("no permit became free in time")]
     Late,
 }
 
 impl Queue {
-    /// A queue before `places` places, at least one, in which `most_waiting` may wait.
-    pub fn new(places: u32, most_waiting: usize) -> Self {
-        let total = places.max(1);
+    /// `permits` is raised to 1 if it is 0. At most `max_waiting` requests wait.
+    pub fn new(permits: u32, max_waiting: usize) -> Self {
+        let total = permits.max(1);
         Self {
-            places: Arc::new(Semaphore::new(total as usize)),
+            permits: Arc::new(Semaphore::new(total as usize)),
             total,
             waiting: AtomicUsize::new(0),
-            most_waiting,
+            max_waiting,
         }
     }
 
-    /// Takes `wanted` places if they are free now.
+    /// Takes permits if they are free now.
     pub fn try_enter(&self, wanted: u32) -> Option<OwnedSemaphorePermit> {
-        self.places.clone().try_acquire_many_owned(wanted.clamp(1, self.total)).ok()
+        self.permits.clone().try_acquire_many_owned(wanted.clamp(1, self.total)).ok()
     }
 
-    /// Waits for `wanted` places, in order of arrival; more than there are means all of them. The
-    /// places are free again when the permit is dropped.
+    /// Waits for permits, in order of arrival. A request for more permits than exist takes all of them. Dropping the
+    /// result frees them.
     pub async fn enter(&self, wanted: u32, deadline: Instant) -> Result<OwnedSemaphorePermit, QueueError> {
         let wanted = wanted.clamp(1, self.total);
         if let Some(permit) = self.try_enter(wanted) {
             return Ok(permit);
         }
         let _waiting = self.wait()?;
-        let turn = self.places.clone().acquire_many_owned(wanted);
+        let turn = self.permits.clone().acquire_many_owned(wanted);
         match tokio::time::timeout_at(deadline.into(), turn).await {
             Ok(Ok(permit)) => Ok(permit),
-            // The semaphore is never closed; were it, nobody's turn would come.
+            // The semaphore is never closed.
             Ok(Err(_)) | Err(_) => Err(QueueError::Late),
         }
     }
 
-    /// How many are waiting now.
+    /// The number of waiting requests.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 
     fn wait(&self) -> Result<Waiting<'_>, QueueError> {
         self.waiting
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < self.most_waiting).then_some(n + 1))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < self.max_waiting).then_some(n + 1))
             .map(|_| Waiting(&self.waiting))
             .map_err(|_| QueueError::Full)
     }
 }
 
-/// Counts one who waits, until the wait ends in whatever way.
+/// Counts a waiting request until it is dropped.
 struct Waiting<'q>(&'q AtomicUsize);
 
 impl Drop for Waiting<'_> {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_says_so_at_once_and_a_wait_ends_at_its_deadline() {
+    async fn a_full_queue_fails_at_once_and_a_wait_ends_at_its_deadline() {
         let queue = Queue::new(2, 1);
         let all = queue.enter(99, soon()).await.unwrap();
         let patient = queue.enter(1, Instant::now() + Duration::from_secs(60));

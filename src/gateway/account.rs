@@ -1,4 +1,5 @@
-//! What the ledger says, as the rest of the gateway and its operator see it.
+//! The ledger as requests, health checks, metrics and usage reports see it: which providers have credit left, and what
+//! was used.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -16,11 +17,11 @@ use crate::observe::LedgerSnapshot;
 use crate::provider::{Provider, Readiness};
 use crate::shared::CommandError;
 
-/// How long the ledger is waited for: an answer without it is better than none.
+/// Time-out for reading the ledger. After it, the gateway answers without the ledger's numbers.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Who could be called now for a client, by what the ledger says; it is asked once at most, and only if
-/// that decides anything.
+/// Which providers could be called now for one client. It reads the ledger at most once, and only if the result depends
+/// on it.
 pub(super) struct BudgetView<'g> {
     gateway: &'g Gateway,
     snapshot: &'g Snapshot,
@@ -29,13 +30,13 @@ pub(super) struct BudgetView<'g> {
 }
 
 impl<'g> BudgetView<'g> {
-    /// Of this client; none is nobody's client.
+    /// `account`: the client; `None` for the command line, which has no client budget.
     pub(super) fn new(gateway: &'g Gateway, snapshot: &'g Snapshot, account: Option<String>) -> Self {
         Self { gateway, snapshot, account, standings: OnceCell::new() }
     }
 
-    /// Why a provider cannot be called now for a photograph of so many pixels, or of any size; none if it
-    /// can. Calls nobody, and sets nothing aside: a reservation later may find another answer.
+    /// Why a provider cannot be called now for a photo of this many pixels (`None`: of any size); `None` if it can be
+    /// called. This reserves nothing, so a reservation may still fail later.
     pub(super) async fn obstacle(&self, provider: &dyn Provider, pixels: Option<u64>) -> Option<Attempt> {
         let about = provider.about();
         if let Readiness::NotReady { why, retry_after } = provider.readiness() {
@@ -60,7 +61,7 @@ impl<'g> BudgetView<'g> {
         }
         let ask = || async {
             let standings = self.gateway.ledger.standing(budgets.clone(), self.account.clone());
-            // While it cannot be read nothing that costs is ready, which is said there.
+            // If the ledger cannot be read, its health has already ruled out providers that cost credit.
             timeout(PATIENCE, standings).await.ok().and_then(Result::ok).unwrap_or_default()
         };
         self.standings.get_or_init(ask).await
@@ -68,8 +69,8 @@ impl<'g> BudgetView<'g> {
 }
 
 impl Gateway {
-    /// Whether a provider could be called now: by its own word, and by the ledger's if it costs something.
-    /// Asks nobody.
+    /// Whether a provider could be called now. A provider that costs credit also needs a working ledger. No request is
+    /// sent.
     pub fn readiness(&self, snapshot: &Snapshot, provider: &dyn Provider) -> Readiness {
         let about = provider.about();
         match (provider.readiness(), self.ledger.health()) {
@@ -82,7 +83,7 @@ impl Gateway {
         }
     }
 
-    /// What was used on these days, both ends included.
+    /// Usage on these days, both ends included.
     pub async fn usage(
         &self,
         snapshot: &Snapshot,
@@ -93,8 +94,7 @@ impl Gateway {
         Ok(UsageReport::new(&rows, by, |provider| snapshot.config.worth(provider)))
     }
 
-    /// What the ledger says, for metrics: of the budgets and the providers that there are. While it cannot
-    /// be read there is nothing.
+    /// The state of the configured budgets and providers, for metrics; empty while the ledger cannot be read.
     pub async fn account(&self) -> LedgerSnapshot {
         let snapshot = self.snapshot();
         let Config { budgets, providers, .. } = &snapshot.config;
@@ -104,12 +104,12 @@ impl Gateway {
         LedgerSnapshot { standings, experience, writable: self.ledger.health().is_ok() }
     }
 
-    /// Whether providers that cost something can be called; if not, why not.
+    /// An error if the ledger does not work, so that providers that cost credit cannot be called.
     pub fn ledger_health(&self) -> Result<(), LedgerError> {
         self.ledger.health()
     }
 
-    /// Looks whether Redis, if replicas share one, can be used: by everything that is shared, and by the ledger.
+    /// Checks the Redis that replicas share, if any, and has the ledger check its own state.
     pub async fn look_at_account(&self) -> Result<(), CommandError> {
         let answers = match self.shared() {
             Some(shared) => shared.ping().await,

@@ -1,9 +1,9 @@
-//! Places for providers' answers while they are decoded. An answer is not to be trusted: 150 KB can be 50
-//! megapixels, and dozens come at once. What its header says decides, before anything is decoded, whether it is
-//! looked at and how large a place it takes.
+//! Memory permits for decoding the images that providers return. Such an image is untrusted input: 150 KB can decode to
+//! 50 megapixels, and dozens can arrive at once. The image's header decides, before decoding, whether the image is
+//! accepted and how many permits it needs.
 //!
-//! The photo keeps its own place meanwhile. These are others, so that answers never wait for photos that wait
-//! for them.
+//! The photo keeps its decoder permit meanwhile. These permits are separate, so that a photo that waits for its
+//! provider's image cannot block that image.
 
 use std::time::Instant;
 
@@ -15,48 +15,46 @@ use crate::photo::{Gray, Limits, PhotoError, read_head};
 use crate::provider::ProviderColor;
 use crate::queue::Queue;
 
-/// Pixels that one place stands for.
+/// Pixels that one permit stands for.
 const PIXELS_PER_PLACE: u64 = 65_536;
 
-/// Of the pixels that photos may have in memory at once, answers may have one in so many beside them: mostly they
-/// are small, and a single larger one is decoded alone.
+/// Divisor of `limits.decoding_pixels`: providers' images may have a quarter of the photos' pixels in memory. Most are
+/// small. An image that needs more than all permits is decoded alone.
 const SHARE: u64 = 4;
 
-/// How many times the pixels that were sent an answer may have: four times as wide and as high, as the largest of
-/// the usual enlargers give.
+/// The most pixels that a provider may return for each pixel that was sent. Common upscaling models return at most four
+/// times the width and height.
 const MOST_ENLARGED: u64 = 16;
 
-/// Pixels that an answer may have whatever was sent: models that draw anew have sizes of their own.
+/// The pixels that an image may have in any case: generative models have fixed output sizes.
 const ALWAYS: u64 = 2048 * 2048;
 
-/// The places.
 pub struct ImagePermits(Queue);
 
-/// Room for an answer; free again when it is dropped.
+/// A permit for one image. Dropping it frees the memory.
 pub struct ImagePermit {
-    /// What it may be when it is decoded.
+    /// The limits for decoding the image.
     pub limits: Limits,
     _places: Option<OwnedSemaphorePermit>,
 }
 
-/// Why an answer gets no room.
+/// Why an image gets no permit.
 pub enum NoImagePermit {
-    /// It is not worth it.
+    /// The image's header shows that the output guard would refuse it.
     Refused(GuardFailure),
-    /// Others took all of it until the deadline.
+    /// No permit became free before the deadline.
     Late,
 }
 
 impl ImagePermits {
-    /// As many as these limits allow.
     pub fn new(limits: &LimitsConfig) -> Self {
         let places = (limits.decoding_pixels / SHARE).div_ceil(PIXELS_PER_PLACE);
-        // Who waits has a photo in memory, of which there are so many and no more.
+        // The queue needs no bound: each waiting request holds a decoder permit, and their number is bounded.
         Self(Queue::new(u32::try_from(places).unwrap_or(u32::MAX), usize::MAX))
     }
 
-    /// Room for the answer to a picture that was sent. `full` are the pixels that may be of use beyond what was
-    /// sent: those of the photo, where the answer itself is shown.
+    /// A permit for a provider's result. `full`: the photo's pixels where luma-lock is off and a larger result is
+    /// useful; else 0.
     pub async fn room(
         &self,
         sent: &Gray,
@@ -76,7 +74,7 @@ impl ImagePermits {
         self.of(file, limits, deadline).await
     }
 
-    /// Room for a file within limits.
+    /// A permit for an image file within these limits.
     pub async fn of(
         &self,
         file: &[u8],

@@ -1,4 +1,4 @@
-//! What a client asks for, and who the client is.
+//! A request to colour a picture, and the client that sends it.
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -12,61 +12,58 @@ use crate::photo::OutputFormat;
 use crate::provider::Trace;
 use crate::quota::{Admission, ClientBucket};
 
-/// SHA-256 of an upload's picture bytes; never of multipart, JSON or base64.
+/// SHA-256 of an upload's image file, without the multipart, JSON or base64 around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
-/// The bytes a client sent, as received, and their fingerprint.
+/// The image file that a client sent, as received, and its fingerprint.
 #[derive(Clone, Debug)]
 pub struct Upload {
-    /// The picture's bytes.
     pub bytes: Bytes,
-    /// Their SHA-256.
     pub fingerprint: Fingerprint,
-    /// With what it was let in, kept for as long as the bytes are; none for the command line's.
+    /// The admission, held for as long as the bytes; `None` on the command line.
     pub ticket: Option<Arc<Admission>>,
 }
 
 impl Upload {
-    /// Takes bytes that are whole already, and hashes them.
+    /// Hashes a complete file.
     pub fn new(bytes: Bytes) -> Self {
         let fingerprint = Fingerprint(Sha256::digest(&bytes).into());
         Self { bytes, fingerprint, ticket: None }
     }
 }
 
-/// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// The address by the rules of `web::guards::client`; `None` for the command line.
+    /// The address that `web::guards::client` determined; `None` for the command line.
     pub address: Option<IpAddr>,
-    /// The key it showed, if any.
+    /// The API key that the client sent, if any.
     pub key: Option<ClientKey>,
 }
 
-/// A key of our own store that a client showed, by its name; the key itself stays in `web`.
+/// The name of a client's valid API key. The key itself stays in `web`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientKey(pub String);
 
 impl Client {
-    /// Whom limits count it as; none for the command line, which is nobody's client.
+    /// The rate-limit bucket; `None` for the command line.
     pub fn bucket(&self, ipv6_prefix: u8) -> Option<ClientBucket> {
         let key = self.key.as_ref().map(|key| ClientBucket::Key(key.0.clone()));
         key.or_else(|| self.address.map(|address| ClientBucket::network(address, ipv6_prefix)))
     }
 
-    /// Whose spending its calls are, for the ledger and budgets of each client: `key:bob`, `ip:192.0.2.1`.
+    /// The client's name in the ledger and in client budgets: `key:bob`, `ip:192.0.2.1`; `None` for the command line.
     pub fn account(&self, ipv6_prefix: u8) -> Option<String> {
         self.bucket(ipv6_prefix).map(|bucket| bucket.to_string())
     }
 }
 
-/// What a request allows to be done with what is kept: the request's `Cache-Control` (RFC 9111).
+/// How a request may use the cache: its `Cache-Control` (RFC 9111).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reuse {
-    /// Whether an earlier result will do; not with `no-cache`, which forces a fresh call.
+    /// Whether a stored result may be returned; `no-cache` forbids it and forces a call.
     pub find: bool,
-    /// Whether the result may be kept; not with `no-store`, which leaves nothing behind.
+    /// Whether the result may be stored; `no-store` forbids it.
     pub keep: bool,
 }
 
@@ -76,31 +73,27 @@ impl Default for Reuse {
     }
 }
 
-/// The connection over which a client waits for its answer.
+/// The connection on which a client waits for its response.
 pub trait Connection: Debug + Send + Sync {
-    /// Whether the client still holds it, as far as that can be known; where it cannot, it counts as open. May read a
-    /// file: not for async threads.
+    /// Whether the client has not closed the connection; true if that is unknown. It may read a file, so it must not
+    /// run on an async thread.
     fn is_open(&self) -> bool;
 }
 
-/// One request for a coloured picture.
 #[derive(Clone, Debug)]
 pub struct ColorizeRequest {
-    /// The picture.
     pub upload: Upload,
-    /// Only this provider, instead of the configured route.
+    /// Use only this provider instead of the configured route.
     pub provider: Option<String>,
-    /// The rendition's format; by default the upload's own, or PNG.
+    /// The rendition's format; by default the upload's own format if we encode it, else PNG.
     pub format: Option<OutputFormat>,
-    /// Who asks.
     pub client: Client,
-    /// What may be done with what is kept.
     pub reuse: Reuse,
-    /// When the answer is no longer wanted.
+    /// The time by which the request is answered, with an error if necessary.
     pub deadline: Instant,
-    /// Who wants to know what providers do; by default nobody.
+    /// Receives each provider's requests and replies; by default nothing is recorded.
     pub trace: Trace,
-    /// The connection of the client that waits; none where no connection can close, as on the command line. A request
-    /// that is dropped waits no longer either.
+    /// The client's connection; `None` on the command line, which has none that could close. A request stops waiting
+    /// when its connection closes or when it is dropped.
     pub connection: Option<Arc<dyn Connection>>,
 }

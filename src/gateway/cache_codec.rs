@@ -1,9 +1,8 @@
-//! Renditions and colour as values of the cache, and back.
+//! Stores renditions and colour as cache entries, and reads them.
 //!
-//! Of a rendition two values are kept: its facts, found by the upload's fingerprint, and its picture,
-//! found by the picture's own digest. So a result has an address that can never mean another picture, and
-//! two uploads that give the same picture keep it once. The picture is written first: facts without a
-//! picture are a miss.
+//! A rendition has two entries: its facts under the upload's fingerprint, and its image under the image's own SHA-256.
+//! So a result's address always means the same image, and two uploads with the same result share one image. The image
+//! is written first, and facts without an image are a miss.
 
 use std::time::Duration;
 
@@ -17,38 +16,32 @@ use crate::credit::{Credits, Usage};
 use crate::hex::{hex, unhex};
 use crate::photo::{Damage, InputFormat, OutputFormat, PixelKey};
 
-/// What is known of a rendition.
+/// The description that is stored with a rendition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenditionFacts {
-    /// SHA-256 of the encoded picture.
+    /// SHA-256 of the encoded image.
     pub digest: [u8; 32],
-    /// Width in pixels.
     pub width: u32,
-    /// Height in pixels.
     pub height: u32,
-    /// The upload's file format; none where the entry was written before this was noted and `own_format` does not
-    /// tell.
+    /// The upload's file format. `None` for entries of older versions, if it does not follow from `own_format`.
     pub input: Option<InputFormat>,
-    /// The format that the upload's rendition has when nobody asks for one.
+    /// The rendition's default format for this upload.
     pub own_format: OutputFormat,
-    /// What it took to make it.
     pub cost: Cost,
-    /// What the chroma of the upload is kept under.
     pub photo: PhotoKey,
-    /// Whether the upload was in colour already.
     pub in_color: bool,
-    /// What is missing of the upload.
+    /// Which part of the upload is missing, if it was damaged.
     pub damage: Option<Damage>,
 }
 
-/// As it is kept. What cannot be read is of another version, and a miss.
+/// The stored form. An entry that cannot be read was written by another version and is a miss.
 #[derive(Serialize, Deserialize)]
 pub struct StoredFacts {
     digest: String,
     width: u32,
     height: u32,
     own_format: String,
-    /// Entries of PixColor 0.1.0 before decoder revisions have neither this nor `damage`.
+    /// Entries from before decoder revisions (PixColor 0.1.0) have neither this nor `damage`.
     #[serde(default)]
     input: Option<String>,
     pixels: String,
@@ -106,7 +99,7 @@ impl From<&RenditionFacts> for StoredFacts {
 }
 
 impl StoredFacts {
-    /// The facts; none where they are of another version.
+    /// `None` if another version wrote the entry.
     pub fn facts(self) -> Option<RenditionFacts> {
         let own_format = self.own_format.parse().ok()?;
         let input = match self.input {
@@ -127,7 +120,7 @@ impl StoredFacts {
     }
 }
 
-/// The only input format whose rendition has this format by default; none if there are several.
+/// The only input format with this default output format; `None` if there are several.
 fn only_input(own_format: OutputFormat) -> Option<InputFormat> {
     let mut inputs = InputFormat::ALL.into_iter().filter(|input| input.output() == own_format);
     inputs.next().filter(|_| inputs.next().is_none())
@@ -143,17 +136,16 @@ impl RenditionFacts {
     }
 }
 
-/// The facts of a rendition; `None` when there are none.
+/// The facts of a rendition; `None` on a miss.
 pub async fn facts(cache: &dyn Cache, key: &CacheKey) -> Option<RenditionFacts> {
     RenditionFacts::from_bytes(&find(cache, key).await?.entry.bytes)
 }
 
-/// An encoded picture by its digest, and where it was.
+/// An encoded image by its SHA-256, and the tier that had it.
 pub async fn picture(cache: &dyn Cache, digest: [u8; 32], scope: CacheScope) -> Option<(Bytes, Tier)> {
     find(cache, &keys::picture(digest, scope)).await.map(|hit| (hit.entry.bytes, hit.tier))
 }
 
-/// Keeps a rendition.
 pub async fn keep_rendition(
     cache: &dyn Cache,
     key: &CacheKey,
@@ -165,14 +157,14 @@ pub async fn keep_rendition(
     keep_facts(cache, key, facts).await;
 }
 
-/// Keeps the facts of a rendition whose picture is kept already.
+/// Stores the facts of a rendition whose image is stored already.
 pub async fn keep_facts(cache: &dyn Cache, key: &CacheKey, facts: &RenditionFacts) {
     if let Some(facts) = facts.to_bytes() {
         keep(cache, key, facts).await;
     }
 }
 
-/// Colour in bytes, what it had cost, and where it was.
+/// Serialised colour, what it cost, and the tier that had it.
 pub async fn color(cache: &dyn Cache, key: &CacheKey) -> Option<(Bytes, Cost, Tier)> {
     let Hit { entry, tier } = find(cache, key).await?;
     let (length, rest) = entry.bytes.split_first_chunk()?;
@@ -181,7 +173,6 @@ pub async fn color(cache: &dyn Cache, key: &CacheKey) -> Option<(Bytes, Cost, Ti
     Some((entry.bytes.slice(length.len() + head..), cost.into(), tier))
 }
 
-/// Keeps colour.
 pub async fn keep_color(cache: &dyn Cache, key: &CacheKey, color: &[u8], cost: Cost) {
     let Ok(head) = serde_json::to_vec(&StoredCost::from(cost)) else { return };
     let Ok(length) = u16::try_from(head.len()) else { return };
@@ -197,7 +188,7 @@ async fn find(cache: &dyn Cache, key: &CacheKey) -> Option<Hit> {
 
 async fn keep(cache: &dyn Cache, key: &CacheKey, bytes: Bytes) {
     if let Err(error) = cache.put(key, Entry::new(bytes)).await {
-        tracing::warn!("a result cannot be kept, so that it may be paid for again: {error}");
+        tracing::warn!("a result cannot be stored in the cache, so it may be paid for again: {error}");
     }
 }
 
@@ -221,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_come_back_as_they_went_and_unknown_stays_unknown() {
+    fn facts_are_read_as_they_were_written_and_unknown_cost_stays_unknown() {
         for credits in [None, Some(Credits::from_micro(1_500_000))] {
             let facts = facts(credits);
             let bytes = facts.to_bytes().unwrap();
@@ -231,8 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_written_before_decoder_revisions_are_read_and_tell_the_input_format_where_only_one_is_possible()
-    {
+    fn older_facts_are_read_and_imply_the_input_format_where_only_one_is_possible() {
         let mut old = serde_json::to_value(StoredFacts::from(&facts(None))).unwrap();
         let members = old.as_object_mut().unwrap();
         members.remove("input");

@@ -1,4 +1,4 @@
-//! Runs codecs off the async threads. The one place where their panics are counted.
+//! Runs codecs off the async threads, and counts their panics.
 
 use tokio::task::JoinError;
 
@@ -7,7 +7,7 @@ use crate::observe::Metrics;
 use crate::photo::PhotoError;
 use crate::tasks::Tasks;
 
-/// Runs work on a picture; the outer error is of work that stopped unexpectedly outside a codec.
+/// Runs a codec. The outer error means that the work panicked outside the codec.
 pub async fn run<R: Send + 'static>(
     tasks: &Tasks,
     metrics: &Metrics,
@@ -21,7 +21,6 @@ pub async fn run<R: Send + 'static>(
 }
 
 impl Gateway {
-    /// Runs work on a picture.
     pub(super) async fn codec<R: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<R, PhotoError> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Why a picture did not get its colour.
+//! The errors of a request: why a picture was not coloured.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,56 +10,55 @@ use crate::photo::{Damage, PhotoError};
 use crate::provider::{Billed, FailureKind, ProviderError};
 use crate::quota::RateLimited;
 
-/// Why a request got no rendition. `web::problem` says what each is in HTTP.
+/// Why a request has no rendition. `web::problem` maps each variant to an HTTP response.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// The upload cannot be read, or the rendition not be written.
+    /// The upload cannot be decoded, or the rendition cannot be encoded.
     #[error(transparent)]
     Photo(#[from] PhotoError),
-    /// A provider was named that there is none of.
+    /// The request names a provider that is not configured.
     #[error("there is no provider `{name}`; there is: {known}")]
     UnknownProvider {
-        /// The name.
         name: String,
-        /// The names there are.
+        /// The names of all providers.
         known: String,
     },
-    /// The upload is in colour already, and such are refused.
+    /// The upload is already in colour, and `on_colour` is "refuse".
     #[error(
-        "this photograph is in colour already, and this gateway colours black-and-white ones only; nothing was \
-         spent. Send a black-and-white photograph, or have whoever runs the gateway change `on_colour`"
+        "this photograph is in colour already, and this gateway colours black-and-white photographs only; nothing was \
+        spent. Send a black-and-white photograph, or ask the person who runs the gateway to change `on_colour`"
     )]
     InColor,
-    /// The upload is damaged, and such are refused.
+    /// The upload is damaged, and `on_damage` is "refuse".
     #[error(
-        "this file is damaged: {0} This gateway colours whole pictures only; nothing was spent. Send an undamaged \
-         copy of the file, or have the person who runs the gateway set `on_damage` to \"accept\""
+        "this file is damaged: {0} This gateway colours undamaged pictures only; nothing was spent. Send an undamaged \
+        copy of the file, or ask the person who runs the gateway to set `on_damage` to \"accept\""
     )]
     Damaged(Damage),
-    /// Too much is going on; nothing was begun.
+    /// A queue is full, or the client has its share of it. No work was started.
     #[error("the gateway is busy: {waiting}")]
     Busy {
-        /// What there is a queue for.
+        /// Which queue or share, in words.
         waiting: String,
-        /// When it makes sense to ask again.
+        /// When the client should try again.
         retry_after: Duration,
     },
-    /// The client has asked for too much lately.
+    /// The client exceeds a rate limit.
     #[error("this is more than {refusal} allows")]
     Quota {
-        /// The limits, and the time to wait.
+        /// The exceeded limits, and the time to wait.
         refusal: RateLimited,
     },
-    /// The time for a request was over.
+    /// The request's deadline was reached.
     #[error("the picture was not ready within {} seconds", limit.as_secs())]
     Deadline {
-        /// The time a request has.
+        /// The time that the request had.
         limit: Duration,
     },
-    /// No provider on the route gave colour.
+    /// No provider of the route returned usable colour.
     #[error("{}", describe(attempts))]
     NoProvider {
-        /// What was tried, in order; never empty.
+        /// All failed attempts, in order; never empty.
         attempts: Vec<Attempt>,
     },
     /// Every client that waited for the picture left before a call that costs credit began, and the provider's
@@ -72,43 +71,38 @@ pub enum Error {
         /// The provider that was not called.
         provider: String,
     },
-    /// The gateway is on its way out.
     #[error("the gateway is shutting down")]
     ShuttingDown,
-    /// A defect: the work stopped without saying why.
+    /// A defect: the work panicked.
     #[error("the work on this picture stopped unexpectedly; the log says more")]
     Internal,
 }
 
 impl Error {
-    /// Whether it says something only about the request that met it: another for the same picture, with
-    /// more time left, may still succeed, and nothing was paid for.
+    /// Whether the error is specific to the leader's request and nothing was paid for: another request for the same
+    /// picture may still succeed.
     pub(super) const fn is_the_leaders_own(&self) -> bool {
         matches!(self, Self::Deadline { .. } | Self::Abandoned { .. } | Self::Internal)
     }
 }
 
-/// A provider that was asked, or passed over, without success.
+/// A provider of the route that failed or was skipped.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The provider's name.
     pub provider: String,
-    /// What kind of failure.
     pub kind: FailureKind,
-    /// In words; never a key, never a body.
+    /// The reason in words. It never contains a key or a body.
     pub reason: String,
-    /// Whether it was paid for nevertheless.
+    /// Whether the failed call costs credit.
     pub billed: Billed,
-    /// When it makes sense to ask again, if the provider said.
+    /// When the client should try again, if that is known.
     pub retry_after: Option<Duration>,
-    /// The budget that had too little left for it.
+    /// The budget that had too little credit left.
     pub budget: Option<Exhausted>,
-    /// How long it took.
     pub took: Duration,
 }
 
 impl Attempt {
-    /// The attempt that ended in this error.
     pub fn new(provider: &str, error: ProviderError, took: Duration) -> Self {
         Self {
             provider: provider.to_owned(),
@@ -121,7 +115,7 @@ impl Attempt {
         }
     }
 
-    /// A provider that was not asked, because nothing could be set aside for the call.
+    /// A provider that was skipped, because no credit could be reserved.
     pub fn unpaid(provider: &str, error: ReserveError) -> Self {
         let (kind, reason) = match &error {
             ReserveError::Budget(_) => (FailureKind::Budget, error.to_string()),
@@ -131,14 +125,14 @@ impl Attempt {
             ReserveError::Budget(exhausted) => Some(exhausted),
             ReserveError::Ledger(_) => None,
         };
-        // It is spent until its next period begins; a total for ever.
+        // A spent budget is renewed when its next window begins; a total budget never.
         let renews = budget.as_ref().and_then(|budget| budget.renews);
         let left = renews.and_then(|renews| Duration::try_from(renews - OffsetDateTime::now_utc()).ok());
         let refused = ProviderError::new(kind, reason).retry_after(left);
         Self { budget, ..Self::new(provider, refused, Duration::ZERO) }
     }
 
-    /// Whether it was money that stood in the way.
+    /// Whether the provider was skipped for lack of credit.
     pub const fn for_money(&self) -> bool {
         matches!(self.kind, FailureKind::Budget | FailureKind::Ledger)
     }

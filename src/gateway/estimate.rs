@@ -1,8 +1,8 @@
-//! What it would cost to have a picture coloured, by each provider, before anything is sent or spent.
+//! Estimates: what colouring a picture would probably cost with each provider.
 //!
-//! Nothing is decoded and nobody is called: the answer comes from what is kept, from what calls for
-//! photographs of that size have cost and taken so far, and from prices. Whoever asks may know the picture
-//! itself, its SHA-256, its size, or nothing of it.
+//! An estimate decodes nothing, calls no provider and reserves nothing. It comes from the cache, from the cost and
+//! duration of past calls for photos of that size, and from prices. The client may send the picture, its SHA-256, its
+//! size, or none of these.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,85 +22,77 @@ use crate::credit::{CallHistory, Credits, Exhausted, Range, SizeClass, Worth};
 use crate::photo::{self, InputFormat, OutputFormat};
 use crate::provider::{ProviderInfo, Readiness};
 
-/// What is known of a picture that may be sent.
+/// What the client says about the picture.
 #[derive(Clone, Debug)]
 pub struct EstimateRequest {
-    /// Width and height in pixels.
     pub size: Option<(u32, u32)>,
-    /// SHA-256 of its file.
     pub fingerprint: Option<Fingerprint>,
-    /// Only this provider, instead of the configured route.
     pub provider: Option<String>,
-    /// The picture's own file format, where its header is here.
+    /// The picture's file format, if its header was sent.
     pub input: Option<InputFormat>,
-    /// The format that will be asked for.
+    /// The rendition's format; `None` for the upload's own.
     pub format: Option<OutputFormat>,
-    /// Who asks.
     pub client: Client,
-    /// Whether an earlier result would do.
+    /// Whether a stored result may be used.
     pub find: bool,
 }
 
-/// What it would cost.
+/// The estimates of all providers.
 #[derive(Clone, Debug)]
 pub struct Estimate {
-    /// Who would answer now; none when nobody could.
+    /// The provider that would colour the picture now; `None` if none could.
     pub first: Option<String>,
-    /// Every provider: those on the route in its order, then the others by name.
+    /// All providers: first those on the route, in its order, then the others by name.
     pub offers: Vec<ProviderEstimate>,
 }
 
-/// What it would cost by one provider.
+/// The estimate of one provider.
 #[derive(Clone, Debug)]
 pub struct ProviderEstimate {
-    /// The provider's name.
     pub provider: String,
-    /// Its place on the configured route, from 1.
+    /// Position on the configured route, from 1.
     pub place: Option<usize>,
-    /// Whether pictures leave this machine.
     pub leaves_machine: bool,
-    /// Whether it could be called now.
     pub readiness: Readiness,
-    /// What is kept of it; none when the picture is not known well enough to tell.
+    /// What the cache has; `None` if the fingerprint is unknown.
     pub kept: Option<CachedPart>,
-    /// What a call costs and takes.
     pub expected: ExpectedCost,
-    /// The budget that would refuse it.
+    /// The budget that would refuse the call.
     pub refusal: Option<Exhausted>,
 }
 
-/// What is kept of a picture by a provider.
+/// What the cache has of a picture by one provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CachedPart {
-    /// The rendition: there is nothing to do.
+    /// The rendition: no work is needed.
     Rendition,
-    /// The colour: only the rendition must be made.
+    /// The colour: it only has to be merged and encoded.
     Color,
-    /// Nothing: it must be called.
+    /// Nothing: the provider must be called.
     Nothing,
 }
 
-/// What a call costs and takes, most likely.
+/// The probable cost and duration of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpectedCost {
-    /// Few calls cost less: one of ten, or, while nothing is learnt, none.
+    /// One in ten calls costs less. Without past calls: the least that the price allows.
     pub low: Credits,
-    /// As many cost less as more; while nothing is learnt only known where the price leaves no choice.
+    /// The median. Without past calls: known only if the price allows one amount only.
     pub typical: Option<Credits>,
-    /// Few calls cost more: one of ten, or, while nothing is learnt, none.
+    /// One in ten calls costs more. Without past calls: the most that the price allows.
     pub high: Credits,
-    /// The most that a call may cost: so much is set aside for it.
+    /// The most that a call may cost: the amount that is reserved.
     pub most: Credits,
-    /// What a credit is worth.
+    /// The value of a credit in money, if configured.
     pub worth: Option<Worth>,
-    /// How long the provider takes; none while nothing is learnt.
+    /// Duration of a call; `None` without past calls.
     pub time: Option<Range<Duration>>,
-    /// From how many calls for photographs of this size this is learnt.
+    /// The number of past calls for photos of this size.
     pub calls: u64,
 }
 
 impl ExpectedCost {
-    /// What a request costs that needs no call.
+    /// The cost of a request that needs no call.
     pub const NOTHING: Self = Self {
         low: Credits::ZERO,
         typical: Some(Credits::ZERO),
@@ -113,7 +105,7 @@ impl ExpectedCost {
 }
 
 impl ProviderEstimate {
-    /// Whether a request would cost nothing, because what it needs is kept.
+    /// Whether the request would cost nothing because of a cache hit.
     pub fn is_hit(&self) -> bool {
         matches!(self.kept, Some(CachedPart::Rendition | CachedPart::Color))
     }
@@ -126,7 +118,7 @@ impl ProviderEstimate {
 type CallHistories = BTreeMap<(String, SizeClass), CallHistory>;
 
 impl Gateway {
-    /// What it would cost to have a picture coloured now.
+    /// Estimates the cost of colouring a picture now, for each provider.
     pub async fn estimate(
         &self,
         snapshot: Arc<Snapshot>,
@@ -178,12 +170,12 @@ impl Gateway {
         Ok(Estimate { first, offers })
     }
 
-    /// What calls have cost and taken so far; nothing while the ledger cannot be read.
+    /// Cost and duration of past calls; empty while the ledger cannot be read.
     pub async fn experience(&self) -> CallHistories {
         timeout(PATIENCE, self.ledger.experience()).await.ok().and_then(Result::ok).unwrap_or_default()
     }
 
-    /// What a provider's call for a photograph of so many pixels costs and takes.
+    /// The probable cost and duration of a provider's call for a photo of this many pixels.
     pub(super) async fn expected(
         &self,
         snapshot: &Snapshot,
@@ -193,7 +185,6 @@ impl Gateway {
         expected(snapshot, about, &self.experience().await, Some(pixels))
     }
 
-    /// What is kept of an upload by a provider.
     async fn kept_of(
         &self,
         search: &CacheSearch,
@@ -209,8 +200,8 @@ impl Gateway {
         }
     }
 
-    /// Under what the colour of an upload is kept, as far as that is known without decoding it: from the
-    /// facts of a rendition in any format. Colour of an upload that its decoder reads anew since is not promised.
+    /// The cache key of an upload's colour, as far as it is known without decoding: chroma keys come from the facts of
+    /// a rendition in any format. Entries of an older decoder revision are ignored, because the pixels may differ.
     async fn color_key_of(
         &self,
         search: &CacheSearch,
@@ -222,7 +213,7 @@ impl Gateway {
                 return search.color_key(about, &facts.photo, input.decoder_revision());
             }
         }
-        // A provider's own pixels need no facts, only the format.
+        // The key of a provider's own pixels needs no facts, only the upload's format.
         let source = search.source(search.input?.decoder_revision());
         (search.keeps(about) && !about.luma_lock).then(|| keys::own(source, about.identity(), search.scope))
     }
@@ -237,7 +228,7 @@ fn expected(
     let sent = pixels.unwrap_or(u64::MAX).min(about.send_max_pixels);
     let (least, most) = snapshot.bounds(&about.name, sent);
     let learnt = pixels.and_then(|pixels| experience.get(&(about.name.clone(), SizeClass::of(pixels))));
-    // Prices change; what is learnt at an old one must not contradict the new one.
+    // Past calls may have had another price, so their costs are limited to what the current price allows.
     let credits =
         learnt.and_then(CallHistory::credits).map(|range| range.map(|credits| credits.max(least).min(most)));
     ExpectedCost {

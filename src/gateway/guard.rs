@@ -1,61 +1,57 @@
-//! The output guard: is the answer a picture, the same picture, and coloured?
+//! The output guard: checks that a provider's result is an image, shows the same picture, and is in colour.
 //!
-//! A provider's answer is not to be trusted: it may be an error page, somebody else's picture, or the
-//! grey one sent back. What does not pass is never merged, stored or shown, and the next provider is
-//! asked.
+//! A provider's result is untrusted: it may be an error page, another client's picture, or the grey picture that was
+//! sent. A result that fails the check is never merged, stored or shown, and the next provider is called.
 
 use crate::photo::{Chroma, Gray, Limits, PhotoError, Rgb, luma_correlation};
 use crate::provider::ProviderColor;
 
-/// Least correlation of the answer's luminance with the picture that was sent.
+/// Minimum correlation of the result's luminance with the picture that was sent.
 const LEAST_CORRELATION: f64 = 0.9;
 
-/// Below this standard deviation of luminance, in L\*, a picture has nothing in it that could be compared:
-/// what is left is a scanner's noise, which no provider gives back.
+/// Below this standard deviation of luminance, in L\*, a picture has no content to compare: only scanner noise, which
+/// providers do not reproduce.
 const LEAST_CONTRAST: f64 = 1.0;
 
-/// Least mean chroma (distance from grey in CIE a\*b\*) of a picture that counts as coloured. A JPEG of a
-/// grey picture stays below 0.5; the palest sepia is above 3.
+/// Minimum mean chroma (distance from grey in CIE a\*b\*) of a picture in colour. A JPEG of a grey picture is below
+/// 0.5; the palest sepia is above 3.
 const LEAST_CHROMA: f64 = 1.0;
 
-/// Only where L\* is within these can a picture have colour worth the name: ink and paper are grey.
+/// The range of L\* in which a picture can have visible colour. Black ink and white paper are outside it.
 const COLORABLE: std::ops::RangeInclusive<f64> = 10.0..=95.0;
 
-/// With a smaller share of such pixels, nothing can be said about colour.
+/// With a smaller share of pixels in that range, colour is not checked.
 const LEAST_COLORABLE: f64 = 0.02;
 
-/// Most that the aspect of the answer may differ, as a factor: sides are rounded, to multiples of 8 by
-/// some models.
+/// The factor by which the aspect ratio may differ: some models round each side to a multiple of 8.
 const MOST_STRETCH: f64 = 1.1;
 
-/// Sides that differ by less than this many pixels are the same, whatever that does to the aspect.
+/// Sides that differ by less than this many pixels count as equal, whatever the aspect ratio.
 const SAME_SIDE: u32 = 8;
 
-/// Colour that has passed.
+/// Colour that passed the guard.
 pub enum CheckedColor {
-    /// To be laid on the photo's own luminance.
+    /// Chroma, to be merged with the photo's luminance.
     Chroma(Chroma),
-    /// To be shown as it is, at the photo's size.
+    /// The provider's own pixels, to be shown at the photo's size without luma-lock.
     Own(Rgb),
 }
 
-/// Why an answer did not pass.
+/// Why a result did not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GuardFailure {
-    /// Not a picture this program can read.
+    /// Not an image that can be decoded.
     NotAPicture,
-    /// Far larger than what was sent.
+    /// Far more pixels than the picture sent.
     TooLarge,
-    /// Of another shape.
+    /// Another aspect ratio.
     Aspect,
-    /// Of something else, or damaged.
+    /// Another picture, or a damaged one.
     Luminance,
-    /// Still grey.
     Gray,
 }
 
 impl GuardFailure {
-    /// The label in metrics.
     pub const fn label(self) -> &'static str {
         match self {
             Self::NotAPicture => "not_a_picture",
@@ -66,7 +62,6 @@ impl GuardFailure {
         }
     }
 
-    /// In words.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::NotAPicture => "its answer is not a picture",
@@ -78,8 +73,8 @@ impl GuardFailure {
     }
 }
 
-/// Checks an answer against the picture that was sent. An error is of an answer that cannot be decoded, which is
-/// [`Flaw::NotAPicture`]. Decodes: not for async threads.
+/// Checks a provider's result against the picture that was sent. An outer error means that the result cannot be
+/// decoded, so it is not a picture. It decodes, so it must not run on an async thread.
 pub fn check(
     sent: &Gray,
     color: ProviderColor,
@@ -87,7 +82,7 @@ pub fn check(
     limits: &Limits,
 ) -> Result<Result<CheckedColor, GuardFailure>, PhotoError> {
     let rgb = match color {
-        // A network in this process cannot answer with another picture; it may find nothing to colour.
+        // A network in this process cannot return another picture, and grey is a valid result.
         ProviderColor::Chroma(chroma) => return Ok(Ok(CheckedColor::Chroma(chroma))),
         ProviderColor::Picture(bytes) => Ok(Rgb::decode(&bytes, limits)?),
         ProviderColor::Framed(bytes, frame) => {
@@ -134,7 +129,7 @@ fn contrast(gray: &Gray) -> f64 {
     (squares / count).sqrt()
 }
 
-/// Whether there is colour where there could be some.
+/// Whether the pixels that can have visible colour do have colour.
 fn is_colored(sent: &Gray, chroma: &Chroma) -> bool {
     let luma = sent.resize(chroma.width, chroma.height).luma;
     let all = luma.iter().zip(chroma.a.iter().zip(&chroma.b));
@@ -155,7 +150,7 @@ mod tests {
     use super::*;
     use crate::photo::Photo;
 
-    /// Hills, as 8-bit grey.
+    /// Smooth hills in 8-bit grey.
     fn hills(width: u32, height: u32) -> GrayImage {
         GrayImage::from_fn(width, height, |x, y| {
             let (x, y) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
@@ -195,14 +190,14 @@ mod tests {
                 assert_eq!(verdict(&sent, encoded(answer.clone(), format)), Ok(()), "{width} x {height}");
             }
         }
-        // Models have multiples of 8; of a narrow picture that changes the aspect.
+        // Models return sides that are multiples of 8, which changes the aspect ratio of a narrow picture.
         let narrow = hills(12, 90);
         let answer = imageops::resize(&tinted(&narrow), 16, 96, imageops::FilterType::Triangle);
         assert_eq!(verdict(&narrow, png(answer)), Ok(()));
     }
 
     #[test]
-    fn what_is_no_picture_or_another_or_gray_is_refused_by_name() {
+    fn a_broken_different_or_gray_result_is_refused_with_its_reason() {
         let sent = hills(120, 90);
         let colored = tinted(&sent);
         let mut negative = colored.clone();
@@ -224,19 +219,19 @@ mod tests {
     }
 
     #[test]
-    fn pictures_in_which_there_is_nothing_to_compare_or_to_color_are_not_held_against_the_provider() {
+    fn a_picture_without_content_or_colorable_pixels_passes() {
         let paper = GrayImage::from_fn(80, 80, |x, y| image::Luma([200 + ((x * 7 + y * 13) % 3) as u8]));
         assert_eq!(verdict(&paper, png(RgbImage::from_pixel(80, 80, image::Rgb([210, 200, 180])))), Ok(()));
-        // Three levels: of two alone a scan gets its greys back, and those can be coloured.
+        // Three levels, because a picture of two levels is decoded as a scan with grey values, which can be coloured.
         let ink = |x: u32, y: u32| if x % 40 < 3 { (y % 2) as u8 } else { 255 };
         let ink = GrayImage::from_fn(80, 80, |x, y| image::Luma([ink(x, y)]));
         assert_eq!(verdict(&ink, png(ink.clone())), Ok(()));
-        // But what could be coloured must be.
+        // Paper has pixels that can be coloured, so a grey result is refused.
         assert_eq!(verdict(&paper, png(paper.clone())), Err(GuardFailure::Gray));
     }
 
     #[test]
-    fn more_pixels_than_allowed_are_not_decoded() {
+    fn an_image_with_too_many_pixels_is_not_decoded() {
         let sent = Photo::decode(&png(hills(40, 30)), &Limits::default()).unwrap().gray;
         let answer = ProviderColor::Picture(png(tinted(&hills(400, 300))).into());
         let limits = Limits { max_pixels: 10_000, max_side: 1000 };

@@ -1,8 +1,8 @@
-//! A photograph that is in colour already: noticed after it was decoded, before anybody is asked or paid.
+//! Uploads that are already in colour: detected after decoding, before any provider is called.
 //!
-//! A client cannot choose what becomes of it: an operator who refuses such pictures, or gives them back,
-//! does so to save what colouring costs. What is given back is a file of ours, as every rendition is: where a
-//! photograph was taken, and whatever else its file says, is not told on.
+//! `on_colour` decides whether such an upload is refused, returned or coloured. Only the operator sets it, because it
+//! saves the operator's credit. A returned upload is encoded again, so that its metadata, such as the place where it
+//! was taken, is removed.
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
@@ -24,7 +24,8 @@ use crate::photo::{self, EncodeOptions, Photo, PhotoError};
 use crate::provider::Provider;
 
 impl Gateway {
-    /// What an upload in colour is answered with, or the photo again if it is to be coloured.
+    /// Applies `on_colour`: `Break` with the result for an upload in colour, or `Continue` if the photo is to be
+    /// coloured.
     pub(super) async fn in_color(
         &self,
         plan: &ColorizePlan,
@@ -38,7 +39,7 @@ impl Gateway {
         }
     }
 
-    /// The picture as it looks, without its metadata, in the format that was asked for. Nothing is kept of it.
+    /// Returns the upload as it looks, without its metadata, in the requested format. The result is not stored.
     async fn pass(&self, plan: &ColorizePlan, decoded: DecodedPhoto) -> Result<Rendition, Error> {
         let provider = self.would_be_asked(plan).await?;
         let about = provider.about();
@@ -57,7 +58,7 @@ impl Gateway {
             provider: about.name.clone(),
             model: about.model.clone(),
             usage: Usage { credits: Some(Credits::ZERO), cpu: None },
-            // Where nothing is learnt yet, what is sure; of a call that costs nothing, nothing.
+            // Without past calls, the least that the price allows. A free call saves nothing.
             saved: (!expected.most.is_zero()).then(|| SavedCost {
                 credits: Some(expected.typical.unwrap_or(expected.low)),
                 time: expected.time.map_or(Duration::ZERO, |time| time.typical),
@@ -71,7 +72,7 @@ impl Gateway {
         })
     }
 
-    /// The upload's own pixels in a file of ours; and the SHA-256 of that.
+    /// Encodes the upload's own pixels. Returns the file and its SHA-256.
     async fn rewrite(
         &self,
         plan: &ColorizePlan,
@@ -80,7 +81,7 @@ impl Gateway {
     ) -> Result<(Bytes, [u8; 32]), Error> {
         let (upload, limits) = (plan.ask.upload.clone(), plan.config().limits.photo());
         let encode = move || -> Result<(Bytes, [u8; 32]), PhotoError> {
-            // Its luminance is not needed any more: the pixels get its memory.
+            // The luminance is not needed any more: free its memory for the pixels.
             let Photo { alpha, .. } = Arc::unwrap_or_clone(decoded.photo);
             let encoded = photo::encode_upload(&upload.bytes, &limits, alpha.as_deref(), &options)?;
             let bytes = Bytes::from(encoded.bytes.into_boxed_slice());
@@ -90,7 +91,7 @@ impl Gateway {
         self.codec(encode).await
     }
 
-    /// The first on the route that can be called now, else the first.
+    /// The first provider of the route that can be called now; if there is none, the first.
     async fn would_be_asked<'p>(&self, plan: &'p ColorizePlan) -> Result<&'p dyn Provider, Error> {
         let CacheSearch { route, snapshot, account, pixels, .. } = &plan.search;
         let purse = BudgetView::new(self, snapshot, account.clone());
@@ -99,7 +100,7 @@ impl Gateway {
                 return Ok(provider.as_ref());
             }
         }
-        // Validated: a route is never empty.
+        // A validated route is never empty.
         route.first().map(AsRef::as_ref).ok_or(Error::Internal)
     }
 }

@@ -1,8 +1,8 @@
-//! What results are kept under, and when two requests are the same one.
+//! Cache keys of renditions and colour, and the keys by which identical requests share a flight.
 //!
-//! Every key is a hash over everything that changes the result, each part with its length before it, so
-//! that no two lists of parts look alike. A new way to make pixels is a new part here, or in a provider's
-//! identity, or it would be answered with old pictures.
+//! Each key is a hash over everything that changes the result. Each part is hashed with its length before it, so that
+//! different lists of parts have different hashes. A setting that changes pixels must be a part here or in the provider
+//! identity; otherwise the cache returns old pictures.
 
 use sha2::{Digest, Sha256};
 
@@ -13,19 +13,19 @@ use crate::config::{CacheSharing, Config, OutputConfig};
 use crate::photo::{EncodeOptions, OutputFormat, Photo, PixelKey};
 use crate::provider::{ProviderIdentity, ProviderInfo};
 
-/// Counts up when merging or encoding changes, so that pictures made before are not found any more. A change of
-/// one format's decoder raises that format's [`InputFormat::decoder_revision`] instead, which keeps the paid colour
-/// of all others.
+/// Increment it when merging or encoding changes, so that renditions made before are cache misses. If one format's
+/// decoder changes, increment that format's [`InputFormat::decoder_revision`] instead: then the paid colour of all
+/// other formats is still used.
 ///
 /// [`InputFormat::decoder_revision`]: crate::photo::InputFormat::decoder_revision
 const PIPELINE: &[u8] = b"1";
 
-/// Whose results are looked at: everybody's, or those of one client.
+/// Whose cache entries a request may use: those of all clients, or of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CacheScope(Option<[u8; 32]>);
 
 impl CacheScope {
-    /// What a client may see, and where its own results go.
+    /// The scope in which a client's results are looked up and stored.
     pub fn of(client: &Client, config: &Config) -> Self {
         Self(match (config.cache.share, client.bucket(config.clients.ipv6_prefix)) {
             (CacheSharing::All, _) => None,
@@ -39,29 +39,26 @@ impl CacheScope {
     }
 }
 
-/// How a rendition of a format is written.
 pub fn encode_options(config: &OutputConfig, format: OutputFormat, about: &ProviderInfo) -> EncodeOptions {
     let quality = match format {
         OutputFormat::WebP => config.webp_quality,
         OutputFormat::Jpeg => config.jpeg_quality,
-        // Loses nothing: another quality of the others is not another PNG.
+        // PNG is lossless: its key must not depend on a quality.
         OutputFormat::Png => 100,
     };
     EncodeOptions { format, quality, note: config.mark.then(|| format!("coloured by {}", about.model)) }
 }
 
-/// An upload, and the revision of the decoder that reads it: what a key by fingerprint is about. The same file gives
-/// other pixels when its decoder has changed.
+/// An upload and the revision of the decoder that reads it. The same file has different pixels when the decoder has
+/// changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodedBy {
-    /// The upload.
     pub fingerprint: Fingerprint,
-    /// The decoder's revision.
     pub revision: u8,
 }
 
 impl DecodedBy {
-    /// A key of the upload. Revision 0 adds nothing, so that results made before there were revisions are found.
+    /// A key of the upload. Revision 0 adds no part, so that entries written before there were revisions are hits.
     fn key(&self, kind: EntryKind, parts: &[&[u8]]) -> CacheKey {
         let revision = [self.revision];
         let revision: &[&[u8]] = if self.revision == 0 { &[] } else { &[&revision] };
@@ -69,7 +66,7 @@ impl DecodedBy {
     }
 }
 
-/// Under what a rendition's facts are kept.
+/// The key of a rendition's facts.
 pub fn rendition(
     source: DecodedBy,
     identity: ProviderIdentity,
@@ -82,41 +79,40 @@ pub fn rendition(
     source.key(EntryKind::Rendition, &parts)
 }
 
-/// Under what an encoded picture is kept, by its own SHA-256.
+/// The key of an encoded image, by its SHA-256.
 pub fn picture(digest: [u8; 32], scope: CacheScope) -> CacheKey {
     CacheKey { subject: digest, kind: EntryKind::Picture, variant: hash(&[scope.bytes()]) }
 }
 
-/// What a photo's chroma is kept under.
+/// The part of a chroma key that follows from the photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PhotoKey {
-    /// The luminance.
     pub pixels: PixelKey,
-    /// SHA-256 of its opacity, which is no part of the pixel key, but a provider sees paper where a photo is
-    /// transparent.
+    /// SHA-256 of the photo's opacity. The pixel key does not contain it, but a provider sees white paper where a photo
+    /// is transparent.
     pub alpha: [u8; 32],
 }
 
 impl PhotoKey {
-    /// Hashes every pixel: not for async threads.
+    /// Hashes every pixel, so it must not run on an async thread.
     pub fn new(photo: &Photo) -> Self {
         let alpha = Sha256::digest(photo.alpha.as_deref().unwrap_or_default()).into();
         Self { pixels: photo.pixel_key(), alpha }
     }
 }
 
-/// Under what a provider's chroma is kept.
+/// The key of a provider's chroma.
 pub fn chroma(photo: &PhotoKey, identity: ProviderIdentity, scope: CacheScope) -> CacheKey {
     let variant = hash(&[PIPELINE, &identity.0, &photo.alpha, scope.bytes()]);
     CacheKey { subject: photo.pixels.0, kind: EntryKind::Chroma, variant }
 }
 
-/// Under what a provider's own pixels are kept, luma-lock being off.
+/// The key of a provider's own pixels, which are used where luma-lock is off.
 pub fn own(source: DecodedBy, identity: ProviderIdentity, scope: CacheScope) -> CacheKey {
     source.key(EntryKind::Own, &[PIPELINE, &identity.0, scope.bytes()])
 }
 
-/// Requests that may share one call: same picture, same route, same parameters.
+/// The key of a flight: requests with the same upload, route and parameters have the same key.
 pub fn flight(
     ask: &ColorizeRequest,
     search: &CacheSearch,
@@ -136,7 +132,7 @@ pub fn flight(
     hash(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
-/// The same for requests of one client alone.
+/// The key of a flight that only requests of one client share.
 pub fn own_flight(flight: [u8; 32], account: Option<&str>) -> [u8; 32] {
     hash(&[&flight, account.unwrap_or_default().as_bytes()])
 }

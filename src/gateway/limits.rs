@@ -1,5 +1,4 @@
-//! The steps that keep one client from having everything: what a picture takes from its limits, and its place
-//! in front of the decoder.
+//! Rate limits before a provider call, and permits for the decoder. Both keep one client from using all capacity.
 
 use std::time::Duration;
 
@@ -11,31 +10,31 @@ use crate::config::RequestAmounts;
 use crate::queue::QueueError;
 use crate::quota::{Charge, Gate, RateLimited, Share, ShareLimits};
 
-/// When it makes sense to ask again after a queue was full: a few pictures later.
+/// `Retry-After` when a queue is full: the time for a few pictures.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
 
-/// A place in front of the decoder; free again when it is dropped.
+/// The right to have a decoded photo in memory. Dropping it frees the capacity.
 pub struct DecoderPermit {
     _permit: OwnedSemaphorePermit,
     _pixels: Share,
 }
 
 impl Gateway {
-    /// Takes these charges from their limits, all of them or none, and counts what was decided.
+    /// Charges rate limits, all of them or none, and counts the decision in the metrics.
     pub async fn charge(&self, charges: &[Charge]) -> Result<(), RateLimited> {
         let decided = self.quotas.rates.check(charges).await;
         self.metrics.quota_check(charges, &decided);
         decided
     }
 
-    /// May this client cause a call? What is refused here has taken nothing.
+    /// Charges the rate limits of the gate before a provider call. A refusal charges nothing.
     pub(super) async fn spend(&self, plan: &ColorizePlan) -> Result<(), Error> {
         let (config, ask) = (plan.config(), &plan.ask);
         let client = ask.client.bucket(config.clients.ipv6_prefix);
         let amounts = RequestAmounts { pixels: plan.head.pixels(), ..RequestAmounts::default() };
         let charges = config.quota.charges(Gate::Spend, client.as_ref(), amounts);
         let Err(refusal) = self.charge(&charges).await else { return Ok(()) };
-        // Whoever comes back is charged for being let in again.
+        // A client that tries again is also charged for the upload again, so its waiting time includes those limits.
         let refusal = match &ask.upload.ticket {
             Some(ticket) => refusal.and_then(&self.quotas.rates.look(&ticket.charges).await),
             None => refusal,
@@ -43,12 +42,12 @@ impl Gateway {
         Err(Error::Quota { refusal })
     }
 
-    /// A place in front of the decoder, for as long as the photo is in memory.
+    /// Waits for a decoder permit, which is held for as long as the photo is in memory.
     pub(super) async fn place(&self, plan: &ColorizePlan) -> Result<DecoderPermit, Error> {
         let (config, pixels) = (plan.config(), plan.head.pixels());
         let quota = &config.quota;
         let client = plan.ask.client.bucket(config.clients.ipv6_prefix).filter(|_| quota.enabled);
-        // Together, all of them are bounded by the queue.
+        // The queue bounds the total; the shares bound each client.
         let most = |each| ShareLimits { all: u64::MAX, each };
         let own = self.quotas.pixels.take(client.clone(), pixels, most(quota.client_decoding_pixels));
         let own = own.map_err(|_| self.crowded("client_decoding_pixels"))?;
@@ -69,10 +68,10 @@ impl Gateway {
         Ok(DecoderPermit { _permit: permit, _pixels: own })
     }
 
-    /// That a client has as much at once as one may have.
+    /// The error for a client that already has its share of a queue.
     fn crowded(&self, bound: &'static str) -> Error {
         self.metrics.crowded(bound);
-        let waiting = "as many of your pictures are being worked on already as one client may have at once";
+        let waiting = "it is already working on as many of your pictures as one client may have at once";
         Error::Busy { waiting: waiting.to_owned(), retry_after: BUSY_RETRY }
     }
 }

@@ -1,8 +1,8 @@
-//! The way of a picture, readable top to bottom: each step is one call, and a new feature is a step, a
-//! decorator or data.
+//! The path of a request from upload to rendition. [`Gateway::colorize`] reads top to bottom: each step is one call. A
+//! new feature is a step, a decorator or data.
 //!
-//! What has memory (the cache, the ledger, flights, queues, tasks, metrics) lives here, outside the snapshot of the
-//! configuration that each request reads once.
+//! Everything that keeps state (cache, ledger, flights, queues, tasks, metrics) belongs to the gateway and survives a
+//! reload. The configuration is an immutable snapshot, which each request reads once.
 
 mod account;
 mod answers;
@@ -58,23 +58,22 @@ use flight::{FlightOutcome, Flights, ReplicaFlights, Waiters};
 use plan::ColorizePlan;
 use route::CallContext;
 
-/// Bytes of memory that one place in front of the decoder stands for.
+/// Bytes of memory that one decoder permit stands for.
 const BYTES_PER_PLACE: u64 = 256 << 10;
 
-/// Bytes of memory for each of the pixels that may be decoded at once (`limits.decoding_pixels`): what an ordinary
-/// photograph takes, a JPEG without opacity.
+/// Bytes of memory for each pixel of `limits.decoding_pixels`. An ordinary photograph, a JPEG without opacity, needs
+/// this much.
 const BYTES_PER_PIXEL: u64 = 4;
 
-/// How many places a picture takes that needs so much memory.
+/// The number of decoder permits for a photo that needs this much memory.
 fn places(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(BYTES_PER_PLACE)).unwrap_or(u32::MAX)
 }
 
-/// How often at most one request sets out: again only when another's flight, that it shared, came to
-/// nothing for a reason of that other's own.
+/// Maximum attempts. A follower retries only if the leader failed for a reason specific to the leader's request.
 const MOST_FLIGHTS: usize = 2;
 
-/// The gateway: everything between a client's upload and its rendition.
+/// Turns uploads into renditions. Web and command line use the same gateway.
 pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     cache: Arc<dyn Cache>,
@@ -93,8 +92,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway with this configuration; `memory` is what its providers were built with, and `reloads` knows
-    /// where the configuration comes from.
+    /// `memory` must be the one that the snapshot's providers were built with.
     pub fn new(
         snapshot: Snapshot,
         stores: CacheStores,
@@ -129,47 +127,45 @@ impl Gateway {
         })
     }
 
-    /// The configuration now. A request reads it once.
+    /// The current configuration. A request reads it once.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
 
-    /// What runs, for shutdown.
+    /// The running tasks. Shutdown waits for them.
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
     }
 
-    /// What clients have had, and who they are.
+    /// Rate limits, shares and API keys.
     pub fn quotas(&self) -> &Quotas {
         &self.quotas
     }
 
-    /// What clients keep here, and results that the cache does not keep.
+    /// Files that clients stored, and results that the cache does not store.
     pub const fn files(&self) -> &Datastore {
         &self.files
     }
 
-    /// What replicas share, if they do.
+    /// The connection to the Redis that replicas share; `None` for a single gateway.
     pub const fn shared(&self) -> Option<&SharedRedis> {
         self.shared.as_ref()
     }
 
-    /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// What providers remember.
+    /// The state of providers that outlives a reload.
     pub fn memory(&self) -> &ProviderMemory {
         &self.memory
     }
 
-    /// What is kept.
     pub fn cache(&self) -> &dyn Cache {
         self.cache.as_ref()
     }
 
-    /// Colours one picture. The work goes on when the caller leaves.
+    /// Colours one picture. The work continues when the caller drops this future.
     pub async fn colorize(
         self: &Arc<Self>,
         snapshot: Arc<Snapshot>,
@@ -187,7 +183,7 @@ impl Gateway {
         Ok(rendition)
     }
 
-    /// What was made before, if the request allows it.
+    /// The stored rendition, if there is one and the request allows it.
     async fn kept(&self, plan: &ColorizePlan) -> Option<Rendition> {
         match plan.ask.reuse.find {
             true => self.recall(&plan.search, Some(plan.format)).await,
@@ -195,7 +191,7 @@ impl Gateway {
         }
     }
 
-    /// Has the picture coloured, or waits for another request that does already.
+    /// Joins the flight of this picture: executes it as leader, or waits for the leader's result.
     async fn fly(self: &Arc<Self>, plan: &Arc<ColorizePlan>) -> Result<Rendition, Error> {
         let start = Instant::now();
         let (mut flight, mut last) = (plan.flight, Error::Internal);
@@ -216,7 +212,7 @@ impl Gateway {
                     continue;
                 }
                 FlightOutcome::Shared(Ok(rendition)) => return Ok(rendition.shared(start.elapsed())),
-                // This request came after it was decided that no request waits any more.
+                // This request joined after the leader had found that no client waits any more.
                 FlightOutcome::Shared(Err(error @ Error::Abandoned { .. })) => {
                     left = MOST_FLIGHTS;
                     error
@@ -231,7 +227,8 @@ impl Gateway {
         Err(last)
     }
 
-    /// The way itself, from the upload to the rendition; and its facts, if it was coloured.
+    /// The work of a flight, from the upload to the rendition. The facts are `None` if the upload was returned
+    /// uncoloured.
     async fn lead(
         &self,
         plan: &ColorizePlan,

@@ -1,4 +1,4 @@
-//! One request, with everything that follows from it before any work is done.
+//! A validated request, and the route, format and keys that follow from it before any work is done.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,42 +14,33 @@ use crate::credit;
 use crate::photo::{self, ImageHeader, InputFormat, OutputFormat};
 use crate::provider::{Provider, ProviderInfo};
 
-/// A request to colour.
 pub struct ColorizePlan {
-    /// What is asked for.
     pub ask: ColorizeRequest,
-    /// What the upload's header says.
     pub head: ImageHeader,
-    /// The rendition's format.
     pub format: OutputFormat,
-    /// What may be found, and by whom.
     pub search: CacheSearch,
-    /// The flight that this request may share.
     pub flight: [u8; 32],
-    /// The time it has, in whole seconds.
+    /// The request's time, rounded up to whole seconds.
     limit: Duration,
 }
 
-/// A search for a rendition of an upload that need not be here.
+/// What a cache lookup needs. The upload itself need not be present: its fingerprint is enough.
 pub struct CacheSearch {
-    /// The configuration.
     pub snapshot: Arc<Snapshot>,
-    /// The upload.
     pub fingerprint: Fingerprint,
-    /// The providers whose renditions will do, the best first.
+    /// The providers whose renditions are acceptable, best first.
     pub route: Vec<Arc<dyn Provider>>,
-    /// Whose results are looked at.
     pub scope: CacheScope,
-    /// Whose spending a call would be; none is nobody's client.
+    /// The client that would be charged for a call; `None` for the command line.
     pub account: Option<String>,
-    /// The upload's file format; none where only its fingerprint is known.
+    /// The upload's file format; `None` if only its fingerprint is known.
     pub input: Option<InputFormat>,
-    /// The photograph's pixels, where its header is here.
+    /// The photo's number of pixels; `None` if only its fingerprint is known.
     pub pixels: Option<u64>,
 }
 
 impl ColorizePlan {
-    /// Follows from a request and the configuration. Reads the upload's header.
+    /// Reads the upload's header, but does not decode it.
     pub fn new(snapshot: Arc<Snapshot>, ask: ColorizeRequest) -> Result<Self, Error> {
         let head = photo::read_head(&ask.upload.bytes, &snapshot.config.limits.photo())?;
         let format = ask.format.unwrap_or_else(|| head.format.output());
@@ -62,13 +53,12 @@ impl ColorizePlan {
         Ok(Self { ask, head, format, search, flight, limit })
     }
 
-    /// The configuration that counts for this request.
     pub fn config(&self) -> &Config {
         &self.search.snapshot.config
     }
 
-    /// Whether a flight ended as it did for want of a budget that each client has for itself: another
-    /// client's may be enough, and one client's must not decide what another gets.
+    /// Whether the result was affected by the leader's client budget. Such a result must not be shared: another
+    /// client's budget may still be sufficient.
     pub fn was_for_a_clients_budget(result: &Result<Rendition, Error>) -> bool {
         let attempts = match result {
             Ok(Rendition { attempts, .. }) | Err(Error::NoProvider { attempts }) => attempts,
@@ -77,35 +67,34 @@ impl ColorizePlan {
         Self::met_a_clients_budget(attempts)
     }
 
-    /// Whether a client's own budget has turned somebody away here.
+    /// Whether a budget with scope `client` refused one of these attempts.
     pub fn met_a_clients_budget(attempts: &[Attempt]) -> bool {
         let mut budgets = attempts.iter().filter_map(|attempt| attempt.budget.as_ref());
         budgets.any(|budget| budget.scope == credit::BudgetScope::Client)
     }
 
-    /// The flight that only this client's requests may share.
+    /// The flight that only requests of this client share.
     pub fn own_flight(&self) -> [u8; 32] {
         keys::own_flight(self.flight, self.search.account.as_deref())
     }
 
-    /// That the deadline came first.
+    /// The error for a missed deadline.
     pub fn late(&self) -> Error {
         Error::Deadline { limit: self.limit }
     }
 
-    /// Under what a provider's colour for this photo is kept, if it is.
+    /// The cache key of a provider's colour for this photo; `None` if the provider's results are not cached.
     pub fn color_key(&self, about: &ProviderInfo, photo: &PhotoKey) -> Option<CacheKey> {
         self.search.color_key(about, photo, self.head.format.decoder_revision())
     }
 
-    /// Under what a provider's rendition is kept, if it is.
+    /// The cache key of a provider's rendition; `None` if the provider's results are not cached.
     pub fn rendition_key(&self, about: &ProviderInfo) -> Option<CacheKey> {
         self.search.rendition_key(about, self.format, self.head.format.decoder_revision())
     }
 }
 
 impl CacheSearch {
-    /// Follows from a request and the configuration.
     pub fn new(
         snapshot: Arc<Snapshot>,
         fingerprint: Fingerprint,
@@ -118,14 +107,14 @@ impl CacheSearch {
         Ok(Self { snapshot, fingerprint, route, scope, account, input: None, pixels: None })
     }
 
-    /// Whether anything is kept of a provider.
+    /// Whether results of a provider are cached.
     pub fn keeps(&self, about: &ProviderInfo) -> bool {
         let config = &self.snapshot.config;
         config.cache.enabled
             && config.providers.get(&about.name).is_some_and(|provider| provider.common.cache)
     }
 
-    /// The decoder revisions under which results may be: the format's own, or all where the format is unknown.
+    /// The decoder revisions to look up: the format's current one, or all if the format is unknown.
     pub fn revisions(&self) -> Vec<u8> {
         match self.input {
             Some(input) => vec![input.decoder_revision()],
@@ -133,12 +122,11 @@ impl CacheSearch {
         }
     }
 
-    /// The upload as a decoder of this revision reads it.
     pub const fn source(&self, revision: u8) -> DecodedBy {
         DecodedBy { fingerprint: self.fingerprint, revision }
     }
 
-    /// Under what a provider's colour for this photo is kept, if it is.
+    /// The cache key of a provider's colour for this photo; `None` if the provider's results are not cached.
     pub fn color_key(&self, about: &ProviderInfo, photo: &PhotoKey, revision: u8) -> Option<CacheKey> {
         self.keeps(about).then(|| match about.luma_lock {
             true => keys::chroma(photo, about.identity(), self.scope),
@@ -146,7 +134,7 @@ impl CacheSearch {
         })
     }
 
-    /// Under what a provider's rendition in a format is kept, if it is.
+    /// The cache key of a provider's rendition in a format; `None` if the provider's results are not cached.
     pub fn rendition_key(
         &self,
         about: &ProviderInfo,

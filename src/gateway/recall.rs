@@ -1,4 +1,4 @@
-//! What was made before: looked for in the route's order, before anything is decoded.
+//! Looks renditions up in the cache, in the order of the route and without decoding the upload.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,12 +18,13 @@ use crate::config::{OnColor, OnDamage};
 use crate::photo::{OutputFormat, PixelKey};
 use crate::provider::ProviderInfo;
 
-/// Every format a rendition can have.
+/// All formats of renditions.
 pub(super) const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::WebP];
 
 impl Gateway {
-    /// The rendition that a request can be answered with without a call. A lower provider's counts only
-    /// when every higher one cannot be used now, by its own word or for want of money. `format`: this one, or else the upload's own before any.
+    /// The stored rendition that answers a request without a call. A lower provider's rendition counts only if every
+    /// higher provider is not ready or over budget. `format`: only this one; `None`: the upload's own format if stored,
+    /// else any.
     pub(super) async fn recall(
         &self,
         search: &CacheSearch,
@@ -60,24 +61,25 @@ impl Gateway {
                 }
             }
         }
-        // Made while such uploads were coloured: what becomes of them now is for the rest of the way.
+        // A rendition of a colour upload may be older than the current `on_colour`, which is applied after decoding.
         let recolor = search.snapshot.config.on_color == OnColor::Recolor;
-        // Made while damaged uploads were accepted.
+        // The same for a damaged upload and `on_damage`.
         let accept = search.snapshot.config.on_damage == OnDamage::Accept;
         let (key, facts, format) = any
             .filter(|(_, facts, _)| recolor || !facts.in_color)
             .filter(|(_, facts, _)| accept || facts.damage.is_none())?;
         let picture = cache_codec::picture(self.cache(), facts.digest, search.scope).await?;
         if facts.input.is_none() && search.input.is_some() {
-            // An entry of an older version: with the format noted, the fingerprint alone finds it the next time.
+            // Entries of older versions lack the upload's format. Once it is stored, a lookup by fingerprint alone
+            // hits, too.
             let facts = RenditionFacts { input: search.input, ..facts.clone() };
             cache_codec::keep_facts(self.cache(), &key, &facts).await;
         }
         Some(Rendition::kept(key, &facts, format, picture, about))
     }
 
-    /// The facts of a rendition in a format, and their key. Facts of an upload that its decoder reads anew since are
-    /// not found: their picture may show pixels that were decoded wrongly.
+    /// The facts of a rendition in a format, and their key. Facts of an older decoder revision are a miss: the picture
+    /// may show wrongly decoded pixels.
     pub(super) async fn facts_of(
         &self,
         search: &CacheSearch,
@@ -96,8 +98,8 @@ impl Gateway {
         None
     }
 
-    /// The best rendition there is now of an upload that is known by its fingerprint alone. It is not
-    /// counted: that is for who hands it out.
+    /// The best stored rendition for a fingerprint. It is not counted in the metrics: the caller counts it when it is
+    /// sent.
     pub async fn best(
         &self,
         snapshot: Arc<Snapshot>,
@@ -110,7 +112,7 @@ impl Gateway {
         Ok(self.recall(&search, format).await)
     }
 
-    /// The picture with this SHA-256, and where it was.
+    /// The encoded image with this SHA-256, and the tier that had it.
     pub async fn picture(
         &self,
         snapshot: &Snapshot,
@@ -121,19 +123,18 @@ impl Gateway {
     }
 }
 
-/// What became of a wish to forget an upload.
+/// What was deleted of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeletedEntries {
-    /// How many values were removed.
+    /// The number of deleted entries.
     pub values: usize,
-    /// Whether the upload's pixels were known, which its colour is kept under. If not, colour may be left that
-    /// was kept for longer than what leads to it: nobody can tell from a fingerprint which is whose.
+    /// Whether the upload's pixel key was known. If not, its chroma may still be stored: the entries that connect the
+    /// fingerprint with the pixel key may have expired first.
     pub pixels_known: bool,
 }
 
-/// Forgets everything about an upload, for whomever and by whatever provider it was made: renditions,
-/// their pictures, and the colour. Whoever has the photograph itself gives its pixel key, too: then nothing is
-/// left.
+/// Deletes everything about an upload, for all clients and providers: renditions, their images, and the colour. With
+/// the pixel key, which a caller that has the upload can compute, the deletion is complete.
 pub async fn forget(
     cache: &dyn Cache,
     fingerprint: Fingerprint,

@@ -1,7 +1,8 @@
-//! Another configuration while the gateway runs: the whole of it is in force, or nothing changes and the
-//! reason can be seen.
+//! Reloads the configuration while the gateway runs. A reload takes effect as a whole, or it changes nothing and
+//! reports the reason.
 //!
-//! What has memory stays where it is and goes on by name; requests that have begun keep the snapshot they have.
+//! Requests that have started keep their snapshot. State outside the snapshot survives; it belongs to names of
+//! providers.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,13 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Gateway, Snapshot};
 use crate::config::{self, ConfigSource, Loaded, ReportedValues, changed};
 
-/// Most keys that are named in the log.
+/// The most changed keys that the log names.
 const MOST_NAMED: usize = 8;
 
-/// What is known of configurations that were read.
+/// The values that were read at the start and by the last reload.
 #[derive(Default)]
 pub struct ReloadStatus {
-    /// What the keys were worth that count from the start.
+    /// Values of the keys that take effect only at a start.
     started: ReportedValues,
     last: Mutex<LastReload>,
 }
@@ -23,14 +24,14 @@ pub struct ReloadStatus {
 #[derive(Default)]
 struct LastReload {
     values: ReportedValues,
-    /// The folder that they came from.
+    /// The configuration folder.
     dir: Option<PathBuf>,
-    /// Why the last one could not be used.
+    /// Why the last reload failed.
     trouble: Option<String>,
 }
 
 impl ReloadStatus {
-    /// Begins with the configuration and the server's settings that are in force.
+    /// `server`: the server settings with which the gateway started.
     pub fn new(loaded: &Loaded, server: ReportedValues) -> Self {
         let mut started = server;
         started.extend(loaded.values_at_start());
@@ -45,17 +46,17 @@ impl ReloadStatus {
     }
 }
 
-/// A configuration that can be used.
+/// A validated configuration with its providers.
 struct PreparedSnapshot {
     snapshot: Snapshot,
     values: ReportedValues,
     dir: Option<PathBuf>,
-    /// Keys that have changed but count from the next start.
+    /// Changed keys that take effect only at the next start.
     later: Vec<String>,
 }
 
 impl Gateway {
-    /// Reads the configuration again and swaps it in, or says why not.
+    /// Reads the configuration again and replaces the snapshot, or logs why it cannot be used.
     pub async fn reload(self: &Arc<Self>, source: &Arc<ConfigSource>) {
         let (gateway, from) = (self.clone(), source.clone());
         let prepared = self.tasks.spawn_blocking(move || gateway.prepare(&from)).await;
@@ -81,7 +82,7 @@ impl Gateway {
                 tracing::error!(
                     "the configuration stays as it was, because the new one cannot be used: {why}"
                 );
-                // Anybody may see it.
+                // Clients may see this text, so it must not contain the folder's path.
                 let why = source.without_folder(&why);
                 self.reloads.last(|last| last.trouble = Some(why));
             }
@@ -89,7 +90,7 @@ impl Gateway {
         self.metrics.config_reload(worked);
     }
 
-    /// Why the configuration on disk is not the one in force; none when it is, as far as known.
+    /// Why the last reload failed; `None` if the configuration on disk is in effect, as far as known.
     pub fn configuration_trouble(&self) -> Option<String> {
         self.reloads.last(|last| last.trouble.clone())
     }
@@ -99,7 +100,7 @@ impl Gateway {
         let loaded = config::load(source).map_err(|error| words(&error))?;
         let dir = loaded.dir.clone();
         if let Some(gone) = self.reloads.last(|last| last.dir.clone()).filter(|_| dir.is_none()) {
-            // What is built in lets in everybody, which the operator's own may not have done.
+            // The built-in configuration admits every client; the operator's own may not.
             return Err(format!("the configuration in {} is not there any more", gone.display()));
         }
         let mut now = config::server_values(source).map_err(|error| words(&error))?;

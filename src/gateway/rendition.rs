@@ -1,4 +1,4 @@
-//! What a request is answered with, and how it came about.
+//! Renditions: the finished result of a request, and how it was obtained.
 
 use std::time::Duration;
 
@@ -15,69 +15,62 @@ use crate::hex::hex;
 use crate::photo::{Damage, OutputFormat};
 use crate::provider::{Billed, ProviderInfo};
 
-/// An encoded result: bytes, media type, who made it, what it cost.
+/// A finished colour image, with its provider, cost and timings.
 #[derive(Clone, Debug)]
 pub struct Rendition {
-    /// The encoded picture.
     pub bytes: Bytes,
-    /// SHA-256 of `bytes`: its strong entity tag, and its address among the results.
+    /// SHA-256 of `bytes`: the strong entity tag, and the ID in `/v1/results/ID`.
     pub digest: [u8; 32],
-    /// Its format.
     pub format: OutputFormat,
-    /// Width in pixels.
     pub width: u32,
-    /// Height in pixels.
     pub height: u32,
-    /// The provider that coloured it; of one that was passed, the one that would have been asked.
+    /// The provider that coloured it. For an upload that was returned uncoloured: the provider that would have been
+    /// called.
     pub provider: String,
-    /// Its model.
     pub model: String,
-    /// What the call that gave the colour consumed; nothing when it was there already.
+    /// What the call for the colour consumed; zero if the colour was cached or shared.
     pub usage: Usage,
-    /// What it would have consumed otherwise.
+    /// What the request would have consumed without the cache or a shared flight.
     pub saved: Option<SavedCost>,
-    /// How it came about.
     pub origin: RenditionOrigin,
-    /// Whether the upload was in colour already.
     pub in_color: bool,
-    /// What is missing of the upload, if it was damaged.
+    /// Which part of the upload is missing, if it was damaged.
     pub damage: Option<Damage>,
-    /// Who failed before.
+    /// The providers that failed or were skipped before, in order.
     pub attempts: Vec<Attempt>,
-    /// How long each step took, in order, by name.
+    /// The name and duration of each step, in order.
     pub timings: Vec<(&'static str, Duration)>,
-    /// Under what it is kept, if it is: then it can be asked for by its address.
+    /// The key of its cache entry; `None` if it is not stored and so has no address under `/v1/results`.
     pub kept_under: Option<CacheKey>,
 }
 
-/// How a rendition came about.
+/// How a rendition was obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenditionOrigin {
     /// A provider was called.
     Called(MissReason),
-    /// It was kept as it is.
+    /// The rendition was in the cache.
     Kept(Tier),
-    /// Its colour was kept, and laid on the photo anew.
+    /// The colour was in the cache; it was merged and encoded again.
     Merged(Tier),
-    /// Another request was having it made already.
+    /// The request followed another request's flight.
     Shared,
-    /// It is the upload as it was: in colour already.
+    /// The upload was already in colour and is returned as it looks.
     Passed,
 }
 
 /// Why a provider was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MissReason {
-    /// Nothing was kept of this picture.
+    /// The cache had no entry.
     Miss,
-    /// The request wanted a fresh result.
+    /// The request did not allow a cache lookup.
     Request,
-    /// Nothing is ever kept of this provider.
+    /// Results of this provider are never cached.
     Bypass,
 }
 
 impl RenditionOrigin {
-    /// The label in metrics.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Called(why) => why.label(),
@@ -100,38 +93,35 @@ impl MissReason {
     }
 }
 
-/// What was not spent, because it had been before.
+/// What was saved because an earlier or a shared call was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SavedCost {
-    /// The credit that the call had cost; `None` when that was unknown.
+    /// The credit that the call cost; `None` if unknown.
     pub credits: Option<Credits>,
-    /// The time that it had taken.
     pub time: Duration,
 }
 
-/// What it took to make something.
+/// What making a result consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
-    /// What the provider consumed.
     pub usage: Usage,
-    /// How long it took.
     pub time: Duration,
 }
 
 impl Cost {
-    /// What is saved by not making it again.
+    /// What is saved when the result is not made again.
     pub const fn saved(self) -> SavedCost {
         SavedCost { credits: self.usage.credits, time: self.time }
     }
 
-    /// What using it again consumes: nothing.
+    /// What using the result again consumes: zero.
     pub fn again(self) -> Usage {
         Usage { credits: Some(Credits::ZERO), cpu: self.usage.cpu.map(|_| Duration::ZERO) }
     }
 }
 
 impl Rendition {
-    /// One that was made now, with colour that may have been kept.
+    /// A rendition that was encoded now; its colour may come from the cache.
     pub(super) fn new(
         plan: &ColorizePlan,
         decoded: &DecodedPhoto,
@@ -167,7 +157,7 @@ impl Rendition {
         }
     }
 
-    /// One that was made before.
+    /// A rendition from the cache.
     pub(super) fn kept(
         key: CacheKey,
         facts: &RenditionFacts,
@@ -194,14 +184,14 @@ impl Rendition {
         }
     }
 
-    /// The same for one who waited while another had it made, and paid.
+    /// This rendition for a follower, who waited and is not charged.
     pub(super) fn shared(self, waited: Duration) -> Self {
         let cost = self.cost();
         let attempts = self.attempts.into_iter().map(|attempt| Attempt { billed: Billed::No, ..attempt });
         Self {
             usage: cost.again(),
             saved: Some(cost.saved()),
-            // What costs nobody anything is not shared.
+            // Returning an upload uncoloured costs nothing, so sharing it saves nothing.
             origin: if self.origin == RenditionOrigin::Passed {
                 RenditionOrigin::Passed
             } else {
@@ -213,22 +203,22 @@ impl Rendition {
         }
     }
 
-    /// Who coloured it, and with which model; nobody, if it was passed.
+    /// The provider and its model; `None` if the upload was returned uncoloured.
     pub fn colored_by(&self) -> Option<(&str, &str)> {
         (self.origin != RenditionOrigin::Passed).then_some((&self.provider, &self.model))
     }
 
-    /// Whether a provider higher on the route was passed over for want of money.
+    /// Whether a provider higher on the route was skipped for lack of credit.
     pub fn degraded(&self) -> bool {
         self.attempts.iter().any(Attempt::for_money)
     }
 
-    /// What this request consumed: calls that failed may have been paid for, too.
+    /// What this request consumed, including failed calls that were billed.
     pub fn spent(&self) -> Usage {
         self.attempts.iter().fold(self.usage, |sum, attempt| sum.plus(attempt.billed.usage()))
     }
 
-    /// What it takes to make it from nothing.
+    /// What making this rendition without a cache costs.
     pub(super) fn cost(&self) -> Cost {
         let time = self.timings.iter().map(|(_, took)| *took).sum();
         match self.saved {
@@ -240,7 +230,6 @@ impl Rendition {
         }
     }
 
-    /// Its digest in hexadecimal.
     pub fn id(&self) -> String {
         hex(&self.digest)
     }

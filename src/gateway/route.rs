@@ -1,9 +1,9 @@
-//! The providers of a route, asked in order until one gives colour that passes the guard. Before each is
-//! asked, the colour that it gave for this photo before is looked for, and the most that it may cost is set
-//! aside; after it, the account is settled, whatever came of the call.
+//! Tries the providers of a route in order, until one returns colour that passes the output guard. For each provider:
+//! look up its colour for this photo in the cache; if there is none, reserve the most that the call may cost, call the
+//! provider, check the result and settle the reservation, also after a failure.
 //!
-//! All of them together have the request's time: whoever has others behind it leaves a part to them, so
-//! that a host which hangs does not take the built-in model's chance to answer.
+//! All providers share the request's time. A provider with others behind it gets only a part of what is left, so that a
+//! host that hangs leaves enough time for the built-in model.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -32,53 +32,43 @@ use crate::provider::{
     ProviderResponse, Readiness, Step, within,
 };
 
-/// The most that is kept back for merging and encoding.
+/// The most time that is set aside for merging and encoding.
 const FINISH: Duration = Duration::from_secs(2);
 
-/// Colour that passed the guard, and what led to it.
+/// Colour that passed the guard, and how it was obtained.
 pub struct RouteResult {
-    /// Who gave it.
     pub provider: Arc<dyn Provider>,
-    /// The colour.
     pub color: Arc<CheckedColor>,
-    /// Whether it was made now or kept.
+    /// Whether the colour comes from a call or from the cache.
     pub origin: RenditionOrigin,
-    /// What it took to make it.
+    /// What the call cost, also when it was an earlier one.
     pub cost: Cost,
-    /// Who failed before, in order.
+    /// The providers that failed or were skipped before, in order.
     pub attempts: Vec<Attempt>,
-    /// How long it took now to make or to find it.
+    /// Time for the call or the cache lookup.
     pub took: Duration,
-    /// How long all providers together took.
+    /// Time that all calls of this request took together.
     pub waited: Duration,
-    /// Its own pixels stay in memory until they are written.
+    /// A provider's own pixels stay in memory until they are encoded.
     _room: Option<ImagePermit>,
 }
 
-/// What all calls for one photo have in common.
+/// The context of all calls for one photo.
 pub struct CallContext<'c> {
-    /// The request.
     pub plan: &'c ColorizePlan,
-    /// The requests that wait for the colour.
+    /// The requests that wait for this flight.
     pub waiters: &'c Waiters,
-    /// The photo.
     pub decoded: &'c DecodedPhoto,
-    /// Where colour is kept.
     pub cache: &'c dyn Cache,
-    /// Where calls are paid for.
     pub ledger: &'c dyn Ledger,
-    /// Where calls are counted.
     pub metrics: &'c Metrics,
-    /// What providers remember.
     pub memory: &'c ProviderMemory,
-    /// Runs processor work.
     pub tasks: &'c crate::tasks::Tasks,
-    /// Room for what providers answer.
     pub answers: &'c ImagePermits,
 }
 
 impl CallContext<'_> {
-    /// Asks each provider in turn; the first usable colour counts.
+    /// Tries each provider in turn and returns the first usable colour.
     pub async fn first_color(&self) -> Result<RouteResult, Error> {
         let route = &self.plan.search.route;
         let mut attempts = Vec::new();
@@ -140,7 +130,7 @@ impl CallContext<'_> {
         Err(Error::NoProvider { attempts })
     }
 
-    /// The colour that a provider gave for this photo before, if the request allows it.
+    /// A provider's cached colour for this photo, if the request allows a lookup.
     async fn kept(&self, about: &ProviderInfo) -> Option<(CheckedColor, Cost, Tier, Option<ImagePermit>)> {
         let key = self.plan.color_key(about, &self.decoded.key).filter(|_| self.plan.ask.reuse.find)?;
         let (bytes, cost, tier) = match cache_codec::color(self.cache, &key).await {
@@ -160,9 +150,9 @@ impl CallContext<'_> {
         color.map(|color| (color, cost, tier, room)).ok()
     }
 
-    /// A provider's own pixels that are kept under an older revision of the upload's decoder, if that decoder read
-    /// the same photo: they were paid for and are right. They move to the key of today. (Chroma is kept by pixels and
-    /// needs none of this.)
+    /// A provider's own pixels that are cached under an older decoder revision. They are still correct if the older
+    /// decoder read the same photo, so they are copied to the current key instead of being paid for again. Chroma needs
+    /// none of this: its key is the photo's pixels.
     async fn kept_by_an_older_decoder(
         &self,
         about: &ProviderInfo,
@@ -189,7 +179,6 @@ impl CallContext<'_> {
         None
     }
 
-    /// Why a provider was called.
     fn why(&self, about: &ProviderInfo) -> MissReason {
         match (self.plan.search.keeps(about), self.plan.ask.reuse.find) {
             (false, _) => MissReason::Bypass,
@@ -198,7 +187,7 @@ impl CallContext<'_> {
         }
     }
 
-    /// Until when the next provider may take: three quarters of what is left if there are others.
+    /// The deadline of the next provider: three quarters of the remaining time if other providers follow.
     fn share(&self, others: bool) -> Instant {
         let now = Instant::now();
         let left = self.plan.ask.deadline.saturating_duration_since(now);
@@ -206,7 +195,7 @@ impl CallContext<'_> {
         now + if others { left * 3 / 4 } else { left }
     }
 
-    /// One call that is paid for. `took` becomes the time that the provider took.
+    /// Reserves, calls and settles. `took` becomes the provider's time.
     async fn ask(
         &self,
         provider: &dyn Provider,
@@ -223,7 +212,7 @@ impl CallContext<'_> {
         let (photo, send_max_pixels) = (self.decoded.photo.clone(), about.send_max_pixels);
         let gray = self.tasks.spawn_blocking(move || photo.gray_for(send_max_pixels)).await;
         let gray = Arc::new(gray.map_err(|_| Attempt::new(&about.name, stopped(), *took))?);
-        // Dropped from here on, or in a panic, the reservation is charged in full if the call has begun.
+        // If this future is dropped or panics from here on, the reservation is charged in full if the call has begun.
         let sent_pixels = u64::from(gray.width) * u64::from(gray.height);
         let mut reservation = self.reserve(about, sent_pixels).await?;
         let begun = reservation.connect();
@@ -245,14 +234,14 @@ impl CallContext<'_> {
         result.map_err(|error| Attempt::new(&about.name, error, *took))
     }
 
-    /// The requests without which a call of this provider does not begin; none where it is made for its result in the
-    /// cache alone.
+    /// The clients of which one must still wait when the call begins; `None` if the call is made in any case, for the
+    /// cache.
     fn audience(&self, about: &ProviderInfo) -> Option<Arc<dyn Audience>> {
         let on_disconnect = self.plan.config().providers.get(&about.name)?.on_disconnect;
         (on_disconnect == OnDisconnect::Drop).then(|| Arc::new(self.waiters.clone()) as Arc<dyn Audience>)
     }
 
-    /// Sets the most that a call may cost aside.
+    /// Reserves the most that a call may cost.
     async fn reserve(&self, about: &ProviderInfo, sent_pixels: u64) -> Result<Reservation, Attempt> {
         let ColorizePlan { ask, search, .. } = self.plan;
         let config = &search.snapshot.config;
@@ -269,8 +258,7 @@ impl CallContext<'_> {
         self.ledger.reserve(wish).await.map_err(|error| Attempt::unpaid(&about.name, error))
     }
 
-    /// Replaces a reservation by what the call has cost; what nobody knows is charged in full. Gives what was
-    /// charged.
+    /// Settles a reservation and returns the charge. An unknown cost is charged as the full reservation.
     async fn settle(
         &self,
         about: &ProviderInfo,
@@ -293,7 +281,7 @@ impl CallContext<'_> {
         settled.charged
     }
 
-    /// Counts what a call was cheaper because only a small picture was sent.
+    /// Counts the credit saved because only a small picture was sent.
     fn count_luma_lock(&self, about: &ProviderInfo, sent_pixels: u64, credits: Credits) {
         let price = self.plan.config().providers.get(&about.name).map(|provider| &provider.price);
         let saved = price
@@ -304,7 +292,7 @@ impl CallContext<'_> {
         }
     }
 
-    /// One call, and the guard's look at its answer. `took` becomes the time that the provider took.
+    /// Calls the provider and runs the output guard. `took` becomes the provider's time.
     async fn call(
         &self,
         provider: &dyn Provider,
@@ -315,7 +303,7 @@ impl CallContext<'_> {
         let start = Instant::now();
         let (gray, parent) = (call.gray.clone(), call.trace.parent());
         let call = within(parent, provider.colorize(call));
-        // A defect in one provider is no reason not to ask the next. What it has cost by then nobody knows.
+        // A panic in one provider must not prevent the fallback to the next. Its cost is unknown.
         let answer = AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
             self.memory.refused(&about.name);
             Err(stopped().billed(Billed::Unknown))
@@ -337,7 +325,7 @@ impl CallContext<'_> {
             }
             Err(NoImagePermit::Refused(flaw)) => (Err(flaw), None),
             Err(NoImagePermit::Late) => {
-                let late = "there was no room for its answer in time: too many others are being decoded";
+                let late = "its answer could not be decoded in time: too many other images are being decoded";
                 return Err(paid(ProviderError::new(FailureKind::Timeout, late)));
             }
         };
@@ -355,22 +343,22 @@ impl CallContext<'_> {
     }
 }
 
-/// Colour that passed the guard, and the room that it takes while it is in memory.
+/// Colour that passed the guard, and the permit for its memory.
 struct GuardedColor {
     color: CheckedColor,
     room: Option<ImagePermit>,
 }
 
 fn stopped() -> ProviderError {
-    ProviderError::new(FailureKind::Failed, "our own work stopped unexpectedly")
+    ProviderError::new(FailureKind::Failed, "the gateway's own work stopped unexpectedly")
 }
 
-/// That a provider could not be called.
 pub fn not_ready(why: String, retry_after: Option<Duration>) -> ProviderError {
     ProviderError::new(FailureKind::NotReady, why).retry_after(retry_after)
 }
 
-/// A provider that was not asked was passed over, which is not worth a line for every picture.
+/// Logs a failure as a warning. A provider that was skipped is logged at debug level only: it may be skipped for every
+/// picture.
 fn report(Attempt { provider, kind, reason, .. }: &Attempt) {
     if kind.was_asked() {
         let kind = kind.label();

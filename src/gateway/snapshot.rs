@@ -1,5 +1,4 @@
-//! One whole valid configuration and the providers it describes: read once per request, swapped
-//! whole, never changed.
+//! A validated configuration and its providers. It is immutable: a request reads it once, a reload replaces it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,20 +9,18 @@ use crate::credit::Credits;
 use crate::observe::Metrics;
 use crate::provider::{BuildError, Inputs, Provider, ProviderMemory, Readiness, build};
 
-/// A configuration and its providers.
 pub struct Snapshot {
-    /// The configuration.
     pub config: Config,
-    /// The configuration with its sources, secrets masked, for the operator.
+    /// The configuration for the operator: each value with its file and line, secrets masked.
     pub report: serde_json::Value,
-    /// Fetches pictures whose address a client sends; none where that is off.
+    /// Fetches images from URLs that clients send; `None` if no hosts are allowed.
     pub inputs: Option<Inputs>,
     providers: BTreeMap<String, Arc<dyn Provider>>,
 }
 
 impl Snapshot {
-    /// Sets up every provider of a configuration; what they remember is in `memory`. May read files: not
-    /// for async threads.
+    /// Builds all providers. `memory` has their state that outlives a reload. It may read files, so it must not run on
+    /// an async thread.
     pub fn build(
         config: Config,
         report: serde_json::Value,
@@ -41,7 +38,7 @@ impl Snapshot {
         Ok(Self { config, report, inputs, providers })
     }
 
-    /// A configuration with providers of a test's own.
+    /// A snapshot with a test's own providers.
     #[cfg(test)]
     pub(super) fn with(config: Config, providers: impl IntoIterator<Item = Arc<dyn Provider>>) -> Self {
         let providers = providers.into_iter().map(|provider| (provider.about().name.clone(), provider));
@@ -49,7 +46,7 @@ impl Snapshot {
         Self { config, report, inputs: None, providers: providers.collect() }
     }
 
-    /// Lets the counters of providers that cost something begin. One that waits for its key is nothing to count yet.
+    /// Starts the counters of providers that cost credit. Providers that still lack their key are left out.
     pub(super) fn count_paid(&self, metrics: &Metrics) {
         let ready = self.providers.values().filter(|provider| provider.readiness() == Readiness::Ready);
         ready
@@ -58,12 +55,11 @@ impl Snapshot {
             .for_each(|about| metrics.paid_provider(&about.name));
     }
 
-    /// The names of all providers.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.providers.keys().map(String::as_str)
     }
 
-    /// All providers: those on the route in its order, with their places from 1, then the others by name.
+    /// All providers: first those on the route in its order, with their position from 1, then the others by name.
     pub fn in_order(&self) -> impl Iterator<Item = (Option<usize>, &Arc<dyn Provider>)> {
         let route = &self.config.route;
         let on_route = route
@@ -74,27 +70,27 @@ impl Snapshot {
         on_route.chain(others.map(|(_, provider)| (None, provider)))
     }
 
-    /// The most that a call of a provider with a picture of so many pixels may cost. Of one that there is
-    /// none of nobody can say, so that nothing is ever enough.
+    /// The most that a provider's call for a picture of this many pixels may cost. Unknown provider: `Credits::MAX`, so
+    /// that no budget allows it.
     pub fn most(&self, provider: &str, sent_pixels: u64) -> Credits {
         let config = self.config.providers.get(provider);
         config.map_or(Credits::MAX, |config| config.most_for(sent_pixels))
     }
 
-    /// The least and the most that a call with a picture of so many pixels may cost.
+    /// The least and the most that a provider's call for a picture of this many pixels may cost.
     pub fn bounds(&self, provider: &str, sent_pixels: u64) -> (Credits, Credits) {
         let least = self.config.providers.get(provider).map(|config| config.least_for(sent_pixels));
         (least.unwrap_or_default(), self.most(provider, sent_pixels))
     }
 
-    /// The providers to ask, in order: the one that was named, or the configured route.
+    /// The providers to try, in order: the named one, or the configured route.
     pub fn route(&self, named: Option<&str>) -> Result<Vec<Arc<dyn Provider>>, Error> {
         match named {
             Some(name) => self.providers.get(name).map(|provider| vec![provider.clone()]).ok_or_else(|| {
                 let known: Vec<&str> = self.providers.keys().map(String::as_str).collect();
                 Error::UnknownProvider { name: name.to_owned(), known: known.join(", ") }
             }),
-            // Validated: every name on the route is a provider.
+            // In a validated configuration every name on the route is a provider.
             None => {
                 Ok(self.config.route.iter().filter_map(|name| self.providers.get(name)).cloned().collect())
             }

@@ -1,4 +1,4 @@
-//! The steps of the way that are done here, on this machine: decode, merge, keep, count.
+//! The steps that run on this machine: decode, merge, store, count.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,30 +18,25 @@ use crate::config::OnDamage;
 use crate::observe::Saving;
 use crate::photo::{self, Photo};
 
-/// A photo and what is known of it.
+/// A decoded upload.
 pub struct DecodedPhoto {
-    /// The photo.
     pub photo: Arc<Photo>,
-    /// What its chroma is kept under.
     pub key: PhotoKey,
-    /// How long it took.
+    /// Time for decoding.
     pub took: Duration,
 }
 
-/// An encoded rendition.
 pub struct MergedImage {
-    /// The encoded picture.
     pub bytes: Bytes,
-    /// Its SHA-256.
     pub digest: [u8; 32],
-    /// How long it took to lay the colour on the photo.
+    /// Time for merging the colour with the photo.
     pub merge: Duration,
-    /// How long it took to write the format.
+    /// Time for encoding.
     pub encode: Duration,
 }
 
 impl Gateway {
-    /// From the upload to a photo and its pixel key; an error for a damaged upload where such are refused.
+    /// Decodes the upload and computes its pixel key. A damaged upload is an error if `on_damage` is "refuse".
     pub(super) async fn decode(&self, plan: &ColorizePlan) -> Result<DecodedPhoto, Error> {
         let (bytes, limits) = (plan.ask.upload.bytes.clone(), plan.config().limits.photo());
         let decode = move || {
@@ -59,7 +54,7 @@ impl Gateway {
         }
     }
 
-    /// Lays the colour on the photo, and names the result by its content.
+    /// Merges the colour with the photo and encodes the result.
     pub(super) async fn merge(
         &self,
         plan: &ColorizePlan,
@@ -73,7 +68,7 @@ impl Gateway {
                 CheckedColor::Chroma(chroma) => photo::encode(&photo, chroma, &options)?,
                 CheckedColor::Own(rgb) => photo::encode_own(&photo, rgb, &options)?,
             };
-            // What is kept in memory is counted by its length: no more than that may hang on it.
+            // The memory cache counts an entry by its length, so the buffer must not have spare capacity.
             let bytes = Bytes::from(encoded.bytes.into_boxed_slice());
             let digest = Sha256::digest(&bytes).into();
             Ok(MergedImage { bytes, digest, merge: encoded.merge, encode: encoded.encode })
@@ -81,7 +76,7 @@ impl Gateway {
         self.codec(merge).await
     }
 
-    /// Keeps the colour, so that another format or another file of this picture needs no call.
+    /// Stores the colour, so that another format or file of this picture needs no call.
     pub(super) async fn keep_color(
         &self,
         plan: &ColorizePlan,
@@ -98,11 +93,11 @@ impl Gateway {
         };
         match self.codec(written).await {
             Ok(bytes) => cache_codec::keep_color(self.cache(), &key, &bytes, colored.cost).await,
-            Err(error) => tracing::warn!("colour cannot be kept: {error}"),
+            Err(error) => tracing::warn!("colour cannot be stored in the cache: {error}"),
         }
     }
 
-    /// Keeps the rendition, if it may be; gives its facts.
+    /// Stores the rendition if the request allows it. Returns its facts.
     pub(super) async fn keep(
         &self,
         plan: &ColorizePlan,
@@ -127,7 +122,7 @@ impl Gateway {
         facts
     }
 
-    /// Counts an answer, and what it saved.
+    /// Counts a response, and what it saved, in the metrics.
     pub fn count(&self, rendition: &Rendition) {
         self.metrics.rendition(rendition.origin.label());
         if let Some(saved) = rendition.saved {

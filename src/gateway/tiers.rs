@@ -1,5 +1,5 @@
-//! The one place that knows all caches, and puts those in front of each other that are configured; and all
-//! ledgers and limits, in this process or shared with other replicas.
+//! Opens the configured cache tiers, ledger and rate limits, for one process or shared by replicas. All implementations
+//! are listed here.
 
 use std::sync::Arc;
 
@@ -17,13 +17,11 @@ use crate::quota::{InProcess, InRedis, Quota};
 use crate::shared::SharedRedis;
 use crate::tasks::Tasks;
 
-/// The tiers as configured. Looks at everything on the disk: not for async threads. A disk or a store that
-/// cannot be used is warned of; results are then paid for again after a restart, or by another gateway,
-/// which is better than not to start.
+/// Opens the configured tiers. It reads the whole cache folder, so it must not run on an async thread. A folder or
+/// bucket that cannot be used is logged and left out: then results may be paid for again, but the gateway starts.
 ///
-/// With `behind`, these tasks write to the store and `put` does not wait for it; without, what `put` has
-/// returned for can be read by every gateway on the store, so that a flight that others wait for elsewhere
-/// may end.
+/// With `behind`, these tasks write to the bucket in the background. Without, `put` returns when every replica can read
+/// the entry, which the flights of replicas need.
 pub fn open_cache(
     config: &CacheConfig,
     behind: Option<&Tasks>,
@@ -50,30 +48,26 @@ pub fn open_cache(
     Arc::new(TieredCache::new(tiers, behind.map(|tasks| BackgroundWrites::new(tasks.clone())), observer))
 }
 
-/// What is kept by the gateway and outlives a configuration.
+/// The gateway's state that outlives a reload.
 pub struct CacheStores {
-    /// What was made before.
     pub cache: Arc<dyn Cache>,
-    /// What it has cost.
     pub ledger: Arc<dyn Ledger>,
-    /// What clients have had.
     pub rates: Box<dyn Quota>,
-    /// What other replicas are having made.
+    /// The flights of other replicas; `None` for a single gateway.
     pub elsewhere: Option<Box<dyn ReplicaFlights>>,
-    /// What replicas share; none is one process by itself.
+    /// The Redis that replicas share; `None` for a single gateway.
     pub shared: Option<SharedRedis>,
-    /// What runs.
     pub tasks: Tasks,
 }
 
 impl CacheStores {
-    /// Everything as configured. Reads and writes files: not for async threads. Connects to nobody yet. An error
-    /// means that there can be no thread.
+    /// Opens everything as configured. It reads and writes files, so it must not run on an async thread. It connects to
+    /// nothing yet. An error means that a thread cannot be started.
     pub fn open(config: &Config, metrics: &Metrics) -> std::io::Result<Self> {
         let tasks = Tasks::default();
         let shared =
             config.shared.options().map(|options| SharedRedis::new(options, Arc::new(metrics.clone())));
-        // Where replicas share flights, what has landed must be in the store.
+        // If replicas share flights, a result must be in the bucket when its flight ends.
         let behind = Some(&tasks).filter(|_| shared.is_none());
         let cache = open_cache(&config.cache, behind, Arc::new(metrics.clone()));
         let ledger: Arc<dyn Ledger> = match &shared {
@@ -89,7 +83,6 @@ impl CacheStores {
     }
 }
 
-/// The memory of limits on rates.
 fn open_rates(config: &Config, shared: Option<&SharedRedis>) -> Box<dyn Quota> {
     let here = || -> Box<dyn Quota> { Box::new(InProcess::new()) };
     let Some(shared) = shared else { return here() };
@@ -100,14 +93,15 @@ fn open_rates(config: &Config, shared: Option<&SharedRedis>) -> Box<dyn Quota> {
     Box::new(InRedis::new(shared.clone(), meanwhile))
 }
 
-/// The ledger of this machine. Reads and writes files: not for async threads. While it cannot be used its `health` says
-/// why, and providers that cost something are off. An error means that there can be no thread.
+/// Opens the ledger file. It reads and writes files, so it must not run on an async thread. If the file cannot be used,
+/// the ledger's `health` says why and providers that cost credit are off. An error means that a thread cannot be
+/// started.
 fn open_ledger(config: &Config) -> std::io::Result<Arc<dyn Ledger>> {
     let ledger = FileLedger::open(&config.state_dir, Arc::new(SystemClock), FileOptions::default())?;
     Ok(Arc::new(ledger))
 }
 
-/// The tier on disk alone; none when it is not configured.
+/// Opens the disk tier only; `None` if it is not configured.
 pub fn open_disk(
     config: &CacheConfig,
     observer: Arc<dyn CacheObserver>,
@@ -117,7 +111,7 @@ pub fn open_disk(
     Some(DiskCache::open(dir, options, observer))
 }
 
-/// The store alone; none when it is not configured. Asks it nothing yet.
+/// Opens the bucket only; `None` if it is not configured. It sends no request yet.
 pub fn open_store(
     config: &CacheConfig,
     observer: Arc<dyn CacheObserver>,

@@ -1,4 +1,4 @@
-//! The step in which replicas that want the same picture at the same time have it made once.
+//! Flights across replicas: identical requests on several replicas make one call.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::rendition::Rendition;
 use super::{Error, Gateway, cache_codec};
 
 impl Gateway {
-    /// Leads for all replicas, or waits for the one that does. What must leave nothing behind is not shared.
+    /// Leads the flight for all replicas, or waits for the replica that leads. A request with `no-store` is not shared.
     pub(super) async fn lead_for_all(
         &self,
         plan: &ColorizePlan,
@@ -26,7 +26,7 @@ impl Gateway {
                         made = self.lead(plan, waiters) => made,
                         never = elsewhere.hold(&lead) => match never {},
                     };
-                    // What one client's budget has decided is not for others.
+                    // A result that was affected by one client's budget is not published.
                     let left = made.as_ref().ok();
                     let left = left
                         .filter(|(rendition, _)| !ColorizePlan::met_a_clients_budget(&rendition.attempts));
@@ -39,7 +39,7 @@ impl Gateway {
                     if let Some(rendition) = self.landed(plan, &landed).await {
                         return Ok(rendition.shared(start.elapsed()));
                     }
-                    // Nobody is waited for in vain twice.
+                    // The published result could not be read: do not accept an earlier one again.
                     earlier = false;
                 }
                 FlightRole::Late => return Err(plan.late()),
@@ -47,11 +47,11 @@ impl Gateway {
         }
     }
 
-    /// What another replica has made, kept here too, so that its address is known on both.
+    /// Another replica's rendition, stored here too, so that both replicas serve its address.
     async fn landed(&self, plan: &ColorizePlan, landed: &bytes::Bytes) -> Option<Rendition> {
         let Some((rendition, facts)) = landing::read(plan, landed) else { return self.kept(plan).await };
         let key = rendition.kept_under.as_ref();
-        // In a store that both share it is there already.
+        // If both replicas share a bucket, the entry exists already.
         if let Some(key) = key
             && cache_codec::facts(self.cache(), key).await.as_ref() != Some(&facts)
         {

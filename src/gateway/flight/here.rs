@@ -1,8 +1,7 @@
-//! One provider call shared by all requests of this process for the same rendition at the same time.
+//! Flights of this process: simultaneous requests for the same rendition share one execution.
 //!
-//! The call is made in a task of its own. Whoever waits for it, the one who began it included, may leave
-//! without harm to the others; and should the task itself die, those who wait are told, so that one of
-//! them can begin again.
+//! The execution is a task of its own, so every request, the leader's included, may leave without harm to the others.
+//! If the task panics, all waiting requests are notified, and one of them can lead again.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,7 +14,7 @@ use super::super::ask::Connection;
 use super::waiters::{Waiter, Waiters};
 use crate::tasks::Tasks;
 
-/// What is under way, by key. `T` is what comes of it.
+/// All flights of this process, by key. `T` is the result.
 pub struct Flights<T> {
     tasks: Tasks,
     under_way: FlightMap<T>,
@@ -23,44 +22,43 @@ pub struct Flights<T> {
 
 type FlightMap<T> = Arc<Mutex<HashMap<[u8; 32], Flight<T>>>>;
 
-/// A flight under way.
 struct Flight<T> {
     result: watch::Receiver<Option<T>>,
     waiters: Waiters,
 }
 
-/// What a request that joined a flight holds.
+/// A request's part in a flight.
 struct Joined<T> {
     result: watch::Receiver<Option<T>>,
     led: bool,
-    /// The request counts as waiting for as long as this lives.
+    /// The request counts as waiting until this is dropped.
     _waiter: Arc<Waiter>,
 }
 
-/// How a flight ended for one of those who waited.
+/// How a flight ended for one request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FlightOutcome<T> {
-    /// It was this one's own.
+    /// The request led the flight.
     Led(T),
-    /// It was another's.
+    /// The request followed the flight.
     Shared(T),
-    /// It died without a result.
+    /// The flight's task panicked, so there is no result.
     Lost {
-        /// Whether it was this one's own.
+        /// Whether the request led the flight.
         led: bool,
     },
-    /// The deadline came first. The flight goes on.
+    /// The request's deadline was reached first. The flight continues.
     Late,
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
-    /// None under way; each will be one of these tasks.
+    /// Each flight will be one of these tasks.
     pub fn new(tasks: Tasks) -> Self {
         Self { tasks, under_way: Arc::default() }
     }
 
-    /// Waits for the flight of this key, and begins it with `lead` if there is none. While this request waits, it is
-    /// among the waiters that `lead` is given.
+    /// Waits for the flight of this key, or starts it with `lead` if there is none. While the request waits, it is one
+    /// of the waiters that `lead` receives.
     pub async fn join<F>(
         &self,
         key: [u8; 32],
@@ -106,20 +104,20 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         let seat = FlightEntry { key, under_way: self.under_way.clone() };
         let work = lead(waiters);
         self.tasks.spawn(async move {
-            // In this order whatever happens: the seat is given up, then those who wait are told, so that
-            // whoever comes after that begins anew.
+            // First the flight is removed, then the followers are notified, so that a request that arrives
+            // afterwards starts a new flight. A panic keeps this order.
             let value = {
                 let _seat = seat;
                 work.await
             };
-            // Nobody may be waiting any more.
+            // An error means that no request waits any more.
             let _ = told.send(Some(value));
         });
         Joined { result, led: true, _waiter: waiter }
     }
 }
 
-/// A flight's place among those under way, given up even when its task dies.
+/// Removes the flight from the map when dropped, even if the flight's task panics.
 struct FlightEntry<T> {
     key: [u8; 32],
     under_way: FlightMap<T>,
@@ -149,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_come_during_a_flight_share_it_and_those_after_do_not() {
+    async fn requests_during_a_flight_share_it_and_later_requests_do_not() {
         let flights = Flights::new(Tasks::default());
         let calls = Arc::new(AtomicU32::new(0));
         let lead = |_| {
@@ -181,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_flight_that_dies_is_told_and_the_next_begins_anew() {
+    async fn a_flight_that_panics_notifies_its_followers_and_the_next_one_starts_again() {
         let flights = Flights::new(Tasks::default());
         let dies = |_| async {
             tokio::task::yield_now().await;

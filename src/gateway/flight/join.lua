@@ -1,8 +1,8 @@
--- Takes the lead of a flight if nobody has it.
--- KEYS: who leads; what has landed; the last fence.
--- ARGV: how long the lead lasts unless it is renewed, in milliseconds; '1' if anything that has landed will do; the
--- fence of who was waited for, or nothing.
--- Answers { 'landed', what }, { 'wait', fence } or { 'lead', fence }.
+-- Takes the lead of a flight if no replica has it.
+-- KEYS: the leader's key; the result; the last fence.
+-- ARGV: time to live of the lead in milliseconds; '1' if any published result is accepted; the fence of the leader that
+-- was waited for, or ''.
+-- Returns { 'landed', result }, { 'wait', fence } or { 'lead', fence }.
 local landed = redis.call('HGET', KEYS[2], 'fence')
 if landed and (ARGV[2] == '1' or (ARGV[3] ~= '' and tonumber(landed) >= tonumber(ARGV[3]))) then
   return { 'landed', redis.call('HGET', KEYS[2], 'result') }

@@ -1,4 +1,5 @@
-//! A rendition as it is left to other replicas: its facts, who made it and who failed before, and the picture.
+//! The format in which a leader publishes a rendition for other replicas: a JSON header with facts, provider and failed
+//! attempts, then the image. Before it, the header's length: 4 bytes, little-endian.
 
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use super::super::plan::ColorizePlan;
 use super::super::rendition::{Rendition, RenditionOrigin};
 use crate::provider::{Billed, FailureKind, ProviderError};
 
-/// A larger picture is not left in Redis: those who wait find it in the cache that they share, or have it made.
+/// The largest image, in bytes, that is published in Redis. For a larger one, followers look in the shared cache, or
+/// make it again.
 const MOST: usize = 8 << 20;
 
 #[derive(Serialize, Deserialize)]
@@ -28,7 +30,7 @@ struct StoredAttempt {
     reason: String,
 }
 
-/// What is left of a rendition; empty where it is too large.
+/// Serialises a rendition; empty if its image is too large.
 pub fn write(rendition: &Rendition, facts: &RenditionFacts) -> Bytes {
     if rendition.bytes.len() > MOST {
         return Bytes::new();
@@ -45,13 +47,13 @@ pub fn write(rendition: &Rendition, facts: &RenditionFacts) -> Bytes {
     [&length.to_le_bytes(), &head[..], &rendition.bytes[..]].concat().into()
 }
 
-/// The rendition that was left for this request; none where it is not there, or of another version.
+/// Reads a published rendition; `None` if it is empty or was written by another version.
 pub fn read(plan: &ColorizePlan, landed: &Bytes) -> Option<(Rendition, RenditionFacts)> {
     let (length, rest) = landed.split_first_chunk()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
     let LandingHeader { facts, provider, attempts } = serde_json::from_slice(rest.get(..length)?).ok()?;
     let facts = facts.facts()?;
-    // The same flight has the same route.
+    // All requests of a flight have the same route.
     let about =
         plan.search.route.iter().map(|provider| provider.about()).find(|about| about.name == provider)?;
     let attempts = attempts.into_iter().map(|StoredAttempt { provider, kind, reason }| {

@@ -1,7 +1,7 @@
-//! One provider call for all who want the same at the same time.
+//! Single-flight: identical requests at the same time share one execution.
 //!
-//! `here` is about requests in this process. The one of them that leads then joins those of other replicas, where
-//! something is shared with them (`redis`): one leads for all, and the others wait for what it `landing`s.
+//! `here` joins the requests of this process. If replicas share a Redis (`redis`), the leader of each process then
+//! joins the leaders of the others: one of them leads for all, and publishes its result (`landing`).
 
 mod here;
 pub mod landing;
@@ -18,34 +18,32 @@ pub use self::redis::RedisFlights;
 pub use here::{FlightOutcome, Flights};
 pub use waiters::Waiters;
 
-/// Flights of all replicas.
 #[async_trait]
 pub trait ReplicaFlights: Send + Sync {
-    /// Takes the lead of a flight, or waits until whoever has it lands; takes over from one who is gone.
-    /// `earlier`: whether one that has landed just before will do.
+    /// Takes the lead of a flight, or waits for the leader's result. It takes over from a leader that does not renew
+    /// its lead. `earlier`: whether a result that was published shortly before is accepted.
     async fn join(&self, key: [u8; 32], earlier: bool, deadline: Instant) -> FlightRole;
 
-    /// Keeps the lead for as long as it is polled.
+    /// Renews the lead for as long as this future is polled.
     async fn hold(&self, lead: &Lead) -> Infallible;
 
-    /// Gives the lead up, and leaves what came of it to those who wait; without anything one of them leads.
+    /// Ends the lead and publishes the result. Without a result, one of the waiting replicas leads.
     async fn land(&self, lead: Lead, result: Option<Bytes>);
 }
 
-/// Whose turn it is.
+/// This replica's role in a flight.
 pub enum FlightRole {
-    /// Ours.
     Lead(Lead),
-    /// Another has landed, and this came of it.
+    /// Another replica led and published this result.
     Landed(Bytes),
-    /// The deadline came first.
+    /// The deadline was reached first.
     Late,
 }
 
-/// That a flight is ours.
+/// The lead of a flight.
 pub struct Lead {
     key: [u8; 32],
-    /// Counts up with each lead of any flight: who holds an older one has lost it. None is one of which
-    /// nobody else knows, because they cannot be told.
+    /// Fencing token, which grows with each lead of any flight. A leader with an older one has lost the lead. `None`:
+    /// local lead, because Redis is unreachable.
     fence: Option<u64>,
 }

@@ -1,5 +1,5 @@
-//! Flights of several replicas: a lock in Redis with a fence and an end, which its leader renews, and beside it
-//! what has landed.
+//! Flights of several replicas: a lock in Redis with a fencing token and a time to live, which the leader renews, and
+//! the published result.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -12,14 +12,13 @@ use super::{FlightRole, Lead, ReplicaFlights};
 use crate::hex::hex;
 use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
-/// How long a leader that is gone is waited for. One that lives renews four times meanwhile.
+/// Time to live of a lead. A running leader renews it four times in this time.
 const LEASE: Duration = Duration::from_secs(10);
-/// How long what has landed is there for those who waited, and for those who come just then.
+/// Time to live of a published result, for replicas that waited and for requests that arrive just then.
 const LANDED: Duration = Duration::from_secs(30);
-/// How often those who wait look: soon at first, then less often.
+/// First and longest interval between two looks at a flight.
 const LOOK: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
 
-/// Flights in what replicas share.
 pub struct RedisFlights {
     shared: SharedRedis,
     join: Script,
@@ -28,7 +27,6 @@ pub struct RedisFlights {
 }
 
 impl RedisFlights {
-    /// Flights in what is shared.
     pub fn new(shared: SharedRedis) -> Self {
         Self {
             shared,
@@ -60,7 +58,7 @@ impl RedisFlights {
         Ok((turn, what.into()))
     }
 
-    /// Whether the lead is still ours.
+    /// Returns false if the lead was lost.
     async fn renew(&self, key: &[u8; 32], fence: u64) -> Result<bool, CommandError> {
         let mut script = self.hold.prepare_invoke();
         script.key(self.leads(key)).arg(fence).arg(millis(LEASE));
@@ -83,7 +81,7 @@ impl ReplicaFlights for RedisFlights {
                     waited = waited.or(fence);
                     heard = Some(Instant::now());
                 }
-                // A leader that was there is there for as long as its lead lasts, whatever Redis does.
+                // Redis is unreachable, but a leader seen before keeps its lead until the lead's time to live is over.
                 Err(_) if heard.is_some_and(|heard: Instant| heard.elapsed() < LEASE) => {}
                 Err(_) => return FlightRole::Lead(Lead { key, fence: None }),
             }
@@ -100,10 +98,10 @@ impl ReplicaFlights for RedisFlights {
         if let Some(fence) = lead.fence {
             loop {
                 tokio::time::sleep(LEASE / 4).await;
-                // While Redis does not answer it is tried on; nobody else can take the lead then.
+                // On an error, keep trying: without Redis no other replica can take the lead.
                 if let Ok(false) = self.renew(&lead.key, fence).await {
                     tracing::warn!(
-                        "a call took so long without a sign of life that another replica makes it, too"
+                        "the lead of a flight was not renewed in Redis in time, so another replica makes the same call"
                     );
                     break;
                 }
@@ -121,7 +119,7 @@ impl ReplicaFlights for RedisFlights {
             None => script.arg(0),
         };
         if let Err(trouble) = self.shared.run::<bool>(CommandPurpose::Flight, &script).await {
-            tracing::debug!("other replicas were not told of a result: {trouble}");
+            tracing::debug!("a result could not be published to other replicas: {trouble}");
         }
     }
 }

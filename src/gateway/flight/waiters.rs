@@ -1,7 +1,7 @@
 //! The requests of this process that wait for a flight.
 //!
-//! A request waits from the moment it joins until it is dropped (its deadline came, its job was cancelled) or its
-//! client closes the connection. A handler is not dropped when its client leaves, so connections are looked at.
+//! A request waits until it is dropped (its deadline was reached, or its job was cancelled) or its client closes the
+//! connection. Rocket does not drop a handler when the client leaves, so the connections are checked.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -11,27 +11,27 @@ use super::super::ask::Connection;
 use crate::provider::Audience;
 use crate::tasks::Tasks;
 
-/// The requests that wait for one flight. Clones are the same list.
+/// The requests that wait for one flight. Clones share one list.
 #[derive(Clone, Debug)]
 pub struct Waiters {
     tasks: Tasks,
     requests: Arc<Mutex<Vec<Weak<Waiter>>>>,
 }
 
-/// A request that waits, for as long as the value lives.
+/// A waiting request. Dropping it ends the wait.
 #[derive(Debug)]
 pub struct Waiter {
-    /// None where the request has no connection that could close, as on the command line.
+    /// `None` on the command line, which has no connection that could close.
     connection: Option<Arc<dyn Connection>>,
 }
 
 impl Waiters {
-    /// No request waits yet. Connections are looked at in these tasks.
+    /// An empty list. Connections are checked in these tasks.
     pub fn new(tasks: Tasks) -> Self {
         Self { tasks, requests: Arc::default() }
     }
 
-    /// Adds a request. It waits until the value is dropped.
+    /// Adds a request, which waits until the returned value is dropped.
     #[must_use]
     pub fn add(&self, connection: Option<Arc<dyn Connection>>) -> Arc<Waiter> {
         let waiter = Arc::new(Waiter { connection });
@@ -57,7 +57,7 @@ impl Audience for Waiters {
                 .filter_map(|waiter| waiter.connection.as_ref())
                 .any(|connection| connection.is_open())
         };
-        // A look that failed has seen no client leave.
+        // If the check panicked, assume that a client still waits.
         self.tasks.spawn_blocking(open).await.unwrap_or(true)
     }
 }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_flight_is_waited_for_while_one_request_is_there_whose_connection_is_not_closed() {
+    async fn a_flight_has_an_audience_while_one_waiting_request_has_an_open_connection() {
         let closed = || Some(Arc::new(ConnectionState(false)) as Arc<dyn Connection>);
         let open = || Some(Arc::new(ConnectionState(true)) as Arc<dyn Connection>);
         for (connection, waits) in [(closed(), false), (open(), true), (None, true)] {

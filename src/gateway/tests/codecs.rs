@@ -1,16 +1,16 @@
-//! Codecs that panic.
+//! Panics of codecs.
 
 use super::*;
 use crate::photo::{CodecStep, PhotoError, caught};
 
 #[tokio::test]
-async fn a_panic_of_a_codec_is_an_error_of_its_own_and_is_counted_by_step() {
+async fn a_codec_panic_becomes_an_error_and_is_counted_by_step() {
     let setup = Setup::new(&[Arc::new(FakeProvider::new("one", 20.0))]);
     let counted = || {
         ["decode", "encode"].map(|step| {
             let line = format!("pixcolor_codec_panics_total{{step=\"{step}\"}}");
             let text = setup.gateway.metrics().text(&LedgerSnapshot::default()).unwrap();
-            assert!(text.contains(&line), "counted from the start");
+            assert!(text.contains(&line), "the counter exists from the start");
             setup.metric(&line)
         })
     };
@@ -21,7 +21,7 @@ async fn a_panic_of_a_codec_is_an_error_of_its_own_and_is_counted_by_step() {
         assert!(matches!(error, Error::Photo(PhotoError::Panicked(at, _)) if at == step), "{error:?}");
         assert_eq!(counted(), then);
     }
-    // Other errors are not counted, and the gateway goes on.
+    // Other errors are not counted, and the gateway continues to work.
     let broken = || Err::<(), _>(PhotoError::Broken("cut short".to_owned()));
     setup.gateway.codec(broken).await.unwrap_err();
     assert_eq!(setup.color(&png(0)).await.provider, "one");

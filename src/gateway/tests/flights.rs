@@ -1,4 +1,4 @@
-//! Many requests at once for the same picture are one call, and nobody hangs whatever becomes of it.
+//! Simultaneous requests for the same picture make one call, and every request gets an answer.
 
 use futures::future::join_all;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::config::OnDisconnect;
 use crate::provider::{Billed, FailureKind};
 
-/// As many as a page that everybody opens at once.
+/// The number of simultaneous requests.
 const CROWD: usize = 200;
 
 fn origins(answers: &[Result<Rendition, Error>]) -> (usize, usize) {
@@ -15,7 +15,7 @@ fn origins(answers: &[Result<Rendition, Error>]) -> (usize, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_at_once_are_one_call_and_equal_answers() {
+async fn two_hundred_simultaneous_requests_make_one_call_and_get_equal_renditions() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::new(std::slice::from_ref(&fake));
     let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
@@ -34,7 +34,7 @@ async fn two_hundred_at_once_are_one_call_and_equal_answers() {
     );
 }
 
-/// Sends a request, and drops it when its call has begun.
+/// Sends a request and drops it when its call has begun.
 async fn leaves_during_the_call(setup: &Setup, fake: &FakeProvider) {
     let begun = async {
         while fake.calls() == 0 {
@@ -49,7 +49,7 @@ async fn leaves_during_the_call(setup: &Setup, fake: &FakeProvider) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_leaves_does_not_harm_the_others() {
+async fn followers_get_their_result_when_the_leader_leaves() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::new(std::slice::from_ref(&fake));
     leaves_during_the_call(&setup, &fake).await;
@@ -58,7 +58,7 @@ async fn a_leader_that_leaves_does_not_harm_the_others() {
 }
 
 #[tokio::test]
-async fn when_all_leave_the_result_is_kept_all_the_same() {
+async fn the_result_is_stored_when_every_client_leaves() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::new(std::slice::from_ref(&fake));
     leaves_during_the_call(&setup, &fake).await;
@@ -68,7 +68,7 @@ async fn when_all_leave_the_result_is_kept_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_the_provider_fails_all_get_the_same_error_and_it_is_asked_once() {
+async fn a_provider_failure_makes_one_call_and_every_request_gets_the_error() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow().then(FakeOutcome::Fails));
     let setup = Setup::new(std::slice::from_ref(&fake));
     let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
@@ -78,11 +78,11 @@ async fn when_the_provider_fails_all_get_the_same_error_and_it_is_asked_once() {
         assert_eq!(attempts[0].reason, "out of order");
     }
     setup.ask(ask(&png(1))).await.unwrap_err();
-    assert_eq!(fake.calls(), 2, "a failure is not kept");
+    assert_eq!(fake.calls(), 2, "a failure is not cached");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_a_flight_dies_one_of_the_others_sets_out_again() {
+async fn when_a_flight_panics_one_follower_leads_again() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow().then(FakeOutcome::DiesOnce));
     let setup = Setup::new(std::slice::from_ref(&fake));
     let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
@@ -92,7 +92,7 @@ async fn when_a_flight_dies_one_of_the_others_sets_out_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_every_flight_dies_all_are_told_and_it_is_not_tried_for_ever() {
+async fn when_every_flight_panics_all_requests_fail_after_two_flights() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow().then(FakeOutcome::Dies));
     let setup = Setup::new(std::slice::from_ref(&fake));
     let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
@@ -101,12 +101,12 @@ async fn when_every_flight_dies_all_are_told_and_it_is_not_tried_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_was_out_of_time_leaves_the_flight_to_who_has_some_left() {
+async fn when_the_leaders_deadline_is_reached_a_follower_with_time_left_leads_again() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::with(std::slice::from_ref(&fake), |config| {
         config.limits.decoding_pixels = config.limits.pixels;
     });
-    // All places before the decoder are taken for a while.
+    // All decoder permits are taken for a while.
     let places = u32::MAX;
     let taken = setup.gateway.decoding.enter(places, Instant::now()).await.unwrap();
     let hurried = ColorizeRequest { deadline: Instant::now() + Duration::from_millis(100), ..ask(&png(1)) };
@@ -120,7 +120,7 @@ async fn a_leader_that_was_out_of_time_leaves_the_flight_to_who_has_some_left() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_that_want_something_else_do_not_share() {
+async fn requests_with_different_parameters_do_not_share_a_flight() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::with(std::slice::from_ref(&fake), |config| config.cache.enabled = false);
     let plain = ask(&png(1));
@@ -130,7 +130,7 @@ async fn requests_that_want_something_else_do_not_share() {
         ColorizeRequest { format: Some(OutputFormat::Jpeg), ..plain.clone() },
         ColorizeRequest { reuse: Reuse { find: false, keep: true }, ..plain.clone() },
         ColorizeRequest { reuse: Reuse { find: true, keep: false }, ..plain.clone() },
-        // By name it is the same route.
+        // Naming the only provider gives the same route.
         ColorizeRequest { provider: Some("a".to_owned()), ..plain.clone() },
         ColorizeRequest { format: Some(OutputFormat::Png), ..plain },
     ];
@@ -148,7 +148,7 @@ fn with_a_budget_each(fakes: &[Arc<FakeProvider>]) -> Setup {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_with_budgets_of_their_own_share_a_call_too() {
+async fn clients_with_client_budgets_share_a_call() {
     let high = Arc::new(FakeProvider::new("high", 30.0).slow());
     let setup = with_a_budget_each(std::slice::from_ref(&high));
     let asks = (1..=200).map(|client| ColorizeRequest { client: client_at(client), ..ask(&png(1)) });
@@ -157,7 +157,7 @@ async fn clients_with_budgets_of_their_own_share_a_call_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_is_out_of_budget_does_not_decide_for_other_clients() {
+async fn a_leader_that_is_over_budget_does_not_affect_other_clients() {
     let by = |client: u8, seed: u8| ColorizeRequest { client: client_at(client), ..ask(&png(seed)) };
     for with_another in [true, false] {
         let [high, low] = ["high", "low"].map(|name| Arc::new(FakeProvider::new(name, 30.0).slow()));
@@ -165,7 +165,7 @@ async fn a_leader_that_is_out_of_budget_does_not_decide_for_other_clients() {
         let setup = with_a_budget_each(&route[..if with_another { 2 } else { 1 }]);
         setup.ask(by(1, 1)).await.unwrap();
 
-        // Whoever comes first is asked first: the poor one leads, and has no place to decode in for now.
+        // The client that is over budget comes first, so it leads. It waits, because all decoder permits are taken.
         let taken = setup.gateway.decoding.enter(u32::MAX, Instant::now()).await.unwrap();
         let asked = [(1, 0), (1, 50), (2, 50), (2, 50)].map(|(client, wait)| {
             let (setup, ask) = (&setup, by(client, 2));
@@ -192,7 +192,7 @@ async fn a_leader_that_is_out_of_budget_does_not_decide_for_other_clients() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_provider_that_panics_has_failed_and_the_next_one_is_asked() {
+async fn a_provider_panic_is_a_failure_and_the_next_provider_is_called() {
     let fakes = [
         Arc::new(FakeProvider::new("a", 30.0).then(FakeOutcome::Panics)),
         Arc::new(FakeProvider::new("b", 30.0)),
@@ -205,12 +205,12 @@ async fn a_provider_that_panics_has_failed_and_the_next_one_is_asked() {
     assert_eq!(setup.metric("pixcolor_unknown_costs_total{provider=\"a\"}"), 1.0);
 }
 
-/// A closed connection, which is told so only after a moment in which another request may come.
+/// A closed connection. The check takes this long, so that another request can arrive meanwhile.
 #[derive(Debug)]
 struct ClosedConnection(Duration);
 
 impl Connection for ClosedConnection {
-    #[allow(clippy::disallowed_methods, reason = "connections are looked at off the async threads")]
+    #[allow(clippy::disallowed_methods, reason = "connections are checked off the async threads")]
     fn is_open(&self) -> bool {
         std::thread::sleep(self.0);
         false
@@ -226,7 +226,7 @@ fn with_on_disconnect(fake: &Arc<FakeProvider>, on_disconnect: OnDisconnect) -> 
 }
 
 #[tokio::test]
-async fn a_call_for_a_client_that_left_is_made_only_with_finish_and_costs_nothing_with_drop() {
+async fn a_call_for_a_client_that_left_is_made_with_finish_and_costs_nothing_with_drop() {
     for (on_disconnect, calls) in [(OnDisconnect::Drop, 0), (OnDisconnect::Finish, 1)] {
         let fake = Arc::new(FakeProvider::new("a", 30.0));
         let setup = with_on_disconnect(&fake, on_disconnect);
@@ -234,14 +234,14 @@ async fn a_call_for_a_client_that_left_is_made_only_with_finish_and_costs_nothin
             ColorizeRequest { connection: Some(Arc::new(ClosedConnection(Duration::ZERO))), ..ask(&png(1)) };
         let answer = setup.ask(left).await;
         assert_eq!(matches!(answer, Err(Error::Abandoned { .. })), calls == 0, "{answer:?}");
-        // The budget is enough for one call more, or for none.
+        // The budget allows one call: it is still unused with drop and used up with finish.
         assert_eq!(setup.ask(ask(&png(2))).await.is_ok(), calls == 0);
         assert_eq!(fake.calls(), 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_while_a_call_is_being_dropped_sets_out_again() {
+async fn a_request_that_arrives_while_a_call_is_abandoned_leads_again() {
     let fake = Arc::new(FakeProvider::new("a", 30.0));
     let setup = with_on_disconnect(&fake, OnDisconnect::Drop);
     let moment = Duration::from_millis(400);

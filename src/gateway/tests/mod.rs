@@ -1,4 +1,4 @@
-//! The way of a picture with providers that count their calls, can be slow, and fail when they are told to.
+//! The path of a request with fake providers, which count their calls and can be slow or fail.
 
 #![allow(clippy::float_cmp, reason = "counters are whole, or multiples of a half")]
 
@@ -22,7 +22,7 @@ use crate::provider::{
     Call, Provider, ProviderColor, ProviderError, ProviderInfo, ProviderResponse, Readiness, Trace,
 };
 
-/// A provider that gives one colour for the whole picture, for 1.5 credits a call.
+/// A provider that returns one colour for the whole picture, for 1.5 credits a call.
 struct FakeProvider {
     about: ProviderInfo,
     color: f32,
@@ -33,18 +33,18 @@ struct FakeProvider {
     dying: AtomicBool,
 }
 
-/// What becomes of a call.
+/// What the fake does when it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FakeOutcome {
     Colors,
-    /// Answers with the grey picture that it got.
+    /// Returns the grey picture that it received.
     Gray,
     Fails,
-    /// Panics in its call.
+    /// Panics during the call.
     Panics,
-    /// Colours, and whoever asked dies of it.
+    /// Returns colour, and then makes the flight's task panic.
     Dies,
-    /// The same this once.
+    /// The same, but only the first time.
     DiesOnce,
 }
 
@@ -88,7 +88,7 @@ impl FakeProvider {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// Its own picture: one colour over the picture that it got.
+    /// The received picture with one colour over it.
     fn picture(&self, gray: &Gray, color: f32) -> ProviderColor {
         let photo = Photo::from_gray(gray.clone());
         let chroma = Chroma::new(1, 1, vec![color], vec![color]).unwrap();
@@ -137,7 +137,7 @@ impl Provider for FakeProvider {
     }
 }
 
-/// A configuration whose route is these providers.
+/// A configuration with these providers as its route.
 fn config(providers: &[Arc<FakeProvider>]) -> Config {
     let mut config = crate::config::load(&ConfigSource::default()).unwrap().config;
     config.route = providers.iter().map(|fake| fake.about.name.clone()).collect();
@@ -146,7 +146,7 @@ fn config(providers: &[Arc<FakeProvider>]) -> Config {
     config
 }
 
-/// A gateway, and the folder in which it keeps results.
+/// A gateway and its cache folder.
 struct Setup {
     gateway: Arc<Gateway>,
     folder: tempfile::TempDir,
@@ -183,7 +183,7 @@ impl Setup {
         Self { gateway, folder }
     }
 
-    /// The same with other providers, or after a restart.
+    /// A gateway on the same folder: after a restart, or with other providers.
     fn again(self, providers: &[Arc<FakeProvider>]) -> Self {
         Self::at(self.folder, providers, |_| ())
     }
@@ -196,7 +196,7 @@ impl Setup {
         self.ask(ask(bytes)).await.unwrap()
     }
 
-    /// How many values are kept on the disk.
+    /// The number of entries in the disk tier.
     async fn kept(&self) -> u64 {
         self.gateway.cache().sweep().await.unwrap().iter().map(|stats| stats.entries).max().unwrap_or(0)
     }
@@ -221,7 +221,7 @@ fn ask(bytes: &[u8]) -> ColorizeRequest {
     }
 }
 
-/// Has a provider cost what a `Fake` charges.
+/// Sets a provider's price to what a fake charges.
 fn cost(config: &mut Config, provider: &str) {
     let minimum = Credits::from_micro(1_500_000);
     config.providers.get_mut(provider).unwrap().price = Price { minimum, ..Price::default() };

@@ -1,4 +1,4 @@
-//! What was made once is never paid for again, and never answers what it should not.
+//! Cached results save calls, and are never returned for a request that needs another result.
 
 use super::*;
 use crate::cache::Tier;
@@ -13,7 +13,7 @@ fn fakes<const N: usize>(names: [&str; N]) -> [Arc<FakeProvider>; N] {
 }
 
 #[tokio::test]
-async fn a_repeat_costs_nothing_and_says_what_it_saved() {
+async fn a_repeated_request_costs_nothing_and_reports_what_it_saved() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
     let first = setup.color(&png(1)).await;
@@ -38,7 +38,7 @@ async fn a_repeat_costs_nothing_and_says_what_it_saved() {
 }
 
 #[tokio::test]
-async fn a_repeat_after_a_restart_costs_nothing() {
+async fn a_repeated_request_after_a_restart_costs_nothing() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
     let first = setup.color(&png(1)).await;
@@ -60,7 +60,7 @@ async fn another_file_or_format_of_a_known_picture_is_merged_without_a_call() {
     let from_png = setup.color(&png(1)).await;
     let from_bmp = setup.color(&file(image::ImageFormat::Bmp, 1)).await;
     assert_eq!((fake.calls(), from_bmp.origin), (1, RenditionOrigin::Merged(Tier::Memory)));
-    assert_eq!(from_bmp.bytes, from_png.bytes, "fresh and kept colour give the same picture");
+    assert_eq!(from_bmp.bytes, from_png.bytes, "fresh and cached colour give the same picture");
     assert_eq!(from_bmp.saved.unwrap().credits, Some(Credits::from_micro(1_500_000)));
     assert_eq!(from_bmp.usage.credits, Some(Credits::ZERO));
 
@@ -83,7 +83,7 @@ async fn another_file_or_format_of_a_known_picture_is_merged_without_a_call() {
 }
 
 #[tokio::test]
-async fn no_cache_forces_a_call_and_no_store_leaves_nothing_behind() {
+async fn no_cache_forces_a_call_and_no_store_stores_nothing() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
     let with = |find, keep| ColorizeRequest { reuse: Reuse { find, keep }, ..ask(&png(1)) };
@@ -100,7 +100,7 @@ async fn no_cache_forces_a_call_and_no_store_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_of_a_provider_that_says_so_or_when_the_cache_is_off() {
+async fn nothing_is_stored_when_the_provider_or_the_cache_is_set_to_not_cache() {
     let [fake] = fakes(["a"]);
     type SnapshotChange = fn(&mut Config);
     let by_provider: SnapshotChange = |config| {
@@ -122,7 +122,7 @@ async fn nothing_is_kept_of_a_provider_that_says_so_or_when_the_cache_is_off() {
 }
 
 #[tokio::test]
-async fn a_new_version_never_serves_old_color() {
+async fn a_new_provider_version_never_returns_old_color() {
     let [old] = fakes(["a"]);
     let new = Arc::new(FakeProvider::new("a", -30.0).about(|about| about.version = "2".to_owned()));
     let setup = Setup::new(&[old]);
@@ -133,7 +133,7 @@ async fn a_new_version_never_serves_old_color() {
 }
 
 #[tokio::test]
-async fn another_quality_is_another_jpeg_and_the_same_png() {
+async fn another_quality_makes_a_new_jpeg_and_the_same_png() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
     let jpeg = ColorizeRequest { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
@@ -154,7 +154,7 @@ async fn a_lower_providers_hit_counts_only_while_no_higher_one_can_be_used() {
     assert_eq!(setup.color(&png(1)).await.provider, "low");
     let hit = setup.color(&png(1)).await;
     assert_eq!((hit.provider.as_str(), hit.origin), ("low", RenditionOrigin::Kept(Tier::Memory)));
-    assert_eq!(hit.attempts.len(), 1, "it says who was passed over");
+    assert_eq!(hit.attempts.len(), 1, "the skipped provider is reported");
 
     high.ready.store(true, Ordering::SeqCst);
     let better = setup.color(&png(1)).await;
@@ -169,7 +169,7 @@ async fn a_lower_providers_hit_counts_only_while_no_higher_one_can_be_used() {
 }
 
 #[tokio::test]
-async fn who_is_out_of_budget_cannot_be_used_and_a_lower_providers_hit_answers() {
+async fn a_lower_providers_hit_counts_while_the_higher_one_is_over_budget() {
     let [high, low] = fakes(["high", "low"]);
     let setup = Setup::with(&[high.clone(), low.clone()], |config| {
         cost(config, "high");
@@ -186,7 +186,7 @@ async fn who_is_out_of_budget_cannot_be_used_and_a_lower_providers_hit_answers()
     let hit = by(1, 2).await;
     assert_eq!((hit.provider.as_str(), hit.origin), ("low", RenditionOrigin::Kept(Tier::Memory)));
     assert!(hit.degraded(), "{:?}", hit.attempts);
-    // 0.5 credits were left. `low` has taken 1.5, although its price is nothing, and that counts for its client, too.
+    // 0.5 credits were left. `low` charged 1.5, although its price is 0, and the client's budget includes that.
     assert_eq!(hit.attempts[0].budget.as_ref().unwrap().left.micro(), 0);
     let fingerprint = Upload::new(png(2).into()).fingerprint;
     let best = async |client: u8| {
@@ -194,7 +194,7 @@ async fn who_is_out_of_budget_cannot_be_used_and_a_lower_providers_hit_answers()
         setup.gateway.best(setup.gateway.snapshot(), fingerprint, None, None, &client).await.unwrap()
     };
     assert_eq!(best(1).await.unwrap().provider, "low");
-    assert_eq!(by(1, 1).await.provider, "high", "kept results need no budget");
+    assert_eq!(by(1, 1).await.provider, "high", "cached results need no budget");
     assert_eq!((high.calls(), low.calls()), (1, 1));
 
     assert!(best(2).await.is_none(), "another client has a budget of its own");
@@ -202,7 +202,7 @@ async fn who_is_out_of_budget_cannot_be_used_and_a_lower_providers_hit_answers()
 }
 
 #[tokio::test]
-async fn while_the_ledger_cannot_be_used_a_lower_providers_hit_answers() {
+async fn a_lower_providers_hit_counts_while_the_ledger_cannot_be_used() {
     let [high, low] = fakes(["high", "low"]);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("state"), "no folder").unwrap();
@@ -215,7 +215,7 @@ async fn while_the_ledger_cannot_be_used_a_lower_providers_hit_answers() {
 }
 
 #[tokio::test]
-async fn when_a_higher_provider_fails_a_lower_ones_kept_color_does() {
+async fn when_a_higher_provider_fails_a_lower_providers_cached_color_is_used() {
     let [high, low] = fakes(["high", "low"]);
     let setup = Setup::new(&[high.clone(), low.clone()]);
     let named = ColorizeRequest { provider: Some("low".to_owned()), ..ask(&png(1)) };
@@ -227,7 +227,7 @@ async fn when_a_higher_provider_fails_a_lower_ones_kept_color_does() {
 }
 
 #[tokio::test]
-async fn without_luma_lock_a_providers_own_pixels_are_kept_by_fingerprint() {
+async fn without_luma_lock_a_providers_own_pixels_are_cached_by_fingerprint() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).about(|about| about.luma_lock = false));
     let setup = Setup::new(std::slice::from_ref(&fake));
     let first = setup.color(&png(1)).await;
@@ -241,7 +241,7 @@ async fn without_luma_lock_a_providers_own_pixels_are_kept_by_fingerprint() {
 }
 
 #[tokio::test]
-async fn what_the_guard_refuses_is_not_kept() {
+async fn a_result_that_the_guard_refuses_is_not_stored() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).then(FakeOutcome::Gray));
     let setup = Setup::new(std::slice::from_ref(&fake));
     assert!(matches!(setup.ask(ask(&png(1))).await, Err(Error::NoProvider { .. })));
@@ -251,7 +251,7 @@ async fn what_the_guard_refuses_is_not_kept() {
 }
 
 #[tokio::test]
-async fn opacity_is_part_of_what_chroma_is_kept_under() {
+async fn opacity_is_part_of_the_chroma_key() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
     let picture = |alpha: u8| {
@@ -265,7 +265,7 @@ async fn opacity_is_part_of_what_chroma_is_kept_under() {
 }
 
 #[tokio::test]
-async fn clients_share_results_unless_they_are_told_not_to() {
+async fn clients_share_results_unless_sharing_is_off() {
     let client = |key: Option<&str>, address: &str| Client {
         key: key.map(|key| ClientKey(key.to_owned())),
         address: Some(address.parse().unwrap()),
@@ -298,7 +298,7 @@ async fn clients_share_results_unless_they_are_told_not_to() {
 }
 
 #[tokio::test]
-async fn a_fingerprint_alone_finds_the_best_there_is() {
+async fn a_lookup_by_fingerprint_returns_the_best_stored_rendition() {
     let [high, low] = fakes(["high", "low"]);
     let setup = Setup::new(&[high.clone(), low.clone()]);
     let nobody = Client { address: None, key: None };
@@ -327,7 +327,7 @@ async fn a_fingerprint_alone_finds_the_best_there_is() {
 }
 
 #[tokio::test]
-async fn forgetting_a_picture_forgets_all_of_it_and_nothing_else() {
+async fn forgetting_an_upload_deletes_all_of_it_and_nothing_else() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
     setup.color(&png(1)).await;

@@ -17,6 +17,7 @@ mod memory;
 mod onnx;
 mod outgoing;
 mod registry;
+mod remote;
 mod retry;
 mod timed;
 mod trace;

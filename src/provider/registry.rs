@@ -15,6 +15,7 @@ use super::limit::ConcurrencyLimit;
 use super::memory::{EndpointDigest, ProviderMemory};
 use super::onnx::{OnnxError, OnnxProvider};
 use super::outgoing::{ForbiddenAddress, literal};
+use super::remote::TRANSFER;
 use super::retry::Retry;
 use super::timed::Timed;
 use crate::config::{KindConfig, ProviderConfig, RemoteConfig, Secret};
@@ -43,13 +44,10 @@ pub fn build(config: &ProviderConfig, memory: &ProviderMemory) -> Result<Arc<dyn
                 Duration::ZERO,
             )
         }
-        KindConfig::Algorithmia(host) => (
-            Arc::new(AlgorithmiaProvider::new(name, common, host, &config.price, memory.of(name))),
-            algorithmia::TRANSFER,
-        ),
-        KindConfig::Http(api) => {
-            (Arc::new(HttpProvider::new(name, common, api, &config.price)), http::TRANSFER)
+        KindConfig::Algorithmia(host) => {
+            (Arc::new(AlgorithmiaProvider::new(name, common, host, &config.price, memory.of(name))), TRANSFER)
         }
+        KindConfig::Http(api) => (Arc::new(HttpProvider::new(name, common, api, &config.price)), TRANSFER),
         KindConfig::Exec(exec) => {
             let queue = memory.of(name).queue(exec.places(), exec.queue);
             (Arc::new(ProgramProvider::new(name, common, exec, &config.price, queue)), Duration::ZERO)

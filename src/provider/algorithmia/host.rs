@@ -4,9 +4,9 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::TRANSFER;
 use crate::config::{AlgorithmiaConfig, Common, Secret};
 use crate::provider::outgoing::{self, AddressPolicy};
+use crate::provider::remote::TRANSFER;
 use crate::provider::{FailureKind, HttpClient, HttpTimeouts, ProviderError};
 
 pub struct AlgorithmiaHost {

@@ -20,10 +20,12 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::memory::ProviderState;
+use super::outgoing::FetchError;
+use super::remote::{fetch_paid, host_seconds};
 use super::words::quote;
 use super::{
-    Billed, Call, FailureKind, HttpError, Provider, ProviderColor, ProviderError, ProviderInfo,
-    ProviderResponse, Readiness, Reply, Step, Trace,
+    Billed, Call, FailureKind, Provider, ProviderColor, ProviderError, ProviderInfo, ProviderResponse,
+    Readiness, Reply, Step, Trace,
 };
 use crate::config::{Algorithm, AlgorithmiaConfig, Common};
 use crate::credit::{CallFacts, Price};
@@ -32,9 +34,6 @@ use crate::tasks;
 use host::AlgorithmiaHost;
 pub use host::reach;
 use wire::AlgorithmResult;
-
-/// The time for sending and receiving, in addition to the host's time for the work.
-pub const TRANSFER: Duration = Duration::from_secs(5);
 
 /// The largest request of the protocol, in bytes.
 const MOST_REQUEST: usize = 10 << 20;
@@ -48,8 +47,6 @@ const MOST_SECONDS: u64 = 3000;
 const QUALITY: u8 = 95;
 /// How much of a request body the trace shows, in bytes.
 const SHOWN: usize = 60;
-/// Delays before each retry of fetching a paid result.
-const FETCH_WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
 pub struct AlgorithmiaProvider {
     about: ProviderInfo,
@@ -111,7 +108,8 @@ impl AlgorithmiaProvider {
         // The trace shows the request even if the API key is missing.
         let Some(base) = &self.base else { return Err(self.host().err().unwrap_or_else(no_address)) };
         let mut url = host::url(base, path)?;
-        url.query_pairs_mut().append_pair("timeout", &self.seconds(deadline)?.to_string());
+        let seconds = host_seconds(deadline, self.timeout)?.min(MOST_SECONDS);
+        url.query_pairs_mut().append_pair("timeout", &seconds.to_string());
         trace.tell(Step::Request, || {
             let (start, bytes) = (String::from_utf8_lossy(&body[..SHOWN.min(body.len())]), body.len());
             format!("POST {url}, Authorization: (the key), Content-Type: application/json, {bytes} bytes: {start}...")
@@ -148,20 +146,6 @@ impl AlgorithmiaProvider {
         Ok(done)
     }
 
-    /// The host's time limit in seconds: the configured time-out, or less if the deadline is near. With less than half a
-    /// second left, the call fails.
-    fn seconds(&self, deadline: Instant) -> Result<u64, ProviderError> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // At most a quarter of a short time is for the transfer.
-        let work = left.saturating_sub(TRANSFER.min(left / 4)).min(self.timeout);
-        match (work + Duration::from_millis(500)).as_secs().min(MOST_SECONDS) {
-            0 if work < self.timeout => {
-                Err(ProviderError::new(FailureKind::Timeout, "too little time is left before the deadline"))
-            }
-            seconds => Ok(seconds.max(1)),
-        }
-    }
-
     /// Fetches a result. It is already paid for, so network and server errors are retried.
     async fn fetch(
         &self,
@@ -176,20 +160,11 @@ impl AlgorithmiaProvider {
         let path = ["v1", "connector", "data"].into_iter().chain(segments.iter().map(String::as_str));
         let url = host::url(&host.base, path)?;
         trace.tell(Step::Request, || format!("GET {url}, Authorization: (the key)"));
-        let mut waits = FETCH_WAITS.into_iter();
-        let reply = loop {
+        let fetch = || async {
             let request = host.http.get(url.clone()).header(AUTHORIZATION, &host.authorization);
-            let result = host.http.send(request, MOST_FILE, deadline).await;
-            let broken = match &result {
-                Err(HttpError::NoConnection(_) | HttpError::Broken(_) | HttpError::NoFirstByte(_)) => true,
-                Err(_) => false,
-                Ok(reply) => reply.status.is_server_error(),
-            };
-            match waits.next().filter(|_| broken) {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => break result.map_err(|error| error.failure())?,
-            }
+            host.http.send(request, MOST_FILE, deadline).await.map_err(FetchError::Http)
         };
+        let reply = fetch_paid(fetch, |status| status.is_server_error()).await?;
         trace.tell(Step::Reply, || format!("status {}, {} bytes", reply.status.as_u16(), reply.body.len()));
         check(reply).map_err(bad)
     }

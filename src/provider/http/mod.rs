@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use url::Url;
 
@@ -23,8 +24,9 @@ pub use balance::balances;
 pub use picture::Letterbox;
 
 use super::outgoing::{self, AddressPolicy, Names, Rules, System};
+use super::remote::{TRANSFER, fetch_paid, host_seconds};
 use super::{
-    Billed, Call, FailureKind, HttpClient, HttpError, HttpTimeouts, Provider, ProviderError, ProviderInfo,
+    Billed, Call, FailureKind, HttpClient, HttpTimeouts, Provider, ProviderError, ProviderInfo,
     ProviderResponse, Readiness, Reply, Step, Trace,
 };
 use crate::config::{BodyConfig, Common, HttpConfig, JsonTemplate, ReplyOutput, RequestPart};
@@ -34,12 +36,6 @@ use crate::tasks;
 use mapping::{MappedReply, ReplyImage, ReplyMapping};
 use picture::PreparedImage;
 use request::{RenderedRequest, TemplateValues};
-
-/// The time for sending and receiving, in addition to the host's time for the work.
-pub const TRANSFER: Duration = Duration::from_secs(5);
-
-/// Delays before each retry of fetching a paid result.
-const FETCH_WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
 /// The addresses that the host and the hosts of its results may have.
 pub fn reach(config: &HttpConfig) -> AddressPolicy {
@@ -119,7 +115,8 @@ impl HttpProvider {
         gray: Arc<Gray>,
         deadline: Instant,
     ) -> Result<(RenderedRequest, HeaderMap, Option<picture::Letterbox>), ProviderError> {
-        let (config, base, seconds) = (self.config.clone(), host.rules.own.clone(), self.seconds(deadline)?);
+        let (config, base, seconds) =
+            (self.config.clone(), host.rules.own.clone(), host_seconds(deadline, self.timeout)?);
         let work = tasks::spawn_blocking(move || {
             let picture: PreparedImage = picture::prepare(&gray, &config.accepts)?;
             let values = TemplateValues { config: &config, picture: Some(&picture), seconds, shown: false };
@@ -127,20 +124,6 @@ impl HttpProvider {
         });
         let failed = |_| Err(ProviderError::new(FailureKind::Failed, "the picture could not be prepared"));
         work.await.unwrap_or_else(failed)
-    }
-
-    /// The host's time limit in seconds, for the `timeout` template field: the configured time-out, or less if the
-    /// deadline is near.
-    fn seconds(&self, deadline: Instant) -> Result<u64, ProviderError> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // At most a quarter of a short time is for the transfer.
-        let work = left.saturating_sub(TRANSFER.min(left / 4)).min(self.timeout);
-        match (work + Duration::from_millis(500)).as_secs() {
-            0 if work < self.timeout => {
-                Err(ProviderError::new(FailureKind::Timeout, "too little time is left before the deadline"))
-            }
-            seconds => Ok(seconds.max(1)),
-        }
     }
 
     /// Reads a reply on a blocking thread, because it may be large.
@@ -178,27 +161,12 @@ impl HttpProvider {
         let (keys, most) = (if auth { keys } else { &none }, self.config.reply.max_bytes);
         // Without the path, which may contain a signature.
         trace.tell(Step::Request, || format!("GET the result at {}", url.host_str().unwrap_or_default()));
-        let mut waits = FETCH_WAITS.into_iter();
-        let reply = loop {
-            let result = host.rules.fetch(&host.fetcher, &url, keys, most, deadline).await;
-            let broken = match &result {
-                Err(outgoing::FetchError::Http(error)) => {
-                    matches!(
-                        error,
-                        HttpError::NoConnection(_) | HttpError::Broken(_) | HttpError::NoFirstByte(_)
-                    )
-                }
-                Err(_) => false,
-                // Some hosts send the address shortly before the file exists.
-                Ok(reply) => reply.status.is_server_error() || reply.status == reqwest::StatusCode::NOT_FOUND,
-            };
-            match waits.next().filter(|_| broken) {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => break result.map_err(|error| error.failure())?,
-            }
-        };
+        let fetch = || host.rules.fetch(&host.fetcher, &url, keys, most, deadline);
+        // Some hosts send the address shortly before the file exists, so 404 is retried too.
+        let retry_on = |status: StatusCode| status.is_server_error() || status == StatusCode::NOT_FOUND;
+        let reply = fetch_paid(fetch, retry_on).await?;
         trace.tell(Step::Reply, || self.mapping.told(&reply));
-        if reply.status != reqwest::StatusCode::OK {
+        if reply.status != StatusCode::OK {
             let message = format!("its result cannot be fetched: status {}", reply.status.as_u16());
             return Err(ProviderError::new(FailureKind::BadAnswer, message));
         }

@@ -6,10 +6,11 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 
 use super::mapping::{MappedReply, ReplyImage};
-use super::{HttpHost, HttpProvider, TRANSFER};
+use super::{HttpHost, HttpProvider};
 use crate::config::PollConfig;
 use crate::credit::{CallFacts, Usage};
 use crate::provider::outgoing::OutgoingError;
+use crate::provider::remote::TRANSFER;
 use crate::provider::{Billed, FailureKind, HttpError, ProviderError, Reply, Step, Trace};
 
 /// Time limit of the request that cancels a job.

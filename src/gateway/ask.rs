@@ -21,15 +21,20 @@ pub struct Fingerprint(pub [u8; 32]);
 pub struct Upload {
     pub bytes: Bytes,
     pub fingerprint: Fingerprint,
-    /// The admission, held for as long as the bytes; `None` on the command line.
-    pub ticket: Option<Arc<Admission>>,
+    /// What the upload holds until its bytes are dropped; `None` on the command line.
+    pub admission: Option<Arc<Admission>>,
 }
 
 impl Upload {
-    /// Hashes a complete file.
+    /// An upload of the command line.
     pub fn new(bytes: Bytes) -> Self {
         let fingerprint = Fingerprint(Sha256::digest(&bytes).into());
-        Self { bytes, fingerprint, ticket: None }
+        Self { bytes, fingerprint, admission: None }
+    }
+
+    /// An upload of a client.
+    pub fn admitted(bytes: Bytes, admission: Arc<Admission>) -> Self {
+        Self { admission: Some(admission), ..Self::new(bytes) }
     }
 }
 

@@ -35,8 +35,8 @@ impl Gateway {
         let charges = config.quota.charges(Gate::Spend, client.as_ref(), amounts);
         let Err(refusal) = self.charge(&charges).await else { return Ok(()) };
         // A client that tries again is also charged for the upload again, so its waiting time includes those limits.
-        let refusal = match &ask.upload.ticket {
-            Some(ticket) => refusal.and_then(&self.quotas.rates.look(&ticket.charges).await),
+        let refusal = match &ask.upload.admission {
+            Some(admission) => refusal.and_then(&self.quotas.rates.look(&admission.charges).await),
             None => refusal,
         };
         Err(Error::Quota { refusal })

@@ -44,8 +44,8 @@ pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<Uplo
     let (most, gateway) = (most(&context), context.gateway.clone());
     let each = client.filter(|_| config.quota.enabled);
     let share = gateway.quotas().uploads.begin(each, bytes, most).map_err(|why| crowded(&gateway, why))?;
-    let ticket = ticket(&context, bytes, share).await?;
-    Ok(UploadMemory::new(ticket, most, bytes, gateway, pace))
+    let admission = charge(&context, bytes, share).await?;
+    Ok(UploadMemory::new(admission, most, bytes, gateway, pace))
 }
 
 /// The same for one more picture of a request that was let in: one that its body only names.
@@ -54,7 +54,7 @@ pub async fn again(context: &Context, bytes: u64) -> Result<Arc<Admission>, Prob
     let client = context.client.bucket(config.clients.ipv6_prefix).filter(|_| config.quota.enabled);
     let share = context.gateway.quotas().uploads.take(client, bytes, most(context));
     let share = share.map_err(|why| crowded(&context.gateway, why))?;
-    ticket(context, bytes, share).await
+    charge(context, bytes, share).await
 }
 
 /// The bounds on uploads in memory.
@@ -64,7 +64,7 @@ fn most(Context { snapshot, .. }: &Context) -> ShareLimits {
 }
 
 /// Charges an upload that has a share of the memory.
-async fn ticket(context: &Context, bytes: u64, share: Share) -> Result<Arc<Admission>, Problem> {
+async fn charge(context: &Context, bytes: u64, share: Share) -> Result<Arc<Admission>, Problem> {
     let config = &context.snapshot.config;
     let client = context.client.bucket(config.clients.ipv6_prefix);
     let charges = config.quota.charges(

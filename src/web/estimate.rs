@@ -149,8 +149,8 @@ async fn estimate(
 ) -> Result<Json<EstimateResponse>, Problem> {
     let limits = &context.snapshot.config.limits;
     let (known, input) = match subject? {
-        EstimateSubject::Known(known) => (known, None),
-        EstimateSubject::Picture(UploadedImage { upload, fields: UploadFields { provider, format, .. } }) => {
+        EstimateSubject::Declared(known) => (known, None),
+        EstimateSubject::Image(UploadedImage { upload, fields: UploadFields { provider, format, .. } }) => {
             let head = photo::read_head(&upload.bytes, &limits.photo())?;
             let (size, fingerprint) = (Some((head.width, head.height)), Some(upload.fingerprint));
             (DeclaredImage { size, fingerprint, bytes: None, provider, format }, Some(head.format))

@@ -2,6 +2,7 @@
 //! and what to do with each, is said by who asks for it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use multer::{Constraints, Multipart, SizeLimit};
@@ -12,6 +13,7 @@ use super::form_reader::{Allowance, FormReader};
 use super::problem::Problem;
 use super::upload_memory::UploadMemory;
 use crate::gateway::{Fingerprint, Upload};
+use crate::quota::Admission;
 
 /// Most fields of a form: each that there is, and a few sent twice.
 const FORM_FIELDS: usize = 24;
@@ -52,7 +54,7 @@ pub async fn read<R: AsyncRead + Send + Unpin>(
     stream: R,
     boundary: String,
     (limit, length): (u64, u64),
-    memory: Option<&UploadMemory>,
+    memory: &UploadMemory,
     part: impl Fn(&str) -> FormPart,
 ) -> Result<Form, Problem> {
     let broken = |error| broken_form(error, limit);
@@ -84,13 +86,11 @@ pub async fn read<R: AsyncRead + Send + Unpin>(
                     if (bytes.len() + chunk.len()) as u64 > limit {
                         return Err(Problem::too_large(limit));
                     }
-                    if let Some(memory) = memory {
-                        memory.hold().await?;
-                    }
+                    memory.hold().await?;
                     hash.update(&chunk);
                     bytes.extend_from_slice(&chunk);
                 }
-                picture = Some((finish(bytes.freeze(), hash)?, file_name));
+                picture = Some((finish(bytes.freeze(), hash, memory.admission())?, file_name));
             }
             FormPart::Text => {
                 let text = value(&mut field).await?;
@@ -113,12 +113,12 @@ pub async fn read<R: AsyncRead + Send + Unpin>(
     Ok(Form { upload, file_name, texts, skipped })
 }
 
-/// A picture that has come whole.
-pub fn finish(bytes: Bytes, hash: Sha256) -> Result<Upload, Problem> {
+/// The upload of a completely received image.
+pub fn finish(bytes: Bytes, hash: Sha256, admission: Arc<Admission>) -> Result<Upload, Problem> {
     if bytes.is_empty() {
         return Err(Problem::empty_picture().about("image"));
     }
-    Ok(Upload { bytes, fingerprint: Fingerprint(hash.finalize().into()), ticket: None })
+    Ok(Upload { bytes, fingerprint: Fingerprint(hash.finalize().into()), admission: Some(admission) })
 }
 
 /// A field's name that can be told in a header.

@@ -55,8 +55,8 @@ impl Pace {
         Counted { inner, arrived: self.arrived.clone() }
     }
 
-    /// Reads for as long as it goes fast enough.
-    pub async fn keep<T>(&self, reading: impl Future<Output = T>) -> Result<T, TooSlow> {
+    /// Awaits `reading` as long as bytes arrive fast enough.
+    pub async fn limit<T>(&self, reading: impl Future<Output = T>) -> Result<T, TooSlow> {
         let (began, mut reading) = (Instant::now(), pin!(reading));
         loop {
             let time = self.time();
@@ -67,17 +67,6 @@ impl Pace {
                 Err(_) if time == self.most => return Err(TooSlow::Late(time)),
                 Err(_) => return Err(TooSlow::Dawdling { arrived: self.arrived(), took: time }),
             }
-        }
-    }
-
-    /// The same for what was let in; what was not is not read.
-    pub async fn read<T, E>(
-        admitted: Result<Self, E>,
-        reading: impl Future<Output = Result<T, E>>,
-    ) -> Result<Result<T, E>, TooSlow> {
-        match admitted {
-            Ok(pace) => pace.keep(reading).await,
-            Err(refused) => Ok(Err(refused)),
         }
     }
 
@@ -138,18 +127,18 @@ mod tests {
     async fn who_sends_nothing_has_the_grace_and_what_arrives_meanwhile_counts() {
         let never = || std::future::pending::<()>();
         let took = 200 * MILLI;
-        assert_eq!(pace(1_000).keep(never()).await, Err(TooSlow::Dawdling { arrived: 0, took }));
-        assert_eq!(pace(0).keep(never()).await, Err(TooSlow::Late(1_000 * MILLI)));
+        assert_eq!(pace(1_000).limit(never()).await, Err(TooSlow::Dawdling { arrived: 0, took }));
+        assert_eq!(pace(0).limit(never()).await, Err(TooSlow::Late(1_000 * MILLI)));
         let pace = Pace { most: 100_000 * MILLI, ..pace(1_000) };
         let stops = async {
             pace.arrived.store(300, Ordering::Relaxed);
             never().await;
         };
-        assert_eq!(pace.keep(stops).await, Err(TooSlow::Dawdling { arrived: 300, took: 500 * MILLI }));
+        assert_eq!(pace.limit(stops).await, Err(TooSlow::Dawdling { arrived: 300, took: 500 * MILLI }));
         let moves = async {
             pace.arrived.store(60_000, Ordering::Relaxed);
             tokio::time::sleep(300 * MILLI).await;
         };
-        assert_eq!(pace.keep(moves).await, Ok(()));
+        assert_eq!(pace.limit(moves).await, Ok(()));
     }
 }

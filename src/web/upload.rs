@@ -1,6 +1,7 @@
 //! The one extractor for all body forms: the picture itself, multipart, JSON, or a data URL as text.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use rocket::data::{self, Data, FromData};
 use rocket::http::{ContentType, Status};
@@ -9,12 +10,12 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Number;
 
-use super::body::{Body, not_set_up};
+use super::body::Body;
 use super::data_url;
 use super::form::{Form, FormPart};
-use super::pace::Pace;
 use super::problem::Problem;
 use crate::gateway::{Fingerprint, Upload};
+use crate::quota::Admission;
 
 /// A picture out of a request's body.
 #[derive(Debug)]
@@ -45,19 +46,22 @@ impl<'r> FromData<'r> for UploadedImage {
     type Error = Problem;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
-        let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let picture = Pace::read(body.admit(request).await, body.picture(request)).await;
-        body.settle(picture, |picture| Some(&mut picture.upload)).await
+        let mut body = match Body::admit(request, data).await {
+            Ok(body) => body,
+            Err(problem) => return problem.outcome(),
+        };
+        let image = body.pace().limit(body.image(request)).await;
+        body.finish(image).await
     }
 }
 
 /// A picture, or what is known of one that is not sent.
 #[derive(Debug)]
 pub enum EstimateSubject {
-    /// The picture.
-    Picture(UploadedImage),
-    /// What is known of it.
-    Known(DeclaredImage),
+    /// An uploaded image.
+    Image(UploadedImage),
+    /// A description of an image.
+    Declared(DeclaredImage),
 }
 
 /// What is known of a picture that is not sent.
@@ -80,13 +84,12 @@ impl<'r> FromData<'r> for EstimateSubject {
     type Error = Problem;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
-        let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let subject = Pace::read(body.admit(request).await, body.subject(request)).await;
-        body.settle(subject, |subject| match subject {
-            EstimateSubject::Picture(picture) => Some(&mut picture.upload),
-            EstimateSubject::Known(_) => None,
-        })
-        .await
+        let mut body = match Body::admit(request, data).await {
+            Ok(body) => body,
+            Err(problem) => return problem.outcome(),
+        };
+        let subject = body.pace().limit(body.subject(request)).await;
+        body.finish(subject).await
     }
 }
 
@@ -95,15 +98,18 @@ impl<'r> FromData<'r> for DataUrl {
     type Error = Problem;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
-        let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let url = Pace::read(body.admit(request).await, body.data_url()).await;
-        body.settle(url, |url| Some(&mut url.0)).await
+        let mut body = match Body::admit(request, data).await {
+            Ok(body) => body,
+            Err(problem) => return problem.outcome(),
+        };
+        let url = body.pace().limit(body.data_url()).await;
+        body.finish(url).await
     }
 }
 
 impl Body<'_> {
     /// The picture in whatever form it comes.
-    async fn picture(&mut self, request: &Request<'_>) -> Result<UploadedImage, Problem> {
+    async fn image(&mut self, request: &Request<'_>) -> Result<UploadedImage, Problem> {
         match request.content_type() {
             Some(form) if form.is_form_data() => {
                 let Form { upload, file_name, mut texts, .. } = self.form(request, own_part).await?;
@@ -114,16 +120,16 @@ impl Body<'_> {
                 let upload = self.declared_as_form().await?.ok_or_else(no_such_form)?;
                 Ok(UploadedImage { upload, fields: UploadFields::default() })
             }
-            Some(form) if is_json(form) => json_picture(&self.text().await?, self.limit),
-            _ => Ok(UploadedImage { upload: self.whole().await?, fields: UploadFields::default() }),
+            Some(form) if is_json(form) => json_image(&self.text().await?, self.limit, self.admission()),
+            _ => Ok(UploadedImage { upload: self.raw().await?, fields: UploadFields::default() }),
         }
     }
 
     /// The picture in whatever form it comes, or JSON that says something of it.
     async fn subject(&mut self, request: &Request<'_>) -> Result<EstimateSubject, Problem> {
         match request.content_type() {
-            Some(form) if is_json(form) => json_subject(&self.text().await?, self.limit),
-            _ => self.picture(request).await.map(EstimateSubject::Picture),
+            Some(form) if is_json(form) => json_subject(&self.text().await?, self.limit, self.admission()),
+            _ => self.image(request).await.map(EstimateSubject::Image),
         }
     }
 
@@ -131,7 +137,8 @@ impl Body<'_> {
     async fn data_url(&mut self) -> Result<DataUrl, Problem> {
         let text = self.text().await?;
         let text = std::str::from_utf8(&text).map_err(|_| data_url::not_a_data_url())?;
-        Ok(DataUrl(Upload::new(data_url::decode(text, self.limit)?)))
+        let bytes = data_url::decode(text, self.limit)?;
+        Ok(DataUrl(Upload::admitted(bytes, self.admission())))
     }
 }
 
@@ -155,7 +162,7 @@ fn own_part(name: &str) -> FormPart {
     }
 }
 
-fn json_picture(text: &[u8], limit: u64) -> Result<UploadedImage, Problem> {
+fn json_image(text: &[u8], limit: u64, admission: Arc<Admission>) -> Result<UploadedImage, Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Json<'a> {
@@ -165,12 +172,12 @@ fn json_picture(text: &[u8], limit: u64) -> Result<UploadedImage, Problem> {
         format: Option<String>,
     }
     let json: Json<'_> = read_json(text, r#"{"image": "data:image/jpeg;base64,..."}"#)?;
-    let upload = Upload::new(data_url::decode(&json.image, limit)?);
+    let upload = Upload::admitted(data_url::decode(&json.image, limit)?, admission);
     let fields = UploadFields { provider: json.provider, format: json.format, file_name: None };
     Ok(UploadedImage { upload, fields })
 }
 
-fn json_subject(text: &[u8], limit: u64) -> Result<EstimateSubject, Problem> {
+fn json_subject(text: &[u8], limit: u64, admission: Arc<Admission>) -> Result<EstimateSubject, Problem> {
     /// Skims a text, which may be long.
     #[derive(Deserialize)]
     struct ImageMarker {
@@ -187,14 +194,14 @@ fn json_subject(text: &[u8], limit: u64) -> Result<EstimateSubject, Problem> {
         format: Option<String>,
     }
     if serde_json::from_slice(text).is_ok_and(|kind: ImageMarker| kind.image.is_some()) {
-        return json_picture(text, limit).map(EstimateSubject::Picture);
+        return json_image(text, limit, admission).map(EstimateSubject::Image);
     }
     let json: Json = read_json(text, r#"{"width": 3000, "height": 2000, "bytes": 1500000}, or a picture"#)?;
     let side = |name, side| whole::<u32>(name, side, "pixels");
     let size = (side("width", json.width)?, side("height", json.height)?);
     let bytes = whole("bytes", json.bytes, "bytes")?;
     DeclaredImage::new(size, bytes, json.sha256.as_deref(), json.provider, json.format)
-        .map(EstimateSubject::Known)
+        .map(EstimateSubject::Declared)
 }
 
 /// A number of so many, however it is written: to JSON Schema `640.0` is whole, too.

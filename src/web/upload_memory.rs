@@ -18,7 +18,7 @@ const LEAST: u64 = 8 << 10;
 
 /// The memory of one upload that was let in.
 pub struct UploadMemory {
-    ticket: Arc<Admission>,
+    admission: Arc<Admission>,
     most: ShareLimits,
     /// Bytes that were announced, or the most there may be.
     announced: u64,
@@ -29,19 +29,19 @@ pub struct UploadMemory {
 impl UploadMemory {
     /// Nothing yet, for an upload of `announced` bytes whose arrival `pace` counts.
     pub const fn new(
-        ticket: Arc<Admission>,
+        admission: Arc<Admission>,
         most: ShareLimits,
         announced: u64,
         gateway: Arc<Gateway>,
         pace: Pace,
     ) -> Self {
-        Self { ticket, most, announced, gateway, pace }
+        Self { admission, most, announced, gateway, pace }
     }
 
     /// Reserves memory for what has arrived, and for as much again, so that it is asked for seldom. Waits a while where
     /// there is none: other uploads end.
     pub async fn hold(&self) -> Result<(), Problem> {
-        let (share, arrived) = (&self.ticket.share, self.pace.arrived());
+        let (share, arrived) = (&self.admission.share, self.pace.arrived());
         if arrived <= share.amount() {
             return Ok(());
         }
@@ -50,11 +50,15 @@ impl UploadMemory {
         grown.map_err(|why| crowded(&self.gateway, why))
     }
 
-    /// Gives back what was reserved beyond what has arrived.
-    pub fn settle(self) -> Arc<Admission> {
-        let share = &self.ticket.share;
-        // To give back is never refused.
+    /// What the upload holds until its bytes are dropped.
+    pub fn admission(&self) -> Arc<Admission> {
+        self.admission.clone()
+    }
+
+    /// Returns the memory that was reserved beyond what has arrived.
+    pub fn settle(self) {
+        let share = &self.admission.share;
+        // Shrinking a share never fails.
         let _ = share.resize(self.pace.arrived().min(share.amount()), self.most);
-        self.ticket
     }
 }

@@ -6,7 +6,9 @@ mod errors;
 use std::io::Cursor;
 use std::time::Duration;
 
+use rocket::data;
 use rocket::http::{ContentType, Header, Status};
+use rocket::outcome::Outcome;
 use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
 use serde::Serialize;
@@ -170,6 +172,11 @@ impl Problem {
             body: serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned()),
             headers: Vec::new(),
         }
+    }
+
+    /// This problem as the result of reading a body.
+    pub fn outcome<'r, T>(self) -> data::Outcome<'r, T, Self> {
+        Outcome::Error((self.http_status(), self))
     }
 
     /// The status.

@@ -124,7 +124,7 @@ pub struct AlgoResult {
 
 async fn work(context: &Context, call: &Coloring, input: AlgoInput) -> Result<AlgoResult, Problem> {
     match call.serves {
-        Serves::Hello => hello(&input.given),
+        Serves::Hello => hello(&input.raw),
         Serves::Route | Serves::Provider(_) => color::run(context, call, input).await,
     }
 }

@@ -82,10 +82,9 @@ struct Location {
 
 /// Colours what was sent.
 pub async fn run(context: &Context, call: &Coloring, input: AlgoInput) -> Result<AlgoResult, Problem> {
-    let AlgoInput { given, ticket } = input;
-    match given {
+    let AlgoInput { raw, admission } = input;
+    match raw {
         RawInput::Binary(upload) => {
-            let upload = Upload { ticket, ..upload };
             let mut report = AlgoReport::default();
             let uri = one(context, call, upload, None, &mut report).await?;
             Ok(report.done(json!({ "output": uri })))
@@ -94,7 +93,7 @@ pub async fn run(context: &Context, call: &Coloring, input: AlgoInput) -> Result
             let text =
                 std::str::from_utf8(&bytes).map_err(|_| Problem::bad_request("The text is not UTF-8."))?;
             let image = OneOrMore::One(Text(Cow::Borrowed(text)));
-            all(context, call, image, None, &ticket).await
+            all(context, call, image, None, &admission).await
         }
         RawInput::Json(bytes) => {
             let json: ColorizeInput<'_> = read_json(&bytes).map_err(|mut problem| {
@@ -105,7 +104,7 @@ pub async fn run(context: &Context, call: &Coloring, input: AlgoInput) -> Result
                 ColorizeInput::Object { image, location } => (image, location),
                 ColorizeInput::Bare(image) => (image, None),
             };
-            all(context, call, image, location, &ticket).await
+            all(context, call, image, location, &admission).await
         }
     }
 }
@@ -116,7 +115,7 @@ async fn all(
     call: &Coloring,
     image: OneOrMore<'_>,
     location: Option<OneOrMore<'_>>,
-    ticket: &Option<Arc<Admission>>,
+    admission: &Arc<Admission>,
 ) -> Result<AlgoResult, Problem> {
     let (images, is_list) = match image {
         OneOrMore::One(image) => (vec![image], false),
@@ -129,7 +128,7 @@ async fn all(
     let mut report = AlgoReport::default();
     let mut uris = Vec::with_capacity(images.len());
     for (Text(image), location) in images.into_iter().zip(locations) {
-        let upload = upload(context, call, &image, ticket).await?;
+        let upload = upload(context, call, &image, admission).await?;
         uris.push(one(context, call, upload, location, &mut report).await?);
     }
     let output = if is_list { Value::from(uris) } else { uris.pop().into() };
@@ -170,7 +169,7 @@ async fn upload(
     context: &Context,
     call: &Coloring,
     text: &str,
-    ticket: &Option<Arc<Admission>>,
+    admission: &Arc<Admission>,
 ) -> Result<Upload, Problem> {
     let limit = context.snapshot.config.limits.upload_bytes;
     let text = text.trim();
@@ -179,8 +178,7 @@ async fn upload(
         return stored(context, text, limit).await;
     }
     if is("data:") {
-        let upload = Upload::new(data_url::decode(text, limit)?);
-        return Ok(Upload { ticket: ticket.clone(), ..upload });
+        return Ok(Upload::admitted(data_url::decode(text, limit)?, admission.clone()));
     }
     if is("http://") || is("https://") {
         let inputs = context.snapshot.inputs.as_ref().ok_or_else(|| {
@@ -188,9 +186,9 @@ async fn upload(
                 "Pictures are not fetched from addresses here: send the picture itself, as a data URL.";
             Problem::new(Status::UnprocessableEntity, detail)
         })?;
-        let ticket = admission::again(context, limit).await?;
+        let admission = admission::again(context, limit).await?;
         let bytes = inputs.fetch(text, limit, call.deadline).await?;
-        return Ok(Upload { ticket: Some(ticket), ..Upload::new(bytes) });
+        return Ok(Upload::admitted(bytes, admission));
     }
     Err(Problem::bad_request(format!(
         "A picture is a data URL, a file at data://, or the bytes themselves. {EXAMPLE}."
@@ -203,8 +201,8 @@ async fn stored(context: &Context, uri: &str, limit: u64) -> Result<Upload, Prob
     let opened = match DataPath::of_uri(uri)? {
         DataPath::Result(name) => match results::find(context, &name).await {
             Some((bytes, _)) => {
-                let ticket = admission::again(context, bytes.len() as u64).await?;
-                return Ok(Upload { ticket: Some(ticket), ..Upload::new(bytes) });
+                let admission = admission::again(context, bytes.len() as u64).await?;
+                return Ok(Upload::admitted(bytes, admission));
             }
             None => store.open_temp(name.as_str()).await?,
         },
@@ -218,14 +216,14 @@ async fn stored(context: &Context, uri: &str, limit: u64) -> Result<Upload, Prob
     if length > limit {
         return Err(Problem::too_large(limit));
     }
-    let ticket = admission::again(context, length).await?;
+    let admission = admission::again(context, length).await?;
     let mut bytes = Vec::new();
     let mut reader = tokio::fs::File::from_std(file).take(limit);
     reader.read_to_end(&mut bytes).await.map_err(|error| {
         tracing::error!("a client's file cannot be read: {error}");
         Problem::new(Status::InternalServerError, "The file cannot be read now; the log says more.")
     })?;
-    Ok(Upload { ticket: Some(ticket), ..Upload::new(Bytes::from(bytes)) })
+    Ok(Upload::admitted(Bytes::from(bytes), admission))
 }
 
 /// Colours one picture the way of every picture, and gives the URI of the result.

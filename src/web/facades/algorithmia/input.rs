@@ -11,20 +11,17 @@ use serde_json::Value;
 
 use crate::gateway::Upload;
 use crate::quota::Admission;
-use crate::web::body::{Body, not_set_up};
-use crate::web::pace::Pace;
+use crate::web::body::Body;
 use crate::web::problem::Problem;
 
-/// What an algorithm is given, and with what it was let in.
+/// The input of an algorithm.
 #[derive(Debug)]
 pub struct AlgoInput {
-    /// The input.
-    pub given: RawInput,
-    /// With what it was let in.
-    pub ticket: Option<Arc<Admission>>,
+    pub raw: RawInput,
+    pub admission: Arc<Admission>,
 }
 
-/// An input.
+/// The body of a call, not yet parsed.
 #[derive(Debug)]
 pub enum RawInput {
     /// JSON, not yet read.
@@ -40,8 +37,7 @@ pub enum RawInput {
 pub struct FileBody {
     /// Its bytes.
     pub bytes: Bytes,
-    /// With what it was let in.
-    _ticket: Option<Arc<Admission>>,
+    _admission: Arc<Admission>,
 }
 
 #[rocket::async_trait]
@@ -49,9 +45,12 @@ impl<'r> FromData<'r> for AlgoInput {
     type Error = Problem;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
-        let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let read = Pace::read(body.admit(request).await, Self::read(&mut body, request)).await;
-        body.settle(read, |_| None).await
+        let mut body = match Body::admit(request, data).await {
+            Ok(body) => body,
+            Err(problem) => return problem.outcome(),
+        };
+        let input = body.pace().limit(Self::read(&mut body, request)).await;
+        body.finish(input).await
     }
 }
 
@@ -60,27 +59,30 @@ impl<'r> FromData<'r> for FileBody {
     type Error = Problem;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
-        let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let read = Pace::read(body.admit(request).await, Self::read(&mut body)).await;
-        body.settle(read, |_| None).await
+        let mut body = match Body::admit(request, data).await {
+            Ok(body) => body,
+            Err(problem) => return problem.outcome(),
+        };
+        let file = body.pace().limit(Self::read(&mut body)).await;
+        body.finish(file).await
     }
 }
 
 impl AlgoInput {
     async fn read(body: &mut Body<'_>, request: &Request<'_>) -> Result<Self, Problem> {
-        let given = match kind(request.content_type())? {
+        let raw = match kind(request.content_type())? {
             InputKind::Json => RawInput::Json(body.text().await?),
             InputKind::Text => RawInput::Text(body.text().await?),
-            InputKind::Binary => RawInput::Binary(body.whole().await?),
+            InputKind::Binary => RawInput::Binary(body.raw().await?),
             InputKind::Form => RawInput::Binary(body.declared_as_form().await?.ok_or_else(unsupported)?),
         };
-        Ok(Self { given, ticket: body.ticket() })
+        Ok(Self { raw, admission: body.admission() })
     }
 }
 
 impl FileBody {
     async fn read(body: &mut Body<'_>) -> Result<Self, Problem> {
-        Ok(Self { bytes: body.file().await?, _ticket: body.ticket() })
+        Ok(Self { bytes: body.file().await?, _admission: body.admission() })
     }
 }
 

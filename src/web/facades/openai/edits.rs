@@ -13,11 +13,10 @@ use crate::gateway::{Rendition, RenditionOrigin, Snapshot, Upload};
 use crate::photo::OutputFormat;
 use crate::web::answer::Described;
 use crate::web::base64_body::Base64Body;
-use crate::web::body::{Body, not_set_up};
+use crate::web::body::Body;
 use crate::web::colorize::ask;
 use crate::web::form::{Form, FormPart};
 use crate::web::guards::Context;
-use crate::web::pace::Pace;
 use crate::web::problem::Problem;
 use crate::web::upload::UploadFields;
 
@@ -95,9 +94,12 @@ impl<'r> FromData<'r> for Edit {
     type Error = Problem;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
-        let Some(mut body) = Body::open(request, data) else { return not_set_up() };
-        let edit = Pace::read(body.admit(request).await, Self::read(&mut body, request)).await;
-        body.settle(edit, |edit| Some(&mut edit.upload)).await
+        let mut body = match Body::admit(request, data).await {
+            Ok(body) => body,
+            Err(problem) => return problem.outcome(),
+        };
+        let edit = body.pace().limit(Self::read(&mut body, request)).await;
+        body.finish(edit).await
     }
 }
 

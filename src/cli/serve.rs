@@ -15,7 +15,7 @@ use super::{CliError, LAST, metrics, say};
 use crate::config::{self, ConfigSource, Loaded, Watch};
 use crate::gateway::Gateway;
 use crate::provider::{Readiness, balances};
-use crate::web::{Assets, server};
+use crate::web::{self, server};
 
 /// How often the cache is looked through.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
@@ -36,7 +36,7 @@ pub fn run(source: &ConfigSource) -> Result<ExitCode, CliError> {
     let loaded = super::load(source)?;
     let figment = config::server_figment(source)?;
     let assets =
-        Assets::load(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
+        web::assets(loaded.config.assets.templates.as_deref(), loaded.config.assets.r#static.as_deref())?;
     super::key::check(&loaded.config)?;
     let key = loaded.provenance("shared.redis").map_or_else(String::new, |origin| format!("{origin}: "));
     let files = files_in_effect(&loaded, source)?;

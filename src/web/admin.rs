@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::guards::{Admin, Context};
 use super::problem::Problem;
-use super::results::fingerprint;
+use super::request::fingerprint;
 use crate::cache::{CacheError, TierStats};
 use crate::gateway::forget;
 

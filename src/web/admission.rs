@@ -3,7 +3,6 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rocket::Request;
 use rocket::Response;
@@ -13,14 +12,10 @@ use rocket::request::Outcome;
 
 use super::guards::{self, ClientOrigin, Context};
 use super::pace::Pace;
-use super::problem::Problem;
-use super::upload_memory::UploadMemory;
+use super::problem::{Problem, seconds};
+use super::upload_memory::{UploadMemory, share_exceeded};
 use crate::config::RequestAmounts;
-use crate::gateway::Gateway;
-use crate::quota::{Admission, Gate, Limit, LimitStatus, Share, ShareExceeded, ShareLimits, Unit, Visit};
-
-/// When it makes sense to come again after too many uploads were on their way: most take seconds.
-const CROWDED_RETRY: Duration = Duration::from_secs(2);
+use crate::quota::{Admission, Gate, Limit, LimitStatus, Share, ShareLimits, Unit, Visit};
 
 /// Lets an upload of so many bytes in, or says why not. What is refused has taken nothing.
 pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<UploadMemory, Problem> {
@@ -43,7 +38,8 @@ pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<Uplo
     context.limited.by([charges(Gate::Admit, bytes), charges(Gate::Spend, 0)].concat());
     let (most, gateway) = (most(&context), context.gateway.clone());
     let each = client.filter(|_| config.quota.enabled);
-    let share = gateway.quotas().uploads.begin(each, bytes, most).map_err(|why| crowded(&gateway, why))?;
+    let share =
+        gateway.quotas().uploads.begin(each, bytes, most).map_err(|why| share_exceeded(&gateway, why))?;
     let admission = charge(&context, bytes, share).await?;
     Ok(UploadMemory::new(admission, most, bytes, gateway, pace))
 }
@@ -53,7 +49,7 @@ pub async fn again(context: &Context, bytes: u64) -> Result<Arc<Admission>, Prob
     let config = &context.snapshot.config;
     let client = context.client.bucket(config.clients.ipv6_prefix).filter(|_| config.quota.enabled);
     let share = context.gateway.quotas().uploads.take(client, bytes, most(context));
-    let share = share.map_err(|why| crowded(&context.gateway, why))?;
+    let share = share.map_err(|why| share_exceeded(&context.gateway, why))?;
     charge(context, bytes, share).await
 }
 
@@ -74,18 +70,6 @@ async fn charge(context: &Context, bytes: u64, share: Share) -> Result<Arc<Admis
     );
     context.gateway.charge(&charges).await?;
     Ok(Arc::new(Admission { charges, share }))
-}
-
-/// The answer to an upload for which there is no memory.
-pub fn crowded(gateway: &Gateway, why: ShareExceeded) -> Problem {
-    let (bound, detail) = match why {
-        ShareExceeded::All => {
-            ("upload_memory", "As many uploads are on their way in as this server has room for.")
-        }
-        ShareExceeded::Client => ("client_upload_memory", "Wait for the answers to your other uploads."),
-    };
-    gateway.metrics().crowded(bound);
-    Problem::new(Status::ServiceUnavailable, detail).retry_after(Some(CROWDED_RETRY))
 }
 
 /// `RateLimit` and `RateLimit-Policy` on every answer of a limited route and to every wrong key, by
@@ -141,13 +125,10 @@ pub fn told(limit: &Limit, amount: u64) -> u64 {
     amount / limit.of().scale()
 }
 
-/// Whole seconds, rounded up: who waits that long is not too early.
-pub fn seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::quota::{LimitScope, RatePeriod};
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::base64_body::Base64Body;
 use super::header_text::header_text;
 use super::problem::{AttemptFacts, Problem};
-use super::results;
+use super::request::result_path;
 use crate::gateway::{Rendition, RenditionOrigin, SavedCost};
 use crate::photo::Damage;
 
@@ -126,7 +126,7 @@ fn facts(rendition: &Rendition) -> ResponseFacts<'_> {
         input: rendition.in_color.then_some("colour"),
         cache: rendition.origin.label(),
         saved: rendition.saved.map(SavedFacts::from),
-        result: rendition.kept_under.map(|_| results::address(rendition.digest)),
+        result: rendition.kept_under.map(|_| result_path(rendition.digest)),
         degraded: rendition.degraded().then_some("budget"),
         seconds: seconds.collect(),
         attempts: rendition.attempts.iter().map(AttemptFacts::from).collect(),
@@ -194,7 +194,7 @@ pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
         headers.push(Header::new("X-PixColor-Attempts", tried.collect::<Vec<_>>().join(", ")));
     }
     if rendition.kept_under.is_some() {
-        headers.push(Header::new("Content-Location", results::address(rendition.digest)));
+        headers.push(Header::new("Content-Location", result_path(rendition.digest)));
     }
     headers
 }

@@ -15,7 +15,6 @@ use rocket::{Route, State, get, routes};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::openapi;
 use super::problem::Problem;
 use crate::hex::hex;
 
@@ -52,7 +51,11 @@ pub enum AssetError {
 
 impl Assets {
     /// Takes what is inside the binary, overridden by what is in the folders.
-    pub fn load(templates: Option<&Path>, files: Option<&Path>) -> Result<Self, AssetError> {
+    pub fn load(
+        templates: Option<&Path>,
+        files: Option<&Path>,
+        extend: fn(&mut Environment<'_>),
+    ) -> Result<Self, AssetError> {
         let files: HashMap<String, AssetFile> = read(&STATIC, files)?
             .into_iter()
             .map(|(name, bytes)| {
@@ -72,7 +75,7 @@ impl Assets {
             // Our own names and hexadecimal digits: nothing in them to escape.
             addresses.get(name).cloned().map(Value::from_safe_string).ok_or_else(missing)
         });
-        openapi::teach(&mut environment);
+        extend(&mut environment);
         for (name, text) in read(&TEMPLATES, templates)? {
             let text = String::from_utf8_lossy(&text).into_owned();
             environment.add_template_owned(name, text).map_err(AssetError::Template)?;

@@ -5,10 +5,9 @@ use rocket::serde::json::Json;
 use rocket::{Route, post, routes};
 use serde::Serialize;
 
-use super::colorize::{explicit_format, one, parse_format};
 use super::guards::Context;
 use super::problem::{BudgetFacts, Problem};
-use super::results;
+use super::request::{self, explicit_format, parse_format, single};
 use super::upload::{DeclaredImage, EstimateSubject, UploadFields, UploadedImage};
 use crate::credit::{Credits, SizeClass, Worth};
 use crate::gateway::{CachedPart, Estimate, EstimateRequest, ExpectedCost, ProviderEstimate};
@@ -159,7 +158,7 @@ async fn estimate(
     if known.bytes.is_some_and(|bytes| bytes > limits.upload_bytes) {
         return Err(Problem::too_large(limits.upload_bytes));
     }
-    let format = match one("format", format)?.or(known.format) {
+    let format = match single("format", format)?.or(known.format) {
         Some(name) => Some(parse_format(&name)?),
         None => accept.and_then(explicit_format).or(input.map(InputFormat::output)),
     };
@@ -167,7 +166,7 @@ async fn estimate(
     let inquiry = EstimateRequest {
         size: known.size,
         fingerprint: known.fingerprint,
-        provider: one("provider", provider)?.or(known.provider),
+        provider: single("provider", provider)?.or(known.provider),
         input,
         format,
         client,
@@ -199,7 +198,7 @@ impl DeclaredImage {
             (None, None) => None,
             _ => return Err(Problem::bad_request("Send both `width` and `height`, or neither.")),
         };
-        let fingerprint = sha256.map(results::fingerprint).transpose()?;
+        let fingerprint = sha256.map(request::fingerprint).transpose()?;
         Ok(Self { size, bytes, fingerprint, provider, format })
     }
 }

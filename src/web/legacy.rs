@@ -6,9 +6,9 @@ use rocket::response::{self, Responder, Response};
 use rocket::{Route, post, routes};
 
 use super::answer::{Described, data_url_body};
-use super::colorize::ask;
 use super::guards::Context;
 use super::problem::Problem;
+use super::request::colorize;
 use super::upload::{DataUrl, UploadFields};
 use crate::gateway::Rendition;
 
@@ -23,7 +23,7 @@ async fn image(
     picture: Result<DataUrl, Problem>,
 ) -> Result<Described<DataUrlText>, Problem> {
     let DataUrl(upload) = picture?;
-    let rendition = ask(&context, upload, UploadFields::default(), None).await?;
+    let rendition = colorize(&context, upload, UploadFields::default(), None).await?;
     Ok(Described::new(&rendition, DataUrlText(rendition.clone())))
 }
 

@@ -28,11 +28,13 @@ mod page;
 mod problem;
 mod providers;
 mod quota;
+mod request;
 mod results;
 mod upload;
 mod upload_memory;
 mod usage;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rocket::figment::Figment;
@@ -41,7 +43,7 @@ use rocket::request::Outcome;
 use rocket::{Build, Request, Rocket, Route, catch, catchers};
 
 pub use assets::{AssetError, Assets};
-use problem::Problem;
+use problem::{Problem, Renderer};
 
 use crate::gateway::Gateway;
 
@@ -66,6 +68,11 @@ fn own_routes(with_metrics: bool) -> Vec<Route> {
     .concat()
 }
 
+/// The page's templates and files: the embedded ones, replaced by those of the two folders.
+pub fn assets(templates: Option<&Path>, files: Option<&Path>) -> Result<Assets, AssetError> {
+    Assets::load(templates, files, openapi::extend_templates)
+}
+
 /// The server: every route, guard, fairing and catcher, in front of a gateway. Metrics are not among them when
 /// they have an address of their own.
 pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
@@ -87,6 +94,7 @@ pub fn metrics_server(figment: Figment, gateway: Arc<Gateway>) -> Rocket<Build> 
 fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<Build> {
     rocket::custom(figment)
         .manage(gateway)
+        .manage(Renderer(facades::rendering))
         .mount("/", identity::within(routes))
         .register("/", catchers![other])
         // First, so that no other sees a method that was not sent.

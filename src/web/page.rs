@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::answer::{Described, credits, data_url};
 use super::assets::{Assets, RenderedPage};
-use super::colorize::ask;
 use super::guards::Context;
 use super::problem::Problem;
 use super::providers::learnt;
+use super::request::colorize;
 use super::upload::UploadedImage;
 use crate::gateway::{Rendition, Upload};
 use crate::photo::{InputFormat, Limits, read_head};
@@ -72,7 +72,7 @@ async fn color(
     let UploadedImage { upload, fields } = picture?;
     let original = original_url(&upload, &context.snapshot.config.limits.photo());
     let file_name = fields.file_name.clone().unwrap_or_default();
-    let rendition = ask(context, upload, fields, None).await?;
+    let rendition = colorize(context, upload, fields, None).await?;
     let facts = facts(&rendition, original, &file_name);
     Ok((rendition, facts))
 }

@@ -5,9 +5,9 @@ use rocket::serde::json::Json;
 use rocket::{Route, get, routes};
 use serde::Serialize;
 
-use super::admission::{seconds, told};
+use super::admission::told;
 use super::guards::{ClientOrigin, Context};
-use super::problem::Problem;
+use super::problem::{Problem, seconds};
 use crate::config::RequestAmounts;
 use crate::quota::{Gate, LimitStatus};
 

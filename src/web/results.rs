@@ -11,30 +11,18 @@ use rocket::response::{self, Responder, Response};
 use rocket::{Route, get, routes};
 
 use super::answer::headers;
-use super::colorize::{explicit_format, one, parse_format};
 use super::fairings::is_head;
 use super::guards::Context;
 use super::problem::Problem;
+use super::request::{explicit_format, parse_format, single};
 use crate::config::CacheSharing;
-use crate::gateway::{Fingerprint, Snapshot};
+use crate::gateway::Snapshot;
 use crate::hex::{hex, unhex};
 use crate::photo::{self, Limits};
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![result, best]
-}
-
-/// The address of the picture with this SHA-256.
-pub fn address(digest: [u8; 32]) -> String {
-    format!("/v1/results/{}", hex(&digest))
-}
-
-/// A fingerprint as people write it.
-pub fn fingerprint(sha256: &str) -> Result<Fingerprint, Problem> {
-    unhex(&sha256.to_ascii_lowercase()).map(Fingerprint).ok_or_else(|| {
-        Problem::bad_request("A fingerprint is the SHA-256 of the picture's file, in 64 hexadecimal digits.")
-    })
 }
 
 /// One picture. Its address is its content, so that it never changes.
@@ -73,8 +61,8 @@ async fn best(
         let detail = "There is no result of this picture yet: send the picture to /v1/colorize.";
         Problem::new(Status::NotFound, detail).not_in_cache("uri-miss")
     };
-    let fingerprint = self::fingerprint(fingerprint)?;
-    let (provider, format) = (one("provider", provider)?, one("format", format)?);
+    let fingerprint = super::request::fingerprint(fingerprint)?;
+    let (provider, format) = (single("provider", provider)?, single("format", format)?);
     let format = match format {
         Some(name) => Some(parse_format(&name)?),
         None => accept.and_then(explicit_format),

@@ -4,11 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admission::crowded;
+use rocket::http::Status;
+
 use super::pace::Pace;
 use super::problem::Problem;
 use crate::gateway::Gateway;
-use crate::quota::{Admission, ShareLimits};
+use crate::quota::{Admission, ShareExceeded, ShareLimits};
+
+/// `Retry-After` of a rejected upload: most uploads take seconds.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// How long an upload waits on its way for others to give memory back, before it is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,7 +51,7 @@ impl UploadMemory {
         }
         let wanted = arrived.saturating_mul(2).max(LEAST).min(self.announced.max(arrived));
         let grown = share.grow(wanted, self.most, PATIENCE).await;
-        grown.map_err(|why| crowded(&self.gateway, why))
+        grown.map_err(|why| share_exceeded(&self.gateway, why))
     }
 
     /// What the upload holds until its bytes are dropped.
@@ -61,4 +65,16 @@ impl UploadMemory {
         // Shrinking a share never fails.
         let _ = share.resize(self.pace.arrived().min(share.amount()), self.most);
     }
+}
+
+/// The response to an upload that would exceed a bound on memory.
+pub fn share_exceeded(gateway: &Gateway, why: ShareExceeded) -> Problem {
+    let (bound, detail) = match why {
+        ShareExceeded::All => {
+            ("upload_memory", "As many uploads are on their way in as this server has room for.")
+        }
+        ShareExceeded::Client => ("client_upload_memory", "Wait for the answers to your other uploads."),
+    };
+    gateway.metrics().crowded(bound);
+    Problem::new(Status::ServiceUnavailable, detail).retry_after(Some(RETRY_AFTER))
 }

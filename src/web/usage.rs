@@ -4,9 +4,9 @@ use rocket::http::{Accept, ContentType, Status};
 use rocket::{Route, get, routes};
 use time::OffsetDateTime;
 
-use super::colorize::one;
 use super::guards::{Admin, Context};
 use super::problem::Problem;
+use super::request::single;
 use crate::credit::{UsageGrouping, days};
 
 /// The routes of this file.
@@ -25,11 +25,11 @@ async fn usage(
     format: Vec<String>,
 ) -> Result<(ContentType, String), Problem> {
     context.informed(admin.as_ref()).await?;
-    let (from, to) = (one("from", from)?, one("to", to)?);
+    let (from, to) = (single("from", from)?, single("to", to)?);
     let days = days(from.as_deref(), to.as_deref(), OffsetDateTime::now_utc().date())
         .map_err(|error| Problem::bad_request(format!("{error}.")))?;
-    let by = lines(one("by", by)?.as_deref())?;
-    let csv = wants_csv(one("format", format)?.as_deref(), accept)?;
+    let by = lines(single("by", by)?.as_deref())?;
+    let csv = wants_csv(single("format", format)?.as_deref(), accept)?;
     if by == UsageGrouping::Client {
         admin.map_err(|status| {
             Problem::new(status, "Who used what is told to who has the admin token only.")

@@ -4,26 +4,14 @@
 mod algorithmia;
 mod openai;
 
-use rocket::http::{ContentType, Header, RawStr, Status};
+use rocket::http::RawStr;
 use rocket::{Request, Route};
 
-use super::problem::Problem;
+use super::problem::{Problem, Rendering};
 
 /// The routes of all facades.
 pub fn routes() -> Vec<Route> {
     [algorithmia::routes(), openai::routes()].concat()
-}
-
-/// A problem as somebody's clients read it.
-pub struct Rendering {
-    /// The status that they know what to do with.
-    pub status: Status,
-    /// What the body is.
-    pub media_type: ContentType,
-    /// The body.
-    pub body: String,
-    /// Headers beside those of the problem itself.
-    pub headers: Vec<Header<'static>>,
 }
 
 /// A problem in the words of the facade that was asked; `None` where our own API was.

@@ -4,14 +4,13 @@ use rocket::http::Status;
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
-use super::Problem;
+use super::{Problem, seconds};
 use crate::credit::Exhausted;
 use crate::datastore::{NameError, StoreError};
 use crate::gateway::{Attempt, Error};
 use crate::photo::PhotoError;
 use crate::provider::{FailureKind, InputError};
 use crate::quota::RateLimited;
-use crate::web::admission::seconds;
 
 /// nginx's status for the same, which no client sees: the log and the metrics tell by it that a client left.
 const CLIENT_LEFT: Status = Status::new(499);

@@ -15,11 +15,20 @@ use serde::Serialize;
 
 pub use errors::{AttemptFacts, BudgetFacts};
 
-use super::admission::seconds;
-use super::facades::{self, Rendering};
-
 /// What the type of every problem begins with.
 const URN: &str = "urn:pixcolor:problem:";
+
+/// A problem in the form that its clients expect.
+pub struct Rendering {
+    pub status: Status,
+    pub media_type: ContentType,
+    pub body: String,
+    /// Headers in addition to those of the problem.
+    pub headers: Vec<Header<'static>>,
+}
+
+/// Renders the problems of other protocols; `None` for a request of our own API. Managed by the server.
+pub struct Renderer(pub fn(&Request<'_>, &Problem) -> Option<Rendering>);
 
 /// What went wrong, in HTTP.
 #[derive(Clone, Debug, Serialize)]
@@ -214,8 +223,9 @@ fn name(status: Status) -> (&'static str, &'static str) {
 
 impl<'r> Responder<'r, 'static> for Problem {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let renderer = request.rocket().state::<Renderer>();
         let Rendering { status, media_type, body, headers } =
-            facades::rendering(request, &self).unwrap_or_else(|| self.rendering());
+            renderer.and_then(|Renderer(render)| render(request, &self)).unwrap_or_else(|| self.rendering());
         let mut response = Response::build();
         response.status(status).header(media_type).sized_body(body.len(), Cursor::new(body));
         for header in self.headers().into_iter().chain(headers) {
@@ -223,6 +233,11 @@ impl<'r> Responder<'r, 'static> for Problem {
         }
         response.ok()
     }
+}
+
+/// Whole seconds, rounded up, so that a client that waits this long is not too early.
+pub fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 #[cfg(test)]

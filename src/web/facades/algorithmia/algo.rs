@@ -10,9 +10,9 @@ use super::color::{self, Coloring};
 use super::envelope::{AcceptedResponse, AlgoResponse, Failed, Made, OutputKind};
 use super::input::{AlgoInput, RawInput};
 use crate::config::Serves;
-use crate::web::colorize::one;
 use crate::web::guards::Context;
 use crate::web::problem::Problem;
+use crate::web::request::single;
 
 /// How long a call may take unless its caller says, in seconds; and the most that one may say.
 const TIMEOUT: f64 = 300.0;
@@ -81,9 +81,9 @@ async fn run(
     })?;
     let start = Instant::now();
     let limit = context.snapshot.config.limits.request;
-    let deadline = start + timeout(one("timeout", options.timeout)?.as_deref())?.min(limit);
-    let stdout = flag("stdout", one("stdout", options.stdout)?.as_deref())?;
-    let output = output(one("output", options.output)?.as_deref())?;
+    let deadline = start + timeout(single("timeout", options.timeout)?.as_deref())?.min(limit);
+    let stdout = flag("stdout", single("stdout", options.stdout)?.as_deref())?;
+    let output = output(single("output", options.output)?.as_deref())?;
 
     let call = Coloring { algorithm, serves, deadline };
     if output == OutputKind::Void {

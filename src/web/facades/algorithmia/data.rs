@@ -19,9 +19,9 @@ use crate::datastore::{Name, OpenedFile, Readers};
 use crate::hex::hex;
 use crate::photo::{self, Limits};
 use crate::web::admission;
-use crate::web::colorize::one;
 use crate::web::guards::Context;
 use crate::web::problem::Problem;
+use crate::web::request::single;
 
 /// The two families of addresses.
 const BASES: [&str; 2] = ["/v1/data", "/v1/connector/data"];
@@ -68,8 +68,8 @@ async fn read(
     acl: Vec<String>,
 ) -> Result<DataResponse, Problem> {
     context.permitted().await?;
-    let after = listing::after(one("marker", marker)?.as_deref())?;
-    let acl = one("acl", acl)?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
+    let after = listing::after(single("marker", marker)?.as_deref())?;
+    let acl = single("acl", acl)?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
     let store = context.gateway.files();
     match target.0? {
         DataPath::Accounts => Ok(DataResponse::Listing(Listing(Map::from_iter([(
@@ -165,7 +165,7 @@ async fn change(
 async fn remove(context: Context, target: Target, force: Vec<String>) -> Result<Said, Problem> {
     context.permitted().await?;
     let _ticket = admission::again(&context, 0).await?;
-    let force = one("force", force)?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
+    let force = single("force", force)?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
     let files = CallerFiles::of(&context)?;
     let store = context.gateway.files();
     let deleted = match target.0? {

@@ -12,10 +12,9 @@ use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
 use serde_json::{Map, Value, json};
 
-use crate::web::facades::Rendering;
 use crate::web::header_text::header_text;
 use crate::web::identity::RequestIdentity;
-use crate::web::problem::Problem;
+use crate::web::problem::{Problem, Rendering};
 
 /// What an algorithm has made.
 #[derive(Clone, Debug)]

@@ -13,8 +13,7 @@ mod results;
 
 use rocket::{Request, Route};
 
-use super::Rendering;
-use crate::web::problem::Problem;
+use crate::web::problem::{Problem, Rendering};
 
 /// The routes of this facade.
 pub fn routes() -> Vec<Route> {

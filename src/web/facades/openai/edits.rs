@@ -14,10 +14,10 @@ use crate::photo::OutputFormat;
 use crate::web::answer::Described;
 use crate::web::base64_body::Base64Body;
 use crate::web::body::Body;
-use crate::web::colorize::ask;
 use crate::web::form::{Form, FormPart};
 use crate::web::guards::Context;
 use crate::web::problem::Problem;
+use crate::web::request::colorize;
 use crate::web::upload::UploadFields;
 
 /// The routes of this file.
@@ -115,7 +115,7 @@ async fn edit(context: Context, edit: Result<Edit, Problem>) -> Result<Described
         Meant::Provider(name) => Some(name),
     };
     let fields = UploadFields { provider, format: Some(format.to_string()), file_name: None };
-    let rendition = ask(&context, upload, fields, None).await?;
+    let rendition = colorize(&context, upload, fields, None).await?;
     let usage = (!may_have_used_tokens(&context.snapshot, &rendition)).then(TokenUsage::default);
     ignored.sort();
     ignored.dedup();

@@ -10,11 +10,10 @@ use rocket::serde::json::Json;
 use rocket::{Route, get, routes};
 use serde::Serialize;
 
-use super::Rendering;
 use crate::gateway::Snapshot;
 use crate::provider::Readiness;
 use crate::web::guards::Context;
-use crate::web::problem::Problem;
+use crate::web::problem::{Problem, Rendering};
 
 /// The model that is the configured route.
 const ROUTE: &str = "pixcolor";

@@ -4,8 +4,7 @@
 use rocket::http::{ContentType, Header, Status};
 use serde::Serialize;
 
-use crate::web::facades::Rendering;
-use crate::web::problem::Problem;
+use crate::web::problem::{Problem, Rendering};
 
 #[derive(Serialize)]
 struct ErrorBody<'p> {

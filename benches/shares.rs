@@ -61,7 +61,7 @@ fn steps(upload: &[u8], network: &Arc<dyn Provider>, runtime: &Runtime) -> Steps
     let (pixels, decode) = timed(|| zune_jpeg::JpegDecoder::new(ZCursor::new(upload)).decode().unwrap());
     drop(pixels);
     let (photo, decode_and_luminance) = timed(|| Photo::decode(upload, &LIMITS).unwrap());
-    let about = network.about().send_max_pixels;
+    let about = network.info().send_max_pixels;
     let (gray, small) = timed(|| {
         black_box(photo.pixel_key());
         photo.gray_for(about)

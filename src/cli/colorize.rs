@@ -150,7 +150,7 @@ fn costs_credit(gateway: &Gateway, provider: Option<&str>) -> bool {
     // A provider that does not exist is reported with each photograph.
     let mut asked = snapshot.route(provider).unwrap_or_default();
     asked.retain(|provider| {
-        let about = provider.about();
+        let about = provider.info();
         let most = snapshot.most(&about.name, about.send_max_pixels);
         provider.readiness() == Readiness::Ready && !most.is_zero()
     });
@@ -158,7 +158,7 @@ fn costs_credit(gateway: &Gateway, provider: Option<&str>) -> bool {
         complain(format_args!(
             "Provider {} costs credit and is not asked, because the ledger cannot be used: {}; have a running gateway do \
              the work with `--gateway URL`, stop it, or use another ledger with `--state-dir FOLDER`.",
-            first.about().name,
+            first.info().name,
             error.reason
         ));
         return false;

@@ -125,7 +125,7 @@ fn list(loaded: Loaded) -> Result<ExitCode, CliError> {
 }
 
 fn columns(snapshot: &Snapshot, provider: &dyn Provider) -> [String; 6] {
-    let about = provider.about();
+    let about = provider.info();
     let place = snapshot.config.route.iter().position(|name| *name == about.name);
     let most = snapshot.most(&about.name, about.send_max_pixels);
     [
@@ -152,7 +152,7 @@ async fn dry(
     let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
     let provider = snapshot.route(Some(name))?.pop().ok_or("there is no such provider")?;
     let photo = Photo::decode(picture, &snapshot.config.limits.photo())?;
-    let gray = Arc::new(photo.gray_for(provider.about().send_max_pixels));
+    let gray = Arc::new(photo.gray_for(provider.info().send_max_pixels));
     let most = snapshot.most(name, u64::from(gray.width) * u64::from(gray.height));
     let deadline = Instant::now() + snapshot.config.limits.request;
     // The end of a dry run is an error like any other for a provider.

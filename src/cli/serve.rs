@@ -197,7 +197,7 @@ fn announce(rocket: &Rocket<Orbit>, files: &str) {
         let snapshot = gateway.snapshot();
         let named = snapshot.route(None).unwrap_or_default();
         for (place, provider) in named.iter().enumerate() {
-            let about = provider.about();
+            let about = provider.info();
             let where_to = match about.leaves_machine {
                 true => "pictures leave this machine",
                 false => "pictures stay on this machine",

@@ -38,7 +38,7 @@ impl<'g> BudgetView<'g> {
     /// Why a provider cannot be called now for a photo of this many pixels (`None`: of any size); `None` if it can be
     /// called. This reserves nothing, so a reservation may still fail later.
     pub(super) async fn obstacle(&self, provider: &dyn Provider, pixels: Option<u64>) -> Option<Attempt> {
-        let about = provider.about();
+        let about = provider.info();
         if let Readiness::NotReady { why, retry_after } = provider.readiness() {
             return Some(Attempt::new(&about.name, not_ready(why, retry_after), Duration::ZERO));
         }
@@ -72,7 +72,7 @@ impl Gateway {
     /// Whether a provider could be called now. A provider that costs credit also needs a working ledger. No request is
     /// sent.
     pub fn readiness(&self, snapshot: &Snapshot, provider: &dyn Provider) -> Readiness {
-        let about = provider.about();
+        let about = provider.info();
         match (provider.readiness(), self.ledger.health()) {
             (Readiness::Ready, Err(error))
                 if !snapshot.most(&about.name, about.send_max_pixels).is_zero() =>

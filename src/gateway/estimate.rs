@@ -142,7 +142,7 @@ impl Gateway {
 
         let mut offers = Vec::new();
         for (place, provider) in snapshot.in_order() {
-            let about = provider.about();
+            let about = provider.info();
             let kept = match &search {
                 Some(search) if find => Some(self.kept_of(search, about, format).await),
                 Some(_) => Some(CachedPart::Nothing),
@@ -165,7 +165,7 @@ impl Gateway {
             });
         }
         let by_name = |name: &str| offers.iter().find(|offer| offer.provider == name);
-        let mut asked = route.iter().filter_map(|provider| by_name(&provider.about().name));
+        let mut asked = route.iter().filter_map(|provider| by_name(&provider.info().name));
         let first = asked.find(|offer| offer.could_answer()).map(|offer| offer.provider.clone());
         Ok(Estimate { first, offers })
     }

@@ -42,7 +42,7 @@ impl Gateway {
     /// Returns the upload as it looks, without its metadata, in the requested format. The result is not stored.
     async fn pass(&self, plan: &ColorizePlan, decoded: DecodedPhoto) -> Result<Rendition, Error> {
         let provider = self.would_be_asked(plan).await?;
-        let about = provider.about();
+        let about = provider.info();
         let expected = self.expected(&plan.search.snapshot, about, plan.head.pixels()).await;
         let start = Instant::now();
         let options = keys::encode_options(&plan.config().output, plan.format, about);

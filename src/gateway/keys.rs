@@ -124,7 +124,7 @@ pub fn flight(
     let mut parts = vec![fingerprint.0.to_vec(), flags.to_vec(), scope.bytes().to_vec()];
     parts.push(format!("{:?}", snapshot.config.on_color).into());
     parts.push(format!("{:?}", snapshot.config.on_damage).into());
-    for about in route.iter().map(|provider| provider.about()) {
+    for about in route.iter().map(|provider| provider.info()) {
         let options = encode_options(&snapshot.config.output, format, about);
         parts.push(about.name.clone().into());
         parts.push(rendition(source, about.identity(), &options, *scope).variant.to_vec());

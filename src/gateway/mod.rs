@@ -108,7 +108,7 @@ impl Gateway {
         let quotas = Quotas::new(rates, &snapshot.config.state_dir);
         let files = Datastore::in_folder(&snapshot.config.state_dir);
         snapshot.count_paid(&metrics);
-        memory.in_force(snapshot.names());
+        memory.retain(snapshot.names());
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             cache,

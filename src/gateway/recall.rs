@@ -34,7 +34,7 @@ impl Gateway {
         let purse = BudgetView::new(self, &search.snapshot, search.account.clone());
         let mut attempts = Vec::new();
         for provider in &search.route {
-            let about = provider.about();
+            let about = provider.info();
             if let Some(rendition) = self.recall_from(search, about, format).await {
                 return Some(Rendition { attempts, timings: vec![("cache", start.elapsed())], ..rendition });
             }

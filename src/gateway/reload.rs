@@ -67,7 +67,7 @@ impl Gateway {
                 snapshot.count_paid(&self.metrics);
                 let now = Arc::new(snapshot);
                 self.snapshot.store(now.clone());
-                self.memory.in_force(now.names());
+                self.memory.retain(now.names());
                 let changes = self.reloads.last(|last| {
                     let changes = changed(&last.values, &values);
                     *last = LastReload { values, dir, trouble: None };

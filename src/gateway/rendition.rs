@@ -128,7 +128,7 @@ impl Rendition {
         colored: RouteResult,
         merged: MergedImage,
     ) -> Self {
-        let about = colored.provider.about();
+        let about = colored.provider.info();
         let (step, usage, saved) = match colored.origin {
             RenditionOrigin::Called(_) => ("provider", colored.cost.usage, None),
             _ => ("cache", colored.cost.again(), Some(colored.cost.saved())),

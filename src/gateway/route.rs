@@ -75,7 +75,7 @@ impl CallContext<'_> {
         let mut waited = Duration::ZERO;
         for (index, provider) in route.iter().enumerate() {
             let start = Instant::now();
-            if let Some((color, cost, tier, room)) = self.kept(provider.about()).await {
+            if let Some((color, cost, tier, room)) = self.kept(provider.info()).await {
                 let (provider, color, origin) =
                     (provider.clone(), Arc::new(color), RenditionOrigin::Merged(tier));
                 let took = start.elapsed();
@@ -90,7 +90,7 @@ impl CallContext<'_> {
                     _room: room,
                 });
             }
-            let name = &provider.about().name;
+            let name = &provider.info().name;
             let others = route[index + 1..].iter().any(|other| other.readiness() == Readiness::Ready);
             let mut took = Duration::ZERO;
             let outcome = match provider.readiness() {
@@ -104,7 +104,7 @@ impl CallContext<'_> {
             self.metrics.provider_call(name, kind, took);
             match outcome {
                 Ok((GuardedColor { color, room }, usage)) => {
-                    let origin = RenditionOrigin::Called(self.why(provider.about()));
+                    let origin = RenditionOrigin::Called(self.why(provider.info()));
                     let (provider, color) = (provider.clone(), Arc::new(color));
                     let cost = Cost { usage, time: took };
                     return Ok(RouteResult {
@@ -202,7 +202,7 @@ impl CallContext<'_> {
         deadline: Instant,
         took: &mut Duration,
     ) -> Result<(GuardedColor, Usage), Attempt> {
-        let about = provider.about();
+        let about = provider.info();
         let audience = self.audience(about);
         if let Some(audience) = &audience
             && !audience.waits().await
@@ -225,7 +225,7 @@ impl CallContext<'_> {
             return Err(Attempt::new(&about.name, error.clone(), *took));
         }
         let charged = self.settle(about, reservation, &result, *took).await;
-        self.plan.ask.trace.tell(Step::Cost, || {
+        self.plan.ask.trace.report(Step::Cost, || {
             format!("{charged} credits are charged, {:.3} s were taken", took.as_secs_f64())
         });
         if let Ok((_, Usage { credits: Some(credits), .. })) = &result {
@@ -254,7 +254,7 @@ impl CallContext<'_> {
             budgets: config.budgets_of(client.as_deref()).clone(),
             client,
         };
-        ask.trace.tell(Step::Cost, || format!("at most {} credits, which are set aside", wish.most));
+        ask.trace.report(Step::Cost, || format!("at most {} credits, which are set aside", wish.most));
         self.ledger.reserve(wish).await.map_err(|error| Attempt::unpaid(&about.name, error))
     }
 
@@ -299,13 +299,13 @@ impl CallContext<'_> {
         call: Call,
         took: &mut Duration,
     ) -> Result<(GuardedColor, Usage), ProviderError> {
-        let about = provider.about();
+        let about = provider.info();
         let start = Instant::now();
         let (gray, parent) = (call.gray.clone(), call.trace.parent());
         let call = within(parent, provider.colorize(call));
         // A panic in one provider must not prevent the fallback to the next. Its cost is unknown.
         let answer = AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
-            self.memory.refused(&about.name);
+            self.memory.record_refused_output(&about.name);
             Err(stopped().billed(Billed::Unknown))
         });
         *took = start.elapsed();
@@ -329,13 +329,13 @@ impl CallContext<'_> {
                 return Err(paid(ProviderError::new(FailureKind::Timeout, late)));
             }
         };
-        self.plan.ask.trace.tell(Step::Result, || match &checked {
+        self.plan.ask.trace.report(Step::Result, || match &checked {
             Ok(_) => "the picture sent, in colour: it is used".to_owned(),
             Err(flaw) => format!("refused: {}", flaw.reason()),
         });
         let color = checked.map_err(|flaw| {
             self.metrics.guard_refusal(&about.name, flaw.label());
-            self.memory.refused(&about.name);
+            self.memory.record_refused_output(&about.name);
             paid(ProviderError::new(FailureKind::BadAnswer, flaw.reason()))
         })?;
         let room = room.filter(|_| matches!(color, CheckedColor::Own(_)));
@@ -360,7 +360,7 @@ pub fn not_ready(why: String, retry_after: Option<Duration>) -> ProviderError {
 /// Logs a failure as a warning. A provider that was skipped is logged at debug level only: it may be skipped for every
 /// picture.
 fn report(Attempt { provider, kind, reason, .. }: &Attempt) {
-    if kind.was_asked() {
+    if kind.was_called() {
         let kind = kind.label();
         tracing::warn!(%provider, kind, "provider {provider} failed: {reason}");
     } else {

@@ -41,7 +41,7 @@ impl Snapshot {
     /// A snapshot with a test's own providers.
     #[cfg(test)]
     pub(super) fn with(config: Config, providers: impl IntoIterator<Item = Arc<dyn Provider>>) -> Self {
-        let providers = providers.into_iter().map(|provider| (provider.about().name.clone(), provider));
+        let providers = providers.into_iter().map(|provider| (provider.info().name.clone(), provider));
         let report = serde_json::Value::Null;
         Self { config, report, inputs: None, providers: providers.collect() }
     }
@@ -50,7 +50,7 @@ impl Snapshot {
     pub(super) fn count_paid(&self, metrics: &Metrics) {
         let ready = self.providers.values().filter(|provider| provider.readiness() == Readiness::Ready);
         ready
-            .map(|provider| provider.about())
+            .map(|provider| provider.info())
             .filter(|about| !self.most(&about.name, about.send_max_pixels).is_zero())
             .for_each(|about| metrics.paid_provider(&about.name));
     }

@@ -61,7 +61,7 @@ impl Gateway {
         decoded: &DecodedPhoto,
         colored: &RouteResult,
     ) -> Result<MergedImage, Error> {
-        let options = keys::encode_options(&plan.config().output, plan.format, colored.provider.about());
+        let options = keys::encode_options(&plan.config().output, plan.format, colored.provider.info());
         let (photo, color) = (decoded.photo.clone(), colored.color.clone());
         let merge = move || {
             let encoded = match &*color {
@@ -84,7 +84,7 @@ impl Gateway {
         colored: &RouteResult,
     ) {
         let called = matches!(colored.origin, RenditionOrigin::Called(_));
-        let key = plan.color_key(colored.provider.about(), &decoded.key);
+        let key = plan.color_key(colored.provider.info(), &decoded.key);
         let Some(key) = key.filter(|_| called && plan.ask.reuse.keep) else { return };
         let color = colored.color.clone();
         let written = move || match &*color {

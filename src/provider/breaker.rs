@@ -39,8 +39,8 @@ impl CircuitBreaker {
 
 #[async_trait]
 impl Provider for CircuitBreaker {
-    fn about(&self) -> &ProviderInfo {
-        self.inner.about()
+    fn info(&self) -> &ProviderInfo {
+        self.inner.info()
     }
 
     fn readiness(&self) -> Readiness {

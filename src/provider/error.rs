@@ -51,8 +51,8 @@ impl ProviderError {
     }
 
     /// Whether the call may be retried. A call that may have been billed is never retried.
-    pub fn again(&self) -> bool {
-        self.kind.again() && self.billed == Billed::No
+    pub fn is_retryable(&self) -> bool {
+        self.kind.is_retryable() && self.billed == Billed::No
     }
 }
 
@@ -100,12 +100,12 @@ impl FailureKind {
     ];
 
     /// Whether the same call to the same provider may succeed on a retry.
-    pub const fn again(self) -> bool {
+    pub const fn is_retryable(self) -> bool {
         matches!(self, Self::Busy | Self::Unreachable | Self::Unavailable)
     }
 
     /// Whether the provider was called at all.
-    pub const fn was_asked(self) -> bool {
+    pub const fn was_called(self) -> bool {
         !matches!(self, Self::NotReady | Self::Budget | Self::Ledger | Self::Abandoned)
     }
 

@@ -21,17 +21,17 @@ use super::context::next_hop;
 use super::outgoing::{AddressPolicy, ForbiddenAddress, Names, System};
 use super::{FailureKind, ProviderError};
 
-const MOST_REDIRECTS: usize = 3;
+const MAX_REDIRECTS: usize = 3;
 
 /// A longer `Retry-After` is cut to this.
-const LONGEST_RETRY: Duration = Duration::from_secs(86_400);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
 /// How long an idle connection is reused. Shorter than the usual keep-alive time of servers, so that no request is sent
 /// on a connection that the server is closing.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most bytes that are allocated because of a `Content-Length`.
-const MOST_TRUSTED: u64 = 1 << 20;
+const MAX_PREALLOCATED: u64 = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpTimeouts {
@@ -71,8 +71,8 @@ pub enum HttpError {
     Broken(String),
     #[error("its answer is larger than {0} bytes")]
     TooLarge(u64),
-    #[error("it redirects more than {MOST_REDIRECTS} times")]
-    Astray,
+    #[error("it redirects more than {MAX_REDIRECTS} times")]
+    TooManyRedirects,
     #[error("it redirects to another host, which is not followed")]
     Redirected,
     /// The host's name resolves to an address that may not be connected to.
@@ -91,7 +91,7 @@ impl HttpError {
         let kind = match self {
             Self::NoConnection(_) | Self::Broken(_) => FailureKind::Unreachable,
             Self::NoFirstByte(_) | Self::Late => FailureKind::Timeout,
-            Self::TooLarge(_) | Self::Astray | Self::Redirected | Self::Forbidden(_) => {
+            Self::TooLarge(_) | Self::TooManyRedirects | Self::Redirected | Self::Forbidden(_) => {
                 FailureKind::BadAnswer
             }
         };
@@ -112,7 +112,7 @@ impl Reply {
                 date.duration_since(SystemTime::now()).unwrap_or_default()
             }
         };
-        Some(wait.min(LONGEST_RETRY))
+        Some(wait.min(MAX_RETRY_AFTER))
     }
 
     /// The target of a redirect.
@@ -126,22 +126,24 @@ impl HttpClient {
     /// `reach`. The first call reads the system's certificates, so it must not run on an async thread. The error is a
     /// message for the operator.
     pub fn new(times: HttpTimeouts, reach: AddressPolicy) -> Result<Self, String> {
-        let mut builder = named(builder(times.connect)?)?;
+        let mut builder = with_cdn_loop(base_builder(times.connect)?)?;
         if reach != AddressPolicy::Anywhere {
             builder = builder.dns_resolver(Arc::new(Names::new(Arc::new(System), reach)));
         }
-        Ok(Self { client: built(builder)?, first_byte: times.first_byte })
+        Ok(Self { client: build(builder)?, first_byte: times.first_byte })
     }
 
     /// A client that returns redirects instead of following them and resolves hosts with `names`.
     pub(super) fn without_redirects(times: HttpTimeouts, names: Names) -> Result<Self, String> {
-        let builder = named(builder(times.connect)?)?.redirect(Policy::none()).dns_resolver(Arc::new(names));
-        Ok(Self { client: built(builder)?, first_byte: times.first_byte })
+        let builder = with_cdn_loop(base_builder(times.connect)?)?
+            .redirect(Policy::none())
+            .dns_resolver(Arc::new(names));
+        Ok(Self { client: build(builder)?, first_byte: times.first_byte })
     }
 
     /// A bare client for a library with its own limits. It does not decompress bodies.
     pub fn bare(connect: Duration) -> Result<Client, String> {
-        built(builder(connect)?.no_gzip())
+        build(base_builder(connect)?.no_gzip())
     }
 
     pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
@@ -156,15 +158,15 @@ impl HttpClient {
         self.client.post(url)
     }
 
-    /// Sends a request and reads the response, at most `most` bytes, until the deadline. A redirect that was not
+    /// Sends a request and reads the response, at most `max_bytes`, until the deadline. A redirect that was not
     /// followed is an error.
     pub async fn send(
         &self,
         request: RequestBuilder,
-        most: u64,
+        max_bytes: u64,
         deadline: Instant,
     ) -> Result<Reply, HttpError> {
-        let reply = self.send_once(request, most, deadline).await?;
+        let reply = self.send_once(request, max_bytes, deadline).await?;
         if reply.location().is_some() { Err(HttpError::Redirected) } else { Ok(reply) }
     }
 
@@ -172,11 +174,11 @@ impl HttpClient {
     pub async fn send_once(
         &self,
         request: RequestBuilder,
-        most: u64,
+        max_bytes: u64,
         deadline: Instant,
     ) -> Result<Reply, HttpError> {
         let request = match next_hop() {
-            Some(place) => request.header("traceparent", place.to_string()),
+            Some(hop) => request.header("traceparent", hop.to_string()),
             None => request,
         };
         let exchange = async {
@@ -184,7 +186,7 @@ impl HttpClient {
                 .await
                 .map_err(|_| HttpError::NoFirstByte(self.first_byte))?
                 .map_err(|error| classify(&error))?;
-            read(response, most).await
+            read(response, max_bytes).await
         };
         tokio::time::timeout_at(deadline.into(), exchange).await.unwrap_or(Err(HttpError::Late))
     }
@@ -195,48 +197,48 @@ impl HttpClient {
 pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
 /// The name of this process in `CDN-Loop`. Each process has its own, because one gateway may call another.
-pub fn own_name() -> &'static str {
+pub fn cdn_loop_name() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| format!("pixcolor-{}", uuid::Uuid::new_v4().simple()));
     &NAME
 }
 
-fn builder(connect: Duration) -> Result<ClientBuilder, String> {
+fn base_builder(connect: Duration) -> Result<ClientBuilder, String> {
     static TLS: LazyLock<Result<ClientConfig, String>> = LazyLock::new(tls);
     Ok(Client::builder()
         .tls_backend_preconfigured(TLS.clone()?)
         .user_agent(concat!("PixColor/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect)
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .redirect(Policy::custom(same_host))
         .referer(false)
         .no_proxy())
 }
 
 /// Adds the `CDN-Loop` header to every request.
-fn named(builder: ClientBuilder) -> Result<ClientBuilder, String> {
-    let name = HeaderValue::from_str(own_name()).map_err(|error| error.to_string())?;
+fn with_cdn_loop(builder: ClientBuilder) -> Result<ClientBuilder, String> {
+    let name = HeaderValue::from_str(cdn_loop_name()).map_err(|error| error.to_string())?;
     Ok(builder.default_headers(HeaderMap::from_iter([(CDN_LOOP, name)])))
 }
 
-fn built(builder: ClientBuilder) -> Result<Client, String> {
+fn build(builder: ClientBuilder) -> Result<Client, String> {
     builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", cause(&error)))
 }
 
-async fn read(mut response: Response, most: u64) -> Result<Reply, HttpError> {
+async fn read(mut response: Response, max_bytes: u64) -> Result<Reply, HttpError> {
     let (status, headers) = (response.status(), response.headers().clone());
     if status.is_redirection() && headers.contains_key(LOCATION) {
         // The body of a redirect is not used.
         return Ok(Reply { status, headers, body: Bytes::new() });
     }
     let promised = response.content_length().unwrap_or(0);
-    if promised > most {
-        return Err(HttpError::TooLarge(most));
+    if promised > max_bytes {
+        return Err(HttpError::TooLarge(max_bytes));
     }
     // A `Content-Length` costs the host nothing, so memory beyond this is allocated only as bytes arrive.
-    let mut body = BytesMut::with_capacity(usize::try_from(promised.min(MOST_TRUSTED)).unwrap_or(0));
+    let mut body = BytesMut::with_capacity(usize::try_from(promised.min(MAX_PREALLOCATED)).unwrap_or(0));
     while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
-        if (body.len() + chunk.len()) as u64 > most {
-            return Err(HttpError::TooLarge(most));
+        if (body.len() + chunk.len()) as u64 > max_bytes {
+            return Err(HttpError::TooLarge(max_bytes));
         }
         body.extend_from_slice(&chunk);
     }
@@ -248,8 +250,8 @@ fn same_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let from = attempt.previous();
     let same = from.last().is_some_and(|from| from.origin() == attempt.url().origin());
     match same {
-        true if from.len() <= MOST_REDIRECTS => attempt.follow(),
-        true => attempt.error(HttpError::Astray),
+        true if from.len() <= MAX_REDIRECTS => attempt.follow(),
+        true => attempt.error(HttpError::TooManyRedirects),
         false => attempt.stop(),
     }
 }
@@ -321,7 +323,7 @@ mod tests {
         assert_eq!(with("-1"), None);
         for long in ["86401", "18446744073709551615", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"]
         {
-            assert_eq!(with(long), Some(LONGEST_RETRY), "{long}");
+            assert_eq!(with(long), Some(MAX_RETRY_AFTER), "{long}");
         }
         assert_eq!(with("soon"), None);
     }

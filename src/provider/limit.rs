@@ -25,8 +25,8 @@ impl ConcurrencyLimit {
 
 #[async_trait]
 impl Provider for ConcurrencyLimit {
-    fn about(&self) -> &ProviderInfo {
-        self.inner.about()
+    fn info(&self) -> &ProviderInfo {
+        self.inner.info()
     }
 
     fn readiness(&self) -> Readiness {

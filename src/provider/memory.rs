@@ -14,7 +14,7 @@ use crate::observe::Metrics;
 use crate::queue::Queue;
 
 /// The most distinct alerts of one provider that are logged. This bounds the memory that a host can take.
-const MOST_NEWS: usize = 32;
+const MAX_ALERTS: usize = 32;
 
 /// State of all providers. Clones are cheap and share the state.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ pub struct ProviderState {
     circuits: Mutex<Vec<(EndpointDigest, Weak<ProviderCircuit>)>>,
     pub(super) metrics: Metrics,
     queue: Mutex<Option<(LimitSize, Arc<Queue>)>>,
-    news: Mutex<BTreeSet<String>>,
+    alerts: Mutex<BTreeSet<String>>,
     /// What the network in use was loaded from, and the network.
     network: Mutex<(String, Weak<OnnxProvider>)>,
 }
@@ -40,7 +40,7 @@ pub type EndpointDigest = [u8; 32];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct LimitSize {
-    places: u32,
+    concurrency: u32,
     waiting: usize,
 }
 
@@ -49,7 +49,7 @@ impl ProviderMemory {
         Self { metrics, by_name: Arc::default() }
     }
 
-    pub(super) fn of(&self, name: &str) -> Arc<ProviderState> {
+    pub(super) fn state(&self, name: &str) -> Arc<ProviderState> {
         let mut all = lock(&self.by_name);
         let new = || {
             Arc::new(ProviderState {
@@ -57,7 +57,7 @@ impl ProviderMemory {
                 circuits: Mutex::default(),
                 metrics: self.metrics.clone(),
                 queue: Mutex::default(),
-                news: Mutex::default(),
+                alerts: Mutex::default(),
                 network: Mutex::default(),
             })
         };
@@ -65,19 +65,19 @@ impl ProviderMemory {
     }
 
     /// The output guard rejected the image of a call, so the circuit breaker counts that call as failed.
-    pub fn refused(&self, name: &str) {
-        if let Some(remembered) = lock(&self.by_name).get(name) {
-            remembered.latest(|circuit| circuit.record_refused_output());
+    pub fn record_refused_output(&self, name: &str) {
+        if let Some(state) = lock(&self.by_name).get(name) {
+            state.with_latest_circuit(|circuit| circuit.record_refused_output());
         }
     }
 
     /// Takes over the providers of a new configuration. State and metrics of all others are dropped, and their calls
-    /// under way no longer change metrics.
-    pub fn in_force<'n>(&self, names: impl Iterator<Item = &'n str>) {
+    /// under endpoint no longer change metrics.
+    pub fn retain<'n>(&self, names: impl Iterator<Item = &'n str>) {
         let names: BTreeSet<&str> = names.collect();
-        lock(&self.by_name).retain(|name, remembered| {
+        lock(&self.by_name).retain(|name, state| {
             let there = names.contains(name.as_str());
-            remembered.show(there);
+            state.show(there);
             if !there {
                 self.metrics.forget_provider(name);
             }
@@ -86,7 +86,7 @@ impl ProviderMemory {
     }
 
     /// Shows the balance of a provider's account as a metric, if the provider is still configured.
-    pub fn balance(&self, name: &str, left: Option<f64>) {
+    pub fn set_balance(&self, name: &str, left: Option<f64>) {
         let all = lock(&self.by_name);
         if all.contains_key(name) {
             self.metrics.balance(name, left);
@@ -97,14 +97,14 @@ impl ProviderMemory {
 impl ProviderState {
     /// The circuit for this address, these settings and keys. After a change of one of them a new circuit starts closed,
     /// because the change may have fixed the cause of the failures.
-    pub(super) fn circuit(&self, way: EndpointDigest, config: BreakerConfig) -> Arc<ProviderCircuit> {
-        let mut kept = lock(&self.circuits);
-        kept.retain(|(_, circuit)| circuit.strong_count() > 0);
-        let found = kept.iter().position(|(kept, _)| *kept == way).map(|index| kept.remove(index));
+    pub(super) fn circuit(&self, endpoint: EndpointDigest, config: BreakerConfig) -> Arc<ProviderCircuit> {
+        let mut circuits = lock(&self.circuits);
+        circuits.retain(|(_, circuit)| circuit.strong_count() > 0);
+        let found = circuits.iter().position(|(of, _)| *of == endpoint).map(|index| circuits.remove(index));
         let circuit = found.and_then(|(_, circuit)| circuit.upgrade());
         let circuit = circuit
             .unwrap_or_else(|| Arc::new(ProviderCircuit::new(&self.name, self.metrics.clone(), config)));
-        kept.push((way, Arc::downgrade(&circuit)));
+        circuits.push((endpoint, Arc::downgrade(&circuit)));
         circuit
     }
 
@@ -117,22 +117,22 @@ impl ProviderState {
         latest.show(there);
     }
 
-    fn latest(&self, look: impl FnOnce(&ProviderCircuit)) {
+    fn with_latest_circuit(&self, f: impl FnOnce(&ProviderCircuit)) {
         let latest = lock(&self.circuits).iter().rev().find_map(|(_, circuit)| circuit.upgrade());
         if let Some(circuit) = latest {
-            look(&circuit);
+            f(&circuit);
         }
     }
 
-    /// The queue for `places` concurrent calls and `waiting` queued ones. A new queue is made only if the numbers changed.
-    pub(super) fn queue(&self, places: u32, waiting: usize) -> Arc<Queue> {
-        let wanted = LimitSize { places, waiting };
-        let mut kept = lock(&self.queue);
-        if let Some((_, queue)) = kept.as_ref().filter(|(size, _)| *size == wanted) {
+    /// The queue for `concurrency` concurrent calls and `waiting` queued ones. A new queue is made only if the numbers changed.
+    pub(super) fn queue(&self, concurrency: u32, waiting: usize) -> Arc<Queue> {
+        let size = LimitSize { concurrency, waiting };
+        let mut current = lock(&self.queue);
+        if let Some((_, queue)) = current.as_ref().filter(|(current, _)| *current == size) {
             return queue.clone();
         }
-        let queue = Arc::new(Queue::new(places, waiting));
-        *kept = Some((wanted, queue.clone()));
+        let queue = Arc::new(Queue::new(concurrency, waiting));
+        *current = Some((size, queue.clone()));
         queue
     }
 
@@ -143,20 +143,20 @@ impl ProviderState {
         from: String,
         load: impl FnOnce() -> Result<OnnxProvider, OnnxError>,
     ) -> Result<Arc<OnnxProvider>, OnnxError> {
-        let mut kept = lock(&self.network);
-        if let Some(network) = kept.1.upgrade().filter(|_| kept.0 == from) {
+        let mut current = lock(&self.network);
+        if let Some(network) = current.1.upgrade().filter(|_| current.0 == from) {
             return Ok(network);
         }
         let network = Arc::new(load()?);
-        *kept = (from, Arc::downgrade(&network));
+        *current = (from, Arc::downgrade(&network));
         Ok(network)
     }
 
     /// Whether an alert was not logged before. Digits are ignored, because a balance changes with every call.
-    pub(super) fn is_news(&self, text: &str) -> bool {
+    pub(super) fn is_new_alert(&self, text: &str) -> bool {
         let text: String = text.chars().filter(|c| !c.is_ascii_digit()).collect();
-        let mut told = lock(&self.news);
-        told.len() < MOST_NEWS && told.insert(text)
+        let mut logged = lock(&self.alerts);
+        logged.len() < MAX_ALERTS && logged.insert(text)
     }
 }
 

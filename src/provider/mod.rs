@@ -16,12 +16,12 @@ mod limit;
 mod memory;
 mod onnx;
 mod outgoing;
+mod redact;
 mod registry;
 mod remote;
 mod retry;
 mod timed;
 mod trace;
-mod words;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,10 +34,10 @@ pub use audience::Audience;
 pub use context::within;
 pub use error::{Billed, FailureKind, ProviderError};
 pub use http::{Letterbox, balances};
-pub use http_client::{CDN_LOOP, HttpClient, HttpError, HttpTimeouts, Reply, own_name};
+pub use http_client::{CDN_LOOP, HttpClient, HttpError, HttpTimeouts, Reply, cdn_loop_name};
 pub use memory::ProviderMemory;
 pub use outgoing::{AddressPolicy, ForbiddenAddress, InputError, Inputs};
-pub use registry::{BuildError, build, forbidden, guarded};
+pub use registry::{BuildError, build, decorated, forbidden};
 pub use trace::{Step, Trace};
 
 use crate::credit::{CallBegun, Usage};
@@ -46,7 +46,7 @@ use crate::photo::{Chroma, Gray};
 #[async_trait]
 pub trait Provider: Send + Sync {
     /// Never changes.
-    fn about(&self) -> &ProviderInfo;
+    fn info(&self) -> &ProviderInfo;
 
     /// Whether the provider can be called now. Cheap: reads memory only.
     fn readiness(&self) -> Readiness;

@@ -38,24 +38,25 @@ pub fn build(config: &ProviderConfig, memory: &ProviderMemory) -> Result<Arc<dyn
             let load = || OnnxProvider::load(name, common, onnx, &config.price);
             (
                 memory
-                    .of(name)
+                    .state(name)
                     .network(OnnxProvider::source(common, onnx, &config.price), load)
                     .map_err(failed)?,
                 Duration::ZERO,
             )
         }
-        KindConfig::Algorithmia(host) => {
-            (Arc::new(AlgorithmiaProvider::new(name, common, host, &config.price, memory.of(name))), TRANSFER)
-        }
+        KindConfig::Algorithmia(host) => (
+            Arc::new(AlgorithmiaProvider::new(name, common, host, &config.price, memory.state(name))),
+            TRANSFER,
+        ),
         KindConfig::Http(api) => (Arc::new(HttpProvider::new(name, common, api, &config.price)), TRANSFER),
         KindConfig::Exec(exec) => {
-            let queue = memory.of(name).queue(exec.places(), exec.queue);
+            let queue = memory.state(name).queue(exec.places(), exec.queue);
             (Arc::new(ProgramProvider::new(name, common, exec, &config.price, queue)), Duration::ZERO)
         }
     };
     let timed = Arc::new(Timed::new(kind, common.timeout + transfer));
     Ok(match config.kind.remote() {
-        Some(remote) => behind(timed, remote, memory, way(&config.kind)),
+        Some(remote) => decorate(timed, remote, memory, endpoint_digest(&config.kind)),
         None => timed,
     })
 }
@@ -71,7 +72,7 @@ pub fn forbidden(config: &ProviderConfig) -> Option<ForbiddenAddress> {
 }
 
 /// The digest of a provider's address, settings and keys.
-fn way(kind: &KindConfig) -> EndpointDigest {
+fn endpoint_digest(kind: &KindConfig) -> EndpointDigest {
     let secrets: Vec<&Secret> = match kind {
         KindConfig::Algorithmia(host) => vec![&host.api_key],
         KindConfig::Http(api) => api.secrets.values().collect(),
@@ -90,28 +91,28 @@ fn way(kind: &KindConfig) -> EndpointDigest {
 /// Wraps a remote provider in a concurrency limit, retries and a circuit breaker, from the outside in. The limit is
 /// outermost, so that time in the queue does not count as a time-out and a retry keeps its slot. The circuit breaker is
 /// innermost, so that it sees every attempt.
-pub fn guarded(
+pub fn decorated(
     inner: Arc<dyn Provider>,
     remote: &RemoteConfig,
     memory: &ProviderMemory,
 ) -> Arc<dyn Provider> {
-    behind(inner, remote, memory, EndpointDigest::default())
+    decorate(inner, remote, memory, EndpointDigest::default())
 }
 
-fn behind(
+fn decorate(
     inner: Arc<dyn Provider>,
     remote: &RemoteConfig,
     memory: &ProviderMemory,
-    way: EndpointDigest,
+    endpoint: EndpointDigest,
 ) -> Arc<dyn Provider> {
-    let remembered = memory.of(&inner.about().name);
+    let state = memory.state(&inner.info().name);
     let mut provider = inner;
     if remote.breaker.failures > 0 {
         provider =
-            Arc::new(CircuitBreaker::new(provider, remote.breaker, remembered.circuit(way, remote.breaker)));
+            Arc::new(CircuitBreaker::new(provider, remote.breaker, state.circuit(endpoint, remote.breaker)));
     }
     if remote.retries > 0 {
-        provider = Arc::new(Retry::new(provider, remote.retries, remembered.clone()));
+        provider = Arc::new(Retry::new(provider, remote.retries, state.clone()));
     }
-    Arc::new(ConcurrencyLimit::new(provider, remembered.queue(remote.concurrency, remote.queue)))
+    Arc::new(ConcurrencyLimit::new(provider, state.queue(remote.concurrency, remote.queue)))
 }

@@ -1,7 +1,7 @@
 //! Retries a call that failed for a temporary reason and was not billed.
 //!
 //! The delay doubles with each retry and is jittered, so that concurrent calls do not retry together. A `Retry-After`
-//! of the host is added to the delay. If it is longer than `LONGEST_WAIT`, or the deadline is too close, the call is
+//! of the host is added to the delay. If it is longer than `MAX_DELAY`, or the deadline is too close, the call is
 //! not retried: a fallback answers sooner.
 
 use std::sync::Arc;
@@ -14,35 +14,35 @@ use super::memory::ProviderState;
 use super::{Call, Provider, ProviderError, ProviderInfo, ProviderResponse, Readiness};
 
 /// The first delay; jitter at most doubles it.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
+const FIRST_DELAY: Duration = Duration::from_millis(250);
 
 /// The longest delay before jitter, and the longest accepted `Retry-After`.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const MAX_DELAY: Duration = Duration::from_secs(10);
 
 /// No retry starts with less time than this before the deadline.
-const LEAST_CALL: Duration = Duration::from_secs(1);
+const MIN_CALL: Duration = Duration::from_secs(1);
 
 pub struct Retry {
     inner: Arc<dyn Provider>,
     waits: ExponentialBuilder,
-    remembered: Arc<ProviderState>,
+    state: Arc<ProviderState>,
 }
 
 impl Retry {
-    pub fn new(inner: Arc<dyn Provider>, retries: u32, remembered: Arc<ProviderState>) -> Self {
+    pub fn new(inner: Arc<dyn Provider>, retries: u32, state: Arc<ProviderState>) -> Self {
         let waits = ExponentialBuilder::new()
-            .with_min_delay(FIRST_WAIT)
-            .with_max_delay(LONGEST_WAIT)
+            .with_min_delay(FIRST_DELAY)
+            .with_max_delay(MAX_DELAY)
             .with_max_times(retries as usize)
             .with_jitter();
-        Self { inner, waits, remembered }
+        Self { inner, waits, state }
     }
 }
 
 #[async_trait]
 impl Provider for Retry {
-    fn about(&self) -> &ProviderInfo {
-        self.inner.about()
+    fn info(&self) -> &ProviderInfo {
+        self.inner.info()
     }
 
     fn readiness(&self) -> Readiness {
@@ -59,18 +59,18 @@ impl Provider for Retry {
             };
             let asked = error.retry_after.unwrap_or_default();
             let wait = waits.next().map(|wait| asked + wait);
-            let in_time = |wait: &Duration| Instant::now() + *wait + LEAST_CALL <= call.deadline;
-            let Some(wait) = wait.filter(|wait| error.again() && asked <= LONGEST_WAIT && in_time(wait))
+            let in_time = |wait: &Duration| Instant::now() + *wait + MIN_CALL <= call.deadline;
+            let Some(wait) = wait.filter(|wait| error.is_retryable() && asked <= MAX_DELAY && in_time(wait))
             else {
                 if tries > 1 {
                     error.message += &format!(" (tried {tries} times)");
                 }
                 return Err(error);
             };
-            let name = &self.about().name;
+            let name = &self.info().name;
             tracing::debug!(provider = %name, "provider {name}: retry in {wait:?}: {error}");
             tokio::time::sleep(wait).await;
-            self.remembered.metrics.provider_retry(name);
+            self.state.metrics.provider_retry(name);
             tries += 1;
         }
     }

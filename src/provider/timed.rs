@@ -12,20 +12,20 @@ const GRACE: Duration = Duration::from_millis(500);
 
 pub struct Timed {
     inner: Arc<dyn Provider>,
-    most: Duration,
+    timeout: Duration,
 }
 
 impl Timed {
-    /// Cancels each call after `most`.
-    pub fn new(inner: Arc<dyn Provider>, most: Duration) -> Self {
-        Self { inner, most }
+    /// Cancels each call after `timeout`.
+    pub fn new(inner: Arc<dyn Provider>, timeout: Duration) -> Self {
+        Self { inner, timeout }
     }
 }
 
 #[async_trait]
 impl Provider for Timed {
-    fn about(&self) -> &ProviderInfo {
-        self.inner.about()
+    fn info(&self) -> &ProviderInfo {
+        self.inner.info()
     }
 
     fn readiness(&self) -> Readiness {
@@ -34,12 +34,12 @@ impl Provider for Timed {
 
     async fn colorize(&self, call: Call) -> Result<ProviderResponse, ProviderError> {
         let start = Instant::now();
-        let deadline = call.deadline.min(start + self.most);
+        let deadline = call.deadline.min(start + self.timeout);
         let work = self.inner.colorize(Call { deadline, ..call });
         tokio::time::timeout_at((deadline + GRACE).into(), work).await.unwrap_or_else(|_| {
             let seconds = start.elapsed().as_secs_f64();
             // A remote host may finish the call and charge for it.
-            let billed = if self.about().leaves_machine { Billed::Unknown } else { Billed::No };
+            let billed = if self.info().leaves_machine { Billed::Unknown } else { Billed::No };
             Err(ProviderError::new(FailureKind::Timeout, format!("no answer after {seconds:.1} s"))
                 .billed(billed))
         })
@@ -53,11 +53,11 @@ mod tests {
     use crate::provider::Trace;
 
     /// Never responds and ignores deadlines.
-    struct Deaf(ProviderInfo);
+    struct Hanging(ProviderInfo);
 
     #[async_trait]
-    impl Provider for Deaf {
-        fn about(&self) -> &ProviderInfo {
+    impl Provider for Hanging {
+        fn info(&self) -> &ProviderInfo {
             &self.0
         }
 
@@ -73,8 +73,8 @@ mod tests {
     #[tokio::test]
     async fn a_hanging_call_is_cancelled_and_may_have_been_billed_only_if_the_provider_is_remote() {
         for (leaves_machine, billed) in [(true, Billed::Unknown), (false, Billed::No)] {
-            let about = ProviderInfo {
-                name: "deaf".into(),
+            let info = ProviderInfo {
+                name: "hanging".into(),
                 kind: "test",
                 model: "none".into(),
                 version: "1".into(),
@@ -83,8 +83,8 @@ mod tests {
                 luma_lock: true,
                 settings: String::new(),
             };
-            for (most, deadline) in [(50, 60_000), (60_000, 50)] {
-                let timed = Timed::new(Arc::new(Deaf(about.clone())), Duration::from_millis(most));
+            for (timeout, deadline) in [(50, 60_000), (60_000, 50)] {
+                let timed = Timed::new(Arc::new(Hanging(info.clone())), Duration::from_millis(timeout));
                 let gray = Arc::new(Gray { width: 1, height: 1, luma: vec![0] });
                 let call = Call {
                     gray,

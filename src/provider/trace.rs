@@ -67,7 +67,7 @@ impl Trace {
     }
 
     /// Reports a step. `words` is called only if there is a listener.
-    pub fn tell(&self, step: Step, words: impl FnOnce() -> String) {
+    pub fn report(&self, step: Step, words: impl FnOnce() -> String) {
         if let Some(listener) = &self.listener {
             (listener.tell)(step, &words());
         }

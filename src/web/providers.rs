@@ -86,7 +86,7 @@ impl PerMegapixel {
 
 impl ProviderFacts {
     fn new(context: &Context, (place, provider): (Option<usize>, &dyn Provider)) -> Self {
-        let about = provider.about();
+        let about = provider.info();
         let reason = match context.gateway.readiness(&context.snapshot, provider) {
             Readiness::Ready => None,
             Readiness::NotReady { why, .. } => Some(why),

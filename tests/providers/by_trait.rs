@@ -12,14 +12,14 @@ use pixcolor::provider::{
 };
 
 pub struct Sepia {
-    about: ProviderInfo,
+    info: ProviderInfo,
     /// CIE a\* and b\*.
     tone: (f32, f32),
 }
 
 impl Sepia {
     pub fn new(name: &str, tone: (f32, f32)) -> Self {
-        let about = ProviderInfo {
+        let info = ProviderInfo {
             name: name.to_owned(),
             kind: "sepia",
             model: "sepia".to_owned(),
@@ -30,14 +30,14 @@ impl Sepia {
             // Everything that changes pixels belongs here, because it is part of cache keys.
             settings: format!("{tone:?}"),
         };
-        Self { about, tone }
+        Self { info, tone }
     }
 }
 
 #[async_trait]
 impl Provider for Sepia {
-    fn about(&self) -> &ProviderInfo {
-        &self.about
+    fn info(&self) -> &ProviderInfo {
+        &self.info
     }
 
     fn readiness(&self) -> Readiness {
@@ -51,7 +51,7 @@ impl Provider for Sepia {
                 "the deadline had passed before the call began",
             ));
         }
-        call.trace.tell(Step::Request, || format!("{} x {} pixels", call.gray.width, call.gray.height));
+        call.trace.report(Step::Request, || format!("{} x {} pixels", call.gray.width, call.gray.height));
         call.may_begin().await?;
         let start = ThreadTime::now();
         // Chroma planes may have any size: one value covers the whole picture.

@@ -48,16 +48,16 @@ impl Audience for Empty {
 
 fn has_a_complete_description(make: impl Fn() -> Arc<dyn Provider>) {
     let (one, other) = (make(), make());
-    let about = one.about();
-    for text in [&about.name, &about.model, &about.version, &about.kind.to_owned()] {
-        assert!(!text.trim().is_empty(), "{about:?}");
+    let info = one.info();
+    for text in [&info.name, &info.model, &info.version, &info.kind.to_owned()] {
+        assert!(!text.trim().is_empty(), "{info:?}");
     }
-    assert!(about.send_max_pixels > 0);
+    assert!(info.send_max_pixels > 0);
     assert_eq!(one.readiness(), Readiness::Ready);
-    assert_eq!(about.identity(), other.about().identity(), "the same settings, the same identity");
-    let mut changed = about.clone();
+    assert_eq!(info.identity(), other.info().identity(), "the same settings, the same identity");
+    let mut changed = info.clone();
     changed.send_max_pixels += 1;
-    assert_ne!(about.identity(), changed.identity());
+    assert_ne!(info.identity(), changed.identity());
 }
 
 async fn colors_pictures_of_any_shape(provider: Arc<dyn Provider>) {
@@ -75,7 +75,7 @@ async fn colors_pictures_of_any_shape(provider: Arc<dyn Provider>) {
             }
         };
         assert!(chroma.width > 0 && chroma.height > 0);
-        if !provider.about().leaves_machine {
+        if !provider.info().leaves_machine {
             assert!(usage.cpu.is_some_and(|cpu| cpu > Duration::ZERO), "{usage:?}");
         }
         assert!(usage.credits.is_none_or(|credits| credits.micro() >= 0));
@@ -121,6 +121,6 @@ async fn serves_concurrent_calls_or_refuses_them_as_busy(provider: Arc<dyn Provi
     assert!(answers.iter().any(Result::is_ok));
     for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
         assert_eq!((error.kind, error.billed), (FailureKind::Busy, Billed::No), "{error:?}");
-        assert!(error.kind.again());
+        assert!(error.kind.is_retryable());
     }
 }

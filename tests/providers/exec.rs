@@ -131,7 +131,7 @@ async fn the_documented_python_example_conforms_and_colors() {
     let setup = handbook();
     conformance::run(|| setup.provider()).await;
     let provider = setup.provider();
-    assert_eq!((provider.about().model.as_str(), provider.about().version.as_str()), ("sepia", "1"));
+    assert_eq!((provider.info().model.as_str(), provider.info().version.as_str()), ("sepia", "1"));
     let sent = call(120, 80);
     let answer = provider.colorize(sent.clone()).await.unwrap();
     assert!(answer.usage.cpu.unwrap() > Duration::from_millis(1), "{:?}", answer.usage);
@@ -277,11 +277,11 @@ async fn the_cost_of_a_failed_run_is_unknown_if_calls_have_a_price() {
 
 #[test]
 fn command_version_and_settings_change_the_identity() {
-    let identity = |more: &str| Setup::shell("cat", more).provider().about().identity();
+    let identity = |more: &str| Setup::shell("cat", more).provider().info().identity();
     let plain = identity("");
     assert_eq!(plain, identity("timeout = 5\nconcurrency = 2\nenv.KEY = { env = \"TOKEN\" }"));
     for more in ["version = \"2\"", "model = \"other\"", "env.STRENGTH = \"2\"", "luma_lock = false"] {
         assert_ne!(plain, identity(more), "{more}");
     }
-    assert_ne!(plain, Setup::shell("cat -", "").provider().about().identity());
+    assert_ne!(plain, Setup::shell("cat -", "").provider().info().identity());
 }

@@ -30,7 +30,7 @@ use pixcolor::credit::CallBegun;
 use pixcolor::observe::Metrics;
 use pixcolor::photo::Gray;
 use pixcolor::provider::{
-    BuildError, Call, FailureKind, Provider, ProviderMemory, Readiness, Trace, build, guarded,
+    BuildError, Call, FailureKind, Provider, ProviderMemory, Readiness, Trace, build, decorated,
 };
 
 fn memory() -> ProviderMemory {
@@ -128,7 +128,7 @@ async fn decorators_conform_alone_and_together() {
         ("all", together),
     ] {
         let inner = configured(name, "kind = \"onnx\"\n");
-        conformance::run(|| guarded(inner.clone(), &remote, &memory())).await;
+        conformance::run(|| decorated(inner.clone(), &remote, &memory())).await;
     }
 }
 

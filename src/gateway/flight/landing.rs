@@ -55,7 +55,7 @@ pub fn read(plan: &ColorizePlan, landed: &Bytes) -> Option<(Rendition, Rendition
     let facts = facts.facts()?;
     // All requests of a flight have the same route.
     let about =
-        plan.search.route.iter().map(|provider| provider.about()).find(|about| about.name == provider)?;
+        plan.search.route.iter().map(|provider| provider.info()).find(|about| about.name == provider)?;
     let attempts = attempts.into_iter().map(|StoredAttempt { provider, kind, reason }| {
         let kind = FailureKind::ALL.into_iter().find(|known| known.label() == kind)?;
         let error = ProviderError::new(kind, reason).billed(Billed::No);

@@ -99,7 +99,7 @@ impl FakeProvider {
 
 #[async_trait]
 impl Provider for FakeProvider {
-    fn about(&self) -> &ProviderInfo {
+    fn info(&self) -> &ProviderInfo {
         assert!(!self.dying.swap(false, Ordering::SeqCst), "on purpose");
         &self.about
     }

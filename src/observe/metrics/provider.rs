@@ -93,7 +93,7 @@ impl Metrics {
     pub fn provider_call(&self, provider: &str, failure: Option<FailureKind>, took: Duration) {
         let outcome = failure.map_or("ok", FailureKind::label);
         self.0.provider.calls.with_label_values(&[provider, outcome]).inc();
-        if failure.is_none_or(FailureKind::was_asked) {
+        if failure.is_none_or(FailureKind::was_called) {
             self.0.provider.seconds.with_label_values(&[provider]).observe(took.as_secs_f64());
         }
     }

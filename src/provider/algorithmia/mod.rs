@@ -21,8 +21,8 @@ use url::Url;
 
 use super::memory::ProviderState;
 use super::outgoing::FetchError;
+use super::redact::quote;
 use super::remote::{fetch_paid, host_seconds};
-use super::words::quote;
 use super::{
     Billed, Call, FailureKind, Provider, ProviderColor, ProviderError, ProviderInfo, ProviderResponse,
     Readiness, Reply, Step, Trace,
@@ -36,27 +36,27 @@ pub use host::reach;
 use wire::AlgorithmResult;
 
 /// The largest request of the protocol, in bytes.
-const MOST_REQUEST: usize = 10 << 20;
+const MAX_REQUEST: usize = 10 << 20;
 /// The largest accepted response to a call, in bytes. Usual ones have a few lines.
-const MOST_ANSWER: u64 = 1 << 20;
+const MAX_RESPONSE: u64 = 1 << 20;
 /// The largest accepted result file, in bytes. The public service had a limit of 15 MB.
-const MOST_FILE: u64 = 32 << 20;
+const MAX_FILE: u64 = 32 << 20;
 /// The longest time-out of the protocol, in seconds.
-const MOST_SECONDS: u64 = 3000;
+const MAX_SECONDS: u64 = 3000;
 /// JPEG quality. JPEG, because transfer time matters more than the last few percent of picture quality.
 const QUALITY: u8 = 95;
 /// How much of a request body the trace shows, in bytes.
 const SHOWN: usize = 60;
 
 pub struct AlgorithmiaProvider {
-    about: ProviderInfo,
+    info: ProviderInfo,
     base: Option<Url>,
     algorithm: Algorithm,
     price: Price,
     timeout: Duration,
     /// Or what is missing in the configuration.
     host: Result<AlgorithmiaHost, String>,
-    remembered: Arc<ProviderState>,
+    state: Arc<ProviderState>,
 }
 
 impl AlgorithmiaProvider {
@@ -66,10 +66,10 @@ impl AlgorithmiaProvider {
         common: &Common,
         config: &AlgorithmiaConfig,
         price: &Price,
-        remembered: Arc<ProviderState>,
+        state: Arc<ProviderState>,
     ) -> Self {
         let Algorithm { owner, name: algorithm, version } = &config.algorithm;
-        let about = ProviderInfo {
+        let info = ProviderInfo {
             name: name.to_owned(),
             kind: "algorithmia",
             model: format!("{owner}/{algorithm}"),
@@ -81,13 +81,13 @@ impl AlgorithmiaProvider {
             settings: format!("jpeg {QUALITY} {}", config.base_url.as_ref().map_or("", Url::as_str)),
         };
         Self {
-            about,
+            info,
             base: config.base_url.clone(),
             algorithm: config.algorithm.clone(),
             price: price.clone(),
             timeout: common.timeout,
             host: AlgorithmiaHost::new(common, config),
-            remembered,
+            state,
         }
     }
 
@@ -108,9 +108,9 @@ impl AlgorithmiaProvider {
         // The trace shows the request even if the API key is missing.
         let Some(base) = &self.base else { return Err(self.host().err().unwrap_or_else(no_address)) };
         let mut url = host::url(base, path)?;
-        let seconds = host_seconds(deadline, self.timeout)?.min(MOST_SECONDS);
+        let seconds = host_seconds(deadline, self.timeout)?.min(MAX_SECONDS);
         url.query_pairs_mut().append_pair("timeout", &seconds.to_string());
-        trace.tell(Step::Request, || {
+        trace.report(Step::Request, || {
             let (start, bytes) = (String::from_utf8_lossy(&body[..SHOWN.min(body.len())]), body.len());
             format!("POST {url}, Authorization: (the key), Content-Type: application/json, {bytes} bytes: {start}...")
         });
@@ -122,24 +122,24 @@ impl AlgorithmiaProvider {
             .header(AUTHORIZATION, &host.authorization)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(body);
-        let reply = host.http.send(request, MOST_ANSWER, deadline).await.map_err(|error| {
+        let reply = host.http.send(request, MAX_RESPONSE, deadline).await.map_err(|error| {
             let billed = if error.sent() { Billed::Unknown } else { Billed::No };
             error.failure().billed(billed)
         })?;
         let key = host.key.expose_secret();
-        trace.tell(Step::Reply, || {
+        trace.report(Step::Reply, || {
             let text = String::from_utf8_lossy(&reply.body);
             format!("status {}: {}", reply.status.as_u16(), quote(&text, key))
         });
-        let done = wire::read(&self.about.name, &reply, &self.price, &facts, key)?;
-        trace.tell(Step::Mapping, || {
+        let done = wire::read(&self.info.name, &reply, &self.price, &facts, key)?;
+        trace.report(Step::Mapping, || {
             let cost = done.usage.credits.map_or("unknown".to_owned(), |credits| credits.to_string());
             let output = quote(&done.output, key);
             format!("`/result/output` is {output}; by the price, the call costs {cost} credits")
         });
         for alert in done.alerts.iter().map(|alert| quote(alert, key)) {
-            if self.remembered.is_news(&alert) {
-                let name = &self.about.name;
+            if self.state.is_new_alert(&alert) {
+                let name = &self.info.name;
                 tracing::warn!(provider = %name, "provider {name} sent an alert: {alert}");
             }
         }
@@ -159,13 +159,13 @@ impl AlgorithmiaProvider {
             data_uri::segments(uri, &self.algorithm).map_err(|refusal| bad(refusal.to_string()))?;
         let path = ["v1", "connector", "data"].into_iter().chain(segments.iter().map(String::as_str));
         let url = host::url(&host.base, path)?;
-        trace.tell(Step::Request, || format!("GET {url}, Authorization: (the key)"));
+        trace.report(Step::Request, || format!("GET {url}, Authorization: (the key)"));
         let fetch = || async {
             let request = host.http.get(url.clone()).header(AUTHORIZATION, &host.authorization);
-            host.http.send(request, MOST_FILE, deadline).await.map_err(FetchError::Http)
+            host.http.send(request, MAX_FILE, deadline).await.map_err(FetchError::Http)
         };
         let reply = fetch_paid(fetch, |status| status.is_server_error()).await?;
-        trace.tell(Step::Reply, || format!("status {}, {} bytes", reply.status.as_u16(), reply.body.len()));
+        trace.report(Step::Reply, || format!("status {}, {} bytes", reply.status.as_u16(), reply.body.len()));
         check(reply).map_err(bad)
     }
 }
@@ -183,7 +183,7 @@ fn body(gray: &Gray) -> Result<Bytes, ProviderError> {
     body.push_str("{\"image\": \"data:image/jpeg;base64,");
     BASE64.encode_string(&jpeg, &mut body);
     body.push_str("\"}");
-    if body.len() > MOST_REQUEST {
+    if body.len() > MAX_REQUEST {
         let message = "the picture is larger than the limit of 10 MiB: set a smaller `send_max_pixels`";
         return Err(ProviderError::new(FailureKind::Rejected, message));
     }
@@ -206,8 +206,8 @@ fn check(reply: Reply) -> Result<Bytes, String> {
 
 #[async_trait]
 impl Provider for AlgorithmiaProvider {
-    fn about(&self) -> &ProviderInfo {
-        &self.about
+    fn info(&self) -> &ProviderInfo {
+        &self.info
     }
 
     fn readiness(&self) -> Readiness {
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_picture_over_the_size_limit_of_the_protocol_is_rejected() {
         let fits = body(&noise(700)).unwrap();
-        assert!(fits.len() < MOST_REQUEST);
+        assert!(fits.len() < MAX_REQUEST);
         let input: serde_json::Value = serde_json::from_slice(&fits).unwrap();
         assert!(input["image"].as_str().unwrap().starts_with("data:image/jpeg;base64,/9j/"));
         let error = body(&noise(3600)).unwrap_err();

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::credit::{CallFacts, Price, Usage};
-use crate::provider::words::quote;
+use crate::provider::redact::quote;
 use crate::provider::{Billed, FailureKind, ProviderError, Reply};
 
 /// The result of a successful call.
@@ -31,10 +31,10 @@ pub fn read(
 ) -> Result<AlgorithmResult, ProviderError> {
     let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
     if let Some(error) = json.as_ref().and_then(|json| json.get("error")).filter(|error| !error.is_null()) {
-        return Err(said(reply, error, key));
+        return Err(reported_failure(reply, error, key));
     }
     if !reply.status.is_success() {
-        return Err(silent(reply));
+        return Err(status_error(reply));
     }
     let json = json.ok_or_else(|| {
         ProviderError::new(FailureKind::BadAnswer, "its answer is not JSON").billed(Billed::Unknown)
@@ -44,14 +44,14 @@ pub fn read(
         tracing::warn!(%provider, "the cost of a call of provider {provider} is unknown: {unknown}");
     });
     let usage = Usage { credits: credits.ok(), cpu: None };
-    let odd = |what: &str| {
+    let invalid = |what: &str| {
         ProviderError::new(FailureKind::BadAnswer, format!("its answer has no {what}"))
             .billed(Billed::Yes(usage))
     };
     if json["metadata"]["content_type"] != "json" {
-        return Err(odd("result of `content_type` json"));
+        return Err(invalid("result of `content_type` json"));
     }
-    let output = json["result"]["output"].as_str().ok_or_else(|| odd("text at `result.output`"))?;
+    let output = json["result"]["output"].as_str().ok_or_else(|| invalid("text at `result.output`"))?;
     let alerts = json["metadata"]["alerts"].as_array().into_iter().flatten();
     Ok(AlgorithmResult {
         output: output.to_owned(),
@@ -61,11 +61,11 @@ pub fn read(
 }
 
 /// The error that an `error` in the response means.
-fn said(reply: &Reply, error: &Value, key: &str) -> ProviderError {
+fn reported_failure(reply: &Reply, error: &Value, key: &str) -> ProviderError {
     // Calls return {"message": ..., "error_type": ...}; the management API may return a bare string.
     let text = error["message"].as_str().or(error.as_str()).unwrap_or_default();
     let sort = error["error_type"].as_str().unwrap_or_default();
-    let (kind, billed) = meaning(reply.status, sort, text);
+    let (kind, billed) = classify(reply.status, sort, text);
     let text = if text.is_empty() { "nothing" } else { text };
     ProviderError::new(kind, format!("it says: {}", quote(text, key)))
         .billed(billed)
@@ -73,7 +73,7 @@ fn said(reply: &Reply, error: &Value, key: &str) -> ProviderError {
 }
 
 /// Classifies a failure by `error_type` (documented since 2018), by the messages of the live service, and by status.
-fn meaning(status: StatusCode, sort: &str, text: &str) -> (FailureKind, Billed) {
+fn classify(status: StatusCode, sort: &str, text: &str) -> (FailureKind, Billed) {
     use FailureKind::{Busy, Denied, Failed, Rejected, Timeout, Unavailable};
     match (status.as_u16(), sort) {
         (401..=403, _) | (_, "PaymentRequiredError") => (Denied, Billed::No),
@@ -92,7 +92,7 @@ fn meaning(status: StatusCode, sort: &str, text: &str) -> (FailureKind, Billed) 
 }
 
 /// The error for a status without the protocol's JSON, which comes from a proxy or another program.
-fn silent(reply: &Reply) -> ProviderError {
+fn status_error(reply: &Reply) -> ProviderError {
     use FailureKind::{Busy, Denied, Failed, Rejected, Timeout, Unavailable};
     let (kind, billed) = match reply.status.as_u16() {
         401..=403 => (Denied, Billed::No),
@@ -171,7 +171,7 @@ mod tests {
         let message = |text: &str| json!({ "error": { "message": text } });
         let typed = |sort: &str| json!({ "error": { "message": "m", "error_type": sort } });
         let failed_start = "Failed to start algorithm - Unable to load algorithm due to algorithm error";
-        for (status, body, kind, billed, again) in [
+        for (status, body, kind, billed, retryable) in [
             (200, message("apply() functions do not match"), Failed, Billed::No, false),
             (200, json!({ "error": "No such algorithm" }), Failed, Billed::No, false),
             (404, message("algorithm algo://a/b not found"), Failed, Billed::No, false),
@@ -190,14 +190,18 @@ mod tests {
             (200, json!({ "error": null, "result": 1 }), BadAnswer, Billed::Yes(Usage::default()), false),
         ] {
             let error = error(status, &body);
-            assert_eq!((error.kind, error.billed, error.again()), (kind, billed, again), "{status} {body}");
+            assert_eq!(
+                (error.kind, error.billed, error.is_retryable()),
+                (kind, billed, retryable),
+                "{status} {body}"
+            );
         }
     }
 
     #[test]
     fn without_json_the_status_decides_and_the_body_is_not_quoted() {
         use FailureKind::*;
-        for (status, kind, billed, again) in [
+        for (status, kind, billed, retryable) in [
             (401, Denied, Billed::No, false),
             (404, Failed, Billed::No, false),
             (429, Busy, Billed::No, true),
@@ -208,7 +212,11 @@ mod tests {
             (200, BadAnswer, Billed::Unknown, false),
         ] {
             let error = error(status, "<h1>simKEY</h1>");
-            assert_eq!((error.kind, error.billed, error.again()), (kind, billed, again), "{status}");
+            assert_eq!(
+                (error.kind, error.billed, error.is_retryable()),
+                (kind, billed, retryable),
+                "{status}"
+            );
             assert!(!error.message.contains("simKEY"), "{error}");
         }
     }

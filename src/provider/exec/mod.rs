@@ -31,7 +31,7 @@ use process::{CompletedRun, FailedRun, Program, RunError};
 use stderr::StderrReader;
 
 pub struct ProgramProvider {
-    about: ProviderInfo,
+    info: ProviderInfo,
     /// Or what is missing in the configuration.
     program: Result<Program, String>,
     /// Masked in logs and errors.
@@ -53,7 +53,7 @@ impl ProgramProvider {
             Word::Plain(text) => Some((&variable.name, text)),
             Word::Secret(_) => None,
         });
-        let about = ProviderInfo {
+        let info = ProviderInfo {
             name: name.to_owned(),
             kind: "exec",
             model: config.model.clone(),
@@ -68,10 +68,10 @@ impl ProgramProvider {
             Word::Secret(secret) => Some(secret.expose()?.expose_secret().to_owned()),
         });
         Self {
-            about,
+            info,
             program: program(config),
             secrets: secrets.collect(),
-            shown: shown(config),
+            shown: command_text(config),
             max_output: config.max_output,
             timeout: common.timeout,
             price: price.clone(),
@@ -92,7 +92,7 @@ impl ProgramProvider {
                 ErrorKind::WouldBlock | ErrorKind::OutOfMemory => FailureKind::Unavailable,
                 _ => FailureKind::NotReady,
             },
-            RunError::TooMuch(_) => FailureKind::BadAnswer,
+            RunError::OutputTooLarge(_) => FailureKind::BadAnswer,
             RunError::Late => FailureKind::Timeout,
             RunError::Lost(_) => FailureKind::Failed,
         };
@@ -103,15 +103,15 @@ impl ProgramProvider {
     }
 
     /// The picture that the program wrote, or why the run failed.
-    fn judge(&self, ended: CompletedRun, trace: &Trace) -> Result<Bytes, ProviderError> {
-        let CompletedRun { status, output, last_words, cpu } = ended;
-        trace.tell(Step::Reply, || {
-            let words = if last_words.is_empty() { String::new() } else { format!(", saying: {last_words}") };
+    fn check_output(&self, ended: CompletedRun, trace: &Trace) -> Result<Bytes, ProviderError> {
+        let CompletedRun { status, output, last_line, cpu } = ended;
+        trace.report(Step::Reply, || {
+            let words = if last_line.is_empty() { String::new() } else { format!(", saying: {last_line}") };
             let (bytes, seconds) = (output.len(), cpu.as_secs_f64());
             format!("{status}, {bytes} bytes on standard output, {seconds:.3} s of processor time{words}")
         });
         if !status.success() {
-            let words = if last_words.is_empty() { "it said nothing".to_owned() } else { last_words };
+            let words = if last_line.is_empty() { "it said nothing".to_owned() } else { last_line };
             return Err(self.failed(FailureKind::Failed, format!("its program ended with {status}: {words}")));
         }
         let bad = |message: String| self.failed(FailureKind::BadAnswer, message);
@@ -120,7 +120,7 @@ impl ProgramProvider {
         }
         let head = read_head(&output, &Limits::NONE)
             .map_err(|error| bad(format!("what its program wrote is not a usable picture: {error}")))?;
-        trace.tell(Step::Mapping, || {
+        trace.report(Step::Mapping, || {
             format!(
                 "the output is a {} picture of {} x {} pixels",
                 head.format.name(),
@@ -134,8 +134,8 @@ impl ProgramProvider {
 
 #[async_trait]
 impl Provider for ProgramProvider {
-    fn about(&self) -> &ProviderInfo {
-        &self.about
+    fn info(&self) -> &ProviderInfo {
+        &self.info
     }
 
     fn readiness(&self) -> Readiness {
@@ -153,7 +153,7 @@ impl Provider for ProgramProvider {
                 "the deadline had passed before the call began",
             ));
         }
-        let place = self.queue.enter(1, deadline).await.map_err(|error| match error {
+        let slot = self.queue.enter(1, deadline).await.map_err(|error| match error {
             QueueError::Full => {
                 ProviderError::new(FailureKind::Busy, "its queue is full: try again in a moment")
             }
@@ -166,18 +166,18 @@ impl Provider for ProgramProvider {
         let input = input
             .map_err(|_| ProviderError::new(FailureKind::Failed, "the picture could not be prepared"))?
             .map_err(|error| ProviderError::new(FailureKind::Rejected, error.to_string()))?;
-        trace.tell(Step::Request, || self.shown.clone());
-        trace.tell(Step::Request, || {
+        trace.report(Step::Request, || self.shown.clone());
+        trace.report(Step::Request, || {
             format!("standard input: a grey PNG of {width} x {height} pixels, {} bytes", input.len())
         });
         call.may_begin().await?;
         let program =
             self.program.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
-        let mut listener = StderrReader::new(&self.about.name, &self.secrets);
-        let ran = program.run(input.into(), self.max_output, deadline, &mut listener, place).await;
+        let mut stderr = StderrReader::new(&self.info.name, &self.secrets);
+        let ran = program.run(input.into(), self.max_output, deadline, &mut stderr, slot).await;
         let ended = ran.map_err(|error| self.run_failed(&error))?;
         let cpu = ended.cpu;
-        let picture = self.judge(ended, trace).map_err(|error| error.cpu(cpu))?;
+        let picture = self.check_output(ended, trace).map_err(|error| error.cpu(cpu))?;
         let facts = CallFacts { sent_pixels: u64::from(width) * u64::from(height), timeout: self.timeout };
         let usage = Usage { credits: self.price.actual(&facts, None).ok(), cpu: Some(cpu) };
         Ok(ProviderResponse { color: ProviderColor::Picture(picture), usage })
@@ -199,7 +199,7 @@ fn program(config: &ExecConfig) -> Result<Program, String> {
         },
     });
     Ok(Program {
-        file: find(name, &dir, &config.path)?,
+        file: find_program(name, &dir, &config.path)?,
         arguments: arguments.to_vec(),
         env: env.collect::<Result<_, _>>()?,
         dir,
@@ -207,7 +207,7 @@ fn program(config: &ExecConfig) -> Result<Program, String> {
 }
 
 /// The file of a program. A name with a `/` is relative to the working folder; another name is looked up in `PATH`.
-fn find(name: &str, dir: &Path, path: &str) -> Result<PathBuf, String> {
+fn find_program(name: &str, dir: &Path, path: &str) -> Result<PathBuf, String> {
     let runs = |file: &PathBuf| {
         std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
@@ -223,7 +223,7 @@ fn find(name: &str, dir: &Path, path: &str) -> Result<PathBuf, String> {
 }
 
 /// The command and its environment, with secrets masked.
-fn shown(config: &ExecConfig) -> String {
+fn command_text(config: &ExecConfig) -> String {
     let env = config.env.iter().map(|Variable { name, value, kept }| match value {
         _ if *kept => name.clone(),
         Word::Plain(text) => format!("{name}={text}"),

@@ -52,7 +52,7 @@ pub struct CompletedRun {
     /// Standard output.
     pub output: Bytes,
     /// The last line of standard error, cleaned.
-    pub last_words: String,
+    pub last_line: String,
     /// Processor time of the program and of the children that it waited for.
     pub cpu: Duration,
 }
@@ -69,7 +69,7 @@ pub enum RunError {
     #[error("its program cannot be started: {0}")]
     Start(io::Error),
     #[error("its program wrote more than {0} bytes and was killed")]
-    TooMuch(u64),
+    OutputTooLarge(u64),
     #[error("its program was not done in time and was killed")]
     Late,
     /// A system call failed.
@@ -78,17 +78,17 @@ pub enum RunError {
 }
 
 impl Program {
-    /// Runs the program until it ends, the deadline passes, or it has written more than `most` bytes. `place` is dropped
+    /// Runs the program until it ends, the deadline passes, or it has written more than `max_bytes`. `slot` is dropped
     /// when the process has ended, which may be after the future was dropped.
     pub async fn run(
         &self,
         input: Bytes,
-        most: u64,
+        max_bytes: u64,
         deadline: Instant,
-        listener: &mut StderrReader<'_>,
-        place: impl Send + 'static,
+        reader: &mut StderrReader<'_>,
+        slot: impl Send + 'static,
     ) -> Result<CompletedRun, FailedRun> {
-        let useless = |why| FailedRun { why, cpu: None };
+        let failed = |why| FailedRun { why, cpu: None };
         let group = ProcessGuard(ProcessGroup::default());
         let mut command = self.command();
         // OpenTelemetry's convention for passing the trace context to a program.
@@ -98,7 +98,7 @@ impl Program {
             let group = group.0.clone();
             move || {
                 let watched = group.watch(command, started);
-                drop(place);
+                drop(slot);
                 watched
             }
         };
@@ -106,30 +106,31 @@ impl Program {
             .map(|watched| watched.unwrap_or_else(|error| Err(RunError::Lost(io::Error::other(error)))));
         let Ok(pipes) = pipes.await else {
             // The program did not start; `watch` returns the reason.
-            return Err(useless(watch.await.err().unwrap_or(RunError::Late)));
+            return Err(failed(watch.await.err().unwrap_or(RunError::Late)));
         };
         let Pipes { mut stdin, mut stdout, mut stderr } =
-            pipes.map_err(|error| useless(RunError::Lost(error)))?;
+            pipes.map_err(|error| failed(RunError::Lost(error)))?;
         let mut output = Vec::new();
         let feed = async move {
             // A program need not read its whole input, so a write error is ignored.
             let _ = stdin.write_all(&input).await;
             drop(stdin);
         };
-        let listen = listener.listen(&mut stderr);
-        let read = read(&mut stdout, &mut output, most);
+        let log = reader.read_all(&mut stderr);
+        let read = read(&mut stdout, &mut output, max_bytes);
         let work = async {
-            let mut talk = pin!(async { futures::try_join!(feed.map(Ok), listen.map(Ok), read).map(|_| ()) });
-            let (ended, heard) = tokio::select! {
+            let mut transfer =
+                pin!(async { futures::try_join!(feed.map(Ok), log.map(Ok), read).map(|_| ()) });
+            let (ended, transferred) = tokio::select! {
                 ended = &mut watch => (ended, None),
-                heard = &mut talk => {
-                    heard.as_ref().map_err(|()| RunError::TooMuch(most))?;
-                    ((&mut watch).await, Some(heard))
+                transferred = &mut transfer => {
+                    transferred.as_ref().map_err(|()| RunError::OutputTooLarge(max_bytes))?;
+                    ((&mut watch).await, Some(transferred))
                 }
             };
-            if heard.is_none() {
-                let heard = tokio::time::timeout(DRAIN, &mut talk).await.unwrap_or(Ok(()));
-                heard.map_err(|()| RunError::TooMuch(most))?;
+            if transferred.is_none() {
+                let transferred = tokio::time::timeout(DRAIN, &mut transfer).await.unwrap_or(Ok(()));
+                transferred.map_err(|()| RunError::OutputTooLarge(max_bytes))?;
             }
             ended
         };
@@ -145,8 +146,8 @@ impl Program {
                 return Err(FailedRun { why, cpu: group.0.cpu() });
             }
         };
-        let last_words = listener.last_words();
-        Ok(CompletedRun { status, output: output.into(), last_words, cpu })
+        let last_line = reader.last_line();
+        Ok(CompletedRun { status, output: output.into(), last_line, cpu })
     }
 
     fn command(&self) -> Command {
@@ -168,11 +169,11 @@ async fn by<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout_at(deadline.into(), work).await.ok()
 }
 
-/// Reads to the end. Fails if there are more than `most` bytes.
-async fn read(from: &mut (impl AsyncRead + Unpin), into: &mut Vec<u8>, most: u64) -> Result<(), ()> {
+/// Reads to the end. Fails if there are more than `max_bytes`.
+async fn read(from: &mut (impl AsyncRead + Unpin), into: &mut Vec<u8>, max_bytes: u64) -> Result<(), ()> {
     // A broken pipe counts as the end of the output.
-    let _ = from.take(most + 1).read_to_end(into).await;
-    if into.len() as u64 > most { Err(()) } else { Ok(()) }
+    let _ = from.take(max_bytes + 1).read_to_end(into).await;
+    if into.len() as u64 > max_bytes { Err(()) } else { Ok(()) }
 }
 
 struct Pipes {

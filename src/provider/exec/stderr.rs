@@ -3,12 +3,12 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::provider::words::{masked, quote};
+use crate::provider::redact::{masked, quote};
 
 /// The most bytes of one run that are logged.
-const MOST_LOGGED: usize = 8 << 10;
+const MAX_LOGGED: usize = 8 << 10;
 /// The longest line in bytes; the rest of a longer line is ignored.
-const MOST_LINE: usize = 1 << 10;
+const MAX_LINE: usize = 1 << 10;
 
 /// Reads the standard error of one run.
 pub struct StderrReader<'p> {
@@ -18,23 +18,23 @@ pub struct StderrReader<'p> {
     line: Vec<u8>,
     last: String,
     logged: usize,
-    unheard: usize,
+    skipped: usize,
 }
 
 impl<'p> StderrReader<'p> {
     pub fn new(provider: &'p str, secrets: &'p [String]) -> Self {
-        Self { provider, secrets, line: Vec::new(), last: String::new(), logged: 0, unheard: 0 }
+        Self { provider, secrets, line: Vec::new(), last: String::new(), logged: 0, skipped: 0 }
     }
 
     /// Reads to the end. Output beyond the limit is read and discarded, because a full pipe would block the program.
-    pub async fn listen(&mut self, from: &mut (impl AsyncRead + Unpin)) {
+    pub async fn read_all(&mut self, from: &mut (impl AsyncRead + Unpin)) {
         let mut chunk = vec![0; 4096];
         loop {
             let read = from.read(&mut chunk).await.unwrap_or(0);
             for &byte in &chunk[..read] {
                 match byte {
                     b'\n' | b'\r' => self.end_line(),
-                    byte if self.line.len() < MOST_LINE => self.line.push(byte),
+                    byte if self.line.len() < MAX_LINE => self.line.push(byte),
                     _ => {}
                 }
             }
@@ -45,11 +45,11 @@ impl<'p> StderrReader<'p> {
     }
 
     /// The last line that was not empty, cleaned.
-    pub fn last_words(&mut self) -> String {
+    pub fn last_line(&mut self) -> String {
         self.end_line();
-        if self.unheard > 0 {
-            let (provider, unheard) = (self.provider, self.unheard);
-            tracing::info!(%provider, "provider {provider}: {unheard} more lines of its program were not logged");
+        if self.skipped > 0 {
+            let (provider, skipped) = (self.provider, self.skipped);
+            tracing::info!(%provider, "provider {provider}: {skipped} more lines of its program were not logged");
         }
         std::mem::take(&mut self.last)
     }
@@ -63,12 +63,12 @@ impl<'p> StderrReader<'p> {
         if line.is_empty() {
             return;
         }
-        if self.logged + line.len() <= MOST_LOGGED {
+        if self.logged + line.len() <= MAX_LOGGED {
             let provider = self.provider;
             tracing::info!(%provider, "provider {provider}: its program says: {line}");
             self.logged += line.len();
         } else {
-            self.unheard += 1;
+            self.skipped += 1;
         }
         self.last = line;
     }
@@ -81,16 +81,16 @@ mod tests {
     #[tokio::test]
     async fn lines_are_bounded_and_masked_and_the_last_one_is_returned() {
         let secrets = ["hunter2".to_owned()];
-        let mut listener = StderrReader::new("it", &secrets);
+        let mut reader = StderrReader::new("it", &secrets);
         let said = format!("{}\n1%\r2%\r\nkey hunter2 is \x1b[31mbad\n\n  \n", "x".repeat(100_000));
-        listener.listen(&mut said.as_bytes()).await;
-        assert_eq!(listener.last_words(), "key (a secret) is [31mbad");
-        assert_eq!(listener.unheard, 0);
+        reader.read_all(&mut said.as_bytes()).await;
+        assert_eq!(reader.last_line(), "key (a secret) is [31mbad");
+        assert_eq!(reader.skipped, 0);
 
-        let mut listener = StderrReader::new("it", &[]);
-        listener.listen(&mut "a line of twenty byte\n".repeat(10_000).as_bytes()).await;
-        assert!(listener.logged <= MOST_LOGGED);
-        assert!(listener.unheard > 9_000);
-        assert!(listener.line.capacity() <= 2 * MOST_LINE);
+        let mut reader = StderrReader::new("it", &[]);
+        reader.read_all(&mut "a line of twenty byte\n".repeat(10_000).as_bytes()).await;
+        assert!(reader.logged <= MAX_LOGGED);
+        assert!(reader.skipped > 9_000);
+        assert!(reader.line.capacity() <= 2 * MAX_LINE);
     }
 }

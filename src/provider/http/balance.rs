@@ -13,10 +13,10 @@ use crate::provider::ProviderMemory;
 use crate::tasks;
 
 /// Time limit for one host.
-const TIME: Duration = Duration::from_secs(20);
+const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 /// The largest accepted reply, in bytes.
-const MOST: u64 = 1 << 20;
+const MAX_REPLY: u64 = 1 << 20;
 
 /// Fetches the balance of every provider with a `[balance]` section and updates the metric. A provider that does not
 /// return a balance has no metric.
@@ -24,14 +24,14 @@ pub async fn balances(config: &Config, memory: &ProviderMemory) {
     for (name, provider) in &config.providers {
         let KindConfig::Http(http) = &provider.kind else { continue };
         let Some(balance) = http.balance.as_ref().filter(|_| http.missing().is_none()) else {
-            memory.balance(name, None);
+            memory.set_balance(name, None);
             continue;
         };
-        let said = ask(provider.common, http, balance).await;
-        if let Err(why) = &said {
+        let result = ask(provider.common, http, balance).await;
+        if let Err(why) = &result {
             tracing::debug!(provider = %name, "the balance of provider {name} cannot be read: {why}");
         }
-        memory.balance(name, said.ok());
+        memory.set_balance(name, result.ok());
     }
 }
 
@@ -40,11 +40,14 @@ async fn ask(common: Common, config: &HttpConfig, balance: &BalanceConfig) -> Re
     // Building a client may read certificate files.
     let host = tasks::spawn_blocking(move || HttpHost::new(&common, &copy)).await;
     let host = host.map_err(|error| error.to_string())??;
-    let values = TemplateValues { config, picture: None, seconds: TIME.as_secs(), shown: false };
+    let values = TemplateValues { config, picture: None, seconds: TIME_LIMIT.as_secs(), shown: false };
     let keys = values.keys().map_err(|error| error.to_string())?;
     let request = host.http.request(Method::GET, values.url(&host.rules.own, &balance.path)).headers(keys);
-    let reply =
-        host.http.send(request, MOST, Instant::now() + TIME).await.map_err(|error| error.to_string())?;
+    let reply = host
+        .http
+        .send(request, MAX_REPLY, Instant::now() + TIME_LIMIT)
+        .await
+        .map_err(|error| error.to_string())?;
     if !reply.status.is_success() {
         return Err(format!("status {}", reply.status.as_u16()));
     }

@@ -14,7 +14,7 @@ use super::pick::Picker;
 use crate::config::{HttpConfig, PollConfig, ReplyOutput};
 use crate::credit::price::{JsonPointer, PricedUnit};
 use crate::credit::{CallFacts, Price, Usage};
-use crate::provider::words::{masked, quote};
+use crate::provider::redact::{masked, quote};
 use crate::provider::{Billed, FailureKind, ProviderError, Reply, Step, Trace};
 
 /// Reads the replies of one provider.
@@ -66,11 +66,11 @@ impl ReplyMapping {
     }
 
     /// The largest accepted reply, in bytes. Base64 is a third longer than the picture.
-    pub fn most_bytes(&self) -> u64 {
-        let most = self.config.reply.max_bytes;
+    pub fn max_reply_bytes(&self) -> u64 {
+        let max_bytes = self.config.reply.max_bytes;
         match self.config.reply.output {
-            ReplyOutput::Raw | ReplyOutput::Url { .. } => most,
-            ReplyOutput::Base64(_) | ReplyOutput::DataUrl(_) => most / 3 * 4 + (1 << 20),
+            ReplyOutput::Raw | ReplyOutput::Url { .. } => max_bytes,
+            ReplyOutput::Base64(_) | ReplyOutput::DataUrl(_) => max_bytes / 3 * 4 + (1 << 20),
         }
     }
 
@@ -84,17 +84,17 @@ impl ReplyMapping {
         let status = reply.status.as_u16();
         let rules = &self.config.reply;
         if !rules.status.contains(&status) {
-            trace.tell(Step::Mapping, || format!("status {status} is not a success"));
-            return Err(self.refused(reply, trace));
+            trace.report(Step::Mapping, || format!("status {status} is not a success"));
+            return Err(self.status_error(reply, trace));
         }
-        trace.tell(Step::Mapping, || format!("status {status} is a success"));
+        trace.report(Step::Mapping, || format!("status {status} is a success"));
         let bad = |message: String, billed: Billed| {
             ProviderError::new(FailureKind::BadAnswer, message).billed(billed)
         };
         let json = self.picker.read(&reply.body);
         // A number that the price needs and the reply lacks makes the cost unknown. While a job runs it may be missing.
         let credits = self.price.actual(facts, json.as_ref());
-        let told = || {
+        let warn_if_unknown = || {
             if let Err(unknown) = &credits {
                 let model = &self.config.model;
                 tracing::warn!(%model, "the cost of a call of {model} is unknown: {unknown}");
@@ -103,48 +103,53 @@ impl ReplyMapping {
         let usage = Usage { credits: credits.as_ref().ok().copied(), cpu: None };
         let billed = usage.credits.map_or(Billed::Unknown, |_| Billed::Yes(usage));
         if rules.output == ReplyOutput::Raw {
-            told();
-            trace.tell(Step::Mapping, || format!("the picture is the reply, {} bytes", reply.body.len()));
+            warn_if_unknown();
+            trace.report(Step::Mapping, || format!("the picture is the reply, {} bytes", reply.body.len()));
             return Ok(MappedReply::Done(ReplyImage::File(reply.body.clone()), usage));
         }
         let Some(json) = json else {
             return Err(bad("its answer is not JSON".to_owned(), Billed::Unknown));
         };
         if let Some(success) = &rules.success {
-            let said = text(&json, &success.pointer);
-            trace.tell(Step::Mapping, || {
-                format!("{} is {}, wanted {}", success.pointer, self.shown(said.as_deref()), success.equals)
+            let value = text(&json, &success.pointer);
+            trace.report(Step::Mapping, || {
+                format!(
+                    "{} is {}, wanted {}",
+                    success.pointer,
+                    self.cleaned(value.as_deref()),
+                    success.equals
+                )
             });
-            if said.as_ref() != Some(&success.equals) {
-                return Err(self.said(&json, trace).billed(billed));
+            if value.as_ref() != Some(&success.equals) {
+                return Err(self.reported_failure(&json, trace).billed(billed));
             }
         }
         if let Some(poll) = &self.config.poll {
-            let said = text(&json, &poll.status);
-            let shown = self.shown(said.as_deref());
+            let value = text(&json, &poll.status);
+            let shown = self.cleaned(value.as_deref());
             let missing = || bad(format!("its answer has nothing at `{}`", poll.status), Billed::Unknown);
-            let said = said.ok_or_else(missing)?;
-            if poll.failed.contains(&said) {
-                trace.tell(Step::Mapping, || format!("{} is {shown}: it has failed", poll.status));
-                return Err(self.said(&json, trace).billed(billed));
+            let value = value.ok_or_else(missing)?;
+            if poll.failed.contains(&value) {
+                trace.report(Step::Mapping, || format!("{} is {shown}: it has failed", poll.status));
+                return Err(self.reported_failure(&json, trace).billed(billed));
             }
-            if !poll.done.contains(&said) {
-                trace.tell(Step::Mapping, || format!("{} is {shown}: not done yet", poll.status));
+            if !poll.done.contains(&value) {
+                trace.report(Step::Mapping, || format!("{} is {shown}: not done yet", poll.status));
                 let cancel = poll.cancel.as_ref().and_then(|pointer| text(&json, pointer));
                 return Ok(MappedReply::Pending { url: text(&json, &poll.url), cancel });
             }
-            trace.tell(Step::Mapping, || format!("{} is {shown}: it is done", poll.status));
+            trace.report(Step::Mapping, || format!("{} is {shown}: it is done", poll.status));
         }
-        let found = self.found(&json, trace).map_err(|why| bad(why, billed))?;
-        told();
-        trace.tell(Step::Mapping, || match &credits {
+        let image = self.image(&json, trace).map_err(|why| bad(why, billed))?;
+        warn_if_unknown();
+        trace.report(Step::Mapping, || match &credits {
             Ok(credits) => format!("it cost {credits} credits"),
             Err(unknown) => format!("what it cost is unknown: {unknown}"),
         });
-        Ok(MappedReply::Done(found, usage))
+        Ok(MappedReply::Done(image, usage))
     }
 
-    fn found(&self, json: &Value, trace: &Trace) -> Result<ReplyImage, String> {
+    fn image(&self, json: &Value, trace: &Trace) -> Result<ReplyImage, String> {
         let at = |pointer: &JsonPointer| {
             let text = json.pointer(pointer.as_str()).and_then(Value::as_str);
             text.ok_or_else(|| format!("its answer has no text at `{pointer}`"))
@@ -162,7 +167,7 @@ impl ReplyMapping {
             ReplyOutput::Raw => return Err("its answer is not a picture".to_owned()),
             ReplyOutput::Base64(pointer) => {
                 let file = decode(pointer, at(pointer)?)?;
-                trace.tell(Step::Mapping, || {
+                trace.report(Step::Mapping, || {
                     format!("{pointer} is a picture in base64, {} bytes", file.len())
                 });
                 ReplyImage::File(file)
@@ -173,14 +178,14 @@ impl ReplyMapping {
                 let data =
                     data.ok_or_else(|| format!("its answer has no data URL in base64 at `{pointer}`"))?;
                 let file = decode(pointer, data)?;
-                trace.tell(Step::Mapping, || format!("{pointer} is a data URL, {} bytes", file.len()));
+                trace.report(Step::Mapping, || format!("{pointer} is a data URL, {} bytes", file.len()));
                 ReplyImage::File(file)
             }
             ReplyOutput::Url { pointer, .. } => {
                 let address = at(pointer)?;
                 // Without the path, which may contain a signature.
                 let host = url::Url::parse(address).ok().and_then(|url| url.host_str().map(str::to_owned));
-                trace.tell(Step::Mapping, || {
+                trace.report(Step::Mapping, || {
                     format!("{pointer} is an address at {}", host.as_deref().unwrap_or("its own host"))
                 });
                 ReplyImage::Address(address.to_owned())
@@ -189,7 +194,7 @@ impl ReplyMapping {
     }
 
     /// The error for an unsuccessful status.
-    fn refused(&self, reply: &Reply, trace: &Trace) -> ProviderError {
+    fn status_error(&self, reply: &Reply, trace: &Trace) -> ProviderError {
         use FailureKind::{BadAnswer, Busy, Denied, Failed, Rejected, Timeout, Unavailable};
         let status = reply.status.as_u16();
         let (kind, billed) = match status {
@@ -202,45 +207,46 @@ impl ReplyMapping {
             500..=599 => (Failed, Billed::Unknown),
             _ => (BadAnswer, Billed::Unknown),
         };
-        let said = self.picker.read(&reply.body).and_then(|json| self.words(&json, trace));
-        let message = match said {
-            Some(said) => format!("it answers with status {status} and says: {said}"),
+        let value = self.picker.read(&reply.body).and_then(|json| self.error_message(&json, trace));
+        let message = match value {
+            Some(value) => format!("it answers with status {status} and says: {value}"),
             None => format!("it answers with status {status} and no message"),
         };
         ProviderError::new(kind, message).billed(billed).retry_after(reply.retry_after())
     }
 
     /// The error for a failure that the host reports with a successful status.
-    fn said(&self, json: &Value, trace: &Trace) -> ProviderError {
-        let said = self.words(json, trace).unwrap_or_else(|| "no message".to_owned());
-        ProviderError::new(FailureKind::Failed, format!("it reports a failure: {said}"))
+    fn reported_failure(&self, json: &Value, trace: &Trace) -> ProviderError {
+        let value = self.error_message(json, trace).unwrap_or_else(|| "no message".to_owned());
+        ProviderError::new(FailureKind::Failed, format!("it reports a failure: {value}"))
     }
 
     /// The host's message about a failure.
-    fn words(&self, json: &Value, trace: &Trace) -> Option<String> {
+    fn error_message(&self, json: &Value, trace: &Trace) -> Option<String> {
         let pointers = &self.config.reply.error;
-        let (pointer, said) = pointers.iter().find_map(|pointer| Some((pointer, text(json, pointer)?)))?;
-        let said = self.shown(Some(&said));
-        trace.tell(Step::Mapping, || format!("{pointer} says: {said}"));
-        Some(said)
+        let (pointer, value) = pointers.iter().find_map(|pointer| Some((pointer, text(json, pointer)?)))?;
+        let value = self.cleaned(Some(&value));
+        trace.report(Step::Mapping, || format!("{pointer} says: {value}"));
+        Some(value)
     }
 
     /// A host's text, cleaned. Keys are masked, because some hosts repeat them.
-    fn shown(&self, said: Option<&str>) -> String {
-        let Some(said) = said else { return "not there".to_owned() };
+    fn cleaned(&self, value: Option<&str>) -> String {
+        let Some(value) = value else { return "not there".to_owned() };
         let keys = self.config.secrets.values().filter_map(|secret| secret.expose());
         let keys: Vec<&str> = keys.map(|key| key.expose_secret()).collect();
-        quote(&masked(said, &keys, "(the key)"), "")
+        quote(&masked(value, &keys, "(the key)"), "")
     }
 
     /// A reply for the trace: status, media type, size, and the beginning of a text.
-    pub fn told(&self, reply: &Reply) -> String {
+    pub fn describe(&self, reply: &Reply) -> String {
         let media_type = reply.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let words = ["text/", "json", "xml", "urlencoded"];
-        let is_text = media_type.is_none_or(|kind| words.iter().any(|word| kind.contains(word)));
+        let text_types = ["text/", "json", "xml", "urlencoded"];
+        let is_text =
+            media_type.is_none_or(|kind| text_types.iter().any(|kind_of_text| kind.contains(kind_of_text)));
         let text = std::str::from_utf8(&reply.body).ok().filter(|text| is_text && !text.is_empty());
-        let text = text.map_or(String::new(), |text| format!(": {}", self.shown(Some(text))));
-        let media_type = self.shown(Some(media_type.unwrap_or("no media type")));
+        let text = text.map_or(String::new(), |text| format!(": {}", self.cleaned(Some(text))));
+        let media_type = self.cleaned(Some(media_type.unwrap_or("no media type")));
         format!("status {}, {media_type}, {} bytes{text}", reply.status.as_u16(), reply.body.len())
     }
 }

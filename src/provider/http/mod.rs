@@ -43,7 +43,7 @@ pub fn reach(config: &HttpConfig) -> AddressPolicy {
 }
 
 pub struct HttpProvider {
-    about: ProviderInfo,
+    info: ProviderInfo,
     config: Arc<HttpConfig>,
     mapping: Arc<ReplyMapping>,
     timeout: Duration,
@@ -84,24 +84,24 @@ impl HttpHost {
 impl HttpProvider {
     /// Without an address or a secret the provider is not ready.
     pub fn new(name: &str, common: &Common, config: &HttpConfig, price: &Price) -> Self {
-        let most = config.accepts.max_pixels.unwrap_or(u64::MAX);
-        let about = ProviderInfo {
+        let max_pixels = config.accepts.max_pixels.unwrap_or(u64::MAX);
+        let info = ProviderInfo {
             name: name.to_owned(),
             kind: "http",
             model: config.model.clone(),
             version: config.version.clone(),
             leaves_machine: true,
-            send_max_pixels: common.send_max_pixels.min(most),
+            send_max_pixels: common.send_max_pixels.min(max_pixels),
             luma_lock: common.luma_lock,
             settings: settings(config),
         };
         let shared = Arc::new(config.clone());
         let mapping = Arc::new(ReplyMapping::new(shared.clone(), price));
-        Self { about, config: shared, mapping, timeout: common.timeout, host: HttpHost::new(common, config) }
+        Self { info, config: shared, mapping, timeout: common.timeout, host: HttpHost::new(common, config) }
     }
 
     /// The request for a picture as text, with secrets masked. CPU-bound.
-    fn sketch(&self, base: &Url, gray: &Gray) -> Result<String, ProviderError> {
+    fn preview(&self, base: &Url, gray: &Gray) -> Result<String, ProviderError> {
         let picture = picture::prepare(gray, &self.config.accepts)?;
         let seconds = self.timeout.as_secs();
         let values = TemplateValues { config: &self.config, picture: Some(&picture), seconds, shown: true };
@@ -158,14 +158,14 @@ impl HttpProvider {
             ProviderError::new(FailureKind::BadAnswer, format!("the address of its result {refusal}"))
         })?;
         let none = HeaderMap::new();
-        let (keys, most) = (if auth { keys } else { &none }, self.config.reply.max_bytes);
+        let (keys, max_bytes) = (if auth { keys } else { &none }, self.config.reply.max_bytes);
         // Without the path, which may contain a signature.
-        trace.tell(Step::Request, || format!("GET the result at {}", url.host_str().unwrap_or_default()));
-        let fetch = || host.rules.fetch(&host.fetcher, &url, keys, most, deadline);
+        trace.report(Step::Request, || format!("GET the result at {}", url.host_str().unwrap_or_default()));
+        let fetch = || host.rules.fetch(&host.fetcher, &url, keys, max_bytes, deadline);
         // Some hosts send the address shortly before the file exists, so 404 is retried too.
         let retry_on = |status: StatusCode| status.is_server_error() || status == StatusCode::NOT_FOUND;
         let reply = fetch_paid(fetch, retry_on).await?;
-        trace.tell(Step::Reply, || self.mapping.told(&reply));
+        trace.report(Step::Reply, || self.mapping.describe(&reply));
         if reply.status != StatusCode::OK {
             let message = format!("its result cannot be fetched: status {}", reply.status.as_u16());
             return Err(ProviderError::new(FailureKind::BadAnswer, message));
@@ -191,7 +191,7 @@ fn settings(config: &HttpConfig) -> String {
             RequestPart::Text(text) => format!("{}={text}", field.name),
             RequestPart::File(name) => format!("{}=file {name}", field.name),
         })),
-        BodyConfig::Json(template) => parts.push(spelt(template).to_string()),
+        BodyConfig::Json(template) => parts.push(template_json(template).to_string()),
     }
     parts.push(match &config.reply.output {
         ReplyOutput::Raw => "raw".to_owned(),
@@ -203,14 +203,14 @@ fn settings(config: &HttpConfig) -> String {
 }
 
 /// A template as JSON, with its fields not filled in.
-fn spelt(template: &JsonTemplate) -> serde_json::Value {
+fn template_json(template: &JsonTemplate) -> serde_json::Value {
     match template {
         JsonTemplate::Plain(value) => value.clone(),
         JsonTemplate::Text(text) => text.to_string().into(),
-        JsonTemplate::List(parts) => parts.iter().map(spelt).collect(),
+        JsonTemplate::List(parts) => parts.iter().map(template_json).collect(),
         JsonTemplate::Object(parts) => parts
             .iter()
-            .map(|(name, part)| (name.clone(), spelt(part)))
+            .map(|(name, part)| (name.clone(), template_json(part)))
             .collect::<serde_json::Map<_, _>>()
             .into(),
     }
@@ -218,8 +218,8 @@ fn spelt(template: &JsonTemplate) -> serde_json::Value {
 
 #[async_trait]
 impl Provider for HttpProvider {
-    fn about(&self) -> &ProviderInfo {
-        &self.about
+    fn info(&self) -> &ProviderInfo {
+        &self.info
     }
 
     fn readiness(&self) -> Readiness {
@@ -237,8 +237,8 @@ impl Provider for HttpProvider {
         let trace = &call.trace;
         // The trace masks API keys, so it works even if they are missing.
         if let Some(base) = &self.config.base_url {
-            trace.tell(Step::Request, || {
-                self.sketch(base, &call.gray).unwrap_or_else(|error| error.to_string())
+            trace.report(Step::Request, || {
+                self.preview(base, &call.gray).unwrap_or_else(|error| error.to_string())
             });
             call.may_begin().await?;
         }
@@ -246,14 +246,14 @@ impl Provider for HttpProvider {
             self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))?;
         let (rendered, keys, frame) = self.rendered(host, call.gray.clone(), call.deadline).await?;
         let reply =
-            host.http.send(rendered.request(&host.http), self.mapping.most_bytes(), call.deadline).await;
+            host.http.send(rendered.request(&host.http), self.mapping.max_reply_bytes(), call.deadline).await;
         let reply = reply.map_err(|error| {
-            trace.tell(Step::Reply, || format!("none: {error}"));
+            trace.report(Step::Reply, || format!("none: {error}"));
             error.failure().billed(if error.sent() { Billed::Unknown } else { Billed::No })
         })?;
-        trace.tell(Step::Reply, || self.mapping.told(&reply));
-        let (found, usage) = match self.read(reply, facts, trace).await? {
-            MappedReply::Done(found, usage) => (found, usage),
+        trace.report(Step::Reply, || self.mapping.describe(&reply));
+        let (image, usage) = match self.read(reply, facts, trace).await? {
+            MappedReply::Done(image, usage) => (image, usage),
             MappedReply::Pending { url, cancel } => {
                 let job = poll::PollJob { url, cancel };
                 poll::wait(self, host, &keys, job, facts, call.deadline, trace).await?
@@ -263,13 +263,13 @@ impl Provider for HttpProvider {
         let paid = |error: ProviderError| {
             error.billed(usage.credits.map_or(Billed::Unknown, |_| Billed::Yes(usage)))
         };
-        let file = match found {
+        let file = match image {
             ReplyImage::File(file) => file,
             ReplyImage::Address(address) => {
                 self.fetch(host, &address, &keys, call.deadline, trace).await.map_err(paid)?
             }
         };
-        trace.tell(Step::Mapping, || format!("the result has {} bytes", file.len()));
+        trace.report(Step::Mapping, || format!("the result has {} bytes", file.len()));
         let color = picture::finish(file, frame);
         let color = color.map_err(|why| paid(ProviderError::new(FailureKind::BadAnswer, why)))?;
         Ok(ProviderResponse { color, usage })

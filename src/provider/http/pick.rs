@@ -27,7 +27,7 @@ impl Picker {
         for pointer in pointers {
             let parts =
                 pointer.as_str().split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~"));
-            parts.fold(&mut root, |wanted, part| wanted.below.entry(part).or_default()).here = true;
+            parts.fold(&mut root, |selected, part| selected.below.entry(part).or_default()).here = true;
         }
         Self { root }
     }
@@ -90,11 +90,11 @@ impl<'de> Visitor<'de> for &WantedPaths {
         let mut picked = Map::new();
         for index in 0_usize.. {
             // Compared as text, so that only the canonical form of an index matches.
-            let wanted =
+            let selected =
                 if self.below.is_empty() { None } else { self.below.get_key_value(&index.to_string()) };
-            let there = match wanted {
-                Some((name, wanted)) => {
-                    let item = items.next_element_seed(wanted)?;
+            let there = match selected {
+                Some((name, selected)) => {
+                    let item = items.next_element_seed(selected)?;
                     item.map(|item| picked.insert(name.clone(), item)).is_some()
                 }
                 None => items.next_element::<IgnoredAny>()?.is_some(),
@@ -110,8 +110,8 @@ impl<'de> Visitor<'de> for &WantedPaths {
         let mut picked = Map::new();
         while let Some(name) = items.next_key::<String>()? {
             match self.below.get(&name) {
-                Some(wanted) => {
-                    let item = items.next_value_seed(wanted)?;
+                Some(selected) => {
+                    let item = items.next_value_seed(selected)?;
                     picked.insert(name, item);
                 }
                 None => drop(items.next_value::<IgnoredAny>()?),

@@ -7,7 +7,7 @@ use crate::photo::{Gray, Limits, OutputFormat, Rgb, read_head};
 use crate::provider::{FailureKind, ProviderColor, ProviderError};
 
 /// The largest accepted factor between the aspect ratios of the picture sent and of the result.
-const MOST_STRETCH: f64 = 1.02;
+const MAX_STRETCH: f64 = 1.02;
 
 #[derive(Clone, Debug)]
 pub struct PreparedImage {
@@ -34,11 +34,11 @@ pub struct Letterbox {
 pub fn prepare(gray: &Gray, accepts: &AcceptsConfig) -> Result<PreparedImage, ProviderError> {
     let refused = |why: String| ProviderError::new(FailureKind::Rejected, why);
     let (long, short) = (gray.width.max(gray.height), gray.width.min(gray.height).max(1));
-    if accepts.max_aspect.is_some_and(|most| u64::from(long) * 100 > u64::from(short) * u64::from(most)) {
+    if accepts.max_aspect.is_some_and(|max| u64::from(long) * 100 > u64::from(short) * u64::from(max)) {
         let size = (gray.width, gray.height);
         return Err(refused(format!("it takes no picture as narrow as {} x {}", size.0, size.1)));
     }
-    let (gray, frame) = laid_out(gray, accepts);
+    let (gray, frame) = fit(gray, accepts);
     let (width, height) = (gray.width, gray.height);
     if width.min(height) < accepts.min_side {
         return Err(refused(format!("it takes no picture as small as {width} x {height}")));
@@ -51,14 +51,14 @@ pub fn prepare(gray: &Gray, accepts: &AcceptsConfig) -> Result<PreparedImage, Pr
             return Ok(PreparedImage { file: file.into(), format, width, height, frame });
         }
     }
-    let most = accepts.max_bytes;
+    let max = accepts.max_bytes;
     Err(refused(format!(
-        "the picture is {smallest} bytes and it takes {most}: set a smaller `send_max_pixels`"
+        "the picture is {smallest} bytes and it takes {max}: set a smaller `send_max_pixels`"
     )))
 }
 
 /// Resizes a picture to a size that the host accepts, with a border if needed.
-fn laid_out(gray: &Gray, accepts: &AcceptsConfig) -> (Gray, Option<Letterbox>) {
+fn fit(gray: &Gray, accepts: &AcceptsConfig) -> (Gray, Option<Letterbox>) {
     let Some(whole) = nearest(gray, &accepts.sizes) else {
         let (width, height) = within(gray, (accepts.max_side, accepts.max_side), 1.0);
         return (gray.resize(width, height), None);
@@ -79,20 +79,20 @@ fn laid_out(gray: &Gray, accepts: &AcceptsConfig) -> (Gray, Option<Letterbox>) {
 /// The size with the most similar aspect ratio; of two alike the smaller one.
 fn nearest(gray: &Gray, sizes: &[(u32, u32)]) -> Option<(u32, u32)> {
     let aspect = |(width, height): (u32, u32)| (f64::from(width.max(1)) / f64::from(height.max(1))).ln();
-    let wanted = aspect((gray.width, gray.height));
-    let far = |size: (u32, u32)| (aspect(size) - wanted).abs();
+    let target = aspect((gray.width, gray.height));
+    let distance = |size: (u32, u32)| (aspect(size) - target).abs();
     let area = |size: (u32, u32)| u64::from(size.0) * u64::from(size.1);
-    sizes.iter().copied().min_by(|&a, &b| far(a).total_cmp(&far(b)).then(area(a).cmp(&area(b))))
+    sizes.iter().copied().min_by(|&a, &b| distance(a).total_cmp(&distance(b)).then(area(a).cmp(&area(b))))
 }
 
-/// The largest size with the same aspect ratio within `most`, enlarged at most by `factor`.
-fn within(gray: &Gray, most: (u32, u32), factor: f64) -> (u32, u32) {
-    let scale = (f64::from(most.0) / f64::from(gray.width.max(1)))
-        .min(f64::from(most.1) / f64::from(gray.height.max(1)))
+/// The largest size with the same aspect ratio within `max`, enlarged at most by `factor`.
+fn within(gray: &Gray, max: (u32, u32), factor: f64) -> (u32, u32) {
+    let scale = (f64::from(max.0) / f64::from(gray.width.max(1)))
+        .min(f64::from(max.1) / f64::from(gray.height.max(1)))
         .min(factor);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let side = |side: u32, most: u32| ((f64::from(side) * scale).round() as u32).clamp(1, most);
-    (side(gray.width, most.0), side(gray.height, most.1))
+    let side = |side: u32, max: u32| ((f64::from(side) * scale).round() as u32).clamp(1, max);
+    (side(gray.width, max.0), side(gray.height, max.1))
 }
 
 /// The coloured picture in a host's reply. The output guard checks its size and decodes it.
@@ -115,13 +115,13 @@ impl Letterbox {
     pub fn cut(&self, answer: &Rgb) -> Result<Rgb, String> {
         let scale = |answer: u32, whole: u32| f64::from(answer) / f64::from(whole);
         let (x, y) = (scale(answer.width, self.whole.0), scale(answer.height, self.whole.1));
-        if !(1.0 / MOST_STRETCH..=MOST_STRETCH).contains(&(x / y)) {
+        if !(1.0 / MAX_STRETCH..=MAX_STRETCH).contains(&(x / y)) {
             return Err("its result has another aspect ratio than the picture sent".to_owned());
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let span = |at: u32, size: u32, scale: f64, most: u32| {
-            let from = ((f64::from(at) * scale).round() as u32).min(most.saturating_sub(1));
-            let to = ((f64::from(at + size) * scale).round() as u32).clamp(from + 1, most.max(from + 1));
+        let span = |at: u32, size: u32, scale: f64, max: u32| {
+            let from = ((f64::from(at) * scale).round() as u32).min(max.saturating_sub(1));
+            let to = ((f64::from(at + size) * scale).round() as u32).clamp(from + 1, max.max(from + 1));
             from as usize..to as usize
         };
         let columns = span(self.at.0, self.size.0, x, answer.width);

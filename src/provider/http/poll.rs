@@ -14,10 +14,10 @@ use crate::provider::remote::TRANSFER;
 use crate::provider::{Billed, FailureKind, HttpError, ProviderError, Reply, Step, Trace};
 
 /// Time limit of the request that cancels a job.
-const CANCEL_TIME: Duration = Duration::from_secs(2);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The largest accepted reply to it, in bytes.
-const CANCEL_MOST: u64 = 64 << 10;
+const CANCEL_MAX_BYTES: u64 = 64 << 10;
 
 /// The addresses in the first reply.
 pub struct PollJob {
@@ -45,12 +45,12 @@ pub async fn wait(
     let left = deadline.saturating_duration_since(now);
     let end = deadline - TRANSFER.min(left / 4);
     let end = poll.deadline.map_or(end, |time| end.min(now + time));
-    match ask(http, host, keys, poll, &job, facts, end, trace).await {
+    match poll_until_done(http, host, keys, poll, &job, facts, end, trace).await {
         Ok(done) => Ok(done),
         Err(PollError::Failed(error)) => Err(error),
         Err(PollError::GivenUp(error)) => {
             if let Some(cancel) = &job.cancel {
-                stop(host, keys, poll, cancel, deadline, trace).await;
+                cancel_job(host, keys, poll, cancel, deadline, trace).await;
             }
             Err(error)
         }
@@ -65,7 +65,7 @@ enum PollError {
 }
 
 #[allow(clippy::too_many_arguments, reason = "all of one call; a struct would only rename them")]
-async fn ask(
+async fn poll_until_done(
     http: &HttpProvider,
     host: &HttpHost,
     keys: &HeaderMap,
@@ -92,18 +92,18 @@ async fn ask(
         tokio::time::sleep(wait).await;
         wait = wait.mul_f64(1.5).min(poll.max_interval);
         let request = host.http.request(Method::GET, url.clone()).headers(keys.clone());
-        let replied = host.http.send(request, http.mapping.most_bytes(), end).await;
+        let replied = host.http.send(request, http.mapping.max_reply_bytes(), end).await;
         if let Ok(reply) = &replied {
-            trace.tell(Step::Reply, || http.mapping.told(reply));
+            trace.report(Step::Reply, || http.mapping.describe(reply));
         }
         match replied {
-            Ok(reply) if passing(&reply) => {
+            Ok(reply) if is_temporary(&reply) => {
                 last = format!("it answers with status {}", reply.status.as_u16());
-                trace.tell(Step::Mapping, || format!("{last}: asked again"));
+                trace.report(Step::Mapping, || format!("{last}: asked again"));
                 wait = wait.max(reply.retry_after().unwrap_or_default());
             }
             Ok(reply) => match http.read(reply, facts, trace).await {
-                Ok(MappedReply::Done(found, usage)) => return Ok((found, usage)),
+                Ok(MappedReply::Done(image, usage)) => return Ok((image, usage)),
                 Ok(MappedReply::Pending { .. }) => "its job was not done".clone_into(&mut last),
                 Err(error) if error.billed == Billed::No => {
                     return Err(PollError::GivenUp(error.billed(Billed::Unknown)));
@@ -112,14 +112,14 @@ async fn ask(
             },
             Err(
                 error @ (HttpError::TooLarge(_)
-                | HttpError::Astray
+                | HttpError::TooManyRedirects
                 | HttpError::Redirected
                 | HttpError::Forbidden(_)),
             ) => {
                 return Err(PollError::GivenUp(error.failure().billed(Billed::Unknown)));
             }
             Err(error) => {
-                trace.tell(Step::Mapping, || format!("no reply: {error}; asked again"));
+                trace.report(Step::Mapping, || format!("no reply: {error}; asked again"));
                 last = error.to_string();
             }
         }
@@ -127,12 +127,12 @@ async fn ask(
 }
 
 /// Whether a reply is a temporary error of the host and says nothing about the job.
-fn passing(reply: &Reply) -> bool {
+fn is_temporary(reply: &Reply) -> bool {
     reply.status.as_u16() == 429 || reply.status.is_server_error()
 }
 
 /// Cancels a job. Failures are only reported to the trace.
-async fn stop(
+async fn cancel_job(
     host: &HttpHost,
     keys: &HeaderMap,
     poll: &PollConfig,
@@ -140,18 +140,18 @@ async fn stop(
     deadline: Instant,
     trace: &Trace,
 ) {
-    let said = match host.rules.read_own(address) {
+    let outcome = match host.rules.read_own(address) {
         Err(refusal) => format!("the address to cancel its job {refusal}"),
         Ok(url) => {
             let request = host.http.request(poll.cancel_method.clone(), url).headers(keys.clone());
-            let end = deadline.min(Instant::now() + CANCEL_TIME);
-            match host.http.send(request, CANCEL_MOST, end).await {
+            let end = deadline.min(Instant::now() + CANCEL_TIMEOUT);
+            match host.http.send(request, CANCEL_MAX_BYTES, end).await {
                 Ok(reply) => format!("it answers the cancellation with status {}", reply.status.as_u16()),
                 Err(error) => format!("its job could not be cancelled: {error}"),
             }
         }
     };
-    trace.tell(Step::Mapping, || said);
+    trace.report(Step::Mapping, || outcome);
 }
 
 fn bad(message: String) -> ProviderError {

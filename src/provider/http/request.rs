@@ -94,9 +94,9 @@ impl TemplateValues<'_> {
         self.headers(has_secret)
     }
 
-    fn headers(&self, wanted: impl Fn(&Template) -> bool) -> Result<HeaderMap, ProviderError> {
+    fn headers(&self, select: impl Fn(&Template) -> bool) -> Result<HeaderMap, ProviderError> {
         let mut headers = HeaderMap::new();
-        for (name, template) in self.config.request.headers.iter().filter(|(_, template)| wanted(template)) {
+        for (name, template) in self.config.request.headers.iter().filter(|(_, template)| select(template)) {
             let mut value = HeaderValue::from_str(&self.text(template)).map_err(|_| {
                 let message =
                     format!("its header {name} cannot be sent: it contains characters that are not allowed in a header");

@@ -6,13 +6,13 @@ use crate::photo::Gray;
 /// The fraction of pixels that is ignored at each end of the luminance range.
 const TAIL: f64 = 0.01;
 /// The largest factor. A larger one would turn the grain of a flat picture into colour.
-const MOST: f32 = 4.0;
+const MAX_FACTOR: f32 = 4.0;
 
 /// Stretches the luminance to span at least `span` (L\*, 0 to 100), with the least possible shift.
 pub fn stretched(gray: Gray, span: f32) -> Gray {
     let unit = f32::from(u16::MAX) / 100.0;
     let (low, high) = range(&gray.luma);
-    let factor = (span * unit / (high - low).max(1.0)).min(MOST);
+    let factor = (span * unit / (high - low).max(1.0)).min(MAX_FACTOR);
     if factor <= 1.0 {
         return gray;
     }

@@ -47,7 +47,7 @@ pub enum OnnxError {
 }
 
 pub struct OnnxProvider {
-    about: ProviderInfo,
+    info: ProviderInfo,
     price: Price,
     timeout: Duration,
     network: Arc<Network>,
@@ -60,7 +60,7 @@ impl OnnxProvider {
     /// Loads the model and its recipe. Takes about a tenth of a second, so it must not run on an async thread.
     pub fn load(name: &str, common: &Common, config: &OnnxConfig, price: &Price) -> Result<Self, OnnxError> {
         let (model, recipe, digest) = read(config)?;
-        let about = ProviderInfo {
+        let info = ProviderInfo {
             name: name.to_owned(),
             kind: "onnx",
             model: recipe.model.clone(),
@@ -83,7 +83,7 @@ impl OnnxProvider {
         };
         let pool = |_| Arc::new(ThreadPool::with_num_threads(1));
         Ok(Self {
-            about,
+            info,
             price: price.clone(),
             timeout: common.timeout,
             network: Arc::new(network),
@@ -136,8 +136,8 @@ fn digest(model: &[u8], recipe: &[u8]) -> String {
 
 #[async_trait]
 impl Provider for OnnxProvider {
-    fn about(&self) -> &ProviderInfo {
-        &self.about
+    fn info(&self) -> &ProviderInfo {
+        &self.info
     }
 
     fn readiness(&self) -> Readiness {
@@ -151,7 +151,7 @@ impl Provider for OnnxProvider {
                 "the deadline had passed before the call began",
             ));
         }
-        let place = self.queue.enter(1, call.deadline).await.map_err(|error| match error {
+        let slot = self.queue.enter(1, call.deadline).await.map_err(|error| match error {
             QueueError::Full => {
                 ProviderError::new(FailureKind::Busy, "its queue is full: try again in a moment")
             }
@@ -160,8 +160,8 @@ impl Provider for OnnxProvider {
             }
         })?;
         let trace = &call.trace;
-        trace.tell(Step::Request, || {
-            let (model, gray) = (&self.about.model, &call.gray);
+        trace.report(Step::Request, || {
+            let (model, gray) = (&self.info.model, &call.gray);
             format!(
                 "run {model} on this machine with a grey picture of {} x {} pixels",
                 gray.width, gray.height
@@ -179,7 +179,7 @@ impl Provider for OnnxProvider {
                 network.color(&call.gray, &pool).map(|chroma| (chroma, start.elapsed()))
             });
             // The slot is freed only here, because a dropped call still occupies its thread.
-            drop(place);
+            drop(slot);
             (ran, pool)
         });
         let (ran, pool): (Result<(Chroma, _), NetworkError>, _) = run
@@ -188,7 +188,7 @@ impl Provider for OnnxProvider {
         self.put_pool(pool);
         let (chroma, cpu) =
             ran.map_err(|NetworkError(reason)| ProviderError::new(FailureKind::Failed, reason))?;
-        trace.tell(Step::Reply, || {
+        trace.report(Step::Reply, || {
             let (width, height, seconds) = (chroma.width, chroma.height, cpu.as_secs_f64());
             format!("colour of {width} x {height} pixels, {seconds:.3} s of processor time")
         });

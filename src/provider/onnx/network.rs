@@ -116,10 +116,10 @@ fn annealed_mean(
         BinValues::Probabilities => value.max(f32::MIN_POSITIVE).ln() / temperature,
     };
     let mean = |pixel: usize| {
-        let most = (0..centers.len()).map(|q| log(view[[q, pixel]])).fold(f32::NEG_INFINITY, f32::max);
+        let max = (0..centers.len()).map(|q| log(view[[q, pixel]])).fold(f32::NEG_INFINITY, f32::max);
         let (mut sum, mut a, mut b) = (0.0f32, 0.0f32, 0.0f32);
         for (q, center) in centers.iter().enumerate() {
-            let weight = (log(view[[q, pixel]]) - most).exp();
+            let weight = (log(view[[q, pixel]]) - max).exp();
             sum += weight;
             a += weight * center[0];
             b += weight * center[1];

@@ -162,10 +162,10 @@ impl NetworkInput {
         let Some(multiple) = self.multiple else { return (self.size, self.size) };
         let (width, height) = (f64::from(width.max(1)), f64::from(height.max(1)));
         let scale = f64::from(self.size) / (width * height).sqrt();
-        let most = (self.size * 4 / multiple).max(1);
+        let max_steps = (self.size * 4 / multiple).max(1);
         let side = |length: f64| {
             let steps = (length * scale / f64::from(multiple)).round() as u32;
-            steps.clamp(1, most) * multiple
+            steps.clamp(1, max_steps) * multiple
         };
         (side(width), side(height))
     }

@@ -32,7 +32,7 @@ pub struct ForbiddenAddress {
 
 /// Metadata services of clouds, which return credentials of the machine. Always refused, although some are within the
 /// ranges that an operator can allow. `NEVER` covers those at link-local addresses.
-const CLOUDS: [(&str, &str); 4] = [
+const METADATA_SERVICES: [(&str, &str); 4] = [
     // Amazon, Google, Alibaba, and Azure's host agent.
     ("fd00:ec2::254/128", "a cloud's metadata service"),
     ("fd20:ce::254/128", "a cloud's metadata service"),
@@ -98,7 +98,7 @@ static ROWS: LazyLock<Option<(Vec<SpecialRange>, Ipv6Net)>> = LazyLock::new(|| {
         move |(net, what): &(&str, &'static str)| Some(SpecialRange { net: net.parse().ok()?, what, private })
     };
     let own = PRIVATE.iter().chain([&CARRIER]).map(row(true));
-    let clouds = CLOUDS.iter().map(row(false));
+    let clouds = METADATA_SERVICES.iter().map(row(false));
     let rows = clouds.chain(own).chain(NEVER.iter().map(row(false))).collect::<Option<_>>()?;
     Some((rows, GLOBAL.parse().ok()?))
 });

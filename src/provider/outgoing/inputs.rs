@@ -10,11 +10,11 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use super::{AddressPolicy, FetchError, LONGEST, Names, OutgoingError, System, follow, host, literal};
+use super::{AddressPolicy, FetchError, MAX_ADDRESS, Names, OutgoingError, System, follow, host, literal};
 use crate::config::InputHost;
 use crate::provider::{HttpClient, HttpError, HttpTimeouts};
 
-const TIMES: HttpTimeouts =
+const TIMEOUTS: HttpTimeouts =
     HttpTimeouts { connect: Duration::from_secs(10), first_byte: Duration::from_secs(30) };
 
 #[derive(Clone)]
@@ -41,20 +41,20 @@ impl Inputs {
     /// The first call reads the system's certificates, so it must not run on an async thread.
     pub fn new(hosts: Vec<InputHost>, allow_private: bool) -> Result<Self, String> {
         let reach = if allow_private { AddressPolicy::Private } else { AddressPolicy::Public };
-        let http = HttpClient::without_redirects(TIMES, Names::new(Arc::new(System), reach))?;
+        let http = HttpClient::without_redirects(TIMEOUTS, Names::new(Arc::new(System), reach))?;
         Ok(Self { hosts, reach, http })
     }
 
-    /// Fetches at most `most` bytes until the deadline.
-    pub async fn fetch(&self, address: &str, most: u64, deadline: Instant) -> Result<Bytes, InputError> {
-        let url = Url::parse(address.trim()).ok().filter(|_| address.len() <= LONGEST);
+    /// Fetches at most `max_bytes` until the deadline.
+    pub async fn fetch(&self, address: &str, max_bytes: u64, deadline: Instant) -> Result<Bytes, InputError> {
+        let url = Url::parse(address.trim()).ok().filter(|_| address.len() <= MAX_ADDRESS);
         let url = url.ok_or(InputError::Refused)?;
         let nothing = |_: &Url| HeaderMap::new();
-        let reply = follow(&self.http, &url, nothing, |url| self.admit(url), most, deadline).await;
+        let reply = follow(&self.http, &url, nothing, |url| self.admit(url), max_bytes, deadline).await;
         let reply = reply.map_err(|error| {
             tracing::warn!("a picture that a client named was not fetched: {error}");
             match error {
-                FetchError::Http(HttpError::TooLarge(most)) => InputError::TooLarge(most),
+                FetchError::Http(HttpError::TooLarge(max_bytes)) => InputError::TooLarge(max_bytes),
                 FetchError::Http(HttpError::Forbidden(_)) => InputError::Refused,
                 FetchError::Http(_) => InputError::Failed,
                 FetchError::Refused(_) | FetchError::Redirected(_) | FetchError::TooMany => {

@@ -19,14 +19,14 @@ pub use address::{AddressPolicy, ForbiddenAddress, literal};
 pub use inputs::{InputError, Inputs};
 pub use names::{Names, System};
 
-use super::words::quote;
+use super::redact::quote;
 use super::{FailureKind, HttpClient, HttpError, ProviderError, Reply};
 use crate::config::HostPattern;
 
-const MOST_REDIRECTS: usize = 3;
+const MAX_REDIRECTS: usize = 3;
 
 /// The longest accepted address, in bytes.
-const LONGEST: usize = 8192;
+const MAX_ADDRESS: usize = 8192;
 
 /// The addresses that may be fetched for one provider.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub enum FetchError {
     Refused(OutgoingError),
     #[error("it redirects to an address that {0}")]
     Redirected(OutgoingError),
-    #[error("it redirects more than {MOST_REDIRECTS} times")]
+    #[error("it redirects more than {MAX_REDIRECTS} times")]
     TooMany,
     #[error("{0}")]
     Http(HttpError),
@@ -88,7 +88,7 @@ impl FetchError {
 impl Rules {
     /// Checks an address from a reply, which may be absolute or relative to the provider's own.
     pub fn read(&self, text: &str) -> Result<Url, OutgoingError> {
-        if text.len() > LONGEST {
+        if text.len() > MAX_ADDRESS {
             return Err(OutgoingError::NoAddress);
         }
         let url = self.own.join(text.trim()).map_err(|_| OutgoingError::NoAddress)?;
@@ -123,18 +123,18 @@ impl Rules {
         literal(url, self.reach).map_err(OutgoingError::Forbidden)
     }
 
-    /// Fetches at most `most` bytes until the deadline. `headers` are sent only to the provider's own host. `http` must not
+    /// Fetches at most `max_bytes` until the deadline. `headers` are sent only to the provider's own host. `http` must not
     /// follow redirects by itself.
     pub async fn fetch(
         &self,
         http: &HttpClient,
         address: &Url,
         headers: &HeaderMap,
-        most: u64,
+        max_bytes: u64,
         deadline: Instant,
     ) -> Result<Reply, FetchError> {
         let headers = |url: &Url| if self.is_own(url) { headers.clone() } else { HeaderMap::new() };
-        follow(http, address, headers, |url| self.admit(url), most, deadline).await
+        follow(http, address, headers, |url| self.admit(url), max_bytes, deadline).await
     }
 }
 
@@ -145,14 +145,14 @@ async fn follow(
     address: &Url,
     headers: impl Fn(&Url) -> HeaderMap,
     admit: impl Fn(&Url) -> Result<(), OutgoingError>,
-    most: u64,
+    max_bytes: u64,
     deadline: Instant,
 ) -> Result<Reply, FetchError> {
     admit(address).map_err(FetchError::Refused)?;
     let mut url = address.clone();
-    for _ in 0..=MOST_REDIRECTS {
+    for _ in 0..=MAX_REDIRECTS {
         let request = http.request(Method::GET, url.clone()).headers(headers(&url));
-        let reply = http.send_once(request, most, deadline).await.map_err(FetchError::Http)?;
+        let reply = http.send_once(request, max_bytes, deadline).await.map_err(FetchError::Http)?;
         let Some(location) = reply.location() else { return Ok(reply) };
         let refused = FetchError::Redirected;
         let location = location.to_str().map_err(|_| refused(OutgoingError::NoAddress))?;

@@ -152,7 +152,7 @@ async fn each_redirect_is_checked_again() {
     let round = Local::redirecting(|port| format!("http://api.example.com:{port}/again"));
     let own = format!("http://api.example.com:{}", round.port);
     let error = fetch(&rules(&own, &[], AddressPolicy::Private), names(), "/x").await.unwrap_err();
-    assert_eq!((error, round.asked()), (FetchError::TooMany, 1 + MOST_REDIRECTS));
+    assert_eq!((error, round.asked()), (FetchError::TooMany, 1 + MAX_REDIRECTS));
     assert_eq!(secret.asked(), 0);
 }
 
@@ -204,5 +204,5 @@ fn an_address_in_a_reply_is_checked_before_a_request_is_sent() {
     assert!(
         https.read_own("https://cdn.example.com/x").unwrap_err().to_string().contains("its key may be sent")
     );
-    assert!(https.read(&format!("/{}", "a".repeat(LONGEST))).is_err());
+    assert!(https.read(&format!("/{}", "a".repeat(MAX_ADDRESS))).is_err());
 }

@@ -20,7 +20,7 @@ use super::problem::Problem;
 use crate::config::RequestAmounts;
 use crate::gateway::{Client, ClientKey, Connection, Gateway, Reuse, Snapshot};
 use crate::observe::TraceParent;
-use crate::provider::{CDN_LOOP, own_name};
+use crate::provider::{CDN_LOOP, cdn_loop_name};
 use crate::quota::{Charge, Gate, KeyStatus, LimitScope};
 
 /// What every handler needs: the gateway, the configuration as it was when the request came, and who
@@ -118,7 +118,7 @@ pub fn origin(request: &Request<'_>) -> Option<ClientOrigin> {
 pub fn turned_away(request: &Request<'_>) -> Option<Problem> {
     // RFC 8586: a list of who has passed it on, each with parameters behind a `;`.
     let passed_on = request.headers().get(CDN_LOOP.as_str()).flat_map(|list| list.split(','));
-    if passed_on.into_iter().any(|by| by.split(';').next().unwrap_or_default().trim() == own_name()) {
+    if passed_on.into_iter().any(|by| by.split(';').next().unwrap_or_default().trim() == cdn_loop_name()) {
         let detail = "This gateway is asking itself: a provider's address leads back to it.";
         return Some(Problem::new(Status::LoopDetected, detail).closing());
     }

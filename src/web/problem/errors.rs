@@ -99,7 +99,7 @@ impl From<Error> for Problem {
 fn no_provider(attempts: &[Attempt]) -> Status {
     let all = |kinds: &[FailureKind]| attempts.iter().all(|attempt| kinds.contains(&attempt.kind));
     let budget = attempts.iter().any(|attempt| attempt.kind == FailureKind::Budget);
-    if budget && attempts.iter().all(|attempt| !attempt.kind.was_asked()) {
+    if budget && attempts.iter().all(|attempt| !attempt.kind.was_called()) {
         Status::PaymentRequired
     } else if all(&[
         FailureKind::Busy,

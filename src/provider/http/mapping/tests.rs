@@ -104,7 +104,7 @@ fn the_status_decides_cost_and_retry() {
     let mapping = mapping(
         "reply = { output = \"json_url\", pointer = \"/url\", status = [200], retry_on = [409, 429, 503], error = [\"/detail/0/msg\", \"/detail\"] }\n",
     );
-    for (status, kind, billed, again) in [
+    for (status, kind, billed, retryable) in [
         (400, Rejected, Billed::No, false),
         (401, Denied, Billed::No, false),
         (402, Denied, Billed::No, false),
@@ -120,7 +120,7 @@ fn the_status_decides_cost_and_retry() {
         (202, BadAnswer, Billed::Unknown, false),
     ] {
         let error = read(&mapping, status, r#"{"detail": [{"msg": "no planted cats"}]}"#).0.unwrap_err();
-        assert_eq!((error.kind, error.billed, error.again()), (kind, billed, again), "{status}");
+        assert_eq!((error.kind, error.billed, error.is_retryable()), (kind, billed, retryable), "{status}");
         assert!(error.message.ends_with("says: no (the key) cats"), "{error}");
     }
     let error = read(&mapping, 500, "<h1>planted</h1>").0.unwrap_err();

@@ -125,11 +125,12 @@ async fn edit(context: Context, edit: Result<Edit, Problem>) -> Result<Described
 /// Whether this request had somebody elsewhere asked, who may count tokens that we are not told of.
 fn may_have_used_tokens(snapshot: &Snapshot, rendition: &Rendition) -> bool {
     let elsewhere = |name: &str| {
-        let mut providers = snapshot.in_order().map(|(_, provider)| provider.about());
+        let mut providers = snapshot.in_order().map(|(_, provider)| provider.info());
         providers.find(|about| about.name == name).is_none_or(|about| about.leaves_machine)
     };
     let called = matches!(rendition.origin, RenditionOrigin::Called(_)) && elsewhere(&rendition.provider);
-    let failed = |attempt: &crate::gateway::Attempt| attempt.kind.was_asked() && elsewhere(&attempt.provider);
+    let failed =
+        |attempt: &crate::gateway::Attempt| attempt.kind.was_called() && elsewhere(&attempt.provider);
     called || rendition.attempts.iter().any(failed)
 }
 

@@ -90,7 +90,7 @@ fn list(context: &Context) -> Vec<Model> {
     let set_up = snapshot.in_order().filter(|(place, provider)| {
         place.is_some() || matches!(gateway.readiness(snapshot, provider.as_ref()), Readiness::Ready)
     });
-    let names = set_up.map(|(_, provider)| provider.about().name.as_str()).filter(|name| *name != ROUTE);
+    let names = set_up.map(|(_, provider)| provider.info().name.as_str()).filter(|name| *name != ROUTE);
     std::iter::once(ROUTE).chain(names).map(Model::new).collect()
 }
 

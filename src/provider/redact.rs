@@ -4,17 +4,17 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 /// The longest text that `quote` passes on, in characters.
-const MOST: usize = 200;
+const MAX_CHARS: usize = 200;
 
 /// The shortest base64 fragment of a key that is masked. Shorter ones match by chance.
-const LEAST_BASE64: usize = 8;
+const MIN_BASE64: usize = 8;
 
 /// A foreign text as one short line without control characters. The key is masked, because some hosts repeat it.
 pub fn quote(text: &str, key: &str) -> String {
     let clean = masked(text, &[key], "(the key)");
     let words: Vec<&str> = clean.split(|c: char| c.is_whitespace() || c.is_control()).collect();
     let line = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MOST) {
+    match line.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
@@ -37,7 +37,7 @@ fn forms(key: &str) -> Vec<String> {
         let bytes = [&[0; 2][..before], key.as_bytes()].concat();
         let (first, last) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
         for text in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
-            let own = text.get(first..last).filter(|own| own.len() >= LEAST_BASE64);
+            let own = text.get(first..last).filter(|own| own.len() >= MIN_BASE64);
             forms.extend(own.filter(|own| forms.iter().all(|form| form != own)).map(str::to_owned));
         }
     }
@@ -64,7 +64,7 @@ mod tests {
             assert_eq!(quote(text, "simSECRET"), expected);
         }
         let long = quote(&"é".repeat(500), "");
-        assert_eq!(long.chars().count(), MOST + 1);
+        assert_eq!(long.chars().count(), MAX_CHARS + 1);
         assert!(long.ends_with('…'));
     }
 

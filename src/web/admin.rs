@@ -1,4 +1,4 @@
-//! Admin routes, behind the admin token.
+//! Admin routes, which need the admin token.
 
 use rocket::http::Status;
 use rocket::serde::json::Json;
@@ -11,18 +11,17 @@ use super::request::fingerprint;
 use crate::cache::{CacheError, TierStats};
 use crate::gateway::forget;
 
-/// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![config, cache, clear, remove]
 }
 
-/// The effective configuration with its sources, secrets masked: what `pixcolor check` prints.
+/// The configuration in effect with its sources and masked secrets, as `pixcolor check` prints it.
 #[get("/v1/admin/config")]
 fn config(_admin: Admin, context: Context) -> Json<serde_json::Value> {
     Json(context.snapshot.report.clone())
 }
 
-/// What one tier of the cache keeps.
+/// The contents of one cache tier.
 #[derive(Serialize)]
 struct TierFacts {
     tier: &'static str,
@@ -44,26 +43,26 @@ struct CacheContents {
 #[derive(Serialize)]
 struct ForgottenFacts {
     forgotten: usize,
-    /// `unknown` when nothing was kept that says which colour belongs to the upload: some may be left.
+    /// `unknown` if no entry says which chroma belongs to the upload: some chroma may remain.
     #[serde(rename = "colour")]
     color: &'static str,
 }
 
-/// What is kept, by tier.
+/// Lists the cache's contents by tier.
 #[get("/v1/admin/cache")]
 async fn cache(_admin: Admin, context: Context) -> Result<Json<CacheContents>, Problem> {
     let stats = context.gateway.cache().sweep().await.map_err(failed)?;
     Ok(Json(CacheContents { tiers: stats.into_iter().map(TierFacts::from).collect() }))
 }
 
-/// Forgets everything, in every tier.
+/// Deletes everything in every tier.
 #[delete("/v1/admin/cache")]
 async fn clear(_admin: Admin, context: Context) -> Result<Status, Problem> {
     context.gateway.cache().clear().await.map_err(failed)?;
     Ok(Status::NoContent)
 }
 
-/// Forgets everything that was made of the upload with this SHA-256, in every tier.
+/// Deletes everything that was made of the upload with this SHA-256, in every tier.
 #[delete("/v1/admin/cache/<sha256>")]
 async fn remove(_admin: Admin, context: Context, sha256: &str) -> Result<Json<ForgottenFacts>, Problem> {
     let gone = forget(context.gateway.cache(), fingerprint(sha256)?, None).await.map_err(failed)?;
@@ -71,7 +70,7 @@ async fn remove(_admin: Admin, context: Context, sha256: &str) -> Result<Json<Fo
     Ok(Json(ForgottenFacts { forgotten: gone.values, color }))
 }
 
-/// Only who has the admin token is told of paths.
+/// Only an administrator may see paths.
 fn failed(error: CacheError) -> Problem {
     Problem::new(Status::InternalServerError, format!("The cache cannot be changed: {error}."))
 }

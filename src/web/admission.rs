@@ -1,5 +1,4 @@
-//! *Admit*: may this client upload something now? Asked by the extractor of uploads before it reads any of it;
-//! and the headers that say how the client stands.
+//! Admission: the checks before an upload is read, and the `RateLimit` headers.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use super::upload_memory::{UploadMemory, share_exceeded};
 use crate::config::RequestAmounts;
 use crate::quota::{Admission, Gate, Limit, LimitStatus, Share, ShareLimits, Unit, Visit};
 
-/// Lets an upload of so many bytes in, or says why not. What is refused has taken nothing.
+/// Admits an upload of this many bytes. A rejected upload takes nothing from any limit.
 pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<UploadMemory, Problem> {
     let Outcome::Success(context) = request.guard::<Context>().await else {
         return Err(Problem::new(Status::InternalServerError, "The gateway is not set up."));
@@ -44,7 +43,7 @@ pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<Uplo
     Ok(UploadMemory::new(admission, most, bytes, gateway, pace))
 }
 
-/// The same for one more picture of a request that was let in: one that its body only names.
+/// Admits another image of an admitted request, one that its body only refers to.
 pub async fn again(context: &Context, bytes: u64) -> Result<Arc<Admission>, Problem> {
     let config = &context.snapshot.config;
     let client = context.client.bucket(config.clients.ipv6_prefix).filter(|_| config.quota.enabled);
@@ -59,7 +58,7 @@ fn most(Context { snapshot, .. }: &Context) -> ShareLimits {
     ShareLimits { all: config.limits.upload_memory, each: config.quota.client_upload_memory }
 }
 
-/// Charges an upload that has a share of the memory.
+/// Charges the rate limits for an upload that has a share of the memory.
 async fn charge(context: &Context, bytes: u64, share: Share) -> Result<Arc<Admission>, Problem> {
     let config = &context.snapshot.config;
     let client = context.client.bucket(config.clients.ipv6_prefix);
@@ -72,8 +71,8 @@ async fn charge(context: &Context, bytes: u64, share: Share) -> Result<Arc<Admis
     Ok(Arc::new(Admission { charges, share }))
 }
 
-/// `RateLimit` and `RateLimit-Policy` on every answer of a limited route and to every wrong key, by
-/// draft-ietf-httpapi-ratelimit-headers-10: structured fields (RFC 9651), a list with an item for each limit.
+/// Sets `RateLimit` and `RateLimit-Policy` on responses of limited routes and to invalid keys, by
+/// draft-ietf-httpapi-ratelimit-headers-10: structured fields (RFC 9651), a list with an item per limit.
 pub struct RateLimitHeaders;
 
 #[rocket::async_trait]
@@ -95,14 +94,14 @@ fn list(levels: &[LimitStatus], item: impl Fn(&LimitStatus) -> String) -> String
     levels.iter().map(item).collect::<Vec<_>>().join(", ")
 }
 
-/// `"bytes";q=4294967296;qu="content-bytes";w=60`: so much at once, which is there again in so many seconds.
-/// Names are of letters, digits, `-` and `_`: a quoted string takes them as they are.
+/// `"bytes";q=4294967296;qu="content-bytes";w=60`: the quota and the window in seconds. Names of limits consist of
+/// letters, digits, `-` and `_`, so they need no escaping.
 fn policy(level: &LimitStatus) -> String {
     let LimitStatus { limit, .. } = level;
     let unit = match limit.of() {
         Unit::Requests => "",
         Unit::Bytes => ";qu=\"content-bytes\"",
-        // The draft has no words for these; a vendor's parameter is a comment to others.
+        // The draft has no units for these; other clients ignore a vendor's parameter.
         Unit::Pictures => ";pixcolor-unit=\"pictures\"",
         Unit::Megapixels => ";pixcolor-unit=\"megapixels\"",
     };
@@ -110,7 +109,7 @@ fn policy(level: &LimitStatus) -> String {
     format!("\"{}\";q={quota}{unit};w={window}", limit.name())
 }
 
-/// `"bytes";r=1048576;t=1`: so much is left, and more in so many seconds.
+/// `"bytes";r=1048576;t=1`: the rest, and the seconds until there is more.
 fn service_limit(level: &LimitStatus) -> String {
     let mut item = format!("\"{}\";r={}", level.limit.name(), told(&level.limit, level.remaining));
     if !level.more_in.is_zero() {
@@ -120,7 +119,7 @@ fn service_limit(level: &LimitStatus) -> String {
     item
 }
 
-/// An amount as limits are told.
+/// An amount in the unit in which a limit is configured.
 pub fn told(limit: &Limit, amount: u64) -> u64 {
     amount / limit.of().scale()
 }

@@ -1,4 +1,4 @@
-//! A rendition as an answer: the picture itself or JSON, and what its headers say about it.
+//! Responses with a rendition: the image itself or JSON, and the headers about it.
 
 use std::io::Cursor;
 
@@ -16,48 +16,48 @@ use super::request::result_path;
 use crate::gateway::{Rendition, RenditionOrigin, SavedCost};
 use crate::photo::Damage;
 
-/// A rendition as an answer.
+/// A response with a rendition.
 pub enum RenditionResponse {
-    /// The picture itself.
+    /// The image itself.
     Image(Rendition),
-    /// An object with the same facts and a data URL.
+    /// A JSON object with the same facts and a data URL.
     Json(Rendition),
 }
 
-/// A rendition in JSON, without its first member, `image`: the picture as a data URL.
+/// A rendition in JSON, without its first member `image`, a data URL.
 #[derive(Serialize)]
 struct ResponseFacts<'r> {
     format: String,
     width: u32,
     height: u32,
-    /// SHA-256 of the picture's bytes.
+    /// SHA-256 of the image file.
     sha256: String,
-    /// `null` when nobody was asked, because the upload is in colour.
+    /// `null` if no provider was called because the upload is in colour.
     provider: Option<&'r str>,
     model: Option<&'r str>,
-    /// Decimal, as text: money is never a float. `null` when unknown.
+    /// Decimal as text, because money is never a float. `null` if unknown.
     credits: Option<String>,
-    /// Processor seconds on this machine; `null` when the provider is elsewhere.
+    /// Processor seconds on this machine; `null` for a remote provider.
     cpu_seconds: Option<f64>,
-    /// `colour` when the upload was in colour already; else `null`.
+    /// `colour` if the upload was in colour already, else `null`.
     input: Option<&'static str>,
-    /// Where the picture came from: `memory`, `disk`, `merged`, `coalesced`, `passed`, or a call for a `miss`, by
-    /// `request`, to `bypass` the cache.
+    /// Where the image came from: `memory`, `disk`, `merged`, `coalesced`, `passed`, or a call after a `miss`, on
+    /// `request` or to `bypass` the cache.
     cache: &'static str,
-    /// What was not spent; `null` when a provider was called.
+    /// The cost that the cache saved; `null` if a provider was called.
     saved: Option<SavedFacts>,
-    /// Where the picture can be had again; `null` when it is not kept.
+    /// The path of the result; `null` if it is not stored.
     result: Option<String>,
-    /// `budget` when a provider higher on the route was passed over for want of money; else `null`.
+    /// `budget` if a higher provider of the route lacked credit, else `null`.
     degraded: Option<&'static str>,
     /// Seconds by step.
     seconds: serde_json::Map<String, serde_json::Value>,
     attempts: Vec<AttemptFacts>,
-    /// Empty for a picture as good as any.
+    /// Empty if the result has no defect.
     warnings: Vec<Warning<'r>>,
 }
 
-/// A defect of the result that the client should know of, in JSON.
+/// A defect of the result.
 #[derive(Serialize)]
 struct Warning<'r> {
     /// `damaged`: a part of the upload could not be read.
@@ -67,10 +67,10 @@ struct Warning<'r> {
     detail: &'r str,
 }
 
-/// What was not spent, in JSON.
+/// The cost that the cache saved.
 #[derive(Serialize)]
 struct SavedFacts {
-    /// Decimal, as text; `null` when unknown.
+    /// Decimal as text; `null` if unknown.
     credits: Option<String>,
     seconds: f64,
 }
@@ -81,7 +81,7 @@ impl From<SavedCost> for SavedFacts {
     }
 }
 
-/// The warning about a result of which a part is missing.
+/// The warning about a result with a missing part.
 const DAMAGED: &str = "damaged";
 
 /// The header that warns of a defect of the result.
@@ -89,24 +89,24 @@ pub fn damage_warning() -> Header<'static> {
     Header::new("X-PixColor-Warning", DAMAGED)
 }
 
-/// What comes before the base64 of a rendition's data URL.
+/// The start of a rendition's data URL, before the base64.
 fn data_url_head(rendition: &Rendition) -> String {
     format!("data:{};base64,", rendition.format.media_type())
 }
 
-/// The data URL of a rendition, as a body.
+/// A rendition's data URL as a body, encoded while it is sent.
 pub fn data_url_body(rendition: &Rendition) -> Base64Body {
     Base64Body::new(data_url_head(rendition), rendition.bytes.clone(), "")
 }
 
-/// The data URL of a rendition.
+/// A rendition's data URL.
 pub fn data_url(rendition: &Rendition) -> String {
     let mut url = data_url_head(rendition);
     BASE64.encode_string(&rendition.bytes, &mut url);
     url
 }
 
-/// What a request cost in credits, as people read them.
+/// The cost of a request in credits, as text for people.
 pub fn credits(rendition: &Rendition) -> String {
     rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string())
 }
@@ -134,16 +134,16 @@ fn facts(rendition: &Rendition) -> ResponseFacts<'_> {
     }
 }
 
-/// A rendition in JSON, as a body.
+/// A rendition in JSON as a body, encoded while it is sent.
 fn json_body(rendition: &Rendition) -> serde_json::Result<Base64Body> {
     let facts = serde_json::to_string(&facts(rendition))?;
     let head = format!("{{\"image\":\"{}", data_url_head(rendition));
-    // The picture takes the place of the opening brace.
+    // The member `image` replaces the opening brace.
     let tail = format!("\",{}", facts.trim_start_matches('{'));
     Ok(Base64Body::new(head, rendition.bytes.clone(), tail))
 }
 
-/// How the cache dealt with the request, as RFC 9211 says it.
+/// `Cache-Status` (RFC 9211).
 fn cache_status(rendition: &Rendition) -> String {
     let stored = if rendition.kept_under.is_some() { "; stored" } else { "" };
     match rendition.origin {
@@ -155,14 +155,14 @@ fn cache_status(rendition: &Rendition) -> String {
     }
 }
 
-/// `decode;dur=12.3, provider;dur=80.1`, in milliseconds.
+/// `Server-Timing`, such as `decode;dur=12.3, provider;dur=80.1`, in milliseconds.
 fn server_timing(rendition: &Rendition) -> String {
     let step =
         |(name, took): &(&str, std::time::Duration)| format!("{name};dur={:.1}", took.as_secs_f64() * 1e3);
     rendition.timings.iter().map(step).collect::<Vec<_>>().join(", ")
 }
 
-/// What every answer with a rendition says about it in its headers.
+/// The headers of every response with a rendition.
 pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
     let mut headers = vec![
         Header::new("X-PixColor-Credits", credits(rendition)),
@@ -223,19 +223,19 @@ impl<'r> Responder<'r, 'static> for RenditionResponse {
     }
 }
 
-/// Another form of answer with the same headers about its rendition.
+/// Any response body, with the headers about its rendition.
 pub struct Described<R> {
     headers: Vec<Header<'static>>,
     inner: R,
 }
 
 impl<R> Described<R> {
-    /// An answer that was made of this rendition.
+    /// The response for this rendition.
     pub fn new(rendition: &Rendition, inner: R) -> Self {
         Self { headers: headers(rendition), inner }
     }
 
-    /// An answer that tells this problem.
+    /// The response for this problem.
     pub fn problem(problem: &Problem, inner: R) -> Self {
         Self { headers: problem.headers(), inner }
     }

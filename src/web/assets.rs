@@ -1,4 +1,4 @@
-//! Templates and static files: inside the binary, or a folder on disk that overrides them.
+//! Templates and static files: embedded, or from a folder on disk that overrides them.
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -29,28 +29,20 @@ pub struct Assets {
 
 struct AssetFile {
     bytes: Bytes,
-    /// The first 16 digits of its SHA-256, in its address and its entity tag.
+    /// The first 16 digits of its SHA-256, for its URL and its entity tag.
     version: String,
 }
 
-/// Why templates or static files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AssetError {
-    /// A folder or a file in it cannot be read.
     #[error("{path}: {source}")]
-    Unreadable {
-        /// Which.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A template does not parse.
+    Unreadable { path: String, source: std::io::Error },
     #[error("template {0:#}")]
     Template(minijinja::Error),
 }
 
 impl Assets {
-    /// Takes what is inside the binary, overridden by what is in the folders.
+    /// Loads the embedded files and replaces them by those of the folders. `extend` adds functions to the templates.
     pub fn load(
         templates: Option<&Path>,
         files: Option<&Path>,
@@ -72,7 +64,7 @@ impl Assets {
         environment.add_function("asset", move |name: &str| {
             let missing =
                 || minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, format!("no file {name}"));
-            // Our own names and hexadecimal digits: nothing in them to escape.
+            // File names of ours and hexadecimal digits need no escaping.
             addresses.get(name).cloned().map(Value::from_safe_string).ok_or_else(missing)
         });
         extend(&mut environment);
@@ -93,7 +85,7 @@ impl Assets {
     }
 }
 
-/// The files of a folder by name: those inside the binary, replaced or joined by those on disk.
+/// The files of a folder by name: the embedded ones, replaced and extended by those on disk.
 fn read(inside: &Dir<'_>, disk: Option<&Path>) -> Result<HashMap<String, Bytes>, AssetError> {
     let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
     let mut files: HashMap<String, Bytes> = inside
@@ -132,7 +124,7 @@ struct StaticFile {
     bytes: Bytes,
     kind: ContentType,
     etag: String,
-    /// Whether it was asked for by its version: then it never changes.
+    /// Whether the URL has the current version, so that the response never changes.
     immutable: bool,
 }
 
@@ -148,7 +140,6 @@ impl<'r> Responder<'r, 'static> for StaticFile {
     }
 }
 
-/// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![file, favicon]
 }
@@ -166,7 +157,7 @@ fn file(assets: &State<Assets>, name: &str, v: Option<&str>) -> Result<StaticFil
     })
 }
 
-/// Browsers ask for it wherever they are.
+/// Browsers request this path on every site.
 #[get("/favicon.ico")]
 fn favicon(assets: &State<Assets>) -> Result<StaticFile, Problem> {
     file(assets, "favicon.svg", None)

@@ -1,4 +1,4 @@
-//! A body with a picture in base64 in its middle, encoded as it is sent: a large picture is never in memory twice.
+//! A body that contains an image in base64, encoded while it is sent, so that a large image is in memory once.
 
 use std::io;
 use std::io::SeekFrom;
@@ -10,28 +10,28 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 
-/// Text, a picture in base64, and text again.
+/// Text, an image in base64, and more text.
 pub struct Base64Body {
-    /// What comes next as it is.
+    /// The next bytes to send unchanged.
     plain: Bytes,
-    /// What comes after that in base64.
+    /// The bytes to encode after that.
     picture: Bytes,
-    /// What comes after that as it is.
+    /// The bytes to send unchanged at the end.
     tail: Bytes,
 }
 
 impl Base64Body {
-    /// `head`, the picture in base64, `tail`.
+    /// The text `head`, the image in base64, the text `tail`.
     pub fn new(head: String, picture: Bytes, tail: impl Into<Bytes>) -> Self {
         Self { plain: head.into(), picture, tail: tail.into() }
     }
 
-    /// How many bytes it is, until the first is read.
+    /// Length in bytes, before the first read.
     pub fn len(&self) -> usize {
         self.plain.len() + self.picture.len().div_ceil(3) * 4 + self.tail.len()
     }
 
-    /// Encodes as many whole groups as there is room for, at least one: what has no room waits in `plain`.
+    /// Encodes as many whole groups as fit, at least one; what does not fit waits in `plain`.
     fn encode(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         let groups = buffer.remaining() / 4;
         let piece = self.picture.split_to(self.picture.len().min(groups.max(1) * 3));
@@ -68,7 +68,7 @@ impl AsyncRead for Base64Body {
     }
 }
 
-/// Rocket asks for it of every body whose length is told, and seeks only where it is not.
+/// Rocket requires it of every sized body and seeks only if the size is unknown.
 impl AsyncSeek for Base64Body {
     fn start_seek(self: Pin<&mut Self>, _: SeekFrom) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())

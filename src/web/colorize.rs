@@ -1,4 +1,4 @@
-//! `POST /v1/colorize`: a picture in, the coloured picture out, as itself or as JSON.
+//! `POST /v1/colorize`: a photo in, the coloured photo out, as an image or as JSON.
 
 use rocket::http::Accept;
 use rocket::{Route, post, routes};
@@ -9,7 +9,6 @@ use super::problem::Problem;
 use super::request::{self, single};
 use super::upload::{UploadFields, UploadedImage};
 
-/// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![colorize]
 }

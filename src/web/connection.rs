@@ -1,9 +1,9 @@
-//! Whether a client still holds its connection.
+//! Whether a client's connection is still open.
 //!
-//! Rocket does not tell a handler that its client has left, and hyper, which notices, is out of reach. But the kernel
-//! lists the TCP connections of this machine (`/proc/self/net/tcp`, `tcp6`), where a connection that the client or a
-//! proxy in front has closed is in another state than ESTABLISHED, or gone. A look costs one read of that list, so it
-//! is for the moment before a call that costs credit.
+//! Rocket does not tell a handler that its client has left. The kernel lists the TCP connections of this machine
+//! (`/proc/self/net/tcp`, `tcp6`). After the client or a proxy has closed a connection, its state is no longer
+//! ESTABLISHED, or it is missing from the list. Reading the list takes time, so it is read only before a call that
+//! costs credit.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Once;
@@ -15,11 +15,11 @@ use rocket::Request;
 
 use crate::gateway::Connection;
 
-/// How often a connection must be missing in the list before it counts as closed. The kernel writes the list piece by
-/// piece, and an entry can slip from one piece into another while connections come and go.
+/// How often a connection must be missing from the list before it counts as closed. The kernel writes the list in
+/// pieces, and an entry can move between pieces while connections come and go.
 const LOOKS: usize = 3;
 
-/// A TCP connection, seen from here.
+/// A TCP connection, from the server's side.
 #[derive(Clone, Copy, Debug)]
 pub struct TcpConnection {
     /// The port that this server listens on.
@@ -28,14 +28,14 @@ pub struct TcpConnection {
 }
 
 impl TcpConnection {
-    /// The connection of a request; none where it is not one of TCP.
+    /// The connection of a request; `None` unless it is TCP.
     pub fn of(request: &Request<'_>) -> Option<Self> {
         Some(Self { port: request.rocket().config().port, peer: request.remote()? })
     }
 
     fn find(&self) -> ProcResult<bool> {
         let this = Process::myself()?;
-        // On a listener for both, peers with IPv4 addresses stand in the list for IPv6.
+        // A dual-stack listener's IPv4 peers are in the list for IPv6.
         let entries = if self.peer.is_ipv6() { this.tcp6() } else { this.tcp() }?;
         Ok(entries.iter().any(|entry| self.is(entry)))
     }
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// Both ends of a connection to a listener, and how it looks from the listener's side.
+    /// Both ends of a connection to a listener, and the listener's view of it.
     fn connect(listen: &str, to: IpAddr) -> (TcpStream, TcpStream, TcpConnection) {
         let listener = TcpListener::bind(listen).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -97,7 +97,7 @@ mod tests {
             assert!(!connection.is_open(), "{connection:?}");
 
             let (mut client, _server, connection) = connect(listen, to);
-            // Bytes that are not read yet hide the end of a stream from a reader, but not from the list.
+            // Unread bytes hide the end of a stream from a reader, but not from the list.
             client.write_all(b"more").unwrap();
             client.shutdown(Shutdown::Write).unwrap();
             assert!(!connection.is_open(), "{connection:?}");

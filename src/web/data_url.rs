@@ -1,4 +1,4 @@
-//! Pictures as data URLs (RFC 2397), out of JSON and out of the page of 2017.
+//! Decodes images in data URLs (RFC 2397), from JSON and from the page of 2017.
 
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -7,18 +7,18 @@ use bytes::Bytes;
 
 use super::problem::Problem;
 
-/// Base64 as browsers write it, and as others do who leave out the padding.
+/// Base64 with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What is asked for where something else came.
+/// The error for text that is not a data URL.
 pub fn not_a_data_url() -> Problem {
     Problem::bad_request("Send the picture as a data URL: `data:image/jpeg;base64,...`.")
 }
 
-/// The bytes in a data URL in base64, at most `limit` of them; line breaks in it are overlooked.
+/// Decodes a base64 data URL to at most `limit` bytes; line breaks are ignored.
 pub fn decode(url: &str, limit: u64) -> Result<Bytes, Problem> {
     let url = url.trim();
     let prefix = url.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:"));
@@ -46,7 +46,7 @@ pub fn decode(url: &str, limit: u64) -> Result<Bytes, Problem> {
     Ok(bytes.into())
 }
 
-/// What is wrong with base64, in words that go on from it.
+/// The reason why base64 is invalid, as the end of a sentence.
 fn flaw(error: &DecodeError) -> String {
     match error {
         DecodeError::InvalidByte(at, byte) => {

@@ -1,15 +1,14 @@
-//! Who is not let in learns it before anything of a body is read, but for the 14 bytes that Rocket has peeked
-//! at by then.
+//! Rejects requests before their body is read, except for the 14 bytes that Rocket has read already.
 
 use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Route};
 
 use super::problem::Problem;
 
-/// The answer to a request that is turned away; none to one that is let in.
+/// Returns the problem of a request to reject.
 type RequestCheck = fn(&Request<'_>) -> Option<Problem>;
 
-/// The same routes, for those whom a check lets in.
+/// Wraps routes in a check.
 pub fn guard(routes: Vec<Route>, check: RequestCheck) -> Vec<Route> {
     let behind = |mut route: Route| {
         route.handler = Box::new(Door { handler: route.handler, check });

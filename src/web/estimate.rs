@@ -1,4 +1,4 @@
-//! `POST /v1/estimate`: what it would cost to have a picture coloured, before it is. Spends nothing.
+//! `POST /v1/estimate`: the probable cost of a request, without a call.
 
 use rocket::http::Accept;
 use rocket::serde::json::Json;
@@ -15,63 +15,62 @@ use crate::hex::hex;
 use crate::photo::{self, InputFormat};
 use crate::provider::Readiness;
 
-/// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![estimate]
 }
 
 #[derive(Serialize)]
 struct EstimateResponse {
-    /// As far as they are known; else `null`.
+    /// `null` if unknown.
     width: Option<u32>,
     height: Option<u32>,
     sha256: Option<String>,
-    /// In megapixels, as in what `/v1/providers` has learnt.
+    /// In megapixels; the size classes of `/v1/providers`.
     size: Option<&'static str>,
-    /// Who would answer now; `null` when nobody could.
+    /// The provider that would answer now; `null` if none could.
     first: Option<String>,
     providers: Vec<OfferFacts>,
 }
 
-/// What it would cost by one provider.
+/// The estimate for one provider.
 #[derive(Serialize)]
 struct OfferFacts {
     name: String,
-    /// Its place on the route, from 1; `null` when it is asked only by name.
+    /// Position on the route, from 1; `null` if it is used only by name.
     place: Option<usize>,
     leaves_machine: bool,
     ready: bool,
     /// Why it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// `hit`: the result is kept; `merged`: its colour is; `miss`; `unknown`: that needs the picture, or
+    /// `hit`: the result is cached; `merged`: its chroma is; `miss`; `unknown`: the request has neither the image nor
     /// its SHA-256.
     cache: &'static str,
-    /// What a request would cost: nothing where there is a result.
+    /// The cost of the request: zero if the result is cached.
     credits: CreditsRange,
-    /// The same in money; `null` where nobody knows what a credit is worth.
+    /// The same in money; `null` if no exchange rate is configured.
     money: Option<MoneyFacts>,
-    /// How long the provider takes; `null` while nothing is learnt, and where it is not called.
+    /// The provider's time; `null` without past calls, or if it would not be called.
     seconds: Option<SecondsRange>,
-    /// From how many calls for photographs of this size this is learnt; 0: it follows from the price alone.
+    /// The number of past calls for photos of this size; 0 if the estimate comes from the price alone.
     calls: u64,
-    /// Whether the budgets have enough left for the most that it may cost.
+    /// Whether the budgets cover the maximum.
     allowed: bool,
-    /// The budget that has not.
+    /// The budget that does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     budget: Option<BudgetFacts>,
 }
 
-/// Decimals, as text: money is never a float.
+/// Decimals as text, because money is never a float.
 #[derive(Serialize)]
 struct CreditsRange {
-    /// One of ten calls costs less, or none while nothing is learnt.
+    /// The lowest tenth of past calls; zero without past calls.
     low: String,
-    /// `null` while nothing is learnt, unless the price leaves no choice.
+    /// `null` without past calls, unless the price is fixed.
     typical: Option<String>,
-    /// One of ten calls costs more, or none while nothing is learnt.
+    /// The highest tenth of past calls; the maximum without past calls.
     high: String,
-    /// No call costs more: what is set aside.
+    /// The amount that a call would reserve.
     most: String,
 }
 
@@ -185,7 +184,7 @@ async fn estimate(
 }
 
 impl DeclaredImage {
-    /// What a client says of a picture that it does not send.
+    /// The request's description of an image that it does not send.
     pub(super) fn new(
         size: (Option<u32>, Option<u32>),
         bytes: Option<u64>,

@@ -1,4 +1,4 @@
-//! What happens around every request: security headers, the request log, request metrics.
+//! Fairings: security headers, chunk size, `Cache-Status`, the request log and request metrics.
 
 use std::time::Instant;
 
@@ -10,19 +10,19 @@ use rocket::{Data, Request, Response};
 use super::guards;
 use super::identity::{REQUEST_ID, RequestIdentity};
 
-/// The page loads from this server alone. `blob:` and `data:` are pictures it has made or was answered.
+/// The page loads from this server only. `blob:` and `data:` are its own images and results.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Everything else runs nothing, wherever it is opened.
+/// Other responses may run nothing, wherever they are opened.
 const OTHER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
-/// Gives a form that was sent with `POST` its method back. Rocket takes the value of a first field `_method` for the
-/// method, before any fairing and without a switch, so that a form on any web page could send `DELETE` or `PUT`, which
-/// browsers send for no other site.
+/// Restores the method of a form that was sent with `POST`. Rocket takes the value of a first field `_method` as the
+/// method, before any fairing and without a setting to prevent it. A form on any web page could thus send `DELETE` or
+/// `PUT`, which browsers do not send across sites.
 pub struct SentMethod;
 
-/// As much as Rocket looks at.
+/// The number of bytes that Rocket looks at.
 const METHOD_FIELD: usize = "_method=delete".len();
 
 #[rocket::async_trait]
@@ -43,7 +43,7 @@ impl Fairing for SentMethod {
     }
 }
 
-/// Security headers on every answer; stricter on pictures and data than on pages.
+/// Sets security headers on every response, stricter on images and data than on pages.
 pub struct Headers;
 
 #[rocket::async_trait]
@@ -57,22 +57,22 @@ impl Fairing for Headers {
         let policy = if page { PAGE_POLICY } else { OTHER_POLICY };
         response.set_header(Header::new("Content-Security-Policy", policy));
         response.set_header(Header::new("X-Content-Type-Options", "nosniff"));
-        // Not `no-referrer`, with which a browser sends the page's own form with `Origin: null`.
+        // With `no-referrer` a browser would send the page's own form with `Origin: null`.
         response.set_header(Header::new("Referrer-Policy", "same-origin"));
-        // What comes next on this connection would not be answered any more.
+        // The server closes this connection without reading another request.
         if guards::gateway(request).is_some_and(|gateway| gateway.tasks().stopping()) {
             response.set_header(Header::new("Connection", "close"));
         }
     }
 }
 
-/// Sets how many bytes of a body Rocket copies and writes at a time: its default, 4 KiB, makes 75 writes of a picture of
-/// 300 kB. `sized_body` replaces the body and this setting with it, so a fairing sets it, which runs after every
-/// responder, Rocket's own (`Json`, `String`) included.
+/// Sets how many bytes of a body Rocket copies and writes at a time. Its default of 4 KiB makes 75 writes of an image
+/// of 300 kB. `sized_body` resets the setting, so this fairing sets it after every responder, Rocket's own (`Json`,
+/// `String`) included.
 pub struct ChunkSize;
 
-/// Most bytes of a body that are copied at a time. A client that does not read a large answer holds 0.8 MB of it; with
-/// 512 KiB it would hold 1.5 MB, and a result of 300 kB would take a tenth less processor time.
+/// Maximum bytes that are copied at a time. A client that does not read a large response occupies 0.8 MB; with 512
+/// KiB it would be 1.5 MB, and a result of 300 kB would take a tenth less processor time.
 const CHUNK_BYTES: usize = 128 << 10;
 
 #[rocket::async_trait]
@@ -90,11 +90,10 @@ impl Fairing for ChunkSize {
     }
 }
 
-/// `Cache-Status` (RFC 9211) on every answer of the routes that answer from the cache: who was refused before the
-/// cache was asked is told so.
+/// Sets `Cache-Status` (RFC 9211) on responses of the cached routes that were rejected before the cache lookup.
 pub struct CacheStatus;
 
-/// The routes that answer from the cache.
+/// The routes that use the cache.
 const CACHED: [&str; 3] = ["/v1/colorize", "/image", "/v1/results/"];
 
 #[rocket::async_trait]
@@ -114,7 +113,7 @@ impl Fairing for CacheStatus {
     }
 }
 
-/// A method as metrics tell it: one of three words, whatever a client sends.
+/// The `method` label of metrics: one of three values, whatever a client sends.
 const fn folded(method: Method) -> &'static str {
     match method {
         Method::Get | Method::Head => "GET",
@@ -123,7 +122,7 @@ const fn folded(method: Method) -> &'static str {
     }
 }
 
-/// How the cache dealt with a request, in a word: what `Cache-Status` says at length.
+/// The result of the cache lookup as one word for the log.
 fn outcome(cache_status: &str) -> &'static str {
     match cache_status {
         hit if hit.contains("; hit") => "hit",
@@ -134,11 +133,11 @@ fn outcome(cache_status: &str) -> &'static str {
     }
 }
 
-/// Counts, times and logs requests, and gives each answer its request's id. Routes are patterns: never a client's path
-/// or query; of its address only the network is told.
+/// Counts, times and logs requests, and sets the request ID on each response. It logs route patterns instead of paths
+/// and queries, and networks instead of client addresses.
 pub struct Log;
 
-/// When a request came, and by which method.
+/// When a request arrived, and its method.
 struct Began(Instant, Method);
 
 impl Began {
@@ -147,7 +146,7 @@ impl Began {
     }
 }
 
-/// Whether a request came as `HEAD`: its handler sees a `GET`.
+/// Whether a request is a `HEAD`, whose handler sees a `GET`.
 pub fn is_head(request: &Request<'_>) -> bool {
     Began::of(request).1 == Method::Head
 }

@@ -1,5 +1,5 @@
-//! A form (`multipart/form-data`, RFC 7578) with one picture in it, hashed as it is read. Which fields there are,
-//! and what to do with each, is said by who asks for it.
+//! Reads a form (`multipart/form-data`, RFC 7578) with one image and hashes the image while it arrives. The caller
+//! decides what to do with each field.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,41 +15,39 @@ use super::upload_memory::UploadMemory;
 use crate::gateway::{Fingerprint, Upload};
 use crate::quota::Admission;
 
-/// Most fields of a form: each that there is, and a few sent twice.
+/// Maximum number of fields: all known ones and some repetitions.
 const FORM_FIELDS: usize = 24;
 
-/// Longest value of a form field that is kept.
+/// Maximum length of a text field.
 const FIELD_BYTES: usize = 256;
 
-/// What the fields that are not the picture may add to it: OpenAI's prompts have up to 32,000 characters.
+/// Maximum bytes of the other fields: OpenAI's prompts have up to 32,000 characters.
 const FIELDS_BYTES: u64 = 192 << 10;
 
-/// What to do with a field of a form.
+/// What to do with a field.
 pub enum FormPart {
-    /// It is the picture.
+    /// The image.
     Picture,
-    /// It is a short text.
+    /// A short text.
     Text,
-    /// It is thrown away.
+    /// Ignored.
     Skipped,
-    /// There must be none.
+    /// An error.
     Refused(Box<Problem>),
 }
 
-/// A form.
 pub struct Form {
-    /// Its picture.
     pub upload: Upload,
-    /// What the picture's file is called.
+    /// The file name of the image.
     pub file_name: Option<String>,
-    /// Its texts by name, without those that are empty.
+    /// Non-empty texts by name.
     pub texts: BTreeMap<String, String>,
-    /// What was thrown away, by name.
+    /// Names of the ignored fields.
     pub skipped: Vec<String>,
 }
 
-/// Reads a form; its picture has at most `limit` bytes, room is made for it by the length that the client says, and what
-/// arrives takes `memory`.
+/// Reads a form. Its image has at most `limit` bytes; `length`, the `Content-Length`, sizes its buffer; arriving
+/// bytes take `memory`.
 pub async fn read<R: AsyncRead + Send + Unpin>(
     stream: R,
     boundary: String,
@@ -121,7 +119,7 @@ pub fn finish(bytes: Bytes, hash: Sha256, admission: Arc<Admission>) -> Result<U
     Ok(Upload { bytes, fingerprint: Fingerprint(hash.finalize().into()), admission: Some(admission) })
 }
 
-/// A field's name that can be told in a header.
+/// Checks that a field's name is safe in a header.
 fn plain(name: String) -> Result<String, Problem> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-[].".contains(c);
     if !name.is_empty() && name.chars().all(plain) {
@@ -142,11 +140,11 @@ async fn value(field: &mut multer::Field<'_>) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| unreadable())
 }
 
-/// What is wrong with a form; `limit` is the picture's.
+/// The problem of an invalid form; `limit` is that of the image.
 fn broken_form(error: multer::Error, limit: u64) -> Problem {
     match error {
         multer::Error::StreamSizeExceeded { .. } => Problem::too_large(limit),
-        // Its own words are only that reading failed; the reader's say why.
+        // The source says why reading failed.
         multer::Error::StreamReadFailed(error) => {
             Problem::bad_request(format!("The multipart body cannot be read: {error}."))
         }

@@ -1,5 +1,5 @@
-//! Keeps what a multipart parser holds small: it looks for a boundary or for the end of a part's header
-//! in all that it has read so far, however much that is.
+//! Bounds the memory of the multipart parser, which searches everything that it has read for a boundary or for the
+//! end of a part's header.
 
 use std::io;
 use std::pin::Pin;
@@ -9,32 +9,32 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Most bytes before a part's own bytes: its header, and whatever stands before its boundary.
+/// Maximum bytes of a part's header and of anything before its boundary.
 pub const HEAD_BYTES: u64 = 16 << 10;
 
-/// More than [`HEAD_BYTES`] came where a part was to begin.
+/// A part's header is longer than [`HEAD_BYTES`].
 #[derive(Debug, thiserror::Error)]
 #[error("a part's header, or what stands before it, is longer than {HEAD_BYTES} bytes")]
 pub struct HeadTooLong;
 
-/// How much may be read before a reader fails with [`HeadTooLong`].
+/// How many bytes a reader may return before it fails with [`HeadTooLong`].
 #[derive(Debug, Clone, Default)]
 pub struct Allowance(Arc<AtomicU64>);
 
 impl Allowance {
-    /// From here on a part's head is read.
+    /// The next bytes are a part's header.
     pub fn head(&self) {
         self.0.store(HEAD_BYTES, Ordering::Relaxed);
     }
 
-    /// From here on a part's bytes are read, which are counted elsewhere.
+    /// The next bytes are a part's content, which has its own limit.
     pub fn body(&self) {
         self.0.store(u64::MAX, Ordering::Relaxed);
     }
 }
 
-/// A reader under an allowance. After each piece it is pending once, so that the parser, which reads all
-/// that is there before it looks at any of it, looks at each piece by itself.
+/// A reader with an allowance. It returns pending once after each piece, because the parser reads everything
+/// available before it parses; so the parser sees one piece at a time.
 #[derive(Debug)]
 pub struct FormReader<R> {
     inner: R,
@@ -43,7 +43,7 @@ pub struct FormReader<R> {
 }
 
 impl<R> FormReader<R> {
-    /// Reads from `inner` as much as `allowance` says.
+    /// Reads from `inner` within `allowance`.
     pub fn new(inner: R, allowance: Allowance) -> Self {
         Self { inner, allowance, pause: false }
     }

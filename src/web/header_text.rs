@@ -1,6 +1,6 @@
-//! A text for people as the value of a header.
+//! Text for people as a header value.
 
-/// Longest text that is sent in a header.
+/// Maximum length of such a text.
 const MOST: usize = 500;
 
 /// A text as one line of printable ASCII.

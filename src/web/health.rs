@@ -1,4 +1,5 @@
-//! `GET /healthz` and `GET /readyz`: is it alive, and could it colour a picture now. Neither costs a call.
+//! `GET /healthz` and `GET /readyz`: whether the process runs, and whether it could colour a photo now. Neither makes
+//! a call.
 
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use tokio::time::timeout;
 use super::guards::Context;
 use super::providers::{ProviderFacts, list};
 
-/// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![healthz, readyz]
 }
@@ -30,36 +30,36 @@ fn healthz() -> Json<HealthBody> {
 #[derive(Serialize)]
 struct ReadinessBody {
     status: &'static str,
-    /// Why nobody is called who costs something, if that is so.
+    /// Why no paid call is made, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     paid_providers_are_off: Option<String>,
-    /// Why the configuration on disk is not in force, if it is not.
+    /// Why the configuration on disk is not in effect, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration_is_not_in_force: Option<String>,
-    /// Why only clients with a key that was valid before are served, if that is so.
+    /// Why only previously valid keys are accepted, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys_cannot_be_read: Option<&'static str>,
-    /// Why replicas share nothing now, if they should.
+    /// Why the replicas share nothing now, if they should.
     #[serde(skip_serializing_if = "Option::is_none")]
     replicas_are_on_their_own: Option<String>,
-    /// The route, in order, each with its reason if it is not ready.
+    /// The providers of the route, in order, each with a reason if it is not ready.
     route: Vec<ProviderFacts>,
-    /// What is odd about the network in front; it stops nothing.
+    /// Oddities of the network in front, which prevent nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notices: Vec<String>,
 }
 
-/// How long the ledger and what replicas share are looked at for one answer. What is known by then is told.
+/// Time-out for checking the ledger and Redis; after it the response contains the last known state.
 const LOOK: Duration = Duration::from_millis(500);
 
 #[get("/readyz")]
 async fn readyz(context: Context) -> (Status, Json<ReadinessBody>) {
-    // Not what the last look has found: it may have been before the trouble. What is wrong is noted where it happens.
+    // A fresh check, because the last one may be older than the trouble. Commands report their own failures.
     let _ = timeout(LOOK, context.gateway.look_at_account()).await;
     let mut route = list(&context);
     let paid_providers_are_off = context.gateway.ledger_health().err().map(|error| error.to_string());
     let configuration_is_not_in_force = context.gateway.configuration_trouble();
-    // Its own words name a folder of this machine.
+    // The original message names a folder of this machine.
     let keys_cannot_be_read = context
         .gateway
         .quotas()

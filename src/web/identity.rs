@@ -1,5 +1,5 @@
-//! Which request is it? An id of its own, that the client or a proxy in front may have given it, goes into every line
-//! that is logged while it is answered, and into its answer. With it goes the trace that it is part of.
+//! Request IDs. The client or a proxy may set the ID. Every log line of the request and its response carry it. The
+//! request's trace context goes with it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,39 +9,37 @@ use tracing::{Instrument, Span};
 
 use crate::observe::TraceParent;
 
-/// The header of the id, in requests and answers.
+/// The header of the ID, in requests and responses.
 pub const REQUEST_ID: &str = "X-Request-Id";
 
-/// Longest id that is taken over.
+/// Maximum length of an accepted ID.
 const LONGEST: usize = 128;
 
-/// A request's own.
 pub struct RequestIdentity {
-    /// Its id.
+    /// The ID.
     pub id: String,
-    /// Its place in a trace, if it has one.
+    /// The trace context, if any.
     pub parent: Option<TraceParent>,
-    /// What is logged for it.
+    /// The span of its log lines.
     pub span: Span,
 }
 
 impl RequestIdentity {
-    /// The identity of a request; the same whenever it is asked for.
+    /// The identity of a request; every call returns the same one.
     pub fn of<'r>(request: &'r Request<'_>) -> &'r Self {
         request.local_cache(|| {
             let id = one(request, REQUEST_ID).filter(|id| well_formed(id)).map(str::to_owned);
             let id = id.unwrap_or_else(new_id);
             let parent = one(request, "traceparent").and_then(TraceParent::parse);
             let trace_id = parent.map(|parent| parent.trace_id());
-            // Also while only trouble is logged: it wants to be found, too.
+            // At error level, so that the ID is present at every log level.
             let span = tracing::error_span!("request", request_id = id, trace_id);
             Self { id, parent, span }
         })
     }
 }
 
-/// A random id; where the system gives no random numbers, which is no reason to answer nobody, one that this process
-/// gives out once.
+/// A random ID. If the system has no random numbers, a counter of this process serves instead.
 fn new_id() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut random = [0; 16];
@@ -51,20 +49,20 @@ fn new_id() -> String {
     }
 }
 
-/// A header that is there once.
+/// The value of a header that occurs once.
 fn one<'r>(request: &'r Request<'_>, name: &str) -> Option<&'r str> {
     let mut values = request.headers().get(name);
     values.next().filter(|_| values.next().is_none())
 }
 
-/// What is in use for ids (UUIDs, hexadecimal digits, base64, `Root=1-...`), and nothing that could pass for more than a
-/// word in a log or an answer.
+/// Whether an ID consists of characters of common formats (UUIDs, hexadecimal digits, base64, `Root=1-...`), so that
+/// it is one harmless word in a log or response.
 fn well_formed(id: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:~=+/@".contains(&byte);
     (1..=LONGEST).contains(&id.len()) && id.bytes().all(plain)
 }
 
-/// The same routes; what they log is told with the request's id.
+/// Wraps routes so that their log lines carry the request ID.
 pub fn within(routes: Vec<Route>) -> Vec<Route> {
     let told = |mut route: Route| {
         route.handler = Box::new(SpannedHandler(route.handler));

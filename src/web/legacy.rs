@@ -1,4 +1,4 @@
-//! `POST /image`: what the page of 2017 sends and expects, a data URL as text in and out.
+//! `POST /image`, the route of the 2017 page: a data URL as text in and out.
 
 use rocket::http::ContentType;
 use rocket::request::Request;
@@ -12,7 +12,6 @@ use super::request::colorize;
 use super::upload::{DataUrl, UploadFields};
 use crate::gateway::Rendition;
 
-/// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![image]
 }
@@ -27,7 +26,7 @@ async fn image(
     Ok(Described::new(&rendition, DataUrlText(rendition.clone())))
 }
 
-/// A rendition as the text of a data URL.
+/// A rendition's data URL as plain text.
 struct DataUrlText(Rendition);
 
 impl<'r> Responder<'r, 'static> for DataUrlText {

@@ -1,4 +1,4 @@
-//! A wrong method on a known path is 405 with `Allow`; Rocket alone would say 404.
+//! Returns 405 with `Allow` for a wrong method on a known path; Rocket alone would return 404.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ const METHODS: [Method; 9] = [
     Method::Patch,
 ];
 
-/// For every path of `routes`, a route for each method it does not have. They come after all others.
+/// Routes for each method that a path of `routes` lacks. They rank after all others.
 pub fn others(routes: &[Route]) -> Vec<Route> {
     let mut known: BTreeMap<&str, Vec<Method>> = BTreeMap::new();
     for route in routes {
@@ -32,7 +32,7 @@ pub fn others(routes: &[Route]) -> Vec<Route> {
         }
     }
     let mut others = Vec::new();
-    // A rank of its own for each path, so that paths which overlap do not collide.
+    // Each path has its own rank, so that overlapping paths do not collide.
     for (rank, (path, methods)) in (1_000..).zip(known) {
         let allow = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
         let missing = METHODS.iter().filter(|method| !methods.contains(method));

@@ -9,7 +9,6 @@ use super::guards::Scraper;
 use super::problem::Problem;
 use crate::gateway::Gateway;
 
-/// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![metrics]
 }

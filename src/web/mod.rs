@@ -1,4 +1,4 @@
-//! HTTP: who asks and what for, and the answers. One file a resource; errors become HTTP in `problem`.
+//! The HTTP interface. One file per resource; errors become HTTP in `problem`.
 
 mod admin;
 mod admission;
@@ -47,7 +47,7 @@ use problem::{Problem, Renderer};
 
 use crate::gateway::Gateway;
 
-/// Every route, but for those that answer to wrong methods.
+/// Every route, except those for wrong methods.
 fn own_routes(with_metrics: bool) -> Vec<Route> {
     [
         page::routes(),
@@ -73,8 +73,7 @@ pub fn assets(templates: Option<&Path>, files: Option<&Path>) -> Result<Assets, 
     Assets::load(templates, files, openapi::extend_templates)
 }
 
-/// The server: every route, guard, fairing and catcher, in front of a gateway. Metrics are not among them when
-/// they have an address of their own.
+/// The server with every route, guard, fairing and catcher. It has no metrics if those have a separate address.
 pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
     let routes = own_routes(gateway.snapshot().config.metrics.address.is_none());
     let check = guards::turned_away;
@@ -83,21 +82,21 @@ pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket
     serve(figment, gateway, routes).manage(assets)
 }
 
-/// The server of the metrics alone, at an address of their own: for the operator, whichever clients are let in.
+/// The server for the metrics alone, at their separate address. Address lists do not apply to it.
 pub fn metrics_server(figment: Figment, gateway: Arc<Gateway>) -> Rocket<Build> {
     let routes = metrics::routes();
     let routes = early_check::guard([methods::others(&routes), routes].concat(), guards::metrics_turned_away);
     serve(figment, gateway, routes)
 }
 
-/// Routes, and what stands around all of them.
+/// Adds fairings and catchers to routes.
 fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<Build> {
     rocket::custom(figment)
         .manage(gateway)
         .manage(Renderer(facades::rendering))
         .mount("/", identity::within(routes))
         .register("/", catchers![other])
-        // First, so that no other sees a method that was not sent.
+        // First, so that the other fairings see the sent method.
         .attach(fairings::SentMethod)
         .attach(fairings::Headers)
         .attach(fairings::ChunkSize)
@@ -106,14 +105,14 @@ fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<
         .attach(fairings::Log)
 }
 
-/// Whatever no handler answered.
+/// Responses to requests that no handler answered.
 #[catch(default)]
 async fn other(status: Status, request: &Request<'_>) -> Problem {
     if let Some(problem) = guards::turned_away(request) {
         return problem;
     }
-    // Of the guards only those of the admin and of the metrics' token answer so. Tokens are not to be guessed faster than
-    // clients' keys.
+    // Only the guards of the admin and metrics tokens return these statuses. Counting them prevents guessing tokens
+    // faster than keys.
     if matches!(status.code, 401 | 403)
         && let Outcome::Success(context) = request.guard::<guards::Context>().await
         && let Err(problem) = context.count_refusal().await

@@ -1,5 +1,5 @@
-//! How long an upload may take to arrive: what it holds of the memory for uploads is nobody else's meanwhile, and
-//! a client that sends a byte now and then would hold it for as long as a request may last.
+//! The time-out of an arriving upload. Without it a client that sends a byte now and then would hold its share of the
+//! upload memory for the whole request time-out.
 
 use std::future::Future;
 use std::io;
@@ -13,44 +13,41 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::config::LimitsConfig;
 
-/// The time that an upload has: some to begin with, and more with each byte that arrives.
+/// The time-out of an upload: a grace period, and more time with each arriving byte.
 #[derive(Clone, Debug)]
 pub struct Pace {
     arrived: Arc<AtomicU64>,
-    /// In any case.
+    /// The maximum in any case.
     most: Duration,
     grace: Duration,
-    /// Bytes a second; 0 gives all the time at once.
+    /// Bytes per second; 0 disables the check.
     speed: u64,
 }
 
-/// Why an upload is not waited for any longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooSlow {
-    /// No request may last longer.
+    /// The request time-out.
     #[error("What was sent did not arrive within {} seconds. Send it again.", .0.as_secs())]
     Late(Duration),
-    /// It would take too long.
+    /// Slower than the minimum speed.
     #[error(
         "What is sent arrives too slowly: {arrived} bytes in {} seconds. Send it again on a better line, or a smaller file.",
         took.as_secs()
     )]
     Dawdling {
-        /// Bytes of the body that are here.
+        /// Bytes of the body so far.
         arrived: u64,
-        /// Since when it was waited for.
         took: Duration,
     },
 }
 
 impl Pace {
-    /// What the limits allow.
     pub fn new(limits: &LimitsConfig) -> Self {
         let LimitsConfig { request, upload_grace, upload_speed, .. } = *limits;
         Self { arrived: Arc::default(), most: request, grace: upload_grace, speed: upload_speed }
     }
 
-    /// The same reader, whose bytes count.
+    /// Wraps a reader so that its bytes count.
     pub fn count<R>(&self, inner: R) -> Counted<R> {
         Counted { inner, arrived: self.arrived.clone() }
     }
@@ -62,7 +59,7 @@ impl Pace {
             let time = self.time();
             match tokio::time::timeout_at((began + time).into(), &mut reading).await {
                 Ok(read) => return Ok(read),
-                // More has arrived meanwhile.
+                // More bytes arrived meanwhile.
                 Err(_) if self.time() > time => {}
                 Err(_) if time == self.most => return Err(TooSlow::Late(time)),
                 Err(_) => return Err(TooSlow::Dawdling { arrived: self.arrived(), took: time }),
@@ -70,14 +67,14 @@ impl Pace {
         }
     }
 
-    /// How much time what has arrived is worth.
+    /// The time that the bytes so far have earned.
     fn time(&self) -> Duration {
         let worth = self.arrived().saturating_mul(1_000_000).checked_div(self.speed);
         let time = worth.map(|micros| self.grace.saturating_add(Duration::from_micros(micros)));
         time.map_or(self.most, |time| time.min(self.most))
     }
 
-    /// Bytes of the body that are here.
+    /// Bytes of the body so far.
     pub fn arrived(&self) -> u64 {
         self.arrived.load(Ordering::Relaxed)
     }

@@ -16,7 +16,6 @@ use super::upload::UploadedImage;
 use crate::gateway::{Rendition, Upload};
 use crate::photo::{InputFormat, Limits, read_head};
 
-/// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![index, result]
 }
@@ -64,7 +63,7 @@ async fn result(
     }
 }
 
-/// A rendition, and what the result page shows of it.
+/// The result page of a rendition.
 async fn color(
     context: &Context,
     picture: Result<UploadedImage, Problem>,
@@ -94,7 +93,7 @@ fn facts(rendition: &Rendition, original: Option<String>, file_name: &str) -> se
     })
 }
 
-/// The upload as a data URL, if browsers can show it; they cannot show TIFF.
+/// The upload as a data URL if browsers can show it, which TIFF they cannot.
 fn original_url(upload: &Upload, limits: &Limits) -> Option<String> {
     let format = read_head(&upload.bytes, limits).ok()?.format;
     (format != InputFormat::Tiff)

@@ -1,4 +1,4 @@
-//! `GET /v1/providers`: who could colour, what that would mean, and what it has cost and taken so far.
+//! `GET /v1/providers`: the providers, their readiness, and the cost and time of their past calls.
 
 use std::collections::BTreeMap;
 
@@ -12,59 +12,56 @@ use super::problem::Problem;
 use crate::credit::{CallHistory, SizeClass, Worth};
 use crate::provider::{Provider, Readiness};
 
-/// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![providers]
 }
 
-/// One provider, as clients see it.
+/// A provider, as clients see it.
 #[derive(Serialize)]
 pub struct ProviderFacts {
     name: String,
     kind: &'static str,
     model: String,
     version: String,
-    /// Whether it could be called now.
     pub ready: bool,
-    /// Why it could not.
+    /// Why it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Whether pictures leave this machine.
+    /// Whether images leave this machine.
     leaves_machine: bool,
     /// What happens to a call that has not begun when its clients have left: `drop` or `finish`.
     #[serde(skip_serializing_if = "Option::is_none")]
     on_disconnect: Option<&'static str>,
-    /// Its place on the route, from 1; absent when it is asked only by name.
+    /// Position on the route, from 1; absent if it is used only by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<usize>,
 }
 
-/// One provider, and what is learnt of it.
+/// A provider and its past calls.
 #[derive(Serialize)]
 pub struct ProviderHistory {
     #[serde(flatten)]
     facts: ProviderFacts,
-    /// What a megapixel has cost and taken so far, by size of the photograph; sizes without a call that
-    /// gave colour are left out.
+    /// Cost and time per megapixel, by size of the photo; sizes without successful calls are absent.
     per_megapixel: Vec<PerMegapixel>,
 }
 
-/// What a megapixel of photographs of one size has cost and taken.
+/// Cost and time per megapixel for photos of one size class.
 #[derive(Serialize)]
 struct PerMegapixel {
     /// In megapixels: `<=0.5`, `<=2`, `<=8`, `>8`.
     size: &'static str,
-    /// Calls that gave colour.
+    /// Successful calls.
     calls: u64,
-    /// Of their photographs.
+    /// Total megapixels of their photos.
     megapixels: f64,
-    /// Decimal, as text; calls that failed and were paid for are in it.
+    /// Decimal as text; includes failed calls that cost credit.
     credits: String,
-    /// What that is worth now, by currency.
+    /// Its present value, by currency.
     money: BTreeMap<String, String>,
-    /// Waiting for the provider.
+    /// Seconds of waiting for the provider.
     seconds: f64,
-    /// Of this machine's processors.
+    /// Seconds of this machine's processors.
     cpu_seconds: f64,
 }
 
@@ -106,13 +103,13 @@ impl ProviderFacts {
     }
 }
 
-/// All providers: those on the route in its order, then the others by name.
+/// All providers: the route in its order, then the others by name.
 pub fn list(context: &Context) -> Vec<ProviderFacts> {
     let in_order = context.snapshot.in_order();
     in_order.map(|(place, provider)| ProviderFacts::new(context, (place, provider.as_ref()))).collect()
 }
 
-/// The same, with what is learnt of them.
+/// All providers with their past calls.
 pub async fn learnt(context: &Context) -> Vec<ProviderHistory> {
     let experience = context.gateway.experience().await;
     let learnt = |facts: ProviderFacts| {

@@ -1,5 +1,5 @@
-//! `GET /v1/quota`: how the client that asks stands with its limits, and what this server takes it for. Costs
-//! nothing.
+//! `GET /v1/quota`: the client's rate limits, and how this server identifies the client. It takes nothing from any
+//! limit.
 
 use rocket::serde::json::Json;
 use rocket::{Route, get, routes};
@@ -11,27 +11,26 @@ use super::problem::{Problem, seconds};
 use crate::config::RequestAmounts;
 use crate::quota::{Gate, LimitStatus};
 
-/// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![quota]
 }
 
-/// How a client stands.
+/// The client's rate limits.
 #[derive(Serialize)]
 struct QuotaStatus {
-    /// Whom limits count the client as: an address, an IPv6 network, or a key by its name.
+    /// How limits identify the client: an address, an IPv6 network, or the name of a key.
     client: Option<String>,
-    /// Who holds the other end of the connection: a proxy in front, or the client itself.
+    /// The other end of the connection: a proxy or the client itself.
     peer: String,
-    /// Whether anything is limited.
+    /// Whether any limit applies.
     enabled: bool,
     limits: Vec<LimitFacts>,
-    /// What is odd about the network.
+    /// Oddities of the network.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notices: Vec<String>,
 }
 
-/// One limit, with what is left of it.
+/// A limit and its rest.
 #[derive(Serialize)]
 struct LimitFacts {
     name: String,
@@ -42,7 +41,7 @@ struct LimitFacts {
     per: &'static str,
     burst: u64,
     remaining: u64,
-    /// Seconds until there is more; 0 when nothing has been taken.
+    /// Seconds until there is more; 0 if nothing was taken.
     more_in_seconds: u64,
 }
 
@@ -79,7 +78,7 @@ async fn quota(context: Context, origin: ClientOrigin) -> Result<Uncached<Json<Q
     })))
 }
 
-/// An answer that is different the next time.
+/// A response that must not be cached.
 #[derive(rocket::Responder)]
 struct Uncached<R> {
     inner: R,

@@ -1,6 +1,6 @@
-//! Results by address: `GET /v1/results/{digest}` for one picture, for ever, and
-//! `GET /v1/results/sha256/{fingerprint}` for the best result there is now of an upload. Who knows the
-//! SHA-256 of a photograph asks here first, and need not upload it when the answer is there.
+//! Results by URL: `GET /v1/results/{digest}` returns one immutable image, and `GET /v1/results/sha256/{fingerprint}`
+//! the best cached result of an upload. A client that knows the SHA-256 of a photo can ask here first and may not
+//! need to upload it.
 
 use std::io::Cursor;
 
@@ -20,12 +20,11 @@ use crate::gateway::Snapshot;
 use crate::hex::{hex, unhex};
 use crate::photo::{self, Limits};
 
-/// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![result, best]
 }
 
-/// One picture. Its address is its content, so that it never changes.
+/// An image, whose URL is the digest of its content.
 #[get("/v1/results/<digest>")]
 async fn result(context: Context, known: ClientCopy<'_>, digest: &str) -> Result<ResultImage, Problem> {
     context.permitted().await?;
@@ -46,7 +45,7 @@ async fn result(context: Context, known: ClientCopy<'_>, digest: &str) -> Result
     Ok(ResultImage { bytes, media_type: format.media_type(), digest, headers, known: known.is(digest) })
 }
 
-/// The best result there is now of the upload with this SHA-256.
+/// The best cached result of the upload with this SHA-256.
 #[get("/v1/results/sha256/<fingerprint>?<provider>&<format>")]
 async fn best(
     context: Context,
@@ -71,7 +70,7 @@ async fn best(
     let whose = visibility(&snapshot);
     let found = gateway.best(snapshot, fingerprint, provider.as_deref(), format, &client).await?;
     let rendition = found.ok_or_else(missing)?;
-    // Who gets no picture would not have had one made either.
+    // HEAD and 304 are not counted as hits.
     if !known.head && !known.is(rendition.digest) {
         gateway.count(&rendition);
     }
@@ -83,24 +82,24 @@ async fn best(
     Ok(ResultImage { bytes: rendition.bytes, media_type, digest, headers, known: known.is(digest) })
 }
 
-/// Whether caches between here and the client may keep an answer for others.
+/// Whether shared caches may store the response.
 fn visibility(snapshot: &Snapshot) -> &'static str {
     let config = &snapshot.config;
     match config.cache.share {
-        // A cache in between cannot tell who has a key.
+        // A shared cache cannot tell which clients have a key.
         CacheSharing::All if config.clients.anonymous => "public",
         CacheSharing::All | CacheSharing::Client => "private",
     }
 }
 
-/// What the client has already: the entity tags in `If-None-Match`; and whether it wants no picture at all.
+/// The entity tags in `If-None-Match`, and whether the request is a `HEAD`.
 struct ClientCopy<'r> {
     tags: Vec<&'r str>,
     head: bool,
 }
 
 impl ClientCopy<'_> {
-    /// Whether the picture with this digest is among them (RFC 9110, section 13.1.2).
+    /// Whether the tags include this digest (RFC 9110, section 13.1.2).
     fn is(&self, digest: [u8; 32]) -> bool {
         let tag = format!("\"{}\"", hex(&digest));
         self.tags.iter().any(|known| *known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
@@ -112,13 +111,13 @@ impl<'r> FromRequest<'r> for ClientCopy<'r> {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
-        // Our tags have no comma in them.
+        // Our tags contain no comma.
         let tags = request.headers().get("If-None-Match").flat_map(|line| line.split(',')).map(str::trim);
         Outcome::Success(Self { tags: tags.collect(), head: is_head(request) })
     }
 }
 
-/// A picture, or that the client has it.
+/// The image, or 304.
 struct ResultImage {
     bytes: Bytes,
     media_type: &'static str,

@@ -1,4 +1,4 @@
-//! The one extractor for all body forms: the picture itself, multipart, JSON, or a data URL as text.
+//! Extracts an upload from every body format: a raw image, multipart, JSON, or a data URL as text.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,27 +17,23 @@ use super::problem::Problem;
 use crate::gateway::{Fingerprint, Upload};
 use crate::quota::Admission;
 
-/// A picture out of a request's body.
+/// An image from a request's body.
 #[derive(Debug)]
 pub struct UploadedImage {
-    /// The picture.
     pub upload: Upload,
-    /// What came with it in a form or in JSON.
     pub fields: UploadFields,
 }
 
-/// What may come with a picture in a form or in JSON; the query string wins.
+/// Fields of a form or of JSON; query parameters take precedence.
 #[derive(Debug, Default)]
 pub struct UploadFields {
-    /// Which provider to ask.
     pub provider: Option<String>,
-    /// Which format to answer in.
     pub format: Option<String>,
-    /// What the picture's file is called; only a form says it.
+    /// The image's file name, which only forms contain.
     pub file_name: Option<String>,
 }
 
-/// A data URL as text, whatever the content type says: what the original page sends.
+/// A data URL as text, whatever the content type: the body of the 2017 page.
 #[derive(Debug)]
 pub struct DataUrl(pub Upload);
 
@@ -55,7 +51,7 @@ impl<'r> FromData<'r> for UploadedImage {
     }
 }
 
-/// A picture, or what is known of one that is not sent.
+/// An image, or its description.
 #[derive(Debug)]
 pub enum EstimateSubject {
     /// An uploaded image.
@@ -64,18 +60,15 @@ pub enum EstimateSubject {
     Declared(DeclaredImage),
 }
 
-/// What is known of a picture that is not sent.
+/// The description of an image that is not sent.
 #[derive(Debug)]
 pub struct DeclaredImage {
     /// Width and height in pixels.
     pub size: Option<(u32, u32)>,
-    /// Length of its file.
+    /// File size in bytes.
     pub bytes: Option<u64>,
-    /// SHA-256 of its file.
     pub fingerprint: Option<Fingerprint>,
-    /// Which provider would be asked.
     pub provider: Option<String>,
-    /// Which format would be asked for.
     pub format: Option<String>,
 }
 
@@ -108,7 +101,7 @@ impl<'r> FromData<'r> for DataUrl {
 }
 
 impl Body<'_> {
-    /// The picture in whatever form it comes.
+    /// Reads the image from any body format.
     async fn image(&mut self, request: &Request<'_>) -> Result<UploadedImage, Problem> {
         match request.content_type() {
             Some(form) if form.is_form_data() => {
@@ -125,7 +118,7 @@ impl Body<'_> {
         }
     }
 
-    /// The picture in whatever form it comes, or JSON that says something of it.
+    /// Reads the image from any body format, or its description from JSON.
     async fn subject(&mut self, request: &Request<'_>) -> Result<EstimateSubject, Problem> {
         match request.content_type() {
             Some(form) if is_json(form) => json_subject(&self.text().await?, self.limit, self.admission()),
@@ -133,7 +126,6 @@ impl Body<'_> {
         }
     }
 
-    /// A data URL as text.
     async fn data_url(&mut self) -> Result<DataUrl, Problem> {
         let text = self.text().await?;
         let text = std::str::from_utf8(&text).map_err(|_| data_url::not_a_data_url())?;
@@ -178,7 +170,7 @@ fn json_image(text: &[u8], limit: u64, admission: Arc<Admission>) -> Result<Uplo
 }
 
 fn json_subject(text: &[u8], limit: u64, admission: Arc<Admission>) -> Result<EstimateSubject, Problem> {
-    /// Skims a text, which may be long.
+    /// Detects the member `image` without storing its text, which may be long.
     #[derive(Deserialize)]
     struct ImageMarker {
         image: Option<IgnoredAny>,
@@ -204,7 +196,7 @@ fn json_subject(text: &[u8], limit: u64, admission: Arc<Admission>) -> Result<Es
         .map(EstimateSubject::Declared)
 }
 
-/// A number of so many, however it is written: to JSON Schema `640.0` is whole, too.
+/// Parses a whole number, in any notation: JSON Schema treats `640.0` as whole.
 fn whole<T: TryFrom<u64>>(name: &str, number: Option<Number>, of: &str) -> Result<Option<T>, Problem> {
     let Some(number) = number else { return Ok(None) };
     let written = number.as_f64().filter(|float| (0.0..u64::MAX as f64).contains(float));
@@ -216,7 +208,7 @@ fn whole<T: TryFrom<u64>>(name: &str, number: Option<Number>, of: &str) -> Resul
 }
 
 fn read_json<'a, T: Deserialize<'a>>(text: &'a [u8], example: &str) -> Result<T, Problem> {
-    // Of a list its parts would be taken in order.
+    // serde would also accept a list, as the fields in order.
     if !text.trim_ascii_start().starts_with(b"{") {
         return Err(Problem::bad_request(format!("The JSON must be an object. Send {example}.")));
     }

@@ -1,5 +1,5 @@
-//! The memory that an upload takes on its way in. It is reserved by what arrives and not by what `Content-Length`
-//! announces: a client that announces much and sends little holds little, and cannot lock others out.
+//! The memory of an arriving upload. The reservation grows with the bytes that arrive and ignores `Content-Length`,
+//! so a client that announces much and sends little cannot block others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,24 +14,24 @@ use crate::quota::{Admission, ShareExceeded, ShareLimits};
 /// `Retry-After` of a rejected upload: most uploads take seconds.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// How long an upload waits on its way for others to give memory back, before it is refused.
+/// How long an upload waits for other uploads to return memory before it is rejected.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The least that is reserved as soon as anything has arrived, in bytes.
+/// The minimum reservation once anything has arrived, in bytes.
 const LEAST: u64 = 8 << 10;
 
-/// The memory of one upload that was let in.
+/// The memory of an admitted upload.
 pub struct UploadMemory {
     admission: Arc<Admission>,
     most: ShareLimits,
-    /// Bytes that were announced, or the most there may be.
+    /// The announced bytes, or the maximum.
     announced: u64,
     gateway: Arc<Gateway>,
     pace: Pace,
 }
 
 impl UploadMemory {
-    /// Nothing yet, for an upload of `announced` bytes whose arrival `pace` counts.
+    /// No memory yet, for an upload of `announced` bytes whose arrival `pace` counts.
     pub const fn new(
         admission: Arc<Admission>,
         most: ShareLimits,
@@ -42,8 +42,8 @@ impl UploadMemory {
         Self { admission, most, announced, gateway, pace }
     }
 
-    /// Reserves memory for what has arrived, and for as much again, so that it is asked for seldom. Waits a while where
-    /// there is none: other uploads end.
+    /// Reserves twice the bytes that have arrived, so that it is called rarely. Waits for a while if there is no
+    /// memory left.
     pub async fn hold(&self) -> Result<(), Problem> {
         let (share, arrived) = (&self.admission.share, self.pace.arrived());
         if arrived <= share.amount() {

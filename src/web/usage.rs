@@ -9,7 +9,6 @@ use super::problem::Problem;
 use super::request::single;
 use crate::credit::{UsageGrouping, days};
 
-/// The routes of this file.
 pub fn routes() -> Vec<Route> {
     routes![usage]
 }

@@ -1,6 +1,5 @@
-//! Whether a request shows a token of the configuration: `admin.token` to administrate, `metrics.token` to
-//! see the metrics. While `admin.token` is unset, nobody may, and admin routes are not there: they answer 404
-//! to all. Metrics are for everybody until a token is named.
+//! Guards for the configured tokens: `admin.token` for administration, `metrics.token` for the metrics. Without an
+//! `admin.token`, admin routes return 404. Without a `metrics.token`, the metrics are public.
 
 use rocket::Request;
 use rocket::http::Status;
@@ -11,10 +10,10 @@ use sha2::{Digest, Sha256};
 use super::{snapshot, token};
 use crate::config::Secret;
 
-/// A request that showed the admin token.
+/// A request with the admin token.
 pub struct Admin(());
 
-/// A request that may see the metrics.
+/// A request that may read the metrics.
 pub struct Scraper(());
 
 #[rocket::async_trait]
@@ -51,11 +50,11 @@ fn outcome<T>(result: Result<T, Status>) -> Outcome<T, Status> {
     }
 }
 
-/// Whether the request shows this token. One that has no value opens nothing.
+/// Whether the request has this token. A token without a value never matches.
 fn shown(request: &Request<'_>, secret: Option<&Secret>) -> Result<(), Status> {
     let secret = secret.and_then(|secret| secret.expose()).ok_or(Status::NotFound)?;
     let sent = token(request).ok_or(Status::Unauthorized)?;
-    // Digests are compared, so that the time says nothing about the token.
+    // Comparing digests takes constant time with respect to the token.
     let digest = |text: &str| Sha256::digest(text.as_bytes());
     if digest(&sent.0) == digest(secret.expose_secret()) { Ok(()) } else { Err(Status::Forbidden) }
 }

@@ -1,5 +1,5 @@
-//! Who is the client? Its address is the peer's, unless the peer is a trusted proxy: then it is the
-//! right-most hop that is not one. What stands further left was written by the client itself.
+//! The client's address: the peer's, unless the peer is a trusted proxy. Then it is the right-most hop that is not a
+//! trusted proxy. The client itself may have written any hop further left.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -8,24 +8,23 @@ use rocket::Request;
 
 use crate::config::{ClientsConfig, ForwardedHeader};
 
-/// Headers in which proxies name the client, ours or not.
+/// Headers in which proxies name the client, whether or not this gateway uses them.
 const FORWARDING: [&str; 3] = ["X-Forwarded-For", "Forwarded", "X-Real-IP"];
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientOrigin {
-    /// Who holds the other end of the connection.
+    /// The other end of the connection.
     pub peer: IpAddr,
-    /// Whether that is a proxy of ours.
+    /// Whether the peer is a trusted proxy.
     pub trusted: bool,
-    /// Whether there is a header that names another.
+    /// Whether a header names another client.
     pub forwarded: bool,
-    /// The client.
+    /// The client's address.
     pub address: IpAddr,
 }
 
 impl ClientOrigin {
-    /// Where this request comes from.
     pub fn of(request: &Request<'_>, config: &ClientsConfig) -> Self {
         let header = match config.forwarded_header {
             ForwardedHeader::XForwardedFor => "X-Forwarded-For",
@@ -33,7 +32,7 @@ impl ClientOrigin {
         };
         let lines: Vec<&str> = request.headers().get(header).collect();
         let hops = hops(&lines, config.forwarded_header);
-        // A connection without an address is none of TCP; what comes through such ones is one client.
+        // A connection without an address is not TCP; all such connections count as one client.
         let peer = request.remote().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip().to_canonical());
         Self {
             peer,
@@ -44,13 +43,11 @@ impl ClientOrigin {
     }
 }
 
-/// One entry of a forwarding header; `None` when it is no address.
+/// An entry of a forwarding header; `None` if it is not an address.
 pub type Hop = Option<IpAddr>;
 
-/// The client's address.
-///
-/// The walk goes from the peer to the left, as long as it sees trusted proxies. A malformed hop ends it:
-/// nothing beyond is believed. IPv4-mapped IPv6 is IPv4.
+/// Finds the client's address. The walk goes from the peer to the left as long as it sees trusted proxies. A
+/// malformed hop ends it. IPv4-mapped IPv6 counts as IPv4.
 pub fn address(peer: IpAddr, hops: &[Hop], trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
     let mut client = peer.to_canonical();
@@ -120,12 +117,12 @@ mod tests {
     fn the_client_is_the_right_most_hop_that_is_no_trusted_proxy() {
         let xff =
             |peer, lines: &[&str], expected| test(ForwardedHeader::XForwardedFor, peer, lines, expected);
-        // Nothing forwarded.
+        // Without a forwarding header.
         xff("198.51.100.1", &[], "198.51.100.1");
         xff("10.0.0.1", &[], "10.0.0.1");
         xff("2001:db8::1", &[], "2001:db8::1");
         xff("::ffff:198.51.100.1", &[], "198.51.100.1");
-        // An untrusted peer says what it likes.
+        // An untrusted peer's header is ignored.
         xff("198.51.100.1", &["203.0.113.9"], "198.51.100.1");
         xff("198.51.100.1", &["10.0.0.2"], "198.51.100.1");
         xff("::ffff:198.51.100.1", &["203.0.113.9"], "198.51.100.1");
@@ -138,7 +135,7 @@ mod tests {
         xff("2001:db8:f::1", &["2001:db8::9"], "2001:db8::9");
         xff("10.0.0.1", &["2001:db8::9"], "2001:db8::9");
         xff("10.0.0.1", &["::ffff:203.0.113.9"], "203.0.113.9");
-        // What the client itself wrote stands to the left.
+        // Hops on the left come from the client.
         xff("10.0.0.1", &["198.18.0.1, 203.0.113.9"], "203.0.113.9");
         xff("10.0.0.1", &["10.0.0.9, 203.0.113.9"], "203.0.113.9");
         xff("10.0.0.1", &["198.18.0.1", "203.0.113.9"], "203.0.113.9");

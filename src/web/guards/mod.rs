@@ -1,4 +1,4 @@
-//! Request guards: who asks, under which configuration, and whether they may.
+//! Request guards: the client, its snapshot, and its permissions.
 
 mod admin;
 mod client;
@@ -23,39 +23,37 @@ use crate::observe::TraceParent;
 use crate::provider::{CDN_LOOP, cdn_loop_name};
 use crate::quota::{Charge, Gate, KeyStatus, LimitScope};
 
-/// What every handler needs: the gateway, the configuration as it was when the request came, and who
-/// asks.
+/// What every handler needs.
 pub struct Context {
-    /// The gateway.
     pub gateway: Arc<Gateway>,
-    /// The configuration, read once per request.
+    /// One snapshot for the whole request.
     pub snapshot: Arc<Snapshot>,
-    /// Who asks. A key that is not right is no key here.
+    /// The client; an invalid key counts as no key.
     pub client: Client,
-    /// What the request's `Cache-Control` allows.
+    /// The cache rules of the request's `Cache-Control`.
     pub reuse: Reuse,
-    /// By what the request is limited.
+    /// The rate limits of the request.
     pub limited: Limited,
-    /// The trace that the request is part of.
+    /// The trace that the request belongs to.
     pub parent: Option<TraceParent>,
-    /// The connection over which the client waits for the answer.
+    /// The connection on which the client waits.
     pub connection: Option<Arc<dyn Connection>>,
     leave: Result<(), Problem>,
 }
 
 impl Context {
-    /// Whether the client may have what a wrong key does not open, and none does not where clients must not
-    /// be anonymous. Uploads have asked already.
+    /// Returns 401 unless the key is valid or anonymous access is on and no key was sent. Uploads are checked by
+    /// their admission.
     ///
-    /// Who is refused has made a request all the same, by its address: keys are not guessed as fast as one likes.
-    /// Limits on everybody are not touched, so that nobody without a key uses them up.
+    /// A rejected request counts against its address, so that keys cannot be guessed fast. It does not count against
+    /// limits for all clients, so that requests without a key cannot use those up.
     pub async fn permitted(&self) -> Result<(), Problem> {
         let Err(refused) = &self.leave else { return Ok(()) };
         self.count_refusal().await?;
         Err(refused.clone())
     }
 
-    /// Counts a request without the right key or token for its address, or refuses it as one too many.
+    /// Counts a request without a valid key or token against its address; returns a problem if it exceeds the limit.
     pub async fn count_refusal(&self) -> Result<(), Problem> {
         self.gateway.metrics().denied("key");
         let config = &self.snapshot.config;
@@ -66,7 +64,7 @@ impl Context {
         Ok(self.gateway.charge(&charges).await?)
     }
 
-    /// The same for what is told of this server; who administrates it is told without a key.
+    /// The same check for information about this server, which an administrator may read without a key.
     pub async fn informed(&self, admin: Result<&Admin, &Status>) -> Result<(), Problem> {
         match admin {
             Ok(_) => Ok(()),
@@ -75,48 +73,48 @@ impl Context {
     }
 }
 
-/// All limits of the client that asks, on requests that meet any: an answer's headers tell how they stand.
+/// The rate limits of a request, for the headers of its response.
 #[derive(Clone, Default)]
 pub struct Limited(Arc<OnceLock<Vec<Charge>>>);
 
 impl Limited {
-    /// Whatever was told first counts.
+    /// Sets the limits; only the first call counts.
     pub fn by(&self, charges: Vec<Charge>) {
         self.0.get_or_init(|| charges);
     }
 
-    /// None on a request that is not limited.
+    /// Empty for a request without limits.
     pub fn charges(&self) -> &[Charge] {
         self.0.get().map_or(&[], Vec::as_slice)
     }
 }
 
-/// By what this request is limited.
+/// The rate limits of this request.
 pub fn limited<'r>(request: &'r Request<'_>) -> &'r Limited {
     request.local_cache(Limited::default)
 }
 
-/// The gateway this server serves; it is always managed.
+/// The gateway, which the server always manages.
 pub fn gateway<'r>(request: &'r Request<'_>) -> Option<&'r Arc<Gateway>> {
     request.rocket().state::<Arc<Gateway>>()
 }
 
-/// The configuration as it was when it was first asked for in this request.
+/// The snapshot of this request, taken at its first use.
 pub fn snapshot(request: &Request<'_>) -> Option<Arc<Snapshot>> {
     let gateway = gateway(request)?;
     Some(request.local_cache(|| gateway.snapshot()).clone())
 }
 
-/// Where a request comes from.
+/// Where the request comes from.
 pub fn origin(request: &Request<'_>) -> Option<ClientOrigin> {
     let snapshot = snapshot(request)?;
     Some(*request.local_cache(|| ClientOrigin::of(request, &snapshot.config.clients)))
 }
 
-/// The answer to a request that is refused whatever its route: of this gateway to itself, from an address that is not
-/// let in, for a name that is not this gateway's, or from another web site. Nothing of a body is read.
+/// The problem of a request that is rejected on any route: from this gateway to itself, from a blocked address, for a
+/// foreign host name, or from another web site. Its body is not read.
 pub fn turned_away(request: &Request<'_>) -> Option<Problem> {
-    // RFC 8586: a list of who has passed it on, each with parameters behind a `;`.
+    // RFC 8586: a list of forwarding servers, each with parameters after a `;`.
     let passed_on = request.headers().get(CDN_LOOP.as_str()).flat_map(|list| list.split(','));
     if passed_on.into_iter().any(|by| by.split(';').next().unwrap_or_default().trim() == cdn_loop_name()) {
         let detail = "This gateway is asking itself: a provider's address leads back to it.";
@@ -135,8 +133,8 @@ pub fn turned_away(request: &Request<'_>) -> Option<Problem> {
     Some(problem.closing())
 }
 
-/// The answer to a request for the metrics at an address of their own under a name that is not theirs. `hosts` names the
-/// gateway and not this address; which clients are let in there says nothing about who may scrape.
+/// The problem of a metrics request with a foreign host name at a separate metrics address. `hosts` and the address
+/// lists apply to the gateway's own address and not to this one.
 pub fn metrics_turned_away(request: &Request<'_>) -> Option<Problem> {
     let trusted = origin(request).is_some_and(|origin| origin.trusted);
     site::foreign_name(request, &[]).filter(|_| !trusted).map(Problem::closing)
@@ -151,7 +149,7 @@ impl<'r> FromRequest<'r> for ClientOrigin {
     }
 }
 
-/// Who asks, and whether that is enough to be served.
+/// The client, and whether it may be served.
 #[derive(Clone)]
 struct AuthorizedClient {
     client: Client,
@@ -177,7 +175,7 @@ impl<'r> FromRequest<'r> for Context {
     }
 }
 
-/// The name of the key that a request showed; none without a key of our own.
+/// The name of the request's API key; `None` without a valid key.
 pub async fn key_name<'r>(request: &'r Request<'_>) -> Option<&'r str> {
     let (gateway, snapshot) = (gateway(request)?, snapshot(request)?);
     let AuthorizedClient { client, .. } = request.local_cache_async(known(request, gateway, &snapshot)).await;
@@ -190,7 +188,7 @@ async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) ->
     let refused = |detail: &str| Err(Problem::new(Status::Unauthorized, detail));
     let (key, leave) = match found {
         KeyStatus::Known(name) => (Some(ClientKey(name)), Ok(())),
-        // While no key was ever made, whatever a client's tool insists on sending will do.
+        // While no key was ever created, any key is accepted, because some tools insist on sending one.
         KeyStatus::NoKeys if snapshot.config.clients.anonymous => (None, Ok(())),
         KeyStatus::NoKeys => (None, refused("A key is needed here: send `Authorization: Bearer KEY`.")),
         KeyStatus::Unknown => (None, refused("This key is not known here: it is mistyped, or was revoked.")),
@@ -206,11 +204,11 @@ async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) ->
     AuthorizedClient { client: Client { address, key }, leave }
 }
 
-/// What a client sent to show who it is. Never shown itself.
+/// The credentials of a client. Never printed.
 pub struct Token(pub String);
 
-/// The key a client sent: bare, as `Simple`, or as `Bearer`, as Algorithmia's and OpenAI's clients do. Another
-/// scheme, such as `Basic` for a proxy in front, has none.
+/// The key of a client: bare, as `Simple`, or as `Bearer`, as Algorithmia's and OpenAI's clients send it. Other
+/// schemes, such as `Basic` for a proxy, contain no key.
 fn token(request: &Request<'_>) -> Option<Token> {
     let value = request.headers().get_one("Authorization")?.trim();
     let key = match value.split_once(char::is_whitespace) {

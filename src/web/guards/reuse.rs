@@ -1,8 +1,8 @@
-//! What a request's `Cache-Control` says about results that are kept (RFC 9111, section 5.2.1).
+//! The request's `Cache-Control` (RFC 9111, section 5.2.1).
 
 use crate::gateway::Reuse;
 
-/// `no-cache` forces a fresh call, `no-store` leaves nothing behind; nothing else means anything here.
+/// `no-cache` skips the lookup, `no-store` stores nothing; other directives are ignored.
 pub fn allowed<'h>(lines: impl Iterator<Item = &'h str>) -> Reuse {
     let mut reuse = Reuse::default();
     for directive in lines.flat_map(|line| line.split(',')) {

@@ -1,5 +1,5 @@
-//! Requests that another web site makes a visitor's browser send: to this gateway under a name of that site (DNS
-//! rebinding), and across sites (CSRF). A program that sends no browser's headers passes.
+//! Rejects requests that another web site makes a visitor's browser send: to this gateway under the site's own name
+//! (DNS rebinding), and across sites (CSRF). Programs do not send a browser's headers and pass.
 
 use rocket::Request;
 use rocket::http::{Method, Status, uri};
@@ -8,11 +8,11 @@ use url::{Host, Url};
 use crate::config::{ClientsConfig, HostPattern};
 use crate::web::problem::Problem;
 
-/// Paths that answer under every name: what probes ask by an address of their own.
+/// Paths that accept every host name, for probes that use an address.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
-/// The answer to a request for a name that is not this gateway's. Without `hosts` only a server on a loopback address
-/// checks it: there a page in a browser on this machine is the only stranger that can connect.
+/// The problem of a request with a foreign host name. Without `hosts`, only a server on a loopback address checks it:
+/// there only a page in a browser on this machine could connect under a foreign name.
 pub fn misdirected(request: &Request<'_>, config: &ClientsConfig) -> Option<Problem> {
     match PROBES.iter().any(|path| request.uri().path() == *path) {
         true => None,
@@ -20,7 +20,7 @@ pub fn misdirected(request: &Request<'_>, config: &ClientsConfig) -> Option<Prob
     }
 }
 
-/// The same for a server with these names, whatever the path.
+/// The same for a server with these names, on any path.
 pub fn foreign_name(request: &Request<'_>, hosts: &[HostPattern]) -> Option<Problem> {
     if hosts.is_empty() && !request.rocket().config().address.to_canonical().is_loopback() {
         return None;
@@ -43,9 +43,9 @@ pub fn foreign_name(request: &Request<'_>, hosts: &[HostPattern]) -> Option<Prob
     (!ours).then(|| Problem::new(Status::MisdirectedRequest, detail))
 }
 
-/// The answer to a browser's request from another site that would change something or spend credit: everything but
-/// reading. `Sec-Fetch-Site` (W3C Fetch Metadata) says it, which no page can set; browsers do not send it over plain
-/// HTTP, where `Origin` is compared with the host.
+/// The problem of a browser's cross-site request that could change something or spend credit, that is, any method but
+/// reading ones. Pages cannot set `Sec-Fetch-Site` (W3C Fetch Metadata). Browsers omit it over plain HTTP; there
+/// `Origin` is compared with the host.
 pub fn cross_site(request: &Request<'_>) -> Option<Problem> {
     if matches!(request.method(), Method::Get | Method::Head | Method::Options | Method::Trace) {
         return None;
@@ -61,8 +61,7 @@ pub fn cross_site(request: &Request<'_>) -> Option<Problem> {
     (!own).then(|| Problem::new(Status::Forbidden, detail).named("cross-site", "Sent by another web site"))
 }
 
-/// Whether an `Origin` is that of the host which the request is for. `null`, which a browser sends where it hides the
-/// origin, is none.
+/// Whether an `Origin` matches the host of the request. `null`, which browsers send to hide an origin, never matches.
 fn is_own(origin: &str, host: Option<&uri::Host<'_>>) -> bool {
     let (Ok(origin), Some(host)) = (Url::parse(origin), host) else { return false };
     let own = Url::parse(&format!("{}://{host}", origin.scheme()));

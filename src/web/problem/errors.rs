@@ -1,4 +1,4 @@
-//! What each error is in HTTP.
+//! Maps each error to a problem.
 
 use rocket::http::Status;
 use serde::Serialize;
@@ -12,10 +12,10 @@ use crate::photo::PhotoError;
 use crate::provider::{FailureKind, InputError};
 use crate::quota::RateLimited;
 
-/// nginx's status for the same, which no client sees: the log and the metrics tell by it that a client left.
+/// nginx's status for a client that left. No client sees it; the log and the metrics use it.
 const CLIENT_LEFT: Status = Status::new(499);
 
-/// A budget with too little left, as clients see it. Amounts are decimals, as text.
+/// A budget with too little left. Amounts are decimals as text.
 #[derive(Clone, Debug, Serialize)]
 pub struct BudgetFacts {
     name: String,
@@ -38,13 +38,13 @@ impl From<&Exhausted> for BudgetFacts {
     }
 }
 
-/// A failed attempt, as clients see it.
+/// A failed attempt.
 #[derive(Clone, Debug, Serialize)]
 pub struct AttemptFacts {
     provider: String,
     failure: &'static str,
     reason: String,
-    /// Decimal, as text; `null` when nobody knows whether, or how much, it has cost.
+    /// Decimal as text; `null` if the cost is unknown.
     pub(super) credits: Option<String>,
     seconds: f64,
 }
@@ -80,7 +80,7 @@ impl From<Error> for Problem {
             Error::Deadline { .. } => Self::new(Status::GatewayTimeout, detail),
             Error::NoProvider { attempts } => {
                 let after = attempts.iter().filter_map(|attempt| attempt.retry_after).min();
-                // Of several the one that renews first: then there is somebody again.
+                // The budget that renews first: from then on a provider is available.
                 let budgets = attempts.iter().filter_map(|attempt| attempt.budget.as_ref());
                 let budget = budgets.min_by_key(|budget| (budget.renews.is_none(), budget.renews));
                 let facts = attempts.iter().map(AttemptFacts::from).collect();
@@ -95,7 +95,7 @@ impl From<Error> for Problem {
     }
 }
 
-/// The status when every provider failed: whether it makes sense to come back decides.
+/// The status when every provider failed; it depends on whether a retry could help.
 fn no_provider(attempts: &[Attempt]) -> Status {
     let all = |kinds: &[FailureKind]| attempts.iter().all(|attempt| kinds.contains(&attempt.kind));
     let budget = attempts.iter().any(|attempt| attempt.kind == FailureKind::Budget);
@@ -173,7 +173,7 @@ impl From<InputError> for Problem {
     }
 }
 
-/// Errors begin small and end open, as Rust's do; a detail is a sentence.
+/// Turns an error's text, which starts in lower case and has no full stop, into a sentence.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();

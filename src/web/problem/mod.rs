@@ -1,5 +1,5 @@
-//! The one place where errors become HTTP: `application/problem+json` (RFC 9457) with a stable `type`, a
-//! title, and a detail that a person can act on.
+//! Maps errors to HTTP: `application/problem+json` (RFC 9457) with a stable `type`, a title, and a detail that a
+//! person can act on.
 
 mod errors;
 
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 pub use errors::{AttemptFacts, BudgetFacts};
 
-/// What the type of every problem begins with.
+/// The prefix of every problem type.
 const URN: &str = "urn:pixcolor:problem:";
 
 /// A problem in the form that its clients expect.
@@ -30,38 +30,35 @@ pub struct Rendering {
 /// Renders the problems of other protocols; `None` for a request of our own API. Managed by the server.
 pub struct Renderer(pub fn(&Request<'_>, &Problem) -> Option<Rendering>);
 
-/// What went wrong, in HTTP.
 #[derive(Clone, Debug, Serialize)]
 pub struct Problem {
-    /// A stable name, as a URN.
+    /// The stable type, a URN.
     #[serde(rename = "type")]
     kind: String,
-    /// The name in words; the same for every occurrence.
+    /// The title, the same for every occurrence of a type.
     pub title: &'static str,
-    /// The HTTP status.
     pub status: u16,
-    /// What happened this time, and what to do.
+    /// What happened, and what to do.
     pub detail: String,
-    /// Seconds after which it makes sense to ask again; the `Retry-After` header.
+    /// Seconds until a retry makes sense; the `Retry-After` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
-    /// The limits that were passed, by name, under the name that draft-ietf-httpapi-ratelimit-headers-10 gives
-    /// this member.
+    /// The names of the exceeded limits; draft-ietf-httpapi-ratelimit-headers-10 names this member.
     #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
     limits: Vec<String>,
-    /// Which providers were asked, in order.
+    /// The failed attempts, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<AttemptFacts>,
-    /// The budget that is spent.
+    /// The spent budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     budget: Option<Box<BudgetFacts>>,
-    /// `colour` where the upload was refused because it is in colour; the `X-PixColor-Input` header.
+    /// `colour` if the upload was rejected because it is in colour; the `X-PixColor-Input` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<&'static str>,
-    /// The parameter that is at fault, where a facade tells it.
+    /// The invalid parameter, for facades.
     #[serde(skip)]
     param: Option<&'static str>,
-    /// How the cache dealt with the request, if it was asked; the `Cache-Status` header.
+    /// The result of the cache lookup, if any; the `Cache-Status` header.
     #[serde(skip)]
     cache: Option<String>,
     #[serde(skip)]
@@ -71,7 +68,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of this status, named and entitled by it.
+    /// A problem with the default type and title of this status.
     pub fn new(status: Status, detail: impl Into<String>) -> Self {
         let (name, title) = name(status);
         Self {
@@ -91,74 +88,71 @@ impl Problem {
         }
     }
 
-    /// A request that makes no sense.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(Status::BadRequest, detail)
     }
 
-    /// An upload over the limit. The connection is closed: there may be more of it.
+    /// An upload over the size limit. It closes the connection, as there may be more of it.
     pub fn too_large(limit: u64) -> Self {
         let mib = limit as f64 / f64::from(1 << 20);
         let detail = format!("What was sent is larger than {mib:.1} MiB. Send a smaller file.");
         Self::new(Status::PayloadTooLarge, detail).closing()
     }
 
-    /// A method that a known path does not have.
+    /// A method that a known path does not support.
     pub fn method_not_allowed(allow: String) -> Self {
         let detail = format!("This address answers to {allow} only.");
         Self { allow: Some(allow), ..Self::new(Status::MethodNotAllowed, detail) }
     }
 
-    /// An empty file is of no kind that can be read.
+    /// An empty file.
     pub fn empty_picture() -> Self {
         let detail = "The picture is empty: choose a file and send it again.";
         Self::new(Status::UnsupportedMediaType, detail)
     }
 
-    /// The same under a name and a title of its own, where several problems have one status.
+    /// Sets the type and title, where several problems share a status.
     pub fn named(self, name: &str, title: &'static str) -> Self {
         Self { kind: format!("{URN}{name}"), title, ..self }
     }
 
-    /// The same, and which parameter is at fault.
+    /// Sets the invalid parameter.
     pub fn about(self, param: &'static str) -> Self {
         Self { param: Some(param), ..self }
     }
 
-    /// The parameter that is at fault.
     pub fn param(&self) -> Option<&'static str> {
         self.param
     }
 
-    /// Its stable name.
+    /// The type without its prefix.
     pub fn name(&self) -> &str {
         self.kind.strip_prefix(URN).unwrap_or(&self.kind)
     }
 
-    /// Whether providers may have been paid all the same.
+    /// Whether the failed attempts may have cost credit.
     pub fn may_have_cost(&self) -> bool {
         self.attempts.iter().any(|attempt| attempt.credits.as_deref() != Some("0"))
     }
 
-    /// The same, and the connection is closed after it: its body was not read to the end.
+    /// Closes the connection after the response, because the body was not read to its end.
     pub fn closing(self) -> Self {
         Self { close: true, ..self }
     }
 
-    /// The same, after the cache was asked and had no answer: why the request went further (RFC 9211, section
-    /// 2.2), and that nothing came of it.
+    /// Sets `Cache-Status` after a lookup without a hit: why the request was forwarded (RFC 9211, section 2.2), and
+    /// that it failed.
     pub fn not_in_cache(self, forward: &str) -> Self {
         let name = self.kind.rsplit(':').next().unwrap_or_default();
         Self { cache: Some(format!("PixColor; fwd={forward}; detail={name}")), ..self }
     }
 
-    /// The same, and when it makes sense to ask again.
     pub fn retry_after(self, after: Option<Duration>) -> Self {
-        // Rounded up: whoever waits exactly that long must not be too early.
+        // Rounded up, so that a client that waits exactly this long is not too early.
         Self { retry_after: after.map(seconds), ..self }
     }
 
-    /// What its headers say, whatever form its body has.
+    /// The headers of the problem in any rendering.
     pub fn headers(&self) -> Vec<Header<'static>> {
         let retry_after = self.retry_after.map(|seconds| Header::new("Retry-After", seconds.to_string()));
         let allow = self.allow.clone().map(|allow| Header::new("Allow", allow));
@@ -172,12 +166,12 @@ impl Problem {
         all.into_iter().flatten().collect()
     }
 
-    /// As our own API tells it.
+    /// The rendering of our own API.
     fn rendering(&self) -> Rendering {
         Rendering {
             status: self.http_status(),
             media_type: ContentType::new("application", "problem+json"),
-            // Strings and numbers only: this cannot fail, and were it to, an empty object is still JSON.
+            // Strings and numbers always serialise; the fallback is still valid JSON.
             body: serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned()),
             headers: Vec::new(),
         }
@@ -188,13 +182,12 @@ impl Problem {
         Outcome::Error((self.http_status(), self))
     }
 
-    /// The status.
     pub fn http_status(&self) -> Status {
         Status::new(self.status)
     }
 }
 
-/// The stable name and the title of each status in use.
+/// The default type and title of each status in use.
 fn name(status: Status) -> (&'static str, &'static str) {
     match status.code {
         400 => ("bad-request", "The request makes no sense"),

@@ -1,5 +1,5 @@
-// The page: one photograph at a time goes to POST /v1/colorize and is shown beside what comes back.
-// Everything that can change is in `state`; `render` is the only function that writes to the document.
+// The page sends one photograph at a time to POST /v1/colorize and shows the original beside the result.
+// `state` holds everything that can change; only `render` writes to the document.
 
 import { cost, count, downloadName, number, percent, price, steps, terms } from "./words.js";
 
@@ -8,38 +8,38 @@ const lab = at("lab");
 const phone = matchMedia("(max-width: 46rem)");
 
 const state = {
-  /** "idle", "asking" (what it would cost), "offered" (the price is shown), "sending", "colouring", "receiving", "done" or "failed" */
+  /** "idle", "asking" (for the estimate), "offered" (the price is shown), "sending", "colouring", "receiving", "done" or "failed" */
   phase: "idle",
   /** The photograph: { file, name, address } */
   photo: null,
-  /** How much of the photograph has been sent, or of the result received: 0 to 1, null when unknown. */
+  /** Fraction of the photograph sent or of the result received: 0 to 1, null if unknown. */
   part: 0,
-  /** When the sending began, by the clock of `now`. */
+  /** When the upload began, by the clock of `now`. */
   began: 0,
-  /** The options it was sent with, as in the address. */
+  /** The options of the current request, as a query string. */
   asked: "",
-  /** What it would cost, as `POST /v1/estimate` says it. */
+  /** The response of `POST /v1/estimate`. */
   estimate: null,
-  /** What came back: { address, name, damage: what is missing or null, facts: [[term, value, more]] } */
+  /** The result: { address, name, damage: what is missing or null, facts: [[term, value, more]] } */
   result: null,
-  /** What went wrong: { title, detail, attempts, again: when to try again, or null when it makes no sense } */
+  /** The problem: { title, detail, attempts, again: when to retry, or null if a retry is useless } */
   problem: null,
-  /** Width and height of the photograph; null while nobody knows. */
+  /** Width and height of the photograph; null while unknown. */
   size: null,
   /** Whether the browser cannot show the original. */
   blind: false,
-  /** "side" or "wipe"; how much of the original the wipe shows, in per cent. */
+  /** "side" (both prints) or "wipe" (the slider); `split` is the share of the original shown, in per cent. */
   view: phone.matches ? "wipe" : "side",
   split: 50,
   /** Whether a file is being held over the page. */
   dragging: false,
-  /** What megapixels have cost so far: a section of the page, newer than the one that is shown. */
+  /** The section with the costs so far, newer than the one that is shown. */
   spent: null,
-  /** The key of this client, kept for as long as the tab is open; empty when there is none. */
+  /** The API key, stored while the tab is open; empty if there is none. */
   key: sessionStorage.getItem("key") ?? "",
-  /** Whether the gateway wants one. */
+  /** Whether the gateway requires a key. */
   keyNeeded: !at("access").hidden,
-  /** Seconds on a clock that is never set. */
+  /** Seconds on a monotonic clock. */
   now: 0,
 };
 
@@ -54,7 +54,7 @@ function change(what) {
 // Words
 
 function doing() {
-  if (state.phase === "asking") return "Looking at it";
+  if (state.phase === "asking") return "Estimating the cost";
   if (state.phase === "sending") return state.part ? `Sending ${percent(state.part)}` : "Sending";
   if (state.phase === "receiving") return state.part === null ? "Receiving" : `Receiving ${percent(state.part)}`;
   return `Colouring, ${Math.floor(state.now - state.began)} s`;
@@ -65,7 +65,7 @@ function waiting() {
   return seconds > 0 ? `You can try again in ${count(seconds, "second")}.` : "";
 }
 
-/** What is read out: only what is new in each phase, never a running number. */
+/** The text for screen readers: one announcement per phase, without running numbers. */
 function news() {
   switch (state.phase) {
     case "offered": return `It would cost ${price(first())}. Nothing has been sent yet.`;
@@ -79,12 +79,12 @@ function news() {
   }
 }
 
-/** The provider that would answer now, if there is one. */
+/** The provider that would serve the request now, if any. */
 const first = () => state.estimate?.providers.find(({ name }) => name === state.estimate.first);
 
-// What people do
+// Actions
 
-/** Takes a file, wherever it comes from, and has it coloured. */
+/** Starts colouring a file that was chosen, dropped or pasted. */
 function take(file) {
   forget();
   change({ photo: { file, name: file.name || "photograph", address: URL.createObjectURL(file) } });
@@ -93,7 +93,7 @@ function take(file) {
     fail("This file is empty", "Choose another one.");
   } else if (file.size > limit) {
     const mib = (bytes) => number(bytes / 1048576, 1);
-    fail("The picture is too large", `It has ${mib(file.size)} MiB and may have ${mib(limit)}. Save it smaller, as a JPEG for example, and choose it again.`);
+    fail("The picture is too large", `It has ${mib(file.size)} MiB; the limit is ${mib(limit)} MiB. Save it in a smaller size, for example as a JPEG, and choose it again.`);
   } else {
     ask();
   }
@@ -111,7 +111,7 @@ async function takeSample(address) {
 
 let request = null;
 
-/** Drops the photograph, its result and the request that is running. */
+/** Aborts the running request and drops the photograph and its result. */
 function forget() {
   request?.abort();
   request = null;
@@ -127,14 +127,14 @@ function unreachable() {
   fail("The gateway cannot be reached", "Check that it is running and that you are connected, then try again.", { again: clock() });
 }
 
-/** Provider and format as they are chosen now. */
+/** The chosen provider and format, as a query string. */
 function options() {
   const chosen = new URLSearchParams();
   for (const id of ["provider", "format"]) if (at(id)?.value) chosen.set(id, at(id).value);
   return chosen.toString();
 }
 
-/** The header that says who asks: the key goes nowhere else. */
+/** The header with the API key. The key is sent nowhere else. */
 const credentials = () => (state.key ? { Authorization: `Bearer ${state.key}` } : {});
 
 function enterKey(key) {
@@ -142,7 +142,7 @@ function enterKey(key) {
   change({ key });
 }
 
-/** Asks what it would cost. Where that is nothing it is coloured at once, unless somebody is still choosing. */
+/** Requests an estimate. If colouring is free it starts at once, unless the person is still choosing options. */
 async function ask(choosing = false) {
   const asked = options();
   const look = new AbortController();
@@ -170,14 +170,14 @@ async function send() {
   const look = new AbortController();
   request = look;
   change({ phase: "sending", part: 0, began: clock(), problem: null });
-  const kept = first()?.cache === "hit" ? await fetchKept(asked, look.signal) : null;
+  const cached = first()?.cache === "hit" ? await fetchCached(asked, look.signal) : null;
   if (look !== request) return;
-  if (kept) {
-    receive(kept.blob, kept.header, name);
+  if (cached) {
+    receive(cached.blob, cached.header, name);
     return;
   }
   const xhr = new XMLHttpRequest();
-  // What an abandoned request still says is nobody's business.
+  // Ignores events of an abandoned request.
   const mine = (then) => (event) => { if (xhr === request) then(event); };
   const part = (event) => (event.lengthComputable && event.total ? event.loaded / event.total : null);
 
@@ -198,7 +198,7 @@ async function send() {
   xhr.send(file);
 }
 
-/** The SHA-256 of a file, where browsers hash: on https and on this machine. */
+/** The SHA-256 of a file. Browsers compute it only on https and on localhost. */
 async function fingerprint(file) {
   try {
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
@@ -215,8 +215,8 @@ async function measure() {
   return shown ? { width: image.naturalWidth, height: image.naturalHeight } : {};
 }
 
-/** What the gateway has made of the photograph before: then it need not be sent. */
-async function fetchKept(asked, signal) {
+/** The cached result of the photograph, which saves the upload. */
+async function fetchCached(asked, signal) {
   try {
     const address = `/v1/results/sha256/${state.estimate.sha256}?${asked}`;
     const answer = await fetch(address, { signal, headers: { Accept: "*/*", ...credentials() } });
@@ -233,29 +233,29 @@ function receive(blob, header, name) {
   const before = header("Cache-Status")?.includes("; hit") ? "coloured before" : "";
   const estimated = first()?.name === provider && first().credits.most !== "0" ? `estimated: ${price(first())}` : "";
   const facts = [
-    provider ? ["Coloured by", provider, header("X-PixColor-Model")] : ["In colour already", "given back as it looks"],
+    provider ? ["Coloured by", provider, header("X-PixColor-Model")] : ["In colour already", "returned without recolouring"],
     ["Took", `${number(clock() - state.began, 1)} s`, steps(header("Server-Timing"))],
     ["Cost", cost(header("X-PixColor-Credits")), before || estimated],
   ];
-  if (inColour && provider) facts.push(["Noticed", "it was in colour already"]);
-  if (attempts) facts.push(["Tried before", attempts.replaceAll("=", ": ").replaceAll("_", " ")]);
+  if (inColour && provider) facts.push(["Note", "the photograph was already in colour"]);
+  if (attempts) facts.push(["Earlier attempts", attempts.replaceAll("=", ": ").replaceAll("_", " ")]);
   const result = { address: URL.createObjectURL(blob), name: downloadName(name, blob.type), damage: header("X-PixColor-Damage"), facts };
   change({ phase: "done", result });
   refreshSpent();
 }
 
-/** The page itself has what megapixels have cost so far; after each photograph there is something new. */
+/** Loads the costs so far from a fresh copy of the page, because each photograph changes them. */
 async function refreshSpent() {
   try {
     const page = new DOMParser().parseFromString(await (await fetch("/")).text(), "text/html");
     const spent = page.getElementById("spent");
     if (spent) change({ spent });
   } catch {
-    // What was there stays.
+    // The shown costs stay.
   }
 }
 
-/** An answer that is no picture: a problem (RFC 9457), or whatever a proxy in between says. */
+/** Handles an error response: a problem (RFC 9457), or the response of a proxy in between. */
 async function refused({ status, statusText, headers }, text) {
   const asked = request;
   const problem = await text.then(JSON.parse).catch(() => ({}));
@@ -268,16 +268,16 @@ async function refused({ status, statusText, headers }, text) {
     return;
   }
   const seconds = Number(headers.get("Retry-After") ?? problem.retry_after ?? 0) || 0;
-  // Asking again helps when the trouble is elsewhere, not when it is the picture.
+  // A retry helps if the server was the cause, not if the picture was.
   const again = status >= 500 || [408, 429].includes(status) ? clock() + seconds : null;
-  const title = problem.title ?? `The answer was “${status} ${statusText}”`;
-  const detail = problem.detail ?? "Something between this page and the gateway refused the picture. Whoever runs it can find out why.";
+  const title = problem.title ?? `The server answered “${status} ${statusText}”`;
+  const detail = problem.detail ?? "A proxy between this page and the gateway refused the picture. The operator of the proxy can find out why.";
   fail(title, detail, { attempts: problem.attempts ?? [], again });
 }
 
-// What is seen
+// Rendering
 
-/** Writes only what is different: what has focus keeps it, and nothing is read out twice. */
+/** Writes only changed values, so that elements keep their focus and screen readers do not repeat text. */
 function put(element, property, value) {
   if (element[property] !== value) element[property] = value;
 }
@@ -379,11 +379,11 @@ function render() {
   if (spent && !at("spent").isEqualNode(spent)) at("spent").replaceWith(spent);
 }
 
-// Who calls what
+// Event listeners
 
 at("file").addEventListener("change", ({ target }) => {
   const [file] = target.files;
-  // The same file may be chosen again.
+  // Clears the field, so that the same file can be chosen again.
   target.value = "";
   if (file) take(file);
 });

@@ -1,4 +1,4 @@
-// Amounts, prices and names in words: what is said of a number is the same wherever it stands.
+// Formats amounts, prices and names, so that every part of the page words them in the same way.
 
 export const number = (value, digits = 0) => value.toLocaleString("en-GB", { maximumFractionDigits: digits });
 export const percent = (part) => `${Math.floor(part * 100)} %`;
@@ -26,18 +26,18 @@ export function price(provider) {
   return money ? `${inCredits}, ${money.typical ?? range(money)} ${money.currency}` : inCredits;
 }
 
-/** The same and all else that is known of it beforehand. */
+/** The price and everything else that the estimate says about a provider. */
 export function terms(provider) {
   if (!provider.ready) return `not ready: ${provider.reason}`;
   const { budget, credits, seconds } = provider;
-  if (budget) return `the budget ${budget.name} has ${units(budget.left)} left, and it may cost ${budget.wanted}`;
+  if (budget) return `the budget ${budget.name} has ${units(budget.left)} left, but this call may cost ${budget.wanted}`;
   const said = [price(provider)];
   if (credits.most !== "0" && credits.most !== credits.high) said.push(`never more than ${credits.most}`);
   if (seconds) said.push(`about ${number(seconds.typical, 1)} s`);
   return said.join("; ");
 }
 
-/** "grandmother.tif" and "image/png" make "grandmother-coloured.png". */
+/** "grandmother.tif" and "image/png" become "grandmother-coloured.png". */
 export function downloadName(name, type) {
   const stem = name.replace(/\.[^.]*$/, "") || "photograph";
   const extension = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp" }[type] ?? "img";

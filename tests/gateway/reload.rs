@@ -165,7 +165,10 @@ fn an_invalid_configuration_changes_nothing_and_is_reported_until_corrected() {
         let said = ready.json()["configuration_is_not_in_force"].as_str().unwrap_or_default().to_owned();
         assert!(said.contains(why), "{why}: {said}");
         assert!(!said.contains(server.path("").to_str().unwrap()), "{said}");
-        assert!(server.get("/").text().contains("cannot be used; the one before is still in force"), "{why}");
+        assert!(
+            server.get("/").text().contains("cannot be used; the previous one is still in effect"),
+            "{why}"
+        );
         assert!(server.said().contains("the configuration stays as it was"), "{}", server.said());
         assert_eq!(server.colorize(&Picture::png(32, 24, count)).status, 200);
         assert_eq!(seen(&server).as_deref(), Some("0"));
@@ -179,7 +182,7 @@ fn an_invalid_configuration_changes_nothing_and_is_reported_until_corrected() {
         }
         until(&server, |server| gauge(server) > 0.5);
         assert!(server.get("/readyz").json().get("configuration_is_not_in_force").is_none());
-        assert!(!server.get("/").text().contains("still in force"));
+        assert!(!server.get("/").text().contains("still in effect"));
     }
     assert!(server.metric("pixcolor_config_last_reload_success_timestamp_seconds") > since);
 }

@@ -1,4 +1,4 @@
-//! What is done with files and folders, and with the room that they take.
+//! File operations of the datastore. They keep the count of used space up to date.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -7,51 +7,51 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::folder;
 use super::name::Name;
-use super::room::{UsedSpace, weight};
+use super::used_space::{UsedSpace, disk_size};
 use super::{FileListing, Owner, READERS, Readers, StoreError};
 use crate::files;
 
-/// The folder, and how much room is taken in it.
+/// The datastore's folder and the space used in it.
 #[derive(Debug)]
 pub struct Inner {
-    /// Everything is below it.
+    /// All files are below this folder.
     pub root: PathBuf,
-    /// None until it is first needed.
-    pub room: Mutex<Option<UsedSpace>>,
+    /// `None` until the space is first counted.
+    pub used: Mutex<Option<UsedSpace>>,
 }
 
 impl Inner {
-    /// Collections, by owner.
+    /// The folder with one folder per owner.
     pub fn files(&self) -> PathBuf {
         self.root.join("files")
     }
 
-    /// What is half-written.
+    /// The folder for files that are being written.
     pub fn parts(&self) -> PathBuf {
         self.root.join("parts")
     }
 
-    /// An owner's collections.
+    /// The folder with an owner's collections.
     pub fn owner(&self, owner: &Owner) -> PathBuf {
         self.files().join(&owner.0)
     }
 
-    /// A collection's files.
+    /// The folder with a collection's files.
     pub fn collection(&self, owner: &Owner, collection: &Name) -> PathBuf {
         self.owner(owner).join(collection.on_disk())
     }
 
-    /// What is taken, counted if it has not been yet.
-    pub fn room(&self) -> Result<MutexGuard<'_, Option<UsedSpace>>, StoreError> {
-        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        if room.is_none() {
-            *room = Some(UsedSpace::count(&self.files(), &self.temp()).map_err(StoreError::io(&self.root))?);
+    /// The used space. The first call counts it.
+    pub fn used(&self) -> Result<MutexGuard<'_, Option<UsedSpace>>, StoreError> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.is_none() {
+            *used = Some(UsedSpace::count(&self.files(), &self.temp()).map_err(StoreError::io(&self.root))?);
         }
-        Ok(room)
+        Ok(used)
     }
 
-    /// Whether a folder of ours is there, and every folder above it is one.
-    pub fn is_there(&self, folder: &Path) -> Result<bool, StoreError> {
+    /// Whether a folder exists. Errors if it, or a parent up to the root, is something other than a folder.
+    pub fn folder_exists(&self, folder: &Path) -> Result<bool, StoreError> {
         let mut above: Vec<&Path> =
             folder.ancestors().take_while(|path| path.starts_with(&self.root)).collect();
         above.reverse();
@@ -63,8 +63,8 @@ impl Inner {
         Ok(true)
     }
 
-    /// Makes folders, and the root above them.
-    pub fn make_all(&self, folders: &[&Path]) -> Result<(), StoreError> {
+    /// Creates the root and these folders.
+    pub fn make_folders(&self, folders: &[&Path]) -> Result<(), StoreError> {
         if let Some(state_dir) = self.root.parent() {
             fs::create_dir_all(state_dir).map_err(StoreError::io(state_dir))?;
         }
@@ -74,43 +74,46 @@ impl Inner {
         Ok(())
     }
 
-    /// Collections on their way out.
+    /// The folder for removed collections whose files are not deleted yet.
     fn aside(&self) -> PathBuf {
         self.root.join("removed")
     }
 
-    /// Takes a collection out of sight at once, whatever is being written to it.
-    pub fn set_aside(&self, collection: &Path) -> Result<(), StoreError> {
+    /// Removes a collection in one step, even while a file is being written to it: moves it out of its owner's folder.
+    pub fn move_to_removed(&self, collection: &Path) -> Result<(), StoreError> {
         let aside = self.aside();
-        self.make_all(&[&aside])?;
+        self.make_folders(&[&aside])?;
         let gone = aside.join(uuid::Uuid::new_v4().to_string());
         fs::rename(collection, gone).map_err(StoreError::io(collection))?;
-        // After a power cut it is still gone.
-        collection.parent().into_iter().chain([aside.as_path()]).for_each(folder::settle);
+        // Makes the removal survive a power failure.
+        collection.parent().into_iter().chain([aside.as_path()]).for_each(folder::sync_entries);
         Ok(())
     }
 
-    /// Frees what the collections set aside take on the disk. What cannot be freed now goes with the next sweep.
-    pub fn remove_set_aside(&self) {
+    /// Deletes the files of removed collections. The next sweep retries what fails.
+    pub fn delete_removed(&self) {
         let removed = files::entries(&self.aside()).and_then(|entries| {
             let remove = |entry: &fs::DirEntry| files::there(fs::remove_dir_all(entry.path())).map(drop);
             entries.iter().map(remove).fold(Ok(()), std::io::Result::and)
         });
         if let Err(error) = removed {
-            tracing::warn!("{}: what clients have removed still takes room: {error}", self.aside().display());
+            tracing::warn!(
+                "{}: removed files of clients cannot be deleted and still use disk space: {error}",
+                self.aside().display()
+            );
         }
     }
 
-    /// Has a file at `path`, whole or not at all; gives the length of the one that was there.
+    /// Writes a file atomically. Returns the length of the file that it replaced.
     pub fn place(&self, path: &Path, bytes: &[u8]) -> Result<Option<u64>, StoreError> {
         let parts = self.parts();
-        self.make_all(&[&parts])?;
+        self.make_folders(&[&parts])?;
         let part = files::write_part(&parts, &[bytes]).map_err(StoreError::io(path))?;
-        // Nobody else replaces it in between.
-        let _room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        // The lock prevents another replacement between reading the old length and renaming.
+        let _lock = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let placed = folder::size(path).and_then(|before| folder::place(&part, path).map(|()| before));
         if placed.is_err() {
-            // What is left over goes with the next sweep.
+            // The next sweep deletes the file if this fails.
             let _ = fs::remove_file(&part);
         }
         match (placed, path.parent()) {
@@ -121,16 +124,16 @@ impl Inner {
         }
     }
 
-    /// Removes a file and gives its room back; whether it was there.
-    pub fn take_away(&self, owner: &Owner, path: &Path) -> Result<bool, StoreError> {
-        let mut room = self.room()?;
+    /// Deletes a file and releases its space. Returns whether the file existed.
+    pub fn delete_file(&self, owner: &Owner, path: &Path) -> Result<bool, StoreError> {
+        let mut used = self.used()?;
         let Some(bytes) = folder::size(path).map_err(StoreError::io(path))? else { return Ok(false) };
         fs::remove_file(path).map_err(StoreError::io(path))?;
-        room_of(&mut room).give(&owner.0, weight(bytes));
+        counted(&mut used).release(&owner.0, disk_size(bytes));
         Ok(true)
     }
 
-    /// Says who may read a collection: a few bytes, which nobody is charged for.
+    /// Stores who may read a collection. The file is tiny and does not count as used space.
     pub fn set_readers(&self, folder: &Path, readers: Readers) -> Result<(), StoreError> {
         let file = folder.join(READERS);
         let word = match readers {
@@ -144,12 +147,12 @@ impl Inner {
     }
 }
 
-/// The room behind a lock, which has been counted.
-pub fn room_of<'r>(room: &'r mut MutexGuard<'_, Option<UsedSpace>>) -> &'r mut UsedSpace {
-    room.get_or_insert_default()
+/// The counted space behind the lock that [`Inner::used`] returns.
+pub fn counted<'r>(used: &'r mut MutexGuard<'_, Option<UsedSpace>>) -> &'r mut UsedSpace {
+    used.get_or_insert_default()
 }
 
-/// What is in a folder after a name, as `facts` says it; at most `most`.
+/// The entries of a folder that `is` accepts, after a name and at most `most`, converted by `facts`.
 pub fn page<T>(
     folder: &Path,
     after: Option<&Name>,

@@ -1,37 +1,29 @@
-//! What can be in the way.
+//! Errors of the datastore.
 
 use std::path::{Path, PathBuf};
 
 use super::BoundOwner;
 
-/// Why a file could not be kept, or not be taken away.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such collection.
     #[error("there is no such collection: create it first")]
     NoCollection,
-    /// There is one of that name.
-    #[error("there is a collection of that name already")]
+    #[error("a collection of that name already exists")]
     Exists,
-    /// It has files.
-    #[error("the collection is not empty: delete its files first ({0} of them), or force it")]
+    /// The number of files in the collection.
+    #[error("the collection is not empty: delete its {0} files first, or use `force=true`")]
     NotEmpty(u64),
-    /// There is no room.
+    /// A limit on stored bytes would be exceeded.
     #[error("{}", match .0 {
-        BoundOwner::Own => "this is more than one client may keep here: delete something first",
-        BoundOwner::All => "there is no more room for files here",
+        BoundOwner::Own => "your storage limit is exceeded: delete something first",
+        BoundOwner::All => "the storage for all clients' files is full",
     })]
     Full(BoundOwner),
-    /// The disk.
+    /// A file operation failed.
     #[error("{}: {source}", path.display())]
-    Io {
-        /// What was to be read or written.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The end of the process.
-    #[error("the work stopped in the middle")]
+    Io { path: PathBuf, source: std::io::Error },
+    /// The task ended early, because it panicked or the process is stopping.
+    #[error("the file operation was interrupted")]
     Stopped,
 }
 

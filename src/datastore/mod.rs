@@ -1,16 +1,16 @@
-//! Files of clients, for as long as they want them, and results that clients fetch once and that the cache does
-//! not keep. Both on disk, bounded in bytes, and by client.
+//! Stores clients' files, and results that are not cached, on disk.
 //!
-//! This room knows names and bytes, and nothing of HTTP or pictures. A client's files are in collections, one level
-//! deep: `files/OWNER/COLLECTION/FILE`, where OWNER is a hash and names are spelt so that they cannot lead
-//! elsewhere (`name`). Temporary files are `temp/RANDOM.EXTENSION`: whoever knows the name may read them, for a day.
+//! The number of bytes is limited in total and per client. This module knows names and bytes, not HTTP or pictures.
+//! A client's files are in collections, one level deep: `files/OWNER/COLLECTION/FILE`. OWNER is a hash, and names are
+//! encoded so that they cannot lead out of their folder (`name`). Temporary files are `temp/RANDOM.EXTENSION`. Every
+//! client that knows such a name can read the file for a day.
 
 mod disk;
 mod error;
 mod folder;
 mod name;
-mod room;
 mod temp;
+mod used_space;
 
 use std::fs;
 use std::path::Path;
@@ -23,89 +23,81 @@ use sha2::{Digest, Sha256};
 pub use error::StoreError;
 pub use folder::OpenedFile;
 pub use name::{Name, NameError};
-pub use temp::LIFE;
+pub use temp::TEMP_LIFETIME;
 
 use crate::files;
 use crate::hex::hex;
 use crate::tasks;
-use disk::{Inner, page, room_of};
-use room::{IN_A_COLLECTION, taken, weight};
+use disk::{Inner, counted, page};
+use used_space::{IN_A_COLLECTION, disk_size, folder_usage};
 
-/// Where a collection says who may read it. No name is spelt like this.
+/// The file in a collection that stores who may read it. No encoded name begins with a dot.
 const READERS: &str = ".readers";
 
-/// A client's files and temporary results. Cheap to clone.
+/// Clients' files and temporary results. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Datastore(Arc<Inner>);
 
-/// Whose files.
+/// The owner of files: the hash of a client's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner(String);
 
 impl Owner {
-    /// By the name that limits and the ledger know a client under, such as `key:bob`.
+    /// `client` is the name that rate limits and the ledger use, such as `key:bob`.
     pub fn new(client: &str) -> Self {
         Self(hex(&Sha256::digest(client.as_bytes())))
     }
 }
 
-/// Most bytes.
+/// The most bytes that may be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Of everybody's files together.
+    /// All clients' files together.
     pub all: u64,
-    /// Of one owner's.
+    /// One owner's files.
     pub each: u64,
 }
 
-/// Whose bound was reached.
+/// Which of the [`Bounds`] would be exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BoundOwner {
-    /// The owner's.
     Own,
-    /// That of all together.
     All,
 }
 
-/// Who may read a collection, besides its owner.
+/// Who may read a collection in addition to its owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Readers {
-    /// The owner's own algorithms, which here is the owner.
+    /// The owner's algorithm calls, which the owner makes.
     #[default]
     Algorithms,
-    /// Nobody.
     Nobody,
     /// Every client.
     Everybody,
 }
 
-/// A file in a collection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFacts {
-    /// Its name.
     pub name: Name,
-    /// Its length.
     pub bytes: u64,
-    /// When it was written.
     pub modified: SystemTime,
 }
 
-/// A part of a list, in order of names.
+/// One page of a listing, sorted by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileListing<T> {
-    /// What is on it.
     pub items: Vec<T>,
-    /// Whether there is more after the last of them.
+    /// Whether more items follow the last one.
     pub more: bool,
 }
 
 impl Datastore {
-    /// In a folder below `state_dir`, made when it is first needed.
+    /// Uses `state_dir/data`, which is created when it is first needed.
     pub fn in_folder(state_dir: &Path) -> Self {
-        Self(Arc::new(Inner { root: state_dir.join("data"), room: Mutex::default() }))
+        Self(Arc::new(Inner { root: state_dir.join("data"), used: Mutex::default() }))
     }
 
-    /// An owner's collections after one of this name, at most so many.
+    /// Lists at most `most` of an owner's collections, starting after `after`.
     pub async fn collections(
         &self,
         owner: &Owner,
@@ -114,7 +106,7 @@ impl Datastore {
     ) -> Result<FileListing<Name>, StoreError> {
         let folder = self.0.owner(owner);
         self.run(move |inner| {
-            if !inner.is_there(&folder)? {
+            if !inner.folder_exists(&folder)? {
                 return Ok(FileListing { items: Vec::new(), more: false });
             }
             let is_collection = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
@@ -123,7 +115,7 @@ impl Datastore {
         .await
     }
 
-    /// Makes a collection.
+    /// Creates a collection.
     pub async fn create(
         &self,
         owner: &Owner,
@@ -133,27 +125,27 @@ impl Datastore {
     ) -> Result<(), StoreError> {
         let (owner, folder) = (owner.clone(), self.0.collection(owner, collection));
         self.run(move |inner| {
-            let mut room = inner.room()?;
-            let counted = room_of(&mut room);
-            if inner.is_there(&folder)? {
+            let mut used = inner.used()?;
+            let counted = counted(&mut used);
+            if inner.folder_exists(&folder)? {
                 return Err(StoreError::Exists);
             }
-            counted.take(&owner.0, weight(0), bounds).map_err(StoreError::Full)?;
-            // Whom there is no room for leaves no folder either.
-            let made = inner.make_all(&[&inner.files(), &inner.owner(&owner)]);
+            counted.reserve(&owner.0, disk_size(0), bounds).map_err(StoreError::Full)?;
+            // The space is reserved first, so that a client over its limit creates no folder.
+            let made = inner.make_folders(&[&inner.files(), &inner.owner(&owner)]);
             made.and_then(|()| folder::make(&folder).map(drop).map_err(StoreError::io(&folder)))
-                .inspect_err(|_| counted.give(&owner.0, weight(0)))?;
-            drop(room);
+                .inspect_err(|_| counted.release(&owner.0, disk_size(0)))?;
+            drop(used);
             inner.set_readers(&folder, readers)
         })
         .await
     }
 
-    /// Who may read a collection; none if there is none.
+    /// Who may read a collection; `None` if it does not exist.
     pub async fn readers(&self, owner: &Owner, collection: &Name) -> Result<Option<Readers>, StoreError> {
         let folder = self.0.collection(owner, collection);
         self.run(move |inner| {
-            if !inner.is_there(&folder)? {
+            if !inner.folder_exists(&folder)? {
                 return Ok(None);
             }
             let file = folder.join(READERS);
@@ -168,11 +160,16 @@ impl Datastore {
         .await
     }
 
-    /// Says who may read a collection.
-    pub async fn allow(&self, owner: &Owner, collection: &Name, readers: Readers) -> Result<(), StoreError> {
+    /// Sets who may read a collection.
+    pub async fn set_readers(
+        &self,
+        owner: &Owner,
+        collection: &Name,
+        readers: Readers,
+    ) -> Result<(), StoreError> {
         let folder = self.0.collection(owner, collection);
         self.run(move |inner| {
-            if !inner.is_there(&folder)? {
+            if !inner.folder_exists(&folder)? {
                 return Err(StoreError::NoCollection);
             }
             inner.set_readers(&folder, readers)
@@ -180,7 +177,7 @@ impl Datastore {
         .await
     }
 
-    /// The files of a collection after one of this name, at most so many; none if there is no collection.
+    /// Lists at most `most` files of a collection, starting after `after`; `None` if the collection does not exist.
     pub async fn list(
         &self,
         owner: &Owner,
@@ -190,12 +187,12 @@ impl Datastore {
     ) -> Result<Option<FileListing<FileFacts>>, StoreError> {
         let folder = self.0.collection(owner, collection);
         self.run(move |inner| {
-            if !inner.is_there(&folder)? {
+            if !inner.folder_exists(&folder)? {
                 return Ok(None);
             }
             let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
             let facts = |name: Name, entry: &fs::DirEntry| {
-                // Gone meanwhile, perhaps.
+                // The file may have been deleted since the folder was read.
                 let Some(data) = files::there(entry.metadata())? else { return Ok(None) };
                 Ok(Some(FileFacts { name, bytes: data.len(), modified: data.modified()? }))
             };
@@ -204,7 +201,7 @@ impl Datastore {
         .await
     }
 
-    /// Opens a file; none where there is none.
+    /// Opens a file; `None` if it does not exist.
     pub async fn open(
         &self,
         owner: &Owner,
@@ -214,7 +211,7 @@ impl Datastore {
         let folder = self.0.collection(owner, collection);
         let path = folder.join(file.on_disk());
         self.run(move |inner| {
-            if !inner.is_there(&folder)? {
+            if !inner.folder_exists(&folder)? {
                 return Ok(None);
             }
             folder::open(&path).map_err(StoreError::io(&path))
@@ -222,7 +219,7 @@ impl Datastore {
         .await
     }
 
-    /// Keeps a file, in place of another of that name: the one or the other is there at any time.
+    /// Writes a file atomically, replacing a file of the same name.
     pub async fn write(
         &self,
         owner: &Owner,
@@ -234,35 +231,35 @@ impl Datastore {
         let (owner, folder) = (owner.clone(), self.0.collection(owner, collection));
         let path = folder.join(file.on_disk());
         self.run(move |inner| {
-            if !inner.is_there(&folder)? {
+            if !inner.folder_exists(&folder)? {
                 return Err(StoreError::NoCollection);
             }
-            let amount = weight(bytes.len() as u64);
-            room_of(&mut inner.room()?).take(&owner.0, amount, bounds).map_err(StoreError::Full)?;
+            let amount = disk_size(bytes.len() as u64);
+            counted(&mut inner.used()?).reserve(&owner.0, amount, bounds).map_err(StoreError::Full)?;
             let placed = inner.place(&path, &bytes);
-            let mut room = inner.room()?;
-            room_of(&mut room).give(&owner.0, if placed.is_ok() { 0 } else { amount });
+            let mut used = inner.used()?;
+            counted(&mut used).release(&owner.0, if placed.is_ok() { 0 } else { amount });
             let before = placed?;
-            room_of(&mut room).give(&owner.0, before.map_or(0, weight));
+            counted(&mut used).release(&owner.0, before.map_or(0, disk_size));
             Ok(())
         })
         .await
     }
 
-    /// Takes a file away; whether it was there.
+    /// Deletes a file. Returns whether it existed.
     pub async fn remove(&self, owner: &Owner, collection: &Name, file: &Name) -> Result<bool, StoreError> {
         let (owner, folder) = (owner.clone(), self.0.collection(owner, collection));
         let path = folder.join(file.on_disk());
         self.run(move |inner| {
-            if !inner.is_there(&folder)? {
+            if !inner.folder_exists(&folder)? {
                 return Ok(false);
             }
-            inner.take_away(&owner, &path)
+            inner.delete_file(&owner, &path)
         })
         .await
     }
 
-    /// Takes a collection away, with its files if `force`; says how many those were.
+    /// Removes a collection, including its files if `force`. Returns the number of files.
     pub async fn remove_collection(
         &self,
         owner: &Owner,
@@ -271,8 +268,8 @@ impl Datastore {
     ) -> Result<u64, StoreError> {
         let (owner, folder) = (owner.clone(), self.0.collection(owner, collection));
         self.run(move |inner| {
-            let mut room = inner.room()?;
-            if !inner.is_there(&folder)? {
+            let mut used = inner.used()?;
+            if !inner.folder_exists(&folder)? {
                 return Err(StoreError::NoCollection);
             }
             let entries = folder::entries(&folder).map_err(StoreError::io(&folder))?;
@@ -280,30 +277,31 @@ impl Datastore {
             if files > 0 && !force {
                 return Err(StoreError::NotEmpty(files));
             }
-            let taken = weight(0) + taken(&folder, IN_A_COLLECTION).map_err(StoreError::io(&folder))?;
-            inner.set_aside(&folder)?;
-            room_of(&mut room).give(&owner.0, taken);
-            drop(room);
-            inner.remove_set_aside();
+            let taken =
+                disk_size(0) + folder_usage(&folder, IN_A_COLLECTION).map_err(StoreError::io(&folder))?;
+            inner.move_to_removed(&folder)?;
+            counted(&mut used).release(&owner.0, taken);
+            drop(used);
+            inner.delete_removed();
             Ok(files)
         })
         .await
     }
 
-    /// Removes what is older than it may be, and what was left half-written.
+    /// Deletes expired temporary files, removed collections, and files that an interrupted process left half-written.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         self.run(|inner| {
-            if !inner.is_there(&inner.root)? {
+            if !inner.folder_exists(&inner.root)? {
                 return Ok(());
             }
-            inner.sweep_temp(room_of(&mut inner.room()?), u64::MAX)?;
-            inner.remove_set_aside();
+            inner.sweep_temp(counted(&mut inner.used()?), u64::MAX)?;
+            inner.delete_removed();
             files::remove_abandoned(&inner.parts()).map_err(StoreError::io(&inner.parts()))
         })
         .await
     }
 
-    /// Runs file work off the async threads.
+    /// Runs file operations on a blocking thread.
     async fn run<R: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<R, StoreError> + Send + 'static,

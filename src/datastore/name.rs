@@ -1,34 +1,31 @@
-//! Names of collections and files, and how they are spelt on disk: letters, digits, `-`, `_` and `.` as they are,
-//! everything else and a leading dot as `%` and two digits. So no name can leave its folder, hide, or be
-//! mistaken for another, whatever a client calls its files.
+//! Names of collections and files, and their encoding on disk.
+//!
+//! The encoding keeps letters, digits, `-`, `_` and `.`, and writes all other bytes and a leading dot as `%` and two
+//! digits. An encoded name cannot lead out of its folder, be hidden, or be mistaken for another name.
 
 use std::fmt;
 
-/// Longest name as it is spelt on disk, in bytes; file systems take 255.
+/// Maximum length of an encoded name, in bytes. File systems allow 255.
 const MOST: usize = 240;
 
 /// The name of a collection, or of a file in one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(String);
 
-/// Why a text is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// There is nothing, or it would lead elsewhere.
+    /// Empty, or a path that leads elsewhere.
     #[error("a name cannot be empty, `.` or `..`")]
     Nothing,
-    /// It has characters that no name may have.
     #[error("a name cannot have slashes, backslashes or control characters")]
     Characters,
-    /// It is too long.
     #[error(
-        "a name cannot be longer than {MOST} bytes, where what is not of a-z, A-Z, 0-9, `-`, `_` and `.` counts thrice"
+        "a name cannot be longer than {MOST} bytes, where every byte other than a-z, A-Z, 0-9, `-`, `_` and `.` counts as three"
     )]
     Long,
 }
 
 impl Name {
-    /// The name that a text is.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if matches!(text, "" | "." | "..") {
             return Err(NameError::Nothing);
@@ -36,34 +33,34 @@ impl Name {
         if text.contains(['/', '\\']) || text.chars().any(char::is_control) {
             return Err(NameError::Characters);
         }
-        if spelt(text).len() > MOST {
+        if encode(text).len() > MOST {
             return Err(NameError::Long);
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// As it was given.
+    /// The name as the client wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// As it is spelt on disk.
+    /// The encoded name.
     pub fn on_disk(&self) -> String {
-        spelt(&self.0)
+        encode(&self.0)
     }
 
-    /// The name that is spelt like this; none if no name is.
-    pub fn from_disk(spelling: &str) -> Option<Self> {
-        let mut bytes = Vec::with_capacity(spelling.len());
-        let mut rest = spelling.bytes();
+    /// Decodes a name; `None` if the text is not the encoding of a name.
+    pub fn from_disk(encoded: &str) -> Option<Self> {
+        let mut bytes = Vec::with_capacity(encoded.len());
+        let mut rest = encoded.bytes();
         while let Some(byte) = rest.next() {
             bytes.push(match byte {
                 b'%' => digit(rest.next()?)? << 4 | digit(rest.next()?)?,
                 byte => byte,
             });
         }
-        // Each name has one spelling, so that none is listed twice.
-        Self::parse(&String::from_utf8(bytes).ok()?).ok().filter(|name| name.on_disk() == spelling)
+        // Each name has exactly one encoding, so that no name is listed twice.
+        Self::parse(&String::from_utf8(bytes).ok()?).ok().filter(|name| name.on_disk() == encoded)
     }
 }
 
@@ -73,17 +70,17 @@ impl fmt::Display for Name {
     }
 }
 
-fn spelt(text: &str) -> String {
-    let mut spelt = String::with_capacity(text.len());
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
     for (index, byte) in text.bytes().enumerate() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') || (byte == b'.' && index > 0) {
-            spelt.push(char::from(byte));
+            encoded.push(char::from(byte));
         } else {
             let digit = |nibble: u8| char::from(b"0123456789ABCDEF"[usize::from(nibble & 15)]);
-            spelt.extend(['%', digit(byte >> 4), digit(byte)]);
+            encoded.extend(['%', digit(byte >> 4), digit(byte)]);
         }
     }
-    spelt
+    encoded
 }
 
 fn digit(c: u8) -> Option<u8> {
@@ -101,8 +98,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_what_people_call_their_files_and_nothing_that_leads_elsewhere() {
-        for (text, spelling) in [
+    fn ordinary_file_names_are_valid_and_paths_are_not() {
+        for (text, encoded) in [
             ("T-800.txt", "T-800.txt"),
             (".hidden", "%2Ehidden"),
             ("a b", "a%20b"),
@@ -112,7 +109,7 @@ mod tests {
             ("C:", "C%3A"),
             ("\u{202e}gnp.exe", "%E2%80%AEgnp.exe"),
         ] {
-            assert_eq!(Name::parse(text).unwrap().on_disk(), spelling);
+            assert_eq!(Name::parse(text).unwrap().on_disk(), encoded);
         }
         for (text, error) in [
             ("", NameError::Nothing),
@@ -128,23 +125,23 @@ mod tests {
         ] {
             assert_eq!(Name::parse(text), Err(error), "{text:?}");
         }
-        for spelling in ["", ".", "..", ".acl", "a b", "%2e", "%41", "%", "%2", "%FF", "a%2Fb", "%00"] {
-            assert_eq!(Name::from_disk(spelling), None, "{spelling:?}");
+        for encoded in ["", ".", "..", ".acl", "a b", "%2e", "%41", "%", "%2", "%FF", "a%2Fb", "%00"] {
+            assert_eq!(Name::from_disk(encoded), None, "{encoded:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn whatever_is_a_name_is_a_plain_file_name_on_disk_and_comes_back(text in "\\PC{0,60}|[./\\\\%a-c\\x00-\\x1f]{0,20}") {
+        fn every_name_encodes_to_a_plain_file_name_and_decodes_again(text in "\\PC{0,60}|[./\\\\%a-c\\x00-\\x1f]{0,20}") {
             let Ok(name) = Name::parse(&text) else { return Ok(()) };
-            let spelling = name.on_disk();
-            prop_assert!(spelling.len() <= MOST);
-            prop_assert!(!spelling.starts_with('.'));
-            prop_assert!(spelling.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.%".contains(&b)));
-            let mut parts = std::path::Path::new(&spelling).components();
+            let encoded = name.on_disk();
+            prop_assert!(encoded.len() <= MOST);
+            prop_assert!(!encoded.starts_with('.'));
+            prop_assert!(encoded.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.%".contains(&b)));
+            let mut parts = std::path::Path::new(&encoded).components();
             prop_assert!(matches!(parts.next(), Some(std::path::Component::Normal(_))));
             prop_assert!(parts.next().is_none());
-            prop_assert_eq!(Name::from_disk(&spelling), Some(name));
+            prop_assert_eq!(Name::from_disk(&encoded), Some(name));
         }
     }
 }

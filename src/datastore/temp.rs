@@ -1,4 +1,4 @@
-//! Files under names that nobody can guess, for a day: what a client fetches once.
+//! Temporary files with random names, which clients fetch within a day.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,17 +6,18 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::disk::{Inner, room_of};
+use super::disk::{Inner, counted};
 use super::folder::{self, OpenedFile};
-use super::room::{UsedSpace, weight};
+use super::used_space::{UsedSpace, disk_size};
 use super::{BoundOwner, Datastore, StoreError};
 use crate::files::there;
 
-/// How long a temporary file is there.
-pub const LIFE: Duration = Duration::from_secs(24 * 3600);
+/// How long a temporary file is available.
+pub const TEMP_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 impl Datastore {
-    /// Keeps a file for a day, and gives its name; `extension` is of letters. Where there is no room, the oldest go.
+    /// Stores a file for a day and returns its name. `extension` has 1 to 4 lower-case letters. If all temporary files
+    /// would exceed `most` bytes, the oldest ones are deleted.
     pub async fn write_temp(
         &self,
         bytes: Bytes,
@@ -26,44 +27,44 @@ impl Datastore {
         let name = format!("{}.{extension}", uuid::Uuid::new_v4().simple());
         let path = self.0.temp().join(&name);
         self.run(move |inner| {
-            let amount = weight(bytes.len() as u64);
+            let amount = disk_size(bytes.len() as u64);
             if amount > most {
                 return Err(StoreError::Full(BoundOwner::All));
             }
-            inner.make_all(&[&inner.temp()])?;
+            inner.make_folders(&[&inner.temp()])?;
             {
-                let mut room = inner.room()?;
-                let room = room_of(&mut room);
-                let wanted = room.temp_coming.saturating_add(amount);
-                if room.temp.saturating_add(wanted) > most {
-                    // What others are writing cannot go.
+                let mut used = inner.used()?;
+                let used = counted(&mut used);
+                let wanted = used.temp_pending.saturating_add(amount);
+                if used.temp.saturating_add(wanted) > most {
+                    // Files that are being written cannot be deleted.
                     let left = most.checked_sub(wanted).ok_or(StoreError::Full(BoundOwner::All))?;
-                    inner.sweep_temp(room, left)?;
+                    inner.sweep_temp(used, left)?;
                 }
-                room.temp_coming = wanted;
+                used.temp_pending = wanted;
             }
             let placed = inner.place(&path, &bytes);
-            let mut room = inner.room()?;
-            let room = room_of(&mut room);
-            room.temp_coming = room.temp_coming.saturating_sub(amount);
-            placed.map(|_| room.temp += amount)
+            let mut used = inner.used()?;
+            let used = counted(&mut used);
+            used.temp_pending = used.temp_pending.saturating_sub(amount);
+            placed.map(|_| used.temp += amount)
         })
         .await?;
         Ok(name)
     }
 
-    /// Opens a temporary file; none where there is none, or not any more.
+    /// Opens a temporary file; `None` if it does not exist or has expired.
     pub async fn open_temp(&self, name: &str) -> Result<Option<OpenedFile>, StoreError> {
         if !is_temp_name(name) {
             return Ok(None);
         }
         let path = self.0.temp().join(name);
         self.run(move |inner| {
-            if !inner.is_there(&inner.temp())? {
+            if !inner.folder_exists(&inner.temp())? {
                 return Ok(None);
             }
             let opened = folder::open(&path).map_err(StoreError::io(&path))?;
-            Ok(opened.filter(|opened| !is_over(opened.modified)))
+            Ok(opened.filter(|opened| !is_expired(opened.modified)))
         })
         .await
     }
@@ -74,10 +75,10 @@ impl Inner {
         self.root.join("temp")
     }
 
-    /// Removes what is over, and above `most` bytes the oldest.
-    pub(super) fn sweep_temp(&self, room: &mut UsedSpace, most: u64) -> Result<(), StoreError> {
+    /// Deletes expired files, and the oldest ones until at most `most` bytes remain.
+    pub(super) fn sweep_temp(&self, used: &mut UsedSpace, most: u64) -> Result<(), StoreError> {
         let folder = self.temp();
-        if !self.is_there(&folder)? {
+        if !self.folder_exists(&folder)? {
             return Ok(());
         }
         let io = || StoreError::io(&folder);
@@ -85,24 +86,24 @@ impl Inner {
         for entry in folder::entries(&folder).map_err(io())? {
             let Some(data) = there(entry.metadata()).map_err(io())? else { continue };
             if data.is_file() {
-                files.push((data.modified().map_err(io())?, weight(data.len()), entry.path()));
+                files.push((data.modified().map_err(io())?, disk_size(data.len()), entry.path()));
             }
         }
         files.sort_unstable_by_key(|(modified, ..)| *modified);
         let mut taken: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
         for (modified, bytes, path) in files {
-            if !is_over(modified) && taken <= most {
+            if !is_expired(modified) && taken <= most {
                 break;
             }
             there(fs::remove_file(path)).map_err(io())?;
             taken -= bytes;
         }
-        room.temp = taken;
+        used.temp = taken;
         Ok(())
     }
 }
 
-/// 32 hexadecimal digits, a dot and letters.
+/// Whether a name has 32 hexadecimal digits, a dot and 1 to 4 letters.
 fn is_temp_name(name: &str) -> bool {
     name.split_once('.').is_some_and(|(random, extension)| {
         random.len() == 32
@@ -112,7 +113,7 @@ fn is_temp_name(name: &str) -> bool {
     })
 }
 
-/// Whether a file's day is over. One from the future, by a clock since corrected, is new.
-fn is_over(modified: SystemTime) -> bool {
-    modified.elapsed().is_ok_and(|age| age >= LIFE)
+/// Whether a file has expired. A file from the future, written before the clock was corrected, has not.
+fn is_expired(modified: SystemTime) -> bool {
+    modified.elapsed().is_ok_and(|age| age >= TEMP_LIFETIME)
 }

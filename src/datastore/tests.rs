@@ -26,8 +26,8 @@ impl Fixture {
         Self { folder, store }
     }
 
-    /// The same folder, as the next process finds it.
-    fn again(&self) -> Datastore {
+    /// A new datastore on the same folder, as after a restart.
+    fn reopened(&self) -> Datastore {
         Datastore::in_folder(&self.folder.path().join("state"))
     }
 
@@ -54,10 +54,10 @@ async fn read(store: &Datastore, who: &str, file: &str) -> Option<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn files_are_their_owners_alone_and_outlive_the_process() {
+async fn only_the_owner_reads_files_and_they_survive_a_restart() {
     let fixture = Fixture::with_collections().await;
     fixture.write("bob", "a b", 3).await.unwrap();
-    for store in [fixture.store.clone(), fixture.again()] {
+    for store in [fixture.store.clone(), fixture.reopened()] {
         assert_eq!(read(&store, "bob", "a b").await.unwrap(), [7, 7, 7]);
         assert_eq!(read(&store, "ann", "a b").await, None);
         assert_eq!(read(&store, "bob", "a").await, None);
@@ -71,7 +71,7 @@ async fn files_are_their_owners_alone_and_outlive_the_process() {
     let bytes = Bytes::from_static(b"x");
     let nowhere = fixture.store.write(&owner("bob"), &name("d"), &name("a"), bytes, BOUNDS).await;
     assert!(matches!(nowhere, Err(StoreError::NoCollection)));
-    // For this user's eyes alone.
+    // Only this user can read the folders.
     let root = fixture.folder.path().join("state/data");
     for path in [root.clone(), root.join("files"), root.join("files").join(&owner("bob").0)] {
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o077, 0);
@@ -80,17 +80,17 @@ async fn files_are_their_owners_alone_and_outlive_the_process() {
 }
 
 #[tokio::test]
-async fn nobody_keeps_more_than_their_share_and_all_together_not_more_than_there_is() {
+async fn storage_is_limited_per_owner_and_in_total() {
     let fixture = Fixture::with_collections().await;
     fixture.write("bob", "a", 40_000).await.unwrap();
     assert!(matches!(fixture.write("bob", "b", 20_000).await, Err(StoreError::Full(BoundOwner::Own))));
     fixture.write("ann", "a", 28_000).await.unwrap();
     assert!(matches!(fixture.write("ann", "b", 23_000).await, Err(StoreError::Full(BoundOwner::All))));
-    // What is deleted or made smaller gives its room back, in this process and the next.
+    // Deleting or shrinking a file releases its space, also after a restart.
     fixture.write("bob", "a", 1_000).await.unwrap();
     assert!(fixture.store.remove(&owner("ann"), &name("c"), &name("a")).await.unwrap());
     assert!(!fixture.store.remove(&owner("ann"), &name("c"), &name("a")).await.unwrap());
-    for store in [fixture.store.clone(), fixture.again()] {
+    for store in [fixture.store.clone(), fixture.reopened()] {
         let bytes = Bytes::from(vec![1; 50_000]);
         store.write(&owner("ann"), &name("c"), &name("b"), bytes, BOUNDS).await.unwrap();
         let bytes = Bytes::from(vec![1; 40_000]);
@@ -98,7 +98,7 @@ async fn nobody_keeps_more_than_their_share_and_all_together_not_more_than_there
         assert!(matches!(full, Err(StoreError::Full(BoundOwner::All))), "{full:?}");
         assert!(store.remove(&owner("ann"), &name("c"), &name("b")).await.unwrap());
     }
-    // Empty ones take room, too.
+    // Empty files use space, too.
     let mut made = 0;
     while fixture.write("bob", &made.to_string(), 0).await.is_ok() {
         made += 1;
@@ -116,7 +116,7 @@ async fn nobody_keeps_more_than_their_share_and_all_together_not_more_than_there
 }
 
 #[tokio::test]
-async fn a_list_is_in_order_and_goes_on_where_it_ended() {
+async fn a_listing_is_sorted_and_continues_after_the_last_name() {
     let fixture = Fixture::with_collections().await;
     for file in ["b", "a", "ä", "c d", ".x"] {
         fixture.write("bob", file, 1).await.unwrap();
@@ -142,18 +142,18 @@ async fn a_list_is_in_order_and_goes_on_where_it_ended() {
 }
 
 #[tokio::test]
-async fn who_may_read_is_remembered() {
+async fn readers_of_a_collection_survive_a_restart() {
     let fixture = Fixture::with_collections().await;
     for readers in [Readers::Everybody, Readers::Nobody, Readers::Algorithms] {
-        fixture.store.allow(&owner("bob"), &name("c"), readers).await.unwrap();
-        assert_eq!(fixture.again().readers(&owner("bob"), &name("c")).await.unwrap(), Some(readers));
+        fixture.store.set_readers(&owner("bob"), &name("c"), readers).await.unwrap();
+        assert_eq!(fixture.reopened().readers(&owner("bob"), &name("c")).await.unwrap(), Some(readers));
     }
     assert_eq!(fixture.store.readers(&owner("bob"), &name("d")).await.unwrap(), None);
     assert_eq!(fixture.store.remove_collection(&owner("bob"), &name("c"), false).await.unwrap(), 0);
 }
 
 #[tokio::test]
-async fn no_link_is_followed_anywhere() {
+async fn links_are_never_followed() {
     let fixture = Fixture::with_collections().await;
     let secret = fixture.folder.path().join("secret");
     fs::create_dir(&secret).unwrap();
@@ -165,7 +165,7 @@ async fn no_link_is_followed_anywhere() {
     assert!(fixture.store.open(&owner("bob"), &name("c"), &name("x")).await.is_err());
     let page = fixture.store.list(&owner("bob"), &name("c"), None, 9).await.unwrap().unwrap();
     assert!(page.items.is_empty());
-    // A file of that name takes the link's place.
+    // A written file replaces the link.
     fixture.write("bob", "x", 2).await.unwrap();
     assert_eq!(fs::read_to_string(secret.join("x")).unwrap(), "secret");
     assert_eq!(read(&fixture.store, "bob", "x").await.unwrap(), [7, 7]);
@@ -179,14 +179,14 @@ async fn no_link_is_followed_anywhere() {
     assert!(written.is_err());
     assert_eq!(fs::read_dir(&secret).unwrap().count(), 1);
 
-    // Nor one to a pipe, that nobody writes to.
+    // A pipe without a writer does not block.
     let fifo = std::process::Command::new("mkfifo").arg(collection.join("pipe")).status().unwrap();
     assert!(fifo.success());
     assert!(fixture.store.open(&owner("bob"), &name("c"), &name("pipe")).await.is_err());
 }
 
 #[tokio::test]
-async fn temporary_files_are_there_for_a_day_and_the_oldest_make_room() {
+async fn temporary_files_expire_after_a_day_and_the_oldest_are_deleted_first() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let put = async |bytes: usize| store.write_temp(Bytes::from(vec![9; bytes]), "png", 30_000).await;
@@ -196,15 +196,15 @@ async fn temporary_files_are_there_for_a_day_and_the_oldest_make_room() {
     for other in ["", "x.png", "../keys.json", &first[1..], &first.to_uppercase(), &format!("{first}x")] {
         assert!(store.open_temp(other).await.unwrap().is_none(), "{other}");
     }
-    // Its day is over.
+    // An expired file is not served.
     let temp = fixture.folder.path().join("state/data/temp");
     let set_age = |file: &str, age: Duration| {
         let file = File::options().write(true).open(temp.join(file)).unwrap();
         file.set_modified(SystemTime::now() - age).unwrap();
     };
-    set_age(&first, LIFE - Duration::from_secs(60));
+    set_age(&first, TEMP_LIFETIME - Duration::from_secs(60));
     assert!(store.open_temp(&first).await.unwrap().is_some());
-    set_age(&first, LIFE);
+    set_age(&first, TEMP_LIFETIME);
     assert!(store.open_temp(&first).await.unwrap().is_none());
     store.sweep().await.unwrap();
     assert_eq!(fs::read_dir(&temp).unwrap().count(), 0);
@@ -221,7 +221,7 @@ async fn temporary_files_are_there_for_a_day_and_the_oldest_make_room() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_half_written_goes() {
+async fn a_sweep_deletes_files_that_a_killed_process_left() {
     let fixture = Fixture::with_collections().await;
     fixture.write("bob", "a", 1).await.unwrap();
     let part = fixture.folder.path().join("state/data/parts/old.part");
@@ -232,7 +232,7 @@ async fn what_a_killed_process_left_half_written_goes() {
     file.set_modified(SystemTime::now() - Duration::from_secs(700)).unwrap();
     fixture.store.sweep().await.unwrap();
     assert!(!part.exists());
-    // A collection that was being removed.
+    // A collection whose removal was interrupted.
     let folder = fixture.folder.path().join("state/data/removed/some");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("a"), "whole").unwrap();
@@ -241,7 +241,7 @@ async fn what_a_killed_process_left_half_written_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn temporary_files_written_at_once_stay_within_their_bound() {
+async fn temporary_files_written_concurrently_stay_within_the_limit() {
     const MOST: u64 = 60_000;
     let fixture = Fixture::new();
     let writes = (0..40).map(|_| fixture.store.write_temp(Bytes::from(vec![9; 8_000]), "png", MOST));
@@ -256,7 +256,7 @@ async fn temporary_files_written_at_once_stay_within_their_bound() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collection_that_is_removed_while_others_write_to_it_is_there_or_not_and_its_room_is_free() {
+async fn removing_a_collection_during_writes_removes_it_whole_and_releases_its_space() {
     let fixture = Fixture::with_collections().await;
     let (bob, c) = (owner("bob"), name("c"));
     for round in 0..60 {
@@ -269,11 +269,11 @@ async fn a_collection_that_is_removed_while_others_write_to_it_is_there_or_not_a
             assert!(matches!(result, Ok(()) | Err(StoreError::NoCollection)), "{result:?}");
         }
         let found = fixture.store.list(&bob, &c, None, 10).await.unwrap();
-        assert_eq!(found, None, "a file that was written has brought it back");
+        assert_eq!(found, None, "a write has recreated the removed collection");
         fixture.store.create(&bob, &c, Readers::Everybody, BOUNDS).await.unwrap();
     }
-    // Sixty times all would not have fit.
-    let most = usize::try_from(BOUNDS.each - 2 * weight(0)).unwrap();
+    // The files of all 60 rounds together would exceed the limit.
+    let most = usize::try_from(BOUNDS.each - 2 * disk_size(0)).unwrap();
     fixture.write("bob", "large", most).await.unwrap();
     assert!(matches!(fixture.write("bob", "more", 1).await, Err(StoreError::Full(BoundOwner::Own))));
     for folder in ["parts", "removed"] {

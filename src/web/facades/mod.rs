@@ -1,5 +1,7 @@
-//! Facades: other people's APIs, so that their clients work unchanged. Each only translates, its errors included: what
-//! an error is in HTTP is for `problem` to say, in what words its clients read it is for the facade.
+//! Facades: other services' protocols, so that their clients work unchanged.
+//!
+//! A facade only translates requests, responses and errors. `problem` decides what an error is; the facade decides how
+//! its clients read it.
 
 mod algorithmia;
 mod openai;
@@ -14,10 +16,10 @@ pub fn routes() -> Vec<Route> {
     [algorithmia::routes(), openai::routes()].concat()
 }
 
-/// A problem in the words of the facade that was asked; `None` where our own API was.
+/// A problem in the format of the request's facade; `None` for requests to PixColor's own API.
 pub fn rendering(request: &Request<'_>, problem: &Problem) -> Option<Rendering> {
     let path = request.uri().path();
-    // Some clients begin with `//`.
+    // Some clients send paths that begin with `//`.
     let mut segments = path.raw_segments().map(RawStr::as_str).filter(|segment| !segment.is_empty());
     segments.next().filter(|first| *first == "v1")?;
     let family = segments.next()?;

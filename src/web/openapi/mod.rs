@@ -1,6 +1,6 @@
-//! What this server answers, described for programs (`GET /openapi.json`, OpenAPI 3.1) and for people
-//! (`GET /docs`). The document is `docs/openapi.json`, kept by hand; tests hold it against the routes, and against
-//! what the real binary answers.
+//! The description of the API, for programs (`GET /openapi.json`, OpenAPI 3.1) and for people (`GET /docs`).
+//!
+//! `docs/openapi.json` is written by hand. Tests compare it with the routes and with the responses of the real binary.
 
 mod words;
 
@@ -16,7 +16,6 @@ use serde_json::json;
 use super::assets::{Assets, RenderedPage};
 use super::problem::Problem;
 
-/// The document.
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
 /// The routes of this file.
@@ -24,7 +23,7 @@ pub fn routes() -> Vec<Route> {
     routes![document, page]
 }
 
-/// The document as it is.
+/// Responds with the OpenAPI document.
 struct Document;
 
 impl<'r> Responder<'r, 'static> for Document {
@@ -44,7 +43,7 @@ fn document() -> Document {
 
 #[get("/docs")]
 fn page(assets: &State<Assets>) -> Result<RenderedPage, Problem> {
-    // A test reads the document: it can be read.
+    // Parsing cannot fail, because a test parses the document.
     let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap_or_default();
     assets.render("docs.html", json!({ "version": env!("CARGO_PKG_VERSION"), "doc": document }))
 }
@@ -68,12 +67,13 @@ mod tests {
         serde_json::from_str(DOCUMENT).unwrap()
     }
 
-    /// `/v1/results/<digest>?<format>` as `/v1/results/{digest}`; whatever may follow is `{path}`.
+    /// The path of a route in OpenAPI's form: `/v1/results/<digest>?<format>` becomes `/v1/results/{digest}`, and `<_..>`
+    /// becomes `{path}`.
     fn path(route: &Route) -> String {
         route.uri.path().replace("<_..>", "<path>").replace('<', "{").replace('>', "}")
     }
 
-    /// The parameters of an operation that are in this place.
+    /// The names of an operation's parameters in `place`: the path or the query.
     fn parameters(document: &Value, operation: &Value, place: &str) -> BTreeSet<String> {
         let all = operation["parameters"].as_array().cloned().unwrap_or_default();
         let resolved = all.iter().map(|one| match one["$ref"].as_str() {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn every_route_is_in_the_document_with_its_parameters_and_nothing_else_is() {
+    fn the_document_has_exactly_the_routes_and_their_parameters() {
         let document = document();
         let mut known: BTreeSet<String> = BTreeSet::new();
         for (path, operations) in document["paths"].as_object().unwrap() {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_is_of_this_version_and_every_reference_in_it_leads_somewhere() {
+    fn the_document_has_this_version_and_all_its_references_resolve() {
         let document = document();
         assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
         let mut used = BTreeSet::new();
@@ -123,7 +123,7 @@ mod tests {
         for kind in ["schemas", "headers", "parameters", "responses"] {
             for name in document["components"][kind].as_object().unwrap().keys() {
                 let reference = format!("#/components/{kind}/{name}");
-                assert!(used.contains(&reference), "nobody needs {reference}");
+                assert!(used.contains(&reference), "nothing uses {reference}");
             }
         }
         let names: Vec<&str> = document["paths"]

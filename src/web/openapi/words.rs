@@ -1,8 +1,8 @@
-//! The document in words, for the page: references followed, schemas named, texts as HTML.
+//! Template functions for `/docs`: resolve references, describe schemas in words, convert texts to HTML.
 
 use minijinja::{HtmlEscape, Value};
 
-/// What a value is, or what it refers to within the document.
+/// Follows a value's `$ref` within the document. A value without `$ref` is returned unchanged.
 pub fn resolve(document: &Value, value: Value) -> Value {
     let reference = value.get_attr("$ref").ok().and_then(|reference| reference.as_str().map(str::to_owned));
     let Some(reference) = reference else { return value };
@@ -10,7 +10,7 @@ pub fn resolve(document: &Value, value: Value) -> Value {
     steps.fold(document.clone(), |at, step| at.get_attr(step).unwrap_or_default())
 }
 
-/// A text of the document as HTML: paragraphs, and code in backticks.
+/// Converts a text of the document to HTML: paragraphs, and code in backticks.
 pub fn prose(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|paragraph| {
         let parts = paragraph.split('`').enumerate().map(|(index, part)| match index % 2 {
@@ -22,7 +22,7 @@ pub fn prose(text: &str) -> String {
     paragraphs.collect()
 }
 
-/// What a schema takes, in few words as HTML: `text`, `list of <a href="#Limit">Limit</a>`, `number or null`.
+/// Describes a schema as short HTML: `text`, `list of <a href="#Limit">Limit</a>`, `number or null`.
 pub fn words(schema: &Value) -> String {
     let member = |name: &str| schema.get_attr(name).ok().filter(|value| !value.is_undefined());
     if let Some(reference) = member("$ref") {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn schemas_are_told_in_few_words() {
+    fn schemas_are_described_in_few_words() {
         use serde_json::json;
         for (schema, expected) in [
             (json!({ "type": "string" }), "text"),
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_become_html_and_nothing_in_them_does() {
+    fn texts_become_html_and_their_content_is_escaped() {
         assert_eq!(prose("a < `b>c`\n\nd"), "<p>a &lt; <code>b&gt;c</code></p><p>d</p>");
     }
 

@@ -14,8 +14,9 @@ use crate::web::guards::Context;
 use crate::web::problem::Problem;
 use crate::web::request::single;
 
-/// How long a call may take unless its caller says, in seconds; and the most that one may say.
+/// Default time-out of a call, in seconds.
 const TIMEOUT: f64 = 300.0;
+/// Maximum time-out that a caller can set, in seconds.
 const MOST_TIMEOUT: f64 = 3000.0;
 
 /// The routes of this file.
@@ -23,7 +24,7 @@ pub fn routes() -> Vec<Route> {
     routes![call, call_version]
 }
 
-/// What a call is answered with.
+/// The response to a call.
 #[derive(Responder)]
 #[allow(clippy::large_enum_variant)]
 enum AlgoReply {
@@ -32,7 +33,7 @@ enum AlgoReply {
     Failed(Failed),
 }
 
-/// What stands in a call's query.
+/// The query parameters of a call.
 struct AlgoOptions {
     timeout: Vec<String>,
     stdout: Vec<String>,
@@ -87,12 +88,12 @@ async fn run(
 
     let call = Coloring { algorithm, serves, deadline };
     if output == OutputKind::Void {
-        // It is answered at once, and works on whether or not its client stays.
+        // The response is sent at once. The work continues even if the client disconnects.
         context.connection = None;
         let tasks = context.gateway.tasks().clone();
         tasks.spawn(async move {
             if let Err(problem) = work(&context, &call, input).await {
-                tracing::info!("a call whose result nobody wants came to nothing: {}", problem.detail);
+                tracing::info!("a call with output=void failed: {}", problem.detail);
             }
         });
         return Ok(AlgoReply::Accepted(AcceptedResponse));
@@ -110,15 +111,13 @@ async fn run(
     })
 }
 
-/// What came of a call.
+/// The result of a call.
 pub struct AlgoResult {
-    /// The result.
     pub made: Made,
-    /// What there is to say of it: what an algorithm prints.
+    /// What the algorithm printed.
     pub said: String,
-    /// What the caller should know.
+    /// Warnings for the caller.
     pub alerts: Vec<String>,
-    /// The same for who reads headers.
     pub headers: Vec<rocket::http::Header<'static>>,
 }
 
@@ -129,7 +128,7 @@ async fn work(context: &Context, call: &Coloring, input: AlgoInput) -> Result<Al
     }
 }
 
-/// What everybody tries first.
+/// The example algorithm that new callers try first.
 fn hello(given: &RawInput) -> Result<AlgoResult, Problem> {
     let name = match given.value()? {
         Some(Value::String(name)) => name,
@@ -140,8 +139,8 @@ fn hello(given: &RawInput) -> Result<AlgoResult, Problem> {
     Ok(AlgoResult { made, said: String::new(), alerts: Vec::new(), headers: Vec::new() })
 }
 
-/// Whether a version is one by its looks: `1.1.5`, `1.1.*`, `latest`, `latestPrivate`, a git hash. There is only one of
-/// each algorithm here, whichever is asked for.
+/// Whether a version has a valid form: `1.1.5`, `1.1.*`, `latest`, `latestPrivate` or a git hash. Every version runs the
+/// same algorithm.
 fn is_version(version: &str) -> bool {
     let hash = version.len() == 40 && version.bytes().all(|b| b.is_ascii_hexdigit());
     let parts: Vec<&str> = version.split('.').collect();
@@ -157,7 +156,7 @@ fn is_version(version: &str) -> bool {
     hash || line || matches!(version, "latest" | "latestPrivate")
 }
 
-/// How long a call may take.
+/// Reads the time-out.
 fn timeout(word: Option<&str>) -> Result<Duration, Problem> {
     let Some(word) = word else { return Ok(Duration::from_secs_f64(TIMEOUT)) };
     let seconds = word.trim().parse().ok().filter(|seconds: &f64| *seconds > 0.0 && seconds.is_finite());
@@ -166,7 +165,7 @@ fn timeout(word: Option<&str>) -> Result<Duration, Problem> {
         .ok_or_else(|| Problem::bad_request("`timeout` must be a number of seconds, such as 300."))
 }
 
-/// A flag as any language writes it: Python's clients say `True`.
+/// Reads a flag in any case: Python's clients send `True`.
 fn flag(name: &str, word: Option<&str>) -> Result<bool, Problem> {
     match word.map(str::to_ascii_lowercase).as_deref() {
         None | Some("" | "false" | "0") => Ok(false),
@@ -180,7 +179,7 @@ fn output(word: Option<&str>) -> Result<OutputKind, Problem> {
         None | Some("" | "default") => Ok(OutputKind::Envelope),
         Some("raw") => Ok(OutputKind::Raw),
         Some("void") => Ok(OutputKind::Void),
-        Some(_) => Err(Problem::bad_request("`output` must be raw or void, or not be there.")),
+        Some(_) => Err(Problem::bad_request("`output` must be raw or void, or be left out.")),
     }
 }
 
@@ -189,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_told_by_their_looks() {
+    fn versions_are_recognised_by_their_form() {
         for good in [
             "1.1.5",
             "1.1",
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_read_as_each_client_writes_them() {
+    fn options_are_read_in_the_form_that_each_client_sends() {
         assert_eq!(timeout(None).unwrap(), Duration::from_secs(300));
         assert_eq!(timeout(Some("60")).unwrap(), Duration::from_secs(60));
         assert_eq!(timeout(Some("1e9")).unwrap(), Duration::from_secs(3000));

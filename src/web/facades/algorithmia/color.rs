@@ -1,5 +1,7 @@
-//! Colouring, as `deeplearning/ColorfulImageColorization` took and gave it: one picture or a list, each as a data URL, a
-//! `data://` file, an address, or as bytes; the answer says where the coloured PNG is.
+//! Colouring with the protocol of `deeplearning/ColorfulImageColorization`.
+//!
+//! The input is one picture or a list. Each picture is a data URL, a `data://` file, an address, or bytes. The response
+//! says where the coloured PNG is.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -28,24 +30,24 @@ use crate::web::guards::Context;
 use crate::web::problem::Problem;
 use crate::web::{admission, data_url};
 
-/// Most pictures of one call.
+/// Maximum number of pictures per call.
 const MOST_PICTURES: usize = 64;
 
-/// What is asked for where something else came.
+/// A valid input, for error messages.
 const EXAMPLE: &str = r#"Send {"image": "data:image/jpeg;base64,..."}"#;
 
-/// A call of an algorithm.
+/// A call of an algorithm that colours.
 #[derive(Clone, Debug)]
 pub struct Coloring {
-    /// What it was called by: OWNER/NAME.
+    /// The name of the algorithm: OWNER/NAME.
     pub algorithm: String,
-    /// Who answers for it.
+    /// What the algorithm runs.
     pub serves: Serves,
-    /// When the answer is no longer wanted.
+    /// When the call times out.
     pub deadline: Instant,
 }
 
-/// One thing, or a list of such.
+/// One text or a list of texts.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum OneOrMore<'a> {
@@ -55,11 +57,11 @@ enum OneOrMore<'a> {
     More(Vec<Text<'a>>),
 }
 
-/// A text that is not copied unless it has to be: it may be a whole picture.
+/// A text that borrows from the body if possible, because it may contain a whole picture.
 #[derive(Debug, Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The input as callers wrote it.
+/// The JSON input.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum ColorizeInput<'a> {
@@ -73,21 +75,21 @@ enum ColorizeInput<'a> {
     Bare(OneOrMore<'a>),
 }
 
-/// A file to write a result to.
+/// The file to write a result to.
 struct Location {
     owner: Owner,
     collection: Name,
     file: Name,
 }
 
-/// Colours what was sent.
+/// Colours the pictures of a call.
 pub async fn run(context: &Context, call: &Coloring, input: AlgoInput) -> Result<AlgoResult, Problem> {
     let AlgoInput { raw, admission } = input;
     match raw {
         RawInput::Binary(upload) => {
             let mut report = AlgoReport::default();
             let uri = one(context, call, upload, None, &mut report).await?;
-            Ok(report.done(json!({ "output": uri })))
+            Ok(report.finish(json!({ "output": uri })))
         }
         RawInput::Text(bytes) => {
             let text =
@@ -109,7 +111,7 @@ pub async fn run(context: &Context, call: &Coloring, input: AlgoInput) -> Result
     }
 }
 
-/// One picture, or each of a list in turn.
+/// Colours one picture, or each picture of a list in turn.
 async fn all(
     context: &Context,
     call: &Coloring,
@@ -132,10 +134,10 @@ async fn all(
         uris.push(one(context, call, upload, location, &mut report).await?);
     }
     let output = if is_list { Value::from(uris) } else { uris.pop().into() };
-    Ok(report.done(json!({ "output": output })))
+    Ok(report.finish(json!({ "output": output })))
 }
 
-/// Where the results are to be written: known to be the caller's before anything is spent.
+/// Reads the `location` of each result. Checks that the caller owns it before any credit is spent.
 async fn locations(
     context: &Context,
     location: Option<OneOrMore<'_>>,
@@ -147,7 +149,7 @@ async fn locations(
         Some(OneOrMore::More(uris)) => uris,
     };
     if uris.len() != count {
-        return Err(Problem::bad_request("Give each picture a `location`, or none."));
+        return Err(Problem::bad_request("Give each picture a `location`, or leave `location` out."));
     }
     let files = CallerFiles::of(context)?;
     let mut locations = Vec::with_capacity(count);
@@ -157,14 +159,17 @@ async fn locations(
         };
         let owner = files.own(&whose)?;
         if context.gateway.files().readers(&owner, &collection).await?.is_none() {
-            return Err(missing("such collection as `location` names: create it first"));
+            return Err(Problem::new(
+                Status::NotFound,
+                "There is no such collection as `location` names: create it first.",
+            ));
         }
         locations.push(Some(Location { owner, collection, file }));
     }
     Ok(locations)
 }
 
-/// The picture that a text is, or says where to find.
+/// Gets the picture that a text contains or refers to.
 async fn upload(
     context: &Context,
     call: &Coloring,
@@ -182,8 +187,7 @@ async fn upload(
     }
     if is("http://") || is("https://") {
         let inputs = context.snapshot.inputs.as_ref().ok_or_else(|| {
-            let detail =
-                "Pictures are not fetched from addresses here: send the picture itself, as a data URL.";
+            let detail = "Pictures are not fetched from addresses here: send the picture as a data URL.";
             Problem::new(Status::UnprocessableEntity, detail)
         })?;
         let admission = admission::again(context, limit).await?;
@@ -195,11 +199,11 @@ async fn upload(
     )))
 }
 
-/// The picture in a file that the caller may read.
+/// Reads a picture from a file that the caller may read.
 async fn stored(context: &Context, uri: &str, limit: u64) -> Result<Upload, Problem> {
     let store = context.gateway.files();
     let opened = match DataPath::of_uri(uri)? {
-        DataPath::Result(name) => match results::find(context, &name).await {
+        DataPath::Result(name) => match results::lookup(context, &name).await {
             Some((bytes, _)) => {
                 let admission = admission::again(context, bytes.len() as u64).await?;
                 return Ok(Upload::admitted(bytes, admission));
@@ -226,7 +230,7 @@ async fn stored(context: &Context, uri: &str, limit: u64) -> Result<Upload, Prob
     Ok(Upload::admitted(Bytes::from(bytes), admission))
 }
 
-/// Colours one picture the way of every picture, and gives the URI of the result.
+/// Colours one picture and returns the URI of the result.
 async fn one(
     context: &Context,
     call: &Coloring,
@@ -250,7 +254,9 @@ async fn one(
     };
     let rendition = context.gateway.colorize(context.snapshot.clone(), ask).await?;
     let uri = match location {
-        None => format!("data://.algo/{}/temp/{}", call.algorithm, results::keep(context, &rendition).await?),
+        None => {
+            format!("data://.algo/{}/temp/{}", call.algorithm, results::store(context, &rendition).await?)
+        }
         Some(Location { owner, collection, file }) => {
             let bounds = CallerFiles::of(context)?.bounds();
             let (store, bytes) = (context.gateway.files(), rendition.bytes.clone());
@@ -262,7 +268,7 @@ async fn one(
     Ok(uri)
 }
 
-/// What there is to say of the pictures of a call.
+/// Collects what a call reports about its pictures.
 #[derive(Default)]
 struct AlgoReport {
     renditions: usize,
@@ -290,11 +296,11 @@ impl AlgoReport {
             self.alerts.push(alert);
             self.damaged = true;
         }
-        // The answer's own place is none of the pictures'.
+        // The response of a call is not at the address of a picture.
         self.headers = headers(rendition).into_iter().filter(|h| h.name() != "Content-Location").collect();
     }
 
-    fn done(self, output: Value) -> AlgoResult {
+    fn finish(self, output: Value) -> AlgoResult {
         let headers = match self.renditions {
             1 => self.headers,
             _ => self.damaged.then(damage_warning).into_iter().collect(),

@@ -1,4 +1,4 @@
-//! The data API: `/v1/data/...` and, the same, `/v1/connector/data/...`.
+//! The data API, at `/v1/data/...` and `/v1/connector/data/...`.
 
 use std::io::Cursor;
 use std::time::UNIX_EPOCH;
@@ -23,20 +23,20 @@ use crate::web::guards::Context;
 use crate::web::problem::Problem;
 use crate::web::request::single;
 
-/// The two families of addresses.
+/// Both bases serve the same routes.
 const BASES: [&str; 2] = ["/v1/data", "/v1/connector/data"];
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
     let below = |base: &'static str| {
         let routes = routes![read, write, create, change, remove].into_iter();
-        // Both bases are paths: none fails.
+        // Mapping cannot fail, because both bases are valid paths.
         routes.filter_map(move |route| route.map_base(|_| base.to_owned()).ok())
     };
     BASES.into_iter().flat_map(below).collect()
 }
 
-/// What is read.
+/// The response to a read.
 #[derive(rocket::Responder)]
 #[allow(clippy::large_enum_variant)]
 enum DataResponse {
@@ -45,19 +45,19 @@ enum DataResponse {
     Listing(Listing),
 }
 
-/// A client's file, read from the disk as it is sent.
+/// A file that is streamed from disk.
 struct StoredFile(OpenedFile);
 
-/// A result in the cache.
+/// A cached result.
 struct CachedImage {
     bytes: Bytes,
     digest: [u8; 32],
 }
 
-/// What is in an account or a collection.
+/// The contents of an account or a collection.
 struct Listing(Map<String, Value>);
 
-/// JSON, at 200: some clients take no other status for success.
+/// JSON with status 200. Some clients treat every other status as an error.
 struct Said(Value);
 
 #[get("/<_..>?<marker>&<acl>")]
@@ -97,13 +97,13 @@ async fn read(
             opened.map(|opened| DataResponse::Stored(StoredFile(opened))).ok_or_else(|| missing("such file"))
         }
         DataPath::Result(name) => {
-            if let Some((bytes, digest)) = results::find(&context, &name).await {
+            if let Some((bytes, digest)) = results::lookup(&context, &name).await {
                 return Ok(DataResponse::Picture(CachedImage { bytes, digest }));
             }
             let opened = store.open_temp(name.as_str()).await?;
             let gone = || {
-                let detail = "There is no such result, or not any more: results are there for a day, or until the \
-                              cache needs their room.";
+                let detail = "There is no such result, or it has expired: results are available for a day, or until \
+                              the cache evicts them.";
                 Problem::new(Status::NotFound, detail)
             };
             opened.map(|opened| DataResponse::Stored(StoredFile(opened))).ok_or_else(gone)
@@ -123,12 +123,12 @@ async fn write(context: Context, target: Target, body: Result<FileBody, Problem>
     Ok(Said(json!({ "result": format!("data://.my/{collection}/{file}") })))
 }
 
-/// Makes a collection, in the account that is its parent.
+/// Creates a collection. The path names the account.
 #[post("/<_..>", data = "<body>")]
 async fn create(context: Context, target: Target, body: Result<FileBody, Problem>) -> Result<Said, Problem> {
     let body = json_object(&body?)?;
     let DataPath::Account(whose) = target.0? else {
-        return Err(Problem::bad_request("Collections are one level deep: make one in data://.my."));
+        return Err(Problem::bad_request("Collections are one level deep: create one in data://.my."));
     };
     let name = body["name"]
         .as_str()
@@ -144,7 +144,7 @@ async fn create(context: Context, target: Target, body: Result<FileBody, Problem
     Ok(Said(json!({ "result": format!("data://.my/{name}") })))
 }
 
-/// Says who may read a collection.
+/// Changes who may read a collection.
 #[patch("/<_..>", data = "<body>")]
 async fn change(
     context: Context,
@@ -157,14 +157,14 @@ async fn change(
     };
     let readers = listing::readers(&body["acl"])?;
     let owner = CallerFiles::of(&context)?.own(&whose)?;
-    context.gateway.files().allow(&owner, &collection, readers).await?;
+    context.gateway.files().set_readers(&owner, &collection, readers).await?;
     Ok(Status::Ok)
 }
 
 #[delete("/<_..>?<force>")]
 async fn remove(context: Context, target: Target, force: Vec<String>) -> Result<Said, Problem> {
     context.permitted().await?;
-    let _ticket = admission::again(&context, 0).await?;
+    let _admission = admission::again(&context, 0).await?;
     let force = single("force", force)?.is_some_and(|word| word.eq_ignore_ascii_case("true"));
     let files = CallerFiles::of(&context)?;
     let store = context.gateway.files();
@@ -190,13 +190,13 @@ fn json_object(body: &FileBody) -> Result<Value, Problem> {
     if value.is_object() { Ok(value) } else { Err(Problem::bad_request("The body must be a JSON object.")) }
 }
 
-/// What all answers with a file say.
+/// A response with the headers that all files have.
 fn file_response(kind: &str, tag: String) -> Response<'static> {
     let mut response = Response::new();
     response.set_raw_header("Content-Type", kind.to_owned());
     response.set_header(Header::new("X-Data-Type", "file"));
     response.set_header(Header::new("ETag", format!("\"{tag}\"")));
-    // The name is the key to it; and it is there for a while only.
+    // Only clients that know the name may read the file, and the file is temporary.
     response.set_header(Header::new("Cache-Control", "private, no-cache"));
     response
 }
@@ -205,7 +205,7 @@ impl<'r> Responder<'r, 'static> for StoredFile {
     fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
         let OpenedFile { file, bytes, modified } = self.0;
         let written = modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        // Neither text nor JSON: clients would make something else of it than the bytes that were put there.
+        // With a text or JSON type, clients would return something other than the stored bytes.
         let mut response = file_response("application/octet-stream", format!("{written:x}-{bytes:x}"));
         let length = usize::try_from(bytes).map_err(|_| Status::InternalServerError)?;
         response.set_sized_body(length, tokio::fs::File::from_std(file));

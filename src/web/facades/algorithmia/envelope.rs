@@ -1,9 +1,8 @@
-//! What is answered: the envelope around a result, and an error in the words and at the status that each client can
-//! read.
+//! Responses: the envelope around a result, and errors in the format and with the status that the clients can read.
 //!
-//! The status decides what a client shows. All of them read an `error` in JSON, but the last Python client only at
-//! status 200, and of all others it shows nothing but the number. So what an algorithm has against its input, or
-//! could not do, is told at 200, as the service did; that a caller may not call, or not now, by the status too.
+//! All clients read `error` in JSON. The last Python client reads it only at status 200; for other statuses it shows only
+//! the number. So errors of an algorithm have status 200, as they had at Algorithmia. Only errors of the call itself
+//! (no permission, or not now) have another status.
 
 use std::io::Cursor;
 
@@ -16,51 +15,47 @@ use crate::web::header_text::header_text;
 use crate::web::identity::RequestIdentity;
 use crate::web::problem::{Problem, Rendering};
 
-/// What an algorithm has made.
+/// The result of an algorithm.
 #[derive(Clone, Debug)]
 pub enum Made {
-    /// JSON.
     Json(Value),
-    /// A text.
     Text(String),
 }
 
-/// How a caller wants the result.
+/// How to send the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutputKind {
-    /// In the envelope.
+    /// Inside the envelope.
     #[default]
     Envelope,
-    /// As it is.
+    /// Without the envelope.
     Raw,
-    /// Not at all: it is worked on and forgotten.
+    /// Not at all: the call runs and its result is discarded.
     Void,
 }
 
-/// A result and what is told with it.
+/// A result and its metadata.
 #[derive(Clone, Debug)]
 pub struct AlgoResponse {
-    /// The result.
     pub made: Made,
-    /// How long it took to make, in seconds.
+    /// Duration of the call, in seconds.
     pub duration: f64,
-    /// What was printed, if the caller asked for it.
+    /// What the algorithm printed, if the caller asked for it.
     pub stdout: Option<String>,
-    /// What the caller should know.
+    /// Warnings for the caller.
     pub alerts: Vec<String>,
-    /// Whether the result is wanted bare.
+    /// Whether to send the result without its envelope.
     pub raw: bool,
-    /// More to tell.
     pub headers: Vec<Header<'static>>,
 }
 
-/// What is answered before anything is done.
+/// The response to a call with `output=void`, sent before the work starts.
 pub struct AcceptedResponse;
 
-/// What an algorithm has against its input, or could not do; and how long that took, in seconds.
+/// The error of an algorithm, and the duration of the call in seconds.
 pub struct Failed(pub Problem, pub f64);
 
-/// This request's name as the protocol spells it, around the one that the log and `X-Request-Id` have.
+/// The request id in Algorithmia's format. It contains the id in the log and in `X-Request-Id`.
 fn request_id(request: &Request<'_>) -> String {
     format!("req-{}", RequestIdentity::of(request).id)
 }
@@ -81,7 +76,7 @@ impl AlgoResponse {
         if !self.alerts.is_empty() {
             metadata.insert("alerts".to_owned(), self.alerts.clone().into());
         }
-        // Python's clients take any `error` here for one, null too.
+        // No `error` member: Python's clients treat even null as an error.
         json!({ "result": result, "metadata": metadata })
     }
 }
@@ -130,21 +125,21 @@ impl<'r> Responder<'r, 'static> for Failed {
     }
 }
 
-/// A problem of a call; one of the algorithm itself has taken so many seconds.
+/// The response for a problem of a call. `seconds` is the duration if the algorithm itself failed.
 pub fn of_call(problem: &Problem, request: &Request<'_>, seconds: Option<f64>) -> Rendering {
     let status = problem.http_status();
     let message = message(problem);
     if output(request) == OutputKind::Raw {
-        // Python's clients raise these two, and take the body of all others for the answer.
+        // Python's clients raise an error for 400 and 500, and treat the body of other statuses as the result.
         let status = match status.code {
-            // No call at all: the method is wrong.
+            // Not a call: the method is wrong.
             405 => status,
             code if code < 500 => Status::BadRequest,
             _ => Status::InternalServerError,
         };
         return Rendering { status, media_type: ContentType::Plain, body: message, headers: Vec::new() };
     }
-    // May not, or not now: a caller has to know, and so has what stands in between.
+    // No permission, or not now: clients and proxies have to see these statuses.
     let of_the_call = matches!(status.code, 401 | 403 | 408 | 429 | 500 | 503);
     let mut error = Map::new();
     error.insert("message".to_owned(), message.as_str().into());
@@ -159,7 +154,7 @@ pub fn of_call(problem: &Problem, request: &Request<'_>, seconds: Option<f64>) -
     }
 }
 
-/// A problem with a file or a collection.
+/// The response for a problem with a file or a collection.
 pub fn of_data(problem: &Problem, request: &Request<'_>) -> Rendering {
     let message = message(problem);
     let mut error = Map::new();
@@ -175,7 +170,7 @@ pub fn of_data(problem: &Problem, request: &Request<'_>) -> Rendering {
     }
 }
 
-/// The words that programs look for, where the service had such.
+/// The error message. It begins with Algorithmia's own words where programs search for them.
 fn message(problem: &Problem) -> String {
     match problem.status {
         401 => format!("authorization required. {}", problem.detail),
@@ -183,7 +178,7 @@ fn message(problem: &Problem) -> String {
     }
 }
 
-/// The sort of error, as its clients and ours know them; none where the service gave none.
+/// Algorithmia's name for the kind of error; `None` where the service sent none.
 fn error_type(status: Status) -> Option<&'static str> {
     match status.code {
         400 | 422 => Some("InputError"),
@@ -197,7 +192,7 @@ fn error_type(status: Status) -> Option<&'static str> {
     }
 }
 
-/// How a caller wants the result. What cannot be read is told as a problem elsewhere, in the envelope.
+/// Reads `output` from the query. An invalid value counts as [`OutputKind::Envelope`] here; the call itself refuses it.
 pub fn output(request: &Request<'_>) -> OutputKind {
     match request.query_value::<&str>("output") {
         Some(Ok(word)) if word.eq_ignore_ascii_case("raw") => OutputKind::Raw,
@@ -222,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_has_what_parsers_need_and_no_error() {
+    fn the_envelope_has_all_members_that_clients_parse_and_no_error() {
         let envelope = answer(Made::Text("Hello".to_owned())).envelope("req-1");
         assert_eq!(envelope["result"], "Hello");
         assert_eq!(envelope["metadata"]["content_type"], "text");

@@ -1,4 +1,4 @@
-//! Whose files a caller may read and change, and how many it may keep.
+//! Access rights and storage limits of a caller's files.
 
 use rocket::http::Status;
 
@@ -8,16 +8,16 @@ use crate::quota::ClientBucket;
 use crate::web::guards::Context;
 use crate::web::problem::Problem;
 
-/// What clients without a key are called.
+/// The account name of clients without a key.
 const ANONYMOUS: &str = "anonymous";
 
-/// The files of one caller, where there are any.
+/// The files that one caller may access.
 pub struct CallerFiles<'c> {
     context: &'c Context,
     own: Owner,
 }
 
-/// What a caller's account is called.
+/// The name of the caller's account.
 pub fn account(context: &Context) -> String {
     match bucket(context) {
         Some(ClientBucket::Key(name)) => name,
@@ -29,16 +29,16 @@ fn bucket(context: &Context) -> Option<ClientBucket> {
     context.client.bucket(context.snapshot.config.clients.ipv6_prefix)
 }
 
-/// That nothing is there, or nothing that concerns the caller.
+/// 404 for something that does not exist or that the caller may not see.
 pub fn missing(what: &str) -> Problem {
     Problem::new(Status::NotFound, format!("There is no {what} here."))
 }
 
 impl<'c> CallerFiles<'c> {
-    /// The caller's, if files are kept here.
+    /// The caller's files. Fails if the configuration does not allow storing files.
     pub fn of(context: &'c Context) -> Result<Self, Problem> {
         let off = || {
-            let detail = "Clients' files are not kept here: whoever runs this gateway can turn on \
+            let detail = "This gateway does not store clients' files. Its operator can turn on \
                           `facades.algorithmia.storage`.";
             Problem::new(Status::Forbidden, detail)
         };
@@ -47,13 +47,13 @@ impl<'c> CallerFiles<'c> {
         Ok(Self { context, own: Owner::new(&client.to_string()) })
     }
 
-    /// Most that may be kept.
+    /// The storage limits.
     pub fn bounds(&self) -> Bounds {
         let facade = &self.context.snapshot.config.facades.algorithmia;
         Bounds { all: facade.max_bytes, each: facade.client_max_bytes }
     }
 
-    /// The owner of an account that the caller may change: its own.
+    /// The owner of an account. Fails unless it is the caller's own account.
     pub fn own(&self, whose: &DataAccount) -> Result<Owner, Problem> {
         if self.is_own(whose) { Ok(self.own.clone()) } else { Err(missing("such account")) }
     }
@@ -65,7 +65,7 @@ impl<'c> CallerFiles<'c> {
         }
     }
 
-    /// The owner of a collection that the caller may read: its own, or one that is for everybody.
+    /// The owner of a collection. Fails unless the collection is the caller's own or all clients may read it.
     pub async fn readable(&self, whose: &DataAccount, collection: &Name) -> Result<Owner, Problem> {
         let owner = match whose {
             whose if self.is_own(whose) => return Ok(self.own.clone()),

@@ -1,4 +1,4 @@
-//! What an algorithm is given: the body as JSON, text or bytes, by its content type.
+//! The input of an algorithm: JSON, text or bytes, depending on the content type.
 
 use std::sync::Arc;
 
@@ -24,18 +24,17 @@ pub struct AlgoInput {
 /// The body of a call, not yet parsed.
 #[derive(Debug)]
 pub enum RawInput {
-    /// JSON, not yet read.
+    /// JSON, not yet parsed.
     Json(Bytes),
-    /// Text, not yet read.
+    /// Text, not yet checked for UTF-8.
     Text(Bytes),
-    /// Bytes, hashed as they came.
+    /// Bytes, hashed while they arrived.
     Binary(Upload),
 }
 
-/// A file as it came, whatever its content type says.
+/// The body of a request that writes a file. Its content type is ignored.
 #[derive(Debug)]
 pub struct FileBody {
-    /// Its bytes.
     pub bytes: Bytes,
     _admission: Arc<Admission>,
 }
@@ -93,7 +92,7 @@ enum InputKind {
     Form,
 }
 
-/// What a body is. A charset is overlooked: clients send UTF-8 and do not say so.
+/// The kind of a body. The charset is ignored, because clients send UTF-8 without declaring it.
 fn kind(content_type: Option<&ContentType>) -> Result<InputKind, Problem> {
     let Some(kind) = content_type else { return Ok(InputKind::Binary) };
     let (top, sub) = (kind.top().as_str(), kind.sub().as_str());
@@ -114,15 +113,15 @@ fn kind(content_type: Option<&ContentType>) -> Result<InputKind, Problem> {
 fn unsupported() -> Problem {
     Problem::new(
         Status::UnsupportedMediaType,
-        "Send the input as application/json, text/plain or application/octet-stream, and say so in Content-Type.",
+        "Send the input as application/json, text/plain or application/octet-stream, and set Content-Type accordingly.",
     )
 }
 
-/// Most values in JSON: two lists with a picture and a place each, and some to spare. Each takes a hundred bytes once it
-/// is read, so that many small ones take far more memory than their text.
+/// Maximum number of values in a JSON body: enough for 64 pictures with a location each. A parsed value takes about a
+/// hundred bytes, so many small values take far more memory than their text.
 const MOST_VALUES: usize = 1000;
 
-/// JSON of few values.
+/// Parses JSON that has at most [`MOST_VALUES`] values.
 pub fn read_json<'t, T: Deserialize<'t>>(text: &'t [u8]) -> Result<T, Problem> {
     if !has_few_values(text) {
         return Err(Problem::bad_request(format!("The JSON has more than {MOST_VALUES} values.")));
@@ -133,7 +132,7 @@ pub fn read_json<'t, T: Deserialize<'t>>(text: &'t [u8]) -> Result<T, Problem> {
     })
 }
 
-/// Counts what begins or parts values, outside of strings.
+/// Counts the characters outside of strings that begin or separate values.
 fn has_few_values(mut text: &[u8]) -> bool {
     let mut count = 0;
     while let Some(at) = text.iter().position(|byte| b"\"[{,".contains(byte)) {
@@ -156,7 +155,7 @@ fn has_few_values(mut text: &[u8]) -> bool {
 }
 
 impl RawInput {
-    /// The input as JSON, which a text is too; none of bytes.
+    /// The input as a JSON value. A text becomes a JSON string; bytes give `None`.
     pub fn value(&self) -> Result<Option<Value>, Problem> {
         match self {
             Self::Json(bytes) => read_json(bytes).map(Some),
@@ -173,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_small_values_are_not_read_and_one_large_is() {
+    fn json_with_many_small_values_is_refused_and_one_large_value_is_accepted() {
         let large = format!("{{\"image\": \"{}\"}}", ",[{\\\"".repeat(10_000));
         assert!(read_json::<Value>(large.as_bytes()).is_ok());
         let list = |count: usize| format!("[{}0]", "0,".repeat(count));

@@ -1,5 +1,4 @@
-//! What is in an account or a collection, as clients list it: at most a thousand entries a time, and a marker for
-//! the next.
+//! Listings of accounts and collections: pages of at most a thousand entries, with a marker for the next page.
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -8,25 +7,25 @@ use time::macros::format_description;
 use crate::datastore::{FileFacts, FileListing, Name, Readers};
 use crate::web::problem::Problem;
 
-/// Most entries of one answer.
+/// Maximum number of entries per page.
 pub const MOST: usize = 1000;
 
-/// The last name of the page before, in the words of the marker that it ended with.
+/// The last name of the previous page, decoded from its marker.
 pub fn after(marker: Option<&str>) -> Result<Option<Name>, Problem> {
-    let wrong = || Problem::bad_request("The marker is none that was given here.");
+    let wrong = || Problem::bad_request("The marker is invalid: use the `marker` of the previous page.");
     marker
         .filter(|marker| !marker.is_empty())
         .map(|marker| Name::from_disk(marker).ok_or_else(wrong))
         .transpose()
 }
 
-/// The collections of an account.
+/// A page of an account's collections.
 pub fn folders(page: &FileListing<Name>) -> Map<String, Value> {
     let folders: Vec<Value> = page.items.iter().map(|name| json!({ "name": name.as_str() })).collect();
     listing("folders", folders, page.items.last().filter(|_| page.more))
 }
 
-/// The files of a collection.
+/// A page of a collection's files.
 pub fn files(page: &FileListing<FileFacts>) -> Map<String, Value> {
     let file = |file: &FileFacts| {
         json!({
@@ -48,13 +47,13 @@ fn listing(what: &str, items: Vec<Value>, last: Option<&Name>) -> Map<String, Va
     listing
 }
 
-/// `2016-01-06T00:52:34.000Z`: some clients read exactly this, with the three zeros.
+/// Formats a time as `2016-01-06T00:52:34.000Z`. Some clients parse exactly this format, with the three zeros.
 fn moment(time: OffsetDateTime) -> String {
     let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000Z");
     time.format(&form).unwrap_or_default()
 }
 
-/// Who may read, as it is told.
+/// The `acl` member of a listing.
 pub fn acl(readers: Readers) -> Value {
     let read: &[&str] = match readers {
         Readers::Algorithms => &["algo://.my/*"],
@@ -64,7 +63,7 @@ pub fn acl(readers: Readers) -> Value {
     json!({ "read": read })
 }
 
-/// Who may read, as it is asked for; more than `read` is overlooked.
+/// Parses an `acl`. Members other than `read` are ignored.
 pub fn readers(acl: &Value) -> Result<Readers, Problem> {
     let wrong = || {
         let detail = r#"An `acl` is {"read": []}, {"read": ["algo://.my/*"]} or {"read": ["user://*"]}."#;
@@ -87,12 +86,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_written_as_the_strictest_client_reads_it() {
+    fn times_have_the_format_that_the_strictest_client_parses() {
         assert_eq!(moment(datetime!(2016-01-06 00:52:34.987 UTC)), "2016-01-06T00:52:34.000Z");
     }
 
     #[test]
-    fn a_marker_leads_on_and_nowhere_else() {
+    fn a_marker_names_the_last_entry_and_invalid_markers_are_refused() {
         let name = |text: &str| Name::parse(text).unwrap();
         let page = FileListing { items: vec![name("a"), name("b ä")], more: true };
         let marker = folders(&page)["marker"].as_str().unwrap().to_owned();
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_are_told_as_they_were_asked_for() {
+    fn an_acl_is_listed_as_it_was_set() {
         for readers in [Readers::Algorithms, Readers::Nobody, Readers::Everybody] {
             assert_eq!(self::readers(&acl(readers)).unwrap(), readers);
         }

@@ -1,5 +1,7 @@
-//! Algorithmia's protocol, as its clients of 2016 to 2022 speak it: call an algorithm with a picture, then fetch the
-//! file it made. `docs/algorithmia.md` says what is served. Colouring goes the way of every picture.
+//! The Algorithmia facade, for the service's clients of 2016 to 2022.
+//!
+//! A client calls an algorithm with a picture and then fetches the file that the algorithm made. `docs/algorithmia.md`
+//! lists what is supported. Colouring uses the same pipeline as all other requests.
 
 mod algo;
 mod color;
@@ -20,7 +22,7 @@ pub fn routes() -> Vec<Route> {
     [algo::routes(), data::routes()].concat()
 }
 
-/// A problem as these clients read it, if `family`, what comes after `/v1/`, is this facade's.
+/// A problem in Algorithmia's format, if `family`, the path segment after `/v1/`, belongs to this facade.
 pub fn rendering(family: &str, request: &Request<'_>, problem: &Problem) -> Option<Rendering> {
     match family {
         "algo" => Some(envelope::of_call(problem, request, None)),

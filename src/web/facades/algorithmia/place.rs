@@ -1,4 +1,4 @@
-//! What a `data://` URI, or a path below `/v1/data`, stands for. Hosted collections are one level deep.
+//! Parses `data://` URIs and paths below `/v1/data`. Collections are one level deep.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use rocket::request::{FromRequest, Outcome, Request};
 use crate::datastore::{Name, NameError};
 use crate::web::problem::Problem;
 
-/// A place in the data API.
+/// A location in the data API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataPath {
     /// `data://`: the accounts that the caller can see.
@@ -19,42 +19,41 @@ pub enum DataPath {
     Collection(DataAccount, Name),
     /// `data://.my/photos/a.png`.
     File(DataAccount, Name, Name),
-    /// `data://.algo/OWNER/NAME/temp/x.png`: what an algorithm has made.
+    /// `data://.algo/OWNER/NAME/temp/x.png`: a result of an algorithm.
     Result(Name),
 }
 
-/// Whose.
+/// The account in a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataAccount {
-    /// The caller's.
+    /// `.my`: the caller's account.
     My,
-    /// That of this name, the caller's own perhaps.
+    /// The account with this name, which may be the caller's.
     Named(Name),
 }
 
-/// Why something is no place.
+/// Why a path is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoPlace {
-    /// It is kept elsewhere.
+    /// The path names another storage service.
     Elsewhere,
-    /// It is one of the service's own places that there are not here.
+    /// The path names a part of Algorithmia's data API that PixColor does not support.
     NotHere,
-    /// It is too deep.
+    /// The path has too many segments.
     Deep,
-    /// A name in it is none.
+    /// A segment is not a valid name.
     Name(NameError),
-    /// It is not UTF-8.
+    /// The path is not UTF-8.
     Text,
 }
 
 impl From<NoPlace> for Problem {
     fn from(wrong: NoPlace) -> Self {
         match wrong {
-            NoPlace::Elsewhere => Self::bad_request("Only files at data:// are served here."),
+            NoPlace::Elsewhere => Self::bad_request("Only files at data:// are supported."),
             NoPlace::NotHere => Self::new(
                 Status::NotFound,
-                "There is nothing here but data://.my/..., the same by the account's name, and \
-                 data://.algo/.../temp/... for results.",
+                "Only data://.my/..., data://ACCOUNT/... and, for results, data://.algo/.../temp/... are supported.",
             ),
             NoPlace::Deep => {
                 Self::bad_request("Collections are one level deep: a file is at data://.my/COLLECTION/FILE.")
@@ -66,14 +65,14 @@ impl From<NoPlace> for Problem {
 }
 
 impl DataPath {
-    /// What a URI stands for.
+    /// Parses a `data://` URI.
     pub fn of_uri(uri: &str) -> Result<Self, NoPlace> {
         let path = uri.strip_prefix("data://").ok_or(NoPlace::Elsewhere)?;
         Self::of_segments(&path.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>())
     }
 
-    /// What the raw path of a request stands for. Some clients encode the slashes of a path too, and then write a
-    /// space as `+`, as forms do.
+    /// Parses the raw path of a request. Some clients also encode the slashes of a path; these clients write a space as
+    /// `+`, as in forms.
     pub fn of_path(raw: &str) -> Result<Self, NoPlace> {
         let mut segments = raw.split('/').filter(|segment| !segment.is_empty());
         let family = segments.nth(1);
@@ -88,7 +87,7 @@ impl DataPath {
             Ok(decoded.into_owned())
         };
         let decoded = segments.into_iter().map(decode).collect::<Result<Vec<_>, _>>()?.join("/");
-        // `client.file("s3://x/y")` of Python asks for `/v1/data/s3://x/y`.
+        // Python's `client.file("s3://x/y")` requests `/v1/data/s3://x/y`.
         let scheme = decoded.split_once(":/").map(|(scheme, _)| scheme);
         if scheme.is_some_and(|scheme| !scheme.is_empty() && !scheme.contains('/')) {
             return Err(NoPlace::Elsewhere);
@@ -105,7 +104,7 @@ impl DataPath {
         };
         match segments {
             [] => Ok(Self::Accounts),
-            // The short form is what an algorithm itself may say; names are the same for all.
+            // Algorithms may use the short form. A result's name is unique across algorithms.
             [".algo", _, _, "temp", file] | [".algo", "temp", file] => name(file).map(Self::Result),
             [whose] => account(whose).map(Self::Account),
             [whose, collection] => Ok(Self::Collection(account(whose)?, name(collection)?)),
@@ -115,7 +114,7 @@ impl DataPath {
     }
 }
 
-/// The place that a request's path stands for.
+/// The parsed path of a request.
 pub struct Target(pub Result<DataPath, Problem>);
 
 #[rocket::async_trait]
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_client_finds_the_same_place_its_own_way() {
+    fn every_client_encoding_of_a_path_is_parsed() {
         let file = || DataPath::File(DataAccount::My, name("robots"), name("T 800.txt"));
         let result = || DataPath::Result(name("x.png"));
         for (path, place) in [
@@ -184,7 +183,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_asked_for_leads_out_of_a_collection(path in "(/?(v1|data|connector|\\.\\.|\\.my|%2e|%2f|%5c|%00|[a-z.:+]{0,4}|\\PC)){0,8}") {
+        fn no_path_leads_out_of_a_collection(path in "(/?(v1|data|connector|\\.\\.|\\.my|%2e|%2f|%5c|%00|[a-z.:+]{0,4}|\\PC)){0,8}") {
             let Ok(place) = DataPath::of_path(&path) else { return Ok(()) };
             let names = match place {
                 DataPath::File(_, collection, file) => vec![collection, file],
@@ -199,7 +198,7 @@ mod tests {
         }
 
         #[test]
-        fn a_uri_and_its_encoded_path_are_the_same_place(collection in "[^/\\\\\\x00-\\x1f:]{1,12}", file in "[^/\\\\\\x00-\\x1f:]{1,12}") {
+        fn a_uri_and_its_encoded_path_are_the_same_location(collection in "[^/\\\\\\x00-\\x1f:]{1,12}", file in "[^/\\\\\\x00-\\x1f:]{1,12}") {
             let uri = format!("data://.my/{collection}/{file}");
             let mut url = url::Url::parse("http://h/").unwrap();
             url.path_segments_mut().unwrap().extend(["v1", "data", ".my", &collection, &file]);

@@ -1,28 +1,27 @@
-//! Results for a day, at `data://.algo/OWNER/NAME/temp/...`.
+//! Results at `data://.algo/OWNER/NAME/temp/...`, available for a day.
 //!
-//! A picture that the cache keeps is not kept twice: its name says what it is, by its SHA-256, and until when this name
-//! is good; nothing else is written, and every gateway that shares the cache knows it. (Who has the name could have
-//! the picture at `/v1/results/...` all the same, for as long as it is kept.) One that the cache does not keep goes
-//! into the datastore, under a random name.
+//! A cached picture is not stored again. Its name contains its SHA-256 and the time at which the name expires, so every
+//! gateway that shares the cache can serve it. (A client that knows the name can also read the picture at
+//! `/v1/results/...` while it is cached.) A picture that is not cached is stored in the datastore under a random name.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use crate::datastore::{LIFE, Name};
+use crate::datastore::{Name, TEMP_LIFETIME};
 use crate::gateway::Rendition;
 use crate::hex::{hex, unhex};
 use crate::web::guards::Context;
 use crate::web::problem::Problem;
 
-/// How far the clocks of gateways that share a cache may be apart.
+/// The largest accepted difference between the clocks of gateways that share a cache.
 const SKEW: Duration = Duration::from_secs(300);
 
-/// Digits of the time in a name.
+/// Number of digits of the expiry time in a name.
 const TIME: usize = 8;
 
-/// Keeps a result, or sees that it is kept; gives its name.
-pub async fn keep(context: &Context, rendition: &Rendition) -> Result<String, Problem> {
+/// Makes a result available for a day and returns its name.
+pub async fn store(context: &Context, rendition: &Rendition) -> Result<String, Problem> {
     let extension = rendition.format.extension();
     if rendition.kept_under.is_some() && cached(context, rendition.digest).await.is_some() {
         return Ok(name(rendition.digest, extension, SystemTime::now()));
@@ -31,8 +30,8 @@ pub async fn keep(context: &Context, rendition: &Rendition) -> Result<String, Pr
     Ok(context.gateway.files().write_temp(rendition.bytes.clone(), extension, most).await?)
 }
 
-/// The picture in the cache under a name; none if the name is not of that sort, or not good any more.
-pub async fn find(context: &Context, name: &Name) -> Option<(Bytes, [u8; 32])> {
+/// The cached picture with this name; `None` if the name is of another kind or has expired.
+pub async fn lookup(context: &Context, name: &Name) -> Option<(Bytes, [u8; 32])> {
     let digest = read(name.as_str(), SystemTime::now())?;
     cached(context, digest).await.map(|bytes| (bytes, digest))
 }
@@ -42,21 +41,21 @@ async fn cached(context: &Context, digest: [u8; 32]) -> Option<Bytes> {
     found.map(|(bytes, _)| bytes)
 }
 
-/// `TIME DIGEST . EXTENSION`: until when, in seconds since 1970, and of what.
+/// The name of a cached result: expiry time in seconds since 1970 (8 hexadecimal digits), SHA-256, dot, extension.
 fn name(digest: [u8; 32], extension: &str, now: SystemTime) -> String {
-    let until = seconds(now) + LIFE.as_secs();
+    let until = seconds(now) + TEMP_LIFETIME.as_secs();
     format!("{until:0TIME$x}{}.{extension}", hex(&digest))
 }
 
-/// The SHA-256 in a name that is good now.
+/// The SHA-256 in a name that has not expired.
 fn read(name: &str, now: SystemTime) -> Option<[u8; 32]> {
     let (stem, _) = name.split_once('.')?;
     let (until, digest) = stem.split_at_checked(TIME)?;
     let digest = unhex(digest)?;
     let until = u64::from_str_radix(until, 16).ok()?;
     let left = until.checked_sub(seconds(now)).map(Duration::from_secs)?;
-    // None is given for longer.
-    (!left.is_zero() && left <= LIFE + SKEW).then_some(digest)
+    // No gateway creates names with a longer lifetime.
+    (!left.is_zero() && left <= TEMP_LIFETIME + SKEW).then_some(digest)
 }
 
 fn seconds(time: SystemTime) -> u64 {
@@ -68,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_good_for_a_day() {
+    fn a_name_expires_after_a_day() {
         let made = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let name = name([0xab; 32], "png", made);
         assert_eq!(name, format!("{:08x}{}.png", 1_800_086_400, "ab".repeat(32)));
@@ -76,7 +75,7 @@ mod tests {
             let read = read(&name, made + Duration::from_secs(after));
             assert_eq!(read, found.then_some([0xab; 32]), "{after}");
         }
-        // Nobody was given it by a clock that is right.
+        // The name expires too far in the future to be valid.
         assert_eq!(read(&name, made - Duration::from_secs(301)), None);
         for wrong in ["", "x.png", &name[1..], &name.to_uppercase(), "+0000000.png", "é.png"] {
             assert_eq!(read(wrong, made), None, "{wrong}");

@@ -1,4 +1,4 @@
-//! `POST /v1/images/edits`: a photograph in a form, and the coloured one as base64 in JSON.
+//! `POST /v1/images/edits`: takes a photograph in a form and returns the coloured one as base64 in JSON.
 
 use rocket::data::{self, Data, FromData};
 use rocket::http::{ContentType, Header};
@@ -25,15 +25,15 @@ pub fn routes() -> Vec<Route> {
     routes![edit]
 }
 
-/// The parameters that are read; what they may be is in [`Edit::new`].
+/// Parameters that the server reads; [`Edit::new`] checks their values.
 const READ: [&str; 6] = ["model", "n", "size", "response_format", "output_format", "stream"];
 
-/// What to do with a part of the form.
+/// Decides how to handle a part of the form.
 fn part(name: &str) -> FormPart {
     match name {
         "image" | "image[]" => FormPart::Picture,
         "mask" => refused("mask", "The whole photograph is coloured: send it without `mask`."),
-        "markup" => refused("markup", "There is nothing to be drawn: send the photograph without `markup`."),
+        "markup" => refused("markup", "Drawing is not supported: send the photograph without `markup`."),
         name if READ.contains(&name) => FormPart::Text,
         _ => FormPart::Skipped,
     }
@@ -43,13 +43,13 @@ fn refused(param: &'static str, detail: &str) -> FormPart {
     FormPart::Refused(Box::new(Problem::bad_request(detail).about(param)))
 }
 
-/// A request, as far as it can be read without the configuration.
+/// A parsed request. The model is not yet checked against the configuration.
 #[derive(Debug)]
 pub struct Edit {
     upload: Upload,
     model: Option<String>,
     format: OutputFormat,
-    /// Parameters that change nothing.
+    /// Names of parameters without effect.
     ignored: Vec<String>,
 }
 
@@ -62,19 +62,17 @@ impl Edit {
             }
             _ => Ok(()),
         };
-        only("n", &["1"], "One photograph becomes one: `n` must be 1.")?;
-        only("stream", &["false", "False"], "Nothing can be streamed: leave `stream` out.")?;
-        let detail = "The picture comes as base64 only: ask for `response_format=b64_json`.";
+        only("n", &["1"], "A request colours one photograph: `n` must be 1.")?;
+        only("stream", &["false", "False"], "Streaming is not supported: leave `stream` out.")?;
+        let detail = "Only base64 is supported: use `response_format=b64_json`.";
         only("response_format", &["b64_json"], detail)?;
         if texts.remove("size").is_some_and(|size| size != "auto") {
             ignored.push("size".to_owned());
         }
-        let no_format = |_| {
-            Problem::bad_request("There is no such format: ask for `png`, `jpeg` or `webp`.")
-                .about("output_format")
-        };
+        let no_format =
+            |_| Problem::bad_request("Unknown format: use `png`, `jpeg` or `webp`.").about("output_format");
         let format = texts.remove("output_format").map(|name| name.parse().map_err(no_format)).transpose()?;
-        // What OpenAI answers with if nothing else is asked for.
+        // OpenAI's default.
         let format = format.unwrap_or(OutputFormat::Png);
         Ok(Self { upload, model: texts.remove("model"), format, ignored })
     }
@@ -122,19 +120,19 @@ async fn edit(context: Context, edit: Result<Edit, Problem>) -> Result<Described
     Ok(Described::new(&rendition, Images { rendition: rendition.clone(), usage, ignored }))
 }
 
-/// Whether this request had somebody elsewhere asked, who may count tokens that we are not told of.
+/// Whether a remote provider was called, which may have used an unknown number of tokens.
 fn may_have_used_tokens(snapshot: &Snapshot, rendition: &Rendition) -> bool {
-    let elsewhere = |name: &str| {
+    let is_remote = |name: &str| {
         let mut providers = snapshot.in_order().map(|(_, provider)| provider.info());
         providers.find(|about| about.name == name).is_none_or(|about| about.leaves_machine)
     };
-    let called = matches!(rendition.origin, RenditionOrigin::Called(_)) && elsewhere(&rendition.provider);
+    let called = matches!(rendition.origin, RenditionOrigin::Called(_)) && is_remote(&rendition.provider);
     let failed =
-        |attempt: &crate::gateway::Attempt| attempt.kind.was_called() && elsewhere(&attempt.provider);
+        |attempt: &crate::gateway::Attempt| attempt.kind.was_called() && is_remote(&attempt.provider);
     called || rendition.attempts.iter().any(failed)
 }
 
-/// Tokens, of which nothing here consumes any.
+/// OpenAI's token counts. All are 0, because local work uses no tokens.
 #[derive(Debug, Default, Serialize)]
 struct TokenUsage {
     input_tokens: u64,
@@ -152,12 +150,12 @@ struct Details {
 /// OpenAI's `ImagesResponse`.
 struct Images {
     rendition: Rendition,
-    /// `None` where nobody here knows: what a host counts in tokens is told in credits.
+    /// `None` if a remote provider was called: its use of tokens is unknown, and its cost is reported in credits.
     usage: Option<TokenUsage>,
     ignored: Vec<String>,
 }
 
-/// All of it but the picture.
+/// The response without the picture.
 #[derive(Serialize)]
 struct ResponseHead {
     created: i64,
@@ -176,7 +174,7 @@ impl<'r> Responder<'r, 'static> for Images {
             size: format!("{}x{}", rendition.width, rendition.height),
             usage,
         };
-        // Strings and numbers only: this cannot fail.
+        // Serializing strings and numbers cannot fail.
         let mut head = serde_json::to_string(&head).unwrap_or_default();
         // The picture takes the place of the closing brace.
         head.pop();

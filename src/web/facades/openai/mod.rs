@@ -1,6 +1,7 @@
-//! OpenAI's image edits (`POST /v1/images/edits`) and its list of models, for clients that speak to nobody else:
-//! with `base_url` set to `http://this-server/v1` they colour photographs here. A model is a provider, or
-//! [`ROUTE`] for whoever is first on the route.
+//! The OpenAI facade: image edits (`POST /v1/images/edits`) and the list of models.
+//!
+//! OpenAI clients set `base_url` to `http://this-server/v1`. A model is a provider, or [`ROUTE`] for the configured
+//! route.
 
 mod edits;
 mod problem;
@@ -15,42 +16,38 @@ use crate::provider::Readiness;
 use crate::web::guards::Context;
 use crate::web::problem::{Problem, Rendering};
 
-/// The model that is the configured route.
+/// The name of the model that stands for the configured route.
 const ROUTE: &str = "pixcolor";
 
-/// How the names of OpenAI's own image models begin. Programs have them written down, so that here they mean the
-/// route.
-const OPENAIS_OWN: [&str; 3] = ["gpt-image-", "chatgpt-image-", "dall-e-"];
+/// Prefixes of OpenAI's own image models. Many programs have these names built in, so they select the route.
+const OPENAI_MODELS: [&str; 3] = ["gpt-image-", "chatgpt-image-", "dall-e-"];
 
 /// The routes of this folder.
 pub fn routes() -> Vec<Route> {
     [routes![models, model], edits::routes()].concat()
 }
 
-/// A problem as these clients read it, if `family`, what comes after `/v1/`, is this facade's.
+/// A problem in OpenAI's format, if `family`, the path segment after `/v1/`, belongs to this facade.
 pub fn rendering(family: &str, problem: &Problem) -> Option<Rendering> {
     matches!(family, "images" | "models").then(|| problem::rendering(problem))
 }
 
-/// Whom a model's name means.
 #[derive(Debug, PartialEq, Eq)]
 enum Meant {
-    /// The route.
     Route,
-    /// The route, though another model was asked for.
+    /// The request names an OpenAI model, which is ignored: the route colours the photograph.
     RouteInstead,
-    /// This provider.
     Provider(String),
 }
 
-/// Whom a model means. One that is nobody's is refused: with a name that is merely mistyped, the picture might go
-/// where it should not.
+/// Chooses the provider or route for a model name. Unknown names are refused, so that a typing error cannot send the
+/// picture to an unintended provider.
 fn meant(snapshot: &Snapshot, model: Option<String>) -> Result<Meant, Problem> {
     match model {
         None => Ok(Meant::Route),
         Some(name) if name == ROUTE => Ok(Meant::Route),
         Some(name) if snapshot.route(Some(&name)).is_ok() => Ok(Meant::Provider(name)),
-        Some(name) if OPENAIS_OWN.iter().any(|own| name.starts_with(own)) => Ok(Meant::RouteInstead),
+        Some(name) if OPENAI_MODELS.iter().any(|own| name.starts_with(own)) => Ok(Meant::RouteInstead),
         Some(name) => Err(no_model(&name)),
     }
 }
@@ -58,16 +55,16 @@ fn meant(snapshot: &Snapshot, model: Option<String>) -> Result<Meant, Problem> {
 fn no_model(name: &str) -> Problem {
     let name: String = name.chars().take(40).collect();
     let detail =
-        format!("There is no model `{name}` here: GET /v1/models lists them, `{ROUTE}` always works.");
+        format!("There is no model `{name}`: GET /v1/models lists the models; `{ROUTE}` always works.");
     Problem::new(Status::NotFound, detail).about("model")
 }
 
-/// A model, as OpenAI's clients know it.
+/// OpenAI's `Model`.
 #[derive(Serialize)]
 struct Model {
     id: String,
     object: &'static str,
-    /// Clients want a number; nobody here knows when a model was made.
+    /// Always 0: clients require a number, but the date is unknown.
     created: u64,
     owned_by: &'static str,
 }
@@ -84,7 +81,7 @@ struct Models {
     data: Vec<Model>,
 }
 
-/// The route and every provider that somebody has set up: it is on the route, or ready.
+/// The route, and every provider that is on the route or ready.
 fn list(context: &Context) -> Vec<Model> {
     let Context { gateway, snapshot, .. } = context;
     let set_up = snapshot.in_order().filter(|(place, provider)| {

@@ -1,5 +1,5 @@
-//! Problems as OpenAI's clients read them: `{"error": {"message", "type", "param", "code"}}`, with statuses that
-//! their exceptions are named after.
+//! Problems in OpenAI's format: `{"error": {"message", "type", "param", "code"}}`. The clients choose an exception by
+//! the status.
 
 use rocket::http::{ContentType, Header, Status};
 use serde::Serialize;
@@ -16,21 +16,21 @@ struct Error<'p> {
     message: &'p str,
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The parameter that is at fault.
+    /// The invalid parameter.
     param: Option<&'static str>,
     code: Option<String>,
 }
 
-/// A problem in OpenAI's shape.
+/// A problem in OpenAI's format.
 ///
-/// Its clients send again what failed with 408, 409, 429 or 5xx, unless `x-should-retry` forbids it: then it does
-/// where that could not help, or might be paid for again.
+/// OpenAI's clients retry after 408, 409, 429 and 5xx, unless the response has `x-should-retry: false`. This function sets
+/// that header if a retry cannot help or might be charged again.
 pub fn rendering(problem: &Problem) -> Rendering {
     const INVALID: &str = "invalid_request_error";
     let (status, kind, code) = match problem.status {
         400 => (400, INVALID, problem.param().map(|_| "invalid_value")),
         401 => (401, INVALID, Some("invalid_api_key")),
-        // What OpenAI answers to those who have spent all.
+        // OpenAI returns 429 when a customer's credit is spent.
         402 => (429, "insufficient_quota", Some("insufficient_quota")),
         403 => (403, "permission_error", Some("forbidden")),
         404 if problem.param() == Some("model") => (404, INVALID, Some("model_not_found")),
@@ -44,12 +44,12 @@ pub fn rendering(problem: &Problem) -> Rendering {
     };
     let code = code.map_or_else(|| problem.name().replace('-', "_"), str::to_owned);
     let error = Error { message: &problem.detail, kind, param: problem.param(), code: Some(code) };
-    let no_use = problem.status == 402 || problem.may_have_cost();
+    let no_retry = problem.status == 402 || problem.may_have_cost();
     Rendering {
         status: Status::new(status),
         media_type: ContentType::JSON,
         // Strings only: this cannot fail.
         body: serde_json::to_string(&ErrorBody { error }).unwrap_or_default(),
-        headers: no_use.then(|| Header::new("x-should-retry", "false")).into_iter().collect(),
+        headers: no_retry.then(|| Header::new("x-should-retry", "false")).into_iter().collect(),
     }
 }

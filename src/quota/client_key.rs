@@ -1,5 +1,5 @@
-//! Who is one client: a key, or an address without one. Of an IPv6 address only the network counts, since
-//! one household has a whole /64 and more.
+//! Identifies clients for limits: a key, or an address without a key. Of an IPv6 address only the network counts,
+//! because one household has at least a /64.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,19 +8,19 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::words::LimitScope;
 
-/// Whose a share or a rate is.
+/// The client that a share or a rate belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ClientBucket {
-    /// A network that counts as one client: an IPv4 address, or an IPv6 prefix.
+    /// A network that counts as one client: an IPv4 address or an IPv6 prefix.
     Network(IpNet),
     /// A key, by its name.
     Key(String),
-    /// Everybody's.
+    /// All clients together.
     All,
 }
 
 impl ClientBucket {
-    /// The client at an address that sends no key.
+    /// The client at an address, without a key.
     pub fn network(address: IpAddr, ipv6_prefix: u8) -> Self {
         let prefix = match address.to_canonical() {
             IpAddr::V4(_) => 32,
@@ -29,7 +29,7 @@ impl ClientBucket {
         Self::Network(cut(address.to_canonical(), prefix))
     }
 
-    /// Whom a limit counts this client with; none if the limit is no concern of it.
+    /// The bucket of this client for a limit; `None` if the limit does not apply to it.
     pub fn under(&self, by: LimitScope) -> Option<Self> {
         match (by, self) {
             (LimitScope::All, _) => Some(Self::All),
@@ -38,7 +38,7 @@ impl ClientBucket {
         }
     }
 
-    /// A coarser client: what is left to tell networks apart by when there are too many to remember.
+    /// A coarser bucket, for when there are too many clients to remember.
     pub(super) fn coarse(&self) -> Self {
         match self {
             Self::Network(IpNet::V4(net)) => Self::Network(cut(net.addr().into(), net.prefix_len().min(16))),
@@ -59,7 +59,7 @@ fn cut(address: IpAddr, prefix: u8) -> IpNet {
     }
 }
 
-/// `ip:192.0.2.1`, `ip:2001:db8::/64`, `key:bob`, `all`: what the ledger and everybody else calls it.
+/// `ip:192.0.2.1`, `ip:2001:db8::/64`, `key:bob`, `all`: the name in the ledger, limits and logs.
 impl fmt::Display for ClientBucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,7 +1,7 @@
-//! Clients' keys: one store for every route, a file in `state_dir`. A key is shown once, when it is minted;
-//! only its SHA-256 is kept. (A key is random, 148 bits of it: no slow hash could make it harder to guess.)
+//! API keys: one store for every route, a file in the state folder. A key is shown once, when it is created; only its
+//! SHA-256 is stored. Keys are random with 148 bits, so a slow hash would not make them harder to guess.
 //!
-//! A key is `sim` and 25 letters and digits, as Algorithmia's were: its own tools insist on that.
+//! A key is `sim` and 25 letters and digits, like Algorithmia's, because its tools insist on that form.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -32,65 +32,62 @@ pub struct KeyStore {
     file: PathBuf,
     read: tokio::sync::Mutex<KeyFileContent>,
     known: Mutex<Arc<KeyTable>>,
-    /// Why the file could not be read the last time.
+    /// Why the last read failed.
     trouble: Mutex<Option<String>>,
 }
 
-/// Keys by their SHA-256: their names, or nothing for those that were revoked.
+/// Names of keys by SHA-256; `None` for revoked keys.
 type KeyTable = HashMap<[u8; 32], Option<String>>;
 
 #[derive(Debug, Default)]
 struct KeyFileContent {
     looked: Option<Instant>,
-    /// Of the last look at the file, or why there was none.
+    /// The version of the last read file, or the error.
     stamp: Option<Result<FileVersion, io::ErrorKind>>,
 }
 
-/// Changes when a file's content, owner or mode does: inode, time of change, length.
+/// Inode, change time and length, which change with a file's content, owner or mode.
 type FileVersion = (u64, i64, i64, u64);
 
-/// What a key that a client sent is.
+/// The status of a client's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyStatus {
-    /// The key of this name.
+    /// A valid key with this name.
     Known(String),
-    /// None of the keys there are, or one that was revoked.
+    /// Unknown or revoked.
     Unknown,
-    /// There is no key to check: none was sent, or none was ever made. Where all are revoked, a key that is sent is
-    /// still checked.
+    /// No key was sent, or no key was ever created. If all keys are revoked, a sent key is still checked.
     NoKeys,
-    /// The file cannot be read, and this is none of the keys that it held the last time.
+    /// The file is unreadable, and the last read did not contain this key.
     Unreadable,
 }
 
-/// A key as it is kept.
+/// A key in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredKey {
-    /// What it is called.
     pub name: String,
-    /// When it was minted, by RFC 3339, in UTC.
+    /// RFC 3339, in UTC.
     pub created: String,
-    /// When it was revoked; it is remembered, so that who still sends it is told.
+    /// Revoked keys stay in the file, so that their clients get a clear error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<String>,
-    /// Its SHA-256 in hexadecimal.
+    /// SHA-256 in hexadecimal.
     sha256: String,
 }
 
 impl StoredKey {
-    /// Whether it is the key in use that is called this.
+    /// Whether this is the active key of this name.
     fn is(&self, name: &str) -> bool {
         self.revoked.is_none() && self.name == name
     }
 }
 
-/// A new key: the only time that it can be seen.
+/// A new key, which is never shown again.
 #[derive(Clone)]
 pub struct NewKey(String);
 
 impl NewKey {
-    /// The key itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -102,41 +99,24 @@ impl std::fmt::Debug for NewKey {
     }
 }
 
-/// Why keys cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// The file or its folder.
     #[error("{} cannot be used: {source}", file.display())]
-    File {
-        /// Which.
-        file: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It is no list of keys.
+    File { file: PathBuf, source: io::Error },
     #[error("{}: this is no list of keys ({why}): put the last good copy there, or remove it and mint keys anew", file.display())]
-    Broken {
-        /// Which.
-        file: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A name that is no name.
+    Broken { file: PathBuf, why: String },
     #[error("a key cannot be named {0:?}: a name is 1 to 64 of a-z, A-Z, 0-9, `.`, `_`, `@` and `-`")]
     Name(String),
-    /// A name that there is already.
     #[error("there is a key named `{0}` already: revoke it first, or choose another name")]
     Taken(String),
-    /// A name that there is not.
     #[error("there is no key named `{0}`: `pixcolor key list` shows those there are")]
     Missing(String),
-    /// No random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
 }
 
 impl KeyStore {
-    /// The keys in a folder; the file need not be there.
+    /// The keys of a state folder; the file may be absent.
     pub fn in_folder(folder: &Path) -> Self {
         Self {
             file: folder.join("keys.json"),
@@ -146,13 +126,13 @@ impl KeyStore {
         }
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Looks a key up that a client sent. While the file cannot be read, the keys that it held the last time are valid,
-    /// and every other request is refused.
+    /// Looks up a client's key. While the file is unreadable, the keys of the last read stay valid and all other
+    /// requests are rejected.
     pub async fn find(&self, key: Option<&str>) -> KeyStatus {
         self.refresh().await;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -166,12 +146,12 @@ impl KeyStore {
         }
     }
 
-    /// Why the file could not be read the last time, if so.
+    /// Why the last read failed, if it did.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the file again if it has changed, or could not be read.
+    /// Reads the file again if it changed or was unreadable.
     async fn refresh(&self) {
         let mut read = self.read.lock().await;
         if read.looked.is_some_and(|looked| looked.elapsed() < FRESH) {
@@ -202,14 +182,14 @@ impl KeyStore {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
-    /// All keys, those revoked too, by name and then by age. Reads the file: not for async threads.
+    /// All keys including revoked ones, by name and then by age. Blocks on the disk.
     pub fn list(&self) -> Result<Vec<StoredKey>, KeysError> {
         let mut keys = parse(&self.file, fs::read(&self.file))?;
         keys.sort_by(|a, b| (&a.name, &a.created).cmp(&(&b.name, &b.created)));
         Ok(keys)
     }
 
-    /// Makes a key. Not for async threads.
+    /// Creates a key. Blocks on the disk.
     pub fn mint(&self, name: &str) -> Result<NewKey, KeysError> {
         if !is_name(name) {
             return Err(KeysError::Name(name.to_owned()));
@@ -230,7 +210,7 @@ impl KeyStore {
         Ok(NewKey(key))
     }
 
-    /// Takes a key out of use and returns it as it is stored now; its name is free for another. Not for async threads.
+    /// Revokes a key and returns its stored form; the name becomes free. Blocks on the disk.
     pub fn revoke(&self, name: &str) -> Result<StoredKey, KeysError> {
         self.change(|keys| {
             let key = keys.iter_mut().find(|kept| kept.is(name));
@@ -240,7 +220,7 @@ impl KeyStore {
         })
     }
 
-    /// Changes the file as a whole or not at all; two changes at once happen one after the other.
+    /// Changes the file atomically; concurrent changes happen one after the other.
     fn change<T>(
         &self,
         change: impl FnOnce(&mut Vec<StoredKey>) -> Result<T, KeysError>,
@@ -269,10 +249,10 @@ impl KeyStore {
     }
 }
 
-/// The time in whole seconds, by RFC 3339.
+/// The time in whole seconds, RFC 3339.
 fn now() -> String {
     let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    // Only years beyond four digits cannot be written.
+    // Only years beyond four digits fail.
     now.format(&Rfc3339).unwrap_or_default()
 }
 
@@ -282,7 +262,7 @@ fn stamp(file: &fs::Metadata) -> FileVersion {
 
 fn parse(file: &Path, read: io::Result<Vec<u8>>) -> Result<Vec<StoredKey>, KeysError> {
     let text = match read {
-        // Where there is no file, nor a folder for it, nobody has made a key.
+        // Without the file or its folder, no key was created.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
         }
@@ -304,7 +284,7 @@ fn known(file: &Path, read: io::Result<Vec<u8>>) -> Result<KeyTable, KeysError> 
     parse(file, read)?.into_iter().map(pair).collect()
 }
 
-/// `sim` and 25 letters and digits, each as likely as any other.
+/// `sim` and 25 letters and digits, each with the same probability.
 fn random_key() -> Result<String, KeysError> {
     // Bytes beyond the last multiple of 62 would favour the first letters.
     const FAIR: u8 = 248;
@@ -319,7 +299,7 @@ fn random_key() -> Result<String, KeysError> {
     Ok(key)
 }
 
-/// Whether a key can be called this. Names appear in logs, headers and URLs.
+/// Whether a key may have this name. Names appear in logs, headers and URLs.
 pub fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '@' | '-'))

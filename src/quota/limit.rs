@@ -1,12 +1,11 @@
-//! A limit on a rate, by the generic cell rate algorithm (GCRA): over the long run so much in so much time,
-//! and up to a burst of it at once.
+//! A rate limit by the generic cell rate algorithm (GCRA): a long-term rate, and a burst that may be used at once.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::words::{LimitScope, RatePeriod, Unit};
 
-/// A limit that can be kept: no part is zero, and the arithmetic cannot overflow.
+/// A valid limit: no part is zero, and its arithmetic cannot overflow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limit {
     name: String,
@@ -17,34 +16,34 @@ pub struct Limit {
     burst: u64,
 }
 
-/// Why there can be no such limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
-    /// Nothing would ever pass.
+    /// The rate or the burst is zero.
     #[error("a rate or a burst of less than one lets nothing pass")]
     Nothing,
-    /// The clock is too coarse for it.
+    /// The rate is too high for a clock in nanoseconds.
     #[error(
         "more than {MOST_CELLS_A_SECOND} requests, KiB or hundredths of a megapixel a second cannot be counted"
     )]
     TooFast,
-    /// Whoever used it up would wait for ages.
+    /// A used-up burst would take too long to return.
     #[error("it would take more than a year until the burst is there again")]
     TooSlow,
-    /// More than the counter holds.
+    /// The amount exceeds the counter.
     #[error(
         "a burst of more than 4 thousand million requests, KiB or hundredths of a megapixel cannot be counted"
     )]
     TooMuch,
 }
 
-/// Keeps a cell's time long against the nanosecond it is rounded to: the rate is kept to a thousandth.
+/// Keeps the time of a cell long compared with the nanosecond to which it is rounded, so that the rate is exact to a
+/// thousandth.
 const MOST_CELLS_A_SECOND: u64 = 1_000_000;
 
 const YEAR: Duration = Duration::from_secs(366 * 86_400);
 
 impl Limit {
-    /// A limit of so many `of` per `per`, and `burst` at once; both as they are told: megapixels, not pixels.
+    /// A limit of `rate` `of` per `per`, with a `burst`; both in configured units, such as megapixels.
     pub fn new(
         name: &str,
         by: LimitScope,
@@ -68,49 +67,45 @@ impl Limit {
         }
     }
 
-    /// Its name in the configuration, headers and metrics.
+    /// The name in the configuration, headers and metrics.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whom it counts together.
     pub const fn by(&self) -> LimitScope {
         self.by
     }
 
-    /// What it counts.
     pub const fn of(&self) -> Unit {
         self.of
     }
 
-    /// Amount per `per`.
     pub const fn rate(&self) -> u64 {
         self.rate
     }
 
-    /// The time that `rate` is for.
     pub const fn per(&self) -> RatePeriod {
         self.per
     }
 
-    /// Amount that may be taken at once.
+    /// The amount that may be taken at once.
     pub const fn burst(&self) -> u64 {
         self.burst
     }
 
-    /// The time in which the whole burst is there again.
+    /// The time in which the whole burst returns.
     pub fn window(&self) -> Duration {
         let seconds = self.burst as f64 / self.rate as f64 * self.per.seconds() as f64;
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
-    /// The time in which one cell is there again.
+    /// The time in which one cell returns.
     pub(super) fn cell_time(&self) -> Duration {
         let cells = self.rate / self.of.cell();
         Duration::from_nanos(self.per.seconds() * 1_000_000_000 / cells)
     }
 
-    /// An amount in cells, never more than the burst.
+    /// An amount in cells, at most the burst.
     pub(super) fn cells(&self, amount: u64) -> u32 {
         let cells = amount.min(self.burst).div_ceil(self.of.cell()).min(self.burst / self.of.cell());
         u32::try_from(cells).unwrap_or(u32::MAX)

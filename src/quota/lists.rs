@@ -1,20 +1,20 @@
-//! Who is let in at all, by address: behind a container engine's network rules a packet filter cannot do it.
+//! Allow and deny lists of addresses. A packet filter cannot do this behind the network rules of a container engine.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Ranges of addresses that may come in, and that may not.
+/// Ranges of allowed and denied addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressFilter {
-    /// If there are any, nobody else may come in.
+    /// If not empty, only these addresses are allowed.
     pub allow: Vec<IpNet>,
-    /// These may not, even if they are allowed.
+    /// Denied, even if also allowed.
     pub deny: Vec<IpNet>,
 }
 
 impl AddressFilter {
-    /// Whether an address is let in. IPv4-mapped IPv6 is IPv4.
+    /// Whether an address is allowed. IPv4-mapped IPv6 counts as IPv4.
     pub fn let_in(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let within = |list: &[IpNet]| list.iter().any(|net| net.contains(&address));

@@ -1,10 +1,9 @@
-//! How much a client may ask for: rates, shares of memory, who is let in at all, and the keys by which
-//! clients are known.
+//! Rate limits, shares of scarce resources, address lists and API keys.
 //!
-//! Rates have two gates. *Admit* counts requests and bytes before an upload is read; *spend* counts
-//! pictures and megapixels when the answer has to be made, so that hits cost nothing that protects credit.
-//! Limits are data and belong to the configuration; what has memory is here. The trait is async, so that a
-//! store which several gateways share can stand behind it as well.
+//! Rates have two gates. *Admit* counts requests and bytes before an upload is read. *Spend* counts images and
+//! megapixels when a rendition must be made, so that cache hits take nothing from the limits that protect credit.
+//! Limits are configuration; their counters are here. The trait is async so that replicas can share the counters in
+//! Redis.
 
 mod client_key;
 mod gcra;
@@ -31,41 +30,39 @@ pub use peers::{Notice, Peers, Visit};
 pub use shares::{Share, ShareExceeded, ShareLimits, Shares};
 pub use words::{Gate, LimitScope, RatePeriod, Unit};
 
-/// What one request takes from one limit.
+/// What a request takes from a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// The limit.
     pub limit: Arc<Limit>,
-    /// Whose.
+    /// The client whose counter it is.
     pub bucket: ClientBucket,
-    /// How much, in requests, bytes, pictures or pixels. More than the limit's burst counts as all of it.
+    /// Requests, bytes, images or pixels. More than the burst counts as the burst.
     pub amount: u64,
 }
 
-/// How a client stands with one limit.
+/// A client's counter for a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitStatus {
-    /// The limit.
     pub limit: Arc<Limit>,
-    /// How much is left now, in requests, bytes, pictures or pixels.
+    /// The rest, in requests, bytes, images or pixels.
     pub remaining: u64,
-    /// When there is more than that; zero when nothing has been taken.
+    /// When more will be available; zero if nothing was taken.
     pub more_in: Duration,
-    /// When what was asked for can be had, if nobody takes anything meanwhile; zero when it is there.
+    /// When the requested amount will be available, if nothing else is taken; zero if it is available now.
     pub wait: Duration,
 }
 
-/// That a request was too much; nothing was taken from any limit.
+/// The rejection of a request. Nothing was taken from any limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct RateLimited {
-    /// The limits that refused it; never empty.
+    /// The limits that rejected it; never empty.
     pub levels: Vec<LimitStatus>,
-    /// When the same request will not be refused by these.
+    /// When these limits will accept the same request.
     pub wait: Duration,
 }
 
 impl RateLimited {
-    /// Waits for other limits, too, which did not refuse this time but have been charged for it.
+    /// Extends the waiting time by limits that were charged and that a retry charges again.
     pub fn and_then(mut self, others: &[LimitStatus]) -> Self {
         self.wait = others.iter().map(|level| level.wait).fold(self.wait, Duration::max);
         self
@@ -79,37 +76,35 @@ impl fmt::Display for RateLimited {
     }
 }
 
-/// The memory of limits.
+/// The counters of rate limits.
 #[async_trait::async_trait]
 pub trait Quota: Send + Sync {
-    /// Takes every charge, or none of them if one is too much now.
+    /// Takes every charge, or none of them if one exceeds its limit.
     async fn check(&self, charges: &[Charge]) -> Result<(), RateLimited>;
 
-    /// How things stand, a level for each charge; takes nothing.
+    /// The status of each charge; takes nothing.
     async fn look(&self, charges: &[Charge]) -> Vec<LimitStatus>;
 
-    /// Forgets who has been idle for so long that it makes no difference.
+    /// Forgets clients whose counters are empty.
     fn sweep(&self) {}
 }
 
-/// Everything about clients that has memory.
+/// Counters and keys, which outlive a snapshot.
 pub struct Quotas {
-    /// Rates.
     pub rates: Box<dyn Quota>,
     /// Bytes of uploads in memory.
     pub uploads: Shares,
-    /// Pixels that are decoded, or wait for it.
+    /// Pixels that are being decoded or wait for it.
     pub pixels: Shares,
     /// Requests that wait for the decoder.
     pub waiting: Shares,
-    /// Clients' keys.
     pub keys: KeyStore,
-    /// Where requests come from.
+    /// Observes where requests come from.
     pub peers: Peers,
 }
 
 impl Quotas {
-    /// Everything but rates in this process, and the keys in a file in `state_dir`.
+    /// Everything in this process except the given rates, and the keys of a state folder.
     pub fn new(rates: Box<dyn Quota>, state_dir: &Path) -> Self {
         Self {
             rates,
@@ -122,11 +117,11 @@ impl Quotas {
     }
 }
 
-/// With what an upload was let in.
+/// What an admitted upload holds.
 #[derive(Debug)]
 pub struct Admission {
     /// What it took from limits.
     pub charges: Vec<Charge>,
-    /// Its share of the memory for uploads, free again when the upload is dropped.
+    /// Its share of the upload memory, returned when it is dropped.
     pub share: Share,
 }

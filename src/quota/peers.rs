@@ -1,59 +1,57 @@
-//! Where requests come from, and what that says about the network in front.
+//! Observes where requests come from, and warns about two network setups.
 //!
-//! Behind the userland proxy of a container engine, or rootless networking, every client arrives as the
-//! bridge's own address, without any header: then all of them share one client's limits, and nobody can be
-//! told from another. And a proxy in front that is not trusted names its clients in vain. Both look like
-//! nothing is wrong, so that both are noticed here and said.
+//! Behind the userland proxy of a container engine or rootless networking, every client arrives from the bridge's
+//! address without a header, so all clients share one client's limits. And the headers of a proxy that is not trusted
+//! have no effect. Neither causes an error, so both are reported here.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use ipnet::IpNet;
 
-/// So many requests are looked at before anything is said.
+/// How many requests are observed before a notice.
 const ENOUGH: u32 = 100;
 
-/// Counts are halved here, so that an old network is forgotten.
+/// Counts are halved at this value, so that old observations fade.
 const PLENTY: u32 = 1_000;
 
-/// In percent: nearly all.
+/// The share that counts as nearly all, in percent.
 const NEARLY_ALL: u32 = 95;
 
-/// Where requests come from.
 #[derive(Debug, Default)]
 pub struct Peers(Mutex<PeerCounts>);
 
 #[derive(Debug, Default)]
 struct PeerCounts {
     requests: u32,
-    /// The peer of most of them, if any peer is.
+    /// The candidate for the most frequent peer.
     peer: Option<IpAddr>,
-    /// How many of them were its.
+    /// Requests from that peer.
     its: u32,
     told_lonely: bool,
-    /// Near peers, and others.
+    /// Private and other peers.
     told_forwarded: [bool; 2],
-    /// The last near peer that forwarded and is not trusted.
+    /// The last private peer that sent a forwarding header and is not trusted.
     forwarder: Option<IpAddr>,
 }
 
-/// What is looked at of a request.
+/// The observed facts of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {
-    /// Who holds the other end of the connection.
+    /// The other end of the connection.
     pub peer: IpAddr,
-    /// Whether there is a header that names another.
+    /// Whether a header names another client.
     pub forwarded: bool,
-    /// Whether the peer is a proxy of ours.
+    /// Whether the peer is a trusted proxy.
     pub trusted: bool,
-    /// Whether only programs on this machine can connect: then it is no wonder that they do.
+    /// Whether only programs on this machine can connect, which explains a single peer.
     pub near: bool,
 }
 
-/// Something about the network that the operator should know.
+/// A notice for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Nearly all requests come from this one private address.
+    /// Nearly all requests come from this private address.
     OnePeer(IpAddr),
     /// This peer sends forwarding headers and is not trusted.
     Forwarder(IpAddr),
@@ -77,8 +75,8 @@ impl std::fmt::Display for Notice {
 }
 
 impl Notice {
-    /// The same for the log. A private address is a machine of the operator's, who has to know which; of any other,
-    /// which may be a client's, only the network is told.
+    /// The notice for the log. It contains a private address, which is one of the operator's machines; of any other
+    /// address only the network.
     pub fn logged(self, network: impl FnOnce(IpAddr) -> IpNet) -> String {
         let (Self::OnePeer(peer) | Self::Forwarder(peer)) = self;
         match is_private(peer) {
@@ -89,7 +87,7 @@ impl Notice {
 }
 
 impl Peers {
-    /// Counts a request; what it newly makes clear is told once.
+    /// Counts a request; returns a new notice once.
     pub fn note(&self, Visit { peer, forwarded, trusted, near }: Visit) -> Option<Notice> {
         let peer = peer.to_canonical();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,14 +95,14 @@ impl Peers {
             seen.count(None);
             return (!trusted).then(|| seen.forwarded_by(peer)).flatten();
         }
-        // A proxy that we trust and that names nobody is as good as none.
+        // A trusted proxy that names no client counts like any peer.
         seen.count(Some(peer).filter(|_| !near));
         let lonely = seen.lonely().filter(|_| !seen.told_lonely)?;
         seen.told_lonely = true;
         Some(Notice::OnePeer(lonely))
     }
 
-    /// What is to be said now, to everybody: no address of another client is in it.
+    /// The present notice for any client; it contains no address of another client.
     pub fn notices(&self) -> Vec<Notice> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lonely = seen.lonely().map(Notice::OnePeer);
@@ -113,7 +111,7 @@ impl Peers {
 }
 
 impl PeerCounts {
-    /// Anybody out there may send such headers, and one who does must not hide that a proxy here does, too.
+    /// Any client may send such headers, and must not hide a private proxy that does.
     fn forwarded_by(&mut self, peer: IpAddr) -> Option<Notice> {
         let near = is_private(peer);
         if near {
@@ -123,8 +121,8 @@ impl PeerCounts {
         (!std::mem::replace(told, true)).then_some(Notice::Forwarder(peer))
     }
 
-    /// Counts a request, and keeps the one peer that could be behind most of them (after Boyer and Moore, who
-    /// let each of the others cancel one of its).
+    /// Counts a request and tracks the candidate for the majority peer (Boyer-Moore: each request of another peer
+    /// cancels one of the candidate's).
     fn count(&mut self, peer: Option<IpAddr>) {
         if self.requests >= PLENTY {
             self.requests /= 2;
@@ -138,11 +136,11 @@ impl PeerCounts {
         }
     }
 
-    /// The private address that nearly all requests come from. Rootless engines make this machine's own
-    /// loopback of every client.
+    /// The private address of nearly all requests. With rootless engines every client has this machine's loopback
+    /// address.
     fn lonely(&self) -> Option<IpAddr> {
         let peer = self.peer.filter(|peer| is_private(*peer))?;
-        // Each request of another took one off its count as well.
+        // Requests of other peers lowered its count, too.
         let its = (self.requests + self.its) / 2;
         (self.requests >= ENOUGH && its * 100 >= self.requests * NEARLY_ALL).then_some(peer)
     }

@@ -1,4 +1,4 @@
-//! Rates that several replicas share: one script decides for all limits of a request at once.
+//! Rates that replicas share: one script decides for all limits of a request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use redis::Script;
 use super::{Charge, Limit, LimitStatus, Quota, RateLimited};
 use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
-/// Rates in Redis, and in place of it while it does not answer.
+/// Rates in Redis, with a fallback while Redis is unavailable.
 pub struct InRedis {
     shared: SharedRedis,
     script: Script,
-    /// Who decides meanwhile; without it nothing is limited.
+    /// The fallback; without it nothing is limited meanwhile.
     meanwhile: Option<Box<dyn Quota>>,
 }
 
 impl InRedis {
-    /// Rates in what is shared; `meanwhile` decides while it does not answer.
+    /// Rates in Redis; `meanwhile` decides while Redis is unavailable.
     pub fn new(shared: SharedRedis, meanwhile: Option<Box<dyn Quota>>) -> Self {
         Self { shared, script: Script::new(include_str!("gcra.lua")), meanwhile }
     }
 
-    /// How things stand, a level for each charge; takes them all if asked to and none is too much.
+    /// The status of each charge. With `take`, takes all charges if none exceeds its limit.
     async fn ask(&self, charges: &[Charge], take: bool) -> Result<Vec<LimitStatus>, CommandError> {
         let mut script = self.script.prepare_invoke();
         script.arg(u8::from(take));
@@ -39,10 +39,10 @@ impl InRedis {
     }
 }
 
-/// How a client stands who has used up a limit for so long in advance.
+/// The status of a client whose theoretical arrival time lies this far ahead.
 fn level(limit: &Arc<Limit>, ahead: Duration, wait: Duration) -> LimitStatus {
     let (cell, burst) = (limit.cell_time(), limit.cells(limit.burst()));
-    // What has been taken and is not there again, in cells.
+    // Cells that were taken and have not returned.
     let taken = u32::try_from(ahead.as_nanos().div_ceil(cell.as_nanos().max(1))).unwrap_or(u32::MAX);
     let remaining = burst.saturating_sub(taken);
     let more_in = match taken {

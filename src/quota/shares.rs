@@ -1,5 +1,5 @@
-//! What is had at once: a bound for everybody together, and one for each client, so that one client cannot
-//! hold all of it.
+//! Limits on amounts held at once: a bound for all clients together and one per client, so that one client cannot
+//! hold everything.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -12,14 +12,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::ClientBucket;
 
-/// Shares of something scarce: bytes, pixels, places.
+/// Shares of a scarce resource: bytes, pixels, slots.
 #[derive(Clone, Debug, Default)]
 pub struct Shares(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     held: Mutex<ClientShares>,
-    /// Told whenever something is given back.
+    /// Notified whenever a share is returned.
     freed: Notify,
 }
 
@@ -30,12 +30,12 @@ struct ClientShares {
 }
 
 impl ClientShares {
-    /// What a client holds.
+    /// The amount that a client holds.
     fn own(&self, bucket: &ClientBucket) -> u64 {
         self.each.get(bucket).copied().unwrap_or_default()
     }
 
-    /// Whether so much more can be had.
+    /// Whether this much more is available.
     fn check(
         &self,
         bucket: Option<&ClientBucket>,
@@ -51,7 +51,7 @@ impl ClientShares {
         }
     }
 
-    /// Replaces a share of one size by one of another.
+    /// Changes a share's size.
     fn replace(&mut self, bucket: Option<&ClientBucket>, old: u64, new: u64) {
         self.all = self.all - old + new;
         let Some(bucket) = bucket else { return };
@@ -62,32 +62,32 @@ impl ClientShares {
     }
 }
 
-/// Most that may be held at once.
+/// Maximum amounts held at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShareLimits {
-    /// By everybody together.
+    /// By all clients together.
     pub all: u64,
     /// By one client.
     pub each: u64,
 }
 
-/// Who holds too much already.
+/// The bound that would be exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShareExceeded {
-    /// This client.
+    /// The client's.
     Client,
-    /// Everybody together.
+    /// That of all clients together.
     All,
 }
 
 impl ShareLimits {
-    /// An amount, or all that one client may have if it is more.
+    /// An amount, at most what one client may hold.
     fn cap(self, amount: u64, bucket: Option<&ClientBucket>) -> u64 {
         amount.min(self.all).min(if bucket.is_some() { self.each } else { u64::MAX })
     }
 }
 
-/// A part of what is scarce; free again when it is dropped.
+/// A share; returned when it is dropped.
 #[derive(Debug)]
 pub struct Share {
     shares: Shares,
@@ -96,8 +96,8 @@ pub struct Share {
 }
 
 impl Shares {
-    /// Takes a share, now or not at all. One that is larger than all there is counts as all there is. Whoever
-    /// is no client (`None`) is bounded only together with everybody.
+    /// Takes a share at once or fails. A share larger than the whole counts as the whole. Without a client only the
+    /// common bound applies.
     pub fn take(
         &self,
         bucket: Option<ClientBucket>,
@@ -109,7 +109,7 @@ impl Shares {
         Ok(share)
     }
 
-    /// A share of nothing, which is to grow to `amount`, if so much can be had now.
+    /// An empty share that may grow to `amount`; fails if that much is not available now.
     pub fn begin(
         &self,
         bucket: Option<ClientBucket>,
@@ -126,11 +126,11 @@ impl Shares {
 }
 
 impl Share {
-    /// Makes it larger or smaller, now or not at all.
+    /// Changes the size at once or fails.
     pub fn resize(&self, amount: u64, most: ShareLimits) -> Result<(), ShareExceeded> {
         let bucket = self.bucket.as_ref();
         let mut held = self.shares.lock();
-        // Changed under the lock only.
+        // Changed only under the lock.
         let (old, new) = (self.amount.load(Ordering::Relaxed), most.cap(amount, bucket));
         if new > old {
             held.check(bucket, new - old, most)?;
@@ -144,7 +144,7 @@ impl Share {
         Ok(())
     }
 
-    /// The same, but waits for others to give something back, for so long.
+    /// Changes the size, and waits up to this long for others to return something.
     pub async fn grow(
         &self,
         amount: u64,
@@ -153,7 +153,7 @@ impl Share {
     ) -> Result<(), ShareExceeded> {
         let end = Instant::now() + patience;
         loop {
-            // Before the look: what is given back in between counts.
+            // Subscribed before the check, so that no return in between is missed.
             let mut freed = pin!(self.shares.0.freed.notified());
             freed.as_mut().enable();
             let Err(crowded) = self.resize(amount, most) else { return Ok(()) };
@@ -161,7 +161,6 @@ impl Share {
         }
     }
 
-    /// How much it is.
     pub fn amount(&self) -> u64 {
         self.amount.load(Ordering::Relaxed)
     }

@@ -1,22 +1,22 @@
-//! The words that limits are told in: where they count, whom, what, and in which time.
+//! The words of the configuration for limits: gate, scope, unit and period.
 
-/// Where a limit counts.
+/// Where a limit applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Gate {
     /// Before the upload is read.
     Admit,
-    /// When the answer has to be made.
+    /// When a rendition must be made.
     Spend,
 }
 
-/// Whom a limit counts together.
+/// Which clients share a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LimitScope {
-    /// Each address that sends no key.
+    /// Each address without a key.
     Client,
     /// Each key.
     Key,
-    /// Everybody.
+    /// All clients.
     All,
 }
 
@@ -25,29 +25,24 @@ pub enum LimitScope {
 pub enum Unit {
     /// Requests with an upload.
     Requests,
-    /// Bytes of their bodies.
+    /// Bytes of bodies.
     Bytes,
-    /// Pictures that have to be coloured.
+    /// Images to colour.
     Pictures,
-    /// Their size. Amounts are in pixels.
+    /// Their size; amounts are in pixels.
     Megapixels,
 }
 
-/// The time that a rate is for.
+/// The time that a rate refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RatePeriod {
-    /// One second.
     Second,
-    /// 60 seconds.
     Minute,
-    /// 3,600 seconds.
     Hour,
-    /// 86,400 seconds.
     Day,
 }
 
 impl Gate {
-    /// Its word.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Admit => "admit",
@@ -57,10 +52,8 @@ impl Gate {
 }
 
 impl LimitScope {
-    /// Each with its word.
     pub const ALL: [(&str, Self); 3] = [("client", Self::Client), ("key", Self::Key), ("all", Self::All)];
 
-    /// Its word.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Client => "client",
@@ -71,7 +64,6 @@ impl LimitScope {
 }
 
 impl Unit {
-    /// Each with its word.
     pub const ALL: [(&str, Self); 4] = [
         ("requests", Self::Requests),
         ("bytes", Self::Bytes),
@@ -79,7 +71,6 @@ impl Unit {
         ("megapixels", Self::Megapixels),
     ];
 
-    /// Its word.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Requests => "requests",
@@ -89,7 +80,7 @@ impl Unit {
         }
     }
 
-    /// Where it is known, and counted.
+    /// The gate at which the amount is known.
     pub const fn gate(self) -> Gate {
         match self {
             Self::Requests | Self::Bytes => Gate::Admit,
@@ -97,7 +88,7 @@ impl Unit {
         }
     }
 
-    /// How many of what amounts are in make one of what the limit is told in.
+    /// How many amounts make one configured unit.
     pub const fn scale(self) -> u64 {
         match self {
             Self::Requests | Self::Bytes | Self::Pictures => 1,
@@ -105,8 +96,7 @@ impl Unit {
         }
     }
 
-    /// The smallest amount that is told from nothing. Coarser than one where one is too fine for a clock in
-    /// nanoseconds.
+    /// The smallest amount that is counted. It is above 1 where 1 would be too fine for a clock in nanoseconds.
     pub(super) const fn cell(self) -> u64 {
         match self {
             Self::Requests | Self::Pictures => 1,
@@ -117,11 +107,9 @@ impl Unit {
 }
 
 impl RatePeriod {
-    /// Each with its word.
     pub const ALL: [(&str, Self); 4] =
         [("second", Self::Second), ("minute", Self::Minute), ("hour", Self::Hour), ("day", Self::Day)];
 
-    /// Its word.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Second => "second",
@@ -131,7 +119,6 @@ impl RatePeriod {
         }
     }
 
-    /// Its length.
     pub const fn seconds(self) -> u64 {
         match self {
             Self::Second => 1,

@@ -96,7 +96,7 @@ async fn a_file_that_is_broken_leaves_the_keys_as_they_were() {
 async fn a_file_that_was_never_read_opens_nothing_until_it_can_be() {
     let (folder, keys) = keys();
     let file = folder.path().join("state/keys.json");
-    // No user can read a folder, root included.
+    // No user can read a folder as a file, root included.
     fs::create_dir_all(&file).unwrap();
     assert_eq!(keys.find(Some("simAAAA")).await, KeyStatus::Unreadable);
     assert_eq!(keys.find(None).await, KeyStatus::Unreadable);

@@ -96,6 +96,36 @@ async fn the_rate_is_kept_over_time_and_idle_clients_are_forgotten() {
 }
 
 #[tokio::test]
+async fn redis_and_the_process_apply_the_same_formula() {
+    let redis = Redis::start();
+    let (shared, own) = (rates(&redis), InProcess::new());
+    let limits = [
+        limit("requests", Unit::Requests, 60, RatePeriod::Hour, 20),
+        limit("bytes", Unit::Bytes, 1 << 20, RatePeriod::Hour, 100 << 10),
+        limit("megapixels", Unit::Megapixels, 30, RatePeriod::Day, 50),
+    ];
+    let mut random = 1_u64;
+    for n in 0..300 {
+        let mut amount = |most: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % most
+        };
+        let amounts = [amount(3), amount(9 << 10), amount(4_000_000)];
+        let charges: Vec<_> =
+            limits.iter().zip(amounts).map(|(limit, amount)| charge(limit, n % 4, amount)).collect();
+        let (ours, theirs) = (own.look(&charges).await, shared.look(&charges).await);
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            // The two clocks are read one after the other: a cell may return in between.
+            let cell = ours.limit.burst() / 1000 + 1;
+            assert!(ours.remaining.abs_diff(theirs.remaining) <= cell, "{n}: {ours:?} {theirs:?}");
+            let apart = |a: Duration, b: Duration| a.abs_diff(b) > Duration::from_millis(500);
+            assert!(!apart(ours.wait, theirs.wait), "{n}: {ours:?} {theirs:?}");
+        }
+        assert_eq!(own.check(&charges).await.is_ok(), shared.check(&charges).await.is_ok(), "{n}");
+    }
+}
+
+#[tokio::test]
 async fn while_redis_is_away_each_process_counts_for_itself() {
     let mut redis = Redis::start();
     let replicas = [rates(&redis), rates(&redis)];

@@ -1,5 +1,6 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures::FutureExt;
-use governor::clock::FakeRelativeClock;
 use proptest::prelude::*;
 
 use super::super::{LimitScope, RatePeriod, Unit};
@@ -17,18 +18,42 @@ fn charge(limit: &Arc<Limit>, number: u32, amount: u64) -> Charge {
     Charge { limit: limit.clone(), bucket: client(number), amount }
 }
 
-fn quota() -> (InProcess<FakeRelativeClock>, FakeRelativeClock) {
-    let clock = FakeRelativeClock::default();
-    clock.advance(Duration::from_secs(1_000));
-    (InProcess::with_clock(clock.clone()), clock)
+/// A clock that a test sets.
+#[derive(Clone, Default)]
+struct TestClock(Arc<AtomicU64>);
+
+impl TestClock {
+    fn advance(&self, time: Duration) {
+        self.0.fetch_add(nanos(time), Ordering::Relaxed);
+    }
 }
 
-fn clients(quota: &InProcess<impl Clock + Clone>) -> usize {
-    quota.lock().values().map(RateLimiter::len).sum()
+fn quota() -> (InProcess, TestClock) {
+    let clock = TestClock::default();
+    clock.advance(Duration::from_secs(1_000));
+    let read = clock.clone();
+    (InProcess::with_clock(move || Duration::from_nanos(read.0.load(Ordering::Relaxed))), clock)
+}
+
+fn clients(quota: &InProcess) -> usize {
+    quota.lock().values().map(HashMap::len).sum()
+}
+
+#[test]
+fn the_status_follows_from_the_theoretical_arrival_time() {
+    let limit =
+        Arc::new(Limit::new("x", LimitScope::Client, Unit::Requests, 2, RatePeriod::Second, 5).unwrap());
+    let millis = Duration::from_millis;
+    for (ahead, remaining, more_in) in
+        [(0, 5, 0), (1, 4, 1), (500, 4, 500), (501, 3, 1), (2499, 0, 499), (2500, 0, 500)]
+    {
+        let level = status(&limit, millis(ahead), Duration::ZERO);
+        assert_eq!((level.remaining, level.more_in), (remaining, millis(more_in)), "{ahead}");
+    }
 }
 
 #[tokio::test]
-async fn a_burst_passes_at_once_and_then_the_rate_counts_for_each_client_alone() {
+async fn a_burst_passes_at_once_then_the_rate_applies_per_client() {
     let (quota, clock) = quota();
     let limit = limit("requests", Unit::Requests, 2, RatePeriod::Second, 5);
     let one = [charge(&limit, 1, 1)];
@@ -49,7 +74,7 @@ async fn a_burst_passes_at_once_and_then_the_rate_counts_for_each_client_alone()
 }
 
 #[tokio::test]
-async fn what_is_refused_takes_nothing_from_any_limit() {
+async fn a_rejected_request_takes_nothing_from_any_limit() {
     let (quota, clock) = quota();
     let (few, many) = (
         limit("few", Unit::Requests, 1, RatePeriod::Second, 1),
@@ -73,7 +98,7 @@ async fn what_is_refused_takes_nothing_from_any_limit() {
 }
 
 #[tokio::test]
-async fn looking_takes_nothing_and_remembers_nobody() {
+async fn looking_takes_nothing_and_stores_no_client() {
     let (quota, _clock) = quota();
     let limit = limit("pictures", Unit::Pictures, 1, RatePeriod::Day, 3);
     for _ in 0..100 {
@@ -84,7 +109,7 @@ async fn looking_takes_nothing_and_remembers_nobody() {
 }
 
 #[tokio::test]
-async fn more_than_the_burst_counts_as_all_of_it() {
+async fn more_than_the_burst_counts_as_the_burst() {
     let (quota, clock) = quota();
     let limit = limit("megapixels", Unit::Megapixels, 60, RatePeriod::Minute, 50);
     let huge = [charge(&limit, 1, 90_000_000)];
@@ -96,7 +121,7 @@ async fn more_than_the_burst_counts_as_all_of_it() {
 }
 
 #[tokio::test]
-async fn a_limit_that_changes_begins_anew_and_the_old_one_is_forgotten() {
+async fn a_changed_limit_starts_afresh_and_the_old_one_is_dropped() {
     let (quota, clock) = quota();
     let (old, new) = (
         limit("x", Unit::Requests, 1, RatePeriod::Minute, 1),
@@ -105,7 +130,6 @@ async fn a_limit_that_changes_begins_anew_and_the_old_one_is_forgotten() {
     quota.check(&[charge(&old, 1, 1)]).await.unwrap();
     assert!(quota.check(&[charge(&old, 1, 1)]).await.is_err());
     quota.check(&[charge(&new, 1, 1)]).await.unwrap();
-    // Governor keeps a client for the time of one more than it must.
     clock.advance(Duration::from_secs(121));
     quota.sweep();
     assert_eq!(quota.lock().len(), 0);

@@ -6,7 +6,7 @@ use super::table::Table;
 
 const WORDS: Words = &[(
     "token",
-    "What an administrator sends as `Authorization: Bearer TOKEN`; where it is not set, the admin routes answer 404 to everybody.",
+    "The admin token, sent as `Authorization: Bearer TOKEN`. Without it the admin routes return 404.",
 )];
 
 /// Access to the admin routes.

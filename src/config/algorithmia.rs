@@ -30,14 +30,11 @@ const PUBLIC: &str = "algorithmia.com";
 const WORDS: Words = &[
     (
         "base_url",
-        "The host, without `/v1`; not set, what `ALGORITHMIA_API` says, and without either nothing is sent.",
+        "URL of the host, without `/v1`. Default: the variable `ALGORITHMIA_API`; without either nothing is sent.",
     ),
-    (
-        "api_key",
-        "Its key; not set, the variable `ALGORITHMIA_API_KEY` or, as in the original app, `API_KEY`.",
-    ),
+    ("api_key", "API key. Default: the variable `ALGORITHMIA_API_KEY` or `API_KEY` (the original app's)."),
     ("allow_private", "Whether the host may have a private address."),
-    ("algorithm", "What is called; with a version, so that a new one does not change the colours."),
+    ("algorithm", "The algorithm to call. A version prevents changes of colour when a new version appears."),
 ];
 
 /// Settings of an Algorithmia provider.

@@ -6,8 +6,8 @@ use super::reference::Words;
 use super::table::Table;
 
 const WORDS: Words = &[
-    ("templates", "A folder with templates of your own, which replace the built-in ones of the same name."),
-    ("static", "The same for style sheets, scripts and pictures."),
+    ("templates", "Folder with your own templates, which replace the embedded ones of the same name."),
+    ("static", "The same for style sheets, scripts and images."),
 ];
 
 /// Folders whose files go before the built-in ones of the same name.

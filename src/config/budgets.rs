@@ -20,15 +20,18 @@ const WINDOWS: [(&str, Window); 3] =
 const SCOPE: &str = "\"all\", \"client\" or \"provider:NAME\"";
 
 const WORDS: Words = &[
-    ("scope", "Whose calls it counts: everybody's, each client's by itself, or those of one provider."),
-    ("window", "The time after which it begins anew, in UTC; `total` never does."),
-    ("credits", "The cap: no call is made that could pass it."),
+    (
+        "scope",
+        "Which calls count: those of all clients together, of each client separately, or of one provider.",
+    ),
+    ("window", "The window after which the budget renews, in UTC; `total` never renews."),
+    ("credits", "The cap. No call is made that could exceed it."),
 ];
 
 /// One of a key's own has the key's scope.
 const OWN_WORDS: Words = &[
-    ("window", "The time after which it begins anew, in UTC."),
-    ("credits", "The cap: no call is made for this key that could pass it."),
+    ("window", "The window after which the budget renews, in UTC."),
+    ("credits", "The cap. No call is made for this key that could exceed it."),
 ];
 
 /// Reads every budget, and compares them with each other and with the providers. `names` are those of all

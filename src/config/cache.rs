@@ -9,17 +9,20 @@ use super::store::StoreConfig;
 use super::table::Table;
 
 const WORDS: Words = &[
-    ("enabled", "Whether anything is kept of what was coloured."),
-    ("memory", "What is kept in memory, in bytes; 0 keeps nothing there."),
-    ("dir", "The folder on disk; not set without a home, and then nothing is kept on disk."),
-    ("max_bytes", "What is kept on disk, in bytes; 0 keeps nothing there."),
+    ("enabled", "Whether results are cached."),
+    ("memory", "Size of the memory cache, in bytes; 0 disables it."),
+    ("dir", "Folder of the disk cache. Without a home folder there is no default and no disk cache."),
+    ("max_bytes", "Size of the disk cache, in bytes; 0 disables it."),
     (
         "store",
-        "A bucket on S3, or on what speaks as S3 does, that several gateways share; its size is for its own lifecycle rules to bound.",
+        "A bucket in S3 or a compatible store that several gateways share. Its lifecycle rules limit its size.",
     ),
-    ("s3", "How that bucket is reached. Each key that is not set is taken from AWS's own variables."),
-    ("ttl", "Seconds after which a result is forgotten; 0 is when there is no more room."),
-    ("share", "Whether what was coloured for one client may answer another, or each finds only its own."),
+    ("s3", "Connection to the bucket of `cache.store`. Defaults come from AWS's own variables."),
+    ("ttl", "Seconds until a result expires; 0 keeps results until space is needed."),
+    (
+        "share",
+        "Whether clients share cached results (\"all\") or each client sees only its own (\"client\").",
+    ),
 ];
 
 /// Whether what was made for one client may answer another.

@@ -12,17 +12,20 @@ use crate::quota::AddressFilter;
 const WORDS: Words = &[
     (
         "trusted_proxies",
-        "Proxies of yours in front: their word about a client's address is believed, nobody else's.",
+        "Your reverse proxies, as addresses or ranges. Forwarding headers are trusted from them only.",
     ),
     ("forwarded_header", "The header in which those proxies name the client."),
-    ("ipv6_prefix", "How many bits of an IPv6 address are one client."),
+    ("ipv6_prefix", "Bits of an IPv6 address that identify a client."),
     (
         "hosts",
-        "The names of this gateway, such as `photos.example.org` or `*.example.org`, without a port: a request for another is refused (421). Where it is empty, a server that listens on a loopback address answers to `localhost` and to addresses only.",
+        "Host names of this gateway, such as `photos.example.org` or `*.example.org`, without ports. A request for another name is rejected with 421. If empty, a server on a loopback address accepts `localhost` and addresses only.",
     ),
-    ("allow", "Who is let in; if it is not empty, nobody else is."),
-    ("deny", "Who is not let in, whatever `allow` says."),
-    ("anonymous", "Whether clients without a key may colour, and fetch results."),
+    (
+        "allow",
+        "Allowed client addresses, as addresses or ranges. If not empty, all others are rejected with 403.",
+    ),
+    ("deny", "Denied client addresses, as addresses or ranges. Takes precedence over `allow`."),
+    ("anonymous", "Whether clients without an API key may colour photos and fetch results."),
 ];
 
 /// The header in which the proxies in front name the client.

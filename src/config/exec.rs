@@ -20,18 +20,18 @@ const KEPT: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
 
 const WORDS: Words = &[
     ("command", "The program and its arguments."),
-    ("dir", "The folder that it runs in; not set, that of the file which `command` is written in."),
-    ("model", "The model's name in results; not set, the command."),
-    ("version", "Its version: count it up when the program changes, so that no old result answers."),
-    ("keep_env", "Variables of the gateway's own environment that it gets; no others reach it."),
-    ("env", "Variables that it gets beside those."),
+    ("dir", "Working folder. Default: the folder of the file that sets `command`."),
+    ("model", "Name of the model in results. Default: the command."),
     (
-        "leaves_machine",
-        "Whether it sends pictures elsewhere, so that the page and `/v1/providers` can say so.",
+        "version",
+        "Version of the model. Raise it when the program changes, so that old results are not reused.",
     ),
-    ("max_output", "The largest picture that it may write, in bytes."),
-    ("concurrency", "Processes that run at once; 0 is one for each core."),
-    ("queue", "Pictures that may wait for that before others go to the next provider."),
+    ("keep_env", "Environment variables to pass on; no others are passed on."),
+    ("env", "Additional environment variables."),
+    ("leaves_machine", "Whether it sends images to another machine; the page and `/v1/providers` show it."),
+    ("max_output", "Maximum size of its output, in bytes."),
+    ("concurrency", "Maximum concurrent processes; 0 means one per core."),
+    ("queue", "Calls that may wait before further ones go to the next provider."),
 ];
 
 /// Settings of a program.

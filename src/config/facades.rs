@@ -13,22 +13,22 @@ use super::reference::Words;
 use super::shown::shown;
 use super::table::Table;
 
-const WORDS: Words = &[("algorithmia", "What clients of Algorithmia find here.")];
+const WORDS: Words = &[("algorithmia", "Algorithmia's protocol for its clients.")];
 
 const ALGORITHMIA_WORDS: Words = &[
     (
         "algorithms",
-        "Who answers for which algorithm, by OWNER/NAME. Unless they are set, `deeplearning/ColorfulImageColorization` is \"route\" and `demo/Hello` is \"hello\".",
+        "What each algorithm OWNER/NAME does. By default `deeplearning/ColorfulImageColorization` is \"route\" and `demo/Hello` is \"hello\".",
     ),
     (
         "hosts",
-        "Hosts from which pictures are fetched whose address a client sends; \"*\" is any. None: such a request is refused.",
+        "Hosts from which images may be fetched by URL; \"*\" means any. If empty, requests with a URL are rejected.",
     ),
     ("allow_private", "Whether those hosts may have private addresses."),
-    ("storage", "Whether clients may keep files here, at `data://.my/`."),
-    ("max_bytes", "Most bytes of all clients' files together."),
-    ("client_max_bytes", "Most bytes of one client's files."),
-    ("temp_max_bytes", "Most bytes of results that the cache does not keep, each for a day."),
+    ("storage", "Whether clients may store files at `data://.my/`."),
+    ("max_bytes", "Maximum bytes of all clients' files together."),
+    ("client_max_bytes", "Maximum bytes of one client's files."),
+    ("temp_max_bytes", "Maximum bytes of results that are not cached; they are stored for a day."),
 ];
 
 /// Facades, by whose protocol they speak.

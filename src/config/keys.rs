@@ -15,8 +15,14 @@ use crate::credit::Budgets;
 use crate::quota::{ClientBucket, is_key_name};
 
 const WORDS: Words = &[
-    ("limits", "Limits in place of those of the same name that each key has, or more of them."),
-    ("budgets", "Budgets in place of those of the same name for each client, or more of them."),
+    (
+        "limits",
+        "Rate limits of this key, in place of those of the same name for each key, or in addition to them.",
+    ),
+    (
+        "budgets",
+        "Budgets of this key, in place of those of the same name for each client, or in addition to them.",
+    ),
 ];
 
 /// The keys that have something of their own. Their limits are with all others, in [`QuotaConfig`].

@@ -7,23 +7,23 @@ use super::table::Table;
 use crate::photo::Limits;
 
 const WORDS: Words = &[
-    ("upload_bytes", "The largest file of a photograph."),
-    ("pixels", "Most pixels of a photograph."),
-    ("side", "The longest side of a photograph, in pixels."),
-    ("request_seconds", "Within so many seconds a request is answered, one way or the other."),
+    ("upload_bytes", "Maximum size of an uploaded image file."),
+    ("pixels", "Maximum number of pixels of a photo."),
+    ("side", "Maximum width and height of a photo, in pixels."),
+    ("request_seconds", "Request time-out, in seconds."),
     (
         "decoding_pixels",
-        "Pixels that may be decoded and in memory at once, of four bytes each: a file whose format needs more counts for more; at least `limits.pixels`.",
+        "Pixels that may be decoded and in memory at once, at four bytes each; formats that need more memory count more. At least `limits.pixels`.",
     ),
-    ("waiting", "Requests that may wait for that before others get 503."),
+    ("waiting", "Requests that may wait for decoding before further ones get 503."),
     (
         "upload_memory",
-        "Uploads in memory at once, in bytes, before others get 503; at least `limits.upload_bytes`.",
+        "Memory of all uploads together, in bytes, before further ones get 503. At least `limits.upload_bytes`.",
     ),
-    ("upload_grace_seconds", "How long an upload may take whatever its size."),
+    ("upload_grace_seconds", "Seconds that any upload may take, whatever its size."),
     (
         "upload_speed",
-        "Bytes of an upload that must arrive in each second after that, or it is given up with 408; 0: as slowly as may be.",
+        "Minimum speed of an upload after that time, in bytes per second; a slower upload gets 408. 0 disables the check.",
     ),
 ];
 

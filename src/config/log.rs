@@ -8,8 +8,8 @@ use super::reference::Words;
 use super::table::Table;
 
 const WORDS: Words = &[
-    ("ipv4_prefix", "Bits of a client's IPv4 address that are logged; 0 logs none."),
-    ("ipv6_prefix", "Bits of a client's IPv6 address that are logged; 0 logs none."),
+    ("ipv4_prefix", "Bits of a client's IPv4 address to log; 0 logs none."),
+    ("ipv6_prefix", "Bits of a client's IPv6 address to log; 0 logs none."),
 ];
 
 /// Of a client's address only the network is logged.

@@ -9,10 +9,10 @@ use super::secret::Secret;
 use super::table::Table;
 
 const WORDS: Words = &[
-    ("address", "An address of its own for `GET /metrics`, which then is not at the public one."),
+    ("address", "A separate address for `GET /metrics`, which then is not served at the public address."),
     (
         "token",
-        "What Prometheus sends as `Authorization: Bearer TOKEN`; where it is not set, everybody may see the metrics.",
+        "The token that Prometheus sends as `Authorization: Bearer TOKEN`. Without it the metrics are public.",
     ),
 ];
 

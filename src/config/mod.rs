@@ -94,23 +94,23 @@ use reference::Words;
 use table::Table;
 
 const WORDS: Words = &[
-    ("route", "The providers to ask, in order: the first that can, colours."),
-    ("state_dir", "The folder of what must outlive the program: the account of credit, and clients' keys."),
-    ("limits", "What one request may cost this machine, and all together."),
-    ("quota", "How much one client may ask for."),
-    ("output", "How results are written."),
-    ("cache", "What is kept of coloured pictures, so that the same one again costs nothing."),
-    ("admin", "Who may use the admin routes."),
-    ("metrics", "Who may see the metrics, and where."),
-    ("log", "How much the log says of clients."),
+    ("route", "The providers to try, in order. The first one that succeeds colours the photo."),
+    ("state_dir", "The state folder, with the credit ledger and the API keys."),
+    ("limits", "Limits on single requests and on all requests together."),
+    ("quota", "Limits for each client."),
+    ("output", "Encoding of results."),
+    ("cache", "The cache of results. A repeated upload costs nothing."),
+    ("admin", "Access to the admin routes."),
+    ("metrics", "Access to the metrics."),
+    ("log", "Client addresses in the log."),
     ("facades", "Other services' protocols, for their clients."),
-    ("assets", "The page's files on disk, instead of those inside the program."),
-    ("shared", "What several gateways have in common."),
+    ("assets", "Files of the page on disk, in place of the embedded ones."),
+    ("shared", "State that several gateways share."),
     (
         "providers",
         "A provider. `providers/NAME.toml` is this table in a file of its own, where its keys stand alone: `timeout`, and `failures` under `[breaker]`.",
     ),
-    ("budgets", "A cap on credit; as many as you like, each with a name of its own."),
+    ("budgets", "A cap on credit. Any number of budgets, each with its own name."),
     ("keys", "What one client's key has of its own, by the name that `pixcolor key new` gave it."),
 ];
 

@@ -5,7 +5,7 @@ use super::table::Table;
 
 const WORDS: Words = &[(
     "on_colour",
-    "What becomes of a photograph that is in colour already: given back as it looks but without its metadata, refused with 422, or coloured anew and paid for.",
+    "How to treat a photo that is already in colour: \"pass\" returns it unchanged but without metadata, \"refuse\" rejects it with 422, \"recolour\" colours it again and pays for it.",
 )];
 
 /// What is done with an upload in colour, so that no credit is spent on it by accident.

@@ -5,7 +5,7 @@ use super::table::Table;
 
 const WORDS: Words = &[(
     "on_damage",
-    "What happens to a damaged file of which a part can be decoded: coloured as far as it goes, with a warning in the answer, or refused with 422.",
+    "How to treat a damaged file that can be decoded in part: \"accept\" colours that part and adds a warning to the response, \"refuse\" rejects it with 422.",
 )];
 
 /// What the gateway does with a damaged upload of which a part can be decoded.

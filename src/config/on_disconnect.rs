@@ -5,7 +5,7 @@ use super::table::Table;
 
 pub(super) const WORDS: Words = &[(
     "on_disconnect",
-    "What happens to a call that has not begun when every client that waited for it has left: it is dropped and costs nothing, or it is made and its result cached. The default is \"drop\" where `price` says that a call can cost something, \"finish\" otherwise.",
+    "What happens to a call that has not begun after every waiting client has left: \"drop\" cancels it at no cost, \"finish\" makes it and caches the result. The default is \"drop\" if calls can cost credit by `price`, else \"finish\".",
 )];
 
 const CHOICES: [(&str, OnDisconnect); 2] = [("drop", OnDisconnect::Drop), ("finish", OnDisconnect::Finish)];

@@ -6,10 +6,13 @@ use super::reference::Words;
 use super::table::Table;
 
 const WORDS: Words = &[
-    ("model", "The network's ONNX file; not set, the model that is built in."),
-    ("recipe", "What the network takes and gives; not set, the `.toml` file beside the model."),
-    ("threads", "Pictures that are coloured at once, one thread each; 0 is one for each core."),
-    ("queue", "Pictures that may wait for a thread before others go to the next provider."),
+    ("model", "The network's ONNX file. Default: the built-in model."),
+    (
+        "recipe",
+        "The recipe, which describes the network's input and output. Default: the `.toml` file next to the model.",
+    ),
+    ("threads", "Images that are coloured concurrently, one thread each; 0 means one per core."),
+    ("queue", "Calls that may wait before further ones go to the next provider."),
 ];
 
 /// Settings of an ONNX provider.

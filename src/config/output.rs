@@ -4,9 +4,9 @@ use super::reference::Words;
 use super::table::Table;
 
 const WORDS: Words = &[
-    ("jpeg_quality", "The quality of JPEG results."),
-    ("webp_quality", "The quality of WebP results."),
-    ("mark", "Whether a coloured picture says \"coloured by MODEL\" in its metadata."),
+    ("jpeg_quality", "Quality of JPEG results."),
+    ("webp_quality", "Quality of WebP results."),
+    ("mark", "Whether a result contains \"coloured by MODEL\" in its metadata."),
 ];
 
 /// Settings of the encoders.

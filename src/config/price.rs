@@ -40,22 +40,22 @@ enum PerWord {
 }
 
 const WORDS: Words = &[
-    ("terms", "What a call costs, in credits: the sum of these."),
-    ("minimum", "Credits that a call costs at least."),
-    ("worth", "What one credit is worth, in `currency`, to show money beside it."),
-    ("currency", "The money that `worth` is in."),
+    ("terms", "The terms of the price; a call costs their sum, in credits."),
+    ("minimum", "Minimum credits of a call."),
+    ("worth", "Value of one credit in `currency`, for showing money next to credits."),
+    ("currency", "Currency of `worth`."),
 ];
 
 const TERM_WORDS: Words = &[
     (
         "per",
-        "What the rate is for one of: a call, a megapixel that is sent, a second or a unit of the number at `pointer`.",
+        "The unit of the rate: a call, a sent megapixel, or a second or unit of the number at `pointer`.",
     ),
-    ("rate", "Credits for one of it."),
-    ("pointer", "Where the number stands in the reply, as a JSON pointer."),
-    ("most", "The most that the number can be; of seconds it is `timeout` where it is not set."),
-    ("round", "How the number is rounded before it is multiplied."),
-    ("minimum", "Credits that this term amounts to at least."),
+    ("rate", "Credits per unit."),
+    ("pointer", "JSON pointer to the quantity in the reply."),
+    ("most", "Maximum of the quantity; for seconds the default is `timeout`."),
+    ("round", "Rounding of the quantity before it is multiplied."),
+    ("minimum", "Minimum credits of this term."),
 ];
 
 /// Reads a price; what is not set is as in `default`.

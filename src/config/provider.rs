@@ -21,18 +21,18 @@ use crate::credit::{CallFacts, Credits, Price};
 pub(super) const MAX_NAME: usize = 64;
 
 const WORDS: Words = &[
-    ("kind", "What it is."),
-    ("timeout", "Seconds that one call may take."),
+    ("kind", "The kind of provider."),
+    ("timeout", "Time-out of a call, in seconds."),
     (
         "send_max_pixels",
-        "Most pixels of the grey picture that it gets: less is faster and, elsewhere, cheaper.",
+        "Maximum pixels of the grey image that is sent. Fewer pixels are faster and often cheaper.",
     ),
     (
         "luma_lock",
-        "Whether its colour is laid on the photograph's own detail; if not, its picture is the answer.",
+        "Whether its colour is merged with the photo's own luminance (luma-lock). If not, its image is the result.",
     ),
-    ("cache", "Whether its results are kept, and looked for before it is called."),
-    ("price", "What its calls cost. Kind `http` needs it: `price.terms = []` is nothing."),
+    ("cache", "Whether its results are cached."),
+    ("price", "The price of its calls. Required for kind `http`; `price.terms = []` means free."),
 ];
 
 /// One provider.

@@ -11,28 +11,31 @@ use super::table::Table;
 use crate::quota::{Charge, ClientBucket, Gate, Limit, LimitError, LimitScope, RatePeriod, Unit};
 
 const WORDS: Words = &[
-    ("enabled", "Whether any limit on clients counts."),
-    ("client_upload_memory", "Uploads of one client in memory at once, in bytes, before it gets 503."),
-    ("client_decoding_pixels", "Pixels of one client that are decoded, or wait for it, before it gets 503."),
-    ("client_waiting", "Requests of one client that wait to be decoded before others of its own get 503."),
+    ("enabled", "Whether limits for clients apply at all."),
+    ("client_upload_memory", "Memory of one client's uploads together, in bytes, before it gets 503."),
+    (
+        "client_decoding_pixels",
+        "Pixels of one client that are being decoded or wait for it, before it gets 503.",
+    ),
+    ("client_waiting", "Requests of one client that may wait for decoding before its further ones get 503."),
     (
         "limits",
-        "Limits on rates; who is over one gets 429 with the time to wait. The names below are there unless they are turned off; another name adds a limit, and needs `of` and `rate`.",
+        "Rate limits. A client over a limit gets 429 and the time to wait. The limits below exist by default; a further name adds a limit and needs `of` and `rate`.",
     ),
 ];
 const LIMIT_WORDS: Words = &[
-    ("enabled", "Whether this limit counts."),
+    ("enabled", "Whether this limit applies."),
     (
         "of",
-        "What it counts: requests and bytes before an upload is read, pictures and megapixels only when the cache does not have the answer.",
+        "What the limit counts: requests and bytes before an upload is read; pictures and megapixels only on a cache miss.",
     ),
-    ("by", "Whom it counts together: each address that sends no key, each key, or everybody."),
-    ("per", "The time that `rate` is for."),
-    ("rate", "How much may be taken in that time, in the long run."),
     (
-        "burst",
-        "How much of it may be taken at once; not set, the rate, or the largest photograph if that is more.",
+        "by",
+        "Which clients share a counter: each address without a key (\"client\"), each key (\"key\"), or all clients together (\"all\").",
     ),
+    ("per", "The period of `rate`."),
+    ("rate", "Long-term amount per period."),
+    ("burst", "Amount that may be used at once. Default: the rate, or the largest photo if that is more."),
 ];
 
 /// Limits on one client, and on all together.

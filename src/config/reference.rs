@@ -211,7 +211,7 @@ impl ReferenceRow {
         let dotted = self.path.join(".");
         let without = dotted.contains("[]") || key.ends_with("NAME") || dotted.starts_with("providers.");
         let variable = if without { String::new() } else { format!("<br>`{}`", variable(&dotted)) };
-        let start = if AT_START.contains(&dotted.as_str()) { " Counts from the next start." } else { "" };
+        let start = if AT_START.contains(&dotted.as_str()) { " Takes effect at the next start." } else { "" };
         let (about, wanted) = (self.about, self.wanted.join("; ").replace('|', "\\|"));
         let default = self.default();
         let _ = writeln!(text, "| `{key}`{variable} | {about}{start} | {wanted} | {default} |");

@@ -7,16 +7,19 @@ use super::reference::Words;
 use super::table::Table;
 
 const WORDS: Words = &[
-    ("connect_timeout", "Seconds that connecting may take."),
-    ("first_byte_timeout", "Seconds until an answer must begin; not set, as long as the call may take."),
-    ("retries", "How often a call that cannot have cost anything is made again."),
-    ("breaker", "When a provider that fails is left alone."),
-    ("concurrency", "Calls that may be under way at once."),
-    ("queue", "Calls that may wait for that before others go to the next provider."),
+    ("connect_timeout", "Time-out for connecting, in seconds."),
+    ("first_byte_timeout", "Time-out for the first byte of a reply, in seconds. Default: `timeout`."),
+    ("retries", "Maximum retries of a call that cannot have cost credit."),
+    ("breaker", "The circuit breaker."),
+    ("concurrency", "Maximum concurrent calls."),
+    ("queue", "Calls that may wait before further ones go to the next provider."),
 ];
 const BREAKER_WORDS: Words = &[
-    ("failures", "After so many failures among twice as many calls it is left alone; 0 is never."),
-    ("pause", "For so many seconds; then one call tries it."),
+    (
+        "failures",
+        "Failures within the last 2 x `failures` calls that open the circuit; 0 disables the breaker.",
+    ),
+    ("pause", "Seconds until an open circuit allows one call as a probe."),
 ];
 
 /// Settings of a provider elsewhere.

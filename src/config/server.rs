@@ -33,35 +33,35 @@ const REFUSED: &[(&str, &str)] = &[
 
 /// What each setting is for, and its default where that depends on the machine.
 const WORDS: &[(&str, &str, Option<&str>)] = &[
-    ("address", "The address it listens on; `0.0.0.0` lets other machines in.", None),
-    ("port", "The port it listens on.", None),
-    ("workers", "Threads that serve requests; colouring has threads of its own.", Some("one for each core")),
-    ("max_blocking", "Threads at most for what may block: files, decoding, programs.", None),
+    ("address", "The address to listen on; `0.0.0.0` accepts other machines.", None),
+    ("port", "The port to listen on.", None),
+    ("workers", "Threads that serve requests; colouring uses other threads.", Some("one for each core")),
+    ("max_blocking", "Maximum threads for blocking work: files, decoding, programs.", None),
     (
         "keep_alive",
-        "Whether connections stay open for more requests: 0 closes each after its answer. Over HTTP/2 also the seconds between questions whether the other side is still there.",
+        "Whether connections stay open for more requests; 0 closes each after its response. With HTTP/2 also the seconds between pings.",
         None,
     ),
     ("ident", "The name in the `Server` header; `false` leaves the header out.", None),
     (
         "limits",
-        "The largest body in each of Rocket's own forms. A photograph's is `limits.upload_bytes` of `pixcolor.toml`.",
+        "Maximum bodies of Rocket's own data types. For images `limits.upload_bytes` of `pixcolor.toml` applies.",
         None,
     ),
-    ("temp_dir", "Where Rocket would put files; nothing that is uploaded goes there.", Some("the system's")),
+    ("temp_dir", "Rocket's folder for temporary files; uploads never go there.", Some("the system's")),
     (
         "log_level",
-        "What Rocket itself logs: \"off\", \"critical\", \"normal\" or \"debug\". The gateway's own log is `RUST_LOG`'s.",
+        "Rocket's own log level: \"off\", \"critical\", \"normal\" or \"debug\". `RUST_LOG` sets the gateway's.",
         None,
     ),
     (
         "shutdown.delay",
-        "Seconds after being told to stop in which new connections are still taken, while `/readyz` says no.",
+        "Seconds after a stop signal in which new connections are still accepted, while `/readyz` fails.",
         None,
     ),
-    ("shutdown.grace", "Seconds for what is under way then.", None),
-    ("shutdown.mercy", "Seconds after that to send what is left.", None),
-    ("cli_colors", "Whether Rocket's log is coloured.", None),
+    ("shutdown.grace", "Seconds for running requests after that.", None),
+    ("shutdown.mercy", "Seconds after that for sending responses.", None),
+    ("cli_colors", "Whether Rocket's log uses colours.", None),
 ];
 
 /// `delay` is ours. Which signals stop the program is no setting: it listens to them itself.

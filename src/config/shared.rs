@@ -13,15 +13,15 @@ use crate::shared::{Address, AddressError, RedisOptions};
 const WORDS: Words = &[
     (
         "redis",
-        "The address of a Redis or Valkey: limits on rates, budgets, usage and calls under way are then common to all gateways that name it.",
+        "URL of a Redis or Valkey server. All gateways that use it share rate limits, budgets, usage and running calls.",
     ),
-    ("password", "The password of that Redis."),
-    ("prefix", "What all keys in it begin with: gateways with another prefix share nothing with these."),
-    ("required", "Whether the program does not start while it does not answer."),
-    ("timeout", "Seconds that connecting may take, and each answer."),
+    ("password", "Password of the Redis server."),
+    ("prefix", "Prefix of all keys in Redis. Gateways with different prefixes share nothing."),
+    ("required", "Whether the start fails while Redis is unavailable."),
+    ("timeout", "Time-out for connecting and for each command, in seconds."),
     (
         "quota_when_down",
-        "What limits on rates do while it does not answer: each process counts for itself, or nothing is limited.",
+        "Rate limits while Redis is unavailable: counted by each process (\"process\") or not applied (\"off\").",
     ),
 ];
 

@@ -33,20 +33,20 @@ const ROLE_VARIABLES: [&str; 7] = [
 ];
 
 const WORDS: Words = &[
-    ("endpoint", "The store's address; not set, AWS itself (`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`)."),
-    ("allow_http", "Whether that may be `http://`, over which anybody on the way can read the pictures."),
+    ("endpoint", "URL of the store. Default: AWS (`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`)."),
+    ("allow_http", "Whether the URL may be `http://`, which is not encrypted."),
+    ("region", "Region for signing requests. Default: us-east-1 (`AWS_REGION`, `AWS_DEFAULT_REGION`)."),
     (
-        "region",
-        "The region that requests are signed for; not set, us-east-1 (`AWS_REGION`, `AWS_DEFAULT_REGION`).",
+        "credentials",
+        "Credentials: the access key below (\"key\"), or the role of this machine or container (\"role\").",
     ),
-    ("credentials", "Who asks: the access key below, or the role of this machine or container."),
-    ("access_key_id", "The access key's name (`AWS_ACCESS_KEY_ID`)."),
-    ("secret_access_key", "Its secret (`AWS_SECRET_ACCESS_KEY`)."),
-    ("session_token", "The token of a key that is valid for a while only (`AWS_SESSION_TOKEN`)."),
-    ("timeout", "Seconds that a result may take to be read or written."),
+    ("access_key_id", "ID of the access key (`AWS_ACCESS_KEY_ID`)."),
+    ("secret_access_key", "Secret of the access key (`AWS_SECRET_ACCESS_KEY`)."),
+    ("session_token", "Token of a temporary access key (`AWS_SESSION_TOKEN`)."),
+    ("timeout", "Time-out for reading or writing a result, in seconds."),
     (
         "pause",
-        "Seconds at most that a store which has failed is left alone; pictures are coloured without it meanwhile.",
+        "Maximum pause before a failed store is tried again, in seconds. Meanwhile requests work without it.",
     ),
 ];
 

@@ -15,17 +15,17 @@ const MOST_BYTES: u64 = 100 << 20;
 const WORDS: Words = &[
     (
         "formats",
-        "File formats that the host takes, in the order they are tried: the next one where a file is larger than `max_bytes`.",
+        "Accepted file formats, in order of preference: the next one is used if a file would exceed `max_bytes`.",
     ),
-    ("quality", "The quality of JPEG and WebP that it is sent."),
-    ("max_bytes", "The largest file that it takes."),
-    ("max_pixels", "Most pixels that it takes; not set, as many as `send_max_pixels` allows."),
-    ("max_side", "The longest side that it takes, in pixels: a larger picture is made smaller."),
-    ("min_side", "The shortest side that it takes, in pixels: a smaller picture goes to the next provider."),
-    ("max_aspect", "How many times the shorter side the longer one may be; not set, any."),
+    ("quality", "Quality of JPEG and WebP images to send."),
+    ("max_bytes", "Maximum file size."),
+    ("max_pixels", "Maximum pixels. Default: `send_max_pixels`."),
+    ("max_side", "Maximum width and height, in pixels. A larger image is scaled down."),
+    ("min_side", "Minimum width and height, in pixels. A smaller image goes to the next provider."),
+    ("max_aspect", "Maximum aspect ratio. Default: no limit."),
     (
         "sizes",
-        "The only sizes that it takes: a picture is laid in the middle of the nearest one, and cut out of the answer again.",
+        "The only accepted sizes. An image is placed in the middle of the nearest size, and cut out of the reply.",
     ),
 ];
 

@@ -26,22 +26,19 @@ use crate::credit::price::JsonPointer;
 use template::TemplatePosition;
 
 const WORDS: Words = &[
-    ("model", "The model that colours, in its maker's words."),
-    ("version", "The model's version: a new one never serves old colour."),
-    ("base_url", "The host, with what all paths begin with; not set, nothing is sent."),
-    ("allow_private", "Whether it, and the hosts of its results, may have private addresses."),
-    ("secrets", "Secrets, by the names that templates have for them: `{{secret.NAME}}`."),
-    ("accepts", "Which pictures the host takes."),
-    ("request", "What is sent."),
-    ("reply", "How the reply is read."),
-    ("poll", "How to wait for the picture, where the first reply need not have it."),
-    (
-        "balance",
-        "How to ask what is left on the account: a `GET` with the request's headers, every 15 minutes.",
-    ),
+    ("model", "Name of the model."),
+    ("version", "Version of the model. Results of another version are not reused."),
+    ("base_url", "URL of the host, with the common prefix of all paths. Without it nothing is sent."),
+    ("allow_private", "Whether the host and the hosts of its results may have private addresses."),
+    ("secrets", "Secrets for templates, which refer to them as `{{secret.NAME}}`."),
+    ("accepts", "The images that the host accepts."),
+    ("request", "The request."),
+    ("reply", "The reply."),
+    ("poll", "Polling, if the first reply may not contain the image."),
+    ("balance", "The account's balance: a `GET` with the request's headers, every 15 minutes."),
 ];
 const BALANCE_WORDS: Words =
-    &[("path", "What comes behind `base_url`."), ("pointer", "Where the number is.")];
+    &[("path", "Path after `base_url`."), ("pointer", "JSON pointer to the balance.")];
 
 /// Settings of an HTTP provider.
 #[derive(Clone, Debug)]

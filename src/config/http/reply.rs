@@ -18,36 +18,37 @@ const TEXTS: &str = "a list such as [\"succeeded\"]";
 const SCALAR: &str = "a text, a number, or true or false";
 
 const WORDS: Words = &[
-    ("status", "Statuses of a success."),
-    ("retry_on", "Statuses that say that nothing was begun and that asking again makes sense."),
-    ("success", "What a success must say beside its status."),
+    ("status", "HTTP statuses of a success."),
+    ("retry_on", "HTTP statuses that mean no work was begun and a retry makes sense."),
+    ("success", "What a success must contain in addition to its status."),
     (
         "error",
-        "Where the host's words for a failure are: one place, or a list of which the first that is there counts.",
+        "JSON pointer to the host's error message, or a list of pointers of which the first match is used.",
     ),
-    ("max_bytes", "The largest reply, and the largest picture, that is read."),
+    ("max_bytes", "Maximum size of a reply and of an image."),
     (
         "output",
-        "What the picture is: the reply itself, base64 or a `data:` URL in JSON, or at an address that JSON names.",
+        "Where the image is: the reply itself (\"raw\"), or in JSON as base64, a `data:` URL or a URL.",
     ),
-    ("pointer", "Where it is in JSON; not for `raw`."),
-    ("hosts", "Hosts beside `base_url`'s that may be asked for it; for `json_url` only."),
+    ("pointer", "JSON pointer to it; not for `raw`."),
+    ("hosts", "Hosts other than that of `base_url` from which it may be fetched. For `json_url` only."),
     (
         "auth",
-        "Whether the request's headers are sent there, too: only ever to `base_url`'s own host; for `json_url` only.",
+        "Whether the request's headers are sent with that fetch, to the host of `base_url` only. For `json_url` only.",
     ),
 ];
-const SUCCESS_WORDS: Words = &[("pointer", "Where a success says so."), ("equals", "What it says there.")];
+const SUCCESS_WORDS: Words =
+    &[("pointer", "JSON pointer to the value."), ("equals", "The value of a success.")];
 const POLL_WORDS: Words = &[
-    ("url", "Where the first reply says what to ask."),
-    ("status", "Where a reply says how far it is."),
-    ("done", "What it says when it is done."),
-    ("failed", "What it says when it has failed."),
-    ("interval", "Seconds before it is asked first; each wait is half as long again as the one before."),
-    ("max_interval", "The longest wait, in seconds."),
-    ("deadline", "Seconds after which it is given up; not set, as long as the call may take."),
-    ("cancel", "Where the first reply says how to stop it when it is given up."),
-    ("cancel_method", "The method for that."),
+    ("url", "JSON pointer to the polling URL in the first reply."),
+    ("status", "JSON pointer to the state in a reply."),
+    ("done", "States that mean success."),
+    ("failed", "States that mean failure."),
+    ("interval", "Seconds until the first poll; each further interval is 1.5 times as long."),
+    ("max_interval", "Maximum interval, in seconds."),
+    ("deadline", "Time-out of polling, in seconds. Default: `timeout`."),
+    ("cancel", "JSON pointer to the cancel URL in the first reply, used after the time-out."),
+    ("cancel_method", "HTTP method for cancelling."),
 ];
 
 /// How a reply is read.

@@ -25,18 +25,18 @@ const METHODS: [(&str, ToMethod); 3] =
     [("POST", || Method::POST), ("PUT", || Method::PUT), ("PATCH", || Method::PATCH)];
 
 const WORDS: Words = &[
-    ("method", "Its method."),
-    ("path", "What comes behind `base_url`."),
-    ("query", "The query, by names of the host's."),
-    ("headers", "Headers, by names of the host's."),
-    ("body", "What the body is: the picture's file and nothing else, a form, or JSON."),
-    ("fields", "The form, in this order; the file comes last. For `multipart` only."),
-    ("json", "The body, a table of any shape; for `json` only."),
+    ("method", "HTTP method."),
+    ("path", "Path after `base_url`."),
+    ("query", "Query parameters."),
+    ("headers", "Headers."),
+    ("body", "The body: the image file alone (\"raw\"), a form (\"multipart\"), or JSON (\"json\")."),
+    ("fields", "Fields of the form, in order; the file comes last. For `multipart` only."),
+    ("json", "The JSON body, as a table. For `json` only."),
 ];
 const FIELD_WORDS: Words = &[
-    ("name", "The field's name."),
-    ("file", "It is the picture, under this file name without an extension."),
-    ("value", "It is this text."),
+    ("name", "Name of the field."),
+    ("file", "The field contains the image; its file name without an extension."),
+    ("value", "Text of the field."),
 ];
 
 /// What is sent.

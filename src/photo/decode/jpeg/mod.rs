@@ -1,7 +1,7 @@
 //! JPEG.
 //!
 //! Ordinary files are decoded by zune-jpeg, those of unusual layout by jpeg-decoder, and damaged ones by either once
-//! [`mend`] has written them anew; ARCHITECTURE.md has the comparison.
+//! [`mend`] has written them anew; benches/README.md has the comparison.
 
 mod bits;
 mod colors;

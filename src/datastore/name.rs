@@ -16,25 +16,25 @@ pub struct Name(String);
 pub enum NameError {
     /// Empty, or a path that leads elsewhere.
     #[error("a name cannot be empty, `.` or `..`")]
-    Nothing,
+    Reserved,
     #[error("a name cannot have slashes, backslashes or control characters")]
     Characters,
     #[error(
         "a name cannot be longer than {MOST} bytes, where every byte other than a-z, A-Z, 0-9, `-`, `_` and `.` counts as three"
     )]
-    Long,
+    TooLong,
 }
 
 impl Name {
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if matches!(text, "" | "." | "..") {
-            return Err(NameError::Nothing);
+            return Err(NameError::Reserved);
         }
         if text.contains(['/', '\\']) || text.chars().any(char::is_control) {
             return Err(NameError::Characters);
         }
         if encode(text).len() > MOST {
-            return Err(NameError::Long);
+            return Err(NameError::TooLong);
         }
         Ok(Self(text.to_owned()))
     }
@@ -112,16 +112,16 @@ mod tests {
             assert_eq!(Name::parse(text).unwrap().on_disk(), encoded);
         }
         for (text, error) in [
-            ("", NameError::Nothing),
-            (".", NameError::Nothing),
-            ("..", NameError::Nothing),
+            ("", NameError::Reserved),
+            (".", NameError::Reserved),
+            ("..", NameError::Reserved),
             ("a/b", NameError::Characters),
             ("..\\x", NameError::Characters),
             ("a\0", NameError::Characters),
             ("a\nb", NameError::Characters),
             ("\u{85}", NameError::Characters),
-            (&"a".repeat(241), NameError::Long),
-            (&"ä".repeat(41), NameError::Long),
+            (&"a".repeat(241), NameError::TooLong),
+            (&"ä".repeat(41), NameError::TooLong),
         ] {
             assert_eq!(Name::parse(text), Err(error), "{text:?}");
         }

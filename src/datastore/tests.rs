@@ -31,22 +31,22 @@ impl Fixture {
         Datastore::in_folder(&self.folder.path().join("state"))
     }
 
-    async fn write(&self, who: &str, file: &str, bytes: usize) -> Result<(), StoreError> {
+    async fn write(&self, client: &str, file: &str, bytes: usize) -> Result<(), StoreError> {
         let bytes = Bytes::from(vec![7; bytes]);
-        self.store.write(&owner(who), &name("c"), &name(file), bytes, BOUNDS).await
+        self.store.write(&owner(client), &name("c"), &name(file), bytes, BOUNDS).await
     }
 
     async fn with_collections() -> Self {
         let fixture = Self::new();
-        for who in ["bob", "ann"] {
-            fixture.store.create(&owner(who), &name("c"), Readers::default(), BOUNDS).await.unwrap();
+        for client in ["bob", "ann"] {
+            fixture.store.create(&owner(client), &name("c"), Readers::default(), BOUNDS).await.unwrap();
         }
         fixture
     }
 }
 
-async fn read(store: &Datastore, who: &str, file: &str) -> Option<Vec<u8>> {
-    let opened = store.open(&owner(who), &name("c"), &name(file)).await.unwrap()?;
+async fn read(store: &Datastore, client: &str, file: &str) -> Option<Vec<u8>> {
+    let opened = store.open(&owner(client), &name("c"), &name(file)).await.unwrap()?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut &opened.file, &mut bytes).unwrap();
     assert_eq!(opened.bytes, bytes.len() as u64);
@@ -69,8 +69,8 @@ async fn only_the_owner_reads_files_and_they_survive_a_restart() {
         Err(StoreError::Exists)
     ));
     let bytes = Bytes::from_static(b"x");
-    let nowhere = fixture.store.write(&owner("bob"), &name("d"), &name("a"), bytes, BOUNDS).await;
-    assert!(matches!(nowhere, Err(StoreError::NoCollection)));
+    let missing = fixture.store.write(&owner("bob"), &name("d"), &name("a"), bytes, BOUNDS).await;
+    assert!(matches!(missing, Err(StoreError::NoCollection)));
     // Only this user can read the folders.
     let root = fixture.folder.path().join("state/data");
     for path in [root.clone(), root.join("files"), root.join("files").join(&owner("bob").0)] {
@@ -135,8 +135,8 @@ async fn a_listing_is_sorted_and_continues_after_the_last_name() {
     assert!(fixture.store.list(&owner("bob"), &name("d"), None, 2).await.unwrap().is_none());
     let page = fixture.store.collections(&owner("bob"), None, 2).await.unwrap();
     assert_eq!(page, FileListing { items: vec![name("c")], more: false });
-    let nobody = fixture.store.collections(&owner("eve"), None, 2).await.unwrap();
-    assert!(nobody.items.is_empty());
+    let unknown = fixture.store.collections(&owner("eve"), None, 2).await.unwrap();
+    assert!(unknown.items.is_empty());
     let full = fixture.store.remove_collection(&owner("bob"), &name("c"), false).await;
     assert!(matches!(full, Err(StoreError::NotEmpty(5))));
 }

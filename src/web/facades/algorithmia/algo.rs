@@ -100,10 +100,10 @@ async fn run(
     }
     Ok(match work(&context, &call, input).await {
         Err(problem) => AlgoReply::Failed(Failed(problem, start.elapsed().as_secs_f64())),
-        Ok(AlgoResult { made, said, alerts, headers }) => AlgoReply::Answer(AlgoResponse {
+        Ok(AlgoResult { made, printed, alerts, headers }) => AlgoReply::Answer(AlgoResponse {
             made,
             duration: start.elapsed().as_secs_f64(),
-            stdout: stdout.then_some(said),
+            stdout: stdout.then_some(printed),
             alerts,
             raw: output == OutputKind::Raw,
             headers,
@@ -115,7 +115,7 @@ async fn run(
 pub struct AlgoResult {
     pub made: Made,
     /// What the algorithm printed.
-    pub said: String,
+    pub printed: String,
     /// Warnings for the caller.
     pub alerts: Vec<String>,
     pub headers: Vec<rocket::http::Header<'static>>,
@@ -136,7 +136,7 @@ fn hello(given: &RawInput) -> Result<AlgoResult, Problem> {
         None => return Err(Problem::bad_request("Send a name, as text or as JSON.")),
     };
     let made = Made::Text(format!("Hello {name}"));
-    Ok(AlgoResult { made, said: String::new(), alerts: Vec::new(), headers: Vec::new() })
+    Ok(AlgoResult { made, printed: String::new(), alerts: Vec::new(), headers: Vec::new() })
 }
 
 /// Whether a version has a valid form: `1.1.5`, `1.1.*`, `latest`, `latestPrivate` or a git hash. Every version runs the

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 use super::algo::AlgoResult;
+use super::data_path::DataPath;
 use super::envelope::Made;
 use super::files::{CallerFiles, missing};
 use super::input::{AlgoInput, RawInput, read_json};
-use super::place::DataPath;
 use super::results;
 use crate::config::Serves;
 use crate::datastore::{Name, OpenedFile, Owner};
@@ -88,14 +88,14 @@ pub async fn run(context: &Context, call: &Coloring, input: AlgoInput) -> Result
     match raw {
         RawInput::Binary(upload) => {
             let mut report = AlgoReport::default();
-            let uri = one(context, call, upload, None, &mut report).await?;
+            let uri = colorize_one(context, call, upload, None, &mut report).await?;
             Ok(report.finish(json!({ "output": uri })))
         }
         RawInput::Text(bytes) => {
             let text =
                 std::str::from_utf8(&bytes).map_err(|_| Problem::bad_request("The text is not UTF-8."))?;
             let image = OneOrMore::One(Text(Cow::Borrowed(text)));
-            all(context, call, image, None, &admission).await
+            colorize_all(context, call, image, None, &admission).await
         }
         RawInput::Json(bytes) => {
             let json: ColorizeInput<'_> = read_json(&bytes).map_err(|mut problem| {
@@ -106,13 +106,13 @@ pub async fn run(context: &Context, call: &Coloring, input: AlgoInput) -> Result
                 ColorizeInput::Object { image, location } => (image, location),
                 ColorizeInput::Bare(image) => (image, None),
             };
-            all(context, call, image, location, &admission).await
+            colorize_all(context, call, image, location, &admission).await
         }
     }
 }
 
 /// Colours one picture, or each picture of a list in turn.
-async fn all(
+async fn colorize_all(
     context: &Context,
     call: &Coloring,
     image: OneOrMore<'_>,
@@ -131,7 +131,7 @@ async fn all(
     let mut uris = Vec::with_capacity(images.len());
     for (Text(image), location) in images.into_iter().zip(locations) {
         let upload = upload(context, call, &image, admission).await?;
-        uris.push(one(context, call, upload, location, &mut report).await?);
+        uris.push(colorize_one(context, call, upload, location, &mut report).await?);
     }
     let output = if is_list { Value::from(uris) } else { uris.pop().into() };
     Ok(report.finish(json!({ "output": output })))
@@ -154,10 +154,10 @@ async fn locations(
     let files = CallerFiles::of(context)?;
     let mut locations = Vec::with_capacity(count);
     for Text(uri) in uris {
-        let DataPath::File(whose, collection, file) = DataPath::of_uri(&uri)? else {
+        let DataPath::File(account, collection, file) = DataPath::of_uri(&uri)? else {
             return Err(Problem::bad_request("A `location` is a file: data://.my/COLLECTION/FILE."));
         };
-        let owner = files.own(&whose)?;
+        let owner = files.own(&account)?;
         if context.gateway.files().readers(&owner, &collection).await?.is_none() {
             return Err(Problem::new(
                 Status::NotFound,
@@ -180,7 +180,7 @@ async fn upload(
     let text = text.trim();
     let is = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     if text.starts_with("data://") {
-        return stored(context, text, limit).await;
+        return read_stored(context, text, limit).await;
     }
     if is("data:") {
         return Ok(Upload::admitted(data_url::decode(text, limit)?, admission.clone()));
@@ -200,7 +200,7 @@ async fn upload(
 }
 
 /// Reads a picture from a file that the caller may read.
-async fn stored(context: &Context, uri: &str, limit: u64) -> Result<Upload, Problem> {
+async fn read_stored(context: &Context, uri: &str, limit: u64) -> Result<Upload, Problem> {
     let store = context.gateway.files();
     let opened = match DataPath::of_uri(uri)? {
         DataPath::Result(name) => match results::lookup(context, &name).await {
@@ -210,8 +210,8 @@ async fn stored(context: &Context, uri: &str, limit: u64) -> Result<Upload, Prob
             }
             None => store.open_temp(name.as_str()).await?,
         },
-        DataPath::File(whose, collection, file) => {
-            let owner = CallerFiles::of(context)?.readable(&whose, &collection).await?;
+        DataPath::File(account, collection, file) => {
+            let owner = CallerFiles::of(context)?.readable(&account, &collection).await?;
             store.open(&owner, &collection, &file).await?
         }
         DataPath::Accounts | DataPath::Account(_) | DataPath::Collection(..) => None,
@@ -231,7 +231,7 @@ async fn stored(context: &Context, uri: &str, limit: u64) -> Result<Upload, Prob
 }
 
 /// Colours one picture and returns the URI of the result.
-async fn one(
+async fn colorize_one(
     context: &Context,
     call: &Coloring,
     upload: Upload,
@@ -273,7 +273,7 @@ async fn one(
 struct AlgoReport {
     renditions: usize,
     damaged: bool,
-    said: String,
+    printed: String,
     alerts: Vec<String>,
     headers: Vec<rocket::http::Header<'static>>,
 }
@@ -281,18 +281,19 @@ struct AlgoReport {
 impl AlgoReport {
     fn note(&mut self, rendition: &Rendition) {
         let Rendition { width, height, .. } = rendition;
-        let who = match rendition.colored_by() {
+        let origin = match rendition.colored_by() {
             Some((provider, model)) => format!("coloured by {provider} ({model})"),
             None => "in colour already".to_owned(),
         };
         let cost = rendition.spent().credits.map_or("unknown".to_owned(), |credits| credits.to_string());
-        self.said += &format!("{width} x {height}, {who}, {}, {cost} credits\n", rendition.origin.label());
+        self.printed +=
+            &format!("{width} x {height}, {origin}, {}, {cost} credits\n", rendition.origin.label());
         let passed_over = rendition.attempts.iter().filter(|attempt| attempt.for_money());
         self.alerts.extend(passed_over.map(ToString::to_string));
         self.renditions += 1;
         if let Some(Damage(sentence)) = &rendition.damage {
             let alert = format!("Picture {} is damaged. {sentence}", self.renditions);
-            self.said += &format!("{alert}\n");
+            self.printed += &format!("{alert}\n");
             self.alerts.push(alert);
             self.damaged = true;
         }
@@ -305,6 +306,6 @@ impl AlgoReport {
             1 => self.headers,
             _ => self.damaged.then(damage_warning).into_iter().collect(),
         };
-        AlgoResult { made: Made::Json(output), said: self.said, alerts: self.alerts, headers }
+        AlgoResult { made: Made::Json(output), printed: self.printed, alerts: self.alerts, headers }
     }
 }

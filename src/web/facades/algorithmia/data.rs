@@ -10,10 +10,10 @@ use rocket::response::{self, Responder, Response};
 use rocket::{Route, delete, get, patch, post, put, routes};
 use serde_json::{Map, Value, json};
 
-use super::files::{CallerFiles, account, missing};
+use super::data_path::{DataPath, Target};
+use super::files::{CallerFiles, account_name, missing};
 use super::input::{FileBody, read_json};
 use super::listing;
-use super::place::{DataPath, Target};
 use super::results;
 use crate::datastore::{Name, OpenedFile, Readers};
 use crate::hex::hex;
@@ -74,15 +74,15 @@ async fn read(
     match target.0? {
         DataPath::Accounts => Ok(DataResponse::Listing(Listing(Map::from_iter([(
             "folders".to_owned(),
-            json!([{ "name": account(&context) }]),
+            json!([{ "name": account_name(&context) }]),
         )])))),
-        DataPath::Account(whose) => {
-            let owner = CallerFiles::of(&context)?.own(&whose)?;
+        DataPath::Account(account) => {
+            let owner = CallerFiles::of(&context)?.own(&account)?;
             let page = store.collections(&owner, after, listing::MOST).await?;
             Ok(DataResponse::Listing(Listing(listing::folders(&page))))
         }
-        DataPath::Collection(whose, collection) => {
-            let owner = CallerFiles::of(&context)?.readable(&whose, &collection).await?;
+        DataPath::Collection(account, collection) => {
+            let owner = CallerFiles::of(&context)?.readable(&account, &collection).await?;
             let page = store.list(&owner, &collection, after, listing::MOST).await?;
             let mut facts = listing::files(&page.ok_or_else(|| missing("such collection"))?);
             if acl {
@@ -91,8 +91,8 @@ async fn read(
             }
             Ok(DataResponse::Listing(Listing(facts)))
         }
-        DataPath::File(whose, collection, file) => {
-            let owner = CallerFiles::of(&context)?.readable(&whose, &collection).await?;
+        DataPath::File(account, collection, file) => {
+            let owner = CallerFiles::of(&context)?.readable(&account, &collection).await?;
             let opened = store.open(&owner, &collection, &file).await?;
             opened.map(|opened| DataResponse::Stored(StoredFile(opened))).ok_or_else(|| missing("such file"))
         }
@@ -114,11 +114,11 @@ async fn read(
 #[put("/<_..>", data = "<body>")]
 async fn write(context: Context, target: Target, body: Result<FileBody, Problem>) -> Result<Said, Problem> {
     let body = body?;
-    let DataPath::File(whose, collection, file) = target.0? else {
+    let DataPath::File(account, collection, file) = target.0? else {
         return Err(Problem::bad_request("A file is at data://.my/COLLECTION/FILE."));
     };
     let files = CallerFiles::of(&context)?;
-    let owner = files.own(&whose)?;
+    let owner = files.own(&account)?;
     context.gateway.files().write(&owner, &collection, &file, body.bytes, files.bounds()).await?;
     Ok(Said(json!({ "result": format!("data://.my/{collection}/{file}") })))
 }
@@ -127,7 +127,7 @@ async fn write(context: Context, target: Target, body: Result<FileBody, Problem>
 #[post("/<_..>", data = "<body>")]
 async fn create(context: Context, target: Target, body: Result<FileBody, Problem>) -> Result<Said, Problem> {
     let body = json_object(&body?)?;
-    let DataPath::Account(whose) = target.0? else {
+    let DataPath::Account(account) = target.0? else {
         return Err(Problem::bad_request("Collections are one level deep: create one in data://.my."));
     };
     let name = body["name"]
@@ -139,7 +139,7 @@ async fn create(context: Context, target: Target, body: Result<FileBody, Problem
         acl => listing::readers(acl)?,
     };
     let files = CallerFiles::of(&context)?;
-    let owner = files.own(&whose)?;
+    let owner = files.own(&account)?;
     context.gateway.files().create(&owner, &name, readers, files.bounds()).await?;
     Ok(Said(json!({ "result": format!("data://.my/{name}") })))
 }
@@ -152,11 +152,11 @@ async fn change(
     body: Result<FileBody, Problem>,
 ) -> Result<Status, Problem> {
     let body = json_object(&body?)?;
-    let DataPath::Collection(whose, collection) = target.0? else {
+    let DataPath::Collection(account, collection) = target.0? else {
         return Err(Problem::bad_request("Only collections, data://.my/COLLECTION, have an `acl`."));
     };
     let readers = listing::readers(&body["acl"])?;
-    let owner = CallerFiles::of(&context)?.own(&whose)?;
+    let owner = CallerFiles::of(&context)?.own(&account)?;
     context.gateway.files().set_readers(&owner, &collection, readers).await?;
     Ok(Status::Ok)
 }
@@ -169,11 +169,11 @@ async fn remove(context: Context, target: Target, force: Vec<String>) -> Result<
     let files = CallerFiles::of(&context)?;
     let store = context.gateway.files();
     let deleted = match target.0? {
-        DataPath::Collection(whose, collection) => {
-            store.remove_collection(&files.own(&whose)?, &collection, force).await?
+        DataPath::Collection(account, collection) => {
+            store.remove_collection(&files.own(&account)?, &collection, force).await?
         }
-        DataPath::File(whose, collection, file) => {
-            match store.remove(&files.own(&whose)?, &collection, &file).await? {
+        DataPath::File(account, collection, file) => {
+            match store.remove(&files.own(&account)?, &collection, &file).await? {
                 true => 1,
                 false => return Err(missing("such file")),
             }

@@ -2,7 +2,7 @@
 
 use rocket::http::Status;
 
-use super::place::DataAccount;
+use super::data_path::DataAccount;
 use crate::datastore::{Bounds, Name, Owner, Readers};
 use crate::quota::ClientBucket;
 use crate::web::guards::Context;
@@ -18,7 +18,7 @@ pub struct CallerFiles<'c> {
 }
 
 /// The name of the caller's account.
-pub fn account(context: &Context) -> String {
+pub fn account_name(context: &Context) -> String {
     match bucket(context) {
         Some(ClientBucket::Key(name)) => name,
         _ => ANONYMOUS.to_owned(),
@@ -54,21 +54,21 @@ impl<'c> CallerFiles<'c> {
     }
 
     /// The owner of an account. Fails unless it is the caller's own account.
-    pub fn own(&self, whose: &DataAccount) -> Result<Owner, Problem> {
-        if self.is_own(whose) { Ok(self.own.clone()) } else { Err(missing("such account")) }
+    pub fn own(&self, account: &DataAccount) -> Result<Owner, Problem> {
+        if self.is_own(account) { Ok(self.own.clone()) } else { Err(missing("such account")) }
     }
 
-    fn is_own(&self, whose: &DataAccount) -> bool {
-        match whose {
+    fn is_own(&self, account: &DataAccount) -> bool {
+        match account {
             DataAccount::My => true,
-            DataAccount::Named(name) => name.as_str() == account(self.context),
+            DataAccount::Named(name) => name.as_str() == account_name(self.context),
         }
     }
 
     /// The owner of a collection. Fails unless the collection is the caller's own or all clients may read it.
-    pub async fn readable(&self, whose: &DataAccount, collection: &Name) -> Result<Owner, Problem> {
-        let owner = match whose {
-            whose if self.is_own(whose) => return Ok(self.own.clone()),
+    pub async fn readable(&self, account: &DataAccount, collection: &Name) -> Result<Owner, Problem> {
+        let owner = match account {
+            account if self.is_own(account) => return Ok(self.own.clone()),
             DataAccount::My => self.own.clone(),
             DataAccount::Named(name) => Owner::new(&ClientBucket::Key(name.to_string()).to_string()),
         };

@@ -6,11 +6,11 @@
 mod algo;
 mod color;
 mod data;
+mod data_path;
 mod envelope;
 mod files;
 mod input;
 mod listing;
-mod place;
 mod results;
 
 use rocket::{Request, Route};

@@ -8,7 +8,7 @@ use rocket::{Route, post, routes};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{Meant, meant};
+use super::{Meant, resolve_model};
 use crate::gateway::{Rendition, RenditionOrigin, Snapshot, Upload};
 use crate::photo::OutputFormat;
 use crate::web::answer::Described;
@@ -104,7 +104,7 @@ impl<'r> FromData<'r> for Edit {
 #[post("/v1/images/edits", data = "<edit>")]
 async fn edit(context: Context, edit: Result<Edit, Problem>) -> Result<Described<Images>, Problem> {
     let Edit { upload, model, format, mut ignored } = edit?;
-    let provider = match meant(&context.snapshot, model)? {
+    let provider = match resolve_model(&context.snapshot, model)? {
         Meant::Route => None,
         Meant::RouteInstead => {
             ignored.push("model".to_owned());

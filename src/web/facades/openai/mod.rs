@@ -42,7 +42,7 @@ enum Meant {
 
 /// Chooses the provider or route for a model name. Unknown names are refused, so that a typing error cannot send the
 /// picture to an unintended provider.
-fn meant(snapshot: &Snapshot, model: Option<String>) -> Result<Meant, Problem> {
+fn resolve_model(snapshot: &Snapshot, model: Option<String>) -> Result<Meant, Problem> {
     match model {
         None => Ok(Meant::Route),
         Some(name) if name == ROUTE => Ok(Meant::Route),

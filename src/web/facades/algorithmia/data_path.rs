@@ -36,30 +36,30 @@ pub enum DataAccount {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoPlace {
     /// The path names another storage service.
-    Elsewhere,
+    OtherService,
     /// The path names a part of Algorithmia's data API that PixColor does not support.
-    NotHere,
+    Unsupported,
     /// The path has too many segments.
-    Deep,
+    TooDeep,
     /// A segment is not a valid name.
     Name(NameError),
     /// The path is not UTF-8.
-    Text,
+    NotUtf8,
 }
 
 impl From<NoPlace> for Problem {
     fn from(wrong: NoPlace) -> Self {
         match wrong {
-            NoPlace::Elsewhere => Self::bad_request("Only files at data:// are supported."),
-            NoPlace::NotHere => Self::new(
+            NoPlace::OtherService => Self::bad_request("Only files at data:// are supported."),
+            NoPlace::Unsupported => Self::new(
                 Status::NotFound,
                 "Only data://.my/..., data://ACCOUNT/... and, for results, data://.algo/.../temp/... are supported.",
             ),
-            NoPlace::Deep => {
+            NoPlace::TooDeep => {
                 Self::bad_request("Collections are one level deep: a file is at data://.my/COLLECTION/FILE.")
             }
             NoPlace::Name(error) => error.into(),
-            NoPlace::Text => Self::bad_request("The path is not UTF-8."),
+            NoPlace::NotUtf8 => Self::bad_request("The path is not UTF-8."),
         }
     }
 }
@@ -67,7 +67,7 @@ impl From<NoPlace> for Problem {
 impl DataPath {
     /// Parses a `data://` URI.
     pub fn of_uri(uri: &str) -> Result<Self, NoPlace> {
-        let path = uri.strip_prefix("data://").ok_or(NoPlace::Elsewhere)?;
+        let path = uri.strip_prefix("data://").ok_or(NoPlace::OtherService)?;
         Self::of_segments(&path.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>())
     }
 
@@ -77,39 +77,41 @@ impl DataPath {
         let mut segments = raw.split('/').filter(|segment| !segment.is_empty());
         let family = segments.nth(1);
         if family == Some("connector") && segments.next() != Some("data") {
-            return Err(NoPlace::Elsewhere);
+            return Err(NoPlace::OtherService);
         }
         let segments: Vec<&str> = segments.collect();
         let form = segments.iter().any(|segment| segment.contains("%2F") || segment.contains("%2f"));
         let decode = |segment: &str| -> Result<String, NoPlace> {
             let plain = if form { Cow::Owned(segment.replace('+', " ")) } else { Cow::Borrowed(segment) };
-            let decoded = RawStr::new(&*plain).percent_decode().map_err(|_| NoPlace::Text)?;
+            let decoded = RawStr::new(&*plain).percent_decode().map_err(|_| NoPlace::NotUtf8)?;
             Ok(decoded.into_owned())
         };
         let decoded = segments.into_iter().map(decode).collect::<Result<Vec<_>, _>>()?.join("/");
         // Python's `client.file("s3://x/y")` requests `/v1/data/s3://x/y`.
         let scheme = decoded.split_once(":/").map(|(scheme, _)| scheme);
         if scheme.is_some_and(|scheme| !scheme.is_empty() && !scheme.contains('/')) {
-            return Err(NoPlace::Elsewhere);
+            return Err(NoPlace::OtherService);
         }
         Self::of_segments(&decoded.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>())
     }
 
     fn of_segments(segments: &[&str]) -> Result<Self, NoPlace> {
         let name = |text: &str| Name::parse(text).map_err(NoPlace::Name);
-        let account = |text: &str| match text {
+        let parse_account = |text: &str| match text {
             ".my" => Ok(DataAccount::My),
-            text if text.starts_with('.') && text != "." && text != ".." => Err(NoPlace::NotHere),
+            text if text.starts_with('.') && text != "." && text != ".." => Err(NoPlace::Unsupported),
             text => name(text).map(DataAccount::Named),
         };
         match segments {
             [] => Ok(Self::Accounts),
             // Algorithms may use the short form. A result's name is unique across algorithms.
             [".algo", _, _, "temp", file] | [".algo", "temp", file] => name(file).map(Self::Result),
-            [whose] => account(whose).map(Self::Account),
-            [whose, collection] => Ok(Self::Collection(account(whose)?, name(collection)?)),
-            [whose, collection, file] => Ok(Self::File(account(whose)?, name(collection)?, name(file)?)),
-            [whose, ..] => account(whose).and(Err(NoPlace::Deep)),
+            [account] => parse_account(account).map(Self::Account),
+            [account, collection] => Ok(Self::Collection(parse_account(account)?, name(collection)?)),
+            [account, collection, file] => {
+                Ok(Self::File(parse_account(account)?, name(collection)?, name(file)?))
+            }
+            [account, ..] => parse_account(account).and(Err(NoPlace::TooDeep)),
         }
     }
 }
@@ -140,7 +142,7 @@ mod tests {
     fn every_client_encoding_of_a_path_is_parsed() {
         let file = || DataPath::File(DataAccount::My, name("robots"), name("T 800.txt"));
         let result = || DataPath::Result(name("x.png"));
-        for (path, place) in [
+        for (path, location) in [
             ("/v1/data", DataPath::Accounts),
             ("/v1/data/", DataPath::Accounts),
             ("/v1/data/.my", DataPath::Account(DataAccount::My)),
@@ -154,38 +156,38 @@ mod tests {
             ("/v1/connector/data/.algo%2Fo%2Fn%2Ftemp%2Fx.png", result()),
             ("/v1/data/.algo/temp/x.png", result()),
         ] {
-            assert_eq!(DataPath::of_path(path), Ok(place), "{path}");
+            assert_eq!(DataPath::of_path(path), Ok(location), "{path}");
         }
         assert_eq!(DataPath::of_uri("data://.my/robots/T 800.txt"), Ok(file()));
         assert_eq!(DataPath::of_uri("data://.algo/o/n/temp/x.png"), Ok(result()));
         for (path, wrong) in [
-            ("/v1/connector/s3/.my/a/b", NoPlace::Elsewhere),
-            ("/v1/data/dropbox://x/y.png", NoPlace::Elsewhere),
-            ("/v1/data/s3+label%3A%2F%2Fx/y.png", NoPlace::Elsewhere),
-            ("/v1/data/.session/x", NoPlace::NotHere),
-            ("/v1/data/.algo/o/n/perm/x", NoPlace::NotHere),
-            ("/v1/data/.algo/o/n/temp", NoPlace::NotHere),
-            ("/v1/data/.my/a/b/c", NoPlace::Deep),
-            ("/v1/data/../../etc/passwd", NoPlace::Name(NameError::Nothing)),
-            ("/v1/data/.my/../x", NoPlace::Name(NameError::Nothing)),
-            ("/v1/data/.my/%2e%2e/x", NoPlace::Name(NameError::Nothing)),
-            ("/v1/data/.my/a/%2E", NoPlace::Name(NameError::Nothing)),
+            ("/v1/connector/s3/.my/a/b", NoPlace::OtherService),
+            ("/v1/data/dropbox://x/y.png", NoPlace::OtherService),
+            ("/v1/data/s3+label%3A%2F%2Fx/y.png", NoPlace::OtherService),
+            ("/v1/data/.session/x", NoPlace::Unsupported),
+            ("/v1/data/.algo/o/n/perm/x", NoPlace::Unsupported),
+            ("/v1/data/.algo/o/n/temp", NoPlace::Unsupported),
+            ("/v1/data/.my/a/b/c", NoPlace::TooDeep),
+            ("/v1/data/../../etc/passwd", NoPlace::Name(NameError::Reserved)),
+            ("/v1/data/.my/../x", NoPlace::Name(NameError::Reserved)),
+            ("/v1/data/.my/%2e%2e/x", NoPlace::Name(NameError::Reserved)),
+            ("/v1/data/.my/a/%2E", NoPlace::Name(NameError::Reserved)),
             ("/v1/data/.my/a%00/x", NoPlace::Name(NameError::Characters)),
             ("/v1/data/.my/a/..%5Cx", NoPlace::Name(NameError::Characters)),
-            ("/v1/data/.my/a/%ff", NoPlace::Text),
+            ("/v1/data/.my/a/%ff", NoPlace::NotUtf8),
         ] {
             assert_eq!(DataPath::of_path(path), Err(wrong), "{path}");
         }
         for uri in ["s3://a/b", "file:///etc/passwd", "DATA://a/b", ".my/a/b", ""] {
-            assert_eq!(DataPath::of_uri(uri), Err(NoPlace::Elsewhere), "{uri}");
+            assert_eq!(DataPath::of_uri(uri), Err(NoPlace::OtherService), "{uri}");
         }
     }
 
     proptest! {
         #[test]
         fn no_path_leads_out_of_a_collection(path in "(/?(v1|data|connector|\\.\\.|\\.my|%2e|%2f|%5c|%00|[a-z.:+]{0,4}|\\PC)){0,8}") {
-            let Ok(place) = DataPath::of_path(&path) else { return Ok(()) };
-            let names = match place {
+            let Ok(location) = DataPath::of_path(&path) else { return Ok(()) };
+            let names = match location {
                 DataPath::File(_, collection, file) => vec![collection, file],
                 DataPath::Collection(_, collection) => vec![collection],
                 DataPath::Result(file) => vec![file],

@@ -1,4 +1,4 @@
-//! The document at `/openapi.json` is the file in the project, and what it says is so.
+//! `/openapi.json` serves the file in the project, and the server behaves as the file says.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,18 +9,17 @@ use sha2::{Digest, Sha256};
 use crate::examples::python;
 use crate::harness::{Picture, Server, Setup};
 
-/// The file in the project.
 const DOCUMENT: &str = include_str!("../../docs/openapi.json");
 
 #[test]
-fn the_server_says_what_the_file_says_and_shows_it_to_people() {
+fn the_server_serves_the_document_and_shows_it_at_docs() {
     let server = Server::start();
     let said = server.get("/openapi.json");
     assert_eq!((said.status, said.header("content-type")), (200, "application/json"));
     assert_eq!(said.text(), DOCUMENT);
     let page = server.get("/docs");
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
-    // Templates escape slashes, too.
+    // Templates also escape slashes.
     let shown = page.text().replace("&#x2f;", "/");
     let document: Value = serde_json::from_str(DOCUMENT).unwrap();
     for (path, operations) in document["paths"].as_object().unwrap() {
@@ -36,8 +35,8 @@ fn the_server_says_what_the_file_says_and_shows_it_to_people() {
     assert!(!shown.contains("$ref") && !shown.contains("undefined"));
 }
 
-/// The document with no member in an answer but those that it describes: clients must overlook what they do not
-/// know, and we must describe what we send.
+/// The document, changed to forbid undescribed members in responses. Clients must ignore unknown members, but the
+/// document must describe every member that the server sends.
 fn strict() -> Value {
     const TAKEN: [&str; 8] = [
         "Picture",
@@ -69,8 +68,8 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// Every check that schemathesis has, with real pictures (`hooks.py`). What is left out, and why, is said in
-/// `schemathesis.toml`.
+/// Runs all checks of schemathesis with real pictures (`hooks.py`). `schemathesis.toml` lists the exceptions and their
+/// reasons.
 #[test]
 #[ignore = "takes minutes; part of tests/run --all"]
 fn schemathesis_finds_nothing() {
@@ -113,7 +112,7 @@ fn schemathesis_finds_nothing() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    // Nothing was left out for want of a picture or a name.
+    // No operation was skipped because of a missing picture or name.
     assert!(!said.contains("failures") && said.contains("Tested: "), "{said}");
 }
 

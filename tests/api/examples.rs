@@ -1,4 +1,4 @@
-//! The examples in `docs/api.md` do what they say.
+//! Runs the examples in `docs/api.md`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Server};
 
-/// The example in Rust as the document shows it; a test compares them.
+/// The Rust example. A test checks that the document has the same text.
 mod rust {
     include!("colorize.rs");
 
@@ -22,7 +22,7 @@ fn blocks(language: &str) -> Vec<&'static str> {
     all.map(|rest| rest.split("```").next().unwrap()).collect()
 }
 
-/// An environment that `tests/run` installs; none where it has not.
+/// The Python of an environment that `tests/run` installs; `None` if it is missing.
 pub fn python(name: &str) -> Option<PathBuf> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(".test/{name}/bin/python"));
     if python.exists() {
@@ -33,7 +33,7 @@ pub fn python(name: &str) -> Option<PathBuf> {
     None
 }
 
-/// Runs every example of a language in a folder with a photograph, and looks at the pictures it has made.
+/// Runs every example of a language in a folder with a photograph, and checks the pictures that they make.
 #[track_caller]
 fn run(language: &str, makes: &[&str], command: impl Fn(&str, &Server) -> Command) {
     let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
@@ -86,8 +86,8 @@ fn the_example_for_javascript_works() {
 fn the_example_in_rust_works() {
     const CHILD: &str = "examples::the_example_in_rust_works";
     if std::env::var_os("GATEWAY").is_some() {
-        // The process that was started below: a program of its own in a folder of its own. Ours is built without
-        // a default for encryption; reqwest as it comes has one.
+        // This is the child process that the test starts below. This build of reqwest has no default TLS provider;
+        // the usual build has one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         return rust::run();
     }

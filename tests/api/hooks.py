@@ -1,4 +1,4 @@
-"""Real pictures for schemathesis, where it would make up bytes that are none."""
+"""Gives schemathesis real pictures instead of random bytes."""
 
 import base64
 import os
@@ -22,7 +22,7 @@ def data_url(kind):
     return f"data:image/{kind};base64,{base64.b64encode(PICTURES[kind]).decode()}"
 
 
-# What a request that is to be right must name, and only a server knows: by parameter, and by operation.
+# Names that a valid request needs and only the server knows, by parameter and by operation.
 NAMES = {"provider": "local", "model": "local"}
 PLACES = {
     "resultByDigest": {"digest": os.environ["RESULT"]},
@@ -37,13 +37,13 @@ PLACES = {
 
 
 def known(values, names):
-    """The same values with real names; those of others are left alone, for they are shared."""
+    """Returns a copy of the values with real names. The original is shared and must not change."""
     return {name: names.get(name, value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Where a request is to be right: names that only a server knows, and real pictures."""
+    """Puts real names and pictures into requests that must be valid."""
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
     operation = case.operation.definition.raw["operationId"]
@@ -52,7 +52,7 @@ def before_call(context, case, kwargs):
     if case.query:
         case.query = known(case.query, NAMES)
         if "timeout" in case.query:
-            # Time enough: with too little a call is right, and fails.
+            # A valid call fails if its time-out is too short.
             case.query["timeout"] = 60
     if operation.startswith("algorithmiaCall") and case.media_type == "application/json":
         case.body = {"image": [data_url("jpeg"), data_url("png")]}
@@ -63,5 +63,5 @@ def before_call(context, case, kwargs):
         case.body = body
     elif case.media_type == "text/plain":
         case.body = data_url("png")
-    # What was put in is right as well: schemathesis would take a picture in place of another for a mistake.
+    # Tells schemathesis that the changed values are valid, too.
     case._record_starting_state()

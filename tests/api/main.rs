@@ -1,4 +1,4 @@
-//! Our own API as it is described: the document, what schemathesis makes of it, and the examples in `docs/api.md`.
+//! Tests of the API description: the OpenAPI document, schemathesis, and the examples in `docs/api.md`.
 
 #![allow(
     clippy::unwrap_used,

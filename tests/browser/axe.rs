@@ -1,4 +1,4 @@
-//! axe-core, which knows the rules of WCAG and good practice, finds nothing wrong with the page, whatever it shows.
+//! Checks the accessibility of every state of the page with axe-core, which implements the rules of WCAG.
 
 use std::path::Path;
 
@@ -9,16 +9,16 @@ use crate::harness::{Picture, Setup};
 use crate::money::paid;
 use crate::page::Page;
 
-/// What `tests/run` has fetched.
+/// The path of axe-core; `tests/run` downloads it.
 const AXE: &str = ".test/axe-core-4.14.1/axe.min.js";
 
-/// axe-core has nothing against what the page shows.
+/// Asserts that axe-core reports no violations.
 #[track_caller]
 fn finds_nothing(page: &Page, state: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE);
     let axe =
         std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{AXE}: {error}; tests/run fetches it"));
-    // What fades in has not its own contrast yet.
+    // Elements that are fading in do not have their final contrast yet.
     page.until_still();
     page.browser.run(&axe);
     let found = page.browser.value(
@@ -38,7 +38,7 @@ fn damaged() -> Picture {
     picture
 }
 
-/// Every state of the page, one after another.
+/// Checks every state of the page in turn.
 fn in_every_state(look: &str, prepare: impl FnOnce(&Page)) {
     let fake = Algorithmia::start();
     let page = Page::prepared(paid(&fake), prepare);
@@ -58,7 +58,8 @@ fn in_every_state(look: &str, prepare: impl FnOnce(&Page)) {
     page.until("lab.dataset.phase === 'sending' && bar.value > 0");
     check("sending");
     assert_eq!(page.phase(), "sending", "it took longer to look than to send");
-    // While it is slow: a picture that has arrived is coloured, and the next time nothing is offered.
+    // Cancels while the upload is slow: once the picture has arrived it is coloured and cached, and the page would not
+    // offer a price again.
     page.browser.click("#cancel");
     slow(-1);
     page.browser.click("#sample");
@@ -85,27 +86,27 @@ fn in_every_state(look: &str, prepare: impl FnOnce(&Page)) {
 }
 
 #[test]
-fn by_day() {
+fn light_mode_has_no_violations() {
     in_every_state("by day", |_| ());
 }
 
 #[test]
-fn in_the_dark() {
+fn dark_mode_has_no_violations() {
     in_every_state("in the dark", |page| page.prefers("prefers-color-scheme", "dark"));
 }
 
 #[test]
-fn on_a_phone() {
+fn the_phone_layout_has_no_violations() {
     in_every_state("on a phone", |page| page.window(360, 740));
 }
 
 #[test]
-fn without_javascript() {
+fn the_page_without_javascript_has_no_violations() {
     let scripts = |page: &Page, off: bool| {
         page.browser.cdp("Emulation.setScriptExecutionDisabled", json!({"value": off}));
     };
     let page = Page::prepared(Setup::new(), |page| scripts(page, true));
-    // axe-core itself is a script; the page's own have not run.
+    // Enables scripts only for axe-core. The page's own scripts have not run.
     let check = |state: &str| {
         scripts(&page, false);
         finds_nothing(&page, state);

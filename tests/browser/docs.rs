@@ -1,18 +1,18 @@
-//! `/docs`: the API for people.
+//! The API documentation at `/docs`.
 
 use crate::harness::Setup;
 use crate::looks::{contrast, fits};
 use crate::page::Page;
 
 #[test]
-fn the_api_can_be_read_without_javascript_in_the_light_and_in_the_dark_and_on_a_phone() {
+fn the_docs_page_works_without_javascript_in_both_color_schemes_and_on_a_phone() {
     for scheme in ["light", "dark"] {
         let page = Page::prepared(Setup::new(), |page| {
             page.prefers("prefers-color-scheme", scheme);
             page.browser.cdp("Emulation.setScriptExecutionDisabled", serde_json::json!({ "value": true }));
         });
         page.browser.open(&page.server.url("/docs"));
-        assert!(!page.is_seen("#colorize .about"), "what is not asked for is folded away");
+        assert!(!page.is_seen("#colorize .about"), "operations are collapsed at first");
         page.shot(&format!("docs-{scheme}"));
         page.browser.click("#colorize summary");
         page.until("document.querySelector('#colorize').open");
@@ -47,7 +47,7 @@ fn the_api_can_be_read_without_javascript_in_the_light_and_in_the_dark_and_on_a_
 }
 
 #[test]
-fn from_the_page_the_api_is_one_click_away_and_its_links_lead_somewhere() {
+fn the_page_links_to_the_docs_and_all_links_in_the_docs_resolve() {
     let page = Page::open();
     page.browser.click(".foot a[href='/docs']");
     page.until("document.title === 'PixColor for programs'");

@@ -1,4 +1,4 @@
-//! The little of WebDriver (W3C) that these tests need, and of what Chromium's driver adds to it.
+//! A minimal client for WebDriver (W3C) and the extensions of Chromium's driver.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,10 +11,10 @@ use ureq::Agent;
 
 use crate::harness::Answer;
 
-/// The name under which WebDriver wraps an element.
+/// The key under which WebDriver returns an element's id.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A Chromium with one window and a profile of its own; dropping it ends it.
+/// A Chromium with one window and its own profile. Dropping it ends the process.
 pub struct Browser {
     driver: Child,
     agent: Agent,
@@ -26,7 +26,7 @@ pub struct Browser {
 
 impl Browser {
     pub fn start() -> Self {
-        // It chooses its port for one address family and may find it taken in the other; then it gives up.
+        // Chromedriver exits if its port is free in one address family but in use in the other.
         let started = (0..5).find_map(|_| start_driver());
         let (driver, port) = started.expect("chromedriver says its port");
 
@@ -45,7 +45,7 @@ impl Browser {
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
                 "--disable-dev-shm-usage", "--force-color-profile=srgb", "--lang=en-GB",
-                // Two sites on this machine; whoever asks for any other is told that there is none.
+                // Two host names resolve to this machine; all others do not resolve.
                 "--host-resolver-rules=MAP photos.example 127.0.0.1, MAP evil.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                 format!("--user-data-dir={}", profile.display()),
             ],
@@ -62,7 +62,7 @@ impl Browser {
             "Browser.setDownloadBehavior",
             json!({"behavior": "allow", "downloadPath": downloads, "eventsEnabled": false}),
         );
-        // Away from the page a new window begins with, and what that asked for is nobody's matter.
+        // Leaves the start page of a new window and drops the log of its requests.
         browser.open("about:blank");
         for log in ["performance", "browser"] {
             browser.log(log);
@@ -129,8 +129,7 @@ impl Browser {
         self.post("/actions", json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}));
     }
 
-    /// Presses keys, one after another, wherever the focus is. WebDriver has its own codes for those that
-    /// write nothing: see [`Key`].
+    /// Presses keys one after another in the focused element.
     #[track_caller]
     pub fn press(&self, keys: &[Key]) {
         let actions: Vec<Value> = keys
@@ -140,7 +139,7 @@ impl Browser {
         self.post("/actions", json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}));
     }
 
-    /// Holds a file of this machine over a place in the window; then drops it, if `drop`.
+    /// Drags a file over a point of the window, or drops it there if `drop`.
     #[track_caller]
     pub fn drag(&self, file: &Path, (x, y): (u32, u32), drop: bool) {
         let data = json!({"items": [], "files": [file], "dragOperationsMask": 1});
@@ -150,10 +149,10 @@ impl Browser {
         }
     }
 
-    /// What the window shows, as a PNG; as a WebP of this quality if there is one.
+    /// A screenshot of the window, as WebP with this quality or else as PNG.
     pub fn screenshot(&self, webp_quality: Option<u8>) -> Vec<u8> {
         use base64::Engine;
-        // A page at rest may draw no frame to capture until it is asked to the front.
+        // An idle page may not draw a frame to capture until it is in the foreground.
         self.cdp("Page.bringToFront", json!({}));
         let wanted = match webp_quality {
             Some(quality) => json!({"format": "webp", "quality": quality}),
@@ -163,7 +162,7 @@ impl Browser {
         base64::engine::general_purpose::STANDARD.decode(shot["data"].as_str().unwrap()).unwrap()
     }
 
-    /// What was logged since the last look: `browser` is the console, `performance` the network.
+    /// Log entries since the last call: `browser` is the console, `performance` the network.
     #[track_caller]
     pub fn log(&self, kind: &str) -> Vec<Value> {
         self.post("/se/log", json!({"type": kind})).as_array().unwrap().clone()
@@ -172,14 +171,14 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ends Chromium; the driver alone would leave it running. It may be gone already, which is fine.
+        // Ends Chromium, which would outlive the driver. Fails harmlessly if Chromium has already ended.
         let _ = self.agent.delete(&self.session).call();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }
 
-/// A key.
+/// A key, with WebDriver's code for it.
 #[derive(Clone, Copy, Debug)]
 pub enum Key {
     Tab,
@@ -199,14 +198,14 @@ impl Key {
     }
 }
 
-/// Where a program is: the driver does not look along the path.
+/// The path of a program: the driver does not search PATH.
 fn program(name: &str) -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("there is no {name}; tests/run installs it")).display().to_string()
 }
 
-/// Chromedriver on a port of its choice; none if it stopped before it listened.
+/// Starts chromedriver and returns its port; `None` if it exits before it listens.
 fn start_driver() -> Option<(Child, String)> {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
@@ -224,7 +223,7 @@ fn start_driver() -> Option<(Child, String)> {
         driver.wait().unwrap();
         return None;
     };
-    // What else it says would fill the pipe.
+    // Drains the pipe, which would otherwise fill.
     std::thread::spawn(move || said.for_each(drop));
     Some((driver, port))
 }

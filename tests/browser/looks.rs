@@ -1,9 +1,9 @@
-//! Phone, dark mode, zoom and little motion.
+//! Layout on a phone, dark mode, zoom and reduced motion.
 
 use crate::harness::{Picture, Setup};
 use crate::page::Page;
 
-/// Nothing sticks out to the right.
+/// Asserts that the page does not scroll sideways.
 #[track_caller]
 pub fn fits(page: &Page) {
     let [width, window] =
@@ -11,7 +11,7 @@ pub fn fits(page: &Page) {
     assert!(width <= window, "{width} pixels wide in a window of {window}");
 }
 
-/// The contrast of an element's text with what is behind it, by the formula of WCAG 2.2.
+/// The contrast between an element's text and its background, by the formula of WCAG 2.2.
 #[track_caller]
 pub fn contrast(page: &Page, selector: &str) -> f64 {
     page.number(&format!(
@@ -38,7 +38,7 @@ pub fn contrast(page: &Page, selector: &str) -> f64 {
 }
 
 #[test]
-fn in_the_light_and_in_the_dark_all_text_can_be_read() {
+fn all_text_has_enough_contrast_in_light_and_dark_mode() {
     for scheme in ["light", "dark"] {
         let page = Page::prepared(Setup::new(), |page| page.prefers("prefers-color-scheme", scheme));
         page.shot(&format!("start-{scheme}"));
@@ -64,7 +64,7 @@ fn in_the_light_and_in_the_dark_all_text_can_be_read() {
 }
 
 #[test]
-fn on_a_phone_everything_fits_and_is_large_enough_for_a_thumb() {
+fn the_page_fits_a_phone_and_its_controls_are_large_enough_for_a_thumb() {
     let page = Page::prepared(Setup::new(), |page| page.window(360, 740));
     let thumb = |selector: &str| {
         let [left, top, right, bottom] = page.place(selector);
@@ -89,7 +89,7 @@ fn on_a_phone_everything_fits_and_is_large_enough_for_a_thumb() {
     page.browser.click(".views input[value=side]");
     page.shot("phone-side");
     fits(&page);
-    // The head of a JPEG alone.
+    // Only the header of a JPEG.
     let broken = &Picture::jpeg(300, 200, 8).bytes[..300];
     page.choose(&page.file("broken.jpg", broken));
     page.until_failed();
@@ -99,7 +99,7 @@ fn on_a_phone_everything_fits_and_is_large_enough_for_a_thumb() {
 }
 
 #[test]
-fn at_four_times_the_size_nothing_is_lost() {
+fn the_page_works_at_400_per_cent_zoom() {
     // A window of 1280 pixels at 400 %, as WCAG asks.
     let page = Page::prepared(Setup::new(), |page| page.window(320, 256));
     fits(&page);
@@ -110,7 +110,7 @@ fn at_four_times_the_size_nothing_is_lost() {
 }
 
 #[test]
-fn who_prefers_little_motion_gets_none() {
+fn reduced_motion_disables_animations() {
     let page = Page::prepared(Setup::new(), |page| page.prefers("prefers-reduced-motion", "reduce"));
     page.browser.value("window.moved = false");
     page.browser.value("document.addEventListener('animationstart', () => { window.moved = true; })");

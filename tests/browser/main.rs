@@ -1,7 +1,7 @@
-//! Uses the page as people do: a real Chromium, driven over WebDriver, in front of the real binary.
+//! Tests of the page: a real Chromium, controlled over WebDriver, with the real binary.
 //!
-//! Every test ends with `Page::finish`: nothing unexpected on the console, and no request to anywhere but
-//! this gateway. Screenshots go to the folder that `PIXCOLOR_TEST_OUTPUT` names, if it is set.
+//! Most tests end with `Page::finish`, which fails for unexpected console messages and for requests to other servers.
+//! `PIXCOLOR_TEST_OUTPUT` names a folder for screenshots.
 
 #![allow(
     clippy::unwrap_used,

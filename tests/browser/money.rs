@@ -1,4 +1,4 @@
-//! What it would cost is shown before a photograph is sent, and what it has cost afterwards.
+//! The page shows the estimated cost before it sends a photograph, and the actual cost afterwards.
 
 use image::ImageFormat;
 
@@ -8,7 +8,7 @@ use crate::harness::{Picture, Setup};
 use crate::looks::{contrast, fits};
 use crate::page::Page;
 
-/// Algorithmia before the built-in model; a call costs at most 5 credits.
+/// A gateway whose route is Algorithmia, then the built-in model. A call costs at most 5 credits.
 pub fn paid(fake: &Algorithmia) -> Setup {
     let url = fake.url();
     Setup::new()
@@ -25,7 +25,7 @@ fn photo(page: &Page, name: &str, seed: u32) {
 }
 
 #[test]
-fn where_credit_would_be_spent_the_price_comes_first_and_nothing_is_sent() {
+fn a_paid_request_shows_the_price_before_anything_is_sent() {
     let fake = Algorithmia::start();
     let page = Page::of(paid(&fake));
     assert!(!page.is_seen("#spent"), "nothing has cost anything yet");
@@ -55,11 +55,11 @@ fn where_credit_would_be_spent_the_price_comes_first_and_nothing_is_sent() {
     page.browser.value("spent.scrollIntoView()");
     page.shot("spent");
 
-    // What was learnt makes the next estimate better.
+    // The measured call improves the next estimate.
     photo(&page, "third.jpg", 2);
     let said = page.until_offered();
     assert!(said.contains("2 credits, 0.0002 USD") && said.contains("never more than 5"), "{said}");
-    // What costs nothing now is coloured at once.
+    // A free request is coloured at once.
     photo(&page, "fourth.jpg", 1);
     page.until_done();
     assert!(page.text("#facts").contains("coloured before"), "{}", page.text("#facts"));
@@ -75,7 +75,7 @@ fn another_provider_can_be_chosen_by_its_price() {
     page.until_offered();
     page.browser.type_into("#provider", "local");
     page.until("price.textContent.includes('nothing')");
-    assert_eq!(page.phase(), "offered", "who goes through the list has not decided yet");
+    assert_eq!(page.phase(), "offered", "choosing a provider must not start colouring");
     assert_eq!(page.text("#accept"), "Colour it with local");
     page.browser.click("#accept");
     page.until_done();
@@ -110,7 +110,7 @@ fn a_spent_budget_is_named_and_the_built_in_model_colors_at_once() {
 }
 
 #[test]
-fn on_a_phone_and_in_the_dark_the_price_can_be_read_and_pressed() {
+fn the_price_is_usable_on_a_phone_in_dark_mode() {
     let fake = Algorithmia::start();
     let page = Page::prepared(paid(&fake), |page| {
         page.window(360, 740);
@@ -139,7 +139,7 @@ fn on_a_phone_and_in_the_dark_the_price_can_be_read_and_pressed() {
 }
 
 #[test]
-fn a_photograph_in_color_is_given_back_and_said_to_be() {
+fn a_photograph_in_color_is_returned_and_labelled() {
     let fake = Algorithmia::start();
     let page = Page::of(paid(&fake));
     let picture = Picture::new(Picture::in_color(600, 400, 1), ImageFormat::Png);

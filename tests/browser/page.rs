@@ -1,4 +1,4 @@
-//! The page as a person has it: a gateway, a browser in front of it, and what can be seen and done.
+//! A gateway with its page open in a browser, and the actions that tests perform on the page.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::harness::{Picture, Server, Setup};
 /// Longer than anything should take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The page, open.
+/// The open page.
 pub struct Page {
     pub browser: Browser,
     pub server: Server,
@@ -20,17 +20,17 @@ pub struct Page {
 }
 
 impl Page {
-    /// The page of a gateway as a newcomer starts it, in a window of 1280 by 900.
+    /// Opens the page of a gateway with default settings, in a window of 1280 by 900.
     pub fn open() -> Self {
         Self::of(Setup::new())
     }
 
-    /// The page of a gateway with these settings.
+    /// Opens the page of a gateway with these settings.
     pub fn of(setup: Setup) -> Self {
         Self::prepared(setup, |_| ())
     }
 
-    /// The same; `prepare` is done to the browser before it opens the page.
+    /// Like [`Page::of`]; calls `prepare` before the browser opens the page.
     pub fn prepared(setup: Setup, prepare: impl FnOnce(&Self)) -> Self {
         let files = tempfile::tempdir().unwrap();
         let page = Self { server: setup.start(), browser: Browser::start(), files };
@@ -40,7 +40,7 @@ impl Page {
         page
     }
 
-    /// Makes the window so many CSS pixels large; below 600 it is a phone's, with two pixels each.
+    /// Sets the size of the window in CSS pixels. Below a width of 600 the browser emulates a phone with a pixel ratio of 2.
     pub fn window(&self, width: u32, height: u32) {
         let phone = width < 600;
         let metrics = json!({
@@ -49,13 +49,13 @@ impl Page {
         self.browser.cdp("Emulation.setDeviceMetricsOverride", metrics);
     }
 
-    /// Sets a media feature, `prefers-color-scheme` for one.
+    /// Sets a media feature, such as `prefers-color-scheme`.
     pub fn prefers(&self, feature: &str, value: &str) {
         let features = json!({"features": [{"name": feature, "value": value}]});
         self.browser.cdp("Emulation.setEmulatedMedia", features);
     }
 
-    /// A file on disk with this content.
+    /// Creates a file with this content.
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.files.path().join(name);
         std::fs::write(&path, content).unwrap();
@@ -77,7 +77,7 @@ impl Page {
     /// Waits until a JavaScript expression is true.
     #[track_caller]
     pub fn until(&self, expression: &str) {
-        // An element of a page that is still arriving may not have its text yet.
+        // While the page loads, an element may not have its text yet.
         let whole = format!("document.readyState === 'complete' && !!({expression})");
         let failed = || {
             self.shot("failed");
@@ -94,7 +94,7 @@ impl Page {
         self.until("result.complete && result.naturalWidth > 0");
     }
 
-    /// Waits until something went wrong, and gives back what the page says of it.
+    /// Waits until the page shows a problem, and returns its text.
     #[track_caller]
     pub fn until_failed(&self) -> String {
         self.until("['done', 'failed'].includes(lab.dataset.phase)");
@@ -102,7 +102,7 @@ impl Page {
         self.text("#problem")
     }
 
-    /// Waits until the price is shown, and gives back what the page says of it.
+    /// Waits until the page shows the price, and returns its text.
     #[track_caller]
     pub fn until_offered(&self) -> String {
         self.until("['offered', 'done', 'failed'].includes(lab.dataset.phase)");
@@ -114,13 +114,13 @@ impl Page {
         self.string("lab.dataset.phase")
     }
 
-    /// The text of an element as it is seen.
+    /// The visible text of an element.
     #[track_caller]
     pub fn text(&self, selector: &str) -> String {
         self.string(&format!("document.querySelector({}).innerText", json!(selector)))
     }
 
-    /// Whether an element takes any room.
+    /// Whether an element is visible.
     #[track_caller]
     pub fn is_seen(&self, selector: &str) -> bool {
         let expression = format!("document.querySelector({}).checkVisibility()", json!(selector));
@@ -160,20 +160,20 @@ impl Page {
         ))
     }
 
-    /// Where an element lies in the window: left, top, right, bottom.
+    /// The position of an element in the window: left, top, right, bottom.
     #[track_caller]
     pub fn place(&self, selector: &str) -> [f64; 4] {
         let of = format!("document.querySelector({}).getBoundingClientRect()", json!(selector));
         ["left", "top", "right", "bottom"].map(|side| self.number(&format!("{of}.{side}")))
     }
 
-    /// Waits until nothing moves any more, but for what moves without end.
+    /// Waits until all finite animations have ended.
     #[track_caller]
     pub fn until_still(&self) {
         self.until("document.getAnimations().every((a) => a.effect.getTiming().iterations === Infinity || a.playState !== 'running')");
     }
 
-    /// Keeps what the window shows, for people to look at.
+    /// Saves a screenshot if `PIXCOLOR_TEST_OUTPUT` is set.
     pub fn shot(&self, name: &str) {
         let Some(folder) = std::env::var_os("PIXCOLOR_TEST_OUTPUT") else { return };
         self.until_still();
@@ -182,7 +182,7 @@ impl Page {
         std::fs::write(file, self.browser.screenshot(None)).unwrap();
     }
 
-    /// The paths that were asked for since the last look; none may have been asked of anybody else.
+    /// The paths requested since the last call. Panics if a request went to another server.
     #[track_caller]
     pub fn requests(&self) -> Vec<String> {
         let origin = self.server.url("");
@@ -201,8 +201,8 @@ impl Page {
         paths
     }
 
-    /// Ends the visit: the console may have said only what contains one of `expected`, and every request
-    /// must have gone to the gateway.
+    /// Checks the console and the requests at the end of a test: each console message must contain one of `expected`, and
+    /// every request must have gone to the gateway.
     #[track_caller]
     pub fn finish(self, expected: &[&str]) {
         for entry in self.browser.log("browser") {

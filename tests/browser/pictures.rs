@@ -1,6 +1,6 @@
-//! The pictures in README and docs/ are of the page as it is: made here, and looked at by people.
+//! Makes the pictures of the page in README and docs/.
 //!
-//! `PIXCOLOR_TEST_PICTURES=docs/images cargo test --test browser pictures` makes them anew.
+//! `PIXCOLOR_TEST_PICTURES=docs/images cargo test --test browser pictures` updates them; a person checks the result.
 
 use std::path::Path;
 
@@ -9,12 +9,12 @@ use serde_json::json;
 use crate::harness::Setup;
 use crate::page::Page;
 
-/// Most bytes of one, so that README loads fast.
+/// Maximum size of a picture in bytes, so that README loads fast.
 const MOST: usize = 150_000;
 
-/// A picture of the window under this name, if they are asked for; small enough in any case.
+/// Checks the size of a picture of the window, and saves it if `PIXCOLOR_TEST_PICTURES` is set.
 #[track_caller]
-fn keep(page: &Page, name: &str) {
+fn save(page: &Page, name: &str) {
     page.until_still();
     let picture = page.browser.screenshot(Some(85));
     assert!(picture.len() < MOST, "{name}: {} bytes", picture.len());
@@ -25,21 +25,21 @@ fn keep(page: &Page, name: &str) {
 }
 
 #[test]
-fn the_pictures_of_the_documentation_are_of_this_page() {
+fn pictures_for_the_documentation_are_small_enough() {
     let window = |page: &Page, width, height| {
         page.window(width, height);
         page.browser.cdp("Emulation.setScrollbarsHidden", json!({"hidden": true}));
     };
     let page = Page::prepared(Setup::new(), |page| window(page, 1100, 740));
-    keep(&page, "start");
+    save(&page, "start");
     page.browser.click("#sample");
     page.until_done();
-    keep(&page, "done");
+    save(&page, "done");
     page.finish(&[]);
 
     let page = Page::prepared(Setup::new(), |page| window(page, 360, 740));
     page.browser.click("#sample");
     page.until_done();
-    keep(&page, "phone");
+    save(&page, "phone");
     page.finish(&[]);
 }

@@ -1,10 +1,10 @@
-//! Other web sites, in a real browser: what they make it send changes nothing here and spends nothing.
+//! Other web sites, in a real browser: their requests to the gateway change nothing and spend no credit.
 
 use crate::driver::Browser;
 use crate::fakes::http::{Reply, Server as Site};
 use crate::harness::{Picture, Server, Setup};
 
-/// A gateway with files of clients, one folder in them.
+/// A gateway that stores clients' files, with one collection.
 fn gateway() -> Server {
     let server = Setup::new()
         .env("PIXCOLOR_FACADES__ALGORITHMIA__STORAGE", "true")
@@ -15,7 +15,7 @@ fn gateway() -> Server {
     server
 }
 
-/// What a hostile page may do without asking anybody.
+/// Requests that a hostile page can send without permission.
 fn attacks(gateway: &str) -> [(&'static str, String); 5] {
     let picture = Picture::png(16, 16, 1).data_url();
     [
@@ -71,19 +71,18 @@ fn attack(browser: &Browser, gateway: &Server, site: &str, what: &str) {
 }
 
 #[test]
-fn pages_of_other_sites_can_neither_delete_nor_spend() {
+fn other_sites_cannot_delete_files_or_spend_credit() {
     let server = gateway();
     let browser = Browser::start();
     let port = server.address.port();
-    // By an address that browsers trust, which they send Sec-Fetch-Site to, and by a name over plain HTTP, which gets
-    // an Origin only.
+    // Browsers send Sec-Fetch-Site to the trusted address, but only Origin to the name over plain HTTP.
     for name in ["127.0.0.1", "photos.example"] {
         for (what, page) in attacks(&format!("http://{name}:{port}")) {
             let file = browser.folder.path().join("evil.html");
             std::fs::write(&file, &page).unwrap();
             let site = Site::start(move |_| Reply::new(200, "text/html", page.clone()));
             let other = site.url().replace("127.0.0.1", "evil.example");
-            // Another port of the same site, another site, and a file, whose origin is `null`.
+            // The sources are another port of the same site, another site, and a file, whose origin is `null`.
             for from in [site.url(), other, format!("file://{}", file.display())] {
                 attack(&browser, &server, &from, what);
             }
@@ -94,7 +93,7 @@ fn pages_of_other_sites_can_neither_delete_nor_spend() {
 }
 
 #[test]
-fn a_name_that_leads_here_shows_another_site_nothing() {
+fn a_foreign_host_name_that_resolves_to_the_gateway_is_refused() {
     let server = Server::start();
     let browser = Browser::start();
     browser.open(&format!("http://evil.example:{}/", server.address.port()));
@@ -104,7 +103,7 @@ fn a_name_that_leads_here_shows_another_site_nothing() {
 }
 
 #[test]
-fn the_pages_own_form_works_without_javascript_under_a_name_over_plain_http() {
+fn the_form_works_without_javascript_under_a_name_over_plain_http() {
     let server = Setup::new().env("PIXCOLOR_HOSTS", r#"["photos.example"]"#).start();
     let browser = Browser::start();
     browser.cdp("Emulation.setScriptExecutionDisabled", serde_json::json!({"value": true}));

@@ -1,4 +1,4 @@
-//! When something goes wrong, the page says in words what happened and what to do.
+//! The page explains problems and says what to do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use crate::harness::{Answer, Picture, Setup, agent};
 use crate::page::Page;
 
 #[test]
-fn what_is_no_picture_is_explained_and_another_can_be_chosen() {
+fn a_file_that_is_not_a_picture_is_explained_and_another_can_be_chosen() {
     let page = Page::open();
     page.choose(&page.file("notes.txt", "Dear diary"));
     let said = page.until_failed();
@@ -51,7 +51,7 @@ fn too_large_and_empty_files_are_refused_before_they_are_sent() {
 }
 
 #[test]
-fn a_gateway_that_is_gone_is_said_to_be() {
+fn an_unreachable_gateway_is_reported() {
     let mut page = Page::open();
     page.server.terminate();
     page.choose_picture("photo.png", &Picture::png(64, 64, 1));
@@ -63,8 +63,8 @@ fn a_gateway_that_is_gone_is_said_to_be() {
 }
 
 #[test]
-fn a_busy_gateway_is_waited_for_with_a_countdown_and_asked_again() {
-    // As much is decoded at once as one photograph needs, and nobody may wait.
+fn a_busy_gateway_shows_a_countdown_until_the_retry() {
+    // The decoder has capacity for one large photograph, and no request may wait for it.
     let setup = Setup::new()
         .env("PIXCOLOR_QUOTA__ENABLED", "false")
         .env("PIXCOLOR_LIMITS__PIXELS", "6_000_000")
@@ -78,7 +78,7 @@ fn a_busy_gateway_is_waited_for_with_a_countdown_and_asked_again() {
             std::thread::spawn(move || {
                 let mut large = Picture::jpeg(3000, 2000, 6);
                 while busy.load(Ordering::Relaxed) {
-                    // Each time another file: what was coloured before is not decoded.
+                    // Changes the file each time, because cached files are not decoded.
                     large.bytes.push(crowd);
                     Answer::new(agent().post(&url).send(&large.bytes[..]).expect("an answer"));
                 }
@@ -94,7 +94,7 @@ fn a_busy_gateway_is_waited_for_with_a_countdown_and_asked_again() {
     }
     let said = page.until_failed();
     busy.store(false, Ordering::Relaxed);
-    // The two seconds may be over by now; the test of limits sees the button while it counts down.
+    // The two seconds may be over by now. The test of rate limits checks the button during the countdown.
     assert!(said.contains("You can try again in"), "{said}");
     page.shot("busy");
     for thread in crowd {
@@ -108,7 +108,7 @@ fn a_busy_gateway_is_waited_for_with_a_countdown_and_asked_again() {
 }
 
 #[test]
-fn who_has_asked_too_often_sees_which_limit_and_counts_down_to_the_next_try() {
+fn an_exceeded_rate_limit_is_named_with_a_countdown_until_the_retry() {
     let limit = r#"{ rate = 4, per = "minute", burst = 1 }"#;
     let page = Page::of(Setup::new().env("PIXCOLOR_QUOTA__LIMITS__PICTURES", limit));
     page.choose(&page.file("one.png", &Picture::png(64, 64, 1).bytes));
@@ -128,7 +128,7 @@ fn who_has_asked_too_often_sees_which_limit_and_counts_down_to_the_next_try() {
 }
 
 #[test]
-fn when_nobody_can_color_the_page_says_so_and_why() {
+fn the_page_says_why_no_provider_is_ready() {
     let page = Page::of(Setup::new().env("PIXCOLOR_ROUTE", "[\"algorithmia\"]"));
     let said = page.text(".notice");
     assert!(said.contains("Nothing can be coloured") && said.contains("algorithmia: "), "{said}");
@@ -141,7 +141,7 @@ fn when_nobody_can_color_the_page_says_so_and_why() {
 }
 
 #[test]
-fn who_could_not_is_named_beside_who_did() {
+fn failed_providers_are_listed_with_the_one_that_colored() {
     let page = Page::of(Setup::new().env("PIXCOLOR_ROUTE", "[\"algorithmia\", \"local\"]"));
     assert!(!page.browser.value("document.querySelector('#provider')").is_object(), "there is one to choose");
     page.browser.click("#sample");
@@ -152,7 +152,7 @@ fn who_could_not_is_named_beside_who_did() {
 }
 
 #[test]
-fn where_a_key_is_needed_there_is_a_field_for_it_and_it_is_sent_as_a_header_only() {
+fn a_required_key_is_entered_in_a_field_and_sent_only_as_a_header() {
     let page = Page::of(Setup::new().env("PIXCOLOR_ANONYMOUS", "false"));
     assert!(page.is_seen("#key"));
     page.choose_picture("photo.png", &Picture::png(64, 64, 1));
@@ -173,7 +173,7 @@ fn where_a_key_is_needed_there_is_a_field_for_it_and_it_is_sent_as_a_header_only
     page.server.until("the key is known", known);
     page.browser.click("#retry");
     page.until_done();
-    // Another photograph needs no more typing, and neither does the page when it is loaded anew.
+    // The page remembers the key for the next photograph and after a reload.
     page.browser.open(&page.server.url("/"));
     page.choose_picture("photo.png", &Picture::png(64, 64, 2));
     page.until_done();
@@ -183,7 +183,7 @@ fn where_a_key_is_needed_there_is_a_field_for_it_and_it_is_sent_as_a_header_only
 }
 
 #[test]
-fn where_no_key_is_needed_there_is_no_field_for_one() {
+fn without_required_keys_the_key_field_is_hidden() {
     let page = Page::open();
     assert!(!page.is_seen("#key"));
     page.finish(&[]);

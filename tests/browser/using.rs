@@ -1,4 +1,4 @@
-//! Photographs in, coloured photographs out: every way of choosing, looking and keeping.
+//! Choosing, colouring, comparing and downloading photographs.
 
 use image::ImageFormat;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::harness::{Picture, Setup};
 use crate::page::Page;
 
 #[test]
-fn a_chosen_file_is_colored_shown_beside_its_original_and_can_be_kept() {
+fn a_chosen_file_is_colored_shown_beside_the_original_and_downloaded() {
     let page = Page::open();
     page.shot("start");
     page.browser.value(
@@ -38,7 +38,7 @@ fn a_chosen_file_is_colored_shown_beside_its_original_and_can_be_kept() {
     }
     page.browser.click("#download");
     let kept = page.browser.folder.path().join("downloads/grandmother-coloured.jpg");
-    // The browser makes an empty file first.
+    // The browser creates an empty file first.
     let picture = || image::load_from_memory(&std::fs::read(&kept).ok()?).ok();
     until("the download is whole and has the name of the original", || picture().is_some());
     assert_eq!(picture().map(|picture| (picture.width(), picture.height())), Some((900, 600)));
@@ -46,7 +46,7 @@ fn a_chosen_file_is_colored_shown_beside_its_original_and_can_be_kept() {
 }
 
 #[test]
-fn the_sample_is_colored_and_the_next_photograph_takes_its_place() {
+fn the_sample_is_colored_and_the_next_photograph_replaces_it() {
     let page = Page::open();
     page.browser.click("#sample");
     page.until_done();
@@ -74,13 +74,13 @@ fn a_photograph_can_be_dropped_anywhere() {
 }
 
 #[test]
-fn a_picture_that_was_copied_can_be_pasted() {
+fn a_copied_picture_can_be_pasted() {
     let page = Page::open();
     page.browser.cdp(
         "Browser.grantPermissions",
         json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}),
     );
-    // Who may write to the clipboard is the page in front.
+    // Only the page in the foreground may write to the clipboard.
     page.browser.cdp("Page.bringToFront", json!({}));
     page.browser.value(
         "(async () => {
@@ -98,7 +98,7 @@ fn a_picture_that_was_copied_can_be_pasted() {
 }
 
 #[test]
-fn what_is_on_its_way_shows_how_far_it_is_and_can_be_called_off() {
+fn an_upload_shows_its_progress_and_can_be_cancelled() {
     let page = Page::open();
     let slow = json!({"offline": false, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 60_000});
     page.browser.cdp("Network.enable", json!({}));
@@ -117,7 +117,7 @@ fn what_is_on_its_way_shows_how_far_it_is_and_can_be_called_off() {
 }
 
 #[test]
-fn everything_can_be_done_with_the_keyboard_alone() {
+fn the_page_can_be_used_with_the_keyboard_alone() {
     let page = Page::open();
     let focus = || page.string("document.activeElement.id || document.activeElement.value || ''");
     let tab_to = |wanted: &str| {
@@ -127,11 +127,11 @@ fn everything_can_be_done_with_the_keyboard_alone() {
                 return;
             }
         }
-        panic!("no way to {wanted} with the Tab key; the focus is on {}", focus());
+        panic!("the Tab key does not reach {wanted}; the focus is on {}", focus());
     };
     tab_to("file");
     let outline = page.string("getComputedStyle(document.querySelector('label[for=file]')).outlineStyle");
-    assert_eq!(outline, "solid", "who comes to the file field sees it");
+    assert_eq!(outline, "solid", "the focused file field has an outline");
     tab_to("sample");
     page.browser.press(&[Key::Enter]);
     page.until_done();
@@ -147,7 +147,7 @@ fn everything_can_be_done_with_the_keyboard_alone() {
 }
 
 #[test]
-fn a_file_that_the_browser_cannot_show_is_colored_all_the_same() {
+fn a_file_that_the_browser_cannot_show_is_colored() {
     let page = Page::open();
     let tiff = Picture::new(Picture::landscape(320, 240, 3), ImageFormat::Tiff);
     page.choose_picture("scan.tif", &tiff);
@@ -161,7 +161,7 @@ fn a_file_that_the_browser_cannot_show_is_colored_all_the_same() {
 }
 
 #[test]
-fn with_more_than_one_provider_and_format_people_can_choose_and_choose_again() {
+fn provider_and_format_can_be_chosen_and_changed_afterwards() {
     let setup = Setup::new()
         .file("config/pixcolor.toml", "route = [\"local\"]\n")
         .file("config/providers/second.toml", "kind = \"onnx\"\n");
@@ -184,7 +184,7 @@ fn with_more_than_one_provider_and_format_people_can_choose_and_choose_again() {
 }
 
 #[test]
-fn without_javascript_a_form_and_two_plain_pages_do() {
+fn the_page_works_without_javascript() {
     let page = Page::prepared(Setup::new(), |page| {
         page.browser.cdp("Emulation.setScriptExecutionDisabled", json!({"value": true}));
     });
@@ -212,7 +212,7 @@ fn without_javascript_a_form_and_two_plain_pages_do() {
 }
 
 #[test]
-fn a_photograph_that_was_colored_before_is_not_sent_again() {
+fn a_cached_photograph_is_not_sent_again() {
     let page = Page::open();
     let picture = Picture::jpeg(600, 400, 3);
     page.choose_picture("first.jpg", &picture);
@@ -230,7 +230,7 @@ fn a_photograph_that_was_colored_before_is_not_sent_again() {
 }
 
 #[test]
-fn where_browsers_do_not_hash_it_is_sent() {
+fn a_browser_that_cannot_hash_sends_the_photograph_again() {
     let page = Page::open();
     page.browser.value("Object.defineProperty(globalThis, 'crypto', { value: {} }) && null");
     let picture = Picture::jpeg(60, 40, 4);

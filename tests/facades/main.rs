@@ -1,4 +1,4 @@
-//! Other people's clients, unchanged, in front of the real binary.
+//! Other services' clients, unmodified, with the real binary.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! OpenAI's own Python package (`tests/run` installs it) edits images here.
+//! The OpenAI facade, tested with OpenAI's own Python package, which `tests/run` installs.
 
 use std::io::Write;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::fakes::algorithmia::{Algorithmia, Behavior};
 use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Server, Setup};
 
-/// Does with the package what standard input says, and writes what came of it.
+/// Performs the request on standard input with the package and prints the result.
 const SCRIPT: &str = r#"
 import base64, json, sys
 import openai
@@ -39,7 +39,7 @@ except openai.APIStatusError as error:
 json.dump(said, sys.stdout)
 "#;
 
-/// What the package says; none where `tests/run` has not installed it.
+/// Runs the package; `None` if `tests/run` has not installed it.
 fn client(address: &str, key: &str, mut ask: Value) -> Option<Value> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".test/openai-3.54.0/bin/python");
     if !python.exists() {
@@ -58,7 +58,7 @@ fn client(address: &str, key: &str, mut ask: Value) -> Option<Value> {
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// `images.edit` with these pictures and arguments.
+/// Calls `images.edit` with these pictures and arguments.
 fn edit_all(server: &Server, pictures: &[&Picture], args: Value) -> Option<Value> {
     let pictures: Vec<_> = pictures.iter().map(|picture| BASE64.encode(&picture.bytes)).collect();
     let list = pictures.len() > 1 || args["list"] == true;
@@ -71,7 +71,7 @@ fn edit(server: &Server, picture: &Picture, args: Value) -> Option<Value> {
     edit_all(server, &[picture], args)
 }
 
-/// The picture in an answer.
+/// The picture in a response.
 #[track_caller]
 fn colored(said: &Value) -> Vec<u8> {
     let [picture] = said["answer"]["data"].as_array().unwrap_or_else(|| panic!("{said}")).as_slice() else {
@@ -86,7 +86,7 @@ fn is_error(said: &Value, error: &str, status: u16, code: &str, param: Option<&s
     assert_eq!(json!([said["error"], said["status"], said["code"], said["param"]]), expected, "{said}");
 }
 
-/// A gateway whose route is a paid host alone, which has so many credits; a call costs 2 of them, and may cost 5.
+/// A gateway whose only provider is a paid host, with a budget of `credits`. A call costs 2 credits and may cost 5.
 fn paid(fake: &Algorithmia, credits: u32) -> Server {
     let provider = format!(
         "kind = \"algorithmia\"\nbase_url = \"{}\"\nallow_private = true\napi_key = {{ env = \"ALGORITHMIA_API_KEY\" }}\n\
@@ -102,7 +102,7 @@ fn paid(fake: &Algorithmia, credits: u32) -> Server {
 }
 
 #[test]
-fn the_sdk_gets_its_photograph_in_color_and_is_told_what_was_ignored() {
+fn the_sdk_receives_a_colored_photograph_and_the_ignored_parameters() {
     let server = Server::start();
     let picture = Picture::jpeg(320, 240, 1);
     let Some(said) = edit(&server, &picture, json!({ "prompt": "colourise it, please" })) else { return };
@@ -129,7 +129,7 @@ fn the_sdk_gets_its_photograph_in_color_and_is_told_what_was_ignored() {
         "{headers}"
     );
 
-    // A program of the time when that was OpenAI's model; the same picture costs nothing again.
+    // Old programs name OpenAI's model of their time. The same picture is free the second time.
     let args = json!({
         "prompt": "colourise it".repeat(1_500), "model": "gpt-image-1", "size": "1024x1024", "n": 1,
         "quality": "high", "response_format": "b64_json", "user": "somebody", "list": true,
@@ -150,7 +150,7 @@ fn the_sdk_gets_its_photograph_in_color_and_is_told_what_was_ignored() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_and_the_parameter_is_named() {
+fn unsupported_parameters_are_refused_by_name() {
     let server = Server::start();
     let picture = Picture::png(32, 24, 1);
     for (args, param) in [
@@ -167,7 +167,7 @@ fn what_cannot_be_done_is_refused_and_the_parameter_is_named() {
     }
     let said = edit_all(&server, &[&picture, &Picture::png(32, 24, 2)], json!({ "prompt": "" })).unwrap();
     is_error(&said, "BadRequestError", 400, "invalid_value", Some("image"));
-    // A name that is merely mistyped must not send the picture elsewhere.
+    // A typing error in the name must not send the picture to another provider.
     let said = edit(&server, &picture, json!({ "prompt": "", "model": "locla" })).unwrap();
     is_error(&said, "NotFoundError", 404, "model_not_found", Some("model"));
     let text = Picture { bytes: b"no picture".to_vec(), media_type: "image/png" };
@@ -179,11 +179,11 @@ fn what_cannot_be_done_is_refused_and_the_parameter_is_named() {
 }
 
 #[test]
-fn models_are_the_route_and_the_providers() {
+fn the_models_are_the_route_and_the_configured_providers() {
     let fake = Algorithmia::start();
     let server = paid(&fake, 100);
     let Some(said) = client(&server.url(""), "any-key", json!({ "models": "local" })) else { return };
-    // Those that wait for a key, which nobody has given, are left out.
+    // Providers without their key are left out.
     assert_eq!(said["ids"], json!(["pixcolor", "algorithmia", "local"]));
     let one = json!({ "id": "local", "object": "model", "created": 0, "owned_by": "pixcolor" });
     assert_eq!(said["one"], one);
@@ -192,7 +192,7 @@ fn models_are_the_route_and_the_providers() {
 }
 
 #[test]
-fn a_wrong_key_and_too_many_requests_are_the_exceptions_that_programs_catch() {
+fn a_wrong_key_and_too_many_requests_raise_the_sdks_exceptions() {
     let setup = Setup::new()
         .env("PIXCOLOR_ANONYMOUS", "false")
         .env("PIXCOLOR_QUOTA__LIMITS__REQUESTS", r#"{ rate = 2, per = "day", burst = 2, by = "key" }"#);
@@ -215,13 +215,13 @@ fn a_wrong_key_and_too_many_requests_are_the_exceptions_that_programs_catch() {
 }
 
 #[test]
-fn what_may_have_been_paid_for_is_not_sent_again_and_a_spent_budget_is_a_spent_quota() {
+fn a_possibly_charged_request_is_not_retried_and_a_spent_budget_is_insufficient_quota() {
     let fake = Algorithmia::start();
     let server = paid(&fake, 9);
     let Some(said) = edit(&server, &Picture::png(32, 24, 1), json!({ "prompt": "" })) else { return };
     colored(&said);
     assert_eq!(said["headers"]["x-pixcolor-credits"], "2");
-    // How many tokens a host elsewhere has counted is not known here, and unknown is not 0.
+    // The number of tokens that a remote host used is unknown, which is not 0.
     assert_eq!(said["answer"]["usage"], json!(null), "{}", said["answer"]);
     let again = edit(&server, &Picture::png(32, 24, 1), json!({ "prompt": "" })).unwrap();
     assert_eq!(again["answer"]["usage"]["total_tokens"], 0);
@@ -237,7 +237,7 @@ fn what_may_have_been_paid_for_is_not_sent_again_and_a_spent_budget_is_a_spent_q
 }
 
 #[test]
-fn whatever_goes_wrong_has_openais_shape_at_openais_addresses_and_nowhere_else() {
+fn errors_have_openais_format_at_openais_addresses_only() {
     let server = Server::start();
     for (answer, status) in [
         (server.get("/v1/images/edits"), 405),

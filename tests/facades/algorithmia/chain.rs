@@ -1,4 +1,4 @@
-//! A gateway whose provider is another gateway, over this protocol: from page to page.
+//! A gateway whose provider is another gateway, connected through this facade.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::key;
 use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Server, Setup};
 
-/// A gateway that has all pictures coloured by the one at `url`.
+/// A gateway whose only provider is the gateway at `url`.
 fn first(url: &str, key: &str, more: &str) -> Setup {
     let file = format!("kind = \"algorithmia\"\nbase_url = \"{url}\"\nbreaker = {{ failures = 0 }}\n{more}");
     Setup::new()
@@ -15,7 +15,7 @@ fn first(url: &str, key: &str, more: &str) -> Setup {
         .env("ALGORITHMIA_API_KEY", key)
 }
 
-/// What a gateway's ledger says of a provider: calls and credits.
+/// A provider's calls and credits in a gateway's ledger.
 #[track_caller]
 fn account(server: &Server, provider: &str) -> (u64, String) {
     let usage = server.get("/v1/usage").json();
@@ -38,13 +38,13 @@ fn a_picture_goes_through_two_gateways_and_both_count_its_credits() {
     assert_eq!((colored.width(), colored.height()), (1200, 800));
     assert!(colorfulness(&colored) > 3.0);
     assert_eq!(answer.header("x-pixcolor-provider"), "algorithmia");
-    // A credit for each second that has begun.
+    // One credit for each started second.
     let credits: u32 = answer.header("x-pixcolor-credits").parse().unwrap();
     assert!((1..=30).contains(&credits), "{credits}");
     assert_eq!(account(&first, "algorithmia"), (1, credits.to_string()));
     assert_eq!(account(&second, "local"), (1, "3".to_owned()));
 
-    // A repeat costs nobody anything, here or there.
+    // A repeated request costs nothing at either gateway.
     first.colorize(&picture).picture();
     let again = first.post("/v1/colorize", &[("Cache-Control", "no-cache")], &picture.bytes);
     assert_eq!(again.header("x-pixcolor-credits"), "1");
@@ -54,7 +54,7 @@ fn a_picture_goes_through_two_gateways_and_both_count_its_credits() {
 }
 
 #[test]
-fn the_page_of_the_first_shows_what_the_second_has_made() {
+fn the_first_gateways_page_shows_the_second_gateways_result() {
     let second = Server::start();
     let first = first(&second.url(""), "simANY", "").start();
     let (form, body) = Picture::png(96, 64, 12).multipart(&[]);
@@ -65,7 +65,7 @@ fn the_page_of_the_first_shows_what_the_second_has_made() {
 }
 
 #[test]
-fn what_goes_wrong_there_is_understood_here() {
+fn the_first_gateway_recognises_the_second_gateways_errors() {
     let second = Setup::new()
         .env("PIXCOLOR_ON_COLOUR", "\"refuse\"")
         .env("PIXCOLOR_QUOTA__LIMITS__REQUESTS", r#"{ rate = 2, per = "day", burst = 2 }"#)
@@ -83,7 +83,7 @@ fn what_goes_wrong_there_is_understood_here() {
     assert_eq!(attempt(&first(&second.url(""), &good, elsewhere).start()), json!(["failed", "0"]));
     let first = first(&second.url(""), &good, "retries = 0\n").start();
     first.colorize(&Picture::png(64, 48, 1)).picture();
-    // The file is not charged for; the next call is one too many.
+    // Fetching the file does not count; the next call exceeds the limit.
     let busy = first.post("/v1/colorize", &[("Cache-Control", "no-cache")], &Picture::png(64, 48, 2).bytes);
     assert_eq!(busy.problem(503)["attempts"][0]["failure"], "busy");
     assert!(!busy.header("retry-after").is_empty());

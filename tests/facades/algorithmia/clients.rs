@@ -11,7 +11,7 @@ use super::{installed, key, storing};
 use crate::harness::Picture;
 use crate::harness::picture::colorfulness;
 
-/// What a session said, step by step.
+/// Runs a session and returns the output of each step.
 fn session(mut command: Command, args: [&str; 3]) -> Value {
     let output = command.args(args).output().unwrap();
     let complained = String::from_utf8_lossy(&output.stderr);
@@ -19,7 +19,7 @@ fn session(mut command: Command, args: [&str; 3]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {complained}"))
 }
 
-/// A picture that came back as base64: in colour, and of the size of the one that was sent.
+/// Asserts that base64 contains a colour PNG with the size of the sent picture.
 #[track_caller]
 fn is_colored(base64: &Value, sent: &Picture) {
     let bytes = BASE64.decode(base64.as_str().unwrap()).unwrap_or_else(|_| panic!("{base64}"));
@@ -30,7 +30,7 @@ fn is_colored(base64: &Value, sent: &Picture) {
     assert!(colorfulness(&colored) > 3.0, "it is grey");
 }
 
-/// What every client of Python says at a step.
+/// Asserts the output of a step.
 #[track_caller]
 fn says(said: &Value, step: &str, expected: impl Into<Value>) {
     assert_eq!(said[step], expected.into(), "{step}: {said}");
@@ -63,7 +63,7 @@ fn pythons_clients_of_2017_and_2022_work_unchanged() {
         assert!(stdout.as_str().unwrap().contains("120 x 90, coloured by local"), "{said}");
         assert!(said["octets"].as_str().unwrap().starts_with("data://.algo/deeplearning/"), "{said}");
 
-        // The last client shows nothing but the status of what is not 200.
+        // The last client shows only the number for statuses other than 200.
         let refused = |words, status: &str| match version {
             "2.0.5" => format!("<Response [{status}]>"),
             _ => String::from(words),

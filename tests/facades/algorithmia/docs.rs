@@ -1,4 +1,4 @@
-//! The commands in docs/algorithmia.md do what it says.
+//! Runs the commands in docs/algorithmia.md.
 
 use std::process::Command;
 

@@ -10,7 +10,7 @@ use crate::fakes::http::{Reply, Server as Host};
 use crate::harness::picture::colorfulness;
 use crate::harness::{Picture, Server, Setup};
 
-/// The picture that an answer says it has made: a PNG in colour.
+/// Fetches a result and checks that it is a colour PNG.
 #[track_caller]
 fn made(server: &Server, path: &str) -> image::DynamicImage {
     let file = server.get(path);
@@ -22,7 +22,7 @@ fn made(server: &Server, path: &str) -> image::DynamicImage {
 }
 
 #[test]
-fn a_picture_may_come_as_it_is_or_as_a_data_url_in_json_or_as_text() {
+fn a_picture_is_accepted_as_bytes_and_as_a_data_url_in_json_or_text() {
     let server = Server::start();
     let picture = Picture::jpeg(120, 80, 3);
     let by_json = output(&pipe(&server, &image(&picture)));
@@ -42,26 +42,26 @@ fn a_picture_may_come_as_it_is_or_as_a_data_url_in_json_or_as_text() {
         pipe(&server, &json!({ "image": picture.data_url(), "unknown": 1 })),
     ];
     for answer in &answers {
-        // It is the same picture: nothing is made twice.
+        // The same picture is a cache hit.
         assert!(answer.header("cache-status").starts_with("PixColor; hit"), "{:?}", answer.headers);
         assert_eq!(answer.header("x-pixcolor-credits"), "0");
         let path = output(answer);
         assert_eq!(path[path.len() - 40..], by_json[by_json.len() - 40..]);
         made(&server, &path);
     }
-    // And it is what everybody else is given.
+    // The API returns the same bytes.
     let same = server.post("/v1/colorize?format=png", &[], &picture.bytes);
     assert_eq!(same.body, server.get(&by_json).body);
 }
 
 #[test]
-fn a_result_is_an_input_too() {
+fn a_result_can_be_an_input() {
     let server = Server::start();
     let gray = Picture::png(96, 64, 4);
     let first = pipe(&server, &image(&gray));
     let same = pipe(&server, &json!({ "image": first.json()["result"]["output"] }));
     made(&server, &output(&same));
-    // What is in colour is given back as it looks, and is there for a day though the cache does not keep it.
+    // A picture in colour is returned without recolouring. Its result is stored for a day, although it is not cached.
     let colored = Picture::new(Picture::in_color(96, 64, 4), image::ImageFormat::Png);
     let mut input = image(&colored);
     for kept in 1..=2 {
@@ -76,7 +76,7 @@ fn a_result_is_an_input_too() {
 }
 
 #[test]
-fn a_list_gives_a_list_and_what_is_wrong_with_one_is_wrong_with_all() {
+fn a_list_returns_a_list_and_one_bad_picture_fails_the_call() {
     let server = Server::start();
     let pictures = [Picture::png(64, 48, 1), Picture::png(80, 60, 2)];
     let urls = json!(pictures.iter().map(Picture::data_url).collect::<Vec<_>>());
@@ -95,7 +95,7 @@ fn a_list_gives_a_list_and_what_is_wrong_with_one_is_wrong_with_all() {
 }
 
 #[test]
-fn a_clients_files_are_read_and_written_where_files_are_kept() {
+fn inputs_and_results_can_be_stored_files() {
     let server = storing().start();
     let (bob, ann) = (key(&server, "bob"), key(&server, "ann"));
     let bob = [("Authorization", bob.as_str())];
@@ -131,7 +131,7 @@ fn a_clients_files_are_read_and_written_where_files_are_kept() {
 }
 
 #[test]
-fn addresses_are_fetched_only_where_that_is_turned_on_and_from_there_alone() {
+fn addresses_are_fetched_only_from_configured_hosts() {
     let picture = Picture::png(96, 64, 7);
     let (bytes, asked) = (picture.bytes.clone(), Arc::new(AtomicUsize::new(0)));
     let counted = asked.clone();
@@ -183,7 +183,7 @@ fn addresses_are_fetched_only_where_that_is_turned_on_and_from_there_alone() {
 }
 
 #[test]
-fn which_algorithm_is_whose_is_configuration() {
+fn the_configuration_maps_algorithms_to_providers() {
     let server = Setup::new()
         .env(
             "PIXCOLOR_FACADES__ALGORITHMIA__ALGORITHMS",

@@ -1,4 +1,4 @@
-//! Algorithmia's clients: the vendor's own, of the time of the original app and the last ones, unmodified.
+//! The Algorithmia facade, tested with the vendor's unmodified clients: those of the original app's time and the last ones.
 
 mod chain;
 mod clients;
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Picture, Server, Setup, agent};
 
-/// The one that everybody called.
+/// The path of the colouring algorithm.
 pub const ALGORITHM: &str = "/v1/algo/deeplearning/ColorfulImageColorization/1.1.5";
 
-/// A gateway that keeps clients' files.
+/// A gateway that stores clients' files.
 pub fn storing() -> Setup {
     Setup::new().env("PIXCOLOR_FACADES__ALGORITHMIA__STORAGE", "true")
 }
@@ -33,7 +33,7 @@ pub fn post_json(server: &Server, path: &str, headers: &[(&str, &str)], input: &
     server.post(path, &headers, input.to_string().as_bytes())
 }
 
-/// The methods that only files know.
+/// Requests with methods that only the data API uses.
 pub trait Files {
     fn put(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer;
     fn patch(&self, path: &str, body: &[u8]) -> Answer;
@@ -65,7 +65,7 @@ impl Files for Server {
     }
 }
 
-/// The path below /v1/data of the picture that an answer says it has made.
+/// The path of the picture that a response names as its output.
 #[track_caller]
 pub fn output(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -81,7 +81,7 @@ pub fn path(uri: &str) -> String {
     format!("/v1/data/{}", uri.strip_prefix("data://").expect("a data URI"))
 }
 
-/// The words of an error, and whether they are where each client looks.
+/// The message of an error. Checks that it is in the body and the header.
 #[track_caller]
 pub fn error(answer: &Answer, status: u16) -> String {
     assert_eq!(answer.status, status, "{}", answer.text());
@@ -93,14 +93,14 @@ pub fn error(answer: &Answer, status: u16) -> String {
     message
 }
 
-/// A key of a gateway that has none yet, once it is known.
+/// Creates a key and waits until the gateway knows it.
 pub fn key(server: &Server, name: &str) -> String {
     let key = server.command(&["key", "new", name]);
     server.until_known(&key);
     key
 }
 
-/// What `tests/run` has installed.
+/// The path of a client that `tests/run` installs; `None` if it is missing.
 pub fn installed(path: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".test").join(path);
     if !path.exists() {

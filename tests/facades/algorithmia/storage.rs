@@ -1,4 +1,4 @@
-//! Files of clients, and results for a day.
+//! Clients' stored files, and results that are available for a day.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Files, error, image, key, output, pipe, post_json, storing};
 use crate::harness::{Answer, Picture, Server, Setup};
 
-/// Where a server keeps them.
+/// The folder where a server stores them.
 const DATA: &str = ".local/state/pixcolor/data";
 
 #[track_caller]
@@ -16,7 +16,7 @@ fn create(server: &Server, name: &str, headers: &[(&str, &str)]) -> Answer {
 }
 
 #[test]
-fn nothing_is_kept_for_clients_unless_that_is_turned_on() {
+fn files_are_stored_only_if_storage_is_turned_on() {
     let server = Server::start();
     for answer in [
         server.put("/v1/data/.my/photos/a", &[], b"x"),
@@ -37,7 +37,7 @@ fn nothing_is_kept_for_clients_unless_that_is_turned_on() {
 }
 
 #[test]
-fn each_client_has_its_own_files_and_shows_them_only_if_it_says_so() {
+fn each_client_has_its_own_files_and_shares_them_only_by_acl() {
     let server = storing().start();
     let (bob, ann) = (key(&server, "bob"), key(&server, "ann"));
     let (bob, ann) = ([("Authorization", bob.as_str())], [("Authorization", ann.as_str())]);
@@ -65,17 +65,17 @@ fn each_client_has_its_own_files_and_shows_them_only_if_it_says_so() {
         (&json!("b"), &json!({ "read": ["user://*"] }))
     );
     assert!(server.get_with("/v1/data/bob/shown", &ann).json().get("acl").is_none());
-    // To read is all they may.
+    // Other clients can read but not write.
     error(&server.put("/v1/data/bob/shown/c", &ann, b"c"), 404);
     error(&server.delete_with("/v1/data/bob/shown/b", &ann), 404);
-    // One that has no key has an account of its own, too.
+    // A client without a key has its own account, too.
     assert_eq!(create(&server, "photos", &[]).status, 200);
     assert_eq!(server.get("/v1/data/.my").json()["folders"], json!([{ "name": "photos" }]));
     assert_eq!(server.get("/v1/data/.my/photos").json(), json!({ "folders": [], "files": [] }));
 }
 
 #[test]
-fn a_long_list_comes_in_pages() {
+fn long_listings_have_pages() {
     let server = storing().start();
     assert_eq!(create(&server, "many", &[]).status, 200);
     let owner = std::fs::read_dir(server.path(DATA).join("files")).unwrap().next().unwrap().unwrap().path();
@@ -106,7 +106,7 @@ fn a_long_list_comes_in_pages() {
 }
 
 #[test]
-fn room_is_bounded_and_names_cannot_lead_elsewhere() {
+fn storage_is_limited_and_names_cannot_leave_their_folder() {
     let server = storing()
         .env("PIXCOLOR_FACADES__ALGORITHMIA__CLIENT_MAX_BYTES", "\"128 KiB\"")
         .env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "\"128 KiB\"")
@@ -130,7 +130,7 @@ fn room_is_bounded_and_names_cannot_lead_elsewhere() {
     }
     error(&create(&server, "..", &[]), 400);
     error(&create(&server, "a/b", &[]), 400);
-    // Everything is below the one folder, and nothing is written elsewhere.
+    // All files are below one folder.
     let outside: Vec<_> = std::fs::read_dir(server.path(".local/state/pixcolor"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -147,11 +147,11 @@ fn room_is_bounded_and_names_cannot_lead_elsewhere() {
 }
 
 #[test]
-fn a_result_is_there_for_a_day() {
+fn a_result_is_available_for_a_day() {
     let server = Server::start();
     let path = output(&pipe(&server, &image(&Picture::png(64, 48, 1))));
     assert_eq!(server.get(&path).status, 200);
-    // Kept once, by the cache.
+    // The result is only in the cache.
     assert!(!server.path(DATA).exists());
     let (folder, name) = path.rsplit_once('/').unwrap();
     let until = u64::from_str_radix(&name[..8], 16).unwrap();
@@ -160,14 +160,14 @@ fn a_result_is_there_for_a_day() {
     for other in [now - 1, now + 90_000] {
         error(&server.get(&format!("{folder}/{other:08x}{}", &name[8..])), 404);
     }
-    // By both families, and by the short form that an algorithm may say.
+    // Both base paths and the short form work.
     assert_eq!(server.get(&path.replace("/v1/data", "/v1/connector/data")).status, 200);
     assert_eq!(server.get(&format!("/v1/data/.algo/temp/{name}")).status, 200);
     error(&server.get(folder), 404);
 }
 
 #[test]
-fn a_result_that_the_cache_does_not_keep_is_kept_for_a_day_all_the_same() {
+fn a_result_that_is_not_cached_is_stored_for_a_day() {
     for (name, value) in [
         ("PIXCOLOR_CACHE__ENABLED", "false"),
         ("PIXCOLOR_PROVIDERS__LOCAL__CACHE", "false"),
@@ -191,7 +191,7 @@ fn a_result_that_the_cache_does_not_keep_is_kept_for_a_day_all_the_same() {
 }
 
 #[test]
-fn a_client_that_shares_nothing_does_not_show_its_results() {
+fn with_a_cache_per_client_results_are_private() {
     let server = Setup::new().env("PIXCOLOR_CACHE__SHARE", "\"client\"").start();
     let bob = key(&server, "bob");
     let bob = [("Authorization", bob.as_str())];

@@ -1,4 +1,4 @@
-//! What clients rely on, byte by byte.
+//! Details of the HTTP protocol that Algorithmia's clients rely on.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::fakes::KEY;
 use crate::fakes::algorithmia::{Algorithmia, Behavior};
 use crate::harness::{Picture, Server, Setup, agent};
 
-/// Sends a request as it is written, and gives the answer as it came.
+/// Sends raw bytes and returns the raw response.
 fn raw(server: &Server, request: &[u8]) -> String {
     let mut answer = Vec::new();
     let mut stream = server.raw(request);
@@ -19,7 +19,7 @@ fn raw(server: &Server, request: &[u8]) -> String {
 }
 
 #[test]
-fn doubled_slashes_chunks_and_a_bare_key_are_understood() {
+fn doubled_slashes_chunked_bodies_and_a_key_without_scheme_are_accepted() {
     let server = Server::start();
     let server_with_key = Server::start();
     let bob = key(&server_with_key, "bob");
@@ -54,11 +54,11 @@ fn doubled_slashes_chunks_and_a_bare_key_are_understood() {
 }
 
 #[test]
-fn a_chunked_picture_of_some_size_arrives_whole() {
+fn a_large_chunked_picture_arrives_whole() {
     let server = Server::start();
     let picture = Picture::jpeg(900, 700, 8);
     let body = image(&picture).to_string();
-    // Without a length: a reader.
+    // A reader has no known length, so the body is chunked.
     let request = agent().post(server.url(ALGORITHM)).header("Content-Type", "application/json");
     let mut reader = body.as_bytes();
     let answer = crate::harness::Answer::new(request.send(ureq::SendBody::from_reader(&mut reader)).unwrap());
@@ -66,7 +66,7 @@ fn a_chunked_picture_of_some_size_arrives_whole() {
 }
 
 #[test]
-fn head_says_how_long_a_file_is_and_sends_nothing() {
+fn head_returns_the_length_of_a_file_without_a_body() {
     let server = Server::start();
     let path = output(&pipe(&server, &image(&Picture::png(64, 48, 1))));
     let file = server.get(&path);
@@ -97,7 +97,7 @@ fn head_says_how_long_a_file_is_and_sends_nothing() {
 }
 
 #[test]
-fn too_much_is_told_after_it_was_read() {
+fn a_too_large_body_is_read_before_it_is_refused() {
     let server = Setup::new().env("PIXCOLOR_LIMITS__UPLOAD_BYTES", "\"100 KiB\"").start();
     let large = vec![b'x'; 8 << 20];
     for (kind, chunked) in
@@ -109,7 +109,7 @@ fn too_much_is_told_after_it_was_read() {
             false => format!("Content-Length: {}\r\n\r\n", large.len()),
         };
         let mut stream = server.raw(head.as_bytes());
-        // Who sends everything before it listens can send everything.
+        // A client that sends its whole body before it reads the response can do so.
         stream.write_all(&large).unwrap();
         if chunked {
             stream.write_all(b"\r\n0\r\n\r\n").unwrap();
@@ -122,7 +122,7 @@ fn too_much_is_told_after_it_was_read() {
 }
 
 #[test]
-fn every_error_is_an_envelope_at_the_status_that_clients_can_read() {
+fn every_error_has_an_envelope_and_a_status_that_clients_can_read() {
     let server = Server::start();
     let say = |kind: &str, body: &[u8]| server.post(ALGORITHM, &[("Content-Type", kind)], body);
     for (answer, status, kind, words) in [
@@ -158,13 +158,13 @@ fn every_error_is_an_envelope_at_the_status_that_clients_can_read() {
     error(&server.get("/v1/algo/demo/Hello"), 405);
     error(&server.get("/v1/connector/s3/a/b"), 404);
     error(&server.get("/v1/data/dropbox://a/b"), 400);
-    // And everybody else is answered as before.
+    // Other addresses return problems in PixColor's own format.
     server.get("/v1/nothing").problem(404);
     server.post("/v1/colorize", &[], b"words").problem(415);
 }
 
 #[test]
-fn a_bare_result_is_bare_and_its_errors_are_those_that_raise() {
+fn raw_output_has_no_envelope_and_its_errors_have_statuses_that_clients_raise() {
     let server = Server::start();
     let raw = |path: &str, body: &[u8]| server.post(path, &[("Content-Type", "text/plain")], body);
     let hello = raw("/v1/algo/demo/Hello?timeout=300&stdout=False&output=raw", b"HAL");
@@ -185,7 +185,7 @@ fn a_bare_result_is_bare_and_its_errors_are_those_that_raise() {
     assert!(void["async"].is_string() && void["request_id"].as_str().unwrap().starts_with("req-"));
 }
 
-/// A gateway that asks the fake alone.
+/// A gateway whose only provider is the fake.
 fn asking(fake: &Algorithmia, more: &str) -> Setup {
     let file = format!(
         "kind = \"algorithmia\"\nbase_url = \"{}\"\nbreaker = {{ failures = 0 }}\nretries = 0\n",
@@ -198,7 +198,7 @@ fn asking(fake: &Algorithmia, more: &str) -> Setup {
 }
 
 #[test]
-fn what_providers_could_not_do_is_told_in_the_words_of_the_protocol() {
+fn provider_failures_have_algorithmias_error_types() {
     let fake = Algorithmia::start();
     let server = asking(&fake, "").start();
     fake.next([Behavior::Slow(Duration::from_secs(8))]);
@@ -220,7 +220,7 @@ fn what_providers_could_not_do_is_told_in_the_words_of_the_protocol() {
     error(&spent, 200);
     assert_eq!(spent.json()["error"]["error_type"], "PaymentRequiredError");
 
-    // Whoever is over a limit has to know when to come back.
+    // A client over its rate limit learns when to retry.
     let strict = Setup::new()
         .env("PIXCOLOR_QUOTA__LIMITS__REQUESTS", r#"{ rate = 2, per = "day", burst = 2 }"#)
         .start();
@@ -238,7 +238,7 @@ fn what_providers_could_not_do_is_told_in_the_words_of_the_protocol() {
 }
 
 #[test]
-fn what_a_call_took_and_cost_is_told_honestly() {
+fn metadata_and_headers_report_duration_and_cost() {
     let fake = Algorithmia::start();
     fake.next([Behavior::Slow(Duration::from_millis(700))]);
     let server = asking(&fake, "").start();
@@ -266,7 +266,7 @@ fn what_a_call_took_and_cost_is_told_honestly() {
 }
 
 #[test]
-fn who_is_passed_over_for_want_of_money_is_an_alert() {
+fn a_provider_skipped_for_its_budget_is_an_alert() {
     let fake = Algorithmia::start();
     let server = asking(&fake, "[budgets.small]\ncredits = 4\n")
         .env("PIXCOLOR_ROUTE", "[\"algorithmia\", \"local\"]")
@@ -278,7 +278,7 @@ fn who_is_passed_over_for_want_of_money_is_an_alert() {
 }
 
 #[test]
-fn what_fails_behind_doubled_slashes_is_told_as_elsewhere() {
+fn errors_behind_doubled_slashes_have_the_same_format() {
     let server = storing().start();
     error(&server.get("//v1/data/.my/none/x"), 404);
     let answer = server.post("//v1/algo/nobody/Nothing", &[("Content-Type", "text/plain")], b"x");
@@ -286,7 +286,7 @@ fn what_fails_behind_doubled_slashes_is_told_as_elsewhere() {
 }
 
 #[test]
-fn json_of_a_million_values_takes_no_memory() {
+fn json_with_millions_of_values_takes_little_memory() {
     let server = storing().start();
     let before = server.peak();
     let nested = format!("[{}0]", "[0],".repeat(2_000_000));
@@ -302,7 +302,7 @@ fn json_of_a_million_values_takes_no_memory() {
 }
 
 #[test]
-fn the_first_results_of_a_new_gateway_may_come_all_at_once() {
+fn a_new_gateway_accepts_its_first_results_concurrently() {
     let server = Server::start();
     std::thread::scope(|scope| {
         let calls: Vec<_> = (0..12)

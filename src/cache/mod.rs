@@ -199,7 +199,7 @@ pub enum CacheError {
         why: String,
     },
     /// A store that has failed is not asked for a while.
-    #[error("{store} is left alone for {:.0} s: {why}", .left.as_secs_f64().ceil())]
+    #[error("{store} is paused for {:.0} s: {why}", .left.as_secs_f64().ceil())]
     Paused {
         /// Which, as `s3://bucket/prefix`.
         store: String,

@@ -84,7 +84,7 @@ impl Inner {
                     tracing::warn!(
                         tier,
                         failures,
-                        "the {tier} cache cannot keep results, so that they may be paid for again: {error}"
+                        "the {tier} cache cannot store results, so they may be paid for again: {error}"
                     );
                 });
             }

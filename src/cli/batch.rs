@@ -133,6 +133,6 @@ impl Progress {
             0 => String::new(),
             cut_off => format!(" ({cut_off} of them cut off)"),
         };
-        format!("{done} of {count} photographs were coloured, {failed} failed, {left} are left{begun}")
+        format!("{done} of {count} photographs were coloured, {failed} failed, {left} remain{begun}")
     }
 }

@@ -73,7 +73,7 @@ fn places(config: &CacheConfig) -> Result<Vec<CacheLocation>, CliError> {
     }
     if places.is_empty() {
         return Err(
-            "nothing is kept on disk: `cache.enabled` is false, `cache.max_bytes` is 0, or `cache.dir` is \
+            "there is no cache on disk: `cache.enabled` is false, `cache.max_bytes` is 0, or `cache.dir` is \
                     not set; and no `cache.store` is set"
                 .into(),
         );

@@ -35,7 +35,7 @@ pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     let mut wrong = loaded.unset.clone();
     wrong.extend(loaded.config.providers.values().filter_map(|provider| {
         let key = format!("providers.{}.base_url", provider.name);
-        let message = format!("`{key}` is not asked: {}", forbidden(provider)?);
+        let message = format!("`{key}` is not used: {}", forbidden(provider)?);
         Some(ConfigProblem {
             origin: loaded.provenance(&key).cloned().unwrap_or(ValueOrigin::Default),
             message,

@@ -156,8 +156,7 @@ fn costs_credit(gateway: &Gateway, provider: Option<&str>) -> bool {
     });
     if let (Some(first), Err(error)) = (asked.first(), gateway.ledger_health()) {
         complain(format_args!(
-            "Provider {} costs credit and is not asked, because the ledger cannot be used: {}; have a running gateway do \
-             the work with `--gateway URL`, stop it, or use another ledger with `--state-dir FOLDER`.",
+            "Provider {} costs credit and is not called, because the ledger cannot be used: {}; use a running gateway with `--gateway URL`, stop it, or use another ledger with `--state-dir FOLDER`.",
             first.info().name,
             error.reason
         ));
@@ -270,7 +269,7 @@ impl ColorizeJob {
             Some(provider) => {
                 format!("{target}: coloured by {provider}{found} in {seconds:.1} s, {credits} credits")
             }
-            None => format!("{target}: {} is in colour already and was not coloured anew", file.display()),
+            None => format!("{target}: {} is in colour already and was not coloured again", file.display()),
         };
         // Unknown costs are no number.
         Ok(FileOutcome { line, damage, credits: credits.parse().unwrap_or_default() })

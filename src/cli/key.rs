@@ -36,8 +36,7 @@ pub fn check(config: &Config) -> Result<(), CliError> {
     }
     if keys.is_empty() && !config.clients.anonymous {
         tracing::warn!(
-            "nobody can use this gateway: `anonymous` is false, and there are no keys in {} (`pixcolor key new \
-             NAME` makes one)",
+            "no client can use this gateway: `anonymous` is false, and there are no keys in {} (`pixcolor key new NAME` creates one)",
             config.state_dir.display()
         );
     }
@@ -52,7 +51,7 @@ pub fn run(source: &ConfigSource, command: Command) -> Result<ExitCode, CliError
         Command::New { name } => {
             say(keys.mint(&name)?.expose());
             complain(format_args!(
-                "Keep it now, it cannot be shown again: {} has only its SHA-256. Clients send it as `Authorization: Bearer \
+                "Save it now, it cannot be shown again: {} contains only its SHA-256. Clients send it as `Authorization: Bearer \
                  KEY`.",
                 keys.file().display()
             ));

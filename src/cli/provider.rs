@@ -150,7 +150,7 @@ async fn dry(
     told: &AtomicBool,
 ) -> Result<(), CliError> {
     let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
-    let provider = snapshot.route(Some(name))?.pop().ok_or("there is no such provider")?;
+    let provider = snapshot.route(Some(name))?.pop().ok_or("unknown provider")?;
     let photo = Photo::decode(picture, &snapshot.config.limits.photo())?;
     let gray = Arc::new(photo.gray_for(provider.info().send_max_pixels));
     let most = snapshot.most(name, u64::from(gray.width) * u64::from(gray.height));
@@ -210,9 +210,7 @@ fn explained(error: Error) -> CliError {
     };
     match attempts.iter().any(|attempt| attempt.kind == FailureKind::Ledger) {
         true => format!(
-            "{error}. A call that costs something is booked, and one program at a time does that: stop the gateway \
-             that is running, or give the test an account of its own with PIXCOLOR_STATE_DIR=FOLDER; --dry-run shows \
-             the request and books nothing"
+            "{error}. Only one process at a time can use the ledger for paid calls: stop the running gateway, or use another ledger for the test with PIXCOLOR_STATE_DIR=FOLDER; --dry-run shows the request without a call"
         )
         .into(),
         false => error.into(),

@@ -71,8 +71,7 @@ pub async fn serve(
             let (open, running) = (!connections.0.is_cancelled(), tasks.count());
             let connections = if open { " and connections were open" } else { "" };
             tracing::warn!(
-                "the time to stop is over, though {running} tasks were running{connections}: what they do is cut off, \
-                 and what a call that was not answered may cost is charged; `shutdown.grace` gives them more"
+                "the shutdown time is over with {running} tasks still running{connections}: they are aborted, and unanswered calls are charged in full; `shutdown.grace` allows more time"
             );
         }
         Ok(())

@@ -113,9 +113,7 @@ fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, L
     let Some(options) = config.shared.options() else {
         let (rows, damage) = FileLedger::read_usage(&config.state_dir, days)?;
         if let Some(damage) = damage {
-            super::complain(format_args!(
-                "The ledger has lost something, and this is what it still says. {damage}"
-            ));
+            super::complain(format_args!("The ledger has lost records; this is the rest. {damage}"));
         }
         return Ok(rows);
     };

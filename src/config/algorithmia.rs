@@ -142,8 +142,7 @@ fn from_variable(table: &mut Table<'_>) -> Option<Url> {
 
 fn dead(table: &mut Table<'_>, whose: &str) {
     table.warning(format!(
-        "{whose} names {PUBLIC}, which is ignored: that service closed in 2021, and nothing is sent there \
-         unless a file in providers/ says so"
+        "{whose} names {PUBLIC}, which is ignored: that service closed in 2021, and nothing is sent there unless a file in providers/ names it"
     ));
     let origin = ValueOrigin::Default;
     table.note_entry("base_url", Json::Null, false, origin);

@@ -55,7 +55,7 @@ pub(super) fn read(
             table.problem(
                 &[],
                 format!(
-                    "`budgets.{name}` and `budgets.{other}` cap the same: {scope}, {window}. Keep one of them"
+                    "`budgets.{name}` and `budgets.{other}` cap the same spending: {scope}, {window}. Remove one of them"
                 ),
             );
         }
@@ -97,8 +97,10 @@ pub(super) fn read_own(
         if let Some(same) =
             own.iter().find(|budget| budget.scope == BudgetScope::Client && budget.window == window)
         {
-            let message =
-                format!("`{path}` and the budget `{}` cap the same, {window}. Keep one of them", same.name);
+            let message = format!(
+                "`{path}` and the budget `{}` cap the same spending, {window}. Remove one of them",
+                same.name
+            );
             table.problem(&[], message);
         }
         let budget = Budget { name: name.to_owned(), scope: BudgetScope::Client, window, limit };
@@ -180,7 +182,7 @@ fn warn_of_calls(
 ) {
     for provider in concerned(budget, providers).filter(|provider| provider.most() > budget.limit) {
         table.warning(format!(
-            "`{path}` is {} credits, and one call of provider `{}` may cost {}: it is never asked",
+            "`{path}` is {} credits, and one call of provider `{}` may cost {}: it would never be called",
             budget.limit,
             provider.name,
             provider.most()

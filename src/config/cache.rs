@@ -75,7 +75,7 @@ impl CacheConfig {
             share: table.choice("share", &SHARES).unwrap_or_default(),
         };
         if config.enabled && config.max_bytes > 0 && config.dir.is_none() {
-            let message = "HOME is not set, so that results are kept in memory only: set `cache.dir`, or \
+            let message = "HOME is not set, so results are cached in memory only: set `cache.dir`, or \
                            `cache.max_bytes` to 0";
             table.warning(message.to_owned());
         }

@@ -78,9 +78,7 @@ impl ClientsConfig {
         let range = ("an address or a range of addresses (CIDR)", "10.0.0.0/8");
         let trusted_proxies = table.list("trusted_proxies", default.trusted_proxies, range, network);
         if let Some(all) = trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
-            table.warning(format!(
-                "`trusted_proxies` has {all}: every client is believed to be whoever it says it is"
-            ));
+            table.warning(format!("`trusted_proxies` has {all}: every client could choose its own address"));
         }
         Self {
             trusted_proxies,

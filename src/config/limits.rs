@@ -98,7 +98,7 @@ impl LimitsConfig {
         };
         if limits.upload_memory < limits.upload_bytes {
             let message = "`limits.upload_memory` must not be below `limits.upload_bytes`: \
-                           the largest photograph would never be let in";
+                           the largest photo would never be admitted";
             table.problem(&["upload_memory"], message);
         }
         if limits.decoding_pixels < limits.pixels {

@@ -108,10 +108,10 @@ const WORDS: Words = &[
     ("shared", "State that several gateways share."),
     (
         "providers",
-        "A provider. `providers/NAME.toml` is this table in a file of its own, where its keys stand alone: `timeout`, and `failures` under `[breaker]`.",
+        "A provider. The file `providers/NAME.toml` contains this table without the prefix: `timeout`, and `failures` under `[breaker]`.",
     ),
     ("budgets", "A cap on credit. Any number of budgets, each with its own name."),
-    ("keys", "What one client's key has of its own, by the name that `pixcolor key new` gave it."),
+    ("keys", "Limits and budgets of one API key, by the name from `pixcolor key new`."),
 ];
 
 /// The whole configuration: valid, and never changed.

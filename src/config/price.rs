@@ -78,7 +78,7 @@ fn read_worth(table: &mut Table<'_>, default: Option<Worth>) -> Option<Worth> {
     for (key, other) in [("worth", "currency"), ("currency", "worth")] {
         if table.has(key) && !table.has(other) && default.is_none() {
             let name = dotted(&table.at(&[key]));
-            table.problem(&[key], format!("`{name}` needs `{other}` beside it: so much of which money"));
+            table.problem(&[key], format!("`{name}` needs `{other}`: an amount and its currency"));
         }
     }
     Some(Worth { one: one?, currency: currency? })

@@ -223,8 +223,7 @@ fn uncountable(table: &Table<'_>, price: &Price, without: &str) {
     for (index, _) in numbers {
         let path = ["price", "terms", &index.to_string()];
         let message = format!(
-            "`{}` counts with a number in the reply, and {without}: what a call has cost would never be known. Say it \
-             with per = \"call\" or per = \"megapixel\"",
+            "`{}` uses a number in the reply, and {without}: the cost of a call would never be known. Use per = \"call\" or per = \"megapixel\"",
             dotted(&table.at(&path))
         );
         table.problem(&path, message);
@@ -234,8 +233,7 @@ fn uncountable(table: &Table<'_>, price: &Price, without: &str) {
 /// What an API costs is for its file to say: taken for nothing, it would be spent without a budget.
 fn unpriced(name: &str) -> String {
     format!(
-        "`providers.{name}` has no `price`: say what a call costs, such as price.terms = [{{ per = \"call\", rate = 1 }}], \
-         or that it costs nothing: price.terms = []"
+        "`providers.{name}` has no `price`: set the cost of a call, such as price.terms = [{{ per = \"call\", rate = 1 }}], or price.terms = [] if it is free"
     )
 }
 

@@ -228,8 +228,7 @@ fn limit(
     let burst = amount(table, "burst", rate.max(largest));
     if enabled && burst < largest {
         let path = dotted(&table.at(&["burst"]));
-        let message =
-            format!("`{path}` must not be below `{setting}`: the largest photograph would never pass");
+        let message = format!("`{path}` must not be below `{setting}`: the largest photo would never pass");
         table.problem(&["burst"], message);
     }
     match Limit::new(name, by, of, rate, per, burst) {

@@ -61,7 +61,7 @@ impl Loaded {
 
     /// The folder and the files of it that are in effect, in a line for the start.
     pub fn files_in_effect(&self) -> String {
-        let Some(dir) = &self.dir else { return "what is built in, no folder".to_owned() };
+        let Some(dir) = &self.dir else { return "built-in defaults, no folder".to_owned() };
         let name = |path: &PathBuf| path.strip_prefix(dir).unwrap_or(path).display().to_string();
         let files: Vec<String> = self.read.iter().map(name).collect();
         let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
@@ -110,7 +110,7 @@ impl Loaded {
     fn report_of(&self, wanted: impl Fn(&ReportEntry) -> bool) -> String {
         let mut lines = match &self.dir {
             Some(dir) => format!("# Configuration folder: {}\n", dir.display()),
-            None => "# No configuration folder: what is built in, and the environment\n".to_owned(),
+            None => "# No configuration folder: built-in defaults and the environment\n".to_owned(),
         };
         for ReportEntry { key, value, secret, origin } in self.entries.iter().filter(|entry| wanted(entry)) {
             let line = match value {

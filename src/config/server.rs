@@ -26,7 +26,7 @@ static BUILT_IN: &str = include_str!("../../Rocket.toml");
 
 /// Keys that Rocket knows but that must not be set, and why.
 const REFUSED: &[(&str, &str)] = &[
-    ("ip_header", "a client could choose its own address; `trusted_proxies` in pixcolor.toml is the way"),
+    ("ip_header", "a client could choose its own address; use `trusted_proxies` in pixcolor.toml"),
     ("tls", "this program does not speak TLS; put a reverse proxy in front"),
     ("secret_key", "this program has no private cookies"),
 ];
@@ -318,7 +318,7 @@ fn file_problems(layer: &Layer, selected: &Profile) -> Vec<ConfigProblem> {
     let known: Vec<&str> = known_keys().collect();
     for (profile, value) in &layer.data {
         let Some(settings) = value.as_dict() else {
-            note(&[profile], format!("`{profile}` stands outside of a profile: put it under `[default]`"));
+            note(&[profile], format!("`{profile}` is outside of a profile: put it under `[default]`"));
             continue;
         };
         let near = nearest(profile, PROFILES.iter().copied());

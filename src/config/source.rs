@@ -96,7 +96,7 @@ impl ConfigSource {
             Err(_) if dir.symlink_metadata().is_err() => Ok(None),
             Err(_) => {
                 let missing = format!(
-                    "has no {MAIN_FILE}: put one there (an empty one will do), or name another folder with --config"
+                    "has no {MAIN_FILE}: create one (it may be empty), or name another folder with --config"
                 );
                 Err(unusable(ValueOrigin::Default, &dir, &missing))
             }
@@ -241,7 +241,7 @@ fn defines(main: &Layer, provider: &str) -> bool {
 fn defined_twice(name: &str, layer: &Layer, main: &Layer) -> Option<ConfigProblem> {
     defines(main, name).then(|| ConfigProblem {
         origin: main.origin(&[PROVIDERS.to_owned(), name.to_owned()]),
-        message: format!("provider `{name}` is defined here and in {}: keep one of them", layer.name()),
+        message: format!("provider `{name}` is defined here and in {}: remove one of them", layer.name()),
     })
 }
 

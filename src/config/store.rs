@@ -126,8 +126,7 @@ impl S3 {
             table.problem(
                 &["endpoint"],
                 format!(
-                    "`{key}` begins with http://, so that anybody on the way can read the pictures: use \
-                     https://, or set `allow_http = true` beside it"
+                    "`{key}` begins with http://, which is not encrypted: use https://, or set `allow_http = true`"
                 ),
             );
         }
@@ -169,8 +168,7 @@ fn credentials(table: &mut Table<'_>, wanted: bool) -> Option<StoreCredentials> 
         if let Some(why) = kept.why_unset().filter(|_| wanted) {
             let name = dotted(&table.at(&[key]));
             let message = format!(
-                "`cache.store` needs `{name}`, which has no value: {why}. Or set `credentials = \"role\"` \
-                 beside it, where this machine has a role"
+                "`cache.store` needs `{name}`, which has no value: {why}. Or set `credentials = \"role\"`, if this machine has a role"
             );
             // Where the key is set, or else where the store is.
             match table.has(key) {

@@ -50,7 +50,7 @@ impl<'r> Table<'r> {
     fn know(&mut self, key: &'static str) -> &'static str {
         let about = self.words.iter().copied().flatten().find(|(name, _)| *name == key);
         #[cfg(test)]
-        assert!(about.is_some(), "`{key}` of {:?} is in no list of words: say what it is for", self.path);
+        assert!(about.is_some(), "`{key}` of {:?} has no description", self.path);
         self.known.push(key);
         about.map_or("", |(_, about)| about)
     }

@@ -75,7 +75,7 @@ impl Gateway {
                 });
                 tracing::info!("the configuration was read again: {}", in_words(&changes));
                 for key in later {
-                    tracing::warn!("`{key}` has changed, but that counts from the next start only");
+                    tracing::warn!("`{key}` has changed, which takes effect only at the next start");
                 }
             }
             Err(why) => {

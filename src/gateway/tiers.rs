@@ -34,7 +34,7 @@ pub fn open_cache(
     match open_disk(config, observer.clone()) {
         Some(Ok(disk)) => tiers.push((Tier::Disk, Arc::new(disk))),
         Some(Err(error)) => {
-            tracing::warn!("results are not kept on disk, because `cache.dir` cannot be used: {error}");
+            tracing::warn!("results are not cached on disk, because `cache.dir` cannot be used: {error}");
         }
         None => {}
     }

@@ -102,7 +102,7 @@ impl OutputFormat {
 
 /// Not the name of a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such format: it can be png, jpeg or webp")]
+#[error("unknown format: use png, jpeg or webp")]
 pub struct UnknownFormat;
 
 impl FromStr for OutputFormat {

@@ -33,7 +33,7 @@ impl CircuitBreaker {
     fn message(&self, left: Duration) -> String {
         let (failures, calls) = (self.config.failures, self.config.window());
         let seconds = left.as_secs_f64().ceil();
-        format!("left alone for {seconds} s, because {failures} of its last {calls} calls failed")
+        format!("paused for {seconds} s, because {failures} of its last {calls} calls failed")
     }
 }
 
@@ -140,7 +140,7 @@ impl Gauge {
         match (from, to) {
             (CircuitPhase::Closed, CircuitPhase::Open) => tracing::warn!(
                 provider = %name,
-                "provider {name} is left alone for {} s: {} of its last {} calls failed",
+                "provider {name} is paused for {} s: {} of its last {} calls failed",
                 config.pause.as_secs_f64(),
                 config.failures,
                 config.window(),

@@ -103,7 +103,7 @@ impl std::fmt::Debug for NewKey {
 pub enum KeysError {
     #[error("{} cannot be used: {source}", file.display())]
     File { file: PathBuf, source: io::Error },
-    #[error("{}: this is no list of keys ({why}): put the last good copy there, or remove it and mint keys anew", file.display())]
+    #[error("{} is not a list of keys ({why}): restore a good copy, or remove the file and create new keys", file.display())]
     Broken { file: PathBuf, why: String },
     #[error("a key cannot be named {0:?}: a name is 1 to 64 of a-z, A-Z, 0-9, `.`, `_`, `@` and `-`")]
     Name(String),

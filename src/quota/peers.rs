@@ -62,13 +62,11 @@ impl std::fmt::Display for Notice {
         match self {
             Self::OnePeer(peer) => write!(
                 f,
-                "nearly all requests come from {peer} and name nobody else: if that is no client but a container \
-                 engine's or another proxy, all clients share the limits of one (docs/network.md says what to do)"
+                "nearly all requests come from {peer} without a forwarding header: if that is a container engine or another proxy, all clients share the limits of one client (see docs/network.md)"
             ),
             Self::Forwarder(peer) => write!(
                 f,
-                "{peer} sends forwarding headers and is not in `trusted_proxies`, so that they are ignored: if it is \
-                 a proxy of yours, name it there (docs/network.md)"
+                "{peer} sends forwarding headers and is not in `trusted_proxies`, so they are ignored: if it is your proxy, add it there (see docs/network.md)"
             ),
         }
     }

@@ -237,8 +237,7 @@ impl SharedRedis {
                 let trouble = trouble(address, &error);
                 if health.trouble.is_none() {
                     tracing::warn!(
-                        "{trouble}; meanwhile each replica counts its own requests, and providers that \
-                        cost something are off"
+                        "{trouble}; meanwhile each replica counts its own requests, and providers that cost something are off"
                     );
                 }
                 if !error.is_io_error() {

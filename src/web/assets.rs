@@ -147,7 +147,7 @@ pub fn routes() -> Vec<Route> {
 #[get("/static/<name>?<v>")]
 fn file(assets: &State<Assets>, name: &str, v: Option<&str>) -> Result<StaticFile, Problem> {
     let file =
-        assets.files.get(name).ok_or_else(|| Problem::new(Status::NotFound, "There is no such file."))?;
+        assets.files.get(name).ok_or_else(|| Problem::new(Status::NotFound, "The file does not exist."))?;
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     Ok(StaticFile {
         bytes: file.bytes.clone(),

@@ -14,7 +14,7 @@ pub const HEAD_BYTES: u64 = 16 << 10;
 
 /// A part's header is longer than [`HEAD_BYTES`].
 #[derive(Debug, thiserror::Error)]
-#[error("a part's header, or what stands before it, is longer than {HEAD_BYTES} bytes")]
+#[error("a part's header, or the text before it, is longer than {HEAD_BYTES} bytes")]
 pub struct HeadTooLong;
 
 /// How many bytes a reader may return before it fails with [`HeadTooLong`].

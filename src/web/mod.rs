@@ -120,12 +120,12 @@ async fn other(status: Status, request: &Request<'_>) -> Problem {
         return problem;
     }
     let detail = match status.code {
-        400 => "The request cannot be understood.".into(),
+        400 => "The request cannot be parsed.".into(),
         401 => {
             let which = if request.uri().path() == "/metrics" { "metrics" } else { "admin" };
             format!("Send the {which} token: `Authorization: Bearer TOKEN`.")
         }
-        403 => "The token is not the right one.".into(),
+        403 => "The token is invalid.".into(),
         404 => format!("There is nothing at {}.", request.uri().path()),
         500 => "Something went wrong here; the log says more.".into(),
         code => format!("The request was refused with status {code}."),

@@ -27,11 +27,11 @@ pub struct Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooSlow {
     /// The request time-out.
-    #[error("What was sent did not arrive within {} seconds. Send it again.", .0.as_secs())]
+    #[error("The upload did not arrive within {} seconds. Send it again.", .0.as_secs())]
     Late(Duration),
     /// Slower than the minimum speed.
     #[error(
-        "What is sent arrives too slowly: {arrived} bytes in {} seconds. Send it again on a better line, or a smaller file.",
+        "The upload is too slow: {arrived} bytes in {} seconds. Send it again over a faster connection, or send a smaller file.",
         took.as_secs()
     )]
     Dawdling {

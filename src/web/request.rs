@@ -16,7 +16,7 @@ use crate::provider::Trace;
 pub fn single(name: &str, mut values: Vec<String>) -> Result<Option<String>, Problem> {
     match values.len() {
         0 | 1 => Ok(values.pop()),
-        _ => Err(Problem::bad_request(format!("`{name}` is given more than once."))),
+        _ => Err(Problem::bad_request(format!("`{name}` occurs more than once."))),
     }
 }
 
@@ -55,9 +55,7 @@ pub async fn colorize(
 
 /// Parses an output format.
 pub fn parse_format(name: &str) -> Result<OutputFormat, Problem> {
-    name.parse().map_err(|_| {
-        Problem::bad_request("There is no such format: ask for `png`, `jpeg` or `webp`.".to_owned())
-    })
+    name.parse().map_err(|_| Problem::bad_request("Unknown format: use `png`, `jpeg` or `webp`.".to_owned()))
 }
 
 /// The preferred output format that `Accept` names explicitly; `image/*` and `*/*` name none.
@@ -78,7 +76,7 @@ pub fn explicit_format(accept: &Accept) -> Option<OutputFormat> {
 /// Parses a fingerprint; upper case is accepted.
 pub fn fingerprint(sha256: &str) -> Result<Fingerprint, Problem> {
     unhex(&sha256.to_ascii_lowercase()).map(Fingerprint).ok_or_else(|| {
-        Problem::bad_request("A fingerprint is the SHA-256 of the picture's file, in 64 hexadecimal digits.")
+        Problem::bad_request("A fingerprint is the SHA-256 of the image file, in 64 hexadecimal digits.")
     })
 }
 

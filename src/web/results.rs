@@ -29,7 +29,7 @@ pub fn routes() -> Vec<Route> {
 async fn result(context: Context, known: ClientCopy<'_>, digest: &str) -> Result<ResultImage, Problem> {
     context.permitted().await?;
     let missing = || {
-        Problem::new(Status::NotFound, "There is no such result, or it is not kept any more.")
+        Problem::new(Status::NotFound, "There is no such result, or it is no longer cached.")
             .not_in_cache("uri-miss")
     };
     let digest = unhex(digest).ok_or_else(missing)?;
@@ -57,7 +57,7 @@ async fn best(
 ) -> Result<ResultImage, Problem> {
     context.permitted().await?;
     let missing = || {
-        let detail = "There is no result of this picture yet: send the picture to /v1/colorize.";
+        let detail = "There is no result of this image yet: send the image to /v1/colorize.";
         Problem::new(Status::NotFound, detail).not_in_cache("uri-miss")
     };
     let fingerprint = super::request::fingerprint(fingerprint)?;

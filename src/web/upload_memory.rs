@@ -70,9 +70,7 @@ impl UploadMemory {
 /// The response to an upload that would exceed a bound on memory.
 pub fn share_exceeded(gateway: &Gateway, why: ShareExceeded) -> Problem {
     let (bound, detail) = match why {
-        ShareExceeded::All => {
-            ("upload_memory", "As many uploads are on their way in as this server has room for.")
-        }
+        ShareExceeded::All => ("upload_memory", "The server has no memory left for further uploads."),
         ShareExceeded::Client => ("client_upload_memory", "Wait for the answers to your other uploads."),
     };
     gateway.metrics().crowded(bound);

@@ -30,12 +30,10 @@ async fn usage(
     let by = lines(single("by", by)?.as_deref())?;
     let csv = wants_csv(single("format", format)?.as_deref(), accept)?;
     if by == UsageGrouping::Client {
-        admin.map_err(|status| {
-            Problem::new(status, "Who used what is told to who has the admin token only.")
-        })?;
+        admin.map_err(|status| Problem::new(status, "Usage by client needs the admin token."))?;
     }
     let report = context.gateway.usage(&context.snapshot, days.clone(), by).await.map_err(|error| {
-        tracing::warn!("what was used cannot be told: {error}");
+        tracing::warn!("the usage cannot be read: {error}");
         Problem::new(Status::ServiceUnavailable, "The ledger cannot be read now; the log says more.")
     })?;
     Ok(match csv {
@@ -53,7 +51,7 @@ fn wants_csv(format: Option<&str>, accept: Option<&Accept>) -> Result<bool, Prob
     match format {
         Some("csv") => Ok(true),
         Some("json") => Ok(false),
-        Some(_) => Err(Problem::bad_request("There is no such format: ask for `json` or `csv`.")),
+        Some(_) => Err(Problem::bad_request("Unknown format: use `json` or `csv`.")),
         None => Ok(accept.is_some_and(|accept| accept.preferred().media_type().is_csv())),
     }
 }

@@ -11,7 +11,7 @@ fn a_file_that_is_not_a_picture_is_explained_and_another_can_be_chosen() {
     let page = Page::open();
     page.choose(&page.file("notes.txt", "Dear diary"));
     let said = page.until_failed();
-    assert!(said.contains("Not a picture that can be read"), "{said}");
+    assert!(said.contains("Not a readable image"), "{said}");
     assert!(!page.is_seen("#retry"), "sending the same again would not help");
     page.shot("problem");
     page.choose_picture("photo.png", &Picture::png(64, 64, 1));

@@ -207,7 +207,7 @@ fn the_page_works_without_javascript() {
     page.until("document.querySelector('[data-phase=failed]')");
     page.shot("plain-problem");
     let said = page.text(".problem");
-    assert!(said.contains("Not a picture that can be read"), "{said:?}");
+    assert!(said.contains("Not a readable image"), "{said:?}");
     page.finish(&["415"]);
 }
 

@@ -124,7 +124,7 @@ proptest! {
         for _ in 0..2 {
             let ledger = open(folder.path(), Hand::new());
             let reason = reason(&ledger);
-            prop_assert!(reason.contains(" has damaged lines: 1, the first of them is line "), "{reason}");
+            prop_assert!(reason.contains(" has damaged lines: 1, the first is line "), "{reason}");
             prop_assert!(runtime().block_on(ledger.reserve(wish(1, &total()))).is_err());
         }
         prop_assert_eq!(&fs::read(&path).unwrap(), &bytes);
@@ -176,7 +176,7 @@ fn a_newer_ledger_is_refused_with_a_sentence_and_left_alone() {
         let reason = reason(&ledger);
         let (start, end) = (
             format!("{} is there, but a newer version of PixColor wrote it ({what}", path.display()),
-            "), and this one, VERSION, would lose what it says. Run that version; or, to begin a new ledger, move the \
+            "), and this one, VERSION, would lose its data. Run that version; or, to begin a new ledger, move the \
              file away and run `pixcolor ledger accept-loss`",
         );
         assert!(reason.starts_with(&start) && reason.ends_with(end), "{reason}");
@@ -209,7 +209,7 @@ async fn a_second_program_may_look_but_not_spend_until_the_first_has_gone() {
     let first = open(folder.path(), Hand::new());
     let second = open(folder.path(), Hand::new());
     let reason = reason(&second);
-    assert!(reason.starts_with("another program uses it, such as a gateway that is running"), "{reason}");
+    assert!(reason.starts_with("another process uses it, such as a running gateway"), "{reason}");
     assert_eq!(standing(&second, &total()).await, [(6, 0)]);
     assert!(matches!(second.reserve(wish(1, &total())).await, Err(ReserveError::Ledger(_))));
     let more = first.reserve(wish(100, &total())).await.unwrap();

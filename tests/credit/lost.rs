@@ -76,8 +76,8 @@ async fn a_ledger_that_was_cut_emptied_or_damaged_is_left_alone_until_the_loss_i
         ("within a line", bytes[..at[4] + 9].to_vec(), " was cut: it has ", 101),
         ("within its header", bytes[..5].to_vec(), " does not begin as a ledger does", 0),
         ("its header", changed(3), " does not begin as a ledger does", 6),
-        ("a line", changed(at[4] + 20), " has damaged lines: 1, the first of them is line 5", 6 - 2 + 100),
-        ("the last line", changed(at[6] + 20), " has damaged lines: 1, the first of them is line 7", 103),
+        ("a line", changed(at[4] + 20), " has damaged lines: 1, the first is line 5", 6 - 2 + 100),
+        ("the last line", changed(at[6] + 20), " has damaged lines: 1, the first is line 7", 103),
         ("a line is gone", [&bytes[..at[2]], &bytes[at[3]..]].concat(), " was cut: it has ", 105),
         (
             "lines in another order",
@@ -171,7 +171,7 @@ async fn a_loss_is_not_accepted_while_a_program_has_the_ledger() {
     let (folder, _) = three_calls().await;
     let ledger = open(folder.path(), Hand::new());
     let error = FileLedger::accept_loss(folder.path(), Hand::new().now()).unwrap_err();
-    assert!(error.reason.starts_with("another program uses it"), "{error}");
+    assert!(error.reason.starts_with("another process uses it"), "{error}");
     drop(ledger);
     let said = accept(folder.path());
     assert_eq!(said, "Nothing is wrong with the ledger: 6 records, 0.000006 credits. Nothing was changed.");
@@ -207,7 +207,7 @@ async fn a_file_that_is_removed_replaced_or_cut_while_it_is_open_is_noticed_befo
             change(&path, &away);
             let reason = refused(&ledger).await;
             assert!(
-                reason.starts_with(&format!("{}{why}. The whole account is in ", path.display())),
+                reason.starts_with(&format!("{}{why}. The complete ledger is in ", path.display())),
                 "{reason}"
             );
             // A call that is under way is settled in memory.
@@ -273,7 +273,7 @@ async fn the_latest_time_outlives_a_restart_and_a_loss_that_is_accepted_sets_it_
         assert_eq!(refused.renews, Some(time::macros::datetime!(2027-03-01 0:00 UTC)));
     }
     let said = FileLedger::accept_loss(folder.path(), clock.now()).unwrap().to_string();
-    assert!(said.contains("The clock had said 2027-02-28 22:00:00.0 +00:00:00 before"), "{said}");
+    assert!(said.contains("The clock was at 2027-02-28 22:00:00.0 +00:00:00 before"), "{said}");
     let ledger = open(folder.path(), clock.clone());
     let Err(ReserveError::Budget(refused)) = spend(&ledger, 11).await else {
         panic!("what was spent is forgotten")

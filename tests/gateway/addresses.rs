@@ -76,7 +76,7 @@ fn one_private_peer_behind_nearly_all_requests_is_logged_once() {
     let said = server.said();
     assert_eq!(said.matches("nearly all requests come from").count(), 1, "{said}");
     assert!(
-        said.contains("come from 127.0.0.1 and name nobody") && said.contains("docs/network.md"),
+        said.contains("come from 127.0.0.1 without a forwarding header") && said.contains("docs/network.md"),
         "{said}"
     );
     for path in ["/readyz", "/v1/quota"] {

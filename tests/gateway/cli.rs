@@ -185,7 +185,7 @@ fn a_running_gateway_is_mentioned_only_for_providers_that_cost_credit() {
     let (code, said) = run(&["colorize", "photo.jpg"], "[\"far\", \"local\"]");
     assert_eq!((code, fake.calls(), said.lines().count()), (Some(0), 0, 1), "{said}");
     assert!(
-        said.starts_with("Provider far costs credit and is not asked, because the ledger cannot be used: "),
+        said.starts_with("Provider far costs credit and is not called, because the ledger cannot be used: "),
         "{said}"
     );
     assert!(said.contains("--gateway URL") && said.contains("--state-dir FOLDER"), "{said}");

@@ -91,7 +91,7 @@ fn the_start_names_the_folder_and_every_file_in_effect() {
         "  configuration: {folder}/config (pixcolor.toml, providers/mine.toml), {folder}/Rocket.toml\n"
     );
     server.until_said(&expected);
-    Server::start().until_said("  configuration: what is built in, no folder\n");
+    Server::start().until_said("  configuration: built-in defaults, no folder\n");
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn key_commands_explain_errors() {
 #[test]
 fn without_anonymous_access_results_need_a_key_and_are_private_to_proxies() {
     let server = Setup::new().env("PIXCOLOR_ANONYMOUS", "false").start();
-    assert!(server.said().contains("nobody can use this gateway"), "{}", server.said());
+    assert!(server.said().contains("no client can use this gateway"), "{}", server.said());
     let key = server.command(&["key", "new", "bob"]);
     let bob = ("Authorization", key.as_str());
     let picture = Picture::png(64, 48, 1);

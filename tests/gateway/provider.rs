@@ -179,7 +179,7 @@ fn the_image_of_a_provider_test_can_be_saved() {
     let before = std::fs::read(folder.path().join("photo.png")).unwrap();
     for (args, code, words) in [
         (&["-o", "./photo.png"][..], 1, "the result would overwrite the photograph ./photo.png"),
-        (&["-o", "coloured.gif"], 1, "coloured.gif: there is no such format: it can be png, jpeg or webp"),
+        (&["-o", "coloured.gif"], 1, "coloured.gif: unknown format: use png, jpeg or webp"),
         (
             &["-o", "nowhere/coloured.png"],
             1,
@@ -243,12 +243,12 @@ fn check_fails_for_an_impossible_configuration() {
         ),
         (
             "base_url = \"http://127.0.0.1:9\"\n",
-            "config/providers/far.toml:6: `providers.far.base_url` is not asked: 127.0.0.1 is this machine itself, which \
+            "config/providers/far.toml:6: `providers.far.base_url` is not used: 127.0.0.1 is this machine itself, which \
              `allow_private = true`",
         ),
         (
             "base_url = \"http://100.100.100.200\"\nallow_private = true\n",
-            "`providers.far.base_url` is not asked: 100.100.100.200 is a cloud's metadata service",
+            "`providers.far.base_url` is not used: 100.100.100.200 is a cloud's metadata service",
         ),
     ] {
         let (code, said) = check(text);
@@ -355,10 +355,7 @@ fn with_a_running_gateway_provider_test_says_what_to_do() {
     };
     let (code, said) = test(None);
     assert_eq!((code, fake.calls()), (Some(1), 0), "{said}");
-    assert!(
-        said.contains("stop the gateway that is running, or give the test an account of its own"),
-        "{said}"
-    );
+    assert!(said.contains("stop the running gateway, or use another ledger for the test"), "{said}");
     let (code, said) = test(Some("elsewhere"));
     assert_eq!((code, fake.calls()), (Some(0), 1), "{said}");
 }

@@ -226,7 +226,7 @@ fn sighup_reloads_and_names_settings_that_need_a_restart() {
     fs::write(server.path("Rocket.toml"), "[default]\nkeep_alive = 77\n").unwrap();
     fs::write(server.path("config/pixcolor.toml"), main).unwrap();
     for key in ["state_dir", "limits.waiting", "cache.dir", "server.keep_alive"] {
-        let words = format!("`{key}` has changed, but that counts from the next start only");
+        let words = format!("`{key}` has changed, which takes effect only at the next start");
         until(&server, |server| server.said().contains(&words));
     }
     assert!(!server.said().contains("`output.jpeg_quality` has changed"));

@@ -186,7 +186,7 @@ fn a_call_longer_than_the_shutdown_period_is_charged_and_settled() {
     assert!(told.elapsed() < Duration::from_secs(8), "{:?}", told.elapsed());
     assert_eq!(client.join().unwrap(), Fate::NotTaken);
     assert!(
-        server.said().contains("the time to stop is over, though 1 tasks were running"),
+        server.said().contains("the shutdown time is over with 1 tasks still running"),
         "{}",
         server.said()
     );

@@ -291,7 +291,7 @@ fn the_image_is_small_and_its_binary_works_in_a_chroot_as_nobody() {
     assert_eq!(ready.status, 200);
     assert!(ready.json()["paid_providers_are_off"].is_string(), "{ready:?}");
     let said = running.said();
-    for once in ["results are not kept on disk", "the ledger cannot be used"] {
+    for once in ["results are not cached on disk", "the ledger cannot be used"] {
         assert_eq!(said.matches(once).count(), 1, "{once}: {said}");
     }
     running.stop();

@@ -136,9 +136,9 @@ impl RequestConfig {
 
 fn wrong_path(path: &str) -> Option<&'static str> {
     if !path.starts_with('/') {
-        Some("must begin with `/`: it comes behind `base_url`")
+        Some("must begin with `/`: it is appended to `base_url`")
     } else if path.contains(['?', '#']) {
-        Some("must end before the `?` or `#`: what follows belongs into `query`")
+        Some("must end before the `?` or `#`: the rest belongs into `query`")
     } else if path.split('/').any(|segment| matches!(segment, "." | "..")) {
         Some("must not go up with `..`")
     } else {
@@ -160,7 +160,7 @@ fn is_key(name: &str, template: &Template) -> bool {
 
 fn literal_key(table: &Table<'_>, path: &[&str]) {
     let message = format!(
-        "`{}` must not hold its key here: a configuration file is copied, committed and shown. Name it, such as \
+        "`{}` must not contain a key: configuration files are copied, committed and shown. Define a secret, such as \
          `secrets.key = {{ env = \"NAME\" }}`, and write \"{{{{secret.key}}}}\" in its place",
         dotted(&table.at(path))
     );

@@ -152,9 +152,8 @@ fn field(
 }
 
 fn misplaced(name: &str, from: TemplatePosition) -> String {
-    let place =
-        if from == TemplatePosition::Body { "a body only" } else { "headers, the query and a body only" };
-    format!("has `{{{{{name}}}}}`, which stands in {place}")
+    let place = if from == TemplatePosition::Body { "a body" } else { "headers, the query and a body" };
+    format!("contains `{{{{{name}}}}}`, which is allowed only in {place}")
 }
 
 impl fmt::Display for Template {
@@ -200,10 +199,18 @@ mod tests {
             ("{{secret.kee}}", TemplatePosition::Line, "did you mean `{{secret.key}}`?"),
             ("{{photo}}", TemplatePosition::Path, "the fields here are model, version"),
             ("{{", TemplatePosition::Line, "has a `{{` without its `}}`"),
-            ("{{image.base64}}", TemplatePosition::Line, "`{{image.base64}}`, which stands in a body only"),
-            ("{{image.data_url}}", TemplatePosition::Path, "which stands in a body only"),
-            ("{{secret.key}}", TemplatePosition::Path, "which stands in headers, the query and a body only"),
-            ("{{timeout}}", TemplatePosition::Path, "which stands in headers, the query and a body only"),
+            (
+                "{{image.base64}}",
+                TemplatePosition::Line,
+                "`{{image.base64}}`, which is allowed only in a body",
+            ),
+            ("{{image.data_url}}", TemplatePosition::Path, "which is allowed only in a body"),
+            (
+                "{{secret.key}}",
+                TemplatePosition::Path,
+                "which is allowed only in headers, the query and a body",
+            ),
+            ("{{timeout}}", TemplatePosition::Path, "which is allowed only in headers, the query and a body"),
         ] {
             let error = parse(source, place).unwrap_err();
             assert!(error.contains(said), "{source}: {error}");

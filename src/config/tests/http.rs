@@ -91,7 +91,7 @@ fn a_mistake_is_told_with_its_line_and_a_hint() {
         ),
         (
             "kind = \"http\"\nmodel = \"m\"\nrequest.body = \"raw\"\nreply.output = \"raw\"\n",
-            "`providers.x` has no `price`: say what a call costs",
+            "`providers.x` has no `price`: set the cost of a call",
         ),
     ] {
         let problems = file(text).problems();
@@ -121,7 +121,7 @@ fn a_mistake_is_told_with_its_line_and_a_hint() {
         ),
         (
             "balance = { pointer = \"/credits\", path = \"/{{image.width}}\" }",
-            "which stands in headers, the query and a body only",
+            "which is allowed only in headers, the query and a body",
         ),
     ] {
         one(&format!("{FINE}{text}\n"), 8, said);
@@ -131,25 +131,25 @@ fn a_mistake_is_told_with_its_line_and_a_hint() {
             "headers.A = \"{{secret.kye}}\"",
             "`providers.x.request.headers.A` has an unknown field `{{secret.kye}}`: did you mean `{{secret.key}}`?",
         ),
-        ("headers.A = \"{{image.base64}}\"", "has `{{image.base64}}`, which stands in a body only"),
+        ("headers.A = \"{{image.base64}}\"", "contains `{{image.base64}}`, which is allowed only in a body"),
         ("headers.\"a b\" = \"c\"", "is no name that a header can have"),
         ("headers.Content-Type = \"c\"", "follows from the rest of the request"),
         ("headers.A = \"c\\nd\"", "must be one line of text"),
         ("headers.A = [1]", "must be text, such as"),
         (
             "headers.Authorization = \"Bearer hunter2\"",
-            "`providers.x.request.headers.Authorization` must not hold its key here",
+            "`providers.x.request.headers.Authorization` must not contain a key",
         ),
         ("headers.X-Api-Key = \"hunter2\"", "write \"{{secret.key}}\" in its place"),
         (
             "query.access_token = \"hunter2\"",
-            "`providers.x.request.query.access_token` must not hold its key",
+            "`providers.x.request.query.access_token` must not contain a key",
         ),
         ("query.a = \"{{\"", "`providers.x.request.query.a` has a `{{` without its `}}`"),
         ("path = \"v1\"", "`providers.x.request.path` must begin with `/`"),
-        ("path = \"/a?b=c\"", "what follows belongs into `query`"),
+        ("path = \"/a?b=c\"", "the rest belongs into `query`"),
         ("path = \"/a/../b\"", "must not go up"),
-        ("path = \"/{{secret.key}}\"", "which stands in headers, the query and a body only"),
+        ("path = \"/{{secret.key}}\"", "which is allowed only in headers, the query and a body"),
         ("method = \"GET\"", "must be \"POST\" or \"PUT\" or \"PATCH\", not \"GET\""),
         ("json = { a = 1 }", "unknown key `providers.x.request.json`"),
     ] {
@@ -227,11 +227,7 @@ fn names_that_only_look_like_keys_may_have_values() {
 fn a_price_that_could_never_be_known_is_refused() {
     let price = "price.terms = [\n  { per = \"call\", rate = 1 },\n  { per = \"second\", rate = 1, pointer = \"/s\" },\n]\n";
     let raw = FINE.replace("price.terms = []\n", price);
-    one(
-        &raw,
-        6,
-        "`providers.x.price.terms.1` counts with a number in the reply, and with `reply.output = \"raw\"`",
-    );
+    one(&raw, 6, "`providers.x.price.terms.1` uses a number in the reply, and with `reply.output = \"raw\"`");
     for (kind, said) in [
         ("exec\"\ncommand = [\"true\"]\n", "a program answers with a picture and no JSON"),
         ("onnx\"\n", "a network in this process answers with no JSON"),

@@ -185,7 +185,7 @@ fn a_default_folder_that_is_there_but_cannot_be_used_stops_the_start() {
     let empty = said(&|config| std::fs::create_dir(config).unwrap());
     assert_eq!(
         empty,
-        "configuration folder config has no pixcolor.toml: put one there (an empty one will do), or name another \
+        "configuration folder config has no pixcolor.toml: create one (it may be empty), or name another \
          folder with --config"
     );
     let providers_alone = said(&|config| {

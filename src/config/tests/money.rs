@@ -95,10 +95,7 @@ fn prices_that_are_negative_or_absurd_are_refused_with_their_line() {
            not 1e-7",
         ],
     );
-    refused(
-        "worth = 1",
-        &["3: `providers.paid.price.worth` needs `currency` beside it: so much of which money"],
-    );
+    refused("worth = 1", &["3: `providers.paid.price.worth` needs `currency`: an amount and its currency"]);
     refused(
         "worth = 1\ncurrency = \"dollars\"",
         &[
@@ -195,7 +192,7 @@ fn a_key_has_budgets_of_its_own_in_place_of_those_for_each_client() {
     );
     main_refused(
         "[budgets.each]\nscope = \"client\"\ncredits = 1\n[keys.bob.budgets.mine]\ncredits = 1\n",
-        "4: `keys.bob.budgets.mine` and the budget `each` cap the same, month. Keep one of them",
+        "4: `keys.bob.budgets.mine` and the budget `each` cap the same spending, month. Remove one of them",
     );
 }
 
@@ -218,7 +215,7 @@ fn budgets_that_cannot_be_meant_are_refused_with_their_line() {
     );
     main_refused(
         "[budgets.a]\ncredits = 1\n[budgets.b]\ncredits = 2\n",
-        "3: `budgets.b` and `budgets.a` cap the same: all, month. Keep one of them",
+        "3: `budgets.b` and `budgets.a` cap the same spending: all, month. Remove one of them",
     );
     main_refused(
         "[budgets.\"A b\"]\ncredits = 1\n",
@@ -238,7 +235,7 @@ fn budgets_that_do_not_do_what_they_seem_to_are_warned_of() {
         [
             "`budgets.day` allows 40 credits each day, which is more than `budgets.month` allows: 4 each month",
             "`budgets.day` adds credits of different worth: 1 EUR for one of provider `euro`, unknown for one of `paid`",
-            "`budgets.month` is 4 credits, and one call of provider `paid` may cost 5: it is never asked",
+            "`budgets.month` is 4 credits, and one call of provider `paid` may cost 5: it would never be called",
             "`budgets.month` adds credits of different worth: 1 EUR for one of provider `euro`, unknown for one of `paid`",
         ]
     );

@@ -282,7 +282,7 @@ fn what_is_allowed_but_odd_is_warned_of() {
         .file("config/providers/slow.toml", "kind = \"onnx\"\ntimeout = 60\n")
         .file("config/providers/quick.toml", "kind = \"onnx\"\ntimeout = 20\n");
     let warnings = setup.load().warnings.join("\n");
-    assert!(warnings.contains("0.0.0.0/0: every client is believed"), "{warnings}");
+    assert!(warnings.contains("0.0.0.0/0: every client could choose"), "{warnings}");
     assert!(warnings.contains("`providers.slow.timeout` is longer than"), "{warnings}");
     assert!(!warnings.contains("quick"), "{warnings}");
 }

@@ -110,15 +110,13 @@ fn rates_that_let_nothing_pass_and_limits_that_cannot_be_are_refused() {
     refused(
         "quota.limits.bytes.burst = \"1 MiB\"",
         &[
-            "2: `quota.limits.bytes.burst` must not be below `limits.upload_bytes`: the largest photograph would \
-           never pass",
+            "2: `quota.limits.bytes.burst` must not be below `limits.upload_bytes`: the largest photo would never pass",
         ],
     );
     refused(
         "quota.limits.megapixels.burst = 49",
         &[
-            "2: `quota.limits.megapixels.burst` must not be below `limits.pixels`: the largest photograph would \
-           never pass",
+            "2: `quota.limits.megapixels.burst` must not be below `limits.pixels`: the largest photo would never pass",
         ],
     );
     refused(
@@ -165,8 +163,7 @@ fn rates_that_let_nothing_pass_and_limits_that_cannot_be_are_refused() {
     refused(
         "limits.upload_memory = \"1 MiB\"",
         &[
-            "2: `limits.upload_memory` must not be below `limits.upload_bytes`: the largest photograph would never be \
-           let in",
+            "2: `limits.upload_memory` must not be below `limits.upload_bytes`: the largest photo would never be admitted",
         ],
     );
 }

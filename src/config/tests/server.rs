@@ -98,7 +98,7 @@ fn what_rocket_would_not_notice_is_refused() {
         "[default.shutdown]\nsignals = [\"hup\"]\n",
         "2: unknown key `signals`: the keys here are delay, grace",
     );
-    refused("port = 80\n", "1: `port` stands outside of a profile: put it under `[default]`");
+    refused("port = 80\n", "1: `port` is outside of a profile: put it under `[default]`");
     refused("[defualt]\nport = 80\n", "1: unknown profile `defualt`: did you mean `default`?");
     refused("[default.tls]\ncerts = \"a\"\n", "1: `tls` cannot be set: this program does not speak TLS");
     refused("[default\n", "1: not valid TOML: ");

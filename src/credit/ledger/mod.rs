@@ -132,8 +132,7 @@ impl SettleResult {
     fn warn(&self, ticket: &ReservationRecord) {
         let ReservationRecord { provider, most, .. } = ticket;
         if self.unknown {
-            tracing::warn!(%provider, charged = %self.charged, "nobody knows what a call of provider {provider} has \
-                cost: all {most} credits that were reserved are charged");
+            tracing::warn!(%provider, charged = %self.charged, "the cost of a call of provider {provider} is unknown: all {most} reserved credits are charged");
         }
         if self.overrun > Credits::ZERO {
             tracing::warn!(%provider, charged = %self.charged, overrun = %self.overrun, "provider {provider} has \

@@ -24,17 +24,16 @@ impl Caches {
             )?,
             evictions: make.counter(
                 "pixcolor_cache_evictions_total",
-                "Values that had to go to make room, by tier.",
+                "Entries evicted to free space, by tier.",
                 &["tier"],
             )?,
             errors: make.counter(
                 "pixcolor_cache_errors_total",
-                "What went wrong, by tier: values found damaged, reads and writes that failed or that a pause \
-                 after failures has left out.",
+                "Errors by tier: damaged entries, failed reads and writes, and those skipped during a pause after failures.",
                 &["tier", "error"],
             )?,
-            entries: make.level("pixcolor_cache_entries", "Values that are kept now, in memory and on disk.", &["tier"])?,
-            bytes: make.level("pixcolor_cache_bytes", "Bytes that are kept now, in memory and on disk.", &["tier"])?,
+            entries: make.level("pixcolor_cache_entries", "Entries in the cache, in memory and on disk.", &["tier"])?,
+            bytes: make.level("pixcolor_cache_bytes", "Bytes in the cache, in memory and on disk.", &["tier"])?,
         })
     }
 }

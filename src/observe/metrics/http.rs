@@ -33,7 +33,7 @@ impl HttpMetrics {
             requests,
             seconds: make.histogram(
                 "pixcolor_http_request_duration_seconds",
-                "Time from a request's head to its answer's head, for GET and POST. Pictures come by POST.",
+                "Time from the head of a request to the head of its response, for GET and POST. Uploads are POST.",
                 &["method"],
                 SECONDS,
             )?,

@@ -41,14 +41,14 @@ impl LedgerSnapshot {
 
     fn budgets(&self, make: &Make<'_>) -> Result<(), prometheus::Error> {
         let amount = |name, help| make.amount(name, help, &["budget"]);
-        let limit = amount("pixcolor_budget_limit_credits", "What a budget allows in one period.")?;
+        let limit = amount("pixcolor_budget_limit_credits", "The cap of a budget per window.")?;
         let spent = amount(
             "pixcolor_budget_spent_credits",
-            "What was charged in this period: begins at 0 with each, and never goes down in between.",
+            "Credits charged in the present window; restarts at 0 with each window and never decreases within one.",
         )?;
         let remaining = amount(
             "pixcolor_budget_remaining_credits",
-            "What may still be reserved in this period: neither charged nor set aside for calls under way.",
+            "Credits that may still be reserved in the present window: neither charged nor reserved.",
         )?;
         let reset = amount(
             "pixcolor_budget_reset_timestamp_seconds",
@@ -70,21 +70,17 @@ impl LedgerSnapshot {
         let sum = |name, help| make.sum(name, help, &["provider", "size"]);
         let credits = sum(
             "pixcolor_spent_credits_total",
-            "Credits charged for calls since the ledger began, those that gave no colour included, by provider \
-             and megapixels of the photograph. A call of unknown cost is charged what was reserved for it.",
+            "Credits charged since the ledger began, failed calls included, by provider and megapixels of the photo. A call of unknown cost is charged its reservation.",
         )?;
-        let seconds = sum(
-            "pixcolor_coloured_seconds_total",
-            "Seconds that providers took for what they coloured since the ledger began.",
-        )?;
+        let seconds =
+            sum("pixcolor_coloured_seconds_total", "Seconds of successful calls since the ledger began.")?;
         let cpu = sum(
             "pixcolor_coloured_cpu_seconds_total",
             "Processor seconds on this machine for calls of providers since the ledger began.",
         )?;
         let pixels = sum(
             "pixcolor_coloured_pixels_total",
-            "Pixels of the photographs that were coloured since the ledger began. Credits or seconds by a \
-             million of these are what a megapixel costs or takes.",
+            "Pixels of the photos coloured since the ledger began. Credits or seconds divided by a million of these are the cost or time of a megapixel.",
         )?;
         for ((provider, size), CallHistory { sums, .. }) in &self.experience {
             let labels = [provider.as_str(), size.label()];

@@ -55,17 +55,17 @@ impl ProviderMetrics {
             )?,
             unknown_costs: make.counter(
                 "pixcolor_unknown_costs_total",
-                "Calls whose cost nobody knows, by provider; each is charged what was reserved for it.",
+                "Calls of unknown cost, by provider; each is charged its reservation.",
                 &["provider"],
             )?,
             overrun: make.sum(
                 "pixcolor_overrun_credits_total",
-                "Credits that calls have cost beyond what was reserved for them, by provider.",
+                "Credits of calls above their reservations, by provider.",
                 &["provider"],
             )?,
             balance: make.amount(
                 "pixcolor_provider_balance",
-                "What is left on a provider's account, in its own unit, as it said when it was last asked.",
+                "The last known balance of a provider's account, in its own unit.",
                 &["provider"],
             )?,
         })

@@ -17,13 +17,12 @@ impl QuotaMetrics {
         Ok(Self {
             checks: make.counter(
                 "pixcolor_quota_checks_total",
-                "Requests by what each limit on a rate decided: allowed, or refused (429). What one limit refuses is \
-                 not counted with those that would have allowed it.",
+                "Requests by the decision of each rate limit: allowed or refused (429). A request that one limit refuses is not counted as allowed by the others.",
                 &["limit", "outcome"],
             )?,
             crowded: make.counter(
                 "pixcolor_concurrency_refusals_total",
-                "Requests refused (503) by the bound on what is had at once that refused them.",
+                "Requests rejected with 503, by the bound on concurrent use that rejected them.",
                 &["bound"],
             )?,
             denied: make.counter(

@@ -23,12 +23,11 @@ impl ReloadMetrics {
             )?,
             successful: make.one_level(
                 "pixcolor_config_last_reload_successful",
-                "Whether the configuration in force is the one on disk, as far as known: 1, or 0 when it could \
-                 not be used.",
+                "1 if the configuration in effect is the one on disk; 0 if the one on disk is invalid.",
             )?,
             succeeded_at: make.one_amount(
                 "pixcolor_config_last_reload_success_timestamp_seconds",
-                "When the configuration in force was read.",
+                "When the configuration in effect was read.",
             )?,
         };
         // An alert watches for the first.

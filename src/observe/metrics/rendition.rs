@@ -48,9 +48,7 @@ impl Renditions {
         Ok(Self {
             answered: make.counter(
                 "pixcolor_renditions_total",
-                "Pictures that were answered, by where they came from: memory, disk, store (shared by gateways), \
-                 merged (only the colour was kept), coalesced (another request was having it made), passed (in \
-                 colour already), or a call for a miss, by request, or to bypass the cache.",
+                "Results by origin: memory, disk, store (the shared bucket), merged (from cached chroma), coalesced (from another request's call), passed (in colour already), or a call on a miss, on request, or to bypass the cache.",
                 &["origin"],
             )?,
             overhead: make.one_histogram(
@@ -61,14 +59,12 @@ impl Renditions {
             )?,
             saved_credits: make.sum(
                 "pixcolor_saved_credits_total",
-                "Credits that were not spent, as far as known, by provider and reason: hit, coalesced, luma_lock \
-                 (a small picture was sent, and megapixels cost), already_colour (what a call would most \
-                 likely have cost).",
+                "Credits saved, as far as known, by provider and reason: hit, coalesced, luma_lock (a small image was sent at a price per megapixel), already_colour (the likely cost of a call).",
                 &["provider", "reason"],
             )?,
             saved_seconds: make.sum(
                 "pixcolor_saved_seconds_total",
-                "Seconds that work had taken which was not done, by reason: hit, coalesced, already_colour.",
+                "Seconds of work saved, by reason: hit, coalesced, already_colour.",
                 &["reason"],
             )?,
         })

@@ -16,13 +16,12 @@ impl RedisMetrics {
         Ok(Self {
             up: make.level(
                 "pixcolor_redis_up",
-                "Whether Redis answers and can be written, as of the last time that it was asked.",
+                "Whether Redis answered and accepted writes at the last command.",
                 &[],
             )?,
             errors: make.counter(
                 "pixcolor_redis_errors_total",
-                "Commands to Redis that failed, by what they were for: quota, ledger, flight, ping. While it does \
-                 not answer only a few a second are tried.",
+                "Failed commands to Redis, by purpose: quota, ledger, flight, ping. While Redis is unavailable only a few per second are tried.",
                 &["purpose"],
             )?,
         })

@@ -119,7 +119,7 @@ async fn poll_until_done(
                 return Err(PollError::GivenUp(error.failure().billed(Billed::Unknown)));
             }
             Err(error) => {
-                trace.report(Step::Mapping, || format!("no reply: {error}; asked again"));
+                trace.report(Step::Mapping, || format!("no reply: {error}; polling again"));
                 last = error.to_string();
             }
         }

@@ -123,7 +123,7 @@ pub fn turned_away(request: &Request<'_>) -> Option<Problem> {
     let (gateway, snapshot, origin) = (gateway(request)?, snapshot(request)?, origin(request)?);
     let clients = &snapshot.config.clients;
     let (reason, problem) = if !clients.lists.let_in(origin.address) {
-        ("address", Problem::new(Status::Forbidden, "Your address is not let in here."))
+        ("address", Problem::new(Status::Forbidden, "Your address is not allowed here."))
     } else if let Some(problem) = site::misdirected(request, clients).filter(|_| !origin.trusted) {
         ("host", problem)
     } else {

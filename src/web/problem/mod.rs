@@ -95,13 +95,13 @@ impl Problem {
     /// An upload over the size limit. It closes the connection, as there may be more of it.
     pub fn too_large(limit: u64) -> Self {
         let mib = limit as f64 / f64::from(1 << 20);
-        let detail = format!("What was sent is larger than {mib:.1} MiB. Send a smaller file.");
+        let detail = format!("The upload is larger than {mib:.1} MiB. Send a smaller file.");
         Self::new(Status::PayloadTooLarge, detail).closing()
     }
 
     /// A method that a known path does not support.
     pub fn method_not_allowed(allow: String) -> Self {
-        let detail = format!("This address answers to {allow} only.");
+        let detail = format!("This path accepts {allow} only.");
         Self { allow: Some(allow), ..Self::new(Status::MethodNotAllowed, detail) }
     }
 
@@ -190,26 +190,26 @@ impl Problem {
 /// The default type and title of each status in use.
 fn name(status: Status) -> (&'static str, &'static str) {
     match status.code {
-        400 => ("bad-request", "The request makes no sense"),
-        401 => ("unauthorized", "A key or a token is needed"),
+        400 => ("bad-request", "Bad request"),
+        401 => ("unauthorized", "A key or token is required"),
         402 => ("payment-required", "The budget is spent"),
         403 => ("forbidden", "Not allowed"),
         404 => ("not-found", "Not found"),
         405 => ("method-not-allowed", "Wrong method"),
         408 => ("request-timeout", "The upload took too long"),
-        409 => ("conflict", "Something is in the way"),
+        409 => ("conflict", "Conflict"),
         413 => ("too-large", "The picture is too large"),
-        415 => ("not-a-picture", "Not a picture that can be read"),
-        421 => ("misdirected", "Not the name of this gateway"),
+        415 => ("not-a-picture", "Not a readable image"),
+        421 => ("misdirected", "Unknown host name"),
         422 => ("unusable-picture", "The picture cannot be used"),
         429 => ("too-many-requests", "Too many requests"),
         499 => ("client-left", "The client left"),
         502 => ("provider-failed", "No provider could colour the picture"),
         503 => ("unavailable", "Not available right now"),
-        504 => ("timeout", "It took too long"),
-        507 => ("storage-full", "There is no room"),
-        508 => ("loop", "The gateway asks itself"),
-        code if code < 500 => ("bad-request", "The request makes no sense"),
+        504 => ("timeout", "Time-out"),
+        507 => ("storage-full", "Storage is full"),
+        508 => ("loop", "The gateway called itself"),
+        code if code < 500 => ("bad-request", "Bad request"),
         _ => ("internal", "An internal error"),
     }
 }

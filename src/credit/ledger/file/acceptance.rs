@@ -113,9 +113,9 @@ impl fmt::Display for AcceptedLedger {
                 (None, None) => writeln!(f, "Lost: an unknown amount, because there is no checkpoint.")?,
             }
         }
-        writeln!(f, "Kept: {records} records, {credits} credits charged or set aside.")?;
+        writeln!(f, "Readable: {records} records, {credits} credits charged or reserved.")?;
         if let Some(rewound) = rewound {
-            writeln!(f, "The clock had said {rewound} before: what was spent on later days counts today.")?;
+            writeln!(f, "The clock was at {rewound} before: spending on later days counts today.")?;
         }
         if let Some(path) = kept_aside {
             writeln!(f, "The file as it was: {}", path.display())?;

@@ -35,7 +35,7 @@ pub fn lock(folder: &Path) -> Result<File, String> {
             }
             Err(TryLockError::WouldBlock) => {
                 return Err(format!(
-                    "another program uses it, such as a gateway that is running ({} is locked)",
+                    "another process uses it, such as a running gateway ({} is locked)",
                     path.display()
                 ));
             }

@@ -90,8 +90,7 @@ impl fmt::Display for UnusableLedger {
             Self::Io(error) => write!(f, "it cannot be read: {error}"),
             Self::Newer(what) => write!(
                 f,
-                "a newer version of PixColor wrote it ({what}), and this one, {}, would lose what it says. Run that \
-                 version; or, to begin a new ledger, move the file away and run `pixcolor ledger accept-loss`",
+                "a newer version of PixColor wrote it ({what}), and this one, {}, would lose its data. Run that version; or, to begin a new ledger, move the file away and run `pixcolor ledger accept-loss`",
                 env!("CARGO_PKG_VERSION")
             ),
         }

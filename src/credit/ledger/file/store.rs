@@ -88,8 +88,7 @@ impl LedgerFile {
         if !is_new && synced.is_none() {
             let path = folder.join(LEDGER);
             tracing::warn!(
-                "{} has no {CHECKPOINT} beside it, as after an upgrade: what the ledger says counts, and nothing can tell \
-                 whether a part of it is lost",
+                "{} has no {CHECKPOINT}, as after an upgrade: the ledger is used as it is, and lost records cannot be detected",
                 path.display()
             );
         }
@@ -153,8 +152,7 @@ impl LedgerFile {
         let aside = if whole < length { Some(keep_aside(folder, whole, now)?) } else { None };
         if let Some(aside) = &aside {
             tracing::warn!(
-                "the last {} bytes of {} are not whole: the program or the machine stopped while it wrote them. They \
-                 are kept in {}, and every whole record counts",
+                "the last {} bytes of {} are incomplete: the program or the machine stopped while writing. They are saved in {}, and every complete record counts",
                 length - whole,
                 path.display(),
                 aside.display()
@@ -348,8 +346,7 @@ fn charge_unsettled(
     }
     if recovered.unsettled_credits > Credits::ZERO {
         tracing::warn!(
-            "calls that were under way when the program stopped the last time: {}. Nobody knows what they have cost, \
-             and the {} credits that were reserved for them count as spent",
+            "calls that were running when the program last stopped: {}. Their cost is unknown, and the {} credits that were reserved for them count as spent",
             recovered.unsettled,
             recovered.unsettled_credits
         );
@@ -360,7 +357,7 @@ fn charge_unsettled(
 
 fn told_of_copy(reason: &LedgerLoss, copy: io::Result<PathBuf>) -> String {
     match copy {
-        Ok(copy) => format!("{reason}. A copy of it is kept in {}", copy.display()),
+        Ok(copy) => format!("{reason}. A copy is saved in {}", copy.display()),
         Err(error) => format!("{reason}. It could not be copied: {error}"),
     }
 }

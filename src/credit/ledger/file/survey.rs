@@ -34,12 +34,12 @@ impl fmt::Display for LedgerLoss {
         match saved {
             Some(saved) => write!(
                 f,
-                "{what}. The whole account is in {}, and `pixcolor ledger accept-loss` goes on with it",
+                "{what}. The complete ledger is in {}, and `pixcolor ledger accept-loss` continues with it",
                 saved.display()
             ),
             None => write!(
                 f,
-                "{what}. Put the right file back, or go on with what can be read: `pixcolor ledger accept-loss`"
+                "{what}. Restore the right file, or continue with the readable records: `pixcolor ledger accept-loss`"
             ),
         }
     }
@@ -66,7 +66,7 @@ impl LedgerSurvey {
         let synced = synced(&path, found.as_ref(), checkpoint.as_ref()).map_err(unusable)?;
         let synced = match damaged && synced.is_ok() {
             true => Err(format!(
-                "{} is damaged: it does not say what must be there",
+                "{} is damaged: the expected content of the ledger is unknown",
                 folder.join(CHECKPOINT).display()
             )),
             false => synced,
@@ -105,7 +105,7 @@ fn synced(
         LedgerDamage::Lines { whole, holes: true, .. }
             if checkpoint.is_some_and(|it| it.ledger.bytes <= whole) => {}
         LedgerDamage::Lines { count, first, .. } => {
-            return Ok(Err(format!("{name} has damaged lines: {count}, the first of them is line {first}")));
+            return Ok(Err(format!("{name} has damaged lines: {count}, the first is line {first}")));
         }
         LedgerDamage::None | LedgerDamage::Tail { .. } => {}
     }

@@ -39,8 +39,7 @@ pub enum AccountTrouble {
     Unreadable(String),
     /// There is no account.
     #[error(
-        "has lost the account of credit: it was emptied, or has started without its data. Restore the data, or run \
-         `pixcolor ledger accept-loss` to begin every budget anew"
+        "has lost the credit ledger: it was emptied, or has started without its data. Restore the data, or run `pixcolor ledger accept-loss` to restart every budget"
     )]
     Lost,
     /// There is another account.

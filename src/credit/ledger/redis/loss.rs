@@ -79,19 +79,16 @@ impl fmt::Display for AcceptedLoss {
         f.write_str(match self.account {
             AcceptedAccount::Known => "has the account that this gateway knew.",
             AcceptedAccount::New => {
-                "has no account of credit: a new one begins, and with it every budget. A gateway that runs goes on \
-                 within seconds. Run this command on every other replica, too."
+                "has no credit ledger: a new one begins, and every budget restarts. A running gateway continues within seconds. Run this command on every other replica, too."
             }
             AcceptedAccount::Other => {
-                "has another account of credit than this gateway knew: it counts from now on. A gateway that runs \
-                 goes on within seconds."
+                "has another credit ledger than this gateway knew: it is used from now on. A running gateway continues within seconds."
             }
         })?;
         match self.rewound {
             Some(rewound) => write!(
                 f,
-                " Its clock had said {rewound} before: budgets are those of today again, without what was spent on \
-                 later days."
+                " Its clock was at {rewound} before: budgets are those of today again, without spending on later days."
             ),
             None if self.account == AcceptedAccount::Known => f.write_str(" Nothing was changed."),
             None => Ok(()),

@@ -131,7 +131,7 @@ impl LedgerTasks {
         }
         if let Err(trouble) = told {
             tracing::error!(
-                "the end of a call was not written down, and what was reserved stays charged: {trouble}"
+                "the settlement of a call was not recorded, and its reservation stays charged: {trouble}"
             );
         }
     }
@@ -140,8 +140,7 @@ impl LedgerTasks {
     fn close(self: &Arc<Self>, abandoned: Vec<ReservationRecord>) {
         for ticket in abandoned {
             tracing::warn!(
-                "a call of provider {} was under way when its process ended: nobody knows what it has \
-                cost, and the {} credits that were reserved for it are charged",
+                "a call of provider {} was running when its process ended: its cost is unknown, and the {} credits that were reserved for it are charged",
                 ticket.provider,
                 ticket.most
             );

@@ -134,6 +134,6 @@ impl RedisAccount {
     }
 
     fn confused(&self, error: &dyn std::fmt::Display) -> CommandError {
-        self.shared.confused(&format!("the ledger there is not what was written: {error}"))
+        self.shared.confused(&format!("the ledger there is damaged: {error}"))
     }
 }

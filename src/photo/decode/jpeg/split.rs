@@ -49,7 +49,7 @@ pub(super) fn component(
 }
 
 fn damaged() -> PhotoError {
-    broken(InputFormat::Jpeg, "a scan makes no sense")
+    broken(InputFormat::Jpeg, "a scan header is invalid")
 }
 
 pub(super) fn write(out: &mut Vec<u8>, marker: u8, body: &[u8]) {

@@ -210,7 +210,7 @@ impl Walk<'_> {
         let parameters = bytes.get(body.clone()).ok_or("a segment is cut off")?;
         self.at = end;
         if (SOF0..=SOF2).contains(&marker) {
-            let frame = Frame::of(parameters, marker == SOF2).ok_or("its frame header makes no sense")?;
+            let frame = Frame::of(parameters, marker == SOF2).ok_or("its frame header is invalid")?;
             if self.frame.is_some() {
                 return Err("it has two frames");
             }

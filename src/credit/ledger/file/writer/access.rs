@@ -28,7 +28,7 @@ impl LedgerWriter {
         let access = std::mem::replace(&mut self.access, Access::Closed(Instant::now()));
         let (Access::Open(mut store), Some(state)) = (access, &self.state) else { return };
         let saved = store.save(state).inspect_err(|error| {
-            tracing::error!("the account could not be saved beside the ledger: {error}");
+            tracing::error!("the totals could not be saved next to the ledger: {error}");
         });
         let reason = LedgerLoss { what, saved: saved.ok() }.to_string();
         tracing::error!("{}", LedgerError { reason: reason.clone() });

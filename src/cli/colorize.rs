@@ -151,7 +151,7 @@ fn costs_credit(gateway: &Gateway, provider: Option<&str>) -> bool {
     let mut asked = snapshot.route(provider).unwrap_or_default();
     asked.retain(|provider| {
         let about = provider.info();
-        let most = snapshot.most(&about.name, about.send_max_pixels);
+        let most = snapshot.max_cost(&about.name, about.send_max_pixels);
         provider.readiness() == Readiness::Ready && !most.is_zero()
     });
     if let (Some(first), Err(error)) = (asked.first(), gateway.ledger_health()) {
@@ -299,7 +299,7 @@ impl ColorizeJob {
             format: rendition.format,
             credits: rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string()),
             damage: rendition.damage.as_ref().map(ToString::to_string),
-            found: matches!(rendition.origin, RenditionOrigin::Kept(_)),
+            found: matches!(rendition.origin, RenditionOrigin::Cached(_)),
             provider: rendition.colored_by().map(|(provider, _)| provider.to_owned()),
             bytes: rendition.bytes,
         })

@@ -127,7 +127,7 @@ fn list(loaded: Loaded) -> Result<ExitCode, CliError> {
 fn columns(snapshot: &Snapshot, provider: &dyn Provider) -> [String; 6] {
     let about = provider.info();
     let place = snapshot.config.route.iter().position(|name| *name == about.name);
-    let most = snapshot.most(&about.name, about.send_max_pixels);
+    let most = snapshot.max_cost(&about.name, about.send_max_pixels);
     [
         about.name.clone(),
         about.kind.to_owned(),
@@ -153,7 +153,7 @@ async fn dry(
     let provider = snapshot.route(Some(name))?.pop().ok_or("unknown provider")?;
     let photo = Photo::decode(picture, &snapshot.config.limits.photo())?;
     let gray = Arc::new(photo.gray_for(provider.info().send_max_pixels));
-    let most = snapshot.most(name, u64::from(gray.width) * u64::from(gray.height));
+    let most = snapshot.max_cost(name, u64::from(gray.width) * u64::from(gray.height));
     let deadline = Instant::now() + snapshot.config.limits.request;
     // The end of a dry run is an error like any other for a provider.
     match provider.colorize(Call { gray, deadline, trace, audience: None, begun: CallBegun::default() }).await
@@ -186,7 +186,7 @@ async fn test(
         provider: Some(name),
         format: output.as_ref().and_then(|output| output.format),
         client: Client { address: None, key: None },
-        reuse: Reuse { find: false, keep: false },
+        reuse: Reuse { lookup: false, store: false },
         deadline: Instant::now() + snapshot.config.limits.request,
         trace,
         connection: None,

@@ -129,7 +129,7 @@ async fn follow(
 
 /// Sees whether what replicas share is there; an error only where it must be.
 async fn meet(gateway: &Gateway) -> Result<(), String> {
-    match (gateway.look_at_account().await, gateway.snapshot().config.shared.required) {
+    match (gateway.check_ledger().await, gateway.snapshot().config.shared.required) {
         (Err(trouble), true) => {
             Err(format!("{trouble}; with `shared.required` the gateway does not start without it"))
         }
@@ -144,7 +144,7 @@ async fn look_after(gateway: &Gateway) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         // What is wrong is noted where it happens.
-        let _ = gateway.look_at_account().await;
+        let _ = gateway.check_ledger().await;
     }
 }
 

@@ -10,29 +10,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::keys::{self, CacheScope, PhotoKey};
-use super::rendition::Cost;
+use super::outcome::{Cost, RenditionFacts};
 use crate::cache::{Cache, CacheKey, Entry, Hit, Tier};
 use crate::credit::{Credits, Usage};
 use crate::hex::{hex, unhex};
 use crate::photo::{Damage, InputFormat, OutputFormat, PixelKey};
-
-/// The description that is stored with a rendition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RenditionFacts {
-    /// SHA-256 of the encoded image.
-    pub digest: [u8; 32],
-    pub width: u32,
-    pub height: u32,
-    /// The upload's file format. `None` for entries of older versions, if it does not follow from `own_format`.
-    pub input: Option<InputFormat>,
-    /// The rendition's default format for this upload.
-    pub own_format: OutputFormat,
-    pub cost: Cost,
-    pub photo: PhotoKey,
-    pub in_color: bool,
-    /// Which part of the upload is missing, if it was damaged.
-    pub damage: Option<Damage>,
-}
 
 /// The stored form. An entry that cannot be read was written by another version and is a miss.
 #[derive(Serialize, Deserialize)]
@@ -137,56 +119,56 @@ impl RenditionFacts {
 }
 
 /// The facts of a rendition; `None` on a miss.
-pub async fn facts(cache: &dyn Cache, key: &CacheKey) -> Option<RenditionFacts> {
-    RenditionFacts::from_bytes(&find(cache, key).await?.entry.bytes)
+pub async fn lookup_facts(cache: &dyn Cache, key: &CacheKey) -> Option<RenditionFacts> {
+    RenditionFacts::from_bytes(&lookup(cache, key).await?.entry.bytes)
 }
 
 /// An encoded image by its SHA-256, and the tier that had it.
-pub async fn picture(cache: &dyn Cache, digest: [u8; 32], scope: CacheScope) -> Option<(Bytes, Tier)> {
-    find(cache, &keys::picture(digest, scope)).await.map(|hit| (hit.entry.bytes, hit.tier))
+pub async fn lookup_image(cache: &dyn Cache, digest: [u8; 32], scope: CacheScope) -> Option<(Bytes, Tier)> {
+    lookup(cache, &keys::image(digest, scope)).await.map(|hit| (hit.entry.bytes, hit.tier))
 }
 
-pub async fn keep_rendition(
+pub async fn store_rendition(
     cache: &dyn Cache,
     key: &CacheKey,
     facts: &RenditionFacts,
     picture: Bytes,
     scope: CacheScope,
 ) {
-    keep(cache, &keys::picture(facts.digest, scope), picture).await;
-    keep_facts(cache, key, facts).await;
+    store(cache, &keys::image(facts.digest, scope), picture).await;
+    store_facts(cache, key, facts).await;
 }
 
 /// Stores the facts of a rendition whose image is stored already.
-pub async fn keep_facts(cache: &dyn Cache, key: &CacheKey, facts: &RenditionFacts) {
+pub async fn store_facts(cache: &dyn Cache, key: &CacheKey, facts: &RenditionFacts) {
     if let Some(facts) = facts.to_bytes() {
-        keep(cache, key, facts).await;
+        store(cache, key, facts).await;
     }
 }
 
 /// Serialised colour, what it cost, and the tier that had it.
-pub async fn color(cache: &dyn Cache, key: &CacheKey) -> Option<(Bytes, Cost, Tier)> {
-    let Hit { entry, tier } = find(cache, key).await?;
+pub async fn lookup_color(cache: &dyn Cache, key: &CacheKey) -> Option<(Bytes, Cost, Tier)> {
+    let Hit { entry, tier } = lookup(cache, key).await?;
     let (length, rest) = entry.bytes.split_first_chunk()?;
     let head = usize::from(u16::from_le_bytes(*length));
     let cost: StoredCost = serde_json::from_slice(rest.get(..head)?).ok()?;
     Some((entry.bytes.slice(length.len() + head..), cost.into(), tier))
 }
 
-pub async fn keep_color(cache: &dyn Cache, key: &CacheKey, color: &[u8], cost: Cost) {
+pub async fn store_color(cache: &dyn Cache, key: &CacheKey, color: &[u8], cost: Cost) {
     let Ok(head) = serde_json::to_vec(&StoredCost::from(cost)) else { return };
     let Ok(length) = u16::try_from(head.len()) else { return };
-    keep(cache, key, [&length.to_le_bytes(), &head[..], color].concat().into()).await;
+    store(cache, key, [&length.to_le_bytes(), &head[..], color].concat().into()).await;
 }
 
-async fn find(cache: &dyn Cache, key: &CacheKey) -> Option<Hit> {
+async fn lookup(cache: &dyn Cache, key: &CacheKey) -> Option<Hit> {
     cache.get(key).await.unwrap_or_else(|error| {
         tracing::warn!("the cache cannot be read: {error}");
         None
     })
 }
 
-async fn keep(cache: &dyn Cache, key: &CacheKey, bytes: Bytes) {
+async fn store(cache: &dyn Cache, key: &CacheKey, bytes: Bytes) {
     if let Err(error) = cache.put(key, Entry::new(bytes)).await {
         tracing::warn!("a result cannot be stored in the cache, so it may be paid for again: {error}");
     }

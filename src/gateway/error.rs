@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::credit::{Exhausted, ReserveError};
+use crate::credit::{BudgetScope, Exhausted, ReserveError};
 use crate::photo::{Damage, PhotoError};
 use crate::provider::{Billed, FailureKind, ProviderError};
 use crate::quota::RateLimited;
@@ -81,7 +81,7 @@ pub enum Error {
 impl Error {
     /// Whether the error is specific to the leader's request and nothing was paid for: another request for the same
     /// picture may still succeed.
-    pub(super) const fn is_the_leaders_own(&self) -> bool {
+    pub(super) const fn is_specific_to_leader(&self) -> bool {
         matches!(self, Self::Deadline { .. } | Self::Abandoned { .. } | Self::Internal)
     }
 }
@@ -116,7 +116,7 @@ impl Attempt {
     }
 
     /// A provider that was skipped, because no credit could be reserved.
-    pub fn unpaid(provider: &str, error: ReserveError) -> Self {
+    pub fn not_reserved(provider: &str, error: ReserveError) -> Self {
         let (kind, reason) = match &error {
             ReserveError::Budget(_) => (FailureKind::Budget, error.to_string()),
             ReserveError::Ledger(_) => (FailureKind::Ledger, error.to_string()),
@@ -132,8 +132,19 @@ impl Attempt {
         Self { budget, ..Self::new(provider, refused, Duration::ZERO) }
     }
 
+    /// A provider that was skipped because it is not ready.
+    pub fn not_ready(provider: &str, why: String, retry_after: Option<Duration>) -> Self {
+        let error = ProviderError::new(FailureKind::NotReady, why).retry_after(retry_after);
+        Self::new(provider, error, Duration::ZERO)
+    }
+
+    /// Whether a budget with scope `client` refused the call.
+    pub fn is_over_client_budget(&self) -> bool {
+        self.budget.as_ref().is_some_and(|budget| budget.scope == BudgetScope::Client)
+    }
+
     /// Whether the provider was skipped for lack of credit.
-    pub const fn for_money(&self) -> bool {
+    pub const fn is_credit_failure(&self) -> bool {
         matches!(self.kind, FailureKind::Budget | FailureKind::Ledger)
     }
 }

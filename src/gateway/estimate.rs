@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::account::{BudgetView, PATIENCE};
-use super::ask::{Client, Fingerprint};
 use super::cache_codec;
 use super::error::{Attempt, Error};
-use super::keys;
+use super::ledger_view::{BudgetView, LEDGER_TIMEOUT};
+use super::lookup::FORMATS;
 use super::plan::CacheSearch;
-use super::recall::FORMATS;
+use super::request::{Client, Fingerprint};
 use super::{Gateway, Snapshot};
 use crate::credit::{CallHistory, Credits, Exhausted, Range, SizeClass, Worth};
 use crate::photo::{self, InputFormat, OutputFormat};
@@ -34,7 +33,7 @@ pub struct EstimateRequest {
     pub format: Option<OutputFormat>,
     pub client: Client,
     /// Whether a stored result may be used.
-    pub find: bool,
+    pub lookup: bool,
 }
 
 /// The estimates of all providers.
@@ -43,7 +42,7 @@ pub struct Estimate {
     /// The provider that would colour the picture now; `None` if none could.
     pub first: Option<String>,
     /// All providers: first those on the route, in its order, then the others by name.
-    pub offers: Vec<ProviderEstimate>,
+    pub providers: Vec<ProviderEstimate>,
 }
 
 /// The estimate of one provider.
@@ -51,11 +50,11 @@ pub struct Estimate {
 pub struct ProviderEstimate {
     pub provider: String,
     /// Position on the configured route, from 1.
-    pub place: Option<usize>,
+    pub position: Option<usize>,
     pub leaves_machine: bool,
     pub readiness: Readiness,
     /// What the cache has; `None` if the fingerprint is unknown.
-    pub kept: Option<CachedPart>,
+    pub cached: Option<CachedPart>,
     pub expected: ExpectedCost,
     /// The budget that would refuse the call.
     pub refusal: Option<Exhausted>,
@@ -107,10 +106,10 @@ impl ExpectedCost {
 impl ProviderEstimate {
     /// Whether the request would cost nothing because of a cache hit.
     pub fn is_hit(&self) -> bool {
-        matches!(self.kept, Some(CachedPart::Rendition | CachedPart::Color))
+        matches!(self.cached, Some(CachedPart::Rendition | CachedPart::Color))
     }
 
-    fn could_answer(&self) -> bool {
+    fn is_available(&self) -> bool {
         self.is_hit() || (self.readiness == Readiness::Ready && self.refusal.is_none())
     }
 }
@@ -122,16 +121,16 @@ impl Gateway {
     pub async fn estimate(
         &self,
         snapshot: Arc<Snapshot>,
-        inquiry: EstimateRequest,
+        request: EstimateRequest,
     ) -> Result<Estimate, Error> {
-        let EstimateRequest { size, fingerprint, provider, input, format, client, find } = inquiry;
+        let EstimateRequest { size, fingerprint, provider, input, format, client, lookup } = request;
         let config = &snapshot.config;
         if let Some((width, height)) = size {
             photo::check_size(width, height, &config.limits.photo())?;
         }
         let pixels = size.map(|(width, height)| u64::from(width) * u64::from(height));
         let route = snapshot.route(provider.as_deref())?;
-        let purse = BudgetView::new(self, &snapshot, client.account(config.clients.ipv6_prefix));
+        let budgets = BudgetView::new(self, &snapshot, client.account(config.clients.ipv6_prefix));
         let experience = self.experience().await;
         let search = match fingerprint {
             Some(fingerprint) => {
@@ -140,18 +139,18 @@ impl Gateway {
             None => None,
         };
 
-        let mut offers = Vec::new();
-        for (place, provider) in snapshot.in_order() {
+        let mut providers = Vec::new();
+        for (position, provider) in snapshot.in_order() {
             let about = provider.info();
-            let kept = match &search {
-                Some(search) if find => Some(self.kept_of(search, about, format).await),
+            let cached = match &search {
+                Some(search) if lookup => Some(self.cached_part(search, about, format).await),
                 Some(_) => Some(CachedPart::Nothing),
                 None => None,
             };
-            let obstacle = purse.obstacle(provider.as_ref(), pixels).await;
-            offers.push(ProviderEstimate {
+            let obstacle = budgets.obstacle(provider.as_ref(), pixels).await;
+            providers.push(ProviderEstimate {
                 provider: about.name.clone(),
-                place,
+                position,
                 leaves_machine: about.leaves_machine,
                 readiness: match &obstacle {
                     Some(Attempt { budget: None, reason, retry_after, .. }) => {
@@ -159,20 +158,20 @@ impl Gateway {
                     }
                     _ => Readiness::Ready,
                 },
-                kept,
+                cached,
                 expected: expected(&snapshot, about, &experience, pixels),
                 refusal: obstacle.and_then(|obstacle| obstacle.budget),
             });
         }
-        let by_name = |name: &str| offers.iter().find(|offer| offer.provider == name);
+        let by_name = |name: &str| providers.iter().find(|estimate| estimate.provider == name);
         let mut asked = route.iter().filter_map(|provider| by_name(&provider.info().name));
-        let first = asked.find(|offer| offer.could_answer()).map(|offer| offer.provider.clone());
-        Ok(Estimate { first, offers })
+        let first = asked.find(|estimate| estimate.is_available()).map(|estimate| estimate.provider.clone());
+        Ok(Estimate { first, providers })
     }
 
     /// Cost and duration of past calls; empty while the ledger cannot be read.
     pub async fn experience(&self) -> CallHistories {
-        timeout(PATIENCE, self.ledger.experience()).await.ok().and_then(Result::ok).unwrap_or_default()
+        timeout(LEDGER_TIMEOUT, self.ledger.experience()).await.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// The probable cost and duration of a provider's call for a photo of this many pixels.
@@ -185,37 +184,36 @@ impl Gateway {
         expected(snapshot, about, &self.experience().await, Some(pixels))
     }
 
-    async fn kept_of(
+    async fn cached_part(
         &self,
         search: &CacheSearch,
         about: &ProviderInfo,
         format: Option<OutputFormat>,
     ) -> CachedPart {
-        if self.recall_from(search, about, format).await.is_some() {
+        if self.lookup_by_provider(search, about, format).await.is_some() {
             return CachedPart::Rendition;
         }
-        match self.color_key_of(search, about).await {
-            Some(key) if cache_codec::color(self.cache(), &key).await.is_some() => CachedPart::Color,
+        match self.known_color_key(search, about).await {
+            Some(key) if cache_codec::lookup_color(self.cache(), &key).await.is_some() => CachedPart::Color,
             _ => CachedPart::Nothing,
         }
     }
 
     /// The cache key of an upload's colour, as far as it is known without decoding: chroma keys come from the facts of
     /// a rendition in any format. Entries of an older decoder revision are ignored, because the pixels may differ.
-    async fn color_key_of(
+    async fn known_color_key(
         &self,
         search: &CacheSearch,
         about: &ProviderInfo,
     ) -> Option<crate::cache::CacheKey> {
         for format in FORMATS {
-            if let Some((_, facts)) = self.facts_of(search, about, format).await {
+            if let Some((_, facts)) = self.lookup_facts(search, about, format).await {
                 let input = search.input.or(facts.input)?;
-                return search.color_key(about, &facts.photo, input.decoder_revision());
+                return search.color_key(about, Some(&facts.photo), input.decoder_revision());
             }
         }
         // The key of a provider's own pixels needs no facts, only the upload's format.
-        let source = search.source(search.input?.decoder_revision());
-        (search.keeps(about) && !about.luma_lock).then(|| keys::own(source, about.identity(), search.scope))
+        search.color_key(about, None, search.input?.decoder_revision())
     }
 }
 
@@ -226,7 +224,7 @@ fn expected(
     pixels: Option<u64>,
 ) -> ExpectedCost {
     let sent = pixels.unwrap_or(u64::MAX).min(about.send_max_pixels);
-    let (least, most) = snapshot.bounds(&about.name, sent);
+    let (least, most) = snapshot.cost_bounds(&about.name, sent);
     let learnt = pixels.and_then(|pixels| experience.get(&(about.name.clone(), SizeClass::of(pixels))));
     // Past calls may have had another price, so their costs are limited to what the current price allows.
     let credits =

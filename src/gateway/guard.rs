@@ -7,27 +7,27 @@ use crate::photo::{Chroma, Gray, Limits, PhotoError, Rgb, luma_correlation};
 use crate::provider::ProviderColor;
 
 /// Minimum correlation of the result's luminance with the picture that was sent.
-const LEAST_CORRELATION: f64 = 0.9;
+const MIN_CORRELATION: f64 = 0.9;
 
 /// Below this standard deviation of luminance, in L\*, a picture has no content to compare: only scanner noise, which
 /// providers do not reproduce.
-const LEAST_CONTRAST: f64 = 1.0;
+const MIN_CONTRAST: f64 = 1.0;
 
 /// Minimum mean chroma (distance from grey in CIE a\*b\*) of a picture in colour. A JPEG of a grey picture is below
 /// 0.5; the palest sepia is above 3.
-const LEAST_CHROMA: f64 = 1.0;
+const MIN_CHROMA: f64 = 1.0;
 
 /// The range of L\* in which a picture can have visible colour. Black ink and white paper are outside it.
 const COLORABLE: std::ops::RangeInclusive<f64> = 10.0..=95.0;
 
 /// With a smaller share of pixels in that range, colour is not checked.
-const LEAST_COLORABLE: f64 = 0.02;
+const MIN_COLORABLE: f64 = 0.02;
 
 /// The factor by which the aspect ratio may differ: some models round each side to a multiple of 8.
-const MOST_STRETCH: f64 = 1.1;
+const MAX_STRETCH: f64 = 1.1;
 
 /// Sides that differ by less than this many pixels count as equal, whatever the aspect ratio.
-const SAME_SIDE: u32 = 8;
+const SIDE_TOLERANCE: u32 = 8;
 
 /// Colour that passed the guard.
 pub enum CheckedColor {
@@ -97,8 +97,8 @@ fn compare(sent: &Gray, rgb: Rgb, luma_lock: bool) -> Result<CheckedColor, Guard
         return Err(GuardFailure::Aspect);
     }
     let gray = rgb.gray();
-    let even = [sent, &gray].into_iter().all(|gray| contrast(gray) < LEAST_CONTRAST);
-    if !even && luma_correlation(sent, &gray) < LEAST_CORRELATION {
+    let even = [sent, &gray].into_iter().all(|gray| contrast(gray) < MIN_CONTRAST);
+    if !even && luma_correlation(sent, &gray) < MIN_CORRELATION {
         return Err(GuardFailure::Luminance);
     }
     let chroma = rgb.chroma().map_err(|_| GuardFailure::NotAPicture)?;
@@ -111,9 +111,9 @@ fn compare(sent: &Gray, rgb: Rgb, luma_lock: bool) -> Result<CheckedColor, Guard
 fn same_shape(sent: &Gray, rgb: &Rgb) -> bool {
     let aspect = |width: u32, height: u32| f64::from(width) / f64::from(height.max(1));
     let stretch = aspect(rgb.width, rgb.height) / aspect(sent.width, sent.height);
-    let same = |one: u32, other: u32| one.abs_diff(other) < SAME_SIDE;
+    let same = |one: u32, other: u32| one.abs_diff(other) < SIDE_TOLERANCE;
     let same_size = same(sent.width, rgb.width) && same(sent.height, rgb.height);
-    same_size || (1.0 / MOST_STRETCH..=MOST_STRETCH).contains(&stretch)
+    same_size || (1.0 / MAX_STRETCH..=MAX_STRETCH).contains(&stretch)
 }
 
 /// L\* of a luminance code.
@@ -138,7 +138,7 @@ fn is_colored(sent: &Gray, chroma: &Chroma) -> bool {
         .map(|(_, (a, b))| f64::from(a.hypot(*b)))
         .collect();
     let share = could.len() as f64 / luma.len().max(1) as f64;
-    share < LEAST_COLORABLE || could.iter().sum::<f64>() / could.len() as f64 >= LEAST_CHROMA
+    share < MIN_COLORABLE || could.iter().sum::<f64>() / could.len() as f64 >= MIN_CHROMA
 }
 
 #[cfg(test)]

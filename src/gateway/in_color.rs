@@ -12,12 +12,11 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::Gateway;
-use super::account::BudgetView;
 use super::error::Error;
 use super::keys;
+use super::ledger_view::BudgetView;
+use super::outcome::{DecodedPhoto, Rendition, RenditionOrigin, SavedCost};
 use super::plan::{CacheSearch, ColorizePlan};
-use super::rendition::{Rendition, RenditionOrigin, SavedCost};
-use super::steps::DecodedPhoto;
 use crate::config::OnColor;
 use crate::credit::{Credits, Usage};
 use crate::photo::{self, EncodeOptions, Photo, PhotoError};
@@ -41,7 +40,7 @@ impl Gateway {
 
     /// Returns the upload as it looks, without its metadata, in the requested format. The result is not stored.
     async fn pass(&self, plan: &ColorizePlan, decoded: DecodedPhoto) -> Result<Rendition, Error> {
-        let provider = self.would_be_asked(plan).await?;
+        let provider = self.first_available(plan).await?;
         let about = provider.info();
         let expected = self.expected(&plan.search.snapshot, about, plan.head.pixels()).await;
         let start = Instant::now();
@@ -68,7 +67,7 @@ impl Gateway {
             damage,
             attempts: Vec::new(),
             timings: vec![("decode", took), ("encode", start.elapsed())],
-            kept_under: None,
+            cache_key: None,
         })
     }
 
@@ -79,7 +78,7 @@ impl Gateway {
         decoded: DecodedPhoto,
         options: EncodeOptions,
     ) -> Result<(Bytes, [u8; 32]), Error> {
-        let (upload, limits) = (plan.ask.upload.clone(), plan.config().limits.photo());
+        let (upload, limits) = (plan.request.upload.clone(), plan.config().limits.photo());
         let encode = move || -> Result<(Bytes, [u8; 32]), PhotoError> {
             // The luminance is not needed any more: free its memory for the pixels.
             let Photo { alpha, .. } = Arc::unwrap_or_clone(decoded.photo);
@@ -92,11 +91,11 @@ impl Gateway {
     }
 
     /// The first provider of the route that can be called now; if there is none, the first.
-    async fn would_be_asked<'p>(&self, plan: &'p ColorizePlan) -> Result<&'p dyn Provider, Error> {
+    async fn first_available<'p>(&self, plan: &'p ColorizePlan) -> Result<&'p dyn Provider, Error> {
         let CacheSearch { route, snapshot, account, pixels, .. } = &plan.search;
-        let purse = BudgetView::new(self, snapshot, account.clone());
+        let budgets = BudgetView::new(self, snapshot, account.clone());
         for provider in route {
-            if purse.obstacle(provider.as_ref(), *pixels).await.is_none() {
+            if budgets.obstacle(provider.as_ref(), *pixels).await.is_none() {
                 return Ok(provider.as_ref());
             }
         }

@@ -4,14 +4,15 @@
 //! different lists of parts have different hashes. A setting that changes pixels must be a part here or in the provider
 //! identity; otherwise the cache returns old pictures.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
-use super::ask::{Client, ColorizeRequest, Fingerprint};
-use super::plan::CacheSearch;
+use super::request::{Client, ColorizeRequest, Fingerprint};
 use crate::cache::{CacheKey, EntryKind};
 use crate::config::{CacheSharing, Config, OutputConfig};
 use crate::photo::{EncodeOptions, OutputFormat, Photo, PixelKey};
-use crate::provider::{ProviderIdentity, ProviderInfo};
+use crate::provider::{Provider, ProviderIdentity, ProviderInfo};
 
 /// Increment it when merging or encoding changes, so that renditions made before are cache misses. If one format's
 /// decoder changes, increment that format's [`InputFormat::decoder_revision`] instead: then the paid colour of all
@@ -80,7 +81,7 @@ pub fn rendition(
 }
 
 /// The key of an encoded image, by its SHA-256.
-pub fn picture(digest: [u8; 32], scope: CacheScope) -> CacheKey {
+pub fn image(digest: [u8; 32], scope: CacheScope) -> CacheKey {
     CacheKey { subject: digest, kind: EntryKind::Picture, variant: hash(&[scope.bytes()]) }
 }
 
@@ -108,32 +109,33 @@ pub fn chroma(photo: &PhotoKey, identity: ProviderIdentity, scope: CacheScope) -
 }
 
 /// The key of a provider's own pixels, which are used where luma-lock is off.
-pub fn own(source: DecodedBy, identity: ProviderIdentity, scope: CacheScope) -> CacheKey {
+pub fn own_pixels(source: DecodedBy, identity: ProviderIdentity, scope: CacheScope) -> CacheKey {
     source.key(EntryKind::Own, &[PIPELINE, &identity.0, scope.bytes()])
 }
 
 /// The key of a flight: requests with the same upload, route and parameters have the same key.
 pub fn flight(
-    ask: &ColorizeRequest,
-    search: &CacheSearch,
-    source: DecodedBy,
+    request: &ColorizeRequest,
+    config: &Config,
+    route: &[Arc<dyn Provider>],
+    upload: DecodedBy,
+    scope: CacheScope,
     format: OutputFormat,
 ) -> [u8; 32] {
-    let CacheSearch { snapshot, fingerprint, route, scope, .. } = search;
-    let flags = [ask.reuse.find, ask.reuse.keep].map(u8::from);
-    let mut parts = vec![fingerprint.0.to_vec(), flags.to_vec(), scope.bytes().to_vec()];
-    parts.push(format!("{:?}", snapshot.config.on_color).into());
-    parts.push(format!("{:?}", snapshot.config.on_damage).into());
+    let flags = [request.reuse.lookup, request.reuse.store].map(u8::from);
+    let mut parts = vec![upload.fingerprint.0.to_vec(), flags.to_vec(), scope.bytes().to_vec()];
+    parts.push(format!("{:?}", config.on_color).into());
+    parts.push(format!("{:?}", config.on_damage).into());
     for about in route.iter().map(|provider| provider.info()) {
-        let options = encode_options(&snapshot.config.output, format, about);
+        let options = encode_options(&config.output, format, about);
         parts.push(about.name.clone().into());
-        parts.push(rendition(source, about.identity(), &options, *scope).variant.to_vec());
+        parts.push(rendition(upload, about.identity(), &options, scope).variant.to_vec());
     }
     hash(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
 /// The key of a flight that only requests of one client share.
-pub fn own_flight(flight: [u8; 32], account: Option<&str>) -> [u8; 32] {
+pub fn client_flight(flight: [u8; 32], account: Option<&str>) -> [u8; 32] {
     hash(&[&flight, account.unwrap_or_default().as_bytes()])
 }
 

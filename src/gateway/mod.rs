@@ -4,29 +4,30 @@
 //! Everything that keeps state (cache, ledger, flights, queues, tasks, metrics) belongs to the gateway and survives a
 //! reload. The configuration is an immutable snapshot, which each request reads once.
 
-mod account;
-mod answers;
-mod ask;
 mod cache_codec;
+mod call;
 mod codec;
 mod error;
 mod estimate;
 mod flight;
 mod guard;
+mod image_permits;
 mod in_color;
 mod keys;
+mod ledger_view;
 mod limits;
+mod lookup;
+mod outcome;
 mod plan;
-mod recall;
 mod reload;
-mod rendition;
+mod replicas;
+mod request;
 mod route;
 mod snapshot;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod tiers;
-mod together;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -34,12 +35,12 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-pub use ask::{Client, ClientKey, ColorizeRequest, Connection, Fingerprint, Reuse, Upload};
 pub use error::{Attempt, Error};
 pub use estimate::{CachedPart, Estimate, EstimateRequest, ExpectedCost, ProviderEstimate};
-pub use recall::{DeletedEntries, forget};
+pub use lookup::{DeletedEntries, forget};
+pub use outcome::{MissReason, Rendition, RenditionOrigin, SavedCost};
 pub use reload::ReloadStatus;
-pub use rendition::{MissReason, Rendition, RenditionOrigin, SavedCost};
+pub use request::{Client, ClientKey, ColorizeRequest, Connection, Fingerprint, Reuse, Upload};
 pub use snapshot::Snapshot;
 pub use tiers::{CacheStores, open_cache, open_disk, open_store};
 
@@ -52,26 +53,25 @@ use crate::queue::Queue;
 use crate::quota::Quotas;
 use crate::shared::SharedRedis;
 use crate::tasks::Tasks;
-use answers::ImagePermits;
-use cache_codec::RenditionFacts;
 use flight::{FlightOutcome, Flights, ReplicaFlights, Waiters};
+use image_permits::ImagePermits;
+use outcome::{RenditionFacts, affected_by_client_budget};
 use plan::ColorizePlan;
-use route::CallContext;
 
 /// Bytes of memory that one decoder permit stands for.
-const BYTES_PER_PLACE: u64 = 256 << 10;
+const BYTES_PER_PERMIT: u64 = 256 << 10;
 
 /// Bytes of memory for each pixel of `limits.decoding_pixels`. An ordinary photograph, a JPEG without opacity, needs
 /// this much.
 const BYTES_PER_PIXEL: u64 = 4;
 
 /// The number of decoder permits for a photo that needs this much memory.
-fn places(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(BYTES_PER_PLACE)).unwrap_or(u32::MAX)
+fn permits(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(BYTES_PER_PERMIT)).unwrap_or(u32::MAX)
 }
 
 /// Maximum attempts. A follower retries only if the leader failed for a reason specific to the leader's request.
-const MOST_FLIGHTS: usize = 2;
+const MAX_FLIGHTS: usize = 2;
 
 /// Turns uploads into renditions. Web and command line use the same gateway.
 pub struct Gateway {
@@ -79,9 +79,9 @@ pub struct Gateway {
     cache: Arc<dyn Cache>,
     ledger: Arc<dyn Ledger>,
     flights: Flights<Result<Rendition, Error>>,
-    elsewhere: Option<Box<dyn ReplicaFlights>>,
+    replica_flights: Option<Box<dyn ReplicaFlights>>,
     decoding: Queue,
-    answers: ImagePermits,
+    image_permits: ImagePermits,
     quotas: Quotas,
     files: Datastore,
     shared: Option<SharedRedis>,
@@ -100,11 +100,11 @@ impl Gateway {
         metrics: Metrics,
         reloads: ReloadStatus,
     ) -> Arc<Self> {
-        let CacheStores { cache, ledger, rates, elsewhere, shared, tasks } = stores;
+        let CacheStores { cache, ledger, rates, replica_flights, shared, tasks } = stores;
         let limits = &snapshot.config.limits;
         let memory_of_photos = limits.decoding_pixels.saturating_mul(BYTES_PER_PIXEL);
-        let decoding = Queue::new(places(memory_of_photos), limits.waiting);
-        let answers = ImagePermits::new(limits);
+        let decoding = Queue::new(permits(memory_of_photos), limits.waiting);
+        let image_permits = ImagePermits::new(limits);
         let quotas = Quotas::new(rates, &snapshot.config.state_dir);
         let files = Datastore::in_folder(&snapshot.config.state_dir);
         snapshot.count_paid(&metrics);
@@ -114,9 +114,9 @@ impl Gateway {
             cache,
             ledger,
             flights: Flights::new(tasks.clone()),
-            elsewhere,
+            replica_flights,
             decoding,
-            answers,
+            image_permits,
             quotas,
             files,
             shared,
@@ -169,55 +169,55 @@ impl Gateway {
     pub async fn colorize(
         self: &Arc<Self>,
         snapshot: Arc<Snapshot>,
-        ask: ColorizeRequest,
+        request: ColorizeRequest,
     ) -> Result<Rendition, Error> {
-        let plan = Arc::new(ColorizePlan::new(snapshot, ask)?);
-        let rendition = match self.kept(&plan).await {
+        let plan = Arc::new(ColorizePlan::new(snapshot, request)?);
+        let rendition = match self.cached(&plan).await {
             Some(rendition) => rendition,
             None => {
-                self.spend(&plan).await?;
-                self.fly(&plan).await?
+                self.charge_call(&plan).await?;
+                self.join_flight(&plan).await?
             }
         };
-        self.count(&rendition);
+        self.count_rendition(&rendition);
         Ok(rendition)
     }
 
     /// The stored rendition, if there is one and the request allows it.
-    async fn kept(&self, plan: &ColorizePlan) -> Option<Rendition> {
-        match plan.ask.reuse.find {
-            true => self.recall(&plan.search, Some(plan.format)).await,
+    async fn cached(&self, plan: &ColorizePlan) -> Option<Rendition> {
+        match plan.request.reuse.lookup {
+            true => self.lookup(&plan.search, Some(plan.format)).await,
             false => None,
         }
     }
 
     /// Joins the flight of this picture: executes it as leader, or waits for the leader's result.
-    async fn fly(self: &Arc<Self>, plan: &Arc<ColorizePlan>) -> Result<Rendition, Error> {
+    async fn join_flight(self: &Arc<Self>, plan: &Arc<ColorizePlan>) -> Result<Rendition, Error> {
         let start = Instant::now();
         let (mut flight, mut last) = (plan.flight, Error::Internal);
-        let mut left = MOST_FLIGHTS;
+        let mut left = MAX_FLIGHTS;
         while left > 0 {
             left -= 1;
             let lead = |waiters| {
                 let (gateway, plan) = (self.clone(), plan.clone());
-                async move { gateway.lead_for_all(&plan, &waiters).await }
+                async move { gateway.lead_for_replicas(&plan, &waiters).await }
             };
-            let connection = plan.ask.connection.clone();
-            last = match self.flights.join(flight, plan.ask.deadline, connection, lead).await {
+            let connection = plan.request.connection.clone();
+            last = match self.flights.join(flight, plan.request.deadline, connection, lead).await {
                 FlightOutcome::Led(result) => return result,
                 FlightOutcome::Shared(result)
-                    if flight == plan.flight && ColorizePlan::was_for_a_clients_budget(&result) =>
+                    if flight == plan.flight && affected_by_client_budget(&result) =>
                 {
-                    (flight, left) = (plan.own_flight(), MOST_FLIGHTS);
+                    (flight, left) = (plan.client_flight(), MAX_FLIGHTS);
                     continue;
                 }
                 FlightOutcome::Shared(Ok(rendition)) => return Ok(rendition.shared(start.elapsed())),
                 // This request joined after the leader had found that no client waits any more.
                 FlightOutcome::Shared(Err(error @ Error::Abandoned { .. })) => {
-                    left = MOST_FLIGHTS;
+                    left = MAX_FLIGHTS;
                     error
                 }
-                FlightOutcome::Shared(Err(error)) if error.is_the_leaders_own() => error,
+                FlightOutcome::Shared(Err(error)) if error.is_specific_to_leader() => error,
                 FlightOutcome::Shared(Err(error)) => return Err(error),
                 FlightOutcome::Lost { led: true } => return Err(Error::Internal),
                 FlightOutcome::Lost { led: false } => Error::Internal,
@@ -235,23 +235,19 @@ impl Gateway {
         waiters: &Waiters,
     ) -> Result<(Rendition, Option<RenditionFacts>), Error> {
         let began = Instant::now();
-        let _place = self.place(plan).await?;
+        let _permit = self.decoder_permit(plan).await?;
         let decoded = self.decode(plan).await?;
         let decoded = match self.in_color(plan, decoded).await? {
             ControlFlow::Break(passed) => return Ok((passed, None)),
             ControlFlow::Continue(decoded) => decoded,
         };
-        let (cache, ledger) = (self.cache(), self.ledger.as_ref());
-        let Self { metrics, memory, tasks, answers, .. } = self;
-        let caller =
-            CallContext { plan, waiters, decoded: &decoded, cache, ledger, metrics, memory, tasks, answers };
-        let colored = caller.first_color().await?;
+        let colored = self.first_color(plan, waiters, &decoded).await?;
         let waited = colored.waited;
         let (merged, ()) =
-            futures::join!(self.merge(plan, &decoded, &colored), self.keep_color(plan, &decoded, &colored));
-        let rendition = Rendition::new(plan, &decoded, colored, merged?);
-        let facts = self.keep(plan, &decoded, &rendition).await;
-        metrics.overhead(began.elapsed().saturating_sub(waited));
+            futures::join!(self.merge(plan, &decoded, &colored), self.store_color(plan, &decoded, &colored));
+        let rendition = steps::rendition(plan, &decoded, colored, merged?);
+        let facts = self.store_rendition(plan, &decoded, &rendition).await;
+        self.metrics.overhead(began.elapsed().saturating_sub(waited));
         Ok((rendition, Some(facts)))
     }
 }

@@ -3,19 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ask::{Client, ColorizeRequest, Fingerprint};
-use super::error::{Attempt, Error};
+use super::error::Error;
 use super::keys::{self, CacheScope, DecodedBy, PhotoKey};
-use super::rendition::Rendition;
+use super::request::{Client, ColorizeRequest, Fingerprint};
 use super::snapshot::Snapshot;
 use crate::cache::CacheKey;
 use crate::config::Config;
-use crate::credit;
 use crate::photo::{self, ImageHeader, InputFormat, OutputFormat};
 use crate::provider::{Provider, ProviderInfo};
 
 pub struct ColorizePlan {
-    pub ask: ColorizeRequest,
+    pub request: ColorizeRequest,
     pub head: ImageHeader,
     pub format: OutputFormat,
     pub search: CacheSearch,
@@ -41,41 +39,31 @@ pub struct CacheSearch {
 
 impl ColorizePlan {
     /// Reads the upload's header, but does not decode it.
-    pub fn new(snapshot: Arc<Snapshot>, ask: ColorizeRequest) -> Result<Self, Error> {
-        let head = photo::read_head(&ask.upload.bytes, &snapshot.config.limits.photo())?;
-        let format = ask.format.unwrap_or_else(|| head.format.output());
-        let search =
-            CacheSearch::new(snapshot, ask.upload.fingerprint, ask.provider.as_deref(), &ask.client)?;
+    pub fn new(snapshot: Arc<Snapshot>, request: ColorizeRequest) -> Result<Self, Error> {
+        let head = photo::read_head(&request.upload.bytes, &snapshot.config.limits.photo())?;
+        let format = request.format.unwrap_or_else(|| head.format.output());
+        let search = CacheSearch::new(
+            snapshot,
+            request.upload.fingerprint,
+            request.provider.as_deref(),
+            &request.client,
+        )?;
         let search = CacheSearch { input: Some(head.format), pixels: Some(head.pixels()), ..search };
-        let flight = keys::flight(&ask, &search, search.source(head.format.decoder_revision()), format);
-        let left = ask.deadline.saturating_duration_since(Instant::now());
+        let upload = search.source(head.format.decoder_revision());
+        let flight =
+            keys::flight(&request, &search.snapshot.config, &search.route, upload, search.scope, format);
+        let left = request.deadline.saturating_duration_since(Instant::now());
         let limit = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
-        Ok(Self { ask, head, format, search, flight, limit })
+        Ok(Self { request, head, format, search, flight, limit })
     }
 
     pub fn config(&self) -> &Config {
         &self.search.snapshot.config
     }
 
-    /// Whether the result was affected by the leader's client budget. Such a result must not be shared: another
-    /// client's budget may still be sufficient.
-    pub fn was_for_a_clients_budget(result: &Result<Rendition, Error>) -> bool {
-        let attempts = match result {
-            Ok(Rendition { attempts, .. }) | Err(Error::NoProvider { attempts }) => attempts,
-            Err(_) => return false,
-        };
-        Self::met_a_clients_budget(attempts)
-    }
-
-    /// Whether a budget with scope `client` refused one of these attempts.
-    pub fn met_a_clients_budget(attempts: &[Attempt]) -> bool {
-        let mut budgets = attempts.iter().filter_map(|attempt| attempt.budget.as_ref());
-        budgets.any(|budget| budget.scope == credit::BudgetScope::Client)
-    }
-
     /// The flight that only requests of this client share.
-    pub fn own_flight(&self) -> [u8; 32] {
-        keys::own_flight(self.flight, self.search.account.as_deref())
+    pub fn client_flight(&self) -> [u8; 32] {
+        keys::client_flight(self.flight, self.search.account.as_deref())
     }
 
     /// The error for a missed deadline.
@@ -83,14 +71,9 @@ impl ColorizePlan {
         Error::Deadline { limit: self.limit }
     }
 
-    /// The cache key of a provider's colour for this photo; `None` if the provider's results are not cached.
-    pub fn color_key(&self, about: &ProviderInfo, photo: &PhotoKey) -> Option<CacheKey> {
-        self.search.color_key(about, photo, self.head.format.decoder_revision())
-    }
-
-    /// The cache key of a provider's rendition; `None` if the provider's results are not cached.
-    pub fn rendition_key(&self, about: &ProviderInfo) -> Option<CacheKey> {
-        self.search.rendition_key(about, self.format, self.head.format.decoder_revision())
+    /// The revision of the decoder that reads the upload.
+    pub const fn decoder_revision(&self) -> u8 {
+        self.head.format.decoder_revision()
     }
 }
 
@@ -108,7 +91,7 @@ impl CacheSearch {
     }
 
     /// Whether results of a provider are cached.
-    pub fn keeps(&self, about: &ProviderInfo) -> bool {
+    pub fn is_cached(&self, about: &ProviderInfo) -> bool {
         let config = &self.snapshot.config;
         config.cache.enabled
             && config.providers.get(&about.name).is_some_and(|provider| provider.common.cache)
@@ -126,12 +109,20 @@ impl CacheSearch {
         DecodedBy { fingerprint: self.fingerprint, revision }
     }
 
-    /// The cache key of a provider's colour for this photo; `None` if the provider's results are not cached.
-    pub fn color_key(&self, about: &ProviderInfo, photo: &PhotoKey, revision: u8) -> Option<CacheKey> {
-        self.keeps(about).then(|| match about.luma_lock {
-            true => keys::chroma(photo, about.identity(), self.scope),
-            false => keys::own(self.source(revision), about.identity(), self.scope),
-        })
+    /// The cache key of a provider's colour. `None` if the provider's results are not cached, or if the key needs the
+    /// photo's key and that is unknown.
+    pub fn color_key(
+        &self,
+        about: &ProviderInfo,
+        photo: Option<&PhotoKey>,
+        revision: u8,
+    ) -> Option<CacheKey> {
+        let (identity, scope) = (about.identity(), self.scope);
+        match about.luma_lock {
+            _ if !self.is_cached(about) => None,
+            true => photo.map(|photo| keys::chroma(photo, identity, scope)),
+            false => Some(keys::own_pixels(self.source(revision), identity, scope)),
+        }
     }
 
     /// The cache key of a provider's rendition in a format; `None` if the provider's results are not cached.
@@ -142,7 +133,7 @@ impl CacheSearch {
         revision: u8,
     ) -> Option<CacheKey> {
         let options = keys::encode_options(&self.snapshot.config.output, format, about);
-        self.keeps(about)
+        self.is_cached(about)
             .then(|| keys::rendition(self.source(revision), about.identity(), &options, self.scope))
     }
 }

@@ -11,7 +11,7 @@ use super::{Gateway, Snapshot};
 use crate::config::{self, ConfigSource, Loaded, ReportedValues, changed};
 
 /// The most changed keys that the log names.
-const MOST_NAMED: usize = 8;
+const MAX_NAMED: usize = 8;
 
 /// The values that were read at the start and by the last reload.
 #[derive(Default)]
@@ -91,7 +91,7 @@ impl Gateway {
     }
 
     /// Why the last reload failed; `None` if the configuration on disk is in effect, as far as known.
-    pub fn configuration_trouble(&self) -> Option<String> {
+    pub fn reload_error(&self) -> Option<String> {
         self.reloads.last(|last| last.trouble.clone())
     }
 
@@ -115,10 +115,10 @@ impl Gateway {
 fn in_words(changes: &[String]) -> String {
     match changes {
         [] => "no key has changed".to_owned(),
-        named if named.len() <= MOST_NAMED => format!("changed: {}", named.join(", ")),
+        named if named.len() <= MAX_NAMED => format!("changed: {}", named.join(", ")),
         named => {
-            let more = named.len() - MOST_NAMED;
-            format!("changed: {} and {more} more", named[..MOST_NAMED].join(", "))
+            let more = named.len() - MAX_NAMED;
+            format!("changed: {} and {more} more", named[..MAX_NAMED].join(", "))
         }
     }
 }

@@ -51,7 +51,7 @@ impl Snapshot {
         let ready = self.providers.values().filter(|provider| provider.readiness() == Readiness::Ready);
         ready
             .map(|provider| provider.info())
-            .filter(|about| !self.most(&about.name, about.send_max_pixels).is_zero())
+            .filter(|about| !self.max_cost(&about.name, about.send_max_pixels).is_zero())
             .for_each(|about| metrics.paid_provider(&about.name));
     }
 
@@ -72,15 +72,15 @@ impl Snapshot {
 
     /// The most that a provider's call for a picture of this many pixels may cost. Unknown provider: `Credits::MAX`, so
     /// that no budget allows it.
-    pub fn most(&self, provider: &str, sent_pixels: u64) -> Credits {
+    pub fn max_cost(&self, provider: &str, sent_pixels: u64) -> Credits {
         let config = self.config.providers.get(provider);
         config.map_or(Credits::MAX, |config| config.most_for(sent_pixels))
     }
 
     /// The least and the most that a provider's call for a picture of this many pixels may cost.
-    pub fn bounds(&self, provider: &str, sent_pixels: u64) -> (Credits, Credits) {
+    pub fn cost_bounds(&self, provider: &str, sent_pixels: u64) -> (Credits, Credits) {
         let least = self.config.providers.get(provider).map(|config| config.least_for(sent_pixels));
-        (least.unwrap_or_default(), self.most(provider, sent_pixels))
+        (least.unwrap_or_default(), self.max_cost(provider, sent_pixels))
     }
 
     /// The providers to try, in order: the named one, or the configured route.

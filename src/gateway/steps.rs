@@ -1,44 +1,26 @@
 //! The steps that run on this machine: decode, merge, store, count.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::Gateway;
-use super::cache_codec::{self, RenditionFacts};
+use super::cache_codec;
 use super::error::Error;
 use super::guard::CheckedColor;
 use super::keys::{self, PhotoKey};
+use super::outcome::{DecodedPhoto, MergedImage, Rendition, RenditionFacts, RenditionOrigin, RouteResult};
 use super::plan::ColorizePlan;
-use super::rendition::{Rendition, RenditionOrigin};
-use super::route::RouteResult;
 use crate::config::OnDamage;
 use crate::observe::Saving;
 use crate::photo::{self, Photo};
 
-/// A decoded upload.
-pub struct DecodedPhoto {
-    pub photo: Arc<Photo>,
-    pub key: PhotoKey,
-    /// Time for decoding.
-    pub took: Duration,
-}
-
-pub struct MergedImage {
-    pub bytes: Bytes,
-    pub digest: [u8; 32],
-    /// Time for merging the colour with the photo.
-    pub merge: Duration,
-    /// Time for encoding.
-    pub encode: Duration,
-}
-
 impl Gateway {
     /// Decodes the upload and computes its pixel key. A damaged upload is an error if `on_damage` is "refuse".
     pub(super) async fn decode(&self, plan: &ColorizePlan) -> Result<DecodedPhoto, Error> {
-        let (bytes, limits) = (plan.ask.upload.bytes.clone(), plan.config().limits.photo());
+        let (bytes, limits) = (plan.request.upload.bytes.clone(), plan.config().limits.photo());
         let decode = move || {
             let start = Instant::now();
             let photo = Photo::decode(&bytes, &limits)?;
@@ -77,28 +59,29 @@ impl Gateway {
     }
 
     /// Stores the colour, so that another format or file of this picture needs no call.
-    pub(super) async fn keep_color(
+    pub(super) async fn store_color(
         &self,
         plan: &ColorizePlan,
         decoded: &DecodedPhoto,
         colored: &RouteResult,
     ) {
         let called = matches!(colored.origin, RenditionOrigin::Called(_));
-        let key = plan.color_key(colored.provider.info(), &decoded.key);
-        let Some(key) = key.filter(|_| called && plan.ask.reuse.keep) else { return };
+        let (about, photo) = (colored.provider.info(), Some(&decoded.key));
+        let key = plan.search.color_key(about, photo, plan.decoder_revision());
+        let Some(key) = key.filter(|_| called && plan.request.reuse.store) else { return };
         let color = colored.color.clone();
         let written = move || match &*color {
             CheckedColor::Chroma(chroma) => chroma.to_bytes(),
             CheckedColor::Own(rgb) => rgb.to_bytes(),
         };
         match self.codec(written).await {
-            Ok(bytes) => cache_codec::keep_color(self.cache(), &key, &bytes, colored.cost).await,
+            Ok(bytes) => cache_codec::store_color(self.cache(), &key, &bytes, colored.cost).await,
             Err(error) => tracing::warn!("colour cannot be stored in the cache: {error}"),
         }
     }
 
     /// Stores the rendition if the request allows it. Returns its facts.
-    pub(super) async fn keep(
+    pub(super) async fn store_rendition(
         &self,
         plan: &ColorizePlan,
         decoded: &DecodedPhoto,
@@ -115,15 +98,15 @@ impl Gateway {
             in_color: rendition.in_color,
             damage: rendition.damage.clone(),
         };
-        if let Some(key) = rendition.kept_under {
+        if let Some(key) = rendition.cache_key {
             let picture = rendition.bytes.clone();
-            cache_codec::keep_rendition(self.cache(), &key, &facts, picture, plan.search.scope).await;
+            cache_codec::store_rendition(self.cache(), &key, &facts, picture, plan.search.scope).await;
         }
         facts
     }
 
     /// Counts a response, and what it saved, in the metrics.
-    pub fn count(&self, rendition: &Rendition) {
+    pub fn count_rendition(&self, rendition: &Rendition) {
         self.metrics.rendition(rendition.origin.label());
         if let Some(saved) = rendition.saved {
             let saving = match rendition.origin {
@@ -134,5 +117,44 @@ impl Gateway {
             self.metrics.saved(&rendition.provider, saving, saved.credits);
             self.metrics.saved_time(saving, saved.time);
         }
+    }
+}
+
+/// The rendition that was encoded now; its colour may come from the cache.
+pub fn rendition(
+    plan: &ColorizePlan,
+    decoded: &DecodedPhoto,
+    colored: RouteResult,
+    merged: MergedImage,
+) -> Rendition {
+    let about = colored.provider.info();
+    let (step, usage, saved) = match colored.origin {
+        RenditionOrigin::Called(_) => ("provider", colored.cost.usage, None),
+        _ => ("cache", colored.cost.again(), Some(colored.cost.saved())),
+    };
+    Rendition {
+        bytes: merged.bytes,
+        digest: merged.digest,
+        format: plan.format,
+        width: decoded.photo.width(),
+        height: decoded.photo.height(),
+        provider: about.name.clone(),
+        model: about.model.clone(),
+        usage,
+        saved,
+        origin: colored.origin,
+        in_color: decoded.photo.is_colored(),
+        damage: decoded.photo.damage.clone(),
+        timings: vec![
+            ("decode", decoded.took),
+            (step, colored.took),
+            ("merge", merged.merge),
+            ("encode", merged.encode),
+        ],
+        cache_key: plan
+            .search
+            .rendition_key(about, plan.format, plan.decoder_revision())
+            .filter(|_| plan.request.reuse.store),
+        attempts: colored.attempts,
     }
 }

@@ -54,7 +54,7 @@ pub struct CacheStores {
     pub ledger: Arc<dyn Ledger>,
     pub rates: Box<dyn Quota>,
     /// The flights of other replicas; `None` for a single gateway.
-    pub elsewhere: Option<Box<dyn ReplicaFlights>>,
+    pub replica_flights: Option<Box<dyn ReplicaFlights>>,
     /// The Redis that replicas share; `None` for a single gateway.
     pub shared: Option<SharedRedis>,
     pub tasks: Tasks,
@@ -77,9 +77,9 @@ impl CacheStores {
             None => open_ledger(config)?,
         };
         let rates = open_rates(config, shared.as_ref());
-        let elsewhere =
+        let replica_flights =
             shared.clone().map(|shared| -> Box<dyn ReplicaFlights> { Box::new(RedisFlights::new(shared)) });
-        Ok(Self { cache, ledger, rates, elsewhere, shared, tasks })
+        Ok(Self { cache, ledger, rates, replica_flights, shared, tasks })
     }
 }
 

@@ -126,7 +126,7 @@ fn facts(rendition: &Rendition) -> ResponseFacts<'_> {
         input: rendition.in_color.then_some("colour"),
         cache: rendition.origin.label(),
         saved: rendition.saved.map(SavedFacts::from),
-        result: rendition.kept_under.map(|_| result_path(rendition.digest)),
+        result: rendition.cache_key.map(|_| result_path(rendition.digest)),
         degraded: rendition.degraded().then_some("budget"),
         seconds: seconds.collect(),
         attempts: rendition.attempts.iter().map(AttemptFacts::from).collect(),
@@ -145,9 +145,9 @@ fn json_body(rendition: &Rendition) -> serde_json::Result<Base64Body> {
 
 /// `Cache-Status` (RFC 9211).
 fn cache_status(rendition: &Rendition) -> String {
-    let stored = if rendition.kept_under.is_some() { "; stored" } else { "" };
+    let stored = if rendition.cache_key.is_some() { "; stored" } else { "" };
     match rendition.origin {
-        RenditionOrigin::Kept(tier) => format!("PixColor; hit; detail={}", tier.label()),
+        RenditionOrigin::Cached(tier) => format!("PixColor; hit; detail={}", tier.label()),
         RenditionOrigin::Merged(tier) => format!("PixColor; hit; detail=merged-{}", tier.label()),
         RenditionOrigin::Passed => "PixColor; detail=passed".to_owned(),
         RenditionOrigin::Shared => "PixColor; fwd=miss; collapsed".to_owned(),
@@ -193,7 +193,7 @@ pub fn headers(rendition: &Rendition) -> Vec<Header<'static>> {
             rendition.attempts.iter().map(|tried| format!("{}={}", tried.provider, tried.kind.label()));
         headers.push(Header::new("X-PixColor-Attempts", tried.collect::<Vec<_>>().join(", ")));
     }
-    if rendition.kept_under.is_some() {
+    if rendition.cache_key.is_some() {
         headers.push(Header::new("Content-Location", result_path(rendition.digest)));
     }
     headers

@@ -101,7 +101,7 @@ impl From<ProviderEstimate> for OfferFacts {
             true => ExpectedCost::NOTHING,
             false => offer.expected,
         };
-        let ProviderEstimate { provider, place, leaves_machine, readiness, kept, refusal, .. } = offer;
+        let ProviderEstimate { provider, position, leaves_machine, readiness, cached, refusal, .. } = offer;
         let reason = match readiness {
             Readiness::Ready => None,
             Readiness::NotReady { why, .. } => Some(why),
@@ -113,11 +113,11 @@ impl From<ProviderEstimate> for OfferFacts {
         };
         Self {
             name: provider,
-            place,
+            place: position,
             leaves_machine,
             ready: reason.is_none(),
             reason,
-            cache: match kept {
+            cache: match cached {
                 Some(CachedPart::Rendition) => "hit",
                 Some(CachedPart::Color) => "merged",
                 Some(CachedPart::Nothing) => "miss",
@@ -169,9 +169,9 @@ async fn estimate(
         input,
         format,
         client,
-        find: reuse.find,
+        lookup: reuse.lookup,
     };
-    let Estimate { first, offers } = gateway.estimate(snapshot, inquiry).await?;
+    let Estimate { first, providers } = gateway.estimate(snapshot, inquiry).await?;
     let pixels = known.size.map(|(width, height)| u64::from(width) * u64::from(height));
     Ok(Json(EstimateResponse {
         width: known.size.map(|(width, _)| width),
@@ -179,7 +179,7 @@ async fn estimate(
         sha256: known.fingerprint.map(|fingerprint| hex(&fingerprint.0)),
         size: pixels.map(|pixels| SizeClass::of(pixels).label()),
         first,
-        providers: offers.into_iter().map(OfferFacts::from).collect(),
+        providers: providers.into_iter().map(OfferFacts::from).collect(),
     }))
 }
 

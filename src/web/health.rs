@@ -55,10 +55,10 @@ const LOOK: Duration = Duration::from_millis(500);
 #[get("/readyz")]
 async fn readyz(context: Context) -> (Status, Json<ReadinessBody>) {
     // A fresh check, because the last one may be older than the trouble. Commands report their own failures.
-    let _ = timeout(LOOK, context.gateway.look_at_account()).await;
+    let _ = timeout(LOOK, context.gateway.check_ledger()).await;
     let mut route = list(&context);
     let paid_providers_are_off = context.gateway.ledger_health().err().map(|error| error.to_string());
-    let configuration_is_not_in_force = context.gateway.configuration_trouble();
+    let configuration_is_not_in_force = context.gateway.reload_error();
     // The original message names a folder of this machine.
     let keys_cannot_be_read = context
         .gateway

@@ -31,7 +31,7 @@ async fn index(context: Context, assets: &State<Assets>) -> Result<RenderedPage,
             "providers": learnt(&context).await,
             "route": config.route,
             "key_needed": !config.clients.anonymous,
-            "trouble": context.gateway.configuration_trouble(),
+            "trouble": context.gateway.reload_error(),
             "formats": InputFormat::ALL.map(|format| json!({
                 "name": format.name(),
                 "media_type": format.media_type(),

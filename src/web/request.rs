@@ -47,7 +47,7 @@ pub async fn colorize(
         // These errors come before the cache lookup.
         let looked_up =
             !matches!(error, Error::Photo(_) | Error::UnknownProvider { .. } | Error::ShuttingDown);
-        let forward = if context.reuse.find { "miss" } else { "request" };
+        let forward = if context.reuse.lookup { "miss" } else { "request" };
         let problem = Problem::from(error);
         if looked_up { problem.not_in_cache(forward) } else { problem }
     })

@@ -33,7 +33,7 @@ async fn result(context: Context, known: ClientCopy<'_>, digest: &str) -> Result
             .not_in_cache("uri-miss")
     };
     let digest = unhex(digest).ok_or_else(missing)?;
-    let found = context.gateway.picture(&context.snapshot, digest, &context.client).await;
+    let found = context.gateway.lookup_image(&context.snapshot, digest, &context.client).await;
     let (bytes, tier) = found.ok_or_else(missing)?;
     let all = Limits { max_pixels: u64::MAX, max_side: u32::MAX };
     let format = photo::read_head(&bytes, &all).map_err(|_| missing())?.format.output();
@@ -68,11 +68,11 @@ async fn best(
     };
     let Context { gateway, snapshot, client, .. } = context;
     let whose = visibility(&snapshot);
-    let found = gateway.best(snapshot, fingerprint, provider.as_deref(), format, &client).await?;
+    let found = gateway.lookup_rendition(snapshot, fingerprint, provider.as_deref(), format, &client).await?;
     let rendition = found.ok_or_else(missing)?;
     // HEAD and 304 are not counted as hits.
     if !known.head && !known.is(rendition.digest) {
-        gateway.count(&rendition);
+        gateway.count_rendition(&rendition);
     }
     let mut headers = headers(&rendition);
     headers.push(Header::new("Cache-Control", format!("{whose}, no-cache")));

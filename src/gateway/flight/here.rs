@@ -10,14 +10,14 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::super::ask::Connection;
+use super::super::request::Connection;
 use super::waiters::{Waiter, Waiters};
 use crate::tasks::Tasks;
 
 /// All flights of this process, by key. `T` is the result.
 pub struct Flights<T> {
     tasks: Tasks,
-    under_way: FlightMap<T>,
+    flights: FlightMap<T>,
 }
 
 type FlightMap<T> = Arc<Mutex<HashMap<[u8; 32], Flight<T>>>>;
@@ -54,7 +54,7 @@ pub enum FlightOutcome<T> {
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// Each flight will be one of these tasks.
     pub fn new(tasks: Tasks) -> Self {
-        Self { tasks, under_way: Arc::default() }
+        Self { tasks, flights: Arc::default() }
     }
 
     /// Waits for the flight of this key, or starts it with `lead` if there is none. While the request waits, it is one
@@ -69,7 +69,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let Joined { mut result, led, _waiter } = self.find(key, connection, lead);
+        let Joined { mut result, led, _waiter } = self.attach(key, connection, lead);
         let landed = result.wait_for(Option::is_some);
         match tokio::time::timeout_at(deadline.into(), landed).await {
             Ok(Ok(value)) => match value.clone() {
@@ -82,7 +82,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         }
     }
 
-    fn find<F>(
+    fn attach<F>(
         &self,
         key: [u8; 32],
         connection: Option<Arc<dyn Connection>>,
@@ -91,27 +91,27 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let mut under_way = lock(&self.under_way);
-        if let Some(flight) = under_way.get(&key) {
+        let mut flights = lock(&self.flights);
+        if let Some(flight) = flights.get(&key) {
             let waiter = flight.waiters.add(connection);
             return Joined { result: flight.result.clone(), led: false, _waiter: waiter };
         }
         let waiters = Waiters::new(self.tasks.clone());
         let waiter = waiters.add(connection);
-        let (told, result) = watch::channel(None);
-        under_way.insert(key, Flight { result: result.clone(), waiters: waiters.clone() });
-        drop(under_way);
-        let seat = FlightEntry { key, under_way: self.under_way.clone() };
+        let (sender, result) = watch::channel(None);
+        flights.insert(key, Flight { result: result.clone(), waiters: waiters.clone() });
+        drop(flights);
+        let entry = FlightEntry { key, flights: self.flights.clone() };
         let work = lead(waiters);
         self.tasks.spawn(async move {
             // First the flight is removed, then the followers are notified, so that a request that arrives
             // afterwards starts a new flight. A panic keeps this order.
             let value = {
-                let _seat = seat;
+                let _entry = entry;
                 work.await
             };
             // An error means that no request waits any more.
-            let _ = told.send(Some(value));
+            let _ = sender.send(Some(value));
         });
         Joined { result, led: true, _waiter: waiter }
     }
@@ -120,17 +120,17 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
 /// Removes the flight from the map when dropped, even if the flight's task panics.
 struct FlightEntry<T> {
     key: [u8; 32],
-    under_way: FlightMap<T>,
+    flights: FlightMap<T>,
 }
 
 impl<T> Drop for FlightEntry<T> {
     fn drop(&mut self) {
-        lock(&self.under_way).remove(&self.key);
+        lock(&self.flights).remove(&self.key);
     }
 }
 
-fn lock<T>(under_way: &FlightMap<T>) -> MutexGuard<'_, HashMap<[u8; 32], Flight<T>>> {
-    under_way.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(flights: &FlightMap<T>) -> MutexGuard<'_, HashMap<[u8; 32], Flight<T>>> {
+    flights.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(all.iter().filter(|landed| **landed == FlightOutcome::Led(0)).count(), 1);
         assert_eq!(all.iter().filter(|landed| **landed == FlightOutcome::Shared(0)).count(), 199);
         assert_eq!(flights.join(KEY, later(), None, lead).await, FlightOutcome::Led(1));
-        assert!(lock(&flights.under_way).is_empty());
+        assert!(lock(&flights.flights).is_empty());
     }
 
     #[tokio::test]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::super::cache_codec::{RenditionFacts, StoredFacts};
+use super::super::cache_codec::StoredFacts;
 use super::super::error::Attempt;
+use super::super::outcome::{Rendition, RenditionFacts, RenditionOrigin};
 use super::super::plan::ColorizePlan;
-use super::super::rendition::{Rendition, RenditionOrigin};
 use crate::provider::{Billed, FailureKind, ProviderError};
 
 /// The largest image, in bytes, that is published in Redis. For a larger one, followers look in the shared cache, or
@@ -76,7 +76,7 @@ pub fn read(plan: &ColorizePlan, landed: &Bytes) -> Option<(Rendition, Rendition
         damage: facts.damage.clone(),
         attempts: attempts.collect::<Option<_>>()?,
         timings: vec![("provider", facts.cost.time)],
-        kept_under: plan.rendition_key(about),
+        cache_key: plan.search.rendition_key(about, plan.format, plan.decoder_revision()),
     };
     Some((rendition, facts))
 }

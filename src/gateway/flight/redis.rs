@@ -13,11 +13,11 @@ use crate::hex::hex;
 use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
 /// Time to live of a lead. A running leader renews it four times in this time.
-const LEASE: Duration = Duration::from_secs(10);
+const LEAD_TTL: Duration = Duration::from_secs(10);
 /// Time to live of a published result, for replicas that waited and for requests that arrive just then.
-const LANDED: Duration = Duration::from_secs(30);
+const RESULT_TTL: Duration = Duration::from_secs(30);
 /// First and longest interval between two looks at a flight.
-const LOOK: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
+const POLL: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
 
 pub struct RedisFlights {
     shared: SharedRedis,
@@ -52,7 +52,7 @@ impl RedisFlights {
     ) -> Result<(String, Bytes), CommandError> {
         let mut script = self.join.prepare_invoke();
         script.key(self.leads(key)).key(self.landed(key)).key(self.shared.key("fence"));
-        script.arg(millis(LEASE)).arg(u8::from(earlier));
+        script.arg(millis(LEAD_TTL)).arg(u8::from(earlier));
         script.arg(waited.map(|fence| fence.to_string()).unwrap_or_default());
         let (turn, what): (String, Vec<u8>) = self.shared.run(CommandPurpose::Flight, &script).await?;
         Ok((turn, what.into()))
@@ -61,7 +61,7 @@ impl RedisFlights {
     /// Returns false if the lead was lost.
     async fn renew(&self, key: &[u8; 32], fence: u64) -> Result<bool, CommandError> {
         let mut script = self.hold.prepare_invoke();
-        script.key(self.leads(key)).arg(fence).arg(millis(LEASE));
+        script.key(self.leads(key)).arg(fence).arg(millis(LEAD_TTL));
         self.shared.run(CommandPurpose::Flight, &script).await
     }
 }
@@ -69,7 +69,7 @@ impl RedisFlights {
 #[async_trait]
 impl ReplicaFlights for RedisFlights {
     async fn join(&self, key: [u8; 32], earlier: bool, deadline: Instant) -> FlightRole {
-        let (mut waited, mut heard, mut pause) = (None, None, LOOK.0);
+        let (mut waited, mut leader_seen, mut pause) = (None, None, POLL.0);
         loop {
             match self.try_join(&key, earlier, waited).await {
                 Ok((turn, what)) if turn == "landed" => return FlightRole::Landed(what),
@@ -79,10 +79,11 @@ impl ReplicaFlights for RedisFlights {
                         return FlightRole::Lead(Lead { key, fence });
                     }
                     waited = waited.or(fence);
-                    heard = Some(Instant::now());
+                    leader_seen = Some(Instant::now());
                 }
                 // Redis is unreachable, but a leader seen before keeps its lead until the lead's time to live is over.
-                Err(_) if heard.is_some_and(|heard: Instant| heard.elapsed() < LEASE) => {}
+                Err(_)
+                    if leader_seen.is_some_and(|leader_seen: Instant| leader_seen.elapsed() < LEAD_TTL) => {}
                 Err(_) => return FlightRole::Lead(Lead { key, fence: None }),
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -90,14 +91,14 @@ impl ReplicaFlights for RedisFlights {
                 return FlightRole::Late;
             }
             tokio::time::sleep(pause.min(left)).await;
-            pause = (pause * 2).min(LOOK.1);
+            pause = (pause * 2).min(POLL.1);
         }
     }
 
     async fn hold(&self, lead: &Lead) -> Infallible {
         if let Some(fence) = lead.fence {
             loop {
-                tokio::time::sleep(LEASE / 4).await;
+                tokio::time::sleep(LEAD_TTL / 4).await;
                 // On an error, keep trying: without Redis no other replica can take the lead.
                 if let Ok(false) = self.renew(&lead.key, fence).await {
                     tracing::warn!(
@@ -113,7 +114,7 @@ impl ReplicaFlights for RedisFlights {
     async fn land(&self, lead: Lead, result: Option<Bytes>) {
         let Some(fence) = lead.fence else { return };
         let mut script = self.land.prepare_invoke();
-        script.key(self.leads(&lead.key)).key(self.landed(&lead.key)).arg(fence).arg(millis(LANDED));
+        script.key(self.leads(&lead.key)).key(self.landed(&lead.key)).arg(fence).arg(millis(RESULT_TTL));
         match &result {
             Some(result) => script.arg(1).arg(&result[..]),
             None => script.arg(0),

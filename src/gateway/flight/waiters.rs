@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
 
-use super::super::ask::Connection;
+use super::super::request::Connection;
 use crate::provider::Audience;
 use crate::tasks::Tasks;
 

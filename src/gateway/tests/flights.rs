@@ -4,7 +4,7 @@ use futures::future::join_all;
 
 use super::*;
 use crate::config::OnDisconnect;
-use crate::provider::{Billed, FailureKind};
+use crate::provider::Billed;
 
 /// The number of simultaneous requests.
 const CROWD: usize = 200;
@@ -18,7 +18,7 @@ fn origins(answers: &[Result<Rendition, Error>]) -> (usize, usize) {
 async fn two_hundred_simultaneous_requests_make_one_call_and_get_equal_renditions() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
+    let answers = join_all((0..CROWD).map(|_| setup.colorize(request(&png(1))))).await;
     assert_eq!(fake.calls(), 1);
     assert_eq!(origins(&answers), (1, CROWD - 1));
     let first = answers[0].as_ref().unwrap();
@@ -44,7 +44,7 @@ async fn leaves_during_the_call(setup: &Setup, fake: &FakeProvider) {
     tokio::select! {
         biased;
         () = begun => {}
-        answer = setup.ask(ask(&png(1))) => panic!("answered before it left: {answer:?}"),
+        answer = setup.colorize(request(&png(1))) => panic!("answered before it left: {answer:?}"),
     }
 }
 
@@ -53,7 +53,7 @@ async fn followers_get_their_result_when_the_leader_leaves() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::new(std::slice::from_ref(&fake));
     leaves_during_the_call(&setup, &fake).await;
-    let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
+    let answers = join_all((0..CROWD).map(|_| setup.colorize(request(&png(1))))).await;
     assert_eq!((fake.calls(), origins(&answers)), (1, (0, CROWD)));
 }
 
@@ -63,7 +63,7 @@ async fn the_result_is_stored_when_every_client_leaves() {
     let setup = Setup::new(std::slice::from_ref(&fake));
     leaves_during_the_call(&setup, &fake).await;
     assert!(setup.gateway.tasks().finish(Duration::from_secs(20)).await);
-    assert!(matches!(setup.color(&png(1)).await.origin, RenditionOrigin::Kept(_)));
+    assert!(matches!(setup.color(&png(1)).await.origin, RenditionOrigin::Cached(_)));
     assert_eq!(fake.calls(), 1);
 }
 
@@ -71,13 +71,13 @@ async fn the_result_is_stored_when_every_client_leaves() {
 async fn a_provider_failure_makes_one_call_and_every_request_gets_the_error() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow().then(FakeOutcome::Fails));
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
+    let answers = join_all((0..CROWD).map(|_| setup.colorize(request(&png(1))))).await;
     assert_eq!(fake.calls(), 1);
     for answer in answers {
         let Err(Error::NoProvider { attempts }) = answer else { panic!("{answer:?}") };
         assert_eq!(attempts[0].reason, "out of order");
     }
-    setup.ask(ask(&png(1))).await.unwrap_err();
+    setup.colorize(request(&png(1))).await.unwrap_err();
     assert_eq!(fake.calls(), 2, "a failure is not cached");
 }
 
@@ -85,7 +85,7 @@ async fn a_provider_failure_makes_one_call_and_every_request_gets_the_error() {
 async fn when_a_flight_panics_one_follower_leads_again() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow().then(FakeOutcome::DiesOnce));
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
+    let answers = join_all((0..CROWD).map(|_| setup.colorize(request(&png(1))))).await;
     assert_eq!(fake.calls(), 2);
     assert_eq!(origins(&answers), (1, CROWD - 2));
     assert_eq!(answers.iter().filter(|answer| matches!(answer, Err(Error::Internal))).count(), 1);
@@ -95,7 +95,7 @@ async fn when_a_flight_panics_one_follower_leads_again() {
 async fn when_every_flight_panics_all_requests_fail_after_two_flights() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow().then(FakeOutcome::Dies));
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let answers = join_all((0..CROWD).map(|_| setup.ask(ask(&png(1))))).await;
+    let answers = join_all((0..CROWD).map(|_| setup.colorize(request(&png(1))))).await;
     assert_eq!(fake.calls(), 2);
     assert!(answers.iter().all(|answer| matches!(answer, Err(Error::Internal))));
 }
@@ -107,13 +107,15 @@ async fn when_the_leaders_deadline_is_reached_a_follower_with_time_left_leads_ag
         config.limits.decoding_pixels = config.limits.pixels;
     });
     // All decoder permits are taken for a while.
-    let places = u32::MAX;
-    let taken = setup.gateway.decoding.enter(places, Instant::now()).await.unwrap();
-    let hurried = ColorizeRequest { deadline: Instant::now() + Duration::from_millis(100), ..ask(&png(1)) };
-    let (hurried, patient, ()) = futures::join!(setup.ask(hurried), setup.ask(ask(&png(1))), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        drop(taken);
-    });
+    let permits = u32::MAX;
+    let taken = setup.gateway.decoding.enter(permits, Instant::now()).await.unwrap();
+    let hurried =
+        ColorizeRequest { deadline: Instant::now() + Duration::from_millis(100), ..request(&png(1)) };
+    let (hurried, patient, ()) =
+        futures::join!(setup.colorize(hurried), setup.colorize(request(&png(1))), async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            drop(taken);
+        });
     assert!(matches!(hurried, Err(Error::Deadline { .. })), "{hurried:?}");
     assert_eq!(patient.unwrap().origin, RenditionOrigin::Called(MissReason::Miss));
     assert_eq!(fake.calls(), 1);
@@ -123,18 +125,18 @@ async fn when_the_leaders_deadline_is_reached_a_follower_with_time_left_leads_ag
 async fn requests_with_different_parameters_do_not_share_a_flight() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).slow());
     let setup = Setup::with(std::slice::from_ref(&fake), |config| config.cache.enabled = false);
-    let plain = ask(&png(1));
-    let asks = [
+    let plain = request(&png(1));
+    let requests = [
         plain.clone(),
-        ask(&png(2)),
+        request(&png(2)),
         ColorizeRequest { format: Some(OutputFormat::Jpeg), ..plain.clone() },
-        ColorizeRequest { reuse: Reuse { find: false, keep: true }, ..plain.clone() },
-        ColorizeRequest { reuse: Reuse { find: true, keep: false }, ..plain.clone() },
+        ColorizeRequest { reuse: Reuse { lookup: false, store: true }, ..plain.clone() },
+        ColorizeRequest { reuse: Reuse { lookup: true, store: false }, ..plain.clone() },
         // Naming the only provider gives the same route.
         ColorizeRequest { provider: Some("a".to_owned()), ..plain.clone() },
         ColorizeRequest { format: Some(OutputFormat::Png), ..plain },
     ];
-    let answers = join_all(asks.map(|ask| setup.ask(ask))).await;
+    let answers = join_all(requests.map(|request| setup.colorize(request))).await;
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(fake.calls(), 5);
 }
@@ -151,27 +153,27 @@ fn with_a_budget_each(fakes: &[Arc<FakeProvider>]) -> Setup {
 async fn clients_with_client_budgets_share_a_call() {
     let high = Arc::new(FakeProvider::new("high", 30.0).slow());
     let setup = with_a_budget_each(std::slice::from_ref(&high));
-    let asks = (1..=200).map(|client| ColorizeRequest { client: client_at(client), ..ask(&png(1)) });
-    let answers = join_all(asks.map(|ask| setup.ask(ask))).await;
+    let requests = (1..=200).map(|client| ColorizeRequest { client: client_at(client), ..request(&png(1)) });
+    let answers = join_all(requests.map(|request| setup.colorize(request))).await;
     assert_eq!((high.calls(), origins(&answers)), (1, (1, 199)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_over_budget_does_not_affect_other_clients() {
-    let by = |client: u8, seed: u8| ColorizeRequest { client: client_at(client), ..ask(&png(seed)) };
+    let by = |client: u8, seed: u8| ColorizeRequest { client: client_at(client), ..request(&png(seed)) };
     for with_another in [true, false] {
         let [high, low] = ["high", "low"].map(|name| Arc::new(FakeProvider::new(name, 30.0).slow()));
         let route = [high.clone(), low.clone()];
         let setup = with_a_budget_each(&route[..if with_another { 2 } else { 1 }]);
-        setup.ask(by(1, 1)).await.unwrap();
+        setup.colorize(by(1, 1)).await.unwrap();
 
         // The client that is over budget comes first, so it leads. It waits, because all decoder permits are taken.
         let taken = setup.gateway.decoding.enter(u32::MAX, Instant::now()).await.unwrap();
         let asked = [(1, 0), (1, 50), (2, 50), (2, 50)].map(|(client, wait)| {
-            let (setup, ask) = (&setup, by(client, 2));
+            let (setup, request) = (&setup, by(client, 2));
             async move {
                 tokio::time::sleep(Duration::from_millis(wait)).await;
-                setup.ask(ask).await
+                setup.colorize(request).await
             }
         });
         let (answers, ()) = futures::join!(join_all(asked), async {
@@ -230,12 +232,14 @@ async fn a_call_for_a_client_that_left_is_made_with_finish_and_costs_nothing_wit
     for (on_disconnect, calls) in [(OnDisconnect::Drop, 0), (OnDisconnect::Finish, 1)] {
         let fake = Arc::new(FakeProvider::new("a", 30.0));
         let setup = with_on_disconnect(&fake, on_disconnect);
-        let left =
-            ColorizeRequest { connection: Some(Arc::new(ClosedConnection(Duration::ZERO))), ..ask(&png(1)) };
-        let answer = setup.ask(left).await;
+        let left = ColorizeRequest {
+            connection: Some(Arc::new(ClosedConnection(Duration::ZERO))),
+            ..request(&png(1))
+        };
+        let answer = setup.colorize(left).await;
         assert_eq!(matches!(answer, Err(Error::Abandoned { .. })), calls == 0, "{answer:?}");
         // The budget allows one call: it is still unused with drop and used up with finish.
-        assert_eq!(setup.ask(ask(&png(2))).await.is_ok(), calls == 0);
+        assert_eq!(setup.colorize(request(&png(2))).await.is_ok(), calls == 0);
         assert_eq!(fake.calls(), 1);
     }
 }
@@ -245,10 +249,10 @@ async fn a_request_that_arrives_while_a_call_is_abandoned_leads_again() {
     let fake = Arc::new(FakeProvider::new("a", 30.0));
     let setup = with_on_disconnect(&fake, OnDisconnect::Drop);
     let moment = Duration::from_millis(400);
-    let left = ColorizeRequest { connection: Some(Arc::new(ClosedConnection(moment))), ..ask(&png(1)) };
-    let (left, late) = futures::join!(setup.ask(left), async {
+    let left = ColorizeRequest { connection: Some(Arc::new(ClosedConnection(moment))), ..request(&png(1)) };
+    let (left, late) = futures::join!(setup.colorize(left), async {
         tokio::time::sleep(moment / 2).await;
-        setup.ask(ask(&png(1))).await
+        setup.colorize(request(&png(1))).await
     });
     assert!(matches!(left, Err(Error::Abandoned { .. })), "{left:?}");
     assert_eq!(late.unwrap().origin, RenditionOrigin::Called(MissReason::Miss));

@@ -19,7 +19,8 @@ use crate::credit::{Budget, BudgetScope, Credits, Price, Usage, Window};
 use crate::observe::LedgerSnapshot;
 use crate::photo::{self, Chroma, EncodeOptions, Gray, OutputFormat, Photo};
 use crate::provider::{
-    Call, Provider, ProviderColor, ProviderError, ProviderInfo, ProviderResponse, Readiness, Trace,
+    Call, FailureKind, Provider, ProviderColor, ProviderError, ProviderInfo, ProviderResponse, Readiness,
+    Trace,
 };
 
 /// A provider that returns one colour for the whole picture, for 1.5 credits a call.
@@ -130,7 +131,7 @@ impl Provider for FakeProvider {
             }
             FakeOutcome::Colors => self.picture(&call.gray, self.color),
             FakeOutcome::Gray => self.picture(&call.gray, 0.0),
-            FakeOutcome::Fails => return Err(route::not_ready("out of order".to_owned(), None)),
+            FakeOutcome::Fails => return Err(ProviderError::new(FailureKind::NotReady, "out of order")),
         };
         let usage = Usage { credits: Some(Credits::from_micro(1_500_000)), cpu: None };
         Ok(ProviderResponse { color, usage })
@@ -188,16 +189,16 @@ impl Setup {
         Self::at(self.folder, providers, |_| ())
     }
 
-    async fn ask(&self, ask: ColorizeRequest) -> Result<Rendition, Error> {
-        self.gateway.colorize(self.gateway.snapshot(), ask).await
+    async fn colorize(&self, request: ColorizeRequest) -> Result<Rendition, Error> {
+        self.gateway.colorize(self.gateway.snapshot(), request).await
     }
 
     async fn color(&self, bytes: &[u8]) -> Rendition {
-        self.ask(ask(bytes)).await.unwrap()
+        self.colorize(request(bytes)).await.unwrap()
     }
 
     /// The number of entries in the disk tier.
-    async fn kept(&self) -> u64 {
+    async fn stored(&self) -> u64 {
         self.gateway.cache().sweep().await.unwrap().iter().map(|stats| stats.entries).max().unwrap_or(0)
     }
 
@@ -208,7 +209,7 @@ impl Setup {
     }
 }
 
-fn ask(bytes: &[u8]) -> ColorizeRequest {
+fn request(bytes: &[u8]) -> ColorizeRequest {
     ColorizeRequest {
         upload: Upload::new(bytes.to_vec().into()),
         provider: None,

@@ -22,7 +22,7 @@ async fn a_repeated_request_costs_nothing_and_reports_what_it_saved() {
 
     let second = setup.color(&png(1)).await;
     assert_eq!(fake.calls(), 1);
-    assert_eq!(second.origin, RenditionOrigin::Kept(Tier::Memory));
+    assert_eq!(second.origin, RenditionOrigin::Cached(Tier::Memory));
     assert_eq!((second.bytes, second.digest), (first.bytes, first.digest));
     assert_eq!((second.width, second.height, second.format), (40, 30, OutputFormat::Png));
     assert_eq!((second.provider, second.model), (first.provider, first.model));
@@ -44,11 +44,11 @@ async fn a_repeated_request_after_a_restart_costs_nothing() {
     let first = setup.color(&png(1)).await;
     let setup = setup.again(std::slice::from_ref(&fake));
     let second = setup.color(&png(1)).await;
-    assert_eq!((fake.calls(), second.origin), (1, RenditionOrigin::Kept(Tier::Disk)));
+    assert_eq!((fake.calls(), second.origin), (1, RenditionOrigin::Cached(Tier::Disk)));
     assert_eq!(second.bytes, first.bytes);
     assert_eq!(
         setup.color(&png(1)).await.origin,
-        RenditionOrigin::Kept(Tier::Memory),
+        RenditionOrigin::Cached(Tier::Memory),
         "it was fetched from the disk"
     );
 }
@@ -64,14 +64,14 @@ async fn another_file_or_format_of_a_known_picture_is_merged_without_a_call() {
     assert_eq!(from_bmp.saved.unwrap().credits, Some(Credits::from_micro(1_500_000)));
     assert_eq!(from_bmp.usage.credits, Some(Credits::ZERO));
 
-    let webp = ColorizeRequest { format: Some(OutputFormat::WebP), ..ask(&png(1)) };
-    let webp = setup.ask(webp).await.unwrap();
+    let webp = ColorizeRequest { format: Some(OutputFormat::WebP), ..request(&png(1)) };
+    let webp = setup.colorize(webp).await.unwrap();
     assert_eq!(
         (fake.calls(), webp.origin, webp.format),
         (1, RenditionOrigin::Merged(Tier::Memory), OutputFormat::WebP)
     );
     let again = setup.color(&file(image::ImageFormat::Bmp, 1)).await;
-    assert_eq!(again.origin, RenditionOrigin::Kept(Tier::Memory));
+    assert_eq!(again.origin, RenditionOrigin::Cached(Tier::Memory));
     assert_eq!(again.saved.unwrap().credits, Some(Credits::from_micro(1_500_000)));
 
     assert_eq!(
@@ -86,17 +86,20 @@ async fn another_file_or_format_of_a_known_picture_is_merged_without_a_call() {
 async fn no_cache_forces_a_call_and_no_store_stores_nothing() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let with = |find, keep| ColorizeRequest { reuse: Reuse { find, keep }, ..ask(&png(1)) };
-    let unkept = setup.ask(with(true, false)).await.unwrap();
-    assert_eq!((unkept.origin, unkept.kept_under), (RenditionOrigin::Called(MissReason::Miss), None));
-    assert_eq!(setup.kept().await, 0);
+    let with = |lookup, store| ColorizeRequest { reuse: Reuse { lookup, store }, ..request(&png(1)) };
+    let unkept = setup.colorize(with(true, false)).await.unwrap();
+    assert_eq!((unkept.origin, unkept.cache_key), (RenditionOrigin::Called(MissReason::Miss), None));
+    assert_eq!(setup.stored().await, 0);
 
-    setup.ask(with(true, true)).await.unwrap();
-    assert_eq!((fake.calls(), setup.kept().await), (2, 3));
-    assert_eq!(setup.ask(with(true, false)).await.unwrap().origin, RenditionOrigin::Kept(Tier::Memory));
-    let forced = setup.ask(with(false, true)).await.unwrap();
+    setup.colorize(with(true, true)).await.unwrap();
+    assert_eq!((fake.calls(), setup.stored().await), (2, 3));
+    assert_eq!(
+        setup.colorize(with(true, false)).await.unwrap().origin,
+        RenditionOrigin::Cached(Tier::Memory)
+    );
+    let forced = setup.colorize(with(false, true)).await.unwrap();
     assert_eq!((forced.origin, fake.calls()), (RenditionOrigin::Called(MissReason::Request), 3));
-    assert!(forced.kept_under.is_some());
+    assert!(forced.cache_key.is_some());
 }
 
 #[tokio::test]
@@ -112,12 +115,12 @@ async fn nothing_is_stored_when_the_provider_or_the_cache_is_set_to_not_cache() 
         for call in 1..=2 {
             let rendition = setup.color(&png(1)).await;
             assert_eq!(
-                (rendition.origin, rendition.kept_under),
+                (rendition.origin, rendition.cache_key),
                 (RenditionOrigin::Called(MissReason::Bypass), None)
             );
             assert_eq!(fake.calls(), turn * 2 + call);
         }
-        assert_eq!(setup.kept().await, 0);
+        assert_eq!(setup.stored().await, 0);
     }
 }
 
@@ -136,13 +139,13 @@ async fn a_new_provider_version_never_returns_old_color() {
 async fn another_quality_makes_a_new_jpeg_and_the_same_png() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
-    let jpeg = ColorizeRequest { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
-    setup.ask(jpeg.clone()).await.unwrap();
+    let jpeg = ColorizeRequest { format: Some(OutputFormat::Jpeg), ..request(&png(1)) };
+    setup.colorize(jpeg.clone()).await.unwrap();
     setup.color(&png(1)).await;
     let setup =
         Setup::at(setup.folder, std::slice::from_ref(&fake), |config| config.output.jpeg_quality = 40);
-    assert_eq!(setup.ask(jpeg).await.unwrap().origin, RenditionOrigin::Merged(Tier::Disk));
-    assert_eq!(setup.color(&png(1)).await.origin, RenditionOrigin::Kept(Tier::Disk));
+    assert_eq!(setup.colorize(jpeg).await.unwrap().origin, RenditionOrigin::Merged(Tier::Disk));
+    assert_eq!(setup.color(&png(1)).await.origin, RenditionOrigin::Cached(Tier::Disk));
     assert_eq!(fake.calls(), 1);
 }
 
@@ -153,7 +156,7 @@ async fn a_lower_providers_hit_counts_only_while_no_higher_one_can_be_used() {
     high.ready.store(false, Ordering::SeqCst);
     assert_eq!(setup.color(&png(1)).await.provider, "low");
     let hit = setup.color(&png(1)).await;
-    assert_eq!((hit.provider.as_str(), hit.origin), ("low", RenditionOrigin::Kept(Tier::Memory)));
+    assert_eq!((hit.provider.as_str(), hit.origin), ("low", RenditionOrigin::Cached(Tier::Memory)));
     assert_eq!(hit.attempts.len(), 1, "the skipped provider is reported");
 
     high.ready.store(true, Ordering::SeqCst);
@@ -176,22 +179,26 @@ async fn a_lower_providers_hit_counts_while_the_higher_one_is_over_budget() {
         config.budgets = [budget(BudgetScope::Client, 2_000_000)].into();
     });
     let by = async |client: u8, seed: u8| {
-        let ask = ColorizeRequest { client: client_at(client), ..ask(&png(seed)) };
-        setup.ask(ask).await.unwrap()
+        let request = ColorizeRequest { client: client_at(client), ..request(&png(seed)) };
+        setup.colorize(request).await.unwrap()
     };
     assert_eq!(by(1, 1).await.provider, "high");
     let made = by(1, 2).await;
     assert_eq!((made.provider.as_str(), made.origin), ("low", RenditionOrigin::Called(MissReason::Miss)));
 
     let hit = by(1, 2).await;
-    assert_eq!((hit.provider.as_str(), hit.origin), ("low", RenditionOrigin::Kept(Tier::Memory)));
+    assert_eq!((hit.provider.as_str(), hit.origin), ("low", RenditionOrigin::Cached(Tier::Memory)));
     assert!(hit.degraded(), "{:?}", hit.attempts);
     // 0.5 credits were left. `low` charged 1.5, although its price is 0, and the client's budget includes that.
     assert_eq!(hit.attempts[0].budget.as_ref().unwrap().left.micro(), 0);
     let fingerprint = Upload::new(png(2).into()).fingerprint;
     let best = async |client: u8| {
         let client = client_at(client);
-        setup.gateway.best(setup.gateway.snapshot(), fingerprint, None, None, &client).await.unwrap()
+        setup
+            .gateway
+            .lookup_rendition(setup.gateway.snapshot(), fingerprint, None, None, &client)
+            .await
+            .unwrap()
     };
     assert_eq!(best(1).await.unwrap().provider, "low");
     assert_eq!(by(1, 1).await.provider, "high", "cached results need no budget");
@@ -209,7 +216,7 @@ async fn a_lower_providers_hit_counts_while_the_ledger_cannot_be_used() {
     let setup = Setup::at(folder, &[high.clone(), low.clone()], |config| cost(config, "high"));
     assert_eq!(setup.color(&png(1)).await.provider, "low");
     let hit = setup.color(&png(1)).await;
-    assert_eq!((hit.provider.as_str(), hit.origin), ("low", RenditionOrigin::Kept(Tier::Memory)));
+    assert_eq!((hit.provider.as_str(), hit.origin), ("low", RenditionOrigin::Cached(Tier::Memory)));
     assert!(hit.degraded());
     assert_eq!((high.calls(), low.calls()), (0, 1));
 }
@@ -218,8 +225,8 @@ async fn a_lower_providers_hit_counts_while_the_ledger_cannot_be_used() {
 async fn when_a_higher_provider_fails_a_lower_providers_cached_color_is_used() {
     let [high, low] = fakes(["high", "low"]);
     let setup = Setup::new(&[high.clone(), low.clone()]);
-    let named = ColorizeRequest { provider: Some("low".to_owned()), ..ask(&png(1)) };
-    setup.ask(named).await.unwrap();
+    let named = ColorizeRequest { provider: Some("low".to_owned()), ..request(&png(1)) };
+    setup.colorize(named).await.unwrap();
     *high.then.lock().unwrap() = FakeOutcome::Fails;
     let answer = setup.color(&png(1)).await;
     assert_eq!((answer.provider.as_str(), answer.origin), ("low", RenditionOrigin::Merged(Tier::Memory)));
@@ -231,9 +238,9 @@ async fn without_luma_lock_a_providers_own_pixels_are_cached_by_fingerprint() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).about(|about| about.luma_lock = false));
     let setup = Setup::new(std::slice::from_ref(&fake));
     let first = setup.color(&png(1)).await;
-    let jpeg = ColorizeRequest { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) };
-    assert_eq!(setup.ask(jpeg).await.unwrap().origin, RenditionOrigin::Merged(Tier::Memory));
-    assert_eq!(setup.color(&png(1)).await.origin, RenditionOrigin::Kept(Tier::Memory));
+    let jpeg = ColorizeRequest { format: Some(OutputFormat::Jpeg), ..request(&png(1)) };
+    assert_eq!(setup.colorize(jpeg).await.unwrap().origin, RenditionOrigin::Merged(Tier::Memory));
+    assert_eq!(setup.color(&png(1)).await.origin, RenditionOrigin::Cached(Tier::Memory));
     assert_eq!(fake.calls(), 1);
     let other_file = setup.color(&file(image::ImageFormat::Bmp, 1)).await;
     assert_eq!((other_file.origin, fake.calls()), (RenditionOrigin::Called(MissReason::Miss), 2));
@@ -244,8 +251,8 @@ async fn without_luma_lock_a_providers_own_pixels_are_cached_by_fingerprint() {
 async fn a_result_that_the_guard_refuses_is_not_stored() {
     let fake = Arc::new(FakeProvider::new("a", 30.0).then(FakeOutcome::Gray));
     let setup = Setup::new(std::slice::from_ref(&fake));
-    assert!(matches!(setup.ask(ask(&png(1))).await, Err(Error::NoProvider { .. })));
-    assert_eq!(setup.kept().await, 0);
+    assert!(matches!(setup.colorize(request(&png(1))).await, Err(Error::NoProvider { .. })));
+    assert_eq!(setup.stored().await, 0);
     *fake.then.lock().unwrap() = FakeOutcome::Colors;
     assert_eq!(setup.color(&png(1)).await.origin, RenditionOrigin::Called(MissReason::Miss));
 }
@@ -282,16 +289,16 @@ async fn clients_share_results_unless_sharing_is_off() {
         let [fake] = fakes(["a"]);
         let setup = Setup::with(std::slice::from_ref(&fake), |config| config.cache.share = share);
         for client in clients.iter().chain(&clients) {
-            let ask = ColorizeRequest { client: client.clone(), ..ask(&png(1)) };
-            let rendition = setup.ask(ask).await.unwrap();
-            let found = setup.gateway.picture(&setup.gateway.snapshot(), rendition.digest, client).await;
+            let request = ColorizeRequest { client: client.clone(), ..request(&png(1)) };
+            let rendition = setup.colorize(request).await.unwrap();
+            let found = setup.gateway.lookup_image(&setup.gateway.snapshot(), rendition.digest, client).await;
             assert_eq!(found.unwrap().0, rendition.bytes);
         }
         assert_eq!(fake.calls(), calls, "{share:?}");
         let neighbor = client(None, "2001:db8::2");
-        let ask = ColorizeRequest { client: neighbor, ..ask(&png(1)) };
+        let request = ColorizeRequest { client: neighbor, ..request(&png(1)) };
         assert!(
-            matches!(setup.ask(ask).await.unwrap().origin, RenditionOrigin::Kept(_)),
+            matches!(setup.colorize(request).await.unwrap().origin, RenditionOrigin::Cached(_)),
             "an IPv6 client is a /64"
         );
     }
@@ -305,24 +312,30 @@ async fn a_lookup_by_fingerprint_returns_the_best_stored_rendition() {
     let jpeg_file = file(image::ImageFormat::Jpeg, 1);
     let fingerprint = Upload::new(jpeg_file.clone().into()).fingerprint;
     let best = async |provider: Option<&str>, format: Option<OutputFormat>| {
-        let found =
-            setup.gateway.best(setup.gateway.snapshot(), fingerprint, provider, format, &nobody).await;
+        let found = setup
+            .gateway
+            .lookup_rendition(setup.gateway.snapshot(), fingerprint, provider, format, &nobody)
+            .await;
         found.unwrap().map(|found| (found.provider, found.format))
     };
     let found = |provider: &str, format| Some((provider.to_owned(), format));
     assert_eq!(best(None, None).await, None);
 
-    setup.ask(ColorizeRequest { format: Some(OutputFormat::Png), ..ask(&jpeg_file) }).await.unwrap();
+    setup.colorize(ColorizeRequest { format: Some(OutputFormat::Png), ..request(&jpeg_file) }).await.unwrap();
     assert_eq!(best(None, None).await, found("high", OutputFormat::Png), "better than nothing");
     assert_eq!(best(None, Some(OutputFormat::Jpeg)).await, None);
     setup.color(&jpeg_file).await;
     assert_eq!(best(None, None).await, found("high", OutputFormat::Jpeg), "the upload's own format");
     assert_eq!(best(None, Some(OutputFormat::Png)).await, found("high", OutputFormat::Png));
     assert_eq!(best(Some("low"), None).await, None);
-    setup.ask(ColorizeRequest { provider: Some("low".to_owned()), ..ask(&jpeg_file) }).await.unwrap();
+    setup
+        .colorize(ColorizeRequest { provider: Some("low".to_owned()), ..request(&jpeg_file) })
+        .await
+        .unwrap();
     assert_eq!(best(Some("low"), None).await, found("low", OutputFormat::Jpeg));
     assert_eq!(best(None, None).await, found("high", OutputFormat::Jpeg));
-    let unknown = setup.gateway.best(setup.gateway.snapshot(), fingerprint, Some("x"), None, &nobody).await;
+    let unknown =
+        setup.gateway.lookup_rendition(setup.gateway.snapshot(), fingerprint, Some("x"), None, &nobody).await;
     assert!(matches!(unknown, Err(Error::UnknownProvider { .. })));
 }
 
@@ -331,16 +344,16 @@ async fn forgetting_an_upload_deletes_all_of_it_and_nothing_else() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
     setup.color(&png(1)).await;
-    setup.ask(ColorizeRequest { format: Some(OutputFormat::Jpeg), ..ask(&png(1)) }).await.unwrap();
+    setup.colorize(ColorizeRequest { format: Some(OutputFormat::Jpeg), ..request(&png(1)) }).await.unwrap();
     setup.color(&png(2)).await;
-    assert_eq!(setup.kept().await, 5 + 3);
+    assert_eq!(setup.stored().await, 5 + 3);
     let fingerprint = Upload::new(png(1).into()).fingerprint;
     let cache = setup.gateway.cache();
     let gone = forget(cache, fingerprint, None).await.unwrap();
     assert_eq!(gone, DeletedEntries { values: 5, pixels_known: true });
     let gone = forget(cache, fingerprint, None).await.unwrap();
     assert_eq!(gone, DeletedEntries { values: 0, pixels_known: false });
-    assert_eq!(setup.kept().await, 3);
+    assert_eq!(setup.stored().await, 3);
     assert_eq!(setup.color(&png(1)).await.origin, RenditionOrigin::Called(MissReason::Miss));
-    assert_eq!(setup.color(&png(2)).await.origin, RenditionOrigin::Kept(Tier::Memory));
+    assert_eq!(setup.color(&png(2)).await.origin, RenditionOrigin::Cached(Tier::Memory));
 }

@@ -7,8 +7,8 @@ pub fn allowed<'h>(lines: impl Iterator<Item = &'h str>) -> Reuse {
     let mut reuse = Reuse::default();
     for directive in lines.flat_map(|line| line.split(',')) {
         match directive.trim() {
-            word if word.eq_ignore_ascii_case("no-cache") => reuse.find = false,
-            word if word.eq_ignore_ascii_case("no-store") => reuse.keep = false,
+            word if word.eq_ignore_ascii_case("no-cache") => reuse.lookup = false,
+            word if word.eq_ignore_ascii_case("no-store") => reuse.store = false,
             _ => {}
         }
     }
@@ -21,7 +21,7 @@ mod tests {
 
     #[test]
     fn two_directives_count_in_whatever_way_they_are_written() {
-        for (lines, find, keep) in [
+        for (lines, lookup, store) in [
             (&[][..], true, true),
             (&["max-age=0"], true, true),
             (&["no-cache"], false, true),
@@ -30,7 +30,7 @@ mod tests {
             (&["no-cache", "no-store"], false, false),
             (&["no-cachet, xno-store"], true, true),
         ] {
-            assert_eq!(allowed(lines.iter().copied()), Reuse { find, keep }, "{lines:?}");
+            assert_eq!(allowed(lines.iter().copied()), Reuse { lookup, store }, "{lines:?}");
         }
     }
 }

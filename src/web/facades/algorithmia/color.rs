@@ -288,7 +288,7 @@ impl AlgoReport {
         let cost = rendition.spent().credits.map_or("unknown".to_owned(), |credits| credits.to_string());
         self.printed +=
             &format!("{width} x {height}, {origin}, {}, {cost} credits\n", rendition.origin.label());
-        let passed_over = rendition.attempts.iter().filter(|attempt| attempt.for_money());
+        let passed_over = rendition.attempts.iter().filter(|attempt| attempt.is_credit_failure());
         self.alerts.extend(passed_over.map(ToString::to_string));
         self.renditions += 1;
         if let Some(Damage(sentence)) = &rendition.damage {

@@ -23,7 +23,7 @@ const TIME: usize = 8;
 /// Makes a result available for a day and returns its name.
 pub async fn store(context: &Context, rendition: &Rendition) -> Result<String, Problem> {
     let extension = rendition.format.extension();
-    if rendition.kept_under.is_some() && cached(context, rendition.digest).await.is_some() {
+    if rendition.cache_key.is_some() && cached(context, rendition.digest).await.is_some() {
         return Ok(name(rendition.digest, extension, SystemTime::now()));
     }
     let most = context.snapshot.config.facades.algorithmia.temp_max_bytes;
@@ -37,7 +37,7 @@ pub async fn lookup(context: &Context, name: &Name) -> Option<(Bytes, [u8; 32])>
 }
 
 async fn cached(context: &Context, digest: [u8; 32]) -> Option<Bytes> {
-    let found = context.gateway.picture(&context.snapshot, digest, &context.client).await;
+    let found = context.gateway.lookup_image(&context.snapshot, digest, &context.client).await;
     found.map(|(bytes, _)| bytes)
 }
 

@@ -1,19 +1,54 @@
-//! Renditions: the finished result of a request, and how it was obtained.
+//! What the steps of a request return: the photo, the colour, the rendition and its facts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::cache_codec::RenditionFacts;
-use super::error::Attempt;
-use super::plan::ColorizePlan;
-use super::route::RouteResult;
-use super::steps::{DecodedPhoto, MergedImage};
+use super::error::{Attempt, Error};
+use super::guard::CheckedColor;
+use super::image_permits::ImagePermit;
+use super::keys::PhotoKey;
 use crate::cache::{CacheKey, Tier};
 use crate::credit::{Credits, Usage};
 use crate::hex::hex;
-use crate::photo::{Damage, OutputFormat};
-use crate::provider::{Billed, ProviderInfo};
+use crate::photo::{Damage, InputFormat, OutputFormat, Photo};
+use crate::provider::{Billed, Provider, ProviderInfo};
+
+/// A decoded upload.
+pub struct DecodedPhoto {
+    pub photo: Arc<Photo>,
+    pub key: PhotoKey,
+    /// Time for decoding.
+    pub took: Duration,
+}
+
+pub struct MergedImage {
+    pub bytes: Bytes,
+    pub digest: [u8; 32],
+    /// Time for merging the colour with the photo.
+    pub merge: Duration,
+    /// Time for encoding.
+    pub encode: Duration,
+}
+
+/// Colour that passed the guard, and how it was obtained.
+pub struct RouteResult {
+    pub provider: Arc<dyn Provider>,
+    pub color: Arc<CheckedColor>,
+    /// Whether the colour comes from a call or from the cache.
+    pub origin: RenditionOrigin,
+    /// What the call cost, also when it was an earlier one.
+    pub cost: Cost,
+    /// The providers that failed or were skipped before, in order.
+    pub attempts: Vec<Attempt>,
+    /// Time for the call or the cache lookup.
+    pub took: Duration,
+    /// Time that all calls of this request took together.
+    pub waited: Duration,
+    /// A provider's own pixels stay in memory until they are encoded.
+    pub(super) _permit: Option<ImagePermit>,
+}
 
 /// A finished colour image, with its provider, cost and timings.
 #[derive(Clone, Debug)]
@@ -41,7 +76,25 @@ pub struct Rendition {
     /// The name and duration of each step, in order.
     pub timings: Vec<(&'static str, Duration)>,
     /// The key of its cache entry; `None` if it is not stored and so has no address under `/v1/results`.
-    pub kept_under: Option<CacheKey>,
+    pub cache_key: Option<CacheKey>,
+}
+
+/// The description that is stored with a rendition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenditionFacts {
+    /// SHA-256 of the encoded image.
+    pub digest: [u8; 32],
+    pub width: u32,
+    pub height: u32,
+    /// The upload's file format. `None` for entries of older versions, if it does not follow from `own_format`.
+    pub input: Option<InputFormat>,
+    /// The rendition's default format for this upload.
+    pub own_format: OutputFormat,
+    pub cost: Cost,
+    pub photo: PhotoKey,
+    pub in_color: bool,
+    /// Which part of the upload is missing, if it was damaged.
+    pub damage: Option<Damage>,
 }
 
 /// How a rendition was obtained.
@@ -50,7 +103,7 @@ pub enum RenditionOrigin {
     /// A provider was called.
     Called(MissReason),
     /// The rendition was in the cache.
-    Kept(Tier),
+    Cached(Tier),
     /// The colour was in the cache; it was merged and encoded again.
     Merged(Tier),
     /// The request followed another request's flight.
@@ -74,7 +127,7 @@ impl RenditionOrigin {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Called(why) => why.label(),
-            Self::Kept(tier) => tier.label(),
+            Self::Cached(tier) => tier.label(),
             Self::Merged(_) => "merged",
             Self::Shared => "coalesced",
             Self::Passed => "passed",
@@ -121,44 +174,8 @@ impl Cost {
 }
 
 impl Rendition {
-    /// A rendition that was encoded now; its colour may come from the cache.
-    pub(super) fn new(
-        plan: &ColorizePlan,
-        decoded: &DecodedPhoto,
-        colored: RouteResult,
-        merged: MergedImage,
-    ) -> Self {
-        let about = colored.provider.info();
-        let (step, usage, saved) = match colored.origin {
-            RenditionOrigin::Called(_) => ("provider", colored.cost.usage, None),
-            _ => ("cache", colored.cost.again(), Some(colored.cost.saved())),
-        };
-        Self {
-            bytes: merged.bytes,
-            digest: merged.digest,
-            format: plan.format,
-            width: decoded.photo.width(),
-            height: decoded.photo.height(),
-            provider: about.name.clone(),
-            model: about.model.clone(),
-            usage,
-            saved,
-            origin: colored.origin,
-            in_color: decoded.photo.is_colored(),
-            damage: decoded.photo.damage.clone(),
-            timings: vec![
-                ("decode", decoded.took),
-                (step, colored.took),
-                ("merge", merged.merge),
-                ("encode", merged.encode),
-            ],
-            kept_under: plan.rendition_key(about).filter(|_| plan.ask.reuse.keep),
-            attempts: colored.attempts,
-        }
-    }
-
     /// A rendition from the cache.
-    pub(super) fn kept(
+    pub(super) fn from_cache(
         key: CacheKey,
         facts: &RenditionFacts,
         format: OutputFormat,
@@ -175,12 +192,12 @@ impl Rendition {
             model: about.model.clone(),
             usage: facts.cost.again(),
             saved: Some(facts.cost.saved()),
-            origin: RenditionOrigin::Kept(tier),
+            origin: RenditionOrigin::Cached(tier),
             in_color: facts.in_color,
             damage: facts.damage.clone(),
             attempts: Vec::new(),
             timings: Vec::new(),
-            kept_under: Some(key),
+            cache_key: Some(key),
         }
     }
 
@@ -210,7 +227,7 @@ impl Rendition {
 
     /// Whether a provider higher on the route was skipped for lack of credit.
     pub fn degraded(&self) -> bool {
-        self.attempts.iter().any(Attempt::for_money)
+        self.attempts.iter().any(Attempt::is_credit_failure)
     }
 
     /// What this request consumed, including failed calls that were billed.
@@ -232,5 +249,16 @@ impl Rendition {
 
     pub fn id(&self) -> String {
         hex(&self.digest)
+    }
+}
+
+/// Whether the result was affected by the leader's client budget. Such a result must not be shared: another client's
+/// budget may still be sufficient.
+pub fn affected_by_client_budget(result: &Result<Rendition, Error>) -> bool {
+    match result {
+        Ok(Rendition { attempts, .. }) | Err(Error::NoProvider { attempts }) => {
+            attempts.iter().any(Attempt::is_over_client_budget)
+        }
+        Err(_) => false,
     }
 }

@@ -67,14 +67,14 @@ impl Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reuse {
     /// Whether a stored result may be returned; `no-cache` forbids it and forces a call.
-    pub find: bool,
+    pub lookup: bool,
     /// Whether the result may be stored; `no-store` forbids it.
-    pub keep: bool,
+    pub store: bool,
 }
 
 impl Default for Reuse {
     fn default() -> Self {
-        Self { find: true, keep: true }
+        Self { lookup: true, store: true }
     }
 }
 

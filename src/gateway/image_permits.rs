@@ -16,18 +16,18 @@ use crate::provider::ProviderColor;
 use crate::queue::Queue;
 
 /// Pixels that one permit stands for.
-const PIXELS_PER_PLACE: u64 = 65_536;
+const PIXELS_PER_PERMIT: u64 = 65_536;
 
 /// Divisor of `limits.decoding_pixels`: providers' images may have a quarter of the photos' pixels in memory. Most are
 /// small. An image that needs more than all permits is decoded alone.
-const SHARE: u64 = 4;
+const DIVISOR: u64 = 4;
 
 /// The most pixels that a provider may return for each pixel that was sent. Common upscaling models return at most four
 /// times the width and height.
-const MOST_ENLARGED: u64 = 16;
+const MAX_ENLARGEMENT: u64 = 16;
 
 /// The pixels that an image may have in any case: generative models have fixed output sizes.
-const ALWAYS: u64 = 2048 * 2048;
+const MIN_PIXELS: u64 = 2048 * 2048;
 
 pub struct ImagePermits(Queue);
 
@@ -35,7 +35,7 @@ pub struct ImagePermits(Queue);
 pub struct ImagePermit {
     /// The limits for decoding the image.
     pub limits: Limits,
-    _places: Option<OwnedSemaphorePermit>,
+    _permits: Option<OwnedSemaphorePermit>,
 }
 
 /// Why an image gets no permit.
@@ -48,14 +48,14 @@ pub enum NoImagePermit {
 
 impl ImagePermits {
     pub fn new(limits: &LimitsConfig) -> Self {
-        let places = (limits.decoding_pixels / SHARE).div_ceil(PIXELS_PER_PLACE);
+        let permits = (limits.decoding_pixels / DIVISOR).div_ceil(PIXELS_PER_PERMIT);
         // The queue needs no bound: each waiting request holds a decoder permit, and their number is bounded.
-        Self(Queue::new(u32::try_from(places).unwrap_or(u32::MAX), usize::MAX))
+        Self(Queue::new(u32::try_from(permits).unwrap_or(u32::MAX), usize::MAX))
     }
 
     /// A permit for a provider's result. `full`: the photo's pixels where luma-lock is off and a larger result is
     /// useful; else 0.
-    pub async fn room(
+    pub async fn for_result(
         &self,
         sent: &Gray,
         color: &ProviderColor,
@@ -65,17 +65,17 @@ impl ImagePermits {
     ) -> Result<ImagePermit, NoImagePermit> {
         let pixels = u64::from(sent.width) * u64::from(sent.height);
         let (file, sent) = match color {
-            ProviderColor::Chroma(_) => return Ok(ImagePermit { limits, _places: None }),
+            ProviderColor::Chroma(_) => return Ok(ImagePermit { limits, _permits: None }),
             ProviderColor::Picture(file) => (file, pixels),
             ProviderColor::Framed(file, frame) => (file, frame.pixels()),
         };
-        let most = sent.saturating_mul(MOST_ENLARGED).max(ALWAYS).max(full);
+        let most = sent.saturating_mul(MAX_ENLARGEMENT).max(MIN_PIXELS).max(full);
         let limits = Limits { max_pixels: limits.max_pixels.min(most), ..limits };
-        self.of(file, limits, deadline).await
+        self.for_file(file, limits, deadline).await
     }
 
     /// A permit for an image file within these limits.
-    pub async fn of(
+    pub async fn for_file(
         &self,
         file: &[u8],
         limits: Limits,
@@ -85,8 +85,8 @@ impl ImagePermits {
             PhotoError::TooManyPixels(_) => NoImagePermit::Refused(GuardFailure::TooLarge),
             _ => NoImagePermit::Refused(GuardFailure::NotAPicture),
         })?;
-        let places = u32::try_from(head.pixels().div_ceil(PIXELS_PER_PLACE)).unwrap_or(u32::MAX);
-        let places = self.0.enter(places, deadline).await.map_err(|_| NoImagePermit::Late)?;
-        Ok(ImagePermit { limits, _places: Some(places) })
+        let permits = u32::try_from(head.pixels().div_ceil(PIXELS_PER_PERMIT)).unwrap_or(u32::MAX);
+        let permits = self.0.enter(permits, deadline).await.map_err(|_| NoImagePermit::Late)?;
+        Ok(ImagePermit { limits, _permits: Some(permits) })
     }
 }

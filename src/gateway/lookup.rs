@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::account::BudgetView;
-use super::ask::{Client, Fingerprint};
-use super::cache_codec::{self, RenditionFacts};
+use super::cache_codec;
 use super::error::Error;
 use super::keys::CacheScope;
+use super::ledger_view::BudgetView;
+use super::outcome::{Rendition, RenditionFacts};
 use super::plan::CacheSearch;
-use super::rendition::Rendition;
+use super::request::{Client, Fingerprint};
 use super::{Gateway, Snapshot};
 use crate::cache::{Cache, CacheError, CacheKey, EntryKind, Tier};
 use crate::config::{OnColor, OnDamage};
@@ -25,25 +25,25 @@ impl Gateway {
     /// The stored rendition that answers a request without a call. A lower provider's rendition counts only if every
     /// higher provider is not ready or over budget. `format`: only this one; `None`: the upload's own format if stored,
     /// else any.
-    pub(super) async fn recall(
+    pub(super) async fn lookup(
         &self,
         search: &CacheSearch,
         format: Option<OutputFormat>,
     ) -> Option<Rendition> {
         let start = Instant::now();
-        let purse = BudgetView::new(self, &search.snapshot, search.account.clone());
+        let budgets = BudgetView::new(self, &search.snapshot, search.account.clone());
         let mut attempts = Vec::new();
         for provider in &search.route {
             let about = provider.info();
-            if let Some(rendition) = self.recall_from(search, about, format).await {
+            if let Some(rendition) = self.lookup_by_provider(search, about, format).await {
                 return Some(Rendition { attempts, timings: vec![("cache", start.elapsed())], ..rendition });
             }
-            attempts.push(purse.obstacle(provider.as_ref(), search.pixels).await?);
+            attempts.push(budgets.obstacle(provider.as_ref(), search.pixels).await?);
         }
         None
     }
 
-    pub(super) async fn recall_from(
+    pub(super) async fn lookup_by_provider(
         &self,
         search: &CacheSearch,
         about: &ProviderInfo,
@@ -51,7 +51,7 @@ impl Gateway {
     ) -> Option<Rendition> {
         let mut any = None;
         for format in FORMATS.into_iter().filter(|known| format.is_none_or(|format| format == *known)) {
-            if let Some((key, facts)) = self.facts_of(search, about, format).await {
+            if let Some((key, facts)) = self.lookup_facts(search, about, format).await {
                 let own = facts.own_format == format;
                 if own || any.is_none() {
                     any = Some((key, facts, format));
@@ -68,19 +68,19 @@ impl Gateway {
         let (key, facts, format) = any
             .filter(|(_, facts, _)| recolor || !facts.in_color)
             .filter(|(_, facts, _)| accept || facts.damage.is_none())?;
-        let picture = cache_codec::picture(self.cache(), facts.digest, search.scope).await?;
+        let picture = cache_codec::lookup_image(self.cache(), facts.digest, search.scope).await?;
         if facts.input.is_none() && search.input.is_some() {
             // Entries of older versions lack the upload's format. Once it is stored, a lookup by fingerprint alone
             // hits, too.
             let facts = RenditionFacts { input: search.input, ..facts.clone() };
-            cache_codec::keep_facts(self.cache(), &key, &facts).await;
+            cache_codec::store_facts(self.cache(), &key, &facts).await;
         }
-        Some(Rendition::kept(key, &facts, format, picture, about))
+        Some(Rendition::from_cache(key, &facts, format, picture, about))
     }
 
     /// The facts of a rendition in a format, and their key. Facts of an older decoder revision are a miss: the picture
     /// may show wrongly decoded pixels.
-    pub(super) async fn facts_of(
+    pub(super) async fn lookup_facts(
         &self,
         search: &CacheSearch,
         about: &ProviderInfo,
@@ -88,7 +88,7 @@ impl Gateway {
     ) -> Option<(CacheKey, RenditionFacts)> {
         for revision in search.revisions() {
             let key = search.rendition_key(about, format, revision)?;
-            if let Some(facts) = cache_codec::facts(self.cache(), &key).await {
+            if let Some(facts) = cache_codec::lookup_facts(self.cache(), &key).await {
                 let input = search.input.or(facts.input);
                 if input.is_some_and(|input| input.decoder_revision() == revision) {
                     return Some((key, facts));
@@ -100,7 +100,7 @@ impl Gateway {
 
     /// The best stored rendition for a fingerprint. It is not counted in the metrics: the caller counts it when it is
     /// sent.
-    pub async fn best(
+    pub async fn lookup_rendition(
         &self,
         snapshot: Arc<Snapshot>,
         fingerprint: Fingerprint,
@@ -109,17 +109,17 @@ impl Gateway {
         client: &Client,
     ) -> Result<Option<Rendition>, Error> {
         let search = CacheSearch::new(snapshot, fingerprint, provider, client)?;
-        Ok(self.recall(&search, format).await)
+        Ok(self.lookup(&search, format).await)
     }
 
     /// The encoded image with this SHA-256, and the tier that had it.
-    pub async fn picture(
+    pub async fn lookup_image(
         &self,
         snapshot: &Snapshot,
         digest: [u8; 32],
         client: &Client,
     ) -> Option<(Bytes, Tier)> {
-        cache_codec::picture(self.cache(), digest, CacheScope::of(client, &snapshot.config)).await
+        cache_codec::lookup_image(self.cache(), digest, CacheScope::of(client, &snapshot.config)).await
     }
 }
 
@@ -143,7 +143,7 @@ pub async fn forget(
     let mut keys = cache.list(&fingerprint.0).await?;
     let mut photos: Vec<PixelKey> = pixels.into_iter().collect();
     for key in keys.clone().iter().filter(|key| key.kind == EntryKind::Rendition) {
-        if let Some(facts) = cache_codec::facts(cache, key).await {
+        if let Some(facts) = cache_codec::lookup_facts(cache, key).await {
             keys.extend(cache.list(&facts.digest).await?);
             photos.push(facts.photo.pixels);
         }

@@ -2,41 +2,43 @@
 
 use std::time::Instant;
 
+use super::error::Attempt;
 use super::flight::{FlightRole, Waiters, landing};
+use super::outcome::Rendition;
 use super::plan::ColorizePlan;
-use super::rendition::Rendition;
 use super::{Error, Gateway, cache_codec};
 
 impl Gateway {
     /// Leads the flight for all replicas, or waits for the replica that leads. A request with `no-store` is not shared.
-    pub(super) async fn lead_for_all(
+    pub(super) async fn lead_for_replicas(
         &self,
         plan: &ColorizePlan,
         waiters: &Waiters,
     ) -> Result<Rendition, Error> {
-        let Some(elsewhere) = self.elsewhere.as_deref().filter(|_| plan.ask.reuse.keep) else {
+        let Some(replica_flights) = self.replica_flights.as_deref().filter(|_| plan.request.reuse.store)
+        else {
             return self.lead(plan, waiters).await.map(|(rendition, _)| rendition);
         };
         let start = Instant::now();
-        let mut earlier = plan.ask.reuse.find && plan.config().cache.enabled;
+        let mut earlier = plan.request.reuse.lookup && plan.config().cache.enabled;
         loop {
-            match elsewhere.join(plan.flight, earlier, plan.ask.deadline).await {
+            match replica_flights.join(plan.flight, earlier, plan.request.deadline).await {
                 FlightRole::Lead(lead) => {
                     let made = tokio::select! {
                         made = self.lead(plan, waiters) => made,
-                        never = elsewhere.hold(&lead) => match never {},
+                        never = replica_flights.hold(&lead) => match never {},
                     };
                     // A result that was affected by one client's budget is not published.
-                    let left = made.as_ref().ok();
-                    let left = left
-                        .filter(|(rendition, _)| !ColorizePlan::met_a_clients_budget(&rendition.attempts));
-                    let left =
-                        left.and_then(|(rendition, facts)| Some(landing::write(rendition, facts.as_ref()?)));
-                    elsewhere.land(lead, left).await;
+                    let published = made.as_ref().ok().filter(|(rendition, _)| {
+                        !rendition.attempts.iter().any(Attempt::is_over_client_budget)
+                    });
+                    let published = published
+                        .and_then(|(rendition, facts)| Some(landing::write(rendition, facts.as_ref()?)));
+                    replica_flights.land(lead, published).await;
                     return made.map(|(rendition, _)| rendition);
                 }
                 FlightRole::Landed(landed) => {
-                    if let Some(rendition) = self.landed(plan, &landed).await {
+                    if let Some(rendition) = self.adopt(plan, &landed).await {
                         return Ok(rendition.shared(start.elapsed()));
                     }
                     // The published result could not be read: do not accept an earlier one again.
@@ -48,14 +50,14 @@ impl Gateway {
     }
 
     /// Another replica's rendition, stored here too, so that both replicas serve its address.
-    async fn landed(&self, plan: &ColorizePlan, landed: &bytes::Bytes) -> Option<Rendition> {
-        let Some((rendition, facts)) = landing::read(plan, landed) else { return self.kept(plan).await };
-        let key = rendition.kept_under.as_ref();
+    async fn adopt(&self, plan: &ColorizePlan, landed: &bytes::Bytes) -> Option<Rendition> {
+        let Some((rendition, facts)) = landing::read(plan, landed) else { return self.cached(plan).await };
+        let key = rendition.cache_key.as_ref();
         // If both replicas share a bucket, the entry exists already.
         if let Some(key) = key
-            && cache_codec::facts(self.cache(), key).await.as_ref() != Some(&facts)
+            && cache_codec::lookup_facts(self.cache(), key).await.as_ref() != Some(&facts)
         {
-            cache_codec::keep_rendition(
+            cache_codec::store_rendition(
                 self.cache(),
                 key,
                 &facts,

@@ -9,7 +9,6 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::error::Attempt;
-use super::route::not_ready;
 use super::{Gateway, Snapshot};
 use crate::config::Config;
 use crate::credit::{BudgetStatus, LedgerError, ReserveError, UsageGrouping, UsageReport};
@@ -18,7 +17,7 @@ use crate::provider::{Provider, Readiness};
 use crate::shared::CommandError;
 
 /// Time-out for reading the ledger. After it, the gateway answers without the ledger's numbers.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const LEDGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Which providers could be called now for one client. It reads the ledger at most once, and only if the result depends
 /// on it.
@@ -40,10 +39,10 @@ impl<'g> BudgetView<'g> {
     pub(super) async fn obstacle(&self, provider: &dyn Provider, pixels: Option<u64>) -> Option<Attempt> {
         let about = provider.info();
         if let Readiness::NotReady { why, retry_after } = provider.readiness() {
-            return Some(Attempt::new(&about.name, not_ready(why, retry_after), Duration::ZERO));
+            return Some(Attempt::not_ready(&about.name, why, retry_after));
         }
         let sent = pixels.unwrap_or(u64::MAX).min(about.send_max_pixels);
-        let most = self.snapshot.most(&about.name, sent);
+        let most = self.snapshot.max_cost(&about.name, sent);
         if most.is_zero() {
             return None;
         }
@@ -51,7 +50,7 @@ impl<'g> BudgetView<'g> {
             Err(error) => ReserveError::Ledger(error),
             Ok(()) => ReserveError::Budget(BudgetStatus::refusal(self.standings().await, &about.name, most)?),
         };
-        Some(Attempt::unpaid(&about.name, refused))
+        Some(Attempt::not_reserved(&about.name, refused))
     }
 
     async fn standings(&self) -> &[BudgetStatus] {
@@ -62,7 +61,7 @@ impl<'g> BudgetView<'g> {
         let ask = || async {
             let standings = self.gateway.ledger.standing(budgets.clone(), self.account.clone());
             // If the ledger cannot be read, its health has already ruled out providers that cost credit.
-            timeout(PATIENCE, standings).await.ok().and_then(Result::ok).unwrap_or_default()
+            timeout(LEDGER_TIMEOUT, standings).await.ok().and_then(Result::ok).unwrap_or_default()
         };
         self.standings.get_or_init(ask).await
     }
@@ -75,7 +74,7 @@ impl Gateway {
         let about = provider.info();
         match (provider.readiness(), self.ledger.health()) {
             (Readiness::Ready, Err(error))
-                if !snapshot.most(&about.name, about.send_max_pixels).is_zero() =>
+                if !snapshot.max_cost(&about.name, about.send_max_pixels).is_zero() =>
             {
                 Readiness::NotReady { why: error.to_string(), retry_after: None }
             }
@@ -110,7 +109,7 @@ impl Gateway {
     }
 
     /// Checks the Redis that replicas share, if any, and has the ledger check its own state.
-    pub async fn look_at_account(&self) -> Result<(), CommandError> {
+    pub async fn check_ledger(&self) -> Result<(), CommandError> {
         let answers = match self.shared() {
             Some(shared) => shared.ping().await,
             None => Ok(()),

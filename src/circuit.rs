@@ -122,7 +122,7 @@ impl<R: Clone> Circuit<R> {
         }
     }
 
-    /// Closes the circuit, in whatever phase it is.
+    /// Closes the circuit in any phase.
     pub fn close(&self) {
         self.change(&mut self.lock(), CircuitPhase::Closed);
     }

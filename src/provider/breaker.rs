@@ -1,7 +1,7 @@
 //! Circuit breaker of a provider: while a provider keeps failing, requests go to the next one at once instead of
 //! waiting for each failure, and the host can recover.
 //!
-//! Only failures of the provider itself count. A rejected picture or a full queue of ours is no such failure.
+//! Only failures of the provider itself count. A rejected picture or a full queue of the gateway does not count.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

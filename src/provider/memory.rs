@@ -31,7 +31,7 @@ pub struct ProviderState {
     pub(super) metrics: Metrics,
     queue: Mutex<Option<(LimitSize, Arc<Queue>)>>,
     alerts: Mutex<BTreeSet<String>>,
-    /// What the network in use was loaded from, and the network.
+    /// The source text of the network in use (see `OnnxProvider::source`), and the network.
     network: Mutex<(String, Weak<OnnxProvider>)>,
 }
 
@@ -72,7 +72,7 @@ impl ProviderMemory {
     }
 
     /// Takes over the providers of a new configuration. State and metrics of all others are dropped, and their calls
-    /// under endpoint no longer change metrics.
+    /// under way no longer change metrics.
     pub fn retain<'n>(&self, names: impl Iterator<Item = &'n str>) {
         let names: BTreeSet<&str> = names.collect();
         lock(&self.by_name).retain(|name, state| {

@@ -1,4 +1,4 @@
-//! What the remote kinds `algorithmia` and `http` share: the host's time limit and fetching a paid result.
+//! Shared by the remote kinds `algorithmia` and `http`: the host's time limit and fetching a paid result.
 
 use std::future::Future;
 use std::time::{Duration, Instant};

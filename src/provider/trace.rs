@@ -15,7 +15,7 @@ pub enum Step {
     /// What the provider sends or starts.
     Request,
     Reply,
-    /// Which values the reply has where, and their meaning.
+    /// The values that were read from the reply, and their meaning.
     Mapping,
     /// The reservation and the settlement.
     Cost,

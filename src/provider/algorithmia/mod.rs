@@ -54,7 +54,7 @@ pub struct AlgorithmiaProvider {
     algorithm: Algorithm,
     price: Price,
     timeout: Duration,
-    /// Or what is missing in the configuration.
+    /// The error names what is missing in the configuration.
     host: Result<AlgorithmiaHost, String>,
     state: Arc<ProviderState>,
 }

@@ -32,7 +32,7 @@ use stderr::StderrReader;
 
 pub struct ProgramProvider {
     info: ProviderInfo,
-    /// Or what is missing in the configuration.
+    /// The error names what is missing in the configuration.
     program: Result<Program, String>,
     /// Masked in logs and errors.
     secrets: Vec<String>,

@@ -47,7 +47,7 @@ pub struct HttpProvider {
     config: Arc<HttpConfig>,
     mapping: Arc<ReplyMapping>,
     timeout: Duration,
-    /// Or what is missing in the configuration.
+    /// The error names what is missing in the configuration.
     host: Result<HttpHost, String>,
 }
 

@@ -36,12 +36,12 @@ pub fn prepare(gray: &Gray, accepts: &AcceptsConfig) -> Result<PreparedImage, Pr
     let (long, short) = (gray.width.max(gray.height), gray.width.min(gray.height).max(1));
     if accepts.max_aspect.is_some_and(|max| u64::from(long) * 100 > u64::from(short) * u64::from(max)) {
         let size = (gray.width, gray.height);
-        return Err(refused(format!("it takes no picture as narrow as {} x {}", size.0, size.1)));
+        return Err(refused(format!("it accepts no picture as narrow as {} x {}", size.0, size.1)));
     }
     let (gray, frame) = fit(gray, accepts);
     let (width, height) = (gray.width, gray.height);
     if width.min(height) < accepts.min_side {
-        return Err(refused(format!("it takes no picture as small as {width} x {height}")));
+        return Err(refused(format!("it accepts no picture as small as {width} x {height}")));
     }
     let mut smallest = u64::MAX;
     for &format in &accepts.formats {
@@ -53,7 +53,7 @@ pub fn prepare(gray: &Gray, accepts: &AcceptsConfig) -> Result<PreparedImage, Pr
     }
     let max = accepts.max_bytes;
     Err(refused(format!(
-        "the picture is {smallest} bytes and it takes {max}: set a smaller `send_max_pixels`"
+        "the picture has {smallest} bytes, and the limit is {max}: set a smaller `send_max_pixels`"
     )))
 }
 

@@ -99,7 +99,7 @@ async fn poll_until_done(
         match replied {
             Ok(reply) if is_temporary(&reply) => {
                 last = format!("it answers with status {}", reply.status.as_u16());
-                trace.report(Step::Mapping, || format!("{last}: asked again"));
+                trace.report(Step::Mapping, || format!("{last}: polled again"));
                 wait = wait.max(reply.retry_after().unwrap_or_default());
             }
             Ok(reply) => match http.read(reply, facts, trace).await {

@@ -1,4 +1,4 @@
-//! The recipe: a TOML file beside an ONNX file that says what the network takes and gives.
+//! The recipe of a network: a TOML file next to the ONNX file that describes the network's input and output.
 //!
 //! Colourisers differ in little more than this, so a new network is a file and not a code path.
 

@@ -1,6 +1,6 @@
 //! PixColor: a self-hosted gateway that colours black-and-white photographs.
 //!
-//! The rooms of the house; imports go downwards only, in the order that `ARCHITECTURE.md` has them in.
+//! Each module imports only from modules below it; `ARCHITECTURE.md` lists the order.
 
 #![forbid(unsafe_code)]
 

@@ -1,28 +1,28 @@
-//! Sets the allocator up, parses the arguments and starts; nothing else.
+//! Configures the allocator and runs the command line.
 
 use std::process::ExitCode;
 
-/// Bytes from which a buffer is given back to the system as soon as it is free.
+/// Size in bytes from which a freed buffer returns to the system at once.
 ///
-/// Of its own accord glibc raises this to 32 MiB once a large buffer has been freed, and then keeps the planes of
-/// photographs in the arena of each thread that had one: sixteen of 12 megapixels as WebP took 250 to 530 MB, and take
-/// 310 at most now; JPEGs of that size, one after the other, 90 MB and not 160 to 190. The system's clearing of fresh
-/// pages costs about 15 ms of the 300 that one takes.
+/// By default, glibc raises this threshold to 32 MiB after a large buffer has been freed. Each thread's arena then
+/// retains the planes of photographs. With this threshold, sixteen photographs of 12 megapixels as WebP use at most
+/// 310 MB instead of 250 to 530 MB, and successive JPEGs of that size use 90 MB instead of 160 to 190 MB. The system
+/// clears fresh pages, which takes about 15 ms of the 300 ms for such a photograph.
 #[cfg(target_env = "gnu")]
 const GIVEN_BACK_FROM: libc::c_int = 1 << 20;
 
-/// Free bytes at the top of an arena from which glibc gives them back: twice the threshold above, which is glibc's own ratio.
-/// With its default of 128 KiB, the buffers of each upload and each answer were given back and cleared anew, a tenth of the
-/// processor time of a repeat.
+/// Free bytes at the top of an arena from which glibc returns them to the system: twice the threshold above, which is
+/// glibc's own ratio. With the default of 128 KiB, glibc returned the buffers of each upload and response and cleared
+/// them again for the next, which took a tenth of the processor time of a cache hit.
 #[cfg(target_env = "gnu")]
 const TRIMMED_FROM: libc::c_int = 2 * GIVEN_BACK_FROM;
 
 fn main() -> ExitCode {
     #[cfg(target_env = "gnu")]
     #[expect(unsafe_code, reason = "calls that no library wraps")]
-    // SAFETY: no other thread is there yet, and each call only stores a number.
+    // SAFETY: no other thread exists yet, and each call only stores a number.
     unsafe {
-        // Zero says that it was refused: then memory is as it would have been without.
+        // A failed call returns zero and leaves glibc's default, which only costs memory.
         libc::mallopt(libc::M_MMAP_THRESHOLD, GIVEN_BACK_FROM);
         libc::mallopt(libc::M_TRIM_THRESHOLD, TRIMMED_FROM);
     }

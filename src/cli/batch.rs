@@ -1,4 +1,4 @@
-//! Many photographs, a few at a time, until all are done or a signal comes.
+//! Colours many photographs, a few at a time, until all are done or a signal stops the batch.
 
 use std::cell::Cell;
 use std::io;
@@ -16,35 +16,34 @@ use super::{CliError, complain, say};
 use crate::credit::Credits;
 use crate::gateway::Error;
 
-/// What became of a photograph.
+/// The result for one photograph.
 pub struct FileOutcome {
-    /// Where the result is, and how it came about.
+    /// The line to print: the result's path, provider, time and cost.
     pub line: String,
-    /// What is missing of it.
+    /// Describes the missing part if the file is damaged.
     pub damage: Option<String>,
-    /// What the answer says it has cost.
+    /// The cost that the gateway reports.
     pub credits: Credits,
 }
 
-/// How far a batch came.
+/// The progress of a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
-    /// All photographs.
+    /// Number of photographs in the batch.
     pub count: usize,
-    /// Those with a result.
+    /// Photographs with a result.
     pub done: usize,
-    /// Those that failed.
     pub failed: usize,
-    /// Those that were begun, and neither have a result nor failed.
+    /// Photographs that were started, but neither have a result nor failed.
     pub cut_off: usize,
-    /// What the answers say the results have cost.
+    /// Sum of the costs that the gateway reports.
     pub credits: Credits,
-    /// What stopped the batch before its end.
+    /// The signal that stopped the batch.
     pub stopped_by: Option<StopSignal>,
 }
 
-/// Has every file coloured by `colour`, and says what became of each. After a signal, `stop` is cancelled and no file is
-/// begun; those that were begun have `patience` to end. A second signal takes that away.
+/// Colours every file with `color` and prints each result. A signal cancels `stop`: no further file is started, and files
+/// under way have `patience` to finish. A second signal ends the batch at once.
 pub async fn run<F>(
     files: &[PathBuf],
     patience: Duration,
@@ -116,7 +115,7 @@ impl Progress {
                     complain(format_args!("{}: the file is damaged. {damage}", file.display()));
                 }
             }
-            // It was under way when the signal came, and costs nothing: it is left.
+            // The signal came before the call began: it costs nothing and counts as left.
             Err(error) if matches!(error.downcast_ref(), Some(Error::Abandoned { .. })) => {}
             Err(error) => {
                 self.failed += 1;
@@ -125,7 +124,6 @@ impl Progress {
         }
     }
 
-    /// How far it came, in a sentence.
     pub fn summary(&self) -> String {
         let Self { count, done, failed, cut_off, .. } = self;
         let left = count - done - failed;

@@ -1,4 +1,4 @@
-//! `pixcolor cache`: what is kept on disk and in the store, and how to forget it.
+//! `pixcolor cache`: shows and removes cache entries on disk and in the store.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,35 +10,33 @@ use crate::gateway::{Fingerprint, Upload, forget, open_disk, open_store};
 use crate::hex::unhex;
 use crate::photo::{Photo, PixelKey};
 
-/// What `cache` is told.
 #[derive(clap::Subcommand)]
 pub enum Args {
-    /// Show how much is kept on disk, and in the store if one is set
+    /// Show the number and size of entries on disk, and in the store if one is set
     Stats,
-    /// Forget everything on disk, and in the store if one is set
+    /// Remove all entries on disk, and in the store if one is set
     Clear,
-    /// Forget everything that was made of a picture
+    /// Remove all entries of a picture
     Rm {
-        /// The picture's file; or its SHA-256, as sha256sum prints it, which finds no colour that has outlived
-        /// what was known of the picture
+        /// The picture's file, or its SHA-256 as sha256sum prints it. With the SHA-256 alone, colour is not
+        /// found if the cache no longer knows the picture's pixels
         #[arg(required = true, value_name = "FINGERPRINT|FILE")]
         pictures: Vec<String>,
     },
 }
 
-/// A picture that is to be forgotten, and its pixel key if its file is here.
+/// Fingerprint of a picture, and its pixel key if `text` names a file.
 fn picture(text: &str, config: &LimitsConfig) -> Result<(Fingerprint, Option<PixelKey>), CliError> {
     if let Some(fingerprint) = unhex(&text.to_ascii_lowercase()) {
         return Ok((Fingerprint(fingerprint), None));
     }
     let bytes = std::fs::read(text).map_err(|error| {
-        format!("{text}: {error}; it is no SHA-256 of 64 hexadecimal digits either, as sha256sum prints them")
+        format!("{text}: {error}; nor is it a SHA-256 of 64 hexadecimal digits, as sha256sum prints it")
     })?;
     let photo = Photo::decode(&bytes, &config.photo()).map_err(|error| format!("{text}: {error}"))?;
     Ok((Upload::new(bytes.into()).fingerprint, Some(photo.pixel_key())))
 }
 
-/// Does it, on this machine's disk and in the store.
 pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     let config = super::load(source)?.config;
     let places = places(&config.cache)?;
@@ -47,12 +45,12 @@ pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where something is kept that outlives a gateway.
+/// A cache tier that outlives the process: a folder or a store.
 struct CacheLocation {
     tier: Tier,
     cache: Arc<dyn Cache>,
     name: String,
-    /// Its bound in bytes, if it has one from here.
+    /// Maximum size in bytes; none for a store, whose size PixColor does not limit.
     most: Option<u64>,
 }
 
@@ -100,7 +98,7 @@ async fn act(places: Vec<CacheLocation>, args: Args, limits: &LimitsConfig) -> R
             say(running(&places));
         }
         Args::Rm { pictures } => {
-            // All of them, before anything is forgotten.
+            // Reads all pictures before the first removal, so that a wrong argument removes nothing.
             let known = pictures.iter().map(|text| picture(text, limits)).collect::<Result<Vec<_>, _>>()?;
             let names = places.iter().map(|place| place.name.as_str()).collect::<Vec<_>>().join(", ");
             let running = running(&places);
@@ -117,8 +115,8 @@ async fn act(places: Vec<CacheLocation>, args: Args, limits: &LimitsConfig) -> R
             say(format_args!("{names}: {forgotten} entries are forgotten"));
             if !unknown.is_empty() {
                 say(format_args!(
-                    "Nothing is known here of {}: if colour of it is left, which only its pixels lead to, give the \
-                     picture's file instead.",
+                    "Nothing is known here of {}: if its colour is still in the cache, only the pixels can find it. Give \
+                     the picture's file instead of its SHA-256.",
                     unknown.join(", ")
                 ));
             }
@@ -128,13 +126,15 @@ async fn act(places: Vec<CacheLocation>, args: Args, limits: &LimitsConfig) -> R
     Ok(())
 }
 
-/// What is out of reach from here.
+/// A hint about the caches of running gateways, which this command cannot reach.
 fn running(places: &[CacheLocation]) -> &'static str {
     match places.iter().any(|place| place.tier.is_shared()) {
-        false => "A gateway that is running has its own memory: DELETE /v1/admin/cache there, or restart it.",
+        false => {
+            "A running gateway also has a cache in memory: send it DELETE /v1/admin/cache, or restart it."
+        }
         true => {
-            "Gateways that are running have their own memory, and on other machines their own disk: DELETE \
-             /v1/admin/cache there."
+            "Running gateways also have caches in memory, and on other machines on disk: send each of them DELETE \
+             /v1/admin/cache."
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `pixcolor check`: the configuration in effect, with its sources, or what is wrong with it.
+//! `pixcolor check`: shows the configuration in effect and where each value comes from, or reports its errors.
 
 use std::process::ExitCode;
 
@@ -7,10 +7,9 @@ use crate::config::{self, ConfigProblem, ConfigSource, ValueOrigin};
 use crate::observe::Metrics;
 use crate::provider::forbidden;
 
-/// What to show.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Show every key there is instead, what it is for and its default, as Markdown
+    /// Show instead all keys, with their meaning and default, as Markdown
     #[arg(long)]
     reference: bool,
     /// Show only the settings that differ from the defaults
@@ -18,8 +17,8 @@ pub struct Args {
     changed: bool,
 }
 
-/// Prints the configuration; fails when the gateway could not start with it, a provider on the route lacks a secret,
-/// or one has an address that is never asked.
+/// Prints the configuration. Fails if the gateway could not start with it, a provider on the route lacks a secret, or
+/// the address of a provider is forbidden.
 pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     if args.reference {
         say(config::reference()?.trim_end_matches('\n'));
@@ -31,7 +30,7 @@ pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
         false => format!("{}{}", config::server_report(source)?, loaded.report()),
     };
     say(report.trim_end_matches('\n'));
-    // Models and recipes, too, must be there and be what they say.
+    // Also loads the models and recipes.
     let mut wrong = loaded.unset.clone();
     wrong.extend(loaded.config.providers.values().filter_map(|provider| {
         let key = format!("providers.{}.base_url", provider.name);
@@ -43,7 +42,7 @@ pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     }));
     let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
     super::key::check(&snapshot.config)?;
-    // The gateway starts all the same, and asks the others.
+    // The gateway would start with these errors and ask the other providers.
     if !wrong.is_empty() {
         return Err(wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into());
     }

@@ -1,4 +1,4 @@
-//! `pixcolor colorize`: the same way of a picture, without a server, or by a gateway elsewhere.
+//! `pixcolor colorize`: colours files in this process with the server's pipeline, or through a running gateway.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -19,26 +19,25 @@ use crate::gateway::{Client, ColorizeRequest, Connection, Gateway, RenditionOrig
 use crate::photo::{Limits, OutputFormat, read_head};
 use crate::provider::{Readiness, Trace};
 
-/// What `colorize` is told.
 #[derive(clap::Args)]
 pub struct Args {
     /// The photographs to colour
     #[arg(required = true, value_name = "FILES")]
     files: Vec<PathBuf>,
-    /// The folder for the results [default: beside each photograph]
+    /// The folder for the results [default: the folder of each photograph]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Ask this provider instead of those on the route
+    /// Use this provider instead of the route
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
-    /// png, jpeg or webp [default: the photograph's own, or png]
+    /// Output format: png, jpeg or webp [default: the photograph's own, or png]
     #[arg(long, value_name = "FORMAT")]
     format: Option<OutputFormat>,
-    /// Have a gateway do the work, such as http://127.0.0.1:8080; what it has coloured before is not
-    /// uploaded again
+    /// Use a running gateway, such as http://127.0.0.1:8080; photographs in its cache are not uploaded
+    /// again
     #[arg(long, value_name = "URL")]
     gateway: Option<String>,
-    /// The file with the key to show that gateway
+    /// The file with the client's key for that gateway
     #[arg(long, value_name = "FILE", requires = "gateway")]
     key_file: Option<PathBuf>,
 }
@@ -49,23 +48,23 @@ pub struct ColorizedFile {
     pub bytes: Bytes,
     /// Its format.
     pub format: OutputFormat,
-    /// Who coloured it; none if it was in colour already and is given back as it looks.
+    /// The provider; none if the photograph was already in colour and is returned unchanged.
     pub provider: Option<String>,
-    /// What it cost, as people read it.
+    /// The cost as a decimal number, or "unknown".
     pub credits: String,
-    /// What is missing of it, if the photograph's file is damaged.
+    /// Describes the missing part if the photograph's file is damaged.
     pub damage: Option<String>,
-    /// Whether it was made before.
+    /// Whether the result comes from the cache.
     pub found: bool,
 }
 
-/// Who does the work.
+/// Colours photographs in this process, or through a gateway.
 enum Colorer {
     Here(Arc<Gateway>),
     There(Remote),
 }
 
-/// Colours every file; fails at the end if one of them did not work.
+/// Colours every file; fails at the end if any of them failed.
 pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     let mut account = None;
     let colorer = match &args.gateway {
@@ -88,7 +87,7 @@ pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
             )
         })?;
     }
-    // Work that costs nothing can be done again. What a gateway's work costs is not known here.
+    // Free work can be repeated, so it is not waited for. The cost of a gateway's work is unknown here.
     let may_cost = account.is_some() || args.gateway.is_some();
     let patience = if may_cost { GRACE } else { Duration::ZERO };
     let files = distinct(&args.files);
@@ -103,20 +102,20 @@ pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     let progress = runtime.block_on(async {
         let progress = batch::run(&files, patience, &job.stop, |file| job.color(file)).await;
         if let Colorer::Here(gateway) = &job.colorer {
-            // What is being kept elsewhere; what cannot be has been warned of.
+            // Waits for writes to the cache; failed writes have been logged.
             let stopped = progress.as_ref().is_ok_and(|progress| progress.stopped_by.is_some());
             gateway.tasks().finish(if stopped { LAST } else { GRACE }).await;
         }
         progress
     })?;
-    // Reservations of calls that are cut off go back to the ledger here, and the ledger is written after that.
+    // Dropping the runtime settles the reservations of aborted calls; dropping `job` then flushes the ledger.
     runtime.shutdown_timeout(LAST);
     let by_gateway = matches!(job.colorer, Colorer::There(_));
     drop(job);
     finish(&progress, by_gateway, account.as_ref())
 }
 
-/// The exit code, and what to say of files without a result.
+/// Returns the exit code, or an error that counts the failed files; after a signal, prints a summary.
 fn finish(
     progress: &Progress,
     by_gateway: bool,
@@ -144,7 +143,7 @@ fn finish(
     Ok(ExitCode::from(signal.exit_code()))
 }
 
-/// Whether a call may cost credit. If credit cannot be accounted for, says what to do.
+/// Whether a call may cost credit. If the ledger cannot be used, prints what to do and returns false.
 fn costs_credit(gateway: &Gateway, provider: Option<&str>) -> bool {
     let snapshot = gateway.snapshot();
     // A provider that does not exist is reported with each photograph.
@@ -165,7 +164,7 @@ fn costs_credit(gateway: &Gateway, provider: Option<&str>) -> bool {
     !asked.is_empty()
 }
 
-/// What calls of the command line have cost, by the ledger.
+/// Computes from the ledger what the command line's calls have cost.
 struct CostSummary {
     config: Config,
     since: Date,
@@ -179,7 +178,7 @@ impl CostSummary {
         Self { config, since, before }
     }
 
-    /// What was charged since this was made.
+    /// Describes the charges since this was created.
     fn charged(&self, cut_off: usize) -> String {
         match (self.before, usage::charged_since(&self.config, self.since)) {
             (Some(before), Some(now)) => {
@@ -191,22 +190,22 @@ impl CostSummary {
     }
 }
 
-/// Each photograph once, whatever paths lead to its folder. A link of another name is a photograph of its own.
+/// Removes duplicates: paths with the same folder and file name. A link with another name is another photograph.
 fn distinct(files: &[PathBuf]) -> Vec<PathBuf> {
-    let place = |file: &Path| {
+    let location = |file: &Path| {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Some(folder.canonicalize().ok()?.join(file.file_name()?))
     };
     let mut seen = HashSet::new();
-    files.iter().filter(|file| place(file).is_none_or(|place| seen.insert(place))).cloned().collect()
+    files.iter().filter(|file| location(file).is_none_or(|location| seen.insert(location))).cloned().collect()
 }
 
-/// The files themselves, whatever paths lead to them.
+/// The canonical paths of the files.
 fn canonical(files: &[PathBuf]) -> HashSet<PathBuf> {
     files.iter().filter_map(|file| file.canonicalize().ok()).collect()
 }
 
-/// The terminal: it waits for results until the command is told to stop.
+/// The terminal as the client: connected until a signal stops the command.
 #[derive(Debug)]
 struct Terminal(CancellationToken);
 
@@ -219,19 +218,18 @@ impl Connection for Terminal {
 struct ColorizeJob {
     colorer: Colorer,
     args: Args,
-    /// Never written to.
+    /// Canonical paths of the photographs, which are never overwritten.
     inputs: HashSet<PathBuf>,
-    /// Results of this run: two photographs of one name do not replace each other.
+    /// Paths of this run's results: photographs with the same name must not overwrite each other's result.
     claimed: Mutex<HashSet<PathBuf>>,
-    /// Cancelled by a signal: a call that has not begun is not made.
+    /// Cancelled by a signal: calls that have not begun are dropped.
     stop: CancellationToken,
 }
 
 impl ColorizeJob {
-    /// Colours one file and says what became of it.
     async fn color(&self, file: PathBuf) -> Result<FileOutcome, CliError> {
         let bytes = Bytes::from(tokio::fs::read(&file).await?);
-        // Before anything is spent. A file that is no photograph is refused by the gateway.
+        // Checks the target before the call costs anything. The gateway refuses a file that is not a photograph.
         let head = read_head(&bytes, &Limits::NONE).ok();
         let format = self.args.format.or_else(|| head.map(|head| head.format.output()));
         let target = format.map(|format| self.claim(&file, format)).transpose()?;
@@ -258,20 +256,20 @@ impl ColorizeJob {
         let expected = target.filter(|target| **target == self.path(file, colored.format));
         let target = match expected {
             Some(target) => target.to_owned(),
-            // A gateway elsewhere may choose another format.
+            // A remote gateway may choose another format.
             None => self.claim(file, colored.format)?,
         };
         output::write(&target, &colored.bytes)?;
         let seconds = start.elapsed().as_secs_f64();
         let ColorizedFile { provider, credits, found, damage, .. } = colored;
-        let (target, found) = (target.display(), if found { " before, found" } else { "" });
+        let (target, found) = (target.display(), if found { " before, found in the cache" } else { "" });
         let line = match provider {
             Some(provider) => {
                 format!("{target}: coloured by {provider}{found} in {seconds:.1} s, {credits} credits")
             }
             None => format!("{target}: {} is in colour already and was not coloured again", file.display()),
         };
-        // Unknown costs are no number.
+        // The cost may be "unknown", which counts as 0.
         Ok(FileOutcome { line, damage, credits: credits.parse().unwrap_or_default() })
     }
 
@@ -282,9 +280,9 @@ impl ColorizeJob {
             let limit = limits.upload_bytes;
             return Err(format!("the file is larger than the limit of {limit} bytes").into());
         }
-        // Nobody waits in front of a screen: the queue for the decoder is part of the time here.
+        // Waiting for a decoder counts towards the deadline, so the command gets at least ten minutes.
         let deadline = Instant::now() + limits.request.max(Duration::from_secs(600));
-        let ask = ColorizeRequest {
+        let request = ColorizeRequest {
             upload: Upload::new(bytes),
             provider: self.args.provider.clone(),
             format: self.args.format,
@@ -294,7 +292,7 @@ impl ColorizeJob {
             trace: Trace::default(),
             connection: Some(Arc::new(Terminal(self.stop.clone()))),
         };
-        let rendition = gateway.colorize(snapshot, ask).await?;
+        let rendition = gateway.colorize(snapshot, request).await?;
         Ok(ColorizedFile {
             format: rendition.format,
             credits: rendition.spent().credits.map_or("unknown".into(), |credits| credits.to_string()),
@@ -315,17 +313,20 @@ impl ColorizeJob {
         folder.join(name)
     }
 
-    /// The path of a result, which can be written to and belongs to no other photograph.
+    /// Reserves the path of a result. Fails if it is not writable, or belongs to another photograph.
     fn claim(&self, file: &Path, format: OutputFormat) -> Result<PathBuf, CliError> {
         let target = self.path(file, format);
         if target.canonicalize().is_ok_and(|target| self.inputs.contains(&target)) {
             let target = target.display();
-            return Err(format!("the result would overwrite {target}, which is to be coloured itself").into());
+            return Err(format!(
+                "the result would overwrite {target}, which is itself one of the photographs"
+            )
+            .into());
         }
         output::check(&target)?;
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         if !claimed.insert(target.clone()) {
-            return Err(format!("{} is the result of another photograph already", target.display()).into());
+            return Err(format!("{} is already the result of another photograph", target.display()).into());
         }
         Ok(target)
     }

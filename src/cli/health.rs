@@ -1,4 +1,5 @@
-//! `pixcolor health`: whether a gateway is alive, for container engines, whose images have no other program to ask.
+//! `pixcolor health`: checks whether a gateway is alive. Container engines call it, because the image has no other
+//! HTTP client.
 
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -10,24 +11,23 @@ use super::CliError;
 use crate::config::{self, ConfigSource};
 use crate::provider::{AddressPolicy, HttpClient, HttpTimeouts};
 
-/// How long the gateway may take: less than engines wait for the command.
+/// Time-out, shorter than that of container engines.
 const TIME: Duration = Duration::from_secs(4);
 
-/// Most bytes of an answer.
+/// Maximum size of a response in bytes.
 const MOST: u64 = 1 << 20;
 
-/// What `health` is told.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The gateway [default: the one on this machine, at the configured port]
+    /// The gateway's URL [default: this machine at the configured port]
     #[arg(value_name = "URL")]
     url: Option<Url>,
-    /// Ask whether it could colour a picture now, and not only whether it is alive
+    /// Check whether it could colour a picture now (/readyz), not only whether it is alive (/healthz)
     #[arg(long)]
     ready: bool,
 }
 
-/// Asks; fails when the answer is not 200.
+/// Prints the gateway's answer; fails unless its status is 200.
 pub fn run(source: &ConfigSource, args: &Args) -> Result<ExitCode, CliError> {
     let base = match &args.url {
         Some(url) => url.clone(),
@@ -49,7 +49,7 @@ pub fn run(source: &ConfigSource, args: &Args) -> Result<ExitCode, CliError> {
     }
 }
 
-/// Where the gateway with this configuration listens, as seen from here.
+/// The URL of the gateway with this configuration on this machine.
 fn here(source: &ConfigSource) -> Result<Url, CliError> {
     let settings = config::server_figment(source)?.extract::<rocket::Config>()?;
     let address = match settings.address {
@@ -58,7 +58,7 @@ fn here(source: &ConfigSource) -> Result<Url, CliError> {
         address => address,
     };
     if settings.port == 0 {
-        return Err("the gateway chooses a port by itself (`port` is 0): name its address".into());
+        return Err("`port` is 0, so the gateway chooses its own port: give its URL as an argument".into());
     }
     let address = std::net::SocketAddr::from((address, settings.port));
     Ok(format!("http://{address}/").parse()?)

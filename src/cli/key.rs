@@ -1,4 +1,4 @@
-//! `pixcolor key`: the keys of clients. A gateway that runs notices changes within a second.
+//! `pixcolor key`: creates, lists and revokes the keys of clients. A running gateway notices changes within a second.
 
 use std::process::ExitCode;
 
@@ -8,30 +8,29 @@ use super::{CliError, complain, say};
 use crate::config::{self, Config, ConfigSource};
 use crate::quota::{KeyStore, StoredKey};
 
-/// What is to be done with keys.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Make a key and print it; it cannot be shown again
+    /// Create a key and print it; it cannot be shown again
     New {
-        /// Whose it is, in your words: for lists, logs and limits
+        /// A name for its client, used in lists, logs and limits
         name: String,
     },
-    /// Show the names of all keys, and when each was made
+    /// List the names of all keys, and when each was created
     List,
-    /// Take a key out of use
+    /// Revoke a key: requests with it are refused
     Revoke {
-        /// The name it was made with
+        /// The key's name
         name: String,
     },
 }
 
-/// Whether the keys can be read; warns when nobody is let in, and of what is configured for a key that is not there.
+/// Fails if the keys cannot be read. Warns if no client can use the gateway, and of settings for keys that do not exist.
 pub fn check(config: &Config) -> Result<(), CliError> {
     let mut keys = KeyStore::in_folder(&config.state_dir).list()?;
     keys.retain(|key| key.revoked.is_none());
     for name in config.keys.names.iter().filter(|name| keys.iter().all(|key| key.name != **name)) {
         tracing::warn!(
-            "`keys.{name}` is for a key that is not there yet: `pixcolor key new {name}` makes it"
+            "`keys.{name}` is for a key that is not there yet: `pixcolor key new {name}` creates it"
         );
     }
     if keys.is_empty() && !config.clients.anonymous {
@@ -43,7 +42,6 @@ pub fn check(config: &Config) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Does it, with the keys in `state_dir`.
 pub fn run(source: &ConfigSource, command: Command) -> Result<ExitCode, CliError> {
     let state_dir = config::load(source)?.config.state_dir;
     let keys = KeyStore::in_folder(&state_dir);

@@ -1,4 +1,4 @@
-//! `pixcolor ledger`: what an operator does with the account of credit by hand.
+//! `pixcolor ledger`: lets an operator repair the ledger.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,16 +12,15 @@ use crate::credit::FileLedger;
 use crate::credit::ledger::RedisLedger;
 use crate::shared::{RedisOptions, SharedRedis};
 
-/// What is to be done with the ledger.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Go on with what is left of a ledger that was damaged or lost, so that providers that cost something are
-    /// on again. What is lost counts in no budget any more. A ledger file is refused while a gateway holds it; with a
-    /// ledger in Redis, run it on each replica, whose gateway may run meanwhile
+    /// Continue with the readable part of a damaged or lost ledger, so that providers that cost something are on
+    /// again. Lost records no longer count in any budget. The command fails while a gateway holds the ledger
+    /// file. With a ledger in Redis, run it on each replica; its gateway may be running
     AcceptLoss,
 }
 
-/// Does it, with the ledger in `state_dir`, or in Redis where replicas share one.
+/// Runs the command on the ledger in `state_dir`, or on that in Redis if one is configured.
 pub fn run(source: &ConfigSource, command: &Command) -> Result<ExitCode, CliError> {
     let config = super::load(source)?.config;
     match (command, config.shared.options()) {

@@ -1,4 +1,4 @@
-//! The metrics' own address: a small server beside the public one, that begins before it and ends after it.
+//! Serves metrics at their own address: a second server that starts before the public one and stops after it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::{CliError, say};
 use crate::gateway::Gateway;
 use crate::web::metrics_server;
 
-/// Serves the metrics at `own` for as long as `main` takes, which begins when they can be had.
+/// Serves metrics at `own` while `main` runs. `main` starts when the metrics can be reached.
 pub async fn beside<T>(
     figment: Figment,
     gateway: Arc<Gateway>,
@@ -24,12 +24,12 @@ pub async fn beside<T>(
     let figment = figment
         .merge(Serialized::global("address", own.ip()))
         .merge(Serialized::global("port", own.port()))
-        // It ends with the public server, which the operator stops, and has nothing to wait for.
+        // It stops after the public server and has no request worth waiting for.
         .merge(Serialized::global("shutdown.grace", 0));
     let begun = AdHoc::on_liftoff("metrics", |rocket| {
         Box::pin(async move {
             say(format_args!("  metrics at http://{}/metrics", address(rocket.config())));
-            // Nobody waits any more if the program ends already.
+            // The receiver is gone if the program is already stopping.
             let _ = up.send(());
         })
     });
@@ -42,7 +42,7 @@ pub async fn beside<T>(
     tokio::pin!(metrics);
     tokio::select! {
         ended = &mut metrics => {
-            let why = ended.err().map_or_else(|| "the server of the metrics has stopped".into(), |error| explain(&error));
+            let why = ended.err().map_or_else(|| "the metrics server has stopped".into(), |error| explain(&error));
             return Err(why);
         }
         _ = is_up => {}
@@ -54,7 +54,7 @@ pub async fn beside<T>(
     };
     let (done, ended) = futures::join!(main, metrics);
     if let Err(error) = ended {
-        tracing::warn!("the server of the metrics did not end well: {}", explain(&error));
+        tracing::warn!("the metrics server stopped with an error: {}", explain(&error));
     }
     Ok(done)
 }

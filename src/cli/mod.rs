@@ -30,24 +30,25 @@ use crate::gateway::{CacheStores, Gateway, ReloadStatus, Snapshot};
 use crate::observe::{self, Metrics};
 use crate::provider::ProviderMemory;
 
-/// How long work that nobody waits for any more may go on at the end.
+/// How long background work may continue before the program ends.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long the program waits at its very end for work that is off the async threads and cannot be ended.
+/// How long the runtime waits at shutdown for blocking work, which cannot be cancelled.
 const LAST: Duration = Duration::from_millis(500);
 
-/// What went wrong, for a person at a terminal.
+/// An error with a message for a person at a terminal.
 type CliError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Colours black-and-white photographs: a gateway for browsers, scripts and SDKs, and a command line.
 #[derive(Parser)]
-#[command(version, after_help = "Without a command, `pixcolor` serves.")]
+#[command(version, after_help = "Without a command, `pixcolor` runs `serve`.")]
 struct Cli {
-    /// The folder with pixcolor.toml and providers/ [default: PIXCOLOR_CONFIG, else ./config if it is
-    /// there, else what is built in; for `key`, `cache`, `usage` and `ledger` the service's, if there is one]
+    /// The folder with pixcolor.toml and providers/ [default: PIXCOLOR_CONFIG, else ./config if it
+    /// exists, else the built-in defaults; `key`, `cache`, `usage` and `ledger` use the service's
+    /// folder if there is one]
     #[arg(long, global = true, value_name = "DIR")]
     config: Option<PathBuf>,
-    /// The folder of the ledger and of clients' keys, instead of what `state_dir` and PIXCOLOR_STATE_DIR say
+    /// The folder of the ledger and the clients' keys; overrides `state_dir` and PIXCOLOR_STATE_DIR
     #[arg(long, global = true, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -60,28 +61,28 @@ enum Command {
     Serve,
     /// Colour files without a server
     Colorize(colorize::Args),
-    /// Show the configuration in effect and where each value comes from, or what is wrong with it
+    /// Show the configuration in effect and where each value comes from, or report its errors
     Check(check::Args),
-    /// Show the providers, or try one out
+    /// List the providers, or test one
     #[command(subcommand)]
     Provider(provider::Command),
-    /// Make, show and revoke the keys of clients
+    /// Create, list and revoke the keys of clients
     #[command(subcommand)]
     Key(key::Command),
-    /// Show or forget what is kept of coloured pictures
+    /// Show the size of the cache, or remove entries
     #[command(subcommand)]
     Cache(cache::Args),
-    /// Show what was used and what it cost, by provider, day or client
+    /// Show calls and their cost, by provider, day or client
     Usage(usage::Args),
-    /// Repair the account of credit by hand
+    /// Repair the ledger of credit
     #[command(subcommand)]
     Ledger(ledger::Command),
-    /// Ask a gateway whether it is alive; the exit code says it, for container engines
+    /// Check whether a gateway is alive; the exit code is the result, for container engines
     Health(health::Args),
 }
 
-/// Runs what the arguments say. The exit code is 0 if all went well, 1 if something failed, 2 for wrong
-/// arguments, and 128 and the number of the signal where a signal stopped `colorize`.
+/// Runs the command that the arguments name. The exit code is 0 for success, 1 for a failure, 2 for wrong
+/// arguments, and 128 plus the signal's number when a signal stopped `colorize` or `provider test`.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     observe::init_log();
@@ -103,24 +104,24 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// Tells the person who has started the program. Nobody may be there any more, which is no reason to end.
+/// Prints a line to standard output. Ignores errors: a closed terminal must not stop the program.
 fn say(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// The same where errors go.
+/// Prints a line to standard error. Ignores errors.
 fn complain(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// The configuration in effect; what is odd about it is logged.
+/// Loads the configuration and logs its warnings.
 fn load(source: &ConfigSource) -> Result<Loaded, CliError> {
     let loaded = config::load(source)?;
     loaded.warn();
     Ok(loaded)
 }
 
-/// A gateway with the configuration in effect, behind a server with these settings if there is one.
+/// Creates a gateway; `server` has the server's settings for reports, empty for commands without a server.
 fn gateway(loaded: Loaded, server: ReportedValues) -> Result<Arc<Gateway>, CliError> {
     let reloads = ReloadStatus::new(&loaded, server);
     let metrics = Metrics::new(prometheus::Registry::new())?;
@@ -129,15 +130,15 @@ fn gateway(loaded: Loaded, server: ReportedValues) -> Result<Arc<Gateway>, CliEr
     Ok(Gateway::new(snapshot, stores, memory, metrics, reloads))
 }
 
-/// The configuration in effect and its providers, and what these remember.
+/// Builds the snapshot of a configuration, and the memory of its providers.
 fn snapshot(loaded: Loaded, metrics: Metrics) -> Result<(Snapshot, ProviderMemory), CliError> {
     let report = loaded.to_json();
     let memory = ProviderMemory::new(metrics);
     Ok((Snapshot::build(loaded.config, report, &memory)?, memory))
 }
 
-/// The async runtime, as `Rocket.toml` sizes it. Rocket's own would read its file from the current folder
-/// only.
+/// The async runtime, with the sizes of `Rocket.toml`. Rocket's own runtime reads that file only from the current
+/// folder.
 fn runtime(figment: &rocket::figment::Figment) -> Result<tokio::runtime::Runtime, CliError> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Ok(workers) = figment.extract_inner("workers") {

@@ -1,4 +1,4 @@
-//! Files that a command writes for its user: each appears whole under its name, or not at all.
+//! Writes result files atomically: a file appears complete, or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-/// A result cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("the result cannot be written to {}: {source}; {}", target.display(), advice(source))]
 pub struct OutputError {
-    /// The path of the result.
     target: PathBuf,
     source: io::Error,
 }
@@ -22,21 +20,21 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// Fails if `write` would fail, as far as that is known in advance: a call that costs credit should not be made for a
-/// result that has no place.
+/// Fails if `write` would fail, as far as that can be checked in advance, so that no credit is spent on a result that
+/// cannot be saved.
 pub fn check(target: &Path) -> Result<(), OutputError> {
     let part = part(target);
     named(target, free(target).and_then(|()| File::create_new(&part)).and_then(|_| fs::remove_file(&part)))
 }
 
-/// Writes a file, in place of an older one.
+/// Writes a file, and replaces an existing one.
 pub fn write(target: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     let part = part(target);
     let written = File::create_new(&part)
         .and_then(|mut file| file.write_all(bytes))
         .and_then(|()| fs::rename(&part, target));
     if written.is_err() {
-        // The error to report is that of the write.
+        // The error of the write is reported, not that of the clean-up.
         let _ = fs::remove_file(&part);
     }
     named(target, written)
@@ -46,16 +44,17 @@ fn named(target: &Path, result: io::Result<()>) -> Result<(), OutputError> {
     result.map_err(|source| OutputError { target: target.to_owned(), source })
 }
 
-/// The path of the file until it is whole. Its name is short, so that every name is possible for the target.
+/// The temporary path of a file. Its name is short, so that it never exceeds the limit of the file system when the
+/// target's name does not.
 fn part(target: &Path) -> PathBuf {
     target.with_file_name(format!(".pixcolor-{}.part", Uuid::new_v4()))
 }
 
-/// Fails if the path is too long or belongs to something that is no file.
+/// Fails if the path is too long, or exists and is not a regular file or a link.
 fn free(target: &Path) -> io::Result<()> {
     match target.symlink_metadata() {
         Ok(found) if found.is_dir() => Err(ErrorKind::IsADirectory.into()),
-        // A device or a pipe: a file in its place would break its other users.
+        // Replacing a device or a pipe would break its other users.
         Ok(found) if !found.is_file() && !found.is_symlink() => {
             Err(io::Error::new(ErrorKind::InvalidInput, "a device or a pipe has this name"))
         }

@@ -1,4 +1,4 @@
-//! `pixcolor provider`: who could colour, and what a call looks like from the inside.
+//! `pixcolor provider`: lists the providers, and tests one with a traced call.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,39 +18,39 @@ use crate::observe::Metrics;
 use crate::photo::{OutputFormat, Photo};
 use crate::provider::{Call, FailureKind, Provider, Readiness, Trace};
 
-/// A photograph for who has none at hand.
+/// The default photograph of `provider test`.
 static SAMPLE: &[u8] = include_bytes!("../../static/sample.jpg");
 
-/// What is to be done with providers.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Show all providers: ready or why not, their place on the route, what a call may cost
+    /// List all providers: whether each is ready, its position on the route, what a call may cost
     List,
-    /// Have one colour a photograph, and show the request, the reply, what was read in it, and the cost
+    /// Colour a photograph with one provider, and show the request, the reply, the values read from it and
+    /// the cost
     Test {
-        /// The provider
+        /// The provider's name
         name: String,
-        /// The photograph [default: the sample that is built in]
+        /// The photograph [default: a built-in sample]
         picture: Option<PathBuf>,
-        /// Show the request, and send nothing
+        /// Show the request without sending it
         #[arg(long)]
         dry_run: bool,
-        /// Save the coloured picture to this file, in the format of its extension (png, jpg or webp), over a file
-        /// that is there
+        /// Save the coloured picture to this file, in the format of its extension (png, jpg or webp); an
+        /// existing file is overwritten
         #[arg(short, long, value_name = "FILE", conflicts_with = "dry_run")]
         output: Option<PathBuf>,
     },
 }
 
-/// Where the coloured picture goes.
+/// The file for the coloured picture.
 struct OutputFile {
     path: PathBuf,
-    /// The format of its extension; none where it has no extension, which leaves the photograph's own.
+    /// The format of the extension; without an extension, the photograph's own format is used.
     format: Option<OutputFormat>,
 }
 
 impl OutputFile {
-    /// Fails before anything is spent where the file cannot be written, or is the photograph itself.
+    /// Fails, before any credit is spent, if the file is not writable or is the photograph itself.
     fn new(path: PathBuf, picture: Option<&Path>) -> Result<Self, CliError> {
         let real = |path: &Path| path.canonicalize().ok();
         if real(&path).is_some_and(|output| picture.and_then(real) == Some(output)) {
@@ -64,7 +64,6 @@ impl OutputFile {
     }
 }
 
-/// Does it.
 pub fn run(source: &ConfigSource, command: Command) -> Result<ExitCode, CliError> {
     let loaded = super::load(source)?;
     match command {
@@ -94,7 +93,7 @@ pub fn run(source: &ConfigSource, command: Command) -> Result<ExitCode, CliError
                             result = test(loaded, name, picture, output, trace) => result.map(|()| None),
                         }
                     })?;
-                    // A program that was started ends with its task, and the ledger is written after that.
+                    // Ends a provider's program with its task; the ledger is flushed after that.
                     runtime.shutdown_timeout(LAST);
                     if let Some(signal) = stopped_by {
                         complain(format_args!(
@@ -126,13 +125,13 @@ fn list(loaded: Loaded) -> Result<ExitCode, CliError> {
 
 fn columns(snapshot: &Snapshot, provider: &dyn Provider) -> [String; 6] {
     let about = provider.info();
-    let place = snapshot.config.route.iter().position(|name| *name == about.name);
+    let position = snapshot.config.route.iter().position(|name| *name == about.name);
     let most = snapshot.max_cost(&about.name, about.send_max_pixels);
     [
         about.name.clone(),
         about.kind.to_owned(),
         format!("{} {}", about.model, about.version),
-        place.map_or("-".to_owned(), |index| (index + 1).to_string()),
+        position.map_or("-".to_owned(), |index| (index + 1).to_string()),
         format!("{most} credits"),
         match provider.readiness() {
             Readiness::Ready => "ready".to_owned(),
@@ -141,7 +140,7 @@ fn columns(snapshot: &Snapshot, provider: &dyn Provider) -> [String; 6] {
     ]
 }
 
-/// The request alone. Needs no ledger, which a gateway that runs may hold.
+/// Shows the request without sending it. Needs no ledger, so it works beside a running gateway.
 async fn dry(
     loaded: Loaded,
     name: &str,
@@ -155,23 +154,28 @@ async fn dry(
     let gray = Arc::new(photo.gray_for(provider.info().send_max_pixels));
     let most = snapshot.max_cost(name, u64::from(gray.width) * u64::from(gray.height));
     let deadline = Instant::now() + snapshot.config.limits.request;
-    // The end of a dry run is an error like any other for a provider.
+    // A provider ends a dry run with an error.
     match provider.colorize(Call { gray, deadline, trace, audience: None, begun: CallBegun::default() }).await
     {
         Err(end) if told.load(Ordering::Relaxed) => {
             say(format_args!("{:<8} {end}; a call may cost {most} credits", "end"));
-            // Its key need not be there to see the request.
+            // A missing key does not prevent a dry run.
             if let Readiness::NotReady { why, .. } = provider.readiness() {
                 complain(format_args!("provider {name} is not ready: {why}"));
             }
         }
         Err(end) => return Err(format!("provider {name} is not ready: {end}").into()),
-        Ok(_) => return Err(format!("provider {name} coloured in a dry run").into()),
+        Ok(_) => {
+            return Err(format!(
+                "provider {name} coloured the picture in a dry run, which must send nothing"
+            )
+            .into());
+        }
     }
     Ok(())
 }
 
-/// The whole way of a picture, with this provider alone and without the cache.
+/// Colours the picture with this provider alone and without the cache.
 async fn test(
     loaded: Loaded,
     name: String,
@@ -181,7 +185,7 @@ async fn test(
 ) -> Result<(), CliError> {
     let gateway = super::gateway(loaded, ReportedValues::default())?;
     let snapshot = gateway.snapshot();
-    let ask = ColorizeRequest {
+    let request = ColorizeRequest {
         upload: Upload::new(picture),
         provider: Some(name),
         format: output.as_ref().and_then(|output| output.format),
@@ -191,7 +195,7 @@ async fn test(
         trace,
         connection: None,
     };
-    let colored = gateway.colorize(snapshot, ask).await.map_err(explained)?;
+    let colored = gateway.colorize(snapshot, request).await.map_err(explained)?;
     let Rendition { width, height, format, bytes, .. } = colored;
     let format = format.media_type();
     say(format_args!("{:<8} {width} x {height} pixels, {format}, {} bytes", "end", bytes.len()));
@@ -202,7 +206,7 @@ async fn test(
     Ok(())
 }
 
-/// Why it did not work, and what to do where that is not plain.
+/// Adds advice to an error of the ledger.
 fn explained(error: Error) -> CliError {
     let attempts = match &error {
         Error::NoProvider { attempts } => attempts.as_slice(),

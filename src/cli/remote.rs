@@ -1,5 +1,5 @@
-//! A gateway elsewhere does the work, or says what was used. It is asked for a result by the photograph's
-//! SHA-256 first: what it has coloured before is not uploaded again.
+//! Client for a running gateway: colours photographs and reads usage. It first requests the result by the photograph's
+//! SHA-256, so that a photograph in the gateway's cache is not uploaded again.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,16 +16,16 @@ use crate::hex::hex;
 use crate::photo::OutputFormat;
 use crate::provider::{AddressPolicy, HttpClient, HttpTimeouts, Reply};
 
-/// How long one photograph may take, its way there and back included.
+/// Time-out for one photograph, upload and download included.
 const TIME: Duration = Duration::from_secs(600);
 
-/// Most bytes of a result: more than the largest photo as PNG.
+/// Maximum size of a result in bytes: more than the largest photo as PNG.
 const MOST: u64 = 1 << 30;
 
-/// Most bytes of a report: a line each for more clients than a gateway has.
+/// Maximum size of a usage report in bytes.
 const MOST_REPORT: u64 = 64 << 20;
 
-/// A gateway.
+/// A running gateway.
 pub struct Remote {
     client: HttpClient,
     base: Url,
@@ -33,9 +33,10 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// The gateway at an address such as `http://127.0.0.1:8080`, and the file with the key to show it.
+    /// `address` is the gateway's URL, such as `http://127.0.0.1:8080`; `key_file` contains the client's key.
     pub fn new(address: &str, key_file: Option<&Path>) -> Result<Self, CliError> {
-        let wrong = || format!("{address} is no address of a gateway: it is like http://127.0.0.1:8080");
+        let wrong =
+            || format!("{address} is no address of a gateway: give a URL such as http://127.0.0.1:8080");
         let mut base: Url = address.parse().map_err(|_| wrong())?;
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
             return Err(wrong().into());
@@ -51,7 +52,7 @@ impl Remote {
         Ok(Self { client, base, key })
     }
 
-    /// Has a photograph coloured, or fetches what was made of it before.
+    /// Colours a photograph, or fetches its result from the gateway's cache.
     pub async fn color(
         &self,
         photograph: Bytes,
@@ -60,13 +61,13 @@ impl Remote {
     ) -> Result<ColorizedFile, CliError> {
         let deadline = Instant::now() + TIME;
         let fingerprint = hex(&Sha256::digest(&photograph));
-        let kept = self.url(&format!("v1/results/sha256/{fingerprint}"), provider, format)?;
-        let found = self.client.send(self.signed(self.client.get(kept)), MOST, deadline).await?;
+        let url = self.url(&format!("v1/results/sha256/{fingerprint}"), provider, format)?;
+        let found = self.client.send(self.authorized(self.client.get(url)), MOST, deadline).await?;
         if found.status == StatusCode::OK {
             return colored(&found, true);
         }
-        // Whatever kept it from being found, an upload says what is wrong, or works.
-        let post = self.signed(self.client.post(self.url("v1/colorize", provider, format)?));
+        // After any other status the photograph is uploaded: that works, or its error is reported.
+        let post = self.authorized(self.client.post(self.url("v1/colorize", provider, format)?));
         let request = post.header(CONTENT_TYPE, "application/octet-stream").body(photograph);
         let made = self.client.send(request, MOST, deadline).await?;
         match made.status {
@@ -75,7 +76,7 @@ impl Remote {
         }
     }
 
-    /// What `/v1/usage` answers to a query.
+    /// The body of `/v1/usage` for a query.
     pub async fn usage(
         &self,
         query: &[(&str, &str)],
@@ -94,7 +95,7 @@ impl Remote {
         }
     }
 
-    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.key {
             Some(key) => request.bearer_auth(key.expose_secret()),
             None => request,
@@ -113,7 +114,7 @@ impl Remote {
     }
 }
 
-/// A key in a file of its own: on a command line every program on the machine would see it.
+/// Reads the key from a file: on a command line, every program on the machine could see it.
 fn read_key(file: &Path) -> Result<SecretString, CliError> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(text.trim().to_owned().into())
@@ -126,7 +127,8 @@ fn colored(reply: &Reply, found: bool) -> Result<ColorizedFile, CliError> {
     let format = kind.strip_prefix("image/").and_then(|name| name.parse().ok());
     Ok(ColorizedFile {
         bytes: reply.body.clone(),
-        format: format.ok_or_else(|| format!("the gateway answered with {kind:?}, which is no picture"))?,
+        format: format
+            .ok_or_else(|| format!("the gateway answered with {kind:?}, which is not a picture"))?,
         provider: Some(header("x-pixcolor-provider").to_owned()).filter(|name| !name.is_empty()),
         credits: header("x-pixcolor-credits").to_owned(),
         damage: Some(header("x-pixcolor-damage").to_owned()).filter(|sentence| !sentence.is_empty()),
@@ -134,7 +136,7 @@ fn colored(reply: &Reply, found: bool) -> Result<ColorizedFile, CliError> {
     })
 }
 
-/// What the gateway says is wrong.
+/// The `detail` of the gateway's problem, or its status.
 fn problem(status: StatusCode, body: &[u8]) -> String {
     let problem: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let detail = problem.as_ref().and_then(|problem| problem.get("detail")?.as_str());

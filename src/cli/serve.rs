@@ -1,4 +1,4 @@
-//! `pixcolor serve`: the server, from the first line it prints to the last.
+//! `pixcolor serve`: starts the server, runs its periodic tasks and stops it.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -17,21 +17,21 @@ use crate::gateway::Gateway;
 use crate::provider::{Readiness, balances};
 use crate::web::{self, server};
 
-/// How often the cache is looked through.
+/// How often expired entries are removed from the cache.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
 
-/// How often providers are asked what is left on their accounts.
+/// How often providers are asked for their account's balance.
 const BALANCES_EVERY: Duration = Duration::from_secs(900);
 
-/// How often clients that are idle are forgotten.
+/// How often the rate limits of idle clients are removed.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
-/// How often Redis is looked at.
+/// How often Redis is checked.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Serves until it is told to stop.
+/// Serves until a signal stops the program.
 pub fn run(source: &ConfigSource) -> Result<ExitCode, CliError> {
-    // Before it is read: no change is missed.
+    // The watch starts before the configuration is read, so that no change is missed.
     let watch = Watch::new(source.clone());
     let loaded = super::load(source)?;
     let figment = config::server_figment(source)?;
@@ -60,7 +60,7 @@ pub fn run(source: &ConfigSource) -> Result<ExitCode, CliError> {
     }
     let runtime = super::runtime(&figment)?;
     let served = runtime.block_on(async {
-        // Before anybody can know that it runs: from here on no signal kills.
+        // Signals are handled before the server can be reached.
         let mut signals = Signals::new()?;
         let hangups = if signals.takes_hangup() { None } else { hangups() };
         meet(&gateway).await.map_err(|trouble| format!("{key}`shared.redis`: {trouble}"))?;
@@ -86,7 +86,7 @@ pub fn run(source: &ConfigSource) -> Result<ExitCode, CliError> {
         };
         served.map_err(explain)
     });
-    // Reservations that are cut off go back to the ledger here, and the ledger is written to its end after that.
+    // Dropping the runtime settles the reservations of aborted calls; dropping the gateway then flushes the ledger.
     runtime.shutdown_timeout(LAST);
     drop(gateway);
     served?;
@@ -94,7 +94,7 @@ pub fn run(source: &ConfigSource) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What asks for the configuration to be read again.
+/// SIGHUP, which reloads the configuration.
 fn hangups() -> Option<Signal> {
     signal(SignalKind::hangup())
         .inspect_err(|error| {
@@ -103,7 +103,7 @@ fn hangups() -> Option<Signal> {
         .ok()
 }
 
-/// Reads the configuration again whenever it has changed, and when it is told to.
+/// Reloads the configuration when a file changes and on SIGHUP.
 async fn follow(
     source: &ConfigSource,
     mut watch: Watch,
@@ -112,7 +112,7 @@ async fn follow(
 ) -> std::convert::Infallible {
     let source = Arc::new(source.clone());
     loop {
-        let told = async {
+        let hangup = async {
             match &mut hangups {
                 Some(hangups) => hangups.recv().await,
                 None => std::future::pending().await,
@@ -120,58 +120,57 @@ async fn follow(
         };
         tokio::select! {
             () = watch.changed() => {}
-            _ = told => {}
+            _ = hangup => {}
         }
         watch.renew().await;
         gateway.reload(&source).await;
     }
 }
 
-/// Sees whether what replicas share is there; an error only where it must be.
+/// Checks the shared Redis; fails only if `shared.required` is set.
 async fn meet(gateway: &Gateway) -> Result<(), String> {
     match (gateway.check_ledger().await, gateway.snapshot().config.shared.required) {
         (Err(trouble), true) => {
             Err(format!("{trouble}; with `shared.required` the gateway does not start without it"))
         }
-        // The trouble itself has been warned of.
+        // The check itself has logged the failure.
         _ => Ok(()),
     }
 }
 
-/// Now and then looks whether what replicas share can be used, so that `/readyz` and metrics are true though no request
-/// needs it.
+/// Checks the shared Redis every two seconds, so that `/readyz` and metrics are current even without requests.
 async fn look_after(gateway: &Gateway) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        // What is wrong is noted where it happens.
+        // The check records its own failure.
         let _ = gateway.check_ledger().await;
     }
 }
 
-/// Now and then forgets clients that have not come for a while.
+/// Periodically removes the rate limits of idle clients.
 async fn forget_idle_clients(gateway: &Arc<Gateway>) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(FORGET_EVERY).await;
         let idle = gateway.clone();
-        // Thousands of clients take a while. It fails only at the end of the program.
+        // A sweep over thousands of clients takes a while. It fails only at shutdown.
         let _ = gateway.tasks().spawn_blocking(move || idle.quotas().rates.sweep()).await;
     }
 }
 
-/// Now and then looks through what is kept, so that what has expired goes though nobody asks for it.
+/// Periodically removes expired cache entries and temporary results.
 async fn tidy(gateway: &Gateway) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(TIDY_EVERY).await;
         if let Err(error) = gateway.cache().sweep().await {
-            tracing::warn!("the cache cannot be tidied: {error}");
+            tracing::warn!("expired entries of the cache cannot be removed: {error}");
         }
         if let Err(error) = gateway.files().sweep().await {
-            tracing::warn!("temporary results cannot be tidied: {error}");
+            tracing::warn!("expired temporary results cannot be removed: {error}");
         }
     }
 }
 
-/// Now and then asks what is left on the providers' accounts.
+/// Periodically asks providers for their account's balance.
 async fn ask_balances(gateway: &Gateway) -> std::convert::Infallible {
     loop {
         balances(&gateway.snapshot().config, gateway.memory()).await;
@@ -179,7 +178,7 @@ async fn ask_balances(gateway: &Gateway) -> std::convert::Infallible {
     }
 }
 
-/// The configuration's folder and every file that is in effect.
+/// The configuration folder and every file in effect.
 fn files_in_effect(loaded: &Loaded, source: &ConfigSource) -> Result<String, CliError> {
     let mut files = loaded.files_in_effect();
     if let Some(server) = config::server_file(source)? {
@@ -188,7 +187,7 @@ fn files_in_effect(loaded: &Loaded, source: &ConfigSource) -> Result<String, Cli
     Ok(files)
 }
 
-/// Says the address, the configuration's files, the providers in use and how to stop.
+/// Prints the address, the configuration's files, the providers of the route and how to stop.
 fn announce(rocket: &Rocket<Orbit>, files: &str) {
     let config = rocket.config();
     say(format_args!("PixColor {} listens on http://{}", env!("CARGO_PKG_VERSION"), address(config)));
@@ -196,7 +195,7 @@ fn announce(rocket: &Rocket<Orbit>, files: &str) {
     if let Some(gateway) = rocket.state::<Arc<Gateway>>() {
         let snapshot = gateway.snapshot();
         let named = snapshot.route(None).unwrap_or_default();
-        for (place, provider) in named.iter().enumerate() {
+        for (index, provider) in named.iter().enumerate() {
             let about = provider.info();
             let where_to = match about.leaves_machine {
                 true => "pictures leave this machine",
@@ -208,7 +207,7 @@ fn announce(rocket: &Rocket<Orbit>, files: &str) {
             };
             say(format_args!(
                 "  provider {}: {} ({} {}), {where_to}{ready}",
-                place + 1,
+                index + 1,
                 about.name,
                 about.kind,
                 about.model
@@ -222,7 +221,7 @@ pub(super) fn address(config: &rocket::Config) -> SocketAddr {
     (config.address, config.port).into()
 }
 
-/// Why a server did not start, in words; `other` is how to choose another address.
+/// Explains why a server did not start; `other` says how to choose another address.
 pub(super) fn explain(error: &rocket::Error, address: SocketAddr, other: &str) -> CliError {
     use rocket::error::ErrorKind;
     match error.kind() {

@@ -5,11 +5,11 @@ use std::io::{self, IsTerminal};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that stop the program. From the moment that this exists, none of them kills it.
+/// Receives the signals that stop the program. While it exists, they do not kill the process.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// Only where standard input is a terminal: without it the command has no user.
+    /// SIGHUP stops the program only if standard input is a terminal, because a closed terminal has no user.
     hangup: Option<Signal>,
 }
 
@@ -20,12 +20,12 @@ pub enum StopSignal {
     Interrupt,
     /// `kill`, `docker stop`, systemd.
     Terminate,
-    /// The terminal has gone.
+    /// The terminal was closed.
     Hangup,
 }
 
 impl StopSignal {
-    /// The exit status by which a shell knows that this signal ended a program.
+    /// The exit status that a shell reports for a program ended by this signal: 128 plus its number.
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Interrupt => 130,
@@ -40,25 +40,24 @@ impl fmt::Display for StopSignal {
         f.write_str(match self {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
-            Self::Hangup => "SIGHUP, as its terminal has gone",
+            Self::Hangup => "SIGHUP, because its terminal was closed",
         })
     }
 }
 
 impl Signals {
-    /// Listens from now on.
     pub fn new() -> io::Result<Self> {
         let hangup = io::stdin().is_terminal().then(|| signal(SignalKind::hangup())).transpose()?;
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         Ok(Self { interrupt, terminate, hangup })
     }
 
-    /// Whether SIGHUP is among them.
+    /// Whether SIGHUP stops the program.
     pub const fn takes_hangup(&self) -> bool {
         self.hangup.is_some()
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) -> StopSignal {
         let hangup = async {
             match &mut self.hangup {

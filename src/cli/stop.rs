@@ -1,14 +1,14 @@
-//! How serving ends: in an order in which no answer is lost.
+//! Graceful shutdown without losing a response.
 //!
-//! Rocket by itself closes its listener and every connection that has not asked yet in the same moment, waits for all
-//! of its grace though nothing is left to wait for, and ends at once when it is told just as somebody connects. So it
-//! is told late, and its end is not waited for but that of its last connection:
+//! Rocket's own shutdown closes the listener and every connection without a request at the same moment, always waits
+//! for its whole grace period, and ends at once if a client connects at that moment. So PixColor notifies Rocket late,
+//! and waits for the last connection to close instead of for Rocket:
 //!
-//! 1. `/readyz` answers 503, and every answer closes its connection, for `delay`: whoever spreads the requests sends
-//!    them elsewhere.
-//! 2. The listener goes. Who has connected may still ask, for a moment.
-//! 3. Connections that wait are closed; those with a request have `grace` to end it and `mercy` to send the rest.
-//! 4. Work that nobody waits for any more ends: what is kept is written, what was reserved is settled.
+//! 1. For `delay`, `/readyz` returns 503 and every response closes its connection, so that a load balancer uses other
+//!    gateways.
+//! 2. The listener closes. Connected clients may still send a request, for one second.
+//! 3. Idle connections close. Connections with a request have `grace` to finish it and `mercy` to receive the rest.
+//! 4. Background work finishes: the cache is written, and reservations are settled.
 
 use std::time::Duration;
 
@@ -20,22 +20,23 @@ use super::signals::Signals;
 use crate::config::StopTimes;
 use crate::tasks::Tasks;
 
-/// How long who has connected before the listener went may take to ask.
+/// How long a connected client may take to send a request after the listener has closed.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Knows when the last connection of a server has gone. To be managed by the server: each connection holds the server,
-/// and so what it manages, for as long as it lives.
+/// Cancelled when a server's last connection has closed. The server manages the guard from `new`: each connection holds
+/// the server, and thus the guard, until it closes.
 pub struct Connections(CancellationToken);
 
 impl Connections {
-    /// None yet; and what the server is to manage.
+    /// Returns also the guard that the server must manage.
     pub fn new() -> (Self, DropGuard) {
         let gone = CancellationToken::new();
         (Self(gone.clone()), gone.drop_guard())
     }
 }
 
-/// Serves until it is told to stop, and then until everything is over or the time is. An error is the server's own.
+/// Serves until a signal, then until all connections and tasks have ended or the time is over. Returns the server's
+/// errors.
 pub async fn serve(
     rocket: Rocket<Ignite>,
     connections: Connections,
@@ -49,7 +50,7 @@ pub async fn serve(
         ended = &mut serving => return ended.map(drop),
         why = signals.next() => why,
     };
-    tracing::info!("the server stops, because of {why}");
+    tracing::info!("the server stops because of {why}");
     tasks.stop();
     let stop = async {
         if !times.delay.is_zero() {
@@ -58,9 +59,9 @@ pub async fn serve(
                 () = tokio::time::sleep(times.delay) => {}
             }
         }
-        // The listener goes with it.
+        // This closes the listener.
         drop(serving);
-        // If nobody is connected, this is over at once.
+        // Without connections this returns at once.
         let _ = timeout(LINGER, connections.0.cancelled()).await;
         shutdown.notify();
         let rest = async {
@@ -79,7 +80,7 @@ pub async fn serve(
     tokio::select! {
         stopped = stop => stopped,
         why = signals.next() => {
-            tracing::warn!("the server stops at once, because of {why} while it was stopping");
+            tracing::warn!("the server stops at once because of {why}, a second signal");
             Ok(())
         }
     }

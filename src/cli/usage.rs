@@ -1,4 +1,4 @@
-//! `pixcolor usage`: what was used, as a table. The ledger on this machine says it, or a gateway elsewhere.
+//! `pixcolor usage`: shows calls and costs as a table, from the ledger on this machine or from a running gateway.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -17,26 +17,25 @@ use crate::credit::{Credits, FileLedger, Ledger, LedgerError, UsageGrouping, Usa
 use crate::shared::SharedRedis;
 use crate::tasks::Tasks;
 
-/// The variable with the admin token of a gateway elsewhere, which tells of clients to nobody without it.
+/// The variable with a gateway's admin token, which `by=client` requires.
 const TOKEN: &str = "PIXCOLOR_ADMIN_TOKEN";
 
-/// What `usage` is told.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The first day, such as 2026-01-31 [default: the first of the last day's month]
+    /// The first day, such as 2026-01-31 [default: the first day of the last day's month]
     #[arg(long, value_name = "DAY")]
     from: Option<String>,
     /// The last day [default: today, in UTC]
     #[arg(long, value_name = "DAY")]
     to: Option<String>,
-    /// What a line is: provider, day or client
+    /// Group lines by provider, day or client
     #[arg(long, value_name = "WORD", default_value = "provider", value_parser = by)]
     by: UsageGrouping,
     /// Print CSV, with more columns
     #[arg(long)]
     csv: bool,
-    /// Ask a running gateway, such as http://127.0.0.1:8080, instead of reading the ledger here; it tells of
-    /// clients to who has its admin token in PIXCOLOR_ADMIN_TOKEN
+    /// Ask a running gateway, such as http://127.0.0.1:8080, instead of reading the ledger on this machine.
+    /// `--by client` needs its admin token in PIXCOLOR_ADMIN_TOKEN
     #[arg(long, value_name = "URL")]
     gateway: Option<String>,
 }
@@ -46,7 +45,7 @@ fn by(text: &str) -> Result<UsageGrouping, &'static str> {
     known.map(|(_, by)| by).ok_or("provider, day or client")
 }
 
-/// Prints what the ledger on this machine or a gateway says. A gateway may be running here, too.
+/// Prints the usage. Reading the ledger works beside a running gateway.
 pub fn run(source: &ConfigSource, args: &Args) -> Result<ExitCode, CliError> {
     let said = match &args.gateway {
         Some(gateway) => there(gateway, args)?,
@@ -60,7 +59,7 @@ pub fn run(source: &ConfigSource, args: &Args) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the ledger on this machine says, as CSV or as the JSON of `/v1/usage`.
+/// Usage from the ledger on this machine, as CSV or as the JSON of `/v1/usage`.
 fn here(source: &ConfigSource, args: &Args) -> Result<String, CliError> {
     let config = super::load(source)?.config;
     let days = days(args.from.as_deref(), args.to.as_deref(), OffsetDateTime::now_utc().date())?;
@@ -73,7 +72,7 @@ fn here(source: &ConfigSource, args: &Args) -> Result<String, CliError> {
     })
 }
 
-/// What a gateway says, in the same words.
+/// Usage from a gateway, in the same formats.
 fn there(gateway: &str, args: &Args) -> Result<String, CliError> {
     let format = if args.csv { "csv" } else { "json" };
     let mut query = vec![("by", args.by.label()), ("format", format)];
@@ -84,7 +83,7 @@ fn there(gateway: &str, args: &Args) -> Result<String, CliError> {
     runtime.block_on(Remote::new(gateway, None)?.usage(&query, token.as_ref()))
 }
 
-/// The answer of `/v1/usage`.
+/// The response of `/v1/usage`.
 #[derive(Deserialize)]
 struct UsageResponse {
     from: String,
@@ -93,7 +92,6 @@ struct UsageResponse {
     total: UsageTableLine,
 }
 
-/// A line of it.
 #[derive(Deserialize)]
 struct UsageTableLine {
     #[serde(alias = "provider", alias = "day", alias = "client")]
@@ -108,7 +106,7 @@ struct UsageTableLine {
     cpu_seconds: f64,
 }
 
-/// What the ledger says was used on these days: that of all replicas, or the file on this machine.
+/// Reads the ledger for these days: the shared one in Redis if configured, else the file on this machine.
 fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError> {
     let Some(options) = config.shared.options() else {
         let (rows, damage) = FileLedger::read_usage(&config.state_dir, days)?;
@@ -123,14 +121,14 @@ fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, L
     runtime.block_on(ledger.usage(days.clone()))
 }
 
-/// What calls from the command line have cost since a day, by the ledger; none where it cannot be read.
+/// Credits charged for the command line's calls since a day; none if the ledger cannot be read.
 pub fn charged_since(config: &Config, day: Date) -> Option<Credits> {
     let rows = read(config, &(day..=OffsetDateTime::now_utc().date())).ok()?;
     let own = rows.iter().filter(|row| row.client.is_none());
     Some(own.map(|row| row.tally.credits).sum())
 }
 
-/// Lines with columns as wide as they need to be: the first to the left, numbers to the right.
+/// Formats the usage as a table: the first column is left-aligned, numbers are right-aligned.
 fn table(by: UsageGrouping, usage: &UsageResponse) -> String {
     let head =
         [by.label(), "calls", "failed", "unknown", "credits", "money", "megapixels", "seconds", "cpu s"];

@@ -1,5 +1,5 @@
-//! Logs: for people on a terminal, as JSON lines otherwise. What is logged while a request is answered is told with its
-//! id (`web/identity.rs`). No line holds a body, a key, a query or a client's whole address.
+//! Logging: text on a terminal, JSON lines otherwise. Every line of a request has its ID (`web/identity.rs`). No line
+//! contains a body, a key, a query or a client's whole address.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
@@ -10,21 +10,21 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// What is logged unless `RUST_LOG` says otherwise: our own news and other crates' trouble. Rocket calls its
-/// start a warning and each 404 an error (`_` is its target for details); we log requests ourselves.
+/// The default of `RUST_LOG`: our own events and other crates' warnings. Rocket is excluded (`_` is its target for
+/// details), because it logs its start as a warning and each 404 as an error; the request log covers those.
 const DEFAULT: &str = "warn,pixcolor=info,rocket=off,_=off";
 
-/// What is not logged whatever `RUST_LOG` says: Rocket's lines about single requests, which hold paths and queries, and
-/// so what clients put there by mistake, such as tokens.
+/// Never logged, whatever `RUST_LOG` says: Rocket's lines about single requests. They contain paths and queries,
+/// where clients may put tokens by mistake.
 const NEVER: &str = "rocket::server";
 
-/// Starts logging to standard error. Must come before Rocket is built, whose own logger would
-/// otherwise be installed. Does nothing when a logger is there already.
+/// Starts logging to standard error. Must be called before Rocket is built, which would install its own logger. Does
+/// nothing if a logger is installed.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let logs = fmt::layer()
         .with_writer(std::io::stderr)
-        // Where a line cannot be written, no other can: saying so would end the program.
+        // If a line cannot be written, reporting that would fail, too, and end the program.
         .log_internal_errors(false);
     let logs = match std::io::stderr().is_terminal() {
         true => logs.boxed(),
@@ -38,11 +38,10 @@ pub fn init() {
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// Most characters of a panic's own words that are logged: some quote the values that they are about, which may be a
-/// part of a picture.
+/// Maximum length of a logged panic message: some messages quote values, which may be part of an image.
 const LONGEST: usize = 200;
 
-/// Logs a panic with its place, and with the id of the request that met it. With `RUST_BACKTRACE` also how it came there.
+/// Logs a panic with its location and the request ID; with `RUST_BACKTRACE` also with a backtrace.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let words = panic.payload().downcast_ref::<&str>().copied();

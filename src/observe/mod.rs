@@ -1,4 +1,4 @@
-//! What the operator sees: metrics, logs, and the traces that requests are part of.
+//! Metrics, logs and trace context.
 
 mod log;
 mod metrics;

@@ -1,12 +1,12 @@
-//! Which trace a request is part of: the `traceparent` header of W3C Trace Context, read and written. It is passed on
-//! and never kept: PixColor has spans of its own for nobody but whoever gave it a trace to be part of.
+//! The `traceparent` header of W3C Trace Context. A request's trace context is passed on to providers and not
+//! recorded; PixColor exports no spans of its own.
 
 use std::fmt;
 
-/// The only flag that is passed on: whether the caller keeps its part of the trace.
+/// The only flag that is passed on: sampled.
 const SAMPLED: u8 = 1;
 
-/// A place in a trace.
+/// A position in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceParent {
     trace: u128,
@@ -15,8 +15,8 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
-    /// What a header says (section 3.2 of the recommendation): lower-case hexadecimal digits, neither id of zeros
-    /// only; of later versions what this one knows. Anything else is none, and must not be passed on.
+    /// Parses a header (section 3.2): lower-case hexadecimal digits, no ID of zeros only; of later versions the known
+    /// part. An invalid header must not be passed on.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.split('-');
         let version = hex(fields.next()?, 2).filter(|version| *version != 0xff)?;
@@ -28,13 +28,13 @@ impl TraceParent {
         (whole && parent.trace != 0 && parent.span != 0).then_some(parent)
     }
 
-    /// The next place in the same trace: of one request to somebody else. None without random numbers.
+    /// A new position in the same trace, for an outgoing request; `None` without random numbers.
     pub fn child(self) -> Option<Self> {
         let span = getrandom::u64().ok().filter(|span| *span != 0)?;
         Some(Self { span, ..self })
     }
 
-    /// The trace's id, as it is written.
+    /// The trace ID in hexadecimal.
     pub fn trace_id(&self) -> String {
         format!("{:032x}", self.trace)
     }

@@ -1,4 +1,4 @@
-//! What the cache finds, keeps and drops, by tier.
+//! Cache metrics by tier.
 
 use prometheus::{IntCounterVec, IntGaugeVec};
 
@@ -57,7 +57,7 @@ impl CacheObserver for Metrics {
         self.0.cache.entries.with_label_values(&tier).set(count(stats.entries));
         self.0.cache.bytes.with_label_values(&tier).set(count(stats.bytes));
         if stats.tier == Tier::Disk {
-            // An alert watches for the first.
+            // An alert watches for the first event, so the counter must exist at 0.
             for error in [CacheEvent::Damaged, CacheEvent::ReadError, CacheEvent::WriteError] {
                 self.0.cache.errors.with_label_values(&[tier[0], error.label()]);
             }

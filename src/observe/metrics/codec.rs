@@ -1,4 +1,4 @@
-//! Codecs: their panics, each of which is a defect.
+//! Panics of codecs, each of which is a defect.
 
 use prometheus::IntCounterVec;
 
@@ -18,7 +18,7 @@ impl Codecs {
              encode (merging included). Each is a defect; the log says where.",
             &["step"],
         )?;
-        // An alert watches for the first.
+        // An alert watches for the first event, so the counter must exist at 0.
         for step in CodecStep::ALL {
             panics.with_label_values(&[step.label()]);
         }
@@ -27,7 +27,6 @@ impl Codecs {
 }
 
 impl Metrics {
-    /// A codec panicked.
     pub fn codec_panic(&self, step: CodecStep) {
         self.0.codec.panics.with_label_values(&[step.label()]).inc();
     }

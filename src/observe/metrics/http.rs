@@ -7,7 +7,7 @@ use prometheus::{Histogram, HistogramVec, IntCounterVec, IntGauge};
 use super::Metrics;
 use super::make::Make;
 
-/// Seconds: from a file of the page, over a picture that was kept, to a provider at its time-out.
+/// Seconds: from a file of the page and a cache hit to a provider at its time-out.
 const SECONDS: &[f64] = &[0.01, 0.1, 0.5, 1.0, 2.5, 10.0, 60.0];
 
 /// Bytes: 64 KiB to 16 MiB.
@@ -27,7 +27,7 @@ impl HttpMetrics {
             "HTTP requests by method (GET with HEAD, POST, other) and status.",
             &["method", "status"],
         )?;
-        // An alert watches for the first.
+        // An alert watches for the first event, so the counter must exist at 0.
         requests.with_label_values(&["POST", "402"]);
         Ok(Self {
             requests,
@@ -49,13 +49,12 @@ impl HttpMetrics {
 }
 
 impl Metrics {
-    /// A request has begun.
     pub fn request_began(&self) {
         self.0.http.in_flight.inc();
     }
 
-    /// A request was answered. `method` is `GET`, `POST` or `other`, whatever the client has sent; nobody asks
-    /// how long the others take.
+    /// Counts a response. `method` is `GET`, `POST` or `other`, whatever the client sent; the latency of other
+    /// methods is not recorded.
     pub fn request_ended(&self, method: &'static str, status: u16, took: Duration) {
         let http = &self.0.http;
         http.in_flight.dec();
@@ -65,7 +64,6 @@ impl Metrics {
         }
     }
 
-    /// A picture was uploaded.
     pub fn uploaded(&self, bytes: usize) {
         self.0.http.upload_bytes.observe(bytes as f64);
     }

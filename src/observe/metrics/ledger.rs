@@ -1,8 +1,8 @@
-//! What the ledger says: how budgets stand, and what each provider has cost and taken. Read when the metrics
-//! are asked for, so that it is the same before and after a restart.
+//! Metrics from the ledger: budgets, and cost and time of each provider. They are read at each scrape, so a restart
+//! does not change them.
 //!
-//! Cost and time of a megapixel are told as sums from which a dashboard forms them for any span of time:
-//! credits, seconds and pixels, by provider and size of the photograph.
+//! Cost and time per megapixel are exported as sums (credits, seconds and pixels, by provider and size of the photo),
+//! from which a dashboard computes them for any period.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,13 +13,12 @@ use prometheus::proto::MetricFamily;
 use super::make::{Make, float};
 use crate::credit::{BudgetStatus, CallHistory, SizeClass};
 
-/// What the ledger says now.
+/// The state of the ledger.
 #[derive(Debug, Default)]
 pub struct LedgerSnapshot {
-    /// How all budgets stand. Of budgets for each client only the limit could be said, so that they are not
-    /// among these.
+    /// The status of all budgets, except those per client, for which only the cap could be exported.
     pub standings: Vec<BudgetStatus>,
-    /// What the calls of each provider that there is have cost and taken.
+    /// Cost and time of each provider's calls.
     pub experience: BTreeMap<(String, SizeClass), CallHistory>,
     /// Whether credit can be reserved.
     pub writable: bool,

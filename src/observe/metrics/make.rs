@@ -1,4 +1,4 @@
-//! Makes metrics that are in the registry already.
+//! Creates metrics that are registered at once.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -8,11 +8,11 @@ use prometheus::{
 
 use crate::credit::Credits;
 
-/// A registry, and how metrics come into it.
+/// A registry and the functions that add metrics to it.
 pub(super) struct Make<'r>(pub(super) &'r Registry);
 
 impl Make<'_> {
-    /// Counts events.
+    /// A counter of events.
     pub(super) fn counter(
         &self,
         name: &str,
@@ -22,7 +22,7 @@ impl Make<'_> {
         self.register(IntCounterVec::new(Opts::new(name, help), labels)?)
     }
 
-    /// Adds up amounts.
+    /// A counter of amounts.
     pub(super) fn sum(
         &self,
         name: &str,
@@ -32,7 +32,7 @@ impl Make<'_> {
         self.register(CounterVec::new(Opts::new(name, help), labels)?)
     }
 
-    /// How many there are now.
+    /// A gauge of integers.
     pub(super) fn level(
         &self,
         name: &str,
@@ -42,12 +42,12 @@ impl Make<'_> {
         self.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
     }
 
-    /// How many there are now, with nothing to tell them apart.
+    /// A gauge of integers without labels.
     pub(super) fn one_level(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
         self.register(IntGauge::new(name, help)?)
     }
 
-    /// How much there is now.
+    /// A gauge of amounts.
     pub(super) fn amount(
         &self,
         name: &str,
@@ -57,12 +57,12 @@ impl Make<'_> {
         self.register(GaugeVec::new(Opts::new(name, help), labels)?)
     }
 
-    /// One amount that goes up and down.
+    /// A gauge of amounts without labels.
     pub(super) fn one_amount(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
         self.register(Gauge::new(name, help)?)
     }
 
-    /// How events spread over these upper bounds.
+    /// A histogram with these upper bounds.
     pub(super) fn histogram(
         &self,
         name: &str,
@@ -74,7 +74,7 @@ impl Make<'_> {
         self.register(HistogramVec::new(options, labels)?)
     }
 
-    /// The same, with nothing to tell events apart.
+    /// A histogram without labels.
     pub(super) fn one_histogram(
         &self,
         name: &str,
@@ -90,7 +90,7 @@ impl Make<'_> {
     }
 }
 
-/// Prometheus knows floats only; counters cannot go down.
+/// Prometheus knows floats only; counters cannot decrease.
 pub(super) fn float(credits: Credits) -> f64 {
     credits.micro().max(0) as f64 / 1e6
 }

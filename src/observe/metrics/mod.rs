@@ -1,12 +1,12 @@
-//! Metrics, by Prometheus' conventions: base units, `_total`, no label whose values a client can choose.
+//! Metrics, by Prometheus's conventions: base units, `_total`, and no label whose values a client can choose.
 //!
-//! One file for each room of the house whose events are counted. All of them together are at most 200 series
-//! with three providers, buckets included, which is why buckets are few and requests are told apart by method
-//! and not by route: routes are in the log.
+//! One file per module whose events are counted. All metrics together have at most 200 series with three providers,
+//! buckets included. Therefore buckets are few, and requests are distinguished by method and not by route; the log
+//! has the routes.
 //!
-//! The registry is handed in, never global, so that tests and several gateways in one process do not
-//! share counts. What the ledger knows is not counted here a second time: it is read from there when the
-//! metrics are asked for, so that it survives a restart.
+//! The registry is passed in and never global, so that tests and several gateways in one process have separate
+//! metrics. The ledger's totals are not counted here again: they are read from the ledger at each scrape and survive
+//! a restart.
 
 mod cache;
 mod codec;
@@ -28,7 +28,7 @@ pub use rendition::Saving;
 
 use make::Make;
 
-/// Everything that is counted. Cheap to clone.
+/// All metrics. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
@@ -45,7 +45,7 @@ struct Inner {
 }
 
 impl Metrics {
-    /// Registers all metrics; an error means that the registry has others of the same name.
+    /// Registers all metrics; fails if the registry has others of the same name.
     pub fn new(registry: Registry) -> Result<Self, prometheus::Error> {
         let make = Make(&registry);
         let http = http::HttpMetrics::new(&make)?;
@@ -68,7 +68,7 @@ impl Metrics {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// All metrics in Prometheus' text format, with what the ledger says now.
+    /// All metrics in Prometheus's text format, with the present state of the ledger.
     pub fn text(&self, account: &LedgerSnapshot) -> Result<String, prometheus::Error> {
         let mut families = self.0.registry.gather();
         families.extend(account.families()?);

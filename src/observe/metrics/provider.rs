@@ -1,4 +1,4 @@
-//! Calls of providers: how they went, how long they took, and what nobody knows of their cost.
+//! Calls of providers: results, durations and unknown costs.
 
 use std::time::Duration;
 
@@ -73,8 +73,8 @@ impl ProviderMetrics {
 }
 
 impl Metrics {
-    /// There is such a provider, and it costs something. What alerts watch is 0 from now on: to Prometheus a
-    /// counter that begins with 1 has never increased.
+    /// Adds a paid provider. Metrics that alerts watch start at 0, because to Prometheus a counter that starts at 1
+    /// has never increased.
     pub fn paid_provider(&self, provider: &str) {
         let providers = &self.0.provider;
         providers.unknown_costs.with_label_values(&[provider]);
@@ -82,14 +82,14 @@ impl Metrics {
         providers.calls.with_label_values(&[provider, FailureKind::Budget.label()]);
     }
 
-    /// There is no such provider any more: what it has counted stays, how it is does not.
+    /// Removes a provider's gauges; its counters stay.
     pub fn forget_provider(&self, provider: &str) {
-        // It may not be there, which is as good.
+        // An error means that the series does not exist.
         drop(self.0.provider.breaker.remove_label_values(&[provider]));
         self.balance(provider, None);
     }
 
-    /// A provider was called, or passed over; `failure` is of which kind, if it was one.
+    /// Counts a call or a skipped provider; `failure` is the kind of failure, if any.
     pub fn provider_call(&self, provider: &str, failure: Option<FailureKind>, took: Duration) {
         let outcome = failure.map_or("ok", FailureKind::label);
         self.0.provider.calls.with_label_values(&[provider, outcome]).inc();
@@ -98,31 +98,31 @@ impl Metrics {
         }
     }
 
-    /// A provider is called once more for the same picture.
+    /// Counts a retry.
     pub fn provider_retry(&self, provider: &str) {
         self.0.provider.retries.with_label_values(&[provider]).inc();
     }
 
-    /// A provider's circuit breaker is closed (0), half-open (1) or open (2).
+    /// Sets the state of a circuit breaker: closed (0), half-open (1) or open (2).
     pub fn breaker_state(&self, provider: &str, state: i64) {
         self.0.provider.breaker.with_label_values(&[provider]).set(state);
     }
 
-    /// The output guard refused an answer.
+    /// Counts a rejection by the output guard.
     pub fn guard_refusal(&self, provider: &str, reason: &'static str) {
         self.0.provider.guard_refusals.with_label_values(&[provider, reason]).inc();
     }
 
-    /// What is left on a provider's account; none if it does not say.
+    /// Sets the balance of a provider's account; `None` removes it.
     pub fn balance(&self, provider: &str, left: Option<f64>) {
         match left {
             Some(left) => self.0.provider.balance.with_label_values(&[provider]).set(left),
-            // It may not be there, which is as good.
+            // An error means that the series does not exist.
             None => drop(self.0.provider.balance.remove_label_values(&[provider])),
         }
     }
 
-    /// A call was settled. What was charged, the ledger says itself.
+    /// Counts the settlement of a call. The charged credits come from the ledger.
     pub fn settled(&self, provider: &str, settled: &SettleResult) {
         let providers = &self.0.provider;
         if settled.unknown {
@@ -131,7 +131,7 @@ impl Metrics {
         if !settled.overrun.is_zero() {
             providers.overrun.with_label_values(&[provider]).inc_by(float(settled.overrun));
         }
-        // Who is called now may be found later.
+        // A later hit may save this provider's credit.
         self.saves(provider, Saving::Hit);
     }
 }

@@ -1,4 +1,4 @@
-//! Clients: what limits on rates decided, what bounds on what is had at once refused, and who was turned away.
+//! Clients: decisions of rate limits, rejections by bounds on concurrent use, and rejected clients.
 
 use prometheus::IntCounterVec;
 
@@ -35,7 +35,7 @@ impl QuotaMetrics {
 }
 
 impl Metrics {
-    /// Limits on rates were asked for these charges.
+    /// Counts the decisions for these charges.
     pub fn quota_check(&self, charges: &[Charge], outcome: &Result<(), RateLimited>) {
         let count = |limit, outcome| self.0.quota.checks.with_label_values(&[limit, outcome]).inc();
         match outcome {
@@ -44,12 +44,12 @@ impl Metrics {
         }
     }
 
-    /// A bound on what is had at once refused a request.
+    /// Counts a rejection by a bound on concurrent use.
     pub fn crowded(&self, bound: &'static str) {
         self.0.quota.crowded.with_label_values(&[bound]).inc();
     }
 
-    /// A request was turned away for its `address` or its `key`.
+    /// Counts a request that was rejected for its `address` or its `key`.
     pub fn denied(&self, reason: &'static str) {
         self.0.quota.denied.with_label_values(&[reason]).inc();
     }

@@ -1,4 +1,4 @@
-//! The configuration: how often it was read again, and whether the last time went well.
+//! Reloads of the configuration, and the result of the last one.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,7 +30,7 @@ impl ReloadMetrics {
                 "When the configuration in effect was read.",
             )?,
         };
-        // An alert watches for the first.
+        // An alert watches for the first event, so the counter must exist at 0.
         for outcome in ["ok", "failed"] {
             reloads.total.with_label_values(&[outcome]);
         }
@@ -46,7 +46,7 @@ impl ReloadMetrics {
 }
 
 impl Metrics {
-    /// The configuration was read again, and is in force or could not be used.
+    /// Counts a reload, which took effect or failed.
     pub fn config_reload(&self, worked: bool) {
         let reloads = &self.0.reload;
         reloads.total.with_label_values(&[if worked { "ok" } else { "failed" }]).inc();

@@ -1,4 +1,4 @@
-//! Answers with a picture: where they came from, what they saved, and how long our own work took.
+//! Renditions: their origins, what they saved, and how long our own work took.
 
 use std::time::Duration;
 
@@ -11,21 +11,20 @@ use crate::credit::Credits;
 /// Seconds: from a thumbnail to the largest photo.
 const SECONDS: &[f64] = &[0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// Why credit was not spent.
+/// Why credit was saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saving {
-    /// The picture, or its colour, was kept.
+    /// The rendition or its chroma was cached.
     Hit,
-    /// Another request was having it made.
+    /// Another request's flight was shared.
     Coalesced,
-    /// A small picture was sent instead of the photo, to a provider that charges by the megapixel.
+    /// A small image was sent to a provider that charges per megapixel.
     LumaLock,
-    /// The picture had colour already.
+    /// The upload was in colour already.
     AlreadyColor,
 }
 
 impl Saving {
-    /// The label in metrics.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Hit => "hit",
@@ -72,28 +71,28 @@ impl Renditions {
 }
 
 impl Metrics {
-    /// A picture was answered; `origin` says where it came from.
+    /// Counts a rendition by its origin.
     pub fn rendition(&self, origin: &'static str) {
         self.0.rendition.answered.with_label_values(&[origin]).inc();
     }
 
-    /// A picture was coloured; this much of its time was our own.
+    /// Records the time of our own work for a photo.
     pub fn overhead(&self, took: Duration) {
         self.0.rendition.overhead.observe(took.as_secs_f64());
     }
 
-    /// Credit was not spent; what is unknown is not counted.
+    /// Adds saved credit; unknown amounts are not counted.
     pub fn saved(&self, provider: &str, saving: Saving, credits: Option<Credits>) {
         let credits = credits.map_or(0.0, float);
         self.0.rendition.saved_credits.with_label_values(&[provider, saving.label()]).inc_by(credits);
     }
 
-    /// Work was not done.
+    /// Adds saved time.
     pub fn saved_time(&self, saving: Saving, time: Duration) {
         self.0.rendition.saved_seconds.with_label_values(&[saving.label()]).inc_by(time.as_secs_f64());
     }
 
-    /// Credit may be saved like this: 0 until it is.
+    /// Creates the series of a possible saving at 0.
     pub(super) fn saves(&self, provider: &str, saving: Saving) {
         self.saved(provider, saving, None);
         self.saved_time(saving, Duration::ZERO);

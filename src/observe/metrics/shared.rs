@@ -1,4 +1,4 @@
-//! The Redis that replicas share: whether it answers, and what failed. Neither is there where nothing is shared.
+//! The shared Redis: availability and failures. Absent without `shared.redis`.
 
 use prometheus::{IntCounterVec, IntGaugeVec};
 

@@ -1,4 +1,4 @@
-//! Budgets: caps on credit, each for a scope and a window.
+//! Budgets: caps on credit for a scope and a window.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,30 +8,25 @@ use time::OffsetDateTime;
 use super::amount::Credits;
 use super::window::Window;
 
-/// A cap on what may be spent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Its name in the configuration, in metrics and in errors.
+    /// The name in the configuration, metrics and errors.
     pub name: String,
-    /// Whose spending counts.
     pub scope: BudgetScope,
-    /// For how long the credit has to last.
     pub window: Window,
-    /// The most that may be spent in one period of the window.
+    /// The cap for one period of the window.
     pub limit: Credits,
 }
 
-/// Every budget that there is.
+/// All budgets.
 pub type Budgets = Arc<[Budget]>;
 
-/// Whose spending a budget counts.
+/// The spending that a budget counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BudgetScope {
-    /// Everything.
     All,
-    /// One provider's calls.
     Provider(String),
-    /// Each client's own, whichever provider it causes calls of.
+    /// Each client separately, for all providers.
     Client,
 }
 
@@ -45,19 +40,17 @@ impl fmt::Display for BudgetScope {
     }
 }
 
-/// Whose spending something is: what budgets are counted on.
+/// A subject of spending, for which budgets keep a sum.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BudgetAccount {
-    /// Everybody's.
+    /// All calls.
     All,
-    /// A provider's.
     Provider(String),
-    /// A client's.
     Client(String),
 }
 
 impl BudgetAccount {
-    /// All the accounts that a call is counted on.
+    /// The accounts to which a call is charged.
     pub fn of(provider: &str, client: Option<&str>) -> impl Iterator<Item = Self> {
         let client = client.map(|client| Self::Client(client.to_owned()));
         [Self::All, Self::Provider(provider.to_owned())].into_iter().chain(client)
@@ -65,7 +58,7 @@ impl BudgetAccount {
 }
 
 impl Budget {
-    /// The provider whose calls it caps; empty if it is not about one.
+    /// The provider that the budget caps; empty for other scopes.
     pub(super) fn provider(&self) -> &str {
         match &self.scope {
             BudgetScope::Provider(name) => name,
@@ -73,8 +66,8 @@ impl Budget {
         }
     }
 
-    /// That so little of it is left that a call which may cost `wanted` is refused; `renews` is when its
-    /// next period begins.
+    /// The error of a budget that has too little left for a call of `wanted`; `renews` is the start of its next
+    /// period.
     pub(super) fn refuses(
         &self,
         wanted: Credits,
@@ -91,8 +84,8 @@ impl Budget {
         })
     }
 
-    /// The account that it caps for this call; none if the call is no concern of it. Callers without an
-    /// identity, such as the command line, are no client.
+    /// The account that this budget caps for a call; `None` if the budget does not apply to it. The command line is
+    /// not a client.
     pub fn account(&self, provider: &str, client: Option<&str>) -> Option<BudgetAccount> {
         match &self.scope {
             BudgetScope::All => Some(BudgetAccount::All),
@@ -102,59 +95,56 @@ impl Budget {
     }
 }
 
-/// A budget has too little left.
+/// A budget with too little left.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "budget `{budget}` has {left} of {limit} credits left, and this may cost {wanted}{}",
     renews.map_or(String::new(), |when| format!("; it renews on {}", when.date()))
 )]
 pub struct Exhausted {
-    /// The budget's name.
     pub budget: String,
-    /// Whose spending it counts.
     pub scope: BudgetScope,
-    /// Its limit.
+    /// The cap.
     pub limit: Credits,
-    /// What is left of it; never below zero.
+    /// The rest; never below zero.
     pub left: Credits,
-    /// What the call may have cost.
+    /// The maximum cost of the refused call.
     pub wanted: Credits,
-    /// When its next period begins; never for a total.
+    /// The start of the next period; `None` for `total`.
     pub renews: Option<OffsetDateTime>,
 }
 
 impl Exhausted {
-    /// Of several the one that renews last. A total renews never, which is later than any time.
+    /// The one of two that renews later; a total never renews, which is the latest.
     pub(super) fn last(refused: impl Iterator<Item = Self>) -> Option<Self> {
         refused.max_by_key(|exhausted| (exhausted.renews.is_none(), exhausted.renews))
     }
 }
 
-/// How a budget stands now.
+/// The state of a budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BudgetStatus {
-    /// The budget.
     pub budget: Budget,
-    /// What has been charged in this period.
+    /// Credit charged in the present period.
     pub spent: Credits,
-    /// What is set aside for calls under way.
+    /// Credit reserved for running calls.
     pub reserved: Credits,
-    /// When its next period begins; never for a total.
+    /// The start of the next period; `None` for `total`.
     pub renews: Option<OffsetDateTime>,
 }
 
 impl BudgetStatus {
-    /// What may still be reserved; zero after an overrun.
+    /// Credit that may still be reserved; zero after an overrun.
     pub fn left(&self) -> Credits {
         self.budget.limit.minus(self.spent).minus(self.reserved).max(Credits::ZERO)
     }
 
-    /// The budget that would refuse a call of a provider now, if the call may cost so much. Of several, the
-    /// one that renews last. A reservation later may find another answer.
+    /// The budget that would refuse a call of this maximum cost now; of several, the one that renews last. The answer
+    /// may change before the reservation.
     pub fn refusal(standings: &[Self], provider: &str, wanted: Credits) -> Option<Exhausted> {
         let concerned = standings.iter().filter(|Self { budget, .. }| match &budget.scope {
             BudgetScope::Provider(name) => name == provider,
-            // Those for each client are about this client, or not among them.
+            // Budgets per client in the list belong to this client.
             BudgetScope::All | BudgetScope::Client => true,
         });
         Exhausted::last(

@@ -1,4 +1,4 @@
-//! A range of days, as people write it.
+//! A range of days.
 
 use std::ops::RangeInclusive;
 
@@ -8,26 +8,18 @@ use time::macros::format_description;
 
 const DAY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
-/// Why there is no such range of days.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DaysError {
-    /// One end is no day.
     #[error("`{end}` must be a day such as 2026-01-31")]
     NotADay {
-        /// Which end: `from` or `to`.
+        /// `from` or `to`.
         end: &'static str,
     },
-    /// It ends before it begins.
     #[error("`from` is {from}, which is after `to`, {to}")]
-    Backwards {
-        /// Its first day.
-        from: Date,
-        /// Its last.
-        to: Date,
-    },
+    Backwards { from: Date, to: Date },
 }
 
-/// The days from one to another, both included: by default from the first of the last one's month to today.
+/// A range with both ends included. Default: from the first day of the month of `to` until today.
 pub fn days(from: Option<&str>, to: Option<&str>, today: Date) -> Result<RangeInclusive<Date>, DaysError> {
     let day = |end, text: &str| Date::parse(text, DAY).map_err(|_| DaysError::NotADay { end });
     let to = to.map_or(Ok(today), |text| day("to", text))?;

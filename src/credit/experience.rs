@@ -1,5 +1,4 @@
-//! What calls have cost and taken so far, by provider and size of the photograph: what the next one will,
-//! most likely.
+//! Cost and time of past calls, by provider and size of the photo: the basis of estimates.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::amount::Credits;
 
-/// How many of the latest calls are remembered one by one.
+/// How many recent calls are stored individually.
 pub(super) const RECENT: usize = 64;
 
-/// Photographs of about one size.
+/// A size class of photos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SizeClass {
     /// At most half a megapixel.
@@ -32,7 +31,7 @@ impl SizeClass {
     /// Every class, the smallest first.
     pub const ALL: [Self; 4] = [Self::Half, Self::Two, Self::Eight, Self::More];
 
-    /// The class of a photograph.
+    /// The class of a photo.
     pub const fn of(pixels: u64) -> Self {
         match pixels {
             0..=500_000 => Self::Half,
@@ -42,7 +41,7 @@ impl SizeClass {
         }
     }
 
-    /// In megapixels, for metrics and JSON.
+    /// The label in megapixels, for metrics and JSON.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Half => "<=0.5",
@@ -53,70 +52,68 @@ impl SizeClass {
     }
 }
 
-/// One call that gave colour and whose cost is known.
+/// A successful call of known cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallSample {
-    /// What it cost.
     pub credits: Credits,
-    /// How long it took, in milliseconds.
+    /// In milliseconds.
     pub took_ms: u64,
 }
 
-/// Sums over all calls of one provider for photographs of one size.
+/// Totals of all calls of a provider for one size class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallTotals {
-    /// Calls that gave colour.
+    /// Successful calls.
     pub calls: u64,
-    /// Pixels of their photographs.
+    /// Pixels of their photos.
     pub pixels: u64,
-    /// How long they took, in milliseconds.
+    /// Their time, in milliseconds.
     pub took_ms: u64,
-    /// What was charged for all calls, those that gave no colour included.
+    /// Credits charged for all calls, failed ones included.
     pub credits: Credits,
-    /// Processor time of all calls on this machine, in microseconds. Not in ledgers of the first days.
+    /// Processor time of all calls on this machine, in microseconds. Absent in the earliest ledgers.
     #[serde(default)]
     pub cpu_us: u64,
 }
 
-/// One call that has ended.
+/// A call that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FinishedCall {
-    /// What was charged for it.
     pub charged: Credits,
-    /// Whether that is known to be what it cost.
+    /// Whether the charge is the known cost.
     pub known: bool,
-    /// Whether it gave colour.
+    /// Whether the call succeeded.
     pub colored: bool,
-    /// Pixels of the photograph.
+    /// Pixels of the photo.
     pub pixels: u64,
-    /// How long it took, in milliseconds.
+    /// In milliseconds.
     pub took_ms: u64,
     /// Processor time on this machine, in microseconds.
     pub cpu_us: u64,
 }
 
-/// What calls of one provider for photographs of one size have cost and taken.
+/// Cost and time of a provider's calls for one size class.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallHistory {
     /// Since the ledger began.
     pub sums: CallTotals,
-    /// The latest, the oldest first.
+    /// Recent calls, the oldest first.
     pub recent: VecDeque<CallSample>,
 }
 
-/// What most calls lie within: eight of ten.
+/// The range of eight in ten calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range<T> {
-    /// One of ten is below.
+    /// The lowest tenth is below.
     pub low: T,
-    /// As many are below as above.
+    /// The median.
     pub typical: T,
-    /// One of ten is above.
+    /// The highest tenth is above.
     pub high: T,
 }
 
 impl<T> Range<T> {
-    /// The same range of something else.
+    /// Converts each value.
     pub fn map<U>(self, change: impl Fn(T) -> U) -> Range<U> {
         Range { low: change(self.low), typical: change(self.typical), high: change(self.high) }
     }
@@ -139,7 +136,7 @@ impl CallHistory {
         }
     }
 
-    /// Remembers a call, and forgets the oldest.
+    /// Stores a call and drops the oldest.
     pub fn remember(&mut self, sample: CallSample) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
@@ -147,7 +144,7 @@ impl CallHistory {
         self.recent.push_back(sample);
     }
 
-    /// Credits for each megapixel that was coloured, rounded up; none before the first.
+    /// Credits per coloured megapixel, rounded up; `None` before the first.
     pub fn credits_per_megapixel(&self) -> Option<Credits> {
         let micro = u128::try_from(self.sums.credits.micro()).ok()? * 1_000_000;
         let each =
@@ -155,12 +152,12 @@ impl CallHistory {
         Some(Credits::from_micro(i64::try_from(each).unwrap_or(i64::MAX)))
     }
 
-    /// Time for each megapixel that was coloured; none before the first.
+    /// Time per coloured megapixel; `None` before the first.
     pub fn time_per_megapixel(&self) -> Option<Duration> {
         self.per_megapixel(u128::from(self.sums.took_ms) * 1_000_000)
     }
 
-    /// Processor time for each megapixel that was coloured; none before the first.
+    /// Processor time per coloured megapixel; `None` before the first.
     pub fn cpu_per_megapixel(&self) -> Option<Duration> {
         self.per_megapixel(u128::from(self.sums.cpu_us) * 1000)
     }
@@ -170,12 +167,12 @@ impl CallHistory {
         Some(Duration::from_nanos(u64::try_from(each).unwrap_or(u64::MAX)))
     }
 
-    /// What a call costs; none before the first.
+    /// The range of costs; `None` before the first call.
     pub fn credits(&self) -> Option<Range<Credits>> {
         self.range(|sample| sample.credits)
     }
 
-    /// How long a call takes; none before the first.
+    /// The range of durations; `None` before the first call.
     pub fn time(&self) -> Option<Range<Duration>> {
         self.range(|sample| Duration::from_millis(sample.took_ms))
     }

@@ -1,8 +1,8 @@
-//! Decimals as people and protocols write them, to and from whole numbers of a small part.
+//! Converts decimals of people and protocols to integers of a small unit and back.
 
 use std::fmt;
 
-/// Longest decimal that is read, in bytes: any float in full has fewer digits.
+/// Maximum length in bytes: any float written in full is shorter.
 const LONGEST: usize = 400;
 
 /// Not a decimal, or one that is out of range.
@@ -10,17 +10,15 @@ const LONGEST: usize = 400;
 #[error("not a decimal number in range")]
 pub struct NotDecimal;
 
-/// A number of units, 10^`places` of which are one.
+/// A number of units; 10^`places` units are 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decimal {
-    /// How many.
     pub units: u128,
-    /// How small.
     pub places: u32,
 }
 
 impl Decimal {
-    /// The units of a decimal that has no more than so many places.
+    /// Parses a decimal that has at most this many places.
     pub fn exact(text: &str, places: u32) -> Result<u128, NotDecimal> {
         match Self::cut(text, places)? {
             (units, false) => Ok(units),
@@ -28,13 +26,13 @@ impl Decimal {
         }
     }
 
-    /// The units of a decimal, rounded up where it has more places.
+    /// Parses a decimal and rounds up if it has more places.
     pub fn rounded_up(text: &str, places: u32) -> Result<u128, NotDecimal> {
         let (units, rest) = Self::cut(text, places)?;
         units.checked_add(rest.into()).ok_or(NotDecimal)
     }
 
-    /// The units of a decimal without the places that are too many, and whether there was anything in them.
+    /// Parses a decimal without surplus places, and whether any of those was not zero.
     fn cut(text: &str, places: u32) -> Result<(u128, bool), NotDecimal> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -84,7 +82,7 @@ mod tests {
             assert_eq!(Decimal::rounded_up(text, 3), up, "{text}");
         }
         assert_eq!(Decimal::exact(&"0".repeat(401), 3), Err(NotDecimal));
-        // The smallest float there is, in full.
+        // The smallest float, written in full.
         assert_eq!(Decimal::rounded_up(&f64::from_bits(1).to_string(), 9), Ok(1));
     }
 }

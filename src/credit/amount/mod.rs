@@ -1,8 +1,7 @@
-//! Amounts: credit, rates, quantities and money, all of them integers.
+//! Amounts of credit, rates, quantities and money, all of them integers.
 //!
-//! A sum of money in a float is wrong sooner or later. Everything that is counted here is a whole number
-//! of some small part, each with its own type, and decimals exist only where a person or a protocol
-//! writes them.
+//! Sums of floats are inexact. Every amount here is a whole number of a small unit, with its own type; decimals exist
+//! only where a person or a protocol writes them.
 
 mod decimal;
 mod money;
@@ -20,42 +19,37 @@ pub use rate::{Quantity, Rate, Round};
 
 /// An amount of provider credit, in micro-credits.
 ///
-/// Sums stop at `MAX` (9 million million credits) instead of going round. That is more than any budget can
-/// allow, so that such a sum is always refused and never mistaken for a small one.
+/// Sums saturate at `MAX` (9 million million credits) instead of wrapping. `MAX` is more than any budget allows, so
+/// such a sum is always refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Credits(i64);
 
 impl Credits {
-    /// No credit at all.
     pub const ZERO: Self = Self(0);
-    /// More than there can be.
+    /// The maximum.
     pub const MAX: Self = Self(i64::MAX);
-    /// Decimal places.
     const PLACES: u32 = 6;
 
-    /// An amount given in millionths of a credit.
     pub const fn from_micro(micro: i64) -> Self {
         Self(micro)
     }
 
-    /// The amount in millionths of a credit.
     pub const fn micro(self) -> i64 {
         self.0
     }
 
-    /// Whether it is nothing.
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// Both together, at most `MAX`.
+    /// The sum, at most `MAX`.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// What is left; may be below zero.
+    /// The difference, which may be negative.
     #[must_use]
     pub const fn minus(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
@@ -68,7 +62,7 @@ impl Sum for Credits {
     }
 }
 
-/// Decimal, with at most 6 places and no trailing zeros: `0`, `1.5`, `0.000001`.
+/// A decimal with at most 6 places and no trailing zeros: `0`, `1.5`, `0.000001`.
 impl fmt::Display for Credits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
@@ -76,14 +70,14 @@ impl fmt::Display for Credits {
     }
 }
 
-/// Reads what `Display` writes: no exponent, no more than 6 places.
+/// Parses what `Display` writes: no exponent, at most 6 places.
 impl FromStr for Credits {
     type Err = NotDecimal;
 
     fn from_str(text: &str) -> Result<Self, NotDecimal> {
         let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
         let micro = Decimal::exact(digits, Self::PLACES)?;
-        // The smallest i64 has no positive counterpart; that it cannot be read back is no loss.
+        // The smallest i64 has no positive counterpart and cannot be parsed back.
         i64::try_from(micro).map(|micro| Self(sign * micro)).map_err(|_| NotDecimal)
     }
 }

@@ -1,4 +1,4 @@
-//! What credit is worth in money, as a provider sells it.
+//! The value of credit in money.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::rate::Rate;
 pub struct Currency([u8; 3]);
 
 impl Currency {
-    /// Three capital letters; that they are a currency's is not checked.
+    /// Parses three capital letters; whether the currency exists is not checked.
     pub fn parse(text: &str) -> Option<Self> {
         let letters: [u8; 3] = text.as_bytes().try_into().ok()?;
         letters.iter().all(u8::is_ascii_uppercase).then_some(Self(letters))
@@ -30,27 +30,22 @@ impl fmt::Debug for Currency {
     }
 }
 
-/// What one credit is worth.
+/// The value of one credit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Worth {
-    /// Money for one credit.
     pub one: Rate,
-    /// Which money.
     pub currency: Currency,
 }
 
 /// An amount of money, in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Money {
-    /// Millionths of one.
     pub micro: i64,
-    /// Which money.
     pub currency: Currency,
 }
 
 impl Worth {
-    /// What an amount of credit is worth, to the nearest millionth; a rounding that is never counted
-    /// with, only shown.
+    /// The value of an amount of credit, to the nearest millionth. Only for showing, never for counting.
     pub fn of(&self, credits: Credits) -> Money {
         let pico = i128::from(credits.micro()) * i128::from(self.one.pico());
         let half = 500_000_000_000 * pico.signum();
@@ -61,7 +56,7 @@ impl Worth {
 }
 
 impl Money {
-    /// The amount alone: a decimal with at most 6 places.
+    /// The amount without its currency: a decimal with at most 6 places.
     pub fn amount(&self) -> String {
         Credits::from_micro(self.micro).to_string()
     }
@@ -73,7 +68,7 @@ impl fmt::Display for Money {
     }
 }
 
-/// For one credit.
+/// The value of one credit.
 impl fmt::Display for Worth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", Decimal { units: self.one.pico().into(), places: 12 }, self.currency)

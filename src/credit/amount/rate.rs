@@ -1,4 +1,4 @@
-//! Rates, the quantities they are multiplied with, and how a quantity is rounded first.
+//! Rates, the quantities that they multiply, and the rounding of quantities.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,37 +6,34 @@ use std::time::Duration;
 use super::Credits;
 use super::decimal::{Decimal, NotDecimal};
 
-/// 10^-9 units are the smallest part of a quantity.
+/// Parts of a unit: a quantity counts in 10^-9.
 const NANO: u64 = 1_000_000_000;
 
-/// Credits for one unit of something, in units of 10^-12: a price of 0.15 for a million tokens is exact.
+/// Credits per unit, in 10^-12, so that 0.15 per million tokens is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rate(u64);
 
 impl Rate {
-    /// Nothing.
     pub const ZERO: Self = Self(0);
-    /// A million credits for one unit: more is a mistake.
+    /// A million credits per unit: more is a mistake.
     pub const MAX: Self = Self(1_000_000 * 1_000_000_000_000);
-    /// One credit for one unit.
     pub const ONE: Self = Self(1_000_000_000_000);
     const PLACES: u32 = 12;
 
-    /// Reads a decimal with at most 12 places, from 0 to a million.
+    /// Parses a decimal with at most 12 places, from 0 to a million.
     pub fn parse(text: &str) -> Result<Self, NotDecimal> {
         let units = u64::try_from(Decimal::exact(text, Self::PLACES)?).map_err(|_| NotDecimal)?;
         Some(Self(units)).filter(|rate| *rate <= Self::MAX).ok_or(NotDecimal)
     }
 
-    /// What a quantity costs, rounded up to the micro-credit: an account may be over by less than one,
-    /// and never under.
+    /// The cost of a quantity, rounded up to the micro-credit, so that the account never charges too little and at
+    /// most one micro-credit too much.
     pub fn times(self, quantity: Quantity) -> Credits {
-        // At most 10^18 of each, and 10^-21 credits for one of their product.
+        // Each factor is at most 10^18; the product is in 10^-21 credits.
         let product = u128::from(self.0) * u128::from(quantity.0);
         Credits::from_micro(i64::try_from(product.div_ceil(1_000_000_000_000_000)).unwrap_or(i64::MAX))
     }
 
-    /// In units of 10^-12.
     pub(super) const fn pico(self) -> u64 {
         self.0
     }
@@ -48,35 +45,31 @@ impl fmt::Display for Rate {
     }
 }
 
-/// So many seconds, megapixels, tokens, in units of 10^-9.
+/// A quantity of seconds, megapixels or tokens, in 10^-9.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Quantity(u64);
 
 impl Quantity {
-    /// One.
     pub const ONE: Self = Self(NANO);
-    /// A thousand million: 31 years of seconds. More is no measurement.
+    /// A thousand million, 31 years of seconds: more is no real measurement.
     pub const MAX: Self = Self(1_000_000_000 * NANO);
     const PLACES: u32 = 9;
 
-    /// Reads a decimal, rounded up to 9 places.
+    /// Parses a decimal, rounded up to 9 places.
     pub fn parse(text: &str) -> Result<Self, NotDecimal> {
         let units = u64::try_from(Decimal::rounded_up(text, Self::PLACES)?).map_err(|_| NotDecimal)?;
         Some(Self(units)).filter(|quantity| *quantity <= Self::MAX).ok_or(NotDecimal)
     }
 
-    /// Reads a float as the shortest decimal that stands for it: what was in the JSON or TOML that it
-    /// came from.
+    /// Converts a float through its shortest decimal, which is the number in the JSON or TOML that it came from.
     pub fn from_float(float: f64) -> Result<Self, NotDecimal> {
         Self::parse(&float.to_string())
     }
 
-    /// Seconds.
     pub fn seconds(time: Duration) -> Self {
         Self(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).min(Self::MAX.0))
     }
 
-    /// Megapixels.
     pub fn megapixels(pixels: u64) -> Self {
         Self(pixels.saturating_mul(1000).min(Self::MAX.0))
     }
@@ -88,22 +81,20 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// What becomes of the part of a quantity that is less than one unit, before it is priced.
+/// Rounding of a quantity to whole units before it is priced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Round {
-    /// It is priced as it is.
+    /// Not rounded.
     #[default]
     Exact,
-    /// It counts as a whole unit.
     Up,
-    /// From a half on it counts as a whole unit.
+    /// Halves round up.
     Nearest,
-    /// It is free.
     Down,
 }
 
 impl Round {
-    /// The quantity that is priced.
+    /// The priced quantity.
     pub fn apply(self, quantity: Quantity) -> Quantity {
         let (whole, part) = (quantity.0 / NANO, quantity.0 % NANO);
         let one_more = match self {
@@ -166,7 +157,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against the same sum in whole numbers of the smallest part.
+        /// Compares with the same sum in whole numbers of the smallest unit.
         #[test]
         fn a_cost_is_the_product_rounded_up(rate in 0..=Rate::MAX.0, quantity in 0..=Quantity::MAX.0) {
             let micro = u128::try_from(Rate(rate).times(Quantity(quantity)).micro()).unwrap();

@@ -1,12 +1,11 @@
-//! The ledger: the durable account of what was used, and the one place that lets a call be made.
+//! The ledger: the durable account of usage, which alone permits a paid call.
 //!
-//! A call is paid for in three steps. *Reserve* the most that it may cost: checked against every budget
-//! concerned and set aside in one atomic step, so that concurrent calls can never pass a budget together,
-//! and durable before the call is made, so that a crash never undercounts. *Call*. *Settle* to what it
-//! cost. Who asks whom, and what a call is, is no concern of this room.
+//! A paid call has three steps. *Reserve* the most that it may cost: checked against every budget that applies and
+//! reserved atomically, so that concurrent calls cannot exceed a budget together, and durable before the call, so
+//! that a crash never charges too little. *Call*. *Settle* the actual cost. This module does not know what a call is.
 //!
-//! The trait is shaped for a network; the file of one machine is just fast. One conformance suite
-//! (`tests/credit`) is passed by every implementation.
+//! The trait is designed for a network; a local file is just fast. Every implementation passes one conformance suite
+//! (`tests/credit`).
 
 mod file;
 mod record;
@@ -33,65 +32,62 @@ use super::usage::UsageRow;
 
 /// The durable account of usage.
 ///
-/// Every method may take as long as a disk or a network does; a caller with a deadline keeps it himself,
-/// and may drop the future at any moment: what was not handed out is given back.
+/// Every method may take as long as a disk or a network does. A caller with a deadline may drop the future at any
+/// moment: a reservation that was not returned to it is released.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Sets the most that a call may cost aside, if every budget concerned has so much left: all of them,
-    /// or none. When this returns, the reservation outlives a crash. A wish for nothing is always granted
-    /// and leaves no trace, also while the ledger cannot be written.
+    /// Reserves the most that a call may cost if every budget that applies has that much left: in all of them or in
+    /// none. The returned reservation survives a crash. A request of zero credits is always granted and not recorded,
+    /// even while the ledger is unusable.
     async fn reserve(&self, wish: ReserveRequest) -> Result<Reservation, ReserveError>;
 
-    /// Replaces a reservation by what the call has cost. It counts on the day of the reservation. Where
-    /// that cannot be written down, the ledger says so itself, and the reservation stays charged.
+    /// Replaces a reservation by the actual cost, on the day of the reservation. If that cannot be recorded, the
+    /// ledger logs it and the reservation stays charged.
     async fn settle(&self, reservation: Reservation, settlement: Settlement) -> SettleResult;
 
-    /// What was used on these days, both ends included, in order of day, provider and client.
+    /// The usage of these days, both ends included, in order of day, provider and client.
     async fn usage(&self, days: RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError>;
 
-    /// How budgets stand now, in their order. Those for each client are about this client, and are left
-    /// out without one.
+    /// The status of budgets, in their order. Budgets per client are those of this client, and absent without one.
     async fn standing(
         &self,
         budgets: Budgets,
         client: Option<String>,
     ) -> Result<Vec<BudgetStatus>, LedgerError>;
 
-    /// What calls have cost and taken so far, by provider and size of the photograph.
+    /// Cost and time of past calls, by provider and size of the photo.
     async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), CallHistory>, LedgerError>;
 
-    /// Whether reservations are possible, as of the last time that one was wanted or that `look` looked; if not,
-    /// why not. Asks nobody.
+    /// Why reservations are impossible, as of the last reservation or `look`. Does not block.
     fn health(&self) -> Result<(), LedgerError>;
 
-    /// Looks whether reservations are possible, so that `health` is true though none is wanted. Does nothing where
-    /// the ledger notices by itself.
+    /// Checks whether reservations are possible, so that `health` is right without one. Does nothing if the ledger
+    /// notices by itself.
     async fn look(&self) {}
 }
 
-/// What is wanted before a call.
+/// A request for a reservation.
 #[derive(Clone, Debug)]
 pub struct ReserveRequest {
-    /// Who is to be called.
     pub provider: String,
-    /// Who causes it; none is no client, such as the command line. Kept in the ledger: not a secret.
+    /// The client; `None` on the command line. Stored in the ledger: not a secret.
     pub client: Option<String>,
     /// The most that the call may cost.
     pub most: Credits,
-    /// Pixels of the photograph.
+    /// Pixels of the photo.
     pub pixels: u64,
-    /// Pixels of the picture that is to be sent.
+    /// Pixels of the image to send.
     pub sent_pixels: u64,
-    /// All budgets there are; the ledger knows which are concerned.
+    /// All budgets; the ledger finds those that apply.
     pub budgets: Budgets,
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settlement {
-    /// What it has cost; none when nobody knows, and then all that was reserved is charged.
+    /// The cost; `None` if unknown, which charges the whole reservation.
     pub credits: Option<Credits>,
-    /// Whether it gave colour.
+    /// Whether the call succeeded.
     pub colored: bool,
     /// How long the provider took.
     pub took: Duration,
@@ -100,35 +96,34 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// Nobody knows how the call ended, or whether it was made.
+    /// The result of the call is unknown, or whether it was made.
     pub const UNKNOWN: Self =
         Self { credits: None, colored: false, took: Duration::ZERO, cpu: Duration::ZERO };
-    /// The call was not made, or cannot have cost anything.
+    /// The call was not made or cannot have cost credit.
     pub const FREE: Self = Self { credits: Some(Credits::ZERO), ..Self::UNKNOWN };
 }
 
-/// What became of a reservation.
+/// The result of a settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SettleResult {
-    /// What was charged.
     pub charged: Credits,
-    /// Whether the cost is unknown, so that all that was reserved was charged.
+    /// Whether the cost is unknown, so that the whole reservation was charged.
     pub unknown: bool,
-    /// How much more than was reserved.
+    /// The excess over the reservation.
     pub overrun: Credits,
 }
 
 impl SettleResult {
-    /// What a settlement of so much reserved credit comes to.
+    /// The result of settling this reservation.
     fn new(reserved: Credits, settlement: &Settlement) -> Self {
         let charged = settlement.credits.unwrap_or(reserved);
         let overrun = charged.minus(reserved).max(Credits::ZERO);
-        // What can cost nothing is known to.
+        // The cost of a free call is known.
         let unknown = settlement.credits.is_none() && !reserved.is_zero();
         Self { charged, unknown, overrun }
     }
 
-    /// Tells the operator what he should know of it.
+    /// Logs unknown costs and overruns.
     fn warn(&self, ticket: &ReservationRecord) {
         let ReservationRecord { provider, most, .. } = ticket;
         if self.unknown {
@@ -142,10 +137,9 @@ impl SettleResult {
     }
 }
 
-/// Why nothing was reserved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReserveError {
-    /// A budget has too little left. Of several, the one that renews last.
+    /// A budget has too little left; of several, the one that renews last.
     #[error(transparent)]
     Budget(#[from] Exhausted),
     /// The ledger cannot be used.
@@ -153,10 +147,9 @@ pub enum ReserveError {
     Ledger(#[from] LedgerError),
 }
 
-/// Why the ledger cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("providers that cost something are off, because the ledger cannot be used: {reason}")]
 pub struct LedgerError {
-    /// In words that an operator can act on.
+    /// A sentence that an operator can act on.
     pub reason: String,
 }

@@ -1,4 +1,4 @@
-//! Going on with what is left of a ledger: `pixcolor ledger accept-loss`.
+//! Continues with the readable part of a ledger: `pixcolor ledger accept-loss`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,42 +15,37 @@ use super::writer::SKEW;
 use crate::credit::amount::Credits;
 use crate::credit::ledger::LedgerError;
 
-/// What was found and done.
+/// The result of accepting a loss.
 #[derive(Debug)]
 pub enum Acceptance {
     /// There is no ledger, and none was lost.
     Nothing,
     /// Nothing was wrong, and nothing was changed.
-    Whole {
-        /// Records that count.
-        records: u64,
-        /// What they charge.
-        credits: Credits,
-    },
-    /// The ledger was written anew.
+    Whole { records: u64, credits: Credits },
+    /// The ledger was rewritten.
     Accepted(AcceptedLedger),
 }
 
-/// With what a ledger goes on.
+/// The ledger after a loss was accepted.
 #[derive(Debug)]
 pub struct AcceptedLedger {
-    /// What was wrong; none if only the clock was.
+    /// What was wrong; `None` if only the clock was.
     loss: Option<LedgerLoss>,
-    /// Records that count.
+    /// Readable records.
     records: u64,
-    /// What they charge.
+    /// Credits that they charge or reserve.
     credits: Credits,
-    /// What the checkpoint knew of; none if there was none.
+    /// The checkpoint's records and credits; `None` without a checkpoint.
     known: Option<SyncedPrefix>,
-    /// Where the file is kept as it was; none if it was missing.
+    /// The saved copy of the file; `None` if the file was missing.
     kept_aside: Option<PathBuf>,
-    /// The time that the clock had said before, if it was ahead of now.
+    /// The former time of the clock, if it was ahead of now.
     rewound: Option<OffsetDateTime>,
 }
 
 impl FileLedger {
-    /// Goes on with what the ledger of a folder still says. An error while another program holds it, and when it cannot
-    /// be read at all. Reads and writes files: not for async threads.
+    /// Continues with the readable part of a folder's ledger. Fails while another process holds the ledger, or if it
+    /// cannot be read at all. Blocks on the disk.
     pub fn accept_loss(folder: &Path, now: OffsetDateTime) -> Result<Acceptance, LedgerError> {
         let cannot = |error: std::io::Error| LedgerError {
             reason: format!("{} cannot be written: {error}", folder.join(LEDGER).display()),

@@ -1,4 +1,4 @@
-//! What lies beside the ledger: its lock, and copies of what was damaged.
+//! Files next to the ledger: its lock, and copies of damaged parts.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,12 +12,12 @@ use time::macros::format_description;
 use super::store::LEDGER;
 use crate::files;
 
-/// Who holds a lock on this file owns the ledger, whatever file that is by now.
+/// The process that locks this file owns the ledger, whatever file that is by now.
 const LOCK: &str = "ledger.lock";
-/// How long a program that is just stopping is waited for.
+/// How long to wait for a process that is stopping.
 const LOCK_WAIT: Duration = Duration::from_millis(200);
 
-/// Makes the folder and takes the lock; if that fails, says why.
+/// Creates the folder and takes the lock; the error is a sentence.
 #[allow(clippy::disallowed_methods, reason = "this is no async thread")]
 pub fn lock(folder: &Path) -> Result<File, String> {
     fs::create_dir_all(folder)
@@ -44,7 +44,7 @@ pub fn lock(folder: &Path) -> Result<File, String> {
     }
 }
 
-/// Copies the file from a byte on into one of its own, unless there is such a copy.
+/// Saves the file from a byte on as a separate file, unless there is such a copy.
 pub fn keep_aside(folder: &Path, from: u64, now: OffsetDateTime) -> io::Result<PathBuf> {
     let mut file = File::open(folder.join(LEDGER))?;
     file.seek(SeekFrom::Start(from))?;
@@ -71,7 +71,7 @@ pub fn keep_aside(folder: &Path, from: u64, now: OffsetDateTime) -> io::Result<P
     Ok(path)
 }
 
-/// Files that only the owner may read: clients' addresses are in them.
+/// Files that only the owner may read, because they contain clients' addresses.
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600);

@@ -1,9 +1,9 @@
-//! `ledger.checkpoint`: how much of the ledger's file has been synced, and what it was, so that a file that was cut,
-//! replaced or removed is noticed when it is opened the next time.
+//! `ledger.checkpoint`: the length and digest of the synced part of the ledger's file, so that a truncated, replaced
+//! or removed file is noticed when it is opened.
 //!
-//! It is written in place after every sync of the ledger and claims no more than was synced. It has two slots that are
-//! written in turns, each with a checksum: a crash spoils one of them at most, and the other one claims less. So it
-//! needs no sync of its own for each reservation.
+//! It is written in place after every sync of the ledger and never claims more than was synced. Its two slots are
+//! written in turn, each with a checksum. A crash damages at most one slot, and the other claims less. So the
+//! checkpoint needs no sync of its own for each reservation.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -19,45 +19,42 @@ use crate::credit::ledger::record::{decode, encode};
 use crate::files;
 use crate::hex::hex;
 
-/// Its file.
 pub const CHECKPOINT: &str = "ledger.checkpoint";
-/// Bytes of a slot: a line, and blanks.
+/// Bytes of a slot: a line, padded with blanks.
 const SLOT: usize = 1024;
 const SLOTS: u64 = 2;
 
-/// What was synced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// Rises by one with each checkpoint: the slot with the higher number is in effect.
     pub sequence: u64,
-    /// The time of the latest record that is about credit. It outlives a rewrite of the ledger.
+    /// The time of the latest record about credit. It survives a rewrite of the ledger.
     #[serde(with = "time::serde::rfc3339::option")]
     pub latest: Option<OffsetDateTime>,
-    /// The beginning of the ledger's file.
+    /// The synced beginning of the ledger's file.
     pub ledger: SyncedPrefix,
-    /// The whole file that is about to replace the ledger: the crash may come before or after.
+    /// The complete new file of a rewrite; a crash may come before or after the rename.
     pub next: Option<SyncedPrefix>,
 }
 
 /// The beginning of a file, up to the end of a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncedPrefix {
-    /// Length in bytes.
+    /// In bytes.
     pub bytes: u64,
     /// Lines after the first one.
     pub records: u64,
-    /// What these records charge and set aside.
+    /// Credits that these records charge and reserve.
     pub credits: Credits,
-    /// SHA-256 of the bytes.
     pub sha256: String,
 }
 
-/// Neither slot is what was written.
+/// Both slots are damaged.
 #[derive(Debug)]
 pub struct CheckpointDamage;
 
 impl Checkpoint {
-    /// Reads the checkpoint of a folder's ledger; none if there is none, as before version 0.1 had one.
+    /// Reads the checkpoint of a folder's ledger; `None` if it does not exist, as in early versions.
     pub fn read(folder: &Path) -> io::Result<Option<Result<Self, CheckpointDamage>>> {
         let Some(file) = files::there(File::open(folder.join(CHECKPOINT)))? else { return Ok(None) };
         let mut bytes = Vec::new();
@@ -67,7 +64,7 @@ impl Checkpoint {
         Ok(Some(whole.max_by_key(|checkpoint| checkpoint.sequence).ok_or(CheckpointDamage)))
     }
 
-    /// Writes it into its slot, and waits for the disk if `durable`. A file that is not there is made.
+    /// Writes the checkpoint into its slot, and syncs it if `durable`. Creates a missing file.
     pub fn write(&self, folder: &Path, durable: bool) -> io::Result<()> {
         let opened = OpenOptions::new().write(true).open(folder.join(CHECKPOINT));
         let Some(file) = files::there(opened)? else { return self.create(folder) };
@@ -75,7 +72,7 @@ impl Checkpoint {
         if durable { file.sync_all() } else { Ok(()) }
     }
 
-    /// Writes it into both slots of a new file, which replaces one that is there.
+    /// Writes the checkpoint into both slots of a new file, which replaces an existing one.
     pub fn create(&self, folder: &Path) -> io::Result<()> {
         let slot = self.slot()?;
         let part = files::write_part(folder, &[&slot, &slot])?;
@@ -96,19 +93,18 @@ impl Checkpoint {
 }
 
 impl SyncedPrefix {
-    /// Whether a file begins as this says.
+    /// Whether a file has this beginning.
     pub fn fits(&self, path: &Path) -> io::Result<bool> {
         let content = ContentHash::read(path, self.bytes)?;
         Ok(content.bytes == self.bytes && content.mark(self.credits) == *self)
     }
 }
 
-/// The bytes of a file so far.
+/// Length and running digest of a file.
 #[derive(Clone, Default)]
 pub struct ContentHash {
     hasher: Sha256,
     lines: u64,
-    /// How many they are.
     pub bytes: u64,
 }
 
@@ -125,14 +121,14 @@ impl ContentHash {
         }
     }
 
-    /// Takes more bytes into account.
+    /// Adds bytes.
     pub fn add(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
         self.lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
         self.bytes += bytes.len() as u64;
     }
 
-    /// What a checkpoint says of them; `credits` is what they charge and set aside.
+    /// The checkpoint's description of these bytes; `credits` is what they charge and reserve.
     pub fn mark(&self, credits: Credits) -> SyncedPrefix {
         let sha256 = hex(&self.hasher.clone().finalize());
         SyncedPrefix { bytes: self.bytes, records: self.lines.saturating_sub(1), credits, sha256 }

@@ -55,32 +55,29 @@ pub enum LedgerDamage {
     None,
     /// The last line has no end: it was being written when the program or the machine stopped.
     Tail {
-        /// Up to here it is whole.
+        /// The length of the complete part.
         whole: u64,
     },
-    /// Lines that are no records: the disk, or a person.
+    /// Damaged lines, by a disk fault or a person.
     Lines {
-        /// How many.
         count: u64,
         /// The number of the first one, from 1.
         first: u64,
-        /// Before this byte all is whole.
+        /// Before this byte all lines are intact.
         whole: u64,
-        /// Whether each has bytes of 0, as pages have that a power failure has kept from the disk.
+        /// Whether each contains bytes of 0, like pages that a power failure kept from the disk.
         holes: bool,
     },
-    /// There is nothing in it.
+    /// The file is empty.
     Empty,
-    /// Its first line is not that of a ledger.
+    /// The first line is not a ledger's.
     Header,
 }
 
-/// Why a file cannot be used at all. It is left as it is.
+/// Why a file cannot be used. It is left unchanged.
 #[derive(Debug)]
 pub enum UnusableLedger {
-    /// It cannot be read.
     Io(io::Error),
-    /// Another version of the program wrote it.
     Newer(String),
 }
 
@@ -103,7 +100,7 @@ impl From<io::Error> for UnusableLedger {
     }
 }
 
-/// Reads a file; none if it is not there.
+/// Reads a file; `None` if it does not exist.
 pub fn read(path: &Path) -> Result<Option<LedgerContent>, UnusableLedger> {
     let file = match File::open(path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -141,15 +138,15 @@ pub fn read(path: &Path) -> Result<Option<LedgerContent>, UnusableLedger> {
 }
 
 impl LedgerDamage {
-    /// What is wrong when this line, which begins at a byte, is no record either.
+    /// The damage after one more line that is not a record.
     fn and(self, line: &[u8], number: u64, at: u64) -> Self {
         let hole = line.contains(&0);
-        // A longer line than any that is written comes in pieces: it is no torn one.
+        // A line longer than any record comes in pieces and is not a torn one.
         let torn = !line.ends_with(b"\n") && (line.len() as u64) < LONGEST;
         match self {
             Self::None if torn => Self::Tail { whole: at },
             Self::None | Self::Tail { .. } => Self::Lines { count: 1, first: number, whole: at, holes: hole },
-            // A torn line after holes is of the same crash.
+            // A torn line after lines of zeros is from the same crash.
             Self::Lines { count, first, whole, holes } => {
                 Self::Lines { count: count + 1, first, whole, holes: holes && (hole || torn) }
             }
@@ -158,7 +155,7 @@ impl LedgerDamage {
     }
 }
 
-/// Reads a line, or as much of it as is allowed; gives its length in bytes, 0 at the end.
+/// Reads a line, or as much of it as is allowed; returns its length in bytes, 0 at the end.
 fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     line.clear();
     reader.take(LONGEST).read_until(b'\n', line).map(|read| read as u64)

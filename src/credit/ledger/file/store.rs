@@ -1,4 +1,4 @@
-//! The files of a ledger: opened under a lock, appended to, and written anew when they get long.
+//! The files of a ledger: opened under a lock, appended to, and rewritten when they get long.
 
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata};
@@ -20,27 +20,27 @@ use crate::files;
 
 /// The ledger.
 pub const LEDGER: &str = "ledger";
-/// The ledger while it is written anew, and the account of one that was replaced while it was in use.
+/// A rewrite in progress, and the totals of a ledger that was replaced while it was in use.
 pub const NEW: &str = "ledger.new";
 
-/// An open ledger: nobody else writes to it.
+/// An open ledger that this process alone writes to.
 pub struct LedgerFile {
     folder: PathBuf,
     file: File,
-    /// Which file it is, whatever its name.
+    /// The identity of the open file, whatever its name.
     identity: (u64, u64),
-    /// What was written to it.
+    /// What was written.
     content: ContentHash,
-    /// Its beginning that a checkpoint vouches for; none before the first one.
+    /// The part that a checkpoint confirms; `None` before the first checkpoint.
     synced: Option<SyncedPrefix>,
-    /// The number of the latest checkpoint.
+    /// The sequence number of the latest checkpoint.
     sequence: u64,
-    /// Length that it had when it was written anew the last time, in bytes.
+    /// Length after the last rewrite, in bytes.
     rewritten: u64,
     _lock: File,
 }
 
-/// The ledger written anew, not yet in its place.
+/// A rewritten ledger before its rename.
 pub struct RewrittenLedger {
     file: File,
     content: ContentHash,
@@ -49,15 +49,14 @@ pub struct RewrittenLedger {
 
 /// Why a ledger cannot be opened for writing.
 pub struct OpenError {
-    /// What it says all the same; none if it cannot be read.
+    /// The readable totals; `None` if the file cannot be read.
     pub state: Option<LedgerState>,
-    /// In words.
     pub reason: String,
 }
 
 impl LedgerFile {
-    /// Opens a folder's ledger, cuts a torn tail off, and charges what was never settled, unless this process
-    /// has it in hand. Of a ledger that has lost something a copy is kept aside, and it stays closed.
+    /// Opens a folder's ledger, removes a torn last line, and charges reservations without a settlement, except those
+    /// of this process. A ledger that lost records is saved as a copy and stays closed.
     pub fn open(
         folder: &Path,
         now: OffsetDateTime,
@@ -118,8 +117,8 @@ impl LedgerFile {
         }
     }
 
-    /// Begins a ledger, in place of one that is there. A crash before its checkpoint is there leaves a whole ledger
-    /// without one, or beside one that does not fit.
+    /// Starts a ledger in place of an existing one. A crash before its checkpoint leaves a complete ledger without a
+    /// checkpoint or with one that does not match.
     pub fn create(folder: &Path, lock: File, state: &LedgerState, sequence: u64) -> io::Result<Self> {
         let RewrittenLedger { file, content, mark } = write_new(folder, state)?;
         let rewritten = content.bytes;
@@ -134,7 +133,7 @@ impl LedgerFile {
         Ok(store)
     }
 
-    /// Makes the file whole after a crash: cuts a torn tail off, or writes all whole records anew.
+    /// Repairs the file after a crash: removes a torn last line, or rewrites all intact records.
     fn mend(
         folder: &Path,
         lock: File,
@@ -161,7 +160,7 @@ impl LedgerFile {
                 file.set_len(whole)?;
             }
         }
-        // Also what an older version, or a process that was killed, has not synced.
+        // Includes records that an older version or a killed process has not synced.
         file.sync_all()?;
         let content = ContentHash::read(&path, whole)?;
         file.seek(SeekFrom::End(0))?;
@@ -174,27 +173,27 @@ impl LedgerFile {
         Ok((store, aside))
     }
 
-    /// Adds lines, and waits until they outlive a crash of the machine if `sync`; `state` is the account with them.
-    /// After an error nobody knows what is in the file: only `rewrite` may follow.
+    /// Appends lines, and syncs them if `sync`; `state` contains them already. After an error the content of the file
+    /// is unknown and only `rewrite` may follow.
     pub fn append(&mut self, lines: &[u8], sync: bool, state: &LedgerState) -> io::Result<()> {
         self.file.write_all(lines)?;
         self.content.add(lines);
         if sync { self.sync(state, false) } else { Ok(()) }
     }
 
-    /// Has another file in its place.
+    /// Uses another file.
     #[cfg(test)]
     pub fn break_file(&mut self, file: File) {
         self.file = file;
     }
 
-    /// Waits until everything outlives a crash of the machine, and the checkpoint as well if `durable`.
+    /// Syncs the file, and the checkpoint as well if `durable`.
     pub fn sync(&mut self, state: &LedgerState, durable: bool) -> io::Result<()> {
         self.file.sync_data()?;
         self.note(state, None, durable)
     }
 
-    /// Notes in the checkpoint that everything was synced, and that a new file is about to replace it all.
+    /// Records in the checkpoint that everything was synced, and that a new file is about to replace it.
     pub fn note(
         &mut self,
         state: &LedgerState,
@@ -203,7 +202,7 @@ impl LedgerFile {
     ) -> io::Result<()> {
         self.sequence += 1;
         let ledger = match (next, self.synced.take()) {
-            // The file may end in lines that were never synced, or that nobody knows.
+            // The file may end in lines that were never synced or are unknown.
             (Some(_), Some(synced)) => synced,
             _ => self.content.mark(state.total()),
         };
@@ -220,7 +219,7 @@ impl LedgerFile {
         Checkpoint { sequence: self.sequence, latest: state.latest(), ledger, next }
     }
 
-    /// Whether the file in the ledger's place is still the one that is open; if not, what became of it.
+    /// Whether the path still leads to the open file; if not, what happened to it.
     pub fn displaced(&self) -> Option<String> {
         let path = self.folder.join(LEDGER);
         let there = match fs::metadata(&path) {
@@ -239,31 +238,31 @@ impl LedgerFile {
         Some(format!("{} {what} while it was in use", path.display()))
     }
 
-    /// Writes the account to a file beside the ledger, which may take its place later.
+    /// Writes the totals to a file next to the ledger, which may replace it later.
     pub fn save(&mut self, state: &LedgerState) -> io::Result<PathBuf> {
         let new = write_new(&self.folder, state)?;
         self.note(state, Some(&new), true)?;
         Ok(self.folder.join(NEW))
     }
 
-    /// Whether it is worth writing it anew.
+    /// Whether a rewrite would shorten the file enough.
     pub fn is_long(&self, above: u64) -> bool {
         self.content.bytes > above.max(self.rewritten.saturating_mul(4))
     }
 
-    /// Takes note that it could not be written anew: that is tried again when it is twice as long.
+    /// Postpones the next rewrite after a failed one until the file is twice as long.
     pub fn postpone(&mut self) {
         self.rewritten = self.content.bytes / 2;
     }
 
-    /// Writes the file anew, as a whole or not at all: whatever happens, one of the two is there.
+    /// Rewrites the file atomically: after a crash one of the two is complete.
     pub fn rewrite(&mut self, state: &LedgerState) -> io::Result<()> {
         let new = self.write_new(state)?;
         self.replace(new, state)
     }
 
-    /// Puts a new file in the old one's place. After an error nobody knows which of them it is; the checkpoint on
-    /// the disk allows both.
+    /// Renames a new file over the old one. After an error either may be in place; the checkpoint on the disk accepts
+    /// both.
     pub fn replace(&mut self, new: RewrittenLedger, state: &LedgerState) -> io::Result<()> {
         self.note(state, Some(&new), true)?;
         let RewrittenLedger { file, content, mark } = new;
@@ -278,18 +277,17 @@ impl LedgerFile {
         put_new(&self.folder)
     }
 
-    /// Writes a new file beside the old one, which is not touched.
+    /// Writes a new file next to the old one, which stays unchanged.
     pub fn write_new(&self, state: &LedgerState) -> io::Result<RewrittenLedger> {
         write_new(&self.folder, state)
     }
 }
 
-/// What tells a file from every other one.
+/// The identity of a file.
 fn identity(data: &Metadata) -> (u64, u64) {
     (data.dev(), data.ino())
 }
 
-/// Puts the new file in the ledger's place.
 pub fn put_new(folder: &Path) -> io::Result<()> {
     fs::rename(folder.join(NEW), folder.join(LEDGER))?;
     files::sync(folder)
@@ -300,8 +298,8 @@ pub fn is_gone(folder: &Path) -> bool {
     [LEDGER, CHECKPOINT].iter().all(|name| folder.join(name).symlink_metadata().is_err())
 }
 
-/// Saves the account of a ledger that is gone with everything beside it, as `Store::save` does while its file is open.
-/// The checkpoint says that the ledger is missing, so that only a person puts the account in its place.
+/// Saves the totals of a ledger whose folder was removed. The checkpoint says that the ledger is missing, so that
+/// only a person can put the totals in its place.
 pub fn save_lost(folder: &Path, state: &LedgerState) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let RewrittenLedger { mark, .. } = write_new(folder, state)?;
@@ -327,7 +325,7 @@ fn write_new(folder: &Path, state: &LedgerState) -> io::Result<RewrittenLedger> 
     Ok(RewrittenLedger { file, content, mark })
 }
 
-/// A reservation without a settlement is of a call that may have been made.
+/// A reservation without a settlement belongs to a call that may have been made.
 fn charge_unsettled(
     store: &mut LedgerFile,
     state: &mut LedgerState,

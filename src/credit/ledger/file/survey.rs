@@ -1,4 +1,4 @@
-//! What a folder has of a ledger, and whether it may be used: the file as it was read, beside its checkpoint.
+//! The state of a folder's ledger and whether it may be used: its file compared with its checkpoint.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -8,23 +8,21 @@ use super::recovery::{self, LedgerContent, LedgerDamage, UnusableLedger};
 use super::store::{LEDGER, NEW};
 use crate::credit::ledger::LedgerError;
 
-/// What a folder has of a ledger.
 pub struct LedgerSurvey {
-    /// The file; none if it is not there.
+    /// The file; `None` if it does not exist.
     pub found: Option<LedgerContent>,
-    /// What the checkpoint says; none if there is none, or none that can be read.
+    /// The checkpoint; `None` if it does not exist or is unreadable.
     pub checkpoint: Option<Checkpoint>,
-    /// The beginning of the file that is known to have been synced; none if nothing is known. An error if something
-    /// is lost: then nothing may be spent until a person has looked at it.
+    /// The synced beginning of the file, if known. An error means lost records: then nothing may be spent until a
+    /// person accepts the loss.
     pub synced: Result<Option<SyncedPrefix>, LedgerLoss>,
 }
 
-/// That a ledger has lost something.
+/// A ledger that lost records.
 #[derive(Debug)]
 pub struct LedgerLoss {
-    /// What is wrong with it.
     pub what: String,
-    /// The file beside the ledger that has the whole account, if there is one.
+    /// A file with the complete totals, if there is one.
     pub saved: Option<PathBuf>,
 }
 
@@ -46,12 +44,13 @@ impl fmt::Display for LedgerLoss {
 }
 
 impl LedgerSurvey {
-    /// Reads a folder's ledger and its checkpoint. An error if the ledger is there and cannot be read at all.
+    /// Reads a folder's ledger and its checkpoint. Fails if the ledger exists and cannot be read at all.
     pub fn of(folder: &Path) -> Result<Self, LedgerError> {
         let path = folder.join(LEDGER);
-        // First: a running program may write both, and a checkpoint is never ahead of the ledger.
+        // The checkpoint is read first: a running process may write both, and a checkpoint is never ahead of the
+        // ledger.
         let checkpoint = match Checkpoint::read(folder) {
-            // A folder that is none is told of when it is made.
+            // An invalid folder is reported when it is created.
             Err(error) if error.kind() != io::ErrorKind::NotADirectory => {
                 let reason = format!("{} cannot be read: {error}", folder.join(CHECKPOINT).display());
                 return Err(LedgerError { reason });
@@ -84,7 +83,7 @@ impl LedgerSurvey {
     }
 }
 
-/// What is known to have been synced of a file, or what is lost, in words.
+/// The synced part of a file, or a description of the loss.
 fn synced(
     path: &Path,
     found: Option<&LedgerContent>,
@@ -101,7 +100,7 @@ fn synced(
     match found.damage {
         LedgerDamage::Empty => return Ok(Err(format!("{name} is empty, which no ledger is"))),
         LedgerDamage::Header => return Ok(Err(format!("{name} does not begin as a ledger does"))),
-        // What a power failure has kept from the disk is not missed if it was never synced.
+        // Unsynced records that a power failure kept from the disk are not a loss.
         LedgerDamage::Lines { whole, holes: true, .. }
             if checkpoint.is_some_and(|it| it.ledger.bytes <= whole) => {}
         LedgerDamage::Lines { count, first, .. } => {

@@ -19,29 +19,26 @@ use crate::credit::ledger::state::LedgerState;
 use crate::credit::ledger::{LedgerError, ReserveError, ReserveRequest, SettleResult, Settlement};
 use crate::credit::window::Clock;
 
-/// Most commands that share a sync: enough for any rush, and nobody waits much longer than for one.
+/// Maximum commands that share a sync; it bounds the waiting time.
 const BATCH: usize = 1024;
-/// So far apart clocks may be.
+/// Tolerated difference between clocks.
 pub const SKEW: time::Duration = time::Duration::minutes(5);
 
-/// What the thread is asked to do.
+/// A command to the thread.
 pub enum WriterCommand {
-    /// To reserve.
     Reserve(ReserveRequest, Sender<Result<Reservation, ReserveError>>),
-    /// To settle; it is answered when it is written.
+    /// Answered when it is written.
     Settle(ReservationRecord, Settlement, Sender<()>),
-    /// To take back what somebody dropped.
+    /// Returns a dropped reservation.
     Return(ReservationRecord, Dropped),
-    /// To let somebody look.
     Read(LedgerQuery),
-    /// To see whether the file is still there, or again; it is answered when that is known.
+    /// Checks whether the file is usable; answered with the result.
     Check(Option<Sender<()>>),
 }
 
-/// What somebody looks for, in the account of today.
+/// A query of the totals.
 pub type LedgerQuery = Box<dyn FnOnce(Result<&LedgerState, LedgerError>, Date) + Send>;
 
-/// What the thread owns.
 pub struct LedgerWriter {
     folder: PathBuf,
     clock: Arc<dyn Clock>,
@@ -49,40 +46,39 @@ pub struct LedgerWriter {
     shared: Arc<SharedState>,
     back: ReservationReturn,
     access: Access,
-    /// None if the file is there and cannot be read.
+    /// `None` if the file exists and cannot be read.
     state: Option<LedgerState>,
-    /// Whether the account in memory was ever that of an open file: then it is right, whatever became of the file.
+    /// Whether the totals in memory once came from an open file: then they are right, whatever happened to the file.
     owned: bool,
-    /// Ends of reservations that were told while the file was closed, as lines.
+    /// Settlements that arrived while the file was closed, as lines.
     unwritten: Vec<u8>,
-    /// Whether it was warned that the clock is behind the ledger.
+    /// Whether the warning about a clock behind the ledger was logged.
     warned: bool,
 }
 
 /// Whether the file can be written.
 enum Access {
-    /// It can.
     Open(LedgerFile),
-    /// It could not be opened, at this time.
+    /// It could not be opened at this time.
     Closed(Instant),
-    /// It could be, until this time: what it holds is not known, and the account in memory counts.
+    /// It failed at this time: its content is unknown, and the totals in memory count.
     Failed(LedgerFile, Instant),
 }
 
-/// Lines that are written together, and who waits for them.
+/// Lines that are written together, and the waiting callers.
 #[derive(Default)]
 struct Batch {
     lines: Vec<u8>,
-    /// Those of them that end reservations.
+    /// Those that end reservations.
     ends: Vec<u8>,
-    /// Whether somebody acts on a line as soon as it is written.
+    /// Whether a caller acts as soon as a line is written, so that it must be synced.
     sync: bool,
     granted: Vec<(Reservation, Sender<Result<Reservation, ReserveError>>)>,
     settled: Vec<Sender<()>>,
 }
 
 impl LedgerWriter {
-    /// Opens the file, or knows why not.
+    /// Opens the file or remembers why it cannot.
     pub fn open(
         folder: PathBuf,
         clock: Arc<dyn Clock>,
@@ -98,7 +94,7 @@ impl LedgerWriter {
         writer
     }
 
-    /// Works until nobody can ask any more.
+    /// Runs until all senders are dropped.
     pub fn run(mut self, mut commands: UnboundedReceiver<WriterCommand>) {
         while let Some(first) = commands.blocking_recv() {
             let mut batch = Batch::default();
@@ -121,7 +117,7 @@ impl LedgerWriter {
         match command {
             WriterCommand::Reserve(wish, answer) => match self.reserve(wish, batch) {
                 Ok(reservation) => batch.granted.push((reservation, answer)),
-                // Nobody may be waiting any more, here and below.
+                // The caller may have gone, here and below.
                 Err(error) => {
                     let _ = answer.send(Err(error));
                 }
@@ -144,7 +140,7 @@ impl LedgerWriter {
             WriterCommand::Check(answer) => {
                 self.shared.checking.store(false, Ordering::Relaxed);
                 self.try_again();
-                // What is still to be written would look like what another program wrote.
+                // Pending lines would look like those of another process.
                 if batch.lines.is_empty() {
                     self.check_place();
                 }
@@ -172,7 +168,7 @@ impl LedgerWriter {
             state.limit_names(&mut ticket);
         }
         let settled = SettleResult::new(ticket.most, settlement);
-        // Only an overrun is more than what a crash would charge.
+        // Only an overrun charges more than a crash would.
         batch.sync |= settled.overrun.micro() > 0;
         self.record(
             Record::Settle(SettleRecord::new(ReserveRecord::from(ticket), settled, settlement)),
@@ -180,7 +176,7 @@ impl LedgerWriter {
         );
     }
 
-    /// Takes a record into account, and has it written.
+    /// Applies a record and queues it for writing.
     fn record(&mut self, record: Record, batch: &mut Batch) {
         let Some(state) = &mut self.state else { return };
         let before = batch.lines.len();
@@ -198,7 +194,7 @@ impl LedgerWriter {
         }
     }
 
-    /// Writes, and only then answers.
+    /// Writes, and then answers.
     fn commit(&mut self, batch: Batch) {
         let displaced = match &self.access {
             Access::Open(store) if !batch.lines.is_empty() => store.displaced(),
@@ -237,7 +233,7 @@ impl LedgerWriter {
         self.shorten();
     }
 
-    /// Writes the file anew if it has become long.
+    /// Rewrites the file if it has become long.
     fn shorten(&mut self) {
         let today = self.clock.now().date();
         let (Access::Open(store), Some(state)) = (&mut self.access, &mut self.state) else { return };
@@ -280,7 +276,7 @@ fn ends(record: &Record) -> bool {
     }
 }
 
-/// Warns, once, when the clock is behind the ledger by more than clocks are apart; says whether it is.
+/// Logs once if the clock is behind the ledger by more than the tolerance; returns whether it is.
 fn warn_of_clock(state: &LedgerState, clock: OffsetDateTime, warned: bool) -> bool {
     let Some(latest) = state.latest().filter(|latest| *latest - clock > SKEW) else { return false };
     if !warned {

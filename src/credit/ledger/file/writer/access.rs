@@ -1,4 +1,4 @@
-//! How the writer gets its file, loses it, and gets it again.
+//! How the writer opens its file, loses it, and opens it again.
 
 use std::collections::HashSet;
 use std::sync::PoisonError;
@@ -13,7 +13,7 @@ use crate::credit::ledger::record::{Record, decode};
 use crate::credit::ledger::state::LedgerState;
 
 impl LedgerWriter {
-    /// Notices a file that was replaced, removed or cut while it was open.
+    /// Detects a file that was replaced, removed or truncated while open.
     pub(super) fn check_place(&mut self) {
         if let Access::Open(store) = &self.access
             && let Some(what) = store.displaced()
@@ -22,8 +22,8 @@ impl LedgerWriter {
         }
     }
 
-    /// Lets go of a file that is not the ledger any more. The account in memory is right, and is saved beside it, but a
-    /// person has to look: nothing is spent meanwhile, and the lock is free for who repairs it.
+    /// Closes a file that is no longer the ledger. The totals in memory are right and are saved next to it, but a
+    /// person must decide: nothing is spent meanwhile, and the lock is free for a repair.
     pub(super) fn lose(&mut self, what: String) {
         let access = std::mem::replace(&mut self.access, Access::Closed(Instant::now()));
         let (Access::Open(mut store), Some(state)) = (access, &self.state) else { return };
@@ -35,7 +35,7 @@ impl LedgerWriter {
         self.set_trouble(Some(reason));
     }
 
-    /// Nothing is written until the whole account could be.
+    /// Stops writing until the complete totals can be written.
     pub(super) fn fail(&mut self, error: &std::io::Error) {
         let reason = format!("it cannot be written: {error}");
         tracing::error!("{}", LedgerError { reason: reason.clone() });
@@ -47,7 +47,7 @@ impl LedgerWriter {
         };
     }
 
-    /// Tries a ledger that could not be used once more, if that is some time ago.
+    /// Retries an unusable ledger after a while.
     pub(super) fn try_again(&mut self) {
         let due = |since: &Instant| since.elapsed() >= self.options.retry;
         match (&mut self.access, &self.state) {
@@ -73,10 +73,10 @@ impl LedgerWriter {
     }
 
     pub(super) fn reopen(&mut self) {
-        // Where all is gone there would be a new account, and every budget again.
+        // If everything is gone, a new ledger would grant every budget again.
         if let Some(state) = self.state.as_ref().filter(|_| self.owned && store::is_gone(&self.folder)) {
             match store::save_lost(&self.folder, state) {
-                // The account has them.
+                // The totals include them.
                 Ok(()) => self.unwritten.clear(),
                 Err(error) => {
                     let folder = self.folder.display();
@@ -89,8 +89,8 @@ impl LedgerWriter {
         match LedgerFile::open(&self.folder, self.clock.now(), &self.in_hand()) {
             Ok((store, state, recovered)) => self.opened(store, state, recovered),
             Err(OpenError { state, reason }) => {
-                // The first reason is for the caller of `FileLedger::open`: a command that spends nothing does not need
-                // the ledger.
+                // The first reason is returned by `FileLedger::open` and not logged, because a command without paid
+                // calls does not need the ledger.
                 if self.known_trouble().is_some_and(|known| known.reason != reason) {
                     tracing::error!("{}", LedgerError { reason: reason.clone() });
                 }
@@ -103,7 +103,7 @@ impl LedgerWriter {
         }
     }
 
-    /// Reservations of this process that the file may know as open, and that are not to be taken for lost.
+    /// Reservations of this process that the file may contain as open and that must not be charged as lost.
     fn in_hand(&self) -> HashSet<u64> {
         let open = self.state.iter().filter(|_| self.owned).flat_map(LedgerState::open).map(|open| open.id);
         let ended = self.unwritten().filter_map(|record| match record {
@@ -118,7 +118,7 @@ impl LedgerWriter {
         self.unwritten.split_inclusive(|byte| *byte == b'\n').filter_map(|line| decode(line).ok())
     }
 
-    /// Goes on with a file that could be opened, and writes what was told meanwhile.
+    /// Continues with a reopened file, and writes the pending lines.
     fn opened(&mut self, mut store: LedgerFile, mut state: LedgerState, recovered: Recovered) {
         if let Some(before) = self.state.as_ref().filter(|_| self.owned) {
             state.number_after(before);

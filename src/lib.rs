@@ -1,10 +1,6 @@
 //! PixColor: a self-hosted gateway that colours black-and-white photographs.
 //!
-<<<<<<< HEAD
 //! Each module imports only from modules below it; `ARCHITECTURE.md` lists the order.
-=======
-//! Imports between these modules go downwards only, in the order of the table in `ARCHITECTURE.md`.
->>>>>>> 7a6916b (Metrics and logs: comments in plain English)
 
 #![forbid(unsafe_code)]
 

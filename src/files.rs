@@ -1,5 +1,5 @@
-//! Files that are whole or not there: written beside under a name of their own, had on the disk, and renamed by whoever
-//! keeps them. For this user's eyes alone.
+//! Atomic file writes: a file is written under a temporary name, synced, and renamed by the caller. Only this user
+//! can read it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -7,13 +7,13 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A half-written file that was not touched for this long belongs to a process that was killed.
+/// A temporary file that was not changed for this long was left by a killed process.
 const ABANDONED: Duration = Duration::from_secs(600);
 
-/// What the names of half-written files end in.
+/// The extension of temporary files.
 const PART: &str = "part";
 
-/// That something is not there is no error.
+/// Treats a missing file as `None`.
 pub fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -22,13 +22,13 @@ pub fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// What is in a folder, in no order; nothing if there is none.
+/// The entries of a folder, in no order; empty if the folder does not exist.
 pub fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     there(fs::read_dir(folder))?.map_or(Ok(Vec::new()), Iterator::collect)
 }
 
-/// Gives a file the owner of the folder it is in, if this user may: what the administrator writes for a service must be
-/// the service's, which could not read it otherwise.
+/// Gives a file the owner of its folder, if this user may: a service must be able to read files that root writes for
+/// it.
 pub fn give_to_owner_of(folder: &Path, file: &File) -> io::Result<()> {
     let (owner, own) = (fs::metadata(folder)?, file.metadata()?);
     if rustix::process::geteuid().is_root() && (owner.uid(), owner.gid()) != (own.uid(), own.gid()) {
@@ -37,9 +37,9 @@ pub fn give_to_owner_of(folder: &Path, file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a file that nobody sees yet into `folder`, and has it on the disk.
+/// Writes and syncs a temporary file in `folder`; returns its path.
 pub fn write_part(folder: &Path, parts: &[&[u8]]) -> io::Result<PathBuf> {
-    // Process numbers are not enough: containers that share a folder count theirs from 1.
+    // PIDs are not unique: containers that share a folder count theirs from 1.
     let part = folder.join(format!("{}.{PART}", uuid::Uuid::new_v4()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
@@ -49,14 +49,14 @@ pub fn write_part(folder: &Path, parts: &[&[u8]]) -> io::Result<PathBuf> {
         file.sync_all()
     });
     if let Err(error) = written {
-        // What stopped the write is the error to tell; what is left over goes with the next sweep.
+        // The error of the write is reported; the next sweep removes what is left.
         let _ = fs::remove_file(&part);
         return Err(error);
     }
     Ok(part)
 }
 
-/// Removes what killed processes have left half-written. What cannot go keeps nothing else; the first such error is told.
+/// Removes temporary files of killed processes. It continues after an error and returns the first one.
 pub fn remove_abandoned(folder: &Path) -> io::Result<()> {
     let remove = |entry: &fs::DirEntry| {
         let Some(data) = there(entry.metadata())? else { return Ok(()) };
@@ -69,7 +69,7 @@ pub fn remove_abandoned(folder: &Path) -> io::Result<()> {
     entries(folder)?.iter().map(remove).fold(Ok(()), io::Result::and)
 }
 
-/// Has the names in a folder on the disk.
+/// Syncs a folder, so that renames in it survive a crash.
 pub fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }

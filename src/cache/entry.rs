@@ -1,4 +1,4 @@
-//! One value in one file or object: a header that says what it should be, and the value.
+//! The format of an entry in a file or object: a header that identifies it, and the value.
 //!
 //! ```text
 //! 0   4  "PXC" and the version of this format, 1
@@ -11,8 +11,8 @@
 //! 120    the value
 //! ```
 //!
-//! The key is inside, so that a value in the wrong place answers for nothing; the digest is over
-//! everything, so that a value is believed whole or not at all.
+//! The header contains the key, so an entry in the wrong place is a miss. The digest covers everything, so a damaged
+//! entry is a miss.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -26,21 +26,20 @@ use super::{CacheKey, Entry};
 /// Bytes before the value.
 pub const HEADER: usize = 120;
 
-/// Bytes of the header that the digest is over.
+/// Bytes of the header that the digest covers.
 const SIGNED: usize = 88;
 
 const MAGIC: &[u8; 4] = b"PXC\x01";
 
-/// Why a file gave no value.
+/// Why a file contains no entry.
 #[derive(Debug)]
 pub enum ReadError {
-    /// It could not be read.
     Io(io::Error),
-    /// It is not what it should be, and why.
+    /// Damaged, or of another key; the reason.
     Damaged(&'static str),
 }
 
-/// The header of a value.
+/// The header of an entry.
 pub fn header(key: &CacheKey, entry: &Entry) -> [u8; HEADER] {
     let made = entry.made.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let signed = signed(key, u64::try_from(made).unwrap_or(u64::MAX), entry.bytes.len() as u64);
@@ -65,8 +64,7 @@ fn signed(key: &CacheKey, made: u64, length: u64) -> [u8; SIGNED] {
     signed
 }
 
-/// Reads the value of a key from its file. Reads no more than the file's own size, and that only when its
-/// header is right.
+/// Reads a key's entry from its file. It reads at most the file's size, and the value only if the header is right.
 pub fn read(file: &mut File, key: &CacheKey) -> Result<Entry, ReadError> {
     let size = file.metadata().map_err(ReadError::Io)?.len();
     let mut header = [0; HEADER];
@@ -77,7 +75,7 @@ pub fn read(file: &mut File, key: &CacheKey) -> Result<Entry, ReadError> {
     head.entry(Bytes::from(value)).map_err(ReadError::Damaged)
 }
 
-/// The value of a key from all the bytes of an object, or why it has none. Copies nothing.
+/// A key's entry from all the bytes of an object. Copies nothing.
 pub fn open(bytes: &Bytes, key: &CacheKey) -> Result<Entry, &'static str> {
     let header = bytes.first_chunk().ok_or(CUT_SHORT)?;
     EntryHeader::read(header, key, bytes.len() as u64)?.entry(bytes.slice(HEADER..))
@@ -85,7 +83,7 @@ pub fn open(bytes: &Bytes, key: &CacheKey) -> Result<Entry, &'static str> {
 
 const CUT_SHORT: &str = "it ends too early";
 
-/// A header that is the key's.
+/// A valid header of the key.
 struct EntryHeader<'h> {
     header: &'h [u8; HEADER],
     made: u64,
@@ -93,7 +91,7 @@ struct EntryHeader<'h> {
 }
 
 impl<'h> EntryHeader<'h> {
-    /// Reads a header, of so many bytes with its value.
+    /// Parses a header; `size` includes the value.
     fn read(header: &'h [u8; HEADER], key: &CacheKey, size: u64) -> Result<Self, &'static str> {
         let number = |at: usize| header[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let (made, length) = (number(72), number(80));
@@ -107,7 +105,7 @@ impl<'h> EntryHeader<'h> {
         Ok(Self { header, made, length })
     }
 
-    /// The value, if it is the one that was written.
+    /// The entry, if its digest is right.
     fn entry(&self, bytes: Bytes) -> Result<Entry, &'static str> {
         let digest = Sha256::new_with_prefix(&self.header[..SIGNED]).chain_update(&bytes).finalize();
         if self.header[SIGNED..] != digest[..] {

@@ -1,43 +1,41 @@
-//! What values are kept under.
+//! Cache keys.
 
 use std::fmt;
 
 use crate::hex::{hex, unhex};
 
-/// SHA-256 of what a value is about.
+/// A SHA-256 that identifies what an entry is about.
 pub type CacheSubject = [u8; 32];
 
-/// What a value is about, and which of the values about it this is.
+/// The subject of an entry, and a variant.
 ///
-/// Everything about one subject can be listed, and so be removed, without knowing the variants.
+/// All entries about a subject can be listed and removed without knowing the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CacheKey {
-    /// What the value is about: the fingerprint of an upload, a pixel key, the digest of a rendition.
+    /// The fingerprint of an upload, a pixel key, or the digest of a rendition.
     pub subject: CacheSubject,
-    /// What sort of value.
     pub kind: EntryKind,
-    /// SHA-256 of everything else that the value depends on.
+    /// SHA-256 of everything else that the entry depends on.
     pub variant: [u8; 32],
 }
 
-/// What sort of value; keeps sorts apart that share a subject.
+/// The kind of an entry; separates kinds that share a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntryKind {
-    /// What is known of a rendition, the digest of its picture among it, by fingerprint.
+    /// The facts of a rendition, by fingerprint.
     Rendition,
-    /// An encoded picture, by its own digest.
+    /// An encoded image, by its digest.
     Picture,
     /// A provider's chroma, by pixel key.
     Chroma,
-    /// A provider's own pixels, by fingerprint.
+    /// A provider's own image, by fingerprint.
     Own,
 }
 
 impl EntryKind {
-    /// Every kind.
     pub const ALL: [Self; 4] = [Self::Rendition, Self::Picture, Self::Chroma, Self::Own];
 
-    /// Its name, which is in file names.
+    /// The name in file names.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Rendition => "rendition",
@@ -49,7 +47,7 @@ impl EntryKind {
 }
 
 impl CacheKey {
-    /// The key that is written like this, if one is.
+    /// Parses a file name.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (hashes, kind) = name.split_once('.')?;
         let (subject, variant) = hashes.split_once('-')?;

@@ -1,4 +1,4 @@
-//! Values in this process, bounded in bytes.
+//! A cache in this process, bounded in bytes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,14 +13,13 @@ use super::{
     Cache, CacheError, CacheEvent, CacheKey, CacheObserver, CacheSubject, Entry, Hit, Tier, TierStats,
 };
 
-/// What one value takes beside its bytes: keys, counters, queues, the timer of its expiry. Measured with
-/// 200,000 small values, and counted so that these are bounded, too.
+/// The overhead of an entry: keys, counters, queues, the timer of its expiry. Measured with 200,000 small entries.
 const OVERHEAD: u64 = 500;
 
-/// Weights are 32 bits wide: in units of this many bytes, the largest value is far from them.
+/// moka's weights have 32 bits. In units of this many bytes the largest entry is far below the maximum.
 const UNIT: u64 = 64;
 
-/// The newest values, by use.
+/// Recently used entries.
 pub struct MemoryCache {
     values: Moka<CacheKey, Entry>,
     ttl: Option<Duration>,
@@ -28,13 +27,13 @@ pub struct MemoryCache {
 }
 
 impl MemoryCache {
-    /// Keeps at most so many bytes, each value for at most so long.
+    /// A cache of this many bytes with this time to live.
     pub fn new(max_bytes: u64, ttl: Option<Duration>, observer: Arc<dyn CacheObserver>) -> Self {
         let told = observer.clone();
         let values = Moka::builder()
             .max_capacity(max_bytes / UNIT)
             .weigher(|_, entry: &Entry| weight(entry))
-            // Not by frequency: what was just paid for is never the one to go.
+            // Least recently used instead of least frequently used, so that a new paid result is not evicted first.
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(TimeToLive(ttl))
             .eviction_listener(move |_, _, cause| {
@@ -46,7 +45,7 @@ impl MemoryCache {
         Self { values, ttl, observer }
     }
 
-    /// Does what moka would otherwise put off: it lets 64 new values wait before it looks at the bound.
+    /// Runs moka's pending work: by itself it lets 64 new entries wait before it enforces the bound.
     async fn settle(&self) -> TierStats {
         self.values.run_pending_tasks().await;
         let (entries, bytes) = (self.values.entry_count(), self.values.weighted_size() * UNIT);

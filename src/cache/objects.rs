@@ -1,12 +1,11 @@
-//! Values in a bucket that several machines share, over the S3 protocol.
+//! A cache in a bucket that several machines share, over the S3 protocol.
 //!
-//! One object a value, `PREFIX/SUBJECT/VARIANT.KIND`, in the form of a file on disk: what comes back whole
-//! and right is believed, whoever sent it. A store is far away and may fail, which must only slow things
-//! down, and only so much: each request has a limit on time, and after a failure the store is left alone
-//! for a while (`pause`). A bucket is bounded by its own lifecycle rules, not from here; only the time to
-//! live is looked at.
+//! An entry is the object `PREFIX/SUBJECT/VARIANT.KIND`, in the format of a file on disk, and is checked like one. A
+//! bucket may be slow or fail, which must only cost a bounded time: each request has a time-out, and after a failure
+//! the circuit opens for a while. The bucket's own lifecycle rules bound its size; only the time to live is checked
+//! here.
 //!
-//! S3 lets everybody read a value as soon as its `PUT` was answered, which is what `put` waits for
+//! S3 returns an object to every reader as soon as its `PUT` was answered, which is what `put` waits for
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>).
 
 use std::future::Future;
@@ -32,64 +31,57 @@ use crate::circuit::{Circuit, CircuitPhase, CircuitPolicy};
 use crate::hex::hex;
 use crate::tasks;
 
-/// Largest object that is read, in bytes: far above any rendition.
+/// Maximum size of an object to read, in bytes: far above any rendition.
 const MOST: u64 = 1 << 30;
 
 /// The first pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often a request that failed at once is made again, within its limit on time.
+/// How often a request that failed at once is retried, within its time-out.
 const RETRIES: usize = 2;
 
-/// How long one of the many requests of a list may take, for which no client waits.
+/// Time-out for each request of a listing, which no client waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Objects that are removed by one request, the most that S3 allows.
+/// Objects that one request removes, the maximum of S3.
 const BATCH: usize = 1000;
 
-/// Where the bucket is, and how it is used.
+/// The bucket and how to use it.
 #[derive(Clone, Debug)]
 pub struct BucketOptions {
-    /// The bucket.
     pub bucket: String,
-    /// What the names of all objects begin with; may be empty.
+    /// The prefix of all object names; may be empty.
     pub prefix: String,
-    /// The store's address; none is AWS in that region.
+    /// The URL of the store; `None` is AWS in the region.
     pub endpoint: Option<String>,
-    /// The region that requests are signed for.
+    /// The region for signing requests.
     pub region: String,
-    /// Who asks.
     pub credentials: Credentials,
-    /// How long a value is kept; for ever if `None`.
+    /// The time to live; `None` is unlimited.
     pub ttl: Option<Duration>,
-    /// How long a value may take to be read or written.
+    /// Time-out for reading or writing an entry.
     pub timeout: Duration,
-    /// How long at most a store that has failed is left alone.
+    /// The maximum pause after failures.
     pub pause: Duration,
 }
 
-/// Who asks a store.
 #[derive(Clone, Debug)]
 pub enum Credentials {
-    /// An access key.
     Key {
-        /// Its name.
         id: SecretString,
-        /// Its secret.
         secret: SecretString,
-        /// The token of a key that is valid for a while only.
+        /// The token of a temporary key.
         token: Option<SecretString>,
     },
-    /// The role that this machine or container has, found by these settings as AWS's tools know them, by
-    /// name and value, and else by the metadata service.
+    /// The role of this machine or container: found by these settings of AWS's tools, by name and value, or else by
+    /// the metadata service.
     Role(Vec<(String, String)>),
 }
 
-/// A bucket with values.
 pub struct BucketCache {
     store: AmazonS3,
     prefix: Path,
-    /// What it is called in messages.
+    /// The name in messages.
     name: String,
     ttl: Option<Duration>,
     timeout: Duration,
@@ -98,8 +90,8 @@ pub struct BucketCache {
 }
 
 impl BucketCache {
-    /// Takes a bucket; asks it nothing yet. `client` makes the requests: without decompression, which
-    /// would hide the size of objects.
+    /// Opens a bucket without a request. `client` makes the requests; it must not decompress, because that would hide
+    /// the size of objects.
     pub fn open(
         options: BucketOptions,
         client: reqwest::Client,
@@ -161,7 +153,7 @@ impl BucketCache {
         self.under(&key.subject).join(format!("{variant}.{kind}"))
     }
 
-    /// The key of an object; none when it is somebody else's.
+    /// The key of an object; `None` if the object is not ours.
     fn key(&self, path: &Path) -> Option<CacheKey> {
         let mut parts = path.prefix_match(&self.prefix)?;
         let (subject, name) = (parts.next()?, parts.next()?);
@@ -175,7 +167,7 @@ impl BucketCache {
         CacheError::Store { store: self.name.clone(), why }
     }
 
-    /// Waits for an answer of the store, so long and no longer. `None`: there is no such object.
+    /// Awaits a response up to the time-out. `None`: the object does not exist.
     async fn ask<T>(
         &self,
         most: Duration,
@@ -191,7 +183,7 @@ impl BucketCache {
         }
     }
 
-    /// Asks, unless the circuit is open.
+    /// Makes a request unless the circuit is open.
     async fn unless_paused<T>(
         &self,
         work: impl Future<Output = Result<T, CacheError>>,
@@ -250,7 +242,7 @@ impl BucketCache {
         }
     }
 
-    /// The next object of a list that is one of ours.
+    /// The next object of a listing that is an entry.
     async fn next(&self, list: &mut ObjectListing<'_>) -> Result<Option<(CacheKey, ObjectMeta)>, CacheError> {
         while let Some(object) = self.ask(PATIENCE, list.try_next()).await?.flatten() {
             if let Some(key) = self.key(&object.location) {
@@ -266,7 +258,7 @@ impl BucketCache {
         self.ask(PATIENCE, deleted).await.map(drop)
     }
 
-    /// Looks at everything; removes what `unwanted` says, and counts the rest.
+    /// Lists everything; removes entries that are `unwanted`, and counts the rest.
     async fn look(&self, unwanted: impl Fn(&ObjectMeta) -> bool + Sync) -> Result<TierStats, CacheError> {
         let mut stats = TierStats { tier: Tier::Store, entries: 0, bytes: 0 };
         let mut batch = Vec::new();
@@ -331,7 +323,7 @@ impl Cache for BucketCache {
     }
 
     async fn sweep(&self) -> Result<Vec<TierStats>, CacheError> {
-        // A value is made before it is stored: by the store's clock it has expired for certain.
+        // An entry is made before it is stored, so by the store's clock it has certainly expired.
         let last = self.ttl.and_then(|ttl| SystemTime::now().checked_sub(ttl));
         let expired =
             |object: &ObjectMeta| last.is_some_and(|last| SystemTime::from(object.last_modified) < last);
@@ -339,12 +331,12 @@ impl Cache for BucketCache {
     }
 }
 
-/// Hashing a large value takes a while.
+/// Hashing a large value takes a while, so it runs off the async threads.
 async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, CacheError> {
     tasks::spawn_blocking(work).await.map_err(|_| CacheError::Stopped)
 }
 
-/// Has requests made by the client that makes all of ours.
+/// Makes requests with our common HTTP client.
 #[derive(Debug)]
 struct Connector(reqwest::Client);
 
@@ -354,7 +346,7 @@ impl HttpConnector for Connector {
     }
 }
 
-/// The code of an error of S3, such as `NoSuchBucket`
+/// The code of an S3 error, such as `NoSuchBucket`
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>).
 fn code(error: &Error) -> Option<String> {
     let text = error.to_string();
@@ -363,7 +355,7 @@ fn code(error: &Error) -> Option<String> {
     (code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric())).then(|| code.to_owned())
 }
 
-/// What went wrong, in few words; the whole would hold addresses and what the store says of our request.
+/// A short description of an error. The full text would contain addresses and details of our request.
 fn words(error: &Error) -> String {
     let code = code(error);
     match (error, code) {
@@ -378,7 +370,7 @@ fn words(error: &Error) -> String {
             while let Some(source) = innermost.source() {
                 innermost = source;
             }
-            // After a `<` would come a page of somebody in between.
+            // A `<` would start an error page of a proxy.
             innermost
                 .to_string()
                 .split(['<', '\n'])

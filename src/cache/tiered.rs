@@ -1,12 +1,11 @@
-//! The fast in front of the slow, and what becomes of their failures.
+//! Combines caches, the fastest first, and handles their failures.
 //!
-//! A value found in a slower tier is put into the faster ones. A tier that fails is counted, warned of
-//! once a minute, and otherwise passed over: a full disk costs money later, never an answer now. So this
-//! cache never fails a read or a write, and without any tier it is a cache that keeps nothing. What a
-//! person asks for, to remove or to clear, does fail when a tier fails.
+//! An entry found in a slower tier is copied to the faster ones. A tier that fails is counted, logged once a minute,
+//! and otherwise skipped: a full disk may cost credit later, but fails no request. So lookups and stores never fail
+//! here, and without any tier nothing is cached. Operators' requests to remove or clear do fail if a tier fails.
 //!
-//! A tier that other machines share is slow to write to. Where they wait for a value to be there, `put`
-//! waits, too; where nobody does, it is written afterwards, in a task of its own (`Behind`).
+//! A shared tier is slow to write to. If other machines wait for an entry, `put` waits, too; otherwise a task writes
+//! it in the background ([`BackgroundWrites`]).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,11 +18,11 @@ use super::{
 };
 use crate::tasks::Tasks;
 
-/// How often at most the same trouble is warned of.
+/// How often a continuing failure is logged at most.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// How many values may be on their way to shared tiers while nobody waits. Beyond that `put` waits, so
-/// that a slow store does not fill the memory.
+/// Maximum entries that are being written in the background. Beyond that `put` waits, so that a slow bucket does not
+/// fill the memory.
 const MOST_BEHIND: usize = 64;
 
 /// Caches, the fastest first.
@@ -42,22 +41,21 @@ struct CacheLevel {
     writes: RepeatedFailure,
 }
 
-/// Has shared tiers written to by tasks that shutdown waits for; `put` does not.
+/// Writes to shared tiers in tasks that shutdown waits for, while `put` returns at once.
 pub struct BackgroundWrites {
     tasks: Tasks,
     room: Arc<Semaphore>,
 }
 
 impl BackgroundWrites {
-    /// By these tasks.
     pub fn new(tasks: Tasks) -> Self {
         Self { tasks, room: Arc::new(Semaphore::new(MOST_BEHIND)) }
     }
 }
 
 impl TieredCache {
-    /// Puts caches in front of each other, the fastest first. Without `behind`, `put` keeps its promise
-    /// for shared tiers, too: what it returned for is there for everybody, as far as it could be kept.
+    /// Combines caches, the fastest first. Without `behind`, `put` waits for shared tiers, too: when it returns,
+    /// other machines can read the entry, if it could be stored.
     pub fn new(
         tiers: Vec<(Tier, Arc<dyn Cache>)>,
         behind: Option<BackgroundWrites>,
@@ -74,7 +72,7 @@ impl TieredCache {
 }
 
 impl Inner {
-    /// Puts a value into these tiers; each stands for itself.
+    /// Stores an entry in each of these tiers independently.
     async fn fill(&self, tiers: impl Iterator<Item = &CacheLevel>, key: &CacheKey, entry: &Entry) {
         for level in tiers {
             if let Err(error) = level.cache.put(key, entry.clone()).await {
@@ -153,7 +151,7 @@ impl Cache for TieredCache {
 
     async fn remove(&self, key: &CacheKey) -> Result<bool, CacheError> {
         let mut removed = false;
-        // The slowest first: a faster tier cannot be filled again from what is gone.
+        // The slowest first, so that a faster tier cannot be refilled from it.
         for level in self.0.tiers.iter().rev() {
             removed |= level.cache.remove(key).await?;
         }
@@ -177,8 +175,8 @@ impl Cache for TieredCache {
         Ok(())
     }
 
-    /// Of the tiers that are this machine's own. To look through a shared one takes a request for each
-    /// thousand values, which would be made by every machine, and is paid for.
+    /// Sweeps this machine's tiers only. A sweep of a shared tier takes a paid request per thousand entries, and
+    /// every machine would make it.
     async fn sweep(&self) -> Result<Vec<TierStats>, CacheError> {
         let mut stats = Vec::new();
         for level in self.0.tiers.iter().filter(|level| !level.tier.is_shared()) {
@@ -188,12 +186,12 @@ impl Cache for TieredCache {
     }
 }
 
-/// Trouble that goes on: warned of once a minute, with how much there was in between.
+/// A continuing failure, logged once a minute with the count since then.
 #[derive(Default)]
 struct RepeatedFailure(Mutex<(Option<Instant>, u64)>);
 
 impl RepeatedFailure {
-    /// Warns, or only counts; `warn` gets how much went unsaid.
+    /// Logs or only counts; `warn` gets the number of unlogged failures.
     fn warn(&self, warn: impl FnOnce(u64)) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, unsaid) = &mut *state;

@@ -1,21 +1,18 @@
-//! Where a Redis is, as a URL without its password.
+//! The URL of a Redis, without its password.
 
 use std::fmt;
 use std::str::FromStr;
 
 use redis::{Client, ConnectionInfo, IntoConnectionInfo, RedisResult};
 
-/// An address such as `redis://127.0.0.1:6379/0`; `rediss` for TLS, and `valkey` for either.
+/// A URL such as `redis://127.0.0.1:6379/0`; `rediss` for TLS, and `valkey` for either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address(String);
 
-/// Why a text is no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// It is no URL of a Redis.
     #[error("is not an address such as \"redis://127.0.0.1:6379\", or \"rediss://\" with TLS")]
     Unknown,
-    /// There is a secret in it.
     #[error("must not have the password in it, which is shown: set `shared.password`")]
     Password,
 }
@@ -33,7 +30,7 @@ impl FromStr for Address {
 }
 
 impl Address {
-    /// A client for it, which connects to nobody yet.
+    /// A client for it, not yet connected.
     pub(super) fn client(&self, password: Option<&str>) -> RedisResult<Client> {
         let info = info(&self.0)?;
         let mut settings = info.redis_settings().clone();

@@ -1,11 +1,11 @@
-//! What replicas share: the connection to one Redis (or Valkey), the prefix of its keys, and whether it answers.
+//! The connection to the Redis (or Valkey) that replicas share, the prefix of its keys, and its availability.
 //!
-//! The rooms that keep something there (`quota`, `credit::ledger`, `gateway::flight`) each have their own
-//! scripts; this room knows none of them. A Redis that does not answer must not slow every request down: after a
-//! failure everybody is told so at once, and only one command at a time goes out to see whether it is back.
+//! The modules that store data there (`quota`, `credit::ledger`, `gateway::flight`) have their own scripts. An
+//! unavailable Redis must not slow every request down: after a failure commands fail at once, and only one command at
+//! a time is tried.
 //!
-//! A Redis that answers may still refuse to be written: a replica, a server that is full or cannot save. So only a
-//! command that has written shows that all is well; one that has read does not.
+//! A Redis that answers may still reject writes: a replica, or a server that is full or cannot save. So only a
+//! successful write shows that Redis works.
 
 mod address;
 
@@ -21,37 +21,33 @@ pub use address::{Address, AddressError};
 
 use crate::circuit::{Circuit, CircuitPass, CircuitPolicy};
 
-/// How long after a failure nobody asks again.
+/// The pause after a failure.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How to reach what is shared.
 #[derive(Clone, Debug)]
 pub struct RedisOptions {
-    /// Where it is.
     pub address: Address,
-    /// The password, if it wants one.
     pub password: Option<SecretString>,
-    /// What all keys begin with.
+    /// The prefix of all keys.
     pub prefix: String,
-    /// How long connecting may take, and each answer.
+    /// Time-out for connecting and for each command.
     pub timeout: Duration,
 }
 
-/// What a command is for.
+/// The purpose of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandPurpose {
-    /// Limits on rates.
+    /// Rate limits.
     Quota,
-    /// The account of credit.
+    /// The credit ledger.
     Ledger,
-    /// One call for all who want the same.
+    /// Flights of all replicas.
     Flight,
-    /// To see whether it answers and can be written.
+    /// A check that Redis answers and accepts writes.
     Ping,
 }
 
 impl CommandPurpose {
-    /// The label in metrics.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Quota => "quota",
@@ -62,34 +58,33 @@ impl CommandPurpose {
     }
 }
 
-/// Told what happens; must be quick.
+/// Receives events; must be quick.
 pub trait RedisObserver: Send + Sync {
-    /// Whether Redis answers and can be written, as far as is known.
+    /// Whether Redis answers and accepts writes, as far as known.
     fn answers(&self, yes: bool);
 
-    /// A command failed.
     fn failed(&self, purpose: CommandPurpose);
 }
 
-/// Nobody is told.
+/// Ignores all events.
 impl RedisObserver for () {
     fn answers(&self, _: bool) {}
     fn failed(&self, _: CommandPurpose) {}
 }
 
-/// Why a command was not carried out, or is not known to have been.
+/// Why a command failed or may have failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Redis at {address} {}: {reason}", if *.refused { "refuses" } else { "does not answer" })]
 pub struct CommandError {
     address: Address,
     reason: String,
-    /// It answered, with an error.
+    /// Redis returned an error.
     refused: bool,
-    /// Whether the command may have been carried out all the same.
+    /// Whether the command may have been executed.
     pub sent: bool,
 }
 
-/// What replicas share. Clones are the same connection.
+/// The shared Redis. Clones use the same connection.
 #[derive(Clone)]
 pub struct SharedRedis(Arc<Inner>);
 
@@ -110,31 +105,29 @@ struct RedisHealth {
 /// What the success of a command shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CommandProof {
-    /// That Redis answers.
+    /// Redis answers.
     Answers,
-    /// That it can be written, too.
+    /// Redis also accepts writes.
     Writes,
 }
 
 impl SharedRedis {
-    /// Connects to nobody yet.
+    /// Does not connect yet.
     pub fn new(options: RedisOptions, observer: Arc<dyn RedisObserver>) -> Self {
         let probe = Script::new(include_str!("probe.lua"));
         let circuit = Circuit::new(CircuitPolicy::first_failure(PAUSE, PAUSE), |_, _| {});
         Self(Arc::new(Inner { options, observer, probe, circuit, health: Mutex::default() }))
     }
 
-    /// Where it is.
     pub fn address(&self) -> &Address {
         &self.0.options.address
     }
 
-    /// A key of ours.
+    /// A key with our prefix.
     pub fn key(&self, rest: impl fmt::Display) -> String {
         format!("{}:{rest}", self.0.options.prefix)
     }
 
-    /// Runs a script.
     pub async fn run<T: FromRedisValue>(
         &self,
         purpose: CommandPurpose,
@@ -144,7 +137,7 @@ impl SharedRedis {
         self.note(purpose, pass, CommandProof::Answers, script.invoke_async(&mut connection).await)
     }
 
-    /// Runs a script that writes, whatever it finds.
+    /// Runs a script that always writes.
     pub async fn write<T: FromRedisValue>(
         &self,
         purpose: CommandPurpose,
@@ -154,7 +147,7 @@ impl SharedRedis {
         self.note(purpose, pass, CommandProof::Writes, script.invoke_async(&mut connection).await)
     }
 
-    /// Sends commands together.
+    /// Sends commands as a pipeline.
     pub async fn query<T: FromRedisValue>(
         &self,
         purpose: CommandPurpose,
@@ -164,24 +157,24 @@ impl SharedRedis {
         self.note(purpose, pass, CommandProof::Answers, commands.query_async(&mut connection).await)
     }
 
-    /// Sees whether it answers and can be written.
+    /// Checks that Redis answers and accepts writes.
     pub async fn ping(&self) -> Result<(), CommandError> {
         let mut probe = self.0.probe.prepare_invoke();
         probe.key(self.key("probe:text")).key(self.key("probe:hash"));
         self.write(CommandPurpose::Ping, &probe).await
     }
 
-    /// Whether it answers and can be written, as far as is known. Asks nobody.
+    /// Whether Redis answers and accepts writes, as far as known. Does not block.
     pub fn health(&self) -> Result<(), CommandError> {
         self.lock().trouble.clone().map_or(Ok(()), Err)
     }
 
-    /// That an answer makes no sense.
+    /// The error for an unexpected reply.
     pub fn confused(&self, reason: &str) -> CommandError {
         CommandError { address: self.address().clone(), reason: reason.to_owned(), refused: true, sent: true }
     }
 
-    /// The connection, unless it has just failed.
+    /// The connection, unless the circuit is open.
     fn connection(
         &self,
         purpose: CommandPurpose,
@@ -213,7 +206,7 @@ impl SharedRedis {
         ConnectionManager::new_lazy_with_config(client, config)
     }
 
-    /// Takes note of how a command went.
+    /// Records the result of a command.
     fn note<T>(
         &self,
         purpose: CommandPurpose,
@@ -225,7 +218,7 @@ impl SharedRedis {
         let mut health = self.lock();
         match result {
             Ok(value) => {
-                // Also ends a pause that began after this command was sent: Redis answers.
+                // This also ends a pause that began after this command was sent, because Redis answers.
                 self.0.circuit.close();
                 if proof == CommandProof::Writes && health.trouble.take().is_some() {
                     tracing::info!("Redis at {address} answers again");
@@ -241,8 +234,8 @@ impl SharedRedis {
                     );
                 }
                 if !error.is_io_error() {
-                    // It may be this connection that is refused, with its password, or as that of a server which is
-                    // not the primary any more. The connection manager itself begins anew only after I/O errors.
+                    // Redis may reject this connection, by its password or because the server is no longer the
+                    // primary. The connection manager reconnects by itself only after I/O errors.
                     health.connection = None;
                 }
                 health.trouble = Some(trouble.clone());
@@ -262,7 +255,7 @@ impl SharedRedis {
 fn trouble(address: &Address, error: &RedisError) -> CommandError {
     let refused = error.code().is_some() || error.kind() == ErrorKind::AuthenticationFailed;
     let reason = match (error.code(), error.detail()) {
-        // In Redis's own words, which its documentation explains; without the place in our script.
+        // In Redis's own words, which its documentation explains; without the position in our script.
         (Some(code), Some(detail)) => {
             let detail = detail.split_once(" script: ").map_or(detail, |(detail, _)| detail);
             format!("{code} {detail}")

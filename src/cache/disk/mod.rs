@@ -1,10 +1,9 @@
-//! Values in a folder, bounded in bytes; whoever was used longest ago goes first.
+//! A cache in a folder, bounded in bytes; the least recently used entries are evicted first.
 //!
-//! The folder itself is the truth. A value's file appears whole, by a rename, and says in its header what
-//! it is; its time of modification is when it was last used. So a process may be killed at any moment,
-//! and several may share the folder: each looks again at everything there whenever it has itself written
-//! a sixteenth of the bound. One process alone never goes over the bound; each further one may pass it by
-//! a sixteenth, or by the largest value if that is more.
+//! The folder itself is the only state. The file of an entry appears complete, by a rename. Its header says what it
+//! is, and its modification time is its last use. So a process may be killed at any moment, and several processes may
+//! share the folder: each scans it whenever it has written a sixteenth of the bound. A single process never exceeds
+//! the bound; each further one may exceed it by a sixteenth, or by the largest entry if that is more.
 
 mod folder;
 
@@ -23,25 +22,23 @@ use crate::files::there;
 use crate::tasks;
 use folder::{EntryFile, Folder};
 
-/// How a folder is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskOptions {
-    /// Most bytes of all values and their headers.
+    /// Maximum bytes of all entries with their headers.
     pub max_bytes: u64,
-    /// How long a value is kept; for ever, or until there is no more room, if `None`.
+    /// The time to live; `None` keeps entries until space is needed.
     pub ttl: Option<Duration>,
-    /// How exactly the last use of a value is known: it is written down at most this often.
+    /// How often the last use of an entry is recorded at most.
     pub touch_every: Duration,
 }
 
 impl Default for DiskOptions {
-    /// 10 GiB, for ever, a minute.
+    /// 10 GiB, no time to live, a minute.
     fn default() -> Self {
         Self { max_bytes: 10 << 30, ttl: None, touch_every: Duration::from_secs(60) }
     }
 }
 
-/// A folder with values.
 #[derive(Clone)]
 pub struct DiskCache(Arc<Inner>);
 
@@ -52,20 +49,19 @@ struct Inner {
     observer: Arc<dyn CacheObserver>,
 }
 
-/// What is known of the folder's size; other processes change it behind our back.
+/// The known size of the folder, which other processes may change.
 #[derive(Debug, Default)]
 struct FolderUsage {
     entries: u64,
     bytes: u64,
-    /// Bytes of values that are being written.
+    /// Bytes of entries that are being written.
     reserved: u64,
-    /// Bytes written since everything was looked at.
+    /// Bytes written since the last scan.
     written: u64,
 }
 
 impl DiskCache {
-    /// Takes a folder, made if it is not there, and looks at everything in it. Blocks: not for async
-    /// threads.
+    /// Opens or creates a folder and scans it. Blocks on the disk.
     pub fn open(
         folder: PathBuf,
         options: DiskOptions,
@@ -155,7 +151,7 @@ impl Inner {
         }
     }
 
-    /// Writes down that a value was used. Failing that, it only goes sooner than it should.
+    /// Records the use of an entry. If that fails, the entry is evicted too early.
     fn touch(&self, file: &File) {
         let used = file.metadata().and_then(|data| data.modified());
         let now = SystemTime::now();
@@ -185,7 +181,7 @@ impl Inner {
         placed.and_then(|()| self.folder.sync(key)).map_err(CacheError::io(&self.folder.file(key)))
     }
 
-    /// Gives a written file its name, and counts it.
+    /// Renames a written file to its final name and counts it.
     fn place(&self, part: &Path, key: &CacheKey, bytes: u64) -> std::io::Result<()> {
         let path = self.folder.file(key);
         let mut room = self.room();
@@ -197,15 +193,14 @@ impl Inner {
         Ok(())
     }
 
-    /// Sets room aside for a value, making some first if need be; whether there is any.
+    /// Reserves space for an entry, and evicts others if necessary; returns whether there is enough.
     fn reserve(&self, bytes: u64) -> Result<bool, CacheError> {
         let most = self.options.max_bytes;
         let mut room = self.room();
         if room.reserved + bytes > most {
             return Ok(false);
         }
-        // Looking at everything is slow. It is done for a sixteenth of the bound at a time, and makes
-        // that much room, so that its cost is shared by many.
+        // A scan is slow. It frees a sixteenth of the bound at once, so that many entries share its cost.
         let step = most / 16;
         if room.bytes + room.reserved + bytes > most || room.written + bytes > step {
             let wanted = room.reserved + bytes.max(step);
@@ -221,8 +216,7 @@ impl Inner {
         self.look(&mut room, most)
     }
 
-    /// Looks at everything that is there, and removes what has expired and, above `most` bytes, what was
-    /// used longest ago.
+    /// Scans the folder, and removes expired entries and, above `most` bytes, the least recently used ones.
     fn look(&self, room: &mut FolderUsage, most: u64) -> Result<TierStats, CacheError> {
         let mut found = self.folder.scan().map_err(CacheError::io(self.folder.path()))?;
         found.sort_unstable_by_key(|found| found.used);
@@ -231,8 +225,8 @@ impl Inner {
         room.bytes = found.iter().map(|found| found.bytes).sum();
         let now = SystemTime::now();
         for EntryFile { path, bytes, used } in found {
-            // A value is made before it is used: by this clock it has expired for certain, by its own
-            // it may have before, which is seen when it is read.
+            // An entry is made before it is used. By its last use it has certainly expired; by the time in its header
+            // it may have expired earlier, which is checked when it is read.
             let expired =
                 self.options.ttl.is_some_and(|ttl| now.duration_since(used).is_ok_and(|ago| ago >= ttl));
             if !expired && room.bytes <= most {
@@ -248,7 +242,7 @@ impl Inner {
         Ok(room.stats())
     }
 
-    /// Removes a file, and counts it; whether it was there.
+    /// Removes a file and updates the size; returns whether it existed.
     fn remove(&self, path: &Path) -> Result<bool, CacheError> {
         let mut room = self.room();
         let Some(data) = there(fs::metadata(path)).map_err(CacheError::io(path))? else { return Ok(false) };

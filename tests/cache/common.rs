@@ -1,4 +1,4 @@
-//! Caches to test, values to put into them, and an observer that remembers.
+//! Caches to test, values to put into them, and an observer that records events.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::s3::S3;
 
-/// What was observed.
+/// The events that a cache reported.
 #[derive(Default)]
 pub struct Log {
     events: Mutex<HashMap<(Tier, CacheEvent), u64>>,
@@ -47,11 +47,11 @@ impl Log {
 pub struct Setup {
     pub cache: Arc<dyn Cache>,
     pub log: Arc<Log>,
-    /// Where it keeps its files, removed at the end.
+    /// The cache's folder, removed when the test ends.
     pub folder: Option<TempDir>,
 }
 
-/// Sets up a cache of so many bytes and such a time to live.
+/// Opens a cache with this many bytes and this time to live.
 pub type Make = fn(u64, Option<Duration>) -> Setup;
 
 pub const LARGE: u64 = 64 << 20;
@@ -68,7 +68,7 @@ pub fn disk(max_bytes: u64, ttl: Option<Duration>) -> Setup {
     Setup { cache, log, folder: Some(folder) }
 }
 
-/// Both tiers, each of the same size.
+/// Memory and disk, each with the same number of bytes.
 pub fn tiered(max_bytes: u64, ttl: Option<Duration>) -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let log = Arc::new(Log::default());
@@ -78,10 +78,10 @@ pub fn tiered(max_bytes: u64, ttl: Option<Duration>) -> Setup {
     Setup { cache: Arc::new(cache), log, folder: Some(folder) }
 }
 
-/// The store of most tests; none where it is not installed.
+/// The object store that most tests share; `None` if the program is not installed.
 pub static STORE: LazyLock<Option<S3>> = LazyLock::new(S3::start);
 
-/// A part of a bucket that no other test uses, which has no bound.
+/// A prefix of the bucket that no other test uses. A bucket has no size limit.
 pub fn objects(_: u64, ttl: Option<Duration>) -> Setup {
     static USED: AtomicU32 = AtomicU32::new(0);
     let log = Arc::new(Log::default());
@@ -90,7 +90,7 @@ pub fn objects(_: u64, ttl: Option<Duration>) -> Setup {
     Setup { cache: Arc::new(open_objects(options, &log)), log, folder: None }
 }
 
-/// The bucket of a store.
+/// The bucket of an object store.
 pub fn options(store: &S3) -> BucketOptions {
     let (id, secret) = (store.key.0.as_str(), store.key.1.as_str());
     BucketOptions {
@@ -110,13 +110,13 @@ pub fn open_objects(options: BucketOptions, log: &Arc<Log>) -> BucketCache {
     BucketCache::open(options, client, log.clone()).unwrap()
 }
 
-/// Opens a folder, with the last use of a value known exactly.
+/// Opens a folder that records every use of a value.
 pub fn open(folder: &Path, max_bytes: u64, ttl: Option<Duration>, log: &Arc<Log>) -> DiskCache {
     let options = DiskOptions { max_bytes, ttl, touch_every: Duration::ZERO };
     DiskCache::open(folder.to_owned(), options, log.clone()).unwrap()
 }
 
-/// A key for each number; every fourth shares its subject.
+/// A different key for each number; four consecutive numbers share a subject.
 pub fn key(number: u32) -> CacheKey {
     let mut subject = [0x5a; 32];
     subject[..4].copy_from_slice(&(number / 4).wrapping_mul(0x9e37_79b9).to_le_bytes());
@@ -125,7 +125,7 @@ pub fn key(number: u32) -> CacheKey {
     CacheKey { subject, kind: EntryKind::ALL[number as usize % 4], variant }
 }
 
-/// A value that is unlike any other, `length` bytes of it.
+/// A value of `length` bytes that differs from every other value.
 pub fn value(number: u32, version: u32, length: usize) -> Bytes {
     let mut state = u64::from(number) << 32 | u64::from(version) | 1 << 63;
     let next = move || {
@@ -156,12 +156,12 @@ impl Setup {
     }
 }
 
-/// Every file under a folder but the tag, with its size.
+/// Every file in a folder and its size, except the folder's tag.
 pub fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        // Other processes may be removing files.
+        // Other processes may remove files at the same time.
         match std::fs::metadata(&path) {
             Ok(data) if data.is_dir() => found.extend(files(&path)),
             Ok(data) if !path.ends_with("CACHEDIR.TAG") => found.push((path, data.len())),

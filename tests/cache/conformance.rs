@@ -1,4 +1,4 @@
-//! What every cache must do. A new one is a new line at the end.
+//! The tests that every cache must pass. A new cache is added at the end of the file.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -25,7 +25,7 @@ async fn a_value_comes_back_as_it_was_put(make: Make) {
     assert_eq!(setup.get(99).await, None);
 }
 
-async fn keys_that_differ_in_one_part_are_different(make: Make) {
+async fn keys_that_differ_in_one_part_address_different_values(make: Make) {
     let setup = make(LARGE, None);
     let mut keys = Vec::new();
     for kind in EntryKind::ALL {
@@ -44,7 +44,7 @@ async fn keys_that_differ_in_one_part_are_different(make: Make) {
     }
 }
 
-async fn a_newer_value_takes_the_place_of_an_older(make: Make) {
+async fn a_newer_value_replaces_an_older_one(make: Make) {
     let setup = make(LARGE, None);
     setup.put(1, value(1, 0, 5000)).await;
     let before = setup.bytes().await;
@@ -53,7 +53,7 @@ async fn a_newer_value_takes_the_place_of_an_older(make: Make) {
     assert!(setup.bytes().await < before - 4000, "the older still counts");
 }
 
-async fn what_is_removed_is_gone_and_nothing_else_is(make: Make) {
+async fn remove_deletes_one_value_and_no_other(make: Make) {
     let setup = make(LARGE, None);
     for number in 0..8 {
         setup.put(number, value(number, 0, 100)).await;
@@ -66,7 +66,7 @@ async fn what_is_removed_is_gone_and_nothing_else_is(make: Make) {
     }
 }
 
-async fn everything_about_a_subject_is_listed(make: Make) {
+async fn list_returns_every_key_of_a_subject(make: Make) {
     let setup = make(LARGE, None);
     for number in 0..16 {
         setup.put(number, value(number, 0, 100)).await;
@@ -79,7 +79,7 @@ async fn everything_about_a_subject_is_listed(make: Make) {
     assert_eq!(setup.cache.list(&[0; 32]).await.unwrap(), []);
 }
 
-async fn after_clear_there_is_nothing(make: Make) {
+async fn clear_removes_every_value(make: Make) {
     let setup = make(LARGE, None);
     for number in 0..100 {
         setup.put(number, value(number, 0, 100)).await;
@@ -95,7 +95,7 @@ async fn after_clear_there_is_nothing(make: Make) {
     assert_eq!(setup.get(1).await, Some(value(1, 1, 10)));
 }
 
-async fn the_time_to_live_counts_from_when_a_value_was_made(make: Make) {
+async fn the_time_to_live_counts_from_creation(make: Make) {
     let ttl = Duration::from_secs(3600);
     let setup = make(LARGE, Some(ttl));
     let aged = |age: Duration| Entry { bytes: value(1, 0, 100), made: SystemTime::now() - age };
@@ -109,7 +109,7 @@ async fn the_time_to_live_counts_from_when_a_value_was_made(make: Make) {
     assert!(setup.get(1).await.is_none(), "it has expired since");
     assert!(setup.get(2).await.is_some());
     assert!(setup.get(3).await.is_some(), "a clock was wrong: it counts as new");
-    // A sweep cleans up, to the tick of a clock that is not as fine as the answer to a get.
+    // A sweep removes expired entries. Its clock may be coarser than the clock of a lookup, so the test waits.
     let start = Instant::now();
     while setup.cache.sweep().await.unwrap().iter().any(|stats| stats.entries != 2) {
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", setup.cache.sweep().await);
@@ -117,7 +117,7 @@ async fn the_time_to_live_counts_from_when_a_value_was_made(make: Make) {
     }
 }
 
-async fn the_bound_in_bytes_is_kept_and_the_newest_stays(make: Make) {
+async fn the_size_limit_holds_and_the_newest_value_remains(make: Make) {
     const MOST: u64 = 512 << 10;
     let setup = make(MOST, None);
     for number in 0..200 {
@@ -136,11 +136,11 @@ async fn the_bound_in_bytes_is_kept_and_the_newest_stays(make: Make) {
     }
 }
 
-async fn what_was_used_last_outlives_what_was_not(make: Make) {
+async fn the_least_recently_used_value_is_evicted_first(make: Make) {
     let setup = make(512 << 10, None);
     for number in 0..100 {
         setup.put(number, value(number, 0, 10_000)).await;
-        // Times of files are no finer than a tick of the kernel.
+        // File times are no finer than a tick of the kernel.
         tokio::time::sleep(Duration::from_millis(8)).await;
         assert!(setup.get(0).await.is_some(), "it is in use, and was dropped for value {number}");
     }
@@ -148,7 +148,7 @@ async fn what_was_used_last_outlives_what_was_not(make: Make) {
     assert!(setup.get(99).await.is_some());
 }
 
-async fn a_value_larger_than_all_room_is_left_out(make: Make) {
+async fn a_value_larger_than_the_cache_is_not_stored(make: Make) {
     let setup = make(64 << 10, None);
     setup.put(1, value(1, 0, 10_000)).await;
     setup.put(2, value(2, 0, 100_000)).await;
@@ -156,7 +156,7 @@ async fn a_value_larger_than_all_room_is_left_out(make: Make) {
     assert_eq!(setup.get(1).await, Some(value(1, 0, 10_000)), "it had to go for nothing");
 }
 
-async fn many_at_once_read_whole_values_or_none(make: Make) {
+async fn concurrent_readers_see_whole_values_or_none(make: Make) {
     let setup = Arc::new(make(2 << 20, None));
     let mut tasks = tokio::task::JoinSet::new();
     for task in 0..8_u32 {
@@ -183,7 +183,7 @@ async fn many_at_once_read_whole_values_or_none(make: Make) {
     assert!(setup.bytes().await <= 2 << 20);
 }
 
-async fn hits_and_misses_are_told(make: Make) {
+async fn hits_and_misses_are_reported(make: Make) {
     let setup = make(LARGE, None);
     setup.get(1).await;
     setup.put(1, Bytes::from_static(b"x")).await;
@@ -201,21 +201,21 @@ macro_rules! conformance {
     (all $($implementation:ident)*) => { $(mod $implementation {
         conformance! { $implementation:
             a_value_comes_back_as_it_was_put
-            keys_that_differ_in_one_part_are_different
-            a_newer_value_takes_the_place_of_an_older
-            what_is_removed_is_gone_and_nothing_else_is
-            everything_about_a_subject_is_listed
-            after_clear_there_is_nothing
-            the_time_to_live_counts_from_when_a_value_was_made
-            many_at_once_read_whole_values_or_none
-            hits_and_misses_are_told
+            keys_that_differ_in_one_part_address_different_values
+            a_newer_value_replaces_an_older_one
+            remove_deletes_one_value_and_no_other
+            list_returns_every_key_of_a_subject
+            clear_removes_every_value
+            the_time_to_live_counts_from_creation
+            concurrent_readers_see_whole_values_or_none
+            hits_and_misses_are_reported
         }
     })* };
     (bounded $($implementation:ident)*) => { mod bounded { $(mod $implementation {
         conformance! { $implementation:
-            the_bound_in_bytes_is_kept_and_the_newest_stays
-            what_was_used_last_outlives_what_was_not
-            a_value_larger_than_all_room_is_left_out
+            the_size_limit_holds_and_the_newest_value_remains
+            the_least_recently_used_value_is_evicted_first
+            a_value_larger_than_the_cache_is_not_stored
         }
     })* } };
     ($make:ident: $($test:ident)*) => { $(
@@ -230,12 +230,12 @@ macro_rules! conformance {
 }
 
 conformance! { all memory disk tiered objects }
-// A bucket has its own rules for that.
+// A bucket is not in this list: its lifecycle rules limit its size.
 conformance! { bounded memory disk tiered }
 
-/// The hit path hands out the bytes that were put, not a copy of them.
+/// A hit returns the stored bytes themselves, without a copy.
 #[tokio::test]
-async fn a_hit_in_memory_copies_nothing() {
+async fn a_hit_in_memory_does_not_copy_the_value() {
     for make in [memory as Make, tiered] {
         let setup: Setup = make(LARGE, None);
         let bytes = value(1, 0, 300_000);

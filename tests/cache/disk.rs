@@ -1,4 +1,4 @@
-//! What a folder must bear: restarts, damage, strangers, company, and a disk that is full.
+//! The disk cache under restarts, damage, foreign files, several processes and a full disk.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use pixcolor::cache::{Cache, CacheEvent, DiskCache, DiskOptions, Entry, Tier};
 
 use super::common::{LARGE, Log, Setup, disk, files, key, open, value};
 
-/// The file of the only value there is.
+/// The path of the only value in the folder.
 fn only_file(setup: &Setup) -> PathBuf {
     let mut files = files(setup.path());
     assert_eq!(files.len(), 1);
@@ -34,7 +34,7 @@ async fn values_sizes_and_order_survive_a_restart() {
         assert_eq!(hit.entry.bytes, value(number, 0, 10_000));
         tokio::time::sleep(Duration::from_millis(8)).await;
     }
-    // Now value 0 is the one that was not used for longest, and there is room for 15.
+    // Value 0 is now the least recently used, and 15 values fit.
     open(setup.path(), 155_000, None, &Arc::default());
     for number in 0..20 {
         assert_eq!(setup.get(number).await.is_some(), number >= 5, "value {number}");
@@ -42,7 +42,7 @@ async fn values_sizes_and_order_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn the_last_use_is_written_down_once_in_a_while() {
+async fn the_last_use_is_recorded_at_intervals() {
     let setup = disk(LARGE, None);
     setup.put(1, value(1, 0, 10)).await;
     let file = only_file(&setup);
@@ -58,7 +58,7 @@ async fn the_last_use_is_written_down_once_in_a_while() {
 }
 
 #[tokio::test]
-async fn every_damage_is_noticed_dropped_and_made_good_by_the_next_put() {
+async fn damaged_values_are_removed_and_the_next_put_restores_them() {
     let right = value(1, 0, 1000);
     let setup = disk(LARGE, None);
     setup.put(1, right.clone()).await;
@@ -70,7 +70,7 @@ async fn every_damage_is_noticed_dropped_and_made_good_by_the_next_put() {
     damaged.push([&good[..], b"x"].concat());
     damaged.push(b"<html>".repeat(300));
     damaged.push(vec![0; good.len()]);
-    // One bit, in every field and in the value.
+    // Flips one bit in every field and in the value.
     damaged.extend([0, 3, 4, 8, 40, 72, 79, 80, 87, 88, 119, 120, 600, 1119].map(|at| {
         let mut bytes = good.clone();
         bytes[at] ^= 0x10;
@@ -87,7 +87,7 @@ async fn every_damage_is_noticed_dropped_and_made_good_by_the_next_put() {
 }
 
 #[tokio::test]
-async fn a_value_in_the_place_of_another_is_not_believed() {
+async fn a_value_under_another_keys_path_is_a_miss() {
     let setup = disk(LARGE, None);
     setup.put(1, value(1, 0, 1000)).await;
     let one = only_file(&setup);
@@ -99,7 +99,7 @@ async fn a_value_in_the_place_of_another_is_not_believed() {
 }
 
 #[tokio::test]
-async fn files_that_are_not_ours_are_never_counted_or_removed() {
+async fn foreign_files_are_never_counted_or_removed() {
     let setup = disk(LARGE, None);
     setup.put(1, value(1, 0, 1000)).await;
     let leaf = only_file(&setup).parent().unwrap().to_owned();
@@ -122,7 +122,7 @@ async fn files_that_are_not_ours_are_never_counted_or_removed() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_behind_goes_when_it_is_old() {
+async fn old_partial_files_of_killed_processes_are_removed() {
     let setup = disk(LARGE, None);
     let tmp = setup.path().join("tmp");
     fs::create_dir_all(&tmp).unwrap();
@@ -133,11 +133,11 @@ async fn what_a_killed_process_left_behind_goes_when_it_is_old() {
     }
     open(setup.path(), LARGE, None, &Arc::default());
     assert!(!tmp.join("old.part").exists());
-    assert!(tmp.join("new.part").exists(), "somebody is writing it");
+    assert!(tmp.join("new.part").exists(), "another process is writing it");
 }
 
 #[tokio::test]
-async fn two_in_one_folder_see_each_other_and_keep_the_bound_together() {
+async fn two_caches_in_one_folder_share_values_and_the_size_limit() {
     const MOST: u64 = 1 << 20;
     let setup = disk(MOST, None);
     let other = Setup {
@@ -159,7 +159,7 @@ async fn two_in_one_folder_see_each_other_and_keep_the_bound_together() {
 }
 
 #[tokio::test]
-async fn a_folder_that_vanishes_is_made_again() {
+async fn a_deleted_folder_is_created_again() {
     let setup = disk(LARGE, None);
     setup.put(1, value(1, 0, 1000)).await;
     fs::remove_dir_all(setup.path()).unwrap();
@@ -171,7 +171,7 @@ async fn a_folder_that_vanishes_is_made_again() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn only_its_owner_may_look() {
+async fn only_the_owner_may_read_the_folder() {
     use std::os::unix::fs::PermissionsExt;
     let above = tempfile::tempdir().unwrap();
     let folder = above.path().join("pixcolor");
@@ -185,7 +185,7 @@ async fn only_its_owner_may_look() {
 }
 
 #[test]
-fn a_path_that_cannot_be_a_folder_is_told_by_name() {
+fn a_path_that_cannot_be_a_folder_is_named_in_the_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error =
         DiskCache::open(file.path().join("cache"), DiskOptions::default(), Arc::new(())).err().unwrap();
@@ -193,23 +193,23 @@ fn a_path_that_cannot_be_a_folder_is_told_by_name() {
     assert!(error.to_string().contains(named), "{error}");
 }
 
-/// A limit on the size of files stands in for a full disk: the write ends in the middle, with an error.
+/// A limit on the file size simulates a full disk: the write fails in the middle.
 #[cfg(unix)]
 #[test]
-fn on_a_full_disk_a_put_fails_cleanly() {
+fn put_on_a_full_disk_fails_and_leaves_no_partial_file() {
     let folder = tempfile::tempdir().unwrap();
     let this = std::env::current_exe().unwrap();
-    // Blocks of 512 bytes (POSIX sh) or of 1024: 20 kB fit into neither.
+    // `ulimit -f` counts blocks of 512 bytes (POSIX sh) or 1024 bytes; 20 kB exceed 16 of either.
     let script =
         "trap '' XFSZ; ulimit -f 16; exec \"$0\" --exact disk::full_disk_child --ignored --nocapture";
     let mut child = Command::new("sh");
     child.args(["-c", script]).arg(this).env("PIXCOLOR_TEST_FULL", folder.path());
-    // Through pipes: the limit would hold for a file that our own output goes to.
+    // The output goes through pipes, because the limit would also apply to an output file.
     let output = child.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The process of the test above; alone it does nothing.
+/// The process that the test above starts. Without its environment variable it does nothing.
 #[tokio::test]
 #[ignore = "is run by another test"]
 async fn full_disk_child() {
@@ -219,7 +219,7 @@ async fn full_disk_child() {
     cache.put(&key(1), Entry::new(value(1, 0, 3000))).await.unwrap();
     let error = cache.put(&key(2), Entry::new(value(2, 0, 20_000))).await.unwrap_err();
     assert!(error.to_string().contains(folder.to_str().unwrap()), "{error}");
-    // The older value stays, nothing half-written does, and there is as much room as before.
+    // The older value remains, no partial file remains, and the free space is unchanged.
     cache.put(&key(1), Entry::new(value(1, 1, 20_000))).await.unwrap_err();
     assert_eq!(cache.get(&key(1)).await.unwrap().unwrap().entry.bytes, value(1, 0, 3000));
     assert_eq!(cache.get(&key(2)).await.unwrap(), None);

@@ -1,4 +1,4 @@
-//! Processes that write are killed at any moment, and every value still reads back right or not at all.
+//! Writing processes are killed at random moments. Every value then reads back correctly or is a miss.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,10 +12,10 @@ use super::common::{Log, files, key, open, value};
 const FOLDER: &str = "PIXCOLOR_TEST_KILLED";
 const KEYS: u32 = 40;
 const VERSIONS: u32 = 3;
-/// Less than all values take, so that there is eviction, too.
+/// Less than the size of all values, so that the cache also evicts.
 const MOST: u64 = 1 << 20;
 
-/// Each version of each value has its own length.
+/// Each version of each value has a different length.
 fn length(number: u32, version: u32) -> usize {
     1 + (number * 1_700 + version * 13_001) as usize
 }
@@ -30,13 +30,13 @@ fn writer(folder: &Path) -> Child {
         .unwrap()
 }
 
-/// Two processes write into one folder until both are killed; then everything is read.
+/// Two processes write into one folder until both are killed; then the test reads every value.
 async fn kill_writers(times: u32) {
     let folder = tempfile::tempdir().unwrap();
     let (mut read, mut halves) = (0, 0);
     for time in 0..times {
         let mut writers = [writer(folder.path()), writer(folder.path())];
-        // Start-up takes some ten milliseconds; from there on, at any moment.
+        // Start-up takes about ten milliseconds; after that the kill comes at a random moment.
         let random = uuid::Uuid::new_v4().as_u128();
         for (index, child) in writers.iter_mut().enumerate() {
             let wait = (random >> (32 * index)) as u64 % 120;
@@ -81,7 +81,7 @@ async fn writers_killed_100_times_leave_no_wrong_value() {
     kill_writers(100).await;
 }
 
-/// The process that is killed; alone it does nothing.
+/// The process that the test kills. Without its environment variable it does nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "is run by another test"]
 async fn writer_child() {

@@ -1,4 +1,4 @@
-//! Caches: one conformance suite for every implementation, and what only some of them must bear.
+//! Caches: one conformance suite for every implementation, and tests of each implementation's own behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

@@ -1,4 +1,4 @@
-//! What a shared store must bear: damage, strangers, other machines, and that it does not answer.
+//! The shared object store under damage, foreign objects, several machines and outages.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use pixcolor::tasks::Tasks;
 use super::common::{LARGE, Log, STORE, key, open, open_objects, options, value};
 use super::s3::S3;
 
-/// A store that is impatient.
+/// A store with short time-outs.
 fn impatient(store: &S3) -> BucketOptions {
     let timeout = Duration::from_millis(300);
     BucketOptions { timeout, pause: Duration::from_secs(2), ..options(store) }
@@ -26,7 +26,7 @@ fn object(number: u32) -> String {
 }
 
 #[tokio::test]
-async fn what_one_machine_put_another_has_in_all_its_tiers() {
+async fn a_value_from_another_machine_is_copied_into_the_local_tiers() {
     let Some(store) = &*STORE else { return };
     let in_prefix = || BucketOptions { prefix: "machines".into(), ..options(store) };
     let machine = || {
@@ -45,7 +45,7 @@ async fn what_one_machine_put_another_has_in_all_its_tiers() {
     assert_eq!((first.tier, again.tier), (Tier::Store, Tier::Memory));
     assert_eq!(first.entry.bytes, value(1, 0, 10_000));
     assert!(other.1.get(&key(1)).await.unwrap().is_some(), "it is on the disk, too");
-    // To look through the store is for its operator.
+    // A gateway does not sweep the store; that is the operator's task.
     let tiers: Vec<Tier> = other.0.sweep().await.unwrap().iter().map(|stats| stats.tier).collect();
     assert_eq!(tiers, [Tier::Memory, Tier::Disk]);
     assert!(other.0.remove(&key(1)).await.unwrap());
@@ -53,7 +53,7 @@ async fn what_one_machine_put_another_has_in_all_its_tiers() {
 }
 
 #[tokio::test]
-async fn damage_is_dropped_and_a_strangers_objects_are_left_alone() {
+async fn damaged_objects_are_removed_and_foreign_objects_remain() {
     let Some(store) = S3::start() else { return };
     let log = Arc::new(Log::default());
     let objects = open_objects(options(&store), &log);
@@ -83,7 +83,7 @@ async fn damage_is_dropped_and_a_strangers_objects_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_store_that_hangs_costs_one_limit_and_is_then_left_alone_until_it_works() {
+async fn a_hanging_store_costs_one_time_out_and_is_then_skipped_until_it_works() {
     let Some(store) = S3::start() else { return };
     let log = Arc::new(Log::default());
     let objects = open_objects(impatient(&store), &log);
@@ -109,7 +109,7 @@ async fn a_store_that_hangs_costs_one_limit_and_is_then_left_alone_until_it_work
 }
 
 #[tokio::test]
-async fn what_a_store_refuses_is_told_in_words_without_addresses_or_keys() {
+async fn store_errors_are_plain_words_without_addresses_or_keys() {
     let Some(store) = S3::start() else { return };
     let log = Arc::new(Log::default());
     let entry = || Entry::new(value(1, 0, 10));
@@ -128,9 +128,9 @@ async fn what_a_store_refuses_is_told_in_words_without_addresses_or_keys() {
     assert!(!error.contains("127.0.0.1"), "{error}");
 }
 
-/// The key of the configuration is what signs, and a store that checks it takes it.
+/// Requests are signed with the configured key, and a store that checks signatures accepts it.
 #[tokio::test]
-async fn a_strict_store_takes_the_right_key_and_refuses_a_wrong_one() {
+async fn a_store_that_checks_signatures_accepts_only_the_right_key() {
     let Some(store) = S3::strict() else { return };
     let (id, secret) = (&store.key.0, &store.key.1);
     let log = Arc::new(Log::default());
@@ -148,7 +148,7 @@ async fn a_strict_store_takes_the_right_key_and_refuses_a_wrong_one() {
     }
 }
 
-/// A container's agent, as on EKS: it gives a key to who shows its token.
+/// The credentials endpoint of a container (as on EKS): it returns a key to clients that send its token.
 fn agent(key: (&str, &str)) -> (String, std::thread::JoinHandle<String>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/credentials", listener.local_addr().unwrap());
@@ -168,7 +168,7 @@ fn agent(key: (&str, &str)) -> (String, std::thread::JoinHandle<String>) {
 }
 
 #[tokio::test]
-async fn a_role_is_found_as_the_machine_says() {
+async fn role_credentials_come_from_the_machines_endpoint() {
     let Some(store) = S3::start() else { return };
     let token = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(token.path(), "shown").unwrap();
@@ -189,7 +189,7 @@ async fn a_role_is_found_as_the_machine_says() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_what_is_written_behind_and_shutdown_does() {
+async fn write_behind_delays_no_request_and_shutdown_waits_for_it() {
     let Some(store) = S3::start() else { return };
     let log = Arc::new(Log::default());
     let tasks = Tasks::default();
@@ -209,7 +209,7 @@ async fn nobody_waits_for_what_is_written_behind_and_shutdown_does() {
     store.go_on();
     tasks.ended().await;
     assert_eq!(store.objects(), [object(1)]);
-    // Without, it is there as soon as `put` has returned.
+    // Without write-behind the object is stored when `put` returns.
     tiered(None).put(&key(2), Entry::new(value(2, 0, 1000))).await.unwrap();
     assert_eq!(store.objects().len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Whatever is done in whatever order: a roomy cache behaves as a map, a small one as a forgetful map.
+//! In any order of operations, a large cache behaves as a map, and a small cache as a map that may lose values.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..40)
 }
 
-/// Does the steps; `forgetful` allows a miss where the map has a value, never another value.
+/// Runs the steps. `forgetful` allows a miss where the map has a value, but never a different value.
 async fn behaves_as_a_map(setup: &Setup, steps: &[Step], most: u64, forgetful: bool) {
     let mut map: HashMap<u32, Bytes> = HashMap::new();
     for step in steps {
@@ -79,7 +79,7 @@ fn holds(make: Make, most: u64, forgetful: bool) {
 }
 
 #[test]
-fn a_roomy_cache_is_a_map() {
+fn a_large_cache_behaves_as_a_map() {
     for make in [memory as Make, disk, tiered] {
         holds(make, LARGE, false);
     }
@@ -89,7 +89,7 @@ fn a_roomy_cache_is_a_map() {
 }
 
 #[test]
-fn a_small_cache_is_a_forgetful_map() {
+fn a_small_cache_behaves_as_a_map_that_may_lose_values() {
     for make in [memory as Make, disk, tiered] {
         holds(make, 50_000, true);
     }

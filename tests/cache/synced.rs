@@ -1,5 +1,5 @@
-//! A value is on the disk before it has its name, and its name is before `put` returns: seen in what the process
-//! asks of the system, for no test can pull the plug.
+//! A value is synced to disk before it gets its name, and the name is synced before `put` returns. The test reads the
+//! process's system calls, because a test cannot cut the power.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::common::{LARGE, key, open, value};
 
 const FOLDER: &str = "PIXCOLOR_TEST_SYNCED";
 
-/// A command that writes to a file what is asked of the system, with the paths of what is open.
+/// A command that records the process's system calls in a file, with the paths of open files.
 fn strace(log: &std::path::Path) -> Command {
     let mut command = Command::new("strace");
     command.args(["-f", "-y", "-e", "trace=fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat", "-o"]);
@@ -20,10 +20,10 @@ fn strace(log: &std::path::Path) -> Command {
 }
 
 #[test]
-fn a_value_is_synced_before_it_is_named_and_its_name_after() {
+fn a_value_is_synced_before_its_rename_and_the_folder_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let (log, cache) = (folder.path().join("log"), folder.path().join("cache"));
-    // Some containers let nobody be watched.
+    // Some containers forbid tracing.
     if !strace(&log).arg("true").status().is_ok_and(|status| status.success()) {
         eprintln!("strace is missing, or may not watch: not tested");
         return;
@@ -46,18 +46,18 @@ fn a_value_is_synced_before_it_is_named_and_its_name_after() {
     let in_leaf = format!("{}>", leaf.display());
     let name = place("sync of the name", &|line| syncs(line) && line.contains(&in_leaf));
     assert!(value < named && named < name, "{log}");
-    // The folders that were made for it have names, too.
+    // The names of the folders that were created must be synced too.
     let above = format!("{}>", leaf.parent().unwrap().display());
     assert!(place("sync of the folder's name", &|line| syncs(line) && line.contains(&above)) < name);
 }
 
-/// Where the only value is, as `ab/cd`.
+/// The path of the only value, as `ab/cd`.
 fn files_leaf(cache: &std::path::Path) -> PathBuf {
     let (file, _) = super::common::files(cache).remove(0);
     file.parent().unwrap().strip_prefix(cache).unwrap().to_owned()
 }
 
-/// The process that is watched; alone it does nothing.
+/// The traced process. Without its environment variable it does nothing.
 #[tokio::test]
 #[ignore = "is run by another test"]
 async fn synced_child() {

@@ -1,4 +1,4 @@
-//! The fast in front of the slow.
+//! A fast tier in front of a slow one.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use pixcolor::cache::{Cache, CacheEvent, Entry, MemoryCache, Tier, TieredCache};
 use super::common::{LARGE, Log, key, open, tiered, value};
 
 #[tokio::test]
-async fn a_value_from_a_slow_tier_is_in_the_fast_one_afterwards() {
+async fn a_hit_in_a_slow_tier_is_copied_into_the_fast_tier() {
     let folder = tempfile::tempdir().unwrap();
     let log = Arc::new(Log::default());
     let slow = Arc::new(open(folder.path(), LARGE, None, &log));
@@ -22,7 +22,7 @@ async fn a_value_from_a_slow_tier_is_in_the_fast_one_afterwards() {
 }
 
 #[tokio::test]
-async fn without_any_tier_it_keeps_nothing_and_fails_nothing() {
+async fn a_cache_without_tiers_stores_nothing_and_returns_no_errors() {
     let none = TieredCache::new(Vec::new(), None, Arc::new(()));
     none.put(&key(1), Entry::new(value(1, 0, 10))).await.unwrap();
     assert_eq!(none.get(&key(1)).await.unwrap(), None);
@@ -32,9 +32,9 @@ async fn without_any_tier_it_keeps_nothing_and_fails_nothing() {
     assert_eq!(none.sweep().await.unwrap(), []);
 }
 
-/// A file stands where a folder should be: not even root can write there.
+/// A file with the name of a folder makes writes fail, even for root.
 #[tokio::test]
-async fn a_tier_that_cannot_be_written_is_counted_and_the_others_go_on() {
+async fn write_errors_of_a_tier_are_counted_and_other_tiers_continue() {
     let setup = tiered(LARGE, None);
     setup.put(1, value(1, 0, 1000)).await;
     std::fs::remove_dir_all(setup.path().join("tmp")).unwrap();
@@ -49,12 +49,12 @@ async fn a_tier_that_cannot_be_written_is_counted_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_tier_that_cannot_be_read_is_counted_and_is_a_miss() {
+async fn read_errors_of_a_tier_are_counted_and_are_misses() {
     let setup = tiered(LARGE, None);
     let leaf = pixcolor::hex::hex(&key(1).subject[..1]);
     std::fs::write(setup.path().join(leaf), "in the way").unwrap();
     assert_eq!(setup.get(1).await, None);
     assert_eq!(setup.log.count(Tier::Disk, CacheEvent::ReadError), 1);
-    // A person who asks for it must be told.
+    // `remove` is called by a person, so it must report the error.
     assert!(setup.cache.remove(&key(1)).await.is_err());
 }

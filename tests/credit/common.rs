@@ -1,4 +1,4 @@
-//! What the tests of ledgers have in common.
+//! What the ledger tests share.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
-/// A clock that somebody moves.
+/// A clock that the test sets.
 pub struct Hand(Mutex<OffsetDateTime>);
 
 impl Hand {
@@ -36,8 +36,7 @@ impl Clock for Hand {
     }
 }
 
-/// An empty folder, in memory where there is such a thing: these tests wait for the disk thousands of
-/// times.
+/// An empty folder, on a memory file system if there is one: these tests sync to disk thousands of times.
 pub fn folder() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
@@ -51,12 +50,12 @@ pub const fn micro(micro: i64) -> Credits {
     Credits::from_micro(micro)
 }
 
-/// A budget that is named after what it is.
+/// A budget whose name says its scope and window.
 pub fn budget(scope: BudgetScope, window: Window, limit: i64) -> Budget {
     Budget { name: format!("{scope} {window}"), scope, window, limit: micro(limit) }
 }
 
-/// A call of provider `paid` by client `me`, for a photograph of 12 megapixels.
+/// A call of provider `paid` by client `me`, for a photo of 12 megapixels.
 pub fn wish(most: i64, budgets: &Budgets) -> ReserveRequest {
     ReserveRequest {
         provider: "paid".into(),
@@ -68,19 +67,19 @@ pub fn wish(most: i64, budgets: &Budgets) -> ReserveRequest {
     }
 }
 
-/// A call that gave colour and cost so much.
+/// The outcome of a successful call that cost this much.
 pub fn cost(credits: i64) -> Settlement {
     Settlement { credits: Some(micro(credits)), colored: true, ..Settlement::UNKNOWN }
 }
 
-/// What the budgets say is spent and reserved, in micro-credits; `client` is `me`.
+/// The spent and reserved amounts of each budget for client `me`, in micro-credits.
 pub async fn standing(ledger: &dyn Ledger, budgets: &Budgets) -> Vec<(i64, i64)> {
     let standings = ledger.standing(budgets.clone(), Some("me".into())).await.unwrap();
     let each = |standing: BudgetStatus| (standing.spent.micro(), standing.reserved.micro());
     standings.into_iter().map(each).collect()
 }
 
-/// The same, when everything that somebody dropped has come back.
+/// Like [`standing`], after all dropped reservations have been returned or charged.
 pub async fn settled_standing(ledger: &dyn Ledger, budgets: &Budgets) -> Vec<(i64, i64)> {
     for _ in 0..1000 {
         let standings = standing(ledger, budgets).await;

@@ -1,4 +1,4 @@
-//! What every ledger must do, whatever it is kept in.
+//! The tests that every ledger must pass, in a file or in Redis.
 
 use std::ops::RangeInclusive;
 use std::pin::pin;
@@ -18,28 +18,28 @@ use super::common::{Hand, ReserveRequest, budget, cost, micro, settled_standing,
 
 const ALWAYS: RangeInclusive<Date> = Date::MIN..=Date::MAX;
 
-/// Runs the suite. `make` gives an empty ledger for each name.
+/// Runs the suite. `make` creates an empty ledger for each name.
 pub async fn run(make: impl Fn(&str, Arc<dyn Clock>) -> Box<dyn Ledger>) {
     let clock = Hand::new();
     let ledger = |name: &str| make(name, clock.clone());
     a_call_is_reserved_then_settled(&*ledger("settled")).await;
     a_budget_that_has_too_little_left_refuses(&*ledger("refused")).await;
-    only_budgets_that_are_concerned_count(&*ledger("concerned")).await;
-    what_is_unknown_is_charged_in_full(&*ledger("unknown")).await;
-    an_overrun_is_charged_and_stops_what_comes_after(&*ledger("overrun")).await;
-    what_costs_nothing_is_never_refused(&*ledger("free")).await;
-    free_calls_of_many_addresses_are_counted_without_them_and_keys_always_by_name(&*ledger("named")).await;
-    what_is_dropped_is_charged_or_given_back(&*ledger("dropped")).await;
-    what_is_released_was_no_call(&*ledger("released")).await;
-    many_at_once_never_pass_a_budget(&*ledger("many")).await;
-    usage_is_told_by_day_provider_and_client(&*ledger("usage")).await;
-    experience_is_told_by_provider_and_size(&*ledger("experience")).await;
+    only_budgets_that_apply_count(&*ledger("concerned")).await;
+    a_call_of_unknown_cost_is_charged_in_full(&*ledger("unknown")).await;
+    an_overrun_is_charged_and_later_calls_are_refused(&*ledger("overrun")).await;
+    free_calls_are_never_refused(&*ledger("free")).await;
+    free_calls_of_many_addresses_share_one_row_and_each_key_has_its_own(&*ledger("named")).await;
+    a_dropped_reservation_is_charged_or_returned(&*ledger("dropped")).await;
+    a_released_reservation_is_not_counted_as_a_call(&*ledger("released")).await;
+    concurrent_calls_never_exceed_a_budget(&*ledger("many")).await;
+    usage_is_reported_by_day_provider_and_client(&*ledger("usage")).await;
+    experience_is_reported_by_provider_and_size(&*ledger("experience")).await;
     let clock = Hand::new();
     a_window_renews_when_it_ends(&*make("windows", clock.clone()), &clock).await;
     let clock = Hand::new();
     a_call_counts_on_the_day_it_began(&*make("midnight", clock.clone()), &clock).await;
     let clock = Hand::new();
-    a_clock_that_is_set_back_grants_no_window_again(&*make("back", clock.clone()), &clock).await;
+    a_clock_that_is_set_back_does_not_reopen_a_window(&*make("back", clock.clone()), &clock).await;
 }
 
 fn all_windows(limit: i64) -> Budgets {
@@ -82,14 +82,14 @@ async fn a_budget_that_has_too_little_left_refuses(ledger: &dyn Ledger) {
         "budget `provider:paid month` has 0.00004 of 0.0001 credits left, and this may cost 0.000041; it renews on \
          2026-03-01"
     );
-    // What was refused is set aside nowhere.
+    // A refused request reserves nothing in any budget.
     assert_eq!(standing(ledger, &budgets).await, [(0, 60); 3]);
     let rest = ledger.reserve(wish(40, &budgets)).await.unwrap();
     ledger.settle(rest, Settlement::FREE).await;
     ledger.settle(held, Settlement::FREE).await;
 }
 
-async fn only_budgets_that_are_concerned_count(ledger: &dyn Ledger) {
+async fn only_budgets_that_apply_count(ledger: &dyn Ledger) {
     let budgets: Budgets = [
         budget(BudgetScope::Provider("other".into()), Window::Day, 0),
         budget(BudgetScope::Client, Window::Day, 10),
@@ -103,7 +103,7 @@ async fn only_budgets_that_are_concerned_count(ledger: &dyn Ledger) {
     }
     ledger.settle(mine, cost(10)).await;
     assert_eq!(standing(ledger, &budgets).await, [(0, 0), (10, 0)]);
-    // Budgets for each client say nothing without a client.
+    // Client budgets do not apply to a call without a client.
     let standings = ledger.standing(budgets, None).await.unwrap();
     assert!(
         matches!(standings.as_slice(), [BudgetStatus { spent, .. }] if *spent == micro(0)),
@@ -111,7 +111,7 @@ async fn only_budgets_that_are_concerned_count(ledger: &dyn Ledger) {
     );
 }
 
-async fn what_is_unknown_is_charged_in_full(ledger: &dyn Ledger) {
+async fn a_call_of_unknown_cost_is_charged_in_full(ledger: &dyn Ledger) {
     let budgets = all_windows(100);
     let reservation = ledger.reserve(wish(60, &budgets)).await.unwrap();
     let settled = ledger.settle(reservation, Settlement::UNKNOWN).await;
@@ -121,7 +121,7 @@ async fn what_is_unknown_is_charged_in_full(ledger: &dyn Ledger) {
     assert_eq!((tally.calls, tally.failed, tally.unknown, tally.credits), (1, 1, 1, micro(60)));
 }
 
-async fn an_overrun_is_charged_and_stops_what_comes_after(ledger: &dyn Ledger) {
+async fn an_overrun_is_charged_and_later_calls_are_refused(ledger: &dyn Ledger) {
     let budgets = all_windows(100);
     let reservation = ledger.reserve(wish(60, &budgets)).await.unwrap();
     let settled = ledger.settle(reservation, cost(130)).await;
@@ -136,7 +136,7 @@ async fn an_overrun_is_charged_and_stops_what_comes_after(ledger: &dyn Ledger) {
     assert_eq!((tally.overruns, tally.overrun, tally.credits), (1, micro(70), micro(130)));
 }
 
-async fn what_costs_nothing_is_never_refused(ledger: &dyn Ledger) {
+async fn free_calls_are_never_refused(ledger: &dyn Ledger) {
     let budgets = all_windows(0);
     for settlement in
         [cost(0), Settlement { cpu: Duration::from_millis(250), ..cost(0) }, Settlement::UNKNOWN]
@@ -152,7 +152,7 @@ async fn what_costs_nothing_is_never_refused(ledger: &dyn Ledger) {
     assert_eq!(row.client.as_deref(), Some("me"), "a call has its client whatever it costs");
 }
 
-async fn free_calls_of_many_addresses_are_counted_without_them_and_keys_always_by_name(ledger: &dyn Ledger) {
+async fn free_calls_of_many_addresses_share_one_row_and_each_key_has_its_own(ledger: &dyn Ledger) {
     let none: Budgets = [].into();
     let call = async |client: String, most: i64| {
         let wish = ReserveRequest { client: Some(client), ..wish(most, &none) };
@@ -163,7 +163,7 @@ async fn free_calls_of_many_addresses_are_counted_without_them_and_keys_always_b
     for client in addresses(0, ANONYMOUS_CLIENTS_A_DAY + 20) {
         call(client, 0).await;
     }
-    // One that is named already, a key, and an address whose call could have cost something.
+    // An address that already has a row, a key, and an address whose call could have cost something.
     for (client, most) in [("ip:10.0.0.0", 0), ("key:bob", 0), ("ip:192.0.2.1", 5), ("ip:192.0.2.2", 0)] {
         call(client.to_owned(), most).await;
     }
@@ -180,12 +180,12 @@ async fn free_calls_of_many_addresses_are_counted_without_them_and_keys_always_b
     assert_eq!(all as usize, ANONYMOUS_CLIENTS_A_DAY + 24);
 }
 
-async fn what_is_dropped_is_charged_or_given_back(ledger: &dyn Ledger) {
+async fn a_dropped_reservation_is_charged_or_returned(ledger: &dyn Ledger) {
     let budgets = all_windows(10_000);
-    // Somebody had it: he may have called.
+    // The reservation was granted, so the call may have happened.
     drop(ledger.reserve(wish(100, &budgets)).await.unwrap());
     assert_eq!(settled_standing(ledger, &budgets).await, [(100, 0); 9]);
-    // Nobody had it, however far it had come; or he had, and left before he knew.
+    // The reserving future was dropped before it returned a reservation, or the reservation was dropped at once.
     let mut spent = 100;
     for _ in 0..50 {
         drop(ledger.reserve(wish(100, &budgets)));
@@ -194,12 +194,12 @@ async fn what_is_dropped_is_charged_or_given_back(ledger: &dyn Ledger) {
         }
     }
     assert_eq!(settled_standing(ledger, &budgets).await, [(spent, 0); 9]);
-    // A settlement that was on its way arrives.
+    // A settlement that had started is still recorded.
     let before = ledger.usage(ALWAYS).await.unwrap()[0].tally;
     let reservation = ledger.reserve(wish(100, &budgets)).await.unwrap();
     let _ = pin!(ledger.settle(reservation, cost(1))).as_mut().now_or_never();
     assert_eq!(settled_standing(ledger, &budgets).await, [(spent + 1, 0); 9]);
-    // One that was not is as if somebody had dropped the reservation.
+    // A settlement that had not started counts as a dropped reservation.
     let reservation = ledger.reserve(wish(100, &budgets)).await.unwrap();
     drop(ledger.settle(reservation, cost(1)));
     assert_eq!(settled_standing(ledger, &budgets).await, [(spent + 101, 0); 9]);
@@ -207,7 +207,7 @@ async fn what_is_dropped_is_charged_or_given_back(ledger: &dyn Ledger) {
     assert_eq!((tally.calls - before.calls, tally.unknown - before.unknown), (2, 1));
 }
 
-async fn what_is_released_was_no_call(ledger: &dyn Ledger) {
+async fn a_released_reservation_is_not_counted_as_a_call(ledger: &dyn Ledger) {
     let budgets = all_windows(100);
     for most in [60, 0] {
         ledger.reserve(wish(most, &budgets)).await.unwrap().release();
@@ -216,7 +216,7 @@ async fn what_is_released_was_no_call(ledger: &dyn Ledger) {
     assert_eq!(ledger.usage(ALWAYS).await, Ok(vec![]));
 }
 
-async fn many_at_once_never_pass_a_budget(ledger: &dyn Ledger) {
+async fn concurrent_calls_never_exceed_a_budget(ledger: &dyn Ledger) {
     let budgets = all_windows(100);
     let granted = join_all((0..200).map(|_| ledger.reserve(wish(7, &budgets)))).await;
     assert_eq!(granted.iter().filter(|one| one.is_ok()).count(), 14);
@@ -225,7 +225,7 @@ async fn many_at_once_never_pass_a_budget(ledger: &dyn Ledger) {
     assert_eq!(standing(ledger, &budgets).await, [(98, 0); 9]);
 }
 
-async fn usage_is_told_by_day_provider_and_client(ledger: &dyn Ledger) {
+async fn usage_is_reported_by_day_provider_and_client(ledger: &dyn Ledger) {
     let none: Budgets = [].into();
     for (provider, client) in [("b", Some("you")), ("a", Some("me")), ("a", None), ("a", Some("me"))] {
         let wish =
@@ -257,7 +257,7 @@ async fn usage_is_told_by_day_provider_and_client(ledger: &dyn Ledger) {
     assert_eq!(ledger.usage(Date::MIN..=date!(2026 - 02 - 27)).await, Ok(vec![]));
 }
 
-async fn experience_is_told_by_provider_and_size(ledger: &dyn Ledger) {
+async fn experience_is_reported_by_provider_and_size(ledger: &dyn Ledger) {
     let none: Budgets = [].into();
     for (pixels, settlement) in [
         (400_000, cost(10)),
@@ -288,7 +288,7 @@ async fn a_window_renews_when_it_ends(ledger: &dyn Ledger, clock: &Hand) {
         budget(BudgetScope::All, Window::Total, 420),
     ]
     .into();
-    // 22:00 on the last day of February; then the 1st, 2nd, 3rd and 4th of March.
+    // 22:00 on the last day of February; then 1, 2, 3 and 4 March.
     for (wanted, refused, renews) in [
         (100, "all day", Some(datetime!(2026-03-01 0:00 UTC))),
         (100, "all day", Some(datetime!(2026-03-02 0:00 UTC))),
@@ -326,7 +326,7 @@ async fn a_call_counts_on_the_day_it_began(ledger: &dyn Ledger, clock: &Hand) {
     assert_eq!(days, [date!(2026 - 02 - 28), date!(2026 - 03 - 01)]);
 }
 
-async fn a_clock_that_is_set_back_grants_no_window_again(ledger: &dyn Ledger, clock: &Hand) {
+async fn a_clock_that_is_set_back_does_not_reopen_a_window(ledger: &dyn Ledger, clock: &Hand) {
     let budgets: Budgets =
         [budget(BudgetScope::All, Window::Day, 100), budget(BudgetScope::Client, Window::Month, 150)].into();
     let spend = async |most| {
@@ -350,7 +350,7 @@ async fn a_clock_that_is_set_back_grants_no_window_again(ledger: &dyn Ledger, cl
     }
     spend(10).await.unwrap();
     assert_eq!(standing(ledger, &budgets).await, [(100, 0), (100, 0)]);
-    // When the clock is past it, a new day begins.
+    // A new day begins when the clock passes the latest recorded time.
     clock.forward(time::Duration::days(42));
     assert_eq!(standing(ledger, &budgets).await, [(0, 0), (100, 0)]);
     spend(50).await.unwrap();

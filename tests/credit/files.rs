@@ -1,4 +1,4 @@
-//! What may become of a ledger's file: cut off, damaged, foreign, locked, in the way, long.
+//! The ledger file when it is cut, damaged, foreign, locked, blocked or long.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,15 +19,15 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().build().unwrap()
 }
 
-/// Makes calls that cost 1, 2, 3, ... micro-credits, and gives what each record adds to what is spent, in
-/// the order of the file.
+/// Makes calls that cost 1, 2, 3, ... micro-credits. Returns how much each record adds to the spent amount, in file
+/// order.
 async fn calls(folder: &Path, count: i64) -> Vec<i64> {
     let ledger = open(folder, Hand::new());
     let mut steps = Vec::new();
     for number in 1..=count {
         let reservation = ledger.reserve(wish(100, &total())).await.unwrap();
         ledger.settle(reservation, cost(number)).await;
-        // A reservation alone counts in full.
+        // A reservation without a settlement counts in full.
         steps.extend([100, number - 100]);
     }
     steps
@@ -37,7 +37,7 @@ fn ledger_file(folder: &Path) -> PathBuf {
     folder.join("ledger")
 }
 
-/// What is spent, by a ledger opened anew.
+/// The spent amount after the ledger is reopened.
 fn spent(folder: &Path) -> i64 {
     let ledger = open(folder, Hand::new());
     assert_eq!(ledger.health(), Ok(()));
@@ -49,7 +49,7 @@ fn reason(ledger: &FileLedger) -> String {
 }
 
 #[test]
-fn a_ledger_is_what_it_was_when_it_is_opened_again() {
+fn a_reopened_ledger_has_the_same_amounts() {
     let folder = folder();
     runtime().block_on(calls(folder.path(), 10));
     assert_eq!(spent(folder.path()), 55);
@@ -79,10 +79,10 @@ fn a_reservation_without_a_settlement_counts_as_spent_once() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// However much of the end is missing or nonsense, all that is before it counts, and nothing is lost: of a ledger of
-    /// a version that had no checkpoint.
+    /// In a ledger of a version without checkpoints, all complete records before a missing or unreadable tail count,
+    /// and the tail is saved.
     #[test]
-    fn a_broken_tail_is_cut_off_and_kept_aside(cut: prop::sample::Index, garbage in "[ -~]{0,40}") {
+    fn a_broken_tail_is_cut_off_and_saved(cut: prop::sample::Index, garbage in "[ -~]{0,40}") {
         let folder = folder();
         let steps = runtime().block_on(calls(folder.path(), 5));
         let path = ledger_file(folder.path());
@@ -101,22 +101,22 @@ proptest! {
         let aside: Vec<Vec<u8>> = kept_aside(folder.path());
         let expected: Vec<Vec<u8>> = Some(broken[end..].to_vec()).filter(|tail| !tail.is_empty()).into_iter().collect();
         prop_assert_eq!(aside, expected);
-        // It is whole now.
+        // The file is complete now.
         spent(folder.path());
         prop_assert!(kept_aside(folder.path()).len() <= 1);
     }
 
-    /// A damaged line stops the ledger. When a person accepts that, it loses that line only.
+    /// A damaged line stops the ledger. When the operator accepts the loss, only that line is lost.
     #[test]
-    fn a_damaged_line_stops_the_ledger_and_then_loses_one_line_and_the_file_is_kept(at: prop::sample::Index, bit in 0..7_u8) {
+    fn a_damaged_line_stops_the_ledger_and_accepting_the_loss_saves_the_file(at: prop::sample::Index, bit in 0..7_u8) {
         let folder = folder();
         runtime().block_on(calls(folder.path(), 5));
         let path = ledger_file(folder.path());
         let mut bytes = fs::read(&path).unwrap();
         let lines: Vec<usize> = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
-        // Not the first line.
+        // The header line is not damaged.
         let at = lines[0] + 1 + at.index(lines[lines.len() - 1] - lines[0]);
-        // Without the end of a line, the next one is lost as well.
+        // Without its line end, a line would take the next one with it.
         prop_assume!(bytes[at] != b'\n');
         bytes[at] ^= 1 << bit;
         fs::write(&path, &bytes).unwrap();
@@ -130,7 +130,7 @@ proptest! {
         prop_assert_eq!(&fs::read(&path).unwrap(), &bytes);
         let said = FileLedger::accept_loss(folder.path(), Hand::new().now()).unwrap().to_string();
         prop_assert!(said.contains("Lost: 1 records, "), "{said}");
-        // A lost reservation is made good by its settlement; a lost settlement leaves the reservation.
+        // The settlement replaces a lost reservation; if the settlement is lost, the reservation still counts.
         let spent_now = spent(folder.path());
         prop_assert!((15..=15 + 99).contains(&spent_now), "{spent_now}");
         prop_assert_eq!(kept_aside(folder.path()), vec![bytes]);
@@ -139,12 +139,12 @@ proptest! {
     }
 
     #[test]
-    fn no_file_makes_it_panic_or_is_overwritten(bytes: Vec<u8>, header: bool) {
+    fn no_content_of_the_file_causes_a_panic_or_is_overwritten(bytes: Vec<u8>, header: bool) {
         let folder = folder();
         let bytes = if header { [b"pixcolor-ledger 1\n", bytes.as_slice()].concat() } else { bytes };
         fs::write(ledger_file(folder.path()), &bytes).unwrap();
         let ledger = open(folder.path(), Hand::new());
-        // What has no end may be a torn line.
+        // A last line without a line end may be incomplete.
         let usable = header && bytes.iter().filter(|byte| **byte == b'\n').count() == 1;
         prop_assert_eq!(ledger.health().is_ok(), usable, "{:?}", ledger.health());
         drop(ledger);
@@ -165,7 +165,7 @@ fn kept_aside(folder: &Path) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_newer_ledger_is_refused_with_a_sentence_and_left_alone() {
+fn a_ledger_of_a_newer_version_is_refused_and_unchanged() {
     let foreign = "pixcolor-ledger 1\n2c3ca063 {\"audit\":{\"id\":1}}\n";
     for (text, what) in [("pixcolor-ledger 2\nwhatever\n", "format 2"), (foreign, "unknown variant `audit`")]
     {
@@ -192,7 +192,7 @@ fn a_newer_ledger_is_refused_with_a_sentence_and_left_alone() {
 }
 
 #[test]
-fn what_is_no_ledger_is_refused_and_left_alone() {
+fn a_file_that_is_not_a_ledger_is_refused_and_unchanged() {
     for text in ["hello\n", "pixcolor-ledger x\n", "pixcolor-ledger 0\n", "pixcolor-ledger 1", "\n"] {
         let folder = folder();
         fs::write(ledger_file(folder.path()), text).unwrap();
@@ -203,7 +203,7 @@ fn what_is_no_ledger_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_second_program_may_look_but_not_spend_until_the_first_has_gone() {
+async fn a_second_program_can_read_but_not_spend_until_the_first_ends() {
     let folder = folder();
     calls(folder.path(), 3).await;
     let first = open(folder.path(), Hand::new());
@@ -222,7 +222,7 @@ async fn a_second_program_may_look_but_not_spend_until_the_first_has_gone() {
 }
 
 #[tokio::test]
-async fn without_a_folder_what_costs_is_off_until_there_is_one() {
+async fn paid_calls_are_off_until_the_folder_exists() {
     let folder = folder();
     let state_dir = folder.path().join("state");
     fs::write(&state_dir, "in the way").unwrap();
@@ -245,7 +245,7 @@ async fn without_a_folder_what_costs_is_off_until_there_is_one() {
 
 #[cfg(unix)]
 #[test]
-fn nobody_else_may_read_a_ledger() {
+fn only_the_owner_may_read_the_ledger() {
     use std::os::unix::fs::PermissionsExt;
     let folder = folder();
     runtime().block_on(calls(folder.path(), 1));
@@ -255,9 +255,9 @@ fn nobody_else_may_read_a_ledger() {
     }
 }
 
-/// A year of calls in a file that is written anew all the time says the same as one that never is.
+/// A year of calls gives the same amounts in a file that is compacted often as in one that never is.
 #[tokio::test]
-async fn a_long_file_is_shortened_and_says_the_same() {
+async fn a_long_file_is_compacted_and_keeps_its_amounts() {
     let (long, short) = (folder(), folder());
     let (long_clock, short_clock) = (Hand::new(), Hand::new());
     let never = FileOptions { rewrite_above: u64::MAX, ..FileOptions::default() };

@@ -1,4 +1,4 @@
-//! A process that spends is killed at any moment: what it has spent is never counted as less.
+//! A spending process is killed at random moments. The ledger never counts less than the process spent.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn budgets() -> Budgets {
     [budget(BudgetScope::All, Window::Total, i64::MAX)].into()
 }
 
-/// Short enough that the file is written anew every few dozen calls.
+/// Short enough that the file is compacted every few dozen calls.
 fn open(folder: &Path) -> FileLedger {
     let options = FileOptions { rewrite_above: 4096, ..FileOptions::default() };
     FileLedger::open(folder, Arc::new(SystemClock), options).unwrap()
@@ -29,7 +29,7 @@ fn random(below: u64) -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().0 % below
 }
 
-/// Starts a spender; its lines come as it writes them.
+/// Starts a spending process. Its output lines arrive as it writes them.
 fn spender(folder: &Path) -> (Child, Receiver<String>) {
     let this = std::env::current_exe().unwrap();
     let mut child = Command::new(this)
@@ -44,12 +44,12 @@ fn spender(folder: &Path) -> (Child, Receiver<String>) {
     (child, lines)
 }
 
-/// What a spender did, by its own words.
+/// What a spending process reported.
 #[derive(Default)]
 struct Said {
-    /// What its calls have cost.
+    /// Total cost of its calls, in micro-credits.
     spent: i64,
-    /// What was reserved for calls that were not settled.
+    /// Reserved for calls that were not settled, in micro-credits.
     open: i64,
     settled: u32,
 }
@@ -64,7 +64,7 @@ impl Said {
                 self.open -= most.parse::<i64>().unwrap();
                 self.settled += 1;
             }
-            // The test harness's own words.
+            // Other lines are output of the test harness.
             _ => {}
         }
     }
@@ -77,7 +77,7 @@ fn kill_spenders(times: u32) {
     for time in 0..times {
         let (mut child, lines) = spender(folder.path());
         let mut said = Said::default();
-        // Once it spends, it is killed at any moment.
+        // The process is killed at a random moment after it has begun to spend.
         while said.open == 0 {
             said.read(&lines.recv_timeout(Duration::from_secs(60)).unwrap());
         }
@@ -96,7 +96,7 @@ fn kill_spenders(times: u32) {
         let over = counted - said.spent;
         let open = recovered.unsettled_credits.micro();
         assert!(over <= open, "kill {time}: {over} too much are counted, and {open} were open");
-        // By the ledger's own account no more is open than the spender reserved, or was about to hear of.
+        // The ledger has no more open reservations than the process reported or was about to receive.
         assert!(recovered.unsettled <= TASKS && open <= said.open + TASKS as i64 * 1000, "kill {time}");
         spent_before = spent;
         settled += said.settled;
@@ -117,7 +117,8 @@ fn spenders_killed_100_times_are_never_undercounted() {
     kill_spenders(100);
 }
 
-/// The process that is killed; alone it does nothing. Each line is out before the next thing is done.
+/// The process that the test kills. It flushes each line before the next step. Without its environment variable it
+/// does nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "is run by another test"]
 async fn spender_child() {

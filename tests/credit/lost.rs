@@ -1,4 +1,4 @@
-//! A ledger that has lost something: nothing is spent until a person has accepted it.
+//! A ledger that has lost records spends nothing until the operator accepts the loss.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ async fn spent(folder: &Path) -> i64 {
     standing(&ledger, &budgets()).await[0].0
 }
 
-/// A ledger with three calls, of 1, 2 and 3 micro-credits: six records.
+/// A ledger with three calls of 1, 2 and 3 micro-credits: six records.
 async fn three_calls() -> (TempDir, PathBuf) {
     let folder = folder();
     let ledger = open(folder.path(), Hand::new());
@@ -48,14 +48,14 @@ fn accept(folder: &Path) -> String {
     FileLedger::accept_loss(folder, Hand::new().now()).unwrap().to_string()
 }
 
-/// Where each line begins, and where the last one ends.
+/// The offset of each line, and the end of the last one.
 fn lines(bytes: &[u8]) -> Vec<usize> {
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
     std::iter::once(0).chain(ends).collect()
 }
 
 #[tokio::test]
-async fn a_ledger_that_was_cut_emptied_or_damaged_is_left_alone_until_the_loss_is_accepted() {
+async fn a_cut_emptied_or_damaged_ledger_is_unchanged_until_the_loss_is_accepted() {
     let (_, path) = three_calls().await;
     let bytes = fs::read(&path).unwrap_or_default();
     assert_eq!(bytes, b"", "its folder is gone");
@@ -106,7 +106,7 @@ async fn a_ledger_that_was_cut_emptied_or_damaged_is_left_alone_until_the_loss_i
 }
 
 #[tokio::test]
-async fn a_ledger_that_is_missing_is_no_new_one() {
+async fn a_missing_ledger_is_not_replaced_by_a_new_one() {
     let (folder, path) = three_calls().await;
     let bytes = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
@@ -117,7 +117,7 @@ async fn a_ledger_that_is_missing_is_no_new_one() {
         path.display()
     );
     assert!(reason.starts_with(&missing), "{reason}");
-    // Beside a program that waits for it, it is put back.
+    // A running program continues when the file is put back.
     fs::write(&path, &bytes).unwrap();
     spend(&ledger, 10).await.unwrap();
     assert_eq!(standing(&ledger, &budgets()).await, [(16, 0)]);
@@ -138,7 +138,7 @@ async fn a_ledger_that_is_missing_is_no_new_one() {
 }
 
 #[tokio::test]
-async fn an_older_copy_is_noticed_and_a_checkpoint_that_is_gone_loses_nothing() {
+async fn an_older_copy_is_noticed_and_a_missing_checkpoint_loses_nothing() {
     let (folder, path) = three_calls().await;
     let (copy, checkpoint) = (fs::read(&path).unwrap(), folder.path().join("ledger.checkpoint"));
     let ledger = open(folder.path(), Hand::new());
@@ -165,7 +165,7 @@ async fn an_older_copy_is_noticed_and_a_checkpoint_that_is_gone_loses_nothing() 
 }
 
 #[tokio::test]
-async fn a_loss_is_not_accepted_while_a_program_has_the_ledger() {
+async fn a_loss_cannot_be_accepted_while_a_program_has_the_ledger_open() {
     let nothing = folder();
     assert_eq!(accept(nothing.path()), "There is no ledger yet, and none was lost. Nothing was changed.");
     let (folder, _) = three_calls().await;
@@ -178,7 +178,7 @@ async fn a_loss_is_not_accepted_while_a_program_has_the_ledger() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_removed_replaced_or_cut_while_it_is_open_is_noticed_before_the_next_reservation() {
+async fn a_file_removed_replaced_or_cut_while_open_is_noticed_before_the_next_reservation() {
     type Change = fn(&Path, &Path);
     let changes: [(&str, Change); 4] = [
         (" was removed while it was in use", |path, away| fs::rename(path, away).unwrap()),
@@ -210,7 +210,7 @@ async fn a_file_that_is_removed_replaced_or_cut_while_it_is_open_is_noticed_befo
                 reason.starts_with(&format!("{}{why}. The complete ledger is in ", path.display())),
                 "{reason}"
             );
-            // A call that is under way is settled in memory.
+            // A call in progress is settled in memory.
             ledger.settle(in_hand, cost(30)).await;
             assert_eq!(standing(&ledger, &budgets()).await, [(40, 100)]);
             refused(&ledger).await;
@@ -231,7 +231,7 @@ async fn a_file_that_is_removed_replaced_or_cut_while_it_is_open_is_noticed_befo
 }
 
 #[tokio::test]
-async fn a_look_notices_that_the_file_is_gone_though_nothing_is_wanted() {
+async fn the_periodic_check_notices_a_missing_file_without_a_request() {
     let (folder, path) = three_calls().await;
     let ledger = open(folder.path(), Hand::new());
     fs::remove_file(path).unwrap();
@@ -250,12 +250,12 @@ async fn a_look_notices_that_the_file_is_gone_though_nothing_is_wanted() {
 }
 
 #[tokio::test]
-async fn the_latest_time_outlives_a_restart_and_a_loss_that_is_accepted_sets_it_right() {
+async fn the_latest_time_survives_a_restart_and_accepting_a_loss_corrects_it() {
     let folder = folder();
     let budgets: Budgets = [budget(BudgetScope::All, Window::Month, 100)].into();
     let clock = Hand::new();
     let ledger = open(folder.path(), clock.clone());
-    // What is released leaves nothing in a ledger that is written anew.
+    // A released reservation leaves nothing in a compacted ledger.
     clock.forward(time::Duration::days(365));
     let spend = async |ledger: &FileLedger, most| {
         let reservation = ledger.reserve(wish(most, &budgets)).await?;

@@ -1,4 +1,4 @@
-//! Ledgers: one conformance suite for every implementation, and what a file must bear.
+//! Ledgers: one conformance suite for every implementation, and tests of the ledger file and of Redis.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod common;

@@ -1,5 +1,5 @@
-//! Many requests at once, in every order and with every end: no budget is ever passed, and no reservation
-//! is left behind.
+//! Many concurrent requests in every order and with every outcome: no budget is exceeded and no reservation is left
+//! behind.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,28 +16,28 @@ use super::common::{Hand, ReserveRequest, budget, cost, folder, micro, open, set
 
 const SCHEDULES: u32 = 10_000;
 
-/// One request: what it wants, and how it ends.
+/// One request: what it reserves, and how it ends.
 #[derive(Clone, Debug)]
 struct Request {
     provider: &'static str,
     client: Option<&'static str>,
     most: i64,
-    /// How often it lets others go first, before it asks and while it calls.
+    /// How often it yields to other tasks: before it reserves, and during the call.
     waits: (u8, u8),
     end: End,
 }
 
 #[derive(Clone, Debug)]
 enum End {
-    /// It costs this share of what was reserved, in percent.
+    /// The call costs this percentage of the reserved amount.
     Costs(i64),
-    /// Nobody knows what it costs.
+    /// The cost is unknown.
     Unknown,
-    /// Whoever made the call is gone.
+    /// The reservation is dropped during the call.
     Dropped,
-    /// Whoever asks goes away while he waits for the reservation.
+    /// The caller is cancelled while it waits for the reservation.
     LeavesEarly,
-    /// Whoever calls goes away while he waits for the settlement.
+    /// The caller is cancelled while it waits for the settlement.
     LeavesLate(i64),
 }
 
@@ -66,8 +66,8 @@ fn budgets() -> impl Strategy<Value = Vec<Budget>> {
     vec((scope, window, 0..40_000_i64).prop_map(|(scope, window, limit)| budget(scope, window, limit)), 1..4)
 }
 
-/// What the test itself knows to be spent or set aside, by budget and client. It learns of a reservation
-/// after the ledger and of its end before it, so that it never knows of more than there is.
+/// The test's own count of spent and reserved amounts, by budget and client. It counts a reservation after the ledger
+/// does and its end before the ledger does, so it never counts more than the ledger.
 struct Watch {
     budgets: Budgets,
     held: Vec<[AtomicI64; 3]>,
@@ -79,7 +79,7 @@ impl Watch {
         Self { budgets, held }
     }
 
-    /// Counts an amount on every budget concerned; what each has then, and its limit.
+    /// Adds an amount to every budget that applies. Returns each budget's new amount and its limit.
     fn count(&self, request: &Request, amount: i64) -> Vec<(i64, i64)> {
         let place = |budget: &Budget| match &budget.scope {
             BudgetScope::All => Some(0),
@@ -104,7 +104,7 @@ async fn go(request: Request, ledger: Arc<dyn Ledger>, watch: Arc<Watch>) {
         ..wish(request.most, &watch.budgets)
     };
     if matches!(request.end, End::LeavesEarly) {
-        // Unless he had it at once, and dropped it.
+        // A reservation that was granted at once is dropped and charged in full.
         if let Some(Ok(_)) = pin!(ledger.reserve(wish)).as_mut().now_or_never() {
             watch.count(&request, request.most);
         }
@@ -138,7 +138,7 @@ async fn go(request: Request, ledger: Arc<dyn Ledger>, watch: Arc<Watch>) {
 }
 
 #[test]
-fn ten_thousand_schedules_never_pass_a_budget_and_strand_nothing() {
+fn ten_thousand_schedules_never_exceed_a_budget_and_leave_no_reservation() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     let config = Config { cases: SCHEDULES, failure_persistence: None, ..Config::default() };
     let schedules = (budgets(), vec(request(), 64..80));
@@ -161,7 +161,7 @@ fn ten_thousand_schedules_never_pass_a_budget_and_strand_nothing() {
                 prop_assert_eq!(*spent, held[mine].load(Ordering::SeqCst));
                 prop_assert!(*spent <= budget.limit.micro());
             }
-            // The file says the same.
+            // A reopened ledger has the same amounts.
             drop(ledger);
             prop_assert_eq!(settled_standing(&open(folder.path(), Hand::new()), &budgets).await, spent);
             Ok(())

@@ -1,4 +1,4 @@
-//! What a ledger in Redis must bear: other replicas, being told twice, being lost, clocks that differ.
+//! The ledger in Redis with several replicas, repeated commands, data loss and differing clocks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use time::Date;
 use super::common::{Hand, ReserveRequest, budget, cost, micro, settled_standing, standing, wish};
 use super::redis::Redis;
 
-/// A ledger under a name; those of the same name are replicas.
+/// A ledger with this name; ledgers with the same name are replicas.
 pub fn open(redis: &Redis, name: &str, clock: Option<Arc<dyn Clock>>) -> RedisLedger {
     let options = RedisOptions {
         address: redis.url().parse().unwrap(),
@@ -36,7 +36,7 @@ async fn redis_conforms() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replicas_that_spend_at_once_never_pass_a_budget() {
+async fn concurrent_replicas_never_exceed_a_budget() {
     let redis = Redis::start();
     let replicas: Vec<_> = (0..3).map(|_| open(&redis, "replicas", None)).collect();
     let budgets = total(1000);
@@ -63,15 +63,14 @@ async fn replicas_that_spend_at_once_never_pass_a_budget() {
 }
 
 #[tokio::test]
-async fn a_process_that_is_gone_leaves_its_reservation_charged_and_the_next_day_it_is_a_call_of_unknown_cost()
-{
+async fn a_dead_process_leaves_its_reservation_charged_and_a_day_later_it_is_a_call_of_unknown_cost() {
     let (redis, clock) = (Redis::start(), Hand::new());
     let dies = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let gone = open(&redis, "gone", Some(clock.clone()));
     let held =
         dies.spawn(async move { (gone.reserve(wish(60, &total(100))).await.unwrap(), gone) }).await.unwrap();
     dies.shutdown_background();
-    // As a killed process does: nobody is told.
+    // Like a killed process: the reservation is neither settled nor returned.
     std::mem::forget(held);
     let ledger = open(&redis, "gone", Some(clock.clone()));
     assert_eq!(standing(&ledger, &total(100)).await[0], (0, 60));
@@ -83,7 +82,7 @@ async fn a_process_that_is_gone_leaves_its_reservation_charged_and_the_next_day_
 }
 
 #[tokio::test]
-async fn while_redis_is_away_nothing_is_reserved_and_what_was_reserved_is_settled_later() {
+async fn without_redis_nothing_is_reserved_and_earlier_reservations_are_settled_later() {
     let mut redis = Redis::start();
     let (ledger, budgets) = (open(&redis, "away", None), total(100));
     let (settled, held) = (
@@ -94,7 +93,7 @@ async fn while_redis_is_away_nothing_is_reserved_and_what_was_reserved_is_settle
     assert_eq!(ledger.settle(settled, cost(4)).await.charged, micro(4));
     assert!(matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Ledger(_))));
     assert!(ledger.health().is_err());
-    // What costs nothing goes on.
+    // Calls that cost nothing continue.
     let free = ledger.reserve(wish(0, &budgets)).await.unwrap();
     ledger.settle(free, cost(0)).await;
     redis.start_again();
@@ -113,7 +112,7 @@ async fn while_redis_is_away_nothing_is_reserved_and_what_was_reserved_is_settle
 }
 
 #[tokio::test]
-async fn a_redis_that_hangs_costs_a_moment_and_what_it_did_late_is_given_back() {
+async fn a_hanging_redis_costs_one_time_out_and_its_late_reservation_is_returned() {
     let redis = Redis::start();
     let (ledger, budgets) = (open(&redis, "hangs", None), total(100));
     ledger.settle(ledger.reserve(wish(1, &budgets)).await.unwrap(), cost(1)).await;
@@ -134,13 +133,13 @@ async fn a_redis_that_hangs_costs_a_moment_and_what_it_did_late_is_given_back() 
             break;
         }
     }
-    // Longer than the next try to give something back.
+    // Longer than the interval until the ledger tries again to return a reservation.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(standing(&ledger, &budgets).await[0], (1, 0));
 }
 
 #[tokio::test]
-async fn amounts_are_exact_where_numbers_of_lua_are_not() {
+async fn amounts_are_exact_beyond_the_precision_of_lua_numbers() {
     let redis = Redis::start();
     let ledger = open(&redis, "exact", None);
     let limit = (1_i64 << 60) + 1;
@@ -162,8 +161,8 @@ async fn amounts_are_exact_where_numbers_of_lua_are_not() {
     assert_eq!(ledger.standing(budgets, None).await.unwrap()[0].spent, micro(i64::MAX));
 }
 
-/// Reserves where Redis refuses to be written, and then where it does not.
-async fn nothing_is_half_written(name: &str, breaks: &str, mends: &str) {
+/// Reserves while Redis refuses writes, and again when it accepts them.
+async fn no_partial_reservation_is_stored(name: &str, breaks: &str, mends: &str) {
     let redis = Redis::start();
     let (ledger, budgets) = (open(&redis, name, None), total(100));
     ledger.settle(ledger.reserve(wish(1, &budgets)).await.unwrap(), cost(1)).await;
@@ -172,7 +171,7 @@ async fn nothing_is_half_written(name: &str, breaks: &str, mends: &str) {
     let client = ReserveRequest { client: Some("new".into()), ..wish(9, &budgets) };
     for _ in 0..3 {
         assert!(matches!(ledger.reserve(client.clone()).await, Err(ReserveError::Ledger(_))));
-        // Longer than a connection that has failed is left alone.
+        // Longer than the pause after a failed connection.
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     assert!(ledger.health().is_err());
@@ -186,13 +185,13 @@ async fn nothing_is_half_written(name: &str, breaks: &str, mends: &str) {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_full_or_a_replica_has_no_half_of_a_reservation() {
-    nothing_is_half_written("full", "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0").await;
-    nothing_is_half_written("replica", "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE").await;
+async fn a_full_or_read_only_redis_stores_no_partial_reservation() {
+    no_partial_reservation_is_stored("full", "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0").await;
+    no_partial_reservation_is_stored("replica", "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE").await;
 }
 
 #[tokio::test]
-async fn a_ledger_is_not_used_where_keys_may_be_evicted_or_the_account_is_gone() {
+async fn a_ledger_is_not_used_if_keys_may_be_evicted_or_the_account_is_lost() {
     let redis = Redis::start();
     let (ledger, budgets) = (open(&redis, "guarded", None), total(100));
     ledger.settle(ledger.reserve(wish(1, &budgets)).await.unwrap(), cost(1)).await;
@@ -214,14 +213,14 @@ async fn a_ledger_is_not_used_where_keys_may_be_evicted_or_the_account_is_gone()
     ledger.look().await;
     assert!(ledger.health().is_err(), "what is settled later makes no new account");
     assert!(matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Ledger(_))));
-    // Another replica, which knows no account, begins one.
+    // A replica that has seen no account starts a new one.
     let new = open(&redis, "guarded", None);
     new.reserve(wish(1, &budgets)).await.unwrap();
     assert!(matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Ledger(_))));
 }
 
 #[tokio::test]
-async fn a_clock_of_redis_that_was_ahead_keeps_its_day_until_the_loss_is_accepted() {
+async fn the_day_of_a_redis_clock_that_was_ahead_stays_until_the_loss_is_accepted() {
     let redis = Redis::start();
     let (ledger, budgets) = (open(&redis, "ahead", None), total(100));
     let day: Budgets = [budget(BudgetScope::All, Window::Day, 10)].into();

@@ -1,4 +1,4 @@
-//! Where the metrics are, and who may see them.
+//! The address of the metrics, and access to them.
 
 use std::net::TcpListener;
 use std::process::Output;
@@ -7,7 +7,7 @@ use crate::fakes::KEY;
 use crate::harness::server::pixcolor;
 use crate::harness::{Answer, Picture, Server, Setup, agent};
 
-/// What is at a path of the metrics' own address, as the server has announced it.
+/// The response for a path at the metrics address that the server announced.
 fn own(server: &Server, path: &str) -> Answer {
     let said = server.said();
     let address = said.split("metrics at http://").nth(1).unwrap().split('/').next().unwrap();
@@ -15,7 +15,7 @@ fn own(server: &Server, path: &str) -> Answer {
 }
 
 #[test]
-fn metrics_can_have_an_address_of_their_own_where_nothing_else_is() {
+fn a_separate_metrics_address_serves_only_metrics() {
     let mut server =
         Setup::new().file("config/pixcolor.toml", "[metrics]\naddress = \"127.0.0.1:0\"\n").start();
     assert_eq!(server.colorize(&Picture::png(32, 32, 1)).status, 200);
@@ -33,7 +33,7 @@ fn metrics_can_have_an_address_of_their_own_where_nothing_else_is() {
 }
 
 #[test]
-fn with_a_token_only_who_sends_it_sees_them() {
+fn metrics_with_a_token_require_the_token() {
     let server =
         Setup::new().env("MY_TOKEN", KEY).env("PIXCOLOR_METRICS__TOKEN", r#"{ env = "MY_TOKEN" }"#).start();
     server.get("/metrics").problem(401);
@@ -42,7 +42,7 @@ fn with_a_token_only_who_sends_it_sees_them() {
     assert!(metrics.text().contains("pixcolor_build_info"), "{metrics:?}");
     assert_eq!(server.get("/healthz").status, 200);
 
-    // A token that was to be there and is not opens nothing.
+    // A configured token that is missing or empty grants no access.
     let server = Setup::new().env("PIXCOLOR_METRICS__TOKEN", r#"{ env = "MY_TOKEN" }"#).start();
     server.get("/metrics").problem(404);
     server.get_with("/metrics", &[("Authorization", "Bearer ")]).problem(404);
@@ -50,7 +50,7 @@ fn with_a_token_only_who_sends_it_sees_them() {
 }
 
 #[test]
-fn an_address_that_cannot_be_had_is_told_in_a_sentence() {
+fn an_unusable_metrics_address_is_reported_in_one_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let folder = tempfile::tempdir().unwrap();

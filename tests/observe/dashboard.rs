@@ -1,4 +1,4 @@
-//! The dashboard and the alerts, on what a real Prometheus has seen of a real gateway.
+//! The dashboard and the alerts, on data that a real Prometheus collected from a real gateway.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::traffic::Setting;
 const DASHBOARD: &str = include_str!("../../deploy/grafana/pixcolor.json");
 const RULES: &str = include_str!("../../deploy/prometheus/rules.yml");
 
-/// Every query, by its panel's title. Grafana's variables are what it would make of them for a short time.
+/// Every query and its panel's title. Grafana's variables are replaced by their values for a short period.
 fn queries() -> Vec<(String, String)> {
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     let mut queries = Vec::new();
@@ -28,14 +28,14 @@ fn queries() -> Vec<(String, String)> {
     queries
 }
 
-/// Our metrics that a text names, as families: without what a histogram adds.
+/// The names of our metrics in a text, without the suffixes of histograms.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':')));
     let names = words.filter(|word| word.starts_with("pixcolor_"));
     names.map(|name| name.trim_end_matches("_bucket").trim_end_matches("_sum").to_owned()).collect()
 }
 
-/// Overwrites everything that is kept on disk.
+/// Overwrites every file of the disk cache.
 fn spoil(folder: &std::path::Path) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -47,25 +47,25 @@ fn spoil(folder: &std::path::Path) {
 }
 
 #[test]
-fn every_query_of_the_dashboard_has_data_and_alerts_fire_after_a_lively_day() {
+fn every_dashboard_query_has_data_and_alerts_fire_after_varied_traffic() {
     let kept = tempfile::tempdir().unwrap();
     let setting = Setting::with_cache(kept.path());
     let prometheus = Prometheus::of(&setting.server);
     let seen = |labels: &str| prometheus.wait_for(labels);
-    // Whatever grows must have been there before.
+    // An increase needs a sample from before the events.
     seen("pixcolor_build_info");
     let picture = Picture::jpeg(600, 400, 900);
     assert_eq!(setting.server.colorize(&picture).status, 200);
     setting.failures(300);
     seen("pixcolor_guard_refusals_total");
     setting.every_sort_of_picture();
-    // What was found once is not found now.
+    // A cached result is damaged, so the next lookup is a miss.
     spoil(kept.path());
     assert_eq!(setting.server.colorize(&picture).status, 200);
     for seldom in ["pixcolor_cache_errors_total", "pixcolor_http_requests_total{status=\"402\"}"] {
         seen(&format!("increase({seldom}[1m]) > 0"));
     }
-    // A rate is of two times at least.
+    // A rate needs at least two samples.
     for latest in [
         "pixcolor_denied_requests_total",
         "pixcolor_concurrency_refusals_total",
@@ -85,7 +85,7 @@ fn every_query_of_the_dashboard_has_data_and_alerts_fire_after_a_lively_day() {
         .collect();
     assert!(without.is_empty(), "{without:#?}");
 
-    // What was spent is what a megapixel has cost, by size: 1 credit for each megapixel sent, and 2 seconds.
+    // The credits spent equal the cost of a megapixel by size: 1 credit for each megapixel sent, and 2 seconds.
     let large = "pixcolor_coloured_pixels_total{provider=\"algorithmia\",size=\"<=8\"} > 0";
     assert!(!prometheus.values(large).is_empty());
     let (title, cost) = queries.iter().find(|(title, _)| title == "Credits for a megapixel, so far").unwrap();
@@ -118,9 +118,13 @@ fn every_query_of_the_dashboard_has_data_and_alerts_fire_after_a_lively_day() {
         .collect();
     let used = &named(DASHBOARD) | &named(RULES);
     let own_rules = RULES.lines().filter_map(|line| line.trim().strip_prefix("- record: "));
-    // Only where gateways share a Redis.
+    // This metric exists only if gateways share a Redis.
     let shared = ["pixcolor_redis_up"];
     let known = &there | &own_rules.chain(shared).map(str::to_owned).collect();
     assert_eq!(used.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new(), "there is no such metric");
-    assert_eq!(there.difference(&used).collect::<Vec<_>>(), Vec::<&String>::new(), "nobody looks at it");
+    assert_eq!(
+        there.difference(&used).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "neither the dashboard nor a rule uses it"
+    );
 }

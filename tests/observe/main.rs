@@ -1,4 +1,4 @@
-//! What an operator sees of the real binary: metrics, and what Prometheus and the dashboard make of them.
+//! What an operator sees of the real binary: metrics, and how Prometheus and the dashboard use them.
 
 #![allow(
     clippy::unwrap_used,

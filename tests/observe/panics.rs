@@ -1,10 +1,10 @@
-//! What the log has of a panic.
+//! How a panic appears in the log.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Panics in a process of its own: the log is the whole process's.
+/// Panics in a separate process, because the log belongs to the whole process.
 #[test]
 #[ignore = "run by another test, in a process of its own"]
 fn panics_on_purpose() {
@@ -16,7 +16,7 @@ fn panics_on_purpose() {
 }
 
 #[test]
-fn a_panic_is_one_line_of_the_log_with_its_place_and_the_requests_id() {
+fn a_panic_is_one_log_line_with_its_location_and_the_request_id() {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "panics::panics_on_purpose", "--ignored", "--nocapture", "--test-threads=1"])
         .env_remove("RUST_LOG")

@@ -1,4 +1,4 @@
-//! Debian's Prometheus, as `deploy/prometheus` sets it up, in front of a gateway of a test.
+//! Debian's Prometheus, configured as in `deploy/prometheus`, for a test's gateway.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +10,7 @@ use url::Url;
 use crate::harness::wait::{PATIENCE, within};
 use crate::harness::{Answer, Server, agent};
 
-/// A Prometheus that looks at one gateway each second; dropping it kills it.
+/// A Prometheus that scrapes one gateway every second. It is killed when dropped.
 pub struct Prometheus {
     child: Child,
     base: Url,
@@ -18,7 +18,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// With the files as shipped, but for the gateway's address and how often it is looked at.
+    /// Uses the shipped files, except for the gateway's address and the scrape interval.
     pub fn of(server: &Server) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = include_str!("../../deploy/prometheus/prometheus.yml").to_owned();
@@ -29,7 +29,7 @@ impl Prometheus {
         std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
         let rules = include_str!("../../deploy/prometheus/rules.yml");
         std::fs::write(folder.path().join("rules.yml"), rules).unwrap();
-        // A port that was free a moment ago: Prometheus does not say which one it has chosen itself.
+        // A port that was free a moment ago, because Prometheus does not report a port that it chose itself.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut command = Command::new("prometheus");
@@ -48,14 +48,14 @@ impl Prometheus {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// What is at a path of its API, if it answers.
+    /// The response for a path of its API, if it responds.
     fn get(&self, path: &str, query: &[(&str, &str)]) -> Option<Answer> {
         let mut url = self.base.join(path).unwrap();
         url.query_pairs_mut().extend_pairs(query);
         agent().get(url.as_str()).call().ok().map(Answer::new)
     }
 
-    /// The values of an expression now; what is wrong with it fails the test.
+    /// The current values of an expression. An invalid expression fails the test.
     #[track_caller]
     pub fn values(&self, expression: &str) -> Vec<f64> {
         let answer = self.get("query", &[("query", expression)]).expect("Prometheus answers");
@@ -65,7 +65,7 @@ impl Prometheus {
         result.iter().map(|series| series["value"][1].as_str().unwrap().parse().unwrap()).collect()
     }
 
-    /// The alerts that are pending or fire, by name; a rule that cannot be evaluated fails the test.
+    /// The names of the alerts that are pending or firing. A rule that cannot be evaluated fails the test.
     pub fn alerts(&self) -> Vec<String> {
         let rules = self.get("rules", &[]).expect("Prometheus answers").json();
         let rules: Vec<Value> = rules["data"]["groups"][0]["rules"].as_array().unwrap().clone();
@@ -90,7 +90,7 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // It may have ended already, which is fine.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

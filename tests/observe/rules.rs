@@ -1,4 +1,4 @@
-//! The alerts of `deploy/prometheus`, by Prometheus's own tool.
+//! The alerts of `deploy/prometheus`, tested with Prometheus's own `promtool`.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,7 +19,7 @@ fn the_scrape_configuration_and_the_rules_are_valid() {
 }
 
 #[test]
-fn each_alert_fires_when_it_should_and_not_when_it_should_not() {
+fn each_alert_fires_exactly_when_it_should() {
     promtool(&["test", "rules", "rules_test.yml"]);
     let (rules, tests) = (
         include_str!("../../deploy/prometheus/rules.yml"),

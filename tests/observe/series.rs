@@ -1,4 +1,4 @@
-//! The metrics themselves: in good form, and few, whatever clients send.
+//! The metrics are well formed, and clients cannot increase the number of series without limit.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,13 +9,13 @@ use std::time::Duration;
 use crate::harness::Server;
 use crate::traffic::Setting;
 
-/// The most series that there may be with three providers.
+/// The maximum number of series with three providers.
 const MOST: usize = 200;
-/// How many requests a thread has under way at once, on one connection.
+/// How many requests a thread sends on one connection before it reads the responses.
 const BATCH: usize = 64;
 const THREADS: u64 = 4;
 
-/// Numbers that look random (SplitMix64), the same in every run.
+/// Pseudorandom numbers (SplitMix64), the same in every run.
 struct Random(u64);
 
 impl Random {
@@ -30,7 +30,7 @@ impl Random {
         of[self.next() as usize % of.len()]
     }
 
-    /// One of these, or something that nobody has ever seen.
+    /// One of these words, or a random word.
     fn word(&mut self, of: &[&str]) -> String {
         match self.next() % 4 {
             0 => format!("{:x}", self.next()),
@@ -39,7 +39,7 @@ impl Random {
     }
 }
 
-/// A request with paths, methods, headers and bodies as clients of every sort might send them.
+/// A request with random paths, methods, headers and bodies, valid and invalid.
 fn request(random: &mut Random) -> (String, bool) {
     const METHODS: [&str; 8] = ["GET", "GET", "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"];
     const PATHS: [&str; 18] = [
@@ -96,7 +96,7 @@ fn request(random: &mut Random) -> (String, bool) {
     (text + "\r\n" + &body, method == "HEAD")
 }
 
-/// Reads one answer; its status, and whether another can follow.
+/// Reads one response. Returns its status and whether the connection stays open.
 fn answer(stream: &mut BufReader<TcpStream>, head_only: bool) -> (String, bool) {
     let (mut line, mut length, mut more) = (String::new(), 0, true);
     stream.read_line(&mut line).unwrap();
@@ -120,7 +120,7 @@ fn answer(stream: &mut BufReader<TcpStream>, head_only: bool) -> (String, bool) 
     (status, more)
 }
 
-/// Sends so many requests, and says which statuses came back.
+/// Sends this many requests and returns the statuses of the responses.
 fn flood(server: &Server, seed: u64, requests: usize) -> BTreeSet<String> {
     let mut random = Random(seed);
     let (mut statuses, mut left) = (BTreeSet::new(), requests);
@@ -147,7 +147,7 @@ fn flood(server: &Server, seed: u64, requests: usize) -> BTreeSet<String> {
 }
 
 #[test]
-fn metrics_are_in_good_form_and_at_most_200_after_100_000_requests_of_every_sort() {
+fn metrics_are_well_formed_and_at_most_200_after_100_000_varied_requests() {
     let setting = Setting::start();
     setting.every_sort_of_picture();
     let server = &setting.server;
@@ -169,7 +169,7 @@ fn metrics_are_in_good_form_and_at_most_200_after_100_000_requests_of_every_sort
         .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
         .sum();
     assert!(counted >= 100_000.0, "{counted}");
-    // Every sort of event was among them.
+    // Every kind of event occurred.
     for family in [
         "provider_calls_total{outcome=\"ok\",provider=\"local\"}",
         "provider_calls_total{outcome=\"budget\"",

@@ -1,4 +1,4 @@
-//! A gateway with three providers, and everything that can happen to pictures there.
+//! A gateway with three providers, and requests that cause every kind of event.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use crate::fakes::KEY;
 use crate::fakes::algorithmia::{Algorithmia, Behavior, File};
 use crate::harness::{Picture, Server, Setup};
 
-/// A gateway, its two paid hosts, and their budget.
+/// A gateway and the test hosts of its two paid providers.
 pub struct Setting {
     pub server: Server,
     pub first: Algorithmia,
     pub second: Algorithmia,
 }
 
-/// The first on the route charges by the second and for megapixels, and has a budget; the second by the second.
+/// The first provider of the route charges by second and by megapixel and has a budget; the second charges by second.
 const MAIN: &str = r#"
 route = ["algorithmia", "spare", "local"]
 trusted_proxies = ["127.0.0.1"]
@@ -39,7 +39,7 @@ impl Setting {
         Self::of(Setup::new())
     }
 
-    /// One that keeps next to nothing in memory, and the rest in this folder.
+    /// A gateway with a very small memory cache and a disk cache in this folder.
     pub fn with_cache(folder: &Path) -> Self {
         let folder = format!("\"{}\"", folder.display());
         Self::of(Setup::new().env("PIXCOLOR_CACHE__DIR", folder).env("PIXCOLOR_CACHE__MEMORY", "\"200 KiB\""))
@@ -47,7 +47,7 @@ impl Setting {
 
     fn of(setup: Setup) -> Self {
         let (first, second) = (Algorithmia::start(), Algorithmia::start());
-        // Breakers that never open.
+        // Circuit breakers that never open.
         let provider = |url: String, failures: u32| {
             let breaker = format!("breaker = {{ failures = {failures} }}");
             format!("kind = \"algorithmia\"\nbase_url = \"{url}\"\ntimeout = 5\n{breaker}\n")
@@ -64,14 +64,14 @@ impl Setting {
         Self { server, first, second }
     }
 
-    /// Colours a new picture of this size, and says who did.
+    /// Colours a new picture of this size and returns the provider's name.
     pub fn color(&self, width: u32, height: u32, seed: u32) -> String {
         let answer = self.server.colorize(&Picture::jpeg(width, height, seed));
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.header("x-pixcolor-provider").to_owned()
     }
 
-    /// Pictures of every size, repeats, other files and formats, failures of every sort, and a spent budget.
+    /// Pictures of every size, repeats, other file formats, every kind of failure, and a spent budget.
     pub fn every_sort_of_picture(&self) {
         let Self { server, first, second } = self;
         let picture = Picture::png(1600, 1200, 1);
@@ -90,7 +90,7 @@ impl Setting {
         }
         self.failures(100);
         second.always(Behavior::Color);
-        // What is sent at the same time is coloured once.
+        // Simultaneous identical uploads are coloured once.
         first.always(Behavior::Slow(Duration::from_millis(300)));
         let same = Picture::png(64, 48, 6);
         std::thread::scope(|scope| {
@@ -112,21 +112,21 @@ impl Setting {
         }
     }
 
-    /// Clients who may not, who want too much, and who want it at once.
+    /// Clients that are forbidden, that exceed their rate limit, or that send too much at once.
     fn limits(&self) {
         let Self { server, .. } = self;
         let from = |client| server.post("/v1/colorize", &[("X-Forwarded-For", client)], b"rubbish").status;
         assert_eq!(from("198.51.100.9"), 403);
         assert!((0..1000).any(|_| from("203.0.113.77") == 429));
         let head = "POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 19000000\r\n\r\n";
-        // All but the last byte of each, which together are more than one client may have in memory.
+        // Each upload lacks its last byte; together they exceed one client's share of memory.
         let begun = [head.as_bytes(), &vec![0; 18_999_999]].concat();
         let _uploads = [(); 2].map(|()| server.raw(&begun));
         let crowded = "pixcolor_concurrency_refusals_total{bound=\"client_upload_memory\"}";
         server.until("one of two uploads is refused", |server| server.metric(crowded) > 0.9);
     }
 
-    /// What can go wrong at a host, each once; the built-in model answers.
+    /// Every failure of a provider's host, once each. The built-in network answers instead.
     pub fn failures(&self, seed: u32) {
         self.second.always(Behavior::Status(503, "down", None));
         for (seed, behavior) in (seed..).zip([

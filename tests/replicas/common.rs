@@ -9,7 +9,7 @@ use crate::harness::wait::within;
 use crate::harness::{Answer, Picture, Server, Setup, agent};
 use crate::redis::{Redis, free_port};
 
-/// A gateway whose pictures are coloured by `fake` alone, for up to 5 credits each; it says 2.
+/// A gateway whose only provider is `fake`: a call reserves 5 credits and costs 2.
 pub fn setup(redis: &Redis, fake: &Algorithmia, more: &str) -> Setup {
     let main = format!("route = [\"algorithmia\"]\n[shared]\nredis = \"{}\"\n{more}", redis.url());
     let provider = format!(
@@ -23,7 +23,7 @@ pub fn setup(redis: &Redis, fake: &Algorithmia, more: &str) -> Setup {
         .env("ALGORITHMIA_API_KEY", KEY)
 }
 
-/// Three of them.
+/// Three such gateways.
 pub fn three(redis: &Redis, fake: &Algorithmia, more: &str) -> [Server; 3] {
     [(); 3].map(|()| setup(redis, fake, more).start())
 }
@@ -32,12 +32,12 @@ pub fn small(seed: u32) -> Picture {
     Picture::png(96, 64, seed)
 }
 
-/// What `/readyz` says under a key; nothing where the key is absent.
+/// The value of a key in `/readyz`; empty if the key is absent.
 pub fn ready(server: &Server, key: &str) -> String {
     server.get("/readyz").json()[key].as_str().unwrap_or_default().to_owned()
 }
 
-/// Waits until `/readyz` does not say any more that paid providers are off.
+/// Waits until `/readyz` no longer reports that paid providers are off.
 #[track_caller]
 pub fn until_paid(server: &Server) {
     until(Duration::from_secs(15), "paid providers are on", || {
@@ -45,13 +45,13 @@ pub fn until_paid(server: &Server) {
     });
 }
 
-/// Waits until `/readyz` says that paid providers are off, for a reason that contains these words.
+/// Waits until `/readyz` reports that paid providers are off, with a reason that contains these words.
 #[track_caller]
 pub fn until_off(server: &Server, words: &str) {
     until(Duration::from_secs(15), words, || ready(server, "paid_providers_are_off").contains(words));
 }
 
-/// Posts pictures at the same time; each to its URL.
+/// Posts pictures at the same time, each to its URL.
 pub fn post_all(requests: impl IntoIterator<Item = (String, Picture)>) -> Vec<Answer> {
     let post = |(url, picture): (String, Picture)| {
         std::thread::spawn(move || {
@@ -63,13 +63,13 @@ pub fn post_all(requests: impl IntoIterator<Item = (String, Picture)>) -> Vec<An
     threads.into_iter().map(|thread| thread.join().expect("it was answered")).collect()
 }
 
-/// Waits until a condition is true, for as long as it may take.
+/// Waits until a condition is true, at most this long.
 #[track_caller]
 pub fn until(limit: Duration, what: &str, condition: impl FnMut() -> bool) {
     within(limit, || what.to_owned(), condition);
 }
 
-/// nginx that hands requests to each gateway in turn; dropping it kills it.
+/// nginx that sends requests to the gateways in turn. It is killed when dropped.
 pub struct Balancer {
     child: Child,
     pub url: String,

@@ -1,4 +1,4 @@
-//! Redis that may evict keys: nothing is paid for on an account that may be forgotten.
+//! A gateway makes no paid call if its Redis may evict keys, because the account could be evicted.
 
 use crate::common::{ready, setup, small, until_off, until_paid};
 use crate::fakes::algorithmia::Algorithmia;
@@ -7,13 +7,13 @@ use crate::redis::Redis;
 
 const BUDGET: &str = "[budgets.small]\nscope = \"all\"\ncredits = 100\n";
 
-/// How many log lines contain these words.
+/// The number of log lines that contain these words.
 fn lines(server: &Server, words: &str) -> usize {
     server.said().lines().filter(|line| line.contains(words)).count()
 }
 
 #[test]
-fn a_redis_that_evicts_gets_no_paid_call_until_its_settings_are_right() {
+fn no_paid_calls_while_redis_may_evict_keys() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     redis.tell("CONFIG SET maxmemory 20mb");
     redis.tell("CONFIG SET maxmemory-policy allkeys-lru");
@@ -32,7 +32,7 @@ fn a_redis_that_evicts_gets_no_paid_call_until_its_settings_are_right() {
     until_paid(&server);
     assert_eq!(server.colorize(&small(10)).status, 200);
 
-    // Before any look can have seen it.
+    // Before the periodic check can have seen the change.
     redis.tell("CONFIG SET maxmemory-policy volatile-ttl");
     assert_ne!(server.colorize(&small(11)).status, 200);
     assert_eq!(fake.calls(), 1);
@@ -40,13 +40,13 @@ fn a_redis_that_evicts_gets_no_paid_call_until_its_settings_are_right() {
     redis.tell("CONFIG SET maxmemory 0");
     until_paid(&server);
     assert_eq!((server.colorize(&small(11)).status, fake.calls()), (200, 2));
-    // Without any request.
+    // The periodic check finds it without any request.
     redis.tell("CONFIG SET maxmemory 20mb");
     until_off(&server, "volatile-ttl");
 }
 
 #[test]
-fn a_redis_that_comes_back_with_other_settings_is_looked_at_again() {
+fn the_settings_of_redis_are_checked_again_after_a_restart() {
     let (mut redis, fake) = (Redis::start(), Algorithmia::start());
     let server = setup(&redis, &fake, BUDGET).start();
     assert_eq!(server.colorize(&small(1)).status, 200);
@@ -61,9 +61,9 @@ fn a_redis_that_comes_back_with_other_settings_is_looked_at_again() {
 }
 
 #[test]
-fn a_user_of_redis_who_may_not_read_its_settings_is_told_which_permission_is_missing() {
+fn a_redis_user_without_permission_to_read_settings_gets_an_error_that_names_it() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
-    // What docs/replicas.md says that a gateway needs, but for the last.
+    // The permissions that docs/replicas.md says a gateway needs, except the last one.
     redis.tell(
         "ACL SETUSER gateway on >swordfish ~pixcolor:* +@read +@write +@scripting +@transaction +@fast +@connection -info",
     );

@@ -1,4 +1,4 @@
-//! One call for all who want the same picture, whichever replica they ask.
+//! One call for all clients that want the same picture, at any replica.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::harness::Picture;
 use crate::redis::Redis;
 
 #[test]
-fn three_hundred_identical_uploads_over_three_replicas_are_one_call_and_equal_answers() {
+fn three_hundred_identical_uploads_to_three_replicas_cause_one_call_and_equal_responses() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     fake.always(Behavior::Slow(Duration::from_millis(1500)));
     let servers = three(&redis, &fake, "");
@@ -22,14 +22,14 @@ fn three_hundred_identical_uploads_over_three_replicas_are_one_call_and_equal_an
     }
     assert_eq!(fake.calls(), 1);
     for server in &servers {
-        // Each has answered some, and knows the result by its address now.
+        // Each replica answered some requests and serves the result at its address.
         assert!(server.metric("pixcolor_http_requests_total{method=\"POST\",status=\"200\"}") >= 50.0);
         assert_eq!(server.get(answers[0].header("content-location")).body, answers[0].body);
     }
 }
 
 #[test]
-fn a_fresh_result_is_made_anew_and_what_must_leave_nothing_behind_is_not_shared() {
+fn no_cache_requests_call_again_and_no_store_requests_share_no_flight() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     let [one, other, _] = three(&redis, &fake, "");
     let ask = |server: &crate::harness::Server, control: &str| {
@@ -40,7 +40,7 @@ fn a_fresh_result_is_made_anew_and_what_must_leave_nothing_behind_is_not_shared(
     assert_eq!(ask(&one, "no-cache"), 1);
     assert_eq!(ask(&other, "no-cache"), 2, "the earlier result is not fresh");
     assert_eq!(ask(&one, "no-store"), 2, "this one knows it");
-    // Another picture, of which nothing is kept anywhere.
+    // Another picture, which is not cached anywhere.
     let headers = [("Content-Type", "image/png"), ("Cache-Control", "no-store")];
     assert_eq!(one.post("/v1/colorize", &headers, &small(2).bytes).status, 200);
     assert_eq!(other.post("/v1/colorize", &headers, &small(2).bytes).status, 200);
@@ -48,7 +48,7 @@ fn a_fresh_result_is_made_anew_and_what_must_leave_nothing_behind_is_not_shared(
 }
 
 #[test]
-fn a_failure_is_not_taken_for_a_result_and_who_waited_tries_again() {
+fn a_failure_is_not_shared_and_followers_retry() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     fake.next([Behavior::Envelope("out of order", Some("SystemError"))]);
     let servers = three(&redis, &fake, "");
@@ -58,7 +58,7 @@ fn a_failure_is_not_taken_for_a_result_and_who_waited_tries_again() {
 }
 
 #[test]
-fn a_killed_leader_is_replaced_at_the_cost_of_one_call_and_its_reservation_is_kept() {
+fn a_killed_leader_is_replaced_and_its_reservation_stays() {
     const BUDGET: &str = "[budgets.small]\nscope = \"all\"\ncredits = 100\n";
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     fake.always(Behavior::Slow(Duration::from_secs(2)));
@@ -76,19 +76,19 @@ fn a_killed_leader_is_replaced_at_the_cost_of_one_call_and_its_reservation_is_ke
     leader.child.kill().unwrap();
     let killed = Instant::now();
     let answers = waiting.join().unwrap();
-    // A lock lasts 10 seconds, and the call 2; the rest is for a slow machine.
+    // A lock lasts 10 seconds and the call 2; the rest allows for a slow machine.
     assert!(killed.elapsed() < Duration::from_secs(10 + 2 + 8), "{:?}", killed.elapsed());
     answers.iter().for_each(|answer| assert_eq!((answer.status, &answer.body), (200, &answers[0].body)));
     assert_eq!(fake.calls(), 2);
     let [one, _] = &others;
     assert_eq!(one.metric("pixcolor_budget_spent_credits{budget=\"small\"}"), 2.0);
-    // 5 are still set aside for the call of which nobody knows what became.
+    // 5 credits stay reserved for the killed call, whose result is unknown.
     assert_eq!(one.metric("pixcolor_budget_remaining_credits{budget=\"small\"}"), 93.0);
 }
 
 #[test]
-fn what_one_clients_budget_has_decided_is_not_left_for_a_client_of_another_replica() {
-    // A call costs 2 credits and may cost 5: each client can have one.
+fn a_result_chosen_by_one_clients_budget_is_not_shared_with_another_client() {
+    // A call costs 2 credits and reserves 5, so each client can make one call.
     const EACH: &str = "[budgets.each]\nscope = \"client\"\ncredits = 6\n";
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     let [one, other] = [(); 2].map(|()| {
@@ -106,13 +106,13 @@ fn what_one_clients_budget_has_decided_is_not_left_for_a_client_of_another_repli
     assert_eq!(provider(&one, bob, 1), "algorithmia");
     assert_eq!(provider(&one, bob, 2), "local", "his budget is spent");
     assert_eq!(provider(&other, ann, 2), "algorithmia", "and hers is not");
-    // What a budget had no say in is left for everybody.
+    // A result that no budget influenced is shared with every client.
     assert_eq!((provider(&one, bob, 2).as_str(), fake.calls()), ("local", 2));
     assert_eq!((provider(&other, bob, 1).as_str(), fake.calls()), ("algorithmia", 2));
 }
 
 #[test]
-fn a_leader_whose_client_left_leaves_the_call_to_a_replica_whose_client_waits() {
+fn when_the_leaders_client_leaves_a_waiting_replica_makes_the_call() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     let one = setup(&redis, &fake, "")
         .env("PIXCOLOR_PROVIDERS__ALGORITHMIA__CONCURRENCY", "1")

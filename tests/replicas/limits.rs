@@ -1,4 +1,4 @@
-//! One client's limits, whichever replica it asks.
+//! One client's rate limits, at any replica.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ fn charge(limit: &Arc<Limit>, client: u32, amount: u64) -> Charge {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_is_one_for_all_replicas_to_the_last_request() {
+async fn all_replicas_share_one_burst_exactly() {
     let redis = Redis::start();
     let replicas = [rates(&redis), rates(&redis), rates(&redis)];
     let limit = limit("requests", Unit::Requests, 1, RatePeriod::Hour, 100);
@@ -41,13 +41,13 @@ async fn a_burst_is_one_for_all_replicas_to_the_last_request() {
     assert_eq!(checks.iter().filter(|check| check.is_ok()).count(), 100);
     let level = replicas[0].look(&one).await.remove(0);
     assert_eq!((level.remaining, level.more_in > Duration::from_secs(3590)), (0, true));
-    // Somebody else has all of it.
+    // Another client has its full burst.
     replicas[1].check(&[charge(&limit, 2, 1)]).await.unwrap();
     assert_eq!(replicas[2].look(&[charge(&limit, 2, 1)]).await[0].remaining, 99);
 }
 
 #[tokio::test]
-async fn of_several_limits_all_are_taken_or_none_and_the_wait_is_true() {
+async fn several_limits_are_charged_together_or_not_at_all_and_the_wait_is_exact() {
     let redis = Redis::start();
     let quota = rates(&redis);
     let few = limit("few", Unit::Requests, 2, RatePeriod::Second, 1);
@@ -65,7 +65,7 @@ async fn of_several_limits_all_are_taken_or_none_and_the_wait_is_true() {
         assert!(refused.wait <= Duration::from_millis(500), "{:?}", refused.wait);
         tokio::time::sleep(refused.wait).await;
     }
-    // More than the burst counts as all of it; nothing is nothing.
+    // A charge above the burst takes the whole burst; a charge of zero takes nothing.
     let all = [charge(&many, 2, u64::MAX)];
     quota.check(&all).await.unwrap();
     assert_eq!(quota.look(&all).await[0].remaining, 0);
@@ -74,7 +74,7 @@ async fn of_several_limits_all_are_taken_or_none_and_the_wait_is_true() {
 }
 
 #[tokio::test]
-async fn the_rate_is_kept_over_time_and_idle_clients_are_forgotten() {
+async fn the_rate_holds_over_time_and_idle_clients_are_removed() {
     let redis = Redis::start();
     let quota = rates(&redis);
     let limit = limit("requests", Unit::Requests, 50, RatePeriod::Second, 5);
@@ -96,7 +96,7 @@ async fn the_rate_is_kept_over_time_and_idle_clients_are_forgotten() {
 }
 
 #[tokio::test]
-async fn redis_and_the_process_apply_the_same_formula() {
+async fn redis_and_the_process_use_the_same_formula() {
     let redis = Redis::start();
     let (shared, own) = (rates(&redis), InProcess::new());
     let limits = [
@@ -115,7 +115,7 @@ async fn redis_and_the_process_apply_the_same_formula() {
             limits.iter().zip(amounts).map(|(limit, amount)| charge(limit, n % 4, amount)).collect();
         let (ours, theirs) = (own.look(&charges).await, shared.look(&charges).await);
         for (ours, theirs) in ours.iter().zip(&theirs) {
-            // The two clocks are read one after the other: a cell may return in between.
+            // The two clocks are read one after the other, so one cell may return in between.
             let cell = ours.limit.burst() / 1000 + 1;
             assert!(ours.remaining.abs_diff(theirs.remaining) <= cell, "{n}: {ours:?} {theirs:?}");
             let apart = |a: Duration, b: Duration| a.abs_diff(b) > Duration::from_millis(500);
@@ -126,7 +126,7 @@ async fn redis_and_the_process_apply_the_same_formula() {
 }
 
 #[tokio::test]
-async fn while_redis_is_away_each_process_counts_for_itself() {
+async fn without_redis_each_process_counts_alone() {
     let mut redis = Redis::start();
     let replicas = [rates(&redis), rates(&redis)];
     let limit = limit("requests", Unit::Requests, 1, RatePeriod::Hour, 10);
@@ -140,7 +140,7 @@ async fn while_redis_is_away_each_process_counts_for_itself() {
     assert_eq!(all().await, 20);
     redis.start_again();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // What wakes the connection may still be told that it is broken.
+    // The first request after the outage may still see the broken connection.
     for replica in &replicas {
         replica.look(&one).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -170,13 +170,13 @@ fn a_clients_limit_holds_across_gateways() {
 }
 
 #[test]
-fn a_keys_own_limits_and_budgets_hold_across_gateways_and_are_no_other_keys() {
+fn the_limits_and_budgets_of_a_key_hold_across_gateways_and_apply_to_no_other_key() {
     const OWN: &str = "[keys.bob.limits.key-requests]\nrate = 20\nper = \"day\"\n\
                        [keys.eve.budgets.few]\nwindow = \"total\"\ncredits = 9\n";
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     let servers = three(&redis, &fake, OWN);
     let keys = ["bob", "eve", "ann"].map(|name| servers[0].command(&["key", "new", name]));
-    // One file of keys for all.
+    // All gateways share one file of API keys.
     let file = ".local/state/pixcolor/keys.json";
     for server in &servers[1..] {
         std::fs::create_dir_all(server.path(file).parent().unwrap()).unwrap();
@@ -198,7 +198,7 @@ fn a_keys_own_limits_and_budgets_hold_across_gateways_and_are_no_other_keys() {
     let refused = knock(&bob);
     assert!((9..=10).contains(&refused), "{refused}");
     assert_eq!(knock(&ann), 0);
-    // A call costs 2 credits and may cost 5: three of them fit.
+    // A call costs 2 credits and reserves 5, so three calls fit.
     let color = |client: &[(&str, &str)], seed: u32| {
         servers[seed as usize % 3].post("/v1/colorize", client, &small(seed).bytes)
     };

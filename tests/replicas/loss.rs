@@ -1,4 +1,4 @@
-//! Redis that has lost the account: gateways that knew it stop paying until an operator accepts the loss.
+//! Redis has lost the account: gateways that knew it make no paid calls until an operator accepts the loss.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn gateway(redis: &Redis, fake: &Algorithmia) -> Setup {
     setup.env("PIXCOLOR_STATE_DIR", state)
 }
 
-/// Runs `pixcolor ledger accept-loss` as the operator of this gateway does.
+/// Runs `pixcolor ledger accept-loss` with this gateway's configuration.
 #[track_caller]
 fn accept_loss(server: &Server) -> String {
     let output = crate::harness::server::pixcolor(&server.path(""))
@@ -28,13 +28,13 @@ fn accept_loss(server: &Server) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The epoch that a gateway has in its state folder.
+/// The epoch in a gateway's state folder.
 fn known(state: &Path) -> String {
     std::fs::read_to_string(state.join("redis-epoch")).unwrap().trim().to_owned()
 }
 
 #[test]
-fn after_a_flush_no_gateway_that_knew_the_account_pays_until_the_loss_is_accepted() {
+fn after_a_flush_gateways_that_knew_the_account_pay_nothing_until_the_loss_is_accepted() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     let [one, mut other] = [(); 2].map(|()| gateway(&redis, &fake).start());
     assert_eq!(known(&one.path("state")), redis.ask::<String>("GET pixcolor:epoch"));
@@ -42,7 +42,7 @@ fn after_a_flush_no_gateway_that_knew_the_account_pays_until_the_loss_is_accepte
     assert_eq!(one.colorize(&small(1)).status, 200);
     assert_eq!(other.colorize(&small(2)).status, 200);
     redis.tell("FLUSHALL");
-    // Before any look can have seen it.
+    // Before the periodic check can have seen it.
     for seed in 10..15 {
         assert_ne!(one.colorize(&small(seed)).status, 200);
         assert_ne!(other.colorize(&small(seed)).status, 200);
@@ -54,7 +54,7 @@ fn after_a_flush_no_gateway_that_knew_the_account_pays_until_the_loss_is_accepte
         let errors = server.said().lines().filter(|line| line.contains("accept-loss")).count();
         assert_eq!(errors, 1, "{}", server.said());
     }
-    // One that starts again remembers.
+    // A restarted gateway still refuses.
     other.terminate();
     let other = other.start_again();
     assert!(ready(&other, "paid_providers_are_off").contains("pixcolor ledger accept-loss"));
@@ -69,14 +69,14 @@ fn after_a_flush_no_gateway_that_knew_the_account_pays_until_the_loss_is_accepte
     assert_eq!((other.colorize(&small(31)).status, fake.calls()), (200, 4));
     assert_eq!(known(&one.path("state")), known(&other.path("state")));
     assert_eq!(one.metric("pixcolor_budget_spent_credits{budget=\"small\"}"), 4.0, "a new account");
-    // Where nothing is lost it changes nothing.
+    // Without a loss the command changes nothing.
     let epoch = known(&one.path("state"));
     accept_loss(&one);
     assert_eq!((known(&one.path("state")), redis.ask("GET pixcolor:epoch")), (epoch.clone(), epoch));
 }
 
 #[test]
-fn a_redis_that_restarts_without_its_data_and_one_with_anothers_data_are_noticed() {
+fn a_redis_with_lost_or_foreign_data_is_noticed() {
     let (mut redis, fake) = (Redis::start(), Algorithmia::start());
     redis.stop();
     redis.set("--appendonly no");
@@ -87,7 +87,7 @@ fn a_redis_that_restarts_without_its_data_and_one_with_anothers_data_are_noticed
     redis.start_again();
     until_off(&server, "accept-loss");
     assert_ne!(server.colorize(&small(2)).status, 200);
-    // A replica that knew nothing begins a new account, which is not the one that the first has known.
+    // A replica without an epoch starts a new account, which differs from the account that the first gateway knew.
     let new = gateway(&redis, &fake).start();
     assert_eq!(new.colorize(&small(3)).status, 200);
     until_off(&server, "accept-loss");
@@ -97,7 +97,7 @@ fn a_redis_that_restarts_without_its_data_and_one_with_anothers_data_are_noticed
     until_paid(&server);
     assert_eq!((server.colorize(&small(4)).status, fake.calls()), (200, 3));
     assert_eq!(known(&server.path("state")), known(&new.path("state")));
-    // The same where the account is another server's.
+    // A Redis with a different account is noticed in the same way.
     let empty = Redis::start();
     let folder = server.path("");
     drop(server);
@@ -106,7 +106,7 @@ fn a_redis_that_restarts_without_its_data_and_one_with_anothers_data_are_noticed
 }
 
 #[test]
-fn an_account_of_an_older_version_is_adopted_and_a_damaged_file_is_not_taken_for_none() {
+fn an_account_of_an_older_version_is_adopted_and_a_damaged_epoch_file_is_an_error() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     let mut server = gateway(&redis, &fake).start();
     assert_eq!(server.colorize(&small(1)).status, 200);
@@ -128,7 +128,7 @@ fn an_account_of_an_older_version_is_adopted_and_a_damaged_file_is_not_taken_for
 }
 
 #[test]
-fn a_gateway_without_a_state_folder_pays_and_notices_a_loss_while_it_runs() {
+fn a_gateway_without_a_state_folder_makes_paid_calls_and_notices_a_loss_while_running() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     let setup = gateway(&redis, &fake).file("state", "not a folder");
     let server = setup.start();

@@ -1,4 +1,4 @@
-//! Several gateways as one: real `redis-server`, real nginx in front, real gateways.
+//! Several gateways as one service, with a real `redis-server` and a real nginx in front.
 
 #![allow(
     clippy::unwrap_used,

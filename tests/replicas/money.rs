@@ -1,11 +1,11 @@
-//! One budget for all replicas.
+//! All replicas share one budget.
 
 use crate::common::{post_all, small, three};
 use crate::fakes::algorithmia::Algorithmia;
 use crate::redis::Redis;
 
 #[test]
-fn three_replicas_that_spend_at_once_never_pass_a_budget_and_tell_the_same_of_it() {
+fn three_concurrent_replicas_never_exceed_a_budget_and_report_the_same_amounts() {
     const BUDGET: &str = "[budgets.small]\nscope = \"all\"\ncredits = 40\n";
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     let servers = three(&redis, &fake, BUDGET);
@@ -13,9 +13,9 @@ fn three_replicas_that_spend_at_once_never_pass_a_budget_and_tell_the_same_of_it
     let answers = post_all((0..60).map(|seed| (url(seed), small(seed))));
     let colored = answers.iter().filter(|answer| answer.status == 200).count();
     assert_eq!(colored, fake.calls());
-    // 2 credits each, and 5 must be left for one.
+    // A call costs 2 credits and must be able to reserve 5.
     assert!((8..=18).contains(&colored), "{colored}");
-    // One after the other the rest is used, as far as it goes.
+    // Sequential requests spend what is left of the budget.
     let more = (100..120).map(|seed| servers[seed as usize % 3].colorize(&small(seed)).status);
     let colored = colored + more.filter(|status| *status == 200).count();
     assert_eq!((colored, fake.calls()), (18, 18));

@@ -1,4 +1,4 @@
-//! Redis that is not there, goes away, comes back, or was never meant.
+//! Redis is missing at the start, goes away, comes back, or is not configured.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::redis::{Redis, free_port};
 
 const BUDGET: &str = "[budgets.small]\nscope = \"all\"\ncredits = 100\n";
 
-/// Where the built-in model is the next on the route.
+/// A route on which the built-in network is the fallback.
 fn before_local(redis: &Redis, fake: &Algorithmia) -> Setup {
     setup(redis, fake, BUDGET).env("PIXCOLOR_ROUTE", r#"["algorithmia", "local"]"#)
 }
@@ -26,7 +26,7 @@ fn provider(server: &Server, seed: u32) -> String {
 }
 
 #[test]
-fn redis_stopped_and_started_again_requests_are_answered_no_budget_is_passed_and_it_recovers() {
+fn during_a_redis_outage_requests_are_answered_and_no_budget_is_exceeded() {
     let (mut redis, fake) = (Redis::start(), Algorithmia::start());
     let servers = [before_local(&redis, &fake).start(), before_local(&redis, &fake).start()];
     servers.iter().zip(1..).for_each(|(server, seed)| assert_eq!(provider(server, seed), "algorithmia"));
@@ -36,7 +36,7 @@ fn redis_stopped_and_started_again_requests_are_answered_no_budget_is_passed_and
         assert_eq!(provider(&servers[seed as usize % 2], seed), "local");
     }
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
-    assert_eq!(fake.calls(), 2, "nobody is paid whom nobody can account for");
+    assert_eq!(fake.calls(), 2, "no paid call without an account");
     for server in &servers {
         let ready = server.get("/readyz");
         assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("ready")));
@@ -61,13 +61,13 @@ fn redis_stopped_and_started_again_requests_are_answered_no_budget_is_passed_and
 }
 
 #[test]
-fn redis_stopped_and_started_under_load_no_budget_is_passed_and_every_call_is_settled_in_the_end() {
+fn after_a_redis_outage_under_load_no_budget_is_exceeded_and_every_call_is_settled() {
     let (mut redis, fake) = (Redis::start(), Algorithmia::start());
     fake.always(Behavior::Slow(Duration::from_millis(100)));
     let servers = three(&redis, &fake, "[budgets.small]\nscope = \"all\"\ncredits = 40\n");
     let urls: Vec<String> = servers.iter().map(|server| server.url("/v1/colorize")).collect();
     let load = std::thread::spawn(move || {
-        // Each replica all the while, one request at a time.
+        // Each replica receives requests continuously, one at a time.
         let ask = |url: String, first: u32| {
             move || {
                 (first..first + 40)
@@ -102,7 +102,7 @@ fn redis_stopped_and_started_under_load_no_budget_is_passed_and_every_call_is_se
 }
 
 #[test]
-fn a_redis_that_hangs_slows_requests_down_by_moments() {
+fn a_hanging_redis_delays_requests_only_briefly() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     let server = before_local(&redis, &fake).start();
     assert_eq!(provider(&server, 1), "algorithmia");
@@ -117,7 +117,7 @@ fn a_redis_that_hangs_slows_requests_down_by_moments() {
 }
 
 #[test]
-fn without_redis_at_the_start_it_warns_and_goes_on_and_finds_it_later() {
+fn without_redis_at_the_start_the_gateway_warns_and_connects_later() {
     let (mut redis, fake) = (Redis::start(), Algorithmia::start());
     redis.stop();
     let server = before_local(&redis, &fake).start();
@@ -134,7 +134,7 @@ fn without_redis_at_the_start_it_warns_and_goes_on_and_finds_it_later() {
 }
 
 #[test]
-fn redis_is_spoken_to_under_tls_and_with_a_password_which_nobody_sees() {
+fn redis_works_with_tls_and_a_password_that_is_never_shown() {
     let (redis, authority) = Redis::start_tls("swordfish");
     let fake = Algorithmia::start();
     let start = |authority: &std::path::Path, password: &str| {
@@ -160,7 +160,7 @@ fn redis_is_spoken_to_under_tls_and_with_a_password_which_nobody_sees() {
     assert_eq!(start(&nobody, "swordfish").metric("pixcolor_redis_up"), 0.0);
 }
 
-/// What `pixcolor serve` says when it does not start.
+/// The output of `pixcolor serve` when it does not start.
 #[track_caller]
 fn refusal(config: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -172,7 +172,7 @@ fn refusal(config: &str) -> String {
 }
 
 #[test]
-fn where_it_is_required_or_no_address_at_all_the_refusal_names_file_and_key() {
+fn an_invalid_or_required_but_missing_redis_is_an_error_that_names_file_and_key() {
     let url = format!("redis://127.0.0.1:{}", free_port());
     let said = refusal(&format!("[shared]\nredis = \"{url}\"\nrequired = true\n"));
     assert!(said.contains("pixcolor.toml:2: `shared.redis`: Redis at ") && said.contains(&url), "{said}");

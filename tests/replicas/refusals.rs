@@ -1,4 +1,4 @@
-//! Redis that answers and refuses to be written: every look at `/readyz` says so.
+//! Redis answers but refuses writes: every request to `/readyz` reports it.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::redis::Redis;
 const BUDGET: &str = "[budgets.small]\nscope = \"all\"\ncredits = 100\n";
 const KEYS: [&str; 2] = ["paid_providers_are_off", "replicas_are_on_their_own"];
 
-/// Looks again and again, with requests that only read and requests that write between the looks.
+/// Requests `/readyz` repeatedly, with read-only and writing requests in between.
 #[track_caller]
 fn every_look_names(server: &Server, code: &str) {
     until_off(server, code);
@@ -34,7 +34,7 @@ fn every_look_names(server: &Server, code: &str) {
     assert_eq!(warnings.filter(|line| line.contains(code)).count(), 1, "the log says it once");
 }
 
-/// A gateway on a Redis that one command makes refuse, and another command mends.
+/// A gateway whose Redis refuses writes after the first command and accepts them again after the second.
 #[track_caller]
 fn refuses(code: &str, breaks: impl Fn(&Redis), mends: impl Fn(&Redis)) {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
@@ -51,28 +51,28 @@ fn refuses(code: &str, breaks: impl Fn(&Redis), mends: impl Fn(&Redis)) {
 }
 
 #[test]
-fn a_redis_that_became_a_replica_is_named_at_every_look() {
+fn readyz_always_reports_a_redis_that_became_a_replica() {
     refuses("READONLY", |redis| redis.tell("REPLICAOF 127.0.0.1 1"), |redis| redis.tell("REPLICAOF NO ONE"));
 }
 
 #[test]
-fn a_redis_without_enough_replicas_is_named_at_every_look() {
+fn readyz_always_reports_a_redis_without_enough_replicas() {
     let set = |redis: &Redis, count: u8| redis.tell(&format!("CONFIG SET min-replicas-to-write {count}"));
     refuses("NOREPLICAS", |redis| set(redis, 1), |redis| set(redis, 0));
 }
 
 #[test]
-fn a_redis_that_is_full_is_named_at_every_look() {
+fn readyz_always_reports_a_full_redis() {
     let set = |redis: &Redis, most: &str| redis.tell(&format!("CONFIG SET maxmemory {most}"));
     refuses("OOM", |redis| set(redis, "1"), |redis| set(redis, "0"));
 }
 
 #[test]
-fn a_redis_that_cannot_write_to_its_disk_is_named_at_every_look() {
+fn readyz_always_reports_a_redis_that_cannot_write_to_disk() {
     refuses(
         "MISCONF",
         |redis| {
-            // A folder where the file should be.
+            // A folder with the name of the file makes saving fail.
             std::fs::create_dir(redis.folder().join("dump.rdb")).unwrap();
             let mut connection = ::redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
             ::redis::cmd("CONFIG").arg("SET").arg("save").arg("3600 1000000").exec(&mut connection).unwrap();
@@ -83,7 +83,7 @@ fn a_redis_that_cannot_write_to_its_disk_is_named_at_every_look() {
 }
 
 #[test]
-fn a_redis_whose_user_may_not_write_is_named_at_every_look() {
+fn readyz_always_reports_a_redis_user_without_write_permission() {
     refuses(
         "NOPERM",
         |redis| redis.tell("ACL SETUSER default -@scripting"),
@@ -92,7 +92,7 @@ fn a_redis_whose_user_may_not_write_is_named_at_every_look() {
 }
 
 #[test]
-fn a_gateway_whose_password_was_wrong_goes_on_when_it_is_right() {
+fn a_gateway_recovers_when_a_wrong_password_is_corrected() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     redis.tell("ACL SETUSER gateway on >other ~* &* +@all");
     let server = setup(&redis, &fake, BUDGET)

@@ -1,4 +1,4 @@
-//! Redis, a bucket and a balancer together: the whole of what is shared, and what is left when it is gone.
+//! Redis, a bucket and a load balancer together: what replicas share, and what still works without them.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::harness::Server;
 use crate::redis::Redis;
 use crate::s3::S3;
 
-/// A gateway on both, with the built-in model behind the provider elsewhere.
+/// A gateway that uses both, with the built-in network as the fallback.
 fn on(redis: &Redis, store: &S3, fake: &Algorithmia) -> Server {
     let bucket = format!(
         "[cache]\nstore = \"s3://photos/pixcolor\"\n[cache.s3]\nendpoint = {:?}\nallow_http = true\n\
@@ -23,7 +23,7 @@ fn on(redis: &Redis, store: &S3, fake: &Algorithmia) -> Server {
 }
 
 #[test]
-fn three_hundred_uploads_are_one_call_their_result_is_common_and_without_redis_and_store_all_are_answered() {
+fn three_hundred_uploads_cause_one_shared_call_and_all_are_answered_without_redis_and_store() {
     let Some(store) = S3::start() else { return };
     let (mut redis, fake) = (Redis::start(), Algorithmia::start());
     fake.always(Behavior::Slow(Duration::from_millis(1500)));
@@ -43,12 +43,12 @@ fn three_hundred_uploads_are_one_call_their_result_is_common_and_without_redis_a
     until(Duration::from_secs(20), "the rendition, its name and its colour are in the bucket", || {
         store.objects().len() == 3
     });
-    // A replica that comes later has it from there.
+    // A replica that starts later finds the result in the bucket.
     let fourth = on(&redis, &store, &fake);
     let found = fourth.colorize(&small(1));
     assert_eq!(found.header("cache-status"), "PixColor; hit; detail=store");
     assert_eq!((&found.body, fake.calls()), (&answers[0].body, 1));
-    // And so have the others, whether they made it or were handed it; from here on they keep it.
+    // The other replicas find it too, and cache it from now on.
     for server in &servers {
         assert!(server.colorize(&small(1)).header("cache-status").starts_with("PixColor; hit"));
     }
@@ -63,7 +63,7 @@ fn three_hundred_uploads_are_one_call_their_result_is_common_and_without_redis_a
     }
     assert_eq!(old_and_new[0].body, answers[0].body, "each replica keeps what it has");
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
-    assert_eq!(fake.calls(), 1, "nobody is paid whom nobody can account for");
+    assert_eq!(fake.calls(), 1, "no paid call without an account");
     redis.start_again();
     for (server, seed) in servers.iter().zip(20..) {
         until(Duration::from_secs(10), "it recovers by itself", || server.metric("pixcolor_redis_up") == 1.0);

@@ -5,7 +5,7 @@
 //! 4   4  the kind of key, in ASCII, cut or padded with blanks
 //! 8  32  the key's subject
 //! 40 32  the key's variant
-//! 72  8  when it was made: milliseconds since 1970, little endian
+//! 72  8  creation time: milliseconds since 1970, little endian
 //! 80  8  length of the value in bytes, little endian
 //! 88 32  SHA-256 of bytes 0 to 87 and the value
 //! 120    the value
@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use super::{CacheKey, Entry};
 
-/// Bytes before the value.
+/// Length of the header in bytes.
 pub const HEADER: usize = 120;
 
 /// Bytes of the header that the digest covers.
@@ -96,7 +96,7 @@ impl<'h> EntryHeader<'h> {
         let number = |at: usize| header[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let (made, length) = (number(72), number(80));
         if header[..SIGNED] != signed(key, made, length) {
-            return Err("it is not the value of its key, or of another format");
+            return Err("it belongs to another key or has another format");
         }
         if (HEADER as u64).checked_add(length) != Some(size) {
             return Err("it is not as long as its header says");

@@ -26,7 +26,7 @@ pub enum EntryKind {
     Rendition,
     /// An encoded image, by its digest.
     Picture,
-    /// A provider's chroma, by pixel key.
+    /// A provider's chroma. The subject is the pixel key.
     Chroma,
     /// A provider's own image, by fingerprint.
     Own,
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_read_back_from_its_name_and_nothing_else_is_a_key() {
+    fn a_key_is_parsed_from_its_own_name_only() {
         let subject = std::array::from_fn(|i| i as u8 * 7);
         for kind in EntryKind::ALL {
             let key = CacheKey { subject, kind, variant: [0xf0; 32] };

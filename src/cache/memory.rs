@@ -29,7 +29,7 @@ pub struct MemoryCache {
 impl MemoryCache {
     /// A cache of this many bytes with this time to live.
     pub fn new(max_bytes: u64, ttl: Option<Duration>, observer: Arc<dyn CacheObserver>) -> Self {
-        let told = observer.clone();
+        let eviction_observer = observer.clone();
         let values = Moka::builder()
             .max_capacity(max_bytes / UNIT)
             .weigher(|_, entry: &Entry| weight(entry))
@@ -38,7 +38,7 @@ impl MemoryCache {
             .expire_after(TimeToLive(ttl))
             .eviction_listener(move |_, _, cause| {
                 if cause == RemovalCause::Size {
-                    told.event(Tier::Memory, CacheEvent::Evicted);
+                    eviction_observer.event(Tier::Memory, CacheEvent::Evicted);
                 }
             })
             .build();
@@ -50,7 +50,7 @@ impl MemoryCache {
         self.values.run_pending_tasks().await;
         let (entries, bytes) = (self.values.entry_count(), self.values.weighted_size() * UNIT);
         let stats = TierStats { tier: Tier::Memory, entries, bytes };
-        self.observer.keeps(stats);
+        self.observer.size_changed(stats);
         stats
     }
 }

@@ -51,7 +51,7 @@ pub trait Cache: Send + Sync {
     async fn sweep(&self) -> Result<Vec<TierStats>, CacheError>;
 }
 
-/// A value and its age.
+/// A value and its creation time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub bytes: Bytes,
@@ -163,7 +163,7 @@ pub trait CacheObserver: Send + Sync {
 /// Ignores all events.
 impl CacheObserver for () {
     fn event(&self, _: Tier, _: CacheEvent) {}
-    fn keeps(&self, _: TierStats) {}
+    fn size_changed(&self, _: TierStats) {}
 }
 
 #[derive(Clone, Debug, thiserror::Error)]

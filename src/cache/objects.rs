@@ -34,7 +34,7 @@ use crate::tasks;
 /// Maximum size of an object to read, in bytes: far above any rendition.
 const MOST: u64 = 1 << 30;
 
-/// The first pause after a failure.
+/// How long the circuit stays open after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often a request that failed at once is retried, within its time-out.
@@ -277,7 +277,7 @@ impl BucketCache {
         if !batch.is_empty() {
             self.delete(batch).await?;
         }
-        self.observer.keeps(stats);
+        self.observer.size_changed(stats);
         Ok(stats)
     }
 }
@@ -287,8 +287,8 @@ type ObjectListing<'s> = futures::stream::BoxStream<'s, Result<ObjectMeta, Error
 #[async_trait]
 impl Cache for BucketCache {
     async fn get(&self, key: &CacheKey) -> Result<Option<Hit>, CacheError> {
-        let found = self.unless_paused(self.read(key)).await?;
-        let hit = found.map(|entry| Hit { entry, tier: Tier::Store });
+        let cached = self.unless_paused(self.read(key)).await?;
+        let hit = cached.map(|entry| Hit { entry, tier: Tier::Store });
         self.observer.event(Tier::Store, if hit.is_some() { CacheEvent::Hit } else { CacheEvent::Miss });
         Ok(hit)
     }
@@ -319,7 +319,7 @@ impl Cache for BucketCache {
     }
 
     async fn clear(&self) -> Result<(), CacheError> {
-        self.look(|_| true).await.map(drop)
+        self.clean(|_| true).await.map(drop)
     }
 
     async fn sweep(&self) -> Result<Vec<TierStats>, CacheError> {
@@ -327,7 +327,7 @@ impl Cache for BucketCache {
         let last = self.ttl.and_then(|ttl| SystemTime::now().checked_sub(ttl));
         let expired =
             |object: &ObjectMeta| last.is_some_and(|last| SystemTime::from(object.last_modified) < last);
-        Ok(vec![self.look(expired).await?])
+        Ok(vec![self.clean(expired).await?])
     }
 }
 

@@ -44,12 +44,12 @@ struct CacheLevel {
 /// Writes to shared tiers in tasks that shutdown waits for, while `put` returns at once.
 pub struct BackgroundWrites {
     tasks: Tasks,
-    room: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 }
 
 impl BackgroundWrites {
     pub fn new(tasks: Tasks) -> Self {
-        Self { tasks, room: Arc::new(Semaphore::new(MOST_BEHIND)) }
+        Self { tasks, slots: Arc::new(Semaphore::new(MOST_BEHIND)) }
     }
 }
 
@@ -98,10 +98,10 @@ impl Inner {
 impl Cache for TieredCache {
     async fn get(&self, key: &CacheKey) -> Result<Option<Hit>, CacheError> {
         let tiers = &self.0.tiers;
-        for (place, level) in tiers.iter().enumerate() {
+        for (index, level) in tiers.iter().enumerate() {
             match level.cache.get(key).await {
                 Ok(Some(hit)) => {
-                    self.0.fill(tiers[..place].iter(), key, &hit.entry).await;
+                    self.0.fill(tiers[..index].iter(), key, &hit.entry).await;
                     return Ok(Some(hit));
                 }
                 Ok(None) => {}
@@ -128,16 +128,16 @@ impl Cache for TieredCache {
             own.await;
             return Ok(());
         }
-        let room = inner
+        let background = inner
             .behind
             .as_ref()
-            .and_then(|behind| Some((behind, behind.room.clone().try_acquire_owned().ok()?)));
-        match room {
-            Some((behind, place)) => {
+            .and_then(|behind| Some((behind, behind.slots.clone().try_acquire_owned().ok()?)));
+        match background {
+            Some((behind, slot)) => {
                 let (inner, key, entry) = (inner.clone(), *key, entry.clone());
                 let write = async move {
                     inner.fill_shared(&key, &entry).await;
-                    drop(place);
+                    drop(slot);
                 };
                 behind.tasks.spawn(write);
                 own.await;
@@ -211,15 +211,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_is_told_once_a_minute_and_counted_in_between() {
+    fn a_repeated_failure_is_logged_once_a_minute_and_counted_in_between() {
         let trouble = RepeatedFailure::default();
-        let mut told = Vec::new();
+        let mut warnings = Vec::new();
         for _ in 0..5 {
-            trouble.warn(|unsaid| told.push(unsaid));
+            trouble.warn(|unsaid| warnings.push(unsaid));
         }
-        assert_eq!(told, [0]);
+        assert_eq!(warnings, [0]);
         trouble.0.lock().unwrap().0 = Instant::now().checked_sub(WARN_EVERY);
-        trouble.warn(|unsaid| told.push(unsaid));
-        assert_eq!(told, [0, 4]);
+        trouble.warn(|unsaid| warnings.push(unsaid));
+        assert_eq!(warnings, [0, 4]);
     }
 }

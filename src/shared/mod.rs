@@ -102,7 +102,7 @@ struct RedisHealth {
     trouble: Option<CommandError>,
 }
 
-/// What the success of a command shows.
+/// What the success of a command proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CommandProof {
     /// Redis answers.

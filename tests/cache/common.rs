@@ -28,7 +28,7 @@ impl CacheObserver for Log {
         *self.events.lock().unwrap().entry((tier, event)).or_default() += 1;
     }
 
-    fn keeps(&self, stats: TierStats) {
+    fn size_changed(&self, stats: TierStats) {
         self.keeps.lock().unwrap().insert(stats.tier, stats);
     }
 }
@@ -38,7 +38,7 @@ impl Log {
         self.events.lock().unwrap().get(&(tier, event)).copied().unwrap_or(0)
     }
 
-    pub fn keeps(&self, tier: Tier) -> TierStats {
+    pub fn size(&self, tier: Tier) -> TierStats {
         self.keeps.lock().unwrap()[&tier]
     }
 }

@@ -132,7 +132,7 @@ async fn the_size_limit_holds_and_the_newest_value_remains(make: Make) {
         assert!(stats.bytes <= MOST, "{stats:?}");
         assert!((40..=52).contains(&stats.entries), "most of the room is used: {stats:?}");
         assert!(setup.log.count(stats.tier, CacheEvent::Evicted) >= 200 - 52);
-        assert_eq!(setup.log.keeps(stats.tier), *stats);
+        assert_eq!(setup.log.size(stats.tier), *stats);
     }
 }
 
@@ -192,7 +192,7 @@ async fn hits_and_misses_are_reported(make: Make) {
     assert_eq!(hits, 1);
     for stats in setup.cache.sweep().await.unwrap() {
         assert_eq!(setup.log.count(stats.tier, CacheEvent::Miss), 1, "{stats:?}");
-        assert_eq!(setup.log.keeps(stats.tier), stats);
+        assert_eq!(setup.log.size(stats.tier), stats);
         assert_eq!(stats.entries, 1);
     }
 }

@@ -114,7 +114,7 @@ async fn foreign_files_are_never_counted_or_removed() {
     }
     let log = Arc::default();
     let cache = open(setup.path(), 0, None, &log);
-    assert_eq!(log.keeps(Tier::Disk).entries, 0);
+    assert_eq!(log.size(Tier::Disk).entries, 0);
     cache.clear().await.unwrap();
     for stranger in &strangers {
         assert_eq!(fs::read_to_string(stranger).unwrap(), "mine");
@@ -224,5 +224,5 @@ async fn full_disk_child() {
     assert_eq!(cache.get(&key(1)).await.unwrap().unwrap().entry.bytes, value(1, 0, 3000));
     assert_eq!(cache.get(&key(2)).await.unwrap(), None);
     assert_eq!(files(&folder).len(), 1);
-    assert_eq!(log.keeps(Tier::Disk).bytes, 3120);
+    assert_eq!(log.size(Tier::Disk).bytes, 3120);
 }

@@ -45,7 +45,7 @@ async fn write_errors_of_a_tier_are_counted_and_other_tiers_continue() {
     assert_eq!(setup.log.count(Tier::Disk, CacheEvent::WriteError), 2);
     assert_eq!(setup.log.count(Tier::Memory, CacheEvent::WriteError), 0);
     assert_eq!(setup.get(2).await, Some(value(2, 0, 1000)), "memory has it all the same");
-    assert_eq!(setup.log.keeps(Tier::Disk).entries, 1);
+    assert_eq!(setup.log.size(Tier::Disk).entries, 1);
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ pub struct DiskCache(Arc<Inner>);
 struct Inner {
     folder: Folder,
     options: DiskOptions,
-    room: Mutex<FolderUsage>,
+    usage: Mutex<FolderUsage>,
     observer: Arc<dyn CacheObserver>,
 }
 
@@ -68,12 +68,12 @@ impl DiskCache {
         observer: Arc<dyn CacheObserver>,
     ) -> Result<Self, CacheError> {
         let folder = Folder::open(folder.clone()).map_err(CacheError::io(&folder))?;
-        let inner = Inner { folder, options, room: Mutex::default(), observer };
+        let inner = Inner { folder, options, usage: Mutex::default(), observer };
         inner.sweep()?;
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Runs file work off the async threads.
+    /// Runs file operations on a blocking thread.
     async fn run<R: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<R, CacheError> + Send + 'static,
@@ -87,8 +87,8 @@ impl DiskCache {
 impl Cache for DiskCache {
     async fn get(&self, key: &CacheKey) -> Result<Option<Hit>, CacheError> {
         let key = *key;
-        let found = self.run(move |disk| disk.read(&key)).await?;
-        let hit = found.map(|entry| Hit { entry, tier: Tier::Disk });
+        let cached = self.run(move |disk| disk.read(&key)).await?;
+        let hit = cached.map(|entry| Hit { entry, tier: Tier::Disk });
         self.0.observer.event(Tier::Disk, if hit.is_some() { CacheEvent::Hit } else { CacheEvent::Miss });
         Ok(hit)
     }
@@ -110,8 +110,8 @@ impl Cache for DiskCache {
 
     async fn clear(&self) -> Result<(), CacheError> {
         self.run(|disk| {
-            let found = disk.folder.scan().map_err(CacheError::io(disk.folder.path()))?;
-            found.iter().try_for_each(|found| disk.remove(&found.path).map(drop))
+            let files = disk.folder.scan().map_err(CacheError::io(disk.folder.path()))?;
+            files.iter().try_for_each(|file| disk.remove(&file.path).map(drop))
         })
         .await?;
         self.sweep().await.map(drop)
@@ -123,8 +123,8 @@ impl Cache for DiskCache {
 }
 
 impl Inner {
-    fn room(&self) -> MutexGuard<'_, FolderUsage> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    fn usage(&self) -> MutexGuard<'_, FolderUsage> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self, key: &CacheKey) -> Result<Option<Entry>, CacheError> {
@@ -165,55 +165,55 @@ impl Inner {
         if entry.expired(self.options.ttl) || !self.reserve(bytes)? {
             return Ok(());
         }
-        let placed = self.folder.write([&entry::header(key, entry), &entry.bytes]).and_then(|part| {
-            let placed = self.folder.prepare(key).and_then(|()| self.place(&part, key, bytes));
-            if placed.is_err() {
+        let stored = self.folder.write([&entry::header(key, entry), &entry.bytes]).and_then(|part| {
+            let stored = self.folder.prepare(key).and_then(|()| self.publish(&part, key, bytes));
+            if stored.is_err() {
                 let _ = fs::remove_file(part);
             }
-            placed
+            stored
         });
-        let mut room = self.room();
-        room.reserved -= bytes;
-        if placed.is_ok() {
-            self.observer.keeps(room.stats());
+        let mut usage = self.usage();
+        usage.reserved -= bytes;
+        if stored.is_ok() {
+            self.observer.size_changed(usage.stats());
         }
-        drop(room);
-        placed.and_then(|()| self.folder.sync(key)).map_err(CacheError::io(&self.folder.file(key)))
+        drop(usage);
+        stored.and_then(|()| self.folder.sync(key)).map_err(CacheError::io(&self.folder.file(key)))
     }
 
     /// Renames a written file to its final name and counts it.
     fn place(&self, part: &Path, key: &CacheKey, bytes: u64) -> std::io::Result<()> {
         let path = self.folder.file(key);
-        let mut room = self.room();
+        let mut usage = self.usage();
         let before = fs::metadata(&path).map(|data| data.len()).ok();
         fs::rename(part, &path)?;
-        room.entries += u64::from(before.is_none());
-        room.bytes = (room.bytes + bytes).saturating_sub(before.unwrap_or(0));
-        room.written += bytes;
+        usage.entries += u64::from(before.is_none());
+        usage.bytes = (usage.bytes + bytes).saturating_sub(before.unwrap_or(0));
+        usage.written += bytes;
         Ok(())
     }
 
     /// Reserves space for an entry, and evicts others if necessary; returns whether there is enough.
     fn reserve(&self, bytes: u64) -> Result<bool, CacheError> {
         let most = self.options.max_bytes;
-        let mut room = self.room();
-        if room.reserved + bytes > most {
+        let mut usage = self.usage();
+        if usage.reserved + bytes > most {
             return Ok(false);
         }
         // A scan is slow. It frees a sixteenth of the bound at once, so that many entries share its cost.
         let step = most / 16;
-        if room.bytes + room.reserved + bytes > most || room.written + bytes > step {
-            let wanted = room.reserved + bytes.max(step);
-            self.look(&mut room, most.saturating_sub(wanted))?;
+        if usage.bytes + usage.reserved + bytes > most || usage.written + bytes > step {
+            let wanted = usage.reserved + bytes.max(step);
+            self.evict(&mut usage, most.saturating_sub(wanted))?;
         }
-        room.reserved += bytes;
+        usage.reserved += bytes;
         Ok(true)
     }
 
     fn sweep(&self) -> Result<TierStats, CacheError> {
-        let mut room = self.room();
-        let most = self.options.max_bytes.saturating_sub(room.reserved);
-        self.look(&mut room, most)
+        let mut usage = self.usage();
+        let most = self.options.max_bytes.saturating_sub(usage.reserved);
+        self.evict(&mut usage, most)
     }
 
     /// Scans the folder, and removes expired entries and, above `most` bytes, the least recently used ones.
@@ -229,28 +229,28 @@ impl Inner {
             // it may have expired earlier, which is checked when it is read.
             let expired =
                 self.options.ttl.is_some_and(|ttl| now.duration_since(used).is_ok_and(|ago| ago >= ttl));
-            if !expired && room.bytes <= most {
+            if !expired && usage.bytes <= most {
                 break;
             }
             if folder::remove(&path).map_err(CacheError::io(&path))? && !expired {
                 self.observer.event(Tier::Disk, CacheEvent::Evicted);
             }
-            room.entries -= 1;
-            room.bytes -= bytes;
+            usage.entries -= 1;
+            usage.bytes -= bytes;
         }
-        self.observer.keeps(room.stats());
-        Ok(room.stats())
+        self.observer.size_changed(usage.stats());
+        Ok(usage.stats())
     }
 
     /// Removes a file and updates the size; returns whether it existed.
     fn remove(&self, path: &Path) -> Result<bool, CacheError> {
-        let mut room = self.room();
+        let mut usage = self.usage();
         let Some(data) = there(fs::metadata(path)).map_err(CacheError::io(path))? else { return Ok(false) };
         let removed = folder::remove(path).map_err(CacheError::io(path))?;
         if removed {
-            room.entries = room.entries.saturating_sub(1);
-            room.bytes = room.bytes.saturating_sub(data.len());
-            self.observer.keeps(room.stats());
+            usage.entries = usage.entries.saturating_sub(1);
+            usage.bytes = usage.bytes.saturating_sub(data.len());
+            self.observer.size_changed(usage.stats());
         }
         Ok(removed)
     }

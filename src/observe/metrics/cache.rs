@@ -51,7 +51,7 @@ impl CacheObserver for Metrics {
         }
     }
 
-    fn keeps(&self, stats: TierStats) {
+    fn size_changed(&self, stats: TierStats) {
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let tier = [stats.tier.label()];
         self.0.cache.entries.with_label_values(&tier).set(count(stats.entries));

@@ -157,7 +157,7 @@ pub trait CacheObserver: Send + Sync {
     fn event(&self, tier: Tier, event: CacheEvent);
 
     /// The contents of a tier have changed.
-    fn keeps(&self, stats: TierStats);
+    fn size_changed(&self, stats: TierStats);
 }
 
 /// Ignores all events.

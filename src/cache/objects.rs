@@ -259,7 +259,7 @@ impl BucketCache {
     }
 
     /// Lists everything; removes entries that are `unwanted`, and counts the rest.
-    async fn look(&self, unwanted: impl Fn(&ObjectMeta) -> bool + Sync) -> Result<TierStats, CacheError> {
+    async fn clean(&self, unwanted: impl Fn(&ObjectMeta) -> bool + Sync) -> Result<TierStats, CacheError> {
         let mut stats = TierStats { tier: Tier::Store, entries: 0, bytes: 0 };
         let mut batch = Vec::new();
         let mut list = self.store.list(Some(&self.prefix));

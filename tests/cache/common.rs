@@ -20,7 +20,7 @@ use super::s3::S3;
 #[derive(Default)]
 pub struct Log {
     events: Mutex<HashMap<(Tier, CacheEvent), u64>>,
-    keeps: Mutex<HashMap<Tier, TierStats>>,
+    sizes: Mutex<HashMap<Tier, TierStats>>,
 }
 
 impl CacheObserver for Log {
@@ -29,7 +29,7 @@ impl CacheObserver for Log {
     }
 
     fn size_changed(&self, stats: TierStats) {
-        self.keeps.lock().unwrap().insert(stats.tier, stats);
+        self.sizes.lock().unwrap().insert(stats.tier, stats);
     }
 }
 
@@ -39,7 +39,7 @@ impl Log {
     }
 
     pub fn size(&self, tier: Tier) -> TierStats {
-        self.keeps.lock().unwrap()[&tier]
+        self.sizes.lock().unwrap()[&tier]
     }
 }
 

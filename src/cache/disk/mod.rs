@@ -182,7 +182,7 @@ impl Inner {
     }
 
     /// Renames a written file to its final name and counts it.
-    fn place(&self, part: &Path, key: &CacheKey, bytes: u64) -> std::io::Result<()> {
+    fn publish(&self, part: &Path, key: &CacheKey, bytes: u64) -> std::io::Result<()> {
         let path = self.folder.file(key);
         let mut usage = self.usage();
         let before = fs::metadata(&path).map(|data| data.len()).ok();
@@ -217,14 +217,14 @@ impl Inner {
     }
 
     /// Scans the folder, and removes expired entries and, above `most` bytes, the least recently used ones.
-    fn look(&self, room: &mut FolderUsage, most: u64) -> Result<TierStats, CacheError> {
-        let mut found = self.folder.scan().map_err(CacheError::io(self.folder.path()))?;
-        found.sort_unstable_by_key(|found| found.used);
-        room.written = 0;
-        room.entries = found.len() as u64;
-        room.bytes = found.iter().map(|found| found.bytes).sum();
+    fn evict(&self, usage: &mut FolderUsage, most: u64) -> Result<TierStats, CacheError> {
+        let mut files = self.folder.scan().map_err(CacheError::io(self.folder.path()))?;
+        files.sort_unstable_by_key(|file| file.used);
+        usage.written = 0;
+        usage.entries = files.len() as u64;
+        usage.bytes = files.iter().map(|file| file.bytes).sum();
         let now = SystemTime::now();
-        for EntryFile { path, bytes, used } in found {
+        for EntryFile { path, bytes, used } in files {
             // An entry is made before it is used. By its last use it has certainly expired; by the time in its header
             // it may have expired earlier, which is checked when it is read.
             let expired =

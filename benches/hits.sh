@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# How fast a repeat is answered: hits per second by POST, by GET and as 304, with p50 and p99, for a JPEG of
-# about 300 kB; in the same run and on the same machine nginx serving the same rendition as a static file, and
-# the plain cost of SHA-256 over the upload. The server's processor time for each request depends less than the rate on
-# what else the machine does.
+# Measures cache hits per second by POST, by GET and as 304, with p50 and p99, for a JPEG of about 300 kB. In the same
+# run it measures nginx serving the same rendition as a static file, and SHA-256 over the upload. The server's
+# processor time per request depends less than the rate on other load of the machine.
 #
 #   benches/hits.sh [SECONDS]      needs wrk, nginx, curl and openssl (Debian: wrk nginx-light curl openssl)
 #   BINARY=path benches/hits.sh    instead of building target/release/pixcolor
@@ -22,11 +21,11 @@ fi
 
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$work"' EXIT
-# One client asks for everything, and its picture is in colour: limits and the look for colour are out of the way.
+# One client sends every request, and its picture is in colour: turn off rate limits and colour detection.
 export PIXCOLOR_QUOTA__ENABLED=false PIXCOLOR_ON_COLOUR=recolour
 export HOME=$work PIXCOLOR_OUTPUT__JPEG_QUALITY=97 ROCKET_PORT=18080 ROCKET_ADDRESS=127.0.0.1
 
-# At this quality the sample has about 300 kB, and so has its rendition.
+# At this quality the sample and its rendition have about 300 kB each.
 "$BINARY" colorize static/sample.jpg --output "$work" >/dev/null
 upload=$work/sample-coloured.jpg
 "$BINARY" serve >"$work/pixcolor.log" 2>&1 &
@@ -75,14 +74,14 @@ echo "upload $(bytes "$upload") bytes, rendition $(bytes "$work/rendition.jpg") 
 echo "$cores cores, shared with wrk: $threads threads, $connections connections, $seconds s each"
 printf '%-34s %10s %9s %9s %12s\n' '' 'per second' p50 p99 'CPU, us each'
 
-# Processor time so far of a process and its children, in ticks.
+# Processor time of a process and its children so far, in ticks.
 ticks() {
   local stats=(/proc/"$1"/stat) child
   for child in $(cat /proc/"$1"/task/*/children); do stats+=(/proc/"$child"/stat); done
   awk '{ sum += $14 + $15 } END { print sum }' "${stats[@]}"
 }
 
-# A name, the server's process, and the arguments of wrk; fails unless all answers were of the kind that was asked for.
+# Arguments: a name, the server's process ID, the arguments of wrk. Fails if a response has the wrong status.
 measure() {
   local name=$1 server=$2 said before after
   shift 2
@@ -108,7 +107,7 @@ measure 'nginx, static file' $nginx http://127.0.0.1:18081/rendition.jpg
 measure 'nginx, 304' $nginx -H "If-None-Match: $(curl -sI http://127.0.0.1:18081/rendition.jpg | tr -d '\r' | sed -n 's/^ETag: //p')" \
   http://127.0.0.1:18081/rendition.jpg
 
-# Only this: were one of them answered by a provider, it would be no measure of hits.
+# Exactly one request may have reached a provider; otherwise the numbers are not those of cache hits.
 calls=$(curl --silent --fail "$url/metrics" | awk '/^pixcolor_renditions_total\{origin="miss"\}/ { print $2 }')
 [[ ${calls%.*} == 1 ]] || { echo "hits.sh: $calls pictures were not hits" >&2; exit 1; }
 

@@ -1,5 +1,5 @@
-//! What a photo costs, step by step, on one core, at 1, 12 and 50 megapixels: `cargo bench --bench photo`.
-//! `cargo bench --bench photo -- 12MP` measures one size, `-- merge` one step.
+//! The cost of each step for one photo, on one core, at 1, 12 and 50 megapixels: `cargo bench --bench photo`.
+//! `cargo bench --bench photo -- 12MP` measures one size, `-- merge` measures one step.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot begin may panic")]
 
@@ -36,13 +36,13 @@ fn webp(picture: &RgbImage) -> Vec<u8> {
     encoder.quality(90.0).method(1).encode(webpx::Unstoppable).unwrap()
 }
 
-/// The photograph's own colour at another size: what an ideal provider would answer.
+/// The photograph's own colour at another size, as an ideal provider would return it.
 fn chroma(width: u32, height: u32) -> Chroma {
     let pixels = photograph(width, height).into_raw();
     Rgb { width, height, pixels }.chroma().unwrap()
 }
 
-/// Measures the part of an encoding that is asked for.
+/// Measures one part of an encoding.
 fn part(
     group: &mut BenchmarkGroup<'_, criterion::measurement::WallTime>,
     name: &str,
@@ -56,7 +56,7 @@ fn part(
 
 fn steps(criterion: &mut Criterion) {
     for (size, width, height) in SIZES {
-        // Making the files takes longer than measuring: only what was asked for.
+        // Creating the files takes longer than measuring, so only the selected sizes are created.
         let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
         if wanted.is_some_and(|wanted| {
             SIZES.iter().any(|(name, ..)| wanted.contains(name)) && !wanted.contains(size)

@@ -1,7 +1,7 @@
-//! What share of a picture's way is PixColor's own: `cargo bench --bench shares`.
+//! PixColor's own share of the time that a picture takes: `cargo bench --bench shares`.
 //!
-//! A colour JPEG in, the built-in network, a JPEG out, at 1, 12 and 50 megapixels. Time is the
-//! processor's, of all threads, the least of some rounds: what else the machine does is not counted.
+//! Input is a colour JPEG, the provider is the built-in network, output is a JPEG, at 1, 12 and 50 megapixels. The
+//! time is processor time of all threads, the minimum of several rounds, so other load of the machine does not count.
 //! `cargo bench --bench photo` measures each step and each format.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot begin may panic")]
@@ -26,16 +26,16 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 
 const ROUNDS: usize = 7;
 
-/// Time of the steps of one picture.
+/// The time of each step for one picture.
 #[derive(Clone, Copy)]
 struct Steps {
-    /// From the file to RGB, by the codec.
+    /// From the file to RGB, in the codec.
     decode: Duration,
-    /// From RGB to luminance, looking for colour, the pixel key, the small grey picture.
+    /// From RGB to luminance, colour detection, the pixel key and the small grey picture.
     prepare: Duration,
     network: Duration,
     merge: Duration,
-    /// From RGB to the file, by the codec.
+    /// From RGB to the file, in the codec.
     encode: Duration,
 }
 
@@ -82,14 +82,14 @@ fn steps(upload: &[u8], network: &Arc<dyn Provider>, runtime: &Runtime) -> Steps
     };
     let options = EncodeOptions { format: OutputFormat::Jpeg, quality: 90, note: None };
     let (encoded, both) = timed(|| encode(&photo, &chroma, &options).unwrap());
-    // The two take turns with every row: their shares of the time on the wall are told.
+    // Merging and encoding alternate row by row. Their wall-clock times give each one's share.
     let merge = both.mul_f64(encoded.merge.as_secs_f64() / (encoded.merge + encoded.encode).as_secs_f64());
     let prepare = decode_and_luminance.saturating_sub(decode) + small;
     Steps { decode, prepare, network, merge, encode: both.saturating_sub(merge) }
 }
 
 fn main() {
-    // `cargo test --benches` starts benches, too.
+    // `cargo test --benches` also starts benches.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }

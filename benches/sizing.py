@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a gateway needs for pictures of several sizes: memory, processor time, room on disk. Prints the tables of
+"""Measures what a gateway needs for pictures of several sizes: memory, processor time, disk space. Prints the tables of
 docs/sizing.md. Needs Linux and Python, no packages.
 
     cargo build --release && benches/sizing.py target/release/pixcolor
@@ -31,7 +31,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def grey_png(path, width, height):
-    """Light above, dark below, and grain: about as large as a photograph when it is a JPEG."""
+    """Light above, dark below, and grain: as a JPEG about as large as a photograph."""
     noise = bytes(random.Random(1).choices(range(12), k=width + 4099))
     packer, packed = zlib.compressobj(1), []
     for y in range(height):
@@ -45,7 +45,7 @@ def grey_png(path, width, height):
 
 
 class Gateway:
-    """A gateway with an empty cache; `peak` is the most memory that it has had, in MiB."""
+    """A gateway with an empty cache; `peak` is its peak memory, in MiB."""
 
     def __init__(self, binary, folder, settings=UNBOUNDED):
         self.folder = Path(tempfile.mkdtemp(dir=folder))
@@ -87,9 +87,9 @@ class Gateway:
 
 
 def peak_of(binary, folder, settings, picture, count):
-    """The most memory of a gateway that gets a picture so many times at once, in MiB."""
+    """The peak memory of a gateway that receives a picture this many times at once, in MiB."""
     gateway = Gateway(binary, folder, settings)
-    # Bytes behind its end make it another upload: nobody shares a call.
+    # Extra bytes after the end make it a different upload, so the requests share no call.
     with ThreadPoolExecutor(count) as clients:
         answers = [clients.submit(gateway.colour, picture + bytes([client])) for client in range(count)]
     for answer in answers:
@@ -100,7 +100,7 @@ def peak_of(binary, folder, settings, picture, count):
 
 
 def coloured(binary, folder, width, height):
-    """A photograph of this size as its coloured JPEG."""
+    """The coloured JPEG of a photograph of this size."""
     png = Path(folder) / "photo.png"
     grey_png(png, width, height)
     subprocess.run([binary, "colorize", png, "-o", folder, "--format", "jpeg"], check=True, cwd=folder,

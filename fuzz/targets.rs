@@ -1,15 +1,14 @@
-//! What is fuzzed. `fuzz/bins` hands each target inputs that libFuzzer makes; `tests/photos/corpora.rs` hands it those
-//! that are committed. A target panics where something is wrong.
+//! The fuzz targets. `fuzz/bins` passes them inputs from libFuzzer; `tests/photos/corpora.rs` passes them the
+//! committed inputs. A target panics if it finds a fault.
 
 use pixcolor::photo::{
     self, Chroma, EncodeOptions, InputFormat, Limits, OutputFormat, Photo, PhotoError, Rgb, fuzzing,
     read_head,
 };
 
-/// A target's name, which is that of its folders, and its function.
+/// A target's name, which is also the name of its folders, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
 pub const TARGETS: [Target; 10] = [
     ("jpeg", jpeg),
     ("png", png),
@@ -23,12 +22,12 @@ pub const TARGETS: [Target; 10] = [
     ("icc", icc),
 ];
 
-/// For one decoder.
+/// For the target of one decoder.
 const DECODING: Limits = Limits { max_pixels: 1 << 20, max_side: 16_384 };
-/// For the whole way, which writes and reads each picture several times.
+/// For the target of the whole pipeline, which encodes and decodes each picture several times.
 const WAY: Limits = Limits { max_pixels: 1 << 14, max_side: 1024 };
 
-/// The target of this name.
+/// The target with this name.
 pub fn target(name: &str) -> fn(&[u8]) {
     TARGETS.iter().find(|(known, _)| *known == name).expect("a target of this name").1
 }
@@ -57,14 +56,14 @@ fn gif(bytes: &[u8]) {
     decode(InputFormat::Gif, bytes);
 }
 
-/// Decodes a file of this format as an upload; one of another format is left to its own target.
+/// Decodes a file of this format as an upload. Files of other formats are skipped; they have their own target.
 fn decode(format: InputFormat, bytes: &[u8]) {
     if read_head(bytes, &DECODING).is_ok_and(|head| head.format == format) {
         checked(Photo::decode(bytes, &DECODING)).inspect(check);
     }
 }
 
-/// Gives the value, or `None` for an error about the file. A panic inside a codec fails the target.
+/// Returns the value, or `None` for an error in the file. A panic inside a codec fails the target.
 fn checked<T>(result: Result<T, PhotoError>) -> Option<T> {
     match result {
         Err(PhotoError::Panicked(_, words)) => panic!("{words}"),
@@ -76,7 +75,7 @@ fn checked<T>(result: Result<T, PhotoError>) -> Option<T> {
     }
 }
 
-/// A photo's planes are as long as its size says.
+/// Checks that a photo's planes have the length that its size requires.
 fn check(photo: &Photo) {
     let pixels = photo.width() as usize * photo.height() as usize;
     assert!(pixels > 0);
@@ -85,8 +84,8 @@ fn check(photo: &Photo) {
     assert!(photo.damage.as_ref().is_none_or(|damage| !damage.0.is_empty()));
 }
 
-/// Decodes an upload, colours it with chroma that follows from its bytes, writes it in each format in each way that
-/// there is, and reads what was written.
+/// Decodes an upload, colours it with chroma derived from its bytes, encodes it in every format by every function,
+/// and decodes the results.
 fn way(bytes: &[u8]) {
     let Some(photo) = checked(Photo::decode(bytes, &WAY)) else { return };
     check(&photo);
@@ -110,7 +109,7 @@ fn way(bytes: &[u8]) {
     }
 }
 
-/// What was written is the whole photo, as large as it was, with its opacity where the format has any.
+/// Checks that an encoded file contains the whole photo at its size, with its opacity unless the file is a JPEG.
 fn read_again(written: Result<photo::Encoded, PhotoError>, photo: &Photo, size: (u32, u32)) {
     let Some(written) = checked(written) else { panic!("a picture of {size:?} cannot be written") };
     let read = checked(Photo::decode(&written.bytes, &WAY)).expect("what was written can be read");
@@ -121,7 +120,7 @@ fn read_again(written: Result<photo::Encoded, PhotoError>, photo: &Photo, size: 
     assert!(head.format == InputFormat::Jpeg || read.alpha == photo.alpha);
 }
 
-/// Chroma of a few pixels.
+/// Chroma of at most 9 x 9 pixels, derived from the bytes.
 fn made_up(bytes: &[u8]) -> Chroma {
     let mut state = bytes.iter().fold(1_u32, |sum, &byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     let mut next = || {
@@ -134,7 +133,7 @@ fn made_up(bytes: &[u8]) -> Chroma {
     checked(Chroma::new(width, height, a, b)).expect("it is as large as it says")
 }
 
-/// The structure of a JPEG, and the files that are made of it. What is made of a damaged one is whole.
+/// Parses a JPEG's structure and builds files from its parts. The first of these files must be undamaged.
 fn jpeg_walk(bytes: &[u8]) {
     checked(fuzzing::jpeg_damage(bytes, &DECODING));
     for (at, file) in checked(fuzzing::jpeg_parts(bytes, &DECODING)).into_iter().flatten().enumerate() {
@@ -146,12 +145,12 @@ fn jpeg_walk(bytes: &[u8]) {
     }
 }
 
-/// EXIF, as it is found in any format.
+/// EXIF data, which has the same form in every format.
 fn exif(bytes: &[u8]) {
     fuzzing::orientation(bytes);
 }
 
-/// A profile, after one byte that says of how many colours.
+/// An ICC profile after one byte that selects the number of channels.
 fn icc(bytes: &[u8]) {
     let Some((&kind, profile)) = bytes.split_first() else { return };
     let colors = [1, 3, 4][usize::from(kind) % 3];

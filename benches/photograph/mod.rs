@@ -1,4 +1,4 @@
-//! The photograph that benches measure with.
+//! The photograph that the benches use.
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, RgbImage};
@@ -7,11 +7,11 @@ use pixcolor::photo::Limits;
 /// Name, width, height.
 pub const SIZES: [(&str, u32, u32); 3] = [("1MP", 1155, 866), ("12MP", 4000, 3000), ("50MP", 8160, 6120)];
 
-/// Room for the largest of [`SIZES`].
+/// Limits that admit the largest of [`SIZES`].
 pub const LIMITS: Limits = Limits { max_pixels: 60_000_000, max_side: 16_384 };
 
-/// A photograph of the wanted size, enlarged from a small one, with film grain: smooth pictures are
-/// compressed and decoded faster than real ones.
+/// A photograph of this size, enlarged from a small one, with film grain added: smooth pictures compress and decode
+/// faster than real ones.
 pub fn photograph(width: u32, height: u32) -> RgbImage {
     let small = image::load_from_memory(include_bytes!("../../tests/data/rocket.jpg")).unwrap().to_rgb8();
     let mut large = imageops::resize(&small, width, height, FilterType::CatmullRom);
@@ -24,7 +24,7 @@ pub fn photograph(width: u32, height: u32) -> RgbImage {
     large
 }
 
-/// A JPEG of quality 90, colour at half resolution, as cameras write it.
+/// A JPEG of quality 90 with colour at half resolution, as cameras write it.
 pub fn jpeg(picture: &DynamicImage) -> Vec<u8> {
     let (width, height) = (picture.width() as u16, picture.height() as u16);
     let kind = if picture.color().has_color() {

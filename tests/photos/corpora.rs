@@ -1,4 +1,4 @@
-//! The inputs of `fuzz/`, both what it starts from and what it has found, by the functions that it calls.
+//! Runs the inputs of `fuzz/` through the fuzz targets: the seeds and the inputs that fuzzing found.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use cpu_time::ThreadTime;
 #[allow(dead_code, reason = "the fuzzer's own binaries use the rest")]
 mod targets;
 
-/// Most that one input may take: a thousand times what it should, so that a slow machine is no failure.
+/// Time limit for one input: a thousand times the expected time, so that a slow machine does not fail.
 const TIME: Duration = Duration::from_secs(10);
 
-/// The files of a target, in order.
+/// The input files of a target, sorted.
 fn files(folder: &str, target: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(folder).join(target);
     let entries = std::fs::read_dir(folder).into_iter().flatten();
@@ -21,7 +21,7 @@ fn files(folder: &str, target: &str) -> Vec<PathBuf> {
     files
 }
 
-/// What is wrong with an input, if anything.
+/// The fault that an input causes, if any.
 fn fault(target: fn(&[u8]), file: &Path) -> Option<String> {
     let bytes = std::fs::read(file).unwrap();
     let start = ThreadTime::now();
@@ -33,7 +33,7 @@ fn fault(target: fn(&[u8]), file: &Path) -> Option<String> {
 }
 
 #[test]
-fn every_input_of_the_fuzzers_passes_in_bounded_time() {
+fn every_fuzzing_input_passes_within_the_time_limit() {
     let mut faults = Vec::new();
     for (name, target) in targets::TARGETS {
         let corpus = files("corpus", name);
@@ -45,7 +45,7 @@ fn every_input_of_the_fuzzers_passes_in_bounded_time() {
 }
 
 #[test]
-fn every_folder_of_inputs_has_a_target_that_reads_them() {
+fn every_folder_of_fuzzing_inputs_has_a_target() {
     let known = targets::TARGETS.map(|(name, _)| name);
     for folder in ["corpus", "findings"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(folder);

@@ -1,5 +1,5 @@
-//! What a photo takes in memory, there and back: no more than its header says beforehand, for that is what a
-//! place in front of the decoder is given for; and at 50 megapixels less than 350 MB.
+//! Memory to decode and encode a photo: never more than the header predicts, because the decoder's permit reserves
+//! that amount, and less than 350 MB at 50 megapixels.
 
 use std::io::{Cursor, Write};
 
@@ -11,18 +11,18 @@ use tiff::encoder::colortype::{RGB8, RGB16};
 
 use crate::{child, make};
 
-/// All that the process may need at 50 megapixels: 350 MB less 60 MB for the built-in model and the server.
+/// Limit for the whole process at 50 megapixels: 350 MB minus 60 MB for the built-in network and the server.
 const MOST: u64 = 290_000_000;
 
-/// Bytes for each column of a picture that the header does not count: buffers of rows, tables, and what the allocator
-/// keeps.
+/// Bytes for each column of a picture that the prediction omits: row buffers, tables, and memory that the allocator
+/// retains.
 const SLACK: u64 = 4_000;
 
 type Size = (u32, u32);
 const LARGE: Size = (8160, 6120);
 const USUAL: Size = (4000, 3000);
 
-/// A picture with soft shapes and some grain, made row by row.
+/// One row of a picture with soft shapes and some grain.
 fn row(y: u32, width: u32) -> Vec<[u8; 3]> {
     let mut random = make::Random(y.into());
     // A random number for each pixel would take longer than the codecs do.
@@ -77,7 +77,7 @@ fn jpeg(size: Size, kind: JpegColorType, progressive: bool, sampling: SamplingFa
     bytes
 }
 
-/// 16 bits, with opacity: the widest PNG there is.
+/// 16 bits with opacity: the PNG with the most bytes per pixel.
 fn png(size: Size) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, size.0, size.1);
@@ -87,7 +87,7 @@ fn png(size: Size) -> Vec<u8> {
     let mut writer = encoder.write_header().unwrap();
     let mut stream = writer.stream_writer_with_size(1 << 20).unwrap();
     for y in 0..size.1 {
-        // Without grain, or the file would be larger than an upload may be.
+        // Without grain, because the file would otherwise exceed the upload limit.
         let row: Vec<u8> =
             (0..size.0).flat_map(|x| [(x / 32 + y / 16) as u8, 0, 90, 0, 80, 0, 200, 0]).collect();
         stream.write_all(&row).unwrap();
@@ -109,7 +109,7 @@ fn webp(size: Size, alpha: bool, lossless: bool) -> Vec<u8> {
     encoder.quality(20.0).method(0).lossless(lossless).encode(webpx::Unstoppable).unwrap()
 }
 
-/// All in one strip, as some scanners write it.
+/// All rows in one strip, as some scanners write it.
 fn tiff(size: Size, wide: bool) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     let encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
@@ -133,7 +133,7 @@ fn bmp(size: Size) -> Vec<u8> {
     make::file(&picture.into(), image::ImageFormat::Bmp)
 }
 
-/// The dear kinds of files, by name.
+/// The kinds of files that need the most memory.
 const KINDS: [&str; 15] = [
     "JPEG",
     "JPEG on its side",
@@ -166,10 +166,10 @@ fn file(kind: &str, size: Size) -> Vec<u8> {
         "progressive JPEG" => jpeg(size, Ycbcr, true, half, 1),
         "progressive JPEG 4:4:4" => jpeg(size, Ycbcr, true, fine, 1),
         "progressive JPEG in RGB" => {
-            // Adobe's segment says that nothing is transformed.
+            // In this segment of Adobe the transform is 0: the components are RGB.
             let adobe = make::segment(0xEE, b"Adobe\0\x64\0\0\0\0\0");
             let jpeg = jpeg(size, Ycbcr, true, fine, 6);
-            // In place of JFIF's, which says Y, Cb, Cr.
+            // It replaces JFIF's segment, which would mean Y, Cb, Cr.
             [&jpeg[..2], &adobe, &jpeg[20..]].concat()
         }
         "progressive JPEG in inks" => jpeg(size, Cmyk, true, fine, 1),
@@ -184,9 +184,9 @@ fn file(kind: &str, size: Size) -> Vec<u8> {
     }
 }
 
-/// What there-and-back in a process of its own took: all of the process, and beyond what was there before.
+/// Peak memory of a round trip in a separate process: of the whole process, and above the memory in use before.
 fn measured(file: &tempfile::NamedTempFile, way: &str, format: OutputFormat) -> (u64, u64) {
-    let report = child::run("memory::there_and_back", &format!("{way} {format} {}", file.path().display()));
+    let report = child::run("memory::round_trip", &format!("{way} {format} {}", file.path().display()));
     let number = |name: &str| {
         let rest = report.split(name).nth(1).unwrap();
         rest.split_whitespace().next().unwrap().parse::<u64>().unwrap()
@@ -196,12 +196,12 @@ fn measured(file: &tempfile::NamedTempFile, way: &str, format: OutputFormat) -> 
 
 #[test]
 #[ignore = "run by another test, in a process of its own"]
-fn there_and_back() {
+fn round_trip() {
     let Some(argument) = child::argument() else { return };
     let [way, format, path] = argument.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{argument}") };
     let options = EncodeOptions { format: format.parse().unwrap(), quality: 85, note: None };
     let bytes = std::fs::read(path).unwrap();
-    // Tables that are made once are nobody's.
+    // Encode small pictures first, so that tables that are built once do not count.
     for small in [make::small_jpeg(), make::small_png()] {
         let small = Photo::decode(&small, &Limits::default()).unwrap();
         encode(&small, &Chroma::new(1, 1, vec![9.0], vec![9.0]).unwrap(), &options).unwrap();
@@ -218,7 +218,7 @@ fn there_and_back() {
         }
         let gray = photo.gray_for(500_000);
         photo.pixel_key();
-        // Soft colours, which every level of grey can have: fitting others into sRGB takes long.
+        // Soft colours that exist at every lightness: fitting other colours into sRGB takes long.
         let plane = gray.luma.iter().map(|&luma| f32::from(luma) / 8000.0 - 4.0).collect::<Vec<_>>();
         let chroma = Chroma::new(gray.width, gray.height, plane.clone(), plane).unwrap();
         encode(&photo, &chroma, &options).unwrap().bytes.len()
@@ -226,29 +226,29 @@ fn there_and_back() {
     println!("peak {} more {more} length {length}", child::status("VmHWM"));
 }
 
-/// What is known of a picture before it is decoded.
-struct Said {
-    /// The memory that may be taken beyond what the header says, in bytes.
+/// What the header tells about a picture.
+struct Prediction {
+    /// Memory allowed above the prediction, in bytes.
     slack: u64,
-    /// The bytes of its file.
+    /// Size of the file, in bytes.
     file: u64,
-    /// How many bytes it takes, as its header says.
+    /// Predicted memory, in bytes.
     memory: u64,
-    /// How many of them for each pixel.
+    /// Predicted memory per pixel, in bytes.
     each: u64,
 }
 
-/// What is done with a photo, and the format of its result; `None` is the format of its file.
+/// How a photo is processed, and the format of the result; `None` is the format of the file.
 type Way = (&'static str, Option<OutputFormat>);
 const COLORED: Way = ("lock", None);
 const COLORED_AS_WEBP: Way = ("lock", Some(OutputFormat::WebP));
 const ENCODED_AGAIN: Way = ("pass", None);
 const ALL: &[Way] = &[COLORED, COLORED_AS_WEBP, ENCODED_AGAIN];
 
-/// Measures photos of one size, and compares each with a bound.
+/// Measures photos of one size and compares each with a bound.
 #[track_caller]
-fn all_within(size: Size, cases: &[(&str, &[Way])], bound: impl Fn(Said, (u64, u64)) -> bool) {
-    let mut dear = Vec::new();
+fn all_within(size: Size, cases: &[(&str, &[Way])], bound: impl Fn(Prediction, (u64, u64)) -> bool) {
+    let mut over_limit = Vec::new();
     for &(kind, ways) in cases {
         let bytes = file(kind, size);
         let head = read_head(&bytes, &Limits::default()).unwrap_or_else(|error| panic!("{kind}: {error}"));
@@ -256,34 +256,34 @@ fn all_within(size: Size, cases: &[(&str, &[Way])], bound: impl Fn(Said, (u64, u
         std::fs::write(file.path(), &bytes).unwrap();
         for &(way, format) in ways {
             let format = format.unwrap_or(head.format.output());
-            let (said, (peak, more)) = (head.memory(format), measured(&file, way, format));
+            let (predicted, (peak, more)) = (head.memory(format), measured(&file, way, format));
             let each = |bytes: u64| bytes as f64 / head.pixels() as f64;
-            let told = format!(
-                "{kind}, {way}, to {format}: {} MB, {:.2} bytes a pixel, said {:.2}; file {} MB",
+            let line = format!(
+                "{kind}, {way}, to {format}: {} MB, {:.2} bytes per pixel, predicted {:.2}; file {} MB",
                 peak / 1_000_000,
                 each(more),
-                each(said),
+                each(predicted),
                 bytes.len() / 1_000_000
             );
-            println!("{told}");
-            let said = Said {
+            println!("{line}");
+            let predicted = Prediction {
                 slack: SLACK * u64::from(size.0),
                 file: bytes.len() as u64,
-                memory: said,
-                each: said / head.pixels(),
+                memory: predicted,
+                each: predicted / head.pixels(),
             };
-            if !bound(said, (peak, more)) {
-                dear.push(told);
+            if !bound(predicted, (peak, more)) {
+                over_limit.push(line);
             }
         }
     }
-    assert!(dear.is_empty(), "{}", dear.join("\n"));
+    assert!(over_limit.is_empty(), "{}", over_limit.join("\n"));
 }
 
-/// Photos whose memory for each pixel depends on their size, those that are refused at 50 megapixels, and for all
-/// others the format of the result that takes the most. The rest is measured at 50 megapixels.
+/// Covers photos whose memory per pixel depends on their size, photos that are refused at 50 megapixels, and for all
+/// others the result format that needs the most memory. Other tests measure the rest at 50 megapixels.
 #[test]
-fn no_photo_takes_more_than_its_header_says() {
+fn no_photo_needs_more_memory_than_its_header_predicts() {
     const WEBP: &[Way] = &[COLORED_AS_WEBP];
     let by_size = [
         ("progressive JPEG", ALL),
@@ -295,38 +295,38 @@ fn no_photo_takes_more_than_its_header_says() {
     let others = KINDS.iter().filter(|kind| by_size.iter().all(|(other, _)| other != *kind));
     let others = others.map(|&kind| (kind, WEBP));
     let cases: Vec<_> = by_size.into_iter().chain(others).collect();
-    all_within(USUAL, &cases, |said, (_, more)| more <= said.memory + said.slack);
+    all_within(USUAL, &cases, |predicted, (_, more)| more <= predicted.memory + predicted.slack);
 }
 
 #[test]
-fn a_jpeg_of_fifty_megapixels_takes_less_than_350_mb_or_is_refused_with_words() {
+fn a_jpeg_of_50_megapixels_takes_less_than_350_mb_or_is_refused() {
     fifty_megapixels(|kind| kind.contains("JPEG"));
 }
 
 #[test]
-fn fifty_megapixels_of_another_format_take_less_than_350_mb_or_are_refused_with_words() {
+fn other_formats_of_50_megapixels_take_less_than_350_mb_or_are_refused() {
     fifty_megapixels(|kind| !kind.contains("JPEG"));
 }
 
 #[track_caller]
 fn fifty_megapixels(is_meant: impl Fn(&str) -> bool) {
-    // No larger file is let in, unless the operator raises `limits.upload_bytes`.
+    // Larger files are refused, unless the operator raises `limits.upload_bytes`.
     const UPLOAD: u64 = 20 << 20;
-    // A WebP with opacity is the exception that docs/limits.md names: libwebp wants all of it at once.
+    // docs/limits.md names WebP with opacity as the exception: libwebp needs the whole picture at once.
     const OPACITY: u64 = 10;
     for kind in WIDE.into_iter().filter(|kind| is_meant(kind)) {
         let head = read_head(&file(kind, LARGE), &Limits::default());
         assert!(matches!(head, Err(PhotoError::TooManyPixels(_))), "{kind} is not refused");
     }
-    // Decoding ends before the result is encoded as WebP, so one kind shows what that takes for all.
+    // Decoding ends before encoding as WebP begins, so one kind stands for all.
     let ways = |kind| match kind {
         "JPEG" | "PNG" => ALL,
         _ => &[COLORED, ENCODED_AGAIN],
     };
     let taken = KINDS.into_iter().filter(|kind| is_meant(kind) && !WIDE.contains(kind));
     let cases: Vec<(&str, &[Way])> = taken.map(|kind| (kind, ways(kind))).collect();
-    all_within(LARGE, &cases, |said, (peak, more)| {
-        let excepted = said.file > UPLOAD || said.each == OPACITY;
-        more <= said.memory + said.slack && (excepted || peak <= MOST)
+    all_within(LARGE, &cases, |predicted, (peak, more)| {
+        let excepted = predicted.file > UPLOAD || predicted.each == OPACITY;
+        more <= predicted.memory + predicted.slack && (excepted || peak <= MOST)
     });
 }

@@ -1,5 +1,5 @@
-//! Old photographs as people have them: toned, yellowed, bordered, faxed, tiny, huge and very long. All
-//! come out sensible, and a sheet of them is there to be looked at.
+//! Typical old photographs: toned, yellowed, bordered, faxed, tiny, huge and very long. All results must be
+//! plausible; a contact sheet of them is for inspection by eye.
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb as Pixel, RgbImage};
@@ -7,14 +7,14 @@ use pixcolor::photo::{Chroma, EncodeOptions, Limits, OutputFormat, Photo, Rgb, e
 
 use crate::make::{self, Random};
 
-/// One upload, and the colours an ideal provider would answer: those the picture really had.
+/// One upload, and the picture's true colours, which an ideal provider would return.
 pub struct Case {
     pub name: &'static str,
     pub upload: Vec<u8>,
     pub truth: RgbImage,
 }
 
-/// Photographs in colour whose grey is old.
+/// The colour photographs whose grey versions the cases make look old.
 fn portrait() -> RgbImage {
     image::load_from_memory(include_bytes!("../data/grace_hopper.jpg")).unwrap().to_rgb8()
 }
@@ -27,7 +27,7 @@ fn gray(picture: &RgbImage) -> GrayImage {
     DynamicImage::ImageRgb8(picture.clone()).to_luma8()
 }
 
-/// The grey of a picture through a colour for every grey, at every place.
+/// Maps the grey of each pixel to a colour that may depend on the position.
 fn toned(picture: &RgbImage, tone: impl Fn(f32, u32, u32) -> [f32; 3]) -> RgbImage {
     let gray = gray(picture);
     RgbImage::from_fn(gray.width(), gray.height(), |x, y| {
@@ -40,7 +40,7 @@ fn sepia(value: f32) -> [f32; 3] {
     [0.16 + 0.82 * value, 0.10 + 0.82 * value, 0.05 + 0.72 * value]
 }
 
-/// Paper that has yellowed unevenly, with brown spots.
+/// Unevenly yellowed paper with brown spots.
 fn yellowed(value: f32, x: u32, y: u32) -> [f32; 3] {
     let (x, y) = (x as f32, y as f32);
     let age = 0.08 * ((x / 130.0).sin() * (y / 90.0).cos() + 0.6);
@@ -50,14 +50,14 @@ fn yellowed(value: f32, x: u32, y: u32) -> [f32; 3] {
     [ink * (0.98 - 0.1 * stain), ink * (0.94 - 0.3 * age - 0.5 * stain), ink * (0.80 - age - 0.9 * stain)]
 }
 
-/// Black and white dots, as a bilevel scanner makes them (Floyd and Steinberg).
+/// Black and white dots, as in a one-bit scan (Floyd-Steinberg dithering).
 fn dithered(picture: &RgbImage) -> GrayImage {
     let mut picture = gray(picture);
     imageops::dither(&mut picture, &imageops::BiLevel);
     picture
 }
 
-/// A TIFF of one bit a pixel, black is zero.
+/// A TIFF with one bit per pixel; black is zero.
 fn bilevel_tiff(picture: &GrayImage) -> Vec<u8> {
     let packed: Vec<u8> = picture
         .rows()
@@ -71,7 +71,7 @@ fn bilevel_tiff(picture: &GrayImage) -> Vec<u8> {
     make::tiff(&make::strip(picture.width(), picture.height(), 1, 1, 1, 1, &packed), &packed, 0)
 }
 
-/// In the middle of white paper with a torn corner, on a dark scanner bed; askew.
+/// The picture tilted, on white paper with a torn corner, on a dark scanner bed.
 fn bordered(picture: &RgbImage) -> RgbImage {
     let (width, height) = picture.dimensions();
     let (outer, paper) = (60_u32, 30_u32);
@@ -96,7 +96,7 @@ fn bordered(picture: &RgbImage) -> RgbImage {
     })
 }
 
-/// Dots of a size that grows with darkness, as in a newspaper.
+/// Dots that grow with darkness, as in a newspaper.
 fn halftone(picture: &RgbImage) -> GrayImage {
     let picture = gray(picture);
     GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
@@ -169,7 +169,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// What an ideal provider would answer to a grey picture of this size: the true chroma, at an eighth.
+/// An ideal provider's result for a grey picture of this size: the true chroma at an eighth of the size.
 fn ideal(truth: &RgbImage, width: u32, height: u32) -> Chroma {
     let small = imageops::resize(truth, (width / 8).max(1), (height / 8).max(1), FilterType::Triangle);
     Rgb { width: small.width(), height: small.height(), pixels: small.into_raw() }.chroma().unwrap()
@@ -184,7 +184,7 @@ fn thumbnail(file: &[u8]) -> RgbImage {
 }
 
 #[test]
-fn old_photographs_come_out_sensible() {
+fn old_photographs_give_plausible_results() {
     let cases = cases();
     let mut sheet = RgbImage::from_pixel(4 * 620, cases.len().div_ceil(4) as u32 * 310, Pixel([96; 3]));
     for (i, case) in cases.iter().enumerate() {
@@ -212,7 +212,7 @@ fn old_photographs_come_out_sensible() {
         imageops::replace(&mut sheet, &thumbnail(&case.upload), x + 5, y + 5);
         imageops::replace(&mut sheet, &thumbnail(&file), x + 310, y + 5);
     }
-    // `tests/run` names a folder for what people look at.
+    // `tests/run` sets a folder for pictures that people inspect.
     let folder =
         std::env::var_os("PIXCOLOR_TEST_OUTPUT").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
     let path = std::path::PathBuf::from(folder).join("old-photographs.png");

@@ -1,4 +1,4 @@
-//! Every layout that a JPEG can have, against libjpeg-turbo's own programs.
+//! Every layout of a JPEG, compared with libjpeg-turbo's own programs.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,10 +8,10 @@ use pixcolor::photo::{Limits, Photo, Rgb};
 
 use crate::make::{self, Random};
 
-/// Sizes of which one is a whole number of MCUs and two are not.
+/// One of these sizes is a whole number of MCUs; the other two are not.
 const SIZES: [(u32, u32); 3] = [(61, 47), (64, 64), (35, 17)];
 
-/// For each component, its horizontal and vertical sampling.
+/// The horizontal and vertical sampling of each component.
 const SAMPLINGS: [&str; 13] = [
     "1x1,1x1,1x1",
     "2x1,1x1,1x1",
@@ -28,14 +28,14 @@ const SAMPLINGS: [&str; 13] = [
     "2x2,2x2,2x2",
 ];
 
-/// Scan scripts of cjpeg; the first is one scan of everything.
+/// Scan scripts for cjpeg; the first one has a single scan.
 const SCRIPTS: [&str; 8] = [
     "",
     "0; 1,2;",
     "0; 1; 2;",
     "0,1; 2;",
     "2; 0; 1;",
-    // Progressive from here on.
+    // The following scripts are progressive.
     "0,1,2: 0-0, 0, 1; 0: 1-63, 0, 0; 1: 1-63, 0, 0; 2: 1-63, 0, 0; 0,1,2: 0-0, 1, 0;",
     "0: 0-0, 0, 0; 1: 0-0, 0, 0; 2: 0-0, 0, 0; 0: 1-5, 0, 2; 2: 1-63, 0, 1; 1: 1-63, 0, 1; 0: 6-63, 0, 2; \
      0: 1-63, 2, 1; 2: 1-63, 1, 0; 1: 1-63, 1, 0; 0: 1-63, 1, 0;",
@@ -44,14 +44,14 @@ const SCRIPTS: [&str; 8] = [
 
 const RESTARTS: [u32; 3] = [0, 1, 7];
 
-/// Runs one of libjpeg-turbo's programs on a file; none if it refuses. With warnings they end with 2.
+/// Runs one of libjpeg-turbo's programs on a file. Returns `None` if it fails; exit status 2 means warnings.
 fn run(program: &str, arguments: &[&str], input: &Path) -> Option<Vec<u8>> {
     let output = Command::new(program).args(arguments).arg(input).output();
     let output = output.unwrap_or_else(|error| panic!("{program} (libjpeg-turbo-progs): {error}"));
     matches!(output.status.code(), Some(0 | 2)).then_some(output.stdout)
 }
 
-/// The picture as libjpeg-turbo decodes it, 8-bit RGB; none if it refuses.
+/// The picture as libjpeg-turbo decodes it, in 8-bit RGB; `None` if it refuses the file.
 fn reference(folder: &Path, file: &[u8]) -> Option<Rgb> {
     let path = folder.join("reference.jpg");
     std::fs::write(&path, file).unwrap();
@@ -68,14 +68,14 @@ fn reference(folder: &Path, file: &[u8]) -> Option<Rgb> {
     Some(Rgb { width, height, pixels })
 }
 
-/// Mean difference in levels of 8 bits.
+/// Mean difference, in 8-bit levels.
 fn difference(one: &Rgb, other: &Rgb) -> f64 {
     assert_eq!((one.width, one.height), (other.width, other.height));
     let sum: u64 = one.pixels.iter().zip(&other.pixels).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
     sum as f64 / one.pixels.len() as f64
 }
 
-/// How far ours is from libjpeg's, or what is wrong.
+/// Checks that our picture differs from libjpeg's by at most this much; otherwise returns the reason.
 fn compare(folder: &Path, file: &[u8], within: f64) -> Result<(), String> {
     let reference = reference(folder, file).ok_or("libjpeg refuses its own file")?;
     let ours = Rgb::decode(file, &Limits::default()).map_err(|error| error.to_string())?;
@@ -83,7 +83,7 @@ fn compare(folder: &Path, file: &[u8], within: f64) -> Result<(), String> {
     if difference <= within { Ok(()) } else { Err(format!("differs by {difference:.2} levels")) }
 }
 
-/// A picture as PPM or PGM, and the arguments that make a JPEG of it.
+/// A picture as PPM or PGM, and the cjpeg arguments that make a JPEG of it.
 fn cjpeg(
     folder: &Path,
     size: (u32, u32),
@@ -114,7 +114,7 @@ fn cjpeg(
     run("cjpeg", &arguments, &picture)
 }
 
-/// Every one of these with every one of those.
+/// Every combination of two lists.
 fn product<A: Clone, B: Copy>(
     these: impl IntoIterator<Item = A>,
     those: &[B],
@@ -123,14 +123,14 @@ fn product<A: Clone, B: Copy>(
 }
 
 #[test]
-fn every_layout_of_color_is_decoded_as_libjpeg_decodes_it() {
+fn every_color_layout_matches_libjpeg() {
     let folder = tempfile::tempdir().unwrap();
     let (mut files, mut wrong) = (0, Vec::new());
     let kinds = ["colour", "rgb"];
     for ((((sampling, script), size), restart), kind) in
         product(product(product(product(&SAMPLINGS, &SCRIPTS), &SIZES), &RESTARTS), &kinds)
     {
-        // More than ten blocks in an MCU are no JPEG.
+        // A JPEG has at most ten blocks in an MCU.
         let Some(file) = cjpeg(folder.path(), size, kind, sampling, script, restart) else { continue };
         files += 1;
         if let Err(error) = compare(folder.path(), &file, 1.0) {
@@ -142,7 +142,7 @@ fn every_layout_of_color_is_decoded_as_libjpeg_decodes_it() {
 }
 
 #[test]
-fn the_meaning_of_components_is_the_one_that_libjpeg_finds() {
+fn the_meaning_of_components_matches_libjpeg() {
     let folder = tempfile::tempdir().unwrap();
     for script in [SCRIPTS[0], SCRIPTS[2], SCRIPTS[6]] {
         let file = cjpeg(folder.path(), SIZES[0], "colour", SAMPLINGS[0], script, 0).unwrap();
@@ -157,7 +157,7 @@ fn the_meaning_of_components_is_the_one_that_libjpeg_finds() {
                 assert_eq!(result, Ok(()), "Adobe's transform {transform:?}, JFIF {jfif}, {script:?}");
             }
         }
-        // Without either, the components' names count; scans name them, too.
+        // Without Adobe's and JFIF's segments the component IDs decide. Scans contain the IDs too.
         for names in [*b"RGB", *b"rgb", [0, 1, 2], [1, 34, 35]] {
             let mut named = bare.clone();
             let mut rename = |at: usize| named[at] = names[usize::from(named[at]) - 1];
@@ -173,7 +173,7 @@ fn the_meaning_of_components_is_the_one_that_libjpeg_finds() {
 }
 
 #[test]
-fn every_layout_of_gray_is_decoded_as_libjpeg_decodes_it() {
+fn every_gray_layout_matches_libjpeg() {
     let folder = tempfile::tempdir().unwrap();
     for sampling in ["1x1", "2x2", "3x1", "1x4"] {
         for script in ["", "0: 0-0, 0, 1; 0: 1-63, 0, 2; 0: 1-63, 2, 1; 0: 0-0, 1, 0; 0: 1-63, 1, 0;"] {
@@ -187,7 +187,7 @@ fn every_layout_of_gray_is_decoded_as_libjpeg_decodes_it() {
 }
 
 #[test]
-fn every_layout_of_inks_is_decoded_as_libjpeg_decodes_it() {
+fn every_cmyk_layout_matches_libjpeg() {
     let folder = tempfile::tempdir().unwrap();
     let (first, scans) = (folder.path().join("first.jpg"), folder.path().join("scans.txt"));
     let scripts = [
@@ -225,7 +225,7 @@ fn every_layout_of_inks_is_decoded_as_libjpeg_decodes_it() {
     }
 }
 
-/// Some layouts with and without restart markers, in one scan and in many.
+/// Several layouts with and without restart markers, in one scan and in many.
 fn samples(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for sampling in ["1x1,1x1,1x1", "2x2,1x1,1x1", "3x1,1x1,1x1"] {
@@ -240,7 +240,7 @@ fn samples(folder: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn a_file_without_an_end_is_whole() {
+fn a_jpeg_without_an_end_marker_is_undamaged() {
     let folder = tempfile::tempdir().unwrap();
     for (name, file) in samples(folder.path()) {
         let whole = Photo::decode(&file, &Limits::default()).unwrap();
@@ -250,7 +250,7 @@ fn a_file_without_an_end_is_whole() {
 }
 
 #[test]
-fn a_cut_file_is_decoded_as_far_as_it_goes_and_says_so() {
+fn a_cut_jpeg_is_decoded_up_to_the_cut_and_marked_as_damaged() {
     let folder = tempfile::tempdir().unwrap();
     for (name, file) in samples(folder.path()) {
         let whole = Photo::decode(&file, &Limits::default()).unwrap();
@@ -259,7 +259,7 @@ fn a_cut_file_is_decoded_as_far_as_it_goes_and_says_so() {
             for (closed, cut) in [(false, cut.to_vec()), (true, [cut, &[0xFF, 0xD9]].concat())] {
                 let got = Photo::decode(&cut, &Limits::default())
                     .unwrap_or_else(|error| panic!("{name}, {part} %, closed {closed}: {error}"));
-                // What was cut of a file that is closed again between two scans was never there.
+                // A file that is cut between two scans and ends with an EOI marker shows no damage.
                 let between = closed && !name.contains("\"\"");
                 assert!(got.damage.is_some() || between, "{name}, {part} %, closed {closed}");
                 if name.contains("\"\"") {
@@ -280,7 +280,7 @@ fn a_cut_file_is_decoded_as_far_as_it_goes_and_says_so() {
 }
 
 #[test]
-fn a_lost_or_repeated_restart_marker_costs_its_interval_and_nothing_is_shifted() {
+fn a_lost_or_repeated_restart_marker_costs_one_interval_and_shifts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     for sampling in ["1x1,1x1,1x1", "2x2,1x1,1x1"] {
         let file = cjpeg(folder.path(), (256, 192), "colour", sampling, "", 4).unwrap();
@@ -309,9 +309,9 @@ fn a_lost_or_repeated_restart_marker_costs_its_interval_and_nothing_is_shifted()
     }
 }
 
-/// A change that leaves a file readable may leave another picture; then libjpeg shows the same one.
+/// A changed file may still be valid and contain another picture; libjpeg must then show the same picture.
 #[test]
-fn what_is_not_marked_as_damaged_is_what_libjpeg_shows() {
+fn a_changed_jpeg_without_a_damage_mark_matches_libjpeg() {
     let folder = tempfile::tempdir().unwrap();
     let mut random = Random(7);
     let (mut marked, mut silent, mut refused) = (0, 0, 0);

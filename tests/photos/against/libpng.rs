@@ -1,4 +1,4 @@
-//! PNG as libpng reads it, by netpbm's `pngtopam`.
+//! PNG compared with libpng, through netpbm's `pngtopam`.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use pixcolor::photo::{Limits, Rgb};
 
 use crate::make::{self, Random};
 
-/// A picture in RGB and opacity, on white, by libpng.
+/// A picture on white, as libpng decodes its RGB and opacity.
 fn by_libpng(name: &str, png: &[u8]) -> Option<Vec<u8>> {
     let command = Command::new("pngtopam")
         .args(["-alphapam", "-quiet"])
@@ -45,7 +45,7 @@ fn by_libpng(name: &str, png: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn png_of_every_kind_is_what_libpng_makes_of_it() {
+fn every_kind_of_png_matches_libpng() {
     let mut random = Random(5);
     let kinds = [(0, &[1, 2, 4, 8, 16][..]), (2, &[8, 16]), (3, &[1, 2, 4, 8]), (4, &[8, 16]), (6, &[8, 16])];
     let mut compared = 0;
@@ -69,7 +69,7 @@ fn png_of_every_kind_is_what_libpng_makes_of_it() {
                         let got = Rgb::decode(&png, &Limits::default())
                             .unwrap_or_else(|error| panic!("{name}: {error}"));
                         let most = got.pixels.iter().zip(&wanted).map(|(a, b)| a.abs_diff(*b)).max();
-                        // Opacity of 16 bits is rounded before it is applied.
+                        // Our decoder rounds 16-bit opacity before it applies it.
                         assert!(most <= Some(u8::from(depth == 16)), "{name}: {most:?}");
                         compared += 1;
                     }

@@ -1,4 +1,4 @@
-//! TIFF compared with libtiff: its `tiffcp` writes every layout, its `tiff2rgba` says what a picture looks like.
+//! TIFF compared with libtiff: `tiffcp` writes every layout, and `tiff2rgba` decodes the picture.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,8 +15,8 @@ fn run(program: &str, arguments: &[&str], from: &Path, to: &Path) {
     assert!(output.status.success(), "{program} {arguments:?}: {words}");
 }
 
-/// What `tiff2rgba` makes of a file, on white paper. It multiplies colours by their opacity, but
-/// interleaved greys it does not (`grey`).
+/// The picture on white, as `tiff2rgba` decodes it. `tiff2rgba` multiplies colours by their opacity, but not
+/// interleaved greys (`gray`).
 fn as_libtiff_sees(file: &Path, folder: &Path, gray: bool) -> Vec<u8> {
     let to = folder.join("rgba.tif");
     run("tiff2rgba", &["-c", "none"], file, &to);
@@ -40,7 +40,7 @@ fn differences(one: &[u8], other: &[u8]) -> (u8, f64) {
     (each.clone().max().unwrap(), each.map(f64::from).sum::<f64>() / one.len() as f64)
 }
 
-/// Writes a picture with libtiff in a layout; the file, and its bytes.
+/// Writes a picture in a layout with libtiff. Returns the path and the bytes.
 fn written(folder: &Path, picture: &[u8], arguments: &[&str]) -> (std::path::PathBuf, Vec<u8>) {
     let (from, to) = (folder.join("from.tif"), folder.join("to.tif"));
     std::fs::write(&from, picture).unwrap();
@@ -50,12 +50,12 @@ fn written(folder: &Path, picture: &[u8], arguments: &[&str]) -> (std::path::Pat
 }
 
 #[test]
-fn every_kind_of_tiff_looks_as_it_does_to_libtiff() {
+fn every_kind_of_tiff_matches_libtiff() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kind.tif");
     for kind in &KINDS {
         for &planar in kind.planars() {
-            // `tiff2rgba` reads inks of 8 bits only, and takes them interleaved.
+            // `tiff2rgba` reads only 8-bit inks and treats them as interleaved.
             if kind.photometric == 5 && (planar || kind.bits == 16) {
                 continue;
             }
@@ -75,7 +75,7 @@ fn every_kind_of_tiff_looks_as_it_does_to_libtiff() {
 }
 
 #[test]
-fn every_layout_that_libtiff_writes_gives_the_same_photo() {
+fn every_tiff_layout_of_libtiff_gives_the_same_photo() {
     let layouts: [&[&str]; 6] = [
         &["-s", "-r", "1"],
         &["-s", "-r", "7"],
@@ -92,7 +92,7 @@ fn every_layout_that_libtiff_writes_gives_the_same_photo() {
         for &planar in kind.planars() {
             let picture = kind.file(planar);
             let wanted = Photo::decode(&picture, &Limits::default()).unwrap();
-            // `tiffcp` of libtiff 4.5 writes separate tiles of 16 bits twice as long as they are; see the next test.
+            // `tiffcp` of libtiff 4.5 writes separate 16-bit tiles at twice their length; see the next test.
             let layouts = if planar && kind.bits == 16 { &layouts[..3] } else { &layouts };
             for (layout, compression) in
                 layouts.iter().flat_map(|layout| kind.compressions().iter().map(move |c| (layout, c)))
@@ -102,7 +102,7 @@ fn every_layout_that_libtiff_writes_gives_the_same_photo() {
                 let planes = if planar { "separate" } else { "contig" };
                 let arguments = [layout, order, &["-c", compression, "-p", planes]].concat();
                 let (_, bytes) = written(folder.path(), &picture, &arguments);
-                let told = match Photo::decode(&bytes, &Limits::default()) {
+                let problem = match Photo::decode(&bytes, &Limits::default()) {
                     Err(error) => error.to_string(),
                     Ok(photo) if photo.damage.is_some() => format!("{:?}", photo.damage),
                     Ok(photo) if photo.gray != wanted.gray || photo.alpha != wanted.alpha => {
@@ -110,14 +110,14 @@ fn every_layout_that_libtiff_writes_gives_the_same_photo() {
                     }
                     Ok(_) => continue,
                 };
-                wrong.push(format!("{} {arguments:?}: {told}", kind.name));
+                wrong.push(format!("{} {arguments:?}: {problem}", kind.name));
             }
         }
     }
     assert!(wrong.is_empty(), "{} of {written_files}\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The samples of one plane in tiles, filled up with another value.
+/// The samples of one plane in tiles, padded with a different value.
 fn tiles_of_plane(samples: &[u16], count: usize, plane: usize, (width, height): (u32, u32)) -> Vec<Vec<u8>> {
     let tile = |ty: u32, tx: u32| {
         let places =
@@ -134,7 +134,7 @@ fn tiles_of_plane(samples: &[u16], count: usize, plane: usize, (width, height): 
 }
 
 #[test]
-fn separate_tiles_of_16_bits_look_as_they_do_to_libtiff() {
+fn separate_tiles_of_16_bits_match_libtiff() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tiles.tif");
     for kind in KINDS.iter().filter(|kind| kind.bits == 16 && kind.photometric == 2) {
@@ -171,7 +171,7 @@ fn lzw(data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn jpeg_in_strips_and_tiles_looks_as_it_does_to_libtiff() {
+fn jpeg_in_tiff_strips_and_tiles_matches_libtiff() {
     let folder = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
     for (name, compression) in
@@ -208,7 +208,7 @@ fn ycc_blocks(across: u32, down: u32) -> Vec<u8> {
 }
 
 #[test]
-fn ycbcr_without_jpeg_looks_as_it_does_to_libtiff() {
+fn ycbcr_without_jpeg_matches_libtiff() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ycc.tif");
     for (across, down) in [(1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (4, 2), (4, 4)] {
@@ -224,7 +224,7 @@ fn ycbcr_without_jpeg_looks_as_it_does_to_libtiff() {
 }
 
 #[test]
-fn the_old_form_of_lzw_is_read_as_libtiff_reads_it() {
+fn old_style_lzw_matches_libtiff() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("old.tif");
     let gray = make::gray_scene(WIDTH, HEIGHT).into_raw();
@@ -235,9 +235,9 @@ fn the_old_form_of_lzw_is_read_as_libtiff_reads_it() {
     assert_eq!(differences(&got.pixels, &as_libtiff_sees(&file, folder.path(), false)).0, 0);
 }
 
-/// What is not read, by the tag that says it and a word of the answer.
+/// Unsupported kinds: the tag and values that select them, and a word that the error must contain.
 #[test]
-fn what_is_not_read_is_refused_by_its_name() {
+fn unsupported_kinds_of_tiff_are_named_in_the_error() {
     let rgb = make::scene(WIDTH, HEIGHT).into_raw();
     let tags = strip(WIDTH, HEIGHT, 8, 3, 2, 1, &rgb);
     let refused: [(u16, &[u32], &str); 17] = [

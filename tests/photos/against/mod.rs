@@ -1,4 +1,4 @@
-//! The same pictures from the libraries that everybody else uses, one file for each of them.
+//! The same pictures decoded by widely used libraries, one file for each library.
 
 mod libjpeg;
 mod libpng;

@@ -13,7 +13,7 @@ for path in pathlib.Path(sys.argv[1]).iterdir():
         with Image.open(path) as image:
             path.with_suffix(".rgb").write_bytes(image.convert("RGBA").tobytes())
     elif path.suffix == ".icc":
-        # The samples of one row, in the profile's own space, to sRGB by the relative colorimetric intent.
+        # Converts one row of samples from the profile's colour space to sRGB, with the relative colorimetric intent.
         samples = path.with_suffix(".raw").read_bytes()
         mode = path.stem.split("-")[0]
         image = Image.frombytes(mode, (len(samples) // len(Image.new(mode, (1, 1)).getbands()), 1), samples)
@@ -24,7 +24,7 @@ for path in pathlib.Path(sys.argv[1]).iterdir():
             SRGB,
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
             outputMode="RGB",
-            # Its tables for speed are coarse in dark parts.
+            # littleCMS's lookup tables for speed are too coarse in dark colours.
             flags=ImageCms.Flags.NOOPTIMIZE,
         )
         path.with_suffix(".rgb").write_bytes(done.tobytes())

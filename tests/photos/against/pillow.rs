@@ -1,4 +1,4 @@
-//! BMP as Pillow reads it, and ICC profiles as littleCMS (in Pillow) applies them.
+//! BMP compared with Pillow, and ICC profiles compared with littleCMS (in Pillow).
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::make::{self, Random, chunk};
 
 const PYTHON: &str = ".test/pillow-13.0.0/bin/python";
 
-/// What Pillow makes of the files in a folder; `false` if it is not installed.
+/// Decodes the files in a folder with Pillow. Returns `false` if Pillow is not installed.
 fn by_pillow(folder: &Path) -> bool {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(PYTHON);
     if !python.exists() {
@@ -22,7 +22,7 @@ fn by_pillow(folder: &Path) -> bool {
     true
 }
 
-/// A BMP of noise, of a header of 40 bytes or more: bits, compression and masks.
+/// A BMP of noise with a header of at least 40 bytes and these bits, compression and masks.
 fn noise_bmp(
     header: u32,
     bits: u16,
@@ -54,7 +54,7 @@ fn noise_bmp(
 }
 
 #[test]
-fn bmp_of_every_kind_is_what_pillow_makes_of_it() {
+fn every_kind_of_bmp_matches_pillow() {
     const X8: [u32; 4] = [0x00FF_0000, 0xFF00, 0xFF, 0];
     const A8: [u32; 4] = [0x00FF_0000, 0xFF00, 0xFF, 0xFF00_0000];
     let mut random = Random(11);
@@ -74,7 +74,7 @@ fn bmp_of_every_kind_is_what_pillow_makes_of_it() {
             (32, 3, A8),
         ] {
             for header in [40, 56, 108, 124] {
-                // A mask of alpha needs a header that has room for it.
+                // Only headers above 40 bytes have an alpha mask.
                 if header > 40 || masks[3] == 0 {
                     let name = format!("{header}-{bits}-{compression}-{masks:X?}-{down}.bmp");
                     files.push((name, noise_bmp(header, bits, compression, masks, down, &mut random)));
@@ -97,12 +97,12 @@ fn bmp_of_every_kind_is_what_pillow_makes_of_it() {
         };
         let wanted = wanted.chunks(4).flat_map(|pixel| [0, 1, 2].map(|at| on_white(pixel[at], pixel[3])));
         let most = got.pixels.iter().zip(wanted).map(|(a, b)| a.abs_diff(b)).max();
-        // Five bits become eight by repetition or by rounding.
+        // A 5-bit value becomes 8 bits by repetition in one decoder and by rounding in the other.
         assert!(most <= Some(u8::from(name.contains("-16-"))), "{name}: {most:?}");
     }
 }
 
-/// A profile, the mode that Pillow has for it, and how far ours may be from littleCMS's, in codes.
+/// A profile, Pillow's mode for it, and the largest allowed difference from littleCMS, in codes.
 struct Case {
     name: String,
     icc: Vec<u8>,
@@ -144,7 +144,7 @@ fn colors() -> Vec<Case> {
     ] {
         cases.push(Case { name: format!("RGB-{name}"), icc: profile.encode().unwrap(), within: 2 });
     }
-    // Tables, with Lab between.
+    // Profiles with tables to Lab.
     let lab = |[r, g, b]: [f32; 3]| [30.0 * r + 55.0 * g + 15.0 * b, 40.0 * (r - g), 30.0 * (g - b)];
     let scanner = make::table_profile(b"scnrRGB ", 17, |rgb: [f32; 3]| lab(rgb.map(|code| code.powf(0.8))));
     cases.push(Case { name: "RGB-table".to_owned(), icc: scanner, within: 2 });
@@ -155,7 +155,7 @@ fn colors() -> Vec<Case> {
     cases
 }
 
-/// Samples of one row.
+/// The samples of one row.
 fn samples(mode: &str) -> Vec<u8> {
     let mut random = Random(2);
     match mode {
@@ -166,7 +166,7 @@ fn samples(mode: &str) -> Vec<u8> {
 }
 
 #[test]
-fn profiles_are_what_littlecms_makes_of_them() {
+fn icc_profiles_match_littlecms() {
     let folder = tempfile::tempdir().unwrap();
     let cases: Vec<Case> = grays().into_iter().chain(colors()).collect();
     for Case { name, icc, .. } in &cases {
@@ -193,7 +193,7 @@ fn profiles_are_what_littlecms_makes_of_them() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A row as ours decodes it from a file with the profile.
+/// A row as our decoder reads it from a file with the profile.
 fn ours(mode: &str, icc: &[u8]) -> Vec<u8> {
     let samples = samples(mode);
     let file = match mode {

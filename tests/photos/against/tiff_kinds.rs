@@ -1,17 +1,17 @@
-//! Pictures of every kind that a TIFF can have here.
+//! Every kind of picture that a TIFF can contain and PixColor reads.
 
 use crate::make::{strip, tiff, with};
 
 pub const WIDTH: u32 = 150;
 pub const HEIGHT: u32 = 83;
 
-/// A kind of picture: how its samples are stored.
+/// How the samples of a picture are stored.
 pub struct Kind {
     pub name: &'static str,
     pub bits: u32,
     pub photometric: u32,
     pub samples: u32,
-    /// The tag ExtraSamples.
+    /// Values of the ExtraSamples tag.
     pub extra: &'static [u32],
 }
 
@@ -47,7 +47,7 @@ pub const KINDS: [Kind; 24] = [
 ];
 
 impl Kind {
-    /// The samples, interleaved: waves of different lengths, so that no two planes or rows are alike.
+    /// The interleaved samples: waves of different lengths, so that no two planes or rows are equal.
     pub fn samples(&self) -> Vec<u16> {
         let most = (1_u32 << self.bits) - 1;
         let mut samples = Vec::new();
@@ -57,7 +57,7 @@ impl Kind {
                 ((0.5 + 0.5 * angle.sin()) * most as f32).round() as u32
             };
             let alpha = (0..self.samples).find(|sample| sample >= &3 && self.extra == [1]);
-            // What is multiplied by opacity is never more than it.
+            // A colour that is multiplied by opacity never exceeds the opacity.
             let bound = |sample: u32| match alpha {
                 Some(alpha) if sample < alpha => wave(sample) * wave(alpha).max(most / 8) / most,
                 Some(_) => wave(sample).max(most / 8),
@@ -68,7 +68,7 @@ impl Kind {
         samples
     }
 
-    /// As a file of one strip, or of one strip for each plane.
+    /// A file with one strip, or with one strip for each plane.
     pub fn file(&self, planar: bool) -> Vec<u8> {
         let samples = self.samples();
         let count = self.samples as usize;
@@ -111,7 +111,7 @@ impl Kind {
     }
 }
 
-/// Samples of so many bits, in whole bytes.
+/// Packs samples of this many bits into whole bytes.
 fn packed<'a>(samples: impl Iterator<Item = &'a u16>, bits: u32) -> Vec<u8> {
     if bits == 16 {
         return samples.flat_map(|sample| sample.to_le_bytes()).collect();

@@ -1,4 +1,4 @@
-//! One scene, and how far a file's photo is from it.
+//! One scene, and the difference between it and a file's photo.
 
 use image::DynamicImage;
 use pixcolor::photo::{Gray, Limits, Photo, Rgb};
@@ -17,7 +17,7 @@ pub fn truth() -> Gray {
     Rgb { width: SIZE.0, height: SIZE.1, pixels }.gray()
 }
 
-/// Mean difference of two pictures in L\*.
+/// Mean difference of two pictures, in L\*.
 pub fn difference(one: &Gray, other: &Gray) -> f64 {
     assert_eq!((one.width, one.height), (other.width, other.height));
     let sum: u64 = one.luma.iter().zip(&other.luma).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
@@ -30,7 +30,7 @@ pub fn same(name: &str, bytes: &[u8], within: f64) {
     assert!(got <= within, "{name} differs by {got} L*");
 }
 
-/// The same, of the scene without its colour.
+/// Like [`same`], for the scene without colour.
 #[track_caller]
 pub fn same_gray(name: &str, bytes: &[u8], within: f64) {
     let gray = make::gray_scene(SIZE.0, SIZE.1);

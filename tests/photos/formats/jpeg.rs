@@ -1,4 +1,4 @@
-//! JPEG of every sampling, progressive, in grey and in inks.
+//! JPEG with every sampling, progressive, grey and CMYK.
 
 use jpeg_encoder::{ColorType, SamplingFactor};
 
@@ -6,7 +6,7 @@ use super::common::{SIZE, decode, same, same_gray};
 use crate::make;
 
 #[test]
-fn jpeg_of_every_sampling_baseline_and_progressive() {
+fn jpeg_with_every_sampling_baseline_and_progressive_is_decoded() {
     for sampling in [
         SamplingFactor::F_1_1,
         SamplingFactor::F_2_1,
@@ -22,7 +22,7 @@ fn jpeg_of_every_sampling_baseline_and_progressive() {
 }
 
 #[test]
-fn jpeg_in_gray_with_restarts_and_with_inks() {
+fn gray_cmyk_and_restart_jpegs_are_decoded() {
     let (width, height) = (SIZE.0 as u16, SIZE.1 as u16);
     let encode = |pixels: &[u8], kind: ColorType, restart: bool| {
         let mut bytes = Vec::new();
@@ -37,7 +37,7 @@ fn jpeg_in_gray_with_restarts_and_with_inks() {
     let picture = make::scene(SIZE.0, SIZE.1);
     same_gray("grey", &encode(&make::gray_scene(SIZE.0, SIZE.1), ColorType::Luma, false), 1.0);
     same("restarts", &encode(&picture, ColorType::Rgb, true), 1.0);
-    // Inks without black: the amount of cyan is what red lacks. Half of it may be black ink as well.
+    // Black is what the brightest channel lacks; cyan, magenta and yellow are complements relative to that channel.
     let inks: Vec<u8> = picture
         .pixels()
         .flat_map(|pixel| {
@@ -46,10 +46,10 @@ fn jpeg_in_gray_with_restarts_and_with_inks() {
             [ink(pixel[0]), ink(pixel[1]), ink(pixel[2]), 255 - most]
         })
         .collect();
-    // The encoder writes Adobe's segment and inverts, as Photoshop does.
+    // Like Photoshop, the encoder writes Adobe's segment and inverts the values.
     same("CMYK", &encode(&inks, ColorType::Cmyk, false), 1.0);
     same("YCCK", &encode(&inks, ColorType::CmykAsYcck, false), 1.5);
-    // Without Adobe's segment, inks are what they are.
+    // Without Adobe's segment the values are not inverted.
     let inverted: Vec<u8> = inks.iter().map(|ink| 255 - ink).collect();
     let adobe = encode(&inverted, ColorType::Cmyk, false);
     let at = make::find(&adobe, b"Adobe") - 4;
@@ -57,8 +57,8 @@ fn jpeg_in_gray_with_restarts_and_with_inks() {
 }
 
 #[test]
-fn a_jpeg_in_inks_is_brought_to_srgb_by_its_profile() {
-    // Inks of a press on its paper: full cyan is much darker than the screen's.
+fn a_cmyk_jpeg_is_converted_to_srgb_by_its_profile() {
+    // Lightness of a press's inks on its paper: full cyan is much darker than cyan on a screen.
     let lightness = |inks: [bool; 4]| match inks {
         [false, false, false, false] => 100.0,
         [true, false, false, false] => 55.0,
@@ -68,7 +68,7 @@ fn a_jpeg_in_inks_is_brought_to_srgb_by_its_profile() {
         _ => 10.0,
     };
     let profile = make::ink_profile(|inks| [lightness(inks), 0.0, 0.0]);
-    // One stripe of each ink, and one of none.
+    // One blank stripe, and one for each ink.
     let stripes = [[false; 4], [true, false, false, false], [false, true, false, false]];
     let stripes = [&stripes[..], &[[false, false, true, false], [false, false, false, true]]].concat();
     let (width, height) = (32 * stripes.len() as u16, 32_u16);
@@ -95,7 +95,7 @@ fn a_jpeg_in_inks_is_brought_to_srgb_by_its_profile() {
     for (got, inks) in printed.iter().zip(&stripes) {
         assert!((got - f64::from(lightness(*inks))).abs() < 1.5, "{inks:?}: L* {got}");
     }
-    // Without it, cyan is the screen's.
+    // Without a profile, cyan is as light as on a screen.
     let screen = in_the_middle(&encode(None));
     assert!((screen[1] - 91.1).abs() < 1.5 && screen[4] < 1.0, "{screen:?}");
 }

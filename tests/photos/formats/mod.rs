@@ -17,7 +17,7 @@ use self::common::{SIZE, color, decode, difference, same, same_gray};
 use crate::make::{self, strip, tiff, with};
 
 #[test]
-fn orientation_is_applied_wherever_a_format_says_it() {
+fn orientation_is_applied_in_every_format_that_has_it() {
     let picture = make::scene(SIZE.0, SIZE.1);
     let png = make::file(&DynamicImage::ImageRgb8(picture.clone()), ImageFormat::Png);
     let jpeg = make::jpeg(&picture, false, SamplingFactor::F_1_1);
@@ -52,7 +52,7 @@ fn orientation_is_applied_wherever_a_format_says_it() {
 }
 
 #[test]
-fn profiles_are_brought_to_srgb_and_broken_ones_left_out() {
+fn profiles_are_converted_to_srgb_and_broken_ones_are_ignored() {
     use moxcms::{ColorProfile, Layout, TransformOptions};
     let rgb = make::scene(SIZE.0, SIZE.1).into_raw();
     let in_png = |pixels: &[u8], kind: ::png::ColorType, icc: &[u8]| {
@@ -73,7 +73,7 @@ fn profiles_are_brought_to_srgb_and_broken_ones_left_out() {
         transform.transform(&rgb, &mut codes).unwrap();
         let icc = profile.encode().unwrap();
         same("PNG", &in_png(&codes, ::png::ColorType::Rgb, &icc), 0.5);
-        // The same in a JPEG's segment, in a WebP's chunk and in a TIFF's tag.
+        // The same EXIF data in a JPEG segment, a WebP chunk and a TIFF tag.
         let scene = make::jpeg(
             &image::RgbImage::from_raw(SIZE.0, SIZE.1, codes.clone()).unwrap(),
             false,
@@ -106,7 +106,7 @@ fn profiles_are_brought_to_srgb_and_broken_ones_left_out() {
 }
 
 #[test]
-fn opacity_is_found_only_where_something_shows_through() {
+fn a_photo_has_opacity_only_if_a_pixel_is_transparent() {
     let opaque = RgbaImage::from_pixel(8, 8, image::Rgba([9, 9, 9, 255]));
     assert!(decode("opaque", &make::file(&opaque.into(), ImageFormat::Png)).alpha.is_none());
     let mut half = GrayAlphaImage::from_pixel(8, 8, image::LumaA([200, 255]));
@@ -119,7 +119,7 @@ fn opacity_is_found_only_where_something_shows_through() {
 }
 
 #[test]
-fn the_same_picture_in_another_file_has_the_same_pixel_key_and_another_picture_has_not() {
+fn equal_pictures_in_different_files_have_the_same_pixel_key() {
     let png = decode("PNG", &make::file(&color(), ImageFormat::Png));
     let bmp = decode("BMP", &make::file(&color(), ImageFormat::Bmp));
     assert_eq!(png.pixel_key(), bmp.pixel_key());
@@ -129,7 +129,7 @@ fn the_same_picture_in_another_file_has_the_same_pixel_key_and_another_picture_h
         decode("changed", &make::file(&changed.into(), ImageFormat::Png)).pixel_key(),
         png.pixel_key()
     );
-    // The same values in another shape are another picture.
+    // The same values in a different shape are a different picture.
     let flat = |width, height| {
         let picture = ImageBuffer::<Luma<u8>, _>::from_pixel(width, height, Luma([50]));
         decode("flat", &make::file(&DynamicImage::ImageLuma8(picture), ImageFormat::Png)).pixel_key()
@@ -138,7 +138,7 @@ fn the_same_picture_in_another_file_has_the_same_pixel_key_and_another_picture_h
 }
 
 #[test]
-fn the_header_is_read_without_the_picture() {
+fn the_header_is_read_without_decoding_the_picture() {
     let limits = Limits::default();
     for (bytes, format) in [
         (make::file(&color(), ImageFormat::Png), InputFormat::Png),

@@ -1,4 +1,4 @@
-//! PNG of every colour type, depth and order of rows.
+//! PNG with every colour type, depth and interlacing.
 
 use image::{DynamicImage, ImageFormat};
 
@@ -6,7 +6,7 @@ use super::common::{color, decode, gray, same, same_gray};
 use crate::make;
 
 #[test]
-fn png_of_every_color_type_and_depth() {
+fn png_with_every_color_type_and_depth_is_decoded() {
     let png = |picture: DynamicImage| make::file(&picture, ImageFormat::Png);
     same("rgb 8", &png(color()), 0.0);
     same("rgb 16", &png(DynamicImage::ImageRgb16(color().to_rgb16())), 0.01);
@@ -14,7 +14,7 @@ fn png_of_every_color_type_and_depth() {
     same_gray("grey 8", &png(gray()), 0.0);
     same_gray("grey 16", &png(DynamicImage::ImageLuma16(gray().to_luma16())), 0.01);
     same_gray("grey with opacity", &png(DynamicImage::ImageLumaA8(gray().to_luma_alpha8())), 0.0);
-    // 2, 4 and 16 greys of the scene, packed, and the same by way of a palette.
+    // The scene in 2, 4 and 16 greys, packed, and the same through a palette.
     for bits in [1_u8, 2, 4] {
         let most = (1 << bits) - 1;
         let values: Vec<u8> = make::gray_scene(64, 16).iter().map(|&code| code >> (8 - bits)).collect();
@@ -32,7 +32,7 @@ fn png_of_every_color_type_and_depth() {
         let plain = decode("packed", &make::png(64, 16, bits, 0, std::slice::from_ref(&data)));
         let mapped = decode("palette", &make::png(64, 16, bits, 3, &[make::chunk(b"PLTE", &palette), data]));
         assert_eq!(plain.gray, mapped.gray, "{bits} bits");
-        // One bit is made soft, but its edges stay where they are.
+        // One-bit pictures are smoothed, but their edges keep their positions.
         let codes = plain.gray.to_srgb8();
         let wanted = values.iter().map(|value| value * (255 / most));
         let same = |(code, wanted): (u8, u8)| {
@@ -43,7 +43,7 @@ fn png_of_every_color_type_and_depth() {
     }
 }
 
-/// A zlib stream that is not compressed (RFC 1950, RFC 1951).
+/// An uncompressed zlib stream (RFC 1950, RFC 1951).
 fn stored(bytes: &[u8]) -> Vec<u8> {
     assert!(bytes.len() < 65_536);
     let mut stream = vec![0x78, 0x01, 1];
@@ -59,7 +59,7 @@ fn stored(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn png_interlaced_at_every_small_size() {
+fn interlaced_png_is_decoded_at_every_small_size() {
     for (width, height) in [(1, 1), (2, 3), (5, 1), (1, 9), (8, 8), (13, 11)] {
         let picture = make::gray_scene(width, height);
         let mut rows = Vec::new();
@@ -75,7 +75,7 @@ fn png_interlaced_at_every_small_size() {
             }
         }
         let mut bytes = make::png(width, height, 8, 0, &[make::chunk(b"IDAT", &stored(&rows))]);
-        // Say that it is interlaced.
+        // Set the interlace method.
         let mut header = bytes[16..29].to_vec();
         header[12] = 1;
         bytes.splice(8..33, make::chunk(b"IHDR", &header));

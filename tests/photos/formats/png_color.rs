@@ -1,11 +1,11 @@
-//! What the samples of a PNG mean: cICP, iCCP, sRGB, gAMA and cHRM, in this order.
+//! The colour space of a PNG: cICP, iCCP, sRGB, then gAMA and cHRM, in order of precedence.
 
 use moxcms::ColorProfile;
 use pixcolor::photo::{Limits, Photo, PhotoError, Rgb};
 
 use crate::make::{self, Random, chunk};
 
-/// A chunk of numbers of 32 bits.
+/// A chunk of 32-bit numbers.
 fn numbers(name: &[u8; 4], numbers: &[u32]) -> Vec<u8> {
     chunk(name, &numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<_>>())
 }
@@ -25,7 +25,7 @@ fn icc(profile: &ColorProfile) -> Vec<u8> {
     chunk(b"iCCP", &[b"name\0\0", &make::deflated(&profile.encode().unwrap())[..]].concat())
 }
 
-/// The sRGB codes of one pixel with some chunks before it.
+/// The sRGB codes of one pixel in a file with these chunks.
 fn pixel(color: u8, depth: u8, samples: &[u8], chunks: &[Vec<u8>]) -> [u8; 3] {
     let mut chunks = chunks.to_vec();
     chunks.push(chunk(b"IDAT", &make::deflated(&[&[0], samples].concat())));
@@ -37,7 +37,7 @@ fn gray(code: u8, chunks: &[Vec<u8>]) -> u8 {
     pixel(0, 8, &[code], chunks)[1]
 }
 
-/// The sRGB code of some light.
+/// The sRGB code of a linear intensity.
 fn srgb(light: f64) -> u8 {
     let encoded = if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
     (encoded * 255.0).round() as u8
@@ -75,7 +75,7 @@ fn gamma_applies_to_every_depth_and_color_type() {
 }
 
 #[test]
-fn a_gamma_of_srgb_or_one_without_sense_changes_nothing() {
+fn an_srgb_gamma_or_an_invalid_gamma_changes_nothing() {
     for same in [43_200, 45_454, 45_455, 45_500, 47_700] {
         for beside in [vec![], numbers(b"cHRM", &SRGB)] {
             for code in 0..=255 {
@@ -91,9 +91,9 @@ fn a_gamma_of_srgb_or_one_without_sense_changes_nothing() {
 }
 
 #[test]
-fn primaries_apply_with_a_gamma_and_only_with_one() {
+fn primaries_apply_only_together_with_a_gamma() {
     let file = [numbers(b"gAMA", &[45_470]), numbers(b"cHRM", &ADOBE)];
-    // Adobe RGB's own profile has the same primaries and, but for a third digit, the same gamma.
+    // Adobe RGB's own profile has the same primaries, and a gamma that differs only in the third digit.
     for sample in [[200, 100, 50], [20, 200, 30], [128, 128, 128], [250, 5, 120]] {
         let by_chunks = pixel(2, 8, &sample, &file);
         let by_profile = pixel(2, 8, &sample, &[icc(&ColorProfile::new_adobe_rgb())]);
@@ -103,7 +103,7 @@ fn primaries_apply_with_a_gamma_and_only_with_one() {
         assert_eq!(pixel(2, 8, &sample, &file[1..]), sample, "primaries alone mean nothing");
     }
     assert_ne!(pixel(2, 8, &[200, 100, 50], &file), [200, 100, 50]);
-    // Primaries that are no colours.
+    // Invalid primaries.
     for wrong in
         [[0; 8], [100_000; 8], [31_270, 0, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000], [u32::MAX; 8]]
     {
@@ -113,7 +113,7 @@ fn primaries_apply_with_a_gamma_and_only_with_one() {
 }
 
 #[test]
-fn code_points_are_converted_or_refused_in_words() {
+fn code_points_are_converted_or_refused_with_a_reason() {
     assert_eq!(pixel(2, 8, &[200, 100, 50], &[code_points(1, 13)]), [200, 100, 50]);
     assert_eq!(pixel(2, 8, &[200, 100, 50], &[code_points(2, 2)]), [200, 100, 50], "not specified");
     assert_eq!(gray(55, &[code_points(12, 13)]), 55, "a grey has no primaries");
@@ -122,7 +122,7 @@ fn code_points_are_converted_or_refused_in_words() {
     let by_profile = pixel(2, 8, &[200, 100, 50], &[icc(&ColorProfile::new_display_p3())]);
     p3.into_iter().zip(by_profile).for_each(|(one, other)| close(one, other, "Display P3"));
     assert_ne!(p3, [200, 100, 50]);
-    // BT.709's curve, and BT.2020's, which is the same.
+    // BT.709 and BT.2020 have the same curve.
     let light = ((128.0_f64 / 255.0 + 0.099) / 1.099).powf(1.0 / 0.45);
     for (primaries, transfer) in [(1, 1), (9, 14), (9, 15), (6, 6)] {
         let name = format!("{primaries}, {transfer}");
@@ -148,7 +148,7 @@ fn code_points_are_converted_or_refused_in_words() {
 }
 
 #[test]
-fn the_chunk_of_the_highest_precedence_counts_and_a_damaged_one_does_not() {
+fn the_valid_chunk_with_the_highest_precedence_applies() {
     let profile = icc(&ColorProfile::new_gray_with_gamma(1.0));
     let srgb = chunk(b"sRGB", &[0]);
     let half = gamma(200_000);
@@ -164,18 +164,18 @@ fn the_chunk_of_the_highest_precedence_counts_and_a_damaged_one_does_not() {
     assert_eq!(gray(55, &[profile.clone(), damaged(code_points(1, 13))]), 128, "a checksum of cICP");
     assert_eq!(gray(55, &[srgb.clone(), damaged(profile.clone())]), 55, "a checksum of iCCP");
     assert_eq!(gray(55, &[gamma(100_000), damaged(srgb)]), 128, "a checksum of sRGB");
-    // A profile of nonsense, or of another kind of picture.
+    // An invalid profile, or one for another kind of picture.
     for useless in [chunk(b"iCCP", b"name\0\0nonsense"), icc(&ColorProfile::new_display_p3())] {
         assert_eq!(gray(55, &[useless, gamma(100_000)]), 128);
     }
-    // After the image data nothing counts any more.
+    // Chunks after the image data have no effect.
     let data = chunk(b"IDAT", &make::deflated(&[0, 55]));
     let late = make::png(1, 1, 8, 0, &[data, gamma(100_000)]);
     assert_eq!(Rgb::decode(&late, &Limits::default()).unwrap().pixels, [55; 3]);
 }
 
 #[test]
-fn a_picture_in_srgb_stays_as_it_is_to_the_bit() {
+fn an_srgb_picture_is_unchanged_bit_for_bit() {
     let mut random = Random(3);
     for (depth, color) in [(8, 0), (16, 0), (8, 2), (16, 2), (8, 4), (16, 6)] {
         let mut noise = |chunks: &[Vec<u8>]| {

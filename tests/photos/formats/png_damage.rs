@@ -1,4 +1,4 @@
-//! PNG files that are damaged: what does not matter is left out, and what is missing is grey and said.
+//! Damaged PNG files: irrelevant damage is ignored; missing pixels become grey and are reported.
 
 use pixcolor::photo::{Gray, Limits, Photo, PhotoError, Rgb};
 
@@ -19,7 +19,7 @@ fn damage(photo: &Photo) -> &str {
 }
 
 #[test]
-fn what_a_picture_does_not_need_may_be_damaged_or_missing() {
+fn damage_outside_the_picture_is_ignored() {
     let png = scene_png();
     let truth = decode("whole", &png).gray;
     let wrong = |name: &[u8; 4], content: &[u8]| {
@@ -60,7 +60,7 @@ fn what_a_picture_does_not_need_may_be_damaged_or_missing() {
 }
 
 #[test]
-fn a_cut_png_is_decoded_as_far_as_it_goes_and_the_rest_is_gray() {
+fn a_cut_png_is_decoded_up_to_the_cut_and_the_rest_is_gray() {
     let mut random = Random(9);
     for (depth, color) in [(8, 0), (16, 0), (8, 2), (16, 6), (8, 4), (4, 0)] {
         let (width, height) = (40, 50);
@@ -71,7 +71,7 @@ fn a_cut_png_is_decoded_as_far_as_it_goes_and_the_rest_is_gray() {
             let photo = decode("cut", &cut);
             assert!(damage(&photo).contains("is missing"), "{}", damage(&photo));
             let same = same_rows(&photo.gray, &whole.gray);
-            // The rest is grey, and noise cannot be compressed.
+            // The remaining pixels are grey. Noise does not compress, so the share of bytes equals the share of rows.
             let wanted = height as usize * percent / 100;
             assert!(same + 4 >= wanted && same <= wanted + 1, "{color}: {same} rows of {percent} %");
             let rest = &photo.gray.luma[same * width as usize..];
@@ -91,21 +91,21 @@ fn a_cut_png_is_decoded_as_far_as_it_goes_and_the_rest_is_gray() {
     }
 }
 
-/// How many rows are the same from the top on.
+/// The number of equal rows from the top.
 fn same_rows(one: &Gray, other: &Gray) -> usize {
     let width = one.width as usize;
     one.luma.chunks(width).zip(other.luma.chunks(width)).take_while(|(one, other)| one == other).count()
 }
 
 #[test]
-fn a_cut_interlaced_png_is_coarse_where_its_passes_end() {
+fn a_cut_interlaced_png_is_coarse_where_passes_are_missing() {
     let picture = make::gray_scene(64, 48);
     let mut rows = Vec::new();
     for (columns, y) in make::png_rows(64, 48, true) {
         rows.push(0);
         rows.extend(columns.iter().map(|&x| picture.get_pixel(x as u32, y as u32)[0]));
     }
-    // Not compressed, so that a length is a number of rows.
+    // Uncompressed, so that a length in bytes corresponds to a number of rows.
     let mut data = vec![0x78, 0x01, 1];
     data.extend((rows.len() as u16).to_le_bytes());
     data.extend((!(rows.len() as u16)).to_le_bytes());
@@ -128,11 +128,11 @@ fn a_cut_interlaced_png_is_coarse_where_its_passes_end() {
 }
 
 #[test]
-fn rows_before_a_fault_in_the_data_are_kept() {
+fn rows_before_a_fault_in_the_data_are_decoded() {
     let mut random = Random(4);
     let png = make::noise_png(64, 64, 8, 0, false, &[], &mut random);
     let whole = decode("whole", &png);
-    // Half of one chunk's data is nonsense.
+    // The last 40 % of the chunk's data are invalid.
     let data = make::data(&png);
     let mut wrong = data.clone();
     let from = data.len() * 6 / 10;
@@ -144,7 +144,7 @@ fn rows_before_a_fault_in_the_data_are_kept() {
 }
 
 #[test]
-fn a_wrong_checksum_of_the_data_is_said() {
+fn a_wrong_checksum_of_the_image_data_is_reported() {
     let png = scene_png();
     let at = find(&png, b"IDAT");
     let length = u32::from_be_bytes(png[at - 4..at].try_into().unwrap()) as usize;
@@ -152,7 +152,7 @@ fn a_wrong_checksum_of_the_data_is_said() {
     let photo = decode("wrong", &bytes);
     assert_eq!(photo.gray, decode("right", &png).gray);
     assert!(damage(&photo).contains("checksum"));
-    // A palette or a header that is wrong says nothing about the picture.
+    // A wrong checksum of a palette or header is an error, because the picture would be wrong.
     let palette = make::chunk(b"PLTE", &[0; 768]);
     let mut broken = palette.clone();
     *broken.last_mut().unwrap() ^= 1;

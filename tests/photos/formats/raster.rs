@@ -8,7 +8,7 @@ use super::common::{SIZE, color, decode, gray, same, same_gray};
 use crate::make;
 
 #[test]
-fn webp_lossy_lossless_and_with_opacity() {
+fn lossy_lossless_and_transparent_webp_are_decoded() {
     same("lossless", &make::webp_file(&color(), None), 0.0);
     same("lossy", &make::webp_file(&color(), Some(95.0)), 2.0);
     let mut with_alpha = color().to_rgba8();
@@ -23,17 +23,17 @@ fn webp_lossy_lossless_and_with_opacity() {
 }
 
 #[test]
-fn bmp_and_gif() {
+fn bmp_and_gif_are_decoded() {
     same("BMP", &make::file(&color(), ImageFormat::Bmp), 0.0);
     same_gray("grey BMP", &make::file(&gray(), ImageFormat::Bmp), 0.0);
     same_gray("GIF", &make::file(&DynamicImage::ImageRgb8(gray().to_rgb8()), ImageFormat::Gif), 0.3);
-    // A frame that covers a corner: the rest is transparent.
+    // A frame that covers only a corner: the rest is transparent.
     let corner = decode("corner", &make::gif(6, 4, &make::gif_frame(2, 1, 3, 2)));
     let alpha = corner.alpha.unwrap();
     assert_eq!((alpha.iter().filter(|&&a| a == 255).count(), alpha[6 + 2]), (6, 255));
 }
 
-/// A BMP of a header of some size, of 32 bits with masks for red, green, blue and alpha.
+/// A 32-bit BMP with a header of this size and masks for red, green, blue and alpha.
 fn masked_bmp(header: u32, compression: u32, pixels: &[[u8; 4]], width: u32) -> Vec<u8> {
     let height = pixels.len() as u32 / width;
     let start = 14 + header;
@@ -60,14 +60,14 @@ fn a_bmp_whose_opacity_is_zero_everywhere_is_opaque() {
         let photo = decode("one", &masked_bmp(header, 3, &one, 4));
         assert_eq!(photo.alpha.unwrap().iter().filter(|&&alpha| alpha > 0).count(), 1, "header of {header}");
     }
-    // Without masks the fourth byte means nothing.
+    // Without masks the fourth byte has no meaning.
     for header in [40, 108, 124] {
         assert!(decode("none", &masked_bmp(header, 0, &one, 4)).alpha.is_none(), "header of {header}");
     }
 }
 
 #[test]
-fn a_bmp_cut_in_its_rows_is_gray_where_they_are_missing() {
+fn missing_rows_of_a_cut_bmp_are_gray() {
     let mid = Rgb { width: 1, height: 1, pixels: vec![128; 3] }.gray().luma[0];
     let width = SIZE.0 as usize;
     for picture in [color(), gray()] {
@@ -77,18 +77,18 @@ fn a_bmp_cut_in_its_rows_is_gray_where_they_are_missing() {
         let cut = bmp[..start + (bmp.len() - start) / 2].to_vec();
         let photo = decode("cut", &cut);
         assert!(photo.damage.is_some());
-        // The rows are stored from the bottom up: 23 of 47 are there.
+        // Rows are stored from the bottom up: 23 of 47 are present.
         let (missing, there) = photo.gray.luma.split_at(24 * width);
         assert!(missing.iter().all(|&luma| luma == mid));
         assert_eq!(there, &whole[24 * width..]);
         let little = bmp[..start + (bmp.len() - start) / 20].to_vec();
         assert!(matches!(Photo::decode(&little, &Limits::default()), Err(PhotoError::Broken(_))));
-        // The padding of the last row says nothing.
+        // Missing padding after the last row is not damage.
         let padding = [1, 3][usize::from(picture.color().channel_count() == 1)];
         let photo = decode("padding", &bmp[..bmp.len() - padding]);
         assert_eq!((photo.gray.luma, photo.damage), (whole, None));
     }
-    // What is missing of a transparent picture is opaque.
+    // Missing pixels of a transparent picture are opaque.
     let pixels = vec![[9, 9, 9, 100]; 40 * 40];
     let bmp = masked_bmp(108, 3, &pixels, 40);
     let photo = decode("transparent", &bmp[..bmp.len() / 2]);
@@ -96,7 +96,7 @@ fn a_bmp_cut_in_its_rows_is_gray_where_they_are_missing() {
 }
 
 #[test]
-fn a_gif_cut_in_its_data_is_gray_where_rows_are_missing() {
+fn missing_rows_of_a_cut_gif_are_gray() {
     let mid = Rgb { width: 1, height: 1, pixels: vec![128; 3] }.gray().luma[0];
     let gif = make::gif(64, 48, &make::gif_frame(0, 0, 64, 48));
     let whole = decode("whole", &gif);
@@ -104,10 +104,10 @@ fn a_gif_cut_in_its_data_is_gray_where_rows_are_missing() {
     assert_eq!((&photo.gray, &photo.damage), (&whole.gray, &None), "a missing trailer means nothing");
     let photo = decode("cut", &gif[..gif.len() / 2]);
     assert!(photo.damage.is_some() && photo.alpha.is_none());
-    // Half of the rows; the edge between black and grey is made soft, as that of a scan of one bit.
+    // Half of the rows. The edge between black and grey is smoothed, as in a one-bit scan.
     assert!(photo.gray.luma[..16 * 64].iter().all(|&luma| luma == whole.gray.luma[0]));
     assert!(photo.gray.luma[31 * 64..].iter().all(|&luma| luma == mid));
-    // Interlaced: rows that are missing are those above them.
+    // In an interlaced file, missing rows repeat the row above.
     let at = make::find(&gif, &[0x2C]);
     let interlaced = make::overwrite(&gif, at + 9, &[0x40]);
     let photo = decode("interlaced", &interlaced[..gif.len() / 2]);

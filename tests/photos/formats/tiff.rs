@@ -1,4 +1,4 @@
-//! TIFF as scanners and faxes write it.
+//! TIFF as scanners and fax machines write it.
 
 use jpeg_encoder::SamplingFactor;
 
@@ -6,7 +6,7 @@ use super::common::{SIZE, decode, same, same_gray};
 use crate::make::{self, strip, tiff, with};
 
 #[test]
-fn tiff_as_scanners_write_it() {
+fn tiff_files_of_scanners_are_decoded() {
     let (width, height) = SIZE;
     let rgb = make::scene(width, height).into_raw();
     let gray = make::gray_scene(width, height).into_raw();
@@ -23,7 +23,7 @@ fn tiff_as_scanners_write_it() {
     let inks: Vec<u8> = rgb.chunks_exact(3).flat_map(|p| [255 - p[0], 255 - p[1], 255 - p[2], 0]).collect();
     same("CMYK", &tiff(&plain(8, 4, 5, &inks), &inks, 0), 0.01);
 
-    // Five strips, the last one short.
+    // Five strips; the last one is shorter.
     let row = width * 3;
     let strips = with(
         &with(&plain(8, 3, 2, &rgb), 278, Some(vec![11])),
@@ -41,7 +41,7 @@ fn tiff_as_scanners_write_it() {
         with(&with(&plain(8, 3, 2, &planes), 284, Some(vec![2])), 273, Some(vec![8, 8 + size, 8 + 2 * size]));
     same("planes", &tiff(&with(&planar, 279, Some(vec![size; 3])), &planes, 0), 0.0);
 
-    // Tiles of 32 x 16, the last ones filled up.
+    // Tiles of 32 x 16; the last ones are padded.
     let mut tiles = Vec::new();
     for (ty, tx) in (0..3).flat_map(|ty| (0..2).map(move |tx| (ty * 16, tx * 32))) {
         for (y, x) in (0..16).flat_map(|y| (0..32).map(move |x| (ty + y, tx + x))) {
@@ -58,14 +58,14 @@ fn tiff_as_scanners_write_it() {
     ]);
     same_gray("tiles", &tiff(&tags, &tiles, 0), 0.0);
 
-    // A palette of 256 greys, backwards.
+    // A palette of 256 greys in reverse order.
     let indices: Vec<u8> = gray.iter().map(|code| 255 - code).collect();
     let map: Vec<u32> = (0..3).flat_map(|_| (0..256).map(|i| (255 - i) * 257)).collect();
     same_gray("palette", &tiff(&with(&plain(8, 1, 3, &indices), 320, Some(map)), &indices, 0), 0.01);
 }
 
 #[test]
-fn tiff_compressed() {
+fn compressed_tiff_is_decoded() {
     use ::tiff::encoder::{Compression, TiffEncoder, colortype};
     let rgb = make::scene(SIZE.0, SIZE.1).into_raw();
     for (name, compression) in [
@@ -78,13 +78,13 @@ fn tiff_compressed() {
         encoder.write_image::<colortype::RGB8>(SIZE.0, SIZE.1, &rgb).unwrap();
         same(name, bytes.get_ref(), 0.0);
     }
-    // JPEG in a strip: its colours stay Y, Cb, Cr.
+    // A JPEG in a strip: its colours stay Y, Cb, Cr.
     let jpeg = make::jpeg(&make::scene(SIZE.0, SIZE.1), false, SamplingFactor::F_2_2);
     same("JPEG", &tiff(&strip(SIZE.0, SIZE.1, 8, 3, 6, 7, &jpeg), &jpeg, 0), 1.5);
 }
 
-/// A page with a black box, as a fax codes it (ITU T.6): the first row in horizontal mode, 16 white and
-/// 32 black; then every row like the one before, three times "nothing has moved".
+/// A page with a black box in fax encoding (ITU T.6): the first row in horizontal mode, 16 white and 32 black pixels;
+/// then each row equals the row before, coded as three times V(0).
 fn fax() -> Vec<u8> {
     let mut bits = String::from("001101010000001101010").to_owned() + "1";
     bits += &"111".repeat(23);
@@ -96,7 +96,7 @@ fn fax() -> Vec<u8> {
 }
 
 #[test]
-fn tiff_of_one_bit_packed_and_faxed() {
+fn one_bit_tiff_is_decoded_packed_and_in_fax_encoding() {
     let packed: Vec<u8> = (0..24).flat_map(|_| [0xFF, 0xFF, 0, 0, 0, 0, 0xFF, 0xFF]).collect();
     let black_is_zero = tiff(&strip(64, 24, 1, 1, 1, 1, &packed), &packed, 0);
     let fax = fax();
@@ -108,7 +108,7 @@ fn tiff_of_one_bit_packed_and_faxed() {
         ("fax", tiff(&white_is_zero, &fax, 0)),
         ("fax, low bit first", low_bit_first),
     ] {
-        // Black from 16 to 48, with soft edges.
+        // Black from 16 to 48, with smooth edges.
         let codes = decode(name, &file).gray.to_srgb8();
         let black: Vec<usize> = (0..64 * 24).filter(|&i| codes[i] < 128).collect();
         let wanted: Vec<usize> = (0..64 * 24).filter(|i| (16..48).contains(&(i % 64))).collect();

@@ -1,4 +1,4 @@
-//! TIFF: which page is the picture, what its extra samples mean, and files that leave tags out or are damaged.
+//! TIFF: choosing the page, the meaning of extra samples, missing tags, and damage.
 
 use pixcolor::photo::{Limits, Photo, PhotoError, Rgb, read_head};
 
@@ -21,14 +21,14 @@ fn gray_tags() -> Vec<Tag> {
     strip(SIZE.0, SIZE.1, 8, 1, 1, 1, &gray())
 }
 
-/// A dark page of 9 x 9 with another tag.
+/// A dark page of 9 x 9 with an additional tag.
 fn small_page(tag: u16, value: u32) -> (Vec<Tag>, Vec<u8>) {
     let data = vec![10; 81];
     (with(&strip(9, 9, 8, 1, 1, 1, &data), tag, Some(vec![value])), data)
 }
 
 #[test]
-fn the_picture_is_the_first_page_that_is_no_thumbnail_and_no_mask() {
+fn the_picture_is_the_first_page_that_is_neither_a_thumbnail_nor_a_mask() {
     let (rgb, tags) = (rgb(), rgb_tags());
     // NewSubfileType: reduced, mask; SubfileType: reduced; photometric interpretation: mask.
     for (tag, value) in [(254, 1), (254, 4), (254, 5), (255, 2), (262, 4)] {
@@ -38,14 +38,14 @@ fn the_picture_is_the_first_page_that_is_no_thumbnail_and_no_mask() {
         assert_eq!((head.width, head.height), SIZE, "tag {tag} of {value}");
         same("the third page", &file, 0.0);
     }
-    // A page of several is a picture.
+    // A page of a multi-page document is a picture.
     let tags = with(&tags, 254, Some(vec![2]));
     let (small, data) = small_page(254, 0);
     same("the first of two pages", &pages(&[(&tags, &rgb), (&small, &data)], 0), 0.0);
 }
 
 #[test]
-fn the_picture_may_be_in_a_sub_directory() {
+fn a_picture_in_a_sub_directory_is_found() {
     let (small, data) = small_page(254, 1);
     let mut small = with(&small, 330, Some(vec![7777]));
     small.last_mut().unwrap().1 = 4;
@@ -59,14 +59,14 @@ fn the_picture_may_be_in_a_sub_directory() {
 }
 
 #[test]
-fn a_file_of_thumbnails_alone_shows_the_first() {
+fn a_file_with_only_thumbnails_gives_the_first_one() {
     let (small, data) = small_page(254, 1);
     let photo = decode("a thumbnail", &pages(&[(&small, &data)], 0));
     assert_eq!((photo.width(), photo.height()), (9, 9));
 }
 
 #[test]
-fn colors_multiplied_by_opacity_are_divided_by_it() {
+fn premultiplied_colors_are_divided_by_their_opacity() {
     let times = |code: u8, alpha: u8| (u32::from(code) * u32::from(alpha) + 127) / 255;
     let alpha = |i: usize| 128 + (i % 128) as u8;
     for bits in [8, 16] {
@@ -90,14 +90,14 @@ fn colors_multiplied_by_opacity_are_divided_by_it() {
 }
 
 #[test]
-fn an_extra_sample_whose_meaning_is_not_said_is_no_opacity() {
+fn an_extra_sample_of_unspecified_meaning_is_not_opacity() {
     let gray = gray();
     let data: Vec<u8> = gray.iter().flat_map(|&code| [code, 0]).collect();
     let tags = with(&strip(SIZE.0, SIZE.1, 8, 2, 1, 1, &data), 338, Some(vec![0]));
     let file = tiff(&tags, &data, 0);
     same_gray("grey", &file, 0.0);
     assert_eq!(decode("grey", &file).alpha, None);
-    // The first that is an opacity is one.
+    // The first extra sample that is an opacity is used.
     let data: Vec<u8> = rgb().chunks(3).flat_map(|p| [p[0], p[1], p[2], 9, 200]).collect();
     let tags = with(&strip(SIZE.0, SIZE.1, 8, 5, 2, 1, &data), 338, Some(vec![0, 2]));
     let photo = decode("RGB", &tiff(&tags, &data, 0));
@@ -105,7 +105,7 @@ fn an_extra_sample_whose_meaning_is_not_said_is_no_opacity() {
 }
 
 #[test]
-fn a_palette_of_8_bit_values_is_read_as_one() {
+fn a_palette_of_8_bit_values_is_recognized() {
     let map: Vec<u32> = (0..3).flat_map(|_| (0..256).rev()).collect();
     let data: Vec<u8> = gray().iter().map(|code| 255 - code).collect();
     let tags = with(&strip(SIZE.0, SIZE.1, 8, 1, 3, 1, &data), 320, Some(map));
@@ -113,7 +113,7 @@ fn a_palette_of_8_bit_values_is_read_as_one() {
 }
 
 #[test]
-fn directories_in_a_circle_are_read_once() {
+fn circular_directories_are_read_once() {
     let file = tiff(&rgb_tags(), &rgb(), 0);
     let directory = u32::from_le_bytes(file[4..8].try_into().unwrap());
     same("a circle of one", &tiff(&rgb_tags(), &rgb(), directory), 0.0);
@@ -124,7 +124,7 @@ fn directories_in_a_circle_are_read_once() {
 }
 
 #[test]
-fn tags_that_libtiff_can_do_without_may_be_missing() {
+fn tags_that_libtiff_does_not_require_may_be_missing() {
     for tag in [278, 279, 262, 259] {
         same("RGB", &tiff(&with(&rgb_tags(), tag, None), &rgb(), 0), 0.0);
         same_gray("grey", &tiff(&with(&gray_tags(), tag, None), &gray(), 0), 0.0);
@@ -133,21 +133,21 @@ fn tags_that_libtiff_can_do_without_may_be_missing() {
         weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&gray()).unwrap();
     let tags = strip(SIZE.0, SIZE.1, 8, 1, 1, 5, &data);
     same_gray("LZW without its length", &tiff(&with(&tags, 279, None), &data, 0), 0.0);
-    // One value for the bits of all samples, and values as wider numbers.
+    // One BitsPerSample value for all samples, and values stored as wider numbers.
     same("one number of bits", &tiff(&with(&rgb_tags(), 258, Some(vec![8])), &rgb(), 0), 0.0);
     let wide: Vec<Tag> = rgb_tags().into_iter().map(|(tag, _, values)| (tag, 4, values)).collect();
     same("wide numbers", &tiff(&wide, &rgb(), 0), 0.0);
 }
 
 #[test]
-fn an_orientation_may_be_a_long_number() {
+fn an_orientation_may_be_of_type_long() {
     let mut tags = with(&rgb_tags(), 274, Some(vec![6]));
     tags.iter_mut().find(|tag| tag.0 == 274).unwrap().1 = 4;
     let photo = decode("on its side", &tiff(&tags, &rgb(), 0));
     assert_eq!((photo.width(), photo.height()), (SIZE.1, SIZE.0));
 }
 
-/// A grey file whose directory comes before its data, so that it can be cut: strips of 4 rows.
+/// A grey file with strips of 4 rows whose directory precedes its data, so that the test can cut the data.
 fn strips(compression: u32) -> Vec<u8> {
     let encode = |rows: &[u8]| match compression {
         5 => weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(rows).unwrap(),
@@ -162,13 +162,13 @@ fn strips(compression: u32) -> Vec<u8> {
         tags = with(&with(&tags, 278, Some(vec![4])), 279, Some(lengths));
         tags
     };
-    // The offsets count from the end of what comes before the data.
+    // The strips follow the directory, so their offsets depend on its length.
     let begin = tiff(&tags(0), &[], 0).len() as u32;
     [tiff(&tags(begin), &[], 0), strips.concat()].concat()
 }
 
 #[test]
-fn a_file_cut_in_its_last_strips_is_read_as_far_as_it_goes() {
+fn a_tiff_cut_in_its_last_strips_is_read_up_to_the_cut() {
     let whole = Rgb::decode(&tiff(&gray_tags(), &gray(), 0), &Limits::default()).unwrap().gray();
     for compression in [1, 5] {
         let file = strips(compression);
@@ -185,11 +185,11 @@ fn a_file_cut_in_its_last_strips_is_read_as_far_as_it_goes() {
             photo.gray.luma.chunks(width).zip(whole.luma.chunks(width)).map(|(a, b)| a == b).collect();
         let read = rows.iter().take_while(|&&same| same).count();
         assert!((12..44).contains(&read), "{read} rows");
-        // Grey, neither black nor white.
+        // Missing rows are grey, neither black nor white.
         let codes = photo.gray.to_srgb8();
         assert!(codes[(read + 1) * width..].iter().all(|&code| code == 128));
         assert_eq!(photo.alpha, None);
-        // A provider's answer must be whole.
+        // A provider's image must be complete.
         assert!(matches!(
             Rgb::decode(&file[..file.len() * 7 / 10], &Limits::default()),
             Err(PhotoError::Broken(_))
@@ -198,7 +198,7 @@ fn a_file_cut_in_its_last_strips_is_read_as_far_as_it_goes() {
 }
 
 #[test]
-fn a_damaged_strip_in_the_middle_leaves_the_others_as_they_are() {
+fn a_damaged_strip_does_not_affect_the_others() {
     let file = strips(5);
     let place = file.len() / 2;
     let photo = decode("damaged", &make::overwrite(&file, place, &[0xFF; 8]));
@@ -209,7 +209,7 @@ fn a_damaged_strip_in_the_middle_leaves_the_others_as_they_are() {
 }
 
 #[test]
-fn a_file_of_which_hardly_anything_is_left_is_refused() {
+fn a_file_with_hardly_any_data_is_refused() {
     let file = strips(1);
     let data = gray().len();
     let cut = &file[..file.len() - data * 19 / 20];
@@ -217,10 +217,10 @@ fn a_file_of_which_hardly_anything_is_left_is_refused() {
 }
 
 #[test]
-fn opacity_of_missing_rows_is_full() {
+fn missing_rows_are_opaque() {
     let data: Vec<u8> = rgb().chunks(3).flat_map(|p| [p[0], p[1], p[2], 100]).collect();
     let tags = with(&strip(SIZE.0, SIZE.1, 8, 4, 2, 1, &data), 338, Some(vec![2]));
-    // The strip is said to begin further on: its last rows are beyond the end of the file.
+    // The strip's offset is too large, so its last rows lie beyond the end of the file.
     let file = tiff(&with(&tags, 273, Some(vec![8 + 6000])), &data, 0);
     let photo = decode("cut", &file);
     assert!(photo.damage.is_some());

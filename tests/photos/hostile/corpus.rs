@@ -1,4 +1,4 @@
-//! The files, made byte by byte, and what must become of each.
+//! The hostile files, built byte by byte, and the expected result for each.
 
 use jpeg_encoder::SamplingFactor;
 
@@ -7,11 +7,11 @@ use crate::make::{
     small_jpeg, small_png, small_webp, strip, tiff, vp8x, webp, webp_chunk, with,
 };
 
-/// What must become of a file.
+/// The expected result of decoding a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Becomes {
     Picture(u32, u32),
-    /// A picture of which a part is missing; a provider's answer of this kind is refused.
+    /// A picture with missing parts. As a provider's image the file is refused.
     Damaged(u32, u32),
     Unsupported,
     TooMany,
@@ -25,7 +25,6 @@ const PART: Becomes = Damaged(64, 48);
 
 pub type File = (&'static str, Vec<u8>, Becomes);
 
-/// All of them.
 pub fn corpus() -> Vec<File> {
     [pngs(), jpegs(), gifs(), webps(), tiffs(), others()].concat()
 }
@@ -74,7 +73,7 @@ fn pngs() -> Vec<File> {
     ]
 }
 
-/// A progressive JPEG with its last scan again and again.
+/// A progressive JPEG whose last scan is repeated.
 fn thousand_scans() -> Vec<u8> {
     let jpeg = make::jpeg(&make::scene(64, 48), true, SamplingFactor::F_2_2);
     let last = jpeg.windows(2).rposition(|pair| pair == [0xFF, 0xDA]).unwrap();
@@ -88,7 +87,7 @@ fn jpegs() -> Vec<File> {
     let frame = frame_at(&small);
     let scan = find(&small, &[0xFF, 0xDA]);
     let with_trailer = |trailer: &[u8]| [&small[..], trailer].concat();
-    // EXIF whose directory leads to itself, in a loop of ten thousand entries.
+    // EXIF whose directory links to itself, in a loop of ten thousand entries.
     let loops = [b"Exif\0\0II*\0\x08\0\0\0\xFF\xFF", &[0x11; 4000][..]].concat();
     let huge = jpeg_sized(&make::jpeg(&make::scene(64, 48), true, SamplingFactor::F_2_2), 16_384, 3000);
     let in_scan = insert(&small, scan + 40, &[0xFF, 0xC0, 0, 17]);
@@ -165,7 +164,7 @@ fn gifs() -> Vec<File> {
 fn webps() -> Vec<File> {
     let (lossy, lossy_data) = small_webp(false);
     let (lossless, lossless_data) = small_webp(true);
-    // A key frame that says it is 16,383 a side.
+    // A key frame that claims 16,383 pixels a side.
     let large = overwrite(&lossy_data, 6, &[0xFF, 0x3F, 0xFF, 0x3F]);
     let lossy_chunk = webp_chunk(b"VP8 ", &lossy_data);
     let large_lossless = overwrite(&lossless_data, 1, &[0xFF, 0xFF, 0xFF, 0x0F]);

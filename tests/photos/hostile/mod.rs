@@ -1,4 +1,4 @@
-//! Files made to hurt: each gives a clear error or a correct picture, and costs next to nothing.
+//! Hostile files: each gives a clear error or a correct picture, and costs little time and memory.
 
 mod corpus;
 
@@ -11,14 +11,15 @@ use crate::child;
 use crate::make::{small_jpeg, small_png, small_webp};
 use corpus::{Becomes, corpus};
 
-/// Most a hostile file may cost.
+/// The most memory and processor time that a hostile file may take.
 const MEMORY: u64 = 8 << 20;
 const TIME: Duration = Duration::from_millis(50);
 
-/// What [`calibration`] takes on a server's core of 2026 (40 to 41 ms in three runs); a slower core has as much more time.
+/// Duration of [`calibration`] on a server's core of 2026 (40 to 41 ms in three runs). A slower core gets a
+/// proportionally longer time limit.
 const CALIBRATION: Duration = Duration::from_millis(40);
 
-/// The time of a fixed piece of work: 40 million steps that depend on each other.
+/// Measures a fixed amount of work: 40 million steps, each depending on the previous one.
 fn calibration() -> Duration {
     let start = ThreadTime::now();
     let mut value = 1_u64;
@@ -28,22 +29,22 @@ fn calibration() -> Duration {
     start.elapsed()
 }
 
-/// As an upload.
+/// Decodes the file as an upload.
 fn outcome(bytes: &[u8]) -> (Becomes, String) {
     let photo = Photo::decode(bytes, &Limits::default());
     let is_damaged = photo.as_ref().is_ok_and(|photo| photo.damage.is_some());
-    match told(photo.map(|photo| (photo.width(), photo.height()))) {
+    match classify(photo.map(|photo| (photo.width(), photo.height()))) {
         (Becomes::Picture(width, height), words) if is_damaged => (Becomes::Damaged(width, height), words),
         other => other,
     }
 }
 
-/// As a provider's answer.
-fn as_answer(bytes: &[u8]) -> (Becomes, String) {
-    told(Rgb::decode(bytes, &Limits::default()).map(|rgb| (rgb.width, rgb.height)))
+/// Decodes the file as a provider's image.
+fn as_provider_image(bytes: &[u8]) -> (Becomes, String) {
+    classify(Rgb::decode(bytes, &Limits::default()).map(|rgb| (rgb.width, rgb.height)))
 }
 
-fn told(result: Result<(u32, u32), PhotoError>) -> (Becomes, String) {
+fn classify(result: Result<(u32, u32), PhotoError>) -> (Becomes, String) {
     match result {
         Ok((width, height)) => (Becomes::Picture(width, height), String::new()),
         Err(error) => {
@@ -60,7 +61,7 @@ fn told(result: Result<(u32, u32), PhotoError>) -> (Becomes, String) {
 }
 
 #[test]
-fn hostile_files_become_a_clear_error_or_a_correct_picture() {
+fn hostile_files_give_a_clear_error_or_a_correct_picture() {
     let corpus = corpus();
     assert!(corpus.len() >= 100, "{} files", corpus.len());
     let wrong: Vec<String> = corpus
@@ -70,7 +71,7 @@ fn hostile_files_become_a_clear_error_or_a_correct_picture() {
                 Becomes::Damaged(..) => Becomes::Broken,
                 wanted => *wanted,
             };
-            [(outcome(bytes), *wanted), (as_answer(bytes), answer)].map(|((got, words), wanted)| {
+            [(outcome(bytes), *wanted), (as_provider_image(bytes), answer)].map(|((got, words), wanted)| {
                 (got != wanted).then(|| format!("{name}: {got:?} instead of {wanted:?} {words}"))
             })
         })
@@ -81,35 +82,35 @@ fn hostile_files_become_a_clear_error_or_a_correct_picture() {
 
 #[test]
 fn hostile_files_cost_little_time_and_memory() {
-    let report = child::run("hostile::measured", "");
+    let report = child::run("hostile::cost_of_each_file", "");
     assert!(report.contains("measured"), "{report}");
 }
 
 #[test]
 #[ignore = "run by another test, in a process of its own"]
-fn measured() {
+fn cost_of_each_file() {
     if child::argument().is_none() {
         return;
     }
-    // Tables that are made once, and the like, are not the files' cost.
+    // Decode good files first, so that tables that are built once do not count.
     for bytes in [small_png(), small_jpeg(), small_webp(false).0] {
         outcome(&bytes);
-        as_answer(&bytes);
+        as_provider_image(&bytes);
     }
     let calibrated = calibration();
     let time_limit = TIME.mul_f64((calibrated.as_secs_f64() / CALIBRATION.as_secs_f64()).max(1.0));
     println!("measured the core: {calibrated:?}, so that a file may take {time_limit:?}");
-    let mut dear = Vec::new();
+    let mut over_limit = Vec::new();
     for (name, bytes, _) in corpus() {
-        for decode in [outcome, as_answer] {
+        for decode in [outcome, as_provider_image] {
             let start = ThreadTime::now();
             let (_, memory) = child::peak(|| decode(&bytes));
             let time = start.elapsed();
             println!("measured {name}: {time:?}, {} KB", memory >> 10);
             if time > time_limit || memory > MEMORY {
-                dear.push(format!("{name}: {time:?}, {} KB", memory >> 10));
+                over_limit.push(format!("{name}: {time:?}, {} KB", memory >> 10));
             }
         }
     }
-    assert!(dear.is_empty(), "{}", dear.join("\n"));
+    assert!(over_limit.is_empty(), "{}", over_limit.join("\n"));
 }

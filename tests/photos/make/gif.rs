@@ -1,6 +1,6 @@
-//! GIF files of any blocks.
+//! GIF files with arbitrary blocks.
 
-/// A GIF of a screen and some blocks.
+/// A GIF with a screen of this size and these blocks.
 pub fn gif(width: u16, height: u16, blocks: &[u8]) -> Vec<u8> {
     let mut bytes = b"GIF89a".to_vec();
     bytes.extend([width.to_le_bytes(), height.to_le_bytes()].concat());
@@ -11,7 +11,7 @@ pub fn gif(width: u16, height: u16, blocks: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A frame of a GIF, all of colour 0: clear codes between the pixels keep codes three bits wide.
+/// A GIF frame with all pixels in colour 0. Clear codes between the pixels keep the codes three bits wide.
 pub fn gif_frame(left: u16, top: u16, width: u16, height: u16) -> Vec<u8> {
     let mut bytes = vec![0x2C];
     bytes.extend([left, top, width, height].map(u16::to_le_bytes).concat());

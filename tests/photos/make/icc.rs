@@ -1,19 +1,19 @@
 //! ICC profiles of printers and scanners.
 
-/// A profile of inks whose table has only its corners: the L\*, a\*, b\* of every combination of no and full cyan,
+/// A CMYK profile whose table has only corners: the L\*, a\*, b\* of every combination of none and full cyan,
 /// magenta, yellow and black.
 pub fn ink_profile(corner: impl Fn([bool; 4]) -> [f32; 3]) -> Vec<u8> {
     table_profile(b"prtrCMYK", 2, |[c, m, y, k]: [f32; 4]| corner([c, m, y, k].map(|ink| ink > 0.5)))
 }
 
-/// A profile of a class and a colour space of `N` channels (ICC.1:2001-04), whose table has `points` along each side:
-/// the L\*, a\*, b\* of channels from 0 to 1.
+/// A profile with this class and a colour space of `N` channels (ICC.1:2001-04). Its table has `points` along each
+/// side; `lab` returns the L\*, a\*, b\* of channels from 0 to 1.
 pub fn table_profile<const N: usize>(
     class_and_space: &[u8; 8],
     points: usize,
     lab: impl Fn([f32; N]) -> [f32; 3],
 ) -> Vec<u8> {
-    // `lut16Type`: channels in and out, points along each side of the table.
+    // `lut16Type`: input channels, output channels, points along each side of the table.
     let mut lut = b"mft2\0\0\0\0".to_vec();
     lut.extend([N as u8, 3, points as u8, 0]);
     let matrix = [1, 0, 0, 0, 1, 0, 0, 0, 1].map(|one: i32| (one << 16).to_be_bytes());
@@ -22,10 +22,10 @@ pub fn table_profile<const N: usize>(
     let straight = [0_u16, u16::MAX].map(u16::to_be_bytes).concat();
     lut.extend(straight.repeat(N));
     for index in 0..points.pow(N as u32) {
-        // The last channel runs fastest.
+        // The last channel varies fastest.
         let place = |channel: usize| index / points.pow((N - 1 - channel) as u32) % points;
         let [l, a, b] = lab(std::array::from_fn(|channel| place(channel) as f32 / (points - 1) as f32));
-        // L\* from 0 to 100 is 0 to FF00, and 8000 is no a\* or b\*.
+        // L\* 0 to 100 is stored as 0 to FF00; a\* and b\* of 0 are stored as 8000.
         let codes = [l * 652.8, (a + 128.0) * 256.0, (b + 128.0) * 256.0];
         lut.extend(codes.map(|code| (code as u16).to_be_bytes()).concat());
     }

@@ -26,14 +26,14 @@ pub fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Where a JPEG's frame header begins.
+/// The offset of a JPEG's frame header.
 pub fn frame_at(jpeg: &[u8]) -> usize {
     jpeg.windows(4)
         .position(|part| part[0] == 0xFF && matches!(part[1], 0xC0..=0xC2) && part[2] == 0)
         .unwrap()
 }
 
-/// A JPEG with another size in its header.
+/// A JPEG with a different size in its header.
 pub fn jpeg_sized(jpeg: &[u8], width: u16, height: u16) -> Vec<u8> {
     let at = frame_at(jpeg);
     overwrite(&overwrite(jpeg, at + 5, &height.to_be_bytes()), at + 7, &width.to_be_bytes())

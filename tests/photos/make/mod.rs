@@ -40,38 +40,38 @@ pub fn gray_scene(width: u32, height: u32) -> GrayImage {
     DynamicImage::ImageRgb8(scene(width, height)).to_luma8()
 }
 
-/// A file as the image crate writes it.
+/// The picture as a file that the image crate encodes.
 pub fn file(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
-/// The first place of some bytes.
+/// The first offset of these bytes.
 pub fn find(bytes: &[u8], wanted: &[u8]) -> usize {
     bytes.windows(wanted.len()).position(|part| part == wanted).unwrap()
 }
 
-/// With some bytes put in at a place.
+/// The file with these bytes inserted at an offset.
 pub fn insert(bytes: &[u8], at: usize, new: &[u8]) -> Vec<u8> {
     [&bytes[..at], new, &bytes[at..]].concat()
 }
 
-/// With some bytes written over those at a place.
+/// The file with the bytes at an offset overwritten.
 pub fn overwrite(bytes: &[u8], at: usize, new: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes[at..at + new.len()].copy_from_slice(new);
     bytes
 }
 
-/// EXIF that says an orientation.
+/// EXIF data with this orientation.
 pub fn exif(orientation: u8) -> Vec<u8> {
     let mut bytes = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
     bytes.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
     bytes
 }
 
-/// Numbers that look random and are the same every time.
+/// Pseudorandom numbers, the same in every run.
 pub struct Random(pub u64);
 
 impl Random {
@@ -84,7 +84,7 @@ impl Random {
         self.next() as usize % end.max(1)
     }
 
-    /// About normal, mean 0, standard deviation 1.
+    /// Approximately normal, mean 0, standard deviation 1.
     pub fn normal(&mut self) -> f32 {
         let sum: u64 = (0..6).map(|_| self.next() % 65_536).sum();
         (sum as f32 / 65_536.0 - 3.0) * 1.414

@@ -26,7 +26,7 @@ pub fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A PNG of a header and some chunks, and its end.
+/// A PNG with a header, these chunks and an end chunk.
 pub fn png(width: u32, height: u32, depth: u8, color: u8, chunks: &[Vec<u8>]) -> Vec<u8> {
     let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
     header.extend([depth, color, 0, 0, 0]);
@@ -37,7 +37,7 @@ pub fn png(width: u32, height: u32, depth: u8, color: u8, chunks: &[Vec<u8>]) ->
     bytes
 }
 
-/// A zlib stream of this many zeros, at a thousandth of the size.
+/// A compressed zlib stream of this many zeros, a thousandth of their size.
 pub fn zeros(count: usize) -> Vec<u8> {
     let width = 1 << 16;
     let mut bytes = Vec::new();
@@ -69,18 +69,18 @@ pub fn data(png: &[u8]) -> Vec<u8> {
     data
 }
 
-/// A zlib stream of some bytes.
+/// A zlib stream of these bytes.
 pub fn deflated(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-/// Columns, rows, and what is between them, of the passes of an interlaced PNG (8.1).
+/// First column, first row and their spacing in each pass of an interlaced PNG (PNG specification, 8.1).
 const PASSES: [[usize; 4]; 7] =
     [[0, 8, 0, 8], [4, 8, 0, 8], [0, 4, 4, 8], [2, 4, 0, 4], [0, 2, 2, 4], [1, 2, 0, 2], [0, 1, 1, 2]];
 
-/// The columns and rows of each row in the order of the file.
+/// The columns and the row number of each row, in file order.
 pub fn png_rows(width: usize, height: usize, interlaced: bool) -> Vec<(Vec<usize>, usize)> {
     let passes = if interlaced { &PASSES[..] } else { &[[0, 1, 0, 1]] };
     let rows = passes.iter().flat_map(|&[x, step, y, every]| {
@@ -89,7 +89,7 @@ pub fn png_rows(width: usize, height: usize, interlaced: bool) -> Vec<(Vec<usize
     rows.filter(|(columns, _): &(Vec<usize>, usize)| !columns.is_empty()).collect()
 }
 
-/// A PNG that says whether it is interlaced.
+/// A PNG whose header says whether it is interlaced.
 pub fn png_of(size: (u32, u32), depth: u8, color: u8, interlaced: bool, chunks: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = png(size.0, size.1, depth, color, chunks);
     let mut header = bytes[16..29].to_vec();
@@ -98,7 +98,7 @@ pub fn png_of(size: (u32, u32), depth: u8, color: u8, interlaced: bool, chunks: 
     bytes
 }
 
-/// A PNG of noise, filtered in every way, in several chunks of data.
+/// A PNG of noise with every filter and several data chunks.
 pub fn noise_png(
     width: u32,
     height: u32,

@@ -1,18 +1,18 @@
-//! TIFF files of any tags.
+//! TIFF files with arbitrary tags.
 
-/// A tag of a TIFF: number, type (1 byte, 3 short, 4 long), values.
+/// A TIFF tag: number, type (1 byte, 3 short, 4 long), values.
 pub type Tag = (u16, u16, Vec<u32>);
 
-/// A little-endian TIFF of one page: its data begin at place 8, its directory follows and leads to `next`.
+/// A little-endian TIFF with one page. Its data begin at offset 8; its directory follows and points to `next`.
 pub fn tiff(tags: &[Tag], data: &[u8], next: u32) -> Vec<u8> {
     pages(&[(tags, data)], next)
 }
 
-/// A little-endian TIFF of some pages. Each page's offsets are as if it were alone in the file; the last directory
-/// leads to `next`.
+/// A little-endian TIFF with these pages. Each page's offsets are as if it were alone in the file; the last directory
+/// points to `next`.
 pub fn pages(pages: &[(&[Tag], &[u8])], next: u32) -> Vec<u8> {
     let mut bytes = b"II*\0\0\0\0\0".to_vec();
-    // Where the place of the next directory is to be written.
+    // The offset where the next directory's offset is written.
     let mut link = 4;
     for (tags, data) in pages {
         let moved = bytes.len() as u32 - 8;
@@ -46,7 +46,7 @@ pub fn pages(pages: &[(&[Tag], &[u8])], next: u32) -> Vec<u8> {
     bytes
 }
 
-/// The tags of a TIFF of one strip.
+/// The tags of a TIFF with one strip.
 pub fn strip(
     width: u32,
     height: u32,
@@ -69,7 +69,7 @@ pub fn strip(
     ]
 }
 
-/// With another value for a tag, or without it.
+/// The tags with another value for one tag, or without that tag.
 pub fn with(tags: &[Tag], tag: u16, values: Option<Vec<u32>>) -> Vec<Tag> {
     let mut tags: Vec<Tag> = tags.to_vec();
     match values {

@@ -4,7 +4,7 @@ use image::DynamicImage;
 
 use super::scene;
 
-/// A RIFF file of WebP chunks.
+/// A RIFF file with these WebP chunks.
 pub fn webp(chunks: &[Vec<u8>]) -> Vec<u8> {
     let chunks = chunks.concat();
     let mut bytes = b"RIFF".to_vec();
@@ -30,7 +30,7 @@ pub fn vp8x(flags: u8, width: u32, height: u32) -> Vec<u8> {
     webp_chunk(b"VP8X", &data)
 }
 
-/// A WebP of a picture, lossless without a quality.
+/// A WebP of a picture; lossless if `quality` is `None`.
 pub fn webp_file(picture: &DynamicImage, quality: Option<f32>) -> Vec<u8> {
     let (width, height) = (picture.width(), picture.height());
     let bytes = picture.as_bytes();
@@ -43,7 +43,7 @@ pub fn webp_file(picture: &DynamicImage, quality: Option<f32>) -> Vec<u8> {
     encoder.encode(webpx::Unstoppable).unwrap()
 }
 
-/// A WebP of the small scene, and its one chunk's data.
+/// A WebP of the small scene, and the data of its only chunk.
 pub fn small_webp(lossless: bool) -> (Vec<u8>, Vec<u8>) {
     let file = webp_file(&scene(64, 48).into(), (!lossless).then_some(90.0));
     let length = u32::from_le_bytes(file[16..20].try_into().unwrap()) as usize;

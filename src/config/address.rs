@@ -1,4 +1,4 @@
-//! Addresses of hosts, as an operator writes them.
+//! Reads the addresses of hosts.
 
 use serde_json::Value as Json;
 use url::Url;
@@ -6,10 +6,10 @@ use url::Url;
 use super::problem::dotted;
 use super::table::Table;
 
-/// What an address of a host is.
+/// What an address must be, for error messages.
 pub(super) const HOST: &str = "the address of a host, such as \"https://api.example.com\"";
 
-/// A host's address, or what it must be. `secrets` is the key that a password belongs into.
+/// Parses the address of a host; an error says what it must be. `secrets` is the key where a password belongs.
 pub(super) fn address(text: &str, secrets: &str) -> Result<Url, String> {
     let form = || format!("must be {HOST}");
     let url = Url::parse(text.trim()).map_err(|_| form())?;
@@ -25,8 +25,8 @@ pub(super) fn address(text: &str, secrets: &str) -> Result<Url, String> {
 }
 
 impl Table<'_> {
-    /// The address of a host; none if it is not set or is wrong, which is noted without the value: a
-    /// password may stand in it.
+    /// Reads the address of a host. Returns none if the key is not set or invalid; the problem does not quote the
+    /// value, because it may contain a password.
     pub(super) fn address(&mut self, key: &'static str, secrets: &str) -> Option<Url> {
         let (value, origin) = self.take(key, Json::Null, false, || HOST.to_owned())?;
         match address(value.as_str().unwrap_or_default(), secrets) {

@@ -9,10 +9,9 @@ const WORDS: Words = &[(
     "The admin token, sent as `Authorization: Bearer TOKEN`. Without it the admin routes return 404.",
 )];
 
-/// Access to the admin routes.
 #[derive(Clone, Debug, Default)]
 pub struct AdminConfig {
-    /// What an administrator sends. Without a value the admin routes answer 404 to everyone.
+    /// The bearer token of administrators. Without a value the admin routes answer 404 to every client.
     pub token: Option<Secret>,
 }
 

@@ -1,9 +1,9 @@
 //! The kind `algorithmia`: a host that speaks Algorithmia's protocol.
 //!
-//! The names of its clients' variables work here too: `ALGORITHMIA_API_KEY` and, as in the original app,
-//! `API_KEY` supply a key, `ALGORITHMIA_API` an address. They never change who is asked. The public service
-//! closed in 2021: whoever has its domain now gets no photograph and no key, unless somebody has written
-//! the address into a file himself.
+//! The usual variables of Algorithmia's clients work here too: `ALGORITHMIA_API_KEY` and, as in the original app,
+//! `API_KEY` supply the key; `ALGORITHMIA_API` supplies the address. The public service closed in 2021. Variables
+//! cannot send photos to its domain, because its present owner would receive the photos and the key: that address
+//! counts only if the operator writes it in a file.
 
 use serde_json::Value as Json;
 use url::Url;
@@ -18,13 +18,12 @@ use crate::credit::amount::{Rate, Round};
 use crate::credit::price::{JsonPointer, PriceTerm, PricedUnit, QuantityBound};
 use crate::credit::{Credits, Currency, Price, Worth};
 
-/// Supplies the address, as for Algorithmia's clients.
+/// Supplies the address, as in Algorithmia's clients.
 const ADDRESS_VARIABLE: &str = "ALGORITHMIA_API";
-/// Supply the key: the clients' own name, then the original app's.
+/// Supply the key: the name in Algorithmia's clients, then the name in the original app.
 const KEY_VARIABLES: [&str; 2] = ["ALGORITHMIA_API_KEY", "API_KEY"];
-/// Where the key belongs.
 const KEY: &str = "api_key";
-/// The domain of the public service.
+/// The domain of the closed public service.
 const PUBLIC: &str = "algorithmia.com";
 
 const WORDS: Words = &[
@@ -37,29 +36,24 @@ const WORDS: Words = &[
     ("algorithm", "The algorithm to call. A version prevents changes of colour when a new version appears."),
 ];
 
-/// Settings of an Algorithmia provider.
 #[derive(Clone, Debug)]
 pub struct AlgorithmiaConfig {
-    /// The host, without `/v1`; without one the provider is not ready.
+    /// The host, without `/v1`. Without an address the provider is not ready.
     pub base_url: Option<Url>,
-    /// The key; without a value the provider is not ready.
+    /// Without a value the provider is not ready.
     pub api_key: Secret,
-    /// Whether the host may have a private address. Nothing that it answers leads anywhere else.
+    /// Whether the host may have a private address. The gateway never fetches addresses from its replies.
     pub allow_private: bool,
-    /// Who made the algorithm, its name, and its version if one is asked for.
     pub algorithm: Algorithm,
-    /// What every provider elsewhere has.
     pub remote: RemoteConfig,
 }
 
 /// An algorithm: `OWNER/NAME` or `OWNER/NAME/VERSION`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Algorithm {
-    /// Whose it is.
     pub owner: String,
-    /// Its name.
     pub name: String,
-    /// Its version; none is the latest.
+    /// None is the latest version.
     pub version: Option<String>,
 }
 
@@ -77,8 +71,8 @@ impl AlgorithmiaConfig {
     }
 }
 
-/// What the public service charged: a credit for each second of work, rounded up for each call, at least
-/// one; 10,000 credits for 1 USD. An algorithm's royalty is one more term, for each call.
+/// The price of the public service: one credit per started second of work, at least one credit per call; 10,000
+/// credits for 1 USD. An algorithm's royalty is configured as one more term per call.
 pub(super) fn price() -> Price {
     let duration = JsonPointer::parse("/metadata/duration").map(|pointer| PriceTerm {
         per: PricedUnit::Number { pointer, most: QuantityBound::Timeout },
@@ -94,7 +88,7 @@ pub(super) fn price() -> Price {
     }
 }
 
-/// The address that the configuration gives.
+/// Reads the address from the configuration.
 fn written(table: &mut Table<'_>) -> Option<Url> {
     let (value, origin) = table.take("base_url", Json::Null, false, || HOST.to_owned())?;
     let text = value.as_str().unwrap_or_default();
@@ -108,7 +102,7 @@ fn written(table: &mut Table<'_>) -> Option<Url> {
             Some(url)
         }
         Err(wrong) => {
-            // Not the value: a password may stand in it.
+            // The message does not quote the value, because it may contain a password.
             let key = super::problem::dotted(&table.at(&["base_url"]));
             table.note_problem(origin, format!("`{key}` {wrong}"));
             None
@@ -116,7 +110,7 @@ fn written(table: &mut Table<'_>) -> Option<Url> {
     }
 }
 
-/// The address that a client of Algorithmia would use.
+/// Reads the address from the variable of Algorithmia's clients.
 fn from_variable(table: &mut Table<'_>) -> Option<Url> {
     table.miss("base_url");
     let text = table.reader.source.var(ADDRESS_VARIABLE);
@@ -154,7 +148,7 @@ fn is_public(url: &Url) -> bool {
 }
 
 impl Default for Algorithm {
-    /// What the original app called.
+    /// The algorithm that the original app called.
     fn default() -> Self {
         Self {
             owner: "deeplearning".to_owned(),

@@ -1,4 +1,4 @@
-//! The page's own files on disk, instead of those inside the program.
+//! Folders on disk that replace the page's built-in files.
 
 use std::path::PathBuf;
 
@@ -10,12 +10,12 @@ const WORDS: Words = &[
     ("static", "The same for style sheets, scripts and images."),
 ];
 
-/// Folders whose files go before the built-in ones of the same name.
+/// A file in one of these folders replaces the built-in file of the same name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AssetsConfig {
-    /// Templates of the pages.
+    /// Page templates.
     pub templates: Option<PathBuf>,
-    /// Style sheets, scripts and pictures.
+    /// Style sheets, scripts and images.
     pub r#static: Option<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! Caps on credit: `[budgets.NAME]`, each for a scope and a window; and those that a key has of its own.
+//! Reads caps on credit: `[budgets.NAME]`, each with a scope and a window, and the budgets of single API keys.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::reference::Words;
 use super::table::Table;
 use crate::credit::{Budget, BudgetScope, Budgets, Credits, Window, Worth};
 
-/// The most that a budget can be, in credits.
+/// The largest budget, in credits.
 const MOST: i64 = 1_000_000_000_000;
 
 const CREDITS: &str = "a number of credits from 0 to 1000000000000 with at most 6 decimals";
@@ -28,14 +28,14 @@ const WORDS: Words = &[
     ("credits", "The cap. No call is made that could exceed it."),
 ];
 
-/// One of a key's own has the key's scope.
+/// The keys of a budget inside `[keys.NAME]`; its scope is that API key.
 const OWN_WORDS: Words = &[
     ("window", "The window after which the budget renews, in UTC."),
     ("credits", "The cap. No call is made for this key that could exceed it."),
 ];
 
-/// Reads every budget, and compares them with each other and with the providers. `names` are those of all
-/// providers, also of such as could not be read.
+/// Reads all budgets and checks them against each other and the providers. `names` are the names of all providers,
+/// including those with errors.
 pub(super) fn read(
     table: &mut Table<'_>,
     names: &[String],
@@ -69,8 +69,8 @@ pub(super) fn read(
     budgets.into()
 }
 
-/// Reads the budgets that one key has of its own: one of the name of a budget for each client counts in its place.
-/// Gives all budgets that count for this key.
+/// Reads the budgets of one API key. A budget with the name of a per-client budget replaces it for this key. Returns
+/// all budgets that apply to the key.
 pub(super) fn read_own(
     table: &mut Table<'_>,
     budgets: &Budgets,
@@ -145,7 +145,7 @@ fn read_scope(table: &mut Table<'_>, providers: &[String]) -> BudgetScope {
     scope
 }
 
-/// A budget that a shorter window's can never let anybody reach is one that somebody mistook.
+/// Warns of a budget that can never be reached, because a shorter window's budget is reached first.
 fn warn_of_longer(table: &Table<'_>, budget: &Budget, budgets: &[Budget]) {
     let longer = |other: &&Budget| {
         other.scope == budget.scope && other.window > budget.window && other.limit < budget.limit
@@ -158,8 +158,8 @@ fn warn_of_longer(table: &Table<'_>, budget: &Budget, budgets: &[Budget]) {
     }
 }
 
-/// The providers that cost something and whose calls a budget counts. One that is only a template, without
-/// an address, is no concern of anybody.
+/// The providers with a price whose calls count in a budget. A provider without an address is only a template and
+/// does not count.
 fn concerned<'p>(
     budget: &'p Budget,
     providers: &'p BTreeMap<String, ProviderConfig>,
@@ -173,7 +173,7 @@ fn concerned<'p>(
     })
 }
 
-/// A provider is never asked where a budget is less than what is reserved for one call.
+/// Warns of a budget that is smaller than the reservation for one call: the provider would never be called.
 fn warn_of_calls(
     table: &Table<'_>,
     path: &str,
@@ -190,7 +190,7 @@ fn warn_of_calls(
     }
 }
 
-/// Credits of different worth cannot be added up to anything that means something.
+/// Warns if one budget adds up credits of different monetary worth, because the sum has no meaning.
 fn warn_of_worths(table: &Table<'_>, budget: &Budget, providers: &BTreeMap<String, ProviderConfig>) {
     let words = |worth: Option<Worth>| worth.map_or("unknown".to_owned(), |worth| worth.to_string());
     let mut each = concerned(budget, providers).map(|provider| (&provider.name, provider.price.worth));

@@ -1,4 +1,4 @@
-//! What is kept of coloured pictures, so that nothing is paid for twice.
+//! Settings of the cache, which stores results so that no provider is paid twice for one photo.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,32 +25,31 @@ const WORDS: Words = &[
     ),
 ];
 
-/// Whether what was made for one client may answer another.
+/// Whether one client's result may answer another client's request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CacheSharing {
-    /// Yes: the key is the content, and knowing it means having the picture.
+    /// Clients share results. The key is computed from the photo, so only a client that has the photo can look it up.
     #[default]
     All,
-    /// No: each client, by its key or else its address, finds only its own.
+    /// Each client (API key, or else address) gets only its own results.
     Client,
 }
 
-/// Settings of the cache. Its tiers are set up when the program starts.
+/// Settings of the cache. The tiers are created when the program starts.
 #[derive(Clone, Debug)]
 pub struct CacheConfig {
-    /// Whether anything is kept at all.
+    /// False disables all tiers.
     pub enabled: bool,
-    /// Most bytes in memory; 0 keeps nothing there.
+    /// Maximum size of the memory tier, in bytes; 0 disables it.
     pub memory: u64,
-    /// The folder on disk, made when it is not there; none keeps nothing on disk.
+    /// The folder of the disk tier, created if it is missing; none disables the tier.
     pub dir: Option<PathBuf>,
-    /// Most bytes on disk; 0 keeps nothing there.
+    /// Maximum size of the disk tier, in bytes; 0 disables it.
     pub max_bytes: u64,
-    /// What other gateways share; none shares nothing. It is bounded by its own rules.
+    /// The tier that several gateways share; none disables it. The store's own lifecycle rules limit its size.
     pub store: Option<StoreConfig>,
-    /// How long a result is kept; none is until there is no more room.
+    /// Lifetime of an entry; none stores it until the tier is full.
     pub ttl: Option<Duration>,
-    /// Who may be answered with it.
     pub share: CacheSharing,
 }
 

@@ -1,4 +1,4 @@
-//! How a client is told from another, by address, through the proxies in front; and who is let in.
+//! Settings that identify clients by address, also behind proxies, and the lists of allowed and blocked addresses.
 
 use std::net::IpAddr;
 
@@ -28,31 +28,29 @@ const WORDS: Words = &[
     ("anonymous", "Whether clients without an API key may colour photos and fetch results."),
 ];
 
-/// The header in which the proxies in front name the client.
+/// The header in which trusted proxies send the client's address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardedHeader {
-    /// `X-Forwarded-For`, what most proxies send.
+    /// `X-Forwarded-For`, which most proxies send.
     #[default]
     XForwardedFor,
     /// `Forwarded` (RFC 7239).
     Forwarded,
 }
 
-/// Whose word about a client's address is believed, and how much of an address is one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientsConfig {
-    /// Peers that are proxies of ours.
+    /// Addresses of our own reverse proxies, whose forwarded header is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Where those proxies name the client.
     pub forwarded_header: ForwardedHeader,
-    /// How many bits of an IPv6 address make one client.
+    /// Number of leading bits of an IPv6 address that identify one client.
     pub ipv6_prefix: u8,
-    /// The names of this gateway; where there is none, a server on a loopback address answers to `localhost` and
-    /// addresses only.
+    /// The accepted names of this gateway in `Host`. If the list is empty, a server on a loopback address accepts
+    /// only `localhost` and IP addresses.
     pub hosts: Vec<HostPattern>,
-    /// Who is let in at all.
+    /// Which addresses are allowed and blocked.
     pub lists: AddressFilter,
-    /// Whether clients without a key may colour.
+    /// Whether clients without an API key may colour photos.
     pub anonymous: bool,
 }
 
@@ -99,7 +97,7 @@ impl ClientsConfig {
     }
 }
 
-/// A range, or a single address. IPv4-mapped IPv6 is IPv4, as it is with clients.
+/// Parses a range or a single address. An IPv4-mapped IPv6 address becomes IPv4, as clients' addresses do.
 fn network(text: &str) -> Option<IpNet> {
     let net = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
     match (net.addr().to_canonical(), net.prefix_len().checked_sub(96)) {

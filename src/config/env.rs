@@ -1,6 +1,6 @@
-//! The environment as layers: `PIXCOLOR_A__B` sets the key `a.b`, and its value is TOML.
+//! Environment variables as layers: `PIXCOLOR_A__B` sets the key `a.b`, and its value is TOML.
 //!
-//! A name that is no key is not an error: for a Service named `pixcolor`, Kubernetes sets `PIXCOLOR_PORT`
+//! An unknown variable is a warning and not an error: for a Service named `pixcolor`, Kubernetes sets `PIXCOLOR_PORT`
 //! and others in every container.
 
 use figment::value::Dict;
@@ -8,17 +8,16 @@ use figment::value::Dict;
 use super::layer::{Layer, env_value};
 use super::source::{ConfigSource, FOLDER_VARIABLE, PROVIDERS};
 
-/// What our variables begin with.
+/// The prefix of the program's variables.
 pub(super) const PREFIX: &str = "PIXCOLOR_";
 
-/// What the environment sets.
 pub(super) struct Env {
     pub(super) layers: Vec<Layer>,
-    /// Names with our prefix that cannot be a key.
+    /// Variables with the prefix whose names cannot be a key.
     pub(super) ignored: Vec<String>,
 }
 
-/// The layers of an environment over the merged files.
+/// Converts the environment to layers. `files` are the merged files; they decide how underscores are read.
 pub(super) fn env_layers(source: &ConfigSource, files: &Dict) -> Env {
     let mut env = Env { layers: Vec::new(), ignored: Vec::new() };
     let named: Vec<(&str, Vec<String>, &str)> = source
@@ -39,13 +38,13 @@ pub(super) fn env_layers(source: &ConfigSource, files: &Dict) -> Env {
     env
 }
 
-/// The variable that sets a dotted key.
+/// The name of the variable that sets a dotted key.
 pub(super) fn variable(key: &str) -> String {
     PREFIX.to_owned() + &key.to_uppercase().replace('.', "__").replace('-', "_")
 }
 
-/// The key that a variable sets. No shell lets a variable's name have a hyphen, so that an underscore
-/// also stands for the hyphen of a key that is there.
+/// The key that a variable sets. Names of variables cannot contain a hyphen, so an underscore also matches a hyphen
+/// in a key that exists.
 fn path(name: &str, files: &Dict) -> Vec<String> {
     let mut here = Some(files);
     name.to_lowercase()
@@ -59,7 +58,7 @@ fn path(name: &str, files: &Dict) -> Vec<String> {
         .collect()
 }
 
-/// Whether it sets something of a provider that neither a file nor a variable gives a kind.
+/// Whether the variable belongs to a provider for which neither a file nor a variable sets `kind`.
 fn of_no_provider(path: &[String], files: &Dict, named: &[(&str, Vec<String>, &str)]) -> bool {
     let [all, provider, ..] = path else { return false };
     let in_file = || files.get(all)?.as_dict()?.get(provider);

@@ -1,4 +1,4 @@
-//! The kind `exec`: a program that is started for each picture.
+//! Settings of the kind `exec`: a program that is started for each photo.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,10 +12,9 @@ use super::secret::Secret;
 use super::shown::shown;
 use super::table::Table;
 
-/// What a variable that is set can be.
+/// What the value of a variable in `env` must be, for error messages.
 const VARIABLE: &str = "a text, { env = \"NAME\" } or { file = \"path\" }";
-/// Variables that a program gets from ours unless the configuration says otherwise: without these many do not
-/// run at all.
+/// Variables that are passed on to the program by default: many programs do not run without them.
 const KEPT: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
 
 const WORDS: Words = &[
@@ -34,54 +33,46 @@ const WORDS: Words = &[
     ("queue", "Calls that may wait before further ones go to the next provider."),
 ];
 
-/// Settings of a program.
 #[derive(Clone, Debug)]
 pub struct ExecConfig {
-    /// The program and its arguments; never empty in a valid configuration.
+    /// The program and its arguments; never empty.
     pub command: Vec<String>,
-    /// The folder that it runs in.
+    /// The program's working folder.
     pub dir: PathBuf,
-    /// All of its environment.
+    /// The program's whole environment.
     pub env: Vec<Variable>,
-    /// Where the program is looked for: our own `PATH`, whatever its own is.
+    /// The `PATH` in which the gateway looks up the program: the gateway's own, not the one that the program gets.
     pub path: String,
-    /// The model's name, in its maker's words.
     pub model: String,
-    /// The model's version.
     pub version: String,
-    /// Whether it sends pictures elsewhere.
+    /// Whether the program sends photos to another machine.
     pub leaves_machine: bool,
-    /// Most bytes that it may write.
+    /// Maximum size of the program's output, in bytes.
     pub max_output: u64,
-    /// How many processes run at once; 0 is one for each core.
+    /// Maximum number of processes at once; 0 is one per core.
     pub concurrency: u32,
-    /// How many pictures may wait for that before others are refused.
+    /// Maximum number of photos that wait for a process; the gateway refuses further ones.
     pub queue: usize,
 }
 
-/// A variable of a program's environment.
+/// An environment variable of the program.
 #[derive(Clone)]
 pub struct Variable {
-    /// Its name.
     pub name: String,
-    /// Its value.
     pub value: Word,
-    /// Whether it is passed on from our own environment, and not set by the configuration.
+    /// Whether the value is passed on from the gateway's environment instead of being set by the configuration.
     pub kept: bool,
 }
 
-/// A value that may be a secret.
 #[derive(Clone)]
 pub enum Word {
-    /// It is none.
     Plain(String),
-    /// It is one, and kept elsewhere.
     Secret(Secret),
 }
 
 impl Variable {
-    /// Whether its value should not be repeated: one that somebody has had passed on may be a key. Paths and
-    /// switches are none.
+    /// Whether the value must not be shown: a variable that the operator chose to pass on may hold a key. The default
+    /// variables, such as paths, hold no secrets.
     pub fn may_be_secret(&self) -> bool {
         let Word::Plain(text) = &self.value else { return true };
         self.kept && !KEPT.contains(&self.name.as_str()) && text.len() >= 8 && !text.starts_with('/')
@@ -123,7 +114,7 @@ impl ExecConfig {
         }
     }
 
-    /// How many processes run at once, counted.
+    /// Maximum number of processes at once, with 0 replaced by the number of cores.
     pub fn places(&self) -> u32 {
         let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
         match self.concurrency {
@@ -133,7 +124,7 @@ impl ExecConfig {
     }
 }
 
-/// `keep_env` and the table `env`: what is passed on, and what is set. The latter counts more.
+/// Reads `keep_env` (variables to pass on) and `env` (variables to set). `env` overrides `keep_env`.
 fn read_env(table: &mut Table<'_>) -> Vec<Variable> {
     let kept = KEPT.map(str::to_owned).to_vec();
     let kept = table.list("keep_env", kept, ("the name of a variable", "HF_HOME"), |name| {
@@ -177,12 +168,12 @@ fn read_env(table: &mut Table<'_>) -> Vec<Variable> {
     env
 }
 
-/// What a system takes for the name of a variable.
+/// Whether the operating system accepts the text as the name of a variable.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(['=', '\0'])
 }
 
-/// Not the value: our own environment may hold secrets.
+/// Leaves out the value, because the environment may hold secrets.
 impl fmt::Debug for Variable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)

@@ -1,4 +1,4 @@
-//! Other services' protocols that this gateway speaks, so that their clients find what they look for.
+//! Settings of the facades: other services' protocols that the gateway speaks, so that their clients work unchanged.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,49 +31,42 @@ const ALGORITHMIA_WORDS: Words = &[
     ("temp_max_bytes", "Maximum bytes of results that are not cached; they are stored for a day."),
 ];
 
-/// Facades, by whose protocol they speak.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FacadesConfig {
-    /// Algorithmia's.
     pub algorithmia: AlgorithmiaFacade,
 }
 
-/// What clients of Algorithmia find here.
+/// Settings of Algorithmia's protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlgorithmiaFacade {
-    /// Who answers for which algorithm, by OWNER/NAME.
+    /// What serves each algorithm, by `OWNER/NAME`.
     pub algorithms: BTreeMap<String, Serves>,
-    /// Where pictures are fetched from whose address a client sends; nowhere if empty.
+    /// Hosts from which the gateway fetches images whose address a client sends; if empty, it fetches none.
     pub hosts: Vec<InputHost>,
-    /// Whether those hosts may have private addresses.
     pub allow_private: bool,
-    /// Whether clients may keep files here.
+    /// Whether clients may store files.
     pub storage: bool,
-    /// Most bytes of all clients' files together.
+    /// Maximum size of all clients' files together, in bytes.
     pub max_bytes: u64,
-    /// Most bytes of one client's.
+    /// Maximum size of one client's files, in bytes.
     pub client_max_bytes: u64,
-    /// Most bytes of results that the cache does not keep, each for a day.
+    /// Maximum size of results that are stored for a day because the cache does not store them, in bytes.
     pub temp_max_bytes: u64,
 }
 
-/// Who answers for an algorithm.
+/// What serves an algorithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Serves {
-    /// The configured route, which colours.
+    /// The configured route, which colours the photo.
     Route,
-    /// One provider.
     Provider(String),
-    /// Nobody: it says hello, so that a client can be tried out.
+    /// A greeting instead of a provider, so that a client can be tested.
     Hello,
 }
 
-/// Hosts that pictures are fetched from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputHost {
-    /// All there are.
     Any,
-    /// These.
     Pattern(HostPattern),
 }
 
@@ -82,7 +75,7 @@ impl InputHost {
         if text == "*" { Some(Self::Any) } else { HostPattern::parse(text).map(Self::Pattern) }
     }
 
-    /// Whether it stands for the host of an address.
+    /// Whether the address's host is one of these.
     pub fn matches(&self, url: &Url) -> bool {
         match self {
             Self::Any => true,
@@ -100,11 +93,11 @@ impl fmt::Display for InputHost {
     }
 }
 
-/// What is served unless the configuration says otherwise, and how that is written.
+/// The default algorithms, as written in the configuration.
 const SHIPPED: [(&str, &str); 2] =
     [("deeplearning/ColorfulImageColorization", "route"), ("demo/Hello", "hello")];
 
-/// What a value of `algorithms` must be, for a sentence that begins with "must be".
+/// What a value of `algorithms` must be; continues a sentence that begins with "must be".
 const SERVES: &str = "\"route\", \"provider:NAME\", \"hello\" or \"off\"";
 
 impl FacadesConfig {
@@ -141,7 +134,7 @@ impl AlgorithmiaFacade {
     }
 }
 
-/// `algorithms`: what is shipped, changed by what is set.
+/// Reads `algorithms`: the defaults, changed entry by entry.
 fn algorithms(table: &mut Table<'_>, providers: &[String]) -> BTreeMap<String, Serves> {
     let mut words: BTreeMap<String, (String, ValueOrigin)> = SHIPPED
         .iter()

@@ -1,5 +1,5 @@
-//! What a client's key has of its own: `[keys.NAME]`, limits and budgets in place of those for each key and
-//! each client. Keys themselves are made by `pixcolor key`; one that has no table here is like any other.
+//! Settings of single API keys: `[keys.NAME]` holds rate limits and budgets that replace the general ones per key and
+//! per client. `pixcolor key` creates the keys; a key without a table has the general limits.
 
 use std::collections::BTreeMap;
 
@@ -25,17 +25,16 @@ const WORDS: Words = &[
     ),
 ];
 
-/// The keys that have something of their own. Their limits are with all others, in [`QuotaConfig`].
+/// The API keys with settings of their own. Their rate limits are stored with all others, in [`QuotaConfig`].
 #[derive(Clone, Debug, Default)]
 pub struct KeysConfig {
-    /// Their names.
     pub names: Vec<String>,
-    /// All budgets of each, by what the ledger calls it.
+    /// All budgets of each key, by the key's account in the ledger.
     budgets: BTreeMap<String, Budgets>,
 }
 
 impl KeysConfig {
-    /// Reads what each key has; its limits go to `quota`.
+    /// Reads all keys' tables; adds their rate limits to `quota`.
     pub(super) fn read(
         table: &mut Table<'_>,
         quota: &mut QuotaConfig,
@@ -61,7 +60,7 @@ impl KeysConfig {
 }
 
 impl Config {
-    /// The budgets that count for a client, by what the ledger calls it; none is nobody's client.
+    /// The budgets that apply to a client, given by its account in the ledger; none for requests without a client.
     pub fn budgets_of(&self, account: Option<&str>) -> &Budgets {
         account.and_then(|account| self.keys.budgets.get(account)).unwrap_or(&self.budgets)
     }

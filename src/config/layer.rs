@@ -1,5 +1,5 @@
-//! One layer of the configuration: a TOML file or an environment variable, as figment wants it, and the
-//! line of each key, which figment does not know.
+//! One layer of the configuration: a TOML file or an environment variable in figment's form, with the line of each
+//! key, which figment does not track.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,9 @@ use toml_edit::{Document, Item, TableLike};
 
 use super::problem::{ConfigProblem, ValueOrigin};
 
-/// A file or an environment variable with what it sets.
 pub(super) struct Layer {
     from: LayerOrigin,
-    /// What it sets, from the root of the configuration.
+    /// The values, from the root of the configuration.
     pub(super) data: Dict,
 }
 
@@ -22,7 +21,8 @@ enum LayerOrigin {
 }
 
 impl Layer {
-    /// Parses a file. `prefix` is where in the configuration its root lies; empty for the whole.
+    /// Parses a file. `prefix` is the path of the file's root in the configuration; empty for the whole
+    /// configuration.
     pub(super) fn file(
         path: &Path,
         built_in: bool,
@@ -36,7 +36,7 @@ impl Layer {
                 line: error.span().map(|span| line_of(&lines, span.start)),
                 built_in,
             },
-            // Not the error's own display: it quotes the line, and the line may hold a secret.
+            // The error's `Display` quotes the line, which may contain a secret.
             message: format!("not valid TOML: {}", one_line(error.message())),
         })?;
         let mut data = table(document.as_table());
@@ -48,7 +48,7 @@ impl Layer {
         Ok(Self { from: LayerOrigin::File { path: path.to_owned(), built_in, document, prefix }, data })
     }
 
-    /// An environment variable that sets the key at `path`.
+    /// A layer with one environment variable that sets the key at `path`.
     pub(super) fn env(name: &str, path: &[String], value: Value) -> Self {
         let nested = path
             .iter()
@@ -57,7 +57,7 @@ impl Layer {
         Self { from: LayerOrigin::Env(name.to_owned()), data: nested.into_dict().unwrap_or_default() }
     }
 
-    /// Where the layer has the key at `path`, counted from the root of the configuration.
+    /// The file and line, or the variable, that sets the key at `path`, which starts at the configuration's root.
     pub(super) fn origin(&self, path: &[String]) -> ValueOrigin {
         match &self.from {
             LayerOrigin::Env(name) => ValueOrigin::Env(name.clone()),
@@ -70,12 +70,11 @@ impl Layer {
         }
     }
 
-    /// The folder that paths written in it are relative to; none for an environment variable.
+    /// The base folder of relative paths in this layer; none for an environment variable.
     pub(super) fn folder(&self) -> Option<&Path> {
         self.path()?.parent()
     }
 
-    /// The file.
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.from {
             LayerOrigin::File { path, .. } => Some(path),
@@ -83,7 +82,7 @@ impl Layer {
         }
     }
 
-    /// The file on disk; none for one inside the program.
+    /// None for a file that is built into the program.
     pub(super) fn on_disk(&self) -> Option<&Path> {
         match &self.from {
             LayerOrigin::File { path, built_in: false, .. } => Some(path),
@@ -91,12 +90,11 @@ impl Layer {
         }
     }
 
-    /// Whether it is an environment variable.
     pub(super) fn is_env(&self) -> bool {
         matches!(self.from, LayerOrigin::Env(_))
     }
 
-    /// What figment calls it; no two layers share it.
+    /// The layer's unique name for figment.
     pub(super) fn name(&self) -> String {
         self.origin(&[]).to_string()
     }
@@ -112,8 +110,8 @@ impl Provider for &Layer {
     }
 }
 
-/// The value that the text of an environment variable stands for: TOML, or else the text itself, so that
-/// a path or a URL needs no quotes.
+/// Parses the text of an environment variable as TOML. If it is not TOML, it is a string, so that a path or a URL
+/// needs no quotes.
 pub(super) fn env_value(text: &str) -> Value {
     match text.trim().parse::<toml_edit::Value>() {
         Ok(parsed) => value(&parsed),
@@ -144,14 +142,14 @@ fn value(value: &toml_edit::Value) -> Value {
         Toml::Integer(number) => Value::from(*number.value()),
         Toml::Float(number) => Value::from(*number.value()),
         Toml::Boolean(flag) => Value::from(*flag.value()),
-        // No key takes a date; as text it is named in the error.
+        // No key accepts a date; a string makes the error message show it.
         Toml::Datetime(date) => Value::from(date.value().to_string()),
         Toml::Array(items) => Value::Array(Tag::Default, items.iter().map(self::value).collect()),
         Toml::InlineTable(inner) => Value::Dict(Tag::Default, table(inner)),
     }
 }
 
-/// The byte at which the deepest part of `path` that is there begins.
+/// The byte offset of the deepest existing part of `path`.
 fn locate(table: &dyn TableLike, path: &[String]) -> Option<usize> {
     let (first, rest) = path.split_first()?;
     let (key, item) = table.get_key_value(first)?;
@@ -180,7 +178,7 @@ fn locate_in_value(value: &toml_edit::Value, path: &[String]) -> Option<usize> {
     }
 }
 
-/// The line that a byte is on, from 1.
+/// The line of a byte offset, counted from 1.
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }

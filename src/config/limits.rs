@@ -1,4 +1,4 @@
-//! What one request may cost this machine.
+//! Limits on the resources of this machine that requests may use.
 
 use std::time::Duration;
 
@@ -27,26 +27,25 @@ const WORDS: Words = &[
     ),
 ];
 
-/// Limits on uploads, photos and waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitsConfig {
-    /// Most bytes of an upload, as decoded from whatever form it came in.
+    /// Maximum size of an upload in bytes, after decoding base64 or a form.
     pub upload_bytes: u64,
-    /// Most pixels of a photo.
+    /// Maximum number of pixels of a photo.
     pub pixels: u64,
-    /// Longest side of a photo, in pixels.
+    /// Maximum length of a photo's longer side, in pixels.
     pub side: u32,
-    /// A request is answered, one way or the other, within this time.
+    /// Time-out of a request.
     pub request: Duration,
-    /// How many pixels may be decoded and in memory at once; never below `pixels`.
+    /// Maximum number of pixels in decoding or in memory at once; at least `pixels`.
     pub decoding_pixels: u64,
-    /// How many requests may wait for their turn to be decoded before others are sent away.
+    /// Maximum number of requests that wait for the decoder; the gateway refuses further ones.
     pub waiting: usize,
-    /// Most bytes of uploads in memory at once; never below `upload_bytes`.
+    /// Maximum memory for uploads at once, in bytes; at least `upload_bytes`.
     pub upload_memory: u64,
-    /// How long an upload may take whatever its size.
+    /// Time that every upload may take, whatever its size.
     pub upload_grace: Duration,
-    /// How many bytes of it must arrive in each second after that; 0: as slowly as may be.
+    /// Minimum speed of an upload after `upload_grace`, in bytes per second; 0 disables the check.
     pub upload_speed: u64,
 }
 
@@ -67,7 +66,7 @@ impl Default for LimitsConfig {
 }
 
 impl LimitsConfig {
-    /// The largest picture that is decoded.
+    /// The limits that the decoder checks.
     pub const fn photo(&self) -> Limits {
         Limits { max_pixels: self.pixels, max_side: self.side }
     }

@@ -1,4 +1,4 @@
-//! How much the log says of a client.
+//! Settings of the log.
 
 use std::net::IpAddr;
 
@@ -12,12 +12,12 @@ const WORDS: Words = &[
     ("ipv6_prefix", "Bits of a client's IPv6 address to log; 0 logs none."),
 ];
 
-/// Of a client's address only the network is logged.
+/// The log contains only the network of a client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// How many bits of an IPv4 address.
+    /// Number of leading bits of an IPv4 address that are logged.
     pub ipv4_prefix: u8,
-    /// How many bits of an IPv6 address.
+    /// Number of leading bits of an IPv6 address that are logged.
     pub ipv6_prefix: u8,
 }
 
@@ -37,7 +37,7 @@ impl LogConfig {
         }
     }
 
-    /// What is logged of an address.
+    /// The part of an address that may be logged.
     pub fn network(&self, address: IpAddr) -> IpNet {
         let address = address.to_canonical();
         let prefix = if address.is_ipv4() { self.ipv4_prefix } else { self.ipv6_prefix };

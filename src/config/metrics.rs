@@ -1,4 +1,4 @@
-//! Who may see the metrics, and where.
+//! Access to the metrics.
 
 use std::net::SocketAddr;
 
@@ -16,13 +16,12 @@ const WORDS: Words = &[
     ),
 ];
 
-/// Access to the metrics.
 #[derive(Clone, Debug, Default)]
 pub struct MetricsConfig {
-    /// Where they are, if not at the public address. Counts at the start.
+    /// A separate address for the metrics; none serves them at the public address. Read only at the start.
     pub address: Option<SocketAddr>,
-    /// What Prometheus sends, as `Authorization: Bearer TOKEN`; without it they are for everybody who can reach
-    /// them. One that has no value opens nothing.
+    /// The token that Prometheus sends as `Authorization: Bearer TOKEN`. Without this setting everyone who can reach
+    /// the address can read the metrics. If the secret has no value, no one can.
     pub token: Option<Secret>,
 }
 

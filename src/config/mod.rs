@@ -1,12 +1,12 @@
-//! Configuration: read from files and the environment, validated once, then an immutable value.
+//! Reads the configuration from files and the environment, validates it once, and returns an immutable value.
 //!
-//! Layers, the lowest first: what is built into the program; the files of a folder (`pixcolor.toml`, and
-//! `providers/NAME.toml` for one provider each); the environment (`PIXCOLOR_A__B` is the key `a.b`).
-//! Everything that is wrong is found in one go, with its file and line. Loading changes nothing and keeps
-//! nothing, so that it can be done again at any time.
+//! Layers, lowest priority first: the built-in files; the files of a folder (`pixcolor.toml`, and
+//! `providers/NAME.toml` for one provider each); environment variables (`PIXCOLOR_A__B` is the key `a.b`). One run
+//! reports all problems, each with file and line. Loading has no side effects, so it can be repeated at any time.
 //!
-//! One struct a concern, one file a struct. `source` finds the files and `env` the variables, `layer` knows
-//! the lines of keys, `reader` merges, `table` and `values` read; `server` prepares Rocket's own settings.
+//! Each concern has its own struct and file. `source` finds the files and `env` the variables, `layer` knows the
+//! lines of keys, `reader` merges the layers, `table` and `values` read them; `server` prepares Rocket's own
+//! settings.
 
 mod address;
 mod admin;
@@ -114,48 +114,38 @@ const WORDS: Words = &[
     ("keys", "Limits and budgets of one API key, by the name from `pixcolor key new`."),
 ];
 
-/// The whole configuration: valid, and never changed.
+/// The whole configuration, validated and immutable.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The providers to ask, in order; never empty, all of them in `providers`.
+    /// The providers to try, in order. Never empty; each is in `providers`.
     pub route: Vec<String>,
-    /// What becomes of an upload that is in colour already.
+    /// What to do with an upload that already has colour.
     pub on_color: OnColor,
-    /// What happens to an upload that is damaged.
+    /// What to do with a damaged upload.
     pub on_damage: OnDamage,
-    /// Every provider, by name.
     pub providers: BTreeMap<String, ProviderConfig>,
-    /// What one request may cost this machine.
     pub limits: LimitsConfig,
-    /// How renditions are written.
     pub output: OutputConfig,
-    /// What is kept of them.
     pub cache: CacheConfig,
-    /// How a client is told from another, and who is let in.
     pub clients: ClientsConfig,
-    /// How much one client may ask for.
+    /// Rate limits and shares of one client.
     pub quota: QuotaConfig,
-    /// Who may use the admin routes.
     pub admin: AdminConfig,
-    /// Who may see the metrics, and where.
     pub metrics: MetricsConfig,
-    /// How much the log says of clients.
     pub log: LogConfig,
-    /// Where what must outlive the process is kept. Need not be there yet.
+    /// The state folder; it may not exist yet.
     pub state_dir: PathBuf,
-    /// The page's own files on disk.
     pub assets: AssetsConfig,
-    /// What several replicas have in common.
+    /// The Redis that replicas share.
     pub shared: SharedConfig,
-    /// Other services' protocols that are spoken.
     pub facades: FacadesConfig,
-    /// Caps on credit, in order of their names.
+    /// Caps on credit, ordered by name.
     pub budgets: Budgets,
-    /// What clients' keys have of their own.
+    /// Settings of single API keys.
     pub keys: KeysConfig,
 }
 
-/// Reads, merges and validates a configuration. Reads files: not for async threads.
+/// Reads, merges and validates a configuration. Blocks on files, so async threads must not call it.
 pub fn load(source: &ConfigSource) -> Result<Loaded, ConfigError> {
     let source::ConfigFiles { dir, mut layers } = source::read_files(source)?;
     let read = layers.iter().filter_map(Layer::on_disk).map(PathBuf::from).collect();
@@ -179,8 +169,8 @@ pub fn load(source: &ConfigSource) -> Result<Loaded, ConfigError> {
     Ok(Loaded { config, warnings, unset, dir, read, files: notes.files, entries: notes.entries })
 }
 
-/// The settings of Rocket's and of the configuration that a file or a variable sets to another value than the default, a
-/// line each with where it comes from.
+/// The settings of Rocket and of the configuration that a file or a variable changes from their defaults, one line
+/// each with the file or variable.
 pub fn report_of_changes(source: &ConfigSource, loaded: &Loaded) -> Result<String, ConfigError> {
     let defaults = load(&ConfigSource::default())?.values();
     let mut report = server::server_report_of_changes(source)? + &loaded.report_of_changes(&defaults);
@@ -259,7 +249,7 @@ impl Config {
 }
 
 impl Config {
-    /// What the credit of a provider is worth now, if that is known.
+    /// The monetary worth of one credit of a provider, if it is configured.
     pub fn worth(&self, provider: &str) -> Option<Worth> {
         self.providers.get(provider)?.price.worth
     }
@@ -269,7 +259,7 @@ fn check_route(table: &Table<'_>, route: &[String], providers: &[String]) {
     if route.is_empty() {
         table.problem(&["route"], "`route` is empty: name at least one provider, such as [\"local\"]");
     }
-    // One that is written but is no table has been told of.
+    // A value that is not a table is already reported as a problem.
     let Some(written) = table.reader.root.get(source::PROVIDERS).and_then(|all| all.as_dict()) else {
         return;
     };

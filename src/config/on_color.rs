@@ -1,4 +1,4 @@
-//! What becomes of a photograph that is in colour already.
+//! What to do with a photo that already has colour.
 
 use super::reference::Words;
 use super::table::Table;
@@ -8,16 +8,16 @@ const WORDS: Words = &[(
     "How to treat a photo that is already in colour: \"pass\" returns it unchanged but without metadata, \"refuse\" rejects it with 422, \"recolour\" colours it again and pays for it.",
 )];
 
-/// What is done with an upload in colour, so that no credit is spent on it by accident.
+/// What to do with an upload that already has colour, so that no credit is spent on it by accident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnColor {
-    /// It is given back as it looks. The default: nothing is spent, and no client meets an error that it does
+    /// Return it unchanged. This is the default, because it costs nothing and returns no error that old clients do
     /// not know.
     #[default]
     Pass,
-    /// It is refused.
+    /// Return an error.
     Refuse,
-    /// It is coloured anew, as if it were black and white.
+    /// Colour it again, as if it were black and white.
     Recolor,
 }
 

@@ -1,4 +1,4 @@
-//! How an upload is answered that is damaged but viewable.
+//! What to do with an upload that is damaged but partly decodable.
 
 use super::reference::Words;
 use super::table::Table;
@@ -8,14 +8,14 @@ const WORDS: Words = &[(
     "How to treat a damaged file that can be decoded in part: \"accept\" colours that part and adds a warning to the response, \"refuse\" rejects it with 422.",
 )];
 
-/// What the gateway does with a damaged upload of which a part can be decoded.
+/// What to do with a damaged upload of which a part can be decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDamage {
-    /// It is coloured as far as it goes, and the answer has a warning. The default: for many a photograph the damaged
-    /// file is the only copy.
+    /// Colour the decodable part and add a warning to the response. This is the default, because the damaged file is
+    /// often the only copy.
     #[default]
     Accept,
-    /// It is refused.
+    /// Return an error.
     Refuse,
 }
 

@@ -1,4 +1,4 @@
-//! What happens to a call that has not begun when every client that waited for it has left.
+//! What to do with a call that has not begun after all its clients have disconnected.
 
 use super::reference::Words;
 use super::table::Table;
@@ -10,23 +10,23 @@ pub(super) const WORDS: Words = &[(
 
 const CHOICES: [(&str, OnDisconnect); 2] = [("drop", OnDisconnect::Drop), ("finish", OnDisconnect::Finish)];
 
-/// What the gateway does with a call that has not begun and for which no client waits any more. A call that has begun
-/// is always finished: it may have been paid for.
+/// What to do with a call that has not begun and for which no client waits. A call that has begun is always finished,
+/// because it may already cost credit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDisconnect {
-    /// The call does not begin, and nothing is charged.
+    /// Do not make the call; nothing is charged.
     Drop,
-    /// The call is made, so that its result is in the cache when the client comes back.
+    /// Make the call, so that its result is in the cache when the client comes back.
     Finish,
 }
 
 impl OnDisconnect {
-    /// `free`: whether a call cannot cost anything.
+    /// `free`: whether a call never costs anything.
     pub(super) fn read(table: &mut Table<'_>, free: bool) -> Self {
         table.choice_or("on_disconnect", &CHOICES, if free { Self::Finish } else { Self::Drop })
     }
 
-    /// The word for it.
+    /// The word in the configuration.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Drop => "drop",

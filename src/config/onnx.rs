@@ -1,4 +1,4 @@
-//! The kind `onnx`: a network that runs in this process.
+//! Settings of the kind `onnx`: a network that runs in this process.
 
 use std::path::PathBuf;
 
@@ -15,16 +15,15 @@ const WORDS: Words = &[
     ("queue", "Calls that may wait before further ones go to the next provider."),
 ];
 
-/// Settings of an ONNX provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OnnxConfig {
-    /// The network's file; none is the model that is built in.
+    /// The network's file; none is the built-in model.
     pub model: Option<PathBuf>,
-    /// What the network takes and gives; none is the `.toml` file beside the model.
+    /// The description of the network's input and output; none is the `.toml` file next to the model.
     pub recipe: Option<PathBuf>,
-    /// How many pictures are coloured at once, one thread each; 0 is one for each core.
+    /// Maximum number of photos at once, with one thread each; 0 is one per core.
     pub threads: usize,
-    /// How many pictures may wait for a thread before others are refused.
+    /// Maximum number of photos that wait for a thread; the gateway refuses further ones.
     pub queue: usize,
 }
 

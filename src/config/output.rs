@@ -1,4 +1,4 @@
-//! How renditions are written.
+//! Settings of the encoders of renditions.
 
 use super::reference::Words;
 use super::table::Table;
@@ -9,14 +9,13 @@ const WORDS: Words = &[
     ("mark", "Whether a result contains \"coloured by MODEL\" in its metadata."),
 ];
 
-/// Settings of the encoders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputConfig {
-    /// JPEG quality, 1 to 100.
+    /// 1 to 100.
     pub jpeg_quality: u8,
-    /// WebP quality, 1 to 100.
+    /// 1 to 100.
     pub webp_quality: u8,
-    /// Whether a rendition says "coloured by MODEL" in its metadata.
+    /// Whether a rendition's metadata say "coloured by MODEL".
     pub mark: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Where the files of a configuration are, and the links that lead there: what a change of counts.
+//! Finds all paths whose changes affect a configuration: its folders, the files that it names, and the links on the
+//! way to them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -6,19 +7,19 @@ use std::path::{Component, Path, PathBuf};
 
 use super::source::{MAIN_FILE, PROVIDERS, provider_files};
 
-/// Most links on the way to one file, as for the system.
+/// Maximum number of links on the way to one file; Linux has the same limit.
 const MOST_LINKS: usize = 40;
 
-/// The places, without any link in the way to each.
+/// Paths to watch, each without links in its parent folders.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Places {
-    /// The configuration's own folder, and that of its providers.
+    /// The configuration folder and its providers folder.
     own: [PathBuf; 2],
-    /// Links and files that count one by one.
+    /// Single links and files to watch.
     single: BTreeSet<PathBuf>,
 }
 
-/// The places of a configuration folder, and of files that it names.
+/// Finds the paths of a configuration folder and of the files in `named`.
 pub(super) fn places(dir: &Path, named: &BTreeSet<PathBuf>) -> Places {
     let mut single = BTreeSet::new();
     let providers = dir.join(PROVIDERS);
@@ -34,7 +35,7 @@ pub(super) fn places(dir: &Path, named: &BTreeSet<PathBuf>) -> Places {
 }
 
 impl Places {
-    /// Every folder in which something counts.
+    /// All folders that contain a path to watch.
     pub(super) fn folders(&self) -> BTreeSet<&Path> {
         self.single
             .iter()
@@ -43,12 +44,12 @@ impl Places {
             .collect()
     }
 
-    /// Whether it is the configuration's own folder, or that of its providers.
+    /// Whether the folder is the configuration folder or its providers folder.
     pub(super) fn is_own(&self, folder: &Path) -> bool {
         self.own.iter().any(|own| own == folder)
     }
 
-    /// Whether something that happened to this path counts.
+    /// Whether a change of this path affects the configuration.
     pub(super) fn count(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default();
         let own = path.parent().is_some_and(|folder| self.is_own(folder));
@@ -57,7 +58,7 @@ impl Places {
     }
 }
 
-/// Notes every link on the way to a path, and where it leads to at last, whether that is there or not.
+/// Adds every link on the way to a path to `noted`. Returns the final target, which need not exist.
 fn follow(path: &Path, noted: &mut BTreeSet<PathBuf>) -> PathBuf {
     let Ok(path) = std::path::absolute(path) else { return path.to_owned() };
     let mut left: Vec<PathBuf> = parts(&path);
@@ -87,7 +88,7 @@ fn follow(path: &Path, noted: &mut BTreeSet<PathBuf>) -> PathBuf {
     here
 }
 
-/// The parts of a path, the last one first.
+/// The components of a path, in reverse order.
 fn parts(path: &Path) -> Vec<PathBuf> {
     path.components().rev().map(|part| PathBuf::from(part.as_os_str())).collect()
 }

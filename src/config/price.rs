@@ -1,4 +1,4 @@
-//! What a provider's calls cost: terms, a minimum, and what a credit is worth.
+//! Reads the price of a provider's calls: terms, a minimum, and the worth of a credit.
 
 use std::fmt::Display;
 
@@ -12,9 +12,9 @@ use crate::credit::amount::{Quantity, Rate, Round};
 use crate::credit::price::{JsonPointer, PriceTerm, PricedUnit, QuantityBound};
 use crate::credit::{Credits, Currency, Price, Worth};
 
-/// Most terms of a price: more are a mistake.
+/// Maximum number of terms of a price; more are a mistake.
 const MOST_TERMS: usize = 16;
-/// The most that a minimum can be, in credits.
+/// The largest minimum, in credits.
 const MOST_MINIMUM: i64 = 1_000_000;
 
 const RATE: &str = "a number from 0 to 1000000 with at most 12 decimals";
@@ -23,7 +23,7 @@ const UNITS: &str = "a number above 0 and at most 1000000000";
 const POINTER: &str = "a JSON pointer (RFC 6901) such as \"/metadata/duration\"";
 const CURRENCY: &str = "three capital letters (ISO 4217) such as \"USD\"";
 
-/// What a rate is for one of, by the word for it.
+/// The units of a rate, by their word in the configuration.
 const PER: [(&str, PerWord); 4] = [
     ("call", PerWord::Call),
     ("megapixel", PerWord::Megapixel),
@@ -58,7 +58,7 @@ const TERM_WORDS: Words = &[
     ("minimum", "Minimum credits of this term."),
 ];
 
-/// Reads a price; what is not set is as in `default`.
+/// Reads a price; unset parts are taken from `default`.
 pub(super) fn read(table: &mut Table<'_>, default: &Price) -> Price {
     table.describe(WORDS);
     let minimum = table.decimal("minimum", Some(default.minimum), MINIMUM, minimum).unwrap_or_default();
@@ -84,7 +84,7 @@ fn read_worth(table: &mut Table<'_>, default: Option<Worth>) -> Option<Worth> {
     Some(Worth { one: one?, currency: currency? })
 }
 
-/// Reads one term. Each sort of it has its own keys.
+/// Reads one term. Each kind of term has its own keys.
 fn read_term(table: &mut Table<'_>) -> Option<PriceTerm> {
     table.describe(TERM_WORDS);
     let Some(word) = table.required_choice("per", &PER) else {
@@ -136,7 +136,7 @@ fn units(text: &str) -> Option<Quantity> {
     Quantity::parse(text).ok().filter(|units| *units > Quantity::default())
 }
 
-/// A number as the decimal that somebody wrote: the shortest that stands for the float.
+/// A number as the operator wrote it: the shortest decimal that parses to this float.
 pub(super) fn decimal(value: &Value) -> Option<String> {
     let number = value.to_num()?;
     let float = number.to_f64().map(|float| float.to_string());
@@ -145,12 +145,12 @@ pub(super) fn decimal(value: &Value) -> Option<String> {
         .or_else(|| number.to_u128().map(|whole| whole.to_string()))
 }
 
-/// A decimal in JSON.
+/// Converts a decimal to JSON.
 fn json(amount: &impl Display) -> Json {
     serde_json::from_str(&amount.to_string()).unwrap_or_default()
 }
 
-/// A term as it would be written.
+/// A term as written in the configuration.
 fn term_json(term: &PriceTerm) -> Json {
     let mut json_term = serde_json::Map::new();
     let (word, pointer) = match &term.per {
@@ -181,7 +181,7 @@ fn term_json(term: &PriceTerm) -> Json {
 }
 
 impl Table<'_> {
-    /// A decimal number, read as it is written and never as a float.
+    /// Reads a decimal number from its text, without rounding to a float.
     pub(super) fn decimal<T: Display + Copy>(
         &mut self,
         key: &'static str,
@@ -195,7 +195,7 @@ impl Table<'_> {
         self.read(key, shown, parse).or(default)
     }
 
-    /// A value that `parse` understands.
+    /// Reads a value with `parse`.
     pub(super) fn parsed<T: Display>(
         &mut self,
         key: &'static str,
@@ -207,7 +207,7 @@ impl Table<'_> {
         self.read(key, shown, |value| parse(value).ok_or_else(|| wanted.to_owned())).or(default)
     }
 
-    /// A value that must be there and that `parse` understands.
+    /// Reads a required value with `parse`.
     pub(super) fn required<T>(
         &mut self,
         key: &'static str,

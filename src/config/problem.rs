@@ -1,28 +1,27 @@
-//! What is wrong with a configuration, and where: the words an operator reads when the start stops.
+//! The problems of a configuration, with their place in a file: what an operator reads when the start fails.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValueOrigin {
-    /// Nobody set it.
+    /// The value is a default.
     Default,
-    /// A file; `line` counts from 1.
     File {
-        /// As the operator would write it.
+        /// The path as the operator would write it.
         path: PathBuf,
-        /// The line of the key, where there is one.
+        /// The line of the key, counted from 1, if there is one.
         line: Option<usize>,
-        /// Whether it is the copy inside the program and not a file on disk.
+        /// Whether the file is built into the program and not on disk.
         built_in: bool,
     },
-    /// An environment variable, by its name.
+    /// The name of an environment variable.
     Env(String),
 }
 
 impl ValueOrigin {
-    /// Whether the operator chose the value: in a file on disk or in a variable.
+    /// Whether the operator set the value, in a file on disk or a variable.
     pub(super) const fn is_the_operators(&self) -> bool {
         matches!(self, Self::File { built_in: false, .. } | Self::Env(_))
     }
@@ -42,12 +41,10 @@ impl fmt::Display for ValueOrigin {
     }
 }
 
-/// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// The file and line, or the environment variable.
     pub origin: ValueOrigin,
-    /// What is wrong and what to do about it; never a secret's value.
+    /// What is wrong and what to do about it. Never contains a secret.
     pub message: String,
 }
 
@@ -60,24 +57,23 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// Why a configuration cannot be used: every problem that was found, one a line. Never empty.
+/// All problems of a configuration that cannot be used, one per line. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<ConfigProblem>,
 }
 
 impl ConfigError {
-    /// Each problem, in the order of the files.
+    /// The problems, in the order of the files.
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
 
-    /// An error if there is any problem.
+    /// Returns an error if there is any problem.
     pub(super) fn check(problems: Vec<ConfigProblem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
     }
 
-    /// An error with a single problem.
     pub(super) fn one(origin: ValueOrigin, message: impl Into<String>) -> Self {
         Self { problems: vec![ConfigProblem { origin, message: message.into() }] }
     }
@@ -97,7 +93,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// A path as TOML writes it: dotted, with quotes where a part needs them.
+/// The path of a key as in TOML: dotted, with quotes around parts that need them.
 pub(super) fn dotted(path: &[String]) -> String {
     let bare = |part: &str| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
@@ -106,8 +102,8 @@ pub(super) fn dotted(path: &[String]) -> String {
     parts.collect::<Vec<_>>().join(".")
 }
 
-/// The candidate a person most likely meant, if one is near: of each part between dots or double
-/// underscores at most a third of the letters differ.
+/// The candidate most similar to `written`, for a "did you mean" hint. In each part between dots or double
+/// underscores at most a third of the letters may differ.
 pub(super) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let near = |candidate: &'c str| Some((distance(written, candidate)?, candidate));
     candidates.into_iter().filter_map(near).min().map(|(_, candidate)| candidate)

@@ -1,4 +1,4 @@
-//! Providers: what all kinds have in common, and the one place here that knows all kinds.
+//! Settings that all kinds of provider have. This file is the only one in this module that lists all kinds.
 //!
 //! A new kind is a struct of its own, an arm of `KindConfig` and a row of `KINDS`.
 
@@ -17,7 +17,7 @@ use super::table::Table;
 use crate::credit::price::PricedUnit;
 use crate::credit::{CallFacts, Credits, Price};
 
-/// Longest name of a provider or a budget.
+/// Maximum length of the name of a provider or a budget.
 pub(super) const MAX_NAME: usize = 64;
 
 const WORDS: Words = &[
@@ -35,31 +35,28 @@ const WORDS: Words = &[
     ("price", "The price of its calls. Required for kind `http`; `price.terms = []` means free."),
 ];
 
-/// One provider.
 #[derive(Clone, Debug)]
 pub struct ProviderConfig {
-    /// Its name: what the route, requests, metrics and the ledger call it.
+    /// The name in the route, requests, metrics and the ledger.
     pub name: String,
-    /// What every kind has.
     pub common: Common,
-    /// What its kind has.
     pub kind: KindConfig,
-    /// What its calls cost.
     pub price: Price,
-    /// What happens to a call that has not begun when its clients have left.
+    /// What to do with a call that has not begun after its clients have disconnected.
     pub on_disconnect: OnDisconnect,
 }
 
-/// What every kind of provider has.
+/// The settings that every kind has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Common {
-    /// How long one call may take.
+    /// Time-out of one call.
     pub timeout: Duration,
-    /// Most pixels of the grey picture it is sent.
+    /// Maximum number of pixels of the grey image that is sent to the provider.
     pub send_max_pixels: u64,
-    /// Whether its chroma is laid on the photo's own luminance; if not, its own pixels are the answer.
+    /// Whether the provider's chroma is merged with the photo's own luminance; if false, the provider's own pixels
+    /// are the result.
     pub luma_lock: bool,
-    /// Whether its results are kept, and looked for before it is called.
+    /// Whether the cache stores the provider's results and is looked up before a call.
     pub cache: bool,
 }
 
@@ -69,21 +66,17 @@ impl Default for Common {
     }
 }
 
-/// What a provider's kind needs to know.
+/// The settings of one kind.
 #[derive(Clone, Debug)]
 pub enum KindConfig {
-    /// A host that speaks Algorithmia's protocol.
     Algorithmia(Box<AlgorithmiaConfig>),
-    /// Any HTTP API, described by its file.
     Http(Box<HttpConfig>),
-    /// A program that is started for each picture.
     Exec(Box<ExecConfig>),
-    /// A network that runs in this process.
     Onnx(OnnxConfig),
 }
 
 impl KindConfig {
-    /// What calls cost unless the configuration says otherwise.
+    /// The default price.
     fn price(&self) -> Price {
         match self {
             Self::Algorithmia(_) => algorithmia::price(),
@@ -91,7 +84,7 @@ impl KindConfig {
         }
     }
 
-    /// Why no number can be read in a reply, where that is so.
+    /// The reason why this kind's replies contain no numbers, if they contain none.
     fn without_numbers(&self) -> Option<&'static str> {
         match self {
             Self::Http(config) if config.reply.output == ReplyOutput::Raw => {
@@ -103,7 +96,7 @@ impl KindConfig {
         }
     }
 
-    /// Whether it is known where to call it; what runs on this machine needs no address.
+    /// Whether the provider has an address. Kinds that run on this machine need none.
     pub(super) fn has_address(&self) -> bool {
         match self {
             Self::Algorithmia(config) => config.base_url.is_some(),
@@ -112,17 +105,17 @@ impl KindConfig {
         }
     }
 
-    /// Why it will not be called, if that is known from its file alone.
+    /// The reason why the provider is not ready, if its file alone shows it.
     pub(super) fn missing(&self) -> Option<String> {
         match self {
-            // Secrets that are not set are told with their lines.
+            // Unset secrets are reported elsewhere, with their lines.
             Self::Http(config) => config.no_address(),
-            // It has words of its own for each way to set it up.
+            // These kinds report the reasons themselves when they are set up.
             Self::Algorithmia(_) | Self::Exec(_) | Self::Onnx(_) => None,
         }
     }
 
-    /// What every provider elsewhere has; none for what runs on this machine.
+    /// The settings of remote providers; none for kinds that run on this machine.
     pub fn remote(&self) -> Option<&RemoteConfig> {
         match self {
             Self::Algorithmia(config) => Some(&config.remote),
@@ -132,10 +125,10 @@ impl KindConfig {
     }
 }
 
-/// None when what is wrong leaves nothing to work with.
+/// Reads the settings of one kind. Returns none after a problem that leaves the settings unusable.
 type ReadKind = fn(&mut Table<'_>) -> Option<KindConfig>;
 
-/// Every kind by the word that names it.
+/// All kinds, by their word in the configuration.
 const KINDS: &[(&str, ReadKind)] = &[
     ("onnx", |table| Some(KindConfig::Onnx(OnnxConfig::read(table)))),
     ("algorithmia", |table| Some(KindConfig::Algorithmia(Box::new(AlgorithmiaConfig::read(table))))),
@@ -154,7 +147,7 @@ impl Common {
         }
     }
 
-    /// What is known of a call. Protocols tell a host in whole seconds how long it may work.
+    /// The facts about a call that its price may depend on. The work time is in whole seconds, as in the protocols.
     fn call(&self, sent_pixels: u64) -> CallFacts {
         let seconds = self.timeout.as_secs() + u64::from(self.timeout.subsec_nanos() > 0);
         CallFacts { sent_pixels, timeout: Duration::from_secs(seconds) }
@@ -162,7 +155,7 @@ impl Common {
 }
 
 impl ProviderConfig {
-    /// Reads one provider; none if it cannot be told what it is, which is noted.
+    /// Reads one provider. Returns none if its kind or an essential setting is invalid; the problem is noted.
     pub(super) fn read(name: &str, table: &mut Table<'_>) -> Option<Self> {
         if !is_name(name) {
             let message = format!(
@@ -190,7 +183,7 @@ impl ProviderConfig {
                 let on_disconnect = OnDisconnect::read(table, free);
                 Some(Self { name: name.to_owned(), common, kind: kind?, price, on_disconnect })
             }
-            // Without a kind nobody knows which further keys it may have.
+            // The allowed keys depend on the kind, so without one no key is reported as unknown.
             None => {
                 table.accept_all();
                 None
@@ -200,23 +193,23 @@ impl ProviderConfig {
 }
 
 impl ProviderConfig {
-    /// The most that one call may cost.
+    /// The maximum cost of one call.
     pub fn most(&self) -> Credits {
         self.most_for(self.common.send_max_pixels)
     }
 
-    /// The most that a call with a picture of so many pixels may cost.
+    /// The maximum cost of a call with an image of this many pixels.
     pub fn most_for(&self, sent_pixels: u64) -> Credits {
         self.price.most(&self.common.call(sent_pixels))
     }
 
-    /// The least that it costs.
+    /// The minimum cost of such a call.
     pub fn least_for(&self, sent_pixels: u64) -> Credits {
         self.price.least(&self.common.call(sent_pixels))
     }
 }
 
-/// A price that counts with a number of a reply which has none could never be known.
+/// Reports a price that depends on a number in the reply if this kind's replies contain no numbers.
 fn uncountable(table: &Table<'_>, price: &Price, without: &str) {
     let numbers =
         price.terms.iter().enumerate().filter(|(_, term)| matches!(term.per, PricedUnit::Number { .. }));
@@ -230,14 +223,14 @@ fn uncountable(table: &Table<'_>, price: &Price, without: &str) {
     }
 }
 
-/// What an API costs is for its file to say: taken for nothing, it would be spent without a budget.
+/// A kind without a default price must have one in its file: a missing price would mean free calls without a budget.
 fn unpriced(name: &str) -> String {
     format!(
         "`providers.{name}` has no `price`: set the cost of a call, such as price.terms = [{{ per = \"call\", rate = 1 }}], or price.terms = [] if it is free"
     )
 }
 
-/// Names appear in URLs, metrics and environment variables, where `__` separates keys.
+/// Whether the name is allowed. Names appear in URLs, metrics and environment variables, where `__` separates keys.
 pub(super) fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     (1..=MAX_NAME).contains(&name.len())

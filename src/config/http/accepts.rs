@@ -1,4 +1,4 @@
-//! Which pictures a host takes. They are made for it, so that most of this is what to make.
+//! Which images a host accepts. The gateway encodes each image to fit, so most keys say how to encode it.
 
 use std::cell::Cell;
 
@@ -9,7 +9,7 @@ use crate::config::table::Table;
 use crate::config::values::whole;
 use crate::photo::OutputFormat;
 
-/// Largest file that a request may hold.
+/// The largest `max_bytes`, in bytes.
 const MOST_BYTES: u64 = 100 << 20;
 
 const WORDS: Words = &[
@@ -29,25 +29,24 @@ const WORDS: Words = &[
     ),
 ];
 
-/// Which pictures a host takes.
+/// Which images a host accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptsConfig {
-    /// File formats, in the order they are tried: the next one where a file is larger than `max_bytes`.
+    /// File formats in order of preference. The next format is tried if a file is larger than `max_bytes`.
     pub formats: Vec<OutputFormat>,
     /// 1 to 100, for JPEG and WebP.
     pub quality: u8,
-    /// Largest file, in bytes.
     pub max_bytes: u64,
-    /// Most pixels; none is as many as `send_max_pixels` allows.
+    /// None: only `send_max_pixels` limits the size.
     pub max_pixels: Option<u64>,
     /// Longest side, in pixels.
     pub max_side: u32,
     /// Shortest side, in pixels.
     pub min_side: u32,
-    /// Most that the longer side may be of the shorter one, in hundredths; none is any.
+    /// Maximum ratio of the longer to the shorter side, in hundredths; none is unlimited.
     pub max_aspect: Option<u32>,
-    /// The only sizes that it takes, width and height; empty is any. A picture is laid in the middle of
-    /// the nearest one, and cut out of the answer again.
+    /// The only sizes that the host accepts, as width and height; empty accepts any. The image is centred in the
+    /// nearest size, and the same part is cut out of the result.
     pub sizes: Vec<(u32, u32)>,
 }
 
@@ -76,7 +75,7 @@ impl AcceptsConfig {
             text.parse().ok()
         };
         let formats = table.list("formats", default.formats, ("jpeg, png or webp,", "jpeg"), format);
-        // One that is no format has been told.
+        // An unknown format is already reported as a problem.
         if formats.is_empty() && !seen.get() {
             table.problem(&["formats"], "`formats` is empty: name at least one of jpeg, png, webp");
         }
@@ -101,7 +100,8 @@ impl AcceptsConfig {
         config
     }
 
-    /// Whatever changes the pixels that are sent, in a fixed order and spelling.
+    /// Every setting that changes the pixels that are sent, in a fixed order and spelling. Part of the provider
+    /// identity.
     pub fn settings(&self) -> String {
         let Self { formats, quality, max_bytes, max_pixels, max_side, sizes, .. } = self;
         let formats: Vec<_> = formats.iter().map(ToString::to_string).collect();
@@ -109,7 +109,6 @@ impl AcceptsConfig {
     }
 }
 
-/// `WIDTHxHEIGHT`.
 struct AcceptedSize(u32, u32);
 
 impl AcceptedSize {

@@ -1,24 +1,24 @@
-//! Hosts that may be asked for a result, beside the provider's own.
+//! Patterns of hosts from which results may be fetched, in addition to the provider's own host.
 
 use std::fmt;
 
 use url::{Host, Url};
 
-/// A host, or all below a domain: `cdn.example.com`, `*.example.com`, `127.0.0.1:8000`.
+/// A host, or all subdomains of a domain: `cdn.example.com`, `*.example.com`, `127.0.0.1:8000`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPattern {
-    /// Whether it is all hosts below `host`, and not `host` itself.
+    /// Whether the pattern matches the subdomains of `host`, and not `host` itself.
     below: bool,
     host: String,
-    /// None is the usual port of the scheme.
+    /// None is the scheme's default port.
     port: Option<u16>,
 }
 
 impl HostPattern {
-    /// None if it is not one. A star alone, or above a whole country, is none.
+    /// Returns none if the text is not a pattern. `*` and `*.de` are not patterns.
     pub fn parse(text: &str) -> Option<Self> {
         let (below, rest) = text.strip_prefix("*.").map_or((false, text), |rest| (true, rest));
-        // As a URL's host is read, so that both are spelt alike.
+        // Parsed as a URL, so that both sides of the comparison are normalised.
         let url = Url::parse(&format!("http://{rest}")).ok()?;
         let host = url.host()?;
         let bare =
@@ -26,12 +26,12 @@ impl HostPattern {
         let clean =
             bare && url.username().is_empty() && url.password().is_none() && !rest.contains(['*', '@']);
         let name = matches!(&host, Host::Domain(name) if name.trim_end_matches('.').contains('.'));
-        // 80 is what is left out of an address.
+        // URL parsing drops port 80, the default of `http`.
         let port = url.port().or_else(|| rest.ends_with(":80").then_some(80));
         (clean && (!below || name)).then(|| Self { below, host: name_of(&host), port })
     }
 
-    /// Whether it stands for the host of an address.
+    /// Whether the address's host and port match.
     pub fn matches(&self, url: &Url) -> bool {
         let port = match self.port {
             None => url.port().is_none(),
@@ -40,7 +40,7 @@ impl HostPattern {
         port && url.host().is_some_and(|host| self.names(&host))
     }
 
-    /// Whether it stands for a host, whatever its port.
+    /// Whether the host matches; ignores the port.
     pub fn names<S: AsRef<str> + fmt::Display>(&self, host: &Host<S>) -> bool {
         let name = name_of(host);
         match self.below {
@@ -49,13 +49,12 @@ impl HostPattern {
         }
     }
 
-    /// Whether it names a port.
     pub const fn has_port(&self) -> bool {
         self.port.is_some()
     }
 }
 
-/// A host's name as compared: a final dot makes no other host.
+/// The host's name without a final dot, for comparison.
 fn name_of<S: AsRef<str> + fmt::Display>(host: &Host<S>) -> String {
     host.to_string().trim_end_matches('.').to_owned()
 }

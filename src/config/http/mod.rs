@@ -1,5 +1,5 @@
-//! The kind `http`: any HTTP API, described and not programmed. What is sent, which pictures the host takes,
-//! where the coloured one is in its reply, how to wait for it, and what it costs.
+//! Settings of the kind `http`: any HTTP API, described in a file. The file says what to send, which images the host
+//! accepts, where the reply contains the result, how to poll for it, and what a call costs.
 
 mod accepts;
 mod hosts;
@@ -40,44 +40,39 @@ const WORDS: Words = &[
 const BALANCE_WORDS: Words =
     &[("path", "Path after `base_url`."), ("pointer", "JSON pointer to the balance.")];
 
-/// Settings of an HTTP provider.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
-    /// The model that colours, in its maker's words.
+    /// The model's name, as its maker writes it.
     pub model: String,
-    /// The model's version: a new one never serves old colour.
+    /// Part of the provider identity: results of an old version are never served for a new one.
     pub version: String,
-    /// The host, and what all paths there begin with; without one the provider is not ready.
+    /// The host and the common prefix of all paths. Without an address the provider is not ready.
     pub base_url: Option<Url>,
-    /// Whether it and the hosts of its results may have private addresses.
+    /// Whether this host and the hosts of its results may have private addresses.
     pub allow_private: bool,
-    /// Secrets by the names that templates have for them; one without a value makes it not ready.
+    /// Secrets by their names in templates. If one has no value, the provider is not ready.
     pub secrets: BTreeMap<String, Secret>,
-    /// Which pictures it takes.
     pub accepts: AcceptsConfig,
-    /// What is sent.
     pub request: RequestConfig,
-    /// How the reply is read.
     pub reply: ReplyConfig,
-    /// How to wait for the picture, where the first reply need not have it.
+    /// How to poll for the result, if the first reply may not contain it.
     pub poll: Option<PollConfig>,
-    /// How to ask what is left on the account.
+    /// How to request the balance of the account.
     pub balance: Option<BalanceConfig>,
-    /// What every provider elsewhere has.
     pub remote: RemoteConfig,
 }
 
-/// How to ask what is left on an account: a `GET` with the request's headers.
+/// How to request the balance of an account: a `GET` with the headers of `request`.
 #[derive(Clone, Debug)]
 pub struct BalanceConfig {
-    /// Below `base_url`.
+    /// Relative to `base_url`.
     pub path: Template,
-    /// Where the number is.
+    /// Where the reply contains the balance.
     pub pointer: JsonPointer,
 }
 
 impl HttpConfig {
-    /// None if something essential is missing or wrong, which is noted.
+    /// Returns none if a required key is missing or invalid; the problem is noted.
     pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
         table.describe(WORDS);
         const TEXT: &str = "a text such as \"piddnad/ddcolor\"";
@@ -131,12 +126,12 @@ impl HttpConfig {
         })
     }
 
-    /// That it has no address, if it has none.
+    /// The reason why the provider is not ready, if it has no address.
     pub(super) fn no_address(&self) -> Option<String> {
         self.base_url.is_none().then(|| "it has no address: set `base_url`".to_owned())
     }
 
-    /// Why it cannot be called, if something is not set.
+    /// The reason why the provider is not ready, if something is not set.
     pub fn missing(&self) -> Option<String> {
         let unset = |(name, secret): (&String, &Secret)| {
             secret.why_unset().map(|why| format!("its secret `{name}` is not there: {why}"))

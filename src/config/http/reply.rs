@@ -1,4 +1,4 @@
-//! What comes back: which replies are successes, where the picture is in them, and how to wait for it.
+//! How a reply is read: which replies are successes, where the result is, and how to poll for it.
 
 use std::time::Duration;
 
@@ -51,72 +51,66 @@ const POLL_WORDS: Words = &[
     ("cancel_method", "HTTP method for cancelling."),
 ];
 
-/// How a reply is read.
 #[derive(Clone, Debug)]
 pub struct ReplyConfig {
-    /// Statuses of a success.
     pub status: Vec<u16>,
-    /// Statuses that say that nothing was begun and that asking again makes sense.
+    /// Statuses that mean that the host has not begun the work and a retry makes sense.
     pub retry_on: Vec<u16>,
-    /// What a success must say beside its status.
+    /// A condition that a success must meet in addition to its status.
     pub success: Option<Equals>,
-    /// Where the picture is.
     pub output: ReplyOutput,
-    /// Where the words for a failure are; the first that is there counts.
+    /// Where an error message is; the first pointer that finds one counts.
     pub error: Vec<JsonPointer>,
-    /// Largest reply and largest picture that is read, in bytes.
+    /// Maximum size of a reply and of a result, in bytes.
     pub max_bytes: u64,
 }
 
-/// Something that a reply must say.
+/// A value that a reply must contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Equals {
-    /// Where.
     pub pointer: JsonPointer,
-    /// What; numbers and truth values as they are written.
+    /// The expected value; numbers and booleans as text.
     pub equals: String,
 }
 
-/// Where the picture is.
+/// Where the result is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplyOutput {
-    /// The reply is the picture.
+    /// The reply's body is the image.
     Raw,
-    /// In base64.
+    /// Base64 text in JSON.
     Base64(JsonPointer),
-    /// As a `data:` URL.
+    /// A `data:` URL in JSON.
     DataUrl(JsonPointer),
-    /// Elsewhere, at an address.
+    /// The JSON contains the address of the image.
     Url {
-        /// Where the address is.
         pointer: JsonPointer,
-        /// Whether the request's headers are sent there, too: only ever to `base_url`'s own host.
+        /// Whether to send the request's headers to that address. They are only ever sent to the host of `base_url`.
         auth: bool,
-        /// Hosts beside `base_url`'s that may be asked.
+        /// Allowed hosts in addition to that of `base_url`.
         hosts: Vec<HostPattern>,
     },
 }
 
-/// How to wait for a picture.
+/// How to poll for a result.
 #[derive(Clone, Debug)]
 pub struct PollConfig {
-    /// Where the first reply says what to ask.
+    /// Where the first reply contains the address to poll.
     pub url: JsonPointer,
-    /// Where a reply says how far it is.
+    /// Where a reply contains the state of the work.
     pub status: JsonPointer,
-    /// What it says when it is done.
+    /// The states that mean success.
     pub done: Vec<String>,
-    /// What it says when it has failed.
+    /// The states that mean failure.
     pub failed: Vec<String>,
-    /// The first wait; each is half as long again as the one before.
+    /// The first delay between polls; each further delay is 1.5 times as long.
     pub interval: Duration,
-    /// The longest wait.
+    /// The longest delay between polls.
     pub max_interval: Duration,
-    /// How long to ask; none is as long as the call may take.
+    /// How long to poll; none: until the call's time-out.
     pub deadline: Option<Duration>,
-    /// Where the first reply says how to stop it.
+    /// Where the first reply contains the address that cancels the work.
     pub cancel: Option<JsonPointer>,
-    /// The method that stops it.
     pub cancel_method: Method,
 }
 
@@ -139,7 +133,7 @@ const CANCEL_METHODS: [(&str, ToMethod); 3] =
     [("POST", || Method::POST), ("PUT", || Method::PUT), ("DELETE", || Method::DELETE)];
 
 impl ReplyConfig {
-    /// None if it cannot be told where the picture is, which is noted.
+    /// Returns none if the place of the result is missing or invalid; the problem is noted.
     pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
         table.describe(WORDS);
         let status = table.statuses("status", &[200, 201, 202]);
@@ -221,7 +215,7 @@ impl PollConfig {
     }
 }
 
-/// A text, a number or a truth value, as text.
+/// Converts a text, a number or a boolean to text.
 fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(_, text) => Some(text.clone()),
@@ -231,12 +225,11 @@ fn scalar(value: &Value) -> Option<String> {
 }
 
 impl Table<'_> {
-    /// A JSON pointer that must be there.
+    /// A required JSON pointer.
     pub(super) fn pointer(&mut self, key: &'static str) -> Option<JsonPointer> {
         self.required(key, POINTER, |value| JsonPointer::parse(value.as_str()?))
     }
 
-    /// One JSON pointer or a list of them.
     fn pointers(&mut self, key: &'static str) -> Vec<JsonPointer> {
         let read = self.optional(key, POINTER, |value| match value.as_array() {
             Some(items) => items.iter().map(|item| JsonPointer::parse(item.as_str()?)).collect(),
@@ -245,7 +238,6 @@ impl Table<'_> {
         read.unwrap_or_default()
     }
 
-    /// A list of HTTP statuses.
     fn statuses(&mut self, key: &'static str, default: &[u16]) -> Vec<u16> {
         let status = |value: &Value| {
             whole(value).and_then(|code| u16::try_from(code).ok()).filter(|code| (100..=599).contains(code))
@@ -257,7 +249,7 @@ impl Table<'_> {
         read.unwrap_or_else(|| default.to_vec())
     }
 
-    /// A value that need not be set.
+    /// Reads an optional value.
     pub(super) fn optional<T>(
         &mut self,
         key: &'static str,

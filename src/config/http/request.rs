@@ -1,4 +1,4 @@
-//! What is sent: method, path, query, headers and body.
+//! What is sent to a host: method, path, query, headers and body.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,13 @@ use crate::config::problem::dotted;
 use crate::config::reference::Words;
 use crate::config::table::Table;
 
-/// A method, which is no constant to choose from.
+/// Creates a method. A function, because `Method` cannot be a constant in a list of choices.
 pub(super) type ToMethod = fn() -> Method;
 
-/// What a template is, and what a body of JSON.
+/// What a template must be, for error messages.
 const TEMPLATE: &str = "a text, in which {{fields}} are filled in";
 const BODY: &str = "a table, in whose texts {{fields}} are filled in";
 
-/// Methods of a request that has a body.
 const METHODS: [(&str, ToMethod); 3] =
     [("POST", || Method::POST), ("PUT", || Method::PUT), ("PATCH", || Method::PATCH)];
 
@@ -39,60 +38,49 @@ const FIELD_WORDS: Words = &[
     ("value", "Text of the field."),
 ];
 
-/// What is sent.
 #[derive(Clone, Debug)]
 pub struct RequestConfig {
-    /// Its method.
     pub method: Method,
-    /// Below `base_url`; begins with `/`.
+    /// Relative to `base_url`; begins with `/`.
     pub path: Template,
-    /// The query, in order of the names.
+    /// Ordered by name.
     pub query: Vec<(String, Template)>,
-    /// Headers, in order of the names.
+    /// Ordered by name.
     pub headers: Vec<(HeaderName, Template)>,
-    /// The body.
     pub body: BodyConfig,
 }
 
-/// A request's body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyConfig {
-    /// The picture's file and nothing else.
+    /// The image file alone.
     Raw,
-    /// A form, in this order; the file is its last part.
+    /// A form with its fields in this order; the file is the last one.
     Multipart(Vec<FormField>),
-    /// JSON.
     Json(JsonTemplate),
 }
 
-/// A part of a form.
+/// A field of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormField {
-    /// Its name.
     pub name: String,
-    /// What it holds.
     pub part: RequestPart,
 }
 
-/// What a part of a form holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestPart {
-    /// Text.
     Text(Template),
-    /// The picture's file, under this name without an extension.
+    /// The image file; the text is its file name without an extension.
     File(String),
 }
 
-/// JSON whose texts are templates. A text that is a single number's field becomes a number.
+/// JSON whose strings are templates. A string that consists of one numeric field becomes a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JsonTemplate {
-    /// A number, or true or false, as it is.
+    /// A number or a boolean, sent unchanged.
     Plain(Json),
-    /// A text.
     Text(Template),
-    /// A list.
     List(Vec<JsonTemplate>),
-    /// An object, in order of the names.
+    /// An object; its members are ordered by name.
     Object(Vec<(String, JsonTemplate)>),
 }
 
@@ -103,12 +91,12 @@ enum BodyWord {
     Json,
 }
 
-/// What a body is, by the word for it.
+/// The kinds of body, by their word in the configuration.
 const BODIES: [(&str, BodyWord); 3] =
     [("raw", BodyWord::Raw), ("multipart", BodyWord::Multipart), ("json", BodyWord::Json)];
 
 impl RequestConfig {
-    /// None if it cannot be told what the body is, which is noted.
+    /// Returns none if the body is missing or invalid; the problem is noted.
     pub(super) fn read(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Self> {
         table.describe(WORDS);
         let method = table.choice("method", &METHODS).map_or(Method::POST, |method| method());
@@ -146,7 +134,7 @@ fn wrong_path(path: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a header or a part of the query, by its name, holds a key that stands there as it is.
+/// Whether a header or query parameter probably holds a key in plain text, judged by its name.
 fn is_key(name: &str, template: &Template) -> bool {
     const WHOLE: [&str; 5] = ["authorization", "proxyauthorization", "auth", "cookie", "credentials"];
     const END: [&str; 5] = ["key", "token", "secret", "password", "signature"];
@@ -168,7 +156,7 @@ fn literal_key(table: &Table<'_>, path: &[&str]) {
 }
 
 fn headers(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Vec<(HeaderName, Template)> {
-    /// Headers that follow from the rest of the request.
+    /// Headers that the gateway sets itself.
     const OWN: [&str; 5] = ["host", "content-length", "content-type", "transfer-encoding", "connection"];
     let mut headers = Vec::new();
     for (name, template) in table.templates("headers", TemplatePosition::Line, secrets) {
@@ -176,7 +164,7 @@ fn headers(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Vec<(He
             Ok(header) if OWN.contains(&header.as_str()) => {
                 "follows from the rest of the request: leave it out"
             }
-            // What is between the fields; the fields are text on one line.
+            // Checks the text between the fields; the fields' values are always one line of text.
             Ok(_) if HeaderValue::from_str(&template.to_string()).is_err() => "must be one line of text",
             Ok(header) if is_key(header.as_str(), &template) => {
                 literal_key(table, &["headers", &name]);
@@ -218,7 +206,7 @@ fn form(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Vec
     let wrong = match files.as_slice() {
         [] if fields.iter().any(image) => return Some(fields),
         [] => "has no picture: one field is { name = \"image\", file = \"photo\" }",
-        // Hosts that read a form as it comes must know the rest before the file.
+        // Hosts that parse a form as it arrives must know the other fields before the file.
         [file] if file + 1 < fields.len() => "must end with the file: hosts read the other fields before it",
         [_] => return Some(fields),
         _ => "has the file twice",
@@ -280,7 +268,7 @@ fn json(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<Jso
     read
 }
 
-/// A walk through a JSON template.
+/// Reads a JSON template recursively.
 struct TemplateWalk<'t, 'r> {
     table: &'t Table<'r>,
     path: Vec<String>,
@@ -331,7 +319,6 @@ fn has_image(template: &Template) -> bool {
 }
 
 impl Table<'_> {
-    /// A template.
     pub(super) fn template(
         &mut self,
         key: &'static str,
@@ -347,7 +334,7 @@ impl Table<'_> {
         Template::parse(default, place, secrets).ok()
     }
 
-    /// A table of templates, whose names the operator chooses.
+    /// Reads a table of templates whose names the operator chooses.
     pub(super) fn templates(
         &mut self,
         key: &'static str,
@@ -371,7 +358,7 @@ impl Table<'_> {
         })
     }
 
-    /// A template that `parse` judges: its error is what is wrong with it, not what it must be.
+    /// Reads a template with `parse`, whose error says what is wrong (and not what the value must be).
     pub(super) fn judged<T>(
         &mut self,
         key: &'static str,

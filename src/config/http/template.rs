@@ -1,5 +1,5 @@
-//! Text with fields in it: `Bearer {{secret.key}}`, `{{image.data_url}}`. Which fields there are depends on
-//! the place; a field that is not there is an error that names the nearest one.
+//! Text with fields: `Bearer {{secret.key}}`, `{{image.data_url}}`. The allowed fields depend on the position in the
+//! request. An unknown field is an error that suggests the nearest one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,43 +9,42 @@ use figment::value::Value;
 use crate::config::Secret;
 use crate::config::problem::nearest;
 
-/// Something that a request is filled in with.
+/// A value that the gateway fills in for each call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TemplateField {
-    /// The picture in base64 (RFC 4648, with padding).
+    /// The image file in base64 (RFC 4648, with padding).
     ImageBase64,
-    /// The picture as a `data:` URL (RFC 2397).
+    /// The image file as a `data:` URL (RFC 2397).
     ImageDataUrl,
-    /// The picture's media type, such as `image/jpeg`.
+    /// The image's media type, such as `image/jpeg`.
     ImageMediaType,
-    /// The picture's width in pixels.
+    /// In pixels.
     ImageWidth,
-    /// The picture's height in pixels.
+    /// In pixels.
     ImageHeight,
-    /// The length of the picture's file in bytes.
+    /// The size of the image file, in bytes.
     ImageBytes,
     /// `model` of the provider's file.
     Model,
     /// `version` of the provider's file.
     Version,
-    /// How many whole seconds the host may work.
+    /// How long the host may work, in whole seconds.
     Timeout,
     /// A secret, by its name in `secrets`.
     Secret(String),
 }
 
-/// Where a template stands.
+/// The part of the request that a template is for. Each part allows the fields of the parts above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TemplatePosition {
-    /// In the path of an address: the same for every call.
+    /// The path of an address, which is the same for every call.
     Path,
-    /// In a line: a header, a query.
+    /// A single line: a header or a query parameter.
     Line,
-    /// In a body.
     Body,
 }
 
-/// Every field but the secrets: its name and the smallest place that has it.
+/// All fields except secrets, each with the first position that allows it.
 const FIELDS: [(&str, TemplateField, TemplatePosition); 9] = [
     ("image.base64", TemplateField::ImageBase64, TemplatePosition::Body),
     ("image.data_url", TemplateField::ImageDataUrl, TemplatePosition::Body),
@@ -64,16 +63,13 @@ impl TemplatePosition {
     }
 }
 
-/// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// Text as it is.
+    /// Literal text.
     Text(String),
-    /// What is filled in.
     Field(TemplateField),
 }
 
-/// Text with fields in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     source: String,
@@ -81,12 +77,11 @@ pub struct Template {
 }
 
 impl Template {
-    /// Its parts, in order.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
 
-    /// Reads a template; an error is what is wrong with it.
+    /// Parses a template; an error says what is wrong with it.
     pub(super) fn parse(
         source: &str,
         place: TemplatePosition,
@@ -108,7 +103,7 @@ impl Template {
         Ok(Self { source: source.to_owned(), pieces })
     }
 
-    /// The same, from a value that is text, a number, or true or false.
+    /// Parses a template from a value: a text, a number or a boolean.
     pub(super) fn of(
         value: &Value,
         place: TemplatePosition,

@@ -58,7 +58,7 @@ mod tests {
     const EXAMPLE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn the_example_of_the_recommendation_is_read_and_written() {
+    fn the_example_of_the_recommendation_is_parsed_and_written() {
         let parent = TraceParent::parse(EXAMPLE).unwrap();
         assert_eq!(parent.to_string(), EXAMPLE);
         assert_eq!(parent.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_later_version_what_is_known_counts() {
+    fn the_known_part_of_a_later_version_is_used() {
         for later in [
             "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-09-what-the-future-will-be-like",
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_well_formed_is_none() {
+    fn a_malformed_header_is_none() {
         for bad in [
             "",
             "00",

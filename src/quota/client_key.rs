@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_client_and_of_ipv6_the_network_is() {
+    fn an_ipv4_address_or_an_ipv6_network_is_a_client() {
         for (address, prefix, shown) in [
             ("192.0.2.1", 64, "192.0.2.1"),
             ("::ffff:192.0.2.1", 64, "192.0.2.1"),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_counts_those_it_is_about() {
+    fn a_limit_counts_the_clients_of_its_scope() {
         let network = ClientBucket::network("192.0.2.1".parse().unwrap(), 64);
         let key = ClientBucket::Key("bob".into());
         assert_eq!(network.under(LimitScope::Client).as_ref(), Some(&network));

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_kept_is_no_limit() {
+    fn invalid_limits_are_rejected() {
         for (of, rate, per, burst, error) in [
             (Unit::Requests, 0, RatePeriod::Second, 1, LimitError::Nothing),
             (Unit::Requests, 1, RatePeriod::Second, 0, LimitError::Nothing),

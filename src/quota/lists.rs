@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn denied_goes_before_allowed_and_nobody_else_is_let_in_where_some_are_allowed() {
+    fn deny_takes_precedence_and_a_non_empty_allow_rejects_all_others() {
         let nets = |text: &str| text.split_whitespace().map(|net| net.parse().unwrap()).collect();
         for (allow, deny, address, expected) in [
             ("", "", "192.0.2.1", true),

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn one_private_peer_behind_nearly_all_requests_is_told_once() {
+    fn one_private_peer_behind_nearly_all_requests_is_reported_once() {
         for peer in [
             "172.17.0.1",
             "10.0.2.2",
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn public_addresses_are_no_bridge_nor_is_this_machine_where_nobody_else_can_connect() {
+    fn no_notice_for_public_peers_or_a_loopback_listener() {
         for peer in ["198.51.100.1", "2001:db8::1", "172.32.0.1", "100.128.0.1"] {
             let peers = Peers::default();
             assert_eq!(told(&peers, peer, 5_000), [], "{peer}");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_others_make_no_difference_and_many_do() {
+    fn the_notice_needs_nearly_all_requests_from_one_peer() {
         let mixed = |every: usize| {
             let peers = Peers::default();
             for number in 0..2_000 {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_once_so_is_forgotten_when_it_is_not_any_more() {
+    fn old_observations_fade() {
         let peers = Peers::default();
         told(&peers, "172.17.0.1", 500);
         assert_eq!(peers.notices().len(), 1);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_is_not_trusted_is_told_once_and_a_trusted_one_never() {
+    fn an_untrusted_proxy_is_reported_once_and_a_trusted_one_never() {
         let peers = Peers::default();
         let proxy = ip("127.0.0.1");
         assert_eq!(peers.note(forwarded(proxy)), Some(Notice::Forwarder(proxy)));

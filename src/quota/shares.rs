@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn one_client_cannot_hold_everything_and_all_together_not_more_than_there_is() {
+    fn shares_are_bounded_per_client_and_in_total() {
         let shares = Shares::default();
         let first = shares.take(bob(), 4, MOST).unwrap();
         assert_eq!(shares.take(bob(), 3, MOST).unwrap_err(), ShareExceeded::Client);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_everything_is_let_in_alone() {
+    fn an_amount_above_the_total_is_admitted_alone() {
         let shares = Shares::default();
         let _all = shares.take(None, 1_000, MOST).unwrap();
         assert_eq!(shares.take(None, 1, MOST).unwrap_err(), ShareExceeded::All);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_share_grows_as_far_as_there_is_room_and_waits_for_what_others_give_back() {
+    async fn a_share_grows_up_to_the_bound_and_waits_for_returns() {
         let shares = Shares::default();
         assert_eq!(shares.begin(bob(), 11, MOST).unwrap().amount(), 0, "more than all is all");
         let first = shares.begin(bob(), 6, MOST).unwrap();

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_url_of_a_redis_without_a_password() {
+    fn a_redis_url_must_not_contain_a_password() {
         for good in [
             "redis://127.0.0.1:6379",
             "rediss://me@redis.example:6380/3",

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_length_is_read_right_in_pieces_of_every_size() {
+    async fn every_length_is_encoded_correctly_with_every_buffer_size() {
         for length in 0..20_u8 {
             let picture: Vec<u8> = (0..length).collect();
             let expected = format!("<{}>", BASE64.encode(&picture));

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_connection_of_another_client_is_another() {
+    fn another_clients_connection_does_not_count() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let clients = [0, 1].map(|_| TcpStream::connect(address).unwrap());

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn data_urls_are_read_as_browsers_and_people_write_them() {
+    fn data_urls_of_browsers_and_people_are_decoded() {
         for url in [
             "data:image/png;base64,AAEC",
             "DATA:image/png;name=x;BASE64,AAEC",
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_data_url_is_refused_with_the_right_status() {
+    fn an_invalid_data_url_is_rejected_with_the_right_status() {
         for (url, status) in [
             ("", 400),
             ("hello", 400),

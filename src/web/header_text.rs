@@ -21,7 +21,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_text_says_is_one_line_of_a_header(text in "\\PC{0,40}[\\x00-\\x20\u{85}\u{2028}é]{0,9}\\PC{0,900}") {
+        fn any_text_becomes_one_header_line(text in "\\PC{0,40}[\\x00-\\x20\u{85}\u{2028}é]{0,9}\\PC{0,900}") {
             let line = header_text(&text);
             prop_assert!(line.len() <= MOST);
             prop_assert!(line.bytes().all(|b| (b' '..=b'~').contains(&b)));

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_taken_over_only_as_one_word_of_harmless_characters() {
+    fn a_request_id_is_accepted_only_as_one_word_of_harmless_characters() {
         for id in [
             "a",
             "7b44c6e1-53f1-4a3e-bd5e-0b1a5a5a5a5a",

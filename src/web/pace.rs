@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn each_byte_that_arrives_is_worth_time() {
+    fn each_arriving_byte_extends_the_time_out() {
         for (bytes, time) in [(0, 200), (50, 250), (400, 600), (800, 1_000), (u64::MAX, 1_000)] {
             let pace = pace(1_000);
             pace.arrived.store(bytes, Ordering::Relaxed);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_sends_nothing_has_the_grace_and_what_arrives_meanwhile_counts() {
+    async fn a_silent_client_has_the_grace_period_and_arriving_bytes_extend_it() {
         let never = || std::future::pending::<()>();
         let took = 200 * MILLI;
         assert_eq!(pace(1_000).limit(never()).await, Err(TooSlow::Dawdling { arrived: 0, took }));

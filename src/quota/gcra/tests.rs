@@ -136,7 +136,7 @@ async fn a_changed_limit_starts_afresh_and_the_old_one_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_million_addresses_are_bounded_in_memory_and_forgotten_when_idle() {
+async fn a_million_addresses_take_bounded_memory_and_are_dropped_when_idle() {
     let (quota, clock) = quota();
     let limit = limit("requests", Unit::Requests, 10, RatePeriod::Second, 10);
     for number in 0..1_000_000_u32 {
@@ -182,7 +182,7 @@ proptest! {
     /// Against the definition: in no span of time does a client get more than burst + rate x span; and waiting
     /// as long as a refusal says always helps.
     #[test]
-    fn no_schedule_gets_more_than_the_limit_and_every_wait_is_true(
+    fn no_schedule_exceeds_the_limit_and_every_wait_is_exact(
         rate in 1_u64..50,
         burst in 1_u64..20,
         steps in prop::collection::vec((0_u64..2_000, 1_u64..25), 1..60),

@@ -7,7 +7,7 @@ fn keys() -> (tempfile::TempDir, KeyStore) {
 }
 
 #[tokio::test]
-async fn a_minted_key_is_known_by_its_name_until_it_is_revoked() {
+async fn a_new_key_is_valid_until_it_is_revoked() {
     let (_folder, keys) = keys();
     assert_eq!(keys.find(Some("simAAAA")).await, KeyStatus::NoKeys);
     let minted = keys.mint("bob").unwrap();
@@ -37,7 +37,7 @@ async fn a_minted_key_is_known_by_its_name_until_it_is_revoked() {
 }
 
 #[test]
-fn the_file_holds_no_key_and_is_for_its_owner_only() {
+fn the_file_contains_no_key_and_only_its_owner_reads_it() {
     let (folder, keys) = keys();
     let minted = keys.mint("bob").unwrap();
     let file = folder.path().join("state/keys.json");
@@ -52,7 +52,7 @@ fn the_file_holds_no_key_and_is_for_its_owner_only() {
 }
 
 #[test]
-fn names_are_told_apart_and_safe() {
+fn names_are_unique_and_restricted_to_safe_characters() {
     let (_folder, keys) = keys();
     keys.mint("bob").unwrap();
     assert!(matches!(keys.mint("bob"), Err(KeysError::Taken(name)) if name == "bob"));
@@ -64,7 +64,7 @@ fn names_are_told_apart_and_safe() {
 }
 
 #[test]
-fn keys_minted_at_once_are_all_kept() {
+fn keys_created_concurrently_are_all_stored() {
     let (_folder, keys) = keys();
     std::thread::scope(|scope| {
         for number in 0..8 {
@@ -76,7 +76,7 @@ fn keys_minted_at_once_are_all_kept() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_broken_leaves_the_keys_as_they_were() {
+async fn a_broken_file_leaves_the_previous_keys_valid() {
     let (folder, keys) = keys();
     let minted = keys.mint("bob").unwrap();
     assert_eq!(keys.find(Some(minted.expose())).await, KeyStatus::Known("bob".into()));
@@ -93,7 +93,7 @@ async fn a_file_that_is_broken_leaves_the_keys_as_they_were() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_never_read_opens_nothing_until_it_can_be() {
+async fn an_unreadable_file_accepts_no_key() {
     let (folder, keys) = keys();
     let file = folder.path().join("state/keys.json");
     // No user can read a folder as a file, root included.
@@ -107,7 +107,7 @@ async fn a_file_that_was_never_read_opens_nothing_until_it_can_be() {
 }
 
 #[test]
-fn every_letter_is_as_likely_as_any_other() {
+fn every_letter_of_a_key_is_equally_likely() {
     let mut counts = [0_u32; 256];
     for _ in 0..4_000 {
         for byte in random_key().unwrap().bytes().skip(PREFIX.len()) {

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_right_most_hop_that_is_no_trusted_proxy() {
+    fn the_client_is_the_right_most_untrusted_hop() {
         let xff =
             |peer, lines: &[&str], expected| test(ForwardedHeader::XForwardedFor, peer, lines, expected);
         // Without a forwarding header.
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forwarded_header_is_read_as_rfc_7239_says() {
+    fn the_forwarded_header_is_parsed_as_in_rfc_7239() {
         let fwd = |peer, lines: &[&str], expected| test(ForwardedHeader::Forwarded, peer, lines, expected);
         fwd("198.51.100.1", &["for=203.0.113.9"], "198.51.100.1");
         fwd("10.0.0.1", &["for=203.0.113.9"], "203.0.113.9");

@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_directives_count_in_whatever_way_they_are_written() {
+    fn no_cache_and_no_store_are_parsed_in_any_notation() {
         for (lines, lookup, store) in [
             (&[][..], true, true),
             (&["max-age=0"], true, true),

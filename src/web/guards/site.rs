@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_the_hosts_own_whatever_its_case_and_whether_the_usual_port_is_written() {
+    fn origins_match_regardless_of_case_and_default_port() {
         for (origin, host, own) in [
             ("http://photos.lan", "photos.lan", true),
             ("http://photos.lan", "PHOTOS.lan:80", true),

@@ -187,7 +187,7 @@ mod tests {
     use crate::photo::CodecStep;
 
     #[test]
-    fn a_panic_of_a_codec_is_422_and_says_what_to_do() {
+    fn a_codec_panic_is_422_with_advice() {
         for step in CodecStep::ALL {
             let words = "Save the picture again, for example as PNG, and send that.";
             let problem = Problem::from(Error::Photo(PhotoError::Panicked(step, words.to_owned())));

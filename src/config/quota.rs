@@ -1,4 +1,4 @@
-//! How much one client may ask for.
+//! Reads the limits on one client: shares of this machine's resources, and rate limits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,26 +38,25 @@ const LIMIT_WORDS: Words = &[
     ("burst", "Amount that may be used at once. Default: the rate, or the largest photo if that is more."),
 ];
 
-/// Limits on one client, and on all together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotaConfig {
-    /// Whether any of this counts.
+    /// False disables all limits here.
     pub enabled: bool,
-    /// Most bytes of one client's uploads that are in memory at once.
+    /// Maximum size of one client's uploads in memory at once, in bytes.
     pub client_upload_memory: u64,
-    /// Most pixels of one client's photos that are decoded, or wait for it.
+    /// Maximum number of pixels of one client's photos in decoding or waiting for it.
     pub client_decoding_pixels: u64,
-    /// Most requests of one client that wait for the decoder.
+    /// Maximum number of one client's requests that wait for the decoder.
     pub client_waiting: u64,
-    /// Limits on rates, each by a name of its own.
+    /// The general rate limits, each with a unique name.
     pub limits: Vec<Arc<Limit>>,
-    /// All limits of each key that has some of its own.
+    /// All rate limits of each API key that has limits of its own.
     own: HashMap<ClientBucket, Vec<Arc<Limit>>>,
-    /// Those too that are turned off.
+    /// All general limits, including disabled ones.
     known: Vec<Arc<Limit>>,
 }
 
-/// What a limit is where nothing else is said; its burst is its rate.
+/// The default values of a limit; its default burst equals its rate.
 #[derive(Clone, Copy)]
 struct Usual {
     by: LimitScope,
@@ -66,7 +65,7 @@ struct Usual {
     per: RatePeriod,
 }
 
-/// A person, a page and a script that takes one picture after another do not meet these.
+/// The default limits. A person, the page and a script that sends one photo after another stay below them.
 const SHIPPED: [(&str, Usual); 6] = [
     ("requests", Usual { by: LimitScope::Client, of: Unit::Requests, rate: 3_000, per: RatePeriod::Minute }),
     ("bytes", Usual { by: LimitScope::Client, of: Unit::Bytes, rate: 4 << 30, per: RatePeriod::Minute }),
@@ -82,12 +81,12 @@ const SHIPPED: [(&str, Usual); 6] = [
     ("key-pictures", Usual { by: LimitScope::Key, of: Unit::Pictures, rate: 6_000, per: RatePeriod::Minute }),
 ];
 
-/// What one request amounts to, as far as it is known.
+/// The size of a request, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestAmounts {
-    /// Bytes of its body.
+    /// Size of the body, in bytes.
     pub bytes: u64,
-    /// Pixels of its photo.
+    /// Pixels of the photo.
     pub pixels: u64,
 }
 
@@ -114,7 +113,7 @@ impl QuotaConfig {
         Self { enabled, client_upload_memory, client_decoding_pixels, client_waiting, limits, own, known }
     }
 
-    /// Reads the limits that one key has of its own: those of a name that is there already count in its place.
+    /// Reads the rate limits of one API key. A limit with the name of a general limit replaces it for this key.
     pub(super) fn read_own(&mut self, key: ClientBucket, table: &mut Table<'_>, sizes: &LimitsConfig) {
         let mut limits = self.limits.clone();
         let by_key: Vec<&str> = self
@@ -153,8 +152,8 @@ impl QuotaConfig {
         self.own.insert(key, limits);
     }
 
-    /// What a request of this client takes at a gate; nothing when there are no quotas. Whoever is no client,
-    /// such as the command line, is not limited.
+    /// The charges for a client's request at a gate; empty if limits are disabled. Requests without a client, such as
+    /// those of the command line, are not limited.
     pub fn charges(&self, gate: Gate, client: Option<&ClientBucket>, amounts: RequestAmounts) -> Vec<Charge> {
         let Some(client) = client.filter(|_| self.enabled) else { return Vec::new() };
         let charge = |limit: &Arc<Limit>| {
@@ -171,8 +170,8 @@ impl QuotaConfig {
     }
 }
 
-/// Reads one limit, and whether it counts; none if it cannot be, which is noted. `names` are those that may
-/// have been meant.
+/// Reads one limit, and whether it is enabled. Returns none if it is invalid; the problem is noted. `names` are the
+/// candidates for a "did you mean" hint.
 fn limit(
     name: &str,
     usual: Option<Usual>,
@@ -202,7 +201,7 @@ fn limit(
     let by = by(table);
     let per = table.choice_or("per", &RatePeriod::ALL, usual.map_or(RatePeriod::Minute, |usual| usual.per));
     let Some(of) = of else {
-        // What the others must be depends on it.
+        // The range of the other keys depends on `of`.
         table.accept_all();
         return None;
     };
@@ -215,7 +214,7 @@ fn limit(
         let name = dotted(&table.at(&[]));
         table.problem(&[], format!("`{name}` has no `rate`: how many {} per {}?", of.label(), per.label()));
     }
-    // What one request may take must fit into the burst, or it would never pass.
+    // The largest allowed request must fit into the burst; otherwise the limit would always refuse it.
     let (largest, setting) = match of {
         Unit::Requests | Unit::Pictures => (1, ""),
         Unit::Bytes => (sizes.upload_bytes, "limits.upload_bytes"),

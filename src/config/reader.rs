@@ -1,5 +1,5 @@
-//! The merged layers while they are read, and everything noticed on the way: what was wrong and on which
-//! line, which keys exist, what each is worth and who set it.
+//! The merged layers during reading, and everything that the reader collects: problems with their lines, the known
+//! keys, the value of each key, and its source.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -16,48 +16,45 @@ use super::reference::KeyDescriptions;
 use super::source::ConfigSource;
 use super::table::Table;
 
-/// A key, what it is worth, and who set it.
+/// A key with its value and source.
 #[derive(Clone, Debug)]
 pub(super) struct ReportEntry {
-    /// Dotted.
+    /// The dotted key.
     pub(super) key: String,
-    /// Its value, null when it is not set and has no default; a secret's is only where it is kept.
+    /// The value; null if the key is not set and has no default. For a secret: a description of where it is stored.
     pub(super) value: Json,
-    /// Whether the value is a description of a secret.
+    /// Whether the value describes a secret.
     pub(super) secret: bool,
-    /// Who set it.
     pub(super) origin: ValueOrigin,
 }
 
-/// What was noticed while reading.
+/// Everything that the reader has collected.
 #[derive(Default)]
 pub(super) struct Notes {
     pub(super) problems: Vec<ConfigProblem>,
     pub(super) warnings: Vec<String>,
     pub(super) entries: Vec<ReportEntry>,
-    /// Secrets that are named but have no value, by the path of their key.
+    /// Secrets that are configured but have no value, by the path of their key.
     pub(super) unset: Vec<(Vec<String>, ConfigProblem)>,
-    /// Files whose content counts, beside those of the configuration itself.
+    /// Files that the configuration names and whose content matters, such as networks and secrets.
     pub(super) files: BTreeSet<PathBuf>,
-    /// Keys that nobody asked for.
     pub(super) unknown: Vec<Unknown>,
-    /// Variables that are set, begin with our prefix and set no key.
+    /// Variables with the program's prefix that set no key.
     ignored: Vec<String>,
-    /// Variables that secrets are kept in.
+    /// Variables that hold secrets.
     pub(super) keepers: BTreeSet<String>,
-    /// What each key is for, where a reference is being written.
+    /// The description of each key; only collected to write the reference.
     pub(super) told: Option<KeyDescriptions>,
 }
 
-/// A key that nobody asked for.
+/// A key that is set but that no reader has asked for.
 pub(super) struct Unknown {
     pub(super) path: Vec<String>,
-    /// The keys that the same table does have.
+    /// The known keys of the same table.
     pub(super) siblings: Vec<&'static str>,
     pub(super) origin: ValueOrigin,
 }
 
-/// The merged layers.
 pub(super) struct Reader<'s> {
     pub(super) source: &'s ConfigSource,
     pub(super) root: Dict,
@@ -66,7 +63,7 @@ pub(super) struct Reader<'s> {
     layers: Vec<Layer>,
 }
 
-/// Merges layers, the lowest first.
+/// Merges layers, lowest priority first.
 pub(super) fn merge(layers: &[Layer]) -> (Figment, Dict) {
     let figment = layers.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
     let root = figment.find_value("").ok().and_then(Value::into_dict).unwrap_or_default();
@@ -74,14 +71,13 @@ pub(super) fn merge(layers: &[Layer]) -> (Figment, Dict) {
 }
 
 impl<'s> Reader<'s> {
-    /// A reader of layers, the lowest first. `ignored` are variables already found to set no key.
+    /// Creates a reader of layers, lowest priority first. `ignored` are variables that cannot be a key.
     pub(super) fn new(source: &'s ConfigSource, layers: Vec<Layer>, ignored: Vec<String>) -> Self {
         let (figment, root) = merge(&layers);
         let notes = RefCell::new(Notes { ignored, ..Notes::default() });
         Self { source, root, notes, figment, layers }
     }
 
-    /// Reads the whole configuration.
     pub(super) fn read<T>(self, read: impl FnOnce(&mut Table<'_>) -> T) -> (T, Notes) {
         let mut table = Table::root(&self);
         let value = read(&mut table);
@@ -91,19 +87,19 @@ impl<'s> Reader<'s> {
         (value, notes)
     }
 
-    /// The layer that sets a value. For a table it is the last of those that set a part of it.
+    /// The layer that sets a value. For a table: the last layer that sets a part of it.
     pub(super) fn layer(&self, value: &Value) -> Option<&Layer> {
         let name = &self.figment.get_metadata(value.tag())?.name;
         self.layers.iter().find(|layer| layer.name() == **name)
     }
 
-    /// Where the value at `path` comes from.
+    /// The source of the value at `path`.
     pub(super) fn origin(&self, path: &[String], value: &Value) -> ValueOrigin {
         self.layer(value).map_or(ValueOrigin::Default, |layer| layer.origin(path))
     }
 
-    /// Where `path`, or as much of it as there is, comes from. Of a table that several layers set, the
-    /// lowest layer counts: it is where the table is, and the others only change it.
+    /// The source of the deepest existing part of `path`. If several layers set a table, the lowest one counts,
+    /// because it contains the table and the others only change it.
     pub(super) fn origin_of(&self, path: &[String]) -> ValueOrigin {
         let mut origins = Vec::new();
         let mut value = path.first().and_then(|key| self.root.get(key));
@@ -121,7 +117,7 @@ impl<'s> Reader<'s> {
         if origins.is_empty() { ValueOrigin::Default } else { origins.swap_remove(file) }
     }
 
-    /// Where the parts of the value at `path` come from, each place once.
+    /// Collects the sources of all parts of the value at `path`, each once.
     pub(super) fn origins(&self, path: &[String], value: &Value, origins: &mut Vec<ValueOrigin>) {
         match value.as_dict() {
             Some(dict) if !dict.is_empty() => {
@@ -138,7 +134,7 @@ impl<'s> Reader<'s> {
 }
 
 impl Notes {
-    /// Unknown keys are problems in files and warnings in the environment.
+    /// Reports unknown keys: problems in files, warnings in the environment.
     fn judge_unknown(&mut self) {
         let keys: Vec<&str> = self.entries.iter().map(|entry| entry.key.as_str()).collect();
         for Unknown { path, siblings, origin } in std::mem::take(&mut self.unknown) {
@@ -151,7 +147,7 @@ impl Notes {
             }
         }
         let variables: Vec<String> = keys.iter().map(|key| variable(key)).collect();
-        // All names begin alike: only the rest tells whether two are near.
+        // All names have the same prefix, so only the rest is compared for the hint.
         let rest = |name| str::strip_prefix(name, PREFIX).unwrap_or_default();
         for name in self.ignored.iter().filter(|name| !self.keepers.contains(*name)) {
             let meant = nearest(rest(name), variables.iter().map(|name| rest(name)));

@@ -1,9 +1,9 @@
-//! The reference of the configuration, docs/configuration.md: every key with what it is for, what it can be and
-//! its default, each in the words of the code that reads it.
+//! Writes the reference of the configuration, docs/configuration.md: every key with its description, range and
+//! default, taken from the code that reads it.
 //!
-//! It is written by reading a configuration in which everything is read: a provider of every kind, a price of
-//! every sort. What a key can be is what the reader says of a value that cannot be; what it is for stands in a
-//! list of words beside the reader, without which no test may ask for a key.
+//! The writer reads a configuration that contains a provider of every kind and a price term of every kind, so that
+//! every reader runs. The range of a key is the reader's error message for an invalid value. The description is in a
+//! list next to the reader; a test fails if a reader asks for a key without a description.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -21,38 +21,38 @@ use super::report::{AT_START, toml};
 use super::server::server_words;
 use super::source::ConfigSource;
 
-/// Keys and what they are for, a sentence each.
+/// Keys with their descriptions, one sentence each.
 pub(super) type Words = &'static [(&'static str, &'static str)];
 
-/// What a reader says of a key.
+/// The reference's entry for a key.
 pub(super) struct KeyDescription {
     pub(super) path: Vec<String>,
     pub(super) about: &'static str,
     /// What a value must be; empty for a table.
     pub(super) wanted: String,
     pub(super) default: Json,
-    /// Whether it must be set.
+    /// Whether the key is required.
     pub(super) needed: bool,
 }
 
-/// What all readers say.
+/// All descriptions.
 #[derive(Default)]
 pub(super) struct KeyDescriptions {
     pub(super) keys: Vec<KeyDescription>,
-    /// The path of every key that there are words for.
+    /// The path of every key that has a description.
     pub(super) promised: Vec<Vec<String>>,
 }
 
-/// What stands before the keys, and between those of the two files.
+/// The introduction of the reference, and the texts between its parts.
 const HEAD: &str = include_str!("reference/head.md");
 const PROVIDERS: &str = include_str!("reference/providers.md");
 const SERVER: &str = include_str!("reference/server.md");
 const VARIABLES: &str = include_str!("reference/variables.md");
 
-/// A configuration in which every key is asked for. The name of a provider begins with its kind.
+/// A configuration for which every reader runs. Each provider's name begins with its kind.
 const EVERYTHING: &str = include_str!("reference/everything.toml");
 
-/// The whole reference, as Markdown.
+/// The whole reference as Markdown.
 pub fn reference() -> Result<String, ConfigError> {
     let (gateway, providers): (Vec<_>, Vec<_>) =
         sections(told()?.keys).into_iter().partition(|it| !it.of_provider());
@@ -72,7 +72,7 @@ pub fn reference() -> Result<String, ConfigError> {
     Ok(text)
 }
 
-/// What every reader says.
+/// Collects the descriptions from all readers.
 fn told() -> Result<KeyDescriptions, ConfigError> {
     let alone = |problem: super::ConfigProblem| ConfigError::one(problem.origin, problem.message);
     let layer = Layer::file(Path::new("everything.toml"), true, EVERYTHING.to_owned(), &[]).map_err(alone)?;
@@ -85,11 +85,11 @@ fn told() -> Result<KeyDescriptions, ConfigError> {
     Ok(notes.told.unwrap_or_default())
 }
 
-/// Keys that stand together.
+/// One table of the reference.
 struct Section {
-    /// Where their table is, with NAME for what an operator chooses.
+    /// The table's path; NAME stands for a name that the operator chooses.
     table: Vec<String>,
-    /// What the table is for.
+    /// The description of the table.
     about: &'static str,
     /// The kinds of provider that have these keys.
     kinds: Vec<String>,
@@ -97,16 +97,16 @@ struct Section {
 }
 
 struct ReferenceRow {
-    /// From the root.
+    /// The path from the configuration's root.
     path: Vec<String>,
     about: &'static str,
-    /// What a value must be, each way that some reader says it.
+    /// What a value must be, in each different wording of the readers.
     wanted: Vec<String>,
-    /// What it is worth when it is not set, by kind of provider or name of limit.
+    /// The default, by kind of provider or name of limit.
     defaults: Vec<(String, String)>,
 }
 
-/// The same place in the reference for all that an operator may name as he likes, and which of them this is.
+/// Replaces the names that the operator chooses by NAME. Returns the general path and the replaced name.
 fn place(path: &[String]) -> (Vec<String>, String) {
     let chosen: &[usize] = match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["keys", _, _, _, ..] => &[1, 3],
@@ -118,7 +118,7 @@ fn place(path: &[String]) -> (Vec<String>, String) {
     for (index, part) in path.iter().enumerate() {
         match (chosen.contains(&index), general.last_mut()) {
             (true, _) => general.push("NAME".to_owned()),
-            // A place in a list.
+            // An index in a list.
             (false, Some(list)) if part.chars().all(|c| c.is_ascii_digit()) => list.push_str("[]"),
             _ => general.push(part.clone()),
         }
@@ -173,7 +173,7 @@ fn sections(told: Vec<KeyDescription>) -> Vec<Section> {
             section.rows.push(row);
         }
     }
-    // What more kinds have comes first.
+    // Keys of more kinds come first.
     sections.sort_by_key(|section| (Reverse(section.kinds.len()), section.kinds.clone()));
     sections
 }
@@ -184,7 +184,7 @@ impl Section {
     }
 
     fn write(&self, text: &mut String) {
-        // In a provider's own file its table is the root.
+        // In a provider's own file, the provider's table is the root.
         let own = if self.of_provider() { self.table.get(2..).unwrap_or_default() } else { &self.table };
         let place = match own.join(".") {
             place if place.is_empty() => "At the top".to_owned(),
@@ -218,7 +218,7 @@ impl ReferenceRow {
     }
 
     fn default(&self) -> String {
-        // The same for all, or each with those who have it.
+        // One value for all kinds, or each value with its kinds.
         let mut each: Vec<(&String, Vec<&str>)> = Vec::new();
         for (variant, value) in &self.defaults {
             match each.iter_mut().find(|(seen, _)| *seen == value) {

@@ -1,5 +1,4 @@
-//! What every provider that is asked over a network has: how long to wait, how often to ask again, when
-//! to leave it alone, and how many calls at once.
+//! Settings of every provider that is called over a network: time-outs, retries, circuit breaker and concurrency.
 
 use std::time::Duration;
 
@@ -22,20 +21,18 @@ const BREAKER_WORDS: Words = &[
     ("pause", "Seconds until an open circuit allows one call as a probe."),
 ];
 
-/// Settings of a provider elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteConfig {
-    /// How long connecting may take.
+    /// Time-out of connecting.
     pub connect_timeout: Duration,
-    /// How long an answer may take to begin; none is as long as the call may take.
+    /// Time-out until the response begins; none: until the call's time-out.
     pub first_byte_timeout: Option<Duration>,
-    /// How often a call that cannot have cost anything is made again.
+    /// Maximum number of retries. Only a call that cannot have cost anything is retried.
     pub retries: u32,
-    /// When it is left alone.
     pub breaker: BreakerConfig,
-    /// How many calls may be under way at once.
+    /// Maximum number of calls at once.
     pub concurrency: u32,
-    /// How many calls may wait for their turn before others are refused.
+    /// Maximum number of calls that wait; the gateway refuses further ones.
     pub queue: usize,
 }
 
@@ -52,17 +49,17 @@ impl Default for RemoteConfig {
     }
 }
 
-/// When a provider that fails is left alone, and for how long.
+/// When the circuit breaker opens, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerConfig {
-    /// So many failures among twice as many calls; 0 never.
+    /// The number of failures, among the last `window()` calls, that opens the circuit breaker; 0 disables it.
     pub failures: u32,
-    /// For so long.
+    /// How long the circuit breaker stays open.
     pub pause: Duration,
 }
 
 impl BreakerConfig {
-    /// How many calls are looked back at.
+    /// How many of the last calls count: twice `failures`.
     pub const fn window(&self) -> u32 {
         2 * self.failures
     }

@@ -1,4 +1,4 @@
-//! The effective configuration in words: every key, what it is worth and who set it.
+//! Prints the effective configuration: every key with its value and source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use super::Config;
 use super::problem::{ConfigProblem, ValueOrigin, dotted};
 use super::reader::ReportEntry;
 
-/// Keys that are read once, at the start: what they set up has memory, or is Rocket's own.
+/// Keys that are read only at the start, because they configure memory, stores or Rocket itself.
 pub(super) const AT_START: [&str; 18] = [
     "state_dir",
     "limits.decoding_pixels",
@@ -32,34 +32,33 @@ pub(super) const AT_START: [&str; 18] = [
     "assets.static",
 ];
 
-/// What keys were worth: to see which have changed.
+/// The values of all keys, to find out which have changed.
 pub type ReportedValues = BTreeMap<String, Json>;
 
-/// A configuration as loaded.
+/// A loaded configuration and the facts about its loading.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The configuration.
     pub config: Config,
-    /// What an operator should know, though it stops nothing.
+    /// Messages for the operator that do not prevent the start.
     pub warnings: Vec<String>,
-    /// The folder it was read from; none if only what is built in was used.
+    /// The configuration folder; none if only built-in files were used.
     pub dir: Option<PathBuf>,
-    /// The files of it that were read.
+    /// The files that were read from it.
     pub read: Vec<PathBuf>,
-    /// Files that were named and whose content counts: networks, recipes, secrets.
+    /// Files that the configuration names and whose content matters: networks, recipes, secrets.
     pub files: BTreeSet<PathBuf>,
-    /// Secrets without a value that a provider on the route needs: it is not ready without them.
+    /// Secrets without a value that a provider on the route needs. The provider is not ready without them.
     pub unset: Vec<ConfigProblem>,
     pub(super) entries: Vec<ReportEntry>,
 }
 
 impl Loaded {
-    /// Where the value of a dotted key came from; none if there is no such key.
+    /// The source of a dotted key's value; none for an unknown key.
     pub fn provenance(&self, key: &str) -> Option<&ValueOrigin> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.origin)
     }
 
-    /// The folder and the files of it that are in effect, in a line for the start.
+    /// The configuration folder and its files, as one line for the log at the start.
     pub fn files_in_effect(&self) -> String {
         let Some(dir) = &self.dir else { return "built-in defaults, no folder".to_owned() };
         let name = |path: &PathBuf| path.strip_prefix(dir).unwrap_or(path).display().to_string();
@@ -72,7 +71,7 @@ impl Loaded {
         )
     }
 
-    /// Logs what an operator should know.
+    /// Logs the warnings.
     pub fn warn(&self) {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
@@ -82,27 +81,27 @@ impl Loaded {
         }
     }
 
-    /// What each key is worth, secrets masked.
+    /// The value of each key; secrets are masked.
     pub fn values(&self) -> ReportedValues {
         self.entries.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect()
     }
 
-    /// What the keys are worth whose changes count from the next start only.
+    /// The values of the keys that take effect only after a restart.
     pub fn values_at_start(&self) -> ReportedValues {
         let mut values = self.values();
         values.retain(|key, _| AT_START.contains(&key.as_str()));
         values
     }
 
-    /// Every key with its value and where it came from, a line each, secrets masked; then the warnings.
+    /// Every key with its value and source, one per line, then the warnings. Secrets are masked.
     pub fn report(&self) -> String {
         self.report_of(|_| true)
     }
 
-    /// The same report, of the keys that a file or a variable sets to another value than the default.
+    /// The same report, limited to keys that a file or a variable changes from their defaults.
     pub(super) fn report_of_changes(&self, defaults: &ReportedValues) -> String {
         self.report_of(|ReportEntry { key, value, secret, origin }| {
-            // A secret is set where its value is, which may be a variable that the built-in configuration names.
+            // A secret counts as changed where it has a value: a variable named in the built-in files may supply it.
             (*secret || origin.is_the_operators()) && defaults.get(key) != Some(value)
         })
     }
@@ -127,7 +126,7 @@ impl Loaded {
         lines
     }
 
-    /// The same for programs: `folder`, `keys` with `key`, `value` and `from` each, and `warnings`.
+    /// The same report as JSON: `folder`, `keys` with `key`, `value` and `from` each, and `warnings`.
     pub fn to_json(&self) -> Json {
         let keys = self.entries.iter().map(|ReportEntry { key, value, origin, .. }| {
             json!({ "key": key, "value": value, "from": origin.to_string() })
@@ -136,14 +135,14 @@ impl Loaded {
     }
 }
 
-/// The keys that are worth something else in one than in the other, or are in one only.
+/// The keys whose values differ, or that only one of the two has.
 pub fn changed(old: &ReportedValues, new: &ReportedValues) -> Vec<String> {
     let differs = |key: &&String| old.get(*key) != new.get(*key);
     let gone = old.keys().filter(|key| !new.contains_key(*key));
     new.keys().filter(differs).chain(gone).cloned().collect()
 }
 
-/// A value as TOML on one line.
+/// Formats a value as TOML on one line.
 pub(super) fn toml(value: &Json) -> String {
     match value {
         Json::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
@@ -153,7 +152,7 @@ pub(super) fn toml(value: &Json) -> String {
                 .map(|(key, value)| format!("{} = {}", dotted(std::slice::from_ref(key)), toml(value)));
             format!("{{ {} }}", keys.collect::<Vec<_>>().join(", "))
         }
-        // JSON's strings, numbers and truth values are TOML's, too.
+        // JSON strings, numbers and booleans are valid TOML.
         plain => plain.to_string(),
     }
 }

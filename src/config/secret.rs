@@ -1,4 +1,4 @@
-//! A key or a password: named in the configuration, never written in it, never shown.
+//! API keys and passwords: the configuration says where they are stored, and no output ever shows them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,13 +15,13 @@ use super::layer::Layer;
 use super::problem::{ConfigProblem, ValueOrigin, dotted};
 use super::table::Table;
 
-/// Longest secret file that is read, in bytes.
+/// Maximum size of a secret file, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
-/// What a secret is, in a configuration.
+/// What a secret must be, for error messages.
 const WANTED: &str = "{ env = \"NAME\" } or { file = \"path\" }";
 
-/// A secret: where it is kept, and its value if it could be had when the configuration was loaded.
-/// Whatever prints, formats or serialises it sees only where it is kept.
+/// Where a secret is stored, and its value if it was readable when the configuration was loaded. Printing, formatting
+/// and serialising show only where it is stored.
 #[derive(Clone)]
 pub struct Secret {
     keeper: Keeper,
@@ -35,33 +35,33 @@ enum Keeper {
 }
 
 impl Secret {
-    /// A secret kept in the environment variable `name`; `text` is the variable's value.
+    /// A secret in the environment variable `name`, whose value is `text`.
     pub(super) fn from_env(name: &str, text: Option<&str>) -> Self {
         let value = text.ok_or("is not set").and_then(usable);
         let value = value.map_err(|why| format!("environment variable {name} {why}"));
         Self { keeper: Keeper::Env(name.to_owned()), value }
     }
 
-    /// A secret kept in a file; white space around it is not part of it.
+    /// A secret in a file; leading and trailing white space is removed.
     pub(super) fn from_file(path: PathBuf) -> Self {
         let value = read(&path).and_then(|text| usable(&text).map_err(str::to_owned));
         let value = value.map_err(|why| format!("file {} {why}", path.display()));
         Self { keeper: Keeper::File(path), value }
     }
 
-    /// The value, still sealed (`secrecy::ExposeSecret` opens it); none when it is not set.
+    /// The value, wrapped so that it is not printed by accident (see `secrecy::ExposeSecret`); none if it is not set.
     pub fn expose(&self) -> Option<&SecretString> {
         self.value.as_ref().ok()
     }
 
-    /// Why there is no value, in words for the operator; none when there is one.
+    /// The reason why there is no value, for the operator; none if there is one.
     pub fn why_unset(&self) -> Option<String> {
         self.value.as_ref().err().cloned()
     }
 }
 
 impl Table<'_> {
-    /// A secret: `{ env = "NAME" }` or `{ file = "path" }`.
+    /// Reads a secret: `{ env = "NAME" }` or `{ file = "path" }`.
     pub(super) fn secret(&mut self, key: &'static str) -> Option<Secret> {
         let (value, origin) = self.take(key, Json::Null, true, || WANTED.to_owned())?;
         match self.kept(value) {
@@ -71,14 +71,14 @@ impl Table<'_> {
                 Some(secret)
             }
             Err(wrong) => {
-                // Not the value: it may be the secret itself.
+                // The message does not quote the value, because it may be the secret itself.
                 self.note_problem(origin, format!("`{}` {wrong}", dotted(&self.at(&[key]))));
                 None
             }
         }
     }
 
-    /// A table of secrets, whose names the operator chooses.
+    /// Reads a table of secrets whose names the operator chooses.
     pub(super) fn secrets(&mut self, key: &'static str) -> BTreeMap<String, Secret> {
         self.table(key, |table| {
             let mut secrets = BTreeMap::new();
@@ -98,7 +98,7 @@ impl Table<'_> {
         })
     }
 
-    /// Notes that a secret which is named has no value, if that is so.
+    /// Notes a configured secret that has no value.
     pub(super) fn note_unset(&self, tail: &[&str], secret: &Secret, origin: ValueOrigin) {
         if let Some(why) = secret.why_unset() {
             let path = self.at(tail);
@@ -107,14 +107,14 @@ impl Table<'_> {
         }
     }
 
-    /// A secret that, when the key is not set, the first of these variables that is set keeps.
+    /// Reads a secret. If the key is not set, the first of these variables that is set supplies the secret.
     pub(super) fn secret_or_variables(&mut self, key: &'static str, variables: &[&str]) -> Secret {
         let source = self.reader.source;
         let set = variables.iter().find(|name| source.var(name).is_some());
         let name = set.or(variables.first()).copied().unwrap_or_default();
         let kept = Secret::from_env(name, source.var(name));
         if self.has(key) {
-            // A key that is wrong has been noted; what it is worth does not matter any more.
+            // If the key is invalid, the problem is already noted and the value is irrelevant.
             return self.secret(key).unwrap_or(kept);
         }
         self.miss(key);
@@ -126,7 +126,7 @@ impl Table<'_> {
         kept
     }
 
-    /// The secret that a value stands for, or what it must be.
+    /// Converts a value to a secret; an error says what the value must be.
     pub(super) fn kept(&self, value: &Value) -> Result<Secret, &'static str> {
         const FORM: &str = "must be either { env = \"NAME\" } or { file = \"path\" }";
         const LITERAL: &str = "must not be written here: a configuration file is copied, committed and shown. \
@@ -134,14 +134,14 @@ impl Table<'_> {
         let env = &self.reader.source.env;
         let layer = |value: &Value| self.reader.layer(value);
         let Some(dict) = value.as_dict() else {
-            // The variable that would set the key is as good a keeper as one that it would name.
+            // The variable that sets the key may contain the secret itself instead of the name of another variable.
             let Some(ValueOrigin::Env(name)) = layer(value).map(|layer| layer.origin(&[])) else {
                 return Err(LITERAL);
             };
             let text = value.as_str().or_else(|| env.get(&name).map(String::as_str));
             return Ok(Secret::from_env(&name, text));
         };
-        // A variable's word counts more than a file's, whichever of the two it says.
+        // A variable overrides a file, no matter whether each contains `env` or `file`.
         let said = |loud: bool| {
             dict.iter()
                 .filter(|(_, place)| !loud || layer(place).is_some_and(Layer::is_env))
@@ -165,8 +165,7 @@ impl Table<'_> {
     }
 }
 
-/// Whether a path leads to a file that is read to its end at once. A pipe, and much in `/dev`, is waited for for
-/// ever.
+/// Returns an error unless the path is a regular file. Reading a pipe or a device could block forever.
 fn regular(path: &Path) -> Result<(), String> {
     let found = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
     if found.is_file() { Ok(()) } else { Err("cannot be read: it is no regular file".to_owned()) }
@@ -183,7 +182,7 @@ fn read(path: &PathBuf) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
 }
 
-/// A secret ends up in HTTP headers: one line of text.
+/// Checks that the secret is one line of text, because it is sent in HTTP headers.
 fn usable(text: &str) -> Result<SecretString, &'static str> {
     let text = text.trim();
     if text.is_empty() {
@@ -195,7 +194,7 @@ fn usable(text: &str) -> Result<SecretString, &'static str> {
     }
 }
 
-/// `(set, from env NAME)`, `(unset: environment variable NAME is not set)`.
+/// Prints `(set, from env NAME)` or `(unset: environment variable NAME is not set)`.
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.value, &self.keeper) {

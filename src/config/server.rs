@@ -1,9 +1,9 @@
-//! Rocket's own settings: address, port, shutdown and the like, as in any Rocket application.
+//! Reads Rocket's own settings: address, port, shutdown and others, as in any Rocket application.
 //!
-//! Layers, the lowest first: Rocket's defaults, the `Rocket.toml` inside the program, the one beside the
-//! configuration folder, `ROCKET_` variables. Rocket ignores a key that it does not know and a file that
-//! is not there; here both are errors, because a misspelt `address` must not go unnoticed. What would let a
-//! client choose its own address, and what this build cannot do, is refused.
+//! Layers, lowest priority first: Rocket's defaults, the built-in `Rocket.toml`, the `Rocket.toml` next to the
+//! configuration folder, `ROCKET_` variables. Rocket ignores unknown keys and missing files; here both are errors,
+//! because a misspelt `address` must not go unnoticed. Settings that would let a client choose its own address, and
+//! settings that this build does not support, are errors too.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,18 +20,18 @@ use super::source::{ConfigSource, disk_layer};
 
 const FILE: &str = "Rocket.toml";
 const PREFIX: &str = "ROCKET_";
-/// Names another file, as in any Rocket application.
+/// Names another file than `Rocket.toml`, as in any Rocket application.
 const FILE_VARIABLE: &str = "ROCKET_CONFIG";
 static BUILT_IN: &str = include_str!("../../Rocket.toml");
 
-/// Keys that Rocket knows but that must not be set, and why.
+/// Keys of Rocket that must not be set, and the reason.
 const REFUSED: &[(&str, &str)] = &[
     ("ip_header", "a client could choose its own address; use `trusted_proxies` in pixcolor.toml"),
     ("tls", "this program does not speak TLS; put a reverse proxy in front"),
     ("secret_key", "this program has no private cookies"),
 ];
 
-/// What each setting is for, and its default where that depends on the machine.
+/// The description of each setting, and its default where that depends on the machine.
 const WORDS: &[(&str, &str, Option<&str>)] = &[
     ("address", "The address to listen on; `0.0.0.0` accepts other machines.", None),
     ("port", "The port to listen on.", None),
@@ -64,21 +64,21 @@ const WORDS: &[(&str, &str, Option<&str>)] = &[
     ("cli_colors", "Whether Rocket's log uses colours.", None),
 ];
 
-/// `delay` is ours. Which signals stop the program is no setting: it listens to them itself.
+/// `delay` is the program's own setting. The list of signals is not configurable: the program handles signals itself.
 const SHUTDOWN_KEYS: &[&str] = &["delay", "grace", "mercy"];
 const PROFILES: &[&str] = &["default", "debug", "release", "global"];
 
-/// Rocket's settings, for `rocket::custom`. They are valid: Rocket can extract its `Config` from them.
+/// Rocket's settings for `rocket::custom`. They are validated: Rocket can extract its `Config` from them.
 pub fn server_figment(source: &ConfigSource) -> Result<Figment, ConfigError> {
     Server::read(source).map(|server| server.figment)
 }
 
-/// Every setting of Rocket's that can be set here, what it is worth and where it came from, a line each.
+/// All settings that can be set here, with value and source, one per line.
 pub fn server_report(source: &ConfigSource) -> Result<String, ConfigError> {
     Ok(lines(Server::read(source)?.entries()))
 }
 
-/// The same report, of the settings that a file or a variable sets to another value than the default.
+/// The same report, limited to settings that a file or a variable changes from their defaults.
 pub(super) fn server_report_of_changes(source: &ConfigSource) -> Result<String, ConfigError> {
     let defaults = server_values(&ConfigSource::default())?;
     let mut entries = Server::read(source)?.entries();
@@ -90,40 +90,39 @@ fn lines(entries: Vec<(String, Json, ValueOrigin)>) -> String {
     entries.iter().map(|(key, value, origin)| format!("{key} = {value}  # {origin}\n")).collect()
 }
 
-/// What each of these settings is worth. All of them count from the start.
+/// The values of these settings. All of them take effect only after a restart.
 pub fn server_values(source: &ConfigSource) -> Result<ReportedValues, ConfigError> {
     let entries = Server::read(source)?.entries().into_iter();
     Ok(entries.map(|(key, value, _)| (key, value)).collect())
 }
 
-/// The file of these settings that is in effect, if there is one on disk.
+/// The settings file on disk, if there is one.
 pub fn server_file(source: &ConfigSource) -> Result<Option<PathBuf>, ConfigError> {
     let layers = file_layers(source)?;
     Ok(layers.iter().find_map(Layer::on_disk).map(PathBuf::from))
 }
 
-/// How long stopping takes.
+/// The phases of a shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopTimes {
-    /// From being told to no new connections.
+    /// From the signal until the server accepts no new connections.
     pub delay: Duration,
-    /// For what is under way then.
+    /// How long running requests may take after that.
     pub grace: Duration,
-    /// For sending the rest of it.
+    /// How long sending the remaining responses may take after that.
     pub mercy: Duration,
 }
 
-/// How long stopping takes with these settings of Rocket's.
 pub fn stop_times(figment: &Figment) -> StopTimes {
     let seconds = |key: &str| {
         let seconds = figment.extract_inner::<u32>(&format!("shutdown.{key}"));
-        // They are valid: whoever made these settings has looked.
+        // The settings are already validated.
         Duration::from_secs(seconds.unwrap_or_default().into())
     };
     StopTimes { delay: seconds("delay"), grace: seconds("grace"), mercy: seconds("mercy") }
 }
 
-/// The reference of these settings: key, what it is for, its default.
+/// The reference's entries: key, description, default.
 pub(super) fn server_words() -> Result<Vec<(&'static str, &'static str, String)>, ConfigError> {
     let figment = Server::read(&ConfigSource::default())?.figment;
     let default = |key: &str| {
@@ -162,7 +161,7 @@ impl Server {
         ConfigError::check(server.wrong_values()).map(|()| server)
     }
 
-    /// Rocket's own complaints about values, and what it would only notice by a panic.
+    /// Collects Rocket's own errors about values, and errors that Rocket would only report with a panic.
     fn wrong_values(&self) -> Vec<ConfigProblem> {
         let config = match rocket::Config::try_from(&self.figment) {
             Ok(config) => config,
@@ -193,7 +192,7 @@ impl Server {
         none.chain(delay).collect()
     }
 
-    /// Where the layer of that name has a key, in that profile or the selected one.
+    /// The source of a key in the named layer, in the given profile or else the selected one.
     fn origin(&self, layer: Option<&str>, profile: Option<&Profile>, path: &[String]) -> ValueOrigin {
         let layer = self.layers.iter().find(|candidate| Some(candidate.name().as_str()) == layer);
         let profile = profile.unwrap_or(self.figment.profile()).as_str().to_string();
@@ -201,7 +200,7 @@ impl Server {
         layer.map_or(ValueOrigin::Default, |layer| layer.origin(&path))
     }
 
-    /// Each setting, what it is worth, and where it came from.
+    /// Each setting with its value and source.
     fn entries(&self) -> Vec<(String, Json, ValueOrigin)> {
         let mut entries = Vec::new();
         for key in known_keys() {
@@ -215,7 +214,7 @@ impl Server {
     fn note(&self, path: &mut Vec<String>, value: &Value, entries: &mut Vec<(String, Json, ValueOrigin)>) {
         if let Some(table) = value.as_dict() {
             let shutdown = path.len() == 1 && path[0] == "shutdown";
-            // Rocket's own of these are not for anybody to set.
+            // Rocket's other settings of this table cannot be configured.
             for (key, value) in
                 table.iter().filter(|(key, _)| !shutdown || SHUTDOWN_KEYS.contains(&key.as_str()))
             {
@@ -232,7 +231,7 @@ impl Server {
     }
 }
 
-/// What is inside the program, and the file on disk if there is one.
+/// The built-in file, and the file on disk if there is one.
 fn file_layers(source: &ConfigSource) -> Result<Vec<Layer>, ConfigError> {
     let alone = |problem: ConfigProblem| ConfigError::one(problem.origin, problem.message);
     let mut layers = vec![Layer::file(Path::new(FILE), true, BUILT_IN.to_owned(), &[]).map_err(alone)?];
@@ -247,14 +246,14 @@ fn file_layers(source: &ConfigSource) -> Result<Vec<Layer>, ConfigError> {
     Ok(layers)
 }
 
-/// The file beside the configuration folder, or the one that `ROCKET_CONFIG` names, which must be there.
+/// The file next to the configuration folder, or the one that `ROCKET_CONFIG` names, which must exist.
 fn file(source: &ConfigSource) -> Result<Option<(PathBuf, bool)>, ConfigError> {
     if let Some(path) = source.var(FILE_VARIABLE) {
         return Ok(Some((source.resolve(path), true)));
     }
     let beside = |dir: PathBuf| match (dir.file_name(), dir.parent()) {
         (Some(_), Some(parent)) => parent.join(FILE),
-        // The folder is written as `.` or ends in `..`.
+        // The folder's path is `.` or ends in `..`.
         _ => dir.join("..").join(FILE),
     };
     Ok(source.folder()?.map(|dir| (beside(dir), false)))
@@ -263,18 +262,18 @@ fn file(source: &ConfigSource) -> Result<Option<(PathBuf, bool)>, ConfigError> {
 fn env_layers(source: &ConfigSource) -> Vec<Layer> {
     let set = source.env.iter().filter_map(|(name, text)| {
         let key = name.strip_prefix(PREFIX)?.to_lowercase();
-        // Not with figment's parser, which panics at an escape after a letter that is not ASCII.
+        // Figment's own parser panics at an escape after a non-ASCII letter.
         (!matches!(key.as_str(), "profile" | "config")).then(|| Layer::env(name, &[key], env_value(text)))
     });
     set.collect()
 }
 
-/// A file whose tables are profiles.
+/// A file whose top-level tables are profiles.
 struct Nested<'l>(&'l Layer);
 
 impl Provider for Nested<'_> {
     fn metadata(&self) -> Metadata {
-        // Rocket takes relative paths in it to be relative to its folder.
+        // Rocket resolves relative paths against the folder of this file.
         let named = Metadata::named(self.0.name());
         match self.0.path() {
             Some(path) => named.source(path),
@@ -290,7 +289,7 @@ impl Provider for Nested<'_> {
     }
 }
 
-/// A variable, which counts in every profile.
+/// A variable, which applies to every profile.
 struct Global<'l>(&'l Layer);
 
 impl Provider for Global<'_> {
@@ -308,7 +307,7 @@ fn known_keys() -> impl Iterator<Item = &'static str> {
     rocket::Config::PARAMETERS.iter().copied().filter(move |key| !refused(key))
 }
 
-/// What Rocket would not notice in a file.
+/// Errors in a file that Rocket ignores.
 fn file_problems(layer: &Layer, selected: &Profile) -> Vec<ConfigProblem> {
     let mut problems = Vec::new();
     let mut note = |path: &[&str], message: String| {
@@ -327,7 +326,7 @@ fn file_problems(layer: &Layer, selected: &Profile) -> Vec<ConfigProblem> {
         }
         for (key, value) in settings {
             if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| refused == key) {
-                // Off is what it is anyway.
+                // `false` is the default, so it is allowed.
                 if value.to_bool() != Some(false) {
                     note(&[profile, key], format!("`{key}` cannot be set: {why}"));
                 }

@@ -1,4 +1,4 @@
-//! What several replicas have in common.
+//! Settings of the Redis that several replicas share.
 
 use std::time::Duration;
 
@@ -25,34 +25,33 @@ const WORDS: Words = &[
     ),
 ];
 
-/// What an address of it is.
+/// What the address of Redis must be, for error messages.
 const REDIS: &str =
     "the address of a Redis or Valkey, such as \"redis://127.0.0.1:6379\" or \"rediss://host:6380/0\"";
 
-/// The Redis that replicas share. It is connected to when the program starts.
+/// The program connects when it starts.
 #[derive(Clone, Debug)]
 pub struct SharedConfig {
-    /// Where it is; none is one process by itself.
+    /// None: a single process without Redis.
     pub redis: Option<Address>,
-    /// Its password.
     pub password: Option<Secret>,
-    /// What all keys begin with.
+    /// The prefix of all Redis keys.
     pub prefix: String,
-    /// Whether the program does not start without it.
+    /// Whether the start fails if Redis cannot be reached.
     pub required: bool,
-    /// How long connecting may take, and each answer.
+    /// Time-out of connecting and of each reply.
     pub timeout: Duration,
-    /// What becomes of limits on rates while it does not answer.
+    /// What happens to rate limits while Redis does not answer.
     pub quota_when_down: WhenDown,
 }
 
-/// What becomes of limits on rates while they cannot be shared.
+/// What happens to rate limits while Redis does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenDown {
-    /// Each process counts for itself.
+    /// Each process counts on its own.
     #[default]
     Process,
-    /// Nothing is limited.
+    /// Rate limits are disabled.
     Off,
 }
 
@@ -81,7 +80,7 @@ impl SharedConfig {
         }
     }
 
-    /// How to reach it; none where nothing is shared.
+    /// The options of the connection; none if no Redis is configured.
     pub fn options(&self) -> Option<RedisOptions> {
         let password = self.password.as_ref().and_then(Secret::expose).cloned();
         let (prefix, timeout) = (self.prefix.clone(), self.timeout);
@@ -89,7 +88,7 @@ impl SharedConfig {
     }
 }
 
-/// Not by `Table::read`, which repeats a wrong value: there may be a password in it.
+/// Reads the address. `Table::read` is not used, because it quotes an invalid value, which may contain a password.
 fn address(table: &mut Table<'_>) -> Option<Address> {
     let (value, origin) = table.take("redis", Json::Null, false, || REDIS.to_owned())?;
     let parsed = value.as_str().ok_or(AddressError::Unknown).and_then(str::parse::<Address>);

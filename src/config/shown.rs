@@ -1,9 +1,9 @@
-//! Values as they are quoted in errors: short, on one line, and without what may be a password.
+//! Formats values for error messages: short, on one line, without possible passwords.
 
 use figment::value::Value;
 use serde_json::Value as Json;
 
-/// A text without the user, the password and the query that an address may hold.
+/// Removes the user, password and query from an address in the text.
 fn without_secrets(text: &str) -> String {
     let (scheme, rest) = text.find("://").map_or(("", text), |at| text.split_at(at + 3));
     let rest = match rest.rsplit_once('@') {
@@ -16,7 +16,7 @@ fn without_secrets(text: &str) -> String {
     }
 }
 
-/// A value in an error: short, on one line, and without what may be a password.
+/// Formats a value for an error message.
 pub(super) fn shown(value: &Value) -> String {
     const LONGEST: usize = 60;
     match value {

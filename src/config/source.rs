@@ -1,4 +1,4 @@
-//! Where a configuration is looked for: the folder, the files in it, and what is built into the program.
+//! Finds the configuration: the folder, the files in it, and the files that are built into the program.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -11,59 +11,58 @@ use include_dir::{Dir, include_dir};
 use super::layer::Layer;
 use super::problem::{ConfigError, ConfigProblem, ValueOrigin};
 
-/// The gateway's file in a configuration folder.
+/// The main file of a configuration folder.
 pub(super) const MAIN_FILE: &str = "pixcolor.toml";
-/// The folder of providers, one a file, in a configuration folder.
+/// The folder with one file per provider, inside a configuration folder.
 pub(super) const PROVIDERS: &str = "providers";
-/// The configuration folder in the working folder, where no other is named.
+/// The default configuration folder, relative to the working folder.
 const DEFAULT_FOLDER: &str = "config";
-/// The environment variable that names the configuration folder.
+/// The environment variable with the path of the configuration folder.
 pub(super) const FOLDER_VARIABLE: &str = "PIXCOLOR_CONFIG";
-/// The environment variable that stands for the key `state_dir`.
+/// The environment variable of the key `state_dir`.
 const STATE_VARIABLE: &str = "PIXCOLOR_STATE_DIR";
 
-/// Longest configuration file that is read, in bytes.
+/// Maximum size of a configuration file, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 static BUILT_IN_MAIN: &str = include_str!("../../config/pixcolor.toml");
 static BUILT_IN_PROVIDERS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config/providers");
 
-/// Where to look. The default looks nowhere: only what is built in.
+/// Where to look for the configuration. The default value uses only the built-in files.
 #[derive(Clone, Debug, Default)]
 pub struct ConfigSource {
-    /// The configuration folder that was asked for; else `PIXCOLOR_CONFIG` in `env` names it.
+    /// The folder given on the command line. If none, `PIXCOLOR_CONFIG` in `env` names it.
     pub dir: Option<PathBuf>,
-    /// The environment.
     pub env: BTreeMap<String, String>,
-    /// What relative paths outside of files are relative to, and where `config/` is looked for when no
-    /// folder was asked for. None looks for no such folder.
+    /// The base of relative paths that are not in a file, and the parent of the default folder `config/`. None: no
+    /// default folder is looked up.
     pub cwd: Option<PathBuf>,
 }
 
 impl ConfigSource {
-    /// This process: its environment, its working folder, and the folders given on the command line, of the
-    /// configuration and of the state.
+    /// The source for this process: its environment, its working folder, and the configuration folder and state
+    /// folder from the command line.
     pub fn from_process(dir: Option<PathBuf>, state_dir: Option<PathBuf>) -> Self {
         let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
         let mut env: BTreeMap<_, _> =
             std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
-        // A text in quotes: variables are TOML, to which `2024` is a number.
+        // Quoted, because variables are parsed as TOML and a folder named `2024` would be a number.
         let quoted = |dir: PathBuf| serde_json::Value::from(text(dir.into())).to_string();
         env.extend(state_dir.map(|dir| (STATE_VARIABLE.to_owned(), quoted(dir))));
         Self { dir, env, cwd: Some(PathBuf::new()) }
     }
 
-    /// An environment variable, unless it is unset or empty.
+    /// The value of an environment variable; none if it is unset or empty.
     pub(super) fn var(&self, name: &str) -> Option<&str> {
         self.env.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A path that was not written in a file.
+    /// Resolves a path that is not in a file.
     pub(super) fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
         self.cwd.clone().unwrap_or_default().join(path)
     }
 
-    /// The configuration folder: the one asked for, which must be there, else `config` if it is there, else none.
+    /// The configuration folder: the one asked for, which must exist; or else `config` if it exists; or else none.
     pub(super) fn folder(&self) -> Result<Option<PathBuf>, ConfigError> {
         let asked = match (&self.dir, self.var(FOLDER_VARIABLE)) {
             (Some(dir), _) => (ValueOrigin::Default, dir.clone()),
@@ -82,9 +81,9 @@ impl ConfigSource {
         }
     }
 
-    /// `config` in the working folder. Only one that does not exist is none: a folder that cannot be read, or that has no
-    /// `pixcolor.toml`, may be the operator's, with the wrong owner or mounted from the wrong place. What is built in
-    /// lets every client in, which the operator's configuration may not do.
+    /// The folder `config` in the working folder; none only if it does not exist. A folder that cannot be read or has
+    /// no `pixcolor.toml` is an error, because it may be the operator's with a wrong owner or mount. The built-in
+    /// configuration accepts every client, and the operator's may not.
     fn default_folder(&self) -> Result<Option<PathBuf>, ConfigError> {
         let Some(dir) = self.cwd.as_ref().map(|cwd| cwd.join(DEFAULT_FOLDER)) else { return Ok(None) };
         match fs::metadata(dir.join(MAIN_FILE)) {
@@ -92,7 +91,7 @@ impl ConfigSource {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(unusable(ValueOrigin::Default, &dir, &format!("cannot be used: {error}")))
             }
-            // A link to nowhere counts as being there.
+            // A broken link counts as existing.
             Err(_) if dir.symlink_metadata().is_err() => Ok(None),
             Err(_) => {
                 let missing = format!(
@@ -103,9 +102,9 @@ impl ConfigSource {
         }
     }
 
-    /// For commands that work on the files of a gateway: those of the service on this machine, if there is one, unless
-    /// others are meant. The folders are those that `deploy/systemd/pixcolor.service` names. Others are meant where a
-    /// folder of another configuration is named, and by a user who is not root where the working folder has a `config`.
+    /// For commands that work on a gateway's files: uses the folders of the installed service (as in
+    /// `deploy/systemd/pixcolor.service`) if there is one, unless other folders are meant. That is the case if a
+    /// configuration folder is named, or if the user is not root and the working folder has a `config`.
     pub fn or_of_the_service(mut self) -> Self {
         let is_there = |path: &Path| path.symlink_metadata().is_ok();
         let config = Path::new("/etc/pixcolor").join(DEFAULT_FOLDER);
@@ -133,7 +132,7 @@ impl ConfigSource {
         self
     }
 
-    /// A text about this configuration without the path of its folder, which is nobody else's business.
+    /// Removes the configuration folder's path from a text, because clients must not learn it.
     pub fn without_folder(&self, text: &str) -> String {
         match self.place() {
             Some(dir) => {
@@ -144,14 +143,13 @@ impl ConfigSource {
         }
     }
 
-    /// Where the configuration folder is, or would be; none if none is looked for.
+    /// The path of the configuration folder, which may not exist; none if no folder is looked up.
     pub(super) fn place(&self) -> Option<PathBuf> {
         let asked = self.dir.clone().or_else(|| self.var(FOLDER_VARIABLE).map(PathBuf::from));
         asked.map(|dir| self.resolve(dir)).or_else(|| Some(self.cwd.as_ref()?.join(DEFAULT_FOLDER)))
     }
 
-    /// Where what must outlive the process is kept unless the configuration says otherwise, after the
-    /// XDG Base Directory Specification; and whether that is only a temporary folder.
+    /// The default state folder after the XDG Base Directory Specification, and whether it is only temporary.
     pub(super) fn state_dir(&self) -> (PathBuf, bool) {
         match self.user_dir("XDG_STATE_HOME", ".local/state") {
             Some(state) => (state, false),
@@ -159,8 +157,7 @@ impl ConfigSource {
         }
     }
 
-    /// Where what can be made again is kept unless the configuration says otherwise, after the same
-    /// specification; none without a home.
+    /// The default cache folder after the XDG Base Directory Specification; none without a home folder.
     pub(super) fn cache_dir(&self) -> Option<PathBuf> {
         self.user_dir("XDG_CACHE_HOME", ".cache")
     }
@@ -172,13 +169,13 @@ impl ConfigSource {
     }
 }
 
-/// The files of a configuration, lowest first, and where they were found.
+/// The files of a configuration, lowest priority first, and the folder that contains them.
 pub(super) struct ConfigFiles {
     pub(super) dir: Option<PathBuf>,
     pub(super) layers: Vec<Layer>,
 }
 
-/// Reads every file of a configuration. All files that cannot be read or parsed are named together.
+/// Reads every file of a configuration. The error lists all files that cannot be read or parsed.
 pub(super) fn read_files(source: &ConfigSource) -> Result<ConfigFiles, ConfigError> {
     let dir = source.folder()?;
     let mut problems = Vec::new();
@@ -215,7 +212,7 @@ pub(super) fn read_files(source: &ConfigSource) -> Result<ConfigFiles, ConfigErr
     Ok(ConfigFiles { dir, layers })
 }
 
-/// What is inside the program, less the providers that a file on disk replaces as a whole.
+/// The built-in files, except providers that a file on disk replaces.
 fn built_in(replaced: impl Fn(&str) -> bool) -> Result<Vec<Layer>, ConfigError> {
     let main = (PathBuf::from("config").join(MAIN_FILE), BUILT_IN_MAIN, None);
     let providers = BUILT_IN_PROVIDERS.files().filter_map(|file| {
@@ -245,8 +242,8 @@ fn defined_twice(name: &str, layer: &Layer, main: &Layer) -> Option<ConfigProble
     })
 }
 
-/// The provider files of a folder, by provider name. Hidden files and everything that does not end in
-/// `.toml` are what editors and Kubernetes leave behind, or a file put out of use.
+/// The provider files of a folder, by provider name. Hidden files and files without `.toml` are skipped: editors and
+/// Kubernetes create them, and operators rename files to disable them.
 pub(super) fn provider_files(folder: &Path) -> Result<Vec<(String, PathBuf)>, ConfigProblem> {
     let unreadable = |error: std::io::Error| unreadable(folder, &error.to_string());
     let entries = match fs::read_dir(folder) {
@@ -264,13 +261,13 @@ pub(super) fn provider_files(folder: &Path) -> Result<Vec<(String, PathBuf)>, Co
     Ok(files)
 }
 
-/// The name of the provider that a file defines, if it is a provider's file.
+/// The provider that a file defines; none if it is not a provider file.
 fn provider_name(path: &Path) -> Option<String> {
     let name = path.file_stem()?.to_string_lossy();
     (path.extension() == Some(OsStr::new("toml")) && !name.starts_with('.')).then(|| name.into_owned())
 }
 
-/// A file on disk as a layer; none if it is not there.
+/// Reads a file on disk as a layer; none if it does not exist.
 pub(super) fn disk_layer(path: &Path, prefix: &[&str]) -> Result<Option<Layer>, ConfigProblem> {
     match read_text(path) {
         Ok(Some(text)) => Layer::file(path, false, text, prefix).map(Some),
@@ -293,7 +290,7 @@ fn read_text(path: &Path) -> Result<Option<String>, String> {
         Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => {
             return Ok(None);
         }
-        // A pipe would be waited for for ever.
+        // Reading a pipe could block forever.
         Ok(found) if !found.is_file() => return Err("it is no regular file".to_owned()),
         found => found.map_err(|error| error.to_string())?,
     };

@@ -1,8 +1,8 @@
-//! The store that several gateways share: a bucket that is spoken to as S3 is.
+//! Settings of the object store that several gateways share: a bucket with the S3 protocol.
 //!
-//! The names of AWS's own variables work here, too: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
-//! `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL_S3` and those by which a role is found. They count
-//! only when a store is set, and each only when its key is not.
+//! AWS's own variables work here too: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`,
+//! `AWS_REGION`, `AWS_ENDPOINT_URL_S3`, and the variables of roles. They apply only if a store is configured, and
+//! each only if its own key is not set.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use super::reference::Words;
 use super::secret::Secret;
 use super::table::{ExpectedText, Table};
 
-/// Supply the name and the secret of an access key, and its token.
+/// Supply the ID, the secret and the session token of an access key.
 const KEY_VARIABLES: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 /// Supply the region.
 const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
-/// Supply the address.
+/// Supply the endpoint.
 const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
-/// Say how the role of a machine or a container is found. Without any it is asked of the metadata service.
+/// Configure the role of a machine or a container. Without any, the metadata service supplies the role.
 const ROLE_VARIABLES: [&str; 7] = [
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_ROLE_ARN",
@@ -50,38 +50,34 @@ const WORDS: Words = &[
     ),
 ];
 
-/// A bucket, and how it is reached. Shown as `s3://bucket/prefix`.
+/// A bucket and the settings of its store. Printed as `s3://bucket/prefix`.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// The bucket.
     pub bucket: String,
-    /// What the names of all objects begin with; may be empty.
+    /// The prefix of all objects; may be empty.
     pub prefix: String,
-    /// The store's address; none is AWS itself.
+    /// None is AWS.
     pub endpoint: Option<Url>,
-    /// The region that requests are signed for.
+    /// The region for which requests are signed.
     pub region: String,
-    /// Who asks.
     pub credentials: StoreCredentials,
-    /// How long a value may take to be read or written.
+    /// Time-out of reading or writing one object.
     pub timeout: Duration,
-    /// How long at most a store that has failed is left alone.
+    /// The longest time for which the circuit breaker stays open after failures.
     pub pause: Duration,
 }
 
-/// Who asks a store.
+/// The credentials for a store.
 #[derive(Clone, Debug)]
 pub enum StoreCredentials {
-    /// An access key; its name and secret have values.
+    /// An access key; the ID and the secret have values.
     Key {
-        /// Its name.
         id: Secret,
-        /// Its secret.
         secret: Secret,
-        /// The token of a key that is valid for a while only.
+        /// The session token of a temporary key.
         token: Option<Secret>,
     },
-    /// The role that this machine or container has: AWS's settings by which it is found, by name.
+    /// The role of this machine or container, as AWS's settings by name.
     Role(Vec<(String, String)>),
 }
 
@@ -97,7 +93,7 @@ impl StoreConfig {
     const PAUSE: Duration = Duration::from_secs(30);
     const REGION: &str = "us-east-1";
 
-    /// Reads `store` and `s3` of the table of the cache.
+    /// Reads the keys `store` and `s3` of the table `cache`.
     pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
         let wanted = table.has("store");
         let place = table.read("store", Json::Null, |value| place(value.as_str().unwrap_or_default()));
@@ -107,7 +103,7 @@ impl StoreConfig {
     }
 }
 
-/// What stands in the table `s3`.
+/// The table `s3`.
 struct S3 {
     endpoint: Option<Url>,
     region: String,
@@ -146,7 +142,7 @@ impl S3 {
 
 fn credentials(table: &mut Table<'_>, wanted: bool) -> Option<StoreCredentials> {
     let role = table.choice("credentials", &[("key", false), ("role", true)]).unwrap_or_default();
-    // A token belongs to its key, so that both come from the same place.
+    // A session token belongs to its key, so both must come from the same source.
     let foreign = !wanted || table.has("access_key_id");
     let keys = ["access_key_id", "secret_access_key", "session_token"];
     let mut secrets = keys.into_iter().zip(KEY_VARIABLES).map(|(key, variable)| {
@@ -170,7 +166,7 @@ fn credentials(table: &mut Table<'_>, wanted: bool) -> Option<StoreCredentials> 
             let message = format!(
                 "`cache.store` needs `{name}`, which has no value: {why}. Or set `credentials = \"role\"`, if this machine has a role"
             );
-            // Where the key is set, or else where the store is.
+            // The source of the key if it is set, or else of the store.
             match table.has(key) {
                 true => table.problem(&[key], message),
                 false => {
@@ -187,7 +183,7 @@ fn credentials(table: &mut Table<'_>, wanted: bool) -> Option<StoreCredentials> 
     Some(StoreCredentials::Key { id, secret, token })
 }
 
-/// A key's value, or else that of the first of these variables that is set, if they count.
+/// Reads a key. If it is not set and the variables apply, uses the first of them that is set.
 fn or_variable<T>(
     table: &mut Table<'_>,
     key: &'static str,
@@ -215,7 +211,7 @@ fn or_variable<T>(
     }
 }
 
-/// The bucket and the prefix that a text such as `s3://bucket/prefix` names.
+/// Parses `s3://bucket/prefix` into bucket and prefix.
 fn place(text: &str) -> Result<(String, String), ExpectedText> {
     let wanted = |what: &str| format!("{what} such as \"s3://bucket\" or \"s3://bucket/prefix\"");
     let Some(rest) = text.strip_prefix("s3://") else {
@@ -223,7 +219,7 @@ fn place(text: &str) -> Result<(String, String), ExpectedText> {
     };
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let (bare, prefix) = (prefix.is_empty(), prefix.strip_suffix('/').unwrap_or(prefix));
-    // What every store takes, and nothing that would have to be written otherwise in an address.
+    // Only characters that every store accepts and that need no escaping in a URL.
     let plain = |part: &str| {
         !matches!(part, "" | "." | "..")
             && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
@@ -237,7 +233,7 @@ fn place(text: &str) -> Result<(String, String), ExpectedText> {
     Ok((bucket.to_owned(), prefix.to_owned()))
 }
 
-/// The address of a store.
+/// Parses the address of a store.
 fn address(text: &str) -> Result<Url, ExpectedText> {
     let wanted = || {
         "the address of a store, such as \"https://s3.example.com\", without a user, a password or a query in it"

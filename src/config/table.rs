@@ -1,8 +1,7 @@
-//! One table of the configuration while it is read: a struct asks it for each of its keys once, with its
-//! default and its range, and what nobody asked for is unknown.
+//! One table of the configuration during reading. A struct reads each of its keys once, with default and range; keys
+//! that no struct reads are unknown.
 //!
-//! This is done here and not by deriving `Deserialize`, because a derived one stops at the first thing
-//! that is wrong and knows no lines.
+//! The structs do not derive `Deserialize`, because derived code stops at the first error and knows no lines.
 
 use std::path::{Path, PathBuf};
 
@@ -15,30 +14,28 @@ use super::reader::{Reader, ReportEntry, Unknown};
 use super::reference::{KeyDescription, Words};
 use super::shown::shown;
 
-/// One table.
 pub(super) struct Table<'r> {
     pub(super) reader: &'r Reader<'r>,
     path: Vec<String>,
     dict: Option<&'r Dict>,
     known: Vec<&'static str>,
-    /// What its keys are for, and what it is for itself.
+    /// The descriptions of its keys and of the table itself.
     words: Vec<Words>,
     about: &'static str,
-    /// Whether its keys are noted one by one; those of a table in a list are noted with the list.
+    /// Whether the values of its keys are reported one by one; false for a table in a list, which the list reports.
     listed: bool,
 }
 
-/// What a key's value must be, for a sentence that begins with "must be".
+/// What a value must be; continues a sentence that begins with "must be".
 pub(super) type ExpectedText = String;
 
 impl<'r> Table<'r> {
-    /// The whole configuration.
     pub(super) fn root(reader: &'r Reader<'r>) -> Self {
         let dict = Some(&reader.root);
         Self { reader, path: Vec::new(), dict, known: Vec::new(), words: Vec::new(), about: "", listed: true }
     }
 
-    /// Says what keys are for, before they are asked for.
+    /// Adds descriptions of keys; must be called before the keys are read.
     pub(super) fn describe(&mut self, words: Words) {
         self.words.push(words);
         if let Some(told) = &mut self.reader.notes.borrow_mut().told {
@@ -46,7 +43,7 @@ impl<'r> Table<'r> {
         }
     }
 
-    /// Takes note that a key exists, and gives back what it is for.
+    /// Marks a key as known and returns its description.
     fn know(&mut self, key: &'static str) -> &'static str {
         let about = self.words.iter().copied().flatten().find(|(name, _)| *name == key);
         #[cfg(test)]
@@ -55,7 +52,7 @@ impl<'r> Table<'r> {
         about.map_or("", |(_, about)| about)
     }
 
-    /// Tells the reference about a key, if it is being written.
+    /// Adds a key to the reference, if it is being written.
     fn tell(&self, key: &str, about: &'static str, default: Json, wanted: impl FnOnce() -> ExpectedText) {
         if let Some(told) = &mut self.reader.notes.borrow_mut().told {
             told.keys.push(KeyDescription {
@@ -68,7 +65,7 @@ impl<'r> Table<'r> {
         }
     }
 
-    /// The same of the last key that it was told about: it must be set.
+    /// Marks the last key in the reference as required.
     pub(super) fn tell_needed(&self) {
         if let Some(last) = self.reader.notes.borrow_mut().told.as_mut().and_then(|told| told.keys.last_mut())
         {
@@ -76,7 +73,7 @@ impl<'r> Table<'r> {
         }
     }
 
-    /// Reads a table inside this one.
+    /// Reads a nested table.
     pub(super) fn table<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Table<'_>) -> T) -> T {
         let about = self.know(key);
         self.tell(key, about, Json::Null, String::new);
@@ -89,7 +86,7 @@ impl<'r> Table<'r> {
         self.named_with(key, &[], read);
     }
 
-    /// The same, and these are always there.
+    /// Like `named`, with names that always exist, even if no layer sets them.
     pub(super) fn named_with(
         &mut self,
         key: &'static str,
@@ -114,8 +111,8 @@ impl<'r> Table<'r> {
         });
     }
 
-    /// Reads a list of tables; `read` notes what is wrong with one and gives none. None if it is not set or
-    /// is no list.
+    /// Reads a list of tables. `read` notes a problem and returns none for an invalid table. Returns none if the key
+    /// is not set or is not a list.
     pub(super) fn tables<T>(
         &mut self,
         key: &'static str,
@@ -184,8 +181,8 @@ impl<'r> Table<'r> {
         value.as_dict()
     }
 
-    /// What is in this table, whose names the operator chooses; nothing more is asked about them. `wanted` is
-    /// what each must be.
+    /// All entries of this table, whose names the operator chooses; none of them is reported as unknown. `wanted`
+    /// says what each value must be.
     pub(super) fn chosen(&mut self, wanted: &str) -> Vec<(&'r str, &'r Value, ValueOrigin)> {
         self.tell("NAME", self.about, Json::Null, || wanted.to_owned());
         let dict = self.dict.take();
@@ -200,8 +197,8 @@ impl<'r> Table<'r> {
         self.dict.is_some_and(|dict| dict.contains_key(key))
     }
 
-    /// The value of a key and where it comes from. If it is not set, `default` is noted as what it is worth.
-    /// `wanted` is what the value must be.
+    /// Returns a key's value and source. If it is not set, reports `default` as its value. `wanted` says what the
+    /// value must be.
     pub(super) fn take(
         &mut self,
         key: &'static str,
@@ -218,13 +215,13 @@ impl<'r> Table<'r> {
         value.map(|value| (value, self.reader.origin(&self.at(&[key]), value)))
     }
 
-    /// Takes note that a key must exist, though it is not set.
+    /// Marks a key that is not set as known.
     pub(super) fn miss(&mut self, key: &'static str) {
         self.know(key);
     }
 
-    /// The keys of the table `key`, whose names the operator chooses, with their values and where each comes
-    /// from; `wanted` is what each must be. What they are worth is for the caller to note.
+    /// The entries of the table `key`, whose names the operator chooses, with their values and sources. `wanted` says
+    /// what each value must be. The caller must report the values.
     pub(super) fn free_keys(
         &mut self,
         key: &'static str,
@@ -238,13 +235,13 @@ impl<'r> Table<'r> {
             .collect()
     }
 
-    /// The folder of the file that a key is written in; the working folder if it is in none.
+    /// The folder of the file that sets the key; the working folder if no file sets it.
     pub(super) fn folder_of(&self, key: &str) -> PathBuf {
         let value = self.dict.and_then(|dict| dict.get(key));
         value.map_or_else(|| self.reader.source.resolve(""), |value| self.resolve(value, ""))
     }
 
-    /// A path as written in a value, relative to the folder of its file.
+    /// Resolves a relative path in a value against the folder of its file.
     pub(super) fn resolve(&self, value: &Value, path: &str) -> PathBuf {
         match self.reader.layer(value).and_then(Layer::folder) {
             Some(folder) => folder.join(path),
@@ -252,22 +249,22 @@ impl<'r> Table<'r> {
         }
     }
 
-    /// The path of a key, or of this table, from the root.
+    /// The path of a key, or with an empty `tail` of this table, from the root.
     pub(super) fn at(&self, tail: &[&str]) -> Vec<String> {
         self.path.iter().cloned().chain(tail.iter().map(|key| (*key).to_owned())).collect()
     }
 
-    /// Asks nothing about the keys that are left.
+    /// Marks all remaining keys as known.
     pub(super) fn accept_all(&mut self) {
         self.dict = None;
     }
 
-    /// Notes what a key is worth.
+    /// Reports the value of a key.
     pub(super) fn note_entry(&self, key: &str, value: Json, secret: bool, origin: ValueOrigin) {
         self.note_entry_at(&[key], value, secret, origin);
     }
 
-    /// Notes what a key inside a table of this one is worth.
+    /// Reports the value of a key in a nested table.
     pub(super) fn note_entry_at(&self, tail: &[&str], value: Json, secret: bool, origin: ValueOrigin) {
         if !self.listed {
             return;
@@ -276,12 +273,12 @@ impl<'r> Table<'r> {
         self.reader.notes.borrow_mut().entries.push(ReportEntry { key, value, secret, origin });
     }
 
-    /// Notes a file whose content counts, beside those of the configuration itself.
+    /// Notes a file that the configuration names and whose content matters.
     pub(super) fn note_file(&self, path: &Path) {
         self.reader.notes.borrow_mut().files.insert(path.to_owned());
     }
 
-    /// Notes something an operator should know.
+    /// Adds a warning for the operator.
     pub(super) fn warning(&self, message: String) {
         self.reader.notes.borrow_mut().warnings.push(message);
     }
@@ -292,7 +289,7 @@ impl<'r> Table<'r> {
         self.note_problem(origin, message);
     }
 
-    /// Notes something wrong with a key of this table, or with the table itself.
+    /// Notes a problem with a key of this table, or with an empty `tail` of the table itself.
     pub(super) fn problem(&self, tail: &[&str], message: impl Into<String>) {
         self.note_problem(self.reader.origin_of(&self.at(tail)), message.into());
     }
@@ -301,7 +298,7 @@ impl<'r> Table<'r> {
         self.reader.notes.borrow_mut().problems.push(ConfigProblem { origin, message });
     }
 
-    /// Notes every key that nobody asked for, once for each place that sets it.
+    /// Notes every unknown key, once for each source that sets it.
     pub(super) fn note_unknown(&self) {
         for (key, value) in self.dict.into_iter().flatten() {
             if self.known.contains(&key.as_str()) {

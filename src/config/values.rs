@@ -1,4 +1,4 @@
-//! The sorts of value a key can have, and what makes each of them valid.
+//! Reads keys by the type of their value, and validates them.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -15,7 +15,7 @@ use super::shown::shown;
 use super::table::{ExpectedText, Table};
 
 impl Table<'_> {
-    /// A whole number.
+    /// An integer.
     pub(super) fn whole<T>(&mut self, key: &'static str, default: T, range: RangeInclusive<T>) -> T
     where
         T: Copy + Display + PartialOrd + Serialize + TryFrom<u128>,
@@ -43,7 +43,7 @@ impl Table<'_> {
         size.0
     }
 
-    /// A time in seconds.
+    /// A duration in seconds.
     pub(super) fn seconds(
         &mut self,
         key: &'static str,
@@ -53,7 +53,7 @@ impl Table<'_> {
         self.or_default(key, ShownSeconds(default), |value| seconds(value, &range).map(ShownSeconds)).0
     }
 
-    /// A time in seconds that need not be set.
+    /// An optional duration in seconds.
     pub(super) fn optional_seconds(
         &mut self,
         key: &'static str,
@@ -62,7 +62,7 @@ impl Table<'_> {
         self.read(key, Json::Null, |value| seconds(value, &range))
     }
 
-    /// A text that `parse` understands.
+    /// A text, parsed with `parse`.
     pub(super) fn text<T: Display>(
         &mut self,
         key: &'static str,
@@ -74,18 +74,17 @@ impl Table<'_> {
         parsed.unwrap_or(default)
     }
 
-    /// True or false.
     pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
         self.or_default(key, default, |value| value.to_bool().ok_or_else(|| "true or false".to_owned()))
     }
 
-    /// One of a few words; the first is the default.
+    /// One of several words; the first is the default.
     pub(super) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
         let (word, default) = choices.first().copied()?;
         self.read(key, Json::from(word), |value| one_of(value, choices)).or(Some(default))
     }
 
-    /// One of a few words, with a default.
+    /// One of several words, with the given default.
     pub(super) fn choice_or<T: Copy + PartialEq>(
         &mut self,
         key: &'static str,
@@ -96,7 +95,7 @@ impl Table<'_> {
         self.read(key, Json::from(word), |value| one_of(value, choices)).unwrap_or(default)
     }
 
-    /// One of a few words that must be there.
+    /// One of several words; required.
     pub(super) fn required_choice<T: Copy>(
         &mut self,
         key: &'static str,
@@ -115,7 +114,7 @@ impl Table<'_> {
         None
     }
 
-    /// A list, each item of which is parsed from text. `item` says what an item is, with an example.
+    /// A list whose items are parsed from text. `item` describes an item, with an example.
     pub(super) fn list<T: Display>(
         &mut self,
         key: &'static str,
@@ -143,7 +142,7 @@ impl Table<'_> {
         list
     }
 
-    /// A path, relative to the folder of the file that it is written in.
+    /// A path, relative to the folder of the file that sets it.
     pub(super) fn path(&mut self, key: &'static str, default: Option<PathBuf>) -> Option<PathBuf> {
         let json = |path: &PathBuf| Json::from(path.to_string_lossy());
         const PATH: &str = "a path";
@@ -163,13 +162,13 @@ impl Table<'_> {
         }
     }
 
-    /// The path of a file that is there.
+    /// The path of an existing file.
     pub(super) fn file(&mut self, key: &'static str) -> Option<PathBuf> {
         let path = self.there(key, "file", Path::is_file);
         path.inspect(|path| self.note_file(path))
     }
 
-    /// The path of a folder that is there.
+    /// The path of an existing folder.
     pub(super) fn folder(&mut self, key: &'static str) -> Option<PathBuf> {
         self.there(key, "folder", Path::is_dir)
     }
@@ -193,14 +192,14 @@ impl Table<'_> {
         self.read(key, shown, parse).unwrap_or(default)
     }
 
-    /// Reads a key; none when it is not set, or is wrong, which is noted.
+    /// Reads a key. Returns none if it is not set or invalid; the problem is noted.
     pub(super) fn read<T>(
         &mut self,
         key: &'static str,
         default: Json,
         parse: impl Fn(&Value) -> Result<T, ExpectedText>,
     ) -> Option<T> {
-        // No key that is read here takes a table, so that the answer to one is what it does take.
+        // No key that is read here accepts a table, so the error for an empty table says what the key accepts.
         let wanted = || parse(&Value::from(Dict::new())).err().unwrap_or_default();
         let (value, origin) = self.take(key, default, false, wanted)?;
         match parse(value) {
@@ -216,7 +215,7 @@ impl Table<'_> {
     }
 }
 
-/// Seconds as a person writes them: whole where they are.
+/// Prints seconds without decimals if they are whole.
 struct ShownSeconds(Duration);
 
 impl Serialize for ShownSeconds {
@@ -228,7 +227,7 @@ impl Serialize for ShownSeconds {
     }
 }
 
-/// Bytes as a person writes them: with the largest unit of which they are a whole number.
+/// Prints bytes with the largest unit that gives a whole number.
 struct ShownSize(u64);
 
 impl Serialize for ShownSize {
@@ -252,16 +251,16 @@ fn float(value: &Value) -> Option<f64> {
     value.to_num().and_then(|number| number.to_f64().or_else(|| number.to_i128().map(|whole| whole as f64)))
 }
 
-/// A whole number; `50e6` is one too.
+/// An integer; `50e6` is accepted too.
 pub(super) fn whole(value: &Value) -> Option<u128> {
-    /// Up to here every whole number is a float.
+    /// 2^53: up to here every integer is exact as a float.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let number = value.to_num()?;
     number.to_u128_lossy().or_else(|| {
         let float = number.to_f64().filter(|float| (0.0..=EXACT).contains(float))?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let cut = float as u128;
-        // Exact: a float this small that has a fraction differs from its whole part.
+        // A float this small is exact, so a fraction makes it differ from its integer part.
         (cut as f64).total_cmp(&float).is_eq().then_some(cut)
     })
 }

@@ -1,13 +1,13 @@
-//! Notices that the configuration on disk has changed, so that it can be read again.
+//! Watches the configuration on disk, so that a change reloads it.
 //!
-//! Folders are watched, not files: editors save by renaming a new file over the old one, and Kubernetes swaps a
-//! link (`..data`) to a folder of all files. Of what happens there only these count: files of a configuration
-//! (`*.toml`), names like `..data`, files that the configuration names (networks, recipes, secrets), and every
-//! link on the way to any of these, wherever it is. Others may write beside them as they like. After each change
-//! everything is watched anew, because a name may lead to another place now.
+//! The watcher observes folders, not files: editors save by renaming a new file over the old one, and Kubernetes
+//! swaps a link (`..data`) to a folder with all files. Only these names matter: configuration files (`*.toml`), names
+//! like `..data`, files that the configuration names (networks, recipes, secrets), and every link on the way to one
+//! of these. Other files in the same folders are ignored. After each change the watches are created again, because a
+//! link may have a new target.
 //!
-//! A file that somebody has begun to write is waited for until it is closed, for a while; one that is half
-//! written all the same is mostly not valid, and then nothing changes before the next event.
+//! The watcher waits a limited time until a file that is being written is closed. A file that is still incomplete
+//! after that is usually invalid, and then the old configuration stays in effect until the next event.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -24,26 +24,25 @@ use super::places::{Places, places};
 use super::source::ConfigSource;
 use crate::tasks;
 
-/// How long nothing more must happen for a change to be over.
+/// A change is complete when no event follows for this long.
 const QUIET: Duration = Duration::from_millis(150);
-/// How long a change may go on before it is looked at all the same.
+/// A change is handled after this time even if events continue.
 const LONGEST: Duration = Duration::from_millis(1000);
-/// Most events that wait to be looked at; which ones get lost beyond that does not matter.
+/// Size of the event queue. Further events may be lost, because a single event causes a reload.
 const MOST_WAITING: usize = 256;
 
-/// Watches where a configuration comes from.
 pub struct Watch {
     source: ConfigSource,
     sender: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
-    /// Stops when it is dropped.
+    /// Dropping it stops the watches.
     _watcher: Option<RecommendedWatcher>,
-    /// Files that the last configuration which could be read has named.
+    /// The files named by the last readable configuration.
     named: BTreeSet<PathBuf>,
 }
 
 impl Watch {
-    /// Begins to watch. Looks at files: not for async threads.
+    /// Starts to watch. Blocks on files, so async threads must not call it.
     pub fn new(source: ConfigSource) -> Self {
         let (sender, events) = mpsc::channel(MOST_WAITING);
         let named = named(&source).unwrap_or_default();
@@ -51,7 +50,7 @@ impl Watch {
         Self { source, sender, events, _watcher: watcher, named }
     }
 
-    /// Waits until something has changed, and the change is over. May be dropped and called again.
+    /// Waits until a change is complete. Cancel-safe, and may be called again.
     pub async fn changed(&mut self) {
         let mut writing = BTreeSet::new();
         let Some(event) = self.events.recv().await else { return std::future::pending().await };
@@ -70,22 +69,23 @@ impl Watch {
         }
     }
 
-    /// Watches what the names lead to now. To be called before the configuration is read again.
+    /// Watches the current targets of all paths. Must be called before the configuration is read again.
     pub async fn renew(&mut self) {
         let (source, sender, known) = (self.source.clone(), self.sender.clone(), self.named.clone());
         let renewed = tasks::spawn_blocking(move || {
-            // What cannot be read names nothing, and is mended in one of the files that are known.
+            // If the configuration cannot be read, the previously named files stay watched; one of the files must be
+            // corrected.
             let named = named(&source).unwrap_or(known);
             (watch(&source, &named, &sender), named)
         });
         if let Ok((watcher, named)) = renewed.await {
-            // One that cannot be had has said why.
+            // If watching fails, `watch` has logged the reason.
             (self._watcher, self.named) = (watcher, named);
         }
     }
 }
 
-/// Notes which files are being written.
+/// Updates the set of files that are being written.
 fn note(event: &Event, writing: &mut BTreeSet<PathBuf>) {
     for path in &event.paths {
         match event.kind {
@@ -100,8 +100,8 @@ fn named(source: &ConfigSource) -> Option<BTreeSet<PathBuf>> {
     load(source).ok().map(|loaded| loaded.files)
 }
 
-/// Watches every folder that holds something that counts, as far as they are there; none when no folder is looked
-/// for, or it cannot be watched.
+/// Watches every existing folder that contains a path of the configuration. Returns none if no folder is looked up or
+/// watching fails.
 fn watch(
     source: &ConfigSource,
     named: &BTreeSet<PathBuf>,
@@ -111,10 +111,10 @@ fn watch(
     let places = Arc::new(places(&dir, named));
     let (sender, counting) = (sender.clone(), places.clone());
     let tell = move |event: notify::Result<Event>| {
-        // What went wrong may have been a change.
+        // An error of the watcher may hide a change, so it counts as one.
         let event = event.unwrap_or_else(|_| Event::new(EventKind::Any));
         if is_change(event.kind) && concerns(&event, &counting) {
-            // If there is no room, events are waiting that will do.
+            // If the queue is full, the waiting events already cause a reload.
             let _ = sender.try_send(event);
         }
     };
@@ -125,21 +125,21 @@ fn watch(
     let mut watcher = notify::recommended_watcher(tell).inspect_err(|error| unwatched(&dir, error)).ok()?;
     for folder in places.folders() {
         match watcher.watch(folder, RecursiveMode::NonRecursive) {
-            // The folder above it is watched all the same, so that it is noticed when this one can be read again.
+            // The parent folder is still watched, so a change that makes this folder readable is noticed.
             Err(error) if places.is_own(folder) && folder.is_dir() => unwatched(folder, &error),
-            // None of the others needs to be there, or to be ours to look at.
+            // Other folders need not exist or be readable.
             _ => {}
         }
     }
     Some(watcher)
 }
 
-/// Whether an event is about the configuration.
+/// Whether an event affects the configuration.
 fn concerns(event: &Event, places: &Places) -> bool {
     event.paths.is_empty() || event.paths.iter().any(|path| places.count(path))
 }
 
-/// Reading is no change, and we read.
+/// Read access is not a change, and the gateway reads these files itself.
 fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),

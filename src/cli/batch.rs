@@ -131,6 +131,6 @@ impl Progress {
             0 => String::new(),
             cut_off => format!(" ({cut_off} of them cut off)"),
         };
-        format!("{done} of {count} photographs were coloured, {failed} failed, {left} remain{begun}")
+        format!("{done} of {count} photographs were coloured, {failed} failed, {left} are left{begun}")
     }
 }

@@ -177,7 +177,7 @@ impl Table<'_> {
         let path = self.path(key, None)?;
         if !is(&path) {
             let name = dotted(&self.at(&[key]));
-            self.problem(&[key], format!("`{name}`: unknown {what} {}", path.display()));
+            self.problem(&[key], format!("`{name}`: there is no {what} {}", path.display()));
         }
         Some(path)
     }

@@ -271,7 +271,7 @@ fn failures_are_charged_their_cost_or_the_reservation_if_unknown() {
     let line = line(&server, "algorithmia");
     assert_eq!((&line["calls"], &line["failed"], &line["unknown_costs"]), (&json!(6), &json!(6), &json!(3)));
     assert_eq!((&line["credits"], &line["money"]["USD"]), (&json!("19"), &json!("0.0019")));
-    assert!(server.said().contains("nobody knows what a call of provider algorithmia has cost"));
+    assert!(server.said().contains("the cost of a call of provider algorithmia is unknown"));
     assert!(server.said().contains("its reply has nothing at `/metadata/duration`, which the price needs"));
 }
 

@@ -256,7 +256,7 @@ fn limits_queues_and_breakers_survive_a_reload() {
             .find(|far| far["name"] == "far")
             .unwrap()
             .clone();
-        assert!(far["reason"].as_str().unwrap().starts_with("left alone"), "{far}");
+        assert!(far["reason"].as_str().unwrap().starts_with("paused"), "{far}");
         let again = server.colorize(&first);
         assert!(again.header("cache-status").contains("hit"), "{}", again.header("cache-status"));
         server.get("/v1/usage").json()["total"]["calls"].as_u64().unwrap()

@@ -187,7 +187,7 @@ fn one_name_in_two_places_is_refused_with_both() {
     assert_eq!(
         setup.problems(),
         [
-            "config/pixcolor.toml:2: provider `x` is defined here and in config/providers/x.toml: keep one of them"
+            "config/pixcolor.toml:2: provider `x` is defined here and in config/providers/x.toml: remove one of them"
         ]
     );
 }

@@ -108,7 +108,7 @@ impl fmt::Display for AcceptedLedger {
                 (None, None) => writeln!(f, "Lost: an unknown amount, because there is no checkpoint.")?,
             }
         }
-        writeln!(f, "Readable: {records} records, {credits} credits charged or reserved.")?;
+        writeln!(f, "Kept: {records} records, {credits} credits charged or reserved.")?;
         if let Some(rewound) = rewound {
             writeln!(f, "The clock was at {rewound} before: spending on later days counts today.")?;
         }

@@ -1,4 +1,4 @@
-//! What was used: sums by day, provider and client, and the report of them.
+//! Usage: totals by day, provider and client, and the report of them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,33 +11,31 @@ use time::Date;
 
 use super::amount::{Credits, Currency, Money, Worth};
 
-/// Sums over calls.
+/// Totals over calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Calls that were made.
     pub calls: u64,
-    /// Those of them that gave no colour.
+    /// Calls that returned no usable colour.
     pub failed: u64,
-    /// Those whose cost nobody knows; they are charged what was reserved for them.
+    /// Calls of unknown cost, for which the full reservation was charged.
     pub unknown: u64,
-    /// Those that cost more than was reserved for them.
+    /// Calls that cost more than their reservation.
     pub overruns: u64,
-    /// What was charged for all of them.
+    /// Credit charged for all calls.
     pub credits: Credits,
-    /// How much of it was above what was reserved.
+    /// The part of `credits` that exceeded the reservations.
     pub overrun: Credits,
-    /// Pixels of the photographs that were coloured.
+    /// Pixels of the coloured photos, at full size.
     pub pixels: u64,
-    /// Pixels of the pictures that were sent.
+    /// Pixels of the images that were sent to providers.
     pub sent_pixels: u64,
-    /// Waiting for providers, in milliseconds.
+    /// Time that providers took, in milliseconds.
     pub took_ms: u64,
-    /// Processor time on this machine, in microseconds.
+    /// CPU time on this machine, in microseconds.
     pub cpu_us: u64,
 }
 
 impl Tally {
-    /// Adds other sums.
     pub fn add(&mut self, other: &Self) {
         let Self { calls, failed, unknown, overruns, credits, overrun, pixels, sent_pixels, took_ms, cpu_us } =
             self;
@@ -58,37 +56,30 @@ impl Tally {
     }
 }
 
-/// Sums of one provider's calls on one day.
+/// Totals of a provider's calls for one client on one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRow {
     /// The day in UTC on which the calls began.
     pub day: Date,
-    /// The provider.
     pub provider: String,
-    /// The client that caused the calls. None for callers that are no client, before last month, and for calls
-    /// that cannot cost anything by clients without a key beyond `ANONYMOUS_CLIENTS_A_DAY`.
+    /// `None` for calls without a client, for days before last month, and for free calls of addresses beyond the
+    /// first `ANONYMOUS_CLIENTS_A_DAY` of a day.
     pub client: Option<String>,
-    /// The sums.
     pub tally: Tally,
 }
 
-/// What the lines of a report are.
+/// What each line of a report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsageGrouping {
-    /// Providers.
     Provider,
-    /// Days.
     Day,
-    /// Clients.
     Client,
 }
 
 impl UsageGrouping {
-    /// Every way, by the word for it.
     pub const ALL: [(&'static str, Self); 3] =
         [("provider", Self::Provider), ("day", Self::Day), ("client", Self::Client)];
 
-    /// The word for it.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Provider => "provider",
@@ -98,25 +89,22 @@ impl UsageGrouping {
     }
 }
 
-/// Usage in lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageReport {
-    /// What a line is.
     pub by: UsageGrouping,
-    /// A line each, in order of their names.
+    /// In order of their names.
     pub lines: Vec<UsageLine>,
-    /// All of them together.
+    /// The total of all lines.
     pub total: UsageLine,
 }
 
-/// A line of a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageLine {
-    /// The provider, the day or the client; empty where no client is known.
+    /// The provider, the day or the client; empty if the client is unknown.
     pub name: String,
-    /// The sums.
     pub tally: Tally,
-    /// What the credit is worth now, by currency. Providers without a known worth are not in it.
+    /// The current value of the credit in millionths, by currency. Providers without a configured value are left
+    /// out.
     pub money: BTreeMap<Currency, i64>,
 }
 
@@ -136,7 +124,7 @@ impl UsageLine {
         })
     }
 
-    /// What the credit is worth, such as `0.0002 USD`; several currencies are separated by spaces.
+    /// The value of the credit, such as `0.0002 USD`; several currencies are separated by spaces.
     pub fn money_in_words(&self) -> String {
         let money: Vec<String> =
             self.money().map(|(currency, amount)| format!("{amount} {currency}")).collect();
@@ -166,12 +154,12 @@ impl UsageLine {
         line
     }
 
-    /// Waiting for providers.
+    /// Time that providers took.
     pub const fn seconds(&self) -> Duration {
         Duration::from_millis(self.tally.took_ms)
     }
 
-    /// Processor time on this machine.
+    /// CPU time on this machine.
     pub const fn cpu(&self) -> Duration {
         Duration::from_micros(self.tally.cpu_us)
     }
@@ -182,7 +170,7 @@ fn megapixels(pixels: u64) -> f64 {
 }
 
 impl UsageReport {
-    /// Sums up rows. `worth` is what the credit of a provider is worth now.
+    /// Groups rows into lines. `worth` returns the current value of a provider's credit.
     pub fn new(rows: &[UsageRow], by: UsageGrouping, worth: impl Fn(&str) -> Option<Worth>) -> Self {
         let mut lines: BTreeMap<String, UsageLine> = BTreeMap::new();
         let mut total = UsageLine::default();
@@ -200,8 +188,7 @@ impl UsageReport {
         Self { by, lines, total }
     }
 
-    /// `{"from": ..., "to": ..., "by": ..., "lines": [...], "total": {...}}`, amounts as decimals in text;
-    /// `days` are those that it is of.
+    /// `{"from": ..., "to": ..., "by": ..., "lines": [...], "total": {...}}`. Amounts are decimals in strings.
     pub fn to_json(&self, days: &RangeInclusive<Date>) -> Value {
         let lines: Vec<Value> = self.lines.iter().map(|line| line.to_json(self.by)).collect();
         json!({
@@ -213,7 +200,7 @@ impl UsageReport {
         })
     }
 
-    /// A line of names, then a line each (RFC 4180). Several currencies are separated by spaces.
+    /// A header line, then one line per entry (RFC 4180). Several currencies are separated by spaces.
     pub fn to_csv(&self) -> String {
         let mut csv = format!(
             "{},calls,failed,unknown_costs,overruns,credits,overrun_credits,money,megapixels,sent_megapixels,\
@@ -237,7 +224,7 @@ impl UsageReport {
     }
 }
 
-/// A field of CSV: in quotes where it must be.
+/// A CSV field, quoted if necessary.
 fn field(text: &str) -> String {
     if text.contains([',', '"', '\r', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\""))
@@ -298,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_says_the_same_as_json() {
+    fn csv_and_json_have_the_same_content() {
         let csv = UsageReport::new(&rows(), UsageGrouping::Provider, worth).to_csv();
         let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
         assert_eq!(

@@ -1,16 +1,15 @@
-//! When a budget begins anew: days and calendar months in UTC, or never; and the clock that says so.
+//! The windows of budgets (a day, a calendar month, all time; in UTC), and the clock.
 
 use std::fmt;
 
 use time::{Date, Month, OffsetDateTime, Time};
 
-/// Where the time comes from; tests bring their own.
+/// The source of the time; tests have their own.
 pub trait Clock: Send + Sync {
-    /// The time now, in UTC.
+    /// The current time in UTC.
     fn now(&self) -> OffsetDateTime;
 }
 
-/// This machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -20,14 +19,14 @@ impl Clock for SystemClock {
     }
 }
 
-/// For how long a budget's credit has to last.
+/// How often a budget renews.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Window {
-    /// A day, from midnight UTC.
+    /// A day in UTC.
     Day,
-    /// A calendar month, from its first midnight UTC.
+    /// A calendar month in UTC.
     Month,
-    /// For ever.
+    /// All time; the budget never renews.
     Total,
 }
 
@@ -35,7 +34,7 @@ impl Window {
     /// Every window, the shortest first.
     pub const ALL: [Self; 3] = [Self::Day, Self::Month, Self::Total];
 
-    /// As it is written in the configuration and in metrics.
+    /// The name in the configuration and in metrics.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Day => "day",
@@ -44,7 +43,7 @@ impl Window {
         }
     }
 
-    /// The period of it that a day lies in.
+    /// The period that contains a day.
     pub const fn period(self, day: Date) -> Period {
         match self {
             Self::Day => Period::Day(day),
@@ -60,19 +59,17 @@ impl fmt::Display for Window {
     }
 }
 
-/// One day, one month, or all time.
+/// A particular day or month, or all time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Period {
-    /// This day, in UTC.
     Day(Date),
-    /// This month of this year.
+    /// Year and month.
     Month(i32, Month),
-    /// All time.
     Total,
 }
 
 impl Period {
-    /// When it is over and the next begins; never for all time.
+    /// When the next period begins; `None` for all time.
     pub fn end(self) -> Option<OffsetDateTime> {
         let next = match self {
             Self::Day(day) => day.next_day()?,
@@ -86,7 +83,7 @@ impl Period {
     }
 }
 
-/// The first day of the month before a day's: of what is older, the ledger keeps sums only.
+/// The first day of the month before the given day's month. For days before it the ledger stores only totals.
 pub fn last_month(day: Date) -> Date {
     let first = |day: Date| day.replace_day(1).unwrap_or(day);
     first(first(day).previous_day().unwrap_or(day))
@@ -115,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn last_month_begins_on_its_first() {
+    fn last_month_begins_on_its_first_day() {
         for (day, expected) in [
             (date!(2026 - 03 - 31), date!(2026 - 02 - 01)),
             (date!(2026 - 01 - 01), date!(2025 - 12 - 01)),

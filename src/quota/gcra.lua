@@ -1,9 +1,10 @@
 -- The generic cell rate algorithm (GCRA) for several limits at once: all of them are charged, or none.
--- KEYS: one for each limit and client: when the client will have had no more than its rate (the theoretical
--- arrival time), in microseconds since 2026. Redis forgets it when it is past: then it makes no difference.
--- ARGV: 1 to take, 0 to look; then for each key a cell's time in nanoseconds, the burst and what is wanted in cells.
--- Answers for each key: for how long the rate has been used up in advance, and how long until what is wanted can
--- be had, both in nanoseconds. The clock is Redis's own, so that those of replicas do not matter.
+-- KEYS: one for each limit and client. It holds the theoretical arrival time in microseconds since 2026, and expires
+-- when that time is past.
+-- ARGV: 1 to charge, 0 to only look; then for each key the time per cell in nanoseconds, the burst and the requested
+-- amount in cells.
+-- Returns for each key, in nanoseconds: how far the arrival time is in the future, and the wait until the requested
+-- amount is available. The clock is Redis's own, so the clocks of replicas do not matter.
 local time = redis.call('TIME')
 local now = (tonumber(time[1]) - 1767225600) * 1000000 + tonumber(time[2])
 
@@ -12,10 +13,10 @@ for i, key in ipairs(KEYS) do
   local cell = tonumber(ARGV[3 * i - 1]) / 1000
   local burst, wanted = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
   local arrival = math.max(tonumber(redis.call('GET', key) or now) or now, now)
-  -- A clock that was set back must lock nobody out for longer than an empty burst would.
+  -- If the clock was set back, no client waits longer than after an exhausted burst.
   arrival = math.min(arrival, now + burst * cell)
   local wait = arrival + (wanted - burst) * cell - now
-  -- Below what a number can tell at this size.
+  -- Smaller differences are rounding errors.
   if wait < 0.01 then wait = 0 end
   if wait > 0 then allowed = false end
   takes[i] = { arrival + wanted * cell, wanted }

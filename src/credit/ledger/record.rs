@@ -1,8 +1,7 @@
-//! The ledger's records: a line each, with a checksum, that a person can read and `grep` can find.
+//! The records of the ledger file: one line of text each, with a checksum.
 //!
-//! `CHECKSUM {"KIND": {...}}`, where the checksum is the first 8 hexadecimal digits of the SHA-256 of the
-//! JSON. A settlement repeats what its reservation said, so that losing one line never loses more than
-//! that line.
+//! The format is `CHECKSUM {"KIND": {...}}`. The checksum is the first 8 hexadecimal digits of the SHA-256 of the
+//! JSON. A settlement repeats its reservation, so that a lost line never affects another line.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,91 +16,76 @@ use crate::credit::usage::Tally;
 
 time::serde::format_description!(iso_date, Date, "[year]-[month]-[day]");
 
-/// Digits of a checksum.
+/// Number of digits of a checksum.
 const CHECKSUM: usize = 8;
 
-/// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Record {
-    /// Credit was set aside.
     Reserve(ReserveRecord),
-    /// A call has ended.
     Settle(SettleRecord),
-    /// A reservation that nobody was told of has ended.
+    /// A reservation has ended without a call.
     Release {
-        /// The reservation.
         id: u64,
     },
-    /// Of days past: what one provider did for one client, or for all that are not named.
+    /// The totals of a past day for one provider and one client. In a compacted ledger.
     Day {
         /// The day in UTC.
         #[serde(with = "iso_date")]
         day: Date,
-        /// The provider.
         provider: String,
-        /// The client.
+        /// `None` is the total of all calls that name no client.
         client: Option<String>,
-        /// The sums.
         tally: Tally,
     },
-    /// Of days long past: what was charged for one client.
+    /// The credit charged to one client on days before last month.
     Client {
-        /// The client.
         client: String,
-        /// The sum.
         credits: Credits,
     },
-    /// What calls of one provider for photographs of one size have cost and taken.
+    /// Cost and time of a provider's calls for photos of one size.
     Experience {
-        /// The provider.
         provider: String,
-        /// The size.
         size: SizeClass,
-        /// Since the ledger began.
+        /// Totals since the ledger began.
         sums: CallTotals,
-        /// The latest, the oldest first.
+        /// The latest calls, the oldest first.
         recent: Vec<CallSample>,
     },
 }
 
-/// Credit was set aside.
+/// A reservation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReserveRecord {
-    /// Its number.
     pub id: u64,
-    /// When, in UTC.
+    /// The time of the reservation in UTC.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// Who is called.
     pub provider: String,
-    /// Who causes it.
     pub client: Option<String>,
-    /// How much.
+    /// The reserved credit.
     pub most: Credits,
-    /// Pixels of the photograph.
+    /// Pixels of the photo.
     pub pixels: u64,
-    /// Pixels of the picture that is sent.
+    /// Pixels of the image that is sent to the provider.
     pub sent_pixels: u64,
 }
 
-/// A call has ended.
+/// A settlement, with its reservation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SettleRecord {
-    /// The reservation.
     pub reserve: ReserveRecord,
-    /// What was charged.
     pub charged: Credits,
-    /// Whether nobody knows what it has cost.
+    /// Whether the cost is unknown; then the full reservation is charged.
     pub unknown: bool,
-    /// Whether it gave colour.
+    /// Whether the call returned usable colour.
     #[serde(rename = "coloured")]
     pub colored: bool,
-    /// How long the provider took, in milliseconds.
+    /// Time that the provider took, in milliseconds.
     pub took_ms: u64,
-    /// Processor time on this machine, in microseconds.
+    /// CPU time on this machine, in microseconds.
     pub cpu_us: u64,
 }
 
@@ -120,7 +104,6 @@ impl From<ReserveRecord> for ReservationRecord {
 }
 
 impl SettleRecord {
-    /// The end of a call.
     pub fn new(reserve: ReserveRecord, settled: SettleResult, settlement: &Settlement) -> Self {
         let whole = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
         Self {
@@ -133,7 +116,7 @@ impl SettleRecord {
         }
     }
 
-    /// What is learnt of it.
+    /// The call as the history of calls counts it.
     pub fn ended(&self) -> FinishedCall {
         FinishedCall {
             charged: self.charged,
@@ -145,7 +128,7 @@ impl SettleRecord {
         }
     }
 
-    /// What it adds to the sums.
+    /// The call as the usage totals count it.
     pub fn tally(&self) -> Tally {
         let overrun = self.charged.minus(self.reserve.most).max(Credits::ZERO);
         Tally {
@@ -163,16 +146,16 @@ impl SettleRecord {
     }
 }
 
-/// Why a line is no record.
+/// Why a line cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordError {
-    /// It is not what was written.
+    /// The line is damaged: its checksum is wrong.
     Broken,
-    /// It is what was written, but not by a program that this one can follow.
+    /// The line is intact, but has content of a newer version; the text says which.
     Foreign(String),
 }
 
-/// Adds a record's line.
+/// Appends a record as a line.
 pub fn encode(record: &impl Serialize, lines: &mut Vec<u8>) -> serde_json::Result<()> {
     let json = serde_json::to_vec(record)?;
     lines.extend_from_slice(checksum(&json).as_bytes());
@@ -182,7 +165,7 @@ pub fn encode(record: &impl Serialize, lines: &mut Vec<u8>) -> serde_json::Resul
     Ok(())
 }
 
-/// Reads a line, with its end.
+/// Reads a line, including its line end.
 pub fn decode<T: DeserializeOwned>(line: &[u8]) -> Result<T, RecordError> {
     let line = line.strip_suffix(b"\n").ok_or(RecordError::Broken)?;
     let (sum, json) = line.split_at_checked(CHECKSUM).ok_or(RecordError::Broken)?;
@@ -221,12 +204,12 @@ mod tests {
     fn a_record_is_a_line_that_a_person_can_read() {
         let mut line = Vec::new();
         encode(&Record::Release { id: 7 }, &mut line).unwrap();
-        // As `sha256sum` says.
+        // The checksum was computed with `sha256sum`.
         assert_eq!(String::from_utf8(line).unwrap(), "9b755d3b {\"release\":{\"id\":7}}\n");
     }
 
     #[test]
-    fn a_record_of_another_program_is_told_from_a_broken_one() {
+    fn a_record_of_a_newer_version_is_distinguished_from_a_damaged_one() {
         for json in [r#"{"audit":{"id":1}}"#, r#"{"release":{"id":1,"why":"x"}}"#, "[]", "7"] {
             let line = format!("{} {json}\n", checksum(json.as_bytes()));
             assert!(matches!(decode::<Record>(line.as_bytes()), Err(RecordError::Foreign(_))), "{json}");
@@ -235,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(provider in "\\PC*", client in proptest::option::of("\\PC*"), number: i64) {
+        fn a_written_record_is_read_back(provider in "\\PC*", client in proptest::option::of("\\PC*"), number: i64) {
             let record = settle(provider, client, number);
             let mut line = Vec::new();
             encode(&record, &mut line).unwrap();
@@ -244,7 +227,7 @@ mod tests {
         }
 
         #[test]
-        fn a_line_that_was_changed_or_cut_is_no_record(at: prop::sample::Index, bit in 0..8_u8, cut: bool) {
+        fn a_changed_or_cut_line_is_damaged(at: prop::sample::Index, bit in 0..8_u8, cut: bool) {
             let record = settle("algorithmia".into(), None, 5);
             let mut line = Vec::new();
             encode(&record, &mut line).unwrap();
@@ -254,7 +237,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+        fn no_bytes_make_decode_panic(bytes: Vec<u8>) {
             prop_assert!(decode::<Record>(&bytes).is_err());
         }
     }

@@ -1,9 +1,8 @@
-//! What a call costs: a list of terms, each a rate times something that is known beforehand or found in
-//! the reply.
+//! The price of a call: a list of terms, each a rate times a quantity that is known before the call or is in the
+//! reply.
 //!
-//! A price answers two questions. *Before* a call: what is the most that it may cost? That is reserved.
-//! *After* it: what did it cost? If the reply lacks a number that the price needs, nobody knows: that is
-//! an answer of its own, and never 0.
+//! Before a call a price gives the most that the call may cost; that amount is reserved. After the call it gives the
+//! actual cost. If the reply lacks a number that the price needs, the cost is unknown, which is an error and never 0.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,67 +11,63 @@ use serde_json::Value;
 
 use super::amount::{Credits, Money, Quantity, Rate, Round, Worth};
 
-/// What the calls of a provider cost.
+/// The price of a provider's calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Price {
-    /// What is added up.
+    /// The cost of a call is the sum of the terms.
     pub terms: Vec<PriceTerm>,
     /// The least that a call costs.
     pub minimum: Credits,
-    /// What a credit is worth in money, if that is known.
+    /// The value of a credit in money, if configured.
     pub worth: Option<Worth>,
 }
 
-/// One thing that costs: a rate, for each of something.
+/// One part of a price: a rate per unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceTerm {
-    /// For each of what.
     pub per: PricedUnit,
-    /// Credits for one.
+    /// Credits per unit.
     pub rate: Rate,
-    /// How its quantity is rounded first.
+    /// How the quantity is rounded before it is multiplied.
     pub round: Round,
-    /// The least that it comes to.
+    /// The least that this term costs.
     pub minimum: Credits,
 }
 
-/// What a rate is for one of.
+/// The unit of a rate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PricedUnit {
-    /// A call.
     Call,
-    /// A million pixels of the picture that is sent.
+    /// A million pixels of the image that is sent.
     Megapixel,
-    /// One of a number in the reply.
+    /// A number in the provider's reply, such as seconds or tokens.
     Number {
-        /// Where in the reply.
         pointer: JsonPointer,
-        /// What it cannot be above.
+        /// The upper bound of the number.
         most: QuantityBound,
     },
 }
 
-/// What bounds a number before the reply is there.
+/// The upper bound of a number in the reply, for the reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuantityBound {
-    /// It is seconds of work, and the provider is told how long it may work.
+    /// The number is seconds of work, which the time-out of the call limits.
     Timeout,
-    /// The price list, or the request, limits it to so many.
+    /// A fixed limit, from the price list or the request.
     Units(Quantity),
 }
 
-/// A place in a JSON document (RFC 6901): empty for the whole, or `/a/0/b`.
+/// A JSON Pointer (RFC 6901) such as `/a/0/b`; the empty pointer is the whole document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonPointer(String);
 
 impl JsonPointer {
-    /// None if it is not one: the parts begin with `/`, and `~` is only in `~0` and `~1`.
+    /// Each part must begin with `/`, and `~` may occur only in `~0` and `~1`.
     pub fn parse(text: &str) -> Option<Self> {
         let escaped = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         ((text.is_empty() || text.starts_with('/')) && escaped).then(|| Self(text.to_owned()))
     }
 
-    /// As it is written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -84,54 +79,42 @@ impl fmt::Display for JsonPointer {
     }
 }
 
-/// What is known of a call before it is made.
+/// The facts of a call that are known before it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallFacts {
-    /// Pixels of the picture that is sent.
+    /// Pixels of the image that is sent.
     pub sent_pixels: u64,
-    /// How long the provider may work, as it is told.
+    /// The time that the request allows the provider to work.
     pub timeout: Duration,
 }
 
-/// Why nobody knows what a call has cost.
+/// Why the cost of a call is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownCost {
-    /// There is no JSON to look into.
     #[error("its reply has no JSON, and the price needs `{pointer}` in it")]
-    NoReply {
-        /// The place.
-        pointer: String,
-    },
-    /// There is nothing at the place.
+    NoReply { pointer: String },
     #[error("its reply has nothing at `{pointer}`, which the price needs")]
-    Missing {
-        /// The place.
-        pointer: String,
-    },
-    /// There is something at the place, but nothing that can be counted with.
+    Missing { pointer: String },
     #[error("its reply has no number from 0 to {} at `{pointer}`, which the price needs", Quantity::MAX)]
-    NotCountable {
-        /// The place.
-        pointer: String,
-    },
+    NotCountable { pointer: String },
 }
 
 impl Price {
-    /// Nothing costs anything.
+    /// The price of a provider whose calls are free.
     pub const FREE: Self = Self { terms: Vec::new(), minimum: Credits::ZERO, worth: None };
 
-    /// Whether every call costs nothing, whatever happens.
+    /// Whether every call is free, whatever its reply.
     pub fn is_free(&self) -> bool {
         self.minimum.is_zero()
             && self.terms.iter().all(|term| term.minimum.is_zero() && term.rate == Rate::ZERO)
     }
 
-    /// Whether the cost is known before the call: nothing in the reply counts.
+    /// Whether the cost is known before the call, because no term depends on the reply.
     pub fn is_fixed(&self) -> bool {
         self.terms.iter().all(|term| !matches!(term.per, PricedUnit::Number { .. }))
     }
 
-    /// The most that a call may cost: what is reserved.
+    /// The most that a call may cost: the amount to reserve.
     pub fn most(&self, call: &CallFacts) -> Credits {
         let terms = self.terms.iter().map(|term| term.cost(term.per.most(call)));
         terms.sum::<Credits>().max(self.minimum)
@@ -143,15 +126,15 @@ impl Price {
         terms.sum::<Credits>().max(self.minimum)
     }
 
-    /// What a call has cost. `reply` is the provider's JSON, if it gave any.
+    /// The actual cost of a call. `reply` is the provider's JSON, if there is any.
     pub fn actual(&self, call: &CallFacts, reply: Option<&Value>) -> Result<Credits, UnknownCost> {
         let terms = self.terms.iter().map(|term| Ok(term.cost(term.per.measured(call, reply)?)));
         Ok(terms.sum::<Result<Credits, UnknownCost>>()?.max(self.minimum))
     }
 
-    /// What a call that has cost `charged` was cheaper for the size of its picture, had otherwise one of
-    /// `full_pixels` been sent: nothing where megapixels cost nothing. Where the minimum hides what the rest
-    /// of the call came to, it is the least that it can have been.
+    /// How much more a call that cost `charged` would have cost with an image of `full_pixels` instead of
+    /// `sent_pixels`. Zero if the price has no term per megapixel. If only the minimum was charged, the cost of the
+    /// other terms is unknown, and the result is a lower bound.
     pub fn saved_by_size(&self, charged: Credits, sent_pixels: u64, full_pixels: u64) -> Credits {
         let sum = |per: PricedUnit, quantity: Quantity| -> Credits {
             self.terms.iter().filter(|term| term.per == per).map(|term| term.cost(quantity)).sum()
@@ -164,7 +147,7 @@ impl Price {
         rest.plus(by_size(full_pixels)).max(self.minimum).minus(charged).max(Credits::ZERO)
     }
 
-    /// What credit at this price is worth in money.
+    /// The value of credit in money.
     pub fn money(&self, credits: Credits) -> Option<Money> {
         self.worth.map(|worth| worth.of(credits))
     }
@@ -201,7 +184,7 @@ impl PricedUnit {
     }
 }
 
-/// A number in the reply; some hosts write it as text.
+/// Reads a number from the reply; some APIs send it as a string.
 fn number(reply: Option<&Value>, JsonPointer(pointer): &JsonPointer) -> Result<Quantity, UnknownCost> {
     let pointer = || pointer.clone();
     let reply = reply.ok_or_else(|| UnknownCost::NoReply { pointer: pointer() })?;

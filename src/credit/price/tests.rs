@@ -16,7 +16,7 @@ fn term(per: PricedUnit, rate: &str) -> PriceTerm {
     PriceTerm { per, rate: Rate::parse(rate).unwrap(), round: Round::Exact, minimum: Credits::ZERO }
 }
 
-/// One credit for each second, rounded up, at least one; and a royalty for each call.
+/// One credit per second, rounded up, at least one; and a royalty per call.
 fn algorithmia(royalty: &str) -> Price {
     let duration =
         PricedUnit::Number { pointer: pointer("/metadata/duration"), most: QuantityBound::Timeout };
@@ -27,7 +27,7 @@ fn algorithmia(royalty: &str) -> Price {
 const CALL: CallFacts = CallFacts { sent_pixels: 500_000, timeout: Duration::from_secs(60) };
 
 #[test]
-fn algorithmia_charges_each_begun_second_at_least_one_and_the_royalty() {
+fn algorithmia_charges_every_started_second_and_the_royalty() {
     for (duration, royalty, cost) in [
         (json!(0.0002), "0", "1"),
         (json!(0), "0.5", "1.5"),
@@ -46,7 +46,7 @@ fn algorithmia_charges_each_begun_second_at_least_one_and_the_royalty() {
 }
 
 #[test]
-fn a_number_that_is_missing_makes_the_cost_unknown_and_never_0() {
+fn a_missing_number_makes_the_cost_unknown_and_never_0() {
     let price = algorithmia("0");
     let missing = UnknownCost::Missing { pointer: "/metadata/duration".into() };
     let odd = UnknownCost::NotCountable { pointer: "/metadata/duration".into() };
@@ -68,7 +68,7 @@ fn a_number_that_is_missing_makes_the_cost_unknown_and_never_0() {
 }
 
 #[test]
-fn terms_are_added_up_and_a_call_costs_at_least_the_minimum() {
+fn a_call_costs_the_sum_of_its_terms_and_at_least_the_minimum() {
     let tokens = PricedUnit::Number {
         pointer: pointer("/usage/total~1tokens"),
         most: QuantityBound::Units(Quantity::parse("4096").unwrap()),
@@ -86,13 +86,13 @@ fn terms_are_added_up_and_a_call_costs_at_least_the_minimum() {
     let used = |tokens: u32| price.actual(&CALL, Some(&json!({ "usage": { "total/tokens": tokens } })));
     assert_eq!(used(0), Ok(credits("0.025")));
     assert_eq!(used(3000), Ok(credits("0.0275")));
-    // More than the limit that was written down: it is what was billed.
+    // A number above the configured limit counts in full, because the provider bills it.
     assert_eq!(used(1_000_000), Ok(credits("2.52")));
     assert!(!price.is_fixed() && !price.is_free());
 }
 
 #[test]
-fn what_is_known_beforehand_needs_no_reply() {
+fn a_fixed_price_needs_no_reply() {
     let price = Price { terms: vec![term(PricedUnit::Megapixel, "1")], minimum: credits("0.1"), worth: None };
     assert!(price.is_fixed() && !price.is_free());
     assert_eq!(price.actual(&CALL, None), Ok(credits("0.5")));
@@ -102,7 +102,7 @@ fn what_is_known_beforehand_needs_no_reply() {
 }
 
 #[test]
-fn a_pointer_is_what_rfc_6901_says() {
+fn json_pointers_follow_rfc_6901() {
     for good in ["", "/", "/a", "/a/0/b", "/a~0b~1c", "//", "/é"] {
         assert!(JsonPointer::parse(good).is_some(), "{good}");
     }
@@ -135,7 +135,6 @@ fn any_price() -> impl Strategy<Value = Price> {
 }
 
 proptest! {
-    /// What is reserved is enough for every reply that keeps to the bounds.
     #[test]
     fn no_reply_within_its_bounds_costs_more_than_is_reserved(
         price in any_price(),
@@ -156,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn a_reply_may_be_anything(price in any_price(), text in "\\PC*", float in any::<f64>()) {
+    fn no_reply_causes_a_panic_or_a_cost_below_the_minimum(price in any_price(), text in "\\PC*", float in any::<f64>()) {
         for value in [json!(text), json!(float), json!([float]), json!({ "seconds": text, "units": float })] {
             if let Ok(cost) = price.actual(&CALL, Some(&value)) {
                 prop_assert!(cost >= price.minimum);
@@ -165,7 +164,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_a_pointer_panic(text in "\\PC*|[/~01a]{0,12}") {
+    fn no_text_makes_pointer_parsing_panic(text in "\\PC*|[/~01a]{0,12}") {
         if let Some(pointer) = JsonPointer::parse(&text) {
             let _ = json!({}).pointer(&pointer.to_string());
         }
@@ -173,20 +172,20 @@ proptest! {
 }
 
 #[test]
-fn a_small_picture_saves_what_its_megapixels_had_cost_and_nothing_where_they_cost_nothing() {
+fn sending_a_smaller_image_saves_the_price_of_its_megapixels() {
     let by_size = |minimum: &str, more: Vec<PriceTerm>| {
         let terms = [vec![term(PricedUnit::Megapixel, "4"), term(PricedUnit::Call, "0.5")], more].concat();
         Price { terms, minimum: credits(minimum), ..Price::FREE }
     };
     let tokens = term(PricedUnit::Number { pointer: pointer("/tokens"), most: QuantityBound::Timeout }, "1");
     for (price, charged, saved) in [
-        // 0.5 of 12 megapixels: 2 and not 48, and the call is paid for either way.
+        // 0.5 instead of 12 megapixels cost 2 instead of 48; the price per call is the same.
         (by_size("0", vec![]), "2.5", "46"),
         (by_size("0", vec![tokens.clone()]), "9.5", "46"),
-        // The minimum was charged for 2.5; it had been 48.5.
+        // 2.5 is below the minimum, so 10 were charged; the full size would have cost 48.5.
         (by_size("10", vec![]), "10", "38.5"),
         (by_size("100", vec![]), "100", "0"),
-        // Nobody knows how much of the minimum the tokens were: at least nothing.
+        // The share of the tokens in the minimum is unknown, so it counts as 0.
         (by_size("10", vec![tokens]), "10", "38.5"),
         (algorithmia("1"), "3", "0"),
         (Price::FREE, "0", "0"),

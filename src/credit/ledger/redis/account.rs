@@ -1,4 +1,4 @@
-//! The account in Redis as it is written: reservations, and how they end. `reading` reads it.
+//! Writes the account in Redis: reservations and settlements. `reading` reads it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,12 +18,12 @@ use crate::credit::experience::{CallHistory, RECENT, SizeClass};
 use crate::credit::window::Clock;
 use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
-/// How often a reservation is tried when the day turns out to be another.
+/// Maximum attempts of a reservation whose day differs from that of Redis's clock.
 const TRIES: usize = 3;
 
-/// Why nothing was reserved, though no budget forbids it.
+/// Why a reservation failed for a reason other than a budget.
 pub enum ReserveFailure {
-    /// Redis failed. If the command was sent, the reservation of this ticket may have been made.
+    /// Redis failed. If the command was sent, the reservation may have been recorded.
     Redis(CommandError, ReservationRecord),
     /// The ledger cannot be used.
     Ledger(LedgerError),
@@ -35,12 +35,11 @@ impl From<LedgerError> for ReserveFailure {
     }
 }
 
-/// The account.
 pub struct RedisAccount {
     pub(super) shared: SharedRedis,
     pub(super) guard: AccountGuard,
     clock: Option<Arc<dyn Clock>>,
-    /// How far the time that counts is ahead of our clock, in seconds, as of the last time that it mattered.
+    /// How far Redis's time is ahead of this machine's clock, in seconds, as of the last command that returned it.
     ahead: AtomicI64,
     owner: String,
     reserve: Script,
@@ -48,7 +47,7 @@ pub struct RedisAccount {
 }
 
 impl RedisAccount {
-    /// The account in what is shared, whose epoch `file` remembers. Without a clock it is Redis's own.
+    /// `file` stores the epoch. Without `clock` Redis's own clock counts.
     pub fn new(shared: SharedRedis, clock: Option<Arc<dyn Clock>>, file: Option<EpochFile>) -> Self {
         Self {
             guard: AccountGuard::new(shared.clone(), file),
@@ -61,7 +60,7 @@ impl RedisAccount {
         }
     }
 
-    /// The time, as nearly as is known without asking.
+    /// The estimated time of Redis, without a command.
     pub fn now(&self) -> OffsetDateTime {
         self.clock().saturating_add(Duration::seconds(self.ahead.load(Ordering::Relaxed)))
     }
@@ -70,7 +69,7 @@ impl RedisAccount {
         self.clock.as_ref().map_or_else(OffsetDateTime::now_utc, |clock| clock.now())
     }
 
-    /// The time that counts: Redis's, unless its clock was set back behind the latest reservation.
+    /// Redis's time, or the time of the latest reservation if that is later because the clock was set back.
     pub(super) async fn time(&self) -> Result<OffsetDateTime, CommandError> {
         let mut commands = redis::pipe();
         commands.cmd("TIME").get(keys::latest(&self.shared));
@@ -85,19 +84,19 @@ impl RedisAccount {
         self.ahead.store(seconds.saturating_sub(self.clock().unix_timestamp()), Ordering::Relaxed);
     }
 
-    /// Seconds until a day may be forgotten, by the earlier of both clocks: a clock that was set back forgets nothing
-    /// before it has reached the end of the day's month again.
-    fn kept_for(&self, day: Date) -> u64 {
-        keys::kept_for(day, self.now().min(self.clock())).as_secs()
+    /// Seconds until the keys of a day expire. The earlier of both clocks counts, so that nothing expires too early
+    /// after a clock was set back.
+    fn stored_for(&self, day: Date) -> u64 {
+        keys::stored_for(day, self.now().min(self.clock())).as_secs()
     }
 
-    /// Whether reservations are possible, as of the last one or the last look.
+    /// Whether reservations are possible, as of the last reservation or check.
     pub fn health(&self) -> Result<(), LedgerError> {
         self.shared.health().map_err(|trouble| unusable(&trouble))?;
         self.guard.health()
     }
 
-    /// Sets credit aside.
+    /// Reserves credit.
     pub async fn reserve(
         &self,
         wish: ReserveRequest,
@@ -116,8 +115,8 @@ impl RedisAccount {
                 .try_reserve(&ticket, &concerned, epoch)
                 .await
                 .map_err(|trouble| ReserveFailure::Redis(trouble, ticket.clone()))?;
-            if let Some(danger) = AccountTrouble::read(&answer) {
-                return Err(self.guard.refuse(danger).into());
+            if let Some(trouble) = AccountTrouble::read(&answer) {
+                return Err(self.guard.refuse(trouble).into());
             }
             self.guard.accept();
             let mut words = answer.into_iter();
@@ -129,7 +128,7 @@ impl RedisAccount {
                         return Ok(Err(exhausted));
                     }
                 }
-                // A new number: the old one has ended.
+                // The reservation with this number has ended, so another number is tried.
                 Some("ended") => ticket.id = number(),
                 _ => {
                     let now = words.next().and_then(|text| text.parse::<i64>().ok()).unwrap_or_default();
@@ -163,17 +162,18 @@ impl RedisAccount {
         script.key(keys::epoch(&self.shared)).key(keys::latest(&self.shared));
         script.arg(epoch.to_string()).arg(clock.unwrap_or_default());
         script.arg(ticket.id).arg(record).arg(ticket.most.micro()).arg(first_second);
-        script.arg(self.kept_for(day));
+        script.arg(self.stored_for(day));
         let accounts = accounts(ticket);
         script.arg(accounts.len()).arg(accounts);
         for (budget, account) in concerned {
-            let room = budget.limit.minus(ticket.most).micro();
-            script.arg(keys::place(budget.window) + 1).arg(keys::account(account)).arg(room);
+            let most_spent = budget.limit.minus(ticket.most).micro();
+            // Lua counts keys from 1.
+            script.arg(keys::index(budget.window) + 1).arg(keys::account(account)).arg(most_spent);
         }
         self.shared.run(CommandPurpose::Ledger, &script).await
     }
 
-    /// Gives a reservation back that nobody has seen.
+    /// Returns a reservation in full, without a call.
     pub async fn release(&self, ticket: &ReservationRecord) -> Result<(), CommandError> {
         let mut script = self.settle.prepare_invoke();
         self.ending_keys(&mut script, ticket);
@@ -181,7 +181,7 @@ impl RedisAccount {
         self.shared.write(CommandPurpose::Ledger, &script).await
     }
 
-    /// Replaces a reservation by what the call has cost.
+    /// Replaces a reservation by the cost of the call.
     pub async fn settle(
         &self,
         ticket: &ReservationRecord,
@@ -205,7 +205,7 @@ impl RedisAccount {
             script.arg(keys::field(provider, client.as_deref(), name));
             script.arg(keys::field(provider, None, name)).arg(amount);
         }
-        // By itself a call's experience is what it adds to that of others.
+        // The history of this one call is what the script adds to the stored history.
         let mut experience = CallHistory::default();
         experience.count(settle.ended());
         let sums = keys::sums(&experience.sums);
@@ -218,14 +218,14 @@ impl RedisAccount {
         let anonymous = client.as_deref().filter(|client| is_anonymous(client));
         script.arg(anonymous.map(|client| keys::field(provider, None, client)).unwrap_or_default());
         script.arg(if ticket.is_free_and_anonymous() { ANONYMOUS_CLIENTS_A_DAY } else { usize::MAX });
-        // A call that could cost nothing may add nothing.
+        // The settlement of a free call may write nothing, so its success does not prove that Redis accepts writes.
         match ticket.id {
             0 => self.shared.run(CommandPurpose::Ledger, &script).await,
             _ => self.shared.write(CommandPurpose::Ledger, &script).await,
         }
     }
 
-    /// The keys that the end of every reservation is about.
+    /// Adds the keys that `settle.lua` always needs.
     fn ending_keys(&self, script: &mut ScriptInvocation<'_>, ticket: &ReservationRecord) {
         for key in keys::spent(&self.shared, ticket.at.date()) {
             script.key(key);
@@ -233,29 +233,29 @@ impl RedisAccount {
         script.key(keys::open(&self.shared)).key(keys::ended(&self.shared, ticket.id));
     }
 
-    /// What is told of the end of every reservation.
+    /// Adds the arguments that `settle.lua` always needs.
     fn ending_args(&self, script: &mut ScriptInvocation<'_>, ticket: &ReservationRecord, charged: Credits) {
         let id = if ticket.id == 0 { String::new() } else { ticket.id.to_string() };
         script.arg(id).arg(Credits::ZERO.minus(ticket.most).micro()).arg(charged.micro());
-        script.arg(self.kept_for(ticket.at.date()));
+        script.arg(self.stored_for(ticket.at.date()));
         let accounts = accounts(ticket);
         script.arg(accounts.len()).arg(accounts);
     }
 }
 
-/// The accounts that a call is counted on, as fields.
+/// The fields of the accounts that a call counts on.
 fn accounts(ticket: &ReservationRecord) -> Vec<String> {
     BudgetAccount::of(&ticket.provider, ticket.client.as_deref())
         .map(|account| keys::account(&account))
         .collect()
 }
 
-/// The number of a reservation: nobody else's, and not 0.
+/// A random number for a reservation; 0 is used for free calls only.
 fn number() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().0
 }
 
-/// The budget that has too little left; of several, the one that renews last.
+/// The budget that has too little left; if there are several, the one that renews last.
 fn refusal(
     ticket: &ReservationRecord,
     concerned: &[(&Budget, BudgetAccount)],

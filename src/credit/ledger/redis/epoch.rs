@@ -1,5 +1,5 @@
-//! The epoch: a random name that an account in Redis gets when it begins, and that each gateway remembers in its
-//! state folder. An account that has another name, or none, is not the one that the gateway knew.
+//! The epoch: a random name that an account in Redis gets when it starts. Each gateway stores it in its state folder.
+//! If the account in Redis has another epoch or none, the account that the gateway knew is lost.
 
 use std::fmt;
 use std::fs;
@@ -10,20 +10,18 @@ use uuid::Uuid;
 
 use crate::files;
 
-/// The name of the file.
+/// The name of the file in the state folder.
 const FILE: &str = "redis-epoch";
 
-/// The name of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Epoch(Uuid);
 
 impl Epoch {
-    /// A name that no account has.
+    /// A new epoch.
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// The epoch that a text names, if it names one.
     pub fn parse(text: &str) -> Option<Self> {
         Uuid::parse_str(text.trim()).ok().map(Self)
     }
@@ -35,7 +33,7 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// The file in a state folder that remembers the epoch.
+/// The file in a state folder that stores the epoch.
 #[derive(Clone, Debug)]
 pub struct EpochFile {
     folder: PathBuf,
@@ -43,21 +41,19 @@ pub struct EpochFile {
 }
 
 impl EpochFile {
-    /// The file of a state folder.
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), path: folder.join(FILE) }
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The epoch in it; none where there is no file. A file that holds anything else is an error, because a gateway
-    /// that forgot the epoch would accept any account.
+    /// Reads the epoch; `None` if there is no file. A file with other content is an error, because a gateway
+    /// without an epoch would accept any account.
     pub fn read(&self) -> io::Result<Option<Epoch>> {
         let text = match fs::read_to_string(&self.path) {
-            // Where a file stands in place of the folder nothing was ever written.
+            // The state folder is a file, so no epoch was ever stored.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => None,
             text => files::there(text)?,
         };
@@ -65,7 +61,7 @@ impl EpochFile {
         text.map(|text| Epoch::parse(&text).ok_or_else(damaged)).transpose()
     }
 
-    /// Replaces the epoch in it, and has it on the disk.
+    /// Stores the epoch and syncs it to disk.
     pub fn write(&self, epoch: Epoch) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let part = files::write_part(&self.folder, &[format!("{epoch}\n").as_bytes()])?;
@@ -79,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_epoch_is_read_back_and_anything_else_in_the_file_is_an_error() {
+    fn a_stored_epoch_is_read_back_and_other_content_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let file = EpochFile::new(&folder.path().join("state"));
         assert_eq!(file.read().unwrap(), None);

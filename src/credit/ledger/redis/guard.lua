@@ -1,8 +1,8 @@
--- Stands before `look.lua` and `reserve.lua`: why this server cannot hold the ledger now, or nothing.
--- Answers { 'unreadable', why }, { 'evicts', policy, maxmemory } or { 'lost', the epoch that is there, or '' }.
--- `known` is the epoch of the account that the caller knows; any will do where that is empty.
-local function danger(epoch_key, known)
-  -- Read each time, and here: settings can change at any moment, and so can the server behind the address.
+-- Prefixed to `look.lua` and `reserve.lua`. Returns the reason why this server cannot hold the ledger now, or nil:
+-- { 'unreadable', why }, { 'evicts', policy, maxmemory } or { 'lost', the epoch in Redis, or '' }.
+-- `known` is the epoch of the account that the caller knows; if it is empty, any account is accepted.
+local function trouble(epoch_key, known)
+  -- Checked in every script, because the settings can change at any time, and so can the server behind the address.
   local info = redis.pcall('INFO', 'memory')
   if type(info) ~= 'string' then return { 'unreadable', type(info) == 'table' and info.err or 'no text' } end
   local maxmemory, policy = info:match('\nmaxmemory:(%d+)'), info:match('\nmaxmemory_policy:([%w-]+)')

@@ -1,6 +1,6 @@
-//! Whether the ledger in Redis can be trusted now: the server evicts no keys, and the account in it is the one that
-//! this gateway knew. Every reservation checks both in its own script; a look checks them between reservations, so
-//! that `/readyz` is true and a server that is mended is noticed.
+//! Checks that the ledger in Redis can be used: the server evicts no keys, and its account is the one that this
+//! gateway knows. The script of every reservation checks both. A periodic check does so between reservations, so that
+//! `/readyz` is up to date and a repaired server is noticed.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,57 +14,55 @@ use crate::credit::LedgerError;
 use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 use crate::tasks::spawn_blocking;
 
-/// How far a clock may be behind the latest reservation without a word, in seconds.
+/// How far in seconds Redis's clock may be behind the latest reservation without a warning.
 pub const SKEW: i64 = 300;
 
-/// Why the ledger in a Redis that answers cannot be used. Continues "Redis at ADDRESS".
+/// Why the ledger cannot be used although Redis answers. The messages continue "Redis at ADDRESS".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountTrouble {
-    /// Keys may be evicted.
+    /// Redis may evict keys.
     #[error(
         "may evict keys, and forget credit that was counted: its maxmemory-policy is {policy}, with a maxmemory of \
          {maxmemory} bytes. Set maxmemory-policy to noeviction, or maxmemory to 0"
     )]
     Evicts {
-        /// The policy.
         policy: String,
-        /// The maximum, in bytes.
+        /// In bytes.
         maxmemory: String,
     },
-    /// The settings cannot be read.
+    /// The memory settings of Redis cannot be read; the text says why.
     #[error(
         "does not say whether it evicts keys: it refuses `INFO memory` ({0}). Give its user that permission with \
          `ACL SETUSER NAME +info`"
     )]
     Unreadable(String),
-    /// There is no account.
+    /// Redis has no account, but the gateway knew one.
     #[error(
         "has lost the credit ledger: it was emptied, or has started without its data. Restore the data, or run `pixcolor ledger accept-loss` to restart every budget"
     )]
     Lost,
-    /// There is another account.
+    /// Redis has another account than the one that the gateway knew.
     #[error(
         "has another account of credit than the one that this gateway knew. Restore the data, or run \
          `pixcolor ledger accept-loss` to go on with the account that is there now"
     )]
     Replaced,
-    /// The gateway does not know which account it knew.
+    /// The epoch file cannot be read, so the gateway does not know its account.
     #[error(
         "may have another account of credit than the one that this gateway knew, because {path} cannot be read: \
          {why}. Make it readable, or run `pixcolor ledger accept-loss` to go on with the account that is there now"
     )]
     Forgotten {
-        /// The file that remembers the account.
+        /// The epoch file.
         path: PathBuf,
-        /// What is wrong with it.
         why: String,
     },
 }
 
 impl AccountTrouble {
-    /// The danger that `guard.lua` has answered, if it has answered one.
+    /// Parses a script's answer; `None` if `guard.lua` found no trouble.
     pub fn read(answer: &[String]) -> Option<Self> {
-        let word = |place: usize| answer.get(place).cloned().unwrap_or_default();
+        let word = |index: usize| answer.get(index).cloned().unwrap_or_default();
         Some(match answer.first()?.as_str() {
             "evicts" => Self::Evicts { policy: word(1), maxmemory: word(2) },
             "unreadable" => Self::Unreadable(word(1)),
@@ -74,16 +72,16 @@ impl AccountTrouble {
         })
     }
 
-    /// Whether the file may say by now that the loss was accepted.
+    /// Whether `pixcolor ledger accept-loss` may have changed the epoch file since.
     const fn may_be_accepted(&self) -> bool {
         matches!(self, Self::Lost | Self::Replaced | Self::Forgotten { .. })
     }
 }
 
-/// What a gateway knows of the account in Redis.
+/// What this gateway knows about the account in Redis.
 pub struct AccountGuard {
     shared: SharedRedis,
-    /// Where the epoch outlives the program.
+    /// The file that stores the epoch across restarts.
     file: Option<EpochFile>,
     state: Mutex<State>,
     look: Script,
@@ -92,25 +90,24 @@ pub struct AccountGuard {
 #[derive(Default)]
 struct State {
     epoch: Option<Epoch>,
-    /// Whether the file has that epoch.
+    /// Whether the file contains this epoch.
     stored: bool,
     /// Whether it was logged that the file cannot be written.
     warned: bool,
-    danger: Option<AccountTrouble>,
-    /// Whether Redis's clock was behind the latest reservation.
+    trouble: Option<AccountTrouble>,
+    /// Whether Redis's clock was behind the latest reservation at the last check.
     behind: bool,
 }
 
 impl AccountGuard {
-    /// A guard that knows no account yet.
     pub fn new(shared: SharedRedis, file: Option<EpochFile>) -> Self {
         let look = Script::new(concat!(include_str!("guard.lua"), include_str!("look.lua")));
         Self { shared, file, state: Mutex::default(), look }
     }
 
-    /// Why the ledger cannot be used, as of the last reservation or look.
+    /// The result of the last reservation or check.
     pub fn health(&self) -> Result<(), LedgerError> {
-        self.lock().danger.as_ref().map_or(Ok(()), |danger| Err(self.error(danger)))
+        self.lock().trouble.as_ref().map_or(Ok(()), |trouble| Err(self.error(trouble)))
     }
 
     /// The epoch of the account that this gateway knows.
@@ -122,18 +119,18 @@ impl AccountGuard {
         }
     }
 
-    /// Looks whether the ledger can be used. A gateway that knows no account takes the one that is there, and begins
-    /// one where there is none.
+    /// Checks whether the ledger can be used. A gateway that knows no account adopts the one in Redis, or starts a new
+    /// one if there is none.
     pub async fn look(&self) -> Result<Epoch, LedgerError> {
-        let known = self.remembered().await.map_err(|danger| self.refuse(danger))?;
+        let known = self.remembered().await.map_err(|trouble| self.refuse(trouble))?;
         let mut script = self.look.prepare_invoke();
         script.key(keys::epoch(&self.shared)).key(keys::latest(&self.shared));
         script.arg(known.map(|epoch| epoch.to_string()).unwrap_or_default());
         script.arg(Epoch::random().to_string());
         let answer: Vec<String> =
             self.shared.run(CommandPurpose::Ledger, &script).await.map_err(|trouble| unusable(&trouble))?;
-        if let Some(danger) = AccountTrouble::read(&answer) {
-            return Err(self.refuse(danger));
+        if let Some(trouble) = AccountTrouble::read(&answer) {
+            return Err(self.refuse(trouble));
         }
         let epoch = answer.get(1).and_then(|text| Epoch::parse(text));
         let epoch = epoch.ok_or_else(|| unusable(&self.shared.confused("its epoch is not one")))?;
@@ -144,9 +141,9 @@ impl AccountGuard {
         Ok(epoch)
     }
 
-    /// Notes that a script has found the account as it should be.
+    /// Records that a script found no trouble.
     pub fn accept(&self) {
-        if self.lock().danger.take().is_some() {
+        if self.lock().trouble.take().is_some() {
             tracing::info!(
                 "the ledger in Redis at {} can be used again: providers that cost something are on",
                 self.shared.address()
@@ -154,23 +151,23 @@ impl AccountGuard {
         }
     }
 
-    /// Notes a danger, and logs it unless it is the same as before.
-    pub fn refuse(&self, danger: AccountTrouble) -> LedgerError {
-        let error = self.error(&danger);
-        let before = self.lock().danger.replace(danger.clone());
-        if before != Some(danger) {
+    /// Records a trouble, and logs it if it is new.
+    pub fn refuse(&self, trouble: AccountTrouble) -> LedgerError {
+        let error = self.error(&trouble);
+        let before = self.lock().trouble.replace(trouble.clone());
+        if before != Some(trouble) {
             tracing::error!("{error}");
         }
         error
     }
 
-    /// The epoch that this process or its file remembers; the file wins while a loss could have been accepted.
+    /// The epoch from memory or from the file. The file counts while an operator may have accepted a loss.
     async fn remembered(&self) -> Result<Option<Epoch>, AccountTrouble> {
         let Some(file) = self.file.clone() else { return Ok(self.lock().epoch) };
         {
             let state = self.lock();
-            let doubt = state.danger.as_ref().is_some_and(AccountTrouble::may_be_accepted);
-            if state.epoch.is_some() && !doubt {
+            let reread = state.trouble.as_ref().is_some_and(AccountTrouble::may_be_accepted);
+            if state.epoch.is_some() && !reread {
                 return Ok(state.epoch);
             }
         }
@@ -192,7 +189,7 @@ impl AccountGuard {
         }
     }
 
-    /// Has the epoch in the file. Without it a loss is noticed only while the program runs.
+    /// Stores the epoch in the file. Without the file a loss is noticed only while the program runs.
     async fn store(&self, epoch: Epoch) {
         let Some(file) = self.file.clone() else { return };
         if self.lock().stored {
@@ -214,7 +211,7 @@ impl AccountGuard {
         }
     }
 
-    /// Warns, once, when Redis's clock is so many seconds behind the latest reservation.
+    /// Warns once if Redis's clock is too many seconds behind the latest reservation.
     fn warn_of_clock(&self, seconds: i64) {
         let behind = seconds > SKEW;
         let warned = std::mem::replace(&mut self.lock().behind, behind);
@@ -228,8 +225,8 @@ impl AccountGuard {
         }
     }
 
-    fn error(&self, danger: &AccountTrouble) -> LedgerError {
-        LedgerError { reason: format!("Redis at {} {danger}", self.shared.address()) }
+    fn error(&self, trouble: &AccountTrouble) -> LedgerError {
+        LedgerError { reason: format!("Redis at {} {trouble}", self.shared.address()) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -237,7 +234,7 @@ impl AccountGuard {
     }
 }
 
-/// A Redis that does not answer, or refuses.
+/// The error for a Redis that does not answer or refuses a command.
 pub fn unusable(trouble: &CommandError) -> LedgerError {
     LedgerError { reason: trouble.to_string() }
 }

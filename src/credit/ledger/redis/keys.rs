@@ -1,8 +1,9 @@
-//! Where the account stands in Redis, and how its parts are written there.
+//! The keys and fields of the account in Redis.
 //!
-//! What is spent is a hash for each period, by account: `ledger:day:2026-02-28`, `ledger:month:2026-02`,
-//! `ledger:total`. Open reservations are a hash by number. Sums for reports are a hash for each day, by provider
-//! and client, which Redis forgets when nobody may be named any more, and another by provider.
+//! Spent amounts are a hash for each period, by account: `ledger:day:2026-02-28`, `ledger:month:2026-02`,
+//! `ledger:total`. Open reservations are a hash by number. The totals for reports are two hashes for each day: one by
+//! provider and client, which expires because the names of clients are stored until the end of the next month only,
+//! and one by provider.
 
 use std::time::Duration;
 
@@ -17,19 +18,18 @@ use crate::credit::usage::Tally;
 use crate::credit::window::{Window, last_month};
 use crate::shared::SharedRedis;
 
-/// Parts of a field that hold no line break stand on lines of their own.
+/// Separates the parts of a field.
 const BREAK: char = '\n';
 
-/// An open reservation as it is kept.
+/// An open reservation as it is stored.
 #[derive(Serialize, Deserialize)]
 pub struct OpenReservation {
-    /// The process that holds it, for the operator.
+    /// A random name of the process that made the reservation, for the operator.
     pub owner: String,
-    /// The reservation.
     pub reserve: ReserveRecord,
 }
 
-/// The three keys of what is spent in the periods of a day, the shortest first.
+/// The keys of the spent amounts of a day, of its month and of all time.
 pub fn spent(shared: &SharedRedis, day: Date) -> [String; 3] {
     let (year, month) = (day.year(), u8::from(day.month()));
     [
@@ -39,8 +39,8 @@ pub fn spent(shared: &SharedRedis, day: Date) -> [String; 3] {
     ]
 }
 
-/// Which of those keys a window's is.
-pub const fn place(window: Window) -> usize {
+/// The index of a window's key in the result of [`spent`].
+pub const fn index(window: Window) -> usize {
     match window {
         Window::Day => 0,
         Window::Month => 1,
@@ -48,12 +48,10 @@ pub const fn place(window: Window) -> usize {
     }
 }
 
-/// The key of the account's epoch.
 pub fn epoch(shared: &SharedRedis) -> String {
     shared.key("epoch")
 }
 
-/// The key of all open reservations.
 pub fn open(shared: &SharedRedis) -> String {
     shared.key("ledger:open")
 }
@@ -63,46 +61,47 @@ pub fn latest(shared: &SharedRedis) -> String {
     shared.key("ledger:latest")
 }
 
-/// The key of the mark that a reservation has ended.
+/// The key that marks a reservation as ended.
 pub fn ended(shared: &SharedRedis, id: u64) -> String {
     shared.key(format_args!("ledger:ended:{id}"))
 }
 
-/// The key of all days of which there are sums.
+/// The key of the set of all days that have totals.
 pub fn days(shared: &SharedRedis) -> String {
     shared.key("ledger:days")
 }
 
-/// The key of a day's sums by provider and client.
+/// The key of a day's totals by provider and client.
 pub fn by_client(shared: &SharedRedis, day: Date) -> String {
     shared.key(format_args!("ledger:clients:{day}"))
 }
 
-/// The key of the clients without a key that the sums of a day name.
+/// The key of the set of clients without an API key that a day's totals name.
 pub fn named(shared: &SharedRedis, day: Date) -> String {
     shared.key(format_args!("ledger:named:{day}"))
 }
 
-/// The key of a day's sums by provider.
+/// The key of a day's totals by provider.
 pub fn by_provider(shared: &SharedRedis, day: Date) -> String {
     shared.key(format_args!("ledger:providers:{day}"))
 }
 
-/// The key of what calls have cost and taken.
+/// The key of the cost and time of all calls, by provider and size.
 pub fn experience(shared: &SharedRedis) -> String {
     shared.key("ledger:experience")
 }
 
-/// The key of the latest calls of a provider for photographs of a size.
+/// The key of a provider's latest calls for photos of a size.
 pub fn recent(shared: &SharedRedis, provider: &str, size: SizeClass) -> String {
     shared.key(format_args!("ledger:recent:{provider}:{}", size.label()))
 }
 
-/// How long the periods and the clients of a day are kept, which is until the day is before last month's.
-pub fn kept_for(day: Date, now: OffsetDateTime) -> Duration {
+/// How long the spent amounts and the clients of a day are stored: until the day is before last month, and at least
+/// a day.
+pub fn stored_for(day: Date, now: OffsetDateTime) -> Duration {
     let mut end = day;
     while last_month(end) <= day {
-        // 28 days later is at most one month on; there are no days after the last one.
+        // 28 days never skip a month. `None` is the end of the calendar.
         let Some(next) = end.checked_add(time::Duration::days(28)) else { break };
         end = next;
     }
@@ -110,7 +109,7 @@ pub fn kept_for(day: Date, now: OffsetDateTime) -> Duration {
     Duration::try_from(end - now).unwrap_or_default().max(Duration::from_secs(86_400))
 }
 
-/// An account as a field.
+/// The field of an account.
 pub fn account(account: &BudgetAccount) -> String {
     match account {
         BudgetAccount::All => "all".to_owned(),
@@ -119,7 +118,7 @@ pub fn account(account: &BudgetAccount) -> String {
     }
 }
 
-/// The fields of sums, and what they add.
+/// The fields of a tally and their amounts.
 pub fn tally(tally: &Tally) -> [(&'static str, i64); 10] {
     [
         ("calls", count(tally.calls)),
@@ -135,7 +134,7 @@ pub fn tally(tally: &Tally) -> [(&'static str, i64); 10] {
     ]
 }
 
-/// Puts a field of sums where it belongs.
+/// Sets one field of a tally.
 pub fn read_tally(tally: &mut Tally, name: &str, value: i64) {
     let number = u64::try_from(value).unwrap_or_default();
     match name {
@@ -154,7 +153,7 @@ pub fn read_tally(tally: &mut Tally, name: &str, value: i64) {
     }
 }
 
-/// The fields of experience, and what they add.
+/// The fields of call totals and their amounts.
 pub fn sums(sums: &CallTotals) -> [(&'static str, i64); 5] {
     [
         ("calls", count(sums.calls)),
@@ -165,7 +164,7 @@ pub fn sums(sums: &CallTotals) -> [(&'static str, i64); 5] {
     ]
 }
 
-/// Puts a field of experience where it belongs.
+/// Sets one field of call totals.
 pub fn read_sums(sums: &mut CallTotals, name: &str, value: i64) {
     let number = u64::try_from(value).unwrap_or_default();
     match name {
@@ -179,7 +178,7 @@ pub fn read_sums(sums: &mut CallTotals, name: &str, value: i64) {
     }
 }
 
-/// A field of a provider's, and of a client's or a size's if one is given.
+/// A field of a provider, or of a provider and a client or size.
 pub fn field(provider: &str, of: Option<&str>, name: &str) -> String {
     match of {
         Some(of) => format!("{provider}{BREAK}{of}{BREAK}{name}"),
@@ -187,7 +186,7 @@ pub fn field(provider: &str, of: Option<&str>, name: &str) -> String {
     }
 }
 
-/// The provider, the client or size, and the name that a field is of.
+/// Splits a field into provider, client or size, and name.
 pub fn read_field(field: &str) -> Option<(&str, Option<&str>, &str)> {
     let (rest, name) = field.rsplit_once(BREAK)?;
     Some(match rest.split_once(BREAK) {
@@ -207,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_is_kept_until_it_is_before_last_month() {
+    fn a_day_is_stored_until_it_is_before_last_month() {
         for (day, end) in [
             (date!(2026 - 02 - 28), datetime!(2026-04-01 0:00 UTC)),
             (date!(2026 - 03 - 31), datetime!(2026-05-01 0:00 UTC)),
@@ -215,14 +214,14 @@ mod tests {
             (date!(2026 - 12 - 31), datetime!(2027-02-01 0:00 UTC)),
         ] {
             let now = datetime!(2026-02-28 22:00 UTC);
-            assert_eq!(kept_for(day, now), Duration::try_from(end - now).unwrap(), "{day}");
-            assert_eq!(kept_for(day, end), Duration::from_secs(86_400));
+            assert_eq!(stored_for(day, now), Duration::try_from(end - now).unwrap(), "{day}");
+            assert_eq!(stored_for(day, end), Duration::from_secs(86_400));
         }
-        kept_for(Date::MAX, datetime!(2026-01-01 0:00 UTC));
+        stored_for(Date::MAX, datetime!(2026-01-01 0:00 UTC));
     }
 
     #[test]
-    fn a_field_is_read_back_whatever_a_client_is_called() {
+    fn a_field_is_read_back_for_any_name_of_a_client() {
         for (provider, of) in
             [("a", None), ("a", Some("ip:2001:db8::/64")), ("a", Some("odd\nname")), ("b", Some(""))]
         {
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_read_back() {
+    fn tallies_and_call_totals_are_read_back() {
         let all = Tally {
             calls: 1,
             failed: 2,

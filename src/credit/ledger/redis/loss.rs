@@ -1,5 +1,5 @@
-//! The way out when Redis has lost the account of credit, or has another one, or when its clock was ahead:
-//! `pixcolor ledger accept-loss`.
+//! `pixcolor ledger accept-loss` for a ledger in Redis: continues after Redis has lost the account or has another one,
+//! or after its clock was ahead.
 
 use std::fmt;
 use std::path::Path;
@@ -13,28 +13,27 @@ use super::keys;
 use crate::credit::LedgerError;
 use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
-/// With what the gateways of a state folder go on.
+/// The result of accepting a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcceptedLoss {
     account: AcceptedAccount,
-    /// The time that Redis's clock had said before, if it was ahead of now.
+    /// The time of the latest reservation, if it was in the future and was reset.
     rewound: Option<OffsetDateTime>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AcceptedAccount {
-    /// The one that they knew: nothing was lost.
+    /// The account that the gateways of the state folder knew: nothing was lost.
     Known,
-    /// A new one.
+    /// A new account.
     New,
-    /// Another one that was there already.
+    /// Another account that Redis already had.
     Other,
 }
 
 impl RedisLedger {
-    /// Makes the account that Redis has now the one that the gateways of a state folder know; begins one where there
-    /// is none. A gateway that runs notices it by itself. Reads and writes files: not for async threads that others
-    /// need.
+    /// Makes the gateways of a state folder accept the account that Redis has now, or starts a new account if there is
+    /// none. A running gateway notices that by itself. Blocks while it reads and writes files.
     pub async fn accept_loss(shared: &SharedRedis, state_dir: &Path) -> Result<AcceptedLoss, LedgerError> {
         let account = accept_account(shared, state_dir).await?;
         let rewound = rewind(shared).await.map_err(|trouble| unusable(&trouble))?;
@@ -60,7 +59,7 @@ async fn accept_account(shared: &SharedRedis, state_dir: &Path) -> Result<Accept
     Ok(if found == new { AcceptedAccount::New } else { AcceptedAccount::Other })
 }
 
-/// Forgets the time of the latest reservation where it is ahead of Redis's clock, and returns it.
+/// Deletes the time of the latest reservation if it is ahead of Redis's clock, and returns it.
 async fn rewind(shared: &SharedRedis) -> Result<Option<OffsetDateTime>, CommandError> {
     let key = keys::latest(shared);
     let mut commands = redis::pipe();

@@ -1,11 +1,11 @@
 //! A ledger in Redis, for several replicas.
 //!
-//! A reservation is checked against all budgets, counted and noted in one script, and ended in another, which does
-//! it once however often it is told. Both are sent by tasks of their own: who leaves meanwhile leaves nothing
-//! half done. While Redis does not answer nothing is reserved, so that providers that cost something are off.
+//! One script checks a reservation against all budgets and records it. Another script ends the reservation, exactly
+//! once even if it is sent several times. Background tasks send both, so a cancelled request leaves nothing half done.
+//! While Redis does not answer, nothing can be reserved and paid providers are off.
 //!
-//! `keys` says what is where, `account` writes it, `reading` reads it, `guard` says whether it can be trusted,
-//! `loss` is the way out when it cannot, and this is the trait.
+//! `keys` names the keys, `account` writes the account, `reading` reads it, `guard` checks whether it can be used, and
+//! `loss` accepts a loss. This file implements the `Ledger` trait.
 
 mod account;
 mod epoch;
@@ -38,29 +38,29 @@ use crate::credit::window::Clock;
 use crate::shared::{CommandError, SharedRedis};
 use crate::tasks::Tasks;
 
-/// How long the end of a reservation is told again while Redis does not answer. After that it stays charged.
-const INSIST: Duration = Duration::from_secs(15 * 60);
-/// How often meanwhile.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How long a settlement is retried while Redis does not answer. After that the reservation stays charged.
+const RETRY_FOR: Duration = Duration::from_secs(15 * 60);
+/// The time between two retries.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
 
-/// The ledger in what replicas share.
 pub struct RedisLedger(Arc<LedgerTasks>);
 
-/// What tasks need of it.
+/// The part of the ledger that background tasks use.
 struct LedgerTasks {
     account: RedisAccount,
     tasks: Tasks,
+    /// Returns or charges a dropped reservation.
     back: ReservationReturn,
 }
 
 impl RedisLedger {
-    /// The ledger in what is shared; its work is done in `tasks`. Without a clock it is Redis's own.
+    /// A ledger that sends its commands in `tasks`. Without `clock` Redis's own clock counts.
     pub fn new(shared: SharedRedis, clock: Option<Arc<dyn Clock>>, tasks: Tasks) -> Self {
         Self::open(shared, clock, tasks, None)
     }
 
-    /// The same, with Redis's own clock, for a gateway with a state folder: it remembers there which account it knew,
-    /// so that it notices another one after a restart.
+    /// A ledger with Redis's own clock that stores the epoch in a state folder, so that the gateway notices a lost
+    /// account after a restart.
     pub fn in_folder(shared: SharedRedis, tasks: Tasks, state_dir: &Path) -> Self {
         Self::open(shared, None, tasks, Some(EpochFile::new(state_dir)))
     }
@@ -71,12 +71,12 @@ impl RedisLedger {
         tasks: Tasks,
         file: Option<EpochFile>,
     ) -> Self {
-        Self(Arc::new_cyclic(|desk: &Weak<LedgerTasks>| {
-            let desk = desk.clone();
-            // A desk that is gone, or a program that ends, leaves the reservation charged.
+        Self(Arc::new_cyclic(|ledger: &Weak<LedgerTasks>| {
+            let ledger = ledger.clone();
+            // If the ledger is gone or the program is ending, the reservation stays charged.
             let back: ReservationReturn = Arc::new(move |ticket, dropped| {
-                if let (Some(desk), Ok(_)) = (desk.upgrade(), Handle::try_current()) {
-                    desk.tasks.clone().spawn(async move { desk.take_back(&ticket, dropped).await });
+                if let (Some(ledger), Ok(_)) = (ledger.upgrade(), Handle::try_current()) {
+                    ledger.tasks.clone().spawn(async move { ledger.take_back(&ticket, dropped).await });
                 }
             });
             LedgerTasks { account: RedisAccount::new(shared, clock, file), tasks, back }
@@ -85,7 +85,7 @@ impl RedisLedger {
 }
 
 impl LedgerTasks {
-    /// Reserves; what fails half-way is given back.
+    /// Reserves. If the result is unknown because Redis failed, the reservation is returned.
     async fn reserve(&self, wish: ReserveRequest) -> Result<Reservation, ReserveError> {
         match self.account.reserve(wish).await {
             Ok(Ok(ticket)) => Ok(Reservation::new(ticket, self.back.clone())),
@@ -102,7 +102,7 @@ impl LedgerTasks {
 
     async fn take_back(&self, ticket: &ReservationRecord, dropped: Dropped) {
         match dropped {
-            Dropped::Unseen => self.insist(|| self.account.release(ticket), |_| ()).await,
+            Dropped::Unseen => self.retry(|| self.account.release(ticket), |_| ()).await,
             Dropped::Held => {
                 SettleResult::new(ticket.most, &Settlement::UNKNOWN).warn(ticket);
                 self.settle(ticket, Settlement::UNKNOWN, |_| ()).await;
@@ -110,33 +110,34 @@ impl LedgerTasks {
         }
     }
 
-    /// `first` is told how the first try went.
+    /// Settles, with retries. `first` is called with the success of the first attempt.
     async fn settle(&self, ticket: &ReservationRecord, settlement: Settlement, first: impl FnOnce(bool)) {
         if ticket.most.is_zero() {
-            // It may be counted twice if it is told twice, and costs nothing if it is not counted.
+            // Without retries: the script cannot recognise a repeated settlement of a free call, and a missing one
+            // costs nothing.
             return first(self.account.settle(ticket, &settlement).await.is_ok());
         }
-        self.insist(|| self.account.settle(ticket, &settlement), first).await;
+        self.retry(|| self.account.settle(ticket, &settlement), first).await;
     }
 
-    async fn insist<F>(&self, tell: impl Fn() -> F, first: impl FnOnce(bool))
+    async fn retry<F>(&self, attempt: impl Fn() -> F, first: impl FnOnce(bool))
     where
         F: Future<Output = Result<(), CommandError>>,
     {
-        let (start, mut told) = (Instant::now(), tell().await);
-        first(told.is_ok());
-        while told.is_err() && start.elapsed() < INSIST {
-            tokio::time::sleep(AGAIN).await;
-            told = tell().await;
+        let (start, mut result) = (Instant::now(), attempt().await);
+        first(result.is_ok());
+        while result.is_err() && start.elapsed() < RETRY_FOR {
+            tokio::time::sleep(RETRY_EVERY).await;
+            result = attempt().await;
         }
-        if let Err(trouble) = told {
+        if let Err(trouble) = result {
             tracing::error!(
                 "the settlement of a call was not recorded, and its reservation stays charged: {trouble}"
             );
         }
     }
 
-    /// Charges what nobody can hold any more: its process was killed.
+    /// Charges abandoned reservations, whose process was killed, in full.
     fn close(self: &Arc<Self>, abandoned: Vec<ReservationRecord>) {
         for ticket in abandoned {
             tracing::warn!(
@@ -144,8 +145,8 @@ impl LedgerTasks {
                 ticket.provider,
                 ticket.most
             );
-            let desk = self.clone();
-            self.tasks.spawn(async move { desk.settle(&ticket, Settlement::UNKNOWN, |_| ()).await });
+            let ledger = self.clone();
+            self.tasks.spawn(async move { ledger.settle(&ticket, Settlement::UNKNOWN, |_| ()).await });
         }
     }
 }
@@ -157,33 +158,33 @@ fn stopped() -> LedgerError {
 #[async_trait]
 impl Ledger for RedisLedger {
     async fn reserve(&self, wish: ReserveRequest) -> Result<Reservation, ReserveError> {
-        let Self(desk) = self;
+        let Self(ledger) = self;
         if wish.most.is_zero() {
-            let ticket = ReservationRecord::new(0, desk.account.now(), wish);
-            return Ok(Reservation::new(ticket, desk.back.clone()).hand_over());
+            let ticket = ReservationRecord::new(0, ledger.account.now(), wish);
+            return Ok(Reservation::new(ticket, ledger.back.clone()).hand_over());
         }
         let (answer, answered) = oneshot::channel();
-        let working = desk.clone();
-        desk.tasks.spawn(async move {
-            // Where nobody waits any more the reservation is dropped here, unseen, and given back.
+        let working = ledger.clone();
+        ledger.tasks.spawn(async move {
+            // If the caller is gone, the reservation is dropped here and returned.
             let _ = answer.send(working.reserve(wish).await);
         });
         answered.await.map_err(|_| stopped())?.map(Reservation::hand_over)
     }
 
     async fn settle(&self, reservation: Reservation, settlement: Settlement) -> SettleResult {
-        let Self(desk) = self;
+        let Self(ledger) = self;
         let settled = SettleResult::new(reservation.most(), &settlement);
         let Some(ticket) = reservation.take() else { return settled };
         settled.warn(&ticket);
         let (answer, answered) = oneshot::channel();
-        let working = desk.clone();
-        desk.tasks.spawn(async move {
+        let working = ledger.clone();
+        ledger.tasks.spawn(async move {
             let first = |written| answer.send(written).unwrap_or_default();
             working.settle(&ticket, settlement, first).await;
         });
         if !answered.await.unwrap_or_default() {
-            tracing::debug!("a settlement could not be written down at once");
+            tracing::debug!("a settlement was not recorded at the first attempt");
         }
         settled
     }
@@ -212,7 +213,7 @@ impl Ledger for RedisLedger {
     }
 
     async fn look(&self) {
-        // The guard and the connection keep what is wrong for `health`.
+        // The guard and the connection store the result for `health`.
         let _ = self.0.account.guard.look().await;
     }
 }

@@ -1,4 +1,4 @@
-//! The account in Redis as it is read: budgets, usage, experience.
+//! Reads the account in Redis: budgets, usage and the history of calls.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -17,11 +17,11 @@ use crate::credit::usage::{Tally, UsageRow};
 use crate::credit::window::last_month;
 use crate::shared::{CommandError, CommandPurpose};
 
-/// After so long nobody holds a reservation any more: requests end within an hour.
+/// After this time a reservation is abandoned, because every request ends within an hour.
 const ABANDONED: Duration = Duration::hours(24);
 
 impl RedisAccount {
-    /// How budgets stand, and reservations that nobody can hold any more.
+    /// The status of budgets, and the abandoned reservations.
     pub async fn standing(
         &self,
         budgets: &[Budget],
@@ -35,7 +35,7 @@ impl RedisAccount {
         let mut commands = redis::pipe();
         commands.atomic().hvals(keys::open(&self.shared));
         for (budget, account) in &concerned {
-            commands.hget(&spent[keys::place(budget.window)], keys::account(account));
+            commands.hget(&spent[keys::index(budget.window)], keys::account(account));
         }
         let mut answers = self.ask(&commands).await?.into_iter();
         let open: Vec<String> = self.next(&mut answers)?;
@@ -62,7 +62,7 @@ impl RedisAccount {
         Ok((standings, abandoned.collect()))
     }
 
-    /// What was used on these days, in order of day, provider and client.
+    /// The usage of these days, in order of day, provider and client.
     pub async fn usage(&self, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, CommandError> {
         let named = last_month(self.time().await?.date());
         let mut commands = redis::pipe();
@@ -96,7 +96,7 @@ impl RedisAccount {
         Ok(rows.into_iter().map(row).collect())
     }
 
-    /// What calls have cost and taken, by provider and size of the photograph.
+    /// Cost and time of earlier calls, by provider and size of the photo.
     pub async fn experience(&self) -> Result<BTreeMap<(String, SizeClass), CallHistory>, CommandError> {
         let mut commands = redis::pipe();
         commands.hgetall(keys::experience(&self.shared));

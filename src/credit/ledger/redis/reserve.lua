@@ -1,14 +1,15 @@
--- Sets the most that a call may cost aside, if every budget concerned has so much left.
--- KEYS: what is spent on the day, in the month and in all; open reservations; the mark that this one has ended; the
--- epoch; the time of the latest reservation.
--- ARGV: the epoch that the caller knows; the caller's time, if Redis's clock is not to count; number; record; amount;
--- first second of the day; seconds until the day and the month may be forgotten; how many accounts; accounts; then for
--- each budget its window (which of the first three keys), its account, and the most that may be spent for this to fit.
--- Answers what `danger` answers, { 'late', time } where it is another day by that clock, { 'ended' } where it was given
--- back already, else { 'taken' or 'refused', what is spent by each budget's account }.
--- Redis refuses the first command that writes, or none: nothing is half done where it is full or a replica.
+-- Reserves the most that a call may cost, if every budget that applies has that much left.
+-- KEYS: spent amounts of the day, of the month and in total; open reservations; the mark that this reservation has
+-- ended; the epoch; the time of the latest reservation.
+-- ARGV: the epoch that the caller knows; the caller's time, or '' to use Redis's clock; number; record; amount; first
+-- second of the day; seconds until the keys of the day and the month expire; number of accounts; the accounts; then for
+-- each budget its window (the index of one of the first three keys), its account, and the largest spent amount with
+-- which this reservation still fits.
+-- Returns the result of `trouble`; { 'late', time } if the clock is at another day; { 'ended' } if the reservation was
+-- already returned; or { 'taken' or 'refused', the spent amount of each budget's account }.
+-- Redis refuses the first command that writes, or none. So a full server or a replica stores no partial reservation.
 
--- Whether one whole number is at most another. By their digits: Lua's own numbers are exact up to 2^53 only.
+-- Whether the integer `a` is at most `b`. Compares decimal strings, because Lua's numbers are exact only up to 2^53.
 local function at_most(a, b)
   local below_a, below_b = a:sub(1, 1) == '-', b:sub(1, 1) == '-'
   if below_a ~= below_b then return below_a end
@@ -17,12 +18,12 @@ local function at_most(a, b)
   return a <= b
 end
 
-local found = danger(KEYS[6], ARGV[1])
+local found = trouble(KEYS[6], ARGV[1])
 if found then return found end
 
 local day = tonumber(ARGV[6])
 local now = ARGV[2] ~= '' and ARGV[2] or redis.call('TIME')[1]
--- A clock that was set back grants no day and no month again.
+-- If the clock was set back, the time of the latest reservation counts, so that no budget renews twice.
 local latest = redis.call('GET', KEYS[7])
 if latest and tonumber(latest) > tonumber(now) then now = latest end
 if tonumber(now) < day or tonumber(now) >= day + 86400 then return { 'late', now } end
@@ -39,7 +40,7 @@ if answer[1] == 'refused' then return answer end
 
 for key = 1, 3 do
   for i = first, first + accounts - 1 do
-    -- An amount that is past counting stays as much as can be counted.
+    -- After an overflow the amount is the largest integer.
     local added = redis.pcall('HINCRBY', KEYS[key], ARGV[i], ARGV[5])
     if type(added) == 'table' then
       if not added.err:find('overflow') then return added end

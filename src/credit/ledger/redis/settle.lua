@@ -1,14 +1,14 @@
--- Ends a reservation, once: the first to end it counts, however often it is told, and whether or not the
--- reservation itself was lost.
--- KEYS: what is spent on the day, in the month and in all; open reservations; the mark that this one has ended; and
--- unless it is only given back: sums of the day by provider and client, sums of the day by provider, all days,
--- experience, the latest calls, clients without a key that the day names.
--- ARGV: number, empty for a call that could cost nothing; what was reserved, negative; what is charged; seconds
--- until the day and the month may be forgotten; how many accounts; accounts; the day; how many sums of the day;
--- three for each (field by client, field by provider, amount); how many of experience; two for each (field,
--- amount); what is remembered of the call, or nothing; of how many calls that is; the client if it has no key, or
--- nothing; how many such clients the day may name, the sums of another being counted without it.
--- Answers 1, or 0 where it had ended already.
+-- Ends a reservation exactly once: the first settlement counts, repeated ones do nothing, even if the reservation
+-- itself was lost.
+-- KEYS: spent amounts of the day, of the month and in total; open reservations; the mark that this reservation has
+-- ended; and for a call that was made: the day's totals by provider and client, the day's totals by provider, all
+-- days, the call history, the latest calls, the day's clients without an API key.
+-- ARGV: number, or '' for a call that could not cost anything; the reserved amount, negative; the charged amount;
+-- seconds until the keys of the day and the month expire; number of accounts; the accounts; the day; number of totals
+-- of the day; three values for each (field by client, field by provider, amount); number of fields of the call history;
+-- two values for each (field, amount); the sample of this call, or ''; how many samples are stored; the client if it
+-- has no API key, or ''; how many such clients the day may name. Beyond that number calls count without a client.
+-- Returns 1, or 0 if the reservation had already ended.
 
 local function add(key, field, amount)
   if amount == '0' or amount == '-0' then return end
@@ -22,7 +22,7 @@ end
 local number, accounts = ARGV[1], tonumber(ARGV[5])
 local open = false
 if number ~= '' then
-  -- Longer than anybody goes on telling it.
+  -- The mark lasts longer than any gateway repeats a settlement.
   if not redis.call('SET', KEYS[5], '1', 'NX', 'EX', 172800) then return 0 end
   open = redis.call('HDEL', KEYS[4], number) == 1
 end
@@ -39,7 +39,7 @@ if #KEYS == 5 then return 1 end
 local at = 6 + accounts
 redis.call('SADD', KEYS[8], ARGV[at])
 local client, most = ARGV[#ARGV - 1], tonumber(ARGV[#ARGV])
--- 1: counted by the field without a client.
+-- 1 selects the field without a client.
 local unnamed = 0
 if client ~= '' and redis.call('SISMEMBER', KEYS[11], client) == 0 then
   if redis.call('SCARD', KEYS[11]) >= most then

@@ -6,7 +6,7 @@ use crate::shared::RedisOptions;
 mod redis;
 
 #[tokio::test]
-async fn a_replica_whose_clock_is_wrong_counts_on_the_day_that_redis_says_it_is() {
+async fn a_replica_with_a_wrong_clock_counts_on_the_day_of_redis() {
     let redis = redis::Redis::start();
     let options = RedisOptions {
         address: redis.url().parse().unwrap(),
@@ -29,7 +29,7 @@ async fn a_replica_whose_clock_is_wrong_counts_on_the_day_that_redis_says_it_is(
     for wrong in [-3 * 86_400, 40 * 86_400] {
         account.ahead.store(wrong, Ordering::Relaxed);
         assert!(matches!(account.reserve(wish.clone()).await, Ok(Err(_))));
-        assert!(account.ahead.load(Ordering::Relaxed).abs() < 5, "it knows better now");
+        assert!(account.ahead.load(Ordering::Relaxed).abs() < 5, "the clock was not corrected");
     }
     let (standings, _) = account.standing(&budgets, None).await.unwrap();
     assert_eq!(standings[0].reserved, Credits::from_micro(6));

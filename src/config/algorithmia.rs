@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_algorithm_is_written_as_its_clients_write_it() {
+    fn an_algorithm_is_owner_name_and_optional_version() {
         for text in ["o/n/1.1.5", "/o/n/1.1.5", "algo://o/n/1.1.5"] {
             assert_eq!(Algorithm::parse(text).unwrap().to_string(), "o/n/1.1.5");
         }
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_public_service_is_known_by_every_name_of_it() {
+    fn every_name_of_the_public_service_is_recognized() {
         for (text, public) in [
             ("https://api.algorithmia.com", true),
             ("http://ALGORITHMIA.com./", true),

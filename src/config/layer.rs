@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_a_key_has_its_line() {
+    fn the_line_of_a_key_is_found_in_every_toml_notation() {
         let text = "# words\na = 1\nb.c = 2\nd = { e = 3 }\nf = [\n  1,\n  { g = 2 },\n]\n\
                     [h]\ni = 1\n[j.k]\nl = 1\n[[m]]\nn = 1\n[[m]]\nn = 2\n";
         for (path, expected) in [

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_an_address_only_its_network_is_left() {
+    fn only_the_network_of_an_address_is_logged() {
         let logged = |config: LogConfig, address: &str| config.network(address.parse().unwrap()).to_string();
         let usual = LogConfig::default();
         assert_eq!(logged(usual, "203.0.113.77"), "203.0.113.0/24");

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_count_wherever_they_are_and_files_beside_do_not() {
+    fn links_on_the_way_are_watched_and_other_files_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let at = |path: &str| root.join(path);

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_key_is_found_and_a_far_one_is_not_offered() {
+    fn the_hint_is_the_nearest_key_and_never_a_distant_one() {
         let keys = ["route", "limits", "state_dir", "pixels", "LIMITS__PIXELS"];
         for (written, meant) in [
             ("rout", Some("route")),

@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_that_there_are_words_for_is_asked_for_and_shown() {
+    fn every_described_key_is_read_and_in_the_reference() {
         let told = told().unwrap();
         let shown: Vec<_> = told.keys.iter().map(|key| place(&key.path).0).collect();
         for path in told.promised.iter().map(|path| place(path).0.join(".")) {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_says_what_it_can_be() {
+    fn every_key_has_a_range_in_the_reference() {
         for KeyDescription { path, about, wanted, .. } in told().unwrap().keys {
             assert!(about.ends_with('.'), "{path:?}: {about}");
             assert!(!wanted.contains("not a"), "{path:?}: {wanted}");

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_secret_is_had_and_never_shown() {
+    fn a_secret_is_read_and_never_shown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         std::fs::write(&path, format!("  {PLANTED}\n")).unwrap();

@@ -355,7 +355,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_setting_has_words() {
+    fn every_setting_has_a_description() {
         let nested = |key: &'static str| match key {
             "shutdown" => SHUTDOWN_KEYS.iter().map(|inner| format!("shutdown.{inner}")).collect(),
             key => vec![key.to_owned()],

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_in_an_error_is_told_without_what_may_be_secret() {
+    fn an_address_in_an_error_is_shown_without_secrets() {
         for (text, told) in [
             ("https://user:s3cret@h:9000/x", "https://…@h:9000/x"),
             ("https://user:s3/c@ret@h", "https://…@h"),

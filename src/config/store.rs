@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_a_bucket_and_perhaps_a_prefix() {
+    fn a_store_is_a_bucket_and_an_optional_prefix() {
         for (text, bucket, prefix) in [
             ("s3://b", "b", ""),
             ("s3://b/", "b", ""),

@@ -50,7 +50,7 @@ impl Watch {
         Self { source, sender, events, _watcher: watcher, named }
     }
 
-    /// Waits until a change is complete. Cancel-safe, and may be called again.
+    /// Waits until a change is complete. The future may be dropped and the method called again.
     pub async fn changed(&mut self) {
         let mut writing = BTreeSet::new();
         let Some(event) = self.events.recv().await else { return std::future::pending().await };

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_stands_for_what_it_says_and_no_more() {
+    fn a_pattern_matches_only_its_hosts() {
         for (pattern, url, matches) in [
             ("cdn.example.com", "https://cdn.example.com/x", true),
             ("cdn.example.com", "https://CDN.example.com./x", true),

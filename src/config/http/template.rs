@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_fields_are_told_apart() {
+    fn templates_are_split_into_text_and_fields() {
         let text = |text: &str| Piece::Text(text.to_owned());
         let key = || Piece::Field(TemplateField::Secret("key".to_owned()));
         for (source, pieces) in [
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_not_there_is_named_with_the_nearest() {
+    fn an_unknown_field_is_an_error_with_a_hint() {
         for (source, place, said) in [
             (
                 "{{image.base46}}",

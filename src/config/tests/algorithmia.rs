@@ -24,7 +24,7 @@ fn file(text: &str) -> Setup {
 }
 
 #[test]
-fn the_names_of_the_clients_variables_work_and_what_is_written_goes_before_them() {
+fn client_variables_work_and_the_configuration_overrides_them() {
     let var = |setup: Setup| setup.env("ALGORITHMIA_API", "http://from-env:9000");
     assert_eq!(address(&Setup::new()), None);
     assert_eq!(address(&var(Setup::new())).as_deref(), Some("http://from-env:9000/"));
@@ -52,7 +52,7 @@ fn the_names_of_the_clients_variables_work_and_what_is_written_goes_before_them(
 }
 
 #[test]
-fn the_dead_public_service_is_asked_only_when_a_file_says_so() {
+fn the_closed_public_service_is_used_only_if_a_file_names_it() {
     const PUBLIC: &str = "https://api.algorithmia.com";
     assert_eq!(
         address(&file(&format!("base_url = \"{PUBLIC}\""))).as_deref(),
@@ -98,7 +98,7 @@ fn a_wrong_value_is_refused_with_its_line_and_an_address_is_not_repeated() {
 }
 
 #[test]
-fn its_price_is_that_of_the_public_service_unless_a_file_says_otherwise() {
+fn the_default_price_is_that_of_the_public_service() {
     let price = |text: &str| file(text).load().config.providers["algorithmia"].price.clone();
     let actual = |price: &Price, duration: f64| {
         let call = CallFacts { sent_pixels: 1, timeout: Duration::from_secs(60) };

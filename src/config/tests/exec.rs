@@ -10,7 +10,7 @@ fn refused(text: &str, said: &[&str]) {
 }
 
 #[test]
-fn what_a_program_cannot_be_is_refused_with_its_line() {
+fn invalid_program_settings_are_refused_with_their_line() {
     let needed =
         "`providers.it.command` must be a program and its arguments, such as [\"python3\", \"colorize.py\"]";
     refused("command = []", &[&format!("2: {needed}")]);
@@ -54,7 +54,7 @@ fn what_a_program_cannot_be_is_refused_with_its_line() {
 }
 
 #[test]
-fn a_command_is_needed() {
+fn the_command_is_required() {
     let setup = Setup::new().main("").file("config/providers/it.toml", "kind = \"exec\"\n");
     let [problem] = setup.problems().try_into().unwrap();
     assert!(
@@ -64,7 +64,7 @@ fn a_command_is_needed() {
 }
 
 #[test]
-fn its_environment_is_what_is_kept_and_what_is_set() {
+fn the_environment_is_keep_env_plus_env() {
     let file = "kind = \"exec\"\ncommand = [\"a\"]\nkeep_env = [\"PATH\", \"MODE\", \"ABSENT\"]\n\
                 env.MODE = \"fast\"\nenv.KEY = { env = \"TOKEN\" }\nenv.LOST = { env = \"NOBODY\" }\n";
     let setup = Setup::new()
@@ -107,6 +107,6 @@ fn its_environment_is_what_is_kept_and_what_is_set() {
             "it.toml:6: `providers.it.env.LOST` has no value: environment variable NOBODY is not set"
         )
     );
-    // Off the route nobody misses it.
+    // A provider that is not on the route gives no warning.
     assert!(setup.main("").load().unset.is_empty());
 }

@@ -12,7 +12,7 @@ fn refused(text: &str, said: &[&str]) {
 }
 
 #[test]
-fn what_clients_of_algorithmia_find_is_shipped_and_can_be_changed_name_by_name() {
+fn algorithms_have_defaults_and_can_be_changed_one_by_one() {
     let shipped = facade("");
     assert!(!shipped.storage && shipped.hosts.is_empty());
     let names = |facade: &AlgorithmiaFacade| -> Vec<(String, Serves)> {
@@ -29,7 +29,7 @@ fn what_clients_of_algorithmia_find_is_shipped_and_can_be_changed_name_by_name()
 }
 
 #[test]
-fn what_is_wrong_with_a_facade_is_told_with_its_line() {
+fn facade_errors_name_their_line() {
     refused(
         "[facades.algorithmia]\nalgorithms = { \"me/Mine\" = \"provider:locl\" }\n",
         &[

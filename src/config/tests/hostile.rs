@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::Setup;
 use crate::config::{load, server_figment, server_report};
 
-/// Whatever is written in all places: words come back, never a panic, and each problem is one line.
+/// Loads arbitrary text from every source: no panic, and each problem is one line.
 fn survives(main: &str, provider: &str, rocket: &str, variables: &[(String, String)]) {
     let mut setup =
         Setup::new().main(main).file("config/providers/x.toml", provider).file("Rocket.toml", rocket);

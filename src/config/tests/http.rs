@@ -6,7 +6,7 @@ use crate::config::{HttpConfig, KindConfig, Loaded, ValueOrigin};
 
 const DOCS: &str = include_str!("../../../docs/providers.md");
 
-/// A file that is right; each line that a test adds stands below it.
+/// A valid file; tests append lines to it.
 const FINE: &str = "kind = \"http\"\nmodel = \"m\"\nbase_url = \"https://h.example\"\nprice.terms = []\n\
     secrets.key = { env = \"KEY\" }\nrequest = { body = \"raw\" }\nreply = { output = \"raw\" }\n";
 
@@ -77,7 +77,7 @@ fn the_documentation_shows_every_key_with_its_true_default() {
 }
 
 #[test]
-fn a_mistake_is_told_with_its_line_and_a_hint() {
+fn an_error_names_its_line_and_gives_a_hint() {
     let json = "request.body = \"json\"\n";
     // A key that is missing has no line.
     for (text, said) in [
@@ -210,7 +210,7 @@ fn one(text: &str, line: usize, said: &str) {
 }
 
 #[test]
-fn names_that_only_look_like_keys_may_have_values() {
+fn harmless_names_similar_to_keys_may_have_literal_values() {
     for request in [
         "headers.Authorization = \"Bearer {{secret.key}}\"",
         "query.max_tokens = 5",
@@ -224,7 +224,7 @@ fn names_that_only_look_like_keys_may_have_values() {
 }
 
 #[test]
-fn a_price_that_could_never_be_known_is_refused() {
+fn a_price_that_cannot_be_computed_is_refused() {
     let price = "price.terms = [\n  { per = \"call\", rate = 1 },\n  { per = \"second\", rate = 1, pointer = \"/s\" },\n]\n";
     let raw = FINE.replace("price.terms = []\n", price);
     one(&raw, 6, "`providers.x.price.terms.1` uses a number in the reply, and with `reply.output = \"raw\"`");
@@ -240,7 +240,7 @@ fn a_price_that_could_never_be_known_is_refused() {
 }
 
 #[test]
-fn what_is_not_set_makes_it_wait_and_stops_nothing() {
+fn an_unset_secret_makes_the_provider_not_ready_without_an_error() {
     let missing = |setup: Setup| http(&setup.load()).missing();
     assert_eq!(missing(file(FINE).env("KEY", "k")), None);
     assert_eq!(
@@ -249,12 +249,12 @@ fn what_is_not_set_makes_it_wait_and_stops_nothing() {
     );
     let no_address = FINE.replace("base_url = \"https://h.example\"\n", "");
     assert_eq!(missing(file(&no_address).env("KEY", "k")).unwrap(), "it has no address: set `base_url`");
-    // The variable that would set the key is as good a keeper as the one that it names.
+    // The variable that sets the key may contain the secret itself.
     assert_eq!(missing(file(FINE).env("PIXCOLOR_PROVIDERS__X__SECRETS__KEY", "k")), None);
 }
 
 #[test]
-fn one_on_the_route_that_waits_is_warned_of() {
+fn a_provider_on_the_route_that_is_not_ready_gives_a_warning() {
     let loaded = Setup::new().main("route = [\"deepai\", \"cog\", \"local\"]\n").load();
     let [warning] = loaded.warnings.as_slice() else { panic!("{:?}", loaded.warnings) };
     assert!(
@@ -270,7 +270,7 @@ fn one_on_the_route_that_waits_is_warned_of() {
 }
 
 #[test]
-fn every_shipped_file_waits_for_its_key_and_takes_no_other_programs() {
+fn every_shipped_file_is_not_ready_without_its_own_key() {
     let others = ["DEEPAI_API_KEY", "REPLICATE_API_TOKEN", "HF_TOKEN", "OPENAI_API_KEY", "API_KEY"];
     let setup = others.iter().fold(Setup::new().main(""), |setup, name| setup.env(name, "somebody-elses"));
     let config = setup.load().config;

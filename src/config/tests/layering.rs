@@ -15,7 +15,7 @@ fn added(setup: &Setup) -> Vec<String> {
 }
 
 #[test]
-fn with_nothing_given_the_built_in_provider_is_alone_on_the_route() {
+fn the_default_route_is_the_built_in_provider() {
     let loaded = load(&ConfigSource::default()).unwrap();
     let config = &loaded.config;
     assert_eq!(config.route, ["local"]);
@@ -33,7 +33,7 @@ fn with_nothing_given_the_built_in_provider_is_alone_on_the_route() {
 }
 
 #[test]
-fn a_file_goes_before_a_default_and_the_environment_before_a_file() {
+fn files_override_defaults_and_the_environment_overrides_files() {
     let setup = Setup::new()
         .main("route = [\"local\"]\n[limits]\npixels = 1_000\nside = 100\n[output]\nmark = true\n")
         .env("PIXCOLOR_LIMITS__SIDE", "200");
@@ -78,7 +78,7 @@ fn every_sort_of_value_can_come_from_the_environment() {
 }
 
 #[test]
-fn an_empty_variable_is_as_good_as_none() {
+fn an_empty_variable_counts_as_unset() {
     let setup = Setup::new().env("PIXCOLOR_STATE_DIR", "").env("PIXCOLOR_LIMITS__PIXELS", "");
     assert_eq!(setup.from("limits.pixels"), "default");
     assert_eq!(setup.load().config.state_dir, Path::new("/home/me/.local/state/pixcolor"));
@@ -105,7 +105,7 @@ fn a_providers_file_replaces_the_built_in_one_of_its_name_as_a_whole() {
 }
 
 #[test]
-fn what_editors_and_kubernetes_leave_behind_is_no_provider() {
+fn files_of_editors_and_kubernetes_are_not_providers() {
     let setup = Setup::new();
     for name in [
         ".a.toml",
@@ -223,7 +223,7 @@ fn state_and_cache_are_kept_where_the_base_directory_specification_says() {
 }
 
 #[test]
-fn the_cache_is_as_it_is_set() {
+fn cache_settings_are_read() {
     let setup = Setup::new()
         .main("[cache]\nmemory = \"1 MiB\"\ndir = \"../kept\"\nmax_bytes = 0\nttl = 0\nshare = \"client\"\n")
         .env("PIXCOLOR_CACHE__ENABLED", "false");
@@ -242,7 +242,7 @@ fn the_cache_is_as_it_is_set() {
 }
 
 #[test]
-fn loading_again_sees_the_files_as_they_are_then() {
+fn loading_again_reads_the_changed_files() {
     let setup = Setup::new().main("[limits]\nside = 1\n");
     assert_eq!(setup.load().config.limits.side, 1);
     let setup = setup.main("[limits]\nside = 2\n");

@@ -1,4 +1,4 @@
-//! What an operator meets: folders with files, an environment, and the words that come back.
+//! Tests of configurations as operators write them: folders with files, environments, and the resulting messages.
 
 mod algorithmia;
 mod exec;

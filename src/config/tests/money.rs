@@ -59,7 +59,7 @@ fn both_ways_to_write_a_list_of_tables_are_the_same() {
 }
 
 #[test]
-fn a_price_is_free_where_nothing_is_said() {
+fn a_call_is_free_by_default() {
     let setup = Setup::new();
     assert_eq!(setup.load().config.providers["local"].price, Price::FREE);
     assert!(price("terms = []").is_free());
@@ -197,7 +197,7 @@ fn a_key_has_budgets_of_its_own_in_place_of_those_for_each_client() {
 }
 
 #[test]
-fn budgets_that_cannot_be_meant_are_refused_with_their_line() {
+fn invalid_budgets_are_refused_with_their_line() {
     let credits = "a number of credits from 0 to 1000000000000 with at most 6 decimals";
     main_refused("[budgets.a]\n", &format!("1: `budgets.a` has no `credits`: it must be {credits}"));
     main_refused("[budgets.a]\ncredits = -1\n", &format!("2: `budgets.a.credits` must be {credits}, not -1"));
@@ -225,7 +225,7 @@ fn budgets_that_cannot_be_meant_are_refused_with_their_line() {
 }
 
 #[test]
-fn budgets_that_do_not_do_what_they_seem_to_are_warned_of() {
+fn ineffective_budgets_give_a_warning() {
     let euro = "kind = \"onnx\"\nprice = { worth = 1, currency = \"EUR\", terms = [{ per = \"call\", rate = 2 }] }\n";
     let setup = priced("terms = [{ per = \"call\", rate = 5 }]")
         .file("config/providers/euro.toml", euro)

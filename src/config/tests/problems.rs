@@ -224,7 +224,7 @@ fn a_folder_asked_for_must_be_there() {
 }
 
 #[test]
-fn what_kubernetes_puts_in_the_environment_is_warned_of_and_ignored() {
+fn kubernetes_variables_give_a_warning_and_are_ignored() {
     let setup = Setup::new()
         .env("PIXCOLOR_PORT", "tcp://10.0.0.1:80")
         .env("PIXCOLOR_PORT_80_TCP_ADDR", "10.0.0.1")
@@ -276,7 +276,7 @@ fn a_key_that_a_file_and_a_variable_both_misspell_is_still_the_files_mistake() {
 }
 
 #[test]
-fn what_is_allowed_but_odd_is_warned_of() {
+fn odd_but_valid_settings_give_a_warning() {
     let setup = Setup::new()
         .main("trusted_proxies = [\"0.0.0.0/0\"]\n[limits]\nrequest_seconds = 30\n")
         .file("config/providers/slow.toml", "kind = \"onnx\"\ntimeout = 60\n")
@@ -294,7 +294,7 @@ fn an_error_is_one_line_for_each_problem() {
 }
 
 #[test]
-fn providers_that_are_no_table_are_told_once_and_with_their_line() {
+fn providers_that_are_not_tables_are_reported_once_with_their_line() {
     let problems = Setup::new().main("\nproviders = \"a\"\n").problems();
     let words = "config/pixcolor.toml:2: `providers` must be a table, such as `[providers]`, not \"a\"";
     assert_eq!(problems, [words]);

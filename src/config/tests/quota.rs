@@ -98,7 +98,7 @@ fn what_a_request_is_charged_depends_on_the_client_and_the_gate() {
 }
 
 #[test]
-fn rates_that_let_nothing_pass_and_limits_that_cannot_be_are_refused() {
+fn rates_that_refuse_everything_and_invalid_limits_are_refused() {
     refused(
         "quota.limits.pictures.rate = 0",
         &["2: `quota.limits.pictures.rate` must be a whole number from 1 to 1000000000, not 0"],
@@ -219,7 +219,7 @@ fn a_key_has_limits_of_its_own_in_place_of_those_by_key() {
 }
 
 #[test]
-fn what_a_key_cannot_have_of_its_own_is_refused_with_its_line() {
+fn invalid_limits_of_a_key_are_refused_with_their_line() {
     refused(
         "[keys.bob.limits.pictures]\nrate = 1",
         &[

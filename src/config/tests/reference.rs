@@ -3,7 +3,7 @@ use std::path::Path;
 use crate::config::reference;
 
 #[test]
-fn the_page_with_every_key_is_what_the_readers_say() {
+fn the_committed_reference_is_up_to_date() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
     let written = std::fs::read_to_string(page).unwrap();
     let said = reference().unwrap();

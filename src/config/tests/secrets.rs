@@ -11,7 +11,7 @@ fn token(setup: &Setup) -> Option<String> {
 }
 
 #[test]
-fn a_secret_is_had_from_where_it_is_kept_and_never_shown() {
+fn a_secret_is_read_from_its_source_and_never_shown() {
     let by_name = Setup::new().main("[admin]\ntoken = { env = \"TOKEN\" }\n").env("TOKEN", PLANTED);
     let by_file = Setup::new().main("[admin.token]\nfile = \"token\"\n").file("config/token", PLANTED);
     let in_place = Setup::new().env("PIXCOLOR_ADMIN__TOKEN", PLANTED);

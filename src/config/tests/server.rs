@@ -19,7 +19,7 @@ fn refused(text: &str, said: &str) {
 }
 
 #[test]
-fn with_nothing_given_it_listens_on_this_machine_only() {
+fn the_default_address_is_loopback() {
     let config = rocket::Config::try_from(server_figment(&ConfigSource::default()).unwrap()).unwrap();
     assert_eq!((config.address, config.port), (IpAddr::from([127, 0, 0, 1]), 8080));
     assert_eq!(config.ip_header, None);
@@ -33,7 +33,7 @@ fn with_nothing_given_it_listens_on_this_machine_only() {
 }
 
 #[test]
-fn the_file_beside_the_folder_goes_before_what_is_built_in_and_variables_before_both() {
+fn variables_override_the_file_and_the_file_overrides_the_built_in_settings() {
     let setup = Setup::new()
         .file(
             "Rocket.toml",
@@ -90,7 +90,7 @@ fn no_header_ever_names_a_client() {
 }
 
 #[test]
-fn what_rocket_would_not_notice_is_refused() {
+fn errors_that_rocket_ignores_are_refused() {
     refused("[default]\nadress = \"::\"\n", "2: unknown key `adress`: did you mean `address`?");
     refused("[default]\nfoo = 1\n", "2: unknown key `foo`: the keys here are address, port");
     refused("[default.shutdown]\ngrase = 1\n", "2: unknown key `grase`: did you mean `grace`?");

@@ -36,7 +36,7 @@ fn shipped(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// A commented file with each key that it shows in force.
+/// A commented file with each key that it shows active.
 pub(super) fn uncommented(text: &str) -> String {
     text.lines()
         .map(|line| line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase())))
@@ -45,8 +45,8 @@ pub(super) fn uncommented(text: &str) -> String {
         .collect()
 }
 
-/// The files as shipped, with every key that they show in force.
-fn all_in_force() -> Setup {
+/// The files as shipped, with every key that they show active.
+fn all_keys_active() -> Setup {
     Setup::new()
         .main(&uncommented(MAIN))
         .file("config/providers/local.toml", uncommented(&shipped("config/providers/local.toml")))
@@ -62,7 +62,7 @@ fn all_in_force() -> Setup {
 
 #[test]
 fn every_key_shown_in_a_file_is_a_key_with_its_true_default() {
-    let (shown, plain) = (all_in_force().load(), load(&ConfigSource::default()).unwrap());
+    let (shown, plain) = (all_keys_active().load(), load(&ConfigSource::default()).unwrap());
     let values = |loaded: &crate::config::Loaded| {
         let keys: Vec<_> = loaded.to_json()["keys"].as_array().unwrap().clone();
         let example = |key: &str| {
@@ -110,7 +110,7 @@ fn described(key: &str, loaded: &crate::config::Loaded) -> bool {
 
 #[test]
 fn every_key_is_shown_in_a_file() {
-    let setup = all_in_force();
+    let setup = all_keys_active();
     let loaded = setup.load();
     let hidden: Vec<&str> = loaded
         .entries
@@ -122,7 +122,7 @@ fn every_key_is_shown_in_a_file() {
 }
 
 #[test]
-fn the_files_as_shipped_are_what_is_built_in() {
+fn the_shipped_files_equal_the_built_in_configuration() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let from_disk = load(&ConfigSource { dir: Some(folder.clone()), ..ConfigSource::default() }).unwrap();
     let built_in = load(&ConfigSource::default()).unwrap();

@@ -30,7 +30,7 @@ fn some(text: &str) -> Option<String> {
 }
 
 #[test]
-fn a_store_takes_what_aws_calls_it_unless_it_is_told() {
+fn aws_variables_apply_unless_the_configuration_sets_the_key() {
     let setup = with_key("")
         .env("AWS_SESSION_TOKEN", "token")
         .env("AWS_REGION", "eu-west-3")
@@ -68,7 +68,7 @@ fn a_role_is_found_by_the_settings_of_its_machine() {
 }
 
 #[test]
-fn without_a_store_the_variables_of_aws_are_nobodys_business() {
+fn aws_variables_are_ignored_without_a_store() {
     let setup = Setup::new()
         .env("AWS_ENDPOINT_URL", "nonsense")
         .env("AWS_SECRET_ACCESS_KEY", PLANTED)
@@ -79,7 +79,7 @@ fn without_a_store_the_variables_of_aws_are_nobodys_business() {
 }
 
 #[test]
-fn what_is_wrong_with_a_store_is_told_with_its_key() {
+fn store_errors_name_their_key() {
     for (text, line, said) in [
         (
             "store = \"gs://photos\"",

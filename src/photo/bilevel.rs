@@ -1,25 +1,25 @@
-//! Scans of one bit: black and white dots that stand for greys.
+//! Turns one-bit scans, whose black and white dots represent greys, into grey pictures.
 //!
-//! Black and white have no room for colour, so on its own luminance such a scan could not be coloured
-//! at all. The greys its dots stand for are given back first, by averaging each pixel with its
-//! neighbours; detail finer than the dots was never there. A picture with even one grey is not touched.
+//! Black and white cannot show colour, so such a scan could not be coloured with its own luminance. Averaging each
+//! pixel with its neighbours restores the greys that the dots represent. No detail is lost, because a scan has none
+//! finer than its dots. A picture with even one grey is left unchanged.
 
 use std::collections::VecDeque;
 
-/// Binomial weights, about a normal curve of standard deviation 1.7; they add up to 4,096.
+/// Binomial weights, close to a normal distribution with standard deviation 1.7; their sum is 4,096.
 const WEIGHTS: [u32; 13] = [1, 12, 66, 220, 495, 792, 924, 792, 495, 220, 66, 12, 1];
 const REACH: usize = WEIGHTS.len() / 2;
 
-/// Least distance of the two values: half of black to white.
+/// Minimum difference of the two values: half the distance from black to white.
 const CONTRAST: u16 = 32_768;
 
-/// Turns dots into greys if the picture has exactly two values, far apart.
+/// Turns dots into greys if the picture has exactly two values with at least [`CONTRAST`] between them.
 pub(super) fn soften(luma: &mut [u16], width: usize) {
     if !is_bilevel(luma) {
         return;
     }
     let height = luma.len() / width;
-    // The rows around the one in work, averaged along themselves and not yet across.
+    // The rows around the current one, averaged horizontally but not yet vertically.
     let mut rows: VecDeque<Vec<u16>> = VecDeque::new();
     let mut next = 0;
     for y in 0..height {
@@ -33,7 +33,7 @@ pub(super) fn soften(luma: &mut [u16], width: usize) {
         let first = next - rows.len();
         let mut sums = vec![0; width];
         for (offset, weight) in WEIGHTS.into_iter().enumerate() {
-            // Beyond the border the last row counts.
+            // Beyond the border, the last row is repeated.
             let row = (y + offset).saturating_sub(REACH).min(height - 1).max(first) - first;
             sums.iter_mut().zip(&rows[row]).for_each(|(sum, &value)| *sum += weight * u32::from(value));
         }

@@ -1,7 +1,7 @@
-//! Chroma planes: made, measured, and kept in the cache.
+//! Chroma planes: creation, measurement and the format in which they are cached.
 //!
-//! Values are quantised once, to a quarter of a unit: a twelfth of what people notice, and it lets a
-//! cached chroma and a fresh one give the same rendition, byte for byte.
+//! Values are quantized once, to a quarter of a unit. That is a twelfth of what people notice, and cached chroma and
+//! new chroma give the same rendition, byte for byte.
 
 use std::io::Cursor;
 
@@ -12,22 +12,22 @@ use super::{Chroma, PhotoError, resample};
 
 /// Steps per unit of a\* or b\*.
 const STEPS: f32 = 4.0;
-/// Largest magnitude; sRGB reaches 107.9.
+/// Maximum magnitude; sRGB reaches 107.9.
 const LARGEST: f32 = 128.0;
-/// What a file of planes begins with: a mark and the version of what follows.
+/// Start of a file of planes: a signature and the version of the format.
 const MAGIC: &[u8; 5] = b"PXCH\x01";
-/// The code of 0.
+/// The code of the value 0.
 const ZERO: i32 = 32_768;
 
 impl Chroma {
-    /// Most values a plane has; larger answers are averaged down to it.
+    /// Maximum values in a plane; larger planes are averaged down to it.
     pub const MAX_PIXELS: u64 = 1_000_000;
 
-    /// Takes planes of `width * height` values, averages them down to [`Chroma::MAX_PIXELS`], and rounds
-    /// them to a quarter of a unit within 128.
+    /// Takes planes of `width * height` values, averages them down to [`Chroma::MAX_PIXELS`], rounds them to a
+    /// quarter of a unit and limits them to -128 to 128.
     ///
     /// # Errors
-    /// [`PhotoError::Broken`] when a plane's length is not that or a value is no number.
+    /// [`PhotoError::Broken`] if the length of a plane does not match the size, or a value is not a number.
     pub fn new(width: u32, height: u32, a: Vec<f32>, b: Vec<f32>) -> Result<Self, PhotoError> {
         let given = Self { width, height, a, b };
         given.checked()?;
@@ -44,7 +44,7 @@ impl Chroma {
         Ok(Self { width, height, a: rounded(given.a), b: rounded(given.b) })
     }
 
-    /// Whether the planes are as long as the size says, and hold numbers.
+    /// Fails if the length of a plane does not match the size, or a value is not a number.
     pub(super) fn checked(&self) -> Result<(), PhotoError> {
         let count = self.width as usize * self.height as usize;
         if count == 0 || self.a.len() != count || self.b.len() != count {
@@ -68,11 +68,11 @@ impl Chroma {
         sum / (self.a.len().max(1)) as f64
     }
 
-    /// The planes as compact bytes: a versioned mark, and a 16-bit grey PNG with a\* above b\*, whose
-    /// own checksums guard it.
+    /// Encodes the planes: a versioned signature and a 16-bit grey PNG with a\* above b\*. The PNG's checksums detect
+    /// damage.
     ///
     /// # Errors
-    /// [`PhotoError::Broken`] when the planes are not as long as the size says.
+    /// [`PhotoError::Broken`] if the length of a plane does not match the size.
     pub fn to_bytes(&self) -> Result<Vec<u8>, PhotoError> {
         self.checked()?;
         let samples: Vec<u8> =
@@ -88,10 +88,10 @@ impl Chroma {
         Ok(bytes)
     }
 
-    /// Reads what [`Chroma::to_bytes`] wrote.
+    /// Decodes the output of [`Chroma::to_bytes`].
     ///
     /// # Errors
-    /// [`PhotoError::Broken`] for anything else: another version, damage, a size it never writes.
+    /// [`PhotoError::Broken`] for another version, damaged data, or a size that `to_bytes` never writes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PhotoError> {
         let broken = || PhotoError::Broken("Stored chroma is damaged or of another version.".to_owned());
         let file = bytes.strip_prefix(MAGIC).ok_or_else(broken)?;
@@ -118,7 +118,7 @@ fn unwritable(error: png::EncodingError) -> PhotoError {
     PhotoError::Unwritable(format!("The chroma cannot be stored ({error})."))
 }
 
-/// The nearest value that is kept.
+/// Rounds a value to the nearest step that can be stored.
 pub(super) fn quantized(value: f32) -> f32 {
     (value.clamp(-LARGEST, LARGEST) * STEPS).round() / STEPS
 }

@@ -1,37 +1,37 @@
-//! Noticing that an upload is coloured already. One tint over the whole picture is not colour.
+//! Detects uploads that are in colour already. One tint over the whole picture does not count as colour.
 //!
-//! A toned print, sepia or two-toned, has one chroma for each luminance; paper yellows, and stains lie
-//! along one hue. A photograph in colour has many hues at the same luminance. So each place's a\* and
-//! b\* are looked at as a distance from the mean of places of similar luminance, and two numbers
-//! decide: how long these distances are, and how long they are across their own main direction.
+//! A toned print (sepia, two-toned) has one chroma for each luminance; yellowed paper and stains lie along one hue. A
+//! colour photograph has many hues at the same luminance. So the detection measures the distance of each cell's a\*
+//! and b\* from the mean of the cells with similar luminance. Two numbers decide: the length of these distances, and
+//! their length across their main direction.
 //!
-//! A place is a cell of a coarse grid, not a pixel: the grain of a sensor and the coloured fringes of a
-//! scanner whose channels lie a little apart are colour in every pixel, and none on the whole.
+//! It measures cells of a coarse grid instead of pixels: sensor noise, and the colour fringes of a scanner whose
+//! channels are slightly misaligned, colour every pixel, but average out.
 //!
-//! Measured on 360 photographs in colour and 4,320 made from them (grey, sepia, cyanotype, selenium,
-//! two-toned, yellowed, photographed under two lights, with the noise of a sensor, most of them also as
-//! small JPEG files): 82 % of those in colour are noticed, the rest being nearly of one hue or pale, and
-//! none of the others is taken for one. A mistake the other way would leave a black-and-white photograph
-//! without its colour; so the limits are well away from those. Only channels that lie far apart are
-//! mistaken: by 1/800 of the width 3 in 100, by 1/264 most.
+//! Measured on 360 colour photographs and 4,320 pictures made from them (grey, sepia, cyanotype, selenium, two-toned,
+//! yellowed, photographed under two lights, with sensor noise, most of them also as small JPEG files): 82 % of the
+//! colour photographs are detected, and the rest are pale or nearly of one hue. None of the other pictures is taken
+//! for colour, because the limits keep a wide margin: that mistake would leave a black-and-white photograph without
+//! colour. Only widely misaligned channels cause it: with 1/800 of the width 3 in 100 pictures, with 1/264 most
+//! pictures.
 
-/// Bins of luminance; within one a toned print has one chroma.
+/// Bins of luminance; within one bin a toned print has one chroma.
 const BINS: usize = 16;
 
 /// Cells along the longer side.
 const GRID: usize = 48;
 
-/// About how many pixels along the longer side are looked at.
+/// Approximate number of pixels that are sampled along the longer side.
 const SAMPLES: u32 = 512;
 
-/// Distance from the picture's own tint, in units of a\* and b\*, root mean square, above which it is
+/// Root mean square distance from the picture's own tint, in units of a\* and b\*, above which the picture is
 /// coloured.
 const COLORED: f64 = 8.0;
 
-/// The same, across the main direction: more than one hue.
+/// Minimum for the distance across the main direction, which shows that there is more than one hue.
 const COLORED_ACROSS: f64 = 1.75;
 
-/// Looks at an upload's pixels while it is decoded.
+/// Samples an upload's pixels while it is decoded.
 #[derive(Debug, Default)]
 pub(super) struct ColorSampler {
     longest: usize,
@@ -39,7 +39,7 @@ pub(super) struct ColorSampler {
     cells: Vec<ColorCell>,
 }
 
-/// Sums over the pixels of a cell that were looked at.
+/// Sums over the sampled pixels of a cell.
 #[derive(Clone, Copy, Debug, Default)]
 struct ColorCell {
     count: f32,
@@ -47,20 +47,19 @@ struct ColorCell {
 }
 
 impl ColorSampler {
-    /// For a picture of this size.
     pub(super) fn new(width: u32, height: u32) -> Self {
         let longest = width.max(height).max(1);
         let look = longest.div_ceil(SAMPLES) as usize;
         Self { longest: longest as usize, look, cells: vec![ColorCell::default(); GRID * GRID] }
     }
 
-    /// Whether anything of this row is looked at.
+    /// Whether this row is sampled.
     pub(super) fn wants_row(&self, y: usize) -> bool {
         y.is_multiple_of(self.look)
     }
 
-    /// Which of `count` pixels of such a row are looked at, and at which column of the picture each is: the
-    /// row may have only every `step`-th pixel of the picture, from `first` on.
+    /// Selects the pixels to sample from a row of `count` pixels and gives each one's column in the picture. The row
+    /// may contain only every `step`-th pixel of the picture, from column `first` on.
     pub(super) fn wanted(
         &self,
         first: usize,
@@ -69,12 +68,11 @@ impl ColorSampler {
     ) -> impl Iterator<Item = (usize, usize)> + use<> {
         let look = self.look;
         let columns = (first..).step_by(step).take(count).enumerate();
-        // A whole row need not be searched.
+        // In a whole row the sampled columns are evenly spaced, so no search is needed.
         let stride = if (first, step) == (0, 1) { look } else { 1 };
         columns.step_by(stride).filter(move |(_, x)| stride > 1 || x.is_multiple_of(look))
     }
 
-    /// Looks at a pixel.
     pub(super) fn add(&mut self, x: usize, y: usize, lab: [f32; 3]) {
         let [column, row] = [x, y].map(|at| at * GRID / self.longest);
         if let Some(cell) = self.cells.get_mut(row * GRID + column) {
@@ -83,7 +81,6 @@ impl ColorSampler {
         }
     }
 
-    /// What was seen.
     pub(super) fn finish(self) -> ColorStatistics {
         let mut statistics = ColorStatistics::default();
         for cell in self.cells.iter().filter(|cell| cell.count > 0.0) {
@@ -93,13 +90,13 @@ impl ColorSampler {
     }
 }
 
-/// Chroma of an upload's parts, and how it varies.
+/// The chroma of an upload's cells and its variation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ColorStatistics {
     bins: [Moments; BINS],
 }
 
-/// Sums over parts of similar luminance.
+/// Sums over cells of similar luminance.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Moments {
     count: f64,
@@ -111,7 +108,7 @@ struct Moments {
 }
 
 impl ColorStatistics {
-    /// Counts one part.
+    /// Adds one cell.
     fn add(&mut self, [l, a, b]: [f32; 3]) {
         let bin = &mut self.bins[((l / 100.0 * BINS as f32) as usize).min(BINS - 1)];
         let (a, b) = (f64::from(a), f64::from(b));
@@ -127,7 +124,7 @@ impl ColorStatistics {
         self.bins.iter().map(|bin| bin.count).sum::<f64>().max(1.0)
     }
 
-    /// Root mean square chroma, tint included.
+    /// Root mean square chroma, including the tint.
     pub fn mean_chroma(&self) -> f64 {
         let squares: f64 = self.bins.iter().map(|bin| bin.a_a + bin.b_b).sum();
         (squares / self.count()).sqrt()
@@ -146,21 +143,21 @@ impl ColorStatistics {
         sums.map(|sum| sum / self.count())
     }
 
-    /// How far colours lie from the picture's own tint, root mean square.
+    /// Root mean square distance of the colours from the picture's own tint.
     pub fn spread(&self) -> f64 {
         let [a_a, b_b, _] = self.around_tint();
         (a_a + b_b).max(0.0).sqrt()
     }
 
-    /// The same across their main direction: the square root of the smaller eigenvalue of their
-    /// covariance.
+    /// Root mean square distance across the main direction: the square root of the smaller eigenvalue of the
+    /// covariance matrix.
     pub fn spread_across(&self) -> f64 {
         let [a_a, b_b, a_b] = self.around_tint();
         let (middle, half) = ((a_a + b_b) / 2.0, (a_a - b_b) / 2.0);
         (middle - half.hypot(a_b)).max(0.0).sqrt()
     }
 
-    /// Whether the colours are more than toning, paper, stains and compression make.
+    /// Whether the colours are more than toning, paper, stains and compression can cause.
     pub fn is_colored(&self) -> bool {
         self.spread() > COLORED || self.spread_across() > COLORED_ACROSS
     }
@@ -170,7 +167,7 @@ impl ColorStatistics {
 mod tests {
     use super::*;
 
-    /// Statistics of parts at every luminance, in the colour that a function gives them.
+    /// Statistics of cells at every luminance, with the colour that `color` returns.
     fn of(color: impl Fn(f32, u32) -> [f32; 2]) -> ColorStatistics {
         let mut statistics = ColorStatistics::default();
         for i in 0..10_000_u32 {
@@ -181,7 +178,7 @@ mod tests {
         statistics
     }
 
-    /// From -1 to 1.
+    /// A value from -1 to 1.
     fn noise(random: u32, shift: u32) -> f32 {
         (random >> shift & 0xFF) as f32 / 127.5 - 1.0
     }

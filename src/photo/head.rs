@@ -43,7 +43,7 @@ fn check_memory(head: &ImageHeader, file: u64, limits: &Limits) -> Result<(), Ph
     }
     let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
     Err(PhotoError::TooManyPixels(format!(
-        "Decoding this kind of {} takes {} MB, and one picture may take {} MB here. Save it as an ordinary \
+        "Decoding this kind of {} takes {} MB, and the limit for one picture is {} MB. Save it as an ordinary \
          (baseline) JPEG or as PNG, or make it smaller, and send it again.",
         head.format,
         megabytes(head.needs.decoding),
@@ -59,12 +59,12 @@ pub fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), PhotoE
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 {
         return Err(PhotoError::Broken(format!(
-            "The picture says it is {width} x {height} pixels: nothing to colour."
+            "The file says that the picture is {width} x {height} pixels, so there is nothing to colour."
         )));
     }
     if width.max(height) > limits.max_side || pixels > limits.max_pixels {
         return Err(PhotoError::TooManyPixels(format!(
-            "The picture is {width} x {height} pixels; at most {} pixels in all and {} a side are taken. \
+            "The picture is {width} x {height} pixels; the limits are {} pixels in all and {} a side. \
              Make it smaller and send it again.",
             limits.max_pixels, limits.max_side
         )));
@@ -118,14 +118,14 @@ pub(super) fn jpeg_frame(bytes: &[u8]) -> Result<Option<usize>, PhotoError> {
             0xC0..=0xC2 => {
                 return match bytes.get(at + 4) {
                     Some(8) | None => Ok(Some(at)),
-                    Some(bits) => Err(unsupported_jpeg(&format!("of {bits} bits a sample"))),
+                    Some(bits) => Err(unsupported_jpeg(&format!("with {bits} bits per sample"))),
                 };
             }
-            0xC3 => return Err(unsupported_jpeg("without loss")),
-            0xC5..=0xC7 => return Err(unsupported_jpeg("in layers (hierarchical)")),
+            0xC3 => return Err(unsupported_jpeg("with lossless coding")),
+            0xC5..=0xC7 => return Err(unsupported_jpeg("with hierarchical layers")),
             0xC9..=0xCB | 0xCD..=0xCF => return Err(unsupported_jpeg("with arithmetic coding")),
             // The frame header of another standard (ITU T.87).
-            0xF7 => return Err(unsupported_jpeg("of the kind JPEG-LS")),
+            0xF7 => return Err(unsupported_jpeg("in the JPEG-LS format")),
             _ => match be16(bytes, at + 2) {
                 Some(length @ 2..) => at += 2 + length as usize,
                 _ => return Ok(None),
@@ -136,7 +136,7 @@ pub(super) fn jpeg_frame(bytes: &[u8]) -> Result<Option<usize>, PhotoError> {
 
 fn unsupported_jpeg(kind: &str) -> PhotoError {
     PhotoError::Unsupported(format!(
-        "This is a JPEG {kind}, which is not read here. Save it as an ordinary JPEG or as PNG."
+        "This is a JPEG {kind}, which PixColor does not read. Save it as an ordinary JPEG or as PNG."
     ))
 }
 

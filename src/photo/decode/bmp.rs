@@ -1,4 +1,4 @@
-//! Windows bitmaps, by the image crate.
+//! Decodes Windows bitmaps with the image crate.
 
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -12,7 +12,7 @@ use super::{DecodeSummary, DecoderInfo, Feed, InputFormat, PhotoError, Sink, bro
 use crate::photo::ImageHeader;
 use crate::photo::head::{le16, le32};
 
-/// Pixels as they are, with or without masks for the channels; the others are run lengths.
+/// Compression codes of uncompressed pixels, without and with channel masks. The other codes are run lengths.
 const PLAIN: [u32; 2] = [0, 3];
 const ALPHA_BITFIELDS: u32 = 6;
 
@@ -29,7 +29,7 @@ pub(super) fn decode(
     if damage == Some(None) {
         return Err(broken(InputFormat::Bmp, "nearly all of its rows are missing"));
     }
-    // The decoder asks for the padding of the last row, which some programs leave out.
+    // The decoder requires the padding of the last row, which some programs omit.
     let bytes = match padding {
         0 => Cow::Borrowed(bytes),
         _ => Cow::Owned([bytes, &[0; 3][..padding]].concat()),
@@ -48,18 +48,18 @@ pub(super) fn decode(
 
 fn refuse_unread_kinds(bytes: &[u8]) -> Result<(), PhotoError> {
     let kind = match (le32(bytes, 14), le32(bytes, 30)) {
-        (Some(16 | 64), _) => "of OS/2",
-        (Some(40..), Some(ALPHA_BITFIELDS)) => "with the masks of Windows CE",
+        (Some(16 | 64), _) => "in the OS/2 format",
+        (Some(40..), Some(ALPHA_BITFIELDS)) => "with Windows CE channel masks",
         _ => return Ok(()),
     };
-    Err(PhotoError::Unsupported(format!("A BMP {kind} is not read here. Save it as PNG.")))
+    Err(PhotoError::Unsupported(format!("PixColor does not read a BMP {kind}. Save it as PNG.")))
 }
 
-/// All pixels; of a file that is cut those of the rows that are there.
+/// Decodes all pixels; of a truncated file, the rows that are present.
 fn pixels(bytes: &[u8], head: ImageHeader, is_cut: bool) -> Result<(Vec<u8>, Channels), PhotoError> {
     let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(failed)?;
     if decoder.dimensions() != (head.width, head.height) {
-        return Err(broken(InputFormat::Bmp, "its size is not clear"));
+        return Err(broken(InputFormat::Bmp, "its size is contradictory"));
     }
     let channels = match decoder.color_type() {
         ColorType::L8 => Channels::Gray,
@@ -67,7 +67,7 @@ fn pixels(bytes: &[u8], head: ImageHeader, is_cut: bool) -> Result<(Vec<u8>, Cha
         ColorType::Rgba8 => Channels::Rgba,
         other => {
             return Err(PhotoError::Unsupported(format!(
-                "A BMP of {other:?} is not read here. Save it as PNG."
+                "PixColor does not read a BMP with {other:?} pixels. Save it as PNG."
             )));
         }
     };
@@ -76,14 +76,14 @@ fn pixels(bytes: &[u8], head: ImageHeader, is_cut: bool) -> Result<(Vec<u8>, Cha
         Err(error) if !is_cut => return Err(failed(error)),
         _ => {}
     }
-    // Opacity that is zero everywhere was never filled in: Windows and browsers show such pictures.
+    // Some programs leave the opacity zero everywhere. Windows and browsers show such pictures as opaque.
     let opaque = channels == Channels::Rgba && pixels.iter().skip(3).step_by(4).all(|&alpha| alpha == 0);
     Ok((pixels, if opaque { Channels::Rgbx } else { channels }))
 }
 
-/// How many rows there are of a bitmap that is not compressed, seen before memory is taken for it, and how many
-/// bytes of padding are missing at its end. Of one that is compressed all are said to be there, and its decoder
-/// sees the truth. `None` for a header that is cut.
+/// Counts the rows that an uncompressed bitmap has, before memory is allocated for it, and the bytes of padding that
+/// are missing at its end. For a compressed bitmap it returns all rows: its decoder finds missing ones. `None` for a
+/// truncated header.
 fn rows_present(bytes: &[u8], head: ImageHeader) -> Option<(u64, usize)> {
     // The oldest header has narrower fields and is never compressed.
     let old = le32(bytes, 14) == Some(12);
@@ -103,16 +103,16 @@ fn rows_present(bytes: &[u8], head: ImageHeader) -> Option<(u64, usize)> {
     Some((there / row, 0))
 }
 
-/// Whether the first row is stored first, as a negative height says; usually the last one is.
+/// Whether the first row is stored first, indicated by a negative height. Usually the last row is stored first.
 fn is_top_down(bytes: &[u8]) -> bool {
     le32(bytes, 14) != Some(12) && le32(bytes, 22).is_some_and(|height| height >> 31 == 1)
 }
 
 fn failed(error: ImageError) -> PhotoError {
     match error {
-        ImageError::Unsupported(error) => {
-            PhotoError::Unsupported(format!("This kind of BMP is not read here ({error}). Save it as PNG."))
-        }
+        ImageError::Unsupported(error) => PhotoError::Unsupported(format!(
+            "PixColor does not read this kind of BMP ({error}). Save it as PNG."
+        )),
         error => broken(InputFormat::Bmp, error),
     }
 }

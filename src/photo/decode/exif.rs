@@ -13,8 +13,8 @@ const ORIENTATION: u32 = 0x0112;
 /// Bytes of a directory entry: tag, type, count, and the value or its offset.
 const ENTRY: usize = 12;
 
-/// Reads the orientation from EXIF data that begin with the TIFF header (`II` or `MM`), or with `Exif\0\0` before
-/// it. `None` if there is no orientation, or one that is not from 1 to 8.
+/// Reads the orientation from EXIF data that starts with the TIFF header (`II` or `MM`), optionally after `Exif\0\0`.
+/// `None` if there is no orientation, or its value is not 1 to 8.
 pub(in crate::photo) fn orientation(exif: &[u8]) -> Option<Orientation> {
     let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
     let (read16, read32): (ReadInteger, ReadInteger) = match exif.get(..4)? {
@@ -35,7 +35,7 @@ pub(in crate::photo) fn orientation(exif: &[u8]) -> Option<Orientation> {
         LONG | SLONG => (read32(exif, entry + 8), 4),
         _ => return None,
     };
-    // Several values that do not fit into the entry are stored elsewhere; the first one counts.
+    // Values that do not fit into the entry are stored elsewhere. If there are several, the first one is used.
     let value = match count {
         0 => return None,
         count if count.saturating_mul(length) <= 4 => value,
@@ -48,13 +48,13 @@ pub(in crate::photo) fn orientation(exif: &[u8]) -> Option<Orientation> {
             }
         }
     };
-    // A negative value is a large one here, and no orientation either.
+    // A negative value becomes a large one here and is rejected as well.
     Orientation::from_exif(u8::try_from(value?).ok()?)
 }
 
 type ReadInteger = fn(&[u8], usize) -> Option<u32>;
 
-// Types of integers (TIFF 6.0, section 2).
+// TIFF types of integers (TIFF 6.0, section 2).
 const BYTE: u32 = 1;
 const SHORT: u32 = 3;
 const LONG: u32 = 4;

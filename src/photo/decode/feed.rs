@@ -1,4 +1,4 @@
-//! Between a decoder and a sink: takes rows as the format has them, gives sRGB.
+//! Converts the rows of a decoder to sRGB and passes them to a sink.
 
 use image::metadata::Orientation;
 
@@ -8,7 +8,7 @@ use super::profile::ToSrgb;
 use super::sink::{Row, RowPosition, Sink};
 use crate::photo::Damage;
 
-/// What the samples of a decoder's rows are, interleaved.
+/// The meaning of the interleaved samples in a decoder's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channels {
     Gray,
@@ -17,13 +17,14 @@ pub(super) enum Channels {
     /// Y, Cb, Cr (ITU T.871).
     Ycc,
     Rgba,
-    /// RGB and a sample without meaning.
+    /// RGB and an unused sample.
     Rgbx,
-    /// Inks, 0 for none.
+    /// Inks; 0 is no ink.
     Cmyk,
-    /// Inks, the largest value for none: what Photoshop writes into JPEG.
+    /// Inks; the largest value is no ink. Photoshop writes this into JPEG files.
     CmykInverted,
-    /// Y, Cb, Cr of the inks cyan, magenta, yellow, and inverted black: what Photoshop compresses.
+    /// Y, Cb, Cr of the inks cyan, magenta and yellow, and inverted black. Photoshop writes this into compressed JPEG
+    /// files.
     Ycck,
 }
 
@@ -37,18 +38,18 @@ impl Channels {
         }
     }
 
-    /// Whether a sample follows the colours.
+    /// Whether one more sample follows the colours.
     fn alpha(self) -> bool {
         matches!(self, Self::GrayAlpha | Self::Rgba | Self::Rgbx)
     }
 
-    /// Samples per pixel.
+    /// Samples per pixel, including opacity.
     pub(super) fn samples(self) -> usize {
         self.colors() + usize::from(self.alpha())
     }
 }
 
-/// What a decoder knows before the first row.
+/// The properties of a picture that its decoder knows before the first row.
 pub(super) struct DecoderInfo {
     pub(super) width: u32,
     pub(super) height: u32,
@@ -57,7 +58,7 @@ pub(super) struct DecoderInfo {
     pub(super) orientation: Orientation,
 }
 
-/// Takes a decoder's rows.
+/// Receives a decoder's rows.
 pub(super) struct Feed<'a> {
     sink: &'a mut dyn Sink,
     channels: Channels,
@@ -78,29 +79,29 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Ends a picture of which every row was read.
+    /// Finishes a picture whose rows were all decoded.
     pub(super) fn finish(self) -> DecodeSummary {
         DecodeSummary { orientation: self.orientation, damage: None }
     }
 
-    /// Ends a picture that could be read in part only.
+    /// Finishes a picture of which only a part was decoded.
     pub(super) fn finish_damaged(self, damage: Damage) -> DecodeSummary {
         DecodeSummary { orientation: self.orientation, damage: Some(damage) }
     }
 
-    /// Fills so many pixels that the file does not have: opaque, and mid-grey in sRGB.
+    /// Fills `width` pixels that are missing from the file with opaque mid-grey in sRGB.
     pub(super) fn missing(&mut self, place: RowPosition, width: usize) {
         let opaque = self.channels.alpha().then(|| vec![255; width]);
         self.sink.row(place, Row::Gray8(&vec![128; width]), opaque.as_deref());
     }
 
-    /// Fills a row that the file does not have.
+    /// Fills a row that is missing from the file.
     pub(super) fn missing_row(&mut self, y: usize) {
         self.missing(RowPosition::row(y), self.width);
     }
 
-    /// Takes a whole picture of 8 bits a sample. From the bottom up, so that its memory can be given
-    /// back while the sink's fills: the two are never there together.
+    /// Takes a whole picture with 8 bits per sample. It works from the bottom up and frees the picture's memory while
+    /// the sink's memory grows, so that the two are never in memory completely at the same time.
     pub(super) fn whole8(&mut self, mut pixels: Vec<u8>) {
         let row = self.width * self.channels.samples();
         for y in (0..pixels.len() / row).rev() {
@@ -109,7 +110,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Takes a row of 8 bits a sample.
+    /// Takes a row with 8 bits per sample.
     pub(super) fn row8(&mut self, place: RowPosition, samples: &[u8]) {
         match self.channels {
             Channels::Gray | Channels::Rgb => self.colors8(place, samples, None),
@@ -138,7 +139,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Takes a row of 16 bits a sample.
+    /// Takes a row with 16 bits per sample.
     pub(super) fn row16(&mut self, place: RowPosition, samples: &[u16]) {
         match self.channels {
             Channels::Gray | Channels::Rgb => self.colors16(place, samples, None),
@@ -147,7 +148,7 @@ impl<'a> Feed<'a> {
                 let alpha: Vec<u8> = alpha.into_iter().map(eight_bits).collect();
                 self.colors16(place, &colors, Some(&alpha));
             }
-            // Nothing of these is finer than 8 bits.
+            // These channels have no more than 8 bits of precision.
             Channels::Ycc | Channels::Rgbx | Channels::Cmyk | Channels::CmykInverted | Channels::Ycck => {
                 self.row8(place, &samples.iter().copied().map(eight_bits).collect::<Vec<_>>());
             }
@@ -171,12 +172,12 @@ impl<'a> Feed<'a> {
         self.sink.row(place, row, alpha);
     }
 
-    /// A row of cyan, magenta, yellow and black, 0 for no ink.
+    /// Takes a row of cyan, magenta, yellow and black; 0 is no ink.
     fn inks(&mut self, place: RowPosition, mut inks: Vec<u8>) {
         let row = match self.to_srgb.row8(&inks) {
             Some(codes) => Row::Rgb16(codes),
             None => {
-                // Without a profile paper is white, and each ink takes away one primary.
+                // Without a profile, paper is white and each ink absorbs one primary.
                 let pixels = inks.as_chunks_mut::<4>().0;
                 for pixel in pixels.iter_mut() {
                     let [c, m, y, k] = pixel.map(|ink| 255 - u32::from(ink));
@@ -190,7 +191,7 @@ impl<'a> Feed<'a> {
     }
 }
 
-/// Gives the memory beyond so many bytes back, once it is worth it.
+/// Shrinks the buffer to `needed` bytes, if that frees enough memory to be worth it.
 pub(super) fn give_back(bytes: &mut Vec<u8>, needed: usize) {
     const WORTH: usize = 16 << 20;
     if bytes.len() - needed > WORTH {
@@ -199,14 +200,14 @@ pub(super) fn give_back(bytes: &mut Vec<u8>, needed: usize) {
     }
 }
 
-/// Takes opacity out of interleaved samples.
+/// Separates opacity from interleaved samples.
 fn split<T: Copy>(samples: &[T], colors: usize) -> (Vec<T>, Vec<T>) {
     let pixels = samples.chunks_exact(colors + 1);
     let alpha = pixels.clone().map(|pixel| pixel[colors]).collect();
     (pixels.flat_map(|pixel| pixel[..colors].iter().copied()).collect(), alpha)
 }
 
-/// The nearest 8-bit value.
+/// Rounds a 16-bit value to 8 bits.
 pub(super) fn eight_bits(value: u16) -> u8 {
     ((u32::from(value) * 255 + 32_767) / 65_535) as u8
 }

@@ -1,7 +1,7 @@
-//! Parts of decoders that read bytes of a file and that nothing outside can call by themselves, for `fuzz/`, `benches/` and the
-//! test that replays its inputs (`tests/photos/corpora.rs`). Always compiled, because an integration test sees the
-//! library as anybody does, without `cfg(test)`; hidden, because it is no part of the API; linked into no binary that
-//! does not call it.
+//! Internal parts of the decoders that read a file's bytes, made public for `fuzz/`, `benches/` and the test that
+//! replays the fuzz inputs (`tests/photos/corpora.rs`). This module is always compiled, because integration tests see
+//! the library without `cfg(test)`. It is hidden because it is not part of the API, and no binary contains it unless
+//! it calls it.
 
 use image::metadata::Orientation;
 
@@ -9,8 +9,8 @@ use super::profile::ToSrgb;
 use super::{InputFormat, exif, jpeg};
 use crate::photo::{Damage, Limits, PhotoError, read_head};
 
-/// Finds the segments of a JPEG, and writes the files that are made of it before a decoder reads it: first the one that
-/// is made of a damaged file, then each component of a progressive one.
+/// Finds the segments of a JPEG and writes the files that PixColor makes of it before decoding: first the repaired
+/// file, then each component of a progressive file.
 ///
 /// # Errors
 /// As [`crate::photo::Photo::decode`]; [`PhotoError::Unsupported`] for another format.
@@ -22,7 +22,7 @@ pub fn jpeg_parts(bytes: &[u8], limits: &Limits) -> Result<Vec<Vec<u8>>, PhotoEr
     }
 }
 
-/// Reads every Huffman code of a JPEG and says what is missing of its picture.
+/// Reads every Huffman code of a JPEG and describes what is missing from its picture.
 ///
 /// # Errors
 /// As [`jpeg_parts`].
@@ -34,12 +34,12 @@ pub fn jpeg_damage(bytes: &[u8], limits: &Limits) -> Result<Option<Damage>, Phot
     }
 }
 
-/// The orientation in EXIF.
+/// Reads the orientation from EXIF data.
 pub fn orientation(bytes: &[u8]) -> Option<Orientation> {
     exif::orientation(bytes)
 }
 
-/// Brings samples to sRGB by a profile; `None` when the profile is left out, or says that they are sRGB already.
+/// Converts samples to sRGB with an ICC profile; `None` if the profile is ignored or is sRGB itself.
 pub fn icc(profile: &[u8], colors: usize, samples: &[u16]) -> Option<Vec<u16>> {
     ToSrgb::new(Some(profile), colors).row16(samples).map(<[u16]>::to_vec)
 }

@@ -1,4 +1,4 @@
-//! The first frame of a GIF.
+//! Decodes the first frame of a GIF.
 
 use std::io::Cursor;
 use std::num::NonZeroU64;
@@ -20,7 +20,7 @@ pub(super) fn decode(
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.check_frame_consistency(true);
-    // A frame is no larger than the screen, and the screen is within the limits.
+    // A frame is no larger than the screen, whose size was checked against the limits.
     options
         .set_memory_limit(NonZeroU64::new(head.pixels()).map_or(MemoryLimit::Unlimited, MemoryLimit::Bytes));
     let mut decoder = options.read_info(Cursor::new(bytes)).map_err(damaged)?;
@@ -42,7 +42,7 @@ pub(super) fn decode(
         orientation: Orientation::NoTransforms,
     };
     let mut feed = Feed::new(source, sink);
-    // What the frame leaves uncovered is transparent.
+    // The area that the frame does not cover is transparent.
     let mut row = vec![0; head.width as usize * 4];
     for y in 0..head.height as usize {
         row.fill(0);
@@ -65,16 +65,16 @@ pub(super) fn decode(
     })
 }
 
-/// What could be read of a frame.
+/// The rows of a frame that could be read.
 struct GifRows {
     /// Palette indices of the whole frame.
     indices: Vec<u8>,
-    /// For each row the row of `indices` that is shown there; `None` for one that is missing.
+    /// For each row of the picture, the row of `indices` that it shows; `None` if it is missing.
     rows: Vec<Option<usize>>,
     damage: Option<Damage>,
 }
 
-/// Reads the rows of a frame as far as they go.
+/// Reads the rows of a frame until the data ends or is invalid.
 fn read_rows(decoder: &mut Decoder<Cursor<&[u8]>>, frame: &Frame<'_>) -> Result<GifRows, PhotoError> {
     let (width, height) = (usize::from(frame.width), usize::from(frame.height));
     let mut indices = vec![0; width * height];
@@ -109,9 +109,9 @@ fn row_order(height: usize, interlaced: bool) -> impl Iterator<Item = usize> {
     passes.iter().flat_map(move |&(first, step)| (first..height).step_by(step))
 }
 
-/// In place of the rows of an interlaced frame that are missing, those of coarser passes above them.
+/// Replaces missing rows of an interlaced frame with rows of coarser passes above them.
 fn fill_between(rows: &mut [Option<usize>]) {
-    /// Rows from one to the next in the coarsest pass.
+    /// Distance between two rows of the coarsest pass.
     const COARSEST: usize = 8;
     let mut last = None;
     for (y, row) in rows.iter_mut().enumerate() {

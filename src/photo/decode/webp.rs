@@ -35,7 +35,7 @@ pub(super) fn decode(
     let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(damaged)?;
     decoder.set_memory_limit(METADATA);
     if decoder.dimensions() != (head.width, head.height) {
-        return Err(broken(InputFormat::WebP, "its size is not clear"));
+        return Err(broken(InputFormat::WebP, "its size is contradictory"));
     }
     let metadata = decoder.exif_metadata().ok().flatten();
     let orientation = metadata.as_deref().and_then(exif::orientation);

@@ -39,7 +39,7 @@ pub(super) fn gray(gray: &Gray, codes: &[u8], quality: u8) -> Result<Vec<u8>, Ph
 fn size(width: u32, height: u32) -> Result<(u16, u16), PhotoError> {
     u16::try_from(width).ok().zip(u16::try_from(height).ok()).ok_or_else(|| {
         PhotoError::Unwritable(format!(
-            "A JPEG holds at most 65,535 pixels a side, and this picture is {width} x {height}. Ask for PNG."
+            "A JPEG can have at most 65,535 pixels a side, and this picture is {width} x {height}. Ask for PNG."
         ))
     })
 }

@@ -98,7 +98,7 @@ pub fn encode_upload(
     };
     let pixels = width as usize * height as usize;
     if stored.pixels.len() != pixels || alpha.is_some_and(|alpha| alpha.len() != pixels) {
-        return Err(PhotoError::Broken("The opacity is not as large as the picture.".to_owned()));
+        return Err(PhotoError::Broken("The size of the opacity does not match the picture.".to_owned()));
     }
     caught(CodecStep::Encode, options.format, || {
         let mut turned = OrientedPlane::new(&stored.pixels, stored.width, stored.height, stored.orientation);
@@ -113,7 +113,9 @@ fn checked(photo: &Photo) -> Result<(), PhotoError> {
     let whole =
         photo.gray.luma.len() == pixels && photo.alpha.as_ref().is_none_or(|alpha| alpha.len() == pixels);
     if pixels == 0 || !whole {
-        return Err(PhotoError::Broken("The photo's planes are not as long as its size says.".to_owned()));
+        return Err(PhotoError::Broken(
+            "The length of the photo's planes does not match its size.".to_owned(),
+        ));
     }
     Ok(())
 }

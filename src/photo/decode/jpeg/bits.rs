@@ -1,6 +1,6 @@
-//! Entropy-coded data of a JPEG (ITU T.81, annex F): bits and Huffman codes, reading and writing.
+//! Reads and writes the entropy-coded data of a JPEG (ITU T.81, annex F): bits and Huffman codes.
 
-/// The DC code of ITU T.81, table K.3: how many codes have each length, for categories 0 to 11.
+/// The DC code of ITU T.81, table K.3: number of codes of each length, for categories 0 to 11.
 pub(super) const DC_LENGTHS: [u8; 16] = [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
 pub(super) const DC_CATEGORIES: u8 = 12;
 
@@ -17,21 +17,22 @@ pub(super) fn dc_codes() -> Vec<(u32, u32)> {
     codes
 }
 
-/// Bits that are looked up at once; few codes are longer.
+/// Number of bits that are looked up at once; few codes are longer.
 const LOOKUP: u32 = 10;
 
 /// A Huffman code.
 #[derive(Clone)]
 pub(super) struct Codes {
-    /// Each length's number of codes, and all codes' values in order.
+    /// Number of codes of each length.
     lengths: [u8; 16],
     values: Vec<u8>,
-    /// For the next [`LOOKUP`] bits the length of the code that they begin with, and its value. 0: it is longer.
+    /// For each value of the next [`LOOKUP`] bits: length of the code at their start, and its value. Length 0 means
+    /// that the code is longer.
     short: Vec<(u8, u8)>,
 }
 
 impl Codes {
-    /// None where there are more codes than their lengths allow, or fewer values than codes.
+    /// `None` if there are more codes than their lengths allow, or fewer values than codes.
     pub(super) fn new(lengths: &[u8; 16], values: &[u8]) -> Option<Self> {
         let mut short = vec![(0, 0); 1 << LOOKUP];
         let (mut code, mut next) = (0_u32, 0);
@@ -52,17 +53,17 @@ impl Codes {
     }
 }
 
-/// The tables in effect, by their numbers.
+/// The tables in effect, by table number.
 #[derive(Default)]
 pub(super) struct Tables {
     pub(super) dc: [Option<Codes>; 4],
     pub(super) ac: [Option<Codes>; 4],
-    /// What one step of a DC coefficient is worth.
+    /// Quantization step of the DC coefficient, by table number.
     pub(super) dc_steps: [u16; 4],
 }
 
 impl Tables {
-    /// Reads a DQT segment (ITU T.81, B.2.4.1) up to where it makes no sense.
+    /// Reads a DQT segment (ITU T.81, B.2.4.1) up to the first invalid table.
     pub(super) fn read_steps(&mut self, mut body: &[u8]) {
         while let Some((&kind, rest)) = body.split_first() {
             let wide = kind >> 4 != 0;
@@ -74,7 +75,7 @@ impl Tables {
         }
     }
 
-    /// Reads a DHT segment (ITU T.81, B.2.4.2); none where it makes no sense.
+    /// Reads a DHT segment (ITU T.81, B.2.4.2); `None` if a table is invalid.
     pub(super) fn read_codes(&mut self, mut body: &[u8]) -> Option<()> {
         while let Some((&kind, rest)) = body.split_first() {
             let (lengths, rest) = rest.split_first_chunk::<16>()?;
@@ -88,11 +89,11 @@ impl Tables {
     }
 }
 
-/// Reads entropy-coded data, up to a marker or the end.
+/// Reads entropy-coded data up to a marker or the end.
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
-    /// The next bits, from the highest on; those beyond `count` are 0.
+    /// The next bits, starting at the highest; those beyond `count` are 0.
     buffer: u64,
     count: u32,
 }
@@ -102,7 +103,7 @@ impl<'a> Bits<'a> {
         Self { data, at: 0, buffer: 0, count: 0 }
     }
 
-    /// Has 32 bits or more ready, if there are as many.
+    /// Fills the buffer to at least 32 bits, if the data has as many.
     fn refill(&mut self) {
         if let Some(bytes) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<4>())
             && !bytes.contains(&0xFF)
@@ -126,7 +127,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next bits as a number, at most 16 of them; none when there are fewer.
+    /// Takes the next `count` bits (at most 16) as a number; `None` if there are fewer.
     pub(super) fn take(&mut self, count: u32) -> Option<u32> {
         if self.count < count {
             self.refill();
@@ -140,7 +141,7 @@ impl<'a> Bits<'a> {
         Some(value)
     }
 
-    /// The next Huffman code's value; none where there is no such code.
+    /// Reads the next Huffman code and returns its value; `None` if the bits are not a valid code.
     pub(super) fn symbol(&mut self, codes: &Codes) -> Option<u8> {
         if self.count < 16 {
             self.refill();
@@ -164,7 +165,7 @@ impl<'a> Bits<'a> {
         None
     }
 
-    /// A difference of DC coefficients (ITU T.81, F.2.2.1).
+    /// Reads a difference of DC coefficients (ITU T.81, F.2.2.1).
     pub(super) fn difference(&mut self, codes: &Codes) -> Option<i32> {
         let category = u32::from(self.symbol(codes)?);
         (category <= 15).then_some(())?;
@@ -173,36 +174,36 @@ impl<'a> Bits<'a> {
         Some(if negative { value - (1 << category) + 1 } else { value })
     }
 
-    /// Whole bytes that were not taken.
+    /// Number of whole bytes that are still unread.
     pub(super) fn unread(&self) -> usize {
         self.data.len() - self.at + (self.count / 8) as usize
     }
 }
 
-/// Takes entropy-coded data.
+/// A destination for entropy-coded data.
 pub(super) trait BitSink {
-    /// Takes a number of so many bits, at most 16.
+    /// Writes `value` in `count` bits, at most 16.
     fn put(&mut self, value: u32, count: u32);
 
-    /// Remembers what was put so far.
+    /// Returns the current position.
     fn mark(&self) -> OutputMark;
 
-    /// Takes back what was put after a mark.
+    /// Discards everything written after a position.
     fn go_back(&mut self, to: OutputMark);
 
-    /// Puts a difference of DC coefficients, of at most 2,047, in the code of `codes` (see [`dc_codes`]).
+    /// Writes a difference of DC coefficients, at most 2,047, with the given codes (see [`dc_codes`]).
     fn put_difference(&mut self, codes: &[(u32, u32)], difference: i32) -> Option<()> {
         let category = 32 - difference.unsigned_abs().leading_zeros();
         let &(code, length) = codes.get(category as usize)?;
         self.put(code, length);
-        // A negative number is written less one, in its category's width.
+        // A negative number is written minus one, in the width of its category (ITU T.81, F.1.2.1).
         let low = if difference < 0 { difference - 1 } else { difference };
         self.put(low as u32 & ((1 << category) - 1), category);
         Some(())
     }
 }
 
-/// A place in what an [`BitSink`] was given.
+/// A position in the output of a [`BitSink`].
 #[derive(Clone, Copy, Default)]
 pub(super) struct OutputMark {
     length: usize,
@@ -210,7 +211,7 @@ pub(super) struct OutputMark {
     count: u32,
 }
 
-/// For those who only want to know whether data can be read.
+/// A sink that discards its input, to check only whether data can be read.
 pub(super) struct Discard;
 
 impl BitSink for Discard {
@@ -223,7 +224,6 @@ impl BitSink for Discard {
     fn go_back(&mut self, _: OutputMark) {}
 }
 
-/// Writes entropy-coded data.
 pub(super) struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
     pending: u64,

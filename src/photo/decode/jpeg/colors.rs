@@ -1,4 +1,4 @@
-//! What a JPEG's application segments say: the meaning of its components, its profile, its EXIF.
+//! Reads a JPEG's application segments: the meaning of its components, its ICC profile, its EXIF data.
 
 use jpeg_decoder::ColorTransform;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -16,18 +16,18 @@ const APP14: u8 = 0xEE;
 pub(super) enum Colors {
     Gray,
     Rgb,
-    /// Luminance, blue-yellow, red-green (ITU T.871).
+    /// Luma, blue difference, red difference (ITU T.871).
     Ycc,
-    /// Inks, 0 for none.
+    /// Inks; 0 is no ink.
     Cmyk,
-    /// Inks, 255 for none, as Adobe's programs write them.
+    /// Inks; 255 is no ink. Adobe's programs write them this way.
     CmykInverted,
     /// Y, Cb, Cr of the inks cyan, magenta and yellow, and inverted black.
     Ycck,
 }
 
 impl Colors {
-    /// By the rules of libjpeg (`default_decompress_parms`); none for a number of components that has no meaning.
+    /// Follows the rules of libjpeg (`default_decompress_parms`); `None` for an unsupported number of components.
     pub(super) fn of(bytes: &[u8], layout: &JpegLayout) -> Option<Self> {
         let mut ids = layout.frame.components.iter().map(|component| component.id);
         let adobe = bodies(bytes, layout, APP14).find(|body| body.starts_with(b"Adobe") && body.len() >= 12);
@@ -50,7 +50,8 @@ impl Colors {
         }
     }
 
-    /// Whether zune-jpeg sees them in the same way; before it decodes it calls RGB in Adobe's words CMYK.
+    /// Whether zune-jpeg comes to the same result. Before decoding, zune-jpeg reports RGB with an Adobe segment as
+    /// CMYK.
     pub(super) fn are(self, seen: Option<ColorSpace>) -> bool {
         matches!(
             (self, seen),
@@ -62,7 +63,7 @@ impl Colors {
         )
     }
 
-    /// What jpeg-decoder is to do with them, and what it gives: it inverts inks.
+    /// The transform that jpeg-decoder applies, and the channels that it returns: it inverts inks.
     pub(super) const fn transform(self) -> (ColorTransform, Channels) {
         match self {
             Self::Gray => (ColorTransform::Grayscale, Channels::Gray),
@@ -80,12 +81,12 @@ fn bodies<'a>(bytes: &'a [u8], layout: &'a JpegLayout, marker: u8) -> impl Itera
     segments.filter_map(|segment| bytes.get(segment.body.clone()))
 }
 
-/// The first EXIF segment: it is the camera's, or its editor's; later ones come from pictures pasted together.
+/// The first EXIF segment, which the camera or editor wrote. Later ones come from embedded pictures.
 pub(super) fn first_exif<'a>(bytes: &'a [u8], layout: &'a JpegLayout) -> Option<&'a [u8]> {
     bodies(bytes, layout, APP1).find_map(|body| body.strip_prefix(b"Exif\0\0"))
 }
 
-/// The profile, put together from its chunks (ICC.1:2022, B.4); none unless each chunk is there once.
+/// The ICC profile, assembled from its chunks (ICC.1:2022, B.4); `None` unless each chunk is present exactly once.
 pub(super) fn icc_profile(bytes: &[u8], layout: &JpegLayout) -> Option<Vec<u8>> {
     let chunks = bodies(bytes, layout, APP2).filter_map(|body| body.strip_prefix(b"ICC_PROFILE\0"));
     let mut chunks: Vec<(u8, u8, &[u8])> = chunks

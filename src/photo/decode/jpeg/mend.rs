@@ -1,10 +1,10 @@
-//! Reading a JPEG's entropy-coded data to see whether it is damaged, and if so, writing the file anew: as a whole one,
-//! with the same picture as far as it can be read.
+//! Checks a JPEG's entropy-coded data for damage and repairs a damaged file: it writes an intact file that shows as
+//! much of the picture as can be read.
 //!
-//! The decoders that are used here either refuse a file with a damaged scan or make up what is missing. Viewers go on at
-//! the next restart marker, and show grey for what is missing. So each scan is read here, Huffman code by Huffman code,
-//! and written again: blocks that can be read as they are, to the bit, and the others without any coefficient.
-//! What comes out is a sound file for the same decoders.
+//! The decoders used here either reject a file with a damaged scan or invent the missing part. Viewers resume at the
+//! next restart marker and show grey for missing parts. So this module reads each scan, Huffman code by Huffman code,
+//! and writes it again: readable blocks unchanged to the bit, and other blocks without any coefficient. The result is
+//! a valid file for the same decoders.
 
 use super::bits::{BitSink, BitWriter, Bits, DC_CATEGORIES, DC_LENGTHS, Discard, Tables};
 use super::restarts::Intervals;
@@ -14,13 +14,13 @@ use super::walk::{DHT, DQT, DRI, EOI, JpegLayout, SOI, SOS, ScanHeader, Segment,
 use super::{InputFormat, PhotoError, broken};
 use crate::photo::Damage;
 
-/// Least part of a picture that must be readable: one in so many MCUs.
+/// Minimum readable part of a picture: one in this many MCUs.
 const LEAST_SHARE: u64 = 10;
 
-/// Most bytes of the new file for each of the old; ordinary ones grow by a third.
+/// Maximum size of the repaired file, relative to the original; ordinary files grow by a third.
 const MOST_GROWTH: usize = 4;
 
-/// Reads a file, and says what is missing of its picture.
+/// Reads a file and describes what is missing from its picture.
 pub(super) fn check(
     bytes: &[u8],
     layout: &JpegLayout,
@@ -31,7 +31,7 @@ pub(super) fn check(
     Ok(mender.damage())
 }
 
-/// Writes a file anew.
+/// Writes a repaired file.
 pub(super) fn mend(bytes: &[u8], layout: &JpegLayout, size: (u32, u32)) -> Result<Vec<u8>, PhotoError> {
     let mut mender = Repair::new(layout, size, Some(vec![0xFF, SOI]));
     mender.read(bytes)?;
@@ -40,14 +40,14 @@ pub(super) fn mend(bytes: &[u8], layout: &JpegLayout, size: (u32, u32)) -> Resul
     Ok(out)
 }
 
-/// What was lost of a scan.
+/// The part of a scan that was lost.
 #[derive(Clone, Copy, Default)]
 struct ScanLoss {
     mcus: usize,
     missing: usize,
-    /// How many MCUs lie before the end of the last one that was read.
+    /// Index of the MCU after the last one that was read.
     last: usize,
-    /// Whether data were left over between restart markers: they were meant for blocks that were read from damaged data.
+    /// Whether data remained before a restart marker: it belongs to blocks that were read from damaged data.
     left_over: bool,
 }
 
@@ -61,16 +61,16 @@ struct Repair<'a> {
     layout: &'a JpegLayout,
     size: (u32, u32),
     tables: Tables,
-    /// MCUs between restart markers; 0 for none.
+    /// MCUs between restart markers; 0 if there are none.
     interval: usize,
-    /// The new file, if one is wanted.
+    /// The repaired file, if one is written.
     out: Option<Vec<u8>>,
-    /// Of a progressive picture, for each component: which coefficients of each block are not zero, one bit for each in
-    /// zigzag order. What a later scan says of a coefficient depends on it.
+    /// For each component of a progressive picture, one bit mask per block: the coefficients that are not zero, in
+    /// zigzag order. The meaning of later scans depends on them.
     nonzero: Vec<Vec<u64>>,
-    /// For each component and coefficient the lowest bit that was read.
+    /// For each component and coefficient, the lowest bit position that was read.
     lowest_bit: Vec<[Option<u8>; 64]>,
-    /// Of the first scan of the first component.
+    /// The loss of the first component's first scan.
     picture: Option<ScanLoss>,
     color_is_lost: bool,
     detail_is_lost: bool,
@@ -94,14 +94,14 @@ impl<'a> Repair<'a> {
     }
 
     fn read(&mut self, bytes: &[u8]) -> Result<(), PhotoError> {
-        let unreadable = || broken(InputFormat::Jpeg, "hardly anything of the picture can be read");
+        let unreadable = || broken(InputFormat::Jpeg, "nearly all of the picture is unreadable");
         if !self.layout.has_data_for(bytes, self.size, LEAST_SHARE) {
             return Err(unreadable());
         }
         for segment in &self.layout.segments {
             self.segment(bytes, segment);
             if self.out.as_ref().is_some_and(|out| out.len() > MOST_GROWTH * bytes.len() + (1 << 20)) {
-                return Err(broken(InputFormat::Jpeg, "its Huffman codes make no sense"));
+                return Err(broken(InputFormat::Jpeg, "its Huffman codes are invalid"));
             }
         }
         self.picture.filter(|loss| loss.read() * LEAST_SHARE as usize >= loss.mcus).ok_or_else(unreadable)?;
@@ -109,11 +109,12 @@ impl<'a> Repair<'a> {
         Ok(())
     }
 
-    /// Copies a segment, or writes a scan anew. Huffman codes and restarts are of our own.
+    /// Copies a segment or rewrites a scan. The repaired file has its own Huffman tables and no restart markers of
+    /// the original.
     fn segment(&mut self, bytes: &[u8], segment: &Segment) {
         let body = &bytes[segment.body.clone()];
         match segment.marker {
-            // Codes that make no sense are missed by the scans that need them.
+            // Scans that need an invalid table report it as missing.
             DHT => self.tables.read_codes(body).unwrap_or_default(),
             DRI => self.interval = restart_interval(bytes, segment),
             SOS => match self.layout.scan_header(bytes, segment) {
@@ -134,9 +135,10 @@ impl<'a> Repair<'a> {
         }
     }
 
-    /// Reads a scan and writes it, if a new file is wanted; without data, one of which nothing is known.
+    /// Reads a scan and writes it if a repaired file is written. Without data, the scan is written as completely
+    /// unknown.
     fn scan(&mut self, header: &ScanHeader, intervals: Option<Intervals<'_>>) {
-        // Only a scan of coefficients besides the first is about bits that were there before.
+        // Only AC scans that refine earlier ones depend on earlier bits.
         let mut nonzero = match header.members[..] {
             [(place, ..)] if header.band.0 > 0 => std::mem::take(&mut self.nonzero[place]),
             _ => Vec::new(),
@@ -162,7 +164,7 @@ impl<'a> Repair<'a> {
         self.note(header, loss, nonzero);
     }
 
-    /// Writes a scan's header, and codes for it.
+    /// Writes a scan's header and its Huffman tables.
     fn write_header(&self, header: &ScanHeader, out: &mut Vec<u8>) {
         let ScanHeader { members, band, bits } = header;
         let mut dc = vec![0];
@@ -179,7 +181,7 @@ impl<'a> Repair<'a> {
         write(out, SOS, &body);
     }
 
-    /// Remembers what a scan has brought, and what it has not.
+    /// Records which coefficients a scan contained and what was lost.
     fn note(&mut self, header: &ScanHeader, loss: ScanLoss, nonzero: Vec<u64>) {
         for &(place, ..) in &header.members {
             for coefficient in header.band.0..=header.band.1 {
@@ -200,7 +202,7 @@ impl<'a> Repair<'a> {
         }
     }
 
-    /// Components of which there is nothing become grey; decoders refuse a picture without them.
+    /// Writes grey for components without any data, because decoders reject a picture that lacks them.
     fn add_missing_scans(&mut self) {
         for place in 0..self.lowest_bit.len() {
             if self.lowest_bit[place][0].is_some() {
@@ -212,11 +214,11 @@ impl<'a> Repair<'a> {
         }
     }
 
-    /// What is missing, in words.
+    /// Describes what is missing, for a person.
     fn damage(&self) -> Option<Damage> {
         let loss = self.picture.unwrap_or_default();
         let percent = (100 * loss.missing).div_ceil(loss.mcus.max(1));
-        // A file that ends between two scans has lost the later ones.
+        // A file that ends between two scans lacks the later ones.
         let unrefined = |bit: &Option<u8>| bit.is_none_or(|bit| bit > 0);
         let lacks_detail = !self.layout.has_end && self.lowest_bit.iter().flatten().any(unrefined);
         let words = if loss.missing > 0 && loss.missing == loss.mcus - loss.last {
@@ -234,7 +236,7 @@ impl<'a> Repair<'a> {
     }
 }
 
-/// Copies a scan's intervals, and leaves out what cannot be read of them.
+/// Copies a scan's intervals and leaves out the parts that cannot be read.
 fn copy<O: BitSink>(mut scan: Scan<'_, O>, mcus: usize, mut intervals: Option<Intervals<'_>>) -> ScanLoss {
     let mut loss = ScanLoss { mcus, ..ScanLoss::default() };
     let mut first = 0;

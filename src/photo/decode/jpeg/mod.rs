@@ -1,7 +1,7 @@
-//! JPEG.
+//! Decodes JPEG files.
 //!
-//! Ordinary files are decoded by zune-jpeg, those of unusual layout by jpeg-decoder, and damaged ones by either once
-//! [`mend`] has written them anew; benches/README.md has the comparison.
+//! zune-jpeg decodes ordinary files and jpeg-decoder those with an unusual layout. Damaged files are first repaired
+//! by [`mend`] and then decoded by one of the two. benches/README.md compares the decoders.
 
 mod bits;
 mod colors;
@@ -27,8 +27,8 @@ use crate::photo::{Damage, ImageHeader};
 use colors::Colors;
 use walk::JpegLayout;
 
-/// Most scans, and most scans times pixels: a progressive file has ten to twenty, and each costs a
-/// pass over all coefficients.
+/// Maximum scans, and maximum product of scans and pixels. A progressive file has ten to twenty scans, and each costs
+/// a pass over all coefficients.
 const MAX_SCANS: usize = 100;
 const MAX_WORK: u64 = 1_200_000_000;
 
@@ -43,7 +43,7 @@ pub(super) fn decode(
     if scans > MAX_SCANS || scans as u64 * head.pixels() > MAX_WORK {
         return Err(broken(
             InputFormat::Jpeg,
-            format!("{scans} scans are more than a picture of this size can need"),
+            format!("it has {scans} scans, more than a picture of this size needs"),
         ));
     }
     let file = IntactJpeg::of(bytes, layout, size)?;
@@ -57,7 +57,7 @@ pub(super) fn decode(
     Ok(DecodeSummary { damage, ..summary })
 }
 
-/// A file without damage.
+/// A file that is undamaged or was repaired.
 struct IntactJpeg<'a> {
     bytes: &'a [u8],
     layout: JpegLayout,
@@ -70,13 +70,13 @@ impl<'a> IntactJpeg<'a> {
         let count = layout.frame.components.len();
         let colors = Colors::of(bytes, &layout).ok_or_else(|| {
             PhotoError::Unsupported(format!(
-                "A JPEG of {count} components is not read here. Save it as an ordinary JPEG or as PNG."
+                "PixColor does not read a JPEG with {count} components. Save it as an ordinary JPEG or as PNG."
             ))
         })?;
         Ok(Self { bytes, layout, size, colors })
     }
 
-    /// Decodes all pixels before the first of them goes to the sink.
+    /// Decodes all pixels before passing the first one to the sink.
     fn decode(&self, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
         let (width, height) = self.size;
         let large = u64::from(width) * u64::from(height) > SPLIT_ABOVE;
@@ -109,17 +109,18 @@ impl<'a> IntactJpeg<'a> {
         }
     }
 
-    /// By zune-jpeg.
+    /// Decodes with zune-jpeg.
     fn ordinary(&self) -> Result<(Vec<u8>, Channels), PhotoError> {
         let damaged = |error| broken(InputFormat::Jpeg, error);
         let mut decoder = decoder(self.bytes);
         decoder.decode_headers().map_err(damaged)?;
         let seen = decoder.input_colorspace();
         let (channels, out) = match self.colors {
-            // JFIF says Y, Cb, Cr and Adobe's segment RGB: JFIF is right. Then nothing is transformed there.
+            // If JFIF says Y, Cb, Cr and Adobe's segment says RGB, JFIF is right. zune-jpeg must then not convert the
+            // samples.
             Colors::Ycc if seen == Some(ColorSpace::CMYK) => (Channels::Ycc, ColorSpace::RGB),
             _ if !self.colors.are(seen) => {
-                return Err(broken(InputFormat::Jpeg, "its colours are not clear"));
+                return Err(broken(InputFormat::Jpeg, "its colour space is contradictory"));
             }
             Colors::Gray => (Channels::Gray, ColorSpace::Luma),
             Colors::Ycc | Colors::Rgb => (Channels::Rgb, ColorSpace::RGB),
@@ -131,32 +132,32 @@ impl<'a> IntactJpeg<'a> {
         Ok((decoder.decode().map_err(damaged)?, channels))
     }
 
-    /// By jpeg-decoder.
+    /// Decodes with jpeg-decoder.
     fn unusual(&self) -> Result<(Vec<u8>, Channels), PhotoError> {
         let (transform, channels) = self.colors.transform();
         let mut decoder = UnusualDecoder::new(self.bytes);
         decoder.set_color_transform(transform);
         let pixels = decoder.decode().map_err(|error| match error {
             jpeg_decoder::Error::Unsupported(_) => PhotoError::Unsupported(format!(
-                "This kind of JPEG is not read here ({error}). Save it as an ordinary JPEG or as PNG."
+                "PixColor does not read this kind of JPEG ({error}). Save it as an ordinary JPEG or as PNG."
             )),
             error => broken(InputFormat::Jpeg, error),
         })?;
         let (width, height) = (self.size.0 as usize, self.size.1 as usize);
         if pixels.len() != width * height * channels.samples() {
-            return Err(broken(InputFormat::Jpeg, "its size is not clear"));
+            return Err(broken(InputFormat::Jpeg, "its size is contradictory"));
         }
         Ok((pixels, channels))
     }
 }
 
-/// What is missing of a file's picture. See [`super::fuzzing`].
+/// Describes what is missing from a file's picture. See [`super::fuzzing`].
 pub(super) fn damage(bytes: &[u8], head: ImageHeader) -> Result<Option<Damage>, PhotoError> {
     mend::check(bytes, &JpegLayout::of(bytes)?, (head.width, head.height))
 }
 
-/// What is made of a file before any decoder reads it: the file as if it were damaged, and each component of a
-/// progressive one. See [`super::fuzzing`].
+/// The files that are made of an upload before decoding: the repaired file, and each component of a progressive one.
+/// See [`super::fuzzing`].
 pub(super) fn parts(bytes: &[u8], head: ImageHeader) -> Result<Vec<Vec<u8>>, PhotoError> {
     let layout = JpegLayout::of(bytes)?;
     let size = (head.width, head.height);
@@ -175,7 +176,7 @@ fn decoder(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
 }
 
 impl IntactJpeg<'_> {
-    /// Decodes three components one after the other, each from a grey JPEG of its own.
+    /// Decodes three components one after the other, each from its own grey JPEG.
     fn by_component(&self, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
         let Self { bytes, layout, size, .. } = self;
         let damaged = |error| broken(InputFormat::Jpeg, error);
@@ -193,7 +194,7 @@ impl IntactJpeg<'_> {
         let mut enlarge = planes.each_ref().map(|(_, from)| Resample::<1>::new(*from, *size));
         let mut rows = [const { Vec::new() }; 3].map(|_: Vec<f32>| vec![0.0; width]);
         let mut rgb = vec![0; width * 3];
-        // From the bottom up, so that the planes' memory can be given back while the sink's fills.
+        // Works from the bottom up, so that the planes' memory can be freed while the sink's grows.
         for y in (0..height).rev() {
             for (((plane, from), enlarge), row) in planes.iter_mut().zip(&mut enlarge).zip(&mut rows) {
                 let across = from.0 as usize;
@@ -203,7 +204,7 @@ impl IntactJpeg<'_> {
                     resample::add(&plane[source * across..][..across], weight, sum);
                 };
                 enlarge.row(y, add, row);
-                // Rows above need no more than this one does.
+                // The rows above need no more than this one.
                 give_back(plane, needed * across);
             }
             for (x, pixel) in rgb.as_chunks_mut().0.iter_mut().enumerate() {
@@ -219,7 +220,7 @@ impl IntactJpeg<'_> {
     }
 }
 
-/// JFIF's RGB of Y, Cb, Cr from 0 to 255 (ITU T.871, 7).
+/// Converts Y, Cb, Cr from 0 to 255 to RGB as JFIF defines it (ITU T.871, 7).
 pub(super) fn ycc_to_rgb([y, cb, cr]: [f32; 3]) -> [u8; 3] {
     let (cb, cr) = (cb - 128.0, cr - 128.0);
     let code = |value: f32| (value + 0.5).clamp(0.0, 255.0) as u8;
@@ -251,7 +252,7 @@ mod tests {
                 .unwrap();
             let parts = sink.finish(Orientation::NoTransforms).gray.luma;
             let whole = Photo::decode(bytes, &Limits::default()).unwrap().gray.luma;
-            // Chroma is enlarged in another way; luminance is the same numbers.
+            // Chroma is enlarged by another method; luminance comes from the same numbers.
             let sum: u32 = parts.iter().zip(&whole).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
             let mean = f64::from(sum) / whole.len() as f64 / 655.35;
             assert!(mean < 0.3, "{mean} L* between the two ways");

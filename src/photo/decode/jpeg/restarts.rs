@@ -1,18 +1,18 @@
-//! The parts of a scan between its restart markers, when some of the markers may be lost or out of place.
+//! Assigns the parts of a scan between its restart markers to intervals, even if markers are lost or out of place.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::walk::{Segment, restarts};
 
-/// Gives each interval its data, or none where it is lost.
+/// Returns the data of one interval after the other; `None` for a lost interval.
 pub(super) struct Intervals<'a> {
     bytes: &'a [u8],
     /// MCUs in an interval; 0 for a scan that is one interval.
     length: usize,
-    /// The number of the marker before a part, none for the first, and the part's data.
+    /// For each part, the number of the marker before it (`None` for the first part) and the range of its data.
     parts: VecDeque<(Option<u8>, Range<usize>)>,
-    /// How many intervals were given.
+    /// Number of intervals returned so far.
     given: usize,
 }
 
@@ -28,14 +28,14 @@ impl<'a> Intervals<'a> {
         Self { bytes, length, parts, given: 0 }
     }
 
-    /// MCUs in each interval but the last; none where the whole scan is one.
+    /// MCUs in each interval except the last; `None` if the whole scan is one interval.
     pub(super) fn length(&self) -> Option<usize> {
         (self.length > 0).then_some(self.length)
     }
 
-    /// The data of the next interval. Where the marker before it is not the one that is due, this goes on as libjpeg does
-    /// (`jpeg_resync_to_restart`): a marker that is due one or two intervals later means that this interval is lost, one
-    /// that was due before is passed over, and any other is taken for the one that is due.
+    /// Returns the data of the next interval. If the marker before it is not the expected one, this follows libjpeg
+    /// (`jpeg_resync_to_restart`): a marker expected one or two intervals later means that this interval is lost, a
+    /// marker expected earlier is skipped, and any other marker is taken for the expected one.
     pub(super) fn next(&mut self) -> Option<&'a [u8]> {
         let due = self.given.checked_sub(1).map(|before| (before % 8) as u8);
         self.given += 1;

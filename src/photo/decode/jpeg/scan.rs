@@ -1,21 +1,21 @@
-//! One scan's blocks, read in the codes of the file and written in codes of our own.
+//! Reads the blocks of one scan with the file's Huffman codes and writes them with fixed codes.
 //!
-//! A file is read in the same way, and nothing written, to know whether it can be.
+//! To check only whether a file can be read, the output is discarded.
 
 use super::bits::{BitSink, Bits, Codes, Tables, dc_codes};
 use super::walk::{JpegLayout, ScanHeader};
 
-/// Every symbol for AC coefficients that is written: the end of a block, sixteen zeros, and a run of 0 to 15 zeros before
-/// a coefficient of 1 to 10 bits.
+/// All AC symbols that are written: end of block, sixteen zeros, and a run of 0 to 15 zeros before a coefficient of 1
+/// to 10 bits.
 pub(super) static AC_SYMBOLS: [u8; 162] = ac_symbols();
 
-/// The end of a block has a code of two bits, all others one of eight.
+/// The end of a block has a code of two bits; all others have eight bits.
 const END_OF_BLOCK: (u32, u32) = (0b00, 2);
 const FIRST_OF_EIGHT: u32 = 0b0100_0000;
 const SIXTEEN_ZEROS: u8 = 0xF0;
 const MOST_BITS: u8 = 10;
 
-/// Beyond this a DC coefficient is no picture's: 8-bit samples give 1,024 at the most. libjpeg shows black for white then.
+/// Maximum plausible DC coefficient: 8-bit samples give at most 1,024. libjpeg shows black for white beyond it.
 const MOST_DC: i32 = 4096;
 
 const fn ac_symbols() -> [u8; 162] {
@@ -30,7 +30,7 @@ const fn ac_symbols() -> [u8; 162] {
     symbols
 }
 
-/// How many of [`AC_SYMBOLS`] have a code of each length.
+/// The number of [`AC_SYMBOLS`] with a code of each length.
 pub(super) fn ac_lengths() -> [u8; 16] {
     let mut lengths = [0; 16];
     lengths[1] = 1;
@@ -38,35 +38,35 @@ pub(super) fn ac_lengths() -> [u8; 16] {
     lengths
 }
 
-/// The code of one of [`AC_SYMBOLS`] that is not the end of a block.
+/// The code of one of [`AC_SYMBOLS`] other than the end of a block.
 fn ac_code(symbol: u8) -> (u32, u32) {
     let (run, bits) = (u32::from(symbol >> 4), u32::from(symbol & 15));
     let index = if symbol == SIXTEEN_ZEROS { 0 } else { 1 + run * u32::from(MOST_BITS) + bits - 1 };
     (FIRST_OF_EIGHT + index, 8)
 }
 
-/// What decoding a block depends on, besides its own bits.
+/// The decoder state that blocks share.
 #[derive(Clone, Copy, Default)]
 struct ScanState {
-    /// The DC coefficient before, of each member of the scan, as it was read.
+    /// The previous DC coefficient of each component in the scan, as read.
     read: [i32; 4],
-    /// The same, as it was written.
+    /// The previous DC coefficient of each component, as written.
     written: [i32; 4],
-    /// Blocks still to come without a new coefficient (ITU T.81, G.1.2.2).
+    /// Number of following blocks without a new coefficient (ITU T.81, G.1.2.2).
     ended: u32,
 }
 
-/// What is known of a block of an MCU.
+/// The properties of one block of an MCU.
 #[derive(Clone, Copy)]
 struct Block<'a> {
-    /// Its component's place in the scan.
+    /// Index of its component in the scan.
     member: usize,
     dc: Option<&'a Codes>,
     ac: Option<&'a Codes>,
     most_dc: i32,
 }
 
-/// A scan on its way.
+/// A scan that is being copied.
 pub(super) struct Scan<'a, O> {
     header: &'a ScanHeader,
     sequential: bool,
@@ -79,7 +79,7 @@ pub(super) struct Scan<'a, O> {
 }
 
 impl<'a, O: BitSink> Scan<'a, O> {
-    /// `nonzero` has the coefficients of each block that are not zero, for scans of AC coefficients alone.
+    /// `nonzero` has, for AC scans, a bit mask of each block's coefficients that are not zero.
     pub(super) fn new(
         layout: &JpegLayout,
         tables: &'a Tables,
@@ -102,7 +102,7 @@ impl<'a, O: BitSink> Scan<'a, O> {
         Self { header, sequential, blocks, out, nonzero, dc_codes, state }
     }
 
-    /// Reads an MCU and writes it; `false`, with nothing written, where it cannot be read.
+    /// Reads an MCU and writes it. Returns `false` and writes nothing if the MCU cannot be read.
     pub(super) fn copy(&mut self, bits: &mut Bits<'_>, mcu: usize) -> bool {
         let (state, mark) = (self.state, self.out.mark());
         let read = (0..self.blocks.len()).all(|block| self.copy_block(bits, mcu, block).is_some());
@@ -113,8 +113,7 @@ impl<'a, O: BitSink> Scan<'a, O> {
         read
     }
 
-    /// Writes an MCU of which nothing is known: without any coefficient, which is mid-grey, and of one that refines those
-    /// before, without a change.
+    /// Writes an unknown MCU: without coefficients, which is mid-grey, or, in a refining scan, without changes.
     pub(super) fn leave_out(&mut self, mcu: usize) {
         for block in 0..self.blocks.len() {
             let member = self.blocks[block].member;
@@ -131,7 +130,7 @@ impl<'a, O: BitSink> Scan<'a, O> {
         }
     }
 
-    /// Forgets what was read before, as at every restart marker.
+    /// Resets the state that blocks share, as at every restart marker.
     pub(super) fn restart(&mut self) {
         self.state = ScanState { written: self.state.written, ..ScanState::default() };
     }
@@ -168,7 +167,7 @@ impl<'a, O: BitSink> Scan<'a, O> {
         self.out.put_difference(&self.dc_codes, difference)
     }
 
-    /// Whether a block has ended together with one before it; then it is written as ended.
+    /// Whether an earlier block's end-of-band run includes this block; if so, the block is written as ended.
     fn ends_with_others(&mut self) -> bool {
         if self.state.ended == 0 {
             return false;
@@ -183,14 +182,14 @@ impl<'a, O: BitSink> Scan<'a, O> {
         self.out.put(code, length);
     }
 
-    /// Reads how many blocks end here (ITU T.81, G.1.2.2); this one is written as ended.
+    /// Reads the number of blocks that end here (ITU T.81, G.1.2.2) and writes this block as ended.
     fn read_end(&mut self, bits: &mut Bits<'_>, run: u8) -> Option<()> {
         self.state.ended = (1 << run) - 1 + bits.take(run.into())?;
         self.out.put(END_OF_BLOCK.0, END_OF_BLOCK.1);
         Some(())
     }
 
-    /// Copies the coefficients of a band (ITU T.81, F.2.2.2); gives those that are not zero.
+    /// Copies the coefficients of a band (ITU T.81, F.2.2.2) and returns a bit mask of those that are not zero.
     fn copy_ac(&mut self, bits: &mut Bits<'_>, codes: &Codes, (first, last): (u8, u8)) -> Option<u64> {
         let (mut nonzero, mut at) = (0, first);
         while at <= last {
@@ -221,8 +220,8 @@ impl<'a, O: BitSink> Scan<'a, O> {
         Some(nonzero)
     }
 
-    /// Copies the next bit of each coefficient of a band that is not zero, and those that become so (ITU T.81,
-    /// G.1.2.3).
+    /// Copies a refining scan of a band (ITU T.81, G.1.2.3): the next bit of each coefficient that is not zero, and
+    /// the coefficients that become so.
     fn refine(
         &mut self,
         bits: &mut Bits<'_>,
@@ -248,7 +247,7 @@ impl<'a, O: BitSink> Scan<'a, O> {
                     }
                     _ => return None,
                 }
-                // Coefficients that are not zero have a bit each and do not count as part of the run.
+                // Each coefficient that is not zero has one bit and does not count towards the run.
                 while at <= last && (before >> at & 1 == 1 || run > 0) {
                     if before >> at & 1 == 1 {
                         self.out.put(bits.take(1)?, 1);
@@ -271,7 +270,7 @@ impl<'a, O: BitSink> Scan<'a, O> {
         Some(())
     }
 
-    /// Ends a block that brings nothing; coefficients that are not zero stay as they are.
+    /// Ends a block without new coefficients; coefficients that are not zero stay unchanged.
     fn end_block(&mut self, mcu: usize) {
         self.out.put(END_OF_BLOCK.0, END_OF_BLOCK.1);
         if self.header.bits.0 > 0 {

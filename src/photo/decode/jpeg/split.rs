@@ -1,9 +1,9 @@
-//! Taking one component out of a progressive JPEG, as a grey JPEG of its own.
+//! Extracts one component from a progressive JPEG as a grey JPEG of its own.
 //!
-//! A progressive file can only be decoded with all coefficients of all components in memory: 300 MB
-//! for 50 megapixels, before the first pixel. Decoded one component after the other it is a third of
-//! that. Scans of AC coefficients belong to one component already and are copied; a scan of DC
-//! coefficients may hold several, and is written anew with the one that is wanted (ITU T.81, annex G).
+//! Decoding a progressive file needs all coefficients of all components in memory: 300 MB for 50 megapixels, before
+//! the first pixel. Decoding one component after the other needs a third of that. AC scans belong to one component
+//! and are copied; DC scans may contain several components and are rewritten with the wanted one only (ITU T.81,
+//! annex G).
 
 use super::bits::{BitSink, BitWriter, Bits, DC_CATEGORIES, DC_LENGTHS, Tables, dc_codes};
 use super::restarts::Intervals;
@@ -12,7 +12,7 @@ use super::{InputFormat, PhotoError, broken};
 
 const SOF2: u8 = 0xC2;
 
-/// Writes the grey JPEG of the component with this place in the frame.
+/// Writes the grey JPEG of the component with this index in the frame.
 pub(super) fn component(
     bytes: &[u8],
     layout: &JpegLayout,
@@ -58,18 +58,18 @@ pub(super) fn write(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
     out.extend(body);
 }
 
-/// What is known while the segments go by.
+/// State that is collected from the segments.
 struct Split<'a> {
     layout: &'a JpegLayout,
     wanted: Component,
     size: (u32, u32),
     tables: Tables,
-    /// MCUs between restarts; 0 for none.
+    /// MCUs between restart markers; 0 if there are none.
     restart: usize,
 }
 
 impl Split<'_> {
-    /// Copies, rewrites or leaves out a scan.
+    /// Copies, rewrites or omits a scan.
     fn scan(&self, bytes: &[u8], segment: &Segment, out: &mut Vec<u8>) -> Option<()> {
         let data = &bytes[segment.data.clone()];
         let header = self.layout.scan_header(bytes, segment)?;
@@ -99,7 +99,7 @@ impl Split<'_> {
         Some(())
     }
 
-    /// Blocks across and down in an interleaved scan: whole MCUs.
+    /// Blocks across and down in an interleaved scan, rounded up to whole MCUs.
     fn padded(&self) -> (usize, usize) {
         let (mcus_x, mcus_y) = self.mcus();
         (mcus_x * usize::from(self.wanted.sampling.0), mcus_y * usize::from(self.wanted.sampling.1))
@@ -111,7 +111,7 @@ impl Split<'_> {
         (mcus(self.size.0, x), mcus(self.size.1, y))
     }
 
-    /// The wanted component's DC coefficients, or their refining bits, block by block.
+    /// Reads the wanted component's DC coefficients, or their refining bits, block by block.
     fn dc_values(
         &self,
         members: &[(usize, u8, u8)],
@@ -151,7 +151,7 @@ impl Split<'_> {
         Some(values)
     }
 
-    /// Writes the blocks a scan of one component has, in its order: without those that fill up MCUs.
+    /// Writes the blocks in the order of a scan with one component, without the padding blocks of MCUs.
     fn write_dc(&self, values: &[i16], refine: bool, out: &mut Vec<u8>) -> Option<()> {
         let (cols, rows) = self.layout.frame.size_of(self.wanted, self.size);
         let (across, down) = (cols.div_ceil(8) as usize, rows.div_ceil(8) as usize);

@@ -1,9 +1,8 @@
-//! The structure of a JPEG (ITU T.81, annex B), read without decoding anything: a file that has a thousand scans
-//! is refused, and one that is damaged is noticed, before memory or time is spent on it.
+//! Reads the structure of a JPEG (ITU T.81, annex B) without decoding. A file with a thousand scans is rejected and a
+//! damaged one is detected before memory or time is spent on it.
 
 use super::{InputFormat, PhotoError, broken};
 
-/// A frame header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) progressive: bool,
@@ -14,39 +13,38 @@ pub(super) struct Frame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Component {
     pub(super) id: u8,
-    /// Horizontal and vertical sampling, 1 to 4.
+    /// Horizontal and vertical sampling factor, 1 to 4.
     pub(super) sampling: (u8, u8),
-    /// The number of its quantisation table.
+    /// Number of the quantization table.
     pub(super) table: u8,
 }
 
-/// A marker and where its parts are.
+/// A marker and the positions of its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     /// The byte after 0xFF.
     pub(super) marker: u8,
-    /// The parameters, without their length.
+    /// The parameters, without their length field.
     pub(super) body: std::ops::Range<usize>,
-    /// The entropy-coded data after a scan header; empty after any other segment.
+    /// The entropy-coded data after a scan header; empty for any other segment.
     pub(super) data: std::ops::Range<usize>,
 }
 
-/// The segments of a file.
 pub(super) struct JpegLayout {
     pub(super) frame: Frame,
-    /// All segments from the first to the last before the end of the image, or before the damage.
+    /// All segments up to the end of the image, or up to the damage.
     pub(super) segments: Vec<Segment>,
-    /// Whether the last segment is followed by an end-of-image marker.
+    /// Whether an end-of-image marker follows the last segment.
     pub(super) has_end: bool,
 }
 
 /// A scan header (ITU T.81, B.2.3).
 pub(super) struct ScanHeader {
-    /// Each component's place in the frame, and the number of its DC table and of its AC table.
+    /// For each component: its index in the frame, and the numbers of its DC table and AC table.
     pub(super) members: Vec<(usize, u8, u8)>,
     /// First and last coefficient, in zigzag order.
     pub(super) band: (u8, u8),
-    /// Successive approximation: the bit position of the scan before (0 for none), and of this one.
+    /// Successive approximation: bit position of the previous scan (0 for none) and of this one.
     pub(super) bits: (u8, u8),
 }
 
@@ -59,12 +57,12 @@ pub(super) const DRI: u8 = 0xDD;
 const SOF0: u8 = 0xC0;
 const SOF2: u8 = 0xC2;
 
-/// Most segments: cameras write ten to some hundred.
+/// Maximum segments; cameras write ten to a few hundred.
 const MAX_SEGMENTS: usize = 10_000;
 
 impl JpegLayout {
-    /// Finds all segments up to the end of the image; what comes after it is not looked at. A file that ends too
-    /// early, or has nonsense after its first scan, has the segments before that.
+    /// Finds all segments up to the end of the image and ignores data after it. For a file that ends too early or is
+    /// invalid after its first scan, it returns the segments before that.
     pub(super) fn of(bytes: &[u8]) -> Result<Self, PhotoError> {
         let damaged = |what: &str| broken(InputFormat::Jpeg, what);
         let mut walk = Walk { bytes, at: 2, frame: None, segments: Vec::new() };
@@ -87,7 +85,7 @@ impl JpegLayout {
         self.segments.iter().filter(|segment| segment.marker == SOS)
     }
 
-    /// Reads a scan's header; none where it makes no sense for this frame.
+    /// Reads a scan's header; `None` if it is invalid for this frame.
     pub(super) fn scan_header(&self, bytes: &[u8], scan: &Segment) -> Option<ScanHeader> {
         let (&count, rest) = bytes.get(scan.body.clone())?.split_first()?;
         let (members, &[first, last, bits]) = rest.split_at_checked(usize::from(count) * 2)? else {
@@ -108,7 +106,7 @@ impl JpegLayout {
         })
     }
 
-    /// MCUs of a scan, and the number of blocks in each of them, over all its components.
+    /// Number of MCUs in a scan, and number of blocks of all components in each MCU.
     pub(super) fn mcus(&self, scan: &ScanHeader, size: (u32, u32)) -> (usize, usize) {
         let component = |place: usize| self.frame.components.get(place).copied();
         if let [(place, ..)] = scan.members[..] {
@@ -124,8 +122,8 @@ impl JpegLayout {
         (across * down, scan.members.iter().map(blocks).sum())
     }
 
-    /// Whether the structure is as it should be: there is an end, every scan header makes sense, and every scan has
-    /// its restart markers, all of them and in order.
+    /// Whether the structure is intact: there is an end marker, every scan header is valid, and every scan has all
+    /// its restart markers in order.
     pub(super) fn is_sound(&self, bytes: &[u8], size: (u32, u32)) -> bool {
         let mut interval = 0;
         self.has_end
@@ -149,15 +147,16 @@ impl JpegLayout {
             })
     }
 
-    /// Whether zune-jpeg reads the layout as libjpeg does. It gives wrong pixels, or none, for a baseline picture in
-    /// several scans and for components that are sampled finer than the first or by three (0.5.15).
+    /// Whether zune-jpeg decodes the layout as libjpeg does. zune-jpeg 0.5.15 gives wrong pixels, or none, for a
+    /// baseline picture in several scans, and for components with finer sampling than the first, or with a sampling
+    /// factor of three.
     pub(super) fn is_ordinary(&self) -> bool {
         let components = &self.frame.components;
         let most = self.frame.sampling();
         let halved = |side: u8| matches!(side, 1 | 2 | 4);
         let sampled = |component: &Component| halved(component.sampling.0) && halved(component.sampling.1);
         let first_is_finest = components.first().is_some_and(|first| first.sampling == most);
-        // Where a scan header has the number of components.
+        // The position of the number of components in a scan header.
         let in_one_scan = || match self.scans().collect::<Vec<_>>()[..] {
             [scan] => scan.body.len() == components.len() * 2 + 4,
             _ => false,
@@ -165,9 +164,9 @@ impl JpegLayout {
         first_is_finest && components.iter().all(sampled) && (self.frame.progressive || in_one_scan())
     }
 
-    /// Whether the first scan of each component could have data for so many of its blocks as one in `share`. A
-    /// block takes one bit for its first DC coefficient and, unless progressive, one for its end. Otherwise a small
-    /// file says that it is a large picture, and most of that would be made up.
+    /// Whether the first scan of each component has enough data for at least one in `share` of its blocks. A block
+    /// takes at least one bit for its first DC coefficient and, unless progressive, one for its end. Without this
+    /// check, a small file could claim to be a large picture of which most would be invented.
     pub(super) fn has_data_for(&self, bytes: &[u8], size: (u32, u32), share: u64) -> bool {
         let Some(scan) = self.scans().next() else { return false };
         let header = self.scan_header(bytes, scan);
@@ -176,7 +175,7 @@ impl JpegLayout {
 
     fn data_suffices(&self, scan: &ScanHeader, segment: &Segment, size: (u32, u32), share: u64) -> bool {
         if scan.band.0 != 0 || scan.bits.0 != 0 {
-            // Whole runs of blocks may be without a coefficient.
+            // Long runs of blocks may have no coefficients.
             return true;
         }
         let (mcus, blocks) = self.mcus(scan, size);
@@ -186,7 +185,6 @@ impl JpegLayout {
     }
 }
 
-/// Goes from marker to marker.
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -195,7 +193,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Takes the next segment; `false` at the end of the image. An error says what is wrong.
+    /// Reads the next segment; `false` at the end of the image. The error describes what is wrong.
     fn step(&mut self) -> Result<bool, &'static str> {
         let bytes = self.bytes;
         let marker = next_marker(bytes, &mut self.at).ok_or("it has no end")?;
@@ -228,7 +226,7 @@ impl Walk<'_> {
 }
 
 impl Component {
-    /// Blocks in an MCU of several components.
+    /// Number of blocks in an interleaved MCU.
     pub(super) fn blocks(self) -> usize {
         usize::from(self.sampling.0) * usize::from(self.sampling.1)
     }
@@ -251,13 +249,13 @@ impl Frame {
         (sensible && !components.is_empty()).then_some(Self { progressive, components })
     }
 
-    /// The largest sampling of any component.
+    /// The largest sampling factors of all components.
     pub(super) fn sampling(&self) -> (u8, u8) {
         let most = |side: fn(&Component) -> u8| self.components.iter().map(side).max().unwrap_or(1);
         (most(|component| component.sampling.0), most(|component| component.sampling.1))
     }
 
-    /// Width and height of a component of a picture of this size (ITU T.81, A.1.1).
+    /// Width and height of a component in a picture of this size (ITU T.81, A.1.1).
     pub(super) fn size_of(&self, component: Component, (width, height): (u32, u32)) -> (u32, u32) {
         let (most_x, most_y) = self.sampling();
         let (x, y) = component.sampling;
@@ -265,13 +263,13 @@ impl Frame {
     }
 }
 
-/// MCUs between restart markers; 0 for none.
+/// MCUs between restart markers; 0 if there are none.
 pub(super) fn restart_interval(bytes: &[u8], segment: &Segment) -> usize {
     let pair = bytes.get(segment.body.clone()).and_then(|body| body.first_chunk());
     pair.map_or(0, |&pair| u16::from_be_bytes(pair).into())
 }
 
-/// The restart markers in a scan's data: their numbers from 0 to 7, and where each begins.
+/// The restart markers in a scan's data: number, 0 to 7, and position.
 pub(super) fn restarts<'a>(bytes: &'a [u8], scan: &Segment) -> impl Iterator<Item = (u8, usize)> + use<'a> {
     let data = scan.data.clone();
     let found = memchr::memchr_iter(0xFF, bytes.get(data.clone()).unwrap_or_default());
@@ -282,7 +280,7 @@ pub(super) fn restarts<'a>(bytes: &'a [u8], scan: &Segment) -> impl Iterator<Ite
     })
 }
 
-/// Steps over fill bytes, and over rubbish between segments, to the next marker that has a meaning here.
+/// Skips fill bytes and invalid data between segments, up to the next relevant marker.
 fn next_marker(bytes: &[u8], at: &mut usize) -> Option<u8> {
     loop {
         *at += memchr::memchr(0xFF, bytes.get(*at..)?)? + 1;
@@ -298,7 +296,7 @@ fn next_marker(bytes: &[u8], at: &mut usize) -> Option<u8> {
     }
 }
 
-/// The end of entropy-coded data: the next marker that is neither stuffing nor a restart, or the end of the file.
+/// End of entropy-coded data: the next marker other than stuffing or restart, or the end of the file.
 fn data_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(next) = bytes.get(at..).and_then(|rest| memchr::memchr(0xFF, rest)) {
         at += next;

@@ -62,7 +62,7 @@ fn of_code_points(
         )))
     };
     if matrix != 0 || range != 1 {
-        return refused("has samples of the kind that video has");
+        return refused("has video samples");
     }
     if matches!(transfer, PQ | HLG) {
         return refused("is in high dynamic range");

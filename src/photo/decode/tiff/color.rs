@@ -48,7 +48,7 @@ impl TiffColor {
             8..=10 => return Err(unsupported("CIE L*a*b* colours")),
             32_844 | 32_845 => return Err(unsupported("LogLuv colours")),
             32_803 | 34_892 => return Err(unsupported("a camera's raw data")),
-            u64::MAX => return Err(unsupported("it does not say what its samples mean")),
+            u64::MAX => return Err(unsupported("the meaning of its samples is not given")),
             other => return Err(unsupported(format!("photometric interpretation {other}"))),
         };
         let right = match &color {
@@ -136,10 +136,10 @@ impl Ycc {
                 real(reference, index, *value).ok_or_else(|| damaged("its range of codes cannot be read"))?;
         }
         let [Some(red), Some(green), Some(blue)] = weights else {
-            return Err(damaged("its weights of colours cannot be read"));
+            return Err(damaged("its colour weights cannot be read"));
         };
         if !green.is_normal() || range.iter().any(|[black, white]| !(white - black).is_normal()) {
-            return Err(damaged("its weights or its range of codes are none"));
+            return Err(damaged("its colour weights or its range of codes are invalid"));
         }
         let subsampling = directory.field(tag::YCC_SUBSAMPLING);
         let factor = |index| match subsampling.map_or(Some(2), |field| field.number(index)) {

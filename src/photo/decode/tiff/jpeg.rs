@@ -20,14 +20,14 @@ pub(super) fn decode(layout: &TiffLayout<'_>, data: &[u8]) -> Result<Vec<u8>, Ph
     // Both have a marker of a start; that of the tables' end goes, too.
     let whole = match tables {
         Some([tables @ .., 0xFF, 0xD9]) => [tables, data.get(2..).unwrap_or_default()].concat(),
-        Some(_) => return Err(damaged("its tables for JPEG are cut off")),
+        Some(_) => return Err(damaged("its JPEG tables are cut off")),
         None => data.to_vec(),
     };
     check(&whole, layout.samples_together(), layout.unit)?;
     let options = DecoderOptions::default().set_strict_mode(true);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(whole), options);
     decoder.decode_headers().map_err(damaged)?;
-    let stored = decoder.input_colorspace().ok_or_else(|| damaged("a strip in JPEG has no colours"))?;
+    let stored = decoder.input_colorspace().ok_or_else(|| damaged("a JPEG strip has no colour space"))?;
     decoder.set_options(options.jpeg_set_out_colorspace(stored));
     decoder.decode().map_err(damaged)
 }
@@ -37,12 +37,12 @@ pub(super) fn decode(layout: &TiffLayout<'_>, data: &[u8]) -> Result<Vec<u8>, Ph
 fn check(bytes: &[u8], samples: usize, (width, height): (u32, u32)) -> Result<(), PhotoError> {
     const PROGRESSIVE: u8 = 0xC2;
     let frame =
-        jpeg_frame(bytes)?.and_then(|at| bytes.get(at..)).ok_or_else(|| damaged("a strip is no JPEG"))?;
+        jpeg_frame(bytes)?.and_then(|at| bytes.get(at..)).ok_or_else(|| damaged("a strip is not a JPEG"))?;
     let (Some(down), Some(across), Some(&count)) = (be16(frame, 5), be16(frame, 7), frame.get(9)) else {
-        return Err(damaged("a strip in JPEG is cut off"));
+        return Err(damaged("a JPEG strip is cut off"));
     };
     if frame[4] != 8 {
-        return Err(unsupported(format!("JPEG of {} bits", frame[4])));
+        return Err(unsupported(format!("JPEG with {} bits", frame[4])));
     }
     if across != width || down > height || down == 0 {
         return Err(damaged(format!("a strip of {width} x {height} is a JPEG of {across} x {down} pixels")));
@@ -54,7 +54,7 @@ fn check(bytes: &[u8], samples: usize, (width, height): (u32, u32)) -> Result<()
         frame.get(10..).unwrap_or_default().chunks_exact(3).take(samples).map(|c| c[1]).collect();
     let finest = |side: fn(u8) -> u8| sampling.iter().all(|&factors| side(factors) <= side(sampling[0]));
     if sampling.len() != samples || !finest(|factors| factors >> 4) || !finest(|factors| factors & 15) {
-        return Err(unsupported("JPEG with colours finer than its luma"));
+        return Err(unsupported("JPEG whose colours have a higher resolution than its luma"));
     }
     let scans = bytes.windows(2).filter(|pair| *pair == [0xFF, 0xDA]).count();
     let progressive = frame[1] == PROGRESSIVE;
@@ -62,7 +62,7 @@ fn check(bytes: &[u8], samples: usize, (width, height): (u32, u32)) -> Result<()
         return Err(unsupported(format!("JPEG in {scans} scans")));
     }
     if progressive && u64::from(across) * u64::from(down) * samples as u64 > TIFF_PROGRESSIVE {
-        return Err(unsupported("progressive JPEG in strips as large as these"));
+        return Err(unsupported("progressive JPEG in strips this large"));
     }
     Ok(())
 }

@@ -62,14 +62,14 @@ impl<'a> TiffLayout<'a> {
         let (width, height) = directory.size().ok_or_else(|| damaged("it has no size"))?;
         let samples = number(tag::SAMPLES, 1)?;
         if samples == 0 || samples > MAX_SAMPLES {
-            return Err(unsupported(format!("{samples} samples a pixel")));
+            return Err(unsupported(format!("{samples} samples per pixel")));
         }
         let samples = samples as usize;
         check_sample_format(&directory, samples)?;
         let bits = bits(&directory, samples)?;
         let compression = compression(&directory)?;
         if matches!(compression, Compression::Group3 | Compression::Group4) && (bits, samples) != (1, 1) {
-            return Err(unsupported("a fax of more than one bit a pixel"));
+            return Err(unsupported("a fax with more than one bit per pixel"));
         }
         let color = TiffColor::of(&directory, compression, bits, samples)?;
         let tiled = directory.field(tag::TILE_WIDTH).is_some();
@@ -109,7 +109,7 @@ impl<'a> TiffLayout<'a> {
             byte_counts: directory.field(byte_counts),
         };
         if unit.0.saturating_mul(samples as u64 * u64::from(bits)) / 8 > MAX_ROW {
-            return Err(unsupported("tiles as wide as these"));
+            return Err(unsupported("tiles this wide"));
         }
         if let TiffColor::Ycc(ycc) = &layout.color
             && ycc.subsampling != (1, 1)
@@ -178,8 +178,8 @@ fn shared(
 fn bits(directory: &Directory<'_>, samples: usize) -> Result<u8, PhotoError> {
     match shared(directory, tag::BITS, samples, 1)? {
         Some(bits @ (1 | 2 | 4 | 8 | 16)) => Ok(bits as u8),
-        Some(bits) => Err(unsupported(format!("{bits} bits a sample"))),
-        None => Err(unsupported("samples that differ in bits")),
+        Some(bits) => Err(unsupported(format!("{bits} bits per sample"))),
+        None => Err(unsupported("samples with different numbers of bits")),
     }
 }
 
@@ -246,7 +246,7 @@ fn alpha(directory: &Directory<'_>, color: &TiffColor, samples: usize) -> Result
         return Ok(fourth.then_some(Alpha { sample: 3, associated: false }));
     };
     if colors + extra.count() > samples {
-        return Err(unsupported(format!("{samples} samples a pixel, {} of them extra", extra.count())));
+        return Err(unsupported(format!("{samples} samples per pixel, {} of them extra", extra.count())));
     }
     // Inks have no opacity here: libtiff leaves it out, too.
     if matches!(color, TiffColor::Cmyk) {

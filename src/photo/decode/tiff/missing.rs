@@ -52,7 +52,7 @@ impl Missing {
             return Ok(feed.finish());
         }
         if (all - missing) * 10 < all {
-            return Err(self.reason.unwrap_or_else(|| damaged("hardly anything of the picture can be read")));
+            return Err(self.reason.unwrap_or_else(|| damaged("nearly all of the picture is unreadable")));
         }
         for area in &self.areas {
             for y in area.top..area.top + area.height {

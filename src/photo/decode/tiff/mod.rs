@@ -103,7 +103,7 @@ fn streams<'a>(layout: &TiffLayout<'a>, unit: usize) -> Result<Vec<Box<dyn Read 
 
 fn unsupported(what: impl std::fmt::Display) -> PhotoError {
     PhotoError::Unsupported(format!(
-        "This kind of TIFF is not read here ({what}). Save it uncompressed, with LZW or CCITT group 4, or as PNG."
+        "PixColor does not read this kind of TIFF ({what}). Save it uncompressed, with LZW or CCITT group 4, or as PNG."
     ))
 }
 

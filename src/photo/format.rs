@@ -1,4 +1,4 @@
-//! File formats by name: media types, extensions, and which rendition an upload gets by default.
+//! File formats: names, media types, extensions, and the default format of an upload's rendition.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -6,10 +6,9 @@ use std::str::FromStr;
 use super::{InputFormat, OutputFormat};
 
 impl InputFormat {
-    /// All of them, the usual ones first.
+    /// All formats, the most common first.
     pub const ALL: [Self; 6] = [Self::Jpeg, Self::Png, Self::WebP, Self::Tiff, Self::Gif, Self::Bmp];
 
-    /// The name people know it by.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "JPEG",
@@ -26,23 +25,22 @@ impl InputFormat {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// The revision of this format's decoder, which enters the cache keys of results. Raise it by one when a
-    /// change makes some file of the format decode to other pixels, so that results of the old pixels are not
-    /// found again. Results of the other formats keep their keys.
+    /// The revision of this format's decoder, which is part of cache keys. Increase it by one when a change makes any
+    /// file of the format decode to other pixels, so that results with the old pixels are not used again. Results of
+    /// the other formats keep their keys.
     pub const fn decoder_revision(self) -> u8 {
         match self {
-            // Of WebP the orientation in EXIF, which may be of any integer type.
+            // WebP: the EXIF orientation may have any integer type.
             Self::Jpeg | Self::Png | Self::Tiff | Self::Bmp | Self::WebP => 1,
             Self::Gif => 0,
         }
     }
 
-    /// The decoder revisions that are in use, the newest first.
+    /// The decoder revisions in use, the newest first.
     pub fn decoder_revisions() -> impl Iterator<Item = u8> {
         BTreeSet::from(Self::ALL.map(Self::decoder_revision)).into_iter().rev()
     }
 
-    /// The media type.
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",
@@ -54,7 +52,7 @@ impl InputFormat {
         }
     }
 
-    /// The rendition's format when nobody asks for one: the upload's own where it can be, else PNG.
+    /// The default format of the rendition: the upload's format if PixColor can write it, otherwise PNG.
     pub const fn output(self) -> OutputFormat {
         match self {
             Self::Jpeg => OutputFormat::Jpeg,
@@ -65,7 +63,6 @@ impl InputFormat {
 }
 
 impl OutputFormat {
-    /// The media type.
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Png => "image/png",
@@ -83,7 +80,7 @@ impl OutputFormat {
         }
     }
 
-    /// What the coloured copy of a file is called: `grandmother.tif` becomes `grandmother-coloured.png`.
+    /// The file name of the coloured copy: `grandmother.tif` becomes `grandmother-coloured.png`.
     pub fn colored_name(self, original: &str) -> String {
         let name = original.rsplit(['/', '\\']).next().unwrap_or_default();
         let stem = match name.rsplit_once('.') {
@@ -94,13 +91,13 @@ impl OutputFormat {
         format!("{stem}{}", self.colored_ending())
     }
 
-    /// What the name of a coloured copy has after the name of the original without its extension.
+    /// The suffix that replaces the original's extension in the name of a coloured copy.
     pub fn colored_ending(self) -> String {
         format!("-coloured.{}", self.extension())
     }
 }
 
-/// Not the name of a format.
+/// The error for an unknown format name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown format: use png, jpeg or webp")]
 pub struct UnknownFormat;

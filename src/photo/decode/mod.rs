@@ -1,8 +1,7 @@
-//! From a file's bytes to rows of sRGB, and from those to a photo or to a provider's RGB.
+//! Decodes a file's bytes to rows of sRGB, and these to a photo or to a provider's RGB.
 //!
-//! A format's decoder hands rows to a [`Feed`], as small as the format allows. The feed applies the
-//! ICC profile and passes them to a [`Sink`], which keeps what it needs. So a photo never exists as
-//! full-size 16-bit RGBA.
+//! A format's decoder passes rows to a [`Feed`], as small as the format allows. The feed applies the ICC profile and
+//! passes the rows to a [`Sink`], which stores what it needs. So a photo never exists as full-size 16-bit RGBA.
 
 mod bmp;
 mod exif;
@@ -25,11 +24,11 @@ use sink::{LumaSink, RgbSink, Sink};
 
 pub(super) use sink::{RgbLayout, on_white};
 
-/// What a decoder knows of a picture when all that can be read of it has been given to the sink.
+/// The result of a decoder after it has passed all readable rows to the sink.
 pub(super) struct DecodeSummary {
-    /// How the sink's picture is to be turned.
+    /// The rotation or reflection that makes the picture upright.
     orientation: Orientation,
-    /// What is missing; `None` for a picture that is whole.
+    /// The missing part; `None` for a complete picture.
     damage: Option<Damage>,
 }
 
@@ -50,8 +49,8 @@ pub(super) fn rgb(bytes: &[u8], limits: &Limits) -> Result<Rgb, PhotoError> {
     }
 }
 
-/// Decodes an upload's own pixels as they are stored: where it is transparent there is what lies under, and no
-/// paper.
+/// Decodes an upload's own pixels as they are stored. Transparent pixels keep their hidden colour and are not mixed
+/// with white.
 pub(super) fn stored(bytes: &[u8], limits: &Limits) -> Result<RgbLayout, PhotoError> {
     let mut sink = RgbSink::new(false);
     let DecodeSummary { orientation, .. } = decode(bytes, limits, &mut sink)?;
@@ -70,7 +69,7 @@ fn decode(bytes: &[u8], limits: &Limits, sink: &mut dyn Sink) -> Result<DecodeSu
     })
 }
 
-/// The file is damaged, in the decoder's words.
+/// The error for a damaged file, with the decoder's message.
 fn broken(format: InputFormat, error: impl std::fmt::Display) -> PhotoError {
     PhotoError::Broken(format!("The {format} file is damaged or cut short ({error})."))
 }

@@ -1,12 +1,12 @@
-//! Pictures of which a part is missing.
+//! Describes pictures with a missing part.
 
 use crate::photo::Damage;
 
-/// Part of a picture, in hundredths, that must be there: with less of it there is nothing to colour.
+/// Minimum part of a picture, in percent, that must be readable.
 const LEAST_PERCENT: u64 = 10;
 
-/// Says what is missing of a picture of which `present` rows or pixels of `total` could be read; `None` if less
-/// than [`LEAST_PERCENT`] could be read.
+/// Describes what is missing from a picture of which `present` of `total` rows or pixels could be read; `None` if
+/// less than [`LEAST_PERCENT`] could be read.
 pub(super) fn damage(present: u64, total: u64) -> Option<Damage> {
     let enough = present.saturating_mul(100) >= total.saturating_mul(LEAST_PERCENT);
     enough.then(|| Damage(format!("{} of the picture is missing.", missing(present, total))))

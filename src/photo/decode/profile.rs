@@ -1,7 +1,7 @@
-//! ICC profiles to sRGB, row by row.
+//! Converts rows to sRGB with an ICC profile.
 //!
-//! A profile that cannot be read, or is for other channels than the picture has, is left out, as
-//! browsers do: the picture is then taken for sRGB. Most profiles are sRGB's own and are left out too.
+//! A profile that cannot be read, or that is for other channels than the picture has, is ignored, as in browsers: the
+//! picture is then treated as sRGB. Most profiles are sRGB itself and need no conversion.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use moxcms::{ColorProfile, DataColorSpace, Layout, ToneReprCurve, TransformExecu
 
 use crate::photo::lab::LUMA16;
 
-/// Largest profile that is read; printers' are 2 MB.
+/// Maximum bytes of a profile; printer profiles have about 2 MB.
 pub(super) const LARGEST: usize = 8 << 20;
 
-/// Brings rows to 16-bit sRGB, or says that they are sRGB already.
+/// Converts rows to 16-bit sRGB, or reports that they are sRGB already.
 pub(super) struct ToSrgb {
     way: Conversion,
     samples: Vec<u16>,
@@ -21,21 +21,21 @@ pub(super) struct ToSrgb {
 
 enum Conversion {
     Nothing,
-    /// The sRGB code of every 16-bit grey.
+    /// The sRGB code for every 16-bit grey.
     Gray(Vec<u16>),
-    /// A transform of this many samples a pixel to three.
+    /// A transform to RGB, and its number of input samples per pixel.
     Color(Arc<dyn TransformExecutor<u16> + Send + Sync>, usize),
 }
 
 impl ToSrgb {
-    /// For rows of `colours` samples a pixel: 1 grey, 3 RGB, 4 inks.
+    /// For rows with `colors` samples per pixel: 1 is grey, 3 RGB, 4 inks.
     pub(super) fn new(icc: Option<&[u8]>, colors: usize) -> Self {
         let profile = icc.filter(|icc| icc.len() <= LARGEST);
         let way = profile.and_then(|icc| Conversion::of_profile(icc, colors)).unwrap_or(Conversion::Nothing);
         Self { way, samples: Vec::new(), codes: Vec::new() }
     }
 
-    /// Converts a row of 8 bits a sample; `None` when it is sRGB already.
+    /// Converts a row with 8 bits per sample; `None` if it is sRGB already.
     pub(super) fn row8(&mut self, samples: &[u8]) -> Option<&[u16]> {
         if matches!(self.way, Conversion::Nothing) {
             return None;
@@ -48,7 +48,7 @@ impl ToSrgb {
         done.then_some(&self.codes)
     }
 
-    /// Converts a row of 16 bits a sample; `None` when it is sRGB already.
+    /// Converts a row with 16 bits per sample; `None` if it is sRGB already.
     pub(super) fn row16(&mut self, samples: &[u16]) -> Option<&[u16]> {
         self.convert(samples).then_some(&self.codes)
     }
@@ -69,7 +69,7 @@ impl ToSrgb {
     }
 }
 
-/// Whether a profile can be read and is for pictures of so many colours.
+/// Whether a profile can be read and is for pictures with this number of colours.
 pub(super) fn is_usable(icc: &[u8], colors: usize) -> bool {
     icc.len() <= LARGEST && parse(icc, colors).is_some()
 }
@@ -122,8 +122,8 @@ impl Conversion {
     }
 }
 
-/// The sRGB code of every grey of a profile whose connection space is Lab: its curve gives L\* from 0 to 100, and no
-/// light (ICC.1:2022, F.2; littleCMS reads it so). moxcms takes it for light.
+/// The sRGB code for every grey of a profile whose connection space is Lab. Its curve gives L\* from 0 to 100, not
+/// light (ICC.1:2022, F.2; littleCMS reads it so); moxcms treats it as light.
 fn of_lightness(curve: &ToneReprCurve) -> Option<Vec<u16>> {
     let curve = curve.make_linear_evaluator().ok()?;
     let luma = &*LUMA16;
@@ -135,12 +135,12 @@ fn of_lightness(curve: &ToneReprCurve) -> Option<Vec<u16>> {
     Some((0..=u16::MAX).map(code).collect())
 }
 
-/// Whether no code differs by as much as an 8-bit step.
+/// Whether every code differs by less than an 8-bit step.
 fn alike(before: &[u16], after: &[u16]) -> bool {
     before.iter().zip(after).all(|(before, after)| before.abs_diff(*after) < 257)
 }
 
-/// Colours all over the RGB cube.
+/// Sample colours from the whole RGB cube.
 fn cube() -> Vec<u16> {
     let codes = || (0..=8).map(|step: u16| (u32::from(step) * 65_535 / 8) as u16);
     codes().flat_map(|r| codes().flat_map(move |g| codes().flat_map(move |b| [r, g, b]))).collect()

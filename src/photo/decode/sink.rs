@@ -1,4 +1,4 @@
-//! What becomes of decoded rows: luminance for a photo, RGB for a provider's answer.
+//! Stores decoded rows: as luminance for a photo, as RGB for a provider's picture.
 
 use image::metadata::Orientation;
 
@@ -8,8 +8,8 @@ use crate::photo::color::ColorSampler;
 use crate::photo::lab::{self, LINEAR8, LINEAR16, LUMA8, LUMA16};
 use crate::photo::{Gray, bilevel};
 
-/// Where a row or a part of one goes: `y`, and there every `step`-th pixel from `first` on. Tiles are narrower than
-/// the picture; interlaced pictures leave pixels out.
+/// Position of a row or part of a row: row `y`, and there every `step`-th pixel from `first` on. Tiles are narrower
+/// than the picture; interlaced passes skip pixels.
 #[derive(Clone, Copy)]
 pub(super) struct RowPosition {
     pub(super) y: usize,
@@ -22,7 +22,7 @@ impl RowPosition {
         Self { y, first: 0, step: 1 }
     }
 
-    /// Puts a row's items where they belong in the full row.
+    /// Copies a row's items to their positions in the full row.
     fn put<T: Copy>(self, items: &[T], full: &mut [T]) {
         if self.step == 1 && items.len() == full.len() {
             full.copy_from_slice(items);
@@ -40,14 +40,14 @@ pub(super) enum Row<'a> {
     Rgb16(&'a [u16]),
 }
 
-/// Takes rows of sRGB.
+/// Receives rows of sRGB.
 pub(super) trait Sink {
     /// Called once, before the first row.
     fn begin(&mut self, width: u32, height: u32);
     fn row(&mut self, place: RowPosition, row: Row<'_>, alpha: Option<&[u8]>);
 }
 
-/// Keeps luminance and opacity.
+/// Stores luminance and opacity.
 #[derive(Default)]
 pub(super) struct LumaSink {
     width: u32,
@@ -55,7 +55,7 @@ pub(super) struct LumaSink {
     luma: Vec<u16>,
     alpha: Vec<u8>,
     color: ColorSampler,
-    /// One row, on its way.
+    /// Buffer for one row.
     row: Vec<u16>,
 }
 
@@ -87,7 +87,7 @@ impl LumaSink {
             return;
         }
         for (index, x) in self.color.wanted(place.first, place.step, pixels.len()) {
-            // What lies under transparent parts is arbitrary.
+            // The colour of transparent pixels is arbitrary.
             if alpha.is_none_or(|alpha| alpha[index] >= 128) {
                 self.color.add(x, place.y, lab::lab_of_linear(pixels[index].map(|code| light[code.into()])));
             }
@@ -127,9 +127,9 @@ impl Sink for LumaSink {
     }
 }
 
-/// Keeps 8-bit RGB.
+/// Stores 8-bit RGB.
 pub(super) struct RgbSink {
-    /// Whether it is kept as it looks on white paper.
+    /// Whether transparent pixels are mixed with white.
     on_paper: bool,
     width: u32,
     height: u32,
@@ -157,7 +157,7 @@ impl RgbSink {
     }
 }
 
-/// RGB as a file has it, and how it is to be turned.
+/// RGB as stored in a file, and the orientation that makes it upright.
 pub(crate) struct RgbLayout {
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -194,7 +194,7 @@ impl Sink for RgbSink {
     }
 }
 
-/// An 8-bit sRGB code as it looks on white, mixed as browsers do.
+/// An 8-bit sRGB code on a white background, mixed as browsers do.
 pub(crate) fn on_white(code: u8, alpha: u8) -> u8 {
     let (code, alpha) = (u32::from(code), u32::from(alpha));
     ((code * alpha + 255 * (255 - alpha) + 127) / 255) as u8

@@ -1,4 +1,4 @@
-//! WebP, and the first frame of a moving one.
+//! Decodes WebP files, and the first frame of an animation.
 
 use std::io::Cursor;
 
@@ -10,7 +10,7 @@ use super::{DecodeSummary, DecoderInfo, Feed, InputFormat, PhotoError, Sink, bro
 use crate::photo::ImageHeader;
 use crate::photo::head::{le32, webp_frame};
 
-/// Most bytes of a profile or of EXIF that are read.
+/// Maximum bytes of an ICC profile or of EXIF data.
 const METADATA: usize = 8 << 20;
 
 pub(super) fn decode(
@@ -19,8 +19,8 @@ pub(super) fn decode(
     sink: &mut dyn Sink,
 ) -> Result<DecodeSummary, PhotoError> {
     let picture = check(bytes, head)?;
-    // A lossless picture is decoded with opacity anyway, and copied when it has none. Saying that it
-    // has some saves the copy; it is ignored below.
+    // The decoder always decodes lossless pictures with opacity and makes a copy if the header says that there is
+    // none. Setting the flag avoids the copy; the opacity is ignored below.
     let mut patched = Vec::new();
     let opaque = picture.filter(|&at| bytes[at..].starts_with(b"VP8L") && bytes[at + 12] & ALPHA == 0);
     if let Some(at) = opaque {
@@ -60,13 +60,13 @@ pub(super) fn decode(
     Ok(feed.finish())
 }
 
-/// The flag of opacity, in the extended header and in a lossless picture's (RFC 9649, 2.7.1 and 3.4).
+/// The opacity flag in the extended header and in the header of a lossless picture (RFC 9649, 2.7.1 and 3.4).
 const ALPHA: u8 = 0b0001_0000;
 const EXTENDED_FLAGS: usize = 20;
 
-/// Checks that the file is whole and that its picture is as large as the header says: the decoder
-/// takes memory for a frame before it compares. Gives the place of the picture's chunk, of a picture
-/// that does not move.
+/// Checks that the file is complete and that its picture has the size in the header, because the decoder allocates
+/// memory for a frame before it compares them. Returns the position of the picture's chunk if the picture is not
+/// animated.
 fn check(bytes: &[u8], head: ImageHeader) -> Result<Option<usize>, PhotoError> {
     let damaged = |what: &str| broken(InputFormat::WebP, what);
     let size = le32(bytes, 4).map_or(usize::MAX, |size| size as usize);
@@ -84,7 +84,7 @@ fn check(bytes: &[u8], head: ImageHeader) -> Result<Option<usize>, PhotoError> {
             };
         }
         if name == b"ANMF" {
-            // Sixteen bytes of frame header, opacity perhaps, and the picture.
+            // A frame header of sixteen bytes, an optional opacity chunk, and the picture.
             let mut inside = 16;
             while let Some(length) = le32(chunk, inside + 4) {
                 if matches!(&chunk[inside..inside + 4], b"VP8 " | b"VP8L") {
@@ -97,7 +97,7 @@ fn check(bytes: &[u8], head: ImageHeader) -> Result<Option<usize>, PhotoError> {
                 _ => Err(damaged("its first frame is larger than its header says")),
             };
         }
-        // Chunks begin at even places.
+        // Chunks start at even positions.
         at = end + length as usize % 2;
     }
     Err(damaged("it has no picture"))

@@ -1,4 +1,4 @@
-//! JPEG, in rows of blocks.
+//! Encodes JPEG files in rows of blocks.
 
 use std::cell::RefCell;
 
@@ -12,7 +12,7 @@ pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, 
     let (width, height) = size(rows.width, rows.height)?;
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, options.quality.clamp(1, 100));
-    // A provider's chroma is coarser than half resolution already; only the highest qualities gain.
+    // A provider's chroma has less than half the resolution anyway, so only the highest qualities benefit.
     let fine = options.quality >= 95;
     encoder.set_sampling_factor(if fine { SamplingFactor::F_1_1 } else { SamplingFactor::F_2_2 });
     if let Some(note) = &options.note {
@@ -44,7 +44,7 @@ fn size(width: u32, height: u32) -> Result<(u16, u16), PhotoError> {
     })
 }
 
-/// Gives the encoder its rows when it asks; it asks once for each, from the top.
+/// Supplies rows when the encoder asks for them; it asks once for each row, from the top.
 struct JpegInput<'a, 'b> {
     width: u16,
     height: u16,
@@ -67,13 +67,13 @@ impl ImageBuffer for JpegInput<'_, '_> {
     fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
         let (row, rows) = &mut *self.row.borrow_mut();
         (rows.fill)(y as usize, row);
-        // JPEG has no opacity: what is transparent shows white paper.
+        // JPEG has no opacity: transparent pixels are mixed with white.
         if let Some(alpha) = rows.alpha(y as usize) {
             for (pixel, &alpha) in row.as_chunks_mut::<3>().0.iter_mut().zip(alpha) {
                 *pixel = pixel.map(|code| on_white(code, alpha));
             }
         }
-        // One plane after the other: the encoder's vectors grow once for each, not with every pixel.
+        // Plane by plane, so that the encoder's vectors grow once per plane and not once per pixel.
         let pixels: &[[u8; 3]] = row.as_chunks().0;
         let [luma, blue, red, _] = buffers;
         luma.extend(pixels.iter().map(|&[r, g, b]| rgb_to_ycbcr(r, g, b).0));

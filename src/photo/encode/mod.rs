@@ -1,5 +1,5 @@
-//! From rows of pixels to a file: the rows are made while the encoder asks for them, so that a
-//! full-size RGB picture exists only where the encoder cannot do without.
+//! Encodes rows of pixels to a file. Rows are computed when the encoder asks for them, so that a full-size RGB
+//! picture exists only where an encoder requires it.
 
 mod jpeg;
 mod note;
@@ -13,35 +13,33 @@ use super::merge::Merge;
 use super::orient::{OrientedPlane, swaps_sides};
 use super::{Chroma, CodecStep, Gray, Limits, OutputFormat, Photo, PhotoError, Rgb, caught, decode};
 
-/// How a rendition is written.
+/// The options for encoding a rendition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodeOptions {
-    /// The file format.
     pub format: OutputFormat,
-    /// 1 to 100, for JPEG and WebP; PNG loses nothing.
+    /// 1 to 100, for JPEG and WebP; PNG is lossless.
     pub quality: u8,
-    /// A remark kept in the file, like "coloured by MODEL"; the file has no other metadata.
+    /// A remark that is stored in the file, such as "coloured by MODEL". The file has no other metadata.
     pub note: Option<String>,
 }
 
-/// An encoded picture and what it took.
+/// An encoded picture and the time that each step took.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// The file.
     pub bytes: Vec<u8>,
-    /// Time spent laying colour on the photo.
+    /// Time spent merging chroma and luminance.
     pub merge: Duration,
-    /// Time spent writing the format.
+    /// Time spent encoding the format.
     pub encode: Duration,
 }
 
-/// The pixels of a picture to be written, one row at a time from the top.
+/// The pixels of a picture that is being encoded, one row at a time from the top.
 struct Rows<'a> {
     width: u32,
     height: u32,
-    /// Opacity of every pixel, where not full.
+    /// Opacity of every pixel; `None` if all are opaque.
     alpha: Option<&'a [u8]>,
-    /// Writes a row of 8-bit sRGB.
+    /// Computes a row of 8-bit sRGB.
     fill: &'a mut dyn FnMut(usize, &mut [u8]),
 }
 
@@ -52,11 +50,11 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Lays a provider's chroma on the photo's luminance and writes the result (luma-lock).
+/// Merges a provider's chroma with the photo's luminance (luma-lock) and encodes the result.
 ///
 /// # Errors
-/// [`PhotoError::Unwritable`] for a size the format cannot hold, [`PhotoError::Broken`] for planes that
-/// are not as long as their size says.
+/// [`PhotoError::Unwritable`] for a size that the format cannot hold, [`PhotoError::Broken`] for planes whose length
+/// does not match their size.
 pub fn encode(photo: &Photo, chroma: &Chroma, options: &EncodeOptions) -> Result<Encoded, PhotoError> {
     checked(photo)?;
     caught(CodecStep::Encode, options.format, || {
@@ -66,7 +64,7 @@ pub fn encode(photo: &Photo, chroma: &Chroma, options: &EncodeOptions) -> Result
     })
 }
 
-/// Writes a provider's own pixels at the photo's size, with the photo's opacity (luma-lock off).
+/// Encodes a provider's own pixels at the photo's size, with the photo's opacity (luma-lock off).
 ///
 /// # Errors
 /// As [`encode`].
@@ -79,8 +77,8 @@ pub fn encode_own(photo: &Photo, rgb: &Rgb, options: &EncodeOptions) -> Result<E
     })
 }
 
-/// Writes an upload anew as it looks: upright, in sRGB, with its own opacity (`alpha`, upright, as its photo
-/// has it) and without its metadata. For one that is in colour already.
+/// Encodes an upload that is in colour already: upright, in sRGB, without its metadata, and with its own opacity
+/// (`alpha`, upright, from its photo).
 ///
 /// # Errors
 /// As [`Photo::decode`] and [`encode`].
@@ -90,7 +88,7 @@ pub fn encode_upload(
     alpha: Option<&[u8]>,
     options: &EncodeOptions,
 ) -> Result<Encoded, PhotoError> {
-    // Turned while it is written: at full size it is in memory once.
+    // Rows are turned upright while they are encoded, so that only one full-size copy is in memory.
     let stored = decode::stored(bytes, limits)?;
     let (width, height) = match swaps_sides(stored.orientation) {
         true => (stored.height, stored.width),
@@ -107,7 +105,7 @@ pub fn encode_upload(
     })
 }
 
-/// Whether a photo's planes are as long as its size says; rows are cut out of them.
+/// Checks that the length of a photo's planes matches its size, because rows are sliced from them.
 fn checked(photo: &Photo) -> Result<(), PhotoError> {
     let pixels = photo.width() as usize * photo.height() as usize;
     let whole =
@@ -120,7 +118,7 @@ fn checked(photo: &Photo) -> Result<(), PhotoError> {
     Ok(())
 }
 
-/// How large a picture is to be, and its opacity.
+/// The size and opacity of the picture to be encoded.
 struct ImageSize<'a> {
     width: u32,
     height: u32,
@@ -133,7 +131,7 @@ impl<'a> ImageSize<'a> {
     }
 }
 
-/// Writes a picture of this size, and keeps the time of its rows apart from the format's.
+/// Encodes a picture of this size and measures the time of its rows separately from that of the format.
 fn write(
     size: ImageSize<'_>,
     before: Duration,
@@ -157,7 +155,7 @@ fn write(
     Ok(Encoded { bytes, merge: before + merge, encode })
 }
 
-/// Writes luminance as an 8-bit grey file.
+/// Encodes luminance as an 8-bit grey file.
 pub(super) fn gray(gray: &Gray, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
     let codes = gray.to_srgb8();
     caught(CodecStep::Encode, options.format, || match options.format {
@@ -178,7 +176,7 @@ pub(super) fn gray(gray: &Gray, options: &EncodeOptions) -> Result<Vec<u8>, Phot
     })
 }
 
-/// The encoder failed, in its words.
+/// The error for a failed encoder, with its message.
 fn unwritable(format: OutputFormat, error: impl std::fmt::Display) -> PhotoError {
     PhotoError::Unwritable(format!("The picture cannot be written as {format} ({error})."))
 }

@@ -1,9 +1,9 @@
-//! The remark a rendition may carry, as XMP (ISO 16684-1): `dc:description` in a packet of its own.
+//! Encodes a rendition's optional remark as XMP (ISO 16684-1): `dc:description` in its own packet.
 
-/// What an APP1 segment with XMP begins with (XMP specification part 3, 1.1.3).
+/// Start of an APP1 segment with XMP (XMP specification part 3, 1.1.3).
 const JPEG_MARK: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
-/// Longest remark, in characters; a JPEG segment holds less than 65,535 bytes.
+/// Maximum characters of a remark; a JPEG segment holds less than 65,535 bytes.
 const LONGEST: usize = 1000;
 
 /// The body of an APP1 segment.
@@ -19,7 +19,7 @@ pub(super) fn packet(note: &str) -> String {
             '&' => text.push_str("&amp;"),
             '<' => text.push_str("&lt;"),
             '>' => text.push_str("&gt;"),
-            // XML 1.0 has no way to write most control characters.
+            // XML 1.0 cannot represent most control characters.
             c if c.is_control() => text.push(' '),
             c => text.push(c),
         }

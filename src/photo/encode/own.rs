@@ -1,9 +1,9 @@
-//! A provider's own pixels at the photo's size, row by row.
+//! Scales a provider's own pixels to the photo's size, row by row.
 
 use crate::photo::resample::{self, Resample};
 use crate::photo::{Photo, PhotoError, Rgb};
 
-/// Computes rows of a provider's picture as an encoder asks for them.
+/// Computes rows of a provider's picture when an encoder asks for them.
 pub(super) struct ProviderRows<'a> {
     rgb: &'a Rgb,
     resample: Resample<3>,
@@ -21,7 +21,7 @@ impl<'a> ProviderRows<'a> {
         })
     }
 
-    /// Writes row `y` as 8-bit sRGB.
+    /// Computes row `y` as 8-bit sRGB.
     pub(super) fn row(&mut self, y: usize, out: &mut [u8]) {
         let samples = self.rgb.width as usize * 3;
         let pixels = &self.rgb.pixels;

@@ -1,4 +1,4 @@
-//! PNG, row by row.
+//! Encodes PNG files row by row.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use png::{BitDepth, ColorType, Compression, Encoder, Filter, SrgbRenderingIntent
 use super::{EncodeOptions, Rows, unwritable};
 use crate::photo::{Gray, OutputFormat, PhotoError};
 
-/// Bytes gathered before an IDAT chunk is written.
+/// Bytes that are collected before an IDAT chunk is written.
 const CHUNK: usize = 64 * 1024;
 
 pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {

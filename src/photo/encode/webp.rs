@@ -1,5 +1,5 @@
-//! WebP, lossy, with libwebp. It needs the whole picture at once, but takes it as it stores it: a plane
-//! of luma and two of chroma at half size, half the memory of RGB.
+//! Encodes lossy WebP files with libwebp. It needs the whole picture at once, but accepts its own format: one plane
+//! of luma and two of chroma at half size, which takes half the memory of RGB.
 
 use webpx::{Encoder, EncoderConfig, Unstoppable, YuvPlanes, YuvPlanesRef};
 
@@ -50,13 +50,13 @@ pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, 
         .map_err(|error| unwritable(OutputFormat::WebP, error))
 }
 
-/// Luma from 16 to 235 (ITU-R BT.601), in 65,536ths.
+/// Luma from 16 to 235 (ITU-R BT.601), computed in 65,536ths.
 fn luma_of([r, g, b]: [u8; 3]) -> u8 {
     let sum = 16_839 * u32::from(r) + 33_059 * u32::from(g) + 6_420 * u32::from(b);
     ((sum + (16 << 16) + (1 << 15)) >> 16) as u8
 }
 
-/// Blue and red chroma around 128 of four pixels together, in 65,536ths of a quarter.
+/// Blue and red chroma of four pixels together, centred on 128, computed in 65,536ths of a quarter.
 fn chroma_of(four: [[u8; 3]; 4]) -> (u8, u8) {
     let [r, g, b] =
         std::array::from_fn(|channel| four.iter().map(|pixel| i32::from(pixel[channel])).sum::<i32>());

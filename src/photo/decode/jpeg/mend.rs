@@ -109,8 +109,8 @@ impl<'a> Repair<'a> {
         Ok(())
     }
 
-    /// Copies a segment or rewrites a scan. The repaired file has its own Huffman tables and no restart markers of
-    /// the original.
+    /// Copies a segment or rewrites a scan. The repaired file has its own Huffman tables and restart
+    /// markers.
     fn segment(&mut self, bytes: &[u8], segment: &Segment) {
         let body = &bytes[segment.body.clone()];
         match segment.marker {

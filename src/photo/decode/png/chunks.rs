@@ -1,7 +1,7 @@
-//! The chunks of a PNG that its picture needs (PNG, third edition, 5 and 11).
+//! Finds the chunks of a PNG that its picture needs (PNG, third edition, 5 and 11).
 //!
-//! The png crate sees only those chunks. So a damaged chunk of text, an animation or a missing end cannot keep it
-//! from reading the picture, as they do not keep libpng from it.
+//! The png crate sees only those chunks. So it can read the picture despite a damaged text chunk, an animation or a
+//! missing end, as libpng can.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
@@ -10,22 +10,22 @@ use crate::photo::{InputFormat, PhotoError};
 
 use super::super::broken;
 
-/// Bytes of the signature and of the header's chunk.
+/// Bytes of the signature and the header chunk.
 const HEADER: usize = 8 + 12 + 13;
 
-/// Length, name and checksum.
+/// Bytes of a chunk besides its content: length, name and checksum.
 const FRAME: usize = 12;
 
-/// What was found in a file.
+/// The chunks found in a file.
 #[derive(Default)]
 pub(super) struct Chunks<'a> {
-    /// Signature, header, palette and transparency, chunk after chunk.
+    /// Signature, header, palette and transparency, in this order.
     head: Vec<u8>,
-    /// The chunks of image data, one after the other, as far as they are there.
+    /// The consecutive chunks of image data, as far as they are present.
     pub(super) data: &'a [u8],
-    /// Whether the checksum of any of them is wrong.
+    /// Whether any of them has a wrong checksum.
     pub(super) corrupt: bool,
-    /// The contents of those that say what the samples mean, in the order of their precedence (4.3).
+    /// The contents of the chunks that define the colour space, in order of precedence (4.3).
     pub(super) code_points: Option<&'a [u8]>,
     pub(super) profile: Option<&'a [u8]>,
     pub(super) srgb: Option<&'a [u8]>,
@@ -34,18 +34,17 @@ pub(super) struct Chunks<'a> {
     pub(super) exif: Option<&'a [u8]>,
 }
 
-/// One chunk.
 struct Chunk<'a> {
     name: &'a [u8],
-    /// All of it, as far as it is there.
+    /// The whole chunk, as far as it is present.
     bytes: &'a [u8],
-    /// What is between name and checksum, as far as it is there.
+    /// The bytes between name and checksum, as far as they are present.
     content: &'a [u8],
     whole: bool,
 }
 
 impl<'a> Chunk<'a> {
-    /// The chunk at the beginning of some bytes; `None` where there is none.
+    /// Reads the chunk at the start of `bytes`; `None` if there is none.
     fn first(bytes: &'a [u8]) -> Option<Self> {
         let length = be32(bytes, 0)? as usize;
         let name = bytes.get(4..8).filter(|name| name.iter().all(u8::is_ascii_alphabetic))?;
@@ -65,7 +64,7 @@ impl<'a> Chunk<'a> {
 }
 
 impl<'a> Chunks<'a> {
-    /// Finds them in a file whose signature and size were read already.
+    /// Finds the chunks of a file whose signature and size have already been read.
     pub(super) fn find(file: &'a [u8]) -> Result<Self, PhotoError> {
         let mut found = Self::default();
         let mut at = 8;
@@ -76,7 +75,7 @@ impl<'a> Chunks<'a> {
                 break;
             }
             if chunk.name == b"IDAT" {
-                // One run of them is the picture; libpng reads no other.
+                // Only the first run of data chunks is the picture; libpng reads no other.
                 if found.data.is_empty() {
                     found.data = data_run(&file[place..], &mut found.corrupt);
                     at = place + found.data.len();
@@ -127,18 +126,18 @@ impl<'a> Chunks<'a> {
             }
             _ => return Ok(()),
         };
-        // A damaged chunk counts as absent, and of several the first one counts, as with libpng.
+        // A damaged chunk counts as absent, and the first of several is used, as in libpng.
         if place.is_none() && chunk.is_sound() {
             *place = Some(chunk.content);
         }
         Ok(())
     }
 
-    /// A file that has nothing but the picture, with at most `length` bytes of the chunks of data.
+    /// A file that contains only the picture, with at most `length` bytes of its data chunks.
     pub(super) fn picture(&self, length: usize) -> Parts<'_> {
         const END: &[u8] = &[0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xAE, 0x42, 0x60, 0x82];
         let data = &self.data[..length.min(self.data.len())];
-        // After data that are cut an end would be taken for more of them.
+        // After truncated data, the decoder would take an end chunk for more data.
         let end = if data.len() == self.data.len() && self.data_is_whole() { END } else { &[] };
         Parts([&self.head, data, end])
     }
@@ -147,10 +146,10 @@ impl<'a> Chunks<'a> {
         chunks(self.data).last().is_some_and(|chunk| chunk.whole)
     }
 
-    /// How much of the chunks of data can be inflated without an error, in bytes; all of them, once there is more than
-    /// enough for a picture of so many bytes.
+    /// Number of bytes of the data chunks that can be decompressed without an error. Returns all of them as soon as
+    /// the output is large enough for a picture of `picture` bytes.
     pub(super) fn sound_length(&self, picture: usize) -> usize {
-        /// Bytes that are tried at once: at most as many are lost before an error.
+        /// Bytes that are tried at once; at most this many before an error are lost.
         const STEP: usize = 16;
         let mut inflate = flate2::Decompress::new(true);
         let mut output = vec![0; 1 << 15];
@@ -177,7 +176,7 @@ impl<'a> Chunks<'a> {
     }
 }
 
-/// The chunks of image data at the beginning of some bytes; notes whether a checksum is wrong.
+/// The image data chunks at the start of `bytes`; sets `corrupt` if a checksum is wrong.
 fn data_run<'a>(bytes: &'a [u8], corrupt: &mut bool) -> &'a [u8] {
     let mut end = 0;
     for chunk in chunks(bytes).take_while(|chunk| chunk.name == b"IDAT") {
@@ -196,7 +195,7 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     })
 }
 
-/// Bytes that are read one part after the other, without a copy.
+/// Several byte slices that are read as one, without copying.
 pub(super) struct Parts<'a>([&'a [u8]; 3]);
 
 impl BufRead for Parts<'_> {
@@ -219,7 +218,7 @@ impl Read for Parts<'_> {
     }
 }
 
-/// The png crate asks for it and does not use it.
+/// The png crate requires `Seek` but does not use it.
 impl Seek for Parts<'_> {
     fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
         Err(io::ErrorKind::Unsupported.into())

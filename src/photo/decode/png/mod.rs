@@ -1,4 +1,4 @@
-//! PNG, row by row.
+//! Decodes PNG files row by row.
 
 mod chunks;
 mod space;
@@ -12,10 +12,10 @@ use super::{DecodeSummary, DecoderInfo, Feed, InputFormat, PhotoError, Sink, bro
 use crate::photo::{Damage, ImageHeader};
 use chunks::{Chunks, Parts};
 
-/// Most bytes for what decoding needs besides one row.
+/// Maximum bytes that the decoder may use besides one row.
 const MEMORY: usize = 8 << 20;
 
-/// Most bytes that one byte of deflate becomes (RFC 1951: 258 bytes in two bits).
+/// Maximum output bytes for one byte of deflate (RFC 1951: 258 bytes in two bits).
 const DEFLATE: u64 = 1032;
 
 pub(super) fn decode(
@@ -26,7 +26,7 @@ pub(super) fn decode(
     let chunks = Chunks::find(bytes)?;
     let reader = reader(chunks.picture(usize::MAX)).map_err(|error| broken(InputFormat::Png, error))?;
     let passes = if reader.info().interlaced { &INTERLACED[..] } else { &PLAIN };
-    // What is there could never become enough of the picture: seen before memory is taken for it.
+    // Rejects data that cannot contain enough of the picture before memory is allocated.
     let raw_bytes = reader.info().raw_bytes();
     if partial::damage(chunks.data.len() as u64 * DEFLATE, raw_bytes as u64).is_none() {
         return Err(broken(InputFormat::Png, "nearly all of its image data is missing"));
@@ -53,7 +53,7 @@ pub(super) fn decode(
     }
 }
 
-/// Ends a picture of which every row could be read.
+/// Finishes a picture whose rows were all read.
 fn complete(chunks: &Chunks<'_>, feed: Feed<'_>) -> DecodeSummary {
     if !chunks.corrupt {
         return feed.finish();
@@ -62,7 +62,7 @@ fn complete(chunks: &Chunks<'_>, feed: Feed<'_>) -> DecodeSummary {
     feed.finish_damaged(Damage(words.to_owned()))
 }
 
-/// Reads what is before the image data. Checksums were looked at already.
+/// Reads the chunks before the image data. Their checksums have already been checked.
 fn reader(file: Parts<'_>) -> Result<png::Reader<Parts<'_>>, png::DecodingError> {
     let mut decoder = png::Decoder::new_with_limits(file, png::Limits { bytes: MEMORY });
     decoder.set_transformations(Transformations::EXPAND);
@@ -70,8 +70,8 @@ fn reader(file: Parts<'_>) -> Result<png::Reader<Parts<'_>>, png::DecodingError>
     decoder.read_info()
 }
 
-/// Where the pixels of a pass are: the first column and row, how far apart, and the size of the block that a pixel
-/// stands for until finer passes come.
+/// The positions of a pass's pixels: first column and row, the distances between pixels, and the size of the block
+/// that a pixel fills until finer passes are read.
 struct InterlacePass {
     x: usize,
     step: usize,
@@ -86,7 +86,7 @@ const fn pass(x: usize, step: usize, y: usize, every: usize, block: (usize, usiz
 
 const PLAIN: [InterlacePass; 1] = [pass(0, 1, 0, 1, (1, 1))];
 
-/// The seven passes, in their order in the file (PNG, third edition, 8.1).
+/// The seven passes in file order (PNG, third edition, 8.1).
 const INTERLACED: [InterlacePass; 7] = [
     pass(0, 8, 0, 8, (8, 8)),
     pass(4, 8, 0, 8, (4, 8)),
@@ -97,22 +97,22 @@ const INTERLACED: [InterlacePass; 7] = [
     pass(0, 1, 1, 2, (1, 1)),
 ];
 
-/// How the pixels of a picture lie in its file.
+/// The arrangement of a picture's pixels in its file.
 struct PngLayout {
     head: ImageHeader,
     passes: &'static [InterlacePass],
 }
 
-/// Reading ended after this many pixels.
+/// The position at which reading ended.
 struct TruncatedAt {
     pixels: u64,
-    /// The first row of a plain picture that is not there.
+    /// The first missing row of a picture that is not interlaced.
     row: usize,
     error: Option<png::DecodingError>,
 }
 
 impl PngLayout {
-    /// Feeds rows as long as there are any; of coarse pixels whole blocks, if wished.
+    /// Passes rows to the feed until the data ends; with `blocks`, coarse pixels fill whole blocks.
     fn read(
         &self,
         mut reader: png::Reader<Parts<'_>>,
@@ -123,7 +123,7 @@ impl PngLayout {
         let wide = reader.output_color_type().1 == BitDepth::Sixteen;
         let mut pixels = 0;
         let mut samples = Vec::new();
-        // A pass without a pixel has no rows.
+        // A pass without pixels has no rows.
         for pass in self.passes.iter().filter(|pass| pass.x < width) {
             for y in (pass.y..height).step_by(pass.every) {
                 let ended = |error| TruncatedAt { pixels, row: y, error };
@@ -147,7 +147,7 @@ impl PngLayout {
         Ok(())
     }
 
-    /// Reads once more as far as the data go, and leaves the rest grey.
+    /// Reads the picture again as far as the data is valid, and fills the rest with grey.
     fn salvage(
         &self,
         chunks: &Chunks<'_>,
@@ -166,7 +166,7 @@ impl PngLayout {
                 None => broken(&"nearly all of its image data is missing"),
             });
         };
-        // A tenth of an interlaced picture's pixels stand for all others.
+        // The coarse passes of an interlaced picture cover the pixels that are missing.
         if self.passes.len() > 1 {
             let words = "Detail is missing: the picture is coarse in places.";
             return Ok(feed.finish_damaged(Damage(words.to_owned())));
@@ -176,7 +176,7 @@ impl PngLayout {
     }
 }
 
-/// Where a pass's row goes, and how many of its pixels: to each row and column of the blocks, within the picture.
+/// The positions in the picture that a pass's row fills, and the number of its pixels.
 fn places(
     pass: &InterlacePass,
     y: usize,

@@ -1,5 +1,5 @@
-//! What colours the samples of a PNG are: the chunk of the highest precedence says it (PNG, third edition, 4.3:
-//! cICP, iCCP, sRGB, then gAMA and cHRM).
+//! Determines the colour space of a PNG from the chunk with the highest precedence (PNG, third edition, 4.3: cICP,
+//! iCCP, sRGB, then gAMA and cHRM).
 
 use std::io::Read;
 
@@ -13,7 +13,7 @@ use crate::photo::PhotoError;
 use crate::photo::decode::profile;
 use crate::photo::head::be32;
 
-/// The ICC profile of a picture's samples, made from the chunks where there is none; `None` for sRGB.
+/// The ICC profile of a picture's samples, computed from other chunks if the file has none; `None` for sRGB.
 pub(super) fn profile(chunks: &Chunks<'_>, colors: usize) -> Result<Option<Vec<u8>>, PhotoError> {
     let gray = colors == 1;
     if let Some(&[primaries, transfer, matrix, range]) = chunks.code_points {
@@ -28,12 +28,12 @@ pub(super) fn profile(chunks: &Chunks<'_>, colors: usize) -> Result<Option<Vec<u
     Ok(chunks.gamma.and_then(|gamma| of_gamma(gamma, chunks.primaries, gray)))
 }
 
-/// The profile in an iCCP chunk: a name, a zero, the method of compression, and a zlib stream (11.3.2.3).
+/// Decompresses the profile in an iCCP chunk: a name, a zero, the compression method and a zlib stream (11.3.2.3).
 fn inflate(chunk: &[u8]) -> Option<Vec<u8>> {
     let end = chunk.iter().take(80).position(|&byte| byte == 0).filter(|&end| end > 0)?;
     let stream = chunk.get(end + 1..)?.strip_prefix(&[0])?;
     let mut stream = flate2::read::ZlibDecoder::new(stream);
-    // A profile begins with its length.
+    // A profile starts with its length.
     let mut length = [0; 4];
     stream.read_exact(&mut length).ok()?;
     let rest = u64::from(u32::from_be_bytes(length)).checked_sub(4)?;
@@ -43,7 +43,7 @@ fn inflate(chunk: &[u8]) -> Option<Vec<u8>> {
     Some(icc)
 }
 
-/// The numbers of ITU-T H.273 in a cICP chunk (11.3.2.6).
+/// The profile for the ITU-T H.273 code points in a cICP chunk (11.3.2.6).
 fn of_code_points(
     primaries: u8,
     transfer: u8,
@@ -67,7 +67,7 @@ fn of_code_points(
     if matches!(transfer, PQ | HLG) {
         return refused("is in high dynamic range");
     }
-    // What is not specified is taken for sRGB's.
+    // Unspecified values default to those of sRGB.
     let or = |code, usual| if code == UNSPECIFIED { usual } else { code };
     let codes = (or(primaries, SRGB.0), or(transfer, SRGB.1));
     if codes == SRGB || gray && codes.1 == SRGB.1 {
@@ -97,22 +97,22 @@ fn of_code_points(
     }
 }
 
-/// Scale of the numbers in gAMA and cHRM.
+/// Scale of the values in gAMA and cHRM.
 const UNIT: f32 = 100_000.0;
 
-/// sRGB's own numbers: gamma, and x and y of white, red, green and blue.
+/// The values of sRGB: gamma, and x and y of white, red, green and blue.
 const SRGB_GAMMA: f32 = 45_455.0;
 const SRGB_PRIMARIES: [u32; 8] = [31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000];
 
-/// Within these of sRGB's own numbers samples are sRGB (libpng's `PNG_GAMMA_THRESHOLD`, and what it allows a
-/// cHRM chunk beside an sRGB chunk).
+/// Maximum difference from the values of sRGB at which samples count as sRGB (libpng's `PNG_GAMMA_THRESHOLD`, and its
+/// tolerance for a cHRM chunk next to an sRGB chunk).
 const SAME_GAMMA: f32 = 0.05;
 const SAME_PRIMARIES: u32 = 1000;
 
-/// Gammas that mean something; others are left out.
+/// Valid gamma values; others are ignored.
 const GAMMAS: std::ops::RangeInclusive<u32> = 1_000..=10_000_000;
 
-/// A power law, and the primaries if both are known.
+/// The profile for a gamma value, and for the primaries if they are known.
 fn of_gamma(gamma: &[u8], primaries: Option<&[u8]>, gray: bool) -> Option<Vec<u8>> {
     let gamma = be32(gamma, 0).filter(|gamma| GAMMAS.contains(gamma))? as f32;
     let primaries = primaries.filter(|_| !gray).and_then(primaries_of);
@@ -134,7 +134,7 @@ fn of_gamma(gamma: &[u8], primaries: Option<&[u8]>, gray: bool) -> Option<Vec<u8
     profile.encode().ok()
 }
 
-/// White, red, green and blue of a cHRM chunk; `None` for sRGB's own, and for those that are no colours.
+/// White, red, green and blue of a cHRM chunk; `None` for those of sRGB and for invalid ones.
 fn primaries_of(chunk: &[u8]) -> Option<[Chromaticity; 4]> {
     let mut codes = [0; 8];
     for (index, code) in codes.iter_mut().enumerate() {
@@ -147,7 +147,7 @@ fn primaries_of(chunk: &[u8]) -> Option<[Chromaticity; 4]> {
     let points =
         [0, 2, 4, 6].map(|at| Chromaticity { x: codes[at] as f32 / UNIT, y: codes[at + 1] as f32 / UNIT });
     let [white, red, green, blue] = &points;
-    // The primaries span a triangle, and white is inside it (as libpng wants it).
+    // The primaries must form a triangle with white inside it, as libpng requires.
     let area = |a: &Chromaticity, b: &Chromaticity, c: &Chromaticity| {
         (b.x - a.x) * (c.y - a.y) - (c.x - a.x) * (b.y - a.y)
     };

@@ -1,4 +1,4 @@
-//! The data of one strip or tile, uncompressed: a stream of its rows.
+//! Decompresses one strip or tile to a stream of its rows.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
@@ -9,7 +9,7 @@ use super::layout::{Compression, TiffLayout};
 use super::{damaged, fax, jpeg};
 use crate::photo::PhotoError;
 
-/// Opens a strip or tile. An error of the kind `Broken` means that this one cannot be read.
+/// Opens a strip or tile. The error `Broken` means that only this strip or tile cannot be read.
 pub(super) fn open<'a>(layout: &TiffLayout<'a>, unit: usize) -> Result<Box<dyn Read + 'a>, PhotoError> {
     let data = layout.data(unit).ok_or_else(|| damaged("a strip or tile is cut off"))?;
     let first_bytes = data.get(..2).map(|bytes| [bytes[0], bytes[1]]);
@@ -25,7 +25,7 @@ pub(super) fn open<'a>(layout: &TiffLayout<'a>, unit: usize) -> Result<Box<dyn R
         Compression::PackBits => Box::new(PackBits { data, run: Run::Literal(0) }),
         Compression::Deflate => Box::new(ZlibDecoder::new(data)),
         Compression::Lzw => {
-            // The form before TIFF 5.0 begins with its clear code from the low end.
+            // LZW before TIFF 5.0 starts with its clear code in the low bits.
             let old = matches!(first_bytes, Some([0, second]) if second & 1 == 1);
             let configuration = match old {
                 true => decode::Configuration::new(BitOrder::Lsb, 8),
@@ -38,7 +38,7 @@ pub(super) fn open<'a>(layout: &TiffLayout<'a>, unit: usize) -> Result<Box<dyn R
     })
 }
 
-/// Turns the bits of each byte over.
+/// Reverses the bits of each byte.
 struct LowBitFirst<'a>(&'a [u8]);
 
 impl Read for LowBitFirst<'_> {
@@ -69,13 +69,13 @@ impl<R: BufRead> Read for Lzw<R> {
     }
 }
 
-/// The current run, and how many of its bytes are still to be given out.
+/// The current run and the number of its remaining bytes.
 enum Run {
     Literal(usize),
     Repeated(u8, usize),
 }
 
-/// Apple's run lengths (TIFF 6.0, section 9).
+/// Decompresses Apple's PackBits (TIFF 6.0, section 9).
 struct PackBits<R> {
     data: R,
     run: Run,
@@ -94,7 +94,7 @@ impl<R: BufRead> Read for PackBits<R> {
         while matches!(self.run, Run::Literal(0) | Run::Repeated(_, 0)) {
             let length = self.byte()?;
             self.run = match length as i8 {
-                // Means nothing.
+                // -128 has no meaning and is skipped.
                 i8::MIN => continue,
                 -127..0 => Run::Repeated(self.byte()?, 257 - usize::from(length)),
                 0.. => Run::Literal(usize::from(length) + 1),
@@ -117,15 +117,15 @@ impl<R: BufRead> Read for PackBits<R> {
     }
 }
 
-/// Uncompressed or compressed YCbCr, whose data come in blocks: the luma of some pixels, and then the two colour
-/// differences that they share (TIFF 6.0, section 21). Gives rows of Y, Cb, Cr.
+/// Converts decompressed YCbCr data to rows of Y, Cb, Cr. The data consists of blocks: the luma of several pixels,
+/// then the two colour differences that they share (TIFF 6.0, section 21).
 pub(super) struct Subsampled<R> {
     data: R,
     width: usize,
     across: usize,
     down: usize,
     blocks: Vec<u8>,
-    /// Which row of the blocks comes next.
+    /// The next row within the blocks.
     next: usize,
 }
 
@@ -138,7 +138,7 @@ impl<R: Read> Subsampled<R> {
 }
 
 impl<R: Read> Read for Subsampled<R> {
-    /// Takes a buffer of whole rows.
+    /// `out` must hold whole rows.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let row = 3 * self.width;
         if out.len() < row {

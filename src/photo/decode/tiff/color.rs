@@ -1,4 +1,4 @@
-//! The meaning of the samples: TIFF's photometric interpretation.
+//! Interprets samples by TIFF's photometric interpretation.
 
 use super::layout::{Compression, number};
 use super::{damaged, unsupported};
@@ -14,7 +14,7 @@ pub(super) enum TiffColor {
     Rgb,
     /// Red, green and blue of each index, 16 bits each.
     Palette(Vec<[u16; 3]>),
-    /// Inks, 0 for none.
+    /// Inks; 0 is no ink.
     Cmyk,
     Ycc(Ycc),
 }
@@ -28,7 +28,7 @@ impl TiffColor {
     ) -> Result<Self, PhotoError> {
         let fax = matches!(compression, Compression::Group3 | Compression::Group4);
         let extra = directory.field(tag::EXTRA_SAMPLES).map_or(0, |field| field.count());
-        // Without the tag libtiff goes by the number of samples.
+        // Without the tag, libtiff decides by the number of samples.
         let default = match samples.saturating_sub(extra) {
             1 if fax => 0,
             1 => 1,
@@ -41,7 +41,7 @@ impl TiffColor {
             2 => Self::Rgb,
             3 if bits == 16 => return Err(unsupported("a palette of 16 bits")),
             3 => Self::Palette(palette(directory, bits)?),
-            // 1 is CMYK; others name their inks.
+            // 1 is CMYK; other ink sets name their inks.
             5 if number(directory, tag::INK_SET, 1)? == 1 => Self::Cmyk,
             5 => return Err(unsupported("inks other than CMYK")),
             6 => Self::Ycc(Ycc::of(directory, compression)?),
@@ -72,7 +72,7 @@ impl TiffColor {
         }
     }
 
-    /// Samples of a pixel in the file, without extra ones.
+    /// Number of samples of a pixel in the file, without extra samples.
     pub(super) fn samples(&self) -> usize {
         match self {
             Self::Gray { .. } | Self::Palette(_) => 1,
@@ -81,7 +81,7 @@ impl TiffColor {
         }
     }
 
-    /// What becomes of a pixel.
+    /// The channels of a pixel after conversion.
     pub(super) fn channels(&self, alpha: bool) -> Channels {
         match (self, alpha) {
             (Self::Gray { .. }, false) => Channels::Gray,
@@ -93,7 +93,7 @@ impl TiffColor {
     }
 }
 
-/// All red values of the map, all green ones, all blue ones.
+/// The map contains all red values, then all green, then all blue.
 fn palette(directory: &Directory<'_>, bits: u8) -> Result<Vec<[u16; 3]>, PhotoError> {
     let map = directory.field(tag::COLOR_MAP).ok_or_else(|| damaged("its palette is missing"))?;
     let colors = 1_usize << bits;
@@ -103,20 +103,20 @@ fn palette(directory: &Directory<'_>, bits: u8) -> Result<Vec<[u16; 3]>, PhotoEr
     let value = |index| map.number(index).and_then(|value| u16::try_from(value).ok());
     let values = (0..3 * colors).map(value).collect::<Option<Vec<_>>>();
     let values = values.ok_or_else(|| damaged("its palette is cut off"))?;
-    // Some writers forget that the values have 16 bits.
+    // Some programs write 8-bit values instead of 16-bit values.
     let scale = if values.iter().all(|&value| value < 256) { 257 } else { 1 };
     Ok((0..colors).map(|i| [0, 1, 2].map(|channel| values[channel * colors + i] * scale)).collect())
 }
 
-/// From luma and colour differences to RGB (TIFF 6.0, sections 20 and 21).
+/// Converts luma and colour differences to RGB (TIFF 6.0, sections 20 and 21).
 pub(super) struct Ycc {
-    /// Pixels that share their colour differences, across and down.
+    /// Number of pixels across and down that share their colour differences.
     pub(super) subsampling: (u32, u32),
-    /// Data in JPEG are always as JFIF has them.
+    /// JPEG data always uses the JFIF conversion.
     jfif: bool,
     /// Weights of red, green and blue in luma.
     weights: [f64; 3],
-    /// The codes of black and of white, for each component.
+    /// The codes of black and white for each component.
     range: [[f64; 2]; 3],
 }
 
@@ -146,7 +146,7 @@ impl Ycc {
             Some(factor @ (1 | 2 | 4)) => Ok(factor as u32),
             _ => Err(damaged("its subsampling cannot be read")),
         };
-        // A JPEG says it itself.
+        // JPEG data contains its own subsampling.
         let subsampling = if jfif { (1, 1) } else { (factor(0)?, factor(1)?) };
         Ok(Self { subsampling, jfif, weights: [red, green, blue], range })
     }

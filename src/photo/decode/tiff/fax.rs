@@ -1,4 +1,4 @@
-//! Fax codes, CCITT groups 3 (in one dimension) and 4: rows of one bit a pixel, 1 for black.
+//! Decodes fax data, CCITT group 3 (one-dimensional) and group 4, to rows with one bit per pixel; 1 is black.
 
 use std::io::{self, BufRead, Bytes, Chain, Read};
 
@@ -10,7 +10,7 @@ use crate::photo::PhotoError;
 enum FaxDecoder<R: Read> {
     Group3(Group3Decoder<Bytes<Chain<R, &'static [u8]>>>),
     Group4(Group4Decoder<Bytes<R>>),
-    /// The data said that the page ends here: what follows is white.
+    /// The data contains an end of page; the remaining rows are white.
     Ended,
 }
 
@@ -27,24 +27,24 @@ impl<R: BufRead> FaxRows<R> {
     }
 
     pub(super) fn group3(mut data: R, width: u32) -> Result<Self, PhotoError> {
-        // An end-of-line code comes first: eleven zeros, or more to fill a byte, and a one.
+        // The data starts with an end-of-line code: at least eleven zeros (more to fill a byte), and a one.
         let start =
             data.fill_buf().map_err(damaged)?.first_chunk().copied().map_or(u16::MAX, u16::from_be_bytes);
         if start >> 5 != 0 {
             return Err(unsupported("CCITT group 3 without codes for the ends of lines"));
         }
-        // The decoder looks further ahead than the last code.
+        // The decoder reads beyond the last code.
         const FILL: &[u8] = &[0; 4];
         let decoder = Group3Decoder::new(data.chain(FILL).bytes()).map_err(damaged)?;
         Ok(Self { decoder: FaxDecoder::Group3(decoder), width: narrow(width)? })
     }
 
-    /// Decodes a row of a fax of group 3, whose runs must fill it.
+    /// Decodes a row of group 3, whose runs must fill the row.
     fn check_group3(
         decoder: &mut Group3Decoder<impl Iterator<Item = io::Result<u8>>>,
         width: u16,
     ) -> io::Result<()> {
-        // The last row may have nothing behind it.
+        // The last row may have no end-of-line code.
         let _ = decoder.advance();
         let full = decoder.transitions().last() == Some(&width);
         if full { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
@@ -56,7 +56,7 @@ fn narrow(width: u32) -> Result<u16, PhotoError> {
 }
 
 impl<R: BufRead> Read for FaxRows<R> {
-    /// Takes a buffer of whole rows.
+    /// `out` must hold whole rows.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let row = out.get_mut(..usize::from(self.width).div_ceil(8)).ok_or(io::ErrorKind::InvalidInput)?;
         row.fill(0);
@@ -74,7 +74,7 @@ impl<R: BufRead> Read for FaxRows<R> {
                 }
             },
         };
-        // Black from every first edge to the one behind it, or to the end of the row.
+        // Pixels are black from each odd edge to the next edge, or to the end of the row.
         for black in edges.chunks(2) {
             let end = black.get(1).copied().unwrap_or(self.width).min(self.width);
             (black[0]..end).for_each(|x| row[usize::from(x / 8)] |= 0x80 >> (x % 8));

@@ -1,4 +1,4 @@
-//! A strip or tile that is a JPEG of its own, without or with tables that all of them share.
+//! Decodes a strip or tile that is a JPEG of its own, with or without shared tables.
 
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -11,13 +11,13 @@ use crate::photo::head::{be16, jpeg_frame};
 use crate::photo::ifd::tag;
 use crate::photo::needs::TIFF_PROGRESSIVE;
 
-/// Most scans: each costs a pass over all coefficients.
+/// Maximum scans; each costs a pass over all coefficients.
 const MAX_SCANS: usize = 100;
 
-/// Decodes the samples as they are stored: the tags say what they mean, and not the JPEG.
+/// Decodes the samples as stored: the TIFF tags define their meaning, not the JPEG.
 pub(super) fn decode(layout: &TiffLayout<'_>, data: &[u8]) -> Result<Vec<u8>, PhotoError> {
     let tables = layout.directory.field(tag::JPEG_TABLES).and_then(|field| field.bytes());
-    // Both have a marker of a start; that of the tables' end goes, too.
+    // Joins tables and data: removes the end marker of the tables and the start marker of the data.
     let whole = match tables {
         Some([tables @ .., 0xFF, 0xD9]) => [tables, data.get(2..).unwrap_or_default()].concat(),
         Some(_) => return Err(damaged("its JPEG tables are cut off")),
@@ -32,8 +32,8 @@ pub(super) fn decode(layout: &TiffLayout<'_>, data: &[u8]) -> Result<Vec<u8>, Ph
     decoder.decode().map_err(damaged)
 }
 
-/// A JPEG says its own size, and memory is taken for that: it must be the strip's. And what the decoder does not
-/// decode as libjpeg does is refused.
+/// Checks that the size in the JPEG is that of the strip, because it determines how much memory is allocated. Rejects
+/// files that the decoder does not decode as libjpeg does.
 fn check(bytes: &[u8], samples: usize, (width, height): (u32, u32)) -> Result<(), PhotoError> {
     const PROGRESSIVE: u8 = 0xC2;
     let frame =

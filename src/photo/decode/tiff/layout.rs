@@ -1,18 +1,17 @@
-//! What a TIFF's tags say of its pixels, checked: what is not read here is refused by its name.
+//! Reads and checks the tags that describe a TIFF's pixels, and rejects unsupported kinds by name.
 
 use super::color::TiffColor;
 use super::{damaged, unsupported};
 use crate::photo::PhotoError;
 use crate::photo::ifd::{Directory, Field, tag};
 
-/// Most samples of one pixel, and most bytes of one row of a strip or tile.
+/// Maximum samples of a pixel, and maximum bytes in a row of a strip or tile.
 const MAX_SAMPLES: u64 = 32;
 const MAX_ROW: u64 = 4 << 20;
 
-/// Least side of a tile; the standard asks for multiples of 16.
+/// Minimum side of a tile; the standard requires multiples of 16.
 const MIN_TILE: u64 = 16;
 
-/// How the data of a strip or tile are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Compression {
     None,
@@ -24,16 +23,16 @@ pub(super) enum Compression {
     PackBits,
 }
 
-/// Where a pixel's opacity is.
+/// The position and meaning of a pixel's opacity.
 #[derive(Clone, Copy)]
 pub(super) struct Alpha {
-    /// Which of the pixel's samples it is.
+    /// Index of the sample within a pixel.
     pub(super) sample: usize,
-    /// Whether the colours are multiplied by it.
+    /// Whether the colours are premultiplied by it.
     pub(super) associated: bool,
 }
 
-/// How the pixels lie in the file.
+/// The arrangement of the pixels in the file.
 pub(super) struct TiffLayout<'a> {
     pub(super) directory: Directory<'a>,
     pub(super) width: u32,
@@ -42,11 +41,11 @@ pub(super) struct TiffLayout<'a> {
     pub(super) unit: (u32, u32),
     pub(super) compression: Compression,
     pub(super) bits: u8,
-    /// Samples of a pixel in the file.
+    /// Number of samples of a pixel in the file.
     pub(super) samples: usize,
-    /// Whether each sample has strips or tiles of its own.
+    /// Whether each sample has its own strips or tiles.
     pub(super) planar: bool,
-    /// Whether each sample is stored as the difference from the pixel before.
+    /// Whether each sample is stored as the difference from the previous pixel.
     pub(super) predicted: bool,
     /// Whether the lowest bit of a byte comes first.
     pub(super) low_bit_first: bool,
@@ -101,7 +100,7 @@ impl<'a> TiffLayout<'a> {
             samples,
             planar,
             predicted: predicted(&directory, compression, bits)?,
-            // JPEG has an order of its own.
+            // JPEG has its own bit order.
             low_bit_first: compression != Compression::Jpeg && number(tag::FILL_ORDER, 1)? == 2,
             alpha: alpha(&directory, &color, samples)?,
             color,
@@ -120,28 +119,28 @@ impl<'a> TiffLayout<'a> {
         Ok(layout)
     }
 
-    /// Strips or tiles beside each other, and below each other.
+    /// Number of strips or tiles across and down.
     pub(super) fn units(&self) -> (u32, u32) {
         (self.width.div_ceil(self.unit.0), self.height.div_ceil(self.unit.1))
     }
 
-    /// Samples of a pixel in one strip or tile.
+    /// Number of samples of a pixel in one strip or tile.
     pub(super) fn samples_together(&self) -> usize {
         if self.planar { 1 } else { self.samples }
     }
 
-    /// Bytes of one row of a strip or tile, uncompressed.
+    /// Number of bytes in one decompressed row of a strip or tile.
     pub(super) fn row_bytes(&self) -> usize {
         (self.unit.0 as usize * self.samples_together() * usize::from(self.bits)).div_ceil(8)
     }
 
-    /// The samples that make a pixel: the colours, and opacity.
+    /// Indices of the samples that are used: the colours and opacity.
     pub(super) fn wanted(&self) -> Vec<usize> {
         (0..self.color.samples()).chain(self.alpha.map(|alpha| alpha.sample)).collect()
     }
 
-    /// The data of a strip or tile: as much of them as the file has. The length does not matter to uncompressed
-    /// data, and some writers leave it out.
+    /// The data of a strip or tile, as much as the file has. Uncompressed data needs no length tag, and some programs
+    /// omit it.
     pub(super) fn data(&self, unit: usize) -> Option<&'a [u8]> {
         let at = self.offsets.number(unit).filter(|&at| at > 0)?;
         let rest = self.directory.file.bytes.get(usize::try_from(at).ok()?..)?;
@@ -155,14 +154,14 @@ impl<'a> TiffLayout<'a> {
     }
 }
 
-/// A tag's first number. A tag that has none is not the same as a tag that is absent.
+/// The first number of a tag, or `default` if the tag is absent. A tag without a number is an error.
 pub(super) fn number(directory: &Directory<'_>, wanted: u32, default: u64) -> Result<u64, PhotoError> {
     directory.field(wanted).map_or(Ok(default), |field| {
         field.number(0).ok_or_else(|| damaged(format!("its tag {wanted} cannot be read")))
     })
 }
 
-/// The one value that all samples share; a single value stands for all of them.
+/// The value that all samples share; a single value applies to all samples.
 fn shared(
     directory: &Directory<'_>,
     wanted: u32,
@@ -185,7 +184,7 @@ fn bits(directory: &Directory<'_>, samples: usize) -> Result<u8, PhotoError> {
 
 fn check_sample_format(directory: &Directory<'_>, samples: usize) -> Result<(), PhotoError> {
     match shared(directory, tag::SAMPLE_FORMAT, samples, 1)? {
-        // Unsigned, and without a meaning of its own.
+        // Unsigned or undefined.
         Some(1 | 4) => Ok(()),
         Some(2) => Err(unsupported("signed samples")),
         Some(3) => Err(unsupported("floating-point samples")),
@@ -221,7 +220,7 @@ fn compression(directory: &Directory<'_>) -> Result<Compression, PhotoError> {
     Err(unsupported(format!("compressed with {name}")))
 }
 
-/// Only LZW and deflate have a predictor; with others the tag means nothing.
+/// Only LZW and deflate have a predictor; for others the tag is ignored.
 fn predicted(directory: &Directory<'_>, compression: Compression, bits: u8) -> Result<bool, PhotoError> {
     if !matches!(compression, Compression::Lzw | Compression::Deflate) {
         return Ok(false);
@@ -235,8 +234,8 @@ fn predicted(directory: &Directory<'_>, compression: Compression, bits: u8) -> R
     }
 }
 
-/// The first extra sample that is an opacity. One whose meaning is not said is none; but a fourth sample of RGB
-/// without any tag is, as Pillow reads it.
+/// The first extra sample that is an opacity. A sample without a stated meaning is ignored, except that a fourth
+/// sample of RGB without the tag is opacity, as in Pillow.
 fn alpha(directory: &Directory<'_>, color: &TiffColor, samples: usize) -> Result<Option<Alpha>, PhotoError> {
     const ASSOCIATED: u64 = 1;
     const UNASSOCIATED: u64 = 2;
@@ -248,7 +247,7 @@ fn alpha(directory: &Directory<'_>, color: &TiffColor, samples: usize) -> Result
     if colors + extra.count() > samples {
         return Err(unsupported(format!("{samples} samples per pixel, {} of them extra", extra.count())));
     }
-    // Inks have no opacity here: libtiff leaves it out, too.
+    // Opacity of CMYK pictures is ignored, as in libtiff.
     if matches!(color, TiffColor::Cmyk) {
         return Ok(None);
     }
@@ -256,7 +255,7 @@ fn alpha(directory: &Directory<'_>, color: &TiffColor, samples: usize) -> Result
     let mut alphas = kinds.filter(|(_, kind)| matches!(kind, Some(ASSOCIATED | UNASSOCIATED)));
     Ok(alphas.next().map(|(sample, kind)| Alpha {
         sample,
-        // Indices into a palette cannot be multiplied.
+        // Palette indices cannot be premultiplied.
         associated: kind == Some(ASSOCIATED) && !matches!(color, TiffColor::Palette(_)),
     }))
 }

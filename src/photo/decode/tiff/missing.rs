@@ -1,4 +1,4 @@
-//! What of a damaged TIFF cannot be read.
+//! Records the parts of a damaged TIFF that cannot be read.
 
 use super::damaged;
 use crate::photo::decode::sink::RowPosition;
@@ -23,7 +23,7 @@ impl Area {
 #[derive(Default)]
 pub(super) struct Missing {
     areas: Vec<Area>,
-    /// Why the first of them cannot be read, if it is known.
+    /// Why the first missing part cannot be read, if known.
     pub(super) reason: Option<PhotoError>,
 }
 
@@ -40,7 +40,7 @@ impl Missing {
         }
     }
 
-    /// Leaves what is missing grey. A picture of which hardly a tenth can be read is none.
+    /// Fills the missing parts with grey. Fails if less than about a tenth of the picture can be read.
     pub(super) fn finish(
         self,
         mut feed: Feed<'_>,

@@ -1,8 +1,8 @@
-//! TIFF, as libtiff decodes it: the first page that is a picture, row by row from its strips or tiles.
+//! Decodes TIFF files as libtiff does: the first page that is a picture, row by row from its strips or tiles.
 //!
-//! The directories and the order of the pixels are read here; the compressed data are left to libraries
-//! (weezl, flate2, fax, zune-jpeg). The crate `tiff` reads a strip only as a whole,
-//! nothing of a damaged one, and not all of the layouts that libtiff reads.
+//! This module reads the directories and the order of the pixels; libraries (weezl, flate2, fax, zune-jpeg)
+//! decompress the data. The crate `tiff` reads strips only as a whole, nothing of a damaged strip, and not all
+//! layouts that libtiff reads.
 
 mod codec;
 mod color;
@@ -25,7 +25,7 @@ use layout::TiffLayout;
 use missing::{Area, Missing};
 use rows::{Sample, StripRows};
 
-/// Most bytes of a colour profile.
+/// Maximum bytes of an ICC profile.
 const MAX_PROFILE: usize = 8 << 20;
 
 pub(super) fn decode(
@@ -52,7 +52,7 @@ pub(super) fn decode(
     }
 }
 
-/// Reads all strips or tiles and gives their rows to the feed.
+/// Reads all strips or tiles and passes their rows to the feed.
 fn read<T: Sample>(
     layout: &TiffLayout<'_>,
     source: DecoderInfo,
@@ -85,7 +85,7 @@ fn read<T: Sample>(
     missing.finish(feed, (layout.width, layout.height))
 }
 
-/// Opens a strip or tile; of separate planes, that of each plane that is wanted.
+/// Opens a strip or tile; with separate planes, one stream for each plane that is used.
 fn streams<'a>(layout: &TiffLayout<'a>, unit: usize) -> Result<Vec<Box<dyn Read + 'a>>, PhotoError> {
     if !layout.planar {
         let stream = codec::open(layout, unit)?;

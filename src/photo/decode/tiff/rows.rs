@@ -1,4 +1,4 @@
-//! Rows of a strip or tile: from the bytes of the file to the samples that the feed takes.
+//! Converts the bytes of a strip or tile to the samples that the feed takes.
 
 use std::io::{self, Read};
 
@@ -11,9 +11,9 @@ use crate::photo::decode::sink::RowPosition;
 pub(super) trait Sample: Copy + Default + Into<u32> {
     const MAX: u32;
     fn from_u32(value: u32) -> Self;
-    /// The sum without its carry, as the predictor means it.
+    /// The sum without carry, as the predictor requires.
     fn plus(self, other: Self) -> Self;
-    /// Appends the samples of a row as they are stored; of less than 8 bits there is one in each value.
+    /// Appends the samples of a row as stored; samples of less than 8 bits take one value each.
     fn unpack(row: &[u8], bits: u8, little_endian: bool, samples: &mut Vec<Self>);
     fn feed(feed: &mut Feed<'_>, place: RowPosition, row: &[Self]);
 }
@@ -64,10 +64,10 @@ impl Sample for u16 {
     }
 }
 
-/// Reads the rows of one strip or tile after the other.
+/// Reads the rows of a strip or tile in order.
 pub(super) struct StripRows<'l, T> {
     layout: &'l TiffLayout<'l>,
-    /// Which samples of a pixel are read.
+    /// Indices of the samples of a pixel that are read.
     wanted: Vec<usize>,
     bytes: Vec<u8>,
     stored: Vec<T>,
@@ -80,7 +80,7 @@ impl<'l, T: Sample> StripRows<'l, T> {
         Self { layout, wanted, bytes, stored: Vec::new(), pixels: Vec::new() }
     }
 
-    /// Reads the next row, from one stream, or from one for each sample that is wanted.
+    /// Reads the next row from one stream, or from one stream per sample.
     pub(super) fn read(&mut self, streams: &mut [Box<dyn Read + '_>], width: usize) -> io::Result<()> {
         let (layout, count) = (self.layout, self.wanted.len());
         self.pixels.resize(width * count, T::default());
@@ -108,7 +108,7 @@ impl<'l, T: Sample> StripRows<'l, T> {
         Ok(())
     }
 
-    /// Gives the row that was read to the feed.
+    /// Passes the current row to the feed.
     pub(super) fn feed(&mut self, feed: &mut Feed<'_>, place: RowPosition) {
         let (layout, count) = (self.layout, self.wanted.len());
         if layout.alpha.is_some_and(|alpha| alpha.associated) {
@@ -130,7 +130,7 @@ impl<'l, T: Sample> StripRows<'l, T> {
                 return feed.row8(place, &row.collect::<Vec<_>>());
             }
             TiffColor::Gray { white_is_zero } => {
-                // Of 1, 2 or 4 bits the largest value becomes 255.
+                // The largest value of 1, 2 or 4 bits becomes 255.
                 let largest = if layout.bits < 8 { (1 << layout.bits) - 1 } else { most };
                 if *white_is_zero || largest < most {
                     for gray in self.pixels.iter_mut().step_by(count) {
@@ -145,7 +145,7 @@ impl<'l, T: Sample> StripRows<'l, T> {
     }
 }
 
-/// Divides a pixel's colours by its opacity.
+/// Divides a pixel's premultiplied colours by its opacity.
 fn divide<T: Sample>(pixel: &mut [T]) {
     let Some((alpha, colors)) = pixel.split_last_mut() else { return };
     let alpha: u64 = u64::from((*alpha).into());

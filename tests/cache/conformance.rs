@@ -153,7 +153,7 @@ async fn a_value_larger_than_the_cache_is_not_stored(make: Make) {
     setup.put(1, value(1, 0, 10_000)).await;
     setup.put(2, value(2, 0, 100_000)).await;
     assert_eq!(setup.get(2).await, None);
-    assert_eq!(setup.get(1).await, Some(value(1, 0, 10_000)), "it had to go for nothing");
+    assert_eq!(setup.get(1).await, Some(value(1, 0, 10_000)), "it was evicted needlessly");
 }
 
 async fn concurrent_readers_see_whole_values_or_none(make: Make) {

@@ -13,9 +13,9 @@ use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
 /// A clock that the test sets.
-pub struct Hand(Mutex<OffsetDateTime>);
+pub struct ManualClock(Mutex<OffsetDateTime>);
 
-impl Hand {
+impl ManualClock {
     /// Two hours before the end of a month.
     pub fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::new(datetime!(2026-02-28 22:00 UTC))))
@@ -30,7 +30,7 @@ impl Hand {
     }
 }
 
-impl Clock for Hand {
+impl Clock for ManualClock {
     fn now(&self) -> OffsetDateTime {
         *self.0.lock().unwrap()
     }
@@ -56,7 +56,7 @@ pub fn budget(scope: BudgetScope, window: Window, limit: i64) -> Budget {
 }
 
 /// A call of provider `paid` by client `me`, for a photo of 12 megapixels.
-pub fn wish(most: i64, budgets: &Budgets) -> ReserveRequest {
+pub fn reserve_request(most: i64, budgets: &Budgets) -> ReserveRequest {
     ReserveRequest {
         provider: "paid".into(),
         client: Some("me".into()),
@@ -73,20 +73,20 @@ pub fn cost(credits: i64) -> Settlement {
 }
 
 /// The spent and reserved amounts of each budget for client `me`, in micro-credits.
-pub async fn standing(ledger: &dyn Ledger, budgets: &Budgets) -> Vec<(i64, i64)> {
+pub async fn amounts(ledger: &dyn Ledger, budgets: &Budgets) -> Vec<(i64, i64)> {
     let standings = ledger.standing(budgets.clone(), Some("me".into())).await.unwrap();
     let each = |standing: BudgetStatus| (standing.spent.micro(), standing.reserved.micro());
     standings.into_iter().map(each).collect()
 }
 
-/// Like [`standing`], after all dropped reservations have been returned or charged.
-pub async fn settled_standing(ledger: &dyn Ledger, budgets: &Budgets) -> Vec<(i64, i64)> {
+/// Like [`amounts`], after all dropped reservations have been returned or charged.
+pub async fn amounts_when_settled(ledger: &dyn Ledger, budgets: &Budgets) -> Vec<(i64, i64)> {
     for _ in 0..1000 {
-        let standings = standing(ledger, budgets).await;
+        let standings = amounts(ledger, budgets).await;
         if standings.iter().all(|(_, reserved)| *reserved == 0) {
             return standings;
         }
         tokio::task::yield_now().await;
     }
-    panic!("a reservation is stranded: {:?}", standing(ledger, budgets).await);
+    panic!("a reservation is stranded: {:?}", amounts(ledger, budgets).await);
 }

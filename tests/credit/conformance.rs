@@ -14,13 +14,15 @@ use pixcolor::credit::{
 use time::Date;
 use time::macros::{date, datetime};
 
-use super::common::{Hand, ReserveRequest, budget, cost, micro, settled_standing, standing, wish};
+use super::common::{
+    ManualClock, ReserveRequest, amounts, amounts_when_settled, budget, cost, micro, reserve_request,
+};
 
 const ALWAYS: RangeInclusive<Date> = Date::MIN..=Date::MAX;
 
 /// Runs the suite. `make` creates an empty ledger for each name.
 pub async fn run(make: impl Fn(&str, Arc<dyn Clock>) -> Box<dyn Ledger>) {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let ledger = |name: &str| make(name, clock.clone());
     a_call_is_reserved_then_settled(&*ledger("settled")).await;
     a_budget_that_has_too_little_left_refuses(&*ledger("refused")).await;
@@ -34,11 +36,11 @@ pub async fn run(make: impl Fn(&str, Arc<dyn Clock>) -> Box<dyn Ledger>) {
     concurrent_calls_never_exceed_a_budget(&*ledger("many")).await;
     usage_is_reported_by_day_provider_and_client(&*ledger("usage")).await;
     experience_is_reported_by_provider_and_size(&*ledger("experience")).await;
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     a_window_renews_when_it_ends(&*make("windows", clock.clone()), &clock).await;
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     a_call_counts_on_the_day_it_began(&*make("midnight", clock.clone()), &clock).await;
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     a_clock_that_is_set_back_does_not_reopen_a_window(&*make("back", clock.clone()), &clock).await;
 }
 
@@ -51,16 +53,16 @@ fn all_windows(limit: i64) -> Budgets {
 async fn a_call_is_reserved_then_settled(ledger: &dyn Ledger) {
     let budgets = all_windows(100);
     assert_eq!(ledger.health(), Ok(()));
-    assert_eq!(standing(ledger, &budgets).await, [(0, 0); 9]);
-    let reservation = ledger.reserve(wish(60, &budgets)).await.unwrap();
+    assert_eq!(amounts(ledger, &budgets).await, [(0, 0); 9]);
+    let reservation = ledger.reserve(reserve_request(60, &budgets)).await.unwrap();
     assert_eq!(reservation.most(), micro(60));
-    assert_eq!(standing(ledger, &budgets).await, [(0, 60); 9]);
+    assert_eq!(amounts(ledger, &budgets).await, [(0, 60); 9]);
     let settled = ledger.settle(reservation, cost(7)).await;
     assert_eq!((settled.charged, settled.unknown, settled.overrun), (micro(7), false, micro(0)));
-    assert_eq!(standing(ledger, &budgets).await, [(7, 0); 9]);
-    let again = ledger.reserve(wish(93, &budgets)).await.unwrap();
+    assert_eq!(amounts(ledger, &budgets).await, [(7, 0); 9]);
+    let again = ledger.reserve(reserve_request(93, &budgets)).await.unwrap();
     ledger.settle(again, Settlement::FREE).await;
-    assert_eq!(standing(ledger, &budgets).await, [(7, 0); 9]);
+    assert_eq!(amounts(ledger, &budgets).await, [(7, 0); 9]);
 }
 
 async fn a_budget_that_has_too_little_left_refuses(ledger: &dyn Ledger) {
@@ -70,8 +72,8 @@ async fn a_budget_that_has_too_little_left_refuses(ledger: &dyn Ledger) {
         budget(BudgetScope::All, Window::Day, 1000),
     ]
     .into();
-    let held = ledger.reserve(wish(60, &budgets)).await.unwrap();
-    let Err(ReserveError::Budget(refused)) = ledger.reserve(wish(41, &budgets)).await else {
+    let held = ledger.reserve(reserve_request(60, &budgets)).await.unwrap();
+    let Err(ReserveError::Budget(refused)) = ledger.reserve(reserve_request(41, &budgets)).await else {
         panic!("60 and 41 are more than 100");
     };
     assert_eq!(refused.budget, "provider:paid month");
@@ -83,8 +85,8 @@ async fn a_budget_that_has_too_little_left_refuses(ledger: &dyn Ledger) {
          2026-03-01"
     );
     // A refused request reserves nothing in any budget.
-    assert_eq!(standing(ledger, &budgets).await, [(0, 60); 3]);
-    let rest = ledger.reserve(wish(40, &budgets)).await.unwrap();
+    assert_eq!(amounts(ledger, &budgets).await, [(0, 60); 3]);
+    let rest = ledger.reserve(reserve_request(40, &budgets)).await.unwrap();
     ledger.settle(rest, Settlement::FREE).await;
     ledger.settle(held, Settlement::FREE).await;
 }
@@ -95,14 +97,15 @@ async fn only_budgets_that_apply_count(ledger: &dyn Ledger) {
         budget(BudgetScope::Client, Window::Day, 10),
     ]
     .into();
-    let mine = ledger.reserve(wish(10, &budgets)).await.unwrap();
-    assert!(matches!(ledger.reserve(wish(1, &budgets)).await, Err(ReserveError::Budget(_))));
+    let mine = ledger.reserve(reserve_request(10, &budgets)).await.unwrap();
+    assert!(matches!(ledger.reserve(reserve_request(1, &budgets)).await, Err(ReserveError::Budget(_))));
     for client in [None, Some("you".to_owned())] {
-        let theirs = ledger.reserve(ReserveRequest { client, ..wish(10, &budgets) }).await.unwrap();
+        let theirs =
+            ledger.reserve(ReserveRequest { client, ..reserve_request(10, &budgets) }).await.unwrap();
         ledger.settle(theirs, cost(10)).await;
     }
     ledger.settle(mine, cost(10)).await;
-    assert_eq!(standing(ledger, &budgets).await, [(0, 0), (10, 0)]);
+    assert_eq!(amounts(ledger, &budgets).await, [(0, 0), (10, 0)]);
     // Client budgets do not apply to a call without a client.
     let standings = ledger.standing(budgets, None).await.unwrap();
     assert!(
@@ -113,21 +116,21 @@ async fn only_budgets_that_apply_count(ledger: &dyn Ledger) {
 
 async fn a_call_of_unknown_cost_is_charged_in_full(ledger: &dyn Ledger) {
     let budgets = all_windows(100);
-    let reservation = ledger.reserve(wish(60, &budgets)).await.unwrap();
+    let reservation = ledger.reserve(reserve_request(60, &budgets)).await.unwrap();
     let settled = ledger.settle(reservation, Settlement::UNKNOWN).await;
     assert_eq!((settled.charged, settled.unknown), (micro(60), true));
-    assert_eq!(standing(ledger, &budgets).await, [(60, 0); 9]);
+    assert_eq!(amounts(ledger, &budgets).await, [(60, 0); 9]);
     let tally = ledger.usage(ALWAYS).await.unwrap()[0].tally;
     assert_eq!((tally.calls, tally.failed, tally.unknown, tally.credits), (1, 1, 1, micro(60)));
 }
 
 async fn an_overrun_is_charged_and_later_calls_are_refused(ledger: &dyn Ledger) {
     let budgets = all_windows(100);
-    let reservation = ledger.reserve(wish(60, &budgets)).await.unwrap();
+    let reservation = ledger.reserve(reserve_request(60, &budgets)).await.unwrap();
     let settled = ledger.settle(reservation, cost(130)).await;
     assert_eq!((settled.charged, settled.overrun), (micro(130), micro(70)));
-    assert_eq!(standing(ledger, &budgets).await, [(130, 0); 9]);
-    let Err(ReserveError::Budget(refused)) = ledger.reserve(wish(1, &budgets)).await else {
+    assert_eq!(amounts(ledger, &budgets).await, [(130, 0); 9]);
+    let Err(ReserveError::Budget(refused)) = ledger.reserve(reserve_request(1, &budgets)).await else {
         panic!("nothing is left");
     };
     assert_eq!((refused.left, refused.renews), (micro(0), None));
@@ -141,7 +144,7 @@ async fn free_calls_are_never_refused(ledger: &dyn Ledger) {
     for settlement in
         [cost(0), Settlement { cpu: Duration::from_millis(250), ..cost(0) }, Settlement::UNKNOWN]
     {
-        let reservation = ledger.reserve(wish(0, &budgets)).await.unwrap();
+        let reservation = ledger.reserve(reserve_request(0, &budgets)).await.unwrap();
         assert_eq!(reservation.most(), micro(0));
         let settled = ledger.settle(reservation, settlement).await;
         assert_eq!((settled.charged, settled.unknown), (micro(0), false));
@@ -155,8 +158,8 @@ async fn free_calls_are_never_refused(ledger: &dyn Ledger) {
 async fn free_calls_of_many_addresses_share_one_row_and_each_key_has_its_own(ledger: &dyn Ledger) {
     let none: Budgets = [].into();
     let call = async |client: String, most: i64| {
-        let wish = ReserveRequest { client: Some(client), ..wish(most, &none) };
-        let reservation = ledger.reserve(wish).await.unwrap();
+        let request = ReserveRequest { client: Some(client), ..reserve_request(most, &none) };
+        let reservation = ledger.reserve(request).await.unwrap();
         ledger.settle(reservation, cost(0)).await;
     };
     let addresses = |from: usize, to: usize| (from..to).map(|n| format!("ip:10.0.{}.{}", n / 256, n % 256));
@@ -183,26 +186,26 @@ async fn free_calls_of_many_addresses_share_one_row_and_each_key_has_its_own(led
 async fn a_dropped_reservation_is_charged_or_returned(ledger: &dyn Ledger) {
     let budgets = all_windows(10_000);
     // The reservation was granted, so the call may have happened.
-    drop(ledger.reserve(wish(100, &budgets)).await.unwrap());
-    assert_eq!(settled_standing(ledger, &budgets).await, [(100, 0); 9]);
+    drop(ledger.reserve(reserve_request(100, &budgets)).await.unwrap());
+    assert_eq!(amounts_when_settled(ledger, &budgets).await, [(100, 0); 9]);
     // The reserving future was dropped before it returned a reservation, or the reservation was dropped at once.
     let mut spent = 100;
     for _ in 0..50 {
-        drop(ledger.reserve(wish(100, &budgets)));
-        if let Some(granted) = pin!(ledger.reserve(wish(100, &budgets))).as_mut().now_or_never() {
+        drop(ledger.reserve(reserve_request(100, &budgets)));
+        if let Some(granted) = pin!(ledger.reserve(reserve_request(100, &budgets))).as_mut().now_or_never() {
             spent += granted.unwrap().most().micro();
         }
     }
-    assert_eq!(settled_standing(ledger, &budgets).await, [(spent, 0); 9]);
+    assert_eq!(amounts_when_settled(ledger, &budgets).await, [(spent, 0); 9]);
     // A settlement that had started is still recorded.
     let before = ledger.usage(ALWAYS).await.unwrap()[0].tally;
-    let reservation = ledger.reserve(wish(100, &budgets)).await.unwrap();
+    let reservation = ledger.reserve(reserve_request(100, &budgets)).await.unwrap();
     let _ = pin!(ledger.settle(reservation, cost(1))).as_mut().now_or_never();
-    assert_eq!(settled_standing(ledger, &budgets).await, [(spent + 1, 0); 9]);
+    assert_eq!(amounts_when_settled(ledger, &budgets).await, [(spent + 1, 0); 9]);
     // A settlement that had not started counts as a dropped reservation.
-    let reservation = ledger.reserve(wish(100, &budgets)).await.unwrap();
+    let reservation = ledger.reserve(reserve_request(100, &budgets)).await.unwrap();
     drop(ledger.settle(reservation, cost(1)));
-    assert_eq!(settled_standing(ledger, &budgets).await, [(spent + 101, 0); 9]);
+    assert_eq!(amounts_when_settled(ledger, &budgets).await, [(spent + 101, 0); 9]);
     let tally = ledger.usage(ALWAYS).await.unwrap()[0].tally;
     assert_eq!((tally.calls - before.calls, tally.unknown - before.unknown), (2, 1));
 }
@@ -210,27 +213,30 @@ async fn a_dropped_reservation_is_charged_or_returned(ledger: &dyn Ledger) {
 async fn a_released_reservation_is_not_counted_as_a_call(ledger: &dyn Ledger) {
     let budgets = all_windows(100);
     for most in [60, 0] {
-        ledger.reserve(wish(most, &budgets)).await.unwrap().release();
+        ledger.reserve(reserve_request(most, &budgets)).await.unwrap().release();
     }
-    assert_eq!(settled_standing(ledger, &budgets).await, [(0, 0); 9]);
+    assert_eq!(amounts_when_settled(ledger, &budgets).await, [(0, 0); 9]);
     assert_eq!(ledger.usage(ALWAYS).await, Ok(vec![]));
 }
 
 async fn concurrent_calls_never_exceed_a_budget(ledger: &dyn Ledger) {
     let budgets = all_windows(100);
-    let granted = join_all((0..200).map(|_| ledger.reserve(wish(7, &budgets)))).await;
+    let granted = join_all((0..200).map(|_| ledger.reserve(reserve_request(7, &budgets)))).await;
     assert_eq!(granted.iter().filter(|one| one.is_ok()).count(), 14);
-    assert_eq!(standing(ledger, &budgets).await, [(0, 98); 9]);
+    assert_eq!(amounts(ledger, &budgets).await, [(0, 98); 9]);
     join_all(granted.into_iter().flatten().map(|one| ledger.settle(one, cost(7)))).await;
-    assert_eq!(standing(ledger, &budgets).await, [(98, 0); 9]);
+    assert_eq!(amounts(ledger, &budgets).await, [(98, 0); 9]);
 }
 
 async fn usage_is_reported_by_day_provider_and_client(ledger: &dyn Ledger) {
     let none: Budgets = [].into();
     for (provider, client) in [("b", Some("you")), ("a", Some("me")), ("a", None), ("a", Some("me"))] {
-        let wish =
-            ReserveRequest { provider: provider.into(), client: client.map(Into::into), ..wish(50, &none) };
-        let reservation = ledger.reserve(wish).await.unwrap();
+        let request = ReserveRequest {
+            provider: provider.into(),
+            client: client.map(Into::into),
+            ..reserve_request(50, &none)
+        };
+        let reservation = ledger.reserve(request).await.unwrap();
         let settlement = Settlement { took: Duration::from_millis(1500), ..cost(5) };
         ledger.settle(reservation, settlement).await;
     }
@@ -266,8 +272,8 @@ async fn experience_is_reported_by_provider_and_size(ledger: &dyn Ledger) {
         (12_000_000, Settlement { took: Duration::from_secs(6), ..cost(60) }),
         (12_000_000, Settlement { colored: false, ..cost(60) }),
     ] {
-        let wish = ReserveRequest { pixels, ..wish(1000, &none) };
-        let reservation = ledger.reserve(wish).await.unwrap();
+        let request = ReserveRequest { pixels, ..reserve_request(1000, &none) };
+        let reservation = ledger.reserve(request).await.unwrap();
         ledger.settle(reservation, settlement).await;
     }
     let experience = ledger.experience().await.unwrap();
@@ -281,7 +287,7 @@ async fn experience_is_reported_by_provider_and_size(ledger: &dyn Ledger) {
     assert_eq!(large.time_per_megapixel(), Some(Duration::from_millis(500)));
 }
 
-async fn a_window_renews_when_it_ends(ledger: &dyn Ledger, clock: &Hand) {
+async fn a_window_renews_when_it_ends(ledger: &dyn Ledger, clock: &ManualClock) {
     let budgets: Budgets = [
         budget(BudgetScope::All, Window::Day, 100),
         budget(BudgetScope::All, Window::Month, 250),
@@ -295,42 +301,42 @@ async fn a_window_renews_when_it_ends(ledger: &dyn Ledger, clock: &Hand) {
         (100, "all day", Some(datetime!(2026-03-03 0:00 UTC))),
         (50, "all month", Some(datetime!(2026-04-01 0:00 UTC))),
     ] {
-        let reservation = ledger.reserve(wish(wanted, &budgets)).await.unwrap();
+        let reservation = ledger.reserve(reserve_request(wanted, &budgets)).await.unwrap();
         ledger.settle(reservation, cost(wanted)).await;
-        let Err(ReserveError::Budget(error)) = ledger.reserve(wish(1, &budgets)).await else {
+        let Err(ReserveError::Budget(error)) = ledger.reserve(reserve_request(1, &budgets)).await else {
             panic!("{refused}")
         };
         assert_eq!((error.budget.as_str(), error.renews), (refused, renews));
         clock.forward(time::Duration::DAY);
     }
     clock.forward(time::Duration::days(31));
-    let Err(ReserveError::Budget(error)) = ledger.reserve(wish(71, &budgets)).await else {
+    let Err(ReserveError::Budget(error)) = ledger.reserve(reserve_request(71, &budgets)).await else {
         panic!("350 + 71 > 420")
     };
     assert_eq!((error.budget.as_str(), error.left, error.renews), ("all total", micro(70), None));
-    assert_eq!(standing(ledger, &budgets).await, [(0, 0), (0, 0), (350, 0)]);
+    assert_eq!(amounts(ledger, &budgets).await, [(0, 0), (0, 0), (350, 0)]);
 }
 
-async fn a_call_counts_on_the_day_it_began(ledger: &dyn Ledger, clock: &Hand) {
+async fn a_call_counts_on_the_day_it_began(ledger: &dyn Ledger, clock: &ManualClock) {
     let budgets: Budgets =
         [budget(BudgetScope::All, Window::Day, 100), budget(BudgetScope::All, Window::Total, 1000)].into();
-    let before = ledger.reserve(wish(100, &budgets)).await.unwrap();
+    let before = ledger.reserve(reserve_request(100, &budgets)).await.unwrap();
     clock.forward(time::Duration::hours(3));
-    let after = ledger.reserve(wish(100, &budgets)).await.unwrap();
-    assert_eq!(standing(ledger, &budgets).await, [(0, 100), (0, 200)]);
+    let after = ledger.reserve(reserve_request(100, &budgets)).await.unwrap();
+    assert_eq!(amounts(ledger, &budgets).await, [(0, 100), (0, 200)]);
     ledger.settle(before, cost(10)).await;
-    assert_eq!(standing(ledger, &budgets).await, [(0, 100), (10, 100)]);
+    assert_eq!(amounts(ledger, &budgets).await, [(0, 100), (10, 100)]);
     ledger.settle(after, cost(20)).await;
-    assert_eq!(standing(ledger, &budgets).await, [(20, 0), (30, 0)]);
+    assert_eq!(amounts(ledger, &budgets).await, [(20, 0), (30, 0)]);
     let days: Vec<Date> = ledger.usage(ALWAYS).await.unwrap().iter().map(|row| row.day).collect();
     assert_eq!(days, [date!(2026 - 02 - 28), date!(2026 - 03 - 01)]);
 }
 
-async fn a_clock_that_is_set_back_does_not_reopen_a_window(ledger: &dyn Ledger, clock: &Hand) {
+async fn a_clock_that_is_set_back_does_not_reopen_a_window(ledger: &dyn Ledger, clock: &ManualClock) {
     let budgets: Budgets =
         [budget(BudgetScope::All, Window::Day, 100), budget(BudgetScope::Client, Window::Month, 150)].into();
     let spend = async |most| {
-        let reservation = ledger.reserve(wish(most, &budgets)).await?;
+        let reservation = ledger.reserve(reserve_request(most, &budgets)).await?;
         Ok::<_, ReserveError>(ledger.settle(reservation, cost(most)).await)
     };
     let renews = async || {
@@ -343,16 +349,16 @@ async fn a_clock_that_is_set_back_does_not_reopen_a_window(ledger: &dyn Ledger, 
     let ends = [Some(datetime!(2026-04-10 0:00 UTC)), Some(datetime!(2026-05-01 0:00 UTC))];
     for back in [1, 9, 31] {
         clock.back(time::Duration::days(back));
-        assert_eq!(standing(ledger, &budgets).await, [(90, 0), (90, 0)]);
+        assert_eq!(amounts(ledger, &budgets).await, [(90, 0), (90, 0)]);
         assert_eq!(renews().await, ends);
         let Err(ReserveError::Budget(refused)) = spend(11).await else { panic!("{back} days back") };
         assert_eq!((refused.budget.as_str(), refused.left, refused.renews), ("all day", micro(10), ends[0]));
     }
     spend(10).await.unwrap();
-    assert_eq!(standing(ledger, &budgets).await, [(100, 0), (100, 0)]);
+    assert_eq!(amounts(ledger, &budgets).await, [(100, 0), (100, 0)]);
     // A new day begins when the clock passes the latest recorded time.
     clock.forward(time::Duration::days(42));
-    assert_eq!(standing(ledger, &budgets).await, [(0, 0), (100, 0)]);
+    assert_eq!(amounts(ledger, &budgets).await, [(0, 0), (100, 0)]);
     spend(50).await.unwrap();
     assert!(matches!(spend(1).await, Err(ReserveError::Budget(_))));
 }

@@ -9,7 +9,9 @@ use pixcolor::credit::{BudgetScope, Budgets, Clock, Ledger, ReserveError, Settle
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
-use super::common::{Hand, ReserveRequest, budget, cost, folder, micro, open, standing, wish};
+use super::common::{
+    ManualClock, ReserveRequest, amounts, budget, cost, folder, micro, open, reserve_request,
+};
 
 fn total() -> Budgets {
     [budget(BudgetScope::All, Window::Total, i64::MAX)].into()
@@ -22,10 +24,10 @@ fn runtime() -> Runtime {
 /// Makes calls that cost 1, 2, 3, ... micro-credits. Returns how much each record adds to the spent amount, in file
 /// order.
 async fn calls(folder: &Path, count: i64) -> Vec<i64> {
-    let ledger = open(folder, Hand::new());
+    let ledger = open(folder, ManualClock::new());
     let mut steps = Vec::new();
     for number in 1..=count {
-        let reservation = ledger.reserve(wish(100, &total())).await.unwrap();
+        let reservation = ledger.reserve(reserve_request(100, &total())).await.unwrap();
         ledger.settle(reservation, cost(number)).await;
         // A reservation without a settlement counts in full.
         steps.extend([100, number - 100]);
@@ -39,9 +41,9 @@ fn ledger_file(folder: &Path) -> PathBuf {
 
 /// The spent amount after the ledger is reopened.
 fn spent(folder: &Path) -> i64 {
-    let ledger = open(folder, Hand::new());
+    let ledger = open(folder, ManualClock::new());
     assert_eq!(ledger.health(), Ok(()));
-    runtime().block_on(standing(&ledger, &total()))[0].0
+    runtime().block_on(amounts(&ledger, &total()))[0].0
 }
 
 fn reason(ledger: &FileLedger) -> String {
@@ -53,7 +55,7 @@ fn a_reopened_ledger_has_the_same_amounts() {
     let folder = folder();
     runtime().block_on(calls(folder.path(), 10));
     assert_eq!(spent(folder.path()), 55);
-    let ledger = open(folder.path(), Hand::new());
+    let ledger = open(folder.path(), ManualClock::new());
     assert_eq!(ledger.recovered().records, 20);
     assert_eq!((ledger.recovered().kept_aside, ledger.recovered().unsettled), (None, 0));
     let first = fs::read_to_string(ledger_file(folder.path())).unwrap().lines().next().unwrap().to_owned();
@@ -64,15 +66,15 @@ fn a_reopened_ledger_has_the_same_amounts() {
 fn a_reservation_without_a_settlement_counts_as_spent_once() {
     let folder = folder();
     runtime().block_on(async {
-        let ledger = open(folder.path(), Hand::new());
-        let reservation = ledger.reserve(wish(70, &total())).await.unwrap();
+        let ledger = open(folder.path(), ManualClock::new());
+        let reservation = ledger.reserve(reserve_request(70, &total())).await.unwrap();
         // The program ends before the call does.
         std::mem::forget(reservation);
     });
     for unsettled in [1, 0, 0] {
-        let ledger = open(folder.path(), Hand::new());
+        let ledger = open(folder.path(), ManualClock::new());
         assert_eq!(ledger.recovered().unsettled, unsettled);
-        assert_eq!(runtime().block_on(standing(&ledger, &total())), [(70, 0)]);
+        assert_eq!(runtime().block_on(amounts(&ledger, &total())), [(70, 0)]);
     }
 }
 
@@ -98,12 +100,12 @@ proptest! {
         let end = whole[..cut].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
         let ledger = fs::read(&path).unwrap();
         prop_assert!(ledger.starts_with(&whole[..end]));
-        let aside: Vec<Vec<u8>> = kept_aside(folder.path());
+        let aside: Vec<Vec<u8>> = saved_files(folder.path());
         let expected: Vec<Vec<u8>> = Some(broken[end..].to_vec()).filter(|tail| !tail.is_empty()).into_iter().collect();
         prop_assert_eq!(aside, expected);
         // The file is complete now.
         spent(folder.path());
-        prop_assert!(kept_aside(folder.path()).len() <= 1);
+        prop_assert!(saved_files(folder.path()).len() <= 1);
     }
 
     /// A damaged line stops the ledger. When the operator accepts the loss, only that line is lost.
@@ -122,20 +124,20 @@ proptest! {
         fs::write(&path, &bytes).unwrap();
 
         for _ in 0..2 {
-            let ledger = open(folder.path(), Hand::new());
+            let ledger = open(folder.path(), ManualClock::new());
             let reason = reason(&ledger);
             prop_assert!(reason.contains(" has damaged lines: 1, the first is line "), "{reason}");
-            prop_assert!(runtime().block_on(ledger.reserve(wish(1, &total()))).is_err());
+            prop_assert!(runtime().block_on(ledger.reserve(reserve_request(1, &total()))).is_err());
         }
         prop_assert_eq!(&fs::read(&path).unwrap(), &bytes);
-        let said = FileLedger::accept_loss(folder.path(), Hand::new().now()).unwrap().to_string();
+        let said = FileLedger::accept_loss(folder.path(), ManualClock::new().now()).unwrap().to_string();
         prop_assert!(said.contains("Lost: 1 records, "), "{said}");
         // The settlement replaces a lost reservation; if the settlement is lost, the reservation still counts.
         let spent_now = spent(folder.path());
         prop_assert!((15..=15 + 99).contains(&spent_now), "{spent_now}");
-        prop_assert_eq!(kept_aside(folder.path()), vec![bytes]);
+        prop_assert_eq!(saved_files(folder.path()), vec![bytes]);
         prop_assert_eq!(spent(folder.path()), spent_now);
-        prop_assert_eq!(kept_aside(folder.path()).len(), 1);
+        prop_assert_eq!(saved_files(folder.path()).len(), 1);
     }
 
     #[test]
@@ -143,21 +145,21 @@ proptest! {
         let folder = folder();
         let bytes = if header { [b"pixcolor-ledger 1\n", bytes.as_slice()].concat() } else { bytes };
         fs::write(ledger_file(folder.path()), &bytes).unwrap();
-        let ledger = open(folder.path(), Hand::new());
+        let ledger = open(folder.path(), ManualClock::new());
         // A last line without a line end may be incomplete.
         let usable = header && bytes.iter().filter(|byte| **byte == b'\n').count() == 1;
         prop_assert_eq!(ledger.health().is_ok(), usable, "{:?}", ledger.health());
         drop(ledger);
         if !usable {
             prop_assert_eq!(&fs::read(ledger_file(folder.path())).unwrap(), &bytes);
-            FileLedger::accept_loss(folder.path(), Hand::new().now()).unwrap();
+            FileLedger::accept_loss(folder.path(), ManualClock::new().now()).unwrap();
             prop_assert_eq!(spent(folder.path()), 0);
-            prop_assert_eq!(kept_aside(folder.path()), vec![bytes]);
+            prop_assert_eq!(saved_files(folder.path()), vec![bytes]);
         }
     }
 }
 
-fn kept_aside(folder: &Path) -> Vec<Vec<u8>> {
+fn saved_files(folder: &Path) -> Vec<Vec<u8>> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let aside =
         names.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("ledger.broken-"));
@@ -172,7 +174,7 @@ fn a_ledger_of_a_newer_version_is_refused_and_unchanged() {
         let folder = folder();
         let path = ledger_file(folder.path());
         fs::write(&path, text).unwrap();
-        let ledger = open(folder.path(), Hand::new());
+        let ledger = open(folder.path(), ManualClock::new());
         let reason = reason(&ledger);
         let (start, end) = (
             format!("{} is there, but a newer version of PixColor wrote it ({what}", path.display()),
@@ -181,9 +183,12 @@ fn a_ledger_of_a_newer_version_is_refused_and_unchanged() {
         );
         assert!(reason.starts_with(&start) && reason.ends_with(end), "{reason}");
         runtime().block_on(async {
-            assert!(matches!(ledger.reserve(wish(1, &total())).await, Err(ReserveError::Ledger(_))));
+            assert!(matches!(
+                ledger.reserve(reserve_request(1, &total())).await,
+                Err(ReserveError::Ledger(_))
+            ));
             assert!(ledger.usage(time::Date::MIN..=time::Date::MAX).await.is_err());
-            let free = ledger.reserve(wish(0, &total())).await.unwrap();
+            let free = ledger.reserve(reserve_request(0, &total())).await.unwrap();
             ledger.settle(free, cost(0)).await;
         });
         drop(ledger);
@@ -196,7 +201,7 @@ fn a_file_that_is_not_a_ledger_is_refused_and_unchanged() {
     for text in ["hello\n", "pixcolor-ledger x\n", "pixcolor-ledger 0\n", "pixcolor-ledger 1", "\n"] {
         let folder = folder();
         fs::write(ledger_file(folder.path()), text).unwrap();
-        let reason = reason(&open(folder.path(), Hand::new()));
+        let reason = reason(&open(folder.path(), ManualClock::new()));
         assert!(reason.contains("ledger does not begin as a ledger does"), "{reason}");
         assert_eq!(fs::read_to_string(ledger_file(folder.path())).unwrap(), text);
     }
@@ -206,19 +211,19 @@ fn a_file_that_is_not_a_ledger_is_refused_and_unchanged() {
 async fn a_second_program_can_read_but_not_spend_until_the_first_ends() {
     let folder = folder();
     calls(folder.path(), 3).await;
-    let first = open(folder.path(), Hand::new());
-    let second = open(folder.path(), Hand::new());
+    let first = open(folder.path(), ManualClock::new());
+    let second = open(folder.path(), ManualClock::new());
     let reason = reason(&second);
     assert!(reason.starts_with("another process uses it, such as a running gateway"), "{reason}");
-    assert_eq!(standing(&second, &total()).await, [(6, 0)]);
-    assert!(matches!(second.reserve(wish(1, &total())).await, Err(ReserveError::Ledger(_))));
-    let more = first.reserve(wish(100, &total())).await.unwrap();
+    assert_eq!(amounts(&second, &total()).await, [(6, 0)]);
+    assert!(matches!(second.reserve(reserve_request(1, &total())).await, Err(ReserveError::Ledger(_))));
+    let more = first.reserve(reserve_request(100, &total())).await.unwrap();
     first.settle(more, cost(4)).await;
     drop(first);
-    let reservation = second.reserve(wish(100, &total())).await.unwrap();
+    let reservation = second.reserve(reserve_request(100, &total())).await.unwrap();
     assert_eq!(second.health(), Ok(()));
     second.settle(reservation, cost(5)).await;
-    assert_eq!(standing(&second, &total()).await, [(15, 0)]);
+    assert_eq!(amounts(&second, &total()).await, [(15, 0)]);
 }
 
 #[tokio::test]
@@ -226,21 +231,21 @@ async fn paid_calls_are_off_until_the_folder_exists() {
     let folder = folder();
     let state_dir = folder.path().join("state");
     fs::write(&state_dir, "in the way").unwrap();
-    let ledger = open(&state_dir, Hand::new());
+    let ledger = open(&state_dir, ManualClock::new());
     let reason = reason(&ledger);
     assert!(reason.starts_with(&format!("the folder {} cannot be made: ", state_dir.display())), "{reason}");
-    let refused = ledger.reserve(wish(1, &total())).await.unwrap_err();
+    let refused = ledger.reserve(reserve_request(1, &total())).await.unwrap_err();
     let start = "providers that cost something are off, because the ledger cannot be used: the folder ";
     assert!(refused.to_string().starts_with(start), "{refused}");
-    let free = ledger.reserve(wish(0, &total())).await.unwrap();
+    let free = ledger.reserve(reserve_request(0, &total())).await.unwrap();
     ledger.settle(free, cost(0)).await;
-    assert_eq!(standing(&ledger, &total()).await, [(0, 0)]);
+    assert_eq!(amounts(&ledger, &total()).await, [(0, 0)]);
 
     fs::remove_file(&state_dir).unwrap();
-    let reservation = ledger.reserve(wish(1, &total())).await.unwrap();
+    let reservation = ledger.reserve(reserve_request(1, &total())).await.unwrap();
     ledger.settle(reservation, cost(1)).await;
     drop(ledger);
-    assert_eq!(standing(&open(&state_dir, Hand::new()), &total()).await, [(1, 0)]);
+    assert_eq!(amounts(&open(&state_dir, ManualClock::new()), &total()).await, [(1, 0)]);
 }
 
 #[cfg(unix)]
@@ -259,28 +264,29 @@ fn only_the_owner_may_read_the_ledger() {
 #[tokio::test]
 async fn a_long_file_is_compacted_and_keeps_its_amounts() {
     let (long, short) = (folder(), folder());
-    let (long_clock, short_clock) = (Hand::new(), Hand::new());
+    let (long_clock, short_clock) = (ManualClock::new(), ManualClock::new());
     let never = FileOptions { rewrite_above: u64::MAX, ..FileOptions::default() };
     let often = FileOptions { rewrite_above: 4096, ..FileOptions::default() };
     let budgets: Budgets = [BudgetScope::All, BudgetScope::Provider("a".into()), BudgetScope::Client]
         .into_iter()
         .flat_map(|scope| Window::ALL.map(|window| budget(scope.clone(), window, i64::MAX)))
         .collect();
-    let open =
-        |folder: &Path, clock: &Arc<Hand>, options| FileLedger::open(folder, clock.clone(), options).unwrap();
+    let open = |folder: &Path, clock: &Arc<ManualClock>, options| {
+        FileLedger::open(folder, clock.clone(), options).unwrap()
+    };
     let (mut one, mut two) = (open(long.path(), &long_clock, never), open(short.path(), &short_clock, often));
     let mut most_bytes = 0;
     for number in 0..3000_i64 {
         for ledger in [&one, &two] {
             let provider = ["a", "b"][number as usize % 2].to_owned();
             let client = [Some("me"), Some("you"), None][number as usize % 3].map(Into::into);
-            let wish = ReserveRequest {
+            let request = ReserveRequest {
                 provider,
                 client,
                 pixels: 1 << (number % 25),
-                ..wish(number % 90, &budgets)
+                ..reserve_request(number % 90, &budgets)
             };
-            let reservation = ledger.reserve(wish).await.unwrap();
+            let reservation = ledger.reserve(request).await.unwrap();
             if number % 50 == 0 {
                 drop(reservation);
             } else {
@@ -297,7 +303,7 @@ async fn a_long_file_is_compacted_and_keeps_its_amounts() {
         }
         most_bytes = most_bytes.max(fs::metadata(ledger_file(short.path())).unwrap().len());
         if number % 250 == 249 {
-            assert_eq!(standing(&one, &budgets).await, standing(&two, &budgets).await);
+            assert_eq!(amounts(&one, &budgets).await, amounts(&two, &budgets).await);
             assert_eq!(one.experience().await, two.experience().await);
             (one, two) = {
                 drop((one, two));
@@ -320,5 +326,5 @@ async fn a_long_file_is_compacted_and_keeps_its_amounts() {
     let days = by_provider(one.usage(always.clone()).await.unwrap());
     assert_eq!(days, by_provider(two.usage(always).await.unwrap()));
     assert!(days.len() > 700);
-    assert!(standing(&two, &budgets).await[2].0 > micro(90_000).micro());
+    assert!(amounts(&two, &budgets).await[2].0 > micro(90_000).micro());
 }

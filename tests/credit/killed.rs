@@ -10,7 +10,7 @@ use std::time::Duration;
 use pixcolor::credit::ledger::{FileLedger, FileOptions};
 use pixcolor::credit::{BudgetScope, Budgets, Ledger, SystemClock, Window};
 
-use super::common::{budget, cost, standing, wish};
+use super::common::{amounts, budget, cost, reserve_request};
 
 const FOLDER: &str = "PIXCOLOR_TEST_LEDGER";
 const TASKS: u64 = 8;
@@ -46,7 +46,7 @@ fn spender(folder: &Path) -> (Child, Receiver<String>) {
 
 /// What a spending process reported.
 #[derive(Default)]
-struct Said {
+struct Report {
     /// Total cost of its calls, in micro-credits.
     spent: i64,
     /// Reserved for calls that were not settled, in micro-credits.
@@ -54,7 +54,7 @@ struct Said {
     settled: u32,
 }
 
-impl Said {
+impl Report {
     fn read(&mut self, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
@@ -76,30 +76,30 @@ fn kill_spenders(times: u32) {
     let (mut spent_before, mut settled, mut unsettled) = (0, 0, 0);
     for time in 0..times {
         let (mut child, lines) = spender(folder.path());
-        let mut said = Said::default();
+        let mut report = Report::default();
         // The process is killed at a random moment after it has begun to spend.
-        while said.open == 0 {
-            said.read(&lines.recv_timeout(Duration::from_secs(60)).unwrap());
+        while report.open == 0 {
+            report.read(&lines.recv_timeout(Duration::from_secs(60)).unwrap());
         }
         std::thread::sleep(Duration::from_micros(random(60_000)));
         child.kill().unwrap();
         child.wait().unwrap();
-        lines.iter().for_each(|line| said.read(&line));
+        lines.iter().for_each(|line| report.read(&line));
 
         let ledger = open(folder.path());
         assert_eq!(ledger.health(), Ok(()), "kill {time}");
         let recovered = ledger.recovered();
-        let (spent, reserved) = runtime.block_on(standing(&ledger, &budgets()))[0];
+        let (spent, reserved) = runtime.block_on(amounts(&ledger, &budgets()))[0];
         let counted = spent - spent_before;
         assert_eq!(reserved, 0);
-        assert!(counted >= said.spent, "kill {time}: {counted} of {} are counted", said.spent);
-        let over = counted - said.spent;
+        assert!(counted >= report.spent, "kill {time}: {counted} of {} are counted", report.spent);
+        let over = counted - report.spent;
         let open = recovered.unsettled_credits.micro();
         assert!(over <= open, "kill {time}: {over} too much are counted, and {open} were open");
         // The ledger has no more open reservations than the process reported or was about to receive.
-        assert!(recovered.unsettled <= TASKS && open <= said.open + TASKS as i64 * 1000, "kill {time}");
+        assert!(recovered.unsettled <= TASKS && open <= report.open + TASKS as i64 * 1000, "kill {time}");
         spent_before = spent;
-        settled += said.settled;
+        settled += report.settled;
         unsettled += recovered.unsettled;
     }
     assert!(settled > times && unsettled > 0, "the spenders were killed before they spent");
@@ -134,7 +134,7 @@ async fn spender_child() {
         tasks.spawn(async move {
             loop {
                 let most = 1 + random(1000) as i64;
-                let reservation = ledger.reserve(wish(most, &budgets())).await.unwrap();
+                let reservation = ledger.reserve(reserve_request(most, &budgets())).await.unwrap();
                 say(format!("reserved {most}"));
                 let actual = random(most as u64 + 1) as i64;
                 tokio::time::sleep(Duration::from_micros(random(2000))).await;

@@ -7,28 +7,28 @@ use pixcolor::credit::ledger::FileLedger;
 use pixcolor::credit::{BudgetScope, Budgets, Clock, Ledger, LedgerError, ReserveError, Window};
 use tempfile::TempDir;
 
-use super::common::{Hand, budget, cost, folder, open, standing, wish};
+use super::common::{ManualClock, amounts, budget, cost, folder, open, reserve_request};
 
 fn budgets() -> Budgets {
     [budget(BudgetScope::All, Window::Total, 10_000)].into()
 }
 
 async fn spend(ledger: &FileLedger, credits: i64) -> Result<(), ReserveError> {
-    let reservation = ledger.reserve(wish(100, &budgets())).await?;
+    let reservation = ledger.reserve(reserve_request(100, &budgets())).await?;
     ledger.settle(reservation, cost(credits)).await;
     Ok(())
 }
 
 async fn spent(folder: &Path) -> i64 {
-    let ledger = open(folder, Hand::new());
+    let ledger = open(folder, ManualClock::new());
     assert_eq!(ledger.health(), Ok(()));
-    standing(&ledger, &budgets()).await[0].0
+    amounts(&ledger, &budgets()).await[0].0
 }
 
 /// A ledger with three calls of 1, 2 and 3 micro-credits: six records.
 async fn three_calls() -> (TempDir, PathBuf) {
     let folder = folder();
-    let ledger = open(folder.path(), Hand::new());
+    let ledger = open(folder.path(), ManualClock::new());
     for credits in 1..=3 {
         spend(&ledger, credits).await.unwrap();
     }
@@ -37,7 +37,9 @@ async fn three_calls() -> (TempDir, PathBuf) {
 }
 
 async fn refused(ledger: &FileLedger) -> String {
-    let Err(ReserveError::Ledger(LedgerError { reason })) = ledger.reserve(wish(1, &budgets())).await else {
+    let Err(ReserveError::Ledger(LedgerError { reason })) =
+        ledger.reserve(reserve_request(1, &budgets())).await
+    else {
         panic!("it was reserved")
     };
     assert!(ledger.health().is_err());
@@ -45,7 +47,7 @@ async fn refused(ledger: &FileLedger) -> String {
 }
 
 fn accept(folder: &Path) -> String {
-    FileLedger::accept_loss(folder, Hand::new().now()).unwrap().to_string()
+    FileLedger::accept_loss(folder, ManualClock::new().now()).unwrap().to_string()
 }
 
 /// The offset of each line, and the end of the last one.
@@ -90,7 +92,7 @@ async fn a_cut_emptied_or_damaged_ledger_is_unchanged_until_the_loss_is_accepted
         fs::write(&path, &damaged).unwrap();
         fs::write(folder.path().join("ledger.checkpoint"), &checkpoint).unwrap();
         for _ in 0..2 {
-            let ledger = open(folder.path(), Hand::new());
+            let ledger = open(folder.path(), ManualClock::new());
             let reason = refused(&ledger).await;
             assert!(reason.contains(&format!("{}{why}", path.display())), "{name}: {reason}");
             assert!(reason.contains("pixcolor ledger accept-loss"), "{name}: {reason}");
@@ -110,7 +112,7 @@ async fn a_missing_ledger_is_not_replaced_by_a_new_one() {
     let (folder, path) = three_calls().await;
     let bytes = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
-    let ledger = open(folder.path(), Hand::new());
+    let ledger = open(folder.path(), ManualClock::new());
     let reason = refused(&ledger).await;
     let missing = format!(
         "{} is missing, and ledger.checkpoint knows of 6 records and 0.000006 credits",
@@ -120,11 +122,11 @@ async fn a_missing_ledger_is_not_replaced_by_a_new_one() {
     // A running program continues when the file is put back.
     fs::write(&path, &bytes).unwrap();
     spend(&ledger, 10).await.unwrap();
-    assert_eq!(standing(&ledger, &budgets()).await, [(16, 0)]);
+    assert_eq!(amounts(&ledger, &budgets()).await, [(16, 0)]);
     drop(ledger);
 
     fs::remove_file(&path).unwrap();
-    let ledger = open(folder.path(), Hand::new());
+    let ledger = open(folder.path(), ManualClock::new());
     refused(&ledger).await;
     let said = accept(folder.path());
     assert!(
@@ -141,12 +143,12 @@ async fn a_missing_ledger_is_not_replaced_by_a_new_one() {
 async fn an_older_copy_is_noticed_and_a_missing_checkpoint_loses_nothing() {
     let (folder, path) = three_calls().await;
     let (copy, checkpoint) = (fs::read(&path).unwrap(), folder.path().join("ledger.checkpoint"));
-    let ledger = open(folder.path(), Hand::new());
+    let ledger = open(folder.path(), ManualClock::new());
     spend(&ledger, 4).await.unwrap();
     drop(ledger);
     let now = fs::read(&path).unwrap();
     fs::write(&path, copy).unwrap();
-    let reason = refused(&open(folder.path(), Hand::new())).await;
+    let reason = refused(&open(folder.path(), ManualClock::new())).await;
     assert!(reason.contains(" was cut: it has "), "{reason}");
 
     fs::write(&path, now).unwrap();
@@ -156,7 +158,7 @@ async fn an_older_copy_is_noticed_and_a_missing_checkpoint_loses_nothing() {
     assert!(checkpoint.exists());
     for damaged in ["", "{}\n"] {
         fs::write(&checkpoint, damaged).unwrap();
-        let reason = refused(&open(folder.path(), Hand::new())).await;
+        let reason = refused(&open(folder.path(), ManualClock::new())).await;
         assert!(reason.contains("ledger.checkpoint is damaged: "), "{reason}");
         let said = accept(folder.path());
         assert!(said.contains(" records, 0.00001 credits charged"), "{said}");
@@ -169,8 +171,8 @@ async fn a_loss_cannot_be_accepted_while_a_program_has_the_ledger_open() {
     let nothing = folder();
     assert_eq!(accept(nothing.path()), "There is no ledger yet, and none was lost. Nothing was changed.");
     let (folder, _) = three_calls().await;
-    let ledger = open(folder.path(), Hand::new());
-    let error = FileLedger::accept_loss(folder.path(), Hand::new().now()).unwrap_err();
+    let ledger = open(folder.path(), ManualClock::new());
+    let error = FileLedger::accept_loss(folder.path(), ManualClock::new().now()).unwrap_err();
     assert!(error.reason.starts_with("another process uses it"), "{error}");
     drop(ledger);
     let said = accept(folder.path());
@@ -200,10 +202,10 @@ async fn a_file_removed_replaced_or_cut_while_open_is_noticed_before_the_next_re
         for restored in [true, false] {
             let (folder, path) = three_calls().await;
             let away = folder.path().join("away");
-            let ledger = open(folder.path(), Hand::new());
+            let ledger = open(folder.path(), ManualClock::new());
             spend(&ledger, 4).await.unwrap();
-            let in_hand = ledger.reserve(wish(100, &budgets())).await.unwrap();
-            let late = ledger.reserve(wish(100, &budgets())).await.unwrap();
+            let in_hand = ledger.reserve(reserve_request(100, &budgets())).await.unwrap();
+            let late = ledger.reserve(reserve_request(100, &budgets())).await.unwrap();
             change(&path, &away);
             let reason = refused(&ledger).await;
             assert!(
@@ -212,7 +214,7 @@ async fn a_file_removed_replaced_or_cut_while_open_is_noticed_before_the_next_re
             );
             // A call in progress is settled in memory.
             ledger.settle(in_hand, cost(30)).await;
-            assert_eq!(standing(&ledger, &budgets()).await, [(40, 100)]);
+            assert_eq!(amounts(&ledger, &budgets()).await, [(40, 100)]);
             refused(&ledger).await;
             if restored {
                 fs::rename(&away, &path).unwrap();
@@ -222,7 +224,7 @@ async fn a_file_removed_replaced_or_cut_while_open_is_noticed_before_the_next_re
             }
             spend(&ledger, 5).await.unwrap();
             assert_eq!(ledger.health(), Ok(()));
-            assert_eq!(standing(&ledger, &budgets()).await, [(45, 100)], "{why}");
+            assert_eq!(amounts(&ledger, &budgets()).await, [(45, 100)], "{why}");
             ledger.settle(late, cost(55)).await;
             drop(ledger);
             assert_eq!(spent(folder.path()).await, 100, "{why}");
@@ -233,7 +235,7 @@ async fn a_file_removed_replaced_or_cut_while_open_is_noticed_before_the_next_re
 #[tokio::test]
 async fn the_periodic_check_notices_a_missing_file_without_a_request() {
     let (folder, path) = three_calls().await;
-    let ledger = open(folder.path(), Hand::new());
+    let ledger = open(folder.path(), ManualClock::new());
     fs::remove_file(path).unwrap();
     for healthy in [false, true] {
         if healthy {
@@ -253,12 +255,12 @@ async fn the_periodic_check_notices_a_missing_file_without_a_request() {
 async fn the_latest_time_survives_a_restart_and_accepting_a_loss_corrects_it() {
     let folder = folder();
     let budgets: Budgets = [budget(BudgetScope::All, Window::Month, 100)].into();
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let ledger = open(folder.path(), clock.clone());
     // A released reservation leaves nothing in a compacted ledger.
     clock.forward(time::Duration::days(365));
     let spend = async |ledger: &FileLedger, most| {
-        let reservation = ledger.reserve(wish(most, &budgets)).await?;
+        let reservation = ledger.reserve(reserve_request(most, &budgets)).await?;
         ledger.settle(reservation, cost(most)).await;
         Ok::<_, ReserveError>(())
     };

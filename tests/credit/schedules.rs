@@ -12,7 +12,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::task::{JoinSet, yield_now};
 
-use super::common::{Hand, ReserveRequest, budget, cost, folder, micro, open, settled_standing, wish};
+use super::common::{
+    ManualClock, ReserveRequest, amounts_when_settled, budget, cost, folder, micro, open, reserve_request,
+};
 
 const SCHEDULES: u32 = 10_000;
 
@@ -98,19 +100,19 @@ async fn go(request: Request, ledger: Arc<dyn Ledger>, watch: Arc<Watch>) {
     for _ in 0..request.waits.0 {
         yield_now().await;
     }
-    let wish = ReserveRequest {
+    let reserve = ReserveRequest {
         provider: request.provider.into(),
         client: request.client.map(Into::into),
-        ..wish(request.most, &watch.budgets)
+        ..reserve_request(request.most, &watch.budgets)
     };
     if matches!(request.end, End::LeavesEarly) {
         // A reservation that was granted at once is dropped and charged in full.
-        if let Some(Ok(_)) = pin!(ledger.reserve(wish)).as_mut().now_or_never() {
+        if let Some(Ok(_)) = pin!(ledger.reserve(reserve)).as_mut().now_or_never() {
             watch.count(&request, request.most);
         }
         return;
     }
-    let Ok(reservation) = ledger.reserve(wish).await else { return };
+    let Ok(reservation) = ledger.reserve(reserve).await else { return };
     for (held, limit) in watch.count(&request, request.most) {
         assert!(held <= limit, "{held} of {limit} are spent or set aside");
     }
@@ -145,7 +147,7 @@ fn ten_thousand_schedules_never_exceed_a_budget_and_leave_no_reservation() {
     let run = |(budgets, requests): (Vec<Budget>, Vec<Request>)| {
         let folder = folder();
         let budgets: Budgets = budgets.into();
-        let ledger: Arc<dyn Ledger> = Arc::new(open(folder.path(), Hand::new()));
+        let ledger: Arc<dyn Ledger> = Arc::new(open(folder.path(), ManualClock::new()));
         let watch = Arc::new(Watch::new(budgets.clone()));
         runtime.block_on(async {
             let mut tasks = JoinSet::new();
@@ -155,7 +157,7 @@ fn ten_thousand_schedules_never_exceed_a_budget_and_leave_no_reservation() {
             while let Some(done) = tasks.join_next().await {
                 done.map_err(|error| TestCaseError::fail(error.to_string()))?;
             }
-            let spent = settled_standing(&*ledger, &budgets).await;
+            let spent = amounts_when_settled(&*ledger, &budgets).await;
             for ((spent, _), (budget, held)) in spent.iter().zip(budgets.iter().zip(&watch.held)) {
                 let mine = usize::from(budget.scope == BudgetScope::Client);
                 prop_assert_eq!(*spent, held[mine].load(Ordering::SeqCst));
@@ -163,7 +165,10 @@ fn ten_thousand_schedules_never_exceed_a_budget_and_leave_no_reservation() {
             }
             // A reopened ledger has the same amounts.
             drop(ledger);
-            prop_assert_eq!(settled_standing(&open(folder.path(), Hand::new()), &budgets).await, spent);
+            prop_assert_eq!(
+                amounts_when_settled(&open(folder.path(), ManualClock::new()), &budgets).await,
+                spent
+            );
             Ok(())
         })
     };

@@ -145,7 +145,7 @@ async fn without_redis_each_process_counts_alone() {
         replica.look(&one).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert_eq!(all().await, 0, "what was taken before counts again");
+    assert_eq!(all().await, 0, "earlier charges count again");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn accept_loss(server: &Server) -> String {
 }
 
 /// The epoch in a gateway's state folder.
-fn known(state: &Path) -> String {
+fn stored_epoch(state: &Path) -> String {
     std::fs::read_to_string(state.join("redis-epoch")).unwrap().trim().to_owned()
 }
 
@@ -37,8 +37,12 @@ fn known(state: &Path) -> String {
 fn after_a_flush_gateways_that_knew_the_account_pay_nothing_until_the_loss_is_accepted() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
     let [one, mut other] = [(); 2].map(|()| gateway(&redis, &fake).start());
-    assert_eq!(known(&one.path("state")), redis.ask::<String>("GET pixcolor:epoch"));
-    assert_eq!(known(&one.path("state")), known(&other.path("state")), "a new replica adopts it");
+    assert_eq!(stored_epoch(&one.path("state")), redis.ask::<String>("GET pixcolor:epoch"));
+    assert_eq!(
+        stored_epoch(&one.path("state")),
+        stored_epoch(&other.path("state")),
+        "a new replica adopts it"
+    );
     assert_eq!(one.colorize(&small(1)).status, 200);
     assert_eq!(other.colorize(&small(2)).status, 200);
     redis.tell("FLUSHALL");
@@ -67,12 +71,12 @@ fn after_a_flush_gateways_that_knew_the_account_pay_nothing_until_the_loss_is_ac
     accept_loss(&other);
     until_paid(&other);
     assert_eq!((other.colorize(&small(31)).status, fake.calls()), (200, 4));
-    assert_eq!(known(&one.path("state")), known(&other.path("state")));
+    assert_eq!(stored_epoch(&one.path("state")), stored_epoch(&other.path("state")));
     assert_eq!(one.metric("pixcolor_budget_spent_credits{budget=\"small\"}"), 4.0, "a new account");
     // Without a loss the command changes nothing.
-    let epoch = known(&one.path("state"));
+    let epoch = stored_epoch(&one.path("state"));
     accept_loss(&one);
-    assert_eq!((known(&one.path("state")), redis.ask("GET pixcolor:epoch")), (epoch.clone(), epoch));
+    assert_eq!((stored_epoch(&one.path("state")), redis.ask("GET pixcolor:epoch")), (epoch.clone(), epoch));
 }
 
 #[test]
@@ -96,7 +100,7 @@ fn a_redis_with_lost_or_foreign_data_is_noticed() {
     accept_loss(&server);
     until_paid(&server);
     assert_eq!((server.colorize(&small(4)).status, fake.calls()), (200, 3));
-    assert_eq!(known(&server.path("state")), known(&new.path("state")));
+    assert_eq!(stored_epoch(&server.path("state")), stored_epoch(&new.path("state")));
     // A Redis with a different account is noticed in the same way.
     let empty = Redis::start();
     let folder = server.path("");
@@ -117,14 +121,14 @@ fn an_account_of_an_older_version_is_adopted_and_a_damaged_epoch_file_is_an_erro
     assert_eq!(server.colorize(&small(2)).status, 200);
     assert_eq!(server.metric("pixcolor_budget_spent_credits{budget=\"small\"}"), 4.0);
     server.terminate();
-    let right = known(&server.path("state"));
+    let right = stored_epoch(&server.path("state"));
     std::fs::write(server.path("state/redis-epoch"), "").unwrap();
     let server = server.start_again();
     assert!(ready(&server, "paid_providers_are_off").contains("redis-epoch"), "{}", server.said());
     assert_ne!(server.colorize(&small(3)).status, 200);
     accept_loss(&server);
     until_paid(&server);
-    assert_eq!((known(&server.path("state")), fake.calls()), (right, 2));
+    assert_eq!((stored_epoch(&server.path("state")), fake.calls()), (right, 2));
 }
 
 #[test]

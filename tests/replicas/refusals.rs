@@ -12,22 +12,22 @@ const KEYS: [&str; 2] = ["paid_providers_are_off", "replicas_are_on_their_own"];
 
 /// Requests `/readyz` repeatedly, with read-only and writing requests in between.
 #[track_caller]
-fn every_look_names(server: &Server, code: &str) {
+fn readyz_always_names(server: &Server, code: &str) {
     until_off(server, code);
     let start = Instant::now();
-    let (mut looks, mut seed) = (0, 1000);
-    while start.elapsed() < Duration::from_secs(5) || looks < 40 {
+    let (mut requests, mut seed) = (0, 1000);
+    while start.elapsed() < Duration::from_secs(5) || requests < 40 {
         for key in KEYS {
             let said = ready(server, key);
-            assert!(said.contains(code), "look {looks} says under {key}: {said:?}");
+            assert!(said.contains(code), "response {requests} has under {key}: {said:?}");
         }
-        assert_eq!(server.metric("pixcolor_redis_up"), 0.0, "look {looks}");
-        match looks % 3 {
+        assert_eq!(server.metric("pixcolor_redis_up"), 0.0, "response {requests}");
+        match requests % 3 {
             0 => drop(server.get("/v1/usage")),
             1 => assert_ne!(server.colorize(&small(seed)).status, 200),
             _ => drop(server.get("/v1/quota")),
         }
-        (looks, seed) = (looks + 1, seed + 1);
+        (requests, seed) = (requests + 1, seed + 1);
     }
     let warnings = server.said();
     let warnings = warnings.lines().filter(|line| line.contains("\"pixcolor::shared\""));
@@ -41,7 +41,7 @@ fn refuses(code: &str, breaks: impl Fn(&Redis), mends: impl Fn(&Redis)) {
     let server = setup(&redis, &fake, BUDGET).start();
     assert_eq!(server.colorize(&small(1)).status, 200);
     breaks(&redis);
-    every_look_names(&server, code);
+    readyz_always_names(&server, code);
     assert_eq!(fake.calls(), 1);
     mends(&redis);
     until_paid(&server);

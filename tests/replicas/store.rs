@@ -61,7 +61,7 @@ fn three_hundred_uploads_cause_one_shared_call_and_all_are_answered_without_redi
         let provider = if seed == 1 { "algorithmia" } else { "local" };
         assert_eq!((answer.status, answer.header("x-pixcolor-provider")), (200, provider), "{seed}");
     }
-    assert_eq!(old_and_new[0].body, answers[0].body, "each replica keeps what it has");
+    assert_eq!(old_and_new[0].body, answers[0].body, "each replica still has its cached result");
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     assert_eq!(fake.calls(), 1, "no paid call without an account");
     redis.start_again();

@@ -1,7 +1,7 @@
-//! What calls cost: amounts, prices, budgets, and the ledger that keeps account of it all.
+//! Credit: amounts, prices, budgets, and the ledger.
 //!
-//! No credit is spent that was not reserved, no budget is passed, and what is unknown is never 0. This room
-//! knows neither pictures nor HTTP; `gateway` calls it, and `config` makes its prices and budgets.
+//! No credit is spent without a reservation, no budget is exceeded, and an unknown amount is never 0. This module
+//! knows neither images nor HTTP; `gateway` calls it, and `config` creates its prices and budgets.
 
 pub mod amount;
 mod budget;
@@ -26,17 +26,17 @@ pub use price::{CallFacts, Price, UnknownCost};
 pub use usage::{Tally, UsageGrouping, UsageLine, UsageReport, UsageRow};
 pub use window::{Clock, SystemClock, Window};
 
-/// What one provider call consumed. Unknown is `None`, never 0.
+/// The consumption of a call. Unknown is `None`, never 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Credit charged for the call; `None` when the provider did not say what it must.
+    /// Credit charged for the call; `None` if the reply lacks it.
     pub credits: Option<Credits>,
-    /// Processor time spent on this machine, by the thread's clock; `None` for remote providers.
+    /// Processor time on this machine, by the thread's clock; `None` for remote providers.
     pub cpu: Option<Duration>,
 }
 
 impl Usage {
-    /// Both together: unknown credit makes the sum unknown.
+    /// The sum; unknown credit makes it unknown.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let credits = self.credits.zip(other.credits).map(|(one, two)| one.plus(two));

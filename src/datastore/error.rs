@@ -6,7 +6,7 @@ use super::BoundOwner;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("the collection does not exist: create it first")]
+    #[error("there is no such collection: create it first")]
     NoCollection,
     #[error("a collection of that name already exists")]
     Exists,

@@ -39,7 +39,7 @@ fn code(value: f32) -> u16 {
     (value + 0.5).clamp(0.0, 65_535.0) as u16
 }
 
-/// See [`Photo::grey_for`].
+/// See [`Photo::gray_for`].
 pub(super) fn for_provider(photo: &Photo, max_pixels: u64) -> Gray {
     let from = (photo.width(), photo.height());
     let (width, height) = fit(from, max_pixels);

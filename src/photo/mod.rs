@@ -201,7 +201,7 @@ impl Photo {
     }
 
     /// Whether the upload already had colour that is more than one tint over the whole picture:
-    /// sepia, yellowed paper and a toned print are not coloured. See [`ColourStatistics`].
+    /// sepia, yellowed paper and a toned print are not coloured. See [`ColorStatistics`].
     pub fn is_colored(&self) -> bool {
         self.color.is_colored()
     }

@@ -1,5 +1,4 @@
-//! A reservation in somebody's hands, which cannot get lost: who drops it has called or not, and the
-//! ledger is told either way.
+//! A reservation as a value. Dropping it always ends it: the ledger learns whether a call may have been made.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,65 +8,63 @@ use time::OffsetDateTime;
 
 use super::{Credits, ReserveRequest};
 
-/// What the ledger knows of a reservation.
+/// A reservation, as the ledger records it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReservationRecord {
-    /// Its number; 0 is a reservation of nothing.
+    /// 0 for a reservation of zero credits.
     pub id: u64,
-    /// When it was made, in UTC.
+    /// In UTC.
     pub at: OffsetDateTime,
-    /// Who is to be called.
     pub provider: String,
-    /// Who causes it.
     pub client: Option<String>,
-    /// What is set aside.
+    /// The reserved credit.
     pub most: Credits,
-    /// Pixels of the photograph.
+    /// Pixels of the photo.
     pub pixels: u64,
-    /// Pixels of the picture that is to be sent.
+    /// Pixels of the image to send.
     pub sent_pixels: u64,
 }
 
 impl ReservationRecord {
-    /// The ticket of a wish that is granted.
+    /// The record of a granted request.
     pub(super) fn new(id: u64, at: OffsetDateTime, wish: ReserveRequest) -> Self {
         let ReserveRequest { provider, client, most, pixels, sent_pixels, budgets: _ } = wish;
         Self { id, at: at.truncate_to_second(), provider, client, most, pixels, sent_pixels }
     }
 
-    /// Whether the call is counted without its client where the day has `ANONYMOUS_CLIENTS_A_DAY` already.
+    /// Whether the call is counted without its client, because its day has `ANONYMOUS_CLIENTS_A_DAY` clients already.
     pub(super) fn is_free_and_anonymous(&self) -> bool {
         self.most.is_zero() && self.client.as_deref().is_some_and(is_anonymous)
     }
 }
 
-/// How many clients without a key the usage of one day names, for each provider together, before those that call only
-/// what costs nothing are counted without their names: addresses are free to have, and must not fill the ledger.
+/// How many clients without a key the usage of a day names, for all providers together. Beyond that, free calls are
+/// counted without their clients, because addresses cost nothing and must not fill the ledger.
 pub const ANONYMOUS_CLIENTS_A_DAY: usize = 250;
 
-/// Whether a client has no key. Keys are as many as the operator has made.
+/// Whether a client has no key. The operator limits the number of keys.
 pub(super) fn is_anonymous(client: &str) -> bool {
     !client.starts_with("key:")
 }
 
-/// What a ledger does with a reservation that nobody settles. It must not wait.
+/// What a ledger does with a dropped reservation. Must not block.
 pub(super) type ReservationReturn = Arc<dyn Fn(ReservationRecord, Dropped) + Send + Sync>;
 
-/// In which state a reservation was dropped.
+/// The state of a dropped reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dropped {
-    /// No call can have been made: nobody was told of it, or it was released.
+    /// No call was made: the reservation was never returned to a caller, or was released.
     Unseen,
-    /// Somebody had it: a call may have been made, and nobody knows what it has cost.
+    /// A call may have been made, at unknown cost.
     Held,
 }
 
-/// Whether a call may have been made. Clones are of the same call.
+/// Whether a call may have been made. Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub struct CallBegun(Arc<AtomicBool>);
 
 impl CallBegun {
-    /// To be called before anything is sent or started.
+    /// Must be called before anything is sent or started.
     pub fn set(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -78,8 +75,8 @@ impl CallBegun {
     }
 }
 
-/// Credit that is set aside for one call. To be settled; if it is dropped instead, all of it is charged, unless the call
-/// is known not to have begun.
+/// Credit that is reserved for one call and must be settled. If it is dropped instead, it is charged in full, unless
+/// the call is known not to have begun.
 pub struct Reservation {
     ticket: Option<ReservationRecord>,
     most: Credits,
@@ -89,28 +86,28 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// A reservation on its way to who asked for it.
+    /// A reservation that was not yet returned to its caller.
     pub(super) fn new(ticket: ReservationRecord, back: ReservationReturn) -> Self {
         Self { most: ticket.most, ticket: Some(ticket), dropped: Dropped::Unseen, begun: None, back }
     }
 
-    /// It has reached who asked for it.
+    /// The caller has received it.
     pub(super) fn hand_over(mut self) -> Self {
         self.dropped = Dropped::Held;
         self
     }
 
-    /// What is set aside.
+    /// The reserved credit.
     pub const fn most(&self) -> Credits {
         self.most
     }
 
-    /// Connects the reservation with its call: while that has not begun, a drop charges nothing.
+    /// Connects the reservation with its call: until the call begins, a drop charges nothing.
     pub fn connect(&mut self) -> CallBegun {
         self.begun.insert(CallBegun::default()).clone()
     }
 
-    /// Gives all of it back: the call was not made, and the ledger counts none.
+    /// Releases the reservation: the call was not made and is not counted.
     pub fn release(mut self) {
         self.give_back();
     }
@@ -118,12 +115,12 @@ impl Reservation {
     fn give_back(&mut self) {
         self.dropped = Dropped::Unseen;
         if self.most.is_zero() {
-            // Nothing was set aside, and the ledger has no trace of it.
+            // A reservation of zero credits is not in the ledger.
             self.ticket = None;
         }
     }
 
-    /// Ends the reservation in an orderly way.
+    /// Ends the reservation without a drop.
     pub(super) fn take(mut self) -> Option<ReservationRecord> {
         self.ticket.take()
     }

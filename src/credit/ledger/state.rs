@@ -1,4 +1,4 @@
-//! What all records together say: the account in memory, and what may still be reserved.
+//! The totals of all records, in memory, and what may still be reserved.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -14,27 +14,25 @@ use crate::credit::experience::{CallHistory, SizeClass};
 use crate::credit::usage::{Tally, UsageRow};
 use crate::credit::window::{Period, Window, last_month};
 
-/// A row's day, provider and client.
 type RowKey = (Date, String, Option<String>);
 
-/// The account.
 #[derive(Debug, Default)]
 pub struct LedgerState {
     rows: BTreeMap<RowKey, Tally>,
-    /// What was charged for clients on days whose rows no longer name them.
+    /// Credit charged for clients on days whose rows no longer name them.
     clients: BTreeMap<String, Credits>,
     experience: BTreeMap<(String, SizeClass), CallHistory>,
     open: BTreeMap<u64, ReserveRecord>,
-    /// What is charged and set aside: what budgets are compared with. Follows from all of the above.
-    /// Wider than an amount, so that nothing is lost when absurd amounts come and go.
+    /// Credit charged and reserved, which budgets are compared with. Derived from the fields above. Wider than an
+    /// amount, so that extreme amounts lose nothing.
     spent: HashMap<(BudgetAccount, Period), i128>,
     last_id: u64,
-    /// The time of the latest record that is about credit: windows never go back behind it.
+    /// The time of the latest record about credit; windows never start before it.
     latest: Option<OffsetDateTime>,
 }
 
 impl LedgerState {
-    /// Grants a wish if every budget concerned allows it. Changes nothing: that is for the record.
+    /// Grants a request if every budget that applies allows it. Changes nothing; the record does.
     pub fn admit(&self, wish: ReserveRequest, clock: OffsetDateTime) -> Result<ReservationRecord, Exhausted> {
         let now = self.now(clock);
         let client = wish.client.as_deref();
@@ -50,7 +48,7 @@ impl LedgerState {
         }
     }
 
-    /// Takes a record into account.
+    /// Applies a record.
     pub fn apply(&mut self, record: Record) {
         match record {
             Record::Reserve(reserve) => {
@@ -85,7 +83,7 @@ impl LedgerState {
         }
     }
 
-    /// The reservation may be one that this account has lost: then the call counts all the same.
+    /// The totals may have lost the reservation; the call counts anyway.
     fn settle(&mut self, settle: &SettleRecord) {
         let ReserveRecord { id, at, provider, client, .. } = &settle.reserve;
         self.release(*id);
@@ -97,32 +95,32 @@ impl LedgerState {
         experience.count(settle.ended());
     }
 
-    /// The time to count by: the clock's, unless the clock was set back behind a record.
+    /// The time that counts: the clock's, or that of the latest record if the clock was set back.
     pub fn now(&self, clock: OffsetDateTime) -> OffsetDateTime {
         self.latest.map_or(clock, |latest| latest.max(clock))
     }
 
-    /// The time of the latest record that is about credit.
+    /// The time of the latest record about credit.
     pub const fn latest(&self) -> Option<OffsetDateTime> {
         self.latest
     }
 
-    /// Takes note that there was a record about credit at a time.
+    /// Notes the time of a record about credit.
     pub fn see(&mut self, time: OffsetDateTime) {
         self.latest = self.latest.max(Some(time));
     }
 
-    /// What is charged and set aside in all.
+    /// All credit charged and reserved.
     pub fn total(&self) -> Credits {
         self.spent(BudgetAccount::All, Period::Total)
     }
 
-    /// Gives no reservation a number that one of the other account has.
+    /// Skips the reservation numbers of other totals.
     pub fn number_after(&mut self, other: &Self) {
         self.last_id = self.last_id.max(other.last_id);
     }
 
-    /// Counts at `now` what was counted later: for a clock that was ahead and was set right.
+    /// Moves later spending to `now`, after a clock that was ahead was corrected.
     pub fn rewind(self, now: OffsetDateTime) -> Self {
         let mut state = Self { last_id: self.last_id, ..Self::default() };
         for mut record in self.records() {
@@ -162,8 +160,8 @@ impl LedgerState {
         Credits::from_micro(i64::try_from(micro).unwrap_or(i64::MAX))
     }
 
-    /// How budgets stand on a day, or on that of the latest record if it is later; those for each client are
-    /// left out without one.
+    /// The status of budgets on a day, or on that of the latest record if it is later; without a client, those per
+    /// client are absent.
     pub fn standing(&self, budgets: &[Budget], client: Option<&str>, day: Date) -> Vec<BudgetStatus> {
         let day = self.latest.map_or(day, |latest| latest.date().max(day));
         let standing = |budget: &Budget| {
@@ -180,7 +178,7 @@ impl LedgerState {
         budgets.iter().filter_map(standing).collect()
     }
 
-    /// Counts a call that costs nothing without its client, where its day names enough clients without a key.
+    /// Counts a free call without its client if its day already names enough clients without a key.
     pub fn limit_names(&self, ticket: &mut ReservationRecord) {
         let day = ticket.at.date();
         let key = (day, ticket.provider.clone(), ticket.client.clone());
@@ -194,7 +192,6 @@ impl LedgerState {
         }
     }
 
-    /// What was used on these days.
     pub fn usage(&self, days: &RangeInclusive<Date>) -> Vec<UsageRow> {
         let rows = self.rows.iter().filter(|((day, _, _), _)| days.contains(day));
         let row = |((day, provider, client), tally): (&RowKey, &Tally)| UsageRow {
@@ -206,18 +203,18 @@ impl LedgerState {
         rows.map(row).collect()
     }
 
-    /// What calls have cost and taken.
+    /// Cost and time of past calls.
     pub const fn experience(&self) -> &BTreeMap<(String, SizeClass), CallHistory> {
         &self.experience
     }
 
-    /// Reservations that are not settled, the oldest first.
+    /// Reservations without a settlement, the oldest first.
     pub fn open(&self) -> impl Iterator<Item = &ReserveRecord> {
         self.open.values()
     }
 
-    /// Forgets what no window and no report needs any more: who the clients were on days before last
-    /// month. What was charged for each of them is kept. A clock that is ahead of all records is not believed.
+    /// Drops what no window and no report needs: the clients of days before last month. The charges of each client
+    /// stay. A clock ahead of all records is ignored.
     pub fn fold(&mut self, today: Date) {
         let today = self.latest.map_or(Date::MIN, |latest| latest.date()).min(today);
         let kept = self.rows.split_off(&(last_month(today), String::new(), None));
@@ -236,7 +233,7 @@ impl LedgerState {
         });
     }
 
-    /// Records that say all of this, and nothing of how it came about.
+    /// Records with the same totals, without the history.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         let days = self.rows.iter().map(|((day, provider, client), tally)| Record::Day {
             day: *day,
@@ -269,7 +266,7 @@ mod tests {
     use crate::credit::budget::BudgetScope;
     use crate::credit::ledger::{SettleResult, Settlement};
 
-    /// Calls on 400 days, by three clients of two providers, settled in every way.
+    /// Calls on 400 days by three clients of two providers, with every kind of settlement.
     fn busy() -> LedgerState {
         let mut state = LedgerState::default();
         let start = datetime!(2026-01-15 23:59:59 UTC);
@@ -333,7 +330,7 @@ mod tests {
     #[test]
     fn a_rewritten_account_says_the_same_in_every_window_and_on_every_day() {
         let mut state = busy();
-        // The days of the last call and of one a month before, so that rows are folded and open ones stay.
+        // The days of the last call and of one a month before, so that rows are merged and open reservations stay.
         for today in [time::macros::date!(2027 - 01 - 20), time::macros::date!(2027 - 02 - 18)] {
             let (standings, days) = (all_standings(&state, today), by_provider(&state));
             assert!(standings.iter().filter(|standing| !standing.spent.is_zero()).count() > 20);

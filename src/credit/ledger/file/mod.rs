@@ -1,9 +1,9 @@
 //! A ledger in one file, for one machine.
 //!
-//! One thread owns the file and the account in memory, so that a reservation is checked, counted and
-//! written in one step, and whatever is wanted while it waits for the disk shares the next sync.
-//! `recovery` reads the file, `checkpoint` knows how much of it must be there, `survey` compares them, `store` writes
-//! both, `writer` is the thread. A ledger that has lost something is not used until a person has said so: `acceptance`.
+//! One thread owns the file and the totals in memory. So a reservation is checked, counted and written in one step,
+//! and requests that arrive during a sync share the next one. `recovery` reads the file, `checkpoint` records how
+//! much of it was synced, `survey` compares the two, `store` writes both, and `writer` is the thread. A ledger that
+//! lost records is not used until a person accepts the loss (`acceptance`).
 
 mod acceptance;
 mod beside;
@@ -39,13 +39,12 @@ use crate::credit::window::Clock;
 use survey::LedgerSurvey;
 use writer::{LedgerWriter, WriterCommand};
 
-/// How a ledger's file is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct FileOptions {
-    /// A file longer than this many bytes is written anew, with sums in place of calls, when it is four
-    /// times as long as it would be.
+    /// A file longer than this many bytes is rewritten, with totals in place of calls, when it is four times as long
+    /// as the result.
     pub rewrite_above: u64,
-    /// How long a ledger that cannot be used is left alone before it is tried again.
+    /// How long an unusable ledger is not retried.
     pub retry: Duration,
 }
 
@@ -55,9 +54,9 @@ impl Default for FileOptions {
     }
 }
 
-/// The ledger in a folder: `ledger`, `ledger.checkpoint`, `ledger.lock`, and what recovery keeps aside.
+/// The ledger of a folder: `ledger`, `ledger.checkpoint`, `ledger.lock`, and copies of damaged files.
 pub struct FileLedger {
-    /// None only while it is being dropped.
+    /// `None` only during the drop.
     commands: Option<UnboundedSender<WriterCommand>>,
     back: ReservationReturn,
     shared: Arc<SharedState>,
@@ -65,24 +64,23 @@ pub struct FileLedger {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What can be seen without asking the thread.
+/// State that is readable without the thread.
 #[derive(Default)]
 struct SharedState {
     trouble: Mutex<Option<LedgerError>>,
     recovered: Mutex<Recovered>,
-    /// Whether the thread is to look at the file as soon as it can.
+    /// Whether the thread is to check the file soon.
     checking: AtomicBool,
 }
 
 impl FileLedger {
-    /// Opens the ledger of a folder, which is made if it is not there. Reads and writes files: not for
-    /// async threads. What is wrong with the ledger is no error here and is not logged: `health` returns it, for the
-    /// caller to report. Calls that cost nothing go on, and the ledger is tried again later. An error means that there
-    /// can be no thread.
+    /// Opens the ledger of a folder, or creates it. Blocks on the disk. An unusable ledger is not an error here and
+    /// is not logged: `health` returns the reason, free calls continue, and the ledger is retried later. Fails if no
+    /// thread can be started.
     pub fn open(folder: &Path, clock: Arc<dyn Clock>, options: FileOptions) -> std::io::Result<Self> {
         let (commands, received) = unbounded_channel();
         let weak = commands.downgrade();
-        // A ledger that is gone charges what was not settled when it is opened the next time.
+        // A lost ledger charges open reservations when it is opened again.
         let back: ReservationReturn = Arc::new(move |ticket, dropped| {
             let _ = weak.upgrade().map(|commands| commands.send(WriterCommand::Return(ticket, dropped)));
         });
@@ -93,14 +91,14 @@ impl FileLedger {
         Ok(Self { commands: Some(commands), back, shared, clock, thread: Some(thread) })
     }
 
-    /// What the ledger of a folder says was used on these days, and what is wrong with it. Only reads, and needs no
-    /// lock: another program may be writing it. Reads a file: not for async threads.
+    /// The usage of these days, and the damage of the ledger. It only reads, and needs no lock: another process may
+    /// be writing. Blocks on the disk.
     pub fn read_usage(
         folder: &Path,
         days: &RangeInclusive<Date>,
     ) -> Result<(Vec<UsageRow>, Option<String>), LedgerError> {
         let survey = LedgerSurvey::of(folder)?;
-        // It may have been written anew in between.
+        // It may have been rewritten in between.
         let LedgerSurvey { found, synced, .. } =
             if survey.synced.is_ok() { survey } else { LedgerSurvey::of(folder)? };
         Ok((
@@ -109,7 +107,7 @@ impl FileLedger {
         ))
     }
 
-    /// What was found when the file was read the last time.
+    /// The result of the last read of the file.
     pub fn recovered(&self) -> Recovered {
         self.shared.recovered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -125,7 +123,7 @@ impl FileLedger {
     ) -> Result<T, LedgerError> {
         let (answer, answered) = oneshot::channel();
         self.send(WriterCommand::Read(Box::new(move |state, today| {
-            // Nobody may be waiting any more.
+            // The caller may have gone.
             let _ = answer.send(state.map(|state| look(state, today)));
         })))?;
         answered.await.map_err(|_| stopped())?
@@ -155,7 +153,7 @@ impl Ledger for FileLedger {
         settled.warn(&ticket);
         let (answer, answered) = oneshot::channel();
         let sent = self.send(WriterCommand::Settle(ticket, settlement, answer));
-        // What costs nothing needs not be durable, and must not wait for a disk that hangs.
+        // A free call need not be durable, and must not wait for a slow disk.
         let written = match sent {
             Ok(()) if !most.is_zero() => answered.await.is_ok(),
             sent => sent.is_ok(),
@@ -184,14 +182,14 @@ impl Ledger for FileLedger {
 
     async fn look(&self) {
         let (answer, answered) = oneshot::channel();
-        // What is wrong is kept for `health`.
+        // `health` returns the reason.
         if self.send(WriterCommand::Check(Some(answer))).is_ok() {
             let _ = answered.await;
         }
     }
 
     fn health(&self) -> Result<(), LedgerError> {
-        // So that a look tells the next one what it cannot know itself.
+        // The thread stores its result for the next `look`.
         if !self.shared.checking.swap(true, Ordering::Relaxed) {
             let _ = self.send(WriterCommand::Check(None));
         }

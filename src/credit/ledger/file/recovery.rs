@@ -1,4 +1,4 @@
-//! Reading a ledger's file: what it says, and what is wrong with it.
+//! Reads a ledger's file and detects damage.
 
 use std::fmt;
 use std::fs::File;
@@ -9,49 +9,46 @@ use crate::credit::amount::Credits;
 use crate::credit::ledger::record::{RecordError, decode};
 use crate::credit::ledger::state::LedgerState;
 
-/// How a ledger's file begins; the format's version follows.
+/// The first bytes of a ledger; the version of the format follows.
 pub const HEADER: &str = "pixcolor-ledger ";
-/// The version that is written, and the newest that can be read.
+/// The written version, which is also the newest readable one.
 pub const VERSION: u32 = 1;
-/// Longest line that is read, in bytes.
+/// Maximum length of a line, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// What was found when a ledger was opened.
+/// The result of opening a ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Records that were read.
+    /// The number of records.
     pub records: u64,
-    /// Where bytes that are no record are kept, if there were any.
+    /// Where damaged bytes were saved, if there were any.
     pub kept_aside: Option<PathBuf>,
-    /// Reservations that were never settled: they count as spent.
+    /// Reservations without a settlement, which are charged in full.
     pub unsettled: u64,
-    /// What they come to.
+    /// Their sum.
     pub unsettled_credits: Credits,
 }
 
 /// A file that was read.
 pub struct LedgerContent {
-    /// What its records say.
+    /// The totals of its records.
     pub state: LedgerState,
-    /// How many there are.
+    /// The number of records.
     pub records: u64,
-    /// What is wrong with it.
     pub damage: LedgerDamage,
-    /// Its length in bytes.
+    /// In bytes.
     pub length: u64,
 }
 
 impl LedgerContent {
-    /// What a new file says.
+    /// The content of a new file.
     pub fn nothing() -> Self {
         Self { state: LedgerState::default(), records: 0, damage: LedgerDamage::None, length: 0 }
     }
 }
 
-/// What is wrong with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LedgerDamage {
-    /// Nothing.
     None,
     /// The last line has no end: it was being written when the program or the machine stopped.
     Tail {

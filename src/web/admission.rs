@@ -105,13 +105,14 @@ fn policy(level: &LimitStatus) -> String {
         Unit::Pictures => ";pixcolor-unit=\"pictures\"",
         Unit::Megapixels => ";pixcolor-unit=\"megapixels\"",
     };
-    let (quota, window) = (told(limit, limit.burst()), seconds(limit.window()).max(1));
+    let (quota, window) = (in_configured_unit(limit, limit.burst()), seconds(limit.window()).max(1));
     format!("\"{}\";q={quota}{unit};w={window}", limit.name())
 }
 
 /// `"bytes";r=1048576;t=1`: the rest, and the seconds until there is more.
 fn service_limit(level: &LimitStatus) -> String {
-    let mut item = format!("\"{}\";r={}", level.limit.name(), told(&level.limit, level.remaining));
+    let mut item =
+        format!("\"{}\";r={}", level.limit.name(), in_configured_unit(&level.limit, level.remaining));
     if !level.more_in.is_zero() {
         // Writing to a string cannot fail.
         let _ = write!(item, ";t={}", seconds(level.more_in));
@@ -120,7 +121,7 @@ fn service_limit(level: &LimitStatus) -> String {
 }
 
 /// An amount in the unit in which a limit is configured.
-pub fn told(limit: &Limit, amount: u64) -> u64 {
+pub fn in_configured_unit(limit: &Limit, amount: u64) -> u64 {
     amount / limit.of().scale()
 }
 

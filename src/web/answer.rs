@@ -20,7 +20,7 @@ use crate::photo::Damage;
 pub enum RenditionResponse {
     /// The image itself.
     Image(Rendition),
-    /// A JSON object with the same facts and a data URL.
+    /// A JSON object with the facts of the headers and a data URL.
     Json(Rendition),
 }
 

@@ -64,7 +64,7 @@ impl Assets {
         environment.add_function("asset", move |name: &str| {
             let missing =
                 || minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, format!("no file {name}"));
-            // File names of ours and hexadecimal digits need no escaping.
+            // Our file names and hexadecimal digits need no escaping.
             addresses.get(name).cloned().map(Value::from_safe_string).ok_or_else(missing)
         });
         extend(&mut environment);

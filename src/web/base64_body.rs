@@ -39,8 +39,8 @@ impl Base64Body {
             self.plain = BASE64.encode(piece).into();
             return Ok(());
         }
-        let room = buffer.initialize_unfilled_to(piece.len().div_ceil(3) * 4);
-        let written = BASE64.encode_slice(piece, room).map_err(io::Error::other)?;
+        let target = buffer.initialize_unfilled_to(piece.len().div_ceil(3) * 4);
+        let written = BASE64.encode_slice(piece, target).map_err(io::Error::other)?;
         buffer.advance(written);
         Ok(())
     }

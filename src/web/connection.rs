@@ -50,10 +50,10 @@ impl TcpConnection {
 
 impl Connection for TcpConnection {
     fn is_open(&self) -> bool {
-        static TOLD: Once = Once::new();
+        static WARNED: Once = Once::new();
         (0..LOOKS).any(|_| {
             self.find().unwrap_or_else(|error| {
-                TOLD.call_once(|| {
+                WARNED.call_once(|| {
                     tracing::warn!(
                         "the list of connections in /proc/self/net cannot be read, so that calls are made for clients \
                          that have left, too: {error}"

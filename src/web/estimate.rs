@@ -48,7 +48,7 @@ struct OfferFacts {
     cache: &'static str,
     /// The cost of the request: zero if the result is cached.
     credits: CreditsRange,
-    /// The same in money; `null` if no exchange rate is configured.
+    /// `credits` in money; `null` if no exchange rate is configured.
     money: Option<MoneyFacts>,
     /// The provider's time; `null` without past calls, or if it would not be called.
     seconds: Option<SecondsRange>,
@@ -56,7 +56,7 @@ struct OfferFacts {
     calls: u64,
     /// Whether the budgets cover the maximum.
     allowed: bool,
-    /// The budget that does not.
+    /// The budget that does not cover the maximum.
     #[serde(skip_serializing_if = "Option::is_none")]
     budget: Option<BudgetFacts>,
 }
@@ -162,7 +162,7 @@ async fn estimate(
         None => accept.and_then(explicit_format).or(input.map(InputFormat::output)),
     };
     let Context { gateway, snapshot, client, reuse, .. } = context;
-    let inquiry = EstimateRequest {
+    let request = EstimateRequest {
         size: known.size,
         fingerprint: known.fingerprint,
         provider: single("provider", provider)?.or(known.provider),
@@ -171,7 +171,7 @@ async fn estimate(
         client,
         lookup: reuse.lookup,
     };
-    let Estimate { first, providers } = gateway.estimate(snapshot, inquiry).await?;
+    let Estimate { first, providers } = gateway.estimate(snapshot, request).await?;
     let pixels = known.size.map(|(width, height)| u64::from(width) * u64::from(height));
     Ok(Json(EstimateResponse {
         width: known.size.map(|(width, _)| width),

@@ -14,7 +14,7 @@ use super::identity::{REQUEST_ID, RequestIdentity};
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Other responses may run nothing, wherever they are opened.
+/// Other responses may not run scripts or load anything when a browser opens them.
 const OTHER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
 /// Restores the method of a form that was sent with `POST`. Rocket takes the value of a first field `_method` as the
@@ -84,7 +84,7 @@ impl Fairing for ChunkSize {
     async fn on_response<'r>(&self, _: &'r Request<'_>, response: &mut Response<'r>) {
         if let Some(length) = response.body().preset_size() {
             // With one byte more than the body, Rocket finds its end without a second buffer.
-            #[expect(clippy::disallowed_methods, reason = "the one place, after the body is set")]
+            #[expect(clippy::disallowed_methods, reason = "set here only, after the body")]
             response.set_max_chunk_size(length.saturating_add(1).min(CHUNK_BYTES));
         }
     }
@@ -177,10 +177,10 @@ impl Fairing for Log {
         let config = guards::snapshot(request).map(|snapshot| snapshot.config.log);
         let client = config.zip(guards::origin(request)).map(|(log, origin)| log.network(origin.address));
         let key = guards::key_name(request).await;
-        let told = |name| response.headers().get_one(name);
-        let outcome = told("Cache-Status").map(outcome);
-        let (provider, credits) = (told("X-PixColor-Provider"), told("X-PixColor-Credits"));
-        let warning = told("X-PixColor-Warning");
+        let header = |name| response.headers().get_one(name);
+        let outcome = header("Cache-Status").map(outcome);
+        let (provider, credits) = (header("X-PixColor-Provider"), header("X-PixColor-Credits"));
+        let warning = header("X-PixColor-Warning");
         identity.span.in_scope(|| {
             tracing::info!(
                 %method, route, status, milliseconds, client = client.map(tracing::field::display), key, outcome,

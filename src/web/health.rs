@@ -39,23 +39,23 @@ struct ReadinessBody {
     /// Why only previously valid keys are accepted, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys_cannot_be_read: Option<&'static str>,
-    /// Why the replicas share nothing now, if they should.
+    /// Why the replicas share nothing now, although Redis is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     replicas_are_on_their_own: Option<String>,
     /// The providers of the route, in order, each with a reason if it is not ready.
     route: Vec<ProviderFacts>,
-    /// Oddities of the network in front, which prevent nothing.
+    /// Warnings about the network in front of this server. They do not affect readiness.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notices: Vec<String>,
 }
 
 /// Time-out for checking the ledger and Redis; after it the response contains the last known state.
-const LOOK: Duration = Duration::from_millis(500);
+const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[get("/readyz")]
 async fn readyz(context: Context) -> (Status, Json<ReadinessBody>) {
-    // A fresh check, because the last one may be older than the trouble. Commands report their own failures.
-    let _ = timeout(LOOK, context.gateway.check_ledger()).await;
+    // A fresh check, because the last one may have been before the failure. Commands report their own failures.
+    let _ = timeout(CHECK_TIMEOUT, context.gateway.check_ledger()).await;
     let mut route = list(&context);
     let paid_providers_are_off = context.gateway.ledger_health().err().map(|error| error.to_string());
     let configuration_is_not_in_force = context.gateway.reload_error();

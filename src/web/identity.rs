@@ -64,11 +64,11 @@ fn well_formed(id: &str) -> bool {
 
 /// Wraps routes so that their log lines carry the request ID.
 pub fn within(routes: Vec<Route>) -> Vec<Route> {
-    let told = |mut route: Route| {
+    let spanned = |mut route: Route| {
         route.handler = Box::new(SpannedHandler(route.handler));
         route
     };
-    routes.into_iter().map(told).collect()
+    routes.into_iter().map(spanned).collect()
 }
 
 #[derive(Clone)]

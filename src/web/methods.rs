@@ -21,7 +21,7 @@ const METHODS: [Method; 9] = [
 ];
 
 /// Routes for each method that a path of `routes` lacks. They rank after all others.
-pub fn others(routes: &[Route]) -> Vec<Route> {
+pub fn wrong_method_routes(routes: &[Route]) -> Vec<Route> {
     let mut known: BTreeMap<&str, Vec<Method>> = BTreeMap::new();
     for route in routes {
         let methods = known.entry(route.uri.path()).or_default();

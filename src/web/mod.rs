@@ -76,16 +76,20 @@ pub fn assets(templates: Option<&Path>, files: Option<&Path>) -> Result<Assets, 
 /// The server with every route, guard, fairing and catcher. It has no metrics if those have a separate address.
 pub fn server(figment: Figment, gateway: Arc<Gateway>, assets: Assets) -> Rocket<Build> {
     let routes = own_routes(gateway.snapshot().config.metrics.address.is_none());
-    let check = guards::turned_away;
+    let check = guards::rejection;
     let routes =
-        [early_check::guard(methods::others(&routes), check), early_check::guard(routes, check)].concat();
+        [early_check::guard(methods::wrong_method_routes(&routes), check), early_check::guard(routes, check)]
+            .concat();
     serve(figment, gateway, routes).manage(assets)
 }
 
 /// The server for the metrics alone, at their separate address. Address lists do not apply to it.
 pub fn metrics_server(figment: Figment, gateway: Arc<Gateway>) -> Rocket<Build> {
     let routes = metrics::routes();
-    let routes = early_check::guard([methods::others(&routes), routes].concat(), guards::metrics_turned_away);
+    let routes = early_check::guard(
+        [methods::wrong_method_routes(&routes), routes].concat(),
+        guards::metrics_rejection,
+    );
     serve(figment, gateway, routes)
 }
 
@@ -95,7 +99,7 @@ fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<
         .manage(gateway)
         .manage(Renderer(facades::rendering))
         .mount("/", identity::within(routes))
-        .register("/", catchers![other])
+        .register("/", catchers![unhandled])
         // First, so that the other fairings see the sent method.
         .attach(fairings::SentMethod)
         .attach(fairings::Headers)
@@ -107,8 +111,8 @@ fn serve(figment: Figment, gateway: Arc<Gateway>, routes: Vec<Route>) -> Rocket<
 
 /// Responses to requests that no handler answered.
 #[catch(default)]
-async fn other(status: Status, request: &Request<'_>) -> Problem {
-    if let Some(problem) = guards::turned_away(request) {
+async fn unhandled(status: Status, request: &Request<'_>) -> Problem {
+    if let Some(problem) = guards::rejection(request) {
         return problem;
     }
     // Only the guards of the admin and metrics tokens return these statuses. Counting them prevents guessing tokens

@@ -28,13 +28,13 @@ pub struct Pace {
 pub enum TooSlow {
     /// The request time-out.
     #[error("The upload did not arrive within {} seconds. Send it again.", .0.as_secs())]
-    Late(Duration),
+    TimedOut(Duration),
     /// Slower than the minimum speed.
     #[error(
         "The upload is too slow: {arrived} bytes in {} seconds. Send it again over a faster connection, or send a smaller file.",
         took.as_secs()
     )]
-    Dawdling {
+    BelowMinimumSpeed {
         /// Bytes of the body so far.
         arrived: u64,
         took: Duration,
@@ -61,8 +61,8 @@ impl Pace {
                 Ok(read) => return Ok(read),
                 // More bytes arrived meanwhile.
                 Err(_) if self.time() > time => {}
-                Err(_) if time == self.most => return Err(TooSlow::Late(time)),
-                Err(_) => return Err(TooSlow::Dawdling { arrived: self.arrived(), took: time }),
+                Err(_) if time == self.most => return Err(TooSlow::TimedOut(time)),
+                Err(_) => return Err(TooSlow::BelowMinimumSpeed { arrived: self.arrived(), took: time }),
             }
         }
     }
@@ -124,14 +124,17 @@ mod tests {
     async fn a_silent_client_has_the_grace_period_and_arriving_bytes_extend_it() {
         let never = || std::future::pending::<()>();
         let took = 200 * MILLI;
-        assert_eq!(pace(1_000).limit(never()).await, Err(TooSlow::Dawdling { arrived: 0, took }));
-        assert_eq!(pace(0).limit(never()).await, Err(TooSlow::Late(1_000 * MILLI)));
+        assert_eq!(pace(1_000).limit(never()).await, Err(TooSlow::BelowMinimumSpeed { arrived: 0, took }));
+        assert_eq!(pace(0).limit(never()).await, Err(TooSlow::TimedOut(1_000 * MILLI)));
         let pace = Pace { most: 100_000 * MILLI, ..pace(1_000) };
         let stops = async {
             pace.arrived.store(300, Ordering::Relaxed);
             never().await;
         };
-        assert_eq!(pace.limit(stops).await, Err(TooSlow::Dawdling { arrived: 300, took: 500 * MILLI }));
+        assert_eq!(
+            pace.limit(stops).await,
+            Err(TooSlow::BelowMinimumSpeed { arrived: 300, took: 500 * MILLI })
+        );
         let moves = async {
             pace.arrived.store(60_000, Ordering::Relaxed);
             tokio::time::sleep(300 * MILLI).await;

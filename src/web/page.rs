@@ -10,7 +10,7 @@ use super::answer::{Described, credits, data_url};
 use super::assets::{Assets, RenderedPage};
 use super::guards::Context;
 use super::problem::Problem;
-use super::providers::learnt;
+use super::providers::list_with_history;
 use super::request::colorize;
 use super::upload::UploadedImage;
 use crate::gateway::{Rendition, Upload};
@@ -28,7 +28,7 @@ async fn index(context: Context, assets: &State<Assets>) -> Result<RenderedPage,
         "index.html",
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "providers": learnt(&context).await,
+            "providers": list_with_history(&context).await,
             "route": config.route,
             "key_needed": !config.clients.anonymous,
             "trouble": context.gateway.reload_error(),

@@ -66,17 +66,17 @@ struct PerMegapixel {
 }
 
 impl PerMegapixel {
-    fn new(size: SizeClass, learnt: &CallHistory, worth: Option<Worth>) -> Option<Self> {
-        let credits = learnt.credits_per_megapixel()?;
+    fn new(size: SizeClass, history: &CallHistory, worth: Option<Worth>) -> Option<Self> {
+        let credits = history.credits_per_megapixel()?;
         let money = worth.map(|worth| worth.of(credits));
         Some(Self {
             size: size.label(),
-            calls: learnt.sums.calls,
-            megapixels: learnt.sums.pixels as f64 / 1e6,
+            calls: history.sums.calls,
+            megapixels: history.sums.pixels as f64 / 1e6,
             credits: credits.to_string(),
             money: money.iter().map(|money| (money.currency.to_string(), money.amount())).collect(),
-            seconds: learnt.time_per_megapixel()?.as_secs_f64(),
-            cpu_seconds: learnt.cpu_per_megapixel()?.as_secs_f64(),
+            seconds: history.time_per_megapixel()?.as_secs_f64(),
+            cpu_seconds: history.cpu_per_megapixel()?.as_secs_f64(),
         })
     }
 }
@@ -110,14 +110,14 @@ pub fn list(context: &Context) -> Vec<ProviderFacts> {
 }
 
 /// All providers with their past calls.
-pub async fn learnt(context: &Context) -> Vec<ProviderHistory> {
+pub async fn list_with_history(context: &Context) -> Vec<ProviderHistory> {
     let experience = context.gateway.experience().await;
-    let learnt = |facts: ProviderFacts| {
+    let with_history = |facts: ProviderFacts| {
         let worth = context.snapshot.config.worth(&facts.name);
         let of = |size| PerMegapixel::new(size, experience.get(&(facts.name.clone(), size))?, worth);
         ProviderHistory { per_megapixel: SizeClass::ALL.into_iter().filter_map(of).collect(), facts }
     };
-    list(context).into_iter().map(learnt).collect()
+    list(context).into_iter().map(with_history).collect()
 }
 
 #[derive(Serialize)]
@@ -128,7 +128,7 @@ struct ProviderList {
 
 #[get("/v1/providers")]
 async fn providers(context: Context, admin: Result<Admin, Status>) -> Result<Json<ProviderList>, Problem> {
-    context.informed(admin.as_ref()).await?;
+    context.may_read_server_info(admin.as_ref()).await?;
     let route = context.snapshot.config.route.clone();
-    Ok(Json(ProviderList { providers: learnt(&context).await, route }))
+    Ok(Json(ProviderList { providers: list_with_history(&context).await, route }))
 }

@@ -1,11 +1,11 @@
-//! `GET /v1/quota`: the client's rate limits, and how this server identifies the client. It takes nothing from any
-//! limit.
+//! `GET /v1/quota`: the client's rate limits, and how this server identifies the client. Asking does not count against
+//! any limit.
 
 use rocket::serde::json::Json;
 use rocket::{Route, get, routes};
 use serde::Serialize;
 
-use super::admission::told;
+use super::admission::in_configured_unit;
 use super::guards::{ClientOrigin, Context};
 use super::problem::{Problem, seconds};
 use crate::config::RequestAmounts;
@@ -25,12 +25,12 @@ struct QuotaStatus {
     /// Whether any limit applies.
     enabled: bool,
     limits: Vec<LimitFacts>,
-    /// Oddities of the network.
+    /// Warnings about the network in front of this server.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notices: Vec<String>,
 }
 
-/// A limit and its rest.
+/// A rate limit and what is left of it.
 #[derive(Serialize)]
 struct LimitFacts {
     name: String,
@@ -41,7 +41,7 @@ struct LimitFacts {
     per: &'static str,
     burst: u64,
     remaining: u64,
-    /// Seconds until there is more; 0 if nothing was taken.
+    /// Seconds until more is available; 0 if the limit is unused.
     more_in_seconds: u64,
 }
 
@@ -52,10 +52,10 @@ impl From<LimitStatus> for LimitFacts {
             gate: limit.of().gate().label(),
             of: limit.of().label(),
             by: limit.by().label(),
-            rate: told(&limit, limit.rate()),
+            rate: in_configured_unit(&limit, limit.rate()),
             per: limit.per().label(),
-            burst: told(&limit, limit.burst()),
-            remaining: told(&limit, remaining),
+            burst: in_configured_unit(&limit, limit.burst()),
+            remaining: in_configured_unit(&limit, remaining),
             more_in_seconds: seconds(more_in),
         }
     }

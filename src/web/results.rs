@@ -37,9 +37,9 @@ async fn result(context: Context, known: ClientCopy<'_>, digest: &str) -> Result
     let (bytes, tier) = found.ok_or_else(missing)?;
     let all = Limits { max_pixels: u64::MAX, max_side: u32::MAX };
     let format = photo::read_head(&bytes, &all).map_err(|_| missing())?.format.output();
-    let whose = visibility(&context.snapshot);
+    let visibility = visibility(&context.snapshot);
     let headers = vec![
-        Header::new("Cache-Control", format!("{whose}, max-age=31536000, immutable")),
+        Header::new("Cache-Control", format!("{visibility}, max-age=31536000, immutable")),
         Header::new("Cache-Status", format!("PixColor; hit; detail={}", tier.label())),
     ];
     Ok(ResultImage { bytes, media_type: format.media_type(), digest, headers, known: known.is(digest) })
@@ -67,7 +67,7 @@ async fn best(
         None => accept.and_then(explicit_format),
     };
     let Context { gateway, snapshot, client, .. } = context;
-    let whose = visibility(&snapshot);
+    let visibility = visibility(&snapshot);
     let found = gateway.lookup_rendition(snapshot, fingerprint, provider.as_deref(), format, &client).await?;
     let rendition = found.ok_or_else(missing)?;
     // HEAD and 304 are not counted as hits.
@@ -75,7 +75,7 @@ async fn best(
         gateway.count_rendition(&rendition);
     }
     let mut headers = headers(&rendition);
-    headers.push(Header::new("Cache-Control", format!("{whose}, no-cache")));
+    headers.push(Header::new("Cache-Control", format!("{visibility}, no-cache")));
     headers.push(Header::new("Vary", "Accept"));
     let media_type = rendition.format.media_type();
     let digest = rendition.digest;

@@ -42,8 +42,8 @@ impl UploadMemory {
         Self { admission, most, announced, gateway, pace }
     }
 
-    /// Reserves twice the bytes that have arrived, so that it is called rarely. Waits for a while if there is no
-    /// memory left.
+    /// Reserves twice the bytes that have arrived, so that few reservations are needed. Waits a few seconds if
+    /// no memory is left.
     pub async fn hold(&self) -> Result<(), Problem> {
         let (share, arrived) = (&self.admission.share, self.pace.arrived());
         if arrived <= share.amount() {

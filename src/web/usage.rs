@@ -23,7 +23,7 @@ async fn usage(
     by: Vec<String>,
     format: Vec<String>,
 ) -> Result<(ContentType, String), Problem> {
-    context.informed(admin.as_ref()).await?;
+    context.may_read_server_info(admin.as_ref()).await?;
     let (from, to) = (single("from", from)?, single("to", to)?);
     let days = days(from.as_deref(), to.as_deref(), OffsetDateTime::now_utc().date())
         .map_err(|error| Problem::bad_request(format!("{error}.")))?;

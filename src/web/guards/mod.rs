@@ -64,8 +64,8 @@ impl Context {
         Ok(self.gateway.charge(&charges).await?)
     }
 
-    /// The same check for information about this server, which an administrator may read without a key.
-    pub async fn informed(&self, admin: Result<&Admin, &Status>) -> Result<(), Problem> {
+    /// Like [`Self::permitted`], for information about this server. An administrator may read it without a key.
+    pub async fn may_read_server_info(&self, admin: Result<&Admin, &Status>) -> Result<(), Problem> {
         match admin {
             Ok(_) => Ok(()),
             Err(_) => self.permitted().await,
@@ -113,7 +113,7 @@ pub fn origin(request: &Request<'_>) -> Option<ClientOrigin> {
 
 /// The problem of a request that is rejected on any route: from this gateway to itself, from a blocked address, for a
 /// foreign host name, or from another web site. Its body is not read.
-pub fn turned_away(request: &Request<'_>) -> Option<Problem> {
+pub fn rejection(request: &Request<'_>) -> Option<Problem> {
     // RFC 8586: a list of forwarding servers, each with parameters after a `;`.
     let passed_on = request.headers().get(CDN_LOOP.as_str()).flat_map(|list| list.split(','));
     if passed_on.into_iter().any(|by| by.split(';').next().unwrap_or_default().trim() == cdn_loop_name()) {
@@ -135,7 +135,7 @@ pub fn turned_away(request: &Request<'_>) -> Option<Problem> {
 
 /// The problem of a metrics request with a foreign host name at a separate metrics address. `hosts` and the address
 /// lists apply to the gateway's own address and not to this one.
-pub fn metrics_turned_away(request: &Request<'_>) -> Option<Problem> {
+pub fn metrics_rejection(request: &Request<'_>) -> Option<Problem> {
     let trusted = origin(request).is_some_and(|origin| origin.trusted);
     site::foreign_name(request, &[]).filter(|_| !trusted).map(Problem::closing)
 }

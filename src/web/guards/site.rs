@@ -20,7 +20,7 @@ pub fn misdirected(request: &Request<'_>, config: &ClientsConfig) -> Option<Prob
     }
 }
 
-/// The same for a server with these names, on any path.
+/// Like [`misdirected`], but also on the paths of probes.
 pub fn foreign_name(request: &Request<'_>, hosts: &[HostPattern]) -> Option<Problem> {
     if hosts.is_empty() && !request.rocket().config().address.to_canonical().is_loopback() {
         return None;

@@ -148,7 +148,7 @@ impl Problem {
     }
 
     pub fn retry_after(self, after: Option<Duration>) -> Self {
-        // Rounded up, so that a client that waits exactly this long is not too early.
+        // Rounded up, so that a client that waits exactly this long does not retry too early.
         Self { retry_after: after.map(seconds), ..self }
     }
 
@@ -228,7 +228,7 @@ impl<'r> Responder<'r, 'static> for Problem {
     }
 }
 
-/// Whole seconds, rounded up, so that a client that waits this long is not too early.
+/// Whole seconds, rounded up, so that a client that waits this long does not retry too early.
 pub fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

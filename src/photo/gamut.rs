@@ -1,40 +1,39 @@
-//! Colours sRGB cannot show lose chroma at constant L\* and hue; channels are never clipped.
+//! Gamut mapping: colours that sRGB cannot show lose chroma at constant L\* and hue; channels are never clipped.
 //!
-//! Clipping a channel changes luminance and hue, and luminance is what luma-lock promises to keep.
-//! On a ray from grey the colours that can be shown are the ones up to some chroma (but for a sliver
-//! of yellow at L\* 95 to 98, where any of them may be found), so halving finds it.
+//! Clipping a channel would change luminance and hue, and luma-lock promises to keep luminance. On a ray from grey
+//! the displayable colours are those up to some chroma, which bisection finds. (In a sliver of yellow at L\* 95 to 98
+//! the displayable range has a gap; any of its ends may be found.)
 
 use super::lab::linear_of_lab;
 
-/// How far outside 0..1 a linear channel may be: a twentieth of an 8-bit code where codes are
-/// closest in light.
+/// How far outside 0..1 a linear channel may be: a twentieth of the smallest distance of 8-bit codes in linear light.
 const TOLERANCE: f32 = 1e-5;
 
-/// Halvings: chroma is found to a 4,096th of what was asked for.
+/// Bisection steps: chroma is exact to a 4,096th of the requested one.
 const HALVINGS: usize = 12;
 
-/// L\* up to which sRGB is black in all of its 8-bit codes, whatever the chroma, and from which it is white. A channel
-/// can be brighter than 0 (darker than 1) only as far as the others make up for it in luminance; blue, which counts
-/// least, reaches the first code that is not 0 at L\* 0.0015, and the last that is not 255 at L\* 99.987.
+/// Below the first L\* every 8-bit code is black, above the second white, whatever the chroma. A channel can be above
+/// 0 (below 1) only as far as the others compensate its luminance. Blue, which contributes least, reaches the first
+/// code that is not 0 at L\* 0.0015, and the last that is not 255 at L\* 99.987.
 const BLACK: f32 = 0.001;
 const WHITE: f32 = 99.99;
 
-/// Whether a colour of this L\* can differ from grey in 8-bit sRGB. Black and white cannot: chroma there is left out
-/// before it is looked for in vain, which takes ten times as long as the rest of a pixel.
+/// Whether a colour of this L\* can differ from grey in 8-bit sRGB. For black and white the search is skipped,
+/// because it takes ten times as long as the rest of a pixel.
 #[inline]
 pub(super) fn has_room_for_chroma(l: f32) -> bool {
     (l > BLACK) & (l < WHITE)
 }
 
-/// Whether linear sRGB can be shown.
+/// Whether sRGB can show this linear colour.
 #[inline]
 pub(super) fn shows([r, g, b]: [f32; 3]) -> bool {
     let within = |channel: f32| (-TOLERANCE..=1.0 + TOLERANCE).contains(&channel);
     within(r) & within(g) & within(b)
 }
 
-/// Linear sRGB of the most saturated colours that can be shown with these L\* and hues, at most as
-/// saturated as asked; in place of L\*, a\*, b\*.
+/// Replaces L\*, a\*, b\* by linear sRGB: the most saturated displayable colours with these L\* and hues, at most as
+/// saturated as requested.
 pub(super) fn fit(colors: &mut [[f32; 3]]) {
     const LANES: usize = 8;
     for group in colors.chunks_mut(LANES) {
@@ -64,7 +63,7 @@ mod tests {
     use super::*;
     use crate::photo::lab::{LINEAR8, lab_of_linear};
 
-    /// Most chroma that can be shown, by small steps from grey.
+    /// The maximum displayable chroma, found by small steps from grey.
     fn most([l, a, b]: [f32; 3]) -> f32 {
         let steps = 4000;
         let shown = |step: &i32| shows(linear_of_lab([l, a, b].map_with(*step as f32 / steps as f32)));

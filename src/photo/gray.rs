@@ -1,4 +1,4 @@
-//! Working with luminance: the small grey picture for a provider, and comparing two of them.
+//! Luminance images: the small grey image for a provider, and the comparison of two images.
 
 use super::encode::{self, EncodeOptions};
 use super::lab::GRAY8;
@@ -6,7 +6,7 @@ use super::resample::{self, Resample};
 use super::{Gray, OutputFormat, Photo, PhotoError};
 
 impl Gray {
-    /// The same picture at another size, the aspect not kept: by area when smaller, Catmull-Rom when
+    /// The image at another size, without keeping the aspect ratio: area average when smaller, Catmull-Rom when
     /// larger. A side of 0 becomes 1.
     #[must_use]
     pub fn resize(&self, width: u32, height: u32) -> Self {
@@ -18,14 +18,13 @@ impl Gray {
         Self { width, height, luma: luma.into_iter().map(code).collect() }
     }
 
-    /// The picture as 8-bit sRGB grey, row by row.
+    /// The image as 8-bit sRGB grey, row by row.
     pub fn to_srgb8(&self) -> Vec<u8> {
         let table = &*GRAY8;
         self.luma.iter().map(|&luma| table[luma as usize]).collect()
     }
 
-    /// An 8-bit grey file without any metadata, as it is sent to a provider. `quality` is 1 to 100
-    /// for JPEG and WebP.
+    /// An 8-bit grey file without metadata, for a provider. `quality` is 1 to 100 for JPEG and WebP.
     ///
     /// # Errors
     /// [`PhotoError::Unwritable`] for a size the format cannot hold.
@@ -34,7 +33,7 @@ impl Gray {
     }
 }
 
-/// A luminance code from an average.
+/// Rounds an average to a luminance code.
 fn code(value: f32) -> u16 {
     (value + 0.5).clamp(0.0, 65_535.0) as u16
 }
@@ -56,7 +55,7 @@ pub(super) fn for_provider(photo: &Photo, max_pixels: u64) -> Gray {
     Gray { width, height, luma }
 }
 
-/// Adds a weighted row of the photo as it looks on white paper.
+/// Adds a weighted row of the photo, composed on white.
 fn add_on_white(photo: &Photo, y: usize, weight: f32, sum: &mut [f32]) {
     let at = y * sum.len()..(y + 1) * sum.len();
     let Some(alpha) = &photo.alpha else { return resample::add(&photo.gray.luma[at], weight, sum) };
@@ -66,7 +65,7 @@ fn add_on_white(photo: &Photo, y: usize, weight: f32, sum: &mut [f32]) {
     }
 }
 
-/// The largest size of the same aspect with at most `max_pixels`, no side 0 and none enlarged.
+/// The largest size with the same aspect ratio and at most `max_pixels`; no side becomes 0 or grows.
 pub(super) fn fit((width, height): (u32, u32), max_pixels: u64) -> (u32, u32) {
     let max_pixels = max_pixels.max(1);
     let pixels = u64::from(width) * u64::from(height);
@@ -76,14 +75,14 @@ pub(super) fn fit((width, height): (u32, u32), max_pixels: u64) -> (u32, u32) {
     let scale = (max_pixels as f64 / pixels as f64).sqrt();
     let side = |side: u32| ((f64::from(side) * scale) as u32).max(1);
     let (width, height) = (side(width), side(height));
-    // A side kept at 1 leaves too much to the other.
+    // A side that stays 1 leaves too many pixels to the other.
     let most = |other: u32| u32::try_from(max_pixels / u64::from(other)).unwrap_or(u32::MAX).max(1);
     if width > height { (width.min(most(height)), height) } else { (width, height.min(most(width))) }
 }
 
-/// How alike two pictures are in luminance, whatever their sizes, brightness and contrast: the
-/// normalised cross-correlation from -1 (negative) over 0 (unrelated) to 1 (the same), both brought
-/// to the smaller width and height. Two even pictures are alike, an even one is like no other.
+/// The similarity of two images in luminance, regardless of size, brightness and contrast: the normalised
+/// cross-correlation from -1 (negative) over 0 (unrelated) to 1 (equal), computed at the smaller width and height.
+/// Two featureless images are equal; a featureless one is unrelated to any other.
 pub fn luma_correlation(one: &Gray, other: &Gray) -> f64 {
     let to = (one.width.min(other.width), one.height.min(other.height));
     let centerd = |gray: &Gray| {
@@ -93,7 +92,7 @@ pub fn luma_correlation(one: &Gray, other: &Gray) -> f64 {
     };
     let (one, other) = (centerd(one), centerd(other));
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    // Below one code of standard deviation a picture is even; rounding is not structure.
+    // Below a standard deviation of one code an image is featureless: the rest is rounding.
     let even = |plane: &[f64]| dot(plane, plane) < plane.len() as f64;
     match (even(&one), even(&other)) {
         (true, true) => 1.0,

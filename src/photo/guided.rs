@@ -1,17 +1,15 @@
-//! Bringing a provider's chroma to the photo's size, with the photo's luminance as guide.
+//! Upsamples a provider's chroma to the photo's size, guided by the photo's luminance.
 //!
-//! A fast guided filter (He, Sun, Tang, "Guided Image Filtering", 2013; He and Sun, "Fast Guided
-//! Filter", 2015): in a small window chroma is taken to be a linear function of luminance. The
-//! function is found where chroma is known, at its own low resolution, and applied to full-size
-//! luminance, so that colours change where the picture has an edge and not where a coarse pixel ends.
+//! A fast guided filter (He, Sun, Tang, "Guided Image Filtering", 2013; He and Sun, "Fast Guided Filter", 2015): in a
+//! small window chroma is modelled as a linear function of luminance. The function is fitted at the low resolution of
+//! the chroma and applied to full-size luminance. So colours change at edges of the image and not at borders of
+//! coarse pixels.
 //!
-//! Three things differ from the papers, each because photographs came out nearer to their true colours
-//! (root mean square error of a\* and b\* for chroma of an eighth of the size, bilinear 5.40, the
-//! papers' filter 5.74, this one 4.76):
-//! - what the function does not explain is interpolated as it is and added back, so that nothing is
-//!   washed out where luminance does not change;
-//! - the window is as small as it can be, and its coefficients are not averaged again;
-//! - the result stays within the chroma of the window, so that nothing glows beside an edge.
+//! Three details differ from the papers, because the results came closer to the true colours (root mean square error
+//! of a\* and b\* for chroma of an eighth of the size: bilinear 5.40, the papers' filter 5.74, this one 4.76):
+//! - The residual of the fit is interpolated and added back, so colours do not fade where luminance is constant.
+//! - The window is as small as possible, and its coefficients are not averaged again.
+//! - The result stays within the chroma of the window, so there are no halos next to edges.
 
 use super::chroma::quantized;
 use super::gray::fit;
@@ -21,17 +19,16 @@ use super::{Chroma, Gray, PhotoError, resample};
 /// Variance of L\* below which luminance says little about chroma; film grain has 1 to 25.
 const EPSILON: f32 = 40.0;
 
-/// What is known at a place of the chroma's grid: the slopes for a\* and b\*, their offsets, the
-/// lowest values and the highest.
+/// A cell of the chroma's grid: slopes and offsets for a\* and b\*, and their minimum and maximum.
 type GuideCell = [f32; 8];
 
-/// Between two cells.
+/// Interpolates between two cells.
 #[inline]
 fn mix(one: &GuideCell, step: &GuideCell, share: f32) -> GuideCell {
     std::array::from_fn(|i| one[i] + share * step[i])
 }
 
-/// a\* and b\* of a pixel of luminance L\*.
+/// a\* and b\* of a pixel with luminance L\*.
 #[inline]
 fn chroma_of(
     [slope_a, slope_b, offset_a, offset_b, low_a, low_b, high_a, high_b]: GuideCell,
@@ -44,11 +41,11 @@ fn chroma_of(
     [within(slope_a * l + offset_a, low_a, high_a), within(slope_b * l + offset_b, low_b, high_b)]
 }
 
-/// One full-size row, while its pixels are asked for.
+/// The cells of one full-size row.
 pub(super) struct GuideRow {
-    /// For each full-size column the cell before it, and how far it is on the way to the next.
+    /// For each full-size column the cell to its left, and the position between that cell and the next.
     columns: Vec<(u32, f32)>,
-    /// The cells of the row, and what is added on the way to the next.
+    /// The cells of the row, and their differences to the next.
     cells: Vec<(GuideCell, GuideCell)>,
 }
 
@@ -71,7 +68,7 @@ pub(super) struct Guide {
 }
 
 impl Guide {
-    /// Finds the functions for a photo's luminance. Chroma finer than the photo is averaged first.
+    /// Fits the functions to a photo's luminance. Chroma finer than the photo is averaged first.
     pub(super) fn new(gray: &Gray, chroma: &Chroma) -> Result<Self, PhotoError> {
         chroma.checked()?;
         let known = (chroma.width, chroma.height);
@@ -87,14 +84,14 @@ impl Guide {
         Ok(Self { width, height, cells: cells(&lab, width, height) })
     }
 
-    /// Makes room for rows of `width` pixels.
+    /// A buffer for rows of `width` pixels.
     pub(super) fn rows(&self, width: usize) -> GuideRow {
         let column = |x| between(x, width, self.width);
         let columns = (0..width).map(column).map(|(first, _, share)| (first as u32, share)).collect();
         GuideRow { columns, cells: Vec::with_capacity(self.width) }
     }
 
-    /// Goes to row `y` of `height` full-size rows.
+    /// Prepares row `y` of `height` full-size rows.
     pub(super) fn go_to(&self, y: usize, height: usize, row: &mut GuideRow) {
         let (first, second, share) = between(y, height, self.height);
         let cells = |row: usize| &self.cells[row * self.width..][..self.width];
@@ -104,21 +101,21 @@ impl Guide {
         };
         row.cells.clear();
         row.cells.extend(cells(first).iter().zip(cells(second)).map(between));
-        // The last cell has nothing to go to.
+        // The last cell has no next one.
         for i in 1..row.cells.len() {
             row.cells[i - 1].1 = difference(&row.cells[i - 1].0, &row.cells[i].0);
         }
     }
 }
 
-/// The two coarse places around the centre of a fine one, and the second's share.
+/// The two coarse positions around the centre of a fine one, and the weight of the second.
 fn between(fine: usize, of: usize, coarse: usize) -> (usize, usize, f32) {
     let place = ((fine as f64 + 0.5) * coarse as f64 / of as f64 - 0.5).clamp(0.0, (coarse - 1) as f64);
     let first = place as usize;
     (first, (first + 1).min(coarse - 1), (place - first as f64) as f32)
 }
 
-/// What a window of pixels adds up to.
+/// The sums over a window of pixels.
 #[derive(Clone, Copy)]
 struct GuideWindow {
     count: f32,
@@ -146,7 +143,7 @@ impl GuideWindow {
     }
 }
 
-/// The linear function of each place, found in the window of its neighbours.
+/// Fits the linear function of each cell in the window of its neighbours.
 fn cells(lab: &[[f32; 3]], width: usize, height: usize) -> Vec<GuideCell> {
     let around = |place: usize, end: usize| place.saturating_sub(1)..(place + 2).min(end);
     let mut cells = Vec::with_capacity(lab.len());
@@ -162,7 +159,7 @@ fn cells(lab: &[[f32; 3]], width: usize, height: usize) -> Vec<GuideCell> {
             let [l, l_l, a, b, l_a, l_b] = window.sums.map(|sum| sum / window.count);
             let weight = 1.0 / ((l_l - l * l).max(0.0) + EPSILON);
             let slope = [(l_a - l * a) * weight, (l_b - l * b) * weight];
-            // The offset that gives back this place's own chroma: explained part and rest in one.
+            // This offset reproduces the cell's own chroma, fit and residual together.
             let [own_l, own_a, own_b] = lab[y * width + x];
             let offset = [own_a - slope[0] * own_l, own_b - slope[1] * own_l];
             let ([low_a, low_b], [high_a, high_b]) = (window.low, window.high);
@@ -176,7 +173,7 @@ fn cells(lab: &[[f32; 3]], width: usize, height: usize) -> Vec<GuideCell> {
 mod tests {
     use super::*;
 
-    /// Full-size a* by way of the guide, or by plain bilinear interpolation.
+    /// Full-size a\* with the guide, or by bilinear interpolation.
     fn upsampled(gray: &Gray, chroma: &Chroma, guided: bool) -> Vec<f32> {
         let mut guide = Guide::new(gray, chroma).unwrap();
         if !guided {
@@ -196,7 +193,7 @@ mod tests {
         out
     }
 
-    /// Two colours that meet in a slanted hard edge, and their chroma at `scale` times less.
+    /// Two colours on both sides of a slanted hard edge, and their chroma reduced by `scale`.
     fn edge(lumas: [f32; 2], scale: u32, grain: f32) -> (Gray, Vec<f32>, Chroma) {
         let (width, height) = (512, 128);
         let side = |i: u32| usize::from(i % width > 251 + i / width / 3);
@@ -247,7 +244,7 @@ mod tests {
 
     #[test]
     fn grain_on_an_even_surface_does_not_become_color() {
-        // Chroma as a model gives it: nearly even, with a little of its own noise.
+        // Chroma like that of a model: nearly constant with a little noise.
         let (mut gray, _, mut chroma) = edge([60.0, 60.0], 8, 3.0);
         let noise = |i: usize| ((i * 7919) % 13) as f32 / 6.0 - 1.0;
         chroma.a.iter_mut().enumerate().for_each(|(i, a)| *a = 20.0 + noise(i));

@@ -1,7 +1,7 @@
-//! What a file says of itself in its first bytes: format by signature, and size in pixels.
+//! Reads format and size from the first bytes of a file.
 //!
-//! The names of files and media types are claims; signatures are what decoders act on. Sizes are
-//! read here, without any decoder, so that a picture that is too large costs nothing.
+//! File names and media types are only claims, so the signature decides. Sizes are read without a decoder, so an
+//! image that is too large costs nothing.
 
 use super::needs::MemoryNeeds;
 use super::{ImageHeader, InputFormat, Limits, PhotoError, ifd, kinds};
@@ -30,12 +30,12 @@ pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<ImageHeader, PhotoErro
     Ok(head)
 }
 
-/// Most bytes of memory for each pixel that the limits allow, and the least bound that follows from it: a
-/// picture of the default limits, at five bytes a pixel, leaves 350 MB for the whole process.
+/// Maximum memory per pixel of the limits, and the minimum bound that follows from it: an image of the default limits
+/// at five bytes per pixel leaves room below 350 MB for the whole process.
 const MOST_PER_PIXEL: u64 = 5;
 const LEAST_BOUND: u64 = 250_000_000;
 
-/// Checks what a picture's format needs while it is decoded; a copy of its file may come on top.
+/// Checks the memory that decoding needs; a copy of the file may come on top.
 fn check_memory(head: &ImageHeader, file: u64, limits: &Limits) -> Result<(), PhotoError> {
     let bound = limits.max_pixels.saturating_mul(MOST_PER_PIXEL).max(LEAST_BOUND).saturating_add(file);
     if head.needs.decoding <= bound {
@@ -51,7 +51,7 @@ fn check_memory(head: &ImageHeader, file: u64, limits: &Limits) -> Result<(), Ph
     )))
 }
 
-/// Checks the size of a picture against the limits.
+/// Checks the size of an image against the limits.
 ///
 /// # Errors
 /// [`PhotoError::TooManyPixels`] above the limits, [`PhotoError::Broken`] for no pixels at all.
@@ -78,7 +78,7 @@ pub fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), PhotoE
 /// [`PhotoError::Unsupported`] for another format; its words name the kind of file.
 pub fn format_of(bytes: &[u8]) -> Result<InputFormat, PhotoError> {
     let format = match bytes {
-        // A PNG and a TIFF in forms that are not read.
+        // Forms of PNG and TIFF that are not supported.
         [0x89, b'P', _, _, _, _, _, _, _, _, _, _, b'C', b'g', b'B', b'I', ..]
         | [b'I', b'I', 42, 0, _, _, _, _, b'C', b'R', 2, 0, ..] => return Err(kinds::refusal(bytes)),
         [0xFF, 0xD8, 0xFF, ..] => InputFormat::Jpeg,
@@ -86,7 +86,7 @@ pub fn format_of(bytes: &[u8]) -> Result<InputFormat, PhotoError> {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => InputFormat::WebP,
         // 42 is classic TIFF, 43 BigTIFF.
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => InputFormat::Tiff,
-        // "BM" is too short to be a signature: the size of the information header confirms it.
+        // "BM" is too short for a signature; the size of the information header confirms it.
         [b'B', b'M', ..] if matches!(le32(bytes, 14), Some(12 | 16 | 40 | 52 | 56 | 64 | 108 | 124)) => {
             InputFormat::Bmp
         }
@@ -101,7 +101,7 @@ pub(super) fn jpeg(bytes: &[u8]) -> Result<Option<(u32, u32)>, PhotoError> {
     Ok(jpeg_frame(bytes)?.and_then(|at| be16(bytes, at + 7).zip(be16(bytes, at + 5))))
 }
 
-/// Walks the segments to the first frame header (ITU T.81, B.2.2); gives the place of its marker.
+/// Walks the segments to the first frame header (ITU T.81, B.2.2); returns the position of its marker.
 pub(super) fn jpeg_frame(bytes: &[u8]) -> Result<Option<usize>, PhotoError> {
     let mut at = 2;
     loop {
@@ -113,7 +113,7 @@ pub(super) fn jpeg_frame(bytes: &[u8]) -> Result<Option<usize>, PhotoError> {
             0xFF => at += 1,
             // Markers without a length.
             0x01 | 0xD0..=0xD7 => at += 2,
-            // Scan data or the end before any frame header.
+            // Scan data or the end of the file before any frame header.
             0xD8..=0xDA => return Ok(None),
             0xC0..=0xC2 => {
                 return match bytes.get(at + 4) {
@@ -151,12 +151,12 @@ fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
         return webp_frame(bytes, 12);
     }
     let side = |at| Some((le32(bytes, at)? & 0x00FF_FFFF) + 1);
-    // The fourth byte read with the height belongs to the next chunk, or to nothing.
+    // The fourth byte read with the height belongs to the next chunk, or is missing.
     let height = bytes.get(27..30)?;
     Some((side(24)?, u32::from_le_bytes([height[0], height[1], height[2], 0]) + 1))
 }
 
-/// The size of the picture in a chunk that begins at a place.
+/// The size in the chunk at a position.
 pub(super) fn webp_frame(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
     let bytes = bytes.get(at..)?;
     match bytes.get(..4)? {

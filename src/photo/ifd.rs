@@ -1,17 +1,17 @@
 //! The directories of a TIFF (TIFF 6.0, section 2) and of a BigTIFF, read in place.
 //!
-//! Nothing is copied or allocated: a directory costs no memory, however large it says it is.
+//! Nothing is copied or allocated, so a directory costs no memory, whatever size it claims.
 
 use super::head::{be16, be32, le16, le32};
 
-/// Most entries of one directory; libtiff takes no more either.
+/// Maximum entries of a directory, as in libtiff.
 const MAX_ENTRIES: usize = 4096;
 
-/// Most pages, and most sub-directories of a page, among which the picture is searched.
+/// Maximum pages, and maximum sub-directories of a page, that are searched for the image.
 const MAX_PAGES: usize = 64;
 const MAX_SUB_DIRECTORIES: usize = 16;
 
-/// The numbers of the tags that are read.
+/// The tags that are read.
 pub(super) mod tag {
     pub(in crate::photo) const NEW_SUBFILE_TYPE: u32 = 254;
     pub(in crate::photo) const SUBFILE_TYPE: u32 = 255;
@@ -78,7 +78,7 @@ impl<'a> TiffBytes<'a> {
         Some(u64::from(self.at32(high)?) << 32 | u64::from(self.at32(low)?))
     }
 
-    /// A field whose width is that of an offset.
+    /// A field as wide as an offset.
     fn offset(&self, at: usize) -> Option<usize> {
         if self.big_tiff { usize::try_from(self.at64(at)?).ok() } else { Some(self.at32(at)? as usize) }
     }
@@ -88,7 +88,7 @@ impl<'a> TiffBytes<'a> {
             true => (usize::try_from(self.at64(at)?).ok()?, at.checked_add(8)?, 20),
             false => (self.at16(at)? as usize, at.checked_add(2)?, 12),
         };
-        // Offset 0 means that there is none.
+        // Offset 0 means none.
         if at == 0 || entries == 0 || entries > MAX_ENTRIES {
             return None;
         }
@@ -96,7 +96,7 @@ impl<'a> TiffBytes<'a> {
         (end <= self.bytes.len()).then_some(Directory { file: self, first, step, end })
     }
 
-    /// The pages, one after the other. A chain that leads back to itself ends at the bound.
+    /// The pages in order. A cyclic chain ends at the maximum.
     fn pages(self) -> impl Iterator<Item = Directory<'a>> {
         let first = self.offset(if self.big_tiff { 8 } else { 4 }).and_then(|at| self.directory(at));
         let next = move |page: &Directory<'a>| self.offset(page.end).and_then(|at| self.directory(at));
@@ -104,7 +104,7 @@ impl<'a> TiffBytes<'a> {
     }
 }
 
-/// One directory: the tags of one picture.
+/// A directory: the tags of one image.
 #[derive(Clone, Copy)]
 pub(super) struct Directory<'a> {
     pub(super) file: TiffBytes<'a>,
@@ -113,8 +113,8 @@ pub(super) struct Directory<'a> {
     end: usize,
 }
 
-/// The directory of the picture: of the first page that is neither a smaller copy nor a mask, or else of the
-/// first such sub-directory. If everything in the file is a smaller copy, the first page counts.
+/// The directory of the image: the first page that is neither a smaller copy nor a mask, or else the first such
+/// sub-directory. If every image in the file is a smaller copy, the first page counts.
 pub(super) fn picture(bytes: &[u8]) -> Option<Directory<'_>> {
     let file = TiffBytes::of(bytes)?;
     let below = || file.pages().flat_map(Directory::sub_directories).find(Directory::is_picture);
@@ -173,7 +173,7 @@ pub(super) struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// Bytes of one value of a type; 0 for an unknown type.
+    /// Bytes per value of a type; 0 for an unknown type.
     fn size(kind: u32) -> usize {
         match kind {
             1 | 2 | 6 | 7 => 1,
@@ -195,7 +195,7 @@ impl<'a> Field<'a> {
         self.place.checked_add(index.checked_mul(Self::size(self.kind))?)
     }
 
-    /// A value of any integer type; `None` for a negative one.
+    /// A value of any integer type; `None` if negative.
     pub(super) fn number(&self, index: usize) -> Option<u64> {
         let (file, at) = (&self.file, self.place(index)?);
         match self.kind {
@@ -211,7 +211,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A value of any type of number.
+    /// A value of any numeric type.
     pub(super) fn real(&self, index: usize) -> Option<f64> {
         let (file, at) = (&self.file, self.place(index)?);
         match self.kind {

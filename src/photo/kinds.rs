@@ -1,11 +1,11 @@
-//! Names for files that are not read, by their first bytes, so that a refusal says what the file is and what to do.
+//! Identifies unsupported files by their first bytes, so that the error names the kind of file and says what to do.
 
 use super::PhotoError;
 
-/// The formats that are read, for people.
+/// The supported formats, for people.
 const READ: &str = "JPEG, PNG, WebP, TIFF, BMP or GIF";
 
-/// What to do about a picture, and about what is none.
+/// Advice for images and for other files.
 const SAVE: &str = "Save it as JPEG or PNG.";
 const EXPORT: &str = "Export the page or the picture as JPEG or PNG.";
 const FRAME: &str = "Save a frame of it as JPEG or PNG.";
@@ -14,12 +14,12 @@ const UNPACK: &str = "Unpack it and send the pictures in it.";
 const PAGE: &str = "Save the picture on the page and send that file.";
 const SEND: &str = "Send a picture: JPEG, PNG, WebP, TIFF, BMP or GIF.";
 
-/// A place, the bytes there, what such a file is, and what to do.
+/// An offset, the bytes there, the kind of file, and advice.
 type Signature = (usize, &'static [u8], &'static str, &'static str);
 
-/// The first one that fits names the file: longer signatures come before shorter ones.
+/// The first match counts, so longer signatures come before shorter ones.
 const SIGNATURES: &[Signature] = &[
-    // The same container holds pictures and videos; its brand says which (ISO/IEC 14496-12, 4.3).
+    // The same container holds images and videos; its brand tells which (ISO/IEC 14496-12, 4.3).
     (4, b"ftypheic", "a HEIC photograph", SAVE),
     (4, b"ftypheix", "a HEIC photograph", SAVE),
     (4, b"ftypheim", "a HEIC photograph", SAVE),
@@ -58,13 +58,13 @@ const SIGNATURES: &[Signature] = &[
     (0, b"\0MRM", "a camera's raw file (MRW)", DEVELOP),
     (0, b"FOVb", "a camera's raw file (X3F)", DEVELOP),
     (6, b"HEAPCCDR", "a camera's raw file (CRW)", DEVELOP),
-    // The rest of the JPEG family.
+    // Other members of the JPEG family.
     (0, b"\0\0\0\x0CjP  \r\n\x87\n", "a JPEG 2000 picture", SAVE),
     (0, b"\xFF\x4F\xFF\x51", "a JPEG 2000 picture", SAVE),
     (0, b"\0\0\0\x0CJXL \r\n\x87\n", "a JPEG XL picture", SAVE),
     (0, b"\xFF\x0A", "a JPEG XL picture", SAVE),
     (0, b"II\xBC\x01", "a JPEG XR picture", SAVE),
-    // Other pictures.
+    // Other images.
     (12, b"CgBI", "a PNG in Apple's form for iOS applications", SAVE),
     (0, b"\x8AMNG\r\n\x1A\n", "an MNG animation", FRAME),
     (0, b"\x8BJNG\r\n\x1A\n", "a JNG picture", SAVE),
@@ -98,7 +98,7 @@ const SIGNATURES: &[Signature] = &[
 /// Netpbm: `P1` to `P7` and white space.
 const NETPBM: (&str, &str) = ("a Netpbm picture (PBM, PGM, PPM or PAM)", SAVE);
 
-/// Kinds of text, by what stands in the beginning in small letters.
+/// Kinds of text by their first words, in lower case.
 const TEXTS: &[(&str, &str, &str)] = &[
     ("<svg", "an SVG drawing", EXPORT),
     ("<html", "a web page (HTML)", PAGE),
@@ -106,13 +106,13 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ("data:image/", "a data URL", "Decode it and send the picture's bytes."),
 ];
 
-/// Bytes that are looked at to see whether a file is text.
+/// How many bytes are checked to see whether a file is text.
 const TEXT: usize = 1024;
 
-/// Fewer bytes than any picture has.
+/// Fewer bytes than any image has.
 const SHORTEST: usize = 16;
 
-/// Why a file is refused that is of no format that is read.
+/// The error for a file of no supported format.
 pub(super) fn refusal(bytes: &[u8]) -> PhotoError {
     let words = match kind(bytes) {
         _ if bytes.is_empty() => format!("The file is empty. Send a picture: {READ}."),
@@ -137,7 +137,7 @@ fn kind(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         .or_else(|| text(bytes))
 }
 
-/// Text in UTF-8, or in UTF-16 with a mark.
+/// Text in UTF-8, or in UTF-16 with a byte order mark.
 fn text(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     let plain = ("a text file", SEND);
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
@@ -145,7 +145,7 @@ fn text(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     }
     let start = &bytes[..bytes.len().min(TEXT)];
     let letters = start.utf8_chunks().next().map(|chunk| chunk.valid()).unwrap_or_default();
-    // A letter of several bytes may be cut at the end.
+    // A multi-byte character may be cut off at the end.
     let is_text = start.len() >= SHORTEST
         && letters.len() + 4 > start.len()
         && !letters.chars().any(|letter| letter.is_control() && !letter.is_whitespace());

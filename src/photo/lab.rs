@@ -1,9 +1,8 @@
-//! sRGB and CIE L\*a\*b\* (D65), both ways.
+//! Conversion between sRGB and CIE L\*a\*b\* (D65).
 //!
-//! The sRGB curve is IEC 61966-2-1, L\*a\*b\* is CIE 15. XYZ is divided by the white point
-//! (0.95047, 1, 1.08883) inside the matrices, so that their rows add up to 1 and grey is neutral.
-//! Luminance is L\* from 0 to 100 as 0 to 65,535. Curves of codes are tables, exact to rounding; the
-//! rest is arithmetic without branches, which compilers turn into vector instructions.
+//! The sRGB curve is IEC 61966-2-1, L\*a\*b\* is CIE 15. XYZ is divided by the white point (0.95047, 1, 1.08883)
+//! inside the matrices, so their rows add up to 1 and grey is neutral. Luminance is L\* from 0 to 100 as 0 to 65,535.
+//! Curves of codes are tables, exact to rounding; the rest is arithmetic without branches, which compilers vectorise.
 
 use std::sync::LazyLock;
 
@@ -21,7 +20,7 @@ const FROM_XYZ: [[f32; 3]; 3] = [
     [0.052_887_41, -0.204_025_9, 1.151_138_5],
 ];
 
-/// Where the cube root in f(t) gives way to a line: (6/29)^3, and the same seen from f.
+/// Below this value the cube root in f(t) is replaced by a line: (6/29)^3, and the corresponding value of f.
 const EPSILON: f32 = 216.0 / 24_389.0;
 const F_EPSILON: f32 = 6.0 / 29.0;
 /// Slope of that line, (29/6)^2 / 3, its inverse, and its value at t = 0.
@@ -53,9 +52,9 @@ pub(super) static LUMA8: LazyLock<[u16; 256]> =
 pub(super) static LUMA16: LazyLock<Vec<u16>> =
     LazyLock::new(|| LINEAR16.iter().map(|&light| luma_of_y(light)).collect());
 
-/// Cube root of a number from [`EPSILON`] to 1, but for the last bits. Finds the inverse root, which
-/// needs no division: a guess by dividing the exponent by three, a step of fourth order (the series
-/// of (1 - h)^(-1/3)) and one of second.
+/// Cube root of a number from [`EPSILON`] to 1, except for the last bits. It computes the inverse root, which needs
+/// no division: a guess that divides the exponent by three, then a step of fourth order (the series of (1 -
+/// h)^(-1/3)) and one of second order.
 #[inline]
 fn cube_root(x: f32) -> f32 {
     let mut inverse = f32::from_bits(0x54A2_1D2A - x.to_bits() / 3);
@@ -91,7 +90,7 @@ pub(super) fn luma_of_row<T: Copy + Into<usize>>(row: &[[T; 3]], light: &[f32], 
     const BLOCK: usize = 256;
     let [wr, wg, wb] = TO_XYZ[1];
     for (pixels, out) in row.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
-        // First the tables, then the arithmetic: only the second can be done for many at once.
+        // First table lookups, then arithmetic: only the latter can be vectorised.
         let mut ys = [0.0; BLOCK];
         for (y, &[r, g, b]) in ys.iter_mut().zip(pixels) {
             *y = wr * light[r.into()] + wg * light[g.into()] + wb * light[b.into()];
@@ -100,8 +99,8 @@ pub(super) fn luma_of_row<T: Copy + Into<usize>>(row: &[[T; 3]], light: &[f32], 
     }
 }
 
-/// The nearest whole number, for 0 to 8,388,607: adding 2^23 leaves it in the last bits of the
-/// fraction. A conversion would be ten times slower, because vectors have none that saturates.
+/// The nearest integer, for 0 to 8,388,607: adding 2^23 leaves it in the last bits of the fraction. A conversion
+/// would be ten times slower, because there is no saturating vector instruction for it.
 #[inline]
 fn nearest(value: f32) -> u32 {
     (value + 8_388_608.0).to_bits() & 0x7F_FFFF
@@ -121,20 +120,20 @@ pub(super) fn linear_of_lab([l, a, b]: [f32; 3]) -> [f32; 3] {
     FROM_XYZ.map(|[wx, wy, wz]| wx * x + wy * y + wz * z)
 }
 
-/// Linear light of 0 to 1 as a whole number of 23 bits, as fine as a number from 0.5 to 1 has them.
+/// Linear light from 0 to 1 as a 23-bit integer, the precision of a float from 0.5 to 1.
 const LIGHT: f32 = 8_388_607.0;
-/// The last bits of such a number, and how many steps of so many the first ones count.
+/// The last bits of such a number, and the number of table steps.
 const FINE: u32 = 11;
 const STEPS: usize = 4096;
 
-/// Linear light to 8-bit sRGB, rounded exactly: steps are so narrow that at most one code begins in
-/// each. A step's entry is its first code times 2,048, and what is missing to the next where that
-/// begins: added to the last bits of the light it gives the code, with neither branch nor comparison.
+/// Linear light to 8-bit sRGB, rounded exactly. Steps are so narrow that at most one code begins in each. A step's
+/// entry is its first code times 2,048, plus the amount by which the next code is missed where it begins; adding the
+/// last bits of the light gives the code without a branch or comparison.
 pub(super) struct Encode([u32; STEPS]);
 
 /// The one encoding table.
 pub(super) static ENCODE: LazyLock<Encode> = LazyLock::new(|| {
-    // A code is right from the linear light of half a code below it.
+    // A code is the nearest one from the linear light of half a code below it.
     let begins: [u32; 255] =
         std::array::from_fn(|code| (linear((code as f64 + 0.5) / 255.0) * f64::from(LIGHT)).ceil() as u32);
     Encode(std::array::from_fn(|step| {
@@ -152,14 +151,13 @@ impl Encode {
         self.code_of(Self::fixed(light))
     }
 
-    /// A linear light as [`Encode::code_of`] takes it: the part of the work that can be done for many
-    /// at once.
+    /// Converts linear light for [`Encode::code_of`]; this part can be vectorised.
     #[inline]
     pub(super) fn fixed(light: f32) -> u32 {
         nearest(light.clamp(0.0, 1.0) * LIGHT)
     }
 
-    /// The code of a number that [`Encode::fixed`] gave.
+    /// The code of a number from [`Encode::fixed`].
     #[inline]
     pub(super) fn code_of(&self, light: u32) -> u8 {
         let step = (light >> FINE) as usize % STEPS;

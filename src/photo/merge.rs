@@ -1,10 +1,10 @@
-//! Luma-lock: a provider's chroma on the photo's own luminance, row by row.
+//! Luma-lock: merges a provider's chroma with the photo's own luminance, row by row.
 
 use super::guided::{Guide, GuideRow};
 use super::lab::{CODES_PER_L, ENCODE, Encode, linear_of_lab};
 use super::{Chroma, Photo, PhotoError, gamut};
 
-/// Pixels worked on at a time: their numbers stay in the processor's nearest cache.
+/// Pixels per block: their values fit into the fastest processor cache.
 const BLOCK: usize = 256;
 
 /// Computes rows of a merged picture as an encoder asks for them.
@@ -46,7 +46,7 @@ impl<'a> Merge<'a> {
 }
 
 impl LabBlock {
-    /// Writes the first pixels, as many as there is room for, as 8-bit sRGB.
+    /// Writes as many of the first pixels as fit, as 8-bit sRGB.
     fn write(&self, out: &mut [[u8; 3]]) {
         let (mut light, shown) = self.light();
         self.keep_within_gamut(&shown[..out.len()], &mut light);
@@ -57,9 +57,9 @@ impl LabBlock {
         }
     }
 
-    /// Linear light as [`Encode::code_of`] takes it, and which of the pixels sRGB can show.
+    /// Linear light for [`Encode::code_of`], and which of the pixels sRGB can show.
     fn light(&self) -> ([[u32; BLOCK]; 3], [bool; BLOCK]) {
-        // Each channel for itself, so that many pixels are computed at once.
+        // Channel by channel, so that the compiler vectorises.
         let mut light = [[0; BLOCK]; 3];
         let mut shown = [true; BLOCK];
         for i in 0..BLOCK {
@@ -71,9 +71,9 @@ impl LabBlock {
         (light, shown)
     }
 
-    /// Computes those again that sRGB cannot show.
+    /// Recomputes the pixels that sRGB cannot show.
     fn keep_within_gamut(&self, shown: &[bool], light: &mut [[u32; BLOCK]; 3]) {
-        // Most blocks have none, and this is faster than looking for the first.
+        // Most blocks have none, and this check is faster than searching for the first.
         if shown.iter().fold(true, |all, &one| all & one) {
             return;
         }
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::photo::Gray;
 
-    /// One pixel of the merged picture.
+    /// One pixel of the merged image.
     fn merged(luma: u16, a: f32, b: f32) -> [u8; 3] {
         let photo = Photo::from_gray(Gray { width: 1, height: 1, luma: vec![luma] });
         let chroma = Chroma::new(1, 1, vec![a], vec![b]).unwrap();
@@ -124,7 +124,7 @@ mod tests {
                 for (got, exact) in got.into_iter().zip(exact) {
                     prop_assert!((f64::from(got) - exact).abs() < 0.51, "{got} is not {exact} rounded");
                 }
-                // What half a code in every channel makes.
+                // The effect of half a code in every channel.
                 let rounding = lightness(exact.map(|code| code + 0.51)) - lightness(exact.map(|code| code - 0.51));
                 prop_assert!(off <= rounding, "L* {l} became {off} off");
             } else {
@@ -133,7 +133,7 @@ mod tests {
         }
     }
 
-    /// A pixel whose chroma is looked for even where there can be none.
+    /// A pixel whose chroma is searched even where there can be none.
     fn searched(luma: u16, a: f32, b: f32) -> [u8; 3] {
         let mut color = [[f32::from(luma) / CODES_PER_L, a, b]];
         let light = linear_of_lab(color[0]);
@@ -152,11 +152,11 @@ mod tests {
             luma in prop_oneof![0_u16..20, 65_500_u16..=65_535, any::<u16>()],
             a in -110_i16..=110, b in -110_i16..=110, part in prop_oneof![Just(1.0_f32), 0.0_f32..0.1],
         ) {
-            // As merging takes it from a provider.
+            // The same as merging receives from a provider.
             let [a, b] = [a, b].map(|value| crate::photo::chroma::quantized(f32::from(value) * part));
             let (merged, searched) = (merged(luma, a, b), searched(luma, a, b));
-            // Where chroma is not left out, both do the same; but a merged pixel went through resampling, and what lies
-            // on the border of two codes may come to the other one.
+            // If the search is not skipped, both agree; but a merged pixel was resampled, and a value on the border
+            // of two codes may round to the other one.
             let most = u8::from(gamut::has_room_for_chroma(f32::from(luma) / CODES_PER_L));
             let near = merged.iter().zip(searched).all(|(merged, searched)| merged.abs_diff(searched) <= most);
             prop_assert!(near, "{merged:?} {searched:?}");

@@ -1,8 +1,8 @@
-//! From an upload's bytes to a photo, and from a photo and a provider's chroma to a rendition.
+//! Decodes an upload to a photo, and makes a rendition from a photo and a provider's chroma.
 //!
-//! This room knows pixels and nothing of HTTP, providers or money. A decoded photo is kept as one
-//! plane of 16-bit luminance: it is all that colouring needs, and a third of the memory of RGB.
-//! Everything here is plain computing on one thread; callers keep it off the async threads.
+//! This module knows pixels and nothing of HTTP, providers or credit. A decoded photo is one plane of 16-bit
+//! luminance: colouring needs no more, and it takes a third of the memory of RGB. All functions compute on one
+//! thread; callers run them off the async threads.
 
 mod bilevel;
 mod chroma;
@@ -38,17 +38,17 @@ pub use panics::CodecStep;
 pub(crate) use panics::caught;
 pub use rgb::Rgb;
 
-/// The largest picture that is decoded; read from the header, before any pixel.
+/// The largest image that is decoded; checked in the header, before any pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most pixels, width times height.
+    /// Width times height.
     pub max_pixels: u64,
-    /// Longest side, in pixels.
+    /// In pixels.
     pub max_side: u32,
 }
 
 impl Limits {
-    /// None: for who only wants to know what a file says it is.
+    /// No limits, for reading only the header.
     pub const NONE: Self = Self { max_pixels: u64::MAX, max_side: u32::MAX };
 }
 
@@ -59,7 +59,7 @@ impl Default for Limits {
     }
 }
 
-/// The file formats an upload may have.
+/// The file formats of uploads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum InputFormat {
     /// JPEG, baseline or progressive.
@@ -76,7 +76,7 @@ pub enum InputFormat {
     Gif,
 }
 
-/// The formats a rendition may have; 8 bits a channel.
+/// The file formats of renditions, with 8 bits per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OutputFormat {
     /// PNG.
@@ -87,10 +87,10 @@ pub enum OutputFormat {
     WebP,
 }
 
-/// What the header of a picture says.
+/// The content of an image's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageHeader {
-    /// The file format, by its signature.
+    /// By its signature.
     pub format: InputFormat,
     /// Width in pixels as stored, before orientation is applied.
     pub width: u32,
@@ -100,8 +100,8 @@ pub struct ImageHeader {
 }
 
 impl ImageHeader {
-    /// Most bytes of memory that the picture takes at once while it is decoded, upright and written in a
-    /// format, with its own colour or a provider's; without the file itself.
+    /// Maximum bytes of memory to decode the image, orient it and write it in a format, with its own colour or a
+    /// provider's; without the file itself.
     pub fn memory(&self, to: OutputFormat) -> u64 {
         self.needs.memory(self.pixels(), to)
     }
@@ -112,12 +112,12 @@ impl ImageHeader {
     }
 }
 
-/// SHA-256 of width and height (u32 little endian) and the u16 luminance (little endian), row by
-/// row, after orientation and ICC: the same picture in another file has the same key.
+/// SHA-256 of width and height (u32 little endian) and the u16 luminance (little endian), row by row, after
+/// orientation and ICC: the same pixels in another file have the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PixelKey(pub [u8; 32]);
 
-/// Luminance: CIE L\* from 0 to 100 as 0 to 65,535, row by row. The grey picture a provider gets.
+/// Luminance: CIE L\* from 0 to 100 as 0 to 65,535, row by row. Providers get it as a small grey image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gray {
     /// Width in pixels.
@@ -128,7 +128,7 @@ pub struct Gray {
     pub luma: Vec<u16>,
 }
 
-/// The a and b planes of CIE L\*a\*b\* (D65) a provider contributes, usually smaller than the photo.
+/// The a and b planes of CIE L\*a\*b\* (D65) from a provider, usually smaller than the photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chroma {
     /// Width in pixels.
@@ -146,31 +146,31 @@ pub struct Chroma {
 pub struct Photo {
     /// The luminance, upright.
     pub gray: Gray,
-    /// Opacity, `width * height` values, if the upload had any that is not full.
+    /// Opacity, `width * height` values, if the upload is not fully opaque.
     pub alpha: Option<Vec<u8>>,
-    /// What was noticed of the upload's own colour while it was decoded.
+    /// Statistics of the upload's own colour.
     pub color: ColorStatistics,
-    /// What could not be read, if the file is damaged and the rest of it is a picture.
+    /// The missing part, if the file is damaged and the rest is viewable.
     pub damage: Option<Damage>,
 }
 
-/// What is missing of a picture whose file is damaged: a whole sentence for a person, such as "The last third of
-/// the picture is missing." What is missing is grey.
+/// The missing part of a damaged image: a sentence for a person, such as "The last third of the picture is missing."
+/// The missing part is grey.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage(pub String);
 
 impl Photo {
-    /// Decodes an upload: limits are checked on the header first, then it is brought to sRGB by its
-    /// ICC profile, to luminance, and upright. The dots of a one-bit scan become greys.
+    /// Decodes an upload: checks the limits on the header, then converts to sRGB by the ICC profile, to luminance,
+    /// and upright. The dots of a one-bit scan become greys.
     ///
     /// # Errors
-    /// [`PhotoError::Unsupported`] for what is no picture we read, [`PhotoError::TooManyPixels`]
-    /// above the limits, [`PhotoError::Broken`] for a damaged or cut file.
+    /// [`PhotoError::Unsupported`] for an unsupported file, [`PhotoError::TooManyPixels`] above the limits,
+    /// [`PhotoError::Broken`] for a damaged or truncated file.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, PhotoError> {
         decode::photo(bytes, limits)
     }
 
-    /// A photo of luminance alone: opaque, and never coloured before.
+    /// An opaque photo that never had colour.
     pub fn from_gray(gray: Gray) -> Self {
         Self { gray, alpha: None, color: ColorStatistics::default(), damage: None }
     }
@@ -200,35 +200,31 @@ impl Photo {
         PixelKey(hash.finalize().into())
     }
 
-    /// Whether the upload already had colour that is more than one tint over the whole picture:
-    /// sepia, yellowed paper and a toned print are not coloured. See [`ColorStatistics`].
+    /// Whether the upload has colour beyond a single tint of the whole image: sepia, yellowed paper and toned prints
+    /// do not count. See [`ColorStatistics`].
     pub fn is_colored(&self) -> bool {
         self.color.is_colored()
     }
 
-    /// The grey picture for a provider: at most `max_pixels`, aspect kept, never enlarged.
-    /// Transparent parts become paper white, because what lies under them is arbitrary.
+    /// The grey image for a provider: at most `max_pixels`, with the same aspect ratio, never enlarged. Transparent
+    /// parts become white, because the pixels under them are arbitrary.
     pub fn gray_for(&self, max_pixels: u64) -> Gray {
         gray::for_provider(self, max_pixels)
     }
 }
 
-/// Why a picture could not be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PhotoError {
-    /// The bytes are no picture, or one of a format that is not read.
+    /// Not an image, or an unsupported format.
     #[error("{0}")]
     Unsupported(String),
-    /// The header says more pixels than the limits allow.
     #[error("{0}")]
     TooManyPixels(String),
-    /// The picture is broken or empty.
     #[error("{0}")]
     Broken(String),
-    /// The output format cannot hold this picture.
     #[error("{0}")]
     Unwritable(String),
-    /// A codec panicked while it read or wrote the picture: a defect, which the log has.
+    /// A codec panicked, which is a defect; the log has details.
     #[error("{1}")]
     Panicked(CodecStep, String),
 }

@@ -1,58 +1,56 @@
-//! How much memory a picture takes, by its header: a place in front of the decoder is as large.
+//! The memory that an image needs, from its header; the decoder permit reserves it.
 //!
-//! The file's format decides: rows of a PNG come one by one, while a progressive JPEG cannot be decoded
-//! without all its coefficients in memory. The numbers are those of the decoders that are used here, and
-//! `tests/photos/memory.rs` measures that no picture takes more.
+//! It depends on the file format: a PNG is read row by row, while a progressive JPEG needs all its coefficients in
+//! memory. The numbers are those of the decoders in use; `tests/photos/memory.rs` checks that no image needs more.
 
 use super::head::{be16, be32, jpeg_frame, le16, le32};
 use super::ifd::{self, tag};
 use super::{InputFormat, OutputFormat};
 
-/// A progressive colour JPEG with more pixels is decoded one component after the other, which is slower
-/// and takes half the memory.
+/// A progressive colour JPEG with more pixels is decoded component by component, which is slower and takes half the
+/// memory.
 pub(super) const SPLIT_ABOVE: u64 = 16_000_000;
 
-/// Most pixels whose opacity libwebp compresses: it takes up to 37 bytes for each of them, more than anything
-/// else here. That of larger pictures is stored as it is.
+/// Maximum pixels whose opacity libwebp compresses: it takes up to 37 bytes for each, more than anything else here.
+/// The opacity of larger images is stored uncompressed.
 pub(super) const OPACITY_COMPRESSED: u64 = 2_000_000;
 
-/// Most samples of a strip or tile of a TIFF that may be a progressive JPEG, which takes three bytes more for each.
+/// Maximum samples of a TIFF strip or tile that may be a progressive JPEG, which takes three more bytes for each.
 pub(super) const TIFF_PROGRESSIVE: u64 = 16_000_000;
 
-/// What a picture needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MemoryNeeds {
-    /// Most bytes while it is decoded.
+    /// Maximum bytes while it is decoded.
     pub(super) decoding: u64,
-    /// Whether parts of it may be transparent.
+    /// Whether parts may be transparent.
     alpha: bool,
 }
 
 impl MemoryNeeds {
-    /// What a file of this format and size needs. Of a damaged one as much as can be read is believed; its
-    /// decoder sees the rest.
+    /// The needs of a file of this format and size. For a damaged file the readable part counts; the decoder handles
+    /// the rest.
     pub(super) fn of(bytes: &[u8], format: InputFormat, (width, height): (u32, u32)) -> Self {
         let pixels = u64::from(width) * u64::from(height);
         let (decoding, alpha) = match format {
             InputFormat::Jpeg => (jpeg(bytes, pixels), false),
-            // A row at a time.
+            // Row by row.
             InputFormat::Png => (0, png_alpha(bytes)),
             InputFormat::WebP => webp(bytes, pixels),
             InputFormat::Tiff => tiff(bytes, (width, height)),
-            // Whole, beside a copy of its own.
+            // The whole image and a copy.
             InputFormat::Bmp if le16(bytes, 28) == Some(32) => (8 * pixels, true),
             InputFormat::Bmp => (6 * pixels, false),
-            // Indices, beside what is kept.
+            // Palette indices and the result.
             InputFormat::Gif => (4 * pixels, true),
         };
         Self { decoding, alpha }
     }
 
-    /// See [`super::Head::memory`].
+    /// See [`super::ImageHeader::memory`].
     pub(super) fn memory(&self, pixels: u64, to: OutputFormat) -> u64 {
-        // Luminance at two bytes a pixel, and as much again while it is turned upright.
+        // Luminance at two bytes a pixel, and as much again while it is oriented.
         let kept = 4 + u64::from(self.alpha);
-        // libwebp takes the picture whole, at a byte and a half, and works on about as much again.
+        // libwebp takes the whole image at 1.5 bytes a pixel, and works on about as much again.
         let written = match (to, self.alpha) {
             (OutputFormat::WebP, true) if pixels <= OPACITY_COMPRESSED => 40,
             (OutputFormat::WebP, true) => 10,
@@ -63,8 +61,8 @@ impl MemoryNeeds {
     }
 }
 
-/// Pixels as they come out, and besides them, unless every block is done with when it is read, all
-/// coefficients at two bytes each; of an unusual layout also the samples of each component by itself.
+/// The decoded pixels, and unless blocks are finished when they are read, all coefficients at two bytes each; with an
+/// unusual layout also the samples of each component.
 fn jpeg(bytes: &[u8], pixels: u64) -> u64 {
     const SOF2: u8 = 0xC2;
     let Ok(Some(frame)) = jpeg_frame(bytes) else { return 0 };
@@ -82,18 +80,18 @@ fn jpeg(bytes: &[u8], pixels: u64) -> u64 {
     let unusual = sampling.first() != Some(&most) || sampling.iter().any(|side| side.0 == 3 || side.1 == 3);
     let decoding = match (progressive, unusual) {
         (true, true) => whole + 3 * planes,
-        // The coefficients of one component beside the samples of all; and the file once more.
+        // The coefficients of one component, the samples of all, and a copy of the file.
         (true, false) if count == 3 && pixels > SPLIT_ABOVE => planes + 2 * pixels + bytes.len() as u64,
         (true, false) => whole + 2 * planes,
         (false, false) if in_one_scan => whole,
         (false, _) => whole + planes,
     };
-    // A file that is cut is written anew first.
+    // A truncated file is rewritten first.
     let cut = memchr::memmem::rfind(bytes, &[0xFF, 0xD9]).is_none();
     decoding + if cut { 2 * bytes.len() as u64 } else { 0 }
 }
 
-/// How many components the first scan after a frame header has.
+/// The number of components in the first scan after a frame header.
 fn first_scan(bytes: &[u8], frame: usize) -> Option<usize> {
     const SOS: u8 = 0xDA;
     let mut at = frame;
@@ -121,8 +119,8 @@ fn png_alpha(bytes: &[u8]) -> bool {
     false
 }
 
-/// Lossless: four bytes a pixel, and the file once more. Lossy: planes of luma and chroma beside the pixels;
-/// opacity is a lossless picture of its own. Of a moving one a frame, the canvas and what is given out.
+/// Lossless: four bytes a pixel and a copy of the file. Lossy: planes of luma and chroma and the pixels; opacity is a
+/// separate lossless image. Animated: a frame, the canvas and the output.
 fn webp(bytes: &[u8], pixels: u64) -> (u64, bool) {
     const ALPHA: u8 = 0x10;
     const MOVES: u8 = 0x02;
@@ -142,7 +140,7 @@ fn webp(bytes: &[u8], pixels: u64) -> (u64, bool) {
     (pixels * tenths / 10 + if lossless { bytes.len() as u64 } else { 0 }, alpha)
 }
 
-/// Whether there is a lossless picture among some chunks.
+/// Whether any of the chunks is a lossless image.
 fn has_lossless(chunks: &[u8]) -> bool {
     let mut at = 0;
     while let (Some(name), Some(length)) = (chunks.get(at..at + 4), le32(chunks, at + 4)) {
@@ -154,15 +152,15 @@ fn has_lossless(chunks: &[u8]) -> bool {
     false
 }
 
-/// Rows come one by one. Only a strip or tile in JPEG is decoded whole: its samples, its coefficients if it may be
-/// progressive, a copy of its data, and beside them what the sink keeps.
+/// Row by row. Only a JPEG strip or tile is decoded as a whole: its samples, its coefficients if it may be
+/// progressive, a copy of its data, and the output.
 fn tiff(bytes: &[u8], (width, height): (u32, u32)) -> (u64, bool) {
     const JPEG: u64 = 7;
     const RGB: u64 = 2;
     let Some(picture) = ifd::picture(bytes) else { return (0, false) };
     let number = |wanted, default: u64| picture.number(wanted).unwrap_or(default);
     let samples = number(tag::SAMPLES, 1);
-    // A tag says what samples beyond the colours are; a fourth sample of RGB is opacity without it.
+    // A tag describes extra samples; without it a fourth sample of RGB is opacity.
     let alpha =
         picture.field(tag::EXTRA_SAMPLES).is_some() || (samples == 4 && number(tag::PHOTOMETRIC, RGB) == RGB);
     if number(tag::COMPRESSION, 1) != JPEG {

@@ -1,8 +1,8 @@
-//! Turning planes upright by EXIF orientation, in blocks that stay in the processor's cache.
+//! Applies EXIF orientations to planes, in blocks that fit into the processor's cache.
 
 use image::metadata::Orientation;
 
-/// What an orientation does: columns and rows change places first, and then each may run backwards.
+/// An orientation: columns and rows are swapped first, and then each may be reversed.
 #[derive(Clone, Copy)]
 struct Orient {
     transpose: bool,
@@ -26,11 +26,10 @@ impl From<Orientation> for Orient {
     }
 }
 
-/// Items of a row or column that are turned at a time.
+/// Items of a row or column per block.
 const BLOCK: usize = 32;
 
-/// Turns a plane of `width` x `height` items; the result's width and height are swapped for
-/// quarter turns.
+/// Orients a plane of `width` x `height` items; quarter turns swap width and height of the result.
 pub(super) fn turn<T: Copy + Default>(
     mut plane: Vec<T>,
     width: u32,
@@ -68,27 +67,26 @@ pub(super) fn turn<T: Copy + Default>(
     turned
 }
 
-/// A plane whose rows are turned upright when they are asked for, some at a time: for one that is too large
-/// to be in memory twice.
+/// A plane that is oriented some rows at a time, because it is too large to be in memory twice.
 pub(super) struct OrientedPlane<'a, T> {
     plane: &'a [T],
     width: usize,
     height: usize,
     turn: Orient,
-    /// The upright rows from `first` on, if `turn` makes columns of them.
+    /// The oriented rows from `first` on, if rows and columns are swapped.
     band: Vec<T>,
     first: Option<usize>,
 }
 
 impl<'a, T: Copy + Default> OrientedPlane<'a, T> {
-    /// Of a plane of `width` x `height` items as they are stored, at least one.
+    /// For a plane of `width` x `height` stored items, at least one.
     pub(super) fn new(plane: &'a [T], width: u32, height: u32, orientation: Orientation) -> Self {
         let (width, height, turn) = (width as usize, height as usize, Orient::from(orientation));
         let band = if turn.transpose { vec![T::default(); BLOCK * height] } else { Vec::new() };
         Self { plane, width, height, turn, band, first: None }
     }
 
-    /// Writes the upright row `y`; quick for rows one after the other.
+    /// Writes the oriented row `y`; fast for consecutive rows.
     pub(super) fn row(&mut self, y: usize, out: &mut [T]) {
         let Orient { transpose, flip_x, flip_y } = self.turn;
         let (w, h) = (self.width, self.height);
@@ -121,7 +119,7 @@ impl<'a, T: Copy + Default> OrientedPlane<'a, T> {
     }
 }
 
-/// Whether width and height change places.
+/// Whether width and height are swapped.
 pub(super) fn swaps_sides(orientation: Orientation) -> bool {
     matches!(
         orientation,
@@ -136,7 +134,7 @@ pub(super) fn swaps_sides(orientation: Orientation) -> bool {
 mod tests {
     use super::*;
 
-    /// What each EXIF value says of where the first row and first column are (EXIF 2.32, 4.6.4).
+    /// The position of the first row and column for each EXIF value (EXIF 2.32, 4.6.4).
     #[test]
     fn all_eight_orientations_put_the_corners_where_exif_says() {
         // 3 x 2: a b c / d e f

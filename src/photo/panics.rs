@@ -1,25 +1,21 @@
-//! Panics of codecs become errors. A codec that panics on some picture has a defect, which is no reason to lose a
-//! worker thread and to answer 500.
+//! Turns panics of codecs into errors. A codec that panics has a defect, which must not end a worker thread or cause
+//! a 500.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::PhotoError;
 
-/// What a codec was doing.
+/// The step in which a codec panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CodecStep {
-    /// Reading a picture.
     Decode,
-    /// Merging and writing one.
     Encode,
 }
 
 impl CodecStep {
-    /// Both.
     pub const ALL: [Self; 2] = [Self::Decode, Self::Encode];
 
-    /// The label in metrics.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Decode => "decode",
@@ -28,13 +24,13 @@ impl CodecStep {
     }
 }
 
-/// Runs a codec for pictures of this format. The panic hook has logged a panic by the time it is an error here.
+/// Runs a codec for images of this format. The panic hook has logged a panic before it becomes an error here.
 pub(crate) fn caught<T>(
     step: CodecStep,
     format: impl fmt::Display,
     work: impl FnOnce() -> Result<T, PhotoError>,
 ) -> Result<T, PhotoError> {
-    // What a codec leaves half done is dropped with it: nothing outside looks at a sink or a buffer after an error.
+    // Partial results are dropped with the codec: no caller reads a sink or buffer after an error.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let words = match step {
             CodecStep::Decode => format!(

@@ -1,11 +1,9 @@
-//! Bringing planes to another size: area average to shrink, Catmull-Rom to enlarge, each axis for
-//! itself.
+//! Resamples planes: area average to shrink, Catmull-Rom to enlarge, each axis separately.
 //!
-//! Values are averaged as they are. L\* is close to what viewers and the makers of training data
-//! average in, so luminance is averaged as L\*, and chroma as a\* and b\*.
+//! Values are averaged in their own space. L\* is close to the space in which viewers and the makers of training data
+//! average, so luminance is averaged as L\*, and chroma as a\* and b\*.
 
-/// How one axis is resampled: for each place in the result, where its sources begin and how much
-/// each weighs.
+/// The resampling of an axis: for each position of the result the first source and the weights.
 pub(super) struct Axis {
     taps: Vec<Tap>,
     weights: Vec<f32>,
@@ -32,7 +30,7 @@ impl Axis {
         axis
     }
 
-    /// Every source counts by how much of it lies between `begin` and `end`.
+    /// Each source is weighted by its overlap with `begin` to `end`.
     fn push_area(&mut self, begin: f64, end: f64, from: u32) {
         let first = begin.floor();
         let last = (end.ceil() as u32).min(from);
@@ -43,7 +41,7 @@ impl Axis {
         self.push(first as usize, (first as u32..last).map(covered));
     }
 
-    /// Catmull-Rom (Keys 1981, a = -1/2) around a place; beyond the border the last source counts.
+    /// Catmull-Rom (Keys 1981, a = -1/2) around a position; beyond the border the last source is repeated.
     fn push_cubic(&mut self, place: f64, from: u32) {
         let base = place.floor();
         let t = place - base;
@@ -76,7 +74,7 @@ impl Axis {
     }
 }
 
-/// Brings interleaved rows of `CHANNELS` to another size, one row of the result at a time.
+/// Resamples interleaved rows of `CHANNELS`, one row of the result at a time.
 pub(super) struct Resample<const CHANNELS: usize> {
     x: Axis,
     y: Axis,
@@ -84,7 +82,7 @@ pub(super) struct Resample<const CHANNELS: usize> {
 }
 
 impl<const CHANNELS: usize> Resample<CHANNELS> {
-    /// From and to are width and height, none of them 0.
+    /// Sizes are width and height, at least 1.
     pub(super) fn new(from: (u32, u32), to: (u32, u32)) -> Self {
         Self {
             x: Axis::new(from.0, to.0),
@@ -112,7 +110,7 @@ impl<const CHANNELS: usize> Resample<CHANNELS> {
     }
 }
 
-/// Brings one plane from `from` to `to` (width, height).
+/// Resamples a plane from size `from` to `to` (width, height).
 pub(super) fn plane<T: Copy + Into<f32>>(plane: &[T], from: (u32, u32), to: (u32, u32)) -> Vec<f32> {
     let width = from.0 as usize;
     let mut resample = Resample::<1>::new(from, to);

@@ -1,22 +1,22 @@
-//! A provider's answer as a picture: 8-bit sRGB, at whatever size the provider chose.
+//! A provider's image in 8-bit sRGB, at the provider's own size.
 
 use super::lab::{LINEAR8, lab_of_linear, luma_of_row};
 use super::resample::Resample;
 use super::{Chroma, Gray, Limits, PhotoError, decode};
 
-/// A decoded answer of a provider, upright, in sRGB.
+/// A decoded image of a provider, upright, in sRGB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rgb {
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// `width * height` times red, green, blue.
+    /// `width * height` pixels of red, green, blue.
     pub pixels: Vec<u8>,
 }
 
 impl Rgb {
-    /// Decodes a provider's answer with the same care as an upload: it is not to be trusted either.
+    /// Decodes a provider's image with the same checks as an upload, because it is not trusted either.
     ///
     /// # Errors
     /// As [`super::Photo::decode`].
@@ -24,10 +24,10 @@ impl Rgb {
         decode::rgb(bytes, limits)
     }
 
-    /// The pixels as compact bytes, for the cache: a PNG, whose own checksums guard it.
+    /// The pixels as a PNG for the cache; its checksums protect it.
     ///
     /// # Errors
-    /// [`PhotoError::Broken`] when `pixels` is not as long as the size says.
+    /// [`PhotoError::Broken`] if the length of `pixels` does not match the size.
     pub fn to_bytes(&self) -> Result<Vec<u8>, PhotoError> {
         let pixels = self.checked()?.as_flattened();
         let mut bytes = Vec::new();
@@ -42,7 +42,7 @@ impl Rgb {
         Ok(bytes)
     }
 
-    /// Reads what [`Rgb::to_bytes`] wrote.
+    /// Decodes the result of [`Rgb::to_bytes`].
     ///
     /// # Errors
     /// As [`super::Photo::decode`].
@@ -50,10 +50,10 @@ impl Rgb {
         Self::decode(bytes, &Limits::NONE)
     }
 
-    /// Its colour, averaged down to at most [`Chroma::MAX_PIXELS`].
+    /// Its chroma, averaged down to at most [`Chroma::MAX_PIXELS`].
     ///
     /// # Errors
-    /// [`PhotoError::Broken`] when `pixels` is not as long as the size says.
+    /// [`PhotoError::Broken`] if the length of `pixels` does not match the size.
     pub fn chroma(&self) -> Result<Chroma, PhotoError> {
         let pixels = self.checked()?;
         let from = (self.width, self.height);
@@ -77,7 +77,7 @@ impl Rgb {
         Chroma::new(to.0, to.1, a, b)
     }
 
-    /// Its luminance, to see whether it is the same picture.
+    /// Its luminance, to compare it with the photo.
     pub fn gray(&self) -> Gray {
         let pixels: &[[u8; 3]] = self.pixels.as_chunks().0;
         let mut luma = vec![0; pixels.len()];
@@ -85,7 +85,7 @@ impl Rgb {
         Gray { width: self.width, height: self.height, luma }
     }
 
-    /// Its pixels, as many as its size says.
+    /// Its pixels, if their number matches the size.
     pub(super) fn checked(&self) -> Result<&[[u8; 3]], PhotoError> {
         let pixels = self.pixels.as_chunks().0;
         if pixels.is_empty() || pixels.len() != self.width as usize * self.height as usize {

@@ -1,4 +1,4 @@
-//! PixColor's own share of the time that a picture takes: `cargo bench --bench shares`.
+//! How much of the time to colour a photo is spent in PixColor's own code: `cargo bench --bench shares`.
 //!
 //! Input is a colour JPEG, the provider is the built-in network, output is a JPEG, at 1, 12 and 50 megapixels. The
 //! time is processor time of all threads, the minimum of several rounds, so other load of the machine does not count.

@@ -25,13 +25,13 @@ const WORDS: Words = &[
         "Which calls count: those of all clients together, of each client separately, or of one provider.",
     ),
     ("window", "The window after which the budget renews, in UTC; `total` never renews."),
-    ("credits", "The cap. No call is made that could exceed it."),
+    ("credits", "The cap. A call that could exceed it is not made."),
 ];
 
 /// The keys of a budget inside `[keys.NAME]`; its scope is that API key.
 const OWN_WORDS: Words = &[
     ("window", "The window after which the budget renews, in UTC."),
-    ("credits", "The cap. No call is made for this key that could exceed it."),
+    ("credits", "The cap. A call for this key that could exceed it is not made."),
 ];
 
 /// Reads all budgets and checks them against each other and the providers. `names` are the names of all providers,

@@ -13,7 +13,7 @@ use super::reference::Words;
 use super::shown::shown;
 use super::table::Table;
 
-const WORDS: Words = &[("algorithmia", "Algorithmia's protocol for its clients.")];
+const WORDS: Words = &[("algorithmia", "Lets existing Algorithmia clients use this gateway.")];
 
 const ALGORITHMIA_WORDS: Words = &[
     (

@@ -143,7 +143,7 @@ impl ConfigSource {
         }
     }
 
-    /// The path of the configuration folder, which may not exist; none if no folder is looked up.
+    /// The path of the configuration folder, which may not exist; `None` if the built-in defaults are used without a folder.
     pub(super) fn place(&self) -> Option<PathBuf> {
         let asked = self.dir.clone().or_else(|| self.var(FOLDER_VARIABLE).map(PathBuf::from));
         asked.map(|dir| self.resolve(dir)).or_else(|| Some(self.cwd.as_ref()?.join(DEFAULT_FOLDER)))

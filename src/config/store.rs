@@ -33,7 +33,10 @@ const ROLE_VARIABLES: [&str; 7] = [
 ];
 
 const WORDS: Words = &[
-    ("endpoint", "URL of the store. Default: AWS (`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`)."),
+    (
+        "endpoint",
+        "URL of the store. Default: `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` if set, otherwise AWS.",
+    ),
     ("allow_http", "Whether the URL may be `http://`, which is not encrypted."),
     ("region", "Region for signing requests. Default: us-east-1 (`AWS_REGION`, `AWS_DEFAULT_REGION`)."),
     (

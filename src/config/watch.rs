@@ -100,7 +100,7 @@ fn named(source: &ConfigSource) -> Option<BTreeSet<PathBuf>> {
     load(source).ok().map(|loaded| loaded.files)
 }
 
-/// Watches every existing folder that contains a path of the configuration. Returns none if no folder is looked up or
+/// Watches every existing folder that contains a path of the configuration. Returns `None` if there is no folder to watch or
 /// watching fails.
 fn watch(
     source: &ConfigSource,

@@ -44,7 +44,7 @@ pub enum Error {
         retry_after: Duration,
     },
     /// The client exceeds a rate limit.
-    #[error("this is more than {refusal} allows")]
+    #[error("the request exceeds {refusal}")]
     Quota {
         /// The exceeded limits, and the time to wait.
         refusal: RateLimited,

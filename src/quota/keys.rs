@@ -111,7 +111,7 @@ pub enum KeysError {
     Taken(String),
     #[error("there is no key named `{0}`: `pixcolor key list` shows those there are")]
     Missing(String),
-    #[error("the system gives no random numbers: {0}")]
+    #[error("cannot get random numbers from the operating system: {0}")]
     Random(getrandom::Error),
 }
 

@@ -5,7 +5,7 @@ use rocket::{Data, Request, Route};
 
 use super::problem::Problem;
 
-/// Returns the problem of a request to reject.
+/// Returns the problem to answer with if the request must be rejected, otherwise `None`.
 type RequestCheck = fn(&Request<'_>) -> Option<Problem>;
 
 /// Wraps routes in a check.

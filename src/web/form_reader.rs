@@ -33,7 +33,7 @@ impl Allowance {
     }
 }
 
-/// A reader with an allowance. It returns pending once after each piece, because the parser reads everything
+/// A reader that fails after a given number of bytes. It returns pending once after each piece, because the parser reads everything
 /// available before it parses; so the parser sees one piece at a time.
 #[derive(Debug)]
 pub struct FormReader<R> {

@@ -252,7 +252,7 @@ async fn a_secret_in_standard_error_is_masked() {
 async fn a_program_that_cannot_run_is_not_ready_with_a_reason() {
     for (file, words) in [
         ("command = [\"no-such-program\"]", "its program `no-such-program` is not in any folder of PATH"),
-        ("command = [\"./it.toml\"]", "it.toml is not there, or may not be run"),
+        ("command = [\"./it.toml\"]", "it.toml does not exist or is not executable"),
         (
             "command = [\"sh\"]\nenv.KEY = { env = \"UNSET\" }",
             "`env.KEY` has no value: environment variable UNSET",

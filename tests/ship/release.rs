@@ -61,7 +61,7 @@ fn the_documented_commands_install_the_archive_without_rust() {
     for made in ["dev", "root", "tmp", "usr/local/bin"] {
         fs::create_dir_all(root.join(made)).unwrap();
     }
-    // A static program gets its random numbers from here.
+    // A statically linked program reads its random numbers from this device.
     for (device, minor) in [("null", "3"), ("random", "8"), ("urandom", "9")] {
         let made = Command::new("mknod")
             .arg(root.join("dev").join(device))

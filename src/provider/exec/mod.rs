@@ -215,7 +215,7 @@ fn find_program(name: &str, dir: &Path, path: &str) -> Result<PathBuf, String> {
         let file = dir.join(name);
         return match runs(&file) {
             true => Ok(file),
-            false => Err(format!("its program {} is not there, or may not be run", file.display())),
+            false => Err(format!("its program {} does not exist or is not executable", file.display())),
         };
     }
     let found = std::env::split_paths(path).map(|folder| dir.join(folder).join(name)).find(runs);

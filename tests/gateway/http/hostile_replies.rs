@@ -119,7 +119,7 @@ fn long_deep_or_odd_json_is_a_bad_reply() {
     assert!(grown < 200e6, "{grown} bytes more");
 }
 
-/// An image of one colour, which is few bytes at any size.
+/// An image of a single colour, which compresses to a few bytes at any size.
 fn plain(side: u32) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     let picture = image::RgbImage::from_pixel(side, side, image::Rgb([180, 90, 60]));

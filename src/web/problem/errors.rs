@@ -119,7 +119,7 @@ fn no_provider(attempts: &[Attempt]) -> Status {
 impl From<RateLimited> for Problem {
     fn from(refusal: RateLimited) -> Self {
         let wait = seconds(refusal.wait);
-        let detail = format!("This is more than {refusal} allows. Ask again in {wait} seconds.");
+        let detail = format!("This request exceeds {refusal}. Ask again in {wait} seconds.");
         let limits = refusal.levels.iter().map(|level| level.limit.name().to_owned()).collect();
         Self { limits, ..Self::new(Status::TooManyRequests, detail) }.retry_after(Some(refusal.wait))
     }

@@ -454,7 +454,7 @@ fn the_command_line_reads_usage_from_a_remote_gateway() {
     let (done, csv) = run(&["--csv", "--by", "day", "--from", "2020-01-01"], None);
     assert!(done && csv.starts_with("day,calls,") && csv.contains(",3,0,0,0,4,"), "{csv}");
 
-    for (token, said) in [(None, "admin token only"), (Some("wrong"), "admin token only")] {
+    for (token, said) in [(None, "needs the admin token"), (Some("wrong"), "needs the admin token")] {
         let (done, words) = run(&["--by", "client"], token);
         assert!(!done && words.contains(said), "{words}");
     }

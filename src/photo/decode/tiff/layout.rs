@@ -178,7 +178,7 @@ fn bits(directory: &Directory<'_>, samples: usize) -> Result<u8, PhotoError> {
     match shared(directory, tag::BITS, samples, 1)? {
         Some(bits @ (1 | 2 | 4 | 8 | 16)) => Ok(bits as u8),
         Some(bits) => Err(unsupported(format!("{bits} bits per sample"))),
-        None => Err(unsupported("samples with different numbers of bits")),
+        None => Err(unsupported("samples that differ in bits")),
     }
 }
 

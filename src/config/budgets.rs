@@ -145,7 +145,7 @@ fn read_scope(table: &mut Table<'_>, providers: &[String]) -> BudgetScope {
     scope
 }
 
-/// Warns of a budget that can never be reached, because a shorter window's budget is reached first.
+/// Warns of a budget that can never be reached, because the budget of a longer window is smaller and is reached first.
 fn warn_of_longer(table: &Table<'_>, budget: &Budget, budgets: &[Budget]) {
     let longer = |other: &&Budget| {
         other.scope == budget.scope && other.window > budget.window && other.limit < budget.limit

@@ -17,11 +17,11 @@ use crate::quota::{ClientBucket, is_key_name};
 const WORDS: Words = &[
     (
         "limits",
-        "Rate limits of this key, in place of those of the same name for each key, or in addition to them.",
+        "Rate limits of this key. A limit with the same name as one for each key replaces it; any other is added.",
     ),
     (
         "budgets",
-        "Budgets of this key, in place of those of the same name for each client, or in addition to them.",
+        "Budgets of this key. A budget with the same name as one for each client replaces it; any other is added.",
     ),
 ];
 

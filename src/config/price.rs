@@ -53,7 +53,10 @@ const TERM_WORDS: Words = &[
     ),
     ("rate", "Credits per unit."),
     ("pointer", "JSON pointer to the quantity in the reply."),
-    ("most", "Maximum of the quantity; for seconds the default is `timeout`."),
+    (
+        "most",
+        "The largest quantity to expect, used for the reservation. For seconds the default is `timeout`.",
+    ),
     ("round", "Rounding of the quantity before it is multiplied."),
     ("minimum", "Minimum credits of this term."),
 ];

@@ -111,7 +111,7 @@ impl<'r> Table<'r> {
         });
     }
 
-    /// Reads a list of tables. `read` notes a problem and returns none for an invalid table. Returns none if the key
+    /// Reads a list of tables. For an invalid table, `read` records a problem and returns `None`. Returns none if the key
     /// is not set or is not a list.
     pub(super) fn tables<T>(
         &mut self,

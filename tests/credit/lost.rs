@@ -84,7 +84,7 @@ async fn a_cut_emptied_or_damaged_ledger_is_unchanged_until_the_loss_is_accepted
         (
             "lines in another order",
             [&bytes[..at[1]], &bytes[at[3]..at[5]], &bytes[at[1]..at[3]], &bytes[at[5]..]].concat(),
-            " is not the file that was written",
+            " differs from what was written",
             6,
         ),
         ("zeros", vec![0; bytes.len()], " does not begin as a ledger does", 0),

@@ -58,7 +58,7 @@ pub enum File {
     OtherPicture,
     /// Text instead of an image.
     NotAnImage,
-    /// The first half, with the length of that half.
+    /// The first half of the image, with a `Content-Length` that matches that half.
     Truncated,
     /// The first half, then a broken connection.
     Cut,

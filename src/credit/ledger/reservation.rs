@@ -91,7 +91,7 @@ impl Reservation {
         Self { most: ticket.most, ticket: Some(ticket), dropped: Dropped::Unseen, begun: None, back }
     }
 
-    /// The caller has received it.
+    /// Marks the reservation as received by its caller: if it is dropped from now on, a call may have been made.
     pub(super) fn hand_over(mut self) -> Self {
         self.dropped = Dropped::Held;
         self

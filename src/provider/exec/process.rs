@@ -140,7 +140,7 @@ impl Program {
             Err(why) => {
                 group.0.end();
                 if !watch.is_terminated() {
-                    // After that the processor time stays unknown.
+                    // If the program has not ended after `REAP`, its processor time stays unknown.
                     let _ = tokio::time::timeout(REAP, &mut watch).await;
                 }
                 return Err(FailedRun { why, cpu: group.0.cpu() });

@@ -111,8 +111,8 @@ pub fn origin(request: &Request<'_>) -> Option<ClientOrigin> {
     Some(*request.local_cache(|| ClientOrigin::of(request, &snapshot.config.clients)))
 }
 
-/// The problem of a request that is rejected on any route: from this gateway to itself, from a blocked address, for a
-/// foreign host name, or from another web site. Its body is not read.
+/// The problem of a request that is rejected at every path: one that the gateway sent to itself, or that has a blocked client
+/// address, a foreign host name or another web site as its origin. Its body is not read.
 pub fn rejection(request: &Request<'_>) -> Option<Problem> {
     // RFC 8586: a list of forwarding servers, each with parameters after a `;`.
     let passed_on = request.headers().get(CDN_LOOP.as_str()).flat_map(|list| list.split(','));

@@ -121,6 +121,6 @@ fn synced(
             "{name} was cut: it has {} of at least {} bytes, and {counted}",
             found.length, ledger.bytes
         ),
-        false => format!("{name} is not the file that was written, and {counted}"),
+        false => format!("{name} differs from what was written, and {counted}"),
     }))
 }

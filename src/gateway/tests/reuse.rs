@@ -308,13 +308,13 @@ async fn clients_share_results_unless_sharing_is_off() {
 async fn a_lookup_by_fingerprint_returns_the_best_stored_rendition() {
     let [high, low] = fakes(["high", "low"]);
     let setup = Setup::new(&[high.clone(), low.clone()]);
-    let nobody = Client { address: None, key: None };
+    let no_client = Client { address: None, key: None };
     let jpeg_file = file(image::ImageFormat::Jpeg, 1);
     let fingerprint = Upload::new(jpeg_file.clone().into()).fingerprint;
     let best = async |provider: Option<&str>, format: Option<OutputFormat>| {
         let found = setup
             .gateway
-            .lookup_rendition(setup.gateway.snapshot(), fingerprint, provider, format, &nobody)
+            .lookup_rendition(setup.gateway.snapshot(), fingerprint, provider, format, &no_client)
             .await;
         found.unwrap().map(|found| (found.provider, found.format))
     };
@@ -334,8 +334,10 @@ async fn a_lookup_by_fingerprint_returns_the_best_stored_rendition() {
         .unwrap();
     assert_eq!(best(Some("low"), None).await, found("low", OutputFormat::Jpeg));
     assert_eq!(best(None, None).await, found("high", OutputFormat::Jpeg));
-    let unknown =
-        setup.gateway.lookup_rendition(setup.gateway.snapshot(), fingerprint, Some("x"), None, &nobody).await;
+    let unknown = setup
+        .gateway
+        .lookup_rendition(setup.gateway.snapshot(), fingerprint, Some("x"), None, &no_client)
+        .await;
     assert!(matches!(unknown, Err(Error::UnknownProvider { .. })));
 }
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Measures cache hits per second by POST, by GET and as 304, with p50 and p99, for a JPEG of about 300 kB. In the same
-# run it measures nginx serving the same rendition as a static file, and SHA-256 over the upload. The server's
-# processor time per request depends less than the rate on other load of the machine.
+# Measures cache hits per second and their latency (p50 and p99) for a JPEG of about 300 kB: POST, GET, and GET answered
+# with 304. In the same run it measures nginx serving the same rendition as a static file, and SHA-256 over the upload.
+# It also prints the server's processor time per request, which other load on the machine affects less than the rate.
 #
 #   benches/hits.sh [SECONDS]      needs wrk, nginx, curl and openssl (Debian: wrk nginx-light curl openssl)
-#   BINARY=path benches/hits.sh    instead of building target/release/pixcolor
+#   BINARY=path benches/hits.sh    uses this binary instead of building target/release/pixcolor
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,11 +21,11 @@ fi
 
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$work"' EXIT
-# One client sends every request, and its picture is in colour: turn off rate limits and colour detection.
+# Rate limits are off, because one client sends all requests. Colour detection is off, because the upload is in colour.
 export PIXCOLOR_QUOTA__ENABLED=false PIXCOLOR_ON_COLOUR=recolour
 export HOME=$work PIXCOLOR_OUTPUT__JPEG_QUALITY=97 ROCKET_PORT=18080 ROCKET_ADDRESS=127.0.0.1
 
-# At this quality the sample and its rendition have about 300 kB each.
+# At this quality the upload, which is the coloured sample, and its rendition have about 300 kB each.
 "$BINARY" colorize static/sample.jpg --output "$work" >/dev/null
 upload=$work/sample-coloured.jpg
 "$BINARY" serve >"$work/pixcolor.log" 2>&1 &
@@ -74,7 +74,7 @@ echo "upload $(bytes "$upload") bytes, rendition $(bytes "$work/rendition.jpg") 
 echo "$cores cores, shared with wrk: $threads threads, $connections connections, $seconds s each"
 printf '%-34s %10s %9s %9s %12s\n' '' 'per second' p50 p99 'CPU, us each'
 
-# Processor time of a process and its children so far, in ticks.
+# Prints the processor time of a process and its children so far, in ticks.
 ticks() {
   local stats=(/proc/"$1"/stat) child
   for child in $(cat /proc/"$1"/task/*/children); do stats+=(/proc/"$child"/stat); done
@@ -107,9 +107,9 @@ measure 'nginx, static file' $nginx http://127.0.0.1:18081/rendition.jpg
 measure 'nginx, 304' $nginx -H "If-None-Match: $(curl -sI http://127.0.0.1:18081/rendition.jpg | tr -d '\r' | sed -n 's/^ETag: //p')" \
   http://127.0.0.1:18081/rendition.jpg
 
-# Exactly one request may have reached a provider; otherwise the numbers are not those of cache hits.
+# Exactly one request must have been a cache miss, the first one. Otherwise the numbers are not those of cache hits.
 calls=$(curl --silent --fail "$url/metrics" | awk '/^pixcolor_renditions_total\{origin="miss"\}/ { print $2 }')
-[[ ${calls%.*} == 1 ]] || { echo "hits.sh: $calls pictures were not hits" >&2; exit 1; }
+[[ ${calls%.*} == 1 ]] || { echo "hits.sh: $calls requests were cache misses instead of 1" >&2; exit 1; }
 
 speed=$(openssl speed -seconds 3 -bytes "$(bytes "$upload")" -evp sha256 2>/dev/null | awk 'END { print $NF }')
 per_core=$(awk -v speed="${speed%k}" -v bytes="$(bytes "$upload")" 'BEGIN { print speed * 1000 / bytes }')

@@ -1,7 +1,7 @@
-//! The cost of each step for one photo, on one core, at 1, 12 and 50 megapixels: `cargo bench --bench photo`.
+//! Measures the time of each step for one photo on one core, at 1, 12 and 50 megapixels: `cargo bench --bench photo`.
 //! `cargo bench --bench photo -- 12MP` measures one size, `-- merge` measures one step.
 
-#![allow(clippy::unwrap_used, reason = "a bench that cannot begin may panic")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot start may panic")]
 
 mod photograph;
 
@@ -42,7 +42,7 @@ fn chroma(width: u32, height: u32) -> Chroma {
     Rgb { width, height, pixels }.chroma().unwrap()
 }
 
-/// Measures one part of an encoding.
+/// Measures the part of an encoding that `part` selects: merging or writing the format.
 fn part(
     group: &mut BenchmarkGroup<'_, criterion::measurement::WallTime>,
     name: &str,
@@ -56,7 +56,7 @@ fn part(
 
 fn steps(criterion: &mut Criterion) {
     for (size, width, height) in SIZES {
-        // Creating the files takes longer than measuring, so only the selected sizes are created.
+        // Creating the files takes longer than measuring, so if an argument names a size, only that size is created.
         let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
         if wanted.is_some_and(|wanted| {
             SIZES.iter().any(|(name, ..)| wanted.contains(name)) && !wanted.contains(size)

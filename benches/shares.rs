@@ -1,10 +1,10 @@
-//! How much of the time to colour a photo is spent in PixColor's own code: `cargo bench --bench shares`.
+//! Measures PixColor's own share of the processor time to colour a photo: `cargo bench --bench shares`.
 //!
-//! Input is a colour JPEG, the provider is the built-in network, output is a JPEG, at 1, 12 and 50 megapixels. The
-//! time is processor time of all threads, the minimum of several rounds, so other load of the machine does not count.
-//! `cargo bench --bench photo` measures each step and each format.
+//! The input is a colour JPEG of 1, 12 or 50 megapixels, the provider is the built-in network, and the output is a
+//! JPEG. Each time is the processor time of all threads, the minimum of several rounds, so other load on the machine
+//! has little effect. `cargo bench --bench photo` measures each step and each format.
 
-#![allow(clippy::unwrap_used, reason = "a bench that cannot begin may panic")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot start may panic")]
 
 mod photograph;
 
@@ -29,13 +29,13 @@ const ROUNDS: usize = 7;
 /// The time of each step for one picture.
 #[derive(Clone, Copy)]
 struct Steps {
-    /// From the file to RGB, in the codec.
+    /// From the file to RGB, in the JPEG decoder.
     decode: Duration,
     /// From RGB to luminance, colour detection, the pixel key and the small grey picture.
     prepare: Duration,
     network: Duration,
     merge: Duration,
-    /// From RGB to the file, in the codec.
+    /// From RGB to the file, in the JPEG encoder.
     encode: Duration,
 }
 
@@ -77,19 +77,20 @@ fn steps(upload: &[u8], network: &Arc<dyn Provider>, runtime: &Runtime) -> Steps
     let chroma = match answer.color {
         ProviderColor::Chroma(chroma) => chroma,
         ProviderColor::Picture(_) | ProviderColor::Framed(..) => {
-            unreachable!("the built-in network gives chroma")
+            unreachable!("the built-in network returns chroma")
         }
     };
     let options = EncodeOptions { format: OutputFormat::Jpeg, quality: 90, note: None };
     let (encoded, both) = timed(|| encode(&photo, &chroma, &options).unwrap());
-    // Merging and encoding alternate row by row. Their wall-clock times give each one's share.
+    // Merging and encoding alternate row by row, so their processor time is measured together and divided in the ratio
+    // of their wall-clock times.
     let merge = both.mul_f64(encoded.merge.as_secs_f64() / (encoded.merge + encoded.encode).as_secs_f64());
     let prepare = decode_and_luminance.saturating_sub(decode) + small;
     Steps { decode, prepare, network, merge, encode: both.saturating_sub(merge) }
 }
 
 fn main() {
-    // `cargo test --benches` also starts benches.
+    // `cargo test --benches` also starts benchmarks, without this argument.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -105,7 +106,7 @@ fn main() {
     let runtime = Runtime::new().unwrap();
 
     println!(
-        "| picture | JPEG decode | ours: prepare | network | ours: merge | JPEG encode | ours, of all | ours, without the network |"
+        "| picture | JPEG decode | own: prepare | network | own: merge | JPEG encode | own share | own share without the network |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for (size, width, height) in SIZES {

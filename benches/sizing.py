@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Measures what a gateway needs for pictures of several sizes: memory, processor time, disk space. Prints the tables of
-docs/sizing.md. Needs Linux and Python, no packages.
+"""Measures the memory, processor time and disk space that a gateway needs for pictures of several sizes, and prints the
+tables of docs/sizing.md. Needs Linux and Python without further packages.
 
     cargo build --release && benches/sizing.py target/release/pixcolor
 """
@@ -31,7 +31,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def grey_png(path, width, height):
-    """Light above, dark below, and grain: as a JPEG about as large as a photograph."""
+    """Writes a vertical gradient with grain. As a JPEG it has about as many bytes as a photograph of this size."""
     noise = bytes(random.Random(1).choices(range(12), k=width + 4099))
     packer, packed = zlib.compressobj(1), []
     for y in range(height):
@@ -87,9 +87,9 @@ class Gateway:
 
 
 def peak_of(binary, folder, settings, picture, count):
-    """The peak memory of a gateway that receives a picture this many times at once, in MiB."""
+    """The peak memory, in MiB, of a gateway that receives a picture in `count` requests at once."""
     gateway = Gateway(binary, folder, settings)
-    # Extra bytes after the end make it a different upload, so the requests share no call.
+    # A different extra byte at the end makes each upload different, so the requests do not share a call.
     with ThreadPoolExecutor(count) as clients:
         answers = [clients.submit(gateway.colour, picture + bytes([client])) for client in range(count)]
     for answer in answers:
@@ -100,7 +100,7 @@ def peak_of(binary, folder, settings, picture, count):
 
 
 def coloured(binary, folder, width, height):
-    """The coloured JPEG of a photograph of this size."""
+    """A coloured JPEG of this size."""
     png = Path(folder) / "photo.png"
     grey_png(png, width, height)
     subprocess.run([binary, "colorize", png, "-o", folder, "--format", "jpeg"], check=True, cwd=folder,
@@ -115,9 +115,9 @@ def main():
     binary = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
         gateway = Gateway(binary, folder)
-        print(f"at rest: {gateway.peak():.0f} MiB\n")
+        print(f"idle: {gateway.peak():.0f} MiB\n")
         gateway.stop()
-        print("| picture | its JPEG | memory, 1 at once | 2 | 4 | processor seconds | on disk, 1,000 results |")
+        print("| picture | size as a JPEG | memory, 1 at once | 2 at once | 4 at once | processor seconds per picture | on disk, 1,000 results |")
         print("|---|---|---|---|---|---|---|")
         for width, height in SIZES:
             picture = coloured(binary, folder, width, height)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes what the fuzzers start from: small pictures of every kind, into fuzz/corpus.
+"""Writes the fuzzers' initial inputs, small pictures of every kind, to fuzz/corpus.
 
-Needs Pillow, and of Debian libjpeg-turbo-progs (cjpeg) and libtiff-tools (tiffcp). Files that are there already are
-written again; others stay.
+Needs Pillow and the Debian packages libjpeg-turbo-progs (cjpeg) and libtiff-tools (tiffcp). Existing files of the same
+name are overwritten; other files are kept.
 """
 
 import io
@@ -52,7 +52,7 @@ def exif(orientation):
 
 
 def gray_profile(space):
-    """A grey ICC profile: a white point and a curve of gamma 1.8, through XYZ or Lab."""
+    """A grey ICC profile: a white point and a curve of gamma 1.8; `space`, XYZ or Lab, is its connection space."""
     white = b"XYZ " + struct.pack(">4x3I", 0xF6D6, 0x10000, 0xD32D)
     curve = b"curv" + struct.pack(">4xIH2x", 1, int(1.8 * 256))
     at = 128 + 4 + 2 * 12
@@ -65,7 +65,7 @@ def gray_profile(space):
 
 def profiles():
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    # Another gamma, so that something has to be done.
+    # Another gamma, so that the colours have to be converted.
     other = bytearray(srgb)
     other[other.find(b"para") + 12:][:4] = struct.pack(">I", 0x20000)
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
@@ -153,13 +153,13 @@ def bmps():
     image = scene()
     for mode in ["1", "L", "P", "RGB", "RGBA"]:
         yield f"{mode}.bmp", file(image.convert(mode), "BMP")
-    # Runs of one colour, by hand: Pillow writes none.
+    # Run-length encoded rows, made by hand because Pillow cannot write them.
     palette = b"".join(bytes([i * 60, 255 - i * 60, i, 0]) for i in range(4))
     rows = b"".join(bytes([5, y % 4, 0, 3, 1, 2, 3, 0, 0, 0]) for y in range(8)) + b"\0\1"
     head = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 8, 1, len(rows), 0, 0, 4, 0)
     at = 14 + len(head) + len(palette)
     yield "runs.bmp", struct.pack("<2sIII", b"BM", at + len(rows), 0, at) + head + palette + rows
-    # Sixteen bits, with masks; and a header of version 4 with opacity.
+    # A file with 16 bits per pixel and channel masks, and a file with a version 4 header and opacity.
     pixels = b"".join(struct.pack("<H", (x * 4000 + y * 77) % 65536) for y in range(6) for x in range(6))
     head = struct.pack("<IiiHHIIiiII", 40, 6, 6, 1, 16, 3, len(pixels), 0, 0, 0, 0)
     head += struct.pack("<III", 0xF800, 0x07E0, 0x001F)

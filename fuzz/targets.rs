@@ -22,9 +22,9 @@ pub const TARGETS: [Target; 10] = [
     ("icc", icc),
 ];
 
-/// For the target of one decoder.
+/// Limits for the targets of single decoders.
 const DECODING: Limits = Limits { max_pixels: 1 << 20, max_side: 16_384 };
-/// For the target of the whole pipeline, which encodes and decodes each picture several times.
+/// Limits for the target of the whole pipeline, which encodes and decodes each picture several times.
 const WAY: Limits = Limits { max_pixels: 1 << 14, max_side: 1024 };
 
 /// The target with this name.
@@ -84,8 +84,8 @@ fn check(photo: &Photo) {
     assert!(photo.damage.as_ref().is_none_or(|damage| !damage.0.is_empty()));
 }
 
-/// Decodes an upload, colours it with chroma derived from its bytes, encodes it in every format by every function,
-/// and decodes the results.
+/// Decodes an upload, colours it with chroma derived from its bytes, encodes it in every format with every encoding
+/// function, and decodes the results.
 fn way(bytes: &[u8]) {
     let Some(photo) = checked(Photo::decode(bytes, &WAY)) else { return };
     check(&photo);
@@ -103,8 +103,8 @@ fn way(bytes: &[u8]) {
             read_again(photo::encode_own(&photo, rgb, &options), &photo, size);
         }
         read_again(photo::encode_upload(bytes, &WAY, photo.alpha.as_deref(), &options), &photo, size);
-        let sent = checked(gray.encode(format, quality)).expect("any picture can be sent");
-        let sent = checked(Photo::decode(&sent, &WAY)).expect("what is sent can be read");
+        let sent = checked(gray.encode(format, quality)).expect("a small grey picture can be encoded");
+        let sent = checked(Photo::decode(&sent, &WAY)).expect("the small grey picture can be decoded");
         assert_eq!((sent.width(), sent.height()), (gray.width, gray.height));
     }
 }
@@ -112,11 +112,11 @@ fn way(bytes: &[u8]) {
 /// Checks that an encoded file contains the whole photo at its size, with its opacity unless the file is a JPEG.
 fn read_again(written: Result<photo::Encoded, PhotoError>, photo: &Photo, size: (u32, u32)) {
     let Some(written) = checked(written) else { panic!("a picture of {size:?} cannot be written") };
-    let read = checked(Photo::decode(&written.bytes, &WAY)).expect("what was written can be read");
+    let read = checked(Photo::decode(&written.bytes, &WAY)).expect("a rendition can be decoded");
     check(&read);
     assert_eq!((read.width(), read.height()), size);
     assert_eq!(read.damage, None);
-    let head = read_head(&written.bytes, &WAY).expect("it was just read");
+    let head = read_head(&written.bytes, &WAY).expect("the file was decoded before");
     assert!(head.format == InputFormat::Jpeg || read.alpha == photo.alpha);
 }
 
@@ -130,14 +130,15 @@ fn made_up(bytes: &[u8]) -> Chroma {
     let (width, height) = (next() % 9 + 1, next() % 9 + 1);
     let mut plane = || (0..width * height).map(|_| (next() % 400) as f32 - 200.0).collect();
     let (a, b) = (plane(), plane());
-    checked(Chroma::new(width, height, a, b)).expect("it is as large as it says")
+    checked(Chroma::new(width, height, a, b)).expect("the planes match their size")
 }
 
-/// Parses a JPEG's structure and builds files from its parts. The first of these files must be undamaged.
+/// Parses a JPEG's structure and builds files from its parts. The first of these files, the repaired one, must be
+/// undamaged.
 fn jpeg_walk(bytes: &[u8]) {
     checked(fuzzing::jpeg_damage(bytes, &DECODING));
     for (at, file) in checked(fuzzing::jpeg_parts(bytes, &DECODING)).into_iter().flatten().enumerate() {
-        let head = checked(read_head(&file, &Limits::NONE)).expect("a part is a file");
+        let head = checked(read_head(&file, &Limits::NONE)).expect("each part is a JPEG file");
         assert_eq!(head.format, InputFormat::Jpeg);
         if let Some(photo) = checked(Photo::decode(&file, &DECODING)) {
             assert!(at > 0 || photo.damage.is_none(), "{:?}", photo.damage);
@@ -145,12 +146,12 @@ fn jpeg_walk(bytes: &[u8]) {
     }
 }
 
-/// EXIF data, which has the same form in every format.
+/// Reads the orientation in EXIF data, which has the same form in every file format.
 fn exif(bytes: &[u8]) {
     fuzzing::orientation(bytes);
 }
 
-/// An ICC profile after one byte that selects the number of channels.
+/// Converts samples with an ICC profile. The input is one byte that selects the number of channels, and the profile.
 fn icc(bytes: &[u8]) {
     let Some((&kind, profile)) = bytes.split_first() else { return };
     let colors = [1, 3, 4][usize::from(kind) % 3];

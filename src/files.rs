@@ -1,5 +1,5 @@
-//! Atomic file writes: a file is written under a temporary name, synced, and renamed by the caller. Only this user
-//! can read it.
+//! Atomic file writes: this module writes and syncs a file under a temporary name, and the caller renames it. Only the
+//! owner of the file can read it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A temporary file that was not changed for this long was left by a killed process.
+/// A temporary file that has not changed for this long counts as left behind by a killed process.
 const ABANDONED: Duration = Duration::from_secs(600);
 
 /// The extension of temporary files.
@@ -27,8 +27,8 @@ pub fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     there(fs::read_dir(folder))?.map_or(Ok(Vec::new()), Iterator::collect)
 }
 
-/// Gives a file the owner of its folder, if this user may: a service must be able to read files that root writes for
-/// it.
+/// If this process runs as root, gives a file the owner of its folder, so that the service can read files that root
+/// writes for it.
 pub fn give_to_owner_of(folder: &Path, file: &File) -> io::Result<()> {
     let (owner, own) = (fs::metadata(folder)?, file.metadata()?);
     if rustix::process::geteuid().is_root() && (owner.uid(), owner.gid()) != (own.uid(), own.gid()) {
@@ -39,7 +39,7 @@ pub fn give_to_owner_of(folder: &Path, file: &File) -> io::Result<()> {
 
 /// Writes and syncs a temporary file in `folder`; returns its path.
 pub fn write_part(folder: &Path, parts: &[&[u8]]) -> io::Result<PathBuf> {
-    // PIDs are not unique: containers that share a folder count theirs from 1.
+    // PIDs are not unique: containers may share a folder, and each container numbers its processes from 1.
     let part = folder.join(format!("{}.{PART}", uuid::Uuid::new_v4()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
@@ -49,7 +49,7 @@ pub fn write_part(folder: &Path, parts: &[&[u8]]) -> io::Result<PathBuf> {
         file.sync_all()
     });
     if let Err(error) = written {
-        // The error of the write is reported; the next sweep removes what is left.
+        // The error of the write is returned. If the file cannot be removed now, a later sweep removes it.
         let _ = fs::remove_file(&part);
         return Err(error);
     }

@@ -1,13 +1,13 @@
-//! Bytes as hexadecimal digits, as every name and header here has them.
+//! Bytes as hexadecimal digits, in the form that all names and headers of PixColor use.
 
-/// Bytes in hexadecimal, in small letters.
+/// Bytes in hexadecimal, in lower case.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
-/// The 32 bytes that 64 hexadecimal digits in small letters stand for: each hash has one spelling.
+/// Parses 64 hexadecimal digits as 32 bytes. Upper case is rejected, so that each hash has only one spelling.
 pub fn unhex(text: &str) -> Option<[u8; 32]> {
     let digit = |c: u8| match c {
         b'0'..=b'9' => Some(c - b'0'),

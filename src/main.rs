@@ -2,18 +2,19 @@
 
 use std::process::ExitCode;
 
-/// Size in bytes from which a freed buffer returns to the system at once.
+/// A buffer of at least this many bytes is returned to the system as soon as it is freed.
 ///
 /// By default, glibc raises this threshold to 32 MiB after a large buffer has been freed. Each thread's arena then
 /// retains the planes of photographs. With this threshold, sixteen photographs of 12 megapixels as WebP use at most
-/// 310 MB instead of 250 to 530 MB, and successive JPEGs of that size use 90 MB instead of 160 to 190 MB. The system
-/// clears fresh pages, which takes about 15 ms of the 300 ms for such a photograph.
+/// 310 MB instead of 250 to 530 MB, and successive JPEGs of that size use 90 MB instead of 160 to 190 MB. In exchange,
+/// the system must clear new pages, which takes about 15 ms of the 300 ms for such a photograph.
 #[cfg(target_env = "gnu")]
 const GIVEN_BACK_FROM: libc::c_int = 1 << 20;
 
-/// Free bytes at the top of an arena from which glibc returns them to the system: twice the threshold above, which is
-/// glibc's own ratio. With the default of 128 KiB, glibc returned the buffers of each upload and response and cleared
-/// them again for the next, which took a tenth of the processor time of a cache hit.
+/// glibc returns the free bytes at the top of an arena to the system when they are at least this many: twice the
+/// threshold above, which is glibc's own ratio. With the default of 128 KiB, the buffers of each upload and response
+/// were returned, and the system cleared new ones for the next request. This took a tenth of the processor time of a
+/// cache hit.
 #[cfg(target_env = "gnu")]
 const TRIMMED_FROM: libc::c_int = 2 * GIVEN_BACK_FROM;
 

@@ -1,7 +1,7 @@
 //! A fair semaphore with a bounded queue: when the queue is full, a request fails at once.
 //!
-//! Each scarce resource (decoding, the built-in network, calls to a provider) has one, so that overload causes a quick
-//! 503 instead of growing memory.
+//! Each scarce resource (decoding, the built-in network, calls to a provider) has its own queue, so that overload
+//! causes a quick 503 instead of growing memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! Background work. Only this module spawns tasks, for two reasons: shutdown waits for [`Tasks`], and what a task logs
-//! carries the id of the request that started it.
+//! Background work. Only this module spawns tasks, for two reasons: shutdown waits for [`Tasks`], and the log messages
+//! of a task contain the id of the request that started it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl Tasks {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Whether shutdown has started: new work should go elsewhere.
+    /// Whether shutdown has started, so that new requests should go to another gateway.
     pub fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
@@ -114,7 +114,7 @@ mod tests {
             move || dispatcher::with_default(&dispatch, || tracing::warn!("{message}"))
         };
         let (alone, tracked) = {
-            // `enter` is not held across an await.
+            // The guard of `enter` must not be held across an await.
             let _subscriber = dispatcher::set_default(&dispatch);
             let _span = span.enter();
             (spawn_blocking(warn("alone")), Tasks::default().spawn_blocking(warn("tracked")))

@@ -1,4 +1,4 @@
-//! The photograph that the benches use.
+//! The photograph that the benchmarks use.
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, RgbImage};
@@ -10,8 +10,8 @@ pub const SIZES: [(&str, u32, u32); 3] = [("1MP", 1155, 866), ("12MP", 4000, 300
 /// Limits that admit the largest of [`SIZES`].
 pub const LIMITS: Limits = Limits { max_pixels: 60_000_000, max_side: 16_384 };
 
-/// A photograph of this size, enlarged from a small one, with film grain added: smooth pictures compress and decode
-/// faster than real ones.
+/// A photograph of this size, enlarged from a small one. Film grain is added, because smooth pictures compress and
+/// decode faster than real photographs.
 pub fn photograph(width: u32, height: u32) -> RgbImage {
     let small = image::load_from_memory(include_bytes!("../../tests/data/rocket.jpg")).unwrap().to_rgb8();
     let mut large = imageops::resize(&small, width, height, FilterType::CatmullRom);
@@ -19,7 +19,7 @@ pub fn photograph(width: u32, height: u32) -> RgbImage {
     for pixel in large.pixels_mut() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let grain = (state >> 28) as u8;
-        pixel.0 = pixel.0.map(|code| code.saturating_add(grain).saturating_sub(8));
+        pixel.0 = pixel.0.map(|value| value.saturating_add(grain).saturating_sub(8));
     }
     large
 }

@@ -10,9 +10,9 @@ STEP = 10
 SIGMA = 5.0
 """Width of the Gaussian of the soft encoding."""
 NEAREST = 5
-"""How many bins share a colour."""
+"""The number of bins that encode a colour."""
 REACH = 110
-"""No sRGB colour has |a*| or |b*| above it."""
+"""An upper bound of |a*| and |b*| of all sRGB colours."""
 
 
 def bins_in_gamut() -> Tensor:
@@ -24,9 +24,9 @@ def bins_in_gamut() -> Tensor:
 
 
 class SoftEncoding:
-    """Each colour as its five nearest bins, weighted by a Gaussian of the distance.
+    """Encodes each colour as its five nearest bins, weighted by a Gaussian of the distance.
 
-    Looked up in a table of whole units of a* and b*: a twentieth of a bin's width off at most.
+    The encoding is looked up in a table of whole units of a* and b*. The error is at most a twentieth of a bin's width.
     """
 
     def __init__(self, centres: Tensor) -> None:
@@ -45,7 +45,7 @@ class SoftEncoding:
 
 
 def class_weights(prior: Tensor, mix: float = 0.5, most: float = 8.0) -> Tensor:
-    """Weights that make rare colours count: equation 4, with their mean over the prior 1.
+    """Weights that make rare colours count (equation 4). Their mean over the prior is 1.
 
     `mix` is the paper's lambda. No weight is above `most` before the last scaling.
     """
@@ -58,7 +58,7 @@ def class_weights(prior: Tensor, mix: float = 0.5, most: float = 8.0) -> Tensor:
 def rebalanced_cross_entropy(logits: Tensor, bins: Tensor, shares: Tensor, weights: Tensor, shown: Tensor) -> Tensor:
     """Mean cross-entropy against a soft encoding, each pixel weighted by its nearest bin's weight.
 
-    `shown` (`B x H x W`, 0 to 1) says how much of a pixel there is to colour.
+    `shown` (`B x H x W`, 0 to 1) is the share of each pixel that counts.
     """
     each = logits.logsumexp(1) - (logits.gather(1, bins) * shares).sum(1)
     return (each * weights[bins[:, 0]] * shown).sum() / shown.sum()

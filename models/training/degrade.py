@@ -1,7 +1,7 @@
-"""What age, cameras and scanners do to a black-and-white photograph, done to a training crop's lightness.
+"""Simulates the effects of age, cameras and scanners on the lightness of a training crop.
 
-The colour to be learnt stays that of the clean photograph. Sepia needs nothing here: the program takes
-luminance only.
+The colour to be learnt stays that of the clean photograph. Sepia is not simulated, because the program uses
+only luminance.
 """
 
 import io
@@ -13,7 +13,7 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 def to_lightness(rgb: np.ndarray, random: np.random.Generator, odd_film: float) -> np.ndarray:
-    """L* / 100 of `H x W x 3` 8-bit sRGB; with chance `odd_film`, as a film of other sensitivity saw it.
+    """L* / 100 of `H x W x 3` 8-bit sRGB; with probability `odd_film`, as a film of other sensitivity records it.
 
     Early film is blind to red and over-sensitive to blue: pale skies, dark lips.
     """
@@ -57,7 +57,7 @@ def _tone(light: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _fading(light: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """One side or corner lighter or darker than the other."""
+    """Makes one side or corner lighter or darker than the opposite one."""
     height, width = light.shape
     ramp = np.linspace(-1, 1, width) * random.uniform(-1, 1)
     ramp = ramp + np.linspace(-1, 1, height)[:, None] * random.uniform(-1, 1)

@@ -1,12 +1,12 @@
-"""Measures ONNX colourisers on the held-out photographs, beside leaving them grey.
+"""Measures ONNX colourisers on the held-out photographs, in comparison with grey results.
 
     python evaluate.py --photos a.tar b/ --cache CACHE --models first.onnx second.onnx
 
-What is measured is the exported file, run by onnxruntime at the size the program gives it: the aspect kept,
-about `--size` squared pixels, sides multiples of 32; ab is brought to the photograph's size (short side at
-most 176) and joined with its own lightness. `--contrast` stretches faded pictures as a recipe may say, `--worn` shows
-the networks each photograph as age may have left it (`degrade.py`). Intervals are 95 % bootstrap intervals over
-pictures.
+onnxruntime runs the exported file on an input as large as in the program: the aspect ratio is kept, the area is about
+the square of a number in `--sizes`, and the sides are multiples of 32. The resulting ab is resized to the photograph's
+size (short side at most 176) and combined with its own lightness. `--contrast` stretches faded pictures as the setting
+of a recipe does. `--worn` gives the networks photographs with simulated ageing (`degrade.py`). Intervals are 95 %
+bootstrap intervals over pictures.
 """
 
 import argparse
@@ -28,15 +28,15 @@ MULTIPLE = 32
 
 
 def input_size(height: int, width: int, size: int) -> tuple[int, int]:
-    """The network's input for a picture, as `Input::dimensions` of the program has it."""
+    """The size of the network's input for a picture, as the program's `Input::dimensions` computes it."""
     scale = size / (height * width) ** 0.5
     rows, columns = (min(max(1, round(side * scale / MULTIPLE)), size * 4 // MULTIPLE) for side in (height, width))
     return rows * MULTIPLE, columns * MULTIPLE
 
 
 def class_weights(cache: Cache, photos: list[Photo], nearest: SoftEncoding) -> Tensor:
-    """One over each bin's share of these photographs' pixels: lambda 0 in equation 4, so that each colour that
-    occurs counts the same."""
+    """The inverse of each bin's share of these photographs' pixels (lambda 0 in equation 4), so that all colours that
+    occur count equally."""
     total = torch.zeros(int(nearest.bins.max()) + 1)
     for photo in photos:
         classes = nearest(lab_of_srgb(_srgb(cache[photo]))[:, 1:])[0][:, 0].flatten()
@@ -49,7 +49,7 @@ def _srgb(pixels: np.ndarray) -> Tensor:
 
 
 def stretched(lightness: Tensor, span: float) -> Tensor:
-    """Lightness spanning at least `span`, as `onnx::contrast` of the program has it."""
+    """Stretches lightness to a range of at least `span`, as the program's `onnx::contrast` does."""
     low, high = np.percentile(lightness.numpy(), [1, 99])
     factor = min(span / max(high - low, 1e-3), 4.0)
     if factor <= 1:
@@ -59,7 +59,7 @@ def stretched(lightness: Tensor, span: float) -> Tensor:
 
 
 class Colour:
-    """An exported network: the ab of a picture's lightness."""
+    """An exported network, which computes the ab of a picture's lightness."""
 
     def __init__(self, file: Path, size: int, flip: bool, contrast: float = 0) -> None:
         options = onnxruntime.SessionOptions()
@@ -82,7 +82,7 @@ class Colour:
 
 
 def evaluate(cache: Cache, photos: list[Photo], models: dict[str, Colour], worn: bool) -> tuple[dict, list[float]]:
-    """Scores of each model, grey first, and the truth's colourfulness, per photograph."""
+    """For each photograph: the scores of each model, grey first, and the colourfulness of the original."""
     nearest = SoftEncoding(bins_in_gamut())
     weights = class_weights(cache, photos, nearest)
     scores: dict[str, list[Score]] = {name: [] for name in ["grey", *models]}
@@ -106,7 +106,7 @@ def evaluate(cache: Cache, photos: list[Photo], models: dict[str, Colour], worn:
 
 
 def table(scores: dict[str, list[Score]], truth: list[float]) -> str:
-    """A Markdown table of every measure with its interval, and of the gain over grey."""
+    """A Markdown table of every measure with its interval, and of its difference from grey."""
     draws = bootstrap(len(truth))
     grey = means(scores["grey"], truth, draws)
     lines = ["| | " + " | ".join(MEASURES) + " |", "|---" * (len(MEASURES) + 1) + "|"]
@@ -124,17 +124,16 @@ def table(scores: dict[str, list[Score]], truth: list[float]) -> str:
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(description="Measures colourisers on held-out photographs.")
     parser.add_argument("--photos", type=Path, nargs="+", required=True, help="folders or tar files")
     parser.add_argument("--cache", type=Path, required=True, help="folder of decoded photographs")
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX files: L* in, ab out")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256], help="sides of the network's input")
-    parser.add_argument("--flip", action="store_true", help="also the mean of the picture and its mirror image")
-    parser.add_argument("--contrast", type=float, default=0, help="as in a recipe")
-    parser.add_argument("--worn", action="store_true", help="show the networks worn photographs")
-    parser.add_argument("--every", type=int, default=1, help="only one of so many photographs: quicker")
-    parser.add_argument("--all", action="store_true", help="every photograph: of sets that none was trained on")
+    parser.add_argument("--flip", action="store_true", help="also average with the mirror image")
+    parser.add_argument("--contrast", type=float, default=0, help="minimum range of lightness, as in a recipe")
+    parser.add_argument("--worn", action="store_true", help="give the networks photographs with simulated ageing")
+    parser.add_argument("--every", type=int, default=1, help="use only every Nth photograph, which is quicker")
+    parser.add_argument("--all", action="store_true", help="all photographs: for sets that were not trained on")
     parser.add_argument("--short", type=int, default=176, help="pixels of the short side in the cache")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,10 +1,10 @@
-"""Writes a trained network as ONNX, the colour decided inside: L* in, ab out.
+"""Writes a trained network as ONNX, with L* as input and ab as output: the network itself computes ab from its bins.
 
     python export.py RUN/last.pt ../colorizer.onnx [--alpha 0.5] [--temperature 0.5]
 
-Logits minus `alpha` times the logarithm of the class weights undoes that share of the rebalancing; then the
-annealed mean. Beside the model a `.check.json` is written: a picture and its colour by onnxruntime, for the
-program's own test. Weights are stored as 16-bit floats, each followed by a cast, which runtimes fold when they load.
+Subtracting `alpha` times the logarithm of the class weights from the logits undoes that share of the rebalancing. Then
+the annealed mean is taken. Next to the model, a `.check.json` is written for the program's own test: a picture and its
+colour by onnxruntime. Weights are stored as 16-bit floats, each followed by a cast, which runtimes fold at load time.
 """
 
 import argparse
@@ -23,11 +23,11 @@ from network import Colouriser
 
 OPSET = 17
 SMALL = 64
-"""Constants of fewer values keep 32 bits: sizes, paddings and the like gain nothing."""
+"""Constants of fewer values, such as sizes and paddings, stay at 32 bits, because 16 bits would save nothing."""
 
 
 class Exported(nn.Module):
-    """The network with its colour decided."""
+    """The network, with ab computed from the logits of its bins."""
 
     def __init__(self, network: Colouriser, centres: Tensor, weights: Tensor, alpha: float, temperature: float):
         super().__init__()
@@ -69,22 +69,22 @@ def to_onnx(module: nn.Module, example: Tensor) -> onnx.ModelProto:
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same network with its constants worked out and paddings merged into convolutions."""
+    """The same network with its constant expressions computed."""
     options = onnxruntime.SessionOptions()
-    # What is left are the standard's own operators: nothing made for one machine or runtime.
+    # At this level only standard operators are used, none that is specific to a machine or to onnxruntime.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
         options.optimized_model_filepath = file.name
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         simple = onnx.load(file.name)
-    # It lists all its own domains of operators as well, none of which is used.
+    # onnxruntime also lists its own operator domains, none of which is used.
     simple.ClearField("opset_import")
     simple.opset_import.append(onnx.helper.make_opsetid("", OPSET))
     return simple
 
 
 def merge_padding(model: onnx.ModelProto) -> None:
-    """Moves paddings into the convolutions that follow: one pass over the map less each."""
+    """Moves each padding into the convolution that follows it, which saves a pass over the feature map."""
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     pads = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
@@ -118,14 +118,14 @@ def halve(model: onnx.ModelProto) -> None:
 
 
 def run(model: onnx.ModelProto, lightness: np.ndarray) -> np.ndarray:
-    """What onnxruntime makes of it."""
+    """The model's output in onnxruntime."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (ab,) = session.run(None, {"L": lightness})
     return ab
 
 
 def check(model: onnx.ModelProto, height: int = 64, width: int = 96) -> dict:
-    """A picture of waves and its colour by onnxruntime: the program's own runtime must give the same."""
+    """A picture of waves and its colour by onnxruntime. The program's own runtime must compute the same."""
     y, x = np.mgrid[0:height, 0:width]
     lightness = np.round(50 + 30 * np.sin(x / 5) * np.cos(y / 9) + 15 * y / height).astype(np.float32)
     ab = run(model, lightness[None, None])[0]
@@ -134,12 +134,11 @@ def check(model: onnx.ModelProto, height: int = 64, width: int = 96) -> dict:
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(description="Writes a trained colouriser as ONNX.")
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("model", type=Path, help="the ONNX file to write")
     parser.add_argument("--alpha", type=float, default=0.5, help="share of the rebalancing that is undone")
-    parser.add_argument("--temperature", type=float, default=0.5, help="of the annealed mean")
+    parser.add_argument("--temperature", type=float, default=0.5, help="temperature of the annealed mean")
     options = parser.parse_args()
     module = load(options.checkpoint, options.alpha, options.temperature)
     model = simplify(to_onnx(module, torch.rand(1, 1, 256, 256) * 100))

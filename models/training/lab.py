@@ -1,6 +1,6 @@
 """sRGB to CIE L*a*b* (D65, 2 degrees) and back, on batches `B x 3 x H x W`.
 
-Same constants as the program's own `photo::lab`, so that what is trained is what is shown.
+The constants are those of the program's own `photo::lab`, so that training and the program convert colour equally.
 """
 
 import torch
@@ -15,7 +15,7 @@ XYZ_OF_RGB = torch.tensor(
     ]
 )
 WHITE = torch.tensor([0.95047, 1.0, 1.08883])
-# CIE 15: below this the cube root is a line.
+# CIE 15: below this value, the cube root is replaced by a straight line.
 EDGE = (6 / 29) ** 3
 
 

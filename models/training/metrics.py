@@ -1,4 +1,4 @@
-"""How good colour is, per picture, and means over pictures with bootstrap intervals."""
+"""Measures of colour quality per picture, and their means over pictures with bootstrap intervals."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ import numpy as np
 
 RESAMPLES = 2000
 MOST = 150
-"""The error up to which the area under the curve is taken: table 1 of Zhang et al. 2016."""
+"""The largest error threshold of the area under the curve, as in table 1 of Zhang et al. 2016."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What one coloured picture adds to each mean. Curves: the weighted share of pixels within 0, 1, ... 150."""
+    """Measures of one picture. A curve is the weighted share of pixels with an error of at most 0, 1, ... 150."""
 
     error: float
     psnr: float
@@ -29,7 +29,7 @@ def colourfulness(srgb: np.ndarray) -> float:
 
 
 def psnr(srgb: np.ndarray, truth: np.ndarray) -> float:
-    """Peak signal to noise in dB of sRGB in 0 to 1; at most 60, which is what 8-bit rounding leaves."""
+    """Peak signal-to-noise ratio in dB of sRGB in 0 to 1, at most 60, about the error of rounding to 8 bits."""
     return float(-10 * np.log10(max(np.mean((srgb - truth) ** 2), 1e-6)))
 
 
@@ -37,7 +37,7 @@ def score(lab: np.ndarray, srgb: np.ndarray, true_lab: np.ndarray, truth: np.nda
     """Scores a picture (`H x W x 3` each) against the truth; `weights` (`H x W`) rebalance its pixels by class."""
     error = np.linalg.norm((lab - true_lab)[..., 1:], axis=-1)
     within = np.arange(-0.5, MOST + 1)
-    # An error counts from the first whole threshold that is not below it.
+    # An error counts at every whole threshold that is not below it.
     at = np.ceil(error)
 
     def curve(weight: np.ndarray) -> np.ndarray:
@@ -60,10 +60,10 @@ MEASURES = ["ab error", "PSNR", "AuC raw", "AuC rebalanced", "colourfulness"]
 
 
 def means(scores: list[Score], truth: list[float], draws: np.ndarray) -> np.ndarray:
-    """Each measure of each draw of pictures (`draws x pictures`): `draws x measures`.
+    """The mean of each measure for each draw of pictures: `draws` is `draws x pictures`, the result `draws x measures`.
 
-    Colourfulness is the ratio of the means, made to true. The area rebalanced by class is that of all the
-    pixels drawn together, as in the paper, since a picture need not hold a rare class at all.
+    Colourfulness is the ratio of the mean over results to the mean over originals. The area rebalanced by class is that
+    of all drawn pixels together, as in the paper, because a single picture may contain no pixel of a rare class.
     """
 
     def column(name: str) -> np.ndarray:
@@ -84,12 +84,12 @@ def means(scores: list[Score], truth: list[float], draws: np.ndarray) -> np.ndar
 
 
 def bootstrap(pictures: int, seed: int = 0) -> np.ndarray:
-    """Draws of pictures with replacement; the first is the set itself."""
+    """Draws of pictures with replacement; the first draw is the set itself."""
     random = np.random.default_rng(seed)
     return np.concatenate([np.arange(pictures)[None], random.integers(pictures, size=(RESAMPLES, pictures))])
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """The value and its 95 % percentile interval; the first value is that of the set itself."""
+    """The measured value and its 95 % percentile interval. The first of `values` is that of the set itself."""
     low, high = np.percentile(values[1:], [2.5, 97.5])
     return float(values[0]), float(low), float(high)

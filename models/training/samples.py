@@ -1,4 +1,4 @@
-"""Training batches, each a function of the seed and the step alone, so that a run can be stopped and resumed."""
+"""Training batches. Each depends only on the seed and the step, so that a run can be stopped and resumed."""
 
 import tomllib
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from degrade import degrade, to_lightness
 from photos import Cache, Photo, crop, random_box
 
 LEAST = 0.6
-"""A crop takes at least this much of the short side."""
+"""The side of a crop is at least this share of the photograph's short side."""
 WORN = 0.7
 """Share of crops that are degraded."""
 ODD_FILM = 0.15
-"""Share of crops seen by a film of other sensitivity."""
+"""Share of crops as recorded by film with another spectral sensitivity."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Batch:
 
 
 def draw_weights(photos: list[Photo], table: Path | None) -> np.ndarray:
-    """How likely each photograph is drawn, by a TOML table of name beginnings; the longest that fits counts."""
+    """The probability of drawing each photograph, by a TOML table of name prefixes. The longest match counts."""
     rules = tomllib.loads(table.read_text()) if table else {}
     longest_first = sorted(rules.items(), key=lambda rule: -len(rule[0]))
     weight = [next((w for start, w in longest_first if p.name.startswith(start)), 1.0) for p in photos]
@@ -39,7 +39,7 @@ def draw_weights(photos: list[Photo], table: Path | None) -> np.ndarray:
 
 
 class Batches(Dataset):
-    """Batch number `step`, for any step."""
+    """All batches: the index is the step."""
 
     def __init__(self, cache: Cache, weights: np.ndarray, size: int, side: int, seed: int) -> None:
         self.cache, self.size, self.side, self.seed = cache, size, side, seed

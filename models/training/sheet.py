@@ -1,8 +1,8 @@
-"""A sheet of what the program makes of worn photographs: each case above its colour.
+"""Makes a sheet of worn photographs and the program's results: each result is below its input.
 
     python sheet.py --binary ../../target/release/pixcolor --photos ../../tests/data/grace_hopper.jpg --out sheet.jpg
 
-Every case starts from the photograph in grey; the program colours the file, whole, as it would for anybody.
+Every case is made from the photograph in grey. The program colours the whole file through its normal command line.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def _tile(picture: Image.Image) -> Image.Image:
 
 
 def row(program: list[str | Path], photo: Path) -> Image.Image:
-    """Two lines of tiles: the cases of a photograph, and their colour."""
+    """Two rows of tiles: the cases of a photograph, and their results."""
     grey = ImageOps.exif_transpose(Image.open(photo)).convert("L")
     with tempfile.TemporaryDirectory() as name:
         before, after = Path(name, "before"), Path(name, "after")
@@ -78,7 +78,7 @@ def row(program: list[str | Path], photo: Path) -> Image.Image:
             files.append(before / f"{number:02}.png")
             case(grey).save(files[-1])
         command = [*program, "colorize", "--format", "png", "--output", after, *files]
-        # A home of its own: nothing is taken from a cache.
+        # An empty home folder, so that no result comes from a cache.
         subprocess.run(command, check=True, env={"HOME": name}, cwd=name, stdout=subprocess.DEVNULL)
         made = sorted(after.iterdir())
         assert len(made) == len(files), f"{len(made)} of {len(files)} cases were coloured"
@@ -93,10 +93,9 @@ def row(program: list[str | Path], photo: Path) -> Image.Image:
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(description="A sheet of worn photographs and their colour.")
     parser.add_argument("--binary", type=Path, required=True, help="the program")
-    parser.add_argument("--config", type=Path, help="the program's configuration, else what is built in")
+    parser.add_argument("--config", type=Path, help="the program's configuration [default: built in]")
     parser.add_argument("--photos", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True, help="the picture to write")
     options = parser.parse_args()

@@ -1,10 +1,10 @@
-"""What a photograph of one megapixel costs in the program, beside onnxruntime on the same network in the same run.
+"""Measures the cost of a photograph of one megapixel in the program, and of the same network in onnxruntime.
 
     python speed.py --binary ../../target/release/pixcolor --models ../colorizer.onnx --sizes 224 256 320 384
 
-All on one core; processor time, so that other work on the machine disturbs little. "network" is the program's own
-count of what the provider took (from grey picture to ab), "whole picture" all that its process spent between upload
-and answer, "memory" its peak.
+Everything runs on one core. Times are processor time, so that other work on the machine has little effect. "network"
+is the time of the provider as the program counts it (from grey picture to ab). "whole picture" is all that its process
+used between upload and response. "memory" is its peak memory.
 """
 
 import argparse
@@ -33,7 +33,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def photographs(file: Path, count: int) -> tuple[list[bytes], tuple[int, int]]:
-    """The photograph in grey as JPEGs of one megapixel, no two the same to a cache, and their height and width."""
+    """Grey JPEGs of the photograph at one megapixel, all different for a cache, and their height and width."""
     picture = Image.open(file).convert("L")
     scale = (PIXELS / (picture.width * picture.height)) ** 0.5
     width, height = round(picture.width * scale), round(picture.height * scale)
@@ -84,7 +84,7 @@ class Program:
         url = f"{self.address}/v1/colorize?provider=net&format=jpeg"
         request = urllib.request.Request(url, photo, {"Content-Type": "image/jpeg"})
         urllib.request.urlopen(request).read()
-        # The clock of whole processes ticks a hundred times a second: the mean of many is what counts.
+        # The process clock has a resolution of 10 ms, so only the mean of many measurements is meaningful.
         spent = self._seconds() - whole
         return 1000 * (self._network_seconds() - network), 1000 * spent
 
@@ -104,7 +104,6 @@ class Program:
         return round(int(found[1]) / 1000)
 
     def stop(self) -> None:
-        """Ends it."""
         self.process.terminate()
         self.process.wait()
         self.folder.cleanup()
@@ -125,12 +124,11 @@ def beside(model: Path, height: int, width: int, times: int) -> list[float]:
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(description="Measures the program's speed beside onnxruntime.")
     parser.add_argument("--binary", type=Path, required=True, help="the program, built with --release")
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX files with their recipes")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256], help="sides of the network's input")
-    parser.add_argument("--photo", type=Path, default=PHOTO, help="made one megapixel large")
+    parser.add_argument("--photo", type=Path, default=PHOTO, help="the photograph, which is resized to one megapixel")
     parser.add_argument("--times", type=int, default=20)
     options = parser.parse_args()
     photos, (height, width) = photographs(options.photo, options.times + 1)

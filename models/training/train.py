@@ -1,10 +1,11 @@
-"""Trains the colouriser on any folders or tar files of photographs; stop it at any time, run it again to go on.
+"""Trains the colouriser on any folders or tar files of photographs. Stop it at any time; run it again to continue.
 
     python train.py --photos a.tar b/ --run RUN --steps 20000 [--start FIRST.pt]
 
-RUN gets `last.pt` (everything needed to go on) every few minutes and `log.csv`. The weights to use are the
-running average (`sd`) in it. The rate of learning is constant, and falls to nothing in the last `--decay` steps: a
-run whose end is not known yet goes on with a large `--steps`, and is ended by a smaller one.
+The folder RUN contains `log.csv` and `last.pt`, which has everything that is needed to continue and is written every
+few minutes. The weights to use are the running average in `last.pt` (`sd`). The learning rate is constant, and falls to
+zero in the last `--decay` steps. If the length of a run is not known in advance, start it with a large `--steps`, and
+run it again with a smaller number to end it.
 """
 
 import argparse
@@ -26,23 +27,23 @@ from samples import Batch, Batches, draw_weights
 RATE_ENCODER, RATE_DECODER = 1.5e-4, 6e-4
 WARM_UP = 100
 AVERAGE = 0.998
-"""Share of the running average that stays at each step."""
+"""The share of the old running average in the new one, at each step."""
 PRIOR_FROM = 1500
 """Photographs from which the frequency of each bin is estimated."""
 
 
 def rate(step: int, steps: int, decay: int) -> float:
-    """The share of the rate of learning that counts at a step: rising at first, falling at the end."""
+    """The factor of the learning rate at a step: it rises at first and falls at the end."""
     return min(1.0, step / WARM_UP, (steps + 1 - step) / max(1, decay))
 
 
 def target_ab(rgb: Tensor) -> Tensor:
-    """a*, b* at a quarter of the size, of 8-bit sRGB."""
+    """a* and b* of 8-bit sRGB, at a quarter of its size."""
     return F.avg_pool2d(lab_of_srgb(rgb.float() / 255)[:, 1:], 4)
 
 
 def prior(batches: Batches, encoding: SoftEncoding, bins: int) -> Tensor:
-    """Share of each bin in the photographs as they are drawn, without degradation."""
+    """The share of each bin in photographs drawn as in training, but without degradation."""
     generator = torch.Generator().manual_seed(batches.seed)
     chosen = torch.multinomial(torch.from_numpy(batches.weights), PRIOR_FROM, True, generator=generator)
     total = torch.zeros(bins)
@@ -63,7 +64,7 @@ def loss_of(network: Colouriser, batch: Batch, encoding: SoftEncoding, weights: 
 
 
 def optimiser(network: Colouriser) -> torch.optim.AdamW:
-    """AdamW, the encoder slower than the decoder, which starts from nothing."""
+    """AdamW with a lower rate for the encoder than for the decoder, whose weights start at random."""
     encoder = [p for name, p in network.named_parameters() if name.startswith("e.")]
     decoder = [p for name, p in network.named_parameters() if not name.startswith("e.")]
     groups = [{"params": encoder, "rate": RATE_ENCODER}, {"params": decoder, "rate": RATE_DECODER}]
@@ -138,15 +139,14 @@ def train(options: argparse.Namespace) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
     parser = argparse.ArgumentParser(description="Trains the colouriser.")
     parser.add_argument("--photos", type=Path, nargs="+", required=True, help="folders or tar files")
-    parser.add_argument("--run", type=Path, required=True, help="folder of this run; made if it is not there")
-    parser.add_argument("--start", type=Path, help="weights to start from; else ImageNet's in the encoder")
+    parser.add_argument("--run", type=Path, required=True, help="folder of this run; created if it does not exist")
+    parser.add_argument("--start", type=Path, help="weights to start from [default: ImageNet's in the encoder]")
     parser.add_argument("--weights", type=Path, help="TOML: how often photographs are drawn, by name")
-    parser.add_argument("--cache", type=Path, help="folder of decoded photographs; else in the run's")
+    parser.add_argument("--cache", type=Path, help="folder of decoded photographs [default: RUN/cache]")
     parser.add_argument("--steps", type=int, default=40_000)
-    parser.add_argument("--decay", type=int, default=1_000, help="last steps, in which the rate falls to nothing")
+    parser.add_argument("--decay", type=int, default=1_000, help="number of last steps in which the rate falls to zero")
     parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--side", type=int, default=160, help="pixels of a crop's side")
     parser.add_argument("--short", type=int, default=176, help="pixels of the short side in the cache")

@@ -1,11 +1,11 @@
-"""Writes the published colourisers of Zhang et al. as ONNX, for who has their weights.
+"""Writes the published colourisers of Zhang et al. as ONNX. The files of their weights are needed.
 
     python zhang.py eccv16 colorization_release_v2-9b330a0b.pth eccv16.onnx
     python zhang.py siggraph17 siggraph17-df00044c.pth siggraph17.onnx
 
 *Colorful Image Colorization* (ECCV 2016) and *Real-Time User-Guided Image Colorization with Learned Deep Priors*
 (SIGGRAPH 2017), the latter without hints. The recipes are `models/eccv16.toml` and `models/siggraph17.toml`.
-Layers carry the names of the authors' files, so that the weights load as they are.
+Layers have the names of the authors' files, so that the weights can be loaded unchanged.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from export import check, simplify, to_onnx
 
 SIDE = 256
-"""Pixels of a side at which both were judged."""
+"""The side in pixels at which both networks were evaluated."""
 
 
 def _stage(channels: list[int], dilation: int = 1, stride: int = 1, before: bool = False) -> nn.Sequential:
@@ -31,17 +31,17 @@ def _stage(channels: list[int], dilation: int = 1, stride: int = 1, before: bool
 
 
 def _double(inputs: int, outputs: int) -> nn.ConvTranspose2d:
-    """Twice the height and width."""
+    """Doubles the height and width."""
     return nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)
 
 
 def _beside(inputs: int, outputs: int) -> nn.Sequential:
-    """A short cut from an early stage to a late one."""
+    """A skip connection from an early stage to a late one."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1))
 
 
 class Eccv16(nn.Module):
-    """L* to ab by way of 313 bins; `width` is the first stage's, 64 in the published network."""
+    """Computes ab from L* through 313 bins. `width` is the number of channels of the first stage: 64 as published."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Eccv16(nn.Module):
         self.model5 = _stage([c4] * 4, dilation=2)
         self.model6 = _stage([c4] * 4, dilation=2)
         self.model7 = _stage([c4] * 4)
-        # The authors' last stage has no normalisation but the bins.
+        # The authors' last stage ends with the bins instead of a normalisation.
         self.model8 = nn.Sequential(_double(c4, c3), nn.ReLU(), *list(_stage([c3] * 3))[:-1], nn.Conv2d(c3, 313, 1))
         self.model_out = nn.Conv2d(313, 2, 1, bias=False)
         self.upsample4 = nn.Upsample(scale_factor=4, mode="bilinear")
@@ -66,7 +66,7 @@ class Eccv16(nn.Module):
 
 
 class Siggraph17(nn.Module):
-    """L* to ab by regression; hints and their mask, which it also takes, are nothing here."""
+    """Computes ab from L* by regression. Its other inputs, hints and their mask, are all zero here."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ def load(name: str, weights: Path) -> nn.Module:
     """The published network with its weights."""
     network = NETWORKS[name]()
     known = torch.load(weights, map_location="cpu", weights_only=True)
-    # The second network's head of bins, which its colour does not come from.
+    # Leaves out the second network's classification head, which its colour does not depend on.
     network.load_state_dict({key: value for key, value in known.items() if not key.startswith("model_class")})
     return network
 
@@ -122,17 +122,16 @@ def randomly(name: str, width: int) -> nn.Module:
             nn.init.normal_(module.running_mean, 0, 0.1)
             nn.init.uniform_(module.running_var, 0.01, 0.1)
     if isinstance(network, Eccv16):
-        # Else every bin is as likely as any other, and the mean over them grey everywhere.
+        # Otherwise all bins would be equally likely, and their mean would be grey everywhere.
         nn.init.normal_(network.model8[-1].weight, 0, 30)
         nn.init.normal_(network.model_out.weight, 0, 0.5)
     return network
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(description="Writes a colouriser of Zhang et al. as ONNX.")
     parser.add_argument("network", choices=NETWORKS)
-    parser.add_argument("weights", help="the authors' .pth file; random:4 for random weights, 4 channels wide, a test")
+    parser.add_argument("weights", help="the authors' .pth file, or random:4 for 4 channels of random weights (a test)")
     parser.add_argument("model", type=Path, help="the ONNX file to write")
     options = parser.parse_args()
     kind, _, width = options.weights.partition(":")

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0   4  "PXC" and the version of this format, 1
-//! 4   4  the kind of key, in ASCII, cut or padded with blanks
+//! 4   4  the kind of key, in ASCII, truncated or padded with spaces
 //! 8  32  the key's subject
 //! 40 32  the key's variant
 //! 72  8  creation time: milliseconds since 1970, little endian
@@ -31,11 +31,11 @@ const SIGNED: usize = 88;
 
 const MAGIC: &[u8; 4] = b"PXC\x01";
 
-/// Why a file contains no entry.
+/// Why a file contains no valid entry.
 #[derive(Debug)]
 pub enum ReadError {
     Io(io::Error),
-    /// Damaged, or of another key; the reason.
+    /// The entry is damaged or belongs to another key; the string is the reason.
     Damaged(&'static str),
 }
 
@@ -64,7 +64,7 @@ fn signed(key: &CacheKey, made: u64, length: u64) -> [u8; SIGNED] {
     signed
 }
 
-/// Reads a key's entry from its file. It reads at most the file's size, and the value only if the header is right.
+/// Reads a key's entry from its file. The value is read only if the header is valid and matches the file's size.
 pub fn read(file: &mut File, key: &CacheKey) -> Result<Entry, ReadError> {
     let size = file.metadata().map_err(ReadError::Io)?.len();
     let mut header = [0; HEADER];
@@ -75,7 +75,7 @@ pub fn read(file: &mut File, key: &CacheKey) -> Result<Entry, ReadError> {
     head.entry(Bytes::from(value)).map_err(ReadError::Damaged)
 }
 
-/// A key's entry from all the bytes of an object. Copies nothing.
+/// Reads a key's entry from the whole content of an object, without copying the value.
 pub fn open(bytes: &Bytes, key: &CacheKey) -> Result<Entry, &'static str> {
     let header = bytes.first_chunk().ok_or(CUT_SHORT)?;
     EntryHeader::read(header, key, bytes.len() as u64)?.entry(bytes.slice(HEADER..))
@@ -83,7 +83,7 @@ pub fn open(bytes: &Bytes, key: &CacheKey) -> Result<Entry, &'static str> {
 
 const CUT_SHORT: &str = "it ends too early";
 
-/// A valid header of the key.
+/// The header of an entry, which belongs to the expected key.
 struct EntryHeader<'h> {
     header: &'h [u8; HEADER],
     made: u64,
@@ -101,11 +101,11 @@ impl<'h> EntryHeader<'h> {
         if (HEADER as u64).checked_add(length) != Some(size) {
             return Err("it is not as long as its header says");
         }
-        let length = usize::try_from(length).map_err(|_| "it is longer than memory")?;
+        let length = usize::try_from(length).map_err(|_| "it is too long for this machine's memory")?;
         Ok(Self { header, made, length })
     }
 
-    /// The entry, if its digest is right.
+    /// Returns the entry if its digest matches.
     fn entry(&self, bytes: Bytes) -> Result<Entry, &'static str> {
         let digest = Sha256::new_with_prefix(&self.header[..SIGNED]).chain_update(&bytes).finalize();
         if self.header[SIGNED..] != digest[..] {

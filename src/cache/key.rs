@@ -7,7 +7,7 @@ use crate::hex::{hex, unhex};
 /// A SHA-256 that identifies what an entry is about.
 pub type CacheSubject = [u8; 32];
 
-/// The subject of an entry, and a variant.
+/// Identifies an entry by its subject, kind and variant.
 ///
 /// All entries about a subject can be listed and removed without knowing the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,16 +19,16 @@ pub struct CacheKey {
     pub variant: [u8; 32],
 }
 
-/// The kind of an entry; separates kinds that share a subject.
+/// The kind of an entry. Entries of different kinds may have the same subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntryKind {
-    /// The facts of a rendition, by fingerprint.
+    /// The facts of a rendition. The subject is the fingerprint.
     Rendition,
-    /// An encoded image, by its digest.
+    /// An encoded image. The subject is its digest.
     Picture,
     /// A provider's chroma. The subject is the pixel key.
     Chroma,
-    /// A provider's own image, by fingerprint.
+    /// The image of a provider without luma-lock. The subject is the fingerprint.
     Own,
 }
 

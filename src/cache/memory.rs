@@ -16,10 +16,11 @@ use super::{
 /// The overhead of an entry: keys, counters, queues, the timer of its expiry. Measured with 200,000 small entries.
 const OVERHEAD: u64 = 500;
 
-/// moka's weights have 32 bits. In units of this many bytes the largest entry is far below the maximum.
+/// The unit of moka's weights in bytes. The weights have 32 bits, so in this unit the largest entry is far below the
+/// maximum.
 const UNIT: u64 = 64;
 
-/// Recently used entries.
+/// A cache in memory, which evicts the least recently used entries.
 pub struct MemoryCache {
     values: Moka<CacheKey, Entry>,
     ttl: Option<Duration>,
@@ -33,7 +34,7 @@ impl MemoryCache {
         let values = Moka::builder()
             .max_capacity(max_bytes / UNIT)
             .weigher(|_, entry: &Entry| weight(entry))
-            // Least recently used instead of least frequently used, so that a new paid result is not evicted first.
+            // Evicts the least recently used entry. The least frequently used one could be a new paid result.
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(TimeToLive(ttl))
             .eviction_listener(move |_, _, cause| {
@@ -45,7 +46,7 @@ impl MemoryCache {
         Self { values, ttl, observer }
     }
 
-    /// Runs moka's pending work: by itself it lets 64 new entries wait before it enforces the bound.
+    /// Runs moka's pending work. Without this call, moka enforces the bound only after 64 new entries.
     async fn settle(&self) -> TierStats {
         self.values.run_pending_tasks().await;
         let (entries, bytes) = (self.values.entry_count(), self.values.weighted_size() * UNIT);

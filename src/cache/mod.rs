@@ -1,8 +1,8 @@
 //! The cache: stores bytes under keys and knows nothing of images or credit.
 //!
-//! One trait, one implementation per file, and one conformance suite (`tests/cache`) that all of them pass: `memory`,
-//! `disk`, `objects` for a bucket that many machines share, and `tiered`, which combines them and turns their
-//! failures into warnings.
+//! The trait `Cache` has one implementation per file: `memory`, `disk`, `objects` for a bucket that many machines
+//! share, and `tiered`, which combines them and turns their failures into warnings. All of them pass one conformance
+//! suite (`tests/cache`).
 
 mod disk;
 mod entry;
@@ -23,7 +23,7 @@ pub use memory::MemoryCache;
 pub use objects::{BucketCache, BucketOptions, Credentials};
 pub use tiered::{BackgroundWrites, TieredCache};
 
-/// Stores entries for a while. Any entry may disappear at any time; none may be wrong.
+/// Stores entries for a while. An entry may disappear at any time, but its content is never wrong.
 ///
 /// An error means that the operation failed; the entry may or may not exist. A damaged entry is not an error: it is
 /// removed and is a miss.
@@ -46,8 +46,8 @@ pub trait Cache: Send + Sync {
     /// Removes everything.
     async fn clear(&self) -> Result<(), CacheError>;
 
-    /// The contents by tier, the fastest first. Also removes expired entries and counts the changes of other
-    /// processes, so call it from time to time.
+    /// The number and size of entries by tier, the fastest first. It also removes expired entries and counts the
+    /// changes of other processes, so it must be called periodically.
     async fn sweep(&self) -> Result<Vec<TierStats>, CacheError>;
 }
 
@@ -67,7 +67,7 @@ impl Entry {
 
     /// The remaining time to live; zero if it has expired.
     fn left(&self, ttl: Duration) -> Duration {
-        // An entry from the future, after a clock was corrected, counts as new.
+        // After the clock was set back, the creation time may be in the future. Such an entry counts as new.
         ttl.saturating_sub(self.made.elapsed().unwrap_or_default())
     }
 
@@ -83,7 +83,7 @@ pub struct Hit {
     pub tier: Tier,
 }
 
-/// A kind of cache, for metrics and `Cache-Status`.
+/// A tier of the cache, as in metrics and `Cache-Status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tier {
     Memory,
@@ -111,7 +111,7 @@ impl Tier {
     }
 }
 
-/// The contents of a tier.
+/// The number and size of a tier's entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TierStats {
     pub tier: Tier,
@@ -128,7 +128,7 @@ pub enum CacheEvent {
     Miss,
     /// An entry was evicted.
     Evicted,
-    /// An entry was damaged or of another key, and was removed.
+    /// An entry was damaged or belonged to another key, and was removed.
     Damaged,
     /// A lookup failed.
     ReadError,
@@ -189,7 +189,7 @@ pub enum CacheError {
         why: String,
     },
     /// The work panicked, or the process is ending.
-    #[error("the work on the cache stopped in the middle")]
+    #[error("the cache operation was aborted")]
     Stopped,
 }
 

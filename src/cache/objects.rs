@@ -5,7 +5,7 @@
 //! the circuit opens for a while. The bucket's own lifecycle rules bound its size; only the time to live is checked
 //! here.
 //!
-//! S3 returns an object to every reader as soon as its `PUT` was answered, which is what `put` waits for
+//! `put` waits for the response to its `PUT` request. From then on, S3 returns the object to every reader
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>).
 
 use std::future::Future;
@@ -37,13 +37,13 @@ const MOST: u64 = 1 << 30;
 /// How long the circuit stays open after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often a request that failed at once is retried, within its time-out.
+/// How often a failed request is retried within its time-out.
 const RETRIES: usize = 2;
 
 /// Time-out for each request of a listing, which no client waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Objects that one request removes, the maximum of S3.
+/// How many objects one request removes: the maximum that S3 allows.
 const BATCH: usize = 1000;
 
 /// The bucket and how to use it.
@@ -73,8 +73,8 @@ pub enum Credentials {
         /// The token of a temporary key.
         token: Option<SecretString>,
     },
-    /// The role of this machine or container: found by these settings of AWS's tools, by name and value, or else by
-    /// the metadata service.
+    /// The role of this machine or container. It is found with these settings of AWS's tools (names and values), or
+    /// with the metadata service if there are none.
     Role(Vec<(String, String)>),
 }
 
@@ -90,8 +90,8 @@ pub struct BucketCache {
 }
 
 impl BucketCache {
-    /// Opens a bucket without a request. `client` makes the requests; it must not decompress, because that would hide
-    /// the size of objects.
+    /// Prepares access to a bucket; sends no request. `client` sends later requests. It must not decompress responses,
+    /// because that would hide the size of objects.
     pub fn open(
         options: BucketOptions,
         client: reqwest::Client,
@@ -153,7 +153,7 @@ impl BucketCache {
         self.under(&key.subject).join(format!("{variant}.{kind}"))
     }
 
-    /// The key of an object; `None` if the object is not ours.
+    /// The key of an object; `None` if the object is not an entry of this cache.
     fn key(&self, path: &Path) -> Option<CacheKey> {
         let mut parts = path.prefix_match(&self.prefix)?;
         let (subject, name) = (parts.next()?, parts.next()?);
@@ -221,7 +221,7 @@ impl BucketCache {
             Ok(entry) if !entry.expired(ttl) => return Ok(Some(entry)),
             Ok(_) => {}
             Err(why) => {
-                tracing::warn!("{}/{path} was damaged, and is dropped: {why}", self.name);
+                tracing::warn!("{}/{path} is damaged and is removed: {why}", self.name);
                 self.observer.event(Tier::Store, CacheEvent::Damaged);
             }
         }
@@ -323,7 +323,7 @@ impl Cache for BucketCache {
     }
 
     async fn sweep(&self) -> Result<Vec<TierStats>, CacheError> {
-        // An entry is made before it is stored, so by the store's clock it has certainly expired.
+        // An entry is created before it is stored. If it was stored longer ago than the time to live, it has expired.
         let last = self.ttl.and_then(|ttl| SystemTime::now().checked_sub(ttl));
         let expired =
             |object: &ObjectMeta| last.is_some_and(|last| SystemTime::from(object.last_modified) < last);
@@ -331,7 +331,7 @@ impl Cache for BucketCache {
     }
 }
 
-/// Hashing a large value takes a while, so it runs off the async threads.
+/// Runs work on a blocking thread, because hashing a large value takes a while.
 async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, CacheError> {
     tasks::spawn_blocking(work).await.map_err(|_| CacheError::Stopped)
 }
@@ -361,7 +361,7 @@ fn words(error: &Error) -> String {
     match (error, code) {
         (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }, code) => {
             let code = code.map_or_else(String::new, |code| format!(" ({code})"));
-            format!("it refuses the key or the role, or that has not the rights it needs{code}")
+            format!("it refuses the key or the role, which may lack a permission{code}")
         }
         (_, Some(code)) if code == "NoSuchBucket" => "there is no such bucket".to_owned(),
         (_, Some(code)) => format!("it answered {code}"),
@@ -370,7 +370,7 @@ fn words(error: &Error) -> String {
             while let Some(source) = innermost.source() {
                 innermost = source;
             }
-            // A `<` would start an error page of a proxy.
+            // Text after a `<` is left out, because it may be the error page of a proxy.
             innermost
                 .to_string()
                 .split(['<', '\n'])

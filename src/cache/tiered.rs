@@ -1,8 +1,9 @@
 //! Combines caches, the fastest first, and handles their failures.
 //!
-//! An entry found in a slower tier is copied to the faster ones. A tier that fails is counted, logged once a minute,
-//! and otherwise skipped: a full disk may cost credit later, but fails no request. So lookups and stores never fail
-//! here, and without any tier nothing is cached. Operators' requests to remove or clear do fail if a tier fails.
+//! An entry found in a slower tier is copied to the faster ones. If a tier fails, the failure is counted and logged at
+//! most once a minute, and the tier is skipped: a full disk may cost credit later, but fails no request. So `get` and
+//! `put` never return an error here. The operations of operators (`remove`, `list`, `clear`) do fail if a tier fails.
+//! Without any tier, nothing is cached.
 //!
 //! A shared tier is slow to write to. If other machines wait for an entry, `put` waits, too; otherwise a task writes
 //! it in the background ([`BackgroundWrites`]).
@@ -18,11 +19,11 @@ use super::{
 };
 use crate::tasks::Tasks;
 
-/// How often a continuing failure is logged at most.
+/// The minimum time between two log messages about a continuing failure.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// Maximum entries that are being written in the background. Beyond that `put` waits, so that a slow bucket does not
-/// fill the memory.
+/// Maximum number of entries that are being written in the background. Beyond that, `put` waits, so that a slow bucket
+/// does not fill the memory.
 const MOST_BEHIND: usize = 64;
 
 /// Caches, the fastest first.
@@ -112,7 +113,7 @@ impl Cache for TieredCache {
                         tracing::warn!(
                             tier,
                             failures,
-                            "the {tier} cache cannot be read, and is passed over: {error}"
+                            "the {tier} cache cannot be read and is skipped: {error}"
                         );
                     });
                 }
@@ -151,7 +152,7 @@ impl Cache for TieredCache {
 
     async fn remove(&self, key: &CacheKey) -> Result<bool, CacheError> {
         let mut removed = false;
-        // The slowest first, so that a faster tier cannot be refilled from it.
+        // The slowest tier first, so that a concurrent lookup cannot copy the entry back to a faster tier.
         for level in self.0.tiers.iter().rev() {
             removed |= level.cache.remove(key).await?;
         }
@@ -175,8 +176,8 @@ impl Cache for TieredCache {
         Ok(())
     }
 
-    /// Sweeps this machine's tiers only. A sweep of a shared tier takes a paid request per thousand entries, and
-    /// every machine would make it.
+    /// Sweeps this machine's tiers only. A sweep of a shared tier needs a paid request per thousand entries, and every
+    /// machine would send these requests.
     async fn sweep(&self) -> Result<Vec<TierStats>, CacheError> {
         let mut stats = Vec::new();
         for level in self.0.tiers.iter().filter(|level| !level.tier.is_shared()) {
@@ -186,12 +187,12 @@ impl Cache for TieredCache {
     }
 }
 
-/// A continuing failure, logged once a minute with the count since then.
+/// A continuing failure, which is logged once a minute with the number of failures since the last message.
 #[derive(Default)]
 struct RepeatedFailure(Mutex<(Option<Instant>, u64)>);
 
 impl RepeatedFailure {
-    /// Logs or only counts; `warn` gets the number of unlogged failures.
+    /// Counts a failure, or calls `warn` with the number of earlier failures that were not logged.
     fn warn(&self, warn: impl FnOnce(u64)) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, unsaid) = &mut *state;

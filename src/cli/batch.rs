@@ -34,7 +34,7 @@ pub struct Progress {
     /// Photographs with a result.
     pub done: usize,
     pub failed: usize,
-    /// Photographs that were started, but neither have a result nor failed.
+    /// Photographs that were started but have neither a result nor an error.
     pub cut_off: usize,
     /// Sum of the costs that the gateway reports.
     pub credits: Credits,
@@ -42,8 +42,8 @@ pub struct Progress {
     pub stopped_by: Option<StopSignal>,
 }
 
-/// Colours every file with `color` and prints each result. A signal cancels `stop`: no further file is started, and files
-/// under way have `patience` to finish. A second signal ends the batch at once.
+/// Colours every file with `color` and prints each result. A signal cancels `stop`: no further file is started, and the
+/// files in progress may take `patience` to finish. A second signal ends the batch at once.
 pub async fn run<F>(
     files: &[PathBuf],
     patience: Duration,
@@ -115,7 +115,7 @@ impl Progress {
                     complain(format_args!("{}: the file is damaged. {damage}", file.display()));
                 }
             }
-            // The signal came before the call began: it costs nothing and counts as left.
+            // The signal came before the provider was called, so the photograph costs nothing and counts as left.
             Err(error) if matches!(error.downcast_ref(), Some(Error::Abandoned { .. })) => {}
             Err(error) => {
                 self.failed += 1;

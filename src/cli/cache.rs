@@ -18,8 +18,8 @@ pub enum Args {
     Clear,
     /// Remove all entries of a picture
     Rm {
-        /// The picture's file, or its SHA-256 as sha256sum prints it. With the SHA-256 alone, colour is not
-        /// found if the cache no longer knows the picture's pixels
+        /// The picture's file, or its SHA-256 as sha256sum prints it. With only the SHA-256, the colour is not
+        /// removed if the cache no longer knows the picture's pixels
         #[arg(required = true, value_name = "FINGERPRINT|FILE")]
         pictures: Vec<String>,
     },
@@ -31,7 +31,9 @@ fn picture(text: &str, config: &LimitsConfig) -> Result<(Fingerprint, Option<Pix
         return Ok((Fingerprint(fingerprint), None));
     }
     let bytes = std::fs::read(text).map_err(|error| {
-        format!("{text}: {error}; nor is it a SHA-256 of 64 hexadecimal digits, as sha256sum prints it")
+        format!(
+            "{text}: {error}; it is not a SHA-256 of 64 hexadecimal digits either, as sha256sum prints it"
+        )
     })?;
     let photo = Photo::decode(&bytes, &config.photo()).map_err(|error| format!("{text}: {error}"))?;
     Ok((Upload::new(bytes.into()).fingerprint, Some(photo.pixel_key())))
@@ -50,7 +52,7 @@ struct CacheLocation {
     tier: Tier,
     cache: Arc<dyn Cache>,
     name: String,
-    /// Maximum size in bytes; none for a store, whose size PixColor does not limit.
+    /// Maximum size in bytes; `None` for a store, whose size PixColor does not limit.
     most: Option<u64>,
 }
 
@@ -93,7 +95,7 @@ async fn act(places: Vec<CacheLocation>, args: Args, limits: &LimitsConfig) -> R
         Args::Clear => {
             for place in &places {
                 place.cache.clear().await?;
-                say(format_args!("{}: everything is forgotten", place.name));
+                say(format_args!("{}: all entries are removed", place.name));
             }
             say(running(&places));
         }
@@ -112,11 +114,11 @@ async fn act(places: Vec<CacheLocation>, args: Args, limits: &LimitsConfig) -> R
                     unknown.push(text.as_str());
                 }
             }
-            say(format_args!("{names}: {forgotten} entries are forgotten"));
+            say(format_args!("{names}: {forgotten} entries are removed"));
             if !unknown.is_empty() {
                 say(format_args!(
-                    "Nothing is known here of {}: if its colour is still in the cache, only the pixels can find it. Give \
-                     the picture's file instead of its SHA-256.",
+                    "The cache has no pixels for {}. If its colour is still in the cache, it can be found by the \
+                     picture's pixels only: give the picture's file instead of its SHA-256.",
                     unknown.join(", ")
                 ));
             }

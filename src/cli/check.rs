@@ -9,7 +9,7 @@ use crate::provider::forbidden;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Show instead all keys, with their meaning and default, as Markdown
+    /// Show all keys with their meaning and default instead, as Markdown
     #[arg(long)]
     reference: bool,
     /// Show only the settings that differ from the defaults
@@ -30,7 +30,6 @@ pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
         false => format!("{}{}", config::server_report(source)?, loaded.report()),
     };
     say(report.trim_end_matches('\n'));
-    // Also loads the models and recipes.
     let mut wrong = loaded.unset.clone();
     wrong.extend(loaded.config.providers.values().filter_map(|provider| {
         let key = format!("providers.{}.base_url", provider.name);
@@ -40,9 +39,10 @@ pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
             message,
         })
     }));
+    // This also loads the models and recipes.
     let (snapshot, _) = super::snapshot(loaded, Metrics::new(prometheus::Registry::new())?)?;
     super::key::check(&snapshot.config)?;
-    // The gateway would start with these errors and ask the other providers.
+    // With these errors, the gateway would start and use the other providers.
     if !wrong.is_empty() {
         return Err(wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into());
     }

@@ -48,7 +48,7 @@ pub struct ColorizedFile {
     pub bytes: Bytes,
     /// Its format.
     pub format: OutputFormat,
-    /// The provider; none if the photograph was already in colour and is returned unchanged.
+    /// The provider; `None` if the photograph was already in colour and is returned unchanged.
     pub provider: Option<String>,
     /// The cost as a decimal number, or "unknown".
     pub credits: String,
@@ -87,7 +87,8 @@ pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
             )
         })?;
     }
-    // Free work can be repeated, so it is not waited for. The cost of a gateway's work is unknown here.
+    // Calls that cost nothing can be repeated, so they are not waited for. Whether a gateway's calls cost credit is not
+    // known here.
     let may_cost = account.is_some() || args.gateway.is_some();
     let patience = if may_cost { GRACE } else { Duration::ZERO };
     let files = distinct(&args.files);
@@ -115,7 +116,7 @@ pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     finish(&progress, by_gateway, account.as_ref())
 }
 
-/// Returns the exit code, or an error that counts the failed files; after a signal, prints a summary.
+/// Returns the exit code, or an error with the number of failed files; after a signal, prints a summary.
 fn finish(
     progress: &Progress,
     by_gateway: bool,
@@ -146,7 +147,7 @@ fn finish(
 /// Whether a call may cost credit. If the ledger cannot be used, prints what to do and returns false.
 fn costs_credit(gateway: &Gateway, provider: Option<&str>) -> bool {
     let snapshot = gateway.snapshot();
-    // A provider that does not exist is reported with each photograph.
+    // An unknown provider is reported for each photograph.
     let mut asked = snapshot.route(provider).unwrap_or_default();
     asked.retain(|provider| {
         let about = provider.info();
@@ -178,7 +179,7 @@ impl CostSummary {
         Self { config, since, before }
     }
 
-    /// Describes the charges since this was created.
+    /// Describes the charges since this summary was created.
     fn charged(&self, cut_off: usize) -> String {
         match (self.before, usage::charged_since(&self.config, self.since)) {
             (Some(before), Some(now)) => {
@@ -229,7 +230,8 @@ struct ColorizeJob {
 impl ColorizeJob {
     async fn color(&self, file: PathBuf) -> Result<FileOutcome, CliError> {
         let bytes = Bytes::from(tokio::fs::read(&file).await?);
-        // Checks the target before the call costs anything. The gateway refuses a file that is not a photograph.
+        // Checks the target before the call costs anything. A file that is not a photograph is refused later, by the
+        // gateway.
         let head = read_head(&bytes, &Limits::NONE).ok();
         let format = self.args.format.or_else(|| head.map(|head| head.format.output()));
         let target = format.map(|format| self.claim(&file, format)).transpose()?;

@@ -22,7 +22,7 @@ pub struct Args {
     /// The gateway's URL [default: this machine at the configured port]
     #[arg(value_name = "URL")]
     url: Option<Url>,
-    /// Check whether it could colour a picture now (/readyz), not only whether it is alive (/healthz)
+    /// Check whether the gateway could colour a picture now (/readyz), not only whether it is alive (/healthz)
     #[arg(long)]
     ready: bool,
 }

@@ -24,13 +24,13 @@ pub enum Command {
     },
 }
 
-/// Fails if the keys cannot be read. Warns if no client can use the gateway, and of settings for keys that do not exist.
+/// Fails if the keys cannot be read. Warns if no client can use the gateway, and if a key with settings does not exist.
 pub fn check(config: &Config) -> Result<(), CliError> {
     let mut keys = KeyStore::in_folder(&config.state_dir).list()?;
     keys.retain(|key| key.revoked.is_none());
     for name in config.keys.names.iter().filter(|name| keys.iter().all(|key| key.name != **name)) {
         tracing::warn!(
-            "`keys.{name}` is for a key that is not there yet: `pixcolor key new {name}` creates it"
+            "`keys.{name}` is for a key that does not exist yet: `pixcolor key new {name}` creates it"
         );
     }
     if keys.is_empty() && !config.clients.anonymous {

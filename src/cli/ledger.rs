@@ -14,13 +14,13 @@ use crate::shared::{RedisOptions, SharedRedis};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Continue with the readable part of a damaged or lost ledger, so that providers that cost something are on
+    /// Continue with the readable part of a damaged or lost ledger, so that providers that cost something are used
     /// again. Lost records no longer count in any budget. The command fails while a gateway holds the ledger
-    /// file. With a ledger in Redis, run it on each replica; its gateway may be running
+    /// file. With a ledger in Redis, run it on each replica, whose gateway may be running
     AcceptLoss,
 }
 
-/// Runs the command on the ledger in `state_dir`, or on that in Redis if one is configured.
+/// Runs the command on the ledger in Redis if one is configured, or else on the ledger in `state_dir`.
 pub fn run(source: &ConfigSource, command: &Command) -> Result<ExitCode, CliError> {
     let config = super::load(source)?.config;
     match (command, config.shared.options()) {

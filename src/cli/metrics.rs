@@ -24,7 +24,7 @@ pub async fn beside<T>(
     let figment = figment
         .merge(Serialized::global("address", own.ip()))
         .merge(Serialized::global("port", own.port()))
-        // It stops after the public server and has no request worth waiting for.
+        // The metrics server stops after the public server, and does not wait for its own requests.
         .merge(Serialized::global("shutdown.grace", 0));
     let begun = AdHoc::on_liftoff("metrics", |rocket| {
         Box::pin(async move {

@@ -121,7 +121,7 @@ fn load(source: &ConfigSource) -> Result<Loaded, CliError> {
     Ok(loaded)
 }
 
-/// Creates a gateway; `server` has the server's settings for reports, empty for commands without a server.
+/// Creates a gateway. `server` contains the server's settings for reports; it is empty for commands without a server.
 fn gateway(loaded: Loaded, server: ReportedValues) -> Result<Arc<Gateway>, CliError> {
     let reloads = ReloadStatus::new(&loaded, server);
     let metrics = Metrics::new(prometheus::Registry::new())?;
@@ -130,15 +130,15 @@ fn gateway(loaded: Loaded, server: ReportedValues) -> Result<Arc<Gateway>, CliEr
     Ok(Gateway::new(snapshot, stores, memory, metrics, reloads))
 }
 
-/// Builds the snapshot of a configuration, and the memory of its providers.
+/// Builds the snapshot of a configuration, and the state of its providers that survives a reload.
 fn snapshot(loaded: Loaded, metrics: Metrics) -> Result<(Snapshot, ProviderMemory), CliError> {
     let report = loaded.to_json();
     let memory = ProviderMemory::new(metrics);
     Ok((Snapshot::build(loaded.config, report, &memory)?, memory))
 }
 
-/// The async runtime, with the sizes of `Rocket.toml`. Rocket's own runtime reads that file only from the current
-/// folder.
+/// The async runtime, with the numbers of threads from `Rocket.toml`. Rocket's own runtime reads that file only from
+/// the current folder.
 fn runtime(figment: &rocket::figment::Figment) -> Result<tokio::runtime::Runtime, CliError> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Ok(workers) = figment.extract_inner("workers") {

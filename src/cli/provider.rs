@@ -93,7 +93,7 @@ pub fn run(source: &ConfigSource, command: Command) -> Result<ExitCode, CliError
                             result = test(loaded, name, picture, output, trace) => result.map(|()| None),
                         }
                     })?;
-                    // Ends a provider's program with its task; the ledger is flushed after that.
+                    // Ends the tasks, and with them the program of a provider. The ledger is flushed after that.
                     runtime.shutdown_timeout(LAST);
                     if let Some(signal) = stopped_by {
                         complain(format_args!(
@@ -140,7 +140,7 @@ fn columns(snapshot: &Snapshot, provider: &dyn Provider) -> [String; 6] {
     ]
 }
 
-/// Shows the request without sending it. Needs no ledger, so it works beside a running gateway.
+/// Shows the request without sending it. This needs no ledger, so it works while a gateway is running.
 async fn dry(
     loaded: Loaded,
     name: &str,
@@ -154,7 +154,7 @@ async fn dry(
     let gray = Arc::new(photo.gray_for(provider.info().send_max_pixels));
     let most = snapshot.max_cost(name, u64::from(gray.width) * u64::from(gray.height));
     let deadline = Instant::now() + snapshot.config.limits.request;
-    // A provider ends a dry run with an error.
+    // A provider always ends a dry run with an error, also after it has shown the request.
     match provider.colorize(Call { gray, deadline, trace, audience: None, begun: CallBegun::default() }).await
     {
         Err(end) if told.load(Ordering::Relaxed) => {

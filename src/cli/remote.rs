@@ -36,7 +36,7 @@ impl Remote {
     /// `address` is the gateway's URL, such as `http://127.0.0.1:8080`; `key_file` contains the client's key.
     pub fn new(address: &str, key_file: Option<&Path>) -> Result<Self, CliError> {
         let wrong =
-            || format!("{address} is no address of a gateway: give a URL such as http://127.0.0.1:8080");
+            || format!("{address} is not the URL of a gateway: give one such as http://127.0.0.1:8080");
         let mut base: Url = address.parse().map_err(|_| wrong())?;
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
             return Err(wrong().into());
@@ -66,7 +66,7 @@ impl Remote {
         if found.status == StatusCode::OK {
             return colored(&found, true);
         }
-        // After any other status the photograph is uploaded: that works, or its error is reported.
+        // After any other status, the photograph is uploaded. If the upload fails too, its error is reported.
         let post = self.authorized(self.client.post(self.url("v1/colorize", provider, format)?));
         let request = post.header(CONTENT_TYPE, "application/octet-stream").body(photograph);
         let made = self.client.send(request, MOST, deadline).await?;
@@ -114,7 +114,7 @@ impl Remote {
     }
 }
 
-/// Reads the key from a file: on a command line, every program on the machine could see it.
+/// Reads the key from a file. A key on the command line would be visible to every program on the machine.
 fn read_key(file: &Path) -> Result<SecretString, CliError> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(text.trim().to_owned().into())

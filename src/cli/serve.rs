@@ -127,11 +127,11 @@ async fn follow(
     }
 }
 
-/// Checks the shared Redis; fails only if `shared.required` is set.
+/// Checks the shared Redis. An unavailable Redis is an error only if `shared.required` is set.
 async fn meet(gateway: &Gateway) -> Result<(), String> {
     match (gateway.check_ledger().await, gateway.snapshot().config.shared.required) {
         (Err(trouble), true) => {
-            Err(format!("{trouble}; with `shared.required` the gateway does not start without it"))
+            Err(format!("{trouble}; with `shared.required` the gateway does not start without Redis"))
         }
         // The check itself has logged the failure.
         _ => Ok(()),
@@ -152,7 +152,7 @@ async fn forget_idle_clients(gateway: &Arc<Gateway>) -> std::convert::Infallible
     loop {
         tokio::time::sleep(FORGET_EVERY).await;
         let idle = gateway.clone();
-        // A sweep over thousands of clients takes a while. It fails only at shutdown.
+        // A sweep over thousands of clients takes a while, so it runs in a blocking thread. It fails only at shutdown.
         let _ = gateway.tasks().spawn_blocking(move || idle.quotas().rates.sweep()).await;
     }
 }

@@ -1,13 +1,14 @@
 //! Graceful shutdown without losing a response.
 //!
-//! Rocket's own shutdown closes the listener and every connection without a request at the same moment, always waits
-//! for its whole grace period, and ends at once if a client connects at that moment. So PixColor notifies Rocket late,
-//! and waits for the last connection to close instead of for Rocket:
+//! Rocket's own shutdown closes the listener and every idle connection at the same moment, always waits for its whole
+//! grace period, and ends without waiting if a client connects at that moment. So PixColor notifies Rocket late, and
+//! waits for the last connection to close, not for Rocket:
 //!
 //! 1. For `delay`, `/readyz` returns 503 and every response closes its connection, so that a load balancer uses other
 //!    gateways.
 //! 2. The listener closes. Connected clients may still send a request, for one second.
-//! 3. Idle connections close. Connections with a request have `grace` to finish it and `mercy` to receive the rest.
+//! 3. Idle connections close. Running requests may take `grace` to finish, and then sending the remaining responses may
+//!    take `mercy`.
 //! 4. Background work finishes: the cache is written, and reservations are settled.
 
 use std::time::Duration;
@@ -23,12 +24,12 @@ use crate::tasks::Tasks;
 /// How long a connected client may take to send a request after the listener has closed.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Cancelled when a server's last connection has closed. The server manages the guard from `new`: each connection holds
-/// the server, and thus the guard, until it closes.
+/// Cancelled when a server's last connection has closed. The guard from `new` is part of the server's managed state:
+/// each open connection holds the server, and thus the guard.
 pub struct Connections(CancellationToken);
 
 impl Connections {
-    /// Returns also the guard that the server must manage.
+    /// Also returns the guard, which the caller passes to Rocket's `manage`.
     pub fn new() -> (Self, DropGuard) {
         let gone = CancellationToken::new();
         (Self(gone.clone()), gone.drop_guard())
@@ -70,7 +71,7 @@ pub async fn serve(
         };
         if timeout(times.grace + times.mercy, rest).await.is_err() {
             let (open, running) = (!connections.0.is_cancelled(), tasks.count());
-            let connections = if open { " and connections were open" } else { "" };
+            let connections = if open { " and connections still open" } else { "" };
             tracing::warn!(
                 "the shutdown time is over with {running} tasks still running{connections}: they are aborted, and unanswered calls are charged in full; `shutdown.grace` allows more time"
             );

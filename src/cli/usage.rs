@@ -17,12 +17,12 @@ use crate::credit::{Credits, FileLedger, Ledger, LedgerError, UsageGrouping, Usa
 use crate::shared::SharedRedis;
 use crate::tasks::Tasks;
 
-/// The variable with a gateway's admin token, which `by=client` requires.
+/// The environment variable with a gateway's admin token, which `by=client` requires.
 const TOKEN: &str = "PIXCOLOR_ADMIN_TOKEN";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The first day, such as 2026-01-31 [default: the first day of the last day's month]
+    /// The first day, such as 2026-01-31 [default: the first day of the month of `--to`]
     #[arg(long, value_name = "DAY")]
     from: Option<String>,
     /// The last day [default: today, in UTC]
@@ -45,7 +45,7 @@ fn by(text: &str) -> Result<UsageGrouping, &'static str> {
     known.map(|(_, by)| by).ok_or("provider, day or client")
 }
 
-/// Prints the usage. Reading the ledger works beside a running gateway.
+/// Prints the usage. The ledger can be read while a gateway is running.
 pub fn run(source: &ConfigSource, args: &Args) -> Result<ExitCode, CliError> {
     let said = match &args.gateway {
         Some(gateway) => there(gateway, args)?,
@@ -111,7 +111,9 @@ fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, L
     let Some(options) = config.shared.options() else {
         let (rows, damage) = FileLedger::read_usage(&config.state_dir, days)?;
         if let Some(damage) = damage {
-            super::complain(format_args!("The ledger has lost records; this is the rest. {damage}"));
+            super::complain(format_args!(
+                "The ledger has lost records; only the remaining ones are shown. {damage}"
+            ));
         }
         return Ok(rows);
     };
@@ -121,7 +123,7 @@ fn read(config: &Config, days: &RangeInclusive<Date>) -> Result<Vec<UsageRow>, L
     runtime.block_on(ledger.usage(days.clone()))
 }
 
-/// Credits charged for the command line's calls since a day; none if the ledger cannot be read.
+/// Credits charged for the command line's calls since a day; `None` if the ledger cannot be read.
 pub fn charged_since(config: &Config, day: Date) -> Option<Credits> {
     let rows = read(config, &(day..=OffsetDateTime::now_utc().date())).ok()?;
     let own = rows.iter().filter(|row| row.client.is_none());

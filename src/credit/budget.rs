@@ -40,7 +40,7 @@ impl fmt::Display for BudgetScope {
     }
 }
 
-/// A subject of spending, for which budgets keep a sum.
+/// An account to which spending is charged. Budgets are compared with its sum.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BudgetAccount {
     /// All calls.
@@ -66,8 +66,8 @@ impl Budget {
         }
     }
 
-    /// The error of a budget that has too little left for a call of `wanted`; `renews` is the start of its next
-    /// period.
+    /// The error if the budget has less than `wanted` left for a call, or else `None`. `renews` is the start of the
+    /// budget's next period.
     pub(super) fn refuses(
         &self,
         wanted: Credits,
@@ -106,7 +106,7 @@ pub struct Exhausted {
     pub scope: BudgetScope,
     /// The cap.
     pub limit: Credits,
-    /// The rest; never below zero.
+    /// The credit that is left; never below zero.
     pub left: Credits,
     /// The maximum cost of the refused call.
     pub wanted: Credits,
@@ -115,7 +115,7 @@ pub struct Exhausted {
 }
 
 impl Exhausted {
-    /// The one of two that renews later; a total never renews, which is the latest.
+    /// The error of the budget that renews last. A budget for all time never renews, so it counts as the last.
     pub(super) fn last(refused: impl Iterator<Item = Self>) -> Option<Self> {
         refused.max_by_key(|exhausted| (exhausted.renews.is_none(), exhausted.renews))
     }
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_the_budgets_concerned_the_one_that_renews_last_refuses() {
+    fn of_the_budgets_that_apply_the_one_that_renews_last_refuses() {
         let standing = |name: &str, scope: BudgetScope, left: i64, renews| BudgetStatus {
             budget: Budget {
                 name: name.to_owned(),
@@ -185,8 +185,8 @@ mod tests {
         };
         assert_eq!(refusal(5), None);
         assert_eq!(refusal(6), Some(("mine".to_owned(), 5)));
-        assert_eq!(refusal(11), Some(("mine".to_owned(), 5)), "a total renews never");
+        assert_eq!(refusal(11), Some(("mine".to_owned(), 5)), "a budget for all time never renews");
         let free = BudgetStatus::refusal(&standings, "other", Credits::ZERO);
-        assert_eq!(free, None, "what costs nothing needs no budget");
+        assert_eq!(free, None, "a free call needs no budget");
     }
 }

@@ -65,9 +65,9 @@ pub struct CallSample {
 pub struct CallTotals {
     /// Successful calls.
     pub calls: u64,
-    /// Pixels of their photos.
+    /// Pixels of the photos of successful calls.
     pub pixels: u64,
-    /// Their time, in milliseconds.
+    /// Time of the successful calls, in milliseconds.
     pub took_ms: u64,
     /// Credits charged for all calls, failed ones included.
     pub credits: Credits,
@@ -80,7 +80,7 @@ pub struct CallTotals {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FinishedCall {
     pub charged: Credits,
-    /// Whether the charge is the known cost.
+    /// Whether the cost is known. Otherwise, the whole reservation was charged.
     pub known: bool,
     /// Whether the call succeeded.
     pub colored: bool,
@@ -95,20 +95,20 @@ pub struct FinishedCall {
 /// Cost and time of a provider's calls for one size class.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallHistory {
-    /// Since the ledger began.
+    /// Totals since the ledger began.
     pub sums: CallTotals,
     /// Recent calls, the oldest first.
     pub recent: VecDeque<CallSample>,
 }
 
-/// The range of eight in ten calls.
+/// A range that contains eight of ten calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range<T> {
-    /// The lowest tenth is below.
+    /// One tenth of the calls is below it.
     pub low: T,
     /// The median.
     pub typical: T,
-    /// The highest tenth is above.
+    /// One tenth of the calls is above it.
     pub high: T,
 }
 
@@ -144,7 +144,7 @@ impl CallHistory {
         self.recent.push_back(sample);
     }
 
-    /// Credits per coloured megapixel, rounded up; `None` before the first.
+    /// Credits per coloured megapixel, rounded up; `None` before the first coloured photo.
     pub fn credits_per_megapixel(&self) -> Option<Credits> {
         let micro = u128::try_from(self.sums.credits.micro()).ok()? * 1_000_000;
         let each =
@@ -152,12 +152,12 @@ impl CallHistory {
         Some(Credits::from_micro(i64::try_from(each).unwrap_or(i64::MAX)))
     }
 
-    /// Time per coloured megapixel; `None` before the first.
+    /// Time per coloured megapixel; `None` before the first coloured photo.
     pub fn time_per_megapixel(&self) -> Option<Duration> {
         self.per_megapixel(u128::from(self.sums.took_ms) * 1_000_000)
     }
 
-    /// Processor time per coloured megapixel; `None` before the first.
+    /// Processor time per coloured megapixel; `None` before the first coloured photo.
     pub fn cpu_per_megapixel(&self) -> Option<Duration> {
         self.per_megapixel(u128::from(self.sums.cpu_us) * 1000)
     }
@@ -180,7 +180,7 @@ impl CallHistory {
     fn range<T: Ord + Copy>(&self, of: impl Fn(&CallSample) -> T) -> Option<Range<T>> {
         let mut values: Vec<T> = self.recent.iter().map(of).collect();
         values.sort_unstable();
-        // The nearest rank.
+        // Percentiles by the nearest-rank method.
         let at = |tenths: usize| values.get((values.len() * tenths).div_ceil(10).saturating_sub(1)).copied();
         Some(Range { low: at(1)?, typical: at(5)?, high: at(9)? })
     }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_makes_a_megapixel_dearer() {
+    fn failed_calls_raise_the_cost_of_a_megapixel() {
         let mut experience = CallHistory::default();
         assert_eq!(experience.credits_per_megapixel(), None);
         let colored = FinishedCall {
@@ -227,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_of_the_first_days_knows_no_processor_time() {
+    fn totals_of_early_ledgers_without_processor_time_are_read() {
         let old = r#"{"calls":1,"pixels":2,"took_ms":3,"credits":4}"#;
         let sums: CallTotals = serde_json::from_str(old).unwrap();
         assert_eq!((sums.took_ms, sums.cpu_us), (3, 0));
     }
 
     #[test]
-    fn a_range_leaves_out_the_lowest_and_the_highest_of_the_latest() {
+    fn a_range_leaves_out_the_lowest_and_the_highest_tenth_of_the_latest_calls() {
         let mut experience = CallHistory::default();
         for n in 0..1000_u64 {
             experience.count(FinishedCall {

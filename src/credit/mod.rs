@@ -1,7 +1,7 @@
 //! Credit: amounts, prices, budgets, and the ledger.
 //!
-//! No credit is spent without a reservation, no budget is exceeded, and an unknown amount is never 0. This module
-//! knows neither images nor HTTP; `gateway` calls it, and `config` creates its prices and budgets.
+//! No credit is spent without a reservation, no reservation exceeds a budget, and an unknown amount never counts as 0.
+//! This module knows neither images nor HTTP; `gateway` calls it, and `config` creates its prices and budgets.
 
 pub mod amount;
 mod budget;
@@ -26,7 +26,7 @@ pub use price::{CallFacts, Price, UnknownCost};
 pub use usage::{Tally, UsageGrouping, UsageLine, UsageReport, UsageRow};
 pub use window::{Clock, SystemClock, Window};
 
-/// The consumption of a call. Unknown is `None`, never 0.
+/// What a call consumed. An unknown amount is `None`, never 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Credit charged for the call; `None` if the reply lacks it.
@@ -36,7 +36,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The sum; unknown credit makes it unknown.
+    /// The sum. Its credit is unknown if one of the two is unknown.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let credits = self.credits.zip(other.credits).map(|(one, two)| one.plus(two));
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_unknown_stays_unknown_in_a_sum() {
+    fn unknown_credit_makes_the_credit_of_a_sum_unknown() {
         let credits = |micro| Some(Credits::from_micro(micro));
         let known = Usage { credits: credits(2), cpu: Some(Duration::from_secs(1)) };
         let remote = Usage { credits: credits(3), cpu: None };

@@ -1,4 +1,4 @@
-//! Usage: totals by day, provider and client, and the report of them.
+//! Usage: totals by day, provider and client, and the usage report.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -68,7 +68,7 @@ pub struct UsageRow {
     pub tally: Tally,
 }
 
-/// What each line of a report is about.
+/// How a report groups calls into lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsageGrouping {
     Provider,
@@ -92,7 +92,7 @@ impl UsageGrouping {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageReport {
     pub by: UsageGrouping,
-    /// In order of their names.
+    /// Sorted by name.
     pub lines: Vec<UsageLine>,
     /// The total of all lines.
     pub total: UsageLine,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use time::{Date, Month, OffsetDateTime, Time};
 
-/// The source of the time; tests have their own.
+/// The source of the time; tests use their own clocks.
 pub trait Clock: Send + Sync {
     /// The current time in UTC.
     fn now(&self) -> OffsetDateTime;
@@ -83,7 +83,8 @@ impl Period {
     }
 }
 
-/// The first day of the month before the given day's month. For days before it the ledger stores only totals.
+/// The first day of the month before the given day's month. For days before it, the ledger stores totals without
+/// clients.
 pub fn last_month(day: Date) -> Date {
     let first = |day: Date| day.replace_day(1).unwrap_or(day);
     first(first(day).previous_day().unwrap_or(day))

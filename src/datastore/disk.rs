@@ -50,7 +50,7 @@ impl Inner {
         Ok(used)
     }
 
-    /// Whether a folder exists. Errors if it, or a parent up to the root, is something other than a folder.
+    /// Whether a folder exists. If it or one of its parents up to the root is not a folder, the result is an error.
     pub fn folder_exists(&self, folder: &Path) -> Result<bool, StoreError> {
         let mut above: Vec<&Path> =
             folder.ancestors().take_while(|path| path.starts_with(&self.root)).collect();
@@ -98,7 +98,7 @@ impl Inner {
         });
         if let Err(error) = removed {
             tracing::warn!(
-                "{}: removed files of clients cannot be deleted and still use disk space: {error}",
+                "{}: files of removed collections cannot be deleted and still use disk space: {error}",
                 self.aside().display()
             );
         }
@@ -152,7 +152,7 @@ pub fn counted<'r>(used: &'r mut MutexGuard<'_, Option<UsedSpace>>) -> &'r mut U
     used.get_or_insert_default()
 }
 
-/// The entries of a folder that `is` accepts, after a name and at most `most`, converted by `facts`.
+/// Lists the entries of a folder that `is` accepts, converted by `facts`: at most `most`, starting after `after`.
 pub fn page<T>(
     folder: &Path,
     after: Option<&Name>,

@@ -1,4 +1,5 @@
-//! Access to files and folders. Folders are readable by this user only, and links are never followed.
+//! Access to files and folders. Folders are readable only by the user that PixColor runs as. Links are never
+//! followed.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};

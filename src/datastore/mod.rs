@@ -1,6 +1,6 @@
 //! Stores clients' files, and results that are not cached, on disk.
 //!
-//! The number of bytes is limited in total and per client. This module knows names and bytes, not HTTP or pictures.
+//! The number of bytes is limited in total and per client. This module does not depend on HTTP or picture formats.
 //! A client's files are in collections, one level deep: `files/OWNER/COLLECTION/FILE`. OWNER is a hash, and names are
 //! encoded so that they cannot lead out of their folder (`name`). Temporary files are `temp/RANDOM.EXTENSION`. Every
 //! client that knows such a name can read the file for a day.
@@ -31,7 +31,8 @@ use crate::tasks;
 use disk::{Inner, counted, page};
 use used_space::{IN_A_COLLECTION, disk_size, folder_usage};
 
-/// The file in a collection that stores who may read it. No encoded name begins with a dot.
+/// The file in a collection that stores who may read it. No client's file has this name, because encoded names do not
+/// begin with a dot.
 const READERS: &str = ".readers";
 
 /// Clients' files and temporary results. Cheap to clone.
@@ -68,7 +69,7 @@ pub enum BoundOwner {
 /// Who may read a collection in addition to its owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Readers {
-    /// The owner's algorithm calls, which the owner makes.
+    /// Algorithms that the owner calls.
     #[default]
     Algorithms,
     Nobody,
@@ -131,7 +132,7 @@ impl Datastore {
                 return Err(StoreError::Exists);
             }
             counted.reserve(&owner.0, disk_size(0), bounds).map_err(StoreError::Full)?;
-            // The space is reserved first, so that a client over its limit creates no folder.
+            // The space is reserved first, so that no folder is created if a limit would be exceeded.
             let made = inner.make_folders(&[&inner.files(), &inner.owner(&owner)]);
             made.and_then(|()| folder::make(&folder).map(drop).map_err(StoreError::io(&folder)))
                 .inspect_err(|_| counted.release(&owner.0, disk_size(0)))?;

@@ -1,7 +1,7 @@
 //! Names of collections and files, and their encoding on disk.
 //!
-//! The encoding keeps letters, digits, `-`, `_` and `.`, and writes all other bytes and a leading dot as `%` and two
-//! digits. An encoded name cannot lead out of its folder, be hidden, or be mistaken for another name.
+//! The encoding keeps ASCII letters, digits, `-`, `_` and `.`, and writes all other bytes and a leading dot as `%` and
+//! two hexadecimal digits. An encoded name cannot lead out of its folder, be hidden, or be mistaken for another name.
 
 use std::fmt;
 
@@ -14,7 +14,6 @@ pub struct Name(String);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Empty, or a path that leads elsewhere.
     #[error("a name cannot be empty, `.` or `..`")]
     Reserved,
     #[error("a name cannot have slashes, backslashes or control characters")]

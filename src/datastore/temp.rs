@@ -1,4 +1,4 @@
-//! Temporary files with random names, which clients fetch within a day.
+//! Temporary files with random names, which clients can fetch for a day.
 
 use std::fs;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ impl Datastore {
                 let used = counted(&mut used);
                 let wanted = used.temp_pending.saturating_add(amount);
                 if used.temp.saturating_add(wanted) > most {
-                    // Files that are being written cannot be deleted.
+                    // Files that are being written cannot be deleted to free space.
                     let left = most.checked_sub(wanted).ok_or(StoreError::Full(BoundOwner::All))?;
                     inner.sweep_temp(used, left)?;
                 }
@@ -113,7 +113,8 @@ fn is_temp_name(name: &str) -> bool {
     })
 }
 
-/// Whether a file has expired. A file from the future, written before the clock was corrected, has not.
+/// Whether a file has expired. A file with a modification time in the future, written before the clock was corrected,
+/// has not expired.
 fn is_expired(modified: SystemTime) -> bool {
     modified.elapsed().is_ok_and(|age| age >= TEMP_LIFETIME)
 }

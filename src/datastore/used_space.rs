@@ -11,7 +11,7 @@ use super::folder;
 use super::{BoundOwner, Bounds};
 use crate::files::there;
 
-/// Depth of folders below a collection that count as used space.
+/// Levels of folders inside a collection that count as used space.
 pub const IN_A_COLLECTION: usize = 1;
 
 /// Bytes that file systems allocate at a time. An empty file also uses space.

@@ -1,8 +1,8 @@
 //! Stores renditions and colour as cache entries, and reads them.
 //!
 //! A rendition has two entries: its facts under the upload's fingerprint, and its image under the image's own SHA-256.
-//! So a result's address always means the same image, and two uploads with the same result share one image. The image
-//! is written first, and facts without an image are a miss.
+//! So a result's address always returns the same image, and two uploads with equal results share one stored image. The
+//! image is written first, and facts without an image are a miss.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::credit::{Credits, Usage};
 use crate::hex::{hex, unhex};
 use crate::photo::{Damage, InputFormat, OutputFormat, PixelKey};
 
-/// The stored form. An entry that cannot be read was written by another version and is a miss.
+/// Facts as they are stored. An entry that cannot be parsed was written by another version and is a miss.
 #[derive(Serialize, Deserialize)]
 pub struct StoredFacts {
     digest: String,
     width: u32,
     height: u32,
     own_format: String,
-    /// Entries from before decoder revisions (PixColor 0.1.0) have neither this nor `damage`.
+    /// Entries of PixColor 0.1.0, which had no decoder revisions, have neither this member nor `damage`.
     #[serde(default)]
     input: Option<String>,
     pixels: String,
@@ -123,7 +123,7 @@ pub async fn lookup_facts(cache: &dyn Cache, key: &CacheKey) -> Option<Rendition
     RenditionFacts::from_bytes(&lookup(cache, key).await?.entry.bytes)
 }
 
-/// An encoded image by its SHA-256, and the tier that had it.
+/// An encoded image by its SHA-256, and the tier that had it; `None` on a miss.
 pub async fn lookup_image(cache: &dyn Cache, digest: [u8; 32], scope: CacheScope) -> Option<(Bytes, Tier)> {
     lookup(cache, &keys::image(digest, scope)).await.map(|hit| (hit.entry.bytes, hit.tier))
 }
@@ -146,7 +146,7 @@ pub async fn store_facts(cache: &dyn Cache, key: &CacheKey, facts: &RenditionFac
     }
 }
 
-/// Serialised colour, what it cost, and the tier that had it.
+/// Serialised colour, its cost, and the tier that had it; `None` on a miss.
 pub async fn lookup_color(cache: &dyn Cache, key: &CacheKey) -> Option<(Bytes, Cost, Tier)> {
     let Hit { entry, tier } = lookup(cache, key).await?;
     let (length, rest) = entry.bytes.split_first_chunk()?;

@@ -1,5 +1,5 @@
-//! One call of a provider: reserves the most that it may cost, sends the photo, runs the output guard on the result, and
-//! settles the reservation, also after a failure.
+//! One call of a provider: reserves the most that the call may cost, sends the photo, runs the output guard on the
+//! result, and settles the reservation, also after a failure.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -27,14 +27,14 @@ use crate::provider::{
 pub struct CallResult {
     pub color: CheckedColor,
     pub usage: Usage,
-    /// The provider's time.
+    /// How long the provider took.
     pub took: Duration,
-    /// A provider's own pixels stay in memory until they are encoded.
+    /// The memory permit of a provider's own pixels, held until they are encoded; `None` for chroma.
     pub permit: Option<ImagePermit>,
 }
 
 impl Gateway {
-    /// Reserves, calls, checks and settles.
+    /// Reserves credit, calls the provider, checks the result and settles the reservation.
     pub(super) async fn call_provider(
         &self,
         plan: &ColorizePlan,
@@ -54,7 +54,7 @@ impl Gateway {
         let (photo, send_max_pixels) = (decoded.photo.clone(), about.send_max_pixels);
         let gray = self.tasks.spawn_blocking(move || photo.gray_for(send_max_pixels)).await;
         let gray = Arc::new(gray.map_err(|_| failed(stopped(), Duration::ZERO))?);
-        // If this future is dropped or panics from here on, the reservation is charged in full if the call has begun.
+        // If this future is dropped or panics from here on, and the call has begun, the reservation is charged in full.
         let sent_pixels = u64::from(gray.width) * u64::from(gray.height);
         let mut reservation = self.reserve(plan, about, sent_pixels).await?;
         let (begun, trace) = (reservation.connect(), plan.request.trace.clone());
@@ -111,7 +111,7 @@ impl Gateway {
     ) -> (Result<ProviderResponse, ProviderError>, Duration) {
         let (about, start, parent) = (provider.info(), Instant::now(), call.trace.parent());
         let call = within(parent, provider.colorize(call));
-        // A panic in one provider must not prevent the fallback to the next. Its cost is unknown.
+        // A panic in one provider must not prevent the fallback to the next. The cost of the call is then unknown.
         let response = AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
             self.memory.record_refused_output(&about.name);
             Err(stopped().billed(Billed::Unknown))
@@ -147,7 +147,7 @@ impl Gateway {
             }
         };
         plan.request.trace.report(Step::Result, || match &checked {
-            Ok(_) => "the picture sent, in colour: it is used".to_owned(),
+            Ok(_) => "the result shows the picture sent, in colour, and is used".to_owned(),
             Err(failure) => format!("refused: {}", failure.reason()),
         });
         let color = checked.map_err(|failure| {
@@ -194,7 +194,8 @@ impl Gateway {
     }
 }
 
-/// The clients of which one must still wait when the call begins; `None` if the call is made in any case, for the cache.
+/// The waiting clients: the call is made only if one of them still waits. `None` if the call is made in any case, so
+/// that the cache gets the result.
 fn audience(plan: &ColorizePlan, waiters: &Waiters, about: &ProviderInfo) -> Option<Arc<dyn Audience>> {
     let on_disconnect = plan.config().providers.get(&about.name)?.on_disconnect;
     (on_disconnect == OnDisconnect::Drop).then(|| Arc::new(waiters.clone()) as Arc<dyn Audience>)

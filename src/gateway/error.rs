@@ -17,7 +17,7 @@ pub enum Error {
     #[error(transparent)]
     Photo(#[from] PhotoError),
     /// The request names a provider that is not configured.
-    #[error("there is no provider `{name}`; there is: {known}")]
+    #[error("there is no provider `{name}`; the providers are: {known}")]
     UnknownProvider {
         name: String,
         /// The names of all providers.
@@ -35,7 +35,7 @@ pub enum Error {
         copy of the file, or ask the person who runs the gateway to set `on_damage` to \"accept\""
     )]
     Damaged(Damage),
-    /// A queue is full, or the client has its share of it. No work was started.
+    /// A queue is full, or the client already uses its whole share of it. No work was started.
     #[error("the gateway is busy: {waiting}")]
     Busy {
         /// Which queue or share, in words.
@@ -79,8 +79,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the error is specific to the leader's request and nothing was paid for: another request for the same
-    /// picture may still succeed.
+    /// Whether the error is specific to the leader, so that another request for the same picture may still succeed.
     pub(super) const fn is_specific_to_leader(&self) -> bool {
         matches!(self, Self::Deadline { .. } | Self::Abandoned { .. } | Self::Internal)
     }
@@ -91,7 +90,7 @@ impl Error {
 pub struct Attempt {
     pub provider: String,
     pub kind: FailureKind,
-    /// The reason in words. It never contains a key or a body.
+    /// The reason in words. It never contains an API key or the body of a reply.
     pub reason: String,
     /// Whether the failed call costs credit.
     pub billed: Billed,
@@ -125,7 +124,7 @@ impl Attempt {
             ReserveError::Budget(exhausted) => Some(exhausted),
             ReserveError::Ledger(_) => None,
         };
-        // A spent budget is renewed when its next window begins; a total budget never.
+        // A spent budget is renewed when its next window begins; a total budget is never renewed.
         let renews = budget.as_ref().and_then(|budget| budget.renews);
         let left = renews.and_then(|renews| Duration::try_from(renews - OffsetDateTime::now_utc()).ok());
         let refused = ProviderError::new(kind, reason).retry_after(left);

@@ -49,7 +49,7 @@ pub struct Estimate {
 #[derive(Clone, Debug)]
 pub struct ProviderEstimate {
     pub provider: String,
-    /// Position on the configured route, from 1.
+    /// Position on the configured route, from 1; `None` if the provider is not on it.
     pub position: Option<usize>,
     pub leaves_machine: bool,
     pub readiness: Readiness,
@@ -76,7 +76,7 @@ pub enum CachedPart {
 pub struct ExpectedCost {
     /// One in ten calls costs less. Without past calls: the least that the price allows.
     pub low: Credits,
-    /// The median. Without past calls: known only if the price allows one amount only.
+    /// The median of past calls. Without past calls: the price if it is fixed, else `None`.
     pub typical: Option<Credits>,
     /// One in ten calls costs more. Without past calls: the most that the price allows.
     pub high: Credits,
@@ -199,8 +199,9 @@ impl Gateway {
         }
     }
 
-    /// The cache key of an upload's colour, as far as it is known without decoding: chroma keys come from the facts of
-    /// a rendition in any format. Entries of an older decoder revision are ignored, because the pixels may differ.
+    /// The cache key of an upload's colour; `None` if decoding is needed to know it. The key of chroma follows from the
+    /// facts of a stored rendition in any format. Facts of an older decoder revision are ignored, because the pixels
+    /// may differ.
     async fn known_color_key(
         &self,
         search: &CacheSearch,

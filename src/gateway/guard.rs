@@ -74,7 +74,7 @@ impl GuardFailure {
 }
 
 /// Checks a provider's result against the picture that was sent. An outer error means that the result cannot be
-/// decoded, so it is not a picture. It decodes, so it must not run on an async thread.
+/// decoded, so it is not a picture. This function decodes, so it must not run on an async thread.
 pub fn check(
     sent: &Gray,
     color: ProviderColor,
@@ -116,7 +116,7 @@ fn same_shape(sent: &Gray, rgb: &Rgb) -> bool {
     same_size || (1.0 / MAX_STRETCH..=MAX_STRETCH).contains(&stretch)
 }
 
-/// L\* of a luminance code.
+/// L\* of a stored luminance value.
 fn lightness(code: u16) -> f64 {
     f64::from(code) / 655.35
 }

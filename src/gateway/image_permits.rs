@@ -18,15 +18,15 @@ use crate::queue::Queue;
 /// Pixels that one permit stands for.
 const PIXELS_PER_PERMIT: u64 = 65_536;
 
-/// Divisor of `limits.decoding_pixels`: providers' images may have a quarter of the photos' pixels in memory. Most are
-/// small. An image that needs more than all permits is decoded alone.
+/// Divisor of `limits.decoding_pixels`: all providers' images in memory together may have a quarter of the pixels that
+/// photos may have. Most of these images are small. An image that needs more than all permits is decoded alone.
 const DIVISOR: u64 = 4;
 
 /// The most pixels that a provider may return for each pixel that was sent. Common upscaling models return at most four
 /// times the width and height.
 const MAX_ENLARGEMENT: u64 = 16;
 
-/// The pixels that an image may have in any case: generative models have fixed output sizes.
+/// The pixels that an image may have even if the picture sent was small: generative models have fixed output sizes.
 const MIN_PIXELS: u64 = 2048 * 2048;
 
 pub struct ImagePermits(Queue);
@@ -53,8 +53,8 @@ impl ImagePermits {
         Self(Queue::new(u32::try_from(permits).unwrap_or(u32::MAX), usize::MAX))
     }
 
-    /// A permit for a provider's result. `full`: the photo's pixels where luma-lock is off and a larger result is
-    /// useful; else 0.
+    /// A permit for a provider's result. `full`: the photo's number of pixels if luma-lock is off, because then a
+    /// larger result is useful; else 0.
     pub async fn for_result(
         &self,
         sent: &Gray,

@@ -38,7 +38,7 @@ impl Gateway {
         }
     }
 
-    /// Returns the upload as it looks, without its metadata, in the requested format. The result is not stored.
+    /// Returns the upload's own picture, without its metadata, in the requested format. The result is not stored.
     async fn pass(&self, plan: &ColorizePlan, decoded: DecodedPhoto) -> Result<Rendition, Error> {
         let provider = self.first_available(plan).await?;
         let about = provider.info();
@@ -90,7 +90,7 @@ impl Gateway {
         self.codec(encode).await
     }
 
-    /// The first provider of the route that can be called now; if there is none, the first.
+    /// The first provider of the route that can be called now, or the first of the route if none can.
     async fn first_available<'p>(&self, plan: &'p ColorizePlan) -> Result<&'p dyn Provider, Error> {
         let CacheSearch { route, snapshot, account, pixels, .. } = &plan.search;
         let budgets = BudgetView::new(self, snapshot, account.clone());

@@ -50,8 +50,8 @@ pub fn encode_options(config: &OutputConfig, format: OutputFormat, about: &Provi
     EncodeOptions { format, quality, note: config.mark.then(|| format!("coloured by {}", about.model)) }
 }
 
-/// An upload and the revision of the decoder that reads it. The same file has different pixels when the decoder has
-/// changed.
+/// An upload and the revision of the decoder that reads it. After a change of the decoder, the same file may have other
+/// pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodedBy {
     pub fingerprint: Fingerprint,
@@ -89,8 +89,8 @@ pub fn image(digest: [u8; 32], scope: CacheScope) -> CacheKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PhotoKey {
     pub pixels: PixelKey,
-    /// SHA-256 of the photo's opacity. The pixel key does not contain it, but a provider sees white paper where a photo
-    /// is transparent.
+    /// SHA-256 of the photo's opacity, which the pixel key does not include. It matters, because providers receive
+    /// white where the photo is transparent.
     pub alpha: [u8; 32],
 }
 

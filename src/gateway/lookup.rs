@@ -61,9 +61,10 @@ impl Gateway {
                 }
             }
         }
-        // A rendition of a colour upload may be older than the current `on_colour`, which is applied after decoding.
+        // A rendition of an upload in colour may be older than the current `on_colour`. Unless uploads in colour are
+        // coloured now, such a rendition is a miss, and `on_colour` is applied after decoding.
         let recolor = search.snapshot.config.on_color == OnColor::Recolor;
-        // The same for a damaged upload and `on_damage`.
+        // The same applies to a damaged upload and `on_damage`.
         let accept = search.snapshot.config.on_damage == OnDamage::Accept;
         let (key, facts, format) = any
             .filter(|(_, facts, _)| recolor || !facts.in_color)

@@ -70,7 +70,8 @@ fn permits(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(BYTES_PER_PERMIT)).unwrap_or(u32::MAX)
 }
 
-/// Maximum attempts. A follower retries only if the leader failed for a reason specific to the leader's request.
+/// How many flights in a row a request may join. A follower joins another only if the leader's failure was specific to
+/// the leader.
 const MAX_FLIGHTS: usize = 2;
 
 /// Turns uploads into renditions. Web and command line use the same gateway.
@@ -227,8 +228,8 @@ impl Gateway {
         Err(last)
     }
 
-    /// The work of a flight, from the upload to the rendition. The facts are `None` if the upload was returned
-    /// uncoloured.
+    /// The work of a flight, from the upload to the rendition. The facts are `None` if the upload was already in colour
+    /// and is returned as the result.
     async fn lead(
         &self,
         plan: &ColorizePlan,

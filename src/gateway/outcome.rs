@@ -38,7 +38,7 @@ pub struct RouteResult {
     pub color: Arc<CheckedColor>,
     /// Whether the colour comes from a call or from the cache.
     pub origin: RenditionOrigin,
-    /// What the call cost, also when it was an earlier one.
+    /// What the call for this colour cost, also if an earlier request made that call.
     pub cost: Cost,
     /// The providers that failed or were skipped before, in order.
     pub attempts: Vec<Attempt>,
@@ -46,7 +46,7 @@ pub struct RouteResult {
     pub took: Duration,
     /// Time that all calls of this request took together.
     pub waited: Duration,
-    /// A provider's own pixels stay in memory until they are encoded.
+    /// The memory permit of a provider's own pixels, held until they are encoded; `None` for chroma.
     pub(super) _permit: Option<ImagePermit>,
 }
 
@@ -59,8 +59,8 @@ pub struct Rendition {
     pub format: OutputFormat,
     pub width: u32,
     pub height: u32,
-    /// The provider that coloured it. For an upload that was returned uncoloured: the provider that would have been
-    /// called.
+    /// The provider that coloured it. If the upload was already in colour and is returned: the provider that would have
+    /// been called.
     pub provider: String,
     pub model: String,
     /// What the call for the colour consumed; zero if the colour was cached or shared.
@@ -108,7 +108,7 @@ pub enum RenditionOrigin {
     Merged(Tier),
     /// The request followed another request's flight.
     Shared,
-    /// The upload was already in colour and is returned as it looks.
+    /// The upload was already in colour, and its own picture is the result.
     Passed,
 }
 
@@ -146,7 +146,7 @@ impl MissReason {
     }
 }
 
-/// What was saved because an earlier or a shared call was used.
+/// What was saved because no new call was needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SavedCost {
     /// The credit that the call cost; `None` if unknown.
@@ -201,14 +201,14 @@ impl Rendition {
         }
     }
 
-    /// This rendition for a follower, who waited and is not charged.
+    /// This rendition for a follower, which waited and is not charged.
     pub(super) fn shared(self, waited: Duration) -> Self {
         let cost = self.cost();
         let attempts = self.attempts.into_iter().map(|attempt| Attempt { billed: Billed::No, ..attempt });
         Self {
             usage: cost.again(),
             saved: Some(cost.saved()),
-            // Returning an upload uncoloured costs nothing, so sharing it saves nothing.
+            // Returning an upload that is already in colour costs nothing, so sharing it saves nothing.
             origin: if self.origin == RenditionOrigin::Passed {
                 RenditionOrigin::Passed
             } else {
@@ -220,7 +220,7 @@ impl Rendition {
         }
     }
 
-    /// The provider and its model; `None` if the upload was returned uncoloured.
+    /// The provider and its model; `None` if the upload was already in colour and is returned.
     pub fn colored_by(&self) -> Option<(&str, &str)> {
         (self.origin != RenditionOrigin::Passed).then_some((&self.provider, &self.model))
     }

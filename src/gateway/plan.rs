@@ -18,7 +18,7 @@ pub struct ColorizePlan {
     pub format: OutputFormat,
     pub search: CacheSearch,
     pub flight: [u8; 32],
-    /// The request's time, rounded up to whole seconds.
+    /// How long the request may take, rounded up to whole seconds.
     limit: Duration,
 }
 

@@ -1,8 +1,8 @@
 //! Reloads the configuration while the gateway runs. A reload takes effect as a whole, or it changes nothing and
 //! reports the reason.
 //!
-//! Requests that have started keep their snapshot. State outside the snapshot survives; it belongs to names of
-//! providers.
+//! Requests that have started keep their snapshot. State outside the snapshot survives; state of providers is stored by
+//! provider name.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Gateway, Snapshot};
 use crate::config::{self, ConfigSource, Loaded, ReportedValues, changed};
 
-/// The most changed keys that the log names.
+/// The maximum number of changed keys that the log names.
 const MAX_NAMED: usize = 8;
 
 /// The values that were read at the start and by the last reload.
@@ -100,7 +100,7 @@ impl Gateway {
         let loaded = config::load(source).map_err(|error| words(&error))?;
         let dir = loaded.dir.clone();
         if let Some(gone) = self.reloads.last(|last| last.dir.clone()).filter(|_| dir.is_none()) {
-            // The built-in configuration admits every client; the operator's own may not.
+            // The built-in configuration admits every client, and the operator's own was perhaps stricter.
             return Err(format!("the configuration in {} is not there any more", gone.display()));
         }
         let mut now = config::server_values(source).map_err(|error| words(&error))?;

@@ -42,7 +42,7 @@ impl Upload {
 pub struct Client {
     /// The address that `web::guards::client` determined; `None` for the command line.
     pub address: Option<IpAddr>,
-    /// The API key that the client sent, if any.
+    /// The name of the valid API key that the client sent; `None` without a valid key.
     pub key: Option<ClientKey>,
 }
 
@@ -80,8 +80,8 @@ impl Default for Reuse {
 
 /// The connection on which a client waits for its response.
 pub trait Connection: Debug + Send + Sync {
-    /// Whether the client has not closed the connection; true if that is unknown. It may read a file, so it must not
-    /// run on an async thread.
+    /// Whether the connection is still open; true if that is unknown. The check may read a file, so it must not run on
+    /// an async thread.
     fn is_open(&self) -> bool;
 }
 

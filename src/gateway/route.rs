@@ -1,8 +1,8 @@
 //! Tries the providers of a route in order, until one returns colour that passes the output guard. A provider's colour
 //! for this photo is looked up in the cache before the provider is called.
 //!
-//! All providers share the request's time. A provider with others behind it gets only a part of what is left, so that a
-//! host that hangs leaves enough time for the built-in model.
+//! All providers share the request's time. If other ready providers follow, a provider gets only a part of the
+//! remaining time, so that a host that hangs leaves enough time for them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -135,8 +135,8 @@ impl Gateway {
     }
 
     /// A provider's own pixels that are cached under an older decoder revision. They are still correct if the older
-    /// decoder read the same photo, so they are copied to the current key instead of being paid for again. Chroma needs
-    /// none of this: its key is the photo's pixels.
+    /// decoder read the same photo, so they are copied to the current key instead of being paid for again. Chroma is
+    /// not affected, because its key depends on the photo's pixels and not on a decoder revision.
     async fn cached_by_older_decoder(
         &self,
         plan: &ColorizePlan,
@@ -174,7 +174,7 @@ fn miss_reason(plan: &ColorizePlan, about: &ProviderInfo) -> MissReason {
     }
 }
 
-/// The deadline of the next provider: three quarters of the remaining time if other providers follow.
+/// The deadline of the next provider: three quarters of the remaining time if other ready providers follow.
 fn provider_deadline(request: Instant, others: bool) -> Instant {
     let now = Instant::now();
     let left = request.saturating_duration_since(now);

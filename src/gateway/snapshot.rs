@@ -46,7 +46,8 @@ impl Snapshot {
         Self { config, report, inputs: None, providers: providers.collect() }
     }
 
-    /// Starts the counters of providers that cost credit. Providers that still lack their key are left out.
+    /// Starts the metrics of providers that cost credit. Providers that are not ready, for example because they have no
+    /// key, are left out.
     pub(super) fn count_paid(&self, metrics: &Metrics) {
         let ready = self.providers.values().filter(|provider| provider.readiness() == Readiness::Ready);
         ready

@@ -20,8 +20,8 @@ use crate::tasks::Tasks;
 /// Opens the configured tiers. It reads the whole cache folder, so it must not run on an async thread. A folder or
 /// bucket that cannot be used is logged and left out: then results may be paid for again, but the gateway starts.
 ///
-/// With `behind`, these tasks write to the bucket in the background. Without, `put` returns when every replica can read
-/// the entry, which the flights of replicas need.
+/// With `behind`, writes to the bucket run in the background as these tasks. Without it, `put` returns only when every
+/// replica can read the entry. Flights across replicas need this.
 pub fn open_cache(
     config: &CacheConfig,
     behind: Option<&Tasks>,

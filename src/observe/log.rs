@@ -14,12 +14,12 @@ use tracing_subscriber::{EnvFilter, fmt};
 /// details), because it logs its start as a warning and each 404 as an error; the request log covers those.
 const DEFAULT: &str = "warn,pixcolor=info,rocket=off,_=off";
 
-/// Never logged, whatever `RUST_LOG` says: Rocket's lines about single requests. They contain paths and queries,
-/// where clients may put tokens by mistake.
+/// Target of Rocket's lines about individual requests, which are never logged, whatever `RUST_LOG` says: they contain
+/// paths and queries, where clients may put tokens by mistake.
 const NEVER: &str = "rocket::server";
 
-/// Starts logging to standard error. Must be called before Rocket is built, which would install its own logger. Does
-/// nothing if a logger is installed.
+/// Starts logging to standard error, also of panics. Must be called before Rocket is built, because Rocket would
+/// install its own logger. If a logger is installed already, it is kept.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let logs = fmt::layer()
@@ -33,7 +33,7 @@ pub fn init() {
     let allowed = filter_fn(|line| !line.target().starts_with(NEVER));
     let result = tracing_subscriber::registry().with(filter).with(logs.with_filter(allowed)).try_init();
     if let Err(error) = result {
-        tracing::debug!("logging was set up before: {error}");
+        tracing::debug!("a logger is installed already: {error}");
     }
     std::panic::set_hook(Box::new(log_panic));
 }
@@ -46,7 +46,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let words = panic.payload().downcast_ref::<&str>().copied();
     let words = words.or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str));
-    let words: String = words.unwrap_or("it says nothing").chars().take(LONGEST).collect();
+    let words: String = words.unwrap_or("no message").chars().take(LONGEST).collect();
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     tracing::error!(place, backtrace, "a panic, which is a defect in this program: {words}");

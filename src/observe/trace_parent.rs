@@ -1,5 +1,5 @@
-//! The `traceparent` header of W3C Trace Context. A request's trace context is passed on to providers and not
-//! recorded; PixColor exports no spans of its own.
+//! The `traceparent` header of W3C Trace Context. A request's trace context is passed on to providers, and its trace ID
+//! is logged. PixColor exports no spans.
 
 use std::fmt;
 
@@ -15,8 +15,8 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
-    /// Parses a header (section 3.2): lower-case hexadecimal digits, no ID of zeros only; of later versions the known
-    /// part. An invalid header must not be passed on.
+    /// Parses a header (section 3.2): lower-case hexadecimal digits, and no ID that consists of zeros only. Of a header
+    /// of a later version, only the known part is read. An invalid header must not be passed on.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.split('-');
         let version = hex(fields.next()?, 2).filter(|version| *version != 0xff)?;
@@ -28,7 +28,7 @@ impl TraceParent {
         (whole && parent.trace != 0 && parent.span != 0).then_some(parent)
     }
 
-    /// A new position in the same trace, for an outgoing request; `None` without random numbers.
+    /// A new position in the same trace, for an outgoing request; `None` if the system has no random numbers.
     pub fn child(self) -> Option<Self> {
         let span = getrandom::u64().ok().filter(|span| *span != 0)?;
         Some(Self { span, ..self })

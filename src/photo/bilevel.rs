@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_checkerboard_becomes_the_gray_it_stands_for() {
+    fn a_checkerboard_becomes_the_gray_that_it_represents() {
         let (width, height) = (40, 30);
         let mut luma: Vec<u16> =
             (0..width * height).map(|i| if (i % width + i / width) % 2 == 0 { 0 } else { 65_535 }).collect();
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_stays_where_it_was_and_the_mean_is_kept() {
+    fn an_edge_stays_where_it_was() {
         let (width, height) = (60, 5);
         let mut luma: Vec<u16> =
             (0..width * height).map(|i| if i % width < 30 { 10_000 } else { 60_000 }).collect();
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_with_grays_or_little_contrast_are_left_alone() {
+    fn pictures_with_grays_or_little_contrast_are_unchanged() {
         for picture in [vec![0, 65_535, 30_000, 0], vec![20_000, 30_000, 20_000, 30_000], vec![5; 4], vec![]]
         {
             let mut luma = picture.clone();
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_pictures_are_no_trouble() {
+    fn pictures_smaller_than_the_filter_are_softened() {
         for (width, count) in [(1, 2), (2, 2), (1, 30), (30, 30)] {
             let mut luma: Vec<u16> = (0..count).map(|i| if i % 2 == 0 { 0 } else { 65_535 }).collect();
             soften(&mut luma, width);

@@ -1,7 +1,7 @@
 //! Chroma planes: creation, measurement and the format in which they are cached.
 //!
-//! Values are quantized once, to a quarter of a unit. That is a twelfth of what people notice, and cached chroma and
-//! new chroma give the same rendition, byte for byte.
+//! Values are quantized once, to a quarter of a unit, which is a twelfth of the smallest difference that people notice.
+//! So cached chroma and new chroma give the same rendition, byte for byte.
 
 use std::io::Cursor;
 
@@ -16,11 +16,11 @@ const STEPS: f32 = 4.0;
 const LARGEST: f32 = 128.0;
 /// Start of a file of planes: a signature and the version of the format.
 const MAGIC: &[u8; 5] = b"PXCH\x01";
-/// The code of the value 0.
+/// The stored number for the value 0.
 const ZERO: i32 = 32_768;
 
 impl Chroma {
-    /// Maximum values in a plane; larger planes are averaged down to it.
+    /// Maximum number of values in a plane; larger planes are averaged down to it.
     pub const MAX_PIXELS: u64 = 1_000_000;
 
     /// Takes planes of `width * height` values, averages them down to [`Chroma::MAX_PIXELS`], rounds them to a
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn chroma_comes_back_from_bytes_as_it_went() {
+    fn chroma_is_unchanged_after_encoding_and_decoding() {
         let chroma = some();
         let bytes = chroma.to_bytes().unwrap();
         assert_eq!(Chroma::from_bytes(&bytes).unwrap(), chroma);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_cut_and_foreign_bytes_are_refused() {
+    fn damaged_and_truncated_bytes_are_refused() {
         let bytes = some().to_bytes().unwrap();
         for cut in [0, 4, 5, 30, bytes.len() / 2] {
             assert!(Chroma::from_bytes(&bytes[..cut]).is_err(), "cut at {cut}");
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn planes_that_do_not_fit_their_size_or_hold_no_numbers_are_refused() {
+    fn planes_of_a_wrong_length_or_with_nan_are_refused() {
         assert!(Chroma::new(2, 2, vec![0.0; 4], vec![0.0; 3]).is_err());
         assert!(Chroma::new(0, 2, vec![], vec![]).is_err());
         assert!(Chroma::new(1, 1, vec![f32::NAN], vec![0.0]).is_err());
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn planes_larger_than_color_ever_needs_are_averaged_down_and_can_be_stored() {
+    fn large_planes_are_averaged_down_and_can_be_stored() {
         let (width, height) = (1500, 1000);
         let plane = vec![7.5; width as usize * height as usize];
         let chroma = Chroma::new(width, height, plane.clone(), plane).unwrap();

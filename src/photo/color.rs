@@ -2,18 +2,18 @@
 //!
 //! A toned print (sepia, two-toned) has one chroma for each luminance; yellowed paper and stains lie along one hue. A
 //! colour photograph has many hues at the same luminance. So the detection measures the distance of each cell's a\*
-//! and b\* from the mean of the cells with similar luminance. Two numbers decide: the length of these distances, and
-//! their length across their main direction.
+//! and b\* from the mean of the cells with similar luminance. Two numbers decide: the root mean square of these
+//! distances, and the root mean square of their parts across the main direction.
 //!
-//! It measures cells of a coarse grid instead of pixels: sensor noise, and the colour fringes of a scanner whose
-//! channels are slightly misaligned, colour every pixel, but average out.
+//! It measures cells of a coarse grid instead of pixels. Sensor noise and the colour fringes of a scanner with slightly
+//! misaligned channels give every pixel a colour, but average out within a cell.
 //!
 //! Measured on 360 colour photographs and 4,320 pictures made from them (grey, sepia, cyanotype, selenium, two-toned,
 //! yellowed, photographed under two lights, with sensor noise, most of them also as small JPEG files): 82 % of the
 //! colour photographs are detected, and the rest are pale or nearly of one hue. None of the other pictures is taken
 //! for colour, because the limits keep a wide margin: that mistake would leave a black-and-white photograph without
-//! colour. Only widely misaligned channels cause it: with 1/800 of the width 3 in 100 pictures, with 1/264 most
-//! pictures.
+//! colour. Only widely misaligned channels cause this mistake: a shift of 1/800 of the width in 3 of 100 pictures, a
+//! shift of 1/264 in most pictures.
 
 /// Bins of luminance; within one bin a toned print has one chroma.
 const BINS: usize = 16;
@@ -28,7 +28,7 @@ const SAMPLES: u32 = 512;
 /// coloured.
 const COLORED: f64 = 8.0;
 
-/// Minimum for the distance across the main direction, which shows that there is more than one hue.
+/// Root mean square distance across the main direction above which the picture has more than one hue, and is coloured.
 const COLORED_ACROSS: f64 = 1.75;
 
 /// Samples an upload's pixels while it is decoded.
@@ -58,8 +58,8 @@ impl ColorSampler {
         y.is_multiple_of(self.look)
     }
 
-    /// Selects the pixels to sample from a row of `count` pixels and gives each one's column in the picture. The row
-    /// may contain only every `step`-th pixel of the picture, from column `first` on.
+    /// Selects the pixels to sample from a row of `count` pixels. Returns each one's index in the row and its column in
+    /// the picture. The row may contain only every `step`-th pixel of the picture, from column `first` on.
     pub(super) fn wanted(
         &self,
         first: usize,
@@ -90,7 +90,7 @@ impl ColorSampler {
     }
 }
 
-/// The chroma of an upload's cells and its variation.
+/// Statistics of the chroma of an upload's cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ColorStatistics {
     bins: [Moments; BINS],
@@ -157,7 +157,7 @@ impl ColorStatistics {
         (middle - half.hypot(a_b)).max(0.0).sqrt()
     }
 
-    /// Whether the colours are more than toning, paper, stains and compression can cause.
+    /// Whether the colours vary more than toning, paper, stains and compression can cause.
     pub fn is_colored(&self) -> bool {
         self.spread() > COLORED || self.spread_across() > COLORED_ACROSS
     }
@@ -209,12 +209,12 @@ mod tests {
     fn many_hues_are_color_even_when_they_are_pale() {
         let pale = of(|_, r| [noise(r, 0) * 6.0, noise(r, 8) * 6.0]);
         assert!(pale.is_colored() && pale.mean_chroma() < 8.0);
-        // Sky and sand: one axis, but far apart.
+        // Sky and sand: two colours on one axis, but far apart.
         assert!(of(|_, r| if r & 1 == 0 { [0.0, -25.0] } else { [5.0, 20.0] }).is_colored());
     }
 
     #[test]
-    fn grain_is_not_color_though_every_pixel_has_some() {
+    fn grain_is_not_color_although_it_gives_every_pixel_a_color() {
         let mut sampler = ColorSampler::new(600, 400);
         for y in (0..400).filter(|y| y % 2 == 0) {
             assert!(sampler.wants_row(y));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn of_every_part_of_an_interlaced_row_the_same_columns_are_looked_at() {
+    fn an_interlaced_row_is_sampled_at_the_same_columns_as_a_whole_row() {
         let sampler = ColorSampler::new(2000, 10);
         let whole: Vec<usize> = sampler.wanted(0, 1, 2000).map(|(_, x)| x).collect();
         assert_eq!(whole, (0..2000).step_by(4).collect::<Vec<_>>());
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_seen_is_not_color() {
+    fn a_picture_without_samples_is_not_in_color() {
         let nothing = ColorStatistics::default();
         assert!(!nothing.is_colored() && nothing.mean_chroma().abs() < 1e-9);
     }

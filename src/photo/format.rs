@@ -30,7 +30,7 @@ impl InputFormat {
     /// the other formats keep their keys.
     pub const fn decoder_revision(self) -> u8 {
         match self {
-            // WebP: the EXIF orientation may have any integer type.
+            // Revision 1 of WebP: the EXIF orientation may have any integer type.
             Self::Jpeg | Self::Png | Self::Tiff | Self::Bmp | Self::WebP => 1,
             Self::Gif => 0,
         }

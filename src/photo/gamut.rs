@@ -1,25 +1,25 @@
 //! Gamut mapping: colours that sRGB cannot show lose chroma at constant L\* and hue; channels are never clipped.
 //!
-//! Clipping a channel would change luminance and hue, and luma-lock promises to keep luminance. On a ray from grey
-//! the displayable colours are those up to some chroma, which bisection finds. (In a sliver of yellow at L\* 95 to 98
-//! the displayable range has a gap; any of its ends may be found.)
+//! Clipping a channel would change luminance and hue, and luma-lock promises to keep luminance. For each L\* and hue,
+//! sRGB can show colours from grey up to a maximum chroma, which bisection finds. (For a few yellows at L\* 95 to 98
+//! this range has a gap; bisection then finds the end of the part below the gap or of the part above it.)
 
 use super::lab::linear_of_lab;
 
-/// How far outside 0..1 a linear channel may be: a twentieth of the smallest distance of 8-bit codes in linear light.
+/// How far outside 0..1 a linear channel may be: a thirtieth of the smallest step between 8-bit values in linear light.
 const TOLERANCE: f32 = 1e-5;
 
 /// Bisection steps: chroma is exact to a 4,096th of the requested one.
 const HALVINGS: usize = 12;
 
-/// Below the first L\* every 8-bit code is black, above the second white, whatever the chroma. A channel can be above
-/// 0 (below 1) only as far as the others compensate its luminance. Blue, which contributes least, reaches the first
-/// code that is not 0 at L\* 0.0015, and the last that is not 255 at L\* 99.987.
+/// Every 8-bit pixel is black at an L\* below the first and white above the second, whatever the chroma. A channel can
+/// be above 0 (or below 1) only as far as the other channels compensate its luminance. Blue contributes least to
+/// luminance: the lowest L\* at which it can be 1 of 255 is 0.0015, and the highest at which it can be 254 is 99.987.
 const BLACK: f32 = 0.001;
 const WHITE: f32 = 99.99;
 
-/// Whether a colour of this L\* can differ from grey in 8-bit sRGB. For black and white the search is skipped,
-/// because it takes ten times as long as the rest of a pixel.
+/// Whether a colour of this L\* can differ from grey in 8-bit sRGB. For black and white the gamut search is skipped,
+/// because it takes ten times as long as all other work on a pixel.
 #[inline]
 pub(super) fn has_room_for_chroma(l: f32) -> bool {
     (l > BLACK) & (l < WHITE)
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::photo::lab::{LINEAR8, lab_of_linear};
 
-    /// The maximum displayable chroma, found by small steps from grey.
+    /// The share of a colour's chroma that sRGB can show, found by small steps from grey.
     fn most([l, a, b]: [f32; 3]) -> f32 {
         let steps = 4000;
         let shown = |step: &i32| shows(linear_of_lab([l, a, b].map_with(*step as f32 / steps as f32)));
@@ -84,7 +84,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn what_cannot_be_shown_keeps_luminance_and_hue_and_loses_no_more_chroma_than_it_must(
+        fn colors_outside_srgb_keep_luminance_hue_and_as_much_chroma_as_possible(
             l in 0.0_f32..=100.0, a in -128.0_f32..=128.0, b in -128.0_f32..=128.0,
         ) {
             let asked = [l, a, b];
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn every_color_of_srgb_is_left_as_it_is() {
+    fn srgb_colors_are_in_gamut() {
         for rgb in
             [[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [12, 200, 77]]
         {

@@ -33,7 +33,7 @@ impl Gray {
     }
 }
 
-/// Rounds an average to a luminance code.
+/// Rounds an average to a 16-bit luminance.
 fn code(value: f32) -> u16 {
     (value + 0.5).clamp(0.0, 65_535.0) as u16
 }
@@ -55,7 +55,7 @@ pub(super) fn for_provider(photo: &Photo, max_pixels: u64) -> Gray {
     Gray { width, height, luma }
 }
 
-/// Adds a weighted row of the photo, composed on white.
+/// Adds a weighted row of the photo, mixed with white where it is transparent, to `sum`.
 fn add_on_white(photo: &Photo, y: usize, weight: f32, sum: &mut [f32]) {
     let at = y * sum.len()..(y + 1) * sum.len();
     let Some(alpha) = &photo.alpha else { return resample::add(&photo.gray.luma[at], weight, sum) };
@@ -75,24 +75,24 @@ pub(super) fn fit((width, height): (u32, u32), max_pixels: u64) -> (u32, u32) {
     let scale = (max_pixels as f64 / pixels as f64).sqrt();
     let side = |side: u32| ((f64::from(side) * scale) as u32).max(1);
     let (width, height) = (side(width), side(height));
-    // A side that stays 1 leaves too many pixels to the other.
+    // If one side was rounded up to 1, the other may still be too long.
     let most = |other: u32| u32::try_from(max_pixels / u64::from(other)).unwrap_or(u32::MAX).max(1);
     if width > height { (width.min(most(height)), height) } else { (width, height.min(most(width))) }
 }
 
 /// The similarity of two images in luminance, regardless of size, brightness and contrast: the normalised
 /// cross-correlation from -1 (negative) over 0 (unrelated) to 1 (equal), computed at the smaller width and height.
-/// Two featureless images are equal; a featureless one is unrelated to any other.
+/// Two featureless images count as equal; a featureless image and any other count as unrelated.
 pub fn luma_correlation(one: &Gray, other: &Gray) -> f64 {
     let to = (one.width.min(other.width), one.height.min(other.height));
-    let centerd = |gray: &Gray| {
+    let centered = |gray: &Gray| {
         let plane = resample::plane(&gray.luma, (gray.width, gray.height), to);
         let mean = plane.iter().map(|&v| f64::from(v)).sum::<f64>() / plane.len() as f64;
         plane.into_iter().map(|v| f64::from(v) - mean).collect::<Vec<f64>>()
     };
-    let (one, other) = (centerd(one), centerd(other));
+    let (one, other) = (centered(one), centered(other));
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    // Below a standard deviation of one code an image is featureless: the rest is rounding.
+    // An image with a standard deviation below 1 is featureless: rounding alone causes such differences.
     let even = |plane: &[f64]| dot(plane, plane) < plane.len() as f64;
     match (even(&one), even(&other)) {
         (true, true) => 1.0,
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_gets_at_most_what_it_may_and_never_more_than_there_is() {
+    fn the_size_for_a_provider_has_at_most_max_pixels_and_is_never_enlarged() {
         for (from, most, to) in [
             ((4000, 3000), 500_000, (816, 612)),
             ((100, 50), 500_000, (100, 50)),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_transparent_is_white_for_the_provider() {
+    fn transparent_parts_are_white_for_the_provider() {
         let mut photo = Photo::from_gray(Gray { width: 2, height: 1, luma: vec![0, 1000] });
         photo.alpha = Some(vec![0, 255]);
         assert_eq!(photo.gray_for(2).luma, [65_535, 1000]);
@@ -151,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn an_even_picture_is_like_another_even_one_only() {
+    fn a_featureless_picture_equals_only_featureless_pictures() {
         let even = Gray { width: 5, height: 5, luma: vec![30_000; 25] };
         assert!((luma_correlation(&even, &Gray { width: 1, height: 1, luma: vec![1] }) - 1.0).abs() < 1e-9);
         assert!(luma_correlation(&even, &waves(5, 5)).abs() < 1e-9);
     }
 
     #[test]
-    fn gray_codes_are_the_ones_of_srgb() {
+    fn gray_values_are_those_of_srgb() {
         let gray = Gray { width: 4, height: 1, luma: vec![0, 65_535, 35_092, 6_160] };
         // L* 53.55 is sRGB 128 (rounded), L* 9.4 is sRGB 26.
         assert_eq!(gray.to_srgb8(), [0, 255, 128, 26]);

@@ -19,10 +19,11 @@ use super::{Chroma, Gray, PhotoError, resample};
 /// Variance of L\* below which luminance says little about chroma; film grain has 1 to 25.
 const EPSILON: f32 = 40.0;
 
-/// A cell of the chroma's grid: slopes and offsets for a\* and b\*, and their minimum and maximum.
+/// A cell of the chroma's grid: slopes and offsets of the functions for a\* and b\*, and the minimum and
+/// maximum of a\* and b\*.
 type GuideCell = [f32; 8];
 
-/// Interpolates between two cells.
+/// Interpolates between the cell `one` and the next cell. `step` is the difference of the two.
 #[inline]
 fn mix(one: &GuideCell, step: &GuideCell, share: f32) -> GuideCell {
     std::array::from_fn(|i| one[i] + share * step[i])
@@ -45,7 +46,7 @@ fn chroma_of(
 pub(super) struct GuideRow {
     /// For each full-size column the cell to its left, and the position between that cell and the next.
     columns: Vec<(u32, f32)>,
-    /// The cells of the row, and their differences to the next.
+    /// The cells of the row, each with its difference to the next cell.
     cells: Vec<(GuideCell, GuideCell)>,
 }
 
@@ -68,7 +69,7 @@ pub(super) struct Guide {
 }
 
 impl Guide {
-    /// Fits the functions to a photo's luminance. Chroma finer than the photo is averaged first.
+    /// Fits the functions to a photo's luminance. Chroma larger than the photo is averaged first.
     pub(super) fn new(gray: &Gray, chroma: &Chroma) -> Result<Self, PhotoError> {
         chroma.checked()?;
         let known = (chroma.width, chroma.height);
@@ -159,7 +160,7 @@ fn cells(lab: &[[f32; 3]], width: usize, height: usize) -> Vec<GuideCell> {
             let [l, l_l, a, b, l_a, l_b] = window.sums.map(|sum| sum / window.count);
             let weight = 1.0 / ((l_l - l * l).max(0.0) + EPSILON);
             let slope = [(l_a - l * a) * weight, (l_b - l * b) * weight];
-            // This offset reproduces the cell's own chroma, fit and residual together.
+            // With this offset, which includes the residual, the function gives the cell's own chroma exactly.
             let [own_l, own_a, own_b] = lab[y * width + x];
             let offset = [own_a - slope[0] * own_l, own_b - slope[1] * own_l];
             let ([low_a, low_b], [high_a, high_b]) = (window.low, window.high);
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn at_a_hard_edge_the_error_is_at_most_half_of_bilinear_s() {
+    fn at_a_hard_edge_the_error_is_at_most_half_that_of_bilinear_interpolation() {
         for lumas in [[30.0, 70.0], [70.0, 40.0], [45.0, 65.0], [10.0, 90.0]] {
             for scale in [2, 4, 8, 16] {
                 for grain in [0.0, 1.5] {
@@ -229,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_glows_beside_an_edge() {
+    fn there_are_no_halos_beside_an_edge() {
         let (gray, _, chroma) = edge([20.0, 85.0], 8, 2.0);
         let got = upsampled(&gray, &chroma, true);
         assert!(got.iter().all(|a| (-30.3..=45.3).contains(a)), "colours beyond those given");
     }
 
     #[test]
-    fn colors_that_meet_without_a_change_of_luminance_are_as_bilinear_leaves_them() {
+    fn colors_that_meet_at_equal_luminance_are_interpolated_bilinearly() {
         let (gray, _, chroma) = edge([50.0, 50.0], 8, 0.0);
         let [guided, bilinear] = [true, false].map(|guided| upsampled(&gray, &chroma, guided));
         assert!(error(&guided, &bilinear) < 0.01);
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn chroma_of_the_photo_s_own_size_is_used_as_it_is_and_finer_is_averaged() {
+    fn chroma_of_the_photo_s_size_is_used_unchanged_and_larger_chroma_is_averaged() {
         let (gray, truth, _) = edge([30.0, 70.0], 1, 5.0);
         let same = Chroma::new(gray.width, gray.height, truth.clone(), truth.clone()).unwrap();
         assert!(error(&upsampled(&gray, &same, true), &truth) < 1e-3);

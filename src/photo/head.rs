@@ -1,7 +1,7 @@
 //! Reads format and size from the first bytes of a file.
 //!
-//! File names and media types are only claims, so the signature decides. Sizes are read without a decoder, so an
-//! image that is too large costs nothing.
+//! File names and media types may be wrong, so the signature determines the format. The size is read without a
+//! decoder, so that rejecting an image that is too large costs almost no time or memory.
 
 use super::needs::MemoryNeeds;
 use super::{ImageHeader, InputFormat, Limits, PhotoError, ifd, kinds};
@@ -9,8 +9,8 @@ use super::{ImageHeader, InputFormat, Limits, PhotoError, ifd, kinds};
 /// Reads format and size from the header and checks them against the limits; decodes nothing.
 ///
 /// # Errors
-/// [`PhotoError::Unsupported`] for another format, [`PhotoError::TooManyPixels`] above the limits,
-/// [`PhotoError::Broken`] for a header that is cut, damaged, or says no pixels at all.
+/// [`PhotoError::Unsupported`] for an unsupported format, [`PhotoError::TooManyPixels`] above the limits,
+/// [`PhotoError::Broken`] for a header that is cut short or damaged, or whose width or height is 0.
 pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<ImageHeader, PhotoError> {
     let format = format_of(bytes)?;
     let size = match format {
@@ -30,12 +30,12 @@ pub fn read_head(bytes: &[u8], limits: &Limits) -> Result<ImageHeader, PhotoErro
     Ok(head)
 }
 
-/// Maximum memory per pixel of the limits, and the minimum bound that follows from it: an image of the default limits
-/// at five bytes per pixel leaves room below 350 MB for the whole process.
+/// The limit for the memory of one decoder, in bytes: this many per pixel of [`Limits::max_pixels`], and at least
+/// [`LEAST_BOUND`]. With the default limits it is 250 MB, so that the whole process can stay below 350 MB.
 const MOST_PER_PIXEL: u64 = 5;
 const LEAST_BOUND: u64 = 250_000_000;
 
-/// Checks the memory that decoding needs; a copy of the file may come on top.
+/// Checks the memory that decoding needs. The bound allows a copy of the file in addition.
 fn check_memory(head: &ImageHeader, file: u64, limits: &Limits) -> Result<(), PhotoError> {
     let bound = limits.max_pixels.saturating_mul(MOST_PER_PIXEL).max(LEAST_BOUND).saturating_add(file);
     if head.needs.decoding <= bound {
@@ -54,7 +54,7 @@ fn check_memory(head: &ImageHeader, file: u64, limits: &Limits) -> Result<(), Ph
 /// Checks the size of an image against the limits.
 ///
 /// # Errors
-/// [`PhotoError::TooManyPixels`] above the limits, [`PhotoError::Broken`] for no pixels at all.
+/// [`PhotoError::TooManyPixels`] above the limits, [`PhotoError::Broken`] for a width or height of 0.
 pub fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), PhotoError> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 {
@@ -64,7 +64,7 @@ pub fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), PhotoE
     }
     if width.max(height) > limits.max_side || pixels > limits.max_pixels {
         return Err(PhotoError::TooManyPixels(format!(
-            "The picture is {width} x {height} pixels; the limits are {} pixels in all and {} a side. \
+            "The picture is {width} x {height} pixels; the limits are {} pixels in all and {} pixels per side. \
              Make it smaller and send it again.",
             limits.max_pixels, limits.max_side
         )));
@@ -75,7 +75,7 @@ pub fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), PhotoE
 /// The format by its signature.
 ///
 /// # Errors
-/// [`PhotoError::Unsupported`] for another format; its words name the kind of file.
+/// [`PhotoError::Unsupported`] for an unsupported format; the message names the kind of file.
 pub fn format_of(bytes: &[u8]) -> Result<InputFormat, PhotoError> {
     let format = match bytes {
         // Forms of PNG and TIFF that are not supported.
@@ -145,7 +145,7 @@ fn png(bytes: &[u8]) -> Option<(u32, u32)> {
     be32(bytes, 16).zip(be32(bytes, 20))
 }
 
-/// The three kinds of first chunk (RFC 9649, 2.5 to 2.7).
+/// The size in the first chunk: VP8X, or an image, VP8 or VP8L (RFC 9649, 2.5 to 2.7).
 fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
     if bytes.get(12..16)? != b"VP8X" {
         return webp_frame(bytes, 12);
@@ -156,7 +156,7 @@ fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((side(24)?, u32::from_le_bytes([height[0], height[1], height[2], 0]) + 1))
 }
 
-/// The size in the chunk at a position.
+/// The size of the image whose chunk starts at `at`; `None` for a chunk that is not an image.
 pub(super) fn webp_frame(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
     let bytes = bytes.get(at..)?;
     match bytes.get(..4)? {
@@ -183,7 +183,7 @@ fn bmp(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((width.unsigned_abs(), height.unsigned_abs()))
 }
 
-/// The logical screen.
+/// The size of the logical screen.
 fn gif(bytes: &[u8]) -> Option<(u32, u32)> {
     le16(bytes, 6).zip(le16(bytes, 8))
 }

@@ -58,7 +58,7 @@ impl<'a> TiffBytes<'a> {
         let file = Self { bytes, little_endian: bytes.first() == Some(&b'I'), big_tiff: false };
         match file.at16(2)? {
             42 => Some(file),
-            // The size of an offset follows.
+            // The size of an offset follows, which must be 8.
             43 => (file.at16(4)? == 8).then_some(Self { big_tiff: true, ..file }),
             _ => None,
         }
@@ -88,7 +88,7 @@ impl<'a> TiffBytes<'a> {
             true => (usize::try_from(self.at64(at)?).ok()?, at.checked_add(8)?, 20),
             false => (self.at16(at)? as usize, at.checked_add(2)?, 12),
         };
-        // Offset 0 means none.
+        // An offset of 0 means that there is no directory.
         if at == 0 || entries == 0 || entries > MAX_ENTRIES {
             return None;
         }
@@ -96,7 +96,7 @@ impl<'a> TiffBytes<'a> {
         (end <= self.bytes.len()).then_some(Directory { file: self, first, step, end })
     }
 
-    /// The pages in order. A cyclic chain ends at the maximum.
+    /// The pages in order, at most [`MAX_PAGES`], because the chain of pages may be cyclic.
     fn pages(self) -> impl Iterator<Item = Directory<'a>> {
         let first = self.offset(if self.big_tiff { 8 } else { 4 }).and_then(|at| self.directory(at));
         let next = move |page: &Directory<'a>| self.offset(page.end).and_then(|at| self.directory(at));
@@ -114,7 +114,7 @@ pub(super) struct Directory<'a> {
 }
 
 /// The directory of the image: the first page that is neither a smaller copy nor a mask, or else the first such
-/// sub-directory. If every image in the file is a smaller copy, the first page counts.
+/// sub-directory. If every image in the file is a smaller copy or a mask, it is the first page.
 pub(super) fn picture(bytes: &[u8]) -> Option<Directory<'_>> {
     let file = TiffBytes::of(bytes)?;
     let below = || file.pages().flat_map(Directory::sub_directories).find(Directory::is_picture);
@@ -223,7 +223,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The values of a tag of bytes.
+    /// The values of a tag with a one-byte type; `None` for other types.
     pub(super) fn bytes(&self) -> Option<&'a [u8]> {
         let end = self.place.checked_add(self.count)?;
         if Self::size(self.kind) == 1 { self.file.bytes.get(self.place..end) } else { None }

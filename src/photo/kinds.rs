@@ -2,24 +2,25 @@
 
 use super::PhotoError;
 
-/// The supported formats, for people.
+/// The supported formats, as error messages list them.
 const READ: &str = "JPEG, PNG, WebP, TIFF, BMP or GIF";
 
-/// Advice for images and for other files.
+/// Advice for the user, by kind of file.
 const SAVE: &str = "Save it as JPEG or PNG.";
 const EXPORT: &str = "Export the page or the picture as JPEG or PNG.";
 const FRAME: &str = "Save a frame of it as JPEG or PNG.";
-const DEVELOP: &str = "Develop it in the camera's or another program, and save it as JPEG, PNG or TIFF.";
+const DEVELOP: &str =
+    "Open it in the camera's program or another raw converter, and save it as JPEG, PNG or TIFF.";
 const UNPACK: &str = "Unpack it and send the pictures in it.";
 const PAGE: &str = "Save the picture on the page and send that file.";
 const SEND: &str = "Send a picture: JPEG, PNG, WebP, TIFF, BMP or GIF.";
 
-/// An offset, the bytes there, the kind of file, and advice.
+/// An offset, the bytes at that offset, the kind of file, and advice.
 type Signature = (usize, &'static [u8], &'static str, &'static str);
 
-/// The first match counts, so longer signatures come before shorter ones.
+/// The first match is used, so longer signatures come before shorter ones.
 const SIGNATURES: &[Signature] = &[
-    // The same container holds images and videos; its brand tells which (ISO/IEC 14496-12, 4.3).
+    // The same container holds images and videos; its brand says which of them (ISO/IEC 14496-12, 4.3).
     (4, b"ftypheic", "a HEIC photograph", SAVE),
     (4, b"ftypheix", "a HEIC photograph", SAVE),
     (4, b"ftypheim", "a HEIC photograph", SAVE),
@@ -98,7 +99,7 @@ const SIGNATURES: &[Signature] = &[
 /// Netpbm: `P1` to `P7` and white space.
 const NETPBM: (&str, &str) = ("a Netpbm picture (PBM, PGM, PPM or PAM)", SAVE);
 
-/// Kinds of text by their first words, in lower case.
+/// Kinds of text by a word in their first [`TEXT`] bytes, in lower case.
 const TEXTS: &[(&str, &str, &str)] = &[
     ("<svg", "an SVG drawing", EXPORT),
     ("<html", "a web page (HTML)", PAGE),
@@ -109,10 +110,10 @@ const TEXTS: &[(&str, &str, &str)] = &[
 /// How many bytes are checked to see whether a file is text.
 const TEXT: usize = 1024;
 
-/// Fewer bytes than any image has.
+/// A file with fewer bytes cannot be an image.
 const SHORTEST: usize = 16;
 
-/// The error for a file of no supported format.
+/// The error for a file in an unsupported format.
 pub(super) fn refusal(bytes: &[u8]) -> PhotoError {
     let words = match kind(bytes) {
         _ if bytes.is_empty() => format!("The file is empty. Send a picture: {READ}."),
@@ -137,7 +138,7 @@ fn kind(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         .or_else(|| text(bytes))
 }
 
-/// Text in UTF-8, or in UTF-16 with a byte order mark.
+/// The kind of a text in UTF-8, or in UTF-16 with a byte order mark; `None` if the file is not text.
 fn text(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     let plain = ("a text file", SEND);
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_a_kind_that_is_not_read_is_named() {
+    fn the_error_names_the_kind_of_an_unsupported_file() {
         let padded = |start: &[u8]| [start, &[0; 200]].concat();
         for (bytes, name) in [
             (padded(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), "a HEIC photograph"),
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_and_one_of_a_few_bytes_are_told_as_such() {
+    fn an_empty_file_and_a_file_of_a_few_bytes_have_their_own_errors() {
         assert!(words(b"").contains("is empty"));
         assert!(words(b"\x89PNG").contains("only 4 bytes"));
         assert!(words(b"GIF8").contains("only 4 bytes"));

@@ -2,7 +2,8 @@
 //!
 //! The sRGB curve is IEC 61966-2-1, L\*a\*b\* is CIE 15. XYZ is divided by the white point (0.95047, 1, 1.08883)
 //! inside the matrices, so their rows add up to 1 and grey is neutral. Luminance is L\* from 0 to 100 as 0 to 65,535.
-//! Curves of codes are tables, exact to rounding; the rest is arithmetic without branches, which compilers vectorise.
+//! Integer sample values ("codes" in names) are converted with tables, which are exact except for rounding. All other
+//! conversions are arithmetic without branches, so that the compiler can vectorise them.
 
 use std::sync::LazyLock;
 
@@ -20,15 +21,15 @@ const FROM_XYZ: [[f32; 3]; 3] = [
     [0.052_887_41, -0.204_025_9, 1.151_138_5],
 ];
 
-/// Below this value the cube root in f(t) is replaced by a line: (6/29)^3, and the corresponding value of f.
+/// Up to this t, (6/29)^3, f(t) is a line instead of the cube root; and the value of f there.
 const EPSILON: f32 = 216.0 / 24_389.0;
 const F_EPSILON: f32 = 6.0 / 29.0;
-/// Slope of that line, (29/6)^2 / 3, its inverse, and its value at t = 0.
+/// Slope of that line, (29/6)^2 / 3, the inverse of the slope, and the line's value at t = 0.
 const SLOPE: f32 = 841.0 / 108.0;
 const FLATNESS: f32 = 108.0 / 841.0;
 const OFFSET: f32 = 4.0 / 29.0;
 
-/// Luminance codes per unit of L\*.
+/// Steps of 16-bit luminance per unit of L\*.
 pub(super) const CODES_PER_L: f32 = 655.35;
 
 /// The sRGB decoding curve: encoded 0..1 to linear light 0..1.
@@ -36,25 +37,25 @@ fn linear(encoded: f64) -> f64 {
     if encoded <= 0.040_45 { encoded / 12.92 } else { ((encoded + 0.055) / 1.055).powf(2.4) }
 }
 
-/// Linear light of each 8-bit code.
+/// Linear light of each 8-bit sRGB value.
 pub(super) static LINEAR8: LazyLock<[f32; 256]> =
     LazyLock::new(|| std::array::from_fn(|code| linear(code as f64 / 255.0) as f32));
 
-/// Linear light of each 16-bit code.
+/// Linear light of each 16-bit sRGB value.
 pub(super) static LINEAR16: LazyLock<Vec<f32>> =
     LazyLock::new(|| (0..=u16::MAX).map(|code| linear(f64::from(code) / 65_535.0) as f32).collect());
 
-/// Luminance of each grey 8-bit code.
+/// Luminance of each 8-bit sRGB grey.
 pub(super) static LUMA8: LazyLock<[u16; 256]> =
     LazyLock::new(|| std::array::from_fn(|code| luma_of_y(LINEAR8[code])));
 
-/// Luminance of each grey 16-bit code.
+/// Luminance of each 16-bit sRGB grey.
 pub(super) static LUMA16: LazyLock<Vec<u16>> =
     LazyLock::new(|| LINEAR16.iter().map(|&light| luma_of_y(light)).collect());
 
-/// Cube root of a number from [`EPSILON`] to 1, except for the last bits. It computes the inverse root, which needs
-/// no division: a guess that divides the exponent by three, then a step of fourth order (the series of (1 -
-/// h)^(-1/3)) and one of second order.
+/// Cube root of a number from [`EPSILON`] to 1; only the last bits may differ from the exact root. It first computes
+/// the inverse of the root, which needs no division: an estimate that divides the exponent by three, then a correction
+/// of fourth order (the series of (1 - h)^(-1/3)) and one of second order.
 #[inline]
 fn cube_root(x: f32) -> f32 {
     let mut inverse = f32::from_bits(0x54A2_1D2A - x.to_bits() / 3);
@@ -78,19 +79,19 @@ fn f_inverse(f: f32) -> f32 {
     if f > F_EPSILON { f * f * f } else { (f - OFFSET) * FLATNESS }
 }
 
-/// Luminance code of Y/Yn from 0 to 1.
+/// 16-bit luminance of Y/Yn from 0 to 1.
 #[inline]
 fn luma_of_y(y: f32) -> u16 {
     let y = if y < 1.0 { y } else { 1.0 };
     nearest((116.0 * f(y) - 16.0) * CODES_PER_L) as u16
 }
 
-/// Luminance codes of a row of pixels, given the linear light of each of their codes.
+/// Writes the 16-bit luminance of a row of pixels. `light` has the linear light of each sample value.
 pub(super) fn luma_of_row<T: Copy + Into<usize>>(row: &[[T; 3]], light: &[f32], out: &mut [u16]) {
     const BLOCK: usize = 256;
     let [wr, wg, wb] = TO_XYZ[1];
     for (pixels, out) in row.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
-        // First table lookups, then arithmetic: only the latter can be vectorised.
+        // The table lookups are separate from the arithmetic, because only the arithmetic can be vectorised.
         let mut ys = [0.0; BLOCK];
         for (y, &[r, g, b]) in ys.iter_mut().zip(pixels) {
             *y = wr * light[r.into()] + wg * light[g.into()] + wb * light[b.into()];
@@ -99,8 +100,8 @@ pub(super) fn luma_of_row<T: Copy + Into<usize>>(row: &[[T; 3]], light: &[f32], 
     }
 }
 
-/// The nearest integer, for 0 to 8,388,607: adding 2^23 leaves it in the last bits of the fraction. A conversion
-/// would be ten times slower, because there is no saturating vector instruction for it.
+/// Rounds a number from 0 to 8,388,607 to the nearest integer: adding 2^23 leaves the integer in the low bits of the
+/// float. An `as` conversion would be ten times slower, because it saturates, for which there is no vector instruction.
 #[inline]
 fn nearest(value: f32) -> u32 {
     (value + 8_388_608.0).to_bits() & 0x7F_FFFF
@@ -112,7 +113,7 @@ pub(super) fn lab_of_linear([r, g, b]: [f32; 3]) -> [f32; 3] {
     [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
 }
 
-/// Linear sRGB of L\*, a\*, b\*; outside 0..1 where sRGB has no such colour.
+/// Linear sRGB of L\*, a\*, b\*. Values are outside 0..1 if sRGB has no such colour.
 #[inline]
 pub(super) fn linear_of_lab([l, a, b]: [f32; 3]) -> [f32; 3] {
     let fy = (l + 16.0) * (1.0 / 116.0);
@@ -120,20 +121,20 @@ pub(super) fn linear_of_lab([l, a, b]: [f32; 3]) -> [f32; 3] {
     FROM_XYZ.map(|[wx, wy, wz]| wx * x + wy * y + wz * z)
 }
 
-/// Linear light from 0 to 1 as a 23-bit integer, the precision of a float from 0.5 to 1.
+/// Linear light 1 as a 23-bit integer, which is about the precision of a float near 1.
 const LIGHT: f32 = 8_388_607.0;
-/// The last bits of such a number, and the number of table steps.
+/// The number of low bits of such an integer that lie within a step of the table, and the number of steps.
 const FINE: u32 = 11;
 const STEPS: usize = 4096;
 
-/// Linear light to 8-bit sRGB, rounded exactly. Steps are so narrow that at most one code begins in each. A step's
-/// entry is its first code times 2,048, plus the amount by which the next code is missed where it begins; adding the
-/// last bits of the light gives the code without a branch or comparison.
+/// A table that converts linear light to 8-bit sRGB, rounded exactly. Steps are so narrow that at most one sRGB value
+/// begins in each. A step's entry is the value at its start times 2,048. If the next value begins inside the step, the
+/// distance from there to the end of the step is added. Then adding the low bits of the light and dividing by 2,048
+/// gives the value without a branch or comparison.
 pub(super) struct Encode([u32; STEPS]);
 
-/// The one encoding table.
 pub(super) static ENCODE: LazyLock<Encode> = LazyLock::new(|| {
-    // A code is the nearest one from the linear light of half a code below it.
+    // The smallest light for which each of the values 1 to 255 is the nearest: that of half a value below it.
     let begins: [u32; 255] =
         std::array::from_fn(|code| (linear((code as f64 + 0.5) / 255.0) * f64::from(LIGHT)).ceil() as u32);
     Encode(std::array::from_fn(|step| {
@@ -145,7 +146,7 @@ pub(super) static ENCODE: LazyLock<Encode> = LazyLock::new(|| {
 });
 
 impl Encode {
-    /// The code nearest to a linear light; below 0 is 0 and above 1 is 255.
+    /// The 8-bit value nearest to a linear light: 0 for light below 0, and 255 for light above 1.
     #[inline]
     pub(super) fn code(&self, light: f32) -> u8 {
         self.code_of(Self::fixed(light))
@@ -157,7 +158,7 @@ impl Encode {
         nearest(light.clamp(0.0, 1.0) * LIGHT)
     }
 
-    /// The code of a number from [`Encode::fixed`].
+    /// The 8-bit value of a number from [`Encode::fixed`].
     #[inline]
     pub(super) fn code_of(&self, light: u32) -> u8 {
         let step = (light >> FINE) as usize % STEPS;
@@ -165,7 +166,7 @@ impl Encode {
     }
 }
 
-/// 8-bit sRGB of every luminance code without colour.
+/// The 8-bit sRGB grey of every 16-bit luminance.
 pub(super) static GRAY8: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let light = |luma: u16| f_inverse((f32::from(luma) / CODES_PER_L + 16.0) / 116.0);
     (0..=u16::MAX).map(|luma| ENCODE.code(light(luma))).collect()
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_cube_of_srgb_agrees_with_palette_and_comes_back() {
+    fn every_srgb_color_converts_to_lab_as_in_palette_and_back_unchanged() {
         for code in 0..1_u32 << 24 {
             let [_, rgb @ ..] = code.to_be_bytes();
             let light = rgb.map(|code| LINEAR8[code as usize]);
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn every_linear_light_gets_the_nearest_code() {
+    fn every_linear_light_gets_the_nearest_8_bit_value() {
         let encode = |light: f64| {
             let encoded =
                 if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn luminance_of_every_gray_is_exact_and_comes_back() {
+    fn luminance_of_every_gray_is_exact_and_converts_back_unchanged() {
         for code in 0..=u16::MAX {
             let y = linear(f64::from(code) / 65_535.0);
             let l = if y > 216.0 / 24_389.0 { 116.0 * y.cbrt() - 16.0 } else { y * 24_389.0 / 27.0 };

@@ -7,7 +7,7 @@ use super::{Chroma, Photo, PhotoError, gamut};
 /// Pixels per block: their values fit into the fastest processor cache.
 const BLOCK: usize = 256;
 
-/// Computes rows of a merged picture as an encoder asks for them.
+/// Computes rows of a merged picture when an encoder asks for them.
 pub(super) struct Merge<'a> {
     photo: &'a Photo,
     guide: Guide,
@@ -46,7 +46,7 @@ impl<'a> Merge<'a> {
 }
 
 impl LabBlock {
-    /// Writes as many of the first pixels as fit, as 8-bit sRGB.
+    /// Writes the first `out.len()` pixels as 8-bit sRGB.
     fn write(&self, out: &mut [[u8; 3]]) {
         let (mut light, shown) = self.light();
         self.keep_within_gamut(&shown[..out.len()], &mut light);
@@ -73,7 +73,7 @@ impl LabBlock {
 
     /// Recomputes the pixels that sRGB cannot show.
     fn keep_within_gamut(&self, shown: &[bool], light: &mut [[u32; BLOCK]; 3]) {
-        // Most blocks have none, and this check is faster than searching for the first.
+        // Most blocks have no such pixel, and checking all pixels is faster than searching for the first one.
         if shown.iter().fold(true, |all, &one| all & one) {
             return;
         }
@@ -124,7 +124,7 @@ mod tests {
                 for (got, exact) in got.into_iter().zip(exact) {
                     prop_assert!((f64::from(got) - exact).abs() < 0.51, "{got} is not {exact} rounded");
                 }
-                // The effect of half a code in every channel.
+                // The effect of rounding every channel by half a step.
                 let rounding = lightness(exact.map(|code| code + 0.51)) - lightness(exact.map(|code| code - 0.51));
                 prop_assert!(off <= rounding, "L* {l} became {off} off");
             } else {
@@ -133,7 +133,7 @@ mod tests {
         }
     }
 
-    /// A pixel whose chroma is searched even where there can be none.
+    /// One merged pixel, but without skipping the gamut search for black and white.
     fn searched(luma: u16, a: f32, b: f32) -> [u8; 3] {
         let mut color = [[f32::from(luma) / CODES_PER_L, a, b]];
         let light = linear_of_lab(color[0]);
@@ -148,15 +148,15 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(5000))]
 
         #[test]
-        fn leaving_the_chroma_of_black_and_white_out_changes_no_pixel(
+        fn ignoring_the_chroma_of_black_and_white_changes_no_pixel(
             luma in prop_oneof![0_u16..20, 65_500_u16..=65_535, any::<u16>()],
             a in -110_i16..=110, b in -110_i16..=110, part in prop_oneof![Just(1.0_f32), 0.0_f32..0.1],
         ) {
-            // The same as merging receives from a provider.
+            // Rounded like a provider's chroma.
             let [a, b] = [a, b].map(|value| crate::photo::chroma::quantized(f32::from(value) * part));
             let (merged, searched) = (merged(luma, a, b), searched(luma, a, b));
-            // If the search is not skipped, both agree; but a merged pixel was resampled, and a value on the border
-            // of two codes may round to the other one.
+            // If the search is not skipped, both agree. But the chroma of a merged pixel was resampled, so a channel
+            // midway between two values may be rounded differently.
             let most = u8::from(gamut::has_room_for_chroma(f32::from(luma) / CODES_PER_L));
             let near = merged.iter().zip(searched).all(|(merged, searched)| merged.abs_diff(searched) <= most);
             prop_assert!(near, "{merged:?} {searched:?}");
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_search_for_chroma_that_can_be_shown_is_spared_on_black_and_white() {
+    fn the_gamut_search_is_skipped_for_black_and_white() {
         let slow = |luma: u16| {
             let l = [f32::from(luma) / CODES_PER_L; BLOCK];
             let mut block = LabBlock { l, a: [0.0; BLOCK], b: [0.0; BLOCK] };
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn without_chroma_gray_stays_the_gray_it_was() {
+    fn without_chroma_every_gray_is_unchanged() {
         for code in 0..=255_u8 {
             let luma = crate::photo::lab::LUMA8[code as usize];
             assert_eq!(merged(luma, 0.0, 0.0), [code; 3]);

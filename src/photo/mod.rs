@@ -38,12 +38,12 @@ pub use panics::CodecStep;
 pub(crate) use panics::caught;
 pub use rgb::Rgb;
 
-/// The largest image that is decoded; checked in the header, before any pixel.
+/// The maximum size of an image. It is checked in the header, before any pixel is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Width times height.
+    /// Maximum of width times height.
     pub max_pixels: u64,
-    /// In pixels.
+    /// Maximum width and maximum height, in pixels.
     pub max_side: u32,
 }
 
@@ -53,7 +53,7 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// 50 megapixels and 16,384 a side.
+    /// 50 megapixels, and 16,384 pixels per side.
     fn default() -> Self {
         Self { max_pixels: 50_000_000, max_side: 16_384 }
     }
@@ -64,9 +64,9 @@ impl Default for Limits {
 pub enum InputFormat {
     /// JPEG, baseline or progressive.
     Jpeg,
-    /// PNG; of an animation the still picture.
+    /// PNG; of an animation, the default image.
     Png,
-    /// WebP, lossy or lossless; of an animation the first frame.
+    /// WebP, lossy or lossless; of an animation, the first frame.
     WebP,
     /// TIFF, the first page.
     Tiff,
@@ -90,7 +90,7 @@ pub enum OutputFormat {
 /// The content of an image's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageHeader {
-    /// By its signature.
+    /// The format, identified by the file's signature.
     pub format: InputFormat,
     /// Width in pixels as stored, before orientation is applied.
     pub width: u32,
@@ -100,8 +100,8 @@ pub struct ImageHeader {
 }
 
 impl ImageHeader {
-    /// Maximum bytes of memory to decode the image, orient it and write it in a format, with its own colour or a
-    /// provider's; without the file itself.
+    /// Maximum bytes of memory to decode the image, orient it and encode it as `to`, with its own colours or a
+    /// provider's. The bytes of the file itself are not included.
     pub fn memory(&self, to: OutputFormat) -> u64 {
         self.needs.memory(self.pixels(), to)
     }
@@ -112,8 +112,8 @@ impl ImageHeader {
     }
 }
 
-/// SHA-256 of width and height (u32 little endian) and the u16 luminance (little endian), row by row, after
-/// orientation and ICC: the same pixels in another file have the same key.
+/// SHA-256 of width and height (u32 little endian) and the u16 luminance (little endian), row by row, after the
+/// orientation and the ICC profile were applied. The same pixels in another file have the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PixelKey(pub [u8; 32]);
 
@@ -141,7 +141,7 @@ pub struct Chroma {
     pub b: Vec<f32>,
 }
 
-/// A decoded upload: upright, sRGB, within limits, as full-size luminance.
+/// A decoded upload: upright luminance at full size, within the limits.
 #[derive(Clone, Debug)]
 pub struct Photo {
     /// The luminance, upright.
@@ -154,23 +154,23 @@ pub struct Photo {
     pub damage: Option<Damage>,
 }
 
-/// The missing part of a damaged image: a sentence for a person, such as "The last third of the picture is missing."
-/// The missing part is grey.
+/// What is missing from a damaged image, as a sentence for the user, such as "The last 34 % of the picture is missing."
+/// The missing part is filled with grey.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage(pub String);
 
 impl Photo {
-    /// Decodes an upload: checks the limits on the header, then converts to sRGB by the ICC profile, to luminance,
-    /// and upright. The dots of a one-bit scan become greys.
+    /// Decodes an upload: checks the size in the header, converts the pixels to sRGB with the ICC profile and then to
+    /// luminance, and turns the picture upright. The dots of a one-bit scan become greys.
     ///
     /// # Errors
     /// [`PhotoError::Unsupported`] for an unsupported file, [`PhotoError::TooManyPixels`] above the limits,
-    /// [`PhotoError::Broken`] for a damaged or truncated file.
+    /// [`PhotoError::Broken`] for a damaged or truncated file of which too little can be read.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, PhotoError> {
         decode::photo(bytes, limits)
     }
 
-    /// An opaque photo that never had colour.
+    /// An opaque photo without colour or damage.
     pub fn from_gray(gray: Gray) -> Self {
         Self { gray, alpha: None, color: ColorStatistics::default(), damage: None }
     }

@@ -1,7 +1,7 @@
-//! The memory that an image needs, from its header; the decoder permit reserves it.
+//! Computes from an image's header how much memory the image needs. The decoder permit reserves that amount.
 //!
-//! It depends on the file format: a PNG is read row by row, while a progressive JPEG needs all its coefficients in
-//! memory. The numbers are those of the decoders in use; `tests/photos/memory.rs` checks that no image needs more.
+//! The amount depends on the file format: a PNG is read row by row, while a progressive JPEG needs all its coefficients
+//! in memory. The numbers are those of the decoders in use; `tests/photos/memory.rs` checks that no image needs more.
 
 use super::head::{be16, be32, jpeg_frame, le16, le32};
 use super::ifd::{self, tag};
@@ -11,24 +11,25 @@ use super::{InputFormat, OutputFormat};
 /// memory.
 pub(super) const SPLIT_ABOVE: u64 = 16_000_000;
 
-/// Maximum pixels whose opacity libwebp compresses: it takes up to 37 bytes for each, more than anything else here.
-/// The opacity of larger images is stored uncompressed.
+/// Maximum pixels of a WebP whose opacity is compressed. Compressing it takes libwebp up to 37 bytes per pixel, more
+/// than any other step takes. The opacity of larger images is stored uncompressed.
 pub(super) const OPACITY_COMPRESSED: u64 = 2_000_000;
 
-/// Maximum samples of a TIFF strip or tile that may be a progressive JPEG, which takes three more bytes for each.
+/// Maximum samples of a TIFF strip or tile that is a progressive JPEG. Decoding it takes three more bytes per sample
+/// than a baseline JPEG.
 pub(super) const TIFF_PROGRESSIVE: u64 = 16_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MemoryNeeds {
-    /// Maximum bytes while it is decoded.
+    /// Maximum bytes while the image is decoded.
     pub(super) decoding: u64,
-    /// Whether parts may be transparent.
+    /// Whether parts of the image may be transparent.
     alpha: bool,
 }
 
 impl MemoryNeeds {
-    /// The needs of a file of this format and size. For a damaged file the readable part counts; the decoder handles
-    /// the rest.
+    /// The needs of a file of this format and size. Only the readable part of a damaged file is considered; the decoder
+    /// checks the remaining part.
     pub(super) fn of(bytes: &[u8], format: InputFormat, (width, height): (u32, u32)) -> Self {
         let pixels = u64::from(width) * u64::from(height);
         let (decoding, alpha) = match format {
@@ -48,9 +49,9 @@ impl MemoryNeeds {
 
     /// See [`super::ImageHeader::memory`].
     pub(super) fn memory(&self, pixels: u64, to: OutputFormat) -> u64 {
-        // Luminance at two bytes a pixel, and as much again while it is oriented.
+        // Luminance takes two bytes per pixel, and two more while it is oriented. Opacity takes one.
         let kept = 4 + u64::from(self.alpha);
-        // libwebp takes the whole image at 1.5 bytes a pixel, and works on about as much again.
+        // libwebp needs the whole image at 1.5 bytes per pixel, and about as much working memory.
         let written = match (to, self.alpha) {
             (OutputFormat::WebP, true) if pixels <= OPACITY_COMPRESSED => 40,
             (OutputFormat::WebP, true) => 10,
@@ -61,8 +62,8 @@ impl MemoryNeeds {
     }
 }
 
-/// The decoded pixels, and unless blocks are finished when they are read, all coefficients at two bytes each; with an
-/// unusual layout also the samples of each component.
+/// Maximum bytes while a JPEG is decoded: the decoded pixels, for a progressive file also all coefficients at two bytes
+/// each, and for an unusual layout or several baseline scans also the samples of each component.
 fn jpeg(bytes: &[u8], pixels: u64) -> u64 {
     const SOF2: u8 = 0xC2;
     let Ok(Some(frame)) = jpeg_frame(bytes) else { return 0 };
@@ -105,7 +106,7 @@ fn first_scan(bytes: &[u8], frame: usize) -> Option<usize> {
     }
 }
 
-/// By its colour type, or by a transparent colour before its data.
+/// Whether a PNG has opacity: by its colour type, or by a tRNS chunk before the image data.
 fn png_alpha(bytes: &[u8]) -> bool {
     let mut at = 8;
     while let (Some(length), Some(name)) = (be32(bytes, at), bytes.get(at + 4..at + 8)) {
@@ -119,8 +120,9 @@ fn png_alpha(bytes: &[u8]) -> bool {
     false
 }
 
-/// Lossless: four bytes a pixel and a copy of the file. Lossy: planes of luma and chroma and the pixels; opacity is a
-/// separate lossless image. Animated: a frame, the canvas and the output.
+/// Maximum bytes while a WebP is decoded, and whether it has opacity. A lossless image takes four bytes per pixel and a
+/// copy of the file. A lossy image takes its planes of luma and chroma and the decoded pixels; its opacity is another,
+/// lossless image. An animation takes a frame, the canvas and the output.
 fn webp(bytes: &[u8], pixels: u64) -> (u64, bool) {
     const ALPHA: u8 = 0x10;
     const MOVES: u8 = 0x02;
@@ -152,8 +154,9 @@ fn has_lossless(chunks: &[u8]) -> bool {
     false
 }
 
-/// Row by row. Only a JPEG strip or tile is decoded as a whole: its samples, its coefficients if it may be
-/// progressive, a copy of its data, and the output.
+/// Maximum bytes while a TIFF is decoded, and whether it has opacity. Most TIFFs are read row by row. Only a JPEG strip
+/// or tile is decoded as a whole. It takes its samples, its coefficients if it may be progressive, a copy of its data,
+/// and the output.
 fn tiff(bytes: &[u8], (width, height): (u32, u32)) -> (u64, bool) {
     const JPEG: u64 = 7;
     const RGB: u64 = 2;

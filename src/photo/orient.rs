@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_turn_and_its_opposite_cancel_beyond_the_block_size() {
+    fn opposite_quarter_turns_cancel_in_a_plane_larger_than_a_block() {
         let (w, h) = (67, 45);
         let plane: Vec<u32> = (0..w * h).collect();
         let turned = turn(plane.clone(), w, h, Orientation::Rotate90);

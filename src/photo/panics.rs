@@ -1,5 +1,5 @@
-//! Turns panics of codecs into errors. A codec that panics has a defect, which must not end a worker thread or cause
-//! a 500.
+//! Turns panics of codecs into errors. A panic is a defect in a codec; it must not end a worker thread or cause a
+//! 500 response.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,7 @@ impl CodecStep {
     }
 }
 
-/// Runs a codec for images of this format. The panic hook has logged a panic before it becomes an error here.
+/// Runs a codec for images of this format and turns a panic into an error. The panic hook logs the panic first.
 pub(crate) fn caught<T>(
     step: CodecStep,
     format: impl fmt::Display,
@@ -59,7 +59,7 @@ mod tests {
             assert!(matches!(error, PhotoError::Panicked(at, _) if at == step), "{error:?}");
             let words = error.to_string();
             assert!(words.contains(format) && words.contains(advice), "{words}");
-            assert!(!words.contains("on purpose"), "the panic's own words are for the log: {words}");
+            assert!(!words.contains("on purpose"), "the panic's message belongs only in the log: {words}");
         }
         assert_eq!(caught(CodecStep::Decode, "PNG", || Ok(1)), Ok(1));
     }

@@ -1,9 +1,9 @@
 //! Resamples planes: area average to shrink, Catmull-Rom to enlarge, each axis separately.
 //!
-//! Values are averaged in their own space. L\* is close to the space in which viewers and the makers of training data
-//! average, so luminance is averaged as L\*, and chroma as a\* and b\*.
+//! Luminance is averaged as L\*, and chroma as a\* and b\*, without conversion to linear light. L\* is close to the
+//! space in which image viewers, and the tools that prepare training data, average pixels.
 
-/// The resampling of an axis: for each position of the result the first source and the weights.
+/// The resampling of an axis: for each position in the result, the first source position and the weights from there on.
 pub(super) struct Axis {
     taps: Vec<Tap>,
     weights: Vec<f32>,
@@ -74,7 +74,7 @@ impl Axis {
     }
 }
 
-/// Resamples interleaved rows of `CHANNELS`, one row of the result at a time.
+/// Resamples rows of `CHANNELS` interleaved channels, one row of the result at a time.
 pub(super) struct Resample<const CHANNELS: usize> {
     x: Axis,
     y: Axis,
@@ -121,7 +121,7 @@ pub(super) fn plane<T: Copy + Into<f32>>(plane: &[T], from: (u32, u32), to: (u32
     out
 }
 
-/// Adds a weighted row to a sum.
+/// Adds a weighted row to `sum`.
 pub(super) fn add<T: Copy + Into<f32>>(row: &[T], weight: f32, sum: &mut [f32]) {
     for (sum, &value) in sum.iter_mut().zip(row) {
         *sum += weight * value.into();

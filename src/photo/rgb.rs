@@ -24,7 +24,7 @@ impl Rgb {
         decode::rgb(bytes, limits)
     }
 
-    /// The pixels as a PNG for the cache; its checksums protect it.
+    /// Encodes the pixels as a PNG for the cache. The checksums in the PNG detect damage.
     ///
     /// # Errors
     /// [`PhotoError::Broken`] if the length of `pixels` does not match the size.
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_primaries_have_the_chroma_of_the_textbook() {
+    fn the_srgb_primaries_have_their_known_chroma() {
         let rgb = Rgb { width: 3, height: 1, pixels: vec![255, 0, 0, 0, 255, 0, 0, 0, 255] };
         let chroma = rgb.chroma().unwrap();
         for (got, wanted) in chroma.a.iter().zip([80.1, -86.2, 79.2]) {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_come_back_from_bytes_as_they_went() {
+    fn pixels_are_unchanged_after_encoding_and_decoding() {
         let pixels = (0..37 * 23 * 3_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let rgb = Rgb { width: 37, height: 23, pixels };
         assert_eq!(Rgb::from_bytes(&rgb.to_bytes().unwrap()).unwrap(), rgb);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_far_larger_than_needed_is_averaged_down() {
+    fn the_chroma_of_a_large_image_is_averaged_down() {
         let rgb = Rgb { width: 2000, height: 1500, pixels: [200, 40, 40].repeat(3_000_000) };
         let chroma = rgb.chroma().unwrap();
         assert!(u64::from(chroma.width) * u64::from(chroma.height) <= Chroma::MAX_PIXELS);

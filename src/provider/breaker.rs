@@ -25,7 +25,7 @@ pub struct CircuitBreaker {
 
 impl CircuitBreaker {
     pub fn new(inner: Arc<dyn Provider>, config: BreakerConfig, circuit: Arc<ProviderCircuit>) -> Self {
-        // A provider without its key is not called, so its gauge would mean nothing.
+        // A provider that is not configured completely is never called, so its gauge would mean nothing.
         circuit.gauge.enabled.store(inner.readiness() == Readiness::Ready, Ordering::Relaxed);
         Self { inner, config, circuit }
     }
@@ -117,10 +117,11 @@ impl ProviderCircuit {
         Self { circuit, gauge }
     }
 
-    /// Shows the circuit in the gauge from now on, or never again.
+    /// Sets whether the gauge shows this circuit from now on.
     pub fn show(&self, current: bool) {
         self.gauge.current.store(current, Ordering::Relaxed);
-        // Waits for a change that is under way, so that nothing is shown after this returns.
+        // With `true`, this sets the gauge. With `false`, it waits for a change that is under way, so that this circuit
+        // does not change the gauge after `show` returns.
         self.circuit.notify();
     }
 
@@ -128,7 +129,7 @@ impl ProviderCircuit {
         self.circuit.refuses_for(now).map(or_probe_wait)
     }
 
-    /// The output guard refused the image of the last call.
+    /// Records that the output guard refused the image of the last call.
     pub fn record_refused_output(&self) {
         self.circuit.record_failure(());
     }

@@ -9,7 +9,7 @@ use crate::credit::{Credits, Usage};
 #[error("{message}")]
 pub struct ProviderError {
     pub kind: FailureKind,
-    /// For a person to act on. Contains no API key and no body.
+    /// A message for people. It contains no API key and no whole body, but may quote the provider's error message.
     pub message: String,
     pub billed: Billed,
     /// How long the provider asked to wait before a retry.
@@ -66,7 +66,7 @@ pub enum FailureKind {
     Ledger,
     /// Not called: all clients had disconnected.
     Abandoned,
-    /// Too many concurrent calls, and the queue is full.
+    /// The queue is full, or the provider accepts no more calls at the moment.
     Busy,
     /// No connection, or the connection broke.
     Unreachable,

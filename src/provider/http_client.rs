@@ -2,8 +2,9 @@
 //!
 //! A response has a size limit, which counts bytes after decompression, and a deadline. Redirects are followed only
 //! within the same host, so that pictures and API keys reach no other host. Proxies from the environment are ignored.
-//! Certificates are checked against Mozilla's roots, which are compiled in, and the system's roots (or `SSL_CERT_FILE`),
-//! so the client works on machines without certificates and with a company's own authority.
+//! Certificates are checked against Mozilla's root certificates, which are compiled in, and those of the system (or of
+//! `SSL_CERT_FILE`). So the client works on machines without root certificates and with a company's own certificate
+//! authority.
 //!
 //! Error messages contain no URL, header or body, because these may contain an API key.
 
@@ -23,14 +24,14 @@ use super::{FailureKind, ProviderError};
 
 const MAX_REDIRECTS: usize = 3;
 
-/// A longer `Retry-After` is cut to this.
+/// A longer `Retry-After` is shortened to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
-/// How long an idle connection is reused. Shorter than the usual keep-alive time of servers, so that no request is sent
-/// on a connection that the server is closing.
+/// How long an idle connection is reused. It is shorter than the usual keep-alive time of servers, so that no request
+/// is sent on a connection that the server is closing.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most bytes that are allocated because of a `Content-Length`.
+/// The most bytes that are allocated for a body before it arrives, whatever its `Content-Length`.
 const MAX_PREALLOCATED: u64 = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub struct HttpClient {
 pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// Decompressed.
+    /// The decompressed body.
     pub body: Bytes,
 }
 
@@ -73,9 +74,9 @@ pub enum HttpError {
     TooLarge(u64),
     #[error("it redirects more than {MAX_REDIRECTS} times")]
     TooManyRedirects,
-    #[error("it redirects to another host, which is not followed")]
+    #[error("it redirects to another host; the redirect is not followed")]
     Redirected,
-    /// The host's name resolves to an address that may not be connected to.
+    /// The host's name resolves to a forbidden address.
     #[error("no request was sent: {0}")]
     Forbidden(ForbiddenAddress),
 }
@@ -141,7 +142,7 @@ impl HttpClient {
         Ok(Self { client: build(builder)?, first_byte: times.first_byte })
     }
 
-    /// A bare client for a library with its own limits. It does not decompress bodies.
+    /// A `reqwest` client for a library that sets its own limits. It does not decompress bodies.
     pub fn bare(connect: Duration) -> Result<Client, String> {
         build(base_builder(connect)?.no_gzip())
     }
@@ -192,8 +193,8 @@ impl HttpClient {
     }
 }
 
-/// Lists the gateways that forwarded a request (RFC 8586), so that a gateway that is configured to call itself, even
-/// through proxies, detects the loop.
+/// The header that lists the gateways that forwarded a request (RFC 8586). With it, a gateway that is configured to
+/// call itself, even through proxies, detects the loop.
 pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
 /// The name of this process in `CDN-Loop`. Each process has its own, because one gateway may call another.
@@ -234,7 +235,7 @@ async fn read(mut response: Response, max_bytes: u64) -> Result<Reply, HttpError
     if promised > max_bytes {
         return Err(HttpError::TooLarge(max_bytes));
     }
-    // A `Content-Length` costs the host nothing, so memory beyond this is allocated only as bytes arrive.
+    // A host can send any `Content-Length`, so memory beyond `MAX_PREALLOCATED` is allocated only as bytes arrive.
     let mut body = BytesMut::with_capacity(usize::try_from(promised.min(MAX_PREALLOCATED)).unwrap_or(0));
     while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
         if (body.len() + chunk.len()) as u64 > max_bytes {

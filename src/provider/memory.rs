@@ -31,7 +31,7 @@ pub struct ProviderState {
     pub(super) metrics: Metrics,
     queue: Mutex<Option<(LimitSize, Arc<Queue>)>>,
     alerts: Mutex<BTreeSet<String>>,
-    /// The source text of the network in use (see `OnnxProvider::source`), and the network.
+    /// What the network in use was loaded from (see `OnnxProvider::source`), and the network.
     network: Mutex<(String, Weak<OnnxProvider>)>,
 }
 
@@ -64,14 +64,14 @@ impl ProviderMemory {
         all.entry(name.to_owned()).or_insert_with(new).clone()
     }
 
-    /// The output guard rejected the image of a call, so the circuit breaker counts that call as failed.
+    /// Records that the output guard rejected the image of a call, so that the circuit breaker counts it as failed.
     pub fn record_refused_output(&self, name: &str) {
         if let Some(state) = lock(&self.by_name).get(name) {
             state.with_latest_circuit(|circuit| circuit.record_refused_output());
         }
     }
 
-    /// Takes over the providers of a new configuration. State and metrics of all others are dropped, and their calls
+    /// Keeps only the providers of a new configuration. State and metrics of all others are dropped, and their calls
     /// under way no longer change metrics.
     pub fn retain<'n>(&self, names: impl Iterator<Item = &'n str>) {
         let names: BTreeSet<&str> = names.collect();
@@ -108,7 +108,7 @@ impl ProviderState {
         circuit
     }
 
-    /// Shows only the latest circuit in the metrics, or none.
+    /// Shows only the latest circuit in the metrics, or none if the provider is no longer configured.
     fn show(&self, there: bool) {
         let circuits: Vec<_> =
             lock(&self.circuits).iter().filter_map(|(_, circuit)| circuit.upgrade()).collect();
@@ -124,7 +124,8 @@ impl ProviderState {
         }
     }
 
-    /// The queue for `concurrency` concurrent calls and `waiting` queued ones. A new queue is made only if the numbers changed.
+    /// The queue for `concurrency` concurrent calls and `waiting` queued ones. A new queue is made only if the numbers
+    /// changed.
     pub(super) fn queue(&self, concurrency: u32, waiting: usize) -> Arc<Queue> {
         let size = LimitSize { concurrency, waiting };
         let mut current = lock(&self.queue);
@@ -152,7 +153,8 @@ impl ProviderState {
         Ok(network)
     }
 
-    /// Whether an alert was not logged before. Digits are ignored, because a balance changes with every call.
+    /// Records an alert. Returns whether it is new and should be logged. Digits are ignored, because a balance changes
+    /// with every call.
     pub(super) fn is_new_alert(&self, text: &str) -> bool {
         let text: String = text.chars().filter(|c| !c.is_ascii_digit()).collect();
         let mut logged = lock(&self.alerts);

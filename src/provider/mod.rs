@@ -45,7 +45,7 @@ use crate::photo::{Chroma, Gray};
 
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// Never changes.
+    /// The provider's description. It never changes.
     fn info(&self) -> &ProviderInfo;
 
     /// Whether the provider can be called now. Cheap: reads memory only.
@@ -72,7 +72,7 @@ pub struct ProviderInfo {
     pub send_max_pixels: u64,
     /// Whether the provider's chroma is merged with the photo's luminance. Otherwise its own pixels are the result.
     pub luma_lock: bool,
-    /// Every further setting that changes pixels, in a fixed order and spelling.
+    /// Every other setting that changes pixels, in a fixed order and spelling.
     pub settings: String,
 }
 
@@ -100,14 +100,14 @@ pub enum Readiness {
     NotReady {
         /// For the operator.
         why: String,
-        /// Set if the provider becomes ready without an action of the operator.
+        /// When to try again. Set if the provider can become ready without an action of the operator.
         retry_after: Option<Duration>,
     },
 }
 
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The picture to colour; at most `About::send_max_pixels`.
+    /// The picture to colour; it has at most [`ProviderInfo::send_max_pixels`].
     pub gray: Arc<Gray>,
     pub deadline: Instant,
     pub trace: Trace,
@@ -148,7 +148,7 @@ pub struct ProviderResponse {
 pub enum ProviderColor {
     /// Chroma planes of any size that cover the whole picture.
     Chroma(Chroma),
-    /// An encoded picture of any size, not yet decoded and untrusted.
+    /// An encoded picture of any size. It is untrusted and not yet decoded.
     Picture(Bytes),
     /// An encoded picture that contains the photo within a border.
     Framed(Bytes, Letterbox),

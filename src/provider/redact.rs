@@ -3,13 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// The longest text that `quote` passes on, in characters.
+/// The longest text that `quote` does not shorten, in characters.
 const MAX_CHARS: usize = 200;
 
 /// The shortest base64 fragment of a key that is masked. Shorter ones match by chance.
 const MIN_BASE64: usize = 8;
 
-/// A foreign text as one short line without control characters. The key is masked, because some hosts repeat it.
+/// A text from elsewhere as one short line without control characters. The key is masked, because some hosts repeat it.
 pub fn quote(text: &str, key: &str) -> String {
     let clean = masked(text, &[key], "(the key)");
     let words: Vec<&str> = clean.split(|c: char| c.is_whitespace() || c.is_control()).collect();
@@ -77,7 +77,7 @@ mod tests {
                 for said in [STANDARD.encode(&whole), URL_SAFE.encode(&whole), STANDARD_NO_PAD.encode(&whole)]
                 {
                     let shown = quote(&format!("bad header {said}, sorry"), key);
-                    // At most two characters at either end, which also depend on the neighbouring bytes.
+                    // At most two characters at either end remain, because they also depend on the neighbouring bytes.
                     let left =
                         shown.replace("bad header ", "").replace(", sorry", "").replace("(the key)", "");
                     let beside = (around.len() + after.len()) * 4 / 3 + 8;

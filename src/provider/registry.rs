@@ -61,7 +61,8 @@ pub fn build(config: &ProviderConfig, memory: &ProviderMemory) -> Result<Arc<dyn
     })
 }
 
-/// Checks the address of a provider, without a DNS lookup. Returns why requests to it are forbidden.
+/// Checks the address of a provider, without a DNS lookup. Returns why requests to it are forbidden, if they
+/// are.
 pub fn forbidden(config: &ProviderConfig) -> Option<ForbiddenAddress> {
     let (address, reach) = match &config.kind {
         KindConfig::Algorithmia(host) => (&host.base_url, algorithmia::reach(host)),
@@ -80,7 +81,7 @@ fn endpoint_digest(kind: &KindConfig) -> EndpointDigest {
     };
     let keys = secrets.into_iter().map(|secret| secret.expose().map_or("", |key| key.expose_secret()));
     let mut hash = Sha256::new();
-    // The debug output leaves keys out.
+    // The debug output contains no keys.
     for part in [format!("{kind:?}").as_str()].into_iter().chain(keys) {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
@@ -89,8 +90,8 @@ fn endpoint_digest(kind: &KindConfig) -> EndpointDigest {
 }
 
 /// Wraps a remote provider in a concurrency limit, retries and a circuit breaker, from the outside in. The limit is
-/// outermost, so that time in the queue does not count as a time-out and a retry keeps its slot. The circuit breaker is
-/// innermost, so that it sees every attempt.
+/// outermost, so that time in the queue does not count towards the time-out and a retry keeps its slot. The circuit
+/// breaker is innermost, so that it sees every attempt.
 pub fn decorated(
     inner: Arc<dyn Provider>,
     remote: &RemoteConfig,

@@ -11,14 +11,14 @@ use super::{FailureKind, HttpError, ProviderError, Reply};
 /// The time for sending and receiving, in addition to the host's time for the work.
 pub const TRANSFER: Duration = Duration::from_secs(5);
 
-/// Delays before each retry of fetching a paid result.
+/// The delay before each retry when a paid result is fetched.
 const FETCH_DELAYS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
-/// The host's time limit in seconds: the configured `timeout`, or less if the deadline is near. With less than half a
-/// second left, the call fails.
+/// The host's time limit in seconds: the configured `timeout`, or less if the deadline is near. If less than half a
+/// second is left for the host's work, the call fails.
 pub fn host_seconds(deadline: Instant, timeout: Duration) -> Result<u64, ProviderError> {
     let left = deadline.saturating_duration_since(Instant::now());
-    // At most a quarter of a short time is for the transfer.
+    // If little time is left, at most a quarter of it is for the transfer.
     let work = left.saturating_sub(TRANSFER.min(left / 4)).min(timeout);
     match (work + Duration::from_millis(500)).as_secs() {
         0 if work < timeout => {

@@ -1,8 +1,8 @@
 //! Retries a call that failed for a temporary reason and was not billed.
 //!
 //! The delay doubles with each retry and is jittered, so that concurrent calls do not retry together. A `Retry-After`
-//! of the host is added to the delay. If it is longer than `MAX_DELAY`, or the deadline is too close, the call is
-//! not retried: a fallback answers sooner.
+//! of the host is added to the delay. If the `Retry-After` is longer than `MAX_DELAY`, or the deadline is too close,
+//! the call is not retried, because a fallback answers sooner.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Total time-out: a call takes at most its provider's `timeout`, even if the request has more time.
+//! Limits each attempt to the provider's `timeout` plus time for the transfer, even if the request has more time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{Billed, Call, FailureKind, Provider, ProviderError, ProviderInfo, ProviderResponse, Readiness};
 
-/// A call may end by itself for this long after its deadline, because its own error is more precise.
+/// How long after its deadline a call may still end by itself, because its own error is more precise.
 const GRACE: Duration = Duration::from_millis(500);
 
 pub struct Timed {

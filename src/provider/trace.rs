@@ -56,7 +56,7 @@ impl Trace {
         Self { listener: Some(Arc::new(TraceListener { dry, tell: Box::new(tell) })), parent: None }
     }
 
-    /// Without a listener.
+    /// A trace without a listener.
     pub const fn of_request(parent: Option<TraceParent>) -> Self {
         Self { listener: None, parent }
     }

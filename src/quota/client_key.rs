@@ -1,5 +1,5 @@
-//! Identifies clients for limits: a key, or an address without a key. Of an IPv6 address only the network counts,
-//! because one household has at least a /64.
+//! Identifies clients for limits, by the API key or, without a key, by the address. Only the network part of an IPv6
+//! address counts, because one household has at least a /64.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -38,7 +38,7 @@ impl ClientBucket {
         }
     }
 
-    /// A coarser bucket, for when there are too many clients to remember.
+    /// A coarser bucket, which is used when there are too many clients to count separately.
     pub(super) fn coarse(&self) -> Self {
         match self {
             Self::Network(IpNet::V4(net)) => Self::Network(cut(net.addr().into(), net.prefix_len().min(16))),

@@ -1,5 +1,6 @@
-//! API keys: one store for every route, a file in the state folder. A key is shown once, when it is created; only its
-//! SHA-256 is stored. Keys are random with 148 bits, so a slow hash would not make them harder to guess.
+//! API keys: all APIs of the gateway use one store, a file in the state folder. A key is shown once, when it is
+//! created; only its SHA-256 is stored. Keys are random with 148 bits, so a slow hash would not make them harder to
+//! guess.
 //!
 //! A key is `sim` and 25 letters and digits, like Algorithmia's, because its tools insist on that form.
 
@@ -56,7 +57,7 @@ pub enum KeyStatus {
     Known(String),
     /// Unknown or revoked.
     Unknown,
-    /// No key was sent, or no key was ever created. If all keys are revoked, a sent key is still checked.
+    /// No key was sent, or no key was ever created. If keys were created but all are revoked, a sent key is `Unknown`.
     NoKeys,
     /// The file is unreadable, and the last read did not contain this key.
     Unreadable,
@@ -109,7 +110,7 @@ pub enum KeysError {
     Name(String),
     #[error("there is a key named `{0}` already: revoke it first, or choose another name")]
     Taken(String),
-    #[error("there is no key named `{0}`: `pixcolor key list` shows those there are")]
+    #[error("there is no key named `{0}`: `pixcolor key list` shows the existing keys")]
     Missing(String),
     #[error("cannot get random numbers from the operating system: {0}")]
     Random(getrandom::Error),
@@ -210,7 +211,7 @@ impl KeyStore {
         Ok(NewKey(key))
     }
 
-    /// Revokes a key and returns its stored form; the name becomes free. Blocks on the disk.
+    /// Revokes a key and returns its stored form. A new key may then have the same name. Blocks on the disk.
     pub fn revoke(&self, name: &str) -> Result<StoredKey, KeysError> {
         self.change(|keys| {
             let key = keys.iter_mut().find(|kept| kept.is(name));

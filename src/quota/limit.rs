@@ -43,7 +43,8 @@ const MOST_CELLS_A_SECOND: u64 = 1_000_000;
 const YEAR: Duration = Duration::from_secs(366 * 86_400);
 
 impl Limit {
-    /// A limit of `rate` `of` per `per`, with a `burst`; both in configured units, such as megapixels.
+    /// Limits the amount of `of` to `rate` per `per`, with a `burst`. Both numbers are in configured units, such as
+    /// megapixels.
     pub fn new(
         name: &str,
         by: LimitScope,
@@ -112,7 +113,7 @@ impl Limit {
     }
 }
 
-/// The limit `pictures` (600 pictures per minute for each client).
+/// For example: ``the limit `pictures` (600 pictures per minute for each client)``.
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rate, unit, per) = (self.rate / self.of.scale(), self.of.label(), self.per.label());

@@ -34,7 +34,7 @@ pub use words::{Gate, LimitScope, RatePeriod, Unit};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     pub limit: Arc<Limit>,
-    /// The client whose counter it is.
+    /// The client whose counter is charged.
     pub bucket: ClientBucket,
     /// Requests, bytes, images or pixels. More than the burst counts as the burst.
     pub amount: u64,
@@ -44,7 +44,7 @@ pub struct Charge {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitStatus {
     pub limit: Arc<Limit>,
-    /// The rest, in requests, bytes, images or pixels.
+    /// The amount that is left, in requests, bytes, images or pixels.
     pub remaining: u64,
     /// When more will be available; zero if nothing was taken.
     pub more_in: Duration,
@@ -55,14 +55,14 @@ pub struct LimitStatus {
 /// The rejection of a request. Nothing was taken from any limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct RateLimited {
-    /// The limits that rejected it; never empty.
+    /// The limits that rejected the request; never empty.
     pub levels: Vec<LimitStatus>,
     /// When these limits will accept the same request.
     pub wait: Duration,
 }
 
 impl RateLimited {
-    /// Extends the waiting time by limits that were charged and that a retry charges again.
+    /// Extends the waiting time to that of `others`: limits that were charged already and that a retry charges again.
     pub fn and_then(mut self, others: &[LimitStatus]) -> Self {
         self.wait = others.iter().map(|level| level.wait).fold(self.wait, Duration::max);
         self
@@ -85,7 +85,7 @@ pub trait Quota: Send + Sync {
     /// The status of each charge; takes nothing.
     async fn look(&self, charges: &[Charge]) -> Vec<LimitStatus>;
 
-    /// Forgets clients whose counters are empty.
+    /// Removes clients whose counters are empty.
     fn sweep(&self) {}
 }
 
@@ -94,7 +94,7 @@ pub struct Quotas {
     pub rates: Box<dyn Quota>,
     /// Bytes of uploads in memory.
     pub uploads: Shares,
-    /// Pixels that are being decoded or wait for it.
+    /// Pixels that are being decoded or wait for decoding.
     pub pixels: Shares,
     /// Requests that wait for the decoder.
     pub waiting: Shares,
@@ -104,7 +104,7 @@ pub struct Quotas {
 }
 
 impl Quotas {
-    /// Everything in this process except the given rates, and the keys of a state folder.
+    /// Uses the given rate limits and the keys of a state folder. Everything else is in this process and empty.
     pub fn new(rates: Box<dyn Quota>, state_dir: &Path) -> Self {
         Self {
             rates,
@@ -122,6 +122,6 @@ impl Quotas {
 pub struct Admission {
     /// What it took from limits.
     pub charges: Vec<Charge>,
-    /// Its share of the upload memory, returned when it is dropped.
+    /// Its share of the upload memory, which is returned on drop.
     pub share: Share,
 }

@@ -1,8 +1,8 @@
 //! Observes where requests come from, and warns about two network setups.
 //!
-//! Behind the userland proxy of a container engine or rootless networking, every client arrives from the bridge's
-//! address without a header, so all clients share one client's limits. And the headers of a proxy that is not trusted
-//! have no effect. Neither causes an error, so both are reported here.
+//! First: behind the userland proxy of a container engine or rootless networking, all requests come from the bridge's
+//! address without a forwarding header, so all clients share one client's limits. Second: the forwarding headers of a
+//! proxy that is not trusted have no effect. Neither setup causes an error, so both are reported here.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -26,10 +26,11 @@ struct PeerCounts {
     requests: u32,
     /// The candidate for the most frequent peer.
     peer: Option<IpAddr>,
-    /// Requests from that peer.
+    /// Requests from that peer minus requests from all others.
     its: u32,
+    /// Whether [`Notice::OnePeer`] was returned.
     told_lonely: bool,
-    /// Private and other peers.
+    /// Whether [`Notice::Forwarder`] was returned, first for public and then for private peers.
     told_forwarded: [bool; 2],
     /// The last private peer that sent a forwarding header and is not trusted.
     forwarder: Option<IpAddr>,
@@ -73,8 +74,8 @@ impl std::fmt::Display for Notice {
 }
 
 impl Notice {
-    /// The notice for the log. It contains a private address, which is one of the operator's machines; of any other
-    /// address only the network.
+    /// The notice for the log. A private address is logged in full, because it is one of the operator's machines. Of
+    /// any other address, only the network is logged.
     pub fn logged(self, network: impl FnOnce(IpAddr) -> IpNet) -> String {
         let (Self::OnePeer(peer) | Self::Forwarder(peer)) = self;
         match is_private(peer) {
@@ -85,7 +86,7 @@ impl Notice {
 }
 
 impl Peers {
-    /// Counts a request; returns a new notice once.
+    /// Counts a request. Each notice is returned only once.
     pub fn note(&self, Visit { peer, forwarded, trusted, near }: Visit) -> Option<Notice> {
         let peer = peer.to_canonical();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +101,7 @@ impl Peers {
         Some(Notice::OnePeer(lonely))
     }
 
-    /// The present notice for any client; it contains no address of another client.
+    /// The current notices. Any client may see them, because they contain only private addresses.
     pub fn notices(&self) -> Vec<Notice> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lonely = seen.lonely().map(Notice::OnePeer);
@@ -109,7 +110,7 @@ impl Peers {
 }
 
 impl PeerCounts {
-    /// Any client may send such headers, and must not hide a private proxy that does.
+    /// Any client may send such headers. A notice about a client must not suppress the one about a private proxy.
     fn forwarded_by(&mut self, peer: IpAddr) -> Option<Notice> {
         let near = is_private(peer);
         if near {
@@ -134,11 +135,11 @@ impl PeerCounts {
         }
     }
 
-    /// The private address of nearly all requests. With rootless engines every client has this machine's loopback
+    /// The private address from which nearly all requests come. With rootless engines, that is this machine's loopback
     /// address.
     fn lonely(&self) -> Option<IpAddr> {
         let peer = self.peer.filter(|peer| is_private(*peer))?;
-        // Requests of other peers lowered its count, too.
+        // `self.its` is the peer's requests minus all others, so this is the number of the peer's requests.
         let its = (self.requests + self.its) / 2;
         (self.requests >= ENOUGH && its * 100 >= self.requests * NEARLY_ALL).then_some(peer)
     }
@@ -246,7 +247,7 @@ mod tests {
         let peers = Peers::default();
         let stranger = ip("198.51.100.1");
         assert_eq!(peers.note(forwarded(stranger)), Some(Notice::Forwarder(stranger)));
-        assert_eq!(peers.notices(), [], "an address of a stranger is nobody's business");
+        assert_eq!(peers.notices(), [], "the address of another client must not be shown");
         assert_eq!(peers.note(forwarded(proxy)), Some(Notice::Forwarder(proxy)));
         let peers = Peers::default();
         for _ in 0..500 {

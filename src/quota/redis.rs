@@ -12,7 +12,7 @@ use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 pub struct InRedis {
     shared: SharedRedis,
     script: Script,
-    /// The fallback; without it nothing is limited meanwhile.
+    /// The fallback. Without it, nothing is limited while Redis is unavailable.
     meanwhile: Option<Box<dyn Quota>>,
 }
 

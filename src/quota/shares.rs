@@ -74,14 +74,14 @@ pub struct ShareLimits {
 /// The bound that would be exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShareExceeded {
-    /// The client's.
+    /// The bound of one client.
     Client,
-    /// That of all clients together.
+    /// The bound of all clients together.
     All,
 }
 
 impl ShareLimits {
-    /// An amount, at most what one client may hold.
+    /// Reduces an amount to the most that the client may hold.
     fn cap(self, amount: u64, bucket: Option<&ClientBucket>) -> u64 {
         amount.min(self.all).min(if bucket.is_some() { self.each } else { u64::MAX })
     }
@@ -96,8 +96,8 @@ pub struct Share {
 }
 
 impl Shares {
-    /// Takes a share at once or fails. A share larger than the whole counts as the whole. Without a client only the
-    /// common bound applies.
+    /// Takes a share at once or fails. An amount above the bound counts as the bound. Without a client, only the bound
+    /// of all clients together applies.
     pub fn take(
         &self,
         bucket: Option<ClientBucket>,

@@ -12,11 +12,11 @@ pub enum Gate {
 /// Which clients share a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LimitScope {
-    /// Each address without a key.
+    /// Each client without a key has its own counter.
     Client,
-    /// Each key.
+    /// Each key has its own counter.
     Key,
-    /// All clients.
+    /// All clients share one counter.
     All,
 }
 
@@ -88,7 +88,7 @@ impl Unit {
         }
     }
 
-    /// How many amounts make one configured unit.
+    /// The counted amount for one configured unit: 1,000,000 pixels for a megapixel.
     pub const fn scale(self) -> u64 {
         match self {
             Self::Requests | Self::Bytes | Self::Pictures => 1,

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use redis::{Client, ConnectionInfo, IntoConnectionInfo, RedisResult};
 
-/// A URL such as `redis://127.0.0.1:6379/0`; `rediss` for TLS, and `valkey` for either.
+/// A URL such as `redis://127.0.0.1:6379/0`. The scheme `rediss` means TLS; `valkey` and `valkeys` mean the same as
+/// `redis` and `rediss`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address(String);
 
@@ -13,7 +14,7 @@ pub struct Address(String);
 pub enum AddressError {
     #[error("is not an address such as \"redis://127.0.0.1:6379\", or \"rediss://\" with TLS")]
     Unknown,
-    #[error("must not have the password in it, which is shown: set `shared.password`")]
+    #[error("must not contain the password, because the address is shown: set `shared.password`")]
     Password,
 }
 
@@ -30,7 +31,7 @@ impl FromStr for Address {
 }
 
 impl Address {
-    /// A client for it, not yet connected.
+    /// A client for this address, not yet connected.
     pub(super) fn client(&self, password: Option<&str>) -> RedisResult<Client> {
         let info = info(&self.0)?;
         let mut settings = info.redis_settings().clone();

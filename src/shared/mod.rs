@@ -21,7 +21,7 @@ pub use address::{Address, AddressError};
 
 use crate::circuit::{Circuit, CircuitPass, CircuitPolicy};
 
-/// The pause after a failure.
+/// How long commands fail at once after a failure.
 const PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ impl CommandPurpose {
     }
 }
 
-/// Receives events; must be quick.
+/// Receives events. Its methods must return quickly.
 pub trait RedisObserver: Send + Sync {
     /// Whether Redis answers and accepts writes, as far as known.
     fn answers(&self, yes: bool);
@@ -230,7 +230,8 @@ impl SharedRedis {
                 let trouble = trouble(address, &error);
                 if health.trouble.is_none() {
                     tracing::warn!(
-                        "{trouble}; meanwhile each replica counts its own requests, and providers that cost something are off"
+                        "{trouble}; meanwhile each replica counts its own requests, and providers that cost something \
+                         are off"
                     );
                 }
                 if !error.is_io_error() {

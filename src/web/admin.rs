@@ -43,7 +43,7 @@ struct CacheContents {
 #[derive(Serialize)]
 struct ForgottenFacts {
     forgotten: usize,
-    /// `unknown` if no entry says which chroma belongs to the upload: some chroma may remain.
+    /// `forgotten`, or `unknown` if no entry says which chroma belongs to the upload: then some chroma may remain.
     #[serde(rename = "colour")]
     color: &'static str,
 }
@@ -62,7 +62,7 @@ async fn clear(_admin: Admin, context: Context) -> Result<Status, Problem> {
     Ok(Status::NoContent)
 }
 
-/// Deletes everything that was made of the upload with this SHA-256, in every tier.
+/// Deletes everything that was made from the upload with this SHA-256, in every tier.
 #[delete("/v1/admin/cache/<sha256>")]
 async fn remove(_admin: Admin, context: Context, sha256: &str) -> Result<Json<ForgottenFacts>, Problem> {
     let gone = forget(context.gateway.cache(), fingerprint(sha256)?, None).await.map_err(failed)?;
@@ -70,7 +70,7 @@ async fn remove(_admin: Admin, context: Context, sha256: &str) -> Result<Json<Fo
     Ok(Json(ForgottenFacts { forgotten: gone.values, color }))
 }
 
-/// Only an administrator may see paths.
+/// The problem for an error of the cache. The error may contain paths, which only an administrator may see.
 fn failed(error: CacheError) -> Problem {
-    Problem::new(Status::InternalServerError, format!("The cache cannot be changed: {error}."))
+    Problem::new(Status::InternalServerError, format!("The cache cannot be read or changed: {error}."))
 }

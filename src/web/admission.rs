@@ -16,7 +16,7 @@ use super::upload_memory::{UploadMemory, share_exceeded};
 use crate::config::RequestAmounts;
 use crate::quota::{Admission, Gate, Limit, LimitStatus, Share, ShareLimits, Unit, Visit};
 
-/// Admits an upload of this many bytes. A rejected upload takes nothing from any limit.
+/// Admits an upload of this many bytes. An upload that exceeds a limit is charged to no limit.
 pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<UploadMemory, Problem> {
     let Outcome::Success(context) = request.guard::<Context>().await else {
         return Err(Problem::new(Status::InternalServerError, "The gateway is not set up."));
@@ -43,7 +43,7 @@ pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<Uplo
     Ok(UploadMemory::new(admission, most, bytes, gateway, pace))
 }
 
-/// Admits another image of an admitted request, one that its body only refers to.
+/// Admits another image of an admitted request: one that the body refers to and does not contain.
 pub async fn again(context: &Context, bytes: u64) -> Result<Arc<Admission>, Problem> {
     let config = &context.snapshot.config;
     let client = context.client.bucket(config.clients.ipv6_prefix).filter(|_| config.quota.enabled);
@@ -58,7 +58,7 @@ fn most(Context { snapshot, .. }: &Context) -> ShareLimits {
     ShareLimits { all: config.limits.upload_memory, each: config.quota.client_upload_memory }
 }
 
-/// Charges the rate limits for an upload that has a share of the memory.
+/// Charges the rate limits for an upload that already holds a share of the upload memory.
 async fn charge(context: &Context, bytes: u64, share: Share) -> Result<Arc<Admission>, Problem> {
     let config = &context.snapshot.config;
     let client = context.client.bucket(config.clients.ipv6_prefix);
@@ -71,8 +71,9 @@ async fn charge(context: &Context, bytes: u64, share: Share) -> Result<Arc<Admis
     Ok(Arc::new(Admission { charges, share }))
 }
 
-/// Sets `RateLimit` and `RateLimit-Policy` on responses of limited routes and to invalid keys, by
-/// draft-ietf-httpapi-ratelimit-headers-10: structured fields (RFC 9651), a list with an item per limit.
+/// Sets `RateLimit` and `RateLimit-Policy` on responses of rate-limited routes, and on responses to requests with an
+/// invalid key. By draft-ietf-httpapi-ratelimit-headers-10, each header is a structured field (RFC 9651): a list with
+/// one item per limit.
 pub struct RateLimitHeaders;
 
 #[rocket::async_trait]
@@ -101,7 +102,7 @@ fn policy(level: &LimitStatus) -> String {
     let unit = match limit.of() {
         Unit::Requests => "",
         Unit::Bytes => ";qu=\"content-bytes\"",
-        // The draft has no units for these; other clients ignore a vendor's parameter.
+        // The draft has no units for these; clients ignore parameters that they do not know.
         Unit::Pictures => ";pixcolor-unit=\"pictures\"",
         Unit::Megapixels => ";pixcolor-unit=\"megapixels\"",
     };
@@ -109,7 +110,7 @@ fn policy(level: &LimitStatus) -> String {
     format!("\"{}\";q={quota}{unit};w={window}", limit.name())
 }
 
-/// `"bytes";r=1048576;t=1`: the rest, and the seconds until there is more.
+/// `"bytes";r=1048576;t=1`: the remaining amount, and the seconds until more is available.
 fn service_limit(level: &LimitStatus) -> String {
     let mut item =
         format!("\"{}\";r={}", level.limit.name(), in_configured_unit(&level.limit, level.remaining));

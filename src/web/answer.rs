@@ -24,7 +24,7 @@ pub enum RenditionResponse {
     Json(Rendition),
 }
 
-/// A rendition in JSON, without its first member `image`, a data URL.
+/// The JSON response without its first member, `image`, which is a data URL.
 #[derive(Serialize)]
 struct ResponseFacts<'r> {
     format: String,
@@ -41,16 +41,17 @@ struct ResponseFacts<'r> {
     cpu_seconds: Option<f64>,
     /// `colour` if the upload was in colour already, else `null`.
     input: Option<&'static str>,
-    /// Where the image came from: `memory`, `disk`, `merged`, `coalesced`, `passed`, or a call after a `miss`, on
-    /// `request` or to `bypass` the cache.
+    /// Where the image came from: a cache tier (`memory`, `disk`, `store`), cached colour (`merged`), another request's
+    /// flight (`coalesced`) or the upload itself (`passed`). After a call, the reason for it: `miss`, `request` or
+    /// `bypass`.
     cache: &'static str,
-    /// The cost that the cache saved; `null` if a provider was called.
+    /// The cost of the call that was not needed; `null` if a provider was called or nothing was saved.
     saved: Option<SavedFacts>,
     /// The path of the result; `null` if it is not stored.
     result: Option<String>,
     /// `budget` if a higher provider of the route lacked credit, else `null`.
     degraded: Option<&'static str>,
-    /// Seconds by step.
+    /// The duration of each step, in seconds.
     seconds: serde_json::Map<String, serde_json::Value>,
     attempts: Vec<AttemptFacts>,
     /// Empty if the result has no defect.
@@ -63,11 +64,11 @@ struct Warning<'r> {
     /// `damaged`: a part of the upload could not be read.
     #[serde(rename = "type")]
     kind: &'static str,
-    /// A sentence for a person.
+    /// A sentence for people.
     detail: &'r str,
 }
 
-/// The cost that the cache saved.
+/// The cost of a call that was not needed.
 #[derive(Serialize)]
 struct SavedFacts {
     /// Decimal as text; `null` if unknown.
@@ -223,7 +224,7 @@ impl<'r> Responder<'r, 'static> for RenditionResponse {
     }
 }
 
-/// Any response body, with the headers about its rendition.
+/// A response to which the headers about a rendition or a problem are added.
 pub struct Described<R> {
     headers: Vec<Header<'static>>,
     inner: R,

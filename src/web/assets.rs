@@ -1,4 +1,4 @@
-//! Templates and static files: embedded, or from a folder on disk that overrides them.
+//! Templates and static files. They are embedded in the program, and files in a folder on disk override them.
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -42,7 +42,7 @@ pub enum AssetError {
 }
 
 impl Assets {
-    /// Loads the embedded files and replaces them by those of the folders. `extend` adds functions to the templates.
+    /// Loads the embedded files; files in the folders replace them. `extend` adds functions to the templates.
     pub fn load(
         templates: Option<&Path>,
         files: Option<&Path>,

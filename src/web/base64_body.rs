@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 pub struct Base64Body {
     /// The next bytes to send unchanged.
     plain: Bytes,
-    /// The bytes to encode after that.
+    /// The bytes to encode and send after `plain`.
     picture: Bytes,
     /// The bytes to send unchanged at the end.
     tail: Bytes,
@@ -31,7 +31,8 @@ impl Base64Body {
         self.plain.len() + self.picture.len().div_ceil(3) * 4 + self.tail.len()
     }
 
-    /// Encodes as many whole groups as fit, at least one; what does not fit waits in `plain`.
+    /// Encodes as many groups of 3 bytes as fit into the buffer. If none fits, one group is encoded into `plain`, which
+    /// is sent next.
     fn encode(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         let groups = buffer.remaining() / 4;
         let piece = self.picture.split_to(self.picture.len().min(groups.max(1) * 3));
@@ -68,7 +69,7 @@ impl AsyncRead for Base64Body {
     }
 }
 
-/// Rocket requires it of every sized body and seeks only if the size is unknown.
+/// Rocket requires this trait of every sized body, but seeks only if the size is unknown.
 impl AsyncSeek for Base64Body {
     fn start_seek(self: Pin<&mut Self>, _: SeekFrom) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())

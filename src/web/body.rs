@@ -27,7 +27,7 @@ use crate::quota::Admission;
 const DISCARD_BYTES: usize = 64 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(10);
 
-/// A client that sends nothing for this time may be waiting for the response already.
+/// Discarding ends when the client sends nothing for this time: it may already be waiting for the response.
 const DISCARD_PAUSE: Duration = Duration::from_secs(1);
 
 /// How many bytes JSON may add to an image in base64.
@@ -100,8 +100,8 @@ impl<'r> Body<'r> {
         finish(bytes, hash, self.admission())
     }
 
-    /// Reads an image whose client declares a form, as `curl --data-binary` does without a `Content-Type`; `None` if the body
-    /// is a form. Other bytes are returned, so that the decoder's error names their format.
+    /// Reads an image that the client declared as a form, as `curl --data-binary` does by default. `None` if the body
+    /// is really a form. Bytes that are neither are also returned, so that the decoder's error can name their format.
     pub async fn declared_as_form(&mut self) -> Result<Option<Upload>, Problem> {
         let upload = self.raw().await?;
         let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
@@ -119,7 +119,7 @@ impl<'r> Body<'r> {
         self.collect(self.limit, |_| ()).await
     }
 
-    /// Reads a form with these fields.
+    /// Reads a form. `part` decides what to do with each field.
     pub async fn form(
         &mut self,
         request: &Request<'_>,
@@ -137,8 +137,8 @@ impl<'r> Body<'r> {
         if self.length > limit {
             return Err(too_large());
         }
-        // Capacity costs address space only: pages become memory when bytes arrive. One extra byte lets the read that finds
-        // the end use the same buffer.
+        // Capacity costs address space only: pages become memory when bytes arrive. One extra byte lets the read that
+        // finds the end use the same buffer.
         let mut buffer = BytesMut::with_capacity(self.length.max(8 << 10) as usize + 1);
         let mut seen = 0;
         loop {
@@ -156,8 +156,8 @@ impl<'r> Body<'r> {
     }
 }
 
-/// Discards the rest of a body, so that the client can read the response: `problem`, which closes the connection if the
-/// rest is too long.
+/// Discards the rest of a body, so that the client can read the response. Returns the problem, which closes the
+/// connection if the rest was too long or too slow.
 async fn discarded(stream: &mut (impl AsyncRead + Unpin), problem: Problem) -> Problem {
     let (end, mut seen) = (Instant::now() + DISCARD_TIME, 0);
     let mut buffer = BytesMut::with_capacity(64 << 10);

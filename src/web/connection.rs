@@ -55,8 +55,8 @@ impl Connection for TcpConnection {
             self.find().unwrap_or_else(|error| {
                 WARNED.call_once(|| {
                     tracing::warn!(
-                        "the list of connections in /proc/self/net cannot be read, so that calls are made for clients \
-                         that have left, too: {error}"
+                        "the list of connections in /proc/self/net cannot be read, so calls are also made for clients \
+                         that have left: {error}"
                     );
                 });
                 true

@@ -51,7 +51,7 @@ fn flaw(error: &DecodeError) -> String {
     match error {
         DecodeError::InvalidByte(at, byte) => {
             let shown = char::from(*byte).escape_default();
-            format!("has `{shown}` at byte {} of its data, which is no letter of base64", at + 1)
+            format!("has `{shown}` at byte {} of its data, which is not a base64 character", at + 1)
         }
         DecodeError::InvalidLength(_)
         | DecodeError::InvalidLastSymbol { .. }

@@ -25,9 +25,9 @@ struct EstimateResponse {
     width: Option<u32>,
     height: Option<u32>,
     sha256: Option<String>,
-    /// In megapixels; the size classes of `/v1/providers`.
+    /// The size class, in megapixels, as in `/v1/providers`.
     size: Option<&'static str>,
-    /// The provider that would answer now; `null` if none could.
+    /// The provider that would colour the picture now; `null` if none could.
     first: Option<String>,
     providers: Vec<OfferFacts>,
 }
@@ -36,21 +36,21 @@ struct EstimateResponse {
 #[derive(Serialize)]
 struct OfferFacts {
     name: String,
-    /// Position on the route, from 1; `null` if it is used only by name.
+    /// Position on the route, from 1; `null` if it is not on the route and is used only when a request names it.
     place: Option<usize>,
     leaves_machine: bool,
     ready: bool,
     /// Why it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// `hit`: the result is cached; `merged`: its chroma is; `miss`; `unknown`: the request has neither the image nor
-    /// its SHA-256.
+    /// `hit`: the result is cached; `merged`: only the colour is cached; `miss`: neither is cached; `unknown`: the
+    /// request has neither the image nor its SHA-256.
     cache: &'static str,
     /// The cost of the request: zero if the result is cached.
     credits: CreditsRange,
     /// `credits` in money; `null` if no exchange rate is configured.
     money: Option<MoneyFacts>,
-    /// The provider's time; `null` without past calls, or if it would not be called.
+    /// How long the provider takes; `null` without past calls, or if the provider would not be called.
     seconds: Option<SecondsRange>,
     /// The number of past calls for photos of this size; 0 if the estimate comes from the price alone.
     calls: u64,
@@ -64,11 +64,11 @@ struct OfferFacts {
 /// Decimals as text, because money is never a float.
 #[derive(Serialize)]
 struct CreditsRange {
-    /// The lowest tenth of past calls; zero without past calls.
+    /// One in ten past calls cost less. Without past calls: the least that the price allows.
     low: String,
-    /// `null` without past calls, unless the price is fixed.
+    /// The median of past calls. Without past calls: the price if it is fixed, else `null`.
     typical: Option<String>,
-    /// The highest tenth of past calls; the maximum without past calls.
+    /// One in ten past calls cost more. Without past calls: the most that the price allows.
     high: String,
     /// The amount that a call would reserve.
     most: String,

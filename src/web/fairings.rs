@@ -10,19 +10,19 @@ use rocket::{Data, Request, Response};
 use super::guards;
 use super::identity::{REQUEST_ID, RequestIdentity};
 
-/// The page loads from this server only. `blob:` and `data:` are its own images and results.
+/// The page loads resources from this server only. `blob:` and `data:` URLs are its own images and results.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Other responses may not run scripts or load anything when a browser opens them.
+/// Other responses must not run scripts or load anything when a browser opens them.
 const OTHER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
-/// Restores the method of a form that was sent with `POST`. Rocket takes the value of a first field `_method` as the
-/// method, before any fairing and without a setting to prevent it. A form on any web page could thus send `DELETE` or
-/// `PUT`, which browsers do not send across sites.
+/// Restores the method of a form that was sent with `POST`. If the first field of a form is `_method`, Rocket uses its
+/// value as the method. Rocket does so before any fairing runs, and no setting prevents it. So a form on any web page
+/// could send `DELETE` or `PUT`, which browsers do not send across sites.
 pub struct SentMethod;
 
-/// The number of bytes that Rocket looks at.
+/// The number of bytes in which Rocket looks for the field `_method`.
 const METHOD_FIELD: usize = "_method=delete".len();
 
 #[rocket::async_trait]
@@ -66,9 +66,9 @@ impl Fairing for Headers {
     }
 }
 
-/// Sets how many bytes of a body Rocket copies and writes at a time. Its default of 4 KiB makes 75 writes of an image
-/// of 300 kB. `sized_body` resets the setting, so this fairing sets it after every responder, Rocket's own (`Json`,
-/// `String`) included.
+/// Sets how many bytes of a body Rocket copies and writes at a time. With Rocket's default of 4 KiB, an image of 300 kB
+/// takes 75 writes. `sized_body` resets the setting, so this fairing sets it after every responder, including Rocket's
+/// own (`Json`, `String`).
 pub struct ChunkSize;
 
 /// Maximum bytes that are copied at a time. A client that does not read a large response occupies 0.8 MB; with 512
@@ -146,7 +146,7 @@ impl Began {
     }
 }
 
-/// Whether a request is a `HEAD`, whose handler sees a `GET`.
+/// Whether the client sent `HEAD`. Rocket then calls the handler of `GET`.
 pub fn is_head(request: &Request<'_>) -> bool {
     Began::of(request).1 == Method::Head
 }

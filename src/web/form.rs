@@ -18,10 +18,10 @@ use crate::quota::Admission;
 /// Maximum number of fields: all known ones and some repetitions.
 const FORM_FIELDS: usize = 24;
 
-/// Maximum length of a text field.
+/// Maximum length of a text field, in bytes.
 const FIELD_BYTES: usize = 256;
 
-/// Maximum bytes of the other fields: OpenAI's prompts have up to 32,000 characters.
+/// Maximum bytes of a form without its image: OpenAI's prompts have up to 32,000 characters.
 const FIELDS_BYTES: u64 = 192 << 10;
 
 /// What to do with a field.
@@ -46,8 +46,8 @@ pub struct Form {
     pub skipped: Vec<String>,
 }
 
-/// Reads a form. Its image has at most `limit` bytes; `length`, the `Content-Length`, sizes its buffer; arriving
-/// bytes take `memory`.
+/// Reads a form whose image has at most `limit` bytes. `length`, the `Content-Length`, is the initial size of the
+/// image's buffer. Arriving bytes are reserved in `memory`.
 pub async fn read<R: AsyncRead + Send + Unpin>(
     stream: R,
     boundary: String,
@@ -125,7 +125,9 @@ fn plain(name: String) -> Result<String, Problem> {
     if !name.is_empty() && name.chars().all(plain) {
         return Ok(name);
     }
-    Err(Problem::bad_request("A form field's name must be of letters, digits, `_`, `-`, `.`, `[` and `]`."))
+    Err(Problem::bad_request(
+        "A form field's name must consist of letters, digits, `_`, `-`, `.`, `[` and `]`.",
+    ))
 }
 
 async fn value(field: &mut multer::Field<'_>) -> Result<String, Problem> {
@@ -140,11 +142,11 @@ async fn value(field: &mut multer::Field<'_>) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| unreadable())
 }
 
-/// The problem of an invalid form; `limit` is that of the image.
+/// The problem for an invalid form; `limit` is the size limit of the image.
 fn broken_form(error: multer::Error, limit: u64) -> Problem {
     match error {
         multer::Error::StreamSizeExceeded { .. } => Problem::too_large(limit),
-        // The source says why reading failed.
+        // The inner error says why reading failed.
         multer::Error::StreamReadFailed(error) => {
             Problem::bad_request(format!("The multipart body cannot be read: {error}."))
         }

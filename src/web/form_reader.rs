@@ -1,5 +1,5 @@
-//! Bounds the memory of the multipart parser, which searches everything that it has read for a boundary or for the
-//! end of a part's header.
+//! Bounds the memory of the multipart parser, which buffers what it reads until it finds a boundary or the end of a
+//! part's header.
 
 use std::io;
 use std::pin::Pin;
@@ -33,8 +33,8 @@ impl Allowance {
     }
 }
 
-/// A reader that fails after a given number of bytes. It returns pending once after each piece, because the parser reads everything
-/// available before it parses; so the parser sees one piece at a time.
+/// A reader that fails after a given number of bytes. It returns [`Poll::Pending`] once after each piece. The parser
+/// reads everything available before it parses, so it gets one piece at a time.
 #[derive(Debug)]
 pub struct FormReader<R> {
     inner: R,

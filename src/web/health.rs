@@ -30,16 +30,16 @@ fn healthz() -> Json<HealthBody> {
 #[derive(Serialize)]
 struct ReadinessBody {
     status: &'static str,
-    /// Why no paid call is made, if so.
+    /// If no call that costs credit can be made: the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     paid_providers_are_off: Option<String>,
-    /// Why the configuration on disk is not in effect, if so.
+    /// If the configuration on disk is not in effect: the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration_is_not_in_force: Option<String>,
-    /// Why only previously valid keys are accepted, if so.
+    /// If only previously valid keys are accepted: the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys_cannot_be_read: Option<&'static str>,
-    /// Why the replicas share nothing now, although Redis is configured.
+    /// If Redis is configured, but the replicas cannot share anything now: the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     replicas_are_on_their_own: Option<String>,
     /// The providers of the route, in order, each with a reason if it is not ready.
@@ -54,12 +54,13 @@ const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[get("/readyz")]
 async fn readyz(context: Context) -> (Status, Json<ReadinessBody>) {
-    // A fresh check, because the last one may have been before the failure. Commands report their own failures.
+    // A new check, because something may have failed since the last one. Failures are recorded where they occur, so the
+    // result is not needed here.
     let _ = timeout(CHECK_TIMEOUT, context.gateway.check_ledger()).await;
     let mut route = list(&context);
     let paid_providers_are_off = context.gateway.ledger_health().err().map(|error| error.to_string());
     let configuration_is_not_in_force = context.gateway.reload_error();
-    // The original message names a folder of this machine.
+    // Not the error's own text, which contains a path on this machine.
     let keys_cannot_be_read = context
         .gateway
         .quotas()

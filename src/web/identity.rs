@@ -1,5 +1,5 @@
-//! Request IDs. The client or a proxy may set the ID. Every log line of the request and its response carry it. The
-//! request's trace context goes with it.
+//! Request IDs. The client or a proxy may set the ID. The response and every log line of the request contain it. The
+//! request's trace context is stored with it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,11 +16,10 @@ pub const REQUEST_ID: &str = "X-Request-Id";
 const LONGEST: usize = 128;
 
 pub struct RequestIdentity {
-    /// The ID.
     pub id: String,
     /// The trace context, if any.
     pub parent: Option<TraceParent>,
-    /// The span of its log lines.
+    /// The span of the request's log lines.
     pub span: Span,
 }
 
@@ -39,7 +38,7 @@ impl RequestIdentity {
     }
 }
 
-/// A random ID. If the system has no random numbers, a counter of this process serves instead.
+/// A random ID. If the system provides no random numbers, the ID is the process ID and a counter.
 fn new_id() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut random = [0; 16];
@@ -49,7 +48,7 @@ fn new_id() -> String {
     }
 }
 
-/// The value of a header that occurs once.
+/// The value of a header; `None` if it is absent or repeated.
 fn one<'r>(request: &'r Request<'_>, name: &str) -> Option<&'r str> {
     let mut values = request.headers().get(name);
     values.next().filter(|_| values.next().is_none())

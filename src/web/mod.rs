@@ -1,4 +1,4 @@
-//! The HTTP interface. One file per resource; errors become HTTP in `problem`.
+//! The HTTP interface. Each resource has its own file; `problem` maps errors to HTTP responses.
 
 mod admin;
 mod admission;
@@ -68,7 +68,7 @@ fn own_routes(with_metrics: bool) -> Vec<Route> {
     .concat()
 }
 
-/// The page's templates and files: the embedded ones, replaced by those of the two folders.
+/// The page's templates and files. Files in the two folders replace the embedded ones.
 pub fn assets(templates: Option<&Path>, files: Option<&Path>) -> Result<Assets, AssetError> {
     Assets::load(templates, files, openapi::extend_templates)
 }
@@ -115,8 +115,8 @@ async fn unhandled(status: Status, request: &Request<'_>) -> Problem {
     if let Some(problem) = guards::rejection(request) {
         return problem;
     }
-    // Only the guards of the admin and metrics tokens return these statuses. Counting them prevents guessing tokens
-    // faster than keys.
+    // Only the guards of the admin and metrics tokens return these statuses. Such requests are counted, so that tokens
+    // cannot be guessed faster than keys.
     if matches!(status.code, 401 | 403)
         && let Outcome::Success(context) = request.guard::<guards::Context>().await
         && let Err(problem) = context.count_refusal().await

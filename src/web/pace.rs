@@ -17,7 +17,7 @@ use crate::config::LimitsConfig;
 #[derive(Clone, Debug)]
 pub struct Pace {
     arrived: Arc<AtomicU64>,
-    /// The maximum in any case.
+    /// The maximum of the time-out, however many bytes arrive.
     most: Duration,
     grace: Duration,
     /// Bytes per second; 0 disables the check.
@@ -31,7 +31,8 @@ pub enum TooSlow {
     TimedOut(Duration),
     /// Slower than the minimum speed.
     #[error(
-        "The upload is too slow: {arrived} bytes in {} seconds. Send it again over a faster connection, or send a smaller file.",
+        "The upload is too slow: {arrived} bytes in {} seconds. Send it again over a faster connection, or send a \
+         smaller file.",
         took.as_secs()
     )]
     BelowMinimumSpeed {
@@ -67,7 +68,7 @@ impl Pace {
         }
     }
 
-    /// The time that the bytes so far have earned.
+    /// The time-out with the bytes that have arrived so far.
     fn time(&self) -> Duration {
         let worth = self.arrived().saturating_mul(1_000_000).checked_div(self.speed);
         let time = worth.map(|micros| self.grace.saturating_add(Duration::from_micros(micros)));

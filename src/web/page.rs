@@ -63,7 +63,7 @@ async fn result(
     }
 }
 
-/// The result page of a rendition.
+/// Colours the picture. Also returns the values for the template of the result page.
 async fn color(
     context: &Context,
     picture: Result<UploadedImage, Problem>,
@@ -93,7 +93,7 @@ fn facts(rendition: &Rendition, original: Option<String>, file_name: &str) -> se
     })
 }
 
-/// The upload as a data URL if browsers can show it, which TIFF they cannot.
+/// The upload as a data URL; `None` for TIFF, which browsers cannot show.
 fn original_url(upload: &Upload, limits: &Limits) -> Option<String> {
     let format = read_head(&upload.bytes, limits).ok()?.format;
     (format != InputFormat::Tiff)

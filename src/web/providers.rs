@@ -29,10 +29,10 @@ pub struct ProviderFacts {
     pub reason: Option<String>,
     /// Whether images leave this machine.
     leaves_machine: bool,
-    /// What happens to a call that has not begun when its clients have left: `drop` or `finish`.
+    /// What happens to a call if all its clients leave before it begins: `drop` or `finish`.
     #[serde(skip_serializing_if = "Option::is_none")]
     on_disconnect: Option<&'static str>,
-    /// Position on the route, from 1; absent if it is used only by name.
+    /// Position on the route, from 1; absent if it is not on the route and is used only when a request names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<usize>,
 }
@@ -57,11 +57,11 @@ struct PerMegapixel {
     megapixels: f64,
     /// Decimal as text; includes failed calls that cost credit.
     credits: String,
-    /// Its present value, by currency.
+    /// `credits` in money at the configured exchange rate, by currency.
     money: BTreeMap<String, String>,
-    /// Seconds of waiting for the provider.
+    /// Seconds spent waiting for the provider.
     seconds: f64,
-    /// Seconds of this machine's processors.
+    /// Processor seconds on this machine.
     cpu_seconds: f64,
 }
 

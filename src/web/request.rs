@@ -12,7 +12,7 @@ use crate::hex::{hex, unhex};
 use crate::photo::OutputFormat;
 use crate::provider::Trace;
 
-/// The value of a query parameter, which may be given once. Rocket treats a repeated one as absent.
+/// The value of a query parameter. A repeated parameter is an error; as an `Option`, Rocket would treat it as absent.
 pub fn single(name: &str, mut values: Vec<String>) -> Result<Option<String>, Problem> {
     match values.len() {
         0 | 1 => Ok(values.pop()),
@@ -80,7 +80,7 @@ pub fn fingerprint(sha256: &str) -> Result<Fingerprint, Problem> {
     })
 }
 
-/// The path of a result, which is the SHA-256 of its bytes.
+/// The path of a result. It ends in the SHA-256 of the result's bytes.
 pub fn result_path(digest: [u8; 32]) -> String {
     format!("/v1/results/{}", hex(&digest))
 }

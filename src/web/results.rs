@@ -1,6 +1,6 @@
 //! Results by URL: `GET /v1/results/{digest}` returns one immutable image, and `GET /v1/results/sha256/{fingerprint}`
-//! the best cached result of an upload. A client that knows the SHA-256 of a photo can ask here first and may not
-//! need to upload it.
+//! the best cached result of an upload. A client that knows the SHA-256 of a photo can ask here first, and uploads the
+//! photo only if there is no result.
 
 use std::io::Cursor;
 
@@ -24,7 +24,7 @@ pub fn routes() -> Vec<Route> {
     routes![result, best]
 }
 
-/// An image, whose URL is the digest of its content.
+/// Returns the image with this SHA-256.
 #[get("/v1/results/<digest>")]
 async fn result(context: Context, known: ClientCopy<'_>, digest: &str) -> Result<ResultImage, Problem> {
     context.permitted().await?;
@@ -45,7 +45,7 @@ async fn result(context: Context, known: ClientCopy<'_>, digest: &str) -> Result
     Ok(ResultImage { bytes, media_type: format.media_type(), digest, headers, known: known.is(digest) })
 }
 
-/// The best cached result of the upload with this SHA-256.
+/// Returns the best cached result of the upload with this SHA-256.
 #[get("/v1/results/sha256/<fingerprint>?<provider>&<format>")]
 async fn best(
     context: Context,

@@ -1,5 +1,5 @@
-//! The memory of an arriving upload. The reservation grows with the bytes that arrive and ignores `Content-Length`,
-//! so a client that announces much and sends little cannot block others.
+//! The memory of an arriving upload. The reservation grows with the bytes that arrive, and `Content-Length` alone
+//! reserves nothing. So a client that announces much and sends little cannot block others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,14 +24,14 @@ const LEAST: u64 = 8 << 10;
 pub struct UploadMemory {
     admission: Arc<Admission>,
     most: ShareLimits,
-    /// The announced bytes, or the maximum.
+    /// The announced size in bytes, or the maximum size if none is announced.
     announced: u64,
     gateway: Arc<Gateway>,
     pace: Pace,
 }
 
 impl UploadMemory {
-    /// No memory yet, for an upload of `announced` bytes whose arrival `pace` counts.
+    /// Reserves nothing yet. The upload will have `announced` bytes, and `pace` counts those that arrive.
     pub const fn new(
         admission: Arc<Admission>,
         most: ShareLimits,

@@ -22,18 +22,18 @@ fn blocks(language: &str) -> Vec<&'static str> {
     all.map(|rest| rest.split("```").next().unwrap()).collect()
 }
 
-/// The Python of an environment that `tests/run` installs; `None` if it is missing.
+/// The Python interpreter of an environment that `tests/run` installs; `None` if it is missing.
 pub fn python(name: &str) -> Option<PathBuf> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(".test/{name}/bin/python"));
     if python.exists() {
         return Some(python);
     }
     assert!(std::env::var_os("CI").is_none(), "{} is missing: run tests/run", python.display());
-    eprintln!("left out: {} is missing, which tests/run installs", python.display());
+    eprintln!("skipped: {} is missing; tests/run installs it", python.display());
     None
 }
 
-/// Runs every example of a language in a folder with a photograph, and checks the pictures that they make.
+/// Runs every example of a language in a folder with a photograph, and checks the pictures that the examples write.
 #[track_caller]
 fn run(language: &str, makes: &[&str], command: impl Fn(&str, &Server) -> Command) {
     let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
@@ -53,7 +53,7 @@ fn run(language: &str, makes: &[&str], command: impl Fn(&str, &Server) -> Comman
     }
 }
 
-/// A program with its code as an argument.
+/// The command that runs a program with these arguments and then the code as the last argument.
 fn given(program: impl AsRef<std::ffi::OsStr>, args: &[&str], code: &str) -> Command {
     let mut command = Command::new(program);
     command.args(args).arg(code);

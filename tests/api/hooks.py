@@ -14,7 +14,7 @@ PICTURES = {path.suffix[1:]: path.read_bytes() for path in sorted(pathlib.Path("
 for kind, picture in PICTURES.items():
     schemathesis.openapi.media_type(f"image/{kind}", st.just(picture))
 schemathesis.openapi.media_type("application/octet-stream", st.sampled_from(list(PICTURES.values())))
-# The files of forms.
+# Files in multipart forms.
 schemathesis.openapi.format("binary", st.sampled_from(list(PICTURES.values())))
 
 
@@ -22,7 +22,7 @@ def data_url(kind):
     return f"data:image/{kind};base64,{base64.b64encode(PICTURES[kind]).decode()}"
 
 
-# Names that a valid request needs and only the server knows, by parameter and by operation.
+# Values that a valid request needs and only this server knows: NAMES by parameter, PLACES by operation.
 NAMES = {"provider": "local", "model": "local"}
 PLACES = {
     "resultByDigest": {"digest": os.environ["RESULT"]},

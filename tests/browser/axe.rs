@@ -57,9 +57,9 @@ fn in_every_state(look: &str, prepare: impl FnOnce(&Page)) {
     page.browser.click("#accept");
     page.until("lab.dataset.phase === 'sending' && bar.value > 0");
     check("sending");
-    assert_eq!(page.phase(), "sending", "it took longer to look than to send");
-    // Cancels while the upload is slow: once the picture has arrived it is coloured and cached, and the page would not
-    // offer a price again.
+    assert_eq!(page.phase(), "sending", "the check took longer than the upload");
+    // Cancels the upload while it is slow. A picture that arrives is coloured and cached, and the page would not offer
+    // a price for it again.
     page.browser.click("#cancel");
     slow(-1);
     page.browser.click("#sample");

@@ -16,11 +16,11 @@ fn the_docs_page_works_without_javascript_in_both_color_schemes_and_on_a_phone()
         page.shot(&format!("docs-{scheme}"));
         page.browser.click("#colorize summary");
         page.until("document.querySelector('#colorize').open");
-        let told = page.text("#colorize");
+        let text = page.text("#colorize");
         for word in
             ["/v1/colorize", "provider", "image/jpeg", "Coloured", "X-PixColor-Credits", "402", "Retry-After"]
         {
-            assert!(told.contains(word), "no {word:?} in {told}");
+            assert!(text.contains(word), "no {word:?} in {text}");
         }
         page.shot(&format!("docs-open-{scheme}"));
         for selector in [

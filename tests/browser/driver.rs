@@ -20,7 +20,7 @@ pub struct Browser {
     agent: Agent,
     /// The address of the session.
     session: String,
-    /// Where downloads go.
+    /// The folder of the browser's profile and, in `downloads`, of downloaded files.
     pub folder: TempDir,
 }
 
@@ -28,7 +28,7 @@ impl Browser {
     pub fn start() -> Self {
         // Chromedriver exits if its port is free in one address family but in use in the other.
         let started = (0..5).find_map(|_| start_driver());
-        let (driver, port) = started.expect("chromedriver says its port");
+        let (driver, port) = started.expect("chromedriver prints its port");
 
         let agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -74,7 +74,7 @@ impl Browser {
     fn post(&self, path: &str, body: Value) -> Value {
         let url = format!("{}{path}", self.session);
         let request = self.agent.post(&url).header("Content-Type", "application/json");
-        let answer = Answer::new(request.send(body.to_string()).expect("an answer of the driver"));
+        let answer = Answer::new(request.send(body.to_string()).expect("a response of the driver"));
         let mut value = answer.json();
         assert_eq!(answer.status, 200, "{path} {body}: {value}");
         value["value"].take()
@@ -139,7 +139,7 @@ impl Browser {
         self.post("/actions", json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}));
     }
 
-    /// Drags a file over a point of the window, or drops it there if `drop`.
+    /// Drags a file over a point of the window, and drops it there if `drop` is true.
     #[track_caller]
     pub fn drag(&self, file: &Path, (x, y): (u32, u32), drop: bool) {
         let data = json!({"items": [], "files": [file], "dragOperationsMask": 1});
@@ -149,10 +149,10 @@ impl Browser {
         }
     }
 
-    /// A screenshot of the window, as WebP with this quality or else as PNG.
+    /// A screenshot of the window: WebP with this quality, or PNG for `None`.
     pub fn screenshot(&self, webp_quality: Option<u8>) -> Vec<u8> {
         use base64::Engine;
-        // An idle page may not draw a frame to capture until it is in the foreground.
+        // In the background, Chromium sometimes draws no frame of an idle page, so the capture would wait.
         self.cdp("Page.bringToFront", json!({}));
         let wanted = match webp_quality {
             Some(quality) => json!({"format": "webp", "quality": quality}),

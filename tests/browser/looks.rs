@@ -79,11 +79,18 @@ fn the_page_fits_a_phone_and_its_controls_are_large_enough_for_a_thumb() {
     fits(&page);
     page.shot("phone-done");
     ["label[for=file]", "#format", "#download", ".views label"].iter().for_each(|selector| thumb(selector));
-    assert_eq!(page.string("prints.dataset.view"), "wipe", "one print over the other needs half the room");
+    assert_eq!(
+        page.string("prints.dataset.view"),
+        "wipe",
+        "on a phone, one picture covers the other to save space"
+    );
     let place = |image: &str| page.place(image).map(f64::round).map(|side| side as i64);
     let [left, top, right, bottom] = place("#result");
     assert_eq!(place("#original"), [left, top, right, bottom]);
-    assert!(right - left > 300 && bottom < 740, "large, and seen whole: {left} {top} {right} {bottom}");
+    assert!(
+        right - left > 300 && bottom < 740,
+        "the picture must be large and completely visible: {left} {top} {right} {bottom}"
+    );
     page.choose_picture("upright.png", &Picture::png(300, 500, 7));
     page.until("document.querySelector('#facts').innerText.includes('300 × 500')");
     page.browser.click(".views input[value=side]");
@@ -100,7 +107,7 @@ fn the_page_fits_a_phone_and_its_controls_are_large_enough_for_a_thumb() {
 
 #[test]
 fn the_page_works_at_400_per_cent_zoom() {
-    // A window of 1280 pixels at 400 %, as WCAG asks.
+    // A window of 1280 pixels at 400 %, as WCAG requires.
     let page = Page::prepared(Setup::new(), |page| page.window(320, 256));
     fits(&page);
     page.browser.click("#sample");

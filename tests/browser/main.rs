@@ -9,7 +9,7 @@
     clippy::panic,
     clippy::disallowed_methods,
     dead_code,
-    reason = "a test fails by panicking, and waits where it must; it needs not all of what tests share"
+    reason = "a test fails by panicking and may wait; no test binary uses all shared helpers"
 )]
 
 #[path = "../fakes/mod.rs"]

@@ -40,7 +40,8 @@ impl Page {
         page
     }
 
-    /// Sets the size of the window in CSS pixels. Below a width of 600 the browser emulates a phone with a pixel ratio of 2.
+    /// Sets the size of the window in CSS pixels. Below a width of 600 the browser emulates a phone with a pixel ratio
+    /// of 2.
     pub fn window(&self, width: u32, height: u32) {
         let phone = width < 600;
         let metrics = json!({
@@ -86,7 +87,7 @@ impl Page {
         within(PATIENCE, failed, || self.browser.value(&whole) == true);
     }
 
-    /// Waits until the photograph is coloured and both pictures are there.
+    /// Waits until the photograph is coloured and both pictures are shown.
     #[track_caller]
     pub fn until_done(&self) {
         self.until("['done', 'failed'].includes(lab.dataset.phase)");
@@ -132,13 +133,13 @@ impl Page {
         self.browser
             .value(expression)
             .as_str()
-            .unwrap_or_else(|| panic!("{expression} is no text"))
+            .unwrap_or_else(|| panic!("{expression} is not a string"))
             .to_owned()
     }
 
     #[track_caller]
     pub fn number(&self, expression: &str) -> f64 {
-        self.browser.value(expression).as_f64().unwrap_or_else(|| panic!("{expression} is no number"))
+        self.browser.value(expression).as_f64().unwrap_or_else(|| panic!("{expression} is not a number"))
     }
 
     /// How colourful an image of the page is: mean distance between the largest and the smallest channel,
@@ -195,14 +196,14 @@ impl Page {
             let url = event["message"]["params"]["request"]["url"].as_str().unwrap();
             match url.strip_prefix(&origin) {
                 Some(path) => paths.push(path.to_owned()),
-                None => assert!(url.starts_with("data:") || url.starts_with("blob:"), "asked for {url}"),
+                None => assert!(url.starts_with("data:") || url.starts_with("blob:"), "requested {url}"),
             }
         }
         paths
     }
 
-    /// Checks the console and the requests at the end of a test: each console message must contain one of `expected`, and
-    /// every request must have gone to the gateway.
+    /// Checks the console and the requests at the end of a test: each console message must contain one of `expected`,
+    /// and every request must have gone to the gateway.
     #[track_caller]
     pub fn finish(self, expected: &[&str]) {
         for entry in self.browser.log("browser") {

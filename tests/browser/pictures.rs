@@ -1,4 +1,4 @@
-//! Makes the pictures of the page in README and docs/.
+//! Makes the screenshots of the page for the README and docs/.
 //!
 //! `PIXCOLOR_TEST_PICTURES=docs/images cargo test --test browser pictures` updates them; a person checks the result.
 
@@ -9,10 +9,10 @@ use serde_json::json;
 use crate::harness::Setup;
 use crate::page::Page;
 
-/// Maximum size of a picture in bytes, so that README loads fast.
+/// Maximum size of a screenshot in bytes, so that the README loads fast.
 const MOST: usize = 150_000;
 
-/// Checks the size of a picture of the window, and saves it if `PIXCOLOR_TEST_PICTURES` is set.
+/// Checks the file size of a screenshot of the window, and saves it if `PIXCOLOR_TEST_PICTURES` is set.
 #[track_caller]
 fn save(page: &Page, name: &str) {
     page.until_still();

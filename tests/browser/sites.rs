@@ -15,12 +15,12 @@ fn gateway() -> Server {
     server
 }
 
-/// Requests that a hostile page can send without permission.
+/// Requests that browsers send for a hostile page without asking the gateway for permission (CORS).
 fn attacks(gateway: &str) -> [(&'static str, String); 5] {
     let picture = Picture::png(16, 16, 1).data_url();
     [
         (
-            "a form that is to delete",
+            "a form that asks to delete a file",
             format!(
                 "<form action='{gateway}/v1/data/.my/a?force=true' method='post'><input name='_method' \
                  value='DELETE'></form><script>document.forms[0].submit()</script>"
@@ -60,7 +60,7 @@ fn attacks(gateway: &str) -> [(&'static str, String); 5] {
     ]
 }
 
-/// Opens a hostile page of `site` and waits until the gateway has refused what it sends.
+/// Opens a hostile page of `site` and waits until the gateway has refused the page's request.
 #[track_caller]
 fn attack(browser: &Browser, gateway: &Server, site: &str, what: &str) {
     let denied = || gateway.metric("pixcolor_denied_requests_total{reason=\"site\"}");
@@ -75,7 +75,8 @@ fn other_sites_cannot_delete_files_or_spend_credit() {
     let server = gateway();
     let browser = Browser::start();
     let port = server.address.port();
-    // Browsers send Sec-Fetch-Site to the trusted address, but only Origin to the name over plain HTTP.
+    // Browsers send Sec-Fetch-Site to the loopback address, which they trust. To a name over plain HTTP they send only
+    // Origin.
     for name in ["127.0.0.1", "photos.example"] {
         for (what, page) in attacks(&format!("http://{name}:{port}")) {
             let file = browser.folder.path().join("evil.html");

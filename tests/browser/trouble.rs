@@ -12,7 +12,7 @@ fn a_file_that_is_not_a_picture_is_explained_and_another_can_be_chosen() {
     page.choose(&page.file("notes.txt", "Dear diary"));
     let said = page.until_failed();
     assert!(said.contains("Not a readable image"), "{said}");
-    assert!(!page.is_seen("#retry"), "sending the same again would not help");
+    assert!(!page.is_seen("#retry"), "sending the same file again would not help");
     page.shot("problem");
     page.choose_picture("photo.png", &Picture::png(64, 64, 1));
     page.until_done();
@@ -30,7 +30,7 @@ fn a_damaged_photograph_is_colored_and_the_page_says_what_is_missing() {
     let said = page.text("#damaged");
     let sentence = said.strip_prefix("The file is damaged. ").unwrap_or_default();
     assert!(page.is_seen("#damaged") && sentence.ends_with('.'), "{said}");
-    assert!(page.text("#status").contains(sentence), "a screen reader hears it");
+    assert!(page.text("#status").contains(sentence), "a screen reader reads it out");
     page.shot("damaged");
     page.choose_picture("whole.jpg", &Picture::jpeg(600, 400, 1));
     page.until_done();
@@ -64,7 +64,7 @@ fn an_unreachable_gateway_is_reported() {
 
 #[test]
 fn a_busy_gateway_shows_a_countdown_until_the_retry() {
-    // The decoder has capacity for one large photograph, and no request may wait for it.
+    // The decoder has capacity for one large photograph, and no request may wait for the decoder.
     let setup = Setup::new()
         .env("PIXCOLOR_QUOTA__ENABLED", "false")
         .env("PIXCOLOR_LIMITS__PIXELS", "6_000_000")
@@ -143,7 +143,10 @@ fn the_page_says_why_no_provider_is_ready() {
 #[test]
 fn failed_providers_are_listed_with_the_one_that_colored() {
     let page = Page::of(Setup::new().env("PIXCOLOR_ROUTE", "[\"algorithmia\", \"local\"]"));
-    assert!(!page.browser.value("document.querySelector('#provider')").is_object(), "there is one to choose");
+    assert!(
+        !page.browser.value("document.querySelector('#provider')").is_object(),
+        "there is a choice of providers"
+    );
     page.browser.click("#sample");
     page.until_done();
     let facts = page.text("#facts");

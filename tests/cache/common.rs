@@ -51,7 +51,7 @@ pub struct Setup {
     pub folder: Option<TempDir>,
 }
 
-/// Opens a cache with this many bytes and this time to live.
+/// Opens a cache with this size limit in bytes and this time to live.
 pub type Make = fn(u64, Option<Duration>) -> Setup;
 
 pub const LARGE: u64 = 64 << 20;
@@ -68,7 +68,7 @@ pub fn disk(max_bytes: u64, ttl: Option<Duration>) -> Setup {
     Setup { cache, log, folder: Some(folder) }
 }
 
-/// Memory and disk, each with the same number of bytes.
+/// A memory and a disk tier, each with this size limit.
 pub fn tiered(max_bytes: u64, ttl: Option<Duration>) -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let log = Arc::new(Log::default());
@@ -81,7 +81,7 @@ pub fn tiered(max_bytes: u64, ttl: Option<Duration>) -> Setup {
 /// The object store that most tests share; `None` if the program is not installed.
 pub static STORE: LazyLock<Option<S3>> = LazyLock::new(S3::start);
 
-/// A prefix of the bucket that no other test uses. A bucket has no size limit.
+/// A cache in a bucket, under a prefix that no other test uses. It has no size limit.
 pub fn objects(_: u64, ttl: Option<Duration>) -> Setup {
     static USED: AtomicU32 = AtomicU32::new(0);
     let log = Arc::new(Log::default());
@@ -90,7 +90,7 @@ pub fn objects(_: u64, ttl: Option<Duration>) -> Setup {
     Setup { cache: Arc::new(open_objects(options, &log)), log, folder: None }
 }
 
-/// The bucket of an object store.
+/// The options for the bucket of an object store.
 pub fn options(store: &S3) -> BucketOptions {
     let (id, secret) = (store.key.0.as_str(), store.key.1.as_str());
     BucketOptions {
@@ -110,7 +110,7 @@ pub fn open_objects(options: BucketOptions, log: &Arc<Log>) -> BucketCache {
     BucketCache::open(options, client, log.clone()).unwrap()
 }
 
-/// Opens a folder that records every use of a value.
+/// Opens a disk cache that records every use of a value.
 pub fn open(folder: &Path, max_bytes: u64, ttl: Option<Duration>, log: &Arc<Log>) -> DiskCache {
     let options = DiskOptions { max_bytes, ttl, touch_every: Duration::ZERO };
     DiskCache::open(folder.to_owned(), options, log.clone()).unwrap()
@@ -156,7 +156,7 @@ impl Setup {
     }
 }
 
-/// Every file in a folder and its size, except the folder's tag.
+/// Every file in a folder and its size, except `CACHEDIR.TAG`.
 pub fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

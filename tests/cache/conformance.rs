@@ -1,4 +1,4 @@
-//! The tests that every cache must pass. A new cache is added at the end of the file.
+//! The tests that every cache must pass. The lists near the end of the file name the caches.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -50,7 +50,7 @@ async fn a_newer_value_replaces_an_older_one(make: Make) {
     let before = setup.bytes().await;
     setup.put(1, value(1, 1, 100)).await;
     assert_eq!(setup.get(1).await, Some(value(1, 1, 100)));
-    assert!(setup.bytes().await < before - 4000, "the older still counts");
+    assert!(setup.bytes().await < before - 4000, "the older value still counts");
 }
 
 async fn remove_deletes_one_value_and_no_other(make: Make) {
@@ -103,12 +103,12 @@ async fn the_time_to_live_counts_from_creation(make: Make) {
     setup.cache.put(&key(1), aged(ttl - Duration::from_secs(2))).await.unwrap();
     setup.cache.put(&key(2), aged(ttl / 2)).await.unwrap();
     setup.cache.put(&key(3), Entry { made: SystemTime::now() + ttl, ..aged(ttl) }).await.unwrap();
-    assert!(setup.get(0).await.is_none(), "it was expired when it was put");
+    assert!(setup.get(0).await.is_none(), "it had expired before it was put");
     assert!(setup.get(1).await.is_some());
     tokio::time::sleep(Duration::from_millis(2200)).await;
     assert!(setup.get(1).await.is_none(), "it has expired since");
     assert!(setup.get(2).await.is_some());
-    assert!(setup.get(3).await.is_some(), "a clock was wrong: it counts as new");
+    assert!(setup.get(3).await.is_some(), "a value from the future counts as new");
     // A sweep removes expired entries. Its clock may be coarser than the clock of a lookup, so the test waits.
     let start = Instant::now();
     while setup.cache.sweep().await.unwrap().iter().any(|stats| stats.entries != 2) {
@@ -130,7 +130,7 @@ async fn the_size_limit_holds_and_the_newest_value_remains(make: Make) {
     let stats = setup.cache.sweep().await.unwrap();
     for stats in &stats {
         assert!(stats.bytes <= MOST, "{stats:?}");
-        assert!((40..=52).contains(&stats.entries), "most of the room is used: {stats:?}");
+        assert!((40..=52).contains(&stats.entries), "most of the space must be used: {stats:?}");
         assert!(setup.log.count(stats.tier, CacheEvent::Evicted) >= 200 - 52);
         assert_eq!(setup.log.size(stats.tier), *stats);
     }
@@ -140,9 +140,9 @@ async fn the_least_recently_used_value_is_evicted_first(make: Make) {
     let setup = make(512 << 10, None);
     for number in 0..100 {
         setup.put(number, value(number, 0, 10_000)).await;
-        // File times are no finer than a tick of the kernel.
+        // File times are no finer than one tick of the kernel's clock.
         tokio::time::sleep(Duration::from_millis(8)).await;
-        assert!(setup.get(0).await.is_some(), "it is in use, and was dropped for value {number}");
+        assert!(setup.get(0).await.is_some(), "value 0 is in use, but value {number} evicted it");
     }
     assert!(setup.get(1).await.is_none());
     assert!(setup.get(99).await.is_some());
@@ -233,7 +233,6 @@ conformance! { all memory disk tiered objects }
 // A bucket is not in this list: its lifecycle rules limit its size.
 conformance! { bounded memory disk tiered }
 
-/// A hit returns the stored bytes themselves, without a copy.
 #[tokio::test]
 async fn a_hit_in_memory_does_not_copy_the_value() {
     for make in [memory as Make, tiered] {

@@ -78,9 +78,9 @@ async fn damaged_values_are_removed_and_the_next_put_restores_them() {
     }));
     for (turn, bytes) in damaged.iter().enumerate() {
         fs::write(&file, bytes).unwrap();
-        assert_eq!(setup.get(1).await, None, "damage {turn} was believed");
+        assert_eq!(setup.get(1).await, None, "damage {turn} was not noticed");
         assert_eq!(setup.log.count(Tier::Disk, CacheEvent::Damaged), turn as u64 + 1);
-        assert!(!file.exists(), "damage {turn} was left lying");
+        assert!(!file.exists(), "the file with damage {turn} was not removed");
         setup.put(1, right.clone()).await;
         assert_eq!(setup.get(1).await, Some(right.clone()));
     }
@@ -133,7 +133,7 @@ async fn old_partial_files_of_killed_processes_are_removed() {
     }
     open(setup.path(), LARGE, None, &Arc::default());
     assert!(!tmp.join("old.part").exists());
-    assert!(tmp.join("new.part").exists(), "another process is writing it");
+    assert!(tmp.join("new.part").exists(), "another process may be writing it");
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ fn a_path_that_cannot_be_a_folder_is_named_in_the_error() {
 fn put_on_a_full_disk_fails_and_leaves_no_partial_file() {
     let folder = tempfile::tempdir().unwrap();
     let this = std::env::current_exe().unwrap();
-    // `ulimit -f` counts blocks of 512 bytes (POSIX sh) or 1024 bytes; 20 kB exceed 16 of either.
+    // `ulimit -f` counts blocks of 512 bytes (POSIX sh) or 1024 bytes; 20 kB are more than 16 of either.
     let script =
         "trap '' XFSZ; ulimit -f 16; exec \"$0\" --exact disk::full_disk_child --ignored --nocapture";
     let mut child = Command::new("sh");
@@ -219,7 +219,7 @@ async fn full_disk_child() {
     cache.put(&key(1), Entry::new(value(1, 0, 3000))).await.unwrap();
     let error = cache.put(&key(2), Entry::new(value(2, 0, 20_000))).await.unwrap_err();
     assert!(error.to_string().contains(folder.to_str().unwrap()), "{error}");
-    // The older value remains, no partial file remains, and the free space is unchanged.
+    // The older value remains, no partial file remains, and the recorded size is unchanged.
     cache.put(&key(1), Entry::new(value(1, 1, 20_000))).await.unwrap_err();
     assert_eq!(cache.get(&key(1)).await.unwrap().unwrap().entry.bytes, value(1, 0, 3000));
     assert_eq!(cache.get(&key(2)).await.unwrap(), None);

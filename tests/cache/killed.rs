@@ -56,7 +56,11 @@ async fn kill_writers(times: u32) {
                 read += 1;
             }
         }
-        assert_eq!(log.count(Tier::Disk, CacheEvent::Damaged), 0, "a name appeared before its value");
+        assert_eq!(
+            log.count(Tier::Disk, CacheEvent::Damaged),
+            0,
+            "a file got its name before its value was complete"
+        );
         let bytes: u64 = files(folder.path())
             .iter()
             .filter(|(path, _)| path.extension().is_none_or(|end| end != "part"))

@@ -14,7 +14,7 @@ use pixcolor::tasks::Tasks;
 use super::common::{LARGE, Log, STORE, key, open, open_objects, options, value};
 use super::s3::S3;
 
-/// A store with short time-outs.
+/// Options for a store with short time-outs.
 fn impatient(store: &S3) -> BucketOptions {
     let timeout = Duration::from_millis(300);
     BucketOptions { timeout, pause: Duration::from_secs(2), ..options(store) }
@@ -45,7 +45,7 @@ async fn a_value_from_another_machine_is_copied_into_the_local_tiers() {
     assert_eq!((first.tier, again.tier), (Tier::Store, Tier::Memory));
     assert_eq!(first.entry.bytes, value(1, 0, 10_000));
     assert!(other.1.get(&key(1)).await.unwrap().is_some(), "it is on the disk, too");
-    // A gateway does not sweep the store; that is the operator's task.
+    // A gateway does not sweep the shared store.
     let tiers: Vec<Tier> = other.0.sweep().await.unwrap().iter().map(|stats| stats.tier).collect();
     assert_eq!(tiers, [Tier::Memory, Tier::Disk]);
     assert!(other.0.remove(&key(1)).await.unwrap());
@@ -100,7 +100,9 @@ async fn a_hanging_store_costs_one_time_out_and_is_then_skipped_until_it_works()
     // The second pause is longer.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(matches!(objects.get(&key(1)).await, Err(CacheError::Store { .. })));
-    let Err(CacheError::Paused { left, .. }) = objects.get(&key(1)).await else { panic!("it is asked") };
+    let Err(CacheError::Paused { left, .. }) = objects.get(&key(1)).await else {
+        panic!("the store was asked during the pause")
+    };
     assert!(left > Duration::from_millis(1500), "{left:?}");
     store.go_on();
     tokio::time::sleep(left).await;
@@ -128,7 +130,6 @@ async fn store_errors_are_plain_words_without_addresses_or_keys() {
     assert!(!error.contains("127.0.0.1"), "{error}");
 }
 
-/// Requests are signed with the configured key, and a store that checks signatures accepts it.
 #[tokio::test]
 async fn a_store_that_checks_signatures_accepts_only_the_right_key() {
     let Some(store) = S3::strict() else { return };
@@ -148,7 +149,8 @@ async fn a_store_that_checks_signatures_accepts_only_the_right_key() {
     }
 }
 
-/// The credentials endpoint of a container (as on EKS): it returns a key to clients that send its token.
+/// The credentials endpoint of a container (as on EKS), which returns a key. The thread returns the request that it
+/// received.
 fn agent(key: (&str, &str)) -> (String, std::thread::JoinHandle<String>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/credentials", listener.local_addr().unwrap());
@@ -176,7 +178,7 @@ async fn role_credentials_come_from_the_machines_endpoint() {
     let settings = [
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str()),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.path().to_str().unwrap()),
-        ("AWS_ROLE_SESSION_NAME", "without a role it says nothing"),
+        ("AWS_ROLE_SESSION_NAME", "no effect without a role"),
         ("AWS_ENDPOINT_URL_STS", "https://sts.example.com"),
     ];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));

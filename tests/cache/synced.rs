@@ -25,7 +25,7 @@ fn a_value_is_synced_before_its_rename_and_the_folder_afterwards() {
     let (log, cache) = (folder.path().join("log"), folder.path().join("cache"));
     // Some containers forbid tracing.
     if !strace(&log).arg("true").status().is_ok_and(|status| status.success()) {
-        eprintln!("strace is missing, or may not watch: not tested");
+        eprintln!("skipped: strace is not installed or not permitted");
         return;
     }
     let mut child = strace(&log);
@@ -51,7 +51,7 @@ fn a_value_is_synced_before_its_rename_and_the_folder_afterwards() {
     assert!(place("sync of the folder's name", &|line| syncs(line) && line.contains(&above)) < name);
 }
 
-/// The path of the only value, as `ab/cd`.
+/// The folder of the only value, relative to the cache, as `ab/cd`.
 fn files_leaf(cache: &std::path::Path) -> PathBuf {
     let (file, _) = super::common::files(cache).remove(0);
     file.parent().unwrap().strip_prefix(cache).unwrap().to_owned()

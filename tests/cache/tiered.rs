@@ -32,7 +32,7 @@ async fn a_cache_without_tiers_stores_nothing_and_returns_no_errors() {
     assert_eq!(none.sweep().await.unwrap(), []);
 }
 
-/// A file with the name of a folder makes writes fail, even for root.
+/// A file in place of a folder makes writes fail, even for root.
 #[tokio::test]
 async fn write_errors_of_a_tier_are_counted_and_other_tiers_continue() {
     let setup = tiered(LARGE, None);
@@ -44,7 +44,7 @@ async fn write_errors_of_a_tier_are_counted_and_other_tiers_continue() {
     setup.put(3, value(3, 0, 1000)).await;
     assert_eq!(setup.log.count(Tier::Disk, CacheEvent::WriteError), 2);
     assert_eq!(setup.log.count(Tier::Memory, CacheEvent::WriteError), 0);
-    assert_eq!(setup.get(2).await, Some(value(2, 0, 1000)), "memory has it all the same");
+    assert_eq!(setup.get(2).await, Some(value(2, 0, 1000)), "the memory tier still has it");
     assert_eq!(setup.log.size(Tier::Disk).entries, 1);
 }
 

@@ -1,4 +1,4 @@
-//! What the ledger tests share.
+//! Shared by the ledger tests.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -50,7 +50,7 @@ pub const fn micro(micro: i64) -> Credits {
     Credits::from_micro(micro)
 }
 
-/// A budget whose name says its scope and window.
+/// A budget that is named after its scope and window.
 pub fn budget(scope: BudgetScope, window: Window, limit: i64) -> Budget {
     Budget { name: format!("{scope} {window}"), scope, window, limit: micro(limit) }
 }
@@ -88,5 +88,5 @@ pub async fn amounts_when_settled(ledger: &dyn Ledger, budgets: &Budgets) -> Vec
         }
         tokio::task::yield_now().await;
     }
-    panic!("a reservation is stranded: {:?}", amounts(ledger, budgets).await);
+    panic!("a reservation is neither returned nor charged: {:?}", amounts(ledger, budgets).await);
 }

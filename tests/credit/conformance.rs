@@ -26,7 +26,7 @@ pub async fn run(make: impl Fn(&str, Arc<dyn Clock>) -> Box<dyn Ledger>) {
     let ledger = |name: &str| make(name, clock.clone());
     a_call_is_reserved_then_settled(&*ledger("settled")).await;
     a_budget_that_has_too_little_left_refuses(&*ledger("refused")).await;
-    only_budgets_that_apply_count(&*ledger("concerned")).await;
+    a_budget_for_others_neither_refuses_nor_counts(&*ledger("concerned")).await;
     a_call_of_unknown_cost_is_charged_in_full(&*ledger("unknown")).await;
     an_overrun_is_charged_and_later_calls_are_refused(&*ledger("overrun")).await;
     free_calls_are_never_refused(&*ledger("free")).await;
@@ -91,7 +91,7 @@ async fn a_budget_that_has_too_little_left_refuses(ledger: &dyn Ledger) {
     ledger.settle(held, Settlement::FREE).await;
 }
 
-async fn only_budgets_that_apply_count(ledger: &dyn Ledger) {
+async fn a_budget_for_others_neither_refuses_nor_counts(ledger: &dyn Ledger) {
     let budgets: Budgets = [
         budget(BudgetScope::Provider("other".into()), Window::Day, 0),
         budget(BudgetScope::Client, Window::Day, 10),
@@ -152,7 +152,11 @@ async fn free_calls_are_never_refused(ledger: &dyn Ledger) {
     let [row] = <[UsageRow; 1]>::try_from(ledger.usage(ALWAYS).await.unwrap()).unwrap();
     assert_eq!((row.tally.calls, row.tally.failed, row.tally.unknown), (3, 1, 0));
     assert_eq!((row.tally.cpu_us, row.tally.pixels), (250_000, 24_000_000));
-    assert_eq!(row.client.as_deref(), Some("me"), "a call has its client whatever it costs");
+    assert_eq!(
+        row.client.as_deref(),
+        Some("me"),
+        "usage names the client of every call, whatever the call costs"
+    );
 }
 
 async fn free_calls_of_many_addresses_share_one_row_and_each_key_has_its_own(ledger: &dyn Ledger) {
@@ -166,7 +170,7 @@ async fn free_calls_of_many_addresses_share_one_row_and_each_key_has_its_own(led
     for client in addresses(0, ANONYMOUS_CLIENTS_A_DAY + 20) {
         call(client, 0).await;
     }
-    // An address that already has a row, a key, and an address whose call could have cost something.
+    // An address that already has a row, an API key, an address whose call could have cost credit, and a new address.
     for (client, most) in [("ip:10.0.0.0", 0), ("key:bob", 0), ("ip:192.0.2.1", 5), ("ip:192.0.2.2", 0)] {
         call(client.to_owned(), most).await;
     }
@@ -294,7 +298,7 @@ async fn a_window_renews_when_it_ends(ledger: &dyn Ledger, clock: &ManualClock) 
         budget(BudgetScope::All, Window::Total, 420),
     ]
     .into();
-    // 22:00 on the last day of February; then 1, 2, 3 and 4 March.
+    // 22:00 on the last day of February; then on 1, 2 and 3 March.
     for (wanted, refused, renews) in [
         (100, "all day", Some(datetime!(2026-03-01 0:00 UTC))),
         (100, "all day", Some(datetime!(2026-03-02 0:00 UTC))),

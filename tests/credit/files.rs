@@ -81,8 +81,8 @@ fn a_reservation_without_a_settlement_counts_as_spent_once() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// In a ledger of a version without checkpoints, all complete records before a missing or unreadable tail count,
-    /// and the tail is saved.
+    /// If a version without checkpoints wrote the ledger and its end is missing or unreadable, all complete records
+    /// before that still count, and the unreadable rest is saved.
     #[test]
     fn a_broken_tail_is_cut_off_and_saved(cut: prop::sample::Index, garbage in "[ -~]{0,40}") {
         let folder = folder();
@@ -103,7 +103,7 @@ proptest! {
         let aside: Vec<Vec<u8>> = saved_files(folder.path());
         let expected: Vec<Vec<u8>> = Some(broken[end..].to_vec()).filter(|tail| !tail.is_empty()).into_iter().collect();
         prop_assert_eq!(aside, expected);
-        // The file is complete now.
+        // The repaired file needs no second repair.
         spent(folder.path());
         prop_assert!(saved_files(folder.path()).len() <= 1);
     }
@@ -118,7 +118,7 @@ proptest! {
         let lines: Vec<usize> = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
         // The header line is not damaged.
         let at = lines[0] + 1 + at.index(lines[lines.len() - 1] - lines[0]);
-        // Without its line end, a line would take the next one with it.
+        // Without its line end, a line would also make the next line unreadable.
         prop_assume!(bytes[at] != b'\n');
         bytes[at] ^= 1 << bit;
         fs::write(&path, &bytes).unwrap();
@@ -202,7 +202,7 @@ fn a_file_that_is_not_a_ledger_is_refused_and_unchanged() {
         let folder = folder();
         fs::write(ledger_file(folder.path()), text).unwrap();
         let reason = reason(&open(folder.path(), ManualClock::new()));
-        assert!(reason.contains("ledger does not begin as a ledger does"), "{reason}");
+        assert!(reason.contains("ledger does not begin with the header of a ledger"), "{reason}");
         assert_eq!(fs::read_to_string(ledger_file(folder.path())).unwrap(), text);
     }
 }

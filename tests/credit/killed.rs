@@ -19,7 +19,7 @@ fn budgets() -> Budgets {
     [budget(BudgetScope::All, Window::Total, i64::MAX)].into()
 }
 
-/// Short enough that the file is compacted every few dozen calls.
+/// A ledger whose file is compacted every few dozen calls.
 fn open(folder: &Path) -> FileLedger {
     let options = FileOptions { rewrite_above: 4096, ..FileOptions::default() };
     FileLedger::open(folder, Arc::new(SystemClock), options).unwrap()
@@ -103,7 +103,7 @@ fn kill_spenders(times: u32) {
         unsettled += recovered.unsettled;
     }
     assert!(settled > times && unsettled > 0, "the spenders were killed before they spent");
-    println!("{times} kills, {settled} calls settled, {unsettled} charged as they were reserved");
+    println!("{times} kills, {settled} calls settled, {unsettled} charged in full");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A ledger that has lost records spends nothing until the operator accepts the loss.
+//! A ledger that has lost records grants no reservation until the operator accepts the loss.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ fn accept(folder: &Path) -> String {
     FileLedger::accept_loss(folder, ManualClock::new().now()).unwrap().to_string()
 }
 
-/// The offset of each line, and the end of the last one.
+/// The byte offset of each line, and the end of the last one.
 fn lines(bytes: &[u8]) -> Vec<usize> {
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
     std::iter::once(0).chain(ends).collect()
@@ -60,7 +60,7 @@ fn lines(bytes: &[u8]) -> Vec<usize> {
 async fn a_cut_emptied_or_damaged_ledger_is_unchanged_until_the_loss_is_accepted() {
     let (_, path) = three_calls().await;
     let bytes = fs::read(&path).unwrap_or_default();
-    assert_eq!(bytes, b"", "its folder is gone");
+    assert_eq!(bytes, b"", "the folder was removed when it was dropped");
     let (folder, path) = three_calls().await;
     let bytes = fs::read(&path).unwrap();
     let at = lines(&bytes);
@@ -76,8 +76,8 @@ async fn a_cut_emptied_or_damaged_ledger_is_unchanged_until_the_loss_is_accepted
         ("whole lines are gone", bytes[..at[5]].to_vec(), " was cut: it has ", 3),
         ("the last line is torn", bytes[..at[7] - 1].to_vec(), " was cut: it has ", 103),
         ("within a line", bytes[..at[4] + 9].to_vec(), " was cut: it has ", 101),
-        ("within its header", bytes[..5].to_vec(), " does not begin as a ledger does", 0),
-        ("its header", changed(3), " does not begin as a ledger does", 6),
+        ("within its header", bytes[..5].to_vec(), " does not begin with the header of a ledger", 0),
+        ("its header", changed(3), " does not begin with the header of a ledger", 6),
         ("a line", changed(at[4] + 20), " has damaged lines: 1, the first is line 5", 6 - 2 + 100),
         ("the last line", changed(at[6] + 20), " has damaged lines: 1, the first is line 7", 103),
         ("a line is gone", [&bytes[..at[2]], &bytes[at[3]..]].concat(), " was cut: it has ", 105),
@@ -87,7 +87,7 @@ async fn a_cut_emptied_or_damaged_ledger_is_unchanged_until_the_loss_is_accepted
             " differs from what was written",
             6,
         ),
-        ("zeros", vec![0; bytes.len()], " does not begin as a ledger does", 0),
+        ("zeros", vec![0; bytes.len()], " does not begin with the header of a ledger", 0),
     ] {
         fs::write(&path, &damaged).unwrap();
         fs::write(folder.path().join("ledger.checkpoint"), &checkpoint).unwrap();
@@ -257,7 +257,6 @@ async fn the_latest_time_survives_a_restart_and_accepting_a_loss_corrects_it() {
     let budgets: Budgets = [budget(BudgetScope::All, Window::Month, 100)].into();
     let clock = ManualClock::new();
     let ledger = open(folder.path(), clock.clone());
-    // A released reservation leaves nothing in a compacted ledger.
     clock.forward(time::Duration::days(365));
     let spend = async |ledger: &FileLedger, most| {
         let reservation = ledger.reserve(reserve_request(most, &budgets)).await?;
@@ -270,7 +269,7 @@ async fn the_latest_time_survives_a_restart_and_accepting_a_loss_corrects_it() {
     for _ in 0..2 {
         let ledger = open(folder.path(), clock.clone());
         let Err(ReserveError::Budget(refused)) = spend(&ledger, 11).await else {
-            panic!("the window went back")
+            panic!("the window moved back")
         };
         assert_eq!(refused.renews, Some(time::macros::datetime!(2027-03-01 0:00 UTC)));
     }
@@ -278,7 +277,7 @@ async fn the_latest_time_survives_a_restart_and_accepting_a_loss_corrects_it() {
     assert!(said.contains("The clock was at 2027-02-28 22:00:00.0 +00:00:00 before"), "{said}");
     let ledger = open(folder.path(), clock.clone());
     let Err(ReserveError::Budget(refused)) = spend(&ledger, 11).await else {
-        panic!("what was spent is forgotten")
+        panic!("the spent amount is forgotten")
     };
     assert_eq!(refused.renews, Some(time::macros::datetime!(2026-06-01 0:00 UTC)));
 }

@@ -1,4 +1,4 @@
-//! Many concurrent requests in every order and with every outcome: no budget is exceeded and no reservation is left
+//! Many concurrent requests in random order and with every outcome: no budget is exceeded and no reservation is left
 //! behind.
 
 use std::pin::pin;

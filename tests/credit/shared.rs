@@ -1,4 +1,4 @@
-//! The ledger in Redis with several replicas, repeated commands, data loss and differing clocks.
+//! The ledger in Redis with several replicas, killed processes, outages, lost data and a wrong clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +65,7 @@ async fn concurrent_replicas_never_exceed_a_budget() {
 }
 
 #[tokio::test]
-async fn a_dead_process_leaves_its_reservation_charged_and_a_day_later_it_is_a_call_of_unknown_cost() {
+async fn a_reservation_of_a_killed_process_becomes_a_call_of_unknown_cost_after_a_day() {
     let (redis, clock) = (Redis::start(), ManualClock::new());
     let dies = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let gone = open(&redis, "gone", Some(clock.clone()));
@@ -137,7 +137,7 @@ async fn a_hanging_redis_costs_one_time_out_and_its_late_reservation_is_returned
             break;
         }
     }
-    // Longer than the interval until the ledger tries again to return a reservation.
+    // Longer than the interval at which the ledger retries to return a reservation.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(amounts(&ledger, &budgets).await[0], (1, 0));
 }
@@ -183,9 +183,9 @@ async fn no_partial_reservation_is_stored(name: &str, breaks: &str, mends: &str)
     assert_eq!(amounts(&ledger, &budgets).await[0], (1, 0), "{breaks}");
     let after: Vec<String> = redis.ask("KEYS *:ledger:*");
     assert_eq!(after.len(), before.len(), "{after:?}");
-    assert!(ledger.health().is_err(), "a command that has read shows nothing");
+    assert!(ledger.health().is_err(), "a successful read does not show that Redis works");
     ledger.settle(ledger.reserve(client).await.unwrap(), cost(1)).await;
-    assert_eq!(ledger.health(), Ok(()), "a command that has written does");
+    assert_eq!(ledger.health(), Ok(()), "a successful write shows that Redis works");
 }
 
 #[tokio::test]
@@ -247,7 +247,7 @@ async fn the_day_of_a_redis_clock_that_was_ahead_stays_until_the_loss_is_accepte
     let (shared, folder) = (SharedRedis::new(options, Arc::new(())), super::common::folder());
     let said = RedisLedger::accept_loss(&shared, folder.path()).await.unwrap().to_string();
     assert!(said.contains("clock"), "{said}");
-    assert_eq!(amounts(&ledger, &day).await, [(8, 0)], "today's again");
+    assert_eq!(amounts(&ledger, &day).await, [(8, 0)], "the amount of today counts again");
     ledger.reserve(reserve_request(2, &day)).await.unwrap();
     let again = RedisLedger::accept_loss(&shared, folder.path()).await.unwrap().to_string();
     assert!(again.contains("Nothing was changed"), "{again}");

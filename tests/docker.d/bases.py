@@ -1,4 +1,4 @@
-"""Roots and images made of Debian's packages: the builder's, the stand-ins', and the machine that networks are tried on."""
+"""Root folders and images made of Debian's packages: for the builder, the stand-ins and the machine of the network tests."""
 
 import hashlib
 import os
@@ -15,12 +15,12 @@ AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def debian(name, suite, packages, finish=None):
-    """A folder with a minimal Debian and these packages; made once, and again when the list has changed."""
+    """Returns a folder with a minimal Debian and these packages. It is created once, and again if the list has changed."""
     root, listed = STATE / name, STATE / f"{name}.packages"
     wanted = " ".join([suite, *packages])
     if listed.exists() and listed.read_text() == wanted:
         return root
-    print(f"making a root of Debian for {name}", flush=True)
+    print(f"creating a Debian root folder for {name}", flush=True)
     listed.unlink(missing_ok=True)
     shutil.rmtree(root, ignore_errors=True)
     run("debootstrap", "--variant=minbase", suite, root, timeout=1800)
@@ -43,7 +43,7 @@ def debian(name, suite, packages, finish=None):
 
 
 def imported(name, key, root):
-    """The folder as an image."""
+    """Imports the folder as an image and returns its tag."""
     tag = f"pixcolor-test/{name}:{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     if not docker("images", "-q", tag):
         with subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE) as tar:
@@ -52,7 +52,7 @@ def imported(name, key, root):
 
 
 def builder():
-    """What the Containerfile is built in: a C compiler of Debian's and this machine's Rust."""
+    """The image for the Containerfile's build stage: Debian's C compiler and this machine's Rust."""
     compiler = run("rustc", "-vV")
     sysroot = Path(run("rustc", "--print", "sysroot"))
     host = next(line.removeprefix("host: ") for line in compiler.splitlines() if line.startswith("host: "))
@@ -68,12 +68,12 @@ def builder():
 
 
 def others(folder, names, host):
-    """Of a toolchain's libraries those for other machines than this one."""
+    """The libraries of a toolchain that are for other target platforms; they are not copied."""
     return [name for name in names if name != host and name != "etc"] if folder.endswith("/rustlib") else []
 
 
 def standins():
-    """Images for deploy/compose.yaml, under the names that it has; of those that the engine has, nothing is made."""
+    """Stand-in images for deploy/compose.yaml, by the names of the images that they replace."""
     packages = ["nginx-light", "valkey-server", "valkey-tools", "prometheus", "python3-venv", "curl"]
 
     def finish(root, inside):
@@ -97,7 +97,7 @@ def standins():
     for name, (short, program, files) in made.items():
         words = ", ".join(f'"{word}"' for word in program)
         lines = [f"FROM {base}", "WORKDIR /data", *(f"COPY {file} /opt/{file}" for file in files)]
-        # As in the image of the same name.
+        # As in the official nginx image.
         lines += ["RUN ln -sf /dev/stderr /var/log/nginx/error.log"] if short == "nginx" else []
         lines += ["ENV PATH=/opt:/usr/sbin:/usr/bin:/sbin:/bin", f"ENTRYPOINT [{words}]"]
         folder = Path(__file__).parent / "standins"
@@ -109,7 +109,7 @@ def standins():
 
 @contextmanager
 def tags(images):
-    """Gives images the names that others have elsewhere, for as long as it takes."""
+    """Tags images temporarily with the names that they replace, except names for which the engine has an image."""
     given = [name for name, image in images.items() if not docker("images", "-q", name)]
     for name in given:
         docker("tag", images[name], name)

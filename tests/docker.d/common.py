@@ -1,4 +1,4 @@
-"""What the checks share: commands, waiting, pictures, and how a check is told."""
+"""Helpers of all checks: commands, waiting, pictures, and the report of a check."""
 
 import json
 import struct
@@ -16,7 +16,7 @@ _results = {"passed": 0, "failed": 0}
 
 @contextmanager
 def check(sentence):
-    """What is inside holds, or the check has failed and the next one begins."""
+    """Runs a check and reports it. A failure is counted, and the next check runs."""
     began = time.monotonic()
     try:
         yield
@@ -29,20 +29,20 @@ def check(sentence):
 
 
 def told(error):
-    """An error with what the command said."""
+    """An error with the output of the failed command."""
     texts = [getattr(error, "stdout", None), getattr(error, "stderr", None), *getattr(error, "__notes__", [])]
     said = "\n".join(text for text in texts if text)
     return f"{error!r}\n{said}".strip()[-2000:].replace("\n", "\n        ")
 
 
 def summary():
-    """Prints the closing line; the exit status."""
+    """Prints the numbers of passed and failed checks; returns the exit status."""
     print(f"\ndocker: {_results['passed']} passed, {_results['failed']} failed")
     return 1 if _results["failed"] else 0
 
 
 def run(*command, timeout=600, **more):
-    """The output of a command that succeeds."""
+    """Runs a command, which must succeed, and returns its output."""
     command = [str(word) for word in command]
     ended = subprocess.run(command, check=True, capture_output=True, text=True, timeout=timeout, **more)
     return ended.stdout.strip()
@@ -53,7 +53,7 @@ def docker(*words, **more):
 
 
 def wait_for(condition, what, seconds=60):
-    """Waits until a condition gives something; an OSError or a failed command means not yet."""
+    """Waits until a condition returns a true value, and returns that value. Expected errors count as false."""
     end = time.monotonic() + seconds
     last = None
     while time.monotonic() < end:
@@ -63,16 +63,16 @@ def wait_for(condition, what, seconds=60):
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             last = error
         time.sleep(0.1)
-    raise AssertionError(f"{what}: not within {seconds} s; {told(last) if last else ''}")
+    raise AssertionError(f"{what} after {seconds} s; {told(last) if last else ''}")
 
 
 def inspect(container, path):
-    """A part of what the engine knows of a container, such as `State.Health`."""
+    """A part of `docker inspect` of a container, such as `State.Health`."""
     return json.loads(docker("inspect", "-f", "{{json ." + path + "}}", container))
 
 
 def bridge(network):
-    """The address that this machine has in a network of the engine's."""
+    """This machine's address in a network of the engine."""
     subnet = docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", network)
     return json.loads(run("ip", "-j", "addr", "show", "to", subnet))[0]["addr_info"][0]["local"]
 
@@ -83,7 +83,7 @@ def logs(container):
 
 
 def picture(seed, width=320, height=240):
-    """A grey PNG, another one for each seed."""
+    """A grey PNG, different for each seed."""
     rows = b"".join(
         b"\0" + bytes((x * (seed + 3) // 7 + y * 2 + (x * y * (seed + 1)) // 997) % 256 for x in range(width))
         for y in range(height)

@@ -1,5 +1,5 @@
-"""deploy/compose.yaml as a whole, but for Grafana, with stand-ins for the images that only registries have: Debian's nginx,
-Valkey and Prometheus, moto for MinIO, and a script for its client."""
+"""Tests deploy/compose.yaml, all services except Grafana. Stand-ins replace the images that are only in registries: Debian's
+nginx, Valkey and Prometheus, moto for MinIO, and a script for MinIO's client."""
 
 import json
 import os
@@ -29,7 +29,7 @@ PACKAGE, SUITE, PLUGIN = "docker-compose", "trixie", "usr/libexec/docker/cli-plu
 
 
 def command():
-    """Compose of version 2: this machine's, or the one of Debian's package, which is unpacked and not installed."""
+    """The command of Compose version 2: this machine's, or that of Debian's package, unpacked without installing it."""
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
         return ["docker", "compose"]
     plugin = STATE / "docker-compose"
@@ -70,7 +70,7 @@ def checks(built):
 
 def started(call, build):
     version = call("version", "--short")
-    with check(f"`docker compose up {build} -d` (Compose {version}) starts all but Grafana"):
+    with check(f"`docker compose up {build} -d` (Compose {version}) starts all services except Grafana"):
         call("up", build, "-d", "nginx", "prometheus", timeout=7200)
         wait_for(lambda: ask("/readyz"), "the gateways are not ready")
         running = set(call("ps", "--services", "--status", "running").split())
@@ -78,34 +78,34 @@ def started(call, build):
         for gateway in ["gateway-1", "gateway-2"]:
             state = json.loads(docker("inspect", "-f", "{{json .State.Health}}", f"{PROJECT}-{gateway}-1"))
             assert state["Status"] == "healthy", state
-    with check("nginx says who the client is, and the gateways believe it"):
+    with check("nginx forwards the client's address, and the gateways trust it"):
         said = json.loads(ask("/v1/quota", headers={"X-Forwarded-For": "203.0.113.9"})[1])
         gateway = bridge(f"{PROJECT}_pixcolor")
         seen = said["client"].removeprefix("ip:"), said["peer"]
         assert seen == (gateway, "172.30.8.2"), seen
-    with check("the gateways have Valkey: what one of them counts, the other one knows"):
+    with check("the gateways use Valkey, and both return the same cached result"):
         keys = call("exec", "-T", "valkey", "sh", "-c", "valkey-cli --scan | head -20")
-        assert keys, "it is empty"
+        assert keys, "Valkey is empty"
         assert colorize(1).startswith("PixColor; fwd=miss")
         assert "hit" in colorize(1)
-    with check("what one gateway has made, the other one finds in the store"):
+    with check("a result of one gateway is found by the other one in the store"):
         call("stop", "gateway-2")
         assert "fwd=miss" in colorize(2)
-        wait_for(lambda: "cache/" in stored(call), "the store gets nothing")
+        wait_for(lambda: "cache/" in stored(call), "the store has no results")
         call("start", "gateway-2")
         healthy(call, "gateway-2")
         call("stop", "gateway-1")
         assert "hit" in colorize(2)
         call("start", "gateway-1")
         healthy(call, "gateway-1")
-    with check("the bucket forgets what is old"):
+    with check("the bucket removes old entries"):
         rules = call("run", "--rm", "-T", "bucket", "mc alias set store http://store:9000 a b; mc ilm rule ls store/pixcolor")
         assert "cache/ 30" in rules, rules
-    with check("Prometheus sees both gateways, and has its rules"):
-        wait_for(lambda: up(call) == ["1", "1"], "not both are up", 90)
+    with check("Prometheus reads both gateways and has loaded its rules"):
+        wait_for(lambda: up(call) == ["1", "1"], "the gateways are not both up", 90)
         rules = json.loads(call("exec", "-T", "prometheus", "curl", "-s", "http://127.0.0.1:9090/api/v1/rules"))
         assert rules["data"]["groups"], rules
-    with check("a gateway stops, and no request through nginx fails"):
+    with check("no request through nginx fails while one gateway stops and starts"):
         failures, over = [], threading.Event()
         clients = [threading.Thread(target=client, args=(seed, over, failures)) for seed in range(3)]
         for thread in clients:
@@ -134,7 +134,7 @@ def up(call):
 
 
 def client(seed, over, failures):
-    """Uploads one picture after the other, and notes what is not answered with a picture."""
+    """Uploads one picture after the other, and records failed requests."""
     number = 0
     while not over.is_set():
         number += 1

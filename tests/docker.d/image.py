@@ -1,5 +1,5 @@
-"""The image as docs/operations.md runs it: read-only and not as root, with a key, its health, mounts that are wrong, and
-a stop while uploads are under way."""
+"""Tests the image as docs/operations.md describes it: read-only and not as root, API keys, health, wrong mounts, and a stop
+during uploads."""
 
 import http.client
 import http.server
@@ -17,13 +17,13 @@ from common import ROOT, bridge, check, docker, inspect, logs, picture, run, wai
 NAME = "pixcolor"
 CONTAINER = "pixcolor-test"
 VOLUME = "pixcolor-test"
-# Time-out, long enough for slow machines.
+# Long enough for slow machines.
 SHUTDOWN = "ROCKET_SHUTDOWN={ delay = 0, grace = 60, mercy = 3 }"
-SHUT_IN = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+RESTRICTED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
 
 
 def build(folder=ROOT):
-    """The documented command; what it printed."""
+    """Runs the documented command and returns its output."""
     return docker("build", "-f", "Containerfile", "-t", NAME, ".", cwd=folder, timeout=7200)
 
 
@@ -42,7 +42,7 @@ def nothing_is_built_again():
 
 @contextmanager
 def running(*options, command=()):
-    """A container that serves; gone afterwards."""
+    """Starts a container, and removes it afterwards."""
     docker("run", "-d", "--name", CONTAINER, *options, NAME, *command)
     try:
         yield CONTAINER
@@ -51,7 +51,7 @@ def running(*options, command=()):
 
 
 def ask(method, path, body=None, headers=None, timeout=60):
-    """An answer of the container, asked at its own address, where nothing of the engine's stands between."""
+    """Sends a request to the container's own address, without the engine's port forwarding, and returns the response."""
     address = inspect(CONTAINER, "NetworkSettings.IPAddress")
     connection = http.client.HTTPConnection(address, 8080, timeout=timeout)
     connection.request(method, path, body, headers or {})
@@ -71,7 +71,7 @@ def serves():
 
 
 def checks(built):
-    with check("it is small, and has no shell"):
+    with check("the image is small and has no shell"):
         size = int(docker("image", "inspect", "-f", "{{.Size}}", NAME))
         print(f"        {size / 1e6:.1f} MB")
         assert size < 60e6, size
@@ -88,8 +88,8 @@ def checks(built):
 
 
 def read_only():
-    options = [*SHUT_IN, "-v", f"{VOLUME}:/var/lib/pixcolor"]
-    with check("read-only, without capabilities and not as root, it colours"), running(*options):
+    options = [*RESTRICTED, "-v", f"{VOLUME}:/var/lib/pixcolor"]
+    with check("it colours a picture read-only, without capabilities and not as root"), running(*options):
         serves()
         assert "fwd=miss" in colorize(1).headers["Cache-Status"]
         status = Path(f"/proc/{inspect(CONTAINER, 'State.Pid')}/status").read_text()
@@ -97,17 +97,17 @@ def read_only():
         assert fields["Uid"].split()[0] == "65532" and fields["CapEff"].strip("0") == "", status
         with check("its HEALTHCHECK becomes healthy"):
             wait_for(lambda: inspect(CONTAINER, "State.Health.Status") == "healthy", "it is not healthy", 90)
-        with check("`docker exec NAME pixcolor key new` makes a key that counts"):
+        with check("`docker exec NAME pixcolor key new` makes a valid key"):
             said = docker("exec", CONTAINER, "pixcolor", "key", "new", "bob")
             made = next(line for line in said.splitlines() if line.startswith("sim"))
             asked = lambda: json.loads(ask("GET", "/v1/quota", headers={"Authorization": made}).body)
-            wait_for(lambda: asked()["client"] == "key:bob", "the key does not count", 10)
+            wait_for(lambda: asked()["client"] == "key:bob", "the key is not valid", 10)
         docker("stop", CONTAINER)
         assert inspect(CONTAINER, "State.ExitCode") == 0, logs(CONTAINER)
-    with check("what was made is in the volume after a new start"), running(*options):
+    with check("cached results are in the volume after a restart"), running(*options):
         serves()
         assert "hit; detail=disk" in colorize(1).headers["Cache-Status"]
-    with check("without anything to write to it serves, and says so"):
+    with check("without a writable folder it serves, and /readyz reports that paid providers are off"):
         with running("--read-only", "-v", f"{VOLUME}:/var/lib/pixcolor:ro"):
             serves()
             colorize(2)
@@ -115,7 +115,7 @@ def read_only():
 
 
 class Host(http.server.BaseHTTPRequestHandler):
-    """A host that speaks Algorithmia's protocol, as far as to refuse."""
+    """A host with Algorithmia's protocol that answers every request with 401."""
 
     seen = []
 
@@ -136,7 +136,7 @@ def key():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://{gateway}:{server.server_port}"
     options = ["-e", "API_KEY=simPlanted", "-e", f"ALGORITHMIA_API={url}", "-e", 'PIXCOLOR_ROUTE=["algorithmia", "local"]']
-    with check("`-e API_KEY` is the key that the host gets, and is in no log"), running(*options):
+    with check("the host receives the key of `-e API_KEY`, and no log contains it"), running(*options):
         serves()
         assert colorize(3).headers["X-PixColor-Provider"] == "local"
         assert Host.seen and set(Host.seen) == {"Simple simPlanted"}, Host.seen
@@ -151,11 +151,11 @@ def wrong_mounts():
         (folder / "private").mkdir(mode=0o700)
         (folder / "private/pixcolor.toml").write_text("")
         mounts = {
-            "a mistyped folder, which the engine makes,": (folder / "mistyped", "has no pixcolor.toml"),
+            "a mistyped folder, which the engine creates,": (folder / "mistyped", "has no pixcolor.toml"),
             "a folder that the user of the image cannot read": (folder / "private", "ermission denied"),
         }
         for what, (mounted, reason) in mounts.items():
-            with check(f"{what} at /etc/pixcolor/config stops the start with a sentence"):
+            with check(f"{what} at /etc/pixcolor/config stops the start with an error message"):
                 with running("-v", f"{mounted}:/etc/pixcolor/config:ro"):
                     wait_for(lambda: inspect(CONTAINER, "State.Status") == "exited", "it serves")
                     said = logs(CONTAINER)
@@ -164,7 +164,7 @@ def wrong_mounts():
 
 
 def half_sent(address, body):
-    """A connection with an upload of which the second half is still to come."""
+    """Sends the first half of an upload and returns the connection."""
     connection = http.client.HTTPConnection(address, 8080, timeout=60)
     connection.putrequest("POST", "/v1/colorize")
     connection.putheader("Content-Type", "image/png")
@@ -183,14 +183,14 @@ def listens(address):
 
 
 def finished(upload, body):
-    """The status and the body of the answer, once the second half is sent."""
+    """Sends the second half and returns the status and the body of the response."""
     upload.send(body[len(body) // 2 :])
     answer = upload.getresponse()
     return answer.status, answer.read()
 
 
 def stop():
-    with check("`docker stop` under load: uploads that had begun are answered, and it exits with 0"):
+    with check("`docker stop` under load: uploads that have begun get responses, and the container exits with 0"):
         with running("-e", SHUTDOWN), ThreadPoolExecutor(16) as pool:
             serves()
             address = inspect(CONTAINER, "NetworkSettings.IPAddress")
@@ -202,11 +202,11 @@ def stop():
             tally = []
             try:
                 others = [pool.submit(post, address, picture(seed), over, tally) for seed in range(20, 24)]
-                wait_for(lambda: len(tally) >= 4, "nothing is answered")
+                wait_for(lambda: len(tally) >= 4, "there is no response")
                 stopping = pool.submit(docker, "stop", "-t", "70", CONTAINER)
-                wait_for(lambda: not listens(address), "it listens on")
-                # All read at once: a container's network ends with its last process, and a slow client loses the rest of its
-                # response.
+                wait_for(lambda: not listens(address), "the port is still open")
+                # All clients read at once: a container's network ends with its last process, and a slow client then loses
+                # the rest of its response.
                 answers = list(pool.map(finished, uploads, bodies))
             finally:
                 over.set()
@@ -215,20 +215,20 @@ def stop():
             stopping.result()
             for other in others:
                 other.result()
-            assert "cut" not in tally, f"{tally.count('cut')} answers of {len(tally)} were cut"
+            assert "cut" not in tally, f"{tally.count('cut')} responses of {len(tally)} were cut"
             said = logs(CONTAINER)
             assert inspect(CONTAINER, "State.ExitCode") == 0 and "PixColor has stopped" in said, said[-2000:]
 
 
 def post(address, body, over, tally):
-    """Uploads a picture again and again, until it is over; an answer that has begun has to be whole."""
+    """Uploads a picture repeatedly until `over` is set, and records each status, or "cut" for an incomplete response."""
     while not over.is_set():
         try:
             connection = http.client.HTTPConnection(address, 8080, timeout=60)
             connection.request("POST", "/v1/colorize", body, {"Content-Type": "image/png"})
             answer = connection.getresponse()
         except OSError:
-            # Refused, or reset before the server started on it.
+            # Refused, or reset before the server began the request.
             time.sleep(0.05)
             continue
         try:

@@ -1,5 +1,5 @@
-"""Two machines beside each other: a host with engines in it, which has a root, processes and a network of its own, and
-another machine, which is a network only, for its clients."""
+"""Two simulated machines: a host for container engines, with its own root, processes and network, and a second machine for
+the clients, which is only a network namespace."""
 
 import json
 import os
@@ -28,13 +28,13 @@ def user(root, inside):
 
 
 class Machine:
-    """The host, while it runs."""
+    """The running host."""
 
     def __init__(self, process, pid, root):
         self.process, self.pid, self.root = process, pid, root
 
     def words(self, *command, user=False):
-        """The command that does it in there."""
+        """The words that run a command on the host."""
         enter = ["nsenter", "-t", self.pid, "-m", "-p", "-n", "-u", "-i", "--", "env", "-i"]
         variables = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         if not user:
@@ -53,7 +53,7 @@ class Machine:
 
     @contextmanager
     def program(self, *command, user=False):
-        """Something that runs for as long as it is wanted."""
+        """Runs a program on the host until the block ends."""
         # Signals must be sent from inside, because nsenter forwards none.
         file = f"/tmp/program-{os.urandom(4).hex()}"
         words = self.words("sh", "-c", 'echo $$ >"$0"; exec "$@"', file, *command, user=user)
@@ -61,7 +61,7 @@ class Machine:
             process = subprocess.Popen([str(word) for word in words], stdout=said, stderr=subprocess.STDOUT)
             try:
                 yield process
-                assert process.poll() is None, "it has ended"
+                assert process.poll() is None, "the program has ended early"
             except Exception as error:
                 said.seek(0)
                 error.add_note(said.read()[-1000:])
@@ -86,19 +86,19 @@ class Machine:
 
 
 def curl(command, *words):
-    """What was answered, or nothing if no answer came."""
+    """The body of the response; None without one."""
     words = [*command, "-sg", "--max-time", "5", *words]
     ended = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
     return ended.stdout if ended.returncode == 0 else None
 
 
 def curl_elsewhere(*words):
-    """The same on the other machine."""
+    """Runs curl on the other machine."""
     return curl(["ip", "netns", "exec", CLIENT, "curl"], *words)
 
 
 def taken_for(answer):
-    """Whom the gateway takes a client for, and who it says is at the other end: from an answer of /v1/quota."""
+    """The addresses of the client and of the peer that the gateway sees, from a response of /v1/quota."""
     if answer is None:
         return None, None
     said = json.loads(answer)
@@ -115,7 +115,7 @@ def network():
             run("ip", "-n", space, "addr", "add", address, "dev", device, *(["nodad"] if ":" in address else []))
         run("ip", "-n", space, "link", "set", "lo", "up")
         run("ip", "-n", space, "link", "set", device, "up")
-    # Engines route between their networks and this one.
+    # Engines must be able to route between their networks and this one.
     forward = "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"
     run("ip", "netns", "exec", HOST, "sh", "-c", forward)
 
@@ -127,7 +127,7 @@ def remove_networks():
 
 
 def end(process, there):
-    """Ends the first process of the machine, and with it all others."""
+    """Kills the first process of the machine, which ends all others."""
     if there and process.poll() is None:
         os.kill(int(there.pid), signal.SIGKILL)
     else:
@@ -138,7 +138,7 @@ def end(process, there):
 
 @contextmanager
 def machine(image):
-    """The host with the image in it, as /srv/image.tar, and its binary, as /srv/pixcolor."""
+    """Starts the host with the image in /srv/image.tar and the image's binary in /srv/pixcolor."""
     root = debian("machine", "trixie", PACKAGES, user)
     docker("save", "-o", root / "srv/image.tar", image)
     (root / "srv/image.tar").chmod(0o644)

@@ -1,4 +1,4 @@
-"""The rows of docs/network.md that one machine can show: whom the gateway takes its clients for."""
+"""Tests the rows of docs/network.md that can be tested on one machine: which client address the gateway sees."""
 
 import subprocess
 from contextlib import contextmanager
@@ -16,14 +16,14 @@ PUBLISHED = ["-p", "8080:8080"]
 
 
 def peers(host):
-    """Who is at the other end for clients on another machine (IPv4, IPv6) and on the host's loopback."""
+    """The peer addresses that the gateway sees for clients on another machine (IPv4, IPv6) and on the host's loopback."""
     asked = curl_elsewhere(HOST4 + QUOTA), curl_elsewhere(f"[{HOST6}]{QUOTA}"), host.curl("127.0.0.1" + QUOTA)
     return tuple(taken_for(answer)[1] for answer in asked)
 
 
 @contextmanager
 def container(host, engine, *options, user=False):
-    """The image, serving in the host's engine."""
+    """Runs the image in the host's engine."""
     host.run(*engine, "rm", "-f", "gateway", user=user)
     host.run(*engine, "run", "-d", "--name", "gateway", *options, user=user)
     try:
@@ -34,13 +34,13 @@ def container(host, engine, *options, user=False):
 
 
 def row(what, expected, host, engine, *options, user=False):
-    """One line of the table: the peers that `peers` is to find."""
+    """Tests one row of the table: `peers` must return the expected addresses."""
     with check(f"{what}: {shown(expected)}"), container(host, engine, *options, user=user):
         found = peers(host)
         if None in found and found != expected:
             # A slow machine may have missed a response.
             found = peers(host)
-        assert found == expected, f"it is {shown(found)}"
+        assert found == expected, f"found: {shown(found)}"
 
 
 def shown(found):
@@ -67,7 +67,7 @@ def alone(host):
     expected = (CLIENT4, CLIENT6, "127.0.0.1")
     with check(f"without a container: {shown(expected)}"), binary(host, "ROCKET_ADDRESS=::"):
         found = peers(host)
-        assert found == expected, f"it is {shown(found)}"
+        assert found == expected, f"found: {shown(found)}"
 
 
 def bridges(host):
@@ -130,7 +130,7 @@ def rootless_podman(host):
 
 @contextmanager
 def nginx(host, upstream="127.0.0.1:8080"):
-    """nginx on the host with the shipped file."""
+    """Runs nginx on the host with the shipped file."""
     site = (ROOT / "deploy/nginx.conf").read_text().replace("server 127.0.0.1:8080;", f"server {upstream};")
     (host.root / "etc/nginx/conf.d/pixcolor.conf").write_text(site)
     (host.root / "etc/nginx/sites-enabled/default").unlink(missing_ok=True)
@@ -142,7 +142,7 @@ NAMED = ["-H", "Host: pixcolor.example.org"]
 
 
 def through_nginx():
-    """What a client on the other machine gets that says it is somebody else."""
+    """The addresses that the gateway sees for a client on the other machine that sends a false X-Forwarded-For."""
     url = f"http://{HOST4}/v1/quota"
     answer = wait_for(lambda: curl_elsewhere("-f", *NAMED, "-H", "X-Forwarded-For: 203.0.113.9", url), "nginx does not answer")
     return taken_for(answer)
@@ -172,7 +172,7 @@ def behind_nginx(host):
 
 @contextmanager
 def elsewhere(host):
-    """The gateway on the other machine."""
+    """Runs the gateway on the other machine."""
     settings = ["ROCKET_ADDRESS=0.0.0.0", trusted(HOST4), "XDG_STATE_HOME=/nonexistent", "PATH=/usr/bin"]
     words = ["ip", "netns", "exec", CLIENT, "env", "-i", *settings, host.root / "srv/pixcolor", "serve"]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -7,7 +7,7 @@
     clippy::disallowed_methods,
     clippy::float_cmp,
     dead_code,
-    reason = "a test fails by panicking, and waits where it must; it needs not all of what tests share"
+    reason = "a test fails by panicking and may wait; no test binary uses all shared helpers"
 )]
 
 #[path = "../fakes/mod.rs"]

@@ -44,7 +44,7 @@ fn client(address: &str, key: &str, mut ask: Value) -> Option<Value> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".test/openai-3.54.0/bin/python");
     if !python.exists() {
         assert!(std::env::var_os("CI").is_none(), "{} is missing: run tests/run", python.display());
-        eprintln!("left out: {} is missing, which tests/run installs", python.display());
+        eprintln!("skipped: {} is missing; tests/run installs it", python.display());
         return None;
     }
     ask["address"] = json!(address);
@@ -107,14 +107,18 @@ fn the_sdk_receives_a_colored_photograph_and_the_ignored_parameters() {
     let picture = Picture::jpeg(320, 240, 1);
     let Some(said) = edit(&server, &picture, json!({ "prompt": "colourise it, please" })) else { return };
     let bytes = colored(&said);
-    assert_eq!(image::guess_format(&bytes).unwrap(), image::ImageFormat::Png, "as OpenAI's by default");
+    assert_eq!(
+        image::guess_format(&bytes).unwrap(),
+        image::ImageFormat::Png,
+        "PNG is the default, as in OpenAI's API"
+    );
     let made = image::load_from_memory(&bytes).unwrap();
     assert_eq!((made.width(), made.height()), (320, 240));
     assert!(colorfulness(&made) > 2.0);
     let answer = &said["answer"];
     assert_eq!((&answer["output_format"], &answer["size"]), (&json!("png"), &json!("320x240")));
     assert!(answer["created"].as_i64().unwrap() > 1_790_000_000, "{}", answer["created"]);
-    // The built-in network counts no tokens.
+    // The built-in network uses no tokens.
     assert_eq!(answer["usage"]["total_tokens"], 0);
     assert_eq!(answer["usage"]["input_tokens_details"]["image_tokens"], 0);
     let headers = &said["headers"];
@@ -129,7 +133,8 @@ fn the_sdk_receives_a_colored_photograph_and_the_ignored_parameters() {
         "{headers}"
     );
 
-    // Old programs name OpenAI's model of their time. The same picture is free the second time.
+    // Old programs request a model that OpenAI offered when they were written. The gateway ignores the model's name.
+    // The same picture is free the second time.
     let args = json!({
         "prompt": "colourise it".repeat(1_500), "model": "gpt-image-1", "size": "1024x1024", "n": 1,
         "quality": "high", "response_format": "b64_json", "user": "somebody", "list": true,
@@ -183,7 +188,7 @@ fn the_models_are_the_route_and_the_configured_providers() {
     let fake = Algorithmia::start();
     let server = paid(&fake, 100);
     let Some(said) = client(&server.url(""), "any-key", json!({ "models": "local" })) else { return };
-    // Providers without their key are left out.
+    // Providers whose key is missing are not listed.
     assert_eq!(said["ids"], json!(["pixcolor", "algorithmia", "local"]));
     let one = json!({ "id": "local", "object": "model", "created": 0, "owned_by": "pixcolor" });
     assert_eq!(said["one"], one);
@@ -221,7 +226,7 @@ fn a_possibly_charged_request_is_not_retried_and_a_spent_budget_is_insufficient_
     let Some(said) = edit(&server, &Picture::png(32, 24, 1), json!({ "prompt": "" })) else { return };
     colored(&said);
     assert_eq!(said["headers"]["x-pixcolor-credits"], "2");
-    // The number of tokens that a remote host used is unknown, which is not 0.
+    // The number of tokens that a remote host used is unknown, so `usage` is null and not 0.
     assert_eq!(said["answer"]["usage"], json!(null), "{}", said["answer"]);
     let again = edit(&server, &Picture::png(32, 24, 1), json!({ "prompt": "" })).unwrap();
     assert_eq!(again["answer"]["usage"]["total_tokens"], 0);
@@ -229,7 +234,7 @@ fn a_possibly_charged_request_is_not_retried_and_a_spent_budget_is_insufficient_
     fake.next([Behavior::HangUp]);
     let said = edit(&server, &Picture::png(32, 24, 2), json!({ "prompt": "" })).unwrap();
     is_error(&said, "InternalServerError", 502, "provider_failed", None);
-    assert_eq!(fake.calls(), 2, "the SDK tries twice more if it may");
+    assert_eq!(fake.calls(), 2, "the SDK must not retry, which it would do twice");
 
     let said = edit(&server, &Picture::png(32, 24, 3), json!({ "prompt": "" })).unwrap();
     is_error(&said, "RateLimitError", 429, "insufficient_quota", None);

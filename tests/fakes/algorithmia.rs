@@ -37,7 +37,7 @@ pub enum Behavior {
     CutAnswer,
     /// Sends the response head and then nothing for this time.
     Stalled(Duration),
-    /// Sends JSON that is not an object of the protocol.
+    /// Sends this JSON, which is not a response of the protocol.
     Odd(Value),
     /// Redirects the call.
     Redirect(String),
@@ -50,7 +50,7 @@ pub enum Behavior {
 /// Faults of a result file.
 #[derive(Clone, Debug)]
 pub enum File {
-    /// The gray image as received.
+    /// The grey image as received.
     Gray,
     /// An image of another shape.
     WrongShape,
@@ -98,7 +98,7 @@ impl Algorithmia {
         Self { server: Arc::new(Server::start(State::answers(&state))), state }
     }
 
-    /// The same with TLS; also returns its certificate authority as PEM.
+    /// Like `start`, with TLS; also returns the host's certificate authority as PEM.
     pub fn start_tls() -> (Self, String) {
         let state = State::new();
         let (server, authority) = Server::start_tls(State::answers(&state));
@@ -119,7 +119,7 @@ impl Algorithmia {
         lock(&self.state).script.extend(behaviors);
     }
 
-    /// Holds every response back until released.
+    /// Sets whether every response is held back.
     pub fn hold(&self, held: bool) {
         lock(&self.state).held = held;
     }
@@ -154,7 +154,7 @@ impl State {
         Arc::new(Mutex::new(Self { duration: 1.4, ..Self::default() }))
     }
 
-    /// Chooses the behaviour under the lock; the connection's own thread does any waiting.
+    /// Chooses the behaviour under the lock. Delays happen in the connection's own thread.
     #[allow(clippy::disallowed_methods)]
     fn answers(state: &Arc<Mutex<Self>>) -> impl Fn(&Request) -> Reply + Send + Sync + 'static {
         let state = state.clone();
@@ -169,7 +169,7 @@ impl State {
 
     fn answer(&mut self, request: &Request) -> Reply {
         self.requests.push(request.clone());
-        // A base address that ends with a slash gives two.
+        // If the base address ends with a slash, the path begins with two slashes.
         let path = request.path().replacen("//", "/", 1);
         let path = path.trim_end_matches('/');
         if !authorized(request) {

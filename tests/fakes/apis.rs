@@ -1,6 +1,6 @@
 //! Fake hosts with their own HTTP APIs, written from the public descriptions as of November 2026:
-//! DeepAI, Replicate, Cog, Hugging Face and OpenAI. They validate requests as strictly as described, really
-//! colour the image, and misbehave as a test requests.
+//! DeepAI, Replicate, Cog, Hugging Face and OpenAI. They validate requests as strictly as the
+//! descriptions say, really colour the image, and misbehave as a test requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,7 +15,7 @@ use super::http::{Reply, Request, Server};
 use super::multipart::parts;
 use super::picture::{colored, from_data_url};
 
-/// Answers one request with the host's state.
+/// Answers one request. The last argument is the host's own URL.
 type Answer = fn(&mut State, &Request, &str) -> Reply;
 
 /// A fake host. Clones share it.
@@ -28,12 +28,13 @@ pub struct Api {
 #[derive(Default)]
 pub struct State {
     requests: Vec<Request>,
-    /// Replies to send instead of the proper ones to the next requests that are not for files.
+    /// The replies to the next requests, instead of the proper ones. Requests for files are not affected.
     instead: VecDeque<Reply>,
     always: Option<Reply>,
     files: HashMap<String, Vec<u8>>,
-    /// How many polls report unfinished work, and the address of the result file.
+    /// How many further polls report that the job is not done.
     polls: usize,
+    /// The result of the job.
     output: Option<Value>,
     /// The host to name in result URLs, if not this one.
     elsewhere: Option<String>,
@@ -98,17 +99,17 @@ impl Api {
         self.state.lock().unwrap()
     }
 
-    /// Sets the next replies to any request.
+    /// Sets the replies to the next requests, except those for files.
     pub fn next(&self, replies: impl IntoIterator<Item = Reply>) {
         self.state().instead.extend(replies);
     }
 
-    /// Sets the reply to every following request.
+    /// Sets the reply to every following request, except those for files.
     pub fn always(&self, reply: Reply) {
         self.state().always = Some(reply);
     }
 
-    /// Sets how many polls report unfinished work.
+    /// Sets how many polls report that the job is not done.
     pub fn takes_polls(&self, polls: usize) {
         self.state().polls = polls;
     }
@@ -154,7 +155,7 @@ fn bearer(request: &Request) -> bool {
     request.header("Authorization") == Some(&format!("Bearer {KEY}"))
 }
 
-/// `POST /api/colorizer`, header `api-key`, a form with `image`; `{"id", "output_url"}`.
+/// `POST /api/colorizer` with the header `api-key` and a form with `image`; the reply is `{"id", "output_url"}`.
 fn deepai(state: &mut State, request: &Request, own: &str) -> Reply {
     if (request.method.as_str(), request.path()) != ("POST", "/api/colorizer") {
         return json(404, &json!({ "err": "no such route" }));
@@ -270,7 +271,8 @@ fn huggingface(_: &mut State, request: &Request, _: &str) -> Reply {
     }
 }
 
-/// `POST /v1/images/edits`, a form; base64 and a count of tokens come back, in one of three sizes.
+/// `POST /v1/images/edits` with a form. The picture must have one of three sizes. The reply contains the picture in
+/// base64 and a count of tokens.
 fn openai(_: &mut State, request: &Request, _: &str) -> Reply {
     let failure = |status, message: &str| {
         json(status, &json!({ "error": { "message": message, "type": "invalid_request_error" } }))

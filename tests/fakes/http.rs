@@ -16,7 +16,7 @@ pub struct Request {
     pub method: String,
     /// Path and query as sent.
     pub target: String,
-    /// Header names as sent.
+    /// With the names as sent.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -83,8 +83,8 @@ impl Server {
         Self::listen("http", |stream| Box::new(stream), answer)
     }
 
-    /// The same at a fixed address. Another test run on this machine may occupy it
-    /// for a while.
+    /// Like `start`, at a fixed address. Waits up to a minute, because another test run on this machine may use the
+    /// address.
     #[allow(clippy::disallowed_methods)]
     pub fn start_at(address: &str, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         for _ in 0..600 {
@@ -96,7 +96,7 @@ impl Server {
         panic!("{address} is not free");
     }
 
-    /// The same with TLS; also returns its certificate authority as PEM.
+    /// Like `start`, with TLS; also returns the server's certificate authority as PEM.
     pub fn start_tls(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Self, String) {
         let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
@@ -138,7 +138,7 @@ impl Server {
                 stream.set_nodelay(true).unwrap();
                 stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
                 let (stream, answer, ended) = (wrap(stream), answer.clone(), ended.clone());
-                // A client that leaves, or that this server cuts off, is not an error here.
+                // It is not an error if the client disconnects or the server cuts the connection.
                 std::thread::spawn(move || converse(stream, answer.as_ref(), &ended).ok());
             }
         });

@@ -2,7 +2,7 @@
 //! servers written from each protocol's description. They share no code with `src/`, so that a
 //! misunderstanding there is not repeated here.
 
-// Each test binary uses some of it.
+// Each test binary uses a part of the fakes.
 #![allow(dead_code)]
 
 pub mod algorithmia;

@@ -43,7 +43,7 @@ pub fn parts(request: &Request) -> Result<Vec<Part>, String> {
         rest = &rest[end + close.len()..];
         match rest {
             b"--" | b"--\r\n" => return Ok(parts),
-            more => rest = more.strip_prefix(b"\r\n").ok_or("something behind a boundary")?,
+            more => rest = more.strip_prefix(b"\r\n").ok_or("unexpected data after a boundary")?,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Images as the fakes colour them.
+//! Colours, encodes and decodes images for the fakes.
 
 use std::io::{self, Cursor, Read};
 
@@ -8,8 +8,8 @@ use flate2::Compression;
 use flate2::read::GzEncoder;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
-/// A warm tint above and a cool one below; green compensates the luminance change of red and blue
-/// (Rec. 709), and no channel is clipped.
+/// A warm tint in the upper half and a cool one in the lower half. Green compensates the luminance change of red and
+/// blue (Rec. 709), and no channel is clipped.
 pub fn tinted(picture: &DynamicImage) -> DynamicImage {
     let gray = picture.to_luma8();
     let (width, height) = gray.dimensions();

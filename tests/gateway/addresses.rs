@@ -24,7 +24,7 @@ fn behind_a_trusted_proxy_each_address_and_each_ipv6_network_is_a_client() {
     assert_eq!(statuses(&["203.0.113.2", "198.18.0.1, 203.0.113.2", "203.0.113.2"]), [415, 415, 429]);
     assert_eq!(statuses(&["2001:db8::1", "2001:db8::2:1", "2001:db8:0:0:5::3"]), [415, 415, 429]);
     assert_eq!(statuses(&["2001:db8:0:1::1"]), [415]);
-    // Nine in total for all clients: two are left.
+    // The limit for all clients together is nine requests: two are left.
     assert_eq!(statuses(&["203.0.113.3", "203.0.113.4", "203.0.113.5"]), [415, 415, 429]);
     let standing = server.get_with("/v1/quota", &[("X-Forwarded-For", "2001:db8::7")]).json();
     assert_eq!((&standing["client"], &standing["peer"]), (&"ip:2001:db8::/64".into(), &"127.0.0.1".into()));
@@ -64,7 +64,7 @@ fn a_thousand_requests_with_made_up_headers_from_one_untrusted_peer_share_one_bu
 
 #[test]
 fn one_private_peer_behind_nearly_all_requests_is_logged_once() {
-    // All requests come from this machine, as behind a rootless engine.
+    // All requests come from this machine, as behind a rootless container engine.
     let server = Setup::new().env("ROCKET_ADDRESS", "0.0.0.0").start();
     for _ in 0..99 {
         assert_eq!(knock(&server, &[]).status, 415);
@@ -97,7 +97,7 @@ fn a_denied_address_gets_403_before_a_body_is_read() {
     }
     knock(&server, &[("X-Forwarded-For", "2001:db8:bad:1::1")]).problem(403);
     assert_eq!(knock(&server, &[("X-Forwarded-For", "2001:db8:9::1")]).status, 415);
-    // Exactly the bytes that Rocket peeks at; without an early response the rest would be awaited for two minutes.
+    // The 14 bytes that Rocket reads first. Without an early response, the server would wait two minutes for more.
     let start = Instant::now();
     let mut stream = server.raw(
         b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.77\r\n\

@@ -29,7 +29,7 @@ pub fn facts(server: &Server) -> Value {
     facts_of(server, 1)
 }
 
-/// The facts of one of many small images.
+/// The facts of a small image; each `seed` gives a different image.
 #[track_caller]
 pub fn facts_of(server: &Server, seed: u32) -> Value {
     let picture = Picture::png(96, 64, seed);
@@ -99,7 +99,7 @@ fn without_luma_lock_the_providers_own_image_is_returned() {
     assert!(red < blue, "{red} {blue}");
 }
 
-/// The fault, its label, its cost, and the number of calls of the algorithm.
+/// The fault, the attempt's `failure`, its cost, and the number of calls of the algorithm.
 type Case = (Behavior, &'static str, Option<&'static str>, usize);
 
 fn cases(elsewhere: &str) -> Vec<Case> {
@@ -191,7 +191,7 @@ fn after_any_failure_the_built_in_model_answers_and_the_response_says_so() {
         let name = format!("pixcolor_guard_refusals_total{{provider=\"algorithmia\",reason=\"{reason}\"}}");
         assert!((metric(&name) - count).abs() < 0.1, "{name}: {}", metric(&name));
     }
-    // Two attempts each for a failed connection, 429, 500 and 503.
+    // Two retries each for an algorithm that failed to start, 429, 500 and 503.
     let retries = metric("pixcolor_provider_retries_total{provider=\"algorithmia\"}");
     assert!((retries - 8.0).abs() < 0.1, "{retries}");
     let memory = metric("process_resident_memory_bytes");
@@ -206,7 +206,10 @@ fn nothing_shows_the_key(server: &Server) {
         server.get(path);
     }
     // Operators see where the key comes from, not its value.
-    assert!(server.said().contains("(the key)"), "the host repeated the key, and nobody noticed");
+    assert!(
+        server.said().contains("(the key)"),
+        "the log does not show that the host's message contained the key"
+    );
 }
 
 #[test]
@@ -226,7 +229,7 @@ fn a_call_that_could_not_begin_is_retried() {
     let start = std::time::Instant::now();
     fake.next([Behavior::Status(429, "slow down", Some("1"))]);
     assert_eq!(facts(&server)["provider"], "algorithmia");
-    assert!(start.elapsed() >= Duration::from_secs(1), "it did not wait as long as it was asked to");
+    assert!(start.elapsed() >= Duration::from_secs(1), "the retry came before Retry-After");
 }
 
 #[test]
@@ -333,7 +336,7 @@ fn tls_certificates_are_verified_with_the_systems_authorities() {
         before_local(&fake.url(), "").file("authority.pem", authority).env("SSL_CERT_FILE", "authority.pem");
     assert_eq!(facts(&trusted.start())["provider"], "algorithmia");
     let before = fake.requests().len();
-    // A machine without certificate authorities still has the embedded ones, which do not know the fake.
+    // A machine without certificate authorities still has the embedded ones, which did not sign the fake's certificate.
     for nothing in ["nothing.pem", "/dev/null"] {
         let server = before_local(&fake.url(), "retries = 0\n").env("SSL_CERT_FILE", nothing).start();
         let facts = facts(&server);
@@ -346,5 +349,5 @@ fn tls_certificates_are_verified_with_the_systems_authorities() {
         );
         assert!(attempt["reason"].as_str().unwrap().contains("certificate"), "{attempt}");
     }
-    assert_eq!(fake.requests().len(), before, "a key was sent to a stranger");
+    assert_eq!(fake.requests().len(), before, "the key was sent to a host without a valid certificate");
 }

@@ -35,7 +35,7 @@ fn an_ordinary_client_reads_the_413_even_if_it_sends_everything_first() {
         server.raw(b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     let chunk = [b"100000\r\n".as_slice(), &vec![0; 1 << 20], b"\r\n"].concat();
     for _ in 0..30 {
-        stream.write_all(&chunk).expect("the server goes on reading");
+        stream.write_all(&chunk).expect("the server continues to read");
     }
     stream.write_all(b"0\r\n\r\n").unwrap();
     let mut answer = [0; 12];
@@ -52,7 +52,7 @@ fn an_endless_body_is_cut_off_and_the_connection_closed() {
     let mut sent = 0;
     while stream.write_all(&chunk).is_ok() {
         sent += 1;
-        assert!(sent < 1_000, "nobody stops an endless body");
+        assert!(sent < 1_000, "the server does not stop an endless body");
     }
 }
 
@@ -67,7 +67,7 @@ fn a_stalled_body_does_not_block_the_server() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(start.elapsed() < Duration::from_secs(20));
-    // A body that breaks off.
+    // A client that closes its connection within the body.
     drop(server.raw(head));
     assert_eq!(server.get("/healthz").status, 200);
 }
@@ -132,7 +132,7 @@ fn endless_form(server: &Server, path: &str, begin: &[u8], more: &[u8]) -> (Stri
     let mut stream = server.raw(head.as_bytes());
     let chunk = |body: &[u8]| [format!("{:x}\r\n", body.len()).as_bytes(), body, b"\r\n"].concat();
     let mut answer = stream.try_clone().unwrap();
-    // The response is read while sending, as it may arrive before the connection closes.
+    // Reads the response while sending, because it arrives before the connection closes.
     let answer = std::thread::spawn(move || {
         let mut line = Vec::new();
         let mut byte = [0];
@@ -144,7 +144,7 @@ fn endless_form(server: &Server, path: &str, begin: &[u8], more: &[u8]) -> (Stri
     let (more, mut sent) = (chunk(&more.repeat((1 << 20) / more.len())), 0);
     let mut going = stream.write_all(&chunk(begin)).is_ok();
     while going {
-        assert!(sent < 1_000, "nobody stops an endless form");
+        assert!(sent < 1_000, "the server does not stop an endless form");
         going = stream.write_all(&more).is_ok();
         sent += 1;
     }
@@ -175,7 +175,7 @@ fn an_endless_form_is_rejected_and_not_buffered() {
             assert!(took < Duration::from_secs(30), "{name} to {path}: {took:?} for {sent} MB");
         }
     }
-    // An image of up to 20 MiB is buffered until it is known to be too large, in a buffer that doubles as it grows.
+    // An image is buffered until it exceeds 20 MiB, in a buffer that doubles its size when it is full.
     let grown = server.peak() - before;
     assert!(grown < 80, "{grown} MB");
 }

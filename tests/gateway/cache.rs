@@ -16,7 +16,7 @@ fn keeping_in(folder: &Path) -> Setup {
     Setup::new().env("PIXCOLOR_CACHE__DIR", folder)
 }
 
-/// A gateway whose only provider is a remote host that reports 1.4 seconds a call: 2 credits.
+/// A gateway whose only provider is a remote host that reports 1.4 seconds for each call, which costs 2 credits.
 fn paid(fake: &Algorithmia) -> Setup {
     Setup::new()
         .file("config/pixcolor.toml", "route = [\"algorithmia\"]\n")
@@ -193,7 +193,7 @@ fn a_lookup_by_fingerprint_needs_no_upload() {
     let before = hits();
     assert_eq!(server.get_with(&address, &[("If-None-Match", made.header("etag"))]).status, 304);
     assert_eq!(crate::harness::agent().head(server.url(&address)).call().unwrap().status(), 200);
-    assert_eq!((before, hits()), (1.0, 1.0), "who gets no picture saves nothing");
+    assert_eq!((before, hits()), (1.0, 1.0), "a response without a picture is not counted as a saving");
     let again = server.get(&address);
     assert_eq!((again.status, hits()), (200, 2.0));
 
@@ -291,7 +291,7 @@ fn a_call_continues_after_its_client_has_left() {
 #[test]
 fn all_followers_get_the_same_error_of_one_failed_call() {
     let fake = Algorithmia::start();
-    // No response is sent before all requests have arrived.
+    // The host sends no response before all requests have arrived.
     fake.hold(true);
     fake.always(Behavior::Envelope("not today", Some("InputError")));
     let server = paid(&fake).start();
@@ -413,19 +413,19 @@ fn the_command_line_stores_looks_up_counts_and_deletes_entries() {
     assert!(said.contains("sha256sum"), "{said}");
     let (code, said) = run(folder.path(), &["cache", "rm", &sha256(&picture.bytes)]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("3 entries are forgotten") && !said.contains("Nothing is known"), "{said}");
+    assert!(said.contains("3 entries are removed") && !said.contains("The cache has no pixels"), "{said}");
     assert!(color().contains("coloured by local in"));
 
-    // Of three entries the chroma is left, which only the pixel key leads to.
+    // Of the three entries only the chroma is left. It can be found only by its pixel key.
     let kept = files(&folder.path().join(".cache/pixcolor"));
     let (color_alone, others): (Vec<_>, Vec<_>) =
         kept.into_iter().partition(|path| path.extension().is_some_and(|kind| kind == "chroma"));
     assert_eq!((color_alone.len(), others.len()), (1, 2));
     others.iter().for_each(|path| std::fs::remove_file(path).unwrap());
     let (_, said) = run(folder.path(), &["cache", "rm", &sha256(&picture.bytes)]);
-    assert!(said.contains("0 entries are forgotten") && said.contains("Nothing is known here of"), "{said}");
+    assert!(said.contains("0 entries are removed") && said.contains("The cache has no pixels for"), "{said}");
     let (_, said) = run(folder.path(), &["cache", "rm", "a.jpg"]);
-    assert!(said.contains("1 entries are forgotten") && !said.contains("Nothing is known"), "{said}");
+    assert!(said.contains("1 entries are removed") && !said.contains("The cache has no pixels"), "{said}");
     assert!(!color_alone[0].exists());
     assert!(color().contains("coloured by local in"));
     assert_eq!(run(folder.path(), &["cache", "clear"]).0, Some(0));
@@ -468,7 +468,7 @@ fn the_command_line_uses_a_gateway_and_uploads_once() {
     let (code, said) = color(&["bad.jpg"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("not a picture"), "{said}");
-    assert!(!folder.path().join(".cache").exists(), "nothing is kept on this side");
+    assert!(!folder.path().join(".cache").exists(), "the command line caches nothing itself");
     drop(server);
     let (code, said) = color(&["a.jpg", "-o", "never"]);
     assert_eq!(code, Some(1));

@@ -119,7 +119,7 @@ fn an_unwritable_result_path_is_reported_before_any_credit_is_spent() {
     assert_eq!(fake.calls(), 0);
 }
 
-/// The temporary file that is written first needs a name, too.
+/// The result is first written to a temporary file, whose name must not be too long, either.
 #[test]
 fn a_result_may_have_the_longest_possible_file_name() {
     let name = format!("{}.jpg", "l".repeat(255 - "-coloured.jpg".len()));
@@ -179,7 +179,7 @@ fn a_running_gateway_is_mentioned_only_for_providers_that_cost_credit() {
     for args in free {
         assert_eq!(run(args, "[\"local\"]"), (Some(0), String::new()), "{args:?}");
     }
-    // The named provider counts, not the route.
+    // Only the provider of `--provider` counts, not the route.
     let local = ["colorize", "photo.jpg", "--provider", "local"];
     assert_eq!(run(&local, "[\"far\", \"local\"]"), (Some(0), String::new()));
     let (code, said) = run(&["colorize", "photo.jpg"], "[\"far\", \"local\"]");

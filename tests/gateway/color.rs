@@ -24,7 +24,7 @@ fn facts(server: &Server, picture: &Picture) -> Value {
 }
 
 #[test]
-fn a_color_upload_is_returned_as_it_looks_without_credit() {
+fn a_color_upload_is_returned_with_its_own_colors_and_costs_no_credit() {
     let fake = Algorithmia::start();
     let server = before_local(&fake.url(), "").start();
     let picture = in_color(ImageFormat::Jpeg);
@@ -41,7 +41,7 @@ fn a_color_upload_is_returned_as_it_looks_without_credit() {
     let facts = facts(&server, &picture);
     assert_eq!((&facts["input"], &facts["cache"]), (&json!("colour"), &json!("passed")));
     assert_eq!((&facts["provider"], &facts["credits"]), (&Value::Null, &json!("0")));
-    // The minimum of a call, because the ledger has no past calls.
+    // The saving is the minimum cost of a call, because the ledger has no past calls.
     assert_eq!(facts["saved"]["credits"], "1");
     assert_eq!(fake.calls(), 0);
     let saved =
@@ -75,7 +75,7 @@ fn a_color_upload_in_another_format_keeps_its_transparency() {
     let picture = Picture::new(see_through.clone(), ImageFormat::Tiff);
     let answer = server.colorize(&picture);
     assert_eq!((answer.header("content-type"), answer.header("x-pixcolor-input")), ("image/png", "colour"));
-    assert!(answer.picture().to_rgba8() == see_through, "not a pixel is different");
+    assert!(answer.picture().to_rgba8() == see_through, "every pixel must be unchanged");
 
     let answer = server.post("/v1/colorize?format=webp", &[], &in_color(ImageFormat::Png).bytes);
     assert_eq!(answer.header("content-type"), "image/webp");

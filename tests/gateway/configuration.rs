@@ -43,7 +43,7 @@ fn check_shows_only_what_differs_from_the_defaults() {
         said.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(changed(&[], &[]), Vec::<String>::new());
-    // The project's own folder describes the defaults.
+    // The project's own `config` folder contains only defaults.
     let (main, local) =
         (include_str!("../../config/pixcolor.toml"), include_str!("../../config/providers/local.toml"));
     let own = [("config/pixcolor.toml", main), ("config/providers/local.toml", local)];
@@ -95,7 +95,7 @@ fn an_invalid_model_is_reported_with_its_file() {
     let (code, said) = check(&files, &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("`mine`"), "{said}");
-    // With a recipe for the model's name, the model itself is invalid.
+    // With a valid recipe, the error is about the model file.
     let files = [
         ("config/pixcolor.toml", "route = [\"mine\"]\n"),
         ("config/providers/mine.toml", "kind = \"onnx\"\nmodel = \"net.onnx\"\n"),

@@ -53,7 +53,7 @@ fn line(server: &Server, provider: &str) -> Value {
 fn with_a_spent_budget_the_next_provider_answers_and_the_response_says_so() {
     let fake = Algorithmia::start();
     let server = budget(&fake, BOTH, 12, "").start();
-    // 2 credits each; the fifth may cost 5, and 4 are left.
+    // Each call costs 2 credits. The fifth may cost 5, but only 4 are left.
     for _ in 0..4 {
         let facts = facts(&server);
         assert_eq!((&facts["provider"], &facts["degraded"]), (&json!("algorithmia"), &json!(null)));
@@ -126,7 +126,7 @@ fn concurrent_requests_never_overspend_and_leave_no_reservation() {
         asked.into_iter().map(|asked| asked.join().unwrap()).collect()
     });
     let by = |name: &str| answers.iter().filter(|facts| facts["provider"] == name).count();
-    // Each costs its full 5 credits.
+    // Each call costs the full 5 credits.
     assert_eq!((by("algorithmia"), by("local"), fake.calls()), (4, 20, 4));
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 20.0);
     metric_is(&server, "pixcolor_budget_remaining_credits{budget=\"small\"}", 0.0);
@@ -147,7 +147,7 @@ fn concurrent_requests_never_overspend_and_leave_no_reservation() {
 }
 
 #[test]
-fn with_no_provider_left_the_response_is_402_with_budget_rest_and_renewal() {
+fn with_no_provider_left_the_response_is_402_with_the_budgets_remainder_and_renewal() {
     let fake = Algorithmia::start();
     let server = budget(&fake, ALONE, 4, "").start();
     let answer = server.colorize(&Picture::png(64, 48, 1));
@@ -195,11 +195,11 @@ fn the_saving_of_a_small_image_is_counted_with_a_megapixel_price() {
     let server = before_local(&fake.url(), price).start();
     let answer = server.colorize(&Picture::jpeg(1600, 1200, 3));
     let cost: f64 = answer.header("x-pixcolor-credits").parse().unwrap();
-    // Half a megapixel instead of 1.92.
+    // Half a megapixel is sent instead of 1.92.
     assert!((2.0..=2.5).contains(&cost), "{cost}");
     let saved = "pixcolor_saved_credits_total{provider=\"algorithmia\",reason=\"luma_lock\"}";
     metric_is(&server, saved, 4.0 * 1.92 + 0.5 - cost);
-    // With a price per second it may be cheaper too, but that cannot be known.
+    // With a price per second, the saving of a smaller image is unknown and is not counted.
     let server = before_local(&fake.url(), "").start();
     server.colorize(&Picture::jpeg(1600, 1200, 3));
     assert!(!server.get("/metrics").text().contains("luma_lock\"}"));
@@ -248,7 +248,7 @@ fn failures_are_charged_their_cost_or_the_reservation_if_unknown() {
     let mut expected = 0.0;
     for (behavior, charged) in [
         (Behavior::Envelope("not a cat", Some("InputError")), 0.0),
-        // Paid, but then the file was missing or the output guard rejected it.
+        // The call is paid, but the file is missing or the output guard rejects it.
         (Behavior::File(File::Missing), 2.0),
         (Behavior::File(File::Gray), 2.0),
         // The cost is unknown.
@@ -309,8 +309,8 @@ fn a_restart_keeps_the_ledger_and_kill_9_in_a_call_counts_as_spent() {
     let server = start();
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 7.0);
     metric_is(&server, "pixcolor_budget_remaining_credits{budget=\"small\"}", 93.0);
-    let told = server.said().matches("the 5 credits that were reserved for them count as spent").count();
-    assert_eq!(told, 1, "{}", server.said());
+    let lines = server.said().matches("the 5 credits that were reserved for them count as spent").count();
+    assert_eq!(lines, 1, "{}", server.said());
     let line = line(&server, "algorithmia");
     assert_eq!(
         (&line["calls"], &line["unknown_costs"], &line["credits"]),
@@ -390,7 +390,7 @@ fn usage_by_provider_is_public_and_by_client_needs_the_admin_token() {
         .env("PIXCOLOR_ADMIN__TOKEN", "{ env = \"MY_TOKEN\" }")
         .start();
     (0..3).for_each(|_| drop(facts(&server)));
-    // 2 credits, 2 credits, then 3 are left for a call that may cost 5.
+    // Two calls cost 2 credits each. Then 3 credits are left, and a call may cost 5.
     let algorithmia = line(&server, "algorithmia");
     assert_eq!((&algorithmia["calls"], &algorithmia["credits"]), (&json!(2), &json!("4")));
     let local = line(&server, "local");

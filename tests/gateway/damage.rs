@@ -1,4 +1,4 @@
-//! Damaged but viewable files: coloured as far as possible with a warning, or rejected.
+//! Damaged but decodable files: coloured as far as possible with a warning, or rejected.
 
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ fn a_damaged_color_photo_is_returned_with_the_warning() {
 }
 
 #[test]
-fn a_color_upload_is_rejected_with_advice_if_so_configured() {
+fn a_damaged_upload_is_rejected_with_advice_if_so_configured() {
     let fake = Algorithmia::start();
     let server = set_to(before_local(&fake.url(), ""), "refuse").start();
     let picture = damaged(3);

@@ -1,4 +1,4 @@
-//! Clients that disconnect while they wait: a paid call that has not begun does not begin.
+//! Clients that disconnect while they wait: a call that costs credit and has not begun is not made.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -56,7 +56,7 @@ fn established(port: u16) -> usize {
 
 #[track_caller]
 fn until_idle(server: &Server) {
-    until("the last answer", || server.metric("pixcolor_http_requests_in_flight") < 1.5);
+    until("the last response", || server.metric("pixcolor_http_requests_in_flight") < 1.5);
 }
 
 #[track_caller]
@@ -73,7 +73,7 @@ fn outcome(server: &Server, outcome: &str) -> f64 {
     server.metric(&format!("pixcolor_provider_calls_total{{outcome=\"{outcome}\",provider=\"algorithmia\"}}"))
 }
 
-/// `count` clients that connect through `address` and leave while the first call is held up.
+/// `count` clients connect through `address` and leave during the first call.
 #[track_caller]
 fn leave(server: &Server, fake: &Algorithmia, address: SocketAddr, count: u32) {
     fake.hold(true);
@@ -81,7 +81,7 @@ fn leave(server: &Server, fake: &Algorithmia, address: SocketAddr, count: u32) {
     server.until_in_flight(count as usize);
     until("the first call", || fake.calls() > 0);
     drop(clients);
-    // A proxy notices it first and then closes its own connections.
+    // A proxy notices first that its clients have left, and then closes its own connections to the gateway.
     until("the end of their connections", || established(server.address.port()) == 0);
     fake.hold(false);
     until_idle(server);
@@ -97,20 +97,20 @@ fn a_hundred_clients_that_leave_early_cause_no_calls_and_no_charge() {
         );
     let server = server.start();
     leave(&server, &fake, server.address, 100);
-    // Only the call that was already running.
+    // Only the call that was already running is made.
     assert_eq!(fake.calls(), 1);
     assert_eq!(usage(&server, "algorithmia"), (1, "2".to_owned()));
-    assert_eq!(usage(&server, "local").0, 0, "the next provider is not asked either");
+    assert_eq!(usage(&server, "local").0, 0, "the next provider is not called either");
     assert_eq!(server.metric("pixcolor_budget_spent_credits{budget=\"all\"}"), 2.0, "nothing stays reserved");
     assert_eq!((outcome(&server, "ok"), outcome(&server, "abandoned")), (1.0, 99.0));
     assert_eq!(server.metric("pixcolor_http_requests_total{method=\"POST\",status=\"499\"}"), 99.0);
-    // It does not count against the provider.
+    // Calls that were not made do not count as failures of the provider.
     let answer = server.colorize(&Picture::png(64, 48, 1000));
     assert_eq!((answer.status, answer.header("x-pixcolor-provider")), (200, "algorithmia"));
 }
 
 #[test]
-fn with_finish_every_call_is_made() {
+fn with_on_disconnect_finish_every_call_is_made() {
     let fake = Algorithmia::start();
     let server = one_at_a_time(&fake, "on_disconnect = \"finish\"\n").start();
     leave(&server, &fake, server.address, 10);

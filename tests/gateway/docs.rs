@@ -12,7 +12,7 @@ fn pages() -> BTreeMap<PathBuf, String> {
             let entry = entry.unwrap();
             let path = folder.join(entry.file_name());
             let name = entry.file_name().into_string().unwrap();
-            // Not ours: build results and files that tests have fetched.
+            // Skips build results and files that tests have downloaded.
             if name.starts_with('.') || name == "target" {
                 continue;
             }
@@ -26,7 +26,7 @@ fn pages() -> BTreeMap<PathBuf, String> {
     pages
 }
 
-/// The prose lines, without `code`.
+/// The lines outside code blocks, without `inline code`.
 fn prose(text: &str) -> impl Iterator<Item = String> {
     let mut fenced = false;
     text.lines().filter_map(move |line| {
@@ -118,7 +118,7 @@ fn every_page_of_docs_is_listed_in_its_index_and_the_readme() {
         for (index, target) in [("docs/README.md", name.to_owned()), ("README.md", format!("docs/{name}"))] {
             let linked =
                 targets(&pages[Path::new(index)]).iter().any(|link| link.split('#').next() == Some(&target));
-            assert!(linked, "{index} does not lead to {target}");
+            assert!(linked, "{index} does not link to {target}");
         }
     }
 }

@@ -32,7 +32,7 @@ fn amounts(low: &str, typical: Option<&str>, high: &str, most: &str) -> Value {
     json!({ "low": low, "typical": typical, "high": high, "most": most })
 }
 
-/// Algorithmia before the built-in model, a call of at most 5 credits, and a cache.
+/// A gateway with a cache. Its route is Algorithmia, with calls of at most 5 credits, then the built-in model.
 fn setup(fake: &Algorithmia) -> Setup {
     before_local(&fake.url(), "timeout = 5\n").env("PIXCOLOR_CACHE__ENABLED", "true")
 }
@@ -156,7 +156,7 @@ fn an_unavailable_provider_is_listed_with_the_reason() {
     );
     let list = server.post("/v1/estimate", &[JSON], b" []").problem(400);
     assert!(list["detail"].as_str().unwrap().starts_with("The JSON must be an object."), "{list}");
-    // The request says nothing about the image.
+    // An empty request describes no image.
     assert_eq!(of(&ask(&server, "", &json!({})), "local")["cache"], "unknown");
 }
 
@@ -195,27 +195,27 @@ fn invalid_estimates_are_problems() {
 fn providers_list_cost_and_time_per_megapixel() {
     let fake = Algorithmia::start();
     let server = setup(&fake).start();
-    let learnt = |provider: &str| {
+    let statistics = |provider: &str| {
         let facts = server.get("/v1/providers").json();
         of(&facts, provider)["per_megapixel"].clone()
     };
-    assert_eq!(learnt("algorithmia"), json!([]));
+    assert_eq!(statistics("algorithmia"), json!([]));
     let pictures = [Picture::png(400, 250, 1), Picture::png(400, 250, 2), Picture::png(1000, 1000, 3)];
     for picture in &pictures {
         assert_eq!(server.colorize(picture).header("x-pixcolor-credits"), "2");
         let local = server.post("/v1/colorize?provider=local", &[], &picture.bytes);
         assert_eq!(local.header("x-pixcolor-provider"), "local");
     }
-    let paid = learnt("algorithmia");
+    let paid = statistics("algorithmia");
     let sizes =
-        |learnt: &Value| learnt.as_array().unwrap().iter().map(|one| one["size"].clone()).collect::<Vec<_>>();
+        |rows: &Value| rows.as_array().unwrap().iter().map(|row| row["size"].clone()).collect::<Vec<_>>();
     assert_eq!(sizes(&paid), ["<=0.5", "<=2"]);
     let [small, large] = [&paid[0], &paid[1]];
     assert_eq!((&small["calls"], &small["megapixels"]), (&json!(2), &json!(0.2)));
     assert_eq!((&small["credits"], &small["money"]), (&json!("20"), &json!({ "USD": "0.002" })));
     assert_eq!((&large["credits"], &large["cpu_seconds"]), (&json!("2"), &json!(0.0)));
     assert!(large["seconds"].as_f64().unwrap() > 0.0);
-    let local = learnt("local");
+    let local = statistics("local");
     assert_eq!((sizes(&local), &local[0]["credits"]), (sizes(&paid), &json!("0")));
     assert!(local[0]["cpu_seconds"].as_f64().unwrap() > 0.0, "{local}");
     let page = server.get("/");

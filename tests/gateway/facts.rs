@@ -1,4 +1,4 @@
-//! Information routes, and what holds for every response.
+//! Routes with information about the server, and properties that all responses have.
 
 use crate::harness::{Picture, Server};
 
@@ -30,7 +30,7 @@ fn metrics_count_requests_and_calls() {
     assert!(server.metric(r#"pixcolor_provider_calls_total{outcome="ok",provider="local"}"#) > 0.9);
     for (status, count) in [("200", 1.0), ("415", 1.0)] {
         let name = format!(r#"pixcolor_http_requests_total{{method="POST",status="{status}"}}"#);
-        // The counter follows the response by a moment.
+        // The counter is updated shortly after the response.
         server.until(&name, |server| server.metric(&name) >= count);
     }
     assert!(server.metric("process_resident_memory_bytes") > 1e6);
@@ -80,7 +80,7 @@ fn malformed_http_gets_a_problem_or_a_closed_connection() {
         let mut stream = server.raw(request);
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         let mut answer = Vec::new();
-        // A reset counts as the end here.
+        // A connection reset also counts as the end of the response.
         let _ = stream.read_to_end(&mut answer);
         assert!(!answer.starts_with(b"HTTP/1.1 5"), "{}", String::from_utf8_lossy(&answer));
     }
@@ -106,7 +106,7 @@ fn the_page_loads_only_from_this_server_under_a_strict_policy() {
     }
     for elsewhere in ["http://", "https://", "//cdn"] {
         let loaded = [format!("src=\"{elsewhere}"), format!("href=\"{elsewhere}")];
-        assert!(!html.contains(&loaded[0]), "the page loads from elsewhere");
+        assert!(!html.contains(&loaded[0]), "the page loads a file from another server");
         assert!(html.matches(&loaded[1]).count() == html.matches(&format!("<a href=\"{elsewhere}")).count());
     }
     let picture = server.colorize(&Picture::png(32, 32, 1));

@@ -44,7 +44,7 @@ fn an_unreadable_default_folder_stops_the_start() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("configuration folder config cannot be used: Permission denied"), "{said}");
 
-    // An engine that mounts a missing folder leaves it empty.
+    // A container engine that mounts a missing folder creates an empty one.
     fs::remove_file(config.join("pixcolor.toml")).unwrap();
     let output = pixcolor(folder.path()).output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
@@ -95,11 +95,11 @@ fn the_start_names_the_folder_and_every_file_in_effect() {
 }
 
 #[test]
-fn an_unreadable_configuration_stays_in_effect_and_readyz_says_so() {
+fn the_configuration_stays_in_effect_while_its_files_are_unreadable_and_readyz_says_so() {
     let server = Setup::new().file("config/pixcolor.toml", "anonymous = false\n").start();
     let picture = crate::harness::Picture::png(8, 8, 1);
     server.colorize(&picture).problem(401);
-    // No user can follow a link that leads to itself.
+    // No user, not even root, can read a link that points to itself.
     fs::rename(server.path("config/pixcolor.toml"), server.path("config/away")).unwrap();
     std::os::unix::fs::symlink("pixcolor.toml", server.path("config/pixcolor.toml")).unwrap();
     let trouble = || server.get("/readyz").json()["configuration_is_not_in_force"].clone();
@@ -115,13 +115,14 @@ fn while_keys_json_is_unreadable_only_known_keys_are_accepted() {
     let server = Server::start();
     let quota = |key: &str| server.get_with("/v1/quota", &[("Authorization", key)]);
     assert_eq!(quota("Bearer whatever").status, 200, "there are no keys");
-    // As root would leave it: present but closed to the service. No user can read a folder as a file.
+    // A folder of this name is unreadable as a file, like a keys.json that root has created without read permission for
+    // the service.
     let state = server.path(".local/state/pixcolor");
     fs::create_dir_all(state.join("keys.json")).unwrap();
     within(PATIENCE, || server.said(), || quota("Bearer whatever").status == 401);
     server.get("/v1/quota").problem(401);
-    let told = server.get("/readyz").json();
-    assert!(told["keys_cannot_be_read"].as_str().is_some_and(|why| !why.contains("/")), "{told}");
+    let ready = server.get("/readyz").json();
+    assert!(ready["keys_cannot_be_read"].as_str().is_some_and(|why| !why.contains("/")), "{ready}");
     fs::remove_dir(state.join("keys.json")).unwrap();
     within(PATIENCE, || server.said(), || server.get("/v1/quota").status == 200);
 
@@ -129,7 +130,7 @@ fn while_keys_json_is_unreadable_only_known_keys_are_accepted() {
     within(PATIENCE, || server.said(), || quota(&key).text().contains("key:bob"));
     fs::write(state.join("keys.json"), "rubbish").unwrap();
     within(PATIENCE, || server.said(), || quota("Bearer whatever").text().contains("cannot read"));
-    assert!(quota(&key).text().contains("key:bob"), "it was valid before");
+    assert!(quota(&key).text().contains("key:bob"), "this key was valid before");
     server.get("/v1/quota").problem(401);
 }
 
@@ -139,7 +140,7 @@ fn keys_created_by_root_belong_to_the_owner_of_the_folder() {
     let state = folder.path().join("state");
     fs::create_dir(&state).unwrap();
     if chown(&state, Some(OTHER), Some(OTHER)).is_err() {
-        // Only root can give a file away, so another user skips this.
+        // Only root can change the owner of a file, so other users skip this test.
         assert_ne!(fs::metadata(&state).unwrap().uid(), 0);
         return;
     }
@@ -211,7 +212,7 @@ fn no_log_contains_a_query_or_an_unknown_path_at_any_level() {
         for path in ["/nowhere", "/v1/results/x", "/v1/quota", "/", "/v1/data/x"] {
             server.get(&format!("{path}?token={KEY}"));
         }
-        // The response names the path to an administrator.
+        // Sent raw, because the response may repeat the path, and the harness searches each `Answer` for the key.
         let unknown = format!("GET /{KEY} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         assert!(std::io::read_to_string(server.raw(unknown.as_bytes())).unwrap().contains(" 404 "));
         server.post(&format!("/v1/colorize?token={KEY}"), &[], b"x");

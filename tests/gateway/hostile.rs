@@ -5,12 +5,12 @@ use crate::corpus::{Becomes, corpus};
 use crate::harness::{Picture, Server};
 use crate::make::{small_jpeg, small_png, small_webp};
 
-/// The most that the whole corpus, sent file by file, may add to the server's memory, including entries
-/// in the memory cache and free buffers of the allocator.
+/// The most memory, in MB, that the whole corpus may add to the server. This includes entries in the memory cache and
+/// free buffers of the allocator.
 const MEMORY: u64 = 64;
 
-/// The most processor time of the server for a file, on average and at most. Decoding takes up to 50 ms by itself;
-/// a slow machine in the middle of other tests takes longer.
+/// The most processor time of the server for a file, in seconds: the average, and the maximum. Decoding alone takes up
+/// to 50 ms, and longer on a slow machine that runs other tests at the same time.
 const TIME_EACH: f64 = 0.1;
 const TIME_ONE: f64 = 1.0;
 
@@ -28,7 +28,7 @@ fn send(server: &Server, bytes: &[u8]) -> crate::harness::Answer {
 #[test]
 fn hostile_files_are_rejected_with_a_reason_and_the_server_continues() {
     let server = Server::start();
-    // One-time allocations, the network's included, are not the files' cost.
+    // Makes one-time allocations first, such as those of the built-in network, because they must not count.
     for bytes in [small_png(), small_jpeg(), small_webp(false).0, Picture::png(64, 48, 9).bytes] {
         send(&server, &bytes).picture();
     }
@@ -36,7 +36,7 @@ fn hostile_files_are_rejected_with_a_reason_and_the_server_continues() {
     let before = (server.peak(), processor(&server));
 
     let corpus = corpus();
-    let mut dear = Vec::new();
+    let mut over_limit = Vec::new();
     for (name, bytes, becomes) in &corpus {
         let start = processor(&server);
         let answer = send(&server, bytes);
@@ -69,11 +69,11 @@ fn hostile_files_are_rejected_with_a_reason_and_the_server_continues() {
     }
     let (memory, time) = (server.peak() - before.0, processor(&server) - before.1);
     println!("{} files: {memory} MB and {time} s more", corpus.len());
-    assert!(dear.is_empty(), "{}", dear.join("\n"));
+    assert!(over_limit.is_empty(), "{}", over_limit.join("\n"));
     assert!(memory < MEMORY, "{memory} MB");
     assert!(time < TIME_EACH * corpus.len() as f64, "{time} s");
 
-    // Larger than an upload may be.
+    // This file is larger than the limit for uploads.
     send(&server, &vec![0xFF; 21 << 20]).problem(413);
     let answer = server.colorize(&Picture::png(96, 64, 1));
     assert_eq!(answer.header("x-pixcolor-provider"), "local");

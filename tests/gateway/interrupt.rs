@@ -49,7 +49,7 @@ impl Running {
 
     fn said(&self) -> String {
         let said = fs::read_to_string(&self.said).unwrap();
-        assert!(!said.contains(KEY), "the planted key came out: {said}");
+        assert!(!said.contains(KEY), "the output contains the planted key: {said}");
         said
     }
 
@@ -103,10 +103,10 @@ fn a_signal_ends_colorize_at_once_without_paid_calls() {
             })
         };
         until("one picture is coloured and another is begun", || colored() && !begun().is_empty());
-        let told = Instant::now();
+        let signaled = Instant::now();
         child.signal(name);
         let (status, said) = child.end();
-        assert!(told.elapsed() < Duration::from_secs(8), "{:?}: {said}", told.elapsed());
+        assert!(signaled.elapsed() < Duration::from_secs(8), "{:?}: {said}", signaled.elapsed());
         assert_eq!(status, Some(code), "{said}");
         let summary = format!(
             "pixcolor: stopped by SIG{name}: 1 of 5 photographs were coloured, 0 failed, 4 are left ("
@@ -115,7 +115,7 @@ fn a_signal_ends_colorize_at_once_without_paid_calls() {
         assert!(said.contains(" of them cut off); 0 credits were charged\n"), "{said}");
         assert!(results(folder.path()).len() == 1, "{:?}", results(folder.path()));
         for program in begun() {
-            assert!(!Path::new("/proc").join(&program).exists(), "{program} goes on");
+            assert!(!Path::new("/proc").join(&program).exists(), "{program} still runs");
         }
     }
 }
@@ -143,10 +143,10 @@ fn a_paid_call_may_finish_and_its_result_is_written() {
 fn a_second_signal_aborts_calls_and_charges_them_in_full() {
     let (fake, folder) = paid();
     let child = stopping(&fake, folder.path());
-    let (calls, told) = (fake.calls(), Instant::now());
+    let (calls, signaled) = (fake.calls(), Instant::now());
     child.signal("INT");
     let (status, said) = child.end();
-    assert!(told.elapsed() < Duration::from_secs(8), "{:?}: {said}", told.elapsed());
+    assert!(signaled.elapsed() < Duration::from_secs(8), "{:?}: {said}", signaled.elapsed());
     assert_eq!(status, Some(130), "{said}");
     assert_eq!((fake.calls(), results(folder.path()).len()), (calls, 0), "{said}");
     let summary =
@@ -164,14 +164,14 @@ fn a_queued_call_does_not_begin_after_a_signal_and_costs_nothing() {
         let child = Running::start(folder.path());
         until("a call is made", || fake.calls() == 1);
         child.signal("TERM");
-        until("it says that it stops", || child.said().contains("Ctrl+C again cuts them off"));
+        until("the command says that it stops", || child.said().contains("Ctrl+C again cuts them off"));
         if again {
             child.signal("INT");
         } else {
             fake.hold(false);
         }
         let (status, said) = child.end();
-        // The first signal stopped it.
+        // The exit status is that of the first signal, SIGTERM.
         assert_eq!(status, Some(143), "{said}");
         let (done, credits) = if again { (0, "60") } else { (1, "2") };
         assert!(
@@ -197,16 +197,16 @@ fn a_signal_ends_provider_test_and_its_program() {
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(143));
-    assert!(!Path::new("/proc").join(begun().trim()).exists(), "the program goes on");
+    assert!(!Path::new("/proc").join(begun().trim()).exists(), "the program still runs");
 }
 
-/// The command after a first Ctrl+C, with the maximum of concurrent calls.
+/// Starts the command, waits for the maximum of concurrent calls, and sends a first Ctrl+C.
 #[track_caller]
 fn stopping(fake: &Algorithmia, folder: &Path) -> Running {
     let child = Running::start(folder);
     until("calls are made", || fake.calls() == at_once());
     child.signal("INT");
-    until("it says that it stops", || child.said().contains("Ctrl+C again cuts them off"));
+    until("the command says that it stops", || child.said().contains("Ctrl+C again cuts them off"));
     child
 }
 
@@ -215,7 +215,7 @@ fn at_once() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1).min(FILES.len())
 }
 
-/// A host that costs 2 credits a call, 60 at most, and holds its responses back.
+/// A host whose calls cost 2 credits, at most 60, and which holds its responses back.
 fn paid() -> (Algorithmia, tempfile::TempDir) {
     paid_by("")
 }

@@ -92,14 +92,14 @@ fn a_revoked_key_is_rejected_even_if_it_was_the_only_one() {
     server.command(&["key", "revoke", "bob"]);
     let revoked = [("Authorization", key.as_str())];
     server.until("the key is refused", |server| knock(server, &revoked).status == 401);
-    let told = server.get_with("/v1/quota", &revoked).problem(401);
-    assert!(told["detail"].as_str().unwrap().contains("was revoked"), "{told}");
-    // Keys existed once: an unknown key is now rejected, no key is accepted.
+    let problem = server.get_with("/v1/quota", &revoked).problem(401);
+    assert!(problem["detail"].as_str().unwrap().contains("was revoked"), "{problem}");
+    // Once any key has existed, an unknown key is rejected. A request without a key is accepted.
     knock(&server, &[("Authorization", "Bearer whatever")]).problem(401);
     assert_eq!(knock(&server, &[]).status, 415);
     let list = server.command(&["key", "list"]);
     assert!(list.contains("  bob  revoked 20"), "{list}");
-    // The name is free for a new key; the old key stays revoked.
+    // A new key may have the same name, and the old key stays revoked.
     let new = server.command(&["key", "new", "bob"]);
     server.until_known(&new);
     knock(&server, &revoked).problem(401);
@@ -130,12 +130,12 @@ fn without_anonymous_access_server_information_needs_a_key_or_the_admin_token() 
 #[test]
 fn keys_are_optional_and_wrong_ones_are_rejected_once_any_key_exists() {
     let server = server(&[("REQUESTS", r#"{ rate = 4, per = "day", burst = 4 }"#)]);
-    // While no keys exist, a tool that insists on sending one may send any.
+    // While no keys exist, any key is accepted, because some tools always send one.
     assert_eq!(knock(&server, &[("Authorization", "Bearer whatever")]).status, 415);
     let key = server.command(&["key", "new", "ann"]);
     server.until_known(&key);
     knock(&server, &[("Authorization", "Bearer whatever")]).problem(401);
-    // A proxy in front may require its own password.
+    // A proxy before the gateway may require its own password, which is not an API key.
     assert_eq!(knock(&server, &[("Authorization", "Basic Ym9iOmJvYg==")]).status, 415);
     assert_eq!(knock(&server, &[]).status, 415);
     knock(&server, &[]).problem(429);
@@ -182,7 +182,7 @@ fn without_anonymous_access_results_need_a_key_and_are_private_to_proxies() {
         assert_eq!(found.picture(), made.picture());
         assert!(found.header("cache-control").starts_with("private"), "{found:?}");
     }
-    // The command line reads it from a file.
+    // The command line reads the key from a file.
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.png"), &picture.bytes).unwrap();
     std::fs::write(folder.path().join("key"), key + "\n").unwrap();
@@ -203,7 +203,7 @@ fn without_anonymous_access_results_need_a_key_and_are_private_to_proxies() {
 #[test]
 fn each_key_has_its_own_budget_and_its_name_in_the_ledger() {
     let fake = Algorithmia::start();
-    // A call costs 2 credits and may cost 5: each client can afford one.
+    // A call costs 2 credits and may cost 5, so each client's 6 credits allow one call.
     let budget = "[budgets.each]\nscope = \"client\"\ncredits = 6\n";
     let server = before_local(&fake.url(), "timeout = 5\n")
         .file("config/pixcolor.toml", format!("route = [\"algorithmia\", \"local\"]\n{budget}"))
@@ -225,9 +225,10 @@ fn each_key_has_its_own_budget_and_its_name_in_the_ledger() {
     }
     let usage = server.get_with("/v1/usage?by=client", &[("Authorization", "Bearer let-me-in")]);
     let lines = usage.json()["lines"].as_array().unwrap().clone();
-    let told: Vec<_> = lines.iter().map(|line| (line["client"].clone(), line["credits"].clone())).collect();
+    let charged: Vec<_> =
+        lines.iter().map(|line| (line["client"].clone(), line["credits"].clone())).collect();
     for client in ["ip:127.0.0.1", "key:ann", "key:bob"] {
-        assert!(told.contains(&(json!(client), json!("2"))), "{told:?}");
+        assert!(charged.contains(&(json!(client), json!("2"))), "{charged:?}");
     }
     assert!(!usage.text().contains(&keys[0]) && !server.said().contains(&keys[0]));
 }

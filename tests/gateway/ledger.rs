@@ -1,4 +1,4 @@
-//! A ledger that lost records: no paid call until a person has accepted the loss.
+//! A ledger that lost records stops paid calls until a person accepts the loss.
 
 use std::fs;
 use std::path::Path;
@@ -62,8 +62,8 @@ fn paid_is_off(server: &Server, why: &str) {
     let facts = facts(server);
     assert_eq!((&facts["provider"], &facts["degraded"]), (&json!("local"), &json!("budget")), "{facts}");
     let ready = server.get("/readyz").json();
-    let told = ready["paid_providers_are_off"].as_str().unwrap_or_default();
-    assert!(told.contains(why) && told.contains("pixcolor ledger accept-loss"), "{ready}");
+    let reason = ready["paid_providers_are_off"].as_str().unwrap_or_default();
+    assert!(reason.contains(why) && reason.contains("pixcolor ledger accept-loss"), "{ready}");
     metric_is(server, "pixcolor_ledger_writable", 0.0);
     server.until_said(why);
     let lines = server.said().lines().filter(|line| line.contains("ERROR") && line.contains(why)).count();
@@ -78,7 +78,7 @@ fn paid_comes_on(server: &Server) {
     assert_eq!(facts(server)["provider"], "algorithmia");
 }
 
-/// What happens to the ledger's file, the message, and the spending that the rest of the file shows.
+/// How the ledger file is damaged, a part of the message, and the spending that the remaining records show.
 type Damage = (fn(&Path), &'static str, f64);
 
 fn damages() -> [Damage; 5] {
@@ -99,10 +99,10 @@ fn damages() -> [Damage; 5] {
     [
         (|path| fs::write(path, "").unwrap(), "ledger is empty", 0.0),
         (|path| fs::remove_file(path).unwrap(), "ledger is missing", 0.0),
-        // The reservation alone counts in full.
+        // A reservation without its settlement counts in full.
         (cut_in_the_middle, "ledger was cut", 5.0),
         (without_its_last_lines, "ledger was cut", 2.0),
-        // A settlement corrects its reservation.
+        // The damaged line is a reservation. Its settlement repeats it, so all spending is known.
         (with_a_damaged_line, "ledger has damaged lines: 1, the first is line 2", 4.0),
     ]
 }
@@ -115,7 +115,7 @@ fn a_damaged_ledger_stops_paid_calls_until_accept_loss() {
         let damaged = fs::read(place.file("ledger")).ok();
         let mut server = place.start();
         paid_is_off(&server, why);
-        assert_eq!(fs::read(place.file("ledger")).ok(), damaged, "it is left alone");
+        assert_eq!(fs::read(place.file("ledger")).ok(), damaged, "the damaged file is unchanged");
         let (code, usage) = place.run(&["usage"]);
         assert!(code == Some(0) && usage.contains(why), "{usage}");
 
@@ -147,7 +147,7 @@ fn a_removed_or_replaced_ledger_is_noticed_before_the_next_call() {
     let (code, said) = place.run(&["ledger", "accept-loss"]);
     assert!(code == Some(1) && said.contains("another process uses it, such as a running gateway"), "{said}");
     assert_eq!(facts(&server)["provider"], "algorithmia");
-    // A ledger of an hour ago replaces it.
+    // An empty ledger replaces it.
     let (ledger, away) = (place.file("ledger"), place.file("away"));
     fs::rename(&ledger, &away).unwrap();
     fs::write(&ledger, "pixcolor-ledger 1\n").unwrap();
@@ -169,13 +169,13 @@ fn a_removed_or_replaced_ledger_is_noticed_before_the_next_call() {
 }
 
 #[test]
-fn a_removed_state_folder_grants_no_budget_again() {
+fn removing_the_state_folder_does_not_renew_a_budget() {
     let place = Place::new();
     let server = place.start();
     assert_eq!(facts(&server)["provider"], "algorithmia");
     fs::remove_dir_all(place.state.path()).unwrap();
     paid_is_off(&server, "ledger was removed while it was in use");
-    // The gateway retries every five seconds, and the folder may be recreated meanwhile.
+    // The gateway tries to use the ledger again every five seconds, which recreates the folder.
     server.until("the ledger is tried again", |server| {
         server.get("/readyz");
         place.file("ledger.new").exists()
@@ -213,7 +213,7 @@ fn after_kill_9_a_torn_line_is_repaired_and_a_truncated_file_is_noticed() {
 }
 
 #[test]
-fn a_clock_behind_the_ledger_grants_no_window_again_and_logs_a_warning() {
+fn a_clock_behind_the_ledger_renews_no_budget_and_logs_a_warning() {
     let place = Place::new();
     let call = json!({ "settle": {
         "reserve": { "id": 1, "at": "2099-01-31T12:00:00Z", "provider": "algorithmia", "client": null, "most": 96_000_000,
@@ -234,7 +234,7 @@ fn a_clock_behind_the_ledger_grants_no_window_again_and_logs_a_warning() {
     let said = place.accept();
     assert!(said.contains("The clock was at 2099-01-31"), "{said}");
 
-    // The clock counts again, including what was spent under the wrong time.
+    // Budgets follow the clock again, and the spending from the wrong time counts today.
     let server = place.start();
     metric_is(&server, "pixcolor_budget_spent_credits{budget=\"small\"}", 96.0);
     let reset = server.metric("pixcolor_budget_reset_timestamp_seconds{budget=\"small\"}");

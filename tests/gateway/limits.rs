@@ -18,8 +18,8 @@ fn a_full_queue_returns_503_with_retry_after() {
         asking.into_iter().map(|asked| asked.join().unwrap()).collect()
     });
     let served = answers.iter().filter(|answer| answer.status == 200).count();
-    assert!(served >= 2, "one is decoded, one waits: {served}");
-    assert!(served < 8, "nobody was turned away");
+    assert!(served >= 2, "one photo is decoded and one waits: {served}");
+    assert!(served < 8, "no request was rejected");
     for answer in answers.iter().filter(|answer| answer.status != 200) {
         answer.problem(503);
         assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
@@ -34,7 +34,8 @@ const FILE: usize = 4_000_000;
 fn sixteen(photo: &Picture) -> u64 {
     // The last request waits for all others, for a long time on a slow machine.
     let server = Setup::new().env("PIXCOLOR_LIMITS__REQUEST_SECONDS", "600").start();
-    // Sixteen different files, because identical ones would be decoded once. Bytes after the end change only the file.
+    // Sixteen different files, because identical ones would be decoded once. Bytes after the end of the image change
+    // the file but not the photo.
     let size = photo.bytes.len().max(FILE);
     let files: Vec<_> = (0..16_u8)
         .map(|file| {

@@ -24,7 +24,7 @@ fn lines_of(server: &Server, id: &str) -> Vec<Value> {
     lines.filter(|line| line["span"]["request_id"] == id).collect()
 }
 
-/// The access log line of a request, once it is there; all its other lines precede it.
+/// Waits for the access log line of a request. All other lines of the request precede it.
 #[track_caller]
 fn line_of(server: &Server, id: &str) -> Value {
     let of_request = || {
@@ -63,7 +63,7 @@ fn a_request_is_one_log_line_and_all_its_lines_have_its_id() {
     assert_eq!(line["status"], 200);
     assert!(line["milliseconds"].as_f64().is_some_and(|taken| taken > 0.0), "{line}");
     assert_eq!(line["span"]["trace_id"], TRACE);
-    // Lines from the flight's own task have the ID, too.
+    // Lines that the flight's own task logs have the ID, too.
     let failed =
         lines_of(&server, "first-1").into_iter().find(|line| line["level"] == "WARN").expect("a warning");
     assert_eq!(
@@ -72,7 +72,7 @@ fn a_request_is_one_log_line_and_all_its_lines_have_its_id() {
         "{failed}"
     );
 
-    // A provider that was unavailable is asked again before the next provider's cached result counts.
+    // A provider that failed is called again, although the next provider's result is cached.
     ask("second");
     assert_eq!(line_of(&server, "second")["credits"], "2");
     ask("again/2=");
@@ -80,7 +80,7 @@ fn a_request_is_one_log_line_and_all_its_lines_have_its_id() {
     assert_eq!((&line["outcome"], &line["credits"]), (&"hit".into(), &"0".into()), "{line}");
     assert!(line["provider"].is_string());
 
-    // Every error response has one as well; an invalid ID is replaced.
+    // Every response has a request ID, also an error. An invalid ID from the client is replaced.
     for (id, path, status) in
         [("nowhere", "/nothing", 404), ("wrong", "/v1/colorize", 404), ("", "/healthz", 200)]
     {
@@ -137,7 +137,7 @@ fn the_trace_context_reaches_every_kind_of_provider_with_a_new_span_per_request(
     }
     let algorithmia: Vec<_> =
         fake.requests().iter().map(|request| parts(request.header("traceparent"))).collect();
-    assert!(algorithmia.len() > 1, "a call and its file");
+    assert!(algorithmia.len() > 1, "a call and the download of its file");
     let api = parts(seen.lock().unwrap()[0].as_deref());
     line_of(&server, "program");
     let said = lines_of(&server, "program")
@@ -149,7 +149,7 @@ fn the_trace_context_reaches_every_kind_of_provider_with_a_new_span_per_request(
     assert!(hops.iter().all(|(trace, _)| trace == TRACE), "{hops:?}");
     let spans: std::collections::BTreeSet<_> =
         hops.iter().map(|(_, span)| span.as_str()).chain([SPAN]).collect();
-    assert_eq!(spans.len(), hops.len() + 1, "each its own: {hops:?}");
+    assert_eq!(spans.len(), hops.len() + 1, "each request has its own span: {hops:?}");
 
     // A request without a valid trace context starts no trace.
     for headers in [&[][..], &[("traceparent", "00-0-0-00")]] {
@@ -249,7 +249,7 @@ fn the_name_of_a_key_is_in_its_log_lines_and_its_usage() {
         ("with-key-again", "/v1/colorize", Some(bearer.as_str()), 200, Some("bob")),
         ("no-key", "/v1/colorize", None, 200, None),
         ("wrong-key", "/v1/colorize", Some(wrong), 401, None),
-        // A route that needs no key.
+        // These routes need no key.
         ("health", "/healthz", Some(bearer.as_str()), 200, Some("bob")),
         ("not-found", "/nothing", Some(bearer.as_str()), 404, Some("bob")),
     ] {

@@ -6,7 +6,7 @@
     clippy::panic,
     clippy::disallowed_methods,
     clippy::float_cmp,
-    reason = "a test fails by panicking, and waits where it must"
+    reason = "a test fails by panicking and may wait"
 )]
 
 #[path = "../photos/hostile/corpus.rs"]
@@ -14,7 +14,7 @@ mod corpus;
 #[path = "../fakes/mod.rs"]
 mod fakes;
 mod harness;
-#[allow(dead_code, unused_imports, reason = "made for the tests of the photo room; some is of use here")]
+#[allow(dead_code, unused_imports, reason = "shared with tests/photos, which uses all of it")]
 #[path = "../photos/make/mod.rs"]
 mod make;
 #[path = "../servers/s3.rs"]

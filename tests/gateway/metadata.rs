@@ -1,5 +1,5 @@
-//! Metadata of a photo's file stays here; a rendition names its provider if so
-//! configured, and nothing else.
+//! The metadata of an upload is neither sent to providers nor returned. A rendition contains no metadata except, if so
+//! configured, the name of its model.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use crate::algorithmia::before_local;
 use crate::fakes::algorithmia::Algorithmia;
 use crate::harness::{Picture, Server, Setup};
 
-/// Text that must never leave.
+/// Metadata that must never leave the gateway.
 const SECRET: &[u8] = b"taken by Ada at 41.3874 N, 2.1686 E";
 
 fn has(bytes: &[u8], wanted: &[u8]) -> bool {
@@ -17,7 +17,7 @@ fn has(bytes: &[u8], wanted: &[u8]) -> bool {
 }
 
 /// A JPEG with the secret in EXIF, in XMP and in a comment, and with an orientation of a quarter turn.
-fn telling(picture: Picture) -> Picture {
+fn with_metadata(picture: Picture) -> Picture {
     let segment = |marker: u8, name: &[u8]| {
         let length = (2 + name.len() + SECRET.len()) as u16;
         [&[0xFF, marker][..], &length.to_be_bytes(), name, SECRET].concat()
@@ -32,9 +32,9 @@ fn telling(picture: Picture) -> Picture {
     Picture { bytes, ..picture }
 }
 
-/// The rendition of that image in each format.
+/// The rendition of such a JPEG in each format.
 fn renditions(server: &Server) -> Vec<(&'static str, Vec<u8>)> {
-    let picture = telling(Picture::jpeg(160, 120, 5));
+    let picture = with_metadata(Picture::jpeg(160, 120, 5));
     let rendition = |format| {
         let path = format!("/v1/colorize?format={format}");
         let answer = server.post(&path, &[("Content-Type", "image/jpeg")], &picture.bytes);
@@ -63,15 +63,15 @@ fn metadata_is_neither_forwarded_nor_returned() {
 fn metadata_is_not_returned_with_a_color_photo() {
     let server = Setup::new().env("PIXCOLOR_OUTPUT__MARK", "true").start();
     let color = Picture::in_color(160, 120, 5);
-    let picture = telling(Picture::new(color.clone(), image::ImageFormat::Jpeg));
+    let picture = with_metadata(Picture::new(color.clone(), image::ImageFormat::Jpeg));
     for format in ["jpeg", "png", "webp"] {
         let path = format!("/v1/colorize?format={format}");
         let answer = server.post(&path, &[("Content-Type", "image/jpeg")], &picture.bytes);
         assert_eq!(answer.header("x-pixcolor-input"), "colour");
-        for told in [SECRET, b"Exif", b"coloured by"] {
-            assert!(!has(&answer.body, told), "{format}");
+        for forbidden in [SECRET, b"Exif", b"coloured by"] {
+            assert!(!has(&answer.body, forbidden), "{format}");
         }
-        // A quarter turn clockwise, and nothing else.
+        // The picture is turned clockwise by a quarter turn and otherwise unchanged.
         let upright = image::imageops::rotate90(&color);
         let got = answer.picture().to_rgb8();
         assert_eq!(got.dimensions(), upright.dimensions());

@@ -2,8 +2,8 @@
 
 use crate::harness::{Picture, Server};
 
-/// Mean red - green and yellow - blue, in 8-bit levels, in a 4 x 4 grid over the coloured test landscape, as measured when this model was
-/// added. A new model has new numbers; a new build of the same model must not.
+/// Mean red - green and yellow - blue, in 8-bit levels, in a 4 x 4 grid over the coloured test landscape, as measured
+/// when this model was added. A new model has new numbers; a new build of the same model must give these numbers.
 const GOLDEN: &str = "\
     1.8 4.8 1.4 3.9 1.0 2.7 1.3 3.7 \
     23.4 16.6 0.9 2.7 -0.0 0.2 23.0 10.2 \
@@ -22,7 +22,7 @@ fn the_built_in_model_gives_the_expected_colors() {
         let mut mean = [0.0f32; 2];
         for (x, y) in (0..64).flat_map(|y| (0..64).map(move |x| (x, y))) {
             let image::Rgb([r, g, b]) = *colored.get_pixel(left + x, top + y);
-            // Opponent colours are enough to notice a change.
+            // These two differences are enough to notice a change.
             mean[0] += (r - g) * 255.0 / 4096.0;
             mean[1] += ((r + g) / 2.0 - b) * 255.0 / 4096.0;
         }

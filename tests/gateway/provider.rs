@@ -26,7 +26,7 @@ fn provider(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
     let output = pixcolor(folder).arg("provider").args(args).env("API_KEY", KEY).output().unwrap();
     let Output { status, stdout, stderr } = output;
     let said = String::from_utf8([stdout, stderr].concat()).unwrap();
-    assert!(!said.contains(KEY), "the planted key came out: {said}");
+    assert!(!said.contains(KEY), "the output contains the planted key: {said}");
     (status.code(), said)
 }
 
@@ -98,7 +98,7 @@ fn provider_test_shows_how_an_http_reply_is_read() {
         command.env("PIXCOLOR_PROVIDERS__REPLICATE__POLL__INTERVAL", "0.1");
         let Output { status, stdout, stderr } = command.env("PIXCOLOR_REPLICATE_KEY", KEY).output().unwrap();
         let said = String::from_utf8([stdout, stderr].concat()).unwrap();
-        assert!(!said.contains(KEY), "the planted key came out: {said}");
+        assert!(!said.contains(KEY), "the output contains the planted key: {said}");
         assert!(status.success(), "{said}");
         said
     };
@@ -127,7 +127,7 @@ fn provider_test_shows_how_an_http_reply_is_read() {
         "/status is processing: not done yet",
         "/status is succeeded: it is done",
         "/output is an address at 127.0.0.1",
-        // 3.25 s at 2.25 credits.
+        // 3.25 s at 2.25 credits per second.
         "it cost 7.3125 credits",
     ]
     .map(step);
@@ -189,7 +189,7 @@ fn the_image_of_a_provider_test_can_be_saved() {
     ] {
         let (found, said) = test(args);
         assert!(found == Some(code) && said.contains(words), "{words}: {said}");
-        // Before any credit is spent.
+        // The error comes before any credit is spent.
         assert!(steps(&said, "request").is_empty(), "{said}");
     }
     assert_eq!(std::fs::read(folder.path().join("photo.png")).unwrap(), before);
@@ -199,7 +199,7 @@ fn the_image_of_a_provider_test_can_be_saved() {
 fn a_wrong_name_or_photo_is_reported() {
     let folder = folder(&[]);
     for (args, words) in [
-        (&["test", "nobody"][..], "there is no provider `nobody`; there is: algorithmia, "),
+        (&["test", "nobody"][..], "there is no provider `nobody`; the providers are: algorithmia, "),
         (&["test", "local", "missing.jpg"], "missing.jpg: "),
         (&["test", "algorithmia", "--dry-run"], "provider algorithmia is not ready: it has no address"),
     ] {
@@ -278,7 +278,7 @@ fn a_pipe_in_the_folder_is_reported_and_never_blocks() {
     assert!(said.contains("token cannot be read: it is no regular file"), "{said}");
 }
 
-/// Runs a command and closes its output unread.
+/// Runs a command whose output is a pipe that is closed before anything is read.
 fn unread(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

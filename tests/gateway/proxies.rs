@@ -1,4 +1,4 @@
-//! The shipped reverse proxy files with real nginx and real Caddy.
+//! The shipped configuration files for reverse proxies, tested with the real nginx and the real Caddy.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts `program` with the file `name` holding `config`, which listens on `port`.
+    /// Writes `config` to the file `name`, starts `program`, and waits until it listens on `port`.
     #[track_caller]
     fn start(program: &str, args: &[&str], name: &str, config: &str, port: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -40,7 +40,7 @@ impl Proxy {
         proxy
     }
 
-    /// Its address.
+    /// The proxy's address.
     pub fn address(&self) -> SocketAddr {
         self.url.trim_start_matches("http://").parse().unwrap()
     }
@@ -86,7 +86,7 @@ pub fn nginx(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
         .replace("listen 80;", &format!("listen 127.0.0.1:{port};"))
         .replace("server_name pixcolor.example.org;", "server_name 127.0.0.1;");
     let site = replaced(site, timeouts);
-    // The parts of Debian's nginx.conf that the shipped file relies on, in this folder.
+    // The parts of Debian's nginx.conf that the shipped file relies on, with paths in the test's folder.
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {kind};\n"))
         .concat();
@@ -102,7 +102,7 @@ pub fn caddy(server: &Server, timeouts: &[(&str, &str)]) -> Proxy {
     let port = free_port();
     let config = include_str!("../../deploy/Caddyfile")
         .replace("127.0.0.1:8080", &server.address.to_string())
-        // No authority issues certificates for a test, so plain HTTP.
+        // A test has no certificate, so this proxy uses plain HTTP.
         .replace("\npixcolor.example.org {", &format!("\nhttp://127.0.0.1:{port} {{"))
         // Caddy's control port would conflict with other tests.
         .replacen("{\n", "{\n\tadmin off\n", 1);
@@ -123,7 +123,7 @@ fn it_works_behind_nginx_with_the_shipped_file() {
     let server = server();
     let proxy = nginx(&server, &[]);
     works(&proxy);
-    // A page of another site whose name resolves to this address.
+    // A request by a page of another site, whose host name resolves to this proxy.
     let other = agent().post(format!("{}/v1/colorize", proxy.url)).header("Host", "evil.example");
     let other = other.header("Origin", "http://evil.example").send(&Picture::png(8, 8, 1).bytes[..]).unwrap();
     assert_eq!(other.status(), 421);
@@ -146,8 +146,8 @@ fn answer_to(proxy: &Proxy, sent: &str) -> (String, Duration) {
     (String::from_utf8_lossy(&answer).into_owned(), start.elapsed())
 }
 
-/// What Rocket cannot do (tests/rocket/bodies.rs): reject a body that is too large before it is sent, and close the
-/// connection of a client that stops within its headers or the first bytes of its body.
+/// Asserts that the proxy does what Rocket cannot do (tests/rocket/bodies.rs): reject a body that is too large before
+/// it is sent, and close the connection of a client that stops within its headers or the first bytes of its body.
 #[track_caller]
 fn closes_what_rocket_leaves_open(proxy: &Proxy) {
     let head = "POST /v1/colorize HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n";
@@ -159,7 +159,7 @@ fn closes_what_rocket_leaves_open(proxy: &Proxy) {
         ["POST /v1/colorize HTTP/1.1\r\nHost: 127", &format!("{head}Content-Length: 1000\r\n\r\n12345")]
     {
         let (answer, took) = answer_to(proxy, silent);
-        // Caddy was observed to send an empty 200 to a client that it gives up.
+        // Caddy was observed to send an empty 200 before it closes such a connection.
         assert!(
             !answer.starts_with("HTTP/1.1 2") || answer.contains("Content-Length: 0"),
             "{silent}: {answer}"

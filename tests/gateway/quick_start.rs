@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::harness::server::pixcolor;
 use crate::harness::{Answer, Picture, Setup, agent};
 
-/// The shell commands that are marked as run here.
+/// The shell commands that the page marks as run by this test.
 fn commands() -> Vec<&'static str> {
     let page = include_str!("../../docs/quick-start.md");
     let marked = page.split("<!-- run by tests/gateway/quick_start.rs -->\n```sh\n").skip(1);

@@ -26,7 +26,7 @@ pub fn knock(server: &Server, headers: &[(&str, &str)]) -> Answer {
     server.post("/v1/colorize", headers, b"")
 }
 
-/// The rest of each limit from `GET /v1/quota`.
+/// What remains of a limit, from `GET /v1/quota`.
 #[track_caller]
 pub fn remaining(server: &Server, limit: &str, headers: &[(&str, &str)]) -> u64 {
     let standing = server.get_with("/v1/quota", headers).json();
@@ -96,10 +96,10 @@ fn retry_after_is_exact_with_several_limits() {
 fn a_rejected_upload_is_not_read_and_its_response_arrives() {
     let server = server(&[("REQUESTS", r#"{ rate = 1, per = "hour", burst = 1 }"#)]);
     assert_eq!(server.colorize(&small(1)).status, 200);
-    // Everything is sent before the response is read.
+    // The client sends its whole body before it reads the response.
     let large = Picture { bytes: vec![7; 15 << 20], media_type: "image/png" };
     server.colorize(&large).problem(429);
-    // Nothing more is sent before the response is read.
+    // The client sends only the first bytes of its body, and then reads the response.
     let head =
         "POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 15000000\r\n\r\n0123456789abcdef";
     let start = Instant::now();
@@ -137,7 +137,7 @@ fn bytes_are_counted_by_content_length_or_the_maximum() {
     let half = Picture { bytes: vec![7; 512 << 10], media_type: "image/png" };
     server.colorize(&half).problem(415);
     assert_eq!(remaining(&server, "bytes", &[]), 3 << 19);
-    // The length is unknown.
+    // The length of a chunked body is unknown, so the maximum counts.
     let mut chunked = server.raw(
         b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n\
           14\r\n01234567890123456789\r\n0\r\n\r\n",
@@ -157,7 +157,7 @@ fn megapixels_come_from_the_header_and_are_rejected_before_decoding() {
         .start();
     assert_eq!(server.colorize(&Picture::png(800, 600, 1)).status, 200);
     assert_eq!(server.colorize(&Picture::png(800, 600, 2)).status, 200);
-    // Broken after its header: decoding it would fail differently.
+    // The file is broken after its header, so decoding it would give another error.
     let mut broken = Picture::png(800, 600, 3);
     broken.bytes.truncate(200);
     let problem = server.colorize(&broken).problem(429);
@@ -176,7 +176,7 @@ fn cache_hits_take_nothing_from_the_limits_that_protect_credit() {
         assert!(again.header("ratelimit").contains("\"pictures\";r=0"), "{again:?}");
     }
     server.colorize(&Picture::jpeg(64, 48, 2)).problem(429);
-    // A free call counts, too.
+    // A free call counts towards `pictures`, too.
     let fresh = [("Content-Type", "image/jpeg"), ("Cache-Control", "no-cache")];
     server.post("/v1/colorize", &fresh, &picture.bytes).problem(429);
 }
@@ -204,7 +204,7 @@ fn a_client_can_read_its_limits_for_free() {
 }
 
 #[test]
-fn a_disabled_limit_limits_no_client() {
+fn with_rate_limits_disabled_no_client_is_limited() {
     let server = setup(&[("REQUESTS", r#"{ rate = 1, per = "day", burst = 1 }"#)])
         .env("PIXCOLOR_QUOTA__ENABLED", "false")
         .start();

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::harness::server::pixcolor;
 use crate::harness::{Picture, Server};
 
-/// The shell commands that are marked as run here.
+/// The shell commands that the pages mark as run by this test.
 fn commands() -> Vec<&'static str> {
     let pages = [
         include_str!("../../README.md"),

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use crate::fakes::http::nobody;
 use crate::harness::{Picture, Server, Setup};
 
-/// The documented maximum.
+/// The documented maximum time until a change takes effect.
 const SOON: Duration = Duration::from_secs(2);
 
-/// A provider of this version that cannot be called.
+/// A provider file with this version. The provider is not on the route and is never called.
 fn version(version: u32) -> String {
     format!("kind = \"exec\"\ncommand = [\"true\"]\nversion = \"{version}\"\n")
 }
@@ -51,30 +51,30 @@ fn every_kind_of_file_change_takes_effect_soon() {
     let it = server.path("config/providers/it.toml");
     let mut took = Vec::new();
 
-    // Overwritten in place.
+    // The file is overwritten in place.
     fs::write(&it, version(1)).unwrap();
     took.push(until_version(&server, Some(1)));
-    // Saved as most editors do.
+    // The file is saved as most editors do: a new file replaces it.
     let beside = server.path("config/providers/.it.toml.swp");
     fs::write(&beside, version(2)).unwrap();
     fs::rename(&beside, &it).unwrap();
     took.push(until_version(&server, Some(2)));
-    // Renamed and recreated, as other editors do.
+    // The file is renamed and created again, as other editors do.
     fs::rename(&it, server.path("config/providers/it.toml~")).unwrap();
     fs::write(&it, version(3)).unwrap();
     took.push(until_version(&server, Some(3)));
-    // Removed and added.
+    // The file is removed and added.
     fs::remove_file(&it).unwrap();
     took.push(until_version(&server, None));
     fs::write(&it, version(4)).unwrap();
     took.push(until_version(&server, Some(4)));
-    // Together with all other files of its folder.
+    // The folder of the providers is replaced.
     fs::rename(server.path("config/providers"), server.path("config/old")).unwrap();
     took.push(until_version(&server, None));
     fs::create_dir(server.path("config/providers")).unwrap();
     fs::write(&it, version(5)).unwrap();
     took.push(until_version(&server, Some(5)));
-    // Together with the whole configuration.
+    // The whole configuration folder is replaced.
     fs::create_dir_all(server.path("next/providers")).unwrap();
     fs::write(server.path("next/pixcolor.toml"), "").unwrap();
     fs::write(server.path("next/providers/it.toml"), version(6)).unwrap();
@@ -198,7 +198,7 @@ fn a_deleted_configuration_stays_in_effect_until_it_returns() {
     fs::rename(server.path("away"), server.path("config")).unwrap();
     until(&server, |server| server.get("/readyz").json().get("configuration_is_not_in_force").is_none());
 
-    // A file that never existed may appear.
+    // A configuration folder that did not exist at the start is read once it is created.
     let server = Server::start();
     fs::create_dir_all(server.path("config/providers")).unwrap();
     fs::write(server.path("config/providers/it.toml"), version(1)).unwrap();
@@ -265,7 +265,7 @@ fn limits_queues_and_breakers_survive_a_reload() {
     fs::write(server.path("config/providers/it.toml"), version(1)).unwrap();
     until_version(&server, Some(1));
     assert_eq!(remembered(&server), calls);
-    // The second of two for today; there is no third.
+    // The limit is two pictures a day: this is the second, and a third is refused.
     assert_eq!(server.colorize(&second).status, 200);
     assert_eq!(server.colorize(&Picture::png(48, 36, 3)).status, 429);
 }
@@ -305,8 +305,8 @@ fn memory(server: &Server) -> u64 {
     line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1024
 }
 
-/// Makes this many reloads, by files and by signals, while photos are coloured. Returns by how many bytes the peak memory
-/// of the second half exceeds the first half's.
+/// Makes this many reloads, by files and by signals, while photos are coloured. Returns by how many bytes the peak
+/// memory in the second half exceeds the peak in the first half.
 fn reload_under_load(count: u32) -> i64 {
     let server =
         setup().env("PIXCOLOR_QUOTA__ENABLED", "false").env("PIXCOLOR_CACHE__ENABLED", "false").start();
@@ -325,7 +325,7 @@ fn reload_under_load(count: u32) -> i64 {
                 }
             });
         }
-        // The allocator's reserve varies, so the peak counts.
+        // The allocator retains a varying amount of memory, so peaks are compared.
         let (mut first_half, mut second_half) = (0, 0);
         for number in 1..=count {
             // Replaced atomically, because a signal may be handled in the middle of a write.
@@ -364,7 +364,7 @@ fn a_thousand_reloads_under_load_lose_no_request_and_leak_no_memory() {
 }
 
 #[test]
-fn a_new_provider_starts_at_0_and_a_removed_one_has_no_state_metric() {
+fn metrics_of_a_new_provider_start_at_0_and_a_removed_one_has_no_state_metric() {
     let server = setup().env("API_KEY", crate::fakes::KEY).start();
     let unknown = "pixcolor_unknown_costs_total{provider=\"paid\"} 0";
     let breaker = "pixcolor_provider_breaker_state{provider=\"paid\"} 0";
@@ -375,7 +375,7 @@ fn a_new_provider_starts_at_0_and_a_removed_one_has_no_state_metric() {
     until(&server, |server| shown(server, unknown) && shown(server, breaker));
     fs::remove_file(&paid).unwrap();
     until(&server, |server| !shown(server, breaker));
-    assert!(shown(&server, unknown), "what was counted stays");
+    assert!(shown(&server, unknown), "counters keep their values");
 }
 
 #[test]
@@ -412,7 +412,7 @@ fn links_and_referenced_files_are_watched() {
     // The target of a link is written.
     fs::write(server.path("shared/it.toml"), version(5)).unwrap();
     until_version(&server, Some(5));
-    // A link above the folder is swapped.
+    // A link above the configuration folder is replaced.
     symlink("rel2", server.path("next")).unwrap();
     fs::rename(server.path("next"), server.path("current")).unwrap();
     let other = |server: &Server| server.get("/v1/providers").text().contains("\"version\":\"72\"");
@@ -424,7 +424,7 @@ fn links_and_referenced_files_are_watched() {
     )
     .unwrap();
     until_version(&server, Some(6));
-    // A secret is renewed.
+    // The content of a secret's file changes.
     let admin = |token: &str| {
         server.get_with("/v1/admin/config", &[("Authorization", &format!("Bearer {token}"))]).status
     };
@@ -454,7 +454,7 @@ fn a_corrected_address_or_key_closes_the_circuit_at_once() {
     let shown = |server: &Server, line: &str| server.get("/metrics").text().lines().any(|it| it == line);
     assert_eq!(server.colorize(&picture).header("x-pixcolor-attempts"), "far=unreachable");
     assert!(shown(&server, open));
-    // Another address with a wrong key; then the right key.
+    // First the address is corrected, with a wrong key; then the key is corrected.
     let path = server.path("config/providers/far.toml");
     fs::write(&path, far(&fake.url(), "api_key = { file = \"../../wrong\" }\n")).unwrap();
     until(&server, |server| !shown(server, open));
@@ -463,7 +463,7 @@ fn a_corrected_address_or_key_closes_the_circuit_at_once() {
     fs::write(&path, far(&fake.url(), "")).unwrap();
     until(&server, |server| !shown(server, open));
     assert_eq!(server.colorize(&picture).header("x-pixcolor-provider"), "far");
-    // A removed provider has no state.
+    // A removed provider has no state metric.
     fs::write(server.path("config/pixcolor.toml"), "route = [\"local\"]\n").unwrap();
     fs::remove_file(&path).unwrap();
     until(&server, |server| !server.get("/metrics").text().contains("breaker_state{provider=\"far\"}"));

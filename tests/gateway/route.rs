@@ -55,7 +55,7 @@ fn a_host_that_hangs_leaves_time_for_the_next_provider() {
         assert_eq!((&attempt["credits"], &facts["credits"]), (&json!(null), &json!(null)), "{attempt}");
         assert!(attempt["seconds"].as_f64().unwrap() > 2.0, "{attempt}");
     }
-    // The host was told the same time-out.
+    // The `timeout` parameter of the request to the host is within the time that the provider has.
     let target = fake.last_call().target;
     let seconds: u64 = target.rsplit_once("timeout=").unwrap().1.parse().unwrap();
     assert!((1..=19).contains(&seconds), "{target}");
@@ -70,7 +70,7 @@ fn a_time_out_of_the_last_provider_names_the_providers_tried() {
         .start();
     let problem = server.colorize(&Picture::png(64, 48, 1)).problem(504);
     assert_eq!(problem["attempts"][0]["failure"], "timeout", "{problem}");
-    assert_eq!(fake.calls(), 1, "what may have been paid for was called again");
+    assert_eq!(fake.calls(), 1, "a call that may have cost credit was repeated");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn connect_first_byte_and_total_have_separate_time_outs() {
     assert_eq!(facts(&server)["attempts"][0]["failure"], "timeout");
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 
-    // Five seconds of network time on top of half a second's work.
+    // The gateway allows five seconds for the network on top of `timeout`.
     let server = before_local(&fake.url(), "timeout = 0.5\n").start();
     let start = Instant::now();
     assert_eq!(facts(&server)["attempts"][0]["failure"], "timeout");
@@ -125,7 +125,7 @@ fn a_repeatedly_failing_host_opens_the_circuit() {
         assert_eq!(fake.calls(), 2, "{wrong:?}");
         assert_eq!(facts(&server)["attempts"][0]["failure"], "not_ready", "{wrong:?}");
         assert!(state(&server, 2.0), "open: {}", server.get("/metrics").text());
-        // Requested alone, it is rejected with a Retry-After.
+        // A request for this provider alone is rejected with Retry-After.
         let answer = server.post("/v1/colorize?provider=algorithmia", &[], &Picture::png(64, 48, 1).bytes);
         let problem = answer.problem(503);
         let seconds: u64 = answer.header("retry-after").parse().unwrap();
@@ -156,8 +156,8 @@ fn calls_above_the_concurrency_limit_wait_or_fall_back() {
         let answers: Vec<_> = std::thread::scope(|scope| {
             let server = &server;
             let asked: Vec<_> = (0..3).map(|seed| scope.spawn(move || facts_of(server, seed))).collect();
-            // Requests that do not wait are answered while the host still works on the first.
-            server.until("requests that find no room are answered", |_| {
+            // Requests that find the queue full are answered while the host still works on the first request.
+            server.until("requests beyond the queue are answered", |_| {
                 asked.iter().filter(|asked| asked.is_finished()).count() >= 3 - by_algorithmia
             });
             fake.hold(false);

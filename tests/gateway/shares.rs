@@ -52,9 +52,9 @@ fn concurrent_uploads_are_limited_per_client_and_in_total() {
     let three = begun(&server, "203.0.113.3", 1 << 20, all_but_one);
     server.until_in_flight(3);
     refused(upload("203.0.113.2"));
-    // A client that leaves frees its share.
+    // A client that disconnects frees its share.
     drop((one, two, three));
-    server.until("uploads that broke off leave room", |_| upload("203.0.113.1").0.status != 503);
+    server.until("the shares of aborted uploads are free", |_| upload("203.0.113.1").0.status != 503);
     for bound in ["client_upload_memory", "upload_memory"] {
         assert!(server.metric(&format!("pixcolor_concurrency_refusals_total{{bound=\"{bound}\"}}")) > 0.9);
     }
@@ -69,7 +69,7 @@ fn slow_uploads_get_408() {
         .env("PIXCOLOR_LIMITS__UPLOAD_SPEED", "1 KiB")
         .start();
     let start = Instant::now();
-    // One client stops, one sends a byte now and then.
+    // One client stops sending. The other sends one byte every half second.
     let (mut stops, mut dribbles) =
         (begun(&server, "203.0.113.1", 1 << 20, 1_000), begun(&server, "203.0.113.2", 1 << 20, 1_000));
     let mut drops = dribbles.try_clone().unwrap();
@@ -85,9 +85,9 @@ fn slow_uploads_get_408() {
     assert!(answer.contains("urn:pixcolor:problem:request-timeout"), "{answer}");
     assert!(answer.contains("is too slow: 1000 bytes in 1 seconds"), "{answer}");
     assert!(read_head(&mut dribbles).starts_with("HTTP/1.1 408"));
-    // The margin is for a slow machine: a request may last two minutes.
+    // Otherwise the requests would last two minutes. The bound leaves a margin for a slow machine.
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
-    // A slow upload that makes progress is not ended.
+    // An upload above the minimum speed is not aborted.
     let size = 32 << 10;
     let mut steady = begun(&server, "203.0.113.3", size + 1_000, 1_000);
     for _ in 0..8 {
@@ -97,8 +97,8 @@ fn slow_uploads_get_408() {
     assert!(read_head(&mut steady).starts_with("HTTP/1.1 415"));
 }
 
-/// From each address in turn: connects, announces 20 MiB, sends 23 bytes, waits for the response, and starts again, until
-/// it is stopped. Returns the number of 408 responses.
+/// Opens ten connections from each address. Each announces 20 MiB, sends 23 bytes, waits for the response, and is
+/// opened again, until `stop`. Returns the number of 408 responses.
 fn promise_much(server: &Server, addresses: std::ops::Range<u8>, stop: &AtomicBool) -> usize {
     let head = b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20971520\r\n\r\n";
     let open = |address: u8| {
@@ -148,7 +148,7 @@ fn clients_that_announce_much_and_send_little_block_no_others() {
         assert_eq!(honest, [200; 40]);
         attack.join().unwrap()
     });
-    assert!(answered > 100, "they were reopened only {answered} times");
+    assert!(answered > 100, "the connections were opened again only {answered} times");
     assert!(server.metric("pixcolor_concurrency_refusals_total{bound=\"upload_memory\"}") < 0.5);
 }
 

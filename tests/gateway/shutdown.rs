@@ -23,7 +23,7 @@ const CONNECTIONS: usize = 16;
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     /// A complete response, and whether its connection stays open.
-    Answered { status: u16, goes_on: bool },
+    Answered { status: u16, stays_open: bool },
     /// The connection was refused.
     Refused,
     /// The connection ended before the first byte of a response.
@@ -45,13 +45,13 @@ fn ask(address: SocketAddr, kept: &mut Option<TcpStream>, picture: &Picture) -> 
         picture.media_type,
         picture.bytes.len()
     );
-    // A refused write shows up when reading.
+    // A failed write is noticed by the following read.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&picture.bytes));
     let mut answer = Vec::new();
     let mut chunk = [0; 65_536];
     loop {
         if let Some(fate) = whole(&answer) {
-            if fate == (Fate::Answered { status: 200, goes_on: true }) {
+            if fate == (Fate::Answered { status: 200, stays_open: true }) {
                 *kept = Some(stream);
             }
             return fate;
@@ -72,8 +72,8 @@ fn whole(answer: &[u8]) -> Option<Fate> {
     let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let length: usize = field("content-length:").unwrap().parse().unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let goes_on = field("connection:") != Some("close");
-    (answer.len() == end + 4 + length).then_some(Fate::Answered { status, goes_on })
+    let stays_open = field("connection:") != Some("close");
+    (answer.len() == end + 4 + length).then_some(Fate::Answered { status, stays_open })
 }
 
 /// Open reservations in the ledger.
@@ -94,13 +94,13 @@ fn open_reservations(server: &Server) -> BTreeSet<u64> {
     open
 }
 
-/// Colorize requests in the log with this status.
+/// The number of colorize requests with this status in the log.
 fn logged(said: &str, status: u16) -> usize {
     let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["route"] == "/v1/colorize" && line["status"] == status).count()
 }
 
-/// Sixteen clients that send requests without pause over persistent connections while the server is told to stop.
+/// Sixteen clients send requests without pause over persistent connections while the server gets SIGTERM.
 fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
     fake.always(Behavior::Slow(Duration::from_millis(150)));
     let mut server = setup.start();
@@ -112,7 +112,7 @@ fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
             thread::spawn(move || {
                 let (mut kept, mut fates, mut number) = (None, Vec::new(), 0);
                 while !over.load(Ordering::SeqCst) {
-                    // Every other image is common to all clients.
+                    // Every second image is the same for all clients.
                     let seed = if number % 2 == 0 { 1_000 * (client + 1) + number } else { number };
                     let fate = ask(address, &mut kept, &Picture::png(96, 64, seed));
                     let ended = fate == Fate::Refused;
@@ -128,9 +128,9 @@ fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
         })
         .collect();
     server.until("answers", |_| answered.load(Ordering::SeqCst) >= 3 * CONNECTIONS);
-    let told = Instant::now();
+    let signaled = Instant::now();
     assert_eq!(server.terminate(), Some(0), "{}", server.said());
-    let took = told.elapsed();
+    let took = signaled.elapsed();
     over.store(true, Ordering::SeqCst);
     let fates: Vec<Fate> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
 
@@ -144,11 +144,14 @@ fn stopped_under_load(setup: Setup, fake: &Algorithmia) {
             .count()
     };
     let answers = fates.iter().filter(|fate| matches!(fate, Fate::Answered { .. })).count();
-    assert_eq!(of(200), answers, "every answer is a picture: {fates:?}");
-    // Every started response reached its client, and no client was left without one.
+    assert_eq!(of(200), answers, "every response is a picture: {fates:?}");
+    // Every response in the log has reached its client.
     assert_eq!(of(200), logged(&said, 200), "{fates:?}\n{said}");
-    let closing = |fate: &&Fate| **fate == Fate::Answered { status: 200, goes_on: false };
-    assert!(fates.iter().filter(closing).count() > 0, "nobody was told that the connection ends: {fates:?}");
+    let closing = |fate: &&Fate| **fate == Fate::Answered { status: 200, stays_open: false };
+    assert!(
+        fates.iter().filter(closing).count() > 0,
+        "no response announced the end of its connection: {fates:?}"
+    );
     assert!(took < Duration::from_secs(9), "{took:?}");
     assert!(said.contains("because of SIGTERM"), "{said}");
     assert!(!said.contains("is cut off"), "{said}");
@@ -167,7 +170,7 @@ fn shutdown_under_load_answers_settles_and_stores_every_accepted_request() {
     let fake = Algorithmia::start();
     let cached = |setup: Setup| setup.env("PIXCOLOR_CACHE__ENABLED", "true");
     stopped_under_load(cached(before_local(&fake.url(), "")), &fake);
-    // The same with a delay in which a load balancer can notice.
+    // The same with a delay in which a load balancer can notice the shutdown.
     let delayed = before_local(&fake.url(), "").env("ROCKET_SHUTDOWN", "{delay=1}");
     stopped_under_load(cached(delayed), &fake);
 }
@@ -181,9 +184,9 @@ fn a_call_longer_than_the_shutdown_period_is_charged_and_settled() {
     let address = server.address;
     let client = thread::spawn(move || ask(address, &mut None, &Picture::png(96, 64, 1)));
     server.until("a call", |_| fake.calls() > 0);
-    let told = Instant::now();
+    let signaled = Instant::now();
     assert_eq!(server.terminate(), Some(0));
-    assert!(told.elapsed() < Duration::from_secs(8), "{:?}", told.elapsed());
+    assert!(signaled.elapsed() < Duration::from_secs(8), "{:?}", signaled.elapsed());
     assert_eq!(client.join().unwrap(), Fate::NotTaken);
     assert!(
         server.said().contains("the shutdown time is over with 1 tasks still running"),
@@ -203,16 +206,16 @@ fn during_the_shutdown_delay_requests_succeed_and_readyz_fails() {
     let ready = server.get("/readyz");
     assert_eq!((ready.status, ready.header("connection")), (200, ""));
     server.signal("TERM");
-    server.until("it is stopping", |server| server.get("/readyz").status == 503);
+    server.until("the server is stopping", |server| server.get("/readyz").status == 503);
     let stopping = server.get("/readyz");
     assert_eq!((&stopping.json()["status"], stopping.header("connection")), (&"stopping".into(), "close"));
     let colored = server.colorize(&Picture::png(64, 48, 1));
     assert_eq!((colored.status, colored.header("connection")), (200, "close"));
-    assert_eq!(server.get("/healthz").status, 200, "it is alive");
-    // An impatient operator sends a second signal.
-    let told = Instant::now();
+    assert_eq!(server.get("/healthz").status, 200, "the process is alive");
+    // A second signal ends the delay.
+    let signaled = Instant::now();
     assert_eq!(server.terminate(), Some(0));
-    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    assert!(signaled.elapsed() < Duration::from_secs(10), "{:?}", signaled.elapsed());
 }
 
 /// The behaviour that docs/operations.md describes for a client that connected and sent nothing.
@@ -224,12 +227,16 @@ fn a_late_upload_is_answered_during_the_delay_and_reset_after_it() {
     server.signal("TERM");
     server.until_said("the server stops");
     let fate = ask(server.address, &mut idle, &picture);
-    assert_eq!(fate, Fate::Answered { status: 200, goes_on: false });
+    assert_eq!(fate, Fate::Answered { status: 200, stays_open: false });
     assert_eq!(server.terminate(), Some(0));
 
     let mut server = Setup::new().start();
     let mut idle = Some(TcpStream::connect(server.address).unwrap());
-    assert_eq!(server.get("/healthz").status, 200, "it has taken the connection before this one");
+    assert_eq!(
+        server.get("/healthz").status,
+        200,
+        "the server has accepted the idle connection before this one"
+    );
     assert_eq!(server.terminate(), Some(0));
     assert_eq!(ask(server.address, &mut idle, &picture), Fate::NotTaken);
     assert_eq!(ask(server.address, &mut None, &picture), Fate::Refused);
@@ -238,9 +245,9 @@ fn a_late_upload_is_answered_during_the_delay_and_reset_after_it() {
 #[test]
 fn an_idle_server_stops_at_once() {
     let mut server = Setup::new().start();
-    let told = Instant::now();
+    let signaled = Instant::now();
     assert_eq!(server.terminate(), Some(0));
-    assert!(told.elapsed() < Duration::from_secs(4), "{:?}", told.elapsed());
+    assert!(signaled.elapsed() < Duration::from_secs(4), "{:?}", signaled.elapsed());
     assert!(server.said().contains("has stopped"), "{}", server.said());
 }
 
@@ -255,7 +262,7 @@ fn signals_are_handled_as_soon_as_the_server_reports_its_address() {
     }
 }
 
-/// A terminal that closes while the server runs in it, and one from which a reload is requested.
+/// The first server runs in a terminal that closes. The second has no terminal and gets SIGHUP.
 #[test]
 fn sighup_stops_a_server_with_a_terminal_and_reloads_one_without() {
     const TERMINAL: &str = r#"
@@ -271,10 +278,10 @@ end = time.time() + 20
 while time.time() < end:
     ended, status = os.waitpid(child, os.WNOHANG)
     if ended:
-        sys.exit(0 if status == 0 else f"it ended with {status}")
+        sys.exit(0 if status == 0 else f"the server ended with {status}")
     time.sleep(0.05)
 os.kill(child, 9)
-sys.exit("it goes on")
+sys.exit("the server still runs")
 "#;
     let folder = tempfile::tempdir().unwrap();
     let template = pixcolor(folder.path());

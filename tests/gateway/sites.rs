@@ -31,7 +31,7 @@ fn cross_site_browser_requests_are_rejected_and_programs_pass() {
     let refused = server.post("/v1/colorize", &[("Sec-Fetch-Site", "cross-site")], b"x");
     let problem = refused.problem(403);
     assert_eq!(problem["type"], "urn:pixcolor:problem:cross-site");
-    // Reading is allowed.
+    // Requests that only read are allowed.
     for path in ["/", "/v1/providers", "/healthz"] {
         assert_eq!(server.get_with(path, &[("Sec-Fetch-Site", "cross-site")]).status, 200, "{path}");
     }
@@ -72,7 +72,7 @@ fn every_route_with_effects_or_costs_rejects_other_sites() {
 fn a_cross_site_image_declared_as_a_form_is_rejected() {
     let server = Server::start();
     let picture = Picture::png(16, 16, 1);
-    // The content types that a browser sends cross-site without a preflight, and none.
+    // The content types that a browser sends cross-site without a preflight request, and no content type.
     for kind in ["application/x-www-form-urlencoded", "text/plain", ""] {
         let ask = |path: &str, more: (&str, &str)| {
             let kind = Some(("Content-Type", kind)).filter(|(_, kind)| !kind.is_empty());
@@ -95,7 +95,7 @@ fn the_form_field_method_never_changes_the_method() {
     assert_eq!(made.status, 200, "{made:?}");
     for body in ["_method=DELETE", "_method=put&x=1", "&_method=DELETE", "_method=PATCH", "_method=GET"] {
         assert_eq!(server.post("/v1/data/.my/a", &[form], body.as_bytes()).status, 400, "{body}");
-        assert_eq!(server.get("/v1/data/.my/a").status, 200, "the folder is still there: {body}");
+        assert_eq!(server.get("/v1/data/.my/a").status, 200, "the file is still there: {body}");
         server.post("/v1/results/x", &[form], body.as_bytes()).problem(405);
         server.post("/healthz", &[form], body.as_bytes()).problem(405);
     }
@@ -126,7 +126,10 @@ fn a_loopback_listener_accepts_only_localhost_and_addresses_as_host() {
     let refused = ask(&server, "/", "evil.example").problem(421);
     assert!(refused["detail"].as_str().unwrap().contains(r#"hosts = ["evil.example"]"#), "{refused}");
     let own = server.raw(b"GET /v1/providers HTTP/1.0\r\n\r\n");
-    assert!(std::io::read_to_string(own).unwrap().contains(" 200 "), "no browser sends no Host");
+    assert!(
+        std::io::read_to_string(own).unwrap().contains(" 200 "),
+        "a request without Host is not from a browser"
+    );
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! Several gateways with one bucket: they share results, and a failing bucket only costs
-//! time.
+//! Several gateways with one bucket: they share results, and a failing bucket only costs time.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +34,7 @@ fn is(answer: &Answer, cache_status: &str) {
 /// Waits for work that continues after a response.
 #[track_caller]
 fn wait(what: impl Fn() -> bool) {
-    until("what is done behind an answer", what);
+    until("work after a response", what);
 }
 
 fn errors(server: &Server, error: &str) -> f64 {
@@ -61,7 +60,7 @@ fn gateways_share_results_in_a_bucket_and_the_command_line_deletes_them() {
     is(&other.get(first.header("content-location")), "hit; detail=memory");
     assert_eq!(other.metric("pixcolor_renditions_total{origin=\"store\"}"), 1.0);
     assert_eq!(other.metric("pixcolor_cache_lookups_total{result=\"hit\",tier=\"store\"}"), 2.0);
-    // Another format: the chroma is shared, too.
+    // The chroma is shared, too, so another format needs no call.
     let png = other.post("/v1/colorize?format=png", &[("Content-Type", "image/jpeg")], &picture.bytes);
     is(&png, "hit; detail=merged-store");
     is(&other.colorize(&unseen), "fwd=miss; stored");
@@ -74,10 +73,10 @@ fn gateways_share_results_in_a_bucket_and_the_command_line_deletes_them() {
     assert!(lines[1].starts_with("s3://photos/pixcolor: 8 entries, "), "{stats}");
     let address = by_fingerprint(&picture);
     let removed = one.command(&["cache", "rm", address.rsplit('/').next().unwrap()]);
-    assert!(removed.contains("s3://photos/pixcolor: 5 entries are forgotten"), "{removed}");
+    assert!(removed.contains("s3://photos/pixcolor: 5 entries are removed"), "{removed}");
     assert_eq!(store.objects().len(), 3);
     let cleared = one.command(&["cache", "clear"]);
-    assert!(cleared.contains("s3://photos/pixcolor: everything is forgotten"), "{cleared}");
+    assert!(cleared.contains("s3://photos/pixcolor: all entries are removed"), "{cleared}");
     assert_eq!(store.objects(), Vec::<String>::new());
 }
 
@@ -99,18 +98,18 @@ fn a_failing_bucket_fails_no_request_and_is_used_again_later() {
     for picture in &new {
         is(&one.colorize(picture), "fwd=miss; stored");
     }
-    // One time-out of half a second per pause of a second, besides the work itself.
+    // After each time-out of half a second, the bucket is not used for a second.
     let bound = Duration::from_secs(10);
     assert!(start.elapsed() < bound, "19 pictures took {:?}", start.elapsed());
     assert!(errors(&one, "read_error") > 0.0 && errors(&one, "write_error") > 0.0);
     assert_eq!(one.said().matches("the store cache cannot be read").count(), 1, "{}", one.said());
     store.go_on();
 
-    // Refused at once; later back and empty.
+    // The bucket's server ends, so that connections are refused. Then it starts again, empty.
     let store = store.start_again();
     let unknown = Picture::png(96, 64, 100);
     wait(|| {
-        // The lookup reaches the bucket, hit or miss.
+        // This lookup misses the memory and the disk, so it reaches the bucket.
         one.get(&by_fingerprint(&unknown)).problem(404);
         one.said().contains("works again")
     });

@@ -1,5 +1,5 @@
-//! This version reads the files of an older one: nothing paid is lost, and no wrongly decoded result
-//! is returned. `tests/data/upgrade-26ac57c/README.md` says how the older version wrote them.
+//! This version reads the files of an older version: no paid result is lost, and no wrongly decoded result is returned.
+//! `tests/data/upgrade-26ac57c/README.md` says how the older version wrote them.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -102,7 +102,7 @@ impl Upgraded {
         self.get(&format!("/v1/results/sha256/{}?provider={provider}", sha256(&upload(name))))
     }
 
-    /// The cache part of an estimate that knows only the SHA-256.
+    /// The cache status in an estimate for which only the SHA-256 is sent.
     fn estimate(&self, provider: &str, name: &str) -> String {
         let known = json!({ "sha256": sha256(&upload(name)) }).to_string();
         let key = format!("Bearer {}", self.expected["key"].as_str().unwrap());
@@ -136,7 +136,7 @@ fn after_the_upgrade_keys_usage_and_budgets_are_unchanged() {
 
 #[test]
 fn after_the_upgrade_earlier_spending_counts() {
-    // 30 are spent, and a call costs 3.
+    // 30 of 32 credits are spent, and a call costs 3.
     let upgraded = Upgraded::with(|setup| setup.env("PIXCOLOR_BUDGETS__EACH_CLIENT__CREDITS", "32"));
     let picture = crate::harness::Picture::png(96, 64, 1);
     let problem = upgraded.post("/v1/colorize", &picture.bytes).problem(402);
@@ -165,7 +165,7 @@ fn correctly_decoded_images_need_no_new_call() {
     }
     assert_eq!(upgraded.calls(), 0);
 
-    // Under today's keys the results survive the next start.
+    // The results are now stored under the current cache keys, and the next start finds them.
     upgraded.server.terminate();
     upgraded.server = upgraded.server.start_again();
     for (provider, name, _) in upgraded.ordinary() {
@@ -197,11 +197,11 @@ fn a_providers_own_image_moves_to_the_key_of_the_new_decoder() {
 fn a_lookup_by_fingerprint_ignores_results_of_unknown_decoders() {
     let upgraded = Upgraded::start();
     for (provider, name, _) in upgraded.results() {
-        // Only GIF is decoded as before, and the older version did not record the input format of a PNG result.
+        // Only the GIF decoder is unchanged, and the older version did not record the upload's format for PNG results.
         assert_eq!(upgraded.by_fingerprint(&provider, &name).status, 404, "{provider} {name}");
         assert_eq!(upgraded.estimate(&provider, &name), "miss", "{provider} {name}");
     }
-    // With the upload itself its format is certain.
+    // With the upload itself, its format is known.
     let key = format!("Bearer {}", upgraded.expected["key"].as_str().unwrap());
     let headers = [("Authorization", key.as_str()), ("Content-Type", "application/octet-stream")];
     let estimate = upgraded.server.post("/v1/estimate", &headers, &upload("ordinary.gif")).json();
@@ -211,7 +211,7 @@ fn a_lookup_by_fingerprint_ignores_results_of_unknown_decoders() {
 
 #[test]
 fn a_wrongly_decoded_image_is_colored_again() {
-    // The stripes hid that the image is in colour.
+    // The upload is in colour. The older version decoded it with stripes and did not notice the colour.
     let upgraded = Upgraded::with(|setup| setup.env("PIXCOLOR_ON_COLOUR", "\"recolour\""));
     let wrong = upgraded.results().into_iter().filter(|(_, name, _)| name == "three-scans.jpg");
     for (number, (provider, name, digest)) in wrong.enumerate() {

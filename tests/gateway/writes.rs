@@ -1,5 +1,5 @@
-//! Responses need few writes: each is a system call, and many small ones take several times as
-//! long. strace counts them, because a client cannot: the kernel joins and splits writes.
+//! Responses need few writes. Each write is a system call, and many small writes take several times as long as a few
+//! large ones. strace counts them, because a client cannot: the kernel joins and splits writes.
 
 use std::io::Read;
 use std::path::Path;
@@ -51,7 +51,7 @@ fn ask(server: &Server, line: &str, headers: &str, body: &[u8]) -> Delivered {
 }
 
 fn strace(log: &Path) -> Vec<String> {
-    // As a grandchild, so that signals still reach the server; `-yy` prints the ends of a connection.
+    // `-D` makes strace a grandchild, so that signals still reach the server. `-yy` prints both ends of a connection.
     let args = ["-D", "-f", "-yy", "-s", "0", "-e", "signal=kill", "-e"].map(str::to_owned);
     [&args[..], &[format!("trace={WRITES}"), "-o".to_owned(), log.display().to_string()]].concat()
 }
@@ -76,7 +76,7 @@ fn every_large_response_needs_few_writes() {
     let log = folder.path().join("log");
     // Some containers forbid tracing.
     if !Command::new("strace").args(strace(&log)).arg("true").status().is_ok_and(|status| status.success()) {
-        eprintln!("strace is missing, or may not watch: not tested");
+        eprintln!("skipped: strace is missing or is not allowed to trace");
         return;
     }
     let setup = Setup::new()

@@ -42,7 +42,7 @@ fn metrics_with_a_token_require_the_token() {
     assert!(metrics.text().contains("pixcolor_build_info"), "{metrics:?}");
     assert_eq!(server.get("/healthz").status, 200);
 
-    // A configured token that is missing or empty grants no access.
+    // If the configured token has no value, every request is refused, even one with an empty token.
     let server = Setup::new().env("PIXCOLOR_METRICS__TOKEN", r#"{ env = "MY_TOKEN" }"#).start();
     server.get("/metrics").problem(404);
     server.get_with("/metrics", &[("Authorization", "Bearer ")]).problem(404);

@@ -6,7 +6,7 @@
     clippy::panic,
     clippy::disallowed_methods,
     dead_code,
-    reason = "a test fails by panicking, and waits where it must; it needs not all of what tests share"
+    reason = "a test fails by panicking, and waits where it must; not every shared helper is used here"
 )]
 
 #[path = "../fakes/mod.rs"]

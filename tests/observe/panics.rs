@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Panics in a separate process, because the log belongs to the whole process.
+/// Panics in a separate process, because a process has only one log.
 #[test]
 #[ignore = "run by another test, in a process of its own"]
 fn panics_on_purpose() {

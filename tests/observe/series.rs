@@ -39,7 +39,7 @@ impl Random {
     }
 }
 
-/// A request with random paths, methods, headers and bodies, valid and invalid.
+/// A request with a random path, method, headers and body, valid or invalid, and whether its method is HEAD.
 fn request(random: &mut Random) -> (String, bool) {
     const METHODS: [&str; 8] = ["GET", "GET", "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"];
     const PATHS: [&str; 18] = [

@@ -71,7 +71,7 @@ impl Setting {
         answer.header("x-pixcolor-provider").to_owned()
     }
 
-    /// Pictures of every size, repeats, other file formats, every kind of failure, and a spent budget.
+    /// Pictures of every size, repeats, other file formats, several kinds of failure, and a spent budget.
     pub fn every_sort_of_picture(&self) {
         let Self { server, first, second } = self;
         let picture = Picture::png(1600, 1200, 1);
@@ -126,7 +126,7 @@ impl Setting {
         server.until("one of two uploads is refused", |server| server.metric(crowded) > 0.9);
     }
 
-    /// Every failure of a provider's host, once each. The built-in network answers instead.
+    /// Several failures of a provider's host, once each. The built-in network colours the pictures instead.
     pub fn failures(&self, seed: u32) {
         self.second.always(Behavior::Status(503, "down", None));
         for (seed, behavior) in (seed..).zip([

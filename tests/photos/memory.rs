@@ -138,11 +138,11 @@ const KINDS: [&str; 15] = [
     "JPEG",
     "JPEG on its side",
     "grey JPEG",
-    "JPEG in inks",
+    "JPEG in CMYK",
     "progressive JPEG",
     "progressive JPEG 4:4:4",
     "progressive JPEG in RGB",
-    "progressive JPEG in inks",
+    "progressive JPEG in CMYK",
     "PNG",
     "WebP",
     "lossless WebP",
@@ -153,7 +153,7 @@ const KINDS: [&str; 15] = [
 ];
 
 /// The kinds that are refused at 50 megapixels, by their headers.
-const WIDE: [&str; 2] = ["progressive JPEG in inks", "WebP with opacity"];
+const WIDE: [&str; 2] = ["progressive JPEG in CMYK", "WebP with opacity"];
 
 fn file(kind: &str, size: Size) -> Vec<u8> {
     use JpegColorType::{Cmyk, Luma, Ycbcr};
@@ -162,7 +162,7 @@ fn file(kind: &str, size: Size) -> Vec<u8> {
         "JPEG" => jpeg(size, Ycbcr, false, half, 1),
         "JPEG on its side" => jpeg(size, Ycbcr, false, fine, 6),
         "grey JPEG" => jpeg(size, Luma, false, fine, 8),
-        "JPEG in inks" => jpeg(size, Cmyk, false, fine, 1),
+        "JPEG in CMYK" => jpeg(size, Cmyk, false, fine, 1),
         "progressive JPEG" => jpeg(size, Ycbcr, true, half, 1),
         "progressive JPEG 4:4:4" => jpeg(size, Ycbcr, true, fine, 1),
         "progressive JPEG in RGB" => {
@@ -172,7 +172,7 @@ fn file(kind: &str, size: Size) -> Vec<u8> {
             // It replaces JFIF's segment, which would mean Y, Cb, Cr.
             [&jpeg[..2], &adobe, &jpeg[20..]].concat()
         }
-        "progressive JPEG in inks" => jpeg(size, Cmyk, true, fine, 1),
+        "progressive JPEG in CMYK" => jpeg(size, Cmyk, true, fine, 1),
         "PNG" => png(size),
         "WebP" => webp(size, false, false),
         "lossless WebP" => webp(size, false, true),
@@ -226,7 +226,7 @@ fn round_trip() {
     println!("peak {} more {more} length {length}", child::status("VmHWM"));
 }
 
-/// What the header tells about a picture.
+/// Predictions from a picture's header, the tolerance, and the size of the file.
 struct Prediction {
     /// Memory allowed above the prediction, in bytes.
     slack: u64,
@@ -289,7 +289,7 @@ fn no_photo_needs_more_memory_than_its_header_predicts() {
         ("progressive JPEG", ALL),
         ("progressive JPEG 4:4:4", ALL),
         ("progressive JPEG in RGB", ALL),
-        ("progressive JPEG in inks", ALL),
+        ("progressive JPEG in CMYK", ALL),
         ("WebP with opacity", ALL),
     ];
     let others = KINDS.iter().filter(|kind| by_size.iter().all(|(other, _)| other != *kind));
@@ -318,7 +318,7 @@ fn fifty_megapixels(is_meant: impl Fn(&str) -> bool) {
         let head = read_head(&file(kind, LARGE), &Limits::default());
         assert!(matches!(head, Err(PhotoError::TooManyPixels(_))), "{kind} is not refused");
     }
-    // Decoding ends before encoding as WebP begins, so one kind stands for all.
+    // Decoding ends before encoding as WebP begins, so two kinds stand for all others.
     let ways = |kind| match kind {
         "JPEG" | "PNG" => ALL,
         _ => &[COLORED, ENCODED_AGAIN],

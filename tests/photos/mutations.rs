@@ -1,4 +1,4 @@
-//! Good files with some bytes changed: decoding never panics and never takes long.
+//! Valid files with some bytes changed: decoding never panics and never takes long.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Typical old photographs: toned, yellowed, bordered, faxed, tiny, huge and very long. All results must be
-//! plausible; a contact sheet of them is for inspection by eye.
+//! plausible. The test writes a contact sheet, so that a person can look at them.
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb as Pixel, RgbImage};
@@ -14,7 +14,7 @@ pub struct Case {
     pub truth: RgbImage,
 }
 
-/// The colour photographs whose grey versions the cases make look old.
+/// The colour photographs from which the cases are made.
 fn portrait() -> RgbImage {
     image::load_from_memory(include_bytes!("../data/grace_hopper.jpg")).unwrap().to_rgb8()
 }
@@ -155,8 +155,8 @@ pub fn cases() -> Vec<Case> {
         case("one bit", bilevel_tiff(&dithered(&portrait)), &portrait),
         case("halftone", png(halftone(&portrait)), &portrait),
         case("grain", png(grainy), &portrait),
-        case("compressed to the utmost", rough, &portrait),
-        case("oval on nothing", oval, &portrait),
+        case("compressed as much as possible", rough, &portrait),
+        case("oval on transparency", oval, &portrait),
         case("64 pixels", png(gray(&tiny)), &tiny),
         case("8,000 pixels", jpeg(toned(&huge, |value, _, _| [value; 3])), &huge),
         case("3,000 x 40", png(gray(&strip)), &strip),
@@ -192,7 +192,7 @@ fn old_photographs_give_plausible_results() {
         let photo = Photo::decode(&case.upload, &Limits::default()).unwrap();
         assert!(
             !photo.is_colored(),
-            "{name} is not coloured: {} {}",
+            "{name} must not count as a colour photograph: {} {}",
             photo.color.spread(),
             photo.color.spread_across()
         );
@@ -206,7 +206,7 @@ fn old_photographs_give_plausible_results() {
         assert!(luma_correlation(&photo.gray, &result.gray) > 0.999, "{name}: luminance is not the photo's");
         let far =
             photo.gray.luma.iter().zip(&result.gray.luma).filter(|(a, b)| a.abs_diff(**b) > 656).count();
-        assert_eq!(far, 0, "{name}: luminance moved by more than one");
+        assert_eq!(far, 0, "{name}: luminance changed by more than 1 L*");
         assert!(result.color.mean_chroma() > 2.0, "{name} got no colour: {}", result.color.mean_chroma());
         let (x, y) = (i as i64 % 4 * 620, i as i64 / 4 * 310);
         imageops::replace(&mut sheet, &thumbnail(&case.upload), x + 5, y + 5);

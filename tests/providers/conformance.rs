@@ -54,7 +54,7 @@ fn has_a_complete_description(make: impl Fn() -> Arc<dyn Provider>) {
     }
     assert!(info.send_max_pixels > 0);
     assert_eq!(one.readiness(), Readiness::Ready);
-    assert_eq!(info.identity(), other.info().identity(), "the same settings, the same identity");
+    assert_eq!(info.identity(), other.info().identity(), "equal settings must give equal identities");
     let mut changed = info.clone();
     changed.send_max_pixels += 1;
     assert_ne!(info.identity(), changed.identity());
@@ -102,7 +102,7 @@ async fn makes_no_call_after_all_clients_disconnected(provider: Arc<dyn Provider
 
 async fn stays_usable_when_a_call_is_dropped(provider: Arc<dyn Provider>) {
     for milliseconds in 0..8 {
-        // Dropped at once or midway, unless the call was refused or is already done.
+        // The calls are dropped at once or while they run, unless they were refused or are already done.
         let _ = futures::poll!(provider.colorize(call(128, 128)));
         let call = provider.colorize(call(128, 128));
         let _ = tokio::time::timeout(Duration::from_millis(milliseconds), call).await;

@@ -107,7 +107,7 @@ async fn the_documented_rust_example_conforms() {
     let handbook = include_str!("../../docs/providers.md");
     assert!(
         handbook.contains(include_str!("by_trait.rs")),
-        "docs/providers.md shows tests/providers/by_trait.rs"
+        "docs/providers.md must contain tests/providers/by_trait.rs"
     );
     conformance::run(|| Arc::new(by_trait::Sepia::new("mine", (6.0, 18.0)))).await;
 }

@@ -1,5 +1,5 @@
-//! Checks the fake host with the vendor's own Python clients: the version of the time of the original app, and the last
-//! one. The gateway's tests use this fake, so they do not rest only on our reading of the protocol.
+//! Checks the fake Algorithmia host with Algorithmia's own Python clients: a version from the time of the original app,
+//! and the last version. The gateway's tests use this fake, so they do not rely only on our reading of the protocol.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -63,7 +63,7 @@ fn the_vendors_own_clients_get_a_picture_from_the_fake() {
         let failed = client(version, &fake.url(), KEY, &picture).unwrap();
         assert!(failed.starts_with("error:"), "{failed}");
         if version == "1.0.8" {
-            // The last client looks for `error` in the wrong place.
+            // The last version looks for `error` in the wrong place.
             assert!(failed.contains("the cat sat on the model"), "{failed}");
         }
         assert_eq!(fake.calls(), 3);

@@ -55,7 +55,7 @@ fn assert_flat(chroma: &Chroma, a: f32, b: f32) {
 
 #[tokio::test]
 async fn lab_in_ab_out_with_mean_and_scale() {
-    // (60 - 50) / 100 = 0.1; 0.1 * 2 + 0.1 = 0.3 and 0.1 * -1 = -0.1; times 110.
+    // (60 - 50) / 100 = 0.1; 0.1 * 2 + 0.1 = 0.3 and 0.1 * -1 = -0.1; both are multiplied by 110.
     let model = tiny::convolution(&[&[2.0], &[-1.0]], &[0.1, 0.0]);
     let network =
         network(&model, "take = \"lab_l\"\nmean = 50.0\nscale = 100.0", "give = \"ab\"\nscale = 110.0");
@@ -86,7 +86,7 @@ async fn the_contrast_of_a_faded_print_is_stretched_for_the_network() {
 
 #[tokio::test]
 async fn three_gray_channels_in_rgb_out() {
-    // 145 / 255 into each channel; red is that, green and blue are half of it: rgb(145, 73, 73).
+    // Each channel is 145 / 255. The network returns this for red and half of it for green and blue: rgb(145, 73, 73).
     let third = 1.0 / 3.0;
     let half = third / 2.0;
     let weights: [&[f32]; 3] = [&[third; 3], &[half; 3], &[half; 3]];
@@ -98,14 +98,14 @@ async fn three_gray_channels_in_rgb_out() {
 
 #[tokio::test]
 async fn logits_over_bins_out() {
-    // Logits ln 3 and 0: probabilities 3/4 and 1/4 of (40, 0) and (0, -40).
+    // The logits ln 3 and 0 mean the probabilities 3/4 for (40, 0) and 1/4 for (0, -40).
     let model = tiny::convolution(&[&[0.0], &[0.0]], &[3.0f32.ln(), 0.0]);
     let bins = "give = \"bins\"\ncentres = [[40.0, 0.0], [0.0, -40.0]]";
     assert_flat(&color(network(&model, "take = \"lab_l\"", bins)).await.unwrap(), 30.0, -10.0);
     // At half the temperature the odds are squared: 9/10 and 1/10.
     let cooler = format!("{bins}\ntemperature = 0.5");
     assert_flat(&color(network(&model, "take = \"lab_l\"", &cooler)).await.unwrap(), 36.0, -4.0);
-    // The same values as probabilities.
+    // The same distribution, given as probabilities.
     let model = tiny::convolution(&[&[0.0], &[0.0]], &[0.75, 0.25]);
     let values = format!("{bins}\nvalues = \"probabilities\"");
     assert_flat(&color(network(&model, "take = \"lab_l\"", &values)).await.unwrap(), 30.0, -10.0);
@@ -118,7 +118,7 @@ fn a_network_that_does_not_match_its_recipe_is_refused_at_start() {
     assert!(error.contains("net.onnx") && error.contains("3 x 64 x 64"), "{error}");
     let infinite = tiny::convolution(&[&[f32::MAX], &[f32::MAX]], &[0.0; 2]);
     let error = set_up(&infinite, "take = \"lab_l\"", "give = \"ab\"").err().unwrap().to_string();
-    assert!(error.contains("no numbers"), "{error}");
+    assert!(error.contains("not finite numbers"), "{error}");
     let two = tiny::convolution(&[&[1.0], &[1.0]], &[0.0; 2]);
     let error = set_up(&two, "take = \"lab_l\"\nchannels = 3", "give = \"ab\"").err().unwrap().to_string();
     assert!(error.contains("net.onnx"), "{error}");

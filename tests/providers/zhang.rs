@@ -1,5 +1,6 @@
 //! The networks of Zhang et al. with the recipes in `models/` give the same output as onnxruntime. They have the published
-//! inputs, outputs and operators, but few channels and random weights, because the trained weights may not be shipped.
+//! inputs, outputs and operators, but few channels and random weights, because the trained
+//! weights must not be shipped.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,7 +20,7 @@ struct Check {
     ab: Vec<f32>,
 }
 
-/// Exports a network with four channels with the training code.
+/// Exports a network of four channels, using the training code.
 fn exported(name: &str, folder: &Path) -> (Vec<u8>, Check) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join(".test/training/bin/python");

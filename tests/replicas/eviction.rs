@@ -20,11 +20,11 @@ fn no_paid_calls_while_redis_may_evict_keys() {
     let server = setup(&redis, &fake, BUDGET).start();
     let said = ready(&server, "paid_providers_are_off");
     for words in ["maxmemory-policy", "allkeys-lru", "noeviction", &redis.url()] {
-        assert!(said.contains(words), "{words} is not in the first look: {said}");
+        assert!(said.contains(words), "the first response lacks {words}: {said}");
     }
     (0..5).for_each(|seed| assert_ne!(server.colorize(&small(seed)).status, 200));
     assert_eq!(fake.calls(), 0);
-    assert_eq!(ready(&server, "replicas_are_on_their_own"), "", "limits are shared all the same");
+    assert_eq!(ready(&server, "replicas_are_on_their_own"), "", "rate limits are still shared");
     assert_eq!(server.metric("pixcolor_redis_up"), 1.0);
     assert_eq!(lines(&server, "allkeys-lru"), 1, "{}", server.said());
 
@@ -32,7 +32,7 @@ fn no_paid_calls_while_redis_may_evict_keys() {
     until_paid(&server);
     assert_eq!(server.colorize(&small(10)).status, 200);
 
-    // Before the periodic check can have seen the change.
+    // The gateway refuses even before the periodic check has seen the change.
     redis.tell("CONFIG SET maxmemory-policy volatile-ttl");
     assert_ne!(server.colorize(&small(11)).status, 200);
     assert_eq!(fake.calls(), 1);
@@ -40,7 +40,7 @@ fn no_paid_calls_while_redis_may_evict_keys() {
     redis.tell("CONFIG SET maxmemory 0");
     until_paid(&server);
     assert_eq!((server.colorize(&small(11)).status, fake.calls()), (200, 2));
-    // The periodic check finds it without any request.
+    // The periodic check notices the change without any request.
     redis.tell("CONFIG SET maxmemory 20mb");
     until_off(&server, "volatile-ttl");
 }
@@ -63,7 +63,7 @@ fn the_settings_of_redis_are_checked_again_after_a_restart() {
 #[test]
 fn a_redis_user_without_permission_to_read_settings_gets_an_error_that_names_it() {
     let (redis, fake) = (Redis::start(), Algorithmia::start());
-    // The permissions that docs/replicas.md says a gateway needs, except the last one.
+    // The permissions that a gateway needs according to docs/replicas.md, but without `+info`.
     redis.tell(
         "ACL SETUSER gateway on >swordfish ~pixcolor:* +@read +@write +@scripting +@transaction +@fast +@connection -info",
     );

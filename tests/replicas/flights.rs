@@ -1,4 +1,4 @@
-//! One call for all clients that want the same picture, at any replica.
+//! Clients that want the same picture share one call, whichever replicas they ask.
 
 use std::time::{Duration, Instant};
 
@@ -38,8 +38,8 @@ fn no_cache_requests_call_again_and_no_store_requests_share_no_flight() {
         fake.calls()
     };
     assert_eq!(ask(&one, "no-cache"), 1);
-    assert_eq!(ask(&other, "no-cache"), 2, "the earlier result is not fresh");
-    assert_eq!(ask(&one, "no-store"), 2, "this one knows it");
+    assert_eq!(ask(&other, "no-cache"), 2, "`no-cache` does not accept the earlier result");
+    assert_eq!(ask(&one, "no-store"), 2, "this replica has cached the result");
     // Another picture, which is not cached anywhere.
     let headers = [("Content-Type", "image/png"), ("Cache-Control", "no-store")];
     assert_eq!(one.post("/v1/colorize", &headers, &small(2).bytes).status, 200);
@@ -69,7 +69,7 @@ fn a_killed_leader_is_replaced_and_its_reservation_stays() {
         small(1).bytes.len()
     );
     let _waits = leader.raw(&[request.as_bytes(), &small(1).bytes].concat());
-    until(Duration::from_secs(20), "the leader calls", || fake.calls() == 1);
+    until(Duration::from_secs(20), "the leader makes the call", || fake.calls() == 1);
     let urls: Vec<_> = others.iter().map(|server| server.url("/v1/colorize")).collect();
     let waiting = std::thread::spawn(move || post_all(urls.into_iter().map(|url| (url, small(1)))));
     others.iter().for_each(|server| server.until_in_flight(1));

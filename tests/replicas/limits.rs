@@ -1,4 +1,4 @@
-//! One client's rate limits, at any replica.
+//! A client's rate limits hold across all replicas.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -115,7 +115,7 @@ async fn redis_and_the_process_use_the_same_formula() {
             limits.iter().zip(amounts).map(|(limit, amount)| charge(limit, n % 4, amount)).collect();
         let (ours, theirs) = (own.look(&charges).await, shared.look(&charges).await);
         for (ours, theirs) in ours.iter().zip(&theirs) {
-            // The two clocks are read one after the other, so one cell may return in between.
+            // The two clocks are read one after the other, so one cell may become free in between.
             let cell = ours.limit.burst() / 1000 + 1;
             assert!(ours.remaining.abs_diff(theirs.remaining) <= cell, "{n}: {ours:?} {theirs:?}");
             let apart = |a: Duration, b: Duration| a.abs_diff(b) > Duration::from_millis(500);

@@ -41,12 +41,12 @@ fn after_a_flush_gateways_that_knew_the_account_pay_nothing_until_the_loss_is_ac
     assert_eq!(
         stored_epoch(&one.path("state")),
         stored_epoch(&other.path("state")),
-        "a new replica adopts it"
+        "a new replica adopts the epoch"
     );
     assert_eq!(one.colorize(&small(1)).status, 200);
     assert_eq!(other.colorize(&small(2)).status, 200);
     redis.tell("FLUSHALL");
-    // Before the periodic check can have seen it.
+    // The gateways refuse even before the periodic check has noticed the loss.
     for seed in 10..15 {
         assert_ne!(one.colorize(&small(seed)).status, 200);
         assert_ne!(other.colorize(&small(seed)).status, 200);
@@ -72,7 +72,11 @@ fn after_a_flush_gateways_that_knew_the_account_pay_nothing_until_the_loss_is_ac
     until_paid(&other);
     assert_eq!((other.colorize(&small(31)).status, fake.calls()), (200, 4));
     assert_eq!(stored_epoch(&one.path("state")), stored_epoch(&other.path("state")));
-    assert_eq!(one.metric("pixcolor_budget_spent_credits{budget=\"small\"}"), 4.0, "a new account");
+    assert_eq!(
+        one.metric("pixcolor_budget_spent_credits{budget=\"small\"}"),
+        4.0,
+        "the new account counts only later calls"
+    );
     // Without a loss the command changes nothing.
     let epoch = stored_epoch(&one.path("state"));
     accept_loss(&one);
@@ -101,7 +105,7 @@ fn a_redis_with_lost_or_foreign_data_is_noticed() {
     until_paid(&server);
     assert_eq!((server.colorize(&small(4)).status, fake.calls()), (200, 3));
     assert_eq!(stored_epoch(&server.path("state")), stored_epoch(&new.path("state")));
-    // A Redis with a different account is noticed in the same way.
+    // A gateway notices in the same way that its Redis was replaced by an empty one.
     let empty = Redis::start();
     let folder = server.path("");
     drop(server);

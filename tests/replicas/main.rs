@@ -16,7 +16,7 @@ mod fakes;
 mod harness;
 #[path = "../servers/redis.rs"]
 mod redis;
-#[allow(dead_code, reason = "other groups use the rest")]
+#[allow(dead_code, reason = "other test binaries use the rest")]
 #[path = "../servers/s3.rs"]
 mod s3;
 

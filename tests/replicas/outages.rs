@@ -1,4 +1,4 @@
-//! Redis is missing at the start, goes away, comes back, or is not configured.
+//! Redis is missing at the start, goes away, comes back, or is configured wrongly.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ fn during_a_redis_outage_requests_are_answered_and_no_budget_is_exceeded() {
         assert_eq!(provider(&servers[seed as usize % 2], seed), "local");
     }
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
-    assert_eq!(fake.calls(), 2, "no paid call without an account");
+    assert_eq!(fake.calls(), 2, "there is no paid call without Redis");
     for server in &servers {
         let ready = server.get("/readyz");
         assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("ready")));
@@ -93,10 +93,10 @@ fn after_a_redis_outage_under_load_no_budget_is_exceeded_and_every_call_is_settl
     let answers = load.join().unwrap();
     let colored = answers.iter().filter(|status| **status == 200).count();
     assert_eq!(colored, fake.calls());
-    assert!(colored <= 18, "{colored} calls for 2 credits each, and 5 have to be left for one");
+    assert!(colored <= 18, "{colored} calls cost 2 of 40 credits each, and each needs 5 to begin");
     let left = |name: &str| servers[0].metric(&format!("pixcolor_budget_{name}_credits{{budget=\"small\"}}"));
     let spent = 2.0 * colored as f64;
-    until(Duration::from_secs(15), "every call is settled and nothing stays set aside", || {
+    until(Duration::from_secs(15), "every call is settled and nothing stays reserved", || {
         left("spent") == spent && left("remaining") == 40.0 - spent
     });
 }
@@ -129,7 +129,7 @@ fn without_redis_at_the_start_the_gateway_warns_and_connects_later() {
     );
     assert!(server.get("/readyz").json()["replicas_are_on_their_own"].is_string());
     redis.start_again();
-    until(Duration::from_secs(10), "it is found", || server.metric("pixcolor_redis_up") == 1.0);
+    until(Duration::from_secs(10), "Redis is found", || server.metric("pixcolor_redis_up") == 1.0);
     assert_eq!(provider(&server, 2), "algorithmia");
 }
 
@@ -179,6 +179,6 @@ fn an_invalid_or_required_but_missing_redis_is_an_error_that_names_file_and_key(
     let said = refusal("[shared]\nredis = \"http://127.0.0.1\"\n");
     assert!(said.contains("pixcolor.toml:2: `shared.redis` is not an address"), "{said}");
     let said = refusal("[shared]\nredis = \"redis://:swordfish@127.0.0.1\"\n");
-    assert!(said.contains("pixcolor.toml:2: `shared.redis` must not have the password in it"), "{said}");
+    assert!(said.contains("pixcolor.toml:2: `shared.redis` must not contain the password"), "{said}");
     assert!(!said.contains("swordfish"), "{said}");
 }

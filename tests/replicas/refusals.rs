@@ -1,4 +1,4 @@
-//! Redis answers but refuses writes: every request to `/readyz` reports it.
+//! Redis answers but refuses writes: every response of `/readyz` reports it.
 
 use std::time::{Duration, Instant};
 
@@ -31,10 +31,10 @@ fn readyz_always_names(server: &Server, code: &str) {
     }
     let warnings = server.said();
     let warnings = warnings.lines().filter(|line| line.contains("\"pixcolor::shared\""));
-    assert_eq!(warnings.filter(|line| line.contains(code)).count(), 1, "the log says it once");
+    assert_eq!(warnings.filter(|line| line.contains(code)).count(), 1, "the log must say it once");
 }
 
-/// A gateway whose Redis refuses writes after the first command and accepts them again after the second.
+/// A gateway whose Redis refuses writes after `breaks` and accepts them again after `mends`.
 #[track_caller]
 fn refuses(code: &str, breaks: impl Fn(&Redis), mends: impl Fn(&Redis)) {
     let (redis, fake) = (Redis::start(), Algorithmia::start());

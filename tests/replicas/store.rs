@@ -8,7 +8,7 @@ use crate::harness::Server;
 use crate::redis::Redis;
 use crate::s3::S3;
 
-/// A gateway that uses both, with the built-in network as the fallback.
+/// A gateway that uses Redis and the bucket, with the built-in network as the fallback.
 fn on(redis: &Redis, store: &S3, fake: &Algorithmia) -> Server {
     let bucket = format!(
         "[cache]\nstore = \"s3://photos/pixcolor\"\n[cache.s3]\nendpoint = {:?}\nallow_http = true\n\
@@ -63,11 +63,11 @@ fn three_hundred_uploads_cause_one_shared_call_and_all_are_answered_without_redi
     }
     assert_eq!(old_and_new[0].body, answers[0].body, "each replica still has its cached result");
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
-    assert_eq!(fake.calls(), 1, "no paid call without an account");
+    assert_eq!(fake.calls(), 1, "there is no paid call without Redis");
     redis.start_again();
     for (server, seed) in servers.iter().zip(20..) {
         until(Duration::from_secs(10), "it recovers by itself", || server.metric("pixcolor_redis_up") == 1.0);
         assert_eq!(server.colorize(&small(seed)).header("x-pixcolor-provider"), "algorithmia");
     }
-    assert_eq!(fake.calls(), 4, "the bucket is not needed for that");
+    assert_eq!(fake.calls(), 4, "paid calls do not need the bucket");
 }

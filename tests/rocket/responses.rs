@@ -110,7 +110,7 @@ fn rooms(chunk: Option<usize>) -> Vec<usize> {
     // The server may drop the body after the client has received all of it.
     let end = Instant::now() + PATIENCE;
     while Arc::strong_count(&room) > 2 {
-        assert!(Instant::now() < end, "the body stays");
+        assert!(Instant::now() < end, "the body is never dropped");
         std::thread::yield_now();
     }
     room.lock().unwrap().clone()

@@ -1,6 +1,6 @@
 //! A real `redis-server` on a free port, in its own empty folder; it persists to disk.
 
-// Each test binary uses some of it; a test fails by panicking and waits where it must.
+// Each test binary uses a part of this file; a test fails by panicking and waits where it must.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 use std::io::{Read, Write};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub struct Redis {
     pub port: u16,
     folder: TempDir,
-    /// How it listens.
+    /// Arguments for its port, TLS and password.
     listens: Vec<String>,
     /// Settings in addition to the common ones, as arguments.
     settings: Vec<String>,
@@ -32,7 +32,7 @@ impl Redis {
         redis
     }
 
-    /// One with TLS and a password; also returns the path of its certificate authority as a PEM file,
+    /// A server with TLS and a password; also returns the path of its certificate authority as a PEM file,
     /// which exists as long as the server.
     #[track_caller]
     pub fn start_tls(password: &str) -> (Self, PathBuf) {
@@ -83,7 +83,7 @@ impl Redis {
         self.folder.path()
     }
 
-    /// Starts it again with its files.
+    /// Starts the server with the files that it left.
     #[track_caller]
     pub fn start_again(&mut self) {
         let child = Command::new("redis-server")
@@ -106,7 +106,7 @@ impl Redis {
     fn answers(&self) -> bool {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
         if self.listens.len() > 2 {
-            // A server with TLS would need a TLS client here.
+            // A server with TLS answers only a TLS client, so a connection is enough.
             return true;
         }
         stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
@@ -115,7 +115,7 @@ impl Redis {
             && &answer == b"+PONG\r\n"
     }
 
-    /// Stops it as an operator does, and waits until it has ended.
+    /// Stops it with SIGTERM, as an operator does, and waits until it has ended.
     #[track_caller]
     pub fn stop(&mut self) {
         self.signal("TERM");

@@ -1,14 +1,14 @@
-//! An S3 server: moto, which AWS's own Python library is widely tested with. It is plain Python from
-//! PyPI and starts within two seconds. It is independent of our code, so it checks
-//! our requests; its contents are lost when it stops.
+//! An S3 server: moto, which is widely used for tests with AWS's own Python library. It is plain Python from PyPI and
+//! starts within two seconds. It shares no code with PixColor, so it checks PixColor's requests. Its contents are lost
+//! when it stops.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// Serves on the port of its first argument until its input ends, as it does when the test dies. It has a
-/// bucket `photos`. If its second argument is `strict`, it accepts only its own user, whose key it
-/// prints after the port.
+/// Serves a bucket `photos` on the port in its first argument. It ends when its standard input ends, which also happens
+/// when the test is killed. It prints its port, and the ID and the secret of a key. If its second argument is `strict`,
+/// it accepts only this key.
 const SCRIPT: &str = r#"
 import logging, os, sys, threading
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -35,7 +35,7 @@ sys.stdin.read()
 os._exit(0)
 "#;
 
-/// Any credentials, which a server that is not strict accepts.
+/// Arbitrary credentials; only a server that is not strict accepts them.
 #[allow(dead_code, reason = "not every test needs each of these")]
 const ANYBODY: &str =
     "AWS4-HMAC-SHA256 Credential=me/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
@@ -66,13 +66,13 @@ impl S3 {
         Self::with(0, "")
     }
 
-    /// One that accepts only its own key.
+    /// A server that accepts only its own key.
     #[allow(dead_code, reason = "not every test needs each of these")]
     pub fn strict() -> Option<Self> {
         Self::with(0, "strict")
     }
 
-    /// Stops it and starts it again on its port, empty.
+    /// Stops the server and starts an empty one on the same port.
     #[allow(dead_code, reason = "not every test needs each of these")]
     pub fn start_again(self) -> Self {
         let port = self.port;
@@ -122,12 +122,12 @@ impl S3 {
         assert!(request.send(bytes).unwrap().status().is_success());
     }
 
-    /// Makes it accept connections and answer none.
+    /// From now on, the server accepts connections but does not answer.
     pub fn hang(&self) {
         self.signal("-STOP");
     }
 
-    /// Makes it answer again.
+    /// The server answers again.
     pub fn go_on(&self) {
         self.signal("-CONT");
     }

@@ -140,14 +140,14 @@ fn nginx_redis_and_prometheus_accept_their_files() {
         std::fs::write(folder.path().join(name), content).unwrap();
         folder.path().join(name)
     };
-    // With the rules file, as mounted.
+    // The rules file is beside the configuration, as in the container.
     file("rules.yml", read("deploy/prometheus/rules.yml"));
     let prometheus = file("prometheus.yml", read("deploy/compose/prometheus.yml"));
     let output = Command::new("promtool").args(["check", "config", "--lint-fatal"]).arg(prometheus).output();
     let output = output.expect("promtool, of Debian's package prometheus");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
-    // Names that only the containers' network resolves, and a free port.
+    // Replaces the names that only the containers' network resolves.
     let site =
         read("deploy/compose/nginx.conf").replace("gateway-1", "127.0.0.1").replace("gateway-2", "127.0.0.2");
     let here = folder.path().display();

@@ -90,9 +90,9 @@ fn the_build_stage_copies_sources_and_no_documents() {
     let ignored = read(".dockerignore");
     let ignored: Vec<&str> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
     for file in &copied {
-        assert!(path(file).exists(), "{file} is not there");
+        assert!(path(file).exists(), "{file} does not exist");
         let top = file.split('/').next().unwrap();
-        assert!(!ignored.contains(&file.as_str()) && !ignored.contains(&top), "{file} is left out");
+        assert!(!ignored.contains(&file.as_str()) && !ignored.contains(&top), "{file} is in .dockerignore");
     }
     for document in ["README.md", "CHANGELOG.md", "docs", "tests", "benches", "."] {
         assert!(!copied.iter().any(|one| one == document), "a change of {document} builds the program again");

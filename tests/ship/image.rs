@@ -1,6 +1,6 @@
-//! The image, built by Debian's buildah, which needs no engine: the Containerfile's last stage around a static binary
-//! that is built here like in its first stage, because tests have no registry for that stage's base. Then
-//! the binary runs from the image in a chroot, as an unprivileged user.
+//! The image, built by Debian's buildah, which needs no container engine. It is the Containerfile's last stage with a
+//! static binary. The binary is built here with the first stage's commands, because tests have no registry from which
+//! to pull that stage's base image. Then the binary runs from the image in a chroot, as an unprivileged user.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -36,13 +36,13 @@ fn first_stage(folder: &Path) {
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     let stage = read("Containerfile");
     let built = "RUSTFLAGS=\"-C target-feature=+crt-static\" cargo build --locked --profile dist --bin pixcolor --target \"$target\"";
-    assert!(stage.contains(built), "the first stage builds otherwise than this test");
+    assert!(stage.contains(built), "the build command of the first stage differs from this test's");
     let build =
         "RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --profile dist --bin pixcolor";
     let script = format!("{build} --target {host} --target-dir target/static");
     let mut cargo = Command::new("sh");
     cargo.args(["-c", &script]).current_dir(path(".")).stderr(Stdio::inherit());
-    // The same flags as deploy/release, whose build this is; other flags would rerun build scripts.
+    // Removes variables of `cargo test`, with which cargo would repeat the build of deploy/release in the same folder.
     for (name, _) in std::env::vars() {
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
             cargo.env_remove(name);
@@ -186,7 +186,7 @@ impl Running {
         )
     }
 
-    /// The process itself, below buildah's own.
+    /// The folder in /proc of the program's process, which is a descendant of buildah's.
     fn process(&self) -> PathBuf {
         let sought = format!("ROCKET_PORT={}", self.port);
         let is_it = |process: &PathBuf| {
@@ -199,7 +199,7 @@ impl Running {
         processes.into_iter().find(is_it).expect("it runs")
     }
 
-    /// Stops it as an engine does.
+    /// Stops it with SIGTERM, as a container engine does.
     fn stop(mut self) {
         let pid = self.process().file_name().unwrap().to_owned();
         assert!(Command::new("kill").arg("-TERM").arg(pid).status().unwrap().success());
@@ -208,7 +208,7 @@ impl Running {
     }
 }
 
-/// The files of the image's user below a folder, without one part of it.
+/// The files below `root` that belong to the image's user, without those below `but`.
 fn own_files(root: &Path, user: &str, but: &str) -> String {
     let uid = user.split(':').next().unwrap();
     let but = format!("{}{but}", root.display());
@@ -262,7 +262,7 @@ fn the_image_is_small_and_its_binary_works_in_a_chroot_as_nobody() {
     running.stop();
     assert!(
         !image.run(&container, &["--env", &port], check).output().unwrap().status.success(),
-        "nobody is there"
+        "the health check must fail without a server"
     );
     assert!(state.path().join("ledger").is_file());
     assert_eq!(
@@ -277,7 +277,7 @@ fn the_image_is_small_and_its_binary_works_in_a_chroot_as_nobody() {
     assert!(running.colorize(&picture).header("cache-status").contains("hit; detail=disk"));
     running.stop();
 
-    // Without a writable folder: memory only, and one warning.
+    // Without a writable folder, results are cached in memory only, and each warning is logged once.
     let (container, _) = image.container();
     let empty = tempfile::tempdir().unwrap();
     let read_only = format!("{}:{}:ro", empty.path().display(), stage.volume);

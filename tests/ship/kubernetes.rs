@@ -62,7 +62,7 @@ fn the_manifests_agree_with_each_other_and_the_image() {
     };
     assert_eq!(mount("state")["mountPath"], image.volume);
     assert_eq!(mount("config")["mountPath"], format!("{}/config", image.workdir));
-    assert_eq!(mount("config").get("subPath"), None, "such a mount is never changed");
+    assert_eq!(mount("config").get("subPath"), None, "a mount with `subPath` is never updated");
     let volumes = pod["volumes"].as_array().unwrap();
     assert_eq!(
         text(&volumes[0], "/persistentVolumeClaim/claimName"),

@@ -1,4 +1,4 @@
-//! A folder as the root of a machine with only the programs that are copied there.
+//! A folder that serves as the root folder of a machine with only the programs that are copied there.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub fn install(root: &Path, program: &str, to: &str) {
         fs::copy(from, &to).unwrap_or_else(|error| panic!("{from}: {error}"));
     };
     copy(program, to);
-    // For a static program ldd prints a sentence.
+    // For a static program, ldd prints a sentence instead of libraries.
     let libraries = Command::new("ldd").arg(program).output().expect("ldd, of Debian's package libc-bin");
     let libraries = String::from_utf8(libraries.stdout).unwrap();
     for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {

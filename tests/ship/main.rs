@@ -7,12 +7,12 @@
     clippy::panic,
     clippy::disallowed_methods,
     dead_code,
-    reason = "a test fails by panicking, and waits where it must; it needs not all of what tests share"
+    reason = "a test fails by panicking and may wait; no test binary uses all shared helpers"
 )]
 
 #[path = "../fakes/mod.rs"]
 mod fakes;
-#[allow(unused_imports, reason = "it needs not all of what tests share")]
+#[allow(unused_imports, reason = "no test binary uses all shared helpers")]
 #[path = "../gateway/harness/mod.rs"]
 mod harness;
 

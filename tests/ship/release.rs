@@ -1,5 +1,5 @@
-//! The archive from `deploy/release`, installed by the three documented lines of docs/quick-start.md on a machine with a
-//! shell, tar, gzip and sha256sum.
+//! The archive from `deploy/release`, installed by the three documented lines of docs/quick-start.md on a machine with
+//! only a shell, tar, gzip and sha256sum.
 
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
@@ -18,8 +18,7 @@ fn documented() -> Vec<String> {
     let manual = read("docs/quick-start.md");
     let block = manual.split("<!-- run by tests/ship/release.rs -->\n```sh\n").nth(1).expect("the commands");
     let lines = block.split("\n```").next().unwrap().lines();
-    // The root of this machine has no sudo and needs none.
-    // Each line runs separately, and the test fails with it.
+    // The test runs the lines as root on a machine without sudo. It runs each line separately and fails if one fails.
     lines.map(|line| line.trim_start_matches("sudo ").trim_end_matches(" &&").to_owned()).collect()
 }
 
@@ -42,26 +41,30 @@ fn enter(root: &Path, variables: &[(&str, &str)], command: &[&str]) -> Command {
 #[ignore = "builds a static binary with all optimisation: more than ten minutes on two cores"]
 fn the_documented_commands_install_the_archive_without_rust() {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
-        // Only root can enter another root.
+        // Only the user root can change the root folder.
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let made = release(folder.path());
     let [archive, sum] = &made[..] else { panic!("{made:?}") };
     let again = folder.path().join("again");
-    assert_eq!(fs::read(&release(&again)[0]).unwrap(), fs::read(archive).unwrap(), "it can be reproduced");
+    assert_eq!(
+        fs::read(&release(&again)[0]).unwrap(),
+        fs::read(archive).unwrap(),
+        "two builds must give the same archive"
+    );
 
     let root = folder.path().join("root");
     for program in ["sh", "tar", "gzip", "sha256sum"] {
         let program = ["/usr/bin", "/bin"].map(|folder| format!("{folder}/{program}"));
         let program =
-            program.iter().find(|program| Path::new(program).exists()).expect("a program of Debian's");
+            program.iter().find(|program| Path::new(program).exists()).expect("a program of Debian");
         install(&root, program, program);
     }
     for made in ["dev", "root", "tmp", "usr/local/bin"] {
         fs::create_dir_all(root.join(made)).unwrap();
     }
-    // A statically linked program reads its random numbers from this device.
+    // Programs use these devices. A statically linked program, for example, reads random numbers from one.
     for (device, minor) in [("null", "3"), ("random", "8"), ("urandom", "9")] {
         let made = Command::new("mknod")
             .arg(root.join("dev").join(device))
@@ -81,7 +84,7 @@ fn the_documented_commands_install_the_archive_without_rust() {
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     }
     let mode = fs::metadata(root.join("usr/local/bin")).unwrap().mode();
-    assert_eq!(mode & 0o7777, 0o2775, "the archive changes a folder that was there");
+    assert_eq!(mode & 0o7777, 0o2775, "the archive changed the mode of an existing folder");
     let installed = |name: &str| root.join("usr/local").join(name);
     for file in ["LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY-LICENSES", "README.md"] {
         assert!(installed("share/doc/pixcolor").join(file).is_file(), "{file}");

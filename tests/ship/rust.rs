@@ -70,7 +70,7 @@ fn every_place_names_the_same_version() {
         assert!(!named.is_empty(), "{name} names no version");
         assert!(named.iter().all(|named| *named == wanted), "{name}: {named:?} and not {wanted}");
     }
-    // The default builder is the newest Rust 1 or a sufficiently new one.
+    // By default the image is built with the newest Rust 1, or with another sufficiently new version.
     let file = read("Containerfile");
     let tag =
         file.lines().find_map(|line| line.strip_prefix("ARG BUILDER_IMAGE=docker.io/library/rust:")).unwrap();

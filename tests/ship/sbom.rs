@@ -11,7 +11,7 @@ fn the_documented_command_lists_every_crate_with_its_version() {
     let syft = path(".test/syft-1.18.1/bin/syft");
     if !syft.exists() {
         assert!(std::env::var_os("CI").is_none(), "{} is missing: run tests/run", syft.display());
-        eprintln!("left out: {} is missing, which tests/run installs", syft.display());
+        eprintln!("skipped: {} is missing; tests/run installs it", syft.display());
         return;
     }
     let docs = read("docs/operations.md");
@@ -23,7 +23,7 @@ fn the_documented_command_lists_every_crate_with_its_version() {
     let (words, file) = command.split('#').next().unwrap().trim().rsplit_once('=').unwrap();
     let written = format!("{words}={}", folder.path().join(file).display());
     let args = ["scan", "-q"].into_iter().chain(written.split(' '));
-    // Its first line names a Python that has moved since.
+    // Python is named here, because the path to Python in the script's first line no longer exists.
     let output = Command::new(path(".test/syft-1.18.1/bin/python"))
         .arg(syft)
         .args(args)
@@ -42,7 +42,7 @@ fn the_documented_command_lists_every_crate_with_its_version() {
             |name: &str| package.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim_matches('"');
         format!("pkg:cargo/{}@{}", field("name = "), field("version = "))
     });
-    // Such addresses escape some characters of a version.
+    // Skips versions with `+`, which is escaped in a package URL.
     let missing: Vec<_> =
         crates.by_ref().filter(|one| !one.contains('+') && !listed.contains(&one.as_str())).collect();
     assert!(missing.is_empty(), "{missing:?}");

@@ -31,7 +31,7 @@ fn the_unit_is_valid_and_as_sandboxed_as_documented() {
     let score = score.and_then(|rest| rest.split(' ').next()).unwrap_or_else(|| panic!("{said}"));
     assert!(
         read("docs/operations.md").contains(&format!("**{score}**")),
-        "docs/operations.md says another score than {score}"
+        "docs/operations.md does not have the score {score}"
     );
     assert!(path("deploy/systemd/pixcolor.service").is_file());
 }
@@ -75,8 +75,8 @@ fn a_reload_needs_only_the_shell() {
 /// The dynamic user that systemd allocates for the service.
 const SERVICE: u32 = 61_184;
 
-/// A machine's root with the binary, its libraries and the folders as systemd creates them for the unit: state and cache
-/// behind links into folders that only root may enter.
+/// A machine's root folder with the binary, its libraries, and the folders that systemd creates for the unit: the state
+/// and cache folders are links into folders that only root may enter.
 fn machine(root: &Path) {
     install(root, env!("CARGO_BIN_EXE_pixcolor"), "/usr/local/bin/pixcolor");
     fs::create_dir_all(root.join("etc/pixcolor/config")).unwrap();
@@ -95,7 +95,7 @@ fn machine(root: &Path) {
 #[test]
 fn the_documented_commands_work_on_the_files_of_the_unit() {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
-        // Only root can enter another root and change the owners of files.
+        // Only the user root can change the root folder and the owners of files.
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -111,14 +111,17 @@ fn the_documented_commands_work_on_the_files_of_the_unit() {
     };
     let run = |args: &[&str]| run_in("/root", args);
     let manual = read("docs/operations.md");
-    let line =
-        manual.lines().find_map(|line| line.strip_prefix("sudo pixcolor key ")).expect("the manual says how");
+    let line = manual
+        .lines()
+        .find_map(|line| line.strip_prefix("sudo pixcolor key "))
+        .expect("the manual has the command");
     let words: Vec<&str> = line.split('#').next().unwrap().split_whitespace().collect();
     let said = run(&[&["key"], &words[..]].concat());
     let key =
         said.lines().find(|line| line.starts_with("sim")).unwrap_or_else(|| panic!("{said}")).to_owned();
     assert!(run(&["key", "list"]).contains("bob"));
-    // From the source folder, which has a `config`, from the service's own folder, and with a named configuration.
+    // The commands find the service's files when they run in the source folder, which has a `config`, in the service's
+    // folder, or with `--config`.
     fs::create_dir_all(root.join("src/config")).unwrap();
     fs::write(root.join("src/config/pixcolor.toml"), "").unwrap();
     assert!(run_in("/src", &["key", "list"]).contains("bob"));
@@ -128,7 +131,11 @@ fn the_documented_commands_work_on_the_files_of_the_unit() {
     run(&["usage"]);
     run(&["cache", "stats"]);
     run(&["cache", "clear"]);
-    assert_eq!(fs::read_dir(root.join("root")).unwrap().count(), 0, "nothing is root's own");
+    assert_eq!(
+        fs::read_dir(root.join("root")).unwrap().count(),
+        0,
+        "the commands wrote files for root instead of the service"
+    );
     let folders = ["var/lib/private/pixcolor", "var/cache/private/pixcolor"];
     let roots = Command::new("find")
         .args(folders)
@@ -136,11 +143,11 @@ fn the_documented_commands_work_on_the_files_of_the_unit() {
         .current_dir(root)
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8_lossy(&roots.stdout), "", "these are root's");
+    assert_eq!(String::from_utf8_lossy(&roots.stdout), "", "files that do not belong to the service's user");
 
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    // As in the unit, except for restrictions that only systemd can apply. The path to the state leads through a folder of
-    // root's, which systemd opens for it.
+    // Starts the service as in the unit, except for restrictions that only systemd can apply. systemd lets the service
+    // pass through root's folder `private` to its state, so this test opens that folder.
     for folder in ["lib", "cache"] {
         let private = root.join("var").join(folder).join("private");
         fs::set_permissions(private, Permissions::from_mode(0o711)).unwrap();

@@ -1,4 +1,4 @@
-"""Lets the tests import the modules beside this folder."""
+"""Lets the tests import the modules of the parent folder."""
 
 import sys
 from pathlib import Path

@@ -31,7 +31,7 @@ def test_shares_sum_to_one_and_their_mean_is_near_the_colour():
     assert (mean - ab).abs().max() < 3.5
 
 
-def test_colours_beyond_every_bin_are_taken_for_the_nearest():
+def test_colours_outside_all_bins_are_encoded_as_the_nearest_bins():
     bins, shares = SoftEncoding(CENTRES)(torch.tensor([300.0, 300.0]).reshape(1, 2, 1, 1))
     assert torch.isfinite(shares).all()
     assert torch.equal(bins[0, 0, 0, 0], torch.cdist(torch.tensor([[110.0, 110.0]]), CENTRES).argmin())

@@ -1,4 +1,4 @@
-"""Measures against cases worked out by hand."""
+"""Compares the measures with cases that were computed by hand."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def _scored(error: float):
     return score(lab, GREY, truth, GREY, np.ones((4, 4)))
 
 
-def test_a_perfect_picture_has_the_whole_area():
+def test_a_perfect_picture_has_the_largest_area_under_the_curve():
     one = _scored(0)
     assert one.error == 0 and one.psnr == 60
     assert one.curve.shape == (MOST + 1,) and one.curve.min() == pytest.approx(1)
@@ -25,11 +25,11 @@ def test_an_error_counts_from_its_threshold():
     assert curve[29] == 0 and curve[30] == pytest.approx(1)
 
 
-def test_an_error_beyond_every_threshold_counts_nowhere():
+def test_an_error_above_all_thresholds_adds_no_area():
     assert _scored(151).curve.max() == 0
 
 
-def test_rebalancing_weighs_pixels():
+def test_rebalancing_weights_the_pixels():
     lab, truth = np.zeros((2, 1, 2, 3))
     truth[0, 1, 1] = 1000
     both = score(lab, GREY[:1, :2], truth, GREY[:1, :2], np.array([[1.0, 3.0]]))
@@ -45,7 +45,7 @@ def test_psnr_and_colourfulness():
     assert colourfulness(red) == pytest.approx(0.3 * np.hypot(255, 127.5))
 
 
-def test_an_interval_holds_the_mean_and_narrows_with_more_pictures():
+def test_an_interval_contains_the_mean_and_is_narrower_with_more_pictures():
     random = np.random.default_rng(0)
 
     def width(pictures: int) -> float:

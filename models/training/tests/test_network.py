@@ -28,7 +28,7 @@ def test_logits_are_at_a_quarter_of_the_size():
 
 
 def test_the_encoder_is_the_published_one():
-    """Against the same weights seeing three equal channels through TensorFlow's padding."""
+    """Compares it with the same weights on three equal channels, with TensorFlow's padding."""
     network, weights = _network(), image_net_weights()
     x = torch.rand(1, 1, 64, 64)
     stem = torch.nn.functional.conv2d(
@@ -48,7 +48,7 @@ def exported():
     return module, model
 
 
-def test_the_export_gives_what_torch_gives(exported):
+def test_the_exported_model_computes_what_torch_computes(exported):
     module, model = exported
     lightness = torch.rand(1, 1, 64, 160, generator=torch.Generator().manual_seed(1)) * 100
     with torch.no_grad():
@@ -56,13 +56,13 @@ def test_the_export_gives_what_torch_gives(exported):
     assert np.abs(run(model, lightness.numpy()) - ours).max() < 1e-3
 
 
-def test_no_padding_is_left_and_only_the_standards_operators(exported):
+def test_the_export_has_no_padding_and_only_standard_operators(exported):
     _, model = exported
     assert "Pad" not in {node.op_type for node in model.graph.node}
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
 
 
-def test_half_the_bytes_give_nearly_the_same_colour(exported):
+def test_16_bit_weights_give_nearly_the_same_colour(exported):
     _, model = exported
     half = type(model)()
     half.CopyFrom(model)
@@ -72,14 +72,14 @@ def test_half_the_bytes_give_nearly_the_same_colour(exported):
     assert np.abs(run(half, lightness) - run(model, lightness)).max() < 1
 
 
-def test_the_check_is_what_onnxruntime_gives(exported):
+def test_the_check_contains_the_output_of_onnxruntime(exported):
     _, model = exported
     stored = check(model)
     again = run(model, np.array(stored["lightness"], np.float32)[None, None])
     assert np.abs(again.flatten() - stored["ab"]).max() < 1e-3
 
 
-def test_the_loss_is_least_for_the_right_bin_and_blind_under_a_border():
+def test_the_loss_is_least_for_the_right_bin_and_ignores_pixels_under_a_border():
     encoding, weights, everywhere = SoftEncoding(CENTRES), torch.ones(len(CENTRES)), torch.ones(1, 4, 4)
     bins, shares = encoding(torch.zeros(1, 2, 4, 4))
     right = torch.full((1, len(CENTRES), 4, 4), -10.0).scatter(1, bins, shares.clamp_min(1e-9).log())
@@ -91,8 +91,8 @@ def test_the_loss_is_least_for_the_right_bin_and_blind_under_a_border():
     assert rebalanced_cross_entropy(half, bins, shares, weights, left) == pytest.approx(least.item())
 
 
-def test_the_input_has_the_size_that_the_program_gives_it():
-    # The cases of `Input::dimensions`, height first.
+def test_the_input_size_is_the_same_as_in_the_program():
+    # The test cases of `Input::dimensions`, height first.
     for (height, width), expected in {
         (256, 256): (256, 256),
         (3000, 4000): (224, 288),
@@ -102,20 +102,20 @@ def test_the_input_has_the_size_that_the_program_gives_it():
         assert input_size(height, width, 256) == expected
 
 
-def test_a_faded_picture_is_stretched_as_the_program_does_it():
-    # The cases of `onnx::contrast`.
+def test_a_faded_picture_is_stretched_as_in_the_program():
+    # The test cases of `onnx::contrast`.
     for (low, high), expected in {(40, 70): (25, 85), (10, 90): (10, 90), (75, 95): (40, 100), (49, 51): (46, 54)}.items():
         found = np.percentile(stretched(torch.linspace(low, high, 1000), 60).numpy(), [1, 99])
         assert np.abs(found - expected).max() < 1
 
 
-def test_the_rate_of_learning_rises_stays_and_falls():
+def test_the_learning_rate_rises_stays_constant_and_falls():
     assert rate(1, 1000, 100) == pytest.approx(0.01)
     assert [rate(step, 1000, 100) for step in (100, 500, 901)] == [1.0, 1.0, 1.0]
     assert [rate(step, 1000, 100) for step in (951, 1000)] == [pytest.approx(0.5), pytest.approx(0.01)]
 
 
-def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path):
+def test_a_stopped_and_continued_run_gives_the_same_weights(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
     random = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Finding, caching, drawing and wearing photographs."""
+"""Finding, caching, drawing and degrading photographs."""
 
 import io
 import tarfile
@@ -35,7 +35,7 @@ def test_every_sixtieth_in_name_order_is_held_out(folder, tmp_path):
     assert len(cache.part(held_out=False)) == HOLD_OUT + 3
 
 
-def test_a_tar_gives_what_its_folder_gives(folder, tmp_path):
+def test_a_tar_file_gives_the_same_photographs_as_its_folder(folder, tmp_path):
     with tarfile.open(tmp_path / "pictures.tar", "w") as archive:
         archive.add(folder, "")
     a, b = (Cache(tmp_path / "cache", [source], 32) for source in (folder, tmp_path / "pictures.tar"))
@@ -58,7 +58,7 @@ def test_a_long_picture_is_cropped_and_a_small_one_never_enlarged():
     assert decode(_encoded(0, (30, 20)), 40).shape == (20, 30, 3)
 
 
-def test_a_batch_depends_on_seed_and_step_alone(folder, tmp_path):
+def test_a_batch_depends_only_on_the_seed_and_the_step(folder, tmp_path):
     cache = Cache(tmp_path / "cache", [folder], 40)
     weights = draw_weights(cache.part(held_out=False), None)
     first, again = (Batches(cache, weights, 4, 32, seed=1) for _ in range(2))
@@ -67,7 +67,7 @@ def test_a_batch_depends_on_seed_and_step_alone(folder, tmp_path):
     assert not (first[7].rgb == first[8].rgb).all()
 
 
-def test_the_longest_beginning_of_a_name_says_how_often_it_is_drawn(folder, tmp_path):
+def test_the_longest_matching_prefix_says_how_often_a_photograph_is_drawn(folder, tmp_path):
     table = tmp_path / "weights.toml"
     table.write_text('"pictures/" = 2.0\n"pictures/00" = 0.0\n')
     photos = Cache(tmp_path / "cache", [folder], 32).part(held_out=False)
@@ -76,13 +76,13 @@ def test_the_longest_beginning_of_a_name_says_how_often_it_is_drawn(folder, tmp_
     assert all((weight == 0) == photo.name.startswith("pictures/00") for photo, weight in zip(photos, weights, strict=True))
 
 
-def test_lightness_is_that_of_lab():
+def test_lightness_is_the_same_as_in_lab():
     random = np.random.default_rng(0)
     light = to_lightness(np.array([[[255, 0, 0], [119, 119, 119]]], np.uint8), random, odd_film=0)
     assert light[0] * 100 == pytest.approx([53.24, 50.03], abs=0.05)
 
 
-def test_whatever_age_does_lightness_stays_lightness():
+def test_degraded_lightness_stays_in_range():
     picture = np.random.default_rng(1).random((64, 64)).astype(np.float32)
     covered = 0
     for seed in range(200):

@@ -1,4 +1,4 @@
-"""The published networks: their layers' names and shapes, and what they give."""
+"""The published networks: the names and shapes of their layers, and the size of their output."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def test_both_have_the_published_number_of_parameters():
     with torch.device("meta"):
         count = {name: sum(p.numel() for p in network().parameters()) for name, network in NETWORKS.items()}
     assert 32.0e6 < count["eccv16"] < 32.5e6
-    # Without its head of bins: 136,000.
+    # Without its classification head, which has 136,000.
     assert 33.5e6 < count["siggraph17"] < 34.5e6
 
 

@@ -25,7 +25,7 @@ pub struct Folder(PathBuf);
 pub struct EntryFile {
     pub path: PathBuf,
     pub bytes: u64,
-    /// The last use, to about a minute.
+    /// The time of the last use, exact to about a minute.
     pub used: SystemTime,
 }
 
@@ -35,7 +35,7 @@ impl Folder {
         make(&path)?;
         let tag = path.join(TAG.0);
         if !tag.exists() {
-            // A read-only folder is useful, too.
+            // An error is ignored, because a read-only folder can still be read.
             let _ = write_part(&path, &[TAG.1.as_bytes()]).and_then(|part| fs::rename(part, tag));
         }
         Ok(Self(path))

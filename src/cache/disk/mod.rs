@@ -1,9 +1,10 @@
 //! A cache in a folder, bounded in bytes; the least recently used entries are evicted first.
 //!
-//! The folder itself is the only state. The file of an entry appears complete, by a rename. Its header says what it
-//! is, and its modification time is its last use. So a process may be killed at any moment, and several processes may
-//! share the folder: each scans it whenever it has written a sixteenth of the bound. A single process never exceeds
-//! the bound; each further one may exceed it by a sixteenth, or by the largest entry if that is more.
+//! The folder is the only persistent state. The file of an entry is renamed to its final name when it is complete. Its
+//! header contains the key, and its modification time is the time of the last use. So a process may be killed at any
+//! moment, and several processes may share the folder: each scans it whenever it has written a sixteenth of the bound.
+//! A single process never exceeds the bound. Each further process may add a sixteenth of the bound to that, or the
+//! largest entry if that is more.
 
 mod folder;
 
@@ -28,12 +29,12 @@ pub struct DiskOptions {
     pub max_bytes: u64,
     /// The time to live; `None` keeps entries until space is needed.
     pub ttl: Option<Duration>,
-    /// How often the last use of an entry is recorded at most.
+    /// The minimum time between two updates of an entry's last use.
     pub touch_every: Duration,
 }
 
 impl Default for DiskOptions {
-    /// 10 GiB, no time to live, a minute.
+    /// 10 GiB, unlimited time to live, and one minute between updates of the last use.
     fn default() -> Self {
         Self { max_bytes: 10 << 30, ttl: None, touch_every: Duration::from_secs(60) }
     }
@@ -143,7 +144,7 @@ impl Inner {
             Err(ReadError::Io(error)) => Err(io()(error)),
             Err(ReadError::Damaged(why)) => {
                 let path = path.display();
-                tracing::warn!("{path} was damaged, and is dropped: {why}");
+                tracing::warn!("{path} is damaged and is removed: {why}");
                 self.observer.event(Tier::Disk, CacheEvent::Damaged);
                 self.remove(&self.folder.file(key))?;
                 Ok(None)
@@ -151,7 +152,7 @@ impl Inner {
         }
     }
 
-    /// Records the use of an entry. If that fails, the entry is evicted too early.
+    /// Records the use of an entry. If that fails, the entry may be evicted too early.
     fn touch(&self, file: &File) {
         let used = file.metadata().and_then(|data| data.modified());
         let now = SystemTime::now();
@@ -225,8 +226,8 @@ impl Inner {
         usage.bytes = files.iter().map(|file| file.bytes).sum();
         let now = SystemTime::now();
         for EntryFile { path, bytes, used } in files {
-            // An entry is made before it is used. By its last use it has certainly expired; by the time in its header
-            // it may have expired earlier, which is checked when it is read.
+            // An entry is created before it is used. So if its last use is longer ago than the time to live, it has
+            // expired. It may have expired earlier; the exact time in the header is checked when the entry is read.
             let expired =
                 self.options.ttl.is_some_and(|ttl| now.duration_since(used).is_ok_and(|ago| ago >= ttl));
             if !expired && usage.bytes <= most {

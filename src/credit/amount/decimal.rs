@@ -1,4 +1,4 @@
-//! Converts decimals of people and protocols to integers of a small unit and back.
+//! Converts decimals, as people and protocols write them, to integers of a small unit and back.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ impl Decimal {
         units.checked_add(rest.into()).ok_or(NotDecimal)
     }
 
-    /// Parses a decimal without surplus places, and whether any of those was not zero.
+    /// Parses a decimal up to this many places. Also returns whether any of its further digits is not zero.
     fn cut(text: &str, places: u32) -> Result<(u128, bool), NotDecimal> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -19,8 +19,8 @@ pub use rate::{Quantity, Rate, Round};
 
 /// An amount of provider credit, in micro-credits.
 ///
-/// Sums saturate at `MAX` (9 million million credits) instead of wrapping. `MAX` is more than any budget allows, so
-/// such a sum is always refused.
+/// Sums saturate at `MAX` (9 million million credits) instead of wrapping. `MAX` is more than any budget allows, so a
+/// reservation of such a sum is always refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Credits(i64);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_amount_is_not_read_as_one() {
+    fn invalid_amounts_are_rejected() {
         for text in
             ["", "-", ".", "1.", ".5", "1e3", "+1", " 1", "1,5", "0.0000001", "--1", "9223372036855", "١"]
         {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_stops_at_its_end() {
+    fn sums_and_differences_saturate() {
         assert_eq!(Credits::MAX.plus(Credits(1)), Credits::MAX);
         assert_eq!([Credits::MAX, Credits::MAX].into_iter().sum::<Credits>(), Credits::MAX);
         assert_eq!(Credits(i64::MIN).minus(Credits(1)), Credits(i64::MIN));
@@ -120,12 +120,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(micro in i64::MIN + 1..) {
+        fn a_written_amount_is_read_back(micro in i64::MIN + 1..) {
             prop_assert_eq!(Credits(micro).to_string().parse(), Ok(Credits(micro)));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC*|[-0-9.]{0,40}") {
+        fn no_text_makes_parsing_panic(text in "\\PC*|[-0-9.]{0,40}") {
             if let Ok(amount) = text.parse::<Credits>() {
                 prop_assert_eq!(amount.to_string().parse(), Ok(amount));
             }

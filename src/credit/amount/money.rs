@@ -45,7 +45,7 @@ pub struct Money {
 }
 
 impl Worth {
-    /// The value of an amount of credit, to the nearest millionth. Only for showing, never for counting.
+    /// The value of an amount of credit, to the nearest millionth. Only for display: sums are made of credit.
     pub fn of(&self, credits: Credits) -> Money {
         let pico = i128::from(credits.micro()) * i128::from(self.one.pico());
         let half = 500_000_000_000 * pico.signum();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Credits;
 use super::decimal::{Decimal, NotDecimal};
 
-/// Parts of a unit: a quantity counts in 10^-9.
+/// One unit of a quantity, because a quantity is counted in steps of 10^-9.
 const NANO: u64 = 1_000_000_000;
 
 /// Credits per unit, in 10^-12, so that 0.15 per million tokens is exact.
@@ -15,7 +15,7 @@ pub struct Rate(u64);
 
 impl Rate {
     pub const ZERO: Self = Self(0);
-    /// A million credits per unit: more is a mistake.
+    /// A million credits per unit; a higher rate is treated as a mistake.
     pub const MAX: Self = Self(1_000_000 * 1_000_000_000_000);
     pub const ONE: Self = Self(1_000_000_000_000);
     const PLACES: u32 = 12;
@@ -26,8 +26,8 @@ impl Rate {
         Some(Self(units)).filter(|rate| *rate <= Self::MAX).ok_or(NotDecimal)
     }
 
-    /// The cost of a quantity, rounded up to the micro-credit, so that the account never charges too little and at
-    /// most one micro-credit too much.
+    /// The cost of a quantity, rounded up to the micro-credit, so that the charge is never too low and at most one
+    /// micro-credit too high.
     pub fn times(self, quantity: Quantity) -> Credits {
         // Each factor is at most 10^18; the product is in 10^-21 credits.
         let product = u128::from(self.0) * u128::from(quantity.0);
@@ -51,7 +51,7 @@ pub struct Quantity(u64);
 
 impl Quantity {
     pub const ONE: Self = Self(NANO);
-    /// A thousand million, 31 years of seconds: more is no real measurement.
+    /// A thousand million, which is 31 years in seconds; a larger number is not a real measurement.
     pub const MAX: Self = Self(1_000_000_000 * NANO);
     const PLACES: u32 = 9;
 
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_price_of_a_million_tokens_is_exact_and_a_remainder_counts() {
+    fn the_price_of_a_million_tokens_is_exact_and_a_remainder_is_rounded_up() {
         let rate = Rate::parse("0.00000015").unwrap();
         assert_eq!(rate.times(Quantity::parse("1000000").unwrap()).to_string(), "0.15");
         assert_eq!(rate.times(Quantity::parse("1").unwrap()).to_string(), "0.000001");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absurd_is_no_rate_and_no_quantity() {
+    fn rates_and_quantities_out_of_range_are_rejected() {
         assert_eq!(Rate::parse("1000000"), Ok(Rate::MAX));
         assert_eq!(Quantity::parse("1000000000"), Ok(Quantity::MAX));
         for text in ["1000000.000000000001", "0.0000000000001", "-1", "inf", "NaN", "1e3"] {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     proptest! {
-        /// Compares with the same sum in whole numbers of the smallest unit.
+        /// Compares with the exact product in whole numbers of the smallest unit.
         #[test]
         fn a_cost_is_the_product_rounded_up(rate in 0..=Rate::MAX.0, quantity in 0..=Quantity::MAX.0) {
             let micro = u128::try_from(Rate(rate).times(Quantity(quantity)).micro()).unwrap();
@@ -179,13 +179,13 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read_back(rate in 0..=Rate::MAX.0, quantity in 0..=Quantity::MAX.0) {
+        fn a_written_rate_or_quantity_is_read_back(rate in 0..=Rate::MAX.0, quantity in 0..=Quantity::MAX.0) {
             prop_assert_eq!(Rate::parse(&Rate(rate).to_string()), Ok(Rate(rate)));
             prop_assert_eq!(Quantity::parse(&Quantity(quantity).to_string()), Ok(Quantity(quantity)));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC*|[-0-9.e]{0,40}", float in any::<f64>()) {
+        fn no_text_makes_parsing_panic(text in "\\PC*|[-0-9.e]{0,40}", float in any::<f64>()) {
             let _ = (Rate::parse(&text), Quantity::parse(&text), Quantity::from_float(float));
         }
     }

@@ -1,11 +1,12 @@
-//! The ledger: the durable account of usage, which alone permits a paid call.
+//! The ledger: the durable account of usage. No paid call is made without its permission.
 //!
-//! A paid call has three steps. *Reserve* the most that it may cost: checked against every budget that applies and
-//! reserved atomically, so that concurrent calls cannot exceed a budget together, and durable before the call, so
-//! that a crash never charges too little. *Call*. *Settle* the actual cost. This module does not know what a call is.
+//! A paid call has three steps. *Reserve* the most that it may cost. The amount is checked against every budget that
+//! applies and reserved in one atomic step, so that concurrent calls cannot exceed a budget together. The reservation
+//! is durable before the call, so that a crash never charges too little. *Call*. *Settle* the actual cost. This module
+//! does not know what a call is.
 //!
-//! The trait is designed for a network; a local file is just fast. Every implementation passes one conformance suite
-//! (`tests/credit`).
+//! The trait allows for a ledger behind a network; a local file only answers faster. Every implementation passes one
+//! conformance suite (`tests/credit`).
 
 mod file;
 mod record;
@@ -33,12 +34,12 @@ use super::usage::UsageRow;
 /// The durable account of usage.
 ///
 /// Every method may take as long as a disk or a network does. A caller with a deadline may drop the future at any
-/// moment: a reservation that was not returned to it is released.
+/// moment: a reservation that the caller has not received is released.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Reserves the most that a call may cost if every budget that applies has that much left: in all of them or in
-    /// none. The returned reservation survives a crash. A request of zero credits is always granted and not recorded,
-    /// even while the ledger is unusable.
+    /// Reserves the most that a call may cost if every budget that applies has that much left: in all of these budgets
+    /// or in none. The returned reservation survives a crash. A request of zero credits is always granted and not
+    /// recorded, even while the ledger is unusable.
     async fn reserve(&self, wish: ReserveRequest) -> Result<Reservation, ReserveError>;
 
     /// Replaces a reservation by the actual cost, on the day of the reservation. If that cannot be recorded, the
@@ -48,7 +49,7 @@ pub trait Ledger: Send + Sync {
     /// The usage of these days, both ends included, in order of day, provider and client.
     async fn usage(&self, days: RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError>;
 
-    /// The status of budgets, in their order. Budgets per client are those of this client, and absent without one.
+    /// The status of budgets, in their order. A budget per client is that of `client`, and left out without one.
     async fn standing(
         &self,
         budgets: Budgets,
@@ -61,8 +62,8 @@ pub trait Ledger: Send + Sync {
     /// Why reservations are impossible, as of the last reservation or `look`. Does not block.
     fn health(&self) -> Result<(), LedgerError>;
 
-    /// Checks whether reservations are possible, so that `health` is right without one. Does nothing if the ledger
-    /// notices by itself.
+    /// Checks whether reservations are possible, so that `health` is up to date even if no reservation is made. Does
+    /// nothing if the ledger detects changes by itself.
     async fn look(&self) {}
 }
 
@@ -96,7 +97,7 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// The result of the call is unknown, or whether it was made.
+    /// It is unknown what the call cost, or even whether it was made.
     pub const UNKNOWN: Self =
         Self { credits: None, colored: false, took: Duration::ZERO, cpu: Duration::ZERO };
     /// The call was not made or cannot have cost credit.
@@ -109,7 +110,7 @@ pub struct SettleResult {
     pub charged: Credits,
     /// Whether the cost is unknown, so that the whole reservation was charged.
     pub unknown: bool,
-    /// The excess over the reservation.
+    /// The part of the charge that exceeds the reservation.
     pub overrun: Credits,
 }
 

@@ -28,7 +28,8 @@ pub enum Record {
     Release {
         id: u64,
     },
-    /// The totals of a past day for one provider and one client. In a compacted ledger.
+    /// The totals of a day for one provider and one client. It replaces the records of calls when the ledger is
+    /// rewritten.
     Day {
         /// The day in UTC.
         #[serde(with = "iso_date")]
@@ -151,7 +152,7 @@ impl SettleRecord {
 pub enum RecordError {
     /// The line is damaged: its checksum is wrong.
     Broken,
-    /// The line is intact, but has content of a newer version; the text says which.
+    /// The line is intact, but its content is that of a newer version; the text describes the content.
     Foreign(String),
 }
 

@@ -13,7 +13,7 @@ use super::{Credits, ReserveRequest};
 pub struct ReservationRecord {
     /// 0 for a reservation of zero credits.
     pub id: u64,
-    /// In UTC.
+    /// The time of the reservation in UTC.
     pub at: OffsetDateTime,
     pub provider: String,
     pub client: Option<String>,
@@ -32,7 +32,8 @@ impl ReservationRecord {
         Self { id, at: at.truncate_to_second(), provider, client, most, pixels, sent_pixels }
     }
 
-    /// Whether the call is counted without its client, because its day has `ANONYMOUS_CLIENTS_A_DAY` clients already.
+    /// Whether the call is free and its client has no key. Such a call is counted without its client if the day's usage
+    /// already names `ANONYMOUS_CLIENTS_A_DAY` clients without a key.
     pub(super) fn is_free_and_anonymous(&self) -> bool {
         self.most.is_zero() && self.client.as_deref().is_some_and(is_anonymous)
     }
@@ -120,7 +121,7 @@ impl Reservation {
         }
     }
 
-    /// Ends the reservation without a drop.
+    /// Takes the record out, so that the drop of the reservation does nothing.
     pub(super) fn take(mut self) -> Option<ReservationRecord> {
         self.ticket.take()
     }

@@ -19,20 +19,20 @@ type RowKey = (Date, String, Option<String>);
 #[derive(Debug, Default)]
 pub struct LedgerState {
     rows: BTreeMap<RowKey, Tally>,
-    /// Credit charged for clients on days whose rows no longer name them.
+    /// Credit charged to each client on days whose rows no longer contain clients.
     clients: BTreeMap<String, Credits>,
     experience: BTreeMap<(String, SizeClass), CallHistory>,
     open: BTreeMap<u64, ReserveRecord>,
-    /// Credit charged and reserved, which budgets are compared with. Derived from the fields above. Wider than an
-    /// amount, so that extreme amounts lose nothing.
+    /// Charged and reserved credit by account and period, with which budgets are compared. It is derived from the
+    /// fields above. Its numbers are wider than `Credits`, so that sums of extreme amounts are exact.
     spent: HashMap<(BudgetAccount, Period), i128>,
     last_id: u64,
-    /// The time of the latest record about credit; windows never start before it.
+    /// The time of the latest record about credit. Budgets never use an earlier time.
     latest: Option<OffsetDateTime>,
 }
 
 impl LedgerState {
-    /// Grants a request if every budget that applies allows it. Changes nothing; the record does.
+    /// Grants a request if every budget that applies allows it. This changes nothing until the record is applied.
     pub fn admit(&self, wish: ReserveRequest, clock: OffsetDateTime) -> Result<ReservationRecord, Exhausted> {
         let now = self.now(clock);
         let client = wish.client.as_deref();
@@ -83,7 +83,7 @@ impl LedgerState {
         }
     }
 
-    /// The totals may have lost the reservation; the call counts anyway.
+    /// The call counts even if its reservation was lost.
     fn settle(&mut self, settle: &SettleRecord) {
         let ReserveRecord { id, at, provider, client, .. } = &settle.reserve;
         self.release(*id);
@@ -115,12 +115,12 @@ impl LedgerState {
         self.spent(BudgetAccount::All, Period::Total)
     }
 
-    /// Skips the reservation numbers of other totals.
+    /// Continues after the reservation numbers that `other` has used.
     pub fn number_after(&mut self, other: &Self) {
         self.last_id = self.last_id.max(other.last_id);
     }
 
-    /// Moves later spending to `now`, after a clock that was ahead was corrected.
+    /// Moves spending after `now` to `now`, for when a clock that was ahead has been corrected.
     pub fn rewind(self, now: OffsetDateTime) -> Self {
         let mut state = Self { last_id: self.last_id, ..Self::default() };
         for mut record in self.records() {
@@ -160,8 +160,8 @@ impl LedgerState {
         Credits::from_micro(i64::try_from(micro).unwrap_or(i64::MAX))
     }
 
-    /// The status of budgets on a day, or on that of the latest record if it is later; without a client, those per
-    /// client are absent.
+    /// The status of budgets on a day, or on the day of the latest record if that is later. Without a client, budgets
+    /// per client are left out.
     pub fn standing(&self, budgets: &[Budget], client: Option<&str>, day: Date) -> Vec<BudgetStatus> {
         let day = self.latest.map_or(day, |latest| latest.date().max(day));
         let standing = |budget: &Budget| {
@@ -213,8 +213,8 @@ impl LedgerState {
         self.open.values()
     }
 
-    /// Drops what no window and no report needs: the clients of days before last month. The charges of each client
-    /// stay. A clock ahead of all records is ignored.
+    /// Removes the clients of days before last month from the totals, because no window and no report needs them. The
+    /// total charge of each client stays. If the clock is ahead of all records, the time of the latest record counts.
     pub fn fold(&mut self, today: Date) {
         let today = self.latest.map_or(Date::MIN, |latest| latest.date()).min(today);
         let kept = self.rows.split_off(&(last_month(today), String::new(), None));
@@ -233,7 +233,7 @@ impl LedgerState {
         });
     }
 
-    /// Records with the same totals, without the history.
+    /// Records that give the same totals, without a record for each settled call.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         let days = self.rows.iter().map(|((day, provider, client), tally)| Record::Day {
             day: *day,
@@ -328,9 +328,10 @@ mod tests {
     }
 
     #[test]
-    fn a_rewritten_account_says_the_same_in_every_window_and_on_every_day() {
+    fn a_rewritten_ledger_has_the_same_totals_in_every_window_and_on_every_day() {
         let mut state = busy();
-        // The days of the last call and of one a month before, so that rows are merged and open reservations stay.
+        // A day about a month before the last call, and the day of the last call, so that rows are merged and open
+        // reservations stay.
         for today in [time::macros::date!(2027 - 01 - 20), time::macros::date!(2027 - 02 - 18)] {
             let (standings, days) = (all_standings(&state, today), by_provider(&state));
             assert!(standings.iter().filter(|standing| !standing.spent.is_zero()).count() > 20);
@@ -352,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_ahead_is_forgotten_and_what_was_spent_by_it_counts_today() {
+    fn when_a_clock_that_was_ahead_is_corrected_its_later_spending_counts_today() {
         let (ahead, right) = (datetime!(2099-01-01 12:00 UTC), datetime!(2026-11-29 12:00 UTC));
         let mut state = busy();
         let before = state.total();
@@ -380,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_whose_reservation_was_lost_counts_all_the_same() {
+    fn a_call_whose_reservation_was_lost_still_counts() {
         let mut state = LedgerState::default();
         let at = datetime!(2026-03-01 12:00 UTC);
         let most = Credits::from_micro(10);

@@ -79,7 +79,7 @@ impl fmt::Display for JsonPointer {
     }
 }
 
-/// The facts of a call that are known before it is made.
+/// What is known about a call before it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallFacts {
     /// Pixels of the image that is sent.

@@ -1,6 +1,6 @@
 //! Flights of this process: simultaneous requests for the same rendition share one execution.
 //!
-//! The execution is a task of its own, so every request, the leader's included, may leave without harm to the others.
+//! The execution is a task of its own, so any request, including the leader, can be dropped without harm to the others.
 //! If the task panics, all waiting requests are notified, and one of them can lead again.
 
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ struct Flight<T> {
     waiters: Waiters,
 }
 
-/// A request's part in a flight.
+/// What a request holds while it takes part in a flight.
 struct Joined<T> {
     result: watch::Receiver<Option<T>>,
     led: bool,
@@ -52,7 +52,7 @@ pub enum FlightOutcome<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
-    /// Each flight will be one of these tasks.
+    /// Each flight is spawned as one of `tasks`.
     pub fn new(tasks: Tasks) -> Self {
         Self { tasks, flights: Arc::default() }
     }
@@ -105,7 +105,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         let work = lead(waiters);
         self.tasks.spawn(async move {
             // First the flight is removed, then the followers are notified, so that a request that arrives
-            // afterwards starts a new flight. A panic keeps this order.
+            // afterwards starts a new flight. The order is the same after a panic.
             let value = {
                 let _entry = entry;
                 work.await

@@ -1,5 +1,5 @@
-//! The format in which a leader publishes a rendition for other replicas: a JSON header with facts, provider and failed
-//! attempts, then the image. Before it, the header's length: 4 bytes, little-endian.
+//! The format in which a leader publishes a rendition for other replicas: the length of the header (4 bytes,
+//! little-endian), a JSON header with facts, provider and failed attempts, and the image.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use super::super::outcome::{Rendition, RenditionFacts, RenditionOrigin};
 use super::super::plan::ColorizePlan;
 use crate::provider::{Billed, FailureKind, ProviderError};
 
-/// The largest image, in bytes, that is published in Redis. For a larger one, followers look in the shared cache, or
-/// make it again.
+/// The largest image, in bytes, that is published in Redis. Other replicas look for a larger image in the shared cache,
+/// and make it again if it is not there.
 const MOST: usize = 8 << 20;
 
 #[derive(Serialize, Deserialize)]

@@ -21,7 +21,7 @@ pub use waiters::Waiters;
 #[async_trait]
 pub trait ReplicaFlights: Send + Sync {
     /// Takes the lead of a flight, or waits for the leader's result. It takes over from a leader that does not renew
-    /// its lead. `earlier`: whether a result that was published shortly before is accepted.
+    /// its lead. `earlier`: whether a result that was published before this call is accepted.
     async fn join(&self, key: [u8; 32], earlier: bool, deadline: Instant) -> FlightRole;
 
     /// Renews the lead for as long as this future is polled.
@@ -43,7 +43,7 @@ pub enum FlightRole {
 /// The lead of a flight.
 pub struct Lead {
     key: [u8; 32],
-    /// Fencing token, which grows with each lead of any flight. A leader with an older one has lost the lead. `None`:
-    /// local lead, because Redis is unreachable.
+    /// Fencing token: each new lead of any flight gets a larger number. A leader with an older token has lost the lead.
+    /// `None` if Redis is unreachable: then this replica leads for itself only.
     fence: Option<u64>,
 }

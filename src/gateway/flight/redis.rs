@@ -14,9 +14,9 @@ use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
 /// Time to live of a lead. A running leader renews it four times in this time.
 const LEAD_TTL: Duration = Duration::from_secs(10);
-/// Time to live of a published result, for replicas that waited and for requests that arrive just then.
+/// Time to live of a published result, for replicas that waited and for requests that arrive shortly afterwards.
 const RESULT_TTL: Duration = Duration::from_secs(30);
-/// First and longest interval between two looks at a flight.
+/// First and longest interval at which a waiting replica polls a flight.
 const POLL: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
 
 pub struct RedisFlights {

@@ -26,7 +26,7 @@ pub struct Waiter {
 }
 
 impl Waiters {
-    /// An empty list. Connections are checked in these tasks.
+    /// An empty list. `tasks` runs the checks of connections.
     pub fn new(tasks: Tasks) -> Self {
         Self { tasks, requests: Arc::default() }
     }

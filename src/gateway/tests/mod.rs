@@ -184,7 +184,7 @@ impl Setup {
         Self { gateway, folder }
     }
 
-    /// A gateway on the same folder: after a restart, or with other providers.
+    /// A new gateway on the same folder, as after a restart. Its providers may be others.
     fn again(self, providers: &[Arc<FakeProvider>]) -> Self {
         Self::at(self.folder, providers, |_| ())
     }

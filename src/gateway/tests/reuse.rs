@@ -49,7 +49,7 @@ async fn a_repeated_request_after_a_restart_costs_nothing() {
     assert_eq!(
         setup.color(&png(1)).await.origin,
         RenditionOrigin::Cached(Tier::Memory),
-        "it was fetched from the disk"
+        "the hit on disk was copied to memory"
     );
 }
 
@@ -87,8 +87,8 @@ async fn no_cache_forces_a_call_and_no_store_stores_nothing() {
     let [fake] = fakes(["a"]);
     let setup = Setup::new(std::slice::from_ref(&fake));
     let with = |lookup, store| ColorizeRequest { reuse: Reuse { lookup, store }, ..request(&png(1)) };
-    let unkept = setup.colorize(with(true, false)).await.unwrap();
-    assert_eq!((unkept.origin, unkept.cache_key), (RenditionOrigin::Called(MissReason::Miss), None));
+    let not_stored = setup.colorize(with(true, false)).await.unwrap();
+    assert_eq!((not_stored.origin, not_stored.cache_key), (RenditionOrigin::Called(MissReason::Miss), None));
     assert_eq!(setup.stored().await, 0);
 
     setup.colorize(with(true, true)).await.unwrap();
@@ -103,7 +103,7 @@ async fn no_cache_forces_a_call_and_no_store_stores_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_is_stored_when_the_provider_or_the_cache_is_set_to_not_cache() {
+async fn nothing_is_stored_if_caching_is_off_for_the_provider_or_entirely() {
     let [fake] = fakes(["a"]);
     type SnapshotChange = fn(&mut Config);
     let by_provider: SnapshotChange = |config| {
@@ -167,7 +167,7 @@ async fn a_lower_providers_hit_counts_only_while_no_higher_one_can_be_used() {
     );
     high.ready.store(false, Ordering::SeqCst);
     let kept = setup.color(&png(1)).await;
-    assert_eq!((kept.provider.as_str(), kept.attempts.len()), ("high", 0), "kept results need no provider");
+    assert_eq!((kept.provider.as_str(), kept.attempts.len()), ("high", 0), "cached results need no provider");
     assert_eq!((high.calls(), low.calls()), (1, 1));
 }
 

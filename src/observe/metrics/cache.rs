@@ -19,7 +19,7 @@ impl Caches {
         Ok(Self {
             lookups: make.counter(
                 "pixcolor_cache_lookups_total",
-                "Values looked up, by tier and result: hit, miss. A rendition is two values.",
+                "Values looked up, by tier and result: hit, miss. A rendition consists of two values.",
                 &["tier", "result"],
             )?,
             evictions: make.counter(

@@ -7,10 +7,10 @@ use prometheus::{Histogram, HistogramVec, IntCounterVec, IntGauge};
 use super::Metrics;
 use super::make::Make;
 
-/// Seconds: from a file of the page and a cache hit to a provider at its time-out.
+/// Histogram bounds in seconds: from a static file or a cache hit to a provider's time-out.
 const SECONDS: &[f64] = &[0.01, 0.1, 0.5, 1.0, 2.5, 10.0, 60.0];
 
-/// Bytes: 64 KiB to 16 MiB.
+/// Histogram bounds in bytes: 64 KiB to 16 MiB.
 const BYTES: &[f64] = &[65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
 
 pub(super) struct HttpMetrics {
@@ -24,7 +24,7 @@ impl HttpMetrics {
     pub(super) fn new(make: &Make<'_>) -> Result<Self, prometheus::Error> {
         let requests = make.counter(
             "pixcolor_http_requests_total",
-            "HTTP requests by method (GET with HEAD, POST, other) and status.",
+            "HTTP requests by method (GET, which includes HEAD; POST; other) and status.",
             &["method", "status"],
         )?;
         // An alert watches for the first event, so the counter must exist at 0.
@@ -33,12 +33,12 @@ impl HttpMetrics {
             requests,
             seconds: make.histogram(
                 "pixcolor_http_request_duration_seconds",
-                "Time from the head of a request to the head of its response, for GET and POST. Uploads are POST.",
+                "Time from a request's headers to its response's headers, for GET and POST. Uploads are POST.",
                 &["method"],
                 SECONDS,
             )?,
             in_flight: make
-                .one_level("pixcolor_http_requests_in_flight", "HTTP requests being answered now.")?,
+                .one_level("pixcolor_http_requests_in_flight", "HTTP requests that are being processed.")?,
             upload_bytes: make.one_histogram(
                 "pixcolor_upload_bytes",
                 "Size of the pictures that were uploaded.",

@@ -30,7 +30,7 @@ impl LedgerSnapshot {
         let make = Make(&registry);
         make.one_level(
             "pixcolor_ledger_writable",
-            "1 while credit can be reserved; 0: providers that cost something are off.",
+            "1 if credit can be reserved; 0 if it cannot, so that providers that cost something are off.",
         )?
         .set(self.writable.into());
         self.budgets(&make)?;
@@ -43,15 +43,15 @@ impl LedgerSnapshot {
         let limit = amount("pixcolor_budget_limit_credits", "The cap of a budget per window.")?;
         let spent = amount(
             "pixcolor_budget_spent_credits",
-            "Credits charged in the present window; restarts at 0 with each window and never decreases within one.",
+            "Credits charged in the current window; 0 at its start, and never decreasing within a window.",
         )?;
         let remaining = amount(
             "pixcolor_budget_remaining_credits",
-            "Credits that may still be reserved in the present window: neither charged nor reserved.",
+            "Credits of the current window that are neither charged nor reserved.",
         )?;
         let reset = amount(
             "pixcolor_budget_reset_timestamp_seconds",
-            "When the budget's next period begins; not there for a total.",
+            "When the budget's next window begins; absent for an all-time budget.",
         )?;
         for standing in &self.standings {
             let name = [&standing.budget.name];

@@ -1,4 +1,4 @@
-//! Creates metrics that are registered at once.
+//! Creates metrics and registers them.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -90,7 +90,7 @@ impl Make<'_> {
     }
 }
 
-/// Prometheus knows floats only; counters cannot decrease.
+/// Credits as a float for Prometheus. Negative amounts become 0, because counters cannot decrease.
 pub(super) fn float(credits: Credits) -> f64 {
     credits.micro().max(0) as f64 / 1e6
 }

@@ -1,4 +1,4 @@
-//! Metrics, by Prometheus's conventions: base units, `_total`, and no label whose values a client can choose.
+//! Metrics, named by Prometheus's conventions: base units, `_total`, and no label whose values a client can choose.
 //!
 //! One file per module whose events are counted. All metrics together have at most 200 series with three providers,
 //! buckets included. Therefore buckets are few, and requests are distinguished by method and not by route; the log
@@ -57,7 +57,7 @@ impl Metrics {
         let reload = reload::ReloadMetrics::new(&make)?;
         let shared = shared::RedisMetrics::new(&make)?;
         let build = IntGaugeVec::new(
-            Opts::new("pixcolor_build_info", "Always 1; its labels say which build this is."),
+            Opts::new("pixcolor_build_info", "Always 1; the label `version` is the version of this program."),
             &["version"],
         )?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
@@ -68,7 +68,7 @@ impl Metrics {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// All metrics in Prometheus's text format, with the present state of the ledger.
+    /// All metrics in Prometheus's text format, with the current state of the ledger.
     pub fn text(&self, account: &LedgerSnapshot) -> Result<String, prometheus::Error> {
         let mut families = self.0.registry.gather();
         families.extend(account.families()?);

@@ -9,7 +9,7 @@ use super::{Metrics, Saving};
 use crate::credit::SettleResult;
 use crate::provider::FailureKind;
 
-/// Seconds: from the built-in model to a host at its time-out.
+/// Histogram bounds in seconds: from the built-in network to a remote provider's time-out.
 const SECONDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
 pub(super) struct ProviderMetrics {
@@ -28,29 +28,29 @@ impl ProviderMetrics {
         Ok(Self {
             calls: make.counter(
                 "pixcolor_provider_calls_total",
-                "Calls to providers by outcome: ok, or the kind of failure. Passed over: not_ready, budget (too little \
-                 left), ledger (it cannot be used). Not begun: abandoned (its clients left).",
+                "Calls to providers by outcome: ok, or the kind of failure. Not called at all: not_ready, budget (too \
+                 little left), ledger (it cannot be used), abandoned (all clients have left).",
                 &["provider", "outcome"],
             )?,
             seconds: make.histogram(
                 "pixcolor_provider_call_duration_seconds",
-                "Time that calls to providers took, with waiting for a place and being made again.",
+                "Duration of calls to providers, including retries and the wait for a free slot.",
                 &["provider"],
                 SECONDS,
             )?,
             retries: make.counter(
                 "pixcolor_provider_retries_total",
-                "Calls to providers that were made again after a failure that cost nothing.",
+                "Retries of calls to providers, each after a failure that cost nothing.",
                 &["provider"],
             )?,
             breaker: make.level(
                 "pixcolor_provider_breaker_state",
-                "The provider's circuit breaker: 0 closed, 1 half-open (one call tries it), 2 open.",
+                "The provider's circuit breaker: 0 closed, 1 half-open (one call tests the provider), 2 open.",
                 &["provider"],
             )?,
             guard_refusals: make.counter(
                 "pixcolor_guard_refusals_total",
-                "Answers of providers that the output guard refused, by reason.",
+                "Results of providers that the output guard refused, by reason.",
                 &["provider", "reason"],
             )?,
             unknown_costs: make.counter(
@@ -60,7 +60,7 @@ impl ProviderMetrics {
             )?,
             overrun: make.sum(
                 "pixcolor_overrun_credits_total",
-                "Credits of calls above their reservations, by provider.",
+                "Credits by which calls cost more than their reservations, by provider.",
                 &["provider"],
             )?,
             balance: make.amount(
@@ -73,8 +73,8 @@ impl ProviderMetrics {
 }
 
 impl Metrics {
-    /// Adds a paid provider. Metrics that alerts watch start at 0, because to Prometheus a counter that starts at 1
-    /// has never increased.
+    /// Creates a paid provider's metrics that alerts watch, at 0. To Prometheus, a counter that first appears at 1
+    /// has not increased.
     pub fn paid_provider(&self, provider: &str) {
         let providers = &self.0.provider;
         providers.unknown_costs.with_label_values(&[provider]);
@@ -131,7 +131,7 @@ impl Metrics {
         if !settled.overrun.is_zero() {
             providers.overrun.with_label_values(&[provider]).inc_by(float(settled.overrun));
         }
-        // A later hit may save this provider's credit.
+        // Creates the series of savings, because a later cache hit may save this provider's credit.
         self.saves(provider, Saving::Hit);
     }
 }

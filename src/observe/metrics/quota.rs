@@ -27,7 +27,7 @@ impl QuotaMetrics {
             )?,
             denied: make.counter(
                 "pixcolor_denied_requests_total",
-                "Requests turned away: address (403), key (401).",
+                "Requests refused, by reason: address (403), key (401).",
                 &["reason"],
             )?,
         })

@@ -18,7 +18,7 @@ impl ReloadMetrics {
         let reloads = Self {
             total: make.counter(
                 "pixcolor_config_reloads_total",
-                "How often the configuration was read again, by outcome: ok, or failed (the old one stays).",
+                "Reloads of the configuration, by outcome: ok, or failed (the old one stays in effect).",
                 &["outcome"],
             )?,
             successful: make.one_level(

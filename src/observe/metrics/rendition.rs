@@ -8,7 +8,7 @@ use super::Metrics;
 use super::make::{Make, float};
 use crate::credit::Credits;
 
-/// Seconds: from a thumbnail to the largest photo.
+/// Histogram bounds in seconds: from a thumbnail to the largest photo.
 const SECONDS: &[f64] = &[0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// Why credit was saved.
@@ -47,13 +47,15 @@ impl Renditions {
         Ok(Self {
             answered: make.counter(
                 "pixcolor_renditions_total",
-                "Results by origin: memory, disk, store (the shared bucket), merged (from cached chroma), coalesced (from another request's call), passed (in colour already), or a call on a miss, on request, or to bypass the cache.",
+                "Results by origin: memory, disk, store (the shared bucket), merged (from cached chroma), coalesced \
+                 (from another request's call), passed (in colour already), or a call of a provider: miss, request \
+                 (without a cache lookup), bypass (results are never cached).",
                 &["origin"],
             )?,
             overhead: make.one_histogram(
                 "pixcolor_overhead_seconds",
-                "Time of a colouring that was not spent waiting for a provider: decoding, merging, encoding, and \
-                 the queue before them.",
+                "Time to make a rendition, without the provider's call: decoding, merging, encoding, and the queue \
+                 before them.",
                 SECONDS,
             )?,
             saved_credits: make.sum(

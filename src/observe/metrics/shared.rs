@@ -16,7 +16,7 @@ impl RedisMetrics {
         Ok(Self {
             up: make.level(
                 "pixcolor_redis_up",
-                "Whether Redis answered and accepted writes at the last command.",
+                "1 if Redis answered the last command and accepts writes, otherwise 0.",
                 &[],
             )?,
             errors: make.counter(

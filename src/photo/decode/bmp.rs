@@ -55,7 +55,7 @@ fn refuse_unread_kinds(bytes: &[u8]) -> Result<(), PhotoError> {
     Err(PhotoError::Unsupported(format!("PixColor does not read a BMP {kind}. Save it as PNG.")))
 }
 
-/// Decodes all pixels; of a truncated file, the rows that are present.
+/// Decodes all pixels, or, of a truncated file, the rows that are present.
 fn pixels(bytes: &[u8], head: ImageHeader, is_cut: bool) -> Result<(Vec<u8>, Channels), PhotoError> {
     let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(failed)?;
     if decoder.dimensions() != (head.width, head.height) {
@@ -81,9 +81,9 @@ fn pixels(bytes: &[u8], head: ImageHeader, is_cut: bool) -> Result<(Vec<u8>, Cha
     Ok((pixels, if opaque { Channels::Rgbx } else { channels }))
 }
 
-/// Counts the rows that an uncompressed bitmap has, before memory is allocated for it, and the bytes of padding that
-/// are missing at its end. For a compressed bitmap it returns all rows: its decoder finds missing ones. `None` for a
-/// truncated header.
+/// Counts the rows that an uncompressed bitmap contains and the bytes of padding that are missing at its end, before
+/// memory is allocated. A compressed bitmap counts as complete here, because its decoder detects missing rows. `None`
+/// for a truncated header.
 fn rows_present(bytes: &[u8], head: ImageHeader) -> Option<(u64, usize)> {
     // The oldest header has narrower fields and is never compressed.
     let old = le32(bytes, 14) == Some(12);

@@ -1,4 +1,4 @@
-//! The orientation in EXIF.
+//! Reads the orientation in EXIF data.
 //!
 //! The image crate reads an orientation of type SHORT only. Scanners and editors also write BYTE and LONG, and
 //! viewers accept them (libexif, ExifTool and browsers read any integer).
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_orientation_is_left_out() {
+    fn an_invalid_orientation_is_ignored() {
         for (kind, count, value) in [
             (3, 1, vec![0, 0]),
             (3, 1, vec![9, 0]),

@@ -101,7 +101,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Takes a whole picture with 8 bits per sample. It works from the bottom up and frees the picture's memory while
-    /// the sink's memory grows, so that the two are never in memory completely at the same time.
+    /// the sink's memory grows, so that the decoder's picture and the sink's are never both complete in memory.
     pub(super) fn whole8(&mut self, mut pixels: Vec<u8>) {
         let row = self.width * self.channels.samples();
         for y in (0..pixels.len() / row).rev() {
@@ -191,7 +191,7 @@ impl<'a> Feed<'a> {
     }
 }
 
-/// Shrinks the buffer to `needed` bytes, if that frees enough memory to be worth it.
+/// Shrinks the buffer to `needed` bytes if that frees more than 16 MiB.
 pub(super) fn give_back(bytes: &mut Vec<u8>, needed: usize) {
     const WORTH: usize = 16 << 20;
     if bytes.len() - needed > WORTH {

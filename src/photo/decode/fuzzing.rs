@@ -1,7 +1,7 @@
 //! Internal parts of the decoders that read a file's bytes, made public for `fuzz/`, `benches/` and the test that
 //! replays the fuzz inputs (`tests/photos/corpora.rs`). This module is always compiled, because integration tests see
-//! the library without `cfg(test)`. It is hidden because it is not part of the API, and no binary contains it unless
-//! it calls it.
+//! the library without `cfg(test)`. It is hidden from the documentation because it is not part of the API. A binary
+//! that does not call these functions does not contain them.
 
 use image::metadata::Orientation;
 
@@ -9,8 +9,8 @@ use super::profile::ToSrgb;
 use super::{InputFormat, exif, jpeg};
 use crate::photo::{Damage, Limits, PhotoError, read_head};
 
-/// Finds the segments of a JPEG and writes the files that PixColor makes of it before decoding: first the repaired
-/// file, then each component of a progressive file.
+/// Finds the segments of a JPEG and writes the files that PixColor makes from it before decoding: first the repaired
+/// file, then one file for each component of a progressive file.
 ///
 /// # Errors
 /// As [`crate::photo::Photo::decode`]; [`PhotoError::Unsupported`] for another format.

@@ -1,7 +1,7 @@
 //! Converts rows to sRGB with an ICC profile.
 //!
-//! A profile that cannot be read, or that is for other channels than the picture has, is ignored, as in browsers: the
-//! picture is then treated as sRGB. Most profiles are sRGB itself and need no conversion.
+//! A profile that cannot be read, or whose channels are not those of the picture, is ignored, as in browsers: the
+//! picture is then treated as sRGB. Most profiles describe sRGB itself and need no conversion.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(super) struct ToSrgb {
 
 enum Conversion {
     Nothing,
-    /// The sRGB code for every 16-bit grey.
+    /// The sRGB value for every 16-bit grey.
     Gray(Vec<u16>),
     /// A transform to RGB, and its number of input samples per pixel.
     Color(Arc<dyn TransformExecutor<u16> + Send + Sync>, usize),
@@ -122,8 +122,8 @@ impl Conversion {
     }
 }
 
-/// The sRGB code for every grey of a profile whose connection space is Lab. Its curve gives L\* from 0 to 100, not
-/// light (ICC.1:2022, F.2; littleCMS reads it so); moxcms treats it as light.
+/// The sRGB value for every grey of a profile whose connection space is Lab. The curve of such a profile gives L\* from
+/// 0 to 100, not linear light (ICC.1:2022, F.2), and littleCMS reads it this way. moxcms treats it as linear light.
 fn of_lightness(curve: &ToneReprCurve) -> Option<Vec<u16>> {
     let curve = curve.make_linear_evaluator().ok()?;
     let luma = &*LUMA16;
@@ -135,7 +135,7 @@ fn of_lightness(curve: &ToneReprCurve) -> Option<Vec<u16>> {
     Some((0..=u16::MAX).map(code).collect())
 }
 
-/// Whether every code differs by less than an 8-bit step.
+/// Whether every value changes by less than an 8-bit step.
 fn alike(before: &[u16], after: &[u16]) -> bool {
     before.iter().zip(after).all(|(before, after)| before.abs_diff(*after) < 257)
 }

@@ -1,4 +1,4 @@
-//! Stores decoded rows: as luminance for a photo, as RGB for a provider's picture.
+//! Stores decoded rows: as luminance for a photo, as RGB for a provider's picture or an upload's own colours.
 
 use image::metadata::Orientation;
 
@@ -32,7 +32,7 @@ impl RowPosition {
     }
 }
 
-/// A row of sRGB codes.
+/// A row of sRGB values (encoded, not linear).
 pub(super) enum Row<'a> {
     Gray8(&'a [u8]),
     Gray16(&'a [u16]),
@@ -194,7 +194,7 @@ impl Sink for RgbSink {
     }
 }
 
-/// An 8-bit sRGB code on a white background, mixed as browsers do.
+/// Mixes an 8-bit sRGB value with a white background, as browsers do.
 pub(crate) fn on_white(code: u8, alpha: u8) -> u8 {
     let (code, alpha) = (u32::from(code), u32::from(alpha));
     ((code * alpha + 255 * (255 - alpha) + 127) / 255) as u8

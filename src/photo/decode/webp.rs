@@ -19,8 +19,8 @@ pub(super) fn decode(
     sink: &mut dyn Sink,
 ) -> Result<DecodeSummary, PhotoError> {
     let picture = check(bytes, head)?;
-    // The decoder always decodes lossless pictures with opacity and makes a copy if the header says that there is
-    // none. Setting the flag avoids the copy; the opacity is ignored below.
+    // The decoder always decodes lossless pictures with opacity. If the header says that there is no opacity, it makes
+    // a copy without it. Setting the opacity flag in the header avoids the copy; the opacity is ignored below.
     let mut patched = Vec::new();
     let opaque = picture.filter(|&at| bytes[at..].starts_with(b"VP8L") && bytes[at + 12] & ALPHA == 0);
     if let Some(at) = opaque {

@@ -12,7 +12,7 @@ pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, 
     let (width, height) = size(rows.width, rows.height)?;
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, options.quality.clamp(1, 100));
-    // A provider's chroma has less than half the resolution anyway, so only the highest qualities benefit.
+    // Chroma is stored at half size except at the highest qualities: a provider's chroma is usually smaller anyway.
     let fine = options.quality >= 95;
     encoder.set_sampling_factor(if fine { SamplingFactor::F_1_1 } else { SamplingFactor::F_2_2 });
     if let Some(note) = &options.note {
@@ -39,7 +39,7 @@ pub(super) fn gray(gray: &Gray, codes: &[u8], quality: u8) -> Result<Vec<u8>, Ph
 fn size(width: u32, height: u32) -> Result<(u16, u16), PhotoError> {
     u16::try_from(width).ok().zip(u16::try_from(height).ok()).ok_or_else(|| {
         PhotoError::Unwritable(format!(
-            "A JPEG can have at most 65,535 pixels a side, and this picture is {width} x {height}. Ask for PNG."
+            "A JPEG can have at most 65,535 pixels per side, and this picture is {width} x {height}. Ask for PNG."
         ))
     })
 }

@@ -131,7 +131,7 @@ impl<'a> ImageSize<'a> {
     }
 }
 
-/// Encodes a picture of this size and measures the time of its rows separately from that of the format.
+/// Encodes a picture of this size. Measures the time to compute its rows separately from the time to encode them.
 fn write(
     size: ImageSize<'_>,
     before: Duration,
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn every_format_gives_back_the_photo_in_the_color_it_was_given() {
+    fn every_format_keeps_the_photo_s_luminance_and_the_given_chroma() {
         let photo = photo(96, 64);
         let chroma = Chroma::new(3, 2, vec![18.0; 6], vec![24.0; 6]).unwrap();
         for format in FORMATS {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_note_is_in_the_file_and_nothing_is_where_there_is_none() {
+    fn the_file_contains_the_note_if_there_is_one() {
         let photo = photo(16, 16);
         let chroma = Chroma::new(1, 1, vec![5.0], vec![5.0]).unwrap();
         for (format, written) in
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn opacity_is_kept_where_the_format_has_it_and_is_paper_where_not() {
+    fn opacity_is_kept_or_mixed_with_white_in_a_format_without_it() {
         let mut photo = photo(32, 32);
         photo.alpha = Some((0..32 * 32).map(|i| if i % 32 < 16 { 0 } else { 255 }).collect());
         let chroma = Chroma::new(1, 1, vec![0.0], vec![0.0]).unwrap();
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_s_own_pixels_are_brought_to_the_photo_s_size() {
+    fn a_provider_s_own_pixels_are_scaled_to_the_photo_s_size() {
         let photo = photo(60, 40);
         let rgb = Rgb { width: 30, height: 20, pixels: [200, 60, 30].repeat(600) };
         let file = encode_own(&photo, &rgb, &options(OutputFormat::Png)).unwrap().bytes;
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn sides_a_format_cannot_hold_are_said() {
+    fn the_error_for_a_side_that_is_too_long_names_the_maximum() {
         let photo = photo(16_384, 1);
         let chroma = Chroma::new(1, 1, vec![0.0], vec![0.0]).unwrap();
         let error = encode(&photo, &chroma, &options(OutputFormat::WebP)).unwrap_err();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gray_file_for_a_provider_is_gray_and_bare() {
+    fn a_gray_file_for_a_provider_keeps_luminance_and_has_no_color() {
         let photo = photo(40, 30);
         for format in FORMATS {
             let file = photo.gray.encode(format, 90).unwrap();

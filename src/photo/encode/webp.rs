@@ -1,5 +1,5 @@
-//! Encodes lossy WebP files with libwebp. It needs the whole picture at once, but accepts its own format: one plane
-//! of luma and two of chroma at half size, which takes half the memory of RGB.
+//! Encodes lossy WebP files with libwebp. libwebp needs the whole picture at once, but accepts it in the format that
+//! WebP stores: one plane of luma and two of chroma at half size, which takes half the memory of RGB.
 
 use webpx::{Encoder, EncoderConfig, Unstoppable, YuvPlanes, YuvPlanesRef};
 
@@ -9,10 +9,10 @@ use crate::photo::{OutputFormat, PhotoError};
 
 pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, PhotoError> {
     let (width, height) = (rows.width, rows.height);
-    // The longest side is 16,383 (RFC 9649, 2.7).
+    // The maximum width and height is 16,383 (RFC 9649, 2.7).
     let Some(mut planes) = YuvPlanes::new_checked(width, height, false) else {
         return Err(PhotoError::Unwritable(format!(
-            "A WebP holds at most 16,383 pixels a side, and this picture is {width} x {height}. \
+            "A WebP can have at most 16,383 pixels per side, and this picture is {width} x {height}. \
              Ask for PNG or JPEG."
         )));
     };
@@ -50,13 +50,13 @@ pub(super) fn write(rows: Rows<'_>, options: &EncodeOptions) -> Result<Vec<u8>, 
         .map_err(|error| unwritable(OutputFormat::WebP, error))
 }
 
-/// Luma from 16 to 235 (ITU-R BT.601), computed in 65,536ths.
+/// Luma from 16 to 235 (ITU-R BT.601), in fixed-point arithmetic with 16 fractional bits.
 fn luma_of([r, g, b]: [u8; 3]) -> u8 {
     let sum = 16_839 * u32::from(r) + 33_059 * u32::from(g) + 6_420 * u32::from(b);
     ((sum + (16 << 16) + (1 << 15)) >> 16) as u8
 }
 
-/// Blue and red chroma of four pixels together, centred on 128, computed in 65,536ths of a quarter.
+/// Blue and red chroma of the mean of four pixels, centred on 128, in fixed-point arithmetic with 18 fractional bits.
 fn chroma_of(four: [[u8; 3]; 4]) -> (u8, u8) {
     let [r, g, b] =
         std::array::from_fn(|channel| four.iter().map(|pixel| i32::from(pixel[channel])).sum::<i32>());

@@ -6,13 +6,13 @@ use crate::config::Algorithm;
 pub enum DataUriError {
     #[error("its result is not in its own storage (data://...); results from other places are not fetched")]
     Elsewhere,
-    #[error("the path of its result is not the path of a file")]
+    #[error("the path of its result does not name a file")]
     Path,
 }
 
 /// The segments of a file's path below `/v1/connector/data/`, not yet percent-encoded.
 ///
-/// An algorithm may use the short form `.algo/temp/x`; the client inserts the owner and the name of the algorithm.
+/// An algorithm may return the short form `.algo/temp/x`; the algorithm's owner and name are then inserted.
 pub fn segments(uri: &str, algorithm: &Algorithm) -> Result<Vec<String>, DataUriError> {
     let path = uri.strip_prefix("data://").ok_or(DataUriError::Elsewhere)?;
     let mut segments: Vec<String> = path.split('/').map(str::to_owned).collect();

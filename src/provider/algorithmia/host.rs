@@ -11,7 +11,7 @@ use crate::provider::{FailureKind, HttpClient, HttpTimeouts, ProviderError};
 
 pub struct AlgorithmiaHost {
     pub http: HttpClient,
-    /// Masked in the host's messages.
+    /// The API key, which is masked in the host's messages.
     pub key: SecretString,
     pub authorization: HeaderValue,
     pub base: Url,
@@ -23,7 +23,7 @@ impl AlgorithmiaHost {
         let base = config.base_url.clone().ok_or("it has no address: set `base_url`, or ALGORITHMIA_API")?;
         let missing = |secret: &Secret| format!("it has no key: {}", secret.why_unset().unwrap_or_default());
         let written = config.api_key.expose().ok_or_else(|| missing(&config.api_key))?.expose_secret();
-        // A token of an on-premises installation includes its scheme.
+        // The key of an on-premises installation may include the authorization scheme.
         let (scheme, key) = match written.split_once(' ') {
             Some((scheme @ ("Simple" | "Bearer"), key)) => (scheme, key),
             _ => ("Simple", written),
@@ -41,7 +41,7 @@ impl AlgorithmiaHost {
     }
 }
 
-/// The addresses that the host may have.
+/// The IP addresses that are allowed for the host.
 pub fn reach(config: &AlgorithmiaConfig) -> AddressPolicy {
     if config.allow_private { AddressPolicy::Anywhere } else { AddressPolicy::Public }
 }
@@ -53,7 +53,7 @@ pub fn url<'s>(base: &Url, segments: impl IntoIterator<Item = &'s str>) -> Resul
         path.pop_if_empty().extend(segments);
     });
     made.map(|()| url)
-        .map_err(|()| ProviderError::new(FailureKind::NotReady, "its `base_url` cannot have a path"))
+        .map_err(|()| ProviderError::new(FailureKind::NotReady, "no path can be added to its `base_url`"))
 }
 
 #[cfg(test)]

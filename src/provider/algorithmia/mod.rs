@@ -1,8 +1,8 @@
 //! Kind `algorithmia`: sends a picture to an algorithm, then fetches the result file.
 //!
-//! The protocol of api.algorithmia.com from 2016 to 2022, which companies still run: `POST
-//! /v1/algo/OWNER/NAME/VERSION` with a picture as a data URL, then `GET /v1/connector/data/...` for the result. Both
-//! requests go to the configured host; the response cannot name another one.
+//! The protocol is that of api.algorithmia.com from 2016 to 2022. Companies still run servers with this protocol. The
+//! requests are `POST /v1/algo/OWNER/NAME/VERSION` with a picture as a data URL, then `GET /v1/connector/data/...` for
+//! the result. Both go to the configured host; the response cannot name another one.
 
 mod data_uri;
 mod host;
@@ -35,15 +35,15 @@ use host::AlgorithmiaHost;
 pub use host::reach;
 use wire::AlgorithmResult;
 
-/// The largest request of the protocol, in bytes.
+/// The largest request body that the protocol allows, in bytes.
 const MAX_REQUEST: usize = 10 << 20;
-/// The largest accepted response to a call, in bytes. Usual ones have a few lines.
+/// The largest accepted response to a call, in bytes. A usual response has a few lines.
 const MAX_RESPONSE: u64 = 1 << 20;
 /// The largest accepted result file, in bytes. The public service had a limit of 15 MB.
 const MAX_FILE: u64 = 32 << 20;
-/// The longest time-out of the protocol, in seconds.
+/// The longest time-out that the protocol allows, in seconds.
 const MAX_SECONDS: u64 = 3000;
-/// JPEG quality. JPEG, because transfer time matters more than the last few percent of picture quality.
+/// The quality of the JPEG that is sent. A short transfer matters more than the last few percent of picture quality.
 const QUALITY: u8 = 95;
 /// How much of a request body the trace shows, in bytes.
 const SHOWN: usize = 60;
@@ -60,7 +60,7 @@ pub struct AlgorithmiaProvider {
 }
 
 impl AlgorithmiaProvider {
-    /// Without an address or an API key the provider is not ready.
+    /// If its address or API key is missing, the provider is not ready.
     pub fn new(
         name: &str,
         common: &Common,
@@ -95,7 +95,7 @@ impl AlgorithmiaProvider {
         self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))
     }
 
-    /// Calls the algorithm. Once the request was sent, a failure may have been billed.
+    /// Calls the algorithm. A failure after the request was sent may have been billed.
     async fn pipe(&self, call: &Call) -> Result<AlgorithmResult, ProviderError> {
         let (gray, deadline, trace) = (call.gray.clone(), call.deadline, &call.trace);
         let sent_pixels = u64::from(gray.width) * u64::from(gray.height);

@@ -1,8 +1,8 @@
 //! Reads the protocol's responses: the result, the cost, and whether a retry may help.
 //!
-//! A response is JSON at any status. An `error` in it decides; without JSON the status decides. By the service's
-//! documentation, calls that end with an `error` are never charged. Whether other failures were charged (an error page
-//! of a proxy, a time-out) is unknown.
+//! A response of the protocol is JSON at any status. If it contains an `error`, the `error` decides what failed;
+//! otherwise the status decides. According to the service's documentation, calls that end with an `error` are never
+//! charged. Whether other failures were charged (an error page of a proxy, a time-out) is unknown.
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub struct AlgorithmResult {
     /// The URI of the result file.
     pub output: String,
     pub usage: Usage,
-    /// Alerts for the operator, such as a low balance, as received and not yet cleaned.
+    /// Alerts for the operator, such as a low balance, as received. API keys in them are not masked yet.
     pub alerts: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ pub fn read(
     let json = json.ok_or_else(|| {
         ProviderError::new(FailureKind::BadAnswer, "its answer is not JSON").billed(Billed::Unknown)
     })?;
-    // A number that the price needs and the response lacks makes the cost unknown. The ledger decides what to charge.
+    // If the response lacks a number that the price needs, the cost is unknown. The ledger decides what to charge.
     let credits = price.actual(facts, Some(&json)).inspect_err(|unknown| {
         tracing::warn!(%provider, "the cost of a call of provider {provider} is unknown: {unknown}");
     });
@@ -60,7 +60,7 @@ pub fn read(
     })
 }
 
-/// The error that an `error` in the response means.
+/// The failure that an `error` in the response reports.
 fn reported_failure(reply: &Reply, error: &Value, key: &str) -> ProviderError {
     // Calls return {"message": ..., "error_type": ...}; the management API may return a bare string.
     let text = error["message"].as_str().or(error.as_str()).unwrap_or_default();
@@ -91,7 +91,7 @@ fn classify(status: StatusCode, sort: &str, text: &str) -> (FailureKind, Billed)
     }
 }
 
-/// The error for a status without the protocol's JSON, which comes from a proxy or another program.
+/// The failure that an unsuccessful status reports if the body has no `error`, as in the response of a proxy.
 fn status_error(reply: &Reply) -> ProviderError {
     use FailureKind::{Busy, Denied, Failed, Rejected, Timeout, Unavailable};
     let (kind, billed) = match reply.status.as_u16() {
@@ -105,7 +105,7 @@ fn status_error(reply: &Reply) -> ProviderError {
         _ => (Failed, Billed::No),
     };
     let message =
-        format!("it answers with status {} and without a message of the protocol", reply.status.as_u16());
+        format!("it answers with status {} and no error message of the protocol", reply.status.as_u16());
     ProviderError::new(kind, message).billed(billed).retry_after(reply.retry_after())
 }
 

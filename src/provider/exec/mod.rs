@@ -2,7 +2,7 @@
 //! channel, no metadata) on standard input and writes a coloured picture, in any format that uploads may have, to
 //! standard output.
 //!
-//! `concurrency` programs run at once; further calls wait in a bounded queue, which survives a reload of the
+//! At most `concurrency` programs run at once; further calls wait in a bounded queue, which survives a reload of the
 //! configuration. The run time, the size of the output and the logged part of standard error are limited.
 
 mod process;
@@ -34,7 +34,7 @@ pub struct ProgramProvider {
     info: ProviderInfo,
     /// The error names what is missing in the configuration.
     program: Result<Program, String>,
-    /// Masked in logs and errors.
+    /// Values to mask in logs and errors.
     secrets: Vec<String>,
     /// The command and its environment for the trace, with secrets masked.
     shown: String,
@@ -45,8 +45,8 @@ pub struct ProgramProvider {
 }
 
 impl ProgramProvider {
-    /// Without the program's file or a secret the provider is not ready. Reads file metadata, so it must not run on an
-    /// async thread.
+    /// If the program's file or a secret is missing, the provider is not ready. Reads file metadata, so it must not run
+    /// on an async thread.
     pub fn new(name: &str, common: &Common, config: &ExecConfig, price: &Price, queue: Arc<Queue>) -> Self {
         let set = config.env.iter().filter(|variable| !variable.kept);
         let plain = set.filter_map(|variable| match &variable.value {
@@ -79,7 +79,7 @@ impl ProgramProvider {
         }
     }
 
-    /// An error of a program that ran. If calls have a price, the cost of this one is unknown.
+    /// The error of a program that was started. If calls cost credit, the cost of this call is unknown.
     fn failed(&self, kind: FailureKind, message: impl Into<String>) -> ProviderError {
         let billed = if self.price.is_free() { Billed::No } else { Billed::Unknown };
         ProviderError::new(kind, message).billed(billed)
@@ -119,7 +119,7 @@ impl ProgramProvider {
             return Err(bad("its program wrote nothing to standard output".to_owned()));
         }
         let head = read_head(&output, &Limits::NONE)
-            .map_err(|error| bad(format!("what its program wrote is not a usable picture: {error}")))?;
+            .map_err(|error| bad(format!("the output of its program is not a usable picture: {error}")))?;
         trace.report(Step::Mapping, || {
             format!(
                 "the output is a {} picture of {} x {} pixels",

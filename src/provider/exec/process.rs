@@ -1,4 +1,5 @@
-//! One run of a program. Input is written while output is read, and all processes that the program started end with it.
+//! One run of a program. The input is written while the output is read. Processes that the program leaves behind are
+//! killed.
 //!
 //! The program leads its own process group. The whole group is killed when the program ends, when it exceeds its time or
 //! its output limit, and when the call is dropped. The leader is reaped only after that, so that the system cannot have
@@ -32,18 +33,18 @@ use crate::tasks;
 /// may hold the pipe open.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// How long to wait for a killed program to learn its processor time.
+/// How long to wait until a killed program has ended, because only then its processor time is known.
 const REAP: Duration = Duration::from_millis(400);
 
 /// The command line of a program.
 #[derive(Clone)]
 pub struct Program {
-    /// Absolute.
+    /// The absolute path of the program.
     pub file: PathBuf,
     pub arguments: Vec<String>,
     /// The working folder.
     pub dir: PathBuf,
-    /// The whole environment.
+    /// All environment variables of the program.
     pub env: Vec<(String, String)>,
 }
 
@@ -51,7 +52,7 @@ pub struct CompletedRun {
     pub status: ExitStatus,
     /// Standard output.
     pub output: Bytes,
-    /// The last line of standard error, cleaned.
+    /// The last line of standard error, shortened and with secrets masked.
     pub last_line: String,
     /// Processor time of the program and of the children that it waited for.
     pub cpu: Duration,
@@ -203,7 +204,7 @@ enum State {
     Planned,
     /// The leader is not reaped yet, so the number still belongs to its group.
     Running(Pid),
-    /// With the processor time, if known.
+    /// The run has ended. Contains its processor time, if known.
     Over(Option<Duration>),
 }
 

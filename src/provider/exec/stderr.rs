@@ -13,7 +13,7 @@ const MAX_LINE: usize = 1 << 10;
 /// Reads the standard error of one run.
 pub struct StderrReader<'p> {
     provider: &'p str,
-    /// Masked in the log.
+    /// Values to mask in the log.
     secrets: &'p [String],
     line: Vec<u8>,
     last: String,
@@ -44,7 +44,7 @@ impl<'p> StderrReader<'p> {
         }
     }
 
-    /// The last line that was not empty, cleaned.
+    /// The last line that was not empty, shortened and with secrets masked.
     pub fn last_line(&mut self) -> String {
         self.end_line();
         if self.skipped > 0 {

@@ -1,4 +1,4 @@
-//! Account balances of providers whose API has one. A background task fetches them for a metric.
+//! Account balances, for providers whose API reports one. A background task fetches them for a metric.
 
 use std::time::{Duration, Instant};
 

@@ -30,9 +30,9 @@ pub enum MappedReply {
     Done(ReplyImage, Usage),
     /// The job is not done yet.
     Pending {
-        /// Returns the job's status. Only the first reply must contain it.
+        /// The address of the job's status. Only the first reply must contain it.
         url: Option<String>,
-        /// Cancels the job.
+        /// The address that cancels the job.
         cancel: Option<String>,
     },
 }
@@ -92,7 +92,7 @@ impl ReplyMapping {
             ProviderError::new(FailureKind::BadAnswer, message).billed(billed)
         };
         let json = self.picker.read(&reply.body);
-        // A number that the price needs and the reply lacks makes the cost unknown. While a job runs it may be missing.
+        // If the reply lacks a number that the price needs, the cost is unknown. While a job runs, this is normal.
         let credits = self.price.actual(facts, json.as_ref());
         let warn_if_unknown = || {
             if let Err(unknown) = &credits {
@@ -144,7 +144,7 @@ impl ReplyMapping {
         warn_if_unknown();
         trace.report(Step::Mapping, || match &credits {
             Ok(credits) => format!("it cost {credits} credits"),
-            Err(unknown) => format!("what it cost is unknown: {unknown}"),
+            Err(unknown) => format!("its cost is unknown: {unknown}"),
         });
         Ok(MappedReply::Done(image, usage))
     }
@@ -230,7 +230,7 @@ impl ReplyMapping {
         Some(value)
     }
 
-    /// A host's text, cleaned. Keys are masked, because some hosts repeat them.
+    /// A host's text as one short line. Keys are masked, because some hosts repeat them.
     fn cleaned(&self, value: Option<&str>) -> String {
         let Some(value) = value else { return "not there".to_owned() };
         let keys = self.config.secrets.values().filter_map(|secret| secret.expose());

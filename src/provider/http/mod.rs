@@ -37,7 +37,7 @@ use mapping::{MappedReply, ReplyImage, ReplyMapping};
 use picture::PreparedImage;
 use request::{RenderedRequest, TemplateValues};
 
-/// The addresses that the host and the hosts of its results may have.
+/// The IP addresses that are allowed for the host and for the hosts of its results.
 pub fn reach(config: &HttpConfig) -> AddressPolicy {
     if config.allow_private { AddressPolicy::Private } else { AddressPolicy::Public }
 }
@@ -82,7 +82,7 @@ impl HttpHost {
 }
 
 impl HttpProvider {
-    /// Without an address or a secret the provider is not ready.
+    /// If its address or a secret is missing, the provider is not ready.
     pub fn new(name: &str, common: &Common, config: &HttpConfig, price: &Price) -> Self {
         let max_pixels = config.accepts.max_pixels.unwrap_or(u64::MAX);
         let info = ProviderInfo {
@@ -100,7 +100,7 @@ impl HttpProvider {
         Self { info, config: shared, mapping, timeout: common.timeout, host: HttpHost::new(common, config) }
     }
 
-    /// The request for a picture as text, with secrets masked. CPU-bound.
+    /// The request for a picture, written as text with secrets masked. CPU-bound.
     fn preview(&self, base: &Url, gray: &Gray) -> Result<String, ProviderError> {
         let picture = picture::prepare(gray, &self.config.accepts)?;
         let seconds = self.timeout.as_secs();
@@ -174,7 +174,8 @@ impl HttpProvider {
     }
 }
 
-/// Every setting that may change pixels, besides model and version: the host and the whole request.
+/// Every setting that may change pixels, besides model and version: the host, the pictures that it accepts, the whole
+/// request, and where the reply contains the picture.
 fn settings(config: &HttpConfig) -> String {
     let request = &config.request;
     let mut parts = vec![
@@ -202,7 +203,7 @@ fn settings(config: &HttpConfig) -> String {
     serde_json::Value::from(parts).to_string()
 }
 
-/// A template as JSON, with its fields not filled in.
+/// A template as JSON, with its `{{...}}` fields not filled in.
 fn template_json(template: &JsonTemplate) -> serde_json::Value {
     match template {
         JsonTemplate::Plain(value) => value.clone(),
@@ -235,7 +236,7 @@ impl Provider for HttpProvider {
             timeout: self.timeout,
         };
         let trace = &call.trace;
-        // The trace masks API keys, so it works even if they are missing.
+        // The report masks API keys, so it can be made even if they are missing.
         if let Some(base) = &self.config.base_url {
             trace.report(Step::Request, || {
                 self.preview(base, &call.gray).unwrap_or_else(|error| error.to_string())
@@ -259,7 +260,7 @@ impl Provider for HttpProvider {
                 poll::wait(self, host, &keys, job, facts, call.deadline, trace).await?
             }
         };
-        // The host is done, so later failures are billed.
+        // The host has done its work, so the call is billed even if it fails now.
         let paid = |error: ProviderError| {
             error.billed(usage.credits.map_or(Billed::Unknown, |_| Billed::Yes(usage)))
         };

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::credit::price::JsonPointer;
 
-/// The pointers to read.
+/// Reads the values at the given pointers.
 #[derive(Clone, Debug, Default)]
 pub struct Picker {
     root: WantedPaths,

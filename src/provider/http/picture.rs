@@ -1,4 +1,4 @@
-//! Prepares the picture for a host (size, format, border) and undoes the border in the coloured picture.
+//! Prepares the picture for a host (size, format, border) and removes the border from the coloured picture.
 
 use bytes::Bytes;
 
@@ -76,7 +76,7 @@ fn fit(gray: &Gray, accepts: &AcceptsConfig) -> (Gray, Option<Letterbox>) {
     (Gray { width: whole.0, height: whole.1, luma }, Some(Letterbox { whole, at, size }))
 }
 
-/// The size with the most similar aspect ratio; of two alike the smaller one.
+/// The size with the most similar aspect ratio; of two equally similar sizes, the smaller one.
 fn nearest(gray: &Gray, sizes: &[(u32, u32)]) -> Option<(u32, u32)> {
     let aspect = |(width, height): (u32, u32)| (f64::from(width.max(1)) / f64::from(height.max(1))).ln();
     let target = aspect((gray.width, gray.height));
@@ -111,7 +111,8 @@ impl Letterbox {
         u64::from(self.whole.0) * u64::from(self.whole.1)
     }
 
-    /// Cuts the photo out of a coloured picture, which may have any size but must have the same aspect ratio.
+    /// Cuts the photo out of a coloured picture. That may have any size, but must have the aspect ratio of the picture
+    /// sent.
     pub fn cut(&self, answer: &Rgb) -> Result<Rgb, String> {
         let scale = |answer: u32, whole: u32| f64::from(answer) / f64::from(whole);
         let (x, y) = (scale(answer.width, self.whole.0), scale(answer.height, self.whole.1));

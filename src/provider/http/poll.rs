@@ -1,4 +1,4 @@
-//! Polls a job until it is done, it has failed, or the time is over. A job that is given up is cancelled.
+//! Polls a job until it is done, it has failed, or the time is over. If the gateway stops waiting, it cancels the job.
 
 use std::time::{Duration, Instant};
 
@@ -16,14 +16,14 @@ use crate::provider::{Billed, FailureKind, HttpError, ProviderError, Reply, Step
 /// Time limit of the request that cancels a job.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The largest accepted reply to it, in bytes.
+/// The largest accepted reply to that request, in bytes.
 const CANCEL_MAX_BYTES: u64 = 64 << 10;
 
-/// The addresses in the first reply.
+/// The addresses of a job, from the first reply.
 pub struct PollJob {
-    /// Returns the job's status.
+    /// The address of the job's status.
     pub url: Option<String>,
-    /// Cancels the job.
+    /// The address that cancels the job.
     pub cancel: Option<String>,
 }
 
@@ -38,7 +38,7 @@ pub async fn wait(
     trace: &Trace,
 ) -> Result<(ReplyImage, Usage), ProviderError> {
     let Some(poll) = &http.config.poll else {
-        return Err(bad("its answer is not done, and its file has no `[poll]` section".to_owned()));
+        return Err(bad("its job is not done, and its provider file has no `[poll]` section".to_owned()));
     };
     let now = Instant::now();
     // Leaves time to fetch the result or to cancel the job.

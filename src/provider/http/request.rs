@@ -203,7 +203,7 @@ impl TemplateValues<'_> {
         for piece in template.pieces() {
             match piece {
                 Piece::Text(plain) => escape(plain, json),
-                // Long, and nothing in them needs escaping.
+                // These values may be long, and nothing in them needs escaping.
                 Piece::Field(field @ (TemplateField::ImageBase64 | TemplateField::ImageDataUrl)) => {
                     self.fill(field, json)
                 }
@@ -259,7 +259,7 @@ impl RenderedRequest {
     }
 }
 
-/// For the trace. Contains secrets unless built with `shown`.
+/// The request as text, for the trace. It contains secrets unless it was rendered with `shown`.
 impl fmt::Display for RenderedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, url, headers, body } = self;

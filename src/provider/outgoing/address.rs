@@ -1,7 +1,8 @@
 //! IP addresses that outgoing requests may connect to, and those that lead into the operator's own network.
 //!
 //! The tables follow IANA's registries of special-purpose addresses (RFC 6890). An IPv6 address that contains an IPv4
-//! address is always refused: results do not have such addresses, except to evade a check of the IPv4 address.
+//! address is refused, except by `Anywhere`: hosts of results have such an address only to evade a check of the IPv4
+//! address.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -9,10 +10,11 @@ use std::sync::LazyLock;
 use ipnet::{IpNet, Ipv6Net};
 use url::{Host, Url};
 
-/// The addresses that may be connected to.
+/// The addresses to which connections are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressPolicy {
-    /// All. Only for an address that the operator configured, at a host whose replies cannot name another address.
+    /// All addresses. Used only for an address that the operator configured, of a host whose replies cannot name
+    /// another address.
     Anywhere,
     /// Public addresses and those of the operator's own networks.
     Private,
@@ -20,7 +22,7 @@ pub enum AddressPolicy {
     Public,
 }
 
-/// An address that may not be connected to.
+/// An address to which connections are forbidden.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{address} is {what}{}", if *.private { ", which `allow_private = true` in the provider's file would allow" } else { "" })]
 pub struct ForbiddenAddress {
@@ -30,8 +32,8 @@ pub struct ForbiddenAddress {
     private: bool,
 }
 
-/// Metadata services of clouds, which return credentials of the machine. Always refused, although some are within the
-/// ranges that an operator can allow. `NEVER` covers those at link-local addresses.
+/// Metadata services of clouds, which return credentials of the machine. Refused, except by `Anywhere`, although some
+/// are within the ranges of `PRIVATE` and `CARRIER`. `NEVER` covers those at link-local addresses.
 const METADATA_SERVICES: [(&str, &str); 4] = [
     // Amazon, Google, Alibaba, and Azure's host agent.
     ("fd00:ec2::254/128", "a cloud's metadata service"),
@@ -53,7 +55,7 @@ const PRIVATE: [(&str, &str); 6] = [
 /// Shared by the customers of an internet provider; treated as private.
 const CARRIER: (&str, &str) = ("100.64.0.0/10", "an address inside a carrier's network");
 
-/// Always refused. Most metadata services of clouds are link-local.
+/// Refused, except by `Anywhere`. Most metadata services of clouds are link-local.
 const NEVER: [(&str, &str); 25] = [
     ("0.0.0.0/8", "no host's address"),
     ("169.254.0.0/16", "a link-local address"),
@@ -82,7 +84,7 @@ const NEVER: [(&str, &str); 25] = [
     ("100::/64", "a reserved address"),
 ];
 
-/// The range of global IPv6 addresses of hosts.
+/// The range of global unicast IPv6 addresses.
 const GLOBAL: &str = "2000::/3";
 
 struct SpecialRange {
@@ -92,7 +94,7 @@ struct SpecialRange {
 }
 
 /// The tables; the first row that contains an address decides. If a row cannot be parsed, no address is allowed, so that
-/// an error is not a security hole. A test parses all rows.
+/// an error in the tables is not a security hole. A test parses all rows.
 static ROWS: LazyLock<Option<(Vec<SpecialRange>, Ipv6Net)>> = LazyLock::new(|| {
     let row = |private: bool| {
         move |(net, what): &(&str, &'static str)| Some(SpecialRange { net: net.parse().ok()?, what, private })
@@ -103,13 +105,15 @@ static ROWS: LazyLock<Option<(Vec<SpecialRange>, Ipv6Net)>> = LazyLock::new(|| {
     Some((rows, GLOBAL.parse().ok()?))
 });
 
-/// Checks whether an address may be connected to.
+/// Checks whether connections to an address are allowed.
 pub fn check(address: IpAddr, reach: AddressPolicy) -> Result<(), ForbiddenAddress> {
     if reach == AddressPolicy::Anywhere {
         return Ok(());
     }
     let forbidden = |what, private| Err(ForbiddenAddress { address, what, private });
-    let Some((rows, global)) = &*ROWS else { return forbidden("not in a table that can be read", false) };
+    let Some((rows, global)) = &*ROWS else {
+        return forbidden("not allowed, because the table of special addresses cannot be read", false);
+    };
     match (rows.iter().find(|row| row.net.contains(&address)), address) {
         (Some(row), _) if row.private && reach == AddressPolicy::Private => Ok(()),
         (Some(row), _) => forbidden(row.what, row.private),

@@ -52,7 +52,7 @@ impl Inputs {
         let nothing = |_: &Url| HeaderMap::new();
         let reply = follow(&self.http, &url, nothing, |url| self.admit(url), max_bytes, deadline).await;
         let reply = reply.map_err(|error| {
-            tracing::warn!("a picture that a client named was not fetched: {error}");
+            tracing::warn!("a picture was not fetched from the address that a client sent: {error}");
             match error {
                 FetchError::Http(HttpError::TooLarge(max_bytes)) => InputError::TooLarge(max_bytes),
                 FetchError::Http(HttpError::Forbidden(_)) => InputError::Refused,

@@ -2,8 +2,8 @@
 //! forgery: without checks, the author of the address could make this machine send requests into its own network.
 //!
 //! An address is fetched only if its host is the provider's own or listed by the operator, if neither the address nor the
-//! host's name leads to a special IP address (`address`, `names`), and if a provider with HTTPS does not lead to plain
-//! HTTP. At most three redirects are followed, each with the same checks. Size and time are limited.
+//! host's name leads to a special IP address (`address`, `names`), and if it is HTTPS or the provider's own address is
+//! plain HTTP. At most three redirects are followed, each with the same checks. Size and time are limited.
 
 mod address;
 mod inputs;
@@ -33,7 +33,7 @@ const MAX_ADDRESS: usize = 8192;
 pub struct Rules {
     /// The address of the provider's own host.
     pub own: Url,
-    /// Further hosts.
+    /// Other allowed hosts.
     pub hosts: Vec<HostPattern>,
     /// The IP addresses that hosts may have.
     pub reach: AddressPolicy,
@@ -46,14 +46,14 @@ pub enum OutgoingError {
     NoAddress,
     #[error("is not an http or https address")]
     Scheme,
-    #[error("holds a name or a password")]
+    #[error("contains a user name or a password")]
     Password,
     /// The address is plain HTTP, and the provider's own is HTTPS.
     #[error("is not secure, and the provider's own address is")]
     Insecure,
     #[error("is at {0}, which is neither its own host nor among its `reply.hosts`")]
     NotListed(String),
-    /// Of an address that a client sent.
+    /// A client sent the address.
     #[error("is at {0}, which is not among the hosts that pictures are fetched from")]
     NotServed(String),
     /// Requests with the API key go only to the provider's own host.
@@ -162,7 +162,7 @@ async fn follow(
     Err(FetchError::TooMany)
 }
 
-/// The host of an address, cleaned for messages.
+/// The host of an address, as one short line for messages.
 fn host(url: &Url) -> String {
     quote(url.host_str().unwrap_or("no host"), "")
 }

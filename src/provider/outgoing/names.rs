@@ -26,7 +26,7 @@ impl LookUp for System {
     }
 }
 
-/// Resolves a name only if all of its addresses may be connected to.
+/// Resolves a name only if connections to all of its addresses are allowed.
 pub struct Names {
     look_up: Arc<dyn LookUp>,
     reach: AddressPolicy,

@@ -135,7 +135,7 @@ async fn each_redirect_is_checked_again() {
         (format!("http://127.0.0.1:{}/", secret.port), "neither its own host nor"),
         ("http://169.254.169.254/latest/meta-data".to_owned(), "neither its own host nor"),
         ("file:///etc/passwd".to_owned(), "not an http or https address"),
-        ("http://me:pw@cdn.example.com/".to_owned(), "holds a name or a password"),
+        ("http://me:pw@cdn.example.com/".to_owned(), "contains a user name or a password"),
         ("http://[".to_owned(), "is no address"),
     ] {
         let local = Local::redirecting(|_| to.clone());
@@ -176,7 +176,7 @@ fn an_address_in_a_reply_is_checked_before_a_request_is_sent() {
         (&https, "https://cdn.example.com:8443/x", Some("reply.hosts")),
         (&https, "https://cdn.example.com.evil.org/x", Some("evil.org")),
         (&https, "https://evil.org\\@cdn.example.com/x", Some("evil.org")),
-        (&https, "https://cdn.example.com@evil.org/x", Some("a name or a password")),
+        (&https, "https://cdn.example.com@evil.org/x", Some("a user name or a password")),
         (&https, "http://cdn.example.com/x", Some("not secure")),
         (&https, "ftp://cdn.example.com/x", Some("http or https")),
         (&https, "file:///etc/passwd", Some("http or https")),

@@ -23,8 +23,8 @@ async fn a_new_key_is_valid_until_it_is_revoked() {
     assert_eq!(keys.find(Some(key)).await, KeyStatus::Unknown);
     keys.revoke("ann").unwrap();
     tokio::time::sleep(FRESH).await;
-    assert_eq!(keys.find(Some(key)).await, KeyStatus::Unknown, "it is remembered");
-    assert_eq!(keys.find(Some("simAAAA")).await, KeyStatus::Unknown, "there were keys");
+    assert_eq!(keys.find(Some(key)).await, KeyStatus::Unknown, "a revoked key stays in the file");
+    assert_eq!(keys.find(Some("simAAAA")).await, KeyStatus::Unknown, "keys were created before");
     assert!(matches!(keys.revoke("bob"), Err(KeysError::Missing(_))));
     let again = keys.mint("bob").unwrap();
     tokio::time::sleep(FRESH).await;

@@ -1,7 +1,7 @@
 //! Facades: other services' protocols, so that their clients work unchanged.
 //!
-//! A facade only translates requests, responses and errors. `problem` decides what an error is; the facade decides how
-//! its clients read it.
+//! A facade only translates requests, responses and errors. `problem` maps an error to a problem; the facade writes
+//! that problem in the format that its clients expect.
 
 mod algorithmia;
 mod openai;

@@ -18,7 +18,7 @@ pub struct ClientOrigin {
     pub peer: IpAddr,
     /// Whether the peer is a trusted proxy.
     pub trusted: bool,
-    /// Whether a header names another client.
+    /// Whether the request has a header in which proxies name the client.
     pub forwarded: bool,
     /// The client's address.
     pub address: IpAddr,

@@ -1,5 +1,5 @@
 //! Rejects requests that another web site makes a visitor's browser send: to this gateway under the site's own name
-//! (DNS rebinding), and across sites (CSRF). Programs do not send a browser's headers and pass.
+//! (DNS rebinding), or across sites (CSRF). Requests of programs pass, because they lack a browser's headers.
 
 use rocket::Request;
 use rocket::http::{Method, Status, uri};
@@ -11,8 +11,8 @@ use crate::web::problem::Problem;
 /// Paths that accept every host name, for probes that use an address.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
-/// The problem of a request with a foreign host name. Without `hosts`, only a server on a loopback address checks it:
-/// there only a page in a browser on this machine could connect under a foreign name.
+/// The problem of a request with a foreign host name. Without `hosts`, only a server on a loopback address checks the
+/// name: to such a server, only a page in a browser on this machine could send a foreign name.
 pub fn misdirected(request: &Request<'_>, config: &ClientsConfig) -> Option<Problem> {
     match PROBES.iter().any(|path| request.uri().path() == *path) {
         true => None,
@@ -35,17 +35,17 @@ pub fn foreign_name(request: &Request<'_>, hosts: &[HostPattern]) -> Option<Prob
     };
     let detail = match host {
         Some(host) => format!(
-            "This gateway does not answer to the name {host}. If it should, its operator adds `hosts = [\"{host}\"]` to \
-             pixcolor.toml."
+            "This gateway does not answer to the name {host}. If it should, its operator must add \
+             `hosts = [\"{host}\"]` to pixcolor.toml."
         ),
         None => "This gateway does not answer to the name in the request's Host header.".to_owned(),
     };
     (!ours).then(|| Problem::new(Status::MisdirectedRequest, detail))
 }
 
-/// The problem of a browser's cross-site request that could change something or spend credit, that is, any method but
-/// reading ones. Pages cannot set `Sec-Fetch-Site` (W3C Fetch Metadata). Browsers omit it over plain HTTP; there
-/// `Origin` is compared with the host.
+/// The problem of a browser's cross-site request that could change something or spend credit, that is, with any method
+/// but GET, HEAD, OPTIONS and TRACE. Pages cannot set `Sec-Fetch-Site` (W3C Fetch Metadata). Browsers omit this header
+/// over plain HTTP; then `Origin` is compared with the host.
 pub fn cross_site(request: &Request<'_>) -> Option<Problem> {
     if matches!(request.method(), Method::Get | Method::Head | Method::Options | Method::Trace) {
         return None;
@@ -56,8 +56,8 @@ pub fn cross_site(request: &Request<'_>) -> Option<Problem> {
         (None, None) => true,
         (None, Some(origin)) => is_own(origin, request.host()),
     };
-    let detail = "Another web site sent this request, which only this gateway's own pages, and programs, may send. If this \
-                  is its own page, the proxy in front must pass the Host header on.";
+    let detail = "Another web site sent this request. Only programs and this gateway's own pages may send it. If one \
+                  of those pages sent it, the proxy in front of the gateway must pass the Host header on.";
     (!own).then(|| Problem::new(Status::Forbidden, detail).named("cross-site", "Sent by another web site"))
 }
 

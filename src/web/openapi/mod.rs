@@ -67,8 +67,8 @@ mod tests {
         serde_json::from_str(DOCUMENT).unwrap()
     }
 
-    /// The path of a route in OpenAPI's form: `/v1/results/<digest>?<format>` becomes `/v1/results/{digest}`, and `<_..>`
-    /// becomes `{path}`.
+    /// The path of a route in OpenAPI's form: `/v1/results/<digest>?<format>` becomes `/v1/results/{digest}`, and
+    /// `<_..>` becomes `{path}`.
     fn path(route: &Route) -> String {
         route.uri.path().replace("<_..>", "<path>").replace('<', "{").replace('>', "}")
     }

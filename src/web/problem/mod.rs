@@ -27,7 +27,7 @@ pub struct Rendering {
     pub headers: Vec<Header<'static>>,
 }
 
-/// Renders the problems of other protocols; `None` for a request of our own API. Managed by the server.
+/// Renders problems in the formats of other protocols; `None` for a request of our own API. Managed by the server.
 pub struct Renderer(pub fn(&Request<'_>, &Problem) -> Option<Rendering>);
 
 #[derive(Clone, Debug, Serialize)]
@@ -92,7 +92,7 @@ impl Problem {
         Self::new(Status::BadRequest, detail)
     }
 
-    /// An upload over the size limit. It closes the connection, as there may be more of it.
+    /// An upload over the size limit. The problem closes the connection, because more of the upload may follow.
     pub fn too_large(limit: u64) -> Self {
         let mib = limit as f64 / f64::from(1 << 20);
         let detail = format!("The upload is larger than {mib:.1} MiB. Send a smaller file.");
@@ -140,8 +140,8 @@ impl Problem {
         Self { close: true, ..self }
     }
 
-    /// Sets `Cache-Status` after a lookup without a hit: why the request was forwarded (RFC 9211, section 2.2), and
-    /// that it failed.
+    /// Sets `Cache-Status` after a lookup without a hit: why the request was forwarded (RFC 9211, section 2.2), and the
+    /// name of this problem.
     pub fn not_in_cache(self, forward: &str) -> Self {
         let name = self.kind.rsplit(':').next().unwrap_or_default();
         Self { cache: Some(format!("PixColor; fwd={forward}; detail={name}")), ..self }

@@ -1,4 +1,4 @@
-"""A store that speaks as S3 does, where the Compose file has MinIO: moto, at MinIO's port."""
+"""An S3-compatible store in place of MinIO: moto, at MinIO's port."""
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple

@@ -137,7 +137,7 @@ fn addresses_are_fetched_only_from_configured_hosts() {
     let counted = asked.clone();
     let host = Host::start(move |request| {
         counted.fetch_add(1, Ordering::SeqCst);
-        assert_eq!(request.header("authorization"), None, "nobody's key goes there");
+        assert_eq!(request.header("authorization"), None, "no key is sent to this host");
         match request.path() {
             "/photo.png" => Reply::new(200, "image/png", bytes.clone()),
             "/inside" => Reply::new(302, "text/plain", "").with("Location", "http://169.254.169.254/"),
@@ -148,7 +148,7 @@ fn addresses_are_fetched_only_from_configured_hosts() {
     let at = |path: &str| json!({ "image": format!("{}{path}", host.url()) });
 
     let off = Server::start();
-    assert!(error(&pipe(&off, &at("/photo.png")), 200).contains("not fetched from addresses here"));
+    assert!(error(&pipe(&off, &at("/photo.png")), 200).contains("does not fetch pictures from URLs"));
     let public = Setup::new().env("PIXCOLOR_FACADES__ALGORITHMIA__HOSTS", "[\"*\"]").start();
     for input in
         [at("/photo.png"), json!("http://localhost/x"), json!("http://[::1]/x"), json!("http://0x7f.1/x")]

@@ -1,4 +1,4 @@
-//! The Algorithmia facade, tested with the vendor's unmodified clients: those of the original app's time and the last ones.
+//! The Algorithmia facade, tested with the vendor's unmodified clients, in their versions of 2017 and their last ones.
 
 mod chain;
 mod clients;
@@ -105,7 +105,7 @@ pub fn installed(path: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".test").join(path);
     if !path.exists() {
         assert!(std::env::var_os("CI").is_none(), "{} is missing: run tests/run", path.display());
-        eprintln!("left out: {} is missing, which tests/run installs", path.display());
+        eprintln!("skipped: {} is missing; tests/run installs it", path.display());
         return None;
     }
     Some(path)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Files, error, image, key, output, pipe, post_json, storing};
 use crate::harness::{Answer, Picture, Server, Setup};
 
-/// The folder where a server stores them.
+/// The folder where a server stores clients' files and results.
 const DATA: &str = ".local/state/pixcolor/data";
 
 #[track_caller]

@@ -109,7 +109,7 @@ fn a_too_large_body_is_read_before_it_is_refused() {
             false => format!("Content-Length: {}\r\n\r\n", large.len()),
         };
         let mut stream = server.raw(head.as_bytes());
-        // A client that sends its whole body before it reads the response can do so.
+        // A client can send its whole body before it reads the response.
         stream.write_all(&large).unwrap();
         if chunked {
             stream.write_all(b"\r\n0\r\n\r\n").unwrap();
@@ -164,7 +164,7 @@ fn every_error_has_an_envelope_and_a_status_that_clients_can_read() {
 }
 
 #[test]
-fn raw_output_has_no_envelope_and_its_errors_have_statuses_that_clients_raise() {
+fn raw_output_has_no_envelope_and_its_errors_have_error_statuses() {
     let server = Server::start();
     let raw = |path: &str, body: &[u8]| server.post(path, &[("Content-Type", "text/plain")], body);
     let hello = raw("/v1/algo/demo/Hello?timeout=300&stdout=False&output=raw", b"HAL");

@@ -1,13 +1,14 @@
-// What a program did with the vendor's own client of Node. Prints what came of each step.
+// A session with the vendor's own client for Node. Prints the result of each step as JSON.
 const algorithmia = require(process.argv[2]);
 const [address, key, picture] = process.argv.slice(3);
 const client = algorithmia(key, address);
 const said = {};
 
-// What a step answers, or that it says nothing, which is how this client meets some errors.
+// Runs a step and records its result. Some errors make this client never call back: then the result is an error after
+// 60 seconds.
 const step = (name, work) =>
   new Promise((done) => {
-    const late = setTimeout(() => { said[name] = "error: nothing was answered"; done(); }, 60000);
+    const late = setTimeout(() => { said[name] = "error: the client did not call back"; done(); }, 60000);
     const end = (value) => { clearTimeout(late); said[name] = value; done(); };
     try { work(end); } catch (error) { end("error: " + error); }
   });

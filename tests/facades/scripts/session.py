@@ -1,4 +1,4 @@
-# What a program of the time did, with the vendor's own client. Prints what came of each step.
+# A session with the vendor's own client for Python, as old programs use it. Prints the result of each step as JSON.
 import base64
 import json
 import sys

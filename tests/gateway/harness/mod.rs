@@ -23,7 +23,7 @@ impl Answer {
         let (parts, body) = response.into_parts();
         let body = body.into_with_config().limit(1 << 30).read_to_vec().expect("a whole body");
         let shown = format!("{:?} {}", parts.headers, String::from_utf8_lossy(&body));
-        assert!(!shown.contains(crate::fakes::KEY), "the planted key came out: {shown}");
+        assert!(!shown.contains(crate::fakes::KEY), "the response contains the planted key: {shown}");
         Self { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
@@ -48,7 +48,7 @@ impl Answer {
         image::load_from_memory(&self.body).expect("the body is a picture")
     }
 
-    /// Asserts that this is a problem with this status and the common form of errors.
+    /// Asserts that this is a problem (RFC 9457) with this status, and returns it.
     #[track_caller]
     pub fn problem(&self, status: u16) -> serde_json::Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));

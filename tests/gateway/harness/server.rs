@@ -118,7 +118,7 @@ fn collect(stream: impl Read + Send + 'static, said: Arc<Mutex<String>>) -> Join
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines() {
             let Ok(line) = line else { return };
-            let mut said = said.lock().expect("nobody panics with it");
+            let mut said = said.lock().expect("no thread panics while it holds the lock");
             said.push_str(&line);
             said.push('\n');
         }
@@ -158,7 +158,7 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// Its peak memory, in MB.
+    /// The server's peak memory, in MB.
     pub fn peak(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -167,10 +167,11 @@ impl Server {
 
     /// All output and log lines so far.
     pub fn said(&self) -> String {
-        self.said.lock().expect("nobody panics with it").clone()
+        self.said.lock().expect("no thread panics while it holds the lock").clone()
     }
 
-    /// Waits until it has printed or logged this text: a line from before a response may arrive after it.
+    /// Waits until the server has printed or logged this text. A line that was logged before a response may be read
+    /// after it.
     #[track_caller]
     pub fn until_said(&self, words: &str) {
         self.until(words, |server| server.said().contains(words));
@@ -233,11 +234,11 @@ impl Server {
         value.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
-    /// Waits until this many requests are in progress besides its own, and then a little more:
-    /// a request counts from its head on, shortly before it is admitted.
+    /// Waits until this many requests are in progress besides its own, and then a little longer, because a request
+    /// counts from its head on, shortly before it is admitted.
     #[track_caller]
     pub fn until_in_flight(&self, count: usize) {
-        self.until("so many requests arrive", |server| {
+        self.until("enough requests are in progress", |server| {
             server.metric("pixcolor_http_requests_in_flight") > count as f64 + 0.9
         });
         std::thread::sleep(Duration::from_millis(500));
@@ -251,7 +252,7 @@ impl Server {
         stream
     }
 
-    /// Starts it again in its folder, after it has stopped.
+    /// Starts a stopped server again in its folder.
     #[track_caller]
     pub fn start_again(mut self) -> Self {
         let folder = std::mem::replace(&mut self.folder, TempDir::new().expect("a temporary folder"));
@@ -259,26 +260,26 @@ impl Server {
         Setup { folder, command }.start()
     }
 
-    /// Stops it as an operator does, and waits until it has ended.
+    /// Stops the server with SIGTERM, as an operator does, and returns its exit code.
     pub fn terminate(&mut self) -> Option<i32> {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(killed.success());
         let code = self.child.wait().expect("it ends").code();
-        // Includes its last lines.
-        self.readers.drain(..).for_each(|reader| reader.join().expect("nothing panics there"));
+        // Waits for the last lines of output.
+        self.readers.drain(..).for_each(|reader| reader.join().expect("the reader does not panic"));
         code
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The server may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let said = self.said();
         if !std::thread::panicking() {
-            assert!(!said.contains(KEY), "the planted key came out: {said}");
-            assert!(!said.contains("panicked"), "something panicked: {said}");
+            assert!(!said.contains(KEY), "the output contains the planted key: {said}");
+            assert!(!said.contains("panicked"), "the server panicked: {said}");
         }
     }
 }

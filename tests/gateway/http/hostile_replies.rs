@@ -12,10 +12,10 @@ use crate::fakes::http::{Reply, nobody};
 use crate::fakes::picture::{colored, gzip_of_zeros};
 use crate::harness::Picture;
 
-/// A reply, the label of its failure, its cost, and the number of requests to the host.
+/// The name of a case, a reply, the attempt's `failure`, its cost, and the number of requests to the host.
 type Case = (&'static str, Reply, &'static str, Option<&'static str>, usize);
 
-fn anything() -> Vec<Case> {
+fn cases() -> Vec<Case> {
     let text = |status: u16, body: &str| Reply::new(status, "text/html", body);
     let some = |body: &[u8]| Reply::new(200, "image/png", body);
     let half = {
@@ -29,7 +29,13 @@ fn anything() -> Vec<Case> {
         ("nothing", some(b""), "bad_answer", Some("3"), 1),
         ("half a picture", some(&half), "bad_answer", Some("3"), 1),
         ("cut", Reply { promised: Some(half.len() * 2), ..some(&half) }, "unreachable", None, 1),
-        ("shorter than it is", Reply { promised: Some(10), ..some(&half) }, "bad_answer", Some("3"), 1),
+        (
+            "longer than Content-Length",
+            Reply { promised: Some(10), ..some(&half) },
+            "bad_answer",
+            Some("3"),
+            1,
+        ),
         ("2 GB", Reply { promised: Some(2 << 30), ..some(&half) }, "bad_answer", None, 1),
         ("never ending", Reply { endless: true, ..some(&half) }, "bad_answer", None, 1),
         ("gzip bomb", bomb, "bad_answer", None, 1),
@@ -62,7 +68,7 @@ fn anything() -> Vec<Case> {
 fn after_any_reply_of_a_host_the_built_in_model_answers_in_bounded_time_and_memory() {
     let host = Api::blank();
     let server = described(&host.url(), &format!("first_byte_timeout = 1\ntimeout = 1\n{RAW}")).start();
-    for (what, reply, failure, credits, calls) in anything() {
+    for (what, reply, failure, credits, calls) in cases() {
         let (before, start) = (host.requests().len(), Instant::now());
         host.always(reply);
         let facts = facts(&server);
@@ -74,7 +80,7 @@ fn after_any_reply_of_a_host_the_built_in_model_answers_in_bounded_time_and_memo
             "{what}: {attempt}"
         );
         assert_eq!(host.requests().len() - before, calls, "{what}");
-        // `timeout`, network time, and colouring here.
+        // The time covers `timeout`, the network, and colouring with the built-in model.
         assert!(start.elapsed() < Duration::from_secs(15), "{what}: {:?}", start.elapsed());
     }
     let memory = server.metric("process_resident_memory_bytes");
@@ -129,7 +135,8 @@ fn plain(side: u32) -> Vec<u8> {
 
 #[test]
 fn large_decoded_replies_share_bounded_memory() {
-    // 50 megapixels, which are not decoded; and 4, which are, but not two dozen images at once.
+    // An image of 50 megapixels is refused before decoding. Images of 4 megapixels are decoded, but never 24 of them at
+    // the same time.
     let bombs = [(7060, "far more pixels than the picture sent"), (2048, "")];
     let host = Api::blank();
     let setup = described(&host.url(), &format!("luma_lock = false\nconcurrency = 24\n{RAW}"));

@@ -1,5 +1,4 @@
-//! Kind `http`: each shipped file against a host of its protocol, and the example in the
-//! documentation.
+//! Kind `http`: each shipped provider file, tested with a host of its protocol, and the example in the documentation.
 
 mod hostile_replies;
 mod result_urls;
@@ -72,7 +71,7 @@ fn each_shipped_file_works_with_a_host_that_follows_its_protocol() {
             "400",
             vec!["POST /hf-inference/models/black-forest-labs/FLUX.1-Kontext-dev"],
         ),
-        // 56 x 0.05 + 1024 x 0.1 + 1584 x 0.4.
+        // Tokens times their price: 56 x 0.05 + 1024 x 0.1 + 1584 x 0.4.
         ("openai", Api::openai(), "", "738.8", vec!["POST /v1/images/edits"]),
     ] {
         let server = shipped(name, &format!("{}{path}", host.url())).start();
@@ -86,7 +85,7 @@ fn each_shipped_file_works_with_a_host_that_follows_its_protocol() {
         );
         assert!(colorfulness(&picture) > 5.0, "{name}");
         assert_eq!(host.asked(), asked, "{name}");
-        // Warm above, cool below, like the fake's tint: nothing was rotated or moved.
+        // The top is warm and the bottom is cool, as in the fake's tint: the image was not rotated or moved.
         let rgb = picture.to_rgb8();
         let warm = |y: u32| i32::from(rgb.get_pixel(600, y).0[0]) - i32::from(rgb.get_pixel(600, y).0[2]);
         assert!(warm(60) > 0 && warm(840) < 0, "{name}: {} {}", warm(60), warm(840));
@@ -163,7 +162,7 @@ fn replicate_is_polled_and_cancelled_after_the_time_out() {
         host.requests().split_first().map(|(first, rest)| (first.clone(), rest.to_vec())).unwrap();
     let key = format!("Bearer {KEY}");
     for request in polls {
-        // The file is public, so the key is not sent.
+        // Result files are public, so the key is not sent with requests for them.
         let expected = request.path().starts_with("/v1/").then_some(key.as_str());
         assert_eq!(request.header("Authorization"), expected, "{}", request.path());
         assert_eq!(request.header("Prefer"), None);
@@ -177,7 +176,7 @@ fn replicate_is_polled_and_cancelled_after_the_time_out() {
     let facts = facts(&server);
     let attempt = &facts["attempts"][0];
     assert_eq!((&facts["provider"], &attempt["failure"]), (&json!("local"), &json!("timeout")), "{attempt}");
-    assert_eq!(attempt["credits"], Value::Null, "what it has cost by then is unknown");
+    assert_eq!(attempt["credits"], Value::Null, "the cost until the time-out is unknown");
     assert_eq!(host.asked().last().unwrap(), &format!("POST {one}/cancel"));
     assert_eq!(host.asked().iter().filter(|asked| asked.contains("cancel")).count(), 1);
 }

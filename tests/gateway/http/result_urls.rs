@@ -75,7 +75,7 @@ fn a_result_url_is_fetched_from_listed_hosts_only_and_without_the_key() {
     ] {
         let facts = say(&address);
         let attempt = &facts["attempts"][0];
-        // The call was paid.
+        // The call itself is charged.
         assert_eq!(
             (&attempt["failure"], &attempt["credits"]),
             (&json!("bad_answer"), &json!("3")),
@@ -83,7 +83,7 @@ fn a_result_url_is_fetched_from_listed_hosts_only_and_without_the_key() {
         );
         assert!(attempt["reason"].as_str().unwrap().contains(said), "{address}: {attempt}");
     }
-    assert_eq!(strays.load(Ordering::SeqCst), 0, "a stranger was asked");
+    assert_eq!(strays.load(Ordering::SeqCst), 0, "a request was sent to a host that is not listed");
     assert!(
         good.lock().unwrap().iter().all(|request| request.header("A").is_none()),
         "the key went to another host"
@@ -113,7 +113,7 @@ fn a_private_address_is_used_only_if_the_file_allows_it() {
     let facts = server.get("/v1/providers").json();
     let reason = facts["providers"][0]["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("127.0.0.1 is this machine itself, which `allow_private = true`"), "{reason}");
-    // A name is checked when it is resolved.
+    // The address of a host name is checked when the name is resolved.
     let server = without(&format!("http://localhost:{port}"));
     let named = self::facts(&server);
     let attempt = &named["attempts"][0];
@@ -140,7 +140,7 @@ fn a_gateway_configured_to_call_itself_notices_at_once() {
         .file("config/providers/me.toml", "kind = \"onnx\"\n")
         .env("PIXCOLOR_CACHE__ENABLED", "false")
         .start();
-    // Its port is known only now.
+    // The gateway's own port is known only after its start.
     let me = format!(
         "kind = \"http\"\nmodel = \"me\"\nbase_url = \"{}\"\nallow_private = true\nprice.terms = []\n\
          request = {{ path = \"/v1/colorize\", body = \"raw\", query = {{ provider = \"me\" }} }}\n\
@@ -148,7 +148,7 @@ fn a_gateway_configured_to_call_itself_notices_at_once() {
         server.url("")
     );
     std::fs::write(server.path("config/providers/me.toml"), me).unwrap();
-    server.until("it asks itself", |server| {
+    server.until("the provider leads to the gateway itself", |server| {
         let providers = server.get("/v1/providers").json();
         providers["providers"].as_array().unwrap().iter().any(|it| it["name"] == "me" && it["kind"] == "http")
     });
@@ -158,7 +158,7 @@ fn a_gateway_configured_to_call_itself_notices_at_once() {
     let detail = answer.problem(502)["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("status 508") && detail.contains("is asking itself"), "{detail}");
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    // The request may have been forwarded by others.
+    // A request that other proxies have forwarded is accepted.
     let others = [("CDN-Loop", "pixcolor-0123, example.com; a=b")];
     assert_eq!(server.post("/v1/colorize", &others, &picture.bytes).status, 200);
 }

@@ -83,7 +83,7 @@ fn compare(folder: &Path, file: &[u8], within: f64) -> Result<(), String> {
     if difference <= within { Ok(()) } else { Err(format!("differs by {difference:.2} levels")) }
 }
 
-/// A picture as PPM or PGM, and the cjpeg arguments that make a JPEG of it.
+/// Makes a JPEG of the scene with cjpeg. Returns `None` if cjpeg refuses the arguments.
 fn cjpeg(
     folder: &Path,
     size: (u32, u32),
@@ -266,12 +266,12 @@ fn a_cut_jpeg_is_decoded_up_to_the_cut_and_marked_as_damaged() {
                     let rows = (192 * part / 100 - 32) * 256;
                     assert!(
                         got.gray.luma[..rows] == whole.gray.luma[..rows],
-                        "{name}, {part} %: what is there"
+                        "{name}, {part} %: rows before the cut differ"
                     );
                     let last = got.gray.luma.last().unwrap();
                     assert!(
                         (f64::from(*last) / 655.35 - 53.6).abs() < 1.0,
-                        "{name}, {part} %: the rest is grey"
+                        "{name}, {part} %: the last row is not grey"
                     );
                 }
             }
@@ -302,14 +302,14 @@ fn a_lost_or_repeated_restart_marker_costs_one_interval_and_shifts_nothing() {
                 let ours = sum as f64 / luma.luma.len() as f64 / 655.35;
                 assert!(
                     ours <= 1.0 + theirs,
-                    "{sampling}: {ours} L* from libjpeg's, {theirs} levels from the whole"
+                    "{sampling}: {ours} L* from libjpeg's picture, which is {theirs} levels from the whole file's"
                 );
             }
         }
     }
 }
 
-/// A changed file may still be valid and contain another picture; libjpeg must then show the same picture.
+/// A changed file may be a valid file of another picture. Our decoder and libjpeg must then show the same picture.
 #[test]
 fn a_changed_jpeg_without_a_damage_mark_matches_libjpeg() {
     let folder = tempfile::tempdir().unwrap();
@@ -327,7 +327,10 @@ fn a_changed_jpeg_without_a_damage_mark_matches_libjpeg() {
                 Ok(ours) => {
                     silent += 1;
                     let difference = difference(&ours, &reference);
-                    assert!(difference < 1.0, "{name}: {difference} levels, and nothing was said");
+                    assert!(
+                        difference < 1.0,
+                        "{name}: differs by {difference} levels, and no damage was reported"
+                    );
                 }
                 Err(_) if Photo::decode(&changed, &Limits::default()).is_ok() => marked += 1,
                 Err(_) => refused += 1,

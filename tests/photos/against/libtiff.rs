@@ -17,7 +17,7 @@ fn run(program: &str, arguments: &[&str], from: &Path, to: &Path) {
 
 /// The picture on white, as `tiff2rgba` decodes it. `tiff2rgba` multiplies colours by their opacity, but not
 /// interleaved greys (`gray`).
-fn as_libtiff_sees(file: &Path, folder: &Path, gray: bool) -> Vec<u8> {
+fn as_libtiff_decodes(file: &Path, folder: &Path, gray: bool) -> Vec<u8> {
     let to = folder.join("rgba.tif");
     run("tiff2rgba", &["-c", "none"], file, &to);
     let mut reader = ::tiff::decoder::Decoder::new(std::fs::File::open(to).unwrap()).unwrap();
@@ -33,7 +33,7 @@ fn as_libtiff_sees(file: &Path, folder: &Path, gray: bool) -> Vec<u8> {
     pixels.as_chunks().0.iter().flat_map(on_white).collect()
 }
 
-/// The largest and the mean difference of codes.
+/// The largest and the mean difference of 8-bit values.
 fn differences(one: &[u8], other: &[u8]) -> (u8, f64) {
     assert_eq!(one.len(), other.len());
     let each = one.iter().zip(other).map(|(a, b)| a.abs_diff(*b));
@@ -61,7 +61,7 @@ fn every_kind_of_tiff_matches_libtiff() {
             }
             let bytes = kind.file(planar);
             std::fs::write(&file, &bytes).unwrap();
-            let wanted = as_libtiff_sees(&file, folder.path(), kind.photometric < 2 && !planar);
+            let wanted = as_libtiff_decodes(&file, folder.path(), kind.photometric < 2 && !planar);
             let got = Rgb::decode(&bytes, &Limits::default())
                 .unwrap_or_else(|error| panic!("{}: {error}", kind.name));
             let (most, _) = differences(&got.pixels, &wanted);
@@ -160,7 +160,7 @@ fn separate_tiles_of_16_bits_match_libtiff() {
             let bytes = tiff(&tags, &data, 0);
             std::fs::write(&file, &bytes).unwrap();
             let got = Rgb::decode(&bytes, &Limits::default()).unwrap();
-            let (most, _) = differences(&got.pixels, &as_libtiff_sees(&file, folder.path(), false));
+            let (most, _) = differences(&got.pixels, &as_libtiff_decodes(&file, folder.path(), false));
             assert!(most <= 2, "{}, compression {compression}: {most} levels", kind.name);
         }
     }
@@ -182,12 +182,12 @@ fn jpeg_in_tiff_strips_and_tiles_matches_libtiff() {
         {
             let arguments = [layout, &["-c", compression]].concat();
             let (file, bytes) = written(folder.path(), &picture, &arguments);
-            let wanted = as_libtiff_sees(&file, folder.path(), false);
+            let wanted = as_libtiff_decodes(&file, folder.path(), false);
             let got = Rgb::decode(&bytes, &Limits::default())
                 .unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
             let (most, mean) = differences(&got.pixels, &wanted);
             if mean >= 1.0 {
-                wrong.push(format!("{name} {arguments:?}: {most} levels, {mean} in the mean"));
+                wrong.push(format!("{name} {arguments:?}: {most} levels at most, {mean} on average"));
             }
         }
     }
@@ -218,7 +218,7 @@ fn ycbcr_without_jpeg_matches_libtiff() {
         std::fs::write(&file, &bytes).unwrap();
         let got = Rgb::decode(&bytes, &Limits::default())
             .unwrap_or_else(|error| panic!("{across}x{down}: {error}"));
-        let (most, _) = differences(&got.pixels, &as_libtiff_sees(&file, folder.path(), false));
+        let (most, _) = differences(&got.pixels, &as_libtiff_decodes(&file, folder.path(), false));
         assert!(most <= 1, "{across}x{down}: {most} levels");
     }
 }
@@ -232,7 +232,7 @@ fn old_style_lzw_matches_libtiff() {
     let bytes = tiff(&strip(WIDTH, HEIGHT, 8, 1, 1, 5, &data), &data, 0);
     std::fs::write(&file, &bytes).unwrap();
     let got = Rgb::decode(&bytes, &Limits::default()).unwrap();
-    assert_eq!(differences(&got.pixels, &as_libtiff_sees(&file, folder.path(), false)).0, 0);
+    assert_eq!(differences(&got.pixels, &as_libtiff_decodes(&file, folder.path(), false)).0, 0);
 }
 
 /// Unsupported kinds: the tag and values that select them, and a word that the error must contain.

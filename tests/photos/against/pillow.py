@@ -1,4 +1,4 @@
-"""Decodes every picture in a folder with Pillow, and converts colours with littleCMS; what comes out lies beside it."""
+"""Decodes every picture in a folder with Pillow, and converts colours with littleCMS. Writes each result beside its input."""
 
 import io
 import pathlib

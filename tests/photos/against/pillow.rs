@@ -102,7 +102,7 @@ fn every_kind_of_bmp_matches_pillow() {
     }
 }
 
-/// A profile, Pillow's mode for it, and the largest allowed difference from littleCMS, in codes.
+/// A profile, Pillow's mode for it, and the largest allowed difference from littleCMS, in 8-bit levels.
 struct Case {
     name: String,
     icc: Vec<u8>,
@@ -184,7 +184,7 @@ fn icc_profiles_match_littlecms() {
         assert_eq!(got.len(), wanted.len(), "{name}");
         let apart = got.iter().zip(&wanted).map(|(a, b)| a.abs_diff(*b));
         let (most, at) = apart.zip(0..).max_by_key(|&(apart, _)| apart).unwrap();
-        println!("{name}: at most {most} apart");
+        println!("{name}: differs by at most {most}");
         if most > within {
             wrong
                 .push(format!("{name}: sample {at} is {} and not {}", got[at as usize], wanted[at as usize]));

@@ -25,7 +25,7 @@ fn icc(profile: &ColorProfile) -> Vec<u8> {
     chunk(b"iCCP", &[b"name\0\0", &make::deflated(&profile.encode().unwrap())[..]].concat())
 }
 
-/// The sRGB codes of one pixel in a file with these chunks.
+/// The sRGB values of one pixel in a file with these chunks.
 fn pixel(color: u8, depth: u8, samples: &[u8], chunks: &[Vec<u8>]) -> [u8; 3] {
     let mut chunks = chunks.to_vec();
     chunks.push(chunk(b"IDAT", &make::deflated(&[&[0], samples].concat())));
@@ -37,7 +37,7 @@ fn gray(code: u8, chunks: &[Vec<u8>]) -> u8 {
     pixel(0, 8, &[code], chunks)[1]
 }
 
-/// The sRGB code of a linear intensity.
+/// The sRGB value of a linear intensity.
 fn srgb(light: f64) -> u8 {
     let encoded = if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
     (encoded * 255.0).round() as u8
@@ -100,7 +100,7 @@ fn primaries_apply_only_together_with_a_gamma() {
         for (one, other) in by_chunks.into_iter().zip(by_profile) {
             close(one, other, &format!("{sample:?}"));
         }
-        assert_eq!(pixel(2, 8, &sample, &file[1..]), sample, "primaries alone mean nothing");
+        assert_eq!(pixel(2, 8, &sample, &file[1..]), sample, "primaries without a gamma have no effect");
     }
     assert_ne!(pixel(2, 8, &[200, 100, 50], &file), [200, 100, 50]);
     // Invalid primaries.
@@ -161,10 +161,10 @@ fn the_valid_chunk_with_the_highest_precedence_applies() {
     assert_eq!(gray(55, &all[..3]), 128, "iCCP");
     assert_eq!(gray(55, &all[..2]), 55, "sRGB");
     assert!(gray(55, &all[..1]) > 150, "gAMA");
-    assert_eq!(gray(55, &[profile.clone(), damaged(code_points(1, 13))]), 128, "a checksum of cICP");
-    assert_eq!(gray(55, &[srgb.clone(), damaged(profile.clone())]), 55, "a checksum of iCCP");
-    assert_eq!(gray(55, &[gamma(100_000), damaged(srgb)]), 128, "a checksum of sRGB");
-    // An invalid profile, or one for another kind of picture.
+    assert_eq!(gray(55, &[profile.clone(), damaged(code_points(1, 13))]), 128, "cICP with a wrong checksum");
+    assert_eq!(gray(55, &[srgb.clone(), damaged(profile.clone())]), 55, "iCCP with a wrong checksum");
+    assert_eq!(gray(55, &[gamma(100_000), damaged(srgb)]), 128, "sRGB with a wrong checksum");
+    // An invalid profile, or an RGB profile in a grey picture.
     for useless in [chunk(b"iCCP", b"name\0\0nonsense"), icc(&ColorProfile::new_display_p3())] {
         assert_eq!(gray(55, &[useless, gamma(100_000)]), 128);
     }

@@ -42,8 +42,8 @@ fn damage_outside_the_picture_is_ignored() {
         ("sizes with a wrong checksum", before(&wrong(b"pHYs", &[0, 0, 11, 19, 0, 0, 11, 19, 1]))),
         ("a profile with a wrong checksum", before(&wrong(b"iCCP", b"name\0\0nonsense"))),
         ("EXIF with a wrong checksum", before(&wrong(b"eXIf", &exif))),
-        ("a background of a palette that is not there", before(&chunk(b"bKGD", &[9]))),
-        ("code points of no length", before(&chunk(b"cICP", &[1]))),
+        ("a background for a missing palette", before(&chunk(b"bKGD", &[9]))),
+        ("code points that are too short", before(&chunk(b"cICP", &[1]))),
         ("frames out of order", before(&chunk(b"fcTL", &[7; 26]))),
         ("an animation of no frames", before(&chunk(b"acTL", &[0; 8]))),
         (
@@ -87,7 +87,7 @@ fn a_cut_png_is_decoded_up_to_the_cut_and_the_rest_is_gray() {
             );
         }
         let answer = Rgb::decode(&png[..png.len() / 2], &Limits::default());
-        assert!(matches!(answer, Err(PhotoError::Broken(_))), "a provider's answer has to be whole");
+        assert!(matches!(answer, Err(PhotoError::Broken(_))), "a provider's image must be complete");
     }
 }
 

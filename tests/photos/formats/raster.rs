@@ -101,10 +101,10 @@ fn missing_rows_of_a_cut_gif_are_gray() {
     let gif = make::gif(64, 48, &make::gif_frame(0, 0, 64, 48));
     let whole = decode("whole", &gif);
     let photo = decode("no end", &gif[..gif.len() - 1]);
-    assert_eq!((&photo.gray, &photo.damage), (&whole.gray, &None), "a missing trailer means nothing");
+    assert_eq!((&photo.gray, &photo.damage), (&whole.gray, &None), "a missing trailer is not damage");
     let photo = decode("cut", &gif[..gif.len() / 2]);
     assert!(photo.damage.is_some() && photo.alpha.is_none());
-    // Half of the rows. The edge between black and grey is smoothed, as in a one-bit scan.
+    // Half of the rows are missing. The edge between black and grey is smoothed, as in a one-bit scan.
     assert!(photo.gray.luma[..16 * 64].iter().all(|&luma| luma == whole.gray.luma[0]));
     assert!(photo.gray.luma[31 * 64..].iter().all(|&luma| luma == mid));
     // In an interlaced file, missing rows repeat the row above.
@@ -112,6 +112,6 @@ fn missing_rows_of_a_cut_gif_are_gray() {
     let interlaced = make::overwrite(&gif, at + 9, &[0x40]);
     let photo = decode("interlaced", &interlaced[..gif.len() / 2]);
     assert!(photo.damage.is_some());
-    assert_eq!(photo.gray, whole.gray, "of one colour");
+    assert_eq!(photo.gray, whole.gray, "the picture has one colour");
     assert!(Photo::decode(&gif[..150], &Limits::default()).is_err());
 }

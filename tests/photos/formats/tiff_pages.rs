@@ -38,7 +38,7 @@ fn the_picture_is_the_first_page_that_is_neither_a_thumbnail_nor_a_mask() {
         assert_eq!((head.width, head.height), SIZE, "tag {tag} of {value}");
         same("the third page", &file, 0.0);
     }
-    // A page of a multi-page document is a picture.
+    // A page that is marked as part of a multi-page document is a picture.
     let tags = with(&tags, 254, Some(vec![2]));
     let (small, data) = small_page(254, 0);
     same("the first of two pages", &pages(&[(&tags, &rgb), (&small, &data)], 0), 0.0);

@@ -39,15 +39,15 @@ fn pngs() -> Vec<File> {
     let mut zip = small.clone();
     zip.extend(b"PK\x03\x04 <script>alert(1)</script> %PDF-1.7");
     vec![
-        ("IDAT that goes on for 300 MB", png(64, 48, 8, 0, &[chunk(b"IDAT", &bomb)]), SMALL),
+        ("IDAT that expands to 300 MB", png(64, 48, 8, 0, &[chunk(b"IDAT", &bomb)]), SMALL),
         ("zTXt of 300 MB", insert(&small, 33, &bomb_chunk(b"zTXt", b"Comment\0\0")), SMALL),
         ("iTXt of 300 MB", insert(&small, 33, &bomb_chunk(b"iTXt", b"Comment\0\x01\0\0\0")), SMALL),
         ("iCCP of 300 MB", insert(&small, 33, &bomb_chunk(b"iCCP", b"sRGB\0\0")), SMALL),
         ("20,000 text chunks", insert(&small, 33, &many), SMALL),
-        ("PNG and ZIP and script at once", zip, SMALL),
+        ("PNG that is also a ZIP and a script", zip, SMALL),
         ("PNG 0 wide", png(0, 48, 8, 0, &[]), Broken),
         ("PNG 65,535 x 65,535", png(65_535, 65_535, 8, 0, &[]), TooMany),
-        ("PNG of 4 billion a side", png(u32::MAX, u32::MAX, 16, 6, &[]), TooMany),
+        ("PNG of 4 billion pixels per side", png(u32::MAX, u32::MAX, 16, 6, &[]), TooMany),
         ("PNG of 50 MP without data", png(16_384, 3000, 8, 2, &[]), Broken),
         ("PNG of 50 MP with little data", png(16_384, 3000, 16, 6, &[chunk(b"IDAT", &bomb[..200])]), Broken),
         ("PNG cut in half", small[..small.len() / 2].to_vec(), PART),
@@ -59,17 +59,17 @@ fn pngs() -> Vec<File> {
             insert(&small, 33, &chunk(b"IDAT", b"").repeat(20_000)),
             SMALL,
         ),
-        ("PNG with 20,000 chunks behind its data", insert(&small, small.len() - 12, &many), SMALL),
-        ("EXIF in circles", insert(&small, 33, &chunk(b"eXIf", &loops)), SMALL),
-        ("gamma of nearly nothing", insert(&small, 33, &chunk(b"gAMA", &[0, 0, 0, 1])), SMALL),
-        ("primaries of nonsense", insert(&small, 33, &primaries), SMALL),
+        ("PNG with 20,000 chunks after its data", insert(&small, small.len() - 12, &many), SMALL),
+        ("EXIF whose directory links to itself", insert(&small, 33, &chunk(b"eXIf", &loops)), SMALL),
+        ("gamma of almost 0", insert(&small, 33, &chunk(b"gAMA", &[0, 0, 0, 1])), SMALL),
+        ("invalid primaries", insert(&small, 33, &primaries), SMALL),
         ("PNG cut in its header", small[..20].to_vec(), Broken),
         ("PNG whose data are cut", png(64, 48, 8, 2, &[chunk(b"IDAT", &make::data(&small)[..99])]), Broken),
         ("PNG chunk of 4 GB", overwrite(&small, 33, &[0xFF; 4]), SMALL),
         ("PNG header with a wrong checksum", overwrite(&small, 29, b"oops"), Broken),
         ("PNG of 3 bits", png(64, 48, 3, 0, &[]), Broken),
-        ("PNG of palette without palette", png(64, 48, 8, 3, &[chunk(b"IDAT", &bomb)]), Broken),
-        ("PNG of data that are none", png(64, 48, 8, 2, &[chunk(b"IDAT", &[0xAA; 999])]), Broken),
+        ("PNG whose palette is missing", png(64, 48, 8, 3, &[chunk(b"IDAT", &bomb)]), Broken),
+        ("PNG with invalid data", png(64, 48, 8, 2, &[chunk(b"IDAT", &[0xAA; 999])]), Broken),
     ]
 }
 
@@ -104,9 +104,9 @@ fn jpegs() -> Vec<File> {
         ("JPEG cut and closed again", [&small[..small.len() * 2 / 3], &[0xFF, 0xD9]].concat(), PART),
         ("JPEG cut early and closed again", [&small[..scan + 60], &[0xFF, 0xD9]].concat(), Broken),
         ("JPEG of 49 MP with data for 3,000 pixels", huge, Broken),
-        ("JPEG and a ZIP at once", with_trailer(b"PK\x05\x06\0\0\0\0"), SMALL),
-        ("JPEG with a megabyte of rubbish behind", with_trailer(&vec![0xFF; 1 << 20]), SMALL),
-        ("JPEG with another JPEG behind", with_trailer(&small), SMALL),
+        ("JPEG that is also a ZIP", with_trailer(b"PK\x05\x06\0\0\0\0"), SMALL),
+        ("JPEG with a megabyte of rubbish at its end", with_trailer(&vec![0xFF; 1 << 20]), SMALL),
+        ("JPEG with another JPEG at its end", with_trailer(&small), SMALL),
         ("JPEG with a frame in its scan", in_scan, Broken),
         (
             "JPEG with two frames",
@@ -115,22 +115,22 @@ fn jpegs() -> Vec<File> {
         ),
         ("JPEG with a segment of length 1", insert(&small, 2, &[0xFF, 0xE5, 0, 1]), Broken),
         ("JPEG with a segment beyond its end", insert(&small, 2, &[0xFF, 0xE5, 0xFF, 0xFF]), Broken),
-        ("JPEG with Huffman tables of nonsense", insert(&small, frame, &segment(0xC4, &[0xFF; 40])), Broken),
+        ("JPEG with invalid Huffman tables", insert(&small, frame, &segment(0xC4, &[0xFF; 40])), Broken),
         ("JPEG sampled 0 times", overwrite(&small, frame + 11, &[0x00]), Broken),
         ("JPEG sampled 15 times", overwrite(&small, frame + 11, &[0xFF]), Broken),
         ("JPEG of 12 bits", overwrite(&small, frame + 4, &[12]), Unsupported),
-        ("JPEG of arithmetic coding", overwrite(&small, frame + 1, &[0xC9]), Unsupported),
-        ("JPEG without loss", overwrite(&small, frame + 1, &[0xC3]), Unsupported),
+        ("JPEG with arithmetic coding", overwrite(&small, frame + 1, &[0xC9]), Unsupported),
+        ("lossless JPEG", overwrite(&small, frame + 1, &[0xC3]), Unsupported),
         ("JPEG-LS", overwrite(&small, frame + 1, &[0xF7]), Unsupported),
-        ("JPEG with EXIF in circles", insert(&small, 2, &segment(0xE1, &loops)), SMALL),
+        ("JPEG with EXIF whose directory links to itself", insert(&small, 2, &segment(0xE1, &loops)), SMALL),
         (
-            "JPEG with a profile of nonsense",
+            "JPEG with an invalid profile",
             insert(&small, 2, &segment(0xE2, b"ICC_PROFILE\0\x01\x01nonsense")),
             SMALL,
         ),
         ("JPEG with 3,000 comments", insert(&small, 2, &segment(0xFE, b"hello").repeat(3000)), SMALL),
         ("JPEG with 30,000 comments", insert(&small, 2, &segment(0xFE, b"hello").repeat(30_000)), Broken),
-        ("JPEG of a start only", vec![0xFF, 0xD8, 0xFF], Broken),
+        ("JPEG that ends after its start marker", vec![0xFF, 0xD8, 0xFF], Broken),
         ("JPEG of markers only", [vec![0xFF, 0xD8], vec![0xFF; 100_000]].concat(), Broken),
     ]
 }
@@ -144,17 +144,17 @@ fn gifs() -> Vec<File> {
     let comments = [b"\x21\xFE".to_vec(), [&[255][..], &[b'x'; 255]].concat().repeat(4000), vec![0]].concat();
     vec![
         ("GIF of 20,000 frames", file(&endless), SMALL),
-        ("GIF of frames without an end", unended, SMALL),
+        ("GIF of 20,000 frames without an end", unended, SMALL),
         ("GIF without a frame", file(&[]), Broken),
         ("GIF 0 x 0", gif(0, 0, &frame), Broken),
         ("GIF 65,535 x 65,535", gif(65_535, 65_535, &frame), TooMany),
         ("GIF with a frame larger than its screen", file(&gif_frame(0, 0, 65, 48)), Broken),
         ("GIF with a frame outside its screen", file(&gif_frame(60, 40, 64, 48)), Broken),
         ("GIF cut in its frame", file(&frame)[..200].to_vec(), Broken),
-        ("GIF of codes that are none", file(&overwrite(&frame, 30, &[0xFF; 200])), Broken),
+        ("GIF with invalid codes", file(&overwrite(&frame, 30, &[0xFF; 200])), Broken),
         ("GIF with a megabyte of comment", file(&[comments, frame.clone()].concat()), SMALL),
         (
-            "GIF of 49 MP with a frame of one pixel",
+            "GIF of 49 MP cut early in its frame",
             gif(16_384, 3000, &gif_frame(0, 0, 16_384, 3000)[..300]),
             Broken,
         ),
@@ -164,7 +164,7 @@ fn gifs() -> Vec<File> {
 fn webps() -> Vec<File> {
     let (lossy, lossy_data) = small_webp(false);
     let (lossless, lossless_data) = small_webp(true);
-    // A key frame that claims 16,383 pixels a side.
+    // A key frame that claims 16,383 pixels per side.
     let large = overwrite(&lossy_data, 6, &[0xFF, 0x3F, 0xFF, 0x3F]);
     let lossy_chunk = webp_chunk(b"VP8 ", &lossy_data);
     let large_lossless = overwrite(&lossless_data, 1, &[0xFF, 0xFF, 0xFF, 0x0F]);
@@ -182,22 +182,30 @@ fn webps() -> Vec<File> {
             webp(&[vp8x(0, 64, 48), webp_chunk(b"VP8L", &large_lossless)]),
             Broken,
         ),
-        ("moving WebP whose frame is larger", moving(&webp_chunk(b"VP8 ", &large)), Broken),
-        ("moving WebP", moving(&lossy_chunk), SMALL),
-        ("WebP of 16 million a side", webp(&[vp8x(0, 1 << 24, 1 << 24), lossy_chunk.clone()]), TooMany),
+        ("animated WebP whose frame is larger", moving(&webp_chunk(b"VP8 ", &large)), Broken),
+        ("animated WebP", moving(&lossy_chunk), SMALL),
+        (
+            "WebP of 16 million pixels per side",
+            webp(&[vp8x(0, 1 << 24, 1 << 24), lossy_chunk.clone()]),
+            TooMany,
+        ),
         ("WebP 0 wide", overwrite(&lossy, 26, &[0, 0]), Broken),
         ("WebP cut in half", lossy[..lossy.len() / 2].to_vec(), Broken),
-        ("lossless WebP cut and said shorter", webp(&[webp_chunk(b"VP8L", &lossless_data[..60])]), Broken),
+        (
+            "lossless WebP cut, with the shorter length in its header",
+            webp(&[webp_chunk(b"VP8L", &lossless_data[..60])]),
+            Broken,
+        ),
         ("WebP of 4 GB", overwrite(&lossy, 4, &[0xFF; 4]), Broken),
         ("WebP with a chunk of 4 GB", overwrite(&lossy, 16, &[0xFF; 4]), Broken),
         ("WebP without a picture", webp(&[vp8x(0, 64, 48)]), Broken),
         (
-            "WebP of opacity that is none",
+            "WebP with invalid opacity",
             webp(&[vp8x(0x10, 64, 48), webp_chunk(b"ALPH", &[0xFF; 50]), lossy_chunk]),
             Broken,
         ),
-        ("lossless WebP of nonsense", overwrite(&lossless, 30, &[0xFF; 60]), Broken),
-        ("WebP with rubbish behind", [&lossy[..], b"rubbish"].concat(), SMALL),
+        ("lossless WebP with invalid data", overwrite(&lossless, 30, &[0xFF; 60]), Broken),
+        ("WebP with rubbish at its end", [&lossy[..], b"rubbish"].concat(), SMALL),
     ]
 }
 
@@ -217,7 +225,7 @@ fn tiffs() -> Vec<File> {
         ("TIFF cut in its directory", good[..good.len() - 30].to_vec(), Broken),
         ("TIFF 0 wide", plain(&with(&tags, 256, Some(vec![0]))), Broken),
         (
-            "TIFF of 4 billion a side",
+            "TIFF of 4 billion pixels per side",
             plain(&with(&with(&tags, 256, Some(vec![u32::MAX])), 257, Some(vec![u32::MAX]))),
             TooMany,
         ),
@@ -235,17 +243,17 @@ fn tiffs() -> Vec<File> {
         ("TIFF of 0 rows in a strip", plain(&with(&tags, 278, Some(vec![0]))), Broken),
         ("TIFF of 77 bits", plain(&with(&tags, 258, Some(vec![77]))), Unsupported),
         ("TIFF of 65,535 samples", plain(&with(&tags, 277, Some(vec![65_535]))), Unsupported),
-        ("TIFF of a palette that is not there", plain(&with(&tags, 262, Some(vec![3]))), Broken),
+        ("TIFF whose palette is missing", plain(&with(&tags, 262, Some(vec![3]))), Broken),
         (
-            "TIFF of a palette that is too short",
+            "TIFF whose palette is too short",
             plain(&with(&with(&tags, 262, Some(vec![3])), 320, Some(vec![9; 6]))),
             Broken,
         ),
         ("TIFF of an unknown compression", plain(&with(&tags, 259, Some(vec![999]))), Unsupported),
-        ("TIFF of LZW that is none", compressed(5, &[0xFF; 100]), Broken),
-        ("TIFF of deflate that goes on for 100 MB", compressed(8, &bomb), SMALL),
+        ("TIFF with invalid LZW", compressed(5, &[0xFF; 100]), Broken),
+        ("TIFF of deflate that expands to 100 MB", compressed(8, &bomb), SMALL),
         ("TIFF of a JPEG larger than its strip", compressed(7, &large), Broken),
-        ("TIFF of a fax that is none", tiff(&strip(64, 48, 1, 1, 0, 4, &[0xA5; 60]), &[0xA5; 60], 0), SMALL),
+        ("TIFF with invalid fax data", tiff(&strip(64, 48, 1, 1, 0, 4, &[0xA5; 60]), &[0xA5; 60], 0), SMALL),
         (
             "TIFF of tiles 0 wide",
             plain(&with(
@@ -289,6 +297,6 @@ fn others() -> Vec<File> {
         ("BMP 2 billion below the top", overwrite(&bmp, 22, &i32::MIN.to_le_bytes()), TooMany),
         ("BMP whose pixels are beyond its end", overwrite(&bmp, 10, &[0xFF; 4]), Broken),
         ("BMP of 77 bits", overwrite(&bmp, 28, &[77]), Broken),
-        ("BMP of run lengths that are none", runs, Broken),
+        ("BMP with invalid run lengths", runs, Broken),
     ]
 }

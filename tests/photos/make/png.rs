@@ -37,7 +37,7 @@ pub fn png(width: u32, height: u32, depth: u8, color: u8, chunks: &[Vec<u8>]) ->
     bytes
 }
 
-/// A compressed zlib stream of this many zeros, a thousandth of their size.
+/// A zlib stream that expands to this many zeros. It has about a thousandth of their size.
 pub fn zeros(count: usize) -> Vec<u8> {
     let width = 1 << 16;
     let mut bytes = Vec::new();
@@ -89,7 +89,7 @@ pub fn png_rows(width: usize, height: usize, interlaced: bool) -> Vec<(Vec<usize
     rows.filter(|(columns, _): &(Vec<usize>, usize)| !columns.is_empty()).collect()
 }
 
-/// A PNG whose header says whether it is interlaced.
+/// A PNG with these chunks whose header says whether it is interlaced.
 pub fn png_of(size: (u32, u32), depth: u8, color: u8, interlaced: bool, chunks: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = png(size.0, size.1, depth, color, chunks);
     let mut header = bytes[16..29].to_vec();

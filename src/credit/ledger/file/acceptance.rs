@@ -29,23 +29,23 @@ pub enum Acceptance {
 /// The ledger after a loss was accepted.
 #[derive(Debug)]
 pub struct AcceptedLedger {
-    /// What was wrong; `None` if only the clock was.
+    /// What was lost; `None` if only the clock was wrong.
     loss: Option<LedgerLoss>,
     /// Readable records.
     records: u64,
-    /// Credits that they charge or reserve.
+    /// Credits that these records charge or reserve.
     credits: Credits,
     /// The checkpoint's records and credits; `None` without a checkpoint.
     known: Option<SyncedPrefix>,
     /// The saved copy of the file; `None` if the file was missing.
     kept_aside: Option<PathBuf>,
-    /// The former time of the clock, if it was ahead of now.
+    /// The time of the latest record, if the clock was ahead when it was written.
     rewound: Option<OffsetDateTime>,
 }
 
 impl FileLedger {
-    /// Continues with the readable part of a folder's ledger. Fails while another process holds the ledger, or if it
-    /// cannot be read at all. Blocks on the disk.
+    /// Continues with the readable part of a folder's ledger. Fails while another process holds the ledger, or if the
+    /// ledger cannot be read at all. Blocks on the disk.
     pub fn accept_loss(folder: &Path, now: OffsetDateTime) -> Result<Acceptance, LedgerError> {
         let cannot = |error: std::io::Error| LedgerError {
             reason: format!("{} cannot be written: {error}", folder.join(LEDGER).display()),
@@ -101,7 +101,7 @@ impl fmt::Display for AcceptedLedger {
                 }
                 (None, Some(known)) => writeln!(
                     f,
-                    "Lost: {} records, {} credits, as far as the checkpoint knows.",
+                    "Lost: {} records, {} credits, according to the checkpoint.",
                     known.records.saturating_sub(*records),
                     known.credits.minus(*credits).max(Credits::ZERO)
                 )?,
@@ -110,13 +110,16 @@ impl fmt::Display for AcceptedLedger {
         }
         writeln!(f, "Kept: {records} records, {credits} credits charged or reserved.")?;
         if let Some(rewound) = rewound {
-            writeln!(f, "The clock was at {rewound} before: spending on later days counts today.")?;
+            writeln!(
+                f,
+                "The clock was at {rewound} before: spending on later days now counts as spent today."
+            )?;
         }
         if let Some(path) = kept_aside {
             writeln!(f, "The file as it was: {}", path.display())?;
         }
         f.write_str(
-            "Providers that cost something are on again, within seconds in a gateway that is running.",
+            "Providers that cost something are used again. A running gateway uses them within seconds.",
         )
     }
 }

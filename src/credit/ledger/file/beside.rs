@@ -12,13 +12,13 @@ use time::macros::format_description;
 use super::store::LEDGER;
 use crate::files;
 
-/// The process that locks this file owns the ledger, whatever file that is by now.
+/// The process that locks this file owns the ledger, even after the ledger's own file was replaced.
 const LOCK: &str = "ledger.lock";
 /// How long to wait for a process that is stopping.
 const LOCK_WAIT: Duration = Duration::from_millis(200);
 
 /// Creates the folder and takes the lock; the error is a sentence.
-#[allow(clippy::disallowed_methods, reason = "this is no async thread")]
+#[allow(clippy::disallowed_methods, reason = "this does not run on an async thread")]
 pub fn lock(folder: &Path) -> Result<File, String> {
     fs::create_dir_all(folder)
         .map_err(|error| format!("the folder {} cannot be made: {error}", folder.display()))?;
@@ -44,7 +44,7 @@ pub fn lock(folder: &Path) -> Result<File, String> {
     }
 }
 
-/// Saves the file from a byte on as a separate file, unless there is such a copy.
+/// Copies the ledger's file, from the byte `from` to its end, into a new file, unless such a copy exists.
 pub fn keep_aside(folder: &Path, from: u64, now: OffsetDateTime) -> io::Result<PathBuf> {
     let mut file = File::open(folder.join(LEDGER))?;
     file.seek(SeekFrom::Start(from))?;
@@ -71,7 +71,7 @@ pub fn keep_aside(folder: &Path, from: u64, now: OffsetDateTime) -> io::Result<P
     Ok(path)
 }
 
-/// Files that only the owner may read, because they contain clients' addresses.
+/// Options for files that only the owner can read, because they contain clients' addresses.
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600);

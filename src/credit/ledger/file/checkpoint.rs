@@ -2,8 +2,8 @@
 //! or removed file is noticed when it is opened.
 //!
 //! It is written in place after every sync of the ledger and never claims more than was synced. Its two slots are
-//! written in turn, each with a checksum. A crash damages at most one slot, and the other claims less. So the
-//! checkpoint needs no sync of its own for each reservation.
+//! written in turn, each with a checksum. A crash damages at most one slot, and the other slot describes an earlier
+//! state. So the checkpoint itself need not be synced for each reservation.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -20,20 +20,20 @@ use crate::files;
 use crate::hex::hex;
 
 pub const CHECKPOINT: &str = "ledger.checkpoint";
-/// Bytes of a slot: a line, padded with blanks.
+/// Bytes of a slot: a line, padded with spaces.
 const SLOT: usize = 1024;
 const SLOTS: u64 = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Rises by one with each checkpoint: the slot with the higher number is in effect.
+    /// Increases by one with each checkpoint. The slot with the higher number is in effect.
     pub sequence: u64,
     /// The time of the latest record about credit. It survives a rewrite of the ledger.
     #[serde(with = "time::serde::rfc3339::option")]
     pub latest: Option<OffsetDateTime>,
     /// The synced beginning of the ledger's file.
     pub ledger: SyncedPrefix,
-    /// The complete new file of a rewrite; a crash may come before or after the rename.
+    /// The complete new file of a rewrite. After a crash, the file may or may not have been renamed to the ledger.
     pub next: Option<SyncedPrefix>,
 }
 
@@ -93,7 +93,7 @@ impl Checkpoint {
 }
 
 impl SyncedPrefix {
-    /// Whether a file has this beginning.
+    /// Whether a file begins with these bytes.
     pub fn fits(&self, path: &Path) -> io::Result<bool> {
         let content = ContentHash::read(path, self.bytes)?;
         Ok(content.bytes == self.bytes && content.mark(self.credits) == *self)
@@ -109,7 +109,7 @@ pub struct ContentHash {
 }
 
 impl ContentHash {
-    /// The first bytes of a file, or all if it has fewer.
+    /// Reads the first `bytes` bytes of a file, or all if it has fewer.
     pub fn read(path: &Path, bytes: u64) -> io::Result<Self> {
         let mut file = File::open(path)?.take(bytes);
         let (mut content, mut buffer) = (Self::default(), vec![0; 1 << 16]);
@@ -121,7 +121,6 @@ impl ContentHash {
         }
     }
 
-    /// Adds bytes.
     pub fn add(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
         self.lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;

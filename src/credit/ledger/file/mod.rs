@@ -41,10 +41,10 @@ use writer::{LedgerWriter, WriterCommand};
 
 #[derive(Clone, Copy, Debug)]
 pub struct FileOptions {
-    /// A file longer than this many bytes is rewritten, with totals in place of calls, when it is four times as long
-    /// as the result.
+    /// A file longer than this many bytes is rewritten, with totals in place of calls, when it has become four times as
+    /// long as after its last rewrite.
     pub rewrite_above: u64,
-    /// How long an unusable ledger is not retried.
+    /// The time after which an unusable ledger is tried again.
     pub retry: Duration,
 }
 
@@ -69,7 +69,7 @@ pub struct FileLedger {
 struct SharedState {
     trouble: Mutex<Option<LedgerError>>,
     recovered: Mutex<Recovered>,
-    /// Whether the thread is to check the file soon.
+    /// Whether the thread has been asked to check the file and has not begun.
     checking: AtomicBool,
 }
 
@@ -80,7 +80,7 @@ impl FileLedger {
     pub fn open(folder: &Path, clock: Arc<dyn Clock>, options: FileOptions) -> std::io::Result<Self> {
         let (commands, received) = unbounded_channel();
         let weak = commands.downgrade();
-        // A lost ledger charges open reservations when it is opened again.
+        // If the ledger is closed already, the reservation is charged when the ledger is opened again.
         let back: ReservationReturn = Arc::new(move |ticket, dropped| {
             let _ = weak.upgrade().map(|commands| commands.send(WriterCommand::Return(ticket, dropped)));
         });
@@ -98,7 +98,7 @@ impl FileLedger {
         days: &RangeInclusive<Date>,
     ) -> Result<(Vec<UsageRow>, Option<String>), LedgerError> {
         let survey = LedgerSurvey::of(folder)?;
-        // It may have been rewritten in between.
+        // The ledger may have been rewritten after its checkpoint was read, so it is read a second time.
         let LedgerSurvey { found, synced, .. } =
             if survey.synced.is_ok() { survey } else { LedgerSurvey::of(folder)? };
         Ok((
@@ -123,7 +123,7 @@ impl FileLedger {
     ) -> Result<T, LedgerError> {
         let (answer, answered) = oneshot::channel();
         self.send(WriterCommand::Read(Box::new(move |state, today| {
-            // The caller may have gone.
+            // The caller may have stopped waiting.
             let _ = answer.send(state.map(|state| look(state, today)));
         })))?;
         answered.await.map_err(|_| stopped())?
@@ -189,7 +189,7 @@ impl Ledger for FileLedger {
     }
 
     fn health(&self) -> Result<(), LedgerError> {
-        // The thread stores its result for the next `look`.
+        // The thread stores the result for the next call of `health`.
         if !self.shared.checking.swap(true, Ordering::Relaxed) {
             let _ = self.send(WriterCommand::Check(None));
         }

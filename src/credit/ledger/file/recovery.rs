@@ -25,18 +25,18 @@ pub struct Recovered {
     pub kept_aside: Option<PathBuf>,
     /// Reservations without a settlement, which are charged in full.
     pub unsettled: u64,
-    /// Their sum.
+    /// The sum of these reservations.
     pub unsettled_credits: Credits,
 }
 
-/// A file that was read.
+/// The content of a ledger's file.
 pub struct LedgerContent {
     /// The totals of its records.
     pub state: LedgerState,
     /// The number of records.
     pub records: u64,
     pub damage: LedgerDamage,
-    /// In bytes.
+    /// The length of the file in bytes.
     pub length: u64,
 }
 
@@ -60,14 +60,14 @@ pub enum LedgerDamage {
         count: u64,
         /// The number of the first one, from 1.
         first: u64,
-        /// Before this byte all lines are intact.
+        /// The length of the part before the first damaged line.
         whole: u64,
-        /// Whether each contains bytes of 0, like pages that a power failure kept from the disk.
+        /// Whether each damaged line contains zero bytes, like pages that were not written before a power failure.
         holes: bool,
     },
     /// The file is empty.
     Empty,
-    /// The first line is not a ledger's.
+    /// The first line is not the header of a ledger.
     Header,
 }
 
@@ -138,7 +138,7 @@ impl LedgerDamage {
     /// The damage after one more line that is not a record.
     fn and(self, line: &[u8], number: u64, at: u64) -> Self {
         let hole = line.contains(&0);
-        // A line longer than any record comes in pieces and is not a torn one.
+        // A line that is longer than any record is read in pieces, and its pieces do not count as torn lines.
         let torn = !line.ends_with(b"\n") && (line.len() as u64) < LONGEST;
         match self {
             Self::None if torn => Self::Tail { whole: at },
@@ -152,7 +152,7 @@ impl LedgerDamage {
     }
 }
 
-/// Reads a line, or as much of it as is allowed; returns its length in bytes, 0 at the end.
+/// Reads a line, or its first `LONGEST` bytes. Returns the number of bytes read: 0 at the end of the file.
 fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     line.clear();
     reader.take(LONGEST).read_until(b'\n', line).map(|read| read as u64)

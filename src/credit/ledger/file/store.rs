@@ -18,18 +18,18 @@ use crate::credit::ledger::state::LedgerState;
 use crate::credit::ledger::{SettleResult, Settlement};
 use crate::files;
 
-/// The ledger.
+/// The name of the ledger's file.
 pub const LEDGER: &str = "ledger";
-/// A rewrite in progress, and the totals of a ledger that was replaced while it was in use.
+/// The name of the new file of a rewrite. It also stores the totals of a ledger that was replaced while it was in use.
 pub const NEW: &str = "ledger.new";
 
 /// An open ledger that this process alone writes to.
 pub struct LedgerFile {
     folder: PathBuf,
     file: File,
-    /// The identity of the open file, whatever its name.
+    /// Device and inode of the open file.
     identity: (u64, u64),
-    /// What was written.
+    /// Length and digest of all lines in the file.
     content: ContentHash,
     /// The part that a checkpoint confirms; `None` before the first checkpoint.
     synced: Option<SyncedPrefix>,
@@ -193,7 +193,8 @@ impl LedgerFile {
         self.note(state, None, durable)
     }
 
-    /// Records in the checkpoint that everything was synced, and that a new file is about to replace it.
+    /// Writes a checkpoint after a sync of the file. With `next`, the checkpoint also says that the new file is about
+    /// to replace this one.
     pub fn note(
         &mut self,
         state: &LedgerState,
@@ -219,7 +220,7 @@ impl LedgerFile {
         Checkpoint { sequence: self.sequence, latest: state.latest(), ledger, next }
     }
 
-    /// Whether the path still leads to the open file; if not, what happened to it.
+    /// `None` if the path still leads to the open file; otherwise, what happened to that file.
     pub fn displaced(&self) -> Option<String> {
         let path = self.folder.join(LEDGER);
         let there = match fs::metadata(&path) {
@@ -227,7 +228,7 @@ impl LedgerFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Some(format!("{} was removed while it was in use", path.display()));
             }
-            Err(error) => return Some(format!("{} cannot be looked at: {error}", path.display())),
+            Err(error) => return Some(format!("{} cannot be inspected: {error}", path.display())),
         };
         let what = match identity(&there) == self.identity {
             false => "was replaced by another file",
@@ -255,14 +256,14 @@ impl LedgerFile {
         self.rewritten = self.content.bytes / 2;
     }
 
-    /// Rewrites the file atomically: after a crash one of the two is complete.
+    /// Rewrites the file atomically: after a crash, the old or the new file is in place, and it is complete.
     pub fn rewrite(&mut self, state: &LedgerState) -> io::Result<()> {
         let new = self.write_new(state)?;
         self.replace(new, state)
     }
 
-    /// Renames a new file over the old one. After an error either may be in place; the checkpoint on the disk accepts
-    /// both.
+    /// Renames a new file over the old one. After an error, either of the two may be in place; the checkpoint on the
+    /// disk matches both.
     pub fn replace(&mut self, new: RewrittenLedger, state: &LedgerState) -> io::Result<()> {
         self.note(state, Some(&new), true)?;
         let RewrittenLedger { file, content, mark } = new;
@@ -283,7 +284,7 @@ impl LedgerFile {
     }
 }
 
-/// The identity of a file.
+/// Device and inode.
 fn identity(data: &Metadata) -> (u64, u64) {
     (data.dev(), data.ino())
 }
@@ -298,8 +299,8 @@ pub fn is_gone(folder: &Path) -> bool {
     [LEDGER, CHECKPOINT].iter().all(|name| folder.join(name).symlink_metadata().is_err())
 }
 
-/// Saves the totals of a ledger whose folder was removed. The checkpoint says that the ledger is missing, so that
-/// only a person can put the totals in its place.
+/// Saves the totals of a ledger whose folder was removed. The checkpoint shows that the ledger is missing, so that the
+/// totals are used only after a person has accepted the loss.
 pub fn save_lost(folder: &Path, state: &LedgerState) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let RewrittenLedger { mark, .. } = write_new(folder, state)?;
@@ -325,7 +326,7 @@ fn write_new(folder: &Path, state: &LedgerState) -> io::Result<RewrittenLedger> 
     Ok(RewrittenLedger { file, content, mark })
 }
 
-/// A reservation without a settlement belongs to a call that may have been made.
+/// Charges reservations without a settlement in full, because their calls may have been made.
 fn charge_unsettled(
     store: &mut LedgerFile,
     state: &mut LedgerState,

@@ -50,7 +50,7 @@ impl LedgerSurvey {
         // The checkpoint is read first: a running process may write both, and a checkpoint is never ahead of the
         // ledger.
         let checkpoint = match Checkpoint::read(folder) {
-            // An invalid folder is reported when it is created.
+            // If the folder's path is a file, the error is reported when the folder is created.
             Err(error) if error.kind() != io::ErrorKind::NotADirectory => {
                 let reason = format!("{} cannot be read: {error}", folder.join(CHECKPOINT).display());
                 return Err(LedgerError { reason });
@@ -98,9 +98,11 @@ fn synced(
         return Ok(counted.map_or(Ok(None), |counted| Err(format!("{name} is missing, and {counted}"))));
     };
     match found.damage {
-        LedgerDamage::Empty => return Ok(Err(format!("{name} is empty, which no ledger is"))),
-        LedgerDamage::Header => return Ok(Err(format!("{name} does not begin as a ledger does"))),
-        // Unsynced records that a power failure kept from the disk are not a loss.
+        LedgerDamage::Empty => {
+            return Ok(Err(format!("{name} is empty, but a ledger has at least a header")));
+        }
+        LedgerDamage::Header => return Ok(Err(format!("{name} does not begin with the header of a ledger"))),
+        // Records that were never synced, and that a power failure damaged, are not a loss.
         LedgerDamage::Lines { whole, holes: true, .. }
             if checkpoint.is_some_and(|it| it.ledger.bytes <= whole) => {}
         LedgerDamage::Lines { count, first, .. } => {

@@ -19,7 +19,7 @@ use crate::credit::ledger::state::LedgerState;
 use crate::credit::ledger::{LedgerError, ReserveError, ReserveRequest, SettleResult, Settlement};
 use crate::credit::window::Clock;
 
-/// Maximum commands that share a sync; it bounds the waiting time.
+/// Maximum number of commands that share a sync. It bounds the waiting time.
 const BATCH: usize = 1024;
 /// Tolerated difference between clocks.
 pub const SKEW: time::Duration = time::Duration::minutes(5);
@@ -27,7 +27,7 @@ pub const SKEW: time::Duration = time::Duration::minutes(5);
 /// A command to the thread.
 pub enum WriterCommand {
     Reserve(ReserveRequest, Sender<Result<Reservation, ReserveError>>),
-    /// Answered when it is written.
+    /// Ends a reservation; answered when the settlement is written.
     Settle(ReservationRecord, Settlement, Sender<()>),
     /// Returns a dropped reservation.
     Return(ReservationRecord, Dropped),
@@ -69,16 +69,16 @@ enum Access {
 #[derive(Default)]
 struct Batch {
     lines: Vec<u8>,
-    /// Those that end reservations.
+    /// Those of the lines that end reservations.
     ends: Vec<u8>,
-    /// Whether a caller acts as soon as a line is written, so that it must be synced.
+    /// Whether the lines must be synced before the callers get their answers.
     sync: bool,
     granted: Vec<(Reservation, Sender<Result<Reservation, ReserveError>>)>,
     settled: Vec<Sender<()>>,
 }
 
 impl LedgerWriter {
-    /// Opens the file or remembers why it cannot.
+    /// Opens the file, or remembers why it cannot be opened.
     pub fn open(
         folder: PathBuf,
         clock: Arc<dyn Clock>,
@@ -117,7 +117,7 @@ impl LedgerWriter {
         match command {
             WriterCommand::Reserve(wish, answer) => match self.reserve(wish, batch) {
                 Ok(reservation) => batch.granted.push((reservation, answer)),
-                // The caller may have gone, here and below.
+                // The caller may have stopped waiting, here and below.
                 Err(error) => {
                     let _ = answer.send(Err(error));
                 }
@@ -194,7 +194,7 @@ impl LedgerWriter {
         }
     }
 
-    /// Writes, and then answers.
+    /// Writes the lines, and then answers the callers.
     fn commit(&mut self, batch: Batch) {
         let displaced = match &self.access {
             Access::Open(store) if !batch.lines.is_empty() => store.displaced(),
@@ -246,7 +246,7 @@ impl LedgerWriter {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!("the ledger could not be shortened, and grows on: {error}");
+                    tracing::warn!("the ledger could not be shortened, and keeps growing: {error}");
                     store.postpone();
                 }
             }

@@ -18,7 +18,7 @@ use crate::credit::experience::{CallHistory, RECENT, SizeClass};
 use crate::credit::window::Clock;
 use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
-/// Maximum attempts of a reservation whose day differs from that of Redis's clock.
+/// Maximum number of tries for a reservation: after the first, with the day of Redis's clock or with another number.
 const TRIES: usize = 3;
 
 /// Why a reservation failed for a reason other than a budget.
@@ -137,7 +137,7 @@ impl RedisAccount {
                 }
             }
         }
-        let trouble = self.shared.confused("its clock jumps");
+        let trouble = self.shared.confused("its clock is at another day each time");
         Err(ReserveFailure::Redis(trouble, ticket))
     }
 
@@ -243,7 +243,7 @@ impl RedisAccount {
     }
 }
 
-/// The fields of the accounts that a call counts on.
+/// The fields of the accounts to which a call is charged.
 fn accounts(ticket: &ReservationRecord) -> Vec<String> {
     BudgetAccount::of(&ticket.provider, ticket.client.as_deref())
         .map(|account| keys::account(&account))

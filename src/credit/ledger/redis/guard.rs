@@ -22,7 +22,7 @@ pub const SKEW: i64 = 300;
 pub enum AccountTrouble {
     /// Redis may evict keys.
     #[error(
-        "may evict keys, and forget credit that was counted: its maxmemory-policy is {policy}, with a maxmemory of \
+        "may evict keys, and so lose spent credit: its maxmemory-policy is {policy}, with a maxmemory of \
          {maxmemory} bytes. Set maxmemory-policy to noeviction, or maxmemory to 0"
     )]
     Evicts {
@@ -43,14 +43,14 @@ pub enum AccountTrouble {
     Lost,
     /// Redis has another account than the one that the gateway knew.
     #[error(
-        "has another account of credit than the one that this gateway knew. Restore the data, or run \
-         `pixcolor ledger accept-loss` to go on with the account that is there now"
+        "has another credit account than the one that this gateway knew. Restore the data, or run \
+         `pixcolor ledger accept-loss` to continue with the account that Redis has now"
     )]
     Replaced,
     /// The epoch file cannot be read, so the gateway does not know its account.
     #[error(
-        "may have another account of credit than the one that this gateway knew, because {path} cannot be read: \
-         {why}. Make it readable, or run `pixcolor ledger accept-loss` to go on with the account that is there now"
+        "may have another credit account than the one that this gateway knew, because {path} cannot be read: \
+         {why}. Make it readable, or run `pixcolor ledger accept-loss` to continue with the account that Redis has now"
     )]
     Forgotten {
         /// The epoch file.
@@ -133,7 +133,7 @@ impl AccountGuard {
             return Err(self.refuse(trouble));
         }
         let epoch = answer.get(1).and_then(|text| Epoch::parse(text));
-        let epoch = epoch.ok_or_else(|| unusable(&self.shared.confused("its epoch is not one")))?;
+        let epoch = epoch.ok_or_else(|| unusable(&self.shared.confused("its epoch is invalid")))?;
         self.warn_of_clock(answer.get(2).and_then(|seconds| seconds.parse().ok()).unwrap_or_default());
         self.store(epoch).await;
         self.lock().epoch = Some(epoch);
@@ -161,7 +161,7 @@ impl AccountGuard {
         error
     }
 
-    /// The epoch from memory or from the file. The file counts while an operator may have accepted a loss.
+    /// The epoch from memory or from the file. The file is read again while an operator may have accepted a loss.
     async fn remembered(&self) -> Result<Option<Epoch>, AccountTrouble> {
         let Some(file) = self.file.clone() else { return Ok(self.lock().epoch) };
         {
@@ -204,8 +204,8 @@ impl AccountGuard {
             && !std::mem::replace(&mut state.warned, true)
         {
             tracing::warn!(
-                "{} cannot be written: {error}. If Redis loses the account of credit while this program does not \
-                 run, it will not notice",
+                "{} cannot be written: {error}. If Redis loses the credit account while this gateway does not run, \
+                 the gateway will not notice the loss",
                 path.display()
             );
         }

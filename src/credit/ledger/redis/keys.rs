@@ -148,7 +148,7 @@ pub fn read_tally(tally: &mut Tally, name: &str, value: i64) {
         "sent_pixels" => tally.sent_pixels = number,
         "took_ms" => tally.took_ms = number,
         "cpu_us" => tally.cpu_us = number,
-        // Of a later version.
+        // Fields of a later version are ignored.
         _ => {}
     }
 }
@@ -173,7 +173,7 @@ pub fn read_sums(sums: &mut CallTotals, name: &str, value: i64) {
         "took_ms" => sums.took_ms = number,
         "cpu_us" => sums.cpu_us = number,
         "credits" => sums.credits = Credits::from_micro(value),
-        // Of a later version.
+        // Fields of a later version are ignored.
         _ => {}
     }
 }

@@ -87,7 +87,7 @@ impl fmt::Display for AcceptedLoss {
         match self.rewound {
             Some(rewound) => write!(
                 f,
-                " Its clock was at {rewound} before: budgets are those of today again, without spending on later days."
+                " Its clock was at {rewound} before: today's budgets apply again, without spending on later days."
             ),
             None if self.account == AcceptedAccount::Known => f.write_str(" Nothing was changed."),
             None => Ok(()),

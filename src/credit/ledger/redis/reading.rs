@@ -17,7 +17,7 @@ use crate::credit::usage::{Tally, UsageRow};
 use crate::credit::window::last_month;
 use crate::shared::{CommandError, CommandPurpose};
 
-/// After this time a reservation is abandoned, because every request ends within an hour.
+/// After this time, a reservation counts as abandoned, because every request ends within an hour.
 const ABANDONED: Duration = Duration::hours(24);
 
 impl RedisAccount {

@@ -7,7 +7,7 @@
 -- which this reservation still fits.
 -- Returns the result of `trouble`; { 'late', time } if the clock is at another day; { 'ended' } if the reservation was
 -- already returned; or { 'taken' or 'refused', the spent amount of each budget's account }.
--- Redis refuses the first command that writes, or none. So a full server or a replica stores no partial reservation.
+-- If Redis refuses writes, it refuses the first one. So a full server or a replica stores no partial reservation.
 
 -- Whether the integer `a` is at most `b`. Compares decimal strings, because Lua's numbers are exact only up to 2^53.
 local function at_most(a, b)

@@ -22,7 +22,7 @@ end
 local number, accounts = ARGV[1], tonumber(ARGV[5])
 local open = false
 if number ~= '' then
-  -- The mark lasts longer than any gateway repeats a settlement.
+  -- The mark exists for longer than any gateway repeats a settlement.
   if not redis.call('SET', KEYS[5], '1', 'NX', 'EX', 172800) then return 0 end
   open = redis.call('HDEL', KEYS[4], number) == 1
 end

@@ -27,7 +27,7 @@ pub(super) struct Codes {
     lengths: [u8; 16],
     values: Vec<u8>,
     /// For each value of the next [`LOOKUP`] bits: length of the code at their start, and its value. Length 0 means
-    /// that the code is longer.
+    /// that the code has more than [`LOOKUP`] bits.
     short: Vec<(u8, u8)>,
 }
 
@@ -93,7 +93,7 @@ impl Tables {
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
-    /// The next bits, starting at the highest; those beyond `count` are 0.
+    /// The next bits, starting at the buffer's highest bit; the bits after the first `count` are 0.
     buffer: u64,
     count: u32,
 }
@@ -103,7 +103,7 @@ impl<'a> Bits<'a> {
         Self { data, at: 0, buffer: 0, count: 0 }
     }
 
-    /// Fills the buffer to at least 32 bits, if the data has as many.
+    /// Fills the buffer to at least 32 bits, if the data has that many.
     fn refill(&mut self) {
         if let Some(bytes) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<4>())
             && !bytes.contains(&0xFF)

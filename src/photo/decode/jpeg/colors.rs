@@ -50,8 +50,8 @@ impl Colors {
         }
     }
 
-    /// Whether zune-jpeg comes to the same result. Before decoding, zune-jpeg reports RGB with an Adobe segment as
-    /// CMYK.
+    /// Whether zune-jpeg gives the components the same meaning. Before decoding, zune-jpeg reports RGB with an Adobe
+    /// segment as CMYK.
     pub(super) fn are(self, seen: Option<ColorSpace>) -> bool {
         matches!(
             (self, seen),

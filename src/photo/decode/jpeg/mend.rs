@@ -47,7 +47,7 @@ struct ScanLoss {
     missing: usize,
     /// Index of the MCU after the last one that was read.
     last: usize,
-    /// Whether data remained before a restart marker: it belongs to blocks that were read from damaged data.
+    /// Whether unread data remained before a restart marker, which shows that blocks were read from damaged data.
     left_over: bool,
 }
 
@@ -68,7 +68,7 @@ struct Repair<'a> {
     /// For each component of a progressive picture, one bit mask per block: the coefficients that are not zero, in
     /// zigzag order. The meaning of later scans depends on them.
     nonzero: Vec<Vec<u64>>,
-    /// For each component and coefficient, the lowest bit position that was read.
+    /// For each component and coefficient, the bit position of the last scan that contained it.
     lowest_bit: Vec<[Option<u8>; 64]>,
     /// The loss of the first component's first scan.
     picture: Option<ScanLoss>,
@@ -109,12 +109,11 @@ impl<'a> Repair<'a> {
         Ok(())
     }
 
-    /// Copies a segment or rewrites a scan. The repaired file has its own Huffman tables and restart
-    /// markers.
+    /// Copies a segment or rewrites a scan. The repaired file has its own Huffman tables and no restart markers.
     fn segment(&mut self, bytes: &[u8], segment: &Segment) {
         let body = &bytes[segment.body.clone()];
         match segment.marker {
-            // Scans that need an invalid table report it as missing.
+            // An invalid table counts as missing: scans that need it cannot be read.
             DHT => self.tables.read_codes(body).unwrap_or_default(),
             DRI => self.interval = restart_interval(bytes, segment),
             SOS => match self.layout.scan_header(bytes, segment) {
@@ -135,10 +134,9 @@ impl<'a> Repair<'a> {
         }
     }
 
-    /// Reads a scan and writes it if a repaired file is written. Without data, the scan is written as completely
-    /// unknown.
+    /// Reads a scan, and writes it if a repaired file is written. Without `intervals`, all its blocks count as missing.
     fn scan(&mut self, header: &ScanHeader, intervals: Option<Intervals<'_>>) {
-        // Only AC scans that refine earlier ones depend on earlier bits.
+        // Only AC scans that refine earlier scans depend on the coefficients that those contained.
         let mut nonzero = match header.members[..] {
             [(place, ..)] if header.band.0 > 0 => std::mem::take(&mut self.nonzero[place]),
             _ => Vec::new(),
@@ -226,9 +224,9 @@ impl<'a> Repair<'a> {
         } else if loss.missing > 0 {
             format!("About {percent} % of the picture cannot be read.")
         } else if self.color_is_lost {
-            "A part of its colours cannot be read.".to_owned()
+            "Some of the picture's colours cannot be read.".to_owned()
         } else if self.detail_is_lost || lacks_detail {
-            "A part of its details cannot be read.".to_owned()
+            "Some of the picture's details cannot be read.".to_owned()
         } else {
             return None;
         };

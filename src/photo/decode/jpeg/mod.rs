@@ -156,7 +156,7 @@ pub(super) fn damage(bytes: &[u8], head: ImageHeader) -> Result<Option<Damage>, 
     mend::check(bytes, &JpegLayout::of(bytes)?, (head.width, head.height))
 }
 
-/// The files that are made of an upload before decoding: the repaired file, and each component of a progressive one.
+/// The files that are made from an upload before decoding: the repaired file, and each component of a progressive file.
 /// See [`super::fuzzing`].
 pub(super) fn parts(bytes: &[u8], head: ImageHeader) -> Result<Vec<Vec<u8>>, PhotoError> {
     let layout = JpegLayout::of(bytes)?;
@@ -204,7 +204,7 @@ impl IntactJpeg<'_> {
                     resample::add(&plane[source * across..][..across], weight, sum);
                 };
                 enlarge.row(y, add, row);
-                // The rows above need no more than this one.
+                // Rows further up need no source rows below those of this row.
                 give_back(plane, needed * across);
             }
             for (x, pixel) in rgb.as_chunks_mut().0.iter_mut().enumerate() {
@@ -255,7 +255,7 @@ mod tests {
             // Chroma is enlarged by another method; luminance comes from the same numbers.
             let sum: u32 = parts.iter().zip(&whole).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
             let mean = f64::from(sum) / whole.len() as f64 / 655.35;
-            assert!(mean < 0.3, "{mean} L* between the two ways");
+            assert!(mean < 0.3, "mean difference of {mean} L*");
         }
     }
 

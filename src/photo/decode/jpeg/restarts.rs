@@ -8,7 +8,7 @@ use super::walk::{Segment, restarts};
 /// Returns the data of one interval after the other; `None` for a lost interval.
 pub(super) struct Intervals<'a> {
     bytes: &'a [u8],
-    /// MCUs in an interval; 0 for a scan that is one interval.
+    /// MCUs in an interval; 0 if the whole scan is one interval.
     length: usize,
     /// For each part, the number of the marker before it (`None` for the first part) and the range of its data.
     parts: VecDeque<(Option<u8>, Range<usize>)>,

@@ -15,7 +15,8 @@ const FIRST_OF_EIGHT: u32 = 0b0100_0000;
 const SIXTEEN_ZEROS: u8 = 0xF0;
 const MOST_BITS: u8 = 10;
 
-/// Maximum plausible DC coefficient: 8-bit samples give at most 1,024. libjpeg shows black for white beyond it.
+/// Maximum plausible DC coefficient: 8-bit samples give at most 1,024. Beyond it, libjpeg shows
+/// white as black.
 const MOST_DC: i32 = 4096;
 
 const fn ac_symbols() -> [u8; 162] {
@@ -59,7 +60,7 @@ struct ScanState {
 /// The properties of one block of an MCU.
 #[derive(Clone, Copy)]
 struct Block<'a> {
-    /// Index of its component in the scan.
+    /// Index of the block's component in the scan.
     member: usize,
     dc: Option<&'a Codes>,
     ac: Option<&'a Codes>,
@@ -113,7 +114,7 @@ impl<'a, O: BitSink> Scan<'a, O> {
         read
     }
 
-    /// Writes an unknown MCU: without coefficients, which is mid-grey, or, in a refining scan, without changes.
+    /// Writes an MCU that cannot be read: as mid-grey, without coefficients, or, in a refining scan, without changes.
     pub(super) fn leave_out(&mut self, mcu: usize) {
         for block in 0..self.blocks.len() {
             let member = self.blocks[block].member;
@@ -221,7 +222,7 @@ impl<'a, O: BitSink> Scan<'a, O> {
     }
 
     /// Copies a refining scan of a band (ITU T.81, G.1.2.3): the next bit of each coefficient that is not zero, and
-    /// the coefficients that become so.
+    /// the coefficients that stop being zero.
     fn refine(
         &mut self,
         bits: &mut Bits<'_>,

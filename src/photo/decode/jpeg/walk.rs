@@ -61,8 +61,8 @@ const SOF2: u8 = 0xC2;
 const MAX_SEGMENTS: usize = 10_000;
 
 impl JpegLayout {
-    /// Finds all segments up to the end of the image and ignores data after it. For a file that ends too early or is
-    /// invalid after its first scan, it returns the segments before that.
+    /// Finds all segments up to the end of the image and ignores data after it. If the file ends too early or is
+    /// invalid after its first scan, only the segments up to that point are returned.
     pub(super) fn of(bytes: &[u8]) -> Result<Self, PhotoError> {
         let damaged = |what: &str| broken(InputFormat::Jpeg, what);
         let mut walk = Walk { bytes, at: 2, frame: None, segments: Vec::new() };
@@ -156,7 +156,7 @@ impl JpegLayout {
         let halved = |side: u8| matches!(side, 1 | 2 | 4);
         let sampled = |component: &Component| halved(component.sampling.0) && halved(component.sampling.1);
         let first_is_finest = components.first().is_some_and(|first| first.sampling == most);
-        // The position of the number of components in a scan header.
+        // The length of a scan header depends only on the number of its components.
         let in_one_scan = || match self.scans().collect::<Vec<_>>()[..] {
             [scan] => scan.body.len() == components.len() * 2 + 4,
             _ => false,
@@ -164,9 +164,9 @@ impl JpegLayout {
         first_is_finest && components.iter().all(sampled) && (self.frame.progressive || in_one_scan())
     }
 
-    /// Whether the first scan of each component has enough data for at least one in `share` of its blocks. A block
-    /// takes at least one bit for its first DC coefficient and, unless progressive, one for its end. Without this
-    /// check, a small file could claim to be a large picture of which most would be invented.
+    /// Whether the first scan has enough data for at least one in `share` of its blocks. A block takes at least one bit
+    /// for its first DC coefficient and, unless progressive, one for its end. Without this check, a small file could
+    /// claim to be a large picture, most of which would be missing.
     pub(super) fn has_data_for(&self, bytes: &[u8], size: (u32, u32), share: u64) -> bool {
         let Some(scan) = self.scans().next() else { return false };
         let header = self.scan_header(bytes, scan);
@@ -175,7 +175,7 @@ impl JpegLayout {
 
     fn data_suffices(&self, scan: &ScanHeader, segment: &Segment, size: (u32, u32), share: u64) -> bool {
         if scan.band.0 != 0 || scan.bits.0 != 0 {
-            // Long runs of blocks may have no coefficients.
+            // Such a scan may be short, because long runs of blocks may have no coefficients.
             return true;
         }
         let (mcus, blocks) = self.mcus(scan, size);
@@ -296,7 +296,7 @@ fn next_marker(bytes: &[u8], at: &mut usize) -> Option<u8> {
     }
 }
 
-/// End of entropy-coded data: the next marker other than stuffing or restart, or the end of the file.
+/// End of entropy-coded data: the next marker that is neither stuffing nor a restart marker, or the end of the file.
 fn data_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(next) = bytes.get(at..).and_then(|rest| memchr::memchr(0xFF, rest)) {
         at += next;

@@ -1,7 +1,7 @@
 //! Finds the chunks of a PNG that its picture needs (PNG, third edition, 5 and 11).
 //!
-//! The png crate sees only those chunks. So it can read the picture despite a damaged text chunk, an animation or a
-//! missing end, as libpng can.
+//! Only those chunks are passed to the png crate. So it can read the picture despite a damaged text chunk, an animation
+//! or a missing end, as libpng can.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
@@ -23,7 +23,7 @@ pub(super) struct Chunks<'a> {
     head: Vec<u8>,
     /// The consecutive chunks of image data, as far as they are present.
     pub(super) data: &'a [u8],
-    /// Whether any of them has a wrong checksum.
+    /// Whether a chunk of image data has a wrong checksum.
     pub(super) corrupt: bool,
     /// The contents of the chunks that define the colour space, in order of precedence (4.3).
     pub(super) code_points: Option<&'a [u8]>,
@@ -137,7 +137,7 @@ impl<'a> Chunks<'a> {
     pub(super) fn picture(&self, length: usize) -> Parts<'_> {
         const END: &[u8] = &[0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xAE, 0x42, 0x60, 0x82];
         let data = &self.data[..length.min(self.data.len())];
-        // After truncated data, the decoder would take an end chunk for more data.
+        // After truncated data, the decoder would read an end chunk as more image data.
         let end = if data.len() == self.data.len() && self.data_is_whole() { END } else { &[] };
         Parts([&self.head, data, end])
     }
@@ -146,10 +146,10 @@ impl<'a> Chunks<'a> {
         chunks(self.data).last().is_some_and(|chunk| chunk.whole)
     }
 
-    /// Number of bytes of the data chunks that can be decompressed without an error. Returns all of them as soon as
-    /// the output is large enough for a picture of `picture` bytes.
+    /// Number of bytes of the data chunks that can be decompressed without an error. As soon as the output is larger
+    /// than a picture of `picture` bytes can need, all bytes count as readable.
     pub(super) fn sound_length(&self, picture: usize) -> usize {
-        /// Bytes that are tried at once; at most this many before an error are lost.
+        /// Bytes that are decompressed at once; at most this many valid bytes before an error are lost.
         const STEP: usize = 16;
         let mut inflate = flate2::Decompress::new(true);
         let mut output = vec![0; 1 << 15];

@@ -26,7 +26,7 @@ pub(super) fn decode(
     let chunks = Chunks::find(bytes)?;
     let reader = reader(chunks.picture(usize::MAX)).map_err(|error| broken(InputFormat::Png, error))?;
     let passes = if reader.info().interlaced { &INTERLACED[..] } else { &PLAIN };
-    // Rejects data that cannot contain enough of the picture before memory is allocated.
+    // Before memory is allocated, data that is too short for enough of the picture is rejected.
     let raw_bytes = reader.info().raw_bytes();
     if partial::damage(chunks.data.len() as u64 * DEFLATE, raw_bytes as u64).is_none() {
         return Err(broken(InputFormat::Png, "nearly all of its image data is missing"));
@@ -112,7 +112,7 @@ struct TruncatedAt {
 }
 
 impl PngLayout {
-    /// Passes rows to the feed until the data ends; with `blocks`, coarse pixels fill whole blocks.
+    /// Passes rows to the feed until the data ends. With `blocks`, each pixel of a coarse pass fills its whole block.
     fn read(
         &self,
         mut reader: png::Reader<Parts<'_>>,
@@ -147,7 +147,7 @@ impl PngLayout {
         Ok(())
     }
 
-    /// Reads the picture again as far as the data is valid, and fills the rest with grey.
+    /// Reads the picture again, up to the first invalid data, and fills the missing rows with grey.
     fn salvage(
         &self,
         chunks: &Chunks<'_>,
@@ -176,7 +176,7 @@ impl PngLayout {
     }
 }
 
-/// The positions in the picture that a pass's row fills, and the number of its pixels.
+/// The positions in the picture that a row of a pass fills, and the number of pixels at each of them.
 fn places(
     pass: &InterlacePass,
     y: usize,

@@ -62,7 +62,7 @@ fn of_code_points(
         )))
     };
     if matrix != 0 || range != 1 {
-        return refused("has video samples");
+        return refused("has its samples in a video format");
     }
     if matches!(transfer, PQ | HLG) {
         return refused("is in high dynamic range");
@@ -134,7 +134,7 @@ fn of_gamma(gamma: &[u8], primaries: Option<&[u8]>, gray: bool) -> Option<Vec<u8
     profile.encode().ok()
 }
 
-/// White, red, green and blue of a cHRM chunk; `None` for those of sRGB and for invalid ones.
+/// White, red, green and blue of a cHRM chunk; `None` if they are those of sRGB, or invalid.
 fn primaries_of(chunk: &[u8]) -> Option<[Chromaticity; 4]> {
     let mut codes = [0; 8];
     for (index, code) in codes.iter_mut().enumerate() {

@@ -41,7 +41,7 @@ impl TiffColor {
             2 => Self::Rgb,
             3 if bits == 16 => return Err(unsupported("a palette of 16 bits")),
             3 => Self::Palette(palette(directory, bits)?),
-            // 1 is CMYK; other ink sets name their inks.
+            // Ink set 1 is CMYK; files with another ink set list the names of their inks.
             5 if number(directory, tag::INK_SET, 1)? == 1 => Self::Cmyk,
             5 => return Err(unsupported("inks other than CMYK")),
             6 => Self::Ycc(Ycc::of(directory, compression)?),
@@ -112,11 +112,11 @@ fn palette(directory: &Directory<'_>, bits: u8) -> Result<Vec<[u16; 3]>, PhotoEr
 pub(super) struct Ycc {
     /// Number of pixels across and down that share their colour differences.
     pub(super) subsampling: (u32, u32),
-    /// JPEG data always uses the JFIF conversion.
+    /// Whether the conversion is that of JFIF, as always for JPEG data.
     jfif: bool,
     /// Weights of red, green and blue in luma.
     weights: [f64; 3],
-    /// The codes of black and white for each component.
+    /// The sample values of black and white for each component (the tag `ReferenceBlackWhite`).
     range: [[f64; 2]; 3],
 }
 
@@ -132,14 +132,14 @@ impl Ycc {
         let reference = directory.field(tag::REFERENCE_BLACK_WHITE);
         let mut range = [[0.0, 255.0], [128.0, 255.0], [128.0, 255.0]];
         for (index, value) in range.as_flattened_mut().iter_mut().enumerate() {
-            *value =
-                real(reference, index, *value).ok_or_else(|| damaged("its range of codes cannot be read"))?;
+            *value = real(reference, index, *value)
+                .ok_or_else(|| damaged("its black and white values cannot be read"))?;
         }
         let [Some(red), Some(green), Some(blue)] = weights else {
             return Err(damaged("its colour weights cannot be read"));
         };
         if !green.is_normal() || range.iter().any(|[black, white]| !(white - black).is_normal()) {
-            return Err(damaged("its colour weights or its range of codes are invalid"));
+            return Err(damaged("its colour weights or its black and white values are invalid"));
         }
         let subsampling = directory.field(tag::YCC_SUBSAMPLING);
         let factor = |index| match subsampling.map_or(Some(2), |field| field.number(index)) {

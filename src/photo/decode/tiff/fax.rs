@@ -10,7 +10,7 @@ use crate::photo::PhotoError;
 enum FaxDecoder<R: Read> {
     Group3(Group3Decoder<Bytes<Chain<R, &'static [u8]>>>),
     Group4(Group4Decoder<Bytes<R>>),
-    /// The data contains an end of page; the remaining rows are white.
+    /// The end of the page was read; the remaining rows are white.
     Ended,
 }
 
@@ -31,7 +31,7 @@ impl<R: BufRead> FaxRows<R> {
         let start =
             data.fill_buf().map_err(damaged)?.first_chunk().copied().map_or(u16::MAX, u16::from_be_bytes);
         if start >> 5 != 0 {
-            return Err(unsupported("CCITT group 3 without codes for the ends of lines"));
+            return Err(unsupported("CCITT group 3 without end-of-line codes"));
         }
         // The decoder reads beyond the last code.
         const FILL: &[u8] = &[0; 4];
@@ -44,7 +44,7 @@ impl<R: BufRead> FaxRows<R> {
         decoder: &mut Group3Decoder<impl Iterator<Item = io::Result<u8>>>,
         width: u16,
     ) -> io::Result<()> {
-        // The last row may have no end-of-line code.
+        // An error is ignored, because the last row may have no end-of-line code.
         let _ = decoder.advance();
         let full = decoder.transitions().last() == Some(&width);
         if full { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }

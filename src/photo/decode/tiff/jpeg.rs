@@ -1,4 +1,4 @@
-//! Decodes a strip or tile that is a JPEG of its own, with or without shared tables.
+//! Decodes a strip or tile that is a separate JPEG, with or without shared tables.
 
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -32,8 +32,8 @@ pub(super) fn decode(layout: &TiffLayout<'_>, data: &[u8]) -> Result<Vec<u8>, Ph
     decoder.decode().map_err(damaged)
 }
 
-/// Checks that the size in the JPEG is that of the strip, because it determines how much memory is allocated. Rejects
-/// files that the decoder does not decode as libjpeg does.
+/// Checks that the JPEG is as wide as the strip and not higher, because the size in the JPEG determines how much memory
+/// is allocated. Rejects files that the decoder does not decode as libjpeg does.
 fn check(bytes: &[u8], samples: usize, (width, height): (u32, u32)) -> Result<(), PhotoError> {
     const PROGRESSIVE: u8 = 0xC2;
     let frame =
@@ -45,10 +45,10 @@ fn check(bytes: &[u8], samples: usize, (width, height): (u32, u32)) -> Result<()
         return Err(unsupported(format!("JPEG with {} bits", frame[4])));
     }
     if across != width || down > height || down == 0 {
-        return Err(damaged(format!("a strip of {width} x {height} is a JPEG of {across} x {down} pixels")));
+        return Err(damaged(format!("a strip of {width} x {height} pixels is a JPEG of {across} x {down}")));
     }
     if usize::from(count) != samples {
-        return Err(damaged(format!("a strip of {samples} samples a pixel is a JPEG of {count}")));
+        return Err(damaged(format!("a strip with {samples} samples per pixel is a JPEG with {count}")));
     }
     let sampling: Vec<u8> =
         frame.get(10..).unwrap_or_default().chunks_exact(3).take(samples).map(|c| c[1]).collect();

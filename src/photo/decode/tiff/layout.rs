@@ -1,4 +1,4 @@
-//! Reads and checks the tags that describe a TIFF's pixels, and rejects unsupported kinds by name.
+//! Reads and checks the tags that describe a TIFF's pixels. The error for an unsupported kind names it.
 
 use super::color::TiffColor;
 use super::{damaged, unsupported};
@@ -108,7 +108,7 @@ impl<'a> TiffLayout<'a> {
             byte_counts: directory.field(byte_counts),
         };
         if unit.0.saturating_mul(samples as u64 * u64::from(bits)) / 8 > MAX_ROW {
-            return Err(unsupported("tiles this wide"));
+            return Err(unsupported("strips or tiles as wide as these"));
         }
         if let TiffColor::Ycc(ycc) = &layout.color
             && ycc.subsampling != (1, 1)
@@ -139,7 +139,7 @@ impl<'a> TiffLayout<'a> {
         (0..self.color.samples()).chain(self.alpha.map(|alpha| alpha.sample)).collect()
     }
 
-    /// The data of a strip or tile, as much as the file has. Uncompressed data needs no length tag, and some programs
+    /// The data of a strip or tile, as far as it is present. Uncompressed data needs no length tag, and some programs
     /// omit it.
     pub(super) fn data(&self, unit: usize) -> Option<&'a [u8]> {
         let at = self.offsets.number(unit).filter(|&at| at > 0)?;
@@ -161,7 +161,7 @@ pub(super) fn number(directory: &Directory<'_>, wanted: u32, default: u64) -> Re
     })
 }
 
-/// The value that all samples share; a single value applies to all samples.
+/// The value that all samples share, or `None` if they differ. A single value applies to all samples.
 fn shared(
     directory: &Directory<'_>,
     wanted: u32,
@@ -220,7 +220,7 @@ fn compression(directory: &Directory<'_>) -> Result<Compression, PhotoError> {
     Err(unsupported(format!("compressed with {name}")))
 }
 
-/// Only LZW and deflate have a predictor; for others the tag is ignored.
+/// Only LZW and deflate have a predictor; for other compressions the tag is ignored.
 fn predicted(directory: &Directory<'_>, compression: Compression, bits: u8) -> Result<bool, PhotoError> {
     if !matches!(compression, Compression::Lzw | Compression::Deflate) {
         return Ok(false);
@@ -228,8 +228,8 @@ fn predicted(directory: &Directory<'_>, compression: Compression, bits: u8) -> R
     match number(directory, tag::PREDICTOR, 1)? {
         1 => Ok(false),
         2 if bits >= 8 => Ok(true),
-        2 => Err(unsupported(format!("differences of {bits} bits"))),
-        3 => Err(unsupported("floating-point differences")),
+        2 => Err(unsupported(format!("a predictor with {bits} bits per sample"))),
+        3 => Err(unsupported("a floating-point predictor")),
         other => Err(unsupported(format!("predictor {other}"))),
     }
 }

@@ -40,7 +40,7 @@ impl Missing {
         }
     }
 
-    /// Fills the missing parts with grey. Fails if less than about a tenth of the picture can be read.
+    /// Fills the missing parts with grey. Fails if less than a tenth of the picture can be read.
     pub(super) fn finish(
         self,
         mut feed: Feed<'_>,

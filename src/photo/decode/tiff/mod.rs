@@ -1,8 +1,8 @@
 //! Decodes TIFF files as libtiff does: the first page that is a picture, row by row from its strips or tiles.
 //!
 //! This module reads the directories and the order of the pixels; libraries (weezl, flate2, fax, zune-jpeg)
-//! decompress the data. The crate `tiff` reads strips only as a whole, nothing of a damaged strip, and not all
-//! layouts that libtiff reads.
+//! decompress the data. The crate `tiff` is not used: it reads strips only as a whole, returns nothing of a damaged
+//! strip, and cannot read all layouts that libtiff reads.
 
 mod codec;
 mod color;
@@ -103,7 +103,8 @@ fn streams<'a>(layout: &TiffLayout<'a>, unit: usize) -> Result<Vec<Box<dyn Read 
 
 fn unsupported(what: impl std::fmt::Display) -> PhotoError {
     PhotoError::Unsupported(format!(
-        "PixColor does not read this kind of TIFF ({what}). Save it uncompressed, with LZW or CCITT group 4, or as PNG."
+        "PixColor does not read this kind of TIFF ({what}). Save it as a TIFF without compression or with LZW or CCITT \
+         group 4 compression, or as a PNG."
     ))
 }
 

@@ -11,9 +11,9 @@ use crate::photo::decode::sink::RowPosition;
 pub(super) trait Sample: Copy + Default + Into<u32> {
     const MAX: u32;
     fn from_u32(value: u32) -> Self;
-    /// The sum without carry, as the predictor requires.
+    /// The wrapping sum, as the predictor requires.
     fn plus(self, other: Self) -> Self;
-    /// Appends the samples of a row as stored; samples of less than 8 bits take one value each.
+    /// Appends the samples of a row as stored. Each sample becomes one value, even if it has less than 8 bits.
     fn unpack(row: &[u8], bits: u8, little_endian: bool, samples: &mut Vec<Self>);
     fn feed(feed: &mut Feed<'_>, place: RowPosition, row: &[Self]);
 }

@@ -139,8 +139,8 @@ fn hello(given: &RawInput) -> Result<AlgoResult, Problem> {
     Ok(AlgoResult { made, printed: String::new(), alerts: Vec::new(), headers: Vec::new() })
 }
 
-/// Whether a version has a valid form: `1.1.5`, `1.1.*`, `latest`, `latestPrivate` or a git hash. Every version runs the
-/// same algorithm.
+/// Whether a version has a valid form: `1.1.5`, `1.1.*`, `latest`, `latestPrivate` or a git hash. Every version runs
+/// the same algorithm.
 fn is_version(version: &str) -> bool {
     let hash = version.len() == 40 && version.bytes().all(|b| b.is_ascii_hexdigit());
     let parts: Vec<&str> = version.split('.').collect();

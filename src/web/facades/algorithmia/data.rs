@@ -102,8 +102,8 @@ async fn read(
             }
             let opened = store.open_temp(name.as_str()).await?;
             let gone = || {
-                let detail = "There is no such result, or it has expired: results are available for a day, or until \
-                              the cache evicts them.";
+                let detail = "There is no such result, or it has expired: results are available for a day, or less \
+                              if the cache evicts them earlier.";
                 Problem::new(Status::NotFound, detail)
             };
             opened.map(|opened| DataResponse::Stored(StoredFile(opened))).ok_or_else(gone)
@@ -196,7 +196,7 @@ fn file_response(kind: &str, tag: String) -> Response<'static> {
     response.set_raw_header("Content-Type", kind.to_owned());
     response.set_header(Header::new("X-Data-Type", "file"));
     response.set_header(Header::new("ETag", format!("\"{tag}\"")));
-    // Only clients that know the name may read the file, and the file is temporary.
+    // `private`, because not every client may read the file; `no-cache`, because it can change or expire.
     response.set_header(Header::new("Cache-Control", "private, no-cache"));
     response
 }

@@ -1,8 +1,8 @@
 //! Responses: the envelope around a result, and errors in the format and with the status that the clients can read.
 //!
-//! All clients read `error` in JSON. The last Python client reads it only at status 200; for other statuses it shows only
-//! the number. So errors of an algorithm have status 200, as they had at Algorithmia. Only errors of the call itself
-//! (no permission, or not now) have another status.
+//! All clients read `error` in JSON. The last version of the Python client reads it only at status 200; for other
+//! statuses it shows only the number. So errors of an algorithm have status 200, as they had at Algorithmia. Only
+//! errors of the call itself (no permission, or not now) have another status.
 
 use std::io::Cursor;
 
@@ -178,7 +178,7 @@ fn message(problem: &Problem) -> String {
     }
 }
 
-/// Algorithmia's name for the kind of error; `None` where the service sent none.
+/// Algorithmia's name for the kind of error; `None` if Algorithmia sent none.
 fn error_type(status: Status) -> Option<&'static str> {
     match status.code {
         400 | 422 => Some("InputError"),

@@ -132,7 +132,8 @@ pub fn read_json<'t, T: Deserialize<'t>>(text: &'t [u8]) -> Result<T, Problem> {
     })
 }
 
-/// Counts the characters outside of strings that begin or separate values.
+/// Whether the JSON has at most [`MOST_VALUES`] values. Counts `[`, `{` and `,` outside of strings, because each of
+/// these begins or separates values.
 fn has_few_values(mut text: &[u8]) -> bool {
     let mut count = 0;
     while let Some(at) = text.iter().position(|byte| b"\"[{,".contains(byte)) {

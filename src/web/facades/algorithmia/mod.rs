@@ -1,4 +1,4 @@
-//! The Algorithmia facade, for the service's clients of 2016 to 2022.
+//! The Algorithmia facade, for client programs that were written for the Algorithmia service (2016 to 2022).
 //!
 //! A client calls an algorithm with a picture and then fetches the file that the algorithm made. `docs/algorithmia.md`
 //! lists what is supported. Colouring uses the same pipeline as all other requests.

@@ -23,8 +23,8 @@ struct Error<'p> {
 
 /// A problem in OpenAI's format.
 ///
-/// OpenAI's clients retry after 408, 409, 429 and 5xx, unless the response has `x-should-retry: false`. This function sets
-/// that header if a retry cannot help or might be charged again.
+/// OpenAI's clients retry after 408, 409, 429 and 5xx, unless the response has `x-should-retry: false`. This function
+/// sets that header if a retry cannot help or might be charged again.
 pub fn rendering(problem: &Problem) -> Rendering {
     const INVALID: &str = "invalid_request_error";
     let (status, kind, code) = match problem.status {

@@ -1,4 +1,4 @@
-//! What a program did with the vendor's own client. Prints what came of each step.
+//! Does what programs did with Algorithmia's own client. Prints the result of each step as JSON.
 
 use std::fmt::Display;
 
@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 use serde_json::{json, Map, Value};
 
-/// What a step answers, or its error with what is behind it.
+/// The value of a step, or its error with all causes.
 fn step<T: Into<Value>, E: Display + std::error::Error>(result: Result<T, E>) -> Value {
     match result {
         Ok(value) => value.into(),
@@ -27,7 +27,7 @@ fn step<T: Into<Value>, E: Display + std::error::Error>(result: Result<T, E>) ->
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [address, key, picture] = args.as_slice() else { panic!("session ADDRESS KEY PICTURE") };
+    let [address, key, picture] = args.as_slice() else { panic!("usage: session ADDRESS KEY PICTURE") };
     let client = Algorithmia::client_with_url(key.as_str(), address.as_str()).expect("a client");
     let mut said = Map::new();
     let mut note = |name: &str, value: Value| drop(said.insert(name.to_owned(), value));

@@ -23,7 +23,7 @@ impl LedgerWriter {
     }
 
     /// Closes a file that is no longer the ledger. The totals in memory are right and are saved next to it, but a
-    /// person must decide: nothing is spent meanwhile, and the lock is free for a repair.
+    /// person must decide which of the two counts. Until then, nothing is spent, and the lock is free for a repair.
     pub(super) fn lose(&mut self, what: String) {
         let access = std::mem::replace(&mut self.access, Access::Closed(Instant::now()));
         let (Access::Open(mut store), Some(state)) = (access, &self.state) else { return };
@@ -73,16 +73,17 @@ impl LedgerWriter {
     }
 
     pub(super) fn reopen(&mut self) {
-        // If everything is gone, a new ledger would grant every budget again.
+        // The ledger and its checkpoint were removed. A new ledger would let every budget be spent again.
         if let Some(state) = self.state.as_ref().filter(|_| self.owned && store::is_gone(&self.folder)) {
             match store::save_lost(&self.folder, state) {
-                // The totals include them.
+                // The saved totals include the unwritten settlements.
                 Ok(()) => self.unwritten.clear(),
                 Err(error) => {
                     let folder = self.folder.display();
                     self.access = Access::Closed(Instant::now());
-                    return self
-                        .set_trouble(Some(format!("{folder} is gone, and cannot be made again: {error}")));
+                    return self.set_trouble(Some(format!(
+                        "{folder} was removed and cannot be created again: {error}"
+                    )));
                 }
             }
         }

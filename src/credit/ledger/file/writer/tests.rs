@@ -29,7 +29,7 @@ fn setup(retry: Duration) -> Setup {
 }
 
 impl Setup {
-    /// Does one thing, as the thread would.
+    /// Runs one command, as the thread would.
     fn does(&mut self, command: WriterCommand) {
         let mut batch = Batch::default();
         self.writer.take(command, &mut batch);
@@ -80,7 +80,7 @@ impl Setup {
 }
 
 #[test]
-fn nothing_is_granted_while_nothing_can_be_written_and_all_is_there_when_it_can_again() {
+fn while_the_disk_is_full_nothing_is_reserved_and_no_settlement_is_lost() {
     let mut setup = setup(Duration::ZERO);
     let (before, open) = (setup.reserve().unwrap(), setup.reserve().unwrap());
     setup.fill_disk();
@@ -88,7 +88,7 @@ fn nothing_is_granted_while_nothing_can_be_written_and_all_is_there_when_it_can_
     let ReserveError::Ledger(LedgerError { reason }) = &refused else { panic!("{refused:?}") };
     assert!(reason.starts_with("it cannot be written: "), "{reason}");
     assert_eq!(setup.writer.trouble().reason, *reason);
-    // What was refused is not set aside, and what is under way ends as it ends.
+    // A refused request reserves nothing, and running calls can still be settled.
     assert_eq!(setup.standing(), (0, 20));
     setup.settle(before, 3);
     assert_eq!(setup.standing(), (3, 10));
@@ -112,7 +112,7 @@ fn nothing_is_granted_while_nothing_can_be_written_and_all_is_there_when_it_can_
 }
 
 #[test]
-fn a_disk_that_failed_is_left_alone_for_a_while() {
+fn a_failed_disk_is_tried_again_only_after_a_while() {
     let mut setup = setup(Duration::from_secs(3600));
     setup.fill_disk();
     assert!(setup.reserve().is_err());
@@ -121,7 +121,7 @@ fn a_disk_that_failed_is_left_alone_for_a_while() {
 }
 
 #[test]
-fn a_file_that_cannot_be_shortened_grows_on() {
+fn a_file_that_cannot_be_shortened_keeps_growing() {
     let mut setup = setup(Duration::ZERO);
     setup.writer.options.rewrite_above = 100;
     fs::create_dir(setup.folder.path().join("ledger.new")).unwrap();
@@ -142,7 +142,7 @@ fn a_file_that_cannot_be_shortened_grows_on() {
 }
 
 #[test]
-fn a_rewrite_that_is_cut_off_at_any_point_leaves_a_ledger_that_is_whole() {
+fn a_rewrite_that_is_interrupted_at_any_point_leaves_a_complete_ledger() {
     let files = ["ledger", "ledger.checkpoint", "ledger.new"];
     for steps in 0..4 {
         let mut setup = setup(Duration::ZERO);
@@ -153,7 +153,7 @@ fn a_rewrite_that_is_cut_off_at_any_point_leaves_a_ledger_that_is_whole() {
         let Setup { folder, mut writer } = setup;
         let (Access::Open(store), Some(state)) = (&mut writer.access, &mut writer.state) else { panic!() };
         let new = store.write_new(state).unwrap();
-        // A crash of the process after so many steps: what was written is there.
+        // Simulates a crash of the process after this many steps. Everything written before the crash is on disk.
         if steps >= 1 {
             store.note(state, Some(&new), true).unwrap();
         }
@@ -177,7 +177,7 @@ fn a_rewrite_that_is_cut_off_at_any_point_leaves_a_ledger_that_is_whole() {
 }
 
 #[test]
-fn what_a_power_failure_kept_from_the_disk_is_cut_off_if_it_was_never_synced() {
+fn records_that_a_power_failure_damaged_are_removed_if_they_were_never_synced() {
     let setup = setup(Duration::ZERO);
     let Setup { folder, mut writer } = setup;
     let path = folder.path().join("ledger");

@@ -5,8 +5,8 @@
 //! another pause, twice as long, up to a bound. A call that ends without a result, because it was cancelled, counts
 //! neither as a success nor as a failure.
 //!
-//! `provider::breaker` adds which errors count and a gauge, `cache::objects` the error that callers see while the
-//! circuit is open, and `shared` a second condition: Redis must also accept writes.
+//! `provider::breaker` decides which errors count and sets a gauge. `cache::objects` defines the error that callers see
+//! while the circuit is open. `shared` adds a second condition: Redis must also accept writes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 pub struct CircuitPolicy {
     /// The number of failures among the last `window` calls that opens the circuit; at least 1.
     pub failures: u32,
-    /// From 1 to 64.
+    /// The number of latest calls that count, from 1 to 64.
     pub window: u32,
     pub first_pause: Duration,
     /// The pause doubles after each failed probe, up to this.
@@ -40,7 +40,7 @@ pub enum CircuitPhase {
     Open,
 }
 
-/// `R` is the reason of a failure.
+/// A circuit breaker; `R` is the reason of a failure.
 pub struct Circuit<R> {
     policy: CircuitPolicy,
     on_change: Box<dyn Fn(CircuitPhase, CircuitPhase) + Send + Sync>,
@@ -49,13 +49,15 @@ pub struct Circuit<R> {
 
 struct State<R> {
     phase: CircuitPhase,
-    /// One bit for each of the last calls, the newest lowest: set if it failed.
+    /// One bit for each of the last calls, set if the call failed. The lowest bit is the newest call.
     results: u64,
     /// The end of the current or last pause.
     until: Option<Instant>,
-    /// Since the circuit opened.
+    /// The number of the last probe.
+    probe: u64,
+    /// The number of failed probes since the circuit opened.
     failed_probes: u32,
-    /// Of the last failure that counted.
+    /// The reason of the last failure that counted.
     reason: Option<R>,
 }
 
@@ -67,10 +69,11 @@ pub struct CircuitOpen<R> {
     pub reason: Option<R>,
 }
 
-/// A call that may pass. Dropped without a result, it says nothing about the dependency.
+/// A call that may pass. If it is dropped without a result, it counts neither as a success nor as a failure.
 pub struct CircuitPass<'c, R> {
     circuit: &'c Circuit<R>,
-    is_probe: bool,
+    /// The number of this probe; none for any other call.
+    probe: Option<u64>,
 }
 
 impl<R: Clone> Circuit<R> {
@@ -81,7 +84,7 @@ impl<R: Clone> Circuit<R> {
         on_change: impl Fn(CircuitPhase, CircuitPhase) + Send + Sync + 'static,
     ) -> Self {
         let state =
-            State { phase: CircuitPhase::Closed, results: 0, until: None, failed_probes: 0, reason: None };
+            State { phase: CircuitPhase::Closed, results: 0, until: None, probe: 0, failed_probes: 0, reason: None };
         Self { policy, on_change: Box::new(on_change), state: Mutex::new(state) }
     }
 
@@ -92,10 +95,11 @@ impl<R: Clone> Circuit<R> {
         }
         let left = state.left(now);
         match state.phase {
-            CircuitPhase::Closed => Ok(CircuitPass { circuit: self, is_probe: false }),
+            CircuitPhase::Closed => Ok(CircuitPass { circuit: self, probe: None }),
             CircuitPhase::Open if left.is_zero() => {
                 self.change(&mut state, CircuitPhase::HalfOpen);
-                Ok(CircuitPass { circuit: self, is_probe: true })
+                state.probe += 1;
+                Ok(CircuitPass { circuit: self, probe: Some(state.probe) })
             }
             CircuitPhase::Open | CircuitPhase::HalfOpen => {
                 Err(CircuitOpen { left, reason: state.reason.clone() })
@@ -113,7 +117,7 @@ impl<R: Clone> Circuit<R> {
         }
     }
 
-    /// Counts one more failure, found after the call had ended. The next call may find the circuit open.
+    /// Counts a failure that was detected after its call had ended. The next call may find the circuit open.
     pub fn record_failure(&self, reason: R) {
         let mut state = self.lock();
         if state.phase == CircuitPhase::Closed {
@@ -179,7 +183,7 @@ impl<R: Clone> CircuitPass<'_, R> {
     /// Records how the call ended. A call that entered before the circuit opened does not count while it is open.
     pub fn end(mut self, result: Result<(), R>, now: Instant) {
         let circuit = self.circuit;
-        let was_probe = std::mem::take(&mut self.is_probe);
+        let probe = self.probe.take();
         let mut state = circuit.lock();
         match state.phase {
             CircuitPhase::Closed => {
@@ -187,7 +191,7 @@ impl<R: Clone> CircuitPass<'_, R> {
                 state.reason = result.err().or(state.reason.take());
                 circuit.open_if_failing(&mut state, now);
             }
-            CircuitPhase::HalfOpen if was_probe => match result {
+            CircuitPhase::HalfOpen if probe == Some(state.probe) => match result {
                 Ok(()) => circuit.change(&mut state, CircuitPhase::Closed),
                 Err(reason) => {
                     state.reason = Some(reason);
@@ -202,11 +206,12 @@ impl<R: Clone> CircuitPass<'_, R> {
 
 impl<R> Drop for CircuitPass<'_, R> {
     fn drop(&mut self) {
-        if !self.is_probe {
+        if self.probe.is_none() {
             return;
         }
         let mut state = self.circuit.lock();
-        if state.phase == CircuitPhase::HalfOpen {
+        // After `close`, another call may be the probe by now.
+        if state.phase == CircuitPhase::HalfOpen && self.probe == Some(state.probe) {
             // The pause is over, so the next call may probe at once.
             state.phase = CircuitPhase::Open;
             (self.circuit.on_change)(CircuitPhase::HalfOpen, CircuitPhase::Open);
@@ -273,6 +278,24 @@ mod tests {
     }
 
     #[test]
+    fn an_old_probe_does_not_speak_for_the_one_under_way() {
+        let circuit = first_failure();
+        let now = Instant::now();
+        let later = now + LONGEST;
+        for dropped in [true, false] {
+            call(&circuit, now, false);
+            let old = circuit.enter(later).ok().unwrap();
+            circuit.close();
+            call(&circuit, now, false);
+            let current = circuit.enter(later).ok().unwrap();
+            if dropped { drop(old) } else { old.end(Err("it is down"), later) }
+            assert_eq!(left(&circuit, later), Some(Duration::ZERO), "the current probe is under way");
+            current.end(Ok(()), later);
+            assert_eq!(circuit.refuses_for(later), None);
+        }
+    }
+
+    #[test]
     fn pauses_double_up_to_the_longest_and_start_over_after_a_success() {
         let circuit = first_failure();
         let mut now = Instant::now();
@@ -290,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn concurrent_failures_open_once_and_a_dropped_probe_leaves_the_next_call_to_probe() {
+    fn concurrent_failures_open_the_circuit_once_and_after_a_dropped_probe_the_next_call_probes() {
         let circuit = first_failure();
         let now = Instant::now();
         let passes: Vec<_> = (0..10).map(|_| circuit.enter(now).ok().unwrap()).collect();
@@ -302,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_from_before_it_opened_does_not_close_it_but_close_does() {
+    fn the_success_of_a_call_that_began_before_the_circuit_opened_does_not_close_it_but_close_does() {
         let circuit = first_failure();
         let now = Instant::now();
         let slow = circuit.enter(now).ok().unwrap();

@@ -1,7 +1,8 @@
 //! Rate limits in this process by the generic cell rate algorithm (GCRA, the virtual scheduling algorithm of ITU-T I.371).
 //!
-//! The state of a client is one number, its theoretical arrival time: when it would be allowed its next cell if it had used
-//! no burst. `gcra.lua` is the same formula for Redis; `tests/replicas/limits.rs` compares the two.
+//! A cell is the smallest amount that a limit counts. The state of a client is one number, its theoretical arrival
+//! time: when its next cell would be allowed if there were no burst. `gcra.lua` is the same formula for Redis;
+//! `tests/replicas/limits.rs` compares the two.
 //!
 //! One lock holds all counters, so a request takes from all of its limits or from none.
 
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::{Charge, ClientBucket, Limit, LimitStatus, Quota, RateLimited};
 
-/// How many clients each limit counts separately. Further clients share a counter with their neighbours until others have
-/// been idle, so a flood from many addresses of one network meets one limit.
+/// How many clients each limit counts separately. Beyond that, a new client shares one counter with the other new
+/// clients of its large network, so a flood from many addresses of one network is limited as one client.
 const MOST_CLIENTS: usize = 100_000;
 
 /// Theoretical arrival times by client, in nanoseconds of the clock.
@@ -26,7 +27,6 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    /// Without any client.
     pub fn new() -> Self {
         let start = Instant::now();
         Self::with_clock(move || start.elapsed())
@@ -52,7 +52,7 @@ impl Default for InProcess {
     }
 }
 
-/// The counter of a charge: its client's, or its network's if there are too many clients.
+/// The counter of a charge: that of its client, or that of the client's large network if there are too many clients.
 fn counter(times: &ArrivalTimes, bucket: &ClientBucket) -> ClientBucket {
     match times.len() < MOST_CLIENTS || times.contains_key(bucket) {
         true => bucket.clone(),
@@ -60,7 +60,7 @@ fn counter(times: &ArrivalTimes, bucket: &ClientBucket) -> ClientBucket {
     }
 }
 
-/// Applies a charge to a theoretical arrival time: the status before it, and the time after it.
+/// Applies a charge to a theoretical arrival time. Returns the status before the charge and the arrival time after it.
 fn apply(charge: &Charge, arrival: Option<u64>, now: u64) -> (LimitStatus, u64) {
     let Charge { limit, amount, .. } = charge;
     let cells = |amount| u64::from(limit.cells(amount)).saturating_mul(nanos(limit.cell_time()));
@@ -71,7 +71,8 @@ fn apply(charge: &Charge, arrival: Option<u64>, now: u64) -> (LimitStatus, u64) 
     (status(limit, ahead, wait), next)
 }
 
-/// The status of a client whose theoretical arrival time lies `ahead` of the clock, and which has to `wait` for what it asks.
+/// The status of a client whose theoretical arrival time is `ahead` of the clock, and which must `wait` for the
+/// requested amount.
 pub(super) fn status(limit: &Arc<Limit>, ahead: Duration, wait: Duration) -> LimitStatus {
     let (cell, burst) = (limit.cell_time(), limit.cells(limit.burst()));
     // Cells that were taken and have not returned.
@@ -100,6 +101,8 @@ impl Quota for InProcess {
             let counter = counter(times, &charge.bucket);
             let (status, next) = apply(charge, times.get(&counter).copied(), now);
             match status.wait.is_zero() {
+                // A charge of nothing leaves no counter behind.
+                true if charge.amount == 0 => {}
                 true => updates.push((&charge.limit, counter, next)),
                 false => rejections.push(status),
             }

@@ -8,7 +8,8 @@ const TAIL: f64 = 0.01;
 /// The largest factor. A larger one would turn the grain of a flat picture into colour.
 const MAX_FACTOR: f32 = 4.0;
 
-/// Stretches the luminance to span at least `span` (L\*, 0 to 100), with the least possible shift.
+/// Stretches a luminance range below `span` (L\*, 0 to 100) to `span`, by at most `MAX_FACTOR` and with the least
+/// possible shift.
 pub fn stretched(gray: Gray, span: f32) -> Gray {
     let unit = f32::from(u16::MAX) / 100.0;
     let (low, high) = range(&gray.luma);
@@ -22,7 +23,7 @@ pub fn stretched(gray: Gray, span: f32) -> Gray {
     Gray { luma: gray.luma.iter().map(code).collect(), ..gray }
 }
 
-/// The lowest and the highest luminance without the tails.
+/// The lowest and the highest luminance, without the fraction `TAIL` of pixels at each end.
 fn range(luma: &[u16]) -> (f32, f32) {
     let mut sorted = luma.to_vec();
     let tail = (sorted.len() as f64 * TAIL) as usize;

@@ -1,8 +1,8 @@
 //! Kind `onnx`: a network that runs in this process, from an ONNX file and its recipe.
 //!
 //! Each picture runs on one thread, so that concurrent pictures do not slow each other down and processor time can be
-//! measured for each picture. `threads` pictures run at once; further calls wait in a bounded queue. The built-in model is
-//! compiled into the binary.
+//! measured for each picture. At most `threads` pictures run at once; further calls wait in a bounded queue. The
+//! built-in model is compiled into the binary.
 
 mod contrast;
 mod network;
@@ -92,7 +92,8 @@ impl OnnxProvider {
         })
     }
 
-    /// A text that changes whenever the network must be loaded again: settings, and size and age of the files.
+    /// A text that changes whenever the network must be loaded again. It contains the settings, and the size and
+    /// modification time of the files.
     pub fn source(common: &Common, config: &OnnxConfig, price: &Price) -> String {
         let recipe = config.recipe.clone().or_else(|| Some(config.model.as_ref()?.with_extension("toml")));
         let stamp =
@@ -103,7 +104,7 @@ impl OnnxProvider {
 
     fn take_pool(&self) -> Arc<ThreadPool> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        // There are as many pools as slots. One is missing only if a call was dropped while its network still runs.
+        // There are as many pools as slots. A pool is missing only after a call was dropped during its run.
         idle.pop().unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(1)))
     }
 
@@ -123,7 +124,7 @@ fn read(config: &OnnxConfig) -> Result<(Model, Recipe, String), OnnxError> {
     let beside = config.recipe.clone().unwrap_or_else(|| path.with_extension("toml"));
     let recipe = Recipe::read(&beside)?;
     let bytes = std::fs::read(path).map_err(|source| OnnxError::Unreadable { path: path.clone(), source })?;
-    let digest = digest(&bytes, format!("{recipe:?}").as_bytes());
+    let digest = digest(&bytes, recipe.identity().as_bytes());
     let model = Model::load(bytes)
         .map_err(|error| OnnxError::Model { path: path.display().to_string(), reason: error.to_string() })?;
     Ok((model, recipe, digest))
@@ -184,7 +185,7 @@ impl Provider for OnnxProvider {
         });
         let (ran, pool): (Result<(Chroma, _), NetworkError>, _) = run
             .await
-            .map_err(|_| ProviderError::new(FailureKind::Failed, "the network stopped in the middle"))?;
+            .map_err(|_| ProviderError::new(FailureKind::Failed, "the network stopped unexpectedly"))?;
         self.put_pool(pool);
         let (chroma, cpu) =
             ran.map_err(|NetworkError(reason)| ProviderError::new(FailureKind::Failed, reason))?;

@@ -80,7 +80,7 @@ fn chroma(output: &NetworkOutput, value: Value) -> Result<Chroma, NetworkError> 
     }
     let data = tensor.to_vec();
     if data.iter().any(|value| !value.is_finite()) {
-        return Err(wrong("values that are no numbers".into()));
+        return Err(wrong("values that are not finite numbers".into()));
     }
     let size = width * height;
     let (width, height) = (width as u32, height as u32);

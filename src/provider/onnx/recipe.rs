@@ -1,6 +1,6 @@
 //! The recipe of a network: a TOML file next to the ONNX file that describes the network's input and output.
 //!
-//! Colourisers differ in little more than this, so a new network is a file and not a code path.
+//! Colourisers differ in little more than this, so a new network needs a recipe but no new code.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub struct Recipe {
 pub struct NetworkInput {
     /// The unit of a value before `mean` and `scale` are applied.
     pub take: Take,
-    /// How often the grey plane is repeated.
+    /// The number of channels. Each is a copy of the grey plane.
     #[serde(default = "one_channel")]
     pub channels: usize,
     /// Subtracted from each value.
@@ -38,7 +38,8 @@ pub struct NetworkInput {
     pub size: u32,
     /// Both sides are multiples of this. If absent, the picture is stretched to `size` by `size`.
     pub multiple: Option<u32>,
-    /// A picture with a smaller luminance range (L\*, 0 to 100) is stretched to this. If absent, no picture is.
+    /// A picture with a smaller luminance range (L\*, 0 to 100) is stretched to this. If absent, no
+    /// picture is stretched.
     pub contrast: Option<f32>,
 }
 
@@ -67,7 +68,7 @@ pub enum NetworkOutput {
         #[serde(default = "unit")]
         scale: f32,
     },
-    /// One plane for each bin of the ab plane: its probability. The colour is the annealed mean over the bins
+    /// One plane for each bin of a\* and b\*: the bin's probability. The colour is the annealed mean over the bins
     /// (Zhang, Isola, Efros 2016, section 2.3).
     Bins {
         /// Whether values are logits (before the softmax) or probabilities.
@@ -122,6 +123,29 @@ impl Recipe {
         let recipe: Self = Toml::from_str(text).map_err(|error| error.to_string())?;
         recipe.check()?;
         Ok(recipe)
+    }
+
+    /// Every setting as text, for the provider identity. Cached results are found by it, so its spelling must never
+    /// change, whatever the names here are.
+    pub fn identity(&self) -> String {
+        let Self { model, version, input, output } = self;
+        let NetworkInput { take, channels, mean, scale, size, multiple, contrast } = input;
+        let take = match take {
+            Take::LabL => "LabL",
+            Take::Gray => "Grey",
+        };
+        let output = match output {
+            NetworkOutput::Ab { scale } => format!("Ab {{ scale: {scale:?} }}"),
+            NetworkOutput::Rgb { scale } => format!("Rgb {{ scale: {scale:?} }}"),
+            NetworkOutput::Bins { values, temperature, centers } => {
+                format!("Bins {{ values: {values:?}, temperature: {temperature:?}, centres: {centers:?} }}")
+            }
+        };
+        format!(
+            "Recipe {{ model: {model:?}, version: {version:?}, input: Input {{ take: {take}, channels: {channels}, \
+             mean: {mean:?}, scale: {scale:?}, size: {size}, multiple: {multiple:?}, contrast: {contrast:?} }}, \
+             output: {output} }}"
+        )
     }
 
     fn check(&self) -> Result<(), String> {
@@ -200,6 +224,30 @@ mod tests {
             assert_eq!(input(Some(32)).dimensions(width, height), expected, "{width} x {height}");
         }
         assert_eq!(input(None).dimensions(4000, 3000), (256, 256));
+    }
+
+    #[test]
+    fn the_identity_of_a_recipe_never_changes() {
+        let head = "model = \"m \\\"1\\\"\"\nversion = \"1\"\n";
+        let bins = "[input]\ntake = \"grey\"\nchannels = 3\nmean = 0.5\nscale = 2\nsize = 256\n\
+                    [output]\ngive = \"bins\"\ntemperature = 0.38\ncentres = [[-1.5, 2]]\n";
+        let ab = "[input]\ntake = \"lab_l\"\nsize = 256\nmultiple = 32\ncontrast = 70\n\
+                  [output]\ngive = \"ab\"\nscale = 110\n";
+        for (text, identity) in [
+            (
+                bins,
+                "Recipe { model: \"m \\\"1\\\"\", version: \"1\", input: Input { take: Grey, channels: 3, mean: 0.5, \
+                 scale: 2.0, size: 256, multiple: None, contrast: None }, output: Bins { values: Logits, \
+                 temperature: 0.38, centres: [[-1.5, 2.0]] } }",
+            ),
+            (
+                ab,
+                "Recipe { model: \"m \\\"1\\\"\", version: \"1\", input: Input { take: LabL, channels: 1, mean: 0.0, \
+                 scale: 1.0, size: 256, multiple: Some(32), contrast: Some(70.0) }, output: Ab { scale: 110.0 } }",
+            ),
+        ] {
+            assert_eq!(Recipe::parse(&format!("{head}{text}")).unwrap().identity(), identity);
+        }
     }
 
     #[test]

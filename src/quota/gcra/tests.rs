@@ -90,7 +90,7 @@ async fn a_rejected_request_takes_nothing_from_any_limit() {
     assert_eq!((level.remaining, level.wait), (50 << 10, Duration::ZERO));
     clock.advance(Duration::from_secs(1));
     quota.check(&both).await.unwrap();
-    // Both refuse now: who waits as long as it says is let in.
+    // Both limits reject the request now. After the stated wait it is accepted.
     let refusal = quota.check(&both).await.unwrap_err();
     assert_eq!((refusal.levels.len(), refusal.wait), (2, Duration::from_secs(4)));
     clock.advance(refusal.wait);
@@ -106,6 +106,16 @@ async fn looking_takes_nothing_and_stores_no_client() {
         assert_eq!((level.remaining, level.more_in, level.wait), (3, Duration::ZERO, Duration::ZERO));
     }
     assert_eq!(clients(&quota), 0);
+}
+
+#[tokio::test]
+async fn a_charge_of_nothing_stores_no_client() {
+    let (quota, _) = quota();
+    let limit = limit("bytes", Unit::Bytes, 1024, RatePeriod::Second, 1024);
+    quota.check(&[charge(&limit, 1, 0)]).await.unwrap();
+    assert_eq!(clients(&quota), 0);
+    quota.check(&[charge(&limit, 1, 1)]).await.unwrap();
+    assert_eq!(clients(&quota), 1);
 }
 
 #[tokio::test]
@@ -140,15 +150,15 @@ async fn a_million_addresses_take_bounded_memory_and_are_dropped_when_idle() {
     let (quota, clock) = quota();
     let limit = limit("requests", Unit::Requests, 10, RatePeriod::Second, 10);
     for number in 0..1_000_000_u32 {
-        // Spread over the whole address space, so that neighbours are as many as can be.
+        // Spreads the clients over the whole address space, so that they are in as many networks as possible.
         let spread = number.wrapping_mul(2_654_435_761);
         quota.check(&[charge(&limit, spread, 1)]).await.unwrap_or_default();
     }
-    // Those remembered by themselves, and the networks of the others: some 10 MB.
+    // The clients that are counted separately, and the networks of all others: about 10 MB.
     let most = MOST_CLIENTS + (1 << 16);
     assert!((MOST_CLIENTS..=most).contains(&clients(&quota)), "{}", clients(&quota));
     assert!(std::mem::size_of::<(ClientBucket, u64)>() <= 48);
-    // Not idle yet: nothing is lost.
+    // No client is idle yet, so the sweep removes nothing.
     let before = clients(&quota);
     quota.sweep();
     assert_eq!(clients(&quota), before);
@@ -171,7 +181,7 @@ async fn a_flood_from_one_network_does_not_lock_out_other_networks() {
     }
     assert!(refused > 90_000, "{refused}");
     quota.check(&[charge(v6(0x2001_0db9, 7))]).await.unwrap();
-    // And who was there before keeps its own count.
+    // A client that was counted before the flood keeps its own counter.
     let known = quota.look(&[charge(v6(0x2001_0db8, 0))]).await.remove(0);
     assert_eq!(known.remaining, 4);
 }
@@ -179,8 +189,8 @@ async fn a_flood_from_one_network_does_not_lock_out_other_networks() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Against the definition: in no span of time does a client get more than burst + rate x span; and waiting
-    /// as long as a refusal says always helps.
+    /// Checks the definition: in no span of time does a client get more than burst + rate x span, and after the wait
+    /// that a rejection states, the request is accepted.
     #[test]
     fn no_schedule_exceeds_the_limit_and_every_wait_is_exact(
         rate in 1_u64..50,

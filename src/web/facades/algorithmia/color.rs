@@ -1,7 +1,7 @@
 //! Colouring with the protocol of `deeplearning/ColorfulImageColorization`.
 //!
-//! The input is one picture or a list. Each picture is a data URL, a `data://` file, an address, or bytes. The response
-//! says where the coloured PNG is.
+//! The input is one picture or a list. Each picture is a data URL, a `data://` file, an http or https URL, or bytes.
+//! The response says where the coloured PNG is.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -87,6 +87,8 @@ pub async fn run(context: &Context, call: &Coloring, input: AlgoInput) -> Result
     let AlgoInput { raw, admission } = input;
     match raw {
         RawInput::Binary(upload) => {
+            // The upload has its own admission, which ends before the result is stored.
+            drop(admission);
             let mut report = AlgoReport::default();
             let uri = colorize_one(context, call, upload, None, &mut report).await?;
             Ok(report.finish(json!({ "output": uri })))
@@ -187,7 +189,7 @@ async fn upload(
     }
     if is("http://") || is("https://") {
         let inputs = context.snapshot.inputs.as_ref().ok_or_else(|| {
-            let detail = "Pictures are not fetched from addresses here: send the picture as a data URL.";
+            let detail = "This gateway does not fetch pictures from URLs: send the picture as a data URL.";
             Problem::new(Status::UnprocessableEntity, detail)
         })?;
         let admission = admission::again(context, limit).await?;
@@ -297,7 +299,7 @@ impl AlgoReport {
             self.alerts.push(alert);
             self.damaged = true;
         }
-        // The response of a call is not at the address of a picture.
+        // Without `Content-Location`, because the response is not the picture itself.
         self.headers = headers(rendition).into_iter().filter(|h| h.name() != "Content-Location").collect();
     }
 

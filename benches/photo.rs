@@ -42,7 +42,7 @@ fn chroma(width: u32, height: u32) -> Chroma {
     Rgb { width, height, pixels }.chroma().unwrap()
 }
 
-/// Measures the part of an encoding that `part` selects: merging or writing the format.
+/// Measures the step of an encoding whose time `part` returns: computing the pixels, or encoding them.
 fn part(
     group: &mut BenchmarkGroup<'_, criterion::measurement::WallTime>,
     name: &str,

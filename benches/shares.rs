@@ -31,7 +31,7 @@ const ROUNDS: usize = 7;
 struct Steps {
     /// From the file to RGB, in the JPEG decoder.
     decode: Duration,
-    /// From RGB to luminance, colour detection, the pixel key and the small grey picture.
+    /// Computing luminance, colour statistics, the pixel key and the small grey picture from RGB.
     prepare: Duration,
     network: Duration,
     merge: Duration,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the fuzzers' initial inputs, small pictures of every kind, to fuzz/corpus.
+"""Writes the fuzzers' initial inputs to fuzz/corpus: small pictures in every format, EXIF data and ICC profiles.
 
 Needs Pillow and the Debian packages libjpeg-turbo-progs (cjpeg) and libtiff-tools (tiffcp). Existing files of the same
 name are overwritten; other files are kept.

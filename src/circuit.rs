@@ -72,7 +72,7 @@ pub struct CircuitOpen<R> {
 /// A call that may pass. If it is dropped without a result, it counts neither as a success nor as a failure.
 pub struct CircuitPass<'c, R> {
     circuit: &'c Circuit<R>,
-    /// The number of this probe; none for any other call.
+    /// The number of this probe; `None` if the call is not a probe.
     probe: Option<u64>,
 }
 
@@ -83,8 +83,14 @@ impl<R: Clone> Circuit<R> {
         policy: CircuitPolicy,
         on_change: impl Fn(CircuitPhase, CircuitPhase) + Send + Sync + 'static,
     ) -> Self {
-        let state =
-            State { phase: CircuitPhase::Closed, results: 0, until: None, probe: 0, failed_probes: 0, reason: None };
+        let state = State {
+            phase: CircuitPhase::Closed,
+            results: 0,
+            until: None,
+            probe: 0,
+            failed_probes: 0,
+            reason: None,
+        };
         Self { policy, on_change: Box::new(on_change), state: Mutex::new(state) }
     }
 
@@ -288,7 +294,11 @@ mod tests {
             circuit.close();
             call(&circuit, now, false);
             let current = circuit.enter(later).ok().unwrap();
-            if dropped { drop(old) } else { old.end(Err("it is down"), later) }
+            if dropped {
+                drop(old)
+            } else {
+                old.end(Err("it is down"), later)
+            }
             assert_eq!(left(&circuit, later), Some(Duration::ZERO), "the current probe is under way");
             current.end(Ok(()), later);
             assert_eq!(circuit.refuses_for(later), None);

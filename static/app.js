@@ -261,7 +261,7 @@ async function refused({ status, statusText, headers }, text) {
   const problem = await text.then(JSON.parse).catch(() => ({}));
   if (asked !== request) return;
   if (status === 401) {
-    const wrong = state.key ? "This key is not accepted: it is mistyped, or was revoked." : "This gateway needs a key from its operator.";
+    const wrong = state.key ? "This key is not accepted: it is mistyped, or was revoked." : "To use this gateway, you need a key from its operator.";
     state.keyNeeded = true;
     fail("A key is needed", `${wrong} Enter it above, then try again.`, { again: clock() });
     at("key").focus();

@@ -4,9 +4,9 @@
 
 onnxruntime runs the exported file on an input as large as in the program: the aspect ratio is kept, the area is about
 the square of a number in `--sizes`, and the sides are multiples of 32. The resulting ab is resized to the photograph's
-size (short side at most 176) and combined with its own lightness. `--contrast` stretches faded pictures as the setting
-of a recipe does. `--worn` gives the networks photographs with simulated ageing (`degrade.py`). Intervals are 95 %
-bootstrap intervals over pictures.
+size (short side at most 176) and combined with the photograph's lightness. `--contrast` stretches faded pictures as the
+setting of a recipe does. `--worn` gives the networks photographs with simulated ageing (`degrade.py`). Intervals are
+95 % bootstrap intervals over pictures.
 """
 
 import argparse

@@ -134,7 +134,7 @@ class Colouriser(nn.Module):
     def load(self, weights: dict[str, Tensor]) -> None:
         """Loads weights by name.
 
-        Those of a classifier are not used. A stem for three equal channels is converted to a stem for one channel.
+        A classifier's weights are not used. A stem for three equal channels is converted to a stem for one channel.
         """
         unused = ("e._conv_head", "e._bn1", "e._fc")
         kept = {name: value for name, value in weights.items() if not name.startswith(unused)}

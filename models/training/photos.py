@@ -18,7 +18,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 HOLD_OUT = 60
 """One of this many photographs of each source, in name order, is never used for training."""
 LONG = 1.5
-"""A photograph's long side is cropped to this many times its short side."""
+"""A photograph's long side is cropped to at most this many times its short side."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
     python speed.py --binary ../../target/release/pixcolor --models ../colorizer.onnx --sizes 224 256 320 384
 
 Everything runs on one core. Times are processor time, so that other work on the machine has little effect. "network"
-is the time of the provider as the program counts it (from grey picture to ab). "whole picture" is all that its process
-used between upload and response. "memory" is its peak memory.
+is the time of the provider as the program counts it (from grey picture to ab). "whole picture" is all time that the
+program's process used between upload and response. "memory" is the peak memory of that process.
 """
 
 import argparse
@@ -33,7 +33,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def photographs(file: Path, count: int) -> tuple[list[bytes], tuple[int, int]]:
-    """Grey JPEGs of the photograph at one megapixel, all different for a cache, and their height and width."""
+    """Grey JPEGs of the photograph at one megapixel, each different, so that none is cached; their height and width."""
     picture = Image.open(file).convert("L")
     scale = (PIXELS / (picture.width * picture.height)) ** 0.5
     width, height = round(picture.width * scale), round(picture.height * scale)

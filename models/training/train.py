@@ -3,9 +3,9 @@
     python train.py --photos a.tar b/ --run RUN --steps 20000 [--start FIRST.pt]
 
 The folder RUN contains `log.csv` and `last.pt`, which has everything that is needed to continue and is written every
-few minutes. The weights to use are the running average in `last.pt` (`sd`). The learning rate is constant, and falls to
-zero in the last `--decay` steps. If the length of a run is not known in advance, start it with a large `--steps`, and
-run it again with a smaller number to end it.
+few minutes. The weights to use are the running average in `last.pt` (`sd`). The learning rate rises in the first 100
+steps, is then constant, and falls to zero in the last `--decay` steps. If the length of a run is not known in advance,
+start it with a large `--steps`, and run it again with a smaller number to end it.
 """
 
 import argparse
@@ -29,7 +29,7 @@ WARM_UP = 100
 AVERAGE = 0.998
 """The share of the old running average in the new one, at each step."""
 PRIOR_FROM = 1500
-"""Photographs from which the frequency of each bin is estimated."""
+"""The number of photographs from which the frequency of each bin is estimated."""
 
 
 def rate(step: int, steps: int, decay: int) -> float:
@@ -43,7 +43,7 @@ def target_ab(rgb: Tensor) -> Tensor:
 
 
 def prior(batches: Batches, encoding: SoftEncoding, bins: int) -> Tensor:
-    """The share of each bin in photographs drawn as in training, but without degradation."""
+    """The share of each bin in photographs drawn as in training, but cropped at the centre and not degraded."""
     generator = torch.Generator().manual_seed(batches.seed)
     chosen = torch.multinomial(torch.from_numpy(batches.weights), PRIOR_FROM, True, generator=generator)
     total = torch.zeros(bins)

@@ -16,8 +16,8 @@ use super::{
 /// The overhead of an entry: keys, counters, queues, the timer of its expiry. Measured with 200,000 small entries.
 const OVERHEAD: u64 = 500;
 
-/// The unit of moka's weights in bytes. The weights have 32 bits, so in this unit the largest entry is far below the
-/// maximum.
+/// The unit of moka's weights in bytes. The weights have 32 bits. In this unit, even the largest entry weighs far less
+/// than their maximum.
 const UNIT: u64 = 64;
 
 /// A cache in memory, which evicts the least recently used entries.

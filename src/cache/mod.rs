@@ -32,9 +32,10 @@ pub trait Cache: Send + Sync {
     /// Looks an entry up; `None` is a miss. Expired and damaged entries are misses.
     async fn get(&self, key: &CacheKey) -> Result<Option<Hit>, CacheError>;
 
-    /// Stores an entry in place of an older one with the same key. After it has returned, every process that shares
-    /// the store finds the entry, if it was stored. It returns within the cache's own time-out in any case. `Ok` does
-    /// not guarantee that the entry was stored: one that is too large or expired may be skipped.
+    /// Stores an entry in place of an older one with the same key. After `put` has returned, every process that shares
+    /// the cache finds the entry, if it was stored and no [`BackgroundWrites`] are pending. A cache with a time-out
+    /// returns within it. `Ok` does not guarantee that the entry was stored: one that is too large or expired may be
+    /// skipped.
     async fn put(&self, key: &CacheKey, entry: Entry) -> Result<(), CacheError>;
 
     /// Removes an entry; returns whether it existed.
@@ -46,8 +47,8 @@ pub trait Cache: Send + Sync {
     /// Removes everything.
     async fn clear(&self) -> Result<(), CacheError>;
 
-    /// The number and size of entries by tier, the fastest first. It also removes expired entries and counts the
-    /// changes of other processes, so it must be called periodically.
+    /// Removes expired entries, counts the entries again, because other processes may have changed them, and returns
+    /// their number and size by tier, the fastest first. Must be called periodically.
     async fn sweep(&self) -> Result<Vec<TierStats>, CacheError>;
 }
 
@@ -55,7 +56,7 @@ pub trait Cache: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub bytes: Bytes,
-    /// When it was made; the time to live counts from here in every tier.
+    /// When the entry was made; in every tier, the time to live begins here.
     pub made: SystemTime,
 }
 
@@ -105,7 +106,7 @@ impl Tier {
         }
     }
 
-    /// Whether other machines share it over a network.
+    /// Whether other machines use it, too.
     pub const fn is_shared(self) -> bool {
         matches!(self, Self::Store)
     }

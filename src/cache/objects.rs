@@ -1,9 +1,9 @@
 //! A cache in a bucket that several machines share, over the S3 protocol.
 //!
 //! An entry is the object `PREFIX/SUBJECT/VARIANT.KIND`, in the format of a file on disk, and is checked like one. A
-//! bucket may be slow or fail, which must only cost a bounded time: each request has a time-out, and after a failure
-//! the circuit opens for a while. The bucket's own lifecycle rules bound its size; only the time to live is checked
-//! here.
+//! slow or failed bucket must delay a request by a bounded time only: each request to it has a time-out, and after a
+//! failure the circuit opens for a while. The bucket's own lifecycle rules bound its size; only the time to live is
+//! checked here.
 //!
 //! `put` waits for the response to its `PUT` request. From then on, S3 returns the object to every reader
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>).
@@ -40,7 +40,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How often a failed request is retried within its time-out.
 const RETRIES: usize = 2;
 
-/// Time-out for each request of a listing, which no client waits for.
+/// Time-out for each request that lists objects or removes several. No client waits for these requests.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many objects one request removes: the maximum that S3 allows.
@@ -167,7 +167,7 @@ impl BucketCache {
         CacheError::Store { store: self.name.clone(), why }
     }
 
-    /// Awaits a response up to the time-out. `None`: the object does not exist.
+    /// Awaits a response for at most `most`. `None` means that the object does not exist.
     async fn ask<T>(
         &self,
         most: Duration,
@@ -258,7 +258,7 @@ impl BucketCache {
         self.ask(PATIENCE, deleted).await.map(drop)
     }
 
-    /// Lists everything; removes entries that are `unwanted`, and counts the rest.
+    /// Lists all entries, removes those that are `unwanted`, and counts the others.
     async fn clean(&self, unwanted: impl Fn(&ObjectMeta) -> bool + Sync) -> Result<TierStats, CacheError> {
         let mut stats = TierStats { tier: Tier::Store, entries: 0, bytes: 0 };
         let mut batch = Vec::new();

@@ -1,9 +1,9 @@
 //! Combines caches, the fastest first, and handles their failures.
 //!
-//! An entry found in a slower tier is copied to the faster ones. If a tier fails, the failure is counted and logged at
-//! most once a minute, and the tier is skipped: a full disk may cost credit later, but fails no request. So `get` and
-//! `put` never return an error here. The operations of operators (`remove`, `list`, `clear`) do fail if a tier fails.
-//! Without any tier, nothing is cached.
+//! An entry found in a slower tier is copied to the faster ones. If a tier fails, it is skipped: a full disk may cost
+//! credit later, but fails no request. Every failure is counted, and at most one a minute is logged. So `get` and `put`
+//! never return an error here. The operations of operators (`remove`, `list`, `clear`) do fail if a tier fails. Without
+//! any tier, nothing is cached.
 //!
 //! A shared tier is slow to write to. If other machines wait for an entry, `put` waits, too; otherwise a task writes
 //! it in the background ([`BackgroundWrites`]).

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{CliError, say};
-use crate::config::{self, ConfigProblem, ConfigSource, ValueOrigin};
+use crate::config::{self, ConfigProblem, ConfigSource, SchemaFile, ValueOrigin};
 use crate::observe::Metrics;
 use crate::provider::forbidden;
 
@@ -12,6 +12,9 @@ pub struct Args {
     /// Show all keys with their meaning and default instead, as Markdown
     #[arg(long)]
     reference: bool,
+    /// Show the JSON Schema of pixcolor.toml (or of a provider's file) instead, for editors
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "pixcolor", conflicts_with_all = ["reference", "changed"])]
+    schema: Option<SchemaFile>,
     /// Show only the settings that differ from the defaults
     #[arg(long, conflicts_with = "reference")]
     changed: bool,
@@ -22,6 +25,10 @@ pub struct Args {
 pub fn run(source: &ConfigSource, args: Args) -> Result<ExitCode, CliError> {
     if args.reference {
         say(config::reference()?.trim_end_matches('\n'));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(file) = args.schema {
+        say(config::schema(file).trim_end_matches('\n'));
         return Ok(ExitCode::SUCCESS);
     }
     let loaded = config::load(source)?;

@@ -315,7 +315,7 @@ impl ColorizeJob {
         folder.join(name)
     }
 
-    /// Reserves the path of a result. Fails if it is not writable, or belongs to another photograph.
+    /// Claims the path of a photograph's result. Fails if the path is not writable, or belongs to another photograph.
     fn claim(&self, file: &Path, format: OutputFormat) -> Result<PathBuf, CliError> {
         let target = self.path(file, format);
         if target.canonicalize().is_ok_and(|target| self.inputs.contains(&target)) {

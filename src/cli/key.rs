@@ -1,4 +1,4 @@
-//! `pixcolor key`: creates, lists and revokes the keys of clients. A running gateway notices changes within a second.
+//! `pixcolor key`: creates, lists and revokes clients' API keys. A running gateway notices changes within a second.
 
 use std::process::ExitCode;
 
@@ -24,7 +24,8 @@ pub enum Command {
     },
 }
 
-/// Fails if the keys cannot be read. Warns if no client can use the gateway, and if a key with settings does not exist.
+/// Fails if the API keys cannot be read. Warns if no client can use the gateway, and for each API key that has settings
+/// in the configuration but does not exist.
 pub fn check(config: &Config) -> Result<(), CliError> {
     let mut keys = KeyStore::in_folder(&config.state_dir).list()?;
     keys.retain(|key| key.revoked.is_none());

@@ -17,16 +17,16 @@ use crate::gateway::Gateway;
 use crate::provider::{Readiness, balances};
 use crate::web::{self, server};
 
-/// How often expired entries are removed from the cache.
+/// How often expired cache entries and temporary results are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
 
 /// How often providers are asked for their account's balance.
 const BALANCES_EVERY: Duration = Duration::from_secs(900);
 
-/// How often the rate limits of idle clients are removed.
+/// How often the rate limits' counters of idle clients are removed.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
-/// How often Redis is checked.
+/// How often Redis and the ledger are checked.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Serves until a signal stops the program.
@@ -94,7 +94,7 @@ pub fn run(source: &ConfigSource) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// SIGHUP, which reloads the configuration.
+/// Receives SIGHUP, which reloads the configuration; `None` if that is impossible.
 fn hangups() -> Option<Signal> {
     signal(SignalKind::hangup())
         .inspect_err(|error| {
@@ -138,7 +138,7 @@ async fn meet(gateway: &Gateway) -> Result<(), String> {
     }
 }
 
-/// Checks the shared Redis every two seconds, so that `/readyz` and metrics are current even without requests.
+/// Checks Redis and the ledger every two seconds, so that `/readyz` and metrics are current even without requests.
 async fn look_after(gateway: &Gateway) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -147,7 +147,7 @@ async fn look_after(gateway: &Gateway) -> std::convert::Infallible {
     }
 }
 
-/// Periodically removes the rate limits of idle clients.
+/// Periodically removes the rate limits' counters of idle clients.
 async fn forget_idle_clients(gateway: &Arc<Gateway>) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(FORGET_EVERY).await;

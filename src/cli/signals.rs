@@ -9,7 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// SIGHUP stops the program only if standard input is a terminal, because a closed terminal has no user.
+    /// SIGHUP stops the program only if standard input is a terminal, because it then means that the terminal was
+    /// closed.
     hangup: Option<Signal>,
 }
 

@@ -72,7 +72,7 @@ fn here(source: &ConfigSource, args: &Args) -> Result<String, CliError> {
     })
 }
 
-/// Usage from a gateway, in the same formats.
+/// Usage from a gateway, as CSV or JSON, as for the local ledger.
 fn there(gateway: &str, args: &Args) -> Result<String, CliError> {
     let format = if args.csv { "csv" } else { "json" };
     let mut query = vec![("by", args.by.label()), ("format", format)];

@@ -1,44 +1,23 @@
 //! Reads the addresses of hosts.
 
-use serde_json::Value as Json;
 use url::Url;
-
-use super::problem::dotted;
-use super::table::Table;
 
 /// What an address must be, for error messages.
 pub(super) const HOST: &str = "the address of a host, such as \"https://api.example.com\"";
 
-/// Parses the address of a host; an error says what it must be. `secrets` is the key where a password belongs.
+/// Parses the address of a host; an error says what the address must be. `secrets` is the name of the configuration
+/// setting in which a key or password belongs, for the error message.
 pub(super) fn address(text: &str, secrets: &str) -> Result<Url, String> {
     let form = || format!("must be {HOST}");
     let url = Url::parse(text.trim()).map_err(|_| form())?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         Err(form())
     } else if !url.username().is_empty() || url.password().is_some() {
-        Err(format!("must not hold a name or a password: the key belongs into `{secrets}`"))
+        Err(format!("must not hold a name or a password: the key belongs in `{secrets}`"))
     } else if url.query().is_some() || url.fragment().is_some() {
         Err("must end before the `?` or `#`".to_owned())
     } else {
         Ok(url)
-    }
-}
-
-impl Table<'_> {
-    /// Reads the address of a host. Returns none if the key is not set or invalid; the problem does not quote the
-    /// value, because it may contain a password.
-    pub(super) fn address(&mut self, key: &'static str, secrets: &str) -> Option<Url> {
-        let (value, origin) = self.take(key, Json::Null, false, || HOST.to_owned())?;
-        match address(value.as_str().unwrap_or_default(), secrets) {
-            Ok(url) => {
-                self.note_entry(key, Json::from(url.as_str()), false, origin);
-                Some(url)
-            }
-            Err(wrong) => {
-                self.note_problem(origin, format!("`{}` {wrong}", dotted(&self.at(&[key]))));
-                None
-            }
-        }
     }
 }
 

@@ -1,146 +1,99 @@
 //! The kind `algorithmia`: a host that speaks Algorithmia's protocol.
 //!
 //! The usual variables of Algorithmia's clients work here too: `ALGORITHMIA_API_KEY` and, as in the original app,
-//! `API_KEY` supply the key; `ALGORITHMIA_API` supplies the address. The public service closed in 2021. Variables
-//! cannot send photos to its domain, because its present owner would receive the photos and the key: that address
-//! counts only if the operator writes it in a file.
+//! `API_KEY` supply the key; `ALGORITHMIA_API` supplies the address. The public service closed in 2021. An address in
+//! its domain is used only if a file of the operator contains it, and not if a variable does, because the domain's
+//! present owner would receive the photos and the key.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::Value as Json;
+use smart_default::SmartDefault;
 use url::Url;
 
 use super::address::{HOST, address};
+use super::kinds::{One, Optional, kind};
+use super::place::Place;
 use super::problem::ValueOrigin;
-use super::reference::Words;
 use super::remote::RemoteConfig;
 use super::secret::Secret;
-use super::table::{ExpectedText, Table};
-use crate::credit::amount::{Rate, Round};
-use crate::credit::price::{JsonPointer, PriceTerm, PricedUnit, QuantityBound};
-use crate::credit::{Credits, Currency, Price, Worth};
+use super::source::ConfigSource;
 
-/// Supplies the address, as in Algorithmia's clients.
-const ADDRESS_VARIABLE: &str = "ALGORITHMIA_API";
-/// Supply the key: the name in Algorithmia's clients, then the name in the original app.
-const KEY_VARIABLES: [&str; 2] = ["ALGORITHMIA_API_KEY", "API_KEY"];
+/// The variable that supplies the address, as in Algorithmia's clients.
+pub(super) const ADDRESS_VARIABLE: &str = "ALGORITHMIA_API";
+/// The variables that supply the key: the one of Algorithmia's clients, then the one of the original app.
+pub(super) const KEY_VARIABLES: [&str; 2] = ["ALGORITHMIA_API_KEY", "API_KEY"];
 const KEY: &str = "api_key";
 /// The domain of the closed public service.
 const PUBLIC: &str = "algorithmia.com";
 
-const WORDS: Words = &[
-    (
-        "base_url",
-        "URL of the host, without `/v1`. Default: the variable `ALGORITHMIA_API`; without either nothing is sent.",
-    ),
-    ("api_key", "API key. Default: the variable `ALGORITHMIA_API_KEY` or `API_KEY` (the original app's)."),
-    ("allow_private", "Whether the host may have a private address."),
-    ("algorithm", "The algorithm to call. A version prevents changes of colour when a new version appears."),
-];
-
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, SmartDefault)]
+#[serde(default)]
 pub struct AlgorithmiaConfig {
-    /// The host, without `/v1`. Without an address the provider is not ready.
+    /// URL of the host, without `/v1`. Default: the variable `ALGORITHMIA_API`; without either nothing is sent.
+    #[serde(with = "Optional::<AlgorithmiaUrl>")]
     pub base_url: Option<Url>,
-    /// Without a value the provider is not ready.
+    /// API key. Default: the variable `ALGORITHMIA_API_KEY` or `API_KEY` (the original app's).
+    // Without a value the provider is not ready.
+    #[schemars(extend("default" = null))]
+    #[default(Secret::from_env(KEY_VARIABLES[0], None))]
     pub api_key: Secret,
-    /// Whether the host may have a private address. The gateway never fetches addresses from its replies.
+    /// Whether the host may have a private address.
+    // The host's replies cannot name another host.
+    #[default = true]
     pub allow_private: bool,
+    /// The algorithm to call. A version prevents changes of colour when a new version appears.
+    #[serde(with = "One::<AlgorithmName>")]
     pub algorithm: Algorithm,
+    #[serde(flatten)]
     pub remote: RemoteConfig,
 }
+
+kind!(AlgorithmiaUrl: Url, "algorithmia-url", HOST, "", |text| address(text, KEY));
+kind!(
+    AlgorithmName: Algorithm, "algorithm", "an algorithm, such as \"OWNER/NAME\" or \"OWNER/NAME/1.1.5\"", "",
+    |text| Algorithm::parse(text).ok_or_else(String::new)
+);
 
 /// An algorithm: `OWNER/NAME` or `OWNER/NAME/VERSION`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Algorithm {
     pub owner: String,
     pub name: String,
-    /// None is the latest version.
+    /// `None` means the latest version.
     pub version: Option<String>,
 }
 
 impl AlgorithmiaConfig {
-    pub(super) fn read(table: &mut Table<'_>) -> Self {
-        table.describe(WORDS);
-        let api_key = table.secret_or_variables("api_key", &KEY_VARIABLES);
-        Self {
-            base_url: if table.has("base_url") { written(table) } else { from_variable(table) },
-            api_key,
-            allow_private: table.flag("allow_private", true),
-            algorithm: table.text("algorithm", Algorithm::default(), Algorithm::parse),
-            remote: RemoteConfig::read(table),
+    /// Forgets the address of the closed public service, unless a file of the operator names it.
+    pub(super) fn check(&mut self, place: &Place<'_>) {
+        let origin = place.origin(&["base_url"]);
+        let own_file = matches!(origin, ValueOrigin::File { built_in: false, .. });
+        if self.base_url.as_ref().is_some_and(is_public) && !own_file {
+            place.warning(format!(
+                "{origin} names {PUBLIC}, which is ignored: that service closed in 2021, and nothing is sent there unless a file in providers/ names it"
+            ));
+            place.report("base_url", Json::Null, ValueOrigin::Default);
+            self.base_url = None;
         }
     }
+}
+
+/// The address from the variable of Algorithmia's clients, or the reason why the variable is ignored.
+pub(super) fn address_of_clients(source: &ConfigSource) -> Option<Result<&str, String>> {
+    let text = source.var(ADDRESS_VARIABLE)?;
+    let checked = address(text, KEY).map(|_| text);
+    Some(checked.map_err(|wrong| format!("environment variable {ADDRESS_VARIABLE} is ignored: it {wrong}")))
 }
 
 /// The price of the public service: one credit per started second of work, at least one credit per call; 10,000
 /// credits for 1 USD. An algorithm's royalty is configured as one more term per call.
-pub(super) fn price() -> Price {
-    let duration = JsonPointer::parse("/metadata/duration").map(|pointer| PriceTerm {
-        per: PricedUnit::Number { pointer, most: QuantityBound::Timeout },
-        rate: Rate::ONE,
-        round: Round::Up,
-        minimum: Credits::from_micro(1_000_000),
-    });
-    let worth = Rate::parse("0.0001").ok().zip(Currency::parse("USD"));
-    Price {
-        terms: duration.into_iter().collect(),
-        minimum: Credits::from_micro(1_000_000),
-        worth: worth.map(|(one, currency)| Worth { one, currency }),
-    }
-}
-
-/// Reads the address from the configuration.
-fn written(table: &mut Table<'_>) -> Option<Url> {
-    let (value, origin) = table.take("base_url", Json::Null, false, || HOST.to_owned())?;
-    let text = value.as_str().unwrap_or_default();
-    match address(text, KEY) {
-        Ok(url) if is_public(&url) && !matches!(origin, ValueOrigin::File { built_in: false, .. }) => {
-            dead(table, &origin.to_string());
-            None
-        }
-        Ok(url) => {
-            table.note_entry("base_url", Json::from(url.as_str()), false, origin);
-            Some(url)
-        }
-        Err(wrong) => {
-            // The message does not quote the value, because it may contain a password.
-            let key = super::problem::dotted(&table.at(&["base_url"]));
-            table.note_problem(origin, format!("`{key}` {wrong}"));
-            None
-        }
-    }
-}
-
-/// Reads the address from the variable of Algorithmia's clients.
-fn from_variable(table: &mut Table<'_>) -> Option<Url> {
-    table.miss("base_url");
-    let text = table.reader.source.var(ADDRESS_VARIABLE);
-    let url = match text.map(|text| address(text, KEY)) {
-        Some(Ok(url)) if is_public(&url) => {
-            dead(table, &format!("environment variable {ADDRESS_VARIABLE}"));
-            None
-        }
-        Some(Ok(url)) => Some(url),
-        Some(Err(wrong)) => {
-            table.warning(format!("environment variable {ADDRESS_VARIABLE} is ignored: it {wrong}"));
-            None
-        }
-        None => None,
-    };
-    let (shown, origin) = match &url {
-        Some(url) => (Json::from(url.as_str()), ValueOrigin::Env(ADDRESS_VARIABLE.to_owned())),
-        None => (Json::Null, ValueOrigin::Default),
-    };
-    table.note_entry("base_url", shown, false, origin);
-    url
-}
-
-fn dead(table: &mut Table<'_>, whose: &str) {
-    table.warning(format!(
-        "{whose} names {PUBLIC}, which is ignored: that service closed in 2021, and nothing is sent there unless a file in providers/ names it"
-    ));
-    let origin = ValueOrigin::Default;
-    table.note_entry("base_url", Json::Null, false, origin);
-}
+pub(super) const PRICE: &str = r#"
+terms = [{ per = "second", rate = 1, pointer = "/metadata/duration", round = "up", minimum = 1 }]
+minimum = 1
+worth = 0.0001
+currency = "USD"
+"#;
 
 fn is_public(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
@@ -159,7 +112,7 @@ impl Default for Algorithm {
 }
 
 impl Algorithm {
-    pub(super) fn parse(text: &str) -> Result<Self, ExpectedText> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let path = text.strip_prefix("algo://").or_else(|| text.strip_prefix('/')).unwrap_or(text);
         let parts: Vec<&str> = path.split('/').collect();
         let plain = |part: &&str| {
@@ -167,12 +120,12 @@ impl Algorithm {
                 && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
         };
         match parts.as_slice() {
-            [owner, name, version @ ..] if version.len() <= 1 && parts.iter().all(plain) => Ok(Self {
+            [owner, name, version @ ..] if version.len() <= 1 && parts.iter().all(plain) => Some(Self {
                 owner: (*owner).to_owned(),
                 name: (*name).to_owned(),
                 version: version.first().map(|version| (*version).to_owned()),
             }),
-            _ => Err("an algorithm, such as \"OWNER/NAME\" or \"OWNER/NAME/1.1.5\"".to_owned()),
+            _ => None,
         }
     }
 }
@@ -196,7 +149,7 @@ mod tests {
         assert_eq!(Algorithm::parse("o/n").unwrap().to_string(), "o/n");
         for bad in ["", "o", "o/", "/n", "o/n/1/2", "o/../n", "o/n?timeout=3", "o/n m", "http://h/o/n", "ö/n"]
         {
-            assert!(Algorithm::parse(bad).is_err(), "{bad}");
+            assert!(Algorithm::parse(bad).is_none(), "{bad}");
         }
     }
 

@@ -2,26 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::reference::Words;
-use super::table::Table;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-const WORDS: Words = &[
-    ("templates", "Folder with your own templates, which replace the embedded ones of the same name."),
-    ("static", "The same for style sheets, scripts and images."),
-];
-
-/// A file in one of these folders replaces the built-in file of the same name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Files of the page on disk, in place of the embedded ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct AssetsConfig {
-    /// Page templates.
+    /// Folder with your own templates, which replace the embedded ones of the same name.
+    #[schemars(extend("format" = "folder"))]
     pub templates: Option<PathBuf>,
-    /// Style sheets, scripts and images.
+    /// The same for style sheets, scripts and images.
+    #[schemars(extend("format" = "folder"))]
     pub r#static: Option<PathBuf>,
-}
-
-impl AssetsConfig {
-    pub(super) fn read(table: &mut Table<'_>) -> Self {
-        table.describe(WORDS);
-        Self { templates: table.folder("templates"), r#static: table.folder("static") }
-    }
 }

@@ -3,30 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::reference::Words;
-use super::source::ConfigSource;
-use super::store::StoreConfig;
-use super::table::Table;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
-const WORDS: Words = &[
-    ("enabled", "Whether results are cached."),
-    ("memory", "Size of the memory cache, in bytes; 0 disables it."),
-    ("dir", "Folder of the disk cache. Without a home folder there is no default and no disk cache."),
-    ("max_bytes", "Size of the disk cache, in bytes; 0 disables it."),
-    (
-        "store",
-        "A bucket in S3 or a compatible store that several gateways share. Its lifecycle rules limit its size.",
-    ),
-    ("s3", "Connection to the bucket of `cache.store`. Defaults come from AWS's own variables."),
-    ("ttl", "Seconds until a result expires; 0 keeps results until space is needed."),
-    (
-        "share",
-        "Whether clients share cached results (\"all\") or each client sees only its own (\"client\").",
-    ),
-];
+use super::kinds::{Optional, OptionalSeconds, Size};
+use super::place::Place;
+use super::store::{Bucket, BucketUrl, S3Config, StoreConfig};
 
 /// Whether one client's result may answer another client's request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum CacheSharing {
     /// Clients share results. The key is computed from the photo, so only a client that has the photo can look it up.
     #[default]
@@ -35,49 +22,50 @@ pub enum CacheSharing {
     Client,
 }
 
-/// Settings of the cache. The tiers are created when the program starts.
-#[derive(Clone, Debug)]
+/// The cache of results. A repeated upload costs nothing.
+// The tiers are created when the program starts.
+#[derive(Clone, Debug, Deserialize, JsonSchema, SmartDefault)]
+#[serde(default)]
 pub struct CacheConfig {
-    /// False disables all tiers.
+    /// Whether results are cached.
+    #[default = true]
     pub enabled: bool,
-    /// Maximum size of the memory tier, in bytes; 0 disables it.
+    /// Size of the memory cache, in bytes; 0 disables it.
+    #[serde(with = "Size")]
+    #[schemars(range(min = 0, max = 1u64 << 40))]
+    #[default(64 << 20)]
     pub memory: u64,
-    /// The folder of the disk tier, created if it is missing; none disables the tier.
+    /// Folder of the disk cache. Without a home folder there is no default and no disk cache.
+    #[schemars(extend("format" = "path"))]
     pub dir: Option<PathBuf>,
-    /// Maximum size of the disk tier, in bytes; 0 disables it.
+    /// Size of the disk cache, in bytes; 0 disables it.
+    #[serde(with = "Size")]
+    #[schemars(range(min = 0, max = 1u64 << 50))]
+    #[default(4 << 30)]
     pub max_bytes: u64,
-    /// The tier that several gateways share; none disables it. The store's own lifecycle rules limit its size.
+    /// A bucket in S3 or a compatible store that several gateways share. Its lifecycle rules limit its size.
+    #[serde(rename = "store", with = "Optional::<BucketUrl>")]
+    bucket: Option<Bucket>,
+    s3: S3Config,
+    /// The bucket and its connection; none without a bucket.
+    #[serde(skip)]
     pub store: Option<StoreConfig>,
-    /// Lifetime of an entry; none stores it until the tier is full.
+    /// Seconds until a result expires; 0 keeps results until space is needed.
+    #[serde(with = "OptionalSeconds")]
+    #[schemars(range(min = 0, max = 3_200_000_000u64))]
+    #[default(Some(Duration::from_secs(30 * 24 * 3600)))]
     pub ttl: Option<Duration>,
+    /// Whether clients share cached results ("all") or each client sees only its own ("client").
     pub share: CacheSharing,
 }
 
 impl CacheConfig {
-    const MEMORY: u64 = 64 << 20;
-    const MAX_BYTES: u64 = 4 << 30;
-    /// 30 days.
-    const TTL: Duration = Duration::from_secs(30 * 24 * 3600);
-
-    pub(super) fn read(source: &ConfigSource, table: &mut Table<'_>) -> Self {
-        const SHARES: [(&str, CacheSharing); 2] =
-            [("all", CacheSharing::All), ("client", CacheSharing::Client)];
-        const CENTURY: f64 = 3.2e9;
-        table.describe(WORDS);
-        let config = Self {
-            enabled: table.flag("enabled", true),
-            memory: table.bytes("memory", Self::MEMORY, 0..=1 << 40),
-            dir: table.path("dir", source.cache_dir()),
-            max_bytes: table.bytes("max_bytes", Self::MAX_BYTES, 0..=1 << 50),
-            store: StoreConfig::read(table),
-            ttl: Some(table.seconds("ttl", Self::TTL, 0.0..=CENTURY)).filter(|ttl| !ttl.is_zero()),
-            share: table.choice("share", &SHARES).unwrap_or_default(),
-        };
-        if config.enabled && config.max_bytes > 0 && config.dir.is_none() {
+    pub(super) fn complete(&mut self, place: &Place<'_>) {
+        self.store = self.s3.checked(self.bucket.clone(), place);
+        if self.enabled && self.max_bytes > 0 && self.dir.is_none() {
             let message = "HOME is not set, so results are cached in memory only: set `cache.dir`, or \
                            `cache.max_bytes` to 0";
-            table.warning(message.to_owned());
+            place.warning(message.to_owned());
         }
-        config
     }
 }

@@ -3,33 +3,16 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 use super::http::HostPattern;
-use super::reference::Words;
-use super::table::Table;
-use crate::quota::AddressFilter;
-
-const WORDS: Words = &[
-    (
-        "trusted_proxies",
-        "Your reverse proxies, as addresses or ranges. Forwarding headers are trusted from them only.",
-    ),
-    ("forwarded_header", "The header in which those proxies name the client."),
-    ("ipv6_prefix", "Bits of an IPv6 address that identify a client."),
-    (
-        "hosts",
-        "Host names of this gateway, such as `photos.example.org` or `*.example.org`, without ports. A request for another name is rejected with 421. If empty, a server on a loopback address accepts `localhost` and addresses only.",
-    ),
-    (
-        "allow",
-        "Allowed client addresses, as addresses or ranges. If not empty, all others are rejected with 403.",
-    ),
-    ("deny", "Denied client addresses, as addresses or ranges. Takes precedence over `allow`."),
-    ("anonymous", "Whether clients without an API key may colour photos and fetch results."),
-];
+use super::kinds::{List, kind};
 
 /// The header in which trusted proxies send the client's address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`, which most proxies send.
     #[default]
@@ -38,64 +21,57 @@ pub enum ForwardedHeader {
     Forwarded,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, SmartDefault)]
+#[serde(default)]
 pub struct ClientsConfig {
-    /// Addresses of our own reverse proxies, whose forwarded header is trusted.
+    /// Your reverse proxies, as addresses or ranges. Forwarding headers are trusted from them only.
+    #[serde(with = "List::<Network>")]
     pub trusted_proxies: Vec<IpNet>,
+    /// The header in which those proxies name the client.
     pub forwarded_header: ForwardedHeader,
-    /// Number of leading bits of an IPv6 address that identify one client.
+    /// Bits of an IPv6 address that identify a client.
+    #[schemars(range(min = 1, max = 128))]
+    #[default = 64]
     pub ipv6_prefix: u8,
-    /// The accepted names of this gateway in `Host`. If the list is empty, a server on a loopback address accepts
-    /// only `localhost` and IP addresses.
+    /// Host names of this gateway, such as `photos.example.org` or `*.example.org`, without ports. A request for
+    /// another name is rejected with 421. If empty, a server on a loopback address accepts `localhost` and addresses
+    /// only.
+    #[serde(with = "List::<OwnHost>")]
     pub hosts: Vec<HostPattern>,
-    /// Which addresses are allowed and blocked.
-    pub lists: AddressFilter,
-    /// Whether clients without an API key may colour photos.
+    /// Allowed client addresses, as addresses or ranges. If not empty, all others are rejected with 403.
+    #[serde(with = "List::<Network>")]
+    pub allow: Vec<IpNet>,
+    /// Denied client addresses, as addresses or ranges. Takes precedence over `allow`.
+    #[serde(with = "List::<Network>")]
+    pub deny: Vec<IpNet>,
+    /// Whether clients without an API key may colour photos and fetch results.
+    #[default = true]
     pub anonymous: bool,
 }
 
-impl Default for ClientsConfig {
-    fn default() -> Self {
-        Self {
-            trusted_proxies: Vec::new(),
-            forwarded_header: ForwardedHeader::default(),
-            ipv6_prefix: 64,
-            hosts: Vec::new(),
-            lists: AddressFilter::default(),
-            anonymous: true,
-        }
+impl ClientsConfig {
+    pub(super) fn warning(&self) -> Option<String> {
+        let all = self.trusted_proxies.iter().find(|net| net.prefix_len() == 0)?;
+        Some(format!("`trusted_proxies` has {all}: every client could choose its own address"))
+    }
+
+    /// Whether `allow` and `deny` let an address in. IPv4-mapped IPv6 counts as IPv4. A packet filter cannot do this
+    /// behind the network rules of a container engine.
+    pub fn let_in(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let within = |list: &[IpNet]| list.iter().any(|net| net.contains(&address));
+        !within(&self.deny) && (self.allow.is_empty() || within(&self.allow))
     }
 }
 
-impl ClientsConfig {
-    pub(super) fn read(table: &mut Table<'_>) -> Self {
-        const HEADERS: [(&str, ForwardedHeader); 2] =
-            [("x-forwarded-for", ForwardedHeader::XForwardedFor), ("forwarded", ForwardedHeader::Forwarded)];
-        table.describe(WORDS);
-        let default = Self::default();
-        let range = ("an address or a range of addresses (CIDR)", "10.0.0.0/8");
-        let trusted_proxies = table.list("trusted_proxies", default.trusted_proxies, range, network);
-        if let Some(all) = trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
-            table.warning(format!("`trusted_proxies` has {all}: every client could choose its own address"));
-        }
-        Self {
-            trusted_proxies,
-            forwarded_header: table.choice("forwarded_header", &HEADERS).unwrap_or_default(),
-            ipv6_prefix: table.whole("ipv6_prefix", default.ipv6_prefix, 1..=128),
-            hosts: table.list(
-                "hosts",
-                default.hosts,
-                ("a host without a port", "photos.example.org"),
-                |text| HostPattern::parse(text).filter(|pattern| !pattern.has_port()),
-            ),
-            lists: AddressFilter {
-                allow: table.list("allow", default.lists.allow, range, network),
-                deny: table.list("deny", default.lists.deny, range, network),
-            },
-            anonymous: table.flag("anonymous", default.anonymous),
-        }
+kind!(Network: IpNet, "network", "an address or a range of addresses (CIDR)", "10.0.0.0/8", |text| network(text)
+    .ok_or_else(String::new));
+kind!(
+    /// A name of this gateway.
+    OwnHost: HostPattern, "own-host", "a host without a port", "photos.example.org", |text| {
+        HostPattern::parse(text).filter(|pattern| !pattern.has_port()).ok_or_else(String::new)
     }
-}
+);
 
 /// Parses a range or a single address. An IPv4-mapped IPv6 address becomes IPv4, as clients' addresses do.
 fn network(text: &str) -> Option<IpNet> {
@@ -103,5 +79,30 @@ fn network(text: &str) -> Option<IpNet> {
     match (net.addr().to_canonical(), net.prefix_len().checked_sub(96)) {
         (address @ IpAddr::V4(_), Some(prefix)) => IpNet::new(address, prefix).ok(),
         _ => Some(net),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deny_takes_precedence_and_a_non_empty_allow_rejects_all_others() {
+        let nets = |text: &str| text.split_whitespace().map(|net| net.parse().unwrap()).collect();
+        for (allow, deny, address, expected) in [
+            ("", "", "192.0.2.1", true),
+            ("", "192.0.2.0/24", "192.0.2.1", false),
+            ("", "192.0.2.0/24", "::ffff:192.0.2.1", false),
+            ("", "192.0.2.0/24", "192.0.3.1", true),
+            ("", "2001:db8::/32", "2001:db8:1::1", false),
+            ("192.0.2.0/24", "", "192.0.2.1", true),
+            ("192.0.2.0/24", "", "192.0.3.1", false),
+            ("192.0.2.0/24", "", "2001:db8::1", false),
+            ("192.0.2.0/24 2001:db8::/32", "192.0.2.7/32", "192.0.2.7", false),
+            ("192.0.2.0/24 2001:db8::/32", "192.0.2.7/32", "2001:db8::1", true),
+        ] {
+            let clients = ClientsConfig { allow: nets(allow), deny: nets(deny), ..ClientsConfig::default() };
+            assert_eq!(clients.let_in(address.parse().unwrap()), expected, "{allow} / {deny} / {address}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Environment variables as layers: `PIXCOLOR_A__B` sets the key `a.b`, and its value is TOML.
 //!
-//! An unknown variable is a warning and not an error: for a Service named `pixcolor`, Kubernetes sets `PIXCOLOR_PORT`
-//! and others in every container.
+//! An unknown variable causes a warning and not an error, because for a Service named `pixcolor` Kubernetes sets
+//! `PIXCOLOR_PORT` and others in every container.
 
 use figment::value::Dict;
 
@@ -13,7 +13,7 @@ pub(super) const PREFIX: &str = "PIXCOLOR_";
 
 pub(super) struct Env {
     pub(super) layers: Vec<Layer>,
-    /// Variables with the prefix whose names cannot be a key.
+    /// Variables with the prefix that cannot set a key.
     pub(super) ignored: Vec<String>,
 }
 
@@ -58,7 +58,7 @@ fn path(name: &str, files: &Dict) -> Vec<String> {
         .collect()
 }
 
-/// Whether the variable belongs to a provider for which neither a file nor a variable sets `kind`.
+/// Whether the variable belongs to a provider that no file defines and for which no variable sets `kind`.
 fn of_no_provider(path: &[String], files: &Dict, named: &[(&str, Vec<String>, &str)]) -> bool {
     let [all, provider, ..] = path else { return false };
     let in_file = || files.get(all)?.as_dict()?.get(provider);

@@ -1,59 +1,79 @@
 //! Settings of the kind `exec`: a program that is started for each photo.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use figment::value::Value;
-use serde_json::Value as Json;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use smart_default::SmartDefault;
 
-use super::problem::dotted;
-use super::reference::Words;
+use super::kinds::{List, One, Parsed, Size, kind};
+use super::place::Place;
 use super::secret::Secret;
-use super::shown::shown;
-use super::table::Table;
 
 /// What the value of a variable in `env` must be, for error messages.
 const VARIABLE: &str = "a text, { env = \"NAME\" } or { file = \"path\" }";
 /// Variables that are passed on to the program by default: many programs do not run without them.
 const KEPT: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
 
-const WORDS: Words = &[
-    ("command", "The program and its arguments."),
-    ("dir", "Working folder. Default: the folder of the file that sets `command`."),
-    ("model", "Name of the model in results. Default: the command."),
-    (
-        "version",
-        "Version of the model. Raise it when the program changes, so that old results are not reused.",
-    ),
-    ("keep_env", "Environment variables to pass on; no others are passed on."),
-    ("env", "Additional environment variables."),
-    ("leaves_machine", "Whether it sends images to another machine; the page and `/v1/providers` show it."),
-    ("max_output", "Maximum size of its output, in bytes."),
-    ("concurrency", "Maximum concurrent processes; 0 means one per core."),
-    ("queue", "Calls that may wait before further ones go to the next provider."),
-];
-
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, SmartDefault)]
+#[serde(default)]
 pub struct ExecConfig {
-    /// The program and its arguments; never empty.
+    /// The program and its arguments.
+    #[serde(with = "List::<CommandWord>")]
+    #[schemars(extend("x-needed" = true))]
     pub command: Vec<String>,
-    /// The program's working folder.
+    /// Working folder. Default: the folder of the file that sets `command`.
+    #[schemars(extend("format" = "folder", "default" = null))]
     pub dir: PathBuf,
+    /// Name of the model in results. Default: the command.
+    #[serde(with = "One::<ProgramName>")]
+    #[schemars(extend("default" = null))]
+    pub model: String,
+    /// Version of the model. Raise it when the program changes, so that old results are not reused.
+    #[serde(with = "One::<ProgramName>")]
+    #[default("1".to_owned())]
+    pub version: String,
+    /// Environment variables to pass on; no others are passed on.
+    #[serde(with = "List::<VariableName>")]
+    #[default(KEPT.map(str::to_owned).to_vec())]
+    keep_env: Vec<String>,
+    /// Additional environment variables.
+    #[serde(rename = "env")]
+    set_env: BTreeMap<String, Word>,
     /// The program's whole environment.
+    #[serde(skip)]
     pub env: Vec<Variable>,
     /// The `PATH` in which the gateway looks up the program: the gateway's own, not the one that the program gets.
+    #[serde(skip)]
     pub path: String,
-    pub model: String,
-    pub version: String,
-    /// Whether the program sends photos to another machine.
+    /// Whether it sends images to another machine; the page and `/v1/providers` show it.
     pub leaves_machine: bool,
-    /// Maximum size of the program's output, in bytes.
+    /// Maximum size of its output, in bytes.
+    #[serde(with = "Size")]
+    #[schemars(range(min = 1024, max = 1u64 << 30))]
+    #[default(64 << 20)]
     pub max_output: u64,
-    /// Maximum number of processes at once; 0 is one per core.
+    /// Maximum concurrent processes; 0 means one per core.
+    #[schemars(range(min = 0, max = 1024))]
     pub concurrency: u32,
-    /// Maximum number of photos that wait for a process; the gateway refuses further ones.
+    /// Calls that may wait before further ones go to the next provider.
+    #[schemars(range(min = 0, max = 100_000))]
+    #[default = 32]
     pub queue: usize,
 }
+
+kind!(CommandWord: String, "command-word", "a word of a command", "python3", |text| {
+    (!text.contains('\0')).then(|| text.to_owned()).ok_or_else(String::new)
+});
+kind!(ProgramName: String, "program-name", "a name", "", |text| match text.trim() {
+    "" => Err(String::new()),
+    text => Ok(text.to_owned()),
+});
+kind!(VariableName: String, "variable-name", "the name of a variable", "HF_HOME", |text| {
+    is_name(text).then(|| text.to_owned()).ok_or_else(String::new)
+});
 
 /// An environment variable of the program.
 #[derive(Clone)]
@@ -64,7 +84,8 @@ pub struct Variable {
     pub kept: bool,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
 pub enum Word {
     Plain(String),
     Secret(Secret),
@@ -79,39 +100,59 @@ impl Variable {
     }
 }
 
+/// Leaves out the text, which may be a secret.
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Word")
+    }
+}
+
+impl JsonSchema for Word {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Word".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let text = json_schema!({ "type": "string", "format": CommandWord::FORMAT });
+        json_schema!({ "anyOf": [text, Secret::json_schema(generator)], "x-must-be": VARIABLE })
+    }
+}
+
 impl ExecConfig {
-    pub(super) fn read(table: &mut Table<'_>) -> Self {
-        table.describe(WORDS);
-        let word = |text: &str| (!text.contains('\0')).then(|| text.to_owned());
-        let home = table.folder_of("command");
-        let command = table.list("command", Vec::new(), ("a word of a command", "python3"), word);
-        table.tell_needed();
-        if command.first().is_none_or(String::is_empty) {
-            let name = dotted(&table.at(&["command"]));
+    /// Checks the command and computes what follows from other settings.
+    pub(super) fn complete(&mut self, place: &Place<'_>) {
+        if self.command.first().is_none_or(String::is_empty) {
+            let name = place.key(&["command"]);
             let example = "[\"python3\", \"colorize.py\"]";
-            table.problem(
+            place.problem(
                 &["command"],
                 format!("`{name}` must be a program and its arguments, such as {example}"),
             );
         }
-        let name = |text: &str| match text.trim() {
-            "" => Err("a name".to_owned()),
-            text => Ok(text.to_owned()),
-        };
-        let path = table.reader.source.var("PATH").unwrap_or_default().to_owned();
-        let dir = table.folder("dir").unwrap_or(home);
-        Self {
-            model: table.text("model", command.join(" "), name),
-            version: table.text("version", "1".to_owned(), name),
-            command,
-            dir,
-            env: read_env(table),
-            path,
-            leaves_machine: table.flag("leaves_machine", false),
-            max_output: table.bytes("max_output", 64 << 20, 1024..=1 << 30),
-            concurrency: table.whole("concurrency", 0, 0..=1024),
-            queue: table.whole("queue", 32, 0..=100_000),
+        if self.model.is_empty() {
+            self.model = self.command.join(" ");
         }
+        if self.dir.as_os_str().is_empty() {
+            self.dir = place.folder_of("command");
+        }
+        let ours = &place.reader.source.env;
+        self.path = place.reader.source.var("PATH").unwrap_or_default().to_owned();
+        for name in self.set_env.keys().filter(|name| !is_name(name)) {
+            let path = ["env", name];
+            let message = format!("`{}`: {name:?} cannot be the name of a variable", place.key(&path));
+            place.problem(&path, message);
+        }
+        let set = self.set_env.iter();
+        let set = set.map(|(name, value)| Variable { name: name.clone(), value: value.clone(), kept: false });
+        let kept = self.keep_env.iter().filter(|name| !self.set_env.contains_key(*name));
+        let kept = kept.filter_map(|name| Some((name, ours.get(name)?.clone())));
+        let kept =
+            kept.map(|(name, value)| Variable { name: name.clone(), value: Word::Plain(value), kept: true });
+        self.env = set.chain(kept).collect();
     }
 
     /// Maximum number of processes at once, with 0 replaced by the number of cores.
@@ -122,50 +163,6 @@ impl ExecConfig {
             places => places,
         }
     }
-}
-
-/// Reads `keep_env` (variables to pass on) and `env` (variables to set). `env` overrides `keep_env`.
-fn read_env(table: &mut Table<'_>) -> Vec<Variable> {
-    let kept = KEPT.map(str::to_owned).to_vec();
-    let kept = table.list("keep_env", kept, ("the name of a variable", "HF_HOME"), |name| {
-        is_name(name).then(|| name.to_owned())
-    });
-    let mut env = Vec::new();
-    for (name, value, origin) in table.free_keys("env", VARIABLE) {
-        let path = dotted(&table.at(&["env", name]));
-        if !is_name(name) {
-            table.note_problem(origin, format!("`{path}`: {name:?} cannot be the name of a variable"));
-            continue;
-        }
-        let word = match value {
-            Value::String(_, text) if !text.contains('\0') => Ok(Word::Plain(text.clone())),
-            Value::Dict(..) => {
-                table.kept(value).map(Word::Secret).map_err(|wrong| format!("`{path}` {wrong}"))
-            }
-            other => Err(format!("`{path}` must be {VARIABLE}, not {}", shown(other))),
-        };
-        match word {
-            Ok(word) => {
-                let (shown, secret) = match &word {
-                    Word::Plain(text) => (Json::from(text.as_str()), false),
-                    Word::Secret(secret) => (Json::from(secret.to_string()), true),
-                };
-                table.note_entry_at(&["env", name], shown, secret, origin.clone());
-                if let Word::Secret(secret) = &word {
-                    table.note_unset(&["env", name], secret, origin);
-                }
-                env.push(Variable { name: name.to_owned(), value: word, kept: false });
-            }
-            Err(wrong) => table.note_problem(origin, wrong),
-        }
-    }
-    for name in kept {
-        let ours = table.reader.source.env.get(&name).cloned();
-        if let Some(value) = ours.filter(|_| env.iter().all(|set| set.name != name)) {
-            env.push(Variable { name, value: Word::Plain(value), kept: true });
-        }
-    }
-    env
 }
 
 /// Whether the operating system accepts the text as the name of a variable.

@@ -1,29 +1,32 @@
-//! Settings of single API keys: `[keys.NAME]` holds rate limits and budgets that replace the general ones per key and
-//! per client. `pixcolor key` creates the keys; a key without a table has the general limits.
+//! Settings of single API keys: `[keys.NAME]` contains rate limits and budgets that apply to this key in addition to
+//! the general ones, or in place of one with the same name. `pixcolor key` creates the keys; a key without a table has
+//! only the general limits.
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use super::Config;
-use super::budgets;
+use super::budgets::{self, KeyBudgetConfig};
 use super::limits::LimitsConfig;
-use super::problem::dotted;
+use super::place::Place;
 use super::provider::ProviderConfig;
-use super::quota::QuotaConfig;
-use super::reference::Words;
-use super::table::Table;
+use super::quota::{ByKey, LimitConfig, QuotaConfig};
 use crate::credit::Budgets;
 use crate::quota::{ClientBucket, is_key_name};
 
-const WORDS: Words = &[
-    (
-        "limits",
-        "Rate limits of this key. A limit with the same name as one for each key replaces it; any other is added.",
-    ),
-    (
-        "budgets",
-        "Budgets of this key. A budget with the same name as one for each client replaces it; any other is added.",
-    ),
-];
+/// Limits and budgets of one API key, by the name from `pixcolor key new`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct KeyConfig {
+    /// Rate limits of this key. A limit with the same name as one for each key replaces it; any other is added.
+    #[schemars(extend("default" = {}))]
+    limits: BTreeMap<String, LimitConfig<ByKey>>,
+    /// Budgets of this key. A budget with the same name as one for each client replaces it; any other is added.
+    #[schemars(extend("default" = {}))]
+    budgets: BTreeMap<String, KeyBudgetConfig>,
+}
 
 /// The API keys with settings of their own. Their rate limits are stored with all others, in [`QuotaConfig`].
 #[derive(Clone, Debug, Default)]
@@ -34,33 +37,34 @@ pub struct KeysConfig {
 }
 
 impl KeysConfig {
-    /// Reads all keys' tables; adds their rate limits to `quota`.
-    pub(super) fn read(
-        table: &mut Table<'_>,
+    /// Checks all keys' tables; adds their rate limits to `quota`.
+    pub(super) fn checked(
+        configured: BTreeMap<String, KeyConfig>,
+        place: &Place<'_>,
         quota: &mut QuotaConfig,
         sizes: &LimitsConfig,
         budgets: &Budgets,
         providers: &BTreeMap<String, ProviderConfig>,
     ) -> Self {
         let mut keys = Self::default();
-        table.named("keys", |name, table| {
-            if !is_key_name(name) {
-                let message = format!("`{}`: no key can be named {name:?}", dotted(&table.at(&[])));
-                table.problem(&[], message);
+        for (name, config) in configured {
+            let place = place.at(&[&name]);
+            if !is_key_name(&name) {
+                place.problem(&[], format!("`{}`: no key can be named {name:?}", place.key(&[])));
             }
-            table.describe(WORDS);
-            let key = ClientBucket::Key(name.to_owned());
-            let own = budgets::read_own(table, budgets, providers);
+            let key = ClientBucket::Key(name.clone());
+            let own = budgets::checked_own(config.budgets, &place.at(&["budgets"]), budgets, providers);
             keys.budgets.insert(key.to_string(), own);
-            keys.names.push(name.to_owned());
-            quota.read_own(key, table, sizes);
-        });
+            keys.names.push(name);
+            quota.add_own(key, config.limits, &place.at(&["limits"]), sizes);
+        }
         keys
     }
 }
 
 impl Config {
-    /// The budgets that apply to a client, given by its account in the ledger; none for requests without a client.
+    /// The budgets that apply to a client. `account` is the client's account in the ledger; `None` for a request
+    /// without a client.
     pub fn budgets_of(&self, account: Option<&str>) -> &Budgets {
         account.and_then(|account| self.keys.budgets.get(account)).unwrap_or(&self.budgets)
     }

@@ -1,5 +1,5 @@
-//! One layer of the configuration: a TOML file or an environment variable in figment's form, with the line of each
-//! key, which figment does not track.
+//! One layer of the configuration in figment's form: a TOML file, an environment variable or the defaults. It knows the
+//! line of each key in its file, which figment does not track.
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ pub(super) struct Layer {
 enum LayerOrigin {
     File { path: PathBuf, built_in: bool, document: Box<Document<String>>, prefix: Vec<String> },
     Env(String),
+    Defaults,
 }
 
 impl Layer {
@@ -57,9 +58,15 @@ impl Layer {
         Self { from: LayerOrigin::Env(name.to_owned()), data: nested.into_dict().unwrap_or_default() }
     }
 
+    /// The layer below all others.
+    pub(super) const fn defaults(data: Dict) -> Self {
+        Self { from: LayerOrigin::Defaults, data }
+    }
+
     /// The file and line, or the variable, that sets the key at `path`, which starts at the configuration's root.
     pub(super) fn origin(&self, path: &[String]) -> ValueOrigin {
         match &self.from {
+            LayerOrigin::Defaults => ValueOrigin::Default,
             LayerOrigin::Env(name) => ValueOrigin::Env(name.clone()),
             LayerOrigin::File { path: file, built_in, document, prefix } => {
                 let offset =
@@ -70,7 +77,7 @@ impl Layer {
         }
     }
 
-    /// The base folder of relative paths in this layer; none for an environment variable.
+    /// The base folder of relative paths in this layer; `None` if the layer is not a file.
     pub(super) fn folder(&self) -> Option<&Path> {
         self.path()?.parent()
     }
@@ -78,11 +85,11 @@ impl Layer {
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.from {
             LayerOrigin::File { path, .. } => Some(path),
-            LayerOrigin::Env(_) => None,
+            LayerOrigin::Env(_) | LayerOrigin::Defaults => None,
         }
     }
 
-    /// None for a file that is built into the program.
+    /// The path of a file on disk; `None` for a built-in file and for a layer that is not a file.
     pub(super) fn on_disk(&self) -> Option<&Path> {
         match &self.from {
             LayerOrigin::File { path, built_in: false, .. } => Some(path),
@@ -117,6 +124,11 @@ pub(super) fn env_value(text: &str) -> Value {
         Ok(parsed) => value(&parsed),
         Err(_) => Value::from(text),
     }
+}
+
+/// Parses a TOML text of the program itself.
+pub(super) fn toml(text: &str) -> Dict {
+    Document::parse(text.to_owned()).map(|document| table(document.as_table())).unwrap_or_default()
 }
 
 fn table(table: &dyn TableLike) -> Dict {

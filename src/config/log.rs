@@ -3,40 +3,25 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use smart_default::SmartDefault;
 
-use super::reference::Words;
-use super::table::Table;
-
-const WORDS: Words = &[
-    ("ipv4_prefix", "Bits of a client's IPv4 address to log; 0 logs none."),
-    ("ipv6_prefix", "Bits of a client's IPv6 address to log; 0 logs none."),
-];
-
-/// The log contains only the network of a client's address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Client addresses in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, SmartDefault)]
+#[serde(default)]
 pub struct LogConfig {
-    /// Number of leading bits of an IPv4 address that are logged.
+    /// Bits of a client's IPv4 address to log; 0 logs none.
+    #[schemars(range(min = 0, max = 32))]
+    #[default = 24]
     pub ipv4_prefix: u8,
-    /// Number of leading bits of an IPv6 address that are logged.
+    /// Bits of a client's IPv6 address to log; 0 logs none.
+    #[schemars(range(min = 0, max = 128))]
+    #[default = 48]
     pub ipv6_prefix: u8,
 }
 
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { ipv4_prefix: 24, ipv6_prefix: 48 }
-    }
-}
-
 impl LogConfig {
-    pub(super) fn read(table: &mut Table<'_>) -> Self {
-        table.describe(WORDS);
-        let default = Self::default();
-        Self {
-            ipv4_prefix: table.whole("ipv4_prefix", default.ipv4_prefix, 0..=32),
-            ipv6_prefix: table.whole("ipv6_prefix", default.ipv6_prefix, 0..=128),
-        }
-    }
-
     /// The part of an address that may be logged.
     pub fn network(&self, address: IpAddr) -> IpNet {
         let address = address.to_canonical();

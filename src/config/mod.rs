@@ -4,9 +4,12 @@
 //! `providers/NAME.toml` for one provider each); environment variables (`PIXCOLOR_A__B` is the key `a.b`). One run
 //! reports all problems, each with file and line. Loading has no side effects, so it can be repeated at any time.
 //!
-//! Each concern has its own struct and file. `source` finds the files and `env` the variables, `layer` knows the
-//! lines of keys, `reader` merges the layers, `table` and `values` read them; `server` prepares Rocket's own
-//! settings.
+//! Each section has its own struct and file; the struct is the only place that defines its keys. `source` finds the
+//! files and `env` the variables, `layer` knows the lines of keys, `defaults` adds the defaults that depend on the
+//! machine, and `reader` merges the layers. `schema` derives a schema from the structs, `kinds` and `values` say how
+//! single values are written, and `check` checks the merged layers against the schema, so that serde converts them
+//! without an error. The structs' own functions check what a schema cannot express; a `place` gives their messages file
+//! and line. `server` prepares Rocket's own settings.
 
 mod address;
 mod admin;
@@ -14,12 +17,15 @@ mod algorithmia;
 mod assets;
 mod budgets;
 mod cache;
+mod check;
 mod clients;
+mod defaults;
 mod env;
 mod exec;
 mod facades;
 mod http;
 mod keys;
+mod kinds;
 mod layer;
 mod limits;
 mod log;
@@ -29,6 +35,7 @@ mod on_damage;
 mod on_disconnect;
 mod onnx;
 mod output;
+mod place;
 mod places;
 mod price;
 mod problem;
@@ -38,13 +45,13 @@ mod reader;
 mod reference;
 mod remote;
 mod report;
+mod schema;
 mod secret;
 mod server;
 mod shared;
 mod shown;
 mod source;
 mod store;
-mod table;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -52,6 +59,10 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use smart_default::SmartDefault;
 
 pub use admin::AdminConfig;
 pub use algorithmia::{Algorithm, AlgorithmiaConfig};
@@ -87,32 +98,56 @@ pub use store::{StoreConfig, StoreCredentials};
 pub use watch::Watch;
 
 use crate::credit::{Budgets, Worth};
+use budgets::BudgetConfig;
+use keys::KeyConfig;
+use kinds::{List, kind};
 use layer::Layer;
+use place::Place;
 use problem::nearest;
+use provider::ProviderTable;
+use quota::QuotaTable;
 use reader::Reader;
-use reference::Words;
-use table::Table;
 
-const WORDS: Words = &[
-    ("route", "The providers to try, in order. The first one that succeeds colours the photo."),
-    ("state_dir", "The state folder, with the credit ledger and the API keys."),
-    ("limits", "Limits on single requests and on all requests together."),
-    ("quota", "Limits for each client."),
-    ("output", "Encoding of results."),
-    ("cache", "The cache of results. A repeated upload costs nothing."),
-    ("admin", "Access to the admin routes."),
-    ("metrics", "Access to the metrics."),
-    ("log", "Client addresses in the log."),
-    ("facades", "Other services' protocols, for their clients."),
-    ("assets", "Files of the page on disk, in place of the embedded ones."),
-    ("shared", "State that several gateways share."),
-    (
-        "providers",
-        "A provider. The file `providers/NAME.toml` contains this table without the prefix: `timeout`, and `failures` under `[breaker]`.",
-    ),
-    ("budgets", "A cap on credit. Any number of budgets, each with its own name."),
-    ("keys", "Limits and budgets of one API key, by the name from `pixcolor key new`."),
-];
+/// All keys of the configuration.
+#[derive(Deserialize, JsonSchema, SmartDefault)]
+#[serde(default)]
+pub(super) struct Tables {
+    /// The providers to try, in order. The first one that succeeds colours the photo.
+    #[schemars(with = "List::<ProviderName>", length(min = 1))]
+    #[schemars(extend("x-empty" = "name at least one provider, such as [\"local\"]"))]
+    #[default(vec!["local".to_owned()])]
+    route: Vec<String>,
+    /// How to treat a photo that is already in colour: "pass" returns it unchanged but without metadata, "refuse"
+    /// rejects it with 422, "recolour" colours it again and pays for it.
+    #[serde(rename = "on_colour")]
+    on_color: OnColor,
+    /// How to treat a damaged file that can be decoded in part: "accept" colours that part and adds a warning to the
+    /// response, "refuse" rejects it with 422.
+    on_damage: OnDamage,
+    #[serde(flatten)]
+    clients: ClientsConfig,
+    /// The state folder, with the credit ledger and the API keys.
+    #[schemars(extend("format" = "path", "default" = null))]
+    state_dir: PathBuf,
+    limits: LimitsConfig,
+    quota: QuotaTable,
+    output: OutputConfig,
+    cache: CacheConfig,
+    admin: AdminConfig,
+    metrics: MetricsConfig,
+    log: LogConfig,
+    assets: AssetsConfig,
+    shared: SharedConfig,
+    #[schemars(extend("default" = {}))]
+    providers: BTreeMap<String, ProviderTable>,
+    facades: FacadesConfig,
+    #[schemars(extend("default" = {}))]
+    budgets: BTreeMap<String, BudgetConfig>,
+    #[schemars(extend("default" = {}))]
+    keys: BTreeMap<String, KeyConfig>,
+}
+
+kind!(ProviderName: String, "provider-name", "the name of a provider", "local", |text| Ok(text.to_owned()));
 
 /// The whole configuration, validated and immutable.
 #[derive(Clone, Debug)]
@@ -154,7 +189,7 @@ pub fn load(source: &ConfigSource) -> Result<Loaded, ConfigError> {
     layers.extend(variables);
 
     let reader = Reader::new(source, layers, ignored);
-    let (config, notes) = reader.read(|table| Config::read(source, table));
+    let (config, notes) = reader.read();
     ConfigError::check(notes.problems)?;
     let on_route = |path: &[String]| match path {
         [all, name, ..] => all == source::PROVIDERS && config.route.contains(name),
@@ -169,6 +204,23 @@ pub fn load(source: &ConfigSource) -> Result<Loaded, ConfigError> {
     Ok(Loaded { config, warnings, unset, dir, read, files: notes.files, entries: notes.entries })
 }
 
+/// A file that has a JSON Schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum SchemaFile {
+    /// `pixcolor.toml`
+    Pixcolor,
+    /// `providers/NAME.toml`
+    Provider,
+}
+
+/// The JSON Schema (draft 7) of a file.
+pub fn schema(file: SchemaFile) -> String {
+    match file {
+        SchemaFile::Pixcolor => schema::published::<Tables>("pixcolor.toml"),
+        SchemaFile::Provider => schema::published::<ProviderTable>("providers/NAME.toml"),
+    }
+}
+
 /// The settings of Rocket and of the configuration that a file or a variable changes from their defaults, one line
 /// each with the file or variable.
 pub fn report_of_changes(source: &ConfigSource, loaded: &Loaded) -> Result<String, ConfigError> {
@@ -181,50 +233,45 @@ pub fn report_of_changes(source: &ConfigSource, loaded: &Loaded) -> Result<Strin
 }
 
 impl Config {
-    fn read(source: &ConfigSource, table: &mut Table<'_>) -> Self {
-        table.describe(WORDS);
-        let provider = ("the name of a provider", "local");
-        let route = table.list("route", vec!["local".to_owned()], provider, |name| Some(name.to_owned()));
-        let on_color = OnColor::read(table);
-        let on_damage = OnDamage::read(table);
-        let clients = ClientsConfig::read(table);
-        let (state_dir, temporary) = source.state_dir();
-        if temporary && !table.has("state_dir") {
+    /// Checks the tables against each other.
+    fn checked(tables: Tables, place: &Place<'_>) -> Self {
+        let Tables { route, on_color, on_damage, clients, state_dir, limits, output, .. } = tables;
+        let Tables { mut cache, admin, metrics, log, assets, shared, facades, .. } = tables;
+        let (temporary, origin) = (place.reader.source.state_dir().1, place.origin(&["state_dir"]));
+        if temporary && origin == ValueOrigin::Default {
             let folder = state_dir.display();
-            table.warning(format!("HOME is not set, so that `state_dir` is the temporary folder {folder}"));
+            place.warning(format!("HOME is not set, so that `state_dir` is the temporary folder {folder}"));
         }
-        let state_dir = table.path("state_dir", Some(state_dir)).unwrap_or_default();
-        let limits = table.table("limits", LimitsConfig::read);
-        let mut quota = table.table("quota", |table| QuotaConfig::read(table, &limits));
-        let output = table.table("output", OutputConfig::read);
-        let cache = table.table("cache", |table| CacheConfig::read(source, table));
-        let admin = table.table("admin", AdminConfig::read);
-        let metrics = table.table("metrics", MetricsConfig::read);
-        let log = table.table("log", LogConfig::read);
-        let assets = table.table("assets", AssetsConfig::read);
-        let shared = table.table("shared", SharedConfig::read);
+        limits.check(&place.at(&["limits"]));
+        let mut quota = QuotaConfig::checked(tables.quota, &place.at(&["quota"]), &limits);
+        cache.complete(&place.at(&["cache"]));
+        let warnings = [clients.warning(), admin.warning(), metrics.warning(), shared.warning()];
+        warnings.into_iter().flatten().for_each(|warning| place.warning(warning));
 
-        let (mut names, mut providers) = (Vec::new(), BTreeMap::new());
-        table.named("providers", |name, table| {
-            names.push(name.to_owned());
-            providers.extend(ProviderConfig::read(name, table).map(|provider| (name.to_owned(), provider)));
-        });
-        check_route(table, &route, &names);
+        let (names, all) = (place.names(&[source::PROVIDERS]), place.at(&[source::PROVIDERS]));
+        let provider = |(name, table): (String, ProviderTable)| {
+            let provider = ProviderConfig::checked(&name, table, &all.at(&[&name]));
+            (name, provider)
+        };
+        let providers: BTreeMap<String, ProviderConfig> =
+            tables.providers.into_iter().map(provider).collect();
+        check_route(place, &route, &names);
         let routed = route.iter().filter_map(|name| providers.get(name));
         for (provider, missing) in routed.filter_map(|it: &ProviderConfig| Some((it, it.kind.missing()?))) {
             let name = &provider.name;
-            table.warning(format!("provider `{name}` is on the route and will be passed over: {missing}"));
+            place.warning(format!("provider `{name}` is on the route and will be passed over: {missing}"));
         }
         for (name, provider) in &providers {
             if provider.common.timeout > limits.request {
-                table.warning(format!(
+                place.warning(format!(
                     "`providers.{name}.timeout` is longer than `limits.request_seconds`, which ends a call first"
                 ));
             }
         }
-        let facades = table.table("facades", |table| FacadesConfig::read(table, &names));
-        let budgets = budgets::read(table, &names, &providers);
-        let keys = KeysConfig::read(table, &mut quota, &limits, &budgets, &providers);
+        facades.algorithmia.check(&place.at(&["facades", "algorithmia"]), &names);
+        let budgets = budgets::checked(tables.budgets, &place.at(&["budgets"]), &names, &providers);
+        let keys_place = place.at(&["keys"]);
+        let keys = KeysConfig::checked(tables.keys, &keys_place, &mut quota, &limits, &budgets, &providers);
         Self {
             route,
             on_color,
@@ -255,29 +302,22 @@ impl Config {
     }
 }
 
-fn check_route(table: &Table<'_>, route: &[String], providers: &[String]) {
-    if route.is_empty() {
-        table.problem(&["route"], "`route` is empty: name at least one provider, such as [\"local\"]");
-    }
-    // A value that is not a table is already reported as a problem.
-    let Some(written) = table.reader.root.get(source::PROVIDERS).and_then(|all| all.as_dict()) else {
+fn check_route(place: &Place<'_>, route: &[String], providers: &[String]) {
+    // Built-in providers always exist. If there is none, the table of providers is invalid, which is reported already.
+    if providers.is_empty() {
         return;
-    };
+    }
     for (index, name) in route.iter().enumerate() {
-        let place = index.to_string();
+        let path = ["route", &index.to_string()];
         if route.iter().take(index).any(|earlier| earlier == name) {
-            table.problem(&["route", &place], format!("`route` names provider `{name}` twice"));
+            place.problem(&path, format!("`route` names provider `{name}` twice"));
         }
-        if !written.contains_key(name) {
-            let known = providers.iter().map(String::as_str);
-            let hint = nearest(name, known).map_or_else(
+        if !providers.contains(name) {
+            let hint = nearest(name, providers.iter().map(String::as_str)).map_or_else(
                 || format!("the providers are {}", providers.join(", ")),
                 |meant| format!("did you mean `{meant}`?"),
             );
-            table.problem(
-                &["route", &place],
-                format!("`route` names provider `{name}`, which is not there: {hint}"),
-            );
+            place.problem(&path, format!("`route` names provider `{name}`, which is not there: {hint}"));
         }
     }
 }

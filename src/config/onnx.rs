@@ -2,50 +2,34 @@
 
 use std::path::PathBuf;
 
-use super::reference::Words;
-use super::table::Table;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use smart_default::SmartDefault;
 
-const WORDS: Words = &[
-    ("model", "The network's ONNX file. Default: the built-in model."),
-    (
-        "recipe",
-        "The recipe, which describes the network's input and output. Default: the `.toml` file next to the model.",
-    ),
-    ("threads", "Images that are coloured concurrently, one thread each; 0 means one per core."),
-    ("queue", "Calls that may wait before further ones go to the next provider."),
-];
+use super::place::Place;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, SmartDefault)]
+#[serde(default)]
 pub struct OnnxConfig {
-    /// The network's file; none is the built-in model.
+    /// The network's ONNX file. Default: the built-in model.
+    #[schemars(extend("format" = "file"))]
     pub model: Option<PathBuf>,
-    /// The description of the network's input and output; none is the `.toml` file next to the model.
+    /// The recipe, which describes the network's input and output. Default: the `.toml` file next to the model.
+    #[schemars(extend("format" = "file"))]
     pub recipe: Option<PathBuf>,
-    /// Maximum number of photos at once, with one thread each; 0 is one per core.
+    /// Images that are coloured concurrently, one thread each; 0 means one per core.
+    #[schemars(range(min = 0, max = 1024))]
     pub threads: usize,
-    /// Maximum number of photos that wait for a thread; the gateway refuses further ones.
+    /// Calls that may wait before further ones go to the next provider.
+    #[schemars(range(min = 0, max = 100_000))]
+    #[default = 32]
     pub queue: usize,
 }
 
-impl Default for OnnxConfig {
-    fn default() -> Self {
-        Self { model: None, recipe: None, threads: 0, queue: 32 }
-    }
-}
-
 impl OnnxConfig {
-    pub(super) fn read(table: &mut Table<'_>) -> Self {
-        table.describe(WORDS);
-        let default = Self::default();
-        let config = Self {
-            model: table.file("model"),
-            recipe: table.file("recipe"),
-            threads: table.whole("threads", default.threads, 0..=1024),
-            queue: table.whole("queue", default.queue, 0..=100_000),
-        };
-        if table.has("recipe") && !table.has("model") {
-            table.problem(&["recipe"], "a `recipe` needs a `model`: the built-in model has its own");
+    pub(super) fn check(&self, place: &Place<'_>) {
+        if self.recipe.is_some() && !place.has("model") {
+            place.problem(&["recipe"], "a `recipe` needs a `model`: the built-in model has its own");
         }
-        config
     }
 }

@@ -1,38 +1,21 @@
 //! Settings of the encoders of renditions.
 
-use super::reference::Words;
-use super::table::Table;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use smart_default::SmartDefault;
 
-const WORDS: Words = &[
-    ("jpeg_quality", "Quality of JPEG results."),
-    ("webp_quality", "Quality of WebP results."),
-    ("mark", "Whether a result contains \"coloured by MODEL\" in its metadata."),
-];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Encoding of results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, SmartDefault)]
+#[serde(default)]
 pub struct OutputConfig {
-    /// 1 to 100.
+    /// Quality of JPEG results.
+    #[schemars(range(min = 1, max = 100))]
+    #[default = 90]
     pub jpeg_quality: u8,
-    /// 1 to 100.
+    /// Quality of WebP results.
+    #[schemars(range(min = 1, max = 100))]
+    #[default = 85]
     pub webp_quality: u8,
-    /// Whether a rendition's metadata say "coloured by MODEL".
+    /// Whether a result contains "coloured by MODEL" in its metadata.
     pub mark: bool,
-}
-
-impl Default for OutputConfig {
-    fn default() -> Self {
-        Self { jpeg_quality: 90, webp_quality: 85, mark: false }
-    }
-}
-
-impl OutputConfig {
-    pub(super) fn read(table: &mut Table<'_>) -> Self {
-        table.describe(WORDS);
-        let default = Self::default();
-        Self {
-            jpeg_quality: table.whole("jpeg_quality", default.jpeg_quality, 1..=100),
-            webp_quality: table.whole("webp_quality", default.webp_quality, 1..=100),
-            mark: table.flag("mark", default.mark),
-        }
-    }
 }

@@ -58,7 +58,8 @@ impl Places {
     }
 }
 
-/// Adds every link on the way to a path to `noted`. Returns the final target, which need not exist.
+/// Follows the links in a path. Adds each of them and the final target to `noted`. Returns the final target, which need
+/// not exist.
 fn follow(path: &Path, noted: &mut BTreeSet<PathBuf>) -> PathBuf {
     let Ok(path) = std::path::absolute(path) else { return path.to_owned() };
     let mut left: Vec<PathBuf> = parts(&path);

@@ -11,7 +11,7 @@ pub enum ValueOrigin {
     File {
         /// The path as the operator would write it.
         path: PathBuf,
-        /// The line of the key, counted from 1, if there is one.
+        /// The line of the key, counted from 1; `None` if only the file is known.
         line: Option<usize>,
         /// Whether the file is built into the program and not on disk.
         built_in: bool,
@@ -64,7 +64,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The problems, in the order of the files.
+    /// The problems, in the order in which they were found.
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
@@ -102,8 +102,8 @@ pub(super) fn dotted(path: &[String]) -> String {
     parts.collect::<Vec<_>>().join(".")
 }
 
-/// The candidate most similar to `written`, for a "did you mean" hint. In each part between dots or double
-/// underscores at most a third of the letters may differ.
+/// The candidate most similar to `written`, for a "did you mean" hint. In each part between dots or double underscores
+/// one letter or a third of the letters may differ, whichever is more.
 pub(super) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let near = |candidate: &'c str| Some((distance(written, candidate)?, candidate));
     candidates.into_iter().filter_map(near).min().map(|(_, candidate)| candidate)

@@ -1,39 +1,46 @@
 //! Settings that all kinds of provider have. This file is the only one in this module that lists all kinds.
 //!
-//! A new kind is a struct of its own, an arm of `KindConfig` and a row of `KINDS`.
+//! A new kind is a struct of its own and a variant of `KindConfig`.
 
 use std::time::Duration;
 
-use super::algorithmia::{self, AlgorithmiaConfig};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use smart_default::SmartDefault;
+
+use super::algorithmia::AlgorithmiaConfig;
 use super::exec::ExecConfig;
 use super::http::{HttpConfig, ReplyOutput};
-use super::on_disconnect::{self, OnDisconnect};
+use super::kinds::Seconds;
+use super::on_disconnect::OnDisconnect;
 use super::onnx::OnnxConfig;
-use super::price;
-use super::problem::dotted;
-use super::reference::Words;
+use super::place::Place;
+use super::price::PriceConfig;
+use super::problem::ValueOrigin;
 use super::remote::RemoteConfig;
-use super::table::Table;
+use super::schema::describe_tag;
 use crate::credit::price::PricedUnit;
 use crate::credit::{CallFacts, Credits, Price};
 
-/// Maximum length of the name of a provider or a budget.
+/// Maximum length of the name of a provider, a budget or a rate limit.
 pub(super) const MAX_NAME: usize = 64;
 
-const WORDS: Words = &[
-    ("kind", "The kind of provider."),
-    ("timeout", "Time-out of a call, in seconds."),
-    (
-        "send_max_pixels",
-        "Maximum pixels of the grey image that is sent. Fewer pixels are faster and often cheaper.",
-    ),
-    (
-        "luma_lock",
-        "Whether its colour is merged with the photo's own luminance (luma-lock). If not, its image is the result.",
-    ),
-    ("cache", "Whether its results are cached."),
-    ("price", "The price of its calls. Required for kind `http`; `price.terms = []` means free."),
-];
+/// A provider. The file `providers/NAME.toml` contains this table without the prefix: `timeout`, and `failures` under
+/// `[breaker]`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ProviderTable {
+    #[serde(flatten)]
+    common: Common,
+    #[serde(default)]
+    price: PriceConfig,
+    /// What happens to a call that has not begun after every waiting client has left: "drop" cancels it at no cost,
+    /// "finish" makes it and caches the result. The default is "drop" if calls can cost credit by `price`, else
+    /// "finish".
+    #[serde(default)]
+    on_disconnect: Option<OnDisconnect>,
+    #[serde(flatten)]
+    kind: KindConfig,
+}
 
 #[derive(Clone, Debug)]
 pub struct ProviderConfig {
@@ -42,45 +49,50 @@ pub struct ProviderConfig {
     pub common: Common,
     pub kind: KindConfig,
     pub price: Price,
-    /// What to do with a call that has not begun after its clients have disconnected.
+    /// What to do with a call if all of its clients have disconnected before it has begun.
     pub on_disconnect: OnDisconnect,
 }
 
 /// The settings that every kind has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, SmartDefault)]
+#[serde(default)]
 pub struct Common {
-    /// Time-out of one call.
+    /// Time-out of a call, in seconds.
+    #[serde(with = "Seconds")]
+    #[schemars(range(min = 0.1, max = 3600))]
+    #[default(Duration::from_secs(60))]
     pub timeout: Duration,
-    /// Maximum number of pixels of the grey image that is sent to the provider.
+    /// Maximum pixels of the grey image that is sent. Fewer pixels are faster and often cheaper.
+    #[schemars(range(min = 1024, max = 1_000_000_000))]
+    #[default = 500_000]
     pub send_max_pixels: u64,
-    /// Whether the provider's chroma is merged with the photo's own luminance; if false, the provider's own pixels
-    /// are the result.
+    /// Whether its colour is merged with the photo's own luminance (luma-lock). If not, its image is the result.
+    #[default = true]
     pub luma_lock: bool,
-    /// Whether the cache stores the provider's results and is looked up before a call.
+    /// Whether its results are cached.
+    #[default = true]
     pub cache: bool,
 }
 
-impl Default for Common {
-    fn default() -> Self {
-        Self { timeout: Duration::from_secs(60), send_max_pixels: 500_000, luma_lock: true, cache: true }
-    }
-}
-
 /// The settings of one kind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+#[schemars(transform = describe_tag("kind", "The kind of provider."))]
 pub enum KindConfig {
+    Onnx(OnnxConfig),
     Algorithmia(Box<AlgorithmiaConfig>),
     Http(Box<HttpConfig>),
     Exec(Box<ExecConfig>),
-    Onnx(OnnxConfig),
 }
 
 impl KindConfig {
-    /// The default price.
-    fn price(&self) -> Price {
+    /// Checks the settings against each other and completes them.
+    fn complete(&mut self, place: &Place<'_>) {
         match self {
-            Self::Algorithmia(_) => algorithmia::price(),
-            Self::Exec(_) | Self::Http(_) | Self::Onnx(_) => Price::FREE,
+            Self::Onnx(config) => config.check(place),
+            Self::Algorithmia(config) => config.check(place),
+            Self::Http(config) => config.check(place),
+            Self::Exec(config) => config.complete(place),
         }
     }
 
@@ -96,7 +108,7 @@ impl KindConfig {
         }
     }
 
-    /// Whether the provider has an address. Kinds that run on this machine need none.
+    /// Whether the provider has its address and, for kind `http`, its secrets. Kinds without an address always count.
     pub(super) fn has_address(&self) -> bool {
         match self {
             Self::Algorithmia(config) => config.base_url.is_some(),
@@ -115,7 +127,7 @@ impl KindConfig {
         }
     }
 
-    /// The settings of remote providers; none for kinds that run on this machine.
+    /// The settings of a remote provider; `None` for kinds that run on this machine.
     pub fn remote(&self) -> Option<&RemoteConfig> {
         match self {
             Self::Algorithmia(config) => Some(&config.remote),
@@ -125,29 +137,9 @@ impl KindConfig {
     }
 }
 
-/// Reads the settings of one kind. Returns none after a problem that leaves the settings unusable.
-type ReadKind = fn(&mut Table<'_>) -> Option<KindConfig>;
-
-/// All kinds, by their word in the configuration.
-const KINDS: &[(&str, ReadKind)] = &[
-    ("onnx", |table| Some(KindConfig::Onnx(OnnxConfig::read(table)))),
-    ("algorithmia", |table| Some(KindConfig::Algorithmia(Box::new(AlgorithmiaConfig::read(table))))),
-    ("http", |table| HttpConfig::read(table).map(|config| KindConfig::Http(Box::new(config)))),
-    ("exec", |table| Some(KindConfig::Exec(Box::new(ExecConfig::read(table))))),
-];
-
 impl Common {
-    fn read(table: &mut Table<'_>) -> Self {
-        let default = Self::default();
-        Self {
-            timeout: table.seconds("timeout", default.timeout, 0.1..=3600.0),
-            send_max_pixels: table.whole("send_max_pixels", default.send_max_pixels, 1024..=1_000_000_000),
-            luma_lock: table.flag("luma_lock", default.luma_lock),
-            cache: table.flag("cache", default.cache),
-        }
-    }
-
-    /// The facts about a call that its price may depend on. The work time is in whole seconds, as in the protocols.
+    /// The properties of a call on which its price may depend. The time-out is rounded up to whole seconds, the unit in
+    /// which hosts receive it.
     fn call(&self, sent_pixels: u64) -> CallFacts {
         let seconds = self.timeout.as_secs() + u64::from(self.timeout.subsec_nanos() > 0);
         CallFacts { sent_pixels, timeout: Duration::from_secs(seconds) }
@@ -155,40 +147,30 @@ impl Common {
 }
 
 impl ProviderConfig {
-    /// Reads one provider. Returns none if its kind or an essential setting is invalid; the problem is noted.
-    pub(super) fn read(name: &str, table: &mut Table<'_>) -> Option<Self> {
+    pub(super) fn checked(name: &str, table: ProviderTable, place: &Place<'_>) -> Self {
         if !is_name(name) {
             let message = format!(
                 "a provider cannot be named {name:?}: a name is 1 to {MAX_NAME} of a-z, 0-9, `-` and single `_`, \
                  and begins with a letter or a digit"
             );
-            table.problem(&[], message);
+            place.problem(&[], message);
         }
-        table.describe(WORDS);
-        table.describe(on_disconnect::WORDS);
-        let kind = table.required_choice("kind", KINDS);
-        let common = Common::read(table);
-        match kind {
-            Some(read) => {
-                let kind = read(table);
-                if matches!(kind, Some(KindConfig::Http(_))) && !table.has("price") {
-                    table.problem(&[], unpriced(name));
-                }
-                let usual = kind.as_ref().map_or(Price::FREE, KindConfig::price);
-                let price = table.table("price", |table| price::read(table, &usual));
-                if let Some(without) = kind.as_ref().and_then(KindConfig::without_numbers) {
-                    uncountable(table, &price, without);
-                }
-                let free = price.most(&common.call(common.send_max_pixels)).is_zero();
-                let on_disconnect = OnDisconnect::read(table, free);
-                Some(Self { name: name.to_owned(), common, kind: kind?, price, on_disconnect })
-            }
-            // The allowed keys depend on the kind, so without one no key is reported as unknown.
-            None => {
-                table.accept_all();
-                None
-            }
+        let ProviderTable { common, price, on_disconnect, mut kind } = table;
+        kind.complete(place);
+        if matches!(kind, KindConfig::Http(_)) && !place.has("price") {
+            place.problem(&[], unpriced(name));
         }
+        let price = price.into_price(&place.at(&["price"]));
+        if let Some(without) = kind.without_numbers() {
+            uncountable(place, &price, without);
+        }
+        let free = price.most(&common.call(common.send_max_pixels)).is_zero();
+        let on_disconnect = on_disconnect.unwrap_or_else(|| {
+            let usual = if free { OnDisconnect::Finish } else { OnDisconnect::Drop };
+            place.report("on_disconnect", usual.label().into(), ValueOrigin::Default);
+            usual
+        });
+        Self { name: name.to_owned(), common, kind, price, on_disconnect }
     }
 }
 
@@ -203,27 +185,28 @@ impl ProviderConfig {
         self.price.most(&self.common.call(sent_pixels))
     }
 
-    /// The minimum cost of such a call.
+    /// The minimum cost of a call with an image of this many pixels.
     pub fn least_for(&self, sent_pixels: u64) -> Credits {
         self.price.least(&self.common.call(sent_pixels))
     }
 }
 
 /// Reports a price that depends on a number in the reply if this kind's replies contain no numbers.
-fn uncountable(table: &Table<'_>, price: &Price, without: &str) {
+fn uncountable(place: &Place<'_>, price: &Price, without: &str) {
     let numbers =
         price.terms.iter().enumerate().filter(|(_, term)| matches!(term.per, PricedUnit::Number { .. }));
     for (index, _) in numbers {
         let path = ["price", "terms", &index.to_string()];
         let message = format!(
             "`{}` uses a number in the reply, and {without}: the cost of a call would never be known. Use per = \"call\" or per = \"megapixel\"",
-            dotted(&table.at(&path))
+            place.key(&path)
         );
-        table.problem(&path, message);
+        place.problem(&path, message);
     }
 }
 
-/// A kind without a default price must have one in its file: a missing price would mean free calls without a budget.
+/// The message for a provider of a kind without a default price whose file has no price. Without this check its calls
+/// would count as free, and no budget would limit them.
 fn unpriced(name: &str) -> String {
     format!(
         "`providers.{name}` has no `price`: set the cost of a call, such as price.terms = [{{ per = \"call\", rate = 1 }}], or price.terms = [] if it is free"

@@ -1,5 +1,5 @@
-//! The merged layers during reading, and everything that the reader collects: problems with their lines, the known
-//! keys, the value of each key, and its source.
+//! Merges the layers, finds the source of each value, and collects what the checks note: problems with their lines,
+//! unknown keys, and the value and source of each key.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -9,12 +9,16 @@ use figment::Figment;
 use figment::value::{Dict, Value};
 use serde_json::Value as Json;
 
+use super::check::Checker;
+use super::defaults;
 use super::env::{PREFIX, variable};
 use super::layer::Layer;
+use super::place::Place;
 use super::problem::{ConfigProblem, ValueOrigin, dotted, nearest};
 use super::reference::KeyDescriptions;
+use super::schema::schema_of;
 use super::source::ConfigSource;
-use super::table::Table;
+use super::{Config, Tables};
 
 /// A key with its value and source.
 #[derive(Clone, Debug)]
@@ -47,11 +51,11 @@ pub(super) struct Notes {
     pub(super) told: Option<KeyDescriptions>,
 }
 
-/// A key that is set but that no reader has asked for.
+/// A key that is set but is not in the schema.
 pub(super) struct Unknown {
     pub(super) path: Vec<String>,
-    /// The known keys of the same table.
-    pub(super) siblings: Vec<&'static str>,
+    /// The allowed keys of the same table.
+    pub(super) siblings: Vec<String>,
     pub(super) origin: ValueOrigin,
 }
 
@@ -60,6 +64,8 @@ pub(super) struct Reader<'s> {
     pub(super) root: Dict,
     pub(super) notes: RefCell<Notes>,
     figment: Figment,
+    /// Without the defaults.
+    set: (Figment, Dict),
     layers: Vec<Layer>,
 }
 
@@ -71,26 +77,70 @@ pub(super) fn merge(layers: &[Layer]) -> (Figment, Dict) {
 }
 
 impl<'s> Reader<'s> {
-    /// Creates a reader of layers, lowest priority first. `ignored` are variables that cannot be a key.
+    /// Creates a reader of layers, lowest priority first. `ignored` are variables that cannot set a key.
     pub(super) fn new(source: &'s ConfigSource, layers: Vec<Layer>, ignored: Vec<String>) -> Self {
+        let set = merge(&layers);
+        let mut warnings = Vec::new();
+        let layers: Vec<_> =
+            defaults::layers(source, &set.1, &mut warnings).into_iter().chain(layers).collect();
         let (figment, root) = merge(&layers);
-        let notes = RefCell::new(Notes { ignored, ..Notes::default() });
-        Self { source, root, notes, figment, layers }
+        let notes = RefCell::new(Notes { ignored, warnings, ..Notes::default() });
+        Self { source, root, notes, figment, set, layers }
     }
 
-    pub(super) fn read<T>(self, read: impl FnOnce(&mut Table<'_>) -> T) -> (T, Notes) {
-        let mut table = Table::root(&self);
-        let value = read(&mut table);
-        table.note_unknown();
+    /// Checks and converts everything.
+    pub(super) fn read(self) -> (Config, Notes) {
+        let schema = schema_of::<Tables>();
+        let read = Checker { reader: &self, listed: true }.root(&schema);
+        // The error is not shown, because it may quote a secret. Only a fault of the schema can cause it.
+        let tables = read.and_then(|read| serde_json::from_value(read).ok()).unwrap_or_else(|| {
+            let message = "the configuration does not fit its own schema: please report this".to_owned();
+            self.notes.borrow_mut().problems.push(ConfigProblem { origin: ValueOrigin::Default, message });
+            Tables::default()
+        });
+        let config = Config::checked(tables, &Place::root(&self));
         let mut notes = self.notes.into_inner();
         notes.judge_unknown();
-        (value, notes)
+        (config, notes)
     }
 
     /// The layer that sets a value. For a table: the last layer that sets a part of it.
     pub(super) fn layer(&self, value: &Value) -> Option<&Layer> {
-        let name = &self.figment.get_metadata(value.tag())?.name;
+        self.layer_in(&self.figment, value)
+    }
+
+    fn layer_in(&self, figment: &Figment, value: &Value) -> Option<&Layer> {
+        let name = &figment.get_metadata(value.tag())?.name;
         self.layers.iter().find(|layer| layer.name() == **name)
+    }
+
+    /// The value at a path of tables.
+    pub(super) fn find(&self, path: &[String]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(self.root.get(first)?, |value, key| value.as_dict()?.get(key))
+    }
+
+    /// Resolves a relative path in a value against the folder of its file, or else the working folder.
+    pub(super) fn resolve(&self, value: &Value, path: &str) -> PathBuf {
+        match self.layer(value).and_then(Layer::folder) {
+            Some(folder) => folder.join(path),
+            None => self.source.resolve(path),
+        }
+    }
+
+    /// Notes every key of a table that is not `known`, once for each source that sets it.
+    pub(super) fn note_unknown(&self, path: &[String], dict: Option<&Dict>, known: &[String]) {
+        for (key, value) in dict.into_iter().flatten().filter(|(key, _)| !known.contains(key)) {
+            let path = [path, std::slice::from_ref(key)].concat();
+            let mut origins = Vec::new();
+            self.origins(&path, value, &mut origins);
+            let unknown = origins.into_iter().map(|origin| Unknown {
+                path: path.clone(),
+                siblings: known.to_vec(),
+                origin,
+            });
+            self.notes.borrow_mut().unknown.extend(unknown);
+        }
     }
 
     /// The source of the value at `path`.
@@ -98,20 +148,31 @@ impl<'s> Reader<'s> {
         self.layer(value).map_or(ValueOrigin::Default, |layer| layer.origin(path))
     }
 
-    /// The source of the deepest existing part of `path`. If several layers set a table, the lowest one counts,
-    /// because it contains the table and the others only change it.
+    /// The source of the deepest part of `path` that a layer above the defaults sets. If several sources set parts of a
+    /// table, a file takes precedence over a variable, because the file contains the table and the variable only
+    /// changes it.
     pub(super) fn origin_of(&self, path: &[String]) -> ValueOrigin {
+        match self.deepest(&self.figment, &self.root, path) {
+            ValueOrigin::Default => self.deepest(&self.set.0, &self.set.1, path),
+            origin => origin,
+        }
+    }
+
+    fn deepest(&self, figment: &Figment, root: &Dict, path: &[String]) -> ValueOrigin {
         let mut origins = Vec::new();
-        let mut value = path.first().and_then(|key| self.root.get(key));
+        let mut value = path.first().and_then(|key| root.get(key));
         for depth in 1..=path.len() {
             let Some(here) = value else { break };
             origins.clear();
-            self.origins(path, here, &mut origins);
+            self.collect(figment, path, here, &mut origins);
             value = path.get(depth).and_then(|key| match here {
                 Value::Dict(_, dict) => dict.get(key),
                 Value::Array(_, items) => items.get(key.parse::<usize>().ok()?),
                 _ => None,
             });
+        }
+        if origins.iter().any(|origin| *origin != ValueOrigin::Default) {
+            origins.retain(|origin| *origin != ValueOrigin::Default);
         }
         let file = origins.iter().position(|origin| !matches!(origin, ValueOrigin::Env(_))).unwrap_or(0);
         if origins.is_empty() { ValueOrigin::Default } else { origins.swap_remove(file) }
@@ -119,12 +180,17 @@ impl<'s> Reader<'s> {
 
     /// Collects the sources of all parts of the value at `path`, each once.
     pub(super) fn origins(&self, path: &[String], value: &Value, origins: &mut Vec<ValueOrigin>) {
+        self.collect(&self.figment, path, value, origins);
+    }
+
+    fn collect(&self, figment: &Figment, path: &[String], value: &Value, origins: &mut Vec<ValueOrigin>) {
         match value.as_dict() {
             Some(dict) if !dict.is_empty() => {
-                dict.values().for_each(|part| self.origins(path, part, origins));
+                dict.values().for_each(|part| self.collect(figment, path, part, origins));
             }
             _ => {
-                let origin = self.origin(path, value);
+                let layer = self.layer_in(figment, value);
+                let origin = layer.map_or(ValueOrigin::Default, |layer| layer.origin(path));
                 if !origins.contains(&origin) {
                     origins.push(origin);
                 }
@@ -157,9 +223,10 @@ impl Notes {
     }
 }
 
-fn unknown_key(path: &[String], siblings: &[&str], keys: &[&str]) -> String {
+fn unknown_key(path: &[String], siblings: &[String], keys: &[&str]) -> String {
     let (last, parent) = path.split_last().map_or(("", &[][..]), |(last, rest)| (last.as_str(), rest));
-    let beside = nearest(last, siblings.iter().copied()).map(|near| [parent, &[near.to_owned()]].concat());
+    let beside =
+        nearest(last, siblings.iter().map(String::as_str)).map(|near| [parent, &[near.to_owned()]].concat());
     let elsewhere =
         || keys.iter().find(|key| key.rsplit('.').next() == Some(last)).map(|key| (*key).to_owned());
     let meant = beside.map(|path| dotted(&path)).or_else(elsewhere);

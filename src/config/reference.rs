@@ -1,33 +1,32 @@
 //! Writes the reference of the configuration, docs/configuration.md: every key with its description, range and
-//! default, taken from the code that reads it.
+//! default.
 //!
-//! The writer reads a configuration that contains a provider of every kind and a price term of every kind, so that
-//! every reader runs. The range of a key is the reader's error message for an invalid value. The description is in a
-//! list next to the reader; a test fails if a reader asks for a key without a description.
+//! The writer reads a configuration that contains a provider of every kind and a price term of every kind. All texts
+//! about a key come from the schema of its struct; the description is the doc comment of the field.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use figment::value::Value;
 use serde_json::Value as Json;
 
-use super::Config;
+use super::check::Checker;
 use super::env::variable;
 use super::layer::Layer;
 use super::problem::ConfigError;
+use super::problem::ValueOrigin;
 use super::reader::Reader;
 use super::report::{AT_START, toml};
+use super::schema::{is_named, is_table, must_be, text};
 use super::server::server_words;
 use super::source::ConfigSource;
-
-/// Keys with their descriptions, one sentence each.
-pub(super) type Words = &'static [(&'static str, &'static str)];
 
 /// The reference's entry for a key.
 pub(super) struct KeyDescription {
     pub(super) path: Vec<String>,
-    pub(super) about: &'static str,
+    pub(super) about: String,
     /// What a value must be; empty for a table.
     pub(super) wanted: String,
     pub(super) default: Json,
@@ -39,8 +38,6 @@ pub(super) struct KeyDescription {
 #[derive(Default)]
 pub(super) struct KeyDescriptions {
     pub(super) keys: Vec<KeyDescription>,
-    /// The path of every key that has a description.
-    pub(super) promised: Vec<Vec<String>>,
 }
 
 /// The introduction of the reference, and the texts between its parts.
@@ -49,7 +46,7 @@ const PROVIDERS: &str = include_str!("reference/providers.md");
 const SERVER: &str = include_str!("reference/server.md");
 const VARIABLES: &str = include_str!("reference/variables.md");
 
-/// A configuration for which every reader runs. Each provider's name begins with its kind.
+/// A configuration with every table. Each provider's name begins with its kind.
 const EVERYTHING: &str = include_str!("reference/everything.toml");
 
 /// The whole reference as Markdown.
@@ -72,7 +69,7 @@ pub fn reference() -> Result<String, ConfigError> {
     Ok(text)
 }
 
-/// Collects the descriptions from all readers.
+/// Collects the descriptions.
 fn told() -> Result<KeyDescriptions, ConfigError> {
     let alone = |problem: super::ConfigProblem| ConfigError::one(problem.origin, problem.message);
     let layer = Layer::file(Path::new("everything.toml"), true, EVERYTHING.to_owned(), &[]).map_err(alone)?;
@@ -80,9 +77,53 @@ fn told() -> Result<KeyDescriptions, ConfigError> {
     source.env.insert("HOME".to_owned(), "~".to_owned());
     let reader = Reader::new(&source, vec![layer], Vec::new());
     reader.notes.borrow_mut().told = Some(KeyDescriptions::default());
-    let (_, notes) = reader.read(|table| Config::read(&source, table));
+    let (_, notes) = reader.read();
     ConfigError::check(notes.problems)?;
     Ok(notes.told.unwrap_or_default())
+}
+
+impl Checker<'_> {
+    /// Adds a key to the reference, if it is being written.
+    pub(super) fn tell(
+        self,
+        path: &[String],
+        schema: &Json,
+        needed: bool,
+        value: Option<&Value>,
+        words: Option<String>,
+    ) {
+        let layer = |value: &&Value| self.reader.origin(path, value) == ValueOrigin::Default;
+        let of_machine = value
+            .filter(|value| self.listed && layer(value))
+            .and_then(|value| serde_json::to_value(value).ok());
+        if let Some(told) = &mut self.reader.notes.borrow_mut().told {
+            let named = schema.get("additionalProperties").unwrap_or(schema);
+            let about = [schema, named].map(|schema| text(schema, "description"));
+            let about = about.into_iter().find(|about| !about.is_empty()).unwrap_or_default().to_owned();
+            let open = is_named(schema) && !is_table(&schema["additionalProperties"]);
+            let has_default = of_machine.is_some();
+            let default = of_machine.or_else(|| schema.get("default").cloned()).unwrap_or_default();
+            told.keys.push(KeyDescription {
+                path: path.to_vec(),
+                about: about.clone(),
+                wanted: match is_table(schema) || is_named(schema) {
+                    true => String::new(),
+                    false => words.unwrap_or_else(|| must_be(schema)),
+                },
+                default: if is_table(schema) { Json::Null } else { default },
+                needed: needed && !has_default || schema.get("x-needed").is_some(),
+            });
+            if open {
+                told.keys.push(KeyDescription {
+                    path: [path, &["NAME".to_owned()]].concat(),
+                    about,
+                    wanted: must_be(&schema["additionalProperties"]),
+                    default: Json::Null,
+                    needed: false,
+                });
+            }
+        }
+    }
 }
 
 /// One table of the reference.
@@ -90,7 +131,7 @@ struct Section {
     /// The table's path; NAME stands for a name that the operator chooses.
     table: Vec<String>,
     /// The description of the table.
-    about: &'static str,
+    about: String,
     /// The kinds of provider that have these keys.
     kinds: Vec<String>,
     rows: Vec<ReferenceRow>,
@@ -99,14 +140,15 @@ struct Section {
 struct ReferenceRow {
     /// The path from the configuration's root.
     path: Vec<String>,
-    about: &'static str,
-    /// What a value must be, in each different wording of the readers.
+    about: String,
+    /// What a value must be, in each different wording.
     wanted: Vec<String>,
     /// The default, by kind of provider or name of limit.
     defaults: Vec<(String, String)>,
 }
 
-/// Replaces the names that the operator chooses by NAME. Returns the general path and the replaced name.
+/// Replaces the names that the operator chooses by NAME. Returns the general path and the last replaced name, or for a
+/// provider its kind.
 fn place(path: &[String]) -> (Vec<String>, String) {
     let chosen: &[usize] = match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["keys", _, _, _, ..] => &[1, 3],
@@ -165,7 +207,7 @@ fn sections(told: Vec<KeyDescription>) -> Vec<Section> {
         let same = |section: &Section| section.table == table && section.kinds == kinds;
         let at = sections.iter().position(same).unwrap_or_else(|| {
             let named = table.strip_suffix(&["NAME".to_owned()]).unwrap_or(table);
-            let about = tables.get(table).or_else(|| tables.get(named)).copied().unwrap_or_default();
+            let about = tables.get(table).or_else(|| tables.get(named)).cloned().unwrap_or_default();
             sections.push(Section { table: table.to_vec(), about, kinds, rows: Vec::new() });
             sections.len() - 1
         });
@@ -173,7 +215,7 @@ fn sections(told: Vec<KeyDescription>) -> Vec<Section> {
             section.rows.push(row);
         }
     }
-    // Keys of more kinds come first.
+    // Tables that more kinds of provider have come first.
     sections.sort_by_key(|section| (Reverse(section.kinds.len()), section.kinds.clone()));
     sections
 }
@@ -212,7 +254,7 @@ impl ReferenceRow {
         let without = dotted.contains("[]") || key.ends_with("NAME") || dotted.starts_with("providers.");
         let variable = if without { String::new() } else { format!("<br>`{}`", variable(&dotted)) };
         let start = if AT_START.contains(&dotted.as_str()) { " Takes effect at the next start." } else { "" };
-        let (about, wanted) = (self.about, self.wanted.join("; ").replace('|', "\\|"));
+        let (about, wanted) = (&self.about, self.wanted.join("; ").replace('|', "\\|"));
         let default = self.default();
         let _ = writeln!(text, "| `{key}`{variable} | {about}{start} | {wanted} | {default} |");
     }
@@ -239,19 +281,36 @@ impl ReferenceRow {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::config::schema;
+
+    /// Adds the general path of every key of a schema.
+    fn keys(schema: &Json, path: &str, all: &mut BTreeSet<String>) {
+        let branches = schema.get("oneOf").and_then(Json::as_array).into_iter().flatten();
+        branches.for_each(|branch| keys(branch, path, all));
+        for (key, schema) in schema::properties(schema) {
+            let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+            keys(schema, &path, all);
+            if let Some(items) = schema.get("items") {
+                keys(items, &format!("{path}[]"), all);
+            }
+            if let Some(named) = schema.get("additionalProperties").filter(|named| named.is_object()) {
+                keys(named, &format!("{path}.NAME"), all);
+            }
+            all.insert(path);
+        }
+    }
 
     #[test]
-    fn every_described_key_is_read_and_in_the_reference() {
-        let told = told().unwrap();
-        let shown: Vec<_> = told.keys.iter().map(|key| place(&key.path).0).collect();
-        for path in told.promised.iter().map(|path| place(path).0.join(".")) {
-            let shows = |shown: &Vec<String>| {
-                let shown = shown.join(".");
-                shown == path || shown.strip_prefix(&path).is_some_and(|rest| rest == ".NAME")
-            };
-            assert!(shown.iter().any(shows), "{path}: everything.toml must reach it");
-        }
+    fn the_reference_has_every_key_of_the_schema() {
+        let told: BTreeSet<String> =
+            told().unwrap().keys.iter().map(|key| place(&key.path).0.join(".")).collect();
+        let mut all = BTreeSet::new();
+        keys(&schema::schema_of::<crate::config::Tables>(), "", &mut all);
+        let missing: Vec<_> = all.difference(&told).collect();
+        assert!(missing.is_empty(), "everything.toml must reach them: {missing:?}");
     }
 
     #[test]

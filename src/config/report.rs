@@ -35,13 +35,13 @@ pub(super) const AT_START: [&str; 18] = [
 /// The values of all keys, to find out which have changed.
 pub type ReportedValues = BTreeMap<String, Json>;
 
-/// A loaded configuration and the facts about its loading.
+/// A loaded configuration and information about its loading.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub config: Config,
     /// Messages for the operator that do not prevent the start.
     pub warnings: Vec<String>,
-    /// The configuration folder; none if only built-in files were used.
+    /// The configuration folder; `None` if only built-in files were used.
     pub dir: Option<PathBuf>,
     /// The files that were read from it.
     pub read: Vec<PathBuf>,
@@ -53,7 +53,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The source of a dotted key's value; none for an unknown key.
+    /// The source of a dotted key's value; `None` for an unknown key.
     pub fn provenance(&self, key: &str) -> Option<&ValueOrigin> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.origin)
     }
@@ -101,7 +101,7 @@ impl Loaded {
     /// The same report, limited to keys that a file or a variable changes from their defaults.
     pub(super) fn report_of_changes(&self, defaults: &ReportedValues) -> String {
         self.report_of(|ReportEntry { key, value, secret, origin }| {
-            // A secret counts as changed where it has a value: a variable named in the built-in files may supply it.
+            // A secret that a built-in file sets counts too: the variable that the file names may have a value.
             (*secret || origin.is_the_operators()) && defaults.get(key) != Some(value)
         })
     }

@@ -1,24 +1,24 @@
 //! API keys and passwords: the configuration says where they are stored, and no output ever shows them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use figment::value::Value;
-use secrecy::SecretString;
-use serde::{Serialize, Serializer};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value as Json;
 
 use super::layer::Layer;
-use super::problem::{ConfigProblem, ValueOrigin, dotted};
-use super::table::Table;
+use super::problem::ValueOrigin;
+use super::reader::Reader;
 
 /// Maximum size of a secret file, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
 /// What a secret must be, for error messages.
-const WANTED: &str = "{ env = \"NAME\" } or { file = \"path\" }";
+pub(super) const WANTED: &str = "{ env = \"NAME\" } or { file = \"path\" }";
 
 /// Where a secret is stored, and its value if it was readable when the configuration was loaded. Printing, formatting
 /// and serialising show only where it is stored.
@@ -28,10 +28,17 @@ pub struct Secret {
     value: Result<SecretString, String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Keeper {
     Env(String),
     File(PathBuf),
+}
+
+/// The JSON form in which a secret and its value are passed to [`Secret`]'s `Deserialize`.
+#[derive(Serialize, Deserialize)]
+struct ReadSecret {
+    keeper: Keeper,
+    value: Result<String, String>,
 }
 
 impl Secret {
@@ -49,90 +56,31 @@ impl Secret {
         Self { keeper: Keeper::File(path), value }
     }
 
-    /// The value, wrapped so that it is not printed by accident (see `secrecy::ExposeSecret`); none if it is not set.
+    /// The value, wrapped so that it is not printed by accident (see `secrecy::ExposeSecret`); `None` if there is none.
     pub fn expose(&self) -> Option<&SecretString> {
         self.value.as_ref().ok()
     }
 
-    /// The reason why there is no value, for the operator; none if there is one.
+    /// The secret with its value, for its `Deserialize` only.
+    pub(super) fn to_json(&self) -> Json {
+        let value = self.value.as_ref().map(|value| value.expose_secret().to_owned()).map_err(Clone::clone);
+        serde_json::to_value(ReadSecret { keeper: self.keeper.clone(), value }).unwrap_or_default()
+    }
+
+    /// Why there is no value, for the operator; `None` if there is a value.
     pub fn why_unset(&self) -> Option<String> {
         self.value.as_ref().err().cloned()
     }
 }
 
-impl Table<'_> {
-    /// Reads a secret: `{ env = "NAME" }` or `{ file = "path" }`.
-    pub(super) fn secret(&mut self, key: &'static str) -> Option<Secret> {
-        let (value, origin) = self.take(key, Json::Null, true, || WANTED.to_owned())?;
-        match self.kept(value) {
-            Ok(secret) => {
-                self.note_entry(key, Json::from(secret.to_string()), true, origin.clone());
-                self.note_unset(&[key], &secret, origin);
-                Some(secret)
-            }
-            Err(wrong) => {
-                // The message does not quote the value, because it may be the secret itself.
-                self.note_problem(origin, format!("`{}` {wrong}", dotted(&self.at(&[key]))));
-                None
-            }
-        }
-    }
-
-    /// Reads a table of secrets whose names the operator chooses.
-    pub(super) fn secrets(&mut self, key: &'static str) -> BTreeMap<String, Secret> {
-        self.table(key, |table| {
-            let mut secrets = BTreeMap::new();
-            for (name, value, origin) in table.chosen(WANTED) {
-                match table.kept(value) {
-                    Ok(secret) => {
-                        table.note_entry(name, Json::from(secret.to_string()), true, origin.clone());
-                        table.note_unset(&[name], &secret, origin);
-                        secrets.insert(name.to_owned(), secret);
-                    }
-                    Err(wrong) => {
-                        table.note_problem(origin, format!("`{}` {wrong}", dotted(&table.at(&[name]))))
-                    }
-                }
-            }
-            secrets
-        })
-    }
-
-    /// Notes a configured secret that has no value.
-    pub(super) fn note_unset(&self, tail: &[&str], secret: &Secret, origin: ValueOrigin) {
-        if let Some(why) = secret.why_unset() {
-            let path = self.at(tail);
-            let message = format!("`{}` has no value: {why}", dotted(&path));
-            self.reader.notes.borrow_mut().unset.push((path, ConfigProblem { origin, message }));
-        }
-    }
-
-    /// Reads a secret. If the key is not set, the first of these variables that is set supplies the secret.
-    pub(super) fn secret_or_variables(&mut self, key: &'static str, variables: &[&str]) -> Secret {
-        let source = self.reader.source;
-        let set = variables.iter().find(|name| source.var(name).is_some());
-        let name = set.or(variables.first()).copied().unwrap_or_default();
-        let kept = Secret::from_env(name, source.var(name));
-        if self.has(key) {
-            // If the key is invalid, the problem is already noted and the value is irrelevant.
-            return self.secret(key).unwrap_or(kept);
-        }
-        self.miss(key);
-        let (shown, origin) = match set {
-            Some(name) => (Json::from(kept.to_string()), ValueOrigin::Env((*name).to_owned())),
-            None => (Json::Null, ValueOrigin::Default),
-        };
-        self.note_entry(key, shown, true, origin);
-        kept
-    }
-
+impl Reader<'_> {
     /// Converts a value to a secret; an error says what the value must be.
-    pub(super) fn kept(&self, value: &Value) -> Result<Secret, &'static str> {
+    pub(super) fn secret(&self, value: &Value) -> Result<Secret, &'static str> {
         const FORM: &str = "must be either { env = \"NAME\" } or { file = \"path\" }";
         const LITERAL: &str = "must not be written here: a configuration file is copied, committed and shown. \
                                Write { env = \"NAME\" } or { file = \"path\" }";
-        let env = &self.reader.source.env;
-        let layer = |value: &Value| self.reader.layer(value);
+        let env = &self.source.env;
+        let layer = |value: &Value| self.layer(value);
         let Some(dict) = value.as_dict() else {
             // The variable that sets the key may contain the secret itself instead of the name of another variable.
             let Some(ValueOrigin::Env(name)) = layer(value).map(|layer| layer.origin(&[])) else {
@@ -141,7 +89,7 @@ impl Table<'_> {
             let text = value.as_str().or_else(|| env.get(&name).map(String::as_str));
             return Ok(Secret::from_env(&name, text));
         };
-        // A variable overrides a file, no matter whether each contains `env` or `file`.
+        // What a variable sets overrides what a file sets, even if one of them is `env` and the other `file`.
         let said = |loud: bool| {
             dict.iter()
                 .filter(|(_, place)| !loud || layer(place).is_some_and(Layer::is_env))
@@ -152,12 +100,15 @@ impl Table<'_> {
         let [(keeper, place)] = said.as_slice() else { return Err(FORM) };
         match (keeper.as_str(), place.as_str()) {
             ("env", Some(name)) if !name.is_empty() => {
-                self.reader.notes.borrow_mut().keepers.insert(name.to_owned());
+                self.notes.borrow_mut().keepers.insert(name.to_owned());
                 Ok(Secret::from_env(name, env.get(name).map(String::as_str)))
             }
             ("file", Some(path)) if !path.is_empty() => {
                 let path = self.resolve(place, path);
-                self.note_file(&path);
+                if path.to_str().is_none() {
+                    return Err("must be a file whose path is UTF-8");
+                }
+                self.notes.borrow_mut().files.insert(path.clone());
                 Ok(Secret::from_file(path))
             }
             _ => Err(FORM),
@@ -211,6 +162,35 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let ReadSecret { keeper, value } = ReadSecret::deserialize(deserializer)?;
+        Ok(Self { keeper, value: value.map(SecretString::from) })
+    }
+}
+
+/// The schema of a secret as it is written: where the secret is stored.
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "format": "secret",
+            "additionalProperties": { "type": "string", "minLength": 1 },
+            "propertyNames": { "enum": ["env", "file"] },
+            "minProperties": 1,
+            "maxProperties": 1,
+        })
+    }
+}
+
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -219,8 +199,6 @@ impl Serialize for Secret {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     const PLANTED: &str = "hunter2-planted";

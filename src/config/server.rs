@@ -20,7 +20,7 @@ use super::source::{ConfigSource, disk_layer};
 
 const FILE: &str = "Rocket.toml";
 const PREFIX: &str = "ROCKET_";
-/// Names another file than `Rocket.toml`, as in any Rocket application.
+/// The variable that names another file than `Rocket.toml`, as in any Rocket application.
 const FILE_VARIABLE: &str = "ROCKET_CONFIG";
 static BUILT_IN: &str = include_str!("../../Rocket.toml");
 
@@ -73,7 +73,7 @@ pub fn server_figment(source: &ConfigSource) -> Result<Figment, ConfigError> {
     Server::read(source).map(|server| server.figment)
 }
 
-/// All settings that can be set here, with value and source, one per line.
+/// Rocket's configurable settings with value and source, one per line.
 pub fn server_report(source: &ConfigSource) -> Result<String, ConfigError> {
     Ok(lines(Server::read(source)?.entries()))
 }
@@ -90,13 +90,13 @@ fn lines(entries: Vec<(String, Json, ValueOrigin)>) -> String {
     entries.iter().map(|(key, value, origin)| format!("{key} = {value}  # {origin}\n")).collect()
 }
 
-/// The values of these settings. All of them take effect only after a restart.
+/// The values of Rocket's settings. A change of any of them takes effect only after a restart.
 pub fn server_values(source: &ConfigSource) -> Result<ReportedValues, ConfigError> {
     let entries = Server::read(source)?.entries().into_iter();
     Ok(entries.map(|(key, value, _)| (key, value)).collect())
 }
 
-/// The settings file on disk, if there is one.
+/// The file on disk with Rocket's settings, if there is one.
 pub fn server_file(source: &ConfigSource) -> Result<Option<PathBuf>, ConfigError> {
     let layers = file_layers(source)?;
     Ok(layers.iter().find_map(Layer::on_disk).map(PathBuf::from))
@@ -262,7 +262,7 @@ fn file(source: &ConfigSource) -> Result<Option<(PathBuf, bool)>, ConfigError> {
 fn env_layers(source: &ConfigSource) -> Vec<Layer> {
     let set = source.env.iter().filter_map(|(name, text)| {
         let key = name.strip_prefix(PREFIX)?.to_lowercase();
-        // Figment's own parser panics at an escape after a non-ASCII letter.
+        // `env_value` is used because figment's own parser panics at an escape after a non-ASCII letter.
         (!matches!(key.as_str(), "profile" | "config")).then(|| Layer::env(name, &[key], env_value(text)))
     });
     set.collect()
@@ -307,7 +307,7 @@ fn known_keys() -> impl Iterator<Item = &'static str> {
     rocket::Config::PARAMETERS.iter().copied().filter(move |key| !refused(key))
 }
 
-/// Errors in a file that Rocket ignores.
+/// The errors in a file that Rocket itself would ignore.
 fn file_problems(layer: &Layer, selected: &Profile) -> Vec<ConfigProblem> {
     let mut problems = Vec::new();
     let mut note = |path: &[&str], message: String| {

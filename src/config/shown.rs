@@ -10,8 +10,8 @@ fn without_secrets(text: &str) -> String {
         Some((login, rest)) if !scheme.is_empty() || login.contains(':') => format!("…@{rest}"),
         _ => rest.to_owned(),
     };
-    match rest.split_once('?').filter(|_| !scheme.is_empty()) {
-        Some((rest, _)) => format!("{scheme}{rest}?…"),
+    match rest.find(['?', '#']).filter(|_| !scheme.is_empty()) {
+        Some(at) => format!("{scheme}{}…", rest.split_at(at + 1).0),
         None => format!("{scheme}{rest}"),
     }
 }
@@ -29,7 +29,7 @@ pub(super) fn shown(value: &Value) -> String {
                 false => Json::from(text).to_string(),
             }
         }
-        // JSON has no infinity.
+        // JSON has no infinity, so a float is not converted to JSON.
         Value::Num(_, number) if number.to_f64().is_some() => {
             number.to_f64().map_or_else(String::new, |float| format!("{float:?}"))
         }
@@ -49,6 +49,7 @@ mod tests {
             ("https://token@h", "https://…@h"),
             ("user:s3cret@h", "…@h"),
             ("https://h/?token=s3cret", "https://h/?…"),
+            ("https://h/#s3cret", "https://h/#…"),
             ("bob@example.org", "bob@example.org"),
             ("what?", "what?"),
         ] {

@@ -31,10 +31,10 @@ static BUILT_IN_PROVIDERS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config/pr
 /// Where to look for the configuration. The default value uses only the built-in files.
 #[derive(Clone, Debug, Default)]
 pub struct ConfigSource {
-    /// The folder given on the command line. If none, `PIXCOLOR_CONFIG` in `env` names it.
+    /// The configuration folder given on the command line. If `None`, `PIXCOLOR_CONFIG` in `env` may name one.
     pub dir: Option<PathBuf>,
     pub env: BTreeMap<String, String>,
-    /// The base of relative paths that are not in a file, and the parent of the default folder `config/`. None: no
+    /// The base of relative paths that are not in a file, and the parent of the default folder `config/`. If `None`, no
     /// default folder is looked up.
     pub cwd: Option<PathBuf>,
 }
@@ -52,7 +52,7 @@ impl ConfigSource {
         Self { dir, env, cwd: Some(PathBuf::new()) }
     }
 
-    /// The value of an environment variable; none if it is unset or empty.
+    /// The value of an environment variable; `None` if it is unset or empty.
     pub(super) fn var(&self, name: &str) -> Option<&str> {
         self.env.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -62,7 +62,7 @@ impl ConfigSource {
         self.cwd.clone().unwrap_or_default().join(path)
     }
 
-    /// The configuration folder: the one asked for, which must exist; or else `config` if it exists; or else none.
+    /// The configuration folder: the one that was named, which must exist; otherwise `config`, if it exists.
     pub(super) fn folder(&self) -> Result<Option<PathBuf>, ConfigError> {
         let asked = match (&self.dir, self.var(FOLDER_VARIABLE)) {
             (Some(dir), _) => (ValueOrigin::Default, dir.clone()),
@@ -81,9 +81,9 @@ impl ConfigSource {
         }
     }
 
-    /// The folder `config` in the working folder; none only if it does not exist. A folder that cannot be read or has
+    /// The folder `config` in the working folder; `None` only if it does not exist. A folder that cannot be read or has
     /// no `pixcolor.toml` is an error, because it may be the operator's with a wrong owner or mount. The built-in
-    /// configuration accepts every client, and the operator's may not.
+    /// configuration must not replace the operator's, because it accepts every client.
     fn default_folder(&self) -> Result<Option<PathBuf>, ConfigError> {
         let Some(dir) = self.cwd.as_ref().map(|cwd| cwd.join(DEFAULT_FOLDER)) else { return Ok(None) };
         match fs::metadata(dir.join(MAIN_FILE)) {
@@ -103,8 +103,8 @@ impl ConfigSource {
     }
 
     /// For commands that work on a gateway's files: uses the folders of the installed service (as in
-    /// `deploy/systemd/pixcolor.service`) if there is one, unless other folders are meant. That is the case if a
-    /// configuration folder is named, or if the user is not root and the working folder has a `config`.
+    /// `deploy/systemd/pixcolor.service`) if there is one, unless other folders are meant. Other folders are meant if
+    /// another configuration folder is named, or if the user is not root and the working folder has a `config`.
     pub fn or_of_the_service(mut self) -> Self {
         let is_there = |path: &Path| path.symlink_metadata().is_ok();
         let config = Path::new("/etc/pixcolor").join(DEFAULT_FOLDER);
@@ -143,13 +143,14 @@ impl ConfigSource {
         }
     }
 
-    /// The path of the configuration folder, which may not exist; `None` if the built-in defaults are used without a folder.
+    /// The path of the configuration folder, which may not exist; `None` if the built-in defaults are used without a
+    /// folder.
     pub(super) fn place(&self) -> Option<PathBuf> {
         let asked = self.dir.clone().or_else(|| self.var(FOLDER_VARIABLE).map(PathBuf::from));
         asked.map(|dir| self.resolve(dir)).or_else(|| Some(self.cwd.as_ref()?.join(DEFAULT_FOLDER)))
     }
 
-    /// The default state folder after the XDG Base Directory Specification, and whether it is only temporary.
+    /// The default state folder according to the XDG Base Directory Specification, and whether it is only temporary.
     pub(super) fn state_dir(&self) -> (PathBuf, bool) {
         match self.user_dir("XDG_STATE_HOME", ".local/state") {
             Some(state) => (state, false),
@@ -157,7 +158,7 @@ impl ConfigSource {
         }
     }
 
-    /// The default cache folder after the XDG Base Directory Specification; none without a home folder.
+    /// The default cache folder according to the XDG Base Directory Specification; `None` without a home folder.
     pub(super) fn cache_dir(&self) -> Option<PathBuf> {
         self.user_dir("XDG_CACHE_HOME", ".cache")
     }
@@ -261,13 +262,13 @@ pub(super) fn provider_files(folder: &Path) -> Result<Vec<(String, PathBuf)>, Co
     Ok(files)
 }
 
-/// The provider that a file defines; none if it is not a provider file.
+/// The provider that a file defines; `None` if it is not a provider file.
 fn provider_name(path: &Path) -> Option<String> {
     let name = path.file_stem()?.to_string_lossy();
     (path.extension() == Some(OsStr::new("toml")) && !name.starts_with('.')).then(|| name.into_owned())
 }
 
-/// Reads a file on disk as a layer; none if it does not exist.
+/// Reads a file on disk as a layer; `None` if it does not exist.
 pub(super) fn disk_layer(path: &Path, prefix: &[&str]) -> Result<Option<Layer>, ConfigProblem> {
     match read_text(path) {
         Ok(Some(text)) => Layer::file(path, false, text, prefix).map(Some),

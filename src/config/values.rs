@@ -1,254 +1,90 @@
-//! Reads keys by the type of their value, and validates them.
+//! Converts single values from TOML to JSON, as their schema says.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use figment::value::{Dict, Value};
+use figment::value::Value;
 use rocket::data::ByteUnit;
-use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::problem::{dotted, nearest};
-use super::shown::shown;
-use super::table::{ExpectedText, Table};
+use super::kinds;
+use super::problem::nearest;
+use super::schema::{has_type, is_named, is_table, quoted, text, words};
 
-impl Table<'_> {
-    /// An integer.
-    pub(super) fn whole<T>(&mut self, key: &'static str, default: T, range: RangeInclusive<T>) -> T
-    where
-        T: Copy + Display + PartialOrd + Serialize + TryFrom<u128>,
-    {
-        self.or_default(key, default, |value| {
-            let number = whole(value).and_then(|number| T::try_from(number).ok());
-            number
-                .filter(|number| range.contains(number))
-                .ok_or_else(|| format!("a whole number from {} to {}", range.start(), range.end()))
-        })
-    }
-
-    /// A size in bytes, as a number or with a unit.
-    pub(super) fn bytes(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        let size = self.or_default(key, ShownSize(default), |value| {
-            let parsed = match value.as_str() {
-                Some(text) => text.trim().parse::<ByteUnit>().ok().map(|size| size.as_u64()),
-                None => whole(value).and_then(|number| u64::try_from(number).ok()),
-            };
-            parsed.filter(|size| range.contains(size)).map(ShownSize).ok_or_else(|| {
-                let unit = ByteUnit::Byte;
-                format!("a size such as \"20 MiB\", from {} to {}", unit(*range.start()), unit(*range.end()))
-            })
-        });
-        size.0
-    }
-
-    /// A duration in seconds.
-    pub(super) fn seconds(
-        &mut self,
-        key: &'static str,
-        default: Duration,
-        range: RangeInclusive<f64>,
-    ) -> Duration {
-        self.or_default(key, ShownSeconds(default), |value| seconds(value, &range).map(ShownSeconds)).0
-    }
-
-    /// An optional duration in seconds.
-    pub(super) fn optional_seconds(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<f64>,
-    ) -> Option<Duration> {
-        self.read(key, Json::Null, |value| seconds(value, &range))
-    }
-
-    /// A text, parsed with `parse`.
-    pub(super) fn text<T: Display>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        parse: impl Fn(&str) -> Result<T, ExpectedText>,
-    ) -> T {
-        let parsed = self
-            .read(key, Json::from(default.to_string()), |value| parse(value.as_str().unwrap_or_default()));
-        parsed.unwrap_or(default)
-    }
-
-    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
-        self.or_default(key, default, |value| value.to_bool().ok_or_else(|| "true or false".to_owned()))
-    }
-
-    /// One of several words; the first is the default.
-    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
-        let (word, default) = choices.first().copied()?;
-        self.read(key, Json::from(word), |value| one_of(value, choices)).or(Some(default))
-    }
-
-    /// One of several words, with the given default.
-    pub(super) fn choice_or<T: Copy + PartialEq>(
-        &mut self,
-        key: &'static str,
-        choices: &[(&'static str, T)],
-        default: T,
-    ) -> T {
-        let word = choices.iter().find(|(_, choice)| *choice == default).map(|(word, _)| *word);
-        self.read(key, Json::from(word), |value| one_of(value, choices)).unwrap_or(default)
-    }
-
-    /// One of several words; required.
-    pub(super) fn required_choice<T: Copy>(
-        &mut self,
-        key: &'static str,
-        choices: &[(&'static str, T)],
-    ) -> Option<T> {
-        if self.has(key) {
-            let read = self.read(key, Json::Null, |value| one_of(value, choices));
-            self.tell_needed();
-            return read;
-        }
-        self.miss(key);
-        self.problem(
-            &[],
-            format!("`{}` has no `{key}`: it must be {}", dotted(&self.at(&[])), words(choices)),
-        );
-        None
-    }
-
-    /// A list whose items are parsed from text. `item` describes an item, with an example.
-    pub(super) fn list<T: Display>(
-        &mut self,
-        key: &'static str,
-        default: Vec<T>,
-        (item, example): (&str, &str),
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Vec<T> {
-        let shown_default = Json::from(default.iter().map(T::to_string).collect::<Vec<_>>());
-        let items = self.read(key, shown_default, |value| {
-            value.as_array().map(<[Value]>::to_vec).ok_or_else(|| format!("a list such as [\"{example}\"]"))
-        });
-        let Some(items) = items else { return default };
-        let mut list = Vec::with_capacity(items.len());
-        for (index, value) in items.iter().enumerate() {
-            match value.as_str().and_then(&parse) {
-                Some(parsed) => list.push(parsed),
-                None => {
-                    let key_path = dotted(&self.at(&[key]));
-                    let message =
-                        format!("`{key_path}`: {} is not {item} such as \"{example}\"", shown(value));
-                    self.problem(&[key, &index.to_string()], message);
-                }
-            }
-        }
-        list
-    }
-
-    /// A path, relative to the folder of the file that sets it.
-    pub(super) fn path(&mut self, key: &'static str, default: Option<PathBuf>) -> Option<PathBuf> {
-        let json = |path: &PathBuf| Json::from(path.to_string_lossy());
-        const PATH: &str = "a path";
-        let shown = default.as_ref().map_or(Json::Null, json);
-        let given = self.take(key, shown, false, || PATH.to_owned());
-        let Some((value, origin)) = given else { return default };
-        match value.as_str().filter(|text| !text.is_empty()) {
-            Some(text) => {
-                let path = self.resolve(value, text);
-                self.note_entry(key, json(&path), false, origin);
-                Some(path)
-            }
-            None => {
-                self.wrong(key, PATH, value, origin);
-                default
-            }
-        }
-    }
-
-    /// The path of an existing file.
-    pub(super) fn file(&mut self, key: &'static str) -> Option<PathBuf> {
-        let path = self.there(key, "file", Path::is_file);
-        path.inspect(|path| self.note_file(path))
-    }
-
-    /// The path of an existing folder.
-    pub(super) fn folder(&mut self, key: &'static str) -> Option<PathBuf> {
-        self.there(key, "folder", Path::is_dir)
-    }
-
-    fn there(&mut self, key: &'static str, what: &str, is: impl Fn(&Path) -> bool) -> Option<PathBuf> {
-        let path = self.path(key, None)?;
-        if !is(&path) {
-            let name = dotted(&self.at(&[key]));
-            self.problem(&[key], format!("`{name}`: there is no {what} {}", path.display()));
-        }
-        Some(path)
-    }
-
-    fn or_default<T: Serialize>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        parse: impl Fn(&Value) -> Result<T, ExpectedText>,
-    ) -> T {
-        let shown = serde_json::to_value(&default).unwrap_or_default();
-        self.read(key, shown, parse).unwrap_or(default)
-    }
-
-    /// Reads a key. Returns none if it is not set or invalid; the problem is noted.
-    pub(super) fn read<T>(
-        &mut self,
-        key: &'static str,
-        default: Json,
-        parse: impl Fn(&Value) -> Result<T, ExpectedText>,
-    ) -> Option<T> {
-        // No key that is read here accepts a table, so the error for an empty table says what the key accepts.
-        let wanted = || parse(&Value::from(Dict::new())).err().unwrap_or_default();
-        let (value, origin) = self.take(key, default, false, wanted)?;
-        match parse(value) {
-            Ok(parsed) => {
-                self.note_entry(key, serde_json::to_value(value).unwrap_or_default(), false, origin);
-                Some(parsed)
-            }
-            Err(wanted) => {
-                self.wrong(key, &wanted, value, origin);
-                None
-            }
-        }
+/// Whether a schema allows the type of a value; used to choose one of several schemas.
+pub(super) fn fits(schema: &Json, value: &Value) -> bool {
+    match value {
+        Value::Dict(..) => is_table(schema) || is_named(schema) || text(schema, "format") == "secret",
+        Value::Array(..) => has_type(schema, "array"),
+        Value::String(..) => has_type(schema, "string"),
+        Value::Bool(..) => has_type(schema, "boolean"),
+        Value::Num(..) => has_type(schema, "number") || has_type(schema, "integer"),
+        Value::Char(..) | Value::Empty(..) => false,
     }
 }
 
-/// Prints seconds without decimals if they are whole.
-struct ShownSeconds(Duration);
-
-impl Serialize for ShownSeconds {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.subsec_nanos() {
-            0 => serializer.serialize_u64(self.0.as_secs()),
-            _ => serializer.serialize_f64(self.0.as_secs_f64()),
-        }
-    }
+/// What a word must be, for an error message: the most similar allowed word if there is one, otherwise all of them.
+pub(super) fn one_of(value: &Value, words: &[&str]) -> String {
+    let near = value.as_str().and_then(|text| nearest(text, words.iter().copied()));
+    near.map_or_else(|| quoted(words), |near| format!("\"{near}\""))
 }
 
-/// Prints bytes with the largest unit that gives a whole number.
-struct ShownSize(u64);
-
-impl Serialize for ShownSize {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-        match units.into_iter().find(|(bits, _)| self.0 > 0 && self.0.trailing_zeros() >= *bits) {
-            Some((bits, unit)) => serializer.collect_str(&format_args!("{} {unit}", self.0 >> bits)),
-            None => serializer.serialize_u64(self.0),
-        }
+/// Converts a single value to JSON. The error is empty if the value is simply not what the schema says; otherwise it
+/// says what is wrong.
+pub(super) fn parse(schema: &Json, value: &Value) -> Result<Json, String> {
+    let within = |number: f64| {
+        let bound = |keyword: &str| schema.get(keyword).and_then(Json::as_f64);
+        bound("minimum").is_none_or(|least| number >= least)
+            && bound("maximum").is_none_or(|most| number <= most)
+    };
+    let nothing = String::new;
+    if let Some(words) = words(schema) {
+        let word = value.as_str().filter(|word| words.contains(word));
+        return word.map(Json::from).ok_or_else(nothing);
     }
-}
-
-fn seconds(value: &Value, range: &RangeInclusive<f64>) -> Result<Duration, ExpectedText> {
-    let number = float(value).filter(|number| range.contains(number));
-    number
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| format!("a number of seconds from {} to {}", range.start(), range.end()))
+    let format = text(schema, "format");
+    if let Some(check) = kinds::check_of(format) {
+        let text = match value {
+            Value::String(_, text) if has_type(schema, "string") => Some(text.clone()),
+            // A number that is sent as text is written as in JSON; an amount keeps all of its decimals.
+            Value::Num(..) if has_type(schema, "string") && has_type(schema, "number") => {
+                serde_json::to_string(value).ok()
+            }
+            Value::Num(..) if has_type(schema, "number") => decimal(value),
+            Value::Bool(..) if has_type(schema, "boolean") => serde_json::to_string(value).ok(),
+            _ => None,
+        };
+        let text = text.ok_or_else(nothing)?;
+        return check(&text).map(|()| text.into());
+    }
+    if schema.get("type").is_some_and(Json::is_array) && format.is_empty() {
+        let json = fits(schema, value).then(|| serde_json::to_value(value).ok()).flatten();
+        return json.ok_or_else(nothing);
+    }
+    let read = match format {
+        "size" => size(value).filter(|bytes| within(*bytes as f64)).map(Json::from),
+        "seconds" => float(value).filter(|seconds| within(*seconds)).map(Json::from),
+        "path" | "file" | "folder" => value.as_str().filter(|path| !path.is_empty()).map(Json::from),
+        _ if has_type(schema, "boolean") => value.to_bool().map(Json::from),
+        _ if has_type(schema, "integer") => {
+            let number = whole(value).filter(|number| within(*number as f64));
+            number.and_then(|number| u64::try_from(number).ok()).map(Json::from)
+        }
+        _ if has_type(schema, "number") => float(value).filter(|number| within(*number)).map(Json::from),
+        _ if has_type(schema, "string") => value.as_str().map(Json::from),
+        _ => None,
+    };
+    read.ok_or_else(nothing)
 }
 
 fn float(value: &Value) -> Option<f64> {
     value.to_num().and_then(|number| number.to_f64().or_else(|| number.to_i128().map(|whole| whole as f64)))
+}
+
+/// A number as the operator wrote it: the shortest decimal that parses to this float.
+fn decimal(value: &Value) -> Option<String> {
+    let number = value.to_num()?;
+    let float = number.to_f64().map(|float| float.to_string());
+    float
+        .or_else(|| number.to_i128().map(|whole| whole.to_string()))
+        .or_else(|| number.to_u128().map(|whole| whole.to_string()))
 }
 
 /// An integer; `50e6` is accepted too.
@@ -265,14 +101,10 @@ pub(super) fn whole(value: &Value) -> Option<u128> {
     })
 }
 
-fn one_of<T: Copy>(value: &Value, choices: &[(&'static str, T)]) -> Result<T, ExpectedText> {
-    let found = choices.iter().find(|(word, _)| value.as_str() == Some(word));
-    found.map(|(_, choice)| *choice).ok_or_else(|| {
-        let near = value.as_str().and_then(|text| nearest(text, choices.iter().map(|(word, _)| *word)));
-        near.map_or_else(|| words(choices), |near| format!("\"{near}\""))
-    })
-}
-
-fn words<T>(choices: &[(&'static str, T)]) -> String {
-    choices.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
+/// A size in bytes: a number, or a text with a unit.
+pub(super) fn size(value: &Value) -> Option<u64> {
+    match value.as_str() {
+        Some(text) => text.trim().parse::<ByteUnit>().ok().map(|size| size.as_u64()),
+        None => whole(value).and_then(|number| u64::try_from(number).ok()),
+    }
 }

@@ -73,8 +73,8 @@ impl Watch {
     pub async fn renew(&mut self) {
         let (source, sender, known) = (self.source.clone(), self.sender.clone(), self.named.clone());
         let renewed = tasks::spawn_blocking(move || {
-            // If the configuration cannot be read, the previously named files stay watched; one of the files must be
-            // corrected.
+            // If the configuration cannot be read, the previously named files stay watched, because the error may be in
+            // one of them.
             let named = named(&source).unwrap_or(known);
             (watch(&source, &named, &sender), named)
         });
@@ -100,8 +100,8 @@ fn named(source: &ConfigSource) -> Option<BTreeSet<PathBuf>> {
     load(source).ok().map(|loaded| loaded.files)
 }
 
-/// Watches every existing folder that contains a path of the configuration. Returns `None` if there is no folder to watch or
-/// watching fails.
+/// Watches every existing folder that contains a path of the configuration. Returns `None` if there is no folder to
+/// watch or watching fails.
 fn watch(
     source: &ConfigSource,
     named: &BTreeSet<PathBuf>,

@@ -84,8 +84,8 @@ impl Budget {
         })
     }
 
-    /// The account that this budget caps for a call; `None` if the budget does not apply to it. The command line is
-    /// not a client.
+    /// The account that this budget caps for a call; `None` if the budget does not apply to the call. A budget per
+    /// client does not apply to calls without a client, such as those of the command line.
     pub fn account(&self, provider: &str, client: Option<&str>) -> Option<BudgetAccount> {
         match &self.scope {
             BudgetScope::All => Some(BudgetAccount::All),
@@ -144,7 +144,7 @@ impl BudgetStatus {
     pub fn refusal(standings: &[Self], provider: &str, wanted: Credits) -> Option<Exhausted> {
         let concerned = standings.iter().filter(|Self { budget, .. }| match &budget.scope {
             BudgetScope::Provider(name) => name == provider,
-            // Budgets per client in the list belong to this client.
+            // A budget per client in `standings` has the status of the client that makes the call.
             BudgetScope::All | BudgetScope::Client => true,
         });
         Exhausted::last(

@@ -136,7 +136,7 @@ impl CallHistory {
         }
     }
 
-    /// Stores a call and drops the oldest.
+    /// Stores a call, in place of the oldest one if there are already `RECENT` calls.
     pub fn remember(&mut self, sample: CallSample) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
@@ -167,12 +167,12 @@ impl CallHistory {
         Some(Duration::from_nanos(u64::try_from(each).unwrap_or(u64::MAX)))
     }
 
-    /// The range of costs; `None` before the first call.
+    /// The range of costs; `None` before the first successful call of known cost.
     pub fn credits(&self) -> Option<Range<Credits>> {
         self.range(|sample| sample.credits)
     }
 
-    /// The range of durations; `None` before the first call.
+    /// The range of durations; `None` before the first successful call of known cost.
     pub fn time(&self) -> Option<Range<Duration>> {
         self.range(|sample| Duration::from_millis(sample.took_ms))
     }

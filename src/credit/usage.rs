@@ -124,7 +124,7 @@ impl UsageLine {
         })
     }
 
-    /// The value of the credit, such as `0.0002 USD`; several currencies are separated by spaces.
+    /// The value of the credit, such as `0.0002 USD`; amounts in several currencies are separated by spaces.
     pub fn money_in_words(&self) -> String {
         let money: Vec<String> =
             self.money().map(|(currency, amount)| format!("{amount} {currency}")).collect();
@@ -200,7 +200,7 @@ impl UsageReport {
         })
     }
 
-    /// A header line, then one line per entry (RFC 4180). Several currencies are separated by spaces.
+    /// A header line, then each of `lines` (RFC 4180). Amounts in several currencies are separated by spaces.
     pub fn to_csv(&self) -> String {
         let mut csv = format!(
             "{},calls,failed,unknown_costs,overruns,credits,overrun_credits,money,megapixels,sent_megapixels,\

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use time::{Date, Month, OffsetDateTime, Time};
 
 /// The source of the time; tests use their own clocks.
@@ -20,11 +23,15 @@ impl Clock for SystemClock {
 }
 
 /// How often a budget renews.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Window {
     /// A day in UTC.
     Day,
     /// A calendar month in UTC.
+    #[default]
     Month,
     /// All time; the budget never renews.
     Total,

@@ -1,4 +1,4 @@
-//! File operations of the datastore. They keep the count of used space up to date.
+//! File operations of the datastore, and its count of used space.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -50,7 +50,7 @@ impl Inner {
         Ok(used)
     }
 
-    /// Whether a folder exists. If it or one of its parents up to the root is not a folder, the result is an error.
+    /// Whether a folder exists. Anything else at its path, or at a parent's path up to the root, is an error.
     pub fn folder_exists(&self, folder: &Path) -> Result<bool, StoreError> {
         let mut above: Vec<&Path> =
             folder.ancestors().take_while(|path| path.starts_with(&self.root)).collect();
@@ -63,7 +63,7 @@ impl Inner {
         Ok(true)
     }
 
-    /// Creates the root and these folders.
+    /// Creates the state folder, the root and these folders, as far as they do not exist.
     pub fn make_folders(&self, folders: &[&Path]) -> Result<(), StoreError> {
         if let Some(state_dir) = self.root.parent() {
             fs::create_dir_all(state_dir).map_err(StoreError::io(state_dir))?;
@@ -109,7 +109,7 @@ impl Inner {
         let parts = self.parts();
         self.make_folders(&[&parts])?;
         let part = files::write_part(&parts, &[bytes]).map_err(StoreError::io(path))?;
-        // The lock prevents another replacement between reading the old length and renaming.
+        // The lock prevents another thread from replacing the file between reading its length and renaming.
         let _lock = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let placed = folder::size(path).and_then(|before| folder::place(&part, path).map(|()| before));
         if placed.is_err() {

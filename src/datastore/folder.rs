@@ -55,7 +55,7 @@ pub fn open(path: &Path) -> io::Result<Option<OpenedFile>> {
     Ok(Some(OpenedFile { file, bytes: data.len(), modified: data.modified()? }))
 }
 
-/// The length of a file; `None` if it does not exist.
+/// The length of a file; `None` if there is no file at its path.
 pub fn size(path: &Path) -> io::Result<Option<u64>> {
     Ok(there(fs::symlink_metadata(path))?.filter(fs::Metadata::is_file).map(|data| data.len()))
 }

@@ -1,7 +1,8 @@
 //! Names of collections and files, and their encoding on disk.
 //!
-//! The encoding keeps ASCII letters, digits, `-`, `_` and `.`, and writes all other bytes and a leading dot as `%` and
-//! two hexadecimal digits. An encoded name cannot lead out of its folder, be hidden, or be mistaken for another name.
+//! The encoding keeps ASCII letters, digits, `-`, `_` and `.`. All other bytes, and a leading dot, are written as `%`
+//! and two hexadecimal digits. An encoded name cannot lead out of its folder, and it is never that of a hidden file.
+//! Different names have different encodings.
 
 use std::fmt;
 
@@ -58,7 +59,7 @@ impl Name {
                 byte => byte,
             });
         }
-        // Each name has exactly one encoding, so that no name is listed twice.
+        // Any other way to encode a name is rejected, so that no name is listed twice.
         Self::parse(&String::from_utf8(bytes).ok()?).ok().filter(|name| name.on_disk() == encoded)
     }
 }

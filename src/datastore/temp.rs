@@ -17,7 +17,7 @@ pub const TEMP_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 impl Datastore {
     /// Stores a file for a day and returns its name. `extension` has 1 to 4 lower-case letters. If all temporary files
-    /// would exceed `most` bytes, the oldest ones are deleted.
+    /// together would exceed `most` bytes, the oldest ones are deleted.
     pub async fn write_temp(
         &self,
         bytes: Bytes,
@@ -75,7 +75,7 @@ impl Inner {
         self.root.join("temp")
     }
 
-    /// Deletes expired files, and the oldest ones until at most `most` bytes remain.
+    /// Deletes expired files, and then the oldest of the others until at most `most` bytes remain.
     pub(super) fn sweep_temp(&self, used: &mut UsedSpace, most: u64) -> Result<(), StoreError> {
         let folder = self.temp();
         if !self.folder_exists(&folder)? {

@@ -17,7 +17,7 @@ pub const IN_A_COLLECTION: usize = 1;
 /// Bytes that file systems allocate at a time. An empty file also uses space.
 const BLOCK: u64 = 4096;
 
-/// The disk space of a file of this length, or of a folder (0), in bytes.
+/// The disk space of a file of this length, in bytes. A folder counts as an empty file.
 pub const fn disk_size(bytes: u64) -> u64 {
     (bytes / BLOCK + 1) * BLOCK
 }

@@ -111,7 +111,8 @@ impl Gateway {
     ) -> (Result<ProviderResponse, ProviderError>, Duration) {
         let (about, start, parent) = (provider.info(), Instant::now(), call.trace.parent());
         let call = within(parent, provider.colorize(call));
-        // A panic in one provider must not prevent the fallback to the next. The cost of the call is then unknown.
+        // A panic in one provider must not prevent the fallback to the next. After a panic the
+        // cost of the call is unknown.
         let response = AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
             self.memory.record_refused_output(&about.name);
             Err(stopped().billed(Billed::Unknown))

@@ -43,7 +43,7 @@ pub enum Error {
         /// When the client should try again.
         retry_after: Duration,
     },
-    /// The client exceeds a rate limit.
+    /// The request exceeds a rate limit.
     #[error("the request exceeds {refusal}")]
     Quota {
         /// The exceeded limits, and the time to wait.
@@ -61,8 +61,8 @@ pub enum Error {
         /// All failed attempts, in order; never empty.
         attempts: Vec<Attempt>,
     },
-    /// Every client that waited for the picture left before a call that costs credit began, and the provider's
-    /// `on_disconnect` is "drop". The call was not made.
+    /// Every client that waited for the picture left before the call began, and the provider's `on_disconnect` is
+    /// "drop". The call was not made.
     #[error(
         "every client that waited for this picture left before provider `{provider}` was called, so the call was not \
          made and nothing was charged for it; send the picture again"
@@ -124,7 +124,7 @@ impl Attempt {
             ReserveError::Budget(exhausted) => Some(exhausted),
             ReserveError::Ledger(_) => None,
         };
-        // A spent budget is renewed when its next window begins; a total budget is never renewed.
+        // A spent budget is renewed when its next window begins. A budget for all time is never renewed.
         let renews = budget.as_ref().and_then(|budget| budget.renews);
         let left = renews.and_then(|renews| Duration::try_from(renews - OffsetDateTime::now_utc()).ok());
         let refused = ProviderError::new(kind, reason).retry_after(left);

@@ -1,8 +1,8 @@
 //! Estimates: what colouring a picture would probably cost with each provider.
 //!
 //! An estimate decodes nothing, calls no provider and reserves nothing. It comes from the cache, from the cost and
-//! duration of past calls for photos of that size, and from prices. The client may send the picture, its SHA-256, its
-//! size, or none of these.
+//! duration of past calls for photos of the same size class, and from prices. The client may send the picture,
+//! its SHA-256, its size, or none of these.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub struct EstimateRequest {
 /// The estimates of all providers.
 #[derive(Clone, Debug)]
 pub struct Estimate {
-    /// The provider that would colour the picture now; `None` if none could.
+    /// The provider that would colour the picture now; `None` if no provider could.
     pub first: Option<String>,
     /// All providers: first those on the route, in its order, then the others by name.
     pub providers: Vec<ProviderEstimate>,
@@ -60,7 +60,7 @@ pub struct ProviderEstimate {
     pub refusal: Option<Exhausted>,
 }
 
-/// What the cache has of a picture by one provider.
+/// Which part of a provider's result the cache has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CachedPart {
     /// The rendition: no work is needed.

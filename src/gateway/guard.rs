@@ -20,7 +20,7 @@ const MIN_CHROMA: f64 = 1.0;
 /// The range of L\* in which a picture can have visible colour. Black ink and white paper are outside it.
 const COLORABLE: std::ops::RangeInclusive<f64> = 10.0..=95.0;
 
-/// With a smaller share of pixels in that range, colour is not checked.
+/// With a smaller fraction of pixels in that range, colour is not checked.
 const MIN_COLORABLE: f64 = 0.02;
 
 /// The factor by which the aspect ratio may differ: some models round each side to a multiple of 8.
@@ -82,7 +82,7 @@ pub fn check(
     limits: &Limits,
 ) -> Result<Result<CheckedColor, GuardFailure>, PhotoError> {
     let rgb = match color {
-        // A network in this process cannot return another picture, and grey is a valid result.
+        // The built-in network cannot return another picture, and grey is a valid result.
         ProviderColor::Chroma(chroma) => return Ok(Ok(CheckedColor::Chroma(chroma))),
         ProviderColor::Picture(bytes) => Ok(Rgb::decode(&bytes, limits)?),
         ProviderColor::Framed(bytes, frame) => {

@@ -2,8 +2,8 @@
 //! 50 megapixels, and dozens can arrive at once. The image's header decides, before decoding, whether the image is
 //! accepted and how many permits it needs.
 //!
-//! The photo keeps its decoder permit meanwhile. These permits are separate, so that a photo that waits for its
-//! provider's image cannot block that image.
+//! The photo keeps its decoder permit while the provider's image waits for a permit. The two kinds of permits are
+//! separate, so that a photo that waits for its provider's image cannot block that image.
 
 use std::time::Instant;
 
@@ -31,7 +31,7 @@ const MIN_PIXELS: u64 = 2048 * 2048;
 
 pub struct ImagePermits(Queue);
 
-/// A permit for one image. Dropping it frees the memory.
+/// A permit for one image. Dropping it frees the permit for other images.
 pub struct ImagePermit {
     /// The limits for decoding the image.
     pub limits: Limits,

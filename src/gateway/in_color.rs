@@ -1,8 +1,8 @@
 //! Uploads that are already in colour: detected after decoding, before any provider is called.
 //!
 //! `on_colour` decides whether such an upload is refused, returned or coloured. Only the operator sets it, because it
-//! saves the operator's credit. A returned upload is encoded again, so that its metadata, such as the place where it
-//! was taken, is removed.
+//! saves the operator's credit. A returned upload is encoded again, so that its metadata, such as the place where the
+//! photograph was taken, is removed.
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;

@@ -34,7 +34,7 @@ impl Gateway {
         let amounts = RequestAmounts { pixels: plan.head.pixels(), ..RequestAmounts::default() };
         let charges = config.quota.charges(Gate::Spend, client.as_ref(), amounts);
         let Err(refusal) = self.charge(&charges).await else { return Ok(()) };
-        // A client that tries again is also charged for the upload again, so its waiting time includes those limits.
+        // A client that tries again is also charged for the upload again, so the wait includes the upload's limits.
         let refusal = match &request.upload.admission {
             Some(admission) => refusal.and_then(&self.quotas.rates.look(&admission.charges).await),
             None => refusal,

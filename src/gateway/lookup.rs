@@ -22,9 +22,9 @@ use crate::provider::ProviderInfo;
 pub(super) const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::WebP];
 
 impl Gateway {
-    /// The stored rendition that answers a request without a call. A lower provider's rendition counts only if every
-    /// higher provider is not ready or over budget. `format`: only this one; `None`: the upload's own format if stored,
-    /// else any.
+    /// The stored rendition that answers a request without a call. A provider's rendition counts only if no provider
+    /// higher on the route could be called now. `format`: the only accepted format; `None`: the upload's own format if
+    /// it is stored, else any.
     pub(super) async fn lookup(
         &self,
         search: &CacheSearch,
@@ -61,8 +61,8 @@ impl Gateway {
                 }
             }
         }
-        // A rendition of an upload in colour may be older than the current `on_colour`. Unless uploads in colour are
-        // coloured now, such a rendition is a miss, and `on_colour` is applied after decoding.
+        // A rendition of an upload in colour may have been made with another value of `on_colour`. Unless the current
+        // value is "recolour", such a rendition is a miss, and `on_colour` is applied after decoding.
         let recolor = search.snapshot.config.on_color == OnColor::Recolor;
         // The same applies to a damaged upload and `on_damage`.
         let accept = search.snapshot.config.on_damage == OnDamage::Accept;

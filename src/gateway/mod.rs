@@ -70,8 +70,8 @@ fn permits(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(BYTES_PER_PERMIT)).unwrap_or(u32::MAX)
 }
 
-/// How many flights in a row a request may join. A follower joins another only if the leader's failure was specific to
-/// the leader.
+/// How many flights in a row a request may join. A follower joins another flight only if the leader's failure was
+/// specific to the leader, or if the leader's client budget affected the result.
 const MAX_FLIGHTS: usize = 2;
 
 /// Turns uploads into renditions. Web and command line use the same gateway.
@@ -166,7 +166,7 @@ impl Gateway {
         self.cache.as_ref()
     }
 
-    /// Colours one picture. The work continues when the caller drops this future.
+    /// Colours one picture. If the caller drops this future, a flight that has started continues.
     pub async fn colorize(
         self: &Arc<Self>,
         snapshot: Arc<Snapshot>,
@@ -184,7 +184,7 @@ impl Gateway {
         Ok(rendition)
     }
 
-    /// The stored rendition, if there is one and the request allows it.
+    /// The stored rendition, if there is one and the request allows a cache lookup.
     async fn cached(&self, plan: &ColorizePlan) -> Option<Rendition> {
         match plan.request.reuse.lookup {
             true => self.lookup(&plan.search, Some(plan.format)).await,

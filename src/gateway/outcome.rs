@@ -40,7 +40,7 @@ pub struct RouteResult {
     pub origin: RenditionOrigin,
     /// What the call for this colour cost, also if an earlier request made that call.
     pub cost: Cost,
-    /// The providers that failed or were skipped before, in order.
+    /// The providers that failed or were skipped before this one, in order.
     pub attempts: Vec<Attempt>,
     /// Time for the call or the cache lookup.
     pub took: Duration,
@@ -71,7 +71,7 @@ pub struct Rendition {
     pub in_color: bool,
     /// Which part of the upload is missing, if it was damaged.
     pub damage: Option<Damage>,
-    /// The providers that failed or were skipped before, in order.
+    /// The providers that failed or were skipped before this one, in order.
     pub attempts: Vec<Attempt>,
     /// The name and duration of each step, in order.
     pub timings: Vec<(&'static str, Duration)>,
@@ -149,7 +149,7 @@ impl MissReason {
 /// What was saved because no new call was needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SavedCost {
-    /// The credit that the call cost; `None` if unknown.
+    /// The credit that a new call would have cost; `None` if unknown.
     pub credits: Option<Credits>,
     pub time: Duration,
 }

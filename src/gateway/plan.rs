@@ -97,7 +97,7 @@ impl CacheSearch {
             && config.providers.get(&about.name).is_some_and(|provider| provider.common.cache)
     }
 
-    /// The decoder revisions to look up: the format's current one, or all if the format is unknown.
+    /// The decoder revisions to look up: the one of the upload's format, or all if that format is unknown.
     pub fn revisions(&self) -> Vec<u8> {
         match self.input {
             Some(input) => vec![input.decoder_revision()],

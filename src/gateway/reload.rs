@@ -90,7 +90,7 @@ impl Gateway {
         self.metrics.config_reload(worked);
     }
 
-    /// Why the last reload failed; `None` if the configuration on disk is in effect, as far as known.
+    /// Why the last reload failed; `None` after a successful reload and before the first one.
     pub fn reload_error(&self) -> Option<String> {
         self.reloads.last(|last| last.trouble.clone())
     }

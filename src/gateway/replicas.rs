@@ -9,7 +9,8 @@ use super::plan::ColorizePlan;
 use super::{Error, Gateway, cache_codec};
 
 impl Gateway {
-    /// Leads the flight for all replicas, or waits for the replica that leads. A request with `no-store` is not shared.
+    /// Leads the flight for all replicas, or waits for the replica that leads. A request with `no-store` is not shared
+    /// with other replicas.
     pub(super) async fn lead_for_replicas(
         &self,
         plan: &ColorizePlan,
@@ -49,7 +50,7 @@ impl Gateway {
         }
     }
 
-    /// Another replica's rendition, stored here too, so that both replicas serve its address.
+    /// Another replica's rendition. It is also stored in this replica's cache, so that both replicas serve its address.
     async fn adopt(&self, plan: &ColorizePlan, landed: &bytes::Bytes) -> Option<Rendition> {
         let Some((rendition, facts)) = landing::read(plan, landed) else { return self.cached(plan).await };
         let key = rendition.cache_key.as_ref();

@@ -2,7 +2,7 @@
 //! for this photo is looked up in the cache before the provider is called.
 //!
 //! All providers share the request's time. If other ready providers follow, a provider gets only a part of the
-//! remaining time, so that a host that hangs leaves enough time for them.
+//! remaining time, so that a host that hangs leaves enough time for the others.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

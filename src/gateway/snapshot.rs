@@ -19,8 +19,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Builds all providers. `memory` has their state that outlives a reload. It may read files, so it must not run on
-    /// an async thread.
+    /// Builds all providers. `memory` has their state that outlives a reload. This function may read files, so it must
+    /// not run on an async thread.
     pub fn build(
         config: Config,
         report: serde_json::Value,
@@ -46,8 +46,8 @@ impl Snapshot {
         Self { config, report, inputs: None, providers: providers.collect() }
     }
 
-    /// Starts the metrics of providers that cost credit. Providers that are not ready, for example because they have no
-    /// key, are left out.
+    /// Creates the metrics of providers that cost credit. Providers that are not ready, for example because they lack
+    /// an API key, are left out.
     pub(super) fn count_paid(&self, metrics: &Metrics) {
         let ready = self.providers.values().filter(|provider| provider.readiness() == Readiness::Ready);
         ready

@@ -120,7 +120,7 @@ impl Gateway {
     }
 }
 
-/// The rendition of a request that merged and encoded. Its colour may come from the cache.
+/// The rendition with the image that `merge` returned. Its colour may come from the cache.
 pub fn rendition(
     plan: &ColorizePlan,
     decoded: &DecodedPhoto,

@@ -11,14 +11,14 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// The default of `RUST_LOG`: our own events and other crates' warnings. Rocket is excluded (`_` is its target for
-/// details), because it logs its start as a warning and each 404 as an error; the request log covers those.
+/// details), because it logs its start as a warning and each 404 as an error; PixColor logs both itself.
 const DEFAULT: &str = "warn,pixcolor=info,rocket=off,_=off";
 
 /// Target of Rocket's lines about individual requests, which are never logged, whatever `RUST_LOG` says: they contain
 /// paths and queries, where clients may put tokens by mistake.
 const NEVER: &str = "rocket::server";
 
-/// Starts logging to standard error, also of panics. Must be called before Rocket is built, because Rocket would
+/// Starts logging to standard error, including panics. Must be called before Rocket is built, because Rocket would
 /// install its own logger. If a logger is installed already, it is kept.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));

@@ -1,7 +1,7 @@
 //! Chroma planes: creation, measurement and the format in which they are cached.
 //!
-//! Values are quantized once, to a quarter of a unit, which is a twelfth of the smallest difference that people notice.
-//! So cached chroma and new chroma give the same rendition, byte for byte.
+//! Values are quantized once, to a quarter of a unit; people notice differences of about two units or more. So cached
+//! chroma and new chroma give the same rendition, byte for byte.
 
 use std::io::Cursor;
 
@@ -62,7 +62,7 @@ impl Chroma {
         Ok(())
     }
 
-    /// Mean of sqrt(a\*^2 + b\*^2); 0 is grey, photographs have about 15 to 25.
+    /// Mean of sqrt(a\*^2 + b\*^2); 0 is grey, colour photographs have about 15 to 25.
     pub fn mean_chroma(&self) -> f64 {
         let sum: f64 = self.a.iter().zip(&self.b).map(|(a, b)| f64::from(a.hypot(*b))).sum();
         sum / (self.a.len().max(1)) as f64

@@ -10,10 +10,10 @@
 //!
 //! Measured on 360 colour photographs and 4,320 pictures made from them (grey, sepia, cyanotype, selenium, two-toned,
 //! yellowed, photographed under two lights, with sensor noise, most of them also as small JPEG files): 82 % of the
-//! colour photographs are detected, and the rest are pale or nearly of one hue. None of the other pictures is taken
-//! for colour, because the limits keep a wide margin: that mistake would leave a black-and-white photograph without
-//! colour. Only widely misaligned channels cause this mistake: a shift of 1/800 of the width in 3 of 100 pictures, a
-//! shift of 1/264 in most pictures.
+//! colour photographs are detected, and the rest are pale or nearly of one hue. None of the other pictures is taken for
+//! a colour photograph. The thresholds have a wide margin against that mistake, because it would leave a
+//! black-and-white photograph uncoloured. Only widely misaligned colour channels cause it: a shift between them of
+//! 1/800 of the width in 3 of 100 black-and-white pictures, a shift of 1/264 in most of them.
 
 /// Bins of luminance; within one bin a toned print has one chroma.
 const BINS: usize = 16;

@@ -81,7 +81,7 @@ pub(super) fn fit((width, height): (u32, u32), max_pixels: u64) -> (u32, u32) {
 }
 
 /// The similarity of two images in luminance, regardless of size, brightness and contrast: the normalised
-/// cross-correlation from -1 (negative) over 0 (unrelated) to 1 (equal), computed at the smaller width and height.
+/// cross-correlation from -1 (negative) through 0 (unrelated) to 1 (equal), computed at the smaller width and height.
 /// Two featureless images count as equal; a featureless image and any other count as unrelated.
 pub fn luma_correlation(one: &Gray, other: &Gray) -> f64 {
     let to = (one.width.min(other.width), one.height.min(other.height));

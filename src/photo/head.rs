@@ -6,7 +6,8 @@
 use super::needs::MemoryNeeds;
 use super::{ImageHeader, InputFormat, Limits, PhotoError, ifd, kinds};
 
-/// Reads format and size from the header and checks them against the limits; decodes nothing.
+/// Reads format and size from the header. Checks the size, and the memory that decoding needs, against the limits.
+/// Decodes nothing.
 ///
 /// # Errors
 /// [`PhotoError::Unsupported`] for an unsupported format, [`PhotoError::TooManyPixels`] above the limits,
@@ -151,7 +152,7 @@ fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
         return webp_frame(bytes, 12);
     }
     let side = |at| Some((le32(bytes, at)? & 0x00FF_FFFF) + 1);
-    // The fourth byte read with the height belongs to the next chunk, or is missing.
+    // The height has three bytes, and the file may end after them, so four bytes cannot be read as for the width.
     let height = bytes.get(27..30)?;
     Some((side(24)?, u32::from_le_bytes([height[0], height[1], height[2], 0]) + 1))
 }

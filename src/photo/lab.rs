@@ -134,7 +134,7 @@ const STEPS: usize = 4096;
 pub(super) struct Encode([u32; STEPS]);
 
 pub(super) static ENCODE: LazyLock<Encode> = LazyLock::new(|| {
-    // The smallest light for which each of the values 1 to 255 is the nearest: that of half a value below it.
+    // For each value from 1 to 255, the smallest light for which it is the nearest: the light of the value minus 1/2.
     let begins: [u32; 255] =
         std::array::from_fn(|code| (linear((code as f64 + 0.5) / 255.0) * f64::from(LIGHT)).ceil() as u32);
     Encode(std::array::from_fn(|step| {

@@ -1,7 +1,7 @@
 //! Decodes an upload to a photo, and makes a rendition from a photo and a provider's chroma.
 //!
 //! This module knows pixels and nothing of HTTP, providers or credit. A decoded photo is one plane of 16-bit
-//! luminance: colouring needs no more, and it takes a third of the memory of RGB. All functions compute on one
+//! luminance: colouring needs no more, and it takes a third of the memory of 16-bit RGB. All functions compute on one
 //! thread; callers run them off the async threads.
 
 mod bilevel;
@@ -128,7 +128,7 @@ pub struct Gray {
     pub luma: Vec<u16>,
 }
 
-/// The a and b planes of CIE L\*a\*b\* (D65) from a provider, usually smaller than the photo.
+/// The a\* and b\* planes of CIE L\*a\*b\* (D65) from a provider, usually smaller than the photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chroma {
     /// Width in pixels.

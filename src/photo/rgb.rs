@@ -1,4 +1,4 @@
-//! A provider's image in 8-bit sRGB, at the provider's own size.
+//! A provider's image in 8-bit sRGB, at the size that the provider returned.
 
 use super::lab::{LINEAR8, lab_of_linear, luma_of_row};
 use super::resample::Resample;

@@ -1,4 +1,5 @@
-//! The requests that wait for a call. A call that costs credit does not begin after its last client has disconnected.
+//! The requests that wait for a call. With `on_disconnect = "drop"`, a call does not begin after all of its clients
+//! have disconnected.
 
 use std::fmt::Debug;
 

@@ -69,7 +69,7 @@ fn verdict(error: &ProviderError) -> Option<Result<(), ()>> {
     match error.kind {
         FailureKind::Busy | FailureKind::Rejected => Some(Ok(())),
         FailureKind::NotReady | FailureKind::Budget | FailureKind::Ledger | FailureKind::Abandoned => None,
-        // The call was never sent, because its deadline had passed.
+        // Nothing was sent, because the deadline had passed or was too close.
         FailureKind::Timeout if error.billed == Billed::No => None,
         FailureKind::Unreachable
         | FailureKind::Unavailable

@@ -1,5 +1,5 @@
 //! State of providers that survives a reload of the configuration, by provider name: the circuit breaker, the queue of
-//! calls, and the alerts that were already logged.
+//! calls, the alerts that were already logged, and the loaded network.
 //!
 //! A reload builds new providers. If this state were inside them, a reload would forget that a host is down and would
 //! allow twice as many concurrent calls as the limit.
@@ -13,7 +13,7 @@ use crate::config::BreakerConfig;
 use crate::observe::Metrics;
 use crate::queue::Queue;
 
-/// The most distinct alerts of one provider that are logged. This bounds the memory that a host can take.
+/// The maximum number of distinct alerts that are logged for one provider. It bounds the memory that a host can take.
 const MAX_ALERTS: usize = 32;
 
 /// State of all providers. Clones are cheap and share the state.
@@ -95,8 +95,8 @@ impl ProviderMemory {
 }
 
 impl ProviderState {
-    /// The circuit for this address, these settings and keys. After a change of one of them a new circuit starts closed,
-    /// because the change may have fixed the cause of the failures.
+    /// The circuit for this address, these settings and keys. After a change of one of them a new circuit starts
+    /// closed, because the change may have fixed the cause of the failures.
     pub(super) fn circuit(&self, endpoint: EndpointDigest, config: BreakerConfig) -> Arc<ProviderCircuit> {
         let mut circuits = lock(&self.circuits);
         circuits.retain(|(_, circuit)| circuit.strong_count() > 0);
@@ -137,8 +137,8 @@ impl ProviderState {
         queue
     }
 
-    /// The network in use if it was loaded from the same files and settings, otherwise a new one. Loading takes time and
-    /// memory, and a second queue would allow twice as many concurrent pictures.
+    /// The network in use if it was loaded from the same files and settings, otherwise a new one. Loading takes time
+    /// and memory, and a second queue would allow twice as many concurrent pictures.
     pub(super) fn network(
         &self,
         from: String,

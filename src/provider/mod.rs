@@ -70,7 +70,7 @@ pub struct ProviderInfo {
     pub leaves_machine: bool,
     /// The most pixels of the grey picture that the provider receives.
     pub send_max_pixels: u64,
-    /// Whether the provider's chroma is merged with the photo's luminance. Otherwise its own pixels are the result.
+    /// Whether the provider's chroma is merged with the photo's luminance. Otherwise the provider's pixels are used.
     pub luma_lock: bool,
     /// Every other setting that changes pixels, in a fixed order and spelling.
     pub settings: String,
@@ -100,7 +100,7 @@ pub enum Readiness {
     NotReady {
         /// For the operator.
         why: String,
-        /// When to try again. Set if the provider can become ready without an action of the operator.
+        /// How long to wait before trying again. Set if the provider can become ready without the operator.
         retry_after: Option<Duration>,
     },
 }

@@ -9,7 +9,8 @@ const MAX_CHARS: usize = 200;
 /// The shortest base64 fragment of a key that is masked. Shorter ones match by chance.
 const MIN_BASE64: usize = 8;
 
-/// A text from elsewhere as one short line without control characters. The key is masked, because some hosts repeat it.
+/// A host's or a program's text as one short line without control characters. The key is masked, because some hosts
+/// repeat it.
 pub fn quote(text: &str, key: &str) -> String {
     let clean = masked(text, &[key], "(the key)");
     let words: Vec<&str> = clean.split(|c: char| c.is_whitespace() || c.is_control()).collect();

@@ -16,7 +16,7 @@ pub struct Timed {
 }
 
 impl Timed {
-    /// Cancels each call after `timeout`.
+    /// Each call has at most `timeout`, and is cancelled `GRACE` after that.
     pub fn new(inner: Arc<dyn Provider>, timeout: Duration) -> Self {
         Self { inner, timeout }
     }

@@ -1,8 +1,8 @@
 //! Reports what a call does, step by step. `pixcolor provider test` prints the steps; without a listener the texts are
 //! not even built.
 //!
-//! Every provider kind reports the same steps: the request, the reply, how the reply was read, and the cost. The
-//! provider masks API keys when it builds the text.
+//! The provider reports the request, the reply, and how the reply was read; the gateway reports the cost and the
+//! result. The provider masks API keys when it builds the text.
 
 use std::fmt;
 use std::sync::Arc;

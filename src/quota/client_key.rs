@@ -8,12 +8,12 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::words::LimitScope;
 
-/// The client that a share or a rate belongs to.
+/// The client to which a share or a counter of a rate limit belongs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ClientBucket {
     /// A network that counts as one client: an IPv4 address or an IPv6 prefix.
     Network(IpNet),
-    /// A key, by its name.
+    /// An API key, by its name.
     Key(String),
     /// All clients together.
     All,

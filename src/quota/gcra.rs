@@ -1,4 +1,5 @@
-//! Rate limits in this process by the generic cell rate algorithm (GCRA, the virtual scheduling algorithm of ITU-T I.371).
+//! Rate limits in this process by the generic cell rate algorithm (GCRA, the virtual scheduling algorithm of ITU-T
+//! I.371).
 //!
 //! A cell is the smallest amount that a limit counts. The state of a client is one number, its theoretical arrival
 //! time: when its next cell would be allowed if there were no burst. `gcra.lua` is the same formula for Redis;
@@ -13,7 +14,8 @@ use std::time::{Duration, Instant};
 use super::{Charge, ClientBucket, Limit, LimitStatus, Quota, RateLimited};
 
 /// How many clients each limit counts separately. Beyond that, a new client shares one counter with the other new
-/// clients of its large network, so a flood from many addresses of one network is limited as one client.
+/// clients of its large network (/16 in IPv4, /32 in IPv6), so a flood from many addresses of one network is limited as
+/// one client.
 const MOST_CLIENTS: usize = 100_000;
 
 /// Theoretical arrival times by client, in nanoseconds of the clock.

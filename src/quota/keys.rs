@@ -2,7 +2,7 @@
 //! created; only its SHA-256 is stored. Keys are random with 148 bits, so a slow hash would not make them harder to
 //! guess.
 //!
-//! A key is `sim` and 25 letters and digits, like Algorithmia's, because its tools insist on that form.
+//! A key is `sim` and 25 letters and digits. Algorithmia's keys have this form, and its tools accept no other.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -70,7 +70,7 @@ pub struct StoredKey {
     pub name: String,
     /// RFC 3339, in UTC.
     pub created: String,
-    /// Revoked keys stay in the file, so that their clients get a clear error.
+    /// When the key was revoked. Revoked keys stay in the file, so that their clients get a clear error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<String>,
     /// SHA-256 in hexadecimal.
@@ -253,7 +253,7 @@ impl KeyStore {
 /// The time in whole seconds, RFC 3339.
 fn now() -> String {
     let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    // Only years beyond four digits fail.
+    // Formatting fails only for years of more than four digits.
     now.format(&Rfc3339).unwrap_or_default()
 }
 
@@ -263,7 +263,7 @@ fn stamp(file: &fs::Metadata) -> FileVersion {
 
 fn parse(file: &Path, read: io::Result<Vec<u8>>) -> Result<Vec<StoredKey>, KeysError> {
     let text = match read {
-        // Without the file or its folder, no key was created.
+        // If the file or its folder does not exist, no key has been created yet.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
         }

@@ -29,7 +29,7 @@ pub enum LimitError {
     /// A used-up burst would take too long to return.
     #[error("it would take more than a year until the burst is there again")]
     TooSlow,
-    /// The amount exceeds the counter.
+    /// The burst is larger than the counter can hold.
     #[error(
         "a burst of more than 4 thousand million requests, KiB or hundredths of a megapixel cannot be counted"
     )]

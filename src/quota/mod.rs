@@ -1,6 +1,6 @@
 //! Rate limits, shares of scarce resources, address lists and API keys.
 //!
-//! Rates have two gates. *Admit* counts requests and bytes before an upload is read. *Spend* counts images and
+//! Rate limits have two gates. *Admit* counts requests and bytes before an upload is read. *Spend* counts images and
 //! megapixels when a rendition must be made, so that cache hits take nothing from the limits that protect credit.
 //! Limits are configuration; their counters are here. The trait is async so that replicas can share the counters in
 //! Redis.
@@ -9,7 +9,6 @@ mod client_key;
 mod gcra;
 mod keys;
 mod limit;
-mod lists;
 mod peers;
 mod redis;
 mod shares;
@@ -25,7 +24,6 @@ pub use client_key::ClientBucket;
 pub use gcra::InProcess;
 pub use keys::{KeyStatus, KeyStore, KeysError, NewKey, StoredKey, is_name as is_key_name};
 pub use limit::{Limit, LimitError};
-pub use lists::AddressFilter;
 pub use peers::{Notice, Peers, Visit};
 pub use shares::{Share, ShareExceeded, ShareLimits, Shares};
 pub use words::{Gate, LimitScope, RatePeriod, Unit};
@@ -46,9 +44,9 @@ pub struct LimitStatus {
     pub limit: Arc<Limit>,
     /// The amount that is left, in requests, bytes, images or pixels.
     pub remaining: u64,
-    /// When more will be available; zero if nothing was taken.
+    /// The time until more is available; zero if nothing was taken.
     pub more_in: Duration,
-    /// When the requested amount will be available, if nothing else is taken; zero if it is available now.
+    /// The time until the requested amount is available, if nothing else is taken; zero if it is available now.
     pub wait: Duration,
 }
 
@@ -57,7 +55,7 @@ pub struct LimitStatus {
 pub struct RateLimited {
     /// The limits that rejected the request; never empty.
     pub levels: Vec<LimitStatus>,
-    /// When these limits will accept the same request.
+    /// The time until all of these limits accept the same request.
     pub wait: Duration,
 }
 
@@ -85,7 +83,7 @@ pub trait Quota: Send + Sync {
     /// The status of each charge; takes nothing.
     async fn look(&self, charges: &[Charge]) -> Vec<LimitStatus>;
 
-    /// Removes clients whose counters are empty.
+    /// Removes the counters of clients that can use their whole burst again.
     fn sweep(&self) {}
 }
 

@@ -12,10 +12,10 @@ use ipnet::IpNet;
 /// How many requests are observed before a notice.
 const ENOUGH: u32 = 100;
 
-/// Counts are halved at this value, so that old observations fade.
+/// At this number of counted requests, all counts are halved, so that old observations fade.
 const PLENTY: u32 = 1_000;
 
-/// The share that counts as nearly all, in percent.
+/// The percentage of requests that counts as nearly all.
 const NEARLY_ALL: u32 = 95;
 
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ struct PeerCounts {
     forwarder: Option<IpAddr>,
 }
 
-/// The observed facts of a request.
+/// What was observed about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {
     /// The other end of the connection.
@@ -110,7 +110,8 @@ impl Peers {
 }
 
 impl PeerCounts {
-    /// Any client may send such headers. A notice about a client must not suppress the one about a private proxy.
+    /// Notes that a peer sends forwarding headers. The notice is returned once for public and once for private peers:
+    /// any client may send such headers, and a notice about a client must not suppress the one about a private proxy.
     fn forwarded_by(&mut self, peer: IpAddr) -> Option<Notice> {
         let near = is_private(peer);
         if near {

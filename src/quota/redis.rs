@@ -1,4 +1,4 @@
-//! Rates that replicas share: one script decides for all limits of a request.
+//! Rate limits that replicas share: one script decides for all limits of a request.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::gcra::status;
 use super::{Charge, LimitStatus, Quota, RateLimited};
 use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
-/// Rates in Redis, with a fallback while Redis is unavailable.
+/// Rate limits in Redis, with a fallback while Redis is unavailable.
 pub struct InRedis {
     shared: SharedRedis,
     script: Script,
@@ -17,7 +17,7 @@ pub struct InRedis {
 }
 
 impl InRedis {
-    /// Rates in Redis; `meanwhile` decides while Redis is unavailable.
+    /// Rate limits in Redis; `meanwhile` decides while Redis is unavailable.
     pub fn new(shared: SharedRedis, meanwhile: Option<Box<dyn Quota>>) -> Self {
         Self { shared, script: Script::new(include_str!("gcra.lua")), meanwhile }
     }

@@ -130,7 +130,7 @@ impl Share {
     pub fn resize(&self, amount: u64, most: ShareLimits) -> Result<(), ShareExceeded> {
         let bucket = self.bucket.as_ref();
         let mut held = self.shares.lock();
-        // Changed only under the lock.
+        // The amount changes only under the lock.
         let (old, new) = (self.amount.load(Ordering::Relaxed), most.cap(amount, bucket));
         if new > old {
             held.check(bucket, new - old, most)?;
@@ -153,7 +153,7 @@ impl Share {
     ) -> Result<(), ShareExceeded> {
         let end = Instant::now() + patience;
         loop {
-            // Subscribed before the check, so that no return in between is missed.
+            // The wait begins before the check, so that a share returned in between is not missed.
             let mut freed = pin!(self.shares.0.freed.notified());
             freed.as_mut().enable();
             let Err(crowded) = self.resize(amount, most) else { return Ok(()) };

@@ -1,5 +1,8 @@
 //! The words of the configuration for limits: gate, scope, unit and period.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// Where a limit applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Gate {
@@ -10,9 +13,11 @@ pub enum Gate {
 }
 
 /// Which clients share a counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum LimitScope {
     /// Each client without a key has its own counter.
+    #[default]
     Client,
     /// Each key has its own counter.
     Key,
@@ -34,9 +39,11 @@ pub enum Unit {
 }
 
 /// The time that a rate refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum RatePeriod {
     Second,
+    #[default]
     Minute,
     Hour,
     Day,

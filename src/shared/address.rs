@@ -23,7 +23,7 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let url = redis::parse_redis_url(text).ok_or(AddressError::Unknown)?;
-        if url.password().is_some() || url.query_pairs().any(|(name, _)| name == "pass") {
+        if url.password().is_some() || url.query_pairs().any(|(name, _)| name.starts_with("pass")) {
             return Err(AddressError::Password);
         }
         info(text).map(|_| Self(text.to_owned())).map_err(|_| AddressError::Unknown)
@@ -69,7 +69,9 @@ mod tests {
         for bad in ["", "127.0.0.1:6379", "http://127.0.0.1", "redis://", "redis://h/x", "redis://h:99999"] {
             assert_eq!(bad.parse::<Address>(), Err(AddressError::Unknown), "{bad}");
         }
-        for secret in ["redis://:p@h", "redis://me:p@h:1/0", "unix:///run/redis.sock?pass=p"] {
+        for secret in
+            ["redis://:p@h", "redis://me:p@h:1/0", "unix:///run/redis.sock?pass=p", "redis://h/?password=p"]
+        {
             assert_eq!(secret.parse::<Address>(), Err(AddressError::Password), "{secret}");
         }
     }

@@ -1,11 +1,11 @@
 //! The connection to the Redis (or Valkey) that replicas share, the prefix of its keys, and its availability.
 //!
 //! The modules that store data there (`quota`, `credit::ledger`, `gateway::flight`) have their own scripts. An
-//! unavailable Redis must not slow every request down: after a failure commands fail at once, and only one command at
-//! a time is tried.
+//! unavailable Redis must not slow every request down. After a failure all commands fail at once, except for one at a
+//! time that tests whether Redis answers again.
 //!
-//! A Redis that answers may still reject writes: a replica, or a server that is full or cannot save. So only a
-//! successful write shows that Redis works.
+//! A Redis that answers may still reject writes, because it is read-only or full or cannot save. So only a successful
+//! write shows that Redis works.
 
 mod address;
 
@@ -60,7 +60,7 @@ impl CommandPurpose {
 
 /// Receives events. Its methods must return quickly.
 pub trait RedisObserver: Send + Sync {
-    /// Whether Redis answers and accepts writes, as far as known.
+    /// Whether Redis answers and accepts writes, as the last commands showed.
     fn answers(&self, yes: bool);
 
     fn failed(&self, purpose: CommandPurpose);
@@ -78,7 +78,7 @@ impl RedisObserver for () {
 pub struct CommandError {
     address: Address,
     reason: String,
-    /// Redis returned an error.
+    /// Whether Redis returned an error.
     refused: bool,
     /// Whether the command may have been executed.
     pub sent: bool,
@@ -164,7 +164,7 @@ impl SharedRedis {
         self.write(CommandPurpose::Ping, &probe).await
     }
 
-    /// Whether Redis answers and accepts writes, as far as known. Does not block.
+    /// An error if the last commands showed that Redis does not answer or rejects writes. Does not block.
     pub fn health(&self) -> Result<(), CommandError> {
         self.lock().trouble.clone().map_or(Ok(()), Err)
     }
@@ -235,8 +235,8 @@ impl SharedRedis {
                     );
                 }
                 if !error.is_io_error() {
-                    // Redis may reject this connection, by its password or because the server is no longer the
-                    // primary. The connection manager reconnects by itself only after I/O errors.
+                    // Redis may reject this connection, because of its password or because the server is no longer
+                    // the primary. The connection manager reconnects by itself only after I/O errors.
                     health.connection = None;
                 }
                 health.trouble = Some(trouble.clone());

@@ -16,7 +16,7 @@ use super::upload_memory::{UploadMemory, share_exceeded};
 use crate::config::RequestAmounts;
 use crate::quota::{Admission, Gate, Limit, LimitStatus, Share, ShareLimits, Unit, Visit};
 
-/// Admits an upload of this many bytes. An upload that exceeds a limit is charged to no limit.
+/// Admits an upload of this many bytes. An upload that exceeds a rate limit is not charged to any limit.
 pub async fn admit(request: &Request<'_>, bytes: u64, pace: Pace) -> Result<UploadMemory, Problem> {
     let Outcome::Success(context) = request.guard::<Context>().await else {
         return Err(Problem::new(Status::InternalServerError, "The gateway is not set up."));
@@ -58,7 +58,7 @@ fn most(Context { snapshot, .. }: &Context) -> ShareLimits {
     ShareLimits { all: config.limits.upload_memory, each: config.quota.client_upload_memory }
 }
 
-/// Charges the rate limits for an upload that already holds a share of the upload memory.
+/// Charges the rate limits for an upload. `share` is its share of the upload memory, which may still grow.
 async fn charge(context: &Context, bytes: u64, share: Share) -> Result<Arc<Admission>, Problem> {
     let config = &context.snapshot.config;
     let client = context.client.bucket(config.clients.ipv6_prefix);

@@ -20,7 +20,7 @@ use crate::photo::Damage;
 pub enum RenditionResponse {
     /// The image itself.
     Image(Rendition),
-    /// A JSON object with the facts of the headers and a data URL.
+    /// A JSON object with the image as a data URL and everything that the headers say.
     Json(Rendition),
 }
 
@@ -32,7 +32,7 @@ struct ResponseFacts<'r> {
     height: u32,
     /// SHA-256 of the image file.
     sha256: String,
-    /// `null` if no provider was called because the upload is in colour.
+    /// `null` if the upload was already in colour and is itself the result.
     provider: Option<&'r str>,
     model: Option<&'r str>,
     /// Decimal as text, because money is never a float. `null` if unknown.
@@ -49,7 +49,7 @@ struct ResponseFacts<'r> {
     saved: Option<SavedFacts>,
     /// The path of the result; `null` if it is not stored.
     result: Option<String>,
-    /// `budget` if a higher provider of the route lacked credit, else `null`.
+    /// `budget` if a provider higher on the route was skipped for lack of credit, else `null`.
     degraded: Option<&'static str>,
     /// The duration of each step, in seconds.
     seconds: serde_json::Map<String, serde_json::Value>,

@@ -1,4 +1,4 @@
-//! A body that contains an image in base64, encoded while it is sent, so that a large image is in memory once.
+//! A body that contains an image in base64, encoded while it is sent, so that a large image is in memory only once.
 
 use std::io;
 use std::io::SeekFrom;

@@ -74,7 +74,8 @@ impl<'r> Body<'r> {
         self.memory.admission()
     }
 
-    /// The result of reading the body. After an error the rest of the body is discarded.
+    /// The result of reading the body. After an error the rest of the body is discarded; if the body was too slow, the
+    /// connection is closed instead.
     pub async fn finish<T>(
         mut self,
         read: Result<Result<T, Problem>, TooSlow>,

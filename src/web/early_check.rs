@@ -1,4 +1,4 @@
-//! Rejects requests before their body is read, except for the 14 bytes that Rocket has read already.
+//! Rejects requests before their body is read. By then, Rocket itself has read only the first 14 bytes.
 
 use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Route};

@@ -27,7 +27,7 @@ struct EstimateResponse {
     sha256: Option<String>,
     /// The size class, in megapixels, as in `/v1/providers`.
     size: Option<&'static str>,
-    /// The provider that would colour the picture now; `null` if none could.
+    /// The provider that would colour the picture now; `null` if no provider could.
     first: Option<String>,
     providers: Vec<OfferFacts>,
 }
@@ -46,7 +46,7 @@ struct OfferFacts {
     /// `hit`: the result is cached; `merged`: only the colour is cached; `miss`: neither is cached; `unknown`: the
     /// request has neither the image nor its SHA-256.
     cache: &'static str,
-    /// The cost of the request: zero if the result is cached.
+    /// The cost of the request: zero if the result or its colour is cached.
     credits: CreditsRange,
     /// `credits` in money; `null` if no exchange rate is configured.
     money: Option<MoneyFacts>,
@@ -54,9 +54,9 @@ struct OfferFacts {
     seconds: Option<SecondsRange>,
     /// The number of past calls for photos of this size; 0 if the estimate comes from the price alone.
     calls: u64,
-    /// Whether the budgets cover the maximum.
+    /// Whether the budgets cover the most that the call may cost.
     allowed: bool,
-    /// The budget that does not cover the maximum.
+    /// The budget that does not cover the most that the call may cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     budget: Option<BudgetFacts>,
 }

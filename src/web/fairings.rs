@@ -90,7 +90,8 @@ impl Fairing for ChunkSize {
     }
 }
 
-/// Sets `Cache-Status` (RFC 9211) on responses of the cached routes that were rejected before the cache lookup.
+/// Sets `Cache-Status` (RFC 9211) on responses of the cached routes that do not have this header yet. Most of these
+/// responses reject a request before the cache lookup.
 pub struct CacheStatus;
 
 /// The routes that use the cache.

@@ -15,7 +15,7 @@ use super::upload_memory::UploadMemory;
 use crate::gateway::{Fingerprint, Upload};
 use crate::quota::Admission;
 
-/// Maximum number of fields: all known ones and some repetitions.
+/// Maximum number of fields: enough for all fields of OpenAI's form and some repetitions.
 const FORM_FIELDS: usize = 24;
 
 /// Maximum length of a text field, in bytes.
@@ -47,7 +47,7 @@ pub struct Form {
 }
 
 /// Reads a form whose image has at most `limit` bytes. `length`, the `Content-Length`, is the initial size of the
-/// image's buffer. Arriving bytes are reserved in `memory`.
+/// image's buffer. Memory for arriving bytes is reserved in `memory`.
 pub async fn read<R: AsyncRead + Send + Unpin>(
     stream: R,
     boundary: String,

@@ -33,8 +33,8 @@ impl Allowance {
     }
 }
 
-/// A reader that fails after a given number of bytes. It returns [`Poll::Pending`] once after each piece. The parser
-/// reads everything available before it parses, so it gets one piece at a time.
+/// A reader that fails after a given number of bytes. It returns [`Poll::Pending`] once after each piece, so that
+/// the parser parses each piece. Otherwise the parser would first read everything that is available.
 #[derive(Debug)]
 pub struct FormReader<R> {
     inner: R,

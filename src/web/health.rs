@@ -44,7 +44,8 @@ struct ReadinessBody {
     replicas_are_on_their_own: Option<String>,
     /// The providers of the route, in order, each with a reason if it is not ready.
     route: Vec<ProviderFacts>,
-    /// Warnings about the network in front of this server. They do not affect readiness.
+    /// Warnings about proxies in front of this server that hide the clients' addresses. A warning does not affect
+    /// readiness.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notices: Vec<String>,
 }

@@ -24,7 +24,7 @@ pub struct RequestIdentity {
 }
 
 impl RequestIdentity {
-    /// The identity of a request; every call returns the same one.
+    /// The identity of a request, which stays the same until the response is sent.
     pub fn of<'r>(request: &'r Request<'_>) -> &'r Self {
         request.local_cache(|| {
             let id = one(request, REQUEST_ID).filter(|id| well_formed(id)).map(str::to_owned);

@@ -26,7 +26,7 @@ pub struct Pace {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooSlow {
-    /// The request time-out.
+    /// The request time-out was reached.
     #[error("The upload did not arrive within {} seconds. Send it again.", .0.as_secs())]
     TimedOut(Duration),
     /// Slower than the minimum speed.
@@ -68,7 +68,7 @@ impl Pace {
         }
     }
 
-    /// The time-out with the bytes that have arrived so far.
+    /// The time-out that follows from the bytes that have arrived so far.
     fn time(&self) -> Duration {
         let worth = self.arrived().saturating_mul(1_000_000).checked_div(self.speed);
         let time = worth.map(|micros| self.grace.saturating_add(Duration::from_micros(micros)));

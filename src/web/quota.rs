@@ -1,5 +1,5 @@
-//! `GET /v1/quota`: the client's rate limits, and how this server identifies the client. Asking does not count against
-//! any limit.
+//! `GET /v1/quota`: the client's rate limits, and how this server identifies the client. Only a request that is
+//! rejected with 401 counts against a limit.
 
 use rocket::serde::json::Json;
 use rocket::{Route, get, routes};
@@ -25,7 +25,7 @@ struct QuotaStatus {
     /// Whether any limit applies.
     enabled: bool,
     limits: Vec<LimitFacts>,
-    /// Warnings about the network in front of this server.
+    /// Warnings about proxies in front of this server that hide the clients' addresses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notices: Vec<String>,
 }

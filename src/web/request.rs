@@ -12,7 +12,8 @@ use crate::hex::{hex, unhex};
 use crate::photo::OutputFormat;
 use crate::provider::Trace;
 
-/// The value of a query parameter. A repeated parameter is an error; as an `Option`, Rocket would treat it as absent.
+/// The value of a query parameter. A repeated parameter is an error: with the type `Option`, Rocket would
+/// treat it as absent.
 pub fn single(name: &str, mut values: Vec<String>) -> Result<Option<String>, Problem> {
     match values.len() {
         0 | 1 => Ok(values.pop()),
@@ -44,7 +45,8 @@ pub async fn colorize(
     };
     let rendition = context.gateway.colorize(context.snapshot.clone(), request).await;
     rendition.map_err(|error| {
-        // These errors come before the cache lookup.
+        // Unknown providers and shutdown are reported before the cache lookup. A photo error may also come from
+        // decoding or encoding after a miss. The two cannot be told apart here, so no photo error reports a cache miss.
         let looked_up =
             !matches!(error, Error::Photo(_) | Error::UnknownProvider { .. } | Error::ShuttingDown);
         let forward = if context.reuse.lookup { "miss" } else { "request" };

@@ -33,7 +33,7 @@ pub struct UploadFields {
     pub file_name: Option<String>,
 }
 
-/// A data URL as text, whatever the content type: the body of the 2017 page.
+/// A data URL as text, whatever the content type: the body that the 2017 page sends.
 #[derive(Debug)]
 pub struct DataUrl(pub Upload);
 
@@ -208,7 +208,7 @@ fn whole<T: TryFrom<u64>>(name: &str, number: Option<Number>, of: &str) -> Resul
 }
 
 fn read_json<'a, T: Deserialize<'a>>(text: &'a [u8], example: &str) -> Result<T, Problem> {
-    // serde would also accept a list, as the fields in order.
+    // serde would also accept an array with the fields in order.
     if !text.trim_ascii_start().starts_with(b"{") {
         return Err(Problem::bad_request(format!("The JSON must be an object. Send {example}.")));
     }

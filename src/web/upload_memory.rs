@@ -59,7 +59,7 @@ impl UploadMemory {
         self.admission.clone()
     }
 
-    /// Returns the memory that was reserved beyond what has arrived.
+    /// Releases the part of the reservation that the arrived bytes do not need.
     pub fn settle(self) {
         let share = &self.admission.share;
         // Shrinking a share never fails.

@@ -59,7 +59,7 @@ fn a_paid_request_shows_the_price_before_anything_is_sent() {
     photo(&page, "third.jpg", 2);
     let said = page.until_offered();
     assert!(said.contains("2 credits, 0.0002 USD") && said.contains("never more than 5"), "{said}");
-    // A free request is coloured at once.
+    // A photo that is cached costs nothing and is shown at once.
     photo(&page, "fourth.jpg", 1);
     page.until_done();
     assert!(page.text("#facts").contains("coloured before"), "{}", page.text("#facts"));

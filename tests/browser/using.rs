@@ -38,7 +38,7 @@ fn a_chosen_file_is_colored_shown_beside_the_original_and_downloaded() {
     }
     page.browser.click("#download");
     let kept = page.browser.folder.path().join("downloads/grandmother-coloured.jpg");
-    // The browser creates an empty file first.
+    // The browser creates the file before it writes the content.
     let picture = || image::load_from_memory(&std::fs::read(&kept).ok()?).ok();
     until("the download is whole and has the name of the original", || picture().is_some());
     assert_eq!(picture().map(|picture| (picture.width(), picture.height())), Some((900, 600)));

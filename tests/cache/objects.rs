@@ -14,7 +14,7 @@ use pixcolor::tasks::Tasks;
 use super::common::{LARGE, Log, STORE, key, open, open_objects, options, value};
 use super::s3::S3;
 
-/// Options for a store with short time-outs.
+/// Options with short time-outs for this store.
 fn impatient(store: &S3) -> BucketOptions {
     let timeout = Duration::from_millis(300);
     BucketOptions { timeout, pause: Duration::from_secs(2), ..options(store) }
@@ -97,7 +97,7 @@ async fn a_hanging_store_costs_one_time_out_and_is_then_skipped_until_it_works()
     assert!(matches!(error, CacheError::Paused { .. }), "{error}");
     assert!(error.to_string().contains("s3://photos is paused for 1 s: no answer within 0.3 s"), "{error}");
     assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
-    // The second pause is longer.
+    // The second pause is longer than the first.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(matches!(objects.get(&key(1)).await, Err(CacheError::Store { .. })));
     let Err(CacheError::Paused { left, .. }) = objects.get(&key(1)).await else {
@@ -149,8 +149,8 @@ async fn a_store_that_checks_signatures_accepts_only_the_right_key() {
     }
 }
 
-/// The credentials endpoint of a container (as on EKS), which returns a key. The thread returns the request that it
-/// received.
+/// A fake of the endpoint that gives a container its credentials (as on EKS). Returns its URL, and a thread that ends
+/// with the request that it received.
 fn agent(key: (&str, &str)) -> (String, std::thread::JoinHandle<String>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/credentials", listener.local_addr().unwrap());

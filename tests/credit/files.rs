@@ -132,7 +132,7 @@ proptest! {
         prop_assert_eq!(&fs::read(&path).unwrap(), &bytes);
         let said = FileLedger::accept_loss(folder.path(), ManualClock::new().now()).unwrap().to_string();
         prop_assert!(said.contains("Lost: 1 records, "), "{said}");
-        // The settlement replaces a lost reservation; if the settlement is lost, the reservation still counts.
+        // If the reservation was lost, its settlement replaces it. If the settlement was lost, the reservation counts.
         let spent_now = spent(folder.path());
         prop_assert!((15..=15 + 99).contains(&spent_now), "{spent_now}");
         prop_assert_eq!(saved_files(folder.path()), vec![bytes]);

@@ -205,8 +205,8 @@ def stop():
                 wait_for(lambda: len(tally) >= 4, "there is no response")
                 stopping = pool.submit(docker, "stop", "-t", "70", CONTAINER)
                 wait_for(lambda: not listens(address), "the port is still open")
-                # All clients read at once: a container's network ends with its last process, and a slow client then loses
-                # the rest of its response.
+                # All clients read at the same time: a container's network ends with its last process, so a client that
+                # reads late would lose its response.
                 answers = list(pool.map(finished, uploads, bodies))
             finally:
                 over.set()
@@ -228,7 +228,7 @@ def post(address, body, over, tally):
             connection.request("POST", "/v1/colorize", body, {"Content-Type": "image/png"})
             answer = connection.getresponse()
         except OSError:
-            # Refused, or reset before the server began the request.
+            # The connection was refused, or was reset before the response.
             time.sleep(0.05)
             continue
         try:

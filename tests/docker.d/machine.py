@@ -34,7 +34,7 @@ class Machine:
         self.process, self.pid, self.root = process, pid, root
 
     def words(self, *command, user=False):
-        """The words that run a command on the host."""
+        """The command line that runs a command on the host."""
         enter = ["nsenter", "-t", self.pid, "-m", "-p", "-n", "-u", "-i", "--", "env", "-i"]
         variables = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         if not user:
@@ -54,7 +54,7 @@ class Machine:
     @contextmanager
     def program(self, *command, user=False):
         """Runs a program on the host until the block ends."""
-        # Signals must be sent from inside, because nsenter forwards none.
+        # Signals must be sent inside the host, because nsenter forwards none.
         file = f"/tmp/program-{os.urandom(4).hex()}"
         words = self.words("sh", "-c", 'echo $$ >"$0"; exec "$@"', file, *command, user=user)
         with tempfile.TemporaryFile("w+") as said:
@@ -86,7 +86,7 @@ class Machine:
 
 
 def curl(command, *words):
-    """The body of the response; None without one."""
+    """The body of the response; None if curl fails."""
     words = [*command, "-sg", "--max-time", "5", *words]
     ended = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
     return ended.stdout if ended.returncode == 0 else None

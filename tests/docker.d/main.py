@@ -19,8 +19,8 @@ arguments = parser.parse_args()
 unknown = set(arguments.parts) - set(PARTS)
 if unknown:
     parser.error(f"unknown parts: {', '.join(sorted(unknown))}")
-# Everything that the checks started ends with them. A shell that starts this in the background ignores SIGINT, and
-# programs started here would inherit that.
+# Signals end this program through an exception, so that each check stops what it started. SIGINT needs a handler, too:
+# a shell starts background programs with SIGINT ignored, and the children of this program would inherit that.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 

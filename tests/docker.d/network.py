@@ -91,7 +91,7 @@ def bridges(host):
     with host.engine("--userland-proxy=false", *rules):
         row("the same, with IPv6 and ip6tables", (CLIENT4, CLIENT6, bridge), host, plain, *six)
     with host.engine("--userland-proxy=true", "--iptables=false"):
-        # Rules that the engine wrote earlier still exist.
+        # Removes the rules of the engines that ran before.
         for table in ["nat", "filter"]:
             host.run("iptables", "-t", table, "-F")
         host.run("iptables", "-P", "FORWARD", "ACCEPT")

@@ -39,7 +39,7 @@ except openai.APIStatusError as error:
 json.dump(said, sys.stdout)
 "#;
 
-/// Runs the package; `None` if `tests/run` has not installed it.
+/// Performs a request with the package; `None` if `tests/run` has not installed it.
 fn client(address: &str, key: &str, mut ask: Value) -> Option<Value> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".test/openai-3.54.0/bin/python");
     if !python.exists() {

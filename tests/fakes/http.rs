@@ -165,7 +165,7 @@ pub fn nobody() -> String {
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// Answers requests until either side stops; then the connection closes.
+/// Answers the requests on a connection until the client or the server ends it.
 fn converse(
     stream: Box<dyn Stream>,
     answer: &dyn Fn(&Request) -> Reply,

@@ -199,13 +199,13 @@ fn after_any_failure_the_built_in_model_answers_and_the_response_says_so() {
     nothing_shows_the_key(&server);
 }
 
-/// The harness searches all output and responses for the key; this test requests everything.
+/// Requests every page that could show the key. The harness searches all output and responses for it.
 #[track_caller]
 fn nothing_shows_the_key(server: &Server) {
     for path in ["/", "/metrics", "/v1/providers", "/readyz", "/healthz", "/v1/nothing"] {
         server.get(path);
     }
-    // Operators see where the key comes from, not its value.
+    // Operators see that the host's message contained the key, but not its value.
     assert!(
         server.said().contains("(the key)"),
         "the log does not show that the host's message contained the key"
@@ -336,7 +336,7 @@ fn tls_certificates_are_verified_with_the_systems_authorities() {
         before_local(&fake.url(), "").file("authority.pem", authority).env("SSL_CERT_FILE", "authority.pem");
     assert_eq!(facts(&trusted.start())["provider"], "algorithmia");
     let before = fake.requests().len();
-    // A machine without certificate authorities still has the embedded ones, which did not sign the fake's certificate.
+    // Without the system's authorities the binary uses its own, which did not sign the fake's certificate.
     for nothing in ["nothing.pem", "/dev/null"] {
         let server = before_local(&fake.url(), "retries = 0\n").env("SSL_CERT_FILE", nothing).start();
         let facts = facts(&server);

@@ -416,7 +416,7 @@ fn the_command_line_stores_looks_up_counts_and_deletes_entries() {
     assert!(said.contains("3 entries are removed") && !said.contains("The cache has no pixels"), "{said}");
     assert!(color().contains("coloured by local in"));
 
-    // Of the three entries only the chroma is left. It can be found only by its pixel key.
+    // Removes all entries but the chroma, which can be found only by its pixel key.
     let kept = files(&folder.path().join(".cache/pixcolor"));
     let (color_alone, others): (Vec<_>, Vec<_>) =
         kept.into_iter().partition(|path| path.extension().is_some_and(|kind| kind == "chroma"));

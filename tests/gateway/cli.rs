@@ -105,7 +105,7 @@ fn an_unwritable_result_path_is_reported_before_any_credit_is_spent() {
         "the result cannot be written to {target}: File name too long (os error 36); give it a shorter name"
     );
     refused(&[&long], &words);
-    // A path that even root cannot write.
+    // A folder to which even root cannot write.
     refused(
         &["a.jpg", "-o", "/proc/self"],
         "a.jpg: the result cannot be written to /proc/self/a-coloured.jpg: ",
@@ -179,7 +179,7 @@ fn a_running_gateway_is_mentioned_only_for_providers_that_cost_credit() {
     for args in free {
         assert_eq!(run(args, "[\"local\"]"), (Some(0), String::new()), "{args:?}");
     }
-    // Only the provider of `--provider` counts, not the route.
+    // With `--provider`, the route does not matter: `far` causes no warning.
     let local = ["colorize", "photo.jpg", "--provider", "local"];
     assert_eq!(run(&local, "[\"far\", \"local\"]"), (Some(0), String::new()));
     let (code, said) = run(&["colorize", "photo.jpg"], "[\"far\", \"local\"]");

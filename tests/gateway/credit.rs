@@ -184,7 +184,7 @@ fn each_client_has_its_own_budget_and_invented_keys_do_not_evade_it() {
     assert_eq!(by("203.0.113.1", "sim2"), "local");
     assert_eq!(by("203.0.113.2", "sim1"), "algorithmia");
     assert_eq!(by("2001:db8::1", "sim1"), "algorithmia");
-    // The same /64.
+    // An address of the same /64 network is the same client.
     assert_eq!(by("2001:db8::2", "sim1"), "local");
 }
 
@@ -460,7 +460,7 @@ fn the_command_line_reads_usage_from_a_remote_gateway() {
     }
     let (done, table) = run(&["--by", "client"], Some("let-me-in"));
     assert!(done && !table.contains("(no client)"), "{table}");
-    // Includes the free call.
+    // The calls include the free one.
     assert_eq!(line_in(&table, "ip:127.0.0.1")[..5], ["ip:127.0.0.1", "3", "0", "0", "4"], "{table}");
     let (done, words) = run(&["--from", "yesterday"], None);
     assert!(!done && words.contains("must be a day such as"), "{words}");

@@ -1,4 +1,4 @@
-//! Every link in a Markdown file has a target: a file, or a heading in one.
+//! Every link in a Markdown file has a target: a file, or a heading in a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};

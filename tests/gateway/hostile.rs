@@ -42,7 +42,7 @@ fn hostile_files_are_rejected_with_a_reason_and_the_server_continues() {
         let answer = send(&server, bytes);
         let took = processor(&server) - start;
         if took > TIME_ONE {
-            dear.push(format!("{name}: {took} s"));
+            over_limit.push(format!("{name}: {took} s"));
         }
         let status = match becomes {
             Becomes::Picture(..) | Becomes::Damaged(..) => 200,

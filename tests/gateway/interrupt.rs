@@ -215,7 +215,7 @@ fn at_once() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1).min(FILES.len())
 }
 
-/// A host whose calls cost 2 credits, at most 60, and which holds its responses back.
+/// A host that holds its responses back. A call costs 2 credits and may cost 60.
 fn paid() -> (Algorithmia, tempfile::TempDir) {
     paid_by("")
 }

@@ -78,7 +78,7 @@ fn wrong_keys_count_as_requests_of_their_address_on_every_route() {
         assert_eq!(refused.problem(429)["violated-policies"], json!(["requests"]));
         assert!(refused.header("retry-after").parse::<u64>().unwrap() > 10_000);
     }
-    // Neither a valid key nor the limit for all clients is affected.
+    // The wrong keys count neither for a client with a valid key nor towards the limit for all clients.
     let bob = [("Authorization", key.as_str())];
     assert_eq!(remaining(&server, "everybody", &bob), 5);
     assert_eq!(knock(&server, &bob).status, 415);

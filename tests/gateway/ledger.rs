@@ -147,7 +147,7 @@ fn a_removed_or_replaced_ledger_is_noticed_before_the_next_call() {
     let (code, said) = place.run(&["ledger", "accept-loss"]);
     assert!(code == Some(1) && said.contains("another process uses it, such as a running gateway"), "{said}");
     assert_eq!(facts(&server)["provider"], "algorithmia");
-    // An empty ledger replaces it.
+    // An empty ledger file replaces the one in use.
     let (ledger, away) = (place.file("ledger"), place.file("away"));
     fs::rename(&ledger, &away).unwrap();
     fs::write(&ledger, "pixcolor-ledger 1\n").unwrap();

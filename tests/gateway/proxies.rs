@@ -64,7 +64,7 @@ fn server() -> Server {
         .start()
 }
 
-/// Asserts that images pass and that a client can read why one is too large.
+/// Asserts that the proxy forwards images, and that a client can read why an image is too large.
 #[track_caller]
 fn works(proxy: &Proxy) {
     let post = |picture: &Picture| {

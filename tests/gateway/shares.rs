@@ -85,7 +85,7 @@ fn slow_uploads_get_408() {
     assert!(answer.contains("urn:pixcolor:problem:request-timeout"), "{answer}");
     assert!(answer.contains("is too slow: 1000 bytes in 1 seconds"), "{answer}");
     assert!(read_head(&mut dribbles).starts_with("HTTP/1.1 408"));
-    // Otherwise the requests would last two minutes. The bound leaves a margin for a slow machine.
+    // Without the minimum speed, both requests would last two minutes. The bound leaves a margin for a slow machine.
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     // An upload above the minimum speed is not aborted.
     let size = 32 << 10;

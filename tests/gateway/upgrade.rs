@@ -153,7 +153,8 @@ fn correctly_decoded_images_need_no_new_call() {
     for (provider, name, digest) in upgraded.ordinary() {
         let answer = upgraded.colorize(&provider, &name);
         assert_eq!(answer.header("x-pixcolor-credits"), "0", "{provider} {name}");
-        // Formats with an unchanged decoder return the older file. The others are merged again with their photo.
+        // If the decoder of a format is unchanged, the result is the older file. Otherwise the photo is merged with the
+        // cached chroma again.
         let changed = !name.ends_with("gif");
         let status = if changed { "hit; detail=merged-disk" } else { "hit; detail=disk" };
         assert_eq!(answer.header("cache-status"), format!("PixColor; {status}"), "{provider} {name}");
@@ -197,7 +198,8 @@ fn a_providers_own_image_moves_to_the_key_of_the_new_decoder() {
 fn a_lookup_by_fingerprint_ignores_results_of_unknown_decoders() {
     let upgraded = Upgraded::start();
     for (provider, name, _) in upgraded.results() {
-        // Only the GIF decoder is unchanged, and the older version did not record the upload's format for PNG results.
+        // The results of GIF uploads are still right, but nothing says which they are: the older version did not record
+        // the upload's format for PNG results.
         assert_eq!(upgraded.by_fingerprint(&provider, &name).status, 404, "{provider} {name}");
         assert_eq!(upgraded.estimate(&provider, &name), "miss", "{provider} {name}");
     }

@@ -26,7 +26,7 @@ struct Delivered {
 }
 
 impl Delivered {
-    /// The value of a header; `name` in lower case.
+    /// The value of a header; the name is case-insensitive.
     fn header(&self, name: &str) -> &str {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).unwrap_or_else(|| panic!("{}", self.head)).1

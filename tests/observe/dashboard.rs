@@ -52,7 +52,7 @@ fn every_dashboard_query_has_data_and_alerts_fire_after_varied_traffic() {
     let setting = Setting::with_cache(kept.path());
     let prometheus = Prometheus::of(&setting.server);
     let seen = |labels: &str| prometheus.wait_for(labels);
-    // An increase needs a sample from before the events.
+    // PromQL's `increase` needs a sample from before the events.
     seen("pixcolor_build_info");
     let picture = Picture::jpeg(600, 400, 900);
     assert_eq!(setting.server.colorize(&picture).status, 200);
@@ -65,7 +65,7 @@ fn every_dashboard_query_has_data_and_alerts_fire_after_varied_traffic() {
     for seldom in ["pixcolor_cache_errors_total", "pixcolor_http_requests_total{status=\"402\"}"] {
         seen(&format!("increase({seldom}[1m]) > 0"));
     }
-    // A rate needs at least two samples.
+    // PromQL's `rate` needs at least two samples.
     for latest in [
         "pixcolor_denied_requests_total",
         "pixcolor_concurrency_refusals_total",

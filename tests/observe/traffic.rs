@@ -47,7 +47,7 @@ impl Setting {
 
     fn of(setup: Setup) -> Self {
         let (first, second) = (Algorithmia::start(), Algorithmia::start());
-        // Circuit breakers that never open.
+        // 0 turns a circuit breaker off.
         let provider = |url: String, failures: u32| {
             let breaker = format!("breaker = {{ failures = {failures} }}");
             format!("kind = \"algorithmia\"\nbase_url = \"{url}\"\ntimeout = 5\n{breaker}\n")

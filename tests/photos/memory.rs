@@ -1,5 +1,5 @@
-//! Memory to decode and encode a photo: never more than the header predicts, because the decoder's permit reserves
-//! that amount, and less than 350 MB at 50 megapixels.
+//! Memory to decode and encode a photo. It must not exceed what the header predicts, because the decoder's permit
+//! reserves only that amount. At 50 megapixels it must be less than 350 MB.
 
 use std::io::{Cursor, Write};
 
@@ -152,7 +152,7 @@ const KINDS: [&str; 15] = [
     "BMP",
 ];
 
-/// The kinds that are refused at 50 megapixels, by their headers.
+/// The kinds that are refused at 50 megapixels, before they are decoded.
 const WIDE: [&str; 2] = ["progressive JPEG in CMYK", "WebP with opacity"];
 
 fn file(kind: &str, size: Size) -> Vec<u8> {
@@ -280,8 +280,9 @@ fn all_within(size: Size, cases: &[(&str, &[Way])], bound: impl Fn(Prediction, (
     assert!(over_limit.is_empty(), "{}", over_limit.join("\n"));
 }
 
-/// Covers photos whose memory per pixel depends on their size, photos that are refused at 50 megapixels, and for all
-/// others the result format that needs the most memory. Other tests measure the rest at 50 megapixels.
+/// Measures every way for photos whose memory per pixel depends on their size or that are refused at 50 megapixels. For
+/// all others it measures only WebP as the result format, which needs the most memory. The tests below measure the
+/// other ways at 50 megapixels.
 #[test]
 fn no_photo_needs_more_memory_than_its_header_predicts() {
     const WEBP: &[Way] = &[COLORED_AS_WEBP];
@@ -318,7 +319,7 @@ fn fifty_megapixels(is_meant: impl Fn(&str) -> bool) {
         let head = read_head(&file(kind, LARGE), &Limits::default());
         assert!(matches!(head, Err(PhotoError::TooManyPixels(_))), "{kind} is not refused");
     }
-    // Decoding ends before encoding as WebP begins, so two kinds stand for all others.
+    // Decoding ends before encoding as WebP begins, so it is enough to measure WebP for two kinds.
     let ways = |kind| match kind {
         "JPEG" | "PNG" => ALL,
         _ => &[COLORED, ENCODED_AGAIN],

@@ -14,7 +14,7 @@ pub struct Case {
     pub truth: RgbImage,
 }
 
-/// The colour photographs from which the cases are made.
+/// A colour photograph. The cases are made from this one and [`launch`].
 fn portrait() -> RgbImage {
     image::load_from_memory(include_bytes!("../data/grace_hopper.jpg")).unwrap().to_rgb8()
 }

@@ -35,7 +35,7 @@ fn call(width: u32, height: u32) -> Call {
     }
 }
 
-/// All clients have disconnected.
+/// An audience whose clients have all disconnected.
 #[derive(Debug)]
 struct Empty;
 

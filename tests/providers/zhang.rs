@@ -1,6 +1,6 @@
-//! The networks of Zhang et al. with the recipes in `models/` give the same output as onnxruntime. They have the published
-//! inputs, outputs and operators, but few channels and random weights, because the trained
-//! weights must not be shipped.
+//! The networks of Zhang et al. with the recipes in `models/` give the same output as onnxruntime. The networks have
+//! the published inputs, outputs and operators, but few channels, and random weights, because the trained weights must
+//! not be shipped.
 
 use std::path::Path;
 use std::process::Command;
@@ -61,7 +61,7 @@ async fn gives_what_onnxruntime_gives(name: &str, recipe: &str) {
     assert_eq!((chroma.width, chroma.height), (width, height));
     let found = chroma.a.iter().chain(&chroma.b);
     let worst = found.zip(&check.ab).map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
-    // PixColor rounds chroma to a quarter and luminance to 16 bits.
+    // PixColor rounds a* and b* to quarters and luminance to 16 bits.
     assert!(worst < 0.15, "{name} is off by {worst} in units of a* and b*");
 }
 

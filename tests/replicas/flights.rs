@@ -76,13 +76,13 @@ fn a_killed_leader_is_replaced_and_its_reservation_stays() {
     leader.child.kill().unwrap();
     let killed = Instant::now();
     let answers = waiting.join().unwrap();
-    // A lock lasts 10 seconds and the call 2; the rest allows for a slow machine.
+    // The killed leader's lock lasts 10 seconds, and a call 2 seconds. The other 8 are for a slow machine.
     assert!(killed.elapsed() < Duration::from_secs(10 + 2 + 8), "{:?}", killed.elapsed());
     answers.iter().for_each(|answer| assert_eq!((answer.status, &answer.body), (200, &answers[0].body)));
     assert_eq!(fake.calls(), 2);
     let [one, _] = &others;
     assert_eq!(one.metric("pixcolor_budget_spent_credits{budget=\"small\"}"), 2.0);
-    // 5 credits stay reserved for the killed call, whose result is unknown.
+    // 5 credits stay reserved for the killed call, whose cost is unknown.
     assert_eq!(one.metric("pixcolor_budget_remaining_credits{budget=\"small\"}"), 93.0);
 }
 

@@ -1,5 +1,5 @@
-//! What Rocket 0.5.2 does, tested over real sockets. `README.md` in this folder lists the facts and says why PixColor
-//! depends on them. No code of PixColor is tested here.
+//! What Rocket 0.5.2 does, tested over real sockets. `README.md` in this folder lists that behaviour and says how
+//! PixColor depends on it. No code of PixColor is tested here.
 
 // Clippy does not recognise helper functions as test code.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]

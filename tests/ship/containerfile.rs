@@ -56,7 +56,7 @@ fn copied() -> Vec<String> {
     sources.collect()
 }
 
-/// The files outside of `src/` that the program includes, without those of unit tests, which no image build needs.
+/// The files outside of `src/` that the program includes, except those that only unit tests include.
 fn included() -> BTreeSet<String> {
     let mut folders = vec![path("src")];
     let mut found = BTreeSet::new();

@@ -83,7 +83,7 @@ fn the_manifests_agree_with_each_other_and_the_image() {
 fn the_binary_starts_despite_the_variables_of_a_service_named_pixcolor() {
     let deployment = manifest("deployment");
     let shutdown = deployment.pointer("/spec/template/spec/containers/0/env/0").unwrap();
-    // As the kubelet sets them for a Service named pixcolor (service environment variables).
+    // The environment variables that the kubelet sets for a Service named pixcolor.
     let server = Setup::new()
         .file("config/pixcolor.toml", configuration().replace("0.0.0.0:9464", "127.0.0.1:0"))
         .env(text(shutdown, "/name"), text(shutdown, "/value"))

@@ -23,7 +23,7 @@ fn the_documented_command_lists_every_crate_with_its_version() {
     let (words, file) = command.split('#').next().unwrap().trim().rsplit_once('=').unwrap();
     let written = format!("{words}={}", folder.path().join(file).display());
     let args = ["scan", "-q"].into_iter().chain(written.split(' '));
-    // Python is named here, because the path to Python in the script's first line no longer exists.
+    // The test starts Python itself, because the path to Python in the script's first line does not exist.
     let output = Command::new(path(".test/syft-1.18.1/bin/python"))
         .arg(syft)
         .args(args)

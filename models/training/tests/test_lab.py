@@ -1,4 +1,4 @@
-"""Lab against known values."""
+"""Compares the conversion to Lab and back with published values."""
 
 import pytest
 import torch

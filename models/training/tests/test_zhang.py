@@ -5,7 +5,7 @@ import torch
 
 from zhang import NETWORKS, load, randomly
 
-# Names and shapes in the authors' files, of the first, the last and the odd layers.
+# Names and shapes in the authors' files, of the first, the last and the unusual layers.
 KNOWN = {
     "eccv16": {
         "model1.0.weight": (64, 1, 3, 3),
@@ -38,7 +38,7 @@ def test_both_have_the_published_number_of_parameters():
     with torch.device("meta"):
         count = {name: sum(p.numel() for p in network().parameters()) for name, network in NETWORKS.items()}
     assert 32.0e6 < count["eccv16"] < 32.5e6
-    # Without its classification head, which has 136,000.
+    # Without its classification head, which has 136,000 parameters.
     assert 33.5e6 < count["siggraph17"] < 34.5e6
 
 

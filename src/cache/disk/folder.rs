@@ -88,7 +88,7 @@ impl Folder {
         for outer in hashed(&self.0)? {
             for leaf in hashed(&outer)? {
                 for entry in entries(&leaf)?.iter().filter(|entry| key(entry).is_some()) {
-                    // Another process may have evicted it.
+                    // Another process may have evicted this entry.
                     let Some(data) = there(entry.metadata())? else { continue };
                     found.push(EntryFile { path: entry.path(), bytes: data.len(), used: data.modified()? });
                 }

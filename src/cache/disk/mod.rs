@@ -2,8 +2,8 @@
 //!
 //! The folder is the only persistent state. The file of an entry is renamed to its final name when it is complete. Its
 //! header contains the key, and its modification time is the time of the last use. So a process may be killed at any
-//! moment, and several processes may share the folder: each scans it whenever it has written a sixteenth of the bound.
-//! A single process never exceeds the bound. Each further process may add a sixteenth of the bound to that, or the
+//! moment, and several processes may share the folder: each process scans it after writing a sixteenth of the bound.
+//! A single process never exceeds the bound. Each further process may exceed it by a sixteenth of the bound, or by the
 //! largest entry if that is more.
 
 mod folder;
@@ -50,7 +50,7 @@ struct Inner {
     observer: Arc<dyn CacheObserver>,
 }
 
-/// The known size of the folder, which other processes may change.
+/// The size of the folder at the last scan, with this process's changes since. Other processes may change it, too.
 #[derive(Debug, Default)]
 struct FolderUsage {
     entries: u64,

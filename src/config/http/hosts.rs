@@ -1,4 +1,4 @@
-//! Patterns of hosts from which results may be fetched, in addition to the provider's own host.
+//! Patterns of hosts: those from which results and clients' pictures may be fetched, and the names of this gateway.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ pub struct HostPattern {
     /// Whether the pattern matches the subdomains of `host`, and not `host` itself.
     below: bool,
     host: String,
-    /// None is the scheme's default port.
+    /// `None` means the scheme's default port.
     port: Option<u16>,
 }
 
 impl HostPattern {
-    /// Returns none if the text is not a pattern. `*` and `*.de` are not patterns.
+    /// Returns `None` if the text is not a pattern. `*` and `*.de` are not patterns.
     pub fn parse(text: &str) -> Option<Self> {
         let (below, rest) = text.strip_prefix("*.").map_or((false, text), |rest| (true, rest));
-        // Parsed as a URL, so that both sides of the comparison are normalised.
+        // Parsed as a URL, so that a pattern is normalised like the hosts that are compared with it.
         let url = Url::parse(&format!("http://{rest}")).ok()?;
         let host = url.host()?;
         let bare =

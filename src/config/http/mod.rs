@@ -12,118 +12,104 @@ use std::collections::BTreeMap;
 use url::Url;
 
 pub use accepts::AcceptsConfig;
+pub(super) use accepts::{AcceptedFormat, AcceptedSize};
 pub use hosts::HostPattern;
 pub use reply::{Equals, PollConfig, ReplyConfig, ReplyOutput};
+pub(super) use reply::{ReplyPointer, ResultHost};
+pub(super) use request::FieldName;
 pub use request::{BodyConfig, FormField, JsonTemplate, RequestConfig, RequestPart};
+pub(super) use template::{BodyTemplate, LineTemplate, PathTemplate};
 pub use template::{Piece, Template, TemplateField};
 
-use super::problem::dotted;
-use super::reference::Words;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::address::{HOST, address};
+use super::kinds::{One, Optional, kind};
+use super::place::Place;
 use super::remote::RemoteConfig;
 use super::secret::Secret;
-use super::table::Table;
 use crate::credit::price::JsonPointer;
-use template::TemplatePosition;
 
-const WORDS: Words = &[
-    ("model", "Name of the model."),
-    ("version", "Version of the model. Results of another version are not reused."),
-    ("base_url", "URL of the host, with the common prefix of all paths. Without it nothing is sent."),
-    ("allow_private", "Whether the host and the hosts of its results may have private addresses."),
-    ("secrets", "Secrets for templates, which refer to them as `{{secret.NAME}}`."),
-    ("accepts", "The images that the host accepts."),
-    ("request", "The request."),
-    ("reply", "The reply."),
-    ("poll", "Polling, if the first reply may not contain the image."),
-    ("balance", "The account's balance: a `GET` with the request's headers, every 15 minutes."),
-];
-const BALANCE_WORDS: Words =
-    &[("path", "Path after `base_url`."), ("pointer", "JSON pointer to the balance.")];
-
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct HttpConfig {
-    /// The model's name, as its maker writes it.
+    /// Name of the model.
+    #[serde(with = "One::<ModelName>")]
     pub model: String,
-    /// Part of the provider identity: results of an old version are never served for a new one.
+    /// Version of the model. Results of another version are not reused.
+    #[serde(default = "first_version", with = "One::<VersionName>")]
     pub version: String,
-    /// The host and the common prefix of all paths. Without an address the provider is not ready.
+    /// URL of the host, with the common prefix of all paths. Without it nothing is sent.
+    #[serde(default, with = "Optional::<ApiUrl>")]
     pub base_url: Option<Url>,
-    /// Whether this host and the hosts of its results may have private addresses.
+    /// Whether the host and the hosts of its results may have private addresses.
+    #[serde(default)]
     pub allow_private: bool,
-    /// Secrets by their names in templates. If one has no value, the provider is not ready.
+    /// Secrets for templates, which refer to them as `{{secret.NAME}}`.
+    #[serde(default)]
+    #[schemars(extend("default" = null))]
     pub secrets: BTreeMap<String, Secret>,
+    #[serde(default)]
     pub accepts: AcceptsConfig,
     pub request: RequestConfig,
     pub reply: ReplyConfig,
-    /// How to poll for the result, if the first reply may not contain it.
     pub poll: Option<PollConfig>,
-    /// How to request the balance of the account.
     pub balance: Option<BalanceConfig>,
+    #[serde(flatten)]
     pub remote: RemoteConfig,
 }
 
-/// How to request the balance of an account: a `GET` with the headers of `request`.
-#[derive(Clone, Debug)]
+/// The account's balance: a `GET` with the request's headers, every 15 minutes.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct BalanceConfig {
-    /// Relative to `base_url`.
+    /// Path after `base_url`.
+    #[serde(default = "template::root", with = "One::<PathTemplate>")]
     pub path: Template,
-    /// Where the reply contains the balance.
+    /// JSON pointer to the balance.
+    #[serde(with = "One::<ReplyPointer>")]
     pub pointer: JsonPointer,
 }
 
+kind!(ApiUrl: Url, "api-url", HOST, "", |text| address(text, "secrets"));
+kind!(
+    ModelName: String, "model-name", "a text", "piddnad/ddcolor",
+    |text| match text.trim() {
+        "" => Err(String::new()),
+        _ if text.len() > 200 => Err(String::new()),
+        _ => Ok(text.to_owned()),
+    }
+);
+kind!(
+    VersionName: String, "version-name", "a text", "2",
+    |text| match text.trim() {
+        "" => Err(String::new()),
+        version => Ok(version.to_owned()),
+    }
+);
+
+fn first_version() -> String {
+    "1".to_owned()
+}
+
 impl HttpConfig {
-    /// Returns none if a required key is missing or invalid; the problem is noted.
-    pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
-        table.describe(WORDS);
-        const TEXT: &str = "a text such as \"piddnad/ddcolor\"";
-        let text = |value: &figment::value::Value| {
-            value.as_str().filter(|text| !text.trim().is_empty() && text.len() <= 200).map(str::to_owned)
-        };
-        let model = table.required("model", TEXT, text);
-        let version = table.text("version", "1".to_owned(), |version| match version.trim() {
-            "" => Err("a text such as \"2\"".to_owned()),
-            version => Ok(version.to_owned()),
-        });
-        let base_url = table.address("base_url", "secrets");
-        let allow_private = table.flag("allow_private", false);
-        let secrets = table.secrets("secrets");
-        let accepts = table.table("accepts", AcceptsConfig::read);
-        let request = table.table("request", |table| RequestConfig::read(table, &secrets));
-        let reply = table.table("reply", ReplyConfig::read);
-        let poll = table.has("poll").then(|| table.table("poll", PollConfig::read));
-        if poll.is_none() {
-            table.miss("poll");
+    /// Checks the settings against each other.
+    pub(super) fn check(&mut self, place: &Place<'_>) {
+        self.accepts.check(&place.at(&["accepts"]));
+        self.request.check(&place.at(&["request"]), &self.secrets);
+        self.reply.check(&place.at(&["reply"]));
+        if let Some(poll) = &mut self.poll {
+            poll.check(&place.at(&["poll"]));
         }
-        let balance = table.has("balance").then(|| table.table("balance", |table| balance(table, &secrets)));
-        if balance.is_none() {
-            table.miss("balance");
-        }
-        let remote = RemoteConfig::read(table);
-        let (request, reply) = (request?, reply?);
-        if reply.output == ReplyOutput::Raw {
+        if self.reply.output == ReplyOutput::Raw {
             let said = "cannot be with `output = \"raw\"`: then the reply is the picture and no JSON";
-            if poll.is_some() {
-                table.problem(&["poll"], format!("`{}` {said}", dotted(&table.at(&["poll"]))));
+            if self.poll.is_some() {
+                place.problem(&["poll"], format!("`{}` {said}", place.key(&["poll"])));
             }
-            if reply.success.is_some() {
+            if self.reply.success.is_some() {
                 let path = ["reply", "success"];
-                table.problem(&path, format!("`{}` {said}", dotted(&table.at(&path))));
+                place.problem(&path, format!("`{}` {said}", place.key(&path)));
             }
         }
-        let (poll, balance) = (poll.map_or(Some(None), |poll| poll.map(Some))?, balance.flatten());
-        Some(Self {
-            model: model?,
-            version,
-            base_url,
-            allow_private,
-            secrets,
-            accepts,
-            request,
-            reply,
-            poll,
-            balance,
-            remote,
-        })
     }
 
     /// The reason why the provider is not ready, if it has no address.
@@ -131,18 +117,11 @@ impl HttpConfig {
         self.base_url.is_none().then(|| "it has no address: set `base_url`".to_owned())
     }
 
-    /// The reason why the provider is not ready, if something is not set.
+    /// The reason why the provider is not ready, if it has no address or one of its secrets has no value.
     pub fn missing(&self) -> Option<String> {
         let unset = |(name, secret): (&String, &Secret)| {
             secret.why_unset().map(|why| format!("its secret `{name}` is not there: {why}"))
         };
         self.no_address().or_else(|| self.secrets.iter().find_map(unset))
     }
-}
-
-fn balance(table: &mut Table<'_>, secrets: &BTreeMap<String, Secret>) -> Option<BalanceConfig> {
-    table.describe(BALANCE_WORDS);
-    let path = table.template("path", "/", TemplatePosition::Path, secrets);
-    let pointer = table.pointer("pointer");
-    Some(BalanceConfig { path: path?, pointer: pointer? })
 }

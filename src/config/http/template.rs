@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use figment::value::Value;
-
 use crate::config::Secret;
+use crate::config::kinds::kind;
+use crate::config::place::Place;
 use crate::config::problem::nearest;
 
 /// A value that the gateway fills in for each call.
@@ -34,7 +34,7 @@ pub enum TemplateField {
     Secret(String),
 }
 
-/// The part of the request that a template is for. Each part allows the fields of the parts above it.
+/// The part of the request that a template is for. Each part also allows the fields of the parts listed before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TemplatePosition {
     /// The path of an address, which is the same for every call.
@@ -81,12 +81,8 @@ impl Template {
         &self.pieces
     }
 
-    /// Parses a template; an error says what is wrong with it.
-    pub(super) fn parse(
-        source: &str,
-        place: TemplatePosition,
-        secrets: &BTreeMap<String, Secret>,
-    ) -> Result<Self, String> {
+    /// Parses a template; an error says what is wrong with it. [`Template::check`] checks the names of its secrets.
+    pub(super) fn parse(source: &str, place: TemplatePosition) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = source;
         while let Some((before, after)) = rest.split_once("{{") {
@@ -94,7 +90,7 @@ impl Template {
             if !before.is_empty() {
                 pieces.push(Piece::Text(before.to_owned()));
             }
-            pieces.push(Piece::Field(field(name.trim(), place, secrets)?));
+            pieces.push(Piece::Field(field(name.trim(), place)?));
             rest = behind;
         }
         if !rest.is_empty() || pieces.is_empty() {
@@ -103,47 +99,64 @@ impl Template {
         Ok(Self { source: source.to_owned(), pieces })
     }
 
-    /// Parses a template from a value: a text, a number or a boolean.
-    pub(super) fn of(
-        value: &Value,
-        place: TemplatePosition,
-        secrets: &BTreeMap<String, Secret>,
-    ) -> Result<Self, String> {
-        let text = match value {
-            Value::String(_, text) => text.clone(),
-            Value::Num(..) | Value::Bool(..) => serde_json::to_string(value).unwrap_or_default(),
-            _ => return Err("must be text, such as \"a {{model}}\"".to_owned()),
+    /// Notes every secret of the template at `tail` that is not defined.
+    pub(super) fn check(&self, place: &Place<'_>, tail: &[&str], secrets: &BTreeMap<String, Secret>) {
+        let unknown = |piece: &'_ Piece| match piece {
+            Piece::Field(TemplateField::Secret(name)) if !secrets.contains_key(name) => Some(name.clone()),
+            _ => None,
         };
-        Self::parse(&text, place, secrets)
+        for name in self.pieces.iter().filter_map(unknown) {
+            let secrets: Vec<String> = secrets.keys().map(|name| format!("secret.{name}")).collect();
+            let hint = hint(&format!("secret.{name}"), secrets.iter().map(String::as_str));
+            let key = place.key(tail);
+            place.problem(tail, format!("`{key}` has an unknown field `{{{{secret.{name}}}}}`: {hint}"));
+        }
     }
 }
 
-fn field(
-    name: &str,
-    place: TemplatePosition,
-    secrets: &BTreeMap<String, Secret>,
-) -> Result<TemplateField, String> {
-    if let Some(secret) = name.strip_prefix("secret.").filter(|secret| secrets.contains_key(*secret)) {
-        let field = TemplateField::Secret(secret.to_owned());
-        return if place.has(TemplatePosition::Line) {
-            Ok(field)
-        } else {
-            Err(misplaced(name, TemplatePosition::Line))
+kind!(
+    PathTemplate: Template, "path-template", TEMPLATE, "",
+    |text| Template::parse(text, TemplatePosition::Path)
+);
+kind!(
+    LineTemplate: Template, "line-template" string number boolean, TEMPLATE, "",
+    |text| Template::parse(text, TemplatePosition::Line)
+);
+kind!(
+    BodyTemplate: Template, "body-template" string number boolean, TEMPLATE, "",
+    |text| Template::parse(text, TemplatePosition::Body)
+);
+
+/// What a template must be, for error messages.
+const TEMPLATE: &str = "text, in which {{fields}} are filled in";
+
+/// The path of a host's root.
+pub(super) fn root() -> Template {
+    Template { source: "/".to_owned(), pieces: vec![Piece::Text("/".to_owned())] }
+}
+
+fn field(name: &str, place: TemplatePosition) -> Result<TemplateField, String> {
+    if let Some(secret) = name.strip_prefix("secret.") {
+        return match place.has(TemplatePosition::Line) {
+            true => Ok(TemplateField::Secret(secret.to_owned())),
+            false => Err(misplaced(name, TemplatePosition::Line)),
         };
     }
     if let Some((_, field, from)) = FIELDS.iter().find(|(known, ..)| *known == name) {
         return if place.has(*from) { Ok(field.clone()) } else { Err(misplaced(name, *from)) };
     }
-    let secrets: Vec<String> = secrets.keys().map(|name| format!("secret.{name}")).collect();
-    let there = FIELDS.iter().filter(|(.., from)| place.has(*from)).map(|(name, ..)| *name);
-    let there: Vec<&str> = there
-        .chain(secrets.iter().map(String::as_str).filter(|_| place.has(TemplatePosition::Line)))
-        .collect();
-    let hint = nearest(name, there.iter().copied()).map_or_else(
-        || format!("the fields here are {}", there.join(", ")),
-        |meant| format!("did you mean `{{{{{meant}}}}}`?"),
-    );
-    Err(format!("has an unknown field `{{{{{name}}}}}`: {hint}"))
+    let known = FIELDS.iter().filter(|(.., from)| place.has(*from)).map(|(name, ..)| *name);
+    let secret = Some("secret.NAME").filter(|_| place.has(TemplatePosition::Line));
+    Err(format!("has an unknown field `{{{{{name}}}}}`: {}", hint(name, known.chain(secret))))
+}
+
+fn hint<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
+    let known: Vec<&str> = known.collect();
+    match nearest(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{{{{{meant}}}}}`?"),
+        None if known.is_empty() => "no secret is defined".to_owned(),
+        None => format!("the fields here are {}", known.join(", ")),
+    }
 }
 
 fn misplaced(name: &str, from: TemplatePosition) -> String {
@@ -162,8 +175,7 @@ mod tests {
     use super::*;
 
     fn parse(source: &str, place: TemplatePosition) -> Result<Template, String> {
-        let secrets = BTreeMap::from([("key".to_owned(), Secret::from_env("KEY", None))]);
-        Template::parse(source, place, &secrets)
+        Template::parse(source, place)
     }
 
     #[test]
@@ -191,7 +203,6 @@ mod tests {
                 "unknown field `{{image.base46}}`: did you mean `{{image.base64}}`?",
             ),
             ("{{image.widht}}", TemplatePosition::Line, "did you mean `{{image.width}}`?"),
-            ("{{secret.kee}}", TemplatePosition::Line, "did you mean `{{secret.key}}`?"),
             ("{{photo}}", TemplatePosition::Path, "the fields here are model, version"),
             ("{{", TemplatePosition::Line, "has a `{{` without its `}}`"),
             (

@@ -73,7 +73,7 @@ fn a_wrong_value_is_refused_with_its_line_and_an_address_is_not_repeated() {
     for (text, said) in [
         ("base_url = \"own\"", "`providers.algorithmia.base_url` must be the address of a host, such as"),
         ("base_url = 5", "`providers.algorithmia.base_url` must be the address of a host, such as"),
-        ("base_url = \"https://me:hunter2@own\"", "must not hold a name or a password: the key belongs into"),
+        ("base_url = \"https://me:hunter2@own\"", "must not hold a name or a password: the key belongs in"),
         ("base_url = \"https://own?key=hunter2\"", "must end before the `?` or `#`"),
         ("api_key = \"hunter2\"", "`providers.algorithmia.api_key` must not be written here"),
         ("algorithm = \"just-a-name\"", "`providers.algorithmia.algorithm` must be an algorithm, such as"),

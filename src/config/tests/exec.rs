@@ -1,7 +1,7 @@
 use super::Setup;
 use crate::config::{KindConfig, Word};
 
-/// The lines of a provider's file after its kind, and what is said about them.
+/// Checks that a provider's file with these lines after its `kind` has exactly these problems.
 #[track_caller]
 fn refused(text: &str, said: &[&str]) {
     let setup = Setup::new().main("").file("config/providers/it.toml", format!("kind = \"exec\"\n{text}\n"));
@@ -47,8 +47,8 @@ fn invalid_program_settings_are_refused_with_their_line() {
         "command = [\"a\"]\nenv.A = 5\nenv.\"B=\" = \"x\"\nenv.C = { file = 5 }",
         &[
             "3: `providers.it.env.A` must be a text, { env = \"NAME\" } or { file = \"path\" }, not 5",
-            "4: `providers.it.env.\"B=\"`: \"B=\" cannot be the name of a variable",
             "5: `providers.it.env.C` must be either { env = \"NAME\" } or { file = \"path\" }",
+            "4: `providers.it.env.\"B=\"`: \"B=\" cannot be the name of a variable",
         ],
     );
 }

@@ -2,7 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::Setup;
-use crate::config::{load, server_figment, server_report};
+use crate::config::{ConfigSource, load, server_figment, server_report};
 
 /// Loads arbitrary text from every source: no panic, and each problem is one line.
 fn survives(main: &str, provider: &str, rocket: &str, variables: &[(String, String)]) {
@@ -85,6 +85,21 @@ fn variable() -> impl Strategy<Value = (String, String)> {
 fn an_escape_after_a_letter_that_is_not_ascii_is_just_text() {
     let variable = ("ROCKET_IDENT".to_owned(), "{ a = \"é\\u0000\" }".to_owned());
     survives("", "", "", &[variable]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_not_utf8_is_refused_and_never_changed() {
+    use std::os::unix::ffi::OsStrExt;
+    let setup = Setup::new();
+    let dir = setup.folder.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("pixcolor.toml"), "cache.dir = \"c\"\nadmin.token = { file = \"t\" }\n").unwrap();
+    let source = ConfigSource { dir: Some(dir), ..setup.source.clone() };
+    let problems = load(&source).err().unwrap().to_string();
+    assert_eq!(problems.lines().count(), 2, "{problems}");
+    assert!(problems.contains("`cache.dir`: the path ") && problems.contains("is not UTF-8"), "{problems}");
+    assert!(problems.contains("`admin.token` must be a file whose path is UTF-8"), "{problems}");
 }
 
 proptest! {

@@ -22,7 +22,7 @@ fn http(loaded: &Loaded) -> HttpConfig {
 }
 
 /// The block of the documentation that shows every key.
-fn every_key() -> &'static str {
+pub(super) fn every_key() -> &'static str {
     let (_, rest) =
         DOCS.split_once("<!-- every key: read by src/config/tests/http.rs -->\n```toml\n").unwrap();
     rest.split_once("\n```").unwrap().0
@@ -30,7 +30,7 @@ fn every_key() -> &'static str {
 
 #[test]
 fn the_documentation_shows_every_key_with_its_true_default() {
-    /// Keys without a default: an example is shown.
+    /// Keys without a default, for which the documentation shows an example.
     const EXAMPLES: [&str; 13] = [
         "base_url",
         "secrets.key",
@@ -60,14 +60,14 @@ fn the_documentation_shows_every_key_with_its_true_default() {
             EXAMPLES.iter().any(|example| key.ends_with(&format!("x.{example}"))) || key.ends_with(".cancel")
         };
         let as_written = |value: &serde_json::Value| match value.as_f64() {
-            // 1 and 1.0 are the same second.
+            // 1 and 1.0 are the same number.
             Some(number) => number.to_string(),
             None => value.to_string(),
         };
         let keys = keys(loaded).into_iter().filter(|entry| !example(&entry.key));
         keys.map(|entry| format!("{} = {}", entry.key, as_written(&entry.value))).collect()
     };
-    // Sizes are written with a unit, and the default is their number.
+    // The documentation writes sizes with a unit, but the defaults are numbers of bytes.
     let no_sizes = |values: BTreeSet<String>| -> BTreeSet<String> {
         values.into_iter().filter(|line| !line.contains("max_bytes")).collect()
     };
@@ -79,7 +79,7 @@ fn the_documentation_shows_every_key_with_its_true_default() {
 #[test]
 fn an_error_names_its_line_and_gives_a_hint() {
     let json = "request.body = \"json\"\n";
-    // A key that is missing has no line.
+    // A key that is missing has no line of its own.
     for (text, said) in [
         (
             "kind = \"http\"\nprice.terms = []\nrequest.body = \"raw\"\nreply.output = \"raw\"\n",
@@ -135,7 +135,7 @@ fn an_error_names_its_line_and_gives_a_hint() {
         ("headers.\"a b\" = \"c\"", "is no name that a header can have"),
         ("headers.Content-Type = \"c\"", "follows from the rest of the request"),
         ("headers.A = \"c\\nd\"", "must be one line of text"),
-        ("headers.A = [1]", "must be text, such as"),
+        ("headers.A = [1]", "must be text, in which {{fields}} are filled in, not a list"),
         (
             "headers.Authorization = \"Bearer hunter2\"",
             "`providers.x.request.headers.Authorization` must not contain a key",
@@ -147,7 +147,7 @@ fn an_error_names_its_line_and_gives_a_hint() {
         ),
         ("query.a = \"{{\"", "`providers.x.request.query.a` has a `{{` without its `}}`"),
         ("path = \"v1\"", "`providers.x.request.path` must begin with `/`"),
-        ("path = \"/a?b=c\"", "the rest belongs into `query`"),
+        ("path = \"/a?b=c\"", "the rest belongs in `query`"),
         ("path = \"/a/../b\"", "must not go up"),
         ("path = \"/{{secret.key}}\"", "which is allowed only in headers, the query and a body"),
         ("method = \"GET\"", "must be \"POST\" or \"PUT\" or \"PATCH\", not \"GET\""),
@@ -158,10 +158,10 @@ fn an_error_names_its_line_and_gives_a_hint() {
         one(&text, 9, said);
     }
     for (request, line, said) in [
-        (json.to_owned(), 7, "`providers.x.request.json` is missing: write the body as a table"),
+        (json.to_owned(), 7, "`providers.x.request` has no `json`: it must be a table, in whose texts {{fields}} are filled in"),
         (format!("{json}request.json.a = 1\n"), 8, "has no picture: {{image.data_url}} or {{image.base64}}"),
         (format!("{json}request.json.a.b = [\"{{{{image.base46}}}}\"]\n"), 8, "`providers.x.request.json.a.b.0` has an unknown field `{{image.base46}}`: did you mean `{{image.base64}}`?"),
-        ("request.body = \"multipart\"\n".to_owned(), 7, "`providers.x.request.fields` is missing: a form has fields"),
+        ("request.body = \"multipart\"\n".to_owned(), 7, "`providers.x.request` has no `fields`: it must be a list of tables"),
         ("request.body = \"multipart\"\nrequest.fields = [{ name = \"a\", value = \"b\" }]\n".to_owned(), 8, "has no picture"),
         ("request.body = \"multipart\"\nrequest.fields = [{ name = \"a\", file = \"b\" }, { name = \"c\", value = \"d\" }]\n".to_owned(), 8, "must end with the file"),
         ("request.body = \"multipart\"\nrequest.fields = [{ name = \"a\", file = \"b\" }, { name = \"c\", file = \"d\" }]\n".to_owned(), 8, "has the file twice"),
@@ -199,7 +199,7 @@ fn an_error_names_its_line_and_gives_a_hint() {
     }
 }
 
-/// The one problem of a file.
+/// Checks that a file has exactly one problem, at this line and with these words.
 #[track_caller]
 fn one(text: &str, line: usize, said: &str) {
     let problems = file(text).problems();
@@ -207,6 +207,35 @@ fn one(text: &str, line: usize, said: &str) {
     assert!(problem.starts_with(&format!("config/providers/x.toml:{line}: ")), "{text}: {problem}");
     assert!(problem.contains(said), "{text}: {problem}");
     assert!(!problem.contains("hunter2"), "{problem}");
+}
+
+#[test]
+fn a_missing_key_does_not_hide_other_problems() {
+    let text = "kind = \"http\"\nprice.terms = []\nrequest = { body = \"raw\", path = \"x\", headers.Authorization = \"Bearer hunter2\" }\n\
+                reply.output = \"raw\"\naccepts = { min_side = 100, max_side = 50 }\n";
+    let problems = file(text).problems().join("\n");
+    for said in
+        ["has no `model`", "must begin with `/`", "must not contain a key", "no picture would ever fit"]
+    {
+        assert!(problems.contains(said), "{said}: {problems}");
+    }
+    let text = "kind = \"magic\"\ntimeout = 0\nprice.minimum = -1\n";
+    let problems = file(text).problems().join("\n");
+    for said in
+        ["`providers.x.kind` must be", "`providers.x.timeout` must be", "`providers.x.price.minimum` must be"]
+    {
+        assert!(problems.contains(said), "{said}: {problems}");
+    }
+    let fields = "request = { body = \"multipart\", fields = [{ name = \"a\", value = \"{{x}}\" }, { name = \"b\", file = \"p\" }] }";
+    one(&FINE.replace("request = { body = \"raw\" }", fields), 6, "has an unknown field `{{x}}`");
+}
+
+#[test]
+fn a_number_in_a_query_is_sent_as_json_writes_it() {
+    let query = "request = { body = \"raw\", query = { a = 1.0, b = 50e6, c = true, d = 7 } }";
+    let config = http(&file(&FINE.replace("request = { body = \"raw\" }", query)).load());
+    let sent: Vec<_> = config.request.query.values().map(ToString::to_string).collect();
+    assert_eq!(sent, ["1.0", "50000000.0", "true", "7"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod money;
 mod problems;
 mod quota;
 mod reference;
+mod schema;
 mod secrets;
 mod server;
 mod shipped;
@@ -66,7 +67,7 @@ impl Setup {
         load(&self.source).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// What is wrong, a line each, with paths relative to the folder.
+    /// The problems, one line each, with paths relative to the folder.
     fn problems(&self) -> Vec<String> {
         self.relative(load(&self.source).err().unwrap())
     }

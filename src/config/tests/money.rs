@@ -203,7 +203,7 @@ fn invalid_budgets_are_refused_with_their_line() {
     main_refused("[budgets.a]\ncredits = -1\n", &format!("2: `budgets.a.credits` must be {credits}, not -1"));
     main_refused(
         "budgets.a = { credits = 1, window = \"week\" }",
-        "1: `budgets.a.window` must be \"month\" or \"day\" or \"total\", not \"week\"",
+        "1: `budgets.a.window` must be \"day\" or \"month\" or \"total\", not \"week\"",
     );
     main_refused(
         "budgets.a = { credits = 1, scope = \"everybody\" }",

@@ -2,7 +2,7 @@ use crate::config::{ConfigSource, load};
 
 use super::Setup;
 
-/// One line of `pixcolor.toml`, on line 2, and what is said about it.
+/// Checks that `pixcolor.toml` with this text from line 2 on has exactly one problem.
 #[track_caller]
 fn refused(text: &str, said: &str) {
     let problems = Setup::new().main(&format!("# words\n{text}\n")).problems();

@@ -11,7 +11,7 @@ fn limit<'q>(quota: &'q QuotaConfig, name: &str) -> &'q Limit {
     quota.limits.iter().find(|limit| limit.name() == name).unwrap()
 }
 
-/// One text of `pixcolor.toml` after a first line, and what is said about it.
+/// Checks that `pixcolor.toml` with this text from line 2 on has exactly these problems.
 #[track_caller]
 fn refused(text: &str, said: &[&str]) {
     let problems = Setup::new().main(&format!("# words\n{text}\n")).problems();
@@ -137,7 +137,10 @@ fn rates_that_refuse_everything_and_invalid_limits_are_refused() {
     );
     refused(
         "[quota.limits.picture]\nrate = 5",
-        &["2: there is no limit `quota.limits.picture` and it has no `of`: did you mean `pictures`?"],
+        &[
+            "2: `quota.limits.picture` has no `of`: did you mean `pictures`? Or it must be \"requests\" or \"bytes\" or \
+             \"pictures\" or \"megapixels\"",
+        ],
     );
     refused(
         "[quota.limits.pictures]\nper = \"mnute\"",
@@ -145,7 +148,7 @@ fn rates_that_refuse_everything_and_invalid_limits_are_refused() {
     );
     refused(
         "[quota.limits.mine]\nof = \"pictures\"",
-        &["2: `quota.limits.mine` has no `rate`: how many pictures per minute?"],
+        &["2: `quota.limits.mine` has no `rate`: it must be a whole number from 1 to 1000000000"],
     );
     refused(
         "[quota.limits.pictures]\nper = \"minutes\"",
@@ -176,8 +179,8 @@ fn lists_hold_addresses_and_ranges_and_mapped_ones_are_ipv4() {
     let clients = setup.load().config.clients;
     assert!(!clients.anonymous);
     let shown = |nets: &[ipnet::IpNet]| nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    assert_eq!(shown(&clients.lists.allow), "10.0.0.0/8 2001:db8::1/128");
-    assert_eq!(shown(&clients.lists.deny), "10.1.0.0/16");
+    assert_eq!(shown(&clients.allow), "10.0.0.0/8 2001:db8::1/128");
+    assert_eq!(shown(&clients.deny), "10.1.0.0/16");
     refused(
         "deny = [\n  \"10.0.0.0/33\",\n]",
         &[
@@ -219,6 +222,46 @@ fn a_key_has_limits_of_its_own_in_place_of_those_by_key() {
 }
 
 #[test]
+fn a_key_that_counts_something_else_has_no_rate_by_default() {
+    refused(
+        "[keys.bob.limits.key-requests]\nof = \"bytes\"",
+        &[
+            "2: `keys.bob.limits.key-requests` has no `rate`: it must be a size such as \"20 MiB\", from 1KiB to 1TiB",
+        ],
+    );
+}
+
+#[test]
+fn a_problem_with_a_default_has_the_line_of_the_table_that_causes_it() {
+    refused(
+        "[quota.limits.bytes]\nper = \"second\"",
+        &[
+            "2: `quota.limits.bytes.rate`: more than 1000000 requests, KiB or hundredths of a megapixel a second cannot be \
+             counted",
+        ],
+    );
+    refused(
+        "[keys.bob.limits.requests]",
+        &[
+            "2: `keys.bob.limits.requests`: the limit `requests` is by client. Those by key are key-requests, \
+             key-pictures; another name adds one",
+        ],
+    );
+    // An invalid value is reported where it is set and not for each key that would have it by default.
+    refused(
+        "quota.limits.mine = { of = \"pictures\", by = \"key\", rate = \"x\" }\nkeys.bob.limits.mine.burst = 5",
+        &[
+            "2: `quota.limits.mine.rate` must be a whole number from 1 to 1000000000, not \"x\"",
+            "3: `keys.bob.limits.mine` has no `rate`: it must be a whole number from 1 to 1000000000",
+        ],
+    );
+    refused(
+        "limits.pixels = 10_000_000_000_000",
+        &["2: `limits.pixels` must be a whole number from 1 to 1000000000, not 10000000000000"],
+    );
+}
+
+#[test]
 fn invalid_limits_of_a_key_are_refused_with_their_line() {
     refused(
         "[keys.bob.limits.pictures]\nrate = 1",
@@ -230,7 +273,8 @@ fn invalid_limits_of_a_key_are_refused_with_their_line() {
     refused(
         "[keys.bob.limits.key-request]\nrate = 1",
         &[
-            "2: there is no limit `keys.bob.limits.key-request` and it has no `of`: did you mean `key-requests`?",
+            "2: `keys.bob.limits.key-request` has no `of`: did you mean `key-requests`? Or it must be \"requests\" or \
+             \"bytes\" or \"pictures\" or \"megapixels\"",
         ],
     );
     refused(

@@ -105,7 +105,7 @@ fn the_report_says_what_each_key_is_worth_and_who_set_it() {
     ] {
         assert!(report.lines().any(|found| found == line), "{line}\n{report}");
     }
-    // But for secrets, of which only the place is shown.
+    // The report is TOML except for the secrets, of which it shows only where they are stored.
     let toml: String =
         report.lines().filter(|line| !line.contains(" = (")).map(|line| format!("{line}\n")).collect();
     assert!(toml.parse::<toml_edit::DocumentMut>().is_ok(), "{toml}");

@@ -2,9 +2,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Setup;
-use crate::config::{CacheConfig, ConfigSource, KindConfig, ValueOrigin, load};
+use crate::config::{ConfigSource, KindConfig, ValueOrigin, load};
 
-const MAIN: &str = include_str!("../../../config/pixcolor.toml");
+pub(super) const MAIN: &str = include_str!("../../../config/pixcolor.toml");
 
 /// Keys that have no default, or one that depends on the machine: the file shows an example.
 const EXAMPLES: [&str; 22] = [
@@ -32,11 +32,11 @@ const EXAMPLES: [&str; 22] = [
     "first_byte_timeout",
 ];
 
-fn shipped(path: &str) -> String {
+pub(super) fn shipped(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// A commented file with each key that it shows active.
+/// A file in which every key that was commented out is active.
 pub(super) fn uncommented(text: &str) -> String {
     text.lines()
         .map(|line| line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase())))
@@ -45,7 +45,7 @@ pub(super) fn uncommented(text: &str) -> String {
         .collect()
 }
 
-/// The files as shipped, with every key that they show active.
+/// The shipped files with every key active that is commented out in them.
 fn all_keys_active() -> Setup {
     Setup::new()
         .main(&uncommented(MAIN))
@@ -81,8 +81,8 @@ fn every_key_shown_in_a_file_is_a_key_with_its_true_default() {
     let store = shown.config.cache.store.as_ref().unwrap().to_string();
     assert_eq!(store, "s3://photos/pixcolor");
     let without_places = |loaded: &crate::config::Loaded| {
-        let cache = CacheConfig { dir: None, store: None, ..loaded.config.cache.clone() };
-        format!("{cache:?}")
+        let cache = loaded.config.cache.clone();
+        format!("{:?}", (cache.enabled, cache.memory, cache.max_bytes, cache.ttl, cache.share))
     };
     assert_eq!(without_places(&shown), without_places(&plain));
     assert_eq!(shown.config.route, plain.config.route);
@@ -100,8 +100,7 @@ fn every_key_shown_in_a_file_is_a_key_with_its_true_default() {
     assert_eq!(without_paths(&shown), without_paths(&plain));
 }
 
-/// Whether a key is one of a provider of the kind `http`, whose keys are shown in docs/providers.md: `http.rs`
-/// tests those.
+/// Whether a key belongs to a provider of kind `http`. docs/providers.md shows these keys, and `http.rs` tests them.
 fn described(key: &str, loaded: &crate::config::Loaded) -> bool {
     let name = key.strip_prefix("providers.").and_then(|rest| rest.split('.').next());
     let kind = name.and_then(|name| loaded.config.providers.get(name)).map(|provider| &provider.kind);

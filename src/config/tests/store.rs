@@ -18,7 +18,7 @@ fn store(setup: &Setup) -> StoreConfig {
     setup.load().config.cache.store.unwrap()
 }
 
-/// Name, secret and token of the key.
+/// ID, secret and token of the access key.
 fn key(setup: &Setup) -> [Option<String>; 3] {
     let StoreCredentials::Key { id, secret, token } = store(setup).credentials else { panic!("a role") };
     [Some(id), Some(secret), token]
@@ -133,6 +133,13 @@ fn store_errors_name_their_key() {
         );
         assert!(problem.starts_with(&start), "{problem}");
     }
+    let no_table =
+        Setup::new().main("[cache]\nstore = \"s3://b\"\ns3 = 5\n").env("AWS_ACCESS_KEY_ID", "me").problems();
+    assert_eq!(no_table, ["config/pixcolor.toml:3: `cache.s3` must be a table, such as `[cache.s3]`, not 5"]);
+    // A token without a value is that of no key.
+    assert_eq!(key(&with_key("").env("AWS_SESSION_TOKEN", " ")), [some("me"), some(PLANTED), None]);
+    let secret = with_key("").env("AWS_ENDPOINT_URL", "https://e/#hunter2-planted").problems();
+    assert!(secret.len() == 1 && !secret[0].contains("hunter2"), "{secret:?}");
     let variable = with_key("").env("AWS_ENDPOINT_URL_S3", "h:9000").problems();
     assert!(
         variable[0].starts_with("environment variable AWS_ENDPOINT_URL_S3: `cache.s3.endpoint`"),

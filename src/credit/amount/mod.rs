@@ -1,7 +1,7 @@
 //! Amounts of credit, rates, quantities and money, all of them integers.
 //!
-//! Sums of floats are inexact. Every amount here is a whole number of a small unit, with its own type; decimals exist
-//! only where a person or a protocol writes them.
+//! Sums of floats are inexact, so every amount here is a whole number of a small unit. Each kind of amount has its own
+//! type. Decimals exist only where a person or a protocol writes them.
 
 mod decimal;
 mod money;

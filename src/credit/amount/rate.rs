@@ -3,13 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::Credits;
 use super::decimal::{Decimal, NotDecimal};
 
-/// One unit of a quantity, because a quantity is counted in steps of 10^-9.
+/// The number of steps in one unit of a quantity: a quantity is counted in steps of 10^-9.
 const NANO: u64 = 1_000_000_000;
 
-/// Credits per unit, in 10^-12, so that 0.15 per million tokens is exact.
+/// Credits per unit, in steps of 10^-12, so that 0.15 per million tokens is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rate(u64);
 
@@ -29,7 +32,7 @@ impl Rate {
     /// The cost of a quantity, rounded up to the micro-credit, so that the charge is never too low and at most one
     /// micro-credit too high.
     pub fn times(self, quantity: Quantity) -> Credits {
-        // Each factor is at most 10^18; the product is in 10^-21 credits.
+        // Each factor is at most 10^18, so the product cannot overflow. It counts in steps of 10^-21 credits.
         let product = u128::from(self.0) * u128::from(quantity.0);
         Credits::from_micro(i64::try_from(product.div_ceil(1_000_000_000_000_000)).unwrap_or(i64::MAX))
     }
@@ -45,13 +48,13 @@ impl fmt::Display for Rate {
     }
 }
 
-/// A quantity of seconds, megapixels or tokens, in 10^-9.
+/// A quantity of seconds, megapixels or tokens, in steps of 10^-9.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Quantity(u64);
 
 impl Quantity {
     pub const ONE: Self = Self(NANO);
-    /// A thousand million, which is 31 years in seconds; a larger number is not a real measurement.
+    /// A thousand million: as seconds, that is 31 years. A larger number is not a real measurement.
     pub const MAX: Self = Self(1_000_000_000 * NANO);
     const PLACES: u32 = 9;
 
@@ -82,14 +85,17 @@ impl fmt::Display for Quantity {
 }
 
 /// Rounding of a quantity to whole units before it is priced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Round {
     /// Not rounded.
     #[default]
     Exact,
+    /// Up to the next whole unit.
     Up,
     /// Halves round up.
     Nearest,
+    /// Down to the last whole unit.
     Down,
 }
 

@@ -2,11 +2,11 @@
 //!
 //! A paid call has three steps. *Reserve* the most that it may cost. The amount is checked against every budget that
 //! applies and reserved in one atomic step, so that concurrent calls cannot exceed a budget together. The reservation
-//! is durable before the call, so that a crash never charges too little. *Call*. *Settle* the actual cost. This module
-//! does not know what a call is.
+//! is durable before the call, so that a crash never charges too little. *Call* the provider: this module does not do
+//! that. *Settle* the actual cost.
 //!
-//! The trait allows for a ledger behind a network; a local file only answers faster. Every implementation passes one
-//! conformance suite (`tests/credit`).
+//! Callers of the trait must expect the delays of a remote server; a local file only answers faster. Every
+//! implementation passes one conformance suite (`tests/credit`).
 
 mod file;
 mod record;
@@ -33,23 +33,24 @@ use super::usage::UsageRow;
 
 /// The durable account of usage.
 ///
-/// Every method may take as long as a disk or a network does. A caller with a deadline may drop the future at any
-/// moment: a reservation that the caller has not received is released.
+/// Every async method may wait for a disk or for Redis. A caller with a deadline may drop the future at any moment: a
+/// reservation that the caller has not received is released.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Reserves the most that a call may cost if every budget that applies has that much left: in all of these budgets
-    /// or in none. The returned reservation survives a crash. A request of zero credits is always granted and not
-    /// recorded, even while the ledger is unusable.
+    /// Reserves the most that a call may cost, in all budgets that apply, or in none if one of them has less left. The
+    /// returned reservation survives a crash. A request of zero credits is always granted, even while the ledger is
+    /// unusable, and is not recorded.
     async fn reserve(&self, wish: ReserveRequest) -> Result<Reservation, ReserveError>;
 
-    /// Replaces a reservation by the actual cost, on the day of the reservation. If that cannot be recorded, the
-    /// ledger logs it and the reservation stays charged.
+    /// Replaces a reservation by the actual cost, charged to the day of the reservation. If that cannot be recorded,
+    /// the ledger logs the failure and the reservation stays charged.
     async fn settle(&self, reservation: Reservation, settlement: Settlement) -> SettleResult;
 
     /// The usage of these days, both ends included, in order of day, provider and client.
     async fn usage(&self, days: RangeInclusive<Date>) -> Result<Vec<UsageRow>, LedgerError>;
 
-    /// The status of budgets, in their order. A budget per client is that of `client`, and left out without one.
+    /// The status of each budget, in the given order. A budget per client has the status of `client`, and is left out
+    /// if `client` is `None`.
     async fn standing(
         &self,
         budgets: Budgets,

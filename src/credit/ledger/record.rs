@@ -28,8 +28,8 @@ pub enum Record {
     Release {
         id: u64,
     },
-    /// The totals of a day for one provider and one client. It replaces the records of calls when the ledger is
-    /// rewritten.
+    /// The totals of a day for one provider and one client. When the ledger is rewritten, this record replaces those
+    /// of the single calls.
     Day {
         /// The day in UTC.
         #[serde(with = "iso_date")]

@@ -1,4 +1,5 @@
-//! A reservation as a value. Dropping it always ends it: the ledger learns whether a call may have been made.
+//! A reservation as a value. Dropping the value always ends the reservation, and tells the ledger whether a call may
+//! have been made.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,18 +33,19 @@ impl ReservationRecord {
         Self { id, at: at.truncate_to_second(), provider, client, most, pixels, sent_pixels }
     }
 
-    /// Whether the call is free and its client has no key. Such a call is counted without its client if the day's usage
-    /// already names `ANONYMOUS_CLIENTS_A_DAY` clients without a key.
+    /// Whether the call is free and its client has no API key. Such a call is counted without its client if the day's
+    /// usage already names `ANONYMOUS_CLIENTS_A_DAY` clients without a key.
     pub(super) fn is_free_and_anonymous(&self) -> bool {
         self.most.is_zero() && self.client.as_deref().is_some_and(is_anonymous)
     }
 }
 
-/// How many clients without a key the usage of a day names, for all providers together. Beyond that, free calls are
-/// counted without their clients, because addresses cost nothing and must not fill the ledger.
+/// How many clients without an API key the usage of a day names, for all providers together. Beyond that, free calls
+/// are counted without their clients, because anyone can use many addresses, which must not fill the ledger. Clients
+/// with a key need no such bound, because only the operator creates keys.
 pub const ANONYMOUS_CLIENTS_A_DAY: usize = 250;
 
-/// Whether a client has no key. The operator limits the number of keys.
+/// Whether a client has no API key.
 pub(super) fn is_anonymous(client: &str) -> bool {
     !client.starts_with("key:")
 }

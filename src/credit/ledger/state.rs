@@ -83,7 +83,7 @@ impl LedgerState {
         }
     }
 
-    /// The call counts even if its reservation was lost.
+    /// Counts the call, even if its reservation was lost.
     fn settle(&mut self, settle: &SettleRecord) {
         let ReserveRecord { id, at, provider, client, .. } = &settle.reserve;
         self.release(*id);
@@ -115,12 +115,12 @@ impl LedgerState {
         self.spent(BudgetAccount::All, Period::Total)
     }
 
-    /// Continues after the reservation numbers that `other` has used.
+    /// Makes the numbers of new reservations continue after those that `other` has used.
     pub fn number_after(&mut self, other: &Self) {
         self.last_id = self.last_id.max(other.last_id);
     }
 
-    /// Moves spending after `now` to `now`, for when a clock that was ahead has been corrected.
+    /// Moves spending that is dated after `now` to `now`. Used when a clock that was ahead has been corrected.
     pub fn rewind(self, now: OffsetDateTime) -> Self {
         let mut state = Self { last_id: self.last_id, ..Self::default() };
         for mut record in self.records() {
@@ -178,7 +178,8 @@ impl LedgerState {
         budgets.iter().filter_map(standing).collect()
     }
 
-    /// Counts a free call without its client if its day already names enough clients without a key.
+    /// Removes the client of a free call if the usage of its day already names `ANONYMOUS_CLIENTS_A_DAY` clients
+    /// without an API key.
     pub fn limit_names(&self, ticket: &mut ReservationRecord) {
         let day = ticket.at.date();
         let key = (day, ticket.provider.clone(), ticket.client.clone());

@@ -62,7 +62,7 @@ pub enum QuantityBound {
 pub struct JsonPointer(String);
 
 impl JsonPointer {
-    /// Each part must begin with `/`, and `~` may occur only in `~0` and `~1`.
+    /// Parses a pointer: each part must begin with `/`, and `~` may occur only in `~0` and `~1`.
     pub fn parse(text: &str) -> Option<Self> {
         let escaped = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         ((text.is_empty() || text.starts_with('/')) && escaped).then(|| Self(text.to_owned()))

@@ -1,6 +1,6 @@
 //! The requests of this process that wait for a flight.
 //!
-//! A request waits until it is dropped (its deadline was reached, or its job was cancelled) or its client closes the
+//! A request waits until it is dropped (for example because its deadline was reached) or its client closes the
 //! connection. Rocket does not drop a handler when the client leaves, so the connections are checked.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

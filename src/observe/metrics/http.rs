@@ -53,8 +53,8 @@ impl Metrics {
         self.0.http.in_flight.inc();
     }
 
-    /// Counts a response. `method` is `GET`, `POST` or `other`, whatever the client sent; the latency of other
-    /// methods is not recorded.
+    /// Counts a response. `method` is `GET`, `POST` or, for every other method, `other`. The latency of `other` is not
+    /// recorded.
     pub fn request_ended(&self, method: &'static str, status: u16, took: Duration) {
         let http = &self.0.http;
         http.in_flight.dec();

@@ -1,4 +1,4 @@
-//! Calls of providers: results, durations and unknown costs.
+//! Providers: results, durations and unknown costs of calls, circuit breakers, and account balances.
 
 use std::time::Duration;
 
@@ -122,7 +122,8 @@ impl Metrics {
         }
     }
 
-    /// Counts the settlement of a call. The charged credits come from the ledger.
+    /// Counts unknown costs and overruns at the settlement of a call. The metrics of charged credits are read from the
+    /// ledger.
     pub fn settled(&self, provider: &str, settled: &SettleResult) {
         let providers = &self.0.provider;
         if settled.unknown {

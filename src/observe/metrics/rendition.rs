@@ -1,4 +1,4 @@
-//! Renditions: their origins, what they saved, and how long our own work took.
+//! Renditions: their origins, the credit and time that was saved, and the time that our own work took.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The shared Redis: availability and failures. Absent without `shared.redis`.
+//! The shared Redis: availability and failures. Without `shared.redis` these metrics are absent.
 
 use prometheus::{IntCounterVec, IntGaugeVec};
 

@@ -103,7 +103,7 @@ fn rows_present(bytes: &[u8], head: ImageHeader) -> Option<(u64, usize)> {
     Some((there / row, 0))
 }
 
-/// Whether the first row is stored first, indicated by a negative height. Usually the last row is stored first.
+/// Whether the top row is stored first, which a negative height indicates. Usually the bottom row is stored first.
 fn is_top_down(bytes: &[u8]) -> bool {
     le32(bytes, 14) != Some(12) && le32(bytes, 22).is_some_and(|height| height >> 31 == 1)
 }

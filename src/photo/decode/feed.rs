@@ -148,7 +148,7 @@ impl<'a> Feed<'a> {
                 let alpha: Vec<u8> = alpha.into_iter().map(eight_bits).collect();
                 self.colors16(place, &colors, Some(&alpha));
             }
-            // These channels have no more than 8 bits of precision.
+            // These channels are converted with 8 bits of precision.
             Channels::Ycc | Channels::Rgbx | Channels::Cmyk | Channels::CmykInverted | Channels::Ycck => {
                 self.row8(place, &samples.iter().copied().map(eight_bits).collect::<Vec<_>>());
             }

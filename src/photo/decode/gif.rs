@@ -69,7 +69,7 @@ pub(super) fn decode(
 struct GifRows {
     /// Palette indices of the whole frame.
     indices: Vec<u8>,
-    /// For each row of the picture, the row of `indices` that it shows; `None` if it is missing.
+    /// For each row of the frame, the row of `indices` that it shows; `None` if it is missing.
     rows: Vec<Option<usize>>,
     damage: Option<Damage>,
 }

@@ -50,8 +50,8 @@ pub(super) fn rgb(bytes: &[u8], limits: &Limits) -> Result<Rgb, PhotoError> {
     }
 }
 
-/// Decodes an upload's own pixels as they are stored. Transparent pixels keep their hidden colour and are not mixed
-/// with white.
+/// Decodes an upload's own pixels to sRGB in their stored orientation. Transparent pixels keep their hidden colour and
+/// are not mixed with white.
 pub(super) fn stored(bytes: &[u8], limits: &Limits) -> Result<RgbLayout, PhotoError> {
     let mut sink = RgbSink::new(false);
     let DecodeSummary { orientation, .. } = decode(bytes, limits, &mut sink)?;

@@ -1,4 +1,4 @@
-//! Decodes WebP files, and the first frame of an animation.
+//! Decodes WebP files; of an animation, the first frame.
 
 use std::io::Cursor;
 
@@ -65,8 +65,8 @@ const ALPHA: u8 = 0b0001_0000;
 const EXTENDED_FLAGS: usize = 20;
 
 /// Checks that the file is complete and that its picture has the size in the header, because the decoder allocates
-/// memory for a frame before it compares them. Returns the position of the picture's chunk if the picture is not
-/// animated.
+/// memory for a frame before it compares the two sizes. Returns the position of the picture's chunk if the picture is
+/// not animated.
 fn check(bytes: &[u8], head: ImageHeader) -> Result<Option<usize>, PhotoError> {
     let damaged = |what: &str| broken(InputFormat::WebP, what);
     let size = le32(bytes, 4).map_or(usize::MAX, |size| size as usize);

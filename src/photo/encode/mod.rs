@@ -27,9 +27,9 @@ pub struct EncodeOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
     pub bytes: Vec<u8>,
-    /// Time spent merging chroma and luminance.
+    /// Time spent computing the rows: merging chroma and luminance, or scaling a provider's own pixels.
     pub merge: Duration,
-    /// Time spent encoding the format.
+    /// Time spent encoding the rows in the file format.
     pub encode: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Encodes a rendition's optional remark as XMP (ISO 16684-1): `dc:description` in its own packet.
+//! Encodes a rendition's optional remark as XMP (ISO 16684-1) for JPEG and WebP: `dc:description` in its own packet.
 
 /// Start of an APP1 segment with XMP (XMP specification part 3, 1.1.3).
 const JPEG_MARK: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";

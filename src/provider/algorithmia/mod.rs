@@ -54,7 +54,7 @@ pub struct AlgorithmiaProvider {
     algorithm: Algorithm,
     price: Price,
     timeout: Duration,
-    /// The error names what is missing in the configuration.
+    /// The error says why the provider is not ready.
     host: Result<AlgorithmiaHost, String>,
     state: Arc<ProviderState>,
 }
@@ -95,7 +95,7 @@ impl AlgorithmiaProvider {
         self.host.as_ref().map_err(|why| ProviderError::new(FailureKind::NotReady, why.clone()))
     }
 
-    /// Calls the algorithm. A failure after the request was sent may have been billed.
+    /// Calls the algorithm. If this fails after the request was sent, the call may have been billed.
     async fn pipe(&self, call: &Call) -> Result<AlgorithmResult, ProviderError> {
         let (gray, deadline, trace) = (call.gray.clone(), call.deadline, &call.trace);
         let sent_pixels = u64::from(gray.width) * u64::from(gray.height);
@@ -190,7 +190,7 @@ fn body(gray: &Gray) -> Result<Bytes, ProviderError> {
     Ok(body.into())
 }
 
-/// Checks that the response is an image file. The error is the reason.
+/// Returns the image file that a response contains. The error is the reason why it contains none.
 fn check(reply: Reply) -> Result<Bytes, String> {
     if reply.status != reqwest::StatusCode::OK {
         return Err(format!("its result cannot be fetched: status {}", reply.status.as_u16()));

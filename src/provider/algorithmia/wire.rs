@@ -2,7 +2,8 @@
 //!
 //! A response of the protocol is JSON at any status. If it contains an `error`, the `error` decides what failed;
 //! otherwise the status decides. According to the service's documentation, calls that end with an `error` are never
-//! charged. Whether other failures were charged (an error page of a proxy, a time-out) is unknown.
+//! charged. After a time-out, or a server error without an `error` (such as a proxy's), it is unknown whether the call
+//! was charged.
 
 use reqwest::StatusCode;
 use serde_json::Value;

@@ -32,7 +32,7 @@ use stderr::StderrReader;
 
 pub struct ProgramProvider {
     info: ProviderInfo,
-    /// The error names what is missing in the configuration.
+    /// The error says why the provider is not ready.
     program: Result<Program, String>,
     /// Values to mask in logs and errors.
     secrets: Vec<String>,

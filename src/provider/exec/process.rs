@@ -1,9 +1,9 @@
 //! One run of a program. The input is written while the output is read. Processes that the program leaves behind are
 //! killed.
 //!
-//! The program leads its own process group. The whole group is killed when the program ends, when it exceeds its time or
-//! its output limit, and when the call is dropped. The leader is reaped only after that, so that the system cannot have
-//! given the group's number to another process.
+//! The program leads its own process group. The whole group is killed when the program ends, when it exceeds its time
+//! or its output limit, and when the call is dropped. The leader is reaped only after that, so that the system cannot
+//! have given the group's ID to another process.
 
 use std::future::Future;
 use std::io;
@@ -29,8 +29,8 @@ use crate::provider::context::next_hop;
 use crate::provider::memory::lock;
 use crate::tasks;
 
-/// How long output is read after the program's end. All output is already in the pipe, but a process that left the group
-/// may hold the pipe open.
+/// How long output is read after the program's end. All output is already in the pipe, but a process that left the
+/// group may hold the pipe open.
 const DRAIN: Duration = Duration::from_millis(500);
 
 /// How long to wait until a killed program has ended, because only then its processor time is known.
@@ -202,7 +202,7 @@ struct ProcessGroup(Arc<Mutex<State>>);
 enum State {
     #[default]
     Planned,
-    /// The leader is not reaped yet, so the number still belongs to its group.
+    /// The leader is not reaped yet, so its process ID still identifies the group.
     Running(Pid),
     /// The run has ended. Contains its processor time, if known.
     Over(Option<Duration>),
@@ -259,7 +259,7 @@ impl ProcessGroup {
     }
 }
 
-/// Fails only if the group has no process left, so errors are ignored.
+/// Kills a process group. This fails only if the group has no process left, so errors are ignored.
 fn kill(group: Pid) {
     let _ = kill_process_group(group, Signal::KILL);
 }

@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(reader.skipped, 0);
 
         let mut reader = StderrReader::new("it", &[]);
-        reader.read_all(&mut "a line of twenty byte\n".repeat(10_000).as_bytes()).await;
+        reader.read_all(&mut "one line of 20 bytes\n".repeat(10_000).as_bytes()).await;
         assert!(reader.logged <= MAX_LOGGED);
         assert!(reader.skipped > 9_000);
         assert!(reader.line.capacity() <= 2 * MAX_LINE);

@@ -1,5 +1,5 @@
-//! Reads a reply: the picture, the picture's address, a job that is not done yet, or a failure with its message and cost.
-//! Sends nothing.
+//! Reads a reply: the picture, the picture's address, a job that is not done yet, or a failure with its message and
+//! cost. Sends nothing.
 
 use std::sync::Arc;
 
@@ -50,8 +50,8 @@ impl ReplyMapping {
         pointers.extend(reply.success.as_ref().map(|success| &success.pointer));
         pointers.extend(match &reply.output {
             ReplyOutput::Raw => None,
-            ReplyOutput::Base64(pointer)
-            | ReplyOutput::DataUrl(pointer)
+            ReplyOutput::Base64 { pointer }
+            | ReplyOutput::DataUrl { pointer }
             | ReplyOutput::Url { pointer, .. } => Some(pointer),
         });
         if let Some(PollConfig { url, status, cancel, .. }) = &config.poll {
@@ -70,7 +70,7 @@ impl ReplyMapping {
         let max_bytes = self.config.reply.max_bytes;
         match self.config.reply.output {
             ReplyOutput::Raw | ReplyOutput::Url { .. } => max_bytes,
-            ReplyOutput::Base64(_) | ReplyOutput::DataUrl(_) => max_bytes / 3 * 4 + (1 << 20),
+            ReplyOutput::Base64 { .. } | ReplyOutput::DataUrl { .. } => max_bytes / 3 * 4 + (1 << 20),
         }
     }
 
@@ -165,14 +165,14 @@ impl ReplyMapping {
         Ok(match &self.config.reply.output {
             // `read` has already returned for this kind of output.
             ReplyOutput::Raw => return Err("its answer is not a picture".to_owned()),
-            ReplyOutput::Base64(pointer) => {
+            ReplyOutput::Base64 { pointer } => {
                 let file = decode(pointer, at(pointer)?)?;
                 trace.report(Step::Mapping, || {
                     format!("{pointer} is a picture in base64, {} bytes", file.len())
                 });
                 ReplyImage::File(file)
             }
-            ReplyOutput::DataUrl(pointer) => {
+            ReplyOutput::DataUrl { pointer } => {
                 let data = at(pointer)?.strip_prefix("data:").and_then(|rest| rest.split_once(','));
                 let data = data.and_then(|(kind, data)| kind.ends_with(";base64").then_some(data));
                 let data =
@@ -183,7 +183,7 @@ impl ReplyMapping {
             }
             ReplyOutput::Url { pointer, .. } => {
                 let address = at(pointer)?;
-                // Without the path, which may contain a signature.
+                // The trace leaves out the path, which may contain a signature.
                 let host = url::Url::parse(address).ok().and_then(|url| url.host_str().map(str::to_owned));
                 trace.report(Step::Mapping, || {
                     format!("{pointer} is an address at {}", host.as_deref().unwrap_or("its own host"))

@@ -1,6 +1,6 @@
-//! Kind `http`: any HTTP API that a provider file describes. `picture` prepares the picture for the host, `request` fills
-//! in the templates of the request, `mapping` reads the reply, and `poll` waits for a job that is not done yet. Addresses
-//! in a reply are checked by `outgoing`.
+//! Kind `http`: any HTTP API that a provider file describes. `picture` prepares the picture for the host, `request`
+//! fills in the templates of the request, `mapping` reads the reply, and `poll` waits for a job that is not done yet.
+//! Addresses in a reply are checked by `outgoing`.
 //!
 //! Each part reports its steps to the trace, for people who write provider files.
 
@@ -47,14 +47,14 @@ pub struct HttpProvider {
     config: Arc<HttpConfig>,
     mapping: Arc<ReplyMapping>,
     timeout: Duration,
-    /// The error names what is missing in the configuration.
+    /// The error says why the provider is not ready.
     host: Result<HttpHost, String>,
 }
 
 struct HttpHost {
     /// For requests to the host itself.
     http: HttpClient,
-    /// For addresses in the host's replies.
+    /// For fetching results from addresses in the host's replies.
     fetcher: HttpClient,
     /// Which addresses in replies are allowed.
     rules: Rules,
@@ -71,7 +71,7 @@ impl HttpHost {
         outgoing::literal(&own, reach).map_err(|why| format!("its `base_url` is not allowed: {why}"))?;
         let hosts = match &config.reply.output {
             ReplyOutput::Url { hosts, .. } => hosts.clone(),
-            ReplyOutput::Raw | ReplyOutput::Base64(_) | ReplyOutput::DataUrl(_) => Vec::new(),
+            ReplyOutput::Raw | ReplyOutput::Base64 { .. } | ReplyOutput::DataUrl { .. } => Vec::new(),
         };
         let first_byte = config.remote.first_byte_timeout.unwrap_or(common.timeout + TRANSFER);
         let times = HttpTimeouts { connect: config.remote.connect_timeout, first_byte };
@@ -159,7 +159,7 @@ impl HttpProvider {
         })?;
         let none = HeaderMap::new();
         let (keys, max_bytes) = (if auth { keys } else { &none }, self.config.reply.max_bytes);
-        // Without the path, which may contain a signature.
+        // The trace leaves out the path, which may contain a signature.
         trace.report(Step::Request, || format!("GET the result at {}", url.host_str().unwrap_or_default()));
         let fetch = || host.rules.fetch(&host.fetcher, &url, keys, max_bytes, deadline);
         // Some hosts send the address shortly before the file exists, so 404 is retried too.
@@ -181,24 +181,25 @@ fn settings(config: &HttpConfig) -> String {
     let mut parts = vec![
         config.base_url.as_ref().map_or("", Url::as_str).to_owned(),
         config.accepts.settings(),
-        request.method.to_string(),
+        request.method().to_string(),
         request.path.to_string(),
     ];
     parts.extend(request.query.iter().map(|(name, value)| format!("{name}={value}")));
-    parts.extend(request.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    parts.extend(request.headers().map(|(name, value)| format!("{name}: {value}")));
     match &request.body {
         BodyConfig::Raw => parts.push("raw".to_owned()),
-        BodyConfig::Multipart(fields) => parts.extend(fields.iter().map(|field| match &field.part {
-            RequestPart::Text(text) => format!("{}={text}", field.name),
-            RequestPart::File(name) => format!("{}=file {name}", field.name),
+        BodyConfig::Multipart { fields } => parts.extend(fields.iter().map(|field| match field.part() {
+            Some(RequestPart::Text(text)) => format!("{}={text}", field.name),
+            Some(RequestPart::File(name)) => format!("{}=file {name}", field.name),
+            None => field.name.clone(),
         })),
-        BodyConfig::Json(template) => parts.push(template_json(template).to_string()),
+        BodyConfig::Json { json: template } => parts.push(template_json(template).to_string()),
     }
     parts.push(match &config.reply.output {
         ReplyOutput::Raw => "raw".to_owned(),
-        ReplyOutput::Base64(pointer) | ReplyOutput::DataUrl(pointer) | ReplyOutput::Url { pointer, .. } => {
-            pointer.to_string()
-        }
+        ReplyOutput::Base64 { pointer }
+        | ReplyOutput::DataUrl { pointer }
+        | ReplyOutput::Url { pointer, .. } => pointer.to_string(),
     });
     serde_json::Value::from(parts).to_string()
 }

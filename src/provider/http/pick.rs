@@ -32,8 +32,8 @@ impl Picker {
         Self { root }
     }
 
-    /// The document with only the selected values. Lists become objects with the indexes as names, so that pointers work
-    /// as in the whole document. `None` if it is not JSON.
+    /// The document with only the selected values. Lists become objects with the indexes as names, so that pointers
+    /// work as in the whole document. `None` if the document is not JSON.
     pub fn read(&self, json: &[u8]) -> Option<Value> {
         let mut document = serde_json::Deserializer::from_slice(json);
         let value = (&self.root).deserialize(&mut document).ok()?;

@@ -111,8 +111,8 @@ impl Letterbox {
         u64::from(self.whole.0) * u64::from(self.whole.1)
     }
 
-    /// Cuts the photo out of a coloured picture. That may have any size, but must have the aspect ratio of the picture
-    /// sent.
+    /// Cuts the photo out of the coloured picture `answer`, which may have any size but must have the aspect ratio of
+    /// the picture sent.
     pub fn cut(&self, answer: &Rgb) -> Result<Rgb, String> {
         let scale = |answer: u32, whole: u32| f64::from(answer) / f64::from(whole);
         let (x, y) = (scale(answer.width, self.whole.0), scale(answer.height, self.whole.1));

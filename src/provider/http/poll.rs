@@ -16,7 +16,7 @@ use crate::provider::{Billed, FailureKind, HttpError, ProviderError, Reply, Step
 /// Time limit of the request that cancels a job.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The largest accepted reply to that request, in bytes.
+/// The largest accepted reply to the request that cancels a job, in bytes.
 const CANCEL_MAX_BYTES: u64 = 64 << 10;
 
 /// The addresses of a job, from the first reply.
@@ -143,7 +143,7 @@ async fn cancel_job(
     let outcome = match host.rules.read_own(address) {
         Err(refusal) => format!("the address to cancel its job {refusal}"),
         Ok(url) => {
-            let request = host.http.request(poll.cancel_method.clone(), url).headers(keys.clone());
+            let request = host.http.request(poll.cancel_method(), url).headers(keys.clone());
             let end = deadline.min(Instant::now() + CANCEL_TIMEOUT);
             match host.http.send(request, CANCEL_MAX_BYTES, end).await {
                 Ok(reply) => format!("it answers the cancellation with status {}", reply.status.as_u16()),

@@ -61,13 +61,13 @@ impl TemplateValues<'_> {
                 let (media_type, bytes) = self.file();
                 RequestBody::Whole { media_type, bytes }
             }
-            BodyConfig::Json(template) => {
+            BodyConfig::Json { json: template } => {
                 let mut json = String::with_capacity(self.file().1.len() * 4 / 3 + 4096);
                 self.json(template, &mut json);
                 RequestBody::Whole { media_type: "application/json", bytes: json.into() }
             }
-            BodyConfig::Multipart(fields) => {
-                let filled = |part: &RequestPart| match part {
+            BodyConfig::Multipart { fields } => {
+                let filled = |part: RequestPart<'_>| match part {
                     RequestPart::Text(template) => Filled::Text(self.text(template)),
                     RequestPart::File(name) => {
                         let (media_type, bytes) = self.file();
@@ -76,11 +76,14 @@ impl TemplateValues<'_> {
                     }
                 };
                 RequestBody::Form(
-                    fields.iter().map(|field| (field.name.clone(), filled(&field.part))).collect(),
+                    fields
+                        .iter()
+                        .filter_map(|field| Some((field.name.clone(), filled(field.part()?))))
+                        .collect(),
                 )
             }
         };
-        Ok(RenderedRequest { method: request.method.clone(), url, headers, body })
+        Ok(RenderedRequest { method: request.method(), url, headers, body })
     }
 
     pub fn url(&self, base: &Url, path: &Template) -> Url {
@@ -89,14 +92,15 @@ impl TemplateValues<'_> {
         url
     }
 
-    /// The headers that contain a secret. Later requests to the host (poll, cancel, fetch) carry them too.
+    /// The headers that contain a secret. Later requests to the host carry them, too: to poll, to cancel, and, with
+    /// `reply.auth`, to fetch the result.
     pub fn keys(&self) -> Result<HeaderMap, ProviderError> {
         self.headers(has_secret)
     }
 
     fn headers(&self, select: impl Fn(&Template) -> bool) -> Result<HeaderMap, ProviderError> {
         let mut headers = HeaderMap::new();
-        for (name, template) in self.config.request.headers.iter().filter(|(_, template)| select(template)) {
+        for (name, template) in self.config.request.headers().filter(|(_, template)| select(template)) {
             let mut value = HeaderValue::from_str(&self.text(template)).map_err(|_| {
                 let message =
                     format!("its header {name} cannot be sent: it contains characters that are not allowed in a header");

@@ -1,5 +1,5 @@
-//! Stretches the contrast of faded prints before a network colours them, because networks are trained on photographs with
-//! full contrast. Only the network's input changes; the photo keeps its own luminance.
+//! Stretches the contrast of faded prints before a network colours them, because networks are trained on photographs
+//! with full contrast. Only the network's input changes; the photo keeps its own luminance.
 
 use crate::photo::Gray;
 
@@ -8,8 +8,8 @@ const TAIL: f64 = 0.01;
 /// The largest factor. A larger one would turn the grain of a flat picture into colour.
 const MAX_FACTOR: f32 = 4.0;
 
-/// Stretches a luminance range below `span` (L\*, 0 to 100) to `span`, by at most `MAX_FACTOR` and with the least
-/// possible shift.
+/// Stretches a luminance range that is smaller than `span` (in L\*, 0 to 100) to `span`, by at most `MAX_FACTOR` and
+/// with the least possible shift.
 pub fn stretched(gray: Gray, span: f32) -> Gray {
     let unit = f32::from(u16::MAX) / 100.0;
     let (low, high) = range(&gray.luma);

@@ -36,10 +36,10 @@ pub struct NetworkInput {
     pub scale: f32,
     /// Side of a square picture in pixels. Other pictures keep their aspect ratio and have about `size * size` pixels.
     pub size: u32,
-    /// Both sides are multiples of this. If absent, the picture is stretched to `size` by `size`.
+    /// Both sides are multiples of this. If absent, the picture is resized to `size` by `size`.
     pub multiple: Option<u32>,
-    /// A picture with a smaller luminance range (L\*, 0 to 100) is stretched to this. If absent, no
-    /// picture is stretched.
+    /// If the luminance range of a picture (in L\*, 0 to 100) is smaller than this, it is stretched to this. If absent,
+    /// luminance is never stretched.
     pub contrast: Option<f32>,
 }
 
@@ -125,8 +125,8 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// Every setting as text, for the provider identity. Cached results are found by it, so its spelling must never
-    /// change, whatever the names here are.
+    /// Every setting as text, for the provider identity. Cached results are found by this text, so its spelling must
+    /// never change, even if fields are renamed.
     pub fn identity(&self) -> String {
         let Self { model, version, input, output } = self;
         let NetworkInput { take, channels, mean, scale, size, multiple, contrast } = input;
@@ -180,8 +180,8 @@ impl Recipe {
 }
 
 impl NetworkInput {
-    /// Width and height of the network's input for a picture of this size. A side is at most four times `size`, so that a
-    /// very long picture does not become a very large tensor.
+    /// Width and height of the network's input for a picture of this size. A side is at most four times `size`, so that
+    /// a very long picture does not become a very large tensor.
     pub fn dimensions(&self, width: u32, height: u32) -> (u32, u32) {
         let Some(multiple) = self.multiple else { return (self.size, self.size) };
         let (width, height) = (f64::from(width.max(1)), f64::from(height.max(1)));

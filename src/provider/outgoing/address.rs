@@ -13,8 +13,7 @@ use url::{Host, Url};
 /// The addresses to which connections are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressPolicy {
-    /// All addresses. Used only for an address that the operator configured, of a host whose replies cannot name
-    /// another address.
+    /// All addresses. Used only for a host that the operator configured and whose replies cannot name another host.
     Anywhere,
     /// Public addresses and those of the operator's own networks.
     Private,
@@ -35,7 +34,7 @@ pub struct ForbiddenAddress {
 /// Metadata services of clouds, which return credentials of the machine. Refused, except by `Anywhere`, although some
 /// are within the ranges of `PRIVATE` and `CARRIER`. `NEVER` covers those at link-local addresses.
 const METADATA_SERVICES: [(&str, &str); 4] = [
-    // Amazon, Google, Alibaba, and Azure's host agent.
+    // In this order: Amazon, Google, Alibaba, and Azure's host agent.
     ("fd00:ec2::254/128", "a cloud's metadata service"),
     ("fd20:ce::254/128", "a cloud's metadata service"),
     ("100.100.100.200/32", "a cloud's metadata service"),
@@ -93,8 +92,8 @@ struct SpecialRange {
     private: bool,
 }
 
-/// The tables; the first row that contains an address decides. If a row cannot be parsed, no address is allowed, so that
-/// an error in the tables is not a security hole. A test parses all rows.
+/// The tables; the first row that contains an address decides. If a row cannot be parsed, no address is allowed, so
+/// that an error in the tables is not a security hole. A test parses all rows.
 static ROWS: LazyLock<Option<(Vec<SpecialRange>, Ipv6Net)>> = LazyLock::new(|| {
     let row = |private: bool| {
         move |(net, what): &(&str, &'static str)| Some(SpecialRange { net: net.parse().ok()?, what, private })
@@ -132,7 +131,7 @@ pub fn literal(url: &Url, reach: AddressPolicy) -> Result<(), ForbiddenAddress> 
     }
 }
 
-/// ISATAP (RFC 5214): the lower half is `[02]00:5EFE` and an IPv4 address.
+/// ISATAP (RFC 5214): the lower half is `0000:5EFE` or `0200:5EFE`, followed by an IPv4 address.
 fn isatap(address: Ipv6Addr) -> bool {
     let [.., upper, lower, _, _] = address.segments();
     upper & !0x0200 == 0 && lower == 0x5efe

@@ -1,5 +1,5 @@
-//! Fetches pictures for clients that send an address instead of a picture. The operator lists the allowed hosts, and
-//! special IP addresses are refused.
+//! Fetches pictures for clients that send an address instead of a picture. The operator lists the allowed hosts.
+//! Special IP addresses are refused; `allow_private` allows the private ones.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! Fetches from addresses that come from a provider's reply or a client, with protection against server-side request
 //! forgery: without checks, the author of the address could make this machine send requests into its own network.
 //!
-//! An address is fetched only if its host is the provider's own or listed by the operator, if neither the address nor the
-//! host's name leads to a special IP address (`address`, `names`), and if it is HTTPS or the provider's own address is
-//! plain HTTP. At most three redirects are followed, each with the same checks. Size and time are limited.
+//! An address is fetched only if its host is the provider's own or listed by the operator, and if neither the address
+//! nor the host's name leads to a special IP address (`address`, `names`). An address in a reply must also be HTTPS,
+//! unless the provider's own address is plain HTTP. At most three redirects are followed, each with the same checks.
+//! Size and time are limited.
 
 mod address;
 mod inputs;
@@ -86,7 +87,7 @@ impl FetchError {
 }
 
 impl Rules {
-    /// Checks an address from a reply, which may be absolute or relative to the provider's own.
+    /// Checks an address from a reply. It may be absolute, or relative to the provider's own address.
     pub fn read(&self, text: &str) -> Result<Url, OutgoingError> {
         if text.len() > MAX_ADDRESS {
             return Err(OutgoingError::NoAddress);
@@ -123,8 +124,8 @@ impl Rules {
         literal(url, self.reach).map_err(OutgoingError::Forbidden)
     }
 
-    /// Fetches at most `max_bytes` until the deadline. `headers` are sent only to the provider's own host. `http` must not
-    /// follow redirects by itself.
+    /// Fetches at most `max_bytes` until the deadline. `headers` are sent only to the provider's own host. `http` must
+    /// not follow redirects by itself.
     pub async fn fetch(
         &self,
         http: &HttpClient,
@@ -138,8 +139,8 @@ impl Rules {
     }
 }
 
-/// Fetches an address and follows at most three redirects. `admit` checks each address; `headers` returns the headers for
-/// each.
+/// Fetches an address and follows at most three redirects. `admit` checks each address; `headers` returns the headers
+/// for each.
 async fn follow(
     http: &HttpClient,
     address: &Url,

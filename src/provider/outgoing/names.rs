@@ -1,5 +1,5 @@
-//! DNS resolution with address checks. Each connection resolves its host name once, checks all addresses and connects to
-//! one of these, so that a second lookup cannot return another address (DNS rebinding).
+//! DNS resolution with address checks. Each connection resolves its host name once, checks all addresses and connects
+//! to one of these, so that a second lookup cannot return another address (DNS rebinding).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -46,7 +46,7 @@ impl Resolve for Names {
             if addresses.is_empty() {
                 return Err(io::Error::new(io::ErrorKind::NotFound, "its name has no address").into());
             }
-            // One forbidden address is enough to refuse the name, because any of them may be used.
+            // One forbidden address is enough to refuse the name, because the connection may use any of the addresses.
             for address in &addresses {
                 check(*address, reach)?;
             }

@@ -111,7 +111,7 @@ async fn a_name_that_resolves_to_a_public_then_a_local_address_is_refused() {
     let second = fetch(&rules, names.clone(), &address).await.unwrap_err();
     assert!(matches!(second, FetchError::Http(HttpError::Forbidden(_))), "{second:?}");
     assert_eq!(names.asked.load(Ordering::SeqCst), 2);
-    // Also if the local address is one of several.
+    // A name is also refused if only one of its addresses is local.
     let mixed = fetch(&rules, Scripted::new([vec![ELSEWHERE, HERE]]), &address).await.unwrap_err();
     assert!(matches!(mixed, FetchError::Http(HttpError::Forbidden(_))), "{mixed:?}");
     assert_eq!(local.asked(), 0);

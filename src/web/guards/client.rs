@@ -1,5 +1,5 @@
-//! The client's address: the peer's, unless the peer is a trusted proxy. Then it is the right-most hop that is not a
-//! trusted proxy. The client itself may have written any hop further left.
+//! The client's address. It is the address of the peer, unless the peer is a trusted proxy. Then it is the right-most
+//! hop that is not a trusted proxy. The client itself may have written any hop further left.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

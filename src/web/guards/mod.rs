@@ -42,8 +42,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// Returns 401 unless the key is valid or anonymous access is on and no key was sent. Uploads are checked by
-    /// their admission.
+    /// Returns 401 unless the client sent a valid key. While anonymous access is on, requests without a key are
+    /// permitted, too. Routes with an upload need not call this, because the admission of the upload does.
     ///
     /// A rejected request counts against its address, so that keys cannot be guessed fast. It does not count against
     /// limits for all clients, so that requests without a key cannot use those up.
@@ -94,7 +94,7 @@ pub fn limited<'r>(request: &'r Request<'_>) -> &'r Limited {
     request.local_cache(Limited::default)
 }
 
-/// The gateway, which the server always manages.
+/// The gateway. It is always present, because the server manages it.
 pub fn gateway<'r>(request: &'r Request<'_>) -> Option<&'r Arc<Gateway>> {
     request.rocket().state::<Arc<Gateway>>()
 }
@@ -111,8 +111,8 @@ pub fn origin(request: &Request<'_>) -> Option<ClientOrigin> {
     Some(*request.local_cache(|| ClientOrigin::of(request, &snapshot.config.clients)))
 }
 
-/// The problem of a request that is rejected at every path: one that the gateway sent to itself, or that has a blocked client
-/// address, a foreign host name or another web site as its origin. Its body is not read.
+/// The problem of a request that is rejected at every path: one that the gateway sent to itself, or that has a blocked
+/// client address, a foreign host name or another web site as its origin. The body of such a request is not read.
 pub fn rejection(request: &Request<'_>) -> Option<Problem> {
     // RFC 8586: a list of forwarding servers, each with parameters after a `;`.
     let passed_on = request.headers().get(CDN_LOOP.as_str()).flat_map(|list| list.split(','));
@@ -122,7 +122,7 @@ pub fn rejection(request: &Request<'_>) -> Option<Problem> {
     }
     let (gateway, snapshot, origin) = (gateway(request)?, snapshot(request)?, origin(request)?);
     let clients = &snapshot.config.clients;
-    let (reason, problem) = if !clients.lists.let_in(origin.address) {
+    let (reason, problem) = if !clients.let_in(origin.address) {
         ("address", Problem::new(Status::Forbidden, "Your address is not allowed here."))
     } else if let Some(problem) = site::misdirected(request, clients).filter(|_| !origin.trusted) {
         ("host", problem)
@@ -133,8 +133,8 @@ pub fn rejection(request: &Request<'_>) -> Option<Problem> {
     Some(problem.closing())
 }
 
-/// The problem of a metrics request with a foreign host name at a separate metrics address. `hosts` and the address
-/// lists apply to the gateway's own address and not to this one.
+/// The problem of a request to the separate metrics address with a foreign host name. `hosts` and the address lists
+/// apply to the gateway's own address and not to this one.
 pub fn metrics_rejection(request: &Request<'_>) -> Option<Problem> {
     let trusted = origin(request).is_some_and(|origin| origin.trusted);
     site::foreign_name(request, &[]).filter(|_| !trusted).map(Problem::closing)
@@ -188,7 +188,7 @@ async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) ->
     let refused = |detail: &str| Err(Problem::new(Status::Unauthorized, detail));
     let (key, leave) = match found {
         KeyStatus::Known(name) => (Some(ClientKey(name)), Ok(())),
-        // While no key was ever created, any key is accepted, because some tools insist on sending one.
+        // As long as no key has been created, any key is accepted, because some tools always send one.
         KeyStatus::NoKeys if snapshot.config.clients.anonymous => (None, Ok(())),
         KeyStatus::NoKeys => (None, refused("A key is needed here: send `Authorization: Bearer KEY`.")),
         KeyStatus::Unknown => (None, refused("This key is not known here: it is mistyped, or was revoked.")),
@@ -207,8 +207,8 @@ async fn known(request: &Request<'_>, gateway: &Gateway, snapshot: &Snapshot) ->
 /// The credentials of a client. Never printed.
 pub struct Token(pub String);
 
-/// The key of a client: bare, as `Simple`, or as `Bearer`, as Algorithmia's and OpenAI's clients send it. Other
-/// schemes, such as `Basic` for a proxy, contain no key.
+/// The key in `Authorization`: without a scheme, with `Simple` (Algorithmia's clients) or with `Bearer` (OpenAI's
+/// clients). Other schemes, such as `Basic` for a proxy, contain no key.
 fn token(request: &Request<'_>) -> Option<Token> {
     let value = request.headers().get_one("Authorization")?.trim();
     let key = match value.split_once(char::is_whitespace) {

@@ -1,5 +1,6 @@
-//! Rejects requests that another web site makes a visitor's browser send: to this gateway under the site's own name
-//! (DNS rebinding), or across sites (CSRF). Requests of programs pass, because they lack a browser's headers.
+//! Rejects requests that a browser sends because a page of another web site tells it to: with that site's own host name
+//! (DNS rebinding), or from that site to this gateway (CSRF). Programs pass the second check, because they do not send
+//! a browser's headers.
 
 use rocket::Request;
 use rocket::http::{Method, Status, uri};

@@ -48,7 +48,7 @@ fn page(assets: &State<Assets>) -> Result<RenderedPage, Problem> {
     assets.render("docs.html", json!({ "version": env!("CARGO_PKG_VERSION"), "doc": document }))
 }
 
-/// Adds the functions that templates need to show the document: `resolve`, `prose` and `words`.
+/// Adds the function and the filters that templates need to show the document: `resolve`, `prose` and `words`.
 pub fn extend_templates(environment: &mut Environment<'_>) {
     environment.add_function("resolve", |document: Value, value: Value| words::resolve(&document, value));
     environment.add_filter("prose", |text: &str| Value::from_safe_string(words::prose(text)));

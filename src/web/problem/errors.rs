@@ -15,7 +15,7 @@ use crate::quota::RateLimited;
 /// nginx's status for a client that left. No client sees it; the log and the metrics use it.
 const CLIENT_LEFT: Status = Status::new(499);
 
-/// A budget with too little left. Amounts are decimals as text.
+/// A budget with too little credit left. Amounts are decimals as text.
 #[derive(Clone, Debug, Serialize)]
 pub struct BudgetFacts {
     name: String,
@@ -38,7 +38,7 @@ impl From<&Exhausted> for BudgetFacts {
     }
 }
 
-/// A failed attempt.
+/// A provider that failed or was skipped.
 #[derive(Clone, Debug, Serialize)]
 pub struct AttemptFacts {
     provider: String,

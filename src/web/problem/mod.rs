@@ -43,7 +43,7 @@ pub struct Problem {
     /// Seconds until a retry makes sense; the `Retry-After` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
-    /// The names of the exceeded limits; draft-ietf-httpapi-ratelimit-headers-10 names this member.
+    /// The names of the exceeded rate limits; draft-ietf-httpapi-ratelimit-headers-10 names this member.
     #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
     limits: Vec<String>,
     /// The failed attempts, in order.
@@ -140,7 +140,7 @@ impl Problem {
         Self { close: true, ..self }
     }
 
-    /// Sets `Cache-Status` after a lookup without a hit: why the request was forwarded (RFC 9211, section 2.2), and the
+    /// Sets `Cache-Status` of a request without a cache hit: the reason for the miss (RFC 9211, section 2.2), and the
     /// name of this problem.
     pub fn not_in_cache(self, forward: &str) -> Self {
         let name = self.kind.rsplit(':').next().unwrap_or_default();

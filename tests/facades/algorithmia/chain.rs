@@ -1,4 +1,4 @@
-//! A gateway whose provider is another gateway, connected through this facade.
+//! A gateway whose provider is another gateway, connected through the Algorithmia facade.
 
 use serde_json::{Value, json};
 
@@ -83,7 +83,7 @@ fn the_first_gateway_recognises_the_second_gateways_errors() {
     assert_eq!(attempt(&first(&second.url(""), &good, elsewhere).start()), json!(["failed", "0"]));
     let first = first(&second.url(""), &good, "retries = 0\n").start();
     first.colorize(&Picture::png(64, 48, 1)).picture();
-    // Fetching the file does not count; the next call exceeds the limit.
+    // Fetching the result file did not count towards the rate limit. The next call exceeds it.
     let busy = first.post("/v1/colorize", &[("Cache-Control", "no-cache")], &Picture::png(64, 48, 2).bytes);
     assert_eq!(busy.problem(503)["attempts"][0]["failure"], "busy");
     assert!(!busy.header("retry-after").is_empty());

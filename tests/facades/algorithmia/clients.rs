@@ -63,7 +63,7 @@ fn pythons_clients_of_2017_and_2022_work_unchanged() {
         assert!(stdout.as_str().unwrap().contains("120 x 90, coloured by local"), "{said}");
         assert!(said["octets"].as_str().unwrap().starts_with("data://.algo/deeplearning/"), "{said}");
 
-        // The last client shows only the number for statuses other than 200.
+        // Version 2.0.5 shows only the number of a status other than 200.
         let refused = |words, status: &str| match version {
             "2.0.5" => format!("<Response [{status}]>"),
             _ => String::from(words),

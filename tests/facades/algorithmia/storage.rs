@@ -68,7 +68,7 @@ fn each_client_has_its_own_files_and_shares_them_only_by_acl() {
     // Other clients can read but not write.
     error(&server.put("/v1/data/bob/shown/c", &ann, b"c"), 404);
     error(&server.delete_with("/v1/data/bob/shown/b", &ann), 404);
-    // A client without a key has its own account, too.
+    // A client without a key has its own files, too.
     assert_eq!(create(&server, "photos", &[]).status, 200);
     assert_eq!(server.get("/v1/data/.my").json()["folders"], json!([{ "name": "photos" }]));
     assert_eq!(server.get("/v1/data/.my/photos").json(), json!({ "folders": [], "files": [] }));
@@ -160,7 +160,7 @@ fn a_result_is_available_for_a_day() {
     for other in [now - 1, now + 90_000] {
         error(&server.get(&format!("{folder}/{other:08x}{}", &name[8..])), 404);
     }
-    // Both base paths and the short form work.
+    // The other base path and the short form work, too.
     assert_eq!(server.get(&path.replace("/v1/data", "/v1/connector/data")).status, 200);
     assert_eq!(server.get(&format!("/v1/data/.algo/temp/{name}")).status, 200);
     error(&server.get(folder), 404);

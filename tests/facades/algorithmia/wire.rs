@@ -158,7 +158,7 @@ fn every_error_has_an_envelope_and_a_status_that_clients_can_read() {
     error(&server.get("/v1/algo/demo/Hello"), 405);
     error(&server.get("/v1/connector/s3/a/b"), 404);
     error(&server.get("/v1/data/dropbox://a/b"), 400);
-    // Other addresses return problems in PixColor's own format.
+    // Other paths return problems in PixColor's own format.
     server.get("/v1/nothing").problem(404);
     server.post("/v1/colorize", &[], b"words").problem(415);
 }

@@ -93,7 +93,7 @@ impl Setup {
     }
 }
 
-/// A command for the binary, without the variables of this process that would configure it.
+/// A command that runs the binary without this process's environment variables that would configure it.
 pub fn pixcolor(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pixcolor"));
     command.current_dir(folder).env("HOME", folder).stdin(Stdio::null());
@@ -234,8 +234,8 @@ impl Server {
         value.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
-    /// Waits until this many requests are in progress besides its own, and then a little longer, because a request
-    /// counts from its head on, shortly before it is admitted.
+    /// Waits until this many requests are in progress, without the request for the metric. Then waits half a second
+    /// more, because the metric counts a request shortly before it is admitted.
     #[track_caller]
     pub fn until_in_flight(&self, count: usize) {
         self.until("enough requests are in progress", |server| {

@@ -89,7 +89,7 @@ fn each_shipped_file_works_with_a_host_that_follows_its_protocol() {
         let rgb = picture.to_rgb8();
         let warm = |y: u32| i32::from(rgb.get_pixel(600, y).0[0]) - i32::from(rgb.get_pixel(600, y).0[2]);
         assert!(warm(60) > 0 && warm(840) < 0, "{name}: {} {}", warm(60), warm(840));
-        // The host's error message about a wrong key contains the key; the harness searches all output for it.
+        // The host's error message about a wrong key contains that key. The harness searches all output for the key.
         let denied = match name {
             "deepai" => json!({ "status": format!("invalid api key {KEY}") }),
             "openai" => json!({ "error": { "message": format!("Incorrect API key provided: {KEY}") } }),

@@ -157,7 +157,7 @@ fn the_meaning_of_components_matches_libjpeg() {
                 assert_eq!(result, Ok(()), "Adobe's transform {transform:?}, JFIF {jfif}, {script:?}");
             }
         }
-        // Without Adobe's and JFIF's segments the component IDs decide. Scans contain the IDs too.
+        // Without Adobe's and JFIF's segments the component IDs decide the colour space. Scans contain the IDs, too.
         for names in [*b"RGB", *b"rgb", [0, 1, 2], [1, 34, 35]] {
             let mut named = bare.clone();
             let mut rename = |at: usize| named[at] = names[usize::from(named[at]) - 1];

@@ -92,7 +92,8 @@ fn every_tiff_layout_of_libtiff_gives_the_same_photo() {
         for &planar in kind.planars() {
             let picture = kind.file(planar);
             let wanted = Photo::decode(&picture, &Limits::default()).unwrap();
-            // `tiffcp` of libtiff 4.5 writes separate 16-bit tiles at twice their length; see the next test.
+            // `tiffcp` of libtiff 4.5 writes 16-bit tiles of separate planes at twice their length. Another test below
+            // covers such tiles.
             let layouts = if planar && kind.bits == 16 { &layouts[..3] } else { &layouts };
             for (layout, compression) in
                 layouts.iter().flat_map(|layout| kind.compressions().iter().map(move |c| (layout, c)))

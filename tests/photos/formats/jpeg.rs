@@ -37,7 +37,7 @@ fn gray_cmyk_and_restart_jpegs_are_decoded() {
     let picture = make::scene(SIZE.0, SIZE.1);
     same_gray("grey", &encode(&make::gray_scene(SIZE.0, SIZE.1), ColorType::Luma, false), 1.0);
     same("restarts", &encode(&picture, ColorType::Rgb, true), 1.0);
-    // Black is what the brightest channel lacks; cyan, magenta and yellow are complements relative to that channel.
+    // Black is 255 minus the brightest channel. The other inks are 255 minus a channel's share of the brightest one.
     let inks: Vec<u8> = picture
         .pixels()
         .flat_map(|pixel| {

@@ -103,7 +103,7 @@ fn primaries_apply_only_together_with_a_gamma() {
         assert_eq!(pixel(2, 8, &sample, &file[1..]), sample, "primaries without a gamma have no effect");
     }
     assert_ne!(pixel(2, 8, &[200, 100, 50], &file), [200, 100, 50]);
-    // Invalid primaries.
+    // Invalid primaries are ignored.
     for wrong in
         [[0; 8], [100_000; 8], [31_270, 0, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000], [u32::MAX; 8]]
     {
@@ -164,7 +164,7 @@ fn the_valid_chunk_with_the_highest_precedence_applies() {
     assert_eq!(gray(55, &[profile.clone(), damaged(code_points(1, 13))]), 128, "cICP with a wrong checksum");
     assert_eq!(gray(55, &[srgb.clone(), damaged(profile.clone())]), 55, "iCCP with a wrong checksum");
     assert_eq!(gray(55, &[gamma(100_000), damaged(srgb)]), 128, "sRGB with a wrong checksum");
-    // An invalid profile, or an RGB profile in a grey picture.
+    // An invalid profile is ignored, as is an RGB profile in a grey picture.
     for useless in [chunk(b"iCCP", b"name\0\0nonsense"), icc(&ColorProfile::new_display_p3())] {
         assert_eq!(gray(55, &[useless, gamma(100_000)]), 128);
     }

@@ -52,7 +52,7 @@ fn pngs() -> Vec<File> {
         ("PNG of 50 MP with little data", png(16_384, 3000, 16, 6, &[chunk(b"IDAT", &bomb[..200])]), Broken),
         ("PNG cut in half", small[..small.len() / 2].to_vec(), PART),
         ("PNG of a hundredth of its data", small[..45].to_vec(), Broken),
-        // A tenth of 49 megapixels would need 48 kB.
+        // A tenth of 49 megapixels needs at least 4.8 kB.
         ("PNG of 49 MP cut early", png(16_384, 3000, 8, 0, &[chunk(b"IDAT", &bomb[..4000])]), Broken),
         (
             "PNG of 20,000 empty chunks of data",

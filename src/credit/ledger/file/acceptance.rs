@@ -44,8 +44,8 @@ pub struct AcceptedLedger {
 }
 
 impl FileLedger {
-    /// Continues with the readable part of a folder's ledger. Fails while another process holds the ledger, or if the
-    /// ledger cannot be read at all. Blocks on the disk.
+    /// Continues with the readable part of a folder's ledger. Fails while another process holds the ledger's lock, or
+    /// if the ledger cannot be read at all. Blocks on the disk.
     pub fn accept_loss(folder: &Path, now: OffsetDateTime) -> Result<Acceptance, LedgerError> {
         let cannot = |error: std::io::Error| LedgerError {
             reason: format!("{} cannot be written: {error}", folder.join(LEDGER).display()),

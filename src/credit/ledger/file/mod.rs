@@ -91,8 +91,8 @@ impl FileLedger {
         Ok(Self { commands: Some(commands), back, shared, clock, thread: Some(thread) })
     }
 
-    /// The usage of these days, and the damage of the ledger. It only reads, and needs no lock: another process may
-    /// be writing. Blocks on the disk.
+    /// The usage of these days, and a description of the loss if the ledger has lost records. Another process may write
+    /// the ledger at the same time, because no lock is taken. Blocks on the disk.
     pub fn read_usage(
         folder: &Path,
         days: &RangeInclusive<Date>,

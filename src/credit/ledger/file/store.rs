@@ -117,8 +117,8 @@ impl LedgerFile {
         }
     }
 
-    /// Starts a ledger in place of an existing one. A crash before its checkpoint leaves a complete ledger without a
-    /// checkpoint or with one that does not match.
+    /// Starts a ledger, in place of an existing one if there is one. A crash before the new checkpoint is written
+    /// leaves a complete ledger without a checkpoint or with one that does not match.
     pub fn create(folder: &Path, lock: File, state: &LedgerState, sequence: u64) -> io::Result<Self> {
         let RewrittenLedger { file, content, mark } = write_new(folder, state)?;
         let rewritten = content.bytes;
@@ -160,7 +160,7 @@ impl LedgerFile {
                 file.set_len(whole)?;
             }
         }
-        // Includes records that an older version or a killed process has not synced.
+        // This also syncs records that an older version or a killed process has not synced.
         file.sync_all()?;
         let content = ContentHash::read(&path, whole)?;
         file.seek(SeekFrom::End(0))?;
@@ -203,7 +203,7 @@ impl LedgerFile {
     ) -> io::Result<()> {
         self.sequence += 1;
         let ledger = match (next, self.synced.take()) {
-            // The file may end in lines that were never synced or are unknown.
+            // The file may end in lines that were never synced or whose content is unknown.
             (Some(_), Some(synced)) => synced,
             _ => self.content.mark(state.total()),
         };
@@ -246,7 +246,7 @@ impl LedgerFile {
         Ok(self.folder.join(NEW))
     }
 
-    /// Whether a rewrite would shorten the file enough.
+    /// Whether the file has become long enough for a rewrite.
     pub fn is_long(&self, above: u64) -> bool {
         self.content.bytes > above.max(self.rewritten.saturating_mul(4))
     }

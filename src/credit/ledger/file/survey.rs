@@ -13,8 +13,8 @@ pub struct LedgerSurvey {
     pub found: Option<LedgerContent>,
     /// The checkpoint; `None` if it does not exist or is unreadable.
     pub checkpoint: Option<Checkpoint>,
-    /// The synced beginning of the file, if known. An error means lost records: then nothing may be spent until a
-    /// person accepts the loss.
+    /// The synced beginning of the file; `None` without a checkpoint. An error means lost records: then nothing may be
+    /// spent until a person accepts the loss.
     pub synced: Result<Option<SyncedPrefix>, LedgerLoss>,
 }
 

@@ -21,7 +21,7 @@ use crate::credit::window::Clock;
 
 /// Maximum number of commands that share a sync. It bounds the waiting time.
 const BATCH: usize = 1024;
-/// Tolerated difference between clocks.
+/// A clock that is behind the latest record by at most this counts as right.
 pub const SKEW: time::Duration = time::Duration::minutes(5);
 
 /// A command to the thread.
@@ -29,10 +29,10 @@ pub enum WriterCommand {
     Reserve(ReserveRequest, Sender<Result<Reservation, ReserveError>>),
     /// Ends a reservation; answered when the settlement is written.
     Settle(ReservationRecord, Settlement, Sender<()>),
-    /// Returns a dropped reservation.
+    /// Returns or charges a dropped reservation.
     Return(ReservationRecord, Dropped),
     Read(LedgerQuery),
-    /// Checks whether the file is usable; answered with the result.
+    /// Checks whether the file is usable; answered after the check.
     Check(Option<Sender<()>>),
 }
 
@@ -61,7 +61,7 @@ enum Access {
     Open(LedgerFile),
     /// It could not be opened at this time.
     Closed(Instant),
-    /// It failed at this time: its content is unknown, and the totals in memory count.
+    /// A write failed at this time. The file's content is unknown, and the totals in memory count.
     Failed(LedgerFile, Instant),
 }
 
@@ -168,7 +168,7 @@ impl LedgerWriter {
             state.limit_names(&mut ticket);
         }
         let settled = SettleResult::new(ticket.most, settlement);
-        // Only an overrun charges more than a crash would.
+        // After a crash, the full reservation is charged. Only an overrun charges more, so only that must be synced.
         batch.sync |= settled.overrun.micro() > 0;
         self.record(
             Record::Settle(SettleRecord::new(ReserveRecord::from(ticket), settled, settlement)),

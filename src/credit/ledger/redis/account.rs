@@ -18,7 +18,7 @@ use crate::credit::experience::{CallHistory, RECENT, SizeClass};
 use crate::credit::window::Clock;
 use crate::shared::{CommandError, CommandPurpose, SharedRedis};
 
-/// Maximum number of tries for a reservation: after the first, with the day of Redis's clock or with another number.
+/// Maximum number of tries for a reservation. Each further try uses the day of Redis's clock or another number.
 const TRIES: usize = 3;
 
 /// Why a reservation failed for a reason other than a budget.
@@ -84,8 +84,8 @@ impl RedisAccount {
         self.ahead.store(seconds.saturating_sub(self.clock().unix_timestamp()), Ordering::Relaxed);
     }
 
-    /// Seconds until the keys of a day expire. The earlier of both clocks counts, so that nothing expires too early
-    /// after a clock was set back.
+    /// Seconds until the keys of a day expire. Of Redis's time and this machine's, the earlier counts, so that nothing
+    /// expires too early after a clock was set back.
     fn stored_for(&self, day: Date) -> u64 {
         keys::stored_for(day, self.now().min(self.clock())).as_secs()
     }
@@ -96,7 +96,7 @@ impl RedisAccount {
         self.guard.health()
     }
 
-    /// Reserves credit.
+    /// Reserves credit. The inner error names a budget that has too little left.
     pub async fn reserve(
         &self,
         wish: ReserveRequest,

@@ -53,7 +53,7 @@ impl EpochFile {
     /// without an epoch would accept any account.
     pub fn read(&self) -> io::Result<Option<Epoch>> {
         let text = match fs::read_to_string(&self.path) {
-            // The state folder is a file, so no epoch was ever stored.
+            // The path of the state folder is a file, so no epoch was ever stored.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => None,
             text => files::there(text)?,
         };

@@ -1,4 +1,4 @@
--- Prefixed to `look.lua` and `reserve.lua`. Returns the reason why this server cannot hold the ledger now, or nil:
+-- Prefixed to `look.lua` and `reserve.lua`. Returns nil if this server can hold the ledger now, or else the reason:
 -- { 'unreadable', why }, { 'evicts', policy, maxmemory } or { 'lost', the epoch in Redis, or '' }.
 -- `known` is the epoch of the account that the caller knows; if it is empty, any account is accepted.
 local function trouble(epoch_key, known)

@@ -22,7 +22,7 @@ pub const SKEW: i64 = 300;
 pub enum AccountTrouble {
     /// Redis may evict keys.
     #[error(
-        "may evict keys, and so lose spent credit: its maxmemory-policy is {policy}, with a maxmemory of \
+        "may evict keys, and so lose the record of what was spent: its maxmemory-policy is {policy}, with a maxmemory of \
          {maxmemory} bytes. Set maxmemory-policy to noeviction, or maxmemory to 0"
     )]
     Evicts {

@@ -97,7 +97,7 @@ pub fn recent(shared: &SharedRedis, provider: &str, size: SizeClass) -> String {
 }
 
 /// How long the spent amounts and the clients of a day are stored: until the day is before last month, and at least
-/// a day.
+/// for 24 hours.
 pub fn stored_for(day: Date, now: OffsetDateTime) -> Duration {
     let mut end = day;
     while last_month(end) <= day {
@@ -178,7 +178,7 @@ pub fn read_sums(sums: &mut CallTotals, name: &str, value: i64) {
     }
 }
 
-/// A field of a provider, or of a provider and a client or size.
+/// The hash field `name` of a provider, or of a provider and a client or size.
 pub fn field(provider: &str, of: Option<&str>, name: &str) -> String {
     match of {
         Some(of) => format!("{provider}{BREAK}{of}{BREAK}{name}"),

@@ -110,11 +110,11 @@ impl LedgerTasks {
         }
     }
 
-    /// Settles, with retries. `first` is called with the success of the first attempt.
+    /// Settles, with retries. `first` is called with whether the first try succeeded.
     async fn settle(&self, ticket: &ReservationRecord, settlement: Settlement, first: impl FnOnce(bool)) {
         if ticket.most.is_zero() {
-            // Without retries: the script cannot recognise a repeated settlement of a free call, and a missing one
-            // costs nothing.
+            // Without retries: the script cannot recognise a repeated settlement of a free call, and a missing
+            // settlement of a free call costs nothing.
             return first(self.account.settle(ticket, &settlement).await.is_ok());
         }
         self.retry(|| self.account.settle(ticket, &settlement), first).await;

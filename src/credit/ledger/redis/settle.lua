@@ -1,5 +1,5 @@
--- Ends a reservation exactly once: the first settlement counts, repeated ones do nothing, even if the reservation
--- itself was lost.
+-- Ends a reservation exactly once: the first settlement counts, and repeated ones do nothing. The first one also counts
+-- if the reservation itself was lost.
 -- KEYS: spent amounts of the day, of the month and in total; open reservations; the mark that this reservation has
 -- ended; and for a call that was made: the day's totals by provider and client, the day's totals by provider, all
 -- days, the call history, the latest calls, the day's clients without an API key.
@@ -7,7 +7,7 @@
 -- seconds until the keys of the day and the month expire; number of accounts; the accounts; the day; number of totals
 -- of the day; three values for each (field by client, field by provider, amount); number of fields of the call history;
 -- two values for each (field, amount); the sample of this call, or ''; how many samples are stored; the client if it
--- has no API key, or ''; how many such clients the day may name. Beyond that number calls count without a client.
+-- has no API key, or ''; how many such clients the day may name. Beyond that number, calls count without a client.
 -- Returns 1, or 0 if the reservation had already ended.
 
 local function add(key, field, amount)

@@ -1,6 +1,6 @@
 //! Reads and writes the entropy-coded data of a JPEG (ITU T.81, annex F): bits and Huffman codes.
 
-/// The DC code of ITU T.81, table K.3: number of codes of each length, for categories 0 to 11.
+/// The Huffman table for DC differences in ITU T.81, table K.3: number of codes of each length, for categories 0 to 11.
 pub(super) const DC_LENGTHS: [u8; 16] = [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
 pub(super) const DC_CATEGORIES: u8 = 12;
 
@@ -20,7 +20,7 @@ pub(super) fn dc_codes() -> Vec<(u32, u32)> {
 /// Number of bits that are looked up at once; few codes are longer.
 const LOOKUP: u32 = 10;
 
-/// A Huffman code.
+/// A Huffman table: codes and their values.
 #[derive(Clone)]
 pub(super) struct Codes {
     /// Number of codes of each length.

@@ -3,8 +3,8 @@
 //!
 //! The decoders used here either reject a file with a damaged scan or invent the missing part. Viewers resume at the
 //! next restart marker and show grey for missing parts. So this module reads each scan, Huffman code by Huffman code,
-//! and writes it again: readable blocks unchanged to the bit, and other blocks without any coefficient. The result is
-//! a valid file for the same decoders.
+//! and writes it again: readable blocks with the same coefficients, and other blocks without any. The result is a
+//! valid file for the same decoders.
 
 use super::bits::{BitSink, BitWriter, Bits, DC_CATEGORIES, DC_LENGTHS, Discard, Tables};
 use super::restarts::Intervals;
@@ -200,7 +200,7 @@ impl<'a> Repair<'a> {
         }
     }
 
-    /// Writes grey for components without any data, because decoders reject a picture that lacks them.
+    /// Writes a grey scan for each component without data, because decoders reject a picture that lacks a component.
     fn add_missing_scans(&mut self) {
         for place in 0..self.lowest_bit.len() {
             if self.lowest_bit[place][0].is_some() {

@@ -76,7 +76,7 @@ impl<'a> IntactJpeg<'a> {
         Ok(Self { bytes, layout, size, colors })
     }
 
-    /// Decodes all pixels before passing the first one to the sink.
+    /// Decodes all samples before passing the first pixel to the sink.
     fn decode(&self, sink: &mut dyn Sink) -> Result<DecodeSummary, PhotoError> {
         let (width, height) = self.size;
         let large = u64::from(width) * u64::from(height) > SPLIT_ABOVE;

@@ -1,6 +1,6 @@
 //! Reads the blocks of one scan with the file's Huffman codes and writes them with fixed codes.
 //!
-//! To check only whether a file can be read, the output is discarded.
+//! With [`Discard`](super::bits::Discard) as the output, this only checks whether a scan can be read.
 
 use super::bits::{BitSink, Bits, Codes, Tables, dc_codes};
 use super::walk::{JpegLayout, ScanHeader};
@@ -15,8 +15,8 @@ const FIRST_OF_EIGHT: u32 = 0b0100_0000;
 const SIXTEEN_ZEROS: u8 = 0xF0;
 const MOST_BITS: u8 = 10;
 
-/// Maximum plausible DC coefficient: 8-bit samples give at most 1,024. Beyond it, libjpeg shows
-/// white as black.
+/// Maximum plausible DC coefficient, after multiplication by its quantization step. 8-bit samples give at most 1,024.
+/// Above 4,096, libjpeg shows white as black.
 const MOST_DC: i32 = 4096;
 
 const fn ac_symbols() -> [u8; 162] {
@@ -114,7 +114,8 @@ impl<'a, O: BitSink> Scan<'a, O> {
         read
     }
 
-    /// Writes an MCU that cannot be read: as mid-grey, without coefficients, or, in a refining scan, without changes.
+    /// Writes an MCU that cannot be read. In a refining scan it changes nothing. In any other scan its coefficients
+    /// become 0: mid-grey, without detail.
     pub(super) fn leave_out(&mut self, mcu: usize) {
         for block in 0..self.blocks.len() {
             let member = self.blocks[block].member;
@@ -131,7 +132,7 @@ impl<'a, O: BitSink> Scan<'a, O> {
         }
     }
 
-    /// Resets the state that blocks share, as at every restart marker.
+    /// Resets the state of reading, as at every restart marker. The written file has no restart markers.
     pub(super) fn restart(&mut self) {
         self.state = ScanState { written: self.state.written, ..ScanState::default() };
     }
@@ -221,8 +222,8 @@ impl<'a, O: BitSink> Scan<'a, O> {
         Some(nonzero)
     }
 
-    /// Copies a refining scan of a band (ITU T.81, G.1.2.3): the next bit of each coefficient that is not zero, and
-    /// the coefficients that stop being zero.
+    /// Copies a block of a scan that refines a band (ITU T.81, G.1.2.3): the next bit of each coefficient that is not
+    /// zero, and the coefficients that stop being zero.
     fn refine(
         &mut self,
         bits: &mut Bits<'_>,

@@ -99,7 +99,7 @@ impl Split<'_> {
         Some(())
     }
 
-    /// Blocks across and down in an interleaved scan, rounded up to whole MCUs.
+    /// Blocks of the wanted component across and down in an interleaved scan, which has only whole MCUs.
     fn padded(&self) -> (usize, usize) {
         let (mcus_x, mcus_y) = self.mcus();
         (mcus_x * usize::from(self.wanted.sampling.0), mcus_y * usize::from(self.wanted.sampling.1))

@@ -1,5 +1,5 @@
-//! Reads the structure of a JPEG (ITU T.81, annex B) without decoding. A file with a thousand scans is rejected and a
-//! damaged one is detected before memory or time is spent on it.
+//! Reads the structure of a JPEG (ITU T.81, annex B) without decoding, so that a file with a thousand scans is rejected
+//! before memory or time is spent on it, and a damaged file is detected.
 
 use super::{InputFormat, PhotoError, broken};
 
@@ -280,12 +280,12 @@ pub(super) fn restarts<'a>(bytes: &'a [u8], scan: &Segment) -> impl Iterator<Ite
     })
 }
 
-/// Skips fill bytes and invalid data between segments, up to the next relevant marker.
+/// Skips fill bytes and invalid data, up to the next marker that starts a segment or ends the image.
 fn next_marker(bytes: &[u8], at: &mut usize) -> Option<u8> {
     loop {
         *at += memchr::memchr(0xFF, bytes.get(*at..)?)? + 1;
         match *bytes.get(*at)? {
-            // Stuffing, fill, or a marker without parameters.
+            // Stuffing, or a marker without parameters.
             0x00 | 0x01 | 0xD0..=0xD7 | SOI => *at += 1,
             0xFF => {}
             marker => {

@@ -26,7 +26,7 @@ pub(super) fn decode(
     let chunks = Chunks::find(bytes)?;
     let reader = reader(chunks.picture(usize::MAX)).map_err(|error| broken(InputFormat::Png, error))?;
     let passes = if reader.info().interlaced { &INTERLACED[..] } else { &PLAIN };
-    // Before memory is allocated, data that is too short for enough of the picture is rejected.
+    // A file with too little image data is rejected before memory for the picture is allocated.
     let raw_bytes = reader.info().raw_bytes();
     if partial::damage(chunks.data.len() as u64 * DEFLATE, raw_bytes as u64).is_none() {
         return Err(broken(InputFormat::Png, "nearly all of its image data is missing"));

@@ -13,7 +13,7 @@ use crate::photo::PhotoError;
 use crate::photo::decode::profile;
 use crate::photo::head::be32;
 
-/// The ICC profile of a picture's samples, computed from other chunks if the file has none; `None` for sRGB.
+/// The ICC profile of a picture's samples: that of the file, or one computed from its other chunks; `None` for sRGB.
 pub(super) fn profile(chunks: &Chunks<'_>, colors: usize) -> Result<Option<Vec<u8>>, PhotoError> {
     let gray = colors == 1;
     if let Some(&[primaries, transfer, matrix, range]) = chunks.code_points {
@@ -112,7 +112,7 @@ const SAME_PRIMARIES: u32 = 1000;
 /// Valid gamma values; others are ignored.
 const GAMMAS: std::ops::RangeInclusive<u32> = 1_000..=10_000_000;
 
-/// The profile for a gamma value, and for the primaries if they are known.
+/// The profile for a gamma value, and for the primaries if the file has them; `None` for sRGB or an invalid gamma.
 fn of_gamma(gamma: &[u8], primaries: Option<&[u8]>, gray: bool) -> Option<Vec<u8>> {
     let gamma = be32(gamma, 0).filter(|gamma| GAMMAS.contains(gamma))? as f32;
     let primaries = primaries.filter(|_| !gray).and_then(primaries_of);

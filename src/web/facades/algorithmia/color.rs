@@ -87,7 +87,8 @@ pub async fn run(context: &Context, call: &Coloring, input: AlgoInput) -> Result
     let AlgoInput { raw, admission } = input;
     match raw {
         RawInput::Binary(upload) => {
-            // The upload has its own admission, which ends before the result is stored.
+            // The upload holds this admission, too. Dropping this copy lets the admission end with the upload, before the
+            // result is stored.
             drop(admission);
             let mut report = AlgoReport::default();
             let uri = colorize_one(context, call, upload, None, &mut report).await?;

@@ -2,7 +2,7 @@
 //!
 //! All clients read `error` in JSON. The last version of the Python client reads it only at status 200; for other
 //! statuses it shows only the number. So errors of an algorithm have status 200, as they had at Algorithmia. Only
-//! errors of the call itself (no permission, or not now) have another status.
+//! errors of the call itself (no permission, not available now, an internal error) have another status.
 
 use std::io::Cursor;
 
@@ -139,7 +139,7 @@ pub fn of_call(problem: &Problem, request: &Request<'_>, seconds: Option<f64>) -
         };
         return Rendering { status, media_type: ContentType::Plain, body: message, headers: Vec::new() };
     }
-    // No permission, or not now: clients and proxies have to see these statuses.
+    // No permission, not available now, or an internal error: clients and proxies have to see these statuses.
     let of_the_call = matches!(status.code, 401 | 403 | 408 | 429 | 500 | 503);
     let mut error = Map::new();
     error.insert("message".to_owned(), message.as_str().into());

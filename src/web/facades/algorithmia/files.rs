@@ -29,7 +29,7 @@ fn bucket(context: &Context) -> Option<ClientBucket> {
     context.client.bucket(context.snapshot.config.clients.ipv6_prefix)
 }
 
-/// 404 for something that does not exist or that the caller may not see.
+/// 404 for something that does not exist or that the caller is not allowed to see.
 pub fn missing(what: &str) -> Problem {
     Problem::new(Status::NotFound, format!("There is no {what} here."))
 }

@@ -30,7 +30,8 @@ pub async fn store(context: &Context, rendition: &Rendition) -> Result<String, P
     Ok(context.gateway.files().write_temp(rendition.bytes.clone(), extension, most).await?)
 }
 
-/// The cached picture with this name; `None` if the name is of another kind or has expired.
+/// The cached picture with this name; `None` if the name is of another kind or has expired, or if the cache no longer
+/// has the picture.
 pub async fn lookup(context: &Context, name: &Name) -> Option<(Bytes, [u8; 32])> {
     let digest = read(name.as_str(), SystemTime::now())?;
     cached(context, digest).await.map(|bytes| (bytes, digest))

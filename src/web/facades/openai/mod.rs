@@ -19,7 +19,7 @@ use crate::web::problem::{Problem, Rendering};
 /// The name of the model that stands for the configured route.
 const ROUTE: &str = "pixcolor";
 
-/// Prefixes of OpenAI's own image models. Many programs have these names built in, so they select the route.
+/// Prefixes of OpenAI's own image models. Many programs have such a name built in, so it selects the route.
 const OPENAI_MODELS: [&str; 3] = ["gpt-image-", "chatgpt-image-", "dall-e-"];
 
 /// The routes of this folder.

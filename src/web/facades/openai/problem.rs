@@ -48,7 +48,7 @@ pub fn rendering(problem: &Problem) -> Rendering {
     Rendering {
         status: Status::new(status),
         media_type: ContentType::JSON,
-        // Strings only: this cannot fail.
+        // Serializing strings cannot fail.
         body: serde_json::to_string(&ErrorBody { error }).unwrap_or_default(),
         headers: no_retry.then(|| Header::new("x-should-retry", "false")).into_iter().collect(),
     }

@@ -90,8 +90,8 @@ impl LedgerWriter {
         match LedgerFile::open(&self.folder, self.clock.now(), &self.in_hand()) {
             Ok((store, state, recovered)) => self.opened(store, state, recovered),
             Err(OpenError { state, reason }) => {
-                // The first reason is returned by `FileLedger::open` and not logged, because a command without paid
-                // calls does not need the ledger.
+                // The reason of the first failure is not logged, because a command without paid calls does not need
+                // the ledger. `health` returns it.
                 if self.known_trouble().is_some_and(|known| known.reason != reason) {
                     tracing::error!("{}", LedgerError { reason: reason.clone() });
                 }

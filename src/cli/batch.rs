@@ -115,7 +115,8 @@ impl Progress {
                     complain(format_args!("{}: the file is damaged. {damage}", file.display()));
                 }
             }
-            // The signal came before the provider was called, so the photograph costs nothing and counts as left.
+            // The signal came before the provider was called: the photograph costs nothing and is counted among those
+            // that are still to do ("left" in the summary).
             Err(error) if matches!(error.downcast_ref(), Some(Error::Abandoned { .. })) => {}
             Err(error) => {
                 self.failed += 1;

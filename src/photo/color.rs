@@ -1,7 +1,7 @@
 //! Detects uploads that are in colour already. One tint over the whole picture does not count as colour.
 //!
-//! A toned print (sepia, two-toned) has one chroma for each luminance; yellowed paper and stains lie along one hue. A
-//! colour photograph has many hues at the same luminance. So the detection measures the distance of each cell's a\*
+//! A toned print (sepia, two-toned) has one colour (a\*, b\*) at each luminance; the colours of yellowed paper and
+//! of stains share one hue. A colour photograph has many hues at the same luminance. So the detection measures the distance of each cell's a\*
 //! and b\* from the mean of the cells with similar luminance. Two numbers decide: the root mean square of these
 //! distances, and the root mean square of their parts across the main direction.
 //!

@@ -21,7 +21,7 @@ pub fn quote(text: &str, key: &str) -> String {
     }
 }
 
-/// A text with these keys masked: in plain text and in base64, alone or within a longer string.
+/// A text with these keys masked, as plain text and as base64 of the key alone or of a longer string that contains it.
 pub fn masked(text: &str, keys: &[&str], mask: &str) -> String {
     let mut forms: Vec<String> =
         keys.iter().filter(|key| !key.is_empty()).flat_map(|key| forms(key)).collect();

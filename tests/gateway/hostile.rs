@@ -1,5 +1,5 @@
-//! Hostile files over HTTP: each is rejected with a reason or is an image, none is expensive, and the server
-//! continues unharmed.
+//! Hostile files over HTTP: each is rejected with a reason or answered with an image, none takes much memory or time,
+//! and the server continues unharmed.
 
 use crate::corpus::{Becomes, corpus};
 use crate::harness::{Picture, Server};

@@ -28,8 +28,8 @@ impl ProviderMetrics {
         Ok(Self {
             calls: make.counter(
                 "pixcolor_provider_calls_total",
-                "Calls to providers by outcome: ok, or the kind of failure. Not called at all: not_ready, budget (too \
-                 little left), ledger (it cannot be used), abandoned (all clients have left).",
+                "Calls to providers by outcome: ok, or the kind of failure. The provider was not called: not_ready, \
+                 budget (too little left), ledger (it cannot be used), abandoned (all clients have left).",
                 &["provider", "outcome"],
             )?,
             seconds: make.histogram(

@@ -48,7 +48,8 @@ pub struct LedgerWriter {
     access: Access,
     /// `None` if the file exists and cannot be read.
     state: Option<LedgerState>,
-    /// Whether the totals in memory once came from an open file: then they are right, whatever happened to the file.
+    /// Whether this process has ever opened the ledger. From then on its totals in memory are complete, even if the
+    /// file is lost or closed later.
     owned: bool,
     /// Settlements that arrived while the file was closed, as lines.
     unwritten: Vec<u8>,

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::kinds::{One, kind};
 use super::place::Place;
-use super::problem::nearest;
-use super::provider::{MAX_NAME, ProviderConfig, is_name};
+use super::problem::ValueOrigin;
+use super::provider::{ProviderConfig, check_name, provider_hint};
 use crate::credit::{Budget, BudgetScope, Budgets, Credits, Window, Worth};
 
 /// The largest budget, in credits.
@@ -72,7 +72,7 @@ pub(super) fn checked(
     let mut budgets: Vec<Budget> = Vec::new();
     for (name, BudgetConfig { scope, window, credits: limit }) in configured {
         let place = place.at(&[&name]);
-        check_name(&name, &place);
+        check_name("a budget", &name, &place);
         check_scope(&scope, &place, names);
         if let Some(Budget { name: other, .. }) =
             budgets.iter().find(|other| other.scope == scope && other.window == window)
@@ -105,7 +105,7 @@ pub(super) fn checked_own(
     let mut own = budgets.to_vec();
     for (name, KeyBudgetConfig { window, credits: limit }) in configured {
         let place = place.at(&[&name]);
-        check_name(&name, &place);
+        check_name("a budget", &name, &place);
         let path = place.key(&[]);
         let other = budgets.iter().find(|budget| budget.name == name);
         if let Some(other) = other.filter(|budget| budget.scope != BudgetScope::Client) {
@@ -115,7 +115,11 @@ pub(super) fn checked_own(
             );
             place.problem(&[], message);
         }
-        let window = window.or(other.map(|budget| budget.window)).unwrap_or_default();
+        let window = window.unwrap_or_else(|| {
+            let usual = other.map(|budget| budget.window).unwrap_or_default();
+            place.report("window", usual.label().into(), ValueOrigin::Default);
+            usual
+        });
         own.retain(|budget| budget.name != name);
         if let Some(same) =
             own.iter().find(|budget| budget.scope == BudgetScope::Client && budget.window == window)
@@ -133,24 +137,11 @@ pub(super) fn checked_own(
     own.into()
 }
 
-fn check_name(name: &str, place: &Place<'_>) {
-    if !is_name(name) {
-        let message = format!(
-            "a budget cannot be named {name:?}: a name is 1 to {MAX_NAME} of a-z, 0-9, `-` and single `_`, and \
-             begins with a letter or a digit"
-        );
-        place.problem(&[], message);
-    }
-}
-
 fn check_scope(scope: &BudgetScope, place: &Place<'_>, providers: &[String]) {
     if let BudgetScope::Provider(name) = scope
         && !providers.contains(name)
     {
-        let hint = nearest(name, providers.iter().map(String::as_str)).map_or_else(
-            || format!("the providers are {}", providers.join(", ")),
-            |meant| format!("did you mean `provider:{meant}`?"),
-        );
+        let hint = provider_hint(name, providers, "provider:");
         place.problem(&["scope"], format!("there is no provider `{name}`: {hint}"));
     }
 }

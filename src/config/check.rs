@@ -23,15 +23,9 @@ pub(super) struct Checker<'r> {
 }
 
 impl Checker<'_> {
-    /// Checks a table. Returns its valid keys and values as JSON; `None` if a required key is missing or invalid. The
-    /// names of all allowed keys are added to `known`.
-    fn table(
-        self,
-        path: &[String],
-        schema: &Json,
-        dict: Option<&Dict>,
-        known: &mut Vec<String>,
-    ) -> Option<Json> {
+    /// Checks a table, in which only the keys of the schema are allowed. Returns the valid values as JSON, with an
+    /// example in place of a required text that is missing or invalid; `None` if another required key is.
+    pub(super) fn table(self, path: &[String], schema: &Json, dict: Option<&Dict>) -> Option<Json> {
         let tag = tag(schema);
         let chosen = match &tag {
             Some((key, words)) => self.chosen(path, schema, dict, (key, words)),
@@ -39,7 +33,6 @@ impl Checker<'_> {
         };
         let Some(schema) = chosen else {
             // Which other keys are allowed depends on the missing word.
-            known.extend(dict.into_iter().flat_map(Dict::keys).cloned());
             for (key, schema) in common(schema) {
                 let value = dict.and_then(|dict| dict.get(key));
                 value.map(|value| self.value(&[path, &[key.to_owned()]].concat(), schema, value));
@@ -50,7 +43,6 @@ impl Checker<'_> {
         for (key, schema) in properties(schema) {
             let path = [path, &[key.to_owned()]].concat();
             let needed = needed.contains(key);
-            known.push(key.to_owned());
             let value = dict.and_then(|dict| dict.get(key));
             let words = tag.as_ref().filter(|(tag, _)| *tag == key).map(|(_, words)| quoted(words));
             self.tell(&path, schema, needed, value, words);
@@ -58,25 +50,14 @@ impl Checker<'_> {
                 Some(value) => self.value(&path, schema, value),
                 None => self.absent(&path, schema, needed),
             };
-            // With an example in place of what is missing, the checks of several keys find more problems.
+            // With the example, the checks of several keys find more problems.
             let checked = checked.or_else(|| example(schema).filter(|_| needed));
             usable &= checked.is_some() || !needed;
             read.extend(checked.map(|value| (key.to_owned(), value)));
         }
-        usable.then_some(Json::Object(read))
-    }
-
-    /// The whole configuration.
-    pub(super) fn root(self, schema: &Json) -> Option<Json> {
-        self.closed_table(&[], schema, Some(&self.reader.root))
-    }
-
-    /// A table in which no other keys than those of the schema are allowed.
-    fn closed_table(self, path: &[String], schema: &Json, dict: Option<&Dict>) -> Option<Json> {
-        let mut known = Vec::new();
-        let read = self.table(path, schema, dict, &mut known);
+        let known: Vec<_> = properties(schema).map(|(key, _)| key.to_owned()).collect();
         self.reader.note_unknown(path, dict, &known);
-        read
+        usable.then_some(Json::Object(read))
     }
 
     /// The branch of a table that the word at `key` chooses.
@@ -91,7 +72,10 @@ impl Checker<'_> {
         match dict.and_then(|dict| dict.get(key)) {
             None => {
                 let (name, siblings) = self.siblings(path);
-                let near = nearest(name, siblings.iter().map(String::as_str).filter(|other| *other != name));
+                // A table that is not there has no name to mistype.
+                let others =
+                    siblings.iter().map(String::as_str).filter(|other| dict.is_some() && *other != name);
+                let near = nearest(name, others);
                 let meant = near.map_or(String::new(), |near| format!("did you mean `{near}`? Or "));
                 let message =
                     format!("`{}` has no `{key}`: {meant}it must be {}", dotted(path), quoted(words));
@@ -120,7 +104,7 @@ impl Checker<'_> {
     fn absent(self, path: &[String], schema: &Json, needed: bool) -> Option<Json> {
         let default = schema.get("default").cloned().unwrap_or_default();
         if is_table(schema) && schema.get(OPTIONAL).is_none() {
-            return self.closed_table(path, schema, None);
+            return self.table(path, schema, None);
         }
         if needed {
             let (key, table) = path.split_last()?;
@@ -151,7 +135,7 @@ impl Checker<'_> {
             };
         }
         match value {
-            Value::Dict(_, dict) if is_table(schema) => self.closed_table(path, schema, Some(dict)),
+            Value::Dict(_, dict) if is_table(schema) => self.table(path, schema, Some(dict)),
             Value::Dict(_, dict) if is_named(schema) => {
                 Some(self.named(path, &schema["additionalProperties"], dict))
             }
@@ -330,13 +314,12 @@ impl Checker<'_> {
         None
     }
 
-    /// Notes a problem with a value. One that follows from another key belongs to the table that is set.
+    /// Notes a problem with a value. A default that follows from an invalid value is not noted: that value is.
     fn note_at(self, path: &[String], value: &Value, message: String) {
-        let origin = match self.reader.origin(path, value) {
-            ValueOrigin::Default => self.reader.origin_of(path),
-            origin => origin,
-        };
-        self.note(origin, message);
+        let origin = self.reader.origin(path, value);
+        if origin != ValueOrigin::Default {
+            self.note(origin, message);
+        }
     }
 
     fn problem(self, path: &[String], message: String) {

@@ -2,7 +2,7 @@
 //! keys, and the entries that exist by default in tables whose names the operator chooses; all other defaults are in
 //! the schema. Above it are the variables of AWS and of Algorithmia's clients.
 
-use figment::value::{Dict, Tag, Value};
+use figment::value::{Dict, Value};
 
 use super::algorithmia;
 use super::facades::ALGORITHMS;
@@ -84,12 +84,11 @@ fn defaults(source: &ConfigSource, set: &Dict) -> Layer {
     let usual = LimitsConfig::default();
     let largest = |key: &str, read: fn(&Value) -> Option<u64>| find(set, &["limits", key]).and_then(read);
     let pixels = largest("pixels", |value| whole(value)?.try_into().ok());
-    let pixels = pixels.filter(|more| (usual.decoding_pixels..=1_000_000_000).contains(more));
+    let pixels = pixels.filter(|more| *more > usual.decoding_pixels);
     add(&["limits", "decoding_pixels"], pixels.map(Value::from));
     let bytes = largest("upload_bytes", size);
-    let bytes = bytes.filter(|more| (usual.upload_memory..=1 << 30).contains(more));
-    let shown = bytes.and_then(|bytes| Size::serialize(&bytes, serde_json::value::Serializer).ok());
-    add(&["limits", "upload_memory"], shown.and_then(|shown| Value::serialize(shown).ok()));
+    let bytes = bytes.filter(|more| *more > usual.upload_memory).map(Size::shown);
+    add(&["limits", "upload_memory"], bytes.and_then(|bytes| Value::serialize(bytes).ok()));
     for (algorithm, serves) in ALGORITHMS {
         add(&["facades", "algorithmia", "algorithms", algorithm], Some(Value::from(serves)));
     }
@@ -119,36 +118,18 @@ fn limits(set: &Dict, add: &mut impl FnMut(&[&str], Option<Value>)) {
         let names = table.find_ref("limits").and_then(Value::as_dict).into_iter().flat_map(Dict::keys);
         for name in names {
             let shipped = SHIPPED.iter().find(|(shipped, ..)| shipped == name);
-            let part = |key: &str| find(set, &["quota", "limits", name, key]).cloned().map(untagged);
+            let part = |key: &str| find(set, &["quota", "limits", name, key]).cloned();
             let path = ["keys", key, "limits", name];
             let at = |key: &'static str| [&path[..], &[key]].concat();
-            let of = part("of").filter(|of| is_word(of, &UNITS));
-            let of = of.or_else(|| Some(Value::from(shipped?.1)));
+            let of = part("of").or_else(|| Some(Value::from(shipped?.1)));
             let own = find(set, &at("of"));
             // A rate is an amount of what the limit counts.
             if own.is_none_or(|own| Some(own.as_str()) == of.as_ref().map(Value::as_str)) {
-                let rate = part("rate").filter(|rate| size(rate).is_some());
-                add(&at("rate"), rate.or_else(|| Some(env_value(shipped?.3))));
+                add(&at("rate"), part("rate").or_else(|| Some(env_value(shipped?.3))));
             }
             add(&at("of"), of);
-            add(&at("per"), part("per").filter(|per| is_word(per, &PERIODS)));
+            add(&at("per"), part("per"));
         }
-    }
-}
-
-const UNITS: [&str; 4] = ["requests", "bytes", "pictures", "megapixels"];
-const PERIODS: [&str; 4] = ["second", "minute", "hour", "day"];
-
-fn is_word(value: &Value, words: &[&str]) -> bool {
-    value.as_str().is_some_and(|word| words.contains(&word))
-}
-
-/// The same value without its source.
-fn untagged(value: Value) -> Value {
-    match value {
-        Value::String(_, text) => Value::from(text),
-        Value::Num(_, number) => Value::Num(Tag::Default, number),
-        other => other,
     }
 }
 

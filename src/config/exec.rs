@@ -10,6 +10,7 @@ use smart_default::SmartDefault;
 
 use super::kinds::{List, One, Parsed, Size, kind};
 use super::place::Place;
+use super::problem::ValueOrigin;
 use super::secret::Secret;
 
 /// What the value of a variable in `env` must be, for error messages.
@@ -108,16 +109,12 @@ impl fmt::Debug for Word {
 }
 
 impl JsonSchema for Word {
-    fn inline_schema() -> bool {
-        true
-    }
-
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Word".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let text = json_schema!({ "type": "string", "format": CommandWord::FORMAT });
+        let text = json_schema!({ "type": "string", "format": CommandWord::FORMAT, "x-must-be": VARIABLE });
         json_schema!({ "anyOf": [text, Secret::json_schema(generator)], "x-must-be": VARIABLE })
     }
 }
@@ -135,6 +132,7 @@ impl ExecConfig {
         }
         if self.model.is_empty() {
             self.model = self.command.join(" ");
+            place.report("model", self.model.as_str().into(), ValueOrigin::Default);
         }
         if self.dir.as_os_str().is_empty() {
             self.dir = place.folder_of("command");

@@ -12,7 +12,7 @@ use super::algorithmia::Algorithm;
 use super::http::HostPattern;
 use super::kinds::{List, Named, Size, kind};
 use super::place::Place;
-use super::problem::nearest;
+use super::provider::provider_hint;
 
 /// Other services' protocols, for their clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -120,20 +120,22 @@ pub(super) const ALGORITHMS: [(&str, &str); 2] =
 impl AlgorithmiaFacade {
     /// Checks the settings against each other and the names of the providers.
     pub(super) fn check(&self, place: &Place<'_>, providers: &[String]) {
+        // Also of those that are off.
+        for name in place.names(&["algorithms"]) {
+            let path = ["algorithms", &name];
+            let named = Algorithm::parse(&name).is_some_and(|algorithm| algorithm.to_string() == name);
+            if !named || name.matches('/').count() != 1 {
+                let key = place.key(&path);
+                place.problem(&path, format!("`{key}`: an algorithm is named OWNER/NAME here"));
+            }
+        }
         for (name, serves) in &self.algorithms {
             let path = ["algorithms", name];
             let key = place.key(&path);
-            let named = Algorithm::parse(name).is_some_and(|algorithm| algorithm.to_string() == *name);
-            if !named || name.matches('/').count() != 1 {
-                place.problem(&path, format!("`{key}`: an algorithm is named OWNER/NAME here"));
-            }
             if let Serves::Provider(provider) = serves
                 && !providers.contains(provider)
             {
-                let hint = nearest(provider, providers.iter().map(String::as_str)).map_or_else(
-                    || format!("the providers are {}", providers.join(", ")),
-                    |meant| format!("did you mean `provider:{meant}`?"),
-                );
+                let hint = provider_hint(provider, providers, "provider:");
                 place.problem(&path, format!("`{key}`: there is no provider `{provider}`: {hint}"));
             }
         }

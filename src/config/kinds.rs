@@ -9,21 +9,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value as Json;
 
-use super::ProviderName;
-use super::algorithmia::{AlgorithmName, AlgorithmiaUrl};
-use super::budgets::{BudgetCredits, Scope};
-use super::clients::{Network, OwnHost};
-use super::exec::{CommandWord, ProgramName, VariableName};
-use super::facades::{InputHostName, Served};
-use super::http::{
-    AcceptedFormat, AcceptedSize, ApiUrl, BodyTemplate, FieldName, LineTemplate, ModelName, PathTemplate,
-    ReplyPointer, ResultHost, VersionName,
-};
-use super::metrics::Listener;
-use super::price::{CurrencyCode, MinimumCredits, QuantityPointer, RateNumber, UnitNumber};
-use super::shared::{KeyPrefix, RedisUrl};
-use super::store::{BucketUrl, Region, StoreUrl};
-
 /// The pattern of a size: a number, and a unit such as B, KB or KiB.
 const SIZE: &str = r"^\s*[0-9.]+\s*([kKmMgGtTpP][iI]?)?[bB]?\s*$";
 
@@ -33,6 +18,11 @@ pub(super) struct Size;
 impl Size {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         u64::deserialize(deserializer)
+    }
+
+    /// As `serialize`, as JSON.
+    pub(super) fn shown(bytes: u64) -> Json {
+        Self::serialize(&bytes, serde_json::value::Serializer).unwrap_or_default()
     }
 
     /// Writes bytes with the largest unit that gives a whole number.
@@ -86,10 +76,6 @@ impl OptionalSeconds {
 macro_rules! inline_schema {
     ($($kind:ident: $schema:tt;)*) => {$(
         impl JsonSchema for $kind {
-            fn inline_schema() -> bool {
-                true
-            }
-
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($kind).into()
             }
@@ -166,40 +152,40 @@ type Check = fn(&str) -> Result<(), String>;
 
 /// The checks of all kinds, each with the format of its kind.
 const CHECKS: &[(&str, Check)] = &[
-    check::<AcceptedFormat>(),
-    check::<AcceptedSize>(),
-    check::<AlgorithmName>(),
-    check::<AlgorithmiaUrl>(),
-    check::<ApiUrl>(),
-    check::<BodyTemplate>(),
-    check::<BucketUrl>(),
-    check::<BudgetCredits>(),
-    check::<CommandWord>(),
-    check::<CurrencyCode>(),
-    check::<FieldName>(),
-    check::<InputHostName>(),
-    check::<KeyPrefix>(),
-    check::<LineTemplate>(),
-    check::<Listener>(),
-    check::<MinimumCredits>(),
-    check::<ModelName>(),
-    check::<Network>(),
-    check::<OwnHost>(),
-    check::<PathTemplate>(),
-    check::<ProgramName>(),
-    check::<ProviderName>(),
-    check::<QuantityPointer>(),
-    check::<RateNumber>(),
-    check::<RedisUrl>(),
-    check::<Region>(),
-    check::<ReplyPointer>(),
-    check::<ResultHost>(),
-    check::<Scope>(),
-    check::<Served>(),
-    check::<StoreUrl>(),
-    check::<UnitNumber>(),
-    check::<VariableName>(),
-    check::<VersionName>(),
+    check::<super::http::AcceptedFormat>(),
+    check::<super::http::AcceptedSize>(),
+    check::<super::algorithmia::AlgorithmName>(),
+    check::<super::algorithmia::AlgorithmiaUrl>(),
+    check::<super::http::ApiUrl>(),
+    check::<super::http::BodyTemplate>(),
+    check::<super::store::BucketUrl>(),
+    check::<super::budgets::BudgetCredits>(),
+    check::<super::exec::CommandWord>(),
+    check::<super::price::CurrencyCode>(),
+    check::<super::http::FieldName>(),
+    check::<super::facades::InputHostName>(),
+    check::<super::shared::KeyPrefix>(),
+    check::<super::http::LineTemplate>(),
+    check::<super::metrics::Listener>(),
+    check::<super::price::MinimumCredits>(),
+    check::<super::http::ModelName>(),
+    check::<super::clients::Network>(),
+    check::<super::clients::OwnHost>(),
+    check::<super::http::PathTemplate>(),
+    check::<super::exec::ProgramName>(),
+    check::<super::ProviderName>(),
+    check::<super::price::QuantityPointer>(),
+    check::<super::price::RateNumber>(),
+    check::<super::shared::RedisUrl>(),
+    check::<super::store::Region>(),
+    check::<super::http::ReplyPointer>(),
+    check::<super::http::ResultHost>(),
+    check::<super::budgets::Scope>(),
+    check::<super::facades::Served>(),
+    check::<super::store::StoreUrl>(),
+    check::<super::price::UnitNumber>(),
+    check::<super::exec::VariableName>(),
+    check::<super::http::VersionName>(),
 ];
 
 const fn check<K: Parsed>() -> (&'static str, Check) {
@@ -301,10 +287,6 @@ fn schema<K: Parsed>() -> Schema {
 macro_rules! kind_schema {
     ($($wrapper:ident: $schema:expr;)*) => {$(
         impl<K: Parsed> JsonSchema for $wrapper<K> {
-            fn inline_schema() -> bool {
-                true
-            }
-
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 format!("{} {}", stringify!($wrapper), K::FORMAT).into()
             }

@@ -103,8 +103,7 @@ use keys::KeyConfig;
 use kinds::{List, kind};
 use layer::Layer;
 use place::Place;
-use problem::nearest;
-use provider::ProviderTable;
+use provider::{ProviderTable, provider_hint};
 use quota::QuotaTable;
 use reader::Reader;
 
@@ -313,10 +312,7 @@ fn check_route(place: &Place<'_>, route: &[String], providers: &[String]) {
             place.problem(&path, format!("`route` names provider `{name}` twice"));
         }
         if !providers.contains(name) {
-            let hint = nearest(name, providers.iter().map(String::as_str)).map_or_else(
-                || format!("the providers are {}", providers.join(", ")),
-                |meant| format!("did you mean `{meant}`?"),
-            );
+            let hint = provider_hint(name, providers, "");
             place.problem(&path, format!("`route` names provider `{name}`, which is not there: {hint}"));
         }
     }

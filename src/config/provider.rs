@@ -16,14 +16,14 @@ use super::on_disconnect::OnDisconnect;
 use super::onnx::OnnxConfig;
 use super::place::Place;
 use super::price::PriceConfig;
-use super::problem::ValueOrigin;
+use super::problem::{ValueOrigin, nearest};
 use super::remote::RemoteConfig;
 use super::schema::describe_tag;
 use crate::credit::price::PricedUnit;
 use crate::credit::{CallFacts, Credits, Price};
 
 /// Maximum length of the name of a provider, a budget or a rate limit.
-pub(super) const MAX_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 
 /// A provider. The file `providers/NAME.toml` contains this table without the prefix: `timeout`, and `failures` under
 /// `[breaker]`.
@@ -148,13 +148,7 @@ impl Common {
 
 impl ProviderConfig {
     pub(super) fn checked(name: &str, table: ProviderTable, place: &Place<'_>) -> Self {
-        if !is_name(name) {
-            let message = format!(
-                "a provider cannot be named {name:?}: a name is 1 to {MAX_NAME} of a-z, 0-9, `-` and single `_`, \
-                 and begins with a letter or a digit"
-            );
-            place.problem(&[], message);
-        }
+        check_name("a provider", name, place);
         let ProviderTable { common, price, on_disconnect, mut kind } = table;
         kind.complete(place);
         if matches!(kind, KindConfig::Http(_)) && !place.has("price") {
@@ -213,8 +207,27 @@ fn unpriced(name: &str) -> String {
     )
 }
 
+/// Notes that something, such as "a budget", cannot have this name.
+pub(super) fn check_name(what: &str, name: &str, place: &Place<'_>) {
+    if !is_name(name) {
+        let message = format!(
+            "{what} cannot be named {name:?}: a name is 1 to {MAX_NAME} of a-z, 0-9, `-` and single `_`, and begins with \
+             a letter or a digit"
+        );
+        place.problem(&[], message);
+    }
+}
+
+/// The hint for a name that no provider has; `prefix` stands before a name in the key's values.
+pub(super) fn provider_hint(name: &str, providers: &[String], prefix: &str) -> String {
+    match nearest(name, providers.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean `{prefix}{meant}`?"),
+        None => format!("the providers are {}", providers.join(", ")),
+    }
+}
+
 /// Whether the name is allowed. Names appear in URLs, metrics and environment variables, where `__` separates keys.
-pub(super) fn is_name(name: &str) -> bool {
+fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     (1..=MAX_NAME).contains(&name.len())
         && name.starts_with(plain)

@@ -10,7 +10,8 @@ use smart_default::SmartDefault;
 use super::kinds::{OptionalSize, Size};
 use super::limits::LimitsConfig;
 use super::place::Place;
-use super::provider::is_name;
+use super::problem::ValueOrigin;
+use super::provider::check_name;
 use super::schema::describe_tag;
 use crate::quota::{Charge, ClientBucket, Gate, Limit, LimitError, LimitScope, RatePeriod, Unit};
 
@@ -235,10 +236,7 @@ fn limit<B: Into<LimitScope>>(
     place: &Place<'_>,
     sizes: &LimitsConfig,
 ) -> Option<(Arc<Limit>, bool)> {
-    if !is_name(name) {
-        let message = format!("a limit cannot be named {name:?}: take a-z, 0-9, `-` and single `_`");
-        place.problem(&[], message);
-    }
+    check_name("a limit", name, place);
     let (of, common, rate, burst) = match config {
         LimitConfig::Requests(CountLimit { common, rate, burst }) => (Unit::Requests, common, rate, burst),
         LimitConfig::Bytes(SizeLimit { common, rate, burst }) => (Unit::Bytes, common, rate, burst),
@@ -253,7 +251,15 @@ fn limit<B: Into<LimitScope>>(
         Unit::Bytes => (sizes.upload_bytes, "limits.upload_bytes"),
         Unit::Megapixels => (sizes.pixels.div_ceil(of.scale()), "limits.pixels"),
     };
-    let burst = burst.unwrap_or(rate.max(largest));
+    let burst = burst.unwrap_or_else(|| {
+        let usual = rate.max(largest);
+        let shown = match of {
+            Unit::Bytes => Size::shown(usual),
+            _ => usual.into(),
+        };
+        place.report("burst", shown, ValueOrigin::Default);
+        usual
+    });
     if common.enabled && burst < largest {
         let path = place.key(&["burst"]);
         let message = format!("`{path}` must not be below `{setting}`: the largest photo would never pass");

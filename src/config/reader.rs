@@ -91,7 +91,7 @@ impl<'s> Reader<'s> {
     /// Checks and converts everything.
     pub(super) fn read(self) -> (Config, Notes) {
         let schema = schema_of::<Tables>();
-        let read = Checker { reader: &self, listed: true }.root(&schema);
+        let read = Checker { reader: &self, listed: true }.table(&[], &schema, Some(&self.root));
         // The error is not shown, because it may quote a secret. Only a fault of the schema can cause it.
         let tables = read.and_then(|read| serde_json::from_value(read).ok()).unwrap_or_else(|| {
             let message = "the configuration does not fit its own schema: please report this".to_owned();

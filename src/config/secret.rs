@@ -171,10 +171,6 @@ impl<'de> Deserialize<'de> for Secret {
 
 /// The schema of a secret as it is written: where the secret is stored.
 impl JsonSchema for Secret {
-    fn inline_schema() -> bool {
-        true
-    }
-
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Secret".into()
     }

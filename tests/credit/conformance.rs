@@ -192,7 +192,7 @@ async fn a_dropped_reservation_is_charged_or_returned(ledger: &dyn Ledger) {
     // The reservation was granted, so the call may have happened.
     drop(ledger.reserve(reserve_request(100, &budgets)).await.unwrap());
     assert_eq!(amounts_when_settled(ledger, &budgets).await, [(100, 0); 9]);
-    // The reserving future was dropped before it returned a reservation, or the reservation was dropped at once.
+    // A future of `reserve` is dropped before it returns a reservation, or it returns one, which is dropped at once.
     let mut spent = 100;
     for _ in 0..50 {
         drop(ledger.reserve(reserve_request(100, &budgets)));

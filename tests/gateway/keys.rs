@@ -242,7 +242,7 @@ fn a_key_may_have_its_own_limits_and_budgets() {
     let server = before_local(&fake.url(), "timeout = 5\n")
         .file("config/pixcolor.toml", format!("route = [\"algorithmia\", \"local\"]\n{own}"))
         .start();
-    assert!(server.said().contains("`keys.bob` is for a key that is not there"), "{}", server.said());
+    assert!(server.said().contains("`keys.bob` is for a key that does not exist"), "{}", server.said());
     let keys = ["bob", "ann"].map(|name| server.command(&["key", "new", name]));
     let [bob, ann] = keys.each_ref().map(|key| [("Authorization", key.as_str())]);
     server.until_known(&keys[1]);

@@ -11,7 +11,7 @@ use crate::traffic::Setting;
 const DASHBOARD: &str = include_str!("../../deploy/grafana/pixcolor.json");
 const RULES: &str = include_str!("../../deploy/prometheus/rules.yml");
 
-/// Every query and its panel's title. Grafana's variables are replaced by their values for a short period.
+/// Every query and its panel's title. Grafana's variables are replaced by short intervals (`1m`, `5m`).
 fn queries() -> Vec<(String, String)> {
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     let mut queries = Vec::new();

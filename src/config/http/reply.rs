@@ -180,10 +180,6 @@ impl Pointers {
 }
 
 impl JsonSchema for Pointers {
-    fn inline_schema() -> bool {
-        true
-    }
-
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Pointers".into()
     }
@@ -217,10 +213,6 @@ impl Scalar {
 }
 
 impl JsonSchema for Scalar {
-    fn inline_schema() -> bool {
-        true
-    }
-
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Scalar".into()
     }

@@ -121,10 +121,6 @@ impl<'de> Deserialize<'de> for JsonTemplate {
 }
 
 impl JsonSchema for JsonTemplate {
-    fn inline_schema() -> bool {
-        true
-    }
-
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "JsonTemplate".into()
     }
@@ -251,7 +247,7 @@ fn wrong_header(name: &str, template: &Template) -> Option<&'static str> {
         // Checks the text between the fields; the fields' values are always one line of text.
         Ok(_) if HeaderValue::from_str(&template.to_string()).is_err() => Some("must be one line of text"),
         Ok(_) => None,
-        Err(_) => Some("is no name that a header can have"),
+        Err(_) => Some("is not a valid header name"),
     }
 }
 

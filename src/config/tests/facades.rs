@@ -41,6 +41,10 @@ fn facade_errors_name_their_line() {
         &["2: `facades.algorithmia.algorithms.\"me/Mine/1.0\"`: an algorithm is named OWNER/NAME here"],
     );
     refused(
+        "[facades.algorithmia]\nalgorithms = { \"me/Mine/1.0\" = \"off\" }\n",
+        &["2: `facades.algorithmia.algorithms.\"me/Mine/1.0\"`: an algorithm is named OWNER/NAME here"],
+    );
+    refused(
         "[facades.algorithmia]\nalgorithms = { \"me/Mine\" = \"local\" }\n",
         &[
             "2: `facades.algorithmia.algorithms.\"me/Mine\"` must be \"route\", \"provider:NAME\", \"hello\" or \"off\", not \"local\"",

@@ -132,7 +132,7 @@ fn an_error_names_its_line_and_gives_a_hint() {
             "`providers.x.request.headers.A` has an unknown field `{{secret.kye}}`: did you mean `{{secret.key}}`?",
         ),
         ("headers.A = \"{{image.base64}}\"", "contains `{{image.base64}}`, which is allowed only in a body"),
-        ("headers.\"a b\" = \"c\"", "is no name that a header can have"),
+        ("headers.\"a b\" = \"c\"", "is not a valid header name"),
         ("headers.Content-Type = \"c\"", "follows from the rest of the request"),
         ("headers.A = \"c\\nd\"", "must be one line of text"),
         ("headers.A = [1]", "must be text, in which {{fields}} are filled in, not a list"),

@@ -156,7 +156,10 @@ fn rates_that_refuse_everything_and_invalid_limits_are_refused() {
     );
     refused(
         "[quota.limits.Mine]\nof = \"pictures\"\nrate = 1",
-        &["2: a limit cannot be named \"Mine\": take a-z, 0-9, `-` and single `_`"],
+        &[
+            "2: a limit cannot be named \"Mine\": a name is 1 to 64 of a-z, 0-9, `-` and single `_`, and begins with a \
+           letter or a digit",
+        ],
     );
     refused(
         "[quota.limits.pictures]\nrates = 1",
@@ -250,10 +253,7 @@ fn a_problem_with_a_default_has_the_line_of_the_table_that_causes_it() {
     // An invalid value is reported where it is set and not for each key that would have it by default.
     refused(
         "quota.limits.mine = { of = \"pictures\", by = \"key\", rate = \"x\" }\nkeys.bob.limits.mine.burst = 5",
-        &[
-            "2: `quota.limits.mine.rate` must be a whole number from 1 to 1000000000, not \"x\"",
-            "3: `keys.bob.limits.mine` has no `rate`: it must be a whole number from 1 to 1000000000",
-        ],
+        &["2: `quota.limits.mine.rate` must be a whole number from 1 to 1000000000, not \"x\""],
     );
     refused(
         "limits.pixels = 10_000_000_000_000",

@@ -99,6 +99,8 @@ fn the_report_says_what_each_key_is_worth_and_who_set_it() {
         "route = [\"local\"]  # default",
         "limits.side = 7  # config/pixcolor.toml:2",
         "limits.request_seconds = 120  # default",
+        "quota.limits.bytes.burst = \"4 GiB\"  # default",
+        "quota.limits.pictures.burst = 600  # default",
         "output.mark = true  # environment variable PIXCOLOR_OUTPUT__MARK",
         "# admin.token is not set",
         "# warning: environment variable PIXCOLOR_PORT is no setting and is ignored",

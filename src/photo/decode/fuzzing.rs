@@ -9,8 +9,8 @@ use super::profile::ToSrgb;
 use super::{InputFormat, exif, jpeg};
 use crate::photo::{Damage, Limits, PhotoError, read_head};
 
-/// Finds the segments of a JPEG and writes the files that PixColor makes from it before decoding: first the repaired
-/// file, then one file for each component of a progressive file.
+/// Finds the segments of a JPEG and returns the JPEG files that PixColor makes from it before decoding: first the
+/// repaired file, then one file for each component of a progressive file.
 ///
 /// # Errors
 /// As [`crate::photo::Photo::decode`]; [`PhotoError::Unsupported`] for another format.

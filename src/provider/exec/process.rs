@@ -74,7 +74,7 @@ pub enum RunError {
     #[error("its program was not done in time and was killed")]
     Late,
     /// A system call failed.
-    #[error("the status of its program cannot be read: {0}")]
+    #[error("its program could not be observed: {0}")]
     Lost(io::Error),
 }
 

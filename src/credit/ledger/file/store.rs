@@ -187,7 +187,7 @@ impl LedgerFile {
         self.file = file;
     }
 
-    /// Syncs the file, and the checkpoint as well if `durable`.
+    /// Syncs the file and writes a checkpoint, which is synced too if `durable`.
     pub fn sync(&mut self, state: &LedgerState, durable: bool) -> io::Result<()> {
         self.file.sync_data()?;
         self.note(state, None, durable)

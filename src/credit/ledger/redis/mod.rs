@@ -184,7 +184,7 @@ impl Ledger for RedisLedger {
             working.settle(&ticket, settlement, first).await;
         });
         if !answered.await.unwrap_or_default() {
-            tracing::debug!("a settlement was not recorded at the first attempt");
+            tracing::debug!("a settlement was not recorded at the first try");
         }
         settled
     }

@@ -35,6 +35,22 @@ impl Size {
     }
 }
 
+/// An optional size in bytes.
+pub(super) struct OptionalSize;
+
+impl OptionalSize {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        Size::deserialize(deserializer).map(Some)
+    }
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => Size::serialize(bytes, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+}
+
 /// A duration in seconds.
 pub(super) struct Seconds;
 
@@ -85,22 +101,6 @@ macro_rules! inline_schema {
             }
         }
     )*};
-}
-
-/// An optional size in bytes.
-pub(super) struct OptionalSize;
-
-impl OptionalSize {
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-        Size::deserialize(deserializer).map(Some)
-    }
-
-    pub(super) fn serialize<S: Serializer>(bytes: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-        match bytes {
-            Some(bytes) => Size::serialize(bytes, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
 }
 
 inline_schema! {

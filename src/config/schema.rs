@@ -184,11 +184,9 @@ pub(super) fn describe_tag(key: &'static str, about: &'static str) -> impl FnMut
 /// The key whose word chooses a branch of a table, with the words of all branches.
 pub(super) fn tag(schema: &Json) -> Option<(&str, Vec<&str>)> {
     let branches = schema.get("oneOf")?.as_array()?;
-    let word = |branch: &'_ Json, key: &str| {
-        branch.get("properties")?.get(key)?.get("const")?.as_str().map(str::len)
-    };
-    let keys = branches.first()?.get("properties")?.as_object()?.keys();
-    let key = keys.into_iter().find(|key| branches.iter().all(|branch| word(branch, key).is_some()))?;
+    let chooses = |branch: &Json, key: &str| branch["properties"][key]["const"].is_string();
+    let (key, _) =
+        properties(branches.first()?).find(|(key, _)| branches.iter().all(|branch| chooses(branch, key)))?;
     let words = branches.iter().filter_map(|branch| branch["properties"][key]["const"].as_str());
     Some((key, words.collect()))
 }
@@ -266,17 +264,17 @@ pub(super) fn must_be(schema: &Json) -> String {
     let bound = |keyword: &str| schema.get(keyword).cloned().unwrap_or_default();
     let (least, most) = (bound("minimum"), bound("maximum"));
     let own = text(schema, "x-must-be");
-    let (noun, example) = (text(schema, "x-noun"), schema.get("examples").and_then(|all| all.get(0)));
+    let noun = text(schema, "x-noun");
     if !own.is_empty() {
         own.to_owned()
     } else if let Some(words) = words(schema) {
         quoted(&words)
     } else if let Some(items) = schema.get("items") {
-        match items.get("examples").and_then(|all| all.get(0)) {
+        match example(items) {
             Some(example) => format!("a list such as [{example}]"),
             None => "a list of tables such as [{ ... }]".to_owned(),
         }
-    } else if let (false, Some(example)) = (noun.is_empty(), example) {
+    } else if let (false, Some(example)) = (noun.is_empty(), example(schema)) {
         format!("{noun} such as {example}")
     } else if !noun.is_empty() {
         noun.to_owned()

@@ -42,7 +42,7 @@ pub struct AlgorithmiaConfig {
     // The host's replies cannot name another host.
     #[default = true]
     pub allow_private: bool,
-    /// The algorithm to call. A version prevents changes of colour when a new version appears.
+    /// The algorithm to call. With a version, the colours do not change when a new version is published.
     #[serde(with = "One::<AlgorithmName>")]
     pub algorithm: Algorithm,
     #[serde(flatten)]
@@ -52,7 +52,7 @@ pub struct AlgorithmiaConfig {
 kind!(AlgorithmiaUrl: Url, "algorithmia-url", HOST, "", |text| address(text, KEY));
 kind!(
     AlgorithmName: Algorithm, "algorithm", "an algorithm, such as \"OWNER/NAME\" or \"OWNER/NAME/1.1.5\"", "",
-    |text| Algorithm::parse(text).ok_or_else(String::new)
+    |text| Algorithm::parse(text)
 );
 
 /// An algorithm: `OWNER/NAME` or `OWNER/NAME/VERSION`.
@@ -65,7 +65,7 @@ pub struct Algorithm {
 }
 
 impl AlgorithmiaConfig {
-    /// Forgets the address of the closed public service, unless a file of the operator names it.
+    /// Removes the address of the closed public service, unless a file of the operator names it.
     pub(super) fn check(&mut self, place: &Place<'_>) {
         let origin = place.origin(&["base_url"]);
         let own_file = matches!(origin, ValueOrigin::File { built_in: false, .. });

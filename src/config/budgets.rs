@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::kinds::{One, kind};
 use super::place::Place;
+use super::price::credits;
 use super::problem::ValueOrigin;
 use super::provider::{ProviderConfig, check_name, provider_hint};
 use crate::credit::{Budget, BudgetScope, Budgets, Credits, Window, Worth};
@@ -15,7 +16,7 @@ use crate::credit::{Budget, BudgetScope, Budgets, Credits, Window, Worth};
 const MOST: i64 = 1_000_000_000_000;
 
 /// A cap on credit. Any number of budgets, each with its own name.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(super) struct BudgetConfig {
     /// Which calls count: those of all clients together, of each client separately, or of one provider.
     #[serde(default = "all_calls", with = "One::<Scope>")]
@@ -29,7 +30,7 @@ pub(super) struct BudgetConfig {
 }
 
 /// A budget inside `[keys.NAME]`; its scope is that API key.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(super) struct KeyBudgetConfig {
     /// The window after which the budget renews, in UTC. Default: that of the budget it replaces, or `month`.
     window: Option<Window>,
@@ -45,20 +46,15 @@ fn all_calls() -> BudgetScope {
 kind!(
     Scope: BudgetScope, "budget-scope", "\"all\", \"client\" or \"provider:NAME\"", "",
     |text| match (text, text.strip_prefix("provider:")) {
-        ("all", _) => Ok(BudgetScope::All),
-        ("client", _) => Ok(BudgetScope::Client),
-        (_, Some(name)) => Ok(BudgetScope::Provider(name.to_owned())),
-        _ => Err(String::new()),
+        ("all", _) => Some(BudgetScope::All),
+        ("client", _) => Some(BudgetScope::Client),
+        (_, provider) => provider.map(|name| BudgetScope::Provider(name.to_owned())),
     }
 );
 kind!(
     BudgetCredits: Credits, "budget-credits" number,
     "a number of credits from 0 to 1000000000000 with at most 6 decimals", "",
-    |text| {
-        let most = Credits::from_micro(MOST * 1_000_000);
-        let parsed = text.parse().ok().filter(|amount| (Credits::ZERO..=most).contains(amount));
-        parsed.ok_or_else(String::new)
-    }
+    |text| credits(text, MOST)
 );
 
 /// Checks all budgets against each other and the providers. `names` are the names of all providers, including those

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
 
-use super::kinds::{Optional, OptionalSeconds, Size};
+use super::kinds::{One, Optional, Seconds, Size};
 use super::place::Place;
 use super::store::{Bucket, BucketUrl, S3Config, StoreConfig};
 
@@ -31,7 +31,7 @@ pub struct CacheConfig {
     #[default = true]
     pub enabled: bool,
     /// Size of the memory cache, in bytes; 0 disables it.
-    #[serde(with = "Size")]
+    #[serde(with = "One::<Size>")]
     #[schemars(range(min = 0, max = 1u64 << 40))]
     #[default(64 << 20)]
     pub memory: u64,
@@ -39,7 +39,7 @@ pub struct CacheConfig {
     #[schemars(extend("format" = "path"))]
     pub dir: Option<PathBuf>,
     /// Size of the disk cache, in bytes; 0 disables it.
-    #[serde(with = "Size")]
+    #[serde(with = "One::<Size>")]
     #[schemars(range(min = 0, max = 1u64 << 50))]
     #[default(4 << 30)]
     pub max_bytes: u64,
@@ -51,7 +51,7 @@ pub struct CacheConfig {
     #[serde(skip)]
     pub store: Option<StoreConfig>,
     /// Seconds until a result expires; 0 keeps results until space is needed.
-    #[serde(with = "OptionalSeconds")]
+    #[serde(with = "Optional::<Seconds>")]
     #[schemars(range(min = 0, max = 3_200_000_000u64))]
     #[default(Some(Duration::from_secs(30 * 24 * 3600)))]
     pub ttl: Option<Duration>,
@@ -61,6 +61,7 @@ pub struct CacheConfig {
 
 impl CacheConfig {
     pub(super) fn complete(&mut self, place: &Place<'_>) {
+        self.ttl = self.ttl.filter(|ttl| !ttl.is_zero());
         self.store = self.s3.checked(self.bucket.clone(), place);
         if self.enabled && self.max_bytes > 0 && self.dir.is_none() {
             let message = "HOME is not set, so results are cached in memory only: set `cache.dir`, or \

@@ -3,14 +3,15 @@
 //! error.
 
 use figment::value::{Dict, Value};
+use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::kinds;
 use super::problem::{ConfigProblem, ValueOrigin, dotted, nearest};
 use super::reader::{Reader, ReportEntry};
 use super::schema::{
-    OPTIONAL, branch, common, example, has_type, is_named, is_table, must_be, properties, quoted, required,
-    tag, text, words,
+    NAMES_WITH_DEFAULTS, OPTIONAL, branch, common, example, has_type, is_named, is_path, is_table, must_be,
+    properties, quoted, required, tag, text, words,
 };
 use super::shown::shown;
 use super::values::{fits, one_of, parse};
@@ -24,7 +25,8 @@ pub(super) struct Checker<'r> {
 
 impl Checker<'_> {
     /// Checks a table, in which only the keys of the schema are allowed. Returns the valid values as JSON, with an
-    /// example in place of a required text that is missing or invalid; `None` if another required key is.
+    /// example in place of a required text that is missing or invalid; `None` if another required
+    /// key is missing or invalid.
     pub(super) fn table(self, path: &[String], schema: &Json, dict: Option<&Dict>) -> Option<Json> {
         let tag = tag(schema);
         let chosen = match &tag {
@@ -32,7 +34,7 @@ impl Checker<'_> {
             None => Some(schema),
         };
         let Some(schema) = chosen else {
-            // Which other keys are allowed depends on the missing word.
+            // Which other keys are allowed depends on the word, which is missing or invalid.
             for (key, schema) in common(schema) {
                 let value = dict.and_then(|dict| dict.get(key));
                 value.map(|value| self.value(&[path, &[key.to_owned()]].concat(), schema, value));
@@ -50,7 +52,7 @@ impl Checker<'_> {
                 Some(value) => self.value(&path, schema, value),
                 None => self.absent(&path, schema, needed),
             };
-            // With the example, the checks of several keys find more problems.
+            // With the example, the later checks that compare keys can run and find more problems.
             let checked = checked.or_else(|| example(schema).filter(|_| needed));
             usable &= checked.is_some() || !needed;
             read.extend(checked.map(|value| (key.to_owned(), value)));
@@ -60,7 +62,8 @@ impl Checker<'_> {
         usable.then_some(Json::Object(read))
     }
 
-    /// The branch of a table that the word at `key` chooses.
+    /// Returns the alternative (`oneOf`) of a table's schema that belongs to the value of `key`. Notes a problem if
+    /// there is none.
     fn chosen<'s>(
         self,
         path: &[String],
@@ -71,7 +74,7 @@ impl Checker<'_> {
         let at = [path, &[key.to_owned()]].concat();
         match dict.and_then(|dict| dict.get(key)) {
             None => {
-                let (name, siblings) = self.siblings(path);
+                let (name, siblings) = self.siblings(path, schema);
                 // A table that is not there has no name to mistype.
                 let others =
                     siblings.iter().map(String::as_str).filter(|other| dict.is_some() && *other != name);
@@ -89,13 +92,12 @@ impl Checker<'_> {
         }
     }
 
-    /// The name of a table, and all names in its parent table.
-    fn siblings(self, path: &[String]) -> (&str, Vec<String>) {
+    /// The name of a table, and all names in its parent table and in the table whose names have defaults.
+    fn siblings<'p>(self, path: &'p [String], schema: &Json) -> (&'p str, Vec<String>) {
         let Some((name, parent)) = path.split_last() else { return ("", Vec::new()) };
-        let general = ["quota".to_owned(), "limits".to_owned()];
-        // A rate limit of an API key may have the name of a general rate limit.
-        let tables = if parent.ends_with(&general[1..]) { vec![parent, &general] } else { vec![parent] };
-        let tables = tables.into_iter().filter_map(|path| self.reader.find(path)?.as_dict());
+        let other = schema.get(NAMES_WITH_DEFAULTS).and_then(|path| Vec::deserialize(path).ok());
+        let tables = [Some(parent.to_vec()), other].into_iter().flatten();
+        let tables = tables.filter_map(|path| self.reader.find(&path)?.as_dict());
         (name, tables.flat_map(Dict::keys).cloned().collect())
     }
 
@@ -141,20 +143,17 @@ impl Checker<'_> {
             }
             _ if is_table(schema) || is_named(schema) => {
                 let name = dotted(path);
-                let example = if self.listed { format!("`[{name}]`") } else { "{ ... }".to_owned() };
-                let comma = if self.listed { "," } else { "" };
-                self.problem(
-                    path,
-                    format!("`{name}` must be a table{comma} such as {example}, not {}", shown(value)),
-                );
+                let example =
+                    if self.listed { format!(", such as `[{name}]`") } else { " such as { ... }".into() };
+                self.problem(path, format!("`{name}` must be a table{example}, not {}", shown(value)));
                 None
             }
             Value::Array(_, items) if has_type(schema, "array") => self.list(path, schema, value, items),
             _ => {
                 let read = self.scalar(path, schema, value)?;
-                let shown = match text(schema, "format") {
-                    "path" | "file" | "folder" => read.clone(),
-                    _ => serde_json::to_value(value).unwrap_or_default(),
+                let shown = match is_path(schema) {
+                    true => read.clone(),
+                    false => serde_json::to_value(value).unwrap_or_default(),
                 };
                 self.entry(path, shown, false, self.reader.origin(path, value));
                 Some(read)
@@ -226,23 +225,15 @@ impl Checker<'_> {
             let key = path.last().map_or("", String::as_str);
             self.problem(path, format!("`{key}` is empty: {empty}"));
         }
-        self.entry(
-            path,
-            serde_json::to_value(value).unwrap_or_default(),
-            false,
-            self.reader.origin(path, value),
-        );
+        let shown = serde_json::to_value(value).unwrap_or_default();
+        self.entry(path, shown, false, self.reader.origin(path, value));
         (!wrong || !is_table(item_schema)).then_some(Json::Array(read))
     }
 
     fn scalar(self, path: &[String], schema: &Json, value: &Value) -> Option<Json> {
-        let place = match text(schema, "format") {
-            format @ ("path" | "file" | "folder") => Some(format),
-            _ => None,
-        };
         match parse(schema, value) {
-            Ok(Json::String(written)) if place.is_some() => {
-                self.place(path, value, &written, place.unwrap_or_default())
+            Ok(Json::String(written)) if is_path(schema) => {
+                self.file_path(path, value, &written, text(schema, "format"))
             }
             Ok(read) => Some(read),
             Err(said) if said.is_empty() => {
@@ -257,8 +248,9 @@ impl Checker<'_> {
         }
     }
 
-    /// Resolves a path against the folder of the file that sets it. Notes a problem if a file or folder is missing.
-    fn place(self, at: &[String], value: &Value, written: &str, what: &str) -> Option<Json> {
+    /// Resolves a path against the folder of the file that sets it, or against the working folder for a variable. Notes
+    /// a problem if the file or folder must exist and does not, or if the path is not UTF-8.
+    fn file_path(self, at: &[String], value: &Value, written: &str, what: &str) -> Option<Json> {
         let path = self.reader.resolve(value, written);
         let missing = match what {
             "file" => !path.is_file(),
@@ -284,11 +276,8 @@ impl Checker<'_> {
                 self.entry(path, secret.to_string().into(), true, origin.clone());
                 if let Some(why) = secret.why_unset() {
                     let message = format!("`{}` has no value: {why}", dotted(path));
-                    self.reader
-                        .notes
-                        .borrow_mut()
-                        .unset
-                        .push((path.to_vec(), ConfigProblem { origin, message }));
+                    let problem = ConfigProblem { origin, message };
+                    self.reader.notes.borrow_mut().unset.push((path.to_vec(), problem));
                 }
                 Some(secret.to_json())
             }
@@ -314,7 +303,8 @@ impl Checker<'_> {
         None
     }
 
-    /// Notes a problem with a value. A default that follows from an invalid value is not noted: that value is.
+    /// Notes a problem with a value, except with a default: it is a copy of a value that another key sets, and that key
+    /// has its own problem.
     fn note_at(self, path: &[String], value: &Value, message: String) {
         let origin = self.reader.origin(path, value);
         if origin != ValueOrigin::Default {

@@ -29,13 +29,13 @@ pub struct ClientsConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// The header in which those proxies name the client.
     pub forwarded_header: ForwardedHeader,
-    /// Bits of an IPv6 address that identify a client.
+    /// Number of leading bits of an IPv6 address that identify a client.
     #[schemars(range(min = 1, max = 128))]
     #[default = 64]
     pub ipv6_prefix: u8,
     /// Host names of this gateway, such as `photos.example.org` or `*.example.org`, without ports. A request for
-    /// another name is rejected with 421. If empty, a server on a loopback address accepts `localhost` and addresses
-    /// only.
+    /// another name is rejected with 421. If empty, a server that listens on a loopback address accepts only
+    /// `localhost` and IP addresses.
     #[serde(with = "List::<OwnHost>")]
     pub hosts: Vec<HostPattern>,
     /// Allowed client addresses, as addresses or ranges. If not empty, all others are rejected with 403.
@@ -64,12 +64,11 @@ impl ClientsConfig {
     }
 }
 
-kind!(Network: IpNet, "network", "an address or a range of addresses (CIDR)", "10.0.0.0/8", |text| network(text)
-    .ok_or_else(String::new));
+kind!(Network: IpNet, "network", "an address or a range of addresses (CIDR)", "10.0.0.0/8", |text| network(text));
 kind!(
     /// A name of this gateway.
     OwnHost: HostPattern, "own-host", "a host without a port", "photos.example.org", |text| {
-        HostPattern::parse(text).filter(|pattern| !pattern.has_port()).ok_or_else(String::new)
+        HostPattern::parse(text).filter(|pattern| !pattern.has_port())
     }
 );
 

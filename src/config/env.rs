@@ -1,11 +1,11 @@
-//! Environment variables as layers: `PIXCOLOR_A__B` sets the key `a.b`, and its value is TOML.
+//! Environment variables as layers: `PIXCOLOR_A__B` sets the key `a.b`, and its value is TOML or text.
 //!
 //! An unknown variable causes a warning and not an error, because for a Service named `pixcolor` Kubernetes sets
-//! `PIXCOLOR_PORT` and others in every container.
+//! `PIXCOLOR_PORT` and others in every container of the namespace.
 
 use figment::value::Dict;
 
-use super::layer::{Layer, env_value};
+use super::layer::{Layer, parse_value};
 use super::source::{ConfigSource, FOLDER_VARIABLE, PROVIDERS};
 
 /// The prefix of the program's variables.
@@ -17,7 +17,8 @@ pub(super) struct Env {
     pub(super) ignored: Vec<String>,
 }
 
-/// Converts the environment to layers. `files` are the merged files; they decide how underscores are read.
+/// Converts the environment to layers. An underscore may stand for a hyphen in a key of `files`, the
+/// merged files.
 pub(super) fn env_layers(source: &ConfigSource, files: &Dict) -> Env {
     let mut env = Env { layers: Vec::new(), ignored: Vec::new() };
     let named: Vec<(&str, Vec<String>, &str)> = source
@@ -32,7 +33,7 @@ pub(super) fn env_layers(source: &ConfigSource, files: &Dict) -> Env {
         if path.iter().any(String::is_empty) || of_no_provider(path, files, &named) {
             env.ignored.push((*name).to_owned());
         } else {
-            env.layers.push(Layer::env(name, path, env_value(text)));
+            env.layers.push(Layer::env(name, path, parse_value(text)));
         }
     }
     env

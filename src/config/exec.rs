@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use smart_default::SmartDefault;
 
-use super::kinds::{List, One, Parsed, Size, kind};
+use super::kinds::{List, One, Parsed, Size, kind, trimmed};
 use super::place::Place;
 use super::problem::ValueOrigin;
 use super::secret::Secret;
@@ -36,7 +36,8 @@ pub struct ExecConfig {
     #[serde(with = "One::<ProgramName>")]
     #[default("1".to_owned())]
     pub version: String,
-    /// Environment variables to pass on; no others are passed on.
+    /// The gateway's environment variables that are passed on to the program. The program gets no others, except those
+    /// in `env`.
     #[serde(with = "List::<VariableName>")]
     #[default(KEPT.map(str::to_owned).to_vec())]
     keep_env: Vec<String>,
@@ -49,31 +50,28 @@ pub struct ExecConfig {
     /// The `PATH` in which the gateway looks up the program: the gateway's own, not the one that the program gets.
     #[serde(skip)]
     pub path: String,
-    /// Whether it sends images to another machine; the page and `/v1/providers` show it.
+    /// Whether the program sends images to another machine. The page and `/v1/providers` show this setting.
     pub leaves_machine: bool,
-    /// Maximum size of its output, in bytes.
-    #[serde(with = "Size")]
+    /// Maximum size of the program's output, in bytes.
+    #[serde(with = "One::<Size>")]
     #[schemars(range(min = 1024, max = 1u64 << 30))]
     #[default(64 << 20)]
     pub max_output: u64,
     /// Maximum concurrent processes; 0 means one per core.
     #[schemars(range(min = 0, max = 1024))]
     pub concurrency: u32,
-    /// Calls that may wait before further ones go to the next provider.
+    /// Maximum number of waiting calls. If it is reached, the next provider is tried.
     #[schemars(range(min = 0, max = 100_000))]
     #[default = 32]
     pub queue: usize,
 }
 
 kind!(CommandWord: String, "command-word", "a word of a command", "python3", |text| {
-    (!text.contains('\0')).then(|| text.to_owned()).ok_or_else(String::new)
+    (!text.contains('\0')).then(|| text.to_owned())
 });
-kind!(ProgramName: String, "program-name", "a name", "", |text| match text.trim() {
-    "" => Err(String::new()),
-    text => Ok(text.to_owned()),
-});
+kind!(ProgramName: String, "program-name", "a name", "", |text| trimmed(text));
 kind!(VariableName: String, "variable-name", "the name of a variable", "HF_HOME", |text| {
-    is_name(text).then(|| text.to_owned()).ok_or_else(String::new)
+    is_variable_name(text).then(|| text.to_owned())
 });
 
 /// An environment variable of the program.
@@ -85,16 +83,18 @@ pub struct Variable {
     pub kept: bool,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(extend("x-must-be" = VARIABLE))]
 pub enum Word {
+    #[schemars(extend("format" = CommandWord::FORMAT, "x-must-be" = VARIABLE))]
     Plain(String),
     Secret(Secret),
 }
 
 impl Variable {
-    /// Whether the value must not be shown: a variable that the operator chose to pass on may hold a key. The default
-    /// variables, such as paths, hold no secrets.
+    /// Whether the value must not be shown: a secret, or the value of a variable that the operator chose to pass on,
+    /// which may be a key. The default variables, short values and absolute paths are not secret.
     pub fn may_be_secret(&self) -> bool {
         let Word::Plain(text) = &self.value else { return true };
         self.kept && !KEPT.contains(&self.name.as_str()) && text.len() >= 8 && !text.starts_with('/')
@@ -108,27 +108,12 @@ impl fmt::Debug for Word {
     }
 }
 
-impl JsonSchema for Word {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Word".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let text = json_schema!({ "type": "string", "format": CommandWord::FORMAT, "x-must-be": VARIABLE });
-        json_schema!({ "anyOf": [text, Secret::json_schema(generator)], "x-must-be": VARIABLE })
-    }
-}
-
 impl ExecConfig {
     /// Checks the command and computes what follows from other settings.
     pub(super) fn complete(&mut self, place: &Place<'_>) {
         if self.command.first().is_none_or(String::is_empty) {
-            let name = place.key(&["command"]);
-            let example = "[\"python3\", \"colorize.py\"]";
-            place.problem(
-                &["command"],
-                format!("`{name}` must be a program and its arguments, such as {example}"),
-            );
+            let wanted = "must be a program and its arguments, such as [\"python3\", \"colorize.py\"]";
+            place.wrong(&["command"], wanted);
         }
         if self.model.is_empty() {
             self.model = self.command.join(" ");
@@ -139,7 +124,7 @@ impl ExecConfig {
         }
         let ours = &place.reader.source.env;
         self.path = place.reader.source.var("PATH").unwrap_or_default().to_owned();
-        for name in self.set_env.keys().filter(|name| !is_name(name)) {
+        for name in self.set_env.keys().filter(|name| !is_variable_name(name)) {
             let path = ["env", name];
             let message = format!("`{}`: {name:?} cannot be the name of a variable", place.key(&path));
             place.problem(&path, message);
@@ -164,7 +149,7 @@ impl ExecConfig {
 }
 
 /// Whether the operating system accepts the text as the name of a variable.
-fn is_name(name: &str) -> bool {
+fn is_variable_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(['=', '\0'])
 }
 

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::algorithmia::Algorithm;
 use super::http::HostPattern;
-use super::kinds::{List, Named, Size, kind};
+use super::kinds::{List, Named, One, Size, kind};
 use super::place::Place;
 use super::provider::provider_hint;
 
@@ -39,17 +39,17 @@ pub struct AlgorithmiaFacade {
     /// Whether clients may store files at `data://.my/`.
     pub storage: bool,
     /// Maximum bytes of all clients' files together.
-    #[serde(with = "Size")]
+    #[serde(with = "One::<Size>")]
     #[schemars(range(min = 0, max = 1u64 << 50))]
     #[default(1 << 30)]
     pub max_bytes: u64,
     /// Maximum bytes of one client's files.
-    #[serde(with = "Size")]
+    #[serde(with = "One::<Size>")]
     #[schemars(range(min = 0, max = 1u64 << 50))]
     #[default(100 << 20)]
     pub client_max_bytes: u64,
     /// Maximum bytes of results that are not cached; they are stored for a day.
-    #[serde(with = "Size")]
+    #[serde(with = "One::<Size>")]
     #[schemars(range(min = 0, max = 1u64 << 50))]
     #[default(1 << 30)]
     pub temp_max_bytes: u64,
@@ -72,15 +72,14 @@ pub enum InputHost {
 }
 
 kind!(InputHostName: InputHost, "input-host", "a host", "images.example.com", |text| {
-    InputHost::parse(text).ok_or_else(String::new)
+    InputHost::parse(text)
 });
 kind!(Served: Option<Serves>, "serves", "\"route\", \"provider:NAME\", \"hello\" or \"off\"", "", |text| {
     match (text, text.strip_prefix("provider:")) {
-        ("route", _) => Ok(Some(Serves::Route)),
-        ("hello", _) => Ok(Some(Serves::Hello)),
-        ("off", _) => Ok(None),
-        (_, Some(provider)) => Ok(Some(Serves::Provider(provider.to_owned()))),
-        _ => Err(String::new()),
+        ("route", _) => Some(Some(Serves::Route)),
+        ("hello", _) => Some(Some(Serves::Hello)),
+        ("off", _) => Some(None),
+        (_, provider) => provider.map(|name| Some(Serves::Provider(name.to_owned()))),
     }
 });
 
@@ -120,7 +119,7 @@ pub(super) const ALGORITHMS: [(&str, &str); 2] =
 impl AlgorithmiaFacade {
     /// Checks the settings against each other and the names of the providers.
     pub(super) fn check(&self, place: &Place<'_>, providers: &[String]) {
-        // Also of those that are off.
+        // This includes the algorithms that are "off".
         for name in place.names(&["algorithms"]) {
             let path = ["algorithms", &name];
             let named = Algorithm::parse(&name).is_some_and(|algorithm| algorithm.to_string() == name);
@@ -141,7 +140,7 @@ impl AlgorithmiaFacade {
         }
         if self.allow_private && self.hosts.contains(&InputHost::Any) {
             let message = "`facades.algorithmia.hosts` has \"*\" and `allow_private` is true: any client could \
-                           have this machine ask inside its own network. Name the hosts";
+                           make this machine send requests inside its own network. Name the hosts";
             place.problem(&["hosts"], message);
         }
     }

@@ -16,14 +16,16 @@ use super::quota::{ByKey, LimitConfig, QuotaConfig};
 use crate::credit::Budgets;
 use crate::quota::{ClientBucket, is_key_name};
 
-/// Limits and budgets of one API key, by the name from `pixcolor key new`.
-#[derive(Default, Deserialize, JsonSchema)]
+/// Limits and budgets of one API key. NAME is the name of the key, as given to `pixcolor key new`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct KeyConfig {
-    /// Rate limits of this key. A limit with the same name as one for each key replaces it; any other is added.
+    /// Rate limits of this key. A limit that has the name of a general limit with `by = "key"` replaces it; a limit
+    /// with a new name is added.
     #[schemars(extend("default" = {}))]
     limits: BTreeMap<String, LimitConfig<ByKey>>,
-    /// Budgets of this key. A budget with the same name as one for each client replaces it; any other is added.
+    /// Budgets of this key. A budget that has the name of a general budget with `scope = "client"` replaces it; a
+    /// budget with a new name is added.
     #[schemars(extend("default" = {}))]
     budgets: BTreeMap<String, KeyBudgetConfig>,
 }

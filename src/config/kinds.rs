@@ -9,44 +9,44 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value as Json;
 
-/// The pattern of a size: a number, and a unit such as B, KB or KiB.
+/// The pattern of a size: a number, and optionally a unit such as B, KB or KiB.
 const SIZE: &str = r"^\s*[0-9.]+\s*([kKmMgGtTpP][iI]?)?[bB]?\s*$";
+
+/// A kind of value.
+pub(super) trait Kind {
+    type Value;
+
+    fn schema() -> Schema;
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self::Value, D::Error>;
+}
+
+/// A kind whose values can be shown as they are written in the configuration.
+pub(super) trait Shown: Kind {
+    fn shown(value: &Self::Value) -> Json;
+}
 
 /// A size in bytes: a number, or a text with a unit such as "20 MiB".
 pub(super) struct Size;
 
-impl Size {
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+impl Kind for Size {
+    type Value = u64;
+
+    fn schema() -> Schema {
+        json_schema!({ "type": ["integer", "string"], "format": "size", "pattern": SIZE })
+    }
+
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         u64::deserialize(deserializer)
-    }
-
-    /// As `serialize`, as JSON.
-    pub(super) fn shown(bytes: u64) -> Json {
-        Self::serialize(&bytes, serde_json::value::Serializer).unwrap_or_default()
-    }
-
-    /// Writes bytes with the largest unit that gives a whole number.
-    pub(super) fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-        match units.into_iter().find(|(bits, _)| *bytes > 0 && bytes.trailing_zeros() >= *bits) {
-            Some((bits, unit)) => serializer.collect_str(&format_args!("{} {unit}", bytes >> bits)),
-            None => serializer.serialize_u64(*bytes),
-        }
     }
 }
 
-/// An optional size in bytes.
-pub(super) struct OptionalSize;
-
-impl OptionalSize {
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-        Size::deserialize(deserializer).map(Some)
-    }
-
-    pub(super) fn serialize<S: Serializer>(bytes: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-        match bytes {
-            Some(bytes) => Size::serialize(bytes, serializer),
-            None => serializer.serialize_none(),
+impl Shown for Size {
+    /// Writes bytes with the largest unit that gives a whole number.
+    fn shown(bytes: &u64) -> Json {
+        let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+        match units.into_iter().find(|(bits, _)| *bytes > 0 && bytes.trailing_zeros() >= *bits) {
+            Some((bits, unit)) => format!("{} {unit}", bytes >> bits).into(),
+            None => (*bytes).into(),
         }
     }
 }
@@ -54,60 +54,26 @@ impl OptionalSize {
 /// A duration in seconds.
 pub(super) struct Seconds;
 
-impl Seconds {
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+impl Kind for Seconds {
+    type Value = Duration;
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "number", "format": "seconds" })
+    }
+
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         f64::deserialize(deserializer).map(Duration::from_secs_f64)
     }
+}
 
+impl Shown for Seconds {
     /// Writes seconds without decimals if they are whole.
-    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    fn shown(time: &Duration) -> Json {
         match time.subsec_nanos() {
-            0 => serializer.serialize_u64(time.as_secs()),
-            _ => serializer.serialize_f64(time.as_secs_f64()),
+            0 => time.as_secs().into(),
+            _ => time.as_secs_f64().into(),
         }
     }
-}
-
-/// An optional duration in seconds; `None` if it is 0.
-pub(super) struct OptionalSeconds;
-
-impl OptionalSeconds {
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Seconds::deserialize(deserializer).map(|time| Some(time).filter(|time| !time.is_zero()))
-    }
-
-    pub(super) fn serialize<S: Serializer>(
-        time: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match time {
-            Some(time) => Seconds::serialize(time, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
-}
-
-macro_rules! inline_schema {
-    ($($kind:ident: $schema:tt;)*) => {$(
-        impl JsonSchema for $kind {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($kind).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-    )*};
-}
-
-inline_schema! {
-    Size: { "type": ["integer", "string"], "format": "size", "pattern": SIZE };
-    OptionalSize: { "type": ["integer", "string"], "format": "size", "pattern": SIZE };
-    Seconds: { "type": "number", "format": "seconds" };
-    OptionalSeconds: { "type": "number", "format": "seconds" };
 }
 
 /// A kind of value that is parsed from a text, or from the text of another scalar that `TYPES` allows.
@@ -125,6 +91,23 @@ pub(super) trait Parsed {
     fn parse(text: &str) -> Result<Self::Value, String>;
 }
 
+/// What a function that parses a text may return: `None` if the text is simply not what the noun of the kind says.
+pub(super) trait ParseResult<T> {
+    fn into_result(self) -> Result<T, String>;
+}
+
+impl<T> ParseResult<T> for Option<T> {
+    fn into_result(self) -> Result<T, String> {
+        self.ok_or_else(String::new)
+    }
+}
+
+impl<T> ParseResult<T> for Result<T, String> {
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
 /// Defines a kind: its name, the type of its values, its format, noun and example, and how it is parsed.
 macro_rules! kind {
     ($(#[$about:meta])* $name:ident: $value:ty, $format:literal $($types:ident)*, $noun:expr, $example:literal, $parse:expr) => {
@@ -139,18 +122,23 @@ macro_rules! kind {
             const EXAMPLE: &'static str = $example;
 
             fn parse(text: &str) -> Result<$value, String> {
-                let parse: fn(&str) -> Result<$value, String> = $parse;
-                parse(text)
+                let parse: fn(&str) -> _ = $parse;
+                crate::config::kinds::ParseResult::into_result(parse(text))
             }
         }
     };
 }
 pub(super) use kind;
 
+/// A text without white space around it; `None` if nothing is left.
+pub(super) fn trimmed(text: &str) -> Option<String> {
+    Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
 /// Checks a text as [`Parsed::parse`] does.
 type Check = fn(&str) -> Result<(), String>;
 
-/// The checks of all kinds, each with the format of its kind.
+/// The checks of all kinds that implement [`Parsed`], each with the format of its kind.
 const CHECKS: &[(&str, Check)] = &[
     check::<super::http::AcceptedFormat>(),
     check::<super::http::AcceptedSize>(),
@@ -197,7 +185,7 @@ pub(super) fn check_of(format: &str) -> Option<Check> {
     CHECKS.iter().find(|(known, _)| *known == format).map(|(_, check)| *check)
 }
 
-/// A value of a kind.
+/// For `#[serde(with)]` and the schema of a field: a value of a kind.
 pub(super) struct One<K>(PhantomData<K>);
 /// An optional value of a kind.
 pub(super) struct Optional<K>(PhantomData<K>);
@@ -206,89 +194,101 @@ pub(super) struct List<K>(PhantomData<K>);
 /// Values of a kind by names that the operator chooses.
 pub(super) struct Named<K>(PhantomData<K>);
 
-impl<K: Parsed> One<K> {
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<K::Value, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        K::parse(&text).map_err(|_| serde::de::Error::custom(K::NOUN))
+impl<K: Parsed> Kind for K {
+    type Value = <K as Parsed>::Value;
+
+    fn schema() -> Schema {
+        let types = match K::TYPES {
+            [] => "string".into(),
+            [only] => (*only).into(),
+            several => Json::from(several.to_vec()),
+        };
+        let mut schema = json_schema!({ "type": types, "format": K::FORMAT, "x-noun": K::NOUN });
+        if !K::EXAMPLE.is_empty() {
+            schema.insert("examples".to_owned(), vec![K::EXAMPLE].into());
+        }
+        schema
     }
 
-    pub(super) fn serialize<S: Serializer>(value: &K::Value, serializer: S) -> Result<S::Ok, S::Error>
-    where
-        K::Value: Display,
-    {
-        shown::<K>(value).serialize(serializer)
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self::Value, D::Error> {
+        parsed::<K, D::Error>(&String::deserialize(deserializer)?)
     }
 }
 
-impl<K: Parsed> Optional<K> {
+impl<K: Parsed<Value: Display>> Shown for K {
+    fn shown(value: &Self::Value) -> Json {
+        match K::TYPES {
+            ["number"] => serde_json::from_str(&value.to_string()).unwrap_or_default(),
+            _ => value.to_string().into(),
+        }
+    }
+}
+
+fn parsed<K: Parsed, E: serde::de::Error>(text: &str) -> Result<K::Value, E> {
+    K::parse(text).map_err(|_| E::custom(K::NOUN))
+}
+
+impl<K: Kind> One<K> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<K::Value, D::Error> {
+        K::read(deserializer)
+    }
+}
+
+impl<K: Shown> One<K> {
+    pub(super) fn serialize<S: Serializer>(value: &K::Value, serializer: S) -> Result<S::Ok, S::Error> {
+        K::shown(value).serialize(serializer)
+    }
+}
+
+impl<K: Kind> Optional<K> {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<K::Value>, D::Error> {
-        One::<K>::deserialize(deserializer).map(Some)
+        K::read(deserializer).map(Some)
     }
+}
 
-    pub(super) fn serialize<S: Serializer>(value: &Option<K::Value>, serializer: S) -> Result<S::Ok, S::Error>
-    where
-        K::Value: Display,
-    {
-        value.as_ref().map(shown::<K>).serialize(serializer)
+impl<K: Shown> Optional<K> {
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<K::Value>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().map(K::shown).serialize(serializer)
     }
 }
 
 impl<K: Parsed> List<K> {
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<K::Value>, D::Error> {
-        let texts = Vec::<String>::deserialize(deserializer)?;
-        let parsed = texts.iter().map(|text| K::parse(text));
-        parsed.collect::<Result<_, _>>().map_err(|_| serde::de::Error::custom(K::NOUN))
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<<K as Parsed>::Value>, D::Error> {
+        Vec::<String>::deserialize(deserializer)?.iter().map(|text| parsed::<K, _>(text)).collect()
     }
+}
 
-    pub(super) fn serialize<S: Serializer>(values: &[K::Value], serializer: S) -> Result<S::Ok, S::Error>
-    where
-        K::Value: Display,
-    {
-        serializer.collect_seq(values.iter().map(shown::<K>))
+impl<K: Shown> List<K> {
+    pub(super) fn serialize<S: Serializer>(values: &[K::Value], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(K::shown))
     }
 }
 
 impl<K: Parsed> Named<K> {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<String, K::Value>, D::Error> {
-        let texts = BTreeMap::<String, String>::deserialize(deserializer)?;
-        let parsed = texts.into_iter().map(|(name, text)| Ok((name, K::parse(&text)?)));
-        parsed.collect::<Result<_, String>>().map_err(|_| serde::de::Error::custom(K::NOUN))
+    ) -> Result<BTreeMap<String, <K as Parsed>::Value>, D::Error> {
+        let texts = BTreeMap::<String, String>::deserialize(deserializer)?.into_iter();
+        texts.map(|(name, text)| Ok((name, parsed::<K, _>(&text)?))).collect()
     }
-}
-
-/// A value as written in the configuration.
-fn shown<K: Parsed>(value: &K::Value) -> Json
-where
-    K::Value: Display,
-{
-    match K::TYPES {
-        ["number"] => serde_json::from_str(&value.to_string()).unwrap_or_default(),
-        _ => value.to_string().into(),
-    }
-}
-
-fn schema<K: Parsed>() -> Schema {
-    let types = match K::TYPES {
-        [] => "string".into(),
-        [only] => (*only).into(),
-        several => Json::from(several.to_vec()),
-    };
-    let mut schema = json_schema!({ "type": types, "format": K::FORMAT, "x-noun": K::NOUN });
-    if !K::EXAMPLE.is_empty() {
-        schema.insert("examples".to_owned(), vec![K::EXAMPLE].into());
-    }
-    schema
 }
 
 macro_rules! kind_schema {
     ($($wrapper:ident: $schema:expr;)*) => {$(
-        impl<K: Parsed> JsonSchema for $wrapper<K> {
+        impl<K: Kind> JsonSchema for $wrapper<K> {
+            fn inline_schema() -> bool {
+                true
+            }
+
             fn schema_name() -> std::borrow::Cow<'static, str> {
-                format!("{} {}", stringify!($wrapper), K::FORMAT).into()
+                stringify!($wrapper).into()
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -299,8 +299,8 @@ macro_rules! kind_schema {
 }
 
 kind_schema! {
-    One: schema::<K>();
-    Optional: schema::<K>();
-    List: json_schema!({ "type": "array", "items": schema::<K>() });
-    Named: json_schema!({ "type": "object", "additionalProperties": schema::<K>() });
+    One: K::schema();
+    Optional: K::schema();
+    List: json_schema!({ "type": "array", "items": K::schema() });
+    Named: json_schema!({ "type": "object", "additionalProperties": K::schema() });
 }

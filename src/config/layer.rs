@@ -1,9 +1,9 @@
-//! One layer of the configuration in figment's form: a TOML file, an environment variable or the defaults. It knows the
-//! line of each key in its file, which figment does not track.
+//! One layer of the configuration in figment's form: a TOML file, an environment variable or one default. A layer
+//! knows the line of each key in its file, which figment does not track.
 
 use std::path::{Path, PathBuf};
 
-use figment::value::{Dict, Map, Tag, Value};
+use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider};
 use toml_edit::{Document, Item, TableLike};
 
@@ -18,12 +18,12 @@ pub(super) struct Layer {
 enum LayerOrigin {
     File { path: PathBuf, built_in: bool, document: Box<Document<String>>, prefix: Vec<String> },
     Env(String),
-    Defaults,
+    Default,
 }
 
 impl Layer {
-    /// Parses a file. `prefix` is the path of the file's root in the configuration; empty for the whole
-    /// configuration.
+    /// Parses a file. `prefix` is the path of the table that the file contains; it is empty if the file contains the
+    /// whole configuration.
     pub(super) fn file(
         path: &Path,
         built_in: bool,
@@ -40,33 +40,27 @@ impl Layer {
             // The error's `Display` quotes the line, which may contain a secret.
             message: format!("not valid TOML: {}", one_line(error.message())),
         })?;
-        let mut data = table(document.as_table());
-        for key in prefix.iter().rev() {
-            data = Dict::from([((*key).to_owned(), Value::Dict(Tag::Default, data))]);
-        }
+        let data = nested(prefix, Value::from(table(document.as_table())));
         let prefix = prefix.iter().map(|key| (*key).to_owned()).collect();
         let document = Box::new(document);
         Ok(Self { from: LayerOrigin::File { path: path.to_owned(), built_in, document, prefix }, data })
     }
 
     /// A layer with one environment variable that sets the key at `path`.
-    pub(super) fn env(name: &str, path: &[String], value: Value) -> Self {
-        let nested = path
-            .iter()
-            .rev()
-            .fold(value, |value, key| Value::Dict(Tag::Default, Dict::from([(key.clone(), value)])));
-        Self { from: LayerOrigin::Env(name.to_owned()), data: nested.into_dict().unwrap_or_default() }
+    pub(super) fn env(name: &str, path: &[impl AsRef<str>], value: Value) -> Self {
+        Self { from: LayerOrigin::Env(name.to_owned()), data: nested(path, value) }
     }
 
-    /// The layer below all others.
-    pub(super) const fn defaults(data: Dict) -> Self {
-        Self { from: LayerOrigin::Defaults, data }
+    /// A layer with the default of the key at `path`.
+    pub(super) fn default(path: &[&str], value: Value) -> Self {
+        Self { from: LayerOrigin::Default, data: nested(path, value) }
     }
 
-    /// The file and line, or the variable, that sets the key at `path`, which starts at the configuration's root.
+    /// The source of the key at `path`, which starts at the configuration's root. In a file, the line is that of the
+    /// deepest part of `path` that the file contains.
     pub(super) fn origin(&self, path: &[String]) -> ValueOrigin {
         match &self.from {
-            LayerOrigin::Defaults => ValueOrigin::Default,
+            LayerOrigin::Default => ValueOrigin::Default,
             LayerOrigin::Env(name) => ValueOrigin::Env(name.clone()),
             LayerOrigin::File { path: file, built_in, document, prefix } => {
                 let offset =
@@ -85,7 +79,7 @@ impl Layer {
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.from {
             LayerOrigin::File { path, .. } => Some(path),
-            LayerOrigin::Env(_) | LayerOrigin::Defaults => None,
+            LayerOrigin::Env(_) | LayerOrigin::Default => None,
         }
     }
 
@@ -101,7 +95,7 @@ impl Layer {
         matches!(self.from, LayerOrigin::Env(_))
     }
 
-    /// The layer's unique name for figment.
+    /// The layer's name for figment; unique except for defaults.
     pub(super) fn name(&self) -> String {
         self.origin(&[]).to_string()
     }
@@ -117,17 +111,24 @@ impl Provider for &Layer {
     }
 }
 
+/// A table with only this value, at `path`.
+fn nested(path: &[impl AsRef<str>], value: Value) -> Dict {
+    let keys = path.iter().rev().map(|key| key.as_ref().to_owned());
+    let nested = keys.fold(value, |value, key| Value::from(Dict::from([(key, value)])));
+    nested.into_dict().unwrap_or_default()
+}
+
 /// Parses the text of an environment variable as TOML. If it is not TOML, it is a string, so that a path or a URL
 /// needs no quotes.
-pub(super) fn env_value(text: &str) -> Value {
+pub(super) fn parse_value(text: &str) -> Value {
     match text.trim().parse::<toml_edit::Value>() {
         Ok(parsed) => value(&parsed),
         Err(_) => Value::from(text),
     }
 }
 
-/// Parses a TOML text of the program itself.
-pub(super) fn toml(text: &str) -> Dict {
+/// Parses a TOML text that is built into the program.
+pub(super) fn parse_table(text: &str) -> Dict {
     Document::parse(text.to_owned()).map(|document| table(document.as_table())).unwrap_or_default()
 }
 
@@ -139,10 +140,9 @@ fn from_item(item: &Item) -> Option<Value> {
     Some(match item {
         Item::None => return None,
         Item::Value(inner) => value(inner),
-        Item::Table(inner) => Value::Dict(Tag::Default, table(inner)),
+        Item::Table(inner) => Value::from(table(inner)),
         Item::ArrayOfTables(tables) => {
-            let tables = tables.iter().map(|inner| Value::Dict(Tag::Default, table(inner)));
-            Value::Array(Tag::Default, tables.collect())
+            Value::from(tables.iter().map(|inner| table(inner)).collect::<Vec<_>>())
         }
     })
 }
@@ -154,10 +154,10 @@ fn value(value: &toml_edit::Value) -> Value {
         Toml::Integer(number) => Value::from(*number.value()),
         Toml::Float(number) => Value::from(*number.value()),
         Toml::Boolean(flag) => Value::from(*flag.value()),
-        // No key accepts a date; a string makes the error message show it.
+        // Neither figment nor JSON has a type for dates, so a date becomes text.
         Toml::Datetime(date) => Value::from(date.value().to_string()),
-        Toml::Array(items) => Value::Array(Tag::Default, items.iter().map(self::value).collect()),
-        Toml::InlineTable(inner) => Value::Dict(Tag::Default, table(inner)),
+        Toml::Array(items) => Value::from(items.iter().map(self::value).collect::<Vec<_>>()),
+        Toml::InlineTable(inner) => Value::from(table(inner)),
     }
 }
 
@@ -238,13 +238,13 @@ mod tests {
 
     #[test]
     fn an_environment_value_is_toml_or_plain_text() {
-        assert_eq!(env_value("12"), Value::from(12_i64));
-        assert_eq!(env_value(" true "), Value::from(true));
-        assert_eq!(env_value("[\"a\"]").as_array().unwrap()[0].as_str(), Some("a"));
-        assert_eq!(env_value("{ env = \"A\" }").find_ref("env").unwrap().as_str(), Some("A"));
-        assert_eq!(env_value("\"12\"").as_str(), Some("12"));
-        assert_eq!(env_value("/var/lib/x y").as_str(), Some("/var/lib/x y"));
-        assert_eq!(env_value("tcp://10.0.0.1:80").as_str(), Some("tcp://10.0.0.1:80"));
+        assert_eq!(parse_value("12"), Value::from(12_i64));
+        assert_eq!(parse_value(" true "), Value::from(true));
+        assert_eq!(parse_value("[\"a\"]").as_array().unwrap()[0].as_str(), Some("a"));
+        assert_eq!(parse_value("{ env = \"A\" }").find_ref("env").unwrap().as_str(), Some("A"));
+        assert_eq!(parse_value("\"12\"").as_str(), Some("12"));
+        assert_eq!(parse_value("/var/lib/x y").as_str(), Some("/var/lib/x y"));
+        assert_eq!(parse_value("tcp://10.0.0.1:80").as_str(), Some("tcp://10.0.0.1:80"));
     }
 
     #[test]

@@ -11,11 +11,11 @@ use smart_default::SmartDefault;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, SmartDefault)]
 #[serde(default)]
 pub struct LogConfig {
-    /// Bits of a client's IPv4 address to log; 0 logs none.
+    /// Number of leading bits of a client's IPv4 address to log; 0 logs none.
     #[schemars(range(min = 0, max = 32))]
     #[default = 24]
     pub ipv4_prefix: u8,
-    /// Bits of a client's IPv6 address to log; 0 logs none.
+    /// Number of leading bits of a client's IPv6 address to log; 0 logs none.
     #[schemars(range(min = 0, max = 128))]
     #[default = 48]
     pub ipv6_prefix: u8,

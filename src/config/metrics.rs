@@ -27,6 +27,4 @@ impl MetricsConfig {
     }
 }
 
-kind!(Listener: SocketAddr, "listener", "an address and a port", "127.0.0.1:9464", |text| text
-    .parse()
-    .map_err(|_| String::new()));
+kind!(Listener: SocketAddr, "listener", "an address and a port", "127.0.0.1:9464", |text| text.parse().ok());

@@ -1,15 +1,16 @@
 //! Reads the configuration from files and the environment, validates it once, and returns an immutable value.
 //!
 //! Layers, lowest priority first: the built-in files; the files of a folder (`pixcolor.toml`, and
-//! `providers/NAME.toml` for one provider each); environment variables (`PIXCOLOR_A__B` is the key `a.b`). One run
-//! reports all problems, each with file and line. Loading has no side effects, so it can be repeated at any time.
+//! `providers/NAME.toml` for one provider each); environment variables (`PIXCOLOR_A__B` is the key `a.b`). If
+//! every file is valid TOML, one run reports all problems, each with file and line. Loading has no side effects, so it
+//! can be repeated at any time.
 //!
 //! Each section has its own struct and file; the struct is the only place that defines its keys. `source` finds the
-//! files and `env` the variables, `layer` knows the lines of keys, `defaults` adds the defaults that depend on the
-//! machine, and `reader` merges the layers. `schema` derives a schema from the structs, `kinds` and `values` say how
+//! files and `env` the variables, `layer` knows the lines of keys, `defaults` adds the layers below the
+//! files, and `reader` merges the layers. `schema` derives a schema from the structs, `kinds` and `values` say how
 //! single values are written, and `check` checks the merged layers against the schema, so that serde converts them
-//! without an error. The structs' own functions check what a schema cannot express; a `place` gives their messages file
-//! and line. `server` prepares Rocket's own settings.
+//! without an error. The structs' own functions check what a schema cannot express; a [`Place`] adds the file
+//! and the line to their messages. `server` prepares Rocket's own settings, whose keys are in `server_keys`.
 
 mod address;
 mod admin;
@@ -48,6 +49,7 @@ mod report;
 mod schema;
 mod secret;
 mod server;
+mod server_keys;
 mod shared;
 mod shown;
 mod source;
@@ -58,6 +60,7 @@ mod values;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -108,76 +111,64 @@ use quota::QuotaTable;
 use reader::Reader;
 
 /// All keys of the configuration.
-#[derive(Deserialize, JsonSchema, SmartDefault)]
+// Validated and immutable. Private fields contain the tables as they are written; `complete` turns them into the fields
+// with `#[serde(skip)]`.
+#[derive(Clone, Debug, Deserialize, JsonSchema, SmartDefault)]
 #[serde(default)]
-pub(super) struct Tables {
+pub struct Config {
     /// The providers to try, in order. The first one that succeeds colours the photo.
+    // Never empty; each name is in `providers`.
     #[schemars(with = "List::<ProviderName>", length(min = 1))]
     #[schemars(extend("x-empty" = "name at least one provider, such as [\"local\"]"))]
     #[default(vec!["local".to_owned()])]
-    route: Vec<String>,
+    pub route: Vec<String>,
     /// How to treat a photo that is already in colour: "pass" returns it unchanged but without metadata, "refuse"
     /// rejects it with 422, "recolour" colours it again and pays for it.
     #[serde(rename = "on_colour")]
-    on_color: OnColor,
+    pub on_color: OnColor,
     /// How to treat a damaged file that can be decoded in part: "accept" colours that part and adds a warning to the
     /// response, "refuse" rejects it with 422.
-    on_damage: OnDamage,
-    #[serde(flatten)]
-    clients: ClientsConfig,
-    /// The state folder, with the credit ledger and the API keys.
-    #[schemars(extend("format" = "path", "default" = null))]
-    state_dir: PathBuf,
-    limits: LimitsConfig,
-    quota: QuotaTable,
-    output: OutputConfig,
-    cache: CacheConfig,
-    admin: AdminConfig,
-    metrics: MetricsConfig,
-    log: LogConfig,
-    assets: AssetsConfig,
-    shared: SharedConfig,
-    #[schemars(extend("default" = {}))]
-    providers: BTreeMap<String, ProviderTable>,
-    facades: FacadesConfig,
-    #[schemars(extend("default" = {}))]
-    budgets: BTreeMap<String, BudgetConfig>,
-    #[schemars(extend("default" = {}))]
-    keys: BTreeMap<String, KeyConfig>,
-}
-
-kind!(ProviderName: String, "provider-name", "the name of a provider", "local", |text| Ok(text.to_owned()));
-
-/// The whole configuration, validated and immutable.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The providers to try, in order. Never empty; each is in `providers`.
-    pub route: Vec<String>,
-    /// What to do with an upload that already has colour.
-    pub on_color: OnColor,
-    /// What to do with a damaged upload.
     pub on_damage: OnDamage,
-    pub providers: BTreeMap<String, ProviderConfig>,
+    #[serde(flatten)]
+    pub clients: ClientsConfig,
+    /// The state folder, with the credit ledger and the API keys.
+    // It may not exist yet.
+    #[schemars(extend("format" = "path", "default" = null))]
+    pub state_dir: PathBuf,
     pub limits: LimitsConfig,
+    #[serde(rename = "quota")]
+    quota_table: QuotaTable,
+    /// Rate limits and shares of one client.
+    #[serde(skip)]
+    pub quota: QuotaConfig,
     pub output: OutputConfig,
     pub cache: CacheConfig,
-    pub clients: ClientsConfig,
-    /// Rate limits and shares of one client.
-    pub quota: QuotaConfig,
     pub admin: AdminConfig,
     pub metrics: MetricsConfig,
     pub log: LogConfig,
-    /// The state folder; it may not exist yet.
-    pub state_dir: PathBuf,
     pub assets: AssetsConfig,
-    /// The Redis that replicas share.
     pub shared: SharedConfig,
+    #[serde(rename = "providers")]
+    #[schemars(extend("default" = {}))]
+    provider_tables: BTreeMap<String, ProviderTable>,
+    #[serde(skip)]
+    pub providers: BTreeMap<String, ProviderConfig>,
     pub facades: FacadesConfig,
+    #[serde(rename = "budgets")]
+    #[schemars(extend("default" = {}))]
+    budget_tables: BTreeMap<String, BudgetConfig>,
     /// Caps on credit, ordered by name.
+    #[serde(skip)]
     pub budgets: Budgets,
+    #[serde(rename = "keys")]
+    #[schemars(extend("default" = {}))]
+    key_tables: BTreeMap<String, KeyConfig>,
     /// Settings of single API keys.
+    #[serde(skip)]
     pub keys: KeysConfig,
 }
+
+kind!(ProviderName: String, "provider-name", "the name of a provider", "local", |text| Some(text.to_owned()));
 
 /// Reads, merges and validates a configuration. Blocks on files, so async threads must not call it.
 pub fn load(source: &ConfigSource) -> Result<Loaded, ConfigError> {
@@ -215,13 +206,13 @@ pub enum SchemaFile {
 /// The JSON Schema (draft 7) of a file.
 pub fn schema(file: SchemaFile) -> String {
     match file {
-        SchemaFile::Pixcolor => schema::published::<Tables>("pixcolor.toml"),
+        SchemaFile::Pixcolor => schema::published::<Config>("pixcolor.toml"),
         SchemaFile::Provider => schema::published::<ProviderTable>("providers/NAME.toml"),
     }
 }
 
-/// The settings of Rocket and of the configuration that a file or a variable changes from their defaults, one line
-/// each with the file or variable.
+/// Lists the settings of Rocket and of the configuration whose values differ from their defaults, one per line, each
+/// with the file or variable that sets it.
 pub fn report_of_changes(source: &ConfigSource, loaded: &Loaded) -> Result<String, ConfigError> {
     let defaults = load(&ConfigSource::default())?.values();
     let mut report = server::server_report_of_changes(source)? + &loaded.report_of_changes(&defaults);
@@ -232,88 +223,73 @@ pub fn report_of_changes(source: &ConfigSource, loaded: &Loaded) -> Result<Strin
 }
 
 impl Config {
-    /// Checks the tables against each other.
-    fn checked(tables: Tables, place: &Place<'_>) -> Self {
-        let Tables { route, on_color, on_damage, clients, state_dir, limits, output, .. } = tables;
-        let Tables { mut cache, admin, metrics, log, assets, shared, facades, .. } = tables;
+    /// Checks the tables against each other, and completes them.
+    fn complete(&mut self, place: &Place<'_>) {
         let (temporary, origin) = (place.reader.source.state_dir().1, place.origin(&["state_dir"]));
         if temporary && origin == ValueOrigin::Default {
-            let folder = state_dir.display();
+            let folder = self.state_dir.display();
             place.warning(format!("HOME is not set, so that `state_dir` is the temporary folder {folder}"));
         }
-        limits.check(&place.at(&["limits"]));
-        let mut quota = QuotaConfig::checked(tables.quota, &place.at(&["quota"]), &limits);
-        cache.complete(&place.at(&["cache"]));
-        let warnings = [clients.warning(), admin.warning(), metrics.warning(), shared.warning()];
+        self.limits.check(&place.at(&["limits"]));
+        let table = mem::take(&mut self.quota_table);
+        self.quota = QuotaConfig::checked(table, &place.at(&["quota"]), &self.limits);
+        self.cache.complete(&place.at(&["cache"]));
+        let warnings =
+            [self.clients.warning(), self.admin.warning(), self.metrics.warning(), self.shared.warning()];
         warnings.into_iter().flatten().for_each(|warning| place.warning(warning));
 
         let (names, all) = (place.names(&[source::PROVIDERS]), place.at(&[source::PROVIDERS]));
-        let provider = |(name, table): (String, ProviderTable)| {
+        for (name, table) in mem::take(&mut self.provider_tables) {
             let provider = ProviderConfig::checked(&name, table, &all.at(&[&name]));
-            (name, provider)
-        };
-        let providers: BTreeMap<String, ProviderConfig> =
-            tables.providers.into_iter().map(provider).collect();
-        check_route(place, &route, &names);
-        let routed = route.iter().filter_map(|name| providers.get(name));
-        for (provider, missing) in routed.filter_map(|it: &ProviderConfig| Some((it, it.kind.missing()?))) {
+            self.providers.insert(name, provider);
+        }
+        check_route(place, &names);
+        self.warn_of_providers(place);
+        self.facades.algorithmia.check(&place.at(&["facades", "algorithmia"]), &names);
+        let tables = mem::take(&mut self.budget_tables);
+        self.budgets = budgets::checked(tables, &place.at(&["budgets"]), &names, &self.providers);
+        let (tables, place) = (mem::take(&mut self.key_tables), place.at(&["keys"]));
+        let Self { quota, limits, budgets, providers, .. } = self;
+        self.keys = KeysConfig::checked(tables, &place, quota, limits, budgets, providers);
+    }
+
+    /// Warns of providers that are not ready, and of time-outs that have no effect.
+    fn warn_of_providers(&self, place: &Place<'_>) {
+        let routed = self.route.iter().filter_map(|name| self.providers.get(name));
+        for (provider, missing) in routed.filter_map(|it| Some((it, it.kind.missing()?))) {
             let name = &provider.name;
             place.warning(format!("provider `{name}` is on the route and will be passed over: {missing}"));
         }
-        for (name, provider) in &providers {
-            if provider.common.timeout > limits.request {
+        for (name, provider) in &self.providers {
+            if provider.common.timeout > self.limits.request {
                 place.warning(format!(
                     "`providers.{name}.timeout` is longer than `limits.request_seconds`, which ends a call first"
                 ));
             }
         }
-        facades.algorithmia.check(&place.at(&["facades", "algorithmia"]), &names);
-        let budgets = budgets::checked(tables.budgets, &place.at(&["budgets"]), &names, &providers);
-        let keys_place = place.at(&["keys"]);
-        let keys = KeysConfig::checked(tables.keys, &keys_place, &mut quota, &limits, &budgets, &providers);
-        Self {
-            route,
-            on_color,
-            on_damage,
-            providers,
-            limits,
-            output,
-            cache,
-            clients,
-            quota,
-            admin,
-            metrics,
-            log,
-            state_dir,
-            assets,
-            shared,
-            facades,
-            budgets,
-            keys,
-        }
     }
-}
 
-impl Config {
     /// The monetary worth of one credit of a provider, if it is configured.
     pub fn worth(&self, provider: &str) -> Option<Worth> {
         self.providers.get(provider)?.price.worth
     }
 }
 
-fn check_route(place: &Place<'_>, route: &[String], providers: &[String]) {
+/// Checks the route as it is written, so that an invalid item does not hide problems with others.
+fn check_route(place: &Place<'_>, providers: &[String]) {
     // Built-in providers always exist. If there is none, the table of providers is invalid, which is reported already.
     if providers.is_empty() {
         return;
     }
-    for (index, name) in route.iter().enumerate() {
+    let route = place.texts("route");
+    for (index, name) in &route {
         let path = ["route", &index.to_string()];
-        if route.iter().take(index).any(|earlier| earlier == name) {
+        if route.iter().any(|(earlier, other)| earlier < index && other == name) {
             place.problem(&path, format!("`route` names provider `{name}` twice"));
         }
-        if !providers.contains(name) {
+        if providers.iter().all(|known| known != name) {
             let hint = provider_hint(name, providers, "");
-            place.problem(&path, format!("`route` names provider `{name}`, which is not there: {hint}"));
+            place.problem(&path, format!("`route` names provider `{name}`, which does not exist: {hint}"));
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct OnnxConfig {
     /// Images that are coloured concurrently, one thread each; 0 means one per core.
     #[schemars(range(min = 0, max = 1024))]
     pub threads: usize,
-    /// Calls that may wait before further ones go to the next provider.
+    /// Maximum number of waiting calls. If it is reached, the next provider is tried.
     #[schemars(range(min = 0, max = 100_000))]
     #[default = 32]
     pub queue: usize,

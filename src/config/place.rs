@@ -1,6 +1,7 @@
 //! A place in the configuration, for checks of values that are already converted. A problem at a place gets the file
 //! and line of the key; a warning goes to the operator.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use figment::value::{Dict, Value};
@@ -42,6 +43,12 @@ impl<'r> Place<'r> {
         table.into_iter().flat_map(Dict::keys).cloned().collect()
     }
 
+    /// The texts in the list at a key as they are written, each with its index.
+    pub(super) fn texts(&self, key: &str) -> Vec<(usize, &'r str)> {
+        let items = self.value(&[key]).and_then(Value::as_array).into_iter().flatten().enumerate();
+        items.filter_map(|(index, item)| Some((index, item.as_str()?))).collect()
+    }
+
     /// Whether a layer above the defaults sets a key.
     pub(super) fn has(&self, key: &str) -> bool {
         self.value(&[key]).is_some() && self.origin(&[key]) != ValueOrigin::Default
@@ -67,6 +74,11 @@ impl<'r> Place<'r> {
     pub(super) fn problem(&self, tail: &[&str], message: impl Into<String>) {
         let problem = ConfigProblem { origin: self.origin(tail), message: message.into() };
         self.reader.notes.borrow_mut().problems.push(problem);
+    }
+
+    /// Notes a problem with the key at `tail`, whose message begins with this key.
+    pub(super) fn wrong(&self, tail: &[&str], what: impl Display) {
+        self.problem(tail, format!("`{}` {what}", self.key(tail)));
     }
 
     /// Adds a warning for the operator.

@@ -1,5 +1,5 @@
-//! Finds all paths whose changes affect a configuration: its folders, the files that it names, and the links on the
-//! way to them.
+//! Finds all paths whose changes affect a configuration: its folders, the files that it names, and the symbolic
+//! links in their paths.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::source::{MAIN_FILE, PROVIDERS, provider_files};
 
-/// Maximum number of links on the way to one file; Linux has the same limit.
+/// Maximum number of symbolic links that are followed in one path; Linux has the same limit.
 const MOST_LINKS: usize = 40;
 
 /// Paths to watch, each without links in its parent folders.
@@ -35,7 +35,8 @@ pub(super) fn places(dir: &Path, named: &BTreeSet<PathBuf>) -> Places {
 }
 
 impl Places {
-    /// All folders that contain a path to watch.
+    /// All folders to watch: the parent folder of each link and file, the configuration folder and its providers
+    /// folder.
     pub(super) fn folders(&self) -> BTreeSet<&Path> {
         self.single
             .iter()
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_on_the_way_are_watched_and_other_files_are_not() {
+    fn links_in_a_path_are_watched_and_other_files_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let at = |path: &str| root.join(path);

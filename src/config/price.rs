@@ -1,6 +1,6 @@
 //! The price of a provider's calls: terms, a minimum, and the worth of a credit.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use super::kinds::{One, Optional, kind};
@@ -15,7 +15,7 @@ const MOST_TERMS: usize = 16;
 /// The largest allowed `minimum`, in credits.
 const MOST_MINIMUM: i64 = 1_000_000;
 
-/// The price of its calls. Required for kind `http`; `price.terms = []` means free.
+/// The price of the provider's calls. Required for kind `http`; `price.terms = []` means free.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct PriceConfig {
@@ -35,28 +35,27 @@ pub(super) struct PriceConfig {
 
 /// One term; each unit has its own keys.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+// The type is in the schema of each unit.
+#[schemars(transform = |schema: &mut Schema| { schema.as_object_mut().map(|node| node.shift_remove("type")); })]
+struct TermConfig {
+    /// Credits per unit.
+    #[serde(with = "One::<RateNumber>")]
+    rate: Rate,
+    #[serde(flatten)]
+    unit: UnitConfig,
+}
+
+/// The unit of a term.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "per", rename_all = "lowercase")]
 #[schemars(transform = describe_tag(
     "per",
     "The unit of the rate: a call, a sent megapixel, or a second or unit of the number at `pointer`."
 ))]
-enum TermConfig {
-    Call {
-        /// Credits per unit.
-        #[serde(with = "One::<RateNumber>")]
-        rate: Rate,
-    },
-    Megapixel {
-        /// Credits per unit.
-        #[serde(with = "One::<RateNumber>")]
-        rate: Rate,
-        #[serde(flatten)]
-        adjust: Adjust,
-    },
+enum UnitConfig {
+    Call,
+    Megapixel(Adjust),
     Second {
-        /// Credits per unit.
-        #[serde(with = "One::<RateNumber>")]
-        rate: Rate,
         /// JSON pointer to the quantity in the reply.
         #[serde(with = "One::<QuantityPointer>")]
         pointer: JsonPointer,
@@ -67,9 +66,6 @@ enum TermConfig {
         adjust: Adjust,
     },
     Unit {
-        /// Credits per unit.
-        #[serde(with = "One::<RateNumber>")]
-        rate: Rate,
         /// JSON pointer to the quantity in the reply.
         #[serde(with = "One::<QuantityPointer>")]
         pointer: JsonPointer,
@@ -94,45 +90,42 @@ struct Adjust {
 
 kind!(
     RateNumber: Rate, "rate" number, "a number from 0 to 1000000 with at most 12 decimals", "",
-    |text| Rate::parse(text).map_err(|_| String::new())
+    |text| Rate::parse(text).ok()
 );
 kind!(
     MinimumCredits: Credits, "minimum-credits" number,
     "a number of credits from 0 to 1000000 with at most 6 decimals", "",
-    |text| {
-        let most = Credits::from_micro(MOST_MINIMUM * 1_000_000);
-        let parsed = text.parse().ok().filter(|amount| (Credits::ZERO..=most).contains(amount));
-        parsed.ok_or_else(String::new)
-    }
+    |text| credits(text, MOST_MINIMUM)
 );
 kind!(
     UnitNumber: Quantity, "quantity" number, "a number above 0 and at most 1000000000", "",
-    |text| {
-        let parsed = Quantity::parse(text).ok().filter(|units| *units > Quantity::default());
-        parsed.ok_or_else(String::new)
-    }
+    |text| Quantity::parse(text).ok().filter(|units| *units > Quantity::default())
 );
 kind!(
     QuantityPointer: JsonPointer, "quantity-pointer", "a JSON pointer (RFC 6901)", "/metadata/duration",
-    |text| JsonPointer::parse(text).ok_or_else(String::new)
+    |text| JsonPointer::parse(text)
 );
 kind!(
     CurrencyCode: Currency, "currency", "three capital letters (ISO 4217)", "USD",
-    |text| Currency::parse(text).ok_or_else(String::new)
+    |text| Currency::parse(text)
 );
+
+/// Parses an amount of at most `most` credits.
+pub(super) fn credits(text: &str, most: i64) -> Option<Credits> {
+    let most = Credits::from_micro(most * 1_000_000);
+    text.parse().ok().filter(|amount| (Credits::ZERO..=most).contains(amount))
+}
 
 impl PriceConfig {
     pub(super) fn into_price(self, place: &Place<'_>) -> Price {
         if self.terms.len() > MOST_TERMS {
             place.problem(&["terms"], format!("a price has at most {MOST_TERMS} terms"));
         }
-        for (key, other, alone) in [
-            ("worth", "currency", self.worth.is_some() && self.currency.is_none() && !place.has("currency")),
-            ("currency", "worth", self.currency.is_some() && self.worth.is_none() && !place.has("worth")),
-        ] {
-            if alone && place.has(key) {
-                let name = place.key(&[key]);
-                place.problem(&[key], format!("`{name}` needs `{other}`: an amount and its currency"));
+        let keys = place.names(&[]);
+        let is_set = |key: &str| keys.iter().any(|set| set == key);
+        for (key, other) in [("worth", "currency"), ("currency", "worth")] {
+            if is_set(key) && !is_set(other) {
+                place.wrong(&[key], format!("needs `{other}`: an amount and its currency"));
             }
         }
         let worth = self.worth.zip(self.currency).map(|(one, currency)| Worth { one, currency });
@@ -142,17 +135,17 @@ impl PriceConfig {
 
 impl From<TermConfig> for PriceTerm {
     fn from(term: TermConfig) -> Self {
-        let (per, rate, Adjust { round, minimum }) = match term {
-            TermConfig::Call { rate } => (PricedUnit::Call, rate, Adjust::default()),
-            TermConfig::Megapixel { rate, adjust } => (PricedUnit::Megapixel, rate, adjust),
-            TermConfig::Second { rate, pointer, most, adjust } => {
+        let (per, Adjust { round, minimum }) = match term.unit {
+            UnitConfig::Call => (PricedUnit::Call, Adjust::default()),
+            UnitConfig::Megapixel(adjust) => (PricedUnit::Megapixel, adjust),
+            UnitConfig::Second { pointer, most, adjust } => {
                 let most = most.map_or(QuantityBound::Timeout, QuantityBound::Units);
-                (PricedUnit::Number { pointer, most }, rate, adjust)
+                (PricedUnit::Number { pointer, most }, adjust)
             }
-            TermConfig::Unit { rate, pointer, most, adjust } => {
-                (PricedUnit::Number { pointer, most: QuantityBound::Units(most) }, rate, adjust)
+            UnitConfig::Unit { pointer, most, adjust } => {
+                (PricedUnit::Number { pointer, most: QuantityBound::Units(most) }, adjust)
             }
         };
-        Self { per, rate, round, minimum }
+        Self { per, rate: term.rate, round, minimum }
     }
 }

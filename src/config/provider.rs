@@ -11,7 +11,7 @@ use smart_default::SmartDefault;
 use super::algorithmia::AlgorithmiaConfig;
 use super::exec::ExecConfig;
 use super::http::{HttpConfig, ReplyOutput};
-use super::kinds::Seconds;
+use super::kinds::{One, Seconds};
 use super::on_disconnect::OnDisconnect;
 use super::onnx::OnnxConfig;
 use super::place::Place;
@@ -27,15 +27,15 @@ const MAX_NAME: usize = 64;
 
 /// A provider. The file `providers/NAME.toml` contains this table without the prefix: `timeout`, and `failures` under
 /// `[breaker]`.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(super) struct ProviderTable {
     #[serde(flatten)]
     common: Common,
     #[serde(default)]
     price: PriceConfig,
-    /// What happens to a call that has not begun after every waiting client has left: "drop" cancels it at no cost,
-    /// "finish" makes it and caches the result. The default is "drop" if calls can cost credit by `price`, else
-    /// "finish".
+    /// What to do with a call if all of its clients have disconnected before it has begun: "drop" cancels it at no
+    /// cost, "finish" makes it and caches the result. Default: "drop" if a call can cost credit according to `price`,
+    /// otherwise "finish".
     #[serde(default)]
     on_disconnect: Option<OnDisconnect>,
     #[serde(flatten)]
@@ -58,7 +58,7 @@ pub struct ProviderConfig {
 #[serde(default)]
 pub struct Common {
     /// Time-out of a call, in seconds.
-    #[serde(with = "Seconds")]
+    #[serde(with = "One::<Seconds>")]
     #[schemars(range(min = 0.1, max = 3600))]
     #[default(Duration::from_secs(60))]
     pub timeout: Duration,
@@ -66,10 +66,11 @@ pub struct Common {
     #[schemars(range(min = 1024, max = 1_000_000_000))]
     #[default = 500_000]
     pub send_max_pixels: u64,
-    /// Whether its colour is merged with the photo's own luminance (luma-lock). If not, its image is the result.
+    /// Whether the provider's colour is merged with the photo's own luminance (luma-lock). If not, the provider's image
+    /// is the result.
     #[default = true]
     pub luma_lock: bool,
-    /// Whether its results are cached.
+    /// Whether the provider's results are cached.
     #[default = true]
     pub cache: bool,
 }
@@ -108,7 +109,7 @@ impl KindConfig {
         }
     }
 
-    /// Whether the provider has its address and, for kind `http`, its secrets. Kinds without an address always count.
+    /// Whether the provider has its address and, for kind `http`, its secrets. `true` for kinds without an address.
     pub(super) fn has_address(&self) -> bool {
         match self {
             Self::Algorithmia(config) => config.base_url.is_some(),
@@ -191,11 +192,12 @@ fn uncountable(place: &Place<'_>, price: &Price, without: &str) {
         price.terms.iter().enumerate().filter(|(_, term)| matches!(term.per, PricedUnit::Number { .. }));
     for (index, _) in numbers {
         let path = ["price", "terms", &index.to_string()];
-        let message = format!(
-            "`{}` uses a number in the reply, and {without}: the cost of a call would never be known. Use per = \"call\" or per = \"megapixel\"",
-            place.key(&path)
+        place.wrong(
+            &path,
+            format!(
+                "uses a number in the reply, and {without}: the cost of a call would never be known. Use per = \"call\" or per = \"megapixel\""
+            ),
         );
-        place.problem(&path, message);
     }
 }
 
@@ -218,7 +220,8 @@ pub(super) fn check_name(what: &str, name: &str, place: &Place<'_>) {
     }
 }
 
-/// The hint for a name that no provider has; `prefix` stands before a name in the key's values.
+/// The hint for a name that no provider has. `prefix` is what the value must have before a provider's name, such as
+/// `provider:`.
 pub(super) fn provider_hint(name: &str, providers: &[String], prefix: &str) -> String {
     match nearest(name, providers.iter().map(String::as_str)) {
         Some(meant) => format!("did you mean `{prefix}{meant}`?"),

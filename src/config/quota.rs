@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
 
-use super::kinds::{OptionalSize, Size};
+use super::kinds::{One, Optional, Shown, Size};
 use super::limits::LimitsConfig;
 use super::place::Place;
 use super::problem::ValueOrigin;
@@ -16,36 +16,39 @@ use super::schema::describe_tag;
 use crate::quota::{Charge, ClientBucket, Gate, Limit, LimitError, LimitScope, RatePeriod, Unit};
 
 /// Limits for each client.
-#[derive(Deserialize, JsonSchema, SmartDefault)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, SmartDefault)]
 #[serde(default)]
 pub(super) struct QuotaTable {
     /// Whether limits for clients apply at all.
     #[default = true]
     enabled: bool,
-    /// Memory of one client's uploads together, in bytes, before it gets 503.
-    #[serde(with = "Size")]
+    /// Maximum memory of one client's uploads together, in bytes. Further uploads of the client get 503.
+    #[serde(with = "One::<Size>")]
     #[schemars(range(min = 1024, max = 1u64 << 50))]
     #[default(256 << 20)]
     client_upload_memory: u64,
-    /// Pixels of one client that are being decoded or wait for it, before it gets 503.
+    /// Maximum pixels of one client's photos that are in memory or wait for the decoder. Further requests of the client
+    /// get 503.
     #[schemars(range(min = 1, max = 1_000_000_000_000u64))]
     #[default = 400_000_000]
     client_decoding_pixels: u64,
-    /// Requests of one client that may wait for decoding before its further ones get 503.
+    /// Maximum number of requests of one client that wait for the decoder. Further requests of the client get 503.
     #[schemars(range(min = 1, max = 100_000))]
     #[default = 24]
     client_waiting: u64,
-    /// Rate limits. A client over a limit gets 429 and the time to wait. The limits below exist by default; a further
-    /// name adds a limit and needs `of` and `rate`.
+    /// Rate limits. A client over a limit gets 429 and the time to wait. By default there are `requests`, `bytes`,
+    /// `pictures`, `megapixels`, `key-requests` and `key-pictures`; any other name adds a limit and needs `of` and
+    /// `rate`.
     #[schemars(extend("default" = {}))]
     limits: BTreeMap<String, LimitConfig<LimitScope>>,
 }
 
-/// One rate limit; `B` says whose requests it may count.
-#[derive(Deserialize, JsonSchema)]
+/// One rate limit.
+// `B` says whose requests it may count.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "of", rename_all = "lowercase", bound(deserialize = "B: Default + Deserialize<'de>"))]
 #[schemars(bound = "B: Default + Serialize + JsonSchema")]
-#[schemars(extend("x-tag-optional" = true))]
+#[schemars(extend("x-names-with-defaults" = ["quota", "limits"]))]
 #[schemars(transform = describe_tag(
     "of",
     "What the limit counts: requests and bytes before an upload is read; pictures and megapixels only on a cache miss."
@@ -57,45 +60,45 @@ pub(super) enum LimitConfig<B> {
     Megapixels(CountLimit<B>),
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(bound(deserialize = "B: Default + Deserialize<'de>"))]
 #[schemars(bound = "B: Default + Serialize + JsonSchema")]
 pub(super) struct CountLimit<B> {
     #[serde(flatten)]
     common: LimitCommon<B>,
     /// Long-term amount per period.
-    #[schemars(range(min = 1, max = 1_000_000_000))]
+    #[schemars(range(min = 1, max = 1_000_000_000), extend("x-default-by-name" = true))]
     rate: u64,
     /// Amount that may be used at once. Default: the rate, or the largest photo if that is more.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     burst: Option<u64>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(bound(deserialize = "B: Default + Deserialize<'de>"))]
 #[schemars(bound = "B: Default + Serialize + JsonSchema")]
 pub(super) struct SizeLimit<B> {
     #[serde(flatten)]
     common: LimitCommon<B>,
     /// Long-term amount per period.
-    #[serde(with = "Size")]
-    #[schemars(range(min = 1024, max = 1u64 << 40))]
+    #[serde(with = "One::<Size>")]
+    #[schemars(range(min = 1024, max = 1u64 << 40), extend("x-default-by-name" = true))]
     rate: u64,
     /// Amount that may be used at once. Default: the rate, or the largest photo if that is more.
-    #[serde(default, with = "OptionalSize")]
+    #[serde(default, with = "Optional::<Size>")]
     #[schemars(range(min = 1024, max = 1u64 << 40))]
     burst: Option<u64>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(bound(deserialize = "B: Default + Deserialize<'de>"))]
 #[schemars(bound = "B: Default + Serialize + JsonSchema")]
 struct LimitCommon<B> {
     /// Whether this limit applies.
     #[serde(default = "yes")]
     enabled: bool,
-    /// Which clients share a counter: each address without a key ("client"), each key ("key"), or all clients together
-    /// ("all").
+    /// What has its own counter: each address without an API key ("client") or each API key ("key"). With "all", all
+    /// clients share one counter.
     #[serde(default)]
     by: B,
     /// The period of `rate`.
@@ -121,19 +124,19 @@ impl From<ByKey> for LimitScope {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QuotaConfig {
     /// False disables all limits here.
     pub enabled: bool,
     /// Maximum size of one client's uploads in memory at once, in bytes.
     pub client_upload_memory: u64,
-    /// Maximum number of pixels of one client's photos in decoding or waiting for it.
+    /// Maximum number of pixels of one client's photos that are in memory or wait for the decoder.
     pub client_decoding_pixels: u64,
     /// Maximum number of one client's requests that wait for the decoder.
     pub client_waiting: u64,
-    /// The general rate limits, each with a unique name.
+    /// The enabled general rate limits, each with a unique name.
     pub limits: Vec<Arc<Limit>>,
-    /// All rate limits of each API key that has limits of its own.
+    /// For each API key with a table in `[keys]`: all enabled rate limits that apply to it.
     own: HashMap<ClientBucket, Vec<Arc<Limit>>>,
     /// All general limits, including disabled ones.
     known: Vec<Arc<Limit>>,
@@ -254,16 +257,15 @@ fn limit<B: Into<LimitScope>>(
     let burst = burst.unwrap_or_else(|| {
         let usual = rate.max(largest);
         let shown = match of {
-            Unit::Bytes => Size::shown(usual),
+            Unit::Bytes => Size::shown(&usual),
             _ => usual.into(),
         };
         place.report("burst", shown, ValueOrigin::Default);
         usual
     });
     if common.enabled && burst < largest {
-        let path = place.key(&["burst"]);
-        let message = format!("`{path}` must not be below `{setting}`: the largest photo would never pass");
-        place.problem(&["burst"], message);
+        let wrong = format!("must not be below `{setting}`: the largest photo would never pass");
+        place.wrong(&["burst"], wrong);
     }
     match Limit::new(name, common.by.into(), of, rate, common.per, burst) {
         Ok(limit) => Some((Arc::new(limit), common.enabled)),

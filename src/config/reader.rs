@@ -9,6 +9,7 @@ use figment::Figment;
 use figment::value::{Dict, Value};
 use serde_json::Value as Json;
 
+use super::Config;
 use super::check::Checker;
 use super::defaults;
 use super::env::{PREFIX, variable};
@@ -18,7 +19,6 @@ use super::problem::{ConfigProblem, ValueOrigin, dotted, nearest};
 use super::reference::KeyDescriptions;
 use super::schema::schema_of;
 use super::source::ConfigSource;
-use super::{Config, Tables};
 
 /// A key with its value and source.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub(super) struct Notes {
     pub(super) unknown: Vec<Unknown>,
     /// Variables with the program's prefix that set no key.
     ignored: Vec<String>,
-    /// Variables that hold secrets.
+    /// The variables that `{ env = "NAME" }` names.
     pub(super) keepers: BTreeSet<String>,
     /// The description of each key; only collected to write the reference.
     pub(super) told: Option<KeyDescriptions>,
@@ -64,41 +64,45 @@ pub(super) struct Reader<'s> {
     pub(super) root: Dict,
     pub(super) notes: RefCell<Notes>,
     figment: Figment,
-    /// Without the defaults.
-    set: (Figment, Dict),
     layers: Vec<Layer>,
 }
 
-/// Merges layers, lowest priority first.
+/// Merges layers, lowest priority first. Returns the figment and the merged values.
 pub(super) fn merge(layers: &[Layer]) -> (Figment, Dict) {
     let figment = layers.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
     let root = figment.find_value("").ok().and_then(Value::into_dict).unwrap_or_default();
     (figment, root)
 }
 
+/// The value at a path of tables.
+pub(super) fn find<'d>(root: &'d Dict, path: &[impl AsRef<str>]) -> Option<&'d Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(root.get(first.as_ref())?, |value, key| value.as_dict()?.get(key.as_ref()))
+}
+
 impl<'s> Reader<'s> {
-    /// Creates a reader of layers, lowest priority first. `ignored` are variables that cannot set a key.
+    /// Creates a reader of these layers, lowest priority first, and of those of `defaults` below them. `ignored` are
+    /// variables that cannot set a key.
     pub(super) fn new(source: &'s ConfigSource, layers: Vec<Layer>, ignored: Vec<String>) -> Self {
-        let set = merge(&layers);
-        let mut warnings = Vec::new();
-        let layers: Vec<_> =
-            defaults::layers(source, &set.1, &mut warnings).into_iter().chain(layers).collect();
-        let (figment, root) = merge(&layers);
+        let (_, set) = merge(&layers);
+        let (mut all, warnings) = defaults::layers(source, &set);
+        all.extend(layers);
+        let (figment, root) = merge(&all);
         let notes = RefCell::new(Notes { ignored, warnings, ..Notes::default() });
-        Self { source, root, notes, figment, set, layers }
+        Self { source, root, notes, figment, layers: all }
     }
 
-    /// Checks and converts everything.
+    /// Checks the merged values and converts them to a [`Config`].
     pub(super) fn read(self) -> (Config, Notes) {
-        let schema = schema_of::<Tables>();
+        let schema = schema_of::<Config>();
         let read = Checker { reader: &self, listed: true }.table(&[], &schema, Some(&self.root));
         // The error is not shown, because it may quote a secret. Only a fault of the schema can cause it.
-        let tables = read.and_then(|read| serde_json::from_value(read).ok()).unwrap_or_else(|| {
+        let mut config = read.and_then(|read| serde_json::from_value(read).ok()).unwrap_or_else(|| {
             let message = "the configuration does not fit its own schema: please report this".to_owned();
             self.notes.borrow_mut().problems.push(ConfigProblem { origin: ValueOrigin::Default, message });
-            Tables::default()
+            Config::default()
         });
-        let config = Config::checked(tables, &Place::root(&self));
+        config.complete(&Place::root(&self));
         let mut notes = self.notes.into_inner();
         notes.judge_unknown();
         (config, notes)
@@ -106,21 +110,17 @@ impl<'s> Reader<'s> {
 
     /// The layer that sets a value. For a table: the last layer that sets a part of it.
     pub(super) fn layer(&self, value: &Value) -> Option<&Layer> {
-        self.layer_in(&self.figment, value)
-    }
-
-    fn layer_in(&self, figment: &Figment, value: &Value) -> Option<&Layer> {
-        let name = &figment.get_metadata(value.tag())?.name;
+        let name = &self.figment.get_metadata(value.tag())?.name;
         self.layers.iter().find(|layer| layer.name() == **name)
     }
 
     /// The value at a path of tables.
     pub(super) fn find(&self, path: &[String]) -> Option<&Value> {
-        let (first, rest) = path.split_first()?;
-        rest.iter().try_fold(self.root.get(first)?, |value, key| value.as_dict()?.get(key))
+        find(&self.root, path)
     }
 
-    /// Resolves a relative path in a value against the folder of its file, or else the working folder.
+    /// Resolves a relative path in a value against the folder of the file that sets it, or against the working folder
+    /// if no file sets it.
     pub(super) fn resolve(&self, value: &Value, path: &str) -> PathBuf {
         match self.layer(value).and_then(Layer::folder) {
             Some(folder) => folder.join(path),
@@ -128,7 +128,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Notes every key of a table that is not `known`, once for each source that sets it.
+    /// Notes every key of a table that is not in `known`, once for each source that sets it.
     pub(super) fn note_unknown(&self, path: &[String], dict: Option<&Dict>, known: &[String]) {
         for (key, value) in dict.into_iter().flatten().filter(|(key, _)| !known.contains(key)) {
             let path = [path, std::slice::from_ref(key)].concat();
@@ -152,45 +152,34 @@ impl<'s> Reader<'s> {
     /// table, a file takes precedence over a variable, because the file contains the table and the variable only
     /// changes it.
     pub(super) fn origin_of(&self, path: &[String]) -> ValueOrigin {
-        match self.deepest(&self.figment, &self.root, path) {
-            ValueOrigin::Default => self.deepest(&self.set.0, &self.set.1, path),
-            origin => origin,
-        }
-    }
-
-    fn deepest(&self, figment: &Figment, root: &Dict, path: &[String]) -> ValueOrigin {
-        let mut origins = Vec::new();
-        let mut value = path.first().and_then(|key| root.get(key));
+        let mut deepest = ValueOrigin::Default;
+        let mut value = path.first().and_then(|key| self.root.get(key));
         for depth in 1..=path.len() {
             let Some(here) = value else { break };
-            origins.clear();
-            self.collect(figment, path, here, &mut origins);
+            let mut origins = Vec::new();
+            self.origins(path, here, &mut origins);
+            // A table that is written without keys, and whose parts are all defaults.
+            origins.push(self.origin(path, here));
+            origins.retain(|origin| *origin != ValueOrigin::Default);
+            let file = origins.iter().find(|origin| !matches!(origin, ValueOrigin::Env(_)));
+            deepest = file.or(origins.first()).cloned().unwrap_or(deepest);
             value = path.get(depth).and_then(|key| match here {
                 Value::Dict(_, dict) => dict.get(key),
                 Value::Array(_, items) => items.get(key.parse::<usize>().ok()?),
                 _ => None,
             });
         }
-        if origins.iter().any(|origin| *origin != ValueOrigin::Default) {
-            origins.retain(|origin| *origin != ValueOrigin::Default);
-        }
-        let file = origins.iter().position(|origin| !matches!(origin, ValueOrigin::Env(_))).unwrap_or(0);
-        if origins.is_empty() { ValueOrigin::Default } else { origins.swap_remove(file) }
+        deepest
     }
 
     /// Collects the sources of all parts of the value at `path`, each once.
     pub(super) fn origins(&self, path: &[String], value: &Value, origins: &mut Vec<ValueOrigin>) {
-        self.collect(&self.figment, path, value, origins);
-    }
-
-    fn collect(&self, figment: &Figment, path: &[String], value: &Value, origins: &mut Vec<ValueOrigin>) {
         match value.as_dict() {
             Some(dict) if !dict.is_empty() => {
-                dict.values().for_each(|part| self.collect(figment, path, part, origins));
+                dict.values().for_each(|part| self.origins(path, part, origins));
             }
             _ => {
-                let layer = self.layer_in(figment, value);
-                let origin = layer.map_or(ValueOrigin::Default, |layer| layer.origin(path));
+                let origin = self.origin(path, value);
                 if !origins.contains(&origin) {
                     origins.push(origin);
                 }
@@ -200,7 +189,7 @@ impl<'s> Reader<'s> {
 }
 
 impl Notes {
-    /// Reports unknown keys: problems in files, warnings in the environment.
+    /// Reports unknown keys: those in files as problems, those in environment variables as warnings.
     fn judge_unknown(&mut self) {
         let keys: Vec<&str> = self.entries.iter().map(|entry| entry.key.as_str()).collect();
         for Unknown { path, siblings, origin } in std::mem::take(&mut self.unknown) {

@@ -18,7 +18,7 @@ use super::layer::Layer;
 use super::problem::ConfigError;
 use super::problem::ValueOrigin;
 use super::reader::Reader;
-use super::report::{AT_START, toml};
+use super::report::{AT_START, to_toml};
 use super::schema::{is_named, is_table, must_be, text};
 use super::server::server_words;
 use super::source::ConfigSource;
@@ -149,7 +149,7 @@ struct ReferenceRow {
 
 /// Replaces the names that the operator chooses by NAME. Returns the general path and the last replaced name, or for a
 /// provider its kind.
-fn place(path: &[String]) -> (Vec<String>, String) {
+fn general_path(path: &[String]) -> (Vec<String>, String) {
     let chosen: &[usize] = match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["keys", _, _, _, ..] => &[1, 3],
         ["providers" | "budgets" | "keys", _, ..] => &[1],
@@ -174,7 +174,7 @@ fn place(path: &[String]) -> (Vec<String>, String) {
 fn sections(told: Vec<KeyDescription>) -> Vec<Section> {
     let (mut tables, mut rows) = (BTreeMap::new(), Vec::<ReferenceRow>::new());
     for KeyDescription { path, about, wanted, default, needed } in told {
-        let (path, variant) = place(&path);
+        let (path, variant) = general_path(&path);
         if wanted.is_empty() {
             tables.insert(path, about);
             continue;
@@ -192,7 +192,7 @@ fn sections(told: Vec<KeyDescription>) -> Vec<Section> {
             let default = match default {
                 _ if needed => "must be set".to_owned(),
                 Json::Null => "not set".to_owned(),
-                value => format!("`{}`", toml(&value)),
+                value => format!("`{}`", to_toml(&value)),
             };
             row.defaults.push((variant, default));
         }
@@ -306,9 +306,9 @@ mod tests {
     #[test]
     fn the_reference_has_every_key_of_the_schema() {
         let told: BTreeSet<String> =
-            told().unwrap().keys.iter().map(|key| place(&key.path).0.join(".")).collect();
+            told().unwrap().keys.iter().map(|key| general_path(&key.path).0.join(".")).collect();
         let mut all = BTreeSet::new();
-        keys(&schema::schema_of::<crate::config::Tables>(), "", &mut all);
+        keys(&schema::schema_of::<crate::config::Config>(), "", &mut all);
         let missing: Vec<_> = all.difference(&told).collect();
         assert!(missing.is_empty(), "everything.toml must reach them: {missing:?}");
     }

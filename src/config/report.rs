@@ -32,7 +32,7 @@ pub(super) const AT_START: [&str; 18] = [
     "assets.static",
 ];
 
-/// The values of all keys, to find out which have changed.
+/// Values by dotted key, to find out which have changed.
 pub type ReportedValues = BTreeMap<String, Json>;
 
 /// A loaded configuration and information about its loading.
@@ -43,7 +43,7 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// The configuration folder; `None` if only built-in files were used.
     pub dir: Option<PathBuf>,
-    /// The files that were read from it.
+    /// The files in this folder that were read.
     pub read: Vec<PathBuf>,
     /// Files that the configuration names and whose content matters: networks, recipes, secrets.
     pub files: BTreeSet<PathBuf>,
@@ -115,7 +115,7 @@ impl Loaded {
             let line = match value {
                 Json::Null => format!("# {key} is not set"),
                 Json::String(mask) if *secret => format!("{key} = {mask}  # {origin}"),
-                value => format!("{key} = {}  # {origin}", toml(value)),
+                value => format!("{key} = {}  # {origin}", to_toml(value)),
             };
             // Writing to a string cannot fail.
             let _ = writeln!(lines, "{line}");
@@ -126,7 +126,7 @@ impl Loaded {
         lines
     }
 
-    /// The same report as JSON: `folder`, `keys` with `key`, `value` and `from` each, and `warnings`.
+    /// The same report as JSON: `folder`, `warnings`, and `keys`, a list of objects with `key`, `value` and `from`.
     pub fn to_json(&self) -> Json {
         let keys = self.entries.iter().map(|ReportEntry { key, value, origin, .. }| {
             json!({ "key": key, "value": value, "from": origin.to_string() })
@@ -143,13 +143,13 @@ pub fn changed(old: &ReportedValues, new: &ReportedValues) -> Vec<String> {
 }
 
 /// Formats a value as TOML on one line.
-pub(super) fn toml(value: &Json) -> String {
+pub(super) fn to_toml(value: &Json) -> String {
     match value {
-        Json::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Json::Array(items) => format!("[{}]", items.iter().map(to_toml).collect::<Vec<_>>().join(", ")),
         Json::Object(table) => {
             let keys = table
                 .iter()
-                .map(|(key, value)| format!("{} = {}", dotted(std::slice::from_ref(key)), toml(value)));
+                .map(|(key, value)| format!("{} = {}", dotted(std::slice::from_ref(key)), to_toml(value)));
             format!("{{ {} }}", keys.collect::<Vec<_>>().join(", "))
         }
         // JSON strings, numbers and booleans are valid TOML.

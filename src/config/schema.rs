@@ -1,45 +1,49 @@
-//! The JSON Schema of the configuration, derived from its structs. It is the only place that says what a key may be:
-//! `check` checks values against it, and the reference and `pixcolor check --schema` are written from it.
+//! The JSON Schema of the configuration, derived from its structs. It says which keys exist and what their values
+//! must be: `check` checks values against it, and the reference and `pixcolor check --schema` are written from it.
 //!
 //! Keywords that begin with `x-` are our own and are not published: `x-noun` says what one value is ("a host"),
 //! `x-must-be` what a whole value must be if the standard keywords do not say it in words, and `x-empty` what to do if
-//! a list is empty. `x-texts` is the kind of every text in a value of any type. `x-needed` marks a key as required in
-//! the reference.
+//! a list is empty. `x-texts` is the format of the kind that every text inside a value must have. `x-needed` marks a
+//! key as required in the reference.
 
 use std::collections::HashSet;
 
 use rocket::data::ByteUnit;
 use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value as Json, json};
 
 /// Set for a key whose field is an `Option`. An absent table with this keyword is not checked as an empty one.
 pub(super) const OPTIONAL: &str = "x-optional";
 
-/// Set for a table in which the key that chooses a branch may be absent, because some names have a default for it.
-pub(super) const TAG_OPTIONAL: &str = "x-tag-optional";
+/// Set for a table with branches (the alternatives of `oneOf`) in which the key that chooses a branch may be absent,
+/// because it has a default for some names of tables. The value is the path of the table that contains these names.
+pub(super) const NAMES_WITH_DEFAULTS: &str = "x-names-with-defaults";
 
-/// The schema of a struct without references, nulls (TOML has none) and open tables.
+/// Set for a required key that has a default for these names.
+const DEFAULT_BY_NAME: &str = "x-default-by-name";
+
+/// The schema of a struct. It contains no references and no nulls (TOML has none), and a table with known keys allows
+/// no others.
 pub(super) fn schema_of<T: JsonSchema>() -> Json {
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
-    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
-    tidy(&mut schema);
-    schema
+    let settings = settings.with_transform(RecursiveTransform(tidy));
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// The schema as it is published: without the keywords and formats that only this program knows.
 pub(super) fn published<T: JsonSchema>(title: &str) -> String {
-    let mut schema = schema_of::<T>();
-    if let Some(root) = schema.as_object_mut() {
-        root.insert("title".to_owned(), title.into());
-    }
-    strip(&mut schema);
-    format!("{schema:#}\n")
+    let mut schema = Schema::try_from(schema_of::<T>()).unwrap_or_default();
+    schema.insert("title".to_owned(), title.into());
+    RecursiveTransform(strip).transform(&mut schema);
+    format!("{:#}\n", schema.to_value())
 }
 
-/// Adds a branch for tables that lack the key that chooses a branch: a name with a default for it may leave it out.
-fn add_untagged(node: &mut Map<String, Json>) {
-    let Some(branches) = node.get_mut("oneOf").and_then(Json::as_array_mut) else { return };
+/// Adds a branch without the key that chooses a branch, because a table whose name has a default for that key may omit
+/// it. In the other branches, the keys with [`DEFAULT_BY_NAME`] are no longer required.
+fn add_untagged(schema: &mut Schema) {
+    let Some(branches) = schema.get_mut("oneOf").and_then(Json::as_array_mut) else { return };
     let mut keys = Map::<String, Json>::new();
     for (key, schema) in
         branches.iter().flat_map(properties).filter(|(_, schema)| schema.get("const").is_none())
@@ -49,45 +53,28 @@ fn add_untagged(node: &mut Map<String, Json>) {
             any.push(schema.clone());
         }
     }
-    // The rate has a default, too, for the same names.
     for branch in branches.iter_mut() {
+        let by_name = properties(branch).filter(|(_, schema)| schema.get(DEFAULT_BY_NAME).is_some());
+        let by_name: Vec<String> = by_name.map(|(key, _)| key.to_owned()).collect();
         if let Some(needed) = branch.get_mut("required").and_then(Json::as_array_mut) {
-            needed.retain(|key| key != "rate");
+            needed.retain(|key| by_name.iter().all(|other| key != other));
         }
     }
     branches.push(json!({ "type": "object", "properties": keys, "additionalProperties": false }));
 }
 
-fn strip(schema: &mut Json) {
-    match schema {
-        Json::Array(items) => items.iter_mut().for_each(strip),
-        Json::Object(node) => {
-            // If all values are objects, the names are keys of the configuration, such as `format`, and stay.
-            let keys = node.values().all(Json::is_object);
-            if node.contains_key(TAG_OPTIONAL) {
-                add_untagged(node);
-            }
-            node.retain(|key, _| keys || !(key == "format" || key.starts_with("x-")));
-            node.values_mut().for_each(strip);
-        }
-        _ => {}
+fn strip(schema: &mut Schema) {
+    if schema.get(NAMES_WITH_DEFAULTS).is_some() {
+        add_untagged(schema);
+    }
+    if let Some(node) = schema.as_object_mut() {
+        node.retain(|key, _| key != "format" && !key.starts_with("x-"));
     }
 }
 
-fn tidy(schema: &mut Json) {
-    match schema {
-        Json::Array(items) => items.iter_mut().for_each(tidy),
-        Json::Object(node) => {
-            tidy_node(node);
-            node.iter_mut()
-                .filter(|(key, _)| !matches!(key.as_str(), "default" | "enum"))
-                .for_each(|(_, part)| tidy(part));
-        }
-        _ => {}
-    }
-}
-
-fn tidy_node(node: &mut Map<String, Json>) {
+/// Removes nulls, and formats that only name a Rust type, from a node. Marks optional keys, and closes tables.
+fn tidy(schema: &mut Schema) {
+    let Some(node) = schema.as_object_mut() else { return };
     if let Some(Json::String(about)) = node.get_mut("description") {
         *about = about.split_whitespace().collect::<Vec<_>>().join(" ");
     }
@@ -103,11 +90,8 @@ fn tidy_node(node: &mut Map<String, Json>) {
             node.insert(OPTIONAL.to_owned(), true.into());
         }
     }
-    if node
-        .get("format")
-        .and_then(Json::as_str)
-        .is_some_and(|format| format.starts_with("uint") || format == "double")
-    {
+    let format = node.get("format").and_then(Json::as_str).unwrap_or_default();
+    if format.starts_with("uint") || format == "double" {
         node.shift_remove("format");
     }
     if node.get("default").is_some_and(Json::is_null) {
@@ -131,8 +115,8 @@ fn tidy_node(node: &mut Map<String, Json>) {
     close_branches(node);
 }
 
-/// Turns `oneOf` constants into an `enum`, and moves a table's common keys into each branch of its `oneOf`, so that
-/// each branch lists all of its keys and no others are allowed.
+/// Turns a `oneOf` of constants into an `enum`. In a table with a `oneOf`, moves the common keys into each branch, so
+/// that each branch lists all of its keys.
 fn close_branches(node: &mut Map<String, Json>) {
     let Some(Json::Array(mut branches)) = node.shift_remove("oneOf") else {
         if node.contains_key("properties") {
@@ -159,16 +143,19 @@ fn close_branches(node: &mut Map<String, Json>) {
         let (tag, own): (Vec<_>, Vec<_>) = own.into_iter().partition(|(_, key)| key.get("const").is_some());
         let common = common.as_ref().and_then(Json::as_object).cloned().unwrap_or_default();
         let keys: Map<_, _> = tag.into_iter().chain(common).chain(own).collect();
-        let needed =
+        let lists =
             [needed.as_ref(), branch.get("required")].into_iter().flatten().filter_map(Json::as_array);
-        let needed: Vec<Json> = needed.flatten().cloned().collect();
+        let all: Vec<_> = lists.flatten().filter_map(Json::as_str).collect();
+        // In the order of the keys.
+        let needed: Vec<_> = keys.keys().filter(|key| all.contains(&key.as_str())).cloned().collect();
         branch.insert("properties".to_owned(), keys.into());
         branch.insert("required".to_owned(), needed.into());
     }
     node.insert("oneOf".to_owned(), branches.into());
 }
 
-/// Describes the key that chooses a branch. With serde's `tag` this key is no field, so it has no doc comment.
+/// Returns a transform that describes the key that chooses a branch. With serde's `tag` this key is no field, so it has
+/// no doc comment.
 pub(super) fn describe_tag(key: &'static str, about: &'static str) -> impl FnMut(&mut Schema) {
     move |schema| {
         let branches = schema.get_mut("oneOf").and_then(Json::as_array_mut);
@@ -209,6 +196,11 @@ pub(super) fn is_named(schema: &Json) -> bool {
         && schema.get("additionalProperties").is_some_and(Json::is_object)
 }
 
+/// Whether the value must be a path: any path, or that of an existing file or folder.
+pub(super) fn is_path(schema: &Json) -> bool {
+    matches!(text(schema, "format"), "path" | "file" | "folder")
+}
+
 /// The keys that every branch of a table has, with the same schema.
 pub(super) fn common(schema: &Json) -> impl Iterator<Item = (&str, &Json)> {
     let branches = schema.get("oneOf").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
@@ -234,7 +226,7 @@ pub(super) fn required(schema: &Json) -> HashSet<&str> {
     keys.into_iter().flatten().filter_map(Json::as_str).collect()
 }
 
-/// The text of a keyword; empty if it is not there.
+/// The text of a keyword; empty if the schema does not contain the keyword.
 pub(super) fn text<'s>(schema: &'s Json, keyword: &str) -> &'s str {
     schema.get(keyword).and_then(Json::as_str).unwrap_or_default()
 }

@@ -89,22 +89,18 @@ impl Reader<'_> {
             let text = value.as_str().or_else(|| env.get(&name).map(String::as_str));
             return Ok(Secret::from_env(&name, text));
         };
-        // What a variable sets overrides what a file sets, even if one of them is `env` and the other `file`.
-        let said = |loud: bool| {
-            dict.iter()
-                .filter(|(_, place)| !loud || layer(place).is_some_and(Layer::is_env))
-                .collect::<Vec<_>>()
-        };
-        let loud = said(true);
-        let said = if loud.is_empty() { said(false) } else { loud };
-        let [(keeper, place)] = said.as_slice() else { return Err(FORM) };
-        match (keeper.as_str(), place.as_str()) {
+        // A variable overrides a file, even if one sets `env` and the other sets `file`.
+        let (of_variables, of_files): (Vec<_>, Vec<_>) =
+            dict.iter().partition(|(_, name)| layer(name).is_some_and(Layer::is_env));
+        let keys = if of_variables.is_empty() { of_files } else { of_variables };
+        let [(keeper, name)] = keys.as_slice() else { return Err(FORM) };
+        match (keeper.as_str(), name.as_str()) {
             ("env", Some(name)) if !name.is_empty() => {
                 self.notes.borrow_mut().keepers.insert(name.to_owned());
                 Ok(Secret::from_env(name, env.get(name).map(String::as_str)))
             }
             ("file", Some(path)) if !path.is_empty() => {
-                let path = self.resolve(place, path);
+                let path = self.resolve(name, path);
                 if path.to_str().is_none() {
                     return Err("must be a file whose path is UTF-8");
                 }

@@ -1,9 +1,10 @@
 //! Reads Rocket's own settings: address, port, shutdown and others, as in any Rocket application.
 //!
 //! Layers, lowest priority first: Rocket's defaults, the built-in `Rocket.toml`, the `Rocket.toml` next to the
-//! configuration folder, `ROCKET_` variables. Rocket ignores unknown keys and missing files; here both are errors,
-//! because a misspelt `address` must not go unnoticed. Settings that would let a client choose its own address, and
-//! settings that this build does not support, are errors too.
+//! configuration folder, `ROCKET_` variables. Rocket ignores unknown keys and missing files. Here an unknown key in a
+//! file is an error, because a misspelt `address` must not go unnoticed, and so is a missing file that `ROCKET_CONFIG`
+//! names. Settings in a file that would let a client choose its own address, or that this build does not support, are
+//! errors too.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,9 +14,10 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde_json::Value as Json;
 
-use super::layer::{Layer, env_value};
-use super::problem::{ConfigError, ConfigProblem, ValueOrigin, dotted, nearest};
-use super::report::{ReportedValues, toml};
+use super::layer::{Layer, parse_value};
+use super::problem::{ConfigError, ConfigProblem, ValueOrigin, dotted};
+use super::report::{ReportedValues, to_toml};
+use super::server_keys::{SHUTDOWN_KEYS, WORDS, file_problems, known_keys};
 use super::source::{ConfigSource, disk_layer};
 
 const FILE: &str = "Rocket.toml";
@@ -23,50 +25,6 @@ const PREFIX: &str = "ROCKET_";
 /// The variable that names another file than `Rocket.toml`, as in any Rocket application.
 const FILE_VARIABLE: &str = "ROCKET_CONFIG";
 static BUILT_IN: &str = include_str!("../../Rocket.toml");
-
-/// Keys of Rocket that must not be set, and the reason.
-const REFUSED: &[(&str, &str)] = &[
-    ("ip_header", "a client could choose its own address; use `trusted_proxies` in pixcolor.toml"),
-    ("tls", "this program does not speak TLS; put a reverse proxy in front"),
-    ("secret_key", "this program has no private cookies"),
-];
-
-/// The description of each setting, and its default where that depends on the machine.
-const WORDS: &[(&str, &str, Option<&str>)] = &[
-    ("address", "The address to listen on; `0.0.0.0` accepts other machines.", None),
-    ("port", "The port to listen on.", None),
-    ("workers", "Threads that serve requests; colouring uses other threads.", Some("one for each core")),
-    ("max_blocking", "Maximum threads for blocking work: files, decoding, programs.", None),
-    (
-        "keep_alive",
-        "Whether connections stay open for more requests; 0 closes each after its response. With HTTP/2 also the seconds between pings.",
-        None,
-    ),
-    ("ident", "The name in the `Server` header; `false` leaves the header out.", None),
-    (
-        "limits",
-        "Maximum bodies of Rocket's own data types. For images `limits.upload_bytes` of `pixcolor.toml` applies.",
-        None,
-    ),
-    ("temp_dir", "Rocket's folder for temporary files; uploads never go there.", Some("the system's")),
-    (
-        "log_level",
-        "Rocket's own log level: \"off\", \"critical\", \"normal\" or \"debug\". `RUST_LOG` sets the gateway's.",
-        None,
-    ),
-    (
-        "shutdown.delay",
-        "Seconds after a stop signal in which new connections are still accepted, while `/readyz` fails.",
-        None,
-    ),
-    ("shutdown.grace", "Seconds for running requests after that.", None),
-    ("shutdown.mercy", "Seconds after that for sending responses.", None),
-    ("cli_colors", "Whether Rocket's log uses colours.", None),
-];
-
-/// `delay` is the program's own setting. The list of signals is not configurable: the program handles signals itself.
-const SHUTDOWN_KEYS: &[&str] = &["delay", "grace", "mercy"];
-const PROFILES: &[&str] = &["default", "debug", "release", "global"];
 
 /// Rocket's settings for `rocket::custom`. They are validated: Rocket can extract its `Config` from them.
 pub fn server_figment(source: &ConfigSource) -> Result<Figment, ConfigError> {
@@ -127,7 +85,7 @@ pub(super) fn server_words() -> Result<Vec<(&'static str, &'static str, String)>
     let figment = Server::read(&ConfigSource::default())?.figment;
     let default = |key: &str| {
         let value = figment.find_value(key).ok().and_then(|value| serde_json::to_value(value).ok());
-        value.map_or_else(|| "not set".to_owned(), |value| format!("`{}`", toml(&value)))
+        value.map_or_else(|| "not set".to_owned(), |value| format!("`{}`", to_toml(&value)))
     };
     let row = |(key, about, fixed): &(&'static str, &'static str, Option<&str>)| {
         (*key, *about, fixed.map_or_else(|| default(key), str::to_owned))
@@ -161,7 +119,8 @@ impl Server {
         ConfigError::check(server.wrong_values()).map(|()| server)
     }
 
-    /// Collects Rocket's own errors about values, and errors that Rocket would only report with a panic.
+    /// Collects Rocket's own errors about values, and errors in values that Rocket does not check: no threads, with
+    /// which Rocket panics, and `shutdown.delay`, which Rocket does not know.
     fn wrong_values(&self) -> Vec<ConfigProblem> {
         let config = match rocket::Config::try_from(&self.figment) {
             Ok(config) => config,
@@ -246,7 +205,7 @@ fn file_layers(source: &ConfigSource) -> Result<Vec<Layer>, ConfigError> {
     Ok(layers)
 }
 
-/// The file next to the configuration folder, or the one that `ROCKET_CONFIG` names, which must exist.
+/// The file next to the configuration folder, or the file that `ROCKET_CONFIG` names; and whether the file must exist.
 fn file(source: &ConfigSource) -> Result<Option<(PathBuf, bool)>, ConfigError> {
     if let Some(path) = source.var(FILE_VARIABLE) {
         return Ok(Some((source.resolve(path), true)));
@@ -262,8 +221,8 @@ fn file(source: &ConfigSource) -> Result<Option<(PathBuf, bool)>, ConfigError> {
 fn env_layers(source: &ConfigSource) -> Vec<Layer> {
     let set = source.env.iter().filter_map(|(name, text)| {
         let key = name.strip_prefix(PREFIX)?.to_lowercase();
-        // `env_value` is used because figment's own parser panics at an escape after a non-ASCII letter.
-        (!matches!(key.as_str(), "profile" | "config")).then(|| Layer::env(name, &[key], env_value(text)))
+        // `parse_value` is used because figment's own parser panics at an escape after a non-ASCII letter.
+        (!matches!(key.as_str(), "profile" | "config")).then(|| Layer::env(name, &[key], parse_value(text)))
     });
     set.collect()
 }
@@ -299,71 +258,5 @@ impl Provider for Global<'_> {
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
         Ok(Map::from([(Profile::Global, self.0.data.clone())]))
-    }
-}
-
-fn known_keys() -> impl Iterator<Item = &'static str> {
-    let refused = |key: &&str| REFUSED.iter().any(|(refused, _)| refused == key);
-    rocket::Config::PARAMETERS.iter().copied().filter(move |key| !refused(key))
-}
-
-/// The errors in a file that Rocket itself would ignore.
-fn file_problems(layer: &Layer, selected: &Profile) -> Vec<ConfigProblem> {
-    let mut problems = Vec::new();
-    let mut note = |path: &[&str], message: String| {
-        let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
-        problems.push(ConfigProblem { origin: layer.origin(&path), message });
-    };
-    let known: Vec<&str> = known_keys().collect();
-    for (profile, value) in &layer.data {
-        let Some(settings) = value.as_dict() else {
-            note(&[profile], format!("`{profile}` is outside of a profile: put it under `[default]`"));
-            continue;
-        };
-        let near = nearest(profile, PROFILES.iter().copied());
-        if let Some(meant) = near.filter(|meant| meant != profile && *selected != Profile::new(profile)) {
-            note(&[profile], format!("unknown profile `{profile}`: did you mean `{meant}`?"));
-        }
-        for (key, value) in settings {
-            if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| refused == key) {
-                // `false` is the default, so it is allowed.
-                if value.to_bool() != Some(false) {
-                    note(&[profile, key], format!("`{key}` cannot be set: {why}"));
-                }
-            } else if !known.contains(&key.as_str()) {
-                note(&[profile, key], unknown(key, &known));
-            }
-        }
-        for key in settings.get("shutdown").and_then(Value::as_dict).into_iter().flat_map(Dict::keys) {
-            if !SHUTDOWN_KEYS.contains(&key.as_str()) {
-                note(&[profile, "shutdown", key], unknown(key, SHUTDOWN_KEYS));
-            }
-        }
-    }
-    problems
-}
-
-fn unknown(key: &str, known: &[&str]) -> String {
-    match nearest(key, known.iter().copied()) {
-        Some(meant) => format!("unknown key `{key}`: did you mean `{meant}`?"),
-        None => format!("unknown key `{key}`: the keys here are {}", known.join(", ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_setting_has_a_description() {
-        let nested = |key: &'static str| match key {
-            "shutdown" => SHUTDOWN_KEYS.iter().map(|inner| format!("shutdown.{inner}")).collect(),
-            key => vec![key.to_owned()],
-        };
-        let mut known: Vec<String> = known_keys().flat_map(nested).collect();
-        let mut told: Vec<String> = WORDS.iter().map(|(key, ..)| (*key).to_owned()).collect();
-        known.sort();
-        told.sort();
-        assert_eq!(told, known);
     }
 }

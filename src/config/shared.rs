@@ -27,7 +27,7 @@ pub struct SharedConfig {
     /// Whether the start fails while Redis is unavailable.
     pub required: bool,
     /// Time-out for connecting and for each command, in seconds.
-    #[serde(with = "Seconds")]
+    #[serde(with = "One::<Seconds>")]
     #[schemars(range(min = 0.05, max = 30))]
     #[default(Duration::from_secs(1))]
     pub timeout: Duration,
@@ -55,7 +55,7 @@ kind!(
     KeyPrefix: String, "key-prefix", "1 to 64 of a-z, A-Z, 0-9, `-`, `_`, `.` and `:`", "", |text| {
         let known = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
         let usable = (1..=64).contains(&text.len()) && text.chars().all(known);
-        usable.then(|| text.to_owned()).ok_or_else(String::new)
+        usable.then(|| text.to_owned())
     }
 );
 

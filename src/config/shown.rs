@@ -1,9 +1,10 @@
-//! Formats values for error messages: short, on one line, without possible passwords.
+//! Formats values for error messages: short, on one line, and without the parts of addresses that may
+//! contain passwords.
 
 use figment::value::Value;
 use serde_json::Value as Json;
 
-/// Removes the user, password and query from an address in the text.
+/// If the text is an address, replaces its user, password, query and fragment by `…`.
 fn without_secrets(text: &str) -> String {
     let (scheme, rest) = text.find("://").map_or(("", text), |at| text.split_at(at + 3));
     let rest = match rest.rsplit_once('@') {

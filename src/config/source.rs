@@ -83,7 +83,7 @@ impl ConfigSource {
 
     /// The folder `config` in the working folder; `None` only if it does not exist. A folder that cannot be read or has
     /// no `pixcolor.toml` is an error, because it may be the operator's with a wrong owner or mount. The built-in
-    /// configuration must not replace the operator's, because it accepts every client.
+    /// configuration must not replace the operator's, because the built-in one accepts every client.
     fn default_folder(&self) -> Result<Option<PathBuf>, ConfigError> {
         let Some(dir) = self.cwd.as_ref().map(|cwd| cwd.join(DEFAULT_FOLDER)) else { return Ok(None) };
         match fs::metadata(dir.join(MAIN_FILE)) {
@@ -143,7 +143,7 @@ impl ConfigSource {
         }
     }
 
-    /// The path of the configuration folder, which may not exist; `None` if the built-in defaults are used without a
+    /// The path of the configuration folder, which need not exist; `None` if no folder is named and there is no working
     /// folder.
     pub(super) fn place(&self) -> Option<PathBuf> {
         let asked = self.dir.clone().or_else(|| self.var(FOLDER_VARIABLE).map(PathBuf::from));
@@ -158,7 +158,8 @@ impl ConfigSource {
         }
     }
 
-    /// The default cache folder according to the XDG Base Directory Specification; `None` without a home folder.
+    /// The default cache folder according to the XDG Base Directory Specification; `None` if neither
+    /// `XDG_CACHE_HOME` (an absolute path) nor `HOME` is set.
     pub(super) fn cache_dir(&self) -> Option<PathBuf> {
         self.user_dir("XDG_CACHE_HOME", ".cache")
     }
@@ -170,13 +171,14 @@ impl ConfigSource {
     }
 }
 
-/// The files of a configuration, lowest priority first, and the folder that contains them.
+/// The built-in files and the files on disk, lowest priority first, and the configuration folder.
 pub(super) struct ConfigFiles {
     pub(super) dir: Option<PathBuf>,
     pub(super) layers: Vec<Layer>,
 }
 
-/// Reads every file of a configuration. The error lists all files that cannot be read or parsed.
+/// Reads every file of a configuration. The error lists all files that cannot be read or parsed, and all
+/// providers that are defined twice.
 pub(super) fn read_files(source: &ConfigSource) -> Result<ConfigFiles, ConfigError> {
     let dir = source.folder()?;
     let mut problems = Vec::new();

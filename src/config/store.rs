@@ -45,25 +45,26 @@ pub(super) struct S3Config {
     endpoint: Option<Url>,
     /// Whether the URL may be `http://`, which is not encrypted.
     allow_http: bool,
-    /// Region for signing requests. Default: us-east-1 (`AWS_REGION`, `AWS_DEFAULT_REGION`).
+    /// Region for signing requests. Default: `AWS_REGION` or `AWS_DEFAULT_REGION` if set, otherwise us-east-1.
     #[serde(with = "One::<Region>")]
     #[default("us-east-1".to_owned())]
     region: String,
     /// Credentials: the access key below ("key"), or the role of this machine or container ("role").
     credentials: CredentialsFrom,
-    /// ID of the access key (`AWS_ACCESS_KEY_ID`).
+    /// ID of the access key. Default: the variable `AWS_ACCESS_KEY_ID`.
     access_key_id: Option<Secret>,
-    /// Secret of the access key (`AWS_SECRET_ACCESS_KEY`).
+    /// Secret of the access key. Default: the variable `AWS_SECRET_ACCESS_KEY`.
     secret_access_key: Option<Secret>,
-    /// Token of a temporary access key (`AWS_SESSION_TOKEN`).
+    /// Token of a temporary access key. Default: the variable `AWS_SESSION_TOKEN`, if the access key is from variables,
+    /// too.
     session_token: Option<Secret>,
     /// Time-out for reading or writing a result, in seconds.
-    #[serde(with = "Seconds")]
+    #[serde(with = "One::<Seconds>")]
     #[schemars(range(min = 0.1, max = 60))]
     #[default(Duration::from_secs(3))]
     timeout: Duration,
-    /// Maximum pause before a failed store is tried again, in seconds. Meanwhile requests work without it.
-    #[serde(with = "Seconds")]
+    /// Maximum pause before a failed store is tried again, in seconds. Meanwhile, requests work without the store.
+    #[serde(with = "One::<Seconds>")]
     #[schemars(range(min = 0.1, max = 3600))]
     #[default(Duration::from_secs(30))]
     pause: Duration,
@@ -93,7 +94,7 @@ impl fmt::Display for Bucket {
 
 kind!(
     BucketUrl: Bucket, "bucket-url",
-    "the address of a bucket that is spoken to as S3 is, such as \"s3://bucket\" or \"s3://bucket/prefix\"", "",
+    "the address of a bucket with the S3 protocol, such as \"s3://bucket\" or \"s3://bucket/prefix\"", "",
     |text| bucket(text)
 );
 kind!(
@@ -103,7 +104,7 @@ kind!(
 );
 kind!(
     Region: String, "region", "the name of a region", "eu-west-3",
-    |text| if text.is_empty() { Err(String::new()) } else { Ok(text.to_owned()) }
+    |text| (!text.is_empty()).then(|| text.to_owned())
 );
 
 /// A bucket and the settings of its store. Printed as `s3://bucket/prefix`.
@@ -148,13 +149,9 @@ impl S3Config {
     pub(super) fn checked(&self, bucket: Option<Bucket>, place: &Place<'_>) -> Option<StoreConfig> {
         let insecure = self.endpoint.as_ref().is_some_and(|url| url.scheme() == "http");
         if insecure && !self.allow_http {
-            let key = place.key(&["s3", "endpoint"]);
-            place.problem(
-                &["s3", "endpoint"],
-                format!(
-                    "`{key}` begins with http://, which is not encrypted: use https://, or set `allow_http = true`"
-                ),
-            );
+            let wrong =
+                "begins with http://, which is not encrypted: use https://, or set `allow_http = true`";
+            place.wrong(&["s3", "endpoint"], wrong);
         }
         let Bucket { name: bucket, prefix } = bucket?;
         let credentials = match self.credentials {
@@ -166,15 +163,8 @@ impl S3Config {
             CredentialsFrom::Key => self.key(place)?,
         };
         let (endpoint, region) = (self.endpoint.clone(), self.region.clone());
-        Some(StoreConfig {
-            bucket,
-            prefix,
-            endpoint,
-            region,
-            credentials,
-            timeout: self.timeout,
-            pause: self.pause,
-        })
+        let (timeout, pause) = (self.timeout, self.pause);
+        Some(StoreConfig { bucket, prefix, endpoint, region, credentials, timeout, pause })
     }
 
     fn key(&self, place: &Place<'_>) -> Option<StoreCredentials> {
@@ -200,12 +190,11 @@ impl S3Config {
                 place.problem(tail, message);
             }
         }
-        // The token of AWS's own variables counts only with a value.
+        // With an access key from AWS's own variables, a token without a value is ignored.
         let own = place.origin(&["s3", "access_key_id"]) != ValueOrigin::Env(KEY_VARIABLES[0].to_owned());
         let token = self.session_token.as_ref().filter(|token| own || token.expose().is_some());
         if let Some(why) = token.and_then(Secret::why_unset) {
-            let path = ["s3", "session_token"];
-            place.problem(&path, format!("`{}` has no value: {why}", place.key(&path)));
+            place.wrong(&["s3", "session_token"], format!("has no value: {why}"));
         }
         Some(StoreCredentials::Key {
             id: self.access_key_id.clone()?,

@@ -43,7 +43,7 @@ pub(super) fn parse(schema: &Json, value: &Value) -> Result<Json, String> {
     if let Some(check) = kinds::check_of(format) {
         let text = match value {
             Value::String(_, text) if has_type(schema, "string") => Some(text.clone()),
-            // A number that is sent as text is written as in JSON; an amount keeps all of its decimals.
+            // A number in a template is sent as JSON writes it. An amount is converted by `decimal`.
             Value::Num(..) if has_type(schema, "string") && has_type(schema, "number") => {
                 serde_json::to_string(value).ok()
             }
@@ -78,7 +78,7 @@ fn float(value: &Value) -> Option<f64> {
     value.to_num().and_then(|number| number.to_f64().or_else(|| number.to_i128().map(|whole| whole as f64)))
 }
 
-/// A number as the operator wrote it: the shortest decimal that parses to this float.
+/// A number as decimal text. A float becomes the shortest decimal that parses to the same float.
 fn decimal(value: &Value) -> Option<String> {
     let number = value.to_num()?;
     let float = number.to_f64().map(|float| float.to_string());
@@ -87,7 +87,7 @@ fn decimal(value: &Value) -> Option<String> {
         .or_else(|| number.to_u128().map(|whole| whole.to_string()))
 }
 
-/// An integer; `50e6` is accepted too.
+/// A whole number from 0 on. A float without a fraction, such as `50e6`, is accepted, too.
 pub(super) fn whole(value: &Value) -> Option<u128> {
     /// 2^53: up to here every integer is exact as a float.
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -96,7 +96,7 @@ pub(super) fn whole(value: &Value) -> Option<u128> {
         let float = number.to_f64().filter(|float| (0.0..=EXACT).contains(float))?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let cut = float as u128;
-        // A float this small is exact, so a fraction makes it differ from its integer part.
+        // In this range floats represent every integer exactly, so only a fraction makes the two differ.
         (cut as f64).total_cmp(&float).is_eq().then_some(cut)
     })
 }

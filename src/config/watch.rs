@@ -1,13 +1,13 @@
 //! Watches the configuration on disk, so that a change reloads it.
 //!
 //! The watcher observes folders, not files: editors save by renaming a new file over the old one, and Kubernetes
-//! swaps a link (`..data`) to a folder with all files. Only these names matter: configuration files (`*.toml`), names
-//! like `..data`, files that the configuration names (networks, recipes, secrets), and every link on the way to one
-//! of these. Other files in the same folders are ignored. After each change the watches are created again, because a
-//! link may have a new target.
+//! replaces a link (`..data`) to the folder that contains all files. Only these names matter: configuration files
+//! (`*.toml`), names like `..data`, files that the configuration names (networks, recipes, secrets), and every link in
+//! the path of one of these. Other files in the same folders are ignored. After each change the watches are created
+//! again, because a link may have a new target.
 //!
-//! The watcher waits a limited time until a file that is being written is closed. A file that is still incomplete
-//! after that is usually invalid, and then the old configuration stays in effect until the next event.
+//! The watcher waits a limited time until a file that is being written is closed. If the file is still
+//! incomplete then, it is usually invalid, and the old configuration stays in effect until the next event.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use crate::tasks;
 const QUIET: Duration = Duration::from_millis(150);
 /// A change is handled after this time even if events continue.
 const LONGEST: Duration = Duration::from_millis(1000);
-/// Size of the event queue. Further events may be lost, because a single event causes a reload.
+/// Size of the event queue. Further events may be dropped, because one queued event is enough to cause a reload.
 const MOST_WAITING: usize = 256;
 
 pub struct Watch {
@@ -37,7 +37,7 @@ pub struct Watch {
     events: mpsc::Receiver<Event>,
     /// Dropping it stops the watches.
     _watcher: Option<RecommendedWatcher>,
-    /// The files named by the last readable configuration.
+    /// The files that the last valid configuration names.
     named: BTreeSet<PathBuf>,
 }
 
@@ -73,13 +73,13 @@ impl Watch {
     pub async fn renew(&mut self) {
         let (source, sender, known) = (self.source.clone(), self.sender.clone(), self.named.clone());
         let renewed = tasks::spawn_blocking(move || {
-            // If the configuration cannot be read, the previously named files stay watched, because the error may be in
+            // If the configuration is not valid, the previously named files stay watched, because the error may be in
             // one of them.
             let named = named(&source).unwrap_or(known);
             (watch(&source, &named, &sender), named)
         });
         if let Ok((watcher, named)) = renewed.await {
-            // If watching fails, `watch` has logged the reason.
+            // If no watcher was created, `watch` has logged the reason.
             (self._watcher, self.named) = (watcher, named);
         }
     }
@@ -95,13 +95,13 @@ fn note(event: &Event, writing: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// The files that a configuration names; none if it cannot be read.
+/// The files that the configuration names; `None` if the configuration is not valid.
 fn named(source: &ConfigSource) -> Option<BTreeSet<PathBuf>> {
     load(source).ok().map(|loaded| loaded.files)
 }
 
-/// Watches every existing folder that contains a path of the configuration. Returns `None` if there is no folder to
-/// watch or watching fails.
+/// Watches every existing folder that contains a path of the configuration. Returns `None` if the source
+/// has no folder or no watcher can be created.
 fn watch(
     source: &ConfigSource,
     named: &BTreeSet<PathBuf>,
@@ -111,7 +111,7 @@ fn watch(
     let places = Arc::new(places(&dir, named));
     let (sender, counting) = (sender.clone(), places.clone());
     let tell = move |event: notify::Result<Event>| {
-        // An error of the watcher may hide a change, so it counts as one.
+        // An error of the watcher may hide a change, so it counts as a change.
         let event = event.unwrap_or_else(|_| Event::new(EventKind::Any));
         if is_change(event.kind) && concerns(&event, &counting) {
             // If the queue is full, the waiting events already cause a reload.
@@ -139,7 +139,7 @@ fn concerns(event: &Event, places: &Places) -> bool {
     event.paths.is_empty() || event.paths.iter().any(|path| places.count(path))
 }
 
-/// Read access is not a change, and the gateway reads these files itself.
+/// Whether an event of this kind is a change. Reading is not a change; the gateway itself reads these files.
 fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),

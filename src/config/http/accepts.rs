@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use smart_default::SmartDefault;
 
-use crate::config::kinds::{List, Size, kind};
+use crate::config::kinds::{List, One, Size, kind};
 use crate::config::place::Place;
 use crate::photo::OutputFormat;
 
@@ -22,7 +22,7 @@ pub struct AcceptsConfig {
     #[default = 95]
     pub quality: u8,
     /// Maximum file size.
-    #[serde(with = "Size")]
+    #[serde(with = "One::<Size>")]
     #[schemars(range(min = 1024, max = 100u64 << 20))]
     #[default(10 << 20)]
     pub max_bytes: u64,
@@ -33,7 +33,7 @@ pub struct AcceptsConfig {
     #[schemars(range(min = 16, max = 16_383))]
     #[default = 16_383]
     pub max_side: u32,
-    /// Minimum width and height, in pixels. A smaller image goes to the next provider.
+    /// Minimum width and height, in pixels. For a smaller image, the next provider is tried.
     #[schemars(range(min = 1, max = 16_383))]
     #[default = 1]
     pub min_side: u32,
@@ -49,14 +49,13 @@ pub struct AcceptsConfig {
 }
 
 kind!(AcceptedFormat: OutputFormat, "image-format", "jpeg, png or webp,", "jpeg", |text| {
-    text.parse().map_err(|_| String::new())
+    text.parse().ok()
 });
 kind!(
     /// Width and height.
     AcceptedSize: (u32, u32), "image-size", "a width and a height in pixels", "1024x1024", |text| {
         let side = |text: &str| text.parse().ok().filter(|side| (16..=8192).contains(side));
-        let parsed = text.split_once('x').and_then(|(width, height)| Some((side(width)?, side(height)?)));
-        parsed.ok_or_else(String::new)
+        text.split_once('x').and_then(|(width, height)| Some((side(width)?, side(height)?)))
     }
 );
 

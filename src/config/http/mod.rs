@@ -25,7 +25,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::address::{HOST, address};
-use super::kinds::{One, Optional, kind};
+use super::kinds::{One, Optional, kind, trimmed};
 use super::place::Place;
 use super::remote::RemoteConfig;
 use super::secret::Secret;
@@ -59,7 +59,7 @@ pub struct HttpConfig {
     pub remote: RemoteConfig,
 }
 
-/// The account's balance: a `GET` with the request's headers, every 15 minutes.
+/// How to read the account's balance: a `GET` with the request's headers, every 15 minutes.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct BalanceConfig {
     /// Path after `base_url`.
@@ -73,18 +73,11 @@ pub struct BalanceConfig {
 kind!(ApiUrl: Url, "api-url", HOST, "", |text| address(text, "secrets"));
 kind!(
     ModelName: String, "model-name", "a text", "piddnad/ddcolor",
-    |text| match text.trim() {
-        "" => Err(String::new()),
-        _ if text.len() > 200 => Err(String::new()),
-        _ => Ok(text.to_owned()),
-    }
+    |text| Some(text.to_owned()).filter(|text| !text.trim().is_empty() && text.len() <= 200)
 );
 kind!(
     VersionName: String, "version-name", "a text", "2",
-    |text| match text.trim() {
-        "" => Err(String::new()),
-        version => Ok(version.to_owned()),
-    }
+    |text| trimmed(text)
 );
 
 fn first_version() -> String {
@@ -101,13 +94,12 @@ impl HttpConfig {
             poll.check(&place.at(&["poll"]));
         }
         if self.reply.output == ReplyOutput::Raw {
-            let said = "cannot be with `output = \"raw\"`: then the reply is the picture and no JSON";
+            let said = "cannot be used with `output = \"raw\"`: then the reply is the picture and no JSON";
             if self.poll.is_some() {
-                place.problem(&["poll"], format!("`{}` {said}", place.key(&["poll"])));
+                place.wrong(&["poll"], said);
             }
             if self.reply.success.is_some() {
-                let path = ["reply", "success"];
-                place.problem(&path, format!("`{}` {said}", place.key(&path)));
+                place.wrong(&["reply", "success"], said);
             }
         }
     }
@@ -120,7 +112,7 @@ impl HttpConfig {
     /// The reason why the provider is not ready, if it has no address or one of its secrets has no value.
     pub fn missing(&self) -> Option<String> {
         let unset = |(name, secret): (&String, &Secret)| {
-            secret.why_unset().map(|why| format!("its secret `{name}` is not there: {why}"))
+            secret.why_unset().map(|why| format!("its secret `{name}` has no value: {why}"))
         };
         self.no_address().or_else(|| self.secrets.iter().find_map(unset))
     }

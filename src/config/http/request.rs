@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
@@ -61,6 +61,7 @@ pub enum BodyConfig {
     },
     Json {
         /// The JSON body, as a table. For `json` only.
+        #[schemars(with = "Json", extend("x-texts" = BodyTemplate::FORMAT, "x-must-be" = BODY))]
         json: JsonTemplate,
     },
 }
@@ -71,7 +72,7 @@ pub struct FormField {
     /// Name of the field.
     #[serde(with = "One::<FieldName>")]
     pub name: String,
-    /// The field contains the image; its file name without an extension.
+    /// Makes the field the image file. The value is its file name, without an extension.
     #[serde(default, with = "Optional::<FieldName>")]
     file: Option<String>,
     /// Text of the field.
@@ -99,7 +100,7 @@ kind!(
     FieldName: String, "field-name", "a name of ASCII letters, digits and punctuation", "image",
     |text| {
         let good = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
-        (!text.is_empty() && text.chars().all(good)).then(|| text.to_owned()).ok_or_else(String::new)
+        (!text.is_empty() && text.chars().all(good)).then(|| text.to_owned())
     }
 );
 
@@ -117,16 +118,6 @@ pub enum JsonTemplate {
 impl<'de> Deserialize<'de> for JsonTemplate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::of(Json::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for JsonTemplate {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "JsonTemplate".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "x-texts": BodyTemplate::FORMAT, "x-must-be": BODY })
     }
 }
 
@@ -178,7 +169,7 @@ impl RequestConfig {
 
     pub(super) fn check(&self, place: &Place<'_>, secrets: &BTreeMap<String, Secret>) {
         if let Some(wrong) = wrong_path(&self.path.to_string()) {
-            place.problem(&["path"], format!("`{}` {wrong}", place.key(&["path"])));
+            place.wrong(&["path"], wrong);
         }
         for (name, template) in &self.query {
             let path = ["query", name.as_str()];
@@ -191,7 +182,7 @@ impl RequestConfig {
             let path = ["headers", name.as_str()];
             template.check(place, &path, secrets);
             match wrong_header(name, template) {
-                Some(wrong) => place.problem(&path, format!("`{}` {wrong}", place.key(&path))),
+                Some(wrong) => place.wrong(&path, wrong),
                 None if is_key(name, template) => literal_key(place, &path),
                 None => {}
             }
@@ -210,7 +201,7 @@ fn wrong_path(path: &str) -> Option<&'static str> {
     } else if path.contains(['?', '#']) {
         Some("must end before the `?` or `#`: the rest belongs in `query`")
     } else if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-        Some("must not go up with `..`")
+        Some("must not have a segment `.` or `..`")
     } else {
         None
     }
@@ -229,21 +220,16 @@ fn is_key(name: &str, template: &Template) -> bool {
 }
 
 fn literal_key(place: &Place<'_>, path: &[&str]) {
-    let message = format!(
-        "`{}` must not contain a key: configuration files are copied, committed and shown. Define a secret, such as \
-         `secrets.key = {{ env = \"NAME\" }}`, and write \"{{{{secret.key}}}}\" in its place",
-        place.key(path)
-    );
-    place.problem(path, message);
+    let wrong = "must not contain a key: configuration files are copied, committed and shown. Define a secret, such as \
+                 `secrets.key = { env = \"NAME\" }`, and write \"{{secret.key}}\" in its place";
+    place.wrong(path, wrong);
 }
 
 fn wrong_header(name: &str, template: &Template) -> Option<&'static str> {
     /// Headers that the gateway sets itself.
     const OWN: [&str; 5] = ["host", "content-length", "content-type", "transfer-encoding", "connection"];
     match HeaderName::from_bytes(name.as_bytes()) {
-        Ok(header) if OWN.contains(&header.as_str()) => {
-            Some("follows from the rest of the request: leave it out")
-        }
+        Ok(header) if OWN.contains(&header.as_str()) => Some("is set by the gateway: leave it out"),
         // Checks the text between the fields; the fields' values are always one line of text.
         Ok(_) if HeaderValue::from_str(&template.to_string()).is_err() => Some("must be one line of text"),
         Ok(_) => None,
@@ -265,8 +251,7 @@ fn check_form(fields: &[FormField], place: &Place<'_>, secrets: &BTreeMap<String
             (Some(_), None) => continue,
         };
         whole = false;
-        let path = ["fields", index.as_str()];
-        place.problem(&path, format!("`{}` has {wrong}", place.key(&path)));
+        place.wrong(&["fields", &index], format!("has {wrong}"));
     }
     let files = fields.iter().enumerate().filter(|(_, field)| field.file.is_some());
     let files: Vec<usize> = files.map(|(index, _)| index).collect();
@@ -280,7 +265,7 @@ fn check_form(fields: &[FormField], place: &Place<'_>, secrets: &BTreeMap<String
         [_] => return,
         _ => "has the file twice",
     };
-    place.problem(&["fields"], format!("`{}` {wrong}", place.key(&["fields"])));
+    place.wrong(&["fields"], wrong);
 }
 
 fn check_json(json: &JsonTemplate, place: &Place<'_>, secrets: &BTreeMap<String, Secret>) {
@@ -291,9 +276,7 @@ fn check_json(json: &JsonTemplate, place: &Place<'_>, secrets: &BTreeMap<String,
         text.check(place, &path, secrets);
     });
     if !image {
-        let key = place.key(&["json"]);
-        let message = format!("`{key}` has no picture: {{{{image.data_url}}}} or {{{{image.base64}}}}");
-        place.problem(&["json"], message);
+        place.wrong(&["json"], "has no picture: {{image.data_url}} or {{image.base64}}");
     }
 }
 

@@ -82,7 +82,7 @@ impl Template {
     }
 
     /// Parses a template; an error says what is wrong with it. [`Template::check`] checks the names of its secrets.
-    pub(super) fn parse(source: &str, place: TemplatePosition) -> Result<Self, String> {
+    pub(super) fn parse(source: &str, position: TemplatePosition) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = source;
         while let Some((before, after)) = rest.split_once("{{") {
@@ -90,7 +90,7 @@ impl Template {
             if !before.is_empty() {
                 pieces.push(Piece::Text(before.to_owned()));
             }
-            pieces.push(Piece::Field(field(name.trim(), place)?));
+            pieces.push(Piece::Field(field(name.trim(), position)?));
             rest = behind;
         }
         if !rest.is_empty() || pieces.is_empty() {
@@ -108,8 +108,7 @@ impl Template {
         for name in self.pieces.iter().filter_map(unknown) {
             let secrets: Vec<String> = secrets.keys().map(|name| format!("secret.{name}")).collect();
             let hint = hint(&format!("secret.{name}"), secrets.iter().map(String::as_str));
-            let key = place.key(tail);
-            place.problem(tail, format!("`{key}` has an unknown field `{{{{secret.{name}}}}}`: {hint}"));
+            place.wrong(tail, format!("has an unknown field `{{{{secret.{name}}}}}`: {hint}"));
         }
     }
 }
@@ -135,18 +134,18 @@ pub(super) fn root() -> Template {
     Template { source: "/".to_owned(), pieces: vec![Piece::Text("/".to_owned())] }
 }
 
-fn field(name: &str, place: TemplatePosition) -> Result<TemplateField, String> {
+fn field(name: &str, position: TemplatePosition) -> Result<TemplateField, String> {
     if let Some(secret) = name.strip_prefix("secret.") {
-        return match place.has(TemplatePosition::Line) {
+        return match position.has(TemplatePosition::Line) {
             true => Ok(TemplateField::Secret(secret.to_owned())),
             false => Err(misplaced(name, TemplatePosition::Line)),
         };
     }
     if let Some((_, field, from)) = FIELDS.iter().find(|(known, ..)| *known == name) {
-        return if place.has(*from) { Ok(field.clone()) } else { Err(misplaced(name, *from)) };
+        return if position.has(*from) { Ok(field.clone()) } else { Err(misplaced(name, *from)) };
     }
-    let known = FIELDS.iter().filter(|(.., from)| place.has(*from)).map(|(name, ..)| *name);
-    let secret = Some("secret.NAME").filter(|_| place.has(TemplatePosition::Line));
+    let known = FIELDS.iter().filter(|(.., from)| position.has(*from)).map(|(name, ..)| *name);
+    let secret = Some("secret.NAME").filter(|_| position.has(TemplatePosition::Line));
     Err(format!("has an unknown field `{{{{{name}}}}}`: {}", hint(name, known.chain(secret))))
 }
 
@@ -174,8 +173,8 @@ impl fmt::Display for Template {
 mod tests {
     use super::*;
 
-    fn parse(source: &str, place: TemplatePosition) -> Result<Template, String> {
-        Template::parse(source, place)
+    fn parse(source: &str, position: TemplatePosition) -> Result<Template, String> {
+        Template::parse(source, position)
     }
 
     #[test]
@@ -196,7 +195,7 @@ mod tests {
 
     #[test]
     fn an_unknown_field_is_an_error_with_a_hint() {
-        for (source, place, said) in [
+        for (source, position, said) in [
             (
                 "{{image.base46}}",
                 TemplatePosition::Body,
@@ -218,7 +217,7 @@ mod tests {
             ),
             ("{{timeout}}", TemplatePosition::Path, "which is allowed only in headers, the query and a body"),
         ] {
-            let error = parse(source, place).unwrap_err();
+            let error = parse(source, position).unwrap_err();
             assert!(error.contains(said), "{source}: {error}");
         }
     }

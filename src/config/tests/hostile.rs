@@ -106,12 +106,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_makes_it_panic(main in any::<String>(), provider in any::<String>(), rocket in any::<String>()) {
+    fn no_text_makes_loading_panic(main in any::<String>(), provider in any::<String>(), rocket in any::<String>()) {
         survives(&main, &provider, &rocket, &[]);
     }
 
     #[test]
-    fn no_toml_makes_it_panic(
+    fn no_toml_makes_loading_panic(
         main in toml(),
         provider in toml(),
         rocket in toml(),

@@ -113,7 +113,7 @@ fn an_error_names_its_line_and_gives_a_hint() {
         ("secrets.other = \"hunter2\"", "`providers.x.secrets.other` must not be written here"),
         (
             "poll = { url = \"/a\", status = \"/b\", done = [\"c\"], failed = [\"d\"] }",
-            "cannot be with `output = \"raw\"`",
+            "cannot be used with `output = \"raw\"`",
         ),
         (
             "balance = { pointer = \"credits\" }",
@@ -133,7 +133,7 @@ fn an_error_names_its_line_and_gives_a_hint() {
         ),
         ("headers.A = \"{{image.base64}}\"", "contains `{{image.base64}}`, which is allowed only in a body"),
         ("headers.\"a b\" = \"c\"", "is not a valid header name"),
-        ("headers.Content-Type = \"c\"", "follows from the rest of the request"),
+        ("headers.Content-Type = \"c\"", "is set by the gateway"),
         ("headers.A = \"c\\nd\"", "must be one line of text"),
         ("headers.A = [1]", "must be text, in which {{fields}} are filled in, not a list"),
         (
@@ -189,9 +189,12 @@ fn an_error_names_its_line_and_gives_a_hint() {
         ("output = \"json_ulr\"", "must be \"json_url\", not \"json_ulr\""),
         ("output = \"raw\"\npointer = \"/a\"", "unknown key `providers.x.reply.pointer`"),
         ("output = \"raw\"\nstatus = [99]", "must be a list of HTTP statuses"),
-        ("output = \"raw\"\nretry_on = [200]", "it is one or the other"),
+        ("output = \"raw\"\nretry_on = [200]", "remove it from one of them"),
         ("output = \"raw\"\nerror = [\"a\"]", "must be a JSON pointer (RFC 6901)"),
-        ("output = \"raw\"\nsuccess = { pointer = \"/a\", equals = 1 }", "cannot be with `output = \"raw\"`"),
+        (
+            "output = \"raw\"\nsuccess = { pointer = \"/a\", equals = 1 }",
+            "cannot be used with `output = \"raw\"`",
+        ),
     ] {
         let text = FINE.replace("reply = { output = \"raw\" }\n", "") + &format!("[reply]\n{reply}\n");
         let problems = file(&text).problems();
@@ -274,7 +277,7 @@ fn an_unset_secret_makes_the_provider_not_ready_without_an_error() {
     assert_eq!(missing(file(FINE).env("KEY", "k")), None);
     assert_eq!(
         missing(file(FINE)).unwrap(),
-        "its secret `key` is not there: environment variable KEY is not set"
+        "its secret `key` has no value: environment variable KEY is not set"
     );
     let no_address = FINE.replace("base_url = \"https://h.example\"\n", "");
     assert_eq!(missing(file(&no_address).env("KEY", "k")).unwrap(), "it has no address: set `base_url`");

@@ -85,7 +85,7 @@ fn an_empty_variable_counts_as_unset() {
 }
 
 #[test]
-fn a_file_dropped_in_adds_a_provider() {
+fn a_new_file_adds_a_provider() {
     let setup = Setup::new()
         .main("route = [\"spare\", \"local\"]")
         .file("config/providers/spare.toml", "kind = \"onnx\"\ntimeout = 9\n");
@@ -95,7 +95,7 @@ fn a_file_dropped_in_adds_a_provider() {
 }
 
 #[test]
-fn a_providers_file_replaces_the_built_in_one_of_its_name_as_a_whole() {
+fn a_provider_file_replaces_the_whole_built_in_provider_of_its_name() {
     let setup = Setup::new().file("config/providers/local.toml", "timeout = 9");
     let missing = "config/providers/local.toml: `providers.local` has no `kind`: it must be \"onnx\" or \"algorithmia\" or \"http\" or \"exec\"";
     assert_eq!(setup.problems(), [missing]);
@@ -154,7 +154,7 @@ fn paths_in_a_file_are_relative_to_its_folder_and_in_a_variable_to_the_working_f
 }
 
 #[test]
-fn the_folder_is_the_one_asked_for_else_the_variables_else_config_if_it_is_one() {
+fn the_folder_is_the_named_one_else_the_variables_else_config_if_it_exists() {
     let setup = Setup::new()
         .file("asked/pixcolor.toml", "[limits]\nside = 1\n")
         .file("named/pixcolor.toml", "[limits]\nside = 2\n")
@@ -173,7 +173,7 @@ fn the_folder_is_the_one_asked_for_else_the_variables_else_config_if_it_is_one()
 }
 
 #[test]
-fn a_default_folder_that_is_there_but_cannot_be_used_stops_the_start() {
+fn a_default_folder_that_exists_but_cannot_be_used_stops_the_start() {
     let said = |make: &dyn Fn(&Path)| {
         let mut setup = Setup::new();
         setup.source.dir = None;
@@ -204,7 +204,7 @@ fn a_default_folder_that_is_there_but_cannot_be_used_stops_the_start() {
 }
 
 #[test]
-fn state_and_cache_are_kept_where_the_base_directory_specification_says() {
+fn state_and_cache_have_the_folders_of_the_base_directory_specification() {
     let folders = |set: &[(&str, &str)]| {
         let env = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let loaded = load(&ConfigSource { env, ..ConfigSource::default() }).unwrap();
@@ -243,7 +243,7 @@ fn loading_again_reads_the_changed_files() {
 }
 
 #[test]
-fn more_pixels_than_may_be_decoded_at_once_raise_that_too() {
+fn a_larger_pixel_limit_raises_the_default_of_the_decoding_limit() {
     let limits = Setup::new().main("[limits]\npixels = 100e6").load().config.limits;
     assert_eq!(limits.decoding_pixels, 100_000_000);
     assert_eq!((limits.photo().max_pixels, limits.photo().max_side), (100_000_000, 16_384));

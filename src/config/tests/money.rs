@@ -97,6 +97,13 @@ fn prices_that_are_negative_or_absurd_are_refused_with_their_line() {
     );
     refused("worth = 1", &["3: `providers.paid.price.worth` needs `currency`: an amount and its currency"]);
     refused(
+        "worth = -1",
+        &[
+            &format!("3: `providers.paid.price.worth` must be {rate}, not -1"),
+            "3: `providers.paid.price.worth` needs `currency`: an amount and its currency",
+        ],
+    );
+    refused(
         "worth = 1\ncurrency = \"dollars\"",
         &[
             "4: `providers.paid.price.currency` must be three capital letters (ISO 4217) such as \"USD\", not \"dollars\"",
@@ -107,7 +114,7 @@ fn prices_that_are_negative_or_absurd_are_refused_with_their_line() {
 }
 
 #[test]
-fn a_term_that_is_not_whole_is_refused_with_what_it_needs() {
+fn an_incomplete_term_is_refused_with_the_missing_key() {
     let pointer = "it must be a JSON pointer (RFC 6901) such as \"/metadata/duration\"";
     let rate = "it must be a number from 0 to 1000000 with at most 12 decimals";
     refused(

@@ -39,6 +39,14 @@ fn a_value_of_the_wrong_type_or_size_is_refused_with_what_it_must_be() {
         "route = [\n  \"local\",\n  7,\n]",
         "4: `route`: 7 is not the name of a provider such as \"local\"",
     );
+    let problems = Setup::new().main("route = [\n  7,\n  \"local\",\n  \"locla\",\n]").problems();
+    assert_eq!(
+        problems,
+        [
+            "config/pixcolor.toml:2: `route`: 7 is not the name of a provider such as \"local\"",
+            "config/pixcolor.toml:4: `route` names provider `locla`, which does not exist: did you mean `local`?",
+        ]
+    );
     refused("ipv6_prefix = 129", "2: `ipv6_prefix` must be a whole number from 1 to 128, not 129");
     refused("ipv6_prefix = 0", "2: `ipv6_prefix` must be a whole number from 1 to 128, not 0");
     refused("on_colour = \"recolor\"", "2: `on_colour` must be \"recolour\", not \"recolor\"");
@@ -99,11 +107,11 @@ fn keys_that_contradict_each_other_are_refused() {
     refused("route = [\"local\", \"local\"]", "2: `route` names provider `local` twice");
     refused(
         "route = [\"locla\"]",
-        "2: `route` names provider `locla`, which is not there: did you mean `local`?",
+        "2: `route` names provider `locla`, which does not exist: did you mean `local`?",
     );
     refused(
         "route = [\"palette\"]",
-        "2: `route` names provider `palette`, which is not there: the providers are algorithmia, cog, deepai, \
+        "2: `route` names provider `palette`, which does not exist: the providers are algorithmia, cog, deepai, \
          huggingface, local, openai, replicate",
     );
     refused(
@@ -134,7 +142,7 @@ fn a_provider_must_say_what_it_is() {
 }
 
 #[test]
-fn files_and_folders_that_are_not_there_are_named() {
+fn missing_files_and_folders_are_named() {
     let setup =
         Setup::new().main("[assets]\nstatic = \"looks\"\n[providers.x]\nkind = \"onnx\"\nmodel = \"m\"\n");
     assert_eq!(
@@ -147,7 +155,7 @@ fn files_and_folders_that_are_not_there_are_named() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_found_in_one_go() {
+fn all_problems_are_reported_at_once() {
     let setup = Setup::new()
         .main("rout = []\n[limits]\nside = 0\n[output]\nmark = 1\n")
         .file("config/providers/a.toml", "kind = \"onnx\"\nqueue = -1\n")
@@ -180,7 +188,7 @@ fn all_files_that_are_not_toml_are_named_with_their_line() {
 }
 
 #[test]
-fn one_name_in_two_places_is_refused_with_both() {
+fn a_provider_that_two_files_define_is_refused_with_both_files() {
     let setup = Setup::new()
         .main("route = [\"local\"]\n[providers.x]\nkind = \"onnx\"\n")
         .file("config/providers/x.toml", "kind = \"onnx\"");
@@ -206,7 +214,7 @@ fn files_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn a_folder_asked_for_must_be_there() {
+fn a_named_folder_must_exist() {
     let setup = Setup::new().file("file", "");
     let said = |dir: Option<&str>, variable: &str| {
         let mut source = setup.source.clone();
@@ -237,7 +245,7 @@ fn kubernetes_variables_give_a_warning_and_are_ignored() {
 }
 
 #[test]
-fn an_unknown_variable_is_warned_of_with_the_nearest_and_never_with_its_value() {
+fn an_unknown_variable_gives_a_warning_with_the_nearest_name_and_without_its_value() {
     let setup = Setup::new()
         .env("PIXCOLOR_LIMIT__PIXELS", "planted")
         .env("PIXCOLOR_LIMITS__PIXEL", "planted")
@@ -266,7 +274,7 @@ fn an_unknown_variable_is_warned_of_with_the_nearest_and_never_with_its_value() 
 }
 
 #[test]
-fn a_key_that_a_file_and_a_variable_both_misspell_is_still_the_files_mistake() {
+fn a_key_that_a_file_and_a_variable_both_misspell_is_a_problem_of_the_file() {
     let setup = Setup::new()
         .main("[limts]\nside = 1\n")
         .env("PIXCOLOR_LIMTS__SIDE", "2")

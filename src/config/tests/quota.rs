@@ -121,7 +121,9 @@ fn rates_that_refuse_everything_and_invalid_limits_are_refused() {
     );
     refused(
         "[quota.limits.pictures]\nrate = 1\nper = \"day\"\nburst = 400",
-        &["5: `quota.limits.pictures.burst`: it would take more than a year until the burst is there again"],
+        &[
+            "5: `quota.limits.pictures.burst`: after the burst is used up, it would take more than a year until all of it is available again",
+        ],
     );
     refused(
         "[quota.limits.requests]\nrate = 1_000_000_000\nper = \"second\"",

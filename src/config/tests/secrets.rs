@@ -35,7 +35,7 @@ fn a_secret_in_a_variable_may_look_like_any_value() {
 }
 
 #[test]
-fn a_variable_goes_before_a_file_whichever_way_it_names_a_secret() {
+fn a_variable_overrides_a_file_whichever_way_it_names_a_secret() {
     let setup = Setup::new()
         .main("[admin]\ntoken = { env = \"TOKEN\" }\n")
         .env("TOKEN", "from env")
@@ -78,7 +78,7 @@ fn a_secret_that_is_not_set_says_why() {
 }
 
 #[test]
-fn a_variable_that_keeps_a_secret_is_not_an_unknown_setting() {
+fn a_variable_that_contains_a_secret_is_not_an_unknown_setting() {
     let setup = Setup::new()
         .main("[admin]\ntoken = { env = \"PIXCOLOR_ADMIN_TOKEN\" }\n")
         .env("PIXCOLOR_ADMIN_TOKEN", PLANTED);
@@ -86,7 +86,7 @@ fn a_variable_that_keeps_a_secret_is_not_an_unknown_setting() {
 }
 
 #[test]
-fn the_report_says_what_each_key_is_worth_and_who_set_it() {
+fn the_report_shows_the_value_and_the_source_of_each_key() {
     let setup = Setup::new()
         .main("[limits]\nside = 7\n")
         .env("PIXCOLOR_OUTPUT__MARK", "true")

@@ -70,7 +70,7 @@ fn the_file_is_beside_the_folder_however_the_folder_is_written() {
 }
 
 #[test]
-fn rocket_config_names_another_file_which_must_be_there() {
+fn rocket_config_names_another_file_which_must_exist() {
     let setup = Setup::new().file("other.toml", "[default]\nport = 81\ntemp_dir = \"tmp\"\n");
     let setup = setup.env("ROCKET_CONFIG", "other.toml");
     assert_eq!(settings(&setup).port, 81);

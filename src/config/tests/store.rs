@@ -61,7 +61,7 @@ fn aws_variables_apply_unless_the_configuration_sets_the_key() {
 }
 
 #[test]
-fn a_role_is_found_by_the_settings_of_its_machine() {
+fn the_settings_of_a_role_come_from_the_variables_of_aws() {
     let setup = with_key("[cache.s3]\ncredentials = \"role\"\n").env("AWS_ROLE_ARN", "arn");
     let StoreCredentials::Role(settings) = store(&setup).credentials else { panic!("a key") };
     assert_eq!(settings, [("AWS_ROLE_ARN".to_owned(), "arn".to_owned())]);
@@ -84,7 +84,7 @@ fn store_errors_name_their_key() {
         (
             "store = \"gs://photos\"",
             2,
-            "`cache.store` must be the address of a bucket that is spoken to as S3 is, such as \"s3://bucket\" or \"s3://bucket/prefix\", not \"gs://photos\"",
+            "`cache.store` must be the address of a bucket with the S3 protocol, such as \"s3://bucket\" or \"s3://bucket/prefix\", not \"gs://photos\"",
         ),
         ("store = \"s3://\"", 2, "`cache.store` must be an address with the name of a bucket"),
         ("store = 5", 2, "`cache.store` must be the address of a bucket"),
@@ -136,7 +136,7 @@ fn store_errors_name_their_key() {
     let no_table =
         Setup::new().main("[cache]\nstore = \"s3://b\"\ns3 = 5\n").env("AWS_ACCESS_KEY_ID", "me").problems();
     assert_eq!(no_table, ["config/pixcolor.toml:3: `cache.s3` must be a table, such as `[cache.s3]`, not 5"]);
-    // A token without a value is that of no key.
+    // With an access key from AWS's variables, a token without a value is ignored.
     assert_eq!(key(&with_key("").env("AWS_SESSION_TOKEN", " ")), [some("me"), some(PLANTED), None]);
     let secret = with_key("").env("AWS_ENDPOINT_URL", "https://e/#hunter2-planted").problems();
     assert!(secret.len() == 1 && !secret[0].contains("hunter2"), "{secret:?}");
